@@ -1,0 +1,225 @@
+"""The columnar snapshot of all known sales, and which of them may be shown now."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.counters import SaleCounts
+from models.events import key, to_us
+from models.neighbours import EMBEDDING_SIZE, Neighbours
+from models.sale import PictureScores, Sale
+from models.topics import Topics
+
+NEVER_US: Final = np.iinfo(np.int64).max
+MAX_MARKETS: Final = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vocabulary:
+    """The distinct values of a text column, sorted, and their code per row.
+
+    Attributes:
+        values: Distinct values in ascending order.
+        codes: Index into ``values`` per row, -1 where the value is missing, shape ``(n,)``.
+    """
+
+    values: tuple[str, ...]
+    codes: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, column: Sequence[str | None]) -> Self:
+        """Encode a column."""
+        values = tuple(sorted({value for value in column if value is not None}))
+        code = {value: index for index, value in enumerate(values)}
+        codes = [-1 if value is None else code[value] for value in column]
+        return cls(values, np.array(codes, dtype=np.int32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalogue:
+    """All sales ever known, as contiguous columns in the order of their keys.
+
+    A row is an index into every column. Closed sales stay: what a customer liked in them
+    tells what he likes, and how they sold tells how look-alikes will.
+
+    Attributes:
+        sales: The sales as given, row by row.
+        keys: Sale keys, ascending, shape ``(n,)``.
+        opens_us: Opening, microseconds since the epoch, shape ``(n,)``.
+        closes_us: The earlier of closing and selling out, `NEVER_US` if neither is known.
+        markets: Known markets, sorted; a row's bit ``i`` says that market ``i`` may see it.
+        market_bits: All ones for sales without markets, shape ``(n,)``.
+        category: Category per row.
+        country: Country per row.
+        destination: Destination per row.
+        price: Price, NaN if unknown, shape ``(n,)``.
+        original_price: Price before the discount, NaN if unknown, shape ``(n,)``.
+        margin: Margin, NaN if unknown, shape ``(n,)``.
+        topics: Topic shares, NaN rows for sales without a picture, shape ``(n, n_topics)``.
+        embeddings: Unit picture vectors, zero rows without a picture, shape ``(n, 128)``.
+        neighbours: Most similar other pictures of each row.
+        counts: Events per sale at a grid time.
+    """
+
+    sales: tuple[Sale, ...]
+    keys: NDArray[np.uint64]
+    opens_us: NDArray[np.int64]
+    closes_us: NDArray[np.int64]
+    markets: tuple[str, ...]
+    market_bits: NDArray[np.uint64]
+    category: Vocabulary
+    country: Vocabulary
+    destination: Vocabulary
+    price: NDArray[np.float64]
+    original_price: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    topics: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
+    neighbours: Neighbours
+    counts: SaleCounts
+
+    def __len__(self) -> int:
+        """Return the number of sales."""
+        return len(self.sales)
+
+    def with_counts(self, counts: SaleCounts) -> Self:
+        """Return the same sales with other counts.
+
+        Raises:
+            ValueError: If the counts are of another number of sales.
+        """
+        if len(counts.totals) != len(self):
+            msg = f"counts of {len(counts.totals)} sales for a catalogue of {len(self)}"
+            raise ValueError(msg)
+        return replace(self, counts=counts)
+
+    def rows_of(self, sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Find the rows of sale keys, -1 for unknown ones; shape as given."""
+        if not len(self.keys):
+            return np.full(len(sale_keys), -1, dtype=np.int64)
+        found = np.searchsorted(self.keys, sale_keys)
+        found[found == len(self.keys)] = 0
+        return np.where(self.keys[found] == sale_keys, found, -1)
+
+    def row_of(self, sale_id: str) -> int | None:
+        """Find the row of a sale id, or None."""
+        row = int(self.rows_of(np.array([key(sale_id)], dtype=np.uint64))[0])
+        return row if row >= 0 and self.sales[row].sale_id == sale_id else None
+
+    def eligible(self, market: str | None, now_us: int) -> NDArray[np.int64]:
+        """Return the rows that may be shown: open, not sold out, in this market.
+
+        Args:
+            market: The customer's market. None asks for any; a market that no sale names
+                sees the sales that name none.
+            now_us: The moment, microseconds since the epoch; a sale is open from its
+                opening up to but not at its closing.
+
+        Returns:
+            Rows in ascending order, shape ``(n_eligible,)``.
+        """
+        shown = (self.opens_us <= now_us) & (now_us < self.closes_us)
+        if market is not None:
+            shown &= (self.market_bits & self._market_bit(market)) != 0
+        return np.flatnonzero(shown)
+
+    def _market_bit(self, market: str) -> np.uint64:
+        if market in self.markets:
+            return np.uint64(1 << self.markets.index(market))
+        # Only sales without markets have the bits of markets that nobody named.
+        unnamed = MAX_MARKETS - 1
+        return np.uint64(1 << unnamed)
+
+
+def build_catalogue(
+    sales: Iterable[Sale],
+    pictures: Mapping[str, PictureScores],
+    *,
+    topics: Topics,
+) -> Catalogue:
+    """Build the snapshot of sales; counts start at none.
+
+    Args:
+        sales: Sales with distinct ids, in any order.
+        pictures: What the pictures of some of them show, by sale id.
+        topics: Turns label probabilities into topic shares.
+
+    Raises:
+        ValueError: If two sales share an id or a key, or there are too many markets.
+    """
+    ordered = tuple(sorted(sales, key=lambda sale: key(sale.sale_id)))
+    keys = np.array([key(sale.sale_id) for sale in ordered], dtype=np.uint64)
+    _require_distinct(ordered, keys)
+    markets, market_bits = _markets(ordered)
+    shares, embeddings = _picture_columns(ordered, pictures, topics)
+    return Catalogue(
+        sales=ordered,
+        keys=keys,
+        opens_us=np.array([to_us(sale.opens_at) for sale in ordered], dtype=np.int64),
+        closes_us=np.array([closing_us(sale) for sale in ordered], dtype=np.int64),
+        markets=markets,
+        market_bits=market_bits,
+        category=Vocabulary.of([sale.category for sale in ordered]),
+        country=Vocabulary.of([sale.country for sale in ordered]),
+        destination=Vocabulary.of([sale.destination for sale in ordered]),
+        price=_numbers([sale.price for sale in ordered]),
+        original_price=_numbers([sale.original_price for sale in ordered]),
+        margin=_numbers([sale.margin for sale in ordered]),
+        topics=shares,
+        embeddings=embeddings,
+        neighbours=Neighbours.among(embeddings),
+        counts=SaleCounts.none(len(ordered)),
+    )
+
+
+def closing_us(sale: Sale) -> int:
+    """Return when a sale stops being shown: closing or selling out, whichever is first.
+
+    A stock of 0 without a time closes it from its opening on: nobody knows since when.
+    """
+    if sale.stock == 0 and sale.sold_out_at is None:
+        return to_us(sale.opens_at)
+    ends = [end for end in (sale.closes_at, sale.sold_out_at) if end is not None]
+    return min(map(to_us, ends), default=NEVER_US)
+
+
+def _require_distinct(sales: Sequence[Sale], keys: NDArray[np.uint64]) -> None:
+    repeated = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(repeated):
+        first, second = sales[repeated[0]], sales[repeated[0] + 1]
+        msg = f"sales {first.sale_id!r} and {second.sale_id!r} share an id or a key"
+        raise ValueError(msg)
+
+
+def _markets(sales: Sequence[Sale]) -> tuple[tuple[str, ...], NDArray[np.uint64]]:
+    markets = tuple(sorted({market for sale in sales for market in sale.markets or ()}))
+    if len(markets) >= MAX_MARKETS:
+        msg = f"at most {MAX_MARKETS - 1} markets are supported, got {len(markets)}"
+        raise ValueError(msg)
+    bit = {market: 1 << index for index, market in enumerate(markets)}
+    everywhere = (1 << MAX_MARKETS) - 1
+    bits = [
+        everywhere if sale.markets is None else sum(bit[market] for market in set(sale.markets))
+        for sale in sales
+    ]
+    return markets, np.array(bits, dtype=np.uint64)
+
+
+def _picture_columns(
+    sales: Sequence[Sale], pictures: Mapping[str, PictureScores], topics: Topics
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    shares = np.full((len(sales), topics.n_topics), np.nan, dtype=np.float32)
+    embeddings = np.zeros((len(sales), EMBEDDING_SIZE), dtype=np.float32)
+    rows = [row for row, sale in enumerate(sales) if sale.sale_id in pictures]
+    if rows:
+        seen = [pictures[sales[row].sale_id] for row in rows]
+        embeddings[rows] = np.stack([scores.embedding for scores in seen])
+        shares[rows] = topics.shares(np.stack([scores.probabilities for scores in seen]))
+    return shares, embeddings
+
+
+def _numbers(column: Sequence[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in column], dtype=np.float64)

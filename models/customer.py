@@ -1,0 +1,131 @@
+"""A customer's state: the window of his latest events, which is a join-semilattice.
+
+The window of a set of events is its last 128 that are not impressions, ordered by time
+and then by their bytes. "The latest 128 of a union" does not depend on order, repetition
+or split, so late and repeated events need no memory of past ids and no lock.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.events import KIND, EventType
+
+WINDOW_EVENTS: Final = 128
+MEMBER_BYTES: Final = 24
+
+_KIND_BITS: Final = 3
+_KIND_MASK: Final = (1 << _KIND_BITS) - 1
+_PACKED: Final = np.dtype(">u8")
+
+
+def pack_member(event_key: int, sale_key: int, *, at_us: int, event_type: EventType) -> bytes:
+    """Pack one event into the 24 bytes that stores and exposures keep.
+
+    Three big-endian 64-bit integers: the event's key, the sale's key, and
+    ``at_us << 3 | kind``. Members of equal time therefore sort by event key.
+
+    Args:
+        event_key: Key of the event id.
+        sale_key: Key of the sale id.
+        at_us: When it happened, microseconds since the epoch, not negative.
+        event_type: Any type but an impression.
+
+    Raises:
+        ValueError: If the event is an impression, which windows do not hold.
+    """
+    if event_type is EventType.IMPRESSION:
+        msg = "an impression is not part of a window"
+        raise ValueError(msg)
+    stamp = at_us << _KIND_BITS | KIND[event_type]
+    return b"".join(part.to_bytes(8, "big") for part in (event_key, sale_key, stamp))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """The latest events of a customer, oldest first.
+
+    Attributes:
+        members: Event key, sale key and stamp of each event, shape ``(n, 3)``, native
+            ``uint64``, ordered by (time, member bytes), no member twice, ``n <= 128``.
+    """
+
+    members: NDArray[np.uint64]
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return the window of a customer who did nothing yet."""
+        return cls(np.empty((0, 3), dtype=np.uint64))
+
+    @classmethod
+    def of(cls, members: Iterable[bytes]) -> Self:
+        """Build the window of a set of packed members, in any order, with repetitions."""
+        return cls.unpack(b"".join(members)).latest()
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Read a packed window, trusting its order.
+
+        Raises:
+            ValueError: If the length is no multiple of 24 bytes.
+        """
+        if len(packed) % MEMBER_BYTES:
+            msg = f"a packed window of {len(packed)} bytes is no multiple of {MEMBER_BYTES}"
+            raise ValueError(msg)
+        return cls(np.frombuffer(packed, dtype=_PACKED).astype(np.uint64).reshape(-1, 3))
+
+    def pack(self) -> bytes:
+        """Return the bytes that `unpack` reads; equal windows have equal bytes."""
+        return self.members.astype(_PACKED).tobytes()
+
+    def merge(self, other: Self) -> Self:
+        """Return the window of the union of both: commutative, associative, idempotent."""
+        return type(self)(np.concatenate([self.members, other.members])).latest()
+
+    def latest(self) -> Self:
+        """Return the canonical form: sorted, without repetition, the last 128."""
+        return type(self)(canonical_order(self.members)[-WINDOW_EVENTS:])
+
+    @property
+    def sale_keys(self) -> NDArray[np.uint64]:
+        """Keys of the sales, shape ``(n,)``."""
+        return self.members[:, 1]
+
+    @property
+    def at_us(self) -> NDArray[np.int64]:
+        """When each event happened, as the client said, shape ``(n,)``."""
+        return (self.members[:, 2] >> np.uint64(_KIND_BITS)).astype(np.int64)
+
+    @property
+    def kinds(self) -> NDArray[np.intp]:
+        """Type code of each event, shape ``(n,)``; see `models.events.KINDS`."""
+        return (self.members[:, 2] & np.uint64(_KIND_MASK)).astype(np.intp)
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.members)
+
+
+def stamps(at_us: NDArray[np.int64], kinds: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Combine times and type codes into the third column of members, shape ``(n,)``."""
+    return (at_us.astype(np.uint64) << np.uint64(_KIND_BITS)) | kinds.astype(np.uint64)
+
+
+def canonical_order(members: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sort members by (time, member bytes) and remove repetitions.
+
+    Args:
+        members: Shape ``(n, 3)``.
+
+    Returns:
+        Shape ``(m, 3)`` with ``m <= n``.
+    """
+    at = members[:, 2] >> np.uint64(_KIND_BITS)
+    ordered = members[np.lexsort((members[:, 2], members[:, 1], members[:, 0], at))]
+    if len(ordered) < 2:  # noqa: PLR2004 - a pair is what can repeat
+        return ordered
+    fresh = np.concatenate([[True], np.any(ordered[1:] != ordered[:-1], axis=1)])
+    return ordered[fresh]

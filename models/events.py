@@ -1,0 +1,109 @@
+"""What a customer did: event types, validated events, and which of them are accepted."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Annotated, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+SECOND_US: Final = 1_000_000
+MAX_AHEAD_US: Final = 5 * 60 * SECOND_US
+MAX_AGE_US: Final = 90 * 24 * 3600 * SECOND_US
+
+# Control characters would let an id forge lines in logs and keys in stores.
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+
+
+class EventType(StrEnum):
+    """What happened between a customer and a sale."""
+
+    IMPRESSION = "impression"
+    VIEW = "view"
+    CLICK = "click"
+    CART = "cart"
+    PURCHASE = "purchase"
+
+
+KINDS: Final = tuple(EventType)
+"""Event types by their code: the index is the code that windows and counters store."""
+
+KIND: Final = {event_type: code for code, event_type in enumerate(KINDS)}
+"""The code of each event type."""
+
+
+class Refusal(StrEnum):
+    """Why an event is not accepted."""
+
+    FUTURE = "future"
+    TOO_OLD = "too_old"
+
+
+class Event(BaseModel):
+    """One event of the dataset contract; the API and the files use the same names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    event_id: Identifier = Field(description="Unique id; a repeated event is counted once.")
+    customer_id: Identifier
+    session_id: Identifier | None = Field(default=None, description="The visit it belongs to.")
+    type: EventType
+    sale_id: Identifier
+    at: AwareDatetime = Field(description="When it happened, as the client says.")
+    exposure_id: Identifier | None = Field(
+        default=None, description="Recommendation id of the answer that showed the sale."
+    )
+    position: int | None = Field(default=None, ge=1, le=10_000, description="Rank in the slate.")
+    price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    quantity: int | None = Field(default=None, ge=1, le=1_000_000)
+    revenue: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    market: Identifier | None = None
+    device: Identifier | None = None
+    propensity: float | None = Field(default=None, gt=0, le=1)
+    variant: Identifier | None = None
+
+
+def accept(at_us: int, received_us: int) -> Refusal | None:
+    """Decide whether an event is accepted, online and offline alike.
+
+    Args:
+        at_us: When it happened, as the client says, in microseconds since the epoch.
+        received_us: When it was received, by the store's clock.
+
+    Returns:
+        None for an accepted event, otherwise the reason of its refusal.
+    """
+    if at_us > received_us + MAX_AHEAD_US:
+        return Refusal.FUTURE
+    if at_us < received_us - MAX_AGE_US:
+        return Refusal.TOO_OLD
+    return None
+
+
+def key(identifier: str) -> int:
+    """Return the 64-bit key that stands for an id in windows and catalogues.
+
+    The first 8 bytes of BLAKE2b, big-endian: no registry of ids is needed, and among a
+    million ids the chance that any two share a key is below 3e-8.
+    """
+    return int.from_bytes(blake2b(identifier.encode(), digest_size=8).digest(), "big")
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def to_us(moment: datetime) -> int:
+    """Convert an aware time to microseconds since the epoch, exactly.
+
+    Raises:
+        TypeError: If the time is naive.
+    """
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_us(at_us: int) -> datetime:
+    """Convert microseconds since the epoch to a time in UTC, exactly."""
+    return _EPOCH + timedelta(microseconds=at_us)
