@@ -1,0 +1,87 @@
+# The project's verbs. `make` alone lists them; CONTRIBUTING.md says when to use which.
+#
+# Everything is installed from requirements/, by hash, into $(VENV): no target needs more than
+# Python 3.11 with venv, make, and a package index.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# One thread a library, unless told otherwise: sums in another order are other bits, and
+# benchmarks of a shared machine are steadier. `make demo` uses every core.
+THREADS ?= 1
+demo: THREADS := $(shell getconf _NPROCESSORS_ONLN)
+export OMP_NUM_THREADS = $(THREADS)
+export OPENBLAS_NUM_THREADS = $(THREADS)
+export POLARS_MAX_THREADS = $(THREADS)
+export PYTHONDONTWRITEBYTECODE = 1
+
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate $(UPGRADE)
+
+##@ Use
+
+demo: $(VENV)/.training-cpu ## Simulate a shop, train on it, serve it, and say where to look
+	@echo "make demo: not written yet" >&2; exit 1
+
+##@ Develop
+
+test: $(VENV)/.development ## Set up and run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.development ## Every gate, read-only: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m pytest --strict-skips
+
+fix: $(VENV)/.development ## Format, and repair what ruff can repair
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.development ## Measure; never a gate
+	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -s
+
+prove: export VITRINE_PROOF_SCALE = 1
+prove: $(VENV)/.development ## The long proofs in full; figures go to results/proofs/
+	$(BIN)/python -m pytest -m prove
+
+openapi: $(VENV)/.development ## Write openapi.yaml from the app
+	$(BIN)/python -m app openapi > openapi.yaml.new
+	mv openapi.yaml.new openapi.yaml
+
+lock: $(VENV)/.bootstrap ## Write requirements/ anew from pyproject.toml; UPGRADE=--upgrade for newest
+	$(COMPILE) --group bootstrap --output-file requirements/bootstrap.txt
+	$(COMPILE) pyproject.toml --extra cpu --extra training --extra dev \
+		--output-file requirements/development.txt
+	$(COMPILE) pyproject.toml --extra cpu --extra training \
+		--constraint requirements/development.txt --output-file requirements/training-cpu.txt
+	$(COMPILE) pyproject.toml --extra cpu \
+		--constraint requirements/development.txt --output-file requirements/service-cpu.txt
+	$(COMPILE) pyproject.toml --extra gpu \
+		--constraint requirements/development.txt --output-file requirements/service-gpu.txt
+
+help: ## This list
+	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } \
+		/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Stamps of what $(VENV) holds. A changed lock is installed again.
+
+$(VENV)/.bootstrap: requirements/bootstrap.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
+	touch $@
+
+$(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
+	$(INSTALL) $<
+	touch $@
+
+.PHONY: demo test check fix bench prove openapi lock help
