@@ -1,0 +1,111 @@
+"""Opens every ONNX session: explicit threads, and the provider that it really got.
+
+The only module that imports ``onnxruntime``.
+"""
+
+# onnxruntime ships no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+_ERRORS_ONLY = 3  # the runtime's severities: verbose, info, warning, error, fatal
+_UNREADABLE: tuple[type[Exception], ...] = (
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NoSuchFile,
+    state.NotImplemented,
+)
+
+
+class Provider(StrEnum):
+    """Where a session computes."""
+
+    CPU = "CPUExecutionProvider"
+    CUDA = "CUDAExecutionProvider"
+
+
+class OnnxError(ValueError):
+    """A model that the runtime cannot open."""
+
+
+class OnnxSession:
+    """An open ONNX model that knows where it runs.
+
+    Attributes:
+        asked: The provider that was asked for.
+        provider: The provider that the session really got. A runtime can list CUDA and still not
+            load it, and then answers from the CPU without an exception.
+        inputs: Names of the inputs.
+        outputs: Names of the outputs, in the model's order.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, *, asked: Provider) -> None:
+        """Wrap an open session; use ``open_session``."""
+        self._session = session
+        self.asked = asked
+        self.provider = Provider(session.get_providers()[0])
+        self.inputs = tuple(str(entry.name) for entry in session.get_inputs())
+        self.outputs = tuple(str(entry.name) for entry in session.get_outputs())
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the session runs elsewhere than asked."""
+        return self.provider != self.asked
+
+    def run(self, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        """Compute every output.
+
+        Args:
+            feeds: Arrays by input name, of the model's types and shapes.
+
+        Returns:
+            Arrays by output name.
+        """
+        values = cast("list[NDArray[np.generic]]", self._session.run(None, dict(feeds)))
+        return dict(zip(self.outputs, values, strict=True))
+
+
+def open_session(
+    model: Path | bytes,
+    provider: Provider = Provider.CPU,
+    *,
+    threads: int = 1,
+) -> OnnxSession:
+    """Open a model, on the CPU where the asked provider is absent or does not load.
+
+    Args:
+        model: Path or content of the ONNX file.
+        provider: Where to compute.
+        threads: Threads within an operator; operators run one after another.
+
+    Returns:
+        The session, which says what it got.
+
+    Raises:
+        OnnxError: If the runtime cannot read the model.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    listed = set(onnxruntime.get_available_providers())
+    wanted = [one for one in dict.fromkeys((provider, Provider.CPU)) if one in listed]
+    content = model if isinstance(model, bytes) else str(model)
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=wanted)
+    except _UNREADABLE as exc:
+        name = "the model" if isinstance(model, bytes) else model
+        msg = f"cannot open {name} as ONNX: {exc}"
+        raise OnnxError(msg) from exc
+    return OnnxSession(session, asked=provider)
