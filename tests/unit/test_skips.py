@@ -17,7 +17,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(suite: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return suite.runpytest_inprocess("-p", "tests.skips", *arguments)
+    return suite.runpytest_inprocess("-p", "no:asyncio", "-p", "tests.skips", *arguments)
 
 
 @pytest.mark.parametrize(
