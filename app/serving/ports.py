@@ -1,0 +1,179 @@
+"""What serving needs from a store, without knowing which.
+
+Every method may raise `app.errors.StoreUnavailableError`, and nothing else for a store
+that is down, slow or refuses.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.serving.exposure import ExposureRecord
+from models.customer import Window
+from models.events import Event
+from models.profile import Profile
+from models.sale import PictureScores, Sale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomerState:
+    """What one read of the store says about a customer.
+
+    Attributes:
+        now_us: The store's clock in the same round trip, microseconds since the epoch:
+            an acknowledged event is never later than it.
+        window: His latest events; empty for an unknown customer.
+        profile: What lies further back; empty for an unknown customer.
+    """
+
+    now_us: int
+    window: Window
+    profile: Profile
+
+
+class EventStatus(StrEnum):
+    """What became of an event."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class EventOutcome:
+    """The store's answer to one event.
+
+    Attributes:
+        status: What became of it.
+        reason: A stable word for a rejection (see `models.events.Refusal`), else None.
+    """
+
+    status: EventStatus
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledPicture:
+    """What a sale's picture shows, and who says so.
+
+    Attributes:
+        sale_id: The sale.
+        scores: Label probabilities and embedding.
+        scene_model: Id of the scene model; scores of different models do not compare.
+    """
+
+    sale_id: str
+    scores: PictureScores
+    scene_model: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SaleChanges:
+    """What changed in the catalogue after a version.
+
+    Attributes:
+        version: Pass it to the next call; equal to what was passed if nothing changed.
+        sales: Sales put since, each in its latest form.
+        pictures: Pictures labelled since, each in its latest form.
+        deleted: Ids deleted since, and not put again.
+    """
+
+    version: int
+    sales: tuple[Sale, ...]
+    pictures: tuple[LabelledPicture, ...]
+    deleted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventCounts:
+    """Events per (sale, type, hour of ``received_at``), in any order, entries may repeat.
+
+    Attributes:
+        sale_keys: Keys of the sales, shape ``(n,)``.
+        kinds: Type codes, shape ``(n,)``.
+        hours: Hours since the epoch, shape ``(n,)``.
+        counts: Positive numbers of events, shape ``(n,)``.
+    """
+
+    sale_keys: NDArray[np.uint64]
+    kinds: NDArray[np.int64]
+    hours: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+class CustomerStore(Protocol):
+    """Keeps each customer's window and profile."""
+
+    async def read(self, customer_id: str) -> CustomerState:
+        """Read a customer in one round trip; an unknown one is empty, not an error."""
+        ...
+
+    async def append(self, events: Sequence[Event]) -> list[EventOutcome]:
+        """Accept or refuse each event, atomically per event, in the order given.
+
+        When this returns, every later `read` of any worker sees the accepted events.
+        A failure half-way may leave earlier events accepted: to repeat the batch is safe.
+        """
+        ...
+
+
+class SaleStore(Protocol):
+    """The source of truth of the catalogue."""
+
+    async def put(self, sales: Sequence[Sale]) -> int:
+        """Insert or replace sales; return the catalogue's new version."""
+        ...
+
+    async def put_picture(self, sale_id: str, scores: PictureScores, *, scene_model: str) -> int:
+        """Keep what a sale's picture shows; return the catalogue's new version."""
+        ...
+
+    async def delete(self, sale_id: str) -> bool:
+        """Delete a sale and its picture; return whether it was known."""
+        ...
+
+    async def changes(self, since: int) -> SaleChanges:
+        """Return what changed after a version; 0 returns everything."""
+        ...
+
+
+class CountStore(Protocol):
+    """Counts events per sale, type and time of reception."""
+
+    async def since(self, hour: int, *, until_us: int) -> EventCounts:
+        """Return the counts of events received from an hour on and before a grid time.
+
+        Args:
+            hour: First hour wanted, since the epoch.
+            until_us: A time on the grid of `models.counters.GRID_US`, not after the
+                store's clock. The hour that it cuts is counted up to it.
+        """
+        ...
+
+
+class ExposureLog(Protocol):
+    """Keeps the records of answers."""
+
+    async def append(self, records: Sequence[ExposureRecord]) -> None:
+        """Keep the records, in one round trip per partition at most."""
+        ...
+
+
+class StoreServer(Protocol):
+    """The store as a whole."""
+
+    async def ping(self) -> None:
+        """Return when the store answers."""
+        ...
+
+    async def time_us(self) -> int:
+        """Return the store's clock, microseconds since the epoch."""
+        ...
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        ...
