@@ -1,0 +1,55 @@
+# The service in two images: `gpu`, which a build gives by default, and `cpu` (--target cpu).
+#
+#   docker build --target cpu --tag vitrine:cpu .
+#   docker run --publish 8000:8000 --volume "$PWD/models/bundles:/srv/vitrine/models/bundles:ro" \
+#       --env-file vitrine.env vitrine:cpu
+#
+# Python packages are pinned by hash. The base is pinned by its tag only: whoever publishes the
+# image should name the digest of the base that he tested.
+
+FROM python:3.11-slim-bookworm AS base
+# libgomp1: the OpenMP of lightgbm. Its version is that of the base's Debian release.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+
+FROM base AS build
+WORKDIR /build
+COPY requirements/bootstrap.txt ./
+RUN python -m venv /opt/uv \
+    && /opt/uv/bin/python -m pip install --no-cache-dir --require-hashes --requirement bootstrap.txt \
+    && python -m venv --without-pip /opt/vitrine
+
+FROM build AS build-cpu
+COPY requirements/service-cpu.txt ./
+RUN /opt/uv/bin/uv pip install --no-cache --compile-bytecode --python /opt/vitrine/bin/python \
+    --require-hashes --requirement service-cpu.txt
+
+FROM build AS build-gpu
+COPY requirements/service-gpu.txt ./
+RUN /opt/uv/bin/uv pip install --no-cache --compile-bytecode --python /opt/vitrine/bin/python \
+    --require-hashes --requirement service-gpu.txt
+
+FROM base AS service
+# The service installs nothing. `var` is where the embedded store keeps its file.
+RUN python -m pip uninstall --yes pip setuptools wheel \
+    && useradd --system --uid 10001 --no-create-home vitrine \
+    && install --directory --owner=10001 /srv/vitrine/var
+WORKDIR /srv/vitrine
+COPY models ./models
+COPY app ./app
+ENV PATH=/opt/vitrine/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=2s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=1)"]
+CMD ["python", "-m", "app", "serve", "--host", "0.0.0.0"]
+
+FROM service AS cpu
+COPY --from=build-cpu /opt/vitrine /opt/vitrine
+
+FROM service AS gpu
+COPY --from=build-gpu /opt/vitrine /opt/vitrine
