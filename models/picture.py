@@ -8,13 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+Measure = Literal["bytes", "pixels", "pixels on a side", "scans"]
+
+_START_OF_SCAN = b"\xff\xda"
 
 # Everything that Pillow's three decoders raise on bytes that are not what they claim.
 _FAULTS = (
@@ -55,9 +58,10 @@ class PictureTooLargeError(PictureError):
 
     code = "picture_too_large"
 
-    def __init__(self, what: str, value: int, *, limit: int) -> None:
-        super().__init__(f"the picture has {value:,} {what}, more than {limit:,}")
-        self.what = what
+    def __init__(self, measure: Measure, value: int, *, limit: int) -> None:
+        """Name the measure that is exceeded, its value and its limit."""
+        super().__init__(f"the picture has {value:,} {measure}, more than {limit:,}")
+        self.measure = measure
         self.value = value
         self.limit = limit
 
@@ -68,6 +72,7 @@ class PictureFormatError(PictureError):
     code = "picture_format"
 
     def __init__(self) -> None:
+        """Name the formats that are read."""
         super().__init__(f"the file is no picture in one of the formats {', '.join(FORMATS)}")
 
 
@@ -77,6 +82,7 @@ class PictureBrokenError(PictureError):
     code = "picture_broken"
 
     def __init__(self, reason: str) -> None:
+        """Keep the decoder's reason."""
         super().__init__(f"the picture is truncated or broken: {reason}")
         self.reason = reason
 
@@ -123,7 +129,7 @@ def decode(
     picture: bytes,
     frame: Frame = Frame(),
     *,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
 ) -> NDArray[np.uint8]:
     """Decode an untrusted picture to the centred square that a network sees.
 
@@ -151,7 +157,7 @@ def decode(
         raise PictureBrokenError(str(exc)) from exc
 
 
-def read_picture(path: Path, *, limits: Limits = Limits()) -> bytes:  # noqa: B008 - frozen
+def read_picture(path: Path, *, limits: Limits = Limits()) -> bytes:
     """Read a picture's file, unless it is too large to be decoded.
 
     Args:
@@ -167,17 +173,16 @@ def read_picture(path: Path, *, limits: Limits = Limits()) -> bytes:  # noqa: B0
     """
     try:
         with path.open("rb") as file:
-            content = file.read(limits.n_bytes + 1)
+            content = file.read(limits.n_bytes + 1)  # a file may grow after its size was asked
     except OSError as exc:
         raise PictureBrokenError(exc.strerror or str(exc)) from exc
-    if len(content) > limits.n_bytes:
-        raise PictureTooLargeError("bytes", path.stat().st_size, limit=limits.n_bytes)
+    _refuse_above(limits.n_bytes, "bytes", len(content))
     return content
 
 
 def decode_many(
     paths: Iterable[Path],
-    frame: Frame = Frame(),  # noqa: B008 - frozen
+    frame: Frame = Frame(),
     *,
     threads: int = 1,
     ahead: int = 32,
@@ -211,29 +216,23 @@ def _decode_file(position: int, path: Path, frame: Frame) -> Decoded:
 
 
 def _open(picture: bytes, limits: Limits) -> Image.Image:
-    if len(picture) > limits.n_bytes:
-        raise PictureTooLargeError("bytes", len(picture), limit=limits.n_bytes)
+    _refuse_above(limits.n_bytes, "bytes", len(picture))
     try:
         image = Image.open(BytesIO(picture), formats=FORMATS)
-    except Image.DecompressionBombError as exc:
-        raise PictureTooLargeError("bytes unpacked", 0, limit=0) from exc
     except Image.UnidentifiedImageError as exc:
         raise PictureFormatError from exc
     except _FAULTS as exc:
         raise PictureBrokenError(str(exc)) from exc
-    _check_size(image, limits)
-    n_scans = picture.count(b"\xff\xda") if image.format != "PNG" else 0
-    if n_scans > limits.n_scans:
-        raise PictureTooLargeError("scans", n_scans, limit=limits.n_scans)
+    _refuse_above(limits.n_side, "pixels on a side", max(image.size))
+    _refuse_above(limits.n_pixels, "pixels", image.width * image.height)
+    if image.format != "PNG":
+        _refuse_above(limits.n_scans, "scans", picture.count(_START_OF_SCAN))
     return image
 
 
-def _check_size(image: Image.Image, limits: Limits) -> None:
-    width, height = image.size
-    if max(width, height) > limits.n_side:
-        raise PictureTooLargeError("pixels on a side", max(width, height), limit=limits.n_side)
-    if width * height > limits.n_pixels:
-        raise PictureTooLargeError("pixels", width * height, limit=limits.n_pixels)
+def _refuse_above(limit: int, measure: Measure, value: int) -> None:
+    if value > limit:
+        raise PictureTooLargeError(measure, value, limit=limit)
 
 
 def _pixels(image: Image.Image, frame: Frame) -> NDArray[np.uint8]:
@@ -255,6 +254,8 @@ def _flat(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         high = np.asarray(image).astype(np.uint32) >> 8
         return Image.fromarray(np.minimum(high, 255).astype(np.uint8))
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
     transparent = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
     return image.convert("RGBA" if transparent else "RGB")
 

@@ -96,6 +96,10 @@ class Query:
         catalogue: All known sales with their counts.
         context: Time and place.
         rows: Catalogue rows of the candidates, shape ``(n_sales,)``.
+        positions: Where each was shown, from 1, when learning; None when serving, which
+            scores every sale as if it stood first, shape ``(n_sales,)``.
+        upstream_ranks: Order in which the caller gave the candidates, from 1, if he gave
+            one, shape ``(n_sales,)``.
     """
 
     window: Window
@@ -103,6 +107,8 @@ class Query:
     catalogue: Catalogue
     context: Context
     rows: NDArray[np.int64]
+    positions: NDArray[np.int64] | None = None
+    upstream_ranks: NDArray[np.int64] | None = None
 
     @cached_property
     def history(self) -> History:
@@ -113,7 +119,8 @@ class Query:
     def interest_by_row(self) -> NDArray[np.float64]:
         """Faded interest in each sale of the catalogue, shape ``(2, n_catalogue)``."""
         history = self.history
-        n_rows = len(self.catalogue)
-        return np.stack(
-            [np.bincount(history.rows, weights=w, minlength=n_rows) for w in history.interest]
-        )
+        # Zeroed memory is not touched until written: cheap for a large catalogue.
+        interest = np.zeros((len(HALF_LIVES_S), len(self.catalogue)))
+        for faded, by_row in zip(history.interest, interest, strict=True):
+            np.add.at(by_row, history.rows, faded)
+        return interest

@@ -1,6 +1,5 @@
 """The content behind a catalogue, kept as one immutable file so that answers can be replayed."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from models.arrays import arrays_from_bytes, arrays_to_bytes
 from models.catalogue import Catalogue, build_catalogue
 from models.events import key
 from models.sale import PictureScores, Sale
@@ -54,9 +54,7 @@ class Snapshot:
             "probabilities": np.array([s.probabilities for s in seen], dtype=np.float32),
             "embeddings": np.array([s.embedding for s in seen], dtype=np.float32),
         }
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        return buffer.getvalue()
+        return arrays_to_bytes(arrays)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -65,21 +63,16 @@ class Snapshot:
         Raises:
             ValueError: If the content is not such a file.
         """
+        arrays = arrays_from_bytes(content)
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                lines = arrays["sales"].tobytes().decode().splitlines()
-                columns = zip(
-                    arrays["pictured"].tolist(),
-                    arrays["probabilities"],
-                    arrays["embeddings"],
-                    strict=True,
-                )
-                sales = tuple(Sale.model_validate_json(line) for line in lines)
-                pictures = {
-                    sales[row].sale_id: PictureScores(probabilities, embedding)
-                    for row, probabilities, embedding in columns
-                }
-        except (OSError, KeyError, IndexError, EOFError) as exc:
+            lines = arrays["sales"].tobytes().decode().split("\n")
+            sales = tuple(Sale.model_validate_json(line) for line in lines if line)
+            scores = zip(arrays["probabilities"], arrays["embeddings"], strict=True)
+            pictures = {
+                sales[int(row)].sale_id: PictureScores(probabilities, embedding)
+                for row, (probabilities, embedding) in zip(arrays["pictured"], scores, strict=True)
+            }
+        except (KeyError, IndexError) as exc:
             msg = f"not a snapshot file: {exc}"
             raise ValueError(msg) from exc
         return cls(sales, pictures)

@@ -1,0 +1,214 @@
+"""What can be wrong with a dataset: codes, what each costs, and the report of all found."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Self
+
+import polars as pl
+
+
+class Effect(StrEnum):
+    """What a fault costs.
+
+    ``file``: the dataset cannot be used. ``row``: the row is left out. ``gap``: something
+    is missing, what is there is kept. ``note``: nothing is lost.
+    """
+
+    FILE = "file"
+    ROW = "row"
+    GAP = "gap"
+    NOTE = "note"
+
+
+class FaultCode(StrEnum):
+    """Every kind of fault, by the name that scripts may match on."""
+
+    MISSING_FILE = "missing_file"
+    AMBIGUOUS_FILE = "ambiguous_file"
+    UNREADABLE_FILE = "unreadable_file"
+    MISSING_COLUMN = "missing_column"
+    WRONG_COLUMN_TYPE = "wrong_column_type"
+    TOO_MANY_COLUMNS = "too_many_columns"
+
+    NOT_UTF8 = "not_utf8"
+    MALFORMED_ROW = "malformed_row"
+    MISSING_VALUE = "missing_value"
+    EMPTY_TEXT = "empty_text"
+    WRONG_LENGTH = "wrong_length"
+    CONTROL_CHARACTER = "control_character"
+    WRONG_TYPE = "wrong_type"
+    UNPARSABLE_TIME = "unparsable_time"
+    NAIVE_TIME = "naive_time"
+    NOT_FINITE = "not_finite"
+    NEGATIVE_NUMBER = "negative_number"
+    OUT_OF_RANGE = "out_of_range"
+    TOO_MANY_MARKETS = "too_many_markets"
+    CLOSES_BEFORE_OPENING = "closes_before_opening"
+    DUPLICATE_SALE = "duplicate_sale"
+    DUPLICATE_CUSTOMER = "duplicate_customer"
+    CONFLICTING_EVENT = "conflicting_event"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_SALE = "unknown_sale"
+    FUTURE = "future"
+    TOO_OLD = "too_old"
+
+    IMAGE_OUTSIDE = "image_outside"
+    MISSING_IMAGE = "missing_image"
+    BROKEN_IMAGE = "broken_image"
+    NO_SALES = "no_sales"
+    NO_EVENTS = "no_events"
+
+    UNKNOWN_COLUMN = "unknown_column"
+    DUPLICATE_EVENT = "duplicate_event"
+    BEFORE_OPENING = "before_opening"
+    AFTER_CLOSE = "after_close"
+    NO_POSITION = "no_position"
+
+    @property
+    def effect(self) -> Effect:
+        """What a fault of this code costs."""
+        return _EFFECTS.get(self, Effect.ROW)
+
+
+_EFFECTS: Final = {
+    FaultCode.MISSING_FILE: Effect.FILE,
+    FaultCode.AMBIGUOUS_FILE: Effect.FILE,
+    FaultCode.UNREADABLE_FILE: Effect.FILE,
+    FaultCode.MISSING_COLUMN: Effect.FILE,
+    FaultCode.WRONG_COLUMN_TYPE: Effect.FILE,
+    FaultCode.TOO_MANY_COLUMNS: Effect.FILE,
+    FaultCode.IMAGE_OUTSIDE: Effect.GAP,
+    FaultCode.MISSING_IMAGE: Effect.GAP,
+    FaultCode.BROKEN_IMAGE: Effect.GAP,
+    FaultCode.NO_SALES: Effect.GAP,
+    FaultCode.NO_EVENTS: Effect.GAP,
+    FaultCode.UNKNOWN_COLUMN: Effect.NOTE,
+    FaultCode.DUPLICATE_EVENT: Effect.NOTE,
+    FaultCode.BEFORE_OPENING: Effect.NOTE,
+    FaultCode.AFTER_CLOSE: Effect.NOTE,
+    FaultCode.NO_POSITION: Effect.NOTE,
+}
+
+_SCHEMA: Final = {
+    "file": pl.String,
+    "row": pl.Int64,
+    "column": pl.String,
+    "code": pl.String,
+    "effect": pl.String,
+    "reason": pl.String,
+    "record": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault of a dataset.
+
+    Attributes:
+        file: Name of the file below the dataset's directory.
+        row: Data row from 1, a header not counted; None for a fault of the whole file.
+        column: Name of the column, None if it is not about one.
+        code: Which kind of fault.
+        reason: What is wrong, with the value found.
+        record: The row as it stood in the file, a JSON object; only of rows left out.
+    """
+
+    file: str
+    row: int | None = None
+    column: str | None = None
+    code: FaultCode
+    reason: str
+    record: str | None = None
+
+    def __str__(self) -> str:
+        """Say where and what, on one line."""
+        where = self.file if self.row is None else f"{self.file}, row {self.row}"
+        return f"{where}: {self.reason} [{self.code}]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaultReport:
+    """Every fault found, as a table: millions of faulty rows must not be millions of objects.
+
+    Attributes:
+        table: Columns ``file, row, column, code, effect, reason, record``.
+    """
+
+    table: pl.DataFrame
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return the report of a dataset without faults."""
+        return cls(pl.DataFrame(schema=_SCHEMA))
+
+    @classmethod
+    def of(cls, faults: Iterable[Fault]) -> Self:
+        """Return the report of single faults."""
+        rows = [
+            (f.file, f.row, f.column, f.code.value, f.code.effect.value, f.reason, f.record)
+            for f in faults
+        ]
+        return cls(pl.DataFrame(rows, schema=_SCHEMA, orient="row"))
+
+    @classmethod
+    def together(cls, reports: Iterable[Self]) -> Self:
+        """Return one report of all given, in their order."""
+        return cls(pl.concat([pl.DataFrame(schema=_SCHEMA), *(each.table for each in reports)]))
+
+    def __len__(self) -> int:
+        """Return the number of faults; a row may have several."""
+        return self.table.height
+
+    def __iter__(self) -> Iterator[Fault]:
+        """Iterate over the faults, file by file as they were found."""
+        for file, row, column, code, _, reason, record in self.table.iter_rows():
+            yield Fault(
+                file=file,
+                row=row,
+                column=column,
+                code=FaultCode(code),
+                reason=reason,
+                record=record,
+            )
+
+    def having(self, *effects: Effect) -> "FaultReport":
+        """Return only the faults with one of these effects."""
+        return FaultReport(self.table.filter(pl.col("effect").is_in([*effects])))
+
+    def first(self, n: int) -> list[Fault]:
+        """Return the first ``n`` faults."""
+        return list(FaultReport(self.table.head(n)))
+
+    def counts(self) -> dict[FaultCode, int]:
+        """Count the faults by code, in the order of `FaultCode`."""
+        counted = dict(self.table.group_by("code").len().iter_rows())
+        return {code: counted[code] for code in FaultCode if code in counted}
+
+    def refused_rows(self, file: str) -> list[int]:
+        """Return the rows of a file that are left out, ascending."""
+        refused = self.table.filter(
+            (pl.col("file") == file) & (pl.col("effect") == Effect.ROW) & pl.col("row").is_not_null()
+        )
+        return refused["row"].unique().sort().to_list()
+
+    def n_refused(self) -> dict[str, int]:
+        """Count the rows that are left out, by file."""
+        refused = self.table.filter(pl.col("effect") == Effect.ROW)
+        counted = refused.group_by("file").agg(pl.col("row").n_unique())
+        return dict(sorted(counted.iter_rows()))
+
+
+class DatasetError(ValueError):
+    """A dataset that cannot be used; `faults` holds everything found until then."""
+
+    SHOWN: Final = 20
+
+    def __init__(self, faults: FaultReport) -> None:
+        """Say what is wrong, fault by fault up to a bound."""
+        stopping = faults.having(Effect.FILE, Effect.ROW, Effect.GAP)
+        lines = [str(fault) for fault in stopping.first(self.SHOWN)]
+        if len(stopping) > self.SHOWN:
+            lines.append(f"and {len(stopping) - self.SHOWN} more")
+        super().__init__("\n".join(["the dataset cannot be used:", *lines]))
+        self.faults = faults

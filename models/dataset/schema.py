@@ -1,0 +1,96 @@
+"""The columns of the dataset contract: name, kind of value, bounds."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    """What a column holds."""
+
+    IDENTIFIER = "identifier"
+    TEXT = "text"
+    NUMBER = "number"
+    WHOLE = "whole number"
+    TIME = "time"
+    MARKETS = "markets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a file of the contract.
+
+    Attributes:
+        name: Its name in the file.
+        kind: What it holds.
+        required: Whether the column must be there, with a value in every row.
+        low: Smallest allowed number.
+        high: Largest allowed number.
+        above: Number that every value must exceed.
+        min_chars: Shortest allowed text.
+        max_chars: Longest allowed text.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    min_chars: int = 0
+    max_chars: int = 128
+
+
+def _identifier(name: str, *, required: bool = False) -> Column:
+    return Column(name=name, kind=Kind.IDENTIFIER, required=required)
+
+
+def _amount(name: str) -> Column:
+    return Column(name=name, kind=Kind.NUMBER, low=0)
+
+
+SALES: Final = (
+    _identifier("sale_id", required=True),
+    Column(name="opens_at", kind=Kind.TIME, required=True),
+    Column(name="closes_at", kind=Kind.TIME),
+    Column(name="sold_out_at", kind=Kind.TIME),
+    Column(name="title", kind=Kind.TEXT, max_chars=1_000),
+    Column(name="description", kind=Kind.TEXT, max_chars=20_000),
+    _identifier("destination"),
+    _identifier("country"),
+    _identifier("category"),
+    _amount("price"),
+    _amount("original_price"),
+    Column(name="currency", kind=Kind.TEXT, min_chars=3, max_chars=3),
+    Column(name="margin", kind=Kind.NUMBER),
+    Column(name="markets", kind=Kind.MARKETS),
+    Column(name="stock", kind=Kind.WHOLE, low=0, high=2**53),
+    Column(name="image", kind=Kind.IDENTIFIER, max_chars=1_000),
+)
+"""Columns of ``sales``; every further column is an attribute."""
+
+EVENTS: Final = (
+    _identifier("event_id", required=True),
+    _identifier("customer_id", required=True),
+    _identifier("sale_id", required=True),
+    _identifier("type", required=True),
+    Column(name="at", kind=Kind.TIME, required=True),
+    Column(name="received_at", kind=Kind.TIME),
+    _identifier("session_id"),
+    _identifier("exposure_id"),
+    Column(name="position", kind=Kind.WHOLE, low=1, high=10_000),
+    _amount("price"),
+    Column(name="quantity", kind=Kind.WHOLE, low=1, high=1_000_000),
+    _amount("revenue"),
+    _identifier("market"),
+    _identifier("device"),
+    Column(name="propensity", kind=Kind.NUMBER, above=0, high=1),
+    _identifier("variant"),
+)
+"""Columns of ``events``; every further column is noted and not read."""
+
+CUSTOMERS: Final = (_identifier("customer_id", required=True),)
+"""Columns of ``customers``; further columns are kept as they are."""
+
+MAX_ATTRIBUTES: Final = 100
+MAX_MARKETS_OF_A_SALE: Final = 64

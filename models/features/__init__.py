@@ -1,0 +1,1 @@
+"""Features: named columns, each a pure function of a query."""

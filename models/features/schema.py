@@ -1,0 +1,93 @@
+"""The ordered list of features, its hash, and the feature matrix of a query."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.counters import GRID_US, HALF_LIVES_HOURS, RETENTION_HOURS
+from models.customer import WINDOW_EVENTS
+from models.features.context import CONTEXT
+from models.features.cross import CROSS
+from models.features.customer import CUSTOMER
+from models.features.feature import FeatureGroup, Scope
+from models.features.sale import SALE
+from models.query import HALF_LIVES_S, INTEREST, Query
+from models.recommenders.recommender import Recommender
+
+GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, CROSS)
+"""Plain features, in the order of their columns; recommenders' scores follow them."""
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The columns of a feature matrix for a set of recommenders.
+
+    Attributes:
+        recommenders: Recommenders whose scores are features, in order.
+    """
+
+    recommenders: tuple[Recommender, ...]
+
+    @cached_property
+    def features(self) -> Mapping[str, tuple[Scope, str]]:
+        """Scope and meaning of every feature by name, in the order of the columns."""
+        described = {
+            name: (group.scope, meaning)
+            for group in GROUPS
+            for name, meaning in group.features.items()
+        }
+        for recommender in self.recommenders:
+            for name, meaning in recommender.columns.items():
+                described[name] = (Scope.RECOMMENDER, meaning)
+        return described
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features in the order of the columns."""
+        return tuple(self.features)
+
+    @property
+    def decreasing(self) -> frozenset[str]:
+        """Names of features that may only lower a purchase probability when they grow."""
+        return frozenset().union(*(group.decreasing for group in GROUPS))
+
+    @property
+    def hash(self) -> str:
+        """Hash of the names and of the constants that give them their meaning."""
+        constants: Sequence[object] = (
+            WINDOW_EVENTS,
+            HALF_LIVES_S,
+            INTEREST.tolist(),
+            GRID_US,
+            HALF_LIVES_HOURS,
+            RETENTION_HOURS,
+        )
+        described = "\n".join([*self.names, *map(repr, constants)])
+        return sha256(described.encode()).hexdigest()
+
+    def assemble(self, query: Query) -> NDArray[np.float32]:
+        """Compute the feature matrix of a query.
+
+        Args:
+            query: Customer, catalogue, context and candidates.
+
+        Returns:
+            Shape ``(n_sales, n_features)``, C-contiguous, NaN where unknown. A row depends
+            on its own sale only.
+        """
+        matrix = np.empty((len(query.rows), len(self.names)), dtype=np.float32)
+        column = 0
+        for group in GROUPS:
+            for values in group.columns(query):
+                matrix[:, column] = values
+                column += 1
+        for recommender in self.recommenders:
+            width = len(recommender.columns)
+            matrix[:, column : column + width] = recommender.scores(query)
+            column += width
+        return matrix

@@ -1,0 +1,177 @@
+"""The meta-model: purchase probability from features; the only module that imports ``lightgbm``."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, Self
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+_TINY: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A straight line over log-odds, fitted on an out-of-time slice.
+
+    Attributes:
+        slope: Multiplies the log-odds, positive.
+        intercept: Is added to them; also undoes the sampling of negatives.
+    """
+
+    slope: float
+    intercept: float
+
+    def apply(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return calibrated probabilities in ``(0, 1)``, same shape."""
+        clipped = np.clip(probabilities, _TINY, 1 - _TINY)
+        log_odds = np.log(clipped / (1 - clipped))
+        return 1.0 / (1.0 + np.exp(-(self.slope * log_odds + self.intercept)))
+
+
+class Ranker(Protocol):
+    """Turns feature matrices into purchase probabilities."""
+
+    def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(buys) of each row, shape ``(n_sales,)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class LightGbmRanker:
+    """Gradient-boosted trees with calibrated log-odds.
+
+    Attributes:
+        booster: The trees.
+        calibration: Applied to their probabilities.
+    """
+
+    booster: lightgbm.Booster
+    calibration: Calibration
+
+    @classmethod
+    def from_text(cls, model: str, calibration: str) -> Self:
+        """Read the trees from LightGBM's text format and the calibration from JSON.
+
+        Raises:
+            ValueError: If either is malformed.
+        """
+        try:
+            booster = lightgbm.Booster(model_str=model)
+            line = json.loads(calibration)
+            return cls(booster, Calibration(float(line["slope"]), float(line["intercept"])))
+        except (lightgbm.basic.LightGBMError, KeyError, TypeError) as exc:
+            msg = f"malformed ranker: {exc}"
+            raise ValueError(msg) from exc
+
+    def to_text(self) -> tuple[str, str]:
+        """Return what `from_text` reads."""
+        line = {"slope": self.calibration.slope, "intercept": self.calibration.intercept}
+        return self.booster.model_to_string(), json.dumps(line)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns that the trees expect, in order."""
+        return tuple(self.booster.feature_name())
+
+    def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(buys) of each row; see `Ranker`. One thread, one call for all rows."""
+        if not len(matrix):
+            return np.empty(0)
+        raw = np.asarray(self.booster.predict(matrix, num_threads=1), dtype=np.float64)
+        return self.calibration.apply(raw)
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Examples for `fit_trees`.
+
+    Attributes:
+        matrix: Features, shape ``(n, n_features)``.
+        labels: 1 if bought, shape ``(n,)``.
+        weights: Weight of each example, shape ``(n,)``.
+    """
+
+    matrix: NDArray[np.float32]
+    labels: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TreeConfig:
+    """Hyper-parameters of the trees."""
+
+    max_trees: int = 600
+    leaves: int = 15
+    learning_rate: float = 0.04
+    min_rows_per_leaf: int = 60
+    l2: float = 10.0
+    feature_share: float = 0.6
+    row_share: float = 0.8
+    patience: int = 60
+
+
+def fit_trees(
+    fitting: TrainingRows,
+    stopping: TrainingRows,
+    *,
+    names: Sequence[str],
+    decreasing: frozenset[str],
+    config: TreeConfig,
+    seed: int,
+    n_threads: int = 1,
+) -> lightgbm.Booster:
+    """Fit trees on one slice of time and stop early on the next.
+
+    Args:
+        fitting: Examples to learn from.
+        stopping: Later examples; their log loss decides on the number of trees.
+        names: Feature names, by column.
+        decreasing: Names whose effect may only be negative.
+        config: Hyper-parameters.
+        seed: Seed of row and feature sampling.
+        n_threads: Threads; results are the same for any number.
+
+    Returns:
+        The trees up to the best iteration.
+    """
+    parameters = {
+        "objective": "binary",
+        "num_leaves": config.leaves,
+        "learning_rate": config.learning_rate,
+        "min_data_in_leaf": config.min_rows_per_leaf,
+        "lambda_l2": config.l2,
+        "feature_fraction": config.feature_share,
+        "bagging_fraction": config.row_share,
+        "bagging_freq": 1,
+        "monotone_constraints": [-1 if name in decreasing else 0 for name in names],
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": n_threads,
+        "verbosity": -1,
+    }
+    train = _dataset(fitting, names)
+    booster = lightgbm.train(
+        parameters,
+        train,
+        num_boost_round=config.max_trees,
+        valid_sets=[_dataset(stopping, names, reference=train)],
+        callbacks=[lightgbm.early_stopping(config.patience, verbose=False)],
+    )
+    # Without the rounds after the best one: what is stored is what is used.
+    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
+
+
+def _dataset(
+    rows: TrainingRows, names: Sequence[str], reference: lightgbm.Dataset | None = None
+) -> lightgbm.Dataset:
+    return lightgbm.Dataset(
+        rows.matrix,
+        label=rows.labels,
+        weight=rows.weights,
+        feature_name=list(names),
+        reference=reference,
+    )

@@ -1,0 +1,100 @@
+"""What sells now: smoothed rates and volumes of the last days."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import Catalogue
+from models.events import KIND, EventType
+from models.query import INTEREST, Query
+
+_IMPRESSION: Final = KIND[EventType.IMPRESSION]
+_VIEW: Final = KIND[EventType.VIEW]
+_CLICK: Final = KIND[EventType.CLICK]
+_PURCHASE: Final = KIND[EventType.PURCHASE]
+
+_FAST, _SLOW = 0, 1
+"""Which of `models.counters.HALF_LIVES_HOURS` a sum is faded by."""
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """Rates per impression and per visit of a sale, shrunk towards the shop's own.
+
+    Attributes:
+        click_rate: Prior mean of clicks per impression.
+        purchase_rate: Prior mean of purchases per click or view.
+        click_weight: Prior weight in impressions.
+        purchase_weight: Prior weight in clicks and views.
+    """
+
+    click_rate: float
+    purchase_rate: float
+    click_weight: float
+    purchase_weight: float
+
+    name: ClassVar[str] = "popularity"
+    columns: ClassVar[Mapping[str, str]] = {
+        "popularity": "Smoothed purchases per impression, half-life 48 h",
+        "popularity_click_rate": "Smoothed clicks per impression, half-life 48 h",
+        "popularity_purchase_rate": "Smoothed purchases per click or view, half-life 48 h",
+        "popularity_volume": "Logarithm of weighted events, half-life 48 h",
+        "popularity_trend": "Share of these of the last hours, half-life 6 h against 48 h",
+    }
+
+    def scores(self, query: Query) -> NDArray[np.float64]:
+        """Score by popularity; see `Recommender.scores`."""
+        rows = query.rows
+        fast, slow = (query.catalogue.counts.decayed[half][rows] for half in (_FAST, _SLOW))
+        click_rate, purchase_rate = self._rates(slow)
+        volume = np.einsum("ij,j->i", slow, INTEREST)
+        trend = np.einsum("ij,j->i", fast, INTEREST) / np.maximum(volume, 1.0)
+        order = self._order(click_rate, purchase_rate, volume)
+        return np.stack([order, click_rate, purchase_rate, np.log1p(volume), trend], axis=1)
+
+    def conversion(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return the smoothed purchases per impression of every sale, shape ``(n,)``."""
+        click_rate, purchase_rate = self._rates(catalogue.counts.totals)
+        return click_rate * purchase_rate
+
+    def _rates(
+        self, counts: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        impressions, clicks = counts[:, _IMPRESSION], counts[:, _CLICK]
+        opened = clicks + counts[:, _VIEW]
+        # A purchase may come without a click or view on record, as in data without them.
+        click_rate = (clicks + self.click_weight * self.click_rate) / (
+            np.maximum(impressions, clicks) + self.click_weight
+        )
+        purchase_rate = (counts[:, _PURCHASE] + self.purchase_weight * self.purchase_rate) / (
+            np.maximum(opened, counts[:, _PURCHASE]) + self.purchase_weight
+        )
+        return click_rate, purchase_rate
+
+    def _order(
+        self,
+        click_rate: NDArray[np.float64],
+        purchase_rate: NDArray[np.float64],
+        volume: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        if self.click_rate > 0:
+            return click_rate * purchase_rate
+        return volume  # no impressions on record: what is visited and bought most
+
+    def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
+        """Return the priors; see `Recommender.to_arrays`."""
+        priors = [
+            self.click_rate,
+            self.purchase_rate,
+            self.click_weight,
+            self.purchase_weight,
+        ]
+        return {"priors": np.array(priors)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
+        """Restore the priors; see `Recommender.from_arrays`."""
+        return cls(*arrays["priors"].tolist())

@@ -1,0 +1,39 @@
+"""What every recommender is."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.query import Query
+
+
+class Recommender(Protocol):
+    """Scores candidate sales; fitted in ``training``, kept in a bundle as arrays.
+
+    Attributes:
+        name: Name in bundles, variants and reports.
+        columns: What each score column is called as a feature, with its meaning; the first
+            one orders the sales where the recommender serves alone.
+    """
+
+    name: ClassVar[str]
+    columns: ClassVar[Mapping[str, str]]
+
+    def scores(self, query: Query) -> NDArray[np.float64]:
+        """Score the candidates of a query, shape ``(n_sales, n_columns)``.
+
+        A row depends on its sale only, not on the other candidates. NaN says that nothing
+        is known.
+        """
+        ...
+
+    def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
+        """Return what was fitted, for `from_arrays`."""
+        ...
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
+        """Restore a fitted recommender."""
+        ...

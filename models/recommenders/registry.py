@@ -1,0 +1,13 @@
+"""All recommenders by name: adding one is a file and a line here."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from models.recommenders.content import Content
+from models.recommenders.images import Images
+from models.recommenders.popularity import Popularity
+from models.recommenders.recommender import Recommender
+
+RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
+    recommender.name: recommender for recommender in (Popularity, Content, Images)
+}
