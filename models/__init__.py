@@ -1,1 +1,1 @@
-"""What each model is: shared by ``training``, which makes models, and ``app``, which serves them."""
+"""What each model is: ``training`` makes models, ``app`` serves them, both from here."""

@@ -3,27 +3,69 @@
 import io
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def arrays_to_bytes(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
-    """Serialise arrays so that equal arrays give equal bytes."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+@dataclass(frozen=True)
+class Arrays:
+    """Arrays by name, each read with the type that its reader expects."""
 
+    arrays: Mapping[str, NDArray[np.generic]]
 
-def arrays_from_bytes(content: bytes) -> dict[str, NDArray[np.generic]]:
-    """Read what `arrays_to_bytes` wrote.
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read what `to_bytes` wrote.
 
-    Raises:
-        ValueError: If the content is anything else, pickled objects included.
-    """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as exc:
-        msg = f"not a file of arrays: {exc}"
-        raise ValueError(msg) from exc
+        Raises:
+            ValueError: If the content is anything else, pickled objects included.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                return cls({name: arrays[name] for name in arrays.files})
+        except (OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as exc:
+            msg = f"not a file of arrays: {exc}"
+            raise ValueError(msg) from exc
+
+    def to_bytes(self) -> bytes:
+        """Serialise: equal arrays in equal order give equal bytes."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **self.arrays)
+        return buffer.getvalue()
+
+    def floats(self, name: str) -> NDArray[np.float64]:
+        """Return an array of numbers as float64; see `vectors`."""
+        return self._of_kind(name, "fiu").astype(np.float64)
+
+    def vectors(self, name: str) -> NDArray[np.float32]:
+        """Return an array of numbers as float32.
+
+        Raises:
+            ValueError: If there is no such array, or it holds something else.
+        """
+        return self._of_kind(name, "fiu").astype(np.float32)
+
+    def integers(self, name: str) -> NDArray[np.int64]:
+        """Return an array of integers as int64; see `vectors`."""
+        return self._of_kind(name, "iu").astype(np.int64)
+
+    def octets(self, name: str) -> bytes:
+        """Return an array of bytes; see `vectors`."""
+        return self._of_kind(name, "u").tobytes()
+
+    def strings(self, name: str) -> list[str]:
+        """Return an array of strings as a list; see `vectors`."""
+        return [str(value) for value in self._of_kind(name, "U").tolist()]
+
+    def _of_kind(self, name: str, kinds: str) -> NDArray[np.generic]:
+        if name not in self.arrays:
+            msg = f"array {name!r} is missing"
+            raise ValueError(msg)
+        array = self.arrays[name]
+        if array.dtype.kind not in kinds:
+            msg = f"array {name!r} has the type {array.dtype}"
+            raise ValueError(msg)
+        return array

@@ -11,6 +11,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Arrays
 from models.events import KINDS, SECOND_US
 
 GRID_US: Final = 60 * SECOND_US
@@ -104,6 +105,27 @@ class SaleCounts:
         """
         return type(self)(at_us, self.totals + partial, self.decayed + partial)
 
+    def to_bytes(self) -> bytes:
+        """Serialise; see `from_bytes`."""
+        arrays = {"at_us": np.array([self.at_us]), "totals": self.totals, "decayed": self.decayed}
+        return Arrays(arrays).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, n_sales: int) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ValueError: If the content is not such a file, or of another number of sales.
+        """
+        arrays = Arrays.from_bytes(content)
+        expected = cls.none(n_sales)
+        at_us = int(arrays.integers("at_us").sum())
+        totals, decayed = arrays.floats("totals"), arrays.floats("decayed")
+        if totals.shape != expected.totals.shape or decayed.shape != expected.decayed.shape:
+            msg = f"counts of {len(totals)} sales, expected {n_sales}"
+            raise ValueError(msg)
+        return cls(at_us, totals, decayed)
+
 
 def fade(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCounts:
     """Sum the whole hours before ``hour``, each weighted ``2 ** (-age / half_life)``.
@@ -120,7 +142,7 @@ def fade(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCounts:
     cells = past.rows * N_KINDS + past.kinds
     size = n_sales * N_KINDS
     age = (hour - past.hours).astype(np.float64)
-    totals = np.bincount(cells, weights=past.counts, minlength=size)
+    totals = np.bincount(cells, weights=past.counts.astype(np.float64), minlength=size)
     decayed = [
         np.bincount(cells, weights=past.counts * np.exp2(-age / half_life), minlength=size)
         for half_life in HALF_LIVES_HOURS

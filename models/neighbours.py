@@ -1,4 +1,5 @@
 """Pictures that look alike: the only module that imports ``faiss``."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from dataclasses import dataclass
 from typing import Final, Self

@@ -79,10 +79,7 @@ class History:
 
     def newest_age_s(self, event_type: EventType | None = None) -> float:
         """Return the age of the newest event, of one type if given; NaN without one."""
-        if event_type is None:
-            ages = self.age_s
-        else:
-            ages = self.age_s[self.kinds == KIND[event_type]]
+        ages = self.age_s if event_type is None else self.age_s[self.kinds == KIND[event_type]]
         return float(ages[-1]) if len(ages) else float("nan")
 
 

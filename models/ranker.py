@@ -1,4 +1,5 @@
 """The meta-model: purchase probability from features; the only module that imports ``lightgbm``."""
+# pyright: reportUnknownMemberType=false
 
 import json
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from models.arrays import arrays_from_bytes, arrays_to_bytes
+from models.arrays import Arrays
 from models.catalogue import Catalogue, build_catalogue
 from models.events import key
 from models.sale import PictureScores, Sale
@@ -54,7 +54,7 @@ class Snapshot:
             "probabilities": np.array([s.probabilities for s in seen], dtype=np.float32),
             "embeddings": np.array([s.embedding for s in seen], dtype=np.float32),
         }
-        return arrays_to_bytes(arrays)
+        return Arrays(arrays).to_bytes()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -63,16 +63,18 @@ class Snapshot:
         Raises:
             ValueError: If the content is not such a file.
         """
-        arrays = arrays_from_bytes(content)
-        try:
-            lines = arrays["sales"].tobytes().decode().split("\n")
-            sales = tuple(Sale.model_validate_json(line) for line in lines if line)
-            scores = zip(arrays["probabilities"], arrays["embeddings"], strict=True)
-            pictures = {
-                sales[int(row)].sale_id: PictureScores(probabilities, embedding)
-                for row, (probabilities, embedding) in zip(arrays["pictured"], scores, strict=True)
-            }
-        except (KeyError, IndexError) as exc:
-            msg = f"not a snapshot file: {exc}"
-            raise ValueError(msg) from exc
+        arrays = Arrays.from_bytes(content)
+        lines = arrays.octets("sales").decode().split("\n")
+        sales = tuple(Sale.model_validate_json(line) for line in lines if line)
+        probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
+        rows = arrays.integers("pictured").tolist()
+        if not (len(rows) == len(probabilities) == len(embeddings)) or max(rows, default=-1) >= len(
+            sales
+        ):
+            msg = f"not a snapshot: {len(rows)} pictures of {len(sales)} sales do not match"
+            raise ValueError(msg)
+        pictures = {
+            sales[row].sale_id: PictureScores(probabilities[index], embeddings[index])
+            for index, row in enumerate(rows)
+        }
         return cls(sales, pictures)

@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Arrays
 from models.catalogue import Vocabulary
 from models.query import Query
 
@@ -58,7 +59,7 @@ class Content:
         return {}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
+    def from_arrays(cls, arrays: Arrays) -> Self:
         """Restore the recommender; see `Recommender.from_arrays`."""
         del arrays
         return cls()

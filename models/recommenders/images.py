@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Arrays
 from models.query import Query
 from models.recommenders.content import EVIDENCE
 from models.recommenders.popularity import Popularity
@@ -60,7 +61,7 @@ class Images:
         return self.popularity.to_arrays()
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
+    def from_arrays(cls, arrays: Arrays) -> Self:
         """Restore the recommender; see `Recommender.from_arrays`."""
         return cls(Popularity.from_arrays(arrays))
 

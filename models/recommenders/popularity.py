@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Arrays
 from models.catalogue import Catalogue
 from models.events import KIND, EventType
 from models.query import INTEREST, Query
@@ -95,6 +96,6 @@ class Popularity:
         return {"priors": np.array(priors)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
+    def from_arrays(cls, arrays: Arrays) -> Self:
         """Restore the priors; see `Recommender.from_arrays`."""
-        return cls(*arrays["priors"].tolist())
+        return cls(*arrays.floats("priors").tolist())

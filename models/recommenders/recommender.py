@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Arrays
 from models.query import Query
 
 
@@ -34,6 +35,6 @@ class Recommender(Protocol):
         ...
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Self:
+    def from_arrays(cls, arrays: Arrays) -> Self:
         """Restore a fitted recommender."""
         ...

@@ -1,0 +1,115 @@
+"""Golden rows: what a bundle scored when it was made, so that every load can check it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Arrays
+from models.catalogue import Catalogue
+from models.customer import Window
+from models.profile import Profile
+from models.query import Context, Query
+
+Probabilities = Callable[[Query], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """Who asks for a slate, and when and where.
+
+    Attributes:
+        window: The customer's window.
+        profile: What lies further back.
+        context: Time and place.
+    """
+
+    window: Window
+    profile: Profile
+    context: Context
+
+    def query(self, catalogue: Catalogue) -> Query:
+        """Ask about all eligible sales of a catalogue."""
+        rows = catalogue.eligible(self.context.market, self.context.now_us)
+        return Query(self.window, self.profile, catalogue, self.context, rows)
+
+
+@dataclass(frozen=True)
+class GoldenRows:
+    """Visits, and the probabilities of all sales that were eligible then, in row order.
+
+    Attributes:
+        visits: The visits.
+        probabilities: One array a visit.
+    """
+
+    visits: tuple[Visit, ...]
+    probabilities: tuple[NDArray[np.float64], ...]
+
+    @classmethod
+    def record(
+        cls, visits: Iterable[Visit], catalogue: Catalogue, probabilities: Probabilities
+    ) -> Self:
+        """Score the visits on a catalogue."""
+        visits = tuple(visits)
+        return cls(visits, tuple(probabilities(visit.query(catalogue)) for visit in visits))
+
+    def worst_difference(self, catalogue: Catalogue, probabilities: Probabilities) -> float:
+        """Score the visits again and return the largest difference.
+
+        Infinite where another number of sales is eligible, NaN where a score is NaN.
+        """
+        again = GoldenRows.record(self.visits, catalogue, probabilities)
+        pairs = list(zip(self.probabilities, again.probabilities, strict=True))
+        if any(old.shape != new.shape for old, new in pairs):
+            return float("inf")
+        differences = [np.abs(old - new) for old, new in pairs]
+        return float(np.max(np.concatenate([*differences, np.zeros(1)])))
+
+    def to_bytes(self) -> bytes:
+        """Serialise; see `from_bytes`."""
+        windows = [visit.window.pack() for visit in self.visits]
+        profiles = [visit.profile.pack() for visit in self.visits]
+        contexts = [visit.context for visit in self.visits]
+        return Arrays(
+            {
+                "windows": np.frombuffer(b"".join(windows), dtype=np.uint8),
+                "window_bytes": np.array([len(window) for window in windows]),
+                "profiles": np.frombuffer(b"".join(profiles), dtype=np.uint8),
+                "profile_bytes": np.array([len(profile) for profile in profiles]),
+                "now_us": np.array([context.now_us for context in contexts]),
+                "markets": np.array([context.market or "" for context in contexts], dtype=np.str_),
+                "probabilities": np.concatenate([*self.probabilities, np.empty(0)]),
+                "n_sales": np.array([len(rows) for rows in self.probabilities]),
+            }
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ValueError: If the content is not such a file.
+        """
+        arrays = Arrays.from_bytes(content)
+        windows = _split(arrays.octets("windows"), arrays.integers("window_bytes"))
+        profiles = _split(arrays.octets("profiles"), arrays.integers("profile_bytes"))
+        contexts = zip(arrays.integers("now_us").tolist(), arrays.strings("markets"), strict=True)
+        ends = np.cumsum(arrays.integers("n_sales"))
+        rows = np.split(arrays.floats("probabilities"), ends)[:-1]
+        visits = (
+            Visit(
+                Window.unpack(window),
+                Profile.unpack(profile),
+                Context(now_us, market or None),
+            )
+            for window, profile, (now_us, market) in zip(windows, profiles, contexts, strict=True)
+        )
+        return cls(tuple(visits), tuple(rows))
+
+
+def _split(joined: bytes, lengths: NDArray[np.int64]) -> Sequence[bytes]:
+    ends = np.cumsum(lengths).tolist()
+    return [joined[end - length : end] for end, length in zip(ends, lengths.tolist(), strict=True)]

@@ -1,0 +1,196 @@
+"""A verified bundle made ready to score: the one path from a query to probabilities."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Arrays
+from models.bundle import Bundle, BundleError
+from models.catalogue import Catalogue
+from models.counters import SaleCounts
+from models.features.schema import FeatureSchema
+from models.golden import GoldenRows
+from models.query import Query
+from models.ranker import LightGbmRanker, Ranker
+from models.recommenders.recommender import Recommender
+from models.recommenders.registry import RECOMMENDERS
+from models.sale import PictureScores
+from models.snapshot import Snapshot
+from models.topics import Topics
+
+META: Final = "meta"
+"""The policy that orders by purchase probability; the others are named by a recommender."""
+
+RANKER_FILE: Final = "ranker.txt"
+CALIBRATION_FILE: Final = "calibration.json"
+TOPICS_FILE: Final = "topics.npz"
+SNAPSHOT_FILE: Final = "catalogue.npz"
+COUNTS_FILE: Final = "counts.npz"
+GOLDEN_FILE: Final = "golden.npz"
+SCENES_FILE: Final = "scenes.onnx"
+LABELS_FILE: Final = "scenes.json"
+
+GOLDEN_TOLERANCE: Final = 1e-6
+
+
+def recommender_file(name: str) -> str:
+    """Return the name of a recommender's file in a bundle."""
+    return f"recommender-{name}.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """What a scorer attaches to the candidates of a query.
+
+    Attributes:
+        order: What the policy orders by, higher first, shape ``(n_sales,)``.
+        probabilities: P(buys within 24 hours, shown now at position 1), same shape.
+        features: The feature matrix behind them, shape ``(n_sales, n_features)``.
+    """
+
+    order: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    features: NDArray[np.float32]
+
+    @property
+    def feature_hash(self) -> str:
+        """Hash of the feature matrix, 32 hexadecimal digits."""
+        return feature_hash(self.features)
+
+    def best(self, limit: int) -> NDArray[np.int64]:
+        """Return the indices of the best candidates, best first; equal ones in row order."""
+        return np.argsort(-self.order, kind="stable")[:limit]
+
+
+def feature_hash(matrix: NDArray[np.float32]) -> str:
+    """Hash the bytes of a feature matrix."""
+    return blake2b(matrix.tobytes(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Everything that turns queries into scores, from one bundle.
+
+    Attributes:
+        bundle_id: The bundle's id.
+        scene_model: Id of the scene model that its picture vectors come from.
+        schema: Recommenders and feature columns.
+        ranker: The meta-model.
+        topics: Label probabilities to topic shares.
+        snapshot: The catalogue at the end of training.
+        counts: Its counts at that time.
+    """
+
+    bundle_id: str
+    scene_model: str
+    schema: FeatureSchema
+    ranker: Ranker
+    topics: Topics
+    snapshot: Snapshot
+    counts: SaleCounts
+
+    @classmethod
+    def load(cls, bundle: Bundle) -> Self:
+        """Build the scorer of a bundle and recompute its golden rows.
+
+        Raises:
+            BundleError: If a file is malformed, the features are not those of this
+                software, or a golden row comes out differently.
+        """
+        try:
+            scorer = cls._build(bundle)
+            rows = GoldenRows.from_bytes(bundle.content(GOLDEN_FILE))
+            worst = rows.worst_difference(scorer.seed_catalogue(), scorer.probabilities)
+        except (ValueError, KeyError) as exc:
+            msg = f"bundle {bundle.id}: {exc}"
+            raise BundleError(msg) from exc
+        if not worst <= GOLDEN_TOLERANCE:
+            msg = (
+                f"bundle {bundle.id}: a golden row differs by {worst:.3g}, "
+                f"more than {GOLDEN_TOLERANCE:g}: it does not reproduce its own scores here"
+            )
+            raise BundleError(msg)
+        return scorer
+
+    @classmethod
+    def _build(cls, bundle: Bundle) -> Self:
+        schema = FeatureSchema(tuple(_recommenders(bundle)))
+        if schema.hash != bundle.manifest.schema_hash:
+            msg = (
+                f"feature schema {bundle.manifest.schema_hash[:12]}, this software has "
+                f"{schema.hash[:12]}; train it again"
+            )
+            raise ValueError(msg)
+        ranker = LightGbmRanker.from_text(bundle.text(RANKER_FILE), bundle.text(CALIBRATION_FILE))
+        if ranker.feature_names != schema.names:
+            msg = f"{RANKER_FILE} expects other features than the schema lists"
+            raise ValueError(msg)
+        snapshot = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
+        return cls(
+            bundle_id=bundle.id,
+            scene_model=bundle.manifest.scene_model,
+            schema=schema,
+            ranker=ranker,
+            topics=Topics.from_bytes(bundle.content(TOPICS_FILE)),
+            snapshot=snapshot,
+            counts=SaleCounts.from_bytes(bundle.content(COUNTS_FILE), n_sales=len(snapshot.sales)),
+        )
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Names of the policies: the meta-model and every recommender."""
+        return (META, *(recommender.name for recommender in self.schema.recommenders))
+
+    @property
+    def pictures(self) -> Mapping[str, PictureScores]:
+        """What the pictures of the sales known to training show, by sale id."""
+        return self.snapshot.pictures
+
+    def seed_catalogue(self) -> Catalogue:
+        """Return the catalogue at the end of training, for a store that is empty."""
+        return self.snapshot.catalogue(self.topics).with_counts(self.counts)
+
+    def probabilities(self, query: Query) -> NDArray[np.float64]:
+        """Return the purchase probability of every candidate, shape ``(n_sales,)``."""
+        return self.ranker.probabilities(self.schema.assemble(query))
+
+    def score(self, query: Query, policy: str = META) -> Scores:
+        """Score the candidates of a query.
+
+        Args:
+            query: Customer, catalogue, context and candidates.
+            policy: One of `policies`.
+
+        Raises:
+            ValueError: If the bundle has no such policy.
+        """
+        features = self.schema.assemble(query)
+        probabilities = self.ranker.probabilities(features)
+        return Scores(self._order(features, probabilities, policy), probabilities, features)
+
+    def _order(
+        self, features: NDArray[np.float32], probabilities: NDArray[np.float64], policy: str
+    ) -> NDArray[np.float64]:
+        if policy == META:
+            return probabilities
+        for recommender in self.schema.recommenders:
+            if recommender.name == policy:
+                column = self.schema.names.index(next(iter(recommender.columns)))
+                return np.nan_to_num(features[:, column].astype(np.float64), nan=-np.inf)
+        msg = f"no policy {policy!r}; this bundle has {', '.join(self.policies)}"
+        raise ValueError(msg)
+
+
+def _recommenders(bundle: Bundle) -> list[Recommender]:
+    loaded: list[Recommender] = []
+    for name in bundle.manifest.recommenders:
+        if name not in RECOMMENDERS:
+            msg = f"unknown recommender {name!r}; known are {', '.join(RECOMMENDERS)}"
+            raise ValueError(msg)
+        arrays = Arrays.from_bytes(bundle.content(recommender_file(name)))
+        loaded.append(RECOMMENDERS[name].from_arrays(arrays))
+    return loaded
