@@ -1,0 +1,190 @@
+"""Make a whole world and write it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.world import files
+from training.world.customers import draw_customers, draw_visits
+from training.world.oracles import expected_purchases
+from training.world.parameters import Parameters
+from training.world.period import Period
+from training.world.pictures.measure import measure_jpeg
+from training.world.pictures.source import Photographs, PictureSource, RenderedPictures
+from training.world.sales import Sales, draw_sales
+from training.world.simulation import World, simulate
+from training.world.tastes import SaleFeatures, country_names, draw_tastes, standardised
+from training.world.texts import write_texts
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was made.
+
+    Attributes:
+        world: Name of the world.
+        customers: Number of customers.
+        sales: Number of sales.
+        visits: Number of visits.
+        events: Number of events.
+        by_type: Number of events of each type.
+        pictures: Number of pictures, of sales and labelled.
+        expected_purchases_at_10: Oracles; see ``expected_purchases``.
+        seconds: Time that it took.
+    """
+
+    world: str
+    customers: int
+    sales: int
+    visits: int
+    events: int
+    by_type: dict[str, int]
+    pictures: int
+    expected_purchases_at_10: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Streams:
+    """One source of randomness per concern, so that more customers leave the sales alone."""
+
+    split: np.random.Generator
+    sales: np.random.Generator
+    covers: np.random.Generator
+    labelled: np.random.Generator
+    texts: np.random.Generator
+    tastes: np.random.Generator
+    customers: np.random.Generator
+    visits: np.random.Generator
+    behaviour: np.random.Generator
+    quantities: np.random.Generator
+
+
+def create_world(
+    folder: Path,
+    parameters: Parameters,
+    *,
+    period: Period,
+    n_customers: int,
+    seed: int,
+    photos: Path | None = None,
+    progress: Callable[[str, float], None] = lambda _stage, _share: None,
+) -> Summary:
+    """Draw a world, let its customers visit, and write it as a dataset.
+
+    Args:
+        folder: Where to write; made if absent.
+        parameters: The world.
+        period: Simulated time.
+        n_customers: Number of customers.
+        seed: The same seed gives the same files, byte for byte.
+        photos: Folder of photographs, one folder per category; rendered pictures if None.
+        progress: Called with the name of a stage and the share of it that is done.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ValueError: If the folder of photographs holds too few.
+    """
+    started = time.perf_counter()
+    streams = _streams(seed)
+    source: PictureSource = (
+        RenderedPictures()
+        if photos is None
+        else Photographs(photos, n_labelled=parameters.scenes_per_category, rng=streams.split)
+    )
+    places = source.destinations
+    sales = draw_sales(
+        parameters, period, scenes=source.scenes, destinations=places, rng=streams.sales
+    )
+    attributes = _write_covers(folder, sales, source=source, rng=streams.covers, progress=progress)
+    n_labelled = _write_labelled(
+        folder, parameters, source=source, rng=streams.labelled, progress=progress
+    )
+    customers = draw_customers(
+        parameters, period, n_customers=n_customers, rng=streams.customers
+    )
+    world = World(
+        parameters=parameters,
+        period=period,
+        sales=sales,
+        features=SaleFeatures(sales, attributes, scenes=source.scenes, destinations=places),
+        tastes=draw_tastes(
+            parameters,
+            n_scenes=len(source.scenes),
+            n_countries=len(country_names(places)),
+            rng=streams.tastes,
+        ),
+        customers=customers,
+        visits=draw_visits(parameters, period, customers=customers, rng=streams.visits),
+    )
+    history = simulate(
+        world, rng=streams.behaviour, progress=lambda share: progress("visits", share)
+    )
+    texts = write_texts(sales, scenes=source.scenes, destinations=places, rng=streams.texts)
+    files.write_sales(folder, sales, period=period, destinations=places, texts=texts)
+    files.write_sale_truth(folder, sales, scenes=source.scenes, attributes=attributes)
+    files.write_customers(folder, customers)
+    by_type = files.write_events(folder, world, history=history, rng=streams.quantities)
+    files.write_truth(folder, world, history.truth)
+    return Summary(
+        world=parameters.name,
+        customers=n_customers,
+        sales=len(sales),
+        visits=len(world.visits),
+        events=sum(by_type.values()),
+        by_type=by_type,
+        pictures=len(sales) + n_labelled,
+        expected_purchases_at_10=expected_purchases(history.truth),
+        seconds=round(time.perf_counter() - started, 2),
+    )
+
+
+def _streams(seed: int) -> _Streams:
+    names = _Streams.__dataclass_fields__
+    seeds = np.random.SeedSequence(seed).spawn(len(names))
+    return _Streams(**dict(zip(names, map(np.random.default_rng, seeds), strict=True)))
+
+
+def _write_covers(
+    folder: Path,
+    sales: Sales,
+    *,
+    source: PictureSource,
+    rng: np.random.Generator,
+    progress: Callable[[str, float], None],
+) -> NDArray[np.float64]:
+    images = folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    measured = []
+    for row, name in enumerate(files.sale_names(len(sales))):
+        picture = source.cover(int(sales.scene[row]), rng)
+        (images / f"{name}.jpg").write_bytes(picture)
+        measured.append(measure_jpeg(picture))
+        progress("pictures of sales", (row + 1) / len(sales))
+    return standardised(np.array(measured))
+
+
+def _write_labelled(
+    folder: Path,
+    parameters: Parameters,
+    *,
+    source: PictureSource,
+    rng: np.random.Generator,
+    progress: Callable[[str, float], None],
+) -> int:
+    n_written = 0
+    for index, scene in enumerate(source.scenes):
+        category = folder / "scenes" / scene.name
+        category.mkdir(parents=True, exist_ok=True)
+        pictures = source.labelled(index, parameters.scenes_per_category, rng)
+        for number, picture in enumerate(pictures):
+            (category / f"{number:04d}.jpg").write_bytes(picture)
+        n_written += len(pictures)
+        progress("labelled pictures", (index + 1) / len(source.scenes))
+    return n_written

@@ -1,0 +1,79 @@
+"""The numbers that define a simulated world."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+DAY_US: Final = 86_400_000_000
+HOUR_US: Final = 3_600_000_000
+SECOND_US: Final = 1_000_000
+
+MARKETS: Final = ("fr", "uk", "de")
+MARKET_SHARES: Final = (0.5, 0.3, 0.2)
+DEVICES: Final = ("mobile", "desktop", "tablet")
+DEVICE_SHARES: Final = (0.55, 0.35, 0.10)
+CATEGORIES: Final = ("hotel", "flight_hotel", "tour", "villa", "cruise")
+VARIANTS: Final = ("logging", "uniform")
+ATTRIBUTES: Final = ("brightness", "warmth", "saturation", "detail")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Everything that is fixed before the first random draw; see docs/world.md.
+
+    ``*_sd`` are standard deviations of tastes between customers, in logits.
+    A world with one regime has constant tastes.
+    """
+
+    name: str = "standard"
+    n_types: int = 2048
+    n_regimes: int = 1
+    regime_stay: float = 1.0
+    regime_likeness: float = 1.0
+    click_intercept: float = -2.85
+    buy_intercept: float = -3.25
+    scene_sd: float = 0.95
+    country_sd: float = 0.45
+    price_sd: float = 0.40
+    discount_sd: float = 0.15
+    attribute_sd: float = 0.40
+    season_sd: float = 0.30
+    level_sd: float = 0.30
+    buy_taste: float = 0.65
+    appeal_sd: float = 0.35
+    visits: float = 8.4
+    sales_per_day: float = 25.0
+    slate_size: int = 10
+    uniform_share: float = 0.10
+    late_share: float = 0.02
+    new_share: float = 0.30
+    scenes_per_category: int = 40
+    picture_px: int = 256
+
+
+WORLDS: Final = {
+    "standard": Parameters(),
+    "rare": Parameters(name="rare", buy_intercept=-5.0),
+    "regimes": Parameters(
+        name="regimes", n_types=700, n_regimes=3, regime_stay=0.75, regime_likeness=0.3
+    ),
+}
+
+
+def world(name: str, *, visits: float | None = None) -> Parameters:
+    """Return the parameters of a named world.
+
+    Args:
+        name: One of ``standard``, ``rare`` and ``regimes``.
+        visits: Mean visits of a customer over the whole period; the world's own if None.
+
+    Returns:
+        The parameters.
+
+    Raises:
+        ValueError: If no world has this name.
+    """
+    if name not in WORLDS:
+        msg = f"unknown world {name!r}: choose one of {', '.join(WORLDS)}"
+        raise ValueError(msg)
+    parameters = WORLDS[name]
+    return parameters if visits is None else replace(parameters, visits=visits)

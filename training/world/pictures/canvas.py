@@ -1,0 +1,232 @@
+"""A picture in the making: light, sky, ground and the strokes that scenes share."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+Colour = tuple[float, float, float]
+
+WIDTH = 256
+_SKIES = {
+    "noon": ((70, 130, 210), (185, 215, 240), (1.0, 1.0, 1.0)),
+    "morning": ((130, 165, 215), (250, 225, 205), (1.0, 0.96, 0.90)),
+    "dusk": ((75, 70, 130), (250, 150, 90), (0.95, 0.72, 0.60)),
+    "grey": ((150, 158, 165), (205, 208, 210), (0.82, 0.84, 0.86)),
+    "night": ((10, 14, 40), (50, 55, 95), (0.38, 0.42, 0.60)),
+}
+_HOURS = tuple(_SKIES)
+_HOUR_SHARES = (0.36, 0.18, 0.18, 0.18, 0.10)
+
+
+@dataclass(frozen=True)
+class Light:
+    """Time of day: colours of the sky, and what they do to everything below.
+
+    Attributes:
+        hour: Name of the time of day.
+        top: Colour at the zenith.
+        low: Colour at the horizon.
+        tint: Factor on every colour.
+    """
+
+    hour: str
+    top: Colour
+    low: Colour
+    tint: Colour
+
+
+class Canvas:
+    """A square drawing of 256 px with its own light and randomness."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Draw the light and paint the sky.
+
+        Args:
+            rng: Source of randomness.
+        """
+        self.rng = rng
+        self.light = _light(rng)
+        self.horizon = rng.uniform(0.28, 0.62) * WIDTH
+        self.crowd = float(rng.beta(0.8, 1.6))
+        self.image = self._sky()
+        self.draw = ImageDraw.Draw(self.image)
+
+    def _sky(self) -> Image.Image:
+        down = np.linspace(0.0, 1.0, WIDTH)[:, None, None] * (WIDTH / self.horizon)
+        down = np.minimum(down, 1.0)
+        sky = np.array(self.light.top) * (1 - down) + np.array(self.light.low) * down
+        cover = np.clip((self.noise(5) - self.rng.uniform(0.35, 0.8)) * 3, 0, 1)[:, :, None]
+        cloud = 235 * np.array(self.light.tint)
+        sky = sky * (1 - 0.8 * cover) + cloud * 0.8 * cover
+        return Image.fromarray(sky.astype(np.uint8))
+
+    def noise(self, cells: int) -> NDArray[np.float32]:
+        """Return smooth noise of two octaves in about 0..1, shape ``(256, 256)``."""
+        total = np.zeros((WIDTH, WIDTH), dtype=np.float32)
+        for octave, share in ((1, 0.65), (3, 0.35)):
+            side = cells * octave
+            grid = (self.rng.random((side, side)) * 255).astype(np.uint8)
+            smooth = Image.fromarray(grid).resize((WIDTH, WIDTH), Image.Resampling.BICUBIC)
+            total += np.float32(share / 255) * np.asarray(smooth, dtype=np.float32)
+        return total
+
+    def tone(self, red: float, green: float, blue: float, spread: float = 18) -> tuple[int, ...]:
+        """Return a colour near the given one, under the light of this picture."""
+        colour = np.array([red, green, blue]) + self.rng.normal(0, spread, 3)
+        shade = colour * np.array(self.light.tint)
+        return tuple(int(value) for value in np.clip(shade, 0, 255))
+
+    def between(self, low: float, high: float) -> float:
+        """Draw uniformly from an interval."""
+        return float(self.rng.uniform(low, high))
+
+    def several(self, low: int, high: int) -> range:
+        """Draw a number of repetitions from ``low`` to ``high``."""
+        return range(int(self.rng.integers(low, high + 1)))
+
+    def chance(self, share: float) -> bool:
+        """Return True with a probability."""
+        return bool(self.rng.random() < share)
+
+    def ground(self, top: float, colour: tuple[int, ...], bottom: float = WIDTH) -> None:
+        """Fill from one height to another, darker towards the front or the back."""
+        steps = 12
+        slope = self.between(-0.25, 0.25)
+        for step in range(steps):
+            factor = 1 + slope * (step / steps - 0.5)
+            shade = tuple(min(255, int(value * factor)) for value in colour)
+            upper = top + (bottom - top) * step / steps
+            lower = top + (bottom - top) * (step + 1) / steps
+            self.draw.rectangle((0, upper, WIDTH, lower + 1), fill=shade)
+
+    def ridge(self, base: float, height: float, colour: tuple[int, ...], *, rough: float) -> None:
+        """Fill below a random skyline: smooth hills for small ``rough``, peaks for large."""
+        self.draw.polygon(
+            [*self.skyline(base, height, rough=rough), (WIDTH, WIDTH), (0, WIDTH)], fill=colour
+        )
+
+    def skyline(self, base: float, height: float, *, rough: float) -> list[tuple[float, float]]:
+        """Return the points of a random skyline of given height above a base."""
+        across = np.arange(0, WIDTH + 1, 4)
+        line = np.zeros(len(across))
+        for wave in range(1, 12):
+            phase, size = self.rng.uniform(0, 2 * math.pi), self.rng.normal() / wave ** (2 - rough)
+            line += size * np.sin(2 * math.pi * wave * across / (WIDTH * 1.3) + phase)
+        line = (line - line.min()) / max(float(np.ptp(line)), 1e-6)
+        return [(float(x), float(base - height * y)) for x, y in zip(across, line, strict=True)]
+
+    def water(self, top: float, bottom: float = WIDTH, *, calm: float = 0.5) -> None:
+        """Fill with water: reflected sky, and wave strokes unless calm."""
+        mix = self.between(0.3, 0.7)
+        low, sea = np.array(self.light.low), np.array(self.tone(40, 120, 160, 25))
+        colour = tuple(int(value) for value in low * mix * 0.9 + sea * (1 - mix))
+        self.ground(top, colour, bottom)
+        for _ in range(int((1 - calm) * 90)):
+            y = top + (bottom - top) * self.rng.random() ** 1.5
+            x, length = self.between(0, WIDTH), self.between(4, 30)
+            shade = tuple(min(255, value + int(self.between(8, 45))) for value in colour)
+            self.draw.line((x, y, x + length, y), fill=shade)
+
+    def people(self, top: float, bottom: float, most: int = 36) -> None:
+        """Scatter as many people as this picture is crowded."""
+        for _ in range(int(self.crowd * most)):
+            y = self.between(top, bottom)
+            tall = 4 + 16 * (y - self.horizon) / WIDTH
+            x = self.between(0, WIDTH)
+            coat = self.tone(*self.rng.uniform(20, 240, 3))
+            self.draw.ellipse((x, y - tall, x + tall * 0.35, y), fill=coat)
+            skin = self.tone(205, 160, 130)
+            self.draw.ellipse((x, y - tall * 1.3, x + tall * 0.3, y - tall), fill=skin)
+
+    def conifer(self, x: float, foot: float, height: float, *, snow: bool = False) -> None:
+        """Draw a fir tree."""
+        leaf = self.tone(225, 230, 238) if snow and self.chance(0.4) else self.tone(28, 72, 42)
+        for part in (0.0, 0.3, 0.55):
+            half, low = height * (0.28 - part * 0.25), foot - height * part
+            self.draw.polygon(
+                [(x - half, low), (x + half, low), (x, low - height * 0.5)], fill=leaf
+            )
+
+    def bush(self, x: float, y: float, size: float, colour: tuple[int, ...]) -> None:
+        """Draw a round crown of some blobs."""
+        for _ in self.several(3, 6):
+            dx, dy = self.rng.normal(0, size * 0.4, 2)
+            reach = size * self.between(0.3, 0.6)
+            self.draw.ellipse((x + dx - reach, y + dy - reach, x + dx + reach, y + dy + reach),
+                              fill=colour)
+
+    def house(self, box: tuple[float, float, float, float], wall: tuple[int, ...]) -> None:
+        """Draw a wall with windows, lit at night."""
+        left, top, right, bottom = box
+        self.draw.rectangle(box, fill=wall)
+        pane_on, pane_off = (250, 220, 130), self.tone(60, 70, 90)
+        lit = 0.6 if self.light.hour in ("night", "dusk") else 0.05
+        pitch = self.between(6, 11)
+        for y in np.arange(top + 4, bottom - 5, pitch):
+            for x in np.arange(left + 3, right - 4, pitch):
+                pane = pane_on if self.rng.random() < lit else pane_off
+                self.draw.rectangle((x, y, x + pitch * 0.4, y + pitch * 0.5), fill=pane)
+
+    def boat(self, x: float, y: float, size: float) -> None:
+        """Draw a boat, with a sail or a mast."""
+        hull = self.tone(*self.rng.uniform(40, 250, 3))
+        self.draw.polygon(
+            [(x, y), (x + size, y), (x + size * 0.8, y + size * 0.25), (x + size * 0.2,
+              y + size * 0.25)],
+            fill=hull,
+        )
+        mast = x + size * 0.5
+        self.draw.line((mast, y, mast, y - size), fill=self.tone(90, 80, 70), width=1)
+        if self.chance(0.4):
+            sail = self.tone(240, 238, 230)
+            self.draw.polygon([(mast, y - size), (mast, y - 3), (mast + size * 0.4, y - 3)],
+                              fill=sail)
+
+    def finished(self) -> Image.Image:
+        """Apply texture, haze, framing, blur and grain; return the picture."""
+        pixels = np.asarray(self.image, dtype=np.float32)
+        grain = self.noise(24)[:, :, None] - 0.5
+        pixels = pixels * (1 + self.between(0.1, 0.45) * grain)
+        haze = self.between(0, 0.3) * self.noise(3)[:, :, None]
+        pixels = pixels * (1 - haze) + np.array(self.light.low, dtype=np.float32) * haze
+        pixels = _graded(pixels, self.rng)
+        pixels += self.rng.normal(0, self.between(2, 9), (WIDTH, WIDTH, 1))
+        image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+        return _framed(image, self.rng).filter(ImageFilter.GaussianBlur(self.between(0, 1.0)))
+
+
+def _light(rng: np.random.Generator) -> Light:
+    hour = str(rng.choice(_HOURS, p=_HOUR_SHARES))
+    top, low, tint = _SKIES[hour]
+    shift = rng.normal(0, 14, 3)
+    return Light(
+        hour=hour,
+        top=_clipped(np.array(top) + shift),
+        low=_clipped(np.array(low) + shift),
+        tint=tint,
+    )
+
+
+def _clipped(colour: NDArray[np.float64]) -> Colour:
+    red, green, blue = np.clip(colour, 0, 255).tolist()
+    return red, green, blue
+
+
+def _graded(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Shift white balance, saturation and exposure as photographers do."""
+    balance = np.array([1.0, 0.0, -1.0]) * rng.normal(0, 0.07) + rng.normal(1, 0.08)
+    grey = pixels.mean(axis=2, keepdims=True)
+    saturation = rng.uniform(0.45, 1.35)
+    return ((grey + (pixels - grey) * saturation) * balance).astype(np.float32)
+
+
+def _framed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    side = WIDTH * rng.uniform(0.68, 1.0)
+    left, top = rng.uniform(0, WIDTH - side, 2)
+    if rng.random() < 1 / 2:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    image = image.rotate(rng.normal(0, 2), Image.Resampling.BILINEAR, fillcolor=image.getpixel((3, 3)))
+    return image.resize((WIDTH, WIDTH), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
