@@ -96,8 +96,11 @@ def _reason(rows: pl.DataFrame, check: Check) -> pl.Expr:
 
 def _records(rows: pl.DataFrame) -> pl.Series:
     names = {name: name.removeprefix(given("")) for name in rows.columns}
-    original = rows.select(name for name, bare in names.items() if bare != name).rename(names, strict=False)
+    original = rows.select(name for name, bare in names.items() if bare != name).rename(
+        names, strict=False
+    )
     encoded = [
-        json.dumps(record, default=str, ensure_ascii=False) for record in original.iter_rows(named=True)
+        json.dumps(record, default=str, ensure_ascii=False)
+        for record in original.iter_rows(named=True)
     ]
     return pl.Series(encoded, dtype=pl.String)

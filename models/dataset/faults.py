@@ -176,6 +176,14 @@ class FaultReport:
         """Return only the faults with one of these effects."""
         return FaultReport(self.table.filter(pl.col("effect").is_in([*effects])))
 
+    def of_codes(self, *codes: FaultCode) -> "FaultReport":
+        """Return only the faults of these codes."""
+        return FaultReport(self.table.filter(pl.col("code").is_in([*codes])))
+
+    def unusable(self) -> bool:
+        """Tell whether a fault makes a whole file unusable."""
+        return bool(len(self.having(Effect.FILE)))
+
     def first(self, n: int) -> list[Fault]:
         """Return the first ``n`` faults."""
         return list(FaultReport(self.table.head(n)))
@@ -188,7 +196,9 @@ class FaultReport:
     def refused_rows(self, file: str) -> list[int]:
         """Return the rows of a file that are left out, ascending."""
         refused = self.table.filter(
-            (pl.col("file") == file) & (pl.col("effect") == Effect.ROW) & pl.col("row").is_not_null()
+            (pl.col("file") == file)
+            & (pl.col("effect") == Effect.ROW)
+            & pl.col("row").is_not_null()
         )
         return refused["row"].unique().sort().to_list()
 

@@ -1,0 +1,18 @@
+"""The dataset contract: what users export, and training and the store read."""
+
+from models.dataset.events import EventTable, Labels
+from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
+from models.dataset.reading import Dataset, Progress, read_dataset
+
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "Effect",
+    "EventTable",
+    "Fault",
+    "FaultCode",
+    "FaultReport",
+    "Labels",
+    "Progress",
+    "read_dataset",
+]

@@ -1,0 +1,263 @@
+"""Turns the columns of a file into those of the contract, with the checks they must pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+import polars as pl
+
+from models.dataset.checks import CONTROL_CHARACTERS, Check, find_faults, given
+from models.dataset.faults import Fault, FaultCode, FaultReport
+from models.dataset.schema import MAX_MARKETS_OF_A_SALE, Column, Kind
+from models.dataset.tables import Table
+from models.events import to_us
+
+_TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
+_WITHOUT_OFFSET: Final = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$"
+# Windows store a time in 61 bits, and a datetime ends with the year 9999.
+_LAST_US: Final = to_us(datetime(9999, 12, 31, tzinfo=UTC))
+_WHOLE_LIMIT: Final = 2.0**53
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Converted:
+    """A column of the contract as an expression over a table, and its rules."""
+
+    value: pl.Expr
+    checks: tuple[Check, ...] = ()
+
+
+def convert(
+    table: Table, columns: Sequence[Column], *, extra: FaultCode | None = None
+) -> tuple[pl.DataFrame, FaultReport]:
+    """Convert a table to the columns of the contract and check every value by itself.
+
+    Args:
+        table: The file as it stands.
+        columns: The columns of its contract.
+        extra: The fault of a column that the contract does not name, None for none.
+
+    Returns:
+        The table with the contract's columns under their own names beside the given ones
+        (absent columns null; rows that fail a check still in it), and the faults. Times are
+        microseconds since the epoch. With a fault of the whole file the table is as it was.
+    """
+    missing, converted = _convert_each(table, columns)
+    if len(missing):
+        return table.frame, missing
+    frame = table.frame.with_columns(
+        converted[column.name].value.alias(column.name) for column in columns
+    )
+    checks = [check for each in converted.values() for check in each.checks]
+    unknown = FaultReport.of(_unknown(table, columns, extra))
+    faults = find_faults(frame, checks, file=table.file)
+    return frame, FaultReport.together([table.faults, unknown, faults])
+
+
+def _convert_each(
+    table: Table, columns: Sequence[Column]
+) -> tuple[FaultReport, dict[str, Converted]]:
+    faults: list[Fault] = []
+    converted: dict[str, Converted] = {}
+    for column in columns:
+        if column.name in table.columns:
+            found = _CONVERSIONS[column.kind](column, table.dtype(column.name))
+            if isinstance(found, str):
+                faults.append(_file_fault(table, column.name, FaultCode.WRONG_COLUMN_TYPE, found))
+            else:
+                converted[column.name] = _with_presence(column, found)
+        elif column.required:
+            reason = f"has no column {column.name!r}, which is required"
+            faults.append(_file_fault(table, column.name, FaultCode.MISSING_COLUMN, reason))
+        else:
+            converted[column.name] = Converted(pl.lit(None, dtype=_TYPES[column.kind]))
+    return FaultReport.of(faults), converted
+
+
+def _file_fault(table: Table, column: str, code: FaultCode, reason: str) -> Fault:
+    return Fault(file=table.file, column=column, code=code, reason=reason)
+
+
+def _unknown(table: Table, columns: Sequence[Column], code: FaultCode | None) -> list[Fault]:
+    if code is None:
+        return []
+    known = {column.name for column in columns}
+    reason = "column {!r} is not of the contract and is not read"
+    return [
+        _file_fault(table, name, code, reason.format(name))
+        for name in table.columns
+        if name not in known
+    ]
+
+
+def _with_presence(column: Column, converted: Converted) -> Converted:
+    if not column.required:
+        return converted
+    raw = pl.col(given(column.name))
+    presence = Check(FaultCode.MISSING_VALUE, column.name, raw.is_null(), "be there")
+    return replace(converted, checks=(presence, *converted.checks))
+
+
+def _wrong_type(column: Column, dtype: pl.DataType, wanted: str) -> str:
+    return f"column {column.name!r} must hold {wanted}, is of type {dtype}"
+
+
+def _text(column: Column, dtype: pl.DataType) -> Converted | str:
+    if not _is_text(dtype) and not dtype.is_integer():
+        return _wrong_type(column, dtype, "text or integers")
+    value = pl.col(given(column.name)).cast(pl.String)
+    if not column.required:
+        value = pl.when(value != "").then(value)
+    return Converted(value, _text_checks(column, pl.col(column.name)))
+
+
+def _text_checks(column: Column, value: pl.Expr) -> tuple[Check, ...]:
+    length = value.str.len_chars()
+    name, low, high = column.name, column.min_chars, column.max_chars
+    fits = f"have {low or 1} to {high} characters"
+    checks = [
+        Check(FaultCode.EMPTY_TEXT, name, value == "", "not be empty"),
+        Check(FaultCode.WRONG_LENGTH, name, (length > high) | length.is_between(1, low - 1), fits),
+    ]
+    if column.kind is Kind.IDENTIFIER:
+        forging = value.str.contains(CONTROL_CHARACTERS)
+        must = "not hold control characters"
+        checks.append(Check(FaultCode.CONTROL_CHARACTER, name, forging, must))
+    return tuple(checks)
+
+
+def _number(column: Column, dtype: pl.DataType) -> Converted | str:
+    if not _is_text(dtype) and not dtype.is_numeric():
+        return _wrong_type(column, dtype, "numbers")
+    raw = pl.col(given(column.name))
+    if _is_text(dtype):
+        raw = raw.cast(pl.String).str.strip_chars()
+    number = raw.cast(pl.Float64, strict=False)
+    unread = number.is_null() & raw.is_not_null() & (raw.cast(pl.String) != "")
+    checks = [
+        Check(FaultCode.WRONG_TYPE, column.name, unread, "be a number"),
+        Check(FaultCode.NOT_FINITE, column.name, ~number.is_finite(), "be finite"),
+    ]
+    return Converted(number, (*checks, *_bounds(column, number)))
+
+
+def _bounds(column: Column, number: pl.Expr) -> list[Check]:
+    checks: list[Check] = []
+    finite = number.is_finite()
+    if column.low is not None:
+        code = FaultCode.OUT_OF_RANGE if column.low else FaultCode.NEGATIVE_NUMBER
+        must = f"not be below {column.low:g}"
+        checks.append(Check(code, column.name, finite & (number < column.low), must))
+    if column.above is not None:
+        must = f"be above {column.above:g}"
+        failed = finite & (number <= column.above)
+        checks.append(Check(FaultCode.OUT_OF_RANGE, column.name, failed, must))
+    if column.high is not None:
+        must = f"not be above {column.high:g}"
+        failed = finite & (number > column.high)
+        checks.append(Check(FaultCode.OUT_OF_RANGE, column.name, failed, must))
+    return checks
+
+
+def _whole(column: Column, dtype: pl.DataType) -> Converted | str:
+    converted = _number(column, dtype)
+    if isinstance(converted, str):
+        return converted
+    number = converted.value
+    broken = number.is_finite() & (number != number.floor())
+    whole = Check(FaultCode.WRONG_TYPE, column.name, broken, "be a whole number")
+    # Beyond 2^53 a float no longer counts in ones, and the bounds refuse the value anyhow.
+    safe = pl.when(number.abs() <= _WHOLE_LIMIT).then(number)
+    return Converted(safe.cast(pl.Int64, strict=False), (*converted.checks, whole))
+
+
+def _time(column: Column, dtype: pl.DataType) -> Converted | str:
+    if isinstance(dtype, pl.Datetime):
+        return _stored_time(column, dtype)
+    if _is_text(dtype):
+        return _written_time(column)
+    return _wrong_type(column, dtype, "times with a time zone")
+
+
+def _stored_time(column: Column, dtype: pl.Datetime) -> Converted | str:
+    if dtype.time_zone is None:
+        return _wrong_type(column, dtype, "times with a time zone; convert them to UTC")
+    ticks = pl.col(given(column.name)).to_physical()
+    value = {"ms": ticks * 1_000, "us": ticks, "ns": ticks // 1_000}[dtype.time_unit]
+    last = {"ms": _LAST_US // 1_000, "us": _LAST_US, "ns": 2**63 - 1}[dtype.time_unit]
+    return Converted(value, (_within_epoch(column, ~ticks.is_between(0, last)),))
+
+
+def _written_time(column: Column) -> Converted:
+    raw = pl.col(given(column.name)).cast(pl.String)
+    parsed = raw.str.replace(" ", "T", literal=True).str.to_datetime(
+        _TIME_FORMAT, time_unit="us", time_zone="UTC", strict=False
+    )
+    value = parsed.to_physical()
+    unread = parsed.is_null() & raw.is_not_null() & (raw != "")
+    naive = raw.str.contains(_WITHOUT_OFFSET)
+    checks = (
+        Check(FaultCode.NAIVE_TIME, column.name, unread & naive, "carry an offset or Z"),
+        Check(FaultCode.UNPARSABLE_TIME, column.name, unread & ~naive, "be an ISO 8601 time"),
+        _within_epoch(column, ~value.is_between(0, _LAST_US)),
+    )
+    return Converted(value, checks)
+
+
+def _within_epoch(column: Column, failed: pl.Expr) -> Check:
+    return Check(FaultCode.OUT_OF_RANGE, column.name, failed, "lie between 1970 and 9999")
+
+
+def _markets(column: Column, dtype: pl.DataType) -> Converted | str:
+    raw = pl.col(given(column.name))
+    if isinstance(dtype, pl.List) and _is_text(dtype.inner):
+        value = raw.cast(pl.List(pl.String))
+    elif _is_text(dtype):
+        text = raw.cast(pl.String)
+        value = pl.when(text != "").then(text.str.split("|"))
+    else:
+        return _wrong_type(column, dtype, "a list of texts, or a text like 'fr|de'")
+    each = pl.element()
+    length = each.str.len_chars()
+    none = value.list.len() == 0
+    empty = none | value.list.eval(each.is_null() | (each == "")).list.any()
+    long = value.list.eval(length > column.max_chars).list.any()
+    forging = value.list.eval(each.str.contains(CONTROL_CHARACTERS)).list.any()
+    many = value.list.len() > MAX_MARKETS_OF_A_SALE
+    name = column.name
+    checks = (
+        Check(
+            FaultCode.EMPTY_TEXT, name, empty, "hold no empty name; leave it out for every market"
+        ),
+        Check(
+            FaultCode.WRONG_LENGTH, name, long, f"have names of 1 to {column.max_chars} characters"
+        ),
+        Check(FaultCode.CONTROL_CHARACTER, name, forging, "not hold control characters"),
+        Check(FaultCode.TOO_MANY_MARKETS, name, many, f"name at most {MAX_MARKETS_OF_A_SALE}"),
+    )
+    return Converted(value, checks)
+
+
+def _is_text(dtype: pl.DataType | type[pl.DataType]) -> bool:
+    # A column that is null throughout has no type of its own.
+    return dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)
+
+
+_CONVERSIONS: Final = {
+    Kind.IDENTIFIER: _text,
+    Kind.TEXT: _text,
+    Kind.NUMBER: _number,
+    Kind.WHOLE: _whole,
+    Kind.TIME: _time,
+    Kind.MARKETS: _markets,
+}
+
+_TYPES: Final = {
+    Kind.IDENTIFIER: pl.String(),
+    Kind.TEXT: pl.String(),
+    Kind.NUMBER: pl.Float64(),
+    Kind.WHOLE: pl.Int64(),
+    Kind.TIME: pl.Int64(),
+    Kind.MARKETS: pl.List(pl.String),
+}

@@ -1,0 +1,144 @@
+"""Reads CSV row by row: a row that is not UTF-8 or not CSV is lost alone, and by number."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from models.dataset.checks import ROW
+from models.dataset.faults import Fault, FaultCode
+
+if TYPE_CHECKING:
+    from _csv import Reader as _Reader
+
+_ROWS_AT_ONCE: Final = 100_000
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+class UnreadableHeaderError(ValueError):
+    """A CSV file whose first line names no usable columns."""
+
+
+@dataclass(slots=True)
+class CsvFile:
+    """One CSV file.
+
+    Attributes:
+        path: Where it is.
+        faults: The rows that could not be read, filled by `read`.
+        undecodable: Byte offset of the first byte that is not UTF-8, by line number.
+    """
+
+    path: Path
+    faults: list[Fault] = field(default_factory=list[Fault])
+    undecodable: dict[int, int] = field(default_factory=dict[int, int])
+
+    def read(self) -> tuple[tuple[str, ...], list[pl.DataFrame]]:
+        """Read the file.
+
+        Returns:
+            Column names, and frames of text columns with `ROW`, at least one.
+
+        Raises:
+            UnreadableHeaderError: If the first line is no header.
+            OSError: If the file cannot be read.
+        """
+        reader = csv.reader(self._lines(), strict=True)
+        header = self._header(reader)
+        rows = self._rows(reader, len(header))
+        schema = {ROW: pl.Int64, **dict.fromkeys(header, pl.String)}
+        frames = [pl.DataFrame(schema=schema)]
+        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+            columns = dict(zip(schema, zip(*chunk, strict=True), strict=True))
+            frames.append(pl.DataFrame(columns, schema=schema))
+        return header, frames
+
+    def _lines(self) -> Iterator[str]:
+        offset = 0
+        # Undecodable bytes come back as lone surrogates, so that only their rows are lost.
+        with self.path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            for number, line in enumerate(file, start=1):
+                if line.isascii():
+                    offset += len(line)
+                else:
+                    offset += self._n_bytes(line, number, offset)
+                yield line
+
+    def _n_bytes(self, line: str, number: int, offset: int) -> int:
+        try:
+            return len(line.encode())
+        except UnicodeEncodeError as exc:
+            self.undecodable[number] = offset + len(line[: exc.start].encode())
+            return len(line.encode(errors="surrogateescape"))
+
+    def _header(self, reader: "_Reader") -> tuple[str, ...]:
+        try:
+            names = next(reader, [])
+        except csv.Error as exc:
+            msg = f"the first line is no CSV header: {exc}"
+            raise UnreadableHeaderError(msg) from exc
+        if self.undecodable:
+            first = min(self.undecodable.values())
+            msg = f"is not UTF-8 at byte {first}, in the header: save the file as UTF-8"
+            raise UnreadableHeaderError(msg)
+        if not names:
+            msg = "is empty: the first line must name the columns"
+            raise UnreadableHeaderError(msg)
+        names[0] = names[0].removeprefix(_BYTE_ORDER_MARK)
+        if len(set(names)) < len(names):
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            msg = f"names columns twice: {', '.join(map(repr, repeated))}"
+            raise UnreadableHeaderError(msg)
+        return tuple(names)
+
+    def _rows(self, reader: "_Reader", n_columns: int) -> Iterator[tuple[int | str, ...]]:
+        for row, (first, last, fields) in enumerate(_records(reader), start=1):
+            fault = self._fault(row, range(first, last + 1), fields, n_columns)
+            if fault is None:
+                yield (row, *fields)
+            else:
+                self.faults.append(fault)
+
+    def _fault(
+        self, row: int, lines: range, fields: Sequence[str] | csv.Error, n_columns: int
+    ) -> Fault | None:
+        where = f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
+        if isinstance(fields, csv.Error):
+            reason, record = f"{where}: not CSV: {fields}", None
+            code = FaultCode.MALFORMED_ROW
+        elif self.undecodable and (bad := self.undecodable.keys() & set(lines)):
+            reason = f"{where}: not UTF-8 at byte {self.undecodable[min(bad)]} of the file"
+            code, record = FaultCode.NOT_UTF8, _json(fields)
+        elif len(fields) != n_columns:
+            reason = f"{where}: {len(fields)} fields under {n_columns} columns"
+            code, record = FaultCode.MALFORMED_ROW, _json(fields)
+        else:
+            return None
+        return Fault(file=self.path.name, row=row, code=code, reason=reason, record=record)
+
+
+def _records(reader: "_Reader") -> Iterator[tuple[int, int, list[str] | csv.Error]]:
+    """Yield first line, last line and fields of every row that is not blank."""
+    while True:
+        first = reader.line_num + 1
+        try:
+            fields: list[str] | csv.Error = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            fields = exc
+        if fields:
+            yield first, reader.line_num, fields
+
+
+def _json(fields: Sequence[str]) -> str:
+    """Keep the fields of a row that has no columns; bytes that are not UTF-8 are escaped."""
+    shown = [
+        field.encode(errors="surrogateescape").decode(errors="backslashreplace") for field in fields
+    ]
+    return json.dumps(shown, ensure_ascii=False)

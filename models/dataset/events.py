@@ -1,0 +1,250 @@
+"""Reads the events of a dataset into columns: no event is ever an object of its own."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.dataset.checks import ROW, Check, find_faults, without_refused
+from models.dataset.conversion import convert
+from models.dataset.faults import FaultCode, FaultReport
+from models.dataset.schema import EVENTS
+from models.dataset.tables import Table
+from models.events import KIND, MAX_AGE_US, MAX_AHEAD_US, EventType
+
+_KEYS_AT_ONCE: Final = 250_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """A text column as codes.
+
+    Attributes:
+        values: Distinct values in ascending order.
+        codes: Index into ``values`` per row, -1 where there is none, shape ``(n,)``.
+    """
+
+    values: pl.Series
+    codes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, column: pl.Series) -> Self:
+        """Encode a column."""
+        values = column.drop_nulls().unique().sort()
+        codes = pl.int_range(len(values), eager=True)
+        coded = column.replace_strict(values, codes, default=-1, return_dtype=pl.Int64)
+        return cls(values, coded.to_numpy())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventTable:
+    """Accepted events, sorted by (received, at, event key); all arrays of shape ``(n_events,)``.
+
+    Attributes:
+        event_ids: Event ids.
+        event_keys: `models.events.key` of the event ids.
+        customers: Customer ids; never -1.
+        sessions: Session ids.
+        sale_ids: Sale ids; never -1.
+        sale_keys: `models.events.key` of the sale ids.
+        kinds: Codes `models.events.KIND` of the types.
+        at_us: When it happened, microseconds since the epoch.
+        received_us: When it was received; ``at_us`` where the file does not say.
+        exposures: Exposure ids.
+        positions: Rank in the slate from 1, 0 where unknown.
+        prices: Price at that moment, NaN where unknown.
+        quantities: How many were bought, 0 where unknown.
+        revenues: What was paid, NaN where unknown.
+        markets: Markets.
+        devices: Devices.
+        propensities: Probability of the logged action, NaN where unknown.
+        variants: Variants of an experiment.
+    """
+
+    event_ids: pl.Series
+    event_keys: NDArray[np.uint64]
+    customers: Labels
+    sessions: Labels
+    sale_ids: Labels
+    sale_keys: NDArray[np.uint64]
+    kinds: NDArray[np.uint8]
+    at_us: NDArray[np.int64]
+    received_us: NDArray[np.int64]
+    exposures: Labels
+    positions: NDArray[np.int32]
+    prices: NDArray[np.float64]
+    quantities: NDArray[np.int32]
+    revenues: NDArray[np.float64]
+    markets: Labels
+    devices: Labels
+    propensities: NDArray[np.float64]
+    variants: Labels
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.at_us)
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> Self:
+        """Build the table of accepted events.
+
+        Args:
+            frame: The contract's columns, ``at`` and ``received_us`` in microseconds, with
+                distinct event ids.
+        """
+        frame = frame.with_columns(event_key=keys_of(frame["event_id"]))
+        frame = frame.sort("received_us", "at", "event_key")
+        sales = Labels.of(frame["sale_id"])
+        kinds = frame["type"].replace_strict(_CODES, return_dtype=pl.UInt8)
+        return cls(
+            event_ids=frame["event_id"],
+            event_keys=frame["event_key"].to_numpy(),
+            customers=Labels.of(frame["customer_id"]),
+            sessions=Labels.of(frame["session_id"]),
+            sale_ids=sales,
+            sale_keys=keys_of(sales.values).to_numpy()[sales.codes],
+            kinds=kinds.to_numpy(),
+            at_us=frame["at"].to_numpy(),
+            received_us=frame["received_us"].to_numpy(),
+            exposures=Labels.of(frame["exposure_id"]),
+            positions=_counts(frame["position"]),
+            prices=_numbers(frame["price"]),
+            quantities=_counts(frame["quantity"]),
+            revenues=_numbers(frame["revenue"]),
+            markets=Labels.of(frame["market"]),
+            devices=Labels.of(frame["device"]),
+            propensities=_numbers(frame["propensity"]),
+            variants=Labels.of(frame["variant"]),
+        )
+
+
+def keys_of(identifiers: pl.Series) -> pl.Series:
+    """Return `models.events.key` of every id, shape as given, unsigned 64 bit."""
+    parts = [np.empty(0, dtype=np.uint64)]
+    for part in identifiers.to_frame().iter_slices(_KEYS_AT_ONCE):
+        digests = b"".join(
+            [blake2b(text.encode(), digest_size=8).digest() for text in part.to_series()]
+        )
+        parts.append(np.frombuffer(digests, dtype=">u8").astype(np.uint64))
+    return pl.Series(np.concatenate(parts))
+
+
+def read_events(table: Table, sales: pl.DataFrame | None) -> tuple[EventTable | None, FaultReport]:
+    """Validate the rows of a file of events.
+
+    Args:
+        table: The file as it stands.
+        sales: Per accepted sale ``sale_id, opens_us, closes_us``; None if the sales could not
+            be read: events are then not blamed for sales that nobody knows.
+
+    Returns:
+        The accepted events, None if the file as a whole cannot be used, and the faults.
+    """
+    frame, faults = convert(table, EVENTS, extra=FaultCode.UNKNOWN_COLUMN)
+    if faults.unusable():
+        return None, faults
+    frame = frame.with_columns(received_us=pl.coalesce("received_at", "at"))
+    checks = _REFUSALS if sales is None else (*_REFUSALS, _UNKNOWN_SALE)
+    times = pl.DataFrame(schema=_TIMES) if sales is None else sales
+    frame = frame.join(times, on="sale_id", how="left", maintain_order="left")
+    faults = FaultReport.together([faults, find_faults(frame, checks, file=table.file)])
+    frame = without_refused(frame, faults, file=table.file)
+    frame, repeats = _distinct(frame, table.file)
+    notes = find_faults(frame, _NOTES, file=table.file)
+    return EventTable.of(frame), FaultReport.together([faults, repeats, notes])
+
+
+def _distinct(frame: pl.DataFrame, file: str) -> tuple[pl.DataFrame, FaultReport]:
+    """Keep the first row of every event id; a later one is a repeat or contradicts it."""
+    repeated = frame.filter(pl.col("event_id").is_duplicated())
+    if not repeated.height:
+        return frame, FaultReport.none()
+    content = [pl.col(name) for name in _CONTENT]
+    same = pl.all_horizontal(each.eq_missing(each.first().over("event_id")) for each in content)
+    later = pl.col(ROW) != pl.col(ROW).first().over("event_id")
+    marked = repeated.with_columns(same=same, later=later)
+    faults = find_faults(marked, _REPEATS, file=file)
+    left_out = marked.filter("later")[ROW].to_list()
+    return frame.filter(~pl.col(ROW).is_in(left_out)), faults
+
+
+def _counts(column: pl.Series) -> NDArray[np.int32]:
+    return column.fill_null(0).cast(pl.Int32).to_numpy()
+
+
+def _numbers(column: pl.Series) -> NDArray[np.float64]:
+    return column.fill_null(np.nan).to_numpy()
+
+
+_CODES: Final = {event_type.value: code for event_type, code in KIND.items()}
+_CONTENT: Final = tuple(column.name for column in EVENTS if column.name != "event_id")
+
+_TIMES: Final = {"sale_id": pl.String, "opens_us": pl.Int64, "closes_us": pl.Int64}
+
+_UNKNOWN_SALE: Final = Check(
+    FaultCode.UNKNOWN_SALE,
+    "sale_id",
+    pl.col("sale_id").ne("") & pl.col("opens_us").is_null(),
+    "be among the accepted sales",
+)
+
+_REFUSALS: Final = (
+    Check(
+        FaultCode.UNKNOWN_TYPE,
+        "type",
+        pl.col("type").ne("") & ~pl.col("type").is_in(list(_CODES)),
+        f"be one of {', '.join(_CODES)}",
+    ),
+    # `models.events.accept`, for whole columns.
+    Check(
+        FaultCode.FUTURE,
+        "at",
+        pl.col("at") > pl.col("received_us") + MAX_AHEAD_US,
+        "be at most 5 minutes after received_at",
+    ),
+    Check(
+        FaultCode.TOO_OLD,
+        "at",
+        pl.col("at") < pl.col("received_us") - MAX_AGE_US,
+        "be at most 90 days before received_at",
+    ),
+)
+
+_NOTES: Final = (
+    Check(
+        FaultCode.BEFORE_OPENING,
+        "at",
+        pl.col("at") < pl.col("opens_us"),
+        "not be before the sale opens",
+    ),
+    Check(
+        FaultCode.AFTER_CLOSE,
+        "at",
+        pl.col("at") >= pl.col("closes_us"),
+        "be before the sale closes",
+    ),
+    Check(
+        FaultCode.NO_POSITION,
+        "position",
+        (pl.col("type") == EventType.IMPRESSION.value) & pl.col("position").is_null(),
+        "be known of an impression, to correct for its effect",
+    ),
+)
+
+_REPEATS: Final = (
+    Check(
+        FaultCode.DUPLICATE_EVENT,
+        "event_id",
+        pl.col("later") & pl.col("same"),
+        "be unique; this row repeats an earlier one",
+    ),
+    Check(
+        FaultCode.CONFLICTING_EVENT,
+        "event_id",
+        pl.col("later") & ~pl.col("same"),
+        "be unique; this row contradicts an earlier one",
+    ),
+)

@@ -1,0 +1,198 @@
+"""Reads a whole dataset: sales, events, customers, and a fingerprint of all files."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Protocol
+
+import polars as pl
+
+from models.dataset.checks import Check, find_faults, given, without_refused
+from models.dataset.conversion import convert
+from models.dataset.events import EventTable, read_events
+from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
+from models.dataset.sales import IMAGES, SalesFile, read_sales
+from models.dataset.schema import CUSTOMERS
+from models.dataset.tables import SUFFIXES, Table, read_table, table_path
+from models.sale import Sale
+
+SCENES: Final = "scenes"
+TABLES: Final = ("sales", "events", "customers")
+
+
+class Progress(Protocol):
+    """Is told how far the reading of a dataset is."""
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Take note that ``done`` of ``total`` steps are over and ``step`` begins."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """A dataset that was read and validated.
+
+    Attributes:
+        sales: Accepted sales, in the order of their file.
+        events: Accepted events.
+        customers: Rows of ``customers``, one per ``customer_id``; None without the file.
+        directory: Where it was read from.
+        images: An existing file below ``images/`` by sale id, of the sales that have one.
+        faults: Everything found wrong; rows left out are in it, as they stood.
+        fingerprint: SHA-256 over names and bytes of its tables, its sales' pictures and its
+            labelled scenes, in hexadecimal.
+    """
+
+    sales: tuple[Sale, ...]
+    events: EventTable
+    customers: pl.DataFrame | None
+    directory: Path
+    images: Mapping[str, Path]
+    faults: FaultReport
+    fingerprint: str
+
+    def require_sales_and_events(self) -> None:
+        """Refuse a dataset that nothing can be learned from.
+
+        Raises:
+            DatasetError: If it has no accepted sales or no accepted events.
+        """
+        empty = (FaultCode.NO_SALES, FaultCode.NO_EVENTS)
+        if not (self.sales and len(self.events)):
+            raise DatasetError(self.faults.of_codes(*empty))
+
+
+def read_dataset(
+    directory: Path, *, strict: bool = False, progress: Progress | None = None
+) -> Dataset:
+    """Read and validate a dataset.
+
+    Rows with faults are left out and stand in the report of the result; whether there are
+    any is for the caller to say aloud, see `models.dataset.quarantine.write_quarantine`.
+
+    Args:
+        directory: Folder with ``sales`` and ``events``, each as ``.parquet`` or ``.csv``, and
+            optionally ``customers``, ``images/`` and ``scenes/``.
+        strict: Stop at the first file with a fault that costs anything.
+        progress: Is told how far the reading is.
+
+    Raises:
+        DatasetError: If a file is missing or cannot be used as a whole, or in strict reading
+            if anything would be left out.
+    """
+    tell = progress or _silent
+    tell("sales", 0, _N_STEPS)
+    sales = _sales(directory)
+    _stop(sales.faults, strict=strict)
+    tell("events", 1, _N_STEPS)
+    events, event_faults = _events(directory, sales)
+    _stop(event_faults, strict=strict)
+    tell("customers", 2, _N_STEPS)
+    customers, customer_faults = _customers(directory)
+    _stop(customer_faults, strict=strict)
+    faults = FaultReport.together([sales.faults, event_faults, customer_faults])
+    if events is None or faults.unusable():
+        raise DatasetError(faults)
+    tell("fingerprint", 3, _N_STEPS)
+    fingerprint = _fingerprint(directory, sales.images.values())
+    tell("done", _N_STEPS, _N_STEPS)
+    return Dataset(sales.sales, events, customers, directory, sales.images, faults, fingerprint)
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    del step, done, total
+
+
+def _stop(faults: FaultReport, *, strict: bool) -> None:
+    if strict and len(faults.having(Effect.FILE, Effect.ROW, Effect.GAP)):
+        raise DatasetError(faults)
+
+
+def _table(directory: Path, name: str) -> Table | None:
+    path = table_path(directory, name)
+    return None if path is None else read_table(path)
+
+
+def _required_table(directory: Path, name: str) -> Table:
+    table = _table(directory, name)
+    if table is None:
+        looked_for = " or ".join(f"{name}{suffix}" for suffix in SUFFIXES)
+        reason = f"{directory} holds no {looked_for}"
+        fault = Fault(file=name, code=FaultCode.MISSING_FILE, reason=reason)
+        raise DatasetError(FaultReport.of([fault]))
+    return table
+
+
+def _sales(directory: Path) -> SalesFile:
+    try:
+        table = _required_table(directory, "sales")
+    except DatasetError as exc:
+        return SalesFile.unusable(exc.faults)
+    found = read_sales(table, directory / IMAGES)
+    if found.sales or found.faults.unusable():
+        return found
+    return found.with_fault(_empty(table, FaultCode.NO_SALES))
+
+
+def _events(directory: Path, sales: SalesFile) -> tuple[EventTable | None, FaultReport]:
+    try:
+        table = _required_table(directory, "events")
+    except DatasetError as exc:
+        return None, exc.faults
+    events, faults = read_events(table, sales.times)
+    if events is not None and not len(events):
+        empty = FaultReport.of([_empty(table, FaultCode.NO_EVENTS)])
+        faults = FaultReport.together([faults, empty])
+    return events, faults
+
+
+def _empty(table: Table, code: FaultCode) -> Fault:
+    reason = f"has no row that could be accepted, of {table.frame.height + len(table.faults)}"
+    return Fault(file=table.file, code=code, reason=reason)
+
+
+def _customers(directory: Path) -> tuple[pl.DataFrame | None, FaultReport]:
+    try:
+        table = _table(directory, "customers")
+    except DatasetError as exc:
+        return None, exc.faults
+    if table is None:
+        return None, FaultReport.none()
+    frame, faults = convert(table, CUSTOMERS)
+    if faults.unusable():
+        return None, faults
+    faults = FaultReport.together([faults, find_faults(frame, _CUSTOMER_CHECKS, file=table.file)])
+    frame = without_refused(frame, faults, file=table.file)
+    others = {given(name): name for name in table.columns if name != "customer_id"}
+    return frame.select("customer_id", *others).rename(others), faults
+
+
+def _fingerprint(directory: Path, images: Iterable[Path]) -> str:
+    tables = [path for name in TABLES if (path := table_path(directory, name))]
+    scenes = [path for path in (directory / SCENES).rglob("*") if path.is_file()]
+    # Pictures were resolved, so that a link among the parents of the dataset has no part in it.
+    roots = (directory, directory.resolve())
+    named = {_name(path, roots): path for path in [*tables, *images, *scenes]}
+    digest = sha256()
+    for name in sorted(named):
+        content = sha256(named[name].read_bytes()).digest()
+        digest.update(name.encode(errors="surrogateescape") + b"\0" + content)
+    return digest.hexdigest()
+
+
+def _name(path: Path, roots: Iterable[Path]) -> str:
+    root = next(root for root in roots if path.is_relative_to(root))
+    return path.relative_to(root).as_posix()
+
+
+_N_STEPS: Final = 4
+
+_CUSTOMER_CHECKS: Final = (
+    Check(
+        FaultCode.DUPLICATE_CUSTOMER,
+        "customer_id",
+        pl.col("customer_id").is_not_null() & ~pl.col("customer_id").is_first_distinct(),
+        "be unique; an earlier row has it",
+    ),
+)

@@ -1,0 +1,162 @@
+"""Reads the sales of a dataset: validated values, and pictures that lie below ``images/``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Self
+
+import polars as pl
+
+from models.dataset.checks import ROW, Check, find_faults, given, without_refused
+from models.dataset.conversion import convert
+from models.dataset.faults import Fault, FaultCode, FaultReport
+from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
+from models.dataset.tables import Table
+from models.events import from_us
+from models.sale import Sale
+
+IMAGES: Final = "images"
+_NAMES: Final = tuple(column.name for column in SALES)
+_TIMES: Final = tuple(column.name for column in SALES if column.kind is Kind.TIME)
+_BOOLEANS: Final = ["true", "false"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SalesFile:
+    """What a file of sales holds.
+
+    Attributes:
+        sales: Its accepted sales, in the order of the file.
+        images: Existing picture below ``images/`` by sale id.
+        times: Per accepted sale ``sale_id, opens_us, closes_us``, null where unknown;
+            None if the file cannot be used.
+        faults: What is wrong with the file.
+    """
+
+    sales: tuple[Sale, ...]
+    images: Mapping[str, Path]
+    times: pl.DataFrame | None
+    faults: FaultReport
+
+    @classmethod
+    def unusable(cls, faults: FaultReport) -> Self:
+        """Return what is known of a file that cannot be used."""
+        return cls((), {}, None, faults)
+
+    def with_fault(self, fault: Fault) -> Self:
+        """Return the same sales with one fault more."""
+        return replace(self, faults=FaultReport.together([self.faults, FaultReport.of([fault])]))
+
+
+def read_sales(table: Table, images: Path) -> SalesFile:
+    """Validate the rows of a file of sales.
+
+    Args:
+        table: The file as it stands.
+        images: The folder that pictures must lie in.
+    """
+    frame, faults = convert(table, SALES)
+    extra = [name for name in table.columns if name not in _NAMES]
+    faults = FaultReport.together([faults, FaultReport.of(_extra_faults(table, extra))])
+    if faults.unusable():
+        return SalesFile.unusable(faults)
+    usable = [name for name in extra if _can_be_attribute(table.dtype(name))]
+    frame = frame.with_columns(_attribute(frame[given(name)], typed=table.typed) for name in usable)
+    faults = FaultReport.together([faults, find_faults(frame, _ROW_CHECKS, file=table.file)])
+    frame = without_refused(frame, faults, file=table.file)
+    pictures, gaps = _pictures(frame, images, table.file)
+    sales = tuple(_sale(row, usable, pictures) for row in frame.iter_rows(named=True))
+    return SalesFile(sales, pictures, _times(frame), FaultReport.together([faults, gaps]))
+
+
+def _extra_faults(table: Table, extra: list[str]) -> list[Fault]:
+    if len(extra) > MAX_ATTRIBUTES:
+        reason = f"has {len(extra)} columns beyond the contract, at most {MAX_ATTRIBUTES} are kept"
+        return [Fault(file=table.file, code=FaultCode.TOO_MANY_COLUMNS, reason=reason)]
+    return [
+        Fault(
+            file=table.file,
+            column=name,
+            code=FaultCode.UNKNOWN_COLUMN,
+            reason=f"column {name!r} of type {table.dtype(name)} cannot be an attribute",
+        )
+        for name in extra
+        if not _can_be_attribute(table.dtype(name))
+    ]
+
+
+def _can_be_attribute(dtype: pl.DataType) -> bool:
+    return not dtype.is_nested() and dtype != pl.Binary and dtype != pl.Object
+
+
+def _attribute(column: pl.Series, *, typed: bool) -> pl.Series:
+    """Make numbers floats, and of untyped text what all of it can be read as."""
+    if column.dtype.is_numeric():
+        return column.cast(pl.Float64).fill_nan(None)
+    if column.dtype == pl.Boolean:
+        return column
+    text = column.cast(pl.String)
+    if typed:
+        return text
+    if text.drop_nulls().is_in(_BOOLEANS).all():
+        return text == "true"
+    numbers = text.cast(pl.Float64, strict=False)
+    return text if numbers.null_count() > text.null_count() else numbers.fill_nan(None)
+
+
+def _pictures(frame: pl.DataFrame, images: Path, file: str) -> tuple[dict[str, Path], FaultReport]:
+    pictures: dict[str, Path] = {}
+    faults: list[Fault] = []
+    named = frame.filter(pl.col("image").is_not_null())
+    for row, sale_id, image in named.select(ROW, "sale_id", "image").iter_rows():
+        found = _picture(images, image)
+        if isinstance(found, Path):
+            pictures[sale_id] = found
+        else:
+            reason = f"image {image!r} {_IMAGE_REASONS[found]}"
+            faults.append(Fault(file=file, row=row, column="image", code=found, reason=reason))
+    return pictures, FaultReport.of(faults)
+
+
+def _picture(images: Path, image: str) -> Path | FaultCode:
+    root = images.resolve()
+    try:
+        path = (root / image).resolve()
+        if not path.is_relative_to(root):
+            return FaultCode.IMAGE_OUTSIDE
+        return path if path.is_file() else FaultCode.MISSING_IMAGE
+    except (OSError, RuntimeError):  # a name too long for the file system, a loop of links
+        return FaultCode.MISSING_IMAGE
+
+
+def _sale(row: Mapping[str, object], attributes: list[str], pictures: Mapping[str, Path]) -> Sale:
+    values = {name: row[name] for name in _NAMES}
+    times = {name: None if row[name] is None else from_us(row[name]) for name in _TIMES}
+    image = row["image"] if row["sale_id"] in pictures else None
+    extra = {name: row[given(name)] for name in attributes}
+    return Sale.model_validate({**values, **times, "image": image, "attributes": extra})
+
+
+def _times(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select("sale_id", opens_us="opens_at", closes_us="closes_at")
+
+
+_IMAGE_REASONS: Final = {
+    FaultCode.IMAGE_OUTSIDE: "leads out of images/; the sale is kept without a picture",
+    FaultCode.MISSING_IMAGE: "is not a file below images/; the sale is kept without a picture",
+}
+
+_ROW_CHECKS: Final = (
+    Check(
+        FaultCode.DUPLICATE_SALE,
+        "sale_id",
+        pl.col("sale_id").is_not_null() & ~pl.col("sale_id").is_first_distinct(),
+        "be unique; an earlier row has it",
+    ),
+    Check(
+        FaultCode.CLOSES_BEFORE_OPENING,
+        "closes_at",
+        pl.col("closes_at") <= pl.col("opens_at"),
+        "be after opens_at",
+    ),
+)
