@@ -1,0 +1,61 @@
+#!lua
+-- Appends events of one customer, in order. Everything or nothing happens to each event.
+--
+-- KEYS  window, profile, recent, events, counters' prefix
+-- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 customer TTL s, 5 recent events,
+--       6 recent TTL s, 7 stream entries, 8 minute TTL s, 9 hour TTL s; then per event:
+--       at µs; sale key and type code (9 bytes); member (24 bytes), or of an impression the
+--       event key (8 bytes); JSON
+-- Returns a code per event: see RedisCustomerStore.
+local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD = 0, 1, 2, 3
+local FIRST_EVENT, PER_EVENT, MEMBER_BYTES, KEY_BYTES = 10, 4, 24, 8
+local window, profile, recent, events, counters = unpack(KEYS)
+local time = redis.call('TIME')
+local received = time[1] * 1000000 + time[2]
+local received_text = string.format('%.0f', received)
+local minute = counters .. 'm' .. string.format('%d', math.floor(received / 60000000))
+local hour = counters .. 'h' .. string.format('%d', math.floor(received / 3600000000))
+
+local function remember(event_key)
+  if redis.call('ZADD', recent, 'NX', received_text, event_key) == 0 then return false end
+  redis.call('ZREMRANGEBYRANK', recent, 0, -(ARGV[5] + 1))
+  redis.call('EXPIRE', recent, ARGV[6])
+  return true
+end
+
+local function is_new(at, member)
+  if #member == KEY_BYTES then return remember(member) end
+  if redis.call('ZADD', window, at, member) == 0 then return false end
+  local n_trimmed = redis.call('ZREMRANGEBYRANK', window, 0, -(ARGV[3] + 1))
+  -- Older than a full window: the window forgot it at once, and would count its repetition.
+  if n_trimmed > 0 and not redis.call('ZSCORE', window, member) then
+    return remember(string.sub(member, 1, KEY_BYTES))
+  end
+  return true
+end
+
+local function append(i)
+  local at, field, member, json = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  if tonumber(at) > received + ARGV[1] then return FUTURE end
+  if tonumber(at) < received - ARGV[2] then return TOO_OLD end
+  if not is_new(at, member) then return DUPLICATE end
+  redis.call('HINCRBY', minute, field, 1)
+  redis.call('HINCRBY', hour, field, 1)
+  redis.call('XADD', events, 'MAXLEN', '~', ARGV[7], '*', 'e', json, 'r', received_text)
+  return ACCEPTED
+end
+
+local codes, n_accepted = {}, 0
+for i = FIRST_EVENT, #ARGV, PER_EVENT do
+  local code = append(i)
+  codes[#codes + 1] = code
+  if code == ACCEPTED then n_accepted = n_accepted + 1 end
+end
+if n_accepted > 0 then
+  redis.call('EXPIRE', window, ARGV[4])
+  redis.call('EXPIRE', profile, ARGV[4])
+  redis.call('EXPIRE', minute, ARGV[8])
+  redis.call('EXPIRE', hour, ARGV[9])
+  redis.call('SETNX', counters .. 'since', received_text)
+end
+return codes

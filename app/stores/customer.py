@@ -1,0 +1,98 @@
+"""Customers in Redis or Valkey: windows, profiles, and what is remembered of events."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final, cast
+
+from app.serving.ports import CustomerState, EventOutcome, EventStatus
+from app.stores.connection import Argument, Command, Connection, Script
+from app.stores.layout import (
+    CUSTOMER_TTL_S,
+    HOUR_TTL_S,
+    MINUTE_TTL_S,
+    RECENT_EVENTS,
+    RECENT_TTL_S,
+    STREAM_ENTRIES,
+    CustomerKeys,
+)
+from models.customer import WINDOW_EVENTS, Window, pack_member
+from models.events import KIND, MAX_AGE_US, MAX_AHEAD_US, Event, EventType, Refusal, key, to_us
+from models.profile import Profile
+
+READ_CUSTOMER: Final = Script.named("read_customer")
+APPEND_EVENTS: Final = Script.named("append_events")
+
+APPEND_LIMITS: Final[tuple[Argument, ...]] = (
+    MAX_AHEAD_US,
+    MAX_AGE_US,
+    WINDOW_EVENTS,
+    CUSTOMER_TTL_S,
+    RECENT_EVENTS,
+    RECENT_TTL_S,
+    STREAM_ENTRIES,
+    MINUTE_TTL_S,
+    HOUR_TTL_S,
+)
+"""What comes before the events in the arguments of ``append_events.lua``, in its order."""
+
+OUTCOMES: Final = (
+    EventOutcome(EventStatus.ACCEPTED),
+    EventOutcome(EventStatus.DUPLICATE),
+    EventOutcome(EventStatus.REJECTED, Refusal.FUTURE),
+    EventOutcome(EventStatus.REJECTED, Refusal.TOO_OLD),
+)
+"""What the codes of ``append_events.lua`` mean, by code."""
+
+
+class RedisCustomerStore:
+    """Customers in Redis 7 or Valkey; see `CustomerStore`.
+
+    A read is one script call, an append one call per customer, all in one round trip.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def read(self, customer_id: str) -> CustomerState:
+        """Read a customer; see `CustomerStore`."""
+        keys = CustomerKeys.of(customer_id)
+        reply = await self._connection.run(
+            READ_CUSTOMER, [keys.window, keys.profile], doing="reading a customer"
+        )
+        now_us, window, profile = cast("tuple[int, bytes, bytes]", reply)
+        return CustomerState(now_us, Window.unpack(window), Profile.unpack(profile))
+
+    async def append(self, events: Sequence[Event]) -> list[EventOutcome]:
+        """Append events; see `CustomerStore`."""
+        positions: defaultdict[str, list[int]] = defaultdict(list)
+        for position, event in enumerate(events):
+            positions[event.customer_id].append(position)
+        calls = [_append([events[i] for i in group]) for group in positions.values()]
+        replies = await self._connection.run_many(APPEND_EVENTS, calls, doing="appending events")
+        code_at: dict[int, int] = {}
+        for group, codes in zip(positions.values(), replies, strict=True):
+            code_at.update(zip(group, cast("list[int]", codes), strict=True))
+        return [OUTCOMES[code_at[position]] for position in range(len(events))]
+
+
+def _append(events: Sequence[Event]) -> Command:
+    keys = CustomerKeys.of(events[0].customer_id)
+    arguments = [argument for event in events for argument in event_arguments(event)]
+    return APPEND_EVENTS.by_sha(
+        [keys.window, keys.profile, keys.recent, keys.events, keys.counts],
+        *APPEND_LIMITS,
+        *arguments,
+    )
+
+
+def event_arguments(event: Event) -> tuple[Argument, ...]:
+    """Return one event's arguments of ``append_events.lua``."""
+    # A time before 1970 does not fit into a member; at 0 it is refused as well, as too old.
+    at_us = max(to_us(event.at), 0)
+    event_key, sale_key = key(event.event_id), key(event.sale_id)
+    field = sale_key.to_bytes(8, "big") + bytes([KIND[event.type]])
+    if event.type is EventType.IMPRESSION:
+        member = event_key.to_bytes(8, "big")
+    else:
+        member = pack_member(event_key, sale_key, at_us=at_us, event_type=event.type)
+    return at_us, field, member, event.model_dump_json(exclude_none=True)

