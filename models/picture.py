@@ -3,9 +3,10 @@
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+Box = tuple[float, float, float, float]
 Measure = Literal["bytes", "pixels", "pixels on a side", "scans"]
 
+_REDUCING_GAP = 3.0  # Pillow: from here on hardly to be told from a resampling in one step
 _START_OF_SCAN = b"\xff\xda"
 
 # Everything that Pillow's three decoders raise on bytes that are not what they claim.
@@ -150,11 +153,64 @@ def decode(
         PictureFormatError: If the bytes are of another format.
         PictureBrokenError: If the pixels cannot be decoded.
     """
+    cut = partial(centred_box, crop=frame.crop)
+    least = round(frame.size / frame.crop)
+    return decode_cuts(
+        picture,
+        lambda width, height: [cut(width, height)],
+        size=frame.size,
+        least=least,
+        limits=limits,
+    )[0]
+
+
+def decode_cuts(
+    picture: bytes,
+    boxes: Callable[[int, int], Sequence[Box]],
+    *,
+    size: int,
+    least: int,
+    limits: Limits = Limits(),
+) -> NDArray[np.uint8]:
+    """Decode several cuts of an untrusted picture; see ``decode``.
+
+    Args:
+        picture: Content of a JPEG, PNG or WebP file.
+        boxes: Given the picture's width and height, as stored and perhaps reduced, the cuts.
+        size: Side of a cut after resampling, in pixels.
+        least: The picture is not reduced below this shorter side, in pixels.
+        limits: What is refused unseen.
+
+    Returns:
+        RGB pixels, shape ``(n_boxes, size, size, 3)``.
+
+    Raises:
+        PictureTooLargeError: If a limit is exceeded.
+        PictureFormatError: If the bytes are of another format.
+        PictureBrokenError: If the pixels cannot be decoded.
+    """
     image = _open(picture, limits)
     try:
-        return _pixels(image, frame)
+        image.draft("RGB", (least, least))  # a JPEG is decoded at a fraction of its size
+        return _pixels(image, size, boxes)
     except (*_FAULTS, MemoryError) as exc:
         raise PictureBrokenError(str(exc)) from exc
+
+
+def centred_box(width: int, height: int, *, crop: float) -> Box:
+    """Return the centred square of a share of the shorter side.
+
+    Args:
+        width: Of the picture, in pixels.
+        height: Of the picture, in pixels.
+        crop: Share of the shorter side, in ``(0, 1]``.
+
+    Returns:
+        Left, top, right and bottom, in pixels.
+    """
+    side = min(width, height) * crop
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
 
 
 def read_picture(path: Path, *, limits: Limits = Limits()) -> bytes:
@@ -235,19 +291,18 @@ def _refuse_above(limit: int, measure: Measure, value: int) -> None:
         raise PictureTooLargeError(measure, value, limit=limit)
 
 
-def _pixels(image: Image.Image, frame: Frame) -> NDArray[np.uint8]:
-    least = round(frame.size / frame.crop)
-    image.draft("RGB", (least, least))  # a JPEG is decoded at a fraction of its size
-    flat = _flat(image)
-    width, height = flat.size
-    side = min(width, height) * frame.crop
-    left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
-    square = flat.resize((frame.size, frame.size), Image.Resampling.BICUBIC, box, 3.0)
-    # A centred square may be turned after it was cut, which moves far fewer pixels.
+def _pixels(
+    image: Image.Image, size: int, boxes: Callable[[int, int], Sequence[Box]]
+) -> NDArray[np.uint8]:
     turn = _TRANSPOSITIONS.get(_orientation(image))
-    turned = square if turn is None else square.transpose(turn)
-    return np.asarray(_over_white(turned), dtype=np.uint8)
+    flat = _flat(image)
+    squares = [
+        flat.resize((size, size), Image.Resampling.BICUBIC, box, _REDUCING_GAP)
+        for box in boxes(*flat.size)
+    ]
+    # A square may be turned after it was cut, which moves far fewer pixels.
+    upright = squares if turn is None else [square.transpose(turn) for square in squares]
+    return np.stack([np.asarray(_over_white(square), dtype=np.uint8) for square in upright])
 
 
 def _flat(image: Image.Image) -> Image.Image:

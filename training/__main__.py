@@ -1,0 +1,11 @@
+"""``python -m training``: every command that makes models."""
+
+import typer
+
+from training.scenes.command import app as scenes
+
+app = typer.Typer(no_args_is_help=True, help="Make models: see each command's help.")
+app.add_typer(scenes)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""Makes a scene labeller out of labelled pictures and a frozen network."""

@@ -1,0 +1,96 @@
+"""The frozen network whose features the head is trained on: the default, or a user's own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import onnx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.picture import Frame
+from training.scenes.efficientnet import efficientnet_lite0, weights_path
+from training.scenes.torch_file import read_tensors
+
+
+class BackboneError(ValueError):
+    """A description of a backbone, or its ONNX file, that cannot be used."""
+
+
+class BackboneDescription(BaseModel):
+    """A file that lets any image network in ONNX serve as a backbone, without code."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    licence: str = Field(min_length=1, description="Of the weights.")
+    onnx: Path = Field(description="Path of the graph, relative to this file.")
+    outputs: tuple[str, ...] = Field(
+        min_length=1, description="Maps (b, channels, y, x) or vectors (b, width) to use."
+    )
+    size: int = Field(default=224, gt=0, description="Side of the square input in pixels.")
+    crop: float = Field(default=1.0, gt=0, le=1, description="Share of the shorter side seen.")
+    mean: tuple[float, float, float] = Field(description="Subtracted, on the scale 0 to 255.")
+    scale: tuple[float, float, float] = Field(description="Divided by, after the mean.")
+    channels: Literal["RGB", "BGR"] = "RGB"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A network and what its input must look like.
+
+    Attributes:
+        description: Its input and outputs.
+        model: Its graph, with one input.
+    """
+
+    description: BackboneDescription
+    model: onnx.ModelProto
+
+    @property
+    def frame(self) -> Frame:
+        """The crop and size of its input."""
+        return Frame(self.description.size, self.description.crop)
+
+
+def default_backbone() -> Backbone:
+    """Build EfficientNet-Lite0 from the weights in its package.
+
+    Returns:
+        The backbone; its pixels become ``(pixel - 127) / 128``.
+    """
+    description = BackboneDescription(
+        name="efficientnet-lite0",
+        licence="Apache-2.0",
+        onnx=Path("efficientnet-lite0.onnx"),
+        outputs=("output",),
+        mean=(127.0, 127.0, 127.0),
+        scale=(128.0, 128.0, 128.0),
+    )
+    return Backbone(description, efficientnet_lite0(read_tensors(weights_path())))
+
+
+def read_backbone(path: Path) -> Backbone:
+    """Read a description and the graph that it names.
+
+    Args:
+        path: A JSON file, see ``BackboneDescription``.
+
+    Returns:
+        The backbone.
+
+    Raises:
+        BackboneError: If either file is missing or malformed, or an output is unknown.
+    """
+    try:
+        description = BackboneDescription.model_validate_json(path.read_bytes())
+        model = onnx.load(str(path.parent / description.onnx))
+    except (OSError, ValidationError, onnx.checker.ValidationError) as exc:
+        msg = f"{path} describes no usable backbone: {exc}"
+        raise BackboneError(msg) from exc
+    known = {name for node in model.graph.node for name in node.output}
+    unknown = [name for name in description.outputs if name not in known]
+    if unknown:
+        msg = f"{path}: no node of the graph computes {', '.join(unknown)}"
+        raise BackboneError(msg)
+    return Backbone(description, model)

@@ -1,0 +1,168 @@
+"""``python -m training scenes``: train the labeller, and label with it."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from models.onnx import Provider
+from models.scenes import LabelledPictures, PictureFault, SceneLabeller, label_pictures
+from training.scenes.backbone import BackboneError, default_backbone, read_backbone
+from training.scenes.layout import LayoutError, read_layout
+from training.scenes.metric import LabelFigures, label_figures
+from training.scenes.model import SceneModel, SceneTrainingError, fit_scenes
+
+app = typer.Typer(name="scenes", help="The scene labeller.", no_args_is_help=True)
+
+DEFAULT_CACHE = Path("var/features")
+
+Images = Annotated[Path, typer.Option(help="Pictures.", exists=True, file_okay=False)]
+Threads = Annotated[int, typer.Option(help="Threads of the network, and of decoding.", min=1)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def train(
+    images: Images,
+    out: Annotated[Path, typer.Option(help="Directory of the model.")],
+    test: Annotated[Path | None, typer.Option(help="Labelled pictures to judge by.")] = None,
+    backbone: Annotated[Path | None, typer.Option(help="Description of another backbone.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the split and the fit.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Features, by content.")] = DEFAULT_CACHE,
+    threads: Threads = 1,
+    provider: Annotated[Provider, typer.Option(help="Where to compute.")] = Provider.CPU,
+    as_json: Json = False,
+) -> None:
+    """Train the two fully connected layers on labelled pictures, and write one ONNX file."""
+    with _stop_on(BackboneError, LayoutError, SceneTrainingError):
+        pictures = read_layout(images)
+        network = default_backbone() if backbone is None else read_backbone(backbone)
+        with _bar("features", len(pictures.paths)) as advance:
+            model = fit_scenes(
+                pictures,
+                seed=seed,
+                cache=cache,
+                backbone=network,
+                provider=provider,
+                threads=threads,
+                on_picture=advance,
+            )
+        model.save(out)
+        judged = None if test is None else _judge(out, test, threads)
+    _report_training(model, judged, as_json=as_json)
+
+
+@app.command()
+def label(
+    model: Annotated[Path, typer.Option(help="Directory of the model.", exists=True)],
+    images: Images,
+    top: Annotated[int, typer.Option(help="Labels a picture.", min=1)] = 3,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Print the most probable labels of every picture below a directory."""
+    labeller = SceneLabeller.open(model, threads=threads)
+    paths = sorted(path for path in images.rglob("*") if path.is_file())
+    labelled = _label(paths, labeller, threads)
+    rows = [
+        {
+            "picture": str(paths[position]),
+            "labels": _top(labeller.labels, labelled.scores.probabilities[row], top),
+            "unlike": bool(labelled.scores.unlike[row]),
+        }
+        for row, position in enumerate(labelled.positions)
+    ]
+    if as_json:
+        _print_json({"pictures": rows, "faults": _faults(labelled.faults)})
+        return
+    for row in rows:
+        names = ", ".join(f"{name} {share:.0%}" for name, share in row["labels"].items())
+        typer.echo(f"{row['picture']}: {names}{' (unlike any known scene)' * row['unlike']}")
+    _warn_of(labelled.faults)
+
+
+def _judge(model: Path, test: Path, threads: int) -> LabelFigures:
+    labeller = SceneLabeller.open(model, threads=threads)
+    pictures = read_layout(test)
+    unknown = sorted(set(pictures.labels) - set(labeller.labels))
+    if unknown:
+        msg = f"{test} has labels that were not trained: {', '.join(unknown)}"
+        raise LayoutError(msg)
+    labelled = _label(pictures.paths, labeller, threads)
+    columns = np.array([labeller.labels.index(name) for name in pictures.labels])
+    targets = columns[pictures.targets[labelled.positions]]
+    return label_figures(labelled.scores.probabilities, targets)
+
+
+def _label(paths: Sequence[Path], labeller: SceneLabeller, threads: int) -> LabelledPictures:
+    with _bar("labels", len(paths)) as advance:
+        return label_pictures(paths, labeller, threads=threads, on_picture=advance)
+
+
+def _top(labels: Sequence[str], probabilities: NDArray[np.float32], top: int) -> dict[str, float]:
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    return {labels[column]: round(float(probabilities[column]), 4) for column in best}
+
+
+def _report_training(model: SceneModel, judged: LabelFigures | None, *, as_json: bool) -> None:
+    figures = {"validation": model.validation} if judged is None else {"test": judged}
+    figures = {"validation": model.validation, **figures}
+    if as_json:
+        _print_json(
+            {name: one.model_dump() for name, one in figures.items()}
+            | {
+                "labels": len(model.description.labels),
+                "provider": model.provider,
+                "faults": _faults(model.faults),
+            }
+        )
+        return
+    for name, one in figures.items():
+        typer.echo(
+            f"{name}: top-1 {one.top1:.3f}, top-5 {one.top5:.3f}, log loss {one.log_loss:.3f}, "
+            f"calibration error {one.calibration_error:.3f}, {one.n} pictures"
+        )
+    typer.echo(f"computed on {model.provider}")
+    _warn_of(model.faults)
+
+
+def _faults(faults: Sequence[PictureFault]) -> list[dict[str, str]]:
+    return [
+        {"picture": str(fault.path), "code": fault.code, "message": fault.message}
+        for fault in faults
+    ]
+
+
+def _warn_of(faults: Sequence[PictureFault]) -> None:
+    for fault in faults:
+        typer.echo(f"{fault.path}: {fault.message}", err=True)
+    if faults:
+        typer.echo(f"{len(faults)} pictures left out", err=True)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, allow_nan=False))
+
+
+@contextmanager
+def _stop_on(*errors: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except errors as exc:
+        typer.echo(f"error: {exc}", err=True)
+        raise typer.Exit(1) from exc
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    with Progress(console=Console(file=sys.stderr), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)

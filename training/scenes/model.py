@@ -1,0 +1,218 @@
+"""Labelled pictures → a scene model: features, head, calibration, one graph on disk."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+from sklearn.model_selection import StratifiedKFold
+
+from models.onnx import Provider
+from models.scenes import DESCRIPTION_FILE, GRAPH_FILE, PictureFault, SceneDescription
+from training.scenes.backbone import Backbone, default_backbone
+from training.scenes.features import FeatureExtractor
+from training.scenes.graph import scene_graph
+from training.scenes.head import Head, Recipe, fit_head, softmax
+from training.scenes.layout import LabelledPaths
+from training.scenes.metric import LabelFigures, label_figures
+
+N_CROPS = 4
+FALSE_ALARM_RATE = 0.05
+_N_FOLDS = 5
+
+
+class SceneTrainingError(ValueError):
+    """Labelled pictures from which no head can be trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFeatures:
+    """Features of labelled pictures.
+
+    Attributes:
+        labels: Names of the labels.
+        paths: The files, in the order of the rows.
+        views: float32 ``(n, n_views, n_features)``, see ``PictureFeatures``.
+        targets: int64 ``(n,)``.
+        faults: Files that could not be decoded.
+    """
+
+    labels: tuple[str, ...]
+    paths: tuple[Path, ...]
+    views: NDArray[np.float32]
+    targets: NDArray[np.int64]
+    faults: tuple[PictureFault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SceneModel:
+    """A trained labeller, ready to be saved.
+
+    Attributes:
+        graph: Pixels to scores.
+        description: Labels, crop and threshold.
+        head: The two layers that the graph ends in.
+        validation: Figures on the held-back fifth, of a head that has not seen it.
+        faults: Pictures that could not be decoded.
+        provider: Where the backbone computed.
+    """
+
+    graph: onnx.ModelProto
+    description: SceneDescription
+    head: Head
+    validation: LabelFigures
+    faults: tuple[PictureFault, ...]
+    provider: Provider
+
+    def save(self, directory: Path) -> None:
+        """Write ``scenes.onnx`` and ``scenes.json``, which ``SceneLabeller.open`` reads.
+
+        Args:
+            directory: Created when needed.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / GRAPH_FILE).write_bytes(self.graph.SerializeToString())
+        text = self.description.model_dump_json(indent=2) + "\n"
+        (directory / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+
+
+def fit_scenes(
+    pictures: LabelledPaths,
+    *,
+    seed: int,
+    cache: Path,
+    backbone: Backbone | None = None,
+    provider: Provider = Provider.CPU,
+    threads: int = 1,
+    on_picture: Callable[[], None] = lambda: None,
+) -> SceneModel:
+    """Train the head of a labeller on labelled pictures.
+
+    A fifth is held back for validation, temperature and threshold; the head of the model is then
+    fitted on all pictures.
+
+    Args:
+        pictures: Files and labels.
+        seed: Of the split and the fit.
+        cache: Directory where features are kept by content.
+        backbone: The frozen network; EfficientNet-Lite0 by default.
+        provider: Where the backbone computes, if it loads.
+        threads: Threads of the backbone, and of decoding.
+        on_picture: Called after every picture.
+
+    Returns:
+        The model.
+
+    Raises:
+        SceneTrainingError: If a label has fewer than two pictures that can be decoded.
+    """
+    network = backbone or default_backbone()
+    extractor = FeatureExtractor(
+        network, cache, n_crops=N_CROPS, threads=threads, provider=provider
+    )
+    data = labelled_features(pictures, extractor, threads=threads, on_picture=on_picture)
+    trial, held_back = _trial(data, seed)
+    logits = trial.logits(data.views[held_back, 0])
+    targets = data.targets[held_back]
+    temperature = best_temperature(logits, targets)
+    head = fit_head(
+        data.views, data.targets, n_labels=len(data.labels), recipe=Recipe(), seed=seed
+    ).at_temperature(temperature)
+    graph = scene_graph(network, head)
+    return SceneModel(
+        graph=graph,
+        description=SceneDescription(
+            labels=data.labels,
+            size=network.frame.size,
+            crop=network.frame.crop,
+            unlike_above=_threshold(logits / temperature),
+            false_alarm_rate=FALSE_ALARM_RATE,
+            backbone=network.description.name,
+            sha256=hashlib.sha256(graph.SerializeToString()).hexdigest(),
+        ),
+        head=head,
+        validation=label_figures(softmax(logits / np.float32(temperature)), targets),
+        faults=data.faults,
+        provider=extractor.provider,
+    )
+
+
+def labelled_features(
+    pictures: LabelledPaths,
+    extractor: FeatureExtractor,
+    *,
+    threads: int = 1,
+    on_picture: Callable[[], None] = lambda: None,
+) -> LabelledFeatures:
+    """Extract the features of labelled pictures, and set the broken ones aside.
+
+    Args:
+        pictures: Files and labels.
+        extractor: The backbone and its cache.
+        threads: Decoding threads.
+        on_picture: Called after every picture.
+
+    Returns:
+        Features and labels of the good pictures.
+
+    Raises:
+        SceneTrainingError: If a label has fewer than two of them.
+    """
+    found = extractor.extract(pictures.paths, threads=threads, on_picture=on_picture)
+    targets = pictures.targets[found.positions]
+    counts = np.bincount(targets, minlength=len(pictures.labels))
+    if counts.min() < 2:  # noqa: PLR2004 - one to learn from and one to validate on
+        label = pictures.labels[int(counts.argmin())]
+        msg = f"label {label!r} has {counts.min()} pictures that can be decoded, 2 are needed"
+        raise SceneTrainingError(msg)
+    paths = tuple(pictures.paths[position] for position in found.positions)
+    return LabelledFeatures(pictures.labels, paths, found.views, targets, found.faults)
+
+
+def best_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
+    """Find the temperature whose probabilities have the least log loss.
+
+    Args:
+        logits: Of pictures that the head has not seen, shape ``(n, n_labels)``.
+        targets: The true labels, shape ``(n,)``.
+
+    Returns:
+        Between 0.1 and 10.
+
+    Source:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+    exact = logits.astype(np.float64)
+    of_target = exact[np.arange(len(targets)), targets]
+
+    def loss(log_temperature: float) -> float:
+        scaled = exact / np.exp(log_temperature)
+        energies = np.asarray(logsumexp(scaled, axis=1))
+        return float((energies - of_target / np.exp(log_temperature)).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _trial(data: LabelledFeatures, seed: int) -> tuple[Head, NDArray[np.int64]]:
+    n_folds = min(_N_FOLDS, int(np.bincount(data.targets).min()))
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    kept, held_back = next(iter(folds.split(data.targets, data.targets)))
+    head = fit_head(
+        data.views[kept],
+        data.targets[kept],
+        n_labels=len(data.labels),
+        recipe=Recipe(),
+        seed=seed,
+    )
+    return head, held_back
+
+
+def _threshold(logits: NDArray[np.float32]) -> float:
+    unlikeness = -np.asarray(logsumexp(logits, axis=1))
+    return float(np.quantile(unlikeness, 1 - FALSE_ALARM_RATE))
