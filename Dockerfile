@@ -32,9 +32,9 @@ RUN /opt/uv/bin/uv pip install --no-cache --compile-bytecode --python /opt/vitri
     --require-hashes --requirement service-gpu.txt
 
 FROM base AS service
-# The service installs nothing. `var` is where the embedded store keeps its file.
-RUN python -m pip uninstall --yes pip setuptools wheel \
-    && useradd --system --uid 10001 --no-create-home vitrine \
+# The service installs nothing: the base's pip goes. `var` is where the embedded store keeps its file.
+RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/bin/pip* \
+    && useradd --uid 10001 --no-create-home vitrine \
     && install --directory --owner=10001 /srv/vitrine/var
 WORKDIR /srv/vitrine
 COPY models ./models
