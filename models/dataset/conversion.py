@@ -211,7 +211,7 @@ def _within_epoch(column: Column, failed: pl.Expr) -> Check:
 
 def _markets(column: Column, dtype: pl.DataType) -> Converted | str:
     raw = pl.col(given(column.name))
-    if isinstance(dtype, pl.List) and _is_text(dtype.inner):
+    if dtype in (pl.List(pl.String), pl.List(pl.Null), pl.List(pl.Categorical)):
         value = raw.cast(pl.List(pl.String))
     elif _is_text(dtype):
         text = raw.cast(pl.String)
@@ -239,9 +239,9 @@ def _markets(column: Column, dtype: pl.DataType) -> Converted | str:
     return Converted(value, checks)
 
 
-def _is_text(dtype: pl.DataType | type[pl.DataType]) -> bool:
+def _is_text(dtype: pl.DataType) -> bool:
     # A column that is null throughout has no type of its own.
-    return dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)
+    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null)
 
 
 _CONVERSIONS: Final = {

@@ -78,7 +78,7 @@ class CsvFile:
 
     def _header(self, reader: "_Reader") -> tuple[str, ...]:
         try:
-            names = next(reader, [])
+            names: list[str] = next(reader, list[str]())
         except csv.Error as exc:
             msg = f"the first line is no CSV header: {exc}"
             raise UnreadableHeaderError(msg) from exc
@@ -97,43 +97,57 @@ class CsvFile:
         return tuple(names)
 
     def _rows(self, reader: "_Reader", n_columns: int) -> Iterator[tuple[int | str, ...]]:
-        for row, (first, last, fields) in enumerate(_records(reader), start=1):
-            fault = self._fault(row, range(first, last + 1), fields, n_columns)
-            if fault is None:
-                yield (row, *fields)
+        for row, record in enumerate(_records(reader), start=1):
+            problem = self._problem(record, n_columns)
+            if problem is None:
+                yield (row, *record.fields)
             else:
-                self.faults.append(fault)
+                self.faults.append(self._fault(row, record, problem))
 
-    def _fault(
-        self, row: int, lines: range, fields: Sequence[str] | csv.Error, n_columns: int
-    ) -> Fault | None:
-        where = f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
-        if isinstance(fields, csv.Error):
-            reason, record = f"{where}: not CSV: {fields}", None
-            code = FaultCode.MALFORMED_ROW
-        elif self.undecodable and (bad := self.undecodable.keys() & set(lines)):
-            reason = f"{where}: not UTF-8 at byte {self.undecodable[min(bad)]} of the file"
-            code, record = FaultCode.NOT_UTF8, _json(fields)
-        elif len(fields) != n_columns:
-            reason = f"{where}: {len(fields)} fields under {n_columns} columns"
-            code, record = FaultCode.MALFORMED_ROW, _json(fields)
-        else:
-            return None
-        return Fault(file=self.path.name, row=row, code=code, reason=reason, record=record)
+    def _problem(self, record: "_Record", n_columns: int) -> tuple[FaultCode, str] | None:
+        if record.error is not None:
+            return FaultCode.MALFORMED_ROW, f"not CSV: {record.error}"
+        if self.undecodable and (bad := self.undecodable.keys() & set(record.lines)):
+            first = self.undecodable[min(bad)]
+            return FaultCode.NOT_UTF8, f"not UTF-8 at byte {first} of the file"
+        if len(record.fields) != n_columns:
+            n_fields = len(record.fields)
+            return FaultCode.MALFORMED_ROW, f"{n_fields} fields under {n_columns} columns"
+        return None
+
+    def _fault(self, row: int, record: "_Record", problem: tuple[FaultCode, str]) -> Fault:
+        first, last = record.lines[0], record.lines[-1]
+        where = f"line {first}" if first == last else f"lines {first} to {last}"
+        code, reason = problem
+        return Fault(
+            file=self.path.name,
+            row=row,
+            code=code,
+            reason=f"{where}: {reason}",
+            record=_json(record.fields) if record.fields else None,
+        )
 
 
-def _records(reader: "_Reader") -> Iterator[tuple[int, int, list[str] | csv.Error]]:
-    """Yield first line, last line and fields of every row that is not blank."""
+@dataclass(frozen=True, slots=True)
+class _Record:
+    lines: range
+    fields: Sequence[str] = ()
+    error: str | None = None
+
+
+def _records(reader: "_Reader") -> Iterator[_Record]:
+    """Yield every row that is not a blank line."""
     while True:
         first = reader.line_num + 1
         try:
-            fields: list[str] | csv.Error = next(reader)
+            fields = next(reader)
         except StopIteration:
             return
         except csv.Error as exc:
-            fields = exc
+            yield _Record(range(first, reader.line_num + 1), error=str(exc))
+            continue
         if fields:
-            yield first, reader.line_num, fields
+            yield _Record(range(first, reader.line_num + 1), fields)
 
 
 def _json(fields: Sequence[str]) -> str:

@@ -93,43 +93,67 @@ class EventTable:
 
         Args:
             frame: The contract's columns, ``at`` and ``received_us`` in microseconds, with
-                distinct event ids.
+                distinct event ids, in any order.
         """
-        frame = frame.with_columns(event_key=keys_of(frame["event_id"]))
-        frame = frame.sort("received_us", "at", "event_key")
-        sales = Labels.of(frame["sale_id"])
-        kinds = frame["type"].replace_strict(_CODES, return_dtype=pl.UInt8)
+        keys = keys_of(frame["event_id"])
+        columns = _Columns(frame, np.lexsort((keys, frame["at"], frame["received_us"])))
+        sales = columns.labels("sale_id")
         return cls(
-            event_ids=frame["event_id"],
-            event_keys=frame["event_key"].to_numpy(),
-            customers=Labels.of(frame["customer_id"]),
-            sessions=Labels.of(frame["session_id"]),
+            event_ids=frame["event_id"].gather(columns.order),
+            event_keys=keys[columns.order],
+            customers=columns.labels("customer_id"),
+            sessions=columns.labels("session_id"),
             sale_ids=sales,
-            sale_keys=keys_of(sales.values).to_numpy()[sales.codes],
-            kinds=kinds.to_numpy(),
-            at_us=frame["at"].to_numpy(),
-            received_us=frame["received_us"].to_numpy(),
-            exposures=Labels.of(frame["exposure_id"]),
-            positions=_counts(frame["position"]),
-            prices=_numbers(frame["price"]),
-            quantities=_counts(frame["quantity"]),
-            revenues=_numbers(frame["revenue"]),
-            markets=Labels.of(frame["market"]),
-            devices=Labels.of(frame["device"]),
-            propensities=_numbers(frame["propensity"]),
-            variants=Labels.of(frame["variant"]),
+            sale_keys=keys_of(sales.values)[sales.codes],
+            kinds=columns.kinds(),
+            at_us=columns.times("at"),
+            received_us=columns.times("received_us"),
+            exposures=columns.labels("exposure_id"),
+            positions=columns.counts("position"),
+            prices=columns.numbers("price"),
+            quantities=columns.counts("quantity"),
+            revenues=columns.numbers("revenue"),
+            markets=columns.labels("market"),
+            devices=columns.labels("device"),
+            propensities=columns.numbers("propensity"),
+            variants=columns.labels("variant"),
         )
 
 
-def keys_of(identifiers: pl.Series) -> pl.Series:
-    """Return `models.events.key` of every id, shape as given, unsigned 64 bit."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Columns:
+    """Sorts column by column: a sorted copy of the whole table would double the memory."""
+
+    frame: pl.DataFrame
+    order: NDArray[np.int64]
+
+    def labels(self, name: str) -> Labels:
+        labels = Labels.of(self.frame[name])
+        return Labels(labels.values, labels.codes[self.order])
+
+    def kinds(self) -> NDArray[np.uint8]:
+        codes = self.frame["type"].replace_strict(_CODES, return_dtype=pl.UInt8)
+        return codes.to_numpy()[self.order]
+
+    def times(self, name: str) -> NDArray[np.int64]:
+        return self.frame[name].to_numpy()[self.order]
+
+    def counts(self, name: str) -> NDArray[np.int32]:
+        return self.frame[name].fill_null(0).cast(pl.Int32).to_numpy()[self.order]
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        return self.frame[name].fill_null(np.nan).to_numpy()[self.order]
+
+
+def keys_of(identifiers: pl.Series) -> NDArray[np.uint64]:
+    """Return `models.events.key` of every id, shape as given."""
     parts = [np.empty(0, dtype=np.uint64)]
     for part in identifiers.to_frame().iter_slices(_KEYS_AT_ONCE):
         digests = b"".join(
             [blake2b(text.encode(), digest_size=8).digest() for text in part.to_series()]
         )
         parts.append(np.frombuffer(digests, dtype=">u8").astype(np.uint64))
-    return pl.Series(np.concatenate(parts))
+    return np.concatenate(parts)
 
 
 def read_events(table: Table, sales: pl.DataFrame | None) -> tuple[EventTable | None, FaultReport]:
@@ -169,14 +193,6 @@ def _distinct(frame: pl.DataFrame, file: str) -> tuple[pl.DataFrame, FaultReport
     faults = find_faults(marked, _REPEATS, file=file)
     left_out = marked.filter("later")[ROW].to_list()
     return frame.filter(~pl.col(ROW).is_in(left_out)), faults
-
-
-def _counts(column: pl.Series) -> NDArray[np.int32]:
-    return column.fill_null(0).cast(pl.Int32).to_numpy()
-
-
-def _numbers(column: pl.Series) -> NDArray[np.float64]:
-    return column.fill_null(np.nan).to_numpy()
 
 
 _CODES: Final = {event_type.value: code for event_type, code in KIND.items()}

@@ -130,8 +130,8 @@ def _picture(images: Path, image: str) -> Path | FaultCode:
 
 
 def _sale(row: Mapping[str, object], attributes: list[str], pictures: Mapping[str, Path]) -> Sale:
-    values = {name: row[name] for name in _NAMES}
-    times = {name: None if row[name] is None else from_us(row[name]) for name in _TIMES}
+    values = {name: row[name] for name in _NAMES if name not in _TIMES}
+    times = {name: from_us(us) for name in _TIMES if isinstance(us := row[name], int)}
     image = row["image"] if row["sale_id"] in pictures else None
     extra = {name: row[given(name)] for name in attributes}
     return Sale.model_validate({**values, **times, "image": image, "attributes": extra})
