@@ -22,19 +22,9 @@ class StoreUnavailableError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, doing: str, reason: str) -> None:
+        """Say what was being done, in the words of an operator, and why it failed."""
         super().__init__(f"the store is unavailable while {doing}: {reason}")
         self.doing = doing
-
-
-class BodyTooLargeError(ServiceError):
-    """A request body beyond the limit of the settings."""
-
-    code = "body_too_large"
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"the body is larger than {limit_bytes} bytes: send smaller batches")
-        self.limit_bytes = limit_bytes
 
 
 class NotReadyError(ServiceError):
@@ -44,5 +34,6 @@ class NotReadyError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, missing: tuple[str, ...]) -> None:
-        super().__init__(f"not ready: {'; '.join(missing)}")
+        """Name each missing thing with its reason."""
+        super().__init__("not ready: " + "; ".join(missing))
         self.missing = missing

@@ -1,0 +1,98 @@
+"""Files of the snapshots that answers were made from, so that they can be made again."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from app.serving.served import ServedCatalogue, Source
+from models.events import SECOND_US
+from models.scoring import counts_from_bytes, counts_to_bytes
+from models.snapshot import Snapshot
+from models.topics import Topics
+
+RETENTION_S: Final = 30 * 24 * 3600
+
+_LATEST: Final = "latest"
+
+
+class SnapshotArchive:
+    """Keeps contents and counts in a directory, a file each, named by their hashes.
+
+    Several workers of a machine may share the directory: equal names have equal bytes, and
+    files appear whole. Methods block and belong into a thread.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Use a directory, made when something is kept."""
+        self._directory = directory
+        self._kept: str | None = None
+
+    def keep(self, served: ServedCatalogue) -> None:
+        """Write a snapshot, unless it is there, and remember it as the latest.
+
+        Raises:
+            OSError: If the directory cannot be written.
+        """
+        if served.snapshot_id == self._kept:
+            return
+        content_id, counts_id = served.snapshot_id.split(".")
+        self._directory.mkdir(parents=True, exist_ok=True)
+        content = self._content_path(content_id)
+        if content.exists():
+            content.touch()  # its age counts from its last use
+        else:
+            _write(content, served.content.to_bytes())
+        counts = self._counts_path(counts_id)
+        if not counts.exists():
+            _write(counts, counts_to_bytes(served.catalogue.counts))
+        _write(self._directory / _LATEST, served.snapshot_id.encode())
+        self._kept = served.snapshot_id
+
+    def latest(self, topics: Topics) -> ServedCatalogue | None:
+        """Return the snapshot kept last, or None before the first.
+
+        Raises:
+            ValueError: If its files are damaged.
+            OSError: If they are missing or unreadable.
+        """
+        pointer = self._directory / _LATEST
+        return self.load(pointer.read_text(), topics) if pointer.exists() else None
+
+    def load(self, snapshot_id: str, topics: Topics) -> ServedCatalogue:
+        """Read a snapshot that was kept.
+
+        Raises:
+            ValueError: If its files are damaged.
+            OSError: If they are missing or unreadable.
+        """
+        content_id, _, counts_id = snapshot_id.partition(".")
+        content = Snapshot.from_bytes(self._content_path(content_id).read_bytes())
+        counts = counts_from_bytes(
+            self._counts_path(counts_id).read_bytes(), n_sales=len(content.sales)
+        )
+        catalogue = content.catalogue(topics).with_counts(counts)
+        served = ServedCatalogue.of(content, catalogue, source=Source.SAVED)
+        if served.snapshot_id != snapshot_id:
+            msg = f"snapshot {snapshot_id} in {self._directory} holds {served.snapshot_id}"
+            raise ValueError(msg)
+        return served
+
+    def prune(self, now_us: int) -> int:
+        """Remove files that nobody used for 30 days; return how many."""
+        oldest_s = now_us / SECOND_US - RETENTION_S
+        old = [path for path in self._directory.glob("*.npz") if path.stat().st_mtime < oldest_s]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
+
+    def _content_path(self, content_id: str) -> Path:
+        return self._directory / f"content-{content_id}.npz"
+
+    def _counts_path(self, counts_id: str) -> Path:
+        return self._directory / f"counts-{counts_id}.npz"
+
+
+def _write(path: Path, content: bytes) -> None:
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    staging.write_bytes(content)
+    staging.replace(path)

@@ -1,0 +1,104 @@
+"""The order of the sales of one answer, by the best means that are available."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.experiments.experiment import Policy
+from app.observability import Metrics, get_logger
+from app.serving.candidates import candidates
+from app.serving.fallback import Rung, popularity_order
+from app.serving.question import Question
+from app.serving.selection import best
+from models.catalogue import Catalogue
+from models.query import Context, Query
+from models.scoring import Scorer, Scores
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """The sales to show, best first.
+
+    Attributes:
+        sale_ids: One per rank.
+        probabilities: Purchase probability of each; empty where no model scored.
+        feature_hash: Hash of the feature matrix of all candidates; empty without a model.
+        rung: What the ranking had to do without; None for a full answer.
+    """
+
+    sale_ids: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    feature_hash: str
+    rung: Rung | None
+
+
+NOTHING: Final = Ranking((), (), "", Rung.EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class SlateRanker:
+    """Ranks with a bundle's scorer, and without one where there is none or it fails.
+
+    Attributes:
+        scorer: The model; None where no bundle could be loaded.
+        metrics: Count what went wrong.
+    """
+
+    scorer: Scorer | None
+    metrics: Metrics
+
+    def rank(self, question: Question, policy: Policy, *, rung: Rung | None) -> Ranking:
+        """Order the candidates of a question.
+
+        Args:
+            question: Who asks, when, about which catalogue.
+            policy: How the customer's variant orders the sales.
+            rung: What is known to be missing already. A stale catalogue is ordered by
+                popularity, whatever the variant.
+        """
+        if question.served is None:
+            return NOTHING
+        query = _query(question, question.served.catalogue)
+        limit = question.request.limit
+        scores = self._scores(query, Policy.POPULARITY if rung is Rung.SNAPSHOT else policy)
+        if scores is not None:
+            return _with_model(query, scores, limit=limit, rung=rung)
+        shown = best(popularity_order(query.catalogue, query.rows), limit)
+        lower = Rung.SNAPSHOT if rung is Rung.SNAPSHOT else Rung.POPULARITY
+        return Ranking(_sale_ids(query, shown), (), "", lower)
+
+    def _scores(self, query: Query, policy: Policy) -> Scores | None:
+        if self.scorer is None:
+            return None
+        try:
+            return self.scorer.score(query, policy)
+        except Exception as exc:  # noqa: BLE001 - the one place that decides on a fallback
+            error = type(exc).__name__
+            self.metrics.model_errors.labels(error).inc()
+            _log.error("the model failed", error=error, reason=str(exc))
+            return None
+
+
+def _query(question: Question, catalogue: Catalogue) -> Query:
+    request, state = question.request, question.state
+    return Query(
+        window=state.window,
+        profile=state.profile,
+        catalogue=catalogue,
+        context=Context(state.now_us, request.market, request.device),
+        rows=candidates(catalogue, state.now_us, market=request.market, exclude=request.exclude),
+    )
+
+
+def _with_model(query: Query, scores: Scores, *, limit: int, rung: Rung | None) -> Ranking:
+    shown = best(scores.order, limit)
+    probabilities = tuple(scores.probabilities[shown].tolist())
+    return Ranking(_sale_ids(query, shown), probabilities, scores.feature_hash, rung)
+
+
+def _sale_ids(query: Query, shown: NDArray[np.intp]) -> tuple[str, ...]:
+    return tuple(query.catalogue.sales[row].sale_id for row in query.rows[shown])

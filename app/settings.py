@@ -1,0 +1,101 @@
+"""Everything an operator may set, read once and passed down.
+
+docs/settings.md lists the same, and a test compares the two.
+"""
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AnyUrl, Field, StringConstraints, UrlConstraints, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "VITRINE_"
+
+StoreUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "unix"])]
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set: environment variables with the prefix ``VITRINE_``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    redis_url: StoreUrl | None = Field(
+        default=None,
+        description="The store: a redis://, rediss:// or unix:// URL. Unset: the embedded server.",
+    )
+    state_dir: Path = Field(
+        default=Path("var"),
+        description="Where this machine keeps the embedded server's file and saved snapshots.",
+    )
+    bundles: Path = Field(default=Path("models/bundles"), description="Directory of all bundles.")
+    bundle: str | None = Field(
+        default=None,
+        description="What to serve: an id below `bundles`, or a directory. Unset: the newest.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks one.")
+    open_to_network: bool = Field(
+        default=False,
+        description="Listen beyond loopback although anybody who connects may read and write.",
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that share the port.")
+    drain_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=300,
+        description="Seconds between losing readiness and closing, after a SIGTERM.",
+    )
+    read_timeout_ms: int = Field(
+        default=30,
+        ge=1,
+        le=10_000,
+        description="After this a customer's window counts as unavailable, and he is anonymous.",
+    )
+    write_timeout_ms: int = Field(
+        default=2_000, ge=1, le=60_000, description="After this a batch of events answers 503."
+    )
+    max_body_bytes: int = Field(
+        default=4 * 1024 * 1024, ge=1_024, description="Larger request bodies answer 413."
+    )
+    popularity_share_bp: int = Field(
+        default=1_000,
+        ge=0,
+        le=10_000,
+        description="Customers who see the popularity order, in basis points of all.",
+    )
+    experiment_salt: Annotated[str, StringConstraints(min_length=1)] = Field(
+        default="home-page-1", description="A new salt deals the customers anew."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level of the log lines on stderr."
+    )
+
+    @model_validator(mode="after")
+    def _stays_on_loopback(self) -> Self:
+        if not (self.open_to_network or _is_loopback(self.host)):
+            msg = (
+                f"host {self.host!r} is reachable from the network and the service has no keys:"
+                " listen on 127.0.0.1, or set open_to_network to accept that anybody may call it"
+            )
+            raise ValueError(msg)
+        return self
+
+
+def misspelt(environment: Mapping[str, str] = os.environ) -> list[str]:  # noqa: TID251 - its home
+    """Return the variables that carry the prefix and set nothing, sorted."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(
+        name for name in environment if name.startswith(PREFIX) and name.upper() not in known
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
