@@ -21,6 +21,9 @@ HALF_LIVES_HOURS: Final = (6.0, 48.0)
 
 N_KINDS: Final = len(KINDS)
 
+# Hours since the epoch fit until the year 2448.
+_HOUR_BITS: Final = 22
+
 
 def grid_floor(now_us: int) -> int:
     """Return the last grid time that is not after ``now_us``."""
@@ -55,11 +58,12 @@ class HourlyCounts:
         counts: NDArray[np.int64],
     ) -> Self:
         """Sum entries in any order, with repetitions, into the canonical columns."""
-        entries = np.stack([rows, kinds, hours])
-        unique, inverse = np.unique(entries, axis=1, return_inverse=True)
-        sums = np.zeros(unique.shape[1], dtype=np.int64)
-        np.add.at(sums, inverse.reshape(-1), counts)
-        return cls(unique[0], unique[1], unique[2], sums)
+        entries = ((rows * N_KINDS + kinds) << _HOUR_BITS) | hours
+        unique, inverse = np.unique(entries, return_inverse=True)
+        sums = np.zeros(len(unique), dtype=np.int64)
+        np.add.at(sums, inverse, counts)
+        cells, hours = unique >> _HOUR_BITS, unique & ((1 << _HOUR_BITS) - 1)
+        return cls(cells // N_KINDS, cells % N_KINDS, hours, sums)
 
     @classmethod
     def empty(cls) -> Self:

@@ -4,11 +4,19 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.events import KINDS
+from models.events import KINDS, SECOND_US
+
+NIGHT_US: Final = 24 * 3600 * SECOND_US
 
 _FIELDS: Final = 1 + len(KINDS)
 _PACKED: Final = np.dtype(">i8")
+
+
+def night_floor(now_us: int) -> int:
+    """Return the last cut of profiles that is not after ``now_us``: midnight in UTC."""
+    return now_us // NIGHT_US * NIGHT_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,14 @@ class Profile:
     def empty(cls) -> Self:
         """Return the profile of a customer whom no night has seen."""
         return cls(first_us=0, counts=(0,) * len(KINDS))
+
+    @classmethod
+    def of(cls, kinds: NDArray[np.integer], at_us: NDArray[np.int64]) -> Self:
+        """Total a customer's events received before the cut; both of shape ``(n,)``."""
+        if not len(kinds):
+            return cls.empty()
+        counts = np.bincount(kinds, minlength=len(KINDS)).tolist()
+        return cls(first_us=int(at_us.min()), counts=tuple(counts))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:

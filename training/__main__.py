@@ -3,8 +3,10 @@
 import typer
 
 from training.scenes.command import app as scenes
+from training.world.command import simulate
 
 app = typer.Typer(no_args_is_help=True, help="Make models: see each command's help.")
+app.command()(simulate)
 app.add_typer(scenes)
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Reads a whole dataset: sales, events, customers, and a fingerprint of all files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Protocol
@@ -64,7 +65,11 @@ class Dataset:
 
 
 def read_dataset(
-    directory: Path, *, strict: bool = False, progress: Progress | None = None
+    directory: Path,
+    *,
+    strict: bool = False,
+    decode_pictures: bool = False,
+    progress: Progress | None = None,
 ) -> Dataset:
     """Read and validate a dataset.
 
@@ -75,6 +80,7 @@ def read_dataset(
         directory: Folder with ``sales`` and ``events``, each as ``.parquet`` or ``.csv``, and
             optionally ``customers``, ``images/`` and ``scenes/``.
         strict: Stop at the first file with a fault that costs anything.
+        decode_pictures: Decode every picture of a sale, to find broken ones.
         progress: Is told how far the reading is.
 
     Raises:
@@ -83,7 +89,7 @@ def read_dataset(
     """
     tell = progress or _silent
     tell("sales", 0, _N_STEPS)
-    sales = _sales(directory)
+    sales = _sales(directory, partial(tell, "pictures") if decode_pictures else None)
     _stop(sales.faults, strict=strict)
     tell("events", 1, _N_STEPS)
     events, event_faults = _events(directory, sales)
@@ -124,12 +130,12 @@ def _required_table(directory: Path, name: str) -> Table:
     return table
 
 
-def _sales(directory: Path) -> SalesFile:
+def _sales(directory: Path, on_decoded: Callable[[int, int], None] | None) -> SalesFile:
     try:
         table = _required_table(directory, "sales")
     except DatasetError as exc:
         return SalesFile.unusable(exc.faults)
-    found = read_sales(table, directory / IMAGES)
+    found = read_sales(table, directory / IMAGES, on_decoded=on_decoded)
     if found.sales or found.faults.unusable():
         return found
     return found.with_fault(_empty(table, FaultCode.NO_SALES))

@@ -1,15 +1,16 @@
 """Reads the sales of a dataset: validated values, and pictures that lie below ``images/``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
 import polars as pl
 
-from models.dataset.checks import ROW, Check, find_faults, given, without_refused
+from models.dataset.checks import Check, find_faults, given, without_refused
 from models.dataset.conversion import convert
 from models.dataset.faults import Fault, FaultCode, FaultReport
+from models.dataset.pictures import find_pictures
 from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
 from models.dataset.tables import Table
 from models.events import from_us
@@ -48,12 +49,15 @@ class SalesFile:
         return replace(self, faults=FaultReport.together([self.faults, FaultReport.of([fault])]))
 
 
-def read_sales(table: Table, images: Path) -> SalesFile:
+def read_sales(
+    table: Table, images: Path, *, on_decoded: Callable[[int, int], None] | None = None
+) -> SalesFile:
     """Validate the rows of a file of sales.
 
     Args:
         table: The file as it stands.
         images: The folder that pictures must lie in.
+        on_decoded: See `find_pictures`.
     """
     frame, faults = convert(table, SALES)
     extra = [name for name in table.columns if name not in _NAMES]
@@ -64,9 +68,10 @@ def read_sales(table: Table, images: Path) -> SalesFile:
     frame = frame.with_columns(_attribute(frame[given(name)], typed=table.typed) for name in usable)
     faults = FaultReport.together([faults, find_faults(frame, _ROW_CHECKS, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)
-    pictures, gaps = _pictures(frame, images, table.file)
-    sales = tuple(_sale(row, usable, pictures) for row in frame.iter_rows(named=True))
-    return SalesFile(sales, pictures, _times(frame), FaultReport.together([faults, gaps]))
+    pictures = find_pictures(frame, images, file=table.file, on_decoded=on_decoded)
+    faults = FaultReport.together([faults, pictures.faults])
+    sales = tuple(_sale(row, usable, pictures.paths) for row in frame.iter_rows(named=True))
+    return SalesFile(sales, pictures.paths, _times(frame), faults)
 
 
 def _extra_faults(table: Table, extra: list[str]) -> list[Fault]:
@@ -104,31 +109,6 @@ def _attribute(column: pl.Series, *, typed: bool) -> pl.Series:
     return text if numbers.null_count() > text.null_count() else numbers.fill_nan(None)
 
 
-def _pictures(frame: pl.DataFrame, images: Path, file: str) -> tuple[dict[str, Path], FaultReport]:
-    pictures: dict[str, Path] = {}
-    faults: list[Fault] = []
-    named = frame.filter(pl.col("image").is_not_null())
-    for row, sale_id, image in named.select(ROW, "sale_id", "image").iter_rows():
-        found = _picture(images, image)
-        if isinstance(found, Path):
-            pictures[sale_id] = found
-        else:
-            reason = f"image {image!r} {_IMAGE_REASONS[found]}"
-            faults.append(Fault(file=file, row=row, column="image", code=found, reason=reason))
-    return pictures, FaultReport.of(faults)
-
-
-def _picture(images: Path, image: str) -> Path | FaultCode:
-    root = images.resolve()
-    try:
-        path = (root / image).resolve()
-        if not path.is_relative_to(root):
-            return FaultCode.IMAGE_OUTSIDE
-        return path if path.is_file() else FaultCode.MISSING_IMAGE
-    except (OSError, RuntimeError):  # a name too long for the file system, a loop of links
-        return FaultCode.MISSING_IMAGE
-
-
 def _sale(row: Mapping[str, object], attributes: list[str], pictures: Mapping[str, Path]) -> Sale:
     values = {name: row[name] for name in _NAMES if name not in _TIMES}
     times = {name: from_us(us) for name in _TIMES if isinstance(us := row[name], int)}
@@ -140,11 +120,6 @@ def _sale(row: Mapping[str, object], attributes: list[str], pictures: Mapping[st
 def _times(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select("sale_id", opens_us="opens_at", closes_us="closes_at")
 
-
-_IMAGE_REASONS: Final = {
-    FaultCode.IMAGE_OUTSIDE: "leads out of images/; the sale is kept without a picture",
-    FaultCode.MISSING_IMAGE: "is not a file below images/; the sale is kept without a picture",
-}
 
 _ROW_CHECKS: Final = (
     Check(

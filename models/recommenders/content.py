@@ -81,6 +81,8 @@ def topic_agreement(query: Query, half_life: int) -> NDArray[np.float64]:
     """
     history = query.history
     shares = query.catalogue.topics
+    if not shares.shape[1]:
+        return np.full(len(query.rows), np.nan)
     seen = np.nan_to_num(shares[history.rows]).astype(np.float64)
     interest = history.interest[half_life]
     taste = np.einsum("i,ij->j", interest, seen) / (EVIDENCE + interest.sum())

@@ -1,0 +1,79 @@
+"""Finds the pictures that sales name, and looks whether they can be decoded."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from models.dataset.checks import ROW
+from models.dataset.faults import Fault, FaultCode, FaultReport
+from models.picture import PictureError, decode, read_picture
+
+_KEPT = "the sale is kept without a picture"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """The pictures of a file of sales.
+
+    Attributes:
+        paths: Existing picture by sale id, links resolved.
+        faults: What is wrong with the others.
+    """
+
+    paths: Mapping[str, Path]
+    faults: FaultReport
+
+
+def find_pictures(
+    sales: pl.DataFrame,
+    images: Path,
+    *,
+    file: str,
+    on_decoded: Callable[[int, int], None] | None = None,
+) -> Pictures:
+    """Find the pictures of sales, below one folder and nowhere else.
+
+    Args:
+        sales: Accepted sales: row, ``sale_id`` and ``image``.
+        images: The folder; a path that leads out of it, also by a link, is refused.
+        file: Name of the file of sales, for the report.
+        on_decoded: Decode every picture, and tell how many of how many are done; None to
+            look only whether the files are there.
+    """
+    root = images.resolve()
+    named = sales.select(ROW, "sale_id", "image").drop_nulls("image")
+    paths: dict[str, Path] = {}
+    faults: list[Fault] = []
+    for done, (row, sale_id, image) in enumerate(named.iter_rows(), start=1):
+        found = _find(root, image)
+        if isinstance(found, Path) and on_decoded is not None:
+            found = _decodable(found)
+            on_decoded(done, named.height)
+        if isinstance(found, Path):
+            paths[sale_id] = found
+            continue
+        code, problem = found
+        reason = f"image {image!r} {problem}; {_KEPT}"
+        faults.append(Fault(file=file, row=row, column="image", code=code, reason=reason))
+    return Pictures(paths, FaultReport.of(faults))
+
+
+def _find(root: Path, image: str) -> Path | tuple[FaultCode, str]:
+    missing = FaultCode.MISSING_IMAGE, "is not a file below images/"
+    try:
+        path = (root / image).resolve()
+        if not path.is_relative_to(root):
+            return FaultCode.IMAGE_OUTSIDE, "leads out of images/"
+        return path if path.is_file() else missing
+    except (OSError, RuntimeError):  # a name too long for the file system, a circle of links
+        return missing
+
+
+def _decodable(path: Path) -> Path | tuple[FaultCode, str]:
+    try:
+        decode(read_picture(path))
+    except PictureError as exc:
+        return FaultCode.BROKEN_IMAGE, f"cannot be used: {exc}"
+    return path

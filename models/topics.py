@@ -1,0 +1,78 @@
+"""Topics: labels that occur together, so that overlapping labels do not compete."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Arrays
+
+_STEPS: Final = 200
+_TINY: Final = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Topics:
+    """Non-negative mixtures of labels.
+
+    Attributes:
+        components: Label weights of each topic, rows sum to 1, shape ``(n_topics, n_labels)``.
+        names: A name for each topic, made of its top labels.
+    """
+
+    components: NDArray[np.float64]
+    names: tuple[str, ...]
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return no topics, for data without labelled pictures."""
+        return cls(np.empty((0, 0)), ())
+
+    @property
+    def n_topics(self) -> int:
+        """Number of topics."""
+        return len(self.names)
+
+    def shares(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Describe label probabilities as shares of topics.
+
+        Minimises the squared error of ``shares @ components`` under non-negativity by
+        multiplicative updates, a fixed number of them, then scales rows to sum 1. A row does
+        not depend, in any bit, on the rows beside it.
+
+        Args:
+            probabilities: Shape ``(n, n_labels)``.
+
+        Returns:
+            Shape ``(n, n_topics)``.
+
+        Source:
+            Lee and Seung, Algorithms for non-negative matrix factorization, 2001.
+        """
+        wanted = np.einsum("ij,kj->ik", probabilities.astype(np.float64), self.components)
+        overlap = np.einsum("ij,kj->ik", self.components, self.components)
+        shares = np.full_like(wanted, 1.0 / max(self.n_topics, 1))
+        for _ in range(_STEPS):
+            shares *= wanted / (np.einsum("ij,jk->ik", shares, overlap) + _TINY)
+        shares /= np.maximum(shares.sum(axis=1, keepdims=True), _TINY)
+        return shares.astype(np.float32)
+
+    def to_bytes(self) -> bytes:
+        """Serialise; see `from_bytes`."""
+        names = np.array(self.names, dtype=np.str_)
+        return Arrays({"components": self.components, "names": names}).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ValueError: If the content is not such a file.
+        """
+        arrays = Arrays.from_bytes(content)
+        components, names = arrays.floats("components"), arrays.strings("names")
+        if len(components) != len(names):
+            msg = f"{len(names)} names for {len(components)} topics"
+            raise ValueError(msg)
+        return cls(components, tuple(names))

@@ -1,0 +1,1 @@
+"""Makes models from files; run as ``python -m training``."""

@@ -1,0 +1,66 @@
+"""Fits the straight line over log-odds that makes scores probabilities."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ranker import Calibration
+
+_STEPS: Final = 50
+_TINY: Final = 1e-9
+_MIN_SLOPE: Final = 0.05
+
+SLOPE_PRIOR: Final = 25.0
+"""Precision of the prior that the slope is 1: with few purchases it stays near."""
+
+
+def fit_calibration(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> Calibration:
+    """Fit ``log-odds = slope * log-odds(score) + intercept`` by Newton's method.
+
+    Maximises the weighted log likelihood plus a Gaussian prior of the slope around 1. The
+    log-odds are centred, so that slope and intercept do not trade against each other.
+
+    Args:
+        probabilities: Scores in ``[0, 1]``, shape ``(n,)``.
+        labels: 1 for a success, shape ``(n,)``.
+        weights: Weight of each row, shape ``(n,)``.
+
+    Returns:
+        The line; slope 1 and intercept 0 if the labels are all the same.
+    """
+    if labels.min(initial=1.0) == labels.max(initial=0.0):
+        return Calibration(slope=1.0, intercept=0.0)
+    clipped = np.clip(probabilities, _TINY, 1 - _TINY)
+    log_odds = np.log(clipped / (1 - clipped))
+    centre = float(np.average(log_odds, weights=weights))
+    design = np.stack([log_odds - centre, np.ones_like(log_odds)], axis=1)
+    line = _newton(design, labels, weights, start=np.array([1.0, centre]))
+    slope = max(float(line[0]), _MIN_SLOPE)
+    return Calibration(slope=slope, intercept=float(line[1]) - slope * centre)
+
+
+def _newton(
+    design: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    *,
+    start: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    line = start
+    prior = np.diag([SLOPE_PRIOR, 0.0])
+    for _ in range(_STEPS):
+        fitted = 1.0 / (1.0 + np.exp(-np.clip(design @ line, -500.0, 500.0)))
+        pull = prior @ (line - np.array([1.0, 0.0]))
+        gradient = design.T @ (weights * (fitted - labels)) + pull
+        curvature = (design * (weights * fitted * (1 - fitted))[:, None]).T @ design + prior
+        step = np.linalg.solve(curvature + _TINY * np.eye(2), gradient)
+        # A full step can overshoot where the first guess is far off.
+        line = line - np.clip(step, -1.0, 1.0)
+        if np.abs(step).max() < _TINY:
+            break
+    return line

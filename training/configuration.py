@@ -1,0 +1,50 @@
+"""What a training run may be told; kept in the bundle's manifest."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.ranker import TreeConfig
+
+
+class ConfigurationError(ValueError):
+    """A configuration file that cannot be used; the message names the file and the value."""
+
+
+class RunConfig(BaseModel):
+    """Hyper-parameters of a training run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trees: TreeConfig = Field(default_factory=TreeConfig)
+    holdout_share: float = Field(
+        default=0.25, gt=0, lt=1, description="Last share of the slates: stopping and calibration."
+    )
+    negatives_per_visit: int = Field(
+        default=20, gt=0, description="Sales sampled a visit where no impressions are on record."
+    )
+    caller_orders: bool = Field(
+        default=False,
+        description="Shown lists were ordered by another system, whose order is a feature.",
+    )
+    max_topics: int = Field(default=16, gt=1)
+
+    @classmethod
+    def read(cls, path: Path | None) -> Self:
+        """Read a TOML or JSON file; defaults without one.
+
+        Raises:
+            ConfigurationError: If the file cannot be read or holds a wrong value.
+        """
+        if path is None:
+            return cls()
+        try:
+            text = path.read_text()
+            values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+            return cls.model_validate(values)
+        except (OSError, ValueError, ValidationError) as exc:
+            msg = f"configuration {path}: {exc}"
+            raise ConfigurationError(msg) from exc

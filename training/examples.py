@@ -1,0 +1,95 @@
+"""Training rows: the features of every slate as they were at its moment."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import Catalogue
+from models.dataset.events import EventTable
+from models.features.schema import FeatureSchema
+from models.query import Context, Query
+from training.replay import CountReplay, ProfileReplay, WindowReplay
+from training.slates import Slates, label_of
+
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """Answers what the service would have known; see `training.replay`.
+
+    Attributes:
+        events: The event table.
+        catalogue: All sales; its counts are replaced by those of each moment.
+    """
+
+    events: EventTable
+    catalogue: Catalogue
+
+    def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
+        """Yield the query of every slate, in order of time.
+
+        Only what was received before a slate's moment is seen: a purchase at the very
+        moment of its impression is not.
+
+        Args:
+            slates: Ordered by time.
+            caller_orders: Whether the positions are another system's ranking, which is
+                known before the slate is ordered, and not a bias of where things stood.
+        """
+        windows, profiles = WindowReplay(self.events), ProfileReplay(self.events)
+        counts = CountReplay(self.events, self.catalogue)
+        catalogue = self.catalogue
+        for slate in range(len(slates)):
+            customer, now_us = int(slates.customers[slate]), int(slates.now_us[slate])
+            counted = counts.at(now_us - 1)
+            if counted is not catalogue.counts:
+                catalogue = replace(self.catalogue, counts=counted)
+            entries = slates.entries(slate)
+            positions = slates.positions[entries]
+            yield Query(
+                window=windows.window(customer, now_us - 1),
+                profile=profiles.profile(customer, now_us - 1),
+                catalogue=catalogue,
+                context=self._context(slates, slate),
+                rows=slates.rows[entries],
+                positions=None if caller_orders else positions,
+                upstream_ranks=positions if caller_orders else None,
+            )
+
+    def _context(self, slates: Slates, slate: int) -> Context:
+        return Context(
+            now_us=int(slates.now_us[slate]) - 1,
+            market=label_of(self.events.markets, int(slates.markets[slate])),
+            device=label_of(self.events.devices, int(slates.devices[slate])),
+        )
+
+
+def assemble_slates(
+    past: Past,
+    slates: Slates,
+    schema: FeatureSchema,
+    *,
+    caller_orders: bool = False,
+    tick: Tick = lambda: None,
+) -> NDArray[np.float32]:
+    """Assemble the features of all entries of slates.
+
+    Args:
+        past: What was known when.
+        slates: Ordered by time.
+        schema: The features.
+        caller_orders: See `Past.queries`.
+        tick: Called once a slate.
+
+    Returns:
+        Shape ``(n_entries, n_features)``.
+    """
+    matrix = np.empty((len(slates.rows), len(schema.names)), dtype=np.float32)
+    queries = past.queries(slates, caller_orders=caller_orders)
+    for slate, query in enumerate(queries):
+        matrix[slates.entries(slate)] = schema.assemble(query)
+        tick()
+    return matrix

@@ -1,0 +1,1 @@
+"""Fits the recommenders that ``models.recommenders`` describes."""

@@ -1,0 +1,39 @@
+"""Fits the priors of popularity."""
+
+from typing import Final
+
+import numpy as np
+
+from models.dataset.events import EventTable
+from models.events import KINDS, EventType
+from models.recommenders.popularity import Popularity
+
+_PRIOR_CLICKS: Final = 2.0
+_PRIOR_PURCHASES: Final = 1.0
+_FALLBACK_WEIGHT: Final = 20.0
+
+
+def fit_popularity(events: EventTable) -> Popularity:
+    """Estimate the shop's click and purchase rates.
+
+    The prior weighs as much as the impressions that bring two clicks on average, and the
+    visits of a sale that bring one purchase: a sale's own rate counts once it has more.
+
+    Args:
+        events: The training events.
+    """
+    counts = np.bincount(events.kinds, minlength=len(KINDS)).tolist()
+    n = dict(zip(KINDS, counts, strict=True))
+    opened = n[EventType.CLICK] + n[EventType.VIEW]
+    click_rate = _rate(n[EventType.CLICK], n[EventType.IMPRESSION])
+    purchase_rate = _rate(n[EventType.PURCHASE], opened + n[EventType.PURCHASE] * (not opened))
+    return Popularity(
+        click_rate=click_rate,
+        purchase_rate=purchase_rate,
+        click_weight=_PRIOR_CLICKS / click_rate if click_rate else _FALLBACK_WEIGHT,
+        purchase_weight=_PRIOR_PURCHASES / purchase_rate if purchase_rate else _FALLBACK_WEIGHT,
+    )
+
+
+def _rate(successes: int, trials: int) -> float:
+    return min(successes / trials, 1.0) if trials else 0.0

@@ -1,0 +1,183 @@
+"""The past, as the service would have seen it at any moment."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import Catalogue
+from models.counters import (
+    HOUR_US,
+    N_KINDS,
+    HourlyCounts,
+    SaleCounts,
+    fade,
+    grid_floor,
+)
+from models.customer import WINDOW_EVENTS, Window, canonical_order, stamps
+from models.dataset.events import EventTable
+from models.events import KIND, EventType
+from models.profile import Profile, night_floor
+
+
+@dataclass(frozen=True, eq=False)
+class CustomerLog:
+    """Columns of events grouped by customer, in one order inside each group.
+
+    Attributes:
+        starts: Where each customer's events start, and the end, shape ``(n_customers + 1,)``.
+        received_us: When each was received, shape ``(n,)``.
+    """
+
+    starts: NDArray[np.int64]
+    received_us: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, customers: NDArray[np.int64], received_us: NDArray[np.int64], *, n_customers: int
+    ) -> Self:
+        """Group rows that are sorted by customer."""
+        starts = np.searchsorted(customers, np.arange(n_customers + 1))
+        return cls(starts.astype(np.int64), received_us)
+
+    def span(self, customer: int) -> tuple[int, int]:
+        """Return the first row of a customer and the row behind his last one."""
+        return int(self.starts[customer]), int(self.starts[customer + 1])
+
+
+class WindowReplay:
+    """Windows of all customers at any moment: slices of sorted columns.
+
+    A window at T holds what was received up to T; see `models.customer`.
+    """
+
+    def __init__(self, events: EventTable) -> None:
+        kept = np.flatnonzero(events.kinds != KIND[EventType.IMPRESSION])
+        members = np.stack(
+            [
+                events.event_keys[kept],
+                events.sale_keys[kept],
+                stamps(events.at_us[kept], events.kinds[kept]),
+            ],
+            axis=1,
+        )
+        order = np.lexsort(
+            (members[:, 2], members[:, 1], members[:, 0], events.at_us[kept], _codes(events)[kept])
+        )
+        kept = kept[order]
+        self._members = members[order]
+        self._log = CustomerLog.of(
+            _codes(events)[kept], events.received_us[kept], n_customers=_n_customers(events)
+        )
+        self._orderly = _orderly(self._log)
+
+    def window(self, customer: int, now_us: int) -> Window:
+        """Return the window of a customer.
+
+        Args:
+            customer: Code of the customer in the event table.
+            now_us: The moment: events received later are not seen.
+        """
+        start, end = self._log.span(customer)
+        received = self._log.received_us[start:end]
+        if self._orderly[customer]:
+            seen = start + int(np.searchsorted(received, now_us, side="right"))
+            return Window(self._members[max(start, seen - WINDOW_EVENTS) : seen])
+        members = self._members[start:end][received <= now_us]
+        return Window(canonical_order(members)[-WINDOW_EVENTS:])
+
+
+def _orderly(log: CustomerLog) -> NDArray[np.bool_]:
+    """Tell the customers none of whose events was overtaken by a later one."""
+    received = log.received_us
+    overtaken = np.flatnonzero(received[1:] < received[:-1]) + 1
+    # A step back from one customer to the next is not an overtaking.
+    overtaken = np.setdiff1d(overtaken, log.starts)
+    orderly = np.ones(len(log.starts) - 1, dtype=np.bool_)
+    orderly[np.searchsorted(log.starts, overtaken, side="right") - 1] = False
+    return orderly
+
+
+class ProfileReplay:
+    """Profiles of all customers at any moment; see `models.profile`."""
+
+    def __init__(self, events: EventTable) -> None:
+        order = np.lexsort((events.received_us, _codes(events)))
+        self._kinds = events.kinds[order]
+        self._at_us = events.at_us[order]
+        self._log = CustomerLog.of(
+            _codes(events)[order], events.received_us[order], n_customers=_n_customers(events)
+        )
+
+    def profile(self, customer: int, now_us: int) -> Profile:
+        """Return the profile that the last night before ``now_us`` made of a customer."""
+        start, end = self._log.span(customer)
+        received = self._log.received_us[start:end]
+        end = start + int(np.searchsorted(received, night_floor(now_us), side="left"))
+        return Profile.of(self._kinds[start:end], self._at_us[start:end])
+
+
+class CountReplay:
+    """Counts of a catalogue's sales at moments that do not go back."""
+
+    def __init__(self, events: EventTable, catalogue: Catalogue) -> None:
+        rows = catalogue.rows_of(events.sale_keys)
+        order = np.flatnonzero(rows >= 0)
+        order = order[np.argsort(events.received_us[order], kind="stable")]
+        self._rows = rows[order]
+        self._kinds = events.kinds[order].astype(np.int64)
+        self._received_us = events.received_us[order]
+        self._n_sales = len(catalogue)
+        self._hourly = HourlyCounts.of(
+            self._rows,
+            self._kinds,
+            hours=self._received_us // HOUR_US,
+            counts=np.ones(len(order), dtype=np.int64),
+        )
+        self._hour = -1
+        self._whole_hours = SaleCounts.none(self._n_sales)
+        self._partial = np.zeros((self._n_sales, N_KINDS), dtype=np.int64)
+        self._next = 0
+        self._current = SaleCounts.none(self._n_sales)
+
+    def at(self, now_us: int) -> SaleCounts:
+        """Return the counts that a service has at a moment.
+
+        Args:
+            now_us: Not before the moment of the last call.
+
+        Raises:
+            ValueError: If time goes back.
+        """
+        at_us = grid_floor(now_us)
+        if at_us < self._current.at_us:
+            msg = f"counts at {at_us} were asked for after those at {self._current.at_us}"
+            raise ValueError(msg)
+        if at_us > self._current.at_us:
+            self._enter_hour(at_us // HOUR_US)
+            self._count_until(at_us)
+            self._current = self._whole_hours.with_partial(self._partial, at_us=at_us)
+        return self._current
+
+    def _enter_hour(self, hour: int) -> None:
+        if hour == self._hour:
+            return
+        self._hour = hour
+        self._whole_hours = fade(self._hourly, hour=hour, n_sales=self._n_sales)
+        self._partial[:] = 0
+        self._next = int(np.searchsorted(self._received_us, hour * HOUR_US))
+
+    def _count_until(self, at_us: int) -> None:
+        end = int(np.searchsorted(self._received_us, at_us))
+        passed = slice(self._next, end)
+        np.add.at(self._partial, (self._rows[passed], self._kinds[passed]), 1)
+        self._next = end
+
+
+def _codes(events: EventTable) -> NDArray[np.int64]:
+    return events.customers.codes
+
+
+def _n_customers(events: EventTable) -> int:
+    return len(events.customers.values)

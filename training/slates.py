@@ -1,0 +1,165 @@
+"""What was shown, to whom, when, and what he bought of it within a day."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import Catalogue
+from models.dataset.events import EventTable, Labels
+from models.events import KIND, SECOND_US, EventType
+
+OUTCOME_US: Final = 24 * 3600 * SECOND_US
+"""A purchase counts for what was shown to the customer within the 24 hours before it."""
+
+_IMPRESSION: Final = KIND[EventType.IMPRESSION]
+_PURCHASE: Final = KIND[EventType.PURCHASE]
+
+
+@dataclass(frozen=True, eq=False)
+class Slates:
+    """Lists of sales with their outcomes, ordered by time; entries of a slate lie together.
+
+    Attributes:
+        customers: Customer code of each slate, shape ``(n,)``.
+        sessions: Session code of each slate, -1 without one, shape ``(n,)``.
+        now_us: Moment of each slate; what was received before it is known, shape ``(n,)``.
+        markets: Market code of each slate, -1 where unknown, shape ``(n,)``.
+        devices: Device code of each slate, -1 where unknown, shape ``(n,)``.
+        starts: First entry of each slate, and the end, shape ``(n + 1,)``.
+        rows: Catalogue row of each entry, shape ``(m,)``.
+        positions: Position of each entry from 1, shape ``(m,)``.
+        bought: Whether the customer bought it, credited to this slate, shape ``(m,)``.
+        weights: How many examples each entry stands for, shape ``(m,)``.
+    """
+
+    customers: NDArray[np.int64]
+    sessions: NDArray[np.int64]
+    now_us: NDArray[np.int64]
+    markets: NDArray[np.int64]
+    devices: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    bought: NDArray[np.bool_]
+    weights: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return the number of slates."""
+        return len(self.now_us)
+
+    def entries(self, slate: int) -> slice:
+        """Return the entries of a slate."""
+        return slice(int(self.starts[slate]), int(self.starts[slate + 1]))
+
+    def select(self, chosen: NDArray[np.intp]) -> Self:
+        """Return some of the slates, in the order given."""
+        sizes = np.diff(self.starts)[chosen]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        first = np.repeat(self.starts[chosen] - starts[:-1], sizes)
+        entries = np.arange(starts[-1]) + first
+        return type(self)(
+            *(column[chosen] for column in self._slate_columns()),
+            starts,
+            *(column[entries] for column in self._entry_columns()),
+        )
+
+    def of_entries(self) -> NDArray[np.int64]:
+        """Return the slate of every entry, shape ``(m,)``."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+    def _slate_columns(self) -> tuple[NDArray[np.int64], ...]:
+        return (self.customers, self.sessions, self.now_us, self.markets, self.devices)
+
+    def _entry_columns(
+        self,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
+        return (self.rows, self.positions, self.bought, self.weights)
+
+
+def shown_slates(events: EventTable, catalogue: Catalogue) -> Slates:
+    """Group impressions into slates.
+
+    A slate is one exposure; where no exposure is named, what a customer was shown at one
+    moment. A purchase is credited once: to the last impression of that sale to that
+    customer, if it was shown within the 24 hours before.
+
+    Args:
+        events: The event table.
+        catalogue: Gives the rows; impressions of unknown sales are left out.
+
+    Returns:
+        The slates, ordered by time.
+    """
+    rows = catalogue.rows_of(events.sale_keys)
+    shown = np.flatnonzero((events.kinds == _IMPRESSION) & (rows >= 0))
+    group = _groups(events, shown)
+    # A group's moment is that of its first impression, later ones were scrolled to.
+    order = np.lexsort((events.positions[shown], events.at_us[shown], group))
+    shown, group = shown[order], group[order]
+    starts = np.concatenate([np.flatnonzero(np.diff(group, prepend=-1)), [len(group)]])
+    first = shown[starts[:-1]]
+    slates = Slates(
+        customers=events.customers.codes[first],
+        sessions=events.sessions.codes[first],
+        now_us=events.at_us[first],
+        markets=events.markets.codes[first],
+        devices=events.devices.codes[first],
+        starts=starts,
+        rows=rows[shown],
+        positions=_positions(events, shown, starts),
+        bought=_bought(events, shown),
+        weights=np.ones(len(shown)),
+    )
+    return slates.select(np.argsort(slates.now_us, kind="stable"))
+
+
+def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Number the slate of every impression."""
+    exposures = events.exposures.codes[shown]
+    customers, at_us = events.customers.codes[shown], events.at_us[shown]
+    unnamed = exposures < 0
+    keys = np.stack([exposures, np.where(unnamed, customers, 0), np.where(unnamed, at_us, 0)])
+    order = np.lexsort(keys)
+    fresh = np.any(np.diff(keys[:, order], axis=1, prepend=-2), axis=0)
+    group = np.empty(len(shown), dtype=np.int64)
+    group[order] = np.cumsum(fresh) - 1
+    return group
+
+
+def _positions(
+    events: EventTable, shown: NDArray[np.intp], starts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the logged positions; where none is logged, the order inside the slate."""
+    logged = events.positions[shown].astype(np.int64)
+    inside = np.arange(len(shown)) - np.repeat(starts[:-1], np.diff(starts)) + 1
+    return np.where(logged > 0, logged, inside)
+
+
+def _bought(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Credit each purchase to the last impression of that sale to that customer."""
+    purchases = np.flatnonzero(events.kinds == _PURCHASE)
+    both = np.concatenate([shown, purchases])
+    is_purchase = np.repeat([False, True], [len(shown), len(purchases)])
+    order = np.lexsort(
+        (is_purchase, events.at_us[both], events.sale_keys[both], events.customers.codes[both])
+    )
+    # The index of the last impression up to each event, in the order of the sort.
+    impression = np.where(is_purchase[order], -1, np.arange(len(both)))
+    last = np.maximum.accumulate(impression)
+    bought_at = np.flatnonzero(is_purchase[order] & (last >= 0))
+    purchase, seen = both[order[bought_at]], both[order[last[bought_at]]]
+    credited = (
+        (events.customers.codes[purchase] == events.customers.codes[seen])
+        & (events.sale_keys[purchase] == events.sale_keys[seen])
+        & (events.at_us[purchase] - events.at_us[seen] <= OUTCOME_US)
+    )
+    bought = np.zeros(len(shown), dtype=np.bool_)
+    bought[order[last[bought_at[credited]]]] = True
+    return bought
+
+
+def label_of(labels: Labels, code: int) -> str | None:
+    """Return the text of a code, None for -1."""
+    return None if code < 0 else str(labels.values[code])
