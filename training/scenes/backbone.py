@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import onnx
+from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.picture import Frame
@@ -84,8 +85,9 @@ def read_backbone(path: Path) -> Backbone:
     """
     try:
         description = BackboneDescription.model_validate_json(path.read_bytes())
-        model = onnx.load(str(path.parent / description.onnx))
-    except (OSError, ValidationError, onnx.checker.ValidationError) as exc:
+        graph = (path.parent / description.onnx).read_bytes()
+        model = onnx.load_model_from_string(graph)
+    except (OSError, ValidationError, DecodeError) as exc:
         msg = f"{path} describes no usable backbone: {exc}"
         raise BackboneError(msg) from exc
     known = {name for node in model.graph.node for name in node.output}

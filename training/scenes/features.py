@@ -1,6 +1,7 @@
 """Features of labelled pictures, several views each, kept on disk by content."""
 
 import hashlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -153,17 +154,17 @@ def _views(
     least = round(frame.size / frame.crop)
     cuts = decode_cuts(content, boxes, size=frame.size, least=least)
     mirrored = rng.random(n_crops) < 0.5  # noqa: PLR2004 - an even chance
-    crops = [
+    turned = [
         cut[:, ::-1] if mirror else cut for cut, mirror in zip(cuts[1:], mirrored, strict=True)
     ]
-    return np.stack([cuts[0], cuts[0][:, ::-1], *crops])
+    return np.stack([cuts[0], cuts[0][:, ::-1], *turned])
 
 
 def _random_box(width: int, height: int, rng: np.random.Generator) -> Box:
-    stretch = np.exp(rng.uniform(-np.log(_MAX_STRETCH), np.log(_MAX_STRETCH)) / 2)
-    area = width * height * rng.uniform(_MIN_AREA, 1)
-    across = min(float(np.sqrt(area) * stretch), width)
-    down = min(float(np.sqrt(area) / stretch), height)
+    half = math.log(_MAX_STRETCH) / 2
+    stretch = math.exp(rng.uniform(-half, half))
+    side = math.sqrt(width * height * rng.uniform(_MIN_AREA, 1))
+    across, down = min(side * stretch, width), min(side / stretch, height)
     left, top = rng.uniform(0, width - across), rng.uniform(0, height - down)
     return left, top, left + across, top + down
 

@@ -1,5 +1,7 @@
 """The two fully connected layers, fitted by Adam in numpy."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -132,11 +134,8 @@ def fit_head(
     targets = np.eye(n_labels, dtype=np.float32)[labels] * np.float32(1 - recipe.smoothing)
     targets += np.float32(recipe.smoothing / n_labels)
     optimiser = _Adam(_start(views.shape[2], n_labels, recipe, rng), recipe)
-    n_steps = recipe.epochs * -(-len(views) // recipe.batch)
-    for step in range(n_steps):
-        if step * recipe.batch % len(views) < recipe.batch:
-            order = rng.permutation(len(views))
-        rows = np.take(order, np.arange(recipe.batch) + step * recipe.batch, mode="wrap")
+    n_steps = recipe.epochs * math.ceil(len(views) / recipe.batch)
+    for step, rows in enumerate(_batches(len(views), recipe, rng)):
         chosen = views[rows, rng.integers(views.shape[1], size=len(rows))]
         seen = _dropped((chosen - mean) / scale, recipe.dropout, rng)
         gradients = _gradients(optimiser.head, seen, targets[rows])
@@ -156,11 +155,20 @@ def _start(n_features: int, n_labels: int, recipe: Recipe, rng: np.random.Genera
     first = rng.standard_normal((n_features, EMBEDDING_WIDTH), dtype=np.float32)
     second = rng.standard_normal((EMBEDDING_WIDTH, n_labels), dtype=np.float32)
     return Head(
-        first / np.float32(np.sqrt(n_features)),
+        as_floats(first / np.sqrt(n_features)),
         np.zeros(EMBEDDING_WIDTH, dtype=np.float32),
-        second * np.float32(recipe.scale),
+        as_floats(second * recipe.scale),
         np.zeros(n_labels, dtype=np.float32),
     )
+
+
+def _batches(
+    n_pictures: int, recipe: Recipe, rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    for _ in range(recipe.epochs):
+        order = rng.permutation(n_pictures)
+        for start in range(0, n_pictures, recipe.batch):
+            yield order[start : start + recipe.batch]
 
 
 def _dropped(features: Floats, share: float, rng: np.random.Generator) -> Floats:
@@ -172,16 +180,13 @@ def _gradients(head: Head, features: Floats, targets: Floats) -> Head:
     hidden = features @ head.w1 + head.b1
     length = _length(hidden)
     embedding = hidden / length
-    by_logits = (softmax(embedding @ head.w2 + head.b2) - targets) / np.float32(len(targets))
+    logits = as_floats(embedding @ head.w2 + head.b2)
+    by_logits = (softmax(logits) - targets) / np.float32(len(targets))
     by_embedding = by_logits @ head.w2.T
     along = (by_embedding * embedding).sum(axis=1, keepdims=True)
     by_hidden = (by_embedding - embedding * along) / length
-    return Head(
-        features.T @ by_hidden,
-        by_hidden.sum(axis=0),
-        embedding.T @ by_logits,
-        by_logits.sum(axis=0),
-    )
+    by_w1, by_w2 = features.T @ by_hidden, embedding.T @ by_logits
+    return Head(by_w1, by_hidden.sum(axis=0), as_floats(by_w2), by_logits.sum(axis=0))
 
 
 class _Adam:
@@ -204,7 +209,7 @@ class _Adam:
         for index, gradient in enumerate(parts):
             step = rate * self._direction(index, gradient)
             kept = np.float32(1) - rate * np.float32(self._recipe.decay)
-            self._values[index] = self._values[index] * kept - step
+            self._values[index] = as_floats(self._values[index] * kept - step)
 
     def _direction(self, index: int, gradient: Floats) -> Floats:
         mean, square = self._means[index], self._squares[index]
@@ -226,6 +231,18 @@ def softmax(logits: Floats) -> Floats:
     """
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
+
+
+def as_floats(values: NDArray[np.floating]) -> Floats:
+    """Return float32, without a copy where it is.
+
+    Args:
+        values: Any shape.
+
+    Returns:
+        Same shape.
+    """
+    return values.astype(np.float32, copy=False)
 
 
 def _length(hidden: Floats) -> Floats:

@@ -1,14 +1,19 @@
 """Labelled pictures → a scene model: features, head, calibration, one graph on disk."""
 
+# scikit-learn and scipy ship no types.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false
+
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import OptimizeResult, minimize_scalar
 from scipy.special import logsumexp
 from sklearn.model_selection import StratifiedKFold
 
@@ -196,7 +201,7 @@ def best_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) ->
         return float((energies - of_target / np.exp(log_temperature)).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
-    return float(np.exp(found.x))
+    return float(np.exp(cast("OptimizeResult", found).x))
 
 
 def _trial(data: LabelledFeatures, seed: int) -> tuple[Head, NDArray[np.int64]]:
