@@ -40,13 +40,16 @@ def functions(source: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def positional_excess(source: str) -> list[str]:
     """Public functions that take a third argument, or a switch, without its name.
 
-    Commands and routes are decorated: typer and FastAPI call them by name.
+    Commands and routes are decorated, or annotate their arguments with options: typer and FastAPI
+    call them by name.
     """
     found: list[str] = []
     for function in functions(source):
         if function.name.startswith("_") or function.decorator_list:
             continue
         arguments = [a for a in function.args.args if a.arg not in {"self", "cls"}]
+        if any("Annotated[" in ast.unparse(a.annotation) for a in arguments if a.annotation):
+            continue
         switch = any(
             isinstance(a.annotation, ast.Name) and a.annotation.id == "bool" for a in arguments
         )
@@ -113,6 +116,7 @@ def test_a_name_says_what_the_module_holds() -> None:
         ("def _f(a, b, c): ...", 0),
         ("class A:\n    def f(self, a, b): ...", 0),
         ("@command\ndef f(a, b, c): ...", 0),
+        ("def f(a: Annotated[str, Option()], b, c): ...", 0),
     ],
 )
 def test_the_rule_on_arguments_finds_what_it_should(source: str, n_found: int) -> None:
