@@ -2,11 +2,15 @@
 
 import typer
 
+from training.importers.command import app as importers
 from training.scenes.command import app as scenes
+from training.validation import validate
 from training.world.command import simulate
 
 app = typer.Typer(no_args_is_help=True, help="Make models: see each command's help.")
 app.command()(simulate)
+app.command()(validate)
+app.add_typer(importers)
 app.add_typer(scenes)
 
 if __name__ == "__main__":

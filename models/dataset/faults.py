@@ -216,7 +216,8 @@ class DatasetError(ValueError):
 
     def __init__(self, faults: FaultReport) -> None:
         """Say what is wrong, fault by fault up to a bound."""
-        stopping = faults.having(Effect.FILE, Effect.ROW, Effect.GAP)
+        lesser = faults.having(Effect.ROW, Effect.GAP)
+        stopping = FaultReport.together([faults.having(Effect.FILE), lesser])
         lines = [str(fault) for fault in stopping.first(self.SHOWN)]
         if len(stopping) > self.SHOWN:
             lines.append(f"and {len(stopping) - self.SHOWN} more")

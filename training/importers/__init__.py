@@ -1,0 +1,1 @@
+"""Importers: public data sets as datasets of the contract."""

@@ -1,0 +1,70 @@
+"""``python -m training import``: public data sets as datasets of the contract."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from models.dataset import DatasetError
+from models.dataset.quarantine import write_quarantine
+from training.importers.trivago import Imported, import_trivago
+
+app = typer.Typer(name="import", help="Bring public data into the contract.", no_args_is_help=True)
+
+
+@app.callback()
+def choose() -> None:
+    """Bring public data into the dataset contract."""
+
+
+@app.command()
+def trivago(
+    source: Annotated[
+        Path, typer.Option(help="Sessions, .parquet or .csv.", exists=True, dir_okay=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the dataset.", file_okay=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Import the sessions of the trivago RecSys Challenge 2019."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("read", total=None)
+        try:
+            imported = import_trivago(
+                source,
+                out,
+                progress=lambda step, done, total: bar.update(
+                    task, description=step, completed=done, total=total
+                ),
+            )
+        except DatasetError as exc:
+            typer.echo(f"error: {source}: {exc}", err=True)
+            raise typer.Exit(1) from exc
+    quarantine = write_quarantine(imported.faults, out)
+    _report(imported, out, quarantine, as_json=as_json)
+
+
+def _report(imported: Imported, out: Path, quarantine: Path | None, *, as_json: bool) -> None:
+    counts = {code.value: n for code, n in imported.faults.counts().items()}
+    if as_json:
+        report = {
+            "out": str(out),
+            "rows": imported.n_rows,
+            "sales": imported.n_sales,
+            "events": imported.n_events,
+            "not_imported": imported.not_imported,
+            "faults": counts,
+            "quarantine": None if quarantine is None else str(quarantine),
+        }
+        typer.echo(json.dumps(report))
+        return
+    typer.echo(f"{out}: {imported.n_sales:,} sales from {imported.n_rows:,} rows")
+    for title, figures in (
+        ("events", imported.n_events),
+        ("rows of actions without an event type, not imported", imported.not_imported),
+        (f"rows with faults, kept in {quarantine}", counts),
+    ):
+        listed = ", ".join(f"{name} {n:,}" for name, n in figures.items())
+        typer.echo(f"{title}: {listed or 'none'}")

@@ -1,0 +1,148 @@
+"""``python -m training validate``: what is wrong with a dataset, fault by fault."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from models.dataset import Dataset, DatasetError, Effect, FaultReport, read_dataset
+from models.dataset.quarantine import DEFAULT_NAME, write_quarantine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What a validation found.
+
+    Attributes:
+        directory: The dataset.
+        dataset: What could be read; None if it cannot be used.
+        faults: Everything found wrong.
+        strict: Whether any loss makes the dataset unusable.
+    """
+
+    directory: Path
+    dataset: Dataset | None
+    faults: FaultReport
+    strict: bool
+
+
+def validate(
+    data: Annotated[Path, typer.Option(help="Folder of the dataset.", file_okay=False)],
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first file with a fault that costs data.")
+    ] = False,
+    quarantine: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Where rows left out go: a .parquet or .csv file, or a folder for {DEFAULT_NAME}."
+            " Default: the dataset's folder."
+        ),
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Decode every picture, to find broken ones.")
+    ] = False,
+    shown: Annotated[int, typer.Option(min=0, help="Faults shown of each kind.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Report every kind of fault of a dataset; set rows that cannot be used aside."""
+    found = _inspect(data, strict=strict, decode_pictures=pictures)
+    try:
+        kept = None if strict else write_quarantine(found.faults, quarantine or data)
+    except OSError as exc:
+        typer.echo(f"error: rows left out cannot be kept: {exc}; see --quarantine", err=True)
+        raise typer.Exit(1) from exc
+    if as_json:
+        typer.echo(json.dumps(_as_json(found, kept, shown)))
+    else:
+        _tell(found, kept, shown)
+    if found.dataset is None:
+        raise typer.Exit(1)
+
+
+def _inspect(directory: Path, *, strict: bool, decode_pictures: bool) -> Validation:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("sales", total=None)
+        try:
+            dataset = read_dataset(
+                directory,
+                strict=strict,
+                decode_pictures=decode_pictures,
+                progress=lambda step, done, total: bar.update(
+                    task, description=step, completed=done, total=total
+                ),
+            )
+        except DatasetError as exc:
+            return Validation(directory=directory, dataset=None, faults=exc.faults, strict=strict)
+    return Validation(directory=directory, dataset=dataset, faults=dataset.faults, strict=strict)
+
+
+def _as_json(found: Validation, quarantine: Path | None, shown: int) -> dict[str, object]:
+    dataset = found.dataset
+    return {
+        "directory": str(found.directory),
+        "usable": dataset is not None,
+        "sales": None if dataset is None else len(dataset.sales),
+        "events": None if dataset is None else len(dataset.events),
+        "customers": _n_customers(dataset),
+        "images": None if dataset is None else len(dataset.images),
+        "fingerprint": None if dataset is None else dataset.fingerprint,
+        "counts": {code.value: n for code, n in found.faults.counts().items()},
+        "refused_rows": found.faults.n_refused(),
+        "quarantine": None if quarantine is None else str(quarantine),
+        "faults": [
+            {
+                "file": fault.file,
+                "row": fault.row,
+                "column": fault.column,
+                "code": fault.code.value,
+                "effect": fault.code.effect.value,
+                "reason": fault.reason,
+            }
+            for code in found.faults.counts()
+            for fault in found.faults.of_codes(code).first(shown)
+        ],
+    }
+
+
+def _n_customers(dataset: Dataset | None) -> int | None:
+    if dataset is None or dataset.customers is None:
+        return None
+    return dataset.customers.height
+
+
+def _tell(found: Validation, quarantine: Path | None, shown: int) -> None:
+    for code, n in found.faults.counts().items():
+        typer.echo(f"{code} ({n:,}, {_COSTS[code.effect]})")
+        for fault in found.faults.of_codes(code).first(shown):
+            typer.echo(f"  {fault}")
+        if n > shown:
+            typer.echo(f"  and {n - shown:,} more")
+    for file, n in found.faults.n_refused().items():
+        kept = "" if quarantine is None else f", kept in {quarantine}"
+        typer.echo(f"{file}: {n:,} rows left out{kept}")
+    typer.echo(_verdict(found))
+
+
+def _verdict(found: Validation) -> str:
+    dataset = found.dataset
+    if dataset is None:
+        stopped = " (strict: stopped at the first file with faults)" if found.strict else ""
+        return f"{found.directory}: cannot be used{stopped}"
+    n_customers = _n_customers(dataset)
+    customers = "" if n_customers is None else f", {n_customers:,} customers"
+    return (
+        f"{found.directory}: usable, {len(dataset.sales):,} sales, {len(dataset.events):,} events"
+        f"{customers}, {len(dataset.images):,} pictures; fingerprint {dataset.fingerprint[:16]}"
+    )
+
+
+_COSTS = {
+    Effect.FILE: "the dataset cannot be used",
+    Effect.ROW: "rows left out",
+    Effect.GAP: "something missing, the rest is kept",
+    Effect.NOTE: "nothing lost",
+}
