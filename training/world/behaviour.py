@@ -11,9 +11,9 @@ INTEREST = 0.6
 """P(interest | click) = P(purchase | click) ** INTEREST; who buys was interested first."""
 
 _DEPTHS = np.array([4, 5, 6, 7, 8, 9, 10])
-_DEPTH_SHARES = np.array([0.10, 0.08, 0.12, 0.12, 0.12, 0.10, 0.36])
+_DEPTH_SHARES = np.array([0.06, 0.05, 0.08, 0.08, 0.09, 0.08, 0.56])
 _VIEWS = np.array([0, 1, 2])
-_VIEW_SHARES = np.array([0.78, 0.16, 0.06])
+_VIEW_SHARES = np.array([0.65, 0.25, 0.10])
 _CART_SEEN = 0.8
 _READING_US = 90 * SECOND_US
 _DECIDING_US = 1_200 * SECOND_US
@@ -119,9 +119,7 @@ def choose_views(
     return np.argmax(cumulative > target[:, None], axis=1)
 
 
-def reaction_delays(
-    room_us: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def reaction_delays(room_us: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw when a click, its cart and its purchase happen after the home page.
 
     Clicks take 5 to 90 seconds, purchases up to 20 minutes more, carts half of that. Where the

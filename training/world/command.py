@@ -34,7 +34,7 @@ def simulate(
     ] = None,
     visits: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Mean visits of a customer over the log. Default: 8.4."),
+        typer.Option(min=0.1, help="Mean visits of a customer over the log. Default: 8.6."),
     ] = None,
     world_name: Annotated[
         WorldName, typer.Option("--world", help="How customers are.")

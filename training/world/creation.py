@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from training.world import files
 from training.world.customers import draw_customers, draw_visits
-from training.world.oracles import expected_purchases
 from training.world.parameters import Parameters
 from training.world.period import Period
 from training.world.pictures.measure import measure_jpeg
 from training.world.pictures.source import Photographs, PictureSource, RenderedPictures
 from training.world.sales import Sales, draw_sales
 from training.world.simulation import World, simulate
-from training.world.tastes import SaleFeatures, country_names, draw_tastes, standardised
+from training.world.tastes import SaleFeatures, draw_tastes, standardised
 from training.world.texts import write_texts
 
 
@@ -33,7 +32,7 @@ class Summary:
         events: Number of events.
         by_type: Number of events of each type.
         pictures: Number of pictures, of sales and labelled.
-        expected_purchases_at_10: Oracles; see ``expected_purchases``.
+        expected_purchases_at_10: A visit's mean by oracle; see ``Oracles``.
         seconds: Time that it took.
     """
 
@@ -93,43 +92,27 @@ def create_world(
     """
     started = time.perf_counter()
     streams = _streams(seed)
-    source: PictureSource = (
-        RenderedPictures()
-        if photos is None
-        else Photographs(photos, n_labelled=parameters.scenes_per_category, rng=streams.split)
-    )
-    places = source.destinations
+    source = _source(parameters, photos, rng=streams.split)
     sales = draw_sales(
-        parameters, period, scenes=source.scenes, destinations=places, rng=streams.sales
+        parameters,
+        period,
+        scenes=source.scenes,
+        destinations=source.destinations,
+        rng=streams.sales,
     )
     attributes = _write_covers(folder, sales, source=source, rng=streams.covers, progress=progress)
     n_labelled = _write_labelled(
         folder, parameters, source=source, rng=streams.labelled, progress=progress
     )
-    customers = draw_customers(
-        parameters, period, n_customers=n_customers, rng=streams.customers
+    features = SaleFeatures(
+        sales, attributes, scenes=source.scenes, destinations=source.destinations
     )
-    world = World(
-        parameters=parameters,
-        period=period,
-        sales=sales,
-        features=SaleFeatures(sales, attributes, scenes=source.scenes, destinations=places),
-        tastes=draw_tastes(
-            parameters,
-            n_scenes=len(source.scenes),
-            n_countries=len(country_names(places)),
-            rng=streams.tastes,
-        ),
-        customers=customers,
-        visits=draw_visits(parameters, period, customers=customers, rng=streams.visits),
-    )
+    world = _drawn(parameters, period, features=features, n_customers=n_customers, streams=streams)
     history = simulate(
         world, rng=streams.behaviour, progress=lambda share: progress("visits", share)
     )
-    texts = write_texts(sales, scenes=source.scenes, destinations=places, rng=streams.texts)
-    files.write_sales(folder, sales, period=period, destinations=places, texts=texts)
-    files.write_sale_truth(folder, sales, scenes=source.scenes, attributes=attributes)
-    files.write_customers(folder, customers)
+    _write_sales(folder, world, source=source, attributes=attributes, rng=streams.texts)
+    files.write_customers(folder, world.customers)
     by_type = files.write_events(folder, world, history=history, rng=streams.quantities)
     files.write_truth(folder, world, history.truth)
     return Summary(
@@ -140,9 +123,55 @@ def create_world(
         events=sum(by_type.values()),
         by_type=by_type,
         pictures=len(sales) + n_labelled,
-        expected_purchases_at_10=expected_purchases(history.truth),
+        expected_purchases_at_10=history.oracles,
         seconds=round(time.perf_counter() - started, 2),
     )
+
+
+def _source(
+    parameters: Parameters, photos: Path | None, *, rng: np.random.Generator
+) -> PictureSource:
+    if photos is None:
+        return RenderedPictures()
+    return Photographs(photos, n_labelled=parameters.scenes_per_category, rng=rng)
+
+
+def _drawn(
+    parameters: Parameters,
+    period: Period,
+    *,
+    features: SaleFeatures,
+    n_customers: int,
+    streams: _Streams,
+) -> World:
+    customers = draw_customers(parameters, period, n_customers=n_customers, rng=streams.customers)
+    return World(
+        parameters=parameters,
+        period=period,
+        features=features,
+        tastes=draw_tastes(
+            parameters,
+            n_scenes=features.n_scenes,
+            n_countries=features.n_countries,
+            rng=streams.tastes,
+        ),
+        customers=customers,
+        visits=draw_visits(parameters, period, customers=customers, rng=streams.visits),
+    )
+
+
+def _write_sales(
+    folder: Path,
+    world: World,
+    *,
+    source: PictureSource,
+    attributes: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> None:
+    places = source.destinations
+    texts = write_texts(world.sales, scenes=source.scenes, destinations=places, rng=rng)
+    files.write_sales(folder, world.sales, period=world.period, destinations=places, texts=texts)
+    files.write_sale_truth(folder, world.sales, scenes=source.scenes, attributes=attributes)
 
 
 def _streams(seed: int) -> _Streams:

@@ -110,9 +110,7 @@ class LoggingPolicy:
         return plackett_luce(logits, self._slate_size, rng)
 
 
-def plackett_luce(
-    logits: NDArray[np.float64], size: int, rng: np.random.Generator
-) -> Slates:
+def plackett_luce(logits: NDArray[np.float64], size: int, rng: np.random.Generator) -> Slates:
     """Draw without replacement, each time in proportion to ``exp(logit)``.
 
     The order of ``logit + Gumbel noise`` is such a draw. The propensity at position ``r`` is

@@ -29,32 +29,31 @@ class Parameters:
     n_regimes: int = 1
     regime_stay: float = 1.0
     regime_likeness: float = 1.0
-    click_intercept: float = -2.85
-    buy_intercept: float = -3.25
-    scene_sd: float = 0.95
-    country_sd: float = 0.45
-    price_sd: float = 0.40
+    click_intercept: float = -2.5
+    buy_intercept: float = -3.15
+    scene_sd: float = 1.3
+    country_sd: float = 0.4
+    price_sd: float = 0.3
     discount_sd: float = 0.15
-    attribute_sd: float = 0.40
+    attribute_sd: float = 0.3
     season_sd: float = 0.30
     level_sd: float = 0.30
-    buy_taste: float = 0.65
-    appeal_sd: float = 0.35
-    visits: float = 8.4
+    buy_taste: float = 0.35
+    appeal_sd: float = 0.15
+    visits: float = 8.6
     sales_per_day: float = 25.0
     slate_size: int = 10
     uniform_share: float = 0.10
     late_share: float = 0.02
     new_share: float = 0.30
     scenes_per_category: int = 40
-    picture_px: int = 256
 
 
 WORLDS: Final = {
     "standard": Parameters(),
-    "rare": Parameters(name="rare", buy_intercept=-5.0),
+    "rare": Parameters(name="rare", buy_intercept=-4.9),
     "regimes": Parameters(
-        name="regimes", n_types=700, n_regimes=3, regime_stay=0.75, regime_likeness=0.3
+        name="regimes", n_types=700, n_regimes=3, regime_stay=0.85, regime_likeness=0.4
     ),
 }
 

@@ -21,14 +21,14 @@ class Evidence:
             market: The day.
             n_positions: Positions of a slate.
         """
-        click, buy = market.click.T, market.buy.T
+        click, buy = (np.ascontiguousarray(part.T) for part in (market.click, market.buy))
         interest = buy**INTEREST
         ignored = [np.log1p(-np.float32(share) * click) for share in examination(n_positions)]
         outcomes = [np.log(click), np.log(buy), np.log(interest - buy), np.log1p(-interest)]
         self._table = np.concatenate([*ignored, *outcomes])
         self._n_rows = len(market.rows)
         self._n_positions = n_positions
-        self._click = market.click
+        self._click = click
 
     def of_slates(self, slates: Slates, reactions: Reactions) -> NDArray[np.float32]:
         """Return the log-likelihood of what happened to slates.
@@ -79,8 +79,8 @@ class Evidence:
         Returns:
             Shape ``(n_views, n_states)``.
         """
-        total = eligible.astype(np.float32) @ self._click.T
-        return np.log(self._click.T[column] / total)
+        total = eligible.astype(np.float32) @ self._click
+        return np.log(self._click[column] / total)
 
 
 class Posterior:

@@ -17,6 +17,7 @@ from training.world.behaviour import (
 )
 from training.world.customers import Customers, Visits
 from training.world.logging_policy import LoggingPolicy, Slates
+from training.world.oracles import Oracles
 from training.world.parameters import DAY_US, SECOND_US, Parameters
 from training.world.period import Period
 from training.world.posterior import Evidence, Posterior
@@ -42,11 +43,15 @@ class World:
 
     parameters: Parameters
     period: Period
-    sales: Sales
     features: SaleFeatures
     tastes: Tastes
     customers: Customers
     visits: Visits
+
+    @property
+    def sales(self) -> Sales:
+        """The sales."""
+        return self.features.sales
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,12 @@ class Truth:
         sale: Row of the sale.
         truth: P(purchase | examined at position 1).
         knowable: Its posterior mean given the events received before the exposure.
-        popular: Its prior mean, the same for every customer of the day.
     """
 
     visit: NDArray[np.int64]
     sale: NDArray[np.int64]
     truth: NDArray[np.float32]
     knowable: NDArray[np.float32]
-    popular: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,12 @@ class History:
         events: All events, in no particular order.
         truth: What was true, ordered by visit.
         uniform: Whether a visit's slate was drawn uniformly, shape ``(n_visits,)``.
+        oracles: Expected purchases@10 a visit of rankings by oracles.
     """
 
     events: Events
     truth: Truth
+    oracles: dict[str, float]
     uniform: NDArray[np.bool_]
 
 
@@ -136,6 +141,7 @@ class _Shop:
     rng: np.random.Generator
     events: list[Events] = field(default_factory=list)
     truths: list[Truth] = field(default_factory=list)
+    oracles: Oracles = field(default_factory=Oracles)
 
     def __post_init__(self) -> None:
         world = self.world
@@ -149,13 +155,18 @@ class _Shop:
     def run_day(self, day_us: int) -> None:
         visits = self.world.visits
         first, last = np.searchsorted(visits.at_us, [day_us, day_us + DAY_US])
-        market = self.world.features.market(
-            self.world.parameters, self.world.tastes, day_us=day_us
-        )
+        market = self.world.features.market(self.world.parameters, self.world.tastes, day_us=day_us)
         scores = self.policy.scores(market.rows, day_us=day_us)
         if first == last or not len(market.rows):
             return
-        day = _Day(market, scores, Evidence(market, self.world.parameters.slate_size))
+        purchase = market.click * market.buy
+        day = _Day(
+            market=market,
+            scores=scores,
+            evidence=Evidence(market, self.world.parameters.slate_size),
+            purchase=purchase,
+            popular=purchase.mean(axis=0),
+        )
         turn = visits.turn[first:last]
         for number in range(int(turn.max()) + 1):
             self._serve(first + np.flatnonzero(turn == number), day)
@@ -227,15 +238,15 @@ class _Shop:
         eligible: NDArray[np.bool_],
         state: NDArray[np.int64],
     ) -> Truth:
-        purchase = day.market.click * day.market.buy
         states = self.posterior.probabilities(self.world.visits.customer[visit])
+        truth, knowable = day.purchase[state], states @ day.purchase
+        self.oracles.add(truth, knowable, popular=day.popular, eligible=eligible)
         row, column = np.nonzero(eligible)
         return Truth(
             visit=visit[row],
             sale=day.market.rows[column],
-            truth=purchase[state][row, column],
-            knowable=(states @ purchase)[row, column],
-            popular=purchase.mean(axis=0)[column],
+            truth=truth[eligible],
+            knowable=knowable[eligible],
         )
 
     def _report(
@@ -294,7 +305,12 @@ class _Shop:
         truth = _concatenated(Truth, self.truths)
         order = np.argsort(truth.visit, kind="stable")
         ordered = Truth(**{name: column[order] for name, column in vars(truth).items()})
-        return History(_concatenated(Events, self.events), ordered, self.uniform)
+        return History(
+            events=_concatenated(Events, self.events),
+            truth=ordered,
+            uniform=self.uniform,
+            oracles=self.oracles.means(),
+        )
 
 
 @dataclass(frozen=True)
@@ -302,6 +318,8 @@ class _Day:
     market: Market
     scores: NDArray[np.float64]
     evidence: Evidence
+    purchase: NDArray[np.float32]
+    popular: NDArray[np.float32]
 
 
 def _events(

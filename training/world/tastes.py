@@ -12,16 +12,14 @@ from training.world.parameters import ATTRIBUTES, DAY_US, Parameters
 from training.world.sales import Sales
 
 _YEAR_DAYS = 365.25
-_N_LIFESTYLES = 6
-_SHARED = 0.8
-_N_PLAIN = 4
-"""Columns beside scenes, countries and attributes: price, discount, season, level."""
-_MEAN_TASTE = {"price": -0.25, "discount": 0.20, "season": 0.45}
-_MEAN_ATTRIBUTES = (0.10, 0.15, 0.10, -0.05)
-_MEAN_SCENE_SD = 0.25
-_LAST_DAY = 0.35
-_FIRST_DAY = 0.20
-_BUY_PRICE = -0.20
+_N_LIFESTYLES = 5
+_SHARED = 0.9
+_MEAN_TASTE = {"price": -0.08, "discount": 0.08, "season": 0.15}
+_MEAN_ATTRIBUTES = (0.06, 0.08, 0.06, -0.04)
+_MEAN_SCENE_SD = 0.12
+_LAST_DAY = 0.25
+_FIRST_DAY = 0.15
+_BUY_PRICE = -0.10
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ def draw_tastes(
     """Draw taste types from the world's hierarchical prior.
 
     A type is a mean taste, shared by all, plus lifestyles: ``sd * (s * L f + sqrt(1 - s^2) e)``
-    with six lifestyle factors ``f``, loadings ``L`` (rows of length one) drawn for the world,
-    own noise ``e`` and ``s = 0.8``. With regimes, the factors and the noise of regime ``r`` are
+    with five lifestyle factors ``f``, loadings ``L`` (rows of length one) drawn for the world,
+    own noise ``e`` and ``s = 0.9``. With regimes, the factors and the noise of regime ``r`` are
     ``l * z + sqrt(1 - l^2) * z_r`` with likeness ``l``, common part ``z`` and own part ``z_r``.
 
     Args:
@@ -77,9 +75,7 @@ def draw_tastes(
     return Tastes(weights=mean + spread * deviation, n_regimes=regimes, transition=transition)
 
 
-def _spread(
-    parameters: Parameters, n_scenes: int, *, n_countries: int
-) -> NDArray[np.float64]:
+def _spread(parameters: Parameters, n_scenes: int, *, n_countries: int) -> NDArray[np.float64]:
     plain = [
         parameters.price_sd,
         parameters.discount_sd,
@@ -136,9 +132,11 @@ class SaleFeatures:
             scenes: Scenes of the world.
             destinations: Destinations of the world.
         """
-        self._sales = sales
+        self.sales = sales
+        self.n_scenes = len(scenes)
         self._peak = np.array([scene.peak_day for scene in scenes])[sales.scene]
         countries = country_names(destinations)
+        self.n_countries = len(countries)
         country = np.array([countries.index(place.country) for place in destinations])
         self._price = standardised(np.log(sales.price))
         self._fixed = np.hstack(
@@ -154,8 +152,8 @@ class SaleFeatures:
     def market(self, parameters: Parameters, tastes: Tastes, *, day_us: int) -> Market:
         """Compute the probabilities of every taste state on one day.
 
-        ``P(click | examined) = expit(a + w.x + q + 0.2 first_day)`` and ``P(buy | click) =
-        expit(b + k w.x + q' - 0.2 price + 0.35 last_day)``; see docs/world.md.
+        ``P(click | examined) = expit(a + w.x + q + 0.15 first_day)`` and ``P(buy | click) =
+        expit(b + k w.x + q' - 0.1 price + 0.25 last_day)``; see docs/world.md.
 
         Args:
             parameters: The world.
@@ -165,7 +163,7 @@ class SaleFeatures:
         Returns:
             The day's sales with their probabilities.
         """
-        sales = self._sales
+        sales = self.sales
         rows = sales.touching(day_us, day_us + DAY_US)
         angle = 2.0 * np.pi * (day_us / DAY_US - self._peak[rows]) / _YEAR_DAYS
         ones = np.ones(len(rows))

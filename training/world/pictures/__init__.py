@@ -1,0 +1,1 @@
+"""Pictures of a simulated world: rendered scenes, or photographs."""

@@ -23,11 +23,18 @@ def castle(canvas: Canvas) -> None:
     if canvas.chance(0.3):
         canvas.water(foot + 20, calm=0.9)
     for _ in canvas.several(2, 12):
-        canvas.bush(canvas.between(0, WIDTH), canvas.between(foot + 8, 250), canvas.between(5, 16), canvas.tone(60, 95, 45))
+        canvas.bush(
+            canvas.between(0, WIDTH),
+            canvas.between(foot + 8, 250),
+            canvas.between(5, 16),
+            canvas.tone(60, 95, 45),
+        )
     canvas.people(foot + 10, 250, most=18)
 
 
-def _battlements(canvas: Canvas, left: float, right: float, *, top: float, stone: tuple[int, ...]) -> None:
+def _battlements(
+    canvas: Canvas, left: float, right: float, *, top: float, stone: tuple[int, ...]
+) -> None:
     for x in np.arange(left, right - 5, 9):
         canvas.draw.rectangle((x, top - 5, x + 5, top), fill=stone)
 
@@ -38,7 +45,10 @@ def _tower(canvas: Canvas, x: float, foot: float, *, stone: tuple[int, ...], roo
     canvas.draw.rectangle((x - half, top, x + half, foot), fill=shade)
     _battlements(canvas, x - half, x + half, top=top, stone=shade)
     if roofs:
-        canvas.draw.polygon([(x - half - 3, top), (x + half + 3, top), (x, top - half * 2.2)], canvas.tone(120, 65, 55))
+        canvas.draw.polygon(
+            [(x - half - 3, top), (x + half + 3, top), (x, top - half * 2.2)],
+            canvas.tone(120, 65, 55),
+        )
     canvas.draw.rectangle((x - 2, top + 14, x + 2, top + 24), fill=canvas.tone(40, 35, 35))
 
 
@@ -54,7 +64,9 @@ def city(canvas: Canvas) -> None:
             canvas.house((x, foot - tall, x + wide, foot), wall)
             if canvas.chance(0.12):
                 middle = x + wide / 2
-                canvas.draw.line((middle, foot - tall, middle, foot - tall - 25), fill=wall, width=2)
+                canvas.draw.line(
+                    (middle, foot - tall, middle, foot - tall - 25), fill=wall, width=2
+                )
             x += wide + canvas.between(-4, 8)
     if canvas.chance(0.4):
         canvas.water(foot, calm=canvas.between(0.3, 1))
@@ -62,7 +74,9 @@ def city(canvas: Canvas) -> None:
     canvas.ground(foot, canvas.tone(105, 105, 110))
     for _ in range(int(canvas.crowd * 14)):
         x, y = canvas.between(0, 240), canvas.between(foot + 6, 250)
-        canvas.draw.rectangle((x, y - 7, x + 18, y), fill=canvas.tone(*canvas.rng.uniform(30, 230, 3)))
+        canvas.draw.rectangle(
+            (x, y - 7, x + 18, y), fill=canvas.tone(*canvas.rng.uniform(30, 230, 3))
+        )
     canvas.people(foot + 4, 250)
 
 
@@ -75,7 +89,10 @@ def harbour(canvas: Canvas) -> None:
         y = quay + 8 + (235 - quay) * step
         canvas.boat(canvas.between(-15, 240), y, 18 + 45 * step * canvas.between(0.7, 1.3))
     if canvas.chance(0.35):
-        canvas.draw.polygon([(0, 225), (canvas.between(60, 250), 235), (WIDTH, WIDTH), (0, WIDTH)], canvas.tone(150, 140, 130))
+        canvas.draw.polygon(
+            [(0, 225), (canvas.between(60, 250), 235), (WIDTH, WIDTH), (0, WIDTH)],
+            canvas.tone(150, 140, 130),
+        )
         canvas.people(235, 252, most=14)
 
 
@@ -86,7 +103,10 @@ def _house_row(canvas: Canvas, foot: float, *, tall: tuple[float, float]) -> Non
         warm = canvas.between(150, 235)
         canvas.house((x, top, x + wide, foot), canvas.tone(warm, warm * 0.85, warm * 0.65, 22))
         if canvas.chance(0.75):
-            canvas.draw.polygon([(x - 1, top), (x + wide + 1, top), (x + wide / 2, top - 14)], canvas.tone(165, 85, 60))
+            canvas.draw.polygon(
+                [(x - 1, top), (x + wide + 1, top), (x + wide / 2, top - 14)],
+                canvas.tone(165, 85, 60),
+            )
         x += wide
 
 
@@ -97,21 +117,43 @@ def lighthouse(canvas: Canvas) -> None:
     rock = canvas.tone(*((110, 105, 95) if canvas.chance(0.6) else (95, 125, 70)))
     x = canvas.between(50, 206)
     reach = canvas.between(50, 150)
-    canvas.draw.polygon([(x - reach, WIDTH), (x - 30, foot), (x + 25, foot - 4), (x + reach, foot + 60), (x + reach + 40, WIDTH)], rock)
+    canvas.draw.polygon(
+        [
+            (x - reach, WIDTH),
+            (x - 30, foot),
+            (x + 25, foot - 4),
+            (x + reach, foot + 60),
+            (x + reach + 40, WIDTH),
+        ],
+        rock,
+    )
     tall, half = canvas.between(60, 150), canvas.between(7, 15)
     top = foot - tall
-    canvas.draw.polygon([(x - half, foot), (x + half, foot), (x + half * 0.6, top), (x - half * 0.6, top)], canvas.tone(238, 235, 228, 8))
+    canvas.draw.polygon(
+        [(x - half, foot), (x + half, foot), (x + half * 0.6, top), (x - half * 0.6, top)],
+        canvas.tone(238, 235, 228, 8),
+    )
     if canvas.chance(0.6):
         band = canvas.tone(*((200, 50, 45) if canvas.chance(0.7) else (50, 60, 110)))
         for part in (0.15, 0.5, 0.8):
             y = foot - tall * part
-            canvas.draw.rectangle((x - half * (1 - 0.4 * part), y - tall * 0.13, x + half * (1 - 0.4 * part), y), fill=band)
-    canvas.draw.rectangle((x - half * 0.5, top - 12, x + half * 0.5, top), fill=canvas.tone(250, 225, 120))
-    canvas.draw.polygon([(x - half * 0.7, top - 12), (x + half * 0.7, top - 12), (x, top - 22)], canvas.tone(160, 50, 45))
+            canvas.draw.rectangle(
+                (x - half * (1 - 0.4 * part), y - tall * 0.13, x + half * (1 - 0.4 * part), y),
+                fill=band,
+            )
+    canvas.draw.rectangle(
+        (x - half * 0.5, top - 12, x + half * 0.5, top), fill=canvas.tone(250, 225, 120)
+    )
+    canvas.draw.polygon(
+        [(x - half * 0.7, top - 12), (x + half * 0.7, top - 12), (x, top - 22)],
+        canvas.tone(160, 50, 45),
+    )
     if canvas.chance(0.4):
         canvas.house((x + half, foot - 18, x + half + 34, foot), canvas.tone(235, 230, 220))
     for _ in canvas.several(0, 2):
-        canvas.boat(canvas.between(0, 230), canvas.between(canvas.horizon + 10, 235), canvas.between(10, 26))
+        canvas.boat(
+            canvas.between(0, 230), canvas.between(canvas.horizon + 10, 235), canvas.between(10, 26)
+        )
     canvas.people(foot + 15, 245, most=10)
 
 
@@ -141,7 +183,9 @@ def _alley(canvas: Canvas, foot: float) -> None:
         canvas.draw.polygon([(side, 0), (inner, foot - 80), (inner, foot + 5), (side, WIDTH)], wall)
         for part in (0.2, 0.45, 0.7):
             x = side + (inner - side) * part
-            canvas.draw.rectangle((x - 5, 70 + 40 * part, x + 5, 95 + 40 * part), fill=canvas.tone(70, 75, 80))
+            canvas.draw.rectangle(
+                (x - 5, 70 + 40 * part, x + 5, 95 + 40 * part), fill=canvas.tone(70, 75, 80)
+            )
 
 
 def spa_pool(canvas: Canvas) -> None:
@@ -151,7 +195,9 @@ def spa_pool(canvas: Canvas) -> None:
         for x in np.arange(canvas.between(5, 30), WIDTH, canvas.between(35, 60)):
             canvas.draw.rectangle((x, 12, x + 18, canvas.horizon), fill=canvas.tone(170, 200, 220))
     elif canvas.chance(0.6):
-        canvas.house((-5, canvas.between(10, 60), WIDTH + 5, canvas.horizon), canvas.tone(235, 225, 210))
+        canvas.house(
+            (-5, canvas.between(10, 60), WIDTH + 5, canvas.horizon), canvas.tone(235, 225, 210)
+        )
     canvas.ground(canvas.horizon, canvas.tone(220, 208, 190))
     near, far = canvas.between(215, 262), canvas.horizon + canvas.between(8, 35)
     left, right = canvas.between(-30, 60), canvas.between(190, 290)
@@ -160,10 +206,20 @@ def spa_pool(canvas: Canvas) -> None:
     for _ in range(45):
         y = canvas.between(far + 2, near)
         x = canvas.between(left + 45, right - 60)
-        canvas.draw.line((x, y, x + canvas.between(4, 22), y + canvas.between(-2, 2)), fill=canvas.tone(150, 225, 235))
+        canvas.draw.line(
+            (x, y, x + canvas.between(4, 22), y + canvas.between(-2, 2)),
+            fill=canvas.tone(150, 225, 235),
+        )
     for step in canvas.several(0, 6):
         x, y = 10 + step * 40, far - canvas.between(2, 8)
-        canvas.draw.polygon([(x, y), (x + 26, y), (x + 34, y - 12), (x + 30, y - 12)], canvas.tone(240, 238, 232))
+        canvas.draw.polygon(
+            [(x, y), (x + 26, y), (x + 34, y - 12), (x + 30, y - 12)], canvas.tone(240, 238, 232)
+        )
     if canvas.chance(0.5):
-        canvas.bush(canvas.between(0, WIDTH), canvas.horizon, canvas.between(12, 28), canvas.tone(50, 110, 60))
+        canvas.bush(
+            canvas.between(0, WIDTH),
+            canvas.horizon,
+            canvas.between(12, 28),
+            canvas.tone(50, 110, 60),
+        )
     canvas.people(far, 250, most=14)

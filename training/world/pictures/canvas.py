@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 Colour = tuple[float, float, float]
 
 WIDTH = 256
+HIGHEST_HORIZON = 72
+LOWEST_HORIZON = 158
+_COARSE = 64
+_SHARPNESS_PX = (120, 208)
 _SKIES = {
     "noon": ((70, 130, 210), (185, 215, 240), (1.0, 1.0, 1.0)),
     "morning": ((130, 165, 215), (250, 225, 205), (1.0, 0.96, 0.90)),
@@ -49,39 +53,39 @@ class Canvas:
         """
         self.rng = rng
         self.light = _light(rng)
-        self.horizon = rng.uniform(0.28, 0.62) * WIDTH
+        self.horizon = rng.uniform(HIGHEST_HORIZON, LOWEST_HORIZON)
         self.crowd = float(rng.beta(0.8, 1.6))
         self.image = self._sky()
         self.draw = ImageDraw.Draw(self.image)
 
     def _sky(self) -> Image.Image:
-        down = np.linspace(0.0, 1.0, WIDTH)[:, None, None] * (WIDTH / self.horizon)
-        down = np.minimum(down, 1.0)
-        sky = np.array(self.light.top) * (1 - down) + np.array(self.light.low) * down
-        cover = np.clip((self.noise(5) - self.rng.uniform(0.35, 0.8)) * 3, 0, 1)[:, :, None]
-        cloud = 235 * np.array(self.light.tint)
-        sky = sky * (1 - 0.8 * cover) + cloud * 0.8 * cover
-        return Image.fromarray(sky.astype(np.uint8))
+        down = np.minimum(np.linspace(0, WIDTH / self.horizon, _COARSE, dtype=np.float32), 1)
+        down = down[:, None, None]
+        sky = np.float32(self.light.top) * (1 - down) + np.float32(self.light.low) * down
+        cover = np.clip((self._noise(5, _COARSE) - self.between(0.35, 0.8)) * 3, 0, 1) * 0.8
+        sky = sky + (235 * np.float32(self.light.tint) - sky) * cover
+        return Image.fromarray(sky.astype(np.uint8)).resize((WIDTH, WIDTH))
 
-    def noise(self, cells: int) -> NDArray[np.float32]:
-        """Return smooth noise of two octaves in about 0..1, shape ``(256, 256)``."""
-        total = np.zeros((WIDTH, WIDTH), dtype=np.float32)
+    def _noise(self, cells: int, side: int) -> NDArray[np.float32]:
+        """Return smooth noise of two octaves in about 0..1, shape ``(side, side, 1)``."""
+        total = np.zeros((side, side, 1), dtype=np.float32)
         for octave, share in ((1, 0.65), (3, 0.35)):
-            side = cells * octave
-            grid = (self.rng.random((side, side)) * 255).astype(np.uint8)
-            smooth = Image.fromarray(grid).resize((WIDTH, WIDTH), Image.Resampling.BICUBIC)
-            total += np.float32(share / 255) * np.asarray(smooth, dtype=np.float32)
+            grid = self.rng.integers(256, size=(cells * octave, cells * octave), dtype=np.uint8)
+            smooth = Image.fromarray(grid).resize((side, side), Image.Resampling.BICUBIC)
+            total += np.float32(share / 255) * np.asarray(smooth)[:, :, None]
         return total
 
     def tone(self, red: float, green: float, blue: float, spread: float = 18) -> tuple[int, ...]:
         """Return a colour near the given one, under the light of this picture."""
-        colour = np.array([red, green, blue]) + self.rng.normal(0, spread, 3)
-        shade = colour * np.array(self.light.tint)
-        return tuple(int(value) for value in np.clip(shade, 0, 255))
+        shift = self.rng.standard_normal(3).tolist()
+        parts = zip((red, green, blue), shift, self.light.tint, strict=True)
+        return tuple(
+            min(255, max(0, int((value + spread * move) * tint))) for value, move, tint in parts
+        )
 
     def between(self, low: float, high: float) -> float:
-        """Draw uniformly from an interval."""
-        return float(self.rng.uniform(low, high))
+        """Draw uniformly from an interval; its ends may come in any order."""
+        return low + (high - low) * self.rng.random()
 
     def several(self, low: int, high: int) -> range:
         """Draw a number of repetitions from ``low`` to ``high``."""
@@ -155,8 +159,9 @@ class Canvas:
         for _ in self.several(3, 6):
             dx, dy = self.rng.normal(0, size * 0.4, 2)
             reach = size * self.between(0.3, 0.6)
-            self.draw.ellipse((x + dx - reach, y + dy - reach, x + dx + reach, y + dy + reach),
-                              fill=colour)
+            self.draw.ellipse(
+                (x + dx - reach, y + dy - reach, x + dx + reach, y + dy + reach), fill=colour
+            )
 
     def house(self, box: tuple[float, float, float, float], wall: tuple[int, ...]) -> None:
         """Draw a wall with windows, lit at night."""
@@ -174,28 +179,58 @@ class Canvas:
         """Draw a boat, with a sail or a mast."""
         hull = self.tone(*self.rng.uniform(40, 250, 3))
         self.draw.polygon(
-            [(x, y), (x + size, y), (x + size * 0.8, y + size * 0.25), (x + size * 0.2,
-              y + size * 0.25)],
+            [
+                (x, y),
+                (x + size, y),
+                (x + size * 0.8, y + size * 0.25),
+                (x + size * 0.2, y + size * 0.25),
+            ],
             fill=hull,
         )
         mast = x + size * 0.5
         self.draw.line((mast, y, mast, y - size), fill=self.tone(90, 80, 70), width=1)
         if self.chance(0.4):
             sail = self.tone(240, 238, 230)
-            self.draw.polygon([(mast, y - size), (mast, y - 3), (mast + size * 0.4, y - 3)],
-                              fill=sail)
+            self.draw.polygon(
+                [(mast, y - size), (mast, y - 3), (mast + size * 0.4, y - 3)], fill=sail
+            )
 
     def finished(self) -> Image.Image:
-        """Apply texture, haze, framing, blur and grain; return the picture."""
-        pixels = np.asarray(self.image, dtype=np.float32)
-        grain = self.noise(24)[:, :, None] - 0.5
-        pixels = pixels * (1 + self.between(0.1, 0.45) * grain)
-        haze = self.between(0, 0.3) * self.noise(3)[:, :, None]
-        pixels = pixels * (1 - haze) + np.array(self.light.low, dtype=np.float32) * haze
-        pixels = _graded(pixels, self.rng)
-        pixels += self.rng.normal(0, self.between(2, 9), (WIDTH, WIDTH, 1))
+        """Frame the drawing; add texture, haze and grain at a random sharpness."""
+        side = int(self.rng.integers(*_SHARPNESS_PX))
+        pixels = np.asarray(self._framed(side)).astype(np.float32)
+        pixels *= 1 + np.float32(self.between(0.05, 0.35)) * (self._noise(24, side) - 0.5)
+        haze = np.float32(self.between(0, 0.3)) * self._noise(3, side)
+        pixels += (np.float32(self.light.low) - pixels) * haze
+        pixels = self._graded(pixels)
+        grain = self.rng.standard_normal((side, side, 1), dtype=np.float32)
+        pixels += np.float32(self.between(2, 9)) * grain
         image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-        return _framed(image, self.rng).filter(ImageFilter.GaussianBlur(self.between(0, 1.0)))
+        return image.resize((WIDTH, WIDTH), Image.Resampling.BICUBIC)
+
+    def _framed(self, side: int) -> Image.Image:
+        """Crop, turn and perhaps mirror the drawing, in one resampling."""
+        zoom = self.between(0.68, 1.0)
+        left, top = self.between(0, 1 - zoom) * WIDTH, self.between(0, 1 - zoom) * WIDTH
+        step, turn = zoom * WIDTH / side, math.radians(self.rng.normal(0, 2))
+        along, across = step * math.cos(turn), step * math.sin(turn)
+        if self.chance(0.5):
+            along, left = -along, left + zoom * WIDTH
+        edge = self.image.getpixel((3, 3))
+        return self.image.transform(
+            (side, side),
+            Image.Transform.AFFINE,
+            (along, across, left, -across, step * math.cos(turn), top),
+            Image.Resampling.BILINEAR,
+            fillcolor=edge,
+        )
+
+    def _graded(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Shift white balance, saturation and exposure as photographers do."""
+        warmer, exposure = self.rng.normal(0, 0.07), self.rng.normal(1, 0.08)
+        balance = np.float32([exposure + warmer, exposure, exposure - warmer])
+        grey = pixels.mean(axis=2, keepdims=True)
+        return (grey + (pixels - grey) * np.float32(self.between(0.45, 1.35))) * balance
 
 
 def _light(rng: np.random.Generator) -> Light:
@@ -213,20 +248,3 @@ def _light(rng: np.random.Generator) -> Light:
 def _clipped(colour: NDArray[np.float64]) -> Colour:
     red, green, blue = np.clip(colour, 0, 255).tolist()
     return red, green, blue
-
-
-def _graded(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Shift white balance, saturation and exposure as photographers do."""
-    balance = np.array([1.0, 0.0, -1.0]) * rng.normal(0, 0.07) + rng.normal(1, 0.08)
-    grey = pixels.mean(axis=2, keepdims=True)
-    saturation = rng.uniform(0.45, 1.35)
-    return ((grey + (pixels - grey) * saturation) * balance).astype(np.float32)
-
-
-def _framed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    side = WIDTH * rng.uniform(0.68, 1.0)
-    left, top = rng.uniform(0, WIDTH - side, 2)
-    if rng.random() < 1 / 2:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    image = image.rotate(rng.normal(0, 2), Image.Resampling.BILINEAR, fillcolor=image.getpixel((3, 3)))
-    return image.resize((WIDTH, WIDTH), Image.Resampling.BILINEAR, (left, top, left + side, top + side))

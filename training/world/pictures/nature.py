@@ -7,7 +7,9 @@ def beach(canvas: Canvas) -> None:
     """Paint sand, sea, parasols and palms."""
     shore = canvas.between(0.6, 0.85) * WIDTH
     if canvas.chance(0.4):
-        canvas.ridge(canvas.horizon + 3, canvas.between(10, 50), canvas.tone(90, 120, 80), rough=0.3)
+        canvas.ridge(
+            canvas.horizon + 3, canvas.between(10, 50), canvas.tone(90, 120, 80), rough=0.3
+        )
     canvas.water(canvas.horizon, calm=canvas.between(0.1, 0.9))
     sand = canvas.tone(225, 200, 150)
     canvas.ridge(shore, canvas.between(5, 35), canvas.tone(240, 240, 235), rough=0)
@@ -55,7 +57,9 @@ def forest(canvas: Canvas) -> None:
     if canvas.chance(0.5):
         path = canvas.tone(150, 125, 90)
         middle = canvas.between(80, 180)
-        canvas.draw.polygon([(middle, canvas.horizon + 20), (middle + 60, WIDTH), (middle - 70, WIDTH)], path)
+        canvas.draw.polygon(
+            [(middle, canvas.horizon + 20), (middle + 60, WIDTH), (middle - 70, WIDTH)], path
+        )
     autumn = canvas.chance(0.35)
     conifers = canvas.between(0, 1)
     for step in range(60):
@@ -64,7 +68,9 @@ def forest(canvas: Canvas) -> None:
         if canvas.chance(conifers):
             canvas.conifer(x, foot, tall)
             continue
-        canvas.draw.line((x, foot, x, foot - tall), fill=canvas.tone(75, 58, 45), width=2 + step // 12)
+        canvas.draw.line(
+            (x, foot, x, foot - tall), fill=canvas.tone(75, 58, 45), width=2 + step // 12
+        )
         leaf = canvas.tone(190, 115, 40, 30) if autumn else canvas.tone(60, 110, 45, 22)
         canvas.bush(x, foot - tall * 0.9, tall * 0.3, leaf)
 
@@ -73,7 +79,9 @@ def golf_course(canvas: Canvas) -> None:
     """Paint fairways, bunkers, a green with its flag, and trees at the edge."""
     canvas.ridge(canvas.horizon + 5, canvas.between(8, 40), canvas.tone(50, 90, 45), rough=0.3)
     for _ in canvas.several(4, 16):
-        canvas.bush(canvas.between(0, WIDTH), canvas.horizon, canvas.between(6, 20), canvas.tone(45, 90, 40))
+        canvas.bush(
+            canvas.between(0, WIDTH), canvas.horizon, canvas.between(6, 20), canvas.tone(45, 90, 40)
+        )
     grass = canvas.tone(105, 165, 65)
     canvas.ridge(canvas.horizon + 12, canvas.between(4, 14), grass, rough=0)
     for shade in (0.85, 1.15, 0.92):
@@ -82,13 +90,22 @@ def golf_course(canvas: Canvas) -> None:
         canvas.draw.ellipse((x, y, x + canvas.between(80, 220), y + canvas.between(15, 60)), lawn)
     for _ in canvas.several(1, 5):
         x, y = canvas.between(0, WIDTH), canvas.between(canvas.horizon + 18, 240)
-        canvas.draw.ellipse((x, y, x + canvas.between(18, 60), y + canvas.between(6, 18)), canvas.tone(228, 212, 170))
+        canvas.draw.ellipse(
+            (x, y, x + canvas.between(18, 60), y + canvas.between(6, 18)),
+            canvas.tone(228, 212, 170),
+        )
     if canvas.chance(0.3):
         x, y = canvas.between(0, 180), canvas.between(canvas.horizon + 20, 220)
         canvas.draw.ellipse((x, y, x + 90, y + 24), canvas.tone(80, 130, 160))
-    x, y, tall = canvas.between(40, 210), canvas.between(canvas.horizon + 45, 230), canvas.between(30, 70)
+    x, y, tall = (
+        canvas.between(40, 210),
+        canvas.between(canvas.horizon + 45, 230),
+        canvas.between(30, 70),
+    )
     canvas.draw.line((x, y, x, y - tall), fill=canvas.tone(235, 235, 230), width=2)
-    canvas.draw.polygon([(x, y - tall), (x + 16, y - tall + 6), (x, y - tall + 12)], canvas.tone(215, 50, 40))
+    canvas.draw.polygon(
+        [(x, y - tall), (x + 16, y - tall + 6), (x, y - tall + 12)], canvas.tone(215, 50, 40)
+    )
     canvas.people(canvas.horizon + 30, 240, most=8)
 
 
@@ -100,15 +117,27 @@ def lake(canvas: Canvas) -> None:
         canvas.ridge(canvas.horizon + 6, canvas.between(25, 90), hill, rough=rough)
     canvas.water(canvas.horizon + 5, calm=canvas.between(0.6, 1.0))
     mirror = tuple(int(v * 0.8) for v in canvas.tone(75, 105, 90))
-    line = [(x, 2 * canvas.horizon + 8 - y) for x, y in canvas.skyline(canvas.horizon, 45, rough=rough)]
+    line = [
+        (x, 2 * canvas.horizon + 8 - y) for x, y in canvas.skyline(canvas.horizon, 45, rough=rough)
+    ]
     canvas.draw.polygon([*line, (WIDTH, canvas.horizon + 5), (0, canvas.horizon + 5)], mirror)
     if canvas.chance(0.6):
         _shore_trees(canvas)
     if canvas.chance(0.4):
         x = canvas.between(40, 200)
-        canvas.draw.polygon([(x, canvas.horizon + 60), (x + 8, canvas.horizon + 60), (x + 50, WIDTH), (x - 10, WIDTH)], canvas.tone(125, 95, 65))
+        canvas.draw.polygon(
+            [
+                (x, canvas.horizon + 60),
+                (x + 8, canvas.horizon + 60),
+                (x + 50, WIDTH),
+                (x - 10, WIDTH),
+            ],
+            canvas.tone(125, 95, 65),
+        )
     for _ in canvas.several(0, 2):
-        canvas.boat(canvas.between(0, 220), canvas.between(canvas.horizon + 15, 230), canvas.between(12, 34))
+        canvas.boat(
+            canvas.between(0, 220), canvas.between(canvas.horizon + 15, 230), canvas.between(12, 34)
+        )
 
 
 def _shore_trees(canvas: Canvas) -> None:
@@ -125,10 +154,15 @@ def safari(canvas: Canvas) -> None:
         x, foot = canvas.between(0, WIDTH), canvas.between(canvas.horizon + 2, 220)
         tall = 20 + (foot - canvas.horizon) * 0.6
         canvas.draw.line((x, foot, x + 2, foot - tall), fill=canvas.tone(80, 60, 45), width=3)
-        canvas.draw.ellipse((x - tall * 0.9, foot - tall * 1.25, x + tall * 0.9, foot - tall * 0.85), canvas.tone(85, 105, 50))
+        canvas.draw.ellipse(
+            (x - tall * 0.9, foot - tall * 1.25, x + tall * 0.9, foot - tall * 0.85),
+            canvas.tone(85, 105, 50),
+        )
     for _ in range(80):
         x, y = canvas.between(0, WIDTH), canvas.between(canvas.horizon + 10, WIDTH)
-        canvas.draw.line((x, y, x + canvas.between(-3, 3), y - 6), fill=canvas.tone(165, 140, 70, 25))
+        canvas.draw.line(
+            (x, y, x + canvas.between(-3, 3), y - 6), fill=canvas.tone(165, 140, 70, 25)
+        )
     hide = canvas.tone(*((140, 110, 80) if canvas.chance(0.6) else (110, 110, 112)), 25)
     for _ in canvas.several(1, 7):
         y = canvas.between(canvas.horizon + 12, 230)
@@ -147,10 +181,18 @@ def animal(canvas: Canvas, x: float, y: float, size: float, hide: tuple[int, ...
     """
     canvas.draw.ellipse((x, y - size * 0.8, x + size * 2, y + size * 0.2), hide)
     for leg in (0.3, 0.6, 1.4, 1.7):
-        canvas.draw.line((x + leg * size, y, x + leg * size, y + size), fill=hide, width=max(1, int(size / 6)))
+        canvas.draw.line(
+            (x + leg * size, y, x + leg * size, y + size), fill=hide, width=max(1, int(size / 6))
+        )
     neck = canvas.between(0.4, 1.8) * size
-    canvas.draw.line((x + size * 1.9, y - size * 0.4, x + size * 2.3, y - neck), fill=hide, width=max(2, int(size / 3)))
-    canvas.draw.ellipse((x + size * 2, y - neck - size * 0.3, x + size * 2.8, y - neck + size * 0.2), hide)
+    canvas.draw.line(
+        (x + size * 1.9, y - size * 0.4, x + size * 2.3, y - neck),
+        fill=hide,
+        width=max(2, int(size / 3)),
+    )
+    canvas.draw.ellipse(
+        (x + size * 2, y - neck - size * 0.3, x + size * 2.8, y - neck + size * 0.2), hide
+    )
 
 
 def ski_slope(canvas: Canvas) -> None:
@@ -165,7 +207,9 @@ def ski_slope(canvas: Canvas) -> None:
     canvas.ridge(canvas.horizon + canvas.between(25, 60), canvas.between(20, 60), snow, rough=0.2)
     for _ in canvas.several(3, 26):
         foot = canvas.between(canvas.horizon + 20, WIDTH + 10)
-        canvas.conifer(canvas.between(0, WIDTH), foot, 14 + (foot - canvas.horizon) * 0.35, snow=True)
+        canvas.conifer(
+            canvas.between(0, WIDTH), foot, 14 + (foot - canvas.horizon) * 0.35, snow=True
+        )
     if canvas.chance(0.5):
         _lift(canvas)
     canvas.people(canvas.horizon + 45, 245, most=24)
@@ -187,7 +231,9 @@ def vineyard(canvas: Canvas) -> None:
     if canvas.chance(0.4):
         x, foot = canvas.between(20, 190), canvas.horizon + 4
         canvas.house((x, foot - 22, x + 44, foot), canvas.tone(225, 205, 175))
-        canvas.draw.polygon([(x - 3, foot - 22), (x + 47, foot - 22), (x + 22, foot - 36)], canvas.tone(170, 90, 60))
+        canvas.draw.polygon(
+            [(x - 3, foot - 22), (x + 47, foot - 22), (x + 22, foot - 36)], canvas.tone(170, 90, 60)
+        )
     canvas.ground(canvas.horizon + 3, canvas.tone(165, 130, 90))
     vanishing, autumn = canvas.between(-60, 316), canvas.chance(0.3)
     leaf = (165, 120, 45) if autumn else (70, 115, 45)
@@ -199,4 +245,6 @@ def vineyard(canvas: Canvas) -> None:
             x = vanishing + (foot - vanishing) * part
             y = canvas.horizon + 6 + (WIDTH - canvas.horizon) * part
             size = 1.5 + 11 * part
-            canvas.draw.ellipse((x - size, y - size * 1.2, x + size, y + size * 0.6), canvas.tone(*leaf, 14))
+            canvas.draw.ellipse(
+                (x - size, y - size * 1.2, x + size, y + size * 0.6), canvas.tone(*leaf, 14)
+            )
