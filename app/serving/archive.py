@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from app.serving.served import ServedCatalogue, Source
+from models.counters import SaleCounts
 from models.events import SECOND_US
-from models.scoring import counts_from_bytes, counts_to_bytes
 from models.snapshot import Snapshot
 from models.topics import Topics
 
@@ -44,7 +44,7 @@ class SnapshotArchive:
             _write(content, served.content.to_bytes())
         counts = self._counts_path(counts_id)
         if not counts.exists():
-            _write(counts, counts_to_bytes(served.catalogue.counts))
+            _write(counts, served.catalogue.counts.to_bytes())
         _write(self._directory / _LATEST, served.snapshot_id.encode())
         self._kept = served.snapshot_id
 
@@ -67,10 +67,12 @@ class SnapshotArchive:
         """
         content_id, _, counts_id = snapshot_id.partition(".")
         content = Snapshot.from_bytes(self._content_path(content_id).read_bytes())
-        counts = counts_from_bytes(
+        counts = SaleCounts.from_bytes(
             self._counts_path(counts_id).read_bytes(), n_sales=len(content.sales)
         )
-        catalogue = content.catalogue(topics).with_counts(counts)
+        # Without a model there are no topics, and nobody asks what the pictures show.
+        columns = content if topics.n_topics else Snapshot(content.sales, {})
+        catalogue = columns.catalogue(topics).with_counts(counts)
         served = ServedCatalogue.of(content, catalogue, source=Source.SAVED)
         if served.snapshot_id != snapshot_id:
             msg = f"snapshot {snapshot_id} in {self._directory} holds {served.snapshot_id}"

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from app.errors import StoreUnavailableError
@@ -11,7 +10,7 @@ from app.observability import Metrics, get_logger
 from app.serving.archive import SnapshotArchive
 from app.serving.clock import StoreClock
 from app.serving.history import CountHistory, by_row
-from app.serving.ports import CountStore, EventCounts, SaleChanges, SaleStore, StoreServer
+from app.serving.ports import EventCounts, SaleChanges, Stores
 from app.serving.served import ServedCatalogue, Source
 from models.counters import grid_floor
 from models.events import SECOND_US
@@ -28,15 +27,6 @@ T = TypeVar("T")
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueStores:
-    """What the catalogue is read from."""
-
-    sales: SaleStore
-    counts: CountStore
-    server: StoreServer
-
-
 class LiveCatalogue:
     """Follows the store; between two reads nothing changes.
 
@@ -46,7 +36,7 @@ class LiveCatalogue:
 
     def __init__(
         self,
-        stores: CatalogueStores,
+        stores: Stores,
         scorer: Scorer | None,
         *,
         archive: SnapshotArchive,
@@ -63,6 +53,7 @@ class LiveCatalogue:
         self._metrics = metrics
         self._history = CountHistory(stores.counts)
         self._sales: dict[str, Sale] = {}
+        self._topics = scorer.topics if scorer else Topics.none()
         self._pictures: dict[str, PictureScores] = dict(scorer.pictures) if scorer else {}
         self._version = 0
         self._changed = True

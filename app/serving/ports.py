@@ -177,3 +177,32 @@ class StoreServer(Protocol):
     async def close(self) -> None:
         """Give back all connections."""
         ...
+
+
+class Stores(Protocol):
+    """All ports of one store."""
+
+    @property
+    def customers(self) -> CustomerStore:
+        """Windows and profiles."""
+        ...
+
+    @property
+    def sales(self) -> SaleStore:
+        """The catalogue."""
+        ...
+
+    @property
+    def counts(self) -> CountStore:
+        """Event counters."""
+        ...
+
+    @property
+    def exposures(self) -> ExposureLog:
+        """Records of answers."""
+        ...
+
+    @property
+    def server(self) -> StoreServer:
+        """The store as a whole."""
+        ...

@@ -101,4 +101,5 @@ def _with_model(query: Query, scores: Scores, *, limit: int, rung: Rung | None) 
 
 
 def _sale_ids(query: Query, shown: NDArray[np.intp]) -> tuple[str, ...]:
-    return tuple(query.catalogue.sales[row].sale_id for row in query.rows[shown])
+    rows: list[int] = query.rows[shown].tolist()
+    return tuple(query.catalogue.sales[row].sale_id for row in rows)

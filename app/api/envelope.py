@@ -1,0 +1,75 @@
+"""What every answer carries: request id, security headers, a line in the metrics."""
+
+from time import perf_counter
+from typing import Final
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from app.resources import Worker
+
+REQUEST_ID: Final = "X-Request-Id"
+MAX_REQUEST_ID: Final = 64
+
+SECURITY_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Envelope:
+    """ASGI middleware around all routes."""
+
+    def __init__(self, app: ASGIApp, worker: Worker) -> None:
+        self._app = app
+        self._worker = worker
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and complete its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        request_id = _request_id(scope)
+        status = 500
+
+        async def complete(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._add_headers(MutableHeaders(scope=message), request_id)
+            await send(message)
+
+        try:
+            with bound_contextvars(request_id=request_id):
+                await self._app(scope, receive, complete)
+        finally:
+            self._observe(scope, status, perf_counter() - started)
+
+    def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
+        headers[REQUEST_ID] = request_id
+        headers.update(SECURITY_HEADERS)
+        if self._worker.drain.started:
+            headers["Connection"] = "close"  # the next request belongs to another process
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        state = scope.get("state", {})
+        labels = (_route(scope), str(status), state.get("variant", ""), state.get("rung", ""))
+        self._worker.metrics.requests.labels(*labels).observe(seconds)
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get(REQUEST_ID, "")
+    plain = given.replace("-", "").replace("_", "")
+    if plain.isascii() and plain.isalnum() and len(given) <= MAX_REQUEST_ID:
+        return given
+    return uuid4().hex
+
+
+def _route(scope: Scope) -> str:
+    # Paths that no route has would make a series each.
+    return getattr(scope.get("route"), "path", "none")

@@ -1,0 +1,75 @@
+"""The one form of every error answer: RFC 9457."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class FieldProblem(BaseModel):
+    """One fault of a malformed request."""
+
+    model_config = ConfigDict(frozen=True)
+
+    location: str = Field(description="Where: query or body, and the path to the field.")
+    detail: str = Field(description="What is wrong there.")
+
+
+class Problem(BaseModel):
+    """An error answer; clients may match on `code`, never on `detail`."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:vitrine:problem:store_unavailable",
+                    "title": "Service Unavailable",
+                    "status": 503,
+                    "detail": "the store is unavailable while appending events: timed out",
+                    "code": "store_unavailable",
+                    "errors": [],
+                }
+            ]
+        },
+    )
+
+    type: str = Field(description="`urn:vitrine:problem:` and the code.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status.", ge=400, le=599)
+    detail: str = Field(description="What happened, for humans.")
+    code: str = Field(description="Stable name of the case.")
+    errors: list[FieldProblem] = Field(description="Every fault of a malformed request.")
+
+
+def problem_response(
+    status: HTTPStatus,
+    code: str,
+    *,
+    detail: str,
+    errors: tuple[FieldProblem, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Render an error answer."""
+    problem = Problem(
+        type=f"urn:vitrine:problem:{code}",
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        errors=list(errors),
+    )
+    return Response(
+        orjson.dumps(problem.model_dump()), status, headers=headers, media_type=MEDIA_TYPE
+    )
+
+
+def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Describe a route's error answers for OpenAPI."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {int(status): {"description": status.phrase, "content": content} for status in statuses}

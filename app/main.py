@@ -1,0 +1,96 @@
+"""The ASGI application."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+from typing import Final, TypedDict
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app import __version__
+from app.api import events, health, metrics, recommendations
+from app.api.document import openapi_document
+from app.api.envelope import Envelope
+from app.api.problem import FieldProblem, problem_response
+from app.errors import ServiceError
+from app.resources import Resources, Worker, open_resources
+from app.settings import Settings
+
+MAX_NAMED: Final = 3
+MAX_LISTED: Final = 100
+
+_RETRY: Final = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"}}
+
+Opener = Callable[[Settings, Worker], AbstractAsyncContextManager[Resources]]
+
+
+class State(TypedDict):
+    """What the lifespan hands to requests."""
+
+    resources: Resources
+
+
+def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_resources) -> FastAPI:
+    """Build the application.
+
+    Args:
+        settings: As read at start.
+        worker: The process that it runs in.
+        opener: Opens what the routes use.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[State]:
+        async with opener(settings, worker) as resources:
+            yield State(resources=resources)
+
+    app = FastAPI(
+        title="Vitrine",
+        summary="The ten sales that a customer is most likely to buy.",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=settings.max_body_bytes,
+    )
+    for noun in (recommendations, events, health, metrics):
+        app.include_router(noun.router)
+    app.openapi = lambda: openapi_document(app)
+    app.add_middleware(Envelope, worker=worker)
+    app.add_exception_handler(ServiceError, _problem)
+    app.add_exception_handler(RequestValidationError, _problem)
+    app.add_exception_handler(HTTPException, _problem)
+    app.add_exception_handler(Exception, _problem)
+    return app
+
+
+def _problem(_request: Request, exc: Exception) -> Response:
+    """Render any error as RFC 9457 has it."""
+    match exc:
+        case ServiceError():
+            return problem_response(
+                exc.status, exc.code, detail=str(exc), headers=_RETRY.get(exc.status)
+            )
+        case RequestValidationError():
+            return _malformed(exc)
+        case HTTPException():
+            status = HTTPStatus(exc.status_code)
+            code = status.name.lower()
+            return problem_response(status, code, detail=str(exc.detail), headers=exc.headers)
+        case _:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            detail = "an unexpected error, which is in the log with this answer's request id"
+            return problem_response(status, "internal", detail=detail)
+
+
+def _malformed(exc: RequestValidationError) -> Response:
+    errors = tuple(
+        FieldProblem(location=".".join(map(str, error["loc"])), detail=error["msg"])
+        for error in exc.errors()
+    )
+    detail = "; ".join(f"{error.location}: {error.detail}" for error in errors[:MAX_NAMED])
+    return problem_response(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", detail=detail, errors=errors[:MAX_LISTED]
+    )

@@ -1,0 +1,189 @@
+"""The composition root: everything that a worker opens at start and closes at its end."""
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncGenerator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Final
+from uuid import uuid4
+
+from app import __version__
+from app.errors import StoreUnavailableError
+from app.experiments.bucket import BUCKETS
+from app.experiments.experiment import Experiment, Policy, split
+from app.observability import Metrics, get_logger
+from app.serving.archive import SnapshotArchive
+from app.serving.clock import StoreClock
+from app.serving.exposure_queue import ExposureQueue
+from app.serving.live import LiveCatalogue
+from app.serving.pipeline import Origin, Recommender
+from app.serving.ports import CustomerStore, Stores
+from app.serving.ranking import SlateRanker
+from app.serving.readiness import Drain, Readiness
+from app.settings import Settings
+from app.stores.store import RedisStores
+from models.bundle import BundleError, read_bundle, resolve_bundle
+from models.scoring import Scorer
+
+EXPERIMENT: Final = "home-page"
+SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
+LOG_DRAIN_S: Final = 2.0
+POOL_THREADS: Final = 2
+MS_PER_S: Final = 1_000
+NS_PER_US: Final = 1_000
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a worker process brings along.
+
+    Attributes:
+        metrics: Its metrics.
+        metrics_dir: Where the workers of this machine share their values; None for one worker.
+        drain: Set when it is about to stop.
+    """
+
+    metrics: Metrics = field(default_factory=Metrics.create)
+    metrics_dir: str | None = None
+    drain: Drain = field(default_factory=Drain)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What routes may use.
+
+    Attributes:
+        recommender: Makes the slates.
+        customers: Takes the events.
+        live: The catalogue that answers see.
+        readiness: Says what is missing.
+        metrics: Of this worker.
+        metrics_dir: See `Worker`.
+        write_timeout_s: After this a batch of events is given up.
+    """
+
+    recommender: Recommender
+    customers: CustomerStore
+    live: LiveCatalogue
+    readiness: Readiness
+    metrics: Metrics
+    metrics_dir: str | None
+    write_timeout_s: float
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings, worker: Worker) -> AsyncGenerator[Resources]:
+    """Open everything for one worker; what is missing is reported, not fatal.
+
+    Raises:
+        ValueError: If the settings name no store.
+    """
+    if settings.redis_url is None:
+        msg = "a worker needs the URL of a store; `python -m app serve` starts the embedded one"
+        raise ValueError(msg)
+    stores = RedisStores.open(
+        str(settings.redis_url), timeout_s=settings.write_timeout_ms / MS_PER_S
+    )
+    try:
+        async with resources_over(stores, settings, worker) as resources:
+            yield resources
+    finally:
+        await stores.server.close()
+
+
+@asynccontextmanager
+async def resources_over(
+    stores: Stores, settings: Settings, worker: Worker
+) -> AsyncGenerator[Resources]:
+    """Serve from the given stores; see `open_resources`."""
+    with ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as pool:
+        scorer, failure = await _load_scorer(settings, pool)
+        clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
+        archive = SnapshotArchive(settings.state_dir / "snapshots")
+        exposures = ExposureQueue(stores.exposures, archive, pool=pool, metrics=worker.metrics)
+        live = LiveCatalogue(
+            stores, scorer, archive=archive, clock=clock, pool=pool, metrics=worker.metrics
+        )
+        recommender = Recommender(
+            customers=stores.customers,
+            live=live,
+            clock=clock,
+            ranker=SlateRanker(scorer, worker.metrics),
+            exposures=exposures,
+            origin=Origin(scorer.bundle_id if scorer else "", _experiment(settings), _versions()),
+            read_timeout_s=settings.read_timeout_ms / MS_PER_S,
+            new_id=lambda: uuid4().hex,
+        )
+        await _first_catalogue(live)
+        async with _running(live, exposures):
+            yield Resources(
+                recommender=recommender,
+                customers=stores.customers,
+                live=live,
+                readiness=Readiness(stores.server, live, worker.drain, failure),
+                metrics=worker.metrics,
+                metrics_dir=worker.metrics_dir,
+                write_timeout_s=settings.write_timeout_ms / MS_PER_S,
+            )
+
+
+async def _load_scorer(settings: Settings, pool: Executor) -> tuple[Scorer | None, str | None]:
+    def load() -> Scorer:
+        return Scorer.load(read_bundle(resolve_bundle(settings.bundle, settings.bundles)))
+
+    try:
+        scorer = await asyncio.get_running_loop().run_in_executor(pool, load)
+    except (BundleError, OSError) as exc:
+        _log.error("no model: answers are ordered by popularity", reason=str(exc))
+        return None, str(exc)
+    _log.info("bundle loaded and verified", bundle=scorer.bundle_id)
+    return scorer, None
+
+
+async def _first_catalogue(live: LiveCatalogue) -> None:
+    try:
+        await live.refresh()
+    except StoreUnavailableError as exc:
+        await live.fall_back()
+        _log.error(
+            "the store does not answer: not ready, and answers come from the last saved catalogue;"
+            " start the store or correct VITRINE_REDIS_URL, it is tried again all the time",
+            reason=str(exc),
+        )
+
+
+@asynccontextmanager
+async def _running(live: LiveCatalogue, exposures: ExposureQueue) -> AsyncGenerator[None]:
+    tasks = [asyncio.create_task(live.run()), asyncio.create_task(exposures.run())]
+    # What lives until the end need not be looked at by every collection.
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(exposures.drain(), LOG_DRAIN_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _experiment(settings: Settings) -> Experiment:
+    popularity_bp = settings.popularity_share_bp
+    return split(
+        EXPERIMENT,
+        settings.experiment_salt,
+        # Popularity first: a larger share then only moves customers into it.
+        shares_bp=[(Policy.POPULARITY, popularity_bp), (Policy.META, BUCKETS - popularity_bp)],
+    )
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    libraries = tuple((name, version(name)) for name in SCORING_LIBRARIES)
+    return (("vitrine", __version__), *libraries)

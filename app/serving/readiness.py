@@ -1,0 +1,49 @@
+"""Whether a process can give full answers, and if not, what is missing."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from app.errors import StoreUnavailableError
+from app.serving.live import LiveCatalogue
+from app.serving.ports import StoreServer
+
+PING_TIMEOUT_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class Drain:
+    """Whether this process is about to stop: it answers, but wants no new callers."""
+
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Checks every hard dependency.
+
+    Attributes:
+        server: The store.
+        live: The catalogue.
+        drain: Set when the process is about to stop.
+        bundle_failure: Why no bundle is loaded; None if one is.
+    """
+
+    server: StoreServer
+    live: LiveCatalogue
+    drain: Drain
+    bundle_failure: str | None
+
+    async def missing(self) -> tuple[str, ...]:
+        """Return what full answers lack, each with its reason; empty if nothing."""
+        missing = ["draining: the process is about to stop"] if self.drain.started else []
+        if self.bundle_failure is not None:
+            missing.append(f"bundle: {self.bundle_failure}")
+        try:
+            async with asyncio.timeout(PING_TIMEOUT_S):
+                await self.server.ping()
+        except (StoreUnavailableError, TimeoutError) as exc:
+            missing.append(f"store: {str(exc) or 'no answer in time'}")
+        if self.live.is_stale:
+            missing.append("catalogue: not read from the store within the last minute")
+        return tuple(missing)

@@ -1,0 +1,160 @@
+"""Worker processes on one socket, and a stop that fails no request."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from app.main import create_app
+from app.observability import configure_logging, get_logger
+from app.resources import Worker
+from app.serving.readiness import Drain
+from app.settings import Settings
+
+BACKLOG: Final = 2_048
+RESTART_AFTER_S: Final = 1.0
+CLOSE_WITHIN_S: Final = 10
+
+_log = get_logger(__name__)
+
+
+class DrainingServer(uvicorn.Server):
+    """Loses readiness at a SIGTERM, goes on answering for a while, and then stops."""
+
+    def __init__(self, config: uvicorn.Config, *, drain: Drain, drain_s: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._drain_s = drain_s
+        self._stop_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain at a first SIGTERM; stop at once at anything else."""
+        if sig == signal.SIGTERM and not self._drain.started:
+            self._drain.started = True
+            self._stop_at = time.monotonic() + self._drain_s
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say, ten times a second, whether to stop."""
+        drained = self._stop_at is not None and time.monotonic() >= self._stop_at
+        return await super().on_tick(counter) or drained
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Bind the address that all workers share.
+
+    Raises:
+        OSError: If the address is taken or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    listener.set_inheritable(True)
+    return listener
+
+
+def run(settings: Settings, listener: socket.socket) -> None:
+    """Serve until a signal stops this process, in it or in workers below it."""
+    with _signals_unwind():
+        if settings.workers == 1:
+            run_worker(settings, listener, metrics_dir=None)
+        else:
+            _supervise(settings, listener)
+
+
+def run_worker(settings: Settings, listener: socket.socket, *, metrics_dir: str | None) -> None:
+    """Serve in this process until a signal stops it."""
+    worker = Worker(metrics_dir=metrics_dir)
+    config = uvicorn.Config(
+        create_app(settings, worker),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=CLOSE_WITHIN_S,
+    )
+    DrainingServer(config, drain=worker.drain, drain_s=settings.drain_s).run([listener])
+
+
+def _run_below(settings: Settings, listener: socket.socket, metrics_dir: str) -> None:
+    configure_logging(settings.log_level)
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    run_worker(settings, listener, metrics_dir=metrics_dir)
+
+
+def _stop_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _supervise(settings: Settings, listener: socket.socket) -> None:
+    metrics_dir = _shared_metrics(settings.state_dir / "metrics")
+    workers = [_start(settings, listener, metrics_dir) for _ in range(settings.workers)]
+    try:
+        while True:
+            connection.wait([worker.sentinel for worker in workers])
+            time.sleep(RESTART_AFTER_S)  # a worker that cannot start must not spin
+            for index, worker in enumerate(workers):
+                if not worker.is_alive():
+                    _log.error("a worker died and is replaced", exit_code=worker.exitcode)
+                    workers[index] = _start(settings, listener, metrics_dir)
+    finally:
+        _stop(workers, within_s=settings.drain_s + CLOSE_WITHIN_S + 1)
+
+
+def _start(settings: Settings, listener: socket.socket, metrics_dir: str) -> SpawnProcess:
+    worker = get_context("spawn").Process(
+        target=_run_below, args=(settings, listener, metrics_dir), name="worker"
+    )
+    worker.start()
+    return worker
+
+
+def _stop(workers: list[SpawnProcess], *, within_s: float) -> None:
+    for worker in workers:
+        worker.terminate()
+    deadline = time.monotonic() + within_s
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+        if worker.is_alive():
+            _log.error("a worker did not stop in time and is killed")
+            worker.kill()
+
+
+def _shared_metrics(directory: Path) -> str:
+    directory.mkdir(parents=True, exist_ok=True)
+    for values in directory.glob("*.db"):
+        values.unlink()
+    # prometheus_client reads this when a worker imports it, and nothing else.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)  # noqa: TID251 - see above
+    return str(directory)
+
+
+@contextmanager
+def _signals_unwind() -> Generator[None]:
+    """Let a SIGTERM unwind the stack, so that what was opened is closed."""
+
+    def exit_once(_sig: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(0)
+
+    before = signal.signal(signal.SIGTERM, exit_once)
+    try:
+        yield
+    except KeyboardInterrupt:
+        _log.info("interrupted")
+    finally:
+        signal.signal(signal.SIGTERM, before)
