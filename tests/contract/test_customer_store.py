@@ -150,8 +150,8 @@ class CustomerStoreContract:
         now_us = (await store.read(customer_id)).now_us
         events = visits(rng, n, customer_id=customer_id, now_us=now_us)
         repetition = rng.integers(max(n, 1), size=n_repeated if n else 0)
-        order = rng.permutation([*range(n), *repetition]).astype(int)
-        posts = [events[i] for i in order]
+        order = rng.permutation(np.concatenate([np.arange(n), repetition]))
+        posts = [events[int(i)] for i in order]
 
         batches = [posts[i : i + batch] for i in range(0, len(posts), batch)]
         await asyncio.gather(*map(store.append, batches))

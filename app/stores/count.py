@@ -1,0 +1,122 @@
+"""Event counters in Redis or Valkey: what came in live, and what was loaded as history."""
+
+from collections.abc import Mapping
+from typing import Final, cast
+
+import numpy as np
+
+from app.serving.ports import EventCounts
+from app.stores.connection import Connection, Script
+from app.stores.layout import (
+    HOUR_TTL_S,
+    MINUTE_TTL_S,
+    N_PARTITIONS,
+    counts_prefix,
+    history_hour,
+)
+from models.counters import HOUR_US
+from models.events import SECOND_US
+
+READ_COUNTS: Final = Script.named("read_counts")
+PUT_COUNTS: Final = Script.named("put_counts")
+
+FIELD: Final = np.dtype([("sale", ">u8"), ("kind", "u1")])
+"""The field of a counter hash: 9 bytes."""
+
+KEPT_HOURS: Final = HOUR_TTL_S * SECOND_US // HOUR_US
+_CUT_WITHIN_US: Final = (MINUTE_TTL_S - 3600) * SECOND_US
+_DOING: Final = "reading the counters"
+
+HourCounts = Mapping[bytes, int]
+
+
+class RedisCountStore:
+    """Event counters in Redis 7 or Valkey; see `CountStore`.
+
+    Live events are counted where they are appended, in their customer's partition. Loaded
+    history lies apart, so that loading it again replaces it; both are summed when read.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def since(self, hour: int, *, until_us: int) -> EventCounts:
+        """Return the counts up to a grid time, in two round trips; see `CountStore`.
+
+        Raises:
+            ValueError: If the end is in the future, or so far back that the minutes to cut
+                the hour are gone.
+        """
+        last = (until_us - 1) // HOUR_US
+        first = max(hour, last - KEPT_HOURS)
+        hours = await self._live(first, until_us=until_us)
+        hours += await self._history(range(first, last + 1))
+        return _event_counts(hours)
+
+    async def put_history(self, history: Mapping[int, HourCounts], *, now_us: int) -> None:
+        """Replace the counts of loaded history.
+
+        Args:
+            history: Counts by hour since the epoch and field; other hours lose theirs.
+            now_us: The store's clock.
+        """
+        running = now_us // HOUR_US
+        for hour in range(running - KEPT_HOURS, running + 1):
+            expires_s = (hour * HOUR_US) // SECOND_US + HOUR_TTL_S
+            flat = [part for pair in history.get(hour, {}).items() for part in pair]
+            await self._connection.run(
+                PUT_COUNTS, [history_hour(hour)], expires_s, *flat, doing="putting counts"
+            )
+
+    async def first_live_us(self) -> list[int | None]:
+        """Return when each partition received its first live event, None if it never did.
+
+        What came later is counted live, and no part of a history that is loaded.
+        """
+        commands = [("GET", f"{counts_prefix(p)}since") for p in range(N_PARTITIONS)]
+        replies = await self._connection.execute_many(commands, doing=_DOING)
+        return [None if reply is None else int(cast("bytes", reply)) for reply in replies]
+
+    async def _live(self, first: int, *, until_us: int) -> list[tuple[int, HourCounts]]:
+        commands = [
+            READ_COUNTS.by_sha([counts_prefix(p)], first, until_us) for p in range(N_PARTITIONS)
+        ]
+        replies = await self._connection.run_many(READ_COUNTS, commands, doing=_DOING)
+        hours: list[tuple[int, HourCounts]] = []
+        for reply in replies:
+            now_us, *flat = cast("list[int]", reply)
+            _require_cuttable(until_us, now_us)
+            pairs = cast("list[list[bytes]]", flat[1::2])
+            hours += zip(flat[::2], map(_hour_counts, pairs), strict=True)
+        return hours
+
+    async def _history(self, hours: range) -> list[tuple[int, HourCounts]]:
+        commands = [("HGETALL", history_hour(hour)) for hour in hours]
+        replies = await self._connection.execute_many(commands, doing=_DOING)
+        counts = [cast("dict[bytes, bytes]", reply) for reply in replies]
+        return [
+            (hour, {field: int(n) for field, n in fields.items()})
+            for hour, fields in zip(hours, counts, strict=True)
+        ]
+
+
+def _require_cuttable(until_us: int, now_us: int) -> None:
+    if not now_us - _CUT_WITHIN_US <= until_us <= now_us:
+        msg = f"counts until {until_us} asked at {now_us}: ask for the last grid time"
+        raise ValueError(msg)
+
+
+def _hour_counts(flat: list[bytes]) -> HourCounts:
+    counts = map(int, flat[1::2])
+    return {field: n for field, n in zip(flat[::2], counts, strict=True) if n}
+
+
+def _event_counts(hours: list[tuple[int, HourCounts]]) -> EventCounts:
+    fields = np.frombuffer(b"".join(f for _, counts in hours for f in counts), dtype=FIELD)
+    repeats = [len(counts) for _, counts in hours]
+    return EventCounts(
+        sale_keys=fields["sale"].astype(np.uint64),
+        kinds=fields["kind"].astype(np.int64),
+        hours=np.repeat(np.array([hour for hour, _ in hours], dtype=np.int64), repeats),
+        counts=np.array([n for _, counts in hours for n in counts.values()], dtype=np.int64),
+    )

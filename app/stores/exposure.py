@@ -1,0 +1,40 @@
+"""The exposure log in Redis or Valkey."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+
+import orjson
+
+from app.serving.exposure import ExposureRecord
+from app.stores.connection import Command, Connection
+from app.stores.layout import STREAM_ENTRIES, exposures_stream, partition
+
+
+class RedisExposureLog:
+    """Answers in the stream of their customer's partition; see `ExposureLog`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def append(self, records: Sequence[ExposureRecord]) -> None:
+        """Keep records in one round trip; see `ExposureLog`."""
+        commands = [_append(record) for record in records]
+        await self._connection.execute_many(commands, doing="logging answers")
+
+
+def exposure_json(record: ExposureRecord) -> bytes:
+    """Serialise a record under its own field names, bytes in base64."""
+    return orjson.dumps(record, default=_base64)
+
+
+def _append(record: ExposureRecord) -> Command:
+    p = partition(record.customer_id or record.recommendation_id)
+    bound = ("MAXLEN", "~", STREAM_ENTRIES)
+    return ("XADD", exposures_stream(p), *bound, "*", "x", exposure_json(record))
+
+
+def _base64(value: object) -> str:
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    msg = f"a record holds a {type(value).__name__}, which has no JSON"
+    raise TypeError(msg)

@@ -1,0 +1,114 @@
+"""The catalogue in Redis or Valkey: sales, what their pictures show, and what changed when."""
+
+import struct
+from collections.abc import Sequence
+from typing import Final, cast
+
+import numpy as np
+
+from app.serving.ports import LabelledPicture, SaleChanges
+from app.stores.connection import Connection, Script
+from app.stores.layout import CHANGES, PICTURES, SALES, VERSION
+from models.sale import PictureScores, Sale
+
+CHANGE_CATALOGUE: Final = Script.named("change_catalogue")
+READ_CHANGES: Final = Script.named("read_changes")
+
+# What one script call touches: some milliseconds in which the store serves nobody else.
+PAGE: Final = 500
+
+_KEYS: Final = (SALES, PICTURES, CHANGES, VERSION)
+_SALE: Final = "s"
+_PICTURE: Final = "p"
+_DELETED: Final = b""
+_HEADER: Final = struct.Struct(">HH")
+_FLOAT: Final = np.dtype("<f4")
+
+Change = tuple[str, bytes]
+
+
+class RedisSaleStore:
+    """The catalogue in Redis 7 or Valkey; see `SaleStore`.
+
+    What is put as it was already is no change: to load the same data twice costs no rebuild.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def put(self, sales: Sequence[Sale]) -> int:
+        """Insert or replace sales, in steps of `PAGE`; see `SaleStore`."""
+        changes = [
+            (_SALE + sale.sale_id, sale.model_dump_json(exclude_defaults=True).encode())
+            for sale in sales
+        ]
+        version, _ = await self._change(changes, doing="putting sales")
+        return version
+
+    async def put_picture(self, sale_id: str, scores: PictureScores, *, scene_model: str) -> int:
+        """Keep what a sale's picture shows; see `SaleStore`."""
+        return await self.put_pictures([LabelledPicture(sale_id, scores, scene_model)])
+
+    async def put_pictures(self, pictures: Sequence[LabelledPicture]) -> int:
+        """Keep what many sales' pictures show; return the catalogue's new version."""
+        changes = [(_PICTURE + picture.sale_id, pack_picture(picture)) for picture in pictures]
+        version, _ = await self._change(changes, doing="putting pictures")
+        return version
+
+    async def delete(self, sale_id: str) -> bool:
+        """Delete a sale and its picture; see `SaleStore`."""
+        changes = [(_SALE + sale_id, _DELETED), (_PICTURE + sale_id, _DELETED)]
+        _, n_changes = await self._change(changes, doing="deleting a sale")
+        return n_changes > 0
+
+    async def changes(self, since: int) -> SaleChanges:
+        """Return what changed, read in pages; see `SaleStore`."""
+        latest: dict[str, bytes | None] = {}
+        while True:
+            reply = await self._connection.run(
+                READ_CHANGES, _KEYS, since, PAGE, doing="reading the catalogue"
+            )
+            version, *flat = cast("list[bytes]", reply)
+            since = int(version)
+            members = [member.decode() for member in flat[::2]]
+            latest.update(zip(members, flat[1::2], strict=True))
+            if len(members) < PAGE:
+                return _changes(since, latest)
+
+    async def _change(self, changes: Sequence[Change], *, doing: str) -> tuple[int, int]:
+        version, n_changes = 0, 0
+        for start in range(0, max(len(changes), 1), PAGE):
+            arguments = [part for change in changes[start : start + PAGE] for part in change]
+            reply = await self._connection.run(CHANGE_CATALOGUE, _KEYS, *arguments, doing=doing)
+            version, n_more = cast("tuple[int, int]", reply)
+            n_changes += n_more
+        return version, n_changes
+
+
+def pack_picture(picture: LabelledPicture) -> bytes:
+    """Return the bytes that `unpack_picture` reads: two lengths, the scene model, float32."""
+    model = picture.scene_model.encode()
+    probabilities = picture.scores.probabilities.astype(_FLOAT).tobytes()
+    embedding = picture.scores.embedding.astype(_FLOAT).tobytes()
+    header = _HEADER.pack(len(picture.scores.probabilities), len(model))
+    return header + model + probabilities + embedding
+
+
+def unpack_picture(sale_id: str, packed: bytes) -> LabelledPicture:
+    """Read what `pack_picture` wrote."""
+    n_labels, n_model = _HEADER.unpack_from(packed)
+    end = _HEADER.size + n_model
+    numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
+    scores = PictureScores(probabilities=numbers[:n_labels], embedding=numbers[n_labels:])
+    return LabelledPicture(sale_id, scores, packed[_HEADER.size : end].decode())
+
+
+def _changes(version: int, latest: dict[str, bytes | None]) -> SaleChanges:
+    sales = {name[1:]: value for name, value in latest.items() if name[0] == _SALE}
+    pictures = {name[1:]: value for name, value in latest.items() if name[0] == _PICTURE}
+    return SaleChanges(
+        version=version,
+        sales=tuple(Sale.model_validate_json(value) for value in sales.values() if value),
+        pictures=tuple(unpack_picture(i, value) for i, value in pictures.items() if value),
+        deleted=tuple(sale_id for sale_id, value in sales.items() if not value),
+    )

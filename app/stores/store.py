@@ -1,0 +1,70 @@
+"""Everything that one Redis or Valkey keeps, over one pool of connections."""
+
+from dataclasses import dataclass
+from typing import Final, Self, cast
+
+from app.stores.connection import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, Connection
+from app.stores.count import RedisCountStore
+from app.stores.customer import RedisCustomerStore
+from app.stores.exposure import RedisExposureLog
+from app.stores.sale import RedisSaleStore
+from models.events import SECOND_US
+
+_DOING: Final = "asking for its health"
+
+
+class RedisServer:
+    """Redis 7 or Valkey as a whole; see `StoreServer`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def ping(self) -> None:
+        """Return when the store answers; see `StoreServer`."""
+        await self._connection.execute("PING", doing=_DOING)
+
+    async def time_us(self) -> int:
+        """Return the store's clock; see `StoreServer`."""
+        reply = await self._connection.execute("TIME", doing=_DOING)
+        seconds, microseconds = cast("tuple[int, int]", reply)
+        return seconds * SECOND_US + microseconds
+
+    async def close(self) -> None:
+        """Give back all connections; see `StoreServer`."""
+        await self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class RedisStores:
+    """The stores of one process; `server.close` closes them all."""
+
+    connection: Connection
+    customers: RedisCustomerStore
+    sales: RedisSaleStore
+    counts: RedisCountStore
+    exposures: RedisExposureLog
+    server: RedisServer
+
+    @classmethod
+    def over(cls, connection: Connection) -> Self:
+        """Share one connection between all stores."""
+        return cls(
+            connection,
+            RedisCustomerStore(connection),
+            RedisSaleStore(connection),
+            RedisCountStore(connection),
+            RedisExposureLog(connection),
+            RedisServer(connection),
+        )
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        max_connections: int = DEFAULT_CONNECTIONS,
+    ) -> Self:
+        """Prepare all stores of a URL; see `Connection.open`."""
+        connection = Connection.open(url, timeout_s=timeout_s, max_connections=max_connections)
+        return cls.over(connection)

@@ -1,0 +1,199 @@
+"""What every count store promises."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from app.serving.ports import EventCounts
+from app.stores.connection import Connection, Script
+from app.stores.count import RedisCountStore
+from app.stores.customer import APPEND_EVENTS, APPEND_LIMITS, RedisCustomerStore, event_arguments
+from app.stores.layout import CustomerKeys, counts_prefix, partition
+from app.stores.store import RedisServer
+from models.counters import HOUR_US, grid_floor
+from models.events import KINDS, SECOND_US, EventType, key
+from tests.contract.visit import MINUTE_US, event, visits
+
+CLICK = KINDS.index(EventType.CLICK)
+
+
+def as_counter(counts: EventCounts) -> Counter[tuple[int, int, int]]:
+    """Counts by sale key, type code and hour, repeated entries summed."""
+    total: Counter[tuple[int, int, int]] = Counter()
+    columns = (counts.sale_keys, counts.kinds, counts.hours, counts.counts)
+    for sale_key, kind, hour, n in zip(*(c.tolist() for c in columns), strict=True):
+        total[sale_key, kind, hour] += n
+    return total
+
+
+async def append_at(connection: Connection, received_us: int, *, event_id: str) -> None:
+    """Append a click on ``s1`` by a store whose clock stands at a moment."""
+    seconds, microseconds = divmod(received_us, SECOND_US)
+    stopped = APPEND_EVENTS.source.replace(
+        "redis.call('TIME')", f"{{'{seconds}', '{microseconds}'}}"
+    )
+    keys = CustomerKeys.of("c1")
+    await connection.run(
+        Script.of(stopped),
+        [keys.window, keys.profile, keys.recent, keys.events, keys.counts],
+        *APPEND_LIMITS,
+        *event_arguments(event(event_id, at_us=received_us)),
+        doing="appending at a moment",
+    )
+
+
+class CountStoreContract:
+    """Mix in and provide ``url``, of a server that is emptied."""
+
+    @pytest.fixture
+    def store(self, connection: Connection) -> RedisCountStore:
+        return RedisCountStore(connection)
+
+    @pytest.fixture
+    async def now_us(self, connection: Connection) -> int:
+        return await RedisServer(connection).time_us()
+
+    async def test_an_empty_store_counts_nothing(self, store: RedisCountStore, now_us: int) -> None:
+        counts = await store.since(0, until_us=grid_floor(now_us))
+
+        assert as_counter(counts) == Counter()
+
+    async def test_counts_equal_an_independent_count_of_the_accepted_events(
+        self, store: RedisCountStore, connection: Connection, now_us: int
+    ) -> None:
+        """Over many customers, thus partitions; the clock is moved on by hand."""
+        rng = np.random.default_rng(5)
+        events = [e for c in range(30) for e in visits(rng, 9, customer_id=f"c{c}", now_us=now_us)]
+        await RedisCustomerStore(connection).append([*events, *events[::3]])
+        hour = now_us // HOUR_US
+        await self.age_minutes(connection, {e.customer_id for e in events}, now_us=now_us)
+
+        counts = await store.since(hour - 1, until_us=grid_floor(now_us))
+
+        by_hour = as_counter(counts)
+        expected = Counter((key(e.sale_id), KINDS.index(e.type)) for e in events)
+        assert Counter({(s, k): n for (s, k, _), n in by_hour.items()}) == expected
+
+    async def age_minutes(
+        self, connection: Connection, customers: set[str], *, now_us: int
+    ) -> None:
+        """Let the minutes after the last grid time be over: they cut nothing any more."""
+        minute = now_us // MINUTE_US
+        for p in {partition(c) for c in customers}:
+            for late in (minute, minute + 1):
+                await connection.execute("DEL", f"{counts_prefix(p)}m{late}", doing="ageing")
+
+    async def test_events_are_counted_from_the_grid_time_after_them(
+        self, store: RedisCountStore, connection: Connection, now_us: int
+    ) -> None:
+        grid_us = grid_floor(now_us) - MINUTE_US
+        await append_at(connection, grid_us - 1, event_id="before")
+        await append_at(connection, grid_us, event_id="at")
+
+        first = await store.since(0, until_us=grid_us)
+        second = await store.since(0, until_us=grid_us + MINUTE_US)
+
+        assert (int(first.counts.sum()), int(second.counts.sum())) == (1, 2)
+
+    async def test_a_whole_hour_is_cut_at_its_end(
+        self, store: RedisCountStore, connection: Connection, now_us: int
+    ) -> None:
+        hour = now_us // HOUR_US
+        await append_at(connection, hour * HOUR_US - 1, event_id="before")
+        await append_at(connection, hour * HOUR_US, event_id="at")
+
+        counts = await store.since(hour - 2, until_us=hour * HOUR_US)
+
+        assert as_counter(counts) == Counter({(key("s1"), CLICK, hour - 1): 1})
+
+    async def test_hours_before_the_first_are_left_out(
+        self, store: RedisCountStore, connection: Connection, now_us: int
+    ) -> None:
+        hour = now_us // HOUR_US
+        for age in range(4):
+            await append_at(connection, (hour - age) * HOUR_US - 1, event_id=f"e{age}")
+
+        counts = await store.since(hour - 2, until_us=grid_floor(now_us))
+
+        assert sorted(counts.hours.tolist()) == [hour - 2, hour - 1]
+
+    async def test_loaded_history_is_added_to_what_came_in_live(
+        self, store: RedisCountStore, connection: Connection, now_us: int
+    ) -> None:
+        hour = now_us // HOUR_US
+        field = key("s1").to_bytes(8, "big") + bytes([CLICK])
+        await append_at(connection, hour * HOUR_US - 1, event_id="live")
+        await store.put_history({hour - 1: {field: 40}}, now_us=now_us)
+
+        counts = await store.since(hour - 1, until_us=grid_floor(now_us))
+
+        assert as_counter(counts) == Counter({(key("s1"), CLICK, hour - 1): 41})
+
+    async def test_loading_history_replaces_what_was_loaded(
+        self, store: RedisCountStore, now_us: int
+    ) -> None:
+        hour = now_us // HOUR_US
+        field = key("s1").to_bytes(8, "big") + bytes([CLICK])
+        await store.put_history({hour - 1: {field: 40}, hour - 2: {field: 1}}, now_us=now_us)
+        for _ in range(2):
+            await store.put_history({hour - 1: {field: 2}}, now_us=now_us)
+
+        counts = await store.since(0, until_us=grid_floor(now_us))
+
+        assert as_counter(counts) == Counter({(key("s1"), CLICK, hour - 1): 2})
+
+    async def test_history_of_many_sales_is_put_whole(
+        self, store: RedisCountStore, now_us: int
+    ) -> None:
+        """Lua cannot unpack more than some thousand values at once."""
+        hour = now_us // HOUR_US
+        history = {i.to_bytes(8, "big") + b"\x01": i + 1 for i in range(10_000)}
+        await store.put_history({hour - 1: history}, now_us=now_us)
+
+        counts = await store.since(hour - 1, until_us=grid_floor(now_us))
+
+        assert as_counter(counts) == Counter({(i, 1, hour - 1): i + 1 for i in range(10_000)})
+
+    @pytest.mark.parametrize("ahead_us", [MINUTE_US * 2, -3 * HOUR_US])
+    async def test_a_cut_that_cannot_be_made_is_refused(
+        self, store: RedisCountStore, now_us: int, ahead_us: int
+    ) -> None:
+        with pytest.raises(ValueError, match="ask for the last grid time"):
+            await store.since(0, until_us=grid_floor(now_us + ahead_us))
+
+    async def test_the_first_live_event_of_a_partition_is_dated(
+        self, store: RedisCountStore, connection: Connection, now_us: int
+    ) -> None:
+        await append_at(connection, now_us - 7, event_id="first")
+        await append_at(connection, now_us, event_id="second")
+
+        firsts = await store.first_live_us()
+
+        assert {p: at for p, at in enumerate(firsts) if at is not None} == {
+            partition("c1"): now_us - 7
+        }
+
+    async def test_history_expires(
+        self, store: RedisCountStore, connection: Connection, now_us: int
+    ) -> None:
+        hour = now_us // HOUR_US
+        await store.put_history({hour: {b"123456781": 1}}, now_us=now_us)
+
+        ttl_s = await connection.execute("TTL", f"l:{{history}}:{hour}", doing="looking")
+
+        assert isinstance(ttl_s, int)
+        assert 0 < ttl_s <= 15 * 24 * 3600
+
+
+class TestEmbeddedCountStore(CountStoreContract):
+    @pytest.fixture
+    def url(self, embedded_url: str) -> str:
+        return embedded_url
+
+
+@pytest.mark.redis
+class TestRedisCountStore(CountStoreContract):
+    @pytest.fixture
+    def url(self, redis_url: str) -> str:
+        return redis_url

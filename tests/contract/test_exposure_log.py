@@ -1,0 +1,84 @@
+"""What every exposure log promises."""
+
+import base64
+from dataclasses import replace
+from typing import cast
+
+import orjson
+import pytest
+
+from app.serving.exposure import ExposureRecord, Shown
+from app.stores.connection import Connection
+from app.stores.exposure import RedisExposureLog
+from app.stores.layout import exposures_stream, partition
+
+RECORD = ExposureRecord(
+    recommendation_id="r1",
+    customer_id="c1",
+    session_id=None,
+    now_us=1_795_370_746_382_841,
+    market="fr",
+    device=None,
+    limit=10,
+    exclude=("s9",),
+    window=bytes(range(24)),
+    profile=b"",
+    snapshot_id="abc",
+    bundle_id="b1",
+    experiment="home",
+    variant="meta",
+    assignment_share_bp=9_000,
+    degraded=None,
+    feature_hash="ff",
+    slate=(Shown("s1", 1, 1.0, 0.0125),),
+    versions=(("numpy", "2"),),
+)
+
+
+async def logged(connection: Connection, customer_id: str) -> list[dict[str, object]]:
+    stream = exposures_stream(partition(customer_id))
+    reply = await connection.execute("XRANGE", stream, "-", "+", doing="reading a stream")
+    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", reply)
+    return [cast("dict[str, object]", orjson.loads(fields[b"x"])) for _, fields in entries]
+
+
+class ExposureLogContract:
+    """Mix in and provide ``url``, of a server that is emptied."""
+
+    @pytest.fixture
+    def log(self, connection: Connection) -> RedisExposureLog:
+        return RedisExposureLog(connection)
+
+    async def test_an_answer_is_kept_whole(
+        self, log: RedisExposureLog, connection: Connection
+    ) -> None:
+        await log.append([RECORD])
+
+        [record] = await logged(connection, "c1")
+        assert record["now_us"] == RECORD.now_us
+        assert base64.b64decode(cast("str", record["window"])) == RECORD.window
+        assert record["slate"] == [
+            {"sale_id": "s1", "rank": 1, "propensity": 1.0, "purchase_probability": 0.0125}
+        ]
+
+    async def test_answers_lie_in_the_partition_of_their_customer(
+        self, log: RedisExposureLog, connection: Connection
+    ) -> None:
+        anonymous = replace(RECORD, recommendation_id="r2", customer_id=None)
+        await log.append([RECORD, anonymous, replace(RECORD, recommendation_id="r3")])
+
+        assert [r["recommendation_id"] for r in await logged(connection, "c1")] == ["r1", "r3"]
+        assert [r["recommendation_id"] for r in await logged(connection, "r2")] == ["r2"]
+
+
+class TestEmbeddedExposureLog(ExposureLogContract):
+    @pytest.fixture
+    def url(self, embedded_url: str) -> str:
+        return embedded_url
+
+
+@pytest.mark.redis
+class TestRedisExposureLog(ExposureLogContract):
+    @pytest.fixture
+    def url(self, redis_url: str) -> str:
+        return redis_url

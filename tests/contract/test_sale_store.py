@@ -1,0 +1,139 @@
+"""What every sale store promises."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from app.serving.ports import LabelledPicture, SaleChanges
+from app.stores.connection import Connection
+from app.stores.sale import PAGE, RedisSaleStore
+from models.sale import PictureScores, Sale
+
+OPENS = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+
+
+def sale(sale_id: str, *, title: str | None = None) -> Sale:
+    return Sale(sale_id=sale_id, title=title, opens_at=OPENS)
+
+
+def scores(seed: int) -> PictureScores:
+    rng = np.random.default_rng(seed)
+    return PictureScores(
+        probabilities=rng.random(26, dtype=np.float32),
+        embedding=rng.standard_normal(128, dtype=np.float32),
+    )
+
+
+def sale_ids(changes: SaleChanges) -> list[str]:
+    return sorted(sale.sale_id for sale in changes.sales)
+
+
+class SaleStoreContract:
+    """Mix in and provide ``url``, of a server that is emptied."""
+
+    @pytest.fixture
+    def store(self, connection: Connection) -> RedisSaleStore:
+        return RedisSaleStore(connection)
+
+    async def test_an_empty_store_has_changed_nothing(self, store: RedisSaleStore) -> None:
+        changes = await store.changes(0)
+
+        assert changes.version == 0
+        assert (changes.sales, changes.pictures, changes.deleted) == ((), (), ())
+
+    async def test_a_sale_comes_back_as_it_was_put(self, store: RedisSaleStore) -> None:
+        full = Sale(
+            sale_id="s1",
+            title="Ski à Val-d’Isère",
+            price=399.9,
+            markets=("fr", "de"),
+            opens_at=OPENS,
+            stock=0,
+            attributes={"stars": 4.0, "spa": True, "board": None},
+        )
+        await store.put([full])
+
+        assert (await store.changes(0)).sales == (full,)
+
+    async def test_only_what_changed_since_is_returned(self, store: RedisSaleStore) -> None:
+        before = await store.put([sale("s1"), sale("s2")])
+        after = await store.put([sale("s2", title="new"), sale("s3")])
+
+        changes = await store.changes(before)
+
+        assert changes.version == after
+        assert sale_ids(changes) == ["s2", "s3"]
+        assert (await store.changes(after)).version == after
+        assert sale_ids(await store.changes(after)) == []
+
+    async def test_a_sale_put_as_it_was_is_no_change(self, store: RedisSaleStore) -> None:
+        before = await store.put([sale("s1"), sale("s2")])
+
+        assert await store.put([sale("s2"), sale("s1")]) == before
+
+    async def test_versions_grow_even_when_the_store_was_emptied(
+        self, store: RedisSaleStore, connection: Connection
+    ) -> None:
+        """A worker that polls from an old version must see what was put afterwards."""
+        before = await store.put([sale("s1")])
+        await connection.execute("FLUSHALL", doing="emptying the store")
+        await store.put([sale("s2")])
+
+        assert sale_ids(await store.changes(before)) == ["s2"]
+
+    async def test_a_deleted_sale_is_told_until_it_is_put_again(
+        self, store: RedisSaleStore
+    ) -> None:
+        before = await store.put([sale("s1")])
+        await store.put_picture("s1", scores(1), scene_model="m")
+
+        assert await store.delete("s1")
+
+        deleted = await store.changes(before)
+        await store.put([sale("s1")])
+        again = await store.changes(before)
+        assert (deleted.sales, deleted.pictures, deleted.deleted) == ((), (), ("s1",))
+        assert (sale_ids(again), again.deleted) == (["s1"], ())
+
+    async def test_deleting_an_unknown_sale_is_no_change(self, store: RedisSaleStore) -> None:
+        before = await store.put([sale("s1")])
+
+        assert not await store.delete("s2")
+        assert (await store.changes(before)).version == before
+
+    async def test_picture_scores_come_back_bit_for_bit(self, store: RedisSaleStore) -> None:
+        expected = scores(1)
+        version = await store.put_picture("s1", expected, scene_model="modèle")
+
+        changes = await store.changes(0)
+
+        [picture] = changes.pictures
+        assert changes.version == version
+        assert (picture.sale_id, picture.scene_model) == ("s1", "modèle")
+        assert picture.scores.probabilities.tobytes() == expected.probabilities.tobytes()
+        assert picture.scores.embedding.tobytes() == expected.embedding.tobytes()
+
+    async def test_more_than_a_page_is_read_whole(self, store: RedisSaleStore) -> None:
+        sales = [sale(f"s{i}") for i in range(2 * PAGE)]
+        pictures = [LabelledPicture(f"s{i}", scores(i), "m") for i in range(3)]
+        await store.put(sales)
+        await store.put_pictures(pictures)
+
+        changes = await store.changes(0)
+
+        assert sale_ids(changes) == sorted(s.sale_id for s in sales)
+        assert len(changes.pictures) == 3
+
+
+class TestEmbeddedSaleStore(SaleStoreContract):
+    @pytest.fixture
+    def url(self, embedded_url: str) -> str:
+        return embedded_url
+
+
+@pytest.mark.redis
+class TestRedisSaleStore(SaleStoreContract):
+    @pytest.fixture
+    def url(self, redis_url: str) -> str:
+        return redis_url
