@@ -2,6 +2,7 @@
 
 import typer
 
+from training.command import train_command
 from training.importers.command import app as importers
 from training.scenes.command import app as scenes
 from training.validation import validate
@@ -10,6 +11,7 @@ from training.world.command import simulate
 app = typer.Typer(no_args_is_help=True, help="Make models: see each command's help.")
 app.command()(simulate)
 app.command()(validate)
+app.command("train")(train_command)
 app.add_typer(importers)
 app.add_typer(scenes)
 

@@ -1,0 +1,155 @@
+"""Puts what was fitted into a bundle."""
+
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from models.arrays import Arrays
+from models.bundle import FORMAT_VERSION, Manifest, write_bundle
+from models.counters import SaleCounts
+from models.customer import Window
+from models.events import from_us
+from models.features.schema import FeatureSchema
+from models.golden import GoldenRows, Visit
+from models.profile import Profile
+from models.query import Context
+from models.scoring import (
+    CALIBRATION_FILE,
+    COUNTS_FILE,
+    GOLDEN_FILE,
+    RANKER_FILE,
+    SNAPSHOT_FILE,
+    TOPICS_FILE,
+    Scorer,
+    recommender_file,
+)
+from models.snapshot import Snapshot
+from models.topics import Topics
+from training.configuration import RunConfig
+from training.material import Material
+from training.ranking import FittedRanker
+from training.replay import ProfileReplay, WindowReplay
+from training.slates import label_of
+
+N_GOLDEN: Final = 8
+
+_SCORING_LIBRARIES: Final = ("faiss-cpu", "faiss-gpu", "lightgbm", "numpy")
+
+
+def bundle_run(
+    material: Material,
+    *,
+    fitted: FittedRanker,
+    schema: FeatureSchema,
+    topics: Topics,
+    counts: SaleCounts,
+    config: RunConfig,
+    seed: int,
+    root: Path,
+) -> Path:
+    """Write the bundle of a run.
+
+    Args:
+        material: What it learned from; its sales and pictures become the seed catalogue.
+        fitted: The meta-model and its figures.
+        schema: The features.
+        topics: The topics.
+        counts: Counts of the seed catalogue at the end of training.
+        config: The run's configuration.
+        seed: The run's seed; also draws the golden rows.
+        root: Directory of bundles.
+
+    Returns:
+        The bundle's directory.
+    """
+    scorer = Scorer(
+        bundle_id="",
+        scene_model=_scene_model(material),
+        schema=schema,
+        ranker=fitted.ranker,
+        topics=topics,
+        snapshot=seed_snapshot(material),
+        counts=counts,
+    )
+    model, calibration = fitted.ranker.to_text()
+    files = {
+        RANKER_FILE: model.encode(),
+        CALIBRATION_FILE: calibration.encode(),
+        TOPICS_FILE: topics.to_bytes(),
+        SNAPSHOT_FILE: scorer.snapshot.to_bytes(),
+        COUNTS_FILE: counts.to_bytes(),
+        GOLDEN_FILE: _golden_rows(material, scorer, seed).to_bytes(),
+        **{
+            recommender_file(recommender.name): Arrays(recommender.to_arrays()).to_bytes()
+            for recommender in schema.recommenders
+        },
+        **(material.scenes.files if material.scenes else {}),
+    }
+    return write_bundle(root, _manifest(material, fitted, schema, config=config, seed=seed), files)
+
+
+def seed_snapshot(material: Material) -> Snapshot:
+    """Return the sales and pictures that a bundle carries."""
+    sales = {sale.sale_id: sale for sale in material.dataset.sales}
+    return Snapshot.of(sales, material.pictures)
+
+
+def _manifest(
+    material: Material,
+    fitted: FittedRanker,
+    schema: FeatureSchema,
+    *,
+    config: RunConfig,
+    seed: int,
+) -> Manifest:
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        until=from_us(material.until_us).isoformat(timespec="seconds"),
+        files={},
+        schema_hash=schema.hash,
+        recommenders=[recommender.name for recommender in schema.recommenders],
+        scene_model=_scene_model(material),
+        config=config.model_dump(mode="json"),
+        seed=seed,
+        data_fingerprint=material.dataset.fingerprint,
+        metrics=dict(fitted.metrics),
+        versions=dict(_installed(_SCORING_LIBRARIES)),
+    )
+
+
+def _scene_model(material: Material) -> str:
+    return material.scenes.scene_model if material.scenes else ""
+
+
+def _installed(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:  # one of the two faiss packages is absent
+            continue
+
+
+def _golden_rows(material: Material, scorer: Scorer, seed: int) -> GoldenRows:
+    """Score some customers, an unknown one first, at the end of training."""
+    visits = [_unknown_visitor(material.until_us), *_visits(material, seed)]
+    return GoldenRows.record(visits, scorer.seed_catalogue(), scorer.probabilities)
+
+
+def _unknown_visitor(until_us: int) -> Visit:
+    return Visit(Window.empty(), Profile.empty(), Context(until_us))
+
+
+def _visits(material: Material, seed: int) -> Iterator[Visit]:
+    events, until_us = material.dataset.events, material.until_us
+    windows, profiles = WindowReplay(events), ProfileReplay(events)
+    rng = np.random.default_rng(seed)
+    for event in rng.choice(len(events), size=min(N_GOLDEN, len(events)), replace=False):
+        customer = int(events.customers.codes[event])
+        yield Visit(
+            windows.window(customer, until_us),
+            profiles.profile(customer, until_us),
+            Context(until_us, label_of(events.markets, int(events.markets.codes[event]))),
+        )

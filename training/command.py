@@ -1,0 +1,85 @@
+"""``python -m training train`` and ``evaluate``."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.bundle import read_bundle
+from models.dataset.faults import DatasetError
+from models.scoring import Scorer
+from training.configuration import ConfigurationError, RunConfig
+from training.console import bars, print_json, stop_on
+from training.ranking import TooFewPurchasesError
+from training.run import prepare
+from training.scenes.layout import LayoutError
+from training.scenes.model import SceneTrainingError
+from training.train import train
+
+BUNDLES = Path("models/bundles")
+CACHE = Path("var")
+
+Data = Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def train_command(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
+    config: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs.")] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Learn only from what was received before, UTC.")
+    ] = None,
+    scenes: Annotated[
+        Path | None, typer.Option(help="Labelled pictures; default: scenes/ of the dataset.")
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
+    seed: Annotated[int, typer.Option(min=0, help="Same data, config, seed: same bundle.")] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at faulty rows.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train on a dataset and write a bundle."""
+    errors = (
+        ConfigurationError,
+        DatasetError,
+        LayoutError,
+        SceneTrainingError,
+        TooFewPurchasesError,
+    )
+    with stop_on(*errors), bars() as progress:
+        run = RunConfig.read(config)
+        prepared = prepare(
+            data,
+            until=aware(until),
+            scenes=scenes,
+            cache=cache,
+            seed=seed,
+            strict=strict,
+            progress=progress,
+        )
+        bundle = train(prepared.material, config=run, seed=seed, root=out, progress=progress)
+    # Verified as the service will verify it: what cannot be served fails here.
+    manifest = read_bundle(bundle).manifest
+    Scorer.load(read_bundle(bundle))
+    faults = prepared.material.dataset.faults.counts()
+    report = {
+        "bundle": manifest.bundle_id,
+        "directory": str(bundle),
+        "metrics": manifest.metrics,
+        "faults": {str(code): n for code, n in faults.items()},
+        "broken_pictures": len(prepared.faults),
+    }
+    if as_json:
+        print_json(report)
+        return
+    typer.echo(f"bundle {bundle}")
+    for name, value in manifest.metrics.items():
+        typer.echo(f"  {name}: {value:.6g}")
+    for code, n in faults.items():
+        typer.echo(f"  {n} × {code}", err=True)
+
+
+def aware(moment: datetime | None) -> datetime | None:
+    """Read a time without a zone as UTC."""
+    return moment.replace(tzinfo=UTC) if moment and not moment.tzinfo else moment

@@ -1,0 +1,69 @@
+"""What every command does the same way: one JSON object, bars on stderr, clear errors."""
+
+import json
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object on stdout; NaN becomes null, which JSON can say."""
+    typer.echo(json.dumps(_without_nan(value), allow_nan=False))
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(name): _without_nan(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124
+
+
+@contextmanager
+def stop_on(*errors: type[Exception]) -> Generator[None]:
+    """End the command with exit status 1 and the message of an expected error."""
+    try:
+        yield
+    except errors as exc:
+        typer.echo(f"error: {exc}", err=True)
+        raise typer.Exit(1) from exc
+
+
+class Bars:
+    """Progress bars on stderr, one a stage."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task = bars.add_task("reading", total=None)
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Close the bar that runs and open one, of ``total`` ticks if that is known."""
+        self._finish()
+        self._task = self._bars.add_task(name, total=total)
+
+    def tick(self) -> None:
+        """Move the bar that runs by one."""
+        self._bars.advance(self._task)
+
+    def _finish(self) -> None:
+        task = self._bars.tasks[self._task]
+        done = task.completed or 1
+        self._bars.update(self._task, total=task.total or done, completed=task.total or done)
+
+
+@contextmanager
+def bars() -> Generator[Bars]:
+    """Show bars while the block runs; plain lines where stderr is no terminal."""
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True, force_terminal=sys.stderr.isatty())
+    with Progress(*columns, console=console) as progress:
+        yield Bars(progress)

@@ -1,0 +1,87 @@
+"""From a directory to material: reads, cuts, trains the scene head, labels the pictures."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from models.dataset.reading import Dataset, read_dataset
+from models.events import SECOND_US, to_us
+from models.scenes import PictureFault, SceneLabeller
+from training.material import Material, SceneFiles, cut
+from training.scenes.layout import read_layout
+from training.scenes.model import fit_scenes
+from training.seeing import see_sales
+from training.train import Progress
+
+SCENES = "scenes"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Material, and what was found wrong with the pictures.
+
+    Attributes:
+        material: What the run learns from.
+        faults: Pictures that could not be read.
+    """
+
+    material: Material
+    faults: tuple[PictureFault, ...]
+
+
+def prepare(
+    data: Path,
+    *,
+    until: datetime | None,
+    scenes: Path | None,
+    cache: Path,
+    seed: int,
+    strict: bool,
+    progress: Progress,
+) -> Prepared:
+    """Read a dataset and see its pictures.
+
+    The scene head is trained on ``scenes`` or, if that is None, on the dataset's own
+    ``scenes/``; without either, pictures are not used.
+
+    Args:
+        data: The dataset's directory.
+        until: End of the training data; None for all of it.
+        scenes: Labelled pictures: a folder a category.
+        cache: Directory of picture features and of the scene model.
+        seed: Seed of the scene head.
+        strict: Stop at the first file with faults.
+        progress: Is told what is being done.
+
+    Raises:
+        DatasetError: If the dataset cannot be used.
+        SceneTrainingError: If the head cannot be trained.
+    """
+    dataset = read_dataset(data, strict=strict)
+    dataset.require_sales_and_events()
+    until_us = _end_us(dataset) if until is None else to_us(until)
+    if until is not None:
+        dataset = cut(dataset, until_us)
+        dataset.require_sales_and_events()
+    labelled = scenes or data / SCENES
+    if not labelled.is_dir() or not dataset.images:
+        return Prepared(Material(dataset, until_us, None, {}), ())
+    model = _scene_model(labelled, cache, seed, progress)
+    progress.stage("pictures", len(set(dataset.images.values())))
+    labeller = SceneLabeller.open(model)
+    pictures, faults = see_sales(dataset.images, labeller, tick=progress.tick)
+    return Prepared(Material(dataset, until_us, SceneFiles.read(model), pictures), faults)
+
+
+def _scene_model(labelled: Path, cache: Path, seed: int, progress: Progress) -> Path:
+    pictures = read_layout(labelled)
+    progress.stage("scenes", len(pictures.paths))
+    model = fit_scenes(pictures, seed=seed, cache=cache / "features", on_picture=progress.tick)
+    directory = cache / "scenes" / model.description.sha256
+    model.save(directory)
+    return directory
+
+
+def _end_us(dataset: Dataset) -> int:
+    """Return the whole second after the last event was received."""
+    return (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US

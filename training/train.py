@@ -1,0 +1,107 @@
+"""One training run: from material to a bundle."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from models.dataset.events import EventTable
+from models.events import KIND, EventType
+from models.features.schema import FeatureSchema
+from models.recommenders.content import Content
+from models.recommenders.images import Images
+from models.recommenders.recommender import Recommender
+from models.topics import Topics
+from training.bundling import bundle_run, seed_snapshot
+from training.configuration import RunConfig
+from training.examples import Past, assemble_slates
+from training.material import Material
+from training.ranking import fit_ranker, settled
+from training.recommenders.popularity import fit_popularity
+from training.replay import CountReplay
+from training.scenes.topics import fit_topics
+from training.slates import Slates, shown_slates
+from training.visits import visit_slates
+
+
+class Progress(Protocol):
+    """Is told what a run does."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Take note that a stage begins, of ``total`` ticks if that is known."""
+        ...
+
+    def tick(self) -> None:
+        """Take note that one more piece of the stage is done."""
+        ...
+
+
+def train(
+    material: Material, *, config: RunConfig, seed: int, root: Path, progress: Progress
+) -> Path:
+    """Fit topics, recommenders and the meta-model, and write the bundle.
+
+    Args:
+        material: What to learn from.
+        config: Hyper-parameters.
+        seed: Seed of every random choice.
+        root: Directory of bundles.
+        progress: Is told what is being done.
+
+    Returns:
+        The bundle's directory.
+
+    Raises:
+        TooFewPurchasesError: If there is too little to learn from.
+    """
+    progress.stage("topics")
+    topics = _topics(material, config, seed)
+    events = material.dataset.events
+    past = Past(events, seed_snapshot(material).catalogue(topics))
+    schema = FeatureSchema(fit_recommenders(events))
+    slates = settled(training_slates(past, config, seed), material.until_us)
+    progress.stage("features", len(slates))
+    matrix = assemble_slates(
+        past, slates, schema, caller_orders=config.caller_orders, tick=progress.tick
+    )
+    progress.stage("ranker")
+    return bundle_run(
+        material,
+        fitted=fit_ranker(slates, matrix, schema, config=config, seed=seed),
+        schema=schema,
+        topics=topics,
+        counts=CountReplay(events, past.catalogue).at(material.until_us),
+        config=config,
+        seed=seed,
+        root=root,
+    )
+
+
+def fit_recommenders(events: EventTable) -> tuple[Recommender, ...]:
+    """Fit every recommender on events."""
+    popularity = fit_popularity(events)
+    return (popularity, Content(), Images(popularity))
+
+
+def training_slates(past: Past, config: RunConfig, seed: int) -> Slates:
+    """Return what was shown; where no impressions are on record, sampled visits."""
+    if np.any(past.events.kinds == KIND[EventType.IMPRESSION]):
+        return shown_slates(past.events, past.catalogue)
+    return visit_slates(
+        past.events,
+        past.catalogue,
+        n_negatives=config.negatives_per_visit,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def _topics(material: Material, config: RunConfig, seed: int) -> Topics:
+    if material.scenes is None or not material.pictures:
+        return Topics.none()
+    seen = [material.pictures[sale_id] for sale_id in sorted(material.pictures)]
+    return fit_topics(
+        np.stack([scores.probabilities for scores in seen]),
+        material.scenes.labels,
+        max_topics=config.max_topics,
+        seed=seed,
+    )
