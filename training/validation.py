@@ -52,7 +52,7 @@ def validate(
     found = _inspect(data, strict=strict, decode_pictures=pictures)
     try:
         kept = None if strict else write_quarantine(found.faults, quarantine or data)
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
         typer.echo(f"error: rows left out cannot be kept: {exc}; see --quarantine", err=True)
         raise typer.Exit(1) from exc
     if as_json:

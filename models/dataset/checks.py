@@ -84,8 +84,10 @@ def _faults(rows: pl.DataFrame, check: Check, file: str) -> FaultReport:
 
 
 def _reason(rows: pl.DataFrame, check: Check) -> pl.Expr:
-    value = pl.col(given(check.column))
-    if isinstance(rows.schema[given(check.column)], pl.List):
+    name = given(check.column)
+    dtype = rows.schema.get(name)
+    value = pl.lit(None) if dtype is None else pl.col(name)
+    if isinstance(dtype, pl.List):
         value = value.cast(pl.List(pl.String)).list.join("|", ignore_nulls=True)
     shown = value.cast(pl.String, strict=False).str.slice(0, _SHOWN_CHARS)
     # What a file holds must not forge lines in a terminal or a log.

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from models.dataset.faults import Effect, FaultReport
+from models.dataset.tables import SUFFIXES, TABLES
 
 DEFAULT_NAME: Final = "quarantine.parquet"
 
@@ -11,26 +14,39 @@ DEFAULT_NAME: Final = "quarantine.parquet"
 def write_quarantine(faults: FaultReport, target: Path) -> Path | None:
     """Write the faults of rows that were left out, with the rows.
 
-    Without such rows, a file of an earlier run is removed: it would tell of faults that are
-    no more.
+    A file asked for by name is always written. In a folder, `DEFAULT_NAME` is written if rows
+    were left out, and one of an earlier run is removed if none were.
 
     Args:
         faults: The report of a reading.
-        target: A file that ends in ``.csv`` or ``.parquet``, or a folder for
-            `DEFAULT_NAME`.
+        target: A file that ends in ``.csv`` or ``.parquet``, or a folder.
 
     Returns:
         The file written, one row per fault: ``file, row, column, code, reason, record`` with
-        the row as JSON; None if no row was left out.
+        the row as JSON; None if no file was needed.
 
     Raises:
+        ValueError: If the file has the name of a table of a dataset.
         OSError: If the file cannot be written.
     """
-    path = target if target.suffix in {".csv", ".parquet"} else target / DEFAULT_NAME
     rows = faults.having(Effect.ROW).table.drop("effect")
-    if not rows.height:
-        path.unlink(missing_ok=True)
-        return None
+    if target.suffix not in SUFFIXES:
+        return _write_into(target, rows)
+    if target.stem in TABLES:
+        msg = f"{target} has the name of a table of a dataset and could replace it: choose another"
+        raise ValueError(msg)
+    return _write(target, rows)
+
+
+def _write_into(folder: Path, rows: pl.DataFrame) -> Path | None:
+    path = folder / DEFAULT_NAME
+    if rows.height:
+        return _write(path, rows)
+    path.unlink(missing_ok=True)
+    return None
+
+
+def _write(path: Path, rows: pl.DataFrame) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         if path.suffix == ".csv":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import polars as pl
 
@@ -15,19 +15,14 @@ from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.schema import CUSTOMERS
-from models.dataset.tables import SUFFIXES, Table, read_table, table_path
+from models.dataset.tables import SUFFIXES, TABLES, Table, read_table, table_path
 from models.sale import Sale
 
 SCENES: Final = "scenes"
-TABLES: Final = ("sales", "events", "customers")
 
 
-class Progress(Protocol):
-    """Is told how far the reading of a dataset is."""
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        """Take note that ``done`` of ``total`` steps are over and ``step`` begins."""
-        ...
+Progress = Callable[[str, int, int], None]
+"""Is told which step begins, and how many of how many are over."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -65,7 +65,9 @@ def read_sales(
     if faults.unusable():
         return SalesFile.unusable(faults)
     usable = [name for name in extra if _can_be_attribute(table.dtype(name))]
-    frame = frame.with_columns(_attribute(frame[given(name)], typed=table.typed) for name in usable)
+    frame = frame.with_columns(
+        _attribute(frame[given(name)], typed=table.typed).alias(_read(name)) for name in usable
+    )
     faults = FaultReport.together([faults, find_faults(frame, _ROW_CHECKS, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)
     pictures = find_pictures(frame, images, file=table.file, on_decoded=on_decoded)
@@ -88,6 +90,11 @@ def _extra_faults(table: Table, extra: list[str]) -> list[Fault]:
         for name in extra
         if not _can_be_attribute(table.dtype(name))
     ]
+
+
+def _read(name: str) -> str:
+    """Return the column of an attribute's values; those given stay for the quarantine."""
+    return f"\x00attribute {name}"
 
 
 def _can_be_attribute(dtype: pl.DataType) -> bool:
@@ -113,7 +120,7 @@ def _sale(row: Mapping[str, object], attributes: list[str], pictures: Mapping[st
     values = {name: row[name] for name in _NAMES if name not in _TIMES}
     times = {name: from_us(us) for name in _TIMES if isinstance(us := row[name], int)}
     image = row["image"] if row["sale_id"] in pictures else None
-    extra = {name: row[given(name)] for name in attributes}
+    extra = {name: row[_read(name)] for name in attributes}
     return Sale.model_validate({**values, **times, "image": image, "attributes": extra})
 
 

@@ -1,6 +1,5 @@
 """Imports the hotel search sessions of the trivago RecSys Challenge 2019."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,7 @@ import polars as pl
 from models.dataset.checks import Check, find_faults, without_refused
 from models.dataset.conversion import convert
 from models.dataset.faults import DatasetError, FaultCode, FaultReport
+from models.dataset.reading import Progress
 from models.dataset.schema import Column, Kind
 from models.dataset.tables import Table, read_table
 from models.events import SECOND_US, EventType
@@ -47,9 +47,7 @@ class Imported:
     faults: FaultReport
 
 
-def import_trivago(
-    source: Path, out: Path, *, progress: Callable[[str, int, int], None] | None = None
-) -> Imported:
+def import_trivago(source: Path, out: Path, *, progress: Progress | None = None) -> Imported:
     """Write the sessions as a dataset of the contract; the same source gives the same bytes.
 
     A clickout is a purchase, an interaction with a hotel or a search for it a view, and the

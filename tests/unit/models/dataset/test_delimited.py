@@ -1,0 +1,81 @@
+"""CSV files of all sorts: only the rows that cannot be read are lost, by number."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.dataset import Dataset, DatasetError, FaultCode, read_dataset
+from tests.datasets import write_dataset
+
+HEADER = b"event_id,customer_id,sale_id,type,at\n"
+
+
+def row(event_id: bytes, customer: bytes = b"c1") -> bytes:
+    return event_id + b"," + customer + b",s1,view,2025-01-02T00:00:00Z\n"
+
+
+def read(directory: Path, events: bytes) -> Dataset:
+    write_dataset(directory)
+    (directory / "events.csv").write_bytes(events)
+    return read_dataset(directory)
+
+
+def test_a_row_that_is_not_utf8_is_lost_alone_and_its_byte_named(tmp_path: Path) -> None:
+    content = HEADER + row(b"e1") + row("é2".encode()) + row(b"e3", b"Ren\xe9") + row(b"e4")
+
+    dataset = read(tmp_path, content)
+
+    (fault,) = dataset.faults
+    byte = content.index(b"\xe9,")
+    assert (fault.row, fault.code) == (3, FaultCode.NOT_UTF8)
+    assert fault.reason == f"line 4: not UTF-8 at byte {byte} of the file"
+    assert json.loads(fault.record or "")[1] == r"Ren\xe9"
+    assert sorted(dataset.events.event_ids) == ["e1", "e4", "é2"]
+
+
+def test_a_header_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    text = (HEADER + row(b"e1")).decode().encode("utf-16")
+
+    with pytest.raises(DatasetError, match=r"events.csv: is not UTF-8 at byte 0, in the header"):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"at,at\n", "names columns twice: 'at'"),
+        (b'"at" x,type\n', "no CSV header"),
+    ],
+)
+def test_a_file_without_a_usable_header_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("bad", [b"e2,c1\n", row(b"e2")[:-1] + b",more\n", b'"e2"x,c,s,v,t\n'])
+def test_a_row_of_another_shape_is_lost_alone(tmp_path: Path, bad: bytes) -> None:
+    dataset = read(tmp_path, HEADER + row(b"e1") + bad + row(b"e3"))
+
+    assert [(f.row, f.code) for f in dataset.faults] == [(2, FaultCode.MALFORMED_ROW)]
+    assert sorted(dataset.events.event_ids) == ["e1", "e3"]
+
+
+def test_rows_that_an_open_quote_swallowed_are_named_by_their_lines(tmp_path: Path) -> None:
+    dataset = read(tmp_path, HEADER + row(b"e1") + b'"e2,c1\n' + row(b"e3") + row(b"e4"))
+
+    (fault,) = dataset.faults
+    assert (fault.row, fault.code) == (2, FaultCode.MALFORMED_ROW)
+    assert fault.reason.startswith("lines 3 to 5: not CSV")
+
+
+def test_quotes_byte_order_marks_blank_lines_and_line_ends_are_understood(tmp_path: Path) -> None:
+    content = b"\xef\xbb\xbf" + HEADER + b"\n" + row(b'"a,""b"') + row(b"e2")
+
+    dataset = read(tmp_path, content.replace(b"\n", b"\r\n"))
+
+    assert list(dataset.faults) == []
+    assert sorted(dataset.events.event_ids) == ['a,"b', "e2"]
