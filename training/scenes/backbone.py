@@ -12,9 +12,24 @@ from models.picture import Frame
 from training.scenes.efficientnet import efficientnet_lite0, weights_path
 from training.scenes.torch_file import read_tensors
 
+# The last blocks of three resolutions: textures and layouts that the last layer has forgotten.
+_BLOCKS = ("block_4", "block_10", "block_14")
+_BOTH: tuple[Literal["mean", "std"], ...] = ("mean", "std")
+
 
 class BackboneError(ValueError):
     """A description of a backbone, or its ONNX file, that cannot be used."""
+
+
+class Output(BaseModel):
+    """One output of a backbone, and what of it becomes features."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="A vector (b, width) or a map (b, channels, y, x).")
+    pool: tuple[Literal["mean", "std"], ...] = Field(
+        default=("mean",), min_length=1, description="Statistics over the positions of a map."
+    )
 
 
 class BackboneDescription(BaseModel):
@@ -25,9 +40,7 @@ class BackboneDescription(BaseModel):
     name: str = Field(min_length=1)
     licence: str = Field(min_length=1, description="Of the weights.")
     onnx: Path = Field(description="Path of the graph, relative to this file.")
-    outputs: tuple[str, ...] = Field(
-        min_length=1, description="Maps (b, channels, y, x) or vectors (b, width) to use."
-    )
+    outputs: tuple[Output, ...] = Field(min_length=1, description="What becomes features.")
     size: int = Field(default=224, gt=0, description="Side of the square input in pixels.")
     crop: float = Field(default=1.0, gt=0, le=1, description="Share of the shorter side seen.")
     mean: tuple[float, float, float] = Field(description="Subtracted, on the scale 0 to 255.")
@@ -58,13 +71,14 @@ def default_backbone() -> Backbone:
     """Build EfficientNet-Lite0 from the weights in its package.
 
     Returns:
-        The backbone; its pixels become ``(pixel - 127) / 128``.
+        The backbone; its pixels become ``(pixel - 127) / 128``, and its features are the means of
+        the last convolutional layer and the means and deviations of three earlier blocks.
     """
     description = BackboneDescription(
         name="efficientnet-lite0",
         licence="Apache-2.0",
         onnx=Path("efficientnet-lite0.onnx"),
-        outputs=("output",),
+        outputs=(Output(name="output"), *(Output(name=name, pool=_BOTH) for name in _BLOCKS)),
         mean=(127.0, 127.0, 127.0),
         scale=(128.0, 128.0, 128.0),
     )
@@ -91,7 +105,7 @@ def read_backbone(path: Path) -> Backbone:
         msg = f"{path} describes no usable backbone: {exc}"
         raise BackboneError(msg) from exc
     known = {name for node in model.graph.node for name in node.output}
-    unknown = [name for name in description.outputs if name not in known]
+    unknown = [output.name for output in description.outputs if output.name not in known]
     if unknown:
         msg = f"{path}: no node of the graph computes {', '.join(unknown)}"
         raise BackboneError(msg)

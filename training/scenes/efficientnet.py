@@ -35,7 +35,8 @@ def efficientnet_lite0(weights: Mapping[str, NDArray[np.generic]]) -> onnx.Model
 
     Returns:
         A graph from ``input``, float32 ``(b, 3, h, w)``, to ``output``, float32
-        ``(b, 1280, h / 32, w / 32)``, after its activation and before pooling.
+        ``(b, 1280, h / 32, w / 32)``, after its activation and before pooling. Nodes named
+        ``block_0`` to ``block_15`` hold what leaves the blocks.
 
     Source:
         Tan and Le, EfficientNet, ICML 2019; EfficientNet-Lite of the TensorFlow TPU models:
@@ -60,7 +61,8 @@ def _inverted_residual(graph: "_Graph", entry: str, block: int) -> str:
     last = graph.conv_norm(last, f"{prefix}_project_conv", norm=f"{prefix}_bn2", activate=False)
     n_out, n_in = graph.width(f"{prefix}_project_conv"), graph.entry_width(prefix)
     if stride == 1 and n_out == n_in:
-        return graph.add("Add", [last, entry])
+        last = graph.add("Add", [last, entry])
+    graph.nodes.append(helper.make_node("Identity", [last], [f"block_{block}"]))
     return last
 
 

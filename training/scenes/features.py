@@ -28,7 +28,8 @@ from training.scenes.graph import feature_graph
 _AHEAD = 16  # pictures decoded before the network takes them
 _MIN_AREA = 0.4  # of a random crop
 _MAX_STRETCH = 4 / 3
-_FORMAT = b"1"
+_CLOSER = 7 / 8  # of the crop, for the mirror image
+_FORMAT = b"2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class PictureFeatures:
 
     Attributes:
         positions: Positions in the given paths, int64 ``(n,)``.
-        views: float32 ``(n, n_views, n_features)``; view 0 is what the labeller sees, view 1 its
-            mirror image, the others are random crops.
+        views: float32 ``(n, n_views, n_features)``; view 0 is what the labeller sees, view 1 a
+            mirror image from a little closer, the others are random crops.
         faults: The other paths, each with its reason.
     """
 
@@ -68,7 +69,7 @@ class FeatureExtractor:
         Args:
             backbone: The frozen network.
             cache: Directory of features; created when needed.
-            n_crops: Random crops a picture, beside the centred view and its mirror image.
+            n_crops: Random crops a picture, beside the two views that never change.
             threads: Threads of one evaluation.
             provider: Where to compute, if it loads.
         """
@@ -149,15 +150,16 @@ def _views(
 ) -> NDArray[np.uint8]:
     def boxes(width: int, height: int) -> list[Box]:
         crops = [_random_box(width, height, rng) for _ in range(n_crops)]
-        return [centred_box(width, height, crop=frame.crop), *crops]
+        seen, closer = (centred_box(width, height, crop=frame.crop * part) for part in (1, _CLOSER))
+        return [seen, closer, *crops]
 
     least = round(frame.size / frame.crop)
     cuts = decode_cuts(content, boxes, size=frame.size, least=least)
     mirrored = rng.random(n_crops) < 0.5  # noqa: PLR2004 - an even chance
     turned = [
-        cut[:, ::-1] if mirror else cut for cut, mirror in zip(cuts[1:], mirrored, strict=True)
+        cut[:, ::-1] if mirror else cut for cut, mirror in zip(cuts[2:], mirrored, strict=True)
     ]
-    return np.stack([cuts[0], cuts[0][:, ::-1], *turned])
+    return np.stack([cuts[0], cuts[1][:, ::-1], *turned])
 
 
 def _random_box(width: int, height: int, rng: np.random.Generator) -> Box:

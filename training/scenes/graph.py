@@ -1,6 +1,5 @@
 """Writes the ONNX graphs around a backbone: pooled features, and the whole labeller."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper, shape_inference
 
-from training.scenes.backbone import Backbone, BackboneError
+from training.scenes.backbone import Backbone, BackboneError, Output
 from training.scenes.head import Head
 
 _PREFIX = "backbone/"
@@ -32,7 +31,8 @@ class _Writer:
 
     def add(self, op: str, *inputs: str, name: str = "", **attributes: int | list[int]) -> str:
         output = name or f"{op}_{len(self.nodes)}"
-        node = helper.make_node(op, list(inputs), [output], name=output)
+        outputs = [output, f"{output}_index"] if op == "TopK" else [output]
+        node = helper.make_node(op, list(inputs), outputs, name=output)
         node.attribute.extend(
             helper.make_attribute(key, value) for key, value in attributes.items()
         )
@@ -111,21 +111,31 @@ def _normalised(writer: _Writer, backbone: Backbone, entry: str) -> None:
 
 
 def _features(writer: _Writer, backbone: Backbone) -> str:
-    parts: list[str] = []
     ranks = _ranks(backbone)
-    for name in backbone.description.outputs:
-        parts.extend(_pooled(writer, _PREFIX + name, ranks[name]))
+    parts = [
+        part
+        for output in backbone.description.outputs
+        for part in _pooled(writer, output, ranks.get(output.name, 0))
+    ]
     return writer.add("Concat", *parts, name="features", axis=1)
 
 
-def _pooled(writer: _Writer, output: str, rank: int) -> Sequence[str]:
+def _pooled(writer: _Writer, output: Output, rank: int) -> list[str]:
+    name = _PREFIX + output.name
     if rank == _VECTOR_RANK:
-        return [output]
+        return [name]
     if rank != _MAP_RANK:
-        msg = f"output {output.removeprefix(_PREFIX)} has {rank} dimensions, not 2 or 4"
+        msg = f"output {output.name} of the backbone has {rank} dimensions, not 2 or 4"
         raise BackboneError(msg)
-    mean = writer.add("GlobalAveragePool", output)
-    return [writer.add("Flatten", mean)]
+    mean = writer.add("GlobalAveragePool", name)
+    maps = [mean if statistic == "mean" else _std(writer, name, mean) for statistic in output.pool]
+    return [writer.add("Flatten", one) for one in maps]
+
+
+def _std(writer: _Writer, values: str, mean: str) -> str:
+    centred = writer.add("Sub", values, mean)
+    variance = writer.add("GlobalAveragePool", writer.add("Mul", centred, centred))
+    return writer.add("Sqrt", variance)
 
 
 def _ranks(backbone: Backbone) -> dict[str, int]:
@@ -143,9 +153,10 @@ def _head(writer: _Writer, head: Head, features: str) -> None:
     writer.add("Div", first, length, name="embeddings")
     logits = writer.add("Gemm", "embeddings", writer.constant(head.w2), writer.constant(head.b2))
     writer.add("Softmax", logits, name="probabilities", axis=1)
-    # log softmax is logit - log(sum(exp(logits))), so that any column gives the energy back.
-    energies = writer.add("Sub", writer.add("LogSoftmax", logits, axis=1), logits)
-    writer.add("Gather", energies, writer.constant(np.array(0)), name="unlikeness", axis=1)
+    cosines = writer.add("MatMul", "embeddings", writer.constant(head.centres))
+    nearest = writer.add("TopK", cosines, writer.constant(np.array([1])), axis=1)
+    first_column = writer.constant(np.array(0))
+    writer.add("Gather", writer.add("Neg", nearest), first_column, name="unlikeness", axis=1)
 
 
 def _model(

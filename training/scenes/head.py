@@ -27,15 +27,25 @@ class Recipe:
         dropout: Share of the features that a step does not see.
         smoothing: Share of a label that is spread over all labels.
         scale: Standard deviation of a logit at the start.
+        least_steps: Few pictures are passed over more often, until so many steps are done.
     """
 
     epochs: int = 30
     batch: int = 128
     rate: float = 2e-3
     decay: float = 0.05
-    dropout: float = 0.5
+    dropout: float = 0.7
     smoothing: float = 0.1
     scale: float = 8.0
+    least_steps: int = 300
+
+    def n_epochs(self, n_pictures: int) -> int:
+        """Return the passes over a number of pictures."""
+        return max(self.epochs, math.ceil(self.least_steps / self.n_batches(n_pictures)))
+
+    def n_batches(self, n_pictures: int) -> int:
+        """Return the steps of one pass."""
+        return math.ceil(n_pictures / self.batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +59,14 @@ class Head:
         b1: Shape ``(128,)``.
         w2: Shape ``(128, n_labels)``.
         b2: Shape ``(n_labels,)``.
+        centres: Mean direction of each label's embeddings, shape ``(128, n_labels)``.
     """
 
     w1: Floats
     b1: Floats
     w2: Floats
     b2: Floats
+    centres: Floats
 
     @property
     def n_labels(self) -> int:
@@ -88,6 +100,17 @@ class Head:
             Shape ``(n, n_labels)``; their softmax is the label probabilities.
         """
         return self.embeddings(features) @ self.w2 + self.b2
+
+    def unlikeness(self, features: Floats) -> Floats:
+        """Compute how far pictures lie from every label: minus the largest cosine to a centre.
+
+        Args:
+            features: Shape ``(n, n_features)``.
+
+        Returns:
+            In ``[-1, 1]``, shape ``(n,)``; larger is stranger.
+        """
+        return -(self.embeddings(features) @ self.centres).max(axis=1)
 
     def at_temperature(self, temperature: float) -> "Head":
         """Divide the logits by a temperature.
@@ -134,7 +157,7 @@ def fit_head(
     targets = np.eye(n_labels, dtype=np.float32)[labels] * np.float32(1 - recipe.smoothing)
     targets += np.float32(recipe.smoothing / n_labels)
     optimiser = _Adam(_start(views.shape[2], n_labels, recipe, rng), recipe)
-    n_steps = recipe.epochs * math.ceil(len(views) / recipe.batch)
+    n_steps = recipe.n_epochs(len(views)) * recipe.n_batches(len(views))
     for step, rows in enumerate(_batches(len(views), recipe, rng)):
         chosen = views[rows, rng.integers(views.shape[1], size=len(rows))]
         seen = _dropped((chosen - mean) / scale, recipe.dropout, rng)
@@ -142,13 +165,20 @@ def fit_head(
         optimiser.step(gradients, done=(step + 1) / n_steps)
     head = optimiser.head
     w1 = head.w1 / scale[:, None]
-    return replace(head, w1=w1, b1=head.b1 - mean @ w1)
+    folded = replace(head, w1=w1, b1=head.b1 - mean @ w1)
+    embeddings = folded.embeddings(np.ascontiguousarray(views[:, 0]))
+    return replace(folded, centres=_centres(embeddings, labels, n_labels))
 
 
 def _standard(views: Floats) -> tuple[Floats, Floats]:
     rows = views.reshape(-1, views.shape[2])
     spread = rows.std(axis=0)
     return rows.mean(axis=0), np.maximum(spread, 1e-3 * spread.max())
+
+
+def _centres(embeddings: Floats, labels: NDArray[np.int64], n_labels: int) -> Floats:
+    totals = np.eye(n_labels, dtype=np.float32)[labels].T @ embeddings
+    return as_floats((totals / _length(totals)).T)
 
 
 def _start(n_features: int, n_labels: int, recipe: Recipe, rng: np.random.Generator) -> Head:
@@ -159,13 +189,14 @@ def _start(n_features: int, n_labels: int, recipe: Recipe, rng: np.random.Genera
         np.zeros(EMBEDDING_WIDTH, dtype=np.float32),
         as_floats(second * recipe.scale),
         np.zeros(n_labels, dtype=np.float32),
+        np.zeros((EMBEDDING_WIDTH, n_labels), dtype=np.float32),
     )
 
 
 def _batches(
     n_pictures: int, recipe: Recipe, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    for _ in range(recipe.epochs):
+    for _ in range(recipe.n_epochs(n_pictures)):
         order = rng.permutation(n_pictures)
         for start in range(0, n_pictures, recipe.batch):
             yield order[start : start + recipe.batch]
@@ -176,7 +207,7 @@ def _dropped(features: Floats, share: float, rng: np.random.Generator) -> Floats
     return features * kept / np.float32(1 - share)
 
 
-def _gradients(head: Head, features: Floats, targets: Floats) -> Head:
+def _gradients(head: Head, features: Floats, targets: Floats) -> list[Floats]:
     hidden = features @ head.w1 + head.b1
     length = _length(hidden)
     embedding = hidden / length
@@ -186,11 +217,12 @@ def _gradients(head: Head, features: Floats, targets: Floats) -> Head:
     along = (by_embedding * embedding).sum(axis=1, keepdims=True)
     by_hidden = (by_embedding - embedding * along) / length
     by_w1, by_w2 = features.T @ by_hidden, embedding.T @ by_logits
-    return Head(by_w1, by_hidden.sum(axis=0), as_floats(by_w2), by_logits.sum(axis=0))
+    return [by_w1, by_hidden.sum(axis=0), as_floats(by_w2), by_logits.sum(axis=0)]
 
 
 class _Adam:
     def __init__(self, start: Head, recipe: Recipe) -> None:
+        self._start = start
         self._values = [start.w1, start.b1, start.w2, start.b2]
         self._means = [np.zeros_like(value) for value in self._values]
         self._squares = [np.zeros_like(value) for value in self._values]
@@ -199,14 +231,14 @@ class _Adam:
 
     @property
     def head(self) -> Head:
-        return Head(*self._values)
+        w1, b1, w2, b2 = self._values
+        return replace(self._start, w1=w1, b1=b1, w2=w2, b2=b2)
 
-    def step(self, gradients: Head, *, done: float) -> None:
+    def step(self, gradients: list[Floats], *, done: float) -> None:
         self._n_steps += 1
         warm = min(1.0, done / 0.05)
         rate = np.float32(self._recipe.rate * warm * 0.5 * (1 + np.cos(np.pi * done)))
-        parts = (gradients.w1, gradients.b1, gradients.w2, gradients.b2)
-        for index, gradient in enumerate(parts):
+        for index, gradient in enumerate(gradients):
             step = rate * self._direction(index, gradient)
             kept = np.float32(1) - rate * np.float32(self._recipe.decay)
             self._values[index] = as_floats(self._values[index] * kept - step)

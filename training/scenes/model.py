@@ -26,7 +26,7 @@ from training.scenes.head import Head, Recipe, fit_head, softmax
 from training.scenes.layout import LabelledPaths
 from training.scenes.metric import LabelFigures, label_figures
 
-N_CROPS = 4
+N_CROPS = 0
 FALSE_ALARM_RATE = 0.05
 _N_FOLDS = 5
 
@@ -122,9 +122,9 @@ def fit_scenes(
     )
     data = labelled_features(pictures, extractor, threads=threads, on_picture=on_picture)
     trial, held_back = _trial(data, seed)
-    logits = trial.logits(data.views[held_back, 0])
-    targets = data.targets[held_back]
-    temperature = best_temperature(logits, targets)
+    unseen, targets = data.views[held_back, 0], data.targets[held_back]
+    temperature = best_temperature(trial.logits(unseen), targets)
+    probabilities = softmax(trial.at_temperature(temperature).logits(unseen))
     head = fit_head(
         data.views, data.targets, n_labels=len(data.labels), recipe=Recipe(), seed=seed
     ).at_temperature(temperature)
@@ -135,13 +135,13 @@ def fit_scenes(
             labels=data.labels,
             size=network.frame.size,
             crop=network.frame.crop,
-            unlike_above=_threshold(logits / temperature),
+            unlike_above=unlike_threshold(trial.unlikeness(unseen)),
             false_alarm_rate=FALSE_ALARM_RATE,
             backbone=network.description.name,
             sha256=hashlib.sha256(graph.SerializeToString()).hexdigest(),
         ),
         head=head,
-        validation=label_figures(softmax(logits / np.float32(temperature)), targets),
+        validation=label_figures(probabilities, targets),
         faults=data.faults,
         provider=extractor.provider,
     )
@@ -182,6 +182,9 @@ def labelled_features(
 def best_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
     """Find the temperature whose probabilities have the least log loss.
 
+    A label counts as right with probability ``(n + 1) / (n + 2)``, so that few pictures, all of
+    them recognised, do not make the labeller infinitely sure.
+
     Args:
         logits: Of pictures that the head has not seen, shape ``(n, n_labels)``.
         targets: The true labels, shape ``(n,)``.
@@ -190,18 +193,34 @@ def best_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) ->
         Between 0.1 and 10.
 
     Source:
-        Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017; Platt, 1999, for the
+        targets.
     """
     exact = logits.astype(np.float64)
-    of_target = exact[np.arange(len(targets)), targets]
+    n, n_labels = exact.shape
+    wanted = np.full(exact.shape, 1 / (n + 2) / (n_labels - 1))
+    wanted[np.arange(n), targets] = (n + 1) / (n + 2)
+    of_wanted = (exact * wanted).sum(axis=1)
 
     def loss(log_temperature: float) -> float:
-        scaled = exact / np.exp(log_temperature)
-        energies = np.asarray(logsumexp(scaled, axis=1))
-        return float((energies - of_target / np.exp(log_temperature)).mean())
+        temperature = np.exp(log_temperature)
+        energies = np.asarray(logsumexp(exact / temperature, axis=1))
+        return float((energies - of_wanted / temperature).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
     return float(np.exp(cast("OptimizeResult", found).x))
+
+
+def unlike_threshold(unlikeness: NDArray[np.float32]) -> float:
+    """Find the unlikeness that known scenes exceed at the false-alarm rate.
+
+    Args:
+        unlikeness: Of pictures of known scenes that the head has not seen, shape ``(n,)``.
+
+    Returns:
+        The quantile.
+    """
+    return float(np.quantile(unlikeness, 1 - FALSE_ALARM_RATE, method="higher"))
 
 
 def _trial(data: LabelledFeatures, seed: int) -> tuple[Head, NDArray[np.int64]]:
@@ -216,8 +235,3 @@ def _trial(data: LabelledFeatures, seed: int) -> tuple[Head, NDArray[np.int64]]:
         seed=seed,
     )
     return head, held_back
-
-
-def _threshold(logits: NDArray[np.float32]) -> float:
-    unlikeness = -np.asarray(logsumexp(logits, axis=1))
-    return float(np.quantile(unlikeness, 1 - FALSE_ALARM_RATE))

@@ -54,9 +54,7 @@ def fit_topics(
     return Topics(components, tuple(topic_name(weights, labels) for weights in components))
 
 
-def stability(
-    probabilities: NDArray[np.float32], n_topics: int, rng: np.random.Generator
-) -> float:
+def stability(probabilities: NDArray[np.float32], n_topics: int, rng: np.random.Generator) -> float:
     """Return how alike topics of random parts of the pictures are to those of all.
 
     Args:
