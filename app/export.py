@@ -1,0 +1,258 @@
+"""Drains the store's streams into files of the dataset contract, each event exactly once.
+
+Every batch becomes a part below ``parts/``, written aside and renamed, which carries in its
+own metadata where the streams were read up to. Only then are they emptied up to there. A run
+that is killed at any moment therefore leaves either no part, or a part that says where the
+next run goes on. ``events.parquet`` and ``exposures.parquet`` are the parts in one file,
+each id once.
+"""
+
+import fcntl
+import io
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from app.stores.connection import Connection
+from app.stores.layout import events_stream, exposures_stream
+from app.stores.stream import Batch, Cursors, RedisStreams
+
+PARTS: Final = "parts"
+BATCH_ENTRIES: Final = 2_000
+"""Entries of each partition in one part, which then has at most 128,000."""
+
+_CURSORS: Final = "vitrine.cursors"
+_CURSORS_JSON: Final = TypeAdapter(dict[int, str])
+_UTC: Final = pl.Datetime("us", "UTC")
+_TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
+
+Columns = dict[str, pl.DataType | type[pl.DataType]]
+
+_EVENT: Final[Columns] = {
+    "event_id": pl.String,
+    "customer_id": pl.String,
+    "session_id": pl.String,
+    "type": pl.String,
+    "sale_id": pl.String,
+    "at": pl.String,
+    "exposure_id": pl.String,
+    "position": pl.Int64,
+    "price": pl.Float64,
+    "quantity": pl.Int64,
+    "revenue": pl.Float64,
+    "market": pl.String,
+    "device": pl.String,
+    "propensity": pl.Float64,
+    "variant": pl.String,
+}
+
+_SHOWN: Final = pl.Struct(
+    {
+        "sale_id": pl.String,
+        "rank": pl.Int64,
+        "propensity": pl.Float64,
+        "purchase_probability": pl.Float64,
+    }
+)
+
+_EXPOSURE: Final[Columns] = {
+    "recommendation_id": pl.String,
+    "customer_id": pl.String,
+    "session_id": pl.String,
+    "now_us": pl.Int64,
+    "market": pl.String,
+    "device": pl.String,
+    "limit": pl.Int64,
+    "exclude": pl.List(pl.String),
+    "window": pl.String,
+    "profile": pl.String,
+    "snapshot_id": pl.String,
+    "bundle_id": pl.String,
+    "experiment": pl.String,
+    "variant": pl.String,
+    "assignment_share_bp": pl.Int64,
+    "degraded": pl.String,
+    "feature_hash": pl.String,
+    "slate": pl.List(_SHOWN),
+    "versions": pl.List(pl.List(pl.String)),
+}
+
+
+class ExportError(RuntimeError):
+    """A directory that cannot be exported to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """What a run wrote.
+
+    Attributes:
+        events: Entries of events that this run took from the store.
+        exposures: The same of answers.
+        total_events: Events in ``events.parquet``, of all runs.
+        total_exposures: Answers in ``exposures.parquet``, of all runs.
+    """
+
+    events: int
+    exposures: int
+    total_events: int
+    total_exposures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A kind of stream and the table that it becomes.
+
+    Attributes:
+        name: Of the table.
+        id_column: What makes two entries one.
+        stream: Name of a partition's stream.
+        table: Columns of a batch.
+    """
+
+    name: str
+    id_column: str
+    stream: Callable[[int], str]
+    table: Callable[[Batch], pl.DataFrame]
+
+
+def event_table(batch: Batch) -> pl.DataFrame:
+    """Return events under the dataset contract's names."""
+    frame = _json_table([fields[b"e"] for fields in batch.fields], _EVENT)
+    received_us = pl.Series("received_at", [int(f[b"r"]) for f in batch.fields], dtype=pl.Int64)
+    at = pl.col("at").str.to_datetime(_TIME_FORMAT, time_unit="us", time_zone="UTC")
+    return frame.with_columns(at, received_us.cast(_UTC))
+
+
+def exposure_table(batch: Batch) -> pl.DataFrame:
+    """Return answers under the names of `ExposureRecord`, ``now`` as a time."""
+    frame = _json_table([fields[b"x"] for fields in batch.fields], _EXPOSURE)
+    return frame.with_columns(
+        pl.col("now_us").cast(_UTC).alias("now"),
+        pl.col("window", "profile").str.decode("base64"),
+    ).drop("now_us")
+
+
+EVENTS: Final = Log("events", "event_id", events_stream, event_table)
+EXPOSURES: Final = Log("exposures", "recommendation_id", exposures_stream, exposure_table)
+
+
+async def export(
+    connection: Connection,
+    out: Path,
+    *,
+    n_each: int = BATCH_ENTRIES,
+    on_part: Callable[[int], None] = lambda _: None,
+) -> ExportSummary:
+    """Drain all streams of a store into a directory.
+
+    Args:
+        connection: The store.
+        out: Directory of a dataset; made if absent. Always the same one for a store: what
+            was exported is no longer in the streams.
+        n_each: Entries of each partition in one part.
+        on_part: Told how many entries each part holds.
+
+    Raises:
+        ExportError: If another run exports to the directory now.
+        StoreUnavailableError: If the store does not answer; run it again.
+    """
+    parts = out / PARTS
+    parts.mkdir(parents=True, exist_ok=True)
+    with _alone(parts):
+        taken = {
+            log.name: await _drain(
+                RedisStreams(connection, log.stream), parts, log, n_each, on_part
+            )
+            for log in (EVENTS, EXPOSURES)
+        }
+        return ExportSummary(
+            events=taken[EVENTS.name],
+            exposures=taken[EXPOSURES.name],
+            total_events=_join(out, EVENTS),
+            total_exposures=_join(out, EXPOSURES),
+        )
+
+
+async def _drain(
+    streams: RedisStreams, parts: Path, log: Log, n_each: int, on_part: Callable[[int], None]
+) -> int:
+    written = _parts(parts, log)
+    cursors: Cursors = _read_cursors(written[-1]) if written else {}
+    number = _number(written[-1]) if written else 0
+    n_entries = 0
+    while True:
+        # First what an earlier run wrote and had no time to remove.
+        await streams.forget(cursors)
+        batch = await streams.read(cursors, n_each=n_each)
+        if not batch.fields:
+            return n_entries
+        number += 1
+        path = parts / f"{log.name}-{number:06d}.parquet"
+        _write(path, log.table(batch), cursors=batch.cursors)
+        cursors = batch.cursors
+        n_entries += len(batch.fields)
+        on_part(len(batch.fields))
+
+
+def _parts(parts: Path, log: Log) -> list[Path]:
+    return sorted(parts.glob(f"{log.name}-*.parquet"))
+
+
+def _number(part: Path) -> int:
+    return int(part.stem.rpartition("-")[2])
+
+
+def _join(out: Path, log: Log) -> int:
+    written = _parts(out / PARTS, log)
+    if not written:
+        return 0
+    whole = pl.scan_parquet(written).unique(log.id_column, keep="first", maintain_order=True)
+    frame = whole.collect()
+    _write(out / f"{log.name}.parquet", frame)
+    return frame.height
+
+
+def _json_table(lines: list[bytes], schema: Columns) -> pl.DataFrame:
+    return pl.read_ndjson(io.BytesIO(b"\n".join(lines)), schema=schema)
+
+
+def _write(path: Path, frame: pl.DataFrame, *, cursors: Cursors | None = None) -> None:
+    """Write a file that is there whole or not at all, and stays there after a power cut."""
+    aside = path.with_suffix(".partial")
+    metadata = {_CURSORS: _CURSORS_JSON.dump_json(dict(cursors)).decode()} if cursors else None
+    with aside.open("wb") as file:
+        frame.write_parquet(file, metadata=metadata)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read_cursors(part: Path) -> Cursors:
+    try:
+        return _CURSORS_JSON.validate_json(pl.read_parquet_metadata(part)[_CURSORS])
+    except (pl.exceptions.PolarsError, KeyError, ValidationError) as exc:
+        msg = f"{part} does not say where it ends: it was not written by an export; remove it"
+        raise ExportError(msg) from exc
+
+
+@contextmanager
+def _alone(parts: Path) -> Generator[None]:
+    with (parts / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            msg = f"another run exports to {parts.parent} now: wait for its end"
+            raise ExportError(msg) from exc
+        yield

@@ -1,0 +1,62 @@
+"""The streams of accepted events and of answers, read and emptied from the front."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from app.stores.connection import Connection
+from app.stores.layout import N_PARTITIONS
+
+FIRST: Final = "0-0"
+
+Cursors = Mapping[int, str]
+"""Last entry id by partition; a partition that is not in it starts at its first entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Entries of all partitions, each partition in its order.
+
+    Attributes:
+        fields: Fields of each entry.
+        cursors: Where they end.
+    """
+
+    fields: list[dict[bytes, bytes]]
+    cursors: Cursors
+
+
+class RedisStreams:
+    """One stream per partition, under names that ``name_of`` gives."""
+
+    def __init__(self, connection: Connection, name_of: Callable[[int], str]) -> None:
+        self._connection = connection
+        self._names = [name_of(p) for p in range(N_PARTITIONS)]
+
+    async def read(self, cursors: Cursors, *, n_each: int) -> Batch:
+        """Read what follows the cursors, in one round trip.
+
+        Args:
+            cursors: Where the last batch ended.
+            n_each: Entries per partition at most.
+        """
+        commands = [
+            ("XRANGE", name, f"({cursors.get(p, FIRST)}", "+", "COUNT", n_each)
+            for p, name in enumerate(self._names)
+        ]
+        replies = await self._connection.execute_many(commands, doing="reading streams")
+        parts = [cast("list[tuple[bytes, dict[bytes, bytes]]]", reply) for reply in replies]
+        ends = {p: part[-1][0].decode() for p, part in enumerate(parts) if part}
+        return Batch([fields for part in parts for _, fields in part], {**cursors, **ends})
+
+    async def forget(self, cursors: Cursors) -> None:
+        """Remove all entries up to the cursors, which must be safe elsewhere."""
+        commands = [
+            ("XTRIM", self._names[p], "MINID", _after(entry)) for p, entry in cursors.items()
+        ]
+        await self._connection.execute_many(commands, doing="emptying streams")
+
+
+def _after(entry: str) -> str:
+    milliseconds, sequence = entry.split("-")
+    return f"{milliseconds}-{int(sequence) + 1}"
