@@ -39,7 +39,7 @@ class Reactions:
 
 def examination(n_positions: int) -> NDArray[np.float64]:
     """Return P(examined | seen) by position, ``rank**-0.5``, shape ``(n_positions,)``."""
-    return np.arange(1, n_positions + 1) ** -0.5
+    return np.arange(1, n_positions + 1, dtype=np.float64) ** -0.5
 
 
 def react(
@@ -64,8 +64,8 @@ def react(
     Returns:
         The reactions.
     """
-    n_visits, n_positions = click.shape
-    depth = rng.choice(_DEPTHS, size=n_visits, p=_DEPTH_SHARES)
+    n_visits, n_positions = shown.shape[0], shown.shape[1]
+    depth: NDArray[np.int64] = rng.choice(_DEPTHS, size=n_visits, p=_DEPTH_SHARES)
     seen = shown & (np.arange(n_positions) < depth[:, None])
     draws = rng.random((3, n_visits, n_positions))
     clicked = seen & (draws[0] < examination(n_positions) * click)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from training.world.creation import Summary, create_world
 from training.world.parameters import SECOND_US, world
@@ -53,7 +53,7 @@ def simulate(
         raise typer.BadParameter(msg, param_hint="--out")
     moment = end or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     with Progress(console=Console(stderr=True), transient=True) as bars:
-        tasks = {}
+        tasks: dict[str, TaskID] = {}
 
         def show(stage: str, share: float) -> None:
             if stage not in tasks:

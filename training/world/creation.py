@@ -190,7 +190,7 @@ def _write_covers(
 ) -> NDArray[np.float64]:
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
-    measured = []
+    measured: list[NDArray[np.float64]] = []
     for row, name in enumerate(files.sale_names(len(sales))):
         picture = source.cover(int(sales.scene[row]), rng)
         (images / f"{name}.jpg").write_bytes(picture)

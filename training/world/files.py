@@ -39,7 +39,7 @@ def write_sales(
         destinations: Destinations of the world.
         texts: Titles and descriptions.
     """
-    places = [destinations[place] for place in sales.destination]
+    places = [destinations[int(place)] for place in sales.destination]
     ids = sale_names(len(sales))
     sold_out = (sales.ends_us < sales.closes_us) & (sales.ends_us <= period.end_us)
     frame = pl.DataFrame(
@@ -183,7 +183,7 @@ def write_sale_truth(
     frame = pl.DataFrame(
         {
             "sale_id": sale_names(len(sales)),
-            "scene": [scenes[scene].name for scene in sales.scene],
+            "scene": [scenes[int(scene)].name for scene in sales.scene],
             **measured,
         }
     )

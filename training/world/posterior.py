@@ -54,11 +54,11 @@ class Evidence:
             ]
         ]
         visit, observed = (np.concatenate(part) for part in zip(*entries, strict=True))
-        counts = csr_array(
+        counts: csr_array = csr_array(
             (np.ones(len(visit), dtype=np.float32), (visit, observed)),
             shape=(len(slates.column), len(self._table)),
         )
-        return counts @ self._table
+        return np.asarray(counts @ self._table, dtype=np.float32)
 
     def _entries(
         self, slates: Slates, mask: NDArray[np.bool_], offset: int | None

@@ -82,7 +82,9 @@ def draw_sales(
     opens_us = _openings(parameters, period, rng)
     n_sales = len(opens_us)
     destination = rng.integers(len(destinations), size=n_sales)
-    scene = np.array([rng.choice(destinations[d].scenes) for d in destination], dtype=np.int64)
+    scene = np.array(
+        [rng.choice(destinations[int(place)].scenes) for place in destination], dtype=np.int64
+    )
     category = (scene + rng.choice(len(CATEGORIES), size=n_sales, p=[0.4, 0.3, 0.1, 0.1, 0.1])) % (
         len(CATEGORIES)
     )
@@ -139,9 +141,10 @@ def _prices(
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     typical = np.array([scene.price for scene in scenes])[scene] * _CATEGORY_PRICE[category]
-    price = np.round(typical * np.exp(rng.normal(0.0, _PRICE_SPREAD, len(scene))))
+    factor = np.exp(rng.normal(0.0, _PRICE_SPREAD, len(scene)))
+    price = np.round(typical * factor).astype(np.float64)
     discount = 0.1 + 0.6 * rng.beta(2.5, 2.5, len(scene))
-    return price, np.round(price / (1.0 - discount))
+    return price, np.round(price / (1.0 - discount)).astype(np.float64)
 
 
 def _markets(n_sales: int, rng: np.random.Generator) -> NDArray[np.bool_]:

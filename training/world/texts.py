@@ -42,11 +42,12 @@ def write_texts(
     Returns:
         Titles and descriptions, in the order of the sales.
     """
-    titles, descriptions = [], []
+    titles: list[str] = []
+    descriptions: list[str] = []
     for row in range(len(sales)):
-        place = destinations[sales.destination[row]]
+        place = destinations[int(sales.destination[row])]
         product = _pick(rng, _PRODUCTS[CATEGORIES[sales.category[row]]])
-        words = scenes[sales.scene[row]].words if rng.random() < _TELLS_SCENE else ()
+        words = scenes[int(sales.scene[row])].words if rng.random() < _TELLS_SCENE else ()
         about = f" with {_pick(rng, words)}" if words else ""
         titles.append(f"{place.name}: {product}{about}")
         detail = f" {_pick(rng, words).capitalize()} nearby." if words else ""

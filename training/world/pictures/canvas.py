@@ -61,9 +61,9 @@ class Canvas:
     def _sky(self) -> Image.Image:
         down = np.minimum(np.linspace(0, WIDTH / self.horizon, _COARSE, dtype=np.float32), 1)
         down = down[:, None, None]
-        sky = np.float32(self.light.top) * (1 - down) + np.float32(self.light.low) * down
+        sky = _floats(self.light.top) * (1 - down) + _floats(self.light.low) * down
         cover = np.clip((self._noise(5, _COARSE) - self.between(0.35, 0.8)) * 3, 0, 1) * 0.8
-        sky = sky + (235 * np.float32(self.light.tint) - sky) * cover
+        sky = sky + (235 * _floats(self.light.tint) - sky) * cover
         return Image.fromarray(sky.astype(np.uint8)).resize((WIDTH, WIDTH))
 
     def _noise(self, cells: int, side: int) -> NDArray[np.float32]:
@@ -201,7 +201,7 @@ class Canvas:
         pixels = np.asarray(self._framed(side)).astype(np.float32)
         pixels *= 1 + np.float32(self.between(0.05, 0.35)) * (self._noise(24, side) - 0.5)
         haze = np.float32(self.between(0, 0.3)) * self._noise(3, side)
-        pixels += (np.float32(self.light.low) - pixels) * haze
+        pixels += (_floats(self.light.low) - pixels) * haze
         pixels = self._graded(pixels)
         grain = self.rng.standard_normal((side, side, 1), dtype=np.float32)
         pixels += np.float32(self.between(2, 9)) * grain
@@ -228,9 +228,13 @@ class Canvas:
     def _graded(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Shift white balance, saturation and exposure as photographers do."""
         warmer, exposure = self.rng.normal(0, 0.07), self.rng.normal(1, 0.08)
-        balance = np.float32([exposure + warmer, exposure, exposure - warmer])
+        balance = _floats((exposure + warmer, exposure, exposure - warmer))
         grey = pixels.mean(axis=2, keepdims=True)
         return (grey + (pixels - grey) * np.float32(self.between(0.45, 1.35))) * balance
+
+
+def _floats(colour: Colour) -> NDArray[np.float32]:
+    return np.array(colour, dtype=np.float32)
 
 
 def _light(rng: np.random.Generator) -> Light:

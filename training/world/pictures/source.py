@@ -117,11 +117,13 @@ class Photographs:
         if len(usable) < 2:  # noqa: PLR2004 -- two categories, two photographs in each
             msg = f"{folder}: expected at least two folders with two .jpg photographs or more"
             raise ValueError(msg)
-        self.scenes, self.destinations = photographed_scenes(tuple(usable), rng)
+        scenes, destinations = photographed_scenes(tuple(usable), rng)
+        self.scenes: Sequence[Scene] = scenes
+        self.destinations: Sequence[Destination] = destinations
         self._labelled: list[list[Path]] = []
         self._covers: list[list[Path]] = []
         for files in usable.values():
-            shuffled = [files[index] for index in rng.permutation(len(files))]
+            shuffled = [files[int(index)] for index in rng.permutation(len(files))]
             kept = min(n_labelled, len(files) // 2)
             self._labelled.append(shuffled[:kept])
             self._covers.append(shuffled[kept:])
