@@ -61,9 +61,10 @@ class PictureTooLargeError(PictureError):
 
     code = "picture_too_large"
 
-    def __init__(self, measure: Measure, value: int, *, limit: int) -> None:
-        """Name the measure that is exceeded, its value and its limit."""
-        super().__init__(f"the picture has {value:,} {measure}, more than {limit:,}")
+    def __init__(self, measure: Measure, value: int | None, *, limit: int) -> None:
+        """Name the measure that is exceeded, its limit and, where it is known, its value."""
+        amount = "" if value is None else f": {value:,}"
+        super().__init__(f"the picture has more than {limit:,} {measure}{amount}")
         self.measure = measure
         self.value = value
         self.limit = limit
@@ -275,6 +276,8 @@ def _open(picture: bytes, limits: Limits) -> Image.Image:
     _refuse_above(limits.n_bytes, "bytes", len(picture))
     try:
         image = Image.open(BytesIO(picture), formats=FORMATS)
+    except Image.DecompressionBombError as exc:
+        raise PictureTooLargeError("pixels", None, limit=limits.n_pixels) from exc
     except Image.UnidentifiedImageError as exc:
         raise PictureFormatError from exc
     except _FAULTS as exc:
