@@ -1,7 +1,7 @@
 """A verified bundle made ready to score: the one path from a query to probabilities."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Self
 
@@ -170,17 +170,21 @@ class Scorer:
         """
         features = self.schema.assemble(query)
         probabilities = self.ranker.probabilities(features)
-        return Scores(self._order(features, probabilities, policy), probabilities, features)
+        scores = Scores(probabilities, probabilities, features)
+        return replace(scores, order=self.order(scores, policy))
 
-    def _order(
-        self, features: NDArray[np.float32], probabilities: NDArray[np.float64], policy: str
-    ) -> NDArray[np.float64]:
+    def order(self, scores: Scores, policy: str) -> NDArray[np.float64]:
+        """Return what a policy orders scored candidates by, higher first.
+
+        Raises:
+            ValueError: If the bundle has no such policy.
+        """
         if policy == META:
-            return probabilities
+            return scores.probabilities
         for recommender in self.schema.recommenders:
             if recommender.name == policy:
                 column = self.schema.names.index(next(iter(recommender.columns)))
-                return np.nan_to_num(features[:, column].astype(np.float64), nan=-np.inf)
+                return np.nan_to_num(scores.features[:, column].astype(np.float64), nan=-np.inf)
         msg = f"no policy {policy!r}; this bundle has {', '.join(self.policies)}"
         raise ValueError(msg)
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from training.command import train_command
+from training.command import evaluate_command, train_command
 from training.importers.command import app as importers
 from training.scenes.command import app as scenes
 from training.validation import validate
@@ -12,6 +12,7 @@ app = typer.Typer(no_args_is_help=True, help="Make models: see each command's he
 app.command()(simulate)
 app.command()(validate)
 app.command("train")(train_command)
+app.command("evaluate")(evaluate_command)
 app.add_typer(importers)
 app.add_typer(scenes)
 

@@ -1,20 +1,32 @@
 """``python -m training train`` and ``evaluate``."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import JsonValue
+from rich.console import Console
+from rich.table import Table
 
-from models.bundle import read_bundle
+from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.dataset.faults import DatasetError
+from models.dataset.reading import Dataset, read_dataset
+from models.events import to_us
+from models.sale import PictureScores
+from models.scenes import SceneLabeller
 from models.scoring import Scorer
 from training.configuration import ConfigurationError, RunConfig
-from training.console import bars, print_json, stop_on
+from training.console import Bars, bars, print_json, stop_on
+from training.evaluation.evaluate import Question, evaluate
+from training.evaluation.interval import Interval
 from training.ranking import TooFewPurchasesError
 from training.run import prepare
 from training.scenes.layout import LayoutError
 from training.scenes.model import SceneTrainingError
+from training.seeing import see_sales
 from training.train import train
 
 BUNDLES = Path("models/bundles")
@@ -63,11 +75,11 @@ def train_command(
     manifest = read_bundle(bundle).manifest
     Scorer.load(read_bundle(bundle))
     faults = prepared.material.dataset.faults.counts()
-    report = {
+    report: dict[str, JsonValue] = {
         "bundle": manifest.bundle_id,
         "directory": str(bundle),
         "metrics": manifest.metrics,
-        "faults": {str(code): n for code, n in faults.items()},
+        "faults": {code.value: n for code, n in faults.items()},
         "broken_pictures": len(prepared.faults),
     }
     if as_json:
@@ -78,6 +90,67 @@ def train_command(
         typer.echo(f"  {name}: {value:.6g}")
     for code, n in faults.items():
         typer.echo(f"  {n} × {code}", err=True)
+
+
+def evaluate_command(
+    bundle: Annotated[str, typer.Option(help="Bundle: a directory, or an id.")],
+    data: Data,
+    start: Annotated[
+        datetime | None,
+        typer.Option("--from", help="Judge what was shown from then on, UTC; default: all."),
+    ] = None,
+    bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
+    max_visits: Annotated[int, typer.Option(min=1, help="Visits of the protocol open.")] = 4_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of samples.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Judge a bundle beside its recommenders, on lists that were shown and on all open sales."""
+    with stop_on(BundleError, DatasetError), bars() as progress:
+        directory = resolve_bundle(bundle, bundles)
+        loaded = read_bundle(directory)
+        dataset = read_dataset(data)
+        dataset.require_sales_and_events()
+        moment = aware(start)
+        question = Question(
+            dataset=dataset,
+            pictures=_pictures(loaded, directory, dataset, progress),
+            from_us=to_us(moment) if moment else 0,
+            max_visits=max_visits,
+            caller_orders=RunConfig.model_validate(loaded.manifest.config).caller_orders,
+            seed=seed,
+        )
+        figures = evaluate(Scorer.load(loaded), question, progress)
+    if as_json:
+        print_json({protocol: _plain(scorers) for protocol, scorers in figures.items()})
+        return
+    for protocol, scorers in figures.items():
+        _print_table(protocol, scorers)
+
+
+def _pictures(
+    bundle: Bundle, directory: Path, dataset: Dataset, progress: Bars
+) -> dict[str, PictureScores]:
+    if not bundle.manifest.scene_model:
+        return {}
+    progress.stage("pictures", len(set(dataset.images.values())))
+    return see_sales(dataset.images, SceneLabeller.open(directory), tick=progress.tick)[0]
+
+
+def _plain(scorers: Mapping[str, Mapping[str, Interval]]) -> JsonValue:
+    return {
+        scorer: {metric: asdict(interval) for metric, interval in metrics.items()}
+        for scorer, metrics in scorers.items()
+    }
+
+
+def _print_table(protocol: str, scorers: Mapping[str, Mapping[str, Interval]]) -> None:
+    table = Table("scorer", title=protocol)
+    for metric in next(iter(scorers.values())):
+        table.add_column(metric, justify="right")
+    for scorer, figures in scorers.items():
+        cells = (f"{f.value:.4f} [{f.low:.4f}, {f.high:.4f}]" for f in figures.values())
+        table.add_row(scorer, *cells)
+    Console(width=200).print(table)
 
 
 def aware(moment: datetime | None) -> datetime | None:

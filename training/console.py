@@ -1,26 +1,28 @@
 """What every command does the same way: one JSON object, bars on stderr, clear errors."""
 
 import json
+import math
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import typer
+from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 
-def print_json(value: object) -> None:
+def print_json(value: JsonValue) -> None:
     """Print one JSON object on stdout; NaN becomes null, which JSON can say."""
     typer.echo(json.dumps(_without_nan(value), allow_nan=False))
 
 
-def _without_nan(value: object) -> object:
+def _without_nan(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
-        return {str(name): _without_nan(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
+        return {name: _without_nan(part) for name, part in value.items()}
+    if isinstance(value, list):
         return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 @contextmanager

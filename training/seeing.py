@@ -28,9 +28,10 @@ def see_sales(
     paths = sorted(set(images.values()))
     labelled = label_pictures(paths, labeller, threads=threads, on_picture=tick)
     scores = labelled.scores
+    positions: list[int] = labelled.positions.tolist()
     by_path = {
         paths[position]: PictureScores(scores.probabilities[index], scores.embeddings[index])
-        for index, position in enumerate(labelled.positions.tolist())
+        for index, position in enumerate(positions)
     }
     seen = {sale_id: by_path[path] for sale_id, path in images.items() if path in by_path}
     return seen, labelled.faults

@@ -24,6 +24,7 @@ class Slates:
     Attributes:
         customers: Customer code of each slate, shape ``(n,)``.
         sessions: Session code of each slate, -1 without one, shape ``(n,)``.
+        exposures: Exposure code of each slate, -1 without one, shape ``(n,)``.
         now_us: Moment of each slate; what was received before it is known, shape ``(n,)``.
         markets: Market code of each slate, -1 where unknown, shape ``(n,)``.
         devices: Device code of each slate, -1 where unknown, shape ``(n,)``.
@@ -36,6 +37,7 @@ class Slates:
 
     customers: NDArray[np.int64]
     sessions: NDArray[np.int64]
+    exposures: NDArray[np.int64]
     now_us: NDArray[np.int64]
     markets: NDArray[np.int64]
     devices: NDArray[np.int64]
@@ -58,24 +60,20 @@ class Slates:
         sizes = np.diff(self.starts)[chosen]
         starts = np.concatenate([[0], np.cumsum(sizes)])
         first = np.repeat(self.starts[chosen] - starts[:-1], sizes)
-        entries = np.arange(starts[-1]) + first
+        entries = np.arange(int(starts[-1])) + first
         return type(self)(
-            *(column[chosen] for column in self._slate_columns()),
-            starts,
-            *(column[entries] for column in self._entry_columns()),
+            customers=self.customers[chosen],
+            sessions=self.sessions[chosen],
+            exposures=self.exposures[chosen],
+            now_us=self.now_us[chosen],
+            markets=self.markets[chosen],
+            devices=self.devices[chosen],
+            starts=starts,
+            rows=self.rows[entries],
+            positions=self.positions[entries],
+            bought=self.bought[entries],
+            weights=self.weights[entries],
         )
-
-    def of_entries(self) -> NDArray[np.int64]:
-        """Return the slate of every entry, shape ``(m,)``."""
-        return np.repeat(np.arange(len(self)), np.diff(self.starts))
-
-    def _slate_columns(self) -> tuple[NDArray[np.int64], ...]:
-        return (self.customers, self.sessions, self.now_us, self.markets, self.devices)
-
-    def _entry_columns(
-        self,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
-        return (self.rows, self.positions, self.bought, self.weights)
 
 
 def shown_slates(events: EventTable, catalogue: Catalogue) -> Slates:
@@ -103,6 +101,7 @@ def shown_slates(events: EventTable, catalogue: Catalogue) -> Slates:
     slates = Slates(
         customers=events.customers.codes[first],
         sessions=events.sessions.codes[first],
+        exposures=events.exposures.codes[first],
         now_us=events.at_us[first],
         markets=events.markets.codes[first],
         devices=events.devices.codes[first],

@@ -47,6 +47,7 @@ def visit_slates(
     return Slates(
         customers=events.customers.codes[moments],
         sessions=events.sessions.codes[moments],
+        exposures=np.full(len(moments), -1, dtype=np.int64),
         now_us=events.at_us[moments],
         markets=events.markets.codes[moments],
         devices=events.devices.codes[moments],

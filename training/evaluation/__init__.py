@@ -1,0 +1,1 @@
+"""Judges a bundle on what happened after its training."""
