@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+import yaml
 from pydantic import AnyUrl, ValidationError
 
 from app.main import create_app
@@ -66,8 +67,6 @@ def serve(
 @commands.command()
 def openapi() -> None:
     """Print openapi.yaml, which `make openapi` writes and a test compares."""
-    import yaml
-
     document = create_app(Settings(), Worker()).openapi()
     sys.stdout.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100))
 

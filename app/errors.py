@@ -27,6 +27,18 @@ class StoreUnavailableError(ServiceError):
         self.doing = doing
 
 
+class BodyTooLargeError(ServiceError):
+    """A request body beyond the limit of the settings."""
+
+    code = "body_too_large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+    def __init__(self, limit_bytes: int) -> None:
+        """Name the limit."""
+        super().__init__(f"the body is larger than {limit_bytes} bytes: send smaller batches")
+        self.limit_bytes = limit_bytes
+
+
 class NotReadyError(ServiceError):
     """Something that full answers need is missing."""
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app import __version__
 from app.api import events, health, metrics, recommendations
+from app.api.body_limit import BodyLimit
 from app.api.document import openapi_document
 from app.api.envelope import Envelope
 from app.api.problem import FieldProblem, problem_response
@@ -53,11 +54,11 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        max_body_size=settings.max_body_bytes,
     )
     for noun in (recommendations, events, health, metrics):
         app.include_router(noun.router)
     app.openapi = lambda: openapi_document(app)
+    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes)
     app.add_middleware(Envelope, worker=worker)
     app.add_exception_handler(ServiceError, _problem)
     app.add_exception_handler(RequestValidationError, _problem)

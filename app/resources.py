@@ -4,7 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncGenerator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -21,12 +21,15 @@ from app.serving.clock import StoreClock
 from app.serving.exposure_queue import ExposureQueue
 from app.serving.live import LiveCatalogue
 from app.serving.pipeline import Origin, Recommender
-from app.serving.ports import CustomerStore, Stores
+from app.serving.ports import CustomerState, CustomerStore, Stores
+from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import SlateRanker
 from app.serving.readiness import Drain, Readiness
 from app.settings import Settings
 from app.stores.store import RedisStores
 from models.bundle import BundleError, read_bundle, resolve_bundle
+from models.customer import Window
+from models.profile import Profile
 from models.scoring import Scorer
 
 EXPERIMENT: Final = "home-page"
@@ -52,6 +55,19 @@ class Worker:
     metrics: Metrics = field(default_factory=Metrics.create)
     metrics_dir: str | None = None
     drain: Drain = field(default_factory=Drain)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A loaded bundle, or why there is none.
+
+    Attributes:
+        scorer: The model.
+        failure: The reason, where there is no scorer.
+    """
+
+    scorer: Scorer | None = None
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +107,8 @@ async def open_resources(settings: Settings, worker: Worker) -> AsyncGenerator[R
         str(settings.redis_url), timeout_s=settings.write_timeout_ms / MS_PER_S
     )
     try:
-        async with resources_over(stores, settings, worker) as resources:
+        model = await asyncio.to_thread(load_model, settings)
+        async with resources_over(stores, model, settings=settings, worker=worker) as resources:
             yield resources
     finally:
         await stores.server.close()
@@ -99,51 +116,59 @@ async def open_resources(settings: Settings, worker: Worker) -> AsyncGenerator[R
 
 @asynccontextmanager
 async def resources_over(
-    stores: Stores, settings: Settings, worker: Worker
+    stores: Stores, model: Model, *, settings: Settings, worker: Worker
 ) -> AsyncGenerator[Resources]:
-    """Serve from the given stores; see `open_resources`."""
+    """Serve a model from the given stores; see `open_resources`."""
     with ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as pool:
-        scorer, failure = await _load_scorer(settings, pool)
+        scorer = model.scorer
         clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
         archive = SnapshotArchive(settings.state_dir / "snapshots")
         exposures = ExposureQueue(stores.exposures, archive, pool=pool, metrics=worker.metrics)
         live = LiveCatalogue(
             stores, scorer, archive=archive, clock=clock, pool=pool, metrics=worker.metrics
         )
+        ranker = SlateRanker(scorer, worker.metrics)
         recommender = Recommender(
             customers=stores.customers,
             live=live,
             clock=clock,
-            ranker=SlateRanker(scorer, worker.metrics),
+            ranker=ranker,
             exposures=exposures,
             origin=Origin(scorer.bundle_id if scorer else "", _experiment(settings), _versions()),
             read_timeout_s=settings.read_timeout_ms / MS_PER_S,
             new_id=lambda: uuid4().hex,
         )
         await _first_catalogue(live)
+        _warm_up(ranker, live, clock.now_us())
         async with _running(live, exposures):
             yield Resources(
                 recommender=recommender,
                 customers=stores.customers,
                 live=live,
-                readiness=Readiness(stores.server, live, worker.drain, failure),
+                readiness=Readiness(stores.server, live, worker.drain, model.failure),
                 metrics=worker.metrics,
                 metrics_dir=worker.metrics_dir,
                 write_timeout_s=settings.write_timeout_ms / MS_PER_S,
             )
 
 
-async def _load_scorer(settings: Settings, pool: Executor) -> tuple[Scorer | None, str | None]:
-    def load() -> Scorer:
-        return Scorer.load(read_bundle(resolve_bundle(settings.bundle, settings.bundles)))
-
+def load_model(settings: Settings) -> Model:
+    """Load and verify the bundle that the settings name."""
     try:
-        scorer = await asyncio.get_running_loop().run_in_executor(pool, load)
+        scorer = Scorer.load(read_bundle(resolve_bundle(settings.bundle, settings.bundles)))
     except (BundleError, OSError) as exc:
         _log.error("no model: answers are ordered by popularity", reason=str(exc))
-        return None, str(exc)
+        return Model(failure=str(exc))
     _log.info("bundle loaded and verified", bundle=scorer.bundle_id)
-    return scorer, None
+    return Model(scorer=scorer)
+
+
+def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
+    """Rank for nobody, so that the first customer does not wait for what starts lazily."""
+    nobody = CustomerState(now_us, Window.empty(), Profile.empty())
+    question = Question(RecommendationRequest("nobody"), nobody, live.served)
+    for policy in Policy:
+        ranker.rank(question, policy, rung=None)
 
 
 async def _first_catalogue(live: LiveCatalogue) -> None:

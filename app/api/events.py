@@ -43,7 +43,7 @@ class EventBatch(BaseModel):
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"events": [_EXAMPLE]}]}
     )
 
-    events: tuple[Event, ...] = Field(min_length=1, max_length=MAX_EVENTS)
+    events: list[Event] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
 class EventResult(BaseModel):

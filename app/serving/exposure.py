@@ -28,7 +28,7 @@ class ExposureRecord:
 
     Attributes:
         recommendation_id: Unique id of the answer; events refer to it as ``exposure_id``.
-        customer_id: Who was answered.
+        customer_id: Who was answered; None for a visitor without id.
         session_id: The visit, if the caller named it.
         now_us: The moment of the answer by the store's clock, microseconds since the epoch.
         market: As asked.
@@ -49,7 +49,7 @@ class ExposureRecord:
     """
 
     recommendation_id: str
-    customer_id: str
+    customer_id: str | None
     session_id: str | None
     now_us: int
     market: str | None

@@ -1,0 +1,45 @@
+"""Refuses bodies beyond a size, before and while they are read."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problem import problem_response
+from app.errors import BodyTooLargeError
+
+
+class BodyLimit:
+    """ASGI middleware: no route ever holds more than the limit."""
+
+    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
+        self._app = app
+        self._limit_bytes = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless its body is said or found to be too large."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if _announced_bytes(scope) > self._limit_bytes:
+            exc = BodyTooLargeError(self._limit_bytes)
+            refusal = problem_response(exc.status, exc.code, detail=str(exc))
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, self._counted(receive), send)
+
+    def _counted(self, receive: Receive) -> Receive:
+        n_bytes = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal n_bytes
+            message = await receive()
+            n_bytes += len(message.get("body", b""))
+            if n_bytes > self._limit_bytes:
+                raise BodyTooLargeError(self._limit_bytes)
+            return message
+
+        return receive_within_limit
+
+
+def _announced_bytes(scope: Scope) -> int:
+    announced = Headers(scope=scope).get("content-length", "0")
+    return int(announced) if announced.isascii() and announced.isdigit() else 0

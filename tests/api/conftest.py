@@ -1,0 +1,68 @@
+"""The application over a real store, with a model made by hand."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.main import create_app
+from app.resources import Model, Resources, Worker, resources_over
+from app.settings import Settings
+from app.stores.embedded import embedded_server
+from app.stores.store import RedisStores
+from tests.shop import client_of, sale, scorer
+
+SALES = [
+    sale("alps", category="ski"),
+    sale("rome", category="city"),
+    sale("tignes", category="ski"),
+    sale("bali", category="beach"),
+    sale("nice", category="beach", markets=("fr",)),
+]
+
+
+@pytest.fixture(scope="session")
+def store_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    with embedded_server(tmp_path_factory.mktemp("store")) as url:
+        yield url
+
+
+@pytest.fixture
+async def stores(store_url: str) -> AsyncGenerator[RedisStores]:
+    """The store, with the shop's sales in it."""
+    stores = RedisStores.open(store_url, timeout_s=10.0)
+    await stores.connection.execute("FLUSHALL", doing="emptying the store")
+    await stores.sales.put(SALES)
+    yield stores
+    await stores.server.close()
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Every customer sees the meta-model's order; no read is given up on a busy machine."""
+    return Settings(state_dir=tmp_path, popularity_share_bp=0, read_timeout_ms=5_000)
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model(scorer=scorer())
+
+
+@pytest.fixture
+async def client(
+    stores: RedisStores, model: Model, settings: Settings, worker: Worker
+) -> AsyncGenerator[httpx.AsyncClient]:
+    @asynccontextmanager
+    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
+        async with resources_over(stores, model, settings=given, worker=process) as resources:
+            yield resources
+
+    async with client_of(create_app(settings, worker, opener=opener)) as client:
+        yield client

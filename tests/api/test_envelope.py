@@ -1,0 +1,93 @@
+"""What every answer carries, whatever was asked."""
+
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+
+from app.settings import Settings
+
+PATHS = ["/health/live", "/v1/recommendations?customer_id=c1", "/v1/recommendations", "/nowhere"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_answer_is_safe_to_show(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_callers_request_id_comes_back(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path, headers={"X-Request-Id": "page-17_a"})
+
+    assert answer.headers["x-request-id"] == "page-17_a"
+
+
+@pytest.mark.parametrize("given", ["", "a b", "{}", "x" * 65, "é".encode()])
+async def test_a_request_id_that_could_forge_a_log_is_replaced(
+    client: httpx.AsyncClient, given: str | bytes
+) -> None:
+    answer = await client.get("/health/live", headers={"X-Request-Id": given})
+
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/nowhere", 404, "not_found"), ("PUT", "/v1/events", 405, "method_not_allowed")],
+)
+async def test_what_no_route_answers_is_a_problem_too(
+    client: httpx.AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await client.request(method, path)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["code"], answer.json()["type"]) == (code, f"urn:vitrine:problem:{code}")
+
+
+async def test_requests_are_counted_by_route_status_variant_and_rung(
+    client: httpx.AsyncClient,
+) -> None:
+    for path in ("/v1/recommendations?customer_id=c1", "/nowhere", "/elsewhere"):
+        await client.get(path)
+
+    lines = (await client.get("/metrics")).text.splitlines()
+
+    name = "vitrine_request_seconds_count"
+    answered = '{route="/v1/recommendations",rung="",status="200",variant="meta"} 1.0'
+    assert name + answered in lines
+    assert name + '{route="none",rung="",status="404",variant=""} 2.0' in lines
+
+
+class TestASmallLimitOfBodies:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"max_body_bytes": 1_024})
+
+    async def test_a_body_that_announces_too_much_is_not_read(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.post("/v1/events", content=b" " * 1_025)
+
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+        assert "1024 bytes" in answer.json()["detail"]
+
+    async def test_a_body_that_announces_nothing_is_cut_off(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        async def endless() -> AsyncGenerator[bytes]:
+            for _ in range(3):
+                yield b" " * 512
+
+        answer = await client.post("/v1/events", content=endless())
+
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+    async def test_a_body_within_the_limit_is_read(self, client: httpx.AsyncClient) -> None:
+        answer = await client.post("/v1/events", content=b" " * 1_024)
+
+        assert answer.json()["code"] == "malformed"

@@ -1,0 +1,55 @@
+"""The health routes."""
+
+import httpx
+import pytest
+
+from app.resources import Worker
+from app.stores.store import RedisStores
+
+LIVE = ["/health/live", "/v2/health/live"]
+READY = ["/health/ready", "/v2/health/ready"]
+
+
+@pytest.mark.parametrize("path", [*LIVE, *READY])
+async def test_a_complete_service_is_live_and_ready(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+
+    assert answer.status_code == 200
+    assert list(answer.json().values()) in (["ok"], [True])
+
+
+@pytest.mark.parametrize("path", READY)
+async def test_readiness_asks_the_store(
+    client: httpx.AsyncClient, stores: RedisStores, path: str
+) -> None:
+    await stores.connection.execute("CLIENT", "PAUSE", 1_500, "ALL", doing="hanging")
+
+    answer = await client.get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert answer.json()["detail"] == "not ready: store: no answer in time"
+
+
+@pytest.mark.parametrize("path", LIVE)
+async def test_liveness_does_not_ask_the_store(
+    client: httpx.AsyncClient, stores: RedisStores, path: str
+) -> None:
+    """A process that is restarted because its store hangs helps nobody."""
+    await stores.connection.execute("CLIENT", "PAUSE", 500, "ALL", doing="hanging")
+
+    assert (await client.get(path)).status_code == 200
+
+
+async def test_a_draining_process_is_not_ready_but_answers(
+    client: httpx.AsyncClient, worker: Worker
+) -> None:
+    worker.drain.started = True
+
+    ready = await client.get("/health/ready")
+    answer = await client.get("/v1/recommendations", params={"customer_id": "c1"})
+
+    assert (ready.status_code, ready.json()["detail"]) == (
+        503,
+        "not ready: draining: the process is about to stop",
+    )
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")

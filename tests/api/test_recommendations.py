@@ -1,0 +1,231 @@
+"""GET /v1/recommendations."""
+
+import base64
+from datetime import UTC, datetime
+from typing import cast
+
+import httpx
+import orjson
+import pytest
+
+from app.resources import Model
+from app.settings import Settings
+from app.stores.layout import exposures_stream, partition
+from app.stores.store import RedisStores
+from models.customer import Window
+from tests.shop import BrokenRanker, sale, scorer
+
+URL = "/v1/recommendations"
+
+
+def sale_ids(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["sale_id"] for item in answer.json()["items"]]
+
+
+def click(event_id: str, sale_id: str, *, customer_id: str = "c1") -> dict[str, str]:
+    return {
+        "event_id": event_id,
+        "customer_id": customer_id,
+        "type": "click",
+        "sale_id": sale_id,
+        "at": datetime.now(UTC).isoformat(),
+    }
+
+
+async def test_an_unknown_customer_is_answered_in_full(client: httpx.AsyncClient) -> None:
+    answer = await client.get(URL, params={"customer_id": "stranger"})
+
+    assert sorted(sale_ids(answer)) == ["alps", "bali", "nice", "rome", "tignes"]
+    body = answer.json()
+    assert (body["bundle"], body["variant"], body["degraded"]) == ("by-hand", "meta", None)
+    assert [item["rank"] for item in body["items"]] == [1, 2, 3, 4, 5]
+    assert {item["purchase_probability"] for item in body["items"]} == {0.1}
+
+
+async def test_an_acknowledged_click_moves_its_category_up(client: httpx.AsyncClient) -> None:
+    """Interest 1 of 1.5 in skiing: its sales get (1 + 2/3) / 10, all others 1/10."""
+    await client.post("/v1/events", json={"events": [click("e1", "alps")]})
+
+    answer = await client.get(URL, params={"customer_id": "c1"})
+
+    assert set(sale_ids(answer)[:2]) == {"alps", "tignes"}
+    best, last = (answer.json()["items"][rank]["purchase_probability"] for rank in (0, -1))
+    assert best == pytest.approx(1 / 6, abs=1e-4)  # the click fades from its first second on
+    assert last == 0.1
+
+
+async def test_another_customers_click_changes_nothing(client: httpx.AsyncClient) -> None:
+    before = sale_ids(await client.get(URL, params={"customer_id": "c2"}))
+    await client.post("/v1/events", json={"events": [click("e1", "tignes")]})
+
+    assert sale_ids(await client.get(URL, params={"customer_id": "c2"})) == before
+
+
+async def test_a_slate_has_as_many_sales_as_asked_for(client: httpx.AsyncClient) -> None:
+    answer = await client.get(URL, params={"customer_id": "c1", "limit": 2})
+
+    assert len(sale_ids(answer)) == 2
+
+
+@pytest.mark.parametrize(
+    ("market", "expected"),
+    [("fr", {"alps", "bali", "nice", "rome"}), ("de", {"alps", "bali", "rome"})],
+)
+async def test_only_sales_of_the_market_that_are_not_excluded_are_shown(
+    client: httpx.AsyncClient, market: str, expected: set[str]
+) -> None:
+    answer = await client.get(
+        URL, params={"customer_id": "c1", "market": market, "exclude": ["tignes", "unknown"]}
+    )
+
+    assert set(sale_ids(answer)) == expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "location"),
+    [
+        ({}, "query.customer_id"),
+        ({"customer_id": ""}, "query.customer_id"),
+        ({"customer_id": "x" * 129}, "query.customer_id"),
+        ({"customer_id": "c1\n"}, "query.customer_id"),
+        ({"customer_id": "c1", "limit": 0}, "query.limit"),
+        ({"customer_id": "c1", "limit": 101}, "query.limit"),
+        ({"customer_id": "c1", "exclude": ["s"] * 501}, "query.exclude"),
+        ({"customer_id": "c1", "maket": "fr"}, "query.maket"),
+    ],
+)
+async def test_a_malformed_question_is_refused_by_name(
+    client: httpx.AsyncClient, parameters: dict[str, str | int | list[str]], location: str
+) -> None:
+    answer = await client.get(URL, params=parameters)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "malformed"
+    assert [error["location"] for error in answer.json()["errors"]] == [location]
+
+
+async def test_stages_are_timed(client: httpx.AsyncClient) -> None:
+    answer = await client.get(URL, params={"customer_id": "c1"})
+
+    stages = [stage.split(";dur=") for stage in answer.headers["server-timing"].split(", ")]
+    assert [name for name, _ in stages] == ["read", "rank"]
+    assert all(float(milliseconds) > 0 for _, milliseconds in stages)
+
+
+async def exposures(stores: RedisStores, customer_id: str) -> list[dict[str, object]]:
+    stream = exposures_stream(partition(customer_id))
+    while True:
+        reply = await stores.connection.execute("XRANGE", stream, "-", "+", doing="looking")
+        if entries := cast("list[tuple[bytes, dict[bytes, bytes]]]", reply):
+            return [cast("dict[str, object]", orjson.loads(fields[b"x"])) for _, fields in entries]
+
+
+async def test_the_record_of_an_answer_holds_what_it_was_made_from(
+    client: httpx.AsyncClient, stores: RedisStores, settings: Settings
+) -> None:
+    await client.post("/v1/events", json={"events": [click("e1", "alps")]})
+    answer = await client.get(
+        URL, params={"customer_id": "c1", "limit": 1, "device": "tv", "exclude": "rome"}
+    )
+
+    [record] = await exposures(stores, "c1")
+
+    window = Window.unpack(base64.b64decode(cast("str", record["window"])))
+    [item] = answer.json()["items"]
+    assert record["recommendation_id"] == answer.json()["recommendation_id"]
+    assert (record["device"], record["limit"], record["exclude"]) == ("tv", 1, ["rome"])
+    assert window.pack() == (await stores.customers.read("c1")).window.pack()
+    assert record["slate"] == [{**item, "propensity": 1.0}]
+    assert len(cast("str", record["feature_hash"])) == 32
+    content, counts = cast("str", record["snapshot_id"]).split(".")
+    saved = {path.name for path in (settings.state_dir / "snapshots").iterdir()}
+    assert {f"content-{content}.npz", f"counts-{counts}.npz"} <= saved
+
+
+class TestAVariantByPopularity:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"popularity_share_bp": 10_000})
+
+    async def test_it_ignores_what_the_customer_likes(self, client: httpx.AsyncClient) -> None:
+        before = sale_ids(await client.get(URL, params={"customer_id": "c1"}))
+        await client.post("/v1/events", json={"events": [click("e1", before[-1])]})
+
+        answer = await client.get(URL, params={"customer_id": "c1"})
+
+        assert sale_ids(answer) == before
+        assert answer.json()["variant"] == "popularity"
+
+
+class TestAModelThatFails:
+    @pytest.fixture
+    def model(self) -> Model:
+        return Model(scorer=scorer(ranker=BrokenRanker()))
+
+    async def test_it_is_replaced_by_popularity_and_counted(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.get(URL, params={"customer_id": "c1"})
+
+        assert len(sale_ids(answer)) == 5
+        assert answer.json()["degraded"] == "popularity"
+        assert answer.json()["items"][0]["purchase_probability"] is None
+        assert 'model_errors_total{error="ArithmeticError"}' in (await client.get("/metrics")).text
+
+
+class TestNoModel:
+    @pytest.fixture
+    def model(self) -> Model:
+        return Model(failure="bundle b1: ranker.txt has sha256 0")
+
+    async def test_the_page_is_not_empty(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get(URL, params={"customer_id": "c1"})
+
+        assert len(sale_ids(answer)) == 5
+        assert (answer.json()["degraded"], answer.json()["bundle"]) == ("popularity", None)
+
+    async def test_the_service_is_not_ready_and_says_why(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/health/ready")
+
+        assert answer.status_code == 503
+        assert "bundle b1: ranker.txt has sha256 0" in answer.json()["detail"]
+
+
+class TestAnEmptyStore:
+    @pytest.fixture
+    def model(self) -> Model:
+        return Model(scorer=scorer(sale("seed")))
+
+    @pytest.fixture
+    async def stores(self, stores: RedisStores) -> RedisStores:
+        await stores.connection.execute("FLUSHALL", doing="emptying the store")
+        return stores
+
+    async def test_the_bundles_own_sales_are_shown(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get(URL, params={"customer_id": "c1"})
+
+        assert sale_ids(answer) == ["seed"]
+        assert answer.json()["degraded"] is None
+
+
+class TestAStoreThatHangs:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"read_timeout_ms": 30, "write_timeout_ms": 30})
+
+    async def test_the_customer_is_anonymous_and_events_are_refused(
+        self, client: httpx.AsyncClient, stores: RedisStores
+    ) -> None:
+        await client.post("/v1/events", json={"events": [click("e1", "alps")]})
+        await stores.connection.execute("CLIENT", "PAUSE", 1_000, "ALL", doing="hanging")
+
+        answer = await client.get(URL, params={"customer_id": "c1"})
+        refusal = await client.post("/v1/events", json={"events": [click("e2", "alps")]})
+
+        assert len(sale_ids(answer)) == 5
+        assert answer.json()["degraded"] == "anonymous"
+        assert {item["purchase_probability"] for item in answer.json()["items"]} == {0.1}
+        assert (refusal.status_code, refusal.json()["code"]) == (503, "store_unavailable")
+        assert refusal.headers["retry-after"] == "1"
