@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, cast
 
 from app.serving.ports import CustomerState, EventOutcome, EventStatus
@@ -15,12 +16,23 @@ from app.stores.layout import (
     STREAM_ENTRIES,
     CustomerKeys,
 )
-from models.customer import WINDOW_EVENTS, Window, pack_member
-from models.events import KIND, MAX_AGE_US, MAX_AHEAD_US, Event, EventType, Refusal, key, to_us
+from models.customer import MEMBER_BYTES, WINDOW_EVENTS, Window, pack_member
+from models.events import (
+    KIND,
+    MAX_AGE_US,
+    MAX_AHEAD_US,
+    SECOND_US,
+    Event,
+    EventType,
+    Refusal,
+    key,
+    to_us,
+)
 from models.profile import Profile
 
 READ_CUSTOMER: Final = Script.named("read_customer")
 APPEND_EVENTS: Final = Script.named("append_events")
+MERGE_CUSTOMER: Final = Script.named("merge_customer")
 
 APPEND_LIMITS: Final[tuple[Argument, ...]] = (
     MAX_AHEAD_US,
@@ -42,6 +54,23 @@ OUTCOMES: Final = (
     EventOutcome(EventStatus.REJECTED, Refusal.TOO_OLD),
 )
 """What the codes of ``append_events.lua`` mean, by code."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedCustomer:
+    """What files say about a customer.
+
+    Attributes:
+        customer_id: Who.
+        window: His latest events.
+        profile: What lies further back.
+        last_us: Time of his last event of any type.
+    """
+
+    customer_id: str
+    window: Window
+    profile: Profile
+    last_us: int
 
 
 class RedisCustomerStore:
@@ -74,6 +103,14 @@ class RedisCustomerStore:
             code_at.update(zip(group, cast("list[int]", codes), strict=True))
         return [OUTCOMES[code_at[position]] for position in range(len(events))]
 
+    async def merge(self, customers: Sequence[LoadedCustomer]) -> None:
+        """Merge windows from files into those of the store, and replace profiles.
+
+        A window is the union of both sides, so that merging again changes nothing.
+        """
+        calls = [_merge(customer) for customer in customers]
+        await self._connection.run_many(MERGE_CUSTOMER, calls, doing="loading customers")
+
 
 def _append(events: Sequence[Event]) -> Command:
     keys = CustomerKeys.of(events[0].customer_id)
@@ -82,6 +119,20 @@ def _append(events: Sequence[Event]) -> Command:
         [keys.window, keys.profile, keys.recent, keys.events, keys.counts],
         *APPEND_LIMITS,
         *arguments,
+    )
+
+
+def _merge(customer: LoadedCustomer) -> Command:
+    keys = CustomerKeys.of(customer.customer_id)
+    packed = customer.window.pack()
+    members = [packed[i : i + MEMBER_BYTES] for i in range(0, len(packed), MEMBER_BYTES)]
+    scored = zip(customer.window.at_us.tolist(), members, strict=True)
+    return MERGE_CUSTOMER.by_sha(
+        [keys.window, keys.profile],
+        WINDOW_EVENTS,
+        customer.last_us // SECOND_US + CUSTOMER_TTL_S,
+        customer.profile.pack(),
+        *(argument for pair in scored for argument in pair),
     )
 
 

@@ -6,7 +6,9 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
+from app.stores.connection import Connection
 from app.stores.embedded import answers, socket_path
 
 START_TIMEOUT_S = 10.0
@@ -45,3 +47,9 @@ def wait_until_ready(path: Path) -> None:
             msg = f"no server answers at {path}"
             raise TimeoutError(msg)
         time.sleep(0.01)
+
+
+async def process_id(connection: Connection) -> int:
+    """The process of a server, to stop it in mid-air."""
+    reply = await connection.execute("INFO", "server", doing="looking")
+    return int(cast("dict[str, int]", reply)["process_id"])

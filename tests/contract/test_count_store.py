@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from app.serving.ports import EventCounts
-from app.stores.connection import Connection, Script
+from app.stores.connection import Connection
 from app.stores.count import RedisCountStore
-from app.stores.customer import APPEND_EVENTS, APPEND_LIMITS, RedisCustomerStore, event_arguments
-from app.stores.layout import CustomerKeys, counts_prefix, partition
+from app.stores.customer import RedisCustomerStore
+from app.stores.layout import counts_prefix, partition
 from app.stores.store import RedisServer
 from models.counters import HOUR_US, grid_floor
-from models.events import KINDS, SECOND_US, EventType, key
-from tests.contract.visit import MINUTE_US, event, visits
+from models.events import KINDS, EventType, key
+from tests.contract.visit import MINUTE_US, append_at, event, visits
 
 CLICK = KINDS.index(EventType.CLICK)
 
@@ -27,20 +27,10 @@ def as_counter(counts: EventCounts) -> Counter[tuple[int, int, int]]:
     return total
 
 
-async def append_at(connection: Connection, received_us: int, *, event_id: str) -> None:
+async def click_at(connection: Connection, received_us: int, *, event_id: str) -> None:
     """Append a click on ``s1`` by a store whose clock stands at a moment."""
-    seconds, microseconds = divmod(received_us, SECOND_US)
-    stopped = APPEND_EVENTS.source.replace(
-        "redis.call('TIME')", f"{{'{seconds}', '{microseconds}'}}"
-    )
-    keys = CustomerKeys.of("c1")
-    await connection.run(
-        Script.of(stopped),
-        [keys.window, keys.profile, keys.recent, keys.events, keys.counts],
-        *APPEND_LIMITS,
-        *event_arguments(event(event_id, at_us=received_us)),
-        doing="appending at a moment",
-    )
+    click = event(event_id, at_us=received_us)
+    await append_at(connection, [click], received_us=received_us)
 
 
 class CountStoreContract:
@@ -88,8 +78,8 @@ class CountStoreContract:
         self, store: RedisCountStore, connection: Connection, now_us: int
     ) -> None:
         grid_us = grid_floor(now_us) - MINUTE_US
-        await append_at(connection, grid_us - 1, event_id="before")
-        await append_at(connection, grid_us, event_id="at")
+        await click_at(connection, grid_us - 1, event_id="before")
+        await click_at(connection, grid_us, event_id="at")
 
         first = await store.since(0, until_us=grid_us)
         second = await store.since(0, until_us=grid_us + MINUTE_US)
@@ -100,8 +90,8 @@ class CountStoreContract:
         self, store: RedisCountStore, connection: Connection, now_us: int
     ) -> None:
         hour = now_us // HOUR_US
-        await append_at(connection, hour * HOUR_US - 1, event_id="before")
-        await append_at(connection, hour * HOUR_US, event_id="at")
+        await click_at(connection, hour * HOUR_US - 1, event_id="before")
+        await click_at(connection, hour * HOUR_US, event_id="at")
 
         counts = await store.since(hour - 2, until_us=hour * HOUR_US)
 
@@ -112,7 +102,7 @@ class CountStoreContract:
     ) -> None:
         hour = now_us // HOUR_US
         for age in range(4):
-            await append_at(connection, (hour - age) * HOUR_US - 1, event_id=f"e{age}")
+            await click_at(connection, (hour - age) * HOUR_US - 1, event_id=f"e{age}")
 
         counts = await store.since(hour - 2, until_us=grid_floor(now_us))
 
@@ -123,7 +113,7 @@ class CountStoreContract:
     ) -> None:
         hour = now_us // HOUR_US
         field = key("s1").to_bytes(8, "big") + bytes([CLICK])
-        await append_at(connection, hour * HOUR_US - 1, event_id="live")
+        await click_at(connection, hour * HOUR_US - 1, event_id="live")
         await store.put_history({hour - 1: {field: 40}}, now_us=now_us)
 
         counts = await store.since(hour - 1, until_us=grid_floor(now_us))
@@ -165,8 +155,8 @@ class CountStoreContract:
     async def test_the_first_live_event_of_a_partition_is_dated(
         self, store: RedisCountStore, connection: Connection, now_us: int
     ) -> None:
-        await append_at(connection, now_us - 7, event_id="first")
-        await append_at(connection, now_us, event_id="second")
+        await click_at(connection, now_us - 7, event_id="first")
+        await click_at(connection, now_us, event_id="second")
 
         firsts = await store.first_live_us()
 

@@ -1,9 +1,15 @@
 """Events for contract suites, around the store's own clock."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import numpy as np
 
+from app.stores.connection import Connection, Script
+from app.stores.customer import APPEND_EVENTS, APPEND_LIMITS, event_arguments
+from app.stores.layout import CustomerKeys
 from models.customer import Window, pack_member
-from models.events import KINDS, Event, EventType, from_us, key, to_us
+from models.events import KINDS, SECOND_US, Event, EventType, from_us, key, to_us
 
 MINUTE_US = 60 * 1_000_000
 DAY_US = 24 * 60 * MINUTE_US
@@ -44,3 +50,20 @@ def window_of(events: list[Event]) -> Window:
         for e in events
         if e.type is not EventType.IMPRESSION
     )
+
+
+async def append_at(
+    connection: Connection, events: Sequence[Event], *, received_us: int
+) -> list[int]:
+    """Append one customer's events by a store whose clock stands; return the script's codes."""
+    seconds, microseconds = divmod(received_us, SECOND_US)
+    clock = f"{{'{seconds}', '{microseconds}'}}"
+    keys = CustomerKeys.of(events[0].customer_id)
+    codes = await connection.run(
+        Script.of(APPEND_EVENTS.source.replace("redis.call('TIME')", clock)),
+        [keys.window, keys.profile, keys.recent, keys.events, keys.counts],
+        *APPEND_LIMITS,
+        *(argument for event in events for argument in event_arguments(event)),
+        doing="appending at a moment",
+    )
+    return cast("list[int]", codes)

@@ -1,0 +1,153 @@
+"""Fills the store from a dataset: sales, pictures, the latest windows, profiles, counts."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+from app.serving.ports import LabelledPicture
+from app.stores.loaded import loaded_counts, loaded_customers
+from app.stores.store import RedisStores
+from models.bundle import Bundle, read_bundle
+from models.dataset import Dataset, Effect
+from models.sale import PictureScores
+from models.scenes import SceneLabeller, label_pictures
+from models.scoring import LABELS_FILE, SCENES_FILE, SNAPSHOT_FILE
+from models.snapshot import Snapshot
+
+CUSTOMERS_AT_ONCE: Final = 200
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSummary:
+    """What was loaded.
+
+    Attributes:
+        sales: Sales of the dataset.
+        pictures: Pictures that were labelled here.
+        broken_pictures: Pictures that could not be.
+        customers: Customers with events.
+        events: Accepted events.
+        refused: Rows of the dataset that were left out, by reason.
+        seconds: How long it took.
+    """
+
+    sales: int
+    pictures: int
+    broken_pictures: int
+    customers: int
+    events: int
+    refused: dict[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """Pictures that the bundle knew nothing of."""
+
+    pictures: Sequence[LabelledPicture]
+    n_broken: int
+
+
+class Progress:
+    """Is told of every step; the base class says nothing."""
+
+    def step(self, name: str, total: int) -> None:
+        """Take note that a step of so many parts begins."""
+
+    def advance(self, n: int) -> None:
+        """Take note that parts of the step are done."""
+
+
+async def load(
+    dataset: Dataset, stores: RedisStores, *, bundle: Path | None, progress: Progress
+) -> LoadSummary:
+    """Fill a store. To load the same dataset again changes nothing.
+
+    Sales and pictures are put under their ids; windows are merged, which is idempotent;
+    profiles and the counts of history are replaced.
+
+    Args:
+        dataset: What to load.
+        stores: Where to.
+        bundle: The bundle that labels pictures which are new to it; None leaves them out.
+        progress: Is told how far it is.
+
+    Raises:
+        BundleError: If the bundle is not sound.
+        StoreUnavailableError: If the store does not answer; run it again.
+    """
+    started = time.monotonic()
+    labelling = await asyncio.to_thread(_label, dataset, bundle, progress)
+    await stores.sales.put(dataset.sales)
+    await stores.sales.put_pictures(labelling.pictures)
+    now_us = await stores.server.time_us()
+    first_live_us = await stores.counts.first_live_us()
+    history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
+    await stores.counts.put_history(history, now_us=now_us)
+    n_customers = await _merge_customers(dataset, stores, now_us, progress)
+    return LoadSummary(
+        sales=len(dataset.sales),
+        pictures=len(labelling.pictures),
+        broken_pictures=labelling.n_broken,
+        customers=n_customers,
+        events=len(dataset.events),
+        refused=_refused(dataset),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+async def _merge_customers(
+    dataset: Dataset, stores: RedisStores, now_us: int, progress: Progress
+) -> int:
+    progress.step("customers", len(dataset.events.customers.values))
+    n_customers = 0
+    for batch in _batches(loaded_customers(dataset.events, now_us), CUSTOMERS_AT_ONCE):
+        await stores.customers.merge(batch)
+        progress.advance(len(batch))
+        n_customers += len(batch)
+    return n_customers
+
+
+def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    remaining = iter(values)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _label(dataset: Dataset, directory: Path | None, progress: Progress) -> Labelling:
+    if directory is None:
+        return Labelling([], 0)
+    bundle = read_bundle(directory)
+    known = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE)).pictures
+    new = {i: path for i, path in dataset.images.items() if i not in known}
+    if not new or not _labels_pictures(bundle):
+        return Labelling([], 0)
+    progress.step("pictures", len(new))
+    outcome = label_pictures(
+        list(new.values()), SceneLabeller.open(directory), on_picture=lambda: progress.advance(1)
+    )
+    ids: list[str] = [*new]
+    scores = outcome.scores
+    pictures = [
+        LabelledPicture(
+            ids[position],
+            PictureScores(scores.probabilities[row], scores.embeddings[row]),
+            bundle.manifest.scene_model,
+        )
+        for row, position in enumerate(map(int, outcome.positions))
+    ]
+    return Labelling(pictures, len(outcome.faults))
+
+
+def _labels_pictures(bundle: Bundle) -> bool:
+    return SCENES_FILE in bundle.files and LABELS_FILE in bundle.files
+
+
+def _refused(dataset: Dataset) -> dict[str, int]:
+    return {code.value: n for code, n in dataset.faults.having(Effect.ROW).counts().items()}

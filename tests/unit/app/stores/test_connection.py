@@ -1,0 +1,80 @@
+"""The connection: every failure becomes one error, in time."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from app.errors import StoreUnavailableError
+from app.stores.connection import Connection
+from app.stores.embedded import embedded_server
+from app.stores.store import RedisStores
+from tests.contract.servers import process_id
+from tests.contract.visit import event
+
+TIMEOUT_S = 0.1
+IN_TIME_S = 2.0  # far above the timeout: a loaded machine must not fail the test
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> AsyncGenerator[RedisStores]:
+    """A store of its own, with impatient connections."""
+    with embedded_server(tmp_path) as url:
+        stores = RedisStores.open(url, timeout_s=TIMEOUT_S, max_connections=2)
+        yield stores
+        await stores.server.close()
+
+
+async def test_a_store_that_is_down_is_unavailable(tmp_path: Path) -> None:
+    connection = Connection.open(f"unix://{tmp_path}/nowhere.sock", timeout_s=TIMEOUT_S)
+
+    async with asyncio.timeout(IN_TIME_S):
+        with pytest.raises(StoreUnavailableError, match=r"while looking: .*nowhere\.sock"):
+            await connection.execute("PING", doing="looking")
+
+
+async def test_a_store_that_hangs_is_unavailable_and_then_available(stores: RedisStores) -> None:
+    now_us = await stores.server.time_us()
+    hung = await process_id(stores.connection)
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(IN_TIME_S):
+            with pytest.raises(StoreUnavailableError, match="reading a customer"):
+                await stores.customers.read("c1")
+            with pytest.raises(StoreUnavailableError, match="appending events"):
+                await stores.customers.append([event("e1", at_us=now_us)])
+    finally:
+        os.kill(hung, signal.SIGCONT)
+
+    assert (await stores.customers.read("c1")).now_us > now_us
+
+
+async def test_a_pool_without_a_free_connection_is_unavailable(stores: RedisStores) -> None:
+    hung = await process_id(stores.connection)
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(IN_TIME_S):
+            reads = [stores.customers.read(f"c{i}") for i in range(8)]
+            outcomes = await asyncio.gather(*reads, return_exceptions=True)
+    finally:
+        os.kill(hung, signal.SIGCONT)
+
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 8
+
+
+async def test_a_restarted_store_is_used_without_an_error(tmp_path: Path) -> None:
+    """Its scripts are gone and the connections broken: neither is the caller's business."""
+    with embedded_server(tmp_path) as url:
+        stores = RedisStores.open(url)
+        now_us = await stores.server.time_us()
+        await stores.customers.append([event("e1", at_us=now_us)])
+    with embedded_server(tmp_path):
+        state = await stores.customers.read("c1")
+        outcomes = await stores.customers.append([event("e2", at_us=now_us)])
+        await stores.server.close()
+
+    assert len(state.window) == 1
+    assert [outcome.status for outcome in outcomes] == ["accepted"]

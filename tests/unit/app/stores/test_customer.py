@@ -1,0 +1,111 @@
+"""What the Redis adapter of customers promises beyond its port."""
+
+from collections.abc import AsyncGenerator, Iterable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnection
+from redis.crc import key_slot
+
+from app.stores.connection import Connection
+from app.stores.customer import OUTCOMES, RedisCustomerStore
+from app.stores.layout import CHANGES, N_PARTITIONS, PICTURES, SALES, VERSION, CustomerKeys
+from models.events import MAX_AGE_US, MAX_AHEAD_US, Refusal, accept
+from tests.contract.visit import append_at, event
+
+NOW_US = 1_795_370_746_382_841
+EDGES_US = (-MAX_AGE_US, MAX_AHEAD_US, 0, -NOW_US)
+
+
+class CountingConnection(UnixDomainSocketConnection):
+    """Counts how often anything was sent: each is a round trip."""
+
+    n_sent = 0
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        type(self).n_sent += 1
+        await super().send_packed_command(command, check_health)
+
+
+@pytest.fixture
+def url(embedded_url: str) -> str:
+    return embedded_url
+
+
+@pytest.fixture
+async def counting(url: str, connection: Connection) -> AsyncGenerator[RedisCustomerStore]:
+    """A store over one connection, which is counted."""
+    assert connection
+    path = url.removeprefix("unix://")
+    pool = BlockingConnectionPool(connection_class=CountingConnection, path=path, max_connections=1)
+    counted = Connection(Redis.from_pool(pool))
+    yield RedisCustomerStore(counted)
+    await counted.close()
+
+
+async def test_a_read_is_one_round_trip(counting: RedisCustomerStore) -> None:
+    await counting.read("c1")
+    before = CountingConnection.n_sent
+
+    await counting.read("c2")
+
+    assert CountingConnection.n_sent - before == 1
+
+
+async def test_a_batch_of_many_customers_is_one_round_trip(counting: RedisCustomerStore) -> None:
+    now_us = (await counting.read("c1")).now_us
+    batch = [event(f"e{i}", at_us=now_us, customer_id=f"c{i % 7}") for i in range(50)]
+    await counting.append(batch)
+    before = CountingConnection.n_sent
+
+    await counting.append(batch)
+
+    assert CountingConnection.n_sent - before == 1
+
+
+@given(
+    offsets=st.lists(
+        st.builds(int.__add__, st.sampled_from(EDGES_US), st.integers(-3, 3))
+        | st.integers(-(2**53), 2**53),
+        min_size=1,
+        max_size=20,
+    )
+)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+async def test_the_store_accepts_exactly_what_models_accept(
+    connection: Connection, offsets: list[int]
+) -> None:
+    """To the microsecond: offline, the same function judges what the store accepted."""
+    times = [NOW_US + offset for offset in offsets]
+    events = [event(f"e{at_us}", at_us=at_us) for at_us in times]
+
+    codes = await append_at(connection, events, received_us=NOW_US)
+
+    reasons = [OUTCOMES[code].reason for code in codes]
+    assert reasons == [accept(at_us, NOW_US) for at_us in times]
+
+
+def test_every_refusal_has_an_outcome() -> None:
+    assert {outcome.reason for outcome in OUTCOMES} == {None, *Refusal}
+
+
+def test_what_a_script_touches_lies_in_one_slot() -> None:
+    """A cluster refuses a script that reaches over slots."""
+    for n in range(200):
+        keys = CustomerKeys.of(f"customer {{{n}}} \x7f é")
+        names = [keys.window, keys.profile, keys.recent, keys.events, f"{keys.counts}h497000"]
+        assert len({key_slot(name.encode()) for name in names}) == 1
+    assert len({key_slot(name.encode()) for name in (SALES, PICTURES, CHANGES, VERSION)}) == 1
+
+
+def test_partitions_spread_over_slots() -> None:
+    slots = {key_slot(f"events:{{{p}}}".encode()) for p in range(N_PARTITIONS)}
+
+    assert len(slots) == N_PARTITIONS

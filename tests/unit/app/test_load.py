@@ -1,0 +1,219 @@
+"""A dataset fills the store, as if the store had received its events itself."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from app.export import export
+from app.load import LoadSummary, Progress, load
+from app.serving.ports import EventCounts
+from app.stores.connection import Connection
+from app.stores.layout import CUSTOMER_TTL_S, CustomerKeys
+from app.stores.store import RedisStores
+from models.counters import HOUR_US, grid_floor
+from models.dataset import read_dataset
+from models.events import KIND, KINDS, SECOND_US, Event, from_us, key, to_us
+from models.profile import Profile, night_floor
+from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, window_of
+
+
+@pytest.fixture
+def url(embedded_url: str) -> str:
+    return embedded_url
+
+
+@pytest.fixture
+async def stores(connection: Connection) -> RedisStores:
+    return RedisStores.over(connection)
+
+
+@pytest.fixture
+async def now_us(stores: RedisStores) -> int:
+    return await stores.server.time_us()
+
+
+@pytest.fixture
+def events(rng: np.random.Generator, now_us: int) -> list[Event]:
+    """Visits of twelve customers; the first ones have more than a window holds."""
+    sizes = [301, 180, *(int(n) for n in rng.integers(1, 60, size=10))]
+    earlier_us = now_us - 10 * MINUTE_US
+    return [
+        e
+        for c, n in enumerate(sizes)
+        for e in visits(rng, n, customer_id=f"c{c}", now_us=earlier_us)
+    ]
+
+
+def write(directory: Path, events: list[Event], *, delay_us: int = 0) -> Path:
+    """Write a dataset of seven sales whose events are received some time after they happen."""
+    rows = [
+        {**e.model_dump(mode="json"), "at": e.at, "received_at": from_us(to_us(e.at) + delay_us)}
+        for e in events
+    ]
+    utc = pl.Datetime("us", "UTC")
+    times = {"at": utc, "received_at": utc}
+    pl.DataFrame(rows, schema_overrides=times).write_parquet(directory / "events.parquet")
+    opens = from_us(to_us(min(e.at for e in events)) - DAY_US)
+    sales = {"sale_id": [f"s{i}" for i in range(7)], "opens_at": [opens] * 7}
+    pl.DataFrame(sales, schema_overrides={"opens_at": utc}).write_parquet(
+        directory / "sales.parquet"
+    )
+    return directory
+
+
+async def load_from(directory: Path, stores: RedisStores) -> LoadSummary:
+    return await load(read_dataset(directory), stores, bundle=None, progress=Progress())
+
+
+def as_counter(counts: EventCounts) -> Counter[tuple[int, int, int]]:
+    total: Counter[tuple[int, int, int]] = Counter()
+    columns = (counts.sale_keys, counts.kinds, counts.hours, counts.counts)
+    for sale_key, kind, hour, n in zip(*(c.tolist() for c in columns), strict=True):
+        total[sale_key, kind, hour] += n
+    return total
+
+
+def by_customer(events: list[Event]) -> dict[str, list[Event]]:
+    grouped: defaultdict[str, list[Event]] = defaultdict(list)
+    for e in events:
+        grouped[e.customer_id].append(e)
+    return grouped
+
+
+async def test_windows_are_those_of_the_events(
+    stores: RedisStores, events: list[Event], tmp_path: Path
+) -> None:
+    summary = await load_from(write(tmp_path, events), stores)
+
+    assert (summary.customers, summary.events) == (12, len(events))
+    for customer_id, own in by_customer(events).items():
+        state = await stores.customers.read(customer_id)
+        assert state.window.pack() == window_of(own).pack()
+
+
+async def test_profiles_total_what_was_received_before_the_night(
+    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+) -> None:
+    await load_from(write(tmp_path, events), stores)
+
+    night_us = night_floor(now_us)
+    for customer_id, own in by_customer(events).items():
+        old = [e for e in own if to_us(e.at) < night_us]
+        kinds = Counter(e.type for e in old)
+        profile = (await stores.customers.read(customer_id)).profile
+        assert profile.counts == tuple(kinds[kind] for kind in KINDS)
+        assert profile.first_us == min((to_us(e.at) for e in old), default=0)
+
+
+async def test_counts_are_those_of_the_events(
+    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+) -> None:
+    await load_from(write(tmp_path, events), stores)
+
+    counts = await stores.counts.since(0, until_us=grid_floor(now_us))
+
+    expected = Counter((key(e.sale_id), KIND[e.type], to_us(e.at) // HOUR_US) for e in events)
+    assert as_counter(counts) == expected
+
+
+async def test_loading_again_changes_nothing(
+    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+) -> None:
+    directory = write(tmp_path, events)
+    await load_from(directory, stores)
+    before = await contents(stores, events, now_us)
+
+    await load_from(directory, stores)
+
+    assert await contents(stores, events, now_us) == before
+
+
+async def contents(stores: RedisStores, events: list[Event], now_us: int) -> list[object]:
+    states = [await stores.customers.read(c) for c in by_customer(events)]
+    counts = await stores.counts.since(0, until_us=grid_floor(now_us))
+    changes = await stores.sales.changes(0)
+    windows = [(state.window.pack(), state.profile) for state in states]
+    return [windows, as_counter(counts), changes.version, changes.sales]
+
+
+async def test_what_came_in_live_is_not_counted_again_when_its_export_is_loaded(
+    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+) -> None:
+    """The loop: serve, export, load. Live events keep their live counts, and only those."""
+    history = tmp_path / "history"
+    history.mkdir()
+    await load_from(write(history, events), stores)
+    live_us = now_us - 5 * MINUTE_US
+    live = visits(np.random.default_rng(1), 50, customer_id="c1", now_us=live_us)
+    live = [e.model_copy(update={"event_id": f"live-{e.event_id}"}) for e in live]
+    await append_at(stores.connection, live, received_us=live_us)
+    before = await contents(stores, events, now_us)
+
+    exported = tmp_path / "exported"
+    await export(stores.connection, exported)
+    joined = [pl.read_parquet(folder / "events.parquet") for folder in (history, exported)]
+    pl.concat(joined, how="diagonal_relaxed").write_parquet(history / "events.parquet")
+    await load_from(history, stores)
+
+    counts = await stores.counts.since(0, until_us=grid_floor(now_us))
+    assert counts.counts.sum() == len(events) + len(live)
+    assert await contents(stores, events, now_us) == before
+
+
+async def test_what_is_not_received_yet_is_left_out(
+    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+) -> None:
+    later = write(tmp_path, events, delay_us=6 * DAY_US)
+
+    summary = await load_from(later, stores)
+
+    counts = await stores.counts.since(0, until_us=grid_floor(now_us))
+    assert (summary.customers, summary.events) == (0, len(events))
+    assert as_counter(counts) == Counter()
+
+
+async def test_a_loaded_customer_expires_after_his_last_event(
+    stores: RedisStores, connection: Connection, now_us: int, tmp_path: Path
+) -> None:
+    at_us = now_us - 80 * DAY_US
+    await load_from(write(tmp_path, [event("e1", at_us=at_us)]), stores)
+
+    keys = CustomerKeys.of("c1")
+    for name in (keys.window, keys.profile):
+        expires_s = await connection.execute("EXPIRETIME", name, doing="looking")
+        assert expires_s == at_us // SECOND_US + CUSTOMER_TTL_S
+
+
+async def test_a_customer_who_came_back_does_not_expire_earlier(
+    stores: RedisStores, connection: Connection, now_us: int, tmp_path: Path
+) -> None:
+    await stores.customers.append([event("now", at_us=now_us)])
+
+    await load_from(write(tmp_path, [event("e1", at_us=now_us - 80 * DAY_US)]), stores)
+
+    ttl_s = await connection.execute("TTL", CustomerKeys.of("c1").window, doing="looking")
+    assert ttl_s == pytest.approx(CUSTOMER_TTL_S, abs=10)
+    assert len((await stores.customers.read("c1")).window) == 2
+
+
+async def test_a_customer_without_history_before_the_night_has_an_empty_profile(
+    stores: RedisStores, now_us: int, tmp_path: Path
+) -> None:
+    await load_from(write(tmp_path, [event("e1", at_us=night_floor(now_us))]), stores)
+
+    assert (await stores.customers.read("c1")).profile == Profile.empty()
+
+
+async def test_refused_rows_are_counted_by_reason(
+    stores: RedisStores, now_us: int, tmp_path: Path
+) -> None:
+    old = event("e1", at_us=now_us - 95 * DAY_US)
+    unknown = event("e2", at_us=now_us - 95 * DAY_US, sale_id="nowhere")
+
+    summary = await load_from(write(tmp_path, [old, unknown], delay_us=91 * DAY_US), stores)
+
+    assert summary.events == 0
+    assert summary.refused == {"too_old": 2, "unknown_sale": 1}
