@@ -1,21 +1,40 @@
 """``python -m app``: everything that touches the store."""
 
+import asyncio
+import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 import yaml
-from pydantic import AnyUrl, ValidationError
+from pydantic import AnyUrl, JsonValue, ValidationError
+from rich.console import Console
+from rich.progress import Progress, TaskID
 
+from app.errors import StoreUnavailableError
+from app.export import ExportError, ExportSummary, export
+from app.load import LoadSummary
+from app.load import Progress as LoadProgress
+from app.load import load as load_dataset
 from app.main import create_app
 from app.observability import configure_logging, get_logger
 from app.resources import Worker
 from app.settings import Settings, misspelt
+from app.stores.connection import Connection
 from app.stores.embedded import EmbeddedServerError, embedded_server
+from app.stores.store import RedisStores
 from app.workers import listen, run
 from models.bundle import BundleError, read_bundle, resolve_bundle
+from models.dataset import Dataset, DatasetError, read_dataset
+
+COMMAND_TIMEOUT_S: Final = 30.0
+
+RedisUrlOption = Annotated[str | None, typer.Option(help="The store; unset: the embedded server.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 _log = get_logger(__name__)
 
@@ -36,32 +55,57 @@ def serve(
     bundle: Annotated[
         str | None, typer.Option(help="Id or directory of a bundle; unset: the newest.")
     ] = None,
-    redis_url: Annotated[
-        str | None, typer.Option(help="The store; unset: the embedded server.")
-    ] = None,
+    redis_url: RedisUrlOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks one.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
 ) -> None:
     """Answer the website. Options come before VITRINE_ variables, see docs/settings.md."""
-    given = {
-        "bundle": bundle,
-        "redis_url": redis_url,
-        "host": host,
-        "port": port,
-        "workers": workers,
-    }
-    settings = _read_settings({name: value for name, value in given.items() if value is not None})
+    settings = _read_settings(
+        bundle=bundle, redis_url=redis_url, host=host, port=port, workers=workers
+    )
     configure_logging(settings.log_level)
-    try:
+    with _failures():
         _ = read_bundle(resolve_bundle(settings.bundle, settings.bundles))
-        listener = listen(settings)
-        with listener, _store_url(settings) as url:
+        with listen(settings) as listener, _store_url(settings) as url:
             host, port = listener.getsockname()[:2]
             _log.info("listening", url=f"http://{host}:{port}", workers=settings.workers)
             run(settings.model_copy(update={"redis_url": AnyUrl(url)}), listener)
-    except (BundleError, EmbeddedServerError, OSError) as exc:
-        _fail(str(exc))
+
+
+@commands.command()
+def load(
+    *,
+    data: Annotated[Path, typer.Option(help="Directory of a dataset.", file_okay=False)],
+    bundle: Annotated[
+        str | None, typer.Option(help="Labels pictures it does not know; unset: the newest.")
+    ] = None,
+    redis_url: RedisUrlOption = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at faulty rows.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fill the store with sales, pictures, the latest windows and counts. Safe to repeat."""
+    settings = _read_settings(bundle=bundle, redis_url=redis_url)
+    with _failures(), _bars() as bars, _store_url(settings) as url:
+        dataset = read_dataset(data, strict=strict, decode_pictures=False)
+        labeller = _bundle_or_none(settings)
+        summary = asyncio.run(_load(dataset, url, bundle=labeller, bars=bars))
+    _print(asdict(summary), as_json=as_json)
+
+
+@commands.command("export-events")
+def export_events(
+    *,
+    out: Annotated[Path, typer.Option(help="Directory; the same one every time.")],
+    redis_url: RedisUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move events and answers from the store into files of the dataset contract."""
+    settings = _read_settings(redis_url=redis_url)
+    with _failures(), _bars() as bars, _store_url(settings) as url:
+        bars.step("entries", None)
+        summary = asyncio.run(_export(url, out, bars=bars))
+    _print(asdict(summary), as_json=as_json)
 
 
 @commands.command()
@@ -71,18 +115,86 @@ def openapi() -> None:
     sys.stdout.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100))
 
 
-def _read_settings(given: dict[str, str | int]) -> Settings:
+def _read_settings(**given: str | int | None) -> Settings:
     for name in misspelt():
         typer.echo(f"warning: {name} is no setting; docs/settings.md lists them", err=True)
     try:
-        return Settings.model_validate(given)
+        return Settings.model_validate({k: v for k, v in given.items() if v is not None})
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
-            where = ".".join(map(str, error["loc"]))
-            typer.echo(
-                f"setting {where}: {error['msg']}".replace("setting :", "settings:"), err=True
-            )
+            where = " ".join(["setting", *map(str, error["loc"])])
+            typer.echo(f"{where}: {error['msg']}", err=True)
         raise typer.Exit(2) from exc
+
+
+class Bars(LoadProgress):
+    """Progress bars on stderr, one a step."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def step(self, name: str, total: int | None) -> None:
+        """Open the bar of a step, of so many parts if that is known."""
+        self._task = self._bars.add_task(name, total=total)
+
+    def advance(self, n: int) -> None:
+        """Move the bar that runs."""
+        if self._task is not None:
+            self._bars.advance(self._task, n)
+
+
+@contextmanager
+def _bars() -> Generator[Bars]:
+    with Progress(console=Console(stderr=True)) as bars:
+        yield Bars(bars)
+
+
+def _bundle_or_none(settings: Settings) -> Path | None:
+    try:
+        return resolve_bundle(settings.bundle, settings.bundles)
+    except BundleError:
+        if settings.bundle is not None:
+            raise
+        typer.echo("warning: no bundle yet, so pictures are left out: load again", err=True)
+        return None
+
+
+async def _load(dataset: Dataset, url: str, *, bundle: Path | None, bars: Bars) -> LoadSummary:
+    stores = RedisStores.open(url, timeout_s=COMMAND_TIMEOUT_S)
+    try:
+        return await load_dataset(dataset, stores, bundle=bundle, progress=bars)
+    finally:
+        await stores.server.close()
+
+
+async def _export(url: str, out: Path, *, bars: Bars) -> ExportSummary:
+    connection = Connection.open(url, timeout_s=COMMAND_TIMEOUT_S)
+    try:
+        return await export(connection, out, on_part=bars.advance)
+    finally:
+        await connection.close()
+
+
+def _print(summary: dict[str, JsonValue], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    for name, value in summary.items():
+        typer.echo(f"{name}: {value}")
+
+
+@contextmanager
+def _failures() -> Generator[None]:
+    """End a command with exit status 1 and the message of an expected error."""
+    try:
+        yield
+    except (
+        *(BundleError, DatasetError, EmbeddedServerError, ExportError),
+        *(StoreUnavailableError, OSError),
+    ) as exc:
+        typer.echo(f"error: {exc}", err=True)
+        raise typer.Exit(1) from exc
 
 
 @contextmanager
@@ -92,11 +204,6 @@ def _store_url(settings: Settings) -> Generator[str]:
         return
     with embedded_server(settings.state_dir) as url:
         yield url
-
-
-def _fail(reason: str) -> None:
-    typer.echo(f"error: {reason}", err=True)
-    raise typer.Exit(1)
 
 
 if __name__ == "__main__":
