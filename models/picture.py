@@ -61,7 +61,7 @@ class PictureTooLargeError(PictureError):
 
     code = "picture_too_large"
 
-    def __init__(self, measure: Measure, value: int | None, *, limit: int) -> None:
+    def __init__(self, *, measure: Measure, value: int | None, limit: int) -> None:
         """Name the measure that is exceeded, its limit and, where it is known, its value."""
         amount = "" if value is None else f": {value:,}"
         super().__init__(f"the picture has more than {limit:,} {measure}{amount}")
@@ -277,7 +277,7 @@ def _open(picture: bytes, limits: Limits) -> Image.Image:
     try:
         image = Image.open(BytesIO(picture), formats=FORMATS)
     except Image.DecompressionBombError as exc:
-        raise PictureTooLargeError("pixels", None, limit=limits.n_pixels) from exc
+        raise PictureTooLargeError(measure="pixels", value=None, limit=limits.n_pixels) from exc
     except Image.UnidentifiedImageError as exc:
         raise PictureFormatError from exc
     except _FAULTS as exc:
@@ -291,7 +291,7 @@ def _open(picture: bytes, limits: Limits) -> Image.Image:
 
 def _refuse_above(limit: int, measure: Measure, value: int) -> None:
     if value > limit:
-        raise PictureTooLargeError(measure, value, limit=limit)
+        raise PictureTooLargeError(measure=measure, value=value, limit=limit)
 
 
 def _pixels(

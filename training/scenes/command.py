@@ -17,15 +17,28 @@ from rich.progress import Progress
 from models.onnx import Provider
 from models.scenes import LabelledPictures, PictureFault, SceneLabeller, label_pictures
 from training.scenes.backbone import BackboneError, default_backbone, read_backbone
+from training.scenes.features import FeatureExtractor
 from training.scenes.layout import LayoutError, read_layout
 from training.scenes.metric import LabelFigures, label_figures
-from training.scenes.model import SceneModel, SceneTrainingError, fit_scenes
+from training.scenes.model import (
+    N_CROPS,
+    SceneModel,
+    SceneTrainingError,
+    fit_scenes,
+    labelled_features,
+)
+from training.scenes.validation import N_GROUPS, validate_scenes
 
 app = typer.Typer(name="scenes", help="The scene labeller.", no_args_is_help=True)
 
 DEFAULT_CACHE = Path("var/features")
 
 Images = Annotated[Path, typer.Option(help="Pictures.", exists=True, file_okay=False)]
+BackboneFile = Annotated[
+    Path | None, typer.Option(help="Description of another backbone.", exists=True)
+]
+Seed = Annotated[int, typer.Option(help="Of the splits and the fits.")]
+Cache = Annotated[Path, typer.Option(help="Where features are kept, by content.")]
 Threads = Annotated[int, typer.Option(help="Threads of the network, and of decoding.", min=1)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -35,9 +48,9 @@ def train(
     images: Images,
     out: Annotated[Path, typer.Option(help="Directory of the model.")],
     test: Annotated[Path | None, typer.Option(help="Labelled pictures to judge by.")] = None,
-    backbone: Annotated[Path | None, typer.Option(help="Description of another backbone.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the split and the fit.")] = 0,
-    cache: Annotated[Path, typer.Option(help="Features, by content.")] = DEFAULT_CACHE,
+    backbone: BackboneFile = None,
+    seed: Seed = 0,
+    cache: Cache = DEFAULT_CACHE,
     threads: Threads = 1,
     provider: Annotated[Provider, typer.Option(help="Where to compute.")] = Provider.CPU,
     as_json: Json = False,
@@ -99,6 +112,41 @@ class _LabelledPicture(BaseModel):
     def sentence(self) -> str:
         names = ", ".join(f"{name} {share:.0%}" for name, share in self.labels.items())
         return f"{self.picture}: {names}{' (unlike any known scene)' if self.unlike else ''}"
+
+
+@app.command()
+def validate(
+    images: Images,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
+    backbone: BackboneFile = None,
+    seed: Seed = 0,
+    cache: Cache = DEFAULT_CACHE,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Cross-validate the head, beside a logistic regression on the same features."""
+    with _stop_on(BackboneError, LayoutError, SceneTrainingError):
+        pictures = read_layout(images)
+        network = default_backbone() if backbone is None else read_backbone(backbone)
+        extractor = FeatureExtractor(network, cache, n_crops=N_CROPS, threads=threads)
+        with _bar("features", len(pictures.paths)) as advance:
+            data = labelled_features(pictures, extractor, threads=threads, on_picture=advance)
+    with _bar("fits", folds + N_GROUPS) as advance:
+        validation = validate_scenes(data, n_folds=folds, seed=seed, on_fit=advance)
+    if as_json:
+        _print_json(validation.model_dump())
+        return
+    for name, one in validation.head.items():
+        other = validation.logistic[name]
+        typer.echo(
+            f"{name}: head {one.value:.3f} [{one.low:.3f}, {one.high:.3f}], "
+            f"logistic {other.value:.3f} [{other.low:.3f}, {other.high:.3f}]"
+        )
+    unlike = validation.unlike
+    typer.echo(
+        f"unlike any known scene: {unlike.detected:.3f} detected at a false-alarm rate of "
+        f"{unlike.false_alarm_rate:.3f}, area under the ROC curve {unlike.area_under_roc:.3f}"
+    )
 
 
 def _judge(model: Path, test: Path, threads: int) -> LabelFigures:
