@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest_plugins = ["pytester", "tests.proofs", "tests.skips"]
+pytest_plugins = ["pytester", "tests.proofs", "tests.skips", "tests.worlds"]
 
 SEED = 20_170_307
 

@@ -1,0 +1,70 @@
+"""A small simulated shop and a bundle trained on it, made once a test session."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from training.configuration import RunConfig
+from training.run import prepare
+from training.train import train
+from training.world.creation import create_world
+from training.world.parameters import WORLDS
+from training.world.period import Period
+
+END_US: Final = 1_795_366_800_000_000
+"""The end of every small world: a Sunday evening, 2026-11-22 17:00 UTC."""
+
+N_CUSTOMERS: Final = 200
+N_DAYS: Final = 10
+
+# Fewer types and sales than the real worlds: what takes time is pictures.
+_SMALL: Final = replace(WORLDS["standard"], n_types=100, sales_per_day=2.5, scenes_per_category=2)
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Take no note."""
+
+    def tick(self) -> None:
+        """Take no note."""
+
+
+def write_world(directory: Path, *, seed: int) -> Path:
+    """Simulate a small shop and return the folder of its dataset."""
+    period = Period.ending(END_US, N_DAYS)
+    create_world(directory, _SMALL, period=period, n_customers=N_CUSTOMERS, seed=seed)
+    return directory
+
+
+def train_bundle(data: Path, root: Path, *, cache: Path, seed: int = 0) -> Path:
+    """Train on a whole dataset and return the bundle's directory."""
+    progress = Silent()
+    prepared = prepare(
+        data, until=None, scenes=None, cache=cache, seed=seed, strict=True, progress=progress
+    )
+    return train(prepared.material, config=RunConfig(), seed=seed, root=root, progress=progress)
+
+
+@pytest.fixture(scope="session")
+def picture_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep picture features and scene models between the trainings of a session."""
+    return tmp_path_factory.mktemp("picture-cache")
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the dataset of a small simulated shop; read only."""
+    return write_world(tmp_path_factory.mktemp("tiny-world") / "dataset", seed=3)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(
+    tiny_world: Path, picture_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """Give a bundle's directory and the dataset that it was trained on; read only."""
+    root = tmp_path_factory.mktemp("bundles")
+    return train_bundle(tiny_world, root, cache=picture_cache), tiny_world
