@@ -131,7 +131,7 @@ def _merge(customer: LoadedCustomer) -> Command:
         [keys.window, keys.profile],
         WINDOW_EVENTS,
         customer.last_us // SECOND_US + CUSTOMER_TTL_S,
-        customer.profile.pack(),
+        b"" if customer.profile == Profile.empty() else customer.profile.pack(),
         *(argument for pair in scored for argument in pair),
     )
 

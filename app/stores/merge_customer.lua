@@ -2,8 +2,8 @@
 -- Merges events from files into a customer's window, and replaces his profile.
 --
 -- KEYS  window, profile
--- ARGV  1 window events, 2 expiry in s since the epoch, 3 packed profile; then at µs and
---       member of each event
+-- ARGV  1 window events, 2 expiry in s since the epoch, 3 packed profile, empty for none;
+--       then at µs and member of each event
 local FIRST_EVENT = 4
 local window, profile, expires = KEYS[1], KEYS[2], ARGV[2]
 
@@ -18,5 +18,9 @@ if #ARGV >= FIRST_EVENT then
   redis.call('ZREMRANGEBYRANK', window, 0, -(ARGV[1] + 1))
   expire(window)
 end
-redis.call('SET', profile, ARGV[3], 'KEEPTTL')
-expire(profile)
+if ARGV[3] == '' then
+  redis.call('DEL', profile)
+else
+  redis.call('SET', profile, ARGV[3], 'KEEPTTL')
+  expire(profile)
+end

@@ -199,12 +199,13 @@ async def test_a_customer_who_came_back_does_not_expire_earlier(
     assert len((await stores.customers.read("c1")).window) == 2
 
 
-async def test_a_customer_without_history_before_the_night_has_an_empty_profile(
-    stores: RedisStores, now_us: int, tmp_path: Path
+async def test_an_empty_profile_takes_no_memory(
+    stores: RedisStores, connection: Connection, now_us: int, tmp_path: Path
 ) -> None:
     await load_from(write(tmp_path, [event("e1", at_us=night_floor(now_us))]), stores)
 
     assert (await stores.customers.read("c1")).profile == Profile.empty()
+    assert await connection.execute("EXISTS", CustomerKeys.of("c1").profile, doing="looking") == 0
 
 
 async def test_refused_rows_are_counted_by_reason(
