@@ -107,7 +107,7 @@ class Bundle:
         return self.files[name]
 
 
-def write_bundle(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
+def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) -> Path:
     """Write a bundle atomically: it is there whole or not at all.
 
     Args:

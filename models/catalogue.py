@@ -187,8 +187,8 @@ def closing_us(sale: Sale) -> int:
 
 
 def _require_distinct(sales: Sequence[Sale], keys: NDArray[np.uint64]) -> None:
-    repeated = np.flatnonzero(keys[1:] == keys[:-1])
-    if len(repeated):
+    repeated: list[int] = np.flatnonzero(keys[1:] == keys[:-1]).tolist()
+    if repeated:
         first, second = sales[repeated[0]], sales[repeated[0] + 1]
         msg = f"sales {first.sale_id!r} and {second.sale_id!r} share an id or a key"
         raise ValueError(msg)

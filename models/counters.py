@@ -146,16 +146,10 @@ def fade(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCounts:
     cells = past.rows * N_KINDS + past.kinds
     size = n_sales * N_KINDS
     age = (hour - past.hours).astype(np.float64)
-    totals = np.bincount(cells, weights=past.counts.astype(np.float64), minlength=size)
-    decayed = [
-        np.bincount(cells, weights=past.counts * np.exp2(-age / half_life), minlength=size)
-        for half_life in HALF_LIVES_HOURS
-    ]
-    return SaleCounts(
-        hour * HOUR_US,
-        totals.reshape(n_sales, N_KINDS),
-        np.stack(decayed).reshape(-1, n_sales, N_KINDS),
-    )
+    weights = [past.counts, *(past.counts * np.exp2(-age / h) for h in HALF_LIVES_HOURS)]
+    sums = np.array([np.bincount(cells, weights=w, minlength=size) for w in weights], np.float64)
+    totals, *decayed = sums.reshape(-1, n_sales, N_KINDS)
+    return SaleCounts(hour * HOUR_US, totals, np.stack(decayed))
 
 
 def counts_at(hourly: HourlyCounts, *, at_us: int, n_sales: int) -> SaleCounts:

@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ignore[reportAttributeAccessIssue]
+from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ignore[reportAttributeAccessIssue] - compiled
 
 _ERRORS_ONLY = 3  # the runtime's severities: verbose, info, warning, error, fatal
 _UNREADABLE: tuple[type[Exception], ...] = (

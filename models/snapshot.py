@@ -67,7 +67,7 @@ class Snapshot:
         lines = arrays.octets("sales").decode().split("\n")
         sales = tuple(Sale.model_validate_json(line) for line in lines if line)
         probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
-        rows = arrays.integers("pictured").tolist()
+        rows: list[int] = arrays.integers("pictured").tolist()
         if not (len(rows) == len(probabilities) == len(embeddings)) or max(rows, default=-1) >= len(
             sales
         ):

@@ -88,7 +88,8 @@ def bundle_run(
         },
         **(material.scenes.files if material.scenes else {}),
     }
-    return write_bundle(root, _manifest(material, fitted, schema, config=config, seed=seed), files)
+    manifest = _manifest(material, fitted, schema, config=config, seed=seed)
+    return write_bundle(root, manifest, files=files)
 
 
 def seed_snapshot(material: Material) -> Snapshot:

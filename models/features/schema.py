@@ -54,7 +54,7 @@ class FeatureSchema:
     @property
     def decreasing(self) -> frozenset[str]:
         """Names of features that may only lower a purchase probability when they grow."""
-        return frozenset().union(*(group.decreasing for group in GROUPS))
+        return frozenset(name for group in GROUPS for name in group.decreasing)
 
     @property
     def hash(self) -> str:

@@ -37,16 +37,16 @@ class Content:
         """Score by content; see `Recommender.scores`."""
         catalogue = query.catalogue
         topics = [topic_agreement(query, half_life) for half_life in (_LASTING, _VISIT)]
-        category = interest_share(query, catalogue.category, _LASTING)
-        country = interest_share(query, catalogue.country, _LASTING)
-        destination = interest_share(query, catalogue.destination, _LASTING)
+        category = interest_share(query, catalogue.category, half_life=_LASTING)
+        country = interest_share(query, catalogue.country, half_life=_LASTING)
+        destination = interest_share(query, catalogue.destination, half_life=_LASTING)
         order = np.nan_to_num(topics[0]) + category + country + destination
         return np.stack(
             [
                 order,
                 *topics,
                 category,
-                interest_share(query, catalogue.category, _VISIT),
+                interest_share(query, catalogue.category, half_life=_VISIT),
                 country,
                 destination,
                 price_distance(query),
@@ -91,7 +91,7 @@ def topic_agreement(query: Query, half_life: int) -> NDArray[np.float64]:
     return np.einsum("ij,j->i", candidates, taste) / length
 
 
-def interest_share(query: Query, column: Vocabulary, half_life: int) -> NDArray[np.float64]:
+def interest_share(query: Query, column: Vocabulary, *, half_life: int) -> NDArray[np.float64]:
     """Return the share of faded interest in sales of the same value of a column.
 
     Args:
