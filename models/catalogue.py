@@ -50,6 +50,8 @@ class Catalogue:
         keys: Sale keys, ascending, shape ``(n,)``.
         opens_us: Opening, microseconds since the epoch, shape ``(n,)``.
         closes_us: The earlier of closing and selling out, `NEVER_US` if neither is known.
+        scheduled_us: The closing that was announced, `NEVER_US` if none was. Features look at
+            this one: that a sale will sell out is not known before it does.
         markets: Known markets, sorted; a row's bit ``i`` says that market ``i`` may see it.
         market_bits: All ones for sales without markets, shape ``(n,)``.
         category: Category per row.
@@ -68,6 +70,7 @@ class Catalogue:
     keys: NDArray[np.uint64]
     opens_us: NDArray[np.int64]
     closes_us: NDArray[np.int64]
+    scheduled_us: NDArray[np.int64]
     markets: tuple[str, ...]
     market_bits: NDArray[np.uint64]
     category: Vocabulary
@@ -160,6 +163,7 @@ def build_catalogue(
         keys=keys,
         opens_us=np.array([to_us(sale.opens_at) for sale in ordered], dtype=np.int64),
         closes_us=np.array([closing_us(sale) for sale in ordered], dtype=np.int64),
+        scheduled_us=np.array([_scheduled_us(sale) for sale in ordered], dtype=np.int64),
         markets=markets,
         market_bits=market_bits,
         category=Vocabulary.of([sale.category for sale in ordered]),
@@ -184,6 +188,10 @@ def closing_us(sale: Sale) -> int:
         return to_us(sale.opens_at)
     ends = [end for end in (sale.closes_at, sale.sold_out_at) if end is not None]
     return min(map(to_us, ends), default=NEVER_US)
+
+
+def _scheduled_us(sale: Sale) -> int:
+    return NEVER_US if sale.closes_at is None else to_us(sale.closes_at)
 
 
 def _require_distinct(sales: Sequence[Sale], keys: NDArray[np.uint64]) -> None:

@@ -15,7 +15,7 @@ _HOUR_US: Final = 3600 * SECOND_US
 def _columns(query: Query) -> list[Column]:
     catalogue, rows, now_us = query.catalogue, query.rows, query.context.now_us
     price, original = catalogue.price[rows], catalogue.original_price[rows]
-    closes_us = catalogue.closes_us[rows]
+    closes_us = catalogue.scheduled_us[rows]
     to_close = np.where(closes_us == NEVER_US, np.nan, (closes_us - now_us) / _HOUR_US)
     return [
         np.log1p(price),
@@ -32,7 +32,7 @@ SALE: Final = FeatureGroup(
         "sale_price": "Logarithm of the price",
         "sale_discount": "Share by which the price is below the original one",
         "sale_age": "Logarithm of hours since it opened",
-        "sale_time_left": "Logarithm of hours until it closes; unknown without a closing",
+        "sale_time_left": "Logarithm of hours until its announced closing; unknown without one",
         "sale_pictured": "1 if its picture was seen, else 0",
     },
     columns=_columns,
