@@ -116,7 +116,7 @@ def evaluate_command(
             pictures=_pictures(loaded, directory, dataset, progress),
             from_us=to_us(moment) if moment else 0,
             max_visits=max_visits,
-            caller_orders=RunConfig.model_validate(loaded.manifest.config).caller_orders,
+            config=RunConfig.model_validate(loaded.manifest.config),
             seed=seed,
         )
         figures = evaluate(Scorer.load(loaded), question, progress)

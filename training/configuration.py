@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.counters import HOUR_US
 from models.ranker import TreeConfig
 
 
@@ -26,11 +27,21 @@ class RunConfig(BaseModel):
     negatives_per_visit: int = Field(
         default=20, gt=0, description="Sales sampled a visit where no impressions are on record."
     )
+    outcome_hours: float = Field(
+        default=24.0,
+        gt=0,
+        description="A purchase is credited to what was shown at most so long before it.",
+    )
     caller_orders: bool = Field(
         default=False,
         description="Shown lists were ordered by another system, whose order is a feature.",
     )
     max_topics: int = Field(default=16, gt=1)
+
+    @property
+    def outcome_us(self) -> int:
+        """``outcome_hours`` in microseconds."""
+        return round(self.outcome_hours * HOUR_US)
 
     @classmethod
     def read(cls, path: Path | None) -> Self:

@@ -10,7 +10,7 @@ from models.ranker import Calibration, LightGbmRanker, TrainingRows, fit_trees
 from training.calibration import fit_calibration
 from training.configuration import RunConfig
 from training.metric import auc, expected_calibration_error, log_loss
-from training.slates import OUTCOME_US, Slates
+from training.slates import Slates
 
 MIN_PURCHASES = 10
 
@@ -32,9 +32,9 @@ class FittedRanker:
     metrics: dict[str, float]
 
 
-def settled(slates: Slates, until_us: int) -> Slates:
-    """Return the slates whose outcome is known: those older than 24 hours."""
-    return slates.select(np.flatnonzero(slates.now_us <= until_us - OUTCOME_US))
+def settled(slates: Slates, until_us: int, *, outcome_us: int) -> Slates:
+    """Return the slates whose outcome is known: a purchase can no longer be credited to them."""
+    return slates.select(np.flatnonzero(slates.now_us <= until_us - outcome_us))
 
 
 def fit_ranker(

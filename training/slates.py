@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
 from models.dataset.events import EventTable, Labels
-from models.events import KIND, SECOND_US, EventType
-
-OUTCOME_US: Final = 24 * 3600 * SECOND_US
-"""A purchase counts for what was shown to the customer within the 24 hours before it."""
+from models.events import KIND, EventType
 
 _IMPRESSION: Final = KIND[EventType.IMPRESSION]
 _PURCHASE: Final = KIND[EventType.PURCHASE]
@@ -76,16 +73,17 @@ class Slates:
         )
 
 
-def shown_slates(events: EventTable, catalogue: Catalogue) -> Slates:
+def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -> Slates:
     """Group impressions into slates.
 
     A slate is one exposure; where no exposure is named, what a customer was shown at one
     moment. A purchase is credited once: to the last impression of that sale to that
-    customer, if it was shown within the 24 hours before.
+    customer, if it was shown at most ``outcome_us`` before.
 
     Args:
         events: The event table.
         catalogue: Gives the rows; impressions of unknown sales are left out.
+        outcome_us: How long a purchase may come after what it is credited to.
 
     Returns:
         The slates, ordered by time.
@@ -108,7 +106,7 @@ def shown_slates(events: EventTable, catalogue: Catalogue) -> Slates:
         starts=starts,
         rows=rows[shown],
         positions=_positions(events, shown, starts),
-        bought=_bought(events, shown),
+        bought=_bought(events, shown, outcome_us),
         weights=np.ones(len(shown)),
     )
     return slates.select(np.argsort(slates.now_us, kind="stable"))
@@ -136,7 +134,7 @@ def _positions(
     return np.where(logged > 0, logged, inside)
 
 
-def _bought(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _bought(events: EventTable, shown: NDArray[np.intp], outcome_us: int) -> NDArray[np.bool_]:
     """Credit each purchase to the last impression of that sale to that customer."""
     purchases = np.flatnonzero(events.kinds == _PURCHASE)
     both = np.concatenate([shown, purchases])
@@ -152,7 +150,7 @@ def _bought(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.bool_]:
     credited = (
         (events.customers.codes[purchase] == events.customers.codes[seen])
         & (events.sale_keys[purchase] == events.sale_keys[seen])
-        & (events.at_us[purchase] - events.at_us[seen] <= OUTCOME_US)
+        & (events.at_us[purchase] - events.at_us[seen] <= outcome_us)
     )
     bought = np.zeros(len(shown), dtype=np.bool_)
     bought[order[last[bought_at[credited]]]] = True

@@ -59,7 +59,9 @@ def train(
     events = material.dataset.events
     past = Past(events, seed_snapshot(material).catalogue(topics))
     schema = FeatureSchema(fit_recommenders(events))
-    slates = settled(training_slates(past, config, seed), material.until_us)
+    slates = settled(
+        training_slates(past, config, seed), material.until_us, outcome_us=config.outcome_us
+    )
     progress.stage("features", len(slates))
     matrix = assemble_slates(
         past, slates, schema, caller_orders=config.caller_orders, tick=progress.tick
@@ -86,11 +88,12 @@ def fit_recommenders(events: EventTable) -> tuple[Recommender, ...]:
 def training_slates(past: Past, config: RunConfig, seed: int) -> Slates:
     """Return what was shown; where no impressions are on record, sampled visits."""
     if np.any(past.events.kinds == KIND[EventType.IMPRESSION]):
-        return shown_slates(past.events, past.catalogue)
+        return shown_slates(past.events, past.catalogue, outcome_us=config.outcome_us)
     return visit_slates(
         past.events,
         past.catalogue,
         n_negatives=config.negatives_per_visit,
+        outcome_us=config.outcome_us,
         rng=np.random.default_rng(seed),
     )
 

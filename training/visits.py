@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from models.catalogue import Catalogue
 from models.dataset.events import EventTable
 from models.events import KIND, SECOND_US, EventType
-from training.slates import OUTCOME_US, Slates, label_of
+from training.slates import Slates, label_of
 
 VISIT_GAP_US = 30 * 60 * SECOND_US
 
@@ -16,18 +16,20 @@ def visit_slates(
     catalogue: Catalogue,
     *,
     n_negatives: int,
+    outcome_us: int,
     rng: np.random.Generator,
 ) -> Slates:
     """Make one slate of every visit: what was bought after it, and open sales sampled.
 
-    A visit's moment is that of one of its events, drawn uniformly. Sales bought within 24
-    hours are its positives; of the other open sales ``n_negatives`` are drawn, each standing
-    for as many as it was drawn from: the weights undo the sampling.
+    A visit's moment is that of one of its events, drawn uniformly. Sales bought within
+    ``outcome_us`` are its positives; of the other open sales ``n_negatives`` are drawn, each
+    standing for as many as it was drawn from: the weights undo the sampling.
 
     Args:
         events: The event table.
         catalogue: Gives rows and open sales.
         n_negatives: Negatives a visit.
+        outcome_us: How long a purchase may come after the moment.
         rng: Draws moments and negatives.
 
     Returns:
@@ -36,7 +38,15 @@ def visit_slates(
     moments = _moments(events, rng)
     purchases = _purchases(events)
     parts = [
-        _sample(events, catalogue, moment, purchases, n_negatives=n_negatives, rng=rng)
+        _sample(
+            events,
+            catalogue,
+            moment,
+            purchases,
+            n_negatives=n_negatives,
+            outcome_us=outcome_us,
+            rng=rng,
+        )
         for moment in moments
     ]
     sizes = [len(rows) for rows, _, _ in parts]
@@ -85,13 +95,14 @@ def _sample(
     purchases: dict[int, NDArray[np.intp]],
     *,
     n_negatives: int,
+    outcome_us: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
     now_us = int(events.at_us[moment])
     market = label_of(events.markets, int(events.markets.codes[moment]))
     eligible = catalogue.eligible(market, now_us)
     later = purchases.get(int(events.customers.codes[moment]), np.empty(0, dtype=np.intp))
-    within = (events.at_us[later] >= now_us) & (events.at_us[later] < now_us + OUTCOME_US)
+    within = (events.at_us[later] >= now_us) & (events.at_us[later] < now_us + outcome_us)
     bought = np.intersect1d(catalogue.rows_of(events.sale_keys[later[within]]), eligible)
     others = np.setdiff1d(eligible, bought, assume_unique=True)
     drawn = rng.choice(others, size=min(n_negatives, len(others)), replace=False)

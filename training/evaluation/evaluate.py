@@ -9,6 +9,7 @@ from models.dataset.reading import Dataset
 from models.sale import PictureScores
 from models.scoring import Scorer
 from models.snapshot import Snapshot
+from training.configuration import RunConfig
 from training.evaluation.interval import Interval, mean_interval
 from training.evaluation.protocol import Judge, Judged, Protocol, last_of_sessions
 from training.evaluation.truth import Truth
@@ -29,7 +30,7 @@ class Question:
         pictures: What its sales' pictures show, by the bundle's scene model.
         from_us: Slates from this moment on are judged, microseconds since the epoch.
         max_visits: At most so many visits are judged by the protocol ``open``.
-        caller_orders: Whether shown lists were ordered by another system.
+        config: The bundle's configuration: what a purchase is credited to.
         seed: Seed of samples and resamples.
     """
 
@@ -37,7 +38,7 @@ class Question:
     pictures: dict[str, PictureScores]
     from_us: int
     max_visits: int
-    caller_orders: bool
+    config: RunConfig
     seed: int
 
 
@@ -56,9 +57,9 @@ def evaluate(scorer: Scorer, question: Question, progress: Progress) -> Figures:
     sales = {sale.sale_id: sale for sale in question.dataset.sales}
     catalogue = Snapshot.of(sales, question.pictures).catalogue(scorer.topics)
     past = Past(question.dataset.events, catalogue)
-    slates = shown_slates(past.events, catalogue)
+    slates = shown_slates(past.events, catalogue, outcome_us=question.config.outcome_us)
     slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
-    judge = Judge(scorer, past, question.caller_orders, question.seed)
+    judge = Judge(scorer, past, question.config, question.seed)
     bought_from = last_of_sessions(slates)
     progress.stage(Protocol.SHOWN, len(bought_from))
     shown = _told(judge.shown(bought_from), progress)

@@ -12,10 +12,11 @@ from models.dataset.events import EventTable
 from models.events import KIND, EventType
 from models.query import Query
 from models.scoring import META, Scorer
+from training.configuration import RunConfig
 from training.evaluation.truth import Truth, VisitTruth
 from training.examples import Past
 from training.metric import ndcg_at_k, recall_at_k, reciprocal_rank
-from training.slates import OUTCOME_US, Slates, label_of
+from training.slates import Slates, label_of
 
 K: Final = 10
 
@@ -50,19 +51,19 @@ class Judge:
     Attributes:
         scorer: The bundle's scorer.
         past: What was known when.
-        caller_orders: Whether shown lists were ordered by another system.
+        config: The bundle's configuration: what a purchase is credited to.
         seed: Seed of the random scorer.
     """
 
     scorer: Scorer
     past: Past
-    caller_orders: bool
+    config: RunConfig
     seed: int
 
     def shown(self, slates: Slates) -> Iterator[Judged]:
         """Judge the order of each shown list by what was bought of it."""
         rng = np.random.default_rng(self.seed)
-        queries = self.past.queries(slates, caller_orders=self.caller_orders)
+        queries = self.past.queries(slates, caller_orders=self.config.caller_orders)
         for slate, query in enumerate(queries):
             entries = slates.entries(slate)
             # As when serving: the position is not known before the order is.
@@ -79,7 +80,7 @@ class Judge:
     def open(self, slates: Slates, truth: Truth | None) -> Iterator[Judged]:
         """Judge the order of all sales that were open at each slate's moment."""
         rng = np.random.default_rng(self.seed)
-        bought = Bought(self.past.events)
+        bought = Bought(self.past.events, self.config.outcome_us)
         for slate, query in enumerate(self.past.queries(slates)):
             market, now_us = query.context.market, query.context.now_us
             rows = query.catalogue.eligible(market, now_us)
@@ -147,20 +148,21 @@ def expected(gains: NDArray[np.float64]) -> dict[str, float]:
 class Bought:
     """What each customer bought, and when."""
 
-    def __init__(self, events: EventTable) -> None:
+    def __init__(self, events: EventTable, outcome_us: int) -> None:
         purchases = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
         order = np.argsort(events.customers.codes[purchases], kind="stable")
         self._purchases = purchases[order]
         self._customers = events.customers.codes[self._purchases]
         self._events = events
+        self._outcome_us = outcome_us
 
     def after(self, slates: Slates, slate: int, query: Query) -> NDArray[np.bool_]:
-        """Tell which candidates the customer bought within 24 hours of a slate."""
+        """Tell which candidates the customer bought soon enough after a slate."""
         customer, now_us = int(slates.customers[slate]), int(slates.now_us[slate])
         start, end = np.searchsorted(self._customers, [customer, customer + 1])
         his = self._purchases[start:end]
         at_us = self._events.at_us[his]
-        his = his[(at_us >= now_us) & (at_us <= now_us + OUTCOME_US)]
+        his = his[(at_us >= now_us) & (at_us <= now_us + self._outcome_us)]
         return np.isin(query.catalogue.keys[query.rows], self._events.sale_keys[his])
 
 
