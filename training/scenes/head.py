@@ -30,13 +30,13 @@ class Recipe:
         least_steps: Few pictures are passed over more often, until so many steps are done.
     """
 
-    epochs: int = 30
+    epochs: int = 40
     batch: int = 128
     rate: float = 2e-3
     decay: float = 0.05
-    dropout: float = 0.7
+    dropout: float = 0.8
     smoothing: float = 0.1
-    scale: float = 8.0
+    scale: float = 0.7
     least_steps: int = 300
 
     def n_epochs(self, n_pictures: int) -> int:

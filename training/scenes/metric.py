@@ -21,7 +21,7 @@ class LabelFigures(BaseModel):
 
 
 def label_figures(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> LabelFigures:
-    """Judge label probabilities.
+    """Judge label probabilities; a label that ties with others ranks behind them.
 
     Args:
         probabilities: Shape ``(n, n_labels)``.
@@ -32,12 +32,12 @@ def label_figures(probabilities: NDArray[np.float32], targets: NDArray[np.int64]
     """
     rows = np.arange(len(targets))
     of_target = probabilities[rows, targets]
-    ranks = (probabilities > of_target[:, None]).sum(axis=1)
+    ranks = (probabilities >= of_target[:, None]).sum(axis=1)
     loss = -np.log(np.maximum(of_target, np.finfo(np.float32).tiny))
     return LabelFigures(
         n=len(targets),
-        top1=float((ranks < 1).mean()),
-        top5=float((ranks < _TOP).mean()),
+        top1=float((ranks <= 1).mean()),
+        top5=float((ranks <= _TOP).mean()),
         log_loss=float(loss.mean()),
         calibration_error=calibration_error(probabilities, targets),
     )

@@ -133,16 +133,15 @@ def _head_probabilities(
 
 def _logistic_probabilities(data: LabelledFeatures, splits: list[_Split]) -> NDArray[np.float32]:
     features = np.ascontiguousarray(data.views[:, 0])
-    best = np.zeros((len(data.targets), len(data.labels)), dtype=np.float32)
+    candidates: list[NDArray[np.float32]] = []
     for penalty in _PENALTIES:
-        tried = np.empty_like(best)
+        tried = np.empty((len(data.targets), len(data.labels)), dtype=np.float32)
         for split in splits:
             model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=300))
             model.fit(features[split.kept], data.targets[split.kept])
             tried[split.held_back] = model.predict_proba(features[split.held_back])
-        if label_figures(tried, data.targets).top1 > label_figures(best, data.targets).top1:
-            best = tried
-    return best
+        candidates.append(tried)
+    return max(candidates, key=lambda one: label_figures(one, data.targets).top1)
 
 
 def _resampled(
