@@ -66,7 +66,8 @@ def react(
     """
     n_visits, n_positions = shown.shape[0], shown.shape[1]
     depth: NDArray[np.int64] = rng.choice(_DEPTHS, size=n_visits, p=_DEPTH_SHARES)
-    seen: NDArray[np.bool_] = shown & (np.arange(n_positions) < depth[:, None])
+    rank = np.arange(n_positions, dtype=np.int64)
+    seen = shown & (rank < depth[:, None])
     draws = rng.random((3, n_visits, n_positions))
     clicked = seen & (draws[0] < examination(n_positions) * click)
     interested = clicked & (draws[1] < buy**INTEREST)

@@ -39,7 +39,7 @@ def write_sales(
         destinations: Destinations of the world.
         texts: Titles and descriptions.
     """
-    places = [destinations[int(place)] for place in sales.destination]
+    places: list[Destination] = [destinations[int(row)] for row in sales.destination]
     ids = sale_names(len(sales))
     sold_out = (sales.ends_us < sales.closes_us) & (sales.ends_us <= period.end_us)
     frame = pl.DataFrame(
@@ -49,12 +49,12 @@ def write_sales(
             "description": texts[1],
             "destination": [place.name for place in places],
             "country": [place.country for place in places],
-            "category": [CATEGORIES[category] for category in sales.category],
+            "category": [CATEGORIES[int(row)] for row in sales.category],
             "price": sales.price,
             "original_price": sales.original_price,
             "currency": ["EUR"] * len(sales),
             "margin": sales.margin,
-            "markets": [[MARKETS[m] for m in np.flatnonzero(row)] for row in sales.markets],
+            "markets": _market_lists(sales),
             "opens_at": _times(sales.opens_us),
             "closes_at": _times(sales.closes_us),
             "sold_out_at": _times(sales.ends_us).set(pl.Series(~sold_out), None),
@@ -188,6 +188,13 @@ def write_sale_truth(
         }
     )
     frame.write_parquet(folder / "truth_sales.parquet")
+
+
+def _market_lists(sales: Sales) -> list[list[str]]:
+    return [
+        [market for column, market in enumerate(MARKETS) if sales.markets[row, column]]
+        for row in range(len(sales))
+    ]
 
 
 def _names(prefix: str, numbers: NDArray[np.int64], width: int) -> pl.Series:

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 
@@ -22,12 +20,10 @@ def test_probabilities_of_all_slates_sum_to_one(rng: np.random.Generator) -> Non
 
     slates = plackett_luce(logits, 3, rng)
 
-    seen = {
-        tuple(column): float(np.prod(propensity))
-        for column, propensity in zip(slates.column.tolist(), slates.propensity, strict=True)
-    }
-    assert len(seen) == len(list(itertools.permutations(range(4), 3)))
-    assert sum(seen.values()) == pytest.approx(1.0)
+    code = slates.column @ np.array([16, 4, 1])
+    _, first = np.unique(code, return_index=True)
+    assert len(first) == 4 * 3 * 2
+    assert np.prod(slates.propensity[first], axis=1).sum() == pytest.approx(1.0)
 
 
 def test_first_positions_follow_the_softmax(rng: np.random.Generator) -> None:

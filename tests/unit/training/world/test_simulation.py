@@ -4,7 +4,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.unit.training.world.builder import SimulatedWorld
-from training.world.simulation import CART, CLICK, IMPRESSION, KINDS, PURCHASE, VIEW, Events
+from training.world.parameters import DAY_US
+from training.world.simulation import (
+    CART,
+    CLICK,
+    IMPRESSION,
+    KINDS,
+    PURCHASE,
+    VIEW,
+    Events,
+    World,
+)
 
 
 def _of(events: Events, kind: str) -> Events:
@@ -38,6 +48,50 @@ def test_knowable_is_calibrated(simulated: SimulatedWorld) -> None:
         sums = np.bincount(customer, weights=error * (bins == number))
         standard_error = np.sqrt(len(sums)) * sums.std()
         assert abs(sums.sum()) < 4 * standard_error
+
+
+def test_knowable_is_bayes_rule_over_the_logged_events(simulated: SimulatedWorld) -> None:
+    """Recomputed for single customers from their events alone, one event at a time."""
+    world, truth = simulated.world, simulated.history.truth
+    busiest = np.argsort(-np.bincount(world.visits.customer))[[0, 40, 160]]
+    for customer in busiest:
+        states = np.full(len(world.tastes.weights), 1.0 / len(world.tastes.weights))
+        for visit in np.flatnonzero(world.visits.customer == customer):
+            states = (states.reshape(-1, world.tastes.n_regimes) @ world.tastes.transition).ravel()
+            click, buy = _probabilities(world, int(world.visits.at_us[visit]))
+            listed = truth.visit == visit
+            on_sale = truth.sale[listed]
+            mine = {kind: _of_visit(simulated, int(visit), kind) for kind in KINDS}
+            for sale in mine[VIEW].sale:
+                states *= click[:, sale] / click[:, on_sale].sum(axis=1)
+            states /= states.sum()
+            expected = states @ (click * buy)[:, on_sale]
+            np.testing.assert_allclose(truth.knowable[listed], expected, rtol=2e-3)
+            for sale, position in zip(
+                mine[IMPRESSION].sale, mine[IMPRESSION].position, strict=True
+            ):
+                c, b = click[:, sale] * position**-0.5, buy[:, sale]
+                if sale in mine[PURCHASE].sale:
+                    states *= c * b
+                elif sale in mine[CART].sale:
+                    states *= c * (b**0.6 - b)
+                else:
+                    states *= c * (1 - b**0.6) if sale in mine[CLICK].sale else 1 - c
+
+
+def _probabilities(world: World, at_us: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return P(click | examined) and P(purchase | click) of all sales, zero where not on sale."""
+    market = world.features.market(world.parameters, world.tastes, day_us=at_us // DAY_US * DAY_US)
+    click = np.zeros((len(world.tastes.weights), len(world.sales)))
+    buy = np.zeros_like(click)
+    click[:, market.rows], buy[:, market.rows] = market.click, market.buy
+    return click, buy
+
+
+def _of_visit(simulated: SimulatedWorld, visit: int, kind: str) -> Events:
+    events = simulated.history.events
+    chosen = (events.visit == visit) & (events.kind == KINDS.index(kind))
+    return Events(**{name: column[chosen] for name, column in vars(events).items()})
 
 
 def test_knowable_uses_the_events_of_earlier_visits(simulated: SimulatedWorld) -> None:

@@ -78,7 +78,7 @@ def test_photographs_of_sales_are_never_labelled_ones(tmp_path: Path) -> None:
 def test_too_few_photographs_are_refused(tmp_path: Path) -> None:
     folder = _photographs(tmp_path, {"lake": 7, "sky": 1})
 
-    with pytest.raises(ValueError, match="at least two folders with two .jpg photographs"):
+    with pytest.raises(ValueError, match=r"at least two folders with two \.jpg photographs"):
         Photographs(folder, n_labelled=3, rng=np.random.default_rng(0))
 
 
