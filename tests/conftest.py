@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["pytester", "tests.proofs", "tests.skips", "tests.worlds"]
 
 SEED = 20_170_307
+
+# The same examples in every run, and no limit on time: a busy machine is no fault of the code.
+settings.register_profile("vitrine", deadline=None, derandomize=True)
+settings.load_profile("vitrine")
 
 
 @pytest.fixture
