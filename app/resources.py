@@ -174,10 +174,10 @@ def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
 async def _first_catalogue(live: LiveCatalogue) -> None:
     try:
         await live.refresh()
-    except StoreUnavailableError as exc:
+    except (StoreUnavailableError, ValueError) as exc:
         await live.fall_back()
         _log.error(
-            "the store does not answer: not ready, and answers come from the last saved catalogue;"
+            "no catalogue from the store: not ready, and answers come from the last one saved here;"
             " start the store or correct VITRINE_REDIS_URL, it is tried again all the time",
             reason=str(exc),
         )

@@ -12,7 +12,7 @@ from app.serving.clock import StoreClock
 from app.serving.history import CountHistory, by_row
 from app.serving.ports import EventCounts, SaleChanges, Stores
 from app.serving.served import ServedCatalogue, Source
-from models.counters import grid_floor
+from models.counters import GRID_US, grid_floor
 from models.events import SECOND_US
 from models.sale import PictureScores, Sale
 from models.scoring import Scorer
@@ -58,6 +58,7 @@ class LiveCatalogue:
         self._version = 0
         self._changed = True
         self._grid_us: int | None = None
+        self._new_sales_us = 0
         self._confirmed_us: int | None = None
 
     @property
@@ -75,7 +76,8 @@ class LiveCatalogue:
                 if not reachable:
                     _log.info("the store answers again")
                 reachable = True
-            except StoreUnavailableError as exc:
+            except (StoreUnavailableError, ValueError) as exc:
+                # A catalogue that cannot be built is as useless as one that cannot be read.
                 self._metrics.refreshes_failed.inc()
                 if reachable:
                     _log.warning("the catalogue is not refreshed", reason=str(exc))
@@ -90,9 +92,13 @@ class LiveCatalogue:
         """
         now_us = await self._stores.server.time_us()
         self._clock.set(now_us)
-        self._apply(await self._changes())
         grid_us = grid_floor(now_us)
+        if self._apply(await self._changes()):
+            self._new_sales_us = grid_us
         if self._changed or grid_us != self._grid_us:
+            # A data set is loaded sales first: its counts of the past may come a little later.
+            if grid_us <= self._new_sales_us + GRID_US:
+                self._history.forget()
             counts = await self._history.until(grid_us)
             self.served = await self._in_pool(lambda: self._build(counts, grid_us))
             self._changed, self._grid_us = False, grid_us
@@ -112,19 +118,20 @@ class LiveCatalogue:
         self._history.forget()
         return await self._stores.sales.changes(0)
 
-    def _apply(self, changes: SaleChanges) -> None:
+    def _apply(self, changes: SaleChanges) -> bool:
+        """Take over what changed; return whether there are sales that were not known."""
         if changes.version == self._version:
-            return
+            return False
         self._changed = True
         self._version = changes.version
-        if any(sale.sale_id not in self._sales for sale in changes.sales):
-            self._history.forget()  # sales come with their past when a data set is loaded
+        has_new = any(sale.sale_id not in self._sales for sale in changes.sales)
         self._sales.update((sale.sale_id, sale) for sale in changes.sales)
         for picture in changes.pictures:
             if self._scorer and picture.scene_model == self._scorer.scene_model:
                 self._pictures[picture.sale_id] = picture.scores
         for sale_id in changes.deleted:
             self._sales.pop(sale_id, None)
+        return has_new
 
     def _build(self, counts: EventCounts, grid_us: int) -> ServedCatalogue:
         if not self._changed and self.served is not None:

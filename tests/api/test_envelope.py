@@ -26,11 +26,11 @@ async def test_a_callers_request_id_comes_back(client: httpx.AsyncClient, path: 
     assert answer.headers["x-request-id"] == "page-17_a"
 
 
-@pytest.mark.parametrize("given", ["", "a b", "{}", "x" * 65, "é".encode()])
+@pytest.mark.parametrize("given", [b"", b"a b", b"{}", b"x" * 65, "é".encode()])
 async def test_a_request_id_that_could_forge_a_log_is_replaced(
-    client: httpx.AsyncClient, given: str | bytes
+    client: httpx.AsyncClient, given: bytes
 ) -> None:
-    answer = await client.get("/health/live", headers={"X-Request-Id": given})
+    answer = await client.get("/health/live", headers=[(b"X-Request-Id", given)])
 
     assert len(answer.headers["x-request-id"]) == 32
 

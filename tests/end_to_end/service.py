@@ -1,0 +1,80 @@
+"""A real service process, spoken to over a real socket."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.proofs import ROOT
+
+START_TIMEOUT_S = 120.0  # machines that run tests are busy
+STOP_TIMEOUT_S = 60.0
+
+
+@dataclass
+class Service:
+    """A running `python -m app serve`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Where it listens, as its log says."""
+        found = re.search(r'"url": "([^"]+)"', self.log.read_text())
+        assert found is not None, self.log.read_text()
+        return found[1]
+
+    def stop(self) -> int:
+        """Ask it to stop, as an orchestrator does; return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_TIMEOUT_S)
+
+    def wait_until(self, path: str, *, status: int) -> httpx.Response:
+        """Return the first answer of this status."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                answer = httpx.get(self.url + path, timeout=5.0)
+                if answer.status_code == status:
+                    return answer
+            except (httpx.TransportError, AssertionError):
+                pass
+            time.sleep(0.05)
+        msg = f"no {status} from {path}: {self.log.read_text()}"
+        raise TimeoutError(msg)
+
+
+@contextmanager
+def serving(folder: Path, *options: str, **variables: str) -> Generator[Service]:
+    """Run the service on a free port while the block runs."""
+    log = folder / "service.log"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("VITRINE_")},
+        "VITRINE_STATE_DIR": str(folder / "state"),
+        "VITRINE_DRAIN_S": "0.5",
+        "VITRINE_READ_TIMEOUT_MS": "5000",
+        **variables,
+    }
+    command = [sys.executable, "-m", "app", "serve", "--port", "0", *options]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output
+        ) as process,
+    ):
+        try:
+            yield Service(process, log)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(STOP_TIMEOUT_S)

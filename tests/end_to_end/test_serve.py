@@ -1,0 +1,151 @@
+"""The whole service: a real process, a real bundle, a real store, real HTTP."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import threading
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.stores.embedded import embedded_server
+from app.stores.store import RedisStores
+from tests.end_to_end.service import serving
+from tests.proofs import ROOT
+from tests.shop import sale
+
+SALES = [sale(f"s{number}", category="ski" if number % 2 else "city") for number in range(12)]
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: tuple[Path, Path]) -> Path:
+    return tiny_bundle[0]
+
+
+def put_sales(url: str) -> None:
+    async def put() -> None:
+        stores = RedisStores.open(url)
+        await stores.sales.put(SALES)
+        await stores.server.close()
+
+    asyncio.run(put())
+
+
+def view(number: int) -> dict[str, str]:
+    return {
+        "event_id": f"e{number}",
+        "customer_id": f"c{number}",
+        "type": "view",
+        "sale_id": "s1",
+        "at": datetime.now(UTC).isoformat(),
+    }
+
+
+def answers_after_own_event(url: str, n_customers: int) -> Counter[tuple[int, str | None, int]]:
+    """Status, rung and length of each customer's answer right after his own event."""
+    found: Counter[tuple[int, str | None, int]] = Counter()
+    for number in range(n_customers):
+        posted = httpx.post(f"{url}/v1/events", json={"events": [view(number)]}, timeout=30)
+        assert posted.json()["accepted"] == 1
+        answer = httpx.get(f"{url}/v1/recommendations?customer_id=c{number}", timeout=30)
+        found[answer.status_code, answer.json()["degraded"], len(answer.json()["items"])] += 1
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_serves_from_start_to_stop(tmp_path: Path, bundle: Path, workers: str) -> None:
+    with serving(tmp_path, "--bundle", str(bundle), "--workers", workers) as service:
+        service.wait_until("/health/ready", status=200)
+        with embedded_server(tmp_path / "state") as store_url:
+            put_sales(store_url)
+        wait_for_sales(service.url)
+
+        answers = answers_after_own_event(service.url, 20)
+        metrics = httpx.get(f"{service.url}/metrics", timeout=30).text
+        status = service.stop()
+
+    assert answers == {(200, None, 10): 20}
+    assert 'vitrine_events_total{reason="",status="accepted"} 20.0' in metrics.splitlines()
+    assert status == 0
+    assert "Traceback" not in service.log.read_text()
+
+
+def wait_for_sales(url: str) -> None:
+    """Return when both workers, which answer in turn, have seen the sales."""
+    n_seen = 0
+    while n_seen < 20:
+        answer = httpx.get(f"{url}/v1/recommendations?customer_id=c&limit=1", timeout=30)
+        n_seen = n_seen + 1 if answer.json()["items"][:1] else 0
+
+
+@pytest.mark.slow
+def test_a_stop_under_load_fails_no_request(tmp_path: Path, bundle: Path) -> None:
+    statuses: Counter[int] = Counter()
+    ready: list[int] = []
+    stopped = threading.Event()
+
+    def ask(url: str) -> None:
+        while not stopped.is_set():
+            try:
+                answer = httpx.get(f"{url}/v1/recommendations?customer_id=c1", timeout=30)
+            except httpx.ConnectError:
+                return  # the port is closed: a balancer has long gone elsewhere
+            statuses[answer.status_code] += 1
+
+    with serving(tmp_path, "--bundle", str(bundle)) as service:
+        service.wait_until("/health/ready", status=200)
+        threads = [threading.Thread(target=ask, args=(service.url,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        service.process.terminate()
+        ready.append(service.wait_until("/health/ready", status=503).status_code)
+        assert service.process.wait(60) == 0
+        stopped.set()
+        for thread in threads:
+            thread.join()
+
+    assert ready == [503]
+    assert set(statuses) == {200}
+
+
+@pytest.mark.slow
+def test_it_answers_while_the_store_is_down_at_start(tmp_path: Path, bundle: Path) -> None:
+    with serving(
+        tmp_path, "--bundle", str(bundle), "--redis-url", f"unix://{tmp_path}/nobody.sock"
+    ) as service:
+        service.wait_until("/health/live", status=200)
+
+        ready = httpx.get(f"{service.url}/health/ready", timeout=30)
+        answer = httpx.get(f"{service.url}/v1/recommendations?customer_id=c1", timeout=30)
+
+        assert (ready.status_code, ready.json()["code"]) == (503, "not_ready")
+        assert "store: the store is unavailable" in ready.json()["detail"]
+        assert (answer.status_code, answer.json()["degraded"]) == (200, "snapshot")
+        assert "start the store or correct VITRINE_REDIS_URL" in service.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_bundle_with_a_flipped_byte_is_not_served(tmp_path: Path, bundle: Path) -> None:
+    copy = tmp_path / bundle.name
+    shutil.copytree(bundle, copy)
+    content = bytearray((copy / "ranker.txt").read_bytes())
+    content[1_000] ^= 1
+    (copy / "ranker.txt").write_bytes(content)
+
+    result = subprocess.run(
+        [sys.executable, "-m", "app", "serve", "--port", "0", "--bundle", str(copy)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert result.returncode == 1
+    assert "ranker.txt has sha256" in result.stderr
+    assert "Traceback" not in result.stderr

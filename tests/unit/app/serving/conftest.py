@@ -1,0 +1,82 @@
+"""A store of its own for each test, which can be stopped and started, and a clock to set."""
+
+from collections.abc import AsyncGenerator, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from app.observability import Metrics
+from app.serving.archive import SnapshotArchive
+from app.serving.clock import StoreClock
+from app.serving.live import LiveCatalogue
+from app.stores.embedded import embedded_server, socket_path
+from app.stores.store import RedisStores
+from models.scoring import Scorer
+
+
+@dataclass
+class WallClock:
+    """This machine's clock, as far as the service knows."""
+
+    now_us: int = 1_800_000_000_000_000
+
+    def __call__(self) -> int:
+        return self.now_us
+
+
+@dataclass
+class Power:
+    """The switch of a store: its file survives, as on a real machine."""
+
+    state_dir: Path
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def url(self) -> str:
+        folder = self.state_dir.resolve() / "valkey"
+        return f"unix://{socket_path(folder)}"
+
+    def on(self) -> None:
+        self._running.enter_context(embedded_server(self.state_dir))
+
+    def off(self) -> None:
+        self._running.close()
+
+
+@dataclass
+class Shop:
+    """What a live catalogue is made of."""
+
+    stores: RedisStores
+    archive: SnapshotArchive
+    pool: ThreadPoolExecutor
+    wall: WallClock
+    metrics: Metrics = field(default_factory=Metrics.create)
+
+    def live(self, scorer: Scorer | None) -> LiveCatalogue:
+        return LiveCatalogue(
+            self.stores,
+            scorer,
+            archive=self.archive,
+            clock=StoreClock(self.wall),
+            pool=self.pool,
+            metrics=self.metrics,
+        )
+
+
+@pytest.fixture
+def power(tmp_path: Path) -> Generator[Power]:
+    power = Power(tmp_path)
+    yield power
+    power.off()
+
+
+@pytest.fixture
+async def shop(power: Power, tmp_path: Path) -> AsyncGenerator[Shop]:
+    stores = RedisStores.open(power.url, timeout_s=10.0)
+    with ThreadPoolExecutor(1) as pool:
+        yield Shop(stores, SnapshotArchive(tmp_path / "snapshots"), pool, WallClock())
+    await stores.server.close()

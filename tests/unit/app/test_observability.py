@@ -1,0 +1,32 @@
+import json
+
+import pytest
+
+from app.observability import Metrics, configure_logging, get_logger
+from tests.proofs import ROOT
+
+
+def test_every_metric_stands_in_the_table_with_its_labels() -> None:
+    rows = (ROOT / "docs/metrics.md").read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    documented = {
+        cell[0].strip("`"): cell[2].replace("`", "") for cell in cells if "vitrine_" in cell[0]
+    }
+
+    metrics = Metrics.create()
+    registered = [getattr(metrics, name) for name in Metrics.__slots__ if name != "registry"]
+
+    assert documented == {m._name: ", ".join(m._labelnames) for m in registered}
+
+
+def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info")
+
+    get_logger("app.test").warning("line one\nline two", store="away")
+
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["level"], line["store"]) == (
+        "line one\nline two",
+        "warning",
+        "away",
+    )
