@@ -28,7 +28,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 ##@ Use
 
 demo: $(VENV)/.training-cpu ## Simulate a shop, train on it, serve it, and say where to look
-	@echo "make demo: not written yet" >&2; exit 1
+	PYTHON=$(BIN)/python deploy/demo.sh
+
+demo-stop: ## End the demo's service and remove its files
+	PYTHON=$(BIN)/python deploy/demo.sh stop
 
 ##@ Develop
 
@@ -71,7 +74,7 @@ lock: $(VENV)/.bootstrap ## Write requirements/ anew from pyproject.toml; UPGRAD
 
 help: ## This list
 	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } \
-		/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Stamps of what $(VENV) holds. A changed lock is installed again.
 
@@ -84,4 +87,4 @@ $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	$(INSTALL) $<
 	touch $@
 
-.PHONY: demo test check fix bench prove openapi lock help
+.PHONY: demo demo-stop test check fix bench prove openapi lock help
