@@ -86,7 +86,7 @@ def validate_scenes(
         data: Features and labels.
         n_folds: Number of folds, stratified by label.
         seed: Of the folds, the fits and the resamples.
-        on_fit: Called after every fit of a head; there are ``n_folds + 4``.
+        on_fit: Called after every fit of a head; at most ``n_folds + 4``.
 
     Returns:
         Figures with bootstrap intervals over pictures.
@@ -165,7 +165,8 @@ def _intervals(resampled: dict[str, NDArray[np.float64]], n: int) -> dict[str, I
 def _unlike(data: LabelledFeatures, seed: int, on_fit: Callable[[], None]) -> Unlike:
     rng = np.random.default_rng(seed)
     figures: list[tuple[float, float, float]] = []
-    for group in np.array_split(rng.permutation(len(data.labels)), N_GROUPS):
+    n_groups = min(N_GROUPS, len(data.labels))
+    for group in np.array_split(rng.permutation(len(data.labels)), n_groups):
         known = np.flatnonzero(~np.isin(data.targets, group))
         strange = np.flatnonzero(np.isin(data.targets, group))
         figures.append(_detection(data, rng.permutation(known), strange, seed=seed))

@@ -1,0 +1,84 @@
+"""The commands, as a user runs them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.scenes import write_backbone, write_pictures
+from training.scenes.command import app
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scenes")
+    for name, seed in (("images", 5), ("test", 6)):
+        write_pictures(root / name, n_each=8, rng=np.random.default_rng(seed))
+    write_backbone(root)
+    return root
+
+
+def run(root: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
+    result = CliRunner().invoke(app, [one.format(root=root) for one in arguments])
+    assert result.exit_code == code, result.output
+    return result.stdout, result.stderr
+
+
+TRAIN = [
+    "train",
+    "--images",
+    "{root}/images",
+    "--out",
+    "{root}/model",
+    "--cache",
+    "{root}/cache",
+    "--backbone",
+    "{root}/backbone.json",
+]
+
+
+def test_train_and_label(root: Path) -> None:
+    stdout, _ = run(root, *TRAIN, "--test", "{root}/test", "--json")
+    figures = json.loads(stdout)
+
+    assert figures["test"]["top1"] == figures["test"]["top5"] == 1.0
+    assert figures["test"]["n"] == 24
+    assert figures["validation"]["top1"] == 1.0
+    assert figures["provider"] == "CPUExecutionProvider"
+
+    (root / "test" / "red" / "broken.png").write_bytes(b"broken")
+    stdout, _ = run(
+        root, "label", "--model", "{root}/model", "--images", "{root}/test", "--top", "1", "--json"
+    )
+    labelled = json.loads(stdout)
+
+    assert len(labelled["pictures"]) == 24
+    for row in labelled["pictures"]:
+        assert list(row["labels"]) == [Path(row["picture"]).parent.name]
+    assert [fault["code"] for fault in labelled["faults"]] == ["picture_format"]
+
+
+def test_without_json_sentences_are_printed(root: Path) -> None:
+    stdout, _ = run(root, *TRAIN)
+
+    assert "validation: top-1 1.000" in stdout
+    assert "computed on CPUExecutionProvider" in stdout
+
+
+def test_validate_prints_one_object(root: Path) -> None:
+    stdout, _ = run(
+        root,
+        *(["validate", "--images", "{root}/images", "--cache", "{root}/cache", "--folds", "2"]),
+        *(["--backbone", "{root}/backbone.json", "--json"]),
+    )
+
+    assert json.loads(stdout)["head"]["top1"]["value"] == 1.0
+
+
+def test_pictures_without_labels_stop_training(root: Path, tmp_path: Path) -> None:
+    _, stderr = run(root, "train", "--images", str(tmp_path), "--out", "{root}/none", code=1)
+
+    assert "at least 2 labels are needed" in stderr
+    assert not (root / "none").exists()

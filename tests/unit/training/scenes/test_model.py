@@ -1,0 +1,131 @@
+"""From labelled pictures to a model on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.onnx import open_session
+from models.picture import decode
+from models.scenes import SceneLabeller
+from tests.scenes import write_backbone, write_pictures
+from training.scenes.backbone import read_backbone
+from training.scenes.features import FeatureExtractor
+from training.scenes.graph import scene_graph
+from training.scenes.head import softmax
+from training.scenes.layout import read_layout
+from training.scenes.model import (
+    FALSE_ALARM_RATE,
+    SceneModel,
+    SceneTrainingError,
+    best_temperature,
+    fit_scenes,
+    labelled_features,
+    unlike_threshold,
+)
+from training.scenes.validation import validate_scenes
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scenes")
+    write_pictures(root / "pictures", n_each=15, rng=np.random.default_rng(8))
+    write_backbone(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(root: Path) -> SceneModel:
+    return fit(root, seed=2)
+
+
+def fit(root: Path, *, seed: int) -> SceneModel:
+    return fit_scenes(
+        read_layout(root / "pictures"),
+        seed=seed,
+        cache=root / "cache",
+        backbone=read_backbone(root / "backbone.json"),
+    )
+
+
+def test_the_graph_computes_what_the_head_computes(root: Path, model: SceneModel) -> None:
+    backbone = read_backbone(root / "backbone.json")
+    path = read_layout(root / "pictures").paths[0]
+    views = FeatureExtractor(backbone, root / "cache", n_crops=0).extract([path]).views
+    session = open_session(scene_graph(backbone, model.head).SerializeToString())
+
+    outputs = session.run({"pictures": decode(path.read_bytes(), backbone.frame)[None]})
+
+    features = views[:, 0]
+    expected = {
+        "probabilities": softmax(model.head.logits(features)),
+        "embeddings": model.head.embeddings(features),
+        "unlikeness": model.head.unlikeness(features),
+    }
+    assert {name: value.shape for name, value in outputs.items()} == {
+        name: value.shape for name, value in expected.items()
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(outputs[name].astype(np.float32), value, rtol=1e-3, atol=1e-5)
+
+
+def test_colours_are_recognised_on_the_held_back_fifth(model: SceneModel) -> None:
+    assert model.validation.n == 9
+    assert model.validation.top1 == 1.0
+
+
+def test_the_same_seed_writes_the_same_bytes(root: Path, model: SceneModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "one")
+    fit(root, seed=2).save(tmp_path / "two")
+
+    for name in ("scenes.onnx", "scenes.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert SceneLabeller.open(tmp_path / "one").labels == ("blue", "green", "red")
+
+
+def test_a_label_that_cannot_be_decoded_is_named(root: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", n_each=3, rng=np.random.default_rng(1))
+    for path in sorted((tmp_path / "pictures" / "green").iterdir())[1:]:
+        path.write_bytes(b"broken")
+    extractor = FeatureExtractor(read_backbone(root / "backbone.json"), tmp_path, n_crops=0)
+
+    with pytest.raises(SceneTrainingError, match="label 'green' has 1 pictures"):
+        labelled_features(read_layout(tmp_path / "pictures"), extractor)
+
+
+def test_the_temperature_of_overconfident_logits_is_found(rng: np.random.Generator) -> None:
+    """Labels are drawn from the softmax of logits that are then made three times too sure."""
+    honest = rng.normal(0, 2, (20_000, 4)).astype(np.float32)
+    draws = softmax(honest).cumsum(axis=1) > rng.random((len(honest), 1))
+    targets = np.minimum(draws.argmax(axis=1), 3)
+
+    assert best_temperature(3 * honest, targets) == pytest.approx(3, rel=0.05)
+
+
+def test_few_recognised_pictures_do_not_make_the_labeller_sure() -> None:
+    logits = np.array([[9, 0], [0, 9], [9, 0]], dtype=np.float32)
+
+    temperature = best_temperature(logits, np.array([0, 1, 0]))
+
+    # Right with probability 4/5, of which the logit is ln 4.
+    assert 9 / temperature == pytest.approx(np.log(4), rel=1e-2)
+
+
+def test_known_scenes_exceed_the_threshold_at_the_promised_rate(rng: np.random.Generator) -> None:
+    unlikeness = rng.random(1_000).astype(np.float32)
+
+    alarms = (unlikeness > unlike_threshold(unlikeness)).mean()
+
+    assert alarms == pytest.approx(FALSE_ALARM_RATE, abs=2e-3)
+
+
+def test_validation_reports_both_models_with_intervals(root: Path) -> None:
+    extractor = FeatureExtractor(read_backbone(root / "backbone.json"), root / "cache", n_crops=0)
+    data = labelled_features(read_layout(root / "pictures"), extractor)
+
+    found = validate_scenes(data, n_folds=3, seed=0)
+
+    assert found.head["top1"].value == found.logistic["top1"].value == 1.0
+    assert found.head_minus_logistic["top1"].value == 0.0
+    assert found.head["log_loss"].low < found.head["log_loss"].value < found.head["log_loss"].high
+    assert 0 <= found.unlike.detected <= 1
