@@ -6,6 +6,7 @@ integers in one fixed order, so the same events give the same bits on both sides
 """
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final, Self
 
 import numpy as np
@@ -108,6 +109,14 @@ class SaleCounts:
             at_us: The grid time up to which they were counted.
         """
         return type(self)(at_us, self.totals + partial, self.decayed + partial)
+
+    @property
+    def id(self) -> str:
+        """Hash of the time and the counts, 32 hexadecimal digits."""
+        digest = blake2b(self.at_us.to_bytes(8, "big"), digest_size=16)
+        digest.update(self.totals.tobytes())
+        digest.update(self.decayed.tobytes())
+        return digest.hexdigest()
 
     def to_bytes(self) -> bytes:
         """Serialise; see `from_bytes`."""

@@ -78,3 +78,13 @@ class Snapshot:
             for index, row in enumerate(rows)
         }
         return cls(sales, pictures)
+
+
+def content_file(content_id: str) -> str:
+    """Return the name under which a service keeps a snapshot's content."""
+    return f"content-{content_id}.npz"
+
+
+def counts_file(counts_id: str) -> str:
+    """Return the name under which a service keeps the counts of an answer."""
+    return f"counts-{counts_id}.npz"

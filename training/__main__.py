@@ -4,6 +4,7 @@ import typer
 
 from training.command import evaluate_command, train_command
 from training.importers.command import app as importers
+from training.parity import parity_command
 from training.scenes.command import app as scenes
 from training.validation import validate
 from training.world.command import simulate
@@ -13,6 +14,7 @@ app.command()(simulate)
 app.command()(validate)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("parity")(parity_command)
 app.add_typer(importers)
 app.add_typer(scenes)
 

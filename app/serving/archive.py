@@ -7,7 +7,7 @@ from typing import Final
 from app.serving.served import ServedCatalogue, Source
 from models.counters import SaleCounts
 from models.events import SECOND_US
-from models.snapshot import Snapshot
+from models.snapshot import Snapshot, content_file, counts_file
 from models.topics import Topics
 
 RETENTION_S: Final = 30 * 24 * 3600
@@ -88,10 +88,10 @@ class SnapshotArchive:
         return len(old)
 
     def _content_path(self, content_id: str) -> Path:
-        return self._directory / f"content-{content_id}.npz"
+        return self._directory / content_file(content_id)
 
     def _counts_path(self, counts_id: str) -> Path:
-        return self._directory / f"counts-{counts_id}.npz"
+        return self._directory / counts_file(counts_id)
 
 
 def _write(path: Path, content: bytes) -> None:

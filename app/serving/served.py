@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import blake2b
 from typing import Self
 
 from models.catalogue import Catalogue
@@ -37,16 +36,8 @@ class ServedCatalogue:
     @classmethod
     def of(cls, content: Snapshot, catalogue: Catalogue, *, source: Source) -> Self:
         """Name a catalogue built from a content."""
-        return cls(f"{content.id}.{counts_id(catalogue.counts)}", content, catalogue, source)
+        return cls(f"{content.id}.{catalogue.counts.id}", content, catalogue, source)
 
     def with_counts(self, counts: SaleCounts) -> Self:
         """Return the same content with other counts, under its own id."""
         return type(self).of(self.content, self.catalogue.with_counts(counts), source=self.source)
-
-
-def counts_id(counts: SaleCounts) -> str:
-    """Return the hash of counts, 32 hexadecimal digits; equal counts have equal ids."""
-    digest = blake2b(counts.at_us.to_bytes(8, "big"), digest_size=16)
-    digest.update(counts.totals.tobytes())
-    digest.update(counts.decayed.tobytes())
-    return digest.hexdigest()
