@@ -23,19 +23,19 @@ class Vocabulary:
 
     Attributes:
         values: Distinct values in ascending order.
-        codes: Index into ``values`` per row, -1 where the value is missing, shape ``(n,)``.
+        codes: Index into ``values`` per row, from 1; 0 where it is missing, shape ``(n,)``.
     """
 
     values: tuple[str, ...]
-    codes: NDArray[np.int32]
+    codes: NDArray[np.intp]
 
     @classmethod
     def of(cls, column: Sequence[str | None]) -> Self:
         """Encode a column."""
         values = tuple(sorted({value for value in column if value is not None}))
-        code = {value: index for index, value in enumerate(values)}
-        codes = [-1 if value is None else code[value] for value in column]
-        return cls(values, np.array(codes, dtype=np.int32))
+        code = {value: index for index, value in enumerate(values, start=1)}
+        codes = [0 if value is None else code[value] for value in column]
+        return cls(values, np.array(codes, dtype=np.intp))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +57,14 @@ class Catalogue:
         category: Category per row.
         country: Country per row.
         destination: Destination per row.
-        price: Price, NaN if unknown, shape ``(n,)``.
-        original_price: Price before the discount, NaN if unknown, shape ``(n,)``.
+        log_price: ``log(1 + price)``, shape ``(n,)``.
+        discount: Share by which the price is below the original one, NaN if either is
+            unknown, shape ``(n,)``.
         margin: Margin, NaN if unknown, shape ``(n,)``.
-        topics: Topic shares, NaN rows for sales without a picture, shape ``(n, n_topics)``.
+        topics: Topic shares, zero rows for sales without a picture, shape ``(n, n_topics)``.
+        topic_length: Euclidean length of each row of ``topics``, NaN instead of 0.
         embeddings: Unit picture vectors, zero rows without a picture, shape ``(n, 128)``.
+        pictured: Whether the row has a picture vector, shape ``(n,)``.
         neighbours: Most similar other pictures of each row.
         counts: Events per sale at a grid time.
     """
@@ -76,11 +79,13 @@ class Catalogue:
     category: Vocabulary
     country: Vocabulary
     destination: Vocabulary
-    price: NDArray[np.float64]
-    original_price: NDArray[np.float64]
+    log_price: NDArray[np.float64]
+    discount: NDArray[np.float64]
     margin: NDArray[np.float64]
-    topics: NDArray[np.float32]
+    topics: NDArray[np.float64]
+    topic_length: NDArray[np.float64]
     embeddings: NDArray[np.float32]
+    pictured: NDArray[np.bool_]
     neighbours: Neighbours
     counts: SaleCounts
 
@@ -103,8 +108,7 @@ class Catalogue:
         """Find the rows of sale keys, -1 for unknown ones; shape as given."""
         if not len(self.keys):
             return np.full(len(sale_keys), -1, dtype=np.int64)
-        found = np.searchsorted(self.keys, sale_keys)
-        found[found == len(self.keys)] = 0
+        found = np.minimum(np.searchsorted(self.keys, sale_keys), len(self.keys) - 1)
         return np.where(self.keys[found] == sale_keys, found, -1)
 
     def row_of(self, sale_id: str) -> int | None:
@@ -158,6 +162,9 @@ def build_catalogue(
     _require_distinct(ordered, keys)
     markets, market_bits = _markets(ordered)
     shares, embeddings = _picture_columns(ordered, pictures, topics)
+    length = np.sqrt(np.square(shares).sum(axis=1))
+    price = _numbers([sale.price for sale in ordered])
+    original_price = _numbers([sale.original_price or None for sale in ordered])
     return Catalogue(
         sales=ordered,
         keys=keys,
@@ -169,11 +176,13 @@ def build_catalogue(
         category=Vocabulary.of([sale.category for sale in ordered]),
         country=Vocabulary.of([sale.country for sale in ordered]),
         destination=Vocabulary.of([sale.destination for sale in ordered]),
-        price=_numbers([sale.price for sale in ordered]),
-        original_price=_numbers([sale.original_price for sale in ordered]),
+        log_price=np.log1p(price),
+        discount=1.0 - price / original_price,
         margin=_numbers([sale.margin for sale in ordered]),
         topics=shares,
+        topic_length=np.where(length > 0, length, np.nan),
         embeddings=embeddings,
+        pictured=np.any(embeddings != 0, axis=1),
         neighbours=Neighbours.among(embeddings),
         counts=SaleCounts.none(len(ordered)),
     )
@@ -218,8 +227,8 @@ def _markets(sales: Sequence[Sale]) -> tuple[tuple[str, ...], NDArray[np.uint64]
 
 def _picture_columns(
     sales: Sequence[Sale], pictures: Mapping[str, PictureScores], topics: Topics
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    shares = np.full((len(sales), topics.n_topics), np.nan, dtype=np.float32)
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    shares = np.zeros((len(sales), topics.n_topics))
     embeddings = np.zeros((len(sales), EMBEDDING_SIZE), dtype=np.float32)
     rows = [row for row, sale in enumerate(sales) if sale.sale_id in pictures]
     if rows:

@@ -21,11 +21,11 @@ class Neighbours:
     Attributes:
         rows: Catalogue rows of the neighbours, shape ``(n, 20)``; a missing neighbour
             points to row 0 with similarity 0.
-        similarities: Cosine similarities, negative ones cut to 0, same shape, float32.
+        similarities: Cosine similarities, negative ones cut to 0, same shape.
     """
 
     rows: NDArray[np.int64]
-    similarities: NDArray[np.float32]
+    similarities: NDArray[np.float64]
 
     @classmethod
     def among(cls, embeddings: NDArray[np.float32]) -> Self:
@@ -37,7 +37,7 @@ class Neighbours:
         """
         n = len(embeddings)
         rows = np.zeros((n, N_NEIGHBOURS), dtype=np.int64)
-        similarities = np.zeros((n, N_NEIGHBOURS), dtype=np.float32)
+        similarities = np.zeros((n, N_NEIGHBOURS))
         pictured = np.flatnonzero(np.any(embeddings != 0, axis=1))
         if len(pictured) > 1:
             found, similar = _search(embeddings[pictured])
@@ -45,6 +45,10 @@ class Neighbours:
             rows[pictured, :width] = np.where(similar > 0, pictured[found], 0)
             similarities[pictured, :width] = np.maximum(similar, 0)
         return cls(rows, similarities)
+
+    def of(self, rows: NDArray[np.int64]) -> Self:
+        """Return the neighbours of some rows."""
+        return type(self)(self.rows[rows], self.similarities[rows])
 
 
 def _search(

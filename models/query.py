@@ -27,6 +27,17 @@ TASTE_HALF_LIFE_S: Final = 14.0 * 24.0 * 3600.0
 HALF_LIVES_S: Final = (VISIT_HALF_LIFE_S, TASTE_HALF_LIFE_S)
 """Half-lives of interest: this visit, and lasting taste."""
 
+VISIT: Final = 0
+"""Index of this visit in `HALF_LIVES_S`."""
+
+LASTING: Final = 1
+"""Index of lasting taste in `HALF_LIVES_S`."""
+
+EVIDENCE: Final = 0.5
+"""Interest that a taste is shrunk by: one old view says less than ten."""
+
+_HALF_LIVES_S: Final = np.array(HALF_LIVES_S)[:, None]
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -67,20 +78,66 @@ class History:
         rows = catalogue.rows_of(window.sale_keys)
         known = rows >= 0
         kinds = window.kinds[known]
-        age_s = (now_us - np.minimum(window.at_us[known], now_us)) / SECOND_US
-        half_lives = np.array(HALF_LIVES_S)[:, None]
+        age_s = np.maximum(now_us - window.at_us[known], 0) / SECOND_US
         return cls(
             rows=rows[known],
             kinds=kinds,
             age_s=age_s,
-            interest=INTEREST[kinds] * np.exp2(-age_s / half_lives),
-            n_unknown=int(len(rows) - np.count_nonzero(known)),
+            interest=INTEREST[kinds] * np.exp2(-age_s / _HALF_LIVES_S),
+            n_unknown=len(rows) - int(np.count_nonzero(known)),
         )
+
+    def __len__(self) -> int:
+        """Return the number of events whose sale is known."""
+        return len(self.rows)
+
+    @cached_property
+    def weight(self) -> NDArray[np.float64]:
+        """What a taste is divided by: `EVIDENCE` and all interest, shape ``(2,)``."""
+        return EVIDENCE + self.interest.sum(axis=1)
 
     def newest_age_s(self, event_type: EventType | None = None) -> float:
         """Return the age of the newest event, of one type if given; NaN without one."""
         ages = self.age_s if event_type is None else self.age_s[self.kinds == KIND[event_type]]
         return float(ages[-1]) if len(ages) else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Touches:
+    """A history by sale.
+
+    What is known of a sale stands at the place of the last event with it, counted from 1;
+    place 0 stands for the sales that the customer never touched.
+
+    Attributes:
+        place: Place of each sale of the catalogue, shape ``(n_catalogue,)``.
+        counts: Events by type code, shape ``(n + 1, 5)``.
+        age_s: Seconds since the last event, NaN if never, shape ``(n + 1,)``.
+        interest: Faded interest by half-life, shape ``(2, n + 1)``.
+    """
+
+    place: NDArray[np.intp]
+    counts: NDArray[np.float64]
+    age_s: NDArray[np.float64]
+    interest: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, history: History, n_catalogue: int) -> Self:
+        """Sum a history over the events of each sale."""
+        n = len(history) + 1
+        # Zeroed memory is not touched until written: cheap for a large catalogue.
+        place = np.zeros(n_catalogue, dtype=np.intp)
+        # Oldest first: of repeated rows the newest event is written last and stays.
+        place[history.rows] = np.arange(1, n)
+        places = place[history.rows]
+        cells = places * len(KINDS) + history.kinds
+        interest = [np.bincount(places, weights=faded, minlength=n) for faded in history.interest]
+        return cls(
+            place=place,
+            counts=np.bincount(cells, minlength=n * len(KINDS)).reshape(n, -1).astype(np.float64),
+            age_s=np.concatenate([[np.nan], history.age_s]),
+            interest=np.array(interest, dtype=np.float64),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +170,6 @@ class Query:
         return History.of(self.window, self.catalogue, self.context.now_us)
 
     @cached_property
-    def interest_by_row(self) -> NDArray[np.float64]:
-        """Faded interest in each sale of the catalogue, shape ``(2, n_catalogue)``."""
-        history = self.history
-        # Zeroed memory is not touched until written: cheap for a large catalogue.
-        interest = np.zeros((len(HALF_LIVES_S), len(self.catalogue)))
-        for faded, by_row in zip(history.interest, interest, strict=True):
-            np.add.at(by_row, history.rows, faded)
-        return interest
+    def touches(self) -> Touches:
+        """The history by sale."""
+        return Touches.of(self.history, len(self.catalogue))

@@ -17,18 +17,14 @@ def _columns(query: Query) -> list[Column]:
     now = from_us(query.context.now_us)
     hour = 2 * math.pi * (now.hour + now.minute / 60) / _HOURS
     day = 2 * math.pi * now.timetuple().tm_yday / _YEAR_DAYS
-    n = len(query.rows)
-    first = np.ones(n, dtype=np.int64)
     return [
         math.sin(hour),
         math.cos(hour),
         math.sin(day),
         math.cos(day),
         float(now.weekday()),
-        (first if query.positions is None else query.positions).astype(np.float64),
-        np.full(n, np.nan)
-        if query.upstream_ranks is None
-        else query.upstream_ranks.astype(np.float64),
+        1.0 if query.positions is None else query.positions.astype(np.float64),
+        math.nan if query.upstream_ranks is None else query.upstream_ranks.astype(np.float64),
     ]
 
 

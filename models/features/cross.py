@@ -3,41 +3,25 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.events import KIND, KINDS, EventType
+from models.events import KIND, EventType
 from models.features.feature import Column, FeatureGroup, Scope
-from models.query import Query
+from models.query import VISIT, Query
 
 
 def _columns(query: Query) -> list[Column]:
-    by_kind = _events_by_kind(query)
-    age_s = _last_touch_age_s(query)
+    touches = query.touches
+    places = touches.place[query.rows]
+    counts = touches.counts[places]
     return [
-        by_kind[:, KIND[EventType.VIEW]] + by_kind[:, KIND[EventType.CLICK]],
-        by_kind[:, KIND[EventType.CART]],
-        by_kind[:, KIND[EventType.PURCHASE]],
-        np.log1p(age_s),
-        (age_s == query.history.newest_age_s()).astype(np.float64),
-        query.interest_by_row[0][query.rows],
+        counts[:, KIND[EventType.VIEW]] + counts[:, KIND[EventType.CLICK]],
+        counts[:, KIND[EventType.CART]],
+        counts[:, KIND[EventType.PURCHASE]],
+        np.log1p(touches.age_s[places]),
+        # Without events every sale has place 0, and none was touched last.
+        (places == max(len(query.history), 1)).astype(np.float64),
+        touches.interest[VISIT][places],
     ]
-
-
-def _events_by_kind(query: Query) -> NDArray[np.float64]:
-    """Count the customer's events with each candidate, shape ``(n_sales, 5)``."""
-    counts = np.zeros((len(query.catalogue), len(KINDS)))
-    np.add.at(counts, (query.history.rows, query.history.kinds), 1.0)
-    return counts[query.rows]
-
-
-def _last_touch_age_s(query: Query) -> NDArray[np.float64]:
-    """Return the seconds since he last touched each candidate, NaN if never."""
-    history = query.history
-    newest = np.zeros(len(query.catalogue), dtype=np.int64)
-    # Oldest first: of repeated rows the newest event is written last and stays.
-    newest[history.rows] = np.arange(1, len(history.rows) + 1)
-    ages = np.concatenate([[np.nan], history.age_s])
-    return ages[newest[query.rows]]
 
 
 CROSS: Final = FeatureGroup(

@@ -14,15 +14,14 @@ _HOUR_US: Final = 3600 * SECOND_US
 
 def _columns(query: Query) -> list[Column]:
     catalogue, rows, now_us = query.catalogue, query.rows, query.context.now_us
-    price, original = catalogue.price[rows], catalogue.original_price[rows]
     closes_us = catalogue.scheduled_us[rows]
-    to_close = np.where(closes_us == NEVER_US, np.nan, (closes_us - now_us) / _HOUR_US)
+    time_left = np.log1p(np.maximum(closes_us - now_us, 0) / _HOUR_US)
     return [
-        np.log1p(price),
-        np.where(original > 0, 1.0 - price / np.where(original > 0, original, 1.0), np.nan),
+        catalogue.log_price[rows],
+        catalogue.discount[rows],
         np.log1p(np.maximum(now_us - catalogue.opens_us[rows], 0) / _HOUR_US),
-        np.log1p(np.maximum(to_close, 0.0)),
-        np.any(catalogue.embeddings[rows] != 0, axis=1).astype(np.float64),
+        np.where(closes_us == NEVER_US, np.nan, time_left),
+        catalogue.pictured[rows].astype(np.float64),
     ]
 
 

@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
 from models.catalogue import Vocabulary
-from models.query import Query
-
-EVIDENCE: Final = 0.5
-"""Interest that a taste is shrunk by: one old view says less than ten."""
-
-_VISIT, _LASTING = 0, 1
+from models.query import HALF_LIVES_S, LASTING, VISIT, Query
 
 
 @dataclass(frozen=True)
@@ -36,23 +31,23 @@ class Content:
     def scores(self, query: Query) -> NDArray[np.float64]:
         """Score by content; see `Recommender.scores`."""
         catalogue = query.catalogue
-        topics = [topic_agreement(query, half_life) for half_life in (_LASTING, _VISIT)]
-        category = interest_share(query, catalogue.category, half_life=_LASTING)
-        country = interest_share(query, catalogue.country, half_life=_LASTING)
-        destination = interest_share(query, catalogue.destination, half_life=_LASTING)
-        order = np.nan_to_num(topics[0]) + category + country + destination
-        return np.stack(
+        topics = topic_agreement(query)
+        category = interest_share(query, catalogue.category)
+        country = interest_share(query, catalogue.country)[LASTING]
+        destination = interest_share(query, catalogue.destination)[LASTING]
+        pictured = np.where(np.isnan(topics[LASTING]), 0.0, topics[LASTING])
+        return np.array(
             [
-                order,
-                *topics,
-                category,
-                interest_share(query, catalogue.category, half_life=_VISIT),
+                pictured + category[LASTING] + country + destination,
+                topics[LASTING],
+                topics[VISIT],
+                category[LASTING],
+                category[VISIT],
                 country,
                 destination,
                 price_distance(query),
-            ],
-            axis=1,
-        )
+            ]
+        ).T
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """Return nothing; see `Recommender.to_arrays`."""
@@ -65,7 +60,7 @@ class Content:
         return cls()
 
 
-def topic_agreement(query: Query, half_life: int) -> NDArray[np.float64]:
+def topic_agreement(query: Query) -> NDArray[np.float64]:
     """Compare topic shares with the topics of what the customer looked at.
 
     With interest ``w_i`` in sales of shares ``t_i`` the taste is ``sum w_i t_i /
@@ -74,55 +69,52 @@ def topic_agreement(query: Query, half_life: int) -> NDArray[np.float64]:
 
     Args:
         query: The query.
-        half_life: Index into `models.query.HALF_LIVES_S`.
 
     Returns:
-        Scores in ``[0, 1]``, NaN for candidates without a picture, shape ``(n_sales,)``.
+        Scores in ``[0, 1]`` by half-life, NaN for candidates without a picture, shape
+        ``(2, n_sales)``.
     """
     history = query.history
     shares = query.catalogue.topics
     if not shares.shape[1]:
-        return np.full(len(query.rows), np.nan)
-    seen = np.nan_to_num(shares[history.rows]).astype(np.float64)
-    interest = history.interest[half_life]
-    taste = np.einsum("i,ij->j", interest, seen) / (EVIDENCE + interest.sum())
-    candidates = shares[query.rows].astype(np.float64)
-    length = np.sqrt(np.einsum("ij,ij->i", candidates, candidates))
-    return np.einsum("ij,j->i", candidates, taste) / length
+        return np.full((len(HALF_LIVES_S), len(query.rows)), np.nan)
+    taste = np.einsum("hi,ij->hj", history.interest, shares[history.rows])
+    taste /= history.weight[:, None]
+    agreement = np.einsum("ij,hj->hi", shares[query.rows], taste)
+    return agreement / query.catalogue.topic_length[query.rows]
 
 
-def interest_share(query: Query, column: Vocabulary, *, half_life: int) -> NDArray[np.float64]:
+def interest_share(query: Query, column: Vocabulary) -> NDArray[np.float64]:
     """Return the share of faded interest in sales of the same value of a column.
 
     Args:
         query: The query.
         column: A text column of the catalogue.
-        half_life: Index into `models.query.HALF_LIVES_S`.
 
     Returns:
-        ``interest in the value / (EVIDENCE + all interest)``, in ``[0, 1)``; 0 for a
-        candidate without a value, shape ``(n_sales,)``.
+        ``interest in the value / (EVIDENCE + all interest)`` by half-life, in ``[0, 1)``;
+        0 for a candidate without a value, shape ``(2, n_sales)``.
     """
     history = query.history
-    interest = history.interest[half_life]
-    # Code -1, a missing value, falls into cell 0 and is emptied.
-    by_value = np.bincount(
-        column.codes[history.rows] + 1, weights=interest, minlength=len(column.values) + 1
+    codes, n_codes = column.codes[history.rows], 1 + len(column.values)
+    by_value = np.array(
+        [np.bincount(codes, weights=faded, minlength=n_codes) for faded in history.interest],
+        dtype=np.float64,
     )
-    by_value[0] = 0.0
-    return by_value[column.codes[query.rows] + 1] / (EVIDENCE + interest.sum())
+    by_value[:, 0] = 0.0  # sales without a value have nothing in common
+    return by_value[:, column.codes[query.rows]] / history.weight[:, None]
 
 
 def price_distance(query: Query) -> NDArray[np.float64]:
-    """Return ``log(price)`` minus its interest-weighted mean over the history.
+    """Return ``log(1 + price)`` minus its interest-weighted mean over the history.
 
     NaN where a price is unknown or the history has none, shape ``(n_sales,)``.
     """
-    history = query.history
-    logs = np.log1p(query.catalogue.price)
-    seen = logs[history.rows]
-    interest = np.where(np.isnan(seen), 0.0, history.interest[_LASTING])
+    history, log_price = query.history, query.catalogue.log_price
+    seen = log_price[history.rows]
+    known = ~np.isnan(seen)
+    interest = history.interest[LASTING][known]
     total = interest.sum()
     if total <= 0:
         return np.full(len(query.rows), np.nan)
-    return logs[query.rows] - (interest * np.nan_to_num(seen)).sum() / total
+    return log_price[query.rows] - (interest * seen[known]).sum() / total

@@ -54,7 +54,7 @@ class Popularity:
         volume = np.einsum("ij,j->i", slow, INTEREST)
         trend = np.einsum("ij,j->i", fast, INTEREST) / np.maximum(volume, 1.0)
         order = self._order(click_rate, purchase_rate, volume)
-        return np.stack([order, click_rate, purchase_rate, np.log1p(volume), trend], axis=1)
+        return np.array([order, click_rate, purchase_rate, np.log1p(volume), trend]).T
 
     def conversion(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Return the smoothed purchases per impression of every sale, shape ``(n,)``."""
