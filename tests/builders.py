@@ -1,0 +1,179 @@
+"""Small sales, windows, catalogues and scorers, made by hand for tests of the models."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import Catalogue, build_catalogue
+from models.counters import HALF_LIVES_HOURS, N_KINDS, SaleCounts
+from models.customer import Window, pack_member
+from models.events import KIND, SECOND_US, EventType, from_us, key, to_us
+from models.features.schema import FeatureSchema
+from models.neighbours import EMBEDDING_SIZE
+from models.profile import Profile
+from models.query import Context, Query
+from models.ranker import Calibration, LightGbmRanker, TrainingRows, TreeConfig, fit_trees
+from models.recommenders.content import Content
+from models.recommenders.images import Images
+from models.recommenders.popularity import Popularity
+from models.sale import PictureScores, Sale
+from models.scoring import Scorer
+from models.snapshot import Snapshot
+from models.topics import Topics
+
+HOUR_US: Final = 3600 * SECOND_US
+DAY_US: Final = 24 * HOUR_US
+
+NOW_US: Final = to_us(datetime(2025, 3, 10, 12, tzinfo=UTC))
+"""A Monday, noon, on the grid of counters and at a whole hour."""
+
+TOPICS: Final = Topics(np.eye(2), ("ski", "beach"))
+"""Two topics that are one label each: topic shares are label probabilities."""
+
+POPULARITY: Final = Popularity(
+    click_rate=0.1, purchase_rate=0.2, click_weight=10.0, purchase_weight=5.0
+)
+
+SCHEMA: Final = FeatureSchema((POPULARITY, Content(), Images(POPULARITY)))
+
+Seen = tuple[EventType, str, float]
+"""What a customer did: type, sale id, seconds ago."""
+
+
+def sale(sale_id: str, **fields: object) -> Sale:
+    """A sale that opened an hour before `NOW_US` and closes a day after it."""
+    hours = {"opens_at": from_us(NOW_US - HOUR_US), "closes_at": from_us(NOW_US + DAY_US)}
+    return Sale.model_validate({"sale_id": sale_id, **hours, **fields})
+
+
+def picture(*probabilities: float, embedding: Mapping[int, float]) -> PictureScores:
+    """A picture of given label probabilities and non-zero coordinates of its vector."""
+    vector = np.zeros(EMBEDDING_SIZE, dtype=np.float32)
+    vector[list(embedding)] = list(embedding.values())
+    return PictureScores(np.array(probabilities, dtype=np.float32), vector)
+
+
+def catalogue(
+    *sales: Sale,
+    pictures: Mapping[str, PictureScores] | None = None,
+    counts: Mapping[str, Mapping[EventType, float]] | None = None,
+) -> Catalogue:
+    """A catalogue; counts are by sale id and type, the same under every half-life."""
+    bare = build_catalogue(sales, pictures or {}, topics=TOPICS)
+    totals = np.zeros((len(bare), N_KINDS))
+    for sale_id, by_type in (counts or {}).items():
+        for event_type, count in by_type.items():
+            totals[row(bare, sale_id), KIND[event_type]] = count
+    decayed = np.stack([totals] * len(HALF_LIVES_HOURS))
+    return bare.with_counts(SaleCounts(NOW_US, totals, decayed))
+
+
+def row(of: Catalogue, sale_id: str) -> int:
+    """The row of a sale that is there."""
+    found = of.row_of(sale_id)
+    assert found is not None
+    return found
+
+
+def rows(of: Catalogue, *sale_ids: str) -> NDArray[np.int64]:
+    """The rows of sales that are there, in the order asked for."""
+    return np.array([row(of, sale_id) for sale_id in sale_ids], dtype=np.int64)
+
+
+def window(*events: Seen) -> Window:
+    """The window of a customer who did these things before `NOW_US`."""
+    return Window.of(
+        pack_member(
+            key(f"event {index}"),
+            key(sale_id),
+            at_us=NOW_US - round(age_s * SECOND_US),
+            event_type=event_type,
+        )
+        for index, (event_type, sale_id, age_s) in enumerate(events)
+    )
+
+
+def query(
+    of: Catalogue,
+    *events: Seen,
+    candidates: Iterable[str] | None = None,
+    profile: Profile | None = None,
+    context: Context | None = None,
+) -> Query:
+    """A question about the candidates, or about every sale in row order."""
+    return Query(
+        window(*events),
+        profile or Profile.empty(),
+        of,
+        context or Context(NOW_US),
+        np.arange(len(of)) if candidates is None else rows(of, *candidates),
+    )
+
+
+def crowd(n_sales: int, rng: np.random.Generator) -> Catalogue:
+    """A catalogue of many random sales: some without picture, price, category or closing."""
+    sales: list[Sale] = []
+    pictures: dict[str, PictureScores] = {}
+    for index in range(n_sales):
+        fields: dict[str, object] = {"category": f"c{index % 5}", "country": f"n{index % 3}"}
+        if index % 7:
+            fields |= {"price": float(rng.integers(50, 900)), "original_price": 1_000.0}
+        if index % 11 == 0:
+            fields |= {"closes_at": None, "category": None}
+        sales.append(sale(f"s{index}", destination=f"d{index % 13}", **fields))
+        if index % 6:
+            vector = rng.normal(size=EMBEDDING_SIZE)
+            vector /= np.sqrt(np.square(vector).sum())
+            probabilities = rng.dirichlet([1.0, 1.0]).astype(np.float32)
+            pictures[f"s{index}"] = PictureScores(probabilities, vector.astype(np.float32))
+    bare = build_catalogue(sales, pictures, topics=TOPICS)
+    totals = rng.poisson(3.0, size=(n_sales, N_KINDS)).astype(np.float64)
+    return bare.with_counts(SaleCounts(NOW_US, totals, np.stack([totals * 0.3, totals * 0.8])))
+
+
+def browse(n_events: int, n_sales: int, *, rng: np.random.Generator) -> tuple[Seen, ...]:
+    """Random events of one customer with the sales of `crowd`, and with unknown ones."""
+    types = [event_type for event_type in EventType if event_type is not EventType.IMPRESSION]
+    return tuple(
+        (
+            types[int(rng.integers(len(types)))],
+            f"s{int(rng.integers(n_sales + 2))}",
+            float(rng.exponential(DAY_US / SECOND_US)),
+        )
+        for _ in range(n_events)
+    )
+
+
+def ranker(schema: FeatureSchema, *, seed: int) -> LightGbmRanker:
+    """Trees that look at random features, so that every column may decide."""
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(400, len(schema.names))).astype(np.float32)
+    chances = 1.0 / (1.0 + np.exp(-matrix.astype(np.float64).sum(axis=1)))
+    labels = (rng.random(400) < chances).astype(np.float64)
+    rows = TrainingRows(matrix, labels, np.ones(400))
+    trees = fit_trees(
+        rows,
+        rows,
+        names=schema.names,
+        decreasing=schema.decreasing,
+        config=TreeConfig(max_trees=40, min_rows_per_leaf=5, learning_rate=0.1),
+        seed=seed,
+    )
+    return LightGbmRanker(trees, Calibration(slope=1.0, intercept=-1.0))
+
+
+def scorer(sales: Iterable[Sale], pictures: Mapping[str, PictureScores] | None = None) -> Scorer:
+    """A scorer of `SCHEMA`, whose trees were fitted to noise."""
+    snapshot = Snapshot.of({one.sale_id: one for one in sales}, pictures or {})
+    return Scorer(
+        bundle_id="by-hand",
+        scene_model="",
+        schema=SCHEMA,
+        ranker=ranker(SCHEMA, seed=3),
+        topics=TOPICS,
+        snapshot=snapshot,
+        counts=SaleCounts.none(len(snapshot.sales)),
+    )
