@@ -210,7 +210,7 @@ class Canvas:
 
     def _framed(self, side: int) -> Image.Image:
         """Crop, turn and perhaps mirror the drawing, in one resampling."""
-        zoom = self.between(0.5, 1.0)
+        zoom = self.between(0.38, 1.0)
         left, top = self.between(0, 1 - zoom) * WIDTH, self.between(0, 1 - zoom) * WIDTH
         step, turn = zoom * WIDTH / side, math.radians(self.rng.normal(0, 2))
         along, across = step * math.cos(turn), step * math.sin(turn)

@@ -19,7 +19,7 @@ from training.world.pictures import built, nature
 from training.world.pictures.canvas import LOWEST_HORIZON, Canvas
 
 _QUALITY = 85
-_MIXED = 0.125
+_MIXED = 0.25
 _SUFFIXES = (".jpg", ".jpeg")
 
 PAINTERS: Final[dict[str, Callable[[Canvas], None]]] = {
@@ -77,7 +77,7 @@ class RenderedPictures:
 def render(scene: str, rng: np.random.Generator) -> Image.Image:
     """Draw a picture of a scene.
 
-    One picture of eight shows, behind its scene, parts of another one.
+    One picture of four shows, behind its scene, parts of another one.
 
     Args:
         scene: A key of ``PAINTERS``.
