@@ -76,9 +76,9 @@ class Slates:
 def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -> Slates:
     """Group impressions into slates.
 
-    A slate is one exposure; where no exposure is named, what a customer was shown at one
-    moment. A purchase is credited once: to the last impression of that sale to that
-    customer, if it was shown at most ``outcome_us`` before.
+    A slate is one exposure to one customer; where no exposure is named, what a customer was
+    shown at one moment. A purchase is credited once: to the last impression of that sale to
+    that customer, if it was shown at most ``outcome_us`` before.
 
     Args:
         events: The event table.
@@ -116,8 +116,8 @@ def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
     """Number the slate of every impression."""
     exposures = events.exposures.codes[shown]
     customers, at_us = events.customers.codes[shown], events.at_us[shown]
-    unnamed = exposures < 0
-    keys = np.stack([exposures, np.where(unnamed, customers, 0), np.where(unnamed, at_us, 0)])
+    # An id that two customers share, as one counted by page, names two slates.
+    keys = np.stack([exposures, customers, np.where(exposures < 0, at_us, 0)])
     order = np.lexsort(keys)
     fresh = np.any(np.diff(keys[:, order], axis=1, prepend=-2), axis=0)
     group = np.empty(len(shown), dtype=np.int64)
@@ -135,7 +135,10 @@ def _positions(
 
 
 def _bought(events: EventTable, shown: NDArray[np.intp], outcome_us: int) -> NDArray[np.bool_]:
-    """Credit each purchase to the last impression of that sale to that customer."""
+    """Credit each purchase to the last impression of that sale to that customer.
+
+    What was received before the impression is known to its features and is no outcome.
+    """
     purchases = np.flatnonzero(events.kinds == _PURCHASE)
     both = np.concatenate([shown, purchases])
     is_purchase = np.repeat([False, True], [len(shown), len(purchases)])
@@ -151,6 +154,7 @@ def _bought(events: EventTable, shown: NDArray[np.intp], outcome_us: int) -> NDA
         (events.customers.codes[purchase] == events.customers.codes[seen])
         & (events.sale_keys[purchase] == events.sale_keys[seen])
         & (events.at_us[purchase] - events.at_us[seen] <= outcome_us)
+        & (events.received_us[purchase] >= events.at_us[seen])
     )
     bought = np.zeros(len(shown), dtype=np.bool_)
     bought[order[last[bought_at[credited]]]] = True

@@ -85,7 +85,7 @@ def _purchases(events: EventTable) -> dict[int, NDArray[np.intp]]:
     bought = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
     bought = bought[np.argsort(events.customers.codes[bought], kind="stable")]
     customers, starts = np.unique(events.customers.codes[bought], return_index=True)
-    return dict(zip(customers.tolist(), np.split(bought, starts[1:]), strict=True))
+    return dict(zip(customers.tolist(), np.split(bought, starts)[1:], strict=True))
 
 
 def _sample(
@@ -102,7 +102,10 @@ def _sample(
     market = label_of(events.markets, int(events.markets.codes[moment]))
     eligible = catalogue.eligible(market, now_us)
     later = purchases.get(int(events.customers.codes[moment]), np.empty(0, dtype=np.intp))
-    within = (events.at_us[later] >= now_us) & (events.at_us[later] < now_us + outcome_us)
+    at_us = events.at_us[later]
+    within = (at_us >= now_us) & (at_us <= now_us + outcome_us)
+    # What was received before is known to the features and is no outcome.
+    within &= events.received_us[later] >= now_us
     bought = np.intersect1d(catalogue.rows_of(events.sale_keys[later[within]]), eligible)
     others = np.setdiff1d(eligible, bought, assume_unique=True)
     drawn = rng.choice(others, size=min(n_negatives, len(others)), replace=False)

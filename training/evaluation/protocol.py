@@ -162,7 +162,9 @@ class Bought:
         start, end = np.searchsorted(self._customers, [customer, customer + 1])
         his = self._purchases[start:end]
         at_us = self._events.at_us[his]
-        his = his[(at_us >= now_us) & (at_us <= now_us + self._outcome_us)]
+        soon = (at_us >= now_us) & (at_us <= now_us + self._outcome_us)
+        # What was received before is known to the features and is no outcome.
+        his = his[soon & (self._events.received_us[his] >= now_us)]
         return np.isin(query.catalogue.keys[query.rows], self._events.sale_keys[his])
 
 
