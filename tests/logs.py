@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from models.catalogue import Catalogue, build_catalogue
 from models.dataset.events import EventTable
@@ -103,3 +105,9 @@ def catalogue(*sales: str | Sale) -> Catalogue:
     """Build a catalogue without pictures of sales, or of ids of plain ones."""
     known = [sale(one) if isinstance(one, str) else one for one in sales]
     return build_catalogue(known, {}, topics=Topics.none())
+
+
+def ids_of(shop: Catalogue, rows: NDArray[np.int64]) -> list[str]:
+    """Return the sale ids of catalogue rows."""
+    numbers: list[int] = rows.tolist()
+    return [shop.sales[row].sale_id for row in numbers]
