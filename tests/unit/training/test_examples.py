@@ -1,0 +1,184 @@
+"""Training rows know nothing that the service would not have known."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.dataset.reading import Dataset, read_dataset
+from models.features.schema import FeatureSchema
+from models.profile import Profile
+from models.query import Context, Query
+from models.snapshot import Snapshot
+from models.topics import Topics
+from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_table
+from training.examples import Past, assemble_slates
+from training.material import cut
+from training.replay import CountReplay, WindowReplay
+from training.slates import Slates, shown_slates
+from training.train import fit_recommenders
+
+N_MOMENTS = 25
+
+
+def past_of(dataset: Dataset) -> Past:
+    sales = {sale.sale_id: sale for sale in dataset.sales}
+    return Past(dataset.events, Snapshot.of(sales, {}).catalogue(Topics.none()))
+
+
+@dataclass(frozen=True, eq=False)
+class Peeking(Past):
+    """A past with a leak planted: windows hold the next hour, too."""
+
+    def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
+        windows = WindowReplay(self.events)
+        for slate, query in enumerate(super().queries(slates, caller_orders=caller_orders)):
+            customer, now_us = int(slates.customers[slate]), int(slates.now_us[slate])
+            yield replace(query, window=windows.window(customer, now_us + HOUR))
+
+
+def slate_of_a_day(events_past: Past, rng: np.random.Generator) -> Slates:
+    slates = shown_slates(events_past.events, events_past.catalogue, outcome_us=DAY)
+    late = np.flatnonzero(slates.now_us > np.median(slates.now_us))
+    return slates.select(np.sort(rng.choice(late, size=N_MOMENTS, replace=False)))
+
+
+def columns_that_know_the_future(
+    past: Past, dataset: Dataset, *, slates: Slates, schema: FeatureSchema
+) -> set[str]:
+    """Compare features with those from a dataset that ends at their moment.
+
+    What happened later, and what became known of sales later, must change nothing.
+    """
+    matrix = assemble_slates(past, slates, schema)
+    found: set[str] = set()
+    for slate in range(len(slates)):
+        one = slates.select(np.array([slate]))
+        then = past_of(cut(dataset, int(one.now_us[0])))
+        keys = past.catalogue.keys[one.rows]
+        same = replace(one, rows=then.catalogue.rows_of(keys))
+        expected = assemble_slates(then, same, schema)
+        differs = ~np.isclose(matrix[slates.entries(slate)], expected, rtol=0, equal_nan=True)
+        found |= {schema.names[column] for column in np.flatnonzero(differs.any(axis=0))}
+    return found
+
+
+@pytest.fixture(scope="module")
+def world(tiny_world: Path) -> Dataset:
+    return read_dataset(tiny_world)
+
+
+def test_features_are_those_of_a_dataset_that_ends_at_their_moment(
+    world: Dataset, rng: np.random.Generator
+) -> None:
+    past, schema = past_of(world), FeatureSchema(fit_recommenders(world.events))
+    assert any(sale.sold_out_at for sale in world.sales)
+
+    slates = slate_of_a_day(past, rng)
+
+    assert columns_that_know_the_future(past, world, slates=slates, schema=schema) == set()
+
+
+def test_a_planted_leak_is_found(world: Dataset, rng: np.random.Generator) -> None:
+    honest, schema = past_of(world), FeatureSchema(fit_recommenders(world.events))
+    slates = slate_of_a_day(honest, rng)
+    peeking = Peeking(honest.events, honest.catalogue)
+
+    found = columns_that_know_the_future(peeking, world, slates=slates, schema=schema)
+
+    assert {"same_sale_views", "same_sale_recency", "customer_views"} <= found
+
+
+def test_the_end_of_a_sale_that_sells_out_later_is_a_leak_that_would_be_found(
+    world: Dataset, rng: np.random.Generator
+) -> None:
+    """Were the announced closing the real one, time left would tell of the sell-out."""
+    schema = FeatureSchema(fit_recommenders(world.events))
+    closed_early = tuple(
+        sale.model_copy(update={"closes_at": sale.sold_out_at or sale.closes_at})
+        for sale in world.sales
+    )
+    past = past_of(replace(world, sales=closed_early))
+    slates = slate_of_a_day(past, rng)
+    ends_us = past.catalogue.closes_us[slates.rows]
+    assert np.any(ends_us < past_of(world).catalogue.scheduled_us[slates.rows])
+
+    found = columns_that_know_the_future(past, world, slates=slates, schema=schema)
+
+    assert found == {"sale_time_left"}
+
+
+LOG = [
+    Row(at=-2 * DAY, sale="s2", kind="purchase"),
+    Row(at=-MINUTE, sale="s1", market="fr", device="mobile"),
+    Row(at=0, kind="impression", sale="s1", exposure="x", position=1, market="fr"),
+    Row(at=0, kind="impression", sale="s2", exposure="x", position=2, market="fr"),
+    Row(at=0, kind="purchase", sale="s1"),
+    Row(at=-SECOND, kind="click", sale="s2", received=MINUTE),
+]
+
+
+def past_and_slates(log: list[Row]) -> tuple[Past, Slates]:
+    past = Past(event_table(log), catalogue("s1", "s2"))
+    return past, shown_slates(past.events, past.catalogue, outcome_us=DAY)
+
+
+def test_assembled_rows_are_those_of_queries_built_by_hand() -> None:
+    """What was received before noon: a purchase of s2 two days ago and a view of s1."""
+    past, slates = past_and_slates(LOG)
+    schema = FeatureSchema(fit_recommenders(past.events))
+    known = event_table(LOG[:2])
+    by_hand = Query(
+        window=WindowReplay(known).window(0, NOON),
+        profile=Profile(NOON - 2 * DAY, (0, 0, 0, 0, 1)),
+        catalogue=past.catalogue.with_counts(CountReplay(known, past.catalogue).at(NOON - 1)),
+        context=Context(NOON - 1, market="fr", device=None),
+        rows=slates.rows,
+        positions=np.array([1, 2]),
+    )
+
+    matrix = assemble_slates(past, slates, schema)
+
+    np.testing.assert_array_equal(matrix, schema.assemble(by_hand))
+
+
+def test_a_purchase_at_the_very_moment_of_its_impression_is_its_outcome_and_not_its_feature() -> (
+    None
+):
+    past, slates = past_and_slates(LOG)
+    schema = FeatureSchema(())
+
+    matrix = assemble_slates(past, slates, schema)
+
+    purchases = matrix[:, schema.names.index("same_sale_purchases")]
+    of_s1 = slates.rows == past.catalogue.row_of("s1")
+    assert slates.bought.tolist() == of_s1.tolist()
+    assert purchases[of_s1].tolist() == [0.0]
+    assert purchases[~of_s1].tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("caller_orders", "position", "upstream"),
+    [(False, [1.0, 2.0], [np.nan, np.nan]), (True, [1.0, 1.0], [1.0, 2.0])],
+)
+def test_a_position_is_a_bias_unless_the_caller_ordered_the_list(
+    *, caller_orders: bool, position: list[float], upstream: list[float]
+) -> None:
+    past, slates = past_and_slates(LOG)
+    schema = FeatureSchema(())
+
+    matrix = assemble_slates(past, slates, schema, caller_orders=caller_orders)
+
+    np.testing.assert_array_equal(matrix[:, schema.names.index("position")], position)
+    np.testing.assert_array_equal(matrix[:, schema.names.index("upstream_rank")], upstream)
+
+
+def test_every_slate_ticks_once() -> None:
+    past, slates = past_and_slates([*LOG, Row(kind="impression", at=HOUR)])
+    ticks: list[None] = []
+
+    assemble_slates(past, slates, FeatureSchema(()), tick=lambda: ticks.append(None))
+
+    assert len(ticks) == len(slates) == 2
