@@ -55,14 +55,20 @@ class Proof:
         (self.directory / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-@pytest.fixture
-def proof(request: pytest.FixtureRequest) -> Proof:
-    """Give a test marked ``prove`` its size and a place for its figures."""
+@pytest.fixture(scope="session")
+def proof_share() -> float:
+    """Give the share of the full size that this run proves, in ``(0, 1]``."""
     share = float(os.environ.get(SCALE_VARIABLE, DEFAULT_SCALE))
     if not 0 < share <= FULL_SCALE:
         msg = f"{SCALE_VARIABLE} must lie in (0, 1], got {share:g}"
         raise pytest.UsageError(msg)
-    return Proof(node_id=request.node.nodeid, share=share, directory=ROOT / "results" / "proofs")
+    return share
+
+
+@pytest.fixture
+def proof(request: pytest.FixtureRequest, proof_share: float) -> Proof:
+    """Give a test marked ``prove`` its size and a place for its figures."""
+    return Proof(node_id=request.node.nodeid, share=proof_share, directory=ROOT / "results" / "proofs")
 
 
 def _commit() -> str:

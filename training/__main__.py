@@ -9,7 +9,11 @@ from training.scenes.command import app as scenes
 from training.validation import validate
 from training.world.command import simulate
 
-app = typer.Typer(no_args_is_help=True, help="Make models: see each command's help.")
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Make models: see each command's help.",
+)
 app.command()(simulate)
 app.command()(validate)
 app.command("train")(train_command)

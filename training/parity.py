@@ -14,7 +14,7 @@ from models.catalogue import Catalogue
 from models.counters import SaleCounts
 from models.customer import Window
 from models.dataset import Dataset, DatasetError, read_dataset
-from models.events import key
+from models.events import key, to_us
 from models.profile import Profile
 from models.query import Context, Query
 from models.scoring import Scorer
@@ -81,7 +81,7 @@ def read_answers(path: Path, bundle_id: str) -> list[Answer]:
         Answer(
             recommendation_id=row["recommendation_id"],
             customer_id=row["customer_id"],
-            now_us=row["now_us"],
+            now_us=to_us(row["now"]),
             market=row["market"],
             device=row["device"],
             exclude=frozenset(row["exclude"]),
@@ -89,7 +89,7 @@ def read_answers(path: Path, bundle_id: str) -> list[Answer]:
             counts_id=row["snapshot_id"].partition(".")[2],
             feature_hash=row["feature_hash"],
         )
-        for row in frame.sort("now_us").iter_rows(named=True)
+        for row in frame.sort("now").iter_rows(named=True)
     ]
 
 
