@@ -1,11 +1,13 @@
 """A small simulated shop and a bundle trained on it, made once a test session."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from models.events import SECOND_US
 from training.configuration import RunConfig
 from training.run import prepare
 from training.train import train
@@ -13,8 +15,11 @@ from training.world.creation import create_world
 from training.world.parameters import WORLDS
 from training.world.period import Period
 
-END_US: Final = 1_795_366_800_000_000
-"""The end of every small world: a Sunday evening, 2026-11-22 17:00 UTC."""
+_DAY_US: Final = 24 * 3600 * SECOND_US
+_FIRST_END_US: Final = 1_795_366_800_000_000  # 2026-11-22 17:00 UTC
+
+END_US: Final = _FIRST_END_US + (time.time_ns() // 1_000 - _FIRST_END_US) // _DAY_US * _DAY_US
+"""The end of every small world: the last 17:00 UTC, so that a service has open sales of it."""
 
 N_CUSTOMERS: Final = 200
 N_DAYS: Final = 10
