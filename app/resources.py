@@ -186,6 +186,8 @@ async def _first_catalogue(live: LiveCatalogue) -> None:
 @asynccontextmanager
 async def _running(live: LiveCatalogue, exposures: ExposureQueue) -> AsyncGenerator[None]:
     tasks = [asyncio.create_task(live.run()), asyncio.create_task(exposures.run())]
+    for task in tasks:
+        task.add_done_callback(_report_death)
     # What lives until the end need not be looked at by every collection.
     gc.collect()
     gc.freeze()
@@ -197,6 +199,11 @@ async def _running(live: LiveCatalogue, exposures: ExposureQueue) -> AsyncGenera
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _report_death(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        _log.critical("a background task died: restart this process", exc_info=exc)
 
 
 def _experiment(settings: Settings) -> Experiment:

@@ -12,7 +12,7 @@ from app.serving.clock import StoreClock
 from app.serving.history import CountHistory, by_row
 from app.serving.ports import EventCounts, SaleChanges, Stores
 from app.serving.served import ServedCatalogue, Source
-from models.counters import GRID_US, grid_floor
+from models.counters import GRID_US, HOUR_US, grid_floor
 from models.events import SECOND_US
 from models.sale import PictureScores, Sale
 from models.scoring import Scorer
@@ -101,6 +101,8 @@ class LiveCatalogue:
                 self._history.forget()
             counts = await self._history.until(grid_us)
             self.served = await self._in_pool(lambda: self._build(counts, grid_us))
+            if self._grid_us is None or grid_us % HOUR_US == 0:
+                await self._in_pool(lambda: self._archive.prune(now_us))
             self._changed, self._grid_us = False, grid_us
         self._confirmed_us = now_us
 

@@ -1,5 +1,6 @@
 """GET /v1/recommendations."""
 
+import asyncio
 import base64
 from datetime import UTC, datetime
 from typing import cast
@@ -116,10 +117,12 @@ async def test_stages_are_timed(client: httpx.AsyncClient) -> None:
 
 async def exposures(stores: RedisStores, customer_id: str) -> list[dict[str, object]]:
     stream = exposures_stream(partition(customer_id))
-    while True:
-        reply = await stores.connection.execute("XRANGE", stream, "-", "+", doing="looking")
-        if entries := cast("list[tuple[bytes, dict[bytes, bytes]]]", reply):
-            return [cast("dict[str, object]", orjson.loads(fields[b"x"])) for _, fields in entries]
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = []
+    async with asyncio.timeout(10.0):
+        while not entries:
+            reply = await stores.connection.execute("XRANGE", stream, "-", "+", doing="looking")
+            entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", reply)
+    return [cast("dict[str, object]", orjson.loads(fields[b"x"])) for _, fields in entries]
 
 
 async def test_the_record_of_an_answer_holds_what_it_was_made_from(

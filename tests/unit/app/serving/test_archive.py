@@ -1,0 +1,53 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from app.serving.archive import RETENTION_S, SnapshotArchive
+from app.serving.served import ServedCatalogue, Source
+from models.events import SECOND_US
+from models.topics import Topics
+from tests.shop import sale, scorer
+
+NOW_S = 1_800_000_000
+
+
+def served(*sale_ids: str) -> ServedCatalogue:
+    model = scorer(*(sale(sale_id, now_us=NOW_S * SECOND_US) for sale_id in sale_ids))
+    return ServedCatalogue.of(model.snapshot, model.seed_catalogue(), source=Source.STORE)
+
+
+def test_a_kept_snapshot_comes_back_under_its_id(tmp_path: Path) -> None:
+    first, second = served("s1"), served("s1", "s2")
+    for one in (first, second):
+        SnapshotArchive(tmp_path).keep(one)
+
+    loaded = SnapshotArchive(tmp_path).load(first.snapshot_id, Topics.none())
+    latest = SnapshotArchive(tmp_path).latest(Topics.none())
+
+    assert loaded.content.sales == first.content.sales
+    assert latest is not None
+    assert latest.snapshot_id == second.snapshot_id
+
+
+def test_a_file_of_other_content_is_refused(tmp_path: Path) -> None:
+    archive, first, second = SnapshotArchive(tmp_path), served("s1"), served("s2")
+    for one in (first, second):
+        archive.keep(one)
+    ids = [one.snapshot_id.split(".")[0] for one in (first, second)]
+    (tmp_path / f"content-{ids[0]}.npz").replace(tmp_path / f"content-{ids[1]}.npz")
+
+    with pytest.raises(ValueError, match="holds"):
+        archive.load(second.snapshot_id, Topics.none())
+
+
+def test_what_nobody_used_for_30_days_is_removed(tmp_path: Path) -> None:
+    archive = SnapshotArchive(tmp_path)
+    archive.keep(served("s1"))
+    for path in tmp_path.glob("*.npz"):
+        os.utime(path, (NOW_S, NOW_S))
+
+    kept = archive.prune((NOW_S + RETENTION_S) * SECOND_US)
+    removed = archive.prune((NOW_S + RETENTION_S + 1) * SECOND_US)
+
+    assert (kept, removed) == (0, 2)

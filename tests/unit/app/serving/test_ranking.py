@@ -1,0 +1,84 @@
+from datetime import timedelta
+
+import pytest
+
+from app.experiments.experiment import Policy
+from app.observability import Metrics
+from app.serving.fallback import Rung
+from app.serving.ports import CustomerState
+from app.serving.question import Question, RecommendationRequest
+from app.serving.ranking import SlateRanker
+from app.serving.served import ServedCatalogue, Source
+from models.customer import Window
+from models.events import from_us
+from models.profile import Profile
+from models.sale import Sale
+from models.scoring import Scorer
+from tests.shop import BrokenRanker, sale, scorer
+
+NOW_US = 1_800_000_000_000_000
+NOW = from_us(NOW_US)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def shown(
+    *sales: Sale,
+    by: Scorer | None = None,
+    rung: Rung | None = None,
+    market: str | None = None,
+    exclude: tuple[str, ...] = (),
+) -> tuple[list[str], Rung | None]:
+    model = scorer(*sales)
+    served = ServedCatalogue.of(model.snapshot, model.seed_catalogue(), source=Source.STORE)
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    request = RecommendationRequest("c1", market=market, exclude=exclude)
+    ranker = SlateRanker(by, Metrics.create())
+    ranking = ranker.rank(Question(request, state, served), Policy.META, rung=rung)
+    return sorted(ranking.sale_ids), ranking.rung
+
+
+@pytest.mark.parametrize("by", [None, scorer(), scorer(ranker=BrokenRanker())])
+@pytest.mark.parametrize("rung", [None, Rung.ANONYMOUS, Rung.SNAPSHOT])
+def test_no_rung_shows_what_may_not_be_shown(by: Scorer | None, rung: Rung | None) -> None:
+    sales = [
+        sale("open", now_us=NOW_US),
+        sale("opens now", now_us=NOW_US, opens_at=NOW),
+        sale("closes next", now_us=NOW_US, closes_at=NOW + MICROSECOND),
+        sale("closes now", now_us=NOW_US, closes_at=NOW),
+        sale("opens next", now_us=NOW_US, opens_at=NOW + MICROSECOND),
+        sale("sold out", now_us=NOW_US, sold_out_at=NOW),
+        sale("no stock", now_us=NOW_US, stock=0),
+        sale("elsewhere", now_us=NOW_US, markets=("de",)),
+        sale("excluded", now_us=NOW_US),
+    ]
+
+    sale_ids, _ = shown(*sales, by=by, rung=rung, market="fr", exclude=("excluded",))
+
+    assert sale_ids == ["closes next", "open", "opens now"]
+
+
+@pytest.mark.parametrize(
+    ("by", "missing", "named"),
+    [
+        (scorer(), None, None),
+        (scorer(), Rung.ANONYMOUS, Rung.ANONYMOUS),
+        (scorer(), Rung.SNAPSHOT, Rung.SNAPSHOT),
+        (None, None, Rung.POPULARITY),
+        (None, Rung.ANONYMOUS, Rung.POPULARITY),
+        (None, Rung.SNAPSHOT, Rung.SNAPSHOT),
+        (scorer(ranker=BrokenRanker()), None, Rung.POPULARITY),
+    ],
+)
+def test_the_lowest_rung_is_named(
+    by: Scorer | None, missing: Rung | None, named: Rung | None
+) -> None:
+    assert shown(sale("s1", now_us=NOW_US), by=by, rung=missing) == (["s1"], named)
+
+
+def test_without_a_catalogue_the_answer_is_empty() -> None:
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    question = Question(RecommendationRequest("c1"), state, None)
+
+    ranking = SlateRanker(scorer(), Metrics.create()).rank(question, Policy.META, rung=None)
+
+    assert (ranking.sale_ids, ranking.rung) == ((), Rung.EMPTY)
