@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -108,6 +108,7 @@ def evaluate_command(
     with stop_on(BundleError, DatasetError), bars() as progress:
         directory = resolve_bundle(bundle, bundles)
         loaded = read_bundle(directory)
+        scorer = Scorer.load(loaded)
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
         moment = aware(start)
@@ -116,15 +117,25 @@ def evaluate_command(
             pictures=_pictures(loaded, directory, dataset, progress),
             from_us=to_us(moment) if moment else 0,
             max_visits=max_visits,
-            config=RunConfig.model_validate(loaded.manifest.config),
+            config=_config(loaded),
             seed=seed,
         )
-        figures = evaluate(Scorer.load(loaded), question, progress)
+        figures = evaluate(scorer, question, progress)
+    if not figures:
+        typer.echo("nothing can be judged: no purchase follows what was shown then", err=True)
     if as_json:
         print_json({protocol: _plain(scorers) for protocol, scorers in figures.items()})
         return
     for protocol, scorers in figures.items():
         _print_table(protocol, scorers)
+
+
+def _config(bundle: Bundle) -> RunConfig:
+    try:
+        return RunConfig.model_validate(bundle.manifest.config)
+    except ValidationError as exc:
+        msg = f"bundle {bundle.id}: configured for other software, train it again: {exc}"
+        raise BundleError(msg) from exc
 
 
 def _pictures(
@@ -144,13 +155,17 @@ def _plain(scorers: Mapping[str, Mapping[str, Interval]]) -> JsonValue:
 
 
 def _print_table(protocol: str, scorers: Mapping[str, Mapping[str, Interval]]) -> None:
+    metrics = list(dict.fromkeys(name for figures in scorers.values() for name in figures))
     table = Table("scorer", title=protocol)
-    for metric in next(iter(scorers.values())):
+    for metric in metrics:
         table.add_column(metric, justify="right")
     for scorer, figures in scorers.items():
-        cells = (f"{f.value:.4f} [{f.low:.4f}, {f.high:.4f}]" for f in figures.values())
-        table.add_row(scorer, *cells)
+        table.add_row(scorer, *(_cell(figures.get(metric)) for metric in metrics))
     Console(width=200).print(table)
+
+
+def _cell(figure: Interval | None) -> str:
+    return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]" if figure else "-"
 
 
 def aware(moment: datetime | None) -> datetime | None:

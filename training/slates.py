@@ -73,6 +73,11 @@ class Slates:
         )
 
 
+def has_impressions(events: EventTable) -> bool:
+    """Tell whether it is on record what was shown."""
+    return bool(np.any(events.kinds == _IMPRESSION))
+
+
 def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -> Slates:
     """Group impressions into slates.
 

@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 
 from models.dataset.events import EventTable
-from models.events import KIND, EventType
 from models.features.schema import FeatureSchema
 from models.recommenders.content import Content
 from models.recommenders.images import Images
@@ -20,7 +19,7 @@ from training.ranking import fit_ranker, settled
 from training.recommenders.popularity import fit_popularity
 from training.replay import CountReplay
 from training.scenes.topics import fit_topics
-from training.slates import Slates, shown_slates
+from training.slates import Slates, has_impressions, shown_slates
 from training.visits import visit_slates
 
 
@@ -87,7 +86,7 @@ def fit_recommenders(events: EventTable) -> tuple[Recommender, ...]:
 
 def training_slates(past: Past, config: RunConfig, seed: int) -> Slates:
     """Return what was shown; where no impressions are on record, sampled visits."""
-    if np.any(past.events.kinds == KIND[EventType.IMPRESSION]):
+    if has_impressions(past.events):
         return shown_slates(past.events, past.catalogue, outcome_us=config.outcome_us)
     return visit_slates(
         past.events,

@@ -14,8 +14,8 @@ from training.evaluation.interval import Interval, mean_interval
 from training.evaluation.protocol import Judge, Judged, Protocol, last_of_sessions
 from training.evaluation.truth import Truth
 from training.examples import Past
-from training.slates import Slates, label_of, shown_slates
-from training.train import Progress
+from training.slates import Slates, has_impressions, label_of
+from training.train import Progress, training_slates
 
 Figures = dict[str, dict[str, dict[str, Interval]]]
 """Intervals by protocol, scorer and metric."""
@@ -45,30 +45,51 @@ class Question:
 def evaluate(scorer: Scorer, question: Question, progress: Progress) -> Figures:
     """Judge every scorer of a bundle by both protocols.
 
+    Where no impressions are on record, visits stand for them, and there is nothing that the
+    protocol ``shown`` could judge.
+
     Args:
         scorer: The bundle's scorer.
         question: What to evaluate on.
         progress: Is told what is being done.
 
     Returns:
-        Intervals by protocol, scorer and metric; metrics that nothing could be measured by
-        are left out.
+        Intervals by protocol, scorer and metric; what nothing could be measured by is left
+        out.
     """
     sales = {sale.sale_id: sale for sale in question.dataset.sales}
     catalogue = Snapshot.of(sales, question.pictures).catalogue(scorer.topics)
     past = Past(question.dataset.events, catalogue)
-    slates = shown_slates(past.events, catalogue, outcome_us=question.config.outcome_us)
+    slates = training_slates(past, question.config, question.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
     judge = Judge(scorer, past, question.config, question.seed)
+    judged = {
+        Protocol.SHOWN.value: _judge_shown(judge, slates, progress),
+        Protocol.OPEN.value: _judge_open(judge, slates, question, progress),
+    }
+    figures = {protocol: _figures(told, question.seed) for protocol, told in judged.items()}
+    return {protocol: scorers for protocol, scorers in figures.items() if scorers}
+
+
+def _judge_shown(judge: Judge, slates: Slates, progress: Progress) -> list[Judged]:
+    if not has_impressions(judge.past.events):
+        return []
     bought_from = last_of_sessions(slates)
     progress.stage(Protocol.SHOWN, len(bought_from))
-    shown = _told(judge.shown(bought_from), progress)
+    return _told(judge.shown(bought_from), progress)
+
+
+def _judge_open(
+    judge: Judge, slates: Slates, question: Question, progress: Progress
+) -> list[Judged]:
+    directory = question.dataset.directory
+    if not Truth.is_in(directory):
+        # Without the truth, only a visit that ends in a purchase tells rankings apart.
+        slates = slates.select(np.flatnonzero(judge.followed_by_purchase(slates)))
     visits = _sample(slates, question)
     progress.stage(Protocol.OPEN, len(visits))
-    truth = Truth.read(question.dataset.directory, _exposure_ids(past, visits))
-    opened = _told(judge.open(visits, truth), progress)
-    judged = {Protocol.SHOWN.value: shown, Protocol.OPEN.value: opened}
-    return {protocol: _figures(told, question.seed) for protocol, told in judged.items() if told}
+    truth = Truth.read(directory, _exposure_ids(judge.past, visits))
+    return _told(judge.open(visits, truth), progress)
 
 
 def _sample(slates: Slates, question: Question) -> Slates:
@@ -91,20 +112,18 @@ def _told(judged: Iterable[Judged], progress: Progress) -> list[Judged]:
 
 
 def _figures(judged: list[Judged], seed: int) -> dict[str, dict[str, Interval]]:
-    customers = np.array([one.customer for one in judged])
-    scorers = judged[0].metrics
-    figures = {
-        scorer: {
-            metric: mean_interval(
-                np.array([one.metrics[scorer].get(metric, np.nan) for one in judged]),
-                customers,
-                seed=seed,
-            )
-            for metric in metrics
-        }
-        for scorer, metrics in scorers.items()
-    }
-    return {
-        scorer: {metric: interval for metric, interval in metrics.items() if interval.n}
-        for scorer, metrics in figures.items()
-    }
+    customers = np.array([one.customer for one in judged], dtype=np.int64)
+    # Not every slate is judged by all: the truth may be known of some only.
+    measured = dict.fromkeys(
+        (scorer, metric)
+        for one in judged
+        for scorer, metrics in one.metrics.items()
+        for metric in metrics
+    )
+    figures: dict[str, dict[str, Interval]] = {}
+    for scorer, metric in measured:
+        values = np.array([one.metrics.get(scorer, {}).get(metric, np.nan) for one in judged])
+        interval = mean_interval(values, customers, seed=seed)
+        if interval.n:
+            figures.setdefault(scorer, {})[metric] = interval
+    return figures

@@ -87,10 +87,16 @@ class Judge:
             query = replace(query, rows=rows, positions=None, upstream_ranks=None)
             exposure = label_of(self.past.events.exposures, int(slates.exposures[slate]))
             known = truth.of(exposure, query.catalogue) if truth else None
-            yield Judged(
-                int(slates.customers[slate]),
-                self._open_metrics(query, known, bought.after(slates, slate, query), rng),
-            )
+            keys = bought.soon_after(slates, slate)
+            found = np.isin(query.catalogue.keys[query.rows], keys)
+            customer = int(slates.customers[slate])
+            yield Judged(customer, self._open_metrics(query, known, found, rng))
+
+    def followed_by_purchase(self, slates: Slates) -> NDArray[np.bool_]:
+        """Tell the slates after which the customer soon bought something, of any list."""
+        bought = Bought(self.past.events, self.config.outcome_us)
+        followed = (bool(len(bought.soon_after(slates, slate))) for slate in range(len(slates)))
+        return np.fromiter(followed, dtype=np.bool_, count=len(slates))
 
     def _open_metrics(
         self,
@@ -156,8 +162,8 @@ class Bought:
         self._events = events
         self._outcome_us = outcome_us
 
-    def after(self, slates: Slates, slate: int, query: Query) -> NDArray[np.bool_]:
-        """Tell which candidates the customer bought soon enough after a slate."""
+    def soon_after(self, slates: Slates, slate: int) -> NDArray[np.uint64]:
+        """Return the keys of the sales that the customer bought soon enough after a slate."""
         customer, now_us = int(slates.customers[slate]), int(slates.now_us[slate])
         start, end = np.searchsorted(self._customers, [customer, customer + 1])
         his = self._purchases[start:end]
@@ -165,7 +171,7 @@ class Bought:
         soon = (at_us >= now_us) & (at_us <= now_us + self._outcome_us)
         # What was received before is known to the features and is no outcome.
         his = his[soon & (self._events.received_us[his] >= now_us)]
-        return np.isin(query.catalogue.keys[query.rows], self._events.sale_keys[his])
+        return self._events.sale_keys[his]
 
 
 def last_of_sessions(slates: Slates) -> Slates:

@@ -33,22 +33,27 @@ class Truth:
 
     visits: dict[str, tuple[NDArray[np.uint64], NDArray[np.float64], NDArray[np.float64]]]
 
+    @staticmethod
+    def is_in(directory: Path) -> bool:
+        """Tell whether a dataset comes with its truth."""
+        return (directory / TRUTH_FILE).is_file()
+
     @classmethod
     def read(cls, directory: Path, exposure_ids: list[str]) -> Self | None:
         """Read the truth about some exposures; None where the dataset has none."""
-        path = directory / TRUTH_FILE
-        if not path.is_file():
+        if not cls.is_in(directory):
             return None
-        frame = pl.scan_parquet(path).filter(pl.col("exposure_id").is_in(exposure_ids)).collect()
+        truth = pl.scan_parquet(directory / TRUTH_FILE)
+        frame = truth.filter(pl.col("exposure_id").is_in(exposure_ids)).collect()
+        if frame.is_empty():
+            return None
         ends = np.cumsum(frame["sale_ids"].list.len().to_numpy())[:-1]
         keys = keys_of(frame["sale_ids"].explode())
-        truth = frame["truth"].explode().cast(pl.Float64).to_numpy()
-        knowable = frame["knowable"].explode().cast(pl.Float64).to_numpy()
+        columns = (frame[name].explode().cast(pl.Float64) for name in ("truth", "knowable"))
         parts = zip(
             frame["exposure_id"].to_list(),
             np.split(keys, ends),
-            np.split(truth, ends),
-            np.split(knowable, ends),
+            *(np.split(column.to_numpy(), ends) for column in columns),
             strict=True,
         )
         return cls({exposure: (k, t, w) for exposure, k, t, w in parts})
