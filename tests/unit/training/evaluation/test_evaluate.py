@@ -1,0 +1,264 @@
+"""Evaluation on a shop so small that every figure is known."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+
+from models.counters import SaleCounts
+from models.dataset.faults import FaultReport
+from models.dataset.reading import Dataset
+from models.features.schema import FeatureSchema
+from models.sale import Sale
+from models.scoring import Scorer
+from models.snapshot import Snapshot
+from models.topics import Topics
+from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, event_table, sale
+from tests.worlds import Silent
+from training.configuration import RunConfig
+from training.evaluation.evaluate import Figures, Question, evaluate
+from training.evaluation.protocol import last_of_sessions
+from training.evaluation.truth import TRUTH_FILE
+from training.slates import shown_slates
+
+SCHEMA: Final = FeatureSchema(())
+PRICE: Final = SCHEMA.names.index("sale_price")
+
+SALES: Final = tuple(sale(f"s{number}", price=10.0 * number) for number in (1, 2, 3, 4))
+
+
+@dataclass(frozen=True)
+class PriceRanker:
+    """Ranks by price: dear sales first, or cheap ones."""
+
+    dear_first: bool = True
+
+    def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        price = matrix[:, PRICE].astype(np.float64)
+        return price if self.dear_first else -price
+
+
+def impressions(at: int, *sale_ids: str, **names: str) -> list[Row]:
+    return [
+        Row(
+            kind="impression",
+            at=at,
+            sale=sale_id,
+            position=position,
+            customer=names.get("customer", "c1"),
+            session=names.get("session"),
+            exposure=names.get("exposure"),
+        )
+        for position, sale_id in enumerate(sale_ids, start=1)
+    ]
+
+
+def figures_of(
+    log: list[Row],
+    directory: Path,
+    *,
+    sales: tuple[Sale, ...] = SALES,
+    dear_first: bool = True,
+    start: int = -DAY,
+) -> Figures:
+    dataset = Dataset(sales, event_table(log), None, directory, {}, FaultReport.none(), "")
+    scorer = Scorer(
+        bundle_id="",
+        scene_model="",
+        schema=SCHEMA,
+        ranker=PriceRanker(dear_first=dear_first),
+        topics=Topics.none(),
+        snapshot=Snapshot.of({}, {}),
+        counts=SaleCounts.none(0),
+    )
+    question = Question(
+        dataset=dataset,
+        pictures={},
+        from_us=NOON + start,
+        max_visits=100,
+        config=RunConfig(),
+        seed=0,
+    )
+    return evaluate(scorer, question, Silent())
+
+
+def values(figures: Figures, protocol: str, scorer: str) -> dict[str, float]:
+    return {metric: interval.value for metric, interval in figures[protocol][scorer].items()}
+
+
+# He is shown s2, s3, s1 and buys s3: second as shown, first by price, third by cheapness.
+BOUGHT: Final = [
+    *impressions(0, "s2", "s3", "s1", session="v1", exposure="x1"),
+    Row(kind="purchase", at=MINUTE, sale="s3", session="v1"),
+]
+
+
+def test_a_list_is_judged_as_it_was_shown_and_as_each_scorer_orders_it(tmp_path: Path) -> None:
+    perfect = figures_of(BOUGHT, tmp_path)
+    worst = figures_of(BOUGHT, tmp_path, dear_first=False)
+
+    as_shown = {"mrr": 0.5, "recall_at_10": 1.0, "hit_rate_at_1": 0.0}
+    assert values(perfect, "shown", "as_shown") == as_shown
+    assert values(perfect, "shown", "meta") == dict.fromkeys(as_shown, 1.0)
+    assert values(worst, "shown", "meta") == {
+        "mrr": pytest.approx(1 / 3),
+        "recall_at_10": 1.0,
+        "hit_rate_at_1": 0.0,
+    }
+
+
+def test_open_judges_all_sales_that_were_open_then(tmp_path: Path) -> None:
+    """s4 is open, too, and dearest; so s3 is second by price and third by cheapness."""
+    dear, cheap = (
+        values(figures_of(BOUGHT, tmp_path, dear_first=dear), "open", "meta")
+        for dear in (True, False)
+    )
+
+    assert (dear["mrr"], dear["hit_rate_at_1"]) == (0.5, 0.0)
+    assert cheap["mrr"] == pytest.approx(1 / 3)
+
+
+def test_figures_say_how_many_slates_of_how_many_customers_they_mean(tmp_path: Path) -> None:
+    """Two customers with one purchase each: one found first, one second."""
+    log = [
+        *BOUGHT,
+        *impressions(0, "s3", "s2", customer="c2", session="v2", exposure="x2"),
+        Row(kind="purchase", at=MINUTE, sale="s2", customer="c2", session="v2"),
+    ]
+
+    mrr = figures_of(log, tmp_path)["shown"]["meta"]["mrr"]
+
+    assert (mrr.value, mrr.low, mrr.high, mrr.n) == (0.75, 0.5, 1.0, 2)
+
+
+def test_only_what_was_shown_from_the_start_on_is_judged(tmp_path: Path) -> None:
+    log = [
+        *BOUGHT,
+        *impressions(2 * HOUR, "s1", "s2", session="v2", exposure="x2"),
+        Row(kind="purchase", at=2 * HOUR + 1, sale="s1", session="v2"),
+    ]
+
+    later = figures_of(log, tmp_path, start=HOUR)
+
+    assert later["shown"]["as_shown"]["mrr"].n == 1
+    assert values(later, "shown", "as_shown")["mrr"] == 1.0
+
+
+def test_where_nothing_was_bought_nothing_is_judged(tmp_path: Path) -> None:
+    assert figures_of(impressions(0, "s1", "s2"), tmp_path) == {}
+    assert figures_of(BOUGHT, tmp_path, start=DAY) == {}
+
+
+def test_without_impressions_visits_are_judged_on_open_sales_only(tmp_path: Path) -> None:
+    """One visit of c1 that ends in a purchase; c2 looks and goes."""
+    log = [
+        Row(at=0, sale="s1"),
+        Row(kind="purchase", at=2 * HOUR, sale="s4"),
+        Row(at=0, sale="s2", customer="c2"),
+    ]
+
+    figures = figures_of(log, tmp_path)
+
+    assert figures.keys() == {"open"}
+    assert "as_shown" not in figures["open"]
+    # The purchase is a visit of its own, with itself as outcome.
+    assert figures["open"]["meta"]["mrr"].n == 2
+    assert values(figures, "open", "meta")["mrr"] == 1.0
+
+
+def test_sales_without_prices_markets_pictures_and_visitors_without_sessions_are_judged(
+    tmp_path: Path,
+) -> None:
+    bare = tuple(Sale(sale_id=one.sale_id, opens_at=one.opens_at) for one in SALES)
+    log = [*impressions(0, "s1", "s2"), Row(kind="purchase", at=SECOND, sale="s2")]
+
+    figures = figures_of(log, tmp_path, sales=bare)
+
+    assert values(figures, "shown", "as_shown")["mrr"] == 0.5
+    assert figures["open"]["random"]["mrr"].n == 1
+
+
+TRUE: Final = {"s1": 0.5, "s2": 0.1, "s4": 0.2}
+KNOWABLE: Final = {"s1": 0.1, "s2": 0.3, "s4": 0.2}
+
+
+def write_truth(directory: Path, exposure_id: str) -> None:
+    frame = pl.DataFrame(
+        {
+            "exposure_id": [exposure_id],
+            "sale_ids": [list(TRUE)],
+            "truth": [list(TRUE.values())],
+            "knowable": [list(KNOWABLE.values())],
+        }
+    )
+    frame.write_parquet(directory / TRUTH_FILE)
+
+
+def test_a_world_that_knows_its_truth_is_judged_by_it_without_any_purchase(
+    tmp_path: Path,
+) -> None:
+    """By price s4, s3, s2, s1 with true probabilities 0.2, unknown, 0.1, 0.5."""
+    write_truth(tmp_path, "x1")
+
+    figures = figures_of(impressions(0, "s2", "s3", exposure="x1"), tmp_path)
+
+    best = 0.5 + 0.2 / math.log2(3) + 0.1 / 2
+    by_price = 0.2 + 0.1 / 2 + 0.5 / math.log2(5)
+    knowable = 0.1 + 0.2 / math.log2(3) + 0.5 / 2
+    found = {name: values(figures, "open", name)["ndcg_at_10"] for name in figures["open"]}
+    assert found["truth"] == pytest.approx(1.0)
+    assert found["meta"] == pytest.approx(by_price / best)
+    assert found["knowable"] == pytest.approx(knowable / best)
+    for name in ("truth", "meta", "knowable", "random"):
+        assert values(figures, "open", name)["expected_purchases_at_10"] == pytest.approx(0.8)
+    assert "mrr" not in figures["open"]["meta"]
+    assert "shown" not in figures
+
+
+def test_slates_that_the_truth_does_not_tell_about_are_judged_by_purchases(
+    tmp_path: Path,
+) -> None:
+    write_truth(tmp_path, "x2")
+    log = [*BOUGHT, *impressions(2 * DAY, "s2", "s3", exposure="x2")]
+
+    figures = figures_of(log, tmp_path)["open"]
+
+    assert (figures["meta"]["mrr"].n, figures["meta"]["ndcg_at_10"].n) == (1, 1)
+    assert "mrr" not in figures["truth"]
+
+
+def test_a_truth_about_other_visits_is_no_truth(tmp_path: Path) -> None:
+    write_truth(tmp_path, "elsewhere")
+
+    figures = figures_of(BOUGHT, tmp_path)["open"]
+
+    assert figures.keys() == {"meta", "random"}
+    assert "ndcg_at_10" not in figures["meta"]
+
+
+def test_of_every_session_the_last_list_that_was_bought_from_is_judged() -> None:
+    log = [
+        *impressions(0, "s1", session="v1"),
+        *impressions(HOUR, "s2", session="v1"),
+        *impressions(2 * HOUR, "s3", session="v1"),
+        *impressions(0, "s1", session="v2", customer="c2"),
+        *impressions(0, "s1", customer="c3"),
+        *impressions(HOUR, "s2", customer="c3"),
+        Row(kind="purchase", at=1, sale="s1"),
+        Row(kind="purchase", at=HOUR + 1, sale="s2"),
+        Row(kind="purchase", at=1, sale="s1", customer="c3"),
+        Row(kind="purchase", at=HOUR + 1, sale="s2", customer="c3"),
+    ]
+    catalogue = Snapshot.of({one.sale_id: one for one in SALES}, {}).catalogue(Topics.none())
+    events = event_table(log)
+
+    kept = last_of_sessions(shown_slates(events, catalogue, outcome_us=DAY))
+
+    found = zip(kept.customers.tolist(), (kept.now_us - NOON).tolist(), strict=True)
+    # Without sessions, each of the lists of c3 is one of its own.
+    assert sorted(found) == [(0, HOUR), (2, 0), (2, HOUR)]
