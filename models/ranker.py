@@ -9,6 +9,7 @@ from typing import Final, Protocol, Self
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 _TINY: Final = 1e-9
 
@@ -100,18 +101,25 @@ class TrainingRows:
     weights: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class TreeConfig:
+class TreeConfig(BaseModel):
     """Hyper-parameters of the trees."""
 
-    max_trees: int = 600
-    leaves: int = 15
-    learning_rate: float = 0.04
-    min_rows_per_leaf: int = 60
-    l2: float = 10.0
-    feature_share: float = 0.6
-    row_share: float = 0.8
-    patience: int = 60
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    max_trees: int = Field(default=600, gt=0, description="Trees at most; stopping keeps fewer.")
+    leaves: int = Field(default=15, gt=1, description="Leaves of a tree.")
+    learning_rate: float = Field(default=0.04, gt=0, le=1, description="Weight of a tree.")
+    min_rows_per_leaf: int = Field(default=60, gt=0, description="Examples that a leaf needs.")
+    l2: float = Field(default=10.0, ge=0, description="Shrinks leaves of few purchases.")
+    feature_share: float = Field(
+        default=0.6, gt=0, le=1, description="Share of the features that a tree may use."
+    )
+    row_share: float = Field(
+        default=0.8, gt=0, le=1, description="Share of the examples that a tree is fitted on."
+    )
+    patience: int = Field(
+        default=60, gt=0, description="Trees without a better held-out log loss before it stops."
+    )
 
 
 def fit_trees(

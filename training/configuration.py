@@ -3,12 +3,14 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.counters import HOUR_US
 from models.ranker import TreeConfig
+
+MAX_OUTCOME_HOURS: Final = 365 * 24.0
 
 
 class ConfigurationError(ValueError):
@@ -18,9 +20,9 @@ class ConfigurationError(ValueError):
 class RunConfig(BaseModel):
     """Hyper-parameters of a training run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    trees: TreeConfig = Field(default_factory=TreeConfig)
+    trees: TreeConfig = Field(default_factory=TreeConfig, description="The meta-model's trees.")
     holdout_share: float = Field(
         default=0.25, gt=0, lt=1, description="Last share of the slates: stopping and calibration."
     )
@@ -30,13 +32,16 @@ class RunConfig(BaseModel):
     outcome_hours: float = Field(
         default=24.0,
         gt=0,
+        le=MAX_OUTCOME_HOURS,
         description="A purchase is credited to what was shown at most so long before it.",
     )
     caller_orders: bool = Field(
         default=False,
         description="Shown lists were ordered by another system, whose order is a feature.",
     )
-    max_topics: int = Field(default=16, gt=1)
+    max_topics: int = Field(
+        default=16, gt=1, description="Topics at most; as many are made as are stable."
+    )
 
     @property
     def outcome_us(self) -> int:

@@ -1,0 +1,82 @@
+"""A configuration is read whole or refused, and its reference stands in the documents."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+
+from models.events import SECOND_US
+from models.ranker import TreeConfig
+from tests.proofs import ROOT
+from training.configuration import ConfigurationError, RunConfig
+
+SIGNS = {Gt: ("above", "gt"), Ge: ("at least", "ge"), Lt: ("below", "lt"), Le: ("at most", "le")}
+
+
+def reference(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The rows of the table of keys in docs/training.md."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from reference(field.annotation, f"{prefix}{name}.")
+            continue
+        bounds = ", ".join(
+            f"{SIGNS[type(bound)][0]} {getattr(bound, SIGNS[type(bound)][1]):g}"
+            for bound in field.metadata
+            if type(bound) in SIGNS
+        )
+        default = str(field.default).lower()
+        yield f"| `{prefix}{name}` | {default} | {bounds} | {field.description} |"
+
+
+def test_the_document_lists_every_key_with_its_default_bounds_and_meaning() -> None:
+    document = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+
+    listed = [line for line in document.splitlines() if line.startswith("| `")]
+    keys = [line for line in listed if line.count("|") == 5]
+    assert keys == list(reference(RunConfig))
+
+
+def test_a_toml_file_and_a_json_file_say_the_same(tmp_path: Path) -> None:
+    toml, json = tmp_path / "run.toml", tmp_path / "run.json"
+    toml.write_text("caller_orders = true\noutcome_hours = 0.5\n[trees]\nleaves = 7\n")
+    json.write_text('{"caller_orders": true, "outcome_hours": 0.5, "trees": {"leaves": 7}}')
+
+    expected = RunConfig(caller_orders=True, outcome_hours=0.5, trees=TreeConfig(leaves=7))
+    assert RunConfig.read(toml) == RunConfig.read(json) == expected
+    assert expected.outcome_us == 30 * 60 * SECOND_US
+
+
+def test_without_a_file_defaults_hold() -> None:
+    assert RunConfig.read(None) == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("caller_order = true", "caller_order"),
+        ("[trees]\nleafs = 7", r"trees\.leafs"),
+        ("[trees]\nleaves = 1", "greater than 1"),
+        ("holdout_share = 1.0", "less than 1"),
+        ("outcome_hours = inf", "finite number"),
+        ("outcome_hours = 1e300", "less than or equal to 8760"),
+        ("negatives_per_visit = 'many'", "valid integer"),
+        ("holdout_share", "after a key"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_by_name(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+
+    with pytest.raises(ConfigurationError, match=rf"(?s)configuration {path}: .*{reason}"):
+        RunConfig.read(path)
+
+
+def test_a_file_that_is_absent_or_no_text_is_refused(tmp_path: Path) -> None:
+    binary = tmp_path / "run.json"
+    binary.write_bytes(b"\xff\xfe\x00")
+
+    for path in (tmp_path / "absent.toml", binary):
+        with pytest.raises(ConfigurationError, match=f"configuration {path}: "):
+            RunConfig.read(path)
