@@ -25,7 +25,7 @@ N_CUSTOMERS: Final = 200
 N_DAYS: Final = 10
 
 # Fewer types and sales than the real worlds: what takes time is pictures.
-_SMALL: Final = replace(WORLDS["standard"], n_types=100, sales_per_day=2.5, scenes_per_category=2)
+_SMALL: Final = replace(WORLDS["standard"], n_types=100, sales_per_day=10.0, scenes_per_category=2)
 
 
 class Silent:

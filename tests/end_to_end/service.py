@@ -54,6 +54,21 @@ class Service:
         raise TimeoutError(msg)
 
 
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m`` with these settings and no others."""
+    inherited = {
+        name: os.environ[name] for name in ("PATH", "OMP_NUM_THREADS") if name in os.environ
+    }
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env=inherited | variables,
+    )
+
+
 @contextmanager
 def serving(folder: Path, *options: str, **variables: str) -> Generator[Service]:
     """Run the service on a free port while the block runs."""

@@ -1,8 +1,6 @@
 """Offline rows from exported files equal the online rows of real answers, bit for bit."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.end_to_end.service import Service, serving
-from tests.proofs import ROOT, Proof
+from tests.end_to_end.service import Service, run, serving
+from tests.proofs import Proof
 
 N_CUSTOMERS = 1_000
 N_EVENTS = 12
@@ -27,17 +25,6 @@ class Served:
     bundle: Path
     snapshots: Path
     n_answers: int
-
-
-def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        env={"PATH": "/usr/bin", **variables},
-    )
 
 
 def events_of(customer: str, sales: list[str], rng: np.random.Generator) -> list[dict[str, str]]:
