@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -35,6 +35,7 @@ from models.scoring import Scorer
 EXPERIMENT: Final = "home-page"
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
 LOG_DRAIN_S: Final = 2.0
+CANCEL_AGAIN_S: Final = 0.1
 POOL_THREADS: Final = 2
 MS_PER_S: Final = 1_000
 NS_PER_US: Final = 1_000
@@ -196,9 +197,19 @@ async def _running(live: LiveCatalogue, exposures: ExposureQueue) -> AsyncGenera
     finally:
         with suppress(TimeoutError):
             await asyncio.wait_for(exposures.drain(), LOG_DRAIN_S)
-        for task in tasks:
+        await end_tasks(tasks)
+
+
+async def end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end.
+
+    Below Python 3.12 a cancellation that meets the store's reply can be lost in a timeout.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 def _report_death(task: asyncio.Task[None]) -> None:
