@@ -18,6 +18,7 @@ SLOPE_PRIOR: Final = 25.0
 def fit_calibration(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.float64],
+    *,
     weights: NDArray[np.float64],
 ) -> Calibration:
     """Fit ``log-odds = slope * log-odds(score) + intercept`` by Newton's method.

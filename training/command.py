@@ -120,7 +120,7 @@ def evaluate_command(
             config=_config(loaded),
             seed=seed,
         )
-        figures = evaluate(scorer, question, progress)
+        figures = evaluate(scorer, question, progress=progress)
     if not figures:
         typer.echo("nothing can be judged: no purchase follows what was shown then", err=True)
     if as_json:

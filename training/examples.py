@@ -70,8 +70,8 @@ class Past:
 def assemble_slates(
     past: Past,
     slates: Slates,
-    schema: FeatureSchema,
     *,
+    schema: FeatureSchema,
     caller_orders: bool = False,
     tick: Tick = lambda: None,
 ) -> NDArray[np.float32]:

@@ -43,7 +43,7 @@ def recall_at_k(relevant: NDArray[np.bool_], k: int) -> float:
 
 
 def auc(
-    scores: NDArray[np.float64], labels: NDArray[np.float64], weights: NDArray[np.float64]
+    scores: NDArray[np.float64], labels: NDArray[np.float64], *, weights: NDArray[np.float64]
 ) -> float:
     """Return the chance that a positive scores above a negative, ties counting half.
 
@@ -68,6 +68,7 @@ def auc(
 def log_loss(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.float64],
+    *,
     weights: NDArray[np.float64],
 ) -> float:
     """Return the weighted mean of ``-log P(label)``; arguments as for `auc`."""
@@ -79,8 +80,8 @@ def log_loss(
 def expected_calibration_error(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.float64],
-    weights: NDArray[np.float64],
     *,
+    weights: NDArray[np.float64],
     n_bins: int = 10,
 ) -> float:
     """Return the mean distance between predicted and observed rates over quantile bins.

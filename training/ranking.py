@@ -40,8 +40,8 @@ def settled(slates: Slates, until_us: int, *, outcome_us: int) -> Slates:
 def fit_ranker(
     slates: Slates,
     matrix: NDArray[np.float32],
-    schema: FeatureSchema,
     *,
+    schema: FeatureSchema,
     config: RunConfig,
     seed: int,
 ) -> FittedRanker:
@@ -57,7 +57,7 @@ def fit_ranker(
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    early, late = split_by_time(slates, matrix, config.holdout_share)
+    early, late = split_by_time(slates, matrix, late_share=config.holdout_share)
     _require_purchases(early, late)
     booster = fit_trees(
         early,
@@ -68,13 +68,13 @@ def fit_ranker(
         seed=seed,
     )
     raw = LightGbmRanker(booster, Calibration(1.0, 0.0)).probabilities(late.matrix)
-    calibration = fit_calibration(raw, late.labels, late.weights)
+    calibration = fit_calibration(raw, late.labels, weights=late.weights)
     ranker = LightGbmRanker(booster, calibration)
     return FittedRanker(ranker, _metrics(ranker, early, late))
 
 
 def split_by_time(
-    slates: Slates, matrix: NDArray[np.float32], late_share: float
+    slates: Slates, matrix: NDArray[np.float32], *, late_share: float
 ) -> tuple[TrainingRows, TrainingRows]:
     """Split entries so that the last share of the slates comes after all others."""
     n_early = int(len(slates) * (1 - late_share))
@@ -98,14 +98,14 @@ def _require_purchases(early: TrainingRows, late: TrainingRows) -> None:
 
 
 def _metrics(ranker: LightGbmRanker, early: TrainingRows, late: TrainingRows) -> dict[str, float]:
-    scores = ranker.probabilities(late.matrix)
+    scores, labels, weights = ranker.probabilities(late.matrix), late.labels, late.weights
     return {
         "n_trees": float(ranker.booster.num_trees()),
         "n_fitting": float(len(early.labels)),
         "n_fitting_purchases": float(early.labels.sum()),
         "n_holdout": float(len(late.labels)),
         "n_holdout_purchases": float(late.labels.sum()),
-        "holdout_auc": auc(scores, late.labels, late.weights),
-        "holdout_log_loss": log_loss(scores, late.labels, late.weights),
-        "holdout_calibration_error": expected_calibration_error(scores, late.labels, late.weights),
+        "holdout_auc": auc(scores, labels, weights=weights),
+        "holdout_log_loss": log_loss(scores, labels, weights=weights),
+        "holdout_calibration_error": expected_calibration_error(scores, labels, weights=weights),
     }

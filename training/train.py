@@ -59,16 +59,16 @@ def train(
     past = Past(events, seed_snapshot(material).catalogue(topics))
     schema = FeatureSchema(fit_recommenders(events))
     slates = settled(
-        training_slates(past, config, seed), material.until_us, outcome_us=config.outcome_us
+        training_slates(past, config, seed=seed), material.until_us, outcome_us=config.outcome_us
     )
     progress.stage("features", len(slates))
     matrix = assemble_slates(
-        past, slates, schema, caller_orders=config.caller_orders, tick=progress.tick
+        past, slates, schema=schema, caller_orders=config.caller_orders, tick=progress.tick
     )
     progress.stage("ranker")
     return bundle_run(
         material,
-        fitted=fit_ranker(slates, matrix, schema, config=config, seed=seed),
+        fitted=fit_ranker(slates, matrix, schema=schema, config=config, seed=seed),
         schema=schema,
         topics=topics,
         counts=CountReplay(events, past.catalogue).at(material.until_us),
@@ -84,7 +84,7 @@ def fit_recommenders(events: EventTable) -> tuple[Recommender, ...]:
     return (popularity, Content(), Images(popularity))
 
 
-def training_slates(past: Past, config: RunConfig, seed: int) -> Slates:
+def training_slates(past: Past, config: RunConfig, *, seed: int) -> Slates:
     """Return what was shown; where no impressions are on record, sampled visits."""
     if has_impressions(past.events):
         return shown_slates(past.events, past.catalogue, outcome_us=config.outcome_us)

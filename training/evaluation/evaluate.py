@@ -42,7 +42,7 @@ class Question:
     seed: int
 
 
-def evaluate(scorer: Scorer, question: Question, progress: Progress) -> Figures:
+def evaluate(scorer: Scorer, question: Question, *, progress: Progress) -> Figures:
     """Judge every scorer of a bundle by both protocols.
 
     Where no impressions are on record, visits stand for them, and there is nothing that the
@@ -60,7 +60,7 @@ def evaluate(scorer: Scorer, question: Question, progress: Progress) -> Figures:
     sales = {sale.sale_id: sale for sale in question.dataset.sales}
     catalogue = Snapshot.of(sales, question.pictures).catalogue(scorer.topics)
     past = Past(question.dataset.events, catalogue)
-    slates = training_slates(past, question.config, question.seed)
+    slates = training_slates(past, question.config, seed=question.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
     judge = Judge(scorer, past, question.config, question.seed)
     judged = {

@@ -52,14 +52,14 @@ def columns_that_know_the_future(
 
     What happened later, and what became known of sales later, must change nothing.
     """
-    matrix = assemble_slates(past, slates, schema)
+    matrix = assemble_slates(past, slates, schema=schema)
     found: set[str] = set()
     for slate in range(len(slates)):
         one = slates.select(np.array([slate]))
         then = past_of(cut(dataset, int(one.now_us[0])))
         keys = past.catalogue.keys[one.rows]
         same = replace(one, rows=then.catalogue.rows_of(keys))
-        expected = assemble_slates(then, same, schema)
+        expected = assemble_slates(then, same, schema=schema)
         differs = ~np.isclose(matrix[slates.entries(slate)], expected, rtol=0, equal_nan=True)
         found |= {schema.names[column] for column in np.flatnonzero(differs.any(axis=0))}
     return found
@@ -139,7 +139,7 @@ def test_assembled_rows_are_those_of_queries_built_by_hand() -> None:
         positions=np.array([1, 2]),
     )
 
-    matrix = assemble_slates(past, slates, schema)
+    matrix = assemble_slates(past, slates, schema=schema)
 
     np.testing.assert_array_equal(matrix, schema.assemble(by_hand))
 
@@ -150,7 +150,7 @@ def test_a_purchase_at_the_very_moment_of_its_impression_is_its_outcome_and_not_
     past, slates = past_and_slates(LOG)
     schema = FeatureSchema(())
 
-    matrix = assemble_slates(past, slates, schema)
+    matrix = assemble_slates(past, slates, schema=schema)
 
     purchases = matrix[:, schema.names.index("same_sale_purchases")]
     of_s1 = slates.rows == past.catalogue.row_of("s1")
@@ -169,7 +169,7 @@ def test_a_position_is_a_bias_unless_the_caller_ordered_the_list(
     past, slates = past_and_slates(LOG)
     schema = FeatureSchema(())
 
-    matrix = assemble_slates(past, slates, schema, caller_orders=caller_orders)
+    matrix = assemble_slates(past, slates, schema=schema, caller_orders=caller_orders)
 
     np.testing.assert_array_equal(matrix[:, schema.names.index("position")], position)
     np.testing.assert_array_equal(matrix[:, schema.names.index("upstream_rank")], upstream)
@@ -179,6 +179,6 @@ def test_every_slate_ticks_once() -> None:
     past, slates = past_and_slates([*LOG, Row(kind="impression", at=HOUR)])
     ticks: list[None] = []
 
-    assemble_slates(past, slates, FeatureSchema(()), tick=lambda: ticks.append(None))
+    assemble_slates(past, slates, schema=FeatureSchema(()), tick=lambda: ticks.append(None))
 
     assert len(ticks) == len(slates) == 2

@@ -81,10 +81,10 @@ def scored(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray
 def test_auc_and_log_loss_are_those_of_a_trusted_library(rng: np.random.Generator) -> None:
     scores, labels, weights = scored(rng)
 
-    assert auc(scores, labels, weights) == pytest.approx(
+    assert auc(scores, labels, weights=weights) == pytest.approx(
         roc_auc_score(labels, scores, sample_weight=weights)
     )
-    assert log_loss(scores, labels, weights) == pytest.approx(
+    assert log_loss(scores, labels, weights=weights) == pytest.approx(
         trusted_log_loss(labels, scores, sample_weight=weights)
     )
 
@@ -92,12 +92,14 @@ def test_auc_and_log_loss_are_those_of_a_trusted_library(rng: np.random.Generato
 def test_auc_counts_ties_half_and_is_unknown_with_one_class_only() -> None:
     ones = np.ones(4)
 
-    assert auc(ones, np.array([0.0, 1.0, 0.0, 1.0]), ones) == 0.5
-    assert math.isnan(auc(np.arange(4.0), ones, ones))
+    assert auc(ones, np.array([0.0, 1.0, 0.0, 1.0]), weights=ones) == 0.5
+    assert math.isnan(auc(np.arange(4.0), ones, weights=ones))
 
 
 def test_log_loss_of_a_certain_error_is_large_but_finite() -> None:
-    assert log_loss(np.array([0.0]), np.ones(1), np.ones(1)) == pytest.approx(12 * math.log(10))
+    assert log_loss(np.array([0.0]), np.ones(1), weights=np.ones(1)) == pytest.approx(
+        12 * math.log(10)
+    )
 
 
 def test_calibration_error_weighs_the_gap_of_every_bin() -> None:
@@ -106,7 +108,7 @@ def test_calibration_error_weighs_the_gap_of_every_bin() -> None:
     labels = np.array([0.0, 0.0, 1.0, 1.0])
     weights = np.array([3.0, 1.0, 3.0, 1.0])
 
-    error = expected_calibration_error(probabilities, labels, weights, n_bins=2)
+    error = expected_calibration_error(probabilities, labels, weights=weights, n_bins=2)
 
     assert error == pytest.approx((2 * 0.4 + 6 * 0.4) / 8)
 
@@ -115,7 +117,8 @@ def test_gaps_of_opposite_sign_cancel_only_inside_a_bin() -> None:
     probabilities, labels = np.array([0.2, 0.8]), np.array([1.0, 0.0])
 
     whole, halves = (
-        expected_calibration_error(probabilities, labels, np.ones(2), n_bins=n) for n in (1, 2)
+        expected_calibration_error(probabilities, labels, weights=np.ones(2), n_bins=n)
+        for n in (1, 2)
     )
 
     assert (whole, halves) == (pytest.approx(0.0), pytest.approx(0.8))
@@ -127,6 +130,6 @@ def test_true_probabilities_have_a_small_calibration_error(rng: np.random.Genera
     labels = (rng.random(50_000) < truth).astype(np.float64)
     typical = math.sqrt(2 / math.pi * 0.225 * 0.775 / 5_000)
 
-    error = expected_calibration_error(truth, labels, np.ones(50_000))
+    error = expected_calibration_error(truth, labels, weights=np.ones(50_000))
 
     assert error < 2 * typical

@@ -63,14 +63,14 @@ def shop_where_price_decides(
 def test_what_decides_is_learned_with_its_probabilities(rng: np.random.Generator) -> None:
     slates, matrix, truth = shop_where_price_decides(rng, 20_000)
 
-    fitted = fit_ranker(slates, matrix, SCHEMA, config=CONFIG, seed=0)
+    fitted = fit_ranker(slates, matrix, schema=SCHEMA, config=CONFIG, seed=0)
 
     found = fitted.ranker.probabilities(matrix)
     assert np.corrcoef(found, truth)[0, 1] > 0.97
     assert abs(found.mean() - truth.mean()) < 0.01
     held_out = slice(15_000, None)
     labels = slates.bought[held_out].astype(np.float64)
-    best = auc(truth[held_out], labels, np.ones(5_000))
+    best = auc(truth[held_out], labels, weights=np.ones(5_000))
     assert best - 0.02 < fitted.metrics["holdout_auc"] <= best + 0.005
     assert fitted.metrics["n_fitting"] == 15_000
     assert fitted.metrics["n_holdout_purchases"] == labels.sum()
@@ -83,7 +83,7 @@ def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
     past = Past(dataset.events, Snapshot.of(sales, {}).catalogue(Topics.none()))
     schema = FeatureSchema(fit_recommenders(dataset.events))
     slates = shown_slates(past.events, past.catalogue, outcome_us=DAY)
-    matrix = assemble_slates(past, slates, schema)
+    matrix = assemble_slates(past, slates, schema=schema)
     cut = len(slates) * 6 // 10
     entry = int(slates.starts[cut])
 
@@ -93,9 +93,9 @@ def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
         # Half of them bought: the 60 purchases there are would leave a standard error of 0.1.
         labels = np.random.default_rng(seed).permutation(len(slates.rows)) % 2 == 0
         first = replace(slates, bought=labels).select(np.arange(cut))
-        ranker = fit_ranker(first, matrix[:entry], schema, config=CONFIG, seed=seed).ranker
+        ranker = fit_ranker(first, matrix[:entry], schema=schema, config=CONFIG, seed=seed).ranker
         late = labels[entry:].astype(np.float64)
-        shuffled.append(auc(ranker.probabilities(matrix[entry:]), late, np.ones(len(late))))
+        shuffled.append(auc(ranker.probabilities(matrix[entry:]), late, weights=np.ones(len(late))))
         variance += (1 / late.sum() + 1 / (1 - late).sum()) / 12
 
     assert abs(np.mean(shuffled) - 0.5) < 4 * math.sqrt(variance) / N_SHUFFLES
@@ -131,14 +131,14 @@ def test_too_few_purchases_on_either_side_are_refused(
     matrix = rng.normal(size=(500, len(SCHEMA.names))).astype(np.float32)
 
     with pytest.raises(TooFewPurchasesError, match=rf"the {when} part .* has 9 purchases"):
-        fit_ranker(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0)
+        fit_ranker(slates_of(bought), matrix, schema=SCHEMA, config=CONFIG, seed=0)
 
 
 def test_one_seed_gives_one_model(rng: np.random.Generator) -> None:
     slates, matrix, _ = shop_where_price_decides(rng, 4_000)
 
     models = [
-        fit_ranker(slates, matrix, SCHEMA, config=CONFIG, seed=seed).ranker.to_text()
+        fit_ranker(slates, matrix, schema=SCHEMA, config=CONFIG, seed=seed).ranker.to_text()
         for seed in (1, 1, 2)
     ]
 

@@ -84,7 +84,7 @@ def figures_of(
         config=RunConfig(),
         seed=0,
     )
-    return evaluate(scorer, question, Silent())
+    return evaluate(scorer, question, progress=Silent())
 
 
 def values(figures: Figures, protocol: str, scorer: str) -> dict[str, float]:
