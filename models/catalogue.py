@@ -17,25 +17,33 @@ NEVER_US: Final = np.iinfo(np.int64).max
 MAX_MARKETS: Final = 64
 
 
+TEXT_COLUMNS: Final = ("category", "country", "destination")
+"""Attributes that sales are compared by, in the order of `Vocabulary.codes`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
-    """The distinct values of a text column, sorted, and their code per row.
+    """The distinct values of the text columns, and their codes per row.
 
     Attributes:
-        values: Distinct values in ascending order.
-        codes: Index into ``values`` per row, from 1; 0 where it is missing, shape ``(n,)``.
+        values: Column and value of each code, which counts from 1, in ascending order.
+        codes: Codes per row and column, 0 where a value is missing, shape ``(n, 3)``.
     """
 
-    values: tuple[str, ...]
+    values: tuple[tuple[str, str], ...]
     codes: NDArray[np.intp]
 
     @classmethod
-    def of(cls, column: Sequence[str | None]) -> Self:
-        """Encode a column."""
-        values = tuple(sorted({value for value in column if value is not None}))
-        code = {value: index for index, value in enumerate(values, start=1)}
-        codes = [0 if value is None else code[value] for value in column]
-        return cls(values, np.array(codes, dtype=np.intp))
+    def of(cls, sales: Sequence[Sale]) -> Self:
+        """Encode the text columns of sales."""
+        texts = [(sale.category, sale.country, sale.destination) for sale in sales]
+        named = [list(zip(TEXT_COLUMNS, row, strict=True)) for row in texts]
+        values = sorted(
+            {(name, value) for row in named for name, value in row if value is not None}
+        )
+        code: dict[tuple[str, str | None], int] = {v: i for i, v in enumerate(values, start=1)}
+        codes = [[code.get(cell, 0) for cell in row] for row in named]
+        return cls(tuple(values), np.array(codes, np.intp).reshape(-1, len(TEXT_COLUMNS)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +62,7 @@ class Catalogue:
             this one: that a sale will sell out is not known before it does.
         markets: Known markets, sorted; a row's bit ``i`` says that market ``i`` may see it.
         market_bits: All ones for sales without markets, shape ``(n,)``.
-        category: Category per row.
-        country: Country per row.
-        destination: Destination per row.
+        vocabulary: Category, country and destination per row.
         log_price: ``log(1 + price)``, shape ``(n,)``.
         discount: Share by which the price is below the original one, NaN if either is
             unknown, shape ``(n,)``.
@@ -76,9 +82,7 @@ class Catalogue:
     scheduled_us: NDArray[np.int64]
     markets: tuple[str, ...]
     market_bits: NDArray[np.uint64]
-    category: Vocabulary
-    country: Vocabulary
-    destination: Vocabulary
+    vocabulary: Vocabulary
     log_price: NDArray[np.float64]
     discount: NDArray[np.float64]
     margin: NDArray[np.float64]
@@ -173,9 +177,7 @@ def build_catalogue(
         scheduled_us=np.array([_scheduled_us(sale) for sale in ordered], dtype=np.int64),
         markets=markets,
         market_bits=market_bits,
-        category=Vocabulary.of([sale.category for sale in ordered]),
-        country=Vocabulary.of([sale.country for sale in ordered]),
-        destination=Vocabulary.of([sale.destination for sale in ordered]),
+        vocabulary=Vocabulary.of(ordered),
         log_price=np.log1p(price),
         discount=1.0 - price / original_price,
         margin=_numbers([sale.margin for sale in ordered]),

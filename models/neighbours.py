@@ -48,7 +48,7 @@ class Neighbours:
 
     def of(self, rows: NDArray[np.int64]) -> Self:
         """Return the neighbours of some rows."""
-        return type(self)(self.rows[rows], self.similarities[rows])
+        return type(self)(self.rows.take(rows, axis=0), self.similarities.take(rows, axis=0))
 
 
 def _search(

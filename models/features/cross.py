@@ -3,25 +3,28 @@
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.events import KIND, EventType
-from models.features.feature import Column, FeatureGroup, Scope
+from models.features.feature import FeatureGroup, Scope
 from models.query import VISIT, Query
 
 
-def _columns(query: Query) -> list[Column]:
+def _values(query: Query) -> NDArray[np.float64]:
     touches = query.touches
     places = touches.place[query.rows]
     counts = touches.counts[places]
-    return [
-        counts[:, KIND[EventType.VIEW]] + counts[:, KIND[EventType.CLICK]],
-        counts[:, KIND[EventType.CART]],
-        counts[:, KIND[EventType.PURCHASE]],
-        np.log1p(touches.age_s[places]),
-        # Without events every sale has place 0, and none was touched last.
-        (places == max(len(query.history), 1)).astype(np.float64),
-        touches.interest[VISIT][places],
-    ]
+    return np.array(
+        [
+            counts[:, KIND[EventType.VIEW]] + counts[:, KIND[EventType.CLICK]],
+            counts[:, KIND[EventType.CART]],
+            counts[:, KIND[EventType.PURCHASE]],
+            np.log1p(touches.age_s[places]),
+            # Without events every sale has place 0, and none was touched last.
+            (places == max(len(query.history), 1)).astype(np.float64),
+            touches.interest[VISIT][places],
+        ]
+    ).T
 
 
 CROSS: Final = FeatureGroup(
@@ -34,5 +37,5 @@ CROSS: Final = FeatureGroup(
         "same_sale_last": "1 if his last event was with this sale, else 0",
         "same_sale_visit": "This visit's faded interest in this sale",
     },
-    columns=_columns,
+    values=_values,
 )

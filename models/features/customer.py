@@ -3,30 +3,33 @@
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.events import KIND, KINDS, SECOND_US, EventType
-from models.features.feature import Column, FeatureGroup, Scope
+from models.features.feature import FeatureGroup, Scope
 from models.query import Query
 
 _DAY_S: Final = 86_400.0
 _VISIT_GAP_S: Final = 30 * 60.0
 
 
-def _columns(query: Query) -> list[Column]:
+def _values(query: Query) -> NDArray[np.float64]:
     history, profile = query.history, query.profile
     by_kind = np.bincount(history.kinds, minlength=len(KINDS))
-    return [
-        float(by_kind[KIND[EventType.VIEW]] + by_kind[KIND[EventType.CLICK]]),
-        float(by_kind[KIND[EventType.CART]]),
-        float(by_kind[KIND[EventType.PURCHASE]]),
-        float(np.count_nonzero(history.age_s <= _VISIT_GAP_S)),
-        float(np.log1p(history.newest_age_s())),
-        float(np.log1p(history.newest_age_s(EventType.PURCHASE))),
-        float(history.n_unknown),
-        float(profile.counts[KIND[EventType.PURCHASE]]),
-        float(sum(profile.counts)),
-        _tenure_days(query),
-    ]
+    return np.array(
+        [
+            float(by_kind[KIND[EventType.VIEW]] + by_kind[KIND[EventType.CLICK]]),
+            float(by_kind[KIND[EventType.CART]]),
+            float(by_kind[KIND[EventType.PURCHASE]]),
+            float(np.count_nonzero(history.age_s <= _VISIT_GAP_S)),
+            float(np.log1p(history.newest_age_s())),
+            float(np.log1p(history.newest_age_s(EventType.PURCHASE))),
+            float(history.n_unknown),
+            float(profile.counts[KIND[EventType.PURCHASE]]),
+            float(sum(profile.counts)),
+            _tenure_days(query),
+        ]
+    )
 
 
 def _tenure_days(query: Query) -> float:
@@ -50,5 +53,5 @@ CUSTOMER: Final = FeatureGroup(
         "customer_past_events": "Events before the last night",
         "customer_tenure_days": "Days since his first event, by the last night's profile",
     },
-    columns=_columns,
+    values=_values,
 )

@@ -1,6 +1,6 @@
 """What a feature is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,9 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.query import Query
-
-Column = NDArray[np.float64] | float
-"""One value a candidate, shape ``(n_sales,)``, or one value for all of them."""
 
 
 class Scope(StrEnum):
@@ -30,11 +27,12 @@ class FeatureGroup:
     Attributes:
         scope: What they describe.
         features: Meaning of each feature by its name, in the order of the columns.
-        columns: Computes one column a feature; NaN says that the value is unknown.
+        values: Computes the features of the candidates, shape ``(n_sales, n_features)``, or
+            of all of them at once, shape ``(n_features,)``. NaN says that a value is unknown.
         decreasing: Names that may only lower the purchase probability when they grow.
     """
 
     scope: Scope
     features: Mapping[str, str]
-    columns: Callable[[Query], Sequence[Column]]
+    values: Callable[[Query], NDArray[np.float64]]
     decreasing: frozenset[str] = frozenset()

@@ -3,26 +3,29 @@
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.catalogue import NEVER_US
 from models.events import SECOND_US
-from models.features.feature import Column, FeatureGroup, Scope
+from models.features.feature import FeatureGroup, Scope
 from models.query import Query
 
 _HOUR_US: Final = 3600 * SECOND_US
 
 
-def _columns(query: Query) -> list[Column]:
+def _values(query: Query) -> NDArray[np.float64]:
     catalogue, rows, now_us = query.catalogue, query.rows, query.context.now_us
     closes_us = catalogue.scheduled_us[rows]
     time_left = np.log1p(np.maximum(closes_us - now_us, 0) / _HOUR_US)
-    return [
-        catalogue.log_price[rows],
-        catalogue.discount[rows],
-        np.log1p(np.maximum(now_us - catalogue.opens_us[rows], 0) / _HOUR_US),
-        np.where(closes_us == NEVER_US, np.nan, time_left),
-        catalogue.pictured[rows].astype(np.float64),
-    ]
+    return np.array(
+        [
+            catalogue.log_price[rows],
+            catalogue.discount[rows],
+            np.log1p(np.maximum(now_us - catalogue.opens_us[rows], 0) / _HOUR_US),
+            np.where(closes_us == NEVER_US, np.nan, time_left),
+            catalogue.pictured[rows].astype(np.float64),
+        ]
+    ).T
 
 
 SALE: Final = FeatureGroup(
@@ -34,5 +37,5 @@ SALE: Final = FeatureGroup(
         "sale_time_left": "Logarithm of hours until its announced closing; unknown without one",
         "sale_pictured": "1 if its picture was seen, else 0",
     },
-    columns=_columns,
+    values=_values,
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.counters import GRID_US, HALF_LIVES_HOURS, RETENTION_HOURS
 from models.customer import WINDOW_EVENTS
-from models.features.context import CONTEXT
+from models.features.context import CONTEXT, PLACE
 from models.features.cross import CROSS
 from models.features.customer import CUSTOMER
 from models.features.feature import FeatureGroup, Scope
@@ -19,7 +19,7 @@ from models.features.sale import SALE
 from models.query import HALF_LIVES_S, INTEREST, Query
 from models.recommenders.recommender import Recommender
 
-GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, CROSS)
+GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, PLACE, CROSS)
 """Plain features, in the order of their columns; recommenders' scores follow them."""
 
 
@@ -83,9 +83,9 @@ class FeatureSchema:
         matrix = np.empty((len(query.rows), len(self.names)), dtype=np.float32)
         column = 0
         for group in GROUPS:
-            for values in group.columns(query):
-                matrix[:, column] = values
-                column += 1
+            width = len(group.features)
+            matrix[:, column : column + width] = group.values(query)
+            column += width
         for recommender in self.recommenders:
             width = len(recommender.columns)
             matrix[:, column : column + width] = recommender.scores(query)

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
-from models.catalogue import Vocabulary
+from models.catalogue import TEXT_COLUMNS
 from models.query import HALF_LIVES_S, LASTING, VISIT, Query
+
+CATEGORY, COUNTRY, DESTINATION = map(TEXT_COLUMNS.index, ("category", "country", "destination"))
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,18 @@ class Content:
 
     def scores(self, query: Query) -> NDArray[np.float64]:
         """Score by content; see `Recommender.scores`."""
-        catalogue = query.catalogue
         topics = topic_agreement(query)
-        category = interest_share(query, catalogue.category)
-        country = interest_share(query, catalogue.country)[LASTING]
-        destination = interest_share(query, catalogue.destination)[LASTING]
+        visit, lasting = interest_shares(query)
         pictured = np.where(np.isnan(topics[LASTING]), 0.0, topics[LASTING])
         return np.array(
             [
-                pictured + category[LASTING] + country + destination,
+                pictured + lasting[:, CATEGORY] + lasting[:, COUNTRY] + lasting[:, DESTINATION],
                 topics[LASTING],
                 topics[VISIT],
-                category[LASTING],
-                category[VISIT],
-                country,
-                destination,
+                lasting[:, CATEGORY],
+                visit[:, CATEGORY],
+                lasting[:, COUNTRY],
+                lasting[:, DESTINATION],
                 price_distance(query),
             ]
         ).T
@@ -78,31 +77,36 @@ def topic_agreement(query: Query) -> NDArray[np.float64]:
     shares = query.catalogue.topics
     if not shares.shape[1]:
         return np.full((len(HALF_LIVES_S), len(query.rows)), np.nan)
-    taste = np.einsum("hi,ij->hj", history.interest, shares[history.rows])
+    taste = np.einsum("hi,ij->hj", history.interest, shares.take(history.rows, axis=0))
     taste /= history.weight[:, None]
-    agreement = np.einsum("ij,hj->hi", shares[query.rows], taste)
+    agreement = np.einsum("ij,hj->hi", shares.take(query.rows, axis=0), taste)
     return agreement / query.catalogue.topic_length[query.rows]
 
 
-def interest_share(query: Query, column: Vocabulary) -> NDArray[np.float64]:
-    """Return the share of faded interest in sales of the same value of a column.
+def interest_shares(query: Query) -> NDArray[np.float64]:
+    """Return the share of faded interest in sales that have a value in common.
 
     Args:
         query: The query.
-        column: A text column of the catalogue.
 
     Returns:
-        ``interest in the value / (EVIDENCE + all interest)`` by half-life, in ``[0, 1)``;
-        0 for a candidate without a value, shape ``(2, n_sales)``.
+        ``interest in the value / (EVIDENCE + all interest)`` by half-life, sale and text
+        column, in ``[0, 1)``; 0 for a candidate without a value, shape
+        ``(2, n_sales, n_text_columns)``.
     """
-    history = query.history
-    codes, n_codes = column.codes[history.rows], 1 + len(column.values)
+    history, vocabulary = query.history, query.catalogue.vocabulary
+    codes = vocabulary.codes.take(history.rows, axis=0)
+    n_codes = 1 + len(vocabulary.values)
     by_value = np.array(
-        [np.bincount(codes, weights=faded, minlength=n_codes) for faded in history.interest],
+        [
+            np.bincount(codes.ravel(), weights=faded, minlength=n_codes)
+            for faded in history.interest.repeat(codes.shape[1], axis=1)
+        ],
         dtype=np.float64,
     )
     by_value[:, 0] = 0.0  # sales without a value have nothing in common
-    return by_value[:, column.codes[query.rows]] / history.weight[:, None]
+    by_value /= history.weight[:, None]
+    return by_value.take(vocabulary.codes.take(query.rows, axis=0), axis=1)
 
 
 def price_distance(query: Query) -> NDArray[np.float64]:

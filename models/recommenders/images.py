@@ -70,9 +70,9 @@ def picture_agreement(query: Query) -> NDArray[np.float64]:
         ``(2, n_sales)``.
     """
     history, catalogue = query.history, query.catalogue
-    seen = catalogue.embeddings[history.rows].astype(np.float64)
+    seen = catalogue.embeddings.take(history.rows, axis=0).astype(np.float64)
     taste = np.einsum("hi,ij->hj", history.interest, seen) / history.weight[:, None]
-    candidates = catalogue.embeddings[query.rows].astype(np.float64)
+    candidates = catalogue.embeddings.take(query.rows, axis=0).astype(np.float64)
     agreement = np.einsum("ij,hj->hi", candidates, taste)
     return np.where(catalogue.pictured[query.rows], agreement, np.nan)
 
@@ -109,6 +109,6 @@ def look_alike_mean(neighbours: Neighbours, values: NDArray[np.float64]) -> NDAr
     weight = neighbours.similarities
     for _ in range(_SQUARINGS):  # a twentieth of the time of ``**``
         weight = weight * weight
-    total = weight.sum(axis=1)
+    total = np.einsum("ij->i", weight)
     total[total == 0] = np.nan
     return np.einsum("ij,ij->i", weight, values[neighbours.rows]) / total

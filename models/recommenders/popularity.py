@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Arrays
 from models.catalogue import Catalogue
+from models.counters import SaleCounts
 from models.events import KIND, EventType
 from models.query import INTEREST, Query
 
@@ -48,22 +50,27 @@ class Popularity:
 
     def scores(self, query: Query) -> NDArray[np.float64]:
         """Score by popularity; see `Recommender.scores`."""
-        rows = query.rows
-        fast, slow = (query.catalogue.counts.decayed[half][rows] for half in (_FAST, _SLOW))
-        click_rate, purchase_rate = self._rates(slow)
-        volume = np.einsum("ij,j->i", slow, INTEREST)
-        trend = np.einsum("ij,j->i", fast, INTEREST) / np.maximum(volume, 1.0)
+        counts = query.catalogue.counts.decayed.take(query.rows, axis=1)
+        click_rate, purchase_rate = self.rates(counts[_SLOW])
+        volumes = np.einsum("hij,j->hi", counts, INTEREST)
+        volume = volumes[_SLOW]
+        trend = volumes[_FAST] / np.maximum(volume, 1.0)
         order = self._order(click_rate, purchase_rate, volume)
         return np.array([order, click_rate, purchase_rate, np.log1p(volume), trend]).T
 
     def conversion(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Return the smoothed purchases per impression of every sale, shape ``(n,)``."""
-        click_rate, purchase_rate = self._rates(catalogue.counts.totals)
-        return click_rate * purchase_rate
+        return _conversion(self, catalogue.counts)
 
-    def _rates(
-        self, counts: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def rates(self, counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return smoothed clicks per impression and purchases per click or view.
+
+        Args:
+            counts: Events by type code, shape ``(n, 5)``.
+
+        Returns:
+            Two arrays of shape ``(n,)``, each in ``(0, 1]``.
+        """
         impressions, clicks = counts[:, _IMPRESSION], counts[:, _CLICK]
         opened = clicks + counts[:, _VIEW]
         # A purchase may come without a click or view on record, as in data without them.
@@ -99,3 +106,10 @@ class Popularity:
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Restore the priors; see `Recommender.from_arrays`."""
         return cls(*arrays.floats("priors").tolist())
+
+
+# A service asks about the same counts for a minute, and swaps them while it answers.
+@lru_cache(maxsize=2)
+def _conversion(popularity: Popularity, counts: SaleCounts) -> NDArray[np.float64]:
+    click_rate, purchase_rate = popularity.rates(counts.totals)
+    return click_rate * purchase_rate
