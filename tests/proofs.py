@@ -68,7 +68,9 @@ def proof_share() -> float:
 @pytest.fixture
 def proof(request: pytest.FixtureRequest, proof_share: float) -> Proof:
     """Give a test marked ``prove`` its size and a place for its figures."""
-    return Proof(node_id=request.node.nodeid, share=proof_share, directory=ROOT / "results" / "proofs")
+    return Proof(
+        node_id=request.node.nodeid, share=proof_share, directory=ROOT / "results" / "proofs"
+    )
 
 
 def _commit() -> str:
