@@ -18,7 +18,15 @@ from models.onnx import Provider
 from models.scenes import LabelledPictures, PictureFault, SceneLabeller, label_pictures
 from training.scenes.backbone import BackboneError, default_backbone, read_backbone
 from training.scenes.features import FeatureExtractor
-from training.scenes.layout import LayoutError, read_layout
+from training.scenes.layout import (
+    TESTING_LISTS,
+    TRAINING_LISTS,
+    LabelledPaths,
+    LayoutError,
+    list_beside,
+    read_layout,
+    read_list,
+)
 from training.scenes.metric import LabelFigures, label_figures
 from training.scenes.model import (
     N_CROPS,
@@ -34,6 +42,16 @@ app = typer.Typer(name="scenes", help="The scene labeller.", no_args_is_help=Tru
 DEFAULT_CACHE = Path("var/features")
 
 Images = Annotated[Path, typer.Option(help="Pictures.", exists=True, file_okay=False)]
+ListFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--list",
+        help="File list of the pictures: a SUN397 partition or a Places365 list. Default: "
+        "Training_01.txt or places365_train_standard.txt below --images, if it lies there.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 BackboneFile = Annotated[
     Path | None, typer.Option(help="Description of another backbone.", exists=True)
 ]
@@ -48,6 +66,16 @@ def train(
     images: Images,
     out: Annotated[Path, typer.Option(help="Directory of the model.")],
     test: Annotated[Path | None, typer.Option(help="Labelled pictures to judge by.")] = None,
+    image_list: ListFile = None,
+    test_list: Annotated[
+        Path | None,
+        typer.Option(
+            help="File list of the pictures to judge by, below --test, or --images without it. "
+            "Default: Testing_01.txt or places365_val.txt, if it lies there.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     backbone: BackboneFile = None,
     seed: Seed = 0,
     cache: Cache = DEFAULT_CACHE,
@@ -57,7 +85,7 @@ def train(
 ) -> None:
     """Train the two fully connected layers on labelled pictures, and write one ONNX file."""
     with _stop_on(BackboneError, LayoutError, SceneTrainingError):
-        pictures = read_layout(images)
+        pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
         network = default_backbone() if backbone is None else read_backbone(backbone)
         with _bar("features", len(pictures.paths)) as advance:
             model = fit_scenes(
@@ -70,7 +98,8 @@ def train(
                 on_picture=advance,
             )
         model.save(out)
-        judged = None if test is None else _judge(out, test, threads)
+        judged_by = _test_pictures(images, test, test_list)
+        judged = None if judged_by is None else _judge(out, judged_by, threads)
     _report_training(model, judged, as_json=as_json)
 
 
@@ -117,6 +146,7 @@ class _LabelledPicture(BaseModel):
 @app.command()
 def validate(
     images: Images,
+    image_list: ListFile = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
     backbone: BackboneFile = None,
     seed: Seed = 0,
@@ -126,7 +156,7 @@ def validate(
 ) -> None:
     """Cross-validate the head, beside a logistic regression on the same features."""
     with _stop_on(BackboneError, LayoutError, SceneTrainingError):
-        pictures = read_layout(images)
+        pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
         network = default_backbone() if backbone is None else read_backbone(backbone)
         extractor = FeatureExtractor(network, cache, n_crops=N_CROPS, threads=threads)
         with _bar("features", len(pictures.paths)) as advance:
@@ -149,12 +179,21 @@ def validate(
     )
 
 
-def _judge(model: Path, test: Path, threads: int) -> LabelFigures:
+def _read(directory: Path, file_list: Path | None) -> LabelledPaths:
+    return read_layout(directory) if file_list is None else read_list(directory, file_list)
+
+
+def _test_pictures(images: Path, test: Path | None, test_list: Path | None) -> LabelledPaths | None:
+    directory = test or images
+    file_list = test_list or list_beside(directory, TESTING_LISTS)
+    return None if test is None and file_list is None else _read(directory, file_list)
+
+
+def _judge(model: Path, pictures: LabelledPaths, threads: int) -> LabelFigures:
     labeller = SceneLabeller.open(model, threads=threads)
-    pictures = read_layout(test)
     unknown = sorted(set(pictures.labels) - set(labeller.labels))
     if unknown:
-        msg = f"{test} has labels that were not trained: {', '.join(unknown)}"
+        msg = f"the test pictures have labels that were not trained: {', '.join(unknown)}"
         raise LayoutError(msg)
     labelled = _label(pictures.paths, labeller, threads)
     columns = np.array([labeller.labels.index(name) for name in pictures.labels])

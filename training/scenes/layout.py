@@ -1,17 +1,22 @@
-"""Where labelled pictures lie: a folder per category."""
+"""Where labelled pictures lie: a folder per category, whole or as a file list has it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+CATEGORIES: Final = "categories_places365.txt"
+TRAINING_LISTS: Final = ("Training_01.txt", "places365_train_standard.txt")
+TESTING_LISTS: Final = ("Testing_01.txt", "places365_val.txt")
+
+_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
 
 
 class LayoutError(ValueError):
-    """A directory without labelled pictures."""
+    """A directory or file list without labelled pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,117 @@ def read_layout(directory: Path) -> LabelledPaths:
     except LayoutError as exc:
         msg = f"{directory}: {exc}; expected <label>/*.jpg"
         raise LayoutError(msg) from exc
+
+
+def list_beside(directory: Path, names: Sequence[str]) -> Path | None:
+    """Find the file list of a directory by its usual names.
+
+    Args:
+        directory: The root of the pictures.
+        names: ``TRAINING_LISTS`` or ``TESTING_LISTS``.
+
+    Returns:
+        The first of them that lies there, or None.
+    """
+    return next((directory / name for name in names if (directory / name).is_file()), None)
+
+
+def read_list(directory: Path, file_list: Path) -> LabelledPaths:
+    """Find the labelled pictures that a file list names.
+
+    A line is a picture's path below the directory, with or without a leading slash. In
+    SUN397's partitions (``/a/abbey/1.jpg``) the folder is the label, as in `read_layout`; in
+    Places365's lists (``/a/airfield/1.jpg 0``) the number is, and ``categories_places365.txt``
+    beside the list or the pictures (``/a/airfield 0``) names it.
+
+    Args:
+        directory: The root of the pictures.
+        file_list: The list.
+
+    Returns:
+        The pictures of the list.
+
+    Raises:
+        LayoutError: If a line cannot be understood, names a picture that is not there, leads out
+            of the directory or comes twice, or if fewer than two labels have a picture.
+    """
+    categories: dict[int, str] | None = None
+    pictures: dict[str, list[Path]] = {}
+    seen: set[Path] = set()
+    for where, line in _lines(file_list):
+        name, number = _numbered(line)
+        path = _listed(directory, name, where)
+        if path in seen:
+            msg = f"{where}: {name} is listed twice"
+            raise LayoutError(msg)
+        seen.add(path)
+        if number is None:
+            label = _label(path.parent.relative_to(directory))
+        else:
+            categories = categories or _categories(file_list.parent, directory)
+            label = _named(categories, number, where)
+        pictures.setdefault(label, []).append(path)
+    try:
+        return labelled_paths(pictures)
+    except LayoutError as exc:
+        msg = f"{file_list}: {exc}; expected lines like /a/abbey/1.jpg or /a/airfield/1.jpg 0"
+        raise LayoutError(msg) from exc
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the lines that are not empty, each after where it stands."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        msg = f"{path} cannot be read as UTF-8 text: {exc}"
+        raise LayoutError(msg) from exc
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield f"{path}, line {number}", line.strip()
+
+
+def _numbered(line: str) -> tuple[str, int | None]:
+    name, _, number = line.rpartition(" ")
+    if name and number.isascii() and number.isdigit():
+        return name.strip(), int(number)
+    return line, None
+
+
+def _listed(directory: Path, name: str, where: str) -> Path:
+    parts = PurePosixPath(name.lstrip("/")).parts
+    if ".." in parts:
+        msg = f"{where}: {name} leads out of {directory}"
+        raise LayoutError(msg)
+    path = directory.joinpath(*parts)
+    if not name.lower().endswith(_SUFFIXES) or not path.is_file():
+        msg = f"{where}: {name} is no picture below {directory}; is that the root of the list?"
+        raise LayoutError(msg)
+    return path
+
+
+def _categories(*directories: Path) -> dict[int, str]:
+    found = next(
+        (path for path in (one / CATEGORIES for one in directories) if path.is_file()), None
+    )
+    if found is None:
+        folders = " or ".join(dict.fromkeys(str(one) for one in directories))
+        msg = f"the list gives labels by number, and {CATEGORIES} is not in {folders}; put it there"
+        raise LayoutError(msg)
+    categories: dict[int, str] = {}
+    for where, line in _lines(found):
+        name, number = _numbered(line)
+        if number is None or number in categories:
+            msg = f"{where}: expected a category and its own number, like /a/airfield 0"
+            raise LayoutError(msg)
+        categories[number] = _label(Path(name.lstrip("/")))
+    return categories
+
+
+def _named(categories: Mapping[int, str], number: int, where: str) -> str:
+    if number not in categories:
+        msg = f"{where}: {CATEGORIES} has no category {number}"
+        raise LayoutError(msg)
+    return categories[number]
 
 
 def _label(folder: Path) -> str:

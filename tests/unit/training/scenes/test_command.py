@@ -27,15 +27,8 @@ def run(root: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
 
 
 TRAIN = [
-    "train",
-    "--images",
-    "{root}/images",
-    "--out",
-    "{root}/model",
-    "--cache",
-    "{root}/cache",
-    "--backbone",
-    "{root}/backbone.json",
+    *("train", "--images", "{root}/images", "--out", "{root}/model", "--cache", "{root}/cache"),
+    *("--backbone", "{root}/backbone.json"),
 ]
 
 
@@ -82,3 +75,20 @@ def test_pictures_without_labels_stop_training(root: Path, tmp_path: Path) -> No
 
     assert "at least 2 labels are needed" in stderr
     assert not (root / "none").exists()
+
+
+def test_a_partition_beside_the_pictures_splits_them(root: Path) -> None:
+    """SUN397's partition files are used where they lie, and no test picture is trained on."""
+    sun = root / "sun"
+    write_pictures(sun, n_each=8, rng=np.random.default_rng(7))
+    for name, numbers in (("Training_01.txt", range(6)), ("Testing_01.txt", range(6, 8))):
+        lines = [f"/{colour}/{n:02d}.png" for colour in ("blue", "red") for n in numbers]
+        (sun / name).write_text("\n".join(lines))
+
+    stdout, _ = run(root, *TRAIN, "--images", "{root}/sun", "--out", "{root}/split", "--json")
+    figures = json.loads(stdout)
+
+    assert figures["labels"] == 2
+    assert figures["test"]["n"] == 4
+    # A fifth of 12 pictures is held back for validation.
+    assert figures["validation"]["n"] == 3
