@@ -1,0 +1,160 @@
+"""The window does not depend on order, repetition or split of the events it was made of."""
+
+from functools import reduce
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.customer import (
+    MEMBER_BYTES,
+    WINDOW_EVENTS,
+    Window,
+    canonical_order,
+    pack_member,
+    stamps,
+)
+from models.events import KIND, EventType, key
+
+KEPT = [event_type for event_type in EventType if event_type is not EventType.IMPRESSION]
+
+# Few keys and times, so that repetitions and equal times are common; and the extremes.
+KEYS = st.integers(0, 3) | st.sampled_from([2**63, 2**64 - 1])
+TIMES = st.integers(0, 4) | st.sampled_from([1_741_608_000_000_000, 2**61 - 1])
+MEMBERS = st.builds(
+    lambda event, sale, at_us, event_type: pack_member(
+        event, sale, at_us=at_us, event_type=event_type
+    ),
+    KEYS,
+    KEYS,
+    TIMES,
+    st.sampled_from(KEPT),
+)
+LISTS = st.lists(MEMBERS, max_size=12)
+
+
+def oracle(members: list[bytes]) -> bytes:
+    """The definition, in plain Python: sort the set by (at, bytes), keep the last 128."""
+    ordered = sorted(set(members), key=lambda m: (int.from_bytes(m[16:], "big") >> 3, m))
+    return b"".join(ordered[-128:])
+
+
+def numbered(n: int) -> list[bytes]:
+    return [pack_member(i, 7, at_us=i // 3, event_type=EventType.VIEW) for i in range(n)]
+
+
+def test_a_member_is_three_big_endian_numbers() -> None:
+    member = pack_member(1, 2, at_us=5, event_type=EventType.PURCHASE)
+
+    assert member == bytes.fromhex("0000000000000001 0000000000000002 000000000000002c")
+
+
+def test_an_impression_is_no_member() -> None:
+    with pytest.raises(ValueError, match="an impression is not part of a window"):
+        pack_member(1, 2, at_us=5, event_type=EventType.IMPRESSION)
+
+
+@given(LISTS)
+def test_the_window_is_the_last_128_of_the_set_by_time_and_bytes(members: list[bytes]) -> None:
+    assert Window.of(members).pack() == oracle(members)
+
+
+@given(LISTS, st.randoms(use_true_random=False), st.integers(1, 3))
+def test_order_and_repetition_leave_the_same_bytes(
+    members: list[bytes],
+    random: Random,
+    times: int,
+) -> None:
+    shuffled = members * times
+    random.shuffle(shuffled)
+
+    assert Window.of(shuffled).pack() == Window.of(members).pack()
+
+
+@given(st.lists(LISTS, min_size=1, max_size=5))
+def test_any_split_merges_to_the_same_bytes(parts: list[list[bytes]]) -> None:
+    merged = reduce(Window.merge, map(Window.of, parts))
+
+    assert merged.pack() == oracle([member for part in parts for member in part])
+
+
+@given(LISTS, LISTS, LISTS)
+def test_merging_is_associative_commutative_and_idempotent(
+    first: list[bytes], second: list[bytes], third: list[bytes]
+) -> None:
+    a, b, c = Window.of(first), Window.of(second), Window.of(third)
+
+    assert a.merge(b).merge(c).pack() == a.merge(b.merge(c)).pack()
+    assert a.merge(b).pack() == b.merge(a).pack()
+    assert a.merge(a).pack() == a.pack()
+    assert a.merge(Window.empty()).pack() == a.pack()
+
+
+@pytest.mark.parametrize("n_events", [127, 128, 129, 500])
+@pytest.mark.parametrize("n_parts", [1, 2, 7])
+def test_a_window_is_bounded_however_its_events_arrive(
+    n_events: int, n_parts: int, rng: np.random.Generator
+) -> None:
+    members = numbered(n_events)
+    order = rng.permutation(n_events).tolist()
+    parts = [[members[i] for i in order[part::n_parts]] for part in range(n_parts)]
+
+    merged = reduce(Window.merge, map(Window.of, parts))
+
+    assert merged.pack() == b"".join(members[-128:])
+    assert len(merged) == min(n_events, WINDOW_EVENTS)
+
+
+@given(LISTS)
+def test_packing_and_unpacking_round_trips(members: list[bytes]) -> None:
+    packed = Window.of(members).pack()
+
+    assert Window.unpack(packed).pack() == packed
+    assert len(packed) == len(set(members)) * MEMBER_BYTES
+
+
+def test_columns_are_what_was_packed() -> None:
+    window = Window.of(
+        [
+            pack_member(9, key("s2"), at_us=20, event_type=EventType.CART),
+            pack_member(8, key("s1"), at_us=10, event_type=EventType.VIEW),
+        ]
+    )
+
+    assert window.sale_keys.tolist() == [key("s1"), key("s2")]
+    assert window.at_us.tolist() == [10, 20]
+    assert window.kinds.tolist() == [KIND[EventType.VIEW], KIND[EventType.CART]]
+
+
+def test_one_event_id_with_two_contents_keeps_both() -> None:
+    """A repetition is equal bytes: an id that a client reused hides no event."""
+    reused = [
+        pack_member(1, 2, at_us=10, event_type=event_type)
+        for event_type in (EventType.VIEW, EventType.CART)
+    ]
+
+    assert len(Window.of(reused)) == 2
+
+
+@pytest.mark.parametrize("n_bytes", [1, 23, 25])
+def test_a_cut_window_is_refused(n_bytes: int) -> None:
+    with pytest.raises(ValueError, match=f"{n_bytes} bytes is no multiple of 24"):
+        Window.unpack(bytes(n_bytes))
+
+
+@given(st.lists(st.tuples(KEYS, KEYS, TIMES, st.sampled_from(KEPT)), max_size=8))
+def test_columns_make_the_same_members_as_single_events(
+    events: list[tuple[int, int, int, EventType]],
+) -> None:
+    """Replay builds windows from columns, the service from single events."""
+    at_us = np.array([event[2] for event in events], dtype=np.int64)
+    kinds = np.array([KIND[event[3]] for event in events], dtype=np.int8)
+    keys = np.array([event[:2] for event in events], dtype=np.uint64).reshape(-1, 2)
+    members = np.column_stack([keys, stamps(at_us, kinds)])
+
+    window = Window(canonical_order(members))
+
+    singles = [pack_member(e, s, at_us=at, event_type=t) for e, s, at, t in events]
+    assert window.pack() == Window.of(singles).pack()
