@@ -1,13 +1,30 @@
 """Named arrays as bytes, nothing pickled."""
 
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+# What numpy and zipfile raise on changed bytes: RuntimeError where a flag says encrypted or an
+# unknown compression, MemoryError where a header promises more than there can be.
+_UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +43,7 @@ class Arrays:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls({name: arrays[name] for name in arrays.files})
-        except (OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as exc:
+        except _UNREADABLE as exc:
             msg = f"not a file of arrays: {exc}"
             raise ValueError(msg) from exc
 

@@ -17,7 +17,7 @@ FORMAT_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
 MAX_FILE_BYTES: Final = 2**31
 
-_FILE_NAME: Final = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,99}$")
+_FILE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 
 
 class BundleError(Exception):
@@ -123,7 +123,7 @@ def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) 
         ValueError: If a file has a name that a bundle may not hold.
     """
     for name in files:
-        if not _FILE_NAME.match(name) or name == MANIFEST:
+        if not _FILE_NAME.fullmatch(name) or name == MANIFEST:
             msg = f"{name!r} is no file name for a bundle"
             raise ValueError(msg)
     hashes = {name: sha256(content).hexdigest() for name, content in sorted(files.items())}
@@ -192,7 +192,7 @@ def _read_manifest(directory: Path) -> Manifest:
 
 def _read_file(directory: Path, name: str) -> bytes:
     path = directory / name
-    if not _FILE_NAME.match(name) or path.is_symlink() or not path.is_file():
+    if not _FILE_NAME.fullmatch(name) or path.is_symlink() or not path.is_file():
         msg = f"bundle {directory.name}: {name} is missing or no plain file"
         raise BundleError(msg)
     if path.stat().st_size > MAX_FILE_BYTES:
@@ -220,7 +220,7 @@ def resolve_bundle(bundle: str | None, root: Path) -> Path:
     """
     if bundle is None:
         # Ids start with the end of their training data: the last name is the newest.
-        found = sorted(path.parent for path in root.glob(f"*/{MANIFEST}"))
+        found = sorted(path.parent for path in root.glob(f"[0-9]*/{MANIFEST}"))
         if not found:
             msg = f"no bundle in {root}; make one with: python -m training train --data DIR"
             raise BundleError(msg)

@@ -132,7 +132,7 @@ class SaleCounts:
         """
         arrays = Arrays.from_bytes(content)
         expected = cls.none(n_sales)
-        at_us = int(arrays.integers("at_us").sum())
+        at_us = arrays.integers("at_us").item()
         totals, decayed = arrays.floats("totals"), arrays.floats("decayed")
         if totals.shape != expected.totals.shape or decayed.shape != expected.decayed.shape:
             msg = f"counts of {len(totals)} sales, expected {n_sales}"

@@ -68,8 +68,8 @@ class Snapshot:
         sales = tuple(Sale.model_validate_json(line) for line in lines if line)
         probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
         rows: list[int] = arrays.integers("pictured").tolist()
-        if not (len(rows) == len(probabilities) == len(embeddings)) or max(rows, default=-1) >= len(
-            sales
+        if not (len(rows) == len(probabilities) == len(embeddings)) or not all(
+            0 <= row < len(sales) for row in rows
         ):
             msg = f"not a snapshot: {len(rows)} pictures of {len(sales)} sales do not match"
             raise ValueError(msg)

@@ -50,9 +50,11 @@ class Topics:
         Source:
             Lee and Seung, Algorithms for non-negative matrix factorization, 2001.
         """
+        if not self.n_topics:
+            return np.empty((len(probabilities), 0), dtype=np.float32)
         wanted = np.einsum("ij,kj->ik", probabilities.astype(np.float64), self.components)
         overlap = np.einsum("ij,kj->ik", self.components, self.components)
-        shares = np.full_like(wanted, 1.0 / max(self.n_topics, 1))
+        shares = np.full_like(wanted, 1.0 / self.n_topics)
         for _ in range(_STEPS):
             shares *= wanted / (np.einsum("ij,jk->ik", shares, overlap) + _TINY)
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), _TINY)

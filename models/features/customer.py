@@ -36,7 +36,7 @@ def _tenure_days(query: Query) -> float:
     first_us = query.profile.first_us
     if not first_us:
         return float("nan")
-    return (query.context.now_us - first_us) / SECOND_US / _DAY_S
+    return max(query.context.now_us - first_us, 0) / SECOND_US / _DAY_S
 
 
 CUSTOMER: Final = FeatureGroup(

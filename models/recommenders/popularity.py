@@ -22,6 +22,8 @@ _PURCHASE: Final = KIND[EventType.PURCHASE]
 _FAST, _SLOW = 0, 1
 """Which of `models.counters.HALF_LIVES_HOURS` a sum is faded by."""
 
+_N_PRIORS: Final = 4
+
 
 @dataclass(frozen=True)
 class Popularity:
@@ -105,7 +107,11 @@ class Popularity:
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Restore the priors; see `Recommender.from_arrays`."""
-        return cls(*arrays.floats("priors").tolist())
+        priors = arrays.floats("priors").tolist()
+        if len(priors) != _N_PRIORS:
+            msg = f"popularity has {_N_PRIORS} priors, got {len(priors)}"
+            raise ValueError(msg)
+        return cls(*priors)
 
 
 # A service asks about the same counts for a minute, and swaps them while it answers.
