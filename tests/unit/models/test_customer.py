@@ -23,16 +23,12 @@ KEPT = [event_type for event_type in EventType if event_type is not EventType.IM
 # Few keys and times, so that repetitions and equal times are common; and the extremes.
 KEYS = st.integers(0, 3) | st.sampled_from([2**63, 2**64 - 1])
 TIMES = st.integers(0, 4) | st.sampled_from([1_741_608_000_000_000, 2**61 - 1])
-MEMBERS = st.builds(
-    lambda event, sale, at_us, event_type: pack_member(
-        event, sale, at_us=at_us, event_type=event_type
-    ),
-    KEYS,
-    KEYS,
-    TIMES,
-    st.sampled_from(KEPT),
-)
-LISTS = st.lists(MEMBERS, max_size=12)
+EVENTS = st.tuples(KEYS, KEYS, TIMES, st.sampled_from(KEPT))
+LISTS = st.lists(EVENTS.map(lambda event: member(*event)), max_size=12)
+
+
+def member(event_key: int, sale_key: int, at_us: int, event_type: EventType) -> bytes:
+    return pack_member(event_key, sale_key, at_us=at_us, event_type=event_type)
 
 
 def oracle(members: list[bytes]) -> bytes:
@@ -98,7 +94,7 @@ def test_a_window_is_bounded_however_its_events_arrive(
     n_events: int, n_parts: int, rng: np.random.Generator
 ) -> None:
     members = numbered(n_events)
-    order = rng.permutation(n_events).tolist()
+    order: list[int] = rng.permutation(n_events).tolist()
     parts = [[members[i] for i in order[part::n_parts]] for part in range(n_parts)]
 
     merged = reduce(Window.merge, map(Window.of, parts))
@@ -144,7 +140,7 @@ def test_a_cut_window_is_refused(n_bytes: int) -> None:
         Window.unpack(bytes(n_bytes))
 
 
-@given(st.lists(st.tuples(KEYS, KEYS, TIMES, st.sampled_from(KEPT)), max_size=8))
+@given(st.lists(EVENTS, max_size=8))
 def test_columns_make_the_same_members_as_single_events(
     events: list[tuple[int, int, int, EventType]],
 ) -> None:
@@ -156,5 +152,4 @@ def test_columns_make_the_same_members_as_single_events(
 
     window = Window(canonical_order(members))
 
-    singles = [pack_member(e, s, at_us=at, event_type=t) for e, s, at, t in events]
-    assert window.pack() == Window.of(singles).pack()
+    assert window.pack() == Window.of(member(*event) for event in events).pack()
