@@ -103,7 +103,7 @@ def count_views(n_visits: int, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def choose_views(
-    click: NDArray[np.float32], eligible: NDArray[np.bool_], rng: np.random.Generator
+    click: NDArray[np.float32], eligible: NDArray[np.bool_], *, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Draw one viewed sale per row, in proportion to ``click`` over the eligible sales.
 

@@ -114,7 +114,7 @@ def create_world(
     _write_sales(folder, world, source=source, attributes=attributes, rng=streams.texts)
     files.write_customers(folder, world.customers)
     by_type = files.write_events(folder, world, history=history, rng=streams.quantities)
-    files.write_truth(folder, world, history.truth)
+    files.write_truth(folder, world, truth=history.truth)
     return Summary(
         world=parameters.name,
         customers=n_customers,
@@ -211,7 +211,7 @@ def _write_labelled(
     for index, scene in enumerate(source.scenes):
         category = folder / "scenes" / scene.name
         category.mkdir(parents=True, exist_ok=True)
-        pictures = source.labelled(index, parameters.scenes_per_category, rng)
+        pictures = source.labelled(index, parameters.scenes_per_category, rng=rng)
         for number, picture in enumerate(pictures):
             (category / f"{number:04d}.jpg").write_bytes(picture)
         n_written += len(pictures)

@@ -136,7 +136,7 @@ def _received(events: Events, period: Period) -> Events:
     return Events(**{name: column[order] for name, column in vars(events).items()})
 
 
-def write_truth(folder: Path, world: World, truth: Truth) -> None:
+def write_truth(folder: Path, world: World, *, truth: Truth) -> None:
     """Write ``truth.parquet``: for evaluation only, one row per visit.
 
     Args:

@@ -107,10 +107,10 @@ class LoggingPolicy:
             The slates.
         """
         logits = np.where(eligible, np.where(uniform[:, None], 0.0, scores), -np.inf)
-        return plackett_luce(logits, self._slate_size, rng)
+        return plackett_luce(logits, self._slate_size, rng=rng)
 
 
-def plackett_luce(logits: NDArray[np.float64], size: int, rng: np.random.Generator) -> Slates:
+def plackett_luce(logits: NDArray[np.float64], size: int, *, rng: np.random.Generator) -> Slates:
     """Draw without replacement, each time in proportion to ``exp(logit)``.
 
     The order of ``logit + Gumbel noise`` is such a draw. The propensity at position ``r`` is

@@ -221,7 +221,7 @@ class _Shop:
         n_views = count_views(len(visit), self.rng)
         for number in range(int(n_views.max(initial=0))):
             who = np.flatnonzero(n_views > number)
-            column = choose_views(day.market.click[state[who]], eligible[who], self.rng)
+            column = choose_views(day.market.click[state[who]], eligible[who], rng=self.rng)
             customer = self.world.visits.customer[visit[who]]
             self.posterior.observe(customer, day.evidence.of_views(column, eligible[who]))
             sale = day.market.rows[column]

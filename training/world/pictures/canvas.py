@@ -75,13 +75,18 @@ class Canvas:
             total += np.float32(share / 255) * np.asarray(smooth)[:, :, None]
         return total
 
-    def tone(self, red: float, green: float, blue: float, spread: float = 18) -> tuple[int, ...]:
+    def tone(self, colour: Colour, spread: float = 18) -> tuple[int, ...]:
         """Return a colour near the given one, under the light of this picture."""
         shift = self.rng.standard_normal(3).tolist()
-        parts = zip((red, green, blue), shift, self.light.tint, strict=True)
+        parts = zip(colour, shift, self.light.tint, strict=True)
         return tuple(
             min(255, max(0, int((value + spread * move) * tint))) for value, move, tint in parts
         )
+
+    def any_tone(self, low: float, high: float) -> tuple[int, ...]:
+        """Return a colour whose parts are drawn from an interval, under the light as well."""
+        red, green, blue = self.rng.uniform(low, high, 3).tolist()
+        return self.tone((red, green, blue))
 
     def between(self, low: float, high: float) -> float:
         """Draw uniformly from an interval; its ends may come in any order."""
@@ -95,7 +100,7 @@ class Canvas:
         """Return True with a probability."""
         return bool(self.rng.random() < share)
 
-    def ground(self, top: float, colour: tuple[int, ...], bottom: float = WIDTH) -> None:
+    def ground(self, top: float, colour: tuple[int, ...], *, bottom: float = WIDTH) -> None:
         """Fill from one height to another, darker towards the front or the back."""
         steps = 12
         slope = self.between(-0.25, 0.25)
@@ -106,7 +111,7 @@ class Canvas:
             lower = top + (bottom - top) * (step + 1) / steps
             self.draw.rectangle((0, upper, WIDTH, lower + 1), fill=shade)
 
-    def ridge(self, base: float, height: float, colour: tuple[int, ...], *, rough: float) -> None:
+    def ridge(self, base: float, height: float, *, colour: tuple[int, ...], rough: float) -> None:
         """Fill below a random skyline: smooth hills for small ``rough``, peaks for large."""
         self.draw.polygon(
             [*self.skyline(base, height, rough=rough), (WIDTH, WIDTH), (0, WIDTH)], fill=colour
@@ -125,36 +130,36 @@ class Canvas:
     def water(self, top: float, bottom: float = WIDTH, *, calm: float = 0.5) -> None:
         """Fill with water: reflected sky, and wave strokes unless calm."""
         mix = self.between(0.3, 0.7)
-        low, sea = np.array(self.light.low), np.array(self.tone(40, 120, 160, 25))
+        low, sea = np.array(self.light.low), np.array(self.tone((40, 120, 160), 25))
         colour = tuple(int(value) for value in low * mix * 0.9 + sea * (1 - mix))
-        self.ground(top, colour, bottom)
+        self.ground(top, colour, bottom=bottom)
         for _ in range(int((1 - calm) * 90)):
             y = top + (bottom - top) * self.rng.random() ** 1.5
             x, length = self.between(0, WIDTH), self.between(4, 30)
             shade = tuple(min(255, value + int(self.between(8, 45))) for value in colour)
             self.draw.line((x, y, x + length, y), fill=shade)
 
-    def people(self, top: float, bottom: float, most: int = 36) -> None:
+    def people(self, top: float, bottom: float, *, most: int = 36) -> None:
         """Scatter as many people as this picture is crowded."""
         for _ in range(int(self.crowd * most)):
             y = self.between(top, bottom)
             tall = 4 + 16 * (y - self.horizon) / WIDTH
             x = self.between(0, WIDTH)
-            coat = self.tone(*self.rng.uniform(20, 240, 3))
+            coat = self.any_tone(20, 240)
             self.draw.ellipse((x, y - tall, x + tall * 0.35, y), fill=coat)
-            skin = self.tone(205, 160, 130)
+            skin = self.tone((205, 160, 130))
             self.draw.ellipse((x, y - tall * 1.3, x + tall * 0.3, y - tall), fill=skin)
 
-    def conifer(self, x: float, foot: float, height: float, *, snow: bool = False) -> None:
+    def conifer(self, x: float, foot: float, *, height: float, snow: bool = False) -> None:
         """Draw a fir tree."""
-        leaf = self.tone(225, 230, 238) if snow and self.chance(0.4) else self.tone(28, 72, 42)
+        leaf = self.tone((225, 230, 238)) if snow and self.chance(0.4) else self.tone((28, 72, 42))
         for part in (0.0, 0.3, 0.55):
             half, low = height * (0.28 - part * 0.25), foot - height * part
             self.draw.polygon(
                 [(x - half, low), (x + half, low), (x, low - height * 0.5)], fill=leaf
             )
 
-    def bush(self, x: float, y: float, size: float, colour: tuple[int, ...]) -> None:
+    def bush(self, x: float, y: float, *, size: float, colour: tuple[int, ...]) -> None:
         """Draw a round crown of some blobs."""
         for _ in self.several(3, 6):
             dx, dy = self.rng.normal(0, size * 0.4, 2)
@@ -167,7 +172,7 @@ class Canvas:
         """Draw a wall with windows, lit at night."""
         left, top, right, bottom = box
         self.draw.rectangle(box, fill=wall)
-        pane_on, pane_off = (250, 220, 130), self.tone(60, 70, 90)
+        pane_on, pane_off = (250, 220, 130), self.tone((60, 70, 90))
         lit = 0.6 if self.light.hour in ("night", "dusk") else 0.05
         pitch = self.between(6, 11)
         for y in np.arange(top + 4, bottom - 5, pitch):
@@ -175,9 +180,9 @@ class Canvas:
                 pane = pane_on if self.rng.random() < lit else pane_off
                 self.draw.rectangle((x, y, x + pitch * 0.4, y + pitch * 0.5), fill=pane)
 
-    def boat(self, x: float, y: float, size: float) -> None:
+    def boat(self, x: float, y: float, *, size: float) -> None:
         """Draw a boat, with a sail or a mast."""
-        hull = self.tone(*self.rng.uniform(40, 250, 3))
+        hull = self.any_tone(40, 250)
         self.draw.polygon(
             [
                 (x, y),
@@ -188,9 +193,9 @@ class Canvas:
             fill=hull,
         )
         mast = x + size * 0.5
-        self.draw.line((mast, y, mast, y - size), fill=self.tone(90, 80, 70), width=1)
+        self.draw.line((mast, y, mast, y - size), fill=self.tone((90, 80, 70)), width=1)
         if self.chance(0.4):
-            sail = self.tone(240, 238, 230)
+            sail = self.tone((240, 238, 230))
             self.draw.polygon(
                 [(mast, y - size), (mast, y - 3), (mast + size * 0.4, y - 3)], fill=sail
             )

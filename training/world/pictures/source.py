@@ -50,7 +50,7 @@ class PictureSource(Protocol):
         """Return a JPEG picture for a sale."""
         ...
 
-    def labelled(self, scene: int, n_pictures: int, rng: np.random.Generator) -> list[bytes]:
+    def labelled(self, scene: int, n_pictures: int, *, rng: np.random.Generator) -> list[bytes]:
         """Return JPEG pictures of a scene that no sale shows."""
         ...
 
@@ -69,7 +69,7 @@ class RenderedPictures:
         render(self.scenes[scene].name, rng).save(buffer, "JPEG", quality=_QUALITY)
         return buffer.getvalue()
 
-    def labelled(self, scene: int, n_pictures: int, rng: np.random.Generator) -> list[bytes]:
+    def labelled(self, scene: int, n_pictures: int, *, rng: np.random.Generator) -> list[bytes]:
         """Render further pictures of a scene."""
         return [self.cover(scene, rng) for _ in range(n_pictures)]
 
@@ -135,7 +135,7 @@ class Photographs:
         self._next[scene] += 1
         return files[(self._next[scene] - 1) % len(files)].read_bytes()
 
-    def labelled(self, scene: int, n_pictures: int, rng: np.random.Generator) -> list[bytes]:  # noqa: ARG002 -- see above
+    def labelled(self, scene: int, n_pictures: int, *, rng: np.random.Generator) -> list[bytes]:  # noqa: ARG002 -- see above
         """Return the photographs of a scene that were kept."""
         return [path.read_bytes() for path in self._labelled[scene][:n_pictures]]
 

@@ -67,12 +67,12 @@ def test_photographs_of_sales_are_never_labelled_ones(tmp_path: Path) -> None:
 
     assert [scene.name for scene in source.scenes] == ["lake", "park"]
     rng = np.random.default_rng(1)
-    labelled = source.labelled(0, 3, rng)
+    labelled = source.labelled(0, 3, rng=rng)
     covers = [source.cover(0, rng) for _ in range(6)]
     assert len(labelled) == 3
     assert len(set(covers)) == 4
     assert not set(labelled) & set(covers)
-    assert len(source.labelled(1, 3, rng)) == 1
+    assert len(source.labelled(1, 3, rng=rng)) == 1
 
 
 def test_too_few_photographs_are_refused(tmp_path: Path) -> None:
