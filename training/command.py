@@ -23,7 +23,8 @@ from training.console import Bars, bars, print_json, stop_on
 from training.evaluation.evaluate import Question, evaluate
 from training.evaluation.interval import Interval
 from training.ranking import TooFewPurchasesError
-from training.run import prepare
+from training.run import NothingKnownError, prepare
+from training.scenes.backbone import BackboneError
 from training.scenes.layout import LayoutError
 from training.scenes.model import SceneTrainingError
 from training.seeing import see_sales
@@ -53,9 +54,11 @@ def train_command(
 ) -> None:
     """Train on a dataset and write a bundle."""
     errors = (
+        BackboneError,
         ConfigurationError,
         DatasetError,
         LayoutError,
+        NothingKnownError,
         SceneTrainingError,
         TooFewPurchasesError,
     )

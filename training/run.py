@@ -16,6 +16,10 @@ from training.train import Progress
 SCENES = "scenes"
 
 
+class NothingKnownError(ValueError):
+    """An end of the training data that nothing lies before."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Material, and what was found wrong with the pictures.
@@ -55,6 +59,7 @@ def prepare(
 
     Raises:
         DatasetError: If the dataset cannot be used.
+        NothingKnownError: If nothing was received before ``until``.
         SceneTrainingError: If the head cannot be trained.
     """
     dataset = read_dataset(data, strict=strict)
@@ -62,7 +67,7 @@ def prepare(
     until_us = _end_us(dataset) if until is None else to_us(until)
     if until is not None:
         dataset = cut(dataset, until_us)
-        dataset.require_sales_and_events()
+        _require_past(dataset, until)
     labelled = scenes or data / SCENES
     if not labelled.is_dir() or not dataset.images:
         return Prepared(Material(dataset, until_us, None, {}), ())
@@ -71,6 +76,15 @@ def prepare(
     labeller = SceneLabeller.open(model)
     pictures, faults = see_sales(dataset.images, labeller, tick=progress.tick)
     return Prepared(Material(dataset, until_us, SceneFiles.read(model), pictures), faults)
+
+
+def _require_past(dataset: Dataset, until: datetime) -> None:
+    if not (dataset.sales and len(dataset.events)):
+        msg = (
+            f"{dataset.directory}: before {until.isoformat()} {len(dataset.sales)} sales opened "
+            f"and {len(dataset.events)} events were received; choose a later end"
+        )
+        raise NothingKnownError(msg)
 
 
 def _scene_model(labelled: Path, cache: Path, seed: int, progress: Progress) -> Path:
