@@ -51,6 +51,10 @@ class Bars:
         """Move the bar that runs by one."""
         self._bars.advance(self._task)
 
+    def reach(self, step: str, done: int, total: int) -> None:
+        """Say in the bar that runs which step begins, and how many of how many are over."""
+        self._bars.update(self._task, description=step, completed=done, total=total)
+
     def _finish(self) -> None:
         task = self._bars.tasks[self._task]
         done = task.completed or 1

@@ -1,16 +1,15 @@
 """``python -m training validate``: what is wrong with a dataset, fault by fault."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+from pydantic import JsonValue
 
 from models.dataset import Dataset, DatasetError, Effect, FaultReport, read_dataset
 from models.dataset.quarantine import DEFAULT_NAME, write_quarantine
+from training.console import bars, print_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,7 @@ def validate(
         typer.echo(f"error: rows left out cannot be kept: {exc}; see --quarantine", err=True)
         raise typer.Exit(1) from exc
     if as_json:
-        typer.echo(json.dumps(_as_json(found, kept, shown)))
+        print_json(_as_json(found, kept, shown))
     else:
         _tell(found, kept, shown)
     if found.dataset is None:
@@ -64,23 +63,17 @@ def validate(
 
 
 def _inspect(directory: Path, *, strict: bool, decode_pictures: bool) -> Validation:
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("sales", total=None)
+    with bars() as bar:
         try:
             dataset = read_dataset(
-                directory,
-                strict=strict,
-                decode_pictures=decode_pictures,
-                progress=lambda step, done, total: bar.update(
-                    task, description=step, completed=done, total=total
-                ),
+                directory, strict=strict, decode_pictures=decode_pictures, progress=bar.reach
             )
         except DatasetError as exc:
             return Validation(directory=directory, dataset=None, faults=exc.faults, strict=strict)
     return Validation(directory=directory, dataset=dataset, faults=dataset.faults, strict=strict)
 
 
-def _as_json(found: Validation, quarantine: Path | None, shown: int) -> dict[str, object]:
+def _as_json(found: Validation, quarantine: Path | None, shown: int) -> dict[str, JsonValue]:
     dataset = found.dataset
     return {
         "directory": str(found.directory),
@@ -91,7 +84,7 @@ def _as_json(found: Validation, quarantine: Path | None, shown: int) -> dict[str
         "images": None if dataset is None else len(dataset.images),
         "fingerprint": None if dataset is None else dataset.fingerprint,
         "counts": {code.value: n for code, n in found.faults.counts().items()},
-        "refused_rows": found.faults.n_refused(),
+        "refused_rows": {**found.faults.n_refused()},
         "quarantine": None if quarantine is None else str(quarantine),
         "faults": [
             {

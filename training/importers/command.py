@@ -1,15 +1,14 @@
 """``python -m training import``: public data sets as datasets of the contract."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+from pydantic import JsonValue
 
 from models.dataset import DatasetError
 from models.dataset.quarantine import write_quarantine
+from training.console import bars, print_json, stop_on
 from training.importers.trivago import Imported, import_trivago
 
 app = typer.Typer(name="import", help="Bring public data into the contract.", no_args_is_help=True)
@@ -29,19 +28,8 @@ def trivago(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Import the sessions of the trivago RecSys Challenge 2019."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("read", total=None)
-        try:
-            imported = import_trivago(
-                source,
-                out,
-                progress=lambda step, done, total: bar.update(
-                    task, description=step, completed=done, total=total
-                ),
-            )
-        except DatasetError as exc:
-            typer.echo(f"error: {source}: {exc}", err=True)
-            raise typer.Exit(1) from exc
+    with stop_on(DatasetError), bars() as bar:
+        imported = import_trivago(source, out, progress=bar.reach)
     quarantine = write_quarantine(imported.faults, out)
     _report(imported, out, quarantine, as_json=as_json)
 
@@ -49,16 +37,16 @@ def trivago(
 def _report(imported: Imported, out: Path, quarantine: Path | None, *, as_json: bool) -> None:
     counts = {code.value: n for code, n in imported.faults.counts().items()}
     if as_json:
-        report = {
+        report: dict[str, JsonValue] = {
             "out": str(out),
             "rows": imported.n_rows,
             "sales": imported.n_sales,
-            "events": imported.n_events,
-            "not_imported": imported.not_imported,
-            "faults": counts,
+            "events": {**imported.n_events},
+            "not_imported": {**imported.not_imported},
+            "faults": {**counts},
             "quarantine": None if quarantine is None else str(quarantine),
         }
-        typer.echo(json.dumps(report))
+        print_json(report)
         return
     typer.echo(f"{out}: {imported.n_sales:,} sales from {imported.n_rows:,} rows")
     for title, figures in (
