@@ -75,6 +75,10 @@ class Canvas:
             total += np.float32(share / 255) * np.asarray(smooth)[:, :, None]
         return total
 
+    def lower_horizon(self, drop: float) -> None:
+        """Move the horizon down, at most to ``LOWEST_HORIZON``: what painters have room for."""
+        self.horizon = min(self.horizon + drop, LOWEST_HORIZON)
+
     def tone(self, colour: Colour, spread: float = 18) -> tuple[int, ...]:
         """Return a colour near the given one, under the light of this picture."""
         shift = self.rng.standard_normal(3).tolist()

@@ -16,7 +16,7 @@ from training.world.destinations import (
     rendered_destinations,
 )
 from training.world.pictures import built, nature
-from training.world.pictures.canvas import LOWEST_HORIZON, Canvas
+from training.world.pictures.canvas import Canvas
 
 _QUALITY = 85
 _MIXED = 0.25
@@ -89,7 +89,7 @@ def render(scene: str, rng: np.random.Generator) -> Image.Image:
     canvas = Canvas(rng)
     if canvas.chance(_MIXED):
         PAINTERS[str(rng.choice(sorted(PAINTERS)))](canvas)
-        canvas.horizon = min(canvas.horizon + 50, LOWEST_HORIZON)
+        canvas.lower_horizon(50)
     PAINTERS[scene](canvas)
     return canvas.finished()
 
