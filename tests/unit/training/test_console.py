@@ -1,0 +1,48 @@
+"""What commands print, and where."""
+
+import math
+
+import pytest
+import typer
+
+from training.console import bars, print_json, stop_on
+
+
+def test_a_json_object_is_one_line_in_which_nan_is_null(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_json({"a": math.nan, "b": [1.5, {"c": math.nan}], "d": True, "e": None})
+
+    printed = capsys.readouterr()
+    assert printed.out == '{"a": null, "b": [1.5, {"c": null}], "d": true, "e": null}\n'
+
+
+def test_an_expected_error_ends_with_status_1_and_its_message_on_stderr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit) as stopped, stop_on(ValueError):
+        int("many")
+
+    assert stopped.value.exit_code == 1
+    message = "invalid literal for int() with base 10: 'many'"
+    assert capsys.readouterr() == ("", f"error: {message}\n")
+
+
+def test_an_unexpected_error_is_not_hidden() -> None:
+    with pytest.raises(KeyError, match="lost"), stop_on(ValueError):
+        raise KeyError("lost")  # noqa: EM101 - a bug, not a message
+
+
+def test_bars_keep_stdout_clean_and_finish_stages_that_had_no_total(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with bars() as progress:
+        progress.stage("features", 2)
+        progress.tick()
+        progress.stage("ranker")
+        progress.stage("done")
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    for line in ("reading", "features", "ranker", "done"):
+        assert line in printed.err
