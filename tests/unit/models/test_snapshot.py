@@ -1,0 +1,91 @@
+"""Snapshots: equal content has an equal id, and comes back as it was."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from models.arrays import Arrays
+from models.sale import PictureScores, Sale
+from models.snapshot import Snapshot
+from tests.builders import TOPICS, picture, sale
+
+T = TypeVar("T")
+
+SALES = {
+    one.sale_id: one
+    for one in (
+        sale("s1", price=99.0, attributes={"stars": 4.5, "pool": True}),
+        sale("s2", title="Chalet\nà Méribel\u2028", markets=["FR", "IT"]),
+        sale("s3", closes_at=None),
+    )
+}
+PICTURES = {
+    "s2": picture(0.25, 0.75, embedding={0: 0.6, 5: 0.8}),
+    "s3": picture(1.0, 0.0, embedding={9: 1.0}),
+    "gone": picture(0.5, 0.5, embedding={1: 1.0}),
+}
+SNAPSHOT = Snapshot.of(SALES, PICTURES)
+
+
+def backwards(content: Mapping[str, T]) -> dict[str, T]:
+    return dict(reversed(list(content.items())))
+
+
+def test_the_id_does_not_depend_on_the_order_of_the_content() -> None:
+    assert Snapshot.of(backwards(SALES), backwards(PICTURES)).id == SNAPSHOT.id
+
+
+def test_pictures_without_a_sale_are_left_out() -> None:
+    assert set(SNAPSHOT.pictures) == {"s2", "s3"}
+
+
+@pytest.mark.parametrize(
+    ("sales", "pictures"),
+    [
+        (SALES | {"s1": sale("s1", price=98.0)}, PICTURES),
+        ({"s1": SALES["s1"], "s2": SALES["s2"]}, PICTURES),
+        (SALES, {"s2": PICTURES["s2"]}),
+        (SALES, PICTURES | {"s3": picture(0.9, 0.1, embedding={9: 1.0})}),
+        (SALES, PICTURES | {"s3": picture(1.0, 0.0, embedding={8: 1.0})}),
+    ],
+)
+def test_other_content_has_another_id(
+    sales: dict[str, Sale], pictures: dict[str, PictureScores]
+) -> None:
+    assert Snapshot.of(sales, pictures).id != SNAPSHOT.id
+
+
+@pytest.mark.parametrize("snapshot", [SNAPSHOT, Snapshot.of(SALES, {}), Snapshot.of({}, {})])
+def test_bytes_round_trip(snapshot: Snapshot) -> None:
+    restored = Snapshot.from_bytes(snapshot.to_bytes())
+
+    assert restored.sales == snapshot.sales
+    assert restored.id == snapshot.id
+    assert list(restored.pictures) == list(snapshot.pictures)
+    for sale_id, scores in snapshot.pictures.items():
+        assert restored.pictures[sale_id].embedding.tolist() == scores.embedding.tolist()
+        assert restored.pictures[sale_id].probabilities.tolist() == scores.probabilities.tolist()
+
+
+def test_the_catalogue_of_a_snapshot_has_its_sales_and_pictures() -> None:
+    of = SNAPSHOT.catalogue(TOPICS)
+
+    assert of.sales == SNAPSHOT.sales
+    assert {of.sales[index].sale_id for index in np.flatnonzero(of.pictured)} == {"s2", "s3"}
+
+
+@pytest.mark.parametrize("pictured", [[0, 3], [-1, 0], [0], [0, 1, 2]])
+def test_pictures_that_do_not_match_the_sales_are_refused(pictured: list[int]) -> None:
+    arrays = dict(Arrays.from_bytes(SNAPSHOT.to_bytes()).arrays)
+    arrays["pictured"] = np.array(pictured)
+
+    with pytest.raises(ValueError, match=r"pictures of 3 sales do not match"):
+        Snapshot.from_bytes(Arrays(arrays).to_bytes())
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", Arrays({"sales": np.zeros(1)}).to_bytes()])
+def test_anything_else_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        Snapshot.from_bytes(content)
