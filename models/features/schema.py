@@ -16,7 +16,8 @@ from models.features.cross import CROSS
 from models.features.customer import CUSTOMER
 from models.features.feature import FeatureGroup, Scope
 from models.features.sale import SALE
-from models.query import HALF_LIVES_S, INTEREST, Query
+from models.neighbours import N_NEIGHBOURS
+from models.query import EVIDENCE, HALF_LIVES_S, INTEREST, Query
 from models.recommenders.recommender import Recommender
 
 GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, PLACE, CROSS)
@@ -63,6 +64,8 @@ class FeatureSchema:
             WINDOW_EVENTS,
             HALF_LIVES_S,
             INTEREST.tolist(),
+            EVIDENCE,
+            N_NEIGHBOURS,
             GRID_US,
             HALF_LIVES_HOURS,
             RETENTION_HOURS,
