@@ -1,6 +1,5 @@
 """``python -m training scenes``: train the labeller, and label with it."""
 
-import json
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -10,12 +9,19 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
 from models.onnx import Provider
-from models.scenes import LabelledPictures, PictureFault, SceneLabeller, label_pictures
+from models.scenes import (
+    LabelledPictures,
+    PictureFault,
+    SceneLabeller,
+    SceneModelError,
+    label_pictures,
+)
+from training.console import print_json, stop_on
 from training.scenes.backbone import BackboneError, default_backbone, read_backbone
 from training.scenes.features import FeatureExtractor
 from training.scenes.layout import (
@@ -84,7 +90,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train the two fully connected layers on labelled pictures, and write one ONNX file."""
-    with _stop_on(BackboneError, LayoutError, SceneTrainingError):
+    with stop_on(BackboneError, LayoutError, SceneTrainingError):
         pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
         network = default_backbone() if backbone is None else read_backbone(backbone)
         with _bar("features", len(pictures.paths)) as advance:
@@ -112,7 +118,8 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Print the most probable labels of every picture below a directory."""
-    labeller = SceneLabeller.open(model, threads=threads)
+    with stop_on(SceneModelError):
+        labeller = SceneLabeller.open(model, threads=threads)
     paths = sorted(path for path in images.rglob("*") if path.is_file())
     labelled = _label(paths, labeller, threads)
     positions: list[int] = labelled.positions.tolist()
@@ -125,8 +132,12 @@ def label(
         for row, position in enumerate(positions)
     ]
     if as_json:
-        pictures = [row.model_dump() for row in rows]
-        _print_json({"pictures": pictures, "faults": _faults(labelled.faults)})
+        print_json(
+            {
+                "pictures": [row.model_dump() for row in rows],
+                "faults": _faults(labelled.faults),
+            }
+        )
         return
     for row in rows:
         typer.echo(row.sentence())
@@ -155,7 +166,7 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Cross-validate the head, beside a logistic regression on the same features."""
-    with _stop_on(BackboneError, LayoutError, SceneTrainingError):
+    with stop_on(BackboneError, LayoutError, SceneTrainingError):
         pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
         network = default_backbone() if backbone is None else read_backbone(backbone)
         extractor = FeatureExtractor(network, cache, n_crops=N_CROPS, threads=threads)
@@ -164,7 +175,7 @@ def validate(
     with _bar("fits", folds + N_GROUPS) as advance:
         validation = validate_scenes(data, n_folds=folds, seed=seed, on_fit=advance)
     if as_json:
-        _print_json(validation.model_dump())
+        print_json(validation.model_dump())
         return
     for name, one in validation.head.items():
         other = validation.logistic[name]
@@ -215,9 +226,9 @@ def _report_training(model: SceneModel, judged: LabelFigures | None, *, as_json:
     figures = {"validation": model.validation} if judged is None else {"test": judged}
     figures = {"validation": model.validation, **figures}
     if as_json:
-        _print_json(
-            {name: one.model_dump() for name, one in figures.items()}
-            | {
+        print_json(
+            {
+                **{name: one.model_dump() for name, one in figures.items()},
                 "labels": len(model.description.labels),
                 "provider": model.provider,
                 "faults": _faults(model.faults),
@@ -233,7 +244,7 @@ def _report_training(model: SceneModel, judged: LabelFigures | None, *, as_json:
     _warn_of(model.faults)
 
 
-def _faults(faults: Sequence[PictureFault]) -> list[dict[str, str]]:
+def _faults(faults: Sequence[PictureFault]) -> list[JsonValue]:
     return [
         {"picture": str(fault.path), "code": fault.code, "message": fault.message}
         for fault in faults
@@ -245,19 +256,6 @@ def _warn_of(faults: Sequence[PictureFault]) -> None:
         typer.echo(f"{fault.path}: {fault.message}", err=True)
     if faults:
         typer.echo(f"{len(faults)} pictures left out", err=True)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, allow_nan=False))
-
-
-@contextmanager
-def _stop_on(*errors: type[Exception]) -> Generator[None]:
-    try:
-        yield
-    except errors as exc:
-        typer.echo(f"error: {exc}", err=True)
-        raise typer.Exit(1) from exc
 
 
 @contextmanager

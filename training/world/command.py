@@ -1,6 +1,5 @@
 """The command that makes a simulated world."""
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from training.console import print_json
 from training.world.creation import Summary, create_world
 from training.world.parameters import SECOND_US, world
 from training.world.period import Period
@@ -69,7 +69,10 @@ def simulate(
             photos=photos,
             progress=show,
         )
-    typer.echo(json.dumps(asdict(summary)) if as_json else _described(summary, out))
+    if as_json:
+        print_json(asdict(summary))
+        return
+    typer.echo(_described(summary, out))
 
 
 def _microseconds(moment: datetime) -> int:
