@@ -19,10 +19,13 @@ class Topics:
     Attributes:
         components: Label weights of each topic, rows sum to 1, shape ``(n_topics, n_labels)``.
         names: A name for each topic, made of its top labels.
+        coherence: How much each topic's top labels occur together, see
+            `training.scenes.topics.coherence`; empty where it was not measured.
     """
 
     components: NDArray[np.float64]
     names: tuple[str, ...]
+    coherence: tuple[float, ...] = ()
 
     @classmethod
     def none(cls) -> Self:
@@ -63,7 +66,9 @@ class Topics:
     def to_bytes(self) -> bytes:
         """Serialise; see `from_bytes`."""
         names = np.array(self.names, dtype=np.str_)
-        return Arrays({"components": self.components, "names": names}).to_bytes()
+        coherence = np.array(self.coherence, dtype=np.float64)
+        arrays = {"components": self.components, "names": names, "coherence": coherence}
+        return Arrays(arrays).to_bytes()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -77,4 +82,32 @@ class Topics:
         if len(components) != len(names):
             msg = f"{len(names)} names for {len(components)} topics"
             raise ValueError(msg)
-        return cls(components, tuple(names))
+        coherence: list[float] = arrays.floats("coherence").tolist()
+        if len(coherence) not in (0, len(names)):
+            msg = f"{len(coherence)} coherences for {len(names)} topics"
+            raise ValueError(msg)
+        return cls(components, tuple(names), tuple(coherence))
+
+
+def percentages(shares: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Round shares to whole percent that still sum to 100.
+
+    Every share is rounded down; what is missing goes, one each, to the largest remainders, of
+    equal ones to the first.
+
+    Args:
+        shares: Rows that sum to 1, shape ``(n, n_topics)``.
+
+    Returns:
+        The same shape.
+
+    Source:
+        The method of the largest remainder (Hare and Niemeyer).
+    """
+    exact = shares.astype(np.float64) * 100
+    # Float32 sums to 1 within 1e-7 only, which must not cost a whole percent.
+    whole = np.floor(exact + 1e-4).astype(np.int64)
+    missing = 100 - whole.sum(axis=1, keepdims=True)
+    order = np.argsort(whole - exact, axis=1, kind="stable")
+    ranks = np.argsort(order, axis=1, kind="stable")
+    return whole + (ranks < missing)
