@@ -1,0 +1,139 @@
+"""The meta-model: calibration, monotone columns, equal results, and its text form."""
+
+import math
+
+import numpy as np
+import pytest
+
+from models.ranker import Calibration, LightGbmRanker, TrainingRows, TreeConfig, fit_trees
+
+NAMES = ("taste", "position")
+SMALL = TreeConfig(max_trees=30, leaves=7, min_rows_per_leaf=10, learning_rate=0.2)
+
+
+def visits(n: int, rng: np.random.Generator, *, effect: float = 0.0) -> TrainingRows:
+    """Purchases that follow taste, and position with an effect on the log-odds."""
+    matrix = np.column_stack([rng.normal(size=n), rng.integers(1, 11, size=n)])
+    log_odds = matrix[:, 0] + effect * matrix[:, 1]
+    labels = rng.random(n) < 1 / (1 + np.exp(-log_odds))
+    return TrainingRows(matrix.astype(np.float32), labels.astype(np.float64), np.ones(n))
+
+
+def fitted(rows: TrainingRows, *, decreasing: frozenset[str], seed: int = 1) -> LightGbmRanker:
+    trees = fit_trees(
+        rows, rows, names=NAMES, decreasing=decreasing, config=SMALL, seed=seed, n_threads=1
+    )
+    return LightGbmRanker(trees, Calibration(1.0, 0.0))
+
+
+def test_slope_one_and_intercept_zero_change_nothing() -> None:
+    probabilities = np.array([1e-6, 0.01, 0.5, 0.99])
+
+    np.testing.assert_allclose(Calibration(1.0, 0.0).apply(probabilities), probabilities, rtol=1e-9)
+
+
+def test_calibration_is_a_line_over_log_odds() -> None:
+    """Log-odds of 0.8 are log 4; twice that less log 2 are log 8: eight to one."""
+    calibrated = Calibration(2.0, -math.log(2)).apply(np.array([0.8]))
+
+    assert calibrated[0] == pytest.approx(8 / 9)
+
+
+def test_certainty_stays_a_probability() -> None:
+    calibrated = Calibration(2.0, 1.0).apply(np.array([0.0, 1.0]))
+
+    assert np.all((calibrated > 0) & (calibrated < 1) | np.isclose(calibrated, [0, 1], atol=1e-15))
+    assert calibrated[0] < 1e-15
+
+
+def test_a_column_that_may_only_lower_does_so_even_where_data_say_otherwise(
+    rng: np.random.Generator,
+) -> None:
+    rows = visits(2_000, rng, effect=0.5)
+    positions = np.column_stack([np.zeros(10), np.arange(1, 11)]).astype(np.float32)
+
+    free = fitted(rows, decreasing=frozenset()).probabilities(positions)
+    bound = fitted(rows, decreasing=frozenset({"position"})).probabilities(positions)
+
+    assert np.any(np.diff(free) > 0)
+    assert np.all(np.diff(bound) <= 0)
+
+
+def test_a_taste_in_the_data_is_learned(rng: np.random.Generator) -> None:
+    ranker = fitted(visits(2_000, rng), decreasing=frozenset())
+
+    low, high = ranker.probabilities(np.array([[-2, 1], [2, 1]], dtype=np.float32))
+
+    assert low < 0.3 < 0.7 < high
+
+
+def test_one_seed_gives_the_same_trees_on_any_number_of_threads(rng: np.random.Generator) -> None:
+    rows = visits(500, rng)
+    models = [
+        fit_trees(
+            rows,
+            rows,
+            names=NAMES,
+            decreasing=frozenset(),
+            config=SMALL,
+            seed=seed,
+            n_threads=n_threads,
+        ).model_to_string()
+        for seed, n_threads in ((1, 1), (1, 1), (1, 2), (2, 1))
+    ]
+
+    trees = [model[: model.index("parameters:")] for model in models]
+    assert trees[0] == trees[1] == trees[2]
+    assert trees[0] != trees[3]
+
+
+def test_no_rows_have_no_probabilities(rng: np.random.Generator) -> None:
+    ranker = fitted(visits(200, rng), decreasing=frozenset())
+
+    assert ranker.probabilities(np.empty((0, 2), dtype=np.float32)).shape == (0,)
+
+
+def test_a_row_is_scored_the_same_alone_and_in_company(rng: np.random.Generator) -> None:
+    rows = visits(300, rng)
+    ranker = fitted(rows, decreasing=frozenset())
+
+    alone = [ranker.probabilities(row[None])[0] for row in rows.matrix[:40]]
+
+    assert alone == ranker.probabilities(rows.matrix)[:40].tolist()
+
+
+def test_text_round_trips(rng: np.random.Generator) -> None:
+    rows = visits(300, rng)
+    ranker = LightGbmRanker(fitted(rows, decreasing=frozenset()).booster, Calibration(0.9, -1 / 3))
+
+    restored = LightGbmRanker.from_text(*ranker.to_text())
+
+    assert restored.feature_names == NAMES
+    assert restored.calibration == ranker.calibration
+    expected = ranker.probabilities(rows.matrix)
+    assert restored.probabilities(rows.matrix).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("model", ["", "no trees", "tree\nversion=v4\n"])
+def test_malformed_trees_are_refused(model: str) -> None:
+    with pytest.raises(ValueError, match="malformed ranker"):
+        LightGbmRanker.from_text(model, '{"slope": 1, "intercept": 0}')
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"slope": 1}',
+        '{"slope": [], "intercept": 0}',
+        '{"slope": "a", "intercept": 0}',
+    ],
+)
+def test_a_malformed_calibration_is_refused(calibration: str, rng: np.random.Generator) -> None:
+    model, _ = fitted(visits(200, rng), decreasing=frozenset()).to_text()
+
+    with pytest.raises(ValueError, match=r".+"):
+        LightGbmRanker.from_text(model, calibration)
