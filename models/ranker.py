@@ -2,6 +2,7 @@
 # pyright: reportUnknownMemberType=false
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
@@ -60,6 +61,7 @@ class LightGbmRanker:
         Raises:
             ValueError: If either is malformed.
         """
+        _require_whole_trees(model)
         try:
             booster = lightgbm.Booster(model_str=model)
             line = json.loads(calibration)
@@ -78,12 +80,37 @@ class LightGbmRanker:
         """Names of the columns that the trees expect, in order."""
         return tuple(self.booster.feature_name())
 
+    @property
+    def n_trees(self) -> int:
+        """Number of trees."""
+        return self.booster.num_trees()
+
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `Ranker`. One thread, one call for all rows."""
         if not len(matrix):
             return np.empty(0)
         raw = np.asarray(self.booster.predict(matrix, num_threads=1), dtype=np.float64)
         return self.calibration.apply(raw)
+
+
+def _require_whole_trees(model: str) -> None:
+    """Check the sizes that the text gives of its trees.
+
+    LightGBM reads trees of wrong sizes in threads, where its own check ends the process.
+    """
+    sizes = re.search(r"^tree_sizes=([\d ]*)$", model, re.MULTILINE)
+    start = model.find("\nTree=") + 1
+    if sizes is None or not start:
+        msg = "malformed ranker: no trees, or no tree_sizes"
+        raise ValueError(msg)
+    for index, size in enumerate(map(int, sizes[1].split())):
+        if not model.startswith(f"Tree={index}\n", start):
+            msg = f"malformed ranker: tree {index} does not start where tree_sizes says"
+            raise ValueError(msg)
+        start += size
+    if not model.startswith("end of trees", start):
+        msg = "malformed ranker: trees do not end where tree_sizes says"
+        raise ValueError(msg)
 
 
 @dataclass(frozen=True)
@@ -99,6 +126,10 @@ class TrainingRows:
     matrix: NDArray[np.float32]
     labels: NDArray[np.float64]
     weights: NDArray[np.float64]
+
+    def select(self, chosen: NDArray[np.bool_]) -> Self:
+        """Return the examples of a mask."""
+        return type(self)(self.matrix[chosen], self.labels[chosen], self.weights[chosen])
 
 
 class TreeConfig(BaseModel):

@@ -1,6 +1,7 @@
 """The meta-model: calibration, monotone columns, equal results, and its text form."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -114,10 +115,38 @@ def test_text_round_trips(rng: np.random.Generator) -> None:
     assert restored.probabilities(rows.matrix).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("model", ["", "no trees", "tree\nversion=v4\n"])
-def test_malformed_trees_are_refused(model: str) -> None:
+def cut(model: str) -> str:
+    return model[: len(model) // 2]
+
+
+def without_a_tree(model: str) -> str:
+    first, second = model.index("Tree=1\n"), model.index("Tree=2\n")
+    return model[:first] + model[second:]
+
+
+def with_a_longer_number(model: str) -> str:
+    return model.replace("leaf_value=", "leaf_value=0", 1)
+
+
+def without_sizes(model: str) -> str:
+    return model.replace("tree_sizes", "tree_count", 1)
+
+
+def nothing(model: str) -> str:
+    return model[:0]
+
+
+@pytest.mark.parametrize(
+    "damage", [nothing, cut, without_a_tree, with_a_longer_number, without_sizes]
+)
+def test_malformed_trees_are_refused(
+    damage: Callable[[str], str], rng: np.random.Generator
+) -> None:
+    """LightGBM itself ends the process on some of these."""
+    model, calibration = fitted(visits(200, rng), decreasing=frozenset()).to_text()
+
     with pytest.raises(ValueError, match="malformed ranker"):
-        LightGbmRanker.from_text(model, '{"slope": 1, "intercept": 0}')
+        LightGbmRanker.from_text(damage(model), calibration)
 
 
 @pytest.mark.parametrize(
