@@ -13,7 +13,8 @@ from models.customer import Window
 from models.profile import Profile
 from models.query import Context, Query
 
-Probabilities = Callable[[Query], NDArray[np.float64]]
+Orders = Callable[[Query], NDArray[np.float64]]
+"""What every policy orders the candidates by, shape ``(n_sales, n_policies)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,35 +39,36 @@ class Visit:
 
 @dataclass(frozen=True)
 class GoldenRows:
-    """Visits, and the probabilities of all sales that were eligible then, in row order.
+    """Visits, and what every policy ordered the sales by that were eligible then.
+
+    Probabilities alone would not do: a recommender that changed a little may cross no
+    threshold of the trees, and still serve another order where it serves alone.
 
     Attributes:
         visits: The visits.
-        probabilities: One array a visit.
+        orders: One array a visit, of shape ``(n_sales, n_policies)``, sales in row order.
     """
 
     visits: tuple[Visit, ...]
-    probabilities: tuple[NDArray[np.float64], ...]
+    orders: tuple[NDArray[np.float64], ...]
 
     @classmethod
-    def record(
-        cls, visits: Iterable[Visit], catalogue: Catalogue, probabilities: Probabilities
-    ) -> Self:
+    def record(cls, visits: Iterable[Visit], catalogue: Catalogue, *, orders: Orders) -> Self:
         """Score the visits on a catalogue."""
         visits = tuple(visits)
-        return cls(visits, tuple(probabilities(visit.query(catalogue)) for visit in visits))
+        return cls(visits, tuple(orders(visit.query(catalogue)) for visit in visits))
 
-    def worst_difference(self, catalogue: Catalogue, probabilities: Probabilities) -> float:
+    def worst_difference(self, catalogue: Catalogue, *, orders: Orders) -> float:
         """Score the visits again and return the largest difference.
 
-        Infinite where another number of sales is eligible, NaN where a score is NaN.
+        Differences are relative above 1 and absolute below. Infinite where another number
+        of sales is eligible, NaN where a value is NaN.
         """
-        again = GoldenRows.record(self.visits, catalogue, probabilities)
-        pairs = list(zip(self.probabilities, again.probabilities, strict=True))
+        again = GoldenRows.record(self.visits, catalogue, orders=orders)
+        pairs = list(zip(self.orders, again.orders, strict=True))
         if any(old.shape != new.shape for old, new in pairs):
             return float("inf")
-        differences = [np.abs(old - new) for old, new in pairs]
-        return float(np.max(np.concatenate([*differences, np.zeros(1)])))
+        return max((_difference(old, new) for old, new in pairs if old.size), default=0.0)
 
     def to_bytes(self) -> bytes:
         """Serialise; see `from_bytes`."""
@@ -81,8 +83,8 @@ class GoldenRows:
                 "profile_bytes": np.array([len(profile) for profile in profiles]),
                 "now_us": np.array([context.now_us for context in contexts]),
                 "markets": np.array([context.market or "" for context in contexts], dtype=np.str_),
-                "probabilities": np.concatenate([*self.probabilities, np.empty(0)]),
-                "n_sales": np.array([len(rows) for rows in self.probabilities]),
+                "orders": np.concatenate(self.orders),
+                "n_sales": np.array([len(rows) for rows in self.orders]),
             }
         ).to_bytes()
 
@@ -98,7 +100,7 @@ class GoldenRows:
         profiles = _split(arrays.octets("profiles"), arrays.integers("profile_bytes"))
         contexts = zip(arrays.integers("now_us").tolist(), arrays.strings("markets"), strict=True)
         ends = np.cumsum(arrays.integers("n_sales"))
-        rows = np.split(arrays.floats("probabilities"), ends)[:-1]
+        orders = np.split(arrays.floats("orders"), ends)[:-1]
         visits = (
             Visit(
                 Window.unpack(window),
@@ -107,7 +109,13 @@ class GoldenRows:
             )
             for window, profile, (now_us, market) in zip(windows, profiles, contexts, strict=True)
         )
-        return cls(tuple(visits), tuple(rows))
+        return cls(tuple(visits), tuple(orders))
+
+
+def _difference(old: NDArray[np.float64], new: NDArray[np.float64]) -> float:
+    equal = old == new  # two infinities are equal, and their difference is not a number
+    scale = np.maximum(np.abs(old[~equal]), 1.0)
+    return float(np.max(np.abs(old[~equal] - new[~equal]) / scale, initial=0.0))
 
 
 def _split(joined: bytes, lengths: NDArray[np.int64]) -> Sequence[bytes]:

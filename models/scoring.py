@@ -104,7 +104,7 @@ class Scorer:
         try:
             scorer = cls._build(bundle)
             rows = GoldenRows.from_bytes(bundle.content(GOLDEN_FILE))
-            worst = rows.worst_difference(scorer.seed_catalogue(), scorer.probabilities)
+            worst = rows.worst_difference(scorer.seed_catalogue(), orders=scorer.orders)
         except (ValueError, KeyError) as exc:
             msg = f"bundle {bundle.id}: {exc}"
             raise BundleError(msg) from exc
@@ -172,6 +172,11 @@ class Scorer:
         probabilities = self.ranker.probabilities(features)
         scores = Scores(probabilities, probabilities, features)
         return replace(scores, order=self.order(scores, policy))
+
+    def orders(self, query: Query) -> NDArray[np.float64]:
+        """Return what every policy orders the candidates by, shape ``(n_sales, n_policies)``."""
+        scores = self.score(query)
+        return np.stack([self.order(scores, policy) for policy in self.policies], axis=1)
 
     def order(self, scores: Scores, policy: str) -> NDArray[np.float64]:
         """Return what a policy orders scored candidates by, higher first.

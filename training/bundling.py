@@ -136,7 +136,7 @@ def _installed(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 def _golden_rows(material: Material, scorer: Scorer, seed: int) -> GoldenRows:
     """Score some customers, an unknown one first, at the end of training."""
     visits = [_unknown_visitor(material.until_us), *_visits(material, seed)]
-    return GoldenRows.record(visits, scorer.seed_catalogue(), scorer.probabilities)
+    return GoldenRows.record(visits, scorer.seed_catalogue(), orders=scorer.orders)
 
 
 def _unknown_visitor(until_us: int) -> Visit:
