@@ -15,18 +15,17 @@ from models.counters import SaleCounts
 from models.features.schema import FeatureSchema
 from models.golden import GoldenRows
 from models.query import Query
-from models.ranker import LightGbmRanker, Ranker
+from models.ranker import Ranker
 from models.recommenders.recommender import Recommender
 from models.recommenders.registry import RECOMMENDERS
 from models.sale import PictureScores
 from models.snapshot import Snapshot
+from models.staged import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE, read_ranker
 from models.topics import Topics
 
 META: Final = "meta"
 """The policy that orders by purchase probability; the others are named by a recommender."""
 
-RANKER_FILE: Final = "ranker.txt"
-CALIBRATION_FILE: Final = "calibration.json"
 TOPICS_FILE: Final = "topics.npz"
 SNAPSHOT_FILE: Final = "catalogue.npz"
 COUNTS_FILE: Final = "counts.npz"
@@ -125,16 +124,13 @@ class Scorer:
                 f"{schema.hash[:12]}; train it again"
             )
             raise ValueError(msg)
-        ranker = LightGbmRanker.from_text(bundle.text(RANKER_FILE), bundle.text(CALIBRATION_FILE))
-        if ranker.feature_names != schema.names:
-            msg = f"{RANKER_FILE} expects other features than the schema lists"
-            raise ValueError(msg)
+        texts = {name: bundle.text(name) for name in _ranker_files(bundle)}
         snapshot = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
         return cls(
             bundle_id=bundle.id,
             scene_model=bundle.manifest.scene_model,
             schema=schema,
-            ranker=ranker,
+            ranker=read_ranker(texts, schema.names),
             topics=Topics.from_bytes(bundle.content(TOPICS_FILE)),
             snapshot=snapshot,
             counts=SaleCounts.from_bytes(bundle.content(COUNTS_FILE), n_sales=len(snapshot.sales)),
@@ -192,6 +188,11 @@ class Scorer:
                 return np.nan_to_num(scores.features[:, column].astype(np.float64), nan=-np.inf)
         msg = f"no policy {policy!r}; this bundle has {', '.join(self.policies)}"
         raise ValueError(msg)
+
+
+def _ranker_files(bundle: Bundle) -> list[str]:
+    steps = [BUYING_FILE] if BUYING_FILE in bundle.files else []
+    return [RANKER_FILE, CALIBRATION_FILE, *steps]
 
 
 def _recommenders(bundle: Bundle) -> list[Recommender]:

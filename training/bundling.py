@@ -17,16 +17,15 @@ from models.golden import GoldenRows, Visit
 from models.profile import Profile
 from models.query import Context
 from models.scoring import (
-    CALIBRATION_FILE,
     COUNTS_FILE,
     GOLDEN_FILE,
-    RANKER_FILE,
     SNAPSHOT_FILE,
     TOPICS_FILE,
     Scorer,
     recommender_file,
 )
 from models.snapshot import Snapshot
+from models.staged import ranker_files
 from models.topics import Topics
 from training.configuration import RunConfig
 from training.material import Material
@@ -74,10 +73,8 @@ def bundle_run(
         snapshot=seed_snapshot(material),
         counts=counts,
     )
-    model, calibration = fitted.ranker.to_text()
     files = {
-        RANKER_FILE: model.encode(),
-        CALIBRATION_FILE: calibration.encode(),
+        **ranker_files(fitted.ranker),
         TOPICS_FILE: topics.to_bytes(),
         SNAPSHOT_FILE: scorer.snapshot.to_bytes(),
         COUNTS_FILE: counts.to_bytes(),

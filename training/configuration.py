@@ -23,6 +23,10 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     trees: TreeConfig = Field(default_factory=TreeConfig, description="The meta-model's trees.")
+    through_clicks: bool = Field(
+        default=True,
+        description="Learn P(opens) and P(buys given opened) where clicks are on record.",
+    )
     holdout_share: float = Field(
         default=0.25, gt=0, lt=1, description="Last share of the slates: stopping and calibration."
     )

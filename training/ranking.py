@@ -1,18 +1,25 @@
 """Fits the meta-model on slates: trees on the earlier, stopping and calibration on the later."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
-from models.ranker import Calibration, LightGbmRanker, TrainingRows, fit_trees
+from models.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees
+from models.staged import UNCALIBRATED, StagedRanker
 from training.calibration import fit_calibration
 from training.configuration import RunConfig
 from training.metric import auc, expected_calibration_error, log_loss
 from training.slates import Slates
 
 MIN_PURCHASES = 10
+
+BUYING_LEAVES = 7
+"""Leaves of a tree of the second step, which has few examples."""
+
+MIN_OPENED_A_PURCHASE = 2
+"""Below so many opened sales a purchase, clicks say hardly more than purchases do."""
 
 
 class TooFewPurchasesError(ValueError):
@@ -28,7 +35,7 @@ class FittedRanker:
         metrics: Sizes, and figures on the held-out slates, positions as shown.
     """
 
-    ranker: LightGbmRanker
+    ranker: LightGbmRanker | StagedRanker
     metrics: dict[str, float]
 
 
@@ -57,32 +64,69 @@ def fit_ranker(
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    early, late = split_by_time(slates, matrix, late_share=config.holdout_share)
-    _require_purchases(early, late)
-    booster = fit_trees(
-        early,
-        late,
-        names=schema.names,
-        decreasing=schema.decreasing,
-        config=config.trees,
-        seed=seed,
+    early, late = split_by_time(
+        slates, matrix, labels=slates.bought, late_share=config.holdout_share
     )
-    raw = LightGbmRanker(booster, Calibration(1.0, 0.0)).probabilities(late.matrix)
-    calibration = fit_calibration(raw, late.labels, weights=late.weights)
-    ranker = LightGbmRanker(booster, calibration)
+    _require_purchases(early, late)
+    ranker = _fit_steps(slates, matrix, schema=schema, config=config, seed=seed)
+    calibration = fit_calibration(
+        ranker.probabilities(late.matrix), late.labels, weights=late.weights
+    )
+    ranker = replace(ranker, calibration=calibration)
     return FittedRanker(ranker, _metrics(ranker, early, late))
 
 
+def _fit_steps(
+    slates: Slates,
+    matrix: NDArray[np.float32],
+    *,
+    schema: FeatureSchema,
+    config: RunConfig,
+    seed: int,
+) -> LightGbmRanker | StagedRanker:
+    """Fit the trees: two steps where clicks that led to nothing are on record, else one."""
+
+    def fitted(
+        labels: NDArray[np.bool_], *, among: NDArray[np.bool_], trees: TreeConfig
+    ) -> LightGbmRanker:
+        early, late = split_by_time(slates, matrix, labels=labels, late_share=config.holdout_share)
+        n_early = len(early.labels)
+        booster = fit_trees(
+            early.select(among[:n_early]),
+            late.select(among[n_early:]),
+            names=schema.names,
+            decreasing=schema.decreasing,
+            config=trees,
+            seed=seed,
+        )
+        return LightGbmRanker(booster, UNCALIBRATED)
+
+    everything = np.ones(len(matrix), dtype=np.bool_)
+    opened = slates.clicked | slates.bought
+    if not config.through_clicks or opened.sum() < MIN_OPENED_A_PURCHASE * slates.bought.sum():
+        return fitted(slates.bought, among=everything, trees=config.trees)
+    return StagedRanker(
+        opening=fitted(opened, among=everything, trees=config.trees),
+        buying=fitted(slates.bought, among=opened, trees=_smaller(config.trees)),
+        calibration=UNCALIBRATED,
+    )
+
+
+def _smaller(trees: TreeConfig) -> TreeConfig:
+    """Return trees for a tenth of the examples."""
+    return trees.model_copy(update={"leaves": min(trees.leaves, BUYING_LEAVES)})
+
+
 def split_by_time(
-    slates: Slates, matrix: NDArray[np.float32], *, late_share: float
+    slates: Slates, matrix: NDArray[np.float32], *, labels: NDArray[np.bool_], late_share: float
 ) -> tuple[TrainingRows, TrainingRows]:
     """Split entries so that the last share of the slates comes after all others."""
     n_early = int(len(slates) * (1 - late_share))
     cut = int(slates.starts[n_early])
-    labels = slates.bought.astype(np.float64)
+    targets = labels.astype(np.float64)
     return (
-        TrainingRows(matrix[:cut], labels[:cut], slates.weights[:cut]),
-        TrainingRows(matrix[cut:], labels[cut:], slates.weights[cut:]),
+        TrainingRows(matrix[:cut], targets[:cut], slates.weights[:cut]),
+        TrainingRows(matrix[cut:], targets[cut:], slates.weights[cut:]),
     )
 
 
@@ -97,10 +141,12 @@ def _require_purchases(early: TrainingRows, late: TrainingRows) -> None:
             raise TooFewPurchasesError(msg)
 
 
-def _metrics(ranker: LightGbmRanker, early: TrainingRows, late: TrainingRows) -> dict[str, float]:
+def _metrics(
+    ranker: LightGbmRanker | StagedRanker, early: TrainingRows, late: TrainingRows
+) -> dict[str, float]:
     scores, labels, weights = ranker.probabilities(late.matrix), late.labels, late.weights
     return {
-        "n_trees": float(ranker.booster.num_trees()),
+        "n_trees": float(ranker.n_trees),
         "n_fitting": float(len(early.labels)),
         "n_fitting_purchases": float(early.labels.sum()),
         "n_holdout": float(len(late.labels)),

@@ -11,7 +11,6 @@ from models.dataset.events import EventTable, Labels
 from models.events import KIND, EventType
 
 _IMPRESSION: Final = KIND[EventType.IMPRESSION]
-_PURCHASE: Final = KIND[EventType.PURCHASE]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +27,7 @@ class Slates:
         starts: First entry of each slate, and the end, shape ``(n + 1,)``.
         rows: Catalogue row of each entry, shape ``(m,)``.
         positions: Position of each entry from 1, shape ``(m,)``.
+        clicked: Whether the customer clicked it in this slate, shape ``(m,)``.
         bought: Whether the customer bought it, credited to this slate, shape ``(m,)``.
         weights: How many examples each entry stands for, shape ``(m,)``.
     """
@@ -41,6 +41,7 @@ class Slates:
     starts: NDArray[np.int64]
     rows: NDArray[np.int64]
     positions: NDArray[np.int64]
+    clicked: NDArray[np.bool_]
     bought: NDArray[np.bool_]
     weights: NDArray[np.float64]
 
@@ -68,6 +69,7 @@ class Slates:
             starts=starts,
             rows=self.rows[entries],
             positions=self.positions[entries],
+            clicked=self.clicked[entries],
             bought=self.bought[entries],
             weights=self.weights[entries],
         )
@@ -111,7 +113,8 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
         starts=starts,
         rows=rows[shown],
         positions=_positions(events, shown, starts),
-        bought=_bought(events, shown, outcome_us),
+        clicked=_credited(events, shown, EventType.CLICK, outcome_us=outcome_us),
+        bought=_credited(events, shown, EventType.PURCHASE, outcome_us=outcome_us),
         weights=np.ones(len(shown)),
     )
     return slates.select(np.argsort(slates.now_us, kind="stable"))
@@ -139,31 +142,33 @@ def _positions(
     return np.where(logged > 0, logged, inside)
 
 
-def _bought(events: EventTable, shown: NDArray[np.intp], outcome_us: int) -> NDArray[np.bool_]:
-    """Credit each purchase to the last impression of that sale to that customer.
+def _credited(
+    events: EventTable, shown: NDArray[np.intp], event_type: EventType, *, outcome_us: int
+) -> NDArray[np.bool_]:
+    """Credit each event of a type to the last impression of that sale to that customer.
 
     What was received before the impression is known to its features and is no outcome.
     """
-    purchases = np.flatnonzero(events.kinds == _PURCHASE)
-    both = np.concatenate([shown, purchases])
-    is_purchase = np.repeat([False, True], [len(shown), len(purchases)])
+    outcomes = np.flatnonzero(events.kinds == KIND[event_type])
+    both = np.concatenate([shown, outcomes])
+    is_outcome = np.repeat([False, True], [len(shown), len(outcomes)])
     order = np.lexsort(
-        (is_purchase, events.at_us[both], events.sale_keys[both], events.customers.codes[both])
+        (is_outcome, events.at_us[both], events.sale_keys[both], events.customers.codes[both])
     )
     # The index of the last impression up to each event, in the order of the sort.
-    impression = np.where(is_purchase[order], -1, np.arange(len(both)))
+    impression = np.where(is_outcome[order], -1, np.arange(len(both)))
     last = np.maximum.accumulate(impression)
-    bought_at = np.flatnonzero(is_purchase[order] & (last >= 0))
-    purchase, seen = both[order[bought_at]], both[order[last[bought_at]]]
+    happened = np.flatnonzero(is_outcome[order] & (last >= 0))
+    outcome, seen = both[order[happened]], both[order[last[happened]]]
     credited = (
-        (events.customers.codes[purchase] == events.customers.codes[seen])
-        & (events.sale_keys[purchase] == events.sale_keys[seen])
-        & (events.at_us[purchase] - events.at_us[seen] <= outcome_us)
-        & (events.received_us[purchase] >= events.at_us[seen])
+        (events.customers.codes[outcome] == events.customers.codes[seen])
+        & (events.sale_keys[outcome] == events.sale_keys[seen])
+        & (events.at_us[outcome] - events.at_us[seen] <= outcome_us)
+        & (events.received_us[outcome] >= events.at_us[seen])
     )
-    bought = np.zeros(len(shown), dtype=np.bool_)
-    bought[order[last[bought_at[credited]]]] = True
-    return bought
+    marked = np.zeros(len(shown), dtype=np.bool_)
+    marked[order[last[happened[credited]]]] = True
+    return marked
 
 
 def label_of(labels: Labels, code: int) -> str | None:

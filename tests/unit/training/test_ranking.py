@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from models.dataset.reading import read_dataset
 from models.features.schema import FeatureSchema
-from models.ranker import TreeConfig
+from models.ranker import LightGbmRanker, TreeConfig
 from models.snapshot import Snapshot
+from models.staged import StagedRanker, ranker_files
 from models.topics import Topics
 from tests.logs import DAY, HOUR
 from training.configuration import RunConfig
@@ -46,6 +47,7 @@ def slates_of(bought: NDArray[np.bool_], per_slate: int = 5) -> Slates:
         starts=np.arange(n + 1) * per_slate,
         rows=np.zeros(len(bought), dtype=np.int64),
         positions=np.tile(np.arange(1, per_slate + 1), n),
+        clicked=np.zeros(len(bought), dtype=np.bool_),
         bought=bought,
         weights=np.ones(len(bought)),
     )
@@ -101,10 +103,31 @@ def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
     assert abs(np.mean(shuffled) - 0.5) < 4 * math.sqrt(variance) / N_SHUFFLES
 
 
+def test_clicks_teach_what_few_purchases_cannot(rng: np.random.Generator) -> None:
+    """What is opened depends on the price; one of twenty opened is bought, at random."""
+    n = 20_000
+    matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
+    opens = 1 / (1 + np.exp(1.0 + 1.5 * matrix[:, PRICE].astype(np.float64)))
+    clicked = rng.random(n) < opens
+    slates = replace(slates_of(clicked & (rng.random(n) < 0.05)), clicked=clicked)
+    direct = CONFIG.model_copy(update={"through_clicks": False})
+
+    staged, alone = (
+        fit_ranker(slates, matrix, schema=SCHEMA, config=config, seed=0).ranker
+        for config in (CONFIG, direct)
+    )
+
+    assert isinstance(staged, StagedRanker)
+    assert isinstance(alone, LightGbmRanker)
+    found, found_alone = (ranker.probabilities(matrix) for ranker in (staged, alone))
+    assert np.corrcoef(found, opens)[0, 1] > max(0.9, np.corrcoef(found_alone, opens)[0, 1])
+    assert abs(found.mean() - 0.05 * opens.mean()) < 0.005
+
+
 def test_the_split_is_by_time_and_keeps_slates_whole(rng: np.random.Generator) -> None:
     slates, matrix, _ = shop_where_price_decides(rng, 50)
 
-    early, late = split_by_time(slates, matrix, late_share=0.25)
+    early, late = split_by_time(slates, matrix, labels=slates.bought, late_share=0.25)
 
     assert (len(early.labels), len(late.labels)) == (35, 15)
     np.testing.assert_array_equal(np.concatenate([early.matrix, late.matrix]), matrix)
@@ -138,7 +161,7 @@ def test_one_seed_gives_one_model(rng: np.random.Generator) -> None:
     slates, matrix, _ = shop_where_price_decides(rng, 4_000)
 
     models = [
-        fit_ranker(slates, matrix, schema=SCHEMA, config=CONFIG, seed=seed).ranker.to_text()
+        ranker_files(fit_ranker(slates, matrix, schema=SCHEMA, config=CONFIG, seed=seed).ranker)
         for seed in (1, 1, 2)
     ]
 
