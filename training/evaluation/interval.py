@@ -1,5 +1,6 @@
-"""Means with bootstrap intervals over customers."""
+"""Means with bootstrap intervals over customers, and shares with Wilson's."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 N_RESAMPLES: Final = 1_000
 _LOW, _HIGH = 0.025, 0.975
 _AT_ONCE: Final = 100
+_Z: Final = 1.959963984540054  # 97.5% quantile of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,27 @@ def mean_interval(
     means = _resampled_means(sums, sizes, np.random.default_rng(seed))
     low, high = np.nanquantile(means, [_LOW, _HIGH])
     return Interval(float(sums.sum() / sizes.sum()), float(low), float(high), n)
+
+
+def wilson_interval(successes: int, trials: int) -> Interval:
+    """Estimate a share, with Wilson's score interval.
+
+    ``(p + z^2 / 2n ± z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)``. No trials give NaN.
+
+    Args:
+        successes: At most ``trials``.
+        trials: Independent trials.
+
+    Source:
+        Wilson, Probable Inference, JASA 1927.
+    """
+    if not trials:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    share, grown = successes / trials, 1 + _Z**2 / trials
+    centre = (share + _Z**2 / (2 * trials)) / grown
+    spread = share * (1 - share) / trials + _Z**2 / (4 * trials**2)
+    half = _Z * math.sqrt(spread) / grown
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), trials)
 
 
 def _resampled_means(

@@ -41,9 +41,11 @@ from training.scenes.model import (
     fit_scenes,
     labelled_features,
 )
+from training.scenes.report_command import report
 from training.scenes.validation import N_GROUPS, validate_scenes
 
 app = typer.Typer(name="scenes", help="The scene labeller.", no_args_is_help=True)
+app.command()(report)
 
 DEFAULT_CACHE = Path("var/features")
 

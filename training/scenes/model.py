@@ -55,6 +55,23 @@ class LabelledFeatures:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What a head says of pictures that were held back from it.
+
+    Attributes:
+        rows: Their rows in the ``LabelledFeatures``, int64 ``(n,)``.
+        temperature: That has the least log loss on them.
+        probabilities: Label probabilities at that temperature, float32 ``(n, n_labels)``.
+        unlikeness: See ``SceneScores``, float32 ``(n,)``.
+    """
+
+    rows: NDArray[np.int64]
+    temperature: float
+    probabilities: NDArray[np.float32]
+    unlikeness: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class SceneModel:
     """A trained labeller, ready to be saved.
 
@@ -121,13 +138,10 @@ def fit_scenes(
         network, cache, n_crops=N_CROPS, threads=threads, provider=provider
     )
     data = labelled_features(pictures, extractor, threads=threads, on_picture=on_picture)
-    trial, held_back = _trial(data, seed)
-    unseen, targets = data.views[held_back, 0], data.targets[held_back]
-    temperature = best_temperature(trial.logits(unseen), targets)
-    probabilities = softmax(trial.at_temperature(temperature).logits(unseen))
+    trial = hold_back(data, seed)
     head = fit_head(
         data.views, data.targets, n_labels=len(data.labels), recipe=Recipe(), seed=seed
-    ).at_temperature(temperature)
+    ).at_temperature(trial.temperature)
     graph = scene_graph(network, head)
     return SceneModel(
         graph=graph,
@@ -135,13 +149,13 @@ def fit_scenes(
             labels=data.labels,
             size=network.frame.size,
             crop=network.frame.crop,
-            unlike_above=unlike_threshold(trial.unlikeness(unseen)),
+            unlike_above=unlike_threshold(trial.unlikeness),
             false_alarm_rate=FALSE_ALARM_RATE,
             backbone=network.description.name,
             sha256=hashlib.sha256(graph.SerializeToString()).hexdigest(),
         ),
         head=head,
-        validation=label_figures(probabilities, targets),
+        validation=label_figures(trial.probabilities, data.targets[trial.rows]),
         faults=data.faults,
         provider=extractor.provider,
     )
@@ -223,10 +237,19 @@ def unlike_threshold(unlikeness: NDArray[np.float32]) -> float:
     return float(np.quantile(unlikeness, 1 - FALSE_ALARM_RATE, method="higher"))
 
 
-def _trial(data: LabelledFeatures, seed: int) -> tuple[Head, NDArray[np.int64]]:
+def hold_back(data: LabelledFeatures, seed: int) -> HeldBack:
+    """Fit a head without a fifth of the pictures, and score that fifth.
+
+    Args:
+        data: Features and labels.
+        seed: Of the split and the fit.
+
+    Returns:
+        Scores of pictures that the head has not seen; the temperature alone is fitted to them.
+    """
     n_folds = min(_N_FOLDS, int(np.bincount(data.targets).min()))
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-    kept, held_back = next(iter(folds.split(data.targets, data.targets)))
+    kept, rows = next(iter(folds.split(data.targets, data.targets)))
     head = fit_head(
         data.views[kept],
         data.targets[kept],
@@ -234,4 +257,7 @@ def _trial(data: LabelledFeatures, seed: int) -> tuple[Head, NDArray[np.int64]]:
         recipe=Recipe(),
         seed=seed,
     )
-    return head, held_back
+    unseen = data.views[rows, 0]
+    temperature = best_temperature(head.logits(unseen), data.targets[rows])
+    probabilities = softmax(head.at_temperature(temperature).logits(unseen))
+    return HeldBack(rows, temperature, probabilities, head.unlikeness(unseen))

@@ -84,15 +84,11 @@ def quality(
         The sum of the three for each of ``N_SPLITS`` splits, each at most 3.
     """
     size = min(len(probabilities) // 2, _HALF)
-    return np.array(
-        [
-            _quality(
-                *np.split(probabilities[rng.permutation(len(probabilities))[: 2 * size]], 2),
-                n_topics,
-            )
-            for _ in range(N_SPLITS)
-        ]
-    )
+    figures: list[float] = []
+    for _ in range(N_SPLITS):
+        drawn = probabilities[rng.permutation(len(probabilities))]
+        figures.append(_quality(drawn[:size], drawn[size : 2 * size], n_topics))
+    return np.array(figures)
 
 
 def _quality(one: NDArray[np.float32], other: NDArray[np.float32], n_topics: int) -> float:

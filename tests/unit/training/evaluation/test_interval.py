@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from training.evaluation.interval import mean_interval
+from training.evaluation.interval import mean_interval, wilson_interval
 
 
 def test_the_value_is_the_mean_of_what_was_judged() -> None:
@@ -67,3 +67,26 @@ def test_scorers_are_compared_on_the_same_resamples(rng: np.random.Generator) ->
 
     assert second.low - first.low == pytest.approx(0.125)
     assert second.high - first.high == pytest.approx(0.125)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_intervals_are_those_of_the_literature(
+    successes: int, trials: int, low: float, high: float
+) -> None:
+    """Newcombe, Two-sided confidence intervals for the single proportion, 1998, table I."""
+    interval = wilson_interval(successes, trials)
+
+    assert interval.value == successes / trials
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_no_trials_give_no_share() -> None:
+    assert math.isnan(wilson_interval(0, 0).value)

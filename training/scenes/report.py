@@ -1,0 +1,232 @@
+"""The report on scenes: topics, their conversion, and how good the labeller is."""
+
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.dataset.reading import Dataset
+from models.picture import Frame, decode
+from models.sale import PictureScores
+from models.topics import Topics, percentages
+from training.report.block import (
+    Bar,
+    BarPlot,
+    Block,
+    CountMatrix,
+    Heading,
+    Line,
+    LinePlot,
+    Paragraph,
+    Picture,
+    PictureGrid,
+    Table,
+)
+from training.scenes.conversion import Conversion, conversions
+from training.scenes.metric import label_figures
+from training.scenes.model import HeldBack, LabelledFeatures
+
+N_EXAMPLES: Final = 6
+N_ERRORS: Final = 12
+_N_BINS: Final = 10
+_N_SHARES: Final = 3
+_THUMBNAIL: Final = Frame(160, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSales:
+    """The sales of a dataset whose pictures could be read.
+
+    Attributes:
+        sale_ids: Their ids.
+        titles: What to call them.
+        paths: Their pictures.
+        shares: Topic shares, shape ``(n, n_topics)``.
+    """
+
+    sale_ids: tuple[str, ...]
+    titles: tuple[str, ...]
+    paths: tuple[Path, ...]
+    shares: NDArray[np.float32]
+
+
+def seen_sales(
+    dataset: Dataset, pictures: Mapping[str, PictureScores], topics: Topics
+) -> SeenSales:
+    """Describe the sales with a picture by topics.
+
+    Args:
+        dataset: The sales.
+        pictures: What their pictures show, by sale id; at least one.
+        topics: The topics.
+    """
+    sales = [sale for sale in dataset.sales if sale.sale_id in pictures]
+    probabilities = np.stack([pictures[sale.sale_id].probabilities for sale in sales])
+    return SeenSales(
+        sale_ids=tuple(sale.sale_id for sale in sales),
+        titles=tuple(sale.title or sale.sale_id for sale in sales),
+        paths=tuple(dataset.images[sale.sale_id] for sale in sales),
+        shares=topics.shares(probabilities),
+    )
+
+
+def topic_blocks(dataset: Dataset, seen: SeenSales, topics: Topics) -> list[Block]:
+    """Show topics with coherence and example pictures, and their conversion by market.
+
+    Args:
+        dataset: The events.
+        seen: Its sales with a picture.
+        topics: The topics.
+    """
+    first = seen.shares.argmax(axis=1)
+    columns: list[int] = first.tolist()
+    names = [topics.names[column] for column in columns]
+    of_sale = dict(zip(seen.sale_ids, names, strict=True))
+    return [
+        Heading("Topics"),
+        Paragraph(
+            "A topic is a mixture of labels that compete for the same pictures. Coherence is 1 "
+            "where its top labels only occur together, 0 where they are independent, -1 where "
+            "they never meet; a topic of one label has none. Pictures show their shares of topics."
+        ),
+        _topic_table(seen, topics, first),
+        *(_examples(topic, seen, topics) for topic in range(topics.n_topics)),
+        Heading("Conversion by topic and market"),
+        Paragraph(
+            "Of the sales that a customer opened, the share that he bought; a sale counts for its "
+            "largest topic. Lines are 95% intervals (Wilson)."
+        ),
+        *_conversion_blocks(conversions(dataset.events, of_sale)),
+    ]
+
+
+def labeller_blocks(data: LabelledFeatures, held_back: HeldBack) -> list[Block]:
+    """Judge the scene head on labelled pictures that were held back from it.
+
+    Args:
+        data: The labelled pictures.
+        held_back: What a head says of those that it has not seen.
+    """
+    targets = data.targets[held_back.rows]
+    figures = label_figures(held_back.probabilities, targets)
+    said = held_back.probabilities.argmax(axis=1)
+    counts = np.zeros((len(data.labels), len(data.labels)), dtype=np.int64)
+    np.add.at(counts, (targets, said), 1)
+    rows: list[list[int]] = counts.tolist()
+    return [
+        Heading("The labeller on held-back pictures"),
+        Paragraph(
+            f"A head trained like the bundle's on the other labelled pictures, judged on "
+            f"{figures.n} that it has not seen: top-1 {figures.top1:.3f}, top-5 "
+            f"{figures.top5:.3f}, log loss {figures.log_loss:.3f}, calibration error "
+            f"{figures.calibration_error:.3f}. Its temperature was fitted to these pictures, "
+            "which flatters the last two a little."
+        ),
+        CountMatrix(
+            "Confusion: a row is the true label, a column what was said", data.labels, rows
+        ),
+        LinePlot(
+            "Calibration of the most probable label",
+            "probability said",
+            "share that was right",
+            (Line("held-back pictures", calibration_points(held_back.probabilities, targets)),),
+        ),
+        _worst(data, held_back, targets),
+    ]
+
+
+def calibration_points(
+    probabilities: NDArray[np.float32], targets: NDArray[np.int64]
+) -> list[tuple[float, float]]:
+    """Compare said probabilities with shares that were right, in 10 bins of equal width.
+
+    Args:
+        probabilities: Shape ``(n, n_labels)``.
+        targets: The true labels, shape ``(n,)``.
+
+    Returns:
+        (mean probability of the most probable label, share right) of every bin with a picture.
+    """
+    said = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == targets
+    bins = np.minimum((said * _N_BINS).astype(np.int64), _N_BINS - 1)
+    return [
+        (float(said[bins == one].mean()), float(right[bins == one].mean()))
+        for one in np.unique(bins)
+    ]
+
+
+def _topic_table(seen: SeenSales, topics: Topics, first: NDArray[np.int64]) -> Table:
+    n_sales = np.bincount(first, minlength=topics.n_topics)
+    mean_shares = seen.shares.mean(axis=0)
+    coherence = topics.coherence or (math.nan,) * topics.n_topics
+    rows = [
+        (name, "–" if math.isnan(figure) else f"{figure:.2f}", str(n), f"{share:.0%}")
+        for name, figure, n, share in zip(
+            topics.names, coherence, n_sales, mean_shares, strict=True
+        )
+    ]
+    return Table("Topics", ("topic", "coherence", "sales", "mean share"), rows)
+
+
+def _examples(topic: int, seen: SeenSales, topics: Topics) -> PictureGrid:
+    shares = seen.shares[:, topic]
+    best: list[int] = np.argsort(-shares, kind="stable").tolist()
+    # Sales may share a picture; each is shown once, and none that is rather something else.
+    chosen: dict[Path, int] = {}
+    for row in best:
+        if int(seen.shares[row].argmax()) == topic:
+            chosen.setdefault(seen.paths[row], row)
+    pictures = [
+        Picture(thumbnail(path), f"{seen.titles[row]} · {_in_percent(seen.shares[row], topics)}")
+        for path, row in list(chosen.items())[:N_EXAMPLES]
+    ]
+    return PictureGrid(topics.names[topic], pictures)
+
+
+def _in_percent(shares: NDArray[np.float32], topics: Topics) -> str:
+    percents: list[int] = percentages(shares[None])[0].tolist()
+    named = sorted(zip(percents, topics.names, strict=True), key=lambda pair: -pair[0])
+    return ", ".join(f"{name} {percent}%" for percent, name in named[:_N_SHARES] if percent)
+
+
+def _conversion_blocks(found: Sequence[Conversion]) -> Iterator[Block]:
+    for market in sorted({one.market for one in found}):
+        bars = [
+            Bar(f"{one.topic} (n = {one.share.n})", one.share.value, one.share.low, one.share.high)
+            for one in found
+            if one.market == market
+        ]
+        yield BarPlot(f"Market {market}", bars, percent=True)
+
+
+def _worst(data: LabelledFeatures, held_back: HeldBack, targets: NDArray[np.int64]) -> PictureGrid:
+    """Show the wrong answers that were surest."""
+    said = held_back.probabilities.argmax(axis=1)
+    sure = held_back.probabilities.max(axis=1)
+    wrong = np.flatnonzero(said != targets)
+    worst: list[int] = wrong[np.argsort(-sure[wrong], kind="stable")][:N_ERRORS].tolist()
+    return PictureGrid(
+        "Worst errors",
+        [
+            Picture(
+                thumbnail(data.paths[int(held_back.rows[row])]),
+                f"is {data.labels[int(targets[row])]}, said {data.labels[int(said[row])]} "
+                f"({sure[row]:.0%})",
+            )
+            for row in worst
+        ],
+    )
+
+
+def thumbnail(path: Path) -> bytes:
+    """Decode a stranger's picture with every check, and write it anew as a small JPEG."""
+    content = io.BytesIO()
+    Image.fromarray(decode(path.read_bytes(), _THUMBNAIL)).save(content, "JPEG", quality=75)
+    return content.getvalue()

@@ -1,0 +1,77 @@
+"""``python -m training scenes report``: what the scenes are worth, on one page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.bundle import BundleError, read_bundle, resolve_bundle
+from models.dataset.faults import DatasetError
+from models.dataset.reading import SCENES, read_dataset
+from models.scenes import SceneLabeller
+from models.scoring import Scorer
+from training.console import Bars, bars, print_json, stop_on
+from training.report.block import Block, Paragraph
+from training.report.page import page
+from training.scenes.backbone import BackboneError, default_backbone, read_backbone
+from training.scenes.features import FeatureExtractor
+from training.scenes.layout import LayoutError, read_layout
+from training.scenes.model import N_CROPS, SceneTrainingError, hold_back, labelled_features
+from training.scenes.report import labeller_blocks, seen_sales, topic_blocks
+from training.seeing import see_sales
+
+
+def report(
+    bundle: Annotated[str, typer.Option(help="Bundle: a directory, or an id.")],
+    data: Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option(help="The page to write.", dir_okay=False)],
+    bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = Path("models/bundles"),
+    backbone: Annotated[
+        Path | None, typer.Option(help="Description of another backbone.", exists=True)
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Where features are kept.")] = Path("var/features"),
+    threads: Annotated[int, typer.Option(help="Threads of the networks.", min=1)] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write a page on topics, their conversion, and the labeller on held-back pictures."""
+    errors = (BackboneError, BundleError, DatasetError, LayoutError, SceneTrainingError)
+    with stop_on(*errors), bars() as progress:
+        directory = resolve_bundle(bundle, bundles)
+        loaded = read_bundle(directory)
+        topics = Scorer.load(loaded).topics
+        if not loaded.manifest.scene_model or not topics.n_topics:
+            msg = f"bundle {loaded.id} was trained without pictures: it has no topics to report"
+            raise BundleError(msg)
+        dataset = read_dataset(data)
+        progress.stage("pictures", len(set(dataset.images.values())))
+        labeller = SceneLabeller.open(directory, threads=threads)
+        pictures, faults = see_sales(dataset.images, labeller, threads=threads, tick=progress.tick)
+        blocks: list[Block] = [
+            Paragraph(
+                f"Bundle {loaded.id} on {data.resolve().name}: {len(pictures)} sales with a "
+                f"picture, {len(faults)} pictures that could not be read."
+            )
+        ]
+        if pictures:
+            blocks += topic_blocks(dataset, seen_sales(dataset, pictures, topics), topics)
+        if (data / SCENES).is_dir():
+            network = default_backbone() if backbone is None else read_backbone(backbone)
+            extractor = FeatureExtractor(network, cache, n_crops=N_CROPS, threads=threads)
+            blocks += _labeller(
+                data / SCENES, extractor, seed=loaded.manifest.seed, progress=progress
+            )
+        out.write_text(page(f"Scenes of bundle {loaded.id}", blocks), encoding="utf-8")
+    if as_json:
+        print_json({"report": str(out), "topics": topics.n_topics, "sales": len(pictures)})
+        return
+    typer.echo(f"report {out}")
+
+
+def _labeller(
+    scenes: Path, extractor: FeatureExtractor, *, seed: int, progress: Bars
+) -> list[Block]:
+    labelled = read_layout(scenes)
+    progress.stage("features", len(labelled.paths))
+    features = labelled_features(labelled, extractor, on_picture=progress.tick)
+    progress.stage("head")
+    return labeller_blocks(features, hold_back(features, seed))
