@@ -51,7 +51,7 @@ class Bars:
         """Move the bar that runs by one."""
         self._bars.advance(self._task)
 
-    def reach(self, step: str, done: int, total: int) -> None:
+    def reach(self, step: str, *, done: int, total: int) -> None:
         """Say in the bar that runs which step begins, and how many of how many are over."""
         self._bars.update(self._task, description=step, completed=done, total=total)
 

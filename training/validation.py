@@ -66,7 +66,10 @@ def _inspect(directory: Path, *, strict: bool, decode_pictures: bool) -> Validat
     with bars() as bar:
         try:
             dataset = read_dataset(
-                directory, strict=strict, decode_pictures=decode_pictures, progress=bar.reach
+                directory,
+                strict=strict,
+                decode_pictures=decode_pictures,
+                progress=lambda step, done, total: bar.reach(step, done=done, total=total),
             )
         except DatasetError as exc:
             return Validation(directory=directory, dataset=None, faults=exc.faults, strict=strict)

@@ -29,7 +29,11 @@ def trivago(
 ) -> None:
     """Import the sessions of the trivago RecSys Challenge 2019."""
     with stop_on(DatasetError), bars() as bar:
-        imported = import_trivago(source, out, progress=bar.reach)
+        imported = import_trivago(
+            source,
+            out,
+            progress=lambda step, done, total: bar.reach(step, done=done, total=total),
+        )
     quarantine = write_quarantine(imported.faults, out)
     _report(imported, out, quarantine, as_json=as_json)
 
