@@ -177,3 +177,8 @@ def scorer(sales: Iterable[Sale], pictures: Mapping[str, PictureScores] | None =
         snapshot=snapshot,
         counts=SaleCounts.none(len(snapshot.sales)),
     )
+
+
+def feature(asked: Query, name: str) -> NDArray[np.float32]:
+    """One column of the feature matrix."""
+    return SCHEMA.assemble(asked)[:, SCHEMA.names.index(name)]

@@ -1,0 +1,51 @@
+"""Features of the sale, by hand."""
+
+import math
+
+import pytest
+
+from models.events import from_us
+from tests.builders import HOUR_US, NOW_US, catalogue, feature, picture, query, sale
+
+SHOP = catalogue(
+    sale(
+        "full",
+        price=99.0,
+        original_price=396.0,
+        opens_at=from_us(NOW_US - 9 * HOUR_US),
+        closes_at=from_us(NOW_US + 4 * HOUR_US),
+        sold_out_at=from_us(NOW_US + HOUR_US),
+    ),
+    sale("bare", opens_at=from_us(NOW_US), closes_at=None),
+    pictures={"full": picture(1, 0, embedding={0: 1.0})},
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "full", "bare"),
+    [
+        ("sale_price", math.log(100), math.nan),
+        ("sale_discount", 0.75, math.nan),
+        ("sale_age", math.log(10), 0.0),
+        # Until the closing that was announced: that it sells out before is not known yet.
+        ("sale_time_left", math.log(5), math.nan),
+        ("sale_pictured", 1.0, 0.0),
+    ],
+)
+def test_a_sale_is_described(name: str, full: float, bare: float) -> None:
+    asked = query(SHOP, candidates=["full", "bare"])
+
+    assert feature(asked, name).tolist() == pytest.approx([full, bare], rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize(("name", "shift_us"), [("sale_age", -20), ("sale_time_left", 20)])
+def test_before_opening_and_after_closing_no_time_is_negative(name: str, shift_us: int) -> None:
+    of = catalogue(
+        sale(
+            "s",
+            opens_at=from_us(NOW_US - shift_us * HOUR_US),
+            closes_at=from_us(NOW_US - shift_us * HOUR_US + HOUR_US),
+        )
+    )
+
+    assert feature(query(of), name).tolist() == [0.0]

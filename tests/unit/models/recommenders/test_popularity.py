@@ -1,0 +1,123 @@
+"""Popularity: rates shrunk towards priors, by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from models.arrays import Arrays
+from models.catalogue import Catalogue
+from models.events import EventType
+from models.recommenders.popularity import Popularity
+from tests.builders import NOW_US, POPULARITY, catalogue, query, rows, sale
+
+SEEN = {
+    EventType.IMPRESSION: 90.0,
+    EventType.VIEW: 5.0,
+    EventType.CLICK: 19.0,
+    EventType.CART: 3.0,
+    EventType.PURCHASE: 5.0,
+}
+
+
+def shop(**counts: dict[EventType, float]) -> Catalogue:
+    return catalogue(*(sale(name) for name in counts), counts=counts)
+
+
+def scores(of: Catalogue, sale_id: str, popularity: Popularity = POPULARITY) -> dict[str, float]:
+    (values,) = popularity.scores(query(of, candidates=[sale_id])).tolist()
+    return dict(zip(Popularity.columns, values, strict=True))
+
+
+def test_an_unseen_sale_has_exactly_the_priors() -> None:
+    unseen = scores(shop(s={}), "s")
+
+    assert unseen == {
+        "popularity": 0.1 * 0.2,
+        "popularity_click_rate": 0.1,
+        "popularity_purchase_rate": 0.2,
+        "popularity_volume": 0.0,
+        "popularity_trend": 0.0,
+    }
+
+
+def test_rates_are_shrunk_towards_the_priors() -> None:
+    """(19 + 10 · 0.1) / (90 + 10), and (5 + 5 · 0.2) / (19 + 5 + 5)."""
+    seen = scores(shop(s=SEEN), "s")
+
+    assert seen["popularity_click_rate"] == pytest.approx(0.2)
+    assert seen["popularity_purchase_rate"] == pytest.approx(6 / 29)
+    assert seen["popularity"] == pytest.approx(0.2 * 6 / 29)
+
+
+def test_volume_weighs_events_by_interest() -> None:
+    """5 views + 19 clicks + 2 · 3 carts + 3 · 5 purchases."""
+    assert scores(shop(s=SEEN), "s")["popularity_volume"] == pytest.approx(math.log1p(45))
+
+
+def test_the_trend_is_the_share_of_the_last_hours() -> None:
+    of = shop(s=SEEN)
+    fast, slow = of.counts.decayed
+    of = of.with_counts(type(of.counts)(NOW_US, slow, np.stack([fast / 5, slow])))
+
+    assert scores(of, "s")["popularity_trend"] == pytest.approx(0.2)
+
+
+def test_rates_stay_rates_where_clicks_have_no_impression_on_record() -> None:
+    odd = scores(shop(s={EventType.CLICK: 50.0, EventType.PURCHASE: 80.0}), "s")
+
+    assert odd["popularity_click_rate"] == pytest.approx(51 / 60)
+    assert odd["popularity_purchase_rate"] == pytest.approx(81 / 85)
+
+
+def test_sales_are_ordered_by_purchases_per_impression() -> None:
+    """Of sales shown alike, who is clicked and bought more comes first; unseen between."""
+    shown = {EventType.IMPRESSION: 1_000.0}
+    of = shop(
+        loved=shown | {EventType.CLICK: 200.0, EventType.PURCHASE: 60.0},
+        opened=shown | {EventType.CLICK: 200.0, EventType.PURCHASE: 1.0},
+        ignored=shown,
+        unseen={},
+    )
+    names = ["ignored", "opened", "loved", "unseen"]
+
+    order = np.argsort(-POPULARITY.scores(query(of, candidates=names))[:, 0])
+
+    assert [names[index] for index in order] == ["loved", "unseen", "opened", "ignored"]
+
+
+def test_without_impressions_on_record_volume_orders() -> None:
+    """Then a rate per impression is unknown, not 0 for all."""
+    blind = Popularity(click_rate=0.0, purchase_rate=0.2, click_weight=10.0, purchase_weight=5.0)
+    of = shop(
+        rare={EventType.VIEW: 1.0, EventType.PURCHASE: 1.0},
+        busy={EventType.VIEW: 9.0},
+        unseen={},
+    )
+
+    order = blind.scores(query(of, candidates=["unseen", "rare", "busy"]))[:, 0]
+
+    assert order.tolist() == [0.0, 4.0, 9.0]
+
+
+def test_conversion_is_of_all_days_and_follows_the_counts_of_the_catalogue() -> None:
+    of = shop(s=SEEN, unseen={})
+    later = of.with_counts(type(of.counts)(NOW_US, of.counts.totals * 2, of.counts.decayed))
+
+    conversion, after = POPULARITY.conversion(of), POPULARITY.conversion(later)
+
+    s, unseen = rows(of, "s", "unseen")
+    assert conversion[s] == pytest.approx(0.2 * 6 / 29)
+    assert after[s] == pytest.approx(39 / 190 * 11 / 53)
+    assert conversion[unseen] == after[unseen] == 0.1 * 0.2
+
+
+def test_priors_round_trip() -> None:
+    content = Arrays(POPULARITY.to_arrays()).to_bytes()
+
+    assert Popularity.from_arrays(Arrays.from_bytes(content)) == POPULARITY
+
+
+def test_another_number_of_priors_is_refused() -> None:
+    with pytest.raises(ValueError, match="popularity has 4 priors, got 3"):
+        Popularity.from_arrays(Arrays({"priors": np.array([0.1, 0.2, 10.0])}))
