@@ -28,7 +28,8 @@ def overlapping(
     """Draw pictures of groups of labels; a picture's labels compete within its group."""
     ends: list[int] = np.cumsum(np.array(sizes)).tolist()
     probabilities = np.full((n, ends[-1]), 0.005)
-    for row, group in enumerate(rng.choice(len(sizes), size=n, p=chances)):
+    drawn: list[int] = rng.choice(len(sizes), size=n, p=chances).tolist()
+    for row, group in enumerate(drawn):
         columns = slice(ends[group] - sizes[group], ends[group])
         probabilities[row, columns] += rng.dirichlet(np.full(sizes[group], 2.0))
     return (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
