@@ -11,7 +11,10 @@ from pydantic import BaseModel, TypeAdapter
 from typer.testing import CliRunner, Result
 
 from models.bundle import read_bundle
+from models.events import from_us
 from tests.datasets import EVENT, SALE, write_dataset
+from tests.logs import DAY
+from tests.worlds import END_US
 from training.__main__ import app
 from training.material import SceneFiles
 
@@ -25,6 +28,11 @@ def run(*arguments: object) -> Result:
 def train(data: Path, root: Path, *options: object) -> Result:
     cache = root / "cache"
     return run("train", "--data", data, "--out", root / "bundles", "--cache", cache, *options)
+
+
+def day(offset: int) -> str:
+    """A day, counted from the one that the small world ends on."""
+    return from_us(END_US + offset * DAY).date().isoformat()
 
 
 Figures = dict[str, dict[str, dict[str, dict[str, float]]]]
@@ -102,7 +110,7 @@ def test_a_simulated_world_is_judged_by_its_truth(
     figures = figures_of(
         run(
             *("evaluate", "--bundle", bundle.name, "--bundles", bundle.parent, "--data", data),
-            *("--from", "2026-11-20", "--max-visits", 60, "--json"),
+            *("--from", day(-2), "--max-visits", 60, "--json"),
         )
     )["open"]
 
@@ -125,17 +133,17 @@ def test_until_leaves_out_what_was_received_later(tiny_world: Path, tmp_path: Pa
     data = stripped(tiny_world, tmp_path / "data", impressions=True)
     config = tmp_path / "run.toml"
     config.write_text("holdout_share = 0.4")
-    options = ("--until", "2026-11-21", "--config", config, "--json")
+    options = ("--until", day(-1), "--config", config, "--json")
 
     report = trained(train(data, tmp_path, *options))
 
     events = pl.read_parquet(data / "events.parquet")
-    before = events.filter(pl.col("at") < pl.lit("2026-11-20").str.to_datetime(time_zone="UTC"))
+    before = events.filter(pl.col("at") < pl.lit(day(-2)).str.to_datetime(time_zone="UTC"))
     # Impressions of the last day are not settled: one at the very edge is.
     n_settled = before.filter(pl.col("type") == "impression").height
     assert report.metrics["n_fitting"] + report.metrics["n_holdout"] == n_settled
     manifest = read_bundle(report.directory).manifest
-    assert manifest.until == "2026-11-21T00:00:00+00:00"
+    assert manifest.until == f"{day(-1)}T00:00:00+00:00"
     assert manifest.config["holdout_share"] == 0.4
 
 
