@@ -35,8 +35,80 @@ class BodyTooLargeError(ServiceError):
 
     def __init__(self, limit_bytes: int) -> None:
         """Name the limit."""
-        super().__init__(f"the body is larger than {limit_bytes} bytes: send smaller batches")
+        super().__init__(f"the body is larger than {limit_bytes} bytes: send less at once")
         self.limit_bytes = limit_bytes
+
+
+class SlowBodyError(ServiceError):
+    """A request body that did not arrive in time."""
+
+    code = "body_too_slow"
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+    def __init__(self, limit_s: float) -> None:
+        """Name the time that it had."""
+        super().__init__(f"the body did not arrive within {limit_s:g} seconds")
+
+
+class UnknownSaleError(ServiceError):
+    """A sale id that the catalogue does not know."""
+
+    code = "unknown_sale"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self, sale_id: str) -> None:
+        """Name the sale."""
+        super().__init__(f"unknown sale {sale_id!r}")
+        self.sale_id = sale_id
+
+
+class TooManyMarketsError(ServiceError):
+    """A sale whose markets would be more than a catalogue can tell apart."""
+
+    code = "too_many_markets"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, n_markets: int, limit: int) -> None:
+        """Name what there would be, and the limit."""
+        super().__init__(
+            f"the catalogue would have {n_markets} markets, more than {limit}: use the names of"
+            " markets that other sales have"
+        )
+
+
+class SceneModelMissingError(ServiceError):
+    """A picture for a service whose bundle labels none."""
+
+    code = "scene_model_missing"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "the served bundle labels no pictures: train one on data with images, and serve it"
+        )
+
+
+class LabellingBusyError(ServiceError):
+    """More pictures at once than a worker takes."""
+
+    code = "labelling_busy"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, limit: int) -> None:
+        """Name the limit."""
+        super().__init__(f"{limit} pictures are being received or labelled already: try again")
+
+
+class PictureTypeError(ServiceError):
+    """An upload that does not say that it is a picture."""
+
+    code = "picture_media_type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+    def __init__(self, media_type: str, known: tuple[str, ...]) -> None:
+        """Name what was said, and what can be."""
+        super().__init__(f"the Content-Type is {media_type!r}: send one of {', '.join(known)}")
 
 
 class NotReadyError(ServiceError):

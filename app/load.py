@@ -139,6 +139,7 @@ def _label(dataset: Dataset, directory: Path | None, progress: Progress) -> Labe
             ids[position],
             PictureScores(scores.probabilities[row], scores.embeddings[row]),
             bundle.manifest.scene_model,
+            is_unlike=bool(scores.unlike[row]),
         )
         for row, position in enumerate(map(int, outcome.positions))
     ]

@@ -10,14 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app import __version__
-from app.api import events, health, metrics, recommendations
+from app.api import events, health, metrics, recommendations, sales
 from app.api.body_limit import BodyLimit
 from app.api.document import openapi_document
 from app.api.envelope import Envelope
 from app.api.problem import FieldProblem, problem_response
+from app.api.sales import PICTURE_STATUS
 from app.errors import ServiceError
 from app.resources import Resources, Worker, open_resources
 from app.settings import Settings
+from models.picture import PictureError
 
 MAX_NAMED: Final = 3
 MAX_LISTED: Final = 100
@@ -55,12 +57,17 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         docs_url=None,
         redoc_url=None,
     )
-    for noun in (recommendations, events, health, metrics):
+    for noun in (recommendations, events, sales, health, metrics):
         app.include_router(noun.router)
     app.openapi = lambda: openapi_document(app)
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        limit_bytes=settings.max_body_bytes,
+        picture_limit_bytes=settings.max_picture_bytes,
+    )
     app.add_middleware(Envelope, worker=worker)
     app.add_exception_handler(ServiceError, _problem)
+    app.add_exception_handler(PictureError, _problem)
     app.add_exception_handler(RequestValidationError, _problem)
     app.add_exception_handler(HTTPException, _problem)
     app.add_exception_handler(Exception, _problem)
@@ -74,6 +81,8 @@ def _problem(_request: Request, exc: Exception) -> Response:
             return problem_response(
                 exc.status, exc.code, detail=str(exc), headers=_RETRY.get(exc.status)
             )
+        case PictureError():
+            return problem_response(PICTURE_STATUS[exc.code], exc.code, detail=str(exc))
         case RequestValidationError():
             return _malformed(exc)
         case HTTPException():

@@ -26,6 +26,8 @@ class Metrics:
         events: Posted events, by status and reason.
         unknown_sales: Accepted events of sales that the catalogue does not know.
         model_errors: Rankings that the model failed to make, by class of the error.
+        pictures: Uploaded pictures, by what became of them.
+        labelling: Seconds per labelled picture, waiting for a thread included.
         exposures_dropped: Exposure records that were not logged.
         refreshes_failed: Failed reads of the catalogue from the store.
     """
@@ -35,6 +37,8 @@ class Metrics:
     events: Counter
     unknown_sales: Counter
     model_errors: Counter
+    pictures: Counter
+    labelling: Histogram
     exposures_dropped: Counter
     refreshes_failed: Counter
 
@@ -63,6 +67,15 @@ class Metrics:
                 "vitrine_model_errors",
                 "Rankings that the model failed to make, by class of the error.",
                 ["error"],
+                registry=registry,
+            ),
+            pictures=Counter(
+                "vitrine_pictures", "Uploaded pictures.", ["outcome"], registry=registry
+            ),
+            labelling=Histogram(
+                "vitrine_labelling_seconds",
+                "Time to decode and label an uploaded picture.",
+                buckets=LATENCY_BUCKETS_S,
                 registry=registry,
             ),
             exposures_dropped=Counter(

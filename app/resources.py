@@ -19,18 +19,23 @@ from app.observability import Metrics, get_logger
 from app.serving.archive import SnapshotArchive
 from app.serving.clock import StoreClock
 from app.serving.exposure_queue import ExposureQueue
+from app.serving.gallery import Gallery
+from app.serving.labelling import Labelling, Scenes
 from app.serving.live import LiveCatalogue
 from app.serving.pipeline import Origin, Recommender
 from app.serving.ports import CustomerState, CustomerStore, Stores
 from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import SlateRanker
 from app.serving.readiness import Drain, Readiness
+from app.serving.registration import Registration
 from app.settings import Settings
 from app.stores.store import RedisStores
-from models.bundle import BundleError, read_bundle, resolve_bundle
+from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.customer import Window
 from models.profile import Profile
-from models.scoring import Scorer
+from models.scenes import SceneLabeller, SceneModelError
+from models.scoring import LABELS_FILE, SCENES_FILE, Scorer
+from models.topics import Topics
 
 EXPERIMENT: Final = "home-page"
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
@@ -64,10 +69,12 @@ class Model:
 
     Attributes:
         scorer: The model.
+        labeller: Labels new pictures; None where the bundle holds no scene model.
         failure: The reason, where there is no scorer.
     """
 
     scorer: Scorer | None = None
+    labeller: SceneLabeller | None = None
     failure: str | None = None
 
 
@@ -79,6 +86,8 @@ class Resources:
         recommender: Makes the slates.
         customers: Takes the events.
         live: The catalogue that answers see.
+        registration: Takes sales and pictures.
+        gallery: Shows them.
         readiness: Says what is missing.
         metrics: Of this worker.
         metrics_dir: See `Worker`.
@@ -88,6 +97,8 @@ class Resources:
     recommender: Recommender
     customers: CustomerStore
     live: LiveCatalogue
+    registration: Registration
+    gallery: Gallery
     readiness: Readiness
     metrics: Metrics
     metrics_dir: str | None
@@ -120,7 +131,10 @@ async def resources_over(
     stores: Stores, model: Model, *, settings: Settings, worker: Worker
 ) -> AsyncGenerator[Resources]:
     """Serve a model from the given stores; see `open_resources`."""
-    with ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as pool:
+    with (
+        ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as pool,
+        ThreadPoolExecutor(1, thread_name_prefix="labelling") as labelling_pool,
+    ):
         scorer = model.scorer
         clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
         archive = SnapshotArchive(settings.state_dir / "snapshots")
@@ -128,6 +142,8 @@ async def resources_over(
         live = LiveCatalogue(
             stores, scorer, archive=archive, clock=clock, pool=pool, metrics=worker.metrics
         )
+        scenes = _scenes(model)
+        labelling = Labelling(scenes, pool=labelling_pool, metrics=worker.metrics)
         ranker = SlateRanker(scorer, worker.metrics)
         recommender = Recommender(
             customers=stores.customers,
@@ -146,6 +162,8 @@ async def resources_over(
                 recommender=recommender,
                 customers=stores.customers,
                 live=live,
+                registration=Registration(stores.sales, stores.server, live, labelling),
+                gallery=Gallery(stores.sales, live, clock, scenes),
                 readiness=Readiness(stores.server, live, worker.drain, model.failure),
                 metrics=worker.metrics,
                 metrics_dir=worker.metrics_dir,
@@ -156,12 +174,28 @@ async def resources_over(
 def load_model(settings: Settings) -> Model:
     """Load and verify the bundle that the settings name."""
     try:
-        scorer = Scorer.load(read_bundle(resolve_bundle(settings.bundle, settings.bundles)))
-    except (BundleError, OSError) as exc:
+        bundle = read_bundle(resolve_bundle(settings.bundle, settings.bundles))
+        scorer, labeller = Scorer.load(bundle), _labeller(bundle)
+    except (BundleError, OSError, SceneModelError) as exc:
         _log.error("no model: answers are ordered by popularity", reason=str(exc))
         return Model(failure=str(exc))
     _log.info("bundle loaded and verified", bundle=scorer.bundle_id)
-    return Model(scorer=scorer)
+    return Model(scorer=scorer, labeller=labeller)
+
+
+def _labeller(bundle: Bundle) -> SceneLabeller | None:
+    if SCENES_FILE not in bundle.files:
+        return None
+    return SceneLabeller.from_bytes(bundle.content(SCENES_FILE), bundle.content(LABELS_FILE))
+
+
+def _scenes(model: Model) -> Scenes:
+    scorer = model.scorer
+    return Scenes(
+        model=scorer.scene_model if scorer else "",
+        topics=scorer.topics if scorer else Topics.none(),
+        labeller=model.labeller,
+    )
 
 
 def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:

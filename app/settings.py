@@ -12,6 +12,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AnyUrl, Field, StringConstraints, UrlConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.picture import Limits
+
 PREFIX: Final = "VITRINE_"
 
 StoreUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "unix"])]
@@ -59,6 +61,12 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(
         default=4 * 1024 * 1024, ge=1_024, description="Larger request bodies answer 413."
+    )
+    max_picture_bytes: int = Field(
+        default=Limits().n_bytes,
+        ge=1_024,
+        le=Limits().n_bytes,
+        description="Larger pictures answer 413.",
     )
     popularity_share_bp: int = Field(
         default=1_000,

@@ -51,6 +51,34 @@ class Neighbours:
         return type(self)(self.rows.take(rows, axis=0), self.similarities.take(rows, axis=0))
 
 
+def nearest(
+    embeddings: NDArray[np.float32],
+    vector: NDArray[np.float32],
+    *,
+    rows: NDArray[np.int64],
+    k: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find the rows most similar to a vector, by exact search.
+
+    Args:
+        embeddings: Unit vectors, shape ``(n, 128)``.
+        vector: Unit vector, shape ``(128,)``.
+        rows: The rows to look among, shape ``(m,)``.
+        k: How many are wanted.
+
+    Returns:
+        At most ``k`` of the rows, most similar first, and their cosine similarities, which
+        are positive; rows that are not similar at all are left out.
+    """
+    if not len(rows):
+        return rows, np.empty(0, dtype=np.float32)
+    similarities, found = faiss.knn(
+        vector[None], embeddings.take(rows, axis=0), min(k, len(rows)), faiss.METRIC_INNER_PRODUCT
+    )
+    alike = similarities[0] > 0
+    return rows[found[0][alike]], similarities[0][alike]
+
+
 def _search(
     embeddings: NDArray[np.float32],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -132,17 +132,49 @@ class SceneLabeller:
             SceneModelError: If a file is missing, malformed or not the one that was described.
         """
         try:
-            description = SceneDescription.model_validate_json(
-                (directory / DESCRIPTION_FILE).read_bytes()
-            )
+            description = (directory / DESCRIPTION_FILE).read_bytes()
             graph = (directory / GRAPH_FILE).read_bytes()
-        except (OSError, ValidationError) as exc:
+        except OSError as exc:
             msg = f"{directory} holds no scene model: {exc}"
             raise SceneModelError(msg) from exc
-        if hashlib.sha256(graph).hexdigest() != description.sha256:
-            msg = f"{directory / GRAPH_FILE} is not the file that {DESCRIPTION_FILE} describes"
+        try:
+            return cls.from_bytes(graph, description, threads=threads, provider=provider)
+        except SceneModelError as exc:
+            msg = f"{directory} holds no scene model: {exc}"
+            raise SceneModelError(msg) from exc
+
+    @classmethod
+    def from_bytes(
+        cls,
+        graph: bytes,
+        description: bytes,
+        *,
+        threads: int = 1,
+        provider: Provider = Provider.CPU,
+    ) -> Self:
+        """Open what was read already, as from a verified bundle.
+
+        Args:
+            graph: Content of ``scenes.onnx``.
+            description: Content of ``scenes.json``.
+            threads: Threads of one evaluation.
+            provider: Where to compute, if it loads.
+
+        Returns:
+            The labeller.
+
+        Raises:
+            SceneModelError: If the description is malformed or of another graph.
+        """
+        try:
+            described = SceneDescription.model_validate_json(description)
+        except ValidationError as exc:
+            msg = f"{DESCRIPTION_FILE} is malformed: {exc}"
+            raise SceneModelError(msg) from exc
+        if hashlib.sha256(graph).hexdigest() != described.sha256:
+            msg = f"{GRAPH_FILE} is not the file that {DESCRIPTION_FILE} describes"
             raise SceneModelError(msg)
-        return cls(open_session(graph, provider, threads=threads), description)
+        return cls(open_session(graph, provider, threads=threads), described)
 
     @property
     def labels(self) -> tuple[str, ...]:

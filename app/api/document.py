@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.events import EventBatch
 from app.api.problem import Problem
+from app.api.sales import SaleBody
 
 TEMPLATE: Final = "#/components/schemas/{model}"
 
@@ -18,7 +19,12 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, routes=app.routes
     )
     _, schemas = models_json_schema(
-        [(EventBatch, "validation"), (Problem, "serialization")], ref_template=TEMPLATE
+        [
+            (EventBatch, "validation"),
+            (SaleBody, "validation"),
+            (Problem, "serialization"),
+        ],
+        ref_template=TEMPLATE,
     )
     components = document.setdefault("components", {}).setdefault("schemas", {})
     components.update(schemas["$defs"])

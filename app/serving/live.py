@@ -1,7 +1,7 @@
 """The catalogue that answers see: read from the store, rebuilt aside, swapped at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
@@ -54,7 +54,7 @@ class LiveCatalogue:
         self._history = CountHistory(stores.counts)
         self._sales: dict[str, Sale] = {}
         self._topics = scorer.topics if scorer else Topics.none()
-        self._pictures: dict[str, PictureScores] = dict(scorer.pictures) if scorer else {}
+        self._pictures = self._known_pictures()
         self._version = 0
         self._changed = True
         self._grid_us: int | None = None
@@ -117,6 +117,7 @@ class LiveCatalogue:
         _log.warning("the store was emptied; everything is read again")
         self._version, self._changed = 0, True
         self._sales.clear()
+        self._pictures = self._known_pictures()
         self._history.forget()
         return await self._stores.sales.changes(0)
 
@@ -133,7 +134,19 @@ class LiveCatalogue:
                 self._pictures[picture.sale_id] = picture.scores
         for sale_id in changes.deleted:
             self._sales.pop(sale_id, None)
+        self._forget_pictures(changes.unpictured)
         return has_new
+
+    def _known_pictures(self) -> dict[str, PictureScores]:
+        return dict(self._scorer.pictures) if self._scorer else {}
+
+    def _forget_pictures(self, sale_ids: Sequence[str]) -> None:
+        # What a worker that starts now would know of them.
+        known = self._known_pictures()
+        for sale_id in sale_ids:
+            self._pictures.pop(sale_id, None)
+            if sale_id in known:
+                self._pictures[sale_id] = known[sale_id]
 
     def _build(self, counts: EventCounts, grid_us: int) -> ServedCatalogue:
         if not self._changed and self.served is not None:

@@ -64,11 +64,26 @@ class LabelledPicture:
         sale_id: The sale.
         scores: Label probabilities and embedding.
         scene_model: Id of the scene model; scores of different models do not compare.
+        is_unlike: Whether it is like no scene that the model knows; None if nobody looked.
     """
 
     sale_id: str
     scores: PictureScores
     scene_model: str
+    is_unlike: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredSale:
+    """What the store holds of one sale.
+
+    Attributes:
+        sale: The sale as last put.
+        picture: What its picture shows; None before one was put.
+    """
+
+    sale: Sale
+    picture: LabelledPicture | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,12 +95,14 @@ class SaleChanges:
         sales: Sales put since, each in its latest form.
         pictures: Pictures labelled since, each in its latest form.
         deleted: Ids deleted since, and not put again.
+        unpictured: Ids whose picture was deleted since, and not put again.
     """
 
     version: int
     sales: tuple[Sale, ...]
     pictures: tuple[LabelledPicture, ...]
     deleted: tuple[str, ...]
+    unpictured: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,8 +145,12 @@ class SaleStore(Protocol):
         """Insert or replace sales; return the catalogue's new version."""
         ...
 
-    async def put_picture(self, sale_id: str, scores: PictureScores, *, scene_model: str) -> int:
-        """Keep what a sale's picture shows; return the catalogue's new version."""
+    async def read(self, sale_id: str) -> StoredSale | None:
+        """Return one sale as it stands now, whatever `changes` said last; None if unknown."""
+        ...
+
+    async def put_pictures(self, pictures: Sequence[LabelledPicture]) -> int:
+        """Keep what sales' pictures show; return the catalogue's new version."""
         ...
 
     async def delete(self, sale_id: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 import numpy as np
 
-from app.serving.ports import LabelledPicture, SaleChanges
+from app.serving.ports import LabelledPicture, SaleChanges, StoredSale
 from app.stores.connection import Connection, Script
 from app.stores.layout import CHANGES, PICTURES, SALES, VERSION
 from models.sale import PictureScores, Sale
@@ -21,7 +21,8 @@ _KEYS: Final = (SALES, PICTURES, CHANGES, VERSION)
 _SALE: Final = "s"
 _PICTURE: Final = "p"
 _DELETED: Final = b""
-_HEADER: Final = struct.Struct(">HH")
+_HEADER: Final = struct.Struct(">HHB")
+_LOOKS: Final = (None, False, True)
 _FLOAT: Final = np.dtype("<f4")
 
 Change = tuple[str, bytes]
@@ -45,12 +46,19 @@ class RedisSaleStore:
         version, _ = await self._change(changes, doing="putting sales")
         return version
 
-    async def put_picture(self, sale_id: str, scores: PictureScores, *, scene_model: str) -> int:
-        """Keep what a sale's picture shows; see `SaleStore`."""
-        return await self.put_pictures([LabelledPicture(sale_id, scores, scene_model)])
+    async def read(self, sale_id: str) -> StoredSale | None:
+        """Return one sale as it stands now, in one round trip; see `SaleStore`."""
+        reply = await self._connection.execute_many(
+            [("HGET", SALES, sale_id), ("HGET", PICTURES, sale_id)], doing="reading a sale"
+        )
+        sale, picture = cast("list[bytes | None]", reply)
+        if sale is None:
+            return None
+        seen = unpack_picture(sale_id, picture) if picture else None
+        return StoredSale(Sale.model_validate_json(sale), seen)
 
     async def put_pictures(self, pictures: Sequence[LabelledPicture]) -> int:
-        """Keep what many sales' pictures show; return the catalogue's new version."""
+        """Keep what sales' pictures show, in steps of `PAGE`; see `SaleStore`."""
         changes = [(_PICTURE + picture.sale_id, pack_picture(picture)) for picture in pictures]
         version, _ = await self._change(changes, doing="putting pictures")
         return version
@@ -86,21 +94,26 @@ class RedisSaleStore:
 
 
 def pack_picture(picture: LabelledPicture) -> bytes:
-    """Return the bytes that `unpack_picture` reads: two lengths, the scene model, float32."""
+    """Return the bytes that `unpack_picture` reads.
+
+    Two lengths, whether it is like a known scene, the scene model, float32.
+    """
     model = picture.scene_model.encode()
     probabilities = picture.scores.probabilities.astype(_FLOAT).tobytes()
     embedding = picture.scores.embedding.astype(_FLOAT).tobytes()
-    header = _HEADER.pack(len(picture.scores.probabilities), len(model))
+    looks = _LOOKS.index(picture.is_unlike)
+    header = _HEADER.pack(len(picture.scores.probabilities), len(model), looks)
     return header + model + probabilities + embedding
 
 
 def unpack_picture(sale_id: str, packed: bytes) -> LabelledPicture:
     """Read what `pack_picture` wrote."""
-    n_labels, n_model = _HEADER.unpack_from(packed)
+    n_labels, n_model, looks = cast("tuple[int, int, int]", _HEADER.unpack_from(packed))
     end = _HEADER.size + n_model
     numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
     scores = PictureScores(probabilities=numbers[:n_labels], embedding=numbers[n_labels:])
-    return LabelledPicture(sale_id, scores, packed[_HEADER.size : end].decode())
+    model = packed[_HEADER.size : end].decode()
+    return LabelledPicture(sale_id, scores, model, is_unlike=_LOOKS[looks])
 
 
 def _changes(version: int, latest: dict[str, bytes | None]) -> SaleChanges:
@@ -111,4 +124,5 @@ def _changes(version: int, latest: dict[str, bytes | None]) -> SaleChanges:
         sales=tuple(Sale.model_validate_json(value) for value in sales.values() if value),
         pictures=tuple(unpack_picture(i, value) for i, value in pictures.items() if value),
         deleted=tuple(sale_id for sale_id, value in sales.items() if not value),
+        unpictured=tuple(sale_id for sale_id, value in pictures.items() if not value),
     )

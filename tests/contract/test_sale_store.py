@@ -86,7 +86,7 @@ class SaleStoreContract:
         self, store: RedisSaleStore
     ) -> None:
         before = await store.put([sale("s1")])
-        await store.put_picture("s1", scores(1), scene_model="m")
+        await store.put_pictures([LabelledPicture("s1", scores(1), "m")])
 
         assert await store.delete("s1")
 
@@ -95,6 +95,8 @@ class SaleStoreContract:
         again = await store.changes(before)
         assert (deleted.sales, deleted.pictures, deleted.deleted) == ((), (), ("s1",))
         assert (sale_ids(again), again.deleted) == (["s1"], ())
+        # The sale that is put again is another one: the old picture is not its.
+        assert deleted.unpictured == again.unpictured == ("s1",)
 
     async def test_deleting_an_unknown_sale_is_no_change(self, store: RedisSaleStore) -> None:
         before = await store.put([sale("s1")])
@@ -102,9 +104,34 @@ class SaleStoreContract:
         assert not await store.delete("s2")
         assert (await store.changes(before)).version == before
 
+    async def test_one_sale_is_read_as_it_stands(self, store: RedisSaleStore) -> None:
+        """Read your writes: no worker waits for what it has not followed yet."""
+        await store.put([sale("s1", title="first"), sale("s2")])
+        await store.put([sale("s1", title="second")])
+        await store.put_pictures([LabelledPicture("s1", scores(1), "m", is_unlike=True)])
+
+        first, second = await store.read("s1"), await store.read("s2")
+
+        assert first is not None
+        assert first.picture is not None
+        assert second is not None
+        assert (first.sale.title, first.picture.scene_model) == ("second", "m")
+        assert (second.sale, second.picture) == (sale("s2"), None)
+        assert await store.read("s3") is None
+
+    @pytest.mark.parametrize("is_unlike", [None, False, True])
+    async def test_whether_a_picture_is_like_a_scene_is_kept(
+        self, store: RedisSaleStore, is_unlike: bool | None
+    ) -> None:
+        await store.put_pictures([LabelledPicture("s1", scores(1), "m", is_unlike=is_unlike)])
+
+        [picture] = (await store.changes(0)).pictures
+
+        assert picture.is_unlike is is_unlike
+
     async def test_picture_scores_come_back_bit_for_bit(self, store: RedisSaleStore) -> None:
         expected = scores(1)
-        version = await store.put_picture("s1", expected, scene_model="modèle")
+        version = await store.put_pictures([LabelledPicture("s1", expected, "modèle")])
 
         changes = await store.changes(0)
 

@@ -1,0 +1,315 @@
+"""Sales: registered while the service runs, described by their picture."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
+
+from app.api.dependencies import ResourcesDep
+from app.api.problem import problems
+from app.errors import PictureTypeError, SlowBodyError
+from app.serving.gallery import LookAlike, Share, ShownSale, Sight
+from models.events import Identifier
+from models.picture import PictureBrokenError, PictureFormatError, PictureTooLargeError
+from models.sale import Sale
+
+MAX_LIMIT: Final = 100
+N_LABELS: Final = 5
+N_NEIGHBOURS: Final = 10
+RECEIVE_WITHIN_S: Final = 30.0
+
+MEDIA_TYPES: Final = ("image/jpeg", "image/png", "image/webp")
+
+PICTURE_STATUS: Final = {
+    PictureTooLargeError.code: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    PictureFormatError.code: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    PictureBrokenError.code: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""The status of each reason to refuse a picture."""
+
+_UNKNOWN: Final = HTTPStatus.NOT_FOUND
+_UNAVAILABLE: Final = HTTPStatus.SERVICE_UNAVAILABLE
+_MALFORMED: Final = HTTPStatus.UNPROCESSABLE_ENTITY
+
+router = APIRouter(prefix="/v1/sales", tags=["sales"])
+
+_SALE: Final[JsonDict] = {
+    "sale_id": "s-31",
+    "title": "Four nights above Tignes",
+    "description": "A lodge at the foot of the slopes, half board.",
+    "destination": "Tignes",
+    "country": "FR",
+    "category": "ski",
+    "price": 399.0,
+    "original_price": 640.0,
+    "currency": "EUR",
+    "margin": 0.18,
+    "markets": ["fr", "de"],
+    "opens_at": "2026-11-22T07:00:00Z",
+    "closes_at": "2026-11-29T07:00:00Z",
+    "sold_out_at": None,
+    "stock": 40,
+    "image": None,
+    "attributes": {"stars": 4.0, "spa": True},
+}
+_LOOK_ALIKE: Final[JsonDict] = {"sale_id": "s-7", "similarity": 0.8312, "open": False}
+_PICTURE: Final[JsonDict] = {
+    "scene_model": "0c4a9b5d2e6f",
+    "labels": [{"label": "ski_resort", "share": 0.914}, {"label": "mountain", "share": 0.051}],
+    "topics": [{"topic": "Ski resort – Ski slope – Mountain", "percent": 96.1}],
+    "unlike": False,
+}
+
+
+def _example(example: JsonDict) -> ConfigDict:
+    return ConfigDict(frozen=True, json_schema_extra={"examples": [example]})
+
+
+class SaleBody(Sale):
+    """A sale of the dataset contract; without `sale_id` it is that of the path.
+
+    A stock of 0 closes the sale: `sold_out_at` is now, where it is not given and was not
+    known. A stock above 0 opens it again and drops `sold_out_at`.
+    """
+
+    model_config = _example(_SALE)
+
+    sale_id: Identifier = Field(default_factory=str, description="That of the path, or left out.")
+
+
+class LabelAnswer(BaseModel):
+    """One scene label of a picture."""
+
+    model_config = _example({"label": "ski_resort", "share": 0.914})
+
+    label: str
+    share: float = Field(ge=0, le=1, description="Probability; all labels sum to 1.")
+
+
+class TopicAnswer(BaseModel):
+    """One topic of a picture."""
+
+    model_config = _example({"topic": "Ski resort – Ski slope – Mountain", "percent": 96.1})
+
+    topic: str = Field(description="Named by its top labels.")
+    percent: float = Field(ge=0, le=100, description="Share of the picture.")
+
+
+class PictureAnswer(BaseModel):
+    """What a picture shows."""
+
+    model_config = _example(_PICTURE)
+
+    scene_model: str = Field(description="Which model says so.")
+    labels: list[LabelAnswer] = Field(
+        description=f"The {N_LABELS} likeliest labels; empty where the bundle has no names."
+    )
+    topics: list[TopicAnswer] = Field(description="The largest first; below 0.1 % left out.")
+    unlike: bool | None = Field(
+        description="Whether it is like no scene that the model knows, so that labels mean "
+        "little; null for pictures that were labelled in training."
+    )
+
+
+class LookAlikeAnswer(BaseModel):
+    """A sale with a picture that looks alike."""
+
+    model_config = _example(_LOOK_ALIKE)
+
+    sale_id: str
+    similarity: float = Field(gt=0, le=1.001, description="Cosine of the picture vectors.")
+    open: bool = Field(description="Whether it can be bought now, in some market.")
+
+
+class SaleAnswer(BaseModel):
+    """A sale, what its picture shows, and what looks like it."""
+
+    model_config = _example(
+        {"sale": _SALE, "open": True, "picture": _PICTURE, "neighbours": [_LOOK_ALIKE]}
+    )
+
+    sale: Sale
+    open: bool = Field(description="Whether it can be bought now, in some market.")
+    picture: PictureAnswer | None = Field(description="Null without a labelled picture.")
+    neighbours: list[LookAlikeAnswer] = Field(
+        description=f"The {N_NEIGHBOURS} nearest pictures of other sales, closed ones included."
+    )
+
+
+class SimilarAnswer(BaseModel):
+    """The sales whose pictures are nearest, the nearest first."""
+
+    model_config = _example({"items": [_LOOK_ALIKE]})
+
+    items: list[LookAlikeAnswer] = Field(description="Empty where the sale has no picture.")
+
+
+class SimilarQuery(BaseModel):
+    """Which neighbours are wanted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: int = Field(default=N_NEIGHBOURS, ge=1, le=MAX_LIMIT, description="How many.")
+    open: bool | None = Field(
+        default=None, description="Only open sales, or only closed ones; unset: both."
+    )
+
+
+SaleId = Annotated[Identifier, Path(description="The sale.", examples=["s-31"])]
+
+_SALE_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/SaleBody"}}},
+    }
+}
+_PICTURE_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in MEDIA_TYPES
+        },
+    }
+}
+
+
+@router.put(
+    "/{sale_id}",
+    response_model=Sale,
+    openapi_extra=_SALE_BODY,
+    responses=problems(
+        HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _MALFORMED, _UNAVAILABLE
+    )
+    | {int(HTTPStatus.CREATED): {"model": Sale, "description": "It was not known before."}},
+)
+async def put_sale(
+    sale_id: SaleId, request: Request, response: Response, resources: ResourcesDep
+) -> Sale:
+    """Insert or replace a sale; every worker recommends it within a second."""
+    registered = await resources.registration.put(_parsed(sale_id, await request.body()))
+    if registered.is_new:
+        response.status_code = HTTPStatus.CREATED
+    return registered.sale
+
+
+@router.get(
+    "/{sale_id}",
+    response_model=SaleAnswer,
+    responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
+)
+async def get_sale(sale_id: SaleId, resources: ResourcesDep) -> SaleAnswer:
+    """Return a sale with the labels, topics and neighbours of its picture."""
+    return _shown(await resources.gallery.show(sale_id, n_look_alikes=N_NEIGHBOURS))
+
+
+@router.delete(
+    "/{sale_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
+)
+async def delete_sale(sale_id: SaleId, resources: ResourcesDep) -> None:
+    """Delete a sale and what its picture shows; to close it, put a stock of 0 instead."""
+    await resources.registration.delete(sale_id)
+
+
+@router.put(
+    "/{sale_id}/image",
+    response_model=PictureAnswer,
+    openapi_extra=_PICTURE_BODY,
+    responses=problems(
+        _UNKNOWN,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        _MALFORMED,
+        _UNAVAILABLE,
+    ),
+)
+async def put_image(sale_id: SaleId, request: Request, resources: ResourcesDep) -> PictureAnswer:
+    """Label a sale's picture and keep what it shows; a further one replaces it."""
+    _require_picture(request)
+    picture = await resources.registration.put_picture(sale_id, _within_time(request.body))
+    return _seen(resources.gallery.sight(picture))
+
+
+@router.get(
+    "/{sale_id}/similar",
+    response_model=SimilarAnswer,
+    responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
+)
+async def similar(
+    sale_id: SaleId, query: Annotated[SimilarQuery, Query()], resources: ResourcesDep
+) -> SimilarAnswer:
+    """Return the sales whose pictures are nearest, by exact search over all sales."""
+    found = await resources.gallery.similar(sale_id, limit=query.limit, is_open=query.open)
+    return SimilarAnswer(items=[_near(one) for one in found])
+
+
+def _parsed(sale_id: str, content: bytes) -> Sale:
+    """Parse strictly: a number is no time, a string no price."""
+    try:
+        body = SaleBody.model_validate_json(content, strict=True)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_context=False, include_input=False)
+        located = [{**error, "loc": ("body", *error["loc"])} for error in errors]
+        raise RequestValidationError(located) from exc
+    if body.sale_id not in {"", sale_id}:
+        fault = f"the path says {sale_id!r}: leave it out, or repeat it"
+        raise RequestValidationError([{"loc": ("body", "sale_id"), "msg": fault}])
+    return Sale.model_validate({**dict(body), "sale_id": sale_id})
+
+
+def _require_picture(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in MEDIA_TYPES:
+        raise PictureTypeError(media_type[:MAX_LIMIT], MEDIA_TYPES)
+
+
+def _within_time(receive: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[bytes]]:
+    async def received() -> bytes:
+        # Who sends a byte a minute would hold one of few places for ever.
+        try:
+            async with asyncio.timeout(RECEIVE_WITHIN_S):
+                return await receive()
+        except TimeoutError as exc:
+            raise SlowBodyError(RECEIVE_WITHIN_S) from exc
+
+    return received
+
+
+def _shown(shown: ShownSale) -> SaleAnswer:
+    return SaleAnswer(
+        sale=shown.sale,
+        open=shown.is_open,
+        picture=_seen(shown.sight) if shown.sight else None,
+        neighbours=[_near(one) for one in shown.look_alikes],
+    )
+
+
+def _seen(sight: Sight) -> PictureAnswer:
+    topics = [(topic.name, round(100 * topic.share, 1)) for topic in sight.topics]
+    return PictureAnswer(
+        scene_model=sight.scene_model,
+        labels=[_label(label) for label in sight.labels[:N_LABELS]],
+        topics=[TopicAnswer(topic=name, percent=percent) for name, percent in topics if percent],
+        unlike=sight.is_unlike,
+    )
+
+
+def _label(label: Share) -> LabelAnswer:
+    return LabelAnswer(label=label.name, share=round(label.share, 4))
+
+
+def _near(look_alike: LookAlike) -> LookAlikeAnswer:
+    return LookAlikeAnswer(
+        sale_id=look_alike.sale_id,
+        similarity=round(look_alike.similarity, 4),
+        open=look_alike.is_open,
+    )

@@ -1,0 +1,184 @@
+"""What a sale's picture shows, and which sales look like it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import UnknownSaleError
+from app.serving.clock import StoreClock
+from app.serving.labelling import Scenes
+from app.serving.live import LiveCatalogue
+from app.serving.ports import LabelledPicture, SaleStore, StoredSale
+from app.serving.served import ServedCatalogue, Source
+from models.catalogue import closing_us
+from models.events import key, to_us
+from models.neighbours import nearest
+from models.sale import Sale
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A label or a topic of a picture.
+
+    Attributes:
+        name: What it is called.
+        share: In [0, 1]; all labels, and all topics, of a picture sum to 1.
+    """
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a picture shows.
+
+    Attributes:
+        scene_model: Who says so.
+        labels: Labels, the likeliest first.
+        topics: Topics, the largest first.
+        is_unlike: Whether it is like no scene that the model knows; None if nobody looked.
+    """
+
+    scene_model: str
+    labels: tuple[Share, ...]
+    topics: tuple[Share, ...]
+    is_unlike: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookAlike:
+    """A sale whose picture is near.
+
+    Attributes:
+        sale_id: The sale.
+        similarity: Cosine of the angle between the picture vectors, in (0, 1].
+        is_open: Whether it can be bought now, in some market.
+    """
+
+    sale_id: str
+    similarity: float
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSale:
+    """A sale with everything that is known of it.
+
+    Attributes:
+        sale: As last put.
+        is_open: Whether it can be bought now, in some market.
+        sight: What its picture shows; None without a picture.
+        look_alikes: The nearest pictures.
+    """
+
+    sale: Sale
+    is_open: bool
+    sight: Sight | None
+    look_alikes: tuple[LookAlike, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Looks at the pictures of all sales, closed ones included.
+
+    Attributes:
+        sales: The catalogue's source of truth.
+        live: The catalogue that answers see.
+        clock: The store's clock.
+        scenes: What the served bundle makes of pictures.
+    """
+
+    sales: SaleStore
+    live: LiveCatalogue
+    clock: StoreClock
+    scenes: Scenes
+
+    async def show(self, sale_id: str, *, n_look_alikes: int) -> ShownSale:
+        """Return a sale as the store has it now.
+
+        Raises:
+            UnknownSaleError: If there is no such sale.
+        """
+        known = await self._known(sale_id)
+        sale, picture = known.sale, known.picture
+        return ShownSale(
+            sale=sale,
+            is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
+            sight=self.sight(picture) if picture else None,
+            look_alikes=self._near(picture, limit=n_look_alikes, is_open=None),
+        )
+
+    async def similar(
+        self, sale_id: str, *, limit: int, is_open: bool | None
+    ) -> tuple[LookAlike, ...]:
+        """Find the sales with the nearest pictures, the nearest first.
+
+        Args:
+            sale_id: The sale that they shall look like.
+            limit: How many are wanted.
+            is_open: Only open ones, only closed ones, or, with None, both.
+
+        Raises:
+            UnknownSaleError: If there is no such sale.
+        """
+        known = await self._known(sale_id)
+        return self._near(known.picture, limit=limit, is_open=is_open)
+
+    def sight(self, picture: LabelledPicture) -> Sight:
+        """Name what a picture of the served scene model shows."""
+        labels, topics = picture.scores.probabilities, self.scenes.topics
+        return Sight(
+            scene_model=picture.scene_model,
+            labels=_ranked(self.scenes.labels, labels),
+            topics=_ranked(topics.names, topics.shares(labels[None])[0]) if topics.names else (),
+            is_unlike=picture.is_unlike,
+        )
+
+    async def _known(self, sale_id: str) -> StoredSale:
+        """Return a sale, with its picture if the served model understands it."""
+        served = self.live.served
+        stored = await self.sales.read(sale_id) or _seed(served, sale_id)
+        if stored is None:
+            raise UnknownSaleError(sale_id)
+        if stored.picture is not None and stored.picture.scene_model == self.scenes.model:
+            return stored
+        scores = served.content.pictures.get(sale_id) if served else None
+        picture = LabelledPicture(sale_id, scores, self.scenes.model) if scores else None
+        return StoredSale(stored.sale, picture)
+
+    def _near(
+        self, picture: LabelledPicture | None, *, limit: int, is_open: bool | None
+    ) -> tuple[LookAlike, ...]:
+        if picture is None or self.live.served is None:
+            return ()
+        catalogue = self.live.served.catalogue
+        opened = np.zeros(len(catalogue), dtype=np.bool_)
+        opened[catalogue.eligible(None, self.clock.now_us())] = True
+        wanted = catalogue.pictured & (catalogue.keys != np.uint64(key(picture.sale_id)))
+        if is_open is not None:
+            wanted &= opened == is_open
+        found, similarities = nearest(
+            catalogue.embeddings, picture.scores.embedding, rows=np.flatnonzero(wanted), k=limit
+        )
+        near: list[tuple[int, float]] = list(
+            zip(found.tolist(), similarities.tolist(), strict=True)
+        )
+        return tuple(
+            LookAlike(catalogue.sales[row].sale_id, similarity, bool(opened[row]))
+            for row, similarity in near
+        )
+
+
+def _seed(served: ServedCatalogue | None, sale_id: str) -> StoredSale | None:
+    """Return a sale of the bundle, which is what is shown while the store is empty."""
+    if served is None or served.source is not Source.SEED:
+        return None
+    row = served.catalogue.row_of(sale_id)
+    return None if row is None else StoredSale(served.catalogue.sales[row], None)
+
+
+def _ranked(names: tuple[str, ...], shares: NDArray[np.float32]) -> tuple[Share, ...]:
+    order: list[int] = np.argsort(-shares, kind="stable").tolist()
+    return tuple(Share(names[i], float(shares[i])) for i in order) if names else ()

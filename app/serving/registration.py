@@ -1,0 +1,115 @@
+"""Sales that come, change and go while the service runs."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.errors import TooManyMarketsError, UnknownSaleError
+from app.serving.labelling import Labelling
+from app.serving.live import LiveCatalogue
+from app.serving.ports import LabelledPicture, SaleStore, StoreServer
+from models.catalogue import MAX_MARKETS
+from models.events import from_us
+from models.sale import Sale
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A sale as it was put.
+
+    Attributes:
+        sale: With the time of its sell-out, where its stock says that it is sold out.
+        is_new: Whether the store did not know it.
+    """
+
+    sale: Sale
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Puts sales and pictures into the store, which every worker follows.
+
+    Attributes:
+        sales: The catalogue's source of truth.
+        server: Says what time it is.
+        live: The catalogue that answers see.
+        labelling: Looks at pictures.
+    """
+
+    sales: SaleStore
+    server: StoreServer
+    live: LiveCatalogue
+    labelling: Labelling
+
+    async def put(self, sale: Sale) -> Registered:
+        """Insert or replace a sale; its picture stays.
+
+        Raises:
+            TooManyMarketsError: If the catalogue would have more markets than it can.
+        """
+        self._require_room(sale)
+        before = await self.sales.read(sale.sale_id)
+        if sale.stock is not None:
+            now = from_us(await self.server.time_us())
+            sale = settled(sale, before.sale if before else None, now=now)
+        await self.sales.put([sale])
+        return Registered(sale, is_new=before is None)
+
+    async def put_picture(
+        self, sale_id: str, receive: Callable[[], Awaitable[bytes]]
+    ) -> LabelledPicture:
+        """Label a picture and keep what it shows; the picture itself is not kept.
+
+        Args:
+            sale_id: The sale that it shows; an earlier picture of it is replaced.
+            receive: Reads the picture; not called where it could not be labelled.
+
+        Raises:
+            UnknownSaleError: If the sale was not put before.
+            SceneModelMissingError: If the bundle labels no pictures.
+            LabellingBusyError: If too many pictures come at once.
+            PictureError: If the picture is refused.
+        """
+        if await self.sales.read(sale_id) is None:
+            raise UnknownSaleError(sale_id)
+        with self.labelling.place():
+            picture = await self.labelling.label(sale_id, await receive())
+        await self.sales.put_pictures([picture])
+        return picture
+
+    async def delete(self, sale_id: str) -> None:
+        """Delete a sale and what its picture shows.
+
+        Raises:
+            UnknownSaleError: If the store does not know it.
+        """
+        if not await self.sales.delete(sale_id):
+            raise UnknownSaleError(sale_id)
+
+    def _require_room(self, sale: Sale) -> None:
+        # A catalogue with one market too many cannot be built: no worker would see any change.
+        known = self.live.served.catalogue.markets if self.live.served else ()
+        markets = {*known, *(sale.markets or ())}
+        if sale.markets and len(markets) >= MAX_MARKETS:
+            raise TooManyMarketsError(len(markets), MAX_MARKETS - 1)
+
+
+def settled(sale: Sale, before: Sale | None, *, now: datetime) -> Sale:
+    """Let the stock decide whether a sale is sold out.
+
+    Args:
+        sale: As it is put.
+        before: As it was; None for a new one.
+        now: The store's clock.
+
+    Returns:
+        The sale. A stock of 0 keeps the time of the sell-out, given or known before, or is
+        sold out now; a stock above 0 opens it again; without a stock nothing changes.
+    """
+    if sale.stock is None:
+        return sale
+    if sale.stock > 0:
+        return sale.model_copy(update={"sold_out_at": None})
+    known = before.sold_out_at if before is not None and before.stock == 0 else None
+    return sale.model_copy(update={"sold_out_at": sale.sold_out_at or known or now})

@@ -1,0 +1,61 @@
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+
+from app.errors import LabellingBusyError, SceneModelMissingError
+from app.observability import Metrics
+from app.serving.labelling import MAX_UPLOADS, Labelling, Scenes
+from models.scenes import SceneLabeller
+from models.topics import Topics
+from tests.scenes import write_backbone, write_pictures
+from training.scenes.backbone import read_backbone
+from training.scenes.layout import read_layout
+from training.scenes.model import fit_scenes
+
+
+@pytest.fixture(scope="module")
+def labeller(tmp_path_factory: pytest.TempPathFactory) -> SceneLabeller:
+    root = tmp_path_factory.mktemp("scenes")
+    pictures = write_pictures(root / "pictures", n_each=12, rng=np.random.default_rng(3))
+    backbone = read_backbone(write_backbone(root))
+    model = fit_scenes(read_layout(pictures), seed=1, cache=root / "cache", backbone=backbone)
+    model.save(root / "model")
+    return SceneLabeller.open(root / "model")
+
+
+def labelling(labeller: SceneLabeller | None, pool: ThreadPoolExecutor) -> Labelling:
+    return Labelling(Scenes("m", Topics.none(), labeller), pool=pool, metrics=Metrics.create())
+
+
+def test_who_comes_while_all_places_are_taken_is_sent_away(labeller: SceneLabeller) -> None:
+    """Every place may hold a picture of 16 MiB: memory is bounded by their number."""
+    with ThreadPoolExecutor(1) as pool, ExitStack() as held:
+        uploads = labelling(labeller, pool)
+        for _ in range(MAX_UPLOADS):
+            held.enter_context(uploads.place())
+
+        with pytest.raises(LabellingBusyError, match="8 pictures"), uploads.place():
+            pass
+
+        held.close()
+        with uploads.place():
+            pass
+
+
+def test_a_picture_that_fails_gives_its_place_back(labeller: SceneLabeller) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        uploads = labelling(labeller, pool)
+        for _ in range(MAX_UPLOADS + 1):
+            with pytest.raises(ValueError, match="broken"), uploads.place():
+                raise ValueError("broken")  # noqa: EM101 - stands for any failure
+
+
+def test_without_a_scene_model_there_is_no_place() -> None:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(SceneModelMissingError, match="labels no pictures"),
+        labelling(None, pool).place(),
+    ):
+        pass
