@@ -7,7 +7,9 @@ The only module that imports ``onnxruntime``.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import cast
@@ -103,7 +105,12 @@ def open_session(
     wanted = [one for one in dict.fromkeys((provider, Provider.CPU)) if one in listed]
     content = model if isinstance(model, bytes) else str(model)
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=wanted)
+        # It prints what it falls back from; stdout belongs to the commands.
+        with redirect_stdout(sys.stderr):
+            if Provider.CUDA in wanted:
+                # CUDA lies in packages beside the runtime, where the linker does not look.
+                onnxruntime.preload_dlls()
+            session = onnxruntime.InferenceSession(content, options, providers=wanted)
     except _UNREADABLE as exc:
         name = "the model" if isinstance(model, bytes) else model
         msg = f"cannot open {name} as ONNX: {exc}"
