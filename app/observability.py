@@ -46,6 +46,10 @@ class Metrics:
     def create(cls) -> Self:
         """Register every metric anew."""
         registry = CollectorRegistry()
+
+        def counter(name: str, meaning: str, *labels: str) -> Counter:
+            return Counter(f"vitrine_{name}", meaning, labels, registry=registry)
+
         return cls(
             registry=registry,
             requests=Histogram(
@@ -55,38 +59,25 @@ class Metrics:
                 buckets=LATENCY_BUCKETS_S,
                 registry=registry,
             ),
-            events=Counter(
-                "vitrine_events", "Posted events.", ["status", "reason"], registry=registry
+            events=counter("events", "Posted events.", "status", "reason"),
+            unknown_sales=counter(
+                "unknown_sale_events", "Accepted events of sales that the catalogue does not know."
             ),
-            unknown_sales=Counter(
-                "vitrine_unknown_sale_events",
-                "Accepted events of sales that the catalogue does not know.",
-                registry=registry,
+            model_errors=counter(
+                "model_errors", "Rankings that the model failed to make.", "error"
             ),
-            model_errors=Counter(
-                "vitrine_model_errors",
-                "Rankings that the model failed to make, by class of the error.",
-                ["error"],
-                registry=registry,
-            ),
-            pictures=Counter(
-                "vitrine_pictures", "Uploaded pictures.", ["outcome"], registry=registry
-            ),
+            pictures=counter("pictures", "Uploaded pictures.", "outcome"),
             labelling=Histogram(
                 "vitrine_labelling_seconds",
                 "Time to decode and label an uploaded picture.",
                 buckets=LATENCY_BUCKETS_S,
                 registry=registry,
             ),
-            exposures_dropped=Counter(
-                "vitrine_exposures_dropped",
-                "Exposure records that were not logged.",
-                registry=registry,
+            exposures_dropped=counter(
+                "exposures_dropped", "Exposure records that were not logged."
             ),
-            refreshes_failed=Counter(
-                "vitrine_refreshes_failed",
-                "Failed reads of the catalogue from the store.",
-                registry=registry,
+            refreshes_failed=counter(
+                "refreshes_failed", "Failed reads of the catalogue from the store."
             ),
         )
 
