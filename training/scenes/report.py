@@ -57,7 +57,7 @@ class SeenSales:
 
 
 def seen_sales(
-    dataset: Dataset, pictures: Mapping[str, PictureScores], topics: Topics
+    dataset: Dataset, pictures: Mapping[str, PictureScores], *, topics: Topics
 ) -> SeenSales:
     """Describe the sales with a picture by topics.
 
@@ -76,7 +76,7 @@ def seen_sales(
     )
 
 
-def topic_blocks(dataset: Dataset, seen: SeenSales, topics: Topics) -> list[Block]:
+def topic_blocks(dataset: Dataset, seen: SeenSales, *, topics: Topics) -> list[Block]:
     """Show topics with coherence and example pictures, and their conversion by market.
 
     Args:

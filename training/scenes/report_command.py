@@ -53,7 +53,8 @@ def report(
             )
         ]
         if pictures:
-            blocks += topic_blocks(dataset, seen_sales(dataset, pictures, topics), topics)
+            seen = seen_sales(dataset, pictures, topics=topics)
+            blocks += topic_blocks(dataset, seen, topics=topics)
         if (data / SCENES).is_dir():
             network = default_backbone() if backbone is None else read_backbone(backbone)
             extractor = FeatureExtractor(network, cache, n_crops=N_CROPS, threads=threads)
