@@ -133,5 +133,5 @@ class _Graph:
         )
         opsets = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
-        onnx.checker.check_model(model, full_check=True)  # pyright: ignore[reportUnknownMemberType]
+        onnx.checker.check_model(model, full_check=True)  # pyright: ignore[reportUnknownMemberType] - of a path
         return model

@@ -174,5 +174,5 @@ def _model(
         opset_imports=list(backbone.model.opset_import),
         ir_version=backbone.model.ir_version,
     )
-    onnx.checker.check_model(model)  # pyright: ignore[reportUnknownMemberType]
+    onnx.checker.check_model(model)  # pyright: ignore[reportUnknownMemberType] - of a path
     return model

@@ -37,7 +37,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 
 def plain(mode: str = "RGB", size: tuple[int, int] = (64, 48), colour: object = RED) -> Image.Image:
-    return Image.new(mode, size, colour)  # pyright: ignore[reportArgumentType]
+    return Image.new(mode, size, colour)  # pyright: ignore[reportArgumentType] - a colour of the mode
 
 
 def halves(first: tuple[int, int, int], second: tuple[int, int, int]) -> Image.Image:
