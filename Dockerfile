@@ -1,8 +1,10 @@
 # The service in two images: `gpu`, which a build gives by default, and `cpu` (--target cpu).
 #
 #   docker build --target cpu --tag vitrine:cpu .
-#   docker run --publish 8000:8000 --volume "$PWD/models/bundles:/srv/vitrine/models/bundles:ro" \
-#       --env-file vitrine.env vitrine:cpu
+#   docker run --publish 127.0.0.1:8000:8000 --env VITRINE_OPEN_TO_NETWORK=true \
+#       --volume "$PWD/models/bundles:/srv/vitrine/models/bundles:ro" vitrine:cpu
+#
+# Without that variable it refuses to listen beyond loopback: nothing asks callers for a key.
 #
 # Python packages are pinned by hash. The base is pinned by its tag only: whoever publishes the
 # image should name the digest of the base that he tested.

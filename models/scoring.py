@@ -60,10 +60,6 @@ class Scores:
         """Hash of the feature matrix, 32 hexadecimal digits."""
         return feature_hash(self.features)
 
-    def best(self, limit: int) -> NDArray[np.int64]:
-        """Return the indices of the best candidates, best first; equal ones in row order."""
-        return np.argsort(-self.order, kind="stable")[:limit]
-
 
 def feature_hash(matrix: NDArray[np.float32]) -> str:
     """Hash the bytes of a feature matrix."""

@@ -194,18 +194,6 @@ def test_an_unknown_policy_is_told_what_there_is() -> None:
         made.score(query(made.seed_catalogue()), "best")
 
 
-def ordered(*order: float) -> Scores:
-    return Scores(np.array(order), np.zeros(len(order)), np.zeros((len(order), 1), np.float32))
-
-
-def test_the_best_come_first_and_equal_ones_in_row_order() -> None:
-    scores = ordered(0.1, 0.3, -np.inf, 0.3, 0.1, 0.3)
-
-    assert scores.best(10).tolist() == [1, 3, 5, 0, 4, 2]
-    assert scores.best(2).tolist() == [1, 3]
-    assert ordered().best(3).tolist() == []
-
-
 def test_no_candidates_have_no_scores() -> None:
     made = scorer(SALES)
 
