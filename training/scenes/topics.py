@@ -4,6 +4,7 @@
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Final
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import NMF
+from sklearn.exceptions import ConvergenceWarning
 
 from models.topics import Topics
 
@@ -21,6 +23,7 @@ PRESENT: Final = 0.05
 
 _HALF: Final = 1_000
 _RARE: Final = 0.2
+_MAX_STEPS: Final = 1_000
 _NAMED_LABELS: Final = 3
 _NAMED_SHARE: Final = 0.2
 _TINY: Final = 1e-9
@@ -165,10 +168,13 @@ def _components(probabilities: NDArray[np.float32], n_topics: int) -> NDArray[np
         n_components=n_topics,  # pyright: ignore[reportArgumentType] - inferred from its default
         init="nndsvda",
         random_state=0,
-        max_iter=400,
+        max_iter=_MAX_STEPS,
         tol=1e-3,
     )
-    model.fit(exact / scale)
+    with warnings.catch_warnings():
+        # One that is cut off is judged by its figures, as every other.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(exact / scale)
     components = np.asarray(model.components_, dtype=np.float64) * scale + 1e-9
     return components / components.sum(axis=1, keepdims=True)
 
