@@ -7,6 +7,11 @@ import numpy as np
 from onnx import TensorProto, helper
 from PIL import Image
 
+from models.scenes import SceneLabeller
+from training.scenes.backbone import read_backbone
+from training.scenes.layout import read_layout
+from training.scenes.model import fit_scenes
+
 COLOURS = {"blue": (20, 40, 220), "green": (30, 200, 40), "red": (220, 30, 30)}
 SIZE = 8
 
@@ -49,3 +54,12 @@ def write_backbone(directory: Path, **changes: object) -> Path:
     path = directory / "backbone.json"
     path.write_text(json.dumps(description), encoding="utf-8")
     return path
+
+
+def colour_labeller(root: Path) -> SceneLabeller:
+    """Train a labeller, in about a second, that tells blue, green and red pictures apart."""
+    pictures = write_pictures(root / "pictures", n_each=12, rng=np.random.default_rng(3))
+    backbone = read_backbone(write_backbone(root))
+    model = fit_scenes(read_layout(pictures), seed=1, cache=root / "cache", backbone=backbone)
+    model.save(root / "model")
+    return SceneLabeller.open(root / "model")

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 
 from app.main import create_app
@@ -14,11 +13,8 @@ from app.settings import Settings
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores
 from models.scenes import SceneLabeller
-from tests.scenes import write_backbone, write_pictures
+from tests.scenes import colour_labeller
 from tests.shop import client_of, sale, scorer
-from training.scenes.backbone import read_backbone
-from training.scenes.layout import read_layout
-from training.scenes.model import fit_scenes
 
 SALES = [
     sale("alps", category="ski"),
@@ -48,12 +44,7 @@ async def stores(store_url: str) -> AsyncGenerator[RedisStores]:
 @pytest.fixture(scope="session")
 def labeller(tmp_path_factory: pytest.TempPathFactory) -> SceneLabeller:
     """Tells blue, green and red pictures apart."""
-    root = tmp_path_factory.mktemp("scenes")
-    pictures = write_pictures(root / "pictures", n_each=12, rng=np.random.default_rng(3))
-    backbone = read_backbone(write_backbone(root))
-    model = fit_scenes(read_layout(pictures), seed=1, cache=root / "cache", backbone=backbone)
-    model.save(root / "model")
-    return SceneLabeller.open(root / "model")
+    return colour_labeller(tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-import numpy as np
 import pytest
 
 from app.errors import LabellingBusyError, SceneModelMissingError
@@ -9,20 +8,12 @@ from app.observability import Metrics
 from app.serving.labelling import MAX_UPLOADS, Labelling, Scenes
 from models.scenes import SceneLabeller
 from models.topics import Topics
-from tests.scenes import write_backbone, write_pictures
-from training.scenes.backbone import read_backbone
-from training.scenes.layout import read_layout
-from training.scenes.model import fit_scenes
+from tests.scenes import colour_labeller
 
 
 @pytest.fixture(scope="module")
 def labeller(tmp_path_factory: pytest.TempPathFactory) -> SceneLabeller:
-    root = tmp_path_factory.mktemp("scenes")
-    pictures = write_pictures(root / "pictures", n_each=12, rng=np.random.default_rng(3))
-    backbone = read_backbone(write_backbone(root))
-    model = fit_scenes(read_layout(pictures), seed=1, cache=root / "cache", backbone=backbone)
-    model.save(root / "model")
-    return SceneLabeller.open(root / "model")
+    return colour_labeller(tmp_path_factory.mktemp("scenes"))
 
 
 def labelling(labeller: SceneLabeller | None, pool: ThreadPoolExecutor) -> Labelling:
