@@ -62,6 +62,18 @@ class UnknownSaleError(ServiceError):
         self.sale_id = sale_id
 
 
+class UnknownVariantError(ServiceError):
+    """A variant that the experiment does not have."""
+
+    code = "unknown_variant"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, variant: str, known: tuple[str, ...]) -> None:
+        """Name what was asked for, and what there is."""
+        super().__init__(f"unknown variant {variant!r}: ask for one of {', '.join(known)}")
+        self.variant = variant
+
+
 class TooManyMarketsError(ServiceError):
     """A sale whose markets would be more than a catalogue can tell apart."""
 

@@ -18,6 +18,7 @@ from app.experiments.experiment import Experiment, Policy, split
 from app.observability import Metrics, get_logger
 from app.serving.archive import SnapshotArchive
 from app.serving.clock import StoreClock
+from app.serving.degradation import Degradation
 from app.serving.exposure_queue import ExposureQueue
 from app.serving.gallery import Gallery
 from app.serving.labelling import Labelling, Scenes
@@ -152,6 +153,8 @@ async def resources_over(
             ranker=ranker,
             exposures=exposures,
             origin=Origin(scorer.bundle_id if scorer else "", _experiment(settings), _versions()),
+            degradation=Degradation(time.monotonic),
+            deadline_s=settings.deadline_ms / MS_PER_S,
             read_timeout_s=settings.read_timeout_ms / MS_PER_S,
             new_id=lambda: uuid4().hex,
         )
@@ -201,7 +204,7 @@ def _scenes(model: Model) -> Scenes:
 def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
     """Rank for nobody, so that the first customer does not wait for what starts lazily."""
     nobody = CustomerState(now_us, Window.empty(), Profile.empty())
-    question = Question(RecommendationRequest("nobody"), nobody, live.served)
+    question = Question(RecommendationRequest(), nobody, live.served)
     for policy in Policy:
         ranker.rank(question, policy, rung=None)
 

@@ -50,6 +50,12 @@ class Settings(BaseSettings):
         le=300,
         description="Seconds between losing readiness and closing, after a SIGTERM.",
     )
+    deadline_ms: int = Field(
+        default=50,
+        ge=1,
+        le=60_000,
+        description="Time for one answer: what would end later is left out and named in it.",
+    )
     read_timeout_ms: int = Field(
         default=30,
         ge=1,

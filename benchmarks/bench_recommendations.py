@@ -61,7 +61,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Shop]:
     loaded = run("app", "load", *arguments, VITRINE_STATE_DIR=str(folder / "state"))
     assert loaded.returncode == 0, loaded.stderr
     customers: list[str] = pl.read_parquet(data / "customers.parquet")["customer_id"].to_list()
-    with serving(folder, "--bundle", str(bundle), VITRINE_READ_TIMEOUT_MS="1000") as running:
+    with serving(folder, "--bundle", str(bundle), VITRINE_DEADLINE_MS="10000") as running:
         running.wait_until("/health/ready", status=200)
         yield Shop(running, customers, n_open(data))
 

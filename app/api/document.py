@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.events import EventBatch
 from app.api.problem import Problem
+from app.api.rank import RankBody
 from app.api.sales import SaleBody
 
 TEMPLATE: Final = "#/components/schemas/{model}"
@@ -22,6 +23,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         [
             (EventBatch, "validation"),
             (SaleBody, "validation"),
+            (RankBody, "validation"),
             (Problem, "serialization"),
         ],
         ref_template=TEMPLATE,

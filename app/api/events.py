@@ -4,14 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
 from app.errors import StoreUnavailableError
@@ -85,27 +85,14 @@ class EventBatchAnswer(BaseModel):
 
 
 async def read_batch(request: Request) -> EventBatch:
-    """Parse the body strictly: a number is no time, a string no price."""
-    try:
-        return EventBatch.model_validate_json(await request.body(), strict=True)
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_context=False, include_input=False)
-        located = [{**error, "loc": ("body", *error["loc"])} for error in errors]
-        raise RequestValidationError(located) from exc
-
-
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EventBatch"}}},
-    }
-}
+    """Parse the body."""
+    return parsed(EventBatch, await request.body())
 
 
 @router.post(
     "/events",
     response_model=EventBatchAnswer,
-    openapi_extra=_BODY,
+    openapi_extra=described(EventBatch),
     responses=problems(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
 from app.errors import PictureTypeError, SlowBodyError
@@ -162,12 +163,6 @@ class SimilarQuery(BaseModel):
 
 SaleId = Annotated[Identifier, Path(description="The sale.", examples=["s-31"])]
 
-_SALE_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/SaleBody"}}},
-    }
-}
 _PICTURE_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -182,7 +177,7 @@ _PICTURE_BODY: Final[dict[str, Any]] = {
 @router.put(
     "/{sale_id}",
     response_model=Sale,
-    openapi_extra=_SALE_BODY,
+    openapi_extra=described(SaleBody),
     responses=problems(
         HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _MALFORMED, _UNAVAILABLE
     )
@@ -253,13 +248,7 @@ async def similar(
 
 
 def _parsed(sale_id: str, content: bytes) -> Sale:
-    """Parse strictly: a number is no time, a string no price."""
-    try:
-        body = SaleBody.model_validate_json(content, strict=True)
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_context=False, include_input=False)
-        located = [{**error, "loc": ("body", *error["loc"])} for error in errors]
-        raise RequestValidationError(located) from exc
+    body = parsed(SaleBody, content)
     if body.sale_id not in {"", sale_id}:
         fault = f"the path says {sale_id!r}: leave it out, or repeat it"
         raise RequestValidationError([{"loc": ("body", "sale_id"), "msg": fault}])

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.errors import UnknownVariantError
 from app.experiments.bucket import BUCKETS, bucket
 
 
@@ -48,6 +49,17 @@ class Experiment(BaseModel):
             msg = f"variants must have distinct names, got {names}"
             raise ValueError(msg)
         return self
+
+    def variant(self, name: str) -> Variant:
+        """Return a variant by its name.
+
+        Raises:
+            UnknownVariantError: If there is none of that name.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise UnknownVariantError(name, tuple(variant.name for variant in self.variants))
 
 
 def assign(unit_id: str, experiment: Experiment) -> Variant:

@@ -24,7 +24,8 @@ class Shown:
 class ExposureRecord:
     """Everything that an answer was computed from, and the answer.
 
-    The candidates follow from ``snapshot_id``, ``now_us``, ``market`` and ``exclude``.
+    The candidates follow from ``snapshot_id``, ``now_us``, ``market``, ``exclude`` and
+    ``candidates``.
 
     Attributes:
         recommendation_id: Unique id of the answer; events refer to it as ``exposure_id``.
@@ -35,6 +36,8 @@ class ExposureRecord:
         device: As asked.
         limit: Number of sales asked for.
         exclude: Sale ids that the caller excluded, as asked.
+        candidates: Sale ids that the caller wanted to have ranked; None for all sales.
+        candidates_ordered: Whether their order says something.
         window: The packed window, see `models.customer.Window.pack`.
         profile: The packed profile, see `models.profile.Profile.pack`.
         snapshot_id: Content id of the catalogue snapshot, empty if there was none.
@@ -42,6 +45,7 @@ class ExposureRecord:
         experiment: Name of the experiment that routed the customer.
         variant: Name of the variant.
         assignment_share_bp: Share of units of that variant, in basis points.
+        forced: Whether the caller chose the variant: no part of the experiment then.
         degraded: The rung that answered, None for a full answer.
         feature_hash: Hex digest of the assembled feature matrix, empty where none was assembled.
         slate: The sales shown, by rank.
@@ -56,6 +60,8 @@ class ExposureRecord:
     device: str | None
     limit: int
     exclude: tuple[str, ...]
+    candidates: tuple[str, ...] | None
+    candidates_ordered: bool
     window: bytes
     profile: bytes
     snapshot_id: str
@@ -63,6 +69,7 @@ class ExposureRecord:
     experiment: str
     variant: str
     assignment_share_bp: int
+    forced: bool
     degraded: str | None
     feature_hash: str
     slate: tuple[Shown, ...]

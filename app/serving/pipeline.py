@@ -8,8 +8,9 @@ from typing import Final
 
 from app.errors import StoreUnavailableError
 from app.experiments.experiment import Experiment, Variant, assign
-from app.observability import get_logger
+from app.serving.candidates import LeftOut, left_out
 from app.serving.clock import StoreClock
+from app.serving.degradation import Degradation
 from app.serving.exposure import ExposureRecord, Shown
 from app.serving.exposure_queue import Exposure, ExposureQueue
 from app.serving.fallback import Rung
@@ -22,8 +23,6 @@ from models.profile import Profile
 
 DETERMINISTIC: Final = 1.0
 """Propensity of a sale at a rank that no chance decided."""
-
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +46,22 @@ class Recommendation:
 
     Attributes:
         record: What is logged, the slate included.
+        left_out: The caller's own candidates that may not be shown, each with why.
         read_s: Seconds spent on the customer's read.
         rank_s: Seconds spent on candidates, scores and selection.
     """
 
     record: ExposureRecord
+    left_out: tuple[LeftOut, ...]
     read_s: float
     rank_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Routing:
+    answer_id: str
+    variant: Variant
+    is_forced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,9 @@ class Recommender:
         ranker: Orders the sales.
         exposures: Takes the records.
         origin: Bundle, experiment and versions.
+        degradation: Logs what answers had to do without.
         read_timeout_s: After this a customer is anonymous.
+        deadline_s: Time for one answer, the customer's read included.
         new_id: Makes recommendation ids.
     """
 
@@ -77,31 +87,53 @@ class Recommender:
     ranker: SlateRanker
     exposures: ExposureQueue
     origin: Origin
+    degradation: Degradation
     read_timeout_s: float
+    deadline_s: float
     new_id: Callable[[], str]
 
     async def recommend(self, request: RecommendationRequest) -> Recommendation:
-        """Answer a request and hand the record to the log."""
+        """Answer a request and hand the record to the log.
+
+        Raises:
+            UnknownVariantError: If the request forces a variant that there is not.
+        """
         started = perf_counter()
+        routing = self._route(request)
         known = await self._read(request.customer_id)
         read = perf_counter()
         # From here on nothing awaits: one catalogue and one moment make the whole answer.
-        state = known or CustomerState(self.clock.now_us(), Window.empty(), Profile.empty())
-        question = Question(request, state, self.live.served)
-        variant = assign(request.customer_id, self.origin.experiment)
+        question = Question(request, known or self._nobody(), self.live.served)
         ranking = self.ranker.rank(
-            question, variant.policy, rung=self._rung(is_known=known is not None)
+            question,
+            routing.variant.policy,
+            rung=self._rung(is_known=known is not None),
+            within_s=self.deadline_s - (read - started),
         )
-        record = self._record(question, variant, ranking=ranking)
+        record = self._record(question, routing, ranking=ranking)
         self.exposures.put(Exposure(record, question.served))
-        return Recommendation(record, read - started, perf_counter() - read)
+        self.degradation.note(ranking.rung)
+        return Recommendation(record, _left_out(question), read - started, perf_counter() - read)
 
-    async def _read(self, customer_id: str) -> CustomerState | None:
+    def _route(self, request: RecommendationRequest) -> _Routing:
+        answer_id, experiment = self.new_id(), self.origin.experiment
+        if request.variant is not None:
+            return _Routing(answer_id, experiment.variant(request.variant), is_forced=True)
+        # Who has no id keeps his variant for the visit, or else for this answer.
+        unit_id = request.customer_id or request.session_id or answer_id
+        return _Routing(answer_id, assign(unit_id, experiment), is_forced=False)
+
+    def _nobody(self) -> CustomerState:
+        return CustomerState(self.clock.now_us(), Window.empty(), Profile.empty())
+
+    async def _read(self, customer_id: str | None) -> CustomerState | None:
+        if customer_id is None:
+            return self._nobody()
         try:
-            async with asyncio.timeout(self.read_timeout_s):
+            async with asyncio.timeout(min(self.read_timeout_s, self.deadline_s)):
                 return await self.customers.read(customer_id)
         except (StoreUnavailableError, TimeoutError) as exc:
-            _log.debug("a customer's window is unavailable", reason=str(exc))
+            self.degradation.blame(exc)
             return None
 
     def _rung(self, *, is_known: bool) -> Rung | None:
@@ -109,10 +141,10 @@ class Recommender:
             return Rung.SNAPSHOT
         return None if is_known else Rung.ANONYMOUS
 
-    def _record(self, question: Question, variant: Variant, *, ranking: Ranking) -> ExposureRecord:
-        request, state = question.request, question.state
+    def _record(self, question: Question, routing: _Routing, *, ranking: Ranking) -> ExposureRecord:
+        request, state, choice = question.request, question.state, question.request.choice
         return ExposureRecord(
-            recommendation_id=self.new_id(),
+            recommendation_id=routing.answer_id,
             customer_id=request.customer_id,
             session_id=request.session_id,
             now_us=state.now_us,
@@ -120,18 +152,29 @@ class Recommender:
             device=request.device,
             limit=request.limit,
             exclude=request.exclude,
+            candidates=choice.sale_ids if choice else None,
+            candidates_ordered=choice is not None and choice.is_ordered,
             window=state.window.pack(),
             profile=state.profile.pack(),
             snapshot_id=question.served.snapshot_id if question.served else "",
             bundle_id=self.origin.bundle_id,
             experiment=self.origin.experiment.name,
-            variant=variant.name,
-            assignment_share_bp=variant.share_bp,
+            variant=routing.variant.name,
+            assignment_share_bp=routing.variant.share_bp,
+            forced=routing.is_forced,
             degraded=ranking.rung,
             feature_hash=ranking.feature_hash,
             slate=_slate(ranking),
             versions=self.origin.versions,
         )
+
+
+def _left_out(question: Question) -> tuple[LeftOut, ...]:
+    request = question.request
+    if request.choice is None:
+        return ()
+    catalogue = question.served.catalogue if question.served else None
+    return left_out(catalogue, question.state.now_us, market=request.market, choice=request.choice)
 
 
 def _slate(ranking: Ranking) -> tuple[Shown, ...]:

@@ -7,24 +7,42 @@ from app.serving.served import ServedCatalogue
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The sales that a caller wants to have ranked.
+
+    Attributes:
+        sale_ids: His candidates, each once.
+        is_ordered: Whether their order says something: it then decides between sales that
+            the service scores alike, and is the answer's where no model can score.
+    """
+
+    sale_ids: tuple[str, ...]
+    is_ordered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RecommendationRequest:
     """What a caller asks for.
 
     Attributes:
-        customer_id: Who looks at the page.
+        customer_id: Who looks at the page; None for a visitor without id.
         session_id: The visit, if the caller names it.
         market: Only sales of this market; None asks for any.
         device: As the caller names it.
         limit: Number of sales wanted.
         exclude: Sale ids that must not be shown.
+        variant: The variant that the caller forces; None leaves it to the experiment.
+        choice: The caller's own candidates; None for all sales.
     """
 
-    customer_id: str
+    customer_id: str | None = None
     session_id: str | None = None
     market: str | None = None
     device: str | None = None
     limit: int = 10
     exclude: tuple[str, ...] = ()
+    variant: str | None = None
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

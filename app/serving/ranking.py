@@ -1,6 +1,9 @@
 """The order of the sales of one answer, by the best means that are available."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from time import perf_counter
 from typing import Final
 
 import numpy as np
@@ -8,8 +11,9 @@ from numpy.typing import NDArray
 
 from app.experiments.experiment import Policy
 from app.observability import Metrics, get_logger
-from app.serving.candidates import candidates
+from app.serving.candidates import candidates, chosen
 from app.serving.fallback import Rung, popularity_order
+from app.serving.pace import Pace
 from app.serving.question import Question
 from app.serving.selection import best
 from models.catalogue import Catalogue
@@ -46,12 +50,18 @@ class SlateRanker:
     Attributes:
         scorer: The model; None where no bundle could be loaded.
         metrics: Count what went wrong.
+        pace: How long the model takes here.
+        clock: Counts seconds, from any beginning.
     """
 
     scorer: Scorer | None
     metrics: Metrics
+    pace: Pace = field(default_factory=Pace)
+    clock: Callable[[], float] = perf_counter
 
-    def rank(self, question: Question, policy: Policy, *, rung: Rung | None) -> Ranking:
+    def rank(
+        self, question: Question, policy: Policy, *, rung: Rung | None, within_s: float = inf
+    ) -> Ranking:
         """Order the candidates of a question.
 
         Args:
@@ -59,38 +69,57 @@ class SlateRanker:
             policy: How the customer's variant orders the sales.
             rung: What is known to be missing already. A stale catalogue is ordered by
                 popularity, whatever the variant.
+            within_s: Time that is left; a model that would take longer is not asked.
         """
         if question.served is None:
             return NOTHING
         query = _query(question, question.served.catalogue)
         limit = question.request.limit
-        scores = self._scores(query, Policy.POPULARITY if rung is Rung.SNAPSHOT else policy)
+        if rung is Rung.SNAPSHOT:
+            if not len(query.rows):
+                return NOTHING
+            policy = Policy.POPULARITY
+        scores = self._scores(query, policy, within_s=within_s)
         if scores is not None:
             return _with_model(query, scores, limit=limit, rung=rung)
-        shown = best(popularity_order(query.catalogue, query.rows), limit)
+        choice = question.request.choice
+        if choice is not None and choice.is_ordered:
+            shown = np.arange(min(limit, len(query.rows)))
+        else:
+            shown = best(popularity_order(query.catalogue, query.rows), limit)
         lower = Rung.SNAPSHOT if rung is Rung.SNAPSHOT else Rung.POPULARITY
         return Ranking(_sale_ids(query, shown), (), "", lower)
 
-    def _scores(self, query: Query, policy: Policy) -> Scores | None:
+    def _scores(self, query: Query, policy: Policy, *, within_s: float) -> Scores | None:
         if self.scorer is None:
             return None
+        n_candidates = len(query.rows)
+        if not self.pace.allows(n_candidates, within_s):
+            self.metrics.model_errors.labels("TooSlow").inc()
+            return None
+        started = self.clock()
         try:
-            return self.scorer.score(query, policy)
+            scores = self.scorer.score(query, policy)
         except Exception as exc:  # noqa: BLE001 - the one place that decides on a fallback
             error = type(exc).__name__
             self.metrics.model_errors.labels(error).inc()
             _log.error("the model failed", error=error, reason=str(exc))
             return None
+        self.pace.note(n_candidates, self.clock() - started)
+        return scores
 
 
 def _query(question: Question, catalogue: Catalogue) -> Query:
     request, state = question.request, question.state
+    rows = candidates(catalogue, state.now_us, market=request.market, exclude=request.exclude)
+    if request.choice is not None:
+        rows = chosen(rows, catalogue, choice=request.choice)
     return Query(
         window=state.window,
         profile=state.profile,
         catalogue=catalogue,
         context=Context(state.now_us, request.market, request.device),
-        rows=candidates(catalogue, state.now_us, market=request.market, exclude=request.exclude),
+        rows=rows,
     )
 
 

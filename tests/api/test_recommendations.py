@@ -86,7 +86,6 @@ async def test_only_sales_of_the_market_that_are_not_excluded_are_shown(
 @pytest.mark.parametrize(
     ("parameters", "location"),
     [
-        ({}, "query.customer_id"),
         ({"customer_id": ""}, "query.customer_id"),
         ({"customer_id": "x" * 129}, "query.customer_id"),
         ({"customer_id": "c1\n"}, "query.customer_id"),
@@ -145,6 +144,59 @@ async def test_the_record_of_an_answer_holds_what_it_was_made_from(
     content, counts = cast("str", record["snapshot_id"]).split(".")
     saved = {path.name for path in (settings.state_dir / "snapshots").iterdir()}
     assert {f"content-{content}.npz", f"counts-{counts}.npz"} <= saved
+
+
+async def test_a_visitor_without_id_is_answered_in_full_and_recorded_without(
+    client: httpx.AsyncClient, stores: RedisStores
+) -> None:
+    answer = await client.get(URL, params={"limit": 3})
+
+    [record] = await exposures(stores, cast("str", answer.json()["recommendation_id"]))
+    assert len(sale_ids(answer)) == 3
+    assert answer.json()["degraded"] is None
+    assert record["customer_id"] is None
+
+
+class TestAForcedVariant:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"popularity_share_bp": 5_000})
+
+    @pytest.mark.parametrize("variant", ["meta", "popularity"])
+    async def test_it_answers_and_is_recorded_as_forced(
+        self, client: httpx.AsyncClient, stores: RedisStores, variant: str
+    ) -> None:
+        answer = await client.get(URL, params={"customer_id": "c1", "variant": variant})
+
+        [record] = await exposures(stores, "c1")
+        assert answer.json()["variant"] == variant
+        assert (record["variant"], record["forced"]) == (variant, True)
+
+    async def test_an_assigned_one_is_recorded_as_not_forced(
+        self, client: httpx.AsyncClient, stores: RedisStores
+    ) -> None:
+        await client.get(URL, params={"customer_id": "c1"})
+
+        [record] = await exposures(stores, "c1")
+        assert (record["forced"], record["assignment_share_bp"]) == (False, 5_000)
+
+    async def test_an_unknown_one_is_refused_with_those_that_there_are(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.get(URL, params={"customer_id": "c1", "variant": "mta"})
+
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_variant")
+        assert answer.json()["detail"] == ("unknown variant 'mta': ask for one of popularity, meta")
+
+    async def test_a_visitor_without_id_keeps_his_variant_for_the_visit(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        async def variants(**parameters: str) -> set[str]:
+            answers = [await client.get(URL, params=parameters) for _ in range(20)]
+            return {cast("str", answer.json()["variant"]) for answer in answers}
+
+        assert len(await variants(session_id="v1")) == 1
+        assert await variants() == {"meta", "popularity"}
 
 
 class TestAVariantByPopularity:
@@ -216,7 +268,7 @@ class TestAnEmptyStore:
 class TestAStoreThatHangs:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
-        return settings.model_copy(update={"read_timeout_ms": 30, "write_timeout_ms": 30})
+        return settings.model_copy(update={"deadline_ms": 50, "write_timeout_ms": 30})
 
     async def test_the_customer_is_anonymous_and_events_are_refused(
         self, client: httpx.AsyncClient, stores: RedisStores

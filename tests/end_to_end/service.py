@@ -78,6 +78,7 @@ def serving(folder: Path, *options: str, **variables: str) -> Generator[Service]
         "VITRINE_STATE_DIR": str(folder / "state"),
         "VITRINE_DRAIN_S": "0.5",
         "VITRINE_READ_TIMEOUT_MS": "5000",
+        "VITRINE_DEADLINE_MS": "10000",
         **variables,
     }
     command = [sys.executable, "-m", "app", "serve", "--port", "0", *options]

@@ -1,10 +1,12 @@
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
 from app.experiments.experiment import Policy
 from app.observability import Metrics
 from app.serving.fallback import Rung
+from app.serving.pace import REMEMBERED
 from app.serving.ports import CustomerState
 from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import SlateRanker
@@ -82,3 +84,25 @@ def test_without_a_catalogue_the_answer_is_empty() -> None:
     ranking = SlateRanker(scorer(), Metrics.create()).rank(question, Policy.META, rung=None)
 
     assert (ranking.sale_ids, ranking.rung) == ((), Rung.EMPTY)
+
+
+def test_a_stale_catalogue_with_nothing_open_is_the_last_rung() -> None:
+    closed = sale("closed", now_us=NOW_US, closes_at=NOW)
+
+    assert shown(closed, by=scorer(), rung=Rung.SNAPSHOT) == ([], Rung.EMPTY)
+
+
+def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> None:
+    """Each reading of the clock is a second later: a ranking takes one."""
+    model = scorer(sale("s1", now_us=NOW_US))
+    served = ServedCatalogue.of(model.snapshot, model.seed_catalogue(), source=Source.STORE)
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    question = Question(RecommendationRequest(), state, served)
+    ranker = SlateRanker(model, Metrics.create(), clock=map(float, count()).__next__)
+
+    rungs = [
+        ranker.rank(question, Policy.META, rung=None, within_s=0.5).rung
+        for _ in range(REMEMBERED + 1)
+    ]
+
+    assert rungs == [None] * REMEMBERED + [Rung.POPULARITY]

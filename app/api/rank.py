@@ -1,0 +1,119 @@
+"""The caller's own candidates, ranked for a customer."""
+
+from collections import Counter
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.config import JsonDict
+
+from app.api.body import described, parsed
+from app.api.dependencies import ResourcesDep
+from app.api.problem import problems
+from app.api.slate import SLATE_EXAMPLE, SlateAnswer, answered, slate_body
+from app.serving.candidates import Obstacle
+from app.serving.question import Choice, RecommendationRequest
+from models.events import Identifier
+
+MAX_CANDIDATES: Final = 1_000
+
+router = APIRouter(prefix="/v1", tags=["recommendations"])
+
+_BODY: Final[JsonDict] = {
+    "customer_id": "c-1842",
+    "market": "fr",
+    "candidates": ["s-31", "s-7", "s-12"],
+    "ordered": True,
+}
+_LEFT_OUT: Final[JsonDict] = {"sale_id": "s-7", "reason": "sold_out"}
+_ANSWER: Final[JsonDict] = {**SLATE_EXAMPLE, "left_out": [_LEFT_OUT]}
+
+
+class RankBody(BaseModel):
+    """Which sales to rank, and for whom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [_BODY]})
+
+    candidates: tuple[Identifier, ...] = Field(
+        min_length=1,
+        max_length=MAX_CANDIDATES,
+        description="Ids of the sales to rank, each once.",
+        json_schema_extra={"uniqueItems": True},
+    )
+    ordered: bool = Field(
+        default=False,
+        description="Whether their order says something. It then decides between sales that are "
+        "scored alike, and is the order of the answer where no model can score.",
+    )
+    customer_id: Identifier | None = Field(
+        default=None, description="Unset or unknown: ranked as for a new customer."
+    )
+    session_id: Identifier | None = Field(default=None, description="The visit, for the log.")
+    market: Identifier | None = Field(default=None, description="Only sales of this market.")
+    device: Identifier | None = None
+    limit: int = Field(
+        default=MAX_CANDIDATES, ge=1, le=MAX_CANDIDATES, description="Number of sales wanted."
+    )
+    variant: Identifier | None = Field(
+        default=None, description="Force a variant of the experiment, to look at it."
+    )
+
+    @field_validator("candidates")
+    @classmethod
+    def _each_once(cls, candidates: tuple[str, ...]) -> tuple[str, ...]:
+        sale_id, n_times = Counter(candidates).most_common(1)[0]
+        if n_times > 1:
+            msg = f"{sale_id!r} stands there {n_times} times"
+            raise ValueError(msg)
+        return candidates
+
+
+class LeftOutAnswer(BaseModel):
+    """A candidate that may not be shown."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_LEFT_OUT]})
+
+    sale_id: str
+    reason: Obstacle = Field(description="Why not.")
+
+
+class RankAnswer(SlateAnswer):
+    """The candidates that may be shown, best first, and those that may not."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_ANSWER]})
+
+    left_out: list[LeftOutAnswer] = Field(
+        description="Candidates that may not be shown, in the order given."
+    )
+
+
+async def read_rank(request: Request) -> RankBody:
+    """Parse the body."""
+    return parsed(RankBody, await request.body())
+
+
+@router.post(
+    "/rank",
+    response_model=RankAnswer,
+    openapi_extra=described(RankBody),
+    responses=problems(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+async def rank(
+    asked: Annotated[RankBody, Depends(read_rank)], request: Request, resources: ResourcesDep
+) -> Response:
+    """Rank the caller's own candidates; those that may not be shown are named with the reason."""
+    recommendation = await resources.recommender.recommend(
+        RecommendationRequest(
+            customer_id=asked.customer_id,
+            session_id=asked.session_id,
+            market=asked.market,
+            device=asked.device,
+            limit=asked.limit,
+            variant=asked.variant,
+            choice=Choice(asked.candidates, is_ordered=asked.ordered),
+        )
+    )
+    left_out = [{"sale_id": one.sale_id, "reason": one.reason} for one in recommendation.left_out]
+    body = slate_body(recommendation.record) | {"left_out": left_out}
+    return answered(request, recommendation, body=body)
