@@ -5,12 +5,15 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Protocol, Self
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+from models.trees import MAX_LEAVES, TreeTables
 
 _TINY: Final = 1e-9
 
@@ -31,7 +34,12 @@ class Calibration:
         """Return calibrated probabilities in ``(0, 1)``, same shape."""
         clipped = np.clip(probabilities, _TINY, 1 - _TINY)
         log_odds = np.log(clipped / (1 - clipped))
-        return 1.0 / (1.0 + np.exp(-(self.slope * log_odds + self.intercept)))
+        return sigmoid(self.slope * log_odds + self.intercept)
+
+
+def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probabilities of log-odds, same shape."""
+    return 1.0 / (1.0 + np.exp(-log_odds))
 
 
 class Ranker(Protocol):
@@ -85,12 +93,33 @@ class LightGbmRanker:
         """Number of trees."""
         return self.booster.num_trees()
 
+    @cached_property
+    def tables(self) -> TreeTables:
+        """The trees as they are evaluated; see `models.trees`."""
+        return TreeTables.of([self.booster.model_to_string()])
+
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return P(buys) of each row; see `Ranker`. One thread, one call for all rows."""
+        """Return P(buys) of each row; see `Ranker`."""
+        (log_odds,) = self.tables.log_odds(matrix)
+        return self.calibration.apply(sigmoid(log_odds))
+
+    def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what each feature adds to the uncalibrated log-odds of each row.
+
+        Shapley values by LightGBM, which takes about a millisecond a row.
+
+        Args:
+            matrix: Features, shape ``(n, n_features)``.
+
+        Returns:
+            Shape ``(n, n_features + 1)``; the last column is the mean over training, and
+            rows sum to the log-odds.
+        """
+        shape = len(matrix), len(self.feature_names) + 1
         if not len(matrix):
-            return np.empty(0)
-        raw = np.asarray(self.booster.predict(matrix, num_threads=1), dtype=np.float64)
-        return self.calibration.apply(raw)
+            return np.empty(shape)
+        added = self.booster.predict(matrix, pred_contrib=True, num_threads=1)
+        return np.asarray(added, dtype=np.float64).reshape(shape)
 
 
 def _require_whole_trees(model: str) -> None:
@@ -138,7 +167,7 @@ class TreeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_trees: int = Field(default=600, gt=0, description="Trees at most; stopping keeps fewer.")
-    leaves: int = Field(default=15, gt=1, description="Leaves of a tree.")
+    leaves: int = Field(default=15, gt=1, le=MAX_LEAVES, description="Leaves of a tree.")
     learning_rate: float = Field(default=0.04, gt=0, le=1, description="Weight of a tree.")
     min_rows_per_leaf: int = Field(default=60, gt=0, description="Examples that a leaf needs.")
     l2: float = Field(default=10.0, ge=0, description="Shrinks leaves of few purchases.")

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranker import Calibration, LightGbmRanker
+from models.ranker import Calibration, LightGbmRanker, sigmoid
+from models.trees import TreeTables
 
 RANKER_FILE: Final = "ranker.txt"
 BUYING_FILE: Final = "ranker-buying.txt"
@@ -43,10 +45,16 @@ class StagedRanker:
         """Number of trees of both steps."""
         return self.opening.n_trees + self.buying.n_trees
 
+    @cached_property
+    def tables(self) -> TreeTables:
+        """The trees of both steps, which are evaluated together; see `models.trees`."""
+        steps = (self.opening, self.buying)
+        return TreeTables.of([step.booster.model_to_string() for step in steps])
+
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `models.ranker.Ranker`."""
-        steps = (self.opening, self.buying)
-        return self.calibration.apply(np.prod([s.probabilities(matrix) for s in steps], axis=0))
+        opens, buys = sigmoid(self.tables.log_odds(matrix))
+        return self.calibration.apply(opens * buys)
 
 
 def ranker_files(ranker: LightGbmRanker | StagedRanker) -> dict[str, bytes]:
