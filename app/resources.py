@@ -21,8 +21,9 @@ from app.serving.clock import StoreClock
 from app.serving.degradation import Degradation
 from app.serving.exposure_queue import ExposureQueue
 from app.serving.gallery import Gallery
-from app.serving.labelling import Labelling, Scenes
+from app.serving.labelling import Labelling
 from app.serving.live import LiveCatalogue
+from app.serving.model import Model
 from app.serving.pipeline import Origin, Recommender
 from app.serving.ports import CustomerState, CustomerStore, Stores
 from app.serving.question import Question, RecommendationRequest
@@ -36,7 +37,6 @@ from models.customer import Window
 from models.profile import Profile
 from models.scenes import SceneLabeller, SceneModelError
 from models.scoring import LABELS_FILE, SCENES_FILE, Scorer
-from models.topics import Topics
 
 EXPERIMENT: Final = "home-page"
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
@@ -62,21 +62,6 @@ class Worker:
     metrics: Metrics = field(default_factory=Metrics.create)
     metrics_dir: str | None = None
     drain: Drain = field(default_factory=Drain)
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A loaded bundle, or why there is none.
-
-    Attributes:
-        scorer: The model.
-        labeller: Labels new pictures; None where the bundle holds no scene model.
-        failure: The reason, where there is no scorer.
-    """
-
-    scorer: Scorer | None = None
-    labeller: SceneLabeller | None = None
-    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +121,23 @@ async def resources_over(
         ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as pool,
         ThreadPoolExecutor(1, thread_name_prefix="labelling") as labelling_pool,
     ):
-        scorer = model.scorer
         clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
         archive = SnapshotArchive(settings.state_dir / "snapshots")
         exposures = ExposureQueue(stores.exposures, archive, pool=pool, metrics=worker.metrics)
         live = LiveCatalogue(
-            stores, scorer, archive=archive, clock=clock, pool=pool, metrics=worker.metrics
+            stores, model, archive=archive, clock=clock, pool=pool, metrics=worker.metrics
         )
-        scenes = _scenes(model)
-        labelling = Labelling(scenes, pool=labelling_pool, metrics=worker.metrics)
-        ranker = SlateRanker(scorer, worker.metrics)
+        labelling = Labelling(
+            lambda: live.model.scenes, pool=labelling_pool, metrics=worker.metrics
+        )
+        ranker = SlateRanker(worker.metrics)
         recommender = Recommender(
             customers=stores.customers,
             live=live,
             clock=clock,
             ranker=ranker,
             exposures=exposures,
-            origin=Origin(scorer.bundle_id if scorer else "", _experiment(settings), _versions()),
+            origin=Origin(_experiment(settings), _versions()),
             degradation=Degradation(time.monotonic),
             deadline_s=settings.deadline_ms / MS_PER_S,
             read_timeout_s=settings.read_timeout_ms / MS_PER_S,
@@ -166,8 +151,8 @@ async def resources_over(
                 customers=stores.customers,
                 live=live,
                 registration=Registration(stores.sales, stores.server, live, labelling),
-                gallery=Gallery(stores.sales, live, clock, scenes),
-                readiness=Readiness(stores.server, live, worker.drain, model.failure),
+                gallery=Gallery(stores.sales, live, clock),
+                readiness=Readiness(stores.server, live, worker.drain),
                 metrics=worker.metrics,
                 metrics_dir=worker.metrics_dir,
                 write_timeout_s=settings.write_timeout_ms / MS_PER_S,
@@ -190,15 +175,6 @@ def _labeller(bundle: Bundle) -> SceneLabeller | None:
     if SCENES_FILE not in bundle.files:
         return None
     return SceneLabeller.from_bytes(bundle.content(SCENES_FILE), bundle.content(LABELS_FILE))
-
-
-def _scenes(model: Model) -> Scenes:
-    scorer = model.scorer
-    return Scenes(
-        model=scorer.scene_model if scorer else "",
-        topics=scorer.topics if scorer else Topics.none(),
-        labeller=model.labeller,
-    )
 
 
 def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:

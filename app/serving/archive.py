@@ -7,6 +7,7 @@ from typing import Final
 from app.serving.served import ServedCatalogue, Source
 from models.counters import SaleCounts
 from models.events import SECOND_US
+from models.scoring import Scorer
 from models.snapshot import Snapshot, content_file, counts_file
 from models.topics import Topics
 
@@ -45,21 +46,32 @@ class SnapshotArchive:
         counts = self._counts_path(counts_id)
         if not counts.exists():
             _write(counts, served.catalogue.counts.to_bytes())
-        _write(self._directory / _LATEST, served.snapshot_id.encode())
+        _write(self._directory / _LATEST, f"{served.snapshot_id} {_scene_model(served)}".encode())
         self._kept = served.snapshot_id
 
-    def latest(self, topics: Topics) -> ServedCatalogue | None:
+    def latest(self, scorer: Scorer | None) -> ServedCatalogue | None:
         """Return the snapshot kept last, or None before the first.
+
+        Pictures that another scene model labelled are left out: the bundle knows its own.
 
         Raises:
             ValueError: If its files are damaged.
             OSError: If they are missing or unreadable.
         """
         pointer = self._directory / _LATEST
-        return self.load(pointer.read_text(), topics) if pointer.exists() else None
+        if not pointer.exists():
+            return None
+        snapshot_id, _, scene_model = pointer.read_text().partition(" ")
+        if scorer is None or scene_model == scorer.scene_model:
+            return self.load(snapshot_id, scorer)
+        saved = self.load(snapshot_id, None)
+        sales = {sale.sale_id: sale for sale in saved.content.sales}
+        content = Snapshot.of(sales, scorer.pictures)
+        catalogue = content.catalogue(scorer.topics).with_counts(saved.catalogue.counts)
+        return ServedCatalogue.of(content, catalogue, source=Source.SAVED, scorer=scorer)
 
-    def load(self, snapshot_id: str, topics: Topics) -> ServedCatalogue:
-        """Read a snapshot that was kept.
+    def load(self, snapshot_id: str, scorer: Scorer | None) -> ServedCatalogue:
+        """Read a snapshot that was kept, for the model that it was kept of.
 
         Raises:
             ValueError: If its files are damaged.
@@ -71,9 +83,10 @@ class SnapshotArchive:
             self._counts_path(counts_id).read_bytes(), n_sales=len(content.sales)
         )
         # Without a model there are no topics, and nobody asks what the pictures show.
+        topics = scorer.topics if scorer else Topics.none()
         columns = content if topics.n_topics else Snapshot(content.sales, {})
         catalogue = columns.catalogue(topics).with_counts(counts)
-        served = ServedCatalogue.of(content, catalogue, source=Source.SAVED)
+        served = ServedCatalogue.of(content, catalogue, source=Source.SAVED, scorer=scorer)
         if served.snapshot_id != snapshot_id:
             msg = f"snapshot {snapshot_id} in {self._directory} holds {served.snapshot_id}"
             raise ValueError(msg)
@@ -92,6 +105,10 @@ class SnapshotArchive:
 
     def _counts_path(self, counts_id: str) -> Path:
         return self._directory / counts_file(counts_id)
+
+
+def _scene_model(served: ServedCatalogue) -> str:
+    return served.scorer.scene_model if served.scorer else ""
 
 
 def _write(path: Path, content: bytes) -> None:

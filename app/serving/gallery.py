@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from app.errors import UnknownSaleError
 from app.serving.clock import StoreClock
-from app.serving.labelling import Scenes
 from app.serving.live import LiveCatalogue
 from app.serving.ports import LabelledPicture, SaleStore, StoredSale
 from app.serving.served import ServedCatalogue, Source
@@ -87,13 +86,11 @@ class Gallery:
         sales: The catalogue's source of truth.
         live: The catalogue that answers see.
         clock: The store's clock.
-        scenes: What the served bundle makes of pictures.
     """
 
     sales: SaleStore
     live: LiveCatalogue
     clock: StoreClock
-    scenes: Scenes
 
     async def show(self, sale_id: str, *, n_look_alikes: int) -> ShownSale:
         """Return a sale as the store has it now.
@@ -127,25 +124,29 @@ class Gallery:
         return self._near(known.picture, limit=limit, is_open=is_open)
 
     def sight(self, picture: LabelledPicture) -> Sight:
-        """Name what a picture of the served scene model shows."""
-        labels, topics = picture.scores.probabilities, self.scenes.topics
+        """Name what a picture shows; nothing of one that another scene model labelled."""
+        scenes = self.live.model.scenes
+        if picture.scene_model != scenes.model:
+            return Sight(picture.scene_model, (), (), picture.is_unlike)
+        labels, topics = picture.scores.probabilities, scenes.topics
         return Sight(
             scene_model=picture.scene_model,
-            labels=_ranked(self.scenes.labels, labels),
+            labels=_ranked(scenes.labels, labels),
             topics=_ranked(topics.names, topics.shares(labels[None])[0]) if topics.names else (),
             is_unlike=picture.is_unlike,
         )
 
     async def _known(self, sale_id: str) -> StoredSale:
         """Return a sale, with its picture if the served model understands it."""
-        served = self.live.served
-        stored = await self.sales.read(sale_id) or _seed(served, sale_id)
+        stored = await self.sales.read(sale_id)
+        served, scene_model = self.live.served, self.live.model.scenes.model
+        stored = stored or _seed(served, sale_id)
         if stored is None:
             raise UnknownSaleError(sale_id)
-        if stored.picture is not None and stored.picture.scene_model == self.scenes.model:
+        if stored.picture is not None and stored.picture.scene_model == scene_model:
             return stored
         scores = served.content.pictures.get(sale_id) if served else None
-        picture = LabelledPicture(sale_id, scores, self.scenes.model) if scores else None
+        picture = LabelledPicture(sale_id, scores, scene_model) if scores else None
         return StoredSale(stored.sale, picture)
 
     def _near(

@@ -1,7 +1,7 @@
 """Pictures that come in over HTTP: labelled off the event loop, a few at a time."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ class Scenes:
 class Labelling:
     """Labels uploads; who comes while all places are taken is sent away, not kept waiting."""
 
-    def __init__(self, scenes: Scenes, *, pool: Executor, metrics: Metrics) -> None:
-        """Label with a bundle's model, in the threads of a pool."""
+    def __init__(self, scenes: Callable[[], Scenes], *, pool: Executor, metrics: Metrics) -> None:
+        """Label with the model that is served at the time, in the threads of a pool."""
         self._scenes = scenes
         self._pool = pool
         self._metrics = metrics
@@ -58,7 +58,7 @@ class Labelling:
             SceneModelMissingError: If the bundle labels no pictures.
             LabellingBusyError: If all places are taken.
         """
-        if self._scenes.labeller is None:
+        if self._scenes().labeller is None:
             raise SceneModelMissingError
         if self._n_free == 0:
             raise LabellingBusyError(MAX_UPLOADS)
@@ -79,7 +79,8 @@ class Labelling:
             PictureError: If it is refused; the code says why.
             SceneModelMissingError: If the bundle labels no pictures.
         """
-        labeller = self._scenes.labeller
+        scenes = self._scenes()
+        labeller = scenes.labeller
         if labeller is None:
             raise SceneModelMissingError
         started = perf_counter()
@@ -93,7 +94,7 @@ class Labelling:
         self._metrics.pictures.labels("labelled").inc()
         self._metrics.labelling.observe(perf_counter() - started)
         scores, is_unlike = seen
-        return LabelledPicture(sale_id, scores, self._scenes.model, is_unlike=is_unlike)
+        return LabelledPicture(sale_id, scores, scenes.model, is_unlike=is_unlike)
 
 
 def _look(labeller: SceneLabeller, picture: bytes) -> tuple[PictureScores, bool]:

@@ -1,7 +1,7 @@
 """The catalogue that answers see: read from the store, rebuilt aside, swapped at once."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
@@ -9,15 +9,14 @@ from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
 from app.serving.archive import SnapshotArchive
 from app.serving.clock import StoreClock
-from app.serving.history import CountHistory, by_row
-from app.serving.ports import EventCounts, SaleChanges, Stores
-from app.serving.served import ServedCatalogue, Source
+from app.serving.history import NO_COUNTS, CountHistory
+from app.serving.model import Model
+from app.serving.ports import LabelledPicture, SaleChanges, Stores
+from app.serving.served import ServedCatalogue
+from app.serving.view import ModelView, seed
 from models.counters import GRID_US, HOUR_US, grid_floor
 from models.events import SECOND_US
-from models.sale import PictureScores, Sale
-from models.scoring import Scorer
-from models.snapshot import Snapshot
-from models.topics import Topics
+from models.sale import Sale
 
 POLL_S: Final = 0.25
 STALE_AFTER_US: Final = 60 * SECOND_US
@@ -28,38 +27,57 @@ _log = get_logger(__name__)
 
 
 class LiveCatalogue:
-    """Follows the store; between two reads nothing changes.
-
-    Attributes:
-        served: The catalogue that answers see; None before there is any.
-    """
+    """Follows the store; between two reads nothing changes."""
 
     def __init__(
         self,
         stores: Stores,
-        scorer: Scorer | None,
+        model: Model,
         *,
         archive: SnapshotArchive,
         clock: StoreClock,
         pool: Executor,
         metrics: Metrics,
     ) -> None:
-        self.served: ServedCatalogue | None = None
+        """Begin with a model, and without a catalogue."""
         self._stores = stores
-        self._scorer = scorer
+        self._view = ModelView(model)
+        self._shadow: ModelView | None = None
         self._archive = archive
         self._clock = clock
         self._pool = pool
         self._metrics = metrics
         self._history = CountHistory(stores.counts)
+        self._counts = NO_COUNTS
         self._sales: dict[str, Sale] = {}
-        self._topics = scorer.topics if scorer else Topics.none()
-        self._pictures = self._known_pictures()
+        self._pictures: dict[str, LabelledPicture] = {}
         self._version = 0
         self._changed = True
         self._grid_us: int | None = None
         self._new_sales_us = 0
         self._confirmed_us: int | None = None
+        # Two builds at once would swap in the order in which they end.
+        self._building = asyncio.Lock()
+
+    @property
+    def model(self) -> Model:
+        """The model that answers; `served` always fits it."""
+        return self._view.model
+
+    @property
+    def served(self) -> ServedCatalogue | None:
+        """The catalogue that answers see, with its scorer; None before there is any."""
+        return self._view.served
+
+    @property
+    def shadow(self) -> ServedCatalogue | None:
+        """The same sales with the scorer that nobody sees; None without one."""
+        return self._shadow.served if self._shadow else None
+
+    @property
+    def n_unread(self) -> int:
+        """Pictures in the store that the model does not understand."""
+        return self._view.n_unread
 
     @property
     def is_stale(self) -> bool:
@@ -90,6 +108,20 @@ class LiveCatalogue:
         Raises:
             StoreUnavailableError: If the store cannot be read; the old catalogue stays.
         """
+        async with self._building:
+            await self._refresh()
+
+    async def serve(self, model: Model) -> None:
+        """Answer with another model, from one moment on, with a catalogue built for it aside."""
+        async with self._building:
+            self._view = await self._viewed_by(model)
+
+    async def shadow_by(self, model: Model | None) -> None:
+        """Keep a catalogue for a model that nobody sees as well; with None, no longer."""
+        async with self._building:
+            self._shadow = await self._viewed_by(model) if model else None
+
+    async def _refresh(self) -> None:
         now_us = await self._stores.server.time_us()
         self._clock.set(now_us)
         grid_us = grid_floor(now_us)
@@ -99,8 +131,9 @@ class LiveCatalogue:
             # A data set is loaded sales first: its counts of the past may come a little later.
             if grid_us <= self._new_sales_us + GRID_US:
                 self._history.forget()
-            counts = await self._history.until(grid_us)
-            self.served = await self._in_pool(lambda: self._build(counts, grid_us))
+            self._counts = await self._history.until(grid_us)
+            for view in self._views():
+                await self._in_pool(lambda view=view: self._build(view, grid_us))
             if self._grid_us is None or grid_us % HOUR_US == 0:
                 await self._in_pool(lambda: self._archive.prune(now_us))
             self._changed, self._grid_us = False, grid_us
@@ -108,7 +141,21 @@ class LiveCatalogue:
 
     async def fall_back(self) -> None:
         """Serve what this machine saved, or else the bundle's seed, until the store answers."""
-        self.served = await self._in_pool(self._saved_or_seed)
+        async with self._building:
+            self._view.served = await self._in_pool(lambda: self._saved_or_seed(self._view.model))
+
+    def _views(self) -> tuple[ModelView, ...]:
+        return (self._view, self._shadow) if self._shadow else (self._view,)
+
+    async def _viewed_by(self, model: Model) -> ModelView:
+        view = ModelView(model)
+        view.see(self._pictures.values())
+        if self._grid_us is None:
+            view.served = await self._in_pool(lambda: self._saved_or_seed(model))
+        else:
+            grid_us = self._grid_us
+            await self._in_pool(lambda: self._rebuild(view, grid_us))
+        return view
 
     async def _changes(self) -> SaleChanges:
         changes = await self._stores.sales.changes(self._version)
@@ -117,7 +164,9 @@ class LiveCatalogue:
         _log.warning("the store was emptied; everything is read again")
         self._version, self._changed = 0, True
         self._sales.clear()
-        self._pictures = self._known_pictures()
+        self._pictures.clear()
+        for view in self._views():
+            view.forget_all()
         self._history.forget()
         return await self._stores.sales.changes(0)
 
@@ -129,49 +178,35 @@ class LiveCatalogue:
         self._version = changes.version
         has_new = any(sale.sale_id not in self._sales for sale in changes.sales)
         self._sales.update((sale.sale_id, sale) for sale in changes.sales)
-        for picture in changes.pictures:
-            if self._scorer and picture.scene_model == self._scorer.scene_model:
-                self._pictures[picture.sale_id] = picture.scores
+        self._pictures.update((picture.sale_id, picture) for picture in changes.pictures)
         for sale_id in changes.deleted:
             self._sales.pop(sale_id, None)
-        self._forget_pictures(changes.unpictured)
+        for sale_id in changes.unpictured:
+            self._pictures.pop(sale_id, None)
+        for view in self._views():
+            view.see(changes.pictures)
+            view.forget(changes.unpictured)
         return has_new
 
-    def _known_pictures(self) -> dict[str, PictureScores]:
-        return dict(self._scorer.pictures) if self._scorer else {}
+    def _build(self, view: ModelView, grid_us: int) -> None:
+        if self._changed or view.served is None:
+            self._rebuild(view, grid_us)
+        else:
+            view.count(self._counts, grid_us=grid_us)
 
-    def _forget_pictures(self, sale_ids: Sequence[str]) -> None:
-        # What a worker that starts now would know of them.
-        known = self._known_pictures()
-        for sale_id in sale_ids:
-            self._pictures.pop(sale_id, None)
-            if sale_id in known:
-                self._pictures[sale_id] = known[sale_id]
+    def _rebuild(self, view: ModelView, grid_us: int) -> None:
+        if self._version == 0 and view.model.scorer is not None:
+            view.serve_seed()
+        else:
+            view.build(self._sales, self._counts, grid_us=grid_us)
 
-    def _build(self, counts: EventCounts, grid_us: int) -> ServedCatalogue:
-        if not self._changed and self.served is not None:
-            if self.served.source is Source.SEED:
-                return self.served
-            catalogue = self.served.catalogue
-            return self.served.with_counts(by_row(counts, catalogue, grid_us=grid_us))
-        if self._version == 0 and self._scorer is not None:
-            return _seed(self._scorer)
-        content = Snapshot.of(self._sales, self._pictures)
-        catalogue = content.catalogue(self._topics)
-        catalogue = catalogue.with_counts(by_row(counts, catalogue, grid_us=grid_us))
-        return ServedCatalogue.of(content, catalogue, source=Source.STORE)
-
-    def _saved_or_seed(self) -> ServedCatalogue | None:
+    def _saved_or_seed(self, model: Model) -> ServedCatalogue | None:
         try:
-            saved = self._archive.latest(self._topics)
+            saved = self._archive.latest(model.scorer)
         except (OSError, ValueError) as exc:
             _log.warning("the saved snapshot is unreadable", reason=str(exc))
             saved = None
-        return saved or (_seed(self._scorer) if self._scorer else None)
+        return saved or (seed(model.scorer) if model.scorer else None)
 
     async def _in_pool(self, build: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, build)
-
-
-def _seed(scorer: Scorer) -> ServedCatalogue:
-    return ServedCatalogue.of(scorer.snapshot, scorer.seed_catalogue(), source=Source.SEED)

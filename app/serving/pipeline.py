@@ -30,12 +30,10 @@ class Origin:
     """What the answers of this process have in common.
 
     Attributes:
-        bundle_id: The bundle that scores, empty without.
         experiment: Routes customers to variants.
         versions: Versions of the libraries that scores depend on, by name.
     """
 
-    bundle_id: str
     experiment: Experiment
     versions: tuple[tuple[str, str], ...]
 
@@ -74,7 +72,7 @@ class Recommender:
         clock: The store's clock, for when it is away.
         ranker: Orders the sales.
         exposures: Takes the records.
-        origin: Bundle, experiment and versions.
+        origin: Experiment and versions.
         degradation: Logs what answers had to do without.
         read_timeout_s: After this a customer is anonymous.
         deadline_s: Time for one answer, the customer's read included.
@@ -157,7 +155,7 @@ class Recommender:
             window=state.window.pack(),
             profile=state.profile.pack(),
             snapshot_id=question.served.snapshot_id if question.served else "",
-            bundle_id=self.origin.bundle_id,
+            bundle_id=question.served.bundle_id if question.served else "",
             experiment=self.origin.experiment.name,
             variant=routing.variant.name,
             assignment_share_bp=routing.variant.share_bp,

@@ -45,16 +45,14 @@ NOTHING: Final = Ranking((), (), "", Rung.EMPTY)
 
 @dataclass(frozen=True, slots=True)
 class SlateRanker:
-    """Ranks with a bundle's scorer, and without one where there is none or it fails.
+    """Ranks with the scorer of the catalogue, and without where there is none or it fails.
 
     Attributes:
-        scorer: The model; None where no bundle could be loaded.
         metrics: Count what went wrong.
         pace: How long the model takes here.
         clock: Counts seconds, from any beginning.
     """
 
-    scorer: Scorer | None
     metrics: Metrics
     pace: Pace = field(default_factory=Pace)
     clock: Callable[[], float] = perf_counter
@@ -73,13 +71,13 @@ class SlateRanker:
         """
         if question.served is None:
             return NOTHING
-        query = _query(question, question.served.catalogue)
+        query, scorer = _query(question, question.served.catalogue), question.served.scorer
         limit = question.request.limit
         if rung is Rung.SNAPSHOT:
             if not len(query.rows):
                 return NOTHING
             policy = Policy.POPULARITY
-        scores = self._scores(query, policy, within_s=within_s)
+        scores = self._scores(scorer, query, policy, within_s=within_s)
         if scores is not None:
             return _with_model(query, scores, limit=limit, rung=rung)
         choice = question.request.choice
@@ -90,8 +88,10 @@ class SlateRanker:
         lower = Rung.SNAPSHOT if rung is Rung.SNAPSHOT else Rung.POPULARITY
         return Ranking(_sale_ids(query, shown), (), "", lower)
 
-    def _scores(self, query: Query, policy: Policy, *, within_s: float) -> Scores | None:
-        if self.scorer is None:
+    def _scores(
+        self, scorer: Scorer | None, query: Query, policy: Policy, *, within_s: float
+    ) -> Scores | None:
+        if scorer is None:
             return None
         n_candidates = len(query.rows)
         if not self.pace.allows(n_candidates, within_s):
@@ -99,7 +99,7 @@ class SlateRanker:
             return None
         started = self.clock()
         try:
-            scores = self.scorer.score(query, policy)
+            scores = scorer.score(query, policy)
         except Exception as exc:  # noqa: BLE001 - the one place that decides on a fallback
             error = type(exc).__name__
             self.metrics.model_errors.labels(error).inc()

@@ -26,19 +26,17 @@ class Readiness:
         server: The store.
         live: The catalogue.
         drain: Set when the process is about to stop.
-        bundle_failure: Why no bundle is loaded; None if one is.
     """
 
     server: StoreServer
     live: LiveCatalogue
     drain: Drain
-    bundle_failure: str | None
 
     async def missing(self) -> tuple[str, ...]:
         """Return what full answers lack, each with its reason; empty if nothing."""
         missing = ["draining: the process is about to stop"] if self.drain.started else []
-        if self.bundle_failure is not None:
-            missing.append(f"bundle: {self.bundle_failure}")
+        if self.live.model.failure is not None:
+            missing.append(f"bundle: {self.live.model.failure}")
         try:
             async with asyncio.timeout(PING_TIMEOUT_S):
                 await self.server.ping()

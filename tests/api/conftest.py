@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from app.main import create_app
-from app.resources import Model, Resources, Worker, resources_over
+from app.resources import Resources, Worker, resources_over
+from app.serving.model import Model
 from app.settings import Settings
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores

@@ -9,7 +9,7 @@ import httpx
 import orjson
 import pytest
 
-from app.resources import Model
+from app.serving.model import Model
 from app.settings import Settings
 from app.stores.layout import exposures_stream, partition
 from app.stores.store import RedisStores

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from app.resources import Model
 from app.serving.live import POLL_S
+from app.serving.model import Model
 from app.settings import Settings
 from app.stores.store import RedisStores
 from models.catalogue import MAX_MARKETS

@@ -12,6 +12,7 @@ from app.observability import Metrics
 from app.serving.archive import SnapshotArchive
 from app.serving.clock import StoreClock
 from app.serving.live import LiveCatalogue
+from app.serving.model import Model
 from app.stores.embedded import embedded_server, socket_path
 from app.stores.store import RedisStores
 from models.scoring import Scorer
@@ -59,7 +60,7 @@ class Shop:
     def live(self, scorer: Scorer | None) -> LiveCatalogue:
         return LiveCatalogue(
             self.stores,
-            scorer,
+            Model(scorer),
             archive=self.archive,
             clock=StoreClock(self.wall),
             pool=self.pool,

@@ -6,7 +6,6 @@ import pytest
 from app.serving.archive import RETENTION_S, SnapshotArchive
 from app.serving.served import ServedCatalogue, Source
 from models.events import SECOND_US
-from models.topics import Topics
 from tests.shop import sale, scorer
 
 NOW_S = 1_800_000_000
@@ -14,7 +13,9 @@ NOW_S = 1_800_000_000
 
 def served(*sale_ids: str) -> ServedCatalogue:
     model = scorer(*(sale(sale_id, now_us=NOW_S * SECOND_US) for sale_id in sale_ids))
-    return ServedCatalogue.of(model.snapshot, model.seed_catalogue(), source=Source.STORE)
+    return ServedCatalogue.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
 
 
 def test_a_kept_snapshot_comes_back_under_its_id(tmp_path: Path) -> None:
@@ -22,8 +23,8 @@ def test_a_kept_snapshot_comes_back_under_its_id(tmp_path: Path) -> None:
     for one in (first, second):
         SnapshotArchive(tmp_path).keep(one)
 
-    loaded = SnapshotArchive(tmp_path).load(first.snapshot_id, Topics.none())
-    latest = SnapshotArchive(tmp_path).latest(Topics.none())
+    loaded = SnapshotArchive(tmp_path).load(first.snapshot_id, None)
+    latest = SnapshotArchive(tmp_path).latest(None)
 
     assert loaded.content.sales == first.content.sales
     assert latest is not None
@@ -38,7 +39,7 @@ def test_a_file_of_other_content_is_refused(tmp_path: Path) -> None:
     (tmp_path / f"content-{ids[0]}.npz").replace(tmp_path / f"content-{ids[1]}.npz")
 
     with pytest.raises(ValueError, match="holds"):
-        archive.load(second.snapshot_id, Topics.none())
+        archive.load(second.snapshot_id, None)
 
 
 def test_what_nobody_used_for_30_days_is_removed(tmp_path: Path) -> None:

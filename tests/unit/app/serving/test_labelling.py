@@ -17,7 +17,9 @@ def labeller(tmp_path_factory: pytest.TempPathFactory) -> SceneLabeller:
 
 
 def labelling(labeller: SceneLabeller | None, pool: ThreadPoolExecutor) -> Labelling:
-    return Labelling(Scenes("m", Topics.none(), labeller), pool=pool, metrics=Metrics.create())
+    return Labelling(
+        lambda: Scenes("m", Topics.none(), labeller), pool=pool, metrics=Metrics.create()
+    )
 
 
 def test_who_comes_while_all_places_are_taken_is_sent_away(labeller: SceneLabeller) -> None:

@@ -1,12 +1,18 @@
+import dataclasses
 import os
 
+import numpy as np
 import pytest
 
 from app.errors import StoreUnavailableError
 from app.serving.live import LiveCatalogue
+from app.serving.model import Model
+from app.serving.ports import LabelledPicture
 from app.serving.served import Source
 from models.counters import HOUR_US
 from models.events import KIND, SECOND_US, EventType, key
+from models.neighbours import EMBEDDING_SIZE
+from models.sale import PictureScores
 from tests.shop import sale, scorer
 from tests.unit.app.serving.conftest import Power, Shop
 
@@ -164,3 +170,114 @@ async def test_files_that_nobody_used_for_30_days_go_at_the_start(shop: Shop, po
     await shop.live(scorer()).refresh()
 
     assert not old.exists()
+
+
+def seen(live: LiveCatalogue) -> list[str]:
+    """The sales whose pictures the served model understands."""
+    assert live.served is not None
+    return sorted(live.served.content.pictures)
+
+
+def labelled(sale_id: str, scene_model: str) -> LabelledPicture:
+    vector = np.zeros(EMBEDDING_SIZE, dtype=np.float32)
+    vector[0] = 1.0
+    scores = PictureScores(np.array([1.0], dtype=np.float32), vector)
+    return LabelledPicture(sale_id, scores, scene_model)
+
+
+async def test_another_model_sees_only_pictures_that_its_scene_model_labelled(
+    shop: Shop, power: Power
+) -> None:
+    power.on()
+    old, new = (dataclasses.replace(scorer(), scene_model=name) for name in ("old", "new"))
+    live = shop.live(old)
+    await shop.stores.sales.put([sale("s1"), sale("s2")])
+    await shop.stores.sales.put_pictures([labelled("s1", "old"), labelled("s2", "new")])
+    await live.refresh()
+    before = seen(live), live.n_unread
+
+    await live.serve(Model(new))
+
+    after = seen(live), live.n_unread
+    await live.serve(Model(old))
+    assert before == (["s1"], 1)
+    assert after == (["s2"], 1)
+    assert (seen(live), live.n_unread) == (["s1"], 1)
+
+
+async def test_a_picture_that_replaced_another_models_leaves_nothing_of_it(
+    shop: Shop, power: Power
+) -> None:
+    """The old scores would be those of another picture."""
+    power.on()
+    live = shop.live(dataclasses.replace(scorer(), scene_model="old"))
+    await shop.stores.sales.put([sale("s1")])
+    await shop.stores.sales.put_pictures([labelled("s1", "old")])
+    await live.refresh()
+    before = seen(live)
+
+    await shop.stores.sales.put_pictures([labelled("s1", "new")])
+    await live.refresh()
+
+    assert (before, seen(live), live.n_unread) == (["s1"], [], 1)
+
+
+async def test_answers_see_a_catalogue_with_the_scorer_that_it_was_built_for(
+    shop: Shop, power: Power
+) -> None:
+    power.on()
+    first, second = scorer(), scorer()
+    live = shop.live(first)
+    await shop.stores.sales.put([sale("s1")])
+    await live.refresh()
+    before = live.served
+
+    await live.serve(Model(second))
+    await shop.stores.sales.put([sale("s2")])
+    await live.refresh()
+
+    assert before is not None
+    assert live.served is not None
+    assert (before.scorer, live.served.scorer) == (first, second)
+    assert known(live) == ["s1", "s2"]
+
+
+async def test_a_shadow_follows_the_same_sales_with_its_own_scorer(
+    shop: Shop, power: Power
+) -> None:
+    power.on()
+    champion, challenger = scorer(), scorer()
+    live = shop.live(champion)
+    await shop.stores.sales.put([sale("s1")])
+    await live.refresh()
+
+    await live.shadow_by(Model(challenger))
+    await shop.stores.sales.put([sale("s2")])
+    await live.refresh()
+
+    assert live.shadow is not None
+    assert live.served is not None
+    assert live.shadow.scorer is challenger
+    assert live.shadow.content.sales == live.served.content.sales
+    await live.shadow_by(None)
+    assert live.shadow is None
+
+
+async def test_a_saved_snapshot_of_another_scene_model_comes_without_its_pictures(
+    shop: Shop, power: Power
+) -> None:
+    power.on()
+    old, new = (dataclasses.replace(scorer(), scene_model=name) for name in ("old", "new"))
+    running = shop.live(old)
+    await shop.stores.sales.put([sale("s1")])
+    await shop.stores.sales.put_pictures([labelled("s1", "old")])
+    await running.refresh()
+    assert running.served is not None
+    shop.archive.keep(running.served)
+    power.off()
+
+    started = shop.live(new)
+    await started.fall_back()
+
+    assert known(started) == ["s1"]
+    assert (seen(running), seen(started)) == (["s1"], [])

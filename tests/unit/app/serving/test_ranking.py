@@ -31,10 +31,12 @@ def shown(
     exclude: tuple[str, ...] = (),
 ) -> tuple[list[str], Rung | None]:
     model = scorer(*sales)
-    served = ServedCatalogue.of(model.snapshot, model.seed_catalogue(), source=Source.STORE)
+    served = ServedCatalogue.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
+    )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     request = RecommendationRequest("c1", market=market, exclude=exclude)
-    ranker = SlateRanker(by, Metrics.create())
+    ranker = SlateRanker(Metrics.create())
     ranking = ranker.rank(Question(request, state, served), Policy.META, rung=rung)
     return sorted(ranking.sale_ids), ranking.rung
 
@@ -81,7 +83,7 @@ def test_without_a_catalogue_the_answer_is_empty() -> None:
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     question = Question(RecommendationRequest("c1"), state, None)
 
-    ranking = SlateRanker(scorer(), Metrics.create()).rank(question, Policy.META, rung=None)
+    ranking = SlateRanker(Metrics.create()).rank(question, Policy.META, rung=None)
 
     assert (ranking.sale_ids, ranking.rung) == ((), Rung.EMPTY)
 
@@ -95,10 +97,12 @@ def test_a_stale_catalogue_with_nothing_open_is_the_last_rung() -> None:
 def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> None:
     """Each reading of the clock is a second later: a ranking takes one."""
     model = scorer(sale("s1", now_us=NOW_US))
-    served = ServedCatalogue.of(model.snapshot, model.seed_catalogue(), source=Source.STORE)
+    served = ServedCatalogue.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     question = Question(RecommendationRequest(), state, served)
-    ranker = SlateRanker(model, Metrics.create(), clock=map(float, count()).__next__)
+    ranker = SlateRanker(Metrics.create(), clock=map(float, count()).__next__)
 
     rungs = [
         ranker.rank(question, Policy.META, rung=None, within_s=0.5).rung
