@@ -33,6 +33,7 @@ class LoadSummary:
         broken_pictures: Pictures that could not be.
         customers: Customers with events.
         events: Accepted events.
+        erased: Events that were left out because the store's erasures say so.
         refused: Rows of the dataset that were left out, by reason.
         seconds: How long it took.
     """
@@ -42,6 +43,7 @@ class LoadSummary:
     broken_pictures: int
     customers: int
     events: int
+    erased: int
     refused: dict[str, int]
     seconds: float
 
@@ -90,13 +92,14 @@ async def load(
     first_live_us = await stores.counts.first_live_us()
     history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
     await stores.counts.put_history(history, now_us=now_us)
-    n_customers = await _merge_customers(dataset, stores, now_us, progress)
+    n_customers, n_erased = await _merge_customers(dataset, stores, now_us, progress)
     return LoadSummary(
         sales=len(dataset.sales),
         pictures=len(labelling.pictures),
         broken_pictures=labelling.n_broken,
         customers=n_customers,
         events=len(dataset.events),
+        erased=n_erased,
         refused=_refused(dataset),
         seconds=round(time.monotonic() - started, 3),
     )
@@ -104,14 +107,14 @@ async def load(
 
 async def _merge_customers(
     dataset: Dataset, stores: RedisStores, now_us: int, progress: Progress
-) -> int:
+) -> tuple[int, int]:
     progress.step("customers", len(dataset.events.customers.values))
-    n_customers = 0
+    n_customers, n_erased = 0, 0
     for batch in _batches(loaded_customers(dataset.events, now_us), CUSTOMERS_AT_ONCE):
-        await stores.customers.merge(batch)
+        n_erased += await stores.customers.merge(batch)
         progress.advance(len(batch))
         n_customers += len(batch)
-    return n_customers
+    return n_customers, n_erased
 
 
 def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -67,6 +67,7 @@ class EventBatchAnswer(BaseModel):
                     "accepted": 1,
                     "duplicate": 0,
                     "rejected": 0,
+                    "erased": 0,
                     "unknown_sales": [],
                     "results": [{"event_id": "e-90412", "status": "accepted", "reason": None}],
                 }
@@ -77,6 +78,9 @@ class EventBatchAnswer(BaseModel):
     accepted: int = Field(ge=0)
     duplicate: int = Field(ge=0)
     rejected: int = Field(ge=0)
+    erased: int = Field(
+        ge=0, description="Events of customers who were erased after they happened: not kept."
+    )
     unknown_sales: list[str] = Field(
         description="Sales of accepted events that the catalogue does not know (yet). The events "
         "are kept: they count as soon as the sale is loaded."

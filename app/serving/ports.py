@@ -35,12 +35,50 @@ class CustomerState:
     profile: Profile
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownCustomer:
+    """All that is kept of a customer.
+
+    Attributes:
+        now_us: The store's clock, microseconds since the epoch.
+        window: His latest events.
+        profile: What lies further back.
+        n_remembered: Further events that are remembered by key, to count none twice.
+        expires_us: When window and profile are forgotten if he does nothing more; None if
+            neither is there.
+    """
+
+    now_us: int
+    window: Window
+    profile: Profile
+    n_remembered: int
+    expires_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was erased.
+
+    Attributes:
+        erased_us: When, by the store's clock, microseconds since the epoch.
+        n_events: Events of the window.
+        n_profiles: 1 if there was a profile, else 0.
+        n_remembered: Further events that were remembered by key.
+    """
+
+    erased_us: int
+    n_events: int
+    n_profiles: int
+    n_remembered: int
+
+
 class EventStatus(StrEnum):
     """What became of an event."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +172,18 @@ class CustomerStore(Protocol):
 
         When this returns, every later `read` of any worker sees the accepted events.
         A failure half-way may leave earlier events accepted: to repeat the batch is safe.
+        """
+        ...
+
+    async def describe(self, customer_id: str) -> KnownCustomer:
+        """Return all that is kept of a customer; nothing of an unknown one."""
+        ...
+
+    async def erase(self, customer_id: str) -> Erasure:
+        """Erase a customer, atomically, and log that he was.
+
+        Events with ``at`` up to that moment are answered `EventStatus.ERASED` from then on,
+        later ones start a new customer. To repeat it is safe.
         """
         ...
 

@@ -1,15 +1,16 @@
 #!lua
 -- Appends events of one customer, in order. Everything or nothing happens to each event.
 --
--- KEYS  window, profile, recent, events, counters' prefix
+-- KEYS  window, profile, recent, events, counters' prefix, tombstones' prefix
 -- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 customer TTL s, 5 recent events,
 --       6 recent TTL s, 7 stream entries, 8 minute TTL s, 9 hour TTL s; then per event:
 --       at µs; sale key and type code (9 bytes); member (24 bytes), or of an impression the
 --       event key (8 bytes); JSON
 -- Returns a code per event: see RedisCustomerStore.
-local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD = 0, 1, 2, 3
+local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED = 0, 1, 2, 3, 4
 local FIRST_EVENT, PER_EVENT, MEMBER_BYTES, KEY_BYTES = 10, 4, 24, 8
-local window, profile, recent, events, counters = unpack(KEYS)
+local window, profile, recent, events, counters, erased = unpack(KEYS)
+local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
 local received = time[1] * 1000000 + time[2]
 local received_text = string.format('%.0f', received)
@@ -38,6 +39,7 @@ local function append(i)
   local at, field, member, json = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   if tonumber(at) > received + ARGV[1] then return FUTURE end
   if tonumber(at) < received - ARGV[2] then return TOO_OLD end
+  if tonumber(at) <= erased_us then return ERASED end
   if not is_new(at, member) then return DUPLICATE end
   redis.call('HINCRBY', minute, field, 1)
   redis.call('HINCRBY', hour, field, 1)

@@ -45,9 +45,12 @@ class Script:
         return cls(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
     @classmethod
-    def named(cls, name: str) -> Self:
-        """Read a script that lies beside this module."""
-        return cls.of(files("app.stores").joinpath(f"{name}.lua").read_text(encoding="utf-8"))
+    def named(cls, name: str, *, after: str | None = None) -> Self:
+        """Read a script that lies beside this module, put after another one if given."""
+        if after is None:
+            return cls.of(_lua(name))
+        shebang, end, rest = _lua(name).partition("\n")
+        return cls.of(shebang + end + _lua(after) + rest)
 
     def by_sha(self, keys: Sequence[str], *arguments: Argument) -> Command:
         """Return the command that runs it where the store knows it."""
@@ -56,6 +59,10 @@ class Script:
     def in_full(self, command: Command) -> Command:
         """Return the command of `by_sha` for a store that does not know the script yet."""
         return ("EVAL", self.source, *command[2:])
+
+
+def _lua(name: str) -> str:
+    return files("app.stores").joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
 class Connection:

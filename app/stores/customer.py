@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Final, cast
 
-from app.serving.ports import CustomerState, EventOutcome, EventStatus
+from app.serving.ports import CustomerState, Erasure, EventOutcome, EventStatus, KnownCustomer
 from app.stores.connection import Argument, Command, Connection, Script
 from app.stores.layout import (
     CUSTOMER_TTL_S,
@@ -14,6 +15,7 @@ from app.stores.layout import (
     RECENT_EVENTS,
     RECENT_TTL_S,
     STREAM_ENTRIES,
+    TOMBSTONE_TTL_S,
     CustomerKeys,
 )
 from models.customer import MEMBER_BYTES, WINDOW_EVENTS, Window, pack_member
@@ -30,9 +32,13 @@ from models.events import (
 )
 from models.profile import Profile
 
+MS_PER_S: Final = 1_000
+
 READ_CUSTOMER: Final = Script.named("read_customer")
-APPEND_EVENTS: Final = Script.named("append_events")
-MERGE_CUSTOMER: Final = Script.named("merge_customer")
+APPEND_EVENTS: Final = Script.named("append_events", after="tombstone")
+MERGE_CUSTOMER: Final = Script.named("merge_customer", after="tombstone")
+DESCRIBE_CUSTOMER: Final = Script.named("describe_customer")
+ERASE_CUSTOMER: Final = Script.named("erase_customer", after="tombstone")
 
 APPEND_LIMITS: Final[tuple[Argument, ...]] = (
     MAX_AHEAD_US,
@@ -52,6 +58,7 @@ OUTCOMES: Final = (
     EventOutcome(EventStatus.DUPLICATE),
     EventOutcome(EventStatus.REJECTED, Refusal.FUTURE),
     EventOutcome(EventStatus.REJECTED, Refusal.TOO_OLD),
+    EventOutcome(EventStatus.ERASED),
 )
 """What the codes of ``append_events.lua`` mean, by code."""
 
@@ -103,23 +110,58 @@ class RedisCustomerStore:
             code_at.update(zip(group, cast("list[int]", codes), strict=True))
         return [OUTCOMES[code_at[position]] for position in range(len(events))]
 
-    async def merge(self, customers: Sequence[LoadedCustomer]) -> None:
+    async def describe(self, customer_id: str) -> KnownCustomer:
+        """Return all that is kept of a customer; see `CustomerStore`."""
+        keys = CustomerKeys.of(customer_id)
+        names = [keys.window, keys.profile, keys.recent]
+        reply = await self._connection.run(DESCRIBE_CUSTOMER, names, doing="reading a customer")
+        now_us, window, profile, expires_ms, n_remembered = cast(
+            "tuple[int, bytes, bytes, int, int]", reply
+        )
+        return KnownCustomer(
+            now_us=now_us,
+            window=Window.unpack(window),
+            profile=Profile.unpack(profile),
+            n_remembered=n_remembered,
+            expires_us=expires_ms * (SECOND_US // MS_PER_S) if expires_ms > 0 else None,
+        )
+
+    async def erase(self, customer_id: str) -> Erasure:
+        """Erase a customer; see `CustomerStore`."""
+        keys = CustomerKeys.of(customer_id)
+        names = [keys.window, keys.profile, keys.recent, keys.erased, keys.erasures]
+        arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id)
+        reply = await self._connection.run(
+            ERASE_CUSTOMER, names, *arguments, doing="erasing a customer"
+        )
+        return Erasure(*cast("tuple[int, int, int, int]", tuple(cast("list[int]", reply))))
+
+    async def merge(self, customers: Sequence[LoadedCustomer]) -> int:
         """Merge windows from files into those of the store, and replace profiles.
 
         A window is the union of both sides, so that merging again changes nothing.
+
+        Returns:
+            The number of events that were left out, because their customers were erased.
         """
         calls = [_merge(customer) for customer in customers]
-        await self._connection.run_many(MERGE_CUSTOMER, calls, doing="loading customers")
+        replies = await self._connection.run_many(MERGE_CUSTOMER, calls, doing="loading customers")
+        return sum(cast("list[int]", replies))
 
 
 def _append(events: Sequence[Event]) -> Command:
     keys = CustomerKeys.of(events[0].customer_id)
     arguments = [argument for event in events for argument in event_arguments(event)]
     return APPEND_EVENTS.by_sha(
-        [keys.window, keys.profile, keys.recent, keys.events, keys.counts],
+        append_keys(keys),
         *APPEND_LIMITS,
         *arguments,
     )
+
+
+def append_keys(keys: CustomerKeys) -> list[str]:
+    """Return the keys of ``append_events.lua``, in its order."""
+    return [keys.window, keys.profile, keys.recent, keys.events, keys.counts, keys.erased]
 
 
 def _merge(customer: LoadedCustomer) -> Command:
@@ -128,10 +170,11 @@ def _merge(customer: LoadedCustomer) -> Command:
     members = [packed[i : i + MEMBER_BYTES] for i in range(0, len(packed), MEMBER_BYTES)]
     scored = zip(customer.window.at_us.tolist(), members, strict=True)
     return MERGE_CUSTOMER.by_sha(
-        [keys.window, keys.profile],
+        [keys.window, keys.profile, keys.erased],
         WINDOW_EVENTS,
         customer.last_us // SECOND_US + CUSTOMER_TTL_S,
         b"" if customer.profile == Profile.empty() else customer.profile.pack(),
+        customer.profile.first_us,
         *(argument for pair in scored for argument in pair),
     )
 

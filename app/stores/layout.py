@@ -9,6 +9,9 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``i:{p}:<customer>``      keys of events that the window cannot remember, by received time
 ``events:{p}``            stream of accepted events: ``e`` JSON, ``r`` received_at in µs
 ``exposures:{p}``         stream of answers: ``x`` JSON
+``erasures:{p}``          stream of erasures: ``c`` customer id, ``r`` erased_at in µs
+``e:{p}:<hash>``          tombstone of an erased customer: erased_at in µs
+``e:{p}:secret``          what ids are hashed with for their tombstones
 ``n:{p}:h<hour>``         hash: sale key and type code → events of that hour
 ``n:{p}:m<minute>``       the same for one minute, to cut the running hour on the grid
 ``n:{p}:since``           received time of the partition's first live event, in µs
@@ -30,6 +33,7 @@ N_PARTITIONS: Final = 64
 DAY_S: Final = 24 * 3600
 CUSTOMER_TTL_S: Final = 400 * DAY_S
 RECENT_TTL_S: Final = 2 * DAY_S
+TOMBSTONE_TTL_S: Final = 100 * DAY_S  # events older than 90 days are refused anyway
 HOUR_TTL_S: Final = 15 * DAY_S
 MINUTE_TTL_S: Final = 3 * 3600
 
@@ -58,6 +62,8 @@ class CustomerKeys:
     recent: str
     events: str
     counts: str
+    erased: str
+    erasures: str
 
     @classmethod
     def of(cls, customer_id: str) -> Self:
@@ -69,6 +75,8 @@ class CustomerKeys:
             recent=f"i:{{{p}}}:{customer_id}",
             events=events_stream(p),
             counts=counts_prefix(p),
+            erased=f"e:{{{p}}}:",
+            erasures=erasures_stream(p),
         )
 
 
@@ -80,6 +88,11 @@ def events_stream(p: int) -> str:
 def exposures_stream(p: int) -> str:
     """Name the stream of a partition's answers."""
     return f"exposures:{{{p}}}"
+
+
+def erasures_stream(p: int) -> str:
+    """Name the stream of a partition's erasures."""
+    return f"erasures:{{{p}}}"
 
 
 def counts_prefix(p: int) -> str:

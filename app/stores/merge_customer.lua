@@ -1,11 +1,15 @@
 #!lua
--- Merges events from files into a customer's window, and replaces his profile.
+-- Merges events from files into a customer's window, and replaces his profile. What lies
+-- before an erasure is left out, and a profile that begins before one.
 --
--- KEYS  window, profile
--- ARGV  1 window events, 2 expiry in s since the epoch, 3 packed profile, empty for none;
---       then at µs and member of each event
-local FIRST_EVENT = 4
-local window, profile, expires = KEYS[1], KEYS[2], ARGV[2]
+-- KEYS  window, profile, tombstones' prefix
+-- ARGV  1 window events, 2 expiry in s since the epoch, 3 packed profile, empty for none,
+--       4 when it begins in µs; then at µs and member of each event
+-- Returns the number of events that are left out.
+local FIRST_EVENT = 5
+local window, profile, erased = unpack(KEYS)
+local expires = ARGV[2]
+local erased_us = erased_until(erased, window)
 
 -- A customer who came back since lives longer than the files know.
 local function expire(key)
@@ -13,14 +17,22 @@ local function expire(key)
   redis.call('EXPIREAT', key, expires, 'GT')
 end
 
-if #ARGV >= FIRST_EVENT then
-  redis.call('ZADD', window, unpack(ARGV, FIRST_EVENT))
+local kept = {}
+for i = FIRST_EVENT, #ARGV, 2 do
+  if tonumber(ARGV[i]) > erased_us then
+    kept[#kept + 1] = ARGV[i]
+    kept[#kept + 1] = ARGV[i + 1]
+  end
+end
+if #kept > 0 then
+  redis.call('ZADD', window, unpack(kept))
   redis.call('ZREMRANGEBYRANK', window, 0, -(ARGV[1] + 1))
   expire(window)
 end
-if ARGV[3] == '' then
+if ARGV[3] == '' or tonumber(ARGV[4]) <= erased_us then
   redis.call('DEL', profile)
 else
   redis.call('SET', profile, ARGV[3], 'KEEPTTL')
   expire(profile)
 end
+return (#ARGV - FIRST_EVENT + 1 - #kept) / 2

@@ -33,6 +33,7 @@ async def test_each_event_gets_its_result_in_order(client: httpx.AsyncClient) ->
         "accepted": 1,
         "duplicate": 1,
         "rejected": 2,
+        "erased": 0,
         "unknown_sales": [],
         "results": [
             {"event_id": "e1", "status": "accepted", "reason": None},

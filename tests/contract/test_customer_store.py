@@ -29,6 +29,7 @@ from tests.contract.visit import DAY_US, MINUTE_US, event, visits, window_of
 
 ACCEPTED = EventOutcome(EventStatus.ACCEPTED)
 DUPLICATE = EventOutcome(EventStatus.DUPLICATE)
+ERASED = EventOutcome(EventStatus.ERASED)
 C1 = CustomerKeys.of("c1")
 
 
@@ -281,6 +282,85 @@ class CustomerStoreContract:
             await store.read("c1")
         with pytest.raises(StoreUnavailableError, match=r"appending events: .*WRONGTYPE"):
             await store.append([event("e1", at_us=now_us)])
+
+    async def test_what_is_kept_of_a_customer_is_described(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        click = event("e1", at_us=now_us)
+        profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5))
+        await connection.execute("SET", C1.profile, profile.pack(), doing="setting up")
+        await store.append([click, event("e2", at_us=now_us, type=EventType.IMPRESSION)])
+
+        known = await store.describe("c1")
+
+        assert known.window.pack() == window_of([click]).pack()
+        assert (known.profile, known.n_remembered) == (profile, 1)
+        assert known.expires_us == pytest.approx(now_us + CUSTOMER_TTL_S * 1_000_000, abs=10e6)
+
+    async def test_nothing_is_kept_of_an_unknown_customer(self, store: RedisCustomerStore) -> None:
+        known = await store.describe("c1")
+
+        assert (len(known.window), known.profile, known.n_remembered, known.expires_us) == (
+            0,
+            Profile.empty(),
+            0,
+            None,
+        )
+
+    async def test_an_erasure_leaves_nothing_but_a_tombstone_without_the_id(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        """The streams hold him until the next export, which takes him out of its files."""
+        await connection.execute("SET", C1.profile, Profile.empty().pack(), doing="setting up")
+        impression = event("e3", at_us=now_us, type=EventType.IMPRESSION)
+        await store.append([event("e1", at_us=now_us), event("e2", at_us=now_us), impression])
+
+        erasure = await store.erase("c1")
+
+        keys = cast("list[bytes]", await connection.execute("KEYS", "*", doing="looking"))
+        left = {key.decode() for key in keys if not key.startswith(b"n:")}
+        [tombstone] = left - {C1.events, C1.erasures, f"{C1.erased}secret"}
+        ttl_s = await connection.execute("TTL", tombstone, doing="looking")
+        assert (erasure.n_events, erasure.n_profiles, erasure.n_remembered) == (2, 1, 1)
+        assert erasure.erased_us >= now_us
+        assert tombstone.startswith(C1.erased)
+        assert ttl_s == pytest.approx(100 * 24 * 3600, abs=10)
+
+    async def test_an_erasure_is_logged(
+        self, store: RedisCustomerStore, connection: Connection
+    ) -> None:
+        erasure = await store.erase("c1")
+
+        reply = await connection.execute("XRANGE", C1.erasures, "-", "+", doing="reading a stream")
+        [(_, fields)] = cast("list[tuple[bytes, dict[bytes, bytes]]]", reply)
+        assert fields == {b"c": b"c1", b"r": str(erasure.erased_us).encode()}
+
+    async def test_events_up_to_an_erasure_do_not_bring_him_back_and_later_ones_start_anew(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        early = event("e1", at_us=now_us)
+        await store.append([early])
+        erased_us = (await store.erase("c1")).erased_us
+        late = event("e2", at_us=erased_us)
+        next_one = event("e3", at_us=erased_us + 1)
+        neighbour = event("e4", at_us=erased_us, customer_id="c2")
+
+        outcomes = await store.append([early, late, next_one, neighbour])
+
+        assert outcomes == [ERASED, ERASED, ACCEPTED, ACCEPTED]
+        assert (await store.read("c1")).window.pack() == window_of([next_one]).pack()
+        assert [e.event_id for e, _ in await streamed(connection)] == ["e1", "e3"]
+
+    async def test_a_second_erasure_covers_what_came_since(
+        self, store: RedisCustomerStore, now_us: int
+    ) -> None:
+        await store.erase("c1")
+        await store.append([event("e1", at_us=now_us + MINUTE_US)])
+
+        erasure = await store.erase("c1")
+
+        assert erasure.n_events == 1
+        assert len((await store.read("c1")).window) == 0
 
 
 class TestEmbeddedCustomerStore(CustomerStoreContract):

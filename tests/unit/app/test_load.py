@@ -218,3 +218,18 @@ async def test_refused_rows_are_counted_by_reason(
 
     assert summary.events == 0
     assert summary.refused == {"too_old": 2, "unknown_sale": 1}
+
+
+async def test_files_do_not_bring_an_erased_customer_back(
+    stores: RedisStores, now_us: int, tmp_path: Path
+) -> None:
+    before = [event(f"e{day}", at_us=now_us - day * DAY_US) for day in range(1, 4)]
+    neighbour = event("n1", at_us=now_us - 2 * DAY_US, customer_id="c2")
+    await stores.customers.erase("c1")
+
+    summary = await load_from(write(tmp_path, [*before, neighbour]), stores)
+
+    erased, kept = await stores.customers.read("c1"), await stores.customers.read("c2")
+    assert summary.erased == 3
+    assert (len(erased.window), erased.profile) == (0, Profile.empty())
+    assert len(kept.window) == 1

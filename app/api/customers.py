@@ -1,0 +1,154 @@
+"""What is known of a customer, and its erasure."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from app.api.dependencies import ResourcesDep
+from app.api.problem import problems
+from app.serving.ports import KnownCustomer
+from app.serving.served import ServedCatalogue
+from models.events import KINDS, EventType, Identifier, from_us
+from models.profile import Profile
+
+router = APIRouter(prefix="/v1/customers", tags=["customers"])
+
+_EVENT: Final[JsonDict] = {
+    "type": "click",
+    "sale_id": "s-31",
+    "sale_key": "0c4a9b5d2e6f7a81",
+    "at": "2026-11-22T18:04:05.123456Z",
+}
+_PROFILE: Final[JsonDict] = {
+    "first_at": "2026-02-01T08:30:00Z",
+    "counts": {"impression": 120, "view": 9, "click": 14, "cart": 2, "purchase": 1},
+}
+_KNOWN: Final[JsonDict] = {
+    "customer_id": "c-1842",
+    "events": [_EVENT],
+    "profile": _PROFILE,
+    "remembered": 3,
+    "expires_at": "2027-12-27T18:04:05Z",
+}
+_ERASED: Final[JsonDict] = {
+    "customer_id": "c-1842",
+    "erased_at": "2026-11-24T09:30:00.000123Z",
+    "events": 1,
+    "profile": True,
+    "remembered": 3,
+}
+
+
+def _example(example: JsonDict) -> ConfigDict:
+    return ConfigDict(frozen=True, json_schema_extra={"examples": [example]})
+
+
+class KnownEvent(BaseModel):
+    """One event of a customer's window."""
+
+    model_config = _example(_EVENT)
+
+    type: EventType
+    sale_id: str | None = Field(description="Null for a sale that the catalogue does not know.")
+    sale_key: str = Field(description="What stands for the sale in the window, hexadecimal.")
+    at: datetime = Field(description="When it happened, as the client said.")
+
+
+class KnownProfile(BaseModel):
+    """Totals of what lies before the last night."""
+
+    model_config = _example(_PROFILE)
+
+    first_at: datetime = Field(description="The customer's first event.")
+    counts: dict[EventType, int] = Field(description="Events by type.")
+
+
+class CustomerAnswer(BaseModel):
+    """All that the service keeps of a customer to answer him."""
+
+    model_config = _example(_KNOWN)
+
+    customer_id: str
+    events: list[KnownEvent] = Field(description="His latest events, oldest first; at most 128.")
+    profile: KnownProfile | None = Field(description="Null where no night has seen him.")
+    remembered: int = Field(
+        ge=0, description="Further events, remembered by key alone to count none twice."
+    )
+    expires_at: datetime | None = Field(
+        description="When all of it is forgotten if he does nothing more; null if there is nothing."
+    )
+
+
+class ErasureAnswer(BaseModel):
+    """What was erased, now and for what may still come."""
+
+    model_config = _example(_ERASED)
+
+    customer_id: str
+    erased_at: datetime = Field(
+        description="Events that happened up to then answer `erased`, and the next export takes "
+        "them out of its files; later ones start a new customer."
+    )
+    events: int = Field(ge=0, description="Events of his window.")
+    profile: bool = Field(description="Whether there was a profile.")
+    remembered: int = Field(ge=0, description="Further events, remembered by key.")
+
+
+CustomerId = Annotated[Identifier, Path(description="The customer.", examples=["c-1842"])]
+
+_PROBLEMS: Final = problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@router.get("/{customer_id}", responses=_PROBLEMS)
+async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> CustomerAnswer:
+    """Return what is known of a customer; of one who never did anything, that is nothing."""
+    known = await resources.customers.describe(customer_id)
+    expires_us = known.expires_us
+    return CustomerAnswer(
+        customer_id=customer_id,
+        events=_events(known, resources.live.served),
+        profile=_profile(known.profile),
+        remembered=known.n_remembered,
+        expires_at=None if expires_us is None else from_us(expires_us),
+    )
+
+
+@router.delete("/{customer_id}", responses=_PROBLEMS)
+async def delete_customer(customer_id: CustomerId, resources: ResourcesDep) -> ErasureAnswer:
+    """Erase a customer, and list what was erased. Safe to repeat."""
+    erasure = await resources.customers.erase(customer_id)
+    return ErasureAnswer(
+        customer_id=customer_id,
+        erased_at=from_us(erasure.erased_us),
+        events=erasure.n_events,
+        profile=erasure.n_profiles > 0,
+        remembered=erasure.n_remembered,
+    )
+
+
+def _events(known: KnownCustomer, served: ServedCatalogue | None) -> list[KnownEvent]:
+    keys = known.window.sale_keys
+    rows: list[int] = served.catalogue.rows_of(keys).tolist() if served else [-1] * len(keys)
+    sales = served.catalogue.sales if served else ()
+    kinds: list[int] = known.window.kinds.tolist()
+    columns = zip(keys.tolist(), rows, kinds, known.window.at_us.tolist(), strict=True)
+    return [
+        KnownEvent(
+            type=KINDS[kind],
+            sale_id=sales[row].sale_id if row >= 0 else None,
+            sale_key=f"{key:016x}",
+            at=from_us(at_us),
+        )
+        for key, row, kind, at_us in columns
+    ]
+
+
+def _profile(profile: Profile) -> KnownProfile | None:
+    if profile == Profile.empty():
+        return None
+    counts = dict(zip(KINDS, profile.counts, strict=True))
+    return KnownProfile(first_at=from_us(profile.first_us), counts=counts)

@@ -1,0 +1,72 @@
+"""GET and DELETE /v1/customers/{customer_id}."""
+
+from datetime import datetime
+
+import httpx
+
+from app.stores.layout import CustomerKeys
+from app.stores.store import RedisStores
+from models.events import from_us, key
+from models.profile import Profile
+from tests.api.test_recommendations import click, sale_ids
+
+URL = "/v1/customers/c1"
+
+
+async def test_what_is_known_of_a_customer_is_told(
+    client: httpx.AsyncClient, stores: RedisStores
+) -> None:
+    profile = Profile(first_us=1_700_000_000_000_000, counts=(9, 8, 7, 6, 5))
+    await stores.connection.execute(
+        "SET", CustomerKeys.of("c1").profile, profile.pack(), doing="setting up"
+    )
+    known, unknown = click("e1", "alps"), click("e2", "elsewhere")
+    await client.post("/v1/events", json={"events": [known, unknown]})
+
+    body = (await client.get(URL)).json()
+
+    assert [(event["type"], event["sale_id"]) for event in body["events"]] == [
+        ("click", "alps"),
+        ("click", None),
+    ]
+    assert body["events"][1]["sale_key"] == f"{key('elsewhere'):016x}"
+    assert datetime.fromisoformat(body["events"][0]["at"]) == datetime.fromisoformat(known["at"])
+    assert datetime.fromisoformat(body["profile"]["first_at"]) == from_us(profile.first_us)
+    assert body["profile"]["counts"] == {
+        "impression": 9,
+        "view": 8,
+        "click": 7,
+        "cart": 6,
+        "purchase": 5,
+    }
+    assert body["expires_at"] is not None
+
+
+async def test_nothing_is_known_of_a_stranger(client: httpx.AsyncClient) -> None:
+    answer = await client.get(URL)
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "customer_id": "c1",
+        "events": [],
+        "profile": None,
+        "remembered": 0,
+        "expires_at": None,
+    }
+
+
+async def test_an_erased_customer_is_a_stranger_whatever_comes_late(
+    client: httpx.AsyncClient,
+) -> None:
+    before = await client.get("/v1/recommendations", params={"customer_id": "c1"})
+    late = click("e2", sale_ids(before)[-1])
+    await client.post("/v1/events", json={"events": [click("e1", sale_ids(before)[-1])]})
+
+    erasure = (await client.delete(URL)).json()
+    refused = (await client.post("/v1/events", json={"events": [late]})).json()
+
+    after = await client.get("/v1/recommendations", params={"customer_id": "c1"})
+    assert (erasure["events"], erasure["profile"], erasure["remembered"]) == (1, False, 0)
+    assert (refused["erased"], refused["results"][0]["status"]) == (1, "erased")
+    assert sale_ids(after) == sale_ids(before)
+    assert (await client.get(URL)).json()["events"] == []
