@@ -18,6 +18,7 @@ from training.scenes.backbone import default_backbone
 from training.scenes.features import FeatureExtractor
 from training.scenes.graph import scene_graph
 from training.scenes.head import Recipe, fit_head
+from training.scenes.metric import label_figures
 
 N_PICTURES = 256
 N_LABELS = 26
@@ -57,6 +58,7 @@ def test_pictures_per_second(paths: list[Path], threads: int, tmp_path: Path) ->
         unlike_above=0.0,
         false_alarm_rate=0.05,
         backbone=backbone.description.name,
+        validation=label_figures(np.zeros((1, N_LABELS), np.float32), targets[:1]),
         sha256="0" * 64,
     )
     ready = np.zeros((1, backbone.frame.size, backbone.frame.size, 3), dtype=np.uint8)

@@ -14,6 +14,7 @@ from models.onnx import OnnxSession, Provider, open_session
 from models.picture import Frame, PictureError, decode, decode_many
 
 __all__ = [
+    "LabelFigures",
     "LabelledPictures",
     "PictureError",
     "PictureFault",
@@ -35,18 +36,40 @@ class SceneModelError(ValueError):
     """A directory that holds no usable scene model."""
 
 
+class LabelFigures(BaseModel):
+    """Figures of label probabilities on labelled pictures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int = Field(description="Pictures.")
+    top1: float = Field(description="Share whose label is the most probable one.")
+    top5: float = Field(description="Share whose label is among the five most probable.")
+    log_loss: float = Field(description="Mean of -ln(probability of the label).")
+    calibration_error: float = Field(description="Expected calibration error, 15 equal bins.")
+
+    def __str__(self) -> str:
+        """Name the figures in one line."""
+        return (
+            f"top-1 {self.top1:.3f}, top-5 {self.top5:.3f}, log loss {self.log_loss:.3f}, "
+            f"calibration error {self.calibration_error:.3f}, {self.n} pictures"
+        )
+
+
 class SceneDescription(BaseModel):
     """What a labeller must know beside the graph; stands in ``scenes.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     labels: tuple[str, ...] = Field(min_length=1)
     size: int = Field(gt=0, description="Side of the input in pixels.")
     crop: float = Field(gt=0, le=1, description="Share of the shorter side that is seen.")
     unlike_above: float = Field(description="Above it, a picture is like no known scene.")
     false_alarm_rate: float = Field(ge=0, le=1, description="Known scenes above the threshold.")
     backbone: str = Field(description="Name of the network whose features are used.")
+    validation: LabelFigures = Field(
+        description="On pictures held back from a head that was trained alike."
+    )
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of the graph.")
 
     @property

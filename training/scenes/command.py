@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from models.onnx import Provider
 from models.scenes import (
+    LabelFigures,
     LabelledPictures,
     PictureFault,
     SceneLabeller,
@@ -33,7 +34,7 @@ from training.scenes.layout import (
     read_layout,
     read_list,
 )
-from training.scenes.metric import LabelFigures, label_figures
+from training.scenes.metric import label_figures
 from training.scenes.model import (
     N_CROPS,
     SceneModel,
@@ -202,7 +203,12 @@ def _test_pictures(images: Path, test: Path | None, test_list: Path | None) -> L
     return None if test is None and file_list is None else _read(directory, file_list)
 
 
-def _judge(model: Path, pictures: LabelledPaths, threads: int) -> LabelFigures:
+class _Judged(NamedTuple):
+    figures: LabelFigures
+    faults: tuple[PictureFault, ...]
+
+
+def _judge(model: Path, pictures: LabelledPaths, threads: int) -> _Judged:
     labeller = SceneLabeller.open(model, threads=threads)
     unknown = sorted(set(pictures.labels) - set(labeller.labels))
     if unknown:
@@ -211,7 +217,10 @@ def _judge(model: Path, pictures: LabelledPaths, threads: int) -> LabelFigures:
     labelled = _label(pictures.paths, labeller, threads)
     columns = np.array([labeller.labels.index(name) for name in pictures.labels])
     targets = columns[pictures.targets[labelled.positions]]
-    return label_figures(labelled.scores.probabilities, targets)
+    if not len(targets):
+        msg = "none of the test pictures can be decoded"
+        raise LayoutError(msg)
+    return _Judged(label_figures(labelled.scores.probabilities, targets), labelled.faults)
 
 
 def _label(paths: Sequence[Path], labeller: SceneLabeller, threads: int) -> LabelledPictures:
@@ -224,26 +233,26 @@ def _top(labels: Sequence[str], probabilities: NDArray[np.float32], top: int) ->
     return {labels[int(column)]: round(float(probabilities[column]), 4) for column in best}
 
 
-def _report_training(model: SceneModel, judged: LabelFigures | None, *, as_json: bool) -> None:
-    figures = {"validation": model.validation} if judged is None else {"test": judged}
-    figures = {"validation": model.validation, **figures}
+def _report_training(model: SceneModel, judged: _Judged | None, *, as_json: bool) -> None:
+    figures = {"validation": model.description.validation}
+    faults = model.faults
+    if judged is not None:
+        figures["test"] = judged.figures
+        faults += judged.faults
     if as_json:
         print_json(
             {
                 **{name: one.model_dump() for name, one in figures.items()},
                 "labels": len(model.description.labels),
                 "provider": model.provider,
-                "faults": _faults(model.faults),
+                "faults": _faults(faults),
             }
         )
         return
     for name, one in figures.items():
-        typer.echo(
-            f"{name}: top-1 {one.top1:.3f}, top-5 {one.top5:.3f}, log loss {one.log_loss:.3f}, "
-            f"calibration error {one.calibration_error:.3f}, {one.n} pictures"
-        )
+        typer.echo(f"{name}: {one}")
     typer.echo(f"computed on {model.provider}")
-    _warn_of(model.faults)
+    _warn_of(faults)
 
 
 def _faults(faults: Sequence[PictureFault]) -> list[JsonValue]:

@@ -12,7 +12,11 @@ CATEGORIES: Final = "categories_places365.txt"
 TRAINING_LISTS: Final = ("Training_01.txt", "places365_train_standard.txt")
 TESTING_LISTS: Final = ("Testing_01.txt", "places365_val.txt")
 
-_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
+# Of the formats that are not read too: a picture in one of them is reported, not passed over.
+_SUFFIXES: Final = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"),
+    *(".avif", ".bmp", ".gif", ".heic", ".pgm", ".ppm", ".tif", ".tiff"),
+)
 
 
 class LayoutError(ValueError):
@@ -70,15 +74,19 @@ def read_layout(directory: Path) -> LabelledPaths:
         directory: The root.
 
     Returns:
-        Every JPEG, PNG and WebP file below it, by suffix.
+        Every picture below it, by suffix; hidden files are none.
 
     Raises:
-        LayoutError: If fewer than two folders hold pictures.
+        LayoutError: If fewer than two folders hold pictures, or one lies in no folder.
     """
     pictures: dict[str, list[Path]] = {}
     for path in directory.rglob("*"):
-        if path.suffix.lower() in _SUFFIXES and path.is_file():
-            pictures.setdefault(_label(path.parent.relative_to(directory)), []).append(path)
+        if path.name.startswith(".") or path.suffix.lower() not in _SUFFIXES or not path.is_file():
+            continue
+        if path.parent == directory:
+            msg = f"{path} lies in no folder that could be its label; expected <label>/{path.name}"
+            raise LayoutError(msg)
+        pictures.setdefault(_label(path.parent.relative_to(directory)), []).append(path)
     try:
         return labelled_paths(pictures)
     except LayoutError as exc:
@@ -129,7 +137,7 @@ def read_list(directory: Path, file_list: Path) -> LabelledPaths:
             raise LayoutError(msg)
         seen.add(path)
         if number is None:
-            label = _label(path.parent.relative_to(directory))
+            label = _folder_label(path, directory, where)
         else:
             categories = categories or _categories(file_list.parent, directory)
             label = _named(categories, number, where)
@@ -166,10 +174,17 @@ def _listed(directory: Path, name: str, where: str) -> Path:
         msg = f"{where}: {name} leads out of {directory}"
         raise LayoutError(msg)
     path = directory.joinpath(*parts)
-    if not name.lower().endswith(_SUFFIXES) or not path.is_file():
+    if not name.lower().endswith(_SUFFIXES) or not _is_file(path):
         msg = f"{where}: {name} is no picture below {directory}; is that the root of the list?"
         raise LayoutError(msg)
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system takes
+        return False
 
 
 def _categories(*directories: Path) -> dict[int, str]:
@@ -195,6 +210,13 @@ def _named(categories: Mapping[int, str], number: int, where: str) -> str:
         msg = f"{where}: {CATEGORIES} has no category {number}"
         raise LayoutError(msg)
     return categories[number]
+
+
+def _folder_label(path: Path, directory: Path, where: str) -> str:
+    if path.parent == directory:
+        msg = f"{where}: {path.name} has neither a folder nor a number that could be its label"
+        raise LayoutError(msg)
+    return _label(path.parent.relative_to(directory))
 
 
 def _label(folder: Path) -> str:

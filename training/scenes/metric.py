@@ -2,22 +2,11 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+
+from models.scenes import LabelFigures
 
 _N_BINS = 15
 _TOP = 5
-
-
-class LabelFigures(BaseModel):
-    """Figures of label probabilities on labelled pictures."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n: int = Field(description="Pictures.")
-    top1: float = Field(description="Share whose label is the most probable one.")
-    top5: float = Field(description="Share whose label is among the five most probable.")
-    log_loss: float = Field(description="Mean of -ln(probability of the label).")
-    calibration_error: float = Field(description="Expected calibration error, 15 equal bins.")
 
 
 def label_figures(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> LabelFigures:

@@ -18,13 +18,18 @@ from scipy.special import logsumexp
 from sklearn.model_selection import StratifiedKFold
 
 from models.onnx import Provider
-from models.scenes import DESCRIPTION_FILE, GRAPH_FILE, PictureFault, SceneDescription
+from models.scenes import (
+    DESCRIPTION_FILE,
+    GRAPH_FILE,
+    PictureFault,
+    SceneDescription,
+)
 from training.scenes.backbone import Backbone, default_backbone
 from training.scenes.features import FeatureExtractor
 from training.scenes.graph import scene_graph
 from training.scenes.head import Head, Recipe, fit_head, softmax
 from training.scenes.layout import LabelledPaths
-from training.scenes.metric import LabelFigures, label_figures
+from training.scenes.metric import label_figures
 
 N_CROPS = 0
 FALSE_ALARM_RATE = 0.05
@@ -77,9 +82,8 @@ class SceneModel:
 
     Attributes:
         graph: Pixels to scores.
-        description: Labels, crop and threshold.
+        description: Labels, crop, threshold, and figures on the held-back fifth.
         head: The two layers that the graph ends in.
-        validation: Figures on the held-back fifth, of a head that has not seen it.
         faults: Pictures that could not be decoded.
         provider: Where the backbone computed.
     """
@@ -87,7 +91,6 @@ class SceneModel:
     graph: onnx.ModelProto
     description: SceneDescription
     head: Head
-    validation: LabelFigures
     faults: tuple[PictureFault, ...]
     provider: Provider
 
@@ -152,10 +155,10 @@ def fit_scenes(
             unlike_above=unlike_threshold(trial.unlikeness),
             false_alarm_rate=FALSE_ALARM_RATE,
             backbone=network.description.name,
+            validation=label_figures(trial.probabilities, data.targets[trial.rows]),
             sha256=hashlib.sha256(graph.SerializeToString()).hexdigest(),
         ),
         head=head,
-        validation=label_figures(trial.probabilities, data.targets[trial.rows]),
         faults=data.faults,
         provider=extractor.provider,
     )

@@ -122,11 +122,9 @@ def labeller_blocks(data: LabelledFeatures, held_back: HeldBack) -> list[Block]:
     return [
         Heading("The labeller on held-back pictures"),
         Paragraph(
-            f"A head trained like the bundle's on the other labelled pictures, judged on "
-            f"{figures.n} that it has not seen: top-1 {figures.top1:.3f}, top-5 "
-            f"{figures.top5:.3f}, log loss {figures.log_loss:.3f}, calibration error "
-            f"{figures.calibration_error:.3f}. Its temperature was fitted to these pictures, "
-            "which flatters the last two a little."
+            "A head trained like the bundle's on the other labelled pictures, judged on "
+            f"pictures that it has not seen: {figures}. Its temperature was fitted to them, which "
+            "flatters log loss and calibration error a little."
         ),
         CountMatrix(
             "Confusion: a row is the true label, a column what was said", data.labels, rows

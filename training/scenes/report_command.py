@@ -50,7 +50,11 @@ def report(
             Paragraph(
                 f"Bundle {loaded.id} on {data.resolve().name}: {len(pictures)} sales with a "
                 f"picture, {len(faults)} pictures that could not be read."
-            )
+            ),
+            Paragraph(
+                f"Its labeller ({labeller.description.backbone}, two trained layers) on labelled "
+                f"pictures held back when it was trained: {labeller.description.validation}."
+            ),
         ]
         if pictures:
             seen = seen_sales(dataset, pictures, topics=topics)

@@ -17,8 +17,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models.scenes import LabelFigures
 from training.scenes.head import Recipe, fit_head, softmax
-from training.scenes.metric import LabelFigures, label_figures
+from training.scenes.metric import label_figures
 from training.scenes.model import LabelledFeatures, best_temperature, unlike_threshold
 
 _N_RESAMPLES = 1_000

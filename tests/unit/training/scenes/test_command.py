@@ -53,6 +53,18 @@ def test_train_and_label(root: Path) -> None:
     assert [fault["code"] for fault in labelled["faults"]] == ["picture_format"]
 
 
+def test_test_pictures_that_cannot_be_decoded_are_named(root: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "test", n_each=2, rng=np.random.default_rng(9))
+    (tmp_path / "test" / "red" / "00.png").write_bytes(b"broken")
+
+    stdout, stderr = run(root, *TRAIN, "--test", str(tmp_path / "test"))
+
+    assert "test: top-1 1.000" in stdout
+    assert "5 pictures" in stdout
+    assert "00.png" in stderr
+    assert "1 pictures left out" in stderr
+
+
 def test_without_json_sentences_are_printed(root: Path) -> None:
     stdout, _ = run(root, *TRAIN)
 

@@ -25,7 +25,7 @@ def touch(root: Path, *names: str) -> None:
 def sun(root: Path) -> Path:
     """Lay pictures out as SUN397 does."""
     touch(root, "a/abbey/sun_1.jpg", "a/abbey/sun_2.jpg", "b/beach/sun_3.jpg")
-    touch(root, "a/apartment_building/outdoor/sun_4.jpg")
+    touch(root, "a/apartment_building/outdoor/sun_4.jpg", "stray.jpg")
     return root
 
 
@@ -63,6 +63,30 @@ def test_one_label_is_not_enough(tmp_path: Path) -> None:
     touch(tmp_path, "sea/1.jpg")
 
     with pytest.raises(LayoutError, match="at least 2 labels are needed, got 1"):
+        read_layout(tmp_path)
+
+
+def test_formats_that_are_not_read_are_found_so_that_they_are_reported(tmp_path: Path) -> None:
+    touch(tmp_path, "sea/1.JPEG", "sea/2.jfif", "sea/3.tif", "abbey/4.gif", "abbey/._4.jpg")
+
+    assert [path.name for path in read_layout(tmp_path).paths] == [
+        "4.gif",
+        "1.JPEG",
+        "2.jfif",
+        "3.tif",
+    ]
+
+
+def test_labels_and_pictures_may_be_numbers(tmp_path: Path) -> None:
+    touch(tmp_path, "0/1.jpg", "10/1.png", "1/10.jpg")
+
+    assert read_layout(tmp_path).labels == ("0", "1", "10")
+
+
+def test_a_picture_in_no_folder_has_no_label(tmp_path: Path) -> None:
+    touch(tmp_path, "sea/1.jpg", "abbey/1.jpg", "stray.jpg")
+
+    with pytest.raises(LayoutError, match=r"stray\.jpg lies in no folder that could be its label"):
         read_layout(tmp_path)
 
 
@@ -110,6 +134,8 @@ def test_the_categories_may_lie_beside_the_list(tmp_path: Path) -> None:
         ("/a/abbey/sun_1.jpg\na/abbey/sun_1.jpg", "line 2: a/abbey/sun_1.jpg is listed twice"),
         ("/a/abbey/sun_1.jpg", r"list\.txt: pictures of at least 2 labels are needed, got 1"),
         ("", r"list\.txt: pictures of at least 2 labels are needed, got 0"),
+        ("stray.jpg", "line 1: stray.jpg has neither a folder nor a number"),
+        (f"/a/{'b' * 300}.jpg", "line 1: .* is no picture below"),
         ("/a/abbey/sun_1.jpg 0", "categories_places365.txt is not in"),
     ],
 )

@@ -70,8 +70,8 @@ def test_the_graph_computes_what_the_head_computes(root: Path, model: SceneModel
 
 
 def test_colours_are_recognised_on_the_held_back_fifth(model: SceneModel) -> None:
-    assert model.validation.n == 9
-    assert model.validation.top1 == 1.0
+    assert model.description.validation.n == 9
+    assert model.description.validation.top1 == 1.0
 
 
 def test_the_same_seed_writes_the_same_bytes(root: Path, model: SceneModel, tmp_path: Path) -> None:
@@ -80,7 +80,9 @@ def test_the_same_seed_writes_the_same_bytes(root: Path, model: SceneModel, tmp_
 
     for name in ("scenes.onnx", "scenes.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    assert SceneLabeller.open(tmp_path / "one").labels == ("blue", "green", "red")
+    opened = SceneLabeller.open(tmp_path / "one")
+    assert opened.labels == ("blue", "green", "red")
+    assert opened.description.validation == model.description.validation
 
 
 def test_a_label_that_cannot_be_decoded_is_named(root: Path, tmp_path: Path) -> None:
