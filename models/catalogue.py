@@ -7,6 +7,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.column import Markets, Takeover, Vocabulary, numbers, times
 from models.counters import SaleCounts
 from models.events import key, to_us
 from models.neighbours import EMBEDDING_SIZE, Neighbours
@@ -14,36 +15,6 @@ from models.sale import PictureScores, Sale
 from models.topics import Topics
 
 NEVER_US: Final = np.iinfo(np.int64).max
-MAX_MARKETS: Final = 64
-
-
-TEXT_COLUMNS: Final = ("category", "country", "destination")
-"""Attributes that sales are compared by, in the order of `Vocabulary.codes`."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Vocabulary:
-    """The distinct values of the text columns, and their codes per row.
-
-    Attributes:
-        values: Column and value of each code, which counts from 1, in ascending order.
-        codes: Codes per row and column, 0 where a value is missing, shape ``(n, 3)``.
-    """
-
-    values: tuple[tuple[str, str], ...]
-    codes: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, sales: Sequence[Sale]) -> Self:
-        """Encode the text columns of sales."""
-        texts = [(sale.category, sale.country, sale.destination) for sale in sales]
-        named = [list(zip(TEXT_COLUMNS, row, strict=True)) for row in texts]
-        values = sorted(
-            {(name, value) for row in named for name, value in row if value is not None}
-        )
-        code: dict[tuple[str, str | None], int] = {v: i for i, v in enumerate(values, start=1)}
-        codes = [[code.get(cell, 0) for cell in row] for row in named]
-        return cls(tuple(values), np.array(codes, np.intp).reshape(-1, len(TEXT_COLUMNS)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,13 +26,13 @@ class Catalogue:
 
     Attributes:
         sales: The sales as given, row by row.
+        pictures: What their pictures show as given, None without one.
         keys: Sale keys, ascending, shape ``(n,)``.
         opens_us: Opening, microseconds since the epoch, shape ``(n,)``.
         closes_us: The earlier of closing and selling out, `NEVER_US` if neither is known.
         scheduled_us: The closing that was announced, `NEVER_US` if none was. Features look at
             this one: that a sale will sell out is not known before it does.
-        markets: Known markets, sorted; a row's bit ``i`` says that market ``i`` may see it.
-        market_bits: All ones for sales without markets, shape ``(n,)``.
+        markets: Which markets may see which row.
         vocabulary: Category, country and destination per row.
         log_price: ``log(1 + price)``, shape ``(n,)``.
         discount: Share by which the price is below the original one, NaN if either is
@@ -76,12 +47,12 @@ class Catalogue:
     """
 
     sales: tuple[Sale, ...]
+    pictures: tuple[PictureScores | None, ...]
     keys: NDArray[np.uint64]
     opens_us: NDArray[np.int64]
     closes_us: NDArray[np.int64]
     scheduled_us: NDArray[np.int64]
-    markets: tuple[str, ...]
-    market_bits: NDArray[np.uint64]
+    markets: Markets
     vocabulary: Vocabulary
     log_price: NDArray[np.float64]
     discount: NDArray[np.float64]
@@ -134,15 +105,8 @@ class Catalogue:
         """
         shown = (self.opens_us <= now_us) & (now_us < self.closes_us)
         if market is not None:
-            shown &= (self.market_bits & self._market_bit(market)) != 0
+            shown &= (self.markets.bits & self.markets.bit(market)) != 0
         return np.flatnonzero(shown)
-
-    def _market_bit(self, market: str) -> np.uint64:
-        if market in self.markets:
-            return np.uint64(1 << self.markets.index(market))
-        # Only sales without markets have the bits of markets that nobody named.
-        unnamed = MAX_MARKETS - 1
-        return np.uint64(1 << unnamed)
 
 
 def build_catalogue(
@@ -150,44 +114,89 @@ def build_catalogue(
     pictures: Mapping[str, PictureScores],
     *,
     topics: Topics,
+    before: Catalogue | None = None,
 ) -> Catalogue:
     """Build the snapshot of sales; counts start at none.
+
+    What follows from a sale or from its pictures is taken over from an earlier catalogue where
+    both are the very same objects as then. The result is bit for bit that of a build without it.
 
     Args:
         sales: Sales with distinct ids, in any order.
         pictures: What the pictures of some of them show, by sale id.
         topics: Turns label probabilities into topic shares.
+        before: An earlier catalogue with the same topics.
 
     Raises:
         ValueError: If two sales share an id or a key, or there are too many markets.
     """
-    ordered = tuple(sorted(sales, key=lambda sale: key(sale.sale_id)))
-    keys = np.array([key(sale.sale_id) for sale in ordered], dtype=np.uint64)
+    before = before or _empty(topics)
+    given = tuple(sales)
+    keys = np.array([key(sale.sale_id) for sale in given], dtype=np.uint64)
+    order: list[int] = np.argsort(keys, kind="stable").tolist()
+    keys, ordered = keys[order], tuple(given[place] for place in order)
     _require_distinct(ordered, keys)
-    markets, market_bits = _markets(ordered)
-    shares, embeddings = _picture_columns(ordered, pictures, topics)
+    seen = tuple(pictures.get(sale.sale_id) for sale in ordered)
+    rows = before.rows_of(keys)
+    described = Takeover.of(rows, is_same=_same(before.sales, ordered, rows))
+    made: list[int] = described.new.tolist()
+    new = [ordered[row] for row in made]
+    price = numbers(new, lambda sale: sale.price)
+    original_price = numbers(new, lambda sale: sale.original_price or None)
+    of_sale = described.column
+    shares, embeddings = _picture_columns(before, seen, rows, topics=topics)
     length = np.sqrt(np.square(shares).sum(axis=1))
-    price = _numbers([sale.price for sale in ordered])
-    original_price = _numbers([sale.original_price or None for sale in ordered])
     return Catalogue(
         sales=ordered,
+        pictures=seen,
         keys=keys,
-        opens_us=np.array([to_us(sale.opens_at) for sale in ordered], dtype=np.int64),
-        closes_us=np.array([closing_us(sale) for sale in ordered], dtype=np.int64),
-        scheduled_us=np.array([_scheduled_us(sale) for sale in ordered], dtype=np.int64),
-        markets=markets,
-        market_bits=market_bits,
-        vocabulary=Vocabulary.of(ordered),
-        log_price=np.log1p(price),
-        discount=1.0 - price / original_price,
-        margin=_numbers([sale.margin for sale in ordered]),
+        opens_us=of_sale(before.opens_us, times(new, lambda sale: to_us(sale.opens_at))),
+        closes_us=of_sale(before.closes_us, times(new, closing_us)),
+        scheduled_us=of_sale(before.scheduled_us, times(new, _scheduled_us)),
+        markets=before.markets.updated(new, described),
+        vocabulary=before.vocabulary.updated(new, described),
+        log_price=of_sale(before.log_price, np.log1p(price)),
+        discount=of_sale(before.discount, 1.0 - price / original_price),
+        margin=of_sale(before.margin, numbers(new, lambda sale: sale.margin)),
         topics=shares,
         topic_length=np.where(length > 0, length, np.nan),
         embeddings=embeddings,
         pictured=np.any(embeddings != 0, axis=1),
-        neighbours=Neighbours.among(embeddings),
+        neighbours=before.neighbours.updated(before.embeddings, embeddings, rows=rows),
         counts=SaleCounts.none(len(ordered)),
     )
+
+
+def _empty(topics: Topics) -> Catalogue:
+    no_time, no_number = np.empty(0, dtype=np.int64), np.empty(0)
+    no_vectors = np.empty((0, EMBEDDING_SIZE), dtype=np.float32)
+    return Catalogue(
+        sales=(),
+        pictures=(),
+        keys=np.empty(0, dtype=np.uint64),
+        opens_us=no_time,
+        closes_us=no_time,
+        scheduled_us=no_time,
+        markets=Markets.none(),
+        vocabulary=Vocabulary.none(),
+        log_price=no_number,
+        discount=no_number,
+        margin=no_number,
+        topics=np.empty((0, topics.n_topics)),
+        topic_length=no_number,
+        embeddings=no_vectors,
+        pictured=np.empty(0, dtype=np.bool_),
+        neighbours=Neighbours.among(no_vectors),
+        counts=SaleCounts.none(0),
+    )
+
+
+def _same(
+    before: Sequence[object], now: Sequence[object], rows: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    at: list[int] = rows.tolist()
+    same = [row >= 0 and before[row] is one for row, one in zip(at, now, strict=True)]
+    return np.array(same, dtype=np.bool_)
 
 
 def closing_us(sale: Sale) -> int:
@@ -213,32 +222,21 @@ def _require_distinct(sales: Sequence[Sale], keys: NDArray[np.uint64]) -> None:
         raise ValueError(msg)
 
 
-def _markets(sales: Sequence[Sale]) -> tuple[tuple[str, ...], NDArray[np.uint64]]:
-    markets = tuple(sorted({market for sale in sales for market in sale.markets or ()}))
-    if len(markets) >= MAX_MARKETS:
-        msg = f"at most {MAX_MARKETS - 1} markets are supported, got {len(markets)}"
-        raise ValueError(msg)
-    bit = {market: 1 << index for index, market in enumerate(markets)}
-    everywhere = (1 << MAX_MARKETS) - 1
-    bits = [
-        everywhere if sale.markets is None else sum(bit[market] for market in set(sale.markets))
-        for sale in sales
-    ]
-    return markets, np.array(bits, dtype=np.uint64)
-
-
 def _picture_columns(
-    sales: Sequence[Sale], pictures: Mapping[str, PictureScores], topics: Topics
+    before: Catalogue,
+    pictures: Sequence[PictureScores | None],
+    rows: NDArray[np.int64],
+    *,
+    topics: Topics,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    shares = np.zeros((len(sales), topics.n_topics))
-    embeddings = np.zeros((len(sales), EMBEDDING_SIZE), dtype=np.float32)
-    rows = [row for row, sale in enumerate(sales) if sale.sale_id in pictures]
-    if rows:
-        seen = [pictures[sales[row].sale_id] for row in rows]
-        embeddings[rows] = np.stack([scores.embedding for scores in seen])
-        shares[rows] = topics.shares(np.stack([scores.probabilities for scores in seen]))
-    return shares, embeddings
-
-
-def _numbers(column: Sequence[float | None]) -> NDArray[np.float64]:
-    return np.array([np.nan if value is None else value for value in column], dtype=np.float64)
+    """Return topic shares and picture vectors."""
+    shown = Takeover.of(rows, is_same=_same(before.pictures, pictures, rows))
+    made: list[int] = shown.new.tolist()
+    seen = [(place, scores) for place, row in enumerate(made) if (scores := pictures[row])]
+    shares = np.zeros((len(shown.new), topics.n_topics))
+    embeddings = np.zeros((len(shown.new), EMBEDDING_SIZE), dtype=np.float32)
+    if seen:
+        places = [place for place, _ in seen]
+        embeddings[places] = np.stack([scores.embedding for _, scores in seen])
+        shares[places] = topics.shares(np.stack([scores.probabilities for _, scores in seen]))
+    return shown.column(before.topics, shares), shown.column(before.embeddings, embeddings)

@@ -1,7 +1,8 @@
 """One sale of the dataset contract, and what its pictures were found to show."""
 
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,13 @@ class Sale(BaseModel):
         return self
 
 
+MAX_PICTURES: Final = 10
+"""Pictures of a sale, the cover included."""
+
+COVER: Final = 0
+"""Number of the first picture."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureScores:
     """What a sale's pictures show; the pictures themselves are not needed afterwards.
@@ -54,7 +62,46 @@ class PictureScores:
     Attributes:
         probabilities: Label probabilities, shape ``(n_labels,)``, float32.
         embedding: Unit vector, shape ``(128,)``, float32.
+        parts: The pictures that these are the mean of, by number; none for the cover alone.
     """
 
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    parts: Mapping[int, "PictureScores"] = field(default_factory=dict[int, "PictureScores"])
+
+    @classmethod
+    def together(cls, each: Mapping[int, "PictureScores"]) -> "PictureScores":
+        """Combine the scores of one sale's pictures.
+
+        Probabilities and vectors are averaged in the order of the numbers, and the vector is
+        brought back to unit length. Vectors that cancel out leave none.
+
+        Args:
+            each: Single pictures by number, at least one.
+
+        Raises:
+            ValueError: If there is no picture.
+        """
+        if not each:
+            msg = "no picture to combine"
+            raise ValueError(msg)
+        if [*each] == [COVER]:
+            return each[COVER]
+        parts = {number: each[number] for number in sorted(each)}
+        mean = _mean([one.embedding for one in parts.values()])
+        length = np.sqrt(np.square(mean).sum())
+        embedding = mean / length if length > _CANCELLED else np.zeros_like(mean)
+        probabilities = _mean([one.probabilities for one in parts.values()])
+        return cls(probabilities.astype(np.float32), embedding.astype(np.float32), parts)
+
+    @property
+    def each(self) -> Mapping[int, "PictureScores"]:
+        """The single pictures by number, in ascending order."""
+        return self.parts or {COVER: self}
+
+
+_CANCELLED: Final = 1e-6  # of a mean of unit vectors in float32: nothing but rounding
+
+
+def _mean(vectors: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    return np.stack(vectors).astype(np.float64).mean(axis=0)

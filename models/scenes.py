@@ -22,7 +22,6 @@ __all__ = [
     "SceneLabeller",
     "SceneModelError",
     "SceneScores",
-    "aggregate",
     "decode",
     "label_pictures",
 ]
@@ -278,34 +277,6 @@ def label_pictures(
     nothing = labeller.label(np.empty((0, *[labeller.description.size] * 2, 3), dtype=np.uint8))
     scores = _stacked([nothing, *good()])
     return LabelledPictures(np.array(positions, dtype=np.int64), scores, tuple(faults))
-
-
-def aggregate(scores: SceneScores) -> SceneScores:
-    """Combine the scores of one sale's pictures into one row.
-
-    Probabilities and embeddings are averaged, the embedding is brought back to unit length; the
-    sale is unlike every scene only if all its pictures are.
-
-    Args:
-        scores: At least one row.
-
-    Returns:
-        One row.
-
-    Raises:
-        ValueError: If there is no row.
-    """
-    if len(scores.unlike) == 0:
-        msg = "no picture to aggregate"
-        raise ValueError(msg)
-    mean = scores.embeddings.mean(axis=0, keepdims=True)
-    length = np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return SceneScores(
-        probabilities=scores.probabilities.mean(axis=0, keepdims=True),
-        embeddings=(mean / length).astype(np.float32),
-        unlikeness=scores.unlikeness.min(keepdims=True),
-        unlike=np.array([scores.unlike.all()]),
-    )
 
 
 def _stacked(parts: Sequence[SceneScores]) -> SceneScores:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 from typing import Self
 
@@ -22,37 +21,65 @@ class Snapshot:
     Attributes:
         sales: The sales, ordered by key.
         pictures: Picture scores by sale id; ids without a sale are left out.
+        digests: Hash of each sale with its pictures.
     """
 
     sales: tuple[Sale, ...]
     pictures: Mapping[str, PictureScores]
+    digests: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, sales: Mapping[str, Sale], pictures: Mapping[str, PictureScores]) -> Self:
-        """Take the content of a store in canonical order."""
+    def of(
+        cls,
+        sales: Mapping[str, Sale],
+        pictures: Mapping[str, PictureScores],
+        *,
+        before: "Snapshot | None" = None,
+    ) -> Self:
+        """Take the content of a store in canonical order.
+
+        Args:
+            sales: Sales by id.
+            pictures: Picture scores by sale id.
+            before: An earlier snapshot: what is the very same object as there is not hashed again.
+        """
         ordered = tuple(sorted(sales.values(), key=lambda sale: key(sale.sale_id)))
         seen = {s.sale_id: pictures[s.sale_id] for s in ordered if s.sale_id in pictures}
-        return cls(ordered, seen)
+        known = before.known_digests() if before else {}
+        digests = tuple(_digest(sale, seen.get(sale.sale_id), known) for sale in ordered)
+        return cls(ordered, seen, digests)
 
-    @cached_property
+    @property
     def id(self) -> str:
         """Hash of the content, 32 hexadecimal digits."""
-        return blake2b(self.to_bytes(), digest_size=16).hexdigest()
+        return blake2b(b"".join(self.digests), digest_size=16).hexdigest()
 
-    def catalogue(self, topics: Topics) -> Catalogue:
+    def catalogue(self, topics: Topics, *, before: Catalogue | None = None) -> Catalogue:
         """Build the columns; see `models.catalogue.build_catalogue`."""
-        return build_catalogue(self.sales, self.pictures, topics=topics)
+        return build_catalogue(self.sales, self.pictures, topics=topics, before=before)
+
+    def known_digests(self) -> "dict[str, _Hashed]":
+        """Return what was hashed, and its hash, by sale id."""
+        return {
+            sale.sale_id: (sale, self.pictures.get(sale.sale_id), digest)
+            for sale, digest in zip(self.sales, self.digests, strict=True)
+        }
 
     def to_bytes(self) -> bytes:
         """Serialise: JSON lines of the sales, then float32 arrays, nothing pickled."""
-        lines = "\n".join(sale.model_dump_json(exclude_defaults=True) for sale in self.sales)
-        rows = [row for row, sale in enumerate(self.sales) if sale.sale_id in self.pictures]
-        seen = [self.pictures[self.sales[row].sale_id] for row in rows]
+        lines = "\n".join(map(_json, self.sales))
+        seen = [
+            (row, number, scores)
+            for row, sale in enumerate(self.sales)
+            if sale.sale_id in self.pictures
+            for number, scores in self.pictures[sale.sale_id].each.items()
+        ]
         arrays = {
             "sales": np.frombuffer(lines.encode(), dtype=np.uint8),
-            "pictured": np.array(rows, dtype=np.int64),
-            "probabilities": np.array([s.probabilities for s in seen], dtype=np.float32),
-            "embeddings": np.array([s.embedding for s in seen], dtype=np.float32),
+            "pictured": np.array([row for row, _, _ in seen], dtype=np.int64),
+            "numbers": np.array([number for _, number, _ in seen], dtype=np.int64),
+            "probabilities": np.array([s.probabilities for _, _, s in seen], dtype=np.float32),
+            "embeddings": np.array([s.embedding for _, _, s in seen], dtype=np.float32),
         }
         return Arrays(arrays).to_bytes()
 
@@ -68,16 +95,37 @@ class Snapshot:
         sales = tuple(Sale.model_validate_json(line) for line in lines if line)
         probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
         rows: list[int] = arrays.integers("pictured").tolist()
-        if not (len(rows) == len(probabilities) == len(embeddings)) or not all(
+        numbers: list[int] = arrays.integers("numbers").tolist()
+        if not (len(rows) == len(numbers) == len(probabilities) == len(embeddings)) or not all(
             0 <= row < len(sales) for row in rows
         ):
             msg = f"not a snapshot: {len(rows)} pictures of {len(sales)} sales do not match"
             raise ValueError(msg)
-        pictures = {
-            sales[row].sale_id: PictureScores(probabilities[index], embeddings[index])
-            for index, row in enumerate(rows)
-        }
-        return cls(sales, pictures)
+        each: dict[str, dict[int, PictureScores]] = {}
+        for index, (row, number) in enumerate(zip(rows, numbers, strict=True)):
+            scores = PictureScores(probabilities[index], embeddings[index])
+            each.setdefault(sales[row].sale_id, {})[number] = scores
+        pictures = {sale_id: PictureScores.together(seen) for sale_id, seen in each.items()}
+        return cls.of({sale.sale_id: sale for sale in sales}, pictures)
+
+
+_Hashed = tuple[Sale, PictureScores | None, bytes]
+
+
+def _digest(sale: Sale, scores: PictureScores | None, known: Mapping[str, _Hashed]) -> bytes:
+    hashed = known.get(sale.sale_id)
+    if hashed and hashed[0] is sale and hashed[1] is scores:
+        return hashed[2]
+    digest = blake2b(_json(sale).encode(), digest_size=16)
+    for number, one in scores.each.items() if scores else ():
+        digest.update(f"\n{number} {len(one.probabilities)}\n".encode())
+        digest.update(one.probabilities.tobytes())
+        digest.update(one.embedding.tobytes())
+    return digest.digest()
+
+
+def _json(sale: Sale) -> str:
+    return sale.model_dump_json(exclude_defaults=True)
 
 
 def content_file(content_id: str) -> str:

@@ -82,10 +82,8 @@ class SnapshotArchive:
         counts = SaleCounts.from_bytes(
             self._counts_path(counts_id).read_bytes(), n_sales=len(content.sales)
         )
-        # Without a model there are no topics, and nobody asks what the pictures show.
         topics = scorer.topics if scorer else Topics.none()
-        columns = content if topics.n_topics else Snapshot(content.sales, {})
-        catalogue = columns.catalogue(topics).with_counts(counts)
+        catalogue = content.catalogue(topics).with_counts(counts)
         served = ServedCatalogue.of(content, catalogue, source=Source.SAVED, scorer=scorer)
         if served.snapshot_id != snapshot_id:
             msg = f"snapshot {snapshot_id} in {self._directory} holds {served.snapshot_id}"

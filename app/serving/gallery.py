@@ -1,5 +1,6 @@
 """What a sale's picture shows, and which sales look like it."""
 
+import asyncio
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from app.serving.clock import StoreClock
 from app.serving.live import LiveCatalogue
 from app.serving.ports import LabelledPicture, SaleStore, StoredSale
 from app.serving.served import ServedCatalogue, Source
-from models.catalogue import closing_us
+from models.catalogue import Catalogue, closing_us
 from models.events import key, to_us
 from models.neighbours import nearest
 from models.sale import Sale
@@ -104,7 +105,7 @@ class Gallery:
             sale=sale,
             is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
             sight=self.sight(picture) if picture else None,
-            look_alikes=self._near(picture, limit=n_look_alikes, is_open=None),
+            look_alikes=await self._near(picture, limit=n_look_alikes, is_open=None),
         )
 
     async def similar(
@@ -121,7 +122,7 @@ class Gallery:
             UnknownSaleError: If there is no such sale.
         """
         known = await self._known(sale_id)
-        return self._near(known.picture, limit=limit, is_open=is_open)
+        return await self._near(known.picture, limit=limit, is_open=is_open)
 
     def sight(self, picture: LabelledPicture) -> Sight:
         """Name what a picture shows; nothing of one that another scene model labelled."""
@@ -149,27 +150,43 @@ class Gallery:
         picture = LabelledPicture(sale_id, scores, scene_model) if scores else None
         return StoredSale(stored.sale, picture)
 
-    def _near(
+    async def _near(
         self, picture: LabelledPicture | None, *, limit: int, is_open: bool | None
     ) -> tuple[LookAlike, ...]:
         if picture is None or self.live.served is None:
             return ()
-        catalogue = self.live.served.catalogue
-        opened = np.zeros(len(catalogue), dtype=np.bool_)
-        opened[catalogue.eligible(None, self.clock.now_us())] = True
-        wanted = catalogue.pictured & (catalogue.keys != np.uint64(key(picture.sale_id)))
-        if is_open is not None:
-            wanted &= opened == is_open
-        found, similarities = nearest(
-            catalogue.embeddings, picture.scores.embedding, rows=np.flatnonzero(wanted), k=limit
+        # At 100,000 sales a search takes tens of milliseconds, in which no answer may wait.
+        return await asyncio.to_thread(
+            _look_alikes,
+            self.live.served.catalogue,
+            picture,
+            limit=limit,
+            is_open=is_open,
+            now_us=self.clock.now_us(),
         )
-        near: list[tuple[int, float]] = list(
-            zip(found.tolist(), similarities.tolist(), strict=True)
-        )
-        return tuple(
-            LookAlike(catalogue.sales[row].sale_id, similarity, bool(opened[row]))
-            for row, similarity in near
-        )
+
+
+def _look_alikes(
+    catalogue: Catalogue,
+    picture: LabelledPicture,
+    *,
+    limit: int,
+    is_open: bool | None,
+    now_us: int,
+) -> tuple[LookAlike, ...]:
+    opened = np.zeros(len(catalogue), dtype=np.bool_)
+    opened[catalogue.eligible(None, now_us)] = True
+    wanted = catalogue.pictured & (catalogue.keys != np.uint64(key(picture.sale_id)))
+    if is_open is not None:
+        wanted &= opened == is_open
+    found, similarities = nearest(
+        catalogue.embeddings, picture.scores.embedding, rows=np.flatnonzero(wanted), k=limit
+    )
+    near: list[tuple[int, float]] = list(zip(found.tolist(), similarities.tolist(), strict=True))
+    return tuple(
+        LookAlike(catalogue.sales[row].sale_id, similarity, bool(opened[row]))
+        for row, similarity in near
+    )
 
 
 def _seed(served: ServedCatalogue | None, sale_id: str) -> StoredSale | None:

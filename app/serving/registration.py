@@ -8,7 +8,7 @@ from app.errors import TooManyMarketsError, UnknownSaleError
 from app.serving.labelling import Labelling
 from app.serving.live import LiveCatalogue
 from app.serving.ports import LabelledPicture, SaleStore, StoreServer
-from models.catalogue import MAX_MARKETS
+from models.column import MAX_MARKETS
 from models.events import from_us
 from models.sale import Sale
 
@@ -89,7 +89,7 @@ class Registration:
 
     def _require_room(self, sale: Sale) -> None:
         # A catalogue with one market too many cannot be built: no worker would see any change.
-        known = self.live.served.catalogue.markets if self.live.served else ()
+        known = self.live.served.catalogue.markets.names if self.live.served else ()
         markets = {*known, *(sale.markets or ())}
         if sale.markets and len(markets) >= MAX_MARKETS:
             raise TooManyMarketsError(len(markets), MAX_MARKETS - 1)

@@ -59,8 +59,11 @@ class ModelView:
 
     def build(self, sales: Mapping[str, Sale], counts: EventCounts, *, grid_us: int) -> None:
         """Serve these sales with the counts up to a grid time; blocks."""
-        content = Snapshot.of(sales, self._pictures)
-        catalogue = content.catalogue(self.model.topics)
+        before = self.served
+        content = Snapshot.of(sales, self._pictures, before=before.content if before else None)
+        catalogue = content.catalogue(
+            self.model.topics, before=before.catalogue if before else None
+        )
         catalogue = catalogue.with_counts(by_row(counts, catalogue, grid_us=grid_us))
         self.served = ServedCatalogue.of(
             content, catalogue, source=Source.STORE, scorer=self.model.scorer

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
-from models.catalogue import TEXT_COLUMNS
+from models.column import TEXT_COLUMNS
 from models.query import HALF_LIVES_S, LASTING, VISIT, Query
 
 CATEGORY, COUNTRY, DESTINATION = map(TEXT_COLUMNS.index, ("category", "country", "destination"))

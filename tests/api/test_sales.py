@@ -17,7 +17,7 @@ from app.serving.live import POLL_S
 from app.serving.model import Model
 from app.settings import Settings
 from app.stores.store import RedisStores
-from models.catalogue import MAX_MARKETS
+from models.column import MAX_MARKETS
 from models.scenes import SceneLabeller
 from models.topics import Topics
 from tests.scenes import COLOURS

@@ -6,7 +6,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from models.catalogue import NEVER_US, TEXT_COLUMNS, Catalogue
+from models.catalogue import NEVER_US, Catalogue
+from models.column import TEXT_COLUMNS
 from models.counters import SaleCounts
 from models.events import from_us, key
 from models.sale import Sale

@@ -1,10 +1,14 @@
 """Neighbours of pictures against a plain search."""
 
+from operator import mul
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.neighbours import EMBEDDING_SIZE, N_NEIGHBOURS, Neighbours
+from models.neighbours import EMBEDDING_SIZE, N_NEIGHBOURS, SCALE, Neighbours
 
 
 def unit(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -22,19 +26,85 @@ def axes(*coordinates: int) -> NDArray[np.float32]:
     return vectors
 
 
-@pytest.mark.parametrize("n", [22, 60, 300])
+def plain(vectors: NDArray[np.float32]) -> list[list[tuple[int, int]]]:
+    """Rows and similarities, in steps, of each row's neighbours, by whole numbers in Python."""
+    steps: list[list[int]] = np.rint(vectors * SCALE).astype(np.int64).tolist()
+    found: list[list[tuple[int, int]]] = []
+    for row, one in enumerate(steps):
+        near = [
+            (min(sum(map(mul, one, other)), SCALE**2), at)
+            for at, other in enumerate(steps)
+            if at != row
+        ]
+        best = sorted((-dot, at) for dot, at in near if dot > 0)[:N_NEIGHBOURS]
+        found.append([(at, -dot) for dot, at in best])
+    return found
+
+
+def listed(found: Neighbours) -> list[list[tuple[int, int]]]:
+    """The neighbours that are there, as `plain` gives them."""
+    dots: list[list[int]] = np.rint(found.similarities * SCALE**2).astype(np.int64).tolist()
+    at: list[list[int]] = found.rows.tolist()
+    return [
+        [pair for pair in zip(rows, near, strict=True) if pair[1]]
+        for rows, near in zip(at, dots, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("n", [2, 22, 34, 60, 120])
 def test_neighbours_are_those_of_a_plain_search(n: int, rng: np.random.Generator) -> None:
     vectors = unit(n, rng)
-    cosines = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
-    np.fill_diagonal(cosines, -np.inf)
-    expected = np.argsort(-cosines, axis=1)[:, :N_NEIGHBOURS]
-    nearest = np.take_along_axis(cosines, expected, axis=1)
+
+    assert listed(Neighbours.among(vectors)) == plain(vectors)
+
+
+def test_similarities_are_cosines_but_for_a_thousandth(rng: np.random.Generator) -> None:
+    vectors = unit(60, rng)
+    cosines = np.sort(vectors.astype(np.float64) @ vectors.T.astype(np.float64), axis=1)
 
     found = Neighbours.among(vectors)
 
-    near = nearest > 1e-6
-    assert np.array_equal(found.rows[near], expected[near])
-    np.testing.assert_allclose(found.similarities, np.maximum(nearest, 0), atol=1e-6)
+    expected = np.maximum(cosines[:, -2 : -2 - N_NEIGHBOURS : -1], 0)
+    np.testing.assert_allclose(found.similarities, expected, atol=1e-3)
+
+
+def test_equally_similar_neighbours_come_by_row(rng: np.random.Generator) -> None:
+    """A shop shows some pictures many times: more equal ones than an index returns."""
+    vectors = unit(3, rng)[rng.integers(0, 3, 150)]
+
+    assert listed(Neighbours.among(vectors)) == plain(vectors)
+
+
+@given(data=st.data())
+def test_an_update_finds_what_a_search_of_all_finds(data: st.DataObject) -> None:
+    """Rows come, go and change, by one or by many; few directions make many ties."""
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    palette = np.concatenate([unit(6, rng), np.zeros((1, EMBEDDING_SIZE), np.float32)])
+    steps = data.draw(st.lists(st.tuples(*[st.floats(0, 0.3)] * 3), min_size=1, max_size=3))
+    vectors = palette[rng.integers(0, 7, 70)] if seed % 2 else unit(70, rng)
+    found = Neighbours.among(vectors)
+
+    for gone, changed, new in steps:
+        rows = np.flatnonzero(rng.random(len(vectors)) >= gone)
+        added = rng.random(len(rows)) < new
+        rows = np.insert(rows, np.flatnonzero(added), -1)
+        other = (rows < 0) | (rng.random(len(rows)) < changed)
+        after = np.where(other[:, None], palette[rng.integers(0, 7, len(rows))], vectors[rows])
+        found = found.updated(vectors, after, rows=rows)
+        vectors = after
+
+        assert listed(found) == listed(Neighbours.among(vectors))
+
+
+def test_an_update_compares_new_pictures_only(rng: np.random.Generator) -> None:
+    """Rows that have not changed keep what was found, right or wrong: nothing was searched."""
+    vectors = unit(40, rng)
+    wrong = Neighbours(np.zeros((40, 20), np.int64), np.zeros((40, 20)))
+
+    found = wrong.updated(vectors, vectors, rows=np.arange(40))
+
+    assert not found.similarities.any()
 
 
 def test_fewer_than_twenty_others_leave_empty_places(rng: np.random.Generator) -> None:

@@ -1,9 +1,12 @@
 """What a sale must be."""
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models.sale import Sale
+from models.neighbours import EMBEDDING_SIZE
+from models.sale import PictureScores, Sale
+from tests.builders import picture
 
 OPENS = {"sale_id": "s1", "opens_at": "2025-03-10T12:00:00Z"}
 
@@ -47,3 +50,47 @@ def test_a_sale_closes_after_it_opens(closes_at: str) -> None:
 def test_a_faulty_field_is_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(ValidationError, match=name):
         Sale.model_validate(OPENS | {name: value})
+
+
+def test_pictures_of_a_sale_are_averaged_and_the_vector_has_unit_length() -> None:
+    each = {
+        0: picture(1.0, 0.0, embedding={0: 1.0}),
+        3: picture(0.5, 0.5, embedding={1: 1.0}),
+    }
+
+    together = PictureScores.together(each)
+
+    half = 0.5**0.5
+    np.testing.assert_allclose(together.embedding[:3], [half, half, 0], atol=1e-6)
+    assert together.probabilities.tolist() == [0.75, 0.25]
+    assert together.each == each
+
+
+def test_the_order_in_which_pictures_came_does_not_matter(rng: np.random.Generator) -> None:
+    vectors = rng.normal(size=(5, EMBEDDING_SIZE)).astype(np.float32)
+    each = {n: PictureScores(vector[:7], vector) for n, vector in enumerate(vectors)}
+
+    forwards, backwards = (
+        PictureScores.together(given) for given in (each, dict(reversed(list(each.items()))))
+    )
+
+    assert forwards.embedding.tobytes() == backwards.embedding.tobytes()
+    assert forwards.probabilities.tobytes() == backwards.probabilities.tobytes()
+
+
+def test_a_cover_alone_stays_as_it_is() -> None:
+    cover = picture(0.25, 0.75, embedding={0: 0.6, 5: 0.8})
+
+    assert PictureScores.together({0: cover}) is cover
+    assert [*PictureScores.together({2: cover}).each] == [2]
+
+
+def test_vectors_that_cancel_out_leave_none() -> None:
+    each = {0: picture(1.0, 0.0, embedding={0: 1.0}), 1: picture(1.0, 0.0, embedding={0: -1.0})}
+
+    assert not PictureScores.together(each).embedding.any()
+
+
+def test_no_picture_cannot_be_combined() -> None:
+    with pytest.raises(ValueError, match="no picture to combine"):
+        PictureScores.together({})

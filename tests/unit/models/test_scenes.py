@@ -11,8 +11,6 @@ from models.scenes import (
     GRAPH_FILE,
     SceneLabeller,
     SceneModelError,
-    SceneScores,
-    aggregate,
     label_pictures,
 )
 from tests.scenes import COLOURS, SIZE, write_backbone, write_pictures
@@ -133,33 +131,3 @@ def test_a_malformed_description_is_refused(directory: Path, tmp_path: Path) -> 
 def test_errors_of_models_are_value_errors() -> None:
     assert issubclass(SceneModelError, ValueError)
     assert issubclass(OnnxError, ValueError)
-
-
-def scores(probabilities: list[list[float]], embeddings: list[list[float]]) -> SceneScores:
-    n = len(probabilities)
-    return SceneScores(
-        np.array(probabilities, dtype=np.float32).reshape(n, 2),
-        np.array(embeddings, dtype=np.float32).reshape(n, 2),
-        np.arange(n, dtype=np.float32),
-        np.arange(n) > 0,
-    )
-
-
-def test_pictures_of_a_sale_are_averaged() -> None:
-    one = aggregate(scores([[1, 0], [0.5, 0.5]], [[1, 0], [0, 1]]))
-
-    assert one.probabilities.tolist() == [[0.75, 0.25]]
-    np.testing.assert_allclose(one.embeddings, [[0.5**0.5, 0.5**0.5]], rtol=1e-6)
-    assert one.unlikeness.tolist() == [0.0]
-    assert one.unlike.tolist() == [False]
-
-
-def test_opposite_pictures_do_not_divide_by_zero() -> None:
-    one = aggregate(scores([[1, 0], [1, 0]], [[1, 0], [-1, 0]]))
-
-    assert one.embeddings.tolist() == [[0.0, 0.0]]
-
-
-def test_a_sale_without_pictures_cannot_be_aggregated() -> None:
-    with pytest.raises(ValueError, match="no picture"):
-        aggregate(scores([], []))

@@ -76,6 +76,27 @@ def test_the_catalogue_of_a_snapshot_has_its_sales_and_pictures() -> None:
     assert {of.sales[index].sale_id for index in np.flatnonzero(of.pictured)} == {"s2", "s3"}
 
 
+def test_every_picture_of_a_sale_comes_back_under_its_number() -> None:
+    each = {0: PICTURES["s2"], 4: PICTURES["s3"]}
+    snapshot = Snapshot.of(SALES, {"s1": PictureScores.together(each), "s3": PICTURES["s3"]})
+
+    restored = Snapshot.from_bytes(snapshot.to_bytes())
+
+    assert restored.id == snapshot.id
+    assert [*restored.pictures["s1"].each] == [0, 4]
+    assert restored.pictures["s1"].each[4].embedding.tolist() == PICTURES["s3"].embedding.tolist()
+    embedding = snapshot.pictures["s1"].embedding
+    assert restored.pictures["s1"].embedding.tobytes() == embedding.tobytes()
+
+
+def test_pictures_under_other_numbers_are_another_content() -> None:
+    def numbered(number: int) -> str:
+        scores = PictureScores.together({number: PICTURES["s2"], 5: PICTURES["s3"]})
+        return Snapshot.of(SALES, {"s1": scores}).id
+
+    assert numbered(0) != numbered(1)
+
+
 @pytest.mark.parametrize("pictured", [[0, 3], [-1, 0], [0], [0, 1, 2]])
 def test_pictures_that_do_not_match_the_sales_are_refused(pictured: list[int]) -> None:
     arrays = dict(Arrays.from_bytes(SNAPSHOT.to_bytes()).arrays)
