@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
+from models.counters import HOUR_US
 from models.dataset.faults import DatasetError
 from models.dataset.reading import Dataset, read_dataset
 from models.events import to_us
@@ -27,7 +28,7 @@ from training.run import NothingKnownError, prepare
 from training.scenes.backbone import BackboneError
 from training.scenes.layout import LayoutError
 from training.scenes.model import SceneTrainingError
-from training.seeing import see_sales
+from training.seeing import permuted, see_sales
 from training.train import train
 
 BUNDLES = Path("models/bundles")
@@ -105,6 +106,14 @@ def evaluate_command(
     bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
     max_visits: Annotated[int, typer.Option(min=1, help="Visits of the protocol open.")] = 4_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of samples.")] = 0,
+    new_sales_hours: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Rank only sales that opened at most so long before."),
+    ] = None,
+    permute_pictures: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed: give every sale the picture of another one."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Judge a bundle beside its recommenders, on lists that were shown and on all open sales."""
@@ -115,13 +124,15 @@ def evaluate_command(
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
         moment = aware(start)
+        pictures = _pictures(loaded, directory, dataset, progress)
         question = Question(
             dataset=dataset,
-            pictures=_pictures(loaded, directory, dataset, progress),
+            pictures=pictures if permute_pictures is None else permuted(pictures, permute_pictures),
             from_us=to_us(moment) if moment else 0,
             max_visits=max_visits,
             config=_config(loaded),
             seed=seed,
+            new_within_us=None if new_sales_hours is None else round(new_sales_hours * HOUR_US),
         )
         figures = evaluate(scorer, question, progress=progress)
     if not figures:
@@ -130,7 +141,7 @@ def evaluate_command(
         print_json({protocol: _plain(scorers) for protocol, scorers in figures.items()})
         return
     for protocol, scorers in figures.items():
-        _print_table(protocol, scorers)
+        print_table(protocol, scorers)
 
 
 def _config(bundle: Bundle) -> RunConfig:
@@ -157,7 +168,8 @@ def _plain(scorers: Mapping[str, Mapping[str, Interval]]) -> JsonValue:
     }
 
 
-def _print_table(protocol: str, scorers: Mapping[str, Mapping[str, Interval]]) -> None:
+def print_table(protocol: str, scorers: Mapping[str, Mapping[str, Interval]]) -> None:
+    """Print intervals, a line a scorer and a column a metric."""
     metrics = list(dict.fromkeys(name for figures in scorers.values() for name in figures))
     table = Table("scorer", title=protocol)
     for metric in metrics:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from models.sale import PictureScores
 from models.scenes import PictureFault, SceneLabeller, label_pictures
 
@@ -35,3 +37,17 @@ def see_sales(
     }
     seen = {sale_id: by_path[path] for sale_id, path in images.items() if path in by_path}
     return seen, labelled.faults
+
+
+def permuted(pictures: Mapping[str, PictureScores], seed: int) -> dict[str, PictureScores]:
+    """Deal the pictures of sales out among them anew: what is left says nothing of a sale.
+
+    Args:
+        pictures: What the pictures of sales show, by sale id.
+        seed: Seed of the permutation; one of them may leave a few sales what they had.
+    """
+    sale_ids = sorted(pictures)
+    dealt: list[int] = np.random.default_rng(seed).permutation(len(sale_ids)).tolist()
+    return {
+        sale_id: pictures[sale_ids[other]] for sale_id, other in zip(sale_ids, dealt, strict=True)
+    }

@@ -32,6 +32,8 @@ class Question:
         max_visits: At most so many visits are judged by the protocol ``open``.
         config: The bundle's configuration: what a purchase is credited to.
         seed: Seed of samples and resamples.
+        new_within_us: Rank only sales that opened at most so long before; None for all. A list
+            that was shown holds others, so that only the protocol ``open`` can judge them.
     """
 
     dataset: Dataset
@@ -40,6 +42,7 @@ class Question:
     max_visits: int
     config: RunConfig
     seed: int
+    new_within_us: int | None = None
 
 
 def evaluate(scorer: Scorer, question: Question, *, progress: Progress) -> Figures:
@@ -57,12 +60,7 @@ def evaluate(scorer: Scorer, question: Question, *, progress: Progress) -> Figur
         Intervals by protocol, scorer and metric; what nothing could be measured by is left
         out.
     """
-    sales = {sale.sale_id: sale for sale in question.dataset.sales}
-    catalogue = Snapshot.of(sales, question.pictures).catalogue(scorer.topics)
-    past = Past(question.dataset.events, catalogue)
-    slates = training_slates(past, question.config, seed=question.seed)
-    slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
-    judge = Judge(scorer, past, question.config, question.seed)
+    judge, slates = _judge(scorer, question)
     judged = {
         Protocol.SHOWN.value: _judge_shown(judge, slates, progress),
         Protocol.OPEN.value: _judge_open(judge, slates, question, progress),
@@ -71,8 +69,34 @@ def evaluate(scorer: Scorer, question: Question, *, progress: Progress) -> Figur
     return {protocol: scorers for protocol, scorers in figures.items() if scorers}
 
 
+def evaluate_open(scorer: Scorer, question: Question, *, progress: Progress) -> list[Judged]:
+    """Judge every scorer of a bundle by the protocol ``open``, slate by slate.
+
+    The slates depend on the question alone, so that those of two bundles can be paired.
+
+    Args:
+        scorer: The bundle's scorer.
+        question: What to evaluate on.
+        progress: Is told what is being done.
+    """
+    judge, slates = _judge(scorer, question)
+    return _judge_open(judge, slates, question, progress)
+
+
+def _judge(scorer: Scorer, question: Question) -> tuple[Judge, Slates]:
+    sales = {sale.sale_id: sale for sale in question.dataset.sales}
+    catalogue = Snapshot.of(sales, question.pictures).catalogue(scorer.topics)
+    past = Past(question.dataset.events, catalogue)
+    slates = training_slates(past, question.config, seed=question.seed)
+    slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
+    judge = Judge(
+        scorer, past, question.config, question.seed, new_within_us=question.new_within_us
+    )
+    return judge, slates
+
+
 def _judge_shown(judge: Judge, slates: Slates, progress: Progress) -> list[Judged]:
-    if not has_impressions(judge.past.events):
+    if not has_impressions(judge.past.events) or judge.new_within_us is not None:
         return []
     bought_from = last_of_sessions(slates)
     progress.stage(Protocol.SHOWN, len(bought_from))

@@ -53,12 +53,14 @@ class Judge:
         past: What was known when.
         config: The bundle's configuration: what a purchase is credited to.
         seed: Seed of the random scorer.
+        new_within_us: `open` ranks only sales that opened at most so long before; None for all.
     """
 
     scorer: Scorer
     past: Past
     config: RunConfig
     seed: int
+    new_within_us: int | None = None
 
     def shown(self, slates: Slates) -> Iterator[Judged]:
         """Judge the order of each shown list by what was bought of it."""
@@ -78,12 +80,16 @@ class Judge:
             )
 
     def open(self, slates: Slates, truth: Truth | None) -> Iterator[Judged]:
-        """Judge the order of all sales that were open at each slate's moment."""
+        """Judge the order of all sales that were open at each slate's moment.
+
+        Slates at whose moment there was nothing to rank are left out.
+        """
         rng = np.random.default_rng(self.seed)
         bought = Bought(self.past.events, self.config.outcome_us)
         for slate, query in enumerate(self.past.queries(slates)):
-            market, now_us = query.context.market, query.context.now_us
-            rows = query.catalogue.eligible(market, now_us)
+            rows = self._candidates(query)
+            if not len(rows):
+                continue
             query = replace(query, rows=rows, positions=None, upstream_ranks=None)
             exposure = label_of(self.past.events.exposures, int(slates.exposures[slate]))
             known = truth.of(exposure, query.catalogue) if truth else None
@@ -91,6 +97,13 @@ class Judge:
             found = np.isin(query.catalogue.keys[query.rows], keys)
             customer = int(slates.customers[slate])
             yield Judged(customer, self._open_metrics(query, known, found, rng))
+
+    def _candidates(self, query: Query) -> NDArray[np.int64]:
+        now_us = query.context.now_us
+        rows = query.catalogue.eligible(query.context.market, now_us)
+        if self.new_within_us is None:
+            return rows
+        return rows[query.catalogue.opens_us[rows] > now_us - self.new_within_us]
 
     def followed_by_purchase(self, slates: Slates) -> NDArray[np.bool_]:
         """Tell the slates after which the customer soon bought something, of any list."""

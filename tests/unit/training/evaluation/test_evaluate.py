@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.counters import SaleCounts
 from models.dataset.faults import FaultReport
 from models.dataset.reading import Dataset
+from models.events import from_us
 from models.features.schema import FeatureSchema
 from models.sale import Sale
 from models.scoring import Scorer
@@ -65,6 +66,7 @@ def figures_of(
     sales: tuple[Sale, ...] = SALES,
     dear_first: bool = True,
     start: int = -DAY,
+    new_within: int | None = None,
 ) -> Figures:
     dataset = Dataset(sales, event_table(log), None, directory, {}, FaultReport.none(), "")
     scorer = Scorer(
@@ -83,6 +85,7 @@ def figures_of(
         max_visits=100,
         config=RunConfig(),
         seed=0,
+        new_within_us=new_within,
     )
     return evaluate(scorer, question, progress=Silent())
 
@@ -262,3 +265,22 @@ def test_of_every_session_the_last_list_that_was_bought_from_is_judged() -> None
     found = zip(kept.customers.tolist(), (kept.now_us - NOON).tolist(), strict=True)
     # Without sessions, each of the lists of c3 is one of its own.
     assert sorted(found) == [(0, HOUR), (2, 0), (2, HOUR)]
+
+
+def test_new_sales_are_ranked_among_themselves(tmp_path: Path) -> None:
+    """Of the open sales two are an hour old; s3, which he buys, is the dearer one of them."""
+    old, new = NOON - 3 * DAY, NOON - HOUR
+    opened = {"s1": old, "s2": new, "s3": new, "s4": old}
+    sales = tuple(
+        sale(sale_id, price=10.0 * number, opens_at=from_us(opens_us))
+        for number, (sale_id, opens_us) in enumerate(opened.items(), start=1)
+    )
+
+    figures = figures_of(BOUGHT, tmp_path, sales=sales, new_within=DAY)
+
+    assert list(figures) == ["open"]
+    assert values(figures, "open", "meta")["hit_rate_at_1"] == 1.0
+
+
+def test_nothing_is_judged_where_no_sale_is_new(tmp_path: Path) -> None:
+    assert figures_of(BOUGHT, tmp_path, new_within=1) == {}
