@@ -49,8 +49,9 @@ def picture_worth(rankings: Rankings, *, seed: int) -> dict[str, dict[str, Inter
         seed: Seed of the resamples.
 
     Returns:
-        Intervals by name and metric that judged something: the four scorers, and ``pictures - NAME`` for the means
-        of the differences slate by slate, whose interval above zero says that pictures pay.
+        Intervals by name and metric, of those that judged something: the four scorers, and
+        ``pictures - NAME`` for the means of the differences slate by slate, whose interval
+        above zero says that pictures pay.
 
     Raises:
         ValueError: If the judgements are not of the same slates.
