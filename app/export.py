@@ -3,8 +3,9 @@
 Every batch becomes a part below ``parts/``, written aside and renamed, which carries in its
 own metadata where the streams were read up to. Only then are they emptied up to there. A run
 that is killed at any moment therefore leaves either no part, or a part that says where the
-next run goes on. ``events.parquet`` and ``exposures.parquet`` are the parts in one file,
-each id once.
+next run goes on. ``events.parquet``, ``exposures.parquet`` and ``erasures.parquet`` are the
+parts in one file, each id once. Erasures are read last, and taken out of the parts of events
+and answers of this and all earlier runs.
 """
 
 import fcntl
@@ -20,7 +21,7 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from app.stores.connection import Connection
-from app.stores.layout import events_stream, exposures_stream
+from app.stores.layout import erasures_stream, events_stream, exposures_stream
 from app.stores.stream import Batch, Cursors, RedisStreams
 
 PARTS: Final = "parts"
@@ -98,12 +99,19 @@ class ExportSummary:
     Attributes:
         events: Entries of events that this run took from the store.
         exposures: The same of answers.
+        erasures: The same of erasures.
+        erased_events: Events that this run took out of the files, because their customers
+            were erased.
+        erased_exposures: The same of answers.
         total_events: Events in ``events.parquet``, of all runs.
         total_exposures: Answers in ``exposures.parquet``, of all runs.
     """
 
     events: int
     exposures: int
+    erasures: int
+    erased_events: int
+    erased_exposures: int
     total_events: int
     total_exposures: int
 
@@ -114,13 +122,16 @@ class Log:
 
     Attributes:
         name: Of the table.
-        id_column: What makes two entries one.
+        id_columns: What makes two entries one.
+        time_columns: When an entry was made, by any clock that tells; an erasure takes what
+            any of them puts before it.
         stream: Name of a partition's stream.
         table: Columns of a batch.
     """
 
     name: str
-    id_column: str
+    id_columns: tuple[str, ...]
+    time_columns: tuple[str, ...]
     stream: Callable[[int], str]
     table: Callable[[Batch], pl.DataFrame]
 
@@ -142,8 +153,19 @@ def exposure_table(batch: Batch) -> pl.DataFrame:
     ).drop("now_us")
 
 
-EVENTS: Final = Log("events", "event_id", events_stream, event_table)
-EXPOSURES: Final = Log("exposures", "recommendation_id", exposures_stream, exposure_table)
+def erasure_table(batch: Batch) -> pl.DataFrame:
+    """Return erasures under the dataset contract's names."""
+    customers = pl.Series("customer_id", [f[b"c"].decode() for f in batch.fields], dtype=pl.String)
+    erased_us = pl.Series("erased_at", [int(f[b"r"]) for f in batch.fields], dtype=pl.Int64)
+    return pl.DataFrame([customers, erased_us.cast(_UTC)])
+
+
+EVENTS: Final = Log("events", ("event_id",), ("at", "received_at"), events_stream, event_table)
+EXPOSURES: Final = Log(
+    "exposures", ("recommendation_id",), ("now",), exposures_stream, exposure_table
+)
+ERASURES: Final = Log("erasures", ("customer_id", "erased_at"), (), erasures_stream, erasure_table)
+LOGS: Final = (EVENTS, EXPOSURES, ERASURES)
 
 
 async def export(
@@ -173,13 +195,18 @@ async def export(
             log.name: await _drain(
                 RedisStreams(connection, log.stream), parts, log, n_each, on_part
             )
-            for log in (EVENTS, EXPOSURES)
+            for log in LOGS
         }
+        erased = {log.name: _erase(parts, log) for log in (EVENTS, EXPOSURES)}
+        totals = {log.name: _join(out, log) for log in LOGS}
         return ExportSummary(
             events=taken[EVENTS.name],
             exposures=taken[EXPOSURES.name],
-            total_events=_join(out, EVENTS),
-            total_exposures=_join(out, EXPOSURES),
+            erasures=taken[ERASURES.name],
+            erased_events=erased[EVENTS.name],
+            erased_exposures=erased[EXPOSURES.name],
+            total_events=totals[EVENTS.name],
+            total_exposures=totals[EXPOSURES.name],
         )
 
 
@@ -212,11 +239,30 @@ def _number(part: Path) -> int:
     return int(part.stem.rpartition("-")[2])
 
 
+def _erase(parts: Path, log: Log) -> int:
+    """Take the customers who were erased out of the parts; return how many rows that were."""
+    erasures = _parts(parts, ERASURES)
+    if not erasures:
+        return 0
+    until = pl.scan_parquet(erasures).group_by("customer_id").agg(pl.col("erased_at").max())
+    erased_at = until.collect()
+    earliest = pl.min_horizontal(*log.time_columns)
+    n_erased = 0
+    for part in _parts(parts, log):
+        frame = pl.read_parquet(part)
+        joined = frame.join(erased_at, on="customer_id", how="left", maintain_order="left")
+        kept = joined.filter((earliest > pl.col("erased_at")).fill_null(value=True))
+        if kept.height < frame.height:
+            _write(part, kept.drop("erased_at"), cursors=_read_cursors(part))
+            n_erased += frame.height - kept.height
+    return n_erased
+
+
 def _join(out: Path, log: Log) -> int:
     written = _parts(out / PARTS, log)
     if not written:
         return 0
-    whole = pl.scan_parquet(written).unique(log.id_column, keep="first", maintain_order=True)
+    whole = pl.scan_parquet(written).unique([*log.id_columns], keep="first", maintain_order=True)
     frame = whole.collect()
     _write(out / f"{log.name}.parquet", frame)
     return frame.height

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.dataset.checks import ROW, Check, find_faults, without_refused
 from models.dataset.conversion import convert
+from models.dataset.erasures import Erasures
 from models.dataset.faults import FaultCode, FaultReport
 from models.dataset.schema import EVENTS
 from models.dataset.tables import Table
@@ -156,13 +157,16 @@ def keys_of(identifiers: pl.Series) -> NDArray[np.uint64]:
     return np.concatenate(parts)
 
 
-def read_events(table: Table, sales: pl.DataFrame | None) -> tuple[EventTable | None, FaultReport]:
+def read_events(
+    table: Table, sales: pl.DataFrame | None, *, erasures: Erasures
+) -> tuple[EventTable | None, FaultReport]:
     """Validate the rows of a file of events.
 
     Args:
         table: The file as it stands.
         sales: Per accepted sale ``sale_id, opens_us, closes_us``; None if the sales could not
             be read: events are then not blamed for sales that nobody knows.
+        erasures: Whose events are left out.
 
     Returns:
         The accepted events, None if the file as a whole cannot be used, and the faults.
@@ -171,6 +175,7 @@ def read_events(table: Table, sales: pl.DataFrame | None) -> tuple[EventTable | 
     if faults.unusable():
         return None, faults
     frame = frame.with_columns(received_us=pl.coalesce("received_at", "at"))
+    frame, faults = erasures.apply(frame, faults, file=table.file, times=("at", "received_us"))
     checks = _REFUSALS if sales is None else (*_REFUSALS, _UNKNOWN_SALE)
     times = pl.DataFrame(schema=_TIMES) if sales is None else sales
     frame = frame.join(times, on="sale_id", how="left", maintain_order="left")

@@ -60,6 +60,7 @@ class FaultCode(StrEnum):
     NO_EVENTS = "no_events"
 
     UNKNOWN_COLUMN = "unknown_column"
+    ERASED = "erased"
     DUPLICATE_EVENT = "duplicate_event"
     BEFORE_OPENING = "before_opening"
     AFTER_CLOSE = "after_close"
@@ -84,6 +85,7 @@ _EFFECTS: Final = {
     FaultCode.NO_SALES: Effect.GAP,
     FaultCode.NO_EVENTS: Effect.GAP,
     FaultCode.UNKNOWN_COLUMN: Effect.NOTE,
+    FaultCode.ERASED: Effect.NOTE,
     FaultCode.DUPLICATE_EVENT: Effect.NOTE,
     FaultCode.BEFORE_OPENING: Effect.NOTE,
     FaultCode.AFTER_CLOSE: Effect.NOTE,

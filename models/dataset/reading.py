@@ -11,6 +11,7 @@ import polars as pl
 
 from models.dataset.checks import Check, find_faults, given, without_refused
 from models.dataset.conversion import convert
+from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
 from models.dataset.sales import IMAGES, SalesFile, read_sales
@@ -73,7 +74,7 @@ def read_dataset(
 
     Args:
         directory: Folder with ``sales`` and ``events``, each as ``.parquet`` or ``.csv``, and
-            optionally ``customers``, ``images/`` and ``scenes/``.
+            optionally ``erasures``, ``customers``, ``images/`` and ``scenes/``.
         strict: Stop at the first file with a fault that costs anything.
         decode_pictures: Decode every picture of a sale, to find broken ones.
         progress: Is told how far the reading is.
@@ -87,12 +88,14 @@ def read_dataset(
     sales = _sales(directory, partial(tell, "pictures") if decode_pictures else None)
     _stop(sales.faults, strict=strict)
     tell("events", 1, _N_STEPS)
-    events, event_faults = _events(directory, sales)
+    erasures, erasure_faults = _erasures(directory)
+    _stop(erasure_faults, strict=strict)
+    events, event_faults = _events(directory, sales, erasures=erasures)
     _stop(event_faults, strict=strict)
     tell("customers", 2, _N_STEPS)
-    customers, customer_faults = _customers(directory)
+    customers, customer_faults = _customers(directory, erasures)
     _stop(customer_faults, strict=strict)
-    faults = FaultReport.together([sales.faults, event_faults, customer_faults])
+    faults = FaultReport.together([sales.faults, erasure_faults, event_faults, customer_faults])
     if events is None or faults.unusable():
         raise DatasetError(faults)
     tell("fingerprint", 3, _N_STEPS)
@@ -136,12 +139,22 @@ def _sales(directory: Path, on_decoded: Callable[[int, int], None] | None) -> Sa
     return found.with_fault(_empty(table, FaultCode.NO_SALES))
 
 
-def _events(directory: Path, sales: SalesFile) -> tuple[EventTable | None, FaultReport]:
+def _erasures(directory: Path) -> tuple[Erasures, FaultReport]:
+    try:
+        table = _table(directory, "erasures")
+    except DatasetError as exc:
+        return Erasures.none(), exc.faults
+    return (Erasures.none(), FaultReport.none()) if table is None else read_erasures(table)
+
+
+def _events(
+    directory: Path, sales: SalesFile, *, erasures: Erasures
+) -> tuple[EventTable | None, FaultReport]:
     try:
         table = _required_table(directory, "events")
     except DatasetError as exc:
         return None, exc.faults
-    events, faults = read_events(table, sales.times)
+    events, faults = read_events(table, sales.times, erasures=erasures)
     if events is not None and not len(events):
         empty = FaultReport.of([_empty(table, FaultCode.NO_EVENTS)])
         faults = FaultReport.together([faults, empty])
@@ -153,7 +166,7 @@ def _empty(table: Table, code: FaultCode) -> Fault:
     return Fault(file=table.file, code=code, reason=reason)
 
 
-def _customers(directory: Path) -> tuple[pl.DataFrame | None, FaultReport]:
+def _customers(directory: Path, erasures: Erasures) -> tuple[pl.DataFrame | None, FaultReport]:
     try:
         table = _table(directory, "customers")
     except DatasetError as exc:
@@ -163,6 +176,7 @@ def _customers(directory: Path) -> tuple[pl.DataFrame | None, FaultReport]:
     frame, faults = convert(table, CUSTOMERS)
     if faults.unusable():
         return None, faults
+    frame, faults = erasures.apply(frame, faults, file=table.file)
     faults = FaultReport.together([faults, find_faults(frame, _CUSTOMER_CHECKS, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)
     others = {given(name): name for name in table.columns if name != "customer_id"}

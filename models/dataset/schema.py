@@ -92,5 +92,11 @@ EVENTS: Final = (
 CUSTOMERS: Final = (_identifier("customer_id", required=True),)
 """Columns of ``customers``; further columns are kept as they are."""
 
+ERASURES: Final = (
+    _identifier("customer_id", required=True),
+    Column(name="erased_at", kind=Kind.TIME, required=True),
+)
+"""Columns of ``erasures``; further columns are noted and not read."""
+
 MAX_ATTRIBUTES: Final = 100
 MAX_MARKETS_OF_A_SALE: Final = 64

@@ -11,7 +11,7 @@ from models.dataset.delimited import CsvFile, UnreadableHeaderError
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 
 SUFFIXES: Final = (".parquet", ".csv")
-TABLES: Final = ("sales", "events", "customers")
+TABLES: Final = ("sales", "events", "customers", "erasures")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """The store's streams become files of the dataset contract."""
 
 import fcntl
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from app.stores.store import RedisServer
 from models.dataset import read_dataset
 from models.events import Event, EventType, from_us, to_us
 from tests.contract.test_exposure_log import RECORD
-from tests.contract.visit import DAY_US, event, visits
+from tests.contract.visit import DAY_US, MINUTE_US, event, visits
 
 N_EVENTS = 240
 
@@ -220,3 +221,44 @@ async def test_a_part_that_is_no_part_is_named(connection: Connection, tmp_path:
 
     with pytest.raises(ExportError, match=r"events-000001\.parquet does not say where it ends"):
         await export(connection, tmp_path)
+
+
+async def test_an_erased_customer_leaves_all_files_with_what_he_did_before(
+    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+) -> None:
+    """A fast clock hides nothing: what was received before goes, whenever it says it was."""
+    log = RedisExposureLog(connection)
+    earlier = [event("e1", at_us=now_us), event("fast", at_us=now_us + MINUTE_US)]
+    await customers.append([*earlier, event("other", at_us=now_us, customer_id="c2")])
+    await log.append([replace(RECORD, recommendation_id="old", now_us=now_us)])
+    await export(connection, tmp_path)
+    await customers.append([event("e2", at_us=now_us)])
+    erased_us = (await customers.erase("c1")).erased_us
+    await customers.append([event("back", at_us=erased_us + 1)])
+    await log.append([replace(RECORD, recommendation_id="new", now_us=erased_us + 1)])
+
+    summary = await export(connection, tmp_path)
+
+    answers = pl.read_parquet(tmp_path / "exposures.parquet")["recommendation_id"]
+    assert exported(tmp_path) == ["back", "other"]
+    assert answers.to_list() == ["new"]
+    assert (summary.erasures, summary.erased_events, summary.erased_exposures) == (1, 3, 1)
+    assert pl.read_parquet(tmp_path / "erasures.parquet").to_dicts() == [
+        {"customer_id": "c1", "erased_at": from_us(erased_us)}
+    ]
+    in_parts = pl.read_parquet(list((tmp_path / PARTS).glob("events-*.parquet")))["event_id"]
+    assert sorted(in_parts) == ["back", "other"]
+
+
+async def test_a_run_after_an_erasure_goes_on_where_the_last_one_ended(
+    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+) -> None:
+    await customers.append([event("e1", at_us=now_us)])
+    await customers.erase("c1")
+    await export(connection, tmp_path)
+    await customers.append([event("e2", at_us=now_us, customer_id="c2")])
+
+    summary = await export(connection, tmp_path)
+
+    assert (summary.events, summary.erased_events) == (1, 0)
+    assert exported(tmp_path) == ["e2"]
