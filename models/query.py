@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.catalogue import Catalogue
 from models.customer import Window
 from models.events import KIND, KINDS, SECOND_US, EventType
+from models.listing import Listing
 from models.profile import Profile
 
 _INTEREST_BY_TYPE: Final = {
@@ -152,8 +153,7 @@ class Query:
         rows: Catalogue rows of the candidates, shape ``(n_sales,)``.
         positions: Where each was shown, from 1, when learning; None when serving, which
             scores every sale as if it stood first, shape ``(n_sales,)``.
-        upstream_ranks: Order in which the caller gave the candidates, from 1, if he gave
-            one, shape ``(n_sales,)``.
+        listing: The caller's own list, if he gave one; holds every candidate.
     """
 
     window: Window
@@ -162,7 +162,7 @@ class Query:
     context: Context
     rows: NDArray[np.int64]
     positions: NDArray[np.int64] | None = None
-    upstream_ranks: NDArray[np.int64] | None = None
+    listing: Listing | None = None
 
     @cached_property
     def history(self) -> History:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.catalogue import Catalogue
 from models.dataset.events import EventTable
 from models.features.schema import FeatureSchema
+from models.listing import Listing
 from models.query import Context, Query
 from training.replay import CountReplay, ProfileReplay, WindowReplay
 from training.slates import Slates, label_of
@@ -56,8 +57,17 @@ class Past:
                 context=self._context(slates, slate),
                 rows=slates.rows[entries],
                 positions=None if caller_orders else positions,
-                upstream_ranks=positions if caller_orders else None,
+                listing=self._listing(slates, slate) if caller_orders else None,
             )
+
+    def _listing(self, slates: Slates, slate: int) -> Listing:
+        entries = slates.entries(slate)
+        return Listing.of(
+            self.catalogue,
+            slates.rows[entries],
+            ranks=slates.positions[entries],
+            prices=slates.prices[entries],
+        )
 
     def _context(self, slates: Slates, slate: int) -> Context:
         return Context(

@@ -27,6 +27,7 @@ class Slates:
         starts: First entry of each slate, and the end, shape ``(n + 1,)``.
         rows: Catalogue row of each entry, shape ``(m,)``.
         positions: Position of each entry from 1, shape ``(m,)``.
+        prices: Price shown with each entry, NaN where it is not on record, shape ``(m,)``.
         clicked: Whether the customer clicked it in this slate, shape ``(m,)``.
         bought: Whether the customer bought it, credited to this slate, shape ``(m,)``.
         weights: How many examples each entry stands for, shape ``(m,)``.
@@ -41,6 +42,7 @@ class Slates:
     starts: NDArray[np.int64]
     rows: NDArray[np.int64]
     positions: NDArray[np.int64]
+    prices: NDArray[np.float64]
     clicked: NDArray[np.bool_]
     bought: NDArray[np.bool_]
     weights: NDArray[np.float64]
@@ -69,6 +71,7 @@ class Slates:
             starts=starts,
             rows=self.rows[entries],
             positions=self.positions[entries],
+            prices=self.prices[entries],
             clicked=self.clicked[entries],
             bought=self.bought[entries],
             weights=self.weights[entries],
@@ -113,6 +116,7 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
         starts=starts,
         rows=rows[shown],
         positions=_positions(events, shown, starts),
+        prices=events.prices[shown],
         clicked=_credited(events, shown, EventType.CLICK, outcome_us=outcome_us),
         bought=_credited(events, shown, EventType.PURCHASE, outcome_us=outcome_us),
         weights=np.ones(len(shown)),

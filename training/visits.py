@@ -64,6 +64,7 @@ def visit_slates(
         starts=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]),
         rows=rows.astype(np.int64),
         positions=np.ones(len(rows), dtype=np.int64),
+        prices=np.full(len(rows), np.nan),
         clicked=np.zeros(len(rows), dtype=np.bool_),
         bought=bought.astype(np.bool_),
         weights=weights.astype(np.float64),

@@ -43,8 +43,8 @@ class RankBody(BaseModel):
     )
     ordered: bool = Field(
         default=False,
-        description="Whether their order says something. It then decides between sales that are "
-        "scored alike, and is the order of the answer where no model can score.",
+        description="Whether their order says something. The model is then told it; it decides "
+        "between sales that are scored alike, and is the answer's where no model can score.",
     )
     customer_id: Identifier | None = Field(
         default=None, description="Unset or unknown: ranked as for a new customer."

@@ -17,6 +17,7 @@ from app.serving.pace import Pace
 from app.serving.question import Question
 from app.serving.selection import best
 from models.catalogue import Catalogue
+from models.listing import Listing
 from models.query import Context, Query
 from models.scoring import Scorer, Scores
 
@@ -112,14 +113,16 @@ class SlateRanker:
 def _query(question: Question, catalogue: Catalogue) -> Query:
     request, state = question.request, question.state
     rows = candidates(catalogue, state.now_us, market=request.market, exclude=request.exclude)
-    if request.choice is not None:
-        rows = chosen(rows, catalogue, choice=request.choice)
+    choice = request.choice
+    if choice is not None:
+        rows = chosen(rows, catalogue, choice=choice)
     return Query(
         window=state.window,
         profile=state.profile,
         catalogue=catalogue,
         context=Context(state.now_us, request.market, request.device),
         rows=rows,
+        listing=Listing.of(catalogue, rows) if choice is not None and choice.is_ordered else None,
     )
 
 

@@ -43,20 +43,16 @@ CONTEXT: Final = FeatureGroup(
 
 
 def _places(query: Query) -> NDArray[np.float64]:
-    places = np.full((len(query.rows), 2), (1.0, np.nan))
-    if query.positions is not None:
-        places[:, 0] = query.positions
-    if query.upstream_ranks is not None:
-        places[:, 1] = query.upstream_ranks
-    return places
+    if query.positions is None:
+        return np.ones((len(query.rows), 1))
+    return query.positions[:, None].astype(np.float64)
 
 
 PLACE: Final = FeatureGroup(
     scope=Scope.CONTEXT,
     features={
         "position": "Position shown: a bias, learned; 1 when serving",
-        "upstream_rank": "Rank in the caller's own order; unknown without one",
     },
     values=_places,
-    decreasing=frozenset({"position", "upstream_rank"}),
+    decreasing=frozenset({"position"}),
 )

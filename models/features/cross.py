@@ -20,6 +20,7 @@ def _values(query: Query) -> NDArray[np.float64]:
             counts[:, KIND[EventType.CART]],
             counts[:, KIND[EventType.PURCHASE]],
             np.log1p(touches.age_s[places]),
+            np.where(places > 0, len(query.history) - places, np.nan),
             # Without events every sale has place 0, and none was touched last.
             (places == max(len(query.history), 1)).astype(np.float64),
             touches.interest[VISIT][places],
@@ -34,6 +35,7 @@ CROSS: Final = FeatureGroup(
         "same_sale_carts": "His carts of this sale in the window",
         "same_sale_purchases": "His purchases of this sale in the window",
         "same_sale_recency": "Logarithm of seconds since he touched this sale; unknown if never",
+        "same_sale_events_since": "His events since he touched this sale; unknown if never",
         "same_sale_last": "1 if his last event was with this sale, else 0",
         "same_sale_visit": "This visit's faded interest in this sale",
     },

@@ -17,6 +17,7 @@ class Scope(StrEnum):
     SALE = "sale"
     CONTEXT = "context"
     CROSS = "cross"
+    LIST = "list"
     RECOMMENDER = "recommender"
 
 

@@ -15,12 +15,13 @@ from models.features.context import CONTEXT, PLACE
 from models.features.cross import CROSS
 from models.features.customer import CUSTOMER
 from models.features.feature import FeatureGroup, Scope
+from models.features.listed import LISTED
 from models.features.sale import SALE
 from models.neighbours import N_NEIGHBOURS
 from models.query import EVIDENCE, HALF_LIVES_S, INTEREST, Query
 from models.recommenders.recommender import Recommender
 
-GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, PLACE, CROSS)
+GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, PLACE, CROSS, LISTED)
 """Plain features, in the order of their columns; recommenders' scores follow them."""
 
 
@@ -81,7 +82,7 @@ class FeatureSchema:
 
         Returns:
             Shape ``(n_sales, n_features)``, C-contiguous, NaN where unknown. A row depends
-            on its own sale only.
+            on its own sale only, and on the caller's whole list where he gave one.
         """
         matrix = np.empty((len(query.rows), len(self.names)), dtype=np.float32)
         column = 0

@@ -90,7 +90,7 @@ class Judge:
             rows = self._candidates(query)
             if not len(rows):
                 continue
-            query = replace(query, rows=rows, positions=None, upstream_ranks=None)
+            query = replace(query, rows=rows, positions=None, listing=None)
             exposure = label_of(self.past.events.exposures, int(slates.exposures[slate]))
             known = truth.of(exposure, query.catalogue) if truth else None
             keys = bought.soon_after(slates, slate)

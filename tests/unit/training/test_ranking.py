@@ -47,6 +47,7 @@ def slates_of(bought: NDArray[np.bool_], per_slate: int = 5) -> Slates:
         starts=np.arange(n + 1) * per_slate,
         rows=np.zeros(len(bought), dtype=np.int64),
         positions=np.tile(np.arange(1, per_slate + 1), n),
+        prices=np.full(len(bought), np.nan),
         clicked=np.zeros(len(bought), dtype=np.bool_),
         bought=bought,
         weights=np.ones(len(bought)),

@@ -35,11 +35,9 @@ def test_the_moment_is_told_in_utc(moment: datetime, name: str, value: float) ->
 
 def test_every_sale_is_scored_at_position_one_when_serving() -> None:
     assert feature(query(SHOP), "position").tolist() == [1.0, 1.0]
-    assert np.isnan(feature(query(SHOP), "upstream_rank")).all()
 
 
-def test_positions_and_ranks_are_those_shown_when_learning() -> None:
-    asked = replace(query(SHOP), positions=np.array([4, 2]), upstream_ranks=np.array([9, 7]))
+def test_positions_are_those_shown_when_learning() -> None:
+    asked = replace(query(SHOP), positions=np.array([4, 2]))
 
     assert feature(asked, "position").tolist() == [4.0, 2.0]
-    assert feature(asked, "upstream_rank").tolist() == [9.0, 7.0]

@@ -25,6 +25,7 @@ EVENTS = (
         ("same_sale_carts", 1.0, 0.0, 0.0),
         ("same_sale_purchases", 0.0, 1.0, 0.0),
         ("same_sale_recency", math.log(100), math.log(10), math.nan),
+        ("same_sale_events_since", 1.0, 0.0, math.nan),
         ("same_sale_last", 0.0, 1.0, 0.0),
         ("same_sale_visit", 0.25 + 0.5 + 2 * 2 ** (-99 / 1_800), 3 * 2 ** (-9 / 1_800), 0.0),
     ],

@@ -13,6 +13,7 @@ from models.catalogue import Catalogue
 from models.features import schema
 from models.features.feature import Scope
 from models.features.schema import GROUPS, FeatureSchema
+from models.listing import Listing
 from models.profile import Profile
 from models.query import Query
 from models.recommenders.content import Content
@@ -62,19 +63,17 @@ def question(n_sales: int, rng: np.random.Generator) -> Query:
     return replace(
         asked,
         positions=rng.integers(1, 11, size=n_sales),
-        upstream_ranks=rng.permutation(n_sales) + 1,
+        listing=Listing.of(asked.catalogue, rng.permutation(n_sales)),
     )
 
 
 def of_rows(asked: Query, chosen: NDArray[np.int64]) -> Query:
     """The same question about some of its candidates, in the order chosen."""
     assert asked.positions is not None
-    assert asked.upstream_ranks is not None
     return replace(
         asked,
         rows=asked.rows[chosen],
         positions=asked.positions[chosen],
-        upstream_ranks=asked.upstream_ranks[chosen],
     )
 
 
@@ -96,7 +95,7 @@ def test_plain_features_come_first_and_recommenders_in_their_order() -> None:
 
 
 def test_only_places_may_only_lower_a_probability() -> None:
-    assert SCHEMA.decreasing == {"position", "upstream_rank"}
+    assert SCHEMA.decreasing == {"position", "list_rank"}
 
 
 def test_another_list_of_recommenders_has_another_hash() -> None:
