@@ -160,11 +160,11 @@ def test_a_purchase_at_the_very_moment_of_its_impression_is_its_outcome_and_not_
 
 
 @pytest.mark.parametrize(
-    ("caller_orders", "position", "upstream"),
+    ("caller_orders", "position", "listed"),
     [(False, [1.0, 2.0], [np.nan, np.nan]), (True, [1.0, 1.0], [1.0, 2.0])],
 )
 def test_a_position_is_a_bias_unless_the_caller_ordered_the_list(
-    *, caller_orders: bool, position: list[float], upstream: list[float]
+    *, caller_orders: bool, position: list[float], listed: list[float]
 ) -> None:
     past, slates = past_and_slates(LOG)
     schema = FeatureSchema(())
@@ -172,7 +172,7 @@ def test_a_position_is_a_bias_unless_the_caller_ordered_the_list(
     matrix = assemble_slates(past, slates, schema=schema, caller_orders=caller_orders)
 
     np.testing.assert_array_equal(matrix[:, schema.names.index("position")], position)
-    np.testing.assert_array_equal(matrix[:, schema.names.index("upstream_rank")], upstream)
+    np.testing.assert_array_equal(matrix[:, schema.names.index("list_rank")], listed)
 
 
 def test_every_slate_ticks_once() -> None:

@@ -8,7 +8,7 @@ from app.observability import Metrics
 from app.serving.fallback import Rung
 from app.serving.pace import REMEMBERED
 from app.serving.ports import CustomerState
-from app.serving.question import Question, RecommendationRequest
+from app.serving.question import Choice, Question, RecommendationRequest
 from app.serving.ranking import SlateRanker
 from app.serving.served import ServedCatalogue, Source
 from models.customer import Window
@@ -110,3 +110,20 @@ def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> 
     ]
 
     assert rungs == [None] * REMEMBERED + [Rung.POPULARITY]
+
+
+def features_of(*sale_ids: str, is_ordered: bool) -> str:
+    shop = [sale(sale_id, now_us=NOW_US) for sale_id in ("a", "b", "c")]
+    model = scorer(*shop)
+    served = ServedCatalogue.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    request = RecommendationRequest("c1", choice=Choice(sale_ids, is_ordered=is_ordered))
+    ranker = SlateRanker(Metrics.create())
+    return ranker.rank(Question(request, state, served), Policy.META, rung=None).feature_hash
+
+
+def test_the_model_is_told_the_order_of_a_caller_whose_order_says_something() -> None:
+    assert features_of("a", "b", is_ordered=False) == features_of("b", "a", is_ordered=False)
+    assert features_of("a", "b", is_ordered=True) != features_of("a", "b", is_ordered=False)
