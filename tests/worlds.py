@@ -38,10 +38,12 @@ class Silent:
         """Take no note."""
 
 
-def write_world(directory: Path, *, seed: int) -> Path:
+def write_world(directory: Path, *, seed: int, photos: Path | None = None) -> Path:
     """Simulate a small shop and return the folder of its dataset."""
     period = Period.ending(END_US, N_DAYS)
-    create_world(directory, _SMALL, period=period, n_customers=N_CUSTOMERS, seed=seed)
+    create_world(
+        directory, _SMALL, period=period, n_customers=N_CUSTOMERS, seed=seed, photos=photos
+    )
     return directory
 
 

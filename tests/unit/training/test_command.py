@@ -235,22 +235,6 @@ def test_the_scene_model_of_a_bundle_is_the_one_that_saw_its_pictures(
     assert SceneFiles.read(bundle).scene_model == read_bundle(bundle).manifest.scene_model
 
 
-def test_cold_start_tells_what_pictures_are_worth_to_new_sales(
-    tiny_world: Path, picture_cache: Path, tmp_path: Path
-) -> None:
-    result = run(
-        *("cold-start", "--data", tiny_world, "--until", day(-3), "--out", tmp_path, "--json"),
-        *("--cache", picture_cache, "--max-visits", 30),
-    )
-
-    figures = TypeAdapter(dict[str, dict[str, dict[str, float]]]).validate_json(only_line(result))
-    others = ["without_pictures", "popularity", "pictures_permuted"]
-    assert set(figures) == {"pictures", *others, *(f"pictures - {other}" for other in others)}
-    for metrics in figures.values():
-        assert set(metrics["ndcg_at_10"]) == FIGURES
-        assert 0 < metrics["ndcg_at_10"]["n"] <= 30
-
-
 def test_cold_start_refuses_data_without_pictures(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data")
 
