@@ -61,6 +61,10 @@ openapi: $(VENV)/.development ## Write openapi.yaml from the app
 	$(BIN)/python -m app openapi > openapi.yaml.new
 	mv openapi.yaml.new openapi.yaml
 
+features: $(VENV)/.development ## Write the table of docs/features.md from the code
+	$(BIN)/python -m training features > docs/features.md.new
+	mv docs/features.md.new docs/features.md
+
 lock: $(VENV)/.bootstrap ## Write requirements/ anew from pyproject.toml; UPGRADE=--upgrade for newest
 	$(COMPILE) --group bootstrap --output-file requirements/bootstrap.txt
 	$(COMPILE) pyproject.toml --extra cpu --extra training --extra dev \
@@ -87,4 +91,4 @@ $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	$(INSTALL) $<
 	touch $@
 
-.PHONY: demo demo-stop test check fix bench prove openapi lock help
+.PHONY: demo demo-stop test check fix bench prove openapi features lock help

@@ -4,6 +4,7 @@ import typer
 
 from training.coldstart_command import cold_start_command
 from training.command import evaluate_command, train_command
+from training.feature_table import features_command
 from training.importers.command import app as importers
 from training.parity import parity_command
 from training.scenes.command import app as scenes
@@ -20,6 +21,7 @@ app.command()(validate)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("cold-start")(cold_start_command)
+app.command("features")(features_command)
 app.command("parity")(parity_command)
 app.add_typer(importers)
 app.add_typer(scenes)

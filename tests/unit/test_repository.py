@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.proofs import ROOT
+from training.feature_table import feature_page
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -163,3 +164,8 @@ def test_decisions_are_numbered_without_a_gap() -> None:
     names = sorted(path.name for path in (ROOT / "docs/decisions").glob("*.md"))
 
     assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+
+
+def test_the_page_of_features_is_the_codes() -> None:
+    """`make features` writes it anew."""
+    assert (ROOT / "docs/features.md").read_text(encoding="utf-8") == feature_page()
