@@ -62,6 +62,18 @@ class UnknownSaleError(ServiceError):
         self.sale_id = sale_id
 
 
+class UnknownModelError(ServiceError):
+    """A model name that is not served."""
+
+    code = "unknown_model"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        """Name what was asked for, and what is served."""
+        super().__init__(f"unknown model {name!r}: served are {', '.join(known)}")
+        self.name = name
+
+
 class UnknownVariantError(ServiceError):
     """A variant that the experiment does not have."""
 

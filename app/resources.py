@@ -17,6 +17,7 @@ from app.experiments.bucket import BUCKETS
 from app.experiments.experiment import Experiment, Policy, split
 from app.observability import Metrics, get_logger
 from app.serving.archive import SnapshotArchive
+from app.serving.bulk import BulkRegistration
 from app.serving.clock import StoreClock
 from app.serving.degradation import Degradation
 from app.serving.exposure_queue import ExposureQueue
@@ -89,6 +90,11 @@ class Resources:
     metrics: Metrics
     metrics_dir: str | None
     write_timeout_s: float
+
+    @property
+    def bulk(self) -> BulkRegistration:
+        """Takes many sales at once."""
+        return BulkRegistration(self.registration.sales, self.registration.server, self.live)
 
 
 @asynccontextmanager

@@ -1,14 +1,19 @@
 """Whether the process lives, and whether it can give full answers."""
 
 from http import HTTPStatus
+from typing import Annotated, Final
 
-from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
 
+from app import __version__
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
-from app.errors import NotReadyError
+from app.errors import NotReadyError, UnknownModelError
 from app.resources import Resources
+from models.events import Identifier
+
+MODEL: Final = "vitrine"
 
 router = APIRouter(tags=["health"])
 
@@ -37,6 +42,33 @@ class Ready(BaseModel):
     ready: bool
 
 
+class ServerMetadata(BaseModel):
+    """The Open Inference Protocol's answer on the server."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={"examples": [{"name": "vitrine", "version": "0.1.0", "extensions": []}]},
+    )
+
+    name: str
+    version: str
+    extensions: list[str] = Field(description="None: it tells health, and predicts by /v1.")
+
+
+class ModelReady(BaseModel):
+    """The Open Inference Protocol's answer on one model."""
+
+    model_config = ConfigDict(
+        frozen=True, json_schema_extra={"examples": [{"name": "vitrine", "ready": True}]}
+    )
+
+    name: str
+    ready: bool
+
+
+ModelName = Annotated[Identifier, Path(description="The model.", examples=["vitrine"])]
+
+
 @router.get("/health/live")
 async def live() -> Health:
     """Answer 200 while the process lives; touches nothing."""
@@ -61,6 +93,27 @@ async def ready_v2(resources: ResourcesDep) -> Ready:
     """Answer 503 until full answers are possible, as the Open Inference Protocol has it."""
     await _require_ready(resources)
     return Ready(ready=True)
+
+
+@router.get("/v2")
+async def server_metadata() -> ServerMetadata:
+    """Say what serves here, as the Open Inference Protocol has it."""
+    return ServerMetadata(name=MODEL, version=__version__, extensions=[])
+
+
+@router.get(
+    "/v2/models/{name}/ready",
+    responses=problems(
+        HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
+    ),
+)
+async def model_ready(name: ModelName, resources: ResourcesDep) -> ModelReady:
+    """Answer 503 until the model can be asked, by `vitrine` or by the served bundle's id."""
+    bundle_id = resources.live.model.bundle_id
+    if name not in {MODEL, bundle_id}:
+        raise UnknownModelError(name, (MODEL, bundle_id) if bundle_id else (MODEL,))
+    await _require_ready(resources)
+    return ModelReady(name=name, ready=True)
 
 
 async def _require_ready(resources: Resources) -> None:

@@ -39,7 +39,7 @@ _MALFORMED: Final = HTTPStatus.UNPROCESSABLE_ENTITY
 
 router = APIRouter(prefix="/v1/sales", tags=["sales"])
 
-_SALE: Final[JsonDict] = {
+SALE_EXAMPLE: Final[JsonDict] = {
     "sale_id": "s-31",
     "title": "Four nights above Tignes",
     "description": "A lodge at the foot of the slopes, half board.",
@@ -78,7 +78,7 @@ class SaleBody(Sale):
     known. A stock above 0 opens it again and drops `sold_out_at`.
     """
 
-    model_config = _example(_SALE)
+    model_config = _example(SALE_EXAMPLE)
 
     sale_id: Identifier = Field(default_factory=str, description="That of the path, or left out.")
 
@@ -131,7 +131,7 @@ class SaleAnswer(BaseModel):
     """A sale, what its picture shows, and what looks like it."""
 
     model_config = _example(
-        {"sale": _SALE, "open": True, "picture": _PICTURE, "neighbours": [_LOOK_ALIKE]}
+        {"sale": SALE_EXAMPLE, "open": True, "picture": _PICTURE, "neighbours": [_LOOK_ALIKE]}
     )
 
     sale: Sale

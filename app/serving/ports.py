@@ -199,6 +199,10 @@ class SaleStore(Protocol):
         """Return one sale as it stands now, whatever `changes` said last; None if unknown."""
         ...
 
+    async def read_many(self, sale_ids: Sequence[str]) -> dict[str, Sale]:
+        """Return those of the sales that are known, as they stand now, by id."""
+        ...
+
     async def put_pictures(self, pictures: Sequence[LabelledPicture]) -> int:
         """Keep what sales' pictures show; return the catalogue's new version."""
         ...

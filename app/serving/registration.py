@@ -48,7 +48,7 @@ class Registration:
         Raises:
             TooManyMarketsError: If the catalogue would have more markets than it can.
         """
-        self._require_room(sale)
+        require_room(sale, known_markets(self.live))
         before = await self.sales.read(sale.sale_id)
         if sale.stock is not None:
             now = from_us(await self.server.time_us())
@@ -87,12 +87,23 @@ class Registration:
         if not await self.sales.delete(sale_id):
             raise UnknownSaleError(sale_id)
 
-    def _require_room(self, sale: Sale) -> None:
-        # A catalogue with one market too many cannot be built: no worker would see any change.
-        known = self.live.served.catalogue.markets.names if self.live.served else ()
-        markets = {*known, *(sale.markets or ())}
-        if sale.markets and len(markets) >= MAX_MARKETS:
-            raise TooManyMarketsError(len(markets), MAX_MARKETS - 1)
+
+def known_markets(live: LiveCatalogue) -> frozenset[str]:
+    """Return the markets that sales name."""
+    return frozenset(live.served.catalogue.markets.names if live.served else ())
+
+
+def require_room(sale: Sale, markets: frozenset[str]) -> None:
+    """Refuse a sale that would name more markets than a catalogue can tell apart.
+
+    A catalogue with one too many cannot be built: no worker would see any change.
+
+    Raises:
+        TooManyMarketsError: If it would.
+    """
+    together = markets.union(sale.markets or ())
+    if sale.markets and len(together) >= MAX_MARKETS:
+        raise TooManyMarketsError(len(together), MAX_MARKETS - 1)
 
 
 def settled(sale: Sale, before: Sale | None, *, now: datetime) -> Sale:

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from app import __version__
 from app.resources import Worker
 from app.stores.store import RedisStores
 
@@ -53,3 +54,25 @@ async def test_a_draining_process_is_not_ready_but_answers(
         "not ready: draining: the process is about to stop",
     )
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
+@pytest.mark.parametrize("name", ["vitrine", "by-hand"])
+async def test_the_served_model_is_ready_by_the_services_name_and_by_the_bundles(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    answer = await client.get(f"/v2/models/{name}/ready")
+
+    assert (answer.status_code, answer.json()) == (200, {"name": name, "ready": True})
+
+
+async def test_another_model_is_unknown(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v2/models/other/ready")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_model")
+    assert answer.json()["detail"] == "unknown model 'other': served are vitrine, by-hand"
+
+
+async def test_the_server_says_what_it_is(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v2")
+
+    assert answer.json() == {"name": "vitrine", "version": __version__, "extensions": []}

@@ -1,0 +1,205 @@
+"""All sales: page by page, and many put at once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
+
+from app.api.dependencies import ResourcesDep
+from app.api.problem import problems
+from app.api.sales import SALE_EXAMPLE
+from app.errors import NotReadyError
+from app.serving.bulk import Upsert, Upserted
+from app.serving.listing import Page, Wanted, page
+from models.events import Identifier
+from models.sale import Sale
+
+MAX_LIMIT: Final = 1_000
+MAX_LINES: Final = 5_000
+NDJSON: Final = "application/x-ndjson"
+
+router = APIRouter(prefix="/v1/sales", tags=["sales"])
+
+_LISTED: Final[JsonDict] = {"sale": SALE_EXAMPLE, "open": True}
+_PAGE: Final[JsonDict] = {"items": [_LISTED], "next_cursor": "0c4a9b5d2e6f7a81"}
+_RESULT: Final[JsonDict] = {"line": 1, "sale_id": "s-31", "status": "created", "reason": None}
+_REJECTED: Final[JsonDict] = {
+    "line": 2,
+    "sale_id": None,
+    "status": "rejected",
+    "reason": "opens_at: Field required",
+}
+_BULK: Final[JsonDict] = {
+    "created": 1,
+    "updated": 0,
+    "unchanged": 0,
+    "rejected": 1,
+    "results": [_RESULT, _REJECTED],
+}
+
+
+def _example(example: JsonDict) -> ConfigDict:
+    return ConfigDict(frozen=True, json_schema_extra={"examples": [example]})
+
+
+class SalesQuery(BaseModel):
+    """Which sales are wanted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cursor: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{16}$",
+        description="`next_cursor` of the page before; unset for the first page.",
+        examples=["0c4a9b5d2e6f7a81"],
+    )
+    limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="How many at most.")
+    market: Identifier | None = Field(default=None, description="Only sales of this market.")
+    open: bool | None = Field(
+        default=None, description="Only open sales, or only closed ones; unset: both."
+    )
+
+
+class ListedSale(BaseModel):
+    """A sale of the catalogue."""
+
+    model_config = _example(_LISTED)
+
+    sale: Sale
+    open: bool = Field(description="Whether it can be bought now, in the market asked for.")
+
+
+class SalesAnswer(BaseModel):
+    """A page of the catalogue, in an order that never changes."""
+
+    model_config = _example(_PAGE)
+
+    items: list[ListedSale]
+    next_cursor: str | None = Field(description="Ask for the next page with it; null: the last.")
+
+
+class LineResult(BaseModel):
+    """What became of one line."""
+
+    model_config = _example(_RESULT)
+
+    line: int = Field(ge=1, description="Its number, from 1, blank lines counted.")
+    sale_id: str | None = Field(description="Null where the line could not be read.")
+    status: Upsert
+    reason: str | None = Field(description="Why it was rejected.")
+
+
+class BulkAnswer(BaseModel):
+    """What became of all lines, in their order."""
+
+    model_config = _example(_BULK)
+
+    created: int = Field(ge=0)
+    updated: int = Field(ge=0)
+    unchanged: int = Field(ge=0)
+    rejected: int = Field(ge=0)
+    results: list[LineResult]
+
+
+_LINES: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            NDJSON: {
+                "schema": {
+                    "type": "string",
+                    "description": f"A sale a line, as `Sale` has it; at most {MAX_LINES} lines.",
+                    "examples": ['{"sale_id": "s-31", "opens_at": "2026-11-22T07:00:00Z"}\n'],
+                }
+            }
+        },
+    }
+}
+
+
+@router.get(
+    "",
+    responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesDep) -> SalesAnswer:
+    """Return the sales that answers are made from, a page at a time."""
+    served = resources.live.served
+    if served is None:
+        raise NotReadyError(("catalogue: none was read from the store yet",))
+    after = None if query.cursor is None else int(query.cursor, 16)
+    wanted = Wanted(after, query.limit, market=query.market, is_open=query.open)
+    now_us = resources.recommender.clock.now_us()
+    return _shown(page(served.catalogue, wanted, now_us=now_us))
+
+
+@router.post(
+    "",
+    openapi_extra=_LINES,
+    responses=problems(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+async def post_sales(request: Request, resources: ResourcesDep) -> BulkAnswer:
+    """Insert or replace many sales, a JSON object a line; every line has its result."""
+    lines = await asyncio.to_thread(_parsed, await request.body())
+    upserted = await resources.bulk.put([line for line in lines.values() if isinstance(line, Sale)])
+    return _answer(lines, upserted)
+
+
+def _parsed(content: bytes) -> dict[int, Sale | str]:
+    """Return the sale of each line that is not blank, or what is wrong with it."""
+    numbered = [(i, line) for i, line in enumerate(content.split(b"\n"), start=1) if line.strip()]
+    if not 1 <= len(numbered) <= MAX_LINES:
+        fault = f"{len(numbered)} lines: send 1 to {MAX_LINES} sales at once, one a line"
+        raise RequestValidationError([{"loc": ("body",), "msg": fault}])
+    return {i: _sale(line) for i, line in numbered}
+
+
+def _sale(line: bytes) -> Sale | str:
+    try:
+        return Sale.model_validate_json(line, strict=True)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_context=False, include_input=False)
+        faults = [(".".join(map(str, error["loc"])), error["msg"]) for error in errors]
+        return "; ".join(f"{where}: {what}" if where else what for where, what in faults)
+
+
+def _answer(lines: dict[int, Sale | str], upserted: Sequence[Upserted]) -> BulkAnswer:
+    remaining = iter(upserted)
+    results: list[LineResult] = []
+    for number, line in lines.items():
+        outcome = next(remaining) if isinstance(line, Sale) else None
+        results.append(
+            LineResult(
+                line=number,
+                sale_id=outcome.sale_id if outcome else None,
+                status=outcome.status if outcome else Upsert.REJECTED,
+                reason=outcome.reason if outcome else str(line),
+            )
+        )
+    counts = Counter(result.status for result in results)
+    return BulkAnswer(
+        created=counts[Upsert.CREATED],
+        updated=counts[Upsert.UPDATED],
+        unchanged=counts[Upsert.UNCHANGED],
+        rejected=counts[Upsert.REJECTED],
+        results=results,
+    )
+
+
+def _shown(found: Page) -> SalesAnswer:
+    return SalesAnswer(
+        items=[
+            ListedSale(sale=sale, open=is_open)
+            for sale, is_open in zip(found.sales, found.are_open, strict=True)
+        ],
+        next_cursor=None if found.last is None else f"{found.last:016x}",
+    )
