@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
+from models.counters import SaleCounts
 from models.neighbours import Neighbours
 from models.query import LASTING, VISIT, Query
 from models.recommenders.popularity import Popularity
@@ -30,7 +31,8 @@ class Images:
         "images": "Similarity of the picture to the mean picture of lasting interest",
         "images_visit": "Similarity of the picture to the mean picture of this visit",
         "images_neighbours": "Lasting interest in the 20 sales with the most similar pictures",
-        "images_look_alikes": "Smoothed purchases per impression of those 20 sales",
+        "images_look_alikes": "Smoothed purchases per impression of those 20 sales together",
+        "images_look_alike_clicks": "Smoothed clicks per impression of those 20 sales together",
     }
 
     def scores(self, query: Query) -> NDArray[np.float64]:
@@ -42,9 +44,17 @@ class Images:
                 agreement[LASTING],
                 agreement[VISIT],
                 neighbour_interest(query, neighbours),
-                look_alike_mean(neighbours, self.popularity.conversion(query.catalogue)),
+                *self._look_alikes(query, neighbours),
             ]
         ).T
+
+    def _look_alikes(self, query: Query, neighbours: Neighbours) -> NDArray[np.float64]:
+        """Return purchases and clicks per impression of look-alikes, shape ``(2, n_sales)``."""
+        counts, weight = look_alike_counts(neighbours, query.catalogue.counts)
+        click_rate, purchase_rate = self.popularity.rates(counts)
+        rates = np.array([click_rate * purchase_rate, click_rate])
+        rates[:, weight == 0] = np.nan
+        return rates
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """Return the priors of popularity; see `Recommender.to_arrays`."""
@@ -94,21 +104,24 @@ def neighbour_interest(query: Query, neighbours: Neighbours) -> NDArray[np.float
     return near / query.history.weight[LASTING]
 
 
-def look_alike_mean(neighbours: Neighbours, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average a value of the catalogue over neighbours, by the 8th power of similarity.
+def look_alike_counts(
+    neighbours: Neighbours, counts: SaleCounts
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Add up what happened to look-alikes, by the 8th power of similarity.
 
-    The high power lets near look-alikes decide.
+    The high power lets near look-alikes decide; of equally near ones those that were shown
+    more often do, which a mean of their rates would not.
 
     Args:
         neighbours: Those of the candidates.
-        values: One a sale of the catalogue, shape ``(n_catalogue,)``.
+        counts: Events of every sale of the catalogue.
 
     Returns:
-        Means, NaN without a neighbour, shape ``(n_sales,)``.
+        Events by type code, shape ``(n_sales, 5)``, and the sum of weights, 0 without a
+        neighbour, shape ``(n_sales,)``.
     """
     weight = neighbours.similarities
     for _ in range(_SQUARINGS):  # a twentieth of the time of ``**``
         weight = weight * weight
-    total = np.einsum("ij->i", weight)
-    total[total == 0] = np.nan
-    return np.einsum("ij,ij->i", weight, values[neighbours.rows]) / total
+    of_each = counts.totals.take(neighbours.rows, axis=0)
+    return np.einsum("ij,ijk->ik", weight, of_each), np.einsum("ij->i", weight)

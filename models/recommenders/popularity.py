@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
-from models.catalogue import Catalogue
-from models.counters import SaleCounts
 from models.events import KIND, EventType
 from models.query import INTEREST, Query
 
@@ -60,10 +57,6 @@ class Popularity:
         order = self._order(click_rate, purchase_rate, volume)
         return np.array([order, click_rate, purchase_rate, np.log1p(volume), trend]).T
 
-    def conversion(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        """Return the smoothed purchases per impression of every sale, shape ``(n,)``."""
-        return _conversion(self, catalogue.counts)
-
     def rates(self, counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return smoothed clicks per impression and purchases per click or view.
 
@@ -112,10 +105,3 @@ class Popularity:
             msg = f"popularity has {_N_PRIORS} priors, got {len(priors)}"
             raise ValueError(msg)
         return cls(*priors)
-
-
-# A service asks about the same counts for a minute, and swaps them while it answers.
-@lru_cache(maxsize=2)
-def _conversion(popularity: Popularity, counts: SaleCounts) -> NDArray[np.float64]:
-    click_rate, purchase_rate = popularity.rates(counts.totals)
-    return click_rate * purchase_rate

@@ -58,13 +58,32 @@ def test_interest_in_neighbours_is_weighted_by_similarity() -> None:
     )
 
 
-def test_look_alikes_are_averaged_by_a_high_power_of_similarity() -> None:
-    prior, sold = 0.1 * 0.2, 0.2 * 20 / 24
-    near, far = 0.8**8, 0.6**8
+def test_look_alikes_count_together_by_a_high_power_of_similarity() -> None:
+    """North, with 90 impressions, 19 clicks and purchases, looks most like north-east.
 
+    Its own look-alike was never shown. Priors are 10 impressions with 1 click, and 5 clicks
+    with 1 purchase.
+    """
+    near = 0.8**8
+    clicks = (1 + 19 * near) / (10 + 90 * near)
+    purchases = (1 + 19 * near) / (5 + 19 * near)
+
+    assert column("images_look_alike_clicks") == approximately(0.1, clicks, 0.1, math.nan, math.nan)
     assert column("images_look_alikes") == approximately(
-        prior, (near * sold + far * prior) / (near + far), prior, math.nan, math.nan
+        0.1 * 0.2, clicks * purchases, 0.1 * 0.2, math.nan, math.nan
     )
+
+
+def test_of_equal_look_alikes_those_decide_that_were_shown_more() -> None:
+    """One of two was opened by 9 of 10, the other by 90 of 990: together by 99 of 1,000."""
+    shown, opened = EventType.IMPRESSION, EventType.CLICK
+    alike = {name: picture(1, 0, embedding={0: 1.0}) for name in ("new", "small", "large")}
+    counts = {"small": {shown: 10.0, opened: 9.0}, "large": {shown: 990.0, opened: 90.0}}
+    of = catalogue(*map(sale, alike), pictures=alike, counts=counts)
+
+    (rate,) = IMAGES.scores(query(of, candidates=["new"]))[:, -1]
+
+    assert rate == pytest.approx((99 + 1) / (1_000 + 10))
 
 
 def test_without_events_no_picture_agrees() -> None:

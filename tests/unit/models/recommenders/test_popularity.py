@@ -9,7 +9,7 @@ from models.arrays import Arrays
 from models.catalogue import Catalogue
 from models.events import EventType
 from models.recommenders.popularity import Popularity
-from tests.builders import NOW_US, POPULARITY, catalogue, query, rows, sale
+from tests.builders import NOW_US, POPULARITY, catalogue, query, sale
 
 SEEN = {
     EventType.IMPRESSION: 90.0,
@@ -98,18 +98,6 @@ def test_without_impressions_on_record_volume_orders() -> None:
     order = blind.scores(query(of, candidates=["unseen", "rare", "busy"]))[:, 0]
 
     assert order.tolist() == [0.0, 4.0, 9.0]
-
-
-def test_conversion_is_of_all_days_and_follows_the_counts_of_the_catalogue() -> None:
-    of = shop(s=SEEN, unseen={})
-    later = of.with_counts(type(of.counts)(NOW_US, of.counts.totals * 2, of.counts.decayed))
-
-    conversion, after = POPULARITY.conversion(of), POPULARITY.conversion(later)
-
-    s, unseen = rows(of, "s", "unseen")
-    assert conversion[s] == pytest.approx(0.2 * 6 / 29)
-    assert after[s] == pytest.approx(39 / 190 * 11 / 53)
-    assert conversion[unseen] == after[unseen] == 0.1 * 0.2
 
 
 def test_priors_round_trip() -> None:
