@@ -13,7 +13,7 @@ from app.stores.loaded import loaded_counts, loaded_customers
 from app.stores.store import RedisStores
 from models.bundle import Bundle, read_bundle
 from models.dataset import Dataset, Effect
-from models.sale import PictureScores
+from models.sale import COVER, PictureScores
 from models.scenes import SceneLabeller, label_pictures
 from models.scoring import LABELS_FILE, SCENES_FILE, SNAPSHOT_FILE
 from models.snapshot import Snapshot
@@ -128,7 +128,9 @@ def _label(dataset: Dataset, directory: Path | None, progress: Progress) -> Labe
         return Labelling([], 0)
     bundle = read_bundle(directory)
     known = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE)).pictures
-    new = {i: path for i, path in dataset.images.items() if i not in known}
+    new = {
+        i: each[COVER] for i, each in dataset.images.items() if i not in known and COVER in each
+    }
     if not new or not _labels_pictures(bundle):
         return Labelling([], 0)
     progress.step("pictures", len(new))

@@ -48,10 +48,10 @@ class Sale(BaseModel):
         return self
 
 
-MAX_PICTURES: Final = 10
+MAX_PICTURES: Final = 9
 """Pictures of a sale, the cover included."""
 
-COVER: Final = 0
+COVER: Final = 1
 """Number of the first picture."""
 
 

@@ -1,11 +1,10 @@
 """The proof that pictures place new sales: one bundle with them, one without, judged alike."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.bundle import read_bundle
-from models.dataset.reading import read_dataset
+from models.dataset.reading import Dataset, read_dataset
 from models.sale import PictureScores
 from models.scenes import SceneLabeller
 from models.scoring import Scorer
@@ -34,6 +33,7 @@ class ColdStart:
         config: Hyper-parameters of both bundles.
         seed: Seed of both bundles, of samples and of the permutation.
         root: Directory of bundles.
+        cache: Directory of picture scores.
     """
 
     data: Path
@@ -42,6 +42,7 @@ class ColdStart:
     config: RunConfig
     seed: int
     root: Path
+    cache: Path
 
 
 def prove_cold_start(
@@ -91,7 +92,7 @@ def _question(proof: ColdStart, seeing: Path, from_us: int, progress: Progress) 
     dataset = read_dataset(proof.data)
     return Question(
         dataset=dataset,
-        pictures=_pictures(dataset.images, seeing, progress),
+        pictures=_pictures(dataset, seeing, proof.cache, progress),
         from_us=from_us,
         max_visits=proof.max_visits,
         config=proof.config,
@@ -101,7 +102,8 @@ def _question(proof: ColdStart, seeing: Path, from_us: int, progress: Progress) 
 
 
 def _pictures(
-    images: Mapping[str, Path], seeing: Path, progress: Progress
+    dataset: Dataset, seeing: Path, cache: Path, progress: Progress
 ) -> dict[str, PictureScores]:
-    progress.stage("pictures", len(set(images.values())))
-    return see_sales(images, SceneLabeller.open(seeing), tick=progress.tick)[0]
+    progress.stage("pictures", len(dataset.pictures))
+    labeller = SceneLabeller.open(seeing)
+    return see_sales(dataset.images, labeller, cache=cache, tick=progress.tick)[0]

@@ -59,6 +59,7 @@ def cold_start_command(
             config=RunConfig.read(config),
             seed=seed,
             root=out,
+            cache=cache,
         )
         prepared = prepare(
             data,

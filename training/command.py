@@ -105,6 +105,7 @@ def evaluate_command(
     ] = None,
     bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
     max_visits: Annotated[int, typer.Option(min=1, help="Visits of the protocol open.")] = 4_000,
+    cache: Annotated[Path, typer.Option(help="Picture scores.")] = CACHE,
     seed: Annotated[int, typer.Option(min=0, help="Seed of samples.")] = 0,
     new_sales_hours: Annotated[
         float | None,
@@ -124,7 +125,7 @@ def evaluate_command(
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
         moment = aware(start)
-        pictures = _pictures(loaded, directory, dataset, progress)
+        pictures = _pictures(loaded, directory, dataset=dataset, cache=cache, progress=progress)
         question = Question(
             dataset=dataset,
             pictures=pictures if permute_pictures is None else permuted(pictures, permute_pictures),
@@ -153,12 +154,13 @@ def _config(bundle: Bundle) -> RunConfig:
 
 
 def _pictures(
-    bundle: Bundle, directory: Path, dataset: Dataset, progress: Bars
+    bundle: Bundle, directory: Path, *, dataset: Dataset, cache: Path, progress: Bars
 ) -> dict[str, PictureScores]:
     if not bundle.manifest.scene_model:
         return {}
-    progress.stage("pictures", len(set(dataset.images.values())))
-    return see_sales(dataset.images, SceneLabeller.open(directory), tick=progress.tick)[0]
+    progress.stage("pictures", len(dataset.pictures))
+    labeller = SceneLabeller.open(directory)
+    return see_sales(dataset.images, labeller, cache=cache, tick=progress.tick)[0]
 
 
 def _plain(scorers: Mapping[str, Mapping[str, Interval]]) -> JsonValue:

@@ -52,7 +52,7 @@ def prepare(
         data: The dataset's directory.
         until: End of the training data; None for all of it.
         scenes: Labelled pictures: a folder a category.
-        cache: Directory of picture features and of the scene model.
+        cache: Directory of picture features, scores and the scene model.
         seed: Seed of the scene head.
         strict: Stop at the first file with faults.
         progress: Is told what is being done.
@@ -72,9 +72,9 @@ def prepare(
     if not labelled.is_dir() or not dataset.images:
         return Prepared(Material(dataset, until_us, None, {}), ())
     model = _scene_model(labelled, cache, seed, progress)
-    progress.stage("pictures", len(set(dataset.images.values())))
+    progress.stage("pictures", len(dataset.pictures))
     labeller = SceneLabeller.open(model)
-    pictures, faults = see_sales(dataset.images, labeller, tick=progress.tick)
+    pictures, faults = see_sales(dataset.images, labeller, cache=cache, tick=progress.tick)
     return Prepared(Material(dataset, until_us, SceneFiles.read(model), pictures), faults)
 
 

@@ -1,42 +1,104 @@
-"""What the pictures of a dataset's sales show, by a scene model."""
+"""What the pictures of a dataset's sales show, by a scene model; kept on disk by content."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.neighbours import EMBEDDING_SIZE
+from models.picture import PictureError, read_picture
 from models.sale import PictureScores
 from models.scenes import PictureFault, SceneLabeller, label_pictures
 
 
+class ScoreCache:
+    """Scores of one scene model, a file a picture, named by its content."""
+
+    def __init__(self, cache: Path, labeller: SceneLabeller) -> None:
+        """Keep scores below a directory, apart for every graph and every way to feed it."""
+        described = labeller.description.model_dump_json().encode()
+        self._directory = cache / "scores" / hashlib.sha256(described).hexdigest()[:16]
+        self._n_labels = len(labeller.labels)
+
+    def path(self, picture: Path) -> Path | None:
+        """Return the file that a picture's scores belong into; None if it cannot be read."""
+        try:
+            digest = hashlib.sha256(read_picture(picture)).hexdigest()
+        except PictureError:
+            return None
+        return self._directory / digest[:2] / f"{digest}.npy"
+
+    def read(self, path: Path) -> PictureScores | None:
+        """Return scores that were kept, None where there are none that can be read."""
+        try:
+            values = np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+        except (OSError, ValueError, EOFError):
+            return None
+        if values.shape != (self._n_labels + EMBEDDING_SIZE,):
+            return None
+        return PictureScores(values[: self._n_labels], values[self._n_labels :])
+
+    def keep(self, path: Path, scores: PictureScores) -> None:
+        """Write scores, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values: NDArray[np.float32] = np.concatenate([scores.probabilities, scores.embedding])
+        with NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            np.save(file, values, allow_pickle=False)
+        Path(file.name).replace(path)
+
+
 def see_sales(
-    images: Mapping[str, Path],
+    images: Mapping[str, Mapping[int, Path]],
     labeller: SceneLabeller,
     *,
+    cache: Path,
     threads: int = 1,
     tick: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, PictureScores], tuple[PictureFault, ...]]:
     """Label the pictures of sales; sales may share a picture.
 
     Args:
-        images: Picture by sale id.
+        images: Pictures by sale id and number.
         labeller: The scene model.
+        cache: Directory of scores: what it labelled before is not labelled again.
         threads: Threads that decode beside the network.
         tick: Called once a picture.
 
     Returns:
         Scores by sale id, and the pictures that could not be read.
     """
-    paths = sorted(set(images.values()))
+    paths = sorted({path for each in images.values() for path in each.values()})
+    kept = ScoreCache(cache, labeller)
+    files = {path: kept.path(path) for path in paths}
+    by_path = {path: scores for path, file in files.items() if file and (scores := kept.read(file))}
+    for _ in by_path:
+        tick()
+    new = [path for path in paths if path not in by_path]
+    labelled, faults = _label(new, labeller, threads=threads, tick=tick)
+    for path, scores in labelled.items():
+        if file := files[path]:
+            kept.keep(file, scores)
+    by_path |= labelled
+    seen: dict[str, PictureScores] = {}
+    for sale_id, each in images.items():
+        if good := {number: by_path[path] for number, path in each.items() if path in by_path}:
+            seen[sale_id] = PictureScores.together(good)
+    return seen, faults
+
+
+def _label(
+    paths: Sequence[Path], labeller: SceneLabeller, *, threads: int, tick: Callable[[], None]
+) -> tuple[dict[Path, PictureScores], tuple[PictureFault, ...]]:
     labelled = label_pictures(paths, labeller, threads=threads, on_picture=tick)
     scores = labelled.scores
     positions: list[int] = labelled.positions.tolist()
-    by_path = {
+    return {
         paths[position]: PictureScores(scores.probabilities[index], scores.embeddings[index])
         for index, position in enumerate(positions)
-    }
-    seen = {sale_id: by_path[path] for sale_id, path in images.items() if path in by_path}
-    return seen, labelled.faults
+    }, labelled.faults
 
 
 def permuted(pictures: Mapping[str, PictureScores], seed: int) -> dict[str, PictureScores]:

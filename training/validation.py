@@ -84,7 +84,7 @@ def _as_json(found: Validation, quarantine: Path | None, shown: int) -> dict[str
         "sales": None if dataset is None else len(dataset.sales),
         "events": None if dataset is None else len(dataset.events),
         "customers": _n_customers(dataset),
-        "images": None if dataset is None else len(dataset.images),
+        "images": None if dataset is None else len(dataset.pictures),
         "fingerprint": None if dataset is None else dataset.fingerprint,
         "counts": {code.value: n for code, n in found.faults.counts().items()},
         "refused_rows": {**found.faults.n_refused()},
@@ -132,7 +132,7 @@ def _verdict(found: Validation) -> str:
     customers = "" if n_customers is None else f", {n_customers:,} customers"
     return (
         f"{found.directory}: usable, {len(dataset.sales):,} sales, {len(dataset.events):,} events"
-        f"{customers}, {len(dataset.images):,} pictures; fingerprint {dataset.fingerprint[:16]}"
+        f"{customers}, {len(dataset.pictures):,} pictures; fingerprint {dataset.fingerprint[:16]}"
     )
 
 

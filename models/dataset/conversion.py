@@ -12,6 +12,7 @@ from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.schema import MAX_MARKETS_OF_A_SALE, Column, Kind
 from models.dataset.tables import Table
 from models.events import to_us
+from models.sale import MAX_PICTURES
 
 _TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
 _WITHOUT_OFFSET: Final = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$"
@@ -209,34 +210,63 @@ def _within_epoch(column: Column, failed: pl.Expr) -> Check:
     return Check(FaultCode.OUT_OF_RANGE, column.name, failed, "lie between 1970 and 9999")
 
 
-def _markets(column: Column, dtype: pl.DataType) -> Converted | str:
+def _texts(column: Column, dtype: pl.DataType) -> pl.Expr | str:
+    """Return a column of lists, given as such or as texts with ``|`` between them."""
     raw = pl.col(given(column.name))
     if dtype in (pl.List(pl.String), pl.List(pl.Null), pl.List(pl.Categorical)):
-        value = raw.cast(pl.List(pl.String))
-    elif _is_text(dtype):
+        return raw.cast(pl.List(pl.String))
+    if _is_text(dtype):
         text = raw.cast(pl.String)
-        value = pl.when(text != "").then(text.str.split("|"))
-    else:
-        return _wrong_type(column, dtype, "a list of texts, or a text like 'fr|de'")
+        return pl.when(text != "").then(text.str.split("|"))
+    return _wrong_type(column, dtype, f"a list of texts, or a text like {_LIKE[column.kind]!r}")
+
+
+def _text_of_each(column: Column, value: pl.Expr) -> tuple[Check, ...]:
     each = pl.element()
-    length = each.str.len_chars()
-    none = value.list.len() == 0
-    empty = none | value.list.eval(each.is_null() | (each == "")).list.any()
-    long = value.list.eval(length > column.max_chars).list.any()
+    long = value.list.eval(each.str.len_chars() > column.max_chars).list.any()
     forging = value.list.eval(each.str.contains(CONTROL_CHARACTERS)).list.any()
-    many = value.list.len() > MAX_MARKETS_OF_A_SALE
+    fits = f"have names of 1 to {column.max_chars} characters"
+    return (
+        Check(FaultCode.WRONG_LENGTH, column.name, long, fits),
+        Check(FaultCode.CONTROL_CHARACTER, column.name, forging, "not hold control characters"),
+    )
+
+
+def _has_nameless(value: pl.Expr) -> pl.Expr:
+    return value.list.eval(pl.element().is_null() | (pl.element() == "")).list.any()
+
+
+def _markets(column: Column, dtype: pl.DataType) -> Converted | str:
+    value = _texts(column, dtype)
+    if isinstance(value, str):
+        return value
     name = column.name
+    empty = (value.list.len() == 0) | _has_nameless(value)
+    many = value.list.len() > MAX_MARKETS_OF_A_SALE
+    must = "hold no empty name; leave it out for every market"
     checks = (
-        Check(
-            FaultCode.EMPTY_TEXT, name, empty, "hold no empty name; leave it out for every market"
-        ),
-        Check(
-            FaultCode.WRONG_LENGTH, name, long, f"have names of 1 to {column.max_chars} characters"
-        ),
-        Check(FaultCode.CONTROL_CHARACTER, name, forging, "not hold control characters"),
+        Check(FaultCode.EMPTY_TEXT, name, empty, must),
+        *_text_of_each(column, value),
         Check(FaultCode.TOO_MANY_MARKETS, name, many, f"name at most {MAX_MARKETS_OF_A_SALE}"),
     )
     return Converted(value, checks)
+
+
+def _pictures(column: Column, dtype: pl.DataType) -> Converted | str:
+    value = _texts(column, dtype)
+    if isinstance(value, str):
+        return value
+    name = column.name
+    many = value.list.len() > MAX_PICTURES
+    checks = (
+        Check(FaultCode.EMPTY_TEXT, name, _has_nameless(value), "hold no empty path"),
+        *_text_of_each(column, value),
+        Check(FaultCode.TOO_MANY_PICTURES, name, many, f"name at most {MAX_PICTURES}"),
+    )
+    return Converted(value, checks)
+
+
+_LIKE: Final = {Kind.MARKETS: "fr|de", Kind.PICTURES: "cover.jpg|pool.jpg"}
 
 
 def _is_text(dtype: pl.DataType) -> bool:
@@ -251,6 +281,7 @@ _CONVERSIONS: Final = {
     Kind.WHOLE: _whole,
     Kind.TIME: _time,
     Kind.MARKETS: _markets,
+    Kind.PICTURES: _pictures,
 }
 
 _TYPES: Final = {
@@ -260,4 +291,5 @@ _TYPES: Final = {
     Kind.WHOLE: pl.Int64(),
     Kind.TIME: pl.Int64(),
     Kind.MARKETS: pl.List(pl.String),
+    Kind.PICTURES: pl.List(pl.String),
 }

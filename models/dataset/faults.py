@@ -44,6 +44,7 @@ class FaultCode(StrEnum):
     NEGATIVE_NUMBER = "negative_number"
     OUT_OF_RANGE = "out_of_range"
     TOO_MANY_MARKETS = "too_many_markets"
+    TOO_MANY_PICTURES = "too_many_pictures"
     CLOSES_BEFORE_OPENING = "closes_before_opening"
     DUPLICATE_SALE = "duplicate_sale"
     DUPLICATE_CUSTOMER = "duplicate_customer"

@@ -9,8 +9,9 @@ import polars as pl
 from models.dataset.checks import ROW
 from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.picture import PictureError, decode, read_picture
+from models.sale import COVER
 
-_KEPT = "the sale is kept without a picture"
+_KEPT = "the sale is kept without it"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,12 +19,17 @@ class Pictures:
     """The pictures of a file of sales.
 
     Attributes:
-        paths: Existing picture by sale id, links resolved.
+        paths: Existing pictures by sale id and number, links resolved.
         faults: What is wrong with the others.
     """
 
-    paths: Mapping[str, Path]
+    paths: Mapping[str, Mapping[int, Path]]
     faults: FaultReport
+
+
+def distinct(images: Mapping[str, Mapping[int, Path]]) -> frozenset[Path]:
+    """Return the files of pictures by sale id and number, each once."""
+    return frozenset(path for each in images.values() for path in each.values())
 
 
 def find_pictures(
@@ -36,23 +42,25 @@ def find_pictures(
     """Find the pictures of sales, below one folder and nowhere else.
 
     Args:
-        sales: Accepted sales: row, ``sale_id`` and ``image``.
+        sales: Accepted sales: row, ``sale_id`` and the list ``image``, numbered from 1.
         images: The folder; a path that leads out of it, also by a link, is refused.
         file: Name of the file of sales, for the report.
         on_decoded: Decode every picture, and tell how many of how many are done; None to
             look only whether the files are there.
     """
     root = images.resolve()
-    named = sales.select(ROW, "sale_id", "image").drop_nulls("image")
-    paths: dict[str, Path] = {}
+    number = pl.int_ranges(COVER, pl.col("image").list.len() + COVER)
+    named = sales.select(ROW, "sale_id", "image", number=number).explode("image", "number")
+    named = named.drop_nulls("image")
+    paths: dict[str, dict[int, Path]] = {}
     faults: list[Fault] = []
-    for done, (row, sale_id, image) in enumerate(named.iter_rows(), start=1):
+    for done, (row, sale_id, image, number) in enumerate(named.iter_rows(), start=1):
         found = _find(root, image)
         if isinstance(found, Path) and on_decoded is not None:
             found = _decodable(found)
             on_decoded(done, named.height)
         if isinstance(found, Path):
-            paths[sale_id] = found
+            paths.setdefault(sale_id, {})[number] = found
             continue
         code, problem = found
         reason = f"image {image!r} {problem}; {_KEPT}"

@@ -14,6 +14,7 @@ from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
+from models.dataset.pictures import distinct
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.schema import CUSTOMERS
 from models.dataset.tables import SUFFIXES, TABLES, Table, read_table, table_path
@@ -35,7 +36,8 @@ class Dataset:
         events: Accepted events.
         customers: Rows of ``customers``, one per ``customer_id``; None without the file.
         directory: Where it was read from.
-        images: An existing file below ``images/`` by sale id, of the sales that have one.
+        images: Existing files below ``images/`` by sale id and number, of the sales that have
+            one; the first that a sale names, its cover, has the number 1.
         faults: Everything found wrong; rows left out are in it, as they stood.
         fingerprint: SHA-256 over names and bytes of its tables, its sales' pictures and its
             labelled scenes, in hexadecimal.
@@ -45,9 +47,14 @@ class Dataset:
     events: EventTable
     customers: pl.DataFrame | None
     directory: Path
-    images: Mapping[str, Path]
+    images: Mapping[str, Mapping[int, Path]]
     faults: FaultReport
     fingerprint: str
+
+    @property
+    def pictures(self) -> frozenset[Path]:
+        """The files of all sales' pictures; sales may share one."""
+        return distinct(self.images)
 
     def require_sales_and_events(self) -> None:
         """Refuse a dataset that nothing can be learned from.
@@ -99,7 +106,7 @@ def read_dataset(
     if events is None or faults.unusable():
         raise DatasetError(faults)
     tell("fingerprint", 3, _N_STEPS)
-    fingerprint = _fingerprint(directory, sales.images.values())
+    fingerprint = _fingerprint(directory, distinct(sales.images))
     tell("done", _N_STEPS, _N_STEPS)
     return Dataset(sales.sales, events, customers, directory, sales.images, faults, fingerprint)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import polars as pl
 
@@ -14,7 +14,7 @@ from models.dataset.pictures import find_pictures
 from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
 from models.dataset.tables import Table
 from models.events import from_us
-from models.sale import Sale
+from models.sale import COVER, Sale
 
 IMAGES: Final = "images"
 _NAMES: Final = tuple(column.name for column in SALES)
@@ -28,14 +28,14 @@ class SalesFile:
 
     Attributes:
         sales: Its accepted sales, in the order of the file.
-        images: Existing picture below ``images/`` by sale id.
+        images: Existing pictures below ``images/`` by sale id and number; the cover is 1.
         times: Per accepted sale ``sale_id, opens_us, closes_us``, null where unknown;
             None if the file cannot be used.
         faults: What is wrong with the file.
     """
 
     sales: tuple[Sale, ...]
-    images: Mapping[str, Path]
+    images: Mapping[str, Mapping[int, Path]]
     times: pl.DataFrame | None
     faults: FaultReport
 
@@ -116,10 +116,13 @@ def _attribute(column: pl.Series, *, typed: bool) -> pl.Series:
     return text if numbers.null_count() > text.null_count() else numbers.fill_nan(None)
 
 
-def _sale(row: Mapping[str, object], attributes: list[str], pictures: Mapping[str, Path]) -> Sale:
+def _sale(
+    row: Mapping[str, object], attributes: list[str], pictures: Mapping[str, Mapping[int, Path]]
+) -> Sale:
     values = {name: row[name] for name in _NAMES if name not in _TIMES}
+    named = cast("list[str]", row["image"] or [])
     times = {name: from_us(us) for name in _TIMES if isinstance(us := row[name], int)}
-    image = row["image"] if row["sale_id"] in pictures else None
+    image = named[0] if COVER in pictures.get(str(row["sale_id"]), {}) else None
     extra = {name: row[_read(name)] for name in attributes}
     return Sale.model_validate({**values, **times, "image": image, "attributes": extra})
 

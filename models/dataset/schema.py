@@ -14,6 +14,7 @@ class Kind(StrEnum):
     WHOLE = "whole number"
     TIME = "time"
     MARKETS = "markets"
+    PICTURES = "pictures"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ SALES: Final = (
     Column(name="margin", kind=Kind.NUMBER),
     Column(name="markets", kind=Kind.MARKETS),
     Column(name="stock", kind=Kind.WHOLE, low=0, high=2**53),
-    Column(name="image", kind=Kind.IDENTIFIER, max_chars=1_000),
+    Column(name="image", kind=Kind.PICTURES, max_chars=1_000),
 )
 """Columns of ``sales``; every further column is an attribute."""
 

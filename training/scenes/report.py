@@ -71,7 +71,7 @@ def seen_sales(
     return SeenSales(
         sale_ids=tuple(sale.sale_id for sale in sales),
         titles=tuple(sale.title or sale.sale_id for sale in sales),
-        paths=tuple(dataset.images[sale.sale_id] for sale in sales),
+        paths=tuple(next(iter(dataset.images[sale.sale_id].values())) for sale in sales),
         shares=topics.shares(probabilities),
     )
 

@@ -43,9 +43,11 @@ def report(
             msg = f"bundle {loaded.id} was trained without pictures: it has no topics to report"
             raise BundleError(msg)
         dataset = read_dataset(data)
-        progress.stage("pictures", len(set(dataset.images.values())))
+        progress.stage("pictures", len(dataset.pictures))
         labeller = SceneLabeller.open(directory, threads=threads)
-        pictures, faults = see_sales(dataset.images, labeller, threads=threads, tick=progress.tick)
+        pictures, faults = see_sales(
+            dataset.images, labeller, cache=cache, threads=threads, tick=progress.tick
+        )
         blocks: list[Block] = [
             Paragraph(
                 f"Bundle {loaded.id} on {data.resolve().name}: {len(pictures)} sales with a "

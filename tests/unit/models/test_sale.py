@@ -54,7 +54,7 @@ def test_a_faulty_field_is_refused_by_name(name: str, value: object) -> None:
 
 def test_pictures_of_a_sale_are_averaged_and_the_vector_has_unit_length() -> None:
     each = {
-        0: picture(1.0, 0.0, embedding={0: 1.0}),
+        1: picture(1.0, 0.0, embedding={0: 1.0}),
         3: picture(0.5, 0.5, embedding={1: 1.0}),
     }
 
@@ -68,7 +68,7 @@ def test_pictures_of_a_sale_are_averaged_and_the_vector_has_unit_length() -> Non
 
 def test_the_order_in_which_pictures_came_does_not_matter(rng: np.random.Generator) -> None:
     vectors = rng.normal(size=(5, EMBEDDING_SIZE)).astype(np.float32)
-    each = {n: PictureScores(vector[:7], vector) for n, vector in enumerate(vectors)}
+    each = {n: PictureScores(vector[:7], vector) for n, vector in enumerate(vectors, start=1)}
 
     forwards, backwards = (
         PictureScores.together(given) for given in (each, dict(reversed(list(each.items()))))
@@ -81,12 +81,12 @@ def test_the_order_in_which_pictures_came_does_not_matter(rng: np.random.Generat
 def test_a_cover_alone_stays_as_it_is() -> None:
     cover = picture(0.25, 0.75, embedding={0: 0.6, 5: 0.8})
 
-    assert PictureScores.together({0: cover}) is cover
+    assert PictureScores.together({1: cover}) is cover
     assert [*PictureScores.together({2: cover}).each] == [2]
 
 
 def test_vectors_that_cancel_out_leave_none() -> None:
-    each = {0: picture(1.0, 0.0, embedding={0: 1.0}), 1: picture(1.0, 0.0, embedding={0: -1.0})}
+    each = {1: picture(1.0, 0.0, embedding={0: 1.0}), 2: picture(1.0, 0.0, embedding={0: -1.0})}
 
     assert not PictureScores.together(each).embedding.any()
 

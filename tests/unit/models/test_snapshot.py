@@ -77,13 +77,13 @@ def test_the_catalogue_of_a_snapshot_has_its_sales_and_pictures() -> None:
 
 
 def test_every_picture_of_a_sale_comes_back_under_its_number() -> None:
-    each = {0: PICTURES["s2"], 4: PICTURES["s3"]}
+    each = {1: PICTURES["s2"], 4: PICTURES["s3"]}
     snapshot = Snapshot.of(SALES, {"s1": PictureScores.together(each), "s3": PICTURES["s3"]})
 
     restored = Snapshot.from_bytes(snapshot.to_bytes())
 
     assert restored.id == snapshot.id
-    assert [*restored.pictures["s1"].each] == [0, 4]
+    assert [*restored.pictures["s1"].each] == [1, 4]
     assert restored.pictures["s1"].each[4].embedding.tolist() == PICTURES["s3"].embedding.tolist()
     embedding = snapshot.pictures["s1"].embedding
     assert restored.pictures["s1"].embedding.tobytes() == embedding.tobytes()
@@ -94,7 +94,7 @@ def test_pictures_under_other_numbers_are_another_content() -> None:
         scores = PictureScores.together({number: PICTURES["s2"], 5: PICTURES["s3"]})
         return Snapshot.of(SALES, {"s1": scores}).id
 
-    assert numbered(0) != numbered(1)
+    assert numbered(1) != numbered(2)
 
 
 @pytest.mark.parametrize("pictured", [[0, 3], [-1, 0], [0], [0, 1, 2]])

@@ -18,7 +18,7 @@ SOLD_OUT = from_us(NOON + HOUR)
 
 
 def dataset(*sales: Sale, log: list[Row]) -> Dataset:
-    images = {one.sale_id: Path(f"{one.sale_id}.jpg") for one in sales}
+    images = {one.sale_id: {1: Path(f"{one.sale_id}.jpg")} for one in sales}
     return Dataset(sales, event_table(log), None, Path(), images, FaultReport.none(), "")
 
 

@@ -36,6 +36,8 @@ FAULTY_SALES = [
     (sale(markets="x" * 129), "markets", FaultCode.WRONG_LENGTH),
     (sale(markets="|".join(map(str, range(65)))), "markets", FaultCode.TOO_MANY_MARKETS),
     (sale(image="a\x00b"), "image", FaultCode.CONTROL_CHARACTER),
+    (sale(image="a.jpg||b.jpg"), "image", FaultCode.EMPTY_TEXT),
+    (sale(image="|".join(["a.jpg"] * 10)), "image", FaultCode.TOO_MANY_PICTURES),
 ]
 
 FAULTY_EVENTS = [

@@ -225,6 +225,32 @@ def test_pictures_outside_of_images_are_refused(tmp_path: Path) -> None:
     assert [one.image for one in dataset.sales] == [None] * 6
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_a_sale_may_name_several_pictures(tmp_path: Path, suffix: str) -> None:
+    """One that is missing leaves the numbers of the others as they are."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("a.jpg", "c.jpg"):
+        (folder / name).write_bytes(b"")
+    sales = [sale(image="a.jpg|gone.jpg|c.jpg"), sale(sale_id="s2", image="c.jpg")]
+    file = write_dataset(tmp_path, sales=sales) / "sales.csv"
+    if suffix == ".parquet":
+        lists = pl.read_csv(file).with_columns(pl.col("image").str.split("|"))
+        lists.write_parquet(file.with_suffix(suffix))
+        file.unlink()
+
+    dataset = read_dataset(tmp_path)
+
+    root = folder.resolve()
+    assert dataset.images == {
+        "s1": {1: root / "a.jpg", 3: root / "c.jpg"},
+        "s2": {1: root / "c.jpg"},
+    }
+    assert [one.image for one in dataset.sales] == ["a.jpg", "c.jpg"]
+    assert dataset.pictures == {root / "a.jpg", root / "c.jpg"}
+    assert [(f.row, f.code) for f in dataset.faults] == [(1, FaultCode.MISSING_IMAGE)]
+
+
 def test_broken_pictures_are_found_when_asked_for(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
