@@ -128,9 +128,7 @@ def _label(dataset: Dataset, directory: Path | None, progress: Progress) -> Labe
         return Labelling([], 0)
     bundle = read_bundle(directory)
     known = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE)).pictures
-    new = {
-        i: each[COVER] for i, each in dataset.images.items() if i not in known and COVER in each
-    }
+    new = {i: each[COVER] for i, each in dataset.images.items() if i not in known and COVER in each}
     if not new or not _labels_pictures(bundle):
         return Labelling([], 0)
     progress.step("pictures", len(new))
