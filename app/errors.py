@@ -135,6 +135,41 @@ class PictureTypeError(ServiceError):
         super().__init__(f"the Content-Type is {media_type!r}: send one of {', '.join(known)}")
 
 
+class UnknownBundleError(ServiceError):
+    """A bundle id that a machine does not have."""
+
+    code = "unknown_bundle"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self, bundle_id: str, root: str) -> None:
+        """Name the bundle, and where it was looked for."""
+        super().__init__(f"no bundle {bundle_id!r} in {root}: copy it there, under its own name")
+        self.bundle_id = bundle_id
+
+
+class BundleRefusedError(ServiceError):
+    """A bundle that must not be served; what was served before still is."""
+
+    code = "bundle_refused"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, bundle_id: str, reason: str) -> None:
+        """Name the bundle and the reason."""
+        super().__init__(f"bundle {bundle_id} is refused and nothing changed: {reason}")
+        self.bundle_id = bundle_id
+
+
+class NoPreviousBundleError(ServiceError):
+    """A rollback before any activation."""
+
+    code = "no_previous_bundle"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("no bundle answered before this one: activate one by its id")
+
+
 class NotReadyError(ServiceError):
     """Something that full answers need is missing."""
 

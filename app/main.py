@@ -10,7 +10,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app import __version__
-from app.api import catalogue, customers, events, health, metrics, rank, recommendations, sales
+from app.api import (
+    bundles,
+    catalogue,
+    customers,
+    events,
+    health,
+    metrics,
+    rank,
+    recommendations,
+    sales,
+)
 from app.api.body_limit import BodyLimit
 from app.api.document import openapi_document
 from app.api.envelope import Envelope
@@ -57,7 +67,17 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         docs_url=None,
         redoc_url=None,
     )
-    for noun in (recommendations, rank, events, customers, catalogue, sales, health, metrics):
+    for noun in (
+        recommendations,
+        rank,
+        events,
+        customers,
+        catalogue,
+        sales,
+        bundles,
+        health,
+        metrics,
+    ):
         app.include_router(noun.router)
     app.openapi = lambda: openapi_document(app)
     app.add_middleware(

@@ -16,6 +16,51 @@ LATENCY_BUCKETS_S: Final = (
 """Half a millisecond to five seconds: a full answer takes a few milliseconds."""
 
 
+SHARE_BUCKETS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+PROBABILITY_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowMetrics:
+    """How a model on trial compares with the one that answers.
+
+    Attributes:
+        answers: Answers while there is a shadow, by what became of them there.
+        overlap: Share of an answer's sales that the shadow shows too.
+        probability: Purchase probabilities shown, by champion and shadow.
+    """
+
+    answers: Counter
+    overlap: Histogram
+    probability: Histogram
+
+    @classmethod
+    def create(cls, registry: CollectorRegistry) -> Self:
+        """Register them."""
+        return cls(
+            answers=Counter(
+                "vitrine_shadow_answers",
+                "Answers while there is a shadow.",
+                ["outcome"],
+                registry=registry,
+            ),
+            overlap=Histogram(
+                "vitrine_shadow_overlap",
+                "Share of an answer's sales that the shadow shows too.",
+                buckets=SHARE_BUCKETS,
+                registry=registry,
+            ),
+            probability=Histogram(
+                "vitrine_shadow_probability",
+                "Purchase probabilities shown, by champion and shadow.",
+                ["role"],
+                buckets=PROBABILITY_BUCKETS,
+                registry=registry,
+            ),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """Every metric of the service; docs/metrics.md lists the same.
@@ -30,6 +75,8 @@ class Metrics:
         labelling: Seconds per labelled picture, waiting for a thread included.
         exposures_dropped: Exposure records that were not logged.
         refreshes_failed: Failed reads of the catalogue from the store.
+        bundles: Bundles that were to be loaded, by what became of them.
+        shadow: How a model on trial compares.
     """
 
     registry: CollectorRegistry
@@ -41,6 +88,8 @@ class Metrics:
     labelling: Histogram
     exposures_dropped: Counter
     refreshes_failed: Counter
+    bundles: Counter
+    shadow: ShadowMetrics
 
     @classmethod
     def create(cls) -> Self:
@@ -50,14 +99,16 @@ class Metrics:
         def counter(name: str, meaning: str, *labels: str) -> Counter:
             return Counter(f"vitrine_{name}", meaning, labels, registry=registry)
 
+        def histogram(name: str, meaning: str, *labels: str) -> Histogram:
+            name, buckets = f"vitrine_{name}", LATENCY_BUCKETS_S
+            return Histogram(name, meaning, labels, buckets=buckets, registry=registry)
+
         return cls(
             registry=registry,
-            requests=Histogram(
-                "vitrine_request_seconds",
+            requests=histogram(
+                "request_seconds",
                 "Time from a request's head to the end of its answer.",
-                ["route", "status", "variant", "rung"],
-                buckets=LATENCY_BUCKETS_S,
-                registry=registry,
+                *("route", "status", "variant", "rung"),
             ),
             events=counter("events", "Posted events.", "status", "reason"),
             unknown_sales=counter(
@@ -67,11 +118,8 @@ class Metrics:
                 "model_errors", "Rankings that the model failed to make.", "error"
             ),
             pictures=counter("pictures", "Uploaded pictures.", "outcome"),
-            labelling=Histogram(
-                "vitrine_labelling_seconds",
-                "Time to decode and label an uploaded picture.",
-                buckets=LATENCY_BUCKETS_S,
-                registry=registry,
+            labelling=histogram(
+                "labelling_seconds", "Time to decode and label an uploaded picture."
             ),
             exposures_dropped=counter(
                 "exposures_dropped", "Exposure records that were not logged."
@@ -79,6 +127,8 @@ class Metrics:
             refreshes_failed=counter(
                 "refreshes_failed", "Failed reads of the catalogue from the store."
             ),
+            bundles=counter("bundles", "Bundles that were to be loaded.", "outcome"),
+            shadow=ShadowMetrics.create(registry),
         )
 
     def exposition(self, shared_dir: str | None) -> bytes:

@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import os
 import time
 from collections.abc import AsyncGenerator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from socket import gethostname
 from typing import Final
 from uuid import uuid4
 
@@ -22,7 +24,9 @@ from app.serving.clock import StoreClock
 from app.serving.degradation import Degradation
 from app.serving.exposure_queue import ExposureQueue
 from app.serving.gallery import Gallery
+from app.serving.holder import ModelHolder
 from app.serving.labelling import Labelling
+from app.serving.library import BundleLibrary
 from app.serving.live import LiveCatalogue
 from app.serving.model import Model
 from app.serving.pipeline import Origin, Recommender
@@ -31,13 +35,11 @@ from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import SlateRanker
 from app.serving.readiness import Drain, Readiness
 from app.serving.registration import Registration
+from app.serving.shadow import Shadow
 from app.settings import Settings
 from app.stores.store import RedisStores
-from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.customer import Window
 from models.profile import Profile
-from models.scenes import SceneLabeller, SceneModelError
-from models.scoring import LABELS_FILE, SCENES_FILE, Scorer
 
 EXPERIMENT: Final = "home-page"
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
@@ -75,6 +77,7 @@ class Resources:
         live: The catalogue that answers see.
         registration: Takes sales and pictures.
         gallery: Shows them.
+        holder: Holds the models.
         readiness: Says what is missing.
         metrics: Of this worker.
         metrics_dir: See `Worker`.
@@ -86,6 +89,7 @@ class Resources:
     live: LiveCatalogue
     registration: Registration
     gallery: Gallery
+    holder: ModelHolder
     readiness: Readiness
     metrics: Metrics
     metrics_dir: str | None
@@ -111,7 +115,7 @@ async def open_resources(settings: Settings, worker: Worker) -> AsyncGenerator[R
         str(settings.redis_url), timeout_s=settings.write_timeout_ms / MS_PER_S
     )
     try:
-        model = await asyncio.to_thread(load_model, settings)
+        model = await _first_model(stores, settings)
         async with resources_over(stores, model, settings=settings, worker=worker) as resources:
             yield resources
     finally:
@@ -123,20 +127,17 @@ async def resources_over(
     stores: Stores, model: Model, *, settings: Settings, worker: Worker
 ) -> AsyncGenerator[Resources]:
     """Serve a model from the given stores; see `open_resources`."""
-    with (
-        ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as pool,
-        ThreadPoolExecutor(1, thread_name_prefix="labelling") as labelling_pool,
-    ):
+    with _pool("aside", POOL_THREADS) as pool, _pool("labelling", 1) as labelling_pool:
+        metrics = worker.metrics
         clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
         archive = SnapshotArchive(settings.state_dir / "snapshots")
-        exposures = ExposureQueue(stores.exposures, archive, pool=pool, metrics=worker.metrics)
+        exposures = ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics)
         live = LiveCatalogue(
-            stores, model, archive=archive, clock=clock, pool=pool, metrics=worker.metrics
+            stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
         )
-        labelling = Labelling(
-            lambda: live.model.scenes, pool=labelling_pool, metrics=worker.metrics
-        )
-        ranker = SlateRanker(worker.metrics)
+        labelling = Labelling(lambda: live.model.scenes, pool=labelling_pool, metrics=metrics)
+        ranker = SlateRanker(metrics)
+        holder = _holder(stores, live, settings=settings, pool=pool, metrics=metrics)
         recommender = Recommender(
             customers=stores.customers,
             live=live,
@@ -145,42 +146,57 @@ async def resources_over(
             exposures=exposures,
             origin=Origin(_experiment(settings), _versions()),
             degradation=Degradation(time.monotonic),
+            shadow=Shadow(live, pool=pool, metrics=metrics.shadow),
             deadline_s=settings.deadline_ms / MS_PER_S,
             read_timeout_s=settings.read_timeout_ms / MS_PER_S,
             new_id=lambda: uuid4().hex,
         )
         await _first_catalogue(live)
         _warm_up(ranker, live, clock.now_us())
-        async with _running(live, exposures):
+        async with _running(live, holder, exposures):
             yield Resources(
                 recommender=recommender,
                 customers=stores.customers,
                 live=live,
                 registration=Registration(stores.sales, stores.server, live, labelling),
+                holder=holder,
                 gallery=Gallery(stores.sales, live, clock),
                 readiness=Readiness(stores.server, live, worker.drain),
-                metrics=worker.metrics,
+                metrics=metrics,
                 metrics_dir=worker.metrics_dir,
                 write_timeout_s=settings.write_timeout_ms / MS_PER_S,
             )
 
 
-def load_model(settings: Settings) -> Model:
-    """Load and verify the bundle that the settings name."""
+def _pool(name: str, n_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n_threads, thread_name_prefix=name)
+
+
+def _holder(
+    stores: Stores, live: LiveCatalogue, *, settings: Settings, pool: Executor, metrics: Metrics
+) -> ModelHolder:
+    return ModelHolder(
+        name=f"{gethostname()}-{os.getpid()}",
+        store=stores.bundles,
+        library=_library(settings),
+        live=live,
+        pool=pool,
+        metrics=metrics,
+        monotonic_s=time.monotonic,
+    )
+
+
+async def _first_model(stores: Stores, settings: Settings) -> Model:
     try:
-        bundle = read_bundle(resolve_bundle(settings.bundle, settings.bundles))
-        scorer, labeller = Scorer.load(bundle), _labeller(bundle)
-    except (BundleError, OSError, SceneModelError) as exc:
-        _log.error("no model: answers are ordered by popularity", reason=str(exc))
-        return Model(failure=str(exc))
-    _log.info("bundle loaded and verified", bundle=scorer.bundle_id)
-    return Model(scorer=scorer, labeller=labeller)
+        wanted = (await stores.bundles.wanted()).active
+    except StoreUnavailableError as exc:
+        _log.warning("the settings decide which bundle answers", reason=str(exc))
+        wanted = ""
+    return await asyncio.to_thread(_library(settings).load_first, wanted)
 
 
-def _labeller(bundle: Bundle) -> SceneLabeller | None:
-    if SCENES_FILE not in bundle.files:
-        return None
-    return SceneLabeller.from_bytes(bundle.content(SCENES_FILE), bundle.content(LABELS_FILE))
+def _library(settings: Settings) -> BundleLibrary:
+    return BundleLibrary(settings.bundles, settings.bundle)
 
 
 def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
@@ -204,8 +220,10 @@ async def _first_catalogue(live: LiveCatalogue) -> None:
 
 
 @asynccontextmanager
-async def _running(live: LiveCatalogue, exposures: ExposureQueue) -> AsyncGenerator[None]:
-    tasks = [asyncio.create_task(live.run()), asyncio.create_task(exposures.run())]
+async def _running(
+    live: LiveCatalogue, holder: ModelHolder, exposures: ExposureQueue
+) -> AsyncGenerator[None]:
+    tasks = [asyncio.create_task(work.run()) for work in (live, holder, exposures)]
     for task in tasks:
         task.add_done_callback(_report_death)
     # What lives until the end need not be looked at by every collection.

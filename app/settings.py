@@ -35,7 +35,8 @@ class Settings(BaseSettings):
     bundles: Path = Field(default=Path("models/bundles"), description="Directory of all bundles.")
     bundle: str | None = Field(
         default=None,
-        description="What to serve: an id below `bundles`, or a directory. Unset: the newest.",
+        description="What to serve until a bundle is activated: an id below `bundles`, or a "
+        "directory. Unset: the newest.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks one.")

@@ -151,7 +151,7 @@ def read_bundle(directory: Path) -> Bundle:
         BundleError: If a file is missing, added, changed, a link or too large, or if the
             manifest is not in the form that `write_bundle` gives it.
     """
-    manifest = _read_manifest(directory)
+    manifest = read_manifest(directory)
     present = {path.name for path in directory.iterdir()} - {MANIFEST}
     for name in sorted(present - manifest.files.keys()):
         msg = f"bundle {directory.name}: {name} is not in the manifest; remove it"
@@ -168,7 +168,12 @@ def read_bundle(directory: Path) -> Bundle:
     return Bundle(manifest, files)
 
 
-def _read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: Path) -> Manifest:
+    """Read what a bundle says of itself; its files are not looked at.
+
+    Raises:
+        BundleError: If it is missing, of another format, or was changed.
+    """
     content = _read_file(directory, MANIFEST)
     try:
         manifest = Manifest.model_validate_json(content)

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from app.api.bundles import BundleBody
 from app.api.events import EventBatch
 from app.api.problem import Problem
 from app.api.rank import RankBody
@@ -24,6 +25,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             (EventBatch, "validation"),
             (SaleBody, "validation"),
             (RankBody, "validation"),
+            (BundleBody, "validation"),
             (Problem, "serialization"),
         ],
         ref_template=TEMPLATE,

@@ -18,6 +18,7 @@ from app.serving.live import LiveCatalogue
 from app.serving.ports import CustomerState, CustomerStore
 from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import Ranking, SlateRanker
+from app.serving.shadow import Shadow
 from models.customer import Window
 from models.profile import Profile
 
@@ -74,6 +75,7 @@ class Recommender:
         exposures: Takes the records.
         origin: Experiment and versions.
         degradation: Logs what answers had to do without.
+        shadow: Ranks again with a model that nobody sees.
         read_timeout_s: After this a customer is anonymous.
         deadline_s: Time for one answer, the customer's read included.
         new_id: Makes recommendation ids.
@@ -86,6 +88,7 @@ class Recommender:
     exposures: ExposureQueue
     origin: Origin
     degradation: Degradation
+    shadow: Shadow
     read_timeout_s: float
     deadline_s: float
     new_id: Callable[[], str]
@@ -111,6 +114,7 @@ class Recommender:
         record = self._record(question, routing, ranking=ranking)
         self.exposures.put(Exposure(record, question.served))
         self.degradation.note(ranking.rung)
+        self.shadow.see(question, routing.variant.policy, ranking=ranking)
         return Recommendation(record, _left_out(question), read - started, perf_counter() - read)
 
     def _route(self, request: RecommendationRequest) -> _Routing:

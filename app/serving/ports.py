@@ -160,6 +160,42 @@ class EventCounts:
     counts: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which bundles all workers shall serve; an empty id stands for none.
+
+    Attributes:
+        active: Answers; empty before the first activation, when each worker's settings decide.
+        previous: Answered before, and is kept ready.
+        shadow: Scores, and nobody sees it.
+    """
+
+    active: str
+    previous: str
+    shadow: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a worker says of itself.
+
+    Attributes:
+        worker: Its name: machine and process.
+        active: The bundle that answers, empty without.
+        previous: The bundle that is kept ready, empty without.
+        shadow: The bundle that nobody sees, empty without.
+        failure: Why it does not serve what is wanted; None if it does.
+        n_unread_pictures: Pictures that another scene model labelled.
+    """
+
+    worker: str
+    active: str
+    previous: str
+    shadow: str
+    failure: str | None
+    n_unread_pictures: int
+
+
 class CustomerStore(Protocol):
     """Keeps each customer's window and profile."""
 
@@ -238,6 +274,39 @@ class ExposureLog(Protocol):
         ...
 
 
+class BundleStore(Protocol):
+    """Tells all workers which bundles to serve."""
+
+    async def wanted(self) -> Wanted:
+        """Return what all workers shall serve."""
+        ...
+
+    async def activate(self, bundle_id: str, *, instead_of: str) -> Wanted:
+        """Want a bundle to answer; the one that was wanted is the previous one then.
+
+        Args:
+            bundle_id: The bundle; nothing changes where it is wanted already.
+            instead_of: What answers where nothing was wanted so far, empty for nothing.
+        """
+        ...
+
+    async def shadow(self, bundle_id: str) -> None:
+        """Want a bundle to score unseen; with an empty id, none."""
+        ...
+
+    async def restore(self, wanted: Wanted) -> None:
+        """Want this where nothing is wanted."""
+        ...
+
+    async def report(self, report: WorkerReport) -> None:
+        """Keep what a worker says of itself, for ten seconds."""
+        ...
+
+    async def reports(self) -> list[WorkerReport]:
+        """Return what living workers said last, by name."""
+        ...
+
+
 class StoreServer(Protocol):
     """The store as a whole."""
 
@@ -275,6 +344,11 @@ class Stores(Protocol):
     @property
     def exposures(self) -> ExposureLog:
         """Records of answers."""
+        ...
+
+    @property
+    def bundles(self) -> BundleStore:
+        """Which bundles to serve."""
         ...
 
     @property

@@ -16,6 +16,7 @@ from app.serving.fallback import Rung, popularity_order
 from app.serving.pace import Pace
 from app.serving.question import Question
 from app.serving.selection import best
+from app.serving.served import ServedCatalogue
 from models.catalogue import Catalogue
 from models.listing import Listing
 from models.query import Context, Query
@@ -108,6 +109,20 @@ class SlateRanker:
             return None
         self.pace.note(n_candidates, self.clock() - started)
         return scores
+
+
+def ranked(question: Question, served: ServedCatalogue, *, policy: Policy) -> Ranking:
+    """Answer a question by another catalogue and its scorer, whatever that may raise.
+
+    Raises:
+        ValueError: If there is no scorer.
+    """
+    if served.scorer is None:
+        msg = "a catalogue without a scorer ranks nothing again"
+        raise ValueError(msg)
+    query = _query(question, served.catalogue)
+    scores = served.scorer.score(query, policy)
+    return _with_model(query, scores, limit=question.request.limit, rung=None)
 
 
 def _query(question: Question, catalogue: Catalogue) -> Query:

@@ -20,6 +20,8 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``s:{sales}:pictures``    hash: sale id → packed picture scores
 ``s:{sales}:changes``     sorted set: what changed, score the version
 ``s:{sales}:version``     the catalogue's version
+``b:{bundles}:wanted``    hash: ``active``, ``previous`` and ``shadow`` → bundle id
+``b:{bundles}:workers``   hash: worker → its clock reading in µs and JSON
 ========================  ===========================================================
 """
 
@@ -46,6 +48,9 @@ SALES: Final = "s:{sales}:json"
 PICTURES: Final = "s:{sales}:pictures"
 CHANGES: Final = "s:{sales}:changes"
 VERSION: Final = "s:{sales}:version"
+
+WANTED: Final = "b:{bundles}:wanted"
+WORKERS: Final = "b:{bundles}:workers"
 
 
 def partition(customer_id: str) -> int:

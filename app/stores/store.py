@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Self, cast
 
+from app.stores.bundle import RedisBundleStore
 from app.stores.connection import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, Connection
 from app.stores.count import RedisCountStore
 from app.stores.customer import RedisCustomerStore
@@ -43,6 +44,7 @@ class RedisStores:
     sales: RedisSaleStore
     counts: RedisCountStore
     exposures: RedisExposureLog
+    bundles: RedisBundleStore
     server: RedisServer
 
     @classmethod
@@ -54,6 +56,7 @@ class RedisStores:
             RedisSaleStore(connection),
             RedisCountStore(connection),
             RedisExposureLog(connection),
+            RedisBundleStore(connection),
             RedisServer(connection),
         )
 

@@ -1,0 +1,194 @@
+"""Which bundle answers, which one did before, and which one is on trial."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated, Final, Self
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from app.api.body import described, parsed
+from app.api.dependencies import ResourcesDep
+from app.api.problem import problems
+from app.serving.library import Shelved
+from app.serving.ports import Wanted, WorkerReport
+from models.events import Identifier
+
+router = APIRouter(prefix="/v1/bundles", tags=["bundles"])
+
+_ID: Final = "20261101T000000-5b1f0c9d3a77"
+_BEFORE: Final = "20261031T000000-0c4e61f7a2b9"
+_WANTED: Final[JsonDict] = {"active": _ID, "previous": _BEFORE, "shadow": None}
+_BUNDLE: Final[JsonDict] = {
+    "bundle": _ID,
+    "until": "2026-11-01T00:00:00+00:00",
+    "recommenders": ["popularity", "content", "images"],
+    "scene_model": "4be1c2a9d0f7",
+    "seed": 7,
+    "data_fingerprint": "91d2",
+    "fault": None,
+}
+_WORKER: Final[JsonDict] = {
+    **_WANTED,
+    "worker": "web-1-4711",
+    "failure": None,
+    "unread_pictures": 0,
+}
+_SAID: Final = problems(
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+
+class BundleBody(BaseModel):
+    """Names a bundle."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"bundle": _ID}]}
+    )
+
+    bundle: Identifier = Field(description="Its id.")
+
+
+class WantedBundles(BaseModel):
+    """What all workers shall serve."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_WANTED]})
+
+    active: str | None = Field(
+        description="Answers; null before the first activation: the settings decide."
+    )
+    previous: str | None = Field(description="Answered before; a rollback returns to it.")
+    shadow: str | None = Field(description="Scores the same visits, and nobody sees it.")
+
+    @classmethod
+    def of(cls, wanted: Wanted) -> Self:
+        """Name what is wanted."""
+        return cls(
+            active=wanted.active or None,
+            previous=wanted.previous or None,
+            shadow=wanted.shadow or None,
+        )
+
+
+class ShelvedBundle(BaseModel):
+    """A bundle that this machine has."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_BUNDLE]})
+
+    bundle: str = Field(description="Its id.")
+    until: str | None = Field(description="End of its training data; null if unreadable.")
+    recommenders: list[str] = Field(description="Its recommenders, in feature order.")
+    scene_model: str | None = Field(
+        description="Who labelled its pictures. Pictures that another one labelled are not seen."
+    )
+    seed: int | None
+    data_fingerprint: str | None = Field(description="Hash of its training data.")
+    fault: str | None = Field(description="Why its manifest is refused; null if it is not.")
+
+    @classmethod
+    def of(cls, shelved: Shelved) -> Self:
+        """Describe a bundle of the library."""
+        manifest = shelved.manifest
+        return cls(
+            bundle=shelved.bundle_id,
+            until=manifest.until if manifest else None,
+            recommenders=manifest.recommenders if manifest else [],
+            scene_model=(manifest.scene_model or None) if manifest else None,
+            seed=manifest.seed if manifest else None,
+            data_fingerprint=manifest.data_fingerprint if manifest else None,
+            fault=shelved.fault,
+        )
+
+
+class WorkerState(BaseModel):
+    """What a worker said of itself within the last ten seconds."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_WORKER]})
+
+    worker: str = Field(description="Machine and process.")
+    active: str | None = Field(description="The bundle that answers.")
+    previous: str | None = Field(description="The bundle that is kept ready.")
+    shadow: str | None = Field(description="The bundle that scores unseen.")
+    failure: str | None = Field(description="Why it does not serve what is wanted.")
+    unread_pictures: int = Field(
+        description="Pictures that another scene model labelled: their sales count as sales "
+        "without a new picture until it is uploaded again."
+    )
+
+    @classmethod
+    def of(cls, report: WorkerReport) -> Self:
+        """Say what a worker said."""
+        return cls(
+            worker=report.worker,
+            active=report.active or None,
+            previous=report.previous or None,
+            shadow=report.shadow or None,
+            failure=report.failure,
+            unread_pictures=report.n_unread_pictures,
+        )
+
+
+class BundleList(BaseModel):
+    """Every bundle of this machine, what is wanted, and what the workers do."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"wanted": _WANTED, "bundles": [_BUNDLE], "workers": [_WORKER]}]
+        },
+    )
+
+    wanted: WantedBundles
+    bundles: list[ShelvedBundle] = Field(description="Of the answering machine, newest first.")
+    workers: list[WorkerState] = Field(description="Of all machines.")
+
+
+async def read_bundle_body(request: Request) -> BundleBody:
+    """Parse the body."""
+    return parsed(BundleBody, await request.body())
+
+
+BundleBodyDep = Annotated[BundleBody, Depends(read_bundle_body)]
+
+
+@router.get("", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+async def list_bundles(resources: ResourcesDep) -> BundleList:
+    """Return the bundles of this machine, which of them shall answer, and which do."""
+    holder = resources.holder
+    wanted = await holder.store.wanted()
+    # The answering worker's own state is known better than by its last report.
+    reports = {report.worker: report for report in await holder.store.reports()}
+    reports[holder.name] = holder.report()
+    return BundleList(
+        wanted=WantedBundles.of(wanted),
+        bundles=[ShelvedBundle.of(one) for one in await asyncio.to_thread(holder.library.shelved)],
+        workers=[WorkerState.of(reports[name]) for name in sorted(reports)],
+    )
+
+
+@router.put("/active", openapi_extra=described(BundleBody), responses=_SAID)
+async def activate_bundle(body: BundleBodyDep, resources: ResourcesDep) -> WantedBundles:
+    """Verify a bundle here, then have all workers answer with it; within two seconds they do."""
+    return WantedBundles.of(await resources.holder.activate(body.bundle))
+
+
+@router.post("/rollback", responses=_SAID)
+async def roll_back(resources: ResourcesDep) -> WantedBundles:
+    """Have all workers answer with the bundle before; a second call returns to this one."""
+    return WantedBundles.of(await resources.holder.roll_back())
+
+
+@router.put("/shadow", openapi_extra=described(BundleBody), responses=_SAID)
+async def shadow_bundle(body: BundleBodyDep, resources: ResourcesDep) -> WantedBundles:
+    """Have all workers score with a bundle unseen, as far as they have time, see the metrics."""
+    return WantedBundles.of(await resources.holder.shadow_by(body.bundle))
+
+
+@router.delete("/shadow", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+async def end_shadow(resources: ResourcesDep) -> WantedBundles:
+    """Have no worker score unseen any more."""
+    return WantedBundles.of(await resources.holder.shadow_by(""))

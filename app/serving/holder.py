@@ -1,0 +1,191 @@
+"""The models of a process: the one that answers, the one before it, and the shadow."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.errors import (
+    BundleRefusedError,
+    NoPreviousBundleError,
+    StoreUnavailableError,
+    UnknownBundleError,
+)
+from app.observability import Metrics, get_logger
+from app.serving.library import BundleLibrary
+from app.serving.live import LiveCatalogue
+from app.serving.model import Model
+from app.serving.ports import BundleStore, Wanted, WorkerReport
+
+POLL_S: Final = 0.25
+POLLS_PER_REPORT: Final = 4
+RETRY_S: Final = 5.0
+
+NOTHING: Final = Wanted("", "", "")
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Refusal:
+    reason: str
+    until_s: float
+
+
+@dataclass(slots=True)
+class ModelHolder:
+    """Makes the process serve what the store wants; what is loaded switches at once.
+
+    Attributes:
+        name: Of this worker.
+        store: Says what is wanted, to all workers.
+        library: Where bundles come from.
+        live: The catalogue, which holds the model that answers.
+        pool: Loads and verifies.
+        metrics: Count what was loaded and what was refused.
+        monotonic_s: A clock that never goes back.
+    """
+
+    name: str
+    store: BundleStore
+    library: BundleLibrary
+    live: LiveCatalogue
+    pool: Executor
+    metrics: Metrics
+    monotonic_s: Callable[[], float]
+    _loaded: dict[str, Model] = field(default_factory=dict[str, Model])
+    _refused: dict[str, _Refusal] = field(default_factory=dict[str, _Refusal])
+    _wanted: Wanted = NOTHING
+    _shadow_id: str = ""
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        """Hold the model that the process began with."""
+        if self.live.model.scorer is not None:
+            self._loaded[self.live.model.bundle_id] = self.live.model
+
+    async def activate(self, bundle_id: str) -> Wanted:
+        """Have all workers answer with a bundle, once this one has loaded and verified it.
+
+        Raises:
+            UnknownBundleError: If this machine has no such bundle.
+            BundleRefusedError: If it must not be served; nothing changed.
+            StoreUnavailableError: If the other workers cannot be told; nothing changed.
+        """
+        async with self._lock:
+            await self._load(bundle_id)
+            wanted = await self.store.activate(bundle_id, instead_of=self.live.model.bundle_id)
+            await self._follow(wanted)
+            return wanted
+
+    async def roll_back(self) -> Wanted:
+        """Have all workers answer with the bundle before this one; twice is back again.
+
+        Raises:
+            NoPreviousBundleError: If there was no activation.
+        """
+        previous = (await self.store.wanted()).previous
+        if not previous:
+            raise NoPreviousBundleError
+        return await self.activate(previous)
+
+    async def shadow_by(self, bundle_id: str) -> Wanted:
+        """Have all workers score with a bundle that nobody sees; with an empty id, no longer.
+
+        Raises:
+            UnknownBundleError: If this machine has no such bundle.
+            BundleRefusedError: If it must not be served; nothing changed.
+        """
+        async with self._lock:
+            if bundle_id:
+                await self._load(bundle_id)
+            await self.store.shadow(bundle_id)
+            wanted = await self.store.wanted()
+            await self._follow(wanted)
+            return wanted
+
+    async def run(self) -> None:
+        """Follow the store for ever, and say once a second what this worker does."""
+        n_polls = 0
+        while True:
+            try:
+                await self.poll()
+                if n_polls % POLLS_PER_REPORT == 0:
+                    await self.store.report(self.report())
+            except StoreUnavailableError as exc:
+                _log.debug("what shall answer is not known", reason=str(exc))
+            n_polls += 1
+            await asyncio.sleep(POLL_S)
+
+    async def poll(self) -> None:
+        """Bring this worker to what the store wants now.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be read; everything stays.
+        """
+        async with self._lock:
+            wanted = await self.store.wanted()
+            if wanted == NOTHING and self._wanted != NOTHING:
+                _log.warning("the store was emptied; it is told again which bundle shall answer")
+                await self.store.restore(self._wanted)
+                wanted = self._wanted
+            await self._follow(wanted)
+
+    def report(self) -> WorkerReport:
+        """Say what this worker does, and what it could not do."""
+        wanted = (self._wanted.active, self._wanted.previous, self._wanted.shadow)
+        refused = [self._refused[one].reason for one in wanted if one in self._refused]
+        return WorkerReport(
+            worker=self.name,
+            active=self.live.model.bundle_id,
+            previous=self._wanted.previous if self._wanted.previous in self._loaded else "",
+            shadow=self._shadow_id,
+            failure="; ".join(refused) or self.live.model.failure,
+            n_unread_pictures=self.live.n_unread,
+        )
+
+    async def _follow(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        if wanted.active and wanted.active != self.live.model.bundle_id:
+            model = await self._load_or_refuse(wanted.active)
+            if model is not None:
+                await self.live.serve(model)
+                _log.info("another bundle answers", bundle=wanted.active)
+        if wanted.shadow != self._shadow_id:
+            model = await self._load_or_refuse(wanted.shadow) if wanted.shadow else None
+            if model is not None or not wanted.shadow:
+                await self.live.shadow_by(model)
+                self._shadow_id = wanted.shadow
+        if wanted.previous:
+            await self._load_or_refuse(wanted.previous)
+        kept = {self.live.model.bundle_id, self._shadow_id, wanted.active, wanted.previous}
+        self._loaded = {one: model for one, model in self._loaded.items() if one in kept}
+
+    async def _load_or_refuse(self, bundle_id: str) -> Model | None:
+        refusal = self._refused.get(bundle_id)
+        if refusal is not None and self.monotonic_s() < refusal.until_s:
+            return None
+        try:
+            return await self._load(bundle_id)
+        except (BundleRefusedError, UnknownBundleError) as exc:
+            if refusal is None:
+                _log.error("a wanted bundle is not served", bundle=bundle_id, reason=str(exc))
+            # It may be copied to this machine a little later.
+            self._refused[bundle_id] = _Refusal(str(exc), self.monotonic_s() + RETRY_S)
+            return None
+
+    async def _load(self, bundle_id: str) -> Model:
+        if bundle_id in self._loaded:
+            return self._loaded[bundle_id]
+        try:
+            model = await asyncio.get_running_loop().run_in_executor(
+                self.pool, self.library.load, bundle_id
+            )
+        except (BundleRefusedError, UnknownBundleError):
+            self.metrics.bundles.labels("refused").inc()
+            raise
+        self.metrics.bundles.labels("loaded").inc()
+        self._refused.pop(bundle_id, None)
+        self._loaded[bundle_id] = model
+        return model

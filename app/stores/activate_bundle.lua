@@ -1,0 +1,10 @@
+#!lua
+-- Wants another bundle to answer, and remembers the one before it.
+--
+-- KEYS  wanted
+-- ARGV  1 bundle id, 2 what answers where nothing was wanted so far, empty for nothing
+-- Returns the fields of wanted.
+local wanted, bundle = KEYS[1], ARGV[1]
+local active = redis.call('HGET', wanted, 'active') or ARGV[2]
+if bundle ~= active then redis.call('HSET', wanted, 'active', bundle, 'previous', active) end
+return redis.call('HGETALL', wanted)

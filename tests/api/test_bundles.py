@@ -1,0 +1,177 @@
+import asyncio
+from pathlib import Path
+from typing import cast
+
+import httpx
+import pytest
+
+from app.serving.library import BundleLibrary
+from app.serving.model import Model
+from app.settings import Settings
+from app.stores.store import RedisStores
+from tests.bundles import dishonest, recalibrated
+
+URL = "/v1/bundles"
+ASK = "/v1/recommendations?customer_id=c1"
+
+
+@pytest.fixture(scope="module")
+def root(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three bundles, of which the last lies about its scores."""
+    root = tmp_path_factory.mktemp("shelf")
+    (root / "first").write_text(recalibrated(tiny_bundle[0], root, shift=0.5).name)
+    (root / "second").write_text(recalibrated(tiny_bundle[0], root, shift=1.0).name)
+    (root / "bad").write_text(dishonest(tiny_bundle[0], root).name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def first(root: Path) -> str:
+    return (root / "first").read_text()
+
+
+@pytest.fixture(scope="module")
+def second(root: Path) -> str:
+    return (root / "second").read_text()
+
+
+@pytest.fixture(scope="module")
+def bad(root: Path) -> str:
+    return (root / "bad").read_text()
+
+
+@pytest.fixture
+def settings(settings: Settings, root: Path, first: str) -> Settings:
+    return settings.model_copy(update={"bundles": root, "bundle": first, "deadline_ms": 5_000})
+
+
+@pytest.fixture
+def model(root: Path, first: str) -> Model:
+    return BundleLibrary(root, first).load(first)
+
+
+async def answering(client: httpx.AsyncClient) -> str:
+    return cast("str", (await client.get(ASK)).json()["bundle"])
+
+
+def wanted(active: str | None, previous: str | None, shadow: str | None = None) -> object:
+    return {"active": active, "previous": previous, "shadow": shadow}
+
+
+async def test_bundles_are_listed_with_what_they_are(
+    client: httpx.AsyncClient, first: str, second: str, bad: str
+) -> None:
+    answer = (await client.get(URL)).json()
+
+    assert answer["wanted"] == wanted(None, None)
+    assert {one["bundle"] for one in answer["bundles"]} == {first, second, bad}
+    assert {one["fault"] for one in answer["bundles"]} == {None}
+    assert [one["active"] for one in answer["workers"]] == [first]
+
+
+async def test_an_activated_bundle_answers_the_next_request(
+    client: httpx.AsyncClient, first: str, second: str
+) -> None:
+    before = await answering(client)
+
+    activated = await client.put(f"{URL}/active", json={"bundle": second})
+
+    assert (activated.status_code, activated.json()) == (200, wanted(second, first))
+    assert (before, await answering(client)) == (first, second)
+
+
+async def test_a_rollback_is_one_call_and_two_are_none(
+    client: httpx.AsyncClient, first: str, second: str
+) -> None:
+    await client.put(f"{URL}/active", json={"bundle": second})
+
+    once = await client.post(f"{URL}/rollback")
+    served = await answering(client)
+    twice = await client.post(f"{URL}/rollback")
+
+    assert (once.json(), served) == (wanted(first, second), first)
+    assert (twice.json(), await answering(client)) == (wanted(second, first), second)
+
+
+async def test_a_rollback_before_any_activation_says_so(client: httpx.AsyncClient) -> None:
+    answer = await client.post(f"{URL}/rollback")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_previous_bundle")
+
+
+async def test_a_bundle_that_does_not_reproduce_its_scores_is_refused_with_the_reason(
+    client: httpx.AsyncClient, first: str, bad: str
+) -> None:
+    answer = await client.put(f"{URL}/active", json={"bundle": bad})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "bundle_refused")
+    assert "does not reproduce its own scores" in answer.json()["detail"]
+    assert await answering(client) == first
+    assert (await client.get(URL)).json()["wanted"] == wanted(None, None)
+    assert 'bundles_total{outcome="refused"} 1.0' in (await client.get("/metrics")).text
+
+
+@pytest.mark.parametrize("bundle", ["20990101T000000-000000000000", "../first", "first"])
+async def test_an_unknown_bundle_is_not_found(client: httpx.AsyncClient, bundle: str) -> None:
+    answer = await client.put(f"{URL}/active", json={"bundle": bundle})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_bundle")
+
+
+async def test_what_another_worker_activated_answers_here_a_poll_later(
+    client: httpx.AsyncClient, stores: RedisStores, first: str, second: str
+) -> None:
+    await stores.bundles.activate(second, instead_of=first)
+
+    async with asyncio.timeout(60.0):
+        while await answering(client) != second:
+            pass
+
+
+async def test_what_another_worker_wants_and_this_one_cannot_load_shows(
+    client: httpx.AsyncClient, stores: RedisStores, first: str, bad: str
+) -> None:
+    await stores.bundles.activate(bad, instead_of=first)
+
+    worker: dict[str, str | None] = {"failure": None}
+    async with asyncio.timeout(60.0):
+        while worker["failure"] is None:
+            [worker] = (await client.get(URL)).json()["workers"]
+
+    assert "does not reproduce its own scores" in worker["failure"]
+    assert (worker["active"], await answering(client)) == (first, first)
+
+
+async def test_an_emptied_store_is_told_again_what_shall_answer(
+    client: httpx.AsyncClient, stores: RedisStores, first: str, second: str
+) -> None:
+    await client.put(f"{URL}/active", json={"bundle": second})
+
+    await stores.connection.execute("FLUSHALL", doing="emptying the store")
+
+    async with asyncio.timeout(60.0):
+        while (await client.get(URL)).json()["wanted"] != wanted(second, first):
+            pass
+
+
+async def test_a_shadow_scores_what_was_answered_and_answers_nothing(
+    client: httpx.AsyncClient, first: str, second: str
+) -> None:
+    """The shadow's log-odds lie higher by a half, so its order is the same."""
+    shadowed = await client.put(f"{URL}/shadow", json={"bundle": second})
+
+    metrics = ""
+    async with asyncio.timeout(60.0):
+        while 'shadow_answers_total{outcome="scored"}' not in metrics:
+            assert await answering(client) == first
+            metrics = (await client.get("/metrics")).text
+
+    ended = await client.delete(f"{URL}/shadow")
+    assert shadowed.json() == wanted(None, None, second)
+    assert ended.json() == wanted(None, None)
+    assert "vitrine_shadow_overlap_sum 1.0" in metrics
+    higher, lower = (
+        float(metrics.split(f'probability_sum{{role="{role}"}} ')[1].split()[0])
+        for role in ("shadow", "champion")
+    )
+    assert higher > lower
