@@ -25,6 +25,9 @@ N_KINDS: Final = len(KINDS)
 # Hours since the epoch fit until the year 2448.
 _HOUR_BITS: Final = 22
 
+_FADED: Final = np.exp2(-np.arange(RETENTION_HOURS + 1) / np.array(HALF_LIVES_HOURS)[:, None])
+"""What is left of an event after whole hours, by half-life, shape ``(n_half_lives, n_hours)``."""
+
 
 def grid_floor(now_us: int) -> int:
     """Return the last grid time that is not after ``now_us``."""
@@ -154,8 +157,8 @@ def fade(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCounts:
     past = hourly.before(hour)
     cells = past.rows * N_KINDS + past.kinds
     size = n_sales * N_KINDS
-    age = (hour - past.hours).astype(np.float64)
-    weights = [past.counts, *(past.counts * np.exp2(-age / h) for h in HALF_LIVES_HOURS)]
+    age = hour - past.hours
+    weights = [past.counts, *(past.counts * faded.take(age) for faded in _FADED)]
     sums = np.array([np.bincount(cells, weights=w, minlength=size) for w in weights], np.float64)
     totals, *decayed = sums.reshape(-1, n_sales, N_KINDS)
     return SaleCounts(hour * HOUR_US, totals, np.stack(decayed))

@@ -43,8 +43,8 @@ class Past:
         windows, profiles = WindowReplay(self.events), ProfileReplay(self.events)
         counts = CountReplay(self.events, self.catalogue)
         catalogue = self.catalogue
-        for slate in range(len(slates)):
-            customer, now_us = int(slates.customers[slate]), int(slates.now_us[slate])
+        moments = zip(slates.customers.tolist(), slates.now_us.tolist(), strict=True)
+        for slate, (customer, now_us) in enumerate(moments):
             counted = counts.at(now_us - 1)
             if counted is not catalogue.counts:
                 catalogue = replace(self.catalogue, counts=counted)
@@ -54,7 +54,7 @@ class Past:
                 window=windows.window(customer, now_us - 1),
                 profile=profiles.profile(customer, now_us - 1),
                 catalogue=catalogue,
-                context=self._context(slates, slate),
+                context=self._context(slates, slate, now_us=now_us - 1),
                 rows=slates.rows[entries],
                 positions=None if caller_orders else positions,
                 listing=self._listing(slates, slate) if caller_orders else None,
@@ -69,9 +69,9 @@ class Past:
             prices=slates.prices[entries],
         )
 
-    def _context(self, slates: Slates, slate: int) -> Context:
+    def _context(self, slates: Slates, slate: int, *, now_us: int) -> Context:
         return Context(
-            now_us=int(slates.now_us[slate]) - 1,
+            now_us=now_us,
             market=label_of(self.events.markets, int(slates.markets[slate])),
             device=label_of(self.events.devices, int(slates.devices[slate])),
         )

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from models.query import Query
 
+Values = Callable[[Query], NDArray[np.float64]]
+"""Computes columns of a query's candidates, shape ``(n_sales, n_columns)`` or broadcast to it."""
+
 
 class Scope(StrEnum):
     """What a feature describes."""
@@ -35,5 +38,5 @@ class FeatureGroup:
 
     scope: Scope
     features: Mapping[str, str]
-    values: Callable[[Query], NDArray[np.float64]]
+    values: Values
     decreasing: frozenset[str] = frozenset()

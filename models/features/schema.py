@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from models.customer import WINDOW_EVENTS
 from models.features.context import CONTEXT, PLACE
 from models.features.cross import CROSS
 from models.features.customer import CUSTOMER
-from models.features.feature import FeatureGroup, Scope
+from models.features.feature import FeatureGroup, Scope, Values
 from models.features.listed import LISTED
 from models.features.sale import SALE
 from models.neighbours import N_NEIGHBOURS
@@ -48,7 +49,7 @@ class FeatureSchema:
                 described[name] = (Scope.RECOMMENDER, meaning)
         return described
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the features in the order of the columns."""
         return tuple(self.features)
@@ -85,13 +86,18 @@ class FeatureSchema:
             on its own sale only, and on the caller's whole list where he gave one.
         """
         matrix = np.empty((len(query.rows), len(self.names)), dtype=np.float32)
-        column = 0
-        for group in GROUPS:
-            width = len(group.features)
-            matrix[:, column : column + width] = group.values(query)
-            column += width
-        for recommender in self.recommenders:
-            width = len(recommender.columns)
-            matrix[:, column : column + width] = recommender.scores(query)
-            column += width
+        for columns, values in self._blocks:
+            matrix[:, columns] = values(query)
         return matrix
+
+    @cached_property
+    def _blocks(self) -> tuple[tuple[slice, Values], ...]:
+        """What computes which columns, in order."""
+        parts: list[tuple[int, Values]] = [(len(group.features), group.values) for group in GROUPS]
+        parts += [(len(one.columns), one.scores) for one in self.recommenders]
+        ends = list(accumulate(width for width, _ in parts))
+        starts = [0, *ends]
+        return tuple(
+            (slice(start, end), values)
+            for start, end, (_, values) in zip(starts, ends, parts, strict=False)
+        )
