@@ -1,0 +1,111 @@
+"""The hash that deals units to buckets, and ranges of buckets.
+
+Other languages can repeat it; vectors to check them against stand in ``docs/experiments.md``.
+"""
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+BUCKETS: Final = 10_000
+
+
+def bucket(unit_id: str, salt: str) -> int:
+    """Return the bucket of a unit, in ``[0, 10000)``.
+
+    The first 8 bytes of BLAKE2b over the UTF-8 bytes of ``salt``, one byte ``0x1f`` and
+    ``unit_id``, read as a big-endian integer, modulo 10,000.
+    """
+    digest = blake2b(f"{salt}\x1f{unit_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % BUCKETS
+
+
+class BucketRange(BaseModel):
+    """Buckets from one to before another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: int = Field(ge=0, lt=BUCKETS, description="First bucket.")
+    stop: int = Field(gt=0, le=BUCKETS, description="First bucket after it.")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.start >= self.stop:
+            msg = f"a range of buckets must not be empty, got [{self.start}, {self.stop})"
+            raise ValueError(msg)
+        return self
+
+    def __len__(self) -> int:
+        """Return the number of buckets."""
+        return self.stop - self.start
+
+    def __contains__(self, number: int) -> bool:
+        """Tell whether a bucket lies in it."""
+        return self.start <= number < self.stop
+
+
+Buckets = tuple[BucketRange, ...]
+"""Ranges that do not overlap, ascending."""
+
+EVERY_BUCKET: Final = (BucketRange(start=0, stop=BUCKETS),)
+
+
+def share_bp(buckets: Iterable[BucketRange]) -> int:
+    """Return the number of buckets in ranges: a share of units in basis points."""
+    return sum(map(len, buckets))
+
+
+def overlap(first: Buckets, second: Buckets) -> int | None:
+    """Return the lowest bucket that lies in both, None if there is none."""
+    common = [
+        max(one.start, other.start)
+        for one in first
+        for other in second
+        if max(one.start, other.start) < min(one.stop, other.stop)
+    ]
+    return min(common, default=None)
+
+
+def resized(held: Sequence[Buckets], shares_bp: Sequence[int]) -> tuple[Buckets, ...]:
+    """Deal all buckets anew by other shares, so that no unit moves that need not.
+
+    Whoever has too many gives the highest of his; whoever has too few takes the lowest free
+    ones, in the order of the list.
+
+    Args:
+        held: Buckets of each variant now, empty for a new one.
+        shares_bp: Buckets wanted by each, none below 0; as many as ``held``.
+
+    Returns:
+        Ranges of each, no two of which overlap.
+
+    Raises:
+        ValueError: If more than all buckets are wanted.
+    """
+    wanted = sum(shares_bp)
+    if wanted > BUCKETS:
+        msg = f"shares must sum to at most {BUCKETS}, got {wanted}"
+        raise ValueError(msg)
+    kept = [_numbers(ranges)[:share] for ranges, share in zip(held, shares_bp, strict=True)]
+    taken = {number for numbers in kept for number in numbers}
+    free = iter([number for number in range(BUCKETS) if number not in taken])
+    dealt = [
+        sorted([*numbers, *(next(free) for _ in range(share - len(numbers)))])
+        for numbers, share in zip(kept, shares_bp, strict=True)
+    ]
+    return tuple(map(_ranges, dealt))
+
+
+def _numbers(buckets: Buckets) -> list[int]:
+    return [number for one in buckets for number in range(one.start, one.stop)]
+
+
+def _ranges(numbers: Sequence[int]) -> Buckets:
+    edges = [i for i in range(len(numbers)) if i == 0 or numbers[i] != numbers[i - 1] + 1]
+    return tuple(
+        BucketRange(start=numbers[start], stop=numbers[stop - 1] + 1)
+        for start, stop in pairwise([*edges, len(numbers)])
+    )
