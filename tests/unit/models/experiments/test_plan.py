@@ -84,7 +84,8 @@ def test_the_variant_decides_the_policy_and_the_rest_stays() -> None:
 
 
 def test_shares_come_out_within_five_standard_errors() -> None:
-    counts = Counter(seen(plan(experiment()), customer) for customer in CUSTOMERS)
+    shop = plan(experiment())
+    counts = Counter(seen(shop, customer) for customer in CUSTOMERS)
 
     assert abs(counts["order:meta",] - 5_000) < 5 * 50
 
@@ -102,7 +103,8 @@ def test_experiments_of_a_layer_exclude_each_other() -> None:
 
 
 def test_layers_are_independent() -> None:
-    counts = Counter(seen(plan(experiment(), diversity()), customer) for customer in CUSTOMERS)
+    shop = plan(experiment(), diversity())
+    counts = Counter(seen(shop, customer) for customer in CUSTOMERS)
 
     assert len(counts) == 4
     assert all(abs(count - 2_500) < 5 * 44 for count in counts.values())
