@@ -50,6 +50,19 @@ class SlowBodyError(ServiceError):
         super().__init__(f"the body did not arrive within {limit_s:g} seconds")
 
 
+class UnknownPictureError(ServiceError):
+    """A number that a sale has no picture under."""
+
+    code = "unknown_picture"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self, sale_id: str, number: int) -> None:
+        """Name the sale and the number."""
+        super().__init__(f"sale {sale_id!r} has no picture {number}")
+        self.sale_id = sale_id
+        self.number = number
+
+
 class UnknownSaleError(ServiceError):
     """A sale id that the catalogue does not know."""
 

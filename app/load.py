@@ -13,7 +13,7 @@ from app.stores.loaded import loaded_counts, loaded_customers
 from app.stores.store import RedisStores
 from models.bundle import Bundle, read_bundle
 from models.dataset import Dataset, Effect
-from models.sale import COVER, PictureScores
+from models.sale import PictureScores
 from models.scenes import SceneLabeller, label_pictures
 from models.scoring import LABELS_FILE, SCENES_FILE, SNAPSHOT_FILE
 from models.snapshot import Snapshot
@@ -128,21 +128,28 @@ def _label(dataset: Dataset, directory: Path | None, progress: Progress) -> Labe
         return Labelling([], 0)
     bundle = read_bundle(directory)
     known = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE)).pictures
-    new = {i: each[COVER] for i, each in dataset.images.items() if i not in known and COVER in each}
+    new = [
+        (sale_id, number, path)
+        for sale_id, each in dataset.images.items()
+        for number, path in each.items()
+        if sale_id not in known or number not in known[sale_id].each
+    ]
     if not new or not _labels_pictures(bundle):
         return Labelling([], 0)
     progress.step("pictures", len(new))
     outcome = label_pictures(
-        list(new.values()), SceneLabeller.open(directory), on_picture=lambda: progress.advance(1)
+        [path for _, _, path in new],
+        SceneLabeller.open(directory),
+        on_picture=lambda: progress.advance(1),
     )
-    ids: list[str] = [*new]
     scores = outcome.scores
     pictures = [
         LabelledPicture(
-            ids[position],
+            new[position][0],
             PictureScores(scores.probabilities[row], scores.embeddings[row]),
             bundle.manifest.scene_model,
             is_unlike=bool(scores.unlike[row]),
+            number=new[position][1],
         )
         for row, position in enumerate(map(int, outcome.positions))
     ]

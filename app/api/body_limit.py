@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.problem import problem_response
 from app.errors import BodyTooLargeError
 
-_PICTURE: Final = re.compile(r"/v1/sales/[^/]+/image")
+_PICTURE: Final = re.compile(r"/v1/sales/[^/]+/image(?:s/[^/]+)?")
 
 
 class BodyLimit:

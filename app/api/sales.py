@@ -14,10 +14,11 @@ from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
 from app.errors import PictureTypeError, SlowBodyError
+from app.resources import Resources
 from app.serving.gallery import LookAlike, Share, ShownSale, Sight
 from models.events import Identifier
 from models.picture import PictureBrokenError, PictureFormatError, PictureTooLargeError
-from models.sale import Sale
+from models.sale import COVER, MAX_PICTURES, Sale
 
 MAX_LIMIT: Final = 100
 N_LABELS: Final = 5
@@ -117,6 +118,14 @@ class PictureAnswer(BaseModel):
     )
 
 
+class NumberedPictureAnswer(PictureAnswer):
+    """What one of a sale's pictures shows."""
+
+    model_config = _example({"number": COVER, **_PICTURE})
+
+    number: int = Field(ge=COVER, le=MAX_PICTURES, description="1 is the cover.")
+
+
 class LookAlikeAnswer(BaseModel):
     """A sale with a picture that looks alike."""
 
@@ -131,12 +140,21 @@ class SaleAnswer(BaseModel):
     """A sale, what its picture shows, and what looks like it."""
 
     model_config = _example(
-        {"sale": SALE_EXAMPLE, "open": True, "picture": _PICTURE, "neighbours": [_LOOK_ALIKE]}
+        {
+            "sale": SALE_EXAMPLE,
+            "open": True,
+            "picture": _PICTURE,
+            "pictures": [{"number": COVER, **_PICTURE}],
+            "neighbours": [_LOOK_ALIKE],
+        }
     )
 
     sale: Sale
     open: bool = Field(description="Whether it can be bought now, in some market.")
-    picture: PictureAnswer | None = Field(description="Null without a labelled picture.")
+    picture: PictureAnswer | None = Field(
+        description="All its pictures together, as recommendations see them; null without one."
+    )
+    pictures: list[NumberedPictureAnswer] = Field(description="Each of them, by number.")
     neighbours: list[LookAlikeAnswer] = Field(
         description=f"The {N_NEIGHBOURS} nearest pictures of other sales, closed ones included."
     )
@@ -161,6 +179,9 @@ class SimilarQuery(BaseModel):
     )
 
 
+Number = Annotated[
+    int, Path(ge=COVER, le=MAX_PICTURES, description="Which picture; 1 is the cover.", examples=[2])
+]
 SaleId = Annotated[Identifier, Path(description="The sale.", examples=["s-31"])]
 
 _PICTURE_BODY: Final[dict[str, Any]] = {
@@ -213,25 +234,49 @@ async def delete_sale(sale_id: SaleId, resources: ResourcesDep) -> None:
     await resources.registration.delete(sale_id)
 
 
+_PICTURE_PROBLEMS: Final = problems(
+    _UNKNOWN,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    _MALFORMED,
+    _UNAVAILABLE,
+)
+
+
 @router.put(
     "/{sale_id}/image",
     response_model=PictureAnswer,
     openapi_extra=_PICTURE_BODY,
-    responses=problems(
-        _UNKNOWN,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        _MALFORMED,
-        _UNAVAILABLE,
-    ),
+    responses=_PICTURE_PROBLEMS,
 )
 async def put_image(sale_id: SaleId, request: Request, resources: ResourcesDep) -> PictureAnswer:
-    """Label a sale's picture and keep what it shows; a further one replaces it."""
-    _require_picture(request)
-    picture = await resources.registration.put_picture(sale_id, _within_time(request.body))
-    return _seen(resources.gallery.sight(picture))
+    """Label a sale's cover and keep what it shows; another one replaces it."""
+    return await _put_picture(sale_id, COVER, request=request, resources=resources)
+
+
+@router.put(
+    "/{sale_id}/images/{number}",
+    response_model=PictureAnswer,
+    openapi_extra=_PICTURE_BODY,
+    responses=_PICTURE_PROBLEMS,
+)
+async def put_numbered_image(
+    sale_id: SaleId, number: Number, request: Request, resources: ResourcesDep
+) -> PictureAnswer:
+    """Label one of a sale's pictures and keep what it shows; another of the number replaces it."""
+    return await _put_picture(sale_id, number, request=request, resources=resources)
+
+
+@router.delete(
+    "/{sale_id}/images/{number}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
+)
+async def delete_image(sale_id: SaleId, number: Number, resources: ResourcesDep) -> None:
+    """Remove one of a sale's pictures; the others keep their numbers."""
+    await resources.registration.remove_picture(sale_id, number)
 
 
 @router.get(
@@ -253,6 +298,16 @@ def _parsed(sale_id: str, content: bytes) -> Sale:
         fault = f"the path says {sale_id!r}: leave it out, or repeat it"
         raise RequestValidationError([{"loc": ("body", "sale_id"), "msg": fault}])
     return Sale.model_validate({**dict(body), "sale_id": sale_id})
+
+
+async def _put_picture(
+    sale_id: str, number: int, *, request: Request, resources: Resources
+) -> PictureAnswer:
+    _require_picture(request)
+    picture = await resources.registration.put_picture(
+        sale_id, _within_time(request.body), number=number
+    )
+    return PictureAnswer.model_validate(_seen(resources.gallery.sight(picture)))
 
 
 def _require_picture(request: Request) -> None:
@@ -277,19 +332,23 @@ def _shown(shown: ShownSale) -> SaleAnswer:
     return SaleAnswer(
         sale=shown.sale,
         open=shown.is_open,
-        picture=_seen(shown.sight) if shown.sight else None,
+        picture=PictureAnswer.model_validate(_seen(shown.sight)) if shown.sight else None,
+        pictures=[
+            NumberedPictureAnswer.model_validate({"number": number, **_seen(sight)})
+            for number, sight in shown.pictures.items()
+        ],
         neighbours=[_near(one) for one in shown.look_alikes],
     )
 
 
-def _seen(sight: Sight) -> PictureAnswer:
+def _seen(sight: Sight) -> dict[str, object]:
     topics = [(topic.name, round(100 * topic.share, 1)) for topic in sight.topics]
-    return PictureAnswer(
-        scene_model=sight.scene_model,
-        labels=[_label(label) for label in sight.labels[:N_LABELS]],
-        topics=[TopicAnswer(topic=name, percent=percent) for name, percent in topics if percent],
-        unlike=sight.is_unlike,
-    )
+    return {
+        "scene_model": sight.scene_model,
+        "labels": [_label(label) for label in sight.labels[:N_LABELS]],
+        "topics": [TopicAnswer(topic=name, percent=percent) for name, percent in topics if percent],
+        "unlike": sight.is_unlike,
+    }
 
 
 def _label(label: Share) -> LabelAnswer:

@@ -1,7 +1,8 @@
 """What a sale's picture shows, and which sales look like it."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +10,12 @@ from numpy.typing import NDArray
 from app.errors import UnknownSaleError
 from app.serving.clock import StoreClock
 from app.serving.live import LiveCatalogue
-from app.serving.ports import LabelledPicture, SaleStore, StoredSale
+from app.serving.ports import LabelledPicture, RemovedPicture, SaleStore, StoredSale
 from app.serving.served import ServedCatalogue, Source
 from models.catalogue import Catalogue, closing_us
 from models.events import key, to_us
 from models.neighbours import nearest
-from models.sale import Sale
+from models.sale import PictureScores, Sale
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,15 @@ class ShownSale:
     Attributes:
         sale: As last put.
         is_open: Whether it can be bought now, in some market.
-        sight: What its picture shows; None without a picture.
+        sight: What its pictures show together; None without a picture.
+        pictures: What each shows, by number.
         look_alikes: The nearest pictures.
     """
 
     sale: Sale
     is_open: bool
     sight: Sight | None
+    pictures: Mapping[int, Sight]
     look_alikes: tuple[LookAlike, ...]
 
 
@@ -100,12 +103,13 @@ class Gallery:
             UnknownSaleError: If there is no such sale.
         """
         known = await self._known(sale_id)
-        sale, picture = known.sale, known.picture
+        sale, together = known.sale, known.together
         return ShownSale(
             sale=sale,
             is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
-            sight=self.sight(picture) if picture else None,
-            look_alikes=await self._near(picture, limit=n_look_alikes, is_open=None),
+            sight=self.sight(together) if together else None,
+            pictures={number: self.sight(one) for number, one in known.pictures.items()},
+            look_alikes=await self._near(together, limit=n_look_alikes, is_open=None),
         )
 
     async def similar(
@@ -122,7 +126,7 @@ class Gallery:
             UnknownSaleError: If there is no such sale.
         """
         known = await self._known(sale_id)
-        return await self._near(known.picture, limit=limit, is_open=is_open)
+        return await self._near(known.together, limit=limit, is_open=is_open)
 
     def sight(self, picture: LabelledPicture) -> Sight:
         """Name what a picture shows; nothing of one that another scene model labelled."""
@@ -137,18 +141,24 @@ class Gallery:
             is_unlike=picture.is_unlike,
         )
 
-    async def _known(self, sale_id: str) -> StoredSale:
-        """Return a sale, with its picture if the served model understands it."""
+    async def _known(self, sale_id: str) -> "_KnownSale":
+        """Return a sale, with the pictures that the served model understands."""
         stored = await self.sales.read(sale_id)
         served, scene_model = self.live.served, self.live.model.scenes.model
         stored = stored or _seed(served, sale_id)
         if stored is None:
             raise UnknownSaleError(sale_id)
-        if stored.picture is not None and stored.picture.scene_model == scene_model:
-            return stored
         scores = served.content.pictures.get(sale_id) if served else None
-        picture = LabelledPicture(sale_id, scores, scene_model) if scores else None
-        return StoredSale(stored.sale, picture)
+        pictures = {
+            number: LabelledPicture(sale_id, one, scene_model, number=number)
+            for number, one in (scores.each.items() if scores else ())
+        }
+        for one in stored.pictures:
+            if isinstance(one, RemovedPicture):
+                pictures.pop(one.number, None)
+            elif one.scene_model == scene_model:
+                pictures[one.number] = one
+        return _KnownSale(stored.sale, dict(sorted(pictures.items())))
 
     async def _near(
         self, picture: LabelledPicture | None, *, limit: int, is_open: bool | None
@@ -164,6 +174,25 @@ class Gallery:
             is_open=is_open,
             now_us=self.clock.now_us(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownSale:
+    sale: Sale
+    pictures: Mapping[int, LabelledPicture]
+
+    @property
+    def together(self) -> LabelledPicture | None:
+        """All pictures as one: like no known scene only if none of them is like one."""
+        if not self.pictures:
+            return None
+        first, *others = self.pictures.values()
+        if not others:
+            return first
+        scores = {number: one.scores for number, one in self.pictures.items()}
+        looks = {one.is_unlike for one in self.pictures.values()}
+        is_unlike = False if False in looks else None if None in looks else True
+        return replace(first, scores=PictureScores.together(scores), is_unlike=is_unlike)
 
 
 def _look_alikes(
@@ -194,7 +223,7 @@ def _seed(served: ServedCatalogue | None, sale_id: str) -> StoredSale | None:
     if served is None or served.source is not Source.SEED:
         return None
     row = served.catalogue.row_of(sale_id)
-    return None if row is None else StoredSale(served.catalogue.sales[row], None)
+    return None if row is None else StoredSale(served.catalogue.sales[row], ())
 
 
 def _ranked(names: tuple[str, ...], shares: NDArray[np.float32]) -> tuple[Share, ...]:

@@ -68,12 +68,13 @@ class Labelling:
         finally:
             self._n_free += 1
 
-    async def label(self, sale_id: str, picture: bytes) -> LabelledPicture:
+    async def label(self, sale_id: str, picture: bytes, *, number: int) -> LabelledPicture:
         """Decode and label a picture.
 
         Args:
             sale_id: The sale that it shows.
             picture: Content of a JPEG, PNG or WebP file, from anybody.
+            number: Which picture of the sale.
 
         Raises:
             PictureError: If it is refused; the code says why.
@@ -94,7 +95,7 @@ class Labelling:
         self._metrics.pictures.labels("labelled").inc()
         self._metrics.labelling.observe(perf_counter() - started)
         scores, is_unlike = seen
-        return LabelledPicture(sale_id, scores, scenes.model, is_unlike=is_unlike)
+        return LabelledPicture(sale_id, scores, scenes.model, is_unlike=is_unlike, number=number)
 
 
 def _look(labeller: SceneLabeller, picture: bytes) -> tuple[PictureScores, bool]:

@@ -11,7 +11,7 @@ from app.serving.archive import SnapshotArchive
 from app.serving.clock import StoreClock
 from app.serving.history import NO_COUNTS, CountHistory
 from app.serving.model import Model
-from app.serving.ports import LabelledPicture, SaleChanges, Stores
+from app.serving.ports import SaleChanges, StoredPicture, Stores
 from app.serving.served import ServedCatalogue
 from app.serving.view import ModelView, seed
 from models.counters import GRID_US, HOUR_US, grid_floor
@@ -50,7 +50,7 @@ class LiveCatalogue:
         self._history = CountHistory(stores.counts)
         self._counts = NO_COUNTS
         self._sales: dict[str, Sale] = {}
-        self._pictures: dict[str, LabelledPicture] = {}
+        self._pictures: dict[tuple[str, int], StoredPicture] = {}
         self._version = 0
         self._changed = True
         self._grid_us: int | None = None
@@ -178,11 +178,11 @@ class LiveCatalogue:
         self._version = changes.version
         has_new = any(sale.sale_id not in self._sales for sale in changes.sales)
         self._sales.update((sale.sale_id, sale) for sale in changes.sales)
-        self._pictures.update((picture.sale_id, picture) for picture in changes.pictures)
+        self._pictures.update(((one.sale_id, one.number), one) for one in changes.pictures)
         for sale_id in changes.deleted:
             self._sales.pop(sale_id, None)
-        for sale_id in changes.unpictured:
-            self._pictures.pop(sale_id, None)
+        for place in changes.unpictured:
+            self._pictures.pop(place, None)
         for view in self._views():
             view.see(changes.pictures)
             view.forget(changes.unpictured)

@@ -16,7 +16,7 @@ from app.serving.exposure import ExposureRecord
 from models.customer import Window
 from models.events import Event
 from models.profile import Profile
-from models.sale import PictureScores, Sale
+from models.sale import COVER, PictureScores, Sale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,19 +96,37 @@ class EventOutcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledPicture:
-    """What a sale's picture shows, and who says so.
+    """What one picture of a sale shows, and who says so.
 
     Attributes:
         sale_id: The sale.
-        scores: Label probabilities and embedding.
+        scores: Label probabilities and embedding of this picture.
         scene_model: Id of the scene model; scores of different models do not compare.
         is_unlike: Whether it is like no scene that the model knows; None if nobody looked.
+        number: Which picture of the sale, from `models.sale.COVER` to `MAX_PICTURES`.
     """
 
     sale_id: str
     scores: PictureScores
     scene_model: str
     is_unlike: bool | None = None
+    number: int = COVER
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedPicture:
+    """A picture that a sale no longer has, even where a bundle was trained with it.
+
+    Attributes:
+        sale_id: The sale.
+        number: Which picture of it.
+    """
+
+    sale_id: str
+    number: int
+
+
+StoredPicture = LabelledPicture | RemovedPicture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,11 +135,11 @@ class StoredSale:
 
     Attributes:
         sale: The sale as last put.
-        picture: What its picture shows; None before one was put.
+        pictures: What is said of its pictures, by number.
     """
 
     sale: Sale
-    picture: LabelledPicture | None
+    pictures: tuple[StoredPicture, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,16 +149,16 @@ class SaleChanges:
     Attributes:
         version: Pass it to the next call; equal to what was passed if nothing changed.
         sales: Sales put since, each in its latest form.
-        pictures: Pictures labelled since, each in its latest form.
+        pictures: Pictures labelled or removed since, each in its latest form.
         deleted: Ids deleted since, and not put again.
-        unpictured: Ids whose picture was deleted since, and not put again.
+        unpictured: Id and number of pictures that went with their sale, and were not put again.
     """
 
     version: int
     sales: tuple[Sale, ...]
-    pictures: tuple[LabelledPicture, ...]
+    pictures: tuple[StoredPicture, ...]
     deleted: tuple[str, ...]
-    unpictured: tuple[str, ...]
+    unpictured: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,12 +257,16 @@ class SaleStore(Protocol):
         """Return those of the sales that are known, as they stand now, by id."""
         ...
 
-    async def put_pictures(self, pictures: Sequence[LabelledPicture]) -> int:
-        """Keep what sales' pictures show; return the catalogue's new version."""
+    async def put_pictures(self, pictures: Sequence[StoredPicture]) -> frozenset[str]:
+        """Keep what sales' pictures show, or that they are removed.
+
+        Nothing is kept of a sale that is not there at that moment: the ids of such sales are
+        returned.
+        """
         ...
 
     async def delete(self, sale_id: str) -> bool:
-        """Delete a sale and its picture; return whether it was known."""
+        """Delete a sale and its pictures; return whether it was known."""
         ...
 
     async def changes(self, since: int) -> SaleChanges:

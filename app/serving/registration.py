@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.errors import TooManyMarketsError, UnknownSaleError
+from app.errors import TooManyMarketsError, UnknownPictureError, UnknownSaleError
 from app.serving.labelling import Labelling
 from app.serving.live import LiveCatalogue
-from app.serving.ports import LabelledPicture, SaleStore, StoreServer
+from app.serving.ports import LabelledPicture, RemovedPicture, SaleStore, StoreServer
 from models.column import MAX_MARKETS
 from models.events import from_us
 from models.sale import Sale
@@ -57,16 +57,17 @@ class Registration:
         return Registered(sale, is_new=before is None)
 
     async def put_picture(
-        self, sale_id: str, receive: Callable[[], Awaitable[bytes]]
+        self, sale_id: str, receive: Callable[[], Awaitable[bytes]], *, number: int
     ) -> LabelledPicture:
         """Label a picture and keep what it shows; the picture itself is not kept.
 
         Args:
-            sale_id: The sale that it shows; an earlier picture of it is replaced.
+            sale_id: The sale that it shows.
             receive: Reads the picture; not called where it could not be labelled.
+            number: Which picture of the sale; an earlier one of this number is replaced.
 
         Raises:
-            UnknownSaleError: If the sale was not put before.
+            UnknownSaleError: If the sale was not put before, or deleted while it was labelled.
             SceneModelMissingError: If the bundle labels no pictures.
             LabellingBusyError: If too many pictures come at once.
             PictureError: If the picture is refused.
@@ -74,12 +75,33 @@ class Registration:
         if await self.sales.read(sale_id) is None:
             raise UnknownSaleError(sale_id)
         with self.labelling.place():
-            picture = await self.labelling.label(sale_id, await receive())
-        await self.sales.put_pictures([picture])
+            picture = await self.labelling.label(sale_id, await receive(), number=number)
+        if await self.sales.put_pictures([picture]):
+            raise UnknownSaleError(sale_id)
         return picture
 
+    async def remove_picture(self, sale_id: str, number: int) -> None:
+        """Remove one picture of a sale, also one that the bundle was trained with.
+
+        Raises:
+            UnknownSaleError: If the store does not know the sale.
+            UnknownPictureError: If the sale has no such picture.
+        """
+        stored = await self.sales.read(sale_id)
+        if stored is None:
+            raise UnknownSaleError(sale_id)
+        served = self.live.served
+        known = served.content.pictures.get(sale_id) if served else None
+        numbers = {*(known.each if known else ())}
+        for picture in stored.pictures:
+            is_there = isinstance(picture, LabelledPicture)
+            (numbers.add if is_there else numbers.discard)(picture.number)
+        if number not in numbers:
+            raise UnknownPictureError(sale_id, number)
+        await self.sales.put_pictures([RemovedPicture(sale_id, number)])
+
     async def delete(self, sale_id: str) -> None:
-        """Delete a sale and what its picture shows.
+        """Delete a sale and what its pictures show.
 
         Raises:
             UnknownSaleError: If the store does not know it.

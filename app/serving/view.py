@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from app.serving.history import by_row
 from app.serving.model import Model
-from app.serving.ports import EventCounts, LabelledPicture
+from app.serving.ports import EventCounts, RemovedPicture, StoredPicture
 from app.serving.served import ServedCatalogue, Source
 from models.sale import PictureScores, Sale
 from models.scoring import Scorer
@@ -27,34 +27,39 @@ class ModelView:
         self.served: ServedCatalogue | None = None
         self._known: Mapping[str, PictureScores] = model.scorer.pictures if model.scorer else {}
         self._pictures = dict(self._known)
-        self._unread: set[str] = set()
+        # What the store says of a picture goes before what the bundle knows; None: removed.
+        self._own: dict[str, dict[int, PictureScores | None]] = {}
+        self._unread: set[tuple[str, int]] = set()
 
     @property
     def n_unread(self) -> int:
         """How many of the store's pictures this model does not understand."""
         return len(self._unread)
 
-    def see(self, pictures: Iterable[LabelledPicture]) -> None:
+    def see(self, pictures: Iterable[StoredPicture]) -> None:
         """Take over pictures of the store; the served catalogue shows them once it is built."""
         for picture in pictures:
             # A picture that replaced another one leaves nothing of it.
-            self.forget([picture.sale_id])
-            if self.model.scorer and picture.scene_model == self.model.scorer.scene_model:
-                self._pictures[picture.sale_id] = picture.scores
+            self._forget(picture.sale_id, picture.number)
+            own = self._own.setdefault(picture.sale_id, {})
+            if isinstance(picture, RemovedPicture):
+                own[picture.number] = None
+            elif self.model.scorer and picture.scene_model == self.model.scorer.scene_model:
+                own[picture.number] = picture.scores
             else:
-                self._unread.add(picture.sale_id)
+                self._unread.add((picture.sale_id, picture.number))
+            self._combine(picture.sale_id)
 
-    def forget(self, sale_ids: Iterable[str]) -> None:
-        """Know of these what a worker that starts now would know of them."""
-        for sale_id in sale_ids:
-            self._unread.discard(sale_id)
-            self._pictures.pop(sale_id, None)
-            if sale_id in self._known:
-                self._pictures[sale_id] = self._known[sale_id]
+    def forget(self, places: Iterable[tuple[str, int]]) -> None:
+        """Know of these, by sale id and number, what a worker that starts now would know."""
+        for sale_id, number in places:
+            self._forget(sale_id, number)
+            self._combine(sale_id)
 
     def forget_all(self) -> None:
         """Know the pictures that the bundle was trained with, and no others."""
         self._pictures = dict(self._known)
+        self._own.clear()
         self._unread.clear()
 
     def build(self, sales: Mapping[str, Sale], counts: EventCounts, *, grid_us: int) -> None:
@@ -74,6 +79,20 @@ class ModelView:
         if self.served is not None and self.served.source is not Source.SEED:
             rows = by_row(counts, self.served.catalogue, grid_us=grid_us)
             self.served = self.served.with_counts(rows)
+
+    def _forget(self, sale_id: str, number: int) -> None:
+        self._unread.discard((sale_id, number))
+        self._own.get(sale_id, {}).pop(number, None)
+
+    def _combine(self, sale_id: str) -> None:
+        known, own = self._known.get(sale_id), self._own.get(sale_id, {})
+        self._pictures.pop(sale_id, None)
+        if known and not own:
+            self._pictures[sale_id] = known
+            return
+        each = {**(known.each if known else {}), **own}
+        if left := {number: scores for number, scores in each.items() if scores}:
+            self._pictures[sale_id] = PictureScores.together(left)
 
     def serve_seed(self) -> None:
         """Serve what the bundle was trained on, if there is one."""

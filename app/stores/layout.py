@@ -17,7 +17,7 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``n:{p}:since``           received time of the partition's first live event, in µs
 ``l:{history}:<hour>``    counts of loaded history, like ``n:{p}:h<hour>``
 ``s:{sales}:json``        hash: sale id → JSON
-``s:{sales}:pictures``    hash: sale id → packed picture scores
+``s:{sales}:pictures``    hash: number and sale id → packed picture scores
 ``s:{sales}:changes``     sorted set: what changed, score the version
 ``s:{sales}:version``     the catalogue's version
 ``b:{bundles}:wanted``    hash: ``active``, ``previous`` and ``shadow`` → bundle id

@@ -2,14 +2,21 @@
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
 
-from app.serving.ports import LabelledPicture, SaleChanges, StoredSale
+from app.serving.ports import (
+    LabelledPicture,
+    RemovedPicture,
+    SaleChanges,
+    StoredPicture,
+    StoredSale,
+)
 from app.stores.connection import Connection, Script
 from app.stores.layout import CHANGES, PICTURES, SALES, VERSION
-from models.sale import PictureScores, Sale
+from models.sale import COVER, MAX_PICTURES, PictureScores, Sale
 
 CHANGE_CATALOGUE: Final = Script.named("change_catalogue")
 READ_CHANGES: Final = Script.named("read_changes")
@@ -21,6 +28,8 @@ _KEYS: Final = (SALES, PICTURES, CHANGES, VERSION)
 _SALE: Final = "s"
 _PICTURE: Final = "p"
 _DELETED: Final = b""
+_REMOVED: Final = b"-"
+_NUMBERS: Final = range(COVER, MAX_PICTURES + 1)
 _HEADER: Final = struct.Struct(">HHB")
 _LOOKS: Final = (None, False, True)
 _FLOAT: Final = np.dtype("<f4")
@@ -43,19 +52,20 @@ class RedisSaleStore:
             (_SALE + sale.sale_id, sale.model_dump_json(exclude_defaults=True).encode())
             for sale in sales
         ]
-        version, _ = await self._change(changes, doing="putting sales")
-        return version
+        changed = await self._change(changes, doing="putting sales")
+        return changed.version
 
     async def read(self, sale_id: str) -> StoredSale | None:
         """Return one sale as it stands now, in one round trip; see `SaleStore`."""
-        reply = await self._connection.execute_many(
-            [("HGET", SALES, sale_id), ("HGET", PICTURES, sale_id)], doing="reading a sale"
+        fields = [f"{number}{sale_id}" for number in _NUMBERS]
+        sale, packed = await self._connection.execute_many(
+            [("HGET", SALES, sale_id), ("HMGET", PICTURES, *fields)], doing="reading a sale"
         )
-        sale, picture = cast("list[bytes | None]", reply)
         if sale is None:
             return None
-        seen = unpack_picture(sale_id, picture) if picture else None
-        return StoredSale(Sale.model_validate_json(sale), seen)
+        pictures = zip(fields, cast("list[bytes | None]", packed), strict=True)
+        seen = tuple(unpack_picture(field, value) for field, value in pictures if value)
+        return StoredSale(Sale.model_validate_json(cast("bytes", sale)), seen)
 
     async def read_many(self, sale_ids: Sequence[str]) -> dict[str, Sale]:
         """Return sales as they stand now, in one round trip; see `SaleStore`."""
@@ -67,17 +77,18 @@ class RedisSaleStore:
         known = [(i, value) for i, value in zip(sale_ids, found, strict=True) if value is not None]
         return {sale_id: Sale.model_validate_json(value) for sale_id, value in known}
 
-    async def put_pictures(self, pictures: Sequence[LabelledPicture]) -> int:
+    async def put_pictures(self, pictures: Sequence[StoredPicture]) -> frozenset[str]:
         """Keep what sales' pictures show, in steps of `PAGE`; see `SaleStore`."""
-        changes = [(_PICTURE + picture.sale_id, pack_picture(picture)) for picture in pictures]
-        version, _ = await self._change(changes, doing="putting pictures")
-        return version
+        changes = [(_member(one.sale_id, one.number), pack_picture(one)) for one in pictures]
+        changed = await self._change(changes, doing="putting pictures")
+        return changed.unknown
 
     async def delete(self, sale_id: str) -> bool:
-        """Delete a sale and its picture; see `SaleStore`."""
-        changes = [(_SALE + sale_id, _DELETED), (_PICTURE + sale_id, _DELETED)]
-        _, n_changes = await self._change(changes, doing="deleting a sale")
-        return n_changes > 0
+        """Delete a sale and its pictures, at once; see `SaleStore`."""
+        pictures = [(_member(sale_id, number), _DELETED) for number in _NUMBERS]
+        changes = [(_SALE + sale_id, _DELETED), *pictures]
+        changed = await self._change(changes, doing="deleting a sale")
+        return changed.n_changes > 0
 
     async def changes(self, since: int) -> SaleChanges:
         """Return what changed, read in pages; see `SaleStore`."""
@@ -93,21 +104,32 @@ class RedisSaleStore:
             if len(members) < PAGE:
                 return _changes(since, latest)
 
-    async def _change(self, changes: Sequence[Change], *, doing: str) -> tuple[int, int]:
-        version, n_changes = 0, 0
+    async def _change(self, changes: Sequence[Change], *, doing: str) -> "_Changed":
+        version, n_changes, unknown = 0, 0, set[str]()
         for start in range(0, max(len(changes), 1), PAGE):
             arguments = [part for change in changes[start : start + PAGE] for part in change]
             reply = await self._connection.run(CHANGE_CATALOGUE, _KEYS, *arguments, doing=doing)
-            version, n_more = cast("tuple[int, int]", reply)
+            version, n_more, more = cast("tuple[int, int, list[bytes]]", reply)
             n_changes += n_more
-        return version, n_changes
+            unknown.update(sale_id.decode() for sale_id in more)
+        return _Changed(version, n_changes, frozenset(unknown))
 
 
-def pack_picture(picture: LabelledPicture) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    version: int
+    n_changes: int
+    unknown: frozenset[str]
+
+
+def pack_picture(picture: StoredPicture) -> bytes:
     """Return the bytes that `unpack_picture` reads.
 
-    Two lengths, whether it is like a known scene, the scene model, float32.
+    Two lengths, whether it is like a known scene, the scene model, float32; a removed one has
+    a sign of its own.
     """
+    if isinstance(picture, RemovedPicture):
+        return _REMOVED
     model = picture.scene_model.encode()
     probabilities = picture.scores.probabilities.astype(_FLOAT).tobytes()
     embedding = picture.scores.embedding.astype(_FLOAT).tobytes()
@@ -116,14 +138,21 @@ def pack_picture(picture: LabelledPicture) -> bytes:
     return header + model + probabilities + embedding
 
 
-def unpack_picture(sale_id: str, packed: bytes) -> LabelledPicture:
-    """Read what `pack_picture` wrote."""
+def unpack_picture(field: str, packed: bytes) -> StoredPicture:
+    """Read what `pack_picture` wrote under a field: the picture's number and its sale's id."""
+    number, sale_id = int(field[0]), field[1:]
+    if packed == _REMOVED:
+        return RemovedPicture(sale_id, number)
     n_labels, n_model, looks = cast("tuple[int, int, int]", _HEADER.unpack_from(packed))
     end = _HEADER.size + n_model
     numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
     scores = PictureScores(probabilities=numbers[:n_labels], embedding=numbers[n_labels:])
     model = packed[_HEADER.size : end].decode()
-    return LabelledPicture(sale_id, scores, model, is_unlike=_LOOKS[looks])
+    return LabelledPicture(sale_id, scores, model, is_unlike=_LOOKS[looks], number=number)
+
+
+def _member(sale_id: str, number: int) -> str:
+    return f"{_PICTURE}{number}{sale_id}"
 
 
 def _changes(version: int, latest: dict[str, bytes | None]) -> SaleChanges:
@@ -134,5 +163,5 @@ def _changes(version: int, latest: dict[str, bytes | None]) -> SaleChanges:
         sales=tuple(Sale.model_validate_json(value) for value in sales.values() if value),
         pictures=tuple(unpack_picture(i, value) for i, value in pictures.items() if value),
         deleted=tuple(sale_id for sale_id, value in sales.items() if not value),
-        unpictured=tuple(sale_id for sale_id, value in pictures.items() if not value),
+        unpictured=tuple((i[1:], int(i[0])) for i, value in pictures.items() if not value),
     )

@@ -222,6 +222,61 @@ async def test_a_further_picture_replaces_the_first_and_the_same_changes_nothing
     assert (await stores.sales.changes(0)).version == version
 
 
+async def test_a_sale_has_several_pictures_and_loses_them_one_by_one(
+    client: httpx.AsyncClient,
+) -> None:
+    """Together they are the mean of all; a removed one leaves the numbers of the others."""
+    headers = {"content-type": "image/png"}
+    await upload(client, encoded(COLOURS["red"]))
+    third = await client.put(
+        "/v1/sales/alps/images/3", content=encoded(COLOURS["blue"]), headers=headers
+    )
+    again = await client.put(
+        "/v1/sales/alps/images/3", content=encoded(COLOURS["blue"]), headers=headers
+    )
+    both = (await client.get("/v1/sales/alps")).json()
+
+    removed = await client.delete("/v1/sales/alps/images/1")
+    left = (await client.get("/v1/sales/alps")).json()
+    gone = await client.delete("/v1/sales/alps/images/1")
+
+    assert third.json() == again.json()
+    assert [one["number"] for one in both["pictures"]] == [1, 3]
+    tops = [one["labels"][0] for one in both["pictures"]]
+    assert [top["label"] for top in tops] == ["red", "blue"]
+    shares = [{one["label"]: one["share"] for one in seen["labels"]} for seen in both["pictures"]]
+    together = {one["label"]: one["share"] for one in both["picture"]["labels"]}
+    means = {label: (shares[0][label] + shares[1][label]) / 2 for label in shares[0]}
+    assert together == pytest.approx(means, abs=2e-4)
+    assert removed.status_code == 204
+    assert [one["number"] for one in left["pictures"]] == [3]
+    assert left["picture"]["labels"] == third.json()["labels"]
+    assert (gone.status_code, gone.json()["code"]) == (404, "unknown_picture")
+
+
+@pytest.mark.parametrize("number", ["0", "10", "x"])
+async def test_a_sale_has_nine_places_for_pictures(client: httpx.AsyncClient, number: str) -> None:
+    headers = {"content-type": "image/png"}
+
+    put = await client.put(f"/v1/sales/alps/images/{number}", content=encoded(), headers=headers)
+    deleted = await client.delete(f"/v1/sales/alps/images/{number}")
+
+    assert [(a.status_code, a.json()["code"]) for a in (put, deleted)] == [(422, "malformed")] * 2
+
+
+async def test_own_pictures_are_no_neighbours(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": "image/png"}
+    await upload(client, encoded())
+    await client.put("/v1/sales/alps/images/2", content=encoded(), headers=headers)
+    await upload(client, encoded(), sale_id="rome")
+    await client.put("/v1/sales/last", json=BODY)
+    await follow(client, "last")
+
+    near = (await client.get("/v1/sales/alps/similar")).json()["items"]
+
+    assert [item["sale_id"] for item in near] == ["rome"]
+
+
 async def test_nothing_of_the_file_itself_is_kept(
     client: httpx.AsyncClient, stores: RedisStores
 ) -> None:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from app.serving.ports import LabelledPicture, SaleChanges
+from app.serving.ports import LabelledPicture, RemovedPicture, SaleChanges
 from app.stores.connection import Connection
 from app.stores.sale import PAGE, RedisSaleStore
-from models.sale import PictureScores, Sale
+from models.sale import MAX_PICTURES, PictureScores, Sale
 
 OPENS = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 
@@ -96,7 +96,7 @@ class SaleStoreContract:
         assert (deleted.sales, deleted.pictures, deleted.deleted) == ((), (), ("s1",))
         assert (sale_ids(again), again.deleted) == (["s1"], ())
         # The sale that is put again is another one: the old picture is not its.
-        assert deleted.unpictured == again.unpictured == ("s1",)
+        assert deleted.unpictured == again.unpictured == (("s1", 1),)
 
     async def test_deleting_an_unknown_sale_is_no_change(self, store: RedisSaleStore) -> None:
         before = await store.put([sale("s1")])
@@ -108,38 +108,73 @@ class SaleStoreContract:
         """Read your writes: no worker waits for what it has not followed yet."""
         await store.put([sale("s1", title="first"), sale("s2")])
         await store.put([sale("s1", title="second")])
-        await store.put_pictures([LabelledPicture("s1", scores(1), "m", is_unlike=True)])
+        pictures = [
+            LabelledPicture("s1", scores(1), "m", number=9),
+            LabelledPicture("s1", scores(2), "m", is_unlike=True),
+            RemovedPicture("s1", 3),
+        ]
+        await store.put_pictures(pictures)
 
         first, second = await store.read("s1"), await store.read("s2")
 
         assert first is not None
-        assert first.picture is not None
         assert second is not None
-        assert (first.sale.title, first.picture.scene_model) == ("second", "m")
-        assert (second.sale, second.picture) == (sale("s2"), None)
+        assert first.sale.title == "second"
+        assert [one.number for one in first.pictures] == [1, 3, 9]
+        assert first.pictures[1] == RemovedPicture("s1", 3)
+        assert (second.sale, second.pictures) == (sale("s2"), ())
         assert await store.read("s3") is None
 
     @pytest.mark.parametrize("is_unlike", [None, False, True])
     async def test_whether_a_picture_is_like_a_scene_is_kept(
         self, store: RedisSaleStore, is_unlike: bool | None
     ) -> None:
+        await store.put([sale("s1")])
         await store.put_pictures([LabelledPicture("s1", scores(1), "m", is_unlike=is_unlike)])
 
         [picture] = (await store.changes(0)).pictures
 
+        assert isinstance(picture, LabelledPicture)
         assert picture.is_unlike is is_unlike
 
     async def test_picture_scores_come_back_bit_for_bit(self, store: RedisSaleStore) -> None:
         expected = scores(1)
-        version = await store.put_pictures([LabelledPicture("s1", expected, "modèle")])
+        await store.put([sale("1é")])
+        await store.put_pictures([LabelledPicture("1é", expected, "modèle", number=2)])
 
-        changes = await store.changes(0)
+        [picture] = (await store.changes(0)).pictures
 
-        [picture] = changes.pictures
-        assert changes.version == version
-        assert (picture.sale_id, picture.scene_model) == ("s1", "modèle")
+        assert isinstance(picture, LabelledPicture)
+        assert (picture.sale_id, picture.number, picture.scene_model) == ("1é", 2, "modèle")
         assert picture.scores.probabilities.tobytes() == expected.probabilities.tobytes()
         assert picture.scores.embedding.tobytes() == expected.embedding.tobytes()
+
+    async def test_a_picture_of_a_sale_that_is_gone_is_not_kept(
+        self, store: RedisSaleStore
+    ) -> None:
+        """A sale may be deleted while its picture is labelled: nothing may be left of it."""
+        before = await store.put([sale("s1"), sale("s2")])
+        await store.delete("s1")
+        pictures = [LabelledPicture(sale_id, scores(1), "m") for sale_id in ("s1", "s2", "s3")]
+
+        unknown = await store.put_pictures(pictures)
+
+        await store.put([sale("s1")])
+        assert unknown == {"s1", "s3"}
+        assert [one.sale_id for one in (await store.changes(before)).pictures] == ["s2"]
+
+    async def test_a_deleted_sale_takes_all_its_pictures_along(
+        self, store: RedisSaleStore, connection: Connection
+    ) -> None:
+        await store.put([sale("s1")])
+        numbers = range(1, MAX_PICTURES + 1)
+        await store.put_pictures([LabelledPicture("s1", scores(n), "m", number=n) for n in numbers])
+
+        await store.delete("s1")
+
+        left = await connection.execute("HLEN", "s:{sales}:pictures", doing="looking")
+        assert left == 0
+        assert set((await store.changes(0)).unpictured) == {("s1", n) for n in numbers}
 
     async def test_more_than_a_page_is_read_whole(self, store: RedisSaleStore) -> None:
         sales = [sale(f"s{i}") for i in range(2 * PAGE)]

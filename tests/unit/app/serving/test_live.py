@@ -7,12 +7,13 @@ import pytest
 from app.errors import StoreUnavailableError
 from app.serving.live import LiveCatalogue
 from app.serving.model import Model
-from app.serving.ports import LabelledPicture
+from app.serving.ports import LabelledPicture, RemovedPicture
 from app.serving.served import Source
 from models.counters import HOUR_US
 from models.events import KIND, SECOND_US, EventType, key
 from models.neighbours import EMBEDDING_SIZE
 from models.sale import PictureScores
+from models.snapshot import Snapshot
 from tests.shop import sale, scorer
 from tests.unit.app.serving.conftest import Power, Shop
 
@@ -178,11 +179,67 @@ def seen(live: LiveCatalogue) -> list[str]:
     return sorted(live.served.content.pictures)
 
 
-def labelled(sale_id: str, scene_model: str) -> LabelledPicture:
+def labelled(sale_id: str, scene_model: str, *, number: int = 1) -> LabelledPicture:
     vector = np.zeros(EMBEDDING_SIZE, dtype=np.float32)
-    vector[0] = 1.0
+    vector[number - 1] = 1.0
     scores = PictureScores(np.array([1.0], dtype=np.float32), vector)
-    return LabelledPicture(sale_id, scores, scene_model)
+    return LabelledPicture(sale_id, scores, scene_model, number=number)
+
+
+def numbers(live: LiveCatalogue, sale_id: str) -> list[int]:
+    assert live.served is not None
+    scores = live.served.content.pictures.get(sale_id)
+    return [*scores.each] if scores else []
+
+
+async def test_pictures_of_a_sale_come_and_go_one_by_one(shop: Shop, power: Power) -> None:
+    """What the bundle knows stays below what the store says, number by number."""
+    power.on()
+    bundled = {
+        "s1": PictureScores.together({n: labelled("s1", "m", number=n).scores for n in (1, 2)})
+    }
+    model = dataclasses.replace(
+        scorer(), scene_model="m", snapshot=Snapshot.of({"s1": sale("s1")}, bundled)
+    )
+    live = shop.live(model)
+    await shop.stores.sales.put([sale("s1")])
+    states: list[list[int]] = []
+    for change in (
+        labelled("s1", "m", number=4),
+        RemovedPicture("s1", 2),
+        labelled("s1", "other", number=1),
+        labelled("s1", "other", number=4),
+        labelled("s1", "m", number=2),
+    ):
+        await shop.stores.sales.put_pictures([change])
+        await live.refresh()
+        states.append(numbers(live, "s1"))
+
+    assert states == [[1, 2, 4], [1, 4], [1, 4], [1], [1, 2]]
+    assert live.n_unread == 2
+    assert live.served is not None
+    row = live.served.catalogue.row_of("s1")
+    half = 0.5**0.5
+    np.testing.assert_allclose(live.served.catalogue.embeddings[row, :2], [half, half], atol=1e-6)
+
+
+async def test_a_sale_put_again_has_what_the_bundle_knows_of_it(shop: Shop, power: Power) -> None:
+    power.on()
+    bundled = {"s1": labelled("s1", "m").scores}
+    model = dataclasses.replace(
+        scorer(), scene_model="m", snapshot=Snapshot.of({"s1": sale("s1")}, bundled)
+    )
+    live = shop.live(model)
+    await shop.stores.sales.put([sale("s1")])
+    await shop.stores.sales.put_pictures([RemovedPicture("s1", 1)])
+    await live.refresh()
+    removed = numbers(live, "s1")
+    await shop.stores.sales.delete("s1")
+    await shop.stores.sales.put([sale("s1")])
+
+    await live.refresh()
+
+    assert (removed, numbers(live, "s1")) == ([], [1])
 
 
 async def test_another_model_sees_only_pictures_that_its_scene_model_labelled(
