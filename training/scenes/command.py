@@ -181,11 +181,8 @@ def validate(
         print_json(validation.model_dump())
         return
     for name, one in validation.head.items():
-        other = validation.logistic[name]
-        typer.echo(
-            f"{name}: head {one.value:.3f} [{one.low:.3f}, {one.high:.3f}], "
-            f"logistic {other.value:.3f} [{other.low:.3f}, {other.high:.3f}]"
-        )
+        other, lead = validation.logistic[name], validation.head_minus_logistic[name]
+        typer.echo(f"{name}: head {one}, logistic {other}, paired difference {lead}")
     unlike = validation.unlike
     typer.echo(
         f"unlike any known scene: {unlike.detected:.3f} detected at a false-alarm rate of "

@@ -4,7 +4,7 @@
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,7 +24,7 @@ from training.scenes.model import LabelledFeatures, best_temperature, unlike_thr
 
 _N_RESAMPLES = 1_000
 _INTERVAL = (0.025, 0.975)
-_PENALTIES = (0.0001, 0.0003, 0.001, 0.003)
+_PENALTIES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.1)
 N_GROUPS = 4
 
 
@@ -37,6 +37,10 @@ class Interval(BaseModel):
     low: float
     high: float
     n: int
+
+    def __str__(self) -> str:
+        """Write the figure and its interval."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 class Unlike(BaseModel):
@@ -79,9 +83,9 @@ def validate_scenes(
 ) -> Validation:
     """Cross-validate the head and a logistic regression on the same features and folds.
 
-    The logistic regression sees standardised features and has the best of four penalties, chosen
-    on the very pictures it is judged by: a favour to the baseline. The temperature of a fold is
-    fitted on the other folds' pictures, scored by heads that had not seen them.
+    Both are treated alike: standardised features, and for each fold the temperature that has the
+    least log loss on the other folds' pictures, scored by models that had not seen them. The
+    regression's penalty is chosen in the same way. Differences are paired by picture.
 
     Args:
         data: Features and labels.
@@ -94,8 +98,9 @@ def validate_scenes(
     """
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     splits = [_Split(*pair) for pair in folds.split(data.targets, data.targets)]
-    head = _head_probabilities(data, splits, seed, on_fit)
-    logistic = _logistic_probabilities(data, splits)
+    head = _calibrated([_head_logits(data, splits, seed, on_fit)], data.targets, splits)
+    tried = [_logistic_logits(data, splits, penalty) for penalty in _PENALTIES]
+    logistic = _calibrated(tried, data.targets, splits)
     rows = np.random.default_rng(seed).integers(
         len(data.targets), size=(_N_RESAMPLES, len(data.targets))
     )
@@ -111,7 +116,7 @@ def validate_scenes(
     )
 
 
-def _head_probabilities(
+def _head_logits(
     data: LabelledFeatures, splits: list[_Split], seed: int, on_fit: Callable[[], None]
 ) -> NDArray[np.float32]:
     logits = np.empty((len(data.targets), len(data.labels)), dtype=np.float32)
@@ -125,24 +130,41 @@ def _head_probabilities(
         )
         logits[split.held_back] = head.logits(data.views[split.held_back, 0])
         on_fit()
-    probabilities = np.empty_like(logits)
+    return logits
+
+
+def _logistic_logits(
+    data: LabelledFeatures, splits: list[_Split], penalty: float
+) -> NDArray[np.float32]:
+    features = np.ascontiguousarray(data.views[:, 0])
+    logits = np.empty((len(data.targets), len(data.labels)), dtype=np.float32)
     for split in splits:
-        temperature = best_temperature(logits[split.kept], data.targets[split.kept])
-        probabilities[split.held_back] = softmax(logits[split.held_back] / np.float32(temperature))
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=300))
+        model.fit(features[split.kept], data.targets[split.kept])
+        # Of two labels it knows one log-odds only; the logarithms of its shares are logits too.
+        logits[split.held_back] = model.predict_log_proba(features[split.held_back])
+    return logits
+
+
+def _calibrated(
+    candidates: Sequence[NDArray[np.float32]], targets: NDArray[np.int64], splits: list[_Split]
+) -> NDArray[np.float32]:
+    """Give each fold the candidate and the temperature that serve the other folds best."""
+    probabilities = np.empty_like(candidates[0])
+    for split in splits:
+        others = targets[split.kept]
+        tried = [
+            (label_figures(_softened(one[split.kept], warmth), others).log_loss, position, warmth)
+            for position, one in enumerate(candidates)
+            for warmth in (best_temperature(one[split.kept], others),)
+        ]
+        _, position, warmth = min(tried)
+        probabilities[split.held_back] = _softened(candidates[position][split.held_back], warmth)
     return probabilities
 
 
-def _logistic_probabilities(data: LabelledFeatures, splits: list[_Split]) -> NDArray[np.float32]:
-    features = np.ascontiguousarray(data.views[:, 0])
-    candidates: list[NDArray[np.float32]] = []
-    for penalty in _PENALTIES:
-        tried = np.empty((len(data.targets), len(data.labels)), dtype=np.float32)
-        for split in splits:
-            model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=300))
-            model.fit(features[split.kept], data.targets[split.kept])
-            tried[split.held_back] = model.predict_proba(features[split.held_back])
-        candidates.append(tried)
-    return max(candidates, key=lambda one: label_figures(one, data.targets).top1)
+def _softened(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    return softmax(logits / np.float32(temperature))
 
 
 def _resampled(
