@@ -28,7 +28,9 @@ def write_pictures(directory: Path, *, n_each: int, rng: np.random.Generator) ->
 
 def write_backbone(directory: Path, **changes: object) -> Path:
     """Write a network that gives its normalised input back, as a map and as a vector."""
-    shape = ["b", 3, SIZE, SIZE]
+    size = changes.get("size", SIZE)
+    assert isinstance(size, int)
+    shape = ["b", 3, size, size]
     graph = helper.make_graph(
         [
             helper.make_node("Identity", ["pixels"], ["map"]),

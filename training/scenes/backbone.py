@@ -12,9 +12,10 @@ from models.picture import Frame
 from training.scenes.efficientnet import efficientnet_lite0, weights_path
 from training.scenes.torch_file import read_tensors
 
-# The last blocks of three resolutions: textures and layouts that the last layer has forgotten.
-_BLOCKS = ("block_4", "block_10", "block_14")
-_BOTH: tuple[Literal["mean", "std"], ...] = ("mean", "std")
+# Of four depths: textures and layouts that the last layer has forgotten.
+_BLOCKS = ("block_4", "block_7", "block_10", "block_14")
+
+Statistic = Literal["mean", "std", "bands"]
 
 
 class BackboneError(ValueError):
@@ -27,8 +28,11 @@ class Output(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="A vector (b, width) or a map (b, channels, y, x).")
-    pool: tuple[Literal["mean", "std"], ...] = Field(
-        default=("mean",), min_length=1, description="Statistics over the positions of a map."
+    pool: tuple[Statistic, ...] = Field(
+        default=("mean",),
+        min_length=1,
+        description="Statistics over the positions of a map; bands are the means of its upper, "
+        "middle and lower rows, about 2, 3 and 2 sevenths.",
     )
 
 
@@ -72,13 +76,15 @@ def default_backbone() -> Backbone:
 
     Returns:
         The backbone; its pixels become ``(pixel - 127) / 128``, and its features are the means of
-        the last convolutional layer and the means and deviations of three earlier blocks.
+        the last convolutional layer, and of four earlier blocks the means of the upper, middle
+        and lower rows and the deviations.
     """
+    blocks = (Output(name=name, pool=("bands", "std")) for name in _BLOCKS)
     description = BackboneDescription(
         name="efficientnet-lite0",
         licence="Apache-2.0",
         onnx=Path("efficientnet-lite0.onnx"),
-        outputs=(Output(name="output"), *(Output(name=name, pool=_BOTH) for name in _BLOCKS)),
+        outputs=(Output(name="output"), *blocks),
         mean=(127.0, 127.0, 127.0),
         scale=(128.0, 128.0, 128.0),
     )

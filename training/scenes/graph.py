@@ -1,6 +1,7 @@
 """Writes the ONNX graphs around a backbone: pooled features, and the whole labeller."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from training.scenes.head import Head
 _PREFIX = "backbone/"
 _MAP_RANK = 4
 _VECTOR_RANK = 2
+_LEAST_ROWS = 3
 _TINY = 1e-12
 
 
@@ -111,24 +113,31 @@ def _normalised(writer: _Writer, backbone: Backbone, entry: str) -> None:
 
 
 def _features(writer: _Writer, backbone: Backbone) -> str:
-    ranks = _ranks(backbone)
+    shapes = _shapes(backbone)
     parts = [
         part
         for output in backbone.description.outputs
-        for part in _pooled(writer, output, ranks.get(output.name, 0))
+        for part in _pooled(writer, output, shapes.get(output.name, ()))
     ]
     return writer.add("Concat", *parts, name="features", axis=1)
 
 
-def _pooled(writer: _Writer, output: Output, rank: int) -> list[str]:
+def _pooled(writer: _Writer, output: Output, shape: tuple[int, ...]) -> list[str]:
     name = _PREFIX + output.name
-    if rank == _VECTOR_RANK:
+    if len(shape) == _VECTOR_RANK:
         return [name]
-    if rank != _MAP_RANK:
-        msg = f"output {output.name} of the backbone has {rank} dimensions, not 2 or 4"
+    if len(shape) != _MAP_RANK:
+        msg = f"output {output.name} of the backbone has {len(shape)} dimensions, not 2 or 4"
         raise BackboneError(msg)
     mean = writer.add("GlobalAveragePool", name)
-    maps = [mean if statistic == "mean" else _std(writer, name, mean) for statistic in output.pool]
+    maps: list[str] = []
+    for statistic in output.pool:
+        if statistic == "mean":
+            maps.append(mean)
+        elif statistic == "std":
+            maps.append(_std(writer, name, mean))
+        else:
+            maps += _bands(writer, output, n_rows=shape[2])
     return [writer.add("Flatten", one) for one in maps]
 
 
@@ -138,10 +147,34 @@ def _std(writer: _Writer, values: str, mean: str) -> str:
     return writer.add("Sqrt", variance)
 
 
-def _ranks(backbone: Backbone) -> dict[str, int]:
-    graph = shape_inference.infer_shapes(backbone.model).graph
-    infos = [*graph.value_info, *graph.output]
-    return {info.name: len(info.type.tensor_type.shape.dim) for info in infos}
+def _bands(writer: _Writer, output: Output, *, n_rows: int) -> list[str]:
+    if n_rows < _LEAST_ROWS:
+        rows = f"{n_rows} rows" if n_rows else "an unknown number of rows"
+        msg = f"output {output.name} of the backbone has {rows}; bands need {_LEAST_ROWS}"
+        raise BackboneError(msg)
+    edges = [0, round(n_rows * 2 / 7), round(n_rows * 5 / 7), n_rows]
+    bands: list[str] = []
+    for start, end in pairwise(edges):
+        limits = [writer.constant(np.array([one])) for one in (start, end, 2)]
+        band = writer.add("Slice", _PREFIX + output.name, *limits)
+        bands.append(writer.add("GlobalAveragePool", band))
+    return bands
+
+
+def _shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
+    """Infer what every node gives for the input's size; 0 where that is unknown."""
+    model = onnx.ModelProto()
+    model.CopyFrom(backbone.model)
+    stored = {constant.name for constant in model.graph.initializer}
+    (entry,) = (one for one in model.graph.input if one.name not in stored)
+    first = 2 if backbone.description.layout == "NCHW" else 1
+    for dimension in entry.type.tensor_type.shape.dim[first : first + 2]:
+        dimension.dim_value = backbone.description.size
+    graph = shape_inference.infer_shapes(model).graph
+    return {
+        info.name: tuple(dimension.dim_value for dimension in info.type.tensor_type.shape.dim)
+        for info in (*graph.value_info, *graph.output)
+    }
 
 
 def _head(writer: _Writer, head: Head, features: str) -> None:

@@ -37,6 +37,27 @@ def test_features_are_the_statistics_of_the_normalised_pixels(
     np.testing.assert_allclose(views[0, 0], np.concatenate(expected), rtol=1e-4, atol=1e-5)
 
 
+def test_bands_are_means_of_upper_middle_and_lower_rows(picture: Path, tmp_path: Path) -> None:
+    """Of 8 rows the first 2, the next 4 and the last 2."""
+    outputs = [{"name": "map", "pool": ["bands"]}]
+    network = read_backbone(write_backbone(tmp_path, outputs=outputs))
+
+    views = FeatureExtractor(network, tmp_path / "cache", n_crops=0).extract([picture]).views
+
+    pixels = decode(picture.read_bytes(), network.frame).astype(np.float64)
+    normalised = (pixels - [100, 110, 120]) / [50, 60, 70]
+    expected = [normalised[rows].mean(axis=(0, 1)) for rows in np.split(np.arange(8), [2, 6])]
+    np.testing.assert_allclose(views[0, 0], np.concatenate(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_bands_of_a_map_of_two_rows_are_refused(tmp_path: Path) -> None:
+    outputs = [{"name": "map", "pool": ["bands"]}]
+    network = read_backbone(write_backbone(tmp_path, outputs=outputs, size=2))
+
+    with pytest.raises(BackboneError, match="output map of the backbone has 2 rows; bands need 3"):
+        feature_graph(network)
+
+
 def test_blue_first_networks_get_blue_first(picture: Path, tmp_path: Path) -> None:
     plain = {"mean": [0, 0, 0], "scale": [1, 1, 1], "outputs": [{"name": "vector"}]}
     rows: dict[str, list[float]] = {}
