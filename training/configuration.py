@@ -44,7 +44,7 @@ class RunConfig(BaseModel):
         description="Shown lists were ordered by another system, whose order is a feature.",
     )
     max_topics: int = Field(
-        default=16, gt=1, description="Topics at most; as many are made as are stable."
+        default=24, gt=1, description="Topics at most; as many are made as are stable."
     )
 
     @property

@@ -24,7 +24,7 @@ from training.scenes.model import LabelledFeatures, best_temperature, unlike_thr
 
 _N_RESAMPLES = 1_000
 _INTERVAL = (0.025, 0.975)
-_PENALTIES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.1)
+_PENALTIES = (0.0001, 0.0003, 0.001, 0.003, 0.01)
 N_GROUPS = 4
 
 
