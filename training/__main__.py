@@ -3,7 +3,8 @@
 import typer
 
 from training.coldstart_command import cold_start_command
-from training.command import evaluate_command, train_command
+from training.command import train_command
+from training.evaluation.command import evaluate_command
 from training.feature_table import features_command
 from training.importers.command import app as importers
 from training.parity import parity_command

@@ -11,10 +11,11 @@ from models.bundle import BundleError
 from models.counters import HOUR_US
 from models.dataset.faults import DatasetError
 from training.coldstart import ColdStart, NoPicturesError, prove_cold_start
-from training.command import BUNDLES, CACHE, Data, Json, aware, print_table
+from training.command import BUNDLES, CACHE, Data, Json, aware
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
 from training.evaluation.protocol import Protocol
+from training.evaluation.record import print_table
 from training.ranking import TooFewPurchasesError
 from training.run import NothingKnownError, prepare
 from training.scenes.backbone import BackboneError

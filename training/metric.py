@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TINY: Final = 1e-12
+_STEPS: Final = 50
+_CLOSE: Final = 1e-9
 
 
 def dcg_at_k(gains: NDArray[np.float64], k: int) -> float:
@@ -40,6 +42,53 @@ def recall_at_k(relevant: NDArray[np.bool_], k: int) -> float:
     """Return the share of relevant entries among the first ``k``; NaN without any."""
     total = int(relevant.sum())
     return float(relevant[:k].sum()) / total if total else float("nan")
+
+
+def hit_rate_at_k(relevant: NDArray[np.bool_], k: int) -> float:
+    """Return 1 if any of the first ``k`` entries is relevant, else 0; NaN without any."""
+    return float(relevant[:k].any()) if relevant.any() else float("nan")
+
+
+def novelty(counts: NDArray[np.float64], chosen: NDArray[np.int64]) -> float:
+    """Return the mean self-information of chosen sales, in bits.
+
+    ``mean -log2((n_i + 1) / (N + n_sales))``, with ``n_i`` events of sale i of ``N``: what
+    everybody knows is worth little, a sale that nobody has seen the most.
+
+    Args:
+        counts: Events of each sale, shape ``(n_sales,)``.
+        chosen: Rows of the chosen sales, shape ``(n,)``.
+
+    Returns:
+        NaN if nothing is chosen.
+
+    Source:
+        Zhou et al., Solving the apparent diversity-accuracy dilemma, 2010, smoothed by Laplace.
+    """
+    if not len(chosen):
+        return float("nan")
+    shares = (counts[chosen] + 1) / (counts.sum() + len(counts))
+    return float(-np.log2(shares).mean())
+
+
+def diversity(vectors: NDArray[np.float64]) -> float:
+    """Return the mean distance of all pairs, 1 - cosine; rows of zeros are left out.
+
+    Args:
+        vectors: One a sale, no negative entries, shape ``(n, n_dimensions)``.
+
+    Returns:
+        0 for look-alikes, 1 if no two share anything; NaN of fewer than two.
+
+    Source:
+        Ziegler et al., Improving Recommendation Lists Through Topic Diversification, 2005.
+    """
+    lengths = np.linalg.norm(vectors, axis=1)
+    units = vectors[lengths > 0] / lengths[lengths > 0, None]
+    n = len(units)
+    if n <= 1:
+        return float("nan")
+    return 1 - (float(np.square(units.sum(axis=0)).sum()) - n) / (n * (n - 1))
 
 
 def auc(
@@ -105,3 +154,41 @@ def expected_calibration_error(
         gap = np.dot(weights[rows], probabilities[rows] - labels[rows])
         total += abs(float(gap))
     return total / float(weights.sum())
+
+
+def calibration_line(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    *,
+    weights: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Fit ``log-odds = slope * log-odds(predicted) + intercept`` by maximum likelihood.
+
+    Slope 1 and intercept 0 are calibrated; a slope below 1 says that predictions are too
+    extreme, an intercept below 0 that they are too high. Arguments as for `auc`.
+
+    Returns:
+        Slope and intercept; NaN where predictions or labels are all the same.
+
+    Source:
+        Cox, Two further applications of a model for binary regression, 1958.
+    """
+    clipped = np.clip(probabilities, _TINY, 1 - _TINY)
+    log_odds = np.log(clipped) - np.log1p(-clipped)
+    rate = np.average(labels, weights=weights)
+    if not 0 < rate < 1 or np.ptp(log_odds) == 0:
+        return float("nan"), float("nan")
+    centre = float(np.average(log_odds, weights=weights))
+    design = np.stack([log_odds - centre, np.ones_like(log_odds)])
+    line = np.array([1.0, centre])
+    for _ in range(_STEPS):
+        fitted = 1 / (1 + np.exp(-np.clip(line @ design, -500.0, 500.0)))
+        curvature = (design * (weights * fitted * (1 - fitted))) @ design.T
+        step = np.linalg.solve(
+            curvature + _CLOSE * np.eye(2), design @ (weights * (fitted - labels))
+        )
+        # A full step can overshoot where the first guess is far off.
+        line = line - np.clip(step, -1.0, 1.0)
+        if np.abs(step).max() < _CLOSE:
+            break
+    return float(line[0]), float(line[1] - line[0] * centre)

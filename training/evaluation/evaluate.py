@@ -1,24 +1,68 @@
 """Evaluates a bundle on a dataset, from a moment on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from models.catalogue import Catalogue
 from models.dataset.reading import Dataset
 from models.sale import PictureScores
-from models.scoring import Scorer
+from models.scoring import META, Scorer
 from models.snapshot import Snapshot
 from training.configuration import RunConfig
-from training.evaluation.interval import Interval, mean_interval
+from training.evaluation.comparison import Board, Differences, Scorers
+from training.evaluation.gallery import examples
+from training.evaluation.measure import Coverage
 from training.evaluation.protocol import Judge, Judged, Protocol, last_of_sessions
+from training.evaluation.reliability import Reliability, predict, reliability
 from training.evaluation.truth import Truth
 from training.examples import Past
+from training.ranking import settled
 from training.slates import Slates, has_impressions, label_of
 from training.train import Progress, training_slates
 
-Figures = dict[str, dict[str, dict[str, Interval]]]
-"""Intervals by protocol, scorer and metric."""
+N_EXAMPLES: Final = 6
+
+FLOOR: Final = "popularity"
+"""The scorer that shares of what is possible are counted from."""
+
+
+@dataclass(frozen=True)
+class ProtocolFigures:
+    """What one protocol found.
+
+    Attributes:
+        scorers: Means by scorer and metric.
+        segments: The same by segment.
+        differences: Of every other scorer to `META` and to `FLOOR`, by that name.
+        lift_shares: Share of the knowable oracle's lift over `FLOOR`, by scorer and metric.
+        coverage: Share of all candidates that each scorer put among the first ten of a slate.
+        examples: Some of the slates, to be looked at.
+    """
+
+    scorers: Scorers
+    segments: dict[str, Scorers]
+    differences: dict[str, Differences]
+    lift_shares: Scorers
+    coverage: dict[str, float]
+    examples: tuple[Judged, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that was found.
+
+    Attributes:
+        protocols: By protocol; what judged nothing is left out.
+        catalogue: The sales that rows of slates mean.
+        reliability: Calibration by what was predicted; see `training.evaluation.reliability`.
+    """
+
+    protocols: dict[str, ProtocolFigures]
+    catalogue: Catalogue
+    reliability: dict[str, Reliability]
 
 
 @dataclass(frozen=True)
@@ -45,7 +89,7 @@ class Question:
     new_within_us: int | None = None
 
 
-def evaluate(scorer: Scorer, question: Question, *, progress: Progress) -> Figures:
+def evaluate(scorer: Scorer, question: Question, *, progress: Progress) -> Evaluation:
     """Judge every scorer of a bundle by both protocols.
 
     Where no impressions are on record, visits stand for them, and there is nothing that the
@@ -57,16 +101,19 @@ def evaluate(scorer: Scorer, question: Question, *, progress: Progress) -> Figur
         progress: Is told what is being done.
 
     Returns:
-        Intervals by protocol, scorer and metric; what nothing could be measured by is left
-        out.
+        What was found; what nothing could be measured by is left out.
     """
-    judge, slates = _judge(scorer, question)
+    judge, slates = judge_of(scorer, question)
     judged = {
         Protocol.SHOWN.value: _judge_shown(judge, slates, progress),
         Protocol.OPEN.value: _judge_open(judge, slates, question, progress),
     }
-    figures = {protocol: _figures(told, question.seed) for protocol, told in judged.items()}
-    return {protocol: scorers for protocol, scorers in figures.items() if scorers}
+    told = {name: figures_of(part, seed=question.seed) for name, part in judged.items() if part}
+    return Evaluation(
+        protocols={name: figures for name, figures in told.items() if figures.scorers},
+        catalogue=judge.past.catalogue,
+        reliability=_reliability(judge, slates, question, progress),
+    )
 
 
 def evaluate_open(scorer: Scorer, question: Question, *, progress: Progress) -> list[Judged]:
@@ -79,11 +126,12 @@ def evaluate_open(scorer: Scorer, question: Question, *, progress: Progress) -> 
         question: What to evaluate on.
         progress: Is told what is being done.
     """
-    judge, slates = _judge(scorer, question)
+    judge, slates = judge_of(scorer, question)
     return _judge_open(judge, slates, question, progress)
 
 
-def _judge(scorer: Scorer, question: Question) -> tuple[Judge, Slates]:
+def judge_of(scorer: Scorer, question: Question) -> tuple[Judge, Slates]:
+    """Return who judges a question, and the slates that it is about, ordered by time."""
     sales = {sale.sale_id: sale for sale in question.dataset.sales}
     catalogue = Snapshot.of(sales, question.pictures).catalogue(scorer.topics)
     past = Past(question.dataset.events, catalogue)
@@ -135,19 +183,33 @@ def _told(judged: Iterable[Judged], progress: Progress) -> list[Judged]:
     return told
 
 
-def _figures(judged: list[Judged], seed: int) -> dict[str, dict[str, Interval]]:
-    customers = np.array([one.customer for one in judged], dtype=np.int64)
-    # Not every slate is judged by all: the truth may be known of some only.
-    measured = dict.fromkeys(
-        (scorer, metric)
-        for one in judged
-        for scorer, metrics in one.metrics.items()
-        for metric in metrics
+def _reliability(
+    judge: Judge, slates: Slates, question: Question, progress: Progress
+) -> dict[str, Reliability]:
+    events, outcome_us = judge.past.events, question.config.outcome_us
+    if not has_impressions(events) or question.new_within_us is not None:
+        return {}
+    end_us = int(events.received_us.max())
+    chosen = _sample(settled(slates, end_us, outcome_us=outcome_us), question)
+    if not len(chosen):
+        return {}
+    progress.stage("calibration")
+    truth = Truth.read(question.dataset.directory, _exposure_ids(judge.past, chosen))
+    predictions = predict(judge, chosen, truth)
+    return {name: reliability(part, seed=question.seed) for name, part in predictions.items()}
+
+
+def figures_of(judged: Sequence[Judged], *, seed: int) -> ProtocolFigures:
+    """Work out the figures of judged slates; ``seed`` is that of the resamples."""
+    board, coverage = Board(judged, seed=seed), Coverage()
+    for one in judged:
+        coverage.add(one.candidates, one.chosen)
+    differences = {reference: board.differences(reference) for reference in (META, FLOOR)}
+    return ProtocolFigures(
+        scorers=board.means(),
+        segments=board.segments(),
+        differences={name: found for name, found in differences.items() if found},
+        lift_shares=board.lift_shares(FLOOR),
+        coverage=coverage.shares(),
+        examples=examples(judged, N_EXAMPLES),
     )
-    figures: dict[str, dict[str, Interval]] = {}
-    for scorer, metric in measured:
-        values = np.array([one.metrics.get(scorer, {}).get(metric, np.nan) for one in judged])
-        interval = mean_interval(values, customers, seed=seed)
-        if interval.n:
-            figures.setdefault(scorer, {})[metric] = interval
-    return figures

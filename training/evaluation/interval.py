@@ -1,4 +1,4 @@
-"""Means with bootstrap intervals over customers, and shares with Wilson's."""
+"""Means and ratios with bootstrap intervals over customers, and shares with Wilson's."""
 
 import math
 from dataclasses import dataclass
@@ -30,36 +30,104 @@ class Interval:
     n: int
 
 
-def mean_interval(
-    values: NDArray[np.float64], customers: NDArray[np.int64], *, seed: int
-) -> Interval:
-    """Average values, with a percentile bootstrap over customers.
+@dataclass(frozen=True, slots=True, eq=False)
+class Resampled:
+    """Ratios of sums over customers, and the same in every resample.
+
+    Attributes:
+        values: Each column's ratio; NaN of nothing, shape ``(n_columns,)``.
+        resamples: Shape ``(N_RESAMPLES, n_columns)``; NaN where nothing was drawn.
+        sizes: Number of values of each column, shape ``(n_columns,)``.
+    """
+
+    values: NDArray[np.float64]
+    resamples: NDArray[np.float64]
+    sizes: NDArray[np.int64]
+
+    def intervals(self) -> list[Interval]:
+        """Return each column's ratio with its percentile interval."""
+        found: list[Interval] = []
+        for column, (value, n) in enumerate(zip(self.values, self.sizes, strict=True)):
+            drawn = self.resamples[:, column]
+            drawn = drawn[~np.isnan(drawn)]
+            low, high = np.quantile(drawn, [_LOW, _HIGH]) if len(drawn) else (np.nan, np.nan)
+            found.append(Interval(float(value), float(low), float(high), int(n)))
+        return found
+
+    def p_values(self) -> NDArray[np.float64]:
+        """Return how likely each column is this far from 0 by chance, shape ``(n_columns,)``.
+
+        Twice the share of resamples on the rarer side of 0, at least ``2 / (N_RESAMPLES + 1)``.
+        """
+        below = (self.resamples <= 0).sum(axis=0)
+        above = (self.resamples >= 0).sum(axis=0)
+        rarer = np.minimum(np.minimum(below, above) + 1, (N_RESAMPLES + 1) / 2)
+        return np.where(self.sizes > 0, 2 * rarer / (N_RESAMPLES + 1), np.nan)
+
+
+def resample(
+    values: NDArray[np.float64],
+    customers: NDArray[np.int64],
+    *,
+    seed: int,
+    per: NDArray[np.float64] | None = None,
+) -> Resampled:
+    """Divide sums of values by sums of ``per``, with a bootstrap over customers.
 
     Each resample weighs every customer by a Poisson(1) number, so that all his values stay
-    or go together. Equal seeds give equal weights: differences between scorers are paired.
+    or go together, and all columns with them: differences between columns are paired.
 
     Args:
-        values: One a slate, NaN for slates that the metric does not judge, shape ``(n,)``.
+        values: A row a slate, NaN where a column does not judge it, shape ``(n, n_columns)``.
         customers: Customer of each slate, shape ``(n,)``.
         seed: Seed of the resamples.
+        per: What each value is a share of, same shape; 1 if None, which gives means.
 
     Source:
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 8.3; Poisson
         weights as in Hanley and MacGibbon, 2006.
     """
     judged = ~np.isnan(values)
-    n = int(judged.sum())
-    if not n:
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    divisors = np.where(judged, 1.0 if per is None else per, 0.0)
     _, group = np.unique(customers, return_inverse=True)
-    n_customers = int(group.max()) + 1
-    sums = np.bincount(group[judged], weights=values[judged], minlength=n_customers).astype(
-        np.float64
-    )
-    sizes = np.bincount(group[judged], minlength=n_customers).astype(np.float64)
-    means = _resampled_means(sums, sizes, np.random.default_rng(seed))
-    low, high = np.nanquantile(means, [_LOW, _HIGH])
-    return Interval(float(sums.sum() / sizes.sum()), float(low), float(high), n)
+    sums = _by_customer(np.where(judged, values, 0.0), group)
+    sizes = _by_customer(divisors, group)
+    rng = np.random.default_rng(seed)
+    parts: list[NDArray[np.float64]] = []
+    for _ in range(N_RESAMPLES // _AT_ONCE):
+        weights = rng.poisson(1.0, size=(_AT_ONCE, len(sums))).astype(np.float64)
+        parts.append(_ratio(weights @ sums, weights @ sizes))
+    total = _ratio(sums.sum(axis=0), sizes.sum(axis=0))
+    return Resampled(total, np.concatenate(parts), judged.sum(axis=0))
+
+
+def mean_interval(
+    values: NDArray[np.float64], customers: NDArray[np.int64], *, seed: int
+) -> Interval:
+    """Average values, with a percentile bootstrap over customers; see `resample`.
+
+    Args:
+        values: One a slate, NaN for slates that the metric does not judge, shape ``(n,)``.
+        customers: Customer of each slate, shape ``(n,)``.
+        seed: Seed of the resamples; equal seeds give equal resamples.
+    """
+    return resample(values[:, None], customers, seed=seed).intervals()[0]
+
+
+def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjust p-values for how many there are, so that one false alarm in 20 stays one in 20.
+
+    The smallest of ``m`` counts ``m`` times, the next ``m - 1`` times, and none less than a
+    smaller one; at most 1. NaN stays NaN and is not counted.
+
+    Source:
+        Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
+    """
+    adjusted = np.full(len(p_values), np.nan)
+    order = np.argsort(p_values, kind="stable")[: int((~np.isnan(p_values)).sum())]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
+    return adjusted
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
@@ -83,12 +151,14 @@ def wilson_interval(successes: int, trials: int) -> Interval:
     return Interval(share, max(0.0, centre - half), min(1.0, centre + half), trials)
 
 
-def _resampled_means(
-    sums: NDArray[np.float64], sizes: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    parts: list[NDArray[np.float64]] = []
-    for _ in range(N_RESAMPLES // _AT_ONCE):
-        weights = rng.poisson(1.0, size=(_AT_ONCE, len(sums))).astype(np.float64)
-        drawn = weights @ sizes
-        parts.append((weights @ sums) / np.where(drawn > 0, drawn, np.nan))
-    return np.concatenate(parts)
+def _by_customer(values: NDArray[np.float64], group: NDArray[np.intp]) -> NDArray[np.float64]:
+    n = int(group.max(initial=-1)) + 1
+    summed = np.zeros((n, values.shape[1]))
+    np.add.at(summed, group, values)
+    return summed
+
+
+def _ratio(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    ratio = np.full(sums.shape, np.nan)
+    np.divide(sums, sizes, out=ratio, where=sizes != 0)
+    return ratio

@@ -1,32 +1,28 @@
 """Two ways to judge a ranking: the list that was shown, and all that was open."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset.events import EventTable
-from models.events import KIND, EventType
 from models.query import Query
-from models.scoring import META, Scorer
+from models.scoring import META, Scorer, Scores
 from training.configuration import RunConfig
+from training.evaluation.measure import K, Outcome, outcome_of, varied
+from training.evaluation.purchase import Bought
+from training.evaluation.segment import Situation, situation
 from training.evaluation.truth import Truth, VisitTruth
 from training.examples import Past
-from training.metric import ndcg_at_k, recall_at_k, reciprocal_rank
 from training.slates import Slates, label_of
-
-K: Final = 10
 
 RANDOM: Final = "random"
 AS_SHOWN: Final = "as_shown"
+LAST_TOUCHED: Final = "last_touched"
 KNOWABLE: Final = "knowable"
 TRUTH: Final = "truth"
-
-Orders = Mapping[str, NDArray[np.float64]]
-"""What each scorer orders the candidates of a slate by, higher first."""
 
 
 class Protocol(StrEnum):
@@ -38,10 +34,25 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True)
 class Judged:
-    """Metrics of every scorer on one slate."""
+    """Metrics of every scorer on one slate.
+
+    Attributes:
+        customer: Code of the customer.
+        situation: What the slate is filed under.
+        metrics: Values by scorer and metric.
+        candidates: Catalogue rows that were ranked, shape ``(n_sales,)``.
+        chosen: Catalogue rows of each scorer's first ten.
+    """
 
     customer: int
+    situation: Situation
     metrics: Mapping[str, Mapping[str, float]]
+    candidates: NDArray[np.int64]
+    chosen: Mapping[str, NDArray[np.int64]]
+
+
+Extra = Callable[[Scores], NDArray[np.float64]]
+"""A scorer beside those of the bundle: orders what the bundle has scored."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class Judge:
         config: The bundle's configuration: what a purchase is credited to.
         seed: Seed of the random scorer.
         new_within_us: `open` ranks only sales that opened at most so long before; None for all.
+        extras: Further scorers, by name.
     """
 
     scorer: Scorer
@@ -61,23 +73,26 @@ class Judge:
     config: RunConfig
     seed: int
     new_within_us: int | None = None
+    extras: Mapping[str, Extra] = field(default_factory=dict[str, Extra])
 
     def shown(self, slates: Slates) -> Iterator[Judged]:
         """Judge the order of each shown list by what was bought of it."""
         rng = np.random.default_rng(self.seed)
+        purchases = Bought(self.past.events, self.config.outcome_us)
         queries = self.past.queries(slates, caller_orders=self.config.caller_orders)
         for slate, query in enumerate(queries):
             entries = slates.entries(slate)
             # As when serving: the position is not known before the order is.
-            orders = self._orders(replace(query, positions=None), rng)
-            orders[AS_SHOWN] = -slates.positions[entries].astype(np.float64)
-            yield Judged(
-                int(slates.customers[slate]),
-                {
-                    name: realised(slates.bought[entries][ranked(order)])
-                    for name, order in orders.items()
-                },
+            query = replace(query, positions=None)
+            _, paid = purchases.among(query.catalogue.keys[query.rows], slates, slate=slate)
+            outcome = outcome_of(
+                query.catalogue, query.rows, bought=slates.bought[entries], paid=paid, known=None
             )
+            as_shown = -slates.positions[entries].astype(np.float64)
+            orders = self._orders(query, rng)
+            orders[AS_SHOWN] = as_shown
+            orders[LAST_TOUCHED] = last_touched_first(query, as_shown)
+            yield self._judged(slates, slate, query=query, outcome=outcome, orders=orders)
 
     def open(self, slates: Slates, truth: Truth | None) -> Iterator[Judged]:
         """Judge the order of all sales that were open at each slate's moment.
@@ -85,55 +100,77 @@ class Judge:
         Slates at whose moment there was nothing to rank are left out.
         """
         rng = np.random.default_rng(self.seed)
-        bought = Bought(self.past.events, self.config.outcome_us)
+        purchases = Bought(self.past.events, self.config.outcome_us)
         for slate, query in enumerate(self.past.queries(slates)):
-            rows = self._candidates(query)
+            rows = self.candidates(query)
             if not len(rows):
                 continue
             query = replace(query, rows=rows, positions=None, listing=None)
-            exposure = label_of(self.past.events.exposures, int(slates.exposures[slate]))
-            known = truth.of(exposure, query.catalogue) if truth else None
-            keys = bought.soon_after(slates, slate)
-            found = np.isin(query.catalogue.keys[query.rows], keys)
-            customer = int(slates.customers[slate])
-            yield Judged(customer, self._open_metrics(query, known, found, rng))
+            known = self.known(truth, slates, slate=slate)
+            bought, paid = purchases.among(query.catalogue.keys[rows], slates, slate=slate)
+            outcome = outcome_of(query.catalogue, rows, bought=bought, paid=paid, known=known)
+            orders = self._orders(query, rng)
+            if known is not None:
+                orders[KNOWABLE] = np.nan_to_num(known.knowable[rows])
+                orders[TRUTH] = np.nan_to_num(known.truth[rows])
+            yield self._judged(slates, slate, query=query, outcome=outcome, orders=orders)
 
-    def _candidates(self, query: Query) -> NDArray[np.int64]:
+    def candidates(self, query: Query) -> NDArray[np.int64]:
+        """Return the rows that the protocol `open` ranks at a moment."""
         now_us = query.context.now_us
         rows = query.catalogue.eligible(query.context.market, now_us)
         if self.new_within_us is None:
             return rows
         return rows[query.catalogue.opens_us[rows] > now_us - self.new_within_us]
 
+    def known(self, truth: Truth | None, slates: Slates, *, slate: int) -> VisitTruth | None:
+        """Return the truth about a slate, None where there is none."""
+        if truth is None:
+            return None
+        exposure = label_of(self.past.events.exposures, int(slates.exposures[slate]))
+        return truth.of(exposure, self.past.catalogue)
+
     def followed_by_purchase(self, slates: Slates) -> NDArray[np.bool_]:
         """Tell the slates after which the customer soon bought something, of any list."""
-        bought = Bought(self.past.events, self.config.outcome_us)
-        followed = (bool(len(bought.soon_after(slates, slate))) for slate in range(len(slates)))
+        purchases = Bought(self.past.events, self.config.outcome_us)
+        followed = (
+            bool(len(purchases.soon_after(slates, slate)[0])) for slate in range(len(slates))
+        )
         return np.fromiter(followed, dtype=np.bool_, count=len(slates))
-
-    def _open_metrics(
-        self,
-        query: Query,
-        known: VisitTruth | None,
-        bought: NDArray[np.bool_],
-        rng: np.random.Generator,
-    ) -> dict[str, dict[str, float]]:
-        orders = self._orders(query, rng)
-        if known is None:
-            return {name: realised(bought[ranked(order)]) for name, order in orders.items()}
-        gains = np.nan_to_num(known.truth[query.rows])
-        orders[KNOWABLE] = np.nan_to_num(known.knowable[query.rows])
-        orders[TRUTH] = gains
-        return {
-            name: realised(bought[ranked(order)]) | expected(gains[ranked(order)])
-            for name, order in orders.items()
-        }
 
     def _orders(self, query: Query, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         scores = self.scorer.score(query)
         names = self.scorer.policies
         orders = {name: self.scorer.order(scores, name) for name in names if name != META}
+        orders |= {name: extra(scores) for name, extra in self.extras.items()}
         return {META: scores.order, **orders, RANDOM: rng.random(len(query.rows))}
+
+    def _judged(
+        self,
+        slates: Slates,
+        slate: int,
+        *,
+        query: Query,
+        outcome: Outcome,
+        orders: Mapping[str, NDArray[np.float64]],
+    ) -> Judged:
+        rankings = {name: ranked(order) for name, order in orders.items()}
+        chosen = {name: query.rows[ranking[:K]] for name, ranking in rankings.items()}
+        return Judged(
+            customer=int(slates.customers[slate]),
+            situation=situation(query, outcome.bought),
+            metrics={
+                name: outcome.measure(ranking) | self._varied(query, chosen[name])
+                for name, ranking in rankings.items()
+            },
+            candidates=query.rows,
+            chosen=chosen,
+        )
+
+    @staticmethod
+    def _varied(query: Query, chosen: NDArray[np.int64]) -> dict[str, float]:
+        # Of ten candidates or fewer every ranking chooses the same.
+        return varied(query.catalogue, chosen) if len(query.rows) > K else {}
 
 
 def ranked(order: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -141,50 +178,19 @@ def ranked(order: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.argsort(-order, kind="stable")
 
 
-def realised(bought: NDArray[np.bool_]) -> dict[str, float]:
-    """Measure a ranking by what was bought; NaN where nothing was.
+def last_touched_first(query: Query, as_shown: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Order candidates as they were shown, but the one that he touched last before all others.
 
     Args:
-        bought: Whether each candidate was bought, in ranked order.
+        query: What was known.
+        as_shown: What orders them as shown, shape ``(n_sales,)``.
     """
-    if not bought.any():
-        return dict.fromkeys(("mrr", f"recall_at_{K}", "hit_rate_at_1"), float("nan"))
-    return {
-        "mrr": reciprocal_rank(bought),
-        f"recall_at_{K}": recall_at_k(bought, K),
-        "hit_rate_at_1": float(bought[0]),
-    }
-
-
-def expected(gains: NDArray[np.float64]) -> dict[str, float]:
-    """Measure a ranking by known probabilities, in ranked order."""
-    return {
-        f"expected_purchases_at_{K}": float(gains[:K].sum()),
-        f"ndcg_at_{K}": ndcg_at_k(gains, K),
-    }
-
-
-class Bought:
-    """What each customer bought, and when."""
-
-    def __init__(self, events: EventTable, outcome_us: int) -> None:
-        purchases = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
-        order = np.argsort(events.customers.codes[purchases], kind="stable")
-        self._purchases = purchases[order]
-        self._customers = events.customers.codes[self._purchases]
-        self._events = events
-        self._outcome_us = outcome_us
-
-    def soon_after(self, slates: Slates, slate: int) -> NDArray[np.uint64]:
-        """Return the keys of the sales that the customer bought soon enough after a slate."""
-        customer, now_us = int(slates.customers[slate]), int(slates.now_us[slate])
-        start, end = np.searchsorted(self._customers, [customer, customer + 1])
-        his = self._purchases[start:end]
-        at_us = self._events.at_us[his]
-        soon = (at_us >= now_us) & (at_us <= now_us + self._outcome_us)
-        # What was received before is known to the features and is no outcome.
-        his = his[soon & (self._events.received_us[his] >= now_us)]
-        return self._events.sale_keys[his]
+    touches = query.touches
+    age_s = touches.age_s[touches.place[query.rows]]
+    order = as_shown.copy()
+    if not np.isnan(age_s).all():
+        order[np.nanargmin(age_s)] = np.inf
+    return order
 
 
 def last_of_sessions(slates: Slates) -> Slates:

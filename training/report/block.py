@@ -103,7 +103,7 @@ class Picture:
     """A thumbnail.
 
     Attributes:
-        jpeg: The file's bytes.
+        jpeg: The file's bytes; none for a blank in its place.
         caption: Text below it.
     """
 

@@ -29,6 +29,7 @@ figure, .wide { margin: 1rem 0; overflow-x: auto; }
 figcaption, caption { font-weight: 600; text-align: left; margin-bottom: .4rem; }
 .grid { display: flex; flex-wrap: wrap; gap: .8rem; } .grid div { width: 150px; font-size: 12px;
   overflow-wrap: anywhere; } .grid img { width: 150px; height: 150px; object-fit: cover; }
+.none { display: block; height: 150px; background: #eee; }
 svg text { font-size: 12px; } .bar { fill: #8fbccb; } .interval { stroke: #123; stroke-width: 2; }
 svg .grid { stroke: #ddd; } .diagonal { stroke: #999;
   stroke-dasharray: 4; } .line { fill: none; stroke-width: 2; } .cell { fill: #1f6f8b;
@@ -98,11 +99,15 @@ def _table(table: Table) -> str:
 
 def _grid(grid: PictureGrid) -> str:
     cells = "\n".join(
-        f'<div><img alt="" src="data:image/jpeg;base64,{b64encode(one.jpeg).decode()}">'
-        f"{escape(one.caption)}</div>"
-        for one in grid.pictures
+        f"<div>{_image(one.jpeg)}{escape(one.caption)}</div>" for one in grid.pictures
     )
     return _figure(grid.caption, f'<div class="grid">{cells}</div>')
+
+
+def _image(jpeg: bytes) -> str:
+    if not jpeg:
+        return '<span class="none"></span>'
+    return f'<img alt="" src="data:image/jpeg;base64,{b64encode(jpeg).decode()}">'
 
 
 def _figure(caption: str, content: str) -> str:

@@ -2,6 +2,7 @@
 
 # scikit-learn ships no types.
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
 
 import math
 
@@ -9,15 +10,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss as trusted_log_loss
 from sklearn.metrics import ndcg_score, roc_auc_score
 
 from training.metric import (
     auc,
+    calibration_line,
     dcg_at_k,
+    diversity,
     expected_calibration_error,
+    hit_rate_at_k,
     log_loss,
     ndcg_at_k,
+    novelty,
     recall_at_k,
     reciprocal_rank,
 )
@@ -133,3 +139,50 @@ def test_true_probabilities_have_a_small_calibration_error(rng: np.random.Genera
     error = expected_calibration_error(truth, labels, weights=np.ones(50_000))
 
     assert error < 2 * typical
+
+
+def test_a_hit_is_any_relevant_entry_near_the_top() -> None:
+    relevant = np.array([False, True, True])
+
+    assert [hit_rate_at_k(relevant, k) for k in (1, 2, 3)] == [0, 1, 1]
+    assert math.isnan(hit_rate_at_k(np.zeros(2, dtype=np.bool_), 1))
+
+
+def test_novelty_is_the_information_of_a_choice_in_bits() -> None:
+    """Shares 4/8, 2/8, 1/8, 1/8 after one is added to each: 1, 2, 3 and 3 bits."""
+    counts = np.array([3.0, 1.0, 0.0, 0.0])
+
+    assert novelty(counts, np.array([0])) == 1.0
+    assert novelty(counts, np.array([1, 2, 3])) == pytest.approx(8 / 3)
+    assert math.isnan(novelty(counts, np.array([], dtype=np.int64)))
+
+
+def test_diversity_is_the_mean_distance_of_all_pairs() -> None:
+    """Two alike and one across: of three pairs two are 1 apart and one is 0."""
+    vectors = np.array([[2.0, 0.0], [5.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+
+    assert diversity(vectors) == pytest.approx(2 / 3)
+    assert diversity(vectors[:2]) == pytest.approx(0.0)
+    assert math.isnan(diversity(vectors[2:]))
+
+
+def test_the_calibration_line_is_that_of_a_trusted_library(rng: np.random.Generator) -> None:
+    probabilities = rng.beta(2, 8, size=3_000)
+    labels = (rng.random(3_000) < probabilities**1.5).astype(np.float64)
+    weights = rng.uniform(0.1, 3.0, size=3_000)
+    log_odds = np.log(probabilities / (1 - probabilities))
+
+    slope, intercept = calibration_line(probabilities, labels, weights=weights)
+
+    trusted = LogisticRegression(C=1e9, tol=1e-9).fit(log_odds[:, None], labels, weights)
+    assert slope == pytest.approx(trusted.coef_.item(), rel=1e-4)
+    assert intercept == pytest.approx(trusted.intercept_.item(), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels"), [([0.1, 0.1], [0.0, 1.0]), ([0.1, 0.2], [0.0, 0.0])]
+)
+def test_a_line_through_one_point_is_none(probabilities: list[float], labels: list[float]) -> None:
+    line = calibration_line(np.array(probabilities), np.array(labels), weights=np.ones(2))
+
+    assert all(math.isnan(number) for number in line)

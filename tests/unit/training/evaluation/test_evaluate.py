@@ -22,10 +22,13 @@ from models.topics import Topics
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, event_table, sale
 from tests.worlds import Silent
 from training.configuration import RunConfig
-from training.evaluation.evaluate import Figures, Question, evaluate
+from training.evaluation.comparison import Scorers
+from training.evaluation.evaluate import Question, evaluate
 from training.evaluation.protocol import last_of_sessions
 from training.evaluation.truth import TRUTH_FILE
 from training.slates import shown_slates
+
+Figures = dict[str, Scorers]
 
 SCHEMA: Final = FeatureSchema(())
 PRICE: Final = SCHEMA.names.index("sale_price")
@@ -87,7 +90,8 @@ def figures_of(
         seed=0,
         new_within_us=new_within,
     )
-    return evaluate(scorer, question, progress=Silent())
+    protocols = evaluate(scorer, question, progress=Silent()).protocols
+    return {name: found.scorers for name, found in protocols.items()}
 
 
 def values(figures: Figures, protocol: str, scorer: str) -> dict[str, float]:
@@ -105,14 +109,31 @@ def test_a_list_is_judged_as_it_was_shown_and_as_each_scorer_orders_it(tmp_path:
     perfect = figures_of(BOUGHT, tmp_path)
     worst = figures_of(BOUGHT, tmp_path, dear_first=False)
 
-    as_shown = {"mrr": 0.5, "recall_at_10": 1.0, "hit_rate_at_1": 0.0}
-    assert values(perfect, "shown", "as_shown") == as_shown
-    assert values(perfect, "shown", "meta") == dict.fromkeys(as_shown, 1.0)
-    assert values(worst, "shown", "meta") == {
-        "mrr": pytest.approx(1 / 3),
-        "recall_at_10": 1.0,
-        "hit_rate_at_1": 0.0,
-    }
+    # All three are among the first ten, and s3 cost 30.
+    always = {"recall_at_10": 1.0, "hit_rate_at_10": 1.0, "revenue_at_10": 30.0}
+    first, second, third = (
+        always | {"mrr": 1 / rank, "ndcg_at_10": 1 / math.log2(rank + 1), "hit_rate_at_1": hit}
+        for rank, hit in ((1, 1.0), (2, 0.0), (3, 0.0))
+    )
+    assert values(perfect, "shown", "as_shown") == second
+    assert values(perfect, "shown", "meta") == first
+    assert values(worst, "shown", "meta") == third
+
+
+def test_what_was_touched_last_comes_first_and_the_rest_as_shown(tmp_path: Path) -> None:
+    """Of s2, s3, s1 he saw s1 an hour ago and s3 a minute ago: s3, s2, s1, and he buys s1."""
+    log = [
+        Row(at=-HOUR, sale="s1"),
+        Row(at=-MINUTE, sale="s3"),
+        *impressions(0, "s2", "s3", "s1", session="v1", exposure="x1"),
+        Row(kind="purchase", at=MINUTE, sale="s1", session="v1"),
+    ]
+
+    touched = values(figures_of(log, tmp_path), "shown", "last_touched")["mrr"]
+    untouched = values(figures_of(BOUGHT, tmp_path), "shown", "last_touched")["mrr"]
+
+    assert touched == pytest.approx(1 / 3)
+    assert untouched == 0.5
 
 
 def test_open_judges_all_sales_that_were_open_then(tmp_path: Path) -> None:
@@ -213,7 +234,7 @@ def test_a_world_that_knows_its_truth_is_judged_by_it_without_any_purchase(
     best = 0.5 + 0.2 / math.log2(3) + 0.1 / 2
     by_price = 0.2 + 0.1 / 2 + 0.5 / math.log2(5)
     knowable = 0.1 + 0.2 / math.log2(3) + 0.5 / 2
-    found = {name: values(figures, "open", name)["ndcg_at_10"] for name in figures["open"]}
+    found = {name: values(figures, "open", name)["true_ndcg_at_10"] for name in figures["open"]}
     assert found["truth"] == pytest.approx(1.0)
     assert found["meta"] == pytest.approx(by_price / best)
     assert found["knowable"] == pytest.approx(knowable / best)
@@ -231,7 +252,7 @@ def test_slates_that_the_truth_does_not_tell_about_are_judged_by_purchases(
 
     figures = figures_of(log, tmp_path)["open"]
 
-    assert (figures["meta"]["mrr"].n, figures["meta"]["ndcg_at_10"].n) == (1, 1)
+    assert (figures["meta"]["mrr"].n, figures["meta"]["true_ndcg_at_10"].n) == (1, 1)
     assert "mrr" not in figures["truth"]
 
 
@@ -241,7 +262,7 @@ def test_a_truth_about_other_visits_is_no_truth(tmp_path: Path) -> None:
     figures = figures_of(BOUGHT, tmp_path)["open"]
 
     assert figures.keys() == {"meta", "random"}
-    assert "ndcg_at_10" not in figures["meta"]
+    assert "true_ndcg_at_10" not in figures["meta"]
 
 
 def test_of_every_session_the_last_list_that_was_bought_from_is_judged() -> None:

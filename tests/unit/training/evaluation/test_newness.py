@@ -5,6 +5,7 @@ import pytest
 
 from models.sale import PictureScores
 from models.scoring import META
+from tests.judged import slate
 from training.evaluation.newness import Rankings, picture_worth
 from training.evaluation.protocol import Judged
 from training.seeing import permuted
@@ -13,7 +14,7 @@ from training.seeing import permuted
 def judged(*gains: float, popularity: float = 0.0) -> list[Judged]:
     """One slate a customer, whose first ten bring so many purchases."""
     return [
-        Judged(customer, {META: {"gain": gain}, "popularity": {"gain": popularity}})
+        slate(customer, {META: {"gain": gain}, "popularity": {"gain": popularity}})
         for customer, gain in enumerate(gains)
     ]
 

@@ -1,0 +1,28 @@
+"""Slates as a judge leaves them, with as much as a test needs to say."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from training.evaluation.protocol import Judged
+from training.evaluation.segment import Situation
+
+
+def slate(
+    customer: int,
+    metrics: Mapping[str, Mapping[str, float]],
+    *,
+    market: str | None = None,
+    n_events: int = 0,
+    age_us: int | None = None,
+    candidates: tuple[int, ...] = (),
+    chosen: Mapping[str, tuple[int, ...]] | None = None,
+) -> Judged:
+    """Build what was found on one slate."""
+    return Judged(
+        customer=customer,
+        situation=Situation(market, n_events, age_us),
+        metrics=metrics,
+        candidates=np.array(candidates, dtype=np.int64),
+        chosen={scorer: np.array(rows, dtype=np.int64) for scorer, rows in (chosen or {}).items()},
+    )

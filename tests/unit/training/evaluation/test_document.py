@@ -1,0 +1,104 @@
+"""The report shows what was found, and what each scorer would have shown."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.snapshot import Snapshot
+from models.topics import Topics
+from tests.judged import slate
+from tests.logs import sale
+from training.evaluation.document import document
+from training.evaluation.evaluate import Evaluation, figures_of
+from training.evaluation.gallery import Thumbnails, examples, talk_lines
+from training.evaluation.measure import PURCHASES
+from training.evaluation.protocol import Judged
+from training.evaluation.reliability import Predictions, reliability
+from training.report.block import PictureGrid, Table
+from training.report.page import page
+
+HOSTILE = '"><script src="http://evil.example/x.js"></script>'
+
+
+def two_slates() -> list[Judged]:
+    gains = {"popularity": 0.1, "images": 0.2, "meta": 0.3, "knowable": 0.5}
+    metrics = {name: {PURCHASES: gain, "mrr": gain} for name, gain in gains.items()}
+    chosen = {"popularity": (0, 1), "images": (1, 0), "meta": (1, 0)}
+    return [
+        slate(1, metrics, n_events=0, candidates=(0, 1), chosen=chosen),
+        slate(2, metrics, n_events=20, candidates=(0, 1), chosen=chosen, market=HOSTILE),
+    ]
+
+
+def report() -> Evaluation:
+    sales = {one.sale_id: one for one in (sale("s1"), sale("s2"))}
+    sales["s1"] = sales["s1"].model_copy(update={"title": HOSTILE})
+    predictions = Predictions(np.linspace(0.1, 0.5, 20), np.tile([0.0, 1.0], 10), np.arange(20))
+    return Evaluation(
+        protocols={"open": figures_of(two_slates(), seed=0)},
+        catalogue=Snapshot.of(sales, {}).catalogue(Topics.none()),
+        reliability={"as_shown": reliability(predictions, seed=0)},
+    )
+
+
+def test_the_comparison_goes_from_popularity_to_the_mix() -> None:
+    blocks = document(report(), thumbnail=Thumbnails({}))
+
+    tables = {block.caption: block for block in blocks if isinstance(block, Table)}
+    talk = tables["From popularity to the mix"]
+    assert [row[0] for row in talk.rows] == [
+        "popularity (popularity)",
+        "pictures only (images)",
+        "mix (meta)",
+    ]
+    lift = tables["Share of the knowable oracle's lift over popularity"]
+    assert dict(zip(lift.columns, lift.rows[2], strict=True))[PURCHASES] == "0.5 [0.5, 0.5]"
+    assert "better" in str(tables["Difference to popularity"].rows)
+
+
+def test_a_line_without_a_recommender_is_left_out() -> None:
+    assert talk_lines(["meta", "popularity"]) == {"popularity": "popularity", "mix": "meta"}
+
+
+def test_slates_stand_side_by_side_with_their_pictures(tmp_path: Path, tiny_world: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8 no picture")
+    picture = next((tiny_world / "images").iterdir())
+
+    blocks = document(report(), thumbnail=Thumbnails({"s1": picture, "s2": broken}))
+
+    grids = [block for block in blocks if isinstance(block, PictureGrid)]
+    assert [grid.caption for grid in grids[:3]] == [
+        "popularity (popularity)",
+        "pictures only (images)",
+        "mix (meta)",
+    ]
+    first, second = grids[0].pictures
+    assert first.caption.startswith(HOSTILE)
+    assert (first.jpeg[:2], second.jpeg) == (b"\xff\xd8", b"")
+
+
+def test_hostile_titles_and_markets_are_text() -> None:
+    html = page("a", document(report(), thumbnail=Thumbnails({})))
+
+    assert "<script" not in html
+    assert "&lt;script" in html
+
+
+def test_examples_are_of_different_customers_of_every_kind() -> None:
+    judged = [
+        *(slate(1, {}, n_events=0) for _ in range(9)),
+        *(slate(customer, {}, n_events=50) for customer in range(2, 9)),
+    ]
+
+    chosen = examples(judged, 4)
+
+    assert [one.situation.n_events for one in chosen] == [0, 50, 50]
+    assert len({one.customer for one in chosen}) == 3
+    assert examples([], 4) == ()
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_no_more_examples_are_chosen_than_asked_for(n: int) -> None:
+    assert len(examples(two_slates(), n)) == n

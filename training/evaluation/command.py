@@ -1,0 +1,100 @@
+"""``python -m training evaluate``."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
+from models.counters import HOUR_US
+from models.dataset.faults import DatasetError
+from models.dataset.reading import Dataset, read_dataset
+from models.events import to_us
+from models.sale import PictureScores
+from models.scenes import SceneLabeller
+from models.scoring import Scorer
+from training.command import BUNDLES, CACHE, Data, Json, aware
+from training.configuration import RunConfig
+from training.console import Bars, bars, print_json, stop_on
+from training.evaluation.document import document
+from training.evaluation.evaluate import Question, evaluate
+from training.evaluation.gallery import Thumbnails
+from training.evaluation.record import as_json as recorded
+from training.evaluation.record import print_tables
+from training.report.page import page
+from training.seeing import permuted, see_sales
+
+
+def evaluate_command(
+    bundle: Annotated[str, typer.Option(help="Bundle: a directory, or an id.")],
+    data: Data,
+    start: Annotated[
+        datetime | None,
+        typer.Option("--from", help="Judge what was shown from then on, UTC; default: all."),
+    ] = None,
+    bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
+    max_visits: Annotated[int, typer.Option(min=1, help="Visits of the protocol open.")] = 4_000,
+    cache: Annotated[Path, typer.Option(help="Picture scores.")] = CACHE,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of samples.")] = 0,
+    new_sales_hours: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Rank only sales that opened at most so long before."),
+    ] = None,
+    permute_pictures: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed: give every sale the picture of another one."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="HTML page to write: plots, tables, slates with pictures.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a bundle beside its recommenders, on lists that were shown and on all open sales."""
+    with stop_on(BundleError, DatasetError), bars() as progress:
+        directory = resolve_bundle(bundle, bundles)
+        loaded = read_bundle(directory)
+        scorer = Scorer.load(loaded)
+        dataset = read_dataset(data)
+        dataset.require_sales_and_events()
+        moment = aware(start)
+        pictures = _pictures(loaded, directory, dataset=dataset, cache=cache, progress=progress)
+        question = Question(
+            dataset=dataset,
+            pictures=pictures if permute_pictures is None else permuted(pictures, permute_pictures),
+            from_us=to_us(moment) if moment else 0,
+            max_visits=max_visits,
+            config=_config(loaded),
+            seed=seed,
+            new_within_us=None if new_sales_hours is None else round(new_sales_hours * HOUR_US),
+        )
+        evaluation = evaluate(scorer, question, progress=progress)
+    if not evaluation.protocols:
+        typer.echo("nothing can be judged: no purchase follows what was shown then", err=True)
+    if report:
+        title = f"Bundle {loaded.id} on {data.name}"
+        blocks = document(evaluation, thumbnail=Thumbnails(dataset.images))
+        report.write_text(page(title, blocks), encoding="utf-8")
+    if as_json:
+        print_json(recorded(evaluation))
+    else:
+        print_tables(evaluation)
+
+
+def _config(bundle: Bundle) -> RunConfig:
+    try:
+        return RunConfig.model_validate(bundle.manifest.config)
+    except ValidationError as exc:
+        msg = f"bundle {bundle.id}: configured for other software, train it again: {exc}"
+        raise BundleError(msg) from exc
+
+
+def _pictures(
+    bundle: Bundle, directory: Path, *, dataset: Dataset, cache: Path, progress: Bars
+) -> dict[str, PictureScores]:
+    if not bundle.manifest.scene_model:
+        return {}
+    progress.stage("pictures", len(dataset.pictures))
+    labeller = SceneLabeller.open(directory)
+    return see_sales(dataset.images, labeller, cache=cache, tick=progress.tick)[0]

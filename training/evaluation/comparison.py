@@ -1,0 +1,156 @@
+"""Figures of scorers over slates: means, paired differences, shares of what is possible."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluation.interval import Interval, holm, resample
+from training.evaluation.measure import EXPECTED
+from training.evaluation.protocol import KNOWABLE, Judged
+from training.evaluation.segment import segment_masks
+
+ALPHA: Final = 0.05
+
+Scorers = dict[str, dict[str, Interval]]
+"""Intervals by scorer and metric."""
+
+
+class Verdict(StrEnum):
+    """What a paired comparison says."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A scorer against a reference, slate by slate.
+
+    Attributes:
+        interval: Mean of its metric minus the reference's, with its 95% interval.
+        p: Two-sided, adjusted by Holm's method over the scorers compared on this metric.
+    """
+
+    interval: Interval
+    p: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Better or worse only if the interval excludes 0 and the adjusted p is below 5%."""
+        if not self.p < ALPHA or self.interval.low <= 0 <= self.interval.high:
+            return Verdict.OPEN
+        return Verdict.BETTER if self.interval.value > 0 else Verdict.WORSE
+
+
+Differences = dict[str, dict[str, Difference]]
+"""Differences by scorer and metric."""
+
+
+class Board:
+    """The metrics of every scorer on every slate, as columns."""
+
+    def __init__(self, judged: Sequence[Judged], *, seed: int) -> None:
+        """Take down what was judged; ``seed`` is that of the resamples."""
+        self._seed = seed
+        self._customers = np.array([one.customer for one in judged], dtype=np.int64)
+        self._segments = segment_masks([one.situation for one in judged])
+        # Not every slate is judged by all: the truth may be known of some only.
+        measured = dict.fromkeys(
+            (scorer, metric)
+            for one in judged
+            for scorer, metrics in one.metrics.items()
+            for metric in metrics
+        )
+        self._columns = {
+            (scorer, metric): np.array(
+                [one.metrics.get(scorer, {}).get(metric, np.nan) for one in judged]
+            )
+            for scorer, metric in measured
+        }
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics, in the order in which they were measured."""
+        return list(dict.fromkeys(metric for _, metric in self._columns))
+
+    def means(self) -> Scorers:
+        """Average every metric of every scorer; what nothing was measured by is left out."""
+        return self._nested(self._columns)
+
+    def segments(self) -> dict[str, Scorers]:
+        """Average inside every segment, by its name."""
+        found = {
+            name: self._nested(
+                {key: np.where(mask, column, np.nan) for key, column in self._columns.items()}
+            )
+            for name, mask in self._segments.items()
+        }
+        return {name: scorers for name, scorers in found.items() if scorers}
+
+    def differences(self, reference: str) -> Differences:
+        """Compare every scorer with one of them on every metric, on slates that judge both."""
+        found: Differences = {}
+        for metric in self.metrics:
+            own = self._columns.get((reference, metric))
+            if own is None:
+                continue
+            gaps = {
+                scorer: column - own
+                for (scorer, name), column in self._columns.items()
+                if name == metric and scorer != reference
+            }
+            for scorer, difference in self._compared(gaps).items():
+                found.setdefault(scorer, {})[metric] = difference
+        return found
+
+    def lift_shares(self, floor: str) -> Scorers:
+        """Divide what each scorer gains over ``floor`` by what the knowable oracle gains over it.
+
+        Args:
+            floor: The scorer whose share is 0.
+
+        Returns:
+            Intervals of the ratios, for expected purchases and revenue; empty without a truth.
+        """
+        shares: dict[tuple[str, str], NDArray[np.float64]] = {}
+        whole: dict[tuple[str, str], NDArray[np.float64]] = {}
+        for (scorer, metric), column in self._columns.items():
+            low, high = self._columns.get((floor, metric)), self._columns.get((KNOWABLE, metric))
+            if metric in EXPECTED and low is not None and high is not None:
+                shares[scorer, metric] = column - low
+                whole[scorer, metric] = high - low
+        return self._nested(shares, per=whole)
+
+    def _nested(
+        self,
+        columns: Mapping[tuple[str, str], NDArray[np.float64]],
+        *,
+        per: Mapping[tuple[str, str], NDArray[np.float64]] | None = None,
+    ) -> Scorers:
+        if not columns or not len(self._customers):
+            return {}
+        resampled = resample(
+            np.stack(list(columns.values()), axis=1),
+            self._customers,
+            seed=self._seed,
+            per=None if per is None else np.stack([per[key] for key in columns], axis=1),
+        )
+        nested: Scorers = {}
+        for (scorer, metric), interval in zip(columns, resampled.intervals(), strict=True):
+            if interval.n:
+                nested.setdefault(scorer, {})[metric] = interval
+        return nested
+
+    def _compared(self, gaps: Mapping[str, NDArray[np.float64]]) -> dict[str, Difference]:
+        if not gaps:
+            return {}
+        resampled = resample(
+            np.stack(list(gaps.values()), axis=1), self._customers, seed=self._seed
+        )
+        told = zip(gaps, resampled.intervals(), holm(resampled.p_values()).tolist(), strict=True)
+        return {scorer: Difference(interval, p) for scorer, interval, p in told if interval.n}

@@ -1,0 +1,132 @@
+"""What a ranking of a slate's candidates is worth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import Catalogue
+from training.evaluation.truth import VisitTruth
+from training.metric import (
+    diversity,
+    hit_rate_at_k,
+    ndcg_at_k,
+    novelty,
+    recall_at_k,
+    reciprocal_rank,
+)
+
+K: Final = 10
+
+MRR: Final = "mrr"
+PURCHASES: Final = f"expected_purchases_at_{K}"
+REVENUE: Final = f"expected_revenue_at_{K}"
+EXPECTED: Final = (PURCHASES, REVENUE)
+"""Metrics that are sums of true probabilities: of purchases, and of what they bring."""
+
+Figures = dict[str, float]
+"""Values by metric."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What happened to the candidates of a slate, and what was true of them.
+
+    Attributes:
+        bought: Which were bought, shape ``(n_sales,)``.
+        paid: What was paid for each, 0 where it was not bought, NaN where unknown, same shape.
+        gains: True purchase probability of each, None where unknown, same shape.
+        prices: Price of each, NaN where unknown, same shape.
+    """
+
+    bought: NDArray[np.bool_]
+    paid: NDArray[np.float64]
+    gains: NDArray[np.float64] | None
+    prices: NDArray[np.float64]
+
+    def measure(self, ranking: NDArray[np.intp]) -> Figures:
+        """Measure a ranking by what was bought and, where it is known, by what was true.
+
+        Args:
+            ranking: Indices of the candidates, best first, shape ``(n_sales,)``.
+        """
+        figures = realised(self.bought[ranking], self.paid[ranking])
+        if self.gains is None:
+            return figures
+        return figures | expected(self.gains[ranking], self.prices[ranking])
+
+
+def outcome_of(
+    catalogue: Catalogue,
+    rows: NDArray[np.int64],
+    *,
+    bought: NDArray[np.bool_],
+    paid: NDArray[np.float64],
+    known: VisitTruth | None,
+) -> Outcome:
+    """Put together what happened to candidates; paid is their price where nothing else is known."""
+    prices = np.expm1(catalogue.log_price[rows])
+    gains = None if known is None else np.nan_to_num(known.truth[rows])
+    paid = np.where(bought, np.where(np.isnan(paid), prices, paid), 0.0)
+    return Outcome(bought, paid, gains, prices)
+
+
+def realised(bought: NDArray[np.bool_], paid: NDArray[np.float64]) -> Figures:
+    """Measure a ranking by what was bought; NaN where nothing was.
+
+    Args:
+        bought: Whether each candidate was bought, in ranked order.
+        paid: What was paid for each, in ranked order.
+    """
+    found = bought.any()
+    return {
+        MRR: reciprocal_rank(bought) if found else float("nan"),
+        f"ndcg_at_{K}": ndcg_at_k(bought.astype(np.float64), K),
+        f"recall_at_{K}": recall_at_k(bought, K),
+        "hit_rate_at_1": hit_rate_at_k(bought, 1),
+        f"hit_rate_at_{K}": hit_rate_at_k(bought, K),
+        f"revenue_at_{K}": float(paid[:K].sum()) if found else float("nan"),
+    }
+
+
+def expected(gains: NDArray[np.float64], prices: NDArray[np.float64]) -> Figures:
+    """Measure a ranking by known probabilities and prices, in ranked order."""
+    return {
+        PURCHASES: float(gains[:K].sum()),
+        REVENUE: float((gains * prices)[:K].sum()),
+        f"true_ndcg_at_{K}": ndcg_at_k(gains, K),
+    }
+
+
+def varied(catalogue: Catalogue, chosen: NDArray[np.int64]) -> Figures:
+    """Measure how little known and how different the first sales of a ranking are.
+
+    Args:
+        catalogue: With the counts of the moment: its views, clicks, carts and purchases.
+        chosen: Catalogue rows of the first ones.
+    """
+    known = catalogue.counts.totals[:, 1:].sum(axis=1)
+    return {
+        f"novelty_at_{K}": novelty(known, chosen),
+        f"diversity_at_{K}": diversity(catalogue.topics[chosen]),
+    }
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which sales were candidates, and which stood among the first ten, of any slate."""
+
+    candidates: set[int] = field(default_factory=set[int])
+    chosen: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
+
+    def add(self, candidates: NDArray[np.int64], chosen: Mapping[str, NDArray[np.int64]]) -> None:
+        """Take note of a slate's candidates, and of each scorer's first ones."""
+        self.candidates.update(candidates.tolist())
+        for scorer, rows in chosen.items():
+            self.chosen.setdefault(scorer, set()).update(rows.tolist())
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of all candidates that each scorer put first at least once."""
+        return {scorer: len(rows) / len(self.candidates) for scorer, rows in self.chosen.items()}

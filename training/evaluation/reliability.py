@@ -1,0 +1,186 @@
+"""How far purchase probabilities can be taken at their word."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluation.interval import Interval
+from training.evaluation.protocol import Judge
+from training.evaluation.truth import Truth, VisitTruth
+from training.metric import auc, calibration_line, expected_calibration_error, log_loss
+from training.slates import Slates
+from training.world.behaviour import examination
+
+N_RESAMPLES: Final = 200
+N_BINS: Final = 10
+N_OPEN: Final = 10
+"""Open sales drawn a slate: enough to tell, and few enough to resample."""
+
+AS_SHOWN: Final = "as_shown"
+AS_SHOWN_TRUE: Final = "as_shown_against_truth"
+FIRST_TRUE: Final = "at_position_1_against_truth"
+OPEN_TRUE: Final = "open_at_position_1_against_truth"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Probabilities and what they foretold.
+
+    Attributes:
+        probabilities: Predicted, shape ``(n,)``.
+        targets: 1 if bought, else 0; or the true probability, shape ``(n,)``.
+        customers: Customer of each, shape ``(n,)``.
+    """
+
+    probabilities: NDArray[np.float64]
+    targets: NDArray[np.float64]
+    customers: NDArray[np.int64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Put parts behind each other; at least one."""
+        return cls(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.targets for part in parts]),
+            np.concatenate([part.customers for part in parts]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """A tenth of the predictions, by size.
+
+    Attributes:
+        predicted: Their mean.
+        observed: Mean of what they foretold.
+    """
+
+    predicted: float
+    observed: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Calibration of some predictions.
+
+    Attributes:
+        figures: Intervals by metric: ``base_rate``, ``auc``, ``log_loss``,
+            ``calibration_error``, the same as a ``calibration_error_share`` of the base rate,
+            ``slope`` and ``intercept``.
+        bins: From the smallest to the largest predictions.
+    """
+
+    figures: dict[str, Interval]
+    bins: tuple[Bin, ...]
+
+
+def reliability(predictions: Predictions, *, seed: int) -> Reliability:
+    """Measure predictions, with a bootstrap over customers; see `training.metric`.
+
+    A calibration error is never below 0, so that the middle of its interval is above the
+    value where there is little to go by.
+
+    Args:
+        predictions: At least one.
+        seed: Seed of the resamples.
+    """
+    _, group = np.unique(predictions.customers, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    value = _figures(predictions, np.ones(len(group)))
+    drawn = [
+        _figures(predictions, rng.poisson(1.0, size=int(group.max()) + 1)[group].astype(np.float64))
+        for _ in range(N_RESAMPLES)
+    ]
+    figures: dict[str, Interval] = {}
+    for name, own in value.items():
+        found = np.array([one[name] for one in drawn if one])
+        found = found[~np.isnan(found)]
+        if not np.isnan(own) and len(found):
+            low, high = np.quantile(found, [0.025, 0.975])
+            figures[name] = Interval(own, float(low), float(high), len(group))
+    return Reliability(figures, _bins(predictions))
+
+
+def _figures(predictions: Predictions, weights: NDArray[np.float64]) -> dict[str, float]:
+    if not weights.any():
+        return {}
+    kept = weights > 0
+    p, y, w = predictions.probabilities[kept], predictions.targets[kept], weights[kept]
+    base_rate = float(np.average(y, weights=w))
+    error = expected_calibration_error(p, y, weights=w, n_bins=N_BINS)
+    slope, intercept = calibration_line(p, y, weights=w)
+    return {
+        "base_rate": base_rate,
+        "auc": auc(p, y, weights=w),
+        "log_loss": log_loss(p, y, weights=w),
+        "calibration_error": error,
+        "calibration_error_share": error / base_rate if base_rate else float("nan"),
+        "slope": slope,
+        "intercept": intercept,
+    }
+
+
+def _bins(predictions: Predictions) -> tuple[Bin, ...]:
+    order = np.argsort(predictions.probabilities, kind="stable")
+    return tuple(
+        Bin(
+            float(predictions.probabilities[rows].mean()),
+            float(predictions.targets[rows].mean()),
+        )
+        for rows in np.array_split(order, N_BINS)
+        if len(rows)
+    )
+
+
+def predict(judge: Judge, slates: Slates, truth: Truth | None) -> dict[str, Predictions]:
+    """Predict what was shown and, where the truth is known, what was open.
+
+    Args:
+        judge: Knows the past and the meta-model.
+        slates: What was shown, ordered by time, settled.
+        truth: True probabilities, if there are any.
+
+    Returns:
+        By name: `AS_SHOWN`, at the position shown against what was bought; `AS_SHOWN_TRUE`,
+        against the true probability at that position; `FIRST_TRUE`, the same sales at
+        position 1; `OPEN_TRUE`, ten open sales drawn a slate, at position 1.
+    """
+    rng = np.random.default_rng(judge.seed)
+    parts: dict[str, list[Predictions]] = {}
+    queries = judge.past.queries(slates, caller_orders=judge.config.caller_orders)
+    for slate, query in enumerate(queries):
+        entries, customer = slates.entries(slate), int(slates.customers[slate])
+        shown = judge.scorer.probabilities(query)
+        told = {AS_SHOWN: (shown, slates.bought[entries].astype(np.float64))}
+        known = judge.known(truth, slates, slate=slate)
+        if known is not None:
+            rows = judge.candidates(query)
+            rows = rng.permutation(rows)[:N_OPEN]
+            first = replace(query, positions=None, listing=None)
+            drawn = replace(first, rows=rows)
+            seen = examination(int(slates.positions[entries].max()))[slates.positions[entries] - 1]
+            told |= {
+                AS_SHOWN_TRUE: _known(shown, known, query.rows, seen=seen),
+                FIRST_TRUE: _known(judge.scorer.probabilities(first), known, query.rows),
+                OPEN_TRUE: _known(judge.scorer.probabilities(drawn), known, rows),
+            }
+        for name, (p, y) in told.items():
+            part = Predictions(p, y, np.full(len(p), customer))
+            parts.setdefault(name, []).append(part)
+    return {name: Predictions.joined(found) for name, found in parts.items()}
+
+
+def _known(
+    probabilities: NDArray[np.float64],
+    known: VisitTruth,
+    rows: NDArray[np.int64],
+    *,
+    seen: float | NDArray[np.float64] = 1.0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pair probabilities with the truth, where it is given."""
+    true = known.truth[rows] * seen
+    given = ~np.isnan(true)
+    return probabilities[given], true[given]
