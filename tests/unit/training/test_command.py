@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from typer.testing import CliRunner, Result
 
 from models.bundle import read_bundle
