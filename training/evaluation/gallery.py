@@ -34,16 +34,17 @@ class Thumbnails:
     """Pictures of sales, made small.
 
     Attributes:
-        images: Picture by sale id.
+        images: Pictures by sale id and number; the first one is shown.
     """
 
-    images: Mapping[str, Path]
+    images: Mapping[str, Mapping[int, Path]]
 
     def __call__(self, sale_id: str) -> bytes:
         """Return a picture as a JPEG file; no bytes where there is none that can be read."""
-        path = self.images.get(sale_id)
-        if path is None:
+        pictures = self.images.get(sale_id)
+        if not pictures:
             return b""
+        path = pictures[min(pictures)]
         target = BytesIO()
         try:
             with Image.open(path) as image:

@@ -66,7 +66,7 @@ def test_slates_stand_side_by_side_with_their_pictures(tmp_path: Path, tiny_worl
     broken.write_bytes(b"\xff\xd8 no picture")
     picture = next((tiny_world / "images").iterdir())
 
-    blocks = document(report(), thumbnail=Thumbnails({"s1": picture, "s2": broken}))
+    blocks = document(report(), thumbnail=Thumbnails({"s1": {1: picture}, "s2": {1: broken}}))
 
     grids = [block for block in blocks if isinstance(block, PictureGrid)]
     assert [grid.caption for grid in grids[:3]] == [
