@@ -195,7 +195,7 @@ def _reliability(
         return {}
     progress.stage("calibration")
     truth = Truth.read(question.dataset.directory, _exposure_ids(judge.past, chosen))
-    predictions = predict(judge, chosen, truth)
+    predictions = predict(judge, chosen, truth=truth)
     return {name: reliability(part, seed=question.seed) for name, part in predictions.items()}
 
 

@@ -135,7 +135,7 @@ def _bins(predictions: Predictions) -> tuple[Bin, ...]:
     )
 
 
-def predict(judge: Judge, slates: Slates, truth: Truth | None) -> dict[str, Predictions]:
+def predict(judge: Judge, slates: Slates, *, truth: Truth | None) -> dict[str, Predictions]:
     """Predict what was shown and, where the truth is known, what was open.
 
     Args:
