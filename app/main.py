@@ -35,6 +35,20 @@ from models.picture import PictureError
 MAX_NAMED: Final = 3
 MAX_LISTED: Final = 100
 
+_ROUTERS: Final = tuple(
+    noun.router
+    for noun in (
+        recommendations,
+        rank,
+        events,
+        customers,
+        catalogue,
+        sales,
+        bundles,
+        health,
+        metrics,
+    )
+)
 _RETRY: Final = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"}}
 
 Opener = Callable[[Settings, Worker], AbstractAsyncContextManager[Resources]]
@@ -68,18 +82,8 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         docs_url=None,
         redoc_url=None,
     )
-    for noun in (
-        recommendations,
-        rank,
-        events,
-        customers,
-        catalogue,
-        sales,
-        bundles,
-        health,
-        metrics,
-    ):
-        app.include_router(noun.router)
+    for router in _ROUTERS:
+        app.include_router(router)
     app.openapi = lambda: openapi_document(app)
     app.add_middleware(
         BodyLimit,
@@ -121,7 +125,7 @@ def _problem(request: Request, exc: Exception) -> Response:
 
 def allowed_methods(request: Request) -> list[str]:
     """Return the methods of all routes of a path; Starlette names those of the first alone."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
     found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in found for method in route.methods or ()})
 
