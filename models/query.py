@@ -1,6 +1,6 @@
 """One question to a scorer: who asks, what he did, when and where, about which sales."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Self
 
@@ -163,6 +163,18 @@ class Query:
     rows: NDArray[np.int64]
     positions: NDArray[np.int64] | None = None
     listing: Listing | None = None
+
+    def among(self, rows: NDArray[np.int64]) -> Self:
+        """Ask the same about some of the candidates.
+
+        Args:
+            rows: Catalogue rows, each one of the candidates, shape ``(n,)``.
+        """
+        if self.positions is None:
+            return replace(self, rows=rows)
+        place = {row: index for index, row in enumerate(self.rows.tolist())}
+        kept = np.array([place[row] for row in rows.tolist()], dtype=np.intp)
+        return replace(self, rows=rows, positions=self.positions[kept])
 
     @cached_property
     def history(self) -> History:

@@ -147,6 +147,20 @@ def browse(n_events: int, n_sales: int, *, rng: np.random.Generator) -> tuple[Se
     )
 
 
+class Unexplained:
+    """A ranker by hand whose log-odds no feature explains: all of them are the base."""
+
+    def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what the ranker makes of each row."""
+        raise NotImplementedError
+
+    def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return nothing for every feature, and the log-odds."""
+        p = self.probabilities(matrix)
+        nothing = np.zeros((len(matrix), matrix.shape[1]))
+        return np.concatenate([nothing, np.log(p / (1 - p))[:, None]], axis=1)
+
+
 def ranker(schema: FeatureSchema, *, seed: int) -> LightGbmRanker:
     """Trees that look at random features, so that every column may decide."""
     rng = np.random.default_rng(seed)

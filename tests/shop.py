@@ -20,13 +20,14 @@ from models.sale import Sale
 from models.scoring import Scorer
 from models.snapshot import Snapshot
 from models.topics import Topics
+from tests.builders import Unexplained
 
 SCHEMA = FeatureSchema((Popularity(0.1, 0.1, 10.0, 10.0), Content()))
 CATEGORY = SCHEMA.names.index("content_category")
 
 
 @dataclass(frozen=True)
-class CategoryRanker:
+class CategoryRanker(Unexplained):
     """P(buys) = (1 + share of the customer's interest in the sale's category) / 10."""
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -34,7 +35,7 @@ class CategoryRanker:
 
 
 @dataclass(frozen=True)
-class BrokenRanker:
+class BrokenRanker(Unexplained):
     """A model that fails on every question."""
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:

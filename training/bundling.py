@@ -19,6 +19,7 @@ from models.query import Context
 from models.scoring import (
     COUNTS_FILE,
     GOLDEN_FILE,
+    LOGISTIC_FILE,
     SNAPSHOT_FILE,
     TOPICS_FILE,
     Scorer,
@@ -72,9 +73,11 @@ def bundle_run(
         topics=topics,
         snapshot=seed_snapshot(material),
         counts=counts,
+        logistic=fitted.logistic,
     )
     files = {
         **ranker_files(fitted.ranker),
+        LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: topics.to_bytes(),
         SNAPSHOT_FILE: scorer.snapshot.to_bytes(),
         COUNTS_FILE: counts.to_bytes(),

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
-from models.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees
+from models.logistic import LogisticRanker
+from models.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees, sigmoid
 from models.staged import UNCALIBRATED, StagedRanker
 from training.calibration import fit_calibration
 from training.configuration import RunConfig
+from training.logistic import fit_logistic
 from training.metric import auc, expected_calibration_error, log_loss
 from training.slates import Slates
 
@@ -32,10 +34,12 @@ class FittedRanker:
 
     Attributes:
         ranker: The meta-model.
+        logistic: The baseline, fitted on the same slates.
         metrics: Sizes, and figures on the held-out slates, positions as shown.
     """
 
     ranker: LightGbmRanker | StagedRanker
+    logistic: LogisticRanker
     metrics: dict[str, float]
 
 
@@ -73,7 +77,9 @@ def fit_ranker(
         ranker.probabilities(late.matrix), late.labels, weights=late.weights
     )
     ranker = replace(ranker, calibration=calibration)
-    return FittedRanker(ranker, _metrics(ranker, early, late))
+    logistic = fit_logistic(early, seed=seed)
+    baseline = _baseline_metrics(logistic, late)
+    return FittedRanker(ranker, logistic, _metrics(ranker, early, late) | baseline)
 
 
 def _fit_steps(
@@ -154,4 +160,12 @@ def _metrics(
         "holdout_auc": auc(scores, labels, weights=weights),
         "holdout_log_loss": log_loss(scores, labels, weights=weights),
         "holdout_calibration_error": expected_calibration_error(scores, labels, weights=weights),
+    }
+
+
+def _baseline_metrics(logistic: LogisticRanker, late: TrainingRows) -> dict[str, float]:
+    scores = sigmoid(logistic.log_odds(late.matrix))
+    return {
+        "holdout_logistic_auc": auc(scores, late.labels, weights=late.weights),
+        "holdout_logistic_log_loss": log_loss(scores, late.labels, weights=late.weights),
     }

@@ -53,7 +53,7 @@ def write_sales(
             "price": sales.price,
             "original_price": sales.original_price,
             "currency": ["EUR"] * len(sales),
-            "margin": sales.margin,
+            "margin": np.round(sales.price * sales.margin, 2),
             "markets": _market_lists(sales),
             "opens_at": _times(sales.opens_us),
             "closes_at": _times(sales.closes_us),

@@ -1,6 +1,7 @@
 """From a bundle to scores: what does not reproduce itself is not loaded."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,11 +11,13 @@ from models.arrays import Arrays
 from models.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
 from models.events import EventType
 from models.golden import GoldenRows, Visit
+from models.logistic import LogisticRanker
 from models.profile import Profile
 from models.query import Context
 from models.scoring import (
     COUNTS_FILE,
     GOLDEN_FILE,
+    LOGISTIC_FILE,
     SNAPSHOT_FILE,
     TOPICS_FILE,
     Scorer,
@@ -33,12 +36,21 @@ PICTURES = {
 
 
 RANKER = ranker(SCHEMA, seed=3)
+N_FEATURES = len(SCHEMA.names)
+LOGISTIC = LogisticRanker(
+    logarithmic=np.ones(N_FEATURES),
+    centres=np.full(N_FEATURES, 0.1),
+    scales=np.full(N_FEATURES, 2.0),
+    weights=np.linspace(-1, 1, N_FEATURES),
+    unknown_weights=np.full(N_FEATURES, 0.01),
+    intercept=-3.0,
+)
 
 
 @cache
 def contents() -> Mapping[str, bytes]:
     """The files of a small bundle."""
-    made = scorer(SALES, PICTURES)
+    made = replace(scorer(SALES, PICTURES), logistic=LOGISTIC)
     trees, calibration = RANKER.to_text()
     events = browse(30, len(SALES), rng=np.random.default_rng(5))
     visits = [
@@ -49,6 +61,7 @@ def contents() -> Mapping[str, bytes]:
     return {
         RANKER_FILE: trees.encode(),
         CALIBRATION_FILE: calibration.encode(),
+        LOGISTIC_FILE: LOGISTIC.to_bytes(),
         TOPICS_FILE: made.topics.to_bytes(),
         SNAPSHOT_FILE: made.snapshot.to_bytes(),
         COUNTS_FILE: made.counts.to_bytes(),
@@ -135,6 +148,7 @@ def test_fewer_sales_than_golden_rows_are_not_loaded() -> None:
         ({SNAPSHOT_FILE: b"no arrays"}, "contains pickled"),
         ({COUNTS_FILE: contents()[TOPICS_FILE]}, "array 'at_us' is missing"),
         ({GOLDEN_FILE: contents()[TOPICS_FILE]}, "array 'windows' is missing"),
+        ({LOGISTIC_FILE: contents()[TOPICS_FILE]}, "array 'logarithmic' is missing"),
         ({POPULARITY_FILE: priors(0.1, 0.2)}, "popularity has 4 priors, got 2"),
     ],
 )
@@ -161,7 +175,11 @@ def test_trees_of_other_columns_are_refused() -> None:
 
 
 def test_policies_are_the_meta_model_and_every_recommender() -> None:
-    assert scorer(SALES).policies == ("meta", "popularity", "content", "images")
+    meta = ("meta", "meta-revenue", "meta-margin")
+    recommenders = ("popularity", "content", "images")
+
+    assert scorer(SALES).policies == (*meta, *recommenders)
+    assert Scorer.load(bundle()).policies == (*meta, "logistic", *recommenders)
 
 
 def test_the_meta_model_orders_by_probability() -> None:
@@ -187,10 +205,60 @@ def test_a_recommender_orders_by_its_first_column_and_unknown_comes_last(policy:
     assert scores.probabilities.tolist() == made.probabilities(asked).tolist()
 
 
+def test_the_baseline_orders_by_its_own_log_odds() -> None:
+    loaded = Scorer.load(bundle())
+    asked = query(loaded.seed_catalogue(), (EventType.VIEW, "s1", 60.0))
+
+    scores = loaded.score(asked, "logistic")
+
+    assert scores.order.tolist() == LOGISTIC.log_odds(scores.features).tolist()
+
+
+def test_revenue_and_margin_are_expected_ones_and_sales_that_tell_none_come_last() -> None:
+    """The usual margin is 20% of the price: the median of 10%, 20% and 50%."""
+    sales = [
+        sale("dear", price=1_000.0, margin=100.0),
+        sale("fair", price=100.0, margin=20.0),
+        sale("thin", price=10.0, margin=5.0),
+        sale("silent", price=200.0),
+        sale("unpriced"),
+    ]
+    made = scorer(sales)
+    asked = query(made.seed_catalogue())
+    p = made.score(asked).probabilities
+    place = {sale.sale_id: row for row, sale in enumerate(asked.catalogue.sales)}
+
+    revenue, margin = (made.score(asked, name).order for name in ("meta-revenue", "meta-margin"))
+
+    prices = {"dear": 1_000.0, "fair": 100.0, "thin": 10.0, "silent": 200.0}
+    margins = {"dear": 100.0, "fair": 20.0, "thin": 5.0, "silent": 40.0}
+    for name, row in place.items():
+        if name != "unpriced":
+            assert revenue[row] == pytest.approx(p[row] * prices[name])
+            assert margin[row] == pytest.approx(p[row] * margins[name])
+    assert np.argmin(revenue) == np.argmin(margin) == place["unpriced"]
+
+
+def test_an_explanation_is_of_the_probability_that_was_answered() -> None:
+    made = scorer(SALES, PICTURES)
+    asked = query(made.seed_catalogue(), (EventType.VIEW, "s1", 60.0))
+    scores = made.score(asked)
+    shown = np.argsort(-scores.order)[:3]
+
+    explained = made.explain(asked, asked.rows[shown])
+
+    rows: list[int] = asked.rows[shown].tolist()
+    ids = [asked.catalogue.sales[row].sale_id for row in rows]
+    assert [one.sale_id for one in explained] == ids
+    for one, probability in zip(explained, scores.probabilities[shown].tolist(), strict=True):
+        assert one.probability == probability
+        assert one.log_odds == pytest.approx(np.log(probability / (1 - probability)), abs=1e-9)
+
+
 def test_an_unknown_policy_is_told_what_there_is() -> None:
     made = scorer(SALES)
 
-    with pytest.raises(ValueError, match="no policy 'best'; this bundle has meta, popularity"):
+    with pytest.raises(ValueError, match="no policy 'best'; this bundle has meta, meta-revenue"):
         made.score(query(made.seed_catalogue()), "best")
 
 
@@ -209,4 +277,5 @@ def test_the_hash_of_features_is_that_of_their_bits() -> None:
     assert feature_hash(matrix) == feature_hash(matrix.copy())
     assert feature_hash(matrix) != feature_hash(-matrix)
     assert feature_hash(matrix) != feature_hash(np.nextafter(matrix, np.float32(2.0)))
-    assert len(Scores(np.empty(0), np.empty(0), matrix).feature_hash) == 32
+    nothing = np.empty(0)
+    assert len(Scores(nothing, nothing, matrix, nothing, nothing).feature_hash) == 32

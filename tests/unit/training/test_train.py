@@ -56,7 +56,8 @@ def test_a_bundle_scores_as_it_did_in_training(tiny_bundle: tuple[Path, Path]) -
     """Golden rows are recomputed at load; an unknown visitor sees every open sale."""
     scorer = Scorer.load(read_bundle(tiny_bundle[0]))
 
-    assert scorer.policies == ("meta", "popularity", "content", "images")
+    meta = ("meta", "meta-revenue", "meta-margin")
+    assert scorer.policies == (*meta, "logistic", "popularity", "content", "images")
     assert scorer.pictures.keys() == {sale.sale_id for sale in scorer.snapshot.sales}
 
 

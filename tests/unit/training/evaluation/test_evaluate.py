@@ -19,6 +19,7 @@ from models.sale import Sale
 from models.scoring import Scorer
 from models.snapshot import Snapshot
 from models.topics import Topics
+from tests.builders import Unexplained
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, event_table, sale
 from tests.worlds import Silent
 from training.configuration import RunConfig
@@ -37,7 +38,7 @@ SALES: Final = tuple(sale(f"s{number}", price=10.0 * number) for number in (1, 2
 
 
 @dataclass(frozen=True)
-class PriceRanker:
+class PriceRanker(Unexplained):
     """Ranks by price: dear sales first, or cheap ones."""
 
     dear_first: bool = True
@@ -261,7 +262,7 @@ def test_a_truth_about_other_visits_is_no_truth(tmp_path: Path) -> None:
 
     figures = figures_of(BOUGHT, tmp_path)["open"]
 
-    assert figures.keys() == {"meta", "random"}
+    assert figures.keys() == {"meta", "meta-revenue", "meta-margin", "random"}
     assert "true_ndcg_at_10" not in figures["meta"]
 
 

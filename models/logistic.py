@@ -1,0 +1,98 @@
+"""Logistic regression on the same features: the baseline that the meta-model must beat."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Arrays
+
+_FAR: float = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticRanker:
+    """A straight line over standardised features.
+
+    A feature ``x`` becomes ``z = (t(x) - centre) / scale``, cut at ±8, where ``t`` is
+    ``sign(x) log(1 + |x|)`` for skewed features and ``x`` for others. An unknown value
+    becomes 0, its mean, and has a weight of its own.
+
+    Attributes:
+        logarithmic: 1 for skewed features, else 0, shape ``(n_features,)``.
+        centres: Means of the transformed features, same shape.
+        scales: Their standard deviations, positive, same shape.
+        weights: Log-odds a standard deviation, same shape.
+        unknown_weights: Log-odds where the value is unknown, same shape.
+        intercept: Log-odds of the average sale.
+    """
+
+    logarithmic: NDArray[np.float64]
+    centres: NDArray[np.float64]
+    scales: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    unknown_weights: NDArray[np.float64]
+    intercept: float
+
+    def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return log-odds of a purchase for rows of features, shape ``(n,)``."""
+        z, unknown = standardised(
+            matrix, logarithmic=self.logarithmic, centres=self.centres, scales=self.scales
+        )
+        # Sums of rows, not a matrix product: a row's bits do not depend on its company.
+        return (
+            self.intercept
+            + np.einsum("ij,j->i", z, self.weights)
+            + np.einsum("ij,j->i", unknown, self.unknown_weights)
+        )
+
+    def to_bytes(self) -> bytes:
+        """Serialise as arrays; see `from_bytes`."""
+        return Arrays(
+            {
+                "logarithmic": self.logarithmic,
+                "centres": self.centres,
+                "scales": self.scales,
+                "weights": self.weights,
+                "unknown_weights": self.unknown_weights,
+                "intercept": np.array([self.intercept]),
+            }
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, n_features: int) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ValueError: If the content is anything else, or of other features.
+        """
+        arrays = Arrays.from_bytes(content)
+        names = ("logarithmic", "centres", "scales", "weights", "unknown_weights")
+        columns = [arrays.floats(name) for name in names]
+        intercept = arrays.floats("intercept")
+        if intercept.shape != (1,) or any(column.shape != (n_features,) for column in columns):
+            msg = f"not a logistic regression over {n_features} features"
+            raise ValueError(msg)
+        return cls(*columns, intercept=float(intercept[0]))
+
+
+def transformed(
+    matrix: NDArray[np.float32], logarithmic: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Take logarithms of the features that want them, same shape."""
+    values = matrix.astype(np.float64)
+    return np.where(logarithmic > 0, np.sign(values) * np.log1p(np.abs(values)), values)
+
+
+def standardised(
+    matrix: NDArray[np.float32],
+    *,
+    logarithmic: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    scales: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return standardised features without gaps, and 1 where a value was unknown."""
+    z = np.clip((transformed(matrix, logarithmic) - centres) / scales, -_FAR, _FAR)
+    unknown = np.isnan(z)
+    return np.where(unknown, 0.0, z), unknown.astype(np.float64)
