@@ -1,25 +1,39 @@
 """How long a picture takes to be labelled over HTTP, and a sale to be recommended by both workers.
 
-Method: a small simulated shop, two workers and the embedded store, real HTTP on loopback.
-Labelling is a PUT of a JPEG, one at a time. Visible is the first of 12 answers in a row, each
-over a new connection, that all hold the new sale, timed from the acknowledgement of its picture.
+Method: a small simulated shop, two workers and the embedded store, real HTTP on loopback; beside it
+so many closed sales with a picture vector each, as a shop has that never forgets one. Labelling is
+a PUT of a JPEG, one at a time. Visible is the first of 12 answers in a row, each over a new
+connection, that all hold the new sale, timed from the acknowledgement of its picture.
 
-Last numbers (2 shared cores, busy; 10 kB): labelling p50 38 ms, p95 156 ms; recommended by both
-workers after p50 278 ms, p95 379 ms, in a catalogue of some hundred sales.
+Last numbers (2 shared cores, busy; 10 kB, some hundred sales): labelling p50 38 ms, p95 156 ms;
+recommended by both workers after p50 278 ms, p95 379 ms, when every change still built the
+catalogue from nothing. Built upon the one before, a change of one sale and one picture takes
+12 ms of processor time at 338 sales and 119 ms at 10,000; from nothing 18 ms and 1.5 s.
 """
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import numpy as np
+import pytest
 
+from app.serving.ports import LabelledPicture
+from app.stores.connection import Connection
+from app.stores.embedded import embedded_server
+from app.stores.store import RedisStores
+from models.bundle import read_bundle
+from models.neighbours import EMBEDDING_SIZE
+from models.sale import PictureScores, Sale
+from models.scenes import SceneLabeller
 from tests.end_to_end.service import serving
 from tests.end_to_end.test_registration import seen_by
 
 N_PICTURES = 100
 N_SALES = 20
+FIRST_BUILD_S = 20.0
 
 
 def percentiles_ms(times: list[float]) -> str:
@@ -40,7 +54,32 @@ def visible_after_s(url: str, sale_id: str) -> float:
     return first - started
 
 
-def test_registration(tmp_path: Path, tiny_bundle: tuple[Path, Path]) -> None:
+async def fill(url: str, bundle: Path, n_closed: int) -> None:
+    """Put closed sales into a store, with vectors around a few hundred scenes."""
+    rng = np.random.default_rng(1)
+    n_labels = len(SceneLabeller.open(bundle).labels)
+    scene_model = read_bundle(bundle).manifest.scene_model
+    scenes = rng.normal(size=(300, EMBEDDING_SIZE))
+    opens_at = datetime.now(UTC) - timedelta(days=30)
+    closes_at = opens_at + timedelta(days=9)
+    sales: list[Sale] = []
+    pictures: list[LabelledPicture] = []
+    for number in range(n_closed):
+        sale_id = f"closed-{number}"
+        sales.append(Sale(sale_id=sale_id, opens_at=opens_at, closes_at=closes_at))
+        vector = scenes[number % 300] + 0.7 * rng.normal(size=EMBEDDING_SIZE)
+        vector /= np.sqrt(np.square(vector).sum())
+        labels = rng.dirichlet(np.full(n_labels, 0.1))
+        scores = PictureScores(labels.astype(np.float32), vector.astype(np.float32))
+        pictures.append(LabelledPicture(sale_id, scores, scene_model))
+    stores = RedisStores.over(Connection.open(url))
+    await stores.sales.put(sales)
+    await stores.sales.put_pictures(pictures)
+    await stores.server.close()
+
+
+@pytest.mark.parametrize("n_closed", [300, 10_000])
+def test_registration(tmp_path: Path, tiny_bundle: tuple[Path, Path], n_closed: int) -> None:
     """Print the percentiles."""
     bundle, data = tiny_bundle
     picture = next((data / "images").rglob("*.jpg")).read_bytes()
@@ -50,6 +89,9 @@ def test_registration(tmp_path: Path, tiny_bundle: tuple[Path, Path]) -> None:
     visible: list[float] = []
     with serving(tmp_path, "--bundle", str(bundle), "--workers", "2") as service:
         service.wait_until("/health/ready", status=200)
+        with embedded_server(tmp_path / "state") as url:
+            asyncio.run(fill(url, bundle, n_closed))
+        time.sleep(FIRST_BUILD_S)
         with httpx.Client(base_url=f"{service.url}/v1/sales", timeout=30) as client:
             for number in range(N_PICTURES):
                 client.put(f"/new-{number}", json=body).raise_for_status()
@@ -59,5 +101,7 @@ def test_registration(tmp_path: Path, tiny_bundle: tuple[Path, Path]) -> None:
                 put.raise_for_status()
                 if number < N_SALES:
                     visible.append(visible_after_s(service.url, f"new-{number}"))
-    print(f"\nlabelling, {len(picture)} bytes: {percentiles_ms(labelling)}")
+    print(
+        f"\n{n_closed} closed sales; labelling, {len(picture)} bytes: {percentiles_ms(labelling)}"
+    )
     print(f"recommended by both workers after: {percentiles_ms(visible)}")

@@ -47,10 +47,15 @@ class Arrays:
             msg = f"not a file of arrays: {exc}"
             raise ValueError(msg) from exc
 
-    def to_bytes(self) -> bytes:
-        """Serialise: equal arrays in equal order give equal bytes."""
+    def to_bytes(self, *, compressed: bool = False) -> bytes:
+        """Serialise: equal arrays in equal order give equal bytes.
+
+        Args:
+            compressed: Whether to spend time on fewer bytes.
+        """
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **self.arrays)
+        save = np.savez_compressed if compressed else np.savez
+        save(buffer, allow_pickle=False, **self.arrays)
         return buffer.getvalue()
 
     def floats(self, name: str) -> NDArray[np.float64]:

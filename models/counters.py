@@ -124,7 +124,8 @@ class SaleCounts:
     def to_bytes(self) -> bytes:
         """Serialise; see `from_bytes`."""
         arrays = {"at_us": np.array([self.at_us]), "totals": self.totals, "decayed": self.decayed}
-        return Arrays(arrays).to_bytes()
+        # A service keeps one a minute, for a month: mostly zeros, and large numbers of small ones.
+        return Arrays(arrays).to_bytes(compressed=True)
 
     @classmethod
     def from_bytes(cls, content: bytes, *, n_sales: int) -> Self:

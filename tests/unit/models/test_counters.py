@@ -158,6 +158,13 @@ def test_bytes_round_trip(entries: list[Entry]) -> None:
     assert bits(SaleCounts.from_bytes(counts.to_bytes(), n_sales=N_SALES)) == bits(counts)
 
 
+def test_counts_that_are_mostly_zero_take_little_room() -> None:
+    """A service keeps one a minute, for a month."""
+    counts = SaleCounts.none(1_000)
+
+    assert len(counts.to_bytes()) < counts.decayed.nbytes / 50
+
+
 def test_counts_of_another_catalogue_are_refused() -> None:
     content = SaleCounts.none(3).to_bytes()
 
