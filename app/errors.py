@@ -91,12 +91,25 @@ class UnknownVariantError(ServiceError):
     """A variant that the experiment does not have."""
 
     code = "unknown_variant"
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    status = HTTPStatus.NOT_FOUND
 
     def __init__(self, variant: str, known: tuple[str, ...]) -> None:
         """Name what was asked for, and what there is."""
         super().__init__(f"unknown variant {variant!r}: ask for one of {', '.join(known)}")
         self.variant = variant
+
+
+class SaleMismatchError(ServiceError):
+    """A sale whose body names another id than its path."""
+
+    code = "sale_mismatch"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, of_path: str, of_body: str) -> None:
+        """Name both."""
+        super().__init__(
+            f"the path says {of_path!r} and sale_id {of_body!r}: leave it out, or repeat it"
+        )
 
 
 class TooManyMarketsError(ServiceError):

@@ -8,6 +8,7 @@ from typing import Final, TypedDict
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from app import __version__
 from app.api import (
@@ -34,6 +35,20 @@ from models.picture import PictureError
 MAX_NAMED: Final = 3
 MAX_LISTED: Final = 100
 
+_ROUTERS: Final = tuple(
+    noun.router
+    for noun in (
+        recommendations,
+        rank,
+        events,
+        customers,
+        catalogue,
+        sales,
+        bundles,
+        health,
+        metrics,
+    )
+)
 _RETRY: Final = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"}}
 
 Opener = Callable[[Settings, Worker], AbstractAsyncContextManager[Resources]]
@@ -67,18 +82,8 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         docs_url=None,
         redoc_url=None,
     )
-    for noun in (
-        recommendations,
-        rank,
-        events,
-        customers,
-        catalogue,
-        sales,
-        bundles,
-        health,
-        metrics,
-    ):
-        app.include_router(noun.router)
+    for router in _ROUTERS:
+        app.include_router(router)
     app.openapi = lambda: openapi_document(app)
     app.add_middleware(
         BodyLimit,
@@ -94,7 +99,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     return app
 
 
-def _problem(_request: Request, exc: Exception) -> Response:
+def _problem(request: Request, exc: Exception) -> Response:
     """Render any error as RFC 9457 has it."""
     match exc:
         case ServiceError():
@@ -108,11 +113,21 @@ def _problem(_request: Request, exc: Exception) -> Response:
         case HTTPException():
             status = HTTPStatus(exc.status_code)
             code = status.name.lower()
-            return problem_response(status, code, detail=str(exc.detail), headers=exc.headers)
+            headers = exc.headers
+            if status is HTTPStatus.METHOD_NOT_ALLOWED:
+                headers = {"Allow": ", ".join(allowed_methods(request))}
+            return problem_response(status, code, detail=str(exc.detail), headers=headers)
         case _:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             detail = "an unexpected error, which is in the log with this answer's request id"
             return problem_response(status, "internal", detail=detail)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Return the methods of all routes of a path; Starlette names those of the first alone."""
+    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
+    found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in found for method in route.methods or ()})
 
 
 def _malformed(exc: RequestValidationError) -> Response:

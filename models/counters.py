@@ -161,7 +161,7 @@ def fade(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCounts:
     age = hour - past.hours
     weights = [past.counts, *(past.counts * faded.take(age) for faded in _FADED)]
     sums = np.array([np.bincount(cells, weights=w, minlength=size) for w in weights], np.float64)
-    totals, *decayed = sums.reshape(-1, n_sales, N_KINDS)
+    totals, *decayed = sums.reshape(len(weights), n_sales, N_KINDS)
     return SaleCounts(hour * HOUR_US, totals, np.stack(decayed))
 
 

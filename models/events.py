@@ -5,7 +5,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 SECOND_US: Final = 1_000_000
 MAX_AHEAD_US: Final = 5 * 60 * SECOND_US
@@ -15,6 +15,14 @@ MAX_AGE_US: Final = 90 * 24 * 3600 * SECOND_US
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE: Final = BeforeValidator(_whole)
+"""Reads an integer, which JSON may write with a fraction of zero: 3.0 is 3, to JSON Schema too."""
 
 
 class EventType(StrEnum):
@@ -55,9 +63,11 @@ class Event(BaseModel):
     exposure_id: Identifier | None = Field(
         default=None, description="Recommendation id of the answer that showed the sale."
     )
-    position: int | None = Field(default=None, ge=1, le=10_000, description="Rank in the slate.")
+    position: Annotated[int, Field(ge=1, le=10_000), WHOLE] | None = Field(
+        default=None, description="Rank in the slate."
+    )
     price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    quantity: int | None = Field(default=None, ge=1, le=1_000_000)
+    quantity: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
     revenue: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     market: Identifier | None = None
     device: Identifier | None = None

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from models.events import Identifier
+from models.events import WHOLE, Identifier
 
 AttributeValue = str | float | bool | None
 
@@ -36,7 +36,9 @@ class Sale(BaseModel):
     opens_at: AwareDatetime
     closes_at: AwareDatetime | None = None
     sold_out_at: AwareDatetime | None = None
-    stock: int | None = Field(default=None, ge=0, description="As last said; 0 closes the sale.")
+    stock: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        default=None, description="As last said; 0 closes the sale."
+    )
     image: str | None = Field(default=None, max_length=1_000, description="Path below images/.")
     attributes: dict[str, AttributeValue] = Field(default_factory=dict, max_length=100)
 

@@ -114,6 +114,7 @@ _LINES: Final[dict[str, Any]] = {
             NDJSON: {
                 "schema": {
                     "type": "string",
+                    "pattern": "\\S",
                     "description": f"A sale a line, as `Sale` has it; at most {MAX_LINES} lines.",
                     "examples": ['{"sale_id": "s-31", "opens_at": "2026-11-22T07:00:00Z"}\n'],
                 }

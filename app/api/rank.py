@@ -14,7 +14,7 @@ from app.api.problem import problems
 from app.api.slate import SLATE_EXAMPLE, SlateAnswer, answered, slate_body
 from app.serving.candidates import Obstacle
 from app.serving.question import Choice, RecommendationRequest
-from models.events import Identifier
+from models.events import WHOLE, Identifier
 
 MAX_CANDIDATES: Final = 1_000
 
@@ -52,8 +52,8 @@ class RankBody(BaseModel):
     session_id: Identifier | None = Field(default=None, description="The visit, for the log.")
     market: Identifier | None = Field(default=None, description="Only sales of this market.")
     device: Identifier | None = None
-    limit: int = Field(
-        default=MAX_CANDIDATES, ge=1, le=MAX_CANDIDATES, description="Number of sales wanted."
+    limit: Annotated[int, Field(ge=1, le=MAX_CANDIDATES), WHOLE] = Field(
+        default=MAX_CANDIDATES, description="Number of sales wanted."
     )
     variant: Identifier | None = Field(
         default=None, description="Force a variant of the experiment, to look at it."
@@ -97,7 +97,11 @@ async def read_rank(request: Request) -> RankBody:
     "/rank",
     response_model=RankAnswer,
     openapi_extra=described(RankBody),
-    responses=problems(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=problems(
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
 )
 async def rank(
     asked: Annotated[RankBody, Depends(read_rank)], request: Request, resources: ResourcesDep

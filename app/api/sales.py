@@ -6,14 +6,13 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
-from app.errors import PictureTypeError, SlowBodyError
+from app.errors import PictureTypeError, SaleMismatchError, SlowBodyError
 from app.resources import Resources
 from app.serving.gallery import LookAlike, Share, ShownSale, Sight
 from models.events import Identifier
@@ -295,8 +294,7 @@ async def similar(
 def _parsed(sale_id: str, content: bytes) -> Sale:
     body = parsed(SaleBody, content)
     if body.sale_id not in {"", sale_id}:
-        fault = f"the path says {sale_id!r}: leave it out, or repeat it"
-        raise RequestValidationError([{"loc": ("body", "sale_id"), "msg": fault}])
+        raise SaleMismatchError(sale_id, body.sale_id)
     return Sale.model_validate({**dict(body), "sale_id": sale_id})
 
 

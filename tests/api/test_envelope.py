@@ -91,3 +91,11 @@ class TestASmallLimitOfBodies:
         answer = await client.post("/v1/events", content=b" " * 1_024)
 
         assert answer.json()["code"] == "malformed"
+
+
+async def test_a_method_that_a_path_does_not_have_is_answered_with_all_that_it_has(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.patch("/v1/sales/s1")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, PUT")

@@ -93,3 +93,13 @@ async def test_what_is_no_json_is_malformed(client: httpx.AsyncClient, body: byt
     answer = await client.post(URL, content=body)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
+
+
+async def test_a_whole_number_may_be_written_with_a_fraction_of_zero(
+    client: httpx.AsyncClient,
+) -> None:
+    """JSON knows one kind of number, and some clients write all of them as 3.0."""
+    whole = await client.post(URL, json={"events": [event(position=3.0)]})
+    broken = await client.post(URL, json={"events": [event(position=3.5)]})
+
+    assert (whole.status_code, broken.status_code) == (200, 422)

@@ -185,7 +185,7 @@ class TestAForcedVariant:
     ) -> None:
         answer = await client.get(URL, params={"customer_id": "c1", "variant": "mta"})
 
-        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_variant")
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_variant")
         assert answer.json()["detail"] == ("unknown variant 'mta': ask for one of popularity, meta")
 
     async def test_a_visitor_without_id_keeps_his_variant_for_the_visit(

@@ -338,3 +338,17 @@ async def test_a_saved_snapshot_of_another_scene_model_comes_without_its_picture
 
     assert known(started) == ["s1"]
     assert (seen(running), seen(started)) == (["s1"], [])
+
+
+async def test_the_last_sale_that_is_deleted_is_gone(shop: Shop, power: Power) -> None:
+    """A catalogue of no sales is a catalogue: what was shown before it must not stay."""
+    power.on()
+    live = shop.live(scorer())
+    await shop.stores.sales.put([sale("s1")])
+    await live.refresh()
+    await shop.stores.sales.delete("s1")
+
+    await live.refresh()
+
+    assert live.served is not None
+    assert len(live.served.catalogue) == 0

@@ -1,0 +1,77 @@
+"""The service keeps to its own schema, whatever it is asked, over real HTTP."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from app.stores.embedded import embedded_server
+from tests.end_to_end.made import made_workers
+from tests.proofs import ROOT, Proof
+
+N_EXAMPLES: Final = 1_400
+"""Examples of each operation in full; with those of the other phases, above 20,000 requests."""
+
+N_REQUESTS: Final = 20_000
+
+# That a sale closes after it opens is a relation of two fields, which no schema can state.
+CONFIGURATION: Final = """
+[[operations]]
+include-name = "PUT /v1/sales/{sale_id}"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "404", "409", "422"]
+"""
+
+
+def attack(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run schemathesis with every check."""
+    (folder / "schemathesis.toml").write_text(CONFIGURATION)
+    command = ["run", f"{url}/openapi.json", "--checks", "all", "--seed", "1", "--no-color"]
+    return subprocess.run(
+        [sys.executable, "-m", "schemathesis.cli", *command, "--continue-on-failure", *options],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.end_to_end.ndjson",
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def n_answers(url: str) -> tuple[int, int]:
+    """All answers of the service so far, and those that are its own fault."""
+    counted = re.findall(
+        r'request_seconds_count\{.*status="(\d+)".*\} ([\d.]+)',
+        httpx.get(f"{url}/metrics", timeout=30).text,
+    )
+    counts = [(int(status), int(float(n))) for status, n in counted]
+    return sum(n for _, n in counts), sum(n for status, n in counts if status >= 500)
+
+
+@pytest.mark.prove
+@pytest.mark.slow
+def test_no_request_breaks_the_schema_or_the_service(tmp_path: Path, proof: Proof) -> None:
+    phases = ["examples", "fuzzing"] if proof.share < 1 else ["examples", "coverage", "fuzzing"]
+    options = ["--max-examples", str(proof.scale(N_EXAMPLES)), "--phases"]
+    with (
+        embedded_server(tmp_path / "store") as store_url,
+        made_workers(tmp_path, store_url) as url,
+    ):
+        run = attack(url, tmp_path, *options, ",".join([*phases, "stateful"]))
+        requests, failures = n_answers(url)
+        log = (tmp_path / "worker-0.log").read_text()
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert failures == 0, log
+    assert '"level": "error"' not in log, log
+    assert requests >= proof.scale(N_REQUESTS)
+    proof.record("schema", {"requests": requests, "server_errors": failures, "breaches": 0})
