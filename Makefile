@@ -53,6 +53,9 @@ fix: $(VENV)/.development ## Format, and repair what ruff can repair
 bench: $(VENV)/.development ## Measure; never a gate
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -s
 
+bench-quality: $(VENV)/.development ## Rankings beside other libraries: BUNDLE=DIR DATA=DIR FROM=TIME
+	$(BIN)/python -m benchmarks.quality.run --bundle $(BUNDLE) --data $(DATA) --from $(FROM)
+
 prove: export VITRINE_PROOF_SCALE = 1
 prove: $(VENV)/.development ## The long proofs in full; figures go to results/proofs/
 	$(BIN)/python -m pytest -m prove
@@ -91,4 +94,4 @@ $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	$(INSTALL) $<
 	touch $@
 
-.PHONY: demo demo-stop test check fix bench prove openapi features lock help
+.PHONY: demo demo-stop test check fix bench bench-quality prove openapi features lock help

@@ -1,7 +1,8 @@
 """Evaluates a bundle on a dataset, from a moment on."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from training.configuration import RunConfig
 from training.evaluation.comparison import Board, Differences, Scorers
 from training.evaluation.gallery import examples
 from training.evaluation.measure import Coverage
-from training.evaluation.protocol import Judge, Judged, Protocol, last_of_sessions
+from training.evaluation.protocol import Extra, Judge, Judged, Protocol, last_of_sessions
 from training.evaluation.reliability import Reliability, predict, reliability
 from training.evaluation.truth import Truth
 from training.examples import Past
@@ -89,7 +90,15 @@ class Question:
     new_within_us: int | None = None
 
 
-def evaluate(scorer: Scorer, question: Question, *, progress: Progress) -> Evaluation:
+Extras = Mapping[str, Mapping[str, Extra]]
+"""Further scorers, by protocol and name."""
+
+_NO_EXTRAS: Final[Extras] = MappingProxyType({})
+
+
+def evaluate(
+    scorer: Scorer, question: Question, *, progress: Progress, extras: Extras = _NO_EXTRAS
+) -> Evaluation:
     """Judge every scorer of a bundle by both protocols.
 
     Where no impressions are on record, visits stand for them, and there is nothing that the
@@ -99,14 +108,15 @@ def evaluate(scorer: Scorer, question: Question, *, progress: Progress) -> Evalu
         scorer: The bundle's scorer.
         question: What to evaluate on.
         progress: Is told what is being done.
+        extras: Scorers beside those of the bundle.
 
     Returns:
         What was found; what nothing could be measured by is left out.
     """
     judge, slates = judge_of(scorer, question)
     judged = {
-        Protocol.SHOWN.value: _judge_shown(judge, slates, progress),
-        Protocol.OPEN.value: _judge_open(judge, slates, question, progress),
+        Protocol.SHOWN.value: _judge_shown(_with(judge, extras, "shown"), slates, progress),
+        Protocol.OPEN.value: _judge_open(_with(judge, extras, "open"), slates, question, progress),
     }
     told = {name: figures_of(part, seed=question.seed) for name, part in judged.items() if part}
     return Evaluation(
@@ -143,22 +153,36 @@ def judge_of(scorer: Scorer, question: Question) -> tuple[Judge, Slates]:
     return judge, slates
 
 
-def _judge_shown(judge: Judge, slates: Slates, progress: Progress) -> list[Judged]:
+def _with(judge: Judge, extras: Extras, protocol: str) -> Judge:
+    return replace(judge, extras=extras.get(protocol, {}))
+
+
+def shown_lists(judge: Judge, slates: Slates) -> Slates:
+    """Return the slates that the protocol `shown` judges, in its order."""
     if not has_impressions(judge.past.events) or judge.new_within_us is not None:
-        return []
-    bought_from = last_of_sessions(slates)
+        return slates.select(np.empty(0, dtype=np.intp))
+    return last_of_sessions(slates)
+
+
+def _judge_shown(judge: Judge, slates: Slates, progress: Progress) -> list[Judged]:
+    bought_from = shown_lists(judge, slates)
     progress.stage(Protocol.SHOWN, len(bought_from))
     return _told(judge.shown(bought_from), progress)
+
+
+def open_visits(judge: Judge, slates: Slates, question: Question) -> Slates:
+    """Return the slates that the protocol `open` judges, in its order."""
+    if not Truth.is_in(question.dataset.directory):
+        # Without the truth, only a visit that ends in a purchase tells rankings apart.
+        slates = slates.select(np.flatnonzero(judge.followed_by_purchase(slates)))
+    return _sample(slates, question)
 
 
 def _judge_open(
     judge: Judge, slates: Slates, question: Question, progress: Progress
 ) -> list[Judged]:
     directory = question.dataset.directory
-    if not Truth.is_in(directory):
-        # Without the truth, only a visit that ends in a purchase tells rankings apart.
-        slates = slates.select(np.flatnonzero(judge.followed_by_purchase(slates)))
-    visits = _sample(slates, question)
+    visits = open_visits(judge, slates, question)
     progress.stage(Protocol.OPEN, len(visits))
     truth = Truth.read(directory, _exposure_ids(judge.past, visits))
     return _told(judge.open(visits, truth), progress)

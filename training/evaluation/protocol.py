@@ -51,8 +51,8 @@ class Judged:
     chosen: Mapping[str, NDArray[np.int64]]
 
 
-Extra = Callable[[Scores], NDArray[np.float64]]
-"""A scorer beside those of the bundle: orders what the bundle has scored."""
+Extra = Callable[[int, Query, Scores], NDArray[np.float64]]
+"""A scorer beside those of the bundle: orders what the bundle has scored of a slate, by number."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Judge:
                 query.catalogue, query.rows, bought=slates.bought[entries], paid=paid, known=None
             )
             as_shown = -slates.positions[entries].astype(np.float64)
-            orders = self._orders(query, rng)
+            orders = self._orders(slate, query, rng=rng)
             orders[AS_SHOWN] = as_shown
             orders[LAST_TOUCHED] = last_touched_first(query, as_shown)
             yield self._judged(slates, slate, query=query, outcome=outcome, orders=orders)
@@ -109,7 +109,7 @@ class Judge:
             known = self.known(truth, slates, slate=slate)
             bought, paid = purchases.among(query.catalogue.keys[rows], slates, slate=slate)
             outcome = outcome_of(query.catalogue, rows, bought=bought, paid=paid, known=known)
-            orders = self._orders(query, rng)
+            orders = self._orders(slate, query, rng=rng)
             if known is not None:
                 orders[KNOWABLE] = np.nan_to_num(known.knowable[rows])
                 orders[TRUTH] = np.nan_to_num(known.truth[rows])
@@ -138,11 +138,13 @@ class Judge:
         )
         return np.fromiter(followed, dtype=np.bool_, count=len(slates))
 
-    def _orders(self, query: Query, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    def _orders(
+        self, slate: int, query: Query, *, rng: np.random.Generator
+    ) -> dict[str, NDArray[np.float64]]:
         scores = self.scorer.score(query)
         names = self.scorer.policies
         orders = {name: self.scorer.order(scores, name) for name in names if name != META}
-        orders |= {name: extra(scores) for name, extra in self.extras.items()}
+        orders |= {name: extra(slate, query, scores) for name, extra in self.extras.items()}
         return {META: scores.order, **orders, RANDOM: rng.random(len(query.rows))}
 
     def _judged(

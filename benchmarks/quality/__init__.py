@@ -1,0 +1,1 @@
+"""The quality of rankings beside that of other libraries, each in its own environment."""

@@ -1,0 +1,117 @@
+"""How do rankings compare with those of other libraries, on the same splits and metrics?
+
+Question: a protocol of `training.evaluation`, on what was shown from ``--from`` on: a bundle that
+was trained up to then, its recommenders and simple baselines, beside implicit's ALS, RecTools' EASE
+and a plain LightGBM LambdaRank on seventeen features.
+
+Method: ``make bench-quality BUNDLE=… DATA=… FROM=…``. Each peer runs in its own environment,
+installed by hash from ``requirements/`` beside this file, reads and writes files only (see
+`benchmarks.quality.files`), and its scores are judged by the code that judges every policy of the
+bundle: paired differences, a bootstrap over customers, Holm.
+"""
+
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Final
+
+import typer
+
+from benchmarks.quality.files import peer_scorer, write_lists, write_train
+from benchmarks.results import write_result
+from models.bundle import read_bundle
+from models.dataset.reading import read_dataset
+from models.events import to_us
+from models.scenes import SceneLabeller
+from models.scoring import Scorer
+from tests.proofs import ROOT
+from training.command import aware
+from training.configuration import RunConfig
+from training.console import bars
+from training.evaluation.evaluate import Question, evaluate, judge_of, open_visits, shown_lists
+from training.evaluation.protocol import Extra, Protocol
+from training.evaluation.record import as_json, print_tables
+from training.seeing import see_sales
+
+HERE: Final = ROOT / "benchmarks" / "quality"
+PEERS: Final = {
+    "peer: implicit ALS": ("implicit", "als.py"),
+    "peer: RecTools EASE": ("rectools", "ease.py"),
+    "peer: LambdaRank": ("lambdarank", "lambdarank.py"),
+}
+"""Environment and script of each peer."""
+
+ENVIRONMENTS: Final = Path.home() / ".cache" / "vitrine" / "peers"
+TIMEOUT_S: Final = 900
+
+
+def environment(name: str, root: Path) -> Path:
+    """Return the Python of a peer's environment, which is made where it is not there yet."""
+    python = root / name / "bin" / "python"
+    if not python.exists():
+        uv = Path(sys.executable).parent / "uv"
+        requirements = HERE / "requirements" / f"{name}.txt"
+        subprocess.run([uv, "venv", "--python", sys.executable, root / name], check=True)
+        subprocess.run(
+            [uv, "pip", "install", "--python", python, "--require-hashes", "-r", requirements],
+            check=True,
+        )
+    return python
+
+
+def ask(peer: str, directory: Path, *, environments: Path, n_lists: int) -> Extra:
+    """Let a peer score the lists of a directory."""
+    name, script = PEERS[peer]
+    python = environment(name, environments)
+    command = [python, HERE / "peers" / script, directory]
+    subprocess.run(command, check=True, timeout=TIMEOUT_S)
+    return peer_scorer(directory, n_lists)
+
+
+def compare(
+    bundle: Annotated[Path, typer.Option(help="Directory of a bundle trained up to --from.")],
+    data: Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)],
+    start: Annotated[datetime, typer.Option("--from", help="The split, UTC.")],
+    protocol: Annotated[Protocol, typer.Option(help="What is ranked.")] = Protocol.SHOWN,
+    max_visits: Annotated[int, typer.Option(min=1, help="Visits of the protocol open.")] = 2_000,
+    environments: Annotated[Path, typer.Option(help="Where peers are installed.")] = ENVIRONMENTS,
+    cache: Annotated[Path, typer.Option(help="Picture scores.")] = Path("var"),
+) -> None:
+    """Print every scorer beside the peers, and write results/benchmarks/quality-….json."""
+    loaded, dataset = read_bundle(bundle), read_dataset(data)
+    pictures = {}
+    if loaded.manifest.scene_model:
+        pictures = see_sales(dataset.images, SceneLabeller.open(bundle), cache=cache)[0]
+    moment = aware(start)
+    question = Question(
+        dataset=dataset,
+        pictures=pictures,
+        from_us=to_us(moment) if moment else 0,
+        max_visits=max_visits,
+        config=RunConfig.model_validate(loaded.manifest.config),
+        seed=0,
+    )
+    scorer = Scorer.load(loaded)
+    judge, slates = judge_of(scorer, question)
+    lists = (
+        shown_lists(judge, slates)
+        if protocol == Protocol.SHOWN
+        else open_visits(judge, slates, question)
+    )
+    with TemporaryDirectory() as name, bars() as progress:
+        directory = Path(name)
+        write_train(judge, question.from_us, directory)
+        write_lists(judge, lists, protocol=protocol, directory=directory)
+        extras = {
+            peer: ask(peer, directory, environments=environments, n_lists=len(lists))
+            for peer in PEERS
+        }
+        found = evaluate(scorer, question, progress=progress, extras={protocol.value: extras})
+    print_tables(found)
+    write_result(f"quality-{data.name}-{protocol}", as_json(found))
+
+
+if __name__ == "__main__":
+    typer.run(compare)

@@ -1,0 +1,76 @@
+"""Where position alone drives clicks and purchases, the learned ranking does not chase it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import pytest
+
+from models.features.schema import FeatureSchema
+from models.ranker import TreeConfig
+from tests.logs import DAY, MINUTE, SECOND, Row, catalogue, event_table
+from training.configuration import RunConfig
+from training.examples import Past, assemble_slates
+from training.ranking import fit_ranker
+from training.slates import shown_slates
+from training.train import fit_recommenders
+
+SALES: Final = tuple(f"s{number}" for number in range(8))
+N_SLATES: Final = 8_000
+P_CLICK: Final = (0.6, 0.35, 0.2, 0.12, 0.07)
+P_BUY: Final = 0.5
+
+CONFIG: Final = RunConfig(trees=TreeConfig(max_trees=80, patience=20))
+
+
+def biased_log(rng: np.random.Generator) -> Iterator[Row]:
+    """Eight sales as good as each other; half of the lists put s0 before s1 before s2 and so on."""
+    for number in range(N_SLATES):
+        drawn = np.sort(rng.choice(len(SALES), size=len(P_CLICK), replace=False))
+        order = drawn if rng.random() < 0.5 else rng.permutation(drawn)
+        numbers: list[int] = order.tolist()
+        for place, row in enumerate(numbers):
+            shown = Row(
+                kind="impression",
+                at=number * MINUTE,
+                customer=f"c{number % 900}",
+                sale=SALES[row],
+                exposure=f"x{number}",
+                position=place + 1,
+            )
+            yield shown
+            if rng.random() < P_CLICK[place]:
+                yield replace(shown, kind="click", at=shown.at + SECOND)
+                if rng.random() < P_BUY:
+                    yield replace(shown, kind="purchase", at=shown.at + 2 * SECOND)
+
+
+@pytest.mark.slow
+def test_a_ranking_learned_where_position_decides_does_not_chase_position() -> None:
+    """Sales that stood first were bought far more often; at position 1 all are worth the same."""
+    events = event_table(biased_log(np.random.default_rng(5)))
+    past = Past(events, catalogue(*SALES))
+    schema = FeatureSchema(fit_recommenders(events))
+    slates = shown_slates(events, past.catalogue, outcome_us=DAY)
+    matrix = assemble_slates(past, slates, schema=schema)
+
+    ranker = fit_ranker(slates, matrix, schema=schema, config=CONFIG, seed=0).ranker
+
+    late = slice(int(slates.starts[int(0.75 * len(slates))]), None)
+    rows, positions = slates.rows[late], slates.positions[late]
+    first = matrix[late].copy()
+    first[:, schema.names.index("position")] = 1
+    predicted = ranker.probabilities(first)
+    bought = slates.bought[late].astype(np.float64)
+    places = [past.catalogue.row_of(sale) for sale in SALES]
+    observed, learned = (
+        np.array([values[rows == row].mean() for row in places]) for values in (bought, predicted)
+    )
+    # What an order by observed rates would chase, and how little of it is left.
+    assert observed[:2].mean() > 2 * observed[-2:].mean()
+    assert learned.max() < 1.15 * learned.min()
+    # At position 1 the truth is one number, whatever position a sale was shown at.
+    assert predicted.mean() == pytest.approx(P_CLICK[0] * P_BUY, rel=0.15)
+    by_place = [predicted[positions == place].mean() for place in range(1, len(P_CLICK) + 1)]
+    assert max(by_place) < 1.1 * min(by_place)
