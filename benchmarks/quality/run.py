@@ -98,7 +98,7 @@ def compare(
     lists = (
         shown_lists(judge, slates)
         if protocol == Protocol.SHOWN
-        else open_visits(judge, slates, question)
+        else open_visits(judge, slates, question=question)
     )
     with TemporaryDirectory() as name, bars() as progress:
         directory = Path(name)

@@ -170,7 +170,7 @@ def _judge_shown(judge: Judge, slates: Slates, progress: Progress) -> list[Judge
     return _told(judge.shown(bought_from), progress)
 
 
-def open_visits(judge: Judge, slates: Slates, question: Question) -> Slates:
+def open_visits(judge: Judge, slates: Slates, *, question: Question) -> Slates:
     """Return the slates that the protocol `open` judges, in its order."""
     if not Truth.is_in(question.dataset.directory):
         # Without the truth, only a visit that ends in a purchase tells rankings apart.
@@ -182,7 +182,7 @@ def _judge_open(
     judge: Judge, slates: Slates, question: Question, progress: Progress
 ) -> list[Judged]:
     directory = question.dataset.directory
-    visits = open_visits(judge, slates, question)
+    visits = open_visits(judge, slates, question=question)
     progress.stage(Protocol.OPEN, len(visits))
     truth = Truth.read(directory, _exposure_ids(judge.past, visits))
     return _told(judge.open(visits, truth), progress)
