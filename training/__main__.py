@@ -7,6 +7,7 @@ from training.command import train_command
 from training.evaluation.command import evaluate_command
 from training.feature_table import features_command
 from training.importers.command import app as importers
+from training.nightly.command import nightly_command
 from training.parity import parity_command
 from training.scenes.command import app as scenes
 from training.validation import validate
@@ -24,6 +25,7 @@ app.command("evaluate")(evaluate_command)
 app.command("cold-start")(cold_start_command)
 app.command("features")(features_command)
 app.command("parity")(parity_command)
+app.command("nightly")(nightly_command)
 app.add_typer(importers)
 app.add_typer(scenes)
 

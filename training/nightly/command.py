@@ -1,0 +1,87 @@
+"""``python -m training nightly``."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from models.bundle import BundleError, resolve_bundle
+from models.counters import HOUR_US
+from models.dataset.faults import DatasetError
+from training.configuration import ConfigurationError, RunConfig
+from training.console import bars, print_json, stop_on
+from training.nightly.ledger import BusyError
+from training.nightly.run import FaultyDataError, Night, Verdict, run_night
+from training.ranking import TooFewPurchasesError
+from training.run import NothingKnownError
+
+BUNDLES: Final = Path("models/bundles")
+EXIT_CODES: Final = {Verdict.PUBLISHED: 0, Verdict.REJECTED: 3, Verdict.NOTHING_NEW: 4}
+"""Beside 1 for an expected error and 2 for a wrong command line."""
+
+
+def nightly_command(
+    data: Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)],
+    bundles: Annotated[Path, typer.Option(help="Where bundles are published.")] = BUNDLES,
+    champion: Annotated[
+        str | None, typer.Option(help="Bundle to compare with. Default: the newest published.")
+    ] = None,
+    profiles: Annotated[Path, typer.Option(help="Where profiles are published.")] = Path(
+        "var/profiles"
+    ),
+    state: Annotated[Path, typer.Option(help="Unfinished stages, candidates, reports.")] = Path(
+        "var/nightly"
+    ),
+    cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = Path("var"),
+    scenes: Annotated[
+        Path | None, typer.Option(help="Labelled pictures; default: scenes/ of the dataset.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs.")] = None,
+    judge_hours: Annotated[
+        float, typer.Option(min=1.0, help="Last part of the data, which judges.")
+    ] = 72.0,
+    max_fault_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Rows that may be left out at most.")
+    ] = 0.01,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Validate, train, evaluate, gate and publish; exit 3 if worse, 4 if nothing is new."""
+    errors = (
+        BundleError,
+        BusyError,
+        ConfigurationError,
+        DatasetError,
+        FaultyDataError,
+        NothingKnownError,
+        TooFewPurchasesError,
+    )
+    with stop_on(*errors), bars() as progress:
+        night = Night(
+            data=data,
+            bundles=bundles,
+            profiles=profiles,
+            state=state,
+            cache=cache,
+            scenes=scenes,
+            champion=resolve_bundle(champion, bundles) if champion else None,
+            config=RunConfig.read(config),
+            judge_us=round(judge_hours * HOUR_US),
+            max_fault_share=max_fault_share,
+            seed=seed,
+        )
+        outcome = run_night(night, progress=progress)
+    if as_json:
+        print_json(
+            {
+                "verdict": outcome.verdict.value,
+                "reasons": list(outcome.reasons),
+                "candidate": outcome.candidate,
+                "champion": outcome.champion,
+                "report": str(outcome.report) if outcome.report else None,
+                "profiles": str(outcome.profiles) if outcome.profiles else None,
+            }
+        )
+    else:
+        typer.echo(f"{outcome.verdict}: {outcome.candidate}: {'; '.join(outcome.reasons)}")
+    raise typer.Exit(EXIT_CODES[outcome.verdict])

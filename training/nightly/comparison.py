@@ -1,0 +1,175 @@
+"""Two scorers on the same slates, slate by slate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import read_bundle
+from models.dataset.reading import Dataset
+from models.sale import PictureScores
+from models.scenes import SceneLabeller
+from models.scoring import META, Scorer
+from models.snapshot import Snapshot
+from training.configuration import RunConfig
+from training.evaluation.interval import Interval, mean_interval
+from training.evaluation.protocol import Judge, last_of_sessions
+from training.examples import Past
+from training.ranking import settled
+from training.seeing import see_sales
+from training.slates import Slates, has_impressions
+from training.train import training_slates
+
+MAX_SLATES: Final = 4_000
+"""Slates of each measure at most."""
+
+SHOWN_MRR: Final = "shown_mrr"
+OPEN_RECALL: Final = "open_recall_at_10"
+LOG_LIKELIHOOD: Final = "shown_log_likelihood"
+
+_TINY: Final = 1e-12
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What scorers are compared on.
+
+    Attributes:
+        dataset: All that is known.
+        from_us: Slates from then on are judged, microseconds since the epoch.
+        until_us: End of the data.
+        config: What a purchase is credited to.
+        seed: Seed of samples and resamples.
+        cache: Directory of picture features.
+    """
+
+    dataset: Dataset
+    from_us: int
+    until_us: int
+    config: RunConfig
+    seed: int
+    cache: Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measure on each slate; higher is better.
+
+    Attributes:
+        customers: Customer of each slate, shape ``(n,)``.
+        values: By policy, each of shape ``(n,)``.
+    """
+
+    customers: NDArray[np.int64]
+    values: Mapping[str, NDArray[np.float64]]
+
+
+Measures = Mapping[str, Measured]
+
+
+def measure(directory: Path, trial: Trial) -> Measures:
+    """Measure the policies of a bundle on the settled slates of a trial.
+
+    Args:
+        directory: The bundle.
+        trial: What to judge it on.
+
+    Returns:
+        By measure: the reciprocal rank of the first bought sale of the lists that were
+        shown, the recall among all open sales, and the mean log likelihood of what was
+        shown. What nothing could be measured by is left out.
+
+    Raises:
+        BundleError: If the bundle cannot be scored by this software.
+    """
+    scorer = Scorer.load(read_bundle(directory))
+    sales = {sale.sale_id: sale for sale in trial.dataset.sales}
+    catalogue = Snapshot.of(sales, _pictures(scorer, directory, trial))
+    past = Past(trial.dataset.events, catalogue.catalogue(scorer.topics))
+    slates = training_slates(past, trial.config, seed=trial.seed)
+    slates = slates.select(np.flatnonzero(slates.now_us >= trial.from_us))
+    slates = settled(slates, trial.until_us, outcome_us=trial.config.outcome_us)
+    judge = Judge(scorer, past, trial.config, trial.seed)
+    found = {OPEN_RECALL: _open(judge, slates, trial)}
+    if has_impressions(past.events):
+        found[SHOWN_MRR] = _shown(judge, slates)
+        found[LOG_LIKELIHOOD] = _likelihood(scorer, past, slates, trial)
+    return {name: measured for name, measured in found.items() if len(measured.customers)}
+
+
+def differences(
+    candidate: Measures, reference: Measures, *, policy: str, seed: int
+) -> dict[str, Interval]:
+    """Compare the candidate's meta-model with a policy of a reference, slate by slate.
+
+    Args:
+        candidate: From `measure`.
+        reference: From `measure`, on the same trial.
+        policy: Policy of the reference.
+        seed: Seed of the resamples.
+
+    Returns:
+        Mean of candidate less reference with its 95% interval over customers, by measure;
+        those that the policy has no value of are left out.
+    """
+    return {
+        name: mean_interval(
+            measured.values[META] - reference[name].values[policy], measured.customers, seed=seed
+        )
+        for name, measured in candidate.items()
+        if policy in reference[name].values
+    }
+
+
+def _pictures(scorer: Scorer, directory: Path, trial: Trial) -> dict[str, PictureScores]:
+    """Return what the bundle knows of pictures, and see those that are new to it."""
+    dataset = trial.dataset
+    known = {sale: scores for sale, scores in scorer.pictures.items() if sale in dataset.images}
+    new = {sale: path for sale, path in dataset.images.items() if sale not in known}
+    if not scorer.scene_model or not new:
+        return known
+    return known | see_sales(new, SceneLabeller.open(directory), cache=trial.cache)[0]
+
+
+def _shown(judge: Judge, slates: Slates) -> Measured:
+    bought_from = last_of_sessions(slates)
+    judged = list(judge.shown(bought_from))
+    return _by_policy([one.metrics for one in judged], [j.customer for j in judged], metric="mrr")
+
+
+def _open(judge: Judge, slates: Slates, trial: Trial) -> Measured:
+    followed = _sample(slates.select(np.flatnonzero(judge.followed_by_purchase(slates))), trial)
+    judged = list(judge.open(followed, None))
+    return _by_policy(
+        [one.metrics for one in judged], [one.customer for one in judged], metric="recall_at_10"
+    )
+
+
+def _by_policy(
+    metrics: list[Mapping[str, Mapping[str, float]]], customers: list[int], *, metric: str
+) -> Measured:
+    policies = list(metrics[0]) if metrics else []
+    return Measured(
+        np.array(customers, dtype=np.int64),
+        {name: np.array([one[name][metric] for one in metrics]) for name in policies},
+    )
+
+
+def _likelihood(scorer: Scorer, past: Past, slates: Slates, trial: Trial) -> Measured:
+    slates = _sample(slates, trial)
+    values: list[float] = []
+    queries = past.queries(slates, caller_orders=trial.config.caller_orders)
+    for slate, query in enumerate(queries):
+        bought = slates.bought[slates.entries(slate)]
+        p = np.clip(scorer.probabilities(query), _TINY, 1 - _TINY)
+        values.append(float(np.where(bought, np.log(p), np.log1p(-p)).mean()))
+    return Measured(slates.customers, {META: np.array(values)})
+
+
+def _sample(slates: Slates, trial: Trial) -> Slates:
+    rng = np.random.default_rng(trial.seed)
+    n = min(MAX_SLATES, len(slates))
+    return slates.select(np.sort(rng.choice(len(slates), size=n, replace=False)))

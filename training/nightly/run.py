@@ -1,0 +1,274 @@
+"""One night, from a dataset to a published bundle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from pydantic import JsonValue, TypeAdapter
+
+from models.bundle import FORMAT_VERSION, MANIFEST, BundleError, read_bundle, write_bundle
+from models.dataset.reading import Dataset, read_dataset
+from models.events import SECOND_US, from_us, to_us
+from models.scoring import META, Scorer
+from training.configuration import RunConfig
+from training.evaluation.interval import Interval
+from training.nightly.comparison import Trial, differences, measure
+from training.nightly.gate import BASELINE, Decision, decide, described
+from training.nightly.ledger import Ledger, write_durably
+from training.nightly.profiles import write_profiles
+from training.run import prepare
+from training.train import Progress, train
+
+CANDIDATES: Final = "candidates"
+REPORTS: Final = "reports"
+
+
+class FaultyDataError(ValueError):
+    """A dataset of which too many rows had to be left out."""
+
+
+class Verdict(StrEnum):
+    """How a night ended."""
+
+    PUBLISHED = "published"
+    REJECTED = "rejected"
+    NOTHING_NEW = "nothing_new"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Night:
+    """What a run is told.
+
+    Attributes:
+        data: The dataset.
+        bundles: Where published bundles lie; the newest one serves.
+        profiles: Where published profiles lie.
+        state: What the stages of unfinished runs came to, candidates and reports.
+        cache: Picture features and scene models.
+        scenes: Labelled pictures; None for the dataset's own.
+        champion: The bundle to compare with; None for the newest published one.
+        config: The run's configuration.
+        judge_us: The last part of the data, which candidates are judged on.
+        max_fault_share: Share of rows left out above which the data are refused.
+        seed: Seed of every random choice.
+    """
+
+    data: Path
+    bundles: Path
+    profiles: Path
+    state: Path
+    cache: Path
+    scenes: Path | None
+    champion: Path | None
+    config: RunConfig
+    judge_us: int
+    max_fault_share: float
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        verdict: How it ended.
+        reasons: Why.
+        candidate: Id of the bundle that was trained; None without one.
+        champion: Id of the bundle that it was compared with; None without one.
+        report: The kept report; None where nothing was judged.
+        profiles: The published profiles; None where nothing was published.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    candidate: str | None = None
+    champion: str | None = None
+    report: Path | None = None
+    profiles: Path | None = None
+
+
+def run_night(night: Night, *, progress: Progress) -> Outcome:
+    """Validate, train, evaluate, gate, and publish what passes.
+
+    Killed at any moment and started again, it goes on after the last stage that was
+    finished, and ends as if nothing had happened. Only the last step makes the bundle
+    visible to the service.
+
+    Args:
+        night: What to do.
+        progress: Is told the stages.
+
+    Raises:
+        BundleError: If the champion that was named cannot be used.
+        BusyError: If another run works in the same state.
+        DatasetError: If the dataset cannot be used.
+        FaultyDataError: If too much of it was left out.
+        TooFewPurchasesError: If there is too little to learn from.
+    """
+    ledger = Ledger(night.state)
+    with ledger.alone():
+        progress.stage("validate")
+        dataset = _validated(night)
+        until_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
+        champion = night.champion or newest(night.bundles)
+        from_us_ = max(until_us - night.judge_us, _end_of(champion))
+        if from_us_ + night.config.outcome_us >= until_us:
+            return _nothing_new(champion)
+        trial = Trial(dataset, from_us_, until_us, night.config, night.seed, night.cache)
+        return _judged_and_published(night, trial, ledger, champion=champion, progress=progress)
+
+
+def newest(bundles: Path) -> Path | None:
+    """Return the newest bundle of a directory, None without one."""
+    found = sorted(path.parent for path in bundles.glob(f"[0-9]*/{MANIFEST}"))
+    return found[-1] if found else None
+
+
+def _validated(night: Night) -> Dataset:
+    dataset = read_dataset(night.data)
+    dataset.require_sales_and_events()
+    n_refused = sum(dataset.faults.n_refused().values())
+    n_rows = n_refused + len(dataset.sales) + len(dataset.events)
+    if n_refused > night.max_fault_share * n_rows:
+        msg = (
+            f"{night.data}: {n_refused} of {n_rows} rows had to be left out, more than "
+            f"{night.max_fault_share:.2%}; see `python -m training validate`"
+        )
+        raise FaultyDataError(msg)
+    return dataset
+
+
+def _end_of(champion: Path | None) -> int:
+    """Return the end of a bundle's training data: what it learned from cannot judge it."""
+    if champion is None:
+        return 0
+    return to_us(datetime.fromisoformat(read_bundle(champion).manifest.until))
+
+
+def _nothing_new(champion: Path | None) -> Outcome:
+    reason = "the outcome of what was shown since the champion's training is not known yet"
+    return Outcome(
+        verdict=Verdict.NOTHING_NEW,
+        reasons=(reason,),
+        champion=champion.name if champion else None,
+    )
+
+
+def _judged_and_published(
+    night: Night, trial: Trial, ledger: Ledger, *, champion: Path | None, progress: Progress
+) -> Outcome:
+    inputs: dict[str, JsonValue] = {
+        "data": trial.dataset.fingerprint,
+        "until": trial.from_us,
+        "config": night.config.model_dump(mode="json"),
+        "scenes": str(night.scenes),
+        "seed": night.seed,
+        "format": FORMAT_VERSION,
+    }
+    candidate = _candidate(night, trial, ledger, inputs=inputs, progress=progress)
+    progress.stage("evaluate")
+    inputs |= {"candidate": candidate.name, "champion": champion.name if champion else None}
+    found = ledger.once("evaluate", inputs, work=lambda: _evaluation(candidate, champion, trial))
+    progress.stage("gate")
+    intervals = {name: _interval(told) for name, told in _objects(found["differences"]).items()}
+    decision = decide(intervals, reference=str(found["reference"]))
+    report = _report(night, candidate, found, decision)
+    verdict, profiles = Verdict.REJECTED, None
+    if decision.passed:
+        progress.stage("publish")
+        verdict, profiles = Verdict.PUBLISHED, _publish(night, candidate, trial)
+    return Outcome(
+        verdict=verdict,
+        reasons=decision.reasons,
+        candidate=candidate.name,
+        champion=champion.name if champion else None,
+        report=report,
+        profiles=profiles,
+    )
+
+
+def _candidate(
+    night: Night,
+    trial: Trial,
+    ledger: Ledger,
+    *,
+    inputs: Mapping[str, JsonValue],
+    progress: Progress,
+) -> Path:
+    """Train on what lies before the judged part, and return the bundle, verified."""
+    root = night.state / CANDIDATES
+
+    def work() -> dict[str, JsonValue]:
+        prepared = prepare(
+            night.data,
+            until=from_us(trial.from_us),
+            scenes=night.scenes,
+            cache=night.cache,
+            seed=night.seed,
+            strict=False,
+            progress=progress,
+        )
+        made = train(
+            prepared.material, config=night.config, seed=night.seed, root=root, progress=progress
+        )
+        # Verified as the service will verify it: what cannot be served fails here.
+        Scorer.load(read_bundle(made))
+        return {"bundle": made.name}
+
+    def loads(kept: Mapping[str, JsonValue]) -> bool:
+        try:
+            Scorer.load(read_bundle(root / str(kept["bundle"])))
+        except BundleError:
+            return False  # removed, or made by other software
+        return True
+
+    return root / str(ledger.once("train", inputs, work=work, holds=loads)["bundle"])
+
+
+def _evaluation(candidate: Path, champion: Path | None, trial: Trial) -> dict[str, JsonValue]:
+    measured = measure(candidate, trial)
+    reference, policy, name = measured, BASELINE, f"its own {BASELINE}"
+    if champion is not None:
+        reference, policy, name = measure(champion, trial), META, champion.name
+    found = differences(measured, reference, policy=policy, seed=trial.seed)
+    return {
+        "reference": name,
+        "from": from_us(trial.from_us).isoformat(),
+        "until": from_us(trial.until_us).isoformat(),
+        "differences": {measure: described(interval) for measure, interval in found.items()},
+    }
+
+
+def _report(
+    night: Night, candidate: Path, found: Mapping[str, JsonValue], decision: Decision
+) -> Path:
+    report = {
+        "candidate": candidate.name,
+        **found,
+        "passed": decision.passed,
+        "reasons": list(decision.reasons),
+        "metrics": read_bundle(candidate).manifest.metrics,
+    }
+    path = night.state / REPORTS / f"{candidate.name}.json"
+    write_durably(path, json.dumps(report, indent=1).encode())
+    return path
+
+
+def _publish(night: Night, candidate: Path, trial: Trial) -> Path:
+    """Publish profiles, and last of all the bundle, which the service then finds."""
+    profiles = write_profiles(trial.dataset.events, trial.until_us, directory=night.profiles)
+    bundle = read_bundle(candidate)
+    write_bundle(night.bundles, bundle.manifest, files=bundle.files)
+    return profiles
+
+
+def _objects(value: JsonValue) -> dict[str, dict[str, JsonValue]]:
+    return TypeAdapter(dict[str, dict[str, JsonValue]]).validate_python(value)
+
+
+def _interval(told: Mapping[str, JsonValue]) -> Interval:
+    return TypeAdapter(Interval).validate_python(told)
