@@ -16,7 +16,12 @@ from models.picture import Limits
 
 PREFIX: Final = "VITRINE_"
 
-StoreUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "unix"])]
+SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+
+StoreUrl = Annotated[
+    AnyUrl,
+    UrlConstraints(allowed_schemes=list(SCHEMES)),
+]
 
 
 class Settings(BaseSettings):
@@ -26,7 +31,7 @@ class Settings(BaseSettings):
 
     redis_url: StoreUrl | None = Field(
         default=None,
-        description="The store: a redis://, rediss:// or unix:// URL. Unset: the embedded server.",
+        description="The store, see docs/store.md. Unset: the embedded server.",
     )
     state_dir: Path = Field(
         default=Path("var"),

@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # redis-py annotates replies as unknown; this module is where they become `object`.
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,12 @@ from app.errors import StoreUnavailableError
 Client = Redis | RedisCluster
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
+
+CLUSTER: Final = "+cluster"
+"""Ends the scheme of a cluster's URL."""
+
+NO_KEY: Final = frozenset({"PING", "TIME", "INFO"})
+"""Commands that any node of a cluster may answer."""
 
 DEFAULT_TIMEOUT_S: Final = 1.0
 DEFAULT_CONNECTIONS: Final = 32
@@ -72,8 +79,11 @@ class Connection:
     swallowed is sent once more: whatever the stores send may be repeated.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, timeout_s: float, max_connections: int) -> None:
         self._client = client
+        self._timeout_s = timeout_s
+        # A cluster's client refuses what it has no connection for; here it waits.
+        self._places = asyncio.Semaphore(max_connections)
 
     @classmethod
     def open(
@@ -86,19 +96,28 @@ class Connection:
         """Prepare a pool; nothing is connected before the first command.
 
         Args:
-            url: ``redis://``, ``rediss://`` or ``unix://``.
+            url: ``redis://``, ``rediss://`` or ``unix://``; ``redis+cluster://`` or
+                ``rediss+cluster://`` for a cluster, by the address of any node.
             timeout_s: Longest wait for a free connection, for connecting, and for an answer.
             max_connections: Further commands wait for a free one.
         """
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=max_connections,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        )
-        return cls(Redis.from_pool(pool))
+        waits = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+        scheme, _, address = url.partition("://")
+        if scheme.endswith(CLUSTER):
+            one_node = f"{scheme.removesuffix(CLUSTER)}://{address}"
+            client: Client = RedisCluster.from_url(
+                one_node, max_connections=max_connections, retry=Retry(NoBackoff(), 1), **waits
+            )
+        else:
+            pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=max_connections,
+                timeout=timeout_s,
+                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+                **waits,
+            )
+            client = Redis.from_pool(pool)
+        return cls(client, timeout_s=timeout_s, max_connections=max_connections)
 
     async def execute(self, *command: Argument, doing: str) -> object:
         """Run one command.
@@ -110,8 +129,10 @@ class Connection:
         Raises:
             StoreUnavailableError: If the store is down, slow, or refuses.
         """
-        async with _translated(doing):
-            return cast("object", await self._client.execute_command(*command))
+        async with self._place(doing):
+            return cast(
+                "object", await self._client.execute_command(*command, **self._node(command))
+            )
 
     async def execute_many(self, commands: Sequence[Command], *, doing: str) -> list[object]:
         """Run commands in one round trip, each on its own, see `execute`."""
@@ -123,7 +144,7 @@ class Connection:
     ) -> object:
         """Run a script, see `execute`; one round trip where the store knows the script."""
         command = script.by_sha(keys, *arguments)
-        async with _translated(doing):
+        async with self._place(doing):
             try:
                 return cast("object", await self._client.execute_command(*command))
             except NoScriptError:
@@ -141,6 +162,20 @@ class Connection:
             replies[i] = reply
         return _without_failure(replies, doing=doing)
 
+    @asynccontextmanager
+    async def _place(self, doing: str) -> AsyncGenerator[None]:
+        async with _translated(doing):
+            async with asyncio.timeout(self._timeout_s):
+                await self._places.acquire()
+            try:
+                yield
+            finally:
+                self._places.release()
+
+    def _node(self, command: Command) -> dict[str, str]:
+        is_anywhere = isinstance(self._client, RedisCluster) and command[0] in NO_KEY
+        return {"target_nodes": RedisCluster.DEFAULT_NODE} if is_anywhere else {}
+
     async def close(self) -> None:
         """Give back all connections."""
         await self._client.aclose()
@@ -148,7 +183,7 @@ class Connection:
     async def _pipeline(self, commands: Sequence[Command], *, doing: str) -> list[object]:
         if not commands:
             return []
-        async with _translated(doing):
+        async with self._place(doing):
             pipeline = self._client.pipeline(transaction=False)
             for command in commands:
                 _ = pipeline.execute_command(*command)

@@ -6,7 +6,9 @@ import pytest
 
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
-from tests.contract.servers import redis_binary, redis_server
+from tests.contract.servers import acl_server, cluster, redis_binary, redis_server, tls_server
+
+SERVERS = {"plain": redis_server, "tls": tls_server, "acl": acl_server, "cluster": cluster}
 
 
 @pytest.fixture(scope="session")
@@ -16,13 +18,15 @@ def embedded_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """A Redis of the system."""
+@pytest.fixture(scope="session", params=["plain", "tls", "acl", "cluster"])
+def redis_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[str]:
+    """A Redis of the system: as it is, by TLS, with the least rights, and as a cluster."""
     binary = redis_binary()
     if binary is None:
         pytest.skip("redis-server is not installed")
-    with redis_server(binary, tmp_path_factory.mktemp("redis")) as url:
+    with SERVERS[request.param](binary, tmp_path_factory.mktemp(request.param)) as url:
         yield url
 
 

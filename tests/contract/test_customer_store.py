@@ -247,10 +247,10 @@ class CustomerStoreContract:
         self, store: RedisCustomerStore, connection: Connection, now_us: int
     ) -> None:
         for i in range(2):
-            await connection.execute("SCRIPT", "FLUSH", doing="forgetting scripts")
+            await connection.execute("SCRIPT FLUSH", doing="forgetting scripts")
             batch = [event(f"e{i}", at_us=now_us, customer_id=f"c{c}") for c in range(3)]
             assert await store.append(batch) == [ACCEPTED] * 3
-            await connection.execute("SCRIPT", "FLUSH", doing="forgetting scripts")
+            await connection.execute("SCRIPT FLUSH", doing="forgetting scripts")
             assert len((await store.read("c1")).window) == i + 1
 
     async def test_a_cancelled_read_does_not_poison_the_pool(self, url: str, now_us: int) -> None:
