@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.stores.connection import Connection
 from app.stores.layout import erasures_stream, events_stream, exposures_stream
+from app.stores.store import RedisServer
 from app.stores.stream import Batch, Cursors, RedisStreams
 
 PARTS: Final = "parts"
@@ -103,6 +104,8 @@ class ExportSummary:
         erased_events: Events that this run took out of the files, because their customers
             were erased.
         erased_exposures: The same of answers.
+        lost_events: Events that full streams lost before any run, ever: none of the files has them.
+        lost_exposures: The same of answers.
         total_events: Events in ``events.parquet``, of all runs.
         total_exposures: Answers in ``exposures.parquet``, of all runs.
     """
@@ -112,6 +115,8 @@ class ExportSummary:
     erasures: int
     erased_events: int
     erased_exposures: int
+    lost_events: int
+    lost_exposures: int
     total_events: int
     total_exposures: int
 
@@ -199,12 +204,15 @@ async def export(
         }
         erased = {log.name: _erase(parts, log) for log in (EVENTS, EXPOSURES)}
         totals = {log.name: _join(out, log) for log in LOGS}
+        lost = await RedisServer(connection).lost()
         return ExportSummary(
             events=taken[EVENTS.name],
             exposures=taken[EXPOSURES.name],
             erasures=taken[ERASURES.name],
             erased_events=erased[EVENTS.name],
             erased_exposures=erased[EXPOSURES.name],
+            lost_events=lost.events,
+            lost_exposures=lost.exposures,
             total_events=totals[EVENTS.name],
             total_exposures=totals[EXPOSURES.name],
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 LATENCY_BUCKETS_S: Final = (
@@ -75,6 +75,7 @@ class Metrics:
         labelling: Seconds per labelled picture, waiting for a thread included.
         exposures_dropped: Exposure records that were not logged.
         refreshes_failed: Failed reads of the catalogue from the store.
+        lost: Entries that full streams lost, by stream.
         bundles: Bundles that were to be loaded, by what became of them.
         shadow: How a model on trial compares.
     """
@@ -88,6 +89,7 @@ class Metrics:
     labelling: Histogram
     exposures_dropped: Counter
     refreshes_failed: Counter
+    lost: Gauge
     bundles: Counter
     shadow: ShadowMetrics
 
@@ -127,6 +129,7 @@ class Metrics:
             refreshes_failed=counter(
                 "refreshes_failed", "Failed reads of the catalogue from the store."
             ),
+            lost=_lost(registry),
             bundles=counter("bundles", "Bundles that were to be loaded.", "outcome"),
             shadow=ShadowMetrics.create(registry),
         )
@@ -143,6 +146,16 @@ class Metrics:
         summed = CollectorRegistry()
         MultiProcessCollector(summed, shared_dir)
         return generate_latest(summed)
+
+
+def _lost(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "vitrine_lost_entries",
+        "Entries that full streams lost before anybody exported them.",
+        ["stream"],
+        registry=registry,
+        multiprocess_mode="mostrecent",
+    )
 
 
 def configure_logging(level: str) -> None:

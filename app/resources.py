@@ -36,6 +36,7 @@ from app.serving.ranking import SlateRanker
 from app.serving.readiness import Drain, Readiness
 from app.serving.registration import Registration
 from app.serving.shadow import Shadow
+from app.serving.vigil import Vigil
 from app.settings import Settings
 from app.stores.store import RedisStores
 from models.customer import Window
@@ -153,7 +154,7 @@ async def resources_over(
         )
         await _first_catalogue(live)
         _warm_up(ranker, live, clock.now_us())
-        async with _running(live, holder, exposures):
+        async with _running(live, holder, exposures, Vigil(stores.server, metrics)):
             yield Resources(
                 recommender=recommender,
                 customers=stores.customers,
@@ -221,9 +222,9 @@ async def _first_catalogue(live: LiveCatalogue) -> None:
 
 @asynccontextmanager
 async def _running(
-    live: LiveCatalogue, holder: ModelHolder, exposures: ExposureQueue
+    live: LiveCatalogue, holder: ModelHolder, exposures: ExposureQueue, vigil: Vigil
 ) -> AsyncGenerator[None]:
-    tasks = [asyncio.create_task(work.run()) for work in (live, holder, exposures)]
+    tasks = [asyncio.create_task(work.run()) for work in (live, holder, exposures, vigil)]
     for task in tasks:
         task.add_done_callback(_report_death)
     # What lives until the end need not be looked at by every collection.

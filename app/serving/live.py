@@ -52,6 +52,7 @@ class LiveCatalogue:
         self._sales: dict[str, Sale] = {}
         self._pictures: dict[tuple[str, int], StoredPicture] = {}
         self._version = 0
+        self._generation = ""
         self._changed = True
         self._grid_us: int | None = None
         self._new_sales_us = 0
@@ -159,7 +160,9 @@ class LiveCatalogue:
 
     async def _changes(self) -> SaleChanges:
         changes = await self._stores.sales.changes(self._version)
-        if changes.version >= self._version:
+        is_same = changes.generation == self._generation and changes.version >= self._version
+        if is_same or self._version == 0:
+            self._generation = changes.generation
             return changes
         _log.warning("the store was emptied; everything is read again")
         self._version, self._changed = 0, True
@@ -168,7 +171,9 @@ class LiveCatalogue:
         for view in self._views():
             view.forget_all()
         self._history.forget()
-        return await self._stores.sales.changes(0)
+        changes = await self._stores.sales.changes(0)
+        self._generation = changes.generation
+        return changes
 
     def _apply(self, changes: SaleChanges) -> bool:
         """Take over what changed; return whether there are sales that were not known."""

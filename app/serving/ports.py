@@ -147,6 +147,7 @@ class SaleChanges:
     """What changed in the catalogue after a version.
 
     Attributes:
+        generation: Another one where the store was emptied since; empty without any sale.
         version: Pass it to the next call; equal to what was passed if nothing changed.
         sales: Sales put since, each in its latest form.
         pictures: Pictures labelled or removed since, each in its latest form.
@@ -154,6 +155,7 @@ class SaleChanges:
         unpictured: Id and number of pictures that went with their sale, and were not put again.
     """
 
+    generation: str
     version: int
     sales: tuple[Sale, ...]
     pictures: tuple[StoredPicture, ...]
@@ -212,6 +214,19 @@ class WorkerReport:
     shadow: str
     failure: str | None
     n_unread_pictures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Entries of full streams that made room before anybody exported them, ever.
+
+    Attributes:
+        events: Accepted events; windows and counters have them.
+        exposures: Records of answers.
+    """
+
+    events: int
+    exposures: int
 
 
 class CustomerStore(Protocol):
@@ -306,9 +321,7 @@ class BundleStore(Protocol):
     async def activate(self, bundle_id: str, *, instead_of: str) -> Wanted:
         """Want a bundle to answer; the one that was wanted is the previous one then.
 
-        Args:
-            bundle_id: The bundle; nothing changes where it is wanted already.
-            instead_of: What answers where nothing was wanted so far, empty for nothing.
+        Where nothing was wanted so far that is ``instead_of``, empty for nothing.
         """
         ...
 
@@ -338,6 +351,14 @@ class StoreServer(Protocol):
 
     async def time_us(self) -> int:
         """Return the store's clock, microseconds since the epoch."""
+        ...
+
+    async def eviction_policy(self) -> str:
+        """Return what the store does where it is full: ``noeviction``, or what it forgets."""
+        ...
+
+    async def lost(self) -> Lost:
+        """Return how many entries full streams lost so far."""
         ...
 
     async def close(self) -> None:

@@ -47,7 +47,7 @@ local function append(i)
   return ACCEPTED
 end
 
-local codes, n_accepted = {}, 0
+local n_before, codes, n_accepted = redis.call('XLEN', events), {}, 0
 for i = FIRST_EVENT, #ARGV, PER_EVENT do
   local code = append(i)
   codes[#codes + 1] = code
@@ -59,5 +59,7 @@ if n_accepted > 0 then
   redis.call('EXPIRE', minute, ARGV[8])
   redis.call('EXPIRE', hour, ARGV[9])
   redis.call('SETNX', counters .. 'since', received_text)
+  local n_lost = n_before + n_accepted - redis.call('XLEN', events)
+  if n_lost > 0 then redis.call('HINCRBY', counters .. 'lost', 'events', n_lost) end
 end
 return codes

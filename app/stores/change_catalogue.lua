@@ -1,7 +1,7 @@
 #!lua
 -- Puts and deletes sales and pictures; each change gets a version of its own.
 --
--- KEYS  sales, pictures, changes, version
+-- KEYS  sales, pictures, changes, version, generation
 -- ARGV  pairs of 's' .. sale id or 'p' .. digit .. sale id, and its new value; an empty one deletes
 -- Returns the version, the number of changes (what is put as it was is none), and the ids of sales
 -- that are not there and whose pictures are therefore not kept.
@@ -37,4 +37,5 @@ for i = 1, #ARGV, 2 do
 end
 if n_changes == 0 then return {stored, 0, unknown} end
 redis.call('SET', version_key, string.format('%.0f', version))
+redis.call('SETNX', KEYS[5], string.format('%.0f', version))
 return {version, n_changes, unknown}

@@ -2,12 +2,15 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from typing import Final
 
 import orjson
 
 from app.serving.exposure import ExposureRecord
-from app.stores.connection import Command, Connection
-from app.stores.layout import STREAM_ENTRIES, exposures_stream, partition
+from app.stores.connection import Command, Connection, Script
+from app.stores.layout import STREAM_ENTRIES, counts_prefix, exposures_stream, partition
+
+APPEND_EXPOSURE: Final = Script.named("append_exposure")
 
 
 class RedisExposureLog:
@@ -18,8 +21,8 @@ class RedisExposureLog:
 
     async def append(self, records: Sequence[ExposureRecord]) -> None:
         """Keep records in one round trip; see `ExposureLog`."""
-        commands = [_append(record) for record in records]
-        await self._connection.execute_many(commands, doing="logging answers")
+        calls = [_append(record) for record in records]
+        await self._connection.run_many(APPEND_EXPOSURE, calls, doing="logging answers")
 
 
 def exposure_json(record: ExposureRecord) -> bytes:
@@ -29,8 +32,8 @@ def exposure_json(record: ExposureRecord) -> bytes:
 
 def _append(record: ExposureRecord) -> Command:
     p = partition(record.customer_id or record.recommendation_id)
-    bound = ("MAXLEN", "~", STREAM_ENTRIES)
-    return ("XADD", exposures_stream(p), *bound, "*", "x", exposure_json(record))
+    keys = [exposures_stream(p), counts_prefix(p)]
+    return APPEND_EXPOSURE.by_sha(keys, STREAM_ENTRIES, exposure_json(record))
 
 
 def _base64(value: object) -> str:

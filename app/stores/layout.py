@@ -15,11 +15,13 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``n:{p}:h<hour>``         hash: sale key and type code → events of that hour
 ``n:{p}:m<minute>``       the same for one minute, to cut the running hour on the grid
 ``n:{p}:since``           received time of the partition's first live event, in µs
+``n:{p}:lost``            hash: ``events`` and ``exposures`` → entries that full streams lost
 ``l:{history}:<hour>``    counts of loaded history, like ``n:{p}:h<hour>``
 ``s:{sales}:json``        hash: sale id → JSON
 ``s:{sales}:pictures``    hash: number and sale id → packed picture scores
 ``s:{sales}:changes``     sorted set: what changed, score the version
 ``s:{sales}:version``     the catalogue's version
+``s:{sales}:generation``  its first version: another one where the store was emptied
 ``b:{bundles}:wanted``    hash: ``active``, ``previous`` and ``shadow`` → bundle id
 ``b:{bundles}:workers``   hash: worker → its clock reading in µs and JSON
 ========================  ===========================================================
@@ -48,6 +50,7 @@ SALES: Final = "s:{sales}:json"
 PICTURES: Final = "s:{sales}:pictures"
 CHANGES: Final = "s:{sales}:changes"
 VERSION: Final = "s:{sales}:version"
+GENERATION: Final = "s:{sales}:generation"
 
 WANTED: Final = "b:{bundles}:wanted"
 WORKERS: Final = "b:{bundles}:workers"

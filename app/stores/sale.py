@@ -15,7 +15,7 @@ from app.serving.ports import (
     StoredSale,
 )
 from app.stores.connection import Connection, Script
-from app.stores.layout import CHANGES, PICTURES, SALES, VERSION
+from app.stores.layout import CHANGES, GENERATION, PICTURES, SALES, VERSION
 from models.sale import COVER, MAX_PICTURES, PictureScores, Sale
 
 CHANGE_CATALOGUE: Final = Script.named("change_catalogue")
@@ -24,7 +24,7 @@ READ_CHANGES: Final = Script.named("read_changes")
 # What one script call touches: some milliseconds in which the store serves nobody else.
 PAGE: Final = 500
 
-_KEYS: Final = (SALES, PICTURES, CHANGES, VERSION)
+_KEYS: Final = (SALES, PICTURES, CHANGES, VERSION, GENERATION)
 _SALE: Final = "s"
 _PICTURE: Final = "p"
 _DELETED: Final = b""
@@ -93,16 +93,19 @@ class RedisSaleStore:
     async def changes(self, since: int) -> SaleChanges:
         """Return what changed, read in pages; see `SaleStore`."""
         latest: dict[str, bytes | None] = {}
+        first = b""
         while True:
             reply = await self._connection.run(
                 READ_CHANGES, _KEYS, since, PAGE, doing="reading the catalogue"
             )
-            version, *flat = cast("list[bytes]", reply)
-            since = int(version)
+            generation, version, *flat = cast("list[bytes]", reply)
+            if latest and generation != first:  # emptied between two pages
+                return await self.changes(0)
+            first, since = generation, int(version)
             members = [member.decode() for member in flat[::2]]
             latest.update(zip(members, flat[1::2], strict=True))
             if len(members) < PAGE:
-                return _changes(since, latest)
+                return _changes(since, latest, generation=generation.decode())
 
     async def _change(self, changes: Sequence[Change], *, doing: str) -> "_Changed":
         version, n_changes, unknown = 0, 0, set[str]()
@@ -155,10 +158,11 @@ def _member(sale_id: str, number: int) -> str:
     return f"{_PICTURE}{number}{sale_id}"
 
 
-def _changes(version: int, latest: dict[str, bytes | None]) -> SaleChanges:
+def _changes(version: int, latest: dict[str, bytes | None], *, generation: str) -> SaleChanges:
     sales = {name[1:]: value for name, value in latest.items() if name[0] == _SALE}
     pictures = {name[1:]: value for name, value in latest.items() if name[0] == _PICTURE}
     return SaleChanges(
+        generation=generation,
         version=version,
         sales=tuple(Sale.model_validate_json(value) for value in sales.values() if value),
         pictures=tuple(unpack_picture(i, value) for i, value in pictures.items() if value),

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Final, Self, cast
 
+from app.serving.ports import Lost
 from app.stores.bundle import RedisBundleStore
 from app.stores.connection import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, Connection
 from app.stores.count import RedisCountStore
 from app.stores.customer import RedisCustomerStore
 from app.stores.exposure import RedisExposureLog
+from app.stores.layout import N_PARTITIONS, counts_prefix
 from app.stores.sale import RedisSaleStore
 from models.events import SECOND_US
 
@@ -29,6 +31,20 @@ class RedisServer:
         reply = await self._connection.execute("TIME", doing=_DOING)
         seconds, microseconds = cast("tuple[int, int]", reply)
         return seconds * SECOND_US + microseconds
+
+    async def eviction_policy(self) -> str:
+        """Return what the server does where it is full; see `StoreServer`."""
+        reply = await self._connection.execute("INFO", "memory", doing=_DOING)
+        return str(cast("dict[str, object]", reply)["maxmemory_policy"])
+
+    async def lost(self) -> Lost:
+        """Return what full streams lost, over all partitions; see `StoreServer`."""
+        commands = [
+            ("HMGET", f"{counts_prefix(p)}lost", "events", "exposures") for p in range(N_PARTITIONS)
+        ]
+        replies = await self._connection.execute_many(commands, doing="counting what was lost")
+        counts = [cast("list[bytes | None]", reply) for reply in replies]
+        return Lost(*(sum(int(n or 0) for n in column) for column in zip(*counts, strict=True)))
 
     async def close(self) -> None:
         """Give back all connections; see `StoreServer`."""

@@ -98,6 +98,23 @@ class SaleStoreContract:
         # The sale that is put again is another one: the old picture is not its.
         assert deleted.unpictured == again.unpictured == (("s1", 1),)
 
+    async def test_an_emptied_store_is_another_generation(
+        self, store: RedisSaleStore, connection: Connection
+    ) -> None:
+        """Filled again within a poll, it would look like the old one with some changes."""
+        nothing = await store.changes(0)
+        await store.put([sale("s1")])
+        before = await store.changes(0)
+        await store.put([sale("s2")])
+        later = await store.changes(before.version)
+
+        await connection.execute("FLUSHALL", doing="emptying the store")
+        await store.put([sale("s3")])
+        after = await store.changes(before.version)
+
+        assert nothing.generation == ""
+        assert before.generation == later.generation != after.generation
+
     async def test_deleting_an_unknown_sale_is_no_change(self, store: RedisSaleStore) -> None:
         before = await store.put([sale("s1")])
 

@@ -37,6 +37,21 @@ async def test_what_is_put_and_deleted_shows_at_the_next_refresh(shop: Shop, pow
     assert (first, known(live)) == (["s1", "s2"], ["s2", "s3"])
 
 
+async def test_a_store_emptied_and_filled_between_two_polls_is_read_anew(
+    shop: Shop, power: Power
+) -> None:
+    power.on()
+    live = shop.live(scorer())
+    await shop.stores.sales.put([sale("s1"), sale("s2")])
+    await live.refresh()
+
+    await shop.stores.connection.execute("FLUSHALL", doing="emptying the store")
+    await shop.stores.sales.put([sale("s3")])
+    await live.refresh()
+
+    assert known(live) == ["s3"]
+
+
 async def test_nothing_new_leaves_the_very_same_catalogue(shop: Shop, power: Power) -> None:
     power.on()
     live = shop.live(scorer())

@@ -78,3 +78,34 @@ async def test_a_restarted_store_is_used_without_an_error(tmp_path: Path) -> Non
 
     assert len(state.window) == 1
     assert [outcome.status for outcome in outcomes] == ["accepted"]
+
+
+@pytest.mark.parametrize("hung", [False, True])
+async def test_reads_that_are_cancelled_half_way_leave_the_pool_whole(
+    tmp_path: Path, *, hung: bool
+) -> None:
+    """A connection given back with an unread reply would answer the next with another's."""
+    n_connections = 4
+    with embedded_server(tmp_path) as url:
+        connection = Connection.open(url, timeout_s=10.0, max_connections=n_connections)
+        server = await process_id(connection)
+        for turn in range(20):
+            if hung:
+                os.kill(server, signal.SIGSTOP)
+            reads = [
+                asyncio.create_task(connection.execute("ECHO", f"old {i}", doing="reading"))
+                for i in range(2 * n_connections)
+            ]
+            for _ in range(turn % 5):
+                await asyncio.sleep(0)
+            for read in reads:
+                read.cancel()
+            await asyncio.gather(*reads, return_exceptions=True)
+            os.kill(server, signal.SIGCONT)
+
+            asked = [f"new {turn} {i}" for i in range(2 * n_connections)]
+            echoes = await asyncio.gather(
+                *(connection.execute("ECHO", one, doing="reading") for one in asked)
+            )
+            assert echoes == [one.encode() for one in asked]
+        await connection.close()
