@@ -5,6 +5,11 @@
 -- ARGV  1 bundle id, 2 what answers where nothing was wanted so far, empty for nothing
 -- Returns the fields of wanted.
 local wanted, bundle = KEYS[1], ARGV[1]
-local active = redis.call('HGET', wanted, 'active') or ARGV[2]
-if bundle ~= active then redis.call('HSET', wanted, 'active', bundle, 'previous', active) end
+local stored = redis.call('HGET', wanted, 'active')
+local active = stored or ARGV[2]
+if bundle ~= active then
+  redis.call('HSET', wanted, 'active', bundle, 'previous', active)
+elseif not stored then
+  redis.call('HSET', wanted, 'active', bundle)
+end
 return redis.call('HGETALL', wanted)

@@ -46,6 +46,12 @@ class BundleStoreContract:
 
         assert await store.activate("b2", instead_of="b2") == Wanted("b2", "b1", "")
 
+    async def test_what_answers_by_chance_is_wanted_from_its_activation_on(
+        self, store: RedisBundleStore
+    ) -> None:
+        """Else a worker that starts with a newer bundle in its directory would serve that."""
+        assert await store.activate("b1", instead_of="b1") == Wanted("b1", "", "")
+
     async def test_the_previous_activated_again_is_a_rollback(
         self, store: RedisBundleStore
     ) -> None:
