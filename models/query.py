@@ -104,6 +104,26 @@ class History:
 
 
 @dataclass(frozen=True, eq=False)
+class Touched:
+    """The distinct sales of a history.
+
+    Attributes:
+        rows: Catalogue rows, ascending, shape ``(n,)``.
+        age_s: Seconds since the newest event with each, shape ``(n,)``.
+    """
+
+    rows: NDArray[np.int64]
+    age_s: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, history: History) -> Self:
+        """Take each sale once."""
+        # Newest first: of repeated rows the first is kept.
+        rows, newest = np.unique(history.rows[::-1], return_index=True)
+        return cls(rows, history.age_s[::-1][newest])
+
+
+@dataclass(frozen=True, eq=False)
 class Touches:
     """A history by sale.
 
@@ -185,3 +205,8 @@ class Query:
     def touches(self) -> Touches:
         """The history by sale."""
         return Touches.of(self.history, len(self.catalogue))
+
+    @cached_property
+    def touched(self) -> Touched:
+        """The distinct sales of the history."""
+        return Touched.of(self.history)

@@ -5,18 +5,20 @@ from typing import Protocol
 
 import numpy as np
 
-from models.dataset.events import EventTable
 from models.features.schema import FeatureSchema
-from models.recommenders.content import Content
-from models.recommenders.images import Images
-from models.recommenders.recommender import Recommender
 from models.topics import Topics
 from training.bundling import bundle_run, seed_snapshot
 from training.configuration import RunConfig
 from training.examples import Past, assemble_slates
 from training.material import Material
 from training.ranking import fit_ranker, settled
-from training.recommenders.popularity import fit_popularity
+from training.recommenders.interactions import Interactions
+from training.recommenders.refit import (
+    RefittedSchema,
+    after_first_refit,
+    fit_recommenders,
+    refit_moments,
+)
 from training.replay import CountReplay
 from training.scenes.topics import fit_topics
 from training.slates import Slates, has_impressions, shown_slates
@@ -57,15 +59,20 @@ def train(
     topics = _topics(material, config, seed)
     events = material.dataset.events
     past = Past(events, seed_snapshot(material).catalogue(topics))
-    schema = FeatureSchema(fit_recommenders(events))
+    interactions = Interactions.of(events, past.catalogue)
     slates = settled(
         training_slates(past, config, seed=seed), material.until_us, outcome_us=config.outcome_us
     )
+    moments = refit_moments(slates)
+    progress.stage("recommenders", len(moments))
+    refitted = RefittedSchema.fit(interactions, moments, tick=progress.tick)
+    slates = after_first_refit(slates, moments)
     progress.stage("features", len(slates))
     matrix = assemble_slates(
-        past, slates, schema=schema, caller_orders=config.caller_orders, tick=progress.tick
+        past, slates, schema=refitted, caller_orders=config.caller_orders, tick=progress.tick
     )
     progress.stage("ranker")
+    schema = FeatureSchema(fit_recommenders(interactions))
     return bundle_run(
         material,
         fitted=fit_ranker(slates, matrix, schema=schema, config=config, seed=seed),
@@ -76,12 +83,6 @@ def train(
         seed=seed,
         root=root,
     )
-
-
-def fit_recommenders(events: EventTable) -> tuple[Recommender, ...]:
-    """Fit every recommender on events."""
-    popularity = fit_popularity(events)
-    return (popularity, Content(), Images(popularity))
 
 
 def training_slates(past: Past, config: RunConfig, *, seed: int) -> Slates:

@@ -30,7 +30,7 @@ class Recommender(Protocol):
         """
         ...
 
-    def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
+    def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Return what was fitted, for `from_arrays`."""
         ...
 

@@ -7,7 +7,8 @@ from models.recommenders.content import Content
 from models.recommenders.images import Images
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
+from models.recommenders.taste import Taste
 
 RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
-    recommender.name: recommender for recommender in (Popularity, Content, Images)
+    recommender.name: recommender for recommender in (Popularity, Content, Images, Taste)
 }

@@ -4,25 +4,25 @@ from typing import Final
 
 import numpy as np
 
-from models.dataset.events import EventTable
 from models.events import KINDS, EventType
 from models.recommenders.popularity import Popularity
+from training.recommenders.interactions import Interactions
 
 _PRIOR_CLICKS: Final = 2.0
 _PRIOR_PURCHASES: Final = 1.0
 _FALLBACK_WEIGHT: Final = 20.0
 
 
-def fit_popularity(events: EventTable) -> Popularity:
+def fit_popularity(interactions: Interactions) -> Popularity:
     """Estimate the shop's click and purchase rates.
 
     The prior weighs as much as the impressions that bring two clicks on average, and the
     visits of a sale that bring one purchase: a sale's own rate counts once it has more.
 
     Args:
-        events: The training events.
+        interactions: What is known.
     """
-    counts = np.bincount(events.kinds, minlength=len(KINDS)).tolist()
+    counts = np.bincount(interactions.kinds, minlength=len(KINDS)).tolist()
     n = dict(zip(KINDS, counts, strict=True))
     opened = n[EventType.CLICK] + n[EventType.VIEW]
     click_rate = _rate(n[EventType.CLICK], n[EventType.IMPRESSION])

@@ -1,0 +1,101 @@
+"""What recommenders are fitted on: the columns of events, and the sales that they are about."""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import Catalogue
+from models.dataset.events import EventTable
+from models.events import KIND, EventType
+
+_IMPRESSION: Final = KIND[EventType.IMPRESSION]
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Events in the order in which they were received, as columns of shape ``(n,)``.
+
+    Attributes:
+        catalogue: All sales; their counts are those of no particular moment.
+        rows: Catalogue rows, -1 for sales that it does not know.
+        customers: Codes of customers.
+        n_customers: Number of codes.
+        kinds: Type codes.
+        positions: Rank in the slate from 1, 0 where unknown.
+        markets: Codes of markets, -1 where unknown.
+        market_names: Market of each code.
+        at_us: When each happened, microseconds since the epoch.
+        received_us: When each was received, ascending.
+    """
+
+    catalogue: Catalogue
+    rows: NDArray[np.int64]
+    customers: NDArray[np.int64]
+    n_customers: int
+    kinds: NDArray[np.uint8]
+    positions: NDArray[np.int32]
+    markets: NDArray[np.int64]
+    market_names: tuple[str, ...]
+    at_us: NDArray[np.int64]
+    received_us: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, events: EventTable, catalogue: Catalogue) -> Self:
+        """Take the columns of an event table, which is ordered already."""
+        return cls(
+            catalogue=catalogue,
+            rows=catalogue.rows_of(events.sale_keys),
+            customers=events.customers.codes,
+            n_customers=len(events.customers.values),
+            kinds=events.kinds,
+            positions=events.positions,
+            markets=events.markets.codes,
+            market_names=tuple(map(str, events.markets.values)),
+            at_us=events.at_us,
+            received_us=events.received_us,
+        )
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.rows)
+
+    def before(self, moment_us: int) -> Self:
+        """Return what was received before a moment; nothing is copied."""
+        end = int(np.searchsorted(self.received_us, moment_us))
+        return replace(
+            self,
+            rows=self.rows[:end],
+            customers=self.customers[:end],
+            kinds=self.kinds[:end],
+            positions=self.positions[:end],
+            markets=self.markets[:end],
+            at_us=self.at_us[:end],
+            received_us=self.received_us[:end],
+        )
+
+    def exposure(self) -> NDArray[np.float64]:
+        """Return how often customers looked at each sale on offer, shape ``(n_catalogue,)``.
+
+        An impression at position ``r`` counts ``r ** -0.5``, as lower ones are less looked
+        at. Where no impressions are on record every sale with an event counts alike.
+        """
+        shown = np.flatnonzero((self.kinds == _IMPRESSION) & (self.rows >= 0))
+        n_sales = len(self.catalogue)
+        if not len(shown):
+            known = self.rows[self.rows >= 0]
+            return (np.bincount(known, minlength=n_sales) > 0).astype(np.float64)
+        weights = np.maximum(self.positions[shown], 1) ** -0.5
+        return np.bincount(self.rows[shown], weights=weights, minlength=n_sales).astype(np.float64)
+
+    def touched(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return customer and sale of every distinct pair with an event but an impression.
+
+        Returns:
+            Customer codes and catalogue rows, ordered by both.
+        """
+        kept = (self.kinds != _IMPRESSION) & (self.rows >= 0)
+        n_sales = max(len(self.catalogue), 1)
+        pairs = np.unique(self.customers[kept] * n_sales + self.rows[kept])
+        return pairs // n_sales, pairs % n_sales
