@@ -16,9 +16,10 @@ from models.topics import Topics
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_table
 from training.examples import Past, assemble_slates
 from training.material import cut
+from training.recommenders.interactions import Interactions
+from training.recommenders.refit import fit_recommenders
 from training.replay import CountReplay, WindowReplay
 from training.slates import Slates, shown_slates
-from training.train import fit_recommenders
 
 N_MOMENTS = 25
 
@@ -26,6 +27,10 @@ N_MOMENTS = 25
 def past_of(dataset: Dataset) -> Past:
     sales = {sale.sale_id: sale for sale in dataset.sales}
     return Past(dataset.events, Snapshot.of(sales, {}).catalogue(Topics.none()))
+
+
+def schema_of(past: Past) -> FeatureSchema:
+    return FeatureSchema(fit_recommenders(Interactions.of(past.events, past.catalogue)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,8 @@ def world(tiny_world: Path) -> Dataset:
 def test_features_are_those_of_a_dataset_that_ends_at_their_moment(
     world: Dataset, rng: np.random.Generator
 ) -> None:
-    past, schema = past_of(world), FeatureSchema(fit_recommenders(world.events))
+    past = past_of(world)
+    schema = schema_of(past)
     assert any(sale.sold_out_at for sale in world.sales)
 
     slates = slate_of_a_day(past, rng)
@@ -82,7 +88,8 @@ def test_features_are_those_of_a_dataset_that_ends_at_their_moment(
 
 
 def test_a_planted_leak_is_found(world: Dataset, rng: np.random.Generator) -> None:
-    honest, schema = past_of(world), FeatureSchema(fit_recommenders(world.events))
+    honest = past_of(world)
+    schema = schema_of(honest)
     slates = slate_of_a_day(honest, rng)
     peeking = Peeking(honest.events, honest.catalogue)
 
@@ -95,7 +102,7 @@ def test_the_end_of_a_sale_that_sells_out_later_is_a_leak_that_would_be_found(
     world: Dataset, rng: np.random.Generator
 ) -> None:
     """Were the announced closing the real one, time left would tell of the sell-out."""
-    schema = FeatureSchema(fit_recommenders(world.events))
+    schema = schema_of(past_of(world))
     closed_early = tuple(
         sale.model_copy(update={"closes_at": sale.sold_out_at or sale.closes_at})
         for sale in world.sales
@@ -128,7 +135,7 @@ def past_and_slates(log: list[Row]) -> tuple[Past, Slates]:
 def test_assembled_rows_are_those_of_queries_built_by_hand() -> None:
     """What was received before noon: a purchase of s2 two days ago and a view of s1."""
     past, slates = past_and_slates(LOG)
-    schema = FeatureSchema(fit_recommenders(past.events))
+    schema = schema_of(past)
     known = event_table(LOG[:2])
     by_hand = Query(
         window=WindowReplay(known).window(0, NOON),

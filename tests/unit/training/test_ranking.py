@@ -24,8 +24,9 @@ from training.ranking import (
     settled,
     split_by_time,
 )
+from training.recommenders.interactions import Interactions
+from training.recommenders.refit import fit_recommenders
 from training.slates import Slates, shown_slates
-from training.train import fit_recommenders
 
 SCHEMA = FeatureSchema(())
 CONFIG = RunConfig(trees=TreeConfig(max_trees=40, min_rows_per_leaf=20, patience=10))
@@ -84,7 +85,7 @@ def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
     dataset = read_dataset(tiny_world)
     sales = {sale.sale_id: sale for sale in dataset.sales}
     past = Past(dataset.events, Snapshot.of(sales, {}).catalogue(Topics.none()))
-    schema = FeatureSchema(fit_recommenders(dataset.events))
+    schema = FeatureSchema(fit_recommenders(Interactions.of(past.events, past.catalogue)))
     slates = shown_slates(past.events, past.catalogue, outcome_us=DAY)
     matrix = assemble_slates(past, slates, schema=schema)
     cut = len(slates) * 6 // 10

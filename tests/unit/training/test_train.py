@@ -57,7 +57,7 @@ def test_a_bundle_scores_as_it_did_in_training(tiny_bundle: tuple[Path, Path]) -
     scorer = Scorer.load(read_bundle(tiny_bundle[0]))
 
     meta = ("meta", "meta-revenue", "meta-margin")
-    assert scorer.policies == (*meta, "logistic", "popularity", "content", "images")
+    assert scorer.policies == (*meta, "logistic", "popularity", "content", "images", "taste")
     assert scorer.pictures.keys() == {sale.sale_id for sale in scorer.snapshot.sales}
 
 

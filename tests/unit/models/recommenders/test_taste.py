@@ -1,0 +1,106 @@
+"""Tastes: what is expected after some sales, by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from models.arrays import Arrays
+from models.encoder import Encoder, Projection
+from models.events import EventType
+from models.recommenders.taste import Taste
+from tests.builders import DAY_US, SECOND_US, Seen, catalogue, query, sale
+
+CLICK, PURCHASE = EventType.CLICK, EventType.PURCHASE
+
+ENCODER = Encoder(
+    values=(("category", "ski"), ("category", "beach")),
+    picture_centre=np.zeros(128),
+    picture_axes=np.empty((128, 0)),
+    topic_centre=np.empty(0),
+    value_centre=np.array([0.5, 0.5]),
+    price_centre=np.zeros(2),
+    price_scale=np.ones(2),
+)
+PLACES = Projection(ENCODER, np.array([[2.0], [0.0], [0.0], [0.0]]))
+"""Ski is at 1, everything else at -1."""
+
+TASTE = Taste(PLACES, mean=np.array([0.1]), spread=np.array([0.5]))
+SHOP = catalogue(
+    sale("slope", category="ski"), sale("piste", category="ski"), sale("sea", category="beach")
+)
+NAMES = ["slope", "piste", "sea"]
+
+
+def column(name: str, *events: Seen, taste: Taste = TASTE) -> list[float]:
+    values = taste.scores(query(SHOP, *events, candidates=NAMES))
+    return values[:, list(Taste.columns).index(name)].tolist()
+
+
+def expected_taste(mean: float, n: float) -> float:
+    """The posterior mean of a normal taste, written the other way round: precisions add up."""
+    precision = 1 / 0.5
+    return (precision * 0.1 + n * mean) / (precision + n)
+
+
+def test_without_events_the_average_taste_is_expected() -> None:
+    expected = pytest.approx([0.1, 0.1, -0.1])
+
+    assert column("taste") == expected
+    assert column("taste_visit") == expected
+    assert column("taste_appeal") == expected
+
+
+def test_after_events_precisions_add_up() -> None:
+    one = expected_taste(1.0, 1)
+    both = expected_taste(0.0, 2)
+
+    assert column("taste", (CLICK, "slope", 0.0)) == pytest.approx([one, one, -one])
+    assert column("taste", (CLICK, "slope", 0.0), (CLICK, "sea", 0.0)) == pytest.approx(
+        [both, both, -both]
+    )
+
+
+def test_a_sale_counts_once_however_often_it_was_touched() -> None:
+    once = column("taste", (CLICK, "slope", 0.0))
+
+    assert column("taste", (CLICK, "slope", 60.0), (PURCHASE, "slope", 0.0)) == once
+
+
+def test_a_sale_fades_by_half_in_sixty_days_and_in_half_an_hour_of_the_visit() -> None:
+    old = column("taste", (CLICK, "slope", 60.0 * DAY_US / SECOND_US))
+    visit = column("taste_visit", (CLICK, "slope", 1_800.0))
+
+    assert old[0] == pytest.approx(expected_taste(1.0, 0.5))
+    assert visit[0] == pytest.approx(expected_taste(1.0, 0.5))
+
+
+def test_without_dimensions_nothing_is_known() -> None:
+    blind = Taste(Projection(ENCODER, np.empty((4, 0))), np.empty(0), np.empty(0))
+
+    assert all(map(math.isnan, column("taste", (CLICK, "slope", 0.0), taste=blind)))
+
+
+def test_it_round_trips() -> None:
+    content = Arrays(TASTE.to_arrays()).to_bytes()
+
+    again = Taste.from_arrays(Arrays.from_bytes(content))
+
+    assert column("taste", (CLICK, "slope", 9.0), taste=again) == column(
+        "taste", (CLICK, "slope", 9.0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("mean", np.zeros(2), "tastes of 2 dimensions for sales of 1"),
+        ("axes", np.zeros((3, 1)), "3 rows of axes for vectors of length 4"),
+        ("value_centre", np.zeros(5), "an encoder of 2 values has 5 means"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(
+    name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.float64]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Taste.from_arrays(Arrays({**TASTE.to_arrays(), name: array}))
