@@ -65,13 +65,15 @@ def _pair_moments(
 
     A customer of ``n`` sales weighs ``n``: his ``n (n - 1)`` ordered pairs ``1 / (n - 1)`` each.
     """
+    n_sales, size = len(placed), len(placed.T)
+    n_customers = interactions.n_customers
     customers, rows = interactions.touched()
-    sizes = np.bincount(customers, minlength=interactions.n_customers)
+    sizes = np.bincount(customers, minlength=n_customers)
     several = sizes[customers] > 1
     if not several.any():
-        return np.zeros(placed.shape[1]), np.zeros((placed.shape[1], placed.shape[1]))
-    n_sales, n_customers = len(placed), interactions.n_customers
-    mean: NDArray[np.float64] = np.bincount(rows, minlength=n_sales) @ placed / len(rows)
+        return np.zeros(size), np.zeros((size, size))
+    times = np.bincount(rows, minlength=n_sales).astype(np.float64)
+    mean = times @ placed / len(rows)
     weights = 1.0 / np.maximum(sizes - 1.0, 1.0)
     customers, rows = customers[several], rows[several]
     sums = group_sums(customers, rows, n_groups=n_customers, table=placed)
