@@ -18,7 +18,8 @@ from models.features.schema import FeatureSchema
 from models.profile import Profile
 from models.query import Context, Query
 from models.topics import Topics
-from training.train import fit_recommenders
+from training.recommenders.interactions import Interactions
+from training.recommenders.refit import fit_recommenders
 
 _HEAD: Final = """\
 # Features
@@ -56,7 +57,7 @@ def feature_page() -> str:
     with tempfile.TemporaryDirectory() as directory:
         dataset = _dataset(Path(directory))
     catalogue = build_catalogue(dataset.sales, {}, topics=Topics.none())
-    schema = FeatureSchema(fit_recommenders(dataset.events))
+    schema = FeatureSchema(fit_recommenders(Interactions.of(dataset.events, catalogue)))
     first, second = (schema.assemble(_question(catalogue, to_us(moment)))[0] for moment in _MOMENTS)
     return _HEAD + "\n".join(_lines(schema, first, second)) + "\n"
 
