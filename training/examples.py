@@ -2,32 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
 from models.dataset.events import EventTable
+from models.features.schema import FeatureSchema
 from models.listing import Listing
 from models.query import Context, Query
+from training.recommenders.refit import RefittedSchema
 from training.replay import CountReplay, ProfileReplay, WindowReplay
 from training.slates import Slates, label_of
 
 Tick = Callable[[], None]
-
-
-class Assembler(Protocol):
-    """Computes features: one `FeatureSchema`, or one for every time."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the features in the order of the columns."""
-        ...
-
-    def assemble(self, query: Query) -> NDArray[np.float32]:
-        """Compute the features of a query, shape ``(n_sales, n_features)``."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +82,7 @@ def assemble_slates(
     past: Past,
     slates: Slates,
     *,
-    schema: Assembler,
+    schema: FeatureSchema | RefittedSchema,
     caller_orders: bool = False,
     tick: Tick = lambda: None,
 ) -> NDArray[np.float32]:
@@ -103,7 +91,7 @@ def assemble_slates(
     Args:
         past: What was known when.
         slates: Ordered by time.
-        schema: The features.
+        schema: The features, of one fit or of one for every time.
         caller_orders: See `Past.queries`.
         tick: Called once a slate.
 
