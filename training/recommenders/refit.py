@@ -84,8 +84,10 @@ def refit_moments(slates: Slates) -> list[int]:
         slates: Ordered by time.
 
     Returns:
-        Distinct moments, ascending, microseconds since the epoch.
+        Distinct moments, ascending, microseconds since the epoch; of no slates the epoch.
     """
+    if not len(slates):
+        return [0]
     places = [int(share * len(slates)) for share in REFIT_SHARES]
     return np.unique(slates.now_us[places]).tolist()
 

@@ -100,3 +100,12 @@ def test_a_moment_before_the_first_refit_is_refused(past: Past, slates: Slates) 
         ValueError, match=f"no recommender was fitted before {slates.now_us[0] - 1}"
     ):
         refitted.assemble(first)
+
+
+def test_without_slates_there_is_one_fit_on_nothing(past: Past, slates: Slates) -> None:
+    """A run with too little to learn from is to end in its own message."""
+    none = slates.select(np.empty(0, dtype=np.intp))
+
+    refitted = RefittedSchema.fit(Interactions.of(past.events, past.catalogue), refit_moments(none))
+
+    assert "taste" in refitted.names
