@@ -10,6 +10,7 @@ from training.importers.command import app as importers
 from training.nightly.command import nightly_command
 from training.parity import parity_command
 from training.scenes.command import app as scenes
+from training.spread_command import seeds_command
 from training.validation import validate
 from training.world.command import simulate
 
@@ -25,6 +26,7 @@ app.command("evaluate")(evaluate_command)
 app.command("cold-start")(cold_start_command)
 app.command("features")(features_command)
 app.command("parity")(parity_command)
+app.command("seeds")(seeds_command)
 app.command("nightly")(nightly_command)
 app.add_typer(importers)
 app.add_typer(scenes)
