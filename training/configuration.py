@@ -43,6 +43,12 @@ class RunConfig(BaseModel):
         default=False,
         description="Shown lists were ordered by another system, whose order is a feature.",
     )
+    hidden_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of the slates learned from once more as if their sales had just opened.",
+    )
     max_topics: int = Field(
         default=24, gt=1, description="Topics at most; as many are made as are stable."
     )

@@ -16,6 +16,12 @@ from training.replay import CountReplay, ProfileReplay, WindowReplay
 from training.slates import Slates, label_of
 
 Tick = Callable[[], None]
+Seen = Callable[[int, Query], Query]
+
+
+def _as_it_was(slate: int, query: Query) -> Query:
+    del slate
+    return query
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +90,7 @@ def assemble_slates(
     *,
     schema: FeatureSchema | RefittedSchema,
     caller_orders: bool = False,
+    seen: Seen = _as_it_was,
     tick: Tick = lambda: None,
 ) -> NDArray[np.float32]:
     """Assemble the features of all entries of slates.
@@ -93,6 +100,7 @@ def assemble_slates(
         slates: Ordered by time.
         schema: The features, of one fit or of one for every time.
         caller_orders: See `Past.queries`.
+        seen: What is learned from a slate's query; see `training.hiding`.
         tick: Called once a slate.
 
     Returns:
@@ -101,6 +109,6 @@ def assemble_slates(
     matrix = np.empty((len(slates.rows), len(schema.names)), dtype=np.float32)
     queries = past.queries(slates, caller_orders=caller_orders)
     for slate, query in enumerate(queries):
-        matrix[slates.entries(slate)] = schema.assemble(query)
+        matrix[slates.entries(slate)] = schema.assemble(seen(slate, query))
         tick()
     return matrix

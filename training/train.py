@@ -10,6 +10,7 @@ from models.topics import Topics
 from training.bundling import bundle_run, seed_snapshot
 from training.configuration import RunConfig
 from training.examples import Past, assemble_slates
+from training.hiding import Hiding
 from training.material import Material
 from training.ranking import fit_ranker, settled
 from training.recommenders.interactions import Interactions
@@ -66,10 +67,16 @@ def train(
     moments = refit_moments(slates)
     progress.stage("recommenders", len(moments))
     refitted = RefittedSchema.fit(interactions, moments, tick=progress.tick)
-    slates = after_first_refit(slates, moments)
+    hiding = Hiding.of(after_first_refit(slates, moments), share=config.hidden_share, seed=seed)
+    slates = hiding.slates
     progress.stage("features", len(slates))
     matrix = assemble_slates(
-        past, slates, schema=refitted, caller_orders=config.caller_orders, tick=progress.tick
+        past,
+        slates,
+        schema=refitted,
+        caller_orders=config.caller_orders,
+        seen=hiding.seen,
+        tick=progress.tick,
     )
     progress.stage("ranker")
     schema = FeatureSchema(fit_recommenders(interactions))
