@@ -15,7 +15,7 @@ from pydantic import AnyUrl, JsonValue, ValidationError
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from app.errors import StoreUnavailableError
+from app.errors import ServiceError
 from app.export import ExportError, ExportSummary, export
 from app.load import LoadSummary
 from app.load import Progress as LoadProgress
@@ -191,7 +191,7 @@ def _failures() -> Generator[None]:
         yield
     except (
         *(BundleError, DatasetError, EmbeddedServerError, ExportError),
-        *(StoreUnavailableError, OSError),
+        *(ServiceError, OSError),
     ) as exc:
         typer.echo(f"error: {exc}", err=True)
         raise typer.Exit(1) from exc

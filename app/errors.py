@@ -1,7 +1,10 @@
 """The failures that a client can tell apart: a class, a stable code and a status each."""
 
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, Final
+
+MAX_NAMED: Final = 3
+"""Ids that a message names of those that it is about."""
 
 
 class ServiceError(Exception):
@@ -113,17 +116,20 @@ class SaleMismatchError(ServiceError):
 
 
 class TooManyMarketsError(ServiceError):
-    """A sale whose markets would be more than a catalogue can tell apart."""
+    """Sales whose markets would be more than a catalogue can tell apart."""
 
     code = "too_many_markets"
     status = HTTPStatus.CONFLICT
 
-    def __init__(self, n_markets: int, limit: int) -> None:
-        """Name what there would be, and the limit."""
+    def __init__(self, sale_ids: frozenset[str], limit: int) -> None:
+        """Name the sales that were left out, and the limit."""
         super().__init__(
-            f"the catalogue would have {n_markets} markets, more than {limit}: use the names of"
-            " markets that other sales have"
+            f"the catalogue would have more than {limit} markets with sale"
+            f" {', '.join(map(repr, sorted(sale_ids)[:MAX_NAMED]))}: use the names of markets that"
+            " other sales have"
         )
+        self.sale_ids = sale_ids
+        self.limit = limit
 
 
 class SceneModelMissingError(ServiceError):

@@ -99,7 +99,7 @@ class Resources:
     @property
     def bulk(self) -> BulkRegistration:
         """Takes many sales at once."""
-        return BulkRegistration(self.registration.sales, self.registration.server, self.live)
+        return BulkRegistration(self.registration.sales, self.registration.server)
 
 
 @asynccontextmanager

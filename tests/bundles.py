@@ -26,6 +26,13 @@ def dishonest(bundle: Path, root: Path) -> Path:
     return write_bundle(root, original.manifest, files={**original.files, **ranker_files(ranker)})
 
 
+def relabelled(bundle: Path, root: Path, *, scene_model: str) -> Path:
+    """Write a bundle that reads the pictures of another scene model."""
+    original = read_bundle(bundle)
+    manifest = original.manifest.model_copy(update={"scene_model": scene_model})
+    return write_bundle(root, manifest, files=original.files)
+
+
 def _shifted(bundle: Path, shift: float) -> tuple[Bundle, LightGbmRanker | StagedRanker]:
     original = read_bundle(bundle)
     ranker = Scorer.load(original).ranker

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.errors import TooManyMarketsError
-from app.serving.live import LiveCatalogue
 from app.serving.ports import SaleStore, StoreServer
-from app.serving.registration import known_markets, require_room, settled
+from app.serving.registration import settled
 from models.events import from_us
 from models.sale import Sale
 
@@ -37,12 +36,10 @@ class BulkRegistration:
     Attributes:
         sales: The catalogue's source of truth.
         server: Says what time it is.
-        live: The catalogue that answers see.
     """
 
     sales: SaleStore
     server: StoreServer
-    live: LiveCatalogue
 
     async def put(self, sales: Sequence[Sale]) -> list[Upserted]:
         """Insert or replace sales, one after the other; their pictures stay.
@@ -54,20 +51,16 @@ class BulkRegistration:
         """
         known = await self.sales.read_many([sale.sale_id for sale in sales])
         now = from_us(await self.server.time_us())
-        markets = known_markets(self.live)
         outcomes: list[Upserted] = []
         for sale in sales:
-            try:
-                require_room(sale, markets)
-            except TooManyMarketsError as exc:
-                outcomes.append(Upserted(sale.sale_id, Upsert.REJECTED, str(exc)))
-                continue
             before = known.get(sale.sale_id)
             known[sale.sale_id] = after = settled(sale, before, now=now)
-            markets = markets.union(sale.markets or ())
             outcomes.append(Upserted(sale.sale_id, _status(before, after)))
-        changed = {one.sale_id for one in outcomes if one.status in _CHANGES}
-        await self.sales.put([known[sale_id] for sale_id in changed])
+        changed = dict.fromkeys(one.sale_id for one in outcomes if one.status in _CHANGES)
+        try:
+            await self.sales.put([known[sale_id] for sale_id in changed])
+        except TooManyMarketsError as exc:
+            return [_unless_refused(outcome, exc) for outcome in outcomes]
         return outcomes
 
 
@@ -78,3 +71,10 @@ def _status(before: Sale | None, after: Sale) -> Upsert:
     if before is None:
         return Upsert.CREATED
     return Upsert.UNCHANGED if before == after else Upsert.UPDATED
+
+
+def _unless_refused(outcome: Upserted, refusal: TooManyMarketsError) -> Upserted:
+    if outcome.sale_id not in refusal.sale_ids:
+        return outcome
+    reason = TooManyMarketsError(frozenset({outcome.sale_id}), refusal.limit)
+    return Upserted(outcome.sale_id, Upsert.REJECTED, str(reason))

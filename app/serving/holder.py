@@ -1,7 +1,7 @@
 """The models of a process: the one that answers, the one before it, and the shadow."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
@@ -74,7 +74,7 @@ class ModelHolder:
             StoreUnavailableError: If the other workers cannot be told; nothing changed.
         """
         async with self._lock:
-            await self._load(bundle_id)
+            await self._prove(bundle_id)
             wanted = await self.store.activate(bundle_id, instead_of=self.live.model.bundle_id)
             await self._follow(wanted)
             return wanted
@@ -99,7 +99,7 @@ class ModelHolder:
         """
         async with self._lock:
             if bundle_id:
-                await self._load(bundle_id)
+                await self._prove(bundle_id)
             await self.store.shadow(bundle_id)
             wanted = await self.store.wanted()
             await self._follow(wanted)
@@ -147,45 +147,65 @@ class ModelHolder:
 
     async def _follow(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        if wanted.active and wanted.active != self.live.model.bundle_id:
-            model = await self._load_or_refuse(wanted.active)
-            if model is not None:
-                await self.live.serve(model)
-                _log.info("another bundle answers", bundle=wanted.active)
+        if (
+            wanted.active
+            and wanted.active != self.live.model.bundle_id
+            and await self._switch(wanted.active, self.live.serve)
+        ):
+            _log.info("another bundle answers", bundle=wanted.active)
         if wanted.shadow != self._shadow_id:
-            model = await self._load_or_refuse(wanted.shadow) if wanted.shadow else None
-            if model is not None or not wanted.shadow:
-                await self.live.shadow_by(model)
-                self._shadow_id = wanted.shadow
+            await self._follow_shadow(wanted.shadow)
         if wanted.previous:
-            await self._load_or_refuse(wanted.previous)
+            _ = await self._switch(wanted.previous, _keep)
         kept = {self.live.model.bundle_id, self._shadow_id, wanted.active, wanted.previous}
         self._loaded = {one: model for one, model in self._loaded.items() if one in kept}
 
-    async def _load_or_refuse(self, bundle_id: str) -> Model | None:
+    async def _follow_shadow(self, bundle_id: str) -> None:
+        if not bundle_id:
+            await self.live.shadow_by(None)
+        elif not await self._switch(bundle_id, self.live.shadow_by):
+            return
+        self._shadow_id = bundle_id
+
+    async def _prove(self, bundle_id: str) -> None:
+        """Load a bundle and build a catalogue for it before anybody is told to serve it."""
+        await self._used(bundle_id, self.live.rehearse)
+        self._refused.pop(bundle_id, None)
+
+    async def _switch(self, bundle_id: str, use: Callable[[Model], Awaitable[None]]) -> bool:
+        """Use a wanted bundle, or remember why it cannot be used; return which."""
         refusal = self._refused.get(bundle_id)
         if refusal is not None and self.monotonic_s() < refusal.until_s:
-            return None
+            return False
         try:
-            return await self._load(bundle_id)
+            await self._used(bundle_id, use)
         except (BundleRefusedError, UnknownBundleError) as exc:
             if refusal is None:
                 _log.error("a wanted bundle is not served", bundle=bundle_id, reason=str(exc))
-            # It may be copied to this machine a little later.
+            # It may be copied to this machine a little later, or the sales may change.
             self._refused[bundle_id] = _Refusal(str(exc), self.monotonic_s() + RETRY_S)
-            return None
+            return False
+        self._refused.pop(bundle_id, None)
+        return True
 
-    async def _load(self, bundle_id: str) -> Model:
-        if bundle_id in self._loaded:
-            return self._loaded[bundle_id]
+    async def _used(self, bundle_id: str, use: Callable[[Model], Awaitable[None]]) -> None:
         try:
-            model = await asyncio.get_running_loop().run_in_executor(
-                self.pool, self.library.load, bundle_id
-            )
+            await use(await self._load(bundle_id))
+        except ValueError as exc:
+            self.metrics.bundles.labels("refused").inc()
+            raise BundleRefusedError(bundle_id, str(exc)) from exc
         except (BundleRefusedError, UnknownBundleError):
             self.metrics.bundles.labels("refused").inc()
             raise
-        self.metrics.bundles.labels("loaded").inc()
-        self._refused.pop(bundle_id, None)
-        self._loaded[bundle_id] = model
-        return model
+
+    async def _load(self, bundle_id: str) -> Model:
+        if bundle_id not in self._loaded:
+            self._loaded[bundle_id] = await asyncio.get_running_loop().run_in_executor(
+                self.pool, self.library.load, bundle_id
+            )
+            self.metrics.bundles.labels("loaded").inc()
+        return self._loaded[bundle_id]
+
+
+async def _keep(_model: Model) -> None:
+    """Keep a bundle ready, loaded and verified."""

@@ -113,14 +113,31 @@ class LiveCatalogue:
             await self._refresh()
 
     async def serve(self, model: Model) -> None:
-        """Answer with another model, from one moment on, with a catalogue built for it aside."""
+        """Answer with another model, from one moment on, with a catalogue built for it aside.
+
+        Raises:
+            ValueError: If none can be built for it; the model before answers on.
+        """
         async with self._building:
             self._view = await self._viewed_by(model)
 
     async def shadow_by(self, model: Model | None) -> None:
-        """Keep a catalogue for a model that nobody sees as well; with None, no longer."""
+        """Keep a catalogue for a model that nobody sees as well; with None, no longer.
+
+        Raises:
+            ValueError: If none can be built for it; all stays as it was.
+        """
         async with self._building:
             self._shadow = await self._viewed_by(model) if model else None
+
+    async def rehearse(self, model: Model) -> None:
+        """Build the catalogue for a model and keep nothing of it.
+
+        Raises:
+            ValueError: If none can be built for it.
+        """
+        async with self._building:
+            _ = await self._viewed_by(model)
 
     async def _refresh(self) -> None:
         now_us = await self._stores.server.time_us()

@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.errors import TooManyMarketsError, UnknownPictureError, UnknownSaleError
+from app.errors import UnknownPictureError, UnknownSaleError
 from app.serving.labelling import Labelling
 from app.serving.live import LiveCatalogue
 from app.serving.ports import LabelledPicture, RemovedPicture, SaleStore, StoreServer
-from models.column import MAX_MARKETS
 from models.events import from_us
 from models.sale import Sale
 
@@ -48,7 +47,6 @@ class Registration:
         Raises:
             TooManyMarketsError: If the catalogue would have more markets than it can.
         """
-        require_room(sale, known_markets(self.live))
         before = await self.sales.read(sale.sale_id)
         if sale.stock is not None:
             now = from_us(await self.server.time_us())
@@ -108,24 +106,6 @@ class Registration:
         """
         if not await self.sales.delete(sale_id):
             raise UnknownSaleError(sale_id)
-
-
-def known_markets(live: LiveCatalogue) -> frozenset[str]:
-    """Return the markets that sales name."""
-    return frozenset(live.served.catalogue.markets.names if live.served else ())
-
-
-def require_room(sale: Sale, markets: frozenset[str]) -> None:
-    """Refuse a sale that would name more markets than a catalogue can tell apart.
-
-    A catalogue with one too many cannot be built: no worker would see any change.
-
-    Raises:
-        TooManyMarketsError: If it would.
-    """
-    together = markets.union(sale.markets or ())
-    if sale.markets and len(together) >= MAX_MARKETS:
-        raise TooManyMarketsError(len(together), MAX_MARKETS - 1)
 
 
 def settled(sale: Sale, before: Sale | None, *, now: datetime) -> Sale:

@@ -20,6 +20,7 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``s:{sales}:json``        hash: sale id → JSON
 ``s:{sales}:pictures``    hash: number and sale id → packed picture scores
 ``s:{sales}:changes``     sorted set: what changed, score the version
+``s:{sales}:markets``     hash: market → sales that name it
 ``s:{sales}:version``     the catalogue's version
 ``s:{sales}:generation``  its first version: another one where the store was emptied
 ``b:{bundles}:wanted``    hash: ``active``, ``previous`` and ``shadow`` → bundle id
@@ -49,6 +50,7 @@ STREAM_ENTRIES: Final = 100_000
 SALES: Final = "s:{sales}:json"
 PICTURES: Final = "s:{sales}:pictures"
 CHANGES: Final = "s:{sales}:changes"
+MARKETS: Final = "s:{sales}:markets"
 VERSION: Final = "s:{sales}:version"
 GENERATION: Final = "s:{sales}:generation"
 

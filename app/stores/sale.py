@@ -7,6 +7,7 @@ from typing import Final, cast
 
 import numpy as np
 
+from app.errors import TooManyMarketsError
 from app.serving.ports import (
     LabelledPicture,
     RemovedPicture,
@@ -15,7 +16,8 @@ from app.serving.ports import (
     StoredSale,
 )
 from app.stores.connection import Connection, Script
-from app.stores.layout import CHANGES, GENERATION, PICTURES, SALES, VERSION
+from app.stores.layout import CHANGES, GENERATION, MARKETS, PICTURES, SALES, VERSION
+from models.column import MAX_MARKETS
 from models.sale import COVER, MAX_PICTURES, PictureScores, Sale
 
 CHANGE_CATALOGUE: Final = Script.named("change_catalogue")
@@ -53,6 +55,8 @@ class RedisSaleStore:
             for sale in sales
         ]
         changed = await self._change(changes, doing="putting sales")
+        if changed.refused:
+            raise TooManyMarketsError(changed.refused, MAX_MARKETS - 1)
         return changed.version
 
     async def read(self, sale_id: str) -> StoredSale | None:
@@ -108,14 +112,17 @@ class RedisSaleStore:
                 return _changes(since, latest, generation=generation.decode())
 
     async def _change(self, changes: Sequence[Change], *, doing: str) -> "_Changed":
-        version, n_changes, unknown = 0, 0, set[str]()
+        version, n_changes, unknown, refused = 0, 0, set[str](), set[str]()
         for start in range(0, max(len(changes), 1), PAGE):
             arguments = [part for change in changes[start : start + PAGE] for part in change]
-            reply = await self._connection.run(CHANGE_CATALOGUE, _KEYS, *arguments, doing=doing)
-            version, n_more, more = cast("tuple[int, int, list[bytes]]", reply)
+            reply = await self._connection.run(
+                CHANGE_CATALOGUE, (*_KEYS, MARKETS), MAX_MARKETS - 1, *arguments, doing=doing
+            )
+            version, n_more, *left_out = cast("tuple[int, int, list[bytes], list[bytes]]", reply)
             n_changes += n_more
-            unknown.update(sale_id.decode() for sale_id in more)
-        return _Changed(version, n_changes, frozenset(unknown))
+            for all_of_them, of_page in zip((unknown, refused), left_out, strict=True):
+                all_of_them.update(sale_id.decode() for sale_id in of_page)
+        return _Changed(version, n_changes, frozenset(unknown), frozenset(refused))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,7 @@ class _Changed:
     version: int
     n_changes: int
     unknown: frozenset[str]
+    refused: frozenset[str]
 
 
 def pack_picture(picture: StoredPicture) -> bytes:

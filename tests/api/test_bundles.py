@@ -3,13 +3,17 @@ from pathlib import Path
 from typing import cast
 
 import httpx
+import numpy as np
 import pytest
 
 from app.serving.library import BundleLibrary
 from app.serving.model import Model
+from app.serving.ports import LabelledPicture
 from app.settings import Settings
 from app.stores.store import RedisStores
-from tests.bundles import dishonest, recalibrated
+from models.neighbours import EMBEDDING_SIZE
+from models.sale import PictureScores
+from tests.bundles import dishonest, recalibrated, relabelled
 
 URL = "/v1/bundles"
 ASK = "/v1/recommendations?customer_id=c1"
@@ -17,11 +21,12 @@ ASK = "/v1/recommendations?customer_id=c1"
 
 @pytest.fixture(scope="module")
 def root(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three bundles, of which the last lies about its scores."""
+    """Bundles, of which one lies about its scores, and one will not fit a store's pictures."""
     root = tmp_path_factory.mktemp("shelf")
     (root / "first").write_text(recalibrated(tiny_bundle[0], root, shift=0.5).name)
     (root / "second").write_text(recalibrated(tiny_bundle[0], root, shift=1.0).name)
     (root / "bad").write_text(dishonest(tiny_bundle[0], root).name)
+    (root / "misfit").write_text(relabelled(tiny_bundle[0], root, scene_model="misfit").name)
     return root
 
 
@@ -38,6 +43,11 @@ def second(root: Path) -> str:
 @pytest.fixture(scope="module")
 def bad(root: Path) -> str:
     return (root / "bad").read_text()
+
+
+@pytest.fixture(scope="module")
+def misfit(root: Path) -> str:
+    return (root / "misfit").read_text()
 
 
 @pytest.fixture
@@ -59,12 +69,12 @@ def wanted(active: str | None, previous: str | None, shadow: str | None = None) 
 
 
 async def test_bundles_are_listed_with_what_they_are(
-    client: httpx.AsyncClient, first: str, second: str, bad: str
+    client: httpx.AsyncClient, first: str, second: str, bad: str, misfit: str
 ) -> None:
     answer = (await client.get(URL)).json()
 
     assert answer["wanted"] == wanted(None, None)
-    assert {one["bundle"] for one in answer["bundles"]} == {first, second, bad}
+    assert {one["bundle"] for one in answer["bundles"]} == {first, second, bad, misfit}
     assert {one["fault"] for one in answer["bundles"]} == {None}
     assert [one["active"] for one in answer["workers"]] == [first]
 
@@ -109,6 +119,50 @@ async def test_a_bundle_that_does_not_reproduce_its_scores_is_refused_with_the_r
     assert await answering(client) == first
     assert (await client.get(URL)).json()["wanted"] == wanted(None, None)
     assert 'bundles_total{outcome="refused"} 1.0' in (await client.get("/metrics")).text
+
+
+async def unreadable_picture(stores: RedisStores) -> None:
+    """A picture by the misfit's scene model, of more labels than its topics are made of."""
+    scores = PictureScores(
+        np.full(1_000, 0.001, np.float32), np.full(EMBEDDING_SIZE, 0.1, np.float32)
+    )
+    unknown = await stores.sales.put_pictures([LabelledPicture("alps", scores, "misfit")])
+    assert not unknown
+
+
+async def test_a_bundle_whose_catalogue_cannot_be_built_is_refused_and_nothing_changes(
+    client: httpx.AsyncClient, stores: RedisStores, first: str, misfit: str
+) -> None:
+    await unreadable_picture(stores)
+    answer = await client.put(f"{URL}/active", json={"bundle": misfit})
+    while answer.status_code == 200:  # the picture was not followed yet
+        await client.put(f"{URL}/active", json={"bundle": first})
+        answer = await client.put(f"{URL}/active", json={"bundle": misfit})
+    shadow = await client.put(f"{URL}/shadow", json={"bundle": misfit})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "bundle_refused")
+    assert (shadow.status_code, shadow.json()["code"]) == (409, "bundle_refused")
+    assert await answering(client) == first
+
+
+async def test_a_worker_that_cannot_build_what_others_want_says_so_and_follows_on(
+    client: httpx.AsyncClient, stores: RedisStores, first: str, second: str, misfit: str
+) -> None:
+    await unreadable_picture(stores)
+    await stores.bundles.activate(misfit, instead_of=first)
+    await stores.bundles.shadow(misfit)
+    worker: dict[str, str | None] = {"failure": None}
+    async with asyncio.timeout(60.0):
+        while worker["failure"] is None:
+            [worker] = (await client.get(URL)).json()["workers"]
+
+    await stores.bundles.activate(second, instead_of=first)
+
+    assert f"bundle {misfit} is refused" in (worker["failure"] or "")
+    assert worker["active"] == first
+    async with asyncio.timeout(60.0):
+        while await answering(client) != second:
+            pass
 
 
 @pytest.mark.parametrize("bundle", ["20990101T000000-000000000000", "../first", "first"])

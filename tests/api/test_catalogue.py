@@ -121,7 +121,7 @@ async def test_a_market_too_many_is_rejected_by_line(client: httpx.AsyncClient) 
     answer = (await client.post(URL, content=body, headers=NDJSON)).json()
 
     assert [one["status"] for one in answer["results"]] == ["created", "rejected", "created"]
-    assert "64 markets, more than 63" in answer["results"][1]["reason"]
+    assert "more than 63 markets with sale 's2'" in answer["results"][1]["reason"]
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n", b"{}\n" * 5_001])

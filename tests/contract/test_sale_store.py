@@ -1,20 +1,24 @@
 """What every sale store promises."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
+from app.errors import TooManyMarketsError
 from app.serving.ports import LabelledPicture, RemovedPicture, SaleChanges
 from app.stores.connection import Connection
 from app.stores.sale import PAGE, RedisSaleStore
+from models.column import MAX_MARKETS
 from models.sale import MAX_PICTURES, PictureScores, Sale
 
 OPENS = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 
 
-def sale(sale_id: str, *, title: str | None = None) -> Sale:
-    return Sale(sale_id=sale_id, title=title, opens_at=OPENS)
+def sale(sale_id: str, *, title: str | None = None, markets: Sequence[str] = ()) -> Sale:
+    return Sale(sale_id=sale_id, title=title, opens_at=OPENS, markets=tuple(markets) or None)
 
 
 def scores(seed: int) -> PictureScores:
@@ -97,6 +101,35 @@ class SaleStoreContract:
         assert (sale_ids(again), again.deleted) == (["s1"], ())
         # The sale that is put again is another one: the old picture is not its.
         assert deleted.unpictured == again.unpictured == (("s1", 1),)
+
+    async def test_markets_are_counted_as_they_are_put(self, store: RedisSaleStore) -> None:
+        """One too many, and no worker could build a catalogue from then on."""
+        full = [f"m{number}" for number in range(MAX_MARKETS - 1)]
+        await store.put([sale("s1", markets=full[:-1]), sale("s2", markets=full[-2:])])
+
+        with pytest.raises(TooManyMarketsError, match="more than 63 markets with sale 's3'"):
+            await store.put([sale("s3", markets=["new"]), sale("s4", markets=full[:3])])
+
+        assert sale_ids(await store.changes(0)) == ["s1", "s2", "s4"]
+        # The last sale of a market takes it along; one that others name stays.
+        await store.put([sale("s2", markets=["new", "new"])])
+        with pytest.raises(TooManyMarketsError, match="'s3'"):
+            await store.put([sale("s3", markets=[full[-1]])])
+        await store.delete("s2")
+        await store.put([sale("s3", markets=[full[-1]])])
+        assert sale_ids(await store.changes(0)) == ["s1", "s3", "s4"]
+
+    async def test_puts_at_the_same_time_do_not_exceed_the_markets_together(
+        self, store: RedisSaleStore
+    ) -> None:
+        halves = [sale(f"s{k}", markets=[f"{k}-{n}" for n in range(32)]) for k in range(3)]
+
+        outcomes = await asyncio.gather(
+            *(store.put([half]) for half in halves), return_exceptions=True
+        )
+
+        assert sum(isinstance(one, TooManyMarketsError) for one in outcomes) == 2
+        assert len(sale_ids(await store.changes(0))) == 1
 
     async def test_an_emptied_store_is_another_generation(
         self, store: RedisSaleStore, connection: Connection
