@@ -116,7 +116,10 @@ class SaleMismatchError(ServiceError):
 
 
 class TooManyMarketsError(ServiceError):
-    """Sales whose markets would be more than a catalogue can tell apart."""
+    """Sales whose markets would be more than a catalogue can tell apart.
+
+    They are as they were; whatever else was put with them is put.
+    """
 
     code = "too_many_markets"
     status = HTTPStatus.CONFLICT

@@ -261,12 +261,7 @@ class SaleStore(Protocol):
     """The source of truth of the catalogue."""
 
     async def put(self, sales: Sequence[Sale]) -> int:
-        """Insert or replace sales; return the catalogue's new version.
-
-        Raises:
-            TooManyMarketsError: If some would have brought the catalogue more markets than it
-                can tell apart: those are as they were, and all others are put.
-        """
+        """Insert or replace sales; return the new version; see also `TooManyMarketsError`."""
         ...
 
     async def read(self, sale_id: str) -> StoredSale | None:
