@@ -1,0 +1,60 @@
+"""Tails and quantiles of the two distributions that results need, in closed form."""
+
+import math
+from statistics import NormalDist
+from typing import Final
+
+_NORMAL: Final = NormalDist()
+_ROOT_2: Final = math.sqrt(2.0)
+
+
+def two_sided_tail(z: float) -> float:
+    """Return the probability that a standard normal lies at least as far from 0 as ``z``.
+
+    ``erfc(|z| / sqrt(2))``, exact in the far tail too.
+    """
+    return math.erfc(abs(z) / _ROOT_2)
+
+
+def normal_below(z: float) -> float:
+    """Return the probability that a standard normal lies below ``z``."""
+    return math.erfc(-z / _ROOT_2) / 2
+
+
+def normal_quantile(share: float) -> float:
+    """Return what a standard normal lies below with a probability in ``(0, 1)``.
+
+    Raises:
+        ValueError: If the probability is 0, 1 or outside.
+    """
+    if not 0 < share < 1:
+        msg = f"a quantile is of a probability in (0, 1), got {share:g}"
+        raise ValueError(msg)
+    return _NORMAL.inv_cdf(share)
+
+
+def chi_square_tail(value: float, degrees: int) -> float:
+    """Return the probability that chi-square exceeds a value.
+
+    For even degrees ``exp(-h) sum(h^i / i!, i < d / 2)`` with ``h = value / 2``; for odd ones
+    ``erfc(sqrt(h)) + exp(-h) sum(h^(i - 1/2) / gamma(i + 1/2), 1 <= i <= (d - 1) / 2)``.
+
+    Args:
+        value: Not negative.
+        degrees: Degrees of freedom, at least 1.
+
+    Raises:
+        ValueError: If there is no such distribution or value.
+
+    Source:
+        Abramowitz and Stegun, Handbook of Mathematical Functions, 26.4.4 and 26.4.5.
+    """
+    if degrees < 1 or value < 0:
+        msg = f"chi-square has degrees of at least 1 and no value below 0, got {degrees}, {value:g}"
+        raise ValueError(msg)
+    half = value / 2
+    if degrees % 2 == 0:
+        terms = [half**i / math.factorial(i) for i in range(degrees // 2)]
+        return math.exp(-half) * sum(terms)
+    terms = [half ** (i - 0.5) / math.gamma(i + 0.5) for i in range(1, (degrees + 1) // 2)]
+    return math.erfc(math.sqrt(half)) + math.exp(-half) * sum(terms)
