@@ -1,0 +1,145 @@
+"""The file of exposures: one row an answer, as the export writes it and results read it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from models.experiments.experiment import Unit
+
+FILE: Final = "exposures.parquet"
+
+SHOWN: Final = pl.Struct(
+    {
+        "sale_id": pl.String,
+        "rank": pl.Int64,
+        "propensity": pl.Float64,
+        "purchase_probability": pl.Float64,
+    }
+)
+"""One sale of a slate."""
+
+EXPOSURES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "recommendation_id": pl.String,
+    "customer_id": pl.String,
+    "session_id": pl.String,
+    "now": pl.Datetime("us", "UTC"),
+    "market": pl.String,
+    "device": pl.String,
+    "limit": pl.Int64,
+    "exclude": pl.List(pl.String),
+    "candidates": pl.List(pl.String),
+    "candidates_ordered": pl.Boolean,
+    "window": pl.Binary,
+    "profile": pl.Binary,
+    "snapshot_id": pl.String,
+    "bundle_id": pl.String,
+    "experiment": pl.String,
+    "variant": pl.String,
+    "assignment_share_bp": pl.Int64,
+    "forced": pl.Boolean,
+    "degraded": pl.String,
+    "feature_hash": pl.String,
+    "slate": pl.List(SHOWN),
+    "versions": pl.List(pl.List(pl.String)),
+}
+"""Columns of the file, by name."""
+
+_NEEDED: Final = ("recommendation_id", "now", "limit", "degraded", "slate")
+_ROUTED: Final = ("experiment", "variant", "assignment_share_bp", "forced")
+_ASSIGNMENTS: Final = "assignments"
+_UNIT_COLUMN: Final = {
+    Unit.CUSTOMER: "customer_id",
+    Unit.SESSION: "session_id",
+    Unit.DEVICE: "device_id",
+}
+TOOK: Final = "took_us"
+"""Column with the time that an answer took, where a file has one."""
+
+
+class ExposureError(ValueError):
+    """A file of exposures that cannot be read."""
+
+
+def read_exposures(directory: Path, columns: Iterable[str] | None = None) -> pl.DataFrame:
+    """Read the exposures of a directory that was exported to.
+
+    Args:
+        directory: Holds ``exposures.parquet``.
+        columns: Which to read, as far as the file has them; all if None.
+
+    Returns:
+        A row an answer.
+
+    Raises:
+        ExposureError: If there is no such file, or it cannot be read.
+    """
+    path = directory / FILE
+    try:
+        scan = pl.scan_parquet(path)
+        names = scan.collect_schema().names()
+        wanted = names if columns is None else [name for name in columns if name in names]
+        return scan.select(wanted).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
+        reason = str(exc).splitlines()[0]
+        msg = f"{path} is no readable file of exposures; write it with export-events: {reason}"
+        raise ExposureError(msg) from exc
+
+
+def answers(exposures: pl.DataFrame, experiment: str, *, unit: Unit) -> pl.DataFrame:
+    """Return the answers that an experiment routed, in the order of time.
+
+    Args:
+        exposures: Rows of the file.
+        experiment: Name of the experiment.
+        unit: What it deals.
+
+    Returns:
+        ``recommendation_id, unit_id, now_us, variant, share_bp, is_forced, limit, degraded,
+        took_us`` (null where unknown) and ``sale_ids``. ``unit_id`` is null where the answer
+        does not name the unit.
+
+    Raises:
+        ExposureError: If a column is missing.
+    """
+    column = _UNIT_COLUMN[unit]
+    routed = (_ASSIGNMENTS,) if _ASSIGNMENTS in exposures.columns else _ROUTED
+    missing = [n for n in (*_NEEDED, column, *routed) if n not in exposures.columns]
+    if missing:
+        msg = f"exposures lack the columns {', '.join(missing)}: results of {experiment} need them"
+        raise ExposureError(msg)
+    took = pl.col(TOOK) if TOOK in exposures.columns else pl.lit(None, pl.Int64).alias(TOOK)
+    return (
+        _routed(exposures.with_columns(took), experiment)
+        .select(
+            "recommendation_id",
+            pl.col(column).alias("unit_id"),
+            pl.col("now").dt.epoch("us").alias("now_us"),
+            "variant",
+            "share_bp",
+            "is_forced",
+            "limit",
+            "degraded",
+            TOOK,
+            pl.col("slate")
+            .list.eval(pl.element().struct.field("sale_id"))
+            .fill_null([])
+            .alias("sale_ids"),
+        )
+        .sort("now_us", "recommendation_id")
+    )
+
+
+def _routed(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
+    if _ASSIGNMENTS not in exposures.columns:
+        names = {"assignment_share_bp": "share_bp", "forced": "is_forced"}
+        return exposures.filter(pl.col("experiment") == experiment).rename(names)
+    own = pl.element().struct.field("experiment") == experiment
+    one = pl.col(_ASSIGNMENTS).list.eval(pl.element().filter(own)).list.first().alias("routed")
+    fields = pl.col("routed").struct
+    return (
+        exposures.with_columns(one)
+        .filter(fields.field("experiment").is_not_null())
+        .with_columns(fields.field("variant"), fields.field("share_bp"), fields.field("is_forced"))
+    )
