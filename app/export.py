@@ -24,6 +24,7 @@ from app.stores.connection import Connection
 from app.stores.layout import erasures_stream, events_stream, exposures_stream
 from app.stores.store import RedisServer
 from app.stores.stream import Batch, Cursors, RedisStreams
+from models.experiments.exposure import EXPOSURES as EXPOSURES_FILE
 
 PARTS: Final = "parts"
 BATCH_ENTRIES: Final = 2_000
@@ -54,39 +55,13 @@ _EVENT: Final[Columns] = {
     "variant": pl.String,
 }
 
-_SHOWN: Final = pl.Struct(
-    {
-        "sale_id": pl.String,
-        "rank": pl.Int64,
-        "propensity": pl.Float64,
-        "purchase_probability": pl.Float64,
-    }
-)
-
 _EXPOSURE: Final[Columns] = {
-    "recommendation_id": pl.String,
-    "customer_id": pl.String,
-    "session_id": pl.String,
+    **{name: dtype for name, dtype in EXPOSURES_FILE.items() if name != "now"},
     "now_us": pl.Int64,
-    "market": pl.String,
-    "device": pl.String,
-    "limit": pl.Int64,
-    "exclude": pl.List(pl.String),
-    "candidates": pl.List(pl.String),
-    "candidates_ordered": pl.Boolean,
     "window": pl.String,
     "profile": pl.String,
-    "snapshot_id": pl.String,
-    "bundle_id": pl.String,
-    "experiment": pl.String,
-    "variant": pl.String,
-    "assignment_share_bp": pl.Int64,
-    "forced": pl.Boolean,
-    "degraded": pl.String,
-    "feature_hash": pl.String,
-    "slate": pl.List(_SHOWN),
-    "versions": pl.List(pl.List(pl.String)),
 }
+"""Answers as their stream has them, which can hold neither times nor bytes."""
 
 
 class ExportError(RuntimeError):
@@ -155,7 +130,7 @@ def exposure_table(batch: Batch) -> pl.DataFrame:
     return frame.with_columns(
         pl.col("now_us").cast(_UTC).alias("now"),
         pl.col("window", "profile").str.decode("base64"),
-    ).drop("now_us")
+    ).select(EXPOSURES_FILE)
 
 
 def erasure_table(batch: Batch) -> pl.DataFrame:
