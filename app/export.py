@@ -130,7 +130,7 @@ def exposure_table(batch: Batch) -> pl.DataFrame:
     return frame.with_columns(
         pl.col("now_us").cast(_UTC).alias("now"),
         pl.col("window", "profile").str.decode("base64"),
-    ).select(EXPOSURES_FILE)
+    ).select(*EXPOSURES_FILE)
 
 
 def erasure_table(batch: Batch) -> pl.DataFrame:
