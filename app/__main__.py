@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -23,6 +24,8 @@ from app.load import load as load_dataset
 from app.main import create_app
 from app.observability import configure_logging, get_logger
 from app.resources import Worker
+from app.security.key import KeyFile, Scope, entry_of, new_key
+from app.security.key_ring import KeyFileError, read_keys, write_keys
 from app.settings import Settings, misspelt
 from app.stores.connection import Connection
 from app.stores.embedded import EmbeddedServerError, embedded_server
@@ -43,6 +46,10 @@ commands = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+keys_commands = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+commands.add_typer(keys_commands, name="keys")
 
 
 @commands.callback()
@@ -67,6 +74,8 @@ def serve(
     configure_logging(settings.log_level)
     with _failures():
         _ = read_bundle(resolve_bundle(settings.bundle, settings.bundles))
+        if settings.keys is not None:
+            _ = read_keys(settings.keys)
         with listen(settings) as listener, _store_url(settings) as url:
             host, port = listener.getsockname()[:2]
             _log.info("listening", url=f"http://{host}:{port}", workers=settings.workers)
@@ -106,6 +115,62 @@ def export_events(
         bars.step("entries", None)
         summary = asyncio.run(_export(url, out, bars=bars))
     _print(asdict(summary), as_json=as_json)
+
+
+@keys_commands.command("new")
+def new_api_key(
+    *,
+    scope: Annotated[list[Scope], typer.Option(help="What it opens; repeat for more than one.")],
+    note: Annotated[str, typer.Option(help="Who will use it.")] = "",
+    per_second: Annotated[
+        int | None, typer.Option(min=1, help="Its own limit of requests.")
+    ] = None,
+) -> None:
+    """Print a new key, this once, and keep its hash; running services know it a second later."""
+    path = _key_path()
+    key_id, key = new_key()
+    entry = entry_of(
+        key,
+        key_id,
+        scopes=scope,
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        per_second=per_second,
+        note=note,
+    )
+    with _failures():
+        known = read_keys(path).keys if path.exists() else ()
+        write_keys(path, KeyFile(keys=(*known, entry)))
+    typer.echo(key)
+
+
+@keys_commands.command("list")
+def list_api_keys() -> None:
+    """List the keys by their ids; nothing of the keys themselves is known."""
+    with _failures():
+        for entry in read_keys(_key_path()).keys:
+            scopes = ",".join(entry.scopes)
+            typer.echo(f"{entry.key_id}  {entry.created_at:%Y-%m-%d}  {scopes}  {entry.note}")
+
+
+@keys_commands.command("revoke")
+def revoke_api_key(key_id: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """Forget a key; running services refuse it a second later."""
+    path = _key_path()
+    with _failures():
+        known = read_keys(path).keys
+        kept = tuple(entry for entry in known if entry.key_id != key_id)
+        if len(kept) == len(known):
+            msg = f"no key {key_id!r} in {path}; `python -m app keys list` names them"
+            raise KeyFileError(msg)
+        write_keys(path, KeyFile(keys=kept))
+
+
+def _key_path() -> Path:
+    path = _read_settings().keys
+    if path is None:
+        typer.echo("error: VITRINE_KEYS is not set: name the file of the keys", err=True)
+        raise typer.Exit(2)
+    return path
 
 
 @commands.command()
@@ -190,7 +255,7 @@ def _failures() -> Generator[None]:
     try:
         yield
     except (
-        *(BundleError, DatasetError, EmbeddedServerError, ExportError),
+        *(BundleError, DatasetError, EmbeddedServerError, ExportError, KeyFileError),
         *(ServiceError, OSError),
     ) as exc:
         typer.echo(f"error: {exc}", err=True)

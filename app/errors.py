@@ -53,6 +53,41 @@ class SlowBodyError(ServiceError):
         super().__init__(f"the body did not arrive within {limit_s:g} seconds")
 
 
+class UnauthenticatedError(ServiceError):
+    """A request without a valid key for a service that has keys."""
+
+    code = "unauthenticated"
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        """Say how to send one; never what was sent."""
+        super().__init__("no valid key: send one as X-API-Key, or as Authorization: Bearer")
+
+
+class ForbiddenError(ServiceError):
+    """A request that its key does not open."""
+
+    code = "forbidden"
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self, scope: str) -> None:
+        """Name the scope that it needs."""
+        super().__init__(f"the key lacks the scope {scope!r}: use one that has it")
+        self.scope = scope
+
+
+class RateLimitedError(ServiceError):
+    """A request beyond what its key may send."""
+
+    code = "rate_limited"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, per_second: int) -> None:
+        """Name the limit."""
+        super().__init__(f"more than {per_second} requests a second with this key: send fewer")
+        self.per_second = per_second
+
+
 class UnknownPictureError(ServiceError):
     """A number that a sale has no picture under."""
 

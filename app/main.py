@@ -1,5 +1,6 @@
 """The ASGI application."""
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
@@ -25,10 +26,13 @@ from app.api import (
 from app.api.body_limit import BodyLimit
 from app.api.document import openapi_document
 from app.api.envelope import Envelope
+from app.api.guard import Guard
 from app.api.problem import FieldProblem, problem_response
 from app.api.sales import PICTURE_STATUS
 from app.errors import ServiceError
 from app.resources import Resources, Worker, open_resources
+from app.security.key_ring import KeyRing
+from app.security.quota import Quotas
 from app.settings import Settings
 from models.picture import PictureError
 
@@ -67,6 +71,9 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         settings: As read at start.
         worker: The process that it runs in.
         opener: Opens what the routes use.
+
+    Raises:
+        KeyFileError: If the settings name keys that cannot be read.
     """
 
     @asynccontextmanager
@@ -90,6 +97,14 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         limit_bytes=settings.max_body_bytes,
         picture_limit_bytes=settings.max_picture_bytes,
     )
+    if settings.keys is not None:
+        app.add_middleware(
+            Guard,
+            keys=KeyRing(settings.keys, time.monotonic),
+            quotas=Quotas(time.monotonic),
+            limit=settings.requests_per_s,
+            refused=worker.metrics.refused,
+        )
     app.add_middleware(Envelope, worker=worker)
     app.add_exception_handler(ServiceError, _problem)
     app.add_exception_handler(PictureError, _problem)

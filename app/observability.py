@@ -68,6 +68,7 @@ class Metrics:
     Attributes:
         registry: Where they are registered.
         requests: Seconds per request, by route, status, variant and rung.
+        refused: Requests that no key opened, by code of the problem and id of the key.
         events: Posted events, by status and reason.
         unknown_sales: Accepted events of sales that the catalogue does not know.
         model_errors: Rankings that the model failed to make, by class of the error.
@@ -82,6 +83,7 @@ class Metrics:
 
     registry: CollectorRegistry
     requests: Histogram
+    refused: Counter
     events: Counter
     unknown_sales: Counter
     model_errors: Counter
@@ -112,6 +114,7 @@ class Metrics:
                 "Time from a request's head to the end of its answer.",
                 *("route", "status", "variant", "rung"),
             ),
+            refused=counter("refused_requests", "Requests that no key opened.", "code", "key"),
             events=counter("events", "Posted events.", "status", "reason"),
             unknown_sales=counter(
                 "unknown_sale_events", "Accepted events of sales that the catalogue does not know."

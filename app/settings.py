@@ -45,9 +45,19 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks one.")
+    keys: Path | None = Field(
+        default=None,
+        description="File of API keys, see docs/security.md; followed while the service runs. "
+        "Unset: no keys.",
+    )
     open_to_network: bool = Field(
         default=False,
-        description="Listen beyond loopback although anybody who connects may read and write.",
+        description="Listen beyond loopback without keys: anybody who connects may do everything.",
+    )
+    requests_per_s: int = Field(
+        default=1_000,
+        ge=1,
+        description="What a key may send each worker, unless its file says otherwise; 429 beyond.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Processes that share the port.")
     drain_s: float = Field(
@@ -95,10 +105,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _stays_on_loopback(self) -> Self:
-        if not (self.open_to_network or _is_loopback(self.host)):
+        if not (self.keys or self.open_to_network or _is_loopback(self.host)):
             msg = (
                 f"host {self.host!r} is reachable from the network and the service has no keys:"
-                " listen on 127.0.0.1, or set open_to_network to accept that anybody may call it"
+                " listen on 127.0.0.1, or make keys with `python -m app keys new` and set"
+                " VITRINE_KEYS, or set open_to_network to accept that anybody may call it"
             )
             raise ValueError(msg)
         return self

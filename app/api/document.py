@@ -1,5 +1,6 @@
 """The OpenAPI document, with the schemas that FastAPI cannot see."""
 
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -8,9 +9,25 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.bundles import BundleBody
 from app.api.events import EventBatch
-from app.api.problem import Problem
+from app.api.guard import KEY_HEADER, required_scope
+from app.api.problem import Problem, problems
 from app.api.rank import RankBody
 from app.api.sales import SaleBody
+from app.security.key import Scope
+
+SCHEMES: Final = {
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": KEY_HEADER,
+        "description": "Needed where the service has keys; without, it listens on loopback only.",
+    },
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
+}
+
+_REFUSALS: Final = problems(
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS
+)
 
 TEMPLATE: Final = "#/components/schemas/{model}"
 
@@ -33,4 +50,19 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     components = document.setdefault("components", {}).setdefault("schemas", {})
     components.update(schemas["$defs"])
     document["components"]["schemas"] = dict(sorted(components.items()))
+    document["components"]["securitySchemes"] = SCHEMES
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _secure(operation, required_scope(method.upper(), path))
     return document
+
+
+def _secure(operation: dict[str, Any], scope: Scope | None) -> None:
+    """Say which scope a key needs, in the form of a role, and what happens without it."""
+    if scope is None:
+        return
+    operation["security"] = [{name: [scope.value]} for name in SCHEMES]
+    described = operation["responses"] | {
+        str(status): problem for status, problem in _REFUSALS.items()
+    }
+    operation["responses"] = dict(sorted(described.items()))

@@ -52,7 +52,7 @@ class LateCustomerStore(RedisCustomerStore):
         await super().append(events)
 
 
-def made_app(store_url: str, state_dir: Path, *, late: bool) -> FastAPI:
+def made_app(store_url: str, state_dir: Path, *, late: bool, keys: Path | None) -> FastAPI:
     """The application over a store, with sales in it."""
 
     @asynccontextmanager
@@ -67,14 +67,23 @@ def made_app(store_url: str, state_dir: Path, *, late: bool) -> FastAPI:
         await stores.server.close()
 
     settings = Settings(
-        state_dir=state_dir, popularity_share_bp=0, read_timeout_ms=5_000, deadline_ms=10_000
+        state_dir=state_dir,
+        popularity_share_bp=0,
+        read_timeout_ms=5_000,
+        deadline_ms=10_000,
+        keys=keys,
     )
     return create_app(settings, Worker(), opener=opener)
 
 
 @contextmanager
 def made_workers(
-    folder: Path, store_url: str, *, n_workers: int = 1, late: bool = False
+    folder: Path,
+    store_url: str,
+    *,
+    n_workers: int = 1,
+    late: bool = False,
+    keys: Path | None = None,
 ) -> Generator[str]:
     """Serve by some processes on one socket, and yield the URL."""
     with ExitStack() as stack:
@@ -85,6 +94,7 @@ def made_workers(
                 "store_url": store_url,
                 "state_dir": str(folder / f"state-{number}"),
                 "late": late,
+                "keys": str(keys) if keys else None,
             }
             log = stack.enter_context((folder / f"worker-{number}.log").open("wb"))
             process = stack.enter_context(
@@ -107,7 +117,12 @@ def main() -> None:
     """Serve as the argument says."""
     asked = json.loads(sys.argv[1])
     configure_logging("warning")
-    app = made_app(asked["store_url"], Path(asked["state_dir"]), late=asked["late"])
+    app = made_app(
+        asked["store_url"],
+        Path(asked["state_dir"]),
+        late=asked["late"],
+        keys=Path(asked["keys"]) if asked["keys"] else None,
+    )
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on")
     uvicorn.Server(config).run([socket.socket(fileno=asked["fd"])])
 

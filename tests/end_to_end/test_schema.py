@@ -4,12 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 
+from app.security.key import KeyFile, Scope, entry_of, new_key
+from app.security.key_ring import write_keys
 from app.stores.embedded import embedded_server
 from tests.end_to_end.made import made_workers
 from tests.proofs import ROOT, Proof
@@ -47,11 +50,20 @@ def attack(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess
     )
 
 
-def n_answers(url: str) -> tuple[int, int]:
+def full_key(path: Path) -> str:
+    """Make a key that opens everything, as fast as it can be asked."""
+    key_id, key = new_key()
+    made = datetime(2026, 11, 24, tzinfo=UTC)
+    entry = entry_of(key, key_id, scopes=Scope, created_at=made, per_second=1_000_000)
+    write_keys(path, KeyFile(keys=(entry,)))
+    return key
+
+
+def n_answers(url: str, key: str) -> tuple[int, int]:
     """All answers of the service so far, and those that are its own fault."""
     counted = re.findall(
         r'request_seconds_count\{.*status="(\d+)".*\} ([\d.]+)',
-        httpx.get(f"{url}/metrics", timeout=30).text,
+        httpx.get(f"{url}/metrics", headers={"X-API-Key": key}, timeout=30).text,
     )
     counts = [(int(status), int(float(n))) for status, n in counted]
     return sum(n for _, n in counts), sum(n for status, n in counts if status >= 500)
@@ -61,13 +73,20 @@ def n_answers(url: str) -> tuple[int, int]:
 @pytest.mark.slow
 def test_no_request_breaks_the_schema_or_the_service(tmp_path: Path, proof: Proof) -> None:
     phases = ["examples", "fuzzing"] if proof.share < 1 else ["examples", "coverage", "fuzzing"]
-    options = ["--max-examples", str(proof.scale(N_EXAMPLES)), "--phases"]
+    key = full_key(tmp_path / "keys.json")
+    options = [
+        "--header",
+        f"X-API-Key: {key}",
+        "--max-examples",
+        str(proof.scale(N_EXAMPLES)),
+        "--phases",
+    ]
     with (
         embedded_server(tmp_path / "store") as store_url,
-        made_workers(tmp_path, store_url) as url,
+        made_workers(tmp_path, store_url, keys=tmp_path / "keys.json") as url,
     ):
         run = attack(url, tmp_path, *options, ",".join([*phases, "stateful"]))
-        requests, failures = n_answers(url)
+        requests, failures = n_answers(url, key)
         log = (tmp_path / "worker-0.log").read_text()
 
     assert run.returncode == 0, run.stdout + run.stderr

@@ -15,6 +15,7 @@ MODULES = [
     "app/api/__init__.py",
     "app/web/__init__.py",
     "app/resources.py",
+    "app/security/__init__.py",
     "app/stores/__init__.py",
     "app/serving/__init__.py",
     "app/experiments/__init__.py",

@@ -1,0 +1,101 @@
+"""The file of API keys, and the keys of a running service, which follow it."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from app.observability import get_logger
+from app.security.key import KeyEntry, KeyFile, Keys
+
+LOOK_EVERY_S: Final = 1.0
+
+_log = get_logger(__name__)
+
+
+class KeyFileError(Exception):
+    """A file of keys that cannot be read; the message says what to do."""
+
+
+def read_keys(path: Path) -> KeyFile:
+    """Read a file of keys.
+
+    Raises:
+        KeyFileError: If it is missing, unreadable or malformed.
+    """
+    try:
+        return KeyFile.model_validate_json(path.read_bytes())
+    except OSError as exc:
+        msg = f"the keys {path} are not read: {exc.strerror}; `python -m app keys new` writes them"
+        raise KeyFileError(msg) from exc
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        msg = f"the keys {path} are malformed: {where}: {first['msg']}"
+        raise KeyFileError(msg) from exc
+
+
+def write_keys(path: Path, keys: KeyFile) -> None:
+    """Write a file of keys, readable by its owner only; at no moment is it there in part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".keys-", dir=path.parent)
+    with os.fdopen(handle, "w") as file:
+        _ = file.write(keys.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+    _ = Path(name).replace(path)
+
+
+@dataclass(slots=True)
+class KeyRing:
+    """The keys of a running service; what its file says counts within `LOOK_EVERY_S`.
+
+    Attributes:
+        path: The file. While it is unreadable, the keys that it had go on.
+        monotonic_s: A clock that never goes back.
+    """
+
+    path: Path
+    monotonic_s: Callable[[], float]
+    _keys: Keys = field(init=False)
+    _seen: tuple[int, ...] | None = field(init=False)
+    _look_at_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the file.
+
+        Raises:
+            KeyFileError: See `read_keys`.
+        """
+        self._seen = _state(self.path)
+        self._keys = Keys.of(read_keys(self.path).keys)
+        self._look_at_s = self.monotonic_s() + LOOK_EVERY_S
+
+    def recognise(self, key: str) -> KeyEntry | None:
+        """Return what is kept of a key; None for one that is not, or not any more, valid."""
+        now_s = self.monotonic_s()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + LOOK_EVERY_S
+            self._follow()
+        return self._keys.recognise(key)
+
+    def _follow(self) -> None:
+        seen = _state(self.path)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self._keys = Keys.of(read_keys(self.path).keys)
+            _log.info("keys read again", n_keys=len(self._keys.by_id))
+        except KeyFileError as exc:
+            _log.error("the keys of before go on", reason=str(exc))
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,77 @@
+"""How often a key may call: a token bucket a key, in each worker."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+WINDOW_S: Final = 1
+"""A bucket holds what it gets in one second: a burst of a second, and then the rate."""
+
+MAX_BUCKETS: Final = 1_024
+"""Beyond, the oldest is forgotten, which is full again then: keys come and go for years."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What became of one call.
+
+    Attributes:
+        is_granted: Whether it may go on.
+        limit: Calls a second.
+        left: Calls that could follow at once.
+        wait_s: Whole seconds until there is one again, at least 1; 0 while there are some.
+    """
+
+    is_granted: bool
+    limit: int
+    left: int
+    wait_s: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say so as draft-ietf-httpapi-ratelimit-headers has it."""
+        return {
+            "RateLimit-Policy": f'"key";q={self.limit};w={WINDOW_S}',
+            "RateLimit": f'"key";r={self.left};t={WINDOW_S}',
+        }
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    filled_s: float
+
+
+@dataclass(slots=True)
+class Quotas:
+    """Counts the calls of every key in this worker.
+
+    Attributes:
+        monotonic_s: A clock that never goes back.
+    """
+
+    monotonic_s: Callable[[], float]
+    _buckets: dict[str, _Bucket] = field(default_factory=dict[str, _Bucket])
+
+    def take(self, key_id: str, limit: int) -> Grant:
+        """Take one call of a key from its bucket.
+
+        Args:
+            key_id: Whose.
+            limit: Calls a second that it may make; another one than before counts at once.
+        """
+        now_s = self.monotonic_s()
+        bucket = self._buckets.get(key_id) or self._new(key_id, _Bucket(float(limit), now_s))
+        refilled = bucket.tokens + (now_s - bucket.filled_s) * limit / WINDOW_S
+        bucket.tokens, bucket.filled_s = min(refilled, float(limit)), now_s
+        is_granted = bucket.tokens >= 1
+        bucket.tokens -= is_granted
+        wait_s = 0 if bucket.tokens >= 1 else math.ceil((1 - bucket.tokens) * WINDOW_S / limit)
+        return Grant(is_granted, limit, int(bucket.tokens), wait_s)
+
+    def _new(self, key_id: str, bucket: _Bucket) -> _Bucket:
+        if len(self._buckets) >= MAX_BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
+        self._buckets[key_id] = bucket
+        return bucket

@@ -1,0 +1,153 @@
+"""Who may call what, of a service that has keys."""
+
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.main import create_app
+from app.resources import Worker
+from app.security.key import KeyFile, Scope, entry_of, new_key
+from app.security.key_ring import write_keys
+from app.settings import Settings
+
+LIMIT = 5
+
+REQUESTS = [
+    ("GET", "/v1/recommendations", Scope.READ),
+    ("POST", "/v1/rank", Scope.READ),
+    ("GET", "/v1/sales", Scope.READ),
+    ("GET", "/v1/sales/alps", Scope.READ),
+    ("GET", "/v1/sales/alps/similar", Scope.READ),
+    ("GET", "/v1/customers/c1", Scope.READ),
+    ("GET", "/v1/bundles", Scope.READ),
+    ("GET", "/metrics", Scope.READ),
+    ("GET", "/nowhere", Scope.READ),
+    ("POST", "/v1/events", Scope.EVENTS),
+    ("POST", "/v1/sales", Scope.ADMIN),
+    ("PUT", "/v1/sales/alps", Scope.ADMIN),
+    ("DELETE", "/v1/sales/alps", Scope.ADMIN),
+    ("PUT", "/v1/sales/alps/image", Scope.ADMIN),
+    ("DELETE", "/v1/customers/c1", Scope.ADMIN),
+    ("PUT", "/v1/bundles/active", Scope.ADMIN),
+    ("POST", "/v1/bundles/rollback", Scope.ADMIN),
+    ("DELETE", "/v1/bundles/shadow", Scope.ADMIN),
+]
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Mapping[Scope, str]:
+    """One key a scope; that of ``events`` may send little."""
+    made = {scope: new_key() for scope in Scope}
+    entries = (
+        entry_of(
+            key,
+            key_id,
+            scopes=[scope],
+            created_at=datetime(2026, 11, 24, tzinfo=UTC),
+            per_second=LIMIT if scope is Scope.EVENTS else None,
+        )
+        for scope, (key_id, key) in made.items()
+    )
+    write_keys(tmp_path / "keys.json", KeyFile(keys=tuple(entries)))
+    return {scope: key for scope, (_, key) in made.items()}
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path, keys: Mapping[Scope, str]) -> Settings:
+    assert keys
+    return settings.model_copy(update={"keys": tmp_path / "keys.json"})
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), REQUESTS)
+async def test_a_request_needs_a_key_of_its_scope(
+    client: httpx.AsyncClient, keys: Mapping[Scope, str], method: str, path: str, scope: Scope
+) -> None:
+    without = await client.request(method, path)
+    answers = {
+        key_scope: await client.request(method, path, headers={"X-API-Key": key})
+        for key_scope, key in keys.items()
+    }
+
+    assert (without.status_code, without.json()["code"]) == (401, "unauthenticated")
+    assert without.headers["www-authenticate"].startswith("Bearer")
+    opened = {one for one, answer in answers.items() if answer.status_code != 403}
+    assert opened == {scope}
+    assert answers[scope].status_code not in {401, 429}
+    refused = next(answer for one, answer in answers.items() if one is not scope)
+    assert refused.json()["code"] == "forbidden"
+    assert repr(scope.value) in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/v2/health/live", "/v2"])
+async def test_health_needs_no_key(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 200
+
+
+async def test_a_key_may_come_as_a_bearer_too(
+    client: httpx.AsyncClient, keys: Mapping[Scope, str]
+) -> None:
+    key = keys[Scope.READ]
+
+    right = await client.get("/v1/sales", headers={"Authorization": f"bearer  {key}"})
+    basic = await client.get("/v1/sales", headers={"Authorization": f"Basic {key}"})
+    in_query = await client.get("/v1/sales", params={"api_key": key})
+
+    assert [one.status_code for one in (right, basic, in_query)] == [200, 401, 401]
+
+
+async def test_a_key_that_sends_too_much_is_told_when_to_go_on(
+    client: httpx.AsyncClient, keys: Mapping[Scope, str]
+) -> None:
+    """More than a burst and a second's refill, however slow this machine is."""
+    headers = {"X-API-Key": keys[Scope.EVENTS]}
+    first = await client.post("/v1/events", headers=headers)
+    answer = first
+    while answer.status_code != 429:
+        answer = await client.post("/v1/events", headers=headers)
+    metrics = await client.get("/metrics", headers={"X-API-Key": keys[Scope.READ]})
+
+    assert first.headers["ratelimit-policy"] == f'"key";q={LIMIT};w=1'
+    assert first.headers["ratelimit"] == f'"key";r={LIMIT - 1};t=1'
+    assert answer.json()["code"] == "rate_limited"
+    assert (answer.headers["retry-after"], answer.headers["ratelimit"]) == ("1", '"key";r=0;t=1')
+    key_id = keys[Scope.EVENTS].split("_")[1]
+    refused = f'refused_requests_total{{code="rate_limited",key="{key_id}"}} 1.0'
+    assert refused in metrics.text
+
+
+async def test_a_refused_request_is_not_read(
+    client: httpx.AsyncClient, keys: Mapping[Scope, str]
+) -> None:
+    n_read = 0
+
+    async def body() -> AsyncGenerator[bytes]:
+        nonlocal n_read
+        n_read += 1
+        yield b"{}"
+
+    answer = await client.post("/v1/sales", content=body(), headers={"X-API-Key": keys[Scope.READ]})
+
+    assert (answer.status_code, n_read) == (403, 0)
+
+
+def test_every_route_but_health_is_behind_a_key_and_openapi_says_so() -> None:
+    document = create_app(Settings(), Worker()).openapi()
+
+    described = {
+        (method.upper(), path): operation.get("security")
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    public = {path for (_, path), security in described.items() if security is None}
+    assert public == {
+        "/health/live",
+        "/health/ready",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/models/{name}/ready",
+    }
+    assert described["POST", "/v1/events"] == [{"key": ["events"]}, {"bearer": ["events"]}]

@@ -1,0 +1,89 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.security.key import KeyFile, Scope, entry_of, new_key
+from app.security.key_ring import LOOK_EVERY_S, KeyFileError, KeyRing, read_keys, write_keys
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def write(path: Path, *keys: tuple[str, str]) -> None:
+    made = datetime(2026, 11, 24, tzinfo=UTC)
+    entries = (entry_of(key, key_id, scopes=[Scope.READ], created_at=made) for key_id, key in keys)
+    write_keys(path, KeyFile(keys=tuple(entries)))
+
+
+def test_a_key_counts_and_another_no_longer_once_the_file_says_so(tmp_path: Path) -> None:
+    """Rotation: both keys count while callers change from one to the other."""
+    path, clock = tmp_path / "keys.json", Clock()
+    old, new = new_key(), new_key()
+    write(path, old)
+    ring = KeyRing(path, clock)
+
+    write(path, old, new)
+    at_once = ring.recognise(new[1])
+    clock.now_s += LOOK_EVERY_S
+    both = [ring.recognise(old[1]), ring.recognise(new[1])]
+    write(path, new)
+    clock.now_s += LOOK_EVERY_S
+
+    assert at_once is None
+    assert None not in both
+    assert ring.recognise(old[1]) is None
+    assert ring.recognise(new[1]) is not None
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"keys": [{}]}'])
+def test_a_file_that_breaks_leaves_the_keys_that_it_had(
+    tmp_path: Path, content: str | None
+) -> None:
+    path, clock = tmp_path / "keys.json", Clock()
+    key = new_key()
+    write(path, key)
+    ring = KeyRing(path, clock)
+
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    clock.now_s += LOOK_EVERY_S
+
+    assert ring.recognise(key[1]) is not None
+
+
+def test_keys_are_written_for_their_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "below" / "keys.json"
+
+    write(path, new_key())
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in path.parent.iterdir()] == ["keys.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "not read: No such file"),
+        ("{", "malformed: the file: Invalid JSON"),
+        ('{"keys": [{"key_id": "secret"}]}', "malformed: keys.0.key_id"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    path = tmp_path / "keys.json"
+    if content is not None:
+        path.write_text(content)
+
+    with pytest.raises(KeyFileError, match=message) as caught:
+        read_keys(path)
+
+    assert "secret" not in str(caught.value)
