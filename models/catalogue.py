@@ -144,13 +144,14 @@ def build_catalogue(
     price = numbers(new, lambda sale: sale.price)
     original_price = numbers(new, lambda sale: sale.original_price or None)
     of_sale = described.column
+    opens_us = of_sale(before.opens_us, times(new, lambda sale: to_us(sale.opens_at)))
     shares, embeddings = _picture_columns(before, seen, rows, topics=topics)
     length = np.sqrt(np.square(shares).sum(axis=1))
     return Catalogue(
         sales=ordered,
         pictures=seen,
         keys=keys,
-        opens_us=of_sale(before.opens_us, times(new, lambda sale: to_us(sale.opens_at))),
+        opens_us=opens_us,
         closes_us=of_sale(before.closes_us, times(new, closing_us)),
         scheduled_us=of_sale(before.scheduled_us, times(new, _scheduled_us)),
         markets=before.markets.updated(new, described),
@@ -162,7 +163,9 @@ def build_catalogue(
         topic_length=np.where(length > 0, length, np.nan),
         embeddings=embeddings,
         pictured=np.any(embeddings != 0, axis=1),
-        neighbours=before.neighbours.updated(before.embeddings, embeddings, rows=rows),
+        neighbours=before.neighbours.updated(
+            before.embeddings, embeddings, rows=rows, opens_us=opens_us
+        ),
         counts=SaleCounts.none(len(ordered)),
     )
 
@@ -186,7 +189,7 @@ def _empty(topics: Topics) -> Catalogue:
         topic_length=no_number,
         embeddings=no_vectors,
         pictured=np.empty(0, dtype=np.bool_),
-        neighbours=Neighbours.among(no_vectors),
+        neighbours=Neighbours.among(no_vectors, opens_us=no_time),
         counts=SaleCounts.none(0),
     )
 
