@@ -305,7 +305,8 @@ async def _put_picture(
     picture = await resources.registration.put_picture(
         sale_id, _within_time(request.body), number=number
     )
-    return PictureAnswer.model_validate(_seen(resources.gallery.sight(picture)))
+    sight = await asyncio.to_thread(resources.gallery.sight, picture)
+    return PictureAnswer.model_validate(_seen(sight))
 
 
 def _require_picture(request: Request) -> None:

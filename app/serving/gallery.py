@@ -104,11 +104,13 @@ class Gallery:
         """
         known = await self._known(sale_id)
         sale, together = known.sale, known.together
+        # Ranking hundreds of labels and the topics of each picture takes milliseconds.
+        sight, pictures = await asyncio.to_thread(self._sights, known)
         return ShownSale(
             sale=sale,
             is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
-            sight=self.sight(together) if together else None,
-            pictures={number: self.sight(one) for number, one in known.pictures.items()},
+            sight=sight,
+            pictures=pictures,
             look_alikes=await self._near(together, limit=n_look_alikes, is_open=None),
         )
 
@@ -129,7 +131,10 @@ class Gallery:
         return await self._near(known.together, limit=limit, is_open=is_open)
 
     def sight(self, picture: LabelledPicture) -> Sight:
-        """Name what a picture shows; nothing of one that another scene model labelled."""
+        """Name what a picture shows; nothing of one that another scene model labelled.
+
+        Takes milliseconds, and belongs into a thread.
+        """
         scenes = self.live.model.scenes
         if picture.scene_model != scenes.model:
             return Sight(picture.scene_model, (), (), picture.is_unlike)
@@ -140,6 +145,11 @@ class Gallery:
             topics=_ranked(topics.names, topics.shares(labels[None])[0]) if topics.names else (),
             is_unlike=picture.is_unlike,
         )
+
+    def _sights(self, known: "_KnownSale") -> tuple[Sight | None, dict[int, Sight]]:
+        together = known.together
+        each = {number: self.sight(one) for number, one in known.pictures.items()}
+        return self.sight(together) if together else None, each
 
     async def _known(self, sale_id: str) -> "_KnownSale":
         """Return a sale, with the pictures that the served model understands."""

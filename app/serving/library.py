@@ -15,6 +15,7 @@ from models.bundle import (
     read_manifest,
     resolve_bundle,
 )
+from models.neighbours import search_device
 from models.scenes import SceneLabeller, SceneModelError
 from models.scoring import LABELS_FILE, SCENES_FILE, Scorer
 
@@ -98,7 +99,11 @@ def _shelved(path: Path) -> Shelved:
 def _load(path: Path) -> Model:
     bundle = read_bundle(path)
     scorer, labeller = Scorer.load(bundle), _labeller(bundle)
-    _log.info("bundle loaded and verified", bundle=scorer.bundle_id)
+    _log.info(
+        "bundle loaded and verified",
+        bundle=scorer.bundle_id,
+        neighbours_on=str(search_device()),
+    )
     return Model(scorer=scorer, labeller=labeller)
 
 
