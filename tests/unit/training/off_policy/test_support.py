@@ -1,0 +1,105 @@
+"""What a log must have to be asked about a policy."""
+
+import numpy as np
+import pytest
+
+from training.off_policy.rounds import Rounds
+from training.off_policy.support import (
+    NoSupportError,
+    Support,
+    TooFewRoundsError,
+    effective_size,
+    require_support,
+)
+from training.off_policy.valuation import value_policy
+
+
+def log(logging: list[float], target: list[float], *, copies: int = 100) -> Rounds:
+    """Slates of one position without rewards, each so many times."""
+    shown = np.repeat(np.array([logging, target]), copies, axis=1)[:, :, None]
+    none = np.zeros_like(shown[0])
+    return Rounds(
+        rewards=none,
+        logging=shown[0],
+        target=shown[1],
+        predicted=none,
+        expected=none,
+        direct=none,
+        units=np.arange(len(none)),
+    )
+
+
+def support(rounds: Rounds, *, clip: float = np.inf, min_effective: float = 100.0) -> Support:
+    weights = np.minimum(rounds.weights, clip)
+    return require_support(rounds, weights, clip=clip, min_effective=min_effective)
+
+
+def test_effective_size_is_the_squared_sum_over_the_sum_of_squares() -> None:
+    """(1 + 2 + 3)² / (1 + 4 + 9); of equal weights the number; of one weight 1; of none 0."""
+    weights = np.array([[1.0, 5.0, 0.0, 0.0], [2.0, 5.0, 7.0, 0.0], [3.0, 5.0, 0.0, 0.0]])
+
+    np.testing.assert_allclose(effective_size(weights), [36 / 14, 3, 1, 0])
+
+
+def test_a_certain_log_says_nothing_of_another_policy() -> None:
+    """The target shows what was logged with 0.4: with 0.6 it shows what never was."""
+    with pytest.raises(NoSupportError, match=r"100 of 200 logged slates .* probability 0\.6 on"):
+        support(log([1.0, 0.5], [0.4, 0.5]))
+
+
+def test_a_certain_log_says_everything_of_the_same_policy() -> None:
+    found = support(log([1.0], [1.0]))
+
+    assert found.effective == (100.0,)
+    assert found.mean_weight == 1.0
+
+
+def test_nothing_is_asked_below_a_slate_that_the_target_never_shows() -> None:
+    """Its last sale was certain, but what stands above it already weighs nothing."""
+    two = np.array([[0.5, 1.0]] * 200)
+    target = np.array([[0.0, 0.5], [1.0, 1.0]] * 100)
+    none = np.zeros_like(two)
+    rounds = Rounds(none, two, target, none, none, none, np.arange(200))
+
+    assert support(rounds).mean_weight == 1.0
+
+
+def test_a_policy_that_shows_mostly_what_never_was_is_refused() -> None:
+    """Drawn from two sales evenly; the target gives each 0.1, the rest to a third one."""
+    with pytest.raises(NoSupportError, match=r"average 0\.2 .* shows what the logging policy"):
+        support(log([0.5, 0.5], [0.1, 0.1]))
+
+
+def test_propensities_that_the_log_was_not_made_by_are_refused() -> None:
+    """Two sales drawn evenly, logged as if of ten."""
+    with pytest.raises(NoSupportError, match=r"average 5 .* propensities are not those"):
+        support(log([0.1, 0.1], [0.5, 0.5]))
+
+
+def test_a_log_worth_too_few_rounds_is_refused_and_says_of_how_many() -> None:
+    """100 slates of weight 2 and 100 of weight 0 are worth 100."""
+    rounds = log([0.5, 0.5], [1.0, 0.0])
+
+    assert support(rounds, min_effective=100).effective == (100.0,)
+    with pytest.raises(TooFewRoundsError, match=r"200 logged slates .*: 100 down to each"):
+        support(rounds, min_effective=101)
+
+
+def test_an_empty_log_is_refused() -> None:
+    with pytest.raises(TooFewRoundsError, match="0 logged slates"):
+        value_policy(log([1.0], [1.0], copies=0), seed=0)
+
+
+def test_a_log_without_a_single_slate_of_the_target_is_refused() -> None:
+    with pytest.raises(TooFewRoundsError, match=r"200 logged slates .*: 0 down to each"):
+        support(log([0.5, 0.5], [0.0, 0.0]))
+
+
+def test_what_clipping_cut_off_is_told() -> None:
+    """Weights are 1.75 and 0.25: of each 2, 0.25 lie above 1.5."""
+    found = support(log([0.5, 0.5], [0.875, 0.125]), clip=1.5)
+
+    assert found.clipped_rounds == 0.5
+    assert found.clipped_mass == pytest.approx(0.125)
+    assert found.largest_weight == 1.75
+    assert found.effective[0] == pytest.approx(200 * 0.875**2 / ((1.5**2 + 0.25**2) / 2))

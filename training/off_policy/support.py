@@ -1,0 +1,157 @@
+"""Whether a log can say anything about a policy, and how much."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.off_policy.rounds import Rounds
+
+MIN_EFFECTIVE: Final = 100.0
+"""Rounds that a log must be worth, below which nothing is estimated."""
+
+_TOLERANCE: Final = 1e-9
+# One log in 16,000 goes beyond by chance; a heavy tail of weights also does, and should.
+_STANDARD_ERRORS: Final = 4.0
+
+
+class RefusedError(ValueError):
+    """A log that says nothing about the policy."""
+
+
+class NoSupportError(RefusedError):
+    """A target policy that shows what the logging policy never shows."""
+
+
+class TooFewRoundsError(RefusedError):
+    """Too few logged slates that the target policy would show as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How much of a log speaks about the target policy.
+
+    Attributes:
+        n_rounds: Logged slates.
+        n_units: Units that they belong to.
+        effective: Rounds of the target policy that the log is worth, by position down to
+            which slates are judged: ``sum(w)^2 / sum(w^2)``.
+        mean_weight: Mean weight of whole slates before clipping; 1 but for chance.
+        largest_weight: Largest of them.
+        clip: Where weights were cut.
+        clipped_rounds: Share of rounds with a weight that was cut.
+        clipped_mass: Share of the weights of whole slates that was cut off.
+    """
+
+    n_rounds: int
+    n_units: int
+    effective: tuple[float, ...]
+    mean_weight: float
+    largest_weight: float
+    clip: float
+    clipped_rounds: float
+    clipped_mass: float
+
+
+def effective_size(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how many unweighted rounds the weighted ones are worth, 0 where all weigh 0.
+
+    ``sum(w)^2 / sum(w^2)``.
+
+    Args:
+        weights: Shape ``(n_rounds, n_positions)``.
+
+    Returns:
+        Shape ``(n_positions,)``.
+
+    Source:
+        Kish, Survey Sampling, 1965.
+    """
+    squares = (weights**2).sum(axis=0)
+    size = np.zeros(weights.shape[1])
+    np.divide(weights.sum(axis=0) ** 2, squares, out=size, where=squares > 0)
+    return size
+
+
+def require_support(
+    rounds: Rounds, weights: NDArray[np.float64], *, clip: float, min_effective: float
+) -> Support:
+    """Measure the support of a target policy in a log, and refuse where it is missing.
+
+    Args:
+        rounds: The log.
+        weights: The clipped weights that estimates will use.
+        clip: Where they were cut.
+        min_effective: Rounds that the log must be worth.
+
+    Raises:
+        NoSupportError: If the log was made without chance where the target policy does
+            otherwise, or the weights do not average 1: the target policy shows what the
+            logging policy never did, or logged propensities are not those it acted by.
+        TooFewRoundsError: If the log is worth too few rounds.
+    """
+    _require_chance(rounds)
+    support = _measure(rounds, weights, clip=clip)
+    if not support.effective or support.effective[-1] < min_effective:
+        raise TooFewRoundsError(_too_few(support, min_effective))
+    _require_mean_of_one(rounds)
+    return support
+
+
+def _measure(rounds: Rounds, weights: NDArray[np.float64], *, clip: float) -> Support:
+    whole = rounds.weights[:, -1]
+    total = float(whole.sum())
+    return Support(
+        n_rounds=len(rounds),
+        n_units=len(np.unique(rounds.units)),
+        effective=tuple(effective_size(weights).tolist()),
+        mean_weight=float(whole.mean()) if len(whole) else float("nan"),
+        largest_weight=float(whole.max(initial=0.0)),
+        clip=clip,
+        clipped_rounds=float((rounds.weights > clip).any(axis=1).mean()) if len(whole) else 0.0,
+        clipped_mass=1 - float(weights[:, -1].sum()) / total if total else 0.0,
+    )
+
+
+def _require_chance(rounds: Rounds) -> None:
+    """Refuse rounds whose logged sale was certain where the target may show another."""
+    missing = (rounds.logging > 1 - _TOLERANCE) & (rounds.target < 1 - _TOLERANCE)
+    # Below a slate that the target policy never shows, nothing is asked of the log.
+    above = np.hstack([np.ones((len(rounds), 1)), rounds.weights[:, :-1]])
+    missing &= above > 0
+    n_missing = int(missing.any(axis=1).sum())
+    if n_missing:
+        mass = float((1 - rounds.target[missing]).mean())
+        msg = (
+            f"no support: {n_missing} of {len(rounds)} logged slates were made without chance "
+            f"(propensity 1) where the target policy shows another sale with probability "
+            f"{mass:.2g} on average; log with exploration first"
+        )
+        raise NoSupportError(msg)
+
+
+def _require_mean_of_one(rounds: Rounds) -> None:
+    """Refuse weights whose mean is further from 1 than chance explains, unit by unit."""
+    whole = rounds.weights[:, -1]
+    _, group = np.unique(rounds.units, return_inverse=True)
+    mean = float(whole.mean())
+    deviations = np.bincount(group, weights=whole - mean)
+    error = float(np.sqrt((deviations**2).sum()) / len(rounds))
+    if abs(mean - 1) > _STANDARD_ERRORS * error + _TOLERANCE:
+        cause = (
+            "the target policy shows what the logging policy never shows"
+            if mean < 1
+            else "the logged propensities are not those that the log was made by"
+        )
+        msg = f"no support: weights average {mean:.3g} ± {error:.2g} instead of 1: {cause}"
+        raise NoSupportError(msg)
+
+
+def _too_few(support: Support, min_effective: float) -> str:
+    by_position = ", ".join(f"{size:.0f}" for size in support.effective)
+    return (
+        f"{support.n_rounds} logged slates are worth too few of the target policy's: "
+        f"{by_position} down to each position, {min_effective:g} wanted at the last; judge "
+        f"fewer positions, log more, or explore nearer to the target policy"
+    )
