@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from tests.proofs import Proof
-from tests.unit.training.off_policy.closed_world import ClosedWorld, with_model
+from tests.unit.training.off_policy.closed_world import (
+    N_UNITS,
+    VISITS,
+    ClosedWorld,
+    with_model,
+)
 from training.evaluation.interval import Interval
 from training.off_policy.estimator import ESTIMATORS
 from training.off_policy.valuation import value_policy
@@ -55,5 +60,10 @@ def test_intervals_cover_the_truth(proof: Proof) -> None:
     off = {name: abs(figure["coverage"] - 0.95) for name, figure in figures.items()}
     assert figures[BLIND]["coverage"] < 0.05
     assert all(distance <= allowed for name, distance in off.items() if name != BLIND), figures
-    sizes = {"logs": n_logs, "slates": len(log), "effective": float(np.mean(effective))}
+    sizes = {
+        "logs": n_logs,
+        "units": N_UNITS,
+        "visits": VISITS,
+        "effective": float(np.mean(effective)),
+    }
     proof.record("off-policy-coverage", {**sizes, "truth": world.truth, "estimators": figures})
