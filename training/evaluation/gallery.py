@@ -19,7 +19,7 @@ SIDE: Final = 120
 
 TALK: Final[Mapping[str, tuple[str, ...]]] = {
     "popularity": ("popularity",),
-    "visits only": ("collaborative", "covisitation", "session"),
+    "tastes learned from visits": ("taste",),
     "pictures only": ("images",),
     "mix": (META,),
 }

@@ -63,7 +63,7 @@ class Judge:
         scorer: The bundle's scorer.
         past: What was known when.
         config: The bundle's configuration: what a purchase is credited to.
-        seed: Seed of the random scorer.
+        seed: Seed of the random scorer, and of the order of what a scorer cannot tell apart.
         new_within_us: `open` ranks only sales that opened at most so long before; None for all.
         extras: Further scorers, by name.
     """
@@ -90,9 +90,14 @@ class Judge:
             )
             as_shown = -slates.positions[entries].astype(np.float64)
             orders = self._orders(slate, query, rng=rng)
-            orders[AS_SHOWN] = as_shown
             orders[LAST_TOUCHED] = last_touched_first(query, as_shown)
-            yield self._judged(slates, slate, query=query, outcome=outcome, orders=orders)
+            yield self._judged(
+                slates,
+                slate,
+                query=query,
+                outcome=outcome,
+                rankings=_rankings(orders, rng) | {AS_SHOWN: ranked(as_shown)},
+            )
 
     def open(self, slates: Slates, truth: Truth | None) -> Iterator[Judged]:
         """Judge the order of all sales that were open at each slate's moment.
@@ -113,7 +118,9 @@ class Judge:
             if known is not None:
                 orders[KNOWABLE] = np.nan_to_num(known.knowable[rows])
                 orders[TRUTH] = np.nan_to_num(known.truth[rows])
-            yield self._judged(slates, slate, query=query, outcome=outcome, orders=orders)
+            yield self._judged(
+                slates, slate, query=query, outcome=outcome, rankings=_rankings(orders, rng)
+            )
 
     def candidates(self, query: Query) -> NDArray[np.int64]:
         """Return the rows that the protocol `open` ranks at a moment."""
@@ -154,9 +161,8 @@ class Judge:
         *,
         query: Query,
         outcome: Outcome,
-        orders: Mapping[str, NDArray[np.float64]],
+        rankings: Mapping[str, NDArray[np.intp]],
     ) -> Judged:
-        rankings = {name: ranked(order) for name, order in orders.items()}
         chosen = {name: query.rows[ranking[:K]] for name, ranking in rankings.items()}
         return Judged(
             customer=int(slates.customers[slate]),
@@ -173,6 +179,14 @@ class Judge:
     def _varied(query: Query, chosen: NDArray[np.int64]) -> dict[str, float]:
         # Of ten candidates or fewer every ranking chooses the same.
         return varied(query.catalogue, chosen) if len(query.rows) > K else {}
+
+
+def _rankings(
+    orders: Mapping[str, NDArray[np.float64]], rng: np.random.Generator
+) -> dict[str, NDArray[np.intp]]:
+    """Rank by every order, equal candidates at random: how they came is knowledge of others."""
+    shuffled = rng.permutation(len(next(iter(orders.values()))))
+    return {name: shuffled[ranked(order[shuffled])] for name, order in orders.items()}
 
 
 def ranked(order: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.policy import Policy
+from models.recommenders.registry import RECOMMENDERS
 from models.snapshot import Snapshot
 from models.topics import Topics
 from tests.judged import slate
 from tests.logs import sale
 from training.evaluation.document import document
 from training.evaluation.evaluate import Evaluation, figures_of
-from training.evaluation.gallery import Thumbnails, examples, talk_lines
+from training.evaluation.gallery import TALK, Thumbnails, examples, talk_lines
 from training.evaluation.measure import PURCHASES
 from training.evaluation.protocol import Judged
 from training.evaluation.reliability import Predictions, reliability
@@ -59,6 +61,12 @@ def test_the_comparison_goes_from_popularity_to_the_mix() -> None:
 
 def test_a_line_without_a_recommender_is_left_out() -> None:
     assert talk_lines(["meta", "popularity"]) == {"popularity": "popularity", "mix": "meta"}
+
+
+def test_every_line_stands_for_policies_that_there_are() -> None:
+    there = {*RECOMMENDERS, *Policy}
+
+    assert all(there.issuperset(names) for names in TALK.values())
 
 
 def test_slates_stand_side_by_side_with_their_pictures(tmp_path: Path, tiny_world: Path) -> None:

@@ -137,6 +137,33 @@ def test_what_was_touched_last_comes_first_and_the_rest_as_shown(tmp_path: Path)
     assert untouched == 0.5
 
 
+def test_who_cannot_tell_sales_apart_gains_nothing_from_how_they_were_shown(
+    tmp_path: Path,
+) -> None:
+    """Of three equal sales the first shown is bought: a third of 400 guesses, to 4 deviations."""
+    equal = tuple(sale(f"s{number}", price=10.0) for number in (1, 2, 3))
+    log = [
+        row
+        for visit in range(400)
+        for row in (
+            *impressions(visit * HOUR, "s2", "s3", "s1", customer=f"c{visit}", session=f"v{visit}"),
+            Row(
+                kind="purchase",
+                at=visit * HOUR + MINUTE,
+                sale="s2",
+                customer=f"c{visit}",
+                session=f"v{visit}",
+            ),
+        )
+    ]
+
+    figures = figures_of(log, tmp_path, sales=equal)
+
+    assert values(figures, "shown", "as_shown")["hit_rate_at_1"] == 1.0
+    hits = values(figures, "shown", "meta")["hit_rate_at_1"]
+    assert hits == pytest.approx(1 / 3, abs=4 * math.sqrt(2 / 9 / 400))
+
+
 def test_open_judges_all_sales_that_were_open_then(tmp_path: Path) -> None:
     """s4 is open, too, and dearest; so s3 is second by price and third by cheapness."""
     dear, cheap = (
