@@ -31,7 +31,8 @@ OBJECTIVES: Final = {
 }
 """What each policy of the meta-model aims at."""
 
-_BEYOND_ANY_LOSS: Final = 1e9
+UNKNOWN_WORTH: Final = -1e9
+"""What orders at or below say: that the sale's worth is unknown. No purchase loses as much."""
 
 
 def expected_worth(
@@ -49,7 +50,7 @@ def expected_worth(
     Returns:
         Higher is better, no NaN, shape ``(n,)``.
     """
-    return np.where(np.isnan(worth), -_BEYOND_ANY_LOSS / probabilities, probabilities * worth)
+    return np.where(np.isnan(worth), UNKNOWN_WORTH / probabilities, probabilities * worth)
 
 
 def known_margins(

@@ -1,0 +1,148 @@
+"""Slates that chance decides in part, with the exact probability of every decision.
+
+A propensity is conditional: the probability that the sale at a rank was put there, given the
+sales above it. The product over the ranks is the probability of the slate.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DOMAIN: Final = b"vitrine slate\x1f"
+_DROPPED_BITS: Final = 12
+_STEP: Final = 2.0**-52
+_NEVER_CERTAIN: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slate:
+    """What is shown, and how likely it was.
+
+    Attributes:
+        picks: Indices of candidates by rank, shape ``(n_shown,)``.
+        propensities: Probability of each given those above it, in ``(0, 1]``, same shape.
+    """
+
+    picks: NDArray[np.intp]
+    propensities: NDArray[np.float64]
+
+    @classmethod
+    def certain(cls, picks: NDArray[np.intp]) -> Self:
+        """Return a slate that no chance decided."""
+        return cls(picks, np.ones(len(picks)))
+
+
+def seed_of(recommendation_id: str) -> int:
+    """Return the seed of an answer, so that its record is enough to draw the same again.
+
+    The 16 bytes of BLAKE2b over ``vitrine slate``, one byte ``0x1f`` and the UTF-8 bytes of
+    the id, read as a big-endian integer.
+    """
+    digest = blake2b(_DOMAIN + recommendation_id.encode(), digest_size=16).digest()
+    return int.from_bytes(digest, "big")
+
+
+def uniforms(seed: int, n: int) -> NDArray[np.float64]:
+    """Draw numbers between 0 and 1, never either, by a generator whose bits are specified.
+
+    The upper 52 bits of each output of PCG64, and a half, times ``2**-52``.
+
+    Returns:
+        Shape ``(n,)``; with an equal seed, a larger ``n`` begins with the same numbers.
+    """
+    bits = np.random.PCG64(seed).random_raw(n)
+    return ((bits >> np.uint64(_DROPPED_BITS)).astype(np.float64) + 0.5) * _STEP
+
+
+def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return finite log-odds of probabilities in ``[0, 1]``, same shape."""
+    clipped = np.clip(probabilities, _NEVER_CERTAIN, 1.0 - _NEVER_CERTAIN)
+    return np.log(clipped) - np.log1p(-clipped)
+
+
+def plackett_luce(
+    ranking: NDArray[np.intp],
+    utilities: NDArray[np.float64],
+    *,
+    limit: int,
+    drawn: NDArray[np.float64],
+) -> Slate:
+    """Draw a slate place by place, each sale with odds ``exp(utility)``: Gumbel top-k.
+
+    Args:
+        ranking: Candidates, shape ``(n,)``.
+        utilities: Of each place of the ranking, finite, shape ``(n,)``.
+        limit: Length of the slate.
+        drawn: Numbers between 0 and 1, shape ``(n,)``.
+
+    Source:
+        Kool, van Hoof and Welling, Stochastic Beams and Where to Find Them, ICML 2019.
+    """
+    gumbel = -np.log(-np.log(drawn))
+    places = np.argsort(-(utilities + gumbel), kind="stable")[:limit]
+    return Slate(ranking[places], plackett_luce_propensities(utilities, places))
+
+
+def plackett_luce_propensities(
+    utilities: NDArray[np.float64], picks: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return the probability of each pick given those before it.
+
+    ``exp(u_k) / sum(exp(u_j))`` over the candidates ``j`` that are not picked before ``k``.
+
+    Args:
+        utilities: Of all candidates, finite, shape ``(n,)``.
+        picks: Distinct candidates by rank, shape ``(k,)``.
+
+    Returns:
+        In ``(0, 1]``, shape ``(k,)``.
+    """
+    others = np.ones(len(utilities), dtype=np.bool_)
+    others[picks] = False
+    below = np.logaddexp.reduce(utilities[others]) if others.any() else -np.inf
+    # From the last rank up: what remains is added to, so that nothing cancels.
+    upwards = np.concatenate([[below], utilities[picks][::-1]])
+    remaining = np.logaddexp.accumulate(upwards)[1:][::-1]
+    return np.exp(utilities[picks] - remaining)
+
+
+def with_new_sales(
+    ranking: NDArray[np.intp],
+    is_new: NDArray[np.bool_],
+    *,
+    slots: int,
+    limit: int,
+    drawn: NDArray[np.float64],
+) -> Slate:
+    """Keep the last places of a slate for new sales, each as likely as any other.
+
+    New sales that stand above those places by their rank stay there. Where there are fewer
+    others than slots, the ranking goes on for as long, and all of them follow.
+
+    Args:
+        ranking: At least the first ``limit`` candidates, best first.
+        is_new: Which of all candidates are new, shape ``(n_candidates,)``.
+        slots: Places for new sales.
+        limit: Length of the slate.
+        drawn: Numbers between 0 and 1, shape ``(slots,)`` at least.
+    """
+    shown = ranking[:limit]
+    head, tail = np.split(shown, [max(len(shown) - slots, 0)])
+    waiting = is_new.copy()
+    waiting[head] = False
+    pool: list[int] = np.flatnonzero(waiting).tolist()
+    n_drawn = min(len(tail), len(pool))
+    kept = tail[~waiting[tail]][: len(tail) - n_drawn]
+    picks: list[int] = []
+    propensities: list[float] = []
+    for number in drawn[:n_drawn].tolist():
+        propensities.append(1.0 / len(pool))
+        picks.append(pool.pop(int(number * len(pool))))
+    certain = np.ones(len(head) + len(kept))
+    return Slate(
+        np.concatenate([head, kept, np.array(picks, dtype=np.intp)]),
+        np.concatenate([certain, propensities]),
+    )

@@ -1,0 +1,82 @@
+"""From scored candidates to a slate, by everything that a policy says."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.counters import HOUR_US
+from models.diversity import Likeness, diversified
+from models.experiments.policy import NewSaleSlots, PlackettLuce, SlatePolicy
+from models.exploration import Slate, log_odds, plackett_luce, uniforms, with_new_sales
+from models.query import Query
+from models.scoring import Scores
+
+PLAIN: Final = SlatePolicy()
+"""The policy that answers are made by unless something else is asked for."""
+
+
+def make_slate(
+    query: Query, scores: Scores, policy: SlatePolicy, *, limit: int, seed: int
+) -> Slate:
+    """Choose what is shown: order, then diversity, then exploration.
+
+    Of equal scores the candidate that stands first is first.
+
+    Args:
+        query: What was scored: a slate holds nothing but its candidates.
+        scores: With the order that the policy asks for.
+        policy: Its diversity and exploration; bundle and order were followed by scoring.
+        limit: Length of the slate.
+        seed: Decides what chance decides, see `models.exploration.seed_of`.
+
+    Returns:
+        A slate of ``min(limit, n_candidates)`` sales, each with its propensity.
+    """
+    match policy.exploration:
+        case None:
+            return Slate.certain(_first(query, scores, policy, limit=limit))
+        case NewSaleSlots(slots=slots, hours=hours):
+            return with_new_sales(
+                _first(query, scores, policy, limit=limit),
+                query.catalogue.opens_us[query.rows] > query.context.now_us - hours * HOUR_US,
+                slots=slots,
+                limit=limit,
+                drawn=uniforms(seed, slots),
+            )
+        case PlackettLuce(temperature=temperature):
+            ranking = _whole(query, scores, policy, limit=limit)
+            # The order decides who stands where, the calibrated odds how firmly: both are one
+            # where probabilities order, and any other order is drawn around in the same way.
+            utilities = np.sort(log_odds(scores.probabilities))[::-1] / temperature
+            drawn = uniforms(seed, len(ranking))
+            return plackett_luce(ranking, utilities, limit=limit, drawn=drawn)
+
+
+def best(order: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
+    """Return the indices of the highest scores, best first; equal ones in given order.
+
+    Args:
+        order: One per candidate, shape ``(n_candidates,)``, no NaN.
+        limit: Length of the slate.
+
+    Returns:
+        Indices, shape ``(min(limit, n_candidates),)``.
+    """
+    return np.argsort(-order, kind="stable")[:limit]
+
+
+def _first(query: Query, scores: Scores, policy: SlatePolicy, *, limit: int) -> NDArray[np.intp]:
+    if not policy.diversity:
+        return best(scores.order, limit)
+    likeness = Likeness.of(query.catalogue, query.rows)
+    return diversified(scores.order, likeness, weight=policy.diversity, limit=limit)
+
+
+def _whole(query: Query, scores: Scores, policy: SlatePolicy, *, limit: int) -> NDArray[np.intp]:
+    """Rank all candidates: the first as `_first` does, the others by score."""
+    ranking = best(scores.order, len(query.rows))
+    if not policy.diversity:
+        return ranking
+    first = _first(query, scores, policy, limit=limit)
+    return np.concatenate([first, ranking[~np.isin(ranking, first)]])
