@@ -32,7 +32,7 @@ from app.serving.model import Model
 from app.serving.pipeline import Origin, Recommender
 from app.serving.ports import CustomerState, CustomerStore, Stores
 from app.serving.question import Question, RecommendationRequest
-from app.serving.ranking import SlateRanker
+from app.serving.ranking import BY_POPULARITY, SlateRanker
 from app.serving.readiness import Drain, Readiness
 from app.serving.registration import Registration
 from app.serving.shadow import Shadow
@@ -40,6 +40,7 @@ from app.serving.vigil import Vigil
 from app.settings import Settings
 from app.stores.store import RedisStores
 from models.customer import Window
+from models.experiments.policy import SlatePolicy
 from models.profile import Profile
 
 EXPERIMENT: Final = "home-page"
@@ -204,7 +205,7 @@ def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
     """Rank for nobody, so that the first customer does not wait for what starts lazily."""
     nobody = CustomerState(now_us, Window.empty(), Profile.empty())
     question = Question(RecommendationRequest(), nobody, live.served)
-    for policy in Policy:
+    for policy in (SlatePolicy(), BY_POPULARITY):
         ranker.rank(question, policy, rung=None)
 
 

@@ -1,7 +1,5 @@
 """From scored candidates to a slate, by everything that a policy says."""
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,12 +10,9 @@ from models.exploration import Slate, log_odds, plackett_luce, uniforms, with_ne
 from models.query import Query
 from models.scoring import Scores
 
-PLAIN: Final = SlatePolicy()
-"""The policy that answers are made by unless something else is asked for."""
-
 
 def make_slate(
-    query: Query, scores: Scores, policy: SlatePolicy, *, limit: int, seed: int
+    query: Query, scores: Scores, *, policy: SlatePolicy, limit: int, seed: int
 ) -> Slate:
     """Choose what is shown: order, then diversity, then exploration.
 
@@ -35,17 +30,17 @@ def make_slate(
     """
     match policy.exploration:
         case None:
-            return Slate.certain(_first(query, scores, policy, limit=limit))
+            return Slate.certain(_first(query, scores, policy=policy, limit=limit))
         case NewSaleSlots(slots=slots, hours=hours):
             return with_new_sales(
-                _first(query, scores, policy, limit=limit),
+                _first(query, scores, policy=policy, limit=limit),
                 query.catalogue.opens_us[query.rows] > query.context.now_us - hours * HOUR_US,
                 slots=slots,
                 limit=limit,
                 drawn=uniforms(seed, slots),
             )
         case PlackettLuce(temperature=temperature):
-            ranking = _whole(query, scores, policy, limit=limit)
+            ranking = _whole(query, scores, policy=policy, limit=limit)
             # The order decides who stands where, the calibrated odds how firmly: both are one
             # where probabilities order, and any other order is drawn around in the same way.
             utilities = np.sort(log_odds(scores.probabilities))[::-1] / temperature
@@ -66,17 +61,17 @@ def best(order: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
     return np.argsort(-order, kind="stable")[:limit]
 
 
-def _first(query: Query, scores: Scores, policy: SlatePolicy, *, limit: int) -> NDArray[np.intp]:
+def _first(query: Query, scores: Scores, *, policy: SlatePolicy, limit: int) -> NDArray[np.intp]:
     if not policy.diversity:
         return best(scores.order, limit)
     likeness = Likeness.of(query.catalogue, query.rows)
     return diversified(scores.order, likeness, weight=policy.diversity, limit=limit)
 
 
-def _whole(query: Query, scores: Scores, policy: SlatePolicy, *, limit: int) -> NDArray[np.intp]:
+def _whole(query: Query, scores: Scores, *, policy: SlatePolicy, limit: int) -> NDArray[np.intp]:
     """Rank all candidates: the first as `_first` does, the others by score."""
     ranking = best(scores.order, len(query.rows))
     if not policy.diversity:
         return ranking
-    first = _first(query, scores, policy, limit=limit)
+    first = _first(query, scores, policy=policy, limit=limit)
     return np.concatenate([first, ranking[~np.isin(ranking, first)]])

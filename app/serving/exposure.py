@@ -10,7 +10,8 @@ class Shown:
     Attributes:
         sale_id: The sale.
         rank: Its position, from 1.
-        propensity: Probability that the logging policy put this sale at this rank, in (0, 1].
+        propensity: Probability that the logging policy put this sale at this rank, given the
+            sales above it, in (0, 1]; the product over all ranks is that of the slate.
         purchase_probability: What the answer said; None from rungs that score nothing.
     """
 

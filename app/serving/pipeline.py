@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
 
 from app.errors import StoreUnavailableError
 from app.experiments.experiment import Experiment, Variant, assign
@@ -20,10 +19,8 @@ from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import Ranking, SlateRanker
 from app.serving.shadow import Shadow
 from models.customer import Window
+from models.experiments.policy import SlatePolicy
 from models.profile import Profile
-
-DETERMINISTIC: Final = 1.0
-"""Propensity of a sale at a rank that no chance decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +101,19 @@ class Recommender:
         known = await self._read(request.customer_id)
         read = perf_counter()
         # From here on nothing awaits: one catalogue and one moment make the whole answer.
-        question = Question(request, known or self._nobody(), self.live.served)
+        state = known or self._nobody()
+        question = Question(request, state, self.live.served, routing.answer_id)
+        policy = SlatePolicy(order_by=routing.variant.policy)
         ranking = self.ranker.rank(
             question,
-            routing.variant.policy,
+            policy,
             rung=self._rung(is_known=known is not None),
             within_s=self.deadline_s - (read - started),
         )
         record = self._record(question, routing, ranking=ranking)
         self.exposures.put(Exposure(record, question.served))
         self.degradation.note(ranking.rung)
-        self.shadow.see(question, routing.variant.policy, ranking=ranking)
+        self.shadow.see(question, policy, ranking=ranking)
         return Recommendation(record, _left_out(question), read - started, perf_counter() - read)
 
     def _route(self, request: RecommendationRequest) -> _Routing:
@@ -181,8 +180,8 @@ def _left_out(question: Question) -> tuple[LeftOut, ...]:
 
 def _slate(ranking: Ranking) -> tuple[Shown, ...]:
     probabilities = ranking.probabilities or (None,) * len(ranking.sale_ids)
-    shown = zip(ranking.sale_ids, probabilities, strict=True)
+    shown = zip(ranking.sale_ids, ranking.propensities, probabilities, strict=True)
     return tuple(
-        Shown(sale_id, rank, DETERMINISTIC, probability)
-        for rank, (sale_id, probability) in enumerate(shown, start=1)
+        Shown(sale_id, rank, propensity, probability)
+        for rank, (sale_id, propensity, probability) in enumerate(shown, start=1)
     )

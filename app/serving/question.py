@@ -53,8 +53,10 @@ class Question:
         request: What the caller asks for.
         state: The customer, and the moment of the answer.
         served: The catalogue; None before there is any.
+        recommendation_id: Id of the answer, which decides what chance decides.
     """
 
     request: RecommendationRequest
     state: CustomerState
     served: ServedCatalogue | None
+    recommendation_id: str = ""

@@ -7,42 +7,47 @@ from time import perf_counter
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.experiments.experiment import Policy
 from app.observability import Metrics, get_logger
 from app.serving.candidates import candidates, chosen
 from app.serving.fallback import Rung, popularity_order
 from app.serving.pace import Pace
 from app.serving.question import Question
-from app.serving.selection import best
 from app.serving.served import ServedCatalogue
 from models.catalogue import Catalogue
+from models.experiments.policy import SlatePolicy
+from models.exploration import Slate, seed_of
 from models.listing import Listing
 from models.query import Context, Query
+from models.recommenders.popularity import Popularity
 from models.scoring import Scorer, Scores
+from models.slate import best, make_slate
+
+BY_POPULARITY: Final = SlatePolicy(order_by=Popularity.name)
 
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """The sales to show, best first.
 
     Attributes:
         sale_ids: One per rank.
+        propensities: Probability of each at its rank, given those above it.
         probabilities: Purchase probability of each; empty where no model scored.
         feature_hash: Hash of the feature matrix of all candidates; empty without a model.
         rung: What the ranking had to do without; None for a full answer.
     """
 
     sale_ids: tuple[str, ...]
+    propensities: tuple[float, ...]
     probabilities: tuple[float, ...]
     feature_hash: str
     rung: Rung | None
 
 
-NOTHING: Final = Ranking((), (), "", Rung.EMPTY)
+NOTHING: Final = Ranking((), (), (), "", Rung.EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,13 @@ class SlateRanker:
     clock: Callable[[], float] = perf_counter
 
     def rank(
-        self, question: Question, policy: Policy, *, rung: Rung | None, within_s: float = inf
+        self, question: Question, policy: SlatePolicy, *, rung: Rung | None, within_s: float = inf
     ) -> Ranking:
         """Order the candidates of a question.
 
         Args:
             question: Who asks, when, about which catalogue.
-            policy: How the customer's variant orders the sales.
+            policy: How the customer's variant makes slates; without a model, by popularity.
             rung: What is known to be missing already. A stale catalogue is ordered by
                 popularity, whatever the variant.
             within_s: Time that is left; a model that would take longer is not asked.
@@ -78,20 +83,20 @@ class SlateRanker:
         if rung is Rung.SNAPSHOT:
             if not len(query.rows):
                 return NOTHING
-            policy = Policy.POPULARITY
+            policy = BY_POPULARITY
         scores = self._scores(scorer, query, policy, within_s=within_s)
         if scores is not None:
-            return _with_model(query, scores, limit=limit, rung=rung)
+            return _with_model(question, query, scores, policy=policy, rung=rung)
         choice = question.request.choice
         if choice is not None and choice.is_ordered:
             shown = np.arange(min(limit, len(query.rows)))
         else:
             shown = best(popularity_order(query.catalogue, query.rows), limit)
         lower = Rung.SNAPSHOT if rung is Rung.SNAPSHOT else Rung.POPULARITY
-        return Ranking(_sale_ids(query, shown), (), "", lower)
+        return _ranking(query, Slate.certain(shown), None, rung=lower)
 
     def _scores(
-        self, scorer: Scorer | None, query: Query, policy: Policy, *, within_s: float
+        self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float
     ) -> Scores | None:
         if scorer is None:
             return None
@@ -101,7 +106,7 @@ class SlateRanker:
             return None
         started = self.clock()
         try:
-            scores = scorer.score(query, policy)
+            scores = scorer.score(query, policy.order_by)
         except Exception as exc:  # noqa: BLE001 - the one place that decides on a fallback
             error = type(exc).__name__
             self.metrics.model_errors.labels(error).inc()
@@ -111,7 +116,7 @@ class SlateRanker:
         return scores
 
 
-def ranked(question: Question, served: ServedCatalogue, *, policy: Policy) -> Ranking:
+def ranked(question: Question, served: ServedCatalogue, *, policy: SlatePolicy) -> Ranking:
     """Answer a question by another catalogue and its scorer, whatever that may raise.
 
     Raises:
@@ -121,8 +126,8 @@ def ranked(question: Question, served: ServedCatalogue, *, policy: Policy) -> Ra
         msg = "a catalogue without a scorer ranks nothing again"
         raise ValueError(msg)
     query = _query(question, served.catalogue)
-    scores = served.scorer.score(query, policy)
-    return _with_model(query, scores, limit=question.request.limit, rung=None)
+    scores = served.scorer.score(query, policy.order_by)
+    return _with_model(question, query, scores, policy=policy, rung=None)
 
 
 def _query(question: Question, catalogue: Catalogue) -> Query:
@@ -141,12 +146,20 @@ def _query(question: Question, catalogue: Catalogue) -> Query:
     )
 
 
-def _with_model(query: Query, scores: Scores, *, limit: int, rung: Rung | None) -> Ranking:
-    shown = best(scores.order, limit)
-    probabilities = tuple(scores.probabilities[shown].tolist())
-    return Ranking(_sale_ids(query, shown), probabilities, scores.feature_hash, rung)
+def _with_model(
+    question: Question, query: Query, scores: Scores, *, policy: SlatePolicy, rung: Rung | None
+) -> Ranking:
+    seed = seed_of(question.recommendation_id)
+    slate = make_slate(query, scores, policy=policy, limit=question.request.limit, seed=seed)
+    return _ranking(query, slate, scores, rung=rung)
 
 
-def _sale_ids(query: Query, shown: NDArray[np.intp]) -> tuple[str, ...]:
-    rows: list[int] = query.rows[shown].tolist()
-    return tuple(query.catalogue.sales[row].sale_id for row in rows)
+def _ranking(query: Query, slate: Slate, scores: Scores | None, *, rung: Rung | None) -> Ranking:
+    rows: list[int] = query.rows[slate.picks].tolist()
+    return Ranking(
+        sale_ids=tuple(query.catalogue.sales[row].sale_id for row in rows),
+        propensities=tuple(slate.propensities.tolist()),
+        probabilities=tuple(scores.probabilities[slate.picks].tolist()) if scores else (),
+        feature_hash=scores.feature_hash if scores else "",
+        rung=rung,
+    )

@@ -6,12 +6,12 @@ from concurrent.futures import Executor
 from time import perf_counter
 from typing import Final
 
-from app.experiments.experiment import Policy
 from app.observability import ShadowMetrics, get_logger
 from app.serving.live import LiveCatalogue
 from app.serving.question import Question
 from app.serving.ranking import Ranking, ranked
 from app.serving.served import ServedCatalogue
+from models.experiments.policy import SlatePolicy
 
 RESTS: Final = 9
 """After each ranking the shadow rests so many times as long: a tenth of one core at most.
@@ -42,7 +42,7 @@ class Shadow:
         self._rests_until = 0.0
         self._busy = False
 
-    def see(self, question: Question, policy: Policy, *, ranking: Ranking) -> None:
+    def see(self, question: Question, policy: SlatePolicy, *, ranking: Ranking) -> None:
         """Take an answer of the model; it is ranked again after it was sent, or dropped."""
         shadow = self._live.shadow
         if shadow is None or ranking.rung is not None:
@@ -55,12 +55,12 @@ class Shadow:
         asyncio.get_running_loop().call_soon(self._start, question, policy, ranking, shadow)
 
     def _start(
-        self, question: Question, policy: Policy, ranking: Ranking, shadow: ServedCatalogue
+        self, question: Question, policy: SlatePolicy, ranking: Ranking, shadow: ServedCatalogue
     ) -> None:
         self._pool.submit(self._compare, question, policy, ranking, shadow)
 
     def _compare(
-        self, question: Question, policy: Policy, champion: Ranking, shadow: ServedCatalogue
+        self, question: Question, policy: SlatePolicy, champion: Ranking, shadow: ServedCatalogue
     ) -> None:
         started = self._clock()
         try:

@@ -72,7 +72,7 @@ def test_every_slate_shows_each_candidate_once_at_most_and_leaves_no_place_empty
     n = len(probabilities)
     query = question(n) if n else question().among(np.empty(0, dtype=np.int64))
 
-    slate = make_slate(query, scores(probabilities), policy, limit=limit, seed=seed)
+    slate = make_slate(query, scores(probabilities), policy=policy, limit=limit, seed=seed)
 
     picks = slate.picks.tolist()
     assert len(picks) == len(slate.propensities) == min(limit, n)
@@ -85,14 +85,16 @@ def test_every_slate_shows_each_candidate_once_at_most_and_leaves_no_place_empty
 def test_an_equal_seed_draws_an_equal_slate(policy: SlatePolicy) -> None:
     scored = scores([0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1])
 
-    first, again = (make_slate(question(), scored, policy, limit=5, seed=11) for _ in range(2))
+    first, again = (
+        make_slate(question(), scored, policy=policy, limit=5, seed=11) for _ in range(2)
+    )
 
     assert first.picks.tolist() == again.picks.tolist()
     assert first.propensities.tolist() == again.propensities.tolist()
 
 
 def test_without_exploration_every_sale_is_certain_of_its_rank() -> None:
-    slate = make_slate(question(), scores([0.1] * 7), SlatePolicy(), limit=3, seed=5)
+    slate = make_slate(question(), scores([0.1] * 7), policy=SlatePolicy(), limit=3, seed=5)
 
     assert (slate.picks.tolist(), slate.propensities.tolist()) == ([0, 1, 2], [1.0, 1.0, 1.0])
 
@@ -103,7 +105,7 @@ def test_new_are_sales_that_opened_less_than_so_many_hours_ago() -> None:
     scored = scores([0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
 
     entered = {
-        make_slate(question(), scored, policy, limit=3, seed=seed).picks.tolist()[-1]
+        make_slate(question(), scored, policy=policy, limit=3, seed=seed).picks.tolist()[-1]
         for seed in range(40)
     }
 
@@ -116,7 +118,9 @@ def test_another_order_is_drawn_around_with_the_calibrated_odds() -> None:
     policy = SlatePolicy(order_by="popularity", exploration=PlackettLuce(temperature=1.0))
     odds = [1.0, 0.25, 1 / 9]
 
-    slates = [make_slate(question(3), scored, policy, limit=1, seed=seed) for seed in range(200)]
+    slates = [
+        make_slate(question(3), scored, policy=policy, limit=1, seed=seed) for seed in range(200)
+    ]
 
     expected = {2: odds[0] / sum(odds), 1: odds[1] / sum(odds), 0: odds[2] / sum(odds)}
     for slate in slates:
@@ -128,7 +132,7 @@ def test_diversity_decides_what_chance_plays_around() -> None:
     scored = scores([0.5, 0.4, 0.3, 0.0, 0.0, 0.0, 0.0])
     policy = SlatePolicy(diversity=0.5, exploration=PlackettLuce(temperature=1e-3))
 
-    slate = make_slate(question(), scored, policy, limit=3, seed=1)
+    slate = make_slate(question(), scored, policy=policy, limit=3, seed=1)
 
     assert slate.picks.tolist() == [0, 2, 1]
 

@@ -3,16 +3,16 @@ from itertools import count
 
 import pytest
 
-from app.experiments.experiment import Policy
 from app.observability import Metrics
 from app.serving.fallback import Rung
 from app.serving.pace import REMEMBERED
 from app.serving.ports import CustomerState
 from app.serving.question import Choice, Question, RecommendationRequest
-from app.serving.ranking import SlateRanker
+from app.serving.ranking import Ranking, SlateRanker
 from app.serving.served import ServedCatalogue, Source
 from models.customer import Window
 from models.events import from_us
+from models.experiments.policy import PlackettLuce, SlatePolicy
 from models.profile import Profile
 from models.sale import Sale
 from models.scoring import Scorer
@@ -37,7 +37,7 @@ def shown(
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     request = RecommendationRequest("c1", market=market, exclude=exclude)
     ranker = SlateRanker(Metrics.create())
-    ranking = ranker.rank(Question(request, state, served), Policy.META, rung=rung)
+    ranking = ranker.rank(Question(request, state, served), SlatePolicy(), rung=rung)
     return sorted(ranking.sale_ids), ranking.rung
 
 
@@ -83,7 +83,7 @@ def test_without_a_catalogue_the_answer_is_empty() -> None:
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     question = Question(RecommendationRequest("c1"), state, None)
 
-    ranking = SlateRanker(Metrics.create()).rank(question, Policy.META, rung=None)
+    ranking = SlateRanker(Metrics.create()).rank(question, SlatePolicy(), rung=None)
 
     assert (ranking.sale_ids, ranking.rung) == ((), Rung.EMPTY)
 
@@ -105,7 +105,7 @@ def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> 
     ranker = SlateRanker(Metrics.create(), clock=map(float, count()).__next__)
 
     rungs = [
-        ranker.rank(question, Policy.META, rung=None, within_s=0.5).rung
+        ranker.rank(question, SlatePolicy(), rung=None, within_s=0.5).rung
         for _ in range(REMEMBERED + 1)
     ]
 
@@ -121,9 +121,36 @@ def features_of(*sale_ids: str, is_ordered: bool) -> str:
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     request = RecommendationRequest("c1", choice=Choice(sale_ids, is_ordered=is_ordered))
     ranker = SlateRanker(Metrics.create())
-    return ranker.rank(Question(request, state, served), Policy.META, rung=None).feature_hash
+    return ranker.rank(Question(request, state, served), SlatePolicy(), rung=None).feature_hash
 
 
 def test_the_model_is_told_the_order_of_a_caller_whose_order_says_something() -> None:
     assert features_of("a", "b", is_ordered=False) == features_of("b", "a", is_ordered=False)
     assert features_of("a", "b", is_ordered=True) != features_of("a", "b", is_ordered=False)
+
+
+def explored(recommendation_id: str, *, by: Scorer | None = None) -> Ranking:
+    model = scorer(*(sale(f"s{number}", now_us=NOW_US) for number in range(8)))
+    served = ServedCatalogue.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    question = Question(RecommendationRequest(limit=3), state, served, recommendation_id)
+    policy = SlatePolicy(exploration=PlackettLuce(temperature=1.0))
+    return SlateRanker(Metrics.create()).rank(question, policy, rung=None)
+
+
+def test_the_id_of_an_answer_decides_what_its_policy_leaves_to_chance() -> None:
+    """All eight sales are equally likely: one in 8, then one in 7, then one in 6."""
+    answers = [explored(f"answer {number}", by=scorer()) for number in range(5)]
+
+    assert explored("answer 0", by=scorer()) == answers[0]
+    assert len({answer.sale_ids for answer in answers}) > 1
+    assert answers[0].propensities == pytest.approx([1 / 8, 1 / 7, 1 / 6])
+
+
+def test_nothing_is_left_to_chance_where_no_model_scores() -> None:
+    answer = explored("answer 0")
+
+    assert (answer.rung, answer.propensities) == (Rung.POPULARITY, (1.0, 1.0, 1.0))
+    assert answer.sale_ids == explored("answer 1").sale_ids
