@@ -1,0 +1,146 @@
+"""Each policy of the Open Bandit Dataset valued from the log of the other, and from its own.
+
+Neither log says what the other policy would have done in its contexts. The target policy is
+therefore the one that shows each item at each position as often as the other log shows it,
+whatever the context: an estimate of the other policy without its choice by context. Where the
+other policy draws evenly, that is known and not estimated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluation.interval import Interval, wilson_interval
+from training.importers.open_bandit import POLICIES, BanditLog, read_bandit_log
+from training.off_policy.estimator import clipped, independent_positions, logged_value
+from training.off_policy.rounds import Rounds
+from training.off_policy.support import RefusedError
+from training.off_policy.valuation import Valuation, intervals, value_policy
+
+_EVEN = "random"
+_PRIOR_IMPRESSIONS = 200.0
+_FOLDS = 2
+# With one position these are ips, snips and dr under other names.
+_OF_SLATES = ("rips", "cascade-dr")
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A policy's click rate, from its own log and from the other's.
+
+    Attributes:
+        campaign: Part of the shop.
+        logging: Policy whose log was used.
+        target: Policy that is valued.
+        own: Click rate of the target policy in its own log, with Wilson's interval.
+        valuation: From the other log; None if refused.
+        refusal: Why it was refused.
+    """
+
+    campaign: str
+    logging: str
+    target: str
+    own: Interval
+    valuation: Valuation | None
+    refusal: str | None
+
+    def relative_errors(self) -> dict[str, float]:
+        """Return how far each estimate lies from the own log's rate, as a share of it."""
+        found = self.valuation.target if self.valuation else {}
+        return {name: one.value / self.own.value - 1 for name, one in found.items()}
+
+
+def cross_policies(root: Path, campaigns: Sequence[str], *, seed: int) -> list[Crossing]:
+    """Value each policy from the other's log, campaign by campaign.
+
+    Args:
+        root: Folder of the dataset.
+        campaigns: Those to judge.
+        seed: Seed of the resamples.
+
+    Raises:
+        BanditLogError: If a log is missing or faulty.
+    """
+    found: list[Crossing] = []
+    for campaign in campaigns:
+        logs = {
+            policy: read_bandit_log(root, policy=policy, campaign=campaign) for policy in POLICIES
+        }
+        for logging, target in (POLICIES, POLICIES[::-1]):
+            own = wilson_interval(int(logs[target].clicks.sum()), len(logs[target]))
+            valuation, refusal = _cross(
+                logs[logging], logs[target], is_even=target == _EVEN, seed=seed
+            )
+            found.append(Crossing(campaign, logging, target, own, valuation, refusal))
+    return found
+
+
+def _cross(
+    log: BanditLog, other: BanditLog, *, is_even: bool, seed: int
+) -> tuple[Valuation | None, str | None]:
+    n_items = 1 + max(int(log.items.max()), int(other.items.max()))
+    n_positions = 1 + max(int(log.positions.max()), int(other.positions.max()))
+    shape = (n_positions, n_items)
+    target = np.full(shape, 1 / n_items) if is_even else _frequencies(other, shape)
+    rounds = bandit_rounds(log, target)
+    try:
+        valuation = value_policy(rounds, seed=seed)
+    except RefusedError as exc:
+        return None, str(exc)
+    return _with_positions(valuation, rounds, log, seed=seed), None
+
+
+def _frequencies(log: BanditLog, shape: tuple[int, int]) -> NDArray[np.float64]:
+    counts = np.zeros(shape)
+    np.add.at(counts, (log.positions, log.items), 1.0)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+
+
+def bandit_rounds(log: BanditLog, target: NDArray[np.float64]) -> Rounds:
+    """Return a log's rows as rounds of one position, each a unit of its own.
+
+    The model is each item's click rate in the other half of the log, shrunk towards that
+    half's rate by 200 impressions.
+
+    Args:
+        log: The log.
+        target: Probability of each item at each position, shape ``(n_positions, n_items)``.
+    """
+    fold = np.arange(len(log)) % _FOLDS
+    rates = np.array([_rates(log, fold != one, target.shape[1]) for one in range(_FOLDS)])
+    direct = (target[log.positions] * rates[fold]).sum(axis=1)
+    return Rounds(
+        rewards=log.clicks[:, None],
+        logging=log.propensities[:, None],
+        target=target[log.positions, log.items][:, None],
+        predicted=rates[fold, log.items][:, None],
+        expected=direct[:, None],
+        direct=direct[:, None],
+        units=np.arange(len(log)),
+    )
+
+
+def _rates(log: BanditLog, rows: NDArray[np.bool_], n_items: int) -> NDArray[np.float64]:
+    items, clicks = log.items[rows], log.clicks[rows]
+    shown = np.bincount(items, minlength=n_items)
+    clicked = np.bincount(items, weights=clicks, minlength=n_items)
+    prior = _PRIOR_IMPRESSIONS * float(clicks.mean())
+    return (clicked + prior) / (shown + _PRIOR_IMPRESSIONS)
+
+
+def _with_positions(
+    valuation: Valuation, rounds: Rounds, log: BanditLog, *, seed: int
+) -> Valuation:
+    """Put the estimate that takes positions as independent in place of those of slates."""
+    weights = clipped(rounds.weights, valuation.support.clip)
+    terms = {"iips": independent_positions(rounds, weights, positions=log.positions)}
+    _, target, difference = intervals(logged_value(rounds), terms, units=rounds.units, seed=seed)
+    kept = [name for name in valuation.target if name not in _OF_SLATES]
+    return replace(
+        valuation,
+        target={name: valuation.target[name] for name in kept} | target,
+        difference={name: valuation.difference[name] for name in kept} | difference,
+    )
