@@ -1,6 +1,6 @@
 """The content behind a catalogue, kept as one immutable file so that answers can be replayed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Self
@@ -65,17 +65,27 @@ class Snapshot:
             for sale, digest in zip(self.sales, self.digests, strict=True)
         }
 
-    def to_bytes(self) -> bytes:
-        """Serialise: JSON lines of the sales, then float32 arrays, nothing pickled."""
-        lines = "\n".join(map(_json, self.sales))
+    def to_bytes(self, *, base: "Snapshot | None" = None) -> bytes:
+        """Serialise: JSON lines of the sales, then float32 arrays, nothing pickled.
+
+        Args:
+            base: What is the same there is left out; whoever reads needs it again.
+        """
+        there, here = frozenset(base.digests if base else ()), frozenset(self.digests)
+        own = [s for s, digest in zip(self.sales, self.digests, strict=True) if digest not in there]
+        gone = [
+            row for row, digest in enumerate(base.digests if base else ()) if digest not in here
+        ]
         seen = [
             (row, number, scores)
-            for row, sale in enumerate(self.sales)
+            for row, sale in enumerate(own)
             if sale.sale_id in self.pictures
             for number, scores in self.pictures[sale.sale_id].each.items()
         ]
         arrays = {
-            "sales": np.frombuffer(lines.encode(), dtype=np.uint8),
+            "base": np.array([base.id] if base else [], dtype=np.str_),
+            "gone": np.array(gone, dtype=np.int64),
+            "sales": np.frombuffer("\n".join(map(_json, own)).encode(), dtype=np.uint8),
             "pictured": np.array([row for row, _, _ in seen], dtype=np.int64),
             "numbers": np.array([number for _, number, _ in seen], dtype=np.int64),
             "probabilities": np.array([s.probabilities for _, _, s in seen], dtype=np.float32),
@@ -84,29 +94,64 @@ class Snapshot:
         return Arrays(arrays).to_bytes()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Self:
+    def from_bytes(
+        cls, content: bytes, *, base_of: "Callable[[str], Snapshot] | None" = None
+    ) -> Self:
         """Read what `to_bytes` wrote.
 
+        Args:
+            content: What it wrote.
+            base_of: Finds the snapshot that the content was written upon, by its id.
+
         Raises:
-            ValueError: If the content is not such a file.
+            ValueError: If the content is not such a file, or its base is not known.
         """
         arrays = Arrays.from_bytes(content)
-        lines = arrays.octets("sales").decode().split("\n")
-        sales = tuple(Sale.model_validate_json(line) for line in lines if line)
-        probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
-        rows: list[int] = arrays.integers("pictured").tolist()
-        numbers: list[int] = arrays.integers("numbers").tolist()
-        if not (len(rows) == len(numbers) == len(probabilities) == len(embeddings)) or not all(
-            0 <= row < len(sales) for row in rows
-        ):
-            msg = f"not a snapshot: {len(rows)} pictures of {len(sales)} sales do not match"
+        sales, pictures = _read(arrays)
+        base_id = _base_id(arrays)
+        if base_id is None:
+            return cls.of(sales, pictures)
+        base = base_of(base_id) if base_of else None
+        if base is None or base.id != base_id:
+            msg = f"not a whole snapshot: it was written upon {base_id}, which is not at hand"
             raise ValueError(msg)
-        each: dict[str, dict[int, PictureScores]] = {}
-        for index, (row, number) in enumerate(zip(rows, numbers, strict=True)):
-            scores = PictureScores(probabilities[index], embeddings[index])
-            each.setdefault(sales[row].sale_id, {})[number] = scores
-        pictures = {sale_id: PictureScores.together(seen) for sale_id, seen in each.items()}
-        return cls.of({sale.sale_id: sale for sale in sales}, pictures)
+        gone: set[int] = set(arrays.integers("gone").tolist())
+        same = {sale.sale_id: sale for row, sale in enumerate(base.sales) if row not in gone}
+        shown = {sale_id: base.pictures[sale_id] for sale_id in same if sale_id in base.pictures}
+        return cls.of(same | sales, shown | pictures)
+
+
+def base_id_of(content: bytes) -> str | None:
+    """Return the id of the snapshot that a content was written upon; None if it is whole.
+
+    Raises:
+        ValueError: If the content is not such a file.
+    """
+    return _base_id(Arrays.from_bytes(content))
+
+
+def _base_id(arrays: Arrays) -> str | None:
+    return next(iter(arrays.strings("base")), None)
+
+
+def _read(arrays: Arrays) -> tuple[dict[str, Sale], dict[str, PictureScores]]:
+    """Return the sales and pictures that are written out."""
+    lines = arrays.octets("sales").decode().split("\n")
+    sales = tuple(Sale.model_validate_json(line) for line in lines if line)
+    probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
+    rows: list[int] = arrays.integers("pictured").tolist()
+    numbers: list[int] = arrays.integers("numbers").tolist()
+    if not (len(rows) == len(numbers) == len(probabilities) == len(embeddings)) or not all(
+        0 <= row < len(sales) for row in rows
+    ):
+        msg = f"not a snapshot: {len(rows)} pictures of {len(sales)} sales do not match"
+        raise ValueError(msg)
+    each: dict[str, dict[int, PictureScores]] = {}
+    for index, (row, number) in enumerate(zip(rows, numbers, strict=True)):
+        scores = PictureScores(probabilities[index], embeddings[index])
+        each.setdefault(sales[row].sale_id, {})[number] = scores
+    pictures = {sale_id: PictureScores.together(seen) for sale_id, seen in each.items()}
+    return {sale.sale_id: sale for sale in sales}, pictures
 
 
 _Hashed = tuple[Sale, PictureScores | None, bytes]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -99,6 +100,8 @@ class OfflineRows:
     def __init__(self, dataset: Dataset, scorer: Scorer, snapshots: Path) -> None:
         self._scorer = scorer
         self._snapshots = snapshots
+        # Nearly all contents are written upon the same one.
+        self._base = lru_cache(maxsize=1)(self._whole)
         self._events = dataset.events
         self._windows = WindowReplay(dataset.events)
         self._profiles = ProfileReplay(dataset.events)
@@ -123,7 +126,10 @@ class OfflineRows:
 
     def _catalogue(self, content_id: str) -> Catalogue:
         content = _read(self._snapshots / content_file(content_id))
-        return Snapshot.from_bytes(content).catalogue(self._scorer.topics)
+        return Snapshot.from_bytes(content, base_of=self._base).catalogue(self._scorer.topics)
+
+    def _whole(self, content_id: str) -> Snapshot:
+        return Snapshot.from_bytes(_read(self._snapshots / content_file(content_id)))
 
     def _counted(
         self, answers: list[Answer], catalogue: Catalogue

@@ -8,25 +8,28 @@ from app.serving.served import ServedCatalogue, Source
 from models.counters import SaleCounts
 from models.events import SECOND_US
 from models.scoring import Scorer
-from models.snapshot import Snapshot, content_file, counts_file
+from models.snapshot import Snapshot, base_id_of, content_file, counts_file
 from models.topics import Topics
 
 RETENTION_S: Final = 30 * 24 * 3600
 
 _LATEST: Final = "latest"
+_WHOLE_SHARE: Final = 4  # above one sale in four that is not in the base, a content is a new base
 
 
 class SnapshotArchive:
     """Keeps contents and counts in a directory, a file each, named by their hashes.
 
     Several workers of a machine may share the directory: equal names have equal bytes, and
-    files appear whole. Methods block and belong into a thread.
+    files appear whole. A content is written as what differs from a base, which is one that was
+    written whole. Methods block and belong into a thread.
     """
 
     def __init__(self, directory: Path) -> None:
         """Use a directory, made when something is kept."""
         self._directory = directory
         self._kept: str | None = None
+        self._base: Snapshot | None = None
 
     def keep(self, served: ServedCatalogue) -> None:
         """Write a snapshot, unless it is there, and remember it as the latest.
@@ -38,13 +41,11 @@ class SnapshotArchive:
             return
         content_id, counts_id = served.snapshot_id.split(".")
         self._directory.mkdir(parents=True, exist_ok=True)
-        content = self._content_path(content_id)
-        if content.exists():
-            content.touch()  # its age counts from its last use
-        else:
-            _write(content, served.content.to_bytes())
+        self._keep_content(content_id, served.content)
         counts = self._counts_path(counts_id)
-        if not counts.exists():
+        if counts.exists():
+            os.utime(counts)
+        else:
             _write(counts, served.catalogue.counts.to_bytes())
         _write(self._directory / _LATEST, f"{served.snapshot_id} {_scene_model(served)}".encode())
         self._kept = served.snapshot_id
@@ -78,7 +79,9 @@ class SnapshotArchive:
             OSError: If they are missing or unreadable.
         """
         content_id, _, counts_id = snapshot_id.partition(".")
-        content = Snapshot.from_bytes(self._content_path(content_id).read_bytes())
+        content = Snapshot.from_bytes(
+            self._content_path(content_id).read_bytes(), base_of=self._whole
+        )
         counts = SaleCounts.from_bytes(
             self._counts_path(counts_id).read_bytes(), n_sales=len(content.sales)
         )
@@ -97,6 +100,40 @@ class SnapshotArchive:
         for path in old:
             path.unlink(missing_ok=True)
         return len(old)
+
+    def _keep_content(self, content_id: str, content: Snapshot) -> None:
+        path = self._content_path(content_id)
+        parts = self._parts(path)
+        if parts == [path] and self._base is None:
+            self._base = content
+        elif not parts and (base := self._base_for(content)):
+            _write(path, content.to_bytes(base=base))
+            parts = [self._content_path(base.id)]
+        elif not parts:
+            _write(path, content.to_bytes())
+            self._base = content
+        for part in parts:
+            os.utime(part)  # its age counts from its last use
+
+    def _parts(self, path: Path) -> list[Path]:
+        """Return the files that a content is read from, none if it cannot be."""
+        try:
+            base_id = base_id_of(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return []
+        parts = [path, *([self._content_path(base_id)] if base_id else [])]
+        return parts if parts[-1].exists() else []
+
+    def _base_for(self, content: Snapshot) -> Snapshot | None:
+        """Return what to write a content upon; None to write it whole."""
+        base = self._base
+        if base is None or not self._content_path(base.id).exists():
+            return None
+        n_own = len(set(content.digests).difference(base.digests))
+        return base if n_own * _WHOLE_SHARE <= len(base.digests) else None
+
+    def _whole(self, content_id: str) -> Snapshot:
+        return Snapshot.from_bytes(self._content_path(content_id).read_bytes())
 
     def _content_path(self, content_id: str) -> Path:
         return self._directory / content_file(content_id)

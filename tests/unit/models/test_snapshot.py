@@ -8,7 +8,7 @@ import pytest
 
 from models.arrays import Arrays
 from models.sale import PictureScores, Sale
-from models.snapshot import Snapshot
+from models.snapshot import Snapshot, base_id_of
 from tests.builders import TOPICS, picture, sale
 
 T = TypeVar("T")
@@ -95,6 +95,52 @@ def test_pictures_under_other_numbers_are_another_content() -> None:
         return Snapshot.of(SALES, {"s1": scores}).id
 
     assert numbered(1) != numbered(2)
+
+
+AFTER: list[tuple[dict[str, Sale], dict[str, PictureScores]]] = [
+    (SALES | {"s1": sale("s1", price=98.0)}, PICTURES),
+    (SALES | {"s4": sale("s4")}, PICTURES | {"s4": PICTURES["s2"]}),
+    ({"s1": SALES["s1"], "s3": SALES["s3"]}, PICTURES),
+    (SALES, {"s2": PICTURES["s2"]}),
+    (SALES, PICTURES | {"s3": PICTURES["s2"]}),
+    ({}, {}),
+    (SALES, PICTURES),
+]
+
+
+@pytest.mark.parametrize(("sales", "pictures"), AFTER)
+def test_what_differs_from_a_base_comes_back_with_it(
+    sales: dict[str, Sale], pictures: dict[str, PictureScores]
+) -> None:
+    after = Snapshot.of(sales, pictures)
+
+    restored = Snapshot.from_bytes(
+        after.to_bytes(base=SNAPSHOT), base_of={SNAPSHOT.id: SNAPSHOT}.__getitem__
+    )
+
+    assert (restored.id, restored.sales) == (after.id, after.sales)
+    assert restored.pictures.keys() == after.pictures.keys()
+
+
+def test_only_what_differs_is_written() -> None:
+    after = Snapshot.of(SALES | {"s1": sale("s1", price=98.0)}, PICTURES)
+    content = after.to_bytes(base=SNAPSHOT)
+
+    written = Arrays.from_bytes(content)
+
+    assert len(written.octets("sales").splitlines()) == 1
+    assert not len(written.vectors("embeddings"))
+    assert (base_id_of(content), base_id_of(after.to_bytes())) == (SNAPSHOT.id, None)
+
+
+def test_without_its_base_a_content_is_refused() -> None:
+    content = SNAPSHOT.to_bytes(base=SNAPSHOT)
+    message = f"written upon {SNAPSHOT.id}, which is not at hand"
+
+    with pytest.raises(ValueError, match=message):
+        Snapshot.from_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        Snapshot.from_bytes(content, base_of=lambda _: Snapshot.of({}, {}))
 
 
 @pytest.mark.parametrize("pictured", [[0, 3], [-1, 0], [0], [0, 1, 2]])

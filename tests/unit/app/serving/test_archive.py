@@ -6,6 +6,7 @@ import pytest
 from app.serving.archive import RETENTION_S, SnapshotArchive
 from app.serving.served import ServedCatalogue, Source
 from models.events import SECOND_US
+from models.snapshot import base_id_of, content_file
 from tests.shop import sale, scorer
 
 NOW_S = 1_800_000_000
@@ -52,3 +53,48 @@ def test_what_nobody_used_for_30_days_is_removed(tmp_path: Path) -> None:
     removed = archive.prune((NOW_S + RETENTION_S + 1) * SECOND_US)
 
     assert (kept, removed) == (0, 2)
+
+
+MANY = [f"s{number}" for number in range(8)]
+
+
+def test_a_content_that_differs_little_is_written_upon_an_earlier_one(tmp_path: Path) -> None:
+    """What most files hold is one sale, not all that were ever sold."""
+    archive = SnapshotArchive(tmp_path)
+    whole, other, far = served(*MANY), served(*MANY, "new"), served("s1", "a", "b", "c")
+
+    for one in (whole, other, far):
+        archive.keep(one)
+
+    bases = [
+        base_id_of((tmp_path / content_file(one.content.id)).read_bytes())
+        for one in (whole, other, far)
+    ]
+    assert bases == [None, whole.content.id, None]
+    for one in (whole, other, far):
+        loaded = SnapshotArchive(tmp_path).load(one.snapshot_id, None)
+        assert loaded.content.sales == one.content.sales
+
+
+def test_a_base_stays_as_long_as_what_is_written_upon_it(tmp_path: Path) -> None:
+    archive, whole, other = SnapshotArchive(tmp_path), served(*MANY), served(*MANY, "new")
+    archive.keep(whole)
+    archive.keep(other)
+    for path in tmp_path.glob("*.npz"):
+        os.utime(path, (0, 0))
+
+    SnapshotArchive(tmp_path).keep(other)
+    archive.prune((RETENTION_S + 1) * SECOND_US)
+
+    assert archive.load(other.snapshot_id, None).content.sales == other.content.sales
+
+
+def test_a_content_whose_base_is_gone_is_written_again(tmp_path: Path) -> None:
+    archive, whole, other = SnapshotArchive(tmp_path), served(*MANY), served(*MANY, "new")
+    archive.keep(whole)
+    archive.keep(other)
+    (tmp_path / content_file(whole.content.id)).unlink()
+
+    SnapshotArchive(tmp_path).keep(other)
+
+    assert archive.load(other.snapshot_id, None).content.sales == other.content.sales
