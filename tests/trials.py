@@ -51,7 +51,6 @@ class Answer:
     experiment: str = "trial"
     degraded: str | None = None
     sales: tuple[str, ...] = ("s1", "s2")
-    session: str | None = None
     took_us: int | None = None
 
 
@@ -61,7 +60,6 @@ def exposures(answers: Sequence[Answer]) -> pl.DataFrame:
         {
             "recommendation_id": f"x{number}",
             "customer_id": one.unit,
-            "session_id": one.session,
             "now": START + timedelta(microseconds=one.at),
             "limit": 10,
             "degraded": one.degraded,
@@ -71,6 +69,7 @@ def exposures(answers: Sequence[Answer]) -> pl.DataFrame:
                 {
                     "experiment": one.experiment,
                     "variant": one.variant,
+                    "unit_id": one.unit,
                     "share_bp": one.share_bp,
                     "is_forced": one.is_forced,
                 }
@@ -150,6 +149,7 @@ def seen_once(
         "variant",
         pl.col("variant").replace_strict(shares, return_dtype=pl.Int64).alias("share_bp"),
         pl.lit(value=False).alias("is_forced"),
+        pl.col("customer_id").alias("unit_id"),
     )
     frame = pl.DataFrame(
         {
@@ -172,7 +172,6 @@ def seen_once(
 
 _SCHEMA: Final = {
     "customer_id": pl.String,
-    "session_id": pl.String,
     "degraded": pl.String,
     "took_us": pl.Int64,
     "now": pl.Datetime("us", "UTC"),

@@ -88,7 +88,7 @@ def attribute(
     Raises:
         ExposureError: If the exposures lack a column.
     """
-    routed, left_out = _own(answers(exposures, experiment.name, unit=unit), experiment, until=until)
+    routed, left_out = _own(answers(exposures, experiment.name), experiment, until=until)
     everyone = _units(routed)
     shares = {variant.name: variant.share_bp for variant in experiment.variants}
     now = pl.col("variant").replace_strict(shares, default=None, return_dtype=pl.Int64)

@@ -6,8 +6,6 @@ from typing import Final
 
 import polars as pl
 
-from models.experiments.experiment import Unit
-
 FILE: Final = "exposures.parquet"
 
 SHOWN: Final = pl.Struct(
@@ -47,13 +45,8 @@ EXPOSURES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 """Columns of the file, by name."""
 
 _NEEDED: Final = ("recommendation_id", "now", "limit", "degraded", "slate")
-_ROUTED: Final = ("experiment", "variant", "assignment_share_bp", "forced")
+_ROUTED: Final = ("customer_id", "experiment", "variant", "assignment_share_bp", "forced")
 _ASSIGNMENTS: Final = "assignments"
-_UNIT_COLUMN: Final = {
-    Unit.CUSTOMER: "customer_id",
-    Unit.SESSION: "session_id",
-    Unit.DEVICE: "device_id",
-}
 TOOK: Final = "took_us"
 """Column with the time that an answer took, where a file has one."""
 
@@ -87,13 +80,12 @@ def read_exposures(directory: Path, columns: Iterable[str] | None = None) -> pl.
         raise ExposureError(msg) from exc
 
 
-def answers(exposures: pl.DataFrame, experiment: str, *, unit: Unit) -> pl.DataFrame:
+def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
     """Return the answers that an experiment routed, in the order of time.
 
     Args:
         exposures: Rows of the file.
         experiment: Name of the experiment.
-        unit: What it deals.
 
     Returns:
         ``recommendation_id, unit_id, now_us, variant, share_bp, is_forced, limit, degraded,
@@ -103,9 +95,8 @@ def answers(exposures: pl.DataFrame, experiment: str, *, unit: Unit) -> pl.DataF
     Raises:
         ExposureError: If a column is missing.
     """
-    column = _UNIT_COLUMN[unit]
     routed = (_ASSIGNMENTS,) if _ASSIGNMENTS in exposures.columns else _ROUTED
-    missing = [n for n in (*_NEEDED, column, *routed) if n not in exposures.columns]
+    missing = [n for n in (*_NEEDED, *routed) if n not in exposures.columns]
     if missing:
         msg = f"exposures lack the columns {', '.join(missing)}: results of {experiment} need them"
         raise ExposureError(msg)
@@ -114,7 +105,7 @@ def answers(exposures: pl.DataFrame, experiment: str, *, unit: Unit) -> pl.DataF
         _routed(exposures.with_columns(took), experiment)
         .select(
             "recommendation_id",
-            pl.col(column).alias("unit_id"),
+            "unit_id",
             pl.col("now").dt.epoch("us").alias("now_us"),
             "variant",
             "share_bp",
@@ -133,13 +124,17 @@ def answers(exposures: pl.DataFrame, experiment: str, *, unit: Unit) -> pl.DataF
 
 def _routed(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
     if _ASSIGNMENTS not in exposures.columns:
-        names = {"assignment_share_bp": "share_bp", "forced": "is_forced"}
-        return exposures.filter(pl.col("experiment") == experiment).rename(names)
+        return exposures.filter(pl.col("experiment") == experiment).with_columns(
+            pl.col("customer_id").alias("unit_id"),
+            pl.col("assignment_share_bp").alias("share_bp"),
+            pl.col("forced").alias("is_forced"),
+        )
     own = pl.element().struct.field("experiment") == experiment
     one = pl.col(_ASSIGNMENTS).list.eval(pl.element().filter(own)).list.first().alias("routed")
     fields = pl.col("routed").struct
+    names = ("variant", "unit_id", "share_bp", "is_forced")
     return (
         exposures.with_columns(one)
         .filter(fields.field("experiment").is_not_null())
-        .with_columns(fields.field("variant"), fields.field("share_bp"), fields.field("is_forced"))
+        .with_columns(fields.field(name) for name in names)
     )

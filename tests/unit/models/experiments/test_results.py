@@ -95,7 +95,7 @@ def test_clicks_are_divided_by_answers_not_by_units() -> None:
 
 
 def test_a_session_gets_only_what_was_bought_in_it() -> None:
-    answers = [Answer(session="v1"), Answer(session="v2", variant="treatment")]
+    answers = [Answer(unit="v1"), Answer(unit="v2", variant="treatment")]
 
     found = results(answers, [Did(session="v2", at=1), Did(at=1)], unit=Unit.SESSION)
 
@@ -104,16 +104,10 @@ def test_a_session_gets_only_what_was_bought_in_it() -> None:
 
 
 def test_a_device_gets_what_refers_to_its_answers() -> None:
-    frame = exposures(PAIR).with_columns(device_id=pl.Series(["d1", "d2"]))
+    answers = [Answer(unit="d1"), Answer(unit="d2", variant="treatment")]
+    did = [Did(exposure="x1", at=1), Did(unit="d1", at=1)]
 
-    found = experiment_results(
-        two_arms(),
-        frame,
-        unit=Unit.DEVICE,
-        events=events([Did(unit="c1", exposure="x1", at=1), Did(unit="c2", at=1)]),
-        until=UNTIL,
-        rules=RULES,
-    )
+    found = results(answers, did, unit=Unit.DEVICE)
 
     assert value(found, "control", "purchases") == 0.0
     assert value(found, "treatment", "purchases") == 1.0
