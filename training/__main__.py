@@ -5,6 +5,7 @@ import typer
 from training.coldstart_command import cold_start_command
 from training.command import train_command
 from training.evaluation.command import evaluate_command
+from training.experiments.command import experiment_report_command
 from training.feature_table import features_command
 from training.importers.command import app as importers
 from training.nightly.command import nightly_command
@@ -24,6 +25,7 @@ app.command()(validate)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("cold-start")(cold_start_command)
+app.command("experiment-report")(experiment_report_command)
 app.command("features")(features_command)
 app.command("parity")(parity_command)
 app.command("seeds")(seeds_command)

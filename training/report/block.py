@@ -84,6 +84,33 @@ class LinePlot:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """A value and its interval at a step, finite; no interval where both ends are the value."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class BandPlot:
+    """A value with its interval over equal steps, beside a line at 0.
+
+    Attributes:
+        caption: What it shows.
+        y_axis: Name of the vertical axis.
+        bands: From left to right.
+        percent: Whether values are shares, to be written in percent.
+    """
+
+    caption: str
+    y_axis: str
+    bands: Sequence[Band]
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CountMatrix:
     """Counts by row and column, darker where larger within the row.
 
@@ -119,4 +146,4 @@ class PictureGrid:
     pictures: Sequence[Picture]
 
 
-Block = Heading | Paragraph | Table | BarPlot | LinePlot | CountMatrix | PictureGrid
+Block = Heading | Paragraph | Table | BarPlot | LinePlot | BandPlot | CountMatrix | PictureGrid

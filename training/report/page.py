@@ -6,6 +6,7 @@ from html import escape
 from typing import Final
 
 from training.report.block import (
+    BandPlot,
     BarPlot,
     Block,
     CountMatrix,
@@ -15,7 +16,7 @@ from training.report.block import (
     PictureGrid,
     Table,
 )
-from training.report.plot import bar_plot, count_matrix, line_plot
+from training.report.plot import band_plot, bar_plot, count_matrix, line_plot
 
 # A second lock: even markup that slipped through could load and run nothing.
 _POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -32,7 +33,8 @@ figcaption, caption { font-weight: 600; text-align: left; margin-bottom: .4rem; 
 .none { display: block; height: 150px; background: #eee; }
 svg text { font-size: 12px; } .bar { fill: #8fbccb; } .interval { stroke: #123; stroke-width: 2; }
 svg .grid { stroke: #ddd; } .diagonal { stroke: #999;
-  stroke-dasharray: 4; } .line { fill: none; stroke-width: 2; } .cell { fill: #1f6f8b;
+  stroke-dasharray: 4; } .line { fill: none; stroke-width: 2; }
+  .band { fill: #8fbccb; fill-opacity: .5; } .cell { fill: #1f6f8b;
   stroke: #eee; }
 """
 
@@ -73,12 +75,14 @@ def _html(block: Block) -> str:
             return _figure(block.caption, _plot(block))
 
 
-def _plot(plot: BarPlot | LinePlot | CountMatrix) -> str:
+def _plot(plot: BarPlot | LinePlot | BandPlot | CountMatrix) -> str:
     match plot:
         case BarPlot():
             return bar_plot(plot)
         case LinePlot():
             return line_plot(plot)
+        case BandPlot():
+            return band_plot(plot)
         case CountMatrix():
             return count_matrix(plot)
 

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Final
 
-from training.report.block import BarPlot, CountMatrix, LinePlot
+from training.report.block import BandPlot, BarPlot, CountMatrix, LinePlot
 
 _NAME_WIDTH: Final = 300
 _BAR_WIDTH: Final = 340
@@ -12,6 +12,10 @@ _SIDE: Final = 320
 _MARGIN: Final = 48
 _CELL: Final = 26
 _LONGEST_NAME: Final = 42
+_WIDE: Final = 620
+_LOW_SIDE: Final = 260
+_LEFT: Final = 70
+_MAX_NAMES: Final = 8
 _TICKS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 _DARK: Final = 0.6
 _COLOURS: Final = ("#1f6f8b", "#c4572b", "#6b8e23", "#7a4fa3")
@@ -49,14 +53,44 @@ def line_plot(plot: LinePlot) -> str:
     for number, line in enumerate(plot.lines):
         colour = _COLOURS[number % len(_COLOURS)]
         points = [_at(x, y) for x, y in line.points]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline class="line" stroke="{colour}" points="{path}"/>')
+        parts.append(f'<polyline class="line" stroke="{colour}" points="{_path(points)}"/>')
         parts += [f'<circle fill="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in points]
         parts.append(_text(_SIDE + _MARGIN + 12, _MARGIN + 20 * number, line.name, fill=colour))
     middle = _MARGIN + _SIDE / 2
     parts.append(_text(middle, _SIDE + _MARGIN + 20, plot.x_axis, anchor="middle"))
     parts.append(_text(_MARGIN, 18, plot.y_axis))
     return _svg(_SIDE + _MARGIN + 200, _SIDE + _MARGIN + 28, plot.caption, parts)
+
+
+def band_plot(plot: BandPlot) -> str:
+    """Draw a value over steps, its interval as a band, and a line at 0."""
+    ends = [0.0, *(end for band in plot.bands for end in (band.low, band.high))]
+    bottom, height = min(ends), (max(ends) - min(ends)) or 1.0
+    step = _WIDE / max(len(plot.bands) - 1, 1)
+
+    def y(value: float) -> float:
+        return _MARGIN / 2 + (1 - (value - bottom) / height) * _LOW_SIDE
+
+    xs = [_LEFT + number * step for number in range(len(plot.bands))]
+    upper = [(x, y(band.high)) for x, band in zip(xs, plot.bands, strict=True)]
+    lower = [(x, y(band.low)) for x, band in zip(xs, plot.bands, strict=True)]
+    middle = [(x, y(band.value)) for x, band in zip(xs, plot.bands, strict=True)]
+    parts = [
+        f'<polygon class="band" points="{_path([*upper, *reversed(lower)])}"/>',
+        _segment((_LEFT, y(0.0)), (_LEFT + _WIDE, y(0.0)), "diagonal"),
+        f'<polyline class="line" stroke="{_COLOURS[0]}" points="{_path(middle)}"/>',
+        *(f'<circle fill="{_COLOURS[0]}" cx="{a:.1f}" cy="{b:.1f}" r="3"/>' for a, b in middle),
+        _text(_LEFT, 14, plot.y_axis),
+    ]
+    for tick in _TICKS:
+        value = bottom + tick * height
+        written = _number(value, percent=plot.percent)
+        parts.append(_text(_LEFT - 6, y(value) + 4, written, anchor="end"))
+    every = -(-len(plot.bands) // _MAX_NAMES) or 1
+    below = _LOW_SIDE + _MARGIN / 2 + 18
+    for x, band in list(zip(xs, plot.bands, strict=True))[::every]:
+        parts.append(_text(x, below, band.name, anchor="middle"))
+    return _svg(_LEFT + _WIDE + 50, below + 10, plot.caption, parts)
 
 
 def count_matrix(matrix: CountMatrix) -> str:
@@ -90,6 +124,10 @@ def _cell(x: float, y: float, count: int, *, share: float) -> list[str]:
 
 def _at(x: float, y: float) -> tuple[float, float]:
     return _MARGIN + x * _SIDE, _MARGIN / 2 + (1 - y) * _SIDE + 4
+
+
+def _path(points: list[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
 def _segment(start: tuple[float, float], end: tuple[float, float], kind: str) -> str:

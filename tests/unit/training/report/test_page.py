@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from training.report.block import (
+    Band,
+    BandPlot,
     Bar,
     BarPlot,
     Block,
@@ -48,6 +50,7 @@ def every_block(text: str) -> list[Block]:
         Table(text, [text, "n"], [[text, "7"]]),
         BarPlot(text, [Bar(text, 0.5, 0.25, 1.0)]),
         LinePlot(text, text, text, [Line(text, [(0.0, 0.0), (1.0, 0.5)])]),
+        BandPlot(text, text, [Band(text, 0.5, 0.25, 1.0), Band(text, 0.5, -0.25, 1.0)]),
         CountMatrix(text, [text, "b"], [[3, 1], [0, 2]]),
         PictureGrid(text, [Picture(b"\xff\xd8", text)]),
     ]
@@ -84,6 +87,17 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert "50.00%" in html
 
 
+def test_a_band_reaches_from_its_lowest_to_its_highest_end() -> None:
+    """260 units for -10% to 30%, from the top at 24: 0 lies at 219, 10% at 154."""
+    bands = [Band("d1", 0.1, -0.1, 0.3), Band("d2", 0.1, 0.0, 0.2)]
+
+    html = page("a", [BandPlot("a", "lift", bands, percent=True)])
+
+    assert 'points="70.0,24.0 690.0,89.0 690.0,219.0 70.0,284.0"' in html
+    assert 'points="70.0,154.0 690.0,154.0"' in html
+    assert "-10.00%" in html
+
+
 def test_counts_shade_their_share_of_the_row() -> None:
     html = page("a", [CountMatrix("a", ["x", "y"], [[3, 1], [0, 2]])])
 
@@ -91,7 +105,7 @@ def test_counts_shade_their_share_of_the_row() -> None:
 
 
 def test_an_empty_plot_is_drawn() -> None:
-    assert "<svg" in page("a", [BarPlot("a", [])])
+    assert page("a", [BarPlot("a", []), BandPlot("a", "b", [])]).count("<svg") == 2
 
 
 def test_a_ragged_table_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""Reports of experiments, before their start and after."""

@@ -1,0 +1,94 @@
+"""``python -m training experiment-report``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+
+from models.dataset import DatasetError, read_dataset
+from models.experiments.attribution import Rules
+from models.experiments.design import Design, NoBaselineError, design
+from models.experiments.exposure import ExposureError, read_exposures
+from models.experiments.plan_file import PlanFileError, find, read_plan
+from models.experiments.results import Results, experiment_results
+from training.command import Data, Json
+from training.console import print_json, stop_on
+from training.experiments.document import design_document, results_document
+from training.report.block import Block, Paragraph
+from training.report.page import page
+from training.report.terminal import print_blocks
+
+_RULES = Rules()
+
+
+def experiment_report_command(
+    name: Annotated[str, typer.Option(help="Experiment.")],
+    plan: Annotated[
+        Path, typer.Option(help="Plan of experiments, YAML or JSON.", exists=True, dir_okay=False)
+    ],
+    data: Data,
+    exposures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory with exposures.parquet; none: only what it could see.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="HTML page to write.")] = None,
+    window_hours: Annotated[
+        float,
+        typer.Option(
+            min=0.1, max=2_160, help="What a unit does so long after its first exposure counts."
+        ),
+    ] = _RULES.window_hours,
+    before_days: Annotated[
+        float, typer.Option(min=0.1, max=400, help="What it did so long before is the covariate.")
+    ] = _RULES.before_days,
+    planned_units: Annotated[
+        int,
+        typer.Option(min=100, help="Units at which looking early costs least; chosen beforehand."),
+    ] = _RULES.planned_units,
+    lift: Annotated[
+        float, typer.Option(min=0.0001, help="Relative lift that is to be found.")
+    ] = 0.05,
+    as_json: Json = False,
+) -> None:
+    """Say what came of an experiment, and what it can see, from exported files."""
+    errors = (DatasetError, ExposureError, PlanFileError)
+    with stop_on(*errors):
+        rules = Rules(
+            window_hours=window_hours, before_days=before_days, planned_units=planned_units
+        )
+        experiment, unit = find(read_plan(plan), name)
+        events = read_dataset(data).events
+        results = None
+        if exposures is not None:
+            answers = read_exposures(exposures)
+            results = experiment_results(experiment, answers, unit=unit, events=events, rules=rules)
+    planned: Design | None = None
+    unplanned = ""
+    try:
+        planned = design(experiment, events, unit=unit, wanted_lift=lift, rules=rules)
+    except NoBaselineError as exc:
+        unplanned = str(exc)
+        typer.echo(f"no power and duration: {exc}", err=True)
+    if out is not None:
+        blocks = list[Block](results_document(results)) if results else []
+        blocks += design_document(planned) if planned else [Paragraph(unplanned)]
+        out.write_text(page(f"Experiment {name}", blocks), encoding="utf-8")
+    _print(results, planned, as_json=as_json)
+
+
+def _print(results: Results | None, planned: Design | None, *, as_json: bool) -> None:
+    if as_json:
+        found: dict[str, JsonValue] = {
+            "results": results.model_dump(mode="json") if results else None,
+            "design": planned.model_dump(mode="json") if planned else None,
+        }
+        print_json(found)
+        return
+    blocks = [*(results_document(results) if results else [])]
+    blocks += design_document(planned) if planned else []
+    print_blocks(blocks)

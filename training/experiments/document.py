@@ -1,0 +1,195 @@
+"""Results and designs of experiments as the blocks of a report."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from models.experiments.comparison import Comparison
+from models.experiments.design import Design
+from models.experiments.guardrail import Guardrail
+from models.experiments.metric import METRICS
+from models.experiments.results import Results
+from models.experiments.span import Span
+from training.report.block import (
+    Band,
+    BandPlot,
+    Bar,
+    BarPlot,
+    Block,
+    Heading,
+    Paragraph,
+    Table,
+)
+
+_SAFE: Final = (
+    "'Safe' intervals and p-values may be looked at every day: over all looks together they "
+    "mislead in at most one experiment of twenty. The others hold for one look, planned before "
+    "the start. Of several variants or metrics each misleads on its own."
+)
+_ALARM: Final = (
+    "ALARM: units did not come in the shares that they were dealt in, which chance does in fewer "
+    "than one of ten thousand experiments. Find out where units were lost before believing "
+    "anything below."
+)
+_CAUTION: Final = (
+    "Every unit that came is taken as if its first event had been its exposure. A variant that "
+    "changes how much outcomes vary changes what can be seen."
+)
+_UNKNOWN: Final = "–"
+
+
+def results_document(results: Results) -> list[Block]:
+    """Return the blocks of what came of an experiment."""
+    mismatch = results.sample_ratio
+    blocks: list[Block] = [
+        Paragraph(
+            f"{results.experiment}: from {results.starts_at:%Y-%m-%d %H:%M} until "
+            f"{results.until:%Y-%m-%d %H:%M} UTC, dealt by {results.unit}. What a unit did within "
+            f"{results.rules.window_hours:g} hours of its first exposure counts."
+        )
+    ]
+    if mismatch.alarm:
+        blocks.append(Paragraph(_ALARM))
+    blocks += [_lift_table(results), Paragraph(_SAFE)]
+    blocks += [Heading("Over time"), *_sequences(results)]
+    blocks += [Heading("Variants"), *_bars(results)]
+    blocks += [Heading("Units"), *_unit_tables(results)]
+    blocks += [Heading("Guardrails"), _guardrail_table(results.guardrails), _latency_table(results)]
+    return blocks
+
+
+def design_document(plan: Design) -> list[Block]:
+    """Return the blocks of what an experiment could see."""
+    columns = ["metric", "mean", "explained by before"]
+    days = sorted({day for size in plan.sizes for day in size.detectable_lift})
+    columns += [f"lift found in {day} days" for day in days]
+    columns += [f"units for {plan.wanted_lift:+.0%}", "days"]
+    rows = [
+        [
+            size.metric,
+            f"{size.mean:.4g}",
+            f"{size.variance_reduction:.0%}",
+            *(_percent(size.detectable_lift[day]) for day in days),
+            str(size.required_units or _UNKNOWN),
+            str(size.minimum_days or f"more than {len(plan.units_by_day)}"),
+        ]
+        for size in plan.sizes
+    ]
+    return [
+        Heading("Before the start"),
+        Paragraph(
+            f"From {plan.baseline_from:%Y-%m-%d} to {plan.baseline_until:%Y-%m-%d}, in which "
+            f"{plan.units_by_day[-1]} units would have come. Found is what shows with a chance "
+            f"of {plan.power:.0%}; days are whole weeks, and {plan.window_hours:g} hours are to "
+            f"be waited for after them. {_CAUTION}"
+        ),
+        Table(f"Power and duration of {plan.experiment}", columns, rows),
+    ]
+
+
+def _lift_table(results: Results) -> Table:
+    columns = ["variant", "metric", "lift", "p", "safe lift", "safe p", "explained by before"]
+    rows = [
+        [
+            one.variant,
+            one.metric,
+            _span(one.lift),
+            _UNKNOWN if one.p_value is None else f"{one.p_value:.2g}",
+            _span(one.safe_lift),
+            f"{one.safe_p_value:.2g}",
+            f"{one.variance_reduction:.0%}",
+        ]
+        for one in results.comparisons
+    ]
+    return Table(f"Beside {results.control}", columns, rows)
+
+
+def _sequences(results: Results) -> Iterator[BandPlot | Paragraph]:
+    for one in results.comparisons:
+        bands = list(_bands(one))
+        name = f"{one.metric}: {one.variant} beside {results.control}"
+        if bands:
+            yield BandPlot(f"{name}, safe at every look", "relative lift", bands, percent=True)
+        else:
+            yield Paragraph(f"{name}: too little is known yet to draw.")
+
+
+def _bands(one: Comparison) -> Iterator[Band]:
+    for look in one.looks:
+        value, low, high = look.lift.value, look.lift.low, look.lift.high
+        if value is not None and low is not None and high is not None:
+            yield Band(f"{look.until:%m-%d}", value, low, high)
+
+
+def _bars(results: Results) -> Iterator[BarPlot]:
+    for metric in METRICS:
+        bars = [
+            Bar(variant.name, span.value, max(span.low or 0.0, 0.0), span.high or span.value)
+            for variant in results.variants
+            if (span := variant.metrics[metric.name]).value is not None
+        ]
+        yield BarPlot(f"{metric.name}: {metric.text}", bars)
+
+
+def _unit_tables(results: Results) -> Iterator[Table]:
+    expected = results.sample_ratio.expected
+    columns = ["variant", "share", "assigned", "expected", "exposed", "analysed", "answers"]
+    rows = [
+        [
+            one.name,
+            f"{one.share_bp / 100:g}%",
+            str(one.assigned),
+            f"{expected[one.name]:.1f}",
+            str(one.exposed),
+            str(one.analysed),
+            str(one.answers),
+        ]
+        for one in results.variants
+    ]
+    mismatch = results.sample_ratio
+    yield Table(
+        f"Units by variant; sample ratio: chi-square {mismatch.chi_square:.3g}, "
+        f"p {mismatch.p_value:.3g}, {'ALARM' if mismatch.alarm else 'no alarm'}",
+        columns,
+        rows,
+    )
+    left_out = [[name.replace("_", " "), str(n)] for name, n in results.left_out.items()]
+    left_out.append(["purchases without a price", str(results.unpriced_purchases)])
+    yield Table("Left out", ["reason", "number"], left_out)
+
+
+def _guardrail_table(guardrails: tuple[Guardrail, ...]) -> Table:
+    columns = ["variant", "guardrail", "control", "variant's", "change", "limit", "state"]
+    rows = [
+        [
+            one.variant,
+            one.name,
+            f"{one.control_value:.4g}",
+            f"{one.variant_value:.4g}",
+            _span(one.change),
+            f"{one.limit:+.0%}",
+            one.state.upper() if one.state == "breached" else one.state,
+        ]
+        for one in guardrails
+    ]
+    return Table("Degraded answers, mean latency in ms, sales shown; safe intervals", columns, rows)
+
+
+def _latency_table(results: Results) -> Table:
+    rows = [
+        [one.name, *(f"{ms:.3g}" for ms in (took.p50_ms, took.p95_ms, took.p99_ms))]
+        for one in results.variants
+        if (took := one.latency)
+    ]
+    return Table("Time of an answer in ms", ["variant", "p50", "p95", "p99"], rows)
+
+
+def _span(span: Span) -> str:
+    if span.value is None:
+        return _UNKNOWN
+    if span.low is None or span.high is None:
+        return _percent(span.value)
+    return f"{_percent(span.value)} [{_percent(span.low)}, {_percent(span.high)}]"
+
+
+def _percent(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"{value:+.2%}"
