@@ -7,6 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.experiments.estimate import COVARIATE, DENOMINATOR, NUMERATOR
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -28,13 +30,12 @@ class Metric:
 
     def columns(self, units: pl.DataFrame) -> NDArray[np.float64]:
         """Return numerator, denominator and covariate of each unit, shape ``(n_units, 3)``."""
-        one, none = pl.lit(1.0), pl.lit(0.0)
-        chosen = units.select(
-            pl.col(self.numerator).alias("x"),
-            (pl.col(self.denominator) if self.denominator else one).alias("y"),
-            (pl.col(self.covariate) if self.covariate else none).alias("c"),
-        )
-        return chosen.cast(pl.Float64).to_numpy().reshape(-1, 3)
+        columns = np.zeros((units.height, 3))
+        columns[:, NUMERATOR] = units[self.numerator].to_numpy()
+        columns[:, DENOMINATOR] = units[self.denominator].to_numpy() if self.denominator else 1.0
+        if self.covariate:
+            columns[:, COVARIATE] = units[self.covariate].to_numpy()
+        return columns
 
 
 METRICS: Final = (
