@@ -56,7 +56,7 @@ def bought(
         ]
     )
     return event_columns(
-        [units[number] for number in whose],
+        [units[int(number)] for number in whose],
         at=at,
         revenue=rng.lognormal(5.0, 0.8, size=len(whose)),
     )

@@ -1,0 +1,139 @@
+"""``python -m training experiment-report`` over exported files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from models.experiments.experiment import Experiment
+from tests.datasets import event, sale, write_dataset
+from tests.trials import DAY_US, START, Answer, exposures, two_arms
+from training.__main__ import app
+
+N = 150
+
+
+def plan_file(path: Path, experiment: Experiment) -> Path:
+    plan = {
+        "layers": [{"name": "layer", "salt": "layer-salt"}],
+        "experiments": [experiment.model_dump(mode="json", exclude_unset=True)],
+    }
+    path.write_text(json.dumps(plan), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def directory(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Two weeks of 150 customers of each variant, of whom the treated buy twice as often."""
+    answers = [
+        Answer(unit=f"{variant}-{i}", variant=variant, at=int(rng.integers(12) * DAY_US))
+        for variant in ("control", "treatment")
+        for i in range(N)
+    ]
+    exposures(answers).write_parquet(tmp_path / "exposures.parquet")
+    bought = [
+        event(
+            event_id=f"e{number}",
+            customer_id=one.unit or "",
+            type="purchase",
+            at=f"2026-03-{2 + one.at // DAY_US:02}T01:00:00Z",
+            revenue="100",
+        )
+        for number, one in enumerate(answers)
+        if rng.random() < (0.5 if one.variant == "treatment" else 0.25)
+    ]
+    bought.append(event(event_id="last", at="2026-03-16T00:00:00Z", customer_id="nobody"))
+    write_dataset(tmp_path, sales=[sale()], events=bought)
+    plan_file(tmp_path / "plan.json", two_arms())
+    return tmp_path
+
+
+def report(directory: Path, *options: str, name: str = "trial") -> Result:
+    plan = str(directory / "plan.json")
+    arguments = ["--name", name, "--plan", plan, "--data", str(directory), *options]
+    return CliRunner().invoke(app, ["experiment-report", *arguments])
+
+
+def reported(directory: Path, *options: str) -> dict[str, Any]:
+    run = report(directory, "--exposures", str(directory), "--window-hours", "24", *options)
+    assert run.exit_code == 0, run.output
+    return json.loads(run.stdout)
+
+
+def test_the_report_finds_who_bought_more(directory: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+
+    found = reported(directory, "--json", "--out", str(out))
+
+    conversion = found["results"]["comparisons"][0]
+    assert conversion["metric"] == "conversion"
+    assert conversion["lift"]["low"] > 0
+    assert [one["analysed"] for one in found["results"]["variants"]] == [N, N]
+    assert found["design"] is None
+    html = out.read_text(encoding="utf-8")
+    assert html.count('class="band"') >= 3
+    assert "no alarm" in html
+    assert START.strftime("%Y-%m-%d") in html
+
+
+def test_an_alarm_stands_first(directory: Path, tmp_path: Path) -> None:
+    plan_file(directory / "plan.json", two_arms(treatment_bp=3_000))
+    answers = [
+        Answer(unit=f"{variant}-{i}", variant=variant, share_bp=share)
+        for variant, share in (("control", 7_000), ("treatment", 3_000))
+        for i in range(N)
+    ]
+    exposures(answers).write_parquet(directory / "exposures.parquet")
+    out = tmp_path / "report.html"
+
+    found = reported(directory, "--json", "--out", str(out))
+
+    assert found["results"]["sample_ratio"]["alarm"]
+    assert "ALARM: units did not come" in out.read_text(encoding="utf-8")
+
+
+def test_tables_are_printed(directory: Path) -> None:
+    run = report(directory, "--exposures", str(directory), "--window-hours", "24")
+
+    assert run.exit_code == 0
+    assert "conversion" in run.stdout
+    assert "coverage" in run.stdout
+    assert "no power and duration: trial is planned from 28 days" in run.stderr
+
+
+def test_without_exposures_it_says_what_could_be_seen(directory: Path) -> None:
+    at = [f"2026-{1 + i // 28:02}-{1 + i % 28:02}T00:00:00Z" for i in range(56)]
+    before = [event(event_id=f"b{i}", customer_id=f"c{i}", at=at[i]) for i in range(56)]
+    bought = [
+        event(event_id=f"p{i}", customer_id=f"c{i}", at=at[i], type="purchase")
+        for i in range(0, 56, 4)
+    ]
+    last = event(event_id="last", at="2026-03-02T00:00:00Z")
+    write_dataset(directory, sales=[sale()], events=[*before, *bought, last])
+
+    run = report(directory, "--window-hours", "24", "--lift", "0.2", "--json")
+
+    assert run.exit_code == 0, run.output
+    found = json.loads(run.stdout)
+    assert found["results"] is None
+    assert found["design"]["wanted_lift"] == 0.2
+    assert found["design"]["sizes"][0]["required_units"] == 2_442
+
+
+def test_an_unknown_experiment_names_the_known(directory: Path) -> None:
+    run = report(directory, name="other")
+
+    assert run.exit_code == 1
+    assert "error: the plan has no experiment 'other'; it has trial" in run.stderr
+
+
+def test_a_file_that_is_no_plan_is_named(directory: Path) -> None:
+    (directory / "plan.json").write_text("layers: 7", encoding="utf-8")
+
+    run = report(directory)
+
+    assert run.exit_code == 1
+    assert "plan.json holds no plan of experiments" in run.stderr
