@@ -38,6 +38,7 @@ from models.picture import PictureError
 
 MAX_NAMED: Final = 3
 MAX_LISTED: Final = 100
+MS_PER_S: Final = 1_000
 
 _ROUTERS: Final = tuple(
     noun.router
@@ -105,7 +106,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
             limit=settings.requests_per_s,
             refused=worker.metrics.refused,
         )
-    app.add_middleware(Envelope, worker=worker)
+    app.add_middleware(Envelope, worker=worker, slow_s=settings.slow_request_ms / MS_PER_S)
     app.add_exception_handler(ServiceError, _problem)
     app.add_exception_handler(PictureError, _problem)
     app.add_exception_handler(RequestValidationError, _problem)

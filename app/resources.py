@@ -22,6 +22,7 @@ from app.serving.archive import SnapshotArchive
 from app.serving.bulk import BulkRegistration
 from app.serving.clock import StoreClock
 from app.serving.degradation import Degradation
+from app.serving.explaining import Explainer
 from app.serving.exposure_queue import ExposureQueue
 from app.serving.gallery import Gallery
 from app.serving.holder import ModelHolder
@@ -75,6 +76,7 @@ class Resources:
 
     Attributes:
         recommender: Makes the slates.
+        explainer: Says why.
         customers: Takes the events.
         live: The catalogue that answers see.
         registration: Takes sales and pictures.
@@ -87,6 +89,7 @@ class Resources:
     """
 
     recommender: Recommender
+    explainer: Explainer
     customers: CustomerStore
     live: LiveCatalogue
     registration: Registration
@@ -129,7 +132,11 @@ async def resources_over(
     stores: Stores, model: Model, *, settings: Settings, worker: Worker
 ) -> AsyncGenerator[Resources]:
     """Serve a model from the given stores; see `open_resources`."""
-    with _pool("aside", POOL_THREADS) as pool, _pool("labelling", 1) as labelling_pool:
+    with (
+        _pool("aside", POOL_THREADS) as pool,
+        _pool("labelling", 1) as labelling_pool,
+        _pool("explaining", 1) as explaining_pool,
+    ):
         metrics = worker.metrics
         clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
         archive = SnapshotArchive(settings.state_dir / "snapshots")
@@ -158,6 +165,7 @@ async def resources_over(
         async with _running(live, holder, exposures, Vigil(stores.server, metrics)):
             yield Resources(
                 recommender=recommender,
+                explainer=Explainer(explaining_pool, metrics.explanations),
                 customers=stores.customers,
                 live=live,
                 registration=Registration(stores.sales, stores.server, live, labelling),

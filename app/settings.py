@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     experiment_salt: Annotated[str, StringConstraints(min_length=1)] = Field(
         default="home-page-1", description="A new salt deals the customers anew."
     )
+    slow_request_ms: int = Field(
+        default=250, ge=1, description="Slower requests are logged with their stages."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level of the log lines on stderr."
     )

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from app.observability import get_logger
 from app.resources import Worker
 
 REQUEST_ID: Final = "X-Request-Id"
@@ -21,12 +22,16 @@ SECURITY_HEADERS: Final = {
 }
 
 
+_log = get_logger(__name__)
+
+
 class Envelope:
     """ASGI middleware around all routes."""
 
-    def __init__(self, app: ASGIApp, worker: Worker) -> None:
+    def __init__(self, app: ASGIApp, worker: Worker, *, slow_s: float) -> None:
         self._app = app
         self._worker = worker
+        self._slow_s = slow_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and complete its answer."""
@@ -41,14 +46,16 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._add_headers(MutableHeaders(scope=message), request_id)
+                headers = MutableHeaders(scope=message)
+                self._add_headers(headers, request_id)
+                headers["Server-Timing"] = _server_timing(scope, perf_counter() - started)
             await send(message)
 
-        try:
-            with bound_contextvars(request_id=request_id):
+        with bound_contextvars(request_id=request_id):
+            try:
                 await self._app(scope, receive, complete)
-        finally:
-            self._observe(scope, status, perf_counter() - started)
+            finally:
+                self._observe(scope, status, perf_counter() - started)
 
     def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
         headers[REQUEST_ID] = request_id
@@ -58,8 +65,19 @@ class Envelope:
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         state = scope.get("state", {})
-        labels = (_route(scope), str(status), state.get("variant", ""), state.get("rung", ""))
-        self._worker.metrics.requests.labels(*labels).observe(seconds)
+        seen = (state.get(name, "") for name in ("variant", "bundle", "rung"))
+        route = _route(scope)
+        self._worker.metrics.requests.labels(route, str(status), *seen).observe(seconds)
+        if seconds > self._slow_s:
+            self._worker.metrics.slow.labels(route).inc()
+            stages = {name: round(s * 1e3, 3) for name, s in state.get("stages", {}).items()}
+            _log.warning(
+                "slow request",
+                route=route,
+                status=status,
+                total_ms=round(seconds * 1e3, 3),
+                stages_ms=stages,
+            )
 
 
 def _request_id(scope: Scope) -> str:
@@ -68,6 +86,11 @@ def _request_id(scope: Scope) -> str:
     if plain.isascii() and plain.isalnum() and len(given) <= MAX_REQUEST_ID:
         return given
     return uuid4().hex
+
+
+def _server_timing(scope: Scope, seconds: float) -> str:
+    stages = scope.get("state", {}).get("stages", {}) | {"total": seconds}
+    return ", ".join(f"{name};dur={s * 1e3:.3f}" for name, s in stages.items())
 
 
 def _route(scope: Scope) -> str:

@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
-from app.api.slate import SLATE_EXAMPLE, SlateAnswer, answered, slate_body
+from app.api.slate import SLATE_EXAMPLE, SlateAnswer, answered
 from app.serving.candidates import Obstacle
 from app.serving.question import Choice, RecommendationRequest
 from models.events import WHOLE, Identifier
@@ -58,6 +58,7 @@ class RankBody(BaseModel):
     variant: Identifier | None = Field(
         default=None, description="Force a variant of the experiment, to look at it."
     )
+    explain: bool = Field(default=False, description="Say why of the first sales; takes longer.")
 
     @field_validator("candidates")
     @classmethod
@@ -119,5 +120,10 @@ async def rank(
         )
     )
     left_out = [{"sale_id": one.sale_id, "reason": one.reason} for one in recommendation.left_out]
-    body = slate_body(recommendation.record) | {"left_out": left_out}
-    return answered(request, recommendation, body=body)
+    return await answered(
+        request,
+        resources,
+        recommendation,
+        is_explained=asked.explain,
+        extra={"left_out": left_out},
+    )

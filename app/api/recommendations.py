@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
-from app.api.slate import SlateAnswer, answered, slate_body
+from app.api.slate import SlateAnswer, answered
 from app.serving.question import RecommendationRequest
 from models.events import Identifier
 
@@ -46,6 +46,7 @@ class RecommendationQuery(BaseModel):
         description="Force a variant of the experiment, to look at it; unset: as assigned.",
         examples=["meta"],
     )
+    explain: bool = Field(default=False, description="Say why of the first sales; takes longer.")
 
 
 @router.get(
@@ -68,4 +69,4 @@ async def recommend(
             variant=query.variant,
         )
     )
-    return answered(request, recommendation, body=slate_body(recommendation.record))
+    return await answered(request, resources, recommendation, is_explained=query.explain, extra={})

@@ -41,12 +41,14 @@ class Recommendation:
     """An answer.
 
     Attributes:
+        question: What was answered.
         record: What is logged, the slate included.
         left_out: The caller's own candidates that may not be shown, each with why.
         read_s: Seconds spent on the customer's read.
         rank_s: Seconds spent on candidates, scores and selection.
     """
 
+    question: Question
     record: ExposureRecord
     left_out: tuple[LeftOut, ...]
     read_s: float
@@ -114,7 +116,9 @@ class Recommender:
         self.exposures.put(Exposure(record, question.served))
         self.degradation.note(ranking.rung)
         self.shadow.see(question, policy, ranking=ranking)
-        return Recommendation(record, _left_out(question), read - started, perf_counter() - read)
+        return Recommendation(
+            question, record, _left_out(question), read - started, perf_counter() - read
+        )
 
     def _route(self, request: RecommendationRequest) -> _Routing:
         answer_id, experiment = self.new_id(), self.origin.experiment

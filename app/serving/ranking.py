@@ -78,7 +78,7 @@ class SlateRanker:
         """
         if question.served is None:
             return NOTHING
-        query, scorer = _query(question, question.served.catalogue), question.served.scorer
+        query, scorer = query_of(question, question.served.catalogue), question.served.scorer
         limit = question.request.limit
         if rung is Rung.SNAPSHOT:
             if not len(query.rows):
@@ -125,12 +125,13 @@ def ranked(question: Question, served: ServedCatalogue, *, policy: SlatePolicy) 
     if served.scorer is None:
         msg = "a catalogue without a scorer ranks nothing again"
         raise ValueError(msg)
-    query = _query(question, served.catalogue)
+    query = query_of(question, served.catalogue)
     scores = served.scorer.score(query, policy.order_by)
     return _with_model(question, query, scores, policy=policy, rung=None)
 
 
-def _query(question: Question, catalogue: Catalogue) -> Query:
+def query_of(question: Question, catalogue: Catalogue) -> Query:
+    """Return what a scorer is asked: the candidates of a question, in a catalogue."""
     request, state = question.request, question.state
     rows = candidates(catalogue, state.now_us, market=request.market, exclude=request.exclude)
     choice = request.choice

@@ -58,9 +58,11 @@ async def test_requests_are_counted_by_route_status_variant_and_rung(
     lines = (await client.get("/metrics")).text.splitlines()
 
     name = "vitrine_request_seconds_count"
-    answered = '{route="/v1/recommendations",rung="",status="200",variant="meta"} 1.0'
+    answered = (
+        '{bundle="by-hand",route="/v1/recommendations",rung="",status="200",variant="meta"} 1.0'
+    )
     assert name + answered in lines
-    assert name + '{route="none",rung="",status="404",variant=""} 2.0' in lines
+    assert name + '{bundle="",route="none",rung="",status="404",variant=""} 2.0' in lines
 
 
 class TestASmallLimitOfBodies:

@@ -110,7 +110,7 @@ async def test_stages_are_timed(client: httpx.AsyncClient) -> None:
     answer = await client.get(URL, params={"customer_id": "c1"})
 
     stages = [stage.split(";dur=") for stage in answer.headers["server-timing"].split(", ")]
-    assert [name for name, _ in stages] == ["read", "rank"]
+    assert [name for name, _ in stages] == ["read", "rank", "total"]
     assert all(float(milliseconds) > 0 for _, milliseconds in stages)
 
 
@@ -139,6 +139,7 @@ async def test_the_record_of_an_answer_holds_what_it_was_made_from(
     assert record["recommendation_id"] == answer.json()["recommendation_id"]
     assert (record["device"], record["limit"], record["exclude"]) == ("tv", 1, ["rome"])
     assert window.pack() == (await stores.customers.read("c1")).window.pack()
+    assert item.pop("explanation") is None
     assert record["slate"] == [{**item, "propensity": 1.0}]
     assert len(cast("str", record["feature_hash"])) == 32
     content, counts = cast("str", record["snapshot_id"]).split(".")
