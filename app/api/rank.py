@@ -122,8 +122,8 @@ async def rank(
     left_out = [{"sale_id": one.sale_id, "reason": one.reason} for one in recommendation.left_out]
     return await answered(
         request,
-        resources,
         recommendation,
+        resources=resources,
         is_explained=asked.explain,
         extra={"left_out": left_out},
     )

@@ -69,4 +69,6 @@ async def recommend(
             variant=query.variant,
         )
     )
-    return await answered(request, resources, recommendation, is_explained=query.explain, extra={})
+    return await answered(
+        request, recommendation, resources=resources, is_explained=query.explain, extra={}
+    )

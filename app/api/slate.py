@@ -97,9 +97,9 @@ class SlateAnswer(BaseModel):
 
 async def answered(
     request: Request,
-    resources: Resources,
     recommendation: Recommendation,
     *,
+    resources: Resources,
     is_explained: bool,
     extra: Mapping[str, object],
 ) -> Response:
@@ -107,8 +107,8 @@ async def answered(
 
     Args:
         request: What asked.
-        resources: Explain.
         recommendation: What is answered.
+        resources: Explain.
         is_explained: Whether reasons are wanted.
         extra: Further fields of the answer.
     """
