@@ -4,9 +4,9 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from socket import gethostname
@@ -132,11 +132,7 @@ async def resources_over(
     stores: Stores, model: Model, *, settings: Settings, worker: Worker
 ) -> AsyncGenerator[Resources]:
     """Serve a model from the given stores; see `open_resources`."""
-    with (
-        _pool("aside", POOL_THREADS) as pool,
-        _pool("labelling", 1) as labelling_pool,
-        _pool("explaining", 1) as explaining_pool,
-    ):
+    with _pools() as (pool, labelling_pool, explaining_pool):
         metrics = worker.metrics
         clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
         archive = SnapshotArchive(settings.state_dir / "snapshots")
@@ -178,8 +174,15 @@ async def resources_over(
             )
 
 
-def _pool(name: str, n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads, thread_name_prefix=name)
+@contextmanager
+def _pools() -> Generator[tuple[Executor, Executor, Executor]]:
+    """Open one pool for what is built aside, and a thread each to label and to explain."""
+    with (
+        ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as aside,
+        ThreadPoolExecutor(1, thread_name_prefix="labelling") as labelling,
+        ThreadPoolExecutor(1, thread_name_prefix="explaining") as explaining,
+    ):
+        yield aside, labelling, explaining
 
 
 def _holder(
