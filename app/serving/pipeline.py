@@ -1,6 +1,5 @@
 """One answer: read the customer, route him, rank the sales, record what was done."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -9,6 +8,7 @@ from app.errors import StoreUnavailableError
 from app.experiments.experiment import Experiment, Variant, assign
 from app.serving.candidates import LeftOut, left_out
 from app.serving.clock import StoreClock
+from app.serving.deadline import within
 from app.serving.degradation import Degradation
 from app.serving.exposure import ExposureRecord, Shown
 from app.serving.exposure_queue import Exposure, ExposureQueue
@@ -135,8 +135,9 @@ class Recommender:
         if customer_id is None:
             return self._nobody()
         try:
-            async with asyncio.timeout(min(self.read_timeout_s, self.deadline_s)):
-                return await self.customers.read(customer_id)
+            return await within(
+                min(self.read_timeout_s, self.deadline_s), self.customers.read(customer_id)
+            )
         except (StoreUnavailableError, TimeoutError) as exc:
             self.degradation.blame(exc)
             return None

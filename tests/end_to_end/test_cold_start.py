@@ -26,7 +26,7 @@ N_JUDGED_DAYS = 6
 Figures = dict[str, dict[str, dict[str, float]]]
 
 OTHERS = ("without_pictures", "popularity", "pictures_permuted")
-METRICS = ("expected_purchases_at_10", "ndcg_at_10")
+METRICS = ("expected_purchases_at_10", "true_ndcg_at_10")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tests.logs import DAY, MINUTE, SECOND, Row, catalogue, event_table
 from training.configuration import RunConfig
 from training.examples import Past, assemble_slates
 from training.ranking import fit_ranker
+from training.recommenders.interactions import Interactions
 from training.slates import shown_slates
 from training.train import fit_recommenders
 
@@ -51,7 +52,7 @@ def test_a_ranking_learned_where_position_decides_does_not_chase_position() -> N
     """Sales that stood first were bought far more often; at position 1 all are worth the same."""
     events = event_table(biased_log(np.random.default_rng(5)))
     past = Past(events, catalogue(*SALES))
-    schema = FeatureSchema(fit_recommenders(events))
+    schema = FeatureSchema(fit_recommenders(Interactions.of(events, past.catalogue)))
     slates = shown_slates(events, past.catalogue, outcome_us=DAY)
     matrix = assemble_slates(past, slates, schema=schema)
 

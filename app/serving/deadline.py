@@ -1,0 +1,37 @@
+"""Waiting that ends in time, whatever the work does."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def within(seconds: float, work: Coroutine[None, None, T]) -> T:
+    """Await work, but no longer than it may take.
+
+    Below Python 3.12 a cancellation that meets the end of a connection attempt is lost, and
+    the work goes on until a timeout of its own: it is cancelled here, and not waited for.
+
+    Args:
+        seconds: Longest wait.
+        work: What is awaited.
+
+    Raises:
+        TimeoutError: If it takes longer.
+    """
+    task = asyncio.create_task(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(_forget)
+    if not done:
+        raise TimeoutError
+    return task.result()
+
+
+def _forget(task: asyncio.Task[T]) -> None:
+    if not task.cancelled():
+        task.exception()
