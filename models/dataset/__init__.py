@@ -2,7 +2,7 @@
 
 from models.dataset.events import EventTable, Labels
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
-from models.dataset.reading import Dataset, Progress, read_dataset
+from models.dataset.reading import Dataset, Progress, read_dataset, read_event_log
 
 __all__ = [
     "Dataset",
@@ -15,4 +15,5 @@ __all__ = [
     "Labels",
     "Progress",
     "read_dataset",
+    "read_event_log",
 ]

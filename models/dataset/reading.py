@@ -111,6 +111,28 @@ def read_dataset(
     return Dataset(sales.sales, events, customers, directory, sales.images, faults, fingerprint)
 
 
+def read_event_log(directory: Path) -> tuple[EventTable, FaultReport]:
+    """Read and validate the events of a directory, whose sales need not be there.
+
+    Args:
+        directory: Folder with ``events`` and optionally ``erasures``, as an export leaves it.
+
+    Returns:
+        The accepted events, in whose faults no sale is unknown, and the faults.
+
+    Raises:
+        DatasetError: If a file is missing or cannot be used as a whole.
+    """
+    erasures, erasure_faults = _erasures(directory)
+    events, event_faults = read_events(
+        _required_table(directory, "events"), None, erasures=erasures
+    )
+    faults = FaultReport.together([erasure_faults, event_faults])
+    if events is None or faults.unusable():
+        raise DatasetError(faults)
+    return events, faults
+
+
 def _silent(step: str, done: int, total: int) -> None:
     del step, done, total
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from models.dataset import DatasetError, read_dataset
+from models.dataset import DatasetError, read_event_log
 from models.experiments.attribution import Rules
 from models.experiments.design import Design, NoBaselineError, design
 from models.experiments.exposure import ExposureError, read_exposures
@@ -62,7 +62,9 @@ def experiment_report_command(
             window_hours=window_hours, before_days=before_days, planned_units=planned_units
         )
         experiment, unit = find(read_plan(plan), name)
-        events = read_dataset(data).events
+        events, faults = read_event_log(data)
+        for code, n in faults.counts().items():
+            typer.echo(f"{n} × {code}", err=True)
         results = None
         if exposures is not None:
             answers = read_exposures(exposures)
