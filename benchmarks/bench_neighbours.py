@@ -4,7 +4,7 @@ Question: building all neighbours from nothing, changing one picture, and recall
 number of pictures from which on only near cells are searched.
 
 Method: one thread; unit vectors around 300 scenes, once with noise in every direction and once
-in 12 directions of each scene; recall on 1,000 rows against an exact search. One run each.
+in 12 directions of each scene; recall on 200 rows against an exact search. One run each.
 
 Last numbers: see results/benchmarks/neighbours-*.json after `make bench`.
 """
@@ -22,7 +22,7 @@ from models.neighbours import EMBEDDING_SIZE, Neighbours, nearest, search_device
 
 T = TypeVar("T")
 
-N_JUDGED = 1_000
+N_JUDGED = 200
 
 
 def pictures(n: int, rng: np.random.Generator, *, n_directions: int) -> NDArray[np.float32]:
