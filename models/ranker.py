@@ -207,7 +207,7 @@ def fit_trees(
         decreasing: Names whose effect may only be negative.
         config: Hyper-parameters.
         seed: Seed of row and feature sampling.
-        n_threads: Threads; results are the same for any number.
+        n_threads: Threads; results are the same, to the byte, for any number.
 
     Returns:
         The trees up to the best iteration.
@@ -237,7 +237,10 @@ def fit_trees(
         callbacks=[lightgbm.early_stopping(config.patience, verbose=False)],
     )
     # Without the rounds after the best one: what is stored is what is used.
-    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
+    text = booster.model_to_string(num_iteration=booster.best_iteration)
+    # Its list of parameters would tell the bundles of two machines apart that are the same.
+    text = text.replace(f"[num_threads: {n_threads}]", "[num_threads: 1]")
+    return lightgbm.Booster(model_str=text)
 
 
 def _dataset(

@@ -47,13 +47,20 @@ def write_world(directory: Path, *, seed: int, photos: Path | None = None) -> Pa
     return directory
 
 
-def train_bundle(data: Path, root: Path, *, cache: Path, seed: int = 0) -> Path:
+def train_bundle(data: Path, root: Path, *, cache: Path, seed: int = 0, threads: int = 1) -> Path:
     """Train on a whole dataset and return the bundle's directory."""
     progress = Silent()
     prepared = prepare(
         data, until=None, scenes=None, cache=cache, seed=seed, strict=True, progress=progress
     )
-    return train(prepared.material, config=RunConfig(), seed=seed, root=root, progress=progress)
+    return train(
+        prepared.material,
+        config=RunConfig(),
+        seed=seed,
+        root=root,
+        progress=progress,
+        threads=threads,
+    )
 
 
 @pytest.fixture(scope="session")

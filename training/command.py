@@ -23,6 +23,9 @@ BUNDLES = Path("models/bundles")
 CACHE = Path("var")
 
 Data = Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Threads; the bundle is the same for any number.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -38,6 +41,7 @@ def train_command(
     ] = None,
     cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
     seed: Annotated[int, typer.Option(min=0, help="Same data, config, seed: same bundle.")] = 0,
+    threads: Threads = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at faulty rows.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -61,8 +65,16 @@ def train_command(
             seed=seed,
             strict=strict,
             progress=progress,
+            threads=threads,
         )
-        bundle = train(prepared.material, config=run, seed=seed, root=out, progress=progress)
+        bundle = train(
+            prepared.material,
+            config=run,
+            seed=seed,
+            root=out,
+            progress=progress,
+            threads=threads,
+        )
     # Verified as the service will verify it: what cannot be served fails here.
     manifest = read_bundle(bundle).manifest
     Scorer.load(read_bundle(bundle))

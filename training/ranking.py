@@ -55,6 +55,7 @@ def fit_ranker(
     schema: FeatureSchema,
     config: RunConfig,
     seed: int,
+    n_threads: int = 1,
 ) -> FittedRanker:
     """Fit the trees and the calibration, split by time.
 
@@ -64,6 +65,7 @@ def fit_ranker(
         schema: Names of the columns.
         config: Shares and hyper-parameters.
         seed: Seed of the trees.
+        n_threads: Threads; results are the same for any number.
 
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
@@ -72,7 +74,9 @@ def fit_ranker(
         slates, matrix, labels=slates.bought, late_share=config.holdout_share
     )
     _require_purchases(early, late)
-    ranker = _fit_steps(slates, matrix, schema=schema, config=config, seed=seed)
+    ranker = _fit_steps(
+        slates, matrix, schema=schema, config=config, seed=seed, n_threads=n_threads
+    )
     calibration = fit_calibration(
         ranker.probabilities(late.matrix), late.labels, weights=late.weights
     )
@@ -89,6 +93,7 @@ def _fit_steps(
     schema: FeatureSchema,
     config: RunConfig,
     seed: int,
+    n_threads: int,
 ) -> LightGbmRanker | StagedRanker:
     """Fit the trees: two steps where clicks that led to nothing are on record, else one."""
 
@@ -104,6 +109,7 @@ def _fit_steps(
             decreasing=schema.decreasing,
             config=trees,
             seed=seed,
+            n_threads=n_threads,
         )
         return LightGbmRanker(booster, UNCALIBRATED)
 

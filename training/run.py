@@ -42,6 +42,7 @@ def prepare(
     seed: int,
     strict: bool,
     progress: Progress,
+    threads: int = 1,
 ) -> Prepared:
     """Read a dataset and see its pictures.
 
@@ -56,6 +57,7 @@ def prepare(
         seed: Seed of the scene head.
         strict: Stop at the first file with faults.
         progress: Is told what is being done.
+        threads: Threads that decode pictures.
 
     Raises:
         DatasetError: If the dataset cannot be used.
@@ -74,7 +76,9 @@ def prepare(
     model = _scene_model(labelled, cache, seed, progress)
     progress.stage("pictures", len(dataset.pictures))
     labeller = SceneLabeller.open(model)
-    pictures, faults = see_sales(dataset.images, labeller, cache=cache, tick=progress.tick)
+    pictures, faults = see_sales(
+        dataset.images, labeller, cache=cache, threads=threads, tick=progress.tick
+    )
     return Prepared(Material(dataset, until_us, SceneFiles.read(model), pictures), faults)
 
 

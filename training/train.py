@@ -39,7 +39,13 @@ class Progress(Protocol):
 
 
 def train(
-    material: Material, *, config: RunConfig, seed: int, root: Path, progress: Progress
+    material: Material,
+    *,
+    config: RunConfig,
+    seed: int,
+    root: Path,
+    progress: Progress,
+    threads: int = 1,
 ) -> Path:
     """Fit topics, recommenders and the meta-model, and write the bundle.
 
@@ -49,6 +55,7 @@ def train(
         seed: Seed of every random choice.
         root: Directory of bundles.
         progress: Is told what is being done.
+        threads: Threads of the trees; the bundle is the same for any number.
 
     Returns:
         The bundle's directory.
@@ -82,7 +89,9 @@ def train(
     schema = FeatureSchema(fit_recommenders(interactions))
     return bundle_run(
         material,
-        fitted=fit_ranker(slates, matrix, schema=schema, config=config, seed=seed),
+        fitted=fit_ranker(
+            slates, matrix, schema=schema, config=config, seed=seed, n_threads=threads
+        ),
         schema=schema,
         topics=topics,
         counts=CountReplay(events, past.catalogue).at(material.until_us),

@@ -8,6 +8,7 @@ import typer
 from models.bundle import BundleError, resolve_bundle
 from models.counters import HOUR_US
 from models.dataset.faults import DatasetError
+from training.command import Threads
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
 from training.nightly.ledger import BusyError
@@ -44,6 +45,7 @@ def nightly_command(
         float, typer.Option(min=0.0, max=1.0, help="Rows that may be left out at most.")
     ] = 0.01,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    threads: Threads = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Validate, train, evaluate, gate and publish; exit 3 if worse, 4 if nothing is new."""
@@ -69,6 +71,7 @@ def nightly_command(
             judge_us=round(judge_hours * HOUR_US),
             max_fault_share=max_fault_share,
             seed=seed,
+            threads=threads,
         )
         outcome = run_night(night, progress=progress)
     if as_json:

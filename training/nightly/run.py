@@ -55,6 +55,7 @@ class Night:
         judge_us: The last part of the data, which candidates are judged on.
         max_fault_share: Share of rows left out above which the data are refused.
         seed: Seed of every random choice.
+        threads: Threads of training.
     """
 
     data: Path
@@ -68,6 +69,7 @@ class Night:
     judge_us: int
     max_fault_share: float
     seed: int
+    threads: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,9 +213,15 @@ def _candidate(
             seed=night.seed,
             strict=False,
             progress=progress,
+            threads=night.threads,
         )
         made = train(
-            prepared.material, config=night.config, seed=night.seed, root=root, progress=progress
+            prepared.material,
+            config=night.config,
+            seed=night.seed,
+            root=root,
+            progress=progress,
+            threads=night.threads,
         )
         # Verified as the service will verify it: what cannot be served fails here.
         Scorer.load(read_bundle(made))

@@ -1,0 +1,161 @@
+"""How long does training take, how much memory, and how do both grow with the log?
+
+Question: seconds, processor seconds and peak memory of every stage from reading to the bundle, with
+pictures new and known, and slates a second in replay, for 0.1, 1 and 5 million events.
+
+Method: the standard world with 1,200 customers and 30 days makes 100,000 events of 1,147 sales. A
+longer log repeats every customer under other names, so that events grow and sales do not. Every
+size runs in a process of its own, whose peak memory is that of the size; one thread. Replay takes
+the slates from the middle of the log: windows alone, whole queries, and features.
+``VITRINE_BENCH_EVENTS`` sets the sizes; ``100000`` unless told, as ``100000,1000000,5000000``.
+
+Last numbers: see docs/training.md.
+"""
+
+import os
+import resource
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from benchmarks.results import write_result
+from models.features.schema import FeatureSchema
+from models.topics import Topics
+from tests.worlds import END_US
+from training.bundling import seed_snapshot
+from training.configuration import RunConfig
+from training.examples import Past
+from training.material import Material
+from training.recommenders.interactions import Interactions
+from training.recommenders.refit import fit_recommenders
+from training.replay import WindowReplay
+from training.run import prepare
+from training.train import train, training_slates
+from training.world.creation import create_world
+from training.world.parameters import WORLDS
+from training.world.period import Period
+
+SIZES = [int(size) for size in os.environ.get("VITRINE_BENCH_EVENTS", "100000").split(",")]
+N_CUSTOMERS, N_DAYS, N_EVENTS = 1_200, 30, 100_000
+N_REPLAYED = 5_000
+
+Figures = dict[str, float]
+
+
+class Stages:
+    """Progress that takes the time of every stage."""
+
+    def __init__(self) -> None:
+        self.figures: dict[str, Figures] = {}
+        self._begin("reading")
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """End the stage that runs, and begin another."""
+        del total
+        self.end()
+        self._begin(name)
+
+    def tick(self) -> None:
+        """Take no note."""
+
+    def end(self) -> None:
+        """End the stage that runs."""
+        self.figures[self._name] = {
+            "s": round(time.perf_counter() - self._started_s, 2),
+            "cpu_s": round(time.process_time() - self._started_cpu_s, 2),
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        }
+
+    def _begin(self, name: str) -> None:
+        self._name = name
+        self._started_s, self._started_cpu_s = time.perf_counter(), time.process_time()
+
+
+def repeated(source: Path, target: Path, *, times: int) -> Path:
+    """Write a dataset with every customer as often as told, under names of their own."""
+    target.mkdir()
+    for name in ("images", "scenes", "sales.parquet"):
+        (target / name).symlink_to(source / name)
+    events = pl.read_parquet(source / "events.parquet")
+    names = ("event_id", "customer_id", "session_id", "exposure_id")
+    copies = (
+        events.with_columns(pl.col(name) + f"-{number}" for name in names)
+        for number in range(times)
+    )
+    pl.concat(copies).sort("at").write_parquet(target / "events.parquet")
+    return target
+
+
+def rate(work: Iterable[object]) -> float:
+    """Pieces of work done a second of processor time."""
+    start = time.process_time()
+    n = sum(1 for _ in work)
+    return round(n / (time.process_time() - start), 1)
+
+
+def replay(material: Material, config: RunConfig) -> Figures:
+    """Slates a second from the middle of the log."""
+    past = Past(material.dataset.events, seed_snapshot(material).catalogue(Topics.none()))
+    schema = FeatureSchema(fit_recommenders(Interactions.of(past.events, past.catalogue)))
+    slates = training_slates(past, config, seed=0)
+    first = max(len(slates) - N_REPLAYED, 0) // 2
+    chosen = slates.select(np.arange(first, min(first + N_REPLAYED, len(slates))))
+    windows = WindowReplay(past.events)
+    moments = list(zip(chosen.customers.tolist(), chosen.now_us.tolist(), strict=True))
+    queries = past.queries(chosen)
+    assert next(queries)  # the columns are sorted before the first
+    features = rate(schema.assemble(query) for query in past.queries(chosen))
+    return {
+        "n_slates": len(slates),
+        "windows_per_s": rate(windows.window(*moment) for moment in moments),
+        "queries_per_s": rate(queries),
+        "slates_per_s": features,
+    }
+
+
+def measure(data: Path, root: Path) -> dict[str, object]:
+    """Train twice on a dataset and return all figures; the second time knows the pictures."""
+    config, found = RunConfig(), dict[str, object]()
+    for name in ("new", "known"):
+        stages = Stages()
+        prepared = prepare(
+            data,
+            until=None,
+            scenes=None,
+            cache=root / "cache",
+            seed=0,
+            strict=True,
+            progress=stages,
+        )
+        if name == "known":
+            train(prepared.material, config=config, seed=0, root=root, progress=stages)
+        stages.end()
+        found[f"pictures {name}"] = stages.figures
+    material = prepared.material
+    return {"n_events": len(material.dataset.events), **found, "replay": replay(material, config)}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the dataset that all sizes are made of."""
+    directory = tmp_path_factory.mktemp("world")
+    period = Period.ending(END_US, N_DAYS)
+    create_world(directory, WORLDS["standard"], period=period, n_customers=N_CUSTOMERS, seed=1)
+    return directory
+
+
+@pytest.mark.parametrize("n_events", SIZES)
+def test_training(n_events: int, world: Path, tmp_path: Path) -> None:
+    """Report time and memory by stage."""
+    times = max(round(n_events / N_EVENTS), 1)
+    data = repeated(world, tmp_path / "data", times=times)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        figures = process.submit(measure, data, tmp_path).result()
+
+    write_result(f"training_{n_events}", figures)
