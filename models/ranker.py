@@ -163,7 +163,9 @@ class TrainingRows:
     weights: NDArray[np.float64]
 
     def select(self, chosen: NDArray[np.bool_]) -> Self:
-        """Return the examples of a mask."""
+        """Return the examples of a mask; those of all are not copied, as they fill the memory."""
+        if chosen.all():
+            return self
         return type(self)(self.matrix[chosen], self.labels[chosen], self.weights[chosen])
 
 

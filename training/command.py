@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from pydantic import JsonValue
@@ -21,6 +21,16 @@ from training.train import train
 
 BUNDLES = Path("models/bundles")
 CACHE = Path("var")
+
+_ERRORS: Final = (
+    BackboneError,
+    ConfigurationError,
+    DatasetError,
+    LayoutError,
+    NothingKnownError,
+    SceneTrainingError,
+    TooFewPurchasesError,
+)
 
 Data = Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)]
 Threads = Annotated[
@@ -46,16 +56,7 @@ def train_command(
     as_json: Json = False,
 ) -> None:
     """Train on a dataset and write a bundle."""
-    errors = (
-        BackboneError,
-        ConfigurationError,
-        DatasetError,
-        LayoutError,
-        NothingKnownError,
-        SceneTrainingError,
-        TooFewPurchasesError,
-    )
-    with stop_on(*errors), bars() as progress:
+    with stop_on(*_ERRORS), bars() as progress:
         run = RunConfig.read(config)
         prepared = prepare(
             data,

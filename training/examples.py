@@ -37,7 +37,7 @@ class Past:
     catalogue: Catalogue
 
     def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
-        """Yield the query of every slate, in order of time.
+        """Yield the query of every slate, in order of time; the next one changes its counts.
 
         Only what was received before a slate's moment is seen: a purchase at the very
         moment of its impression is not.

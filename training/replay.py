@@ -1,6 +1,6 @@
 """The past, as the service would have seen it at any moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -145,7 +145,10 @@ class CountReplay:
         self._current = SaleCounts.none(self._n_sales)
 
     def at(self, now_us: int) -> SaleCounts:
-        """Return the counts that a service has at a moment.
+        """Return the counts that a service has at a moment; the next call changes them.
+
+        What it costs grows with the events since the last call, not with the catalogue: most
+        sales of a long log are closed.
 
         Args:
             now_us: Not before the moment of the last call.
@@ -160,7 +163,6 @@ class CountReplay:
         if at_us > self._current.at_us:
             self._enter_hour(at_us // HOUR_US)
             self._count_until(at_us)
-            self._current = self._whole_hours.with_partial(self._partial, at_us=at_us)
         return self._current
 
     def _enter_hour(self, hour: int) -> None:
@@ -171,13 +173,20 @@ class CountReplay:
         hourly = _part(self._hourly, slice(int(counted[0]), int(counted[1])))
         self._whole_hours = fade(hourly, hour=hour, n_sales=self._n_sales)
         self._partial[:] = 0
+        self._current = self._whole_hours.with_partial(self._partial, at_us=hour * HOUR_US)
         self._next = int(np.searchsorted(self._received_us, hour * HOUR_US))
 
     def _count_until(self, at_us: int) -> None:
         end = int(np.searchsorted(self._received_us, at_us))
         passed = slice(self._next, end)
-        np.add.at(self._partial, (self._rows[passed], self._kinds[passed]), 1)
+        rows = self._rows[passed]
+        np.add.at(self._partial, (rows, self._kinds[passed]), 1)
         self._next = end
+        # The sums of `SaleCounts.with_partial`, of no more sales than something happened to.
+        partial, whole, current = self._partial[rows], self._whole_hours, self._current
+        current.totals[rows] = whole.totals[rows] + partial
+        current.decayed[:, rows] = whole.decayed[:, rows] + partial
+        self._current = replace(current, at_us=at_us)
 
 
 def _by_hour(hourly: HourlyCounts) -> HourlyCounts:

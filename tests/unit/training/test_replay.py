@@ -115,7 +115,8 @@ def test_counts_are_bit_for_bit_those_of_a_store_that_sums_hours(
     events = event_table(log)
     replay = CountReplay(events, shop)
 
-    for offset in np.sort(rng.integers(-HOUR, 17 * DAY, size=60)).tolist():
+    moments = [rng.integers(-HOUR, 17 * DAY, size=60), 5 * DAY + rng.integers(HOUR, size=20)]
+    for offset in np.sort(np.concatenate(moments)).tolist():
         at_us = grid_floor(NOON + offset)
         known = events.received_us < at_us
         hourly = HourlyCounts.of(
