@@ -44,6 +44,7 @@ check: $(VENV)/.development ## Every gate, read-only: what CI runs
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m deploy.audit requirements/development.txt requirements/service-gpu.txt
 	$(BIN)/python -m pytest --strict-skips
 
 fix: $(VENV)/.development ## Format, and repair what ruff can repair

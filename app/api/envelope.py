@@ -45,7 +45,7 @@ class Envelope:
         async def complete(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
                 headers = MutableHeaders(scope=message)
                 self._add_headers(headers, request_id)
                 headers["Server-Timing"] = _server_timing(scope, perf_counter() - started)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,7 +58,8 @@ class Explainer:
         self._n_waiting += 1
         loop = asyncio.get_running_loop()
         explaining = loop.run_in_executor(
-            self.pool, self._explained, question, tuple(sale_ids[:MAX_EXPLAINED])
+            self.pool,
+            *(copy_context().run, self._explained, question, tuple(sale_ids[:MAX_EXPLAINED])),
         )
         explaining.add_done_callback(self._ended)
         try:

@@ -1,0 +1,120 @@
+"""What is written about requests: enough to find one, nothing about who asked."""
+
+import json
+import logging
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.observability import configure_logging
+from app.security.key import KeyFile, Scope, entry_of, new_key
+from app.security.key_ring import write_keys
+from app.serving.model import Model
+from app.settings import Settings
+from app.stores.layout import CustomerKeys
+from app.stores.store import RedisStores
+from tests.shop import CategoryRanker, scorer
+
+CUSTOMER = "customer-4711-of-the-test"
+SESSION = "session-0815-of-the-test"
+WRONG = "vitrine_00000000_" + "wrong"
+KEY_ID, KEY = new_key()
+
+
+@dataclass(frozen=True)
+class MoodyRanker(CategoryRanker):
+    """A model that fails where it is asked why."""
+
+    def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        msg = f"no reasons for {len(matrix)} sales today"
+        raise ArithmeticError(msg)
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model(scorer=scorer(ranker=MoodyRanker()))
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    """Every request is a slow one."""
+    made = datetime(2026, 11, 24, tzinfo=UTC)
+    entry = entry_of(KEY, KEY_ID, scopes=[Scope.READ, Scope.EVENTS], created_at=made)
+    write_keys(tmp_path / "keys.json", KeyFile(keys=(entry,)))
+    return settings.model_copy(update={"keys": tmp_path / "keys.json", "slow_request_ms": 0})
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Generator[StringIO]:
+    """Log as the service does, down to the finest, and the tests' own client not at all."""
+    root, talkative = logging.getLogger(), [logging.getLogger(n) for n in ("httpx", "httpcore")]
+    before = root.level, root.handlers[:], [logger.level for logger in talkative]
+    lines = StringIO()
+    monkeypatch.setattr(sys, "stderr", lines)
+    configure_logging("debug")
+    for logger in talkative:
+        logger.setLevel(logging.CRITICAL)
+    yield lines
+    root.handlers[:] = before[1]
+    root.setLevel(before[0])
+    for logger, level in zip(talkative, before[2], strict=True):
+        logger.setLevel(level)
+
+
+def event(**fields: object) -> dict[str, object]:
+    now = datetime.now(UTC).isoformat()
+    known = {"event_id": f"{CUSTOMER}-1", "type": "click", "sale_id": "alps", "at": now}
+    return {**known, "customer_id": CUSTOMER, "session_id": SESSION, **fields}
+
+
+async def visit(client: httpx.AsyncClient) -> list[int]:
+    """Ask for everything, rightly and wrongly; return the statuses."""
+    key, who = {"X-API-Key": KEY}, {"customer_id": CUSTOMER, "session_id": SESSION}
+    answers = [
+        await client.get("/v1/recommendations", params={**who, "explain": True}, headers=key),
+        await client.get("/v1/recommendations", params={**who, "limit": CUSTOMER}, headers=key),
+        await client.get("/v1/recommendations", params={**who, "variant": SESSION}, headers=key),
+        await client.get("/v1/recommendations", params={CUSTOMER: SESSION}, headers=key),
+        await client.post("/v1/rank", json={**who, "candidates": ["alps"]}, headers=key),
+        await client.post("/v1/events", json={"events": [event()]}, headers=key),
+        await client.post("/v1/events", json={"events": [event(type=CUSTOMER)]}, headers=key),
+        await client.post("/v1/events", content=f"{{{CUSTOMER}", headers=key),
+        await client.get(f"/v1/customers/{CUSTOMER}", headers=key),
+        await client.delete(f"/v1/customers/{CUSTOMER}", headers=key),
+        await client.get(f"/v1/customers/{CUSTOMER}", headers={"X-API-Key": WRONG}),
+        await client.get(f"/{CUSTOMER}/{SESSION}", headers={"Authorization": f"Bearer {KEY}"}),
+    ]
+    return [answer.status_code for answer in answers]
+
+
+async def test_no_line_names_a_customer_a_session_or_a_key(
+    client: httpx.AsyncClient, stores: RedisStores, written: StringIO
+) -> None:
+    statuses = await visit(client)
+    # A wrong kind under the customer's key: the store refuses to read him.
+    await stores.connection.execute("SET", _window_key(), "x", doing="breaking a window")
+    statuses += await visit(client)
+
+    lines = written.getvalue()
+    assert set(statuses) == {200, 401, 403, 404, 422, 503}
+    slow = [json.loads(line) for line in lines.splitlines() if '"slow request"' in line]
+    assert len(slow) >= len(statuses)
+    assert {line["request_id"] == "" for line in slow} == {False}
+    assert {"route", "status", "total_ms", "stages_ms"} <= slow[0].keys()
+    assert set(slow[0]["stages_ms"]) == {"read", "rank", "explain"}
+    assert "an answer is not explained" in lines
+    assert "degraded answers" in lines
+    for secret in (CUSTOMER, SESSION, KEY, KEY.rpartition("_")[2], WRONG):
+        assert secret not in lines
+
+
+def _window_key() -> str:
+    return CustomerKeys.of(CUSTOMER).window
