@@ -56,10 +56,9 @@ class Explainer:
             self.outcomes.labels("busy").inc()
             return NOTHING
         self._n_waiting += 1
-        loop = asyncio.get_running_loop()
-        explaining = loop.run_in_executor(
-            self.pool,
-            *(copy_context().run, self._explained, question, tuple(sale_ids[:MAX_EXPLAINED])),
+        context, explained = copy_context(), tuple(sale_ids[:MAX_EXPLAINED])
+        explaining = asyncio.get_running_loop().run_in_executor(
+            self.pool, lambda: context.run(self._explained, question, explained)
         )
         explaining.add_done_callback(self._ended)
         try:
