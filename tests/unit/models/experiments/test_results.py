@@ -181,7 +181,7 @@ def test_a_covariate_takes_out_what_units_were_before(rng: np.random.Generator) 
             did += [
                 Did(unit=unit, at=-DAY_US, revenue=float(before)),
                 Did(unit=unit, at=1, revenue=after),
-                Did(unit=unit, at=-8 * DAY_US, revenue=1_000.0),
+                Did(unit=unit, at=-8 * DAY_US, revenue=float(rng.gamma(2.0, 500.0))),
             ]
 
     found = results(many(n, "control") + many(n, "treatment"), did)
@@ -215,6 +215,23 @@ def test_a_look_knows_the_units_whose_window_was_over(rng: np.random.Generator) 
     assert [look.n_units for look in looks] == [300, 600, 900, 900]
     assert looks[0].until == START + timedelta(days=2)
     assert found.comparisons[0].safe_lift == looks[-1].lift
+
+
+def test_the_safe_p_value_remembers_its_smallest() -> None:
+    """On the first day half of the treated buy and nobody else, on the second it is turned."""
+    answers = [
+        Answer(unit=f"{v}-{d}-{i}", variant=v, at=d * DAY_US)
+        for v in ("control", "treatment")
+        for d in range(2)
+        for i in range(150)
+    ]
+    buyers = {"treatment-0": 0, "control-1": DAY_US}
+    did = [Did(unit=f"{who}-{i}", at=at) for who, at in buyers.items() for i in range(0, 150, 2)]
+
+    found = results(answers, did).comparisons[0]
+
+    assert found.lift.value == pytest.approx(0.0)
+    assert found.safe_p_value < 1e-6
 
 
 def test_a_safe_interval_holds_the_fixed_one(rng: np.random.Generator) -> None:
