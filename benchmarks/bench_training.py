@@ -14,6 +14,7 @@ Last numbers: see docs/training.md.
 
 import os
 import resource
+import shutil
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -79,9 +80,9 @@ class Stages:
 
 def repeated(source: Path, target: Path, *, times: int) -> Path:
     """Write a dataset with every customer as often as told, under names of their own."""
-    target.mkdir()
-    for name in ("images", "scenes", "sales.parquet"):
-        (target / name).symlink_to(source / name)
+    for name in ("images", "scenes"):
+        shutil.copytree(source / name, target / name, copy_function=os.link)
+    shutil.copy(source / "sales.parquet", target)
     events = pl.read_parquet(source / "events.parquet")
     names = ("event_id", "customer_id", "session_id", "exposure_id")
     copies = (

@@ -215,19 +215,15 @@ def _customers(directory: Path, erasures: Erasures) -> tuple[pl.DataFrame | None
 def _fingerprint(directory: Path, images: Iterable[Path]) -> str:
     tables = [path for name in TABLES if (path := table_path(directory, name))]
     scenes = [path for path in (directory / SCENES).rglob("*") if path.is_file()]
-    # Pictures were resolved, so that a link among the parents of the dataset has no part in it.
-    roots = (directory, directory.resolve())
-    named = {_name(path, roots): path for path in [*tables, *images, *scenes]}
+    named = {path.relative_to(directory).as_posix(): path for path in [*tables, *scenes]}
+    # Pictures were resolved, so that a link among the parents of the folder has no part in it.
+    folder = (directory / IMAGES).resolve()
+    named |= {f"{IMAGES}/{path.relative_to(folder).as_posix()}": path for path in images}
     digest = sha256()
     for name in sorted(named):
         content = sha256(named[name].read_bytes()).digest()
         digest.update(name.encode(errors="surrogateescape") + b"\0" + content)
     return digest.hexdigest()
-
-
-def _name(path: Path, roots: Iterable[Path]) -> str:
-    root = next(root for root in roots if path.is_relative_to(root))
-    return path.relative_to(root).as_posix()
 
 
 _N_STEPS: Final = 4

@@ -163,6 +163,21 @@ def test_an_event_counts_from_the_next_minute_on() -> None:
     assert seen == [0, 0, 1]
 
 
+def test_inside_an_hour_only_sales_with_events_are_counted_anew() -> None:
+    """Most sales of a long log are closed: a slate must not cost what there ever was."""
+    shop = catalogue("s1", "s2")
+    log = [Row(sale="s1"), Row(sale="s1", at=MINUTE), Row(sale="s2", at=HOUR)]
+    replay = CountReplay(event_table(log), shop)
+    before = replay.at(NOON + MINUTE)
+
+    after = replay.at(NOON + 2 * MINUTE)
+
+    assert after.totals is before.totals
+    assert after.decayed is before.decayed
+    assert after.totals.sum(axis=1)[shop.row_of("s1")] == 2
+    assert replay.at(NOON + HOUR).totals is not before.totals
+
+
 def test_events_of_sales_outside_the_catalogue_are_not_counted() -> None:
     replay = CountReplay(event_table([Row(sale="other"), Row(sale="s1")]), catalogue("s1"))
 

@@ -288,6 +288,18 @@ def test_the_fingerprint_covers_pictures(tmp_path: Path, name: str) -> None:
     assert read_dataset(tmp_path).fingerprint != before
 
 
+def test_pictures_may_lie_behind_a_link(tmp_path: Path) -> None:
+    """A folder of pictures is large: datasets may share it, and are the same dataset."""
+    own, shared = (
+        write_dataset(tmp_path / name, sales=[sale(image="one.jpg")]) for name in ("own", "shared")
+    )
+    (own / "images").mkdir()
+    (own / "images" / "one.jpg").write_bytes(b"picture")
+    (shared / "images").symlink_to(own / "images")
+
+    assert read_dataset(shared).fingerprint == read_dataset(own).fingerprint
+
+
 def test_progress_ends_where_it_said_it_would(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
 
