@@ -9,6 +9,7 @@ from training.experiments.command import experiment_report_command
 from training.feature_table import features_command
 from training.importers.command import app as importers
 from training.nightly.command import nightly_command
+from training.off_policy.command import off_policy_command, open_bandit_command
 from training.parity import parity_command
 from training.scenes.command import app as scenes
 from training.spread_command import seeds_command
@@ -28,6 +29,8 @@ app.command("cold-start")(cold_start_command)
 app.command("experiment-report")(experiment_report_command)
 app.command("features")(features_command)
 app.command("parity")(parity_command)
+app.command("off-policy")(off_policy_command)
+app.command("open-bandit")(open_bandit_command)
 app.command("seeds")(seeds_command)
 app.command("nightly")(nightly_command)
 app.add_typer(importers)

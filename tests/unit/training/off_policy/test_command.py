@@ -1,0 +1,148 @@
+"""The commands on files as a service exports them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+from models.bundle import read_bundle
+from models.counters import HOUR_US
+from models.customer import Window
+from models.events import from_us
+from models.experiments.exposure import EXPOSURES
+from models.experiments.policy import PlackettLuce, SlatePolicy
+from models.profile import Profile
+from models.query import Context, Query
+from models.scoring import Scorer
+from models.slate import make_slate
+from models.snapshot import content_file, counts_file
+from training.__main__ import app
+from training.world.parameters import DAY_US
+
+N_ANSWERS = 400
+TEMPERATURE = 2.0
+
+
+def slates(scorer: Scorer, now_us: int) -> list[list[dict[str, object]]]:
+    """Slates of two, drawn from the bundle's own scores, with their propensities."""
+    catalogue = scorer.seed_catalogue()
+    rows = catalogue.eligible(None, now_us)
+    query = Query(Window.empty(), Profile.empty(), catalogue, Context(now_us), rows)
+    scores = scorer.score(query)
+    policy = SlatePolicy(exploration=PlackettLuce(temperature=TEMPERATURE))
+    drawn = [
+        make_slate(query, scores, policy=policy, limit=2, seed=seed) for seed in range(N_ANSWERS)
+    ]
+    return [
+        [
+            {"sale_id": catalogue.sales[rows[pick]].sale_id, "rank": rank, "propensity": chance}
+            for rank, (pick, chance) in enumerate(
+                zip(one.picks, one.propensities.tolist(), strict=True), start=1
+            )
+        ]
+        for one in drawn
+    ]
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a service leaves behind that showed 400 visitors slates; 100 clicked the first sale."""
+    bundle, world = tiny_bundle
+    folder = tmp_path_factory.mktemp("off-policy")
+    scorer = Scorer.load(read_bundle(bundle))
+    events = pl.read_parquet(world / "events.parquet")
+    end_us = int(events["at"].dt.epoch("us").to_numpy().max())
+    now_us = end_us - 2 * DAY_US
+    (folder / content_file("c")).write_bytes(scorer.snapshot.to_bytes())
+    (folder / counts_file("n")).write_bytes(scorer.counts.to_bytes())
+    answers = [
+        {
+            "recommendation_id": f"r{number}",
+            "customer_id": f"visitor{number}",
+            "now": from_us(now_us),
+            "exclude": [],
+            "window": Window.empty().pack(),
+            "profile": Profile.empty().pack(),
+            "snapshot_id": "c.n",
+            "variant": "explore",
+            "slate": slate,
+        }
+        for number, slate in enumerate(slates(scorer, now_us))
+    ]
+    pl.DataFrame(answers, schema=EXPOSURES).write_parquet(folder / "exposures.parquet")
+    clicks = pl.DataFrame(
+        [
+            {
+                "event_id": f"click{number}",
+                "customer_id": f"visitor{number}",
+                "type": "click",
+                "sale_id": answers[number]["slate"][0]["sale_id"],
+                "at": from_us(now_us + HOUR_US),
+                "exposure_id": f"r{number}",
+            }
+            for number in np.arange(N_ANSWERS)[::4].tolist()
+        ]
+    ).with_columns(pl.col("at").cast(events.schema["at"]))
+    pl.concat([events, clicks], how="diagonal").write_parquet(folder / "events.parquet")
+    (folder / "sales.parquet").write_bytes((world / "sales.parquet").read_bytes())
+    return folder
+
+
+def run(exported: Path, bundle: Path, *more: str) -> Result:
+    """Value a policy of the bundle."""
+    files = ["--data", str(exported), "--bundle", str(bundle), "--snapshots", str(exported)]
+    return CliRunner().invoke(app, ["off-policy", *files, "--reward", "clicks", *more])
+
+
+@pytest.mark.slow
+def test_the_logging_policy_has_the_value_that_was_logged(
+    exported: Path, tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+
+    done = run(
+        exported,
+        tiny_bundle[0],
+        *("--temperature", f"{TEMPERATURE}", "--json", "--report", str(page)),
+    )
+
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["logged"]["value"] == 0.25
+    assert [round(found["target"][name]["value"], 6) for name in ("ips", "snips", "rips")] == [
+        0.25,
+        0.25,
+        0.25,
+    ]
+    assert found["support"]["effective"] == pytest.approx([N_ANSWERS, N_ANSWERS])
+    assert found["left_out"]["window_not_over"] == 0
+    assert "cascade-dr" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "logged slates are worth too few of the target policy's"),
+        (("--order-by", "nobody"), "no policy 'nobody'"),
+        (("--variant", "other"), "0 logged slates"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(
+    exported: Path, tiny_bundle: tuple[Path, Path], arguments: tuple[str, ...], message: str
+) -> None:
+    """The best first is one of thousands of slates that chance draws."""
+    done = run(exported, tiny_bundle[0], *arguments)
+
+    assert done.exit_code == 1
+    assert message in done.stderr
+
+
+def test_a_folder_without_the_open_bandit_dataset_is_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["open-bandit", "--data", str(tmp_path)])
+
+    assert done.exit_code == 1
+    assert "is missing: give the folder that holds random and bts" in done.stderr

@@ -1,0 +1,143 @@
+"""``python -m training off-policy`` and ``open-bandit``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+import typer
+
+from models.bundle import BundleError, read_bundle
+from models.counters import HOUR_US
+from models.dataset import Dataset, DatasetError, read_dataset
+from models.events import to_us
+from models.experiments.exposure import ExposureError, read_exposures
+from models.experiments.policy import PlackettLuce, SlatePolicy
+from models.scoring import META, Scorer
+from training.command import Data, Json
+from training.console import Bars, bars, print_json, stop_on
+from training.evaluation.record import print_table
+from training.importers.open_bandit import CAMPAIGNS, BanditLogError
+from training.off_policy.answers import AnswersError, Judged, Setting, judged, rounds_of
+from training.off_policy.bandit import cross_policies
+from training.off_policy.document import (
+    VALUE,
+    crossing_json,
+    document,
+    rows_of,
+    valuation_json,
+)
+from training.off_policy.reward import Reward
+from training.off_policy.support import MIN_EFFECTIVE, RefusedError
+from training.off_policy.target import TargetError, TargetPolicy
+from training.off_policy.valuation import Valuation, value_policy
+from training.report.page import page
+
+_ERRORS = (
+    AnswersError,
+    BundleError,
+    DatasetError,
+    ExposureError,
+    OSError,
+    RefusedError,
+    TargetError,
+)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    positions: int | None
+    clip: float | None
+    min_effective: float
+
+
+def off_policy_command(
+    data: Data,
+    bundle: Annotated[Path, typer.Option(help="Directory of the target bundle.", exists=True)],
+    snapshots: Annotated[Path, typer.Option(help="The service's snapshots.", exists=True)],
+    order_by: Annotated[str, typer.Option(help="Policy of the bundle.")] = META,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=10, help="Of Plackett-Luce slates; default: no chance."),
+    ] = None,
+    diversity: Annotated[float, typer.Option(min=0, max=0.99, help="As in policies.")] = 0.0,
+    reward: Annotated[Reward, typer.Option(help="What slates bring.")] = Reward.PURCHASES,
+    window_hours: Annotated[float, typer.Option(min=0.01, help="For so long it counts.")] = 24.0,
+    variant: Annotated[str | None, typer.Option(help="Only answers of this variant.")] = None,
+    positions: Annotated[int | None, typer.Option(min=1, help="Judge the first ones.")] = None,
+    clip: Annotated[
+        float | None, typer.Option(min=1, help="Cut weights here; default: root of the answers.")
+    ] = None,
+    min_effective: Annotated[
+        float, typer.Option(min=2, help="Refuse a log that is worth fewer answers.")
+    ] = MIN_EFFECTIVE,
+    seed: Annotated[int, typer.Option(min=0, help="Of draws and resamples.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate from exported answers what another bundle or policy would have brought."""
+    with stop_on(*_ERRORS), bars() as progress:
+        scorer = Scorer.load(read_bundle(bundle))
+        explores = None if temperature is None else PlackettLuce(temperature=temperature)
+        policy = SlatePolicy(order_by=order_by, diversity=diversity, exploration=explores)
+        target = TargetPolicy(scorer, policy, by_price=reward is Reward.REVENUE)
+        setting = Setting(target, snapshots, reward, round(window_hours * HOUR_US), seed)
+        limits = _Limits(positions, clip, min_effective)
+        chosen, valuation = _value(data, setting, limits, variant=variant, progress=progress)
+        if report is not None:
+            question = {
+                "target": f"{scorer.bundle_id}: {policy.model_dump_json(exclude_defaults=True)}",
+                "log": f"{data}, " + ("every variant" if variant is None else f"only {variant}"),
+                "reward": f"{reward.value} within {window_hours:g} hours",
+            }
+            blocks = document(valuation, question=question, left_out=chosen.left_out)
+            report.write_text(page("Off-policy estimate", blocks), encoding="utf-8")
+    if as_json:
+        print_json({**valuation_json(valuation), "left_out": {**chosen.left_out}})
+        return
+    print_table(f"{reward.value} a slate", rows_of(valuation))
+    typer.echo(f"left out: {chosen.left_out}", err=True)
+
+
+def _value(
+    data: Path, setting: Setting, limits: _Limits, *, variant: str | None, progress: Bars
+) -> tuple[Judged, Valuation]:
+    dataset = read_dataset(data)
+    exposures = read_exposures(data)
+    if variant is not None:
+        exposures = exposures.filter(pl.col("variant") == variant)
+    chosen = judged(exposures, until_us=_until_us(dataset, exposures), window_us=setting.window_us)
+    progress.stage("answers", chosen.answers.height)
+    rounds = rounds_of(chosen.answers, dataset.events, setting, progress=progress)
+    if limits.positions is not None:
+        rounds = rounds.top(min(limits.positions, rounds.rewards.shape[1]))
+    return chosen, value_policy(
+        rounds, seed=setting.seed, clip=limits.clip, min_effective=limits.min_effective
+    )
+
+
+def _until_us(dataset: Dataset, exposures: pl.DataFrame) -> int:
+    """Return up to when the shop's events are known: its latest event or answer."""
+    latest = int(np.max(dataset.events.received_us, initial=0))
+    last = exposures["now"].max() if exposures.height else None
+    return max(latest, 0 if last is None else to_us(last))  # pyright: ignore[reportArgumentType] - a time
+
+
+def open_bandit_command(
+    data: Data,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Value each policy of the Open Bandit Dataset from the log of the other."""
+    with stop_on(BanditLogError, OSError):
+        crossings = cross_policies(data, CAMPAIGNS, seed=seed)
+    if as_json:
+        print_json({"crossings": [crossing_json(one) for one in crossings]})
+        return
+    for one in crossings:
+        title = f"{one.campaign}: clicks of {one.target}, from the log of {one.logging}"
+        if one.valuation is None:
+            typer.echo(f"{title}: {one.refusal}")
+            continue
+        print_table(title, {"its own log": {VALUE: one.own}} | rows_of(one.valuation))

@@ -1,0 +1,105 @@
+"""A valuation as JSON, as a table on a terminal, and as the blocks of a report."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Final
+
+from pydantic import JsonValue
+
+from training.evaluation.document import interval_table
+from training.evaluation.interval import Interval
+from training.off_policy.bandit import Crossing
+from training.off_policy.valuation import Valuation
+from training.report.block import Bar, BarPlot, Block, Heading, Paragraph, Table
+
+LOGGED: Final = "as logged"
+VALUE: Final = "value"
+DIFFERENCE: Final = "target - logged"
+
+_READING: Final = (
+    "Values are rewards a slate; intervals are 95% over customers. dm is the bundle's own promise: "
+    "its interval knows nothing of its errors. ips, snips and dr weigh whole slates and are right "
+    "whatever depends on whatever; rips and cascade-dr assume that what a position brings does "
+    "not depend on what stands below it, and are the surer ones of long slates. Where estimators "
+    "disagree beyond their intervals, believe none."
+)
+
+
+def rows_of(valuation: Valuation) -> dict[str, dict[str, Interval]]:
+    """Return the values, and differences to the logged one, a line an estimator."""
+    found = {
+        name: {VALUE: interval, DIFFERENCE: valuation.difference[name]}
+        for name, interval in valuation.target.items()
+    }
+    return {LOGGED: {VALUE: valuation.logged}} | found
+
+
+def valuation_json(valuation: Valuation) -> dict[str, JsonValue]:
+    """Return all figures of a valuation."""
+    support: dict[str, JsonValue] = {
+        **asdict(valuation.support),
+        "effective": [*valuation.support.effective],
+    }
+    return {
+        "logged": _plain(valuation.logged),
+        "target": {name: _plain(one) for name, one in valuation.target.items()},
+        "difference": {name: _plain(one) for name, one in valuation.difference.items()},
+        "support": support,
+    }
+
+
+def crossing_json(crossing: Crossing) -> dict[str, JsonValue]:
+    """Return all figures of a policy valued from the other's log."""
+    return {
+        "campaign": crossing.campaign,
+        "logging": crossing.logging,
+        "target": crossing.target,
+        "own": _plain(crossing.own),
+        "valuation": None if crossing.valuation is None else valuation_json(crossing.valuation),
+        "relative_errors": {**crossing.relative_errors()},
+        "refusal": crossing.refusal,
+    }
+
+
+def _plain(interval: Interval) -> dict[str, JsonValue]:
+    return {**asdict(interval)}
+
+
+def document(
+    valuation: Valuation, *, question: Mapping[str, str], left_out: Mapping[str, int]
+) -> list[Block]:
+    """Return the blocks of a report.
+
+    Args:
+        valuation: What was found.
+        question: What was asked, by name.
+        left_out: Number of answers that were not judged, by the reason.
+    """
+    values = {LOGGED: valuation.logged} | valuation.target
+    bars = [
+        Bar(name, max(one.value, 0.0), max(one.low, 0.0), max(one.high, 0.0))
+        for name, one in values.items()
+    ]
+    support = valuation.support
+    told = {
+        "answers judged": f"{support.n_rounds:,}",
+        "customers": f"{support.n_units:,}",
+        "worth of the target's, by position": ", ".join(f"{n:,.0f}" for n in support.effective),
+        "mean weight (1 but for chance)": f"{support.mean_weight:.3g}",
+        "largest weight": f"{support.largest_weight:.3g}",
+        "weights were cut at": f"{support.clip:.3g}",
+        "answers with a cut weight": f"{support.clipped_rounds:.2%}",
+        "weight that was cut off": f"{support.clipped_mass:.2%}",
+    }
+    return [
+        Table("What is asked", ["", ""], [list(row) for row in question.items()]),
+        Heading("What the policies bring a slate"),
+        BarPlot("Value a slate", bars),
+        interval_table("Estimates", rows_of(valuation), first="estimator"),
+        Paragraph(_READING),
+        Heading("How much the log says"),
+        Table("Support", ["", ""], [list(row) for row in told.items()]),
+        Table(
+            "Answers left out", ["reason", "answers"], [[k, str(n)] for k, n in left_out.items()]
+        ),
+    ]

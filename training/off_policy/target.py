@@ -1,0 +1,120 @@
+"""What a target policy would have done where another policy's slate was logged."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.experiments.policy import PlackettLuce, SlatePolicy
+from models.exploration import log_odds, plackett_luce_propensities
+from models.query import Query
+from models.scoring import Scorer, Scores
+from models.slate import best, make_slate
+
+N_DRAWS: Final = 64
+"""Slates that the mean prediction of a policy of chance is taken over."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A logged slate as the target policy sees it; see `training.off_policy.rounds.Rounds`.
+
+    All arrays have shape ``(n_shown,)``.
+    """
+
+    target: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    direct: NDArray[np.float64]
+
+
+class TargetError(ValueError):
+    """A policy whose probabilities of a logged slate cannot be told."""
+
+
+@dataclass(frozen=True)
+class TargetPolicy:
+    """A bundle's policy, with or without chance.
+
+    Attributes:
+        scorer: The bundle; the policy's own ``bundle`` says nothing here.
+        policy: How slates are made.
+        by_price: Whether predictions are of money instead of purchases.
+    """
+
+    scorer: Scorer
+    policy: SlatePolicy
+    by_price: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the bundle has the policy, and that its probabilities can be told.
+
+        Raises:
+            TargetError: If not.
+        """
+        if self.policy.order_by not in self.scorer.policies:
+            known = ", ".join(self.scorer.policies)
+            msg = f"no policy {self.policy.order_by!r}; this bundle has {known}"
+            raise TargetError(msg)
+        explores = self.policy.exploration
+        if explores is not None and (
+            not isinstance(explores, PlackettLuce) or self.policy.diversity
+        ):
+            msg = "a target policy explores by Plackett-Luce and without diversity, or not at all"
+            raise TargetError(msg)
+
+    def view(self, query: Query, shown: NDArray[np.int64], *, rng: np.random.Generator) -> View:
+        """Score a query and look at the slate that was logged for it.
+
+        Args:
+            query: Customer, catalogue, context and candidates.
+            shown: Which of the candidates were shown, by rank, shape ``(n_shown,)``.
+            rng: Draws slates where chance decides.
+        """
+        scores = self.scorer.score(query, self.policy.order_by)
+        worth = self._worth(scores)
+        match self.policy.exploration:
+            case PlackettLuce(temperature=temperature):
+                utilities = np.empty(len(worth))
+                # As `models.slate.make_slate` deals them out.
+                utilities[best(scores.order, len(worth))] = (
+                    np.sort(log_odds(scores.probabilities))[::-1] / temperature
+                )
+                return _drawn(utilities, shown, worth, rng=rng)
+            case _:
+                slate = make_slate(query, scores, policy=self.policy, limit=len(shown), seed=0)
+                return _certain(slate.picks, shown, worth)
+
+    def _worth(self, scores: Scores) -> NDArray[np.float64]:
+        """Predict what each candidate brings; a sale of unknown price brings no money."""
+        if not self.by_price:
+            return scores.probabilities
+        return scores.probabilities * np.nan_to_num(scores.prices, nan=0.0)
+
+
+def _certain(best: NDArray[np.intp], shown: NDArray[np.int64], worth: NDArray[np.float64]) -> View:
+    # Below another sale the policy would go on otherwise; such slates weigh nothing anyway.
+    return View((best == shown).astype(np.float64), worth[shown], worth[best], worth[best])
+
+
+def _drawn(
+    utilities: NDArray[np.float64],
+    shown: NDArray[np.int64],
+    worth: NDArray[np.float64],
+    *,
+    rng: np.random.Generator,
+) -> View:
+    left = np.tile(utilities, (len(shown), 1))
+    for position in range(1, len(shown)):
+        left[position:, shown[position - 1]] = -np.inf
+    odds = np.exp(left - left.max(axis=1, keepdims=True))
+    chances = odds / odds.sum(axis=1, keepdims=True)
+    noise = rng.gumbel(size=(N_DRAWS, len(utilities)))
+    slates = np.argsort(-(utilities + noise), axis=1)[:, : len(shown)]
+    return View(
+        target=plackett_luce_propensities(utilities, shown),
+        predicted=worth[shown],
+        expected=chances @ worth,
+        direct=worth[slates].mean(axis=0),
+    )
