@@ -108,7 +108,7 @@ class Setting:
 
 
 def rounds_of(
-    answers: pl.DataFrame, events: EventTable, setting: Setting, *, progress: Progress
+    answers: pl.DataFrame, events: EventTable, *, setting: Setting, progress: Progress
 ) -> Rounds:
     """Score every answer again by the target policy, and join what followed from it.
 

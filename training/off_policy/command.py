@@ -109,7 +109,7 @@ def _value(
         exposures = exposures.filter(pl.col("variant") == variant)
     chosen = judged(exposures, until_us=_until_us(dataset, exposures), window_us=setting.window_us)
     progress.stage("answers", chosen.answers.height)
-    rounds = rounds_of(chosen.answers, dataset.events, setting, progress=progress)
+    rounds = rounds_of(chosen.answers, dataset.events, setting=setting, progress=progress)
     if limits.positions is not None:
         rounds = rounds.top(min(limits.positions, rounds.rewards.shape[1]))
     return chosen, value_policy(

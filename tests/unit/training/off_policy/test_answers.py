@@ -72,7 +72,7 @@ def log_of(
     chosen = judged(frame, until_us=NOON + 48 * HOUR, window_us=24 * HOUR)
     target = TargetPolicy(shop.scorer(), policy, by_price=reward is Reward.REVENUE)
     setting = Setting(target, snapshots, reward, 24 * HOUR, seed=0)
-    return rounds_of(chosen.answers, event_table(events), setting, progress=Silent())
+    return rounds_of(chosen.answers, event_table(events), setting=setting, progress=Silent())
 
 
 def click(sale: str, customer: str, *, at: int = HOUR, exposure: str | None = None) -> Row:
