@@ -34,7 +34,7 @@ def make_slate(
         case NewSaleSlots(slots=slots, hours=hours):
             return with_new_sales(
                 _first(query, scores, policy=policy, limit=limit),
-                query.catalogue.opens_us[query.rows] > query.context.now_us - hours * HOUR_US,
+                new_sales(query, hours=hours),
                 slots=slots,
                 limit=limit,
                 drawn=uniforms(seed, slots),
@@ -46,6 +46,11 @@ def make_slate(
             utilities = np.sort(log_odds(scores.probabilities))[::-1] / temperature
             drawn = uniforms(seed, len(ranking))
             return plackett_luce(ranking, utilities, limit=limit, drawn=drawn)
+
+
+def new_sales(query: Query, *, hours: float) -> NDArray[np.bool_]:
+    """Tell which candidates opened less than so many hours ago, shape ``(n_candidates,)``."""
+    return query.catalogue.opens_us[query.rows] > query.context.now_us - hours * HOUR_US
 
 
 def best(order: NDArray[np.float64], limit: int) -> NDArray[np.intp]:

@@ -12,6 +12,7 @@ from training.nightly.command import nightly_command
 from training.off_policy.command import off_policy_command, open_bandit_command
 from training.parity import parity_command
 from training.scenes.command import app as scenes
+from training.slate_cost_command import slate_cost_command
 from training.spread_command import seeds_command
 from training.validation import validate
 from training.world.command import simulate
@@ -32,6 +33,7 @@ app.command("parity")(parity_command)
 app.command("off-policy")(off_policy_command)
 app.command("open-bandit")(open_bandit_command)
 app.command("seeds")(seeds_command)
+app.command("slate-cost")(slate_cost_command)
 app.command("nightly")(nightly_command)
 app.add_typer(importers)
 app.add_typer(scenes)

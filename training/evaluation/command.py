@@ -59,13 +59,13 @@ def evaluate_command(
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
         moment = aware(start)
-        pictures = _pictures(loaded, directory, dataset=dataset, cache=cache, progress=progress)
+        pictures = pictures_of(loaded, directory, dataset=dataset, cache=cache, progress=progress)
         question = Question(
             dataset=dataset,
             pictures=pictures if permute_pictures is None else permuted(pictures, permute_pictures),
             from_us=to_us(moment) if moment else 0,
             max_visits=max_visits,
-            config=_config(loaded),
+            config=config_of(loaded),
             seed=seed,
             new_within_us=None if new_sales_hours is None else round(new_sales_hours * HOUR_US),
         )
@@ -82,7 +82,12 @@ def evaluate_command(
         print_tables(evaluation)
 
 
-def _config(bundle: Bundle) -> RunConfig:
+def config_of(bundle: Bundle) -> RunConfig:
+    """Return the configuration that a bundle was trained with.
+
+    Raises:
+        BundleError: If it is one of other software.
+    """
     try:
         return RunConfig.model_validate(bundle.manifest.config)
     except ValidationError as exc:
@@ -90,9 +95,10 @@ def _config(bundle: Bundle) -> RunConfig:
         raise BundleError(msg) from exc
 
 
-def _pictures(
+def pictures_of(
     bundle: Bundle, directory: Path, *, dataset: Dataset, cache: Path, progress: Bars
 ) -> dict[str, PictureScores]:
+    """Return what a dataset's pictures show by the scene model of a bundle, if it has one."""
     if not bundle.manifest.scene_model:
         return {}
     progress.stage("pictures", len(dataset.pictures))

@@ -184,7 +184,7 @@ def _judge_open(
     directory = question.dataset.directory
     visits = open_visits(judge, slates, question=question)
     progress.stage(Protocol.OPEN, len(visits))
-    truth = Truth.read(directory, _exposure_ids(judge.past, visits))
+    truth = Truth.read(directory, exposure_ids(judge.past, visits))
     return _told(judge.open(visits, truth), progress)
 
 
@@ -194,7 +194,8 @@ def _sample(slates: Slates, question: Question) -> Slates:
     return slates.select(np.sort(rng.choice(len(slates), size=n, replace=False)))
 
 
-def _exposure_ids(past: Past, slates: Slates) -> list[str]:
+def exposure_ids(past: Past, slates: Slates) -> list[str]:
+    """Return the exposures of slates that name one."""
     names = (label_of(past.events.exposures, int(code)) for code in slates.exposures)
     return [name for name in names if name is not None]
 
@@ -218,7 +219,7 @@ def _reliability(
     if not len(chosen):
         return {}
     progress.stage("calibration")
-    truth = Truth.read(question.dataset.directory, _exposure_ids(judge.past, chosen))
+    truth = Truth.read(question.dataset.directory, exposure_ids(judge.past, chosen))
     predictions = predict(judge, chosen, truth=truth)
     return {name: reliability(part, seed=question.seed) for name, part in predictions.items()}
 

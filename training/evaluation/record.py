@@ -57,7 +57,7 @@ def print_table(title: str, scorers: Mapping[str, Mapping[str, Interval]]) -> No
         scorer: {metric: written(interval) for metric, interval in figures.items()}
         for scorer, figures in scorers.items()
     }
-    _print_cells(title, cells)
+    print_cells(title, cells)
 
 
 def written(interval: Interval) -> str:
@@ -85,10 +85,11 @@ def _print_differences(title: str, found: Differences) -> None:
         }
         for scorer, metrics in found.items()
     }
-    _print_cells(title, cells)
+    print_cells(title, cells)
 
 
-def _print_cells(title: str, cells: Mapping[str, Mapping[str, str]]) -> None:
+def print_cells(title: str, cells: Mapping[str, Mapping[str, str]]) -> None:
+    """Print cells, a line a scorer and a column a metric; empty ones as a dash."""
     metrics = list(dict.fromkeys(metric for row in cells.values() for metric in row))
     table = Table("", title=title)
     for metric in metrics:
