@@ -16,6 +16,7 @@ from pydantic import AnyUrl, JsonValue, ValidationError
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from app.doctor import Verdict, examine
 from app.errors import ServiceError
 from app.export import ExportError, ExportSummary, export
 from app.load import LoadSummary
@@ -171,6 +172,22 @@ def _key_path() -> Path:
         typer.echo("error: VITRINE_KEYS is not set: name the file of the keys", err=True)
         raise typer.Exit(2)
     return path
+
+
+@commands.command()
+def doctor(*, redis_url: RedisUrlOption = None, as_json: JsonOption = False) -> None:
+    """Look at everything that serving needs, and say what to do; ends with 1 if it cannot serve."""
+    settings = _read_settings(redis_url=redis_url)
+    with _failures(), _store_url(settings) as url:
+        findings = examine(settings, url)
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for one in findings:
+            advice = f": {one.advice}" if one.advice else ""
+            typer.echo(f"{one.verdict:8} {one.subject}: {one.seen}{advice}")
+    if any(finding.verdict is Verdict.FAILURE for finding in findings):
+        raise typer.Exit(1)
 
 
 @commands.command()

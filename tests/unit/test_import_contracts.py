@@ -23,6 +23,7 @@ MODULES = [
     "app/settings.py",
     "app/errors.py",
     "app/export.py",
+    "app/doctor.py",
     "app/load.py",
     "app/workers.py",
     "models/customer.py",

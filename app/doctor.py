@@ -1,0 +1,223 @@
+"""``python -m app doctor``: what this machine lacks to serve, and what to do about it."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from statistics import median
+from time import perf_counter
+from typing import Final, cast
+
+from app.errors import StoreUnavailableError
+from app.security.key_ring import KeyFileError, read_keys
+from app.serving.vigil import NO_EVICTION
+from app.settings import Settings
+from app.stores.connection import Connection
+from app.stores.store import RedisStores
+from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
+from models.neighbours import search_device
+from models.scenes import SceneLabeller, SceneModelError
+from models.scoring import LABELS_FILE, SCENES_FILE, Scorer
+
+TIMEOUT_S: Final = 5.0
+N_PINGS: Final = 20
+SLOW_STORE_MS: Final = 5.0
+SKEW_MS: Final = 1_000.0
+OLD_DAYS: Final = 7.0
+DAY_S: Final = 24 * 3600.0
+LITTLE_DISK_GB: Final = 1.0
+LEAST_REDIS: Final = (7, 0)
+GB: Final = 1e9
+MS: Final = 1e3
+WORLD_WRITABLE: Final = 0o002
+NOBODY: Final = "doctor"
+
+
+class Verdict(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, what it is like, and what to do.
+
+    Attributes:
+        subject: What was looked at.
+        verdict: How bad it is.
+        seen: What it is like.
+        advice: What to do; empty where nothing is to do.
+    """
+
+    subject: str
+    verdict: Verdict
+    seen: str
+    advice: str = ""
+
+
+def examine(settings: Settings, store_url: str) -> list[Finding]:
+    """Look at everything that serving needs; what cannot be looked at is a finding too."""
+    return [
+        *asyncio.run(_store(store_url)),
+        *_bundle(settings),
+        Finding("search", Verdict.OK, f"faiss searches on {search_device().value}"),
+        _keys(settings),
+        _network(settings),
+        _disk(settings),
+    ]
+
+
+async def _store(url: str) -> list[Finding]:
+    connection = Connection.open(url, timeout_s=TIMEOUT_S)
+    try:
+        info = cast("dict[str, object]", await connection.execute("INFO", doing="examining it"))
+        return [
+            _version(info),
+            _policy(str(info.get("maxmemory_policy", NO_EVICTION))),
+            _persistence(info),
+            await _latency(connection),
+            await _clock(connection),
+            await _rights(connection),
+        ]
+    except StoreUnavailableError as exc:
+        advice = "start it, or correct VITRINE_REDIS_URL; docs/store.md lists the rights it needs"
+        return [Finding("store", Verdict.FAILURE, str(exc), advice)]
+    finally:
+        await connection.close()
+
+
+def _version(info: dict[str, object]) -> Finding:
+    name = "valkey" if "valkey_version" in info else "redis"
+    version = str(info.get(f"{name}_version", "0"))
+    is_new = name == "valkey" or tuple(map(int, version.split(".")[:2])) >= LEAST_REDIS
+    verdict = Verdict.OK if is_new else Verdict.FAILURE
+    advice = "" if is_new else "install Redis 7.0 or later, or Valkey"
+    return Finding("store version", verdict, f"{name} {version}", advice)
+
+
+def _policy(policy: str) -> Finding:
+    if policy == NO_EVICTION:
+        return Finding("store eviction", Verdict.OK, policy)
+    advice = "set maxmemory-policy noeviction: full, it would forget customers and sales"
+    return Finding("store eviction", Verdict.FAILURE, policy, advice)
+
+
+def _persistence(info: dict[str, object]) -> Finding:
+    if str(info.get("aof_enabled")) == "1":
+        return Finding("store persistence", Verdict.OK, "append-only file")
+    advice = "set appendonly yes: without, a restart forgets what was acknowledged"
+    return Finding("store persistence", Verdict.WARNING, "no append-only file", advice)
+
+
+async def _latency(connection: Connection) -> Finding:
+    taken: list[float] = []
+    for _ in range(N_PINGS):
+        started = perf_counter()
+        await connection.execute("PING", doing="pinging it")
+        taken.append((perf_counter() - started) * MS)
+    seen = f"{median(taken):.2f} ms a round trip (median of {N_PINGS})"
+    if median(taken) <= SLOW_STORE_MS:
+        return Finding("store latency", Verdict.OK, seen)
+    advice = "put it nearer to the service: every answer waits for one round trip"
+    return Finding("store latency", Verdict.WARNING, seen, advice)
+
+
+async def _clock(connection: Connection) -> Finding:
+    before = time.time()
+    seconds, us = cast("tuple[int, int]", await connection.execute("TIME", doing="asking the time"))
+    skew_ms = (seconds + us / 1e6 - (before + time.time()) / 2) * MS
+    seen = f"the store's clock is {skew_ms:+.1f} ms from this machine's"
+    if abs(skew_ms) <= SKEW_MS:
+        return Finding("clock", Verdict.OK, seen)
+    advice = "synchronise both by NTP: while the store is away, sales close by this machine's clock"
+    return Finding("clock", Verdict.WARNING, seen, advice)
+
+
+async def _rights(connection: Connection) -> Finding:
+    stores = RedisStores.over(connection)
+    try:
+        _ = await stores.customers.describe(NOBODY)
+        _ = await stores.sales.read(NOBODY)
+        _ = await stores.bundles.wanted()
+        _ = await stores.server.lost()
+    except StoreUnavailableError as exc:
+        advice = "grant its user the rights of docs/store.md"
+        return Finding("store rights", Verdict.FAILURE, str(exc), advice)
+    return Finding("store rights", Verdict.OK, "customers, sales, bundles and streams are readable")
+
+
+def _bundle(settings: Settings) -> Iterator[Finding]:
+    try:
+        bundle = read_bundle(resolve_bundle(settings.bundle, settings.bundles))
+        scorer = Scorer.load(bundle)
+        labeller = _labeller(bundle)
+    except (BundleError, OSError, SceneModelError) as exc:
+        advice = "train one with `python -m training train`, or copy one there"
+        yield Finding("bundle", Verdict.FAILURE, str(exc), advice)
+        return
+    yield Finding("bundle", Verdict.OK, f"{scorer.bundle_id} is whole and reproduces its scores")
+    yield _age(bundle.manifest.until)
+    if labeller is None:
+        yield Finding("pictures", Verdict.WARNING, "the bundle labels no pictures")
+    else:
+        seen = f"onnxruntime labels them on {labeller.provider.value}"
+        yield Finding("pictures", Verdict.OK, seen)
+
+
+def _labeller(bundle: Bundle) -> SceneLabeller | None:
+    if SCENES_FILE not in bundle.files:
+        return None
+    return SceneLabeller.from_bytes(bundle.content(SCENES_FILE), bundle.content(LABELS_FILE))
+
+
+def _age(until: str) -> Finding:
+    days = (datetime.now(UTC) - datetime.fromisoformat(until)).total_seconds() / DAY_S
+    seen = f"its training data ended {days:.1f} days ago"
+    if days <= OLD_DAYS:
+        return Finding("bundle age", Verdict.OK, seen)
+    advice = "export events, train and activate: sales since then are known by their pictures alone"
+    return Finding("bundle age", Verdict.WARNING, seen, advice)
+
+
+def _keys(settings: Settings) -> Finding:
+    if settings.keys is None:
+        return Finding("keys", Verdict.OK, "none: whoever reaches the port may do everything")
+    try:
+        n_keys = len(read_keys(settings.keys).keys)
+    except KeyFileError as exc:
+        advice = "make keys with `python -m app keys new`, or correct VITRINE_KEYS"
+        return Finding("keys", Verdict.FAILURE, str(exc), advice)
+    if settings.keys.stat().st_mode & WORLD_WRITABLE:
+        advice = f"chmod 600 {settings.keys}: who writes there makes himself a key"
+        return Finding("keys", Verdict.FAILURE, "everybody may write their file", advice)
+    return Finding("keys", Verdict.OK, f"{n_keys} keys in {settings.keys}")
+
+
+def _network(settings: Settings) -> Finding:
+    seen = f"listens on {settings.host}"
+    if settings.keys is not None or not settings.open_to_network:
+        return Finding("network", Verdict.OK, seen)
+    advice = "make keys (docs/security.md), or see that only your own machines reach the port"
+    return Finding("network", Verdict.WARNING, f"{seen}, to everybody, without keys", advice)
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = settings.state_dir.resolve()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free_gb = shutil.disk_usage(there).free / GB
+    seen = f"{free_gb:.1f} GB free for {folder}"
+    if not os.access(there, os.W_OK):
+        advice = (
+            "let the service write there: it keeps its last catalogue, to start without a store"
+        )
+        return Finding("disk", Verdict.FAILURE, f"{there} is not writable", advice)
+    if free_gb >= LITTLE_DISK_GB:
+        return Finding("disk", Verdict.OK, seen)
+    return Finding("disk", Verdict.WARNING, seen, "make room: snapshots of 30 days are kept there")
