@@ -9,6 +9,8 @@ size runs in a process of its own, whose peak memory is that of the size; one th
 the slates from the middle of the log: windows alone, whole queries, and features.
 ``VITRINE_BENCH_EVENTS`` sets the sizes; ``100000`` unless told, as ``100000,1000000,5000000``.
 
+`make bench` sets one thread for all libraries: without, those of OpenBLAS count as processor time.
+
 Last numbers: see docs/training.md.
 """
 
