@@ -126,15 +126,46 @@ class UnknownModelError(ServiceError):
 
 
 class UnknownVariantError(ServiceError):
-    """A variant that the experiment does not have."""
+    """A forced variant that no running experiment has."""
 
     code = "unknown_variant"
     status = HTTPStatus.NOT_FOUND
 
-    def __init__(self, variant: str, known: tuple[str, ...]) -> None:
-        """Name what was asked for, and what there is."""
-        super().__init__(f"unknown variant {variant!r}: ask for one of {', '.join(known)}")
-        self.variant = variant
+
+class UnknownExperimentError(ServiceError):
+    """An experiment that the plan does not have."""
+
+    code = "unknown_experiment"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self, name: str) -> None:
+        """Name it."""
+        super().__init__(f"the plan has no experiment {name!r}")
+        self.name = name
+
+
+class PlanRefusedError(ServiceError):
+    """A plan of experiments that contradicts itself; the one before still decides."""
+
+    code = "plan_refused"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, where: str, reason: str) -> None:
+        """Say where it came from, and what is wrong."""
+        super().__init__(f"{where} is refused and nothing changed: {reason}")
+
+
+class PlanChangedError(ServiceError):
+    """A change of a plan that is another one by now."""
+
+    code = "plan_changed"
+    status = HTTPStatus.PRECONDITION_FAILED
+
+    def __init__(self, meant: int | None, version: int) -> None:
+        """Name the version that was meant, if any, and the one that there is."""
+        what = f"version {meant} was" if meant is not None else "an earlier one was"
+        super().__init__(f"the plan has version {version} and {what} to be changed: read it again")
+        self.version = version
 
 
 class SaleMismatchError(ServiceError):

@@ -67,7 +67,8 @@ class Metrics:
 
     Attributes:
         registry: Where they are registered.
-        requests: Seconds per request, by route, status, variant, bundle and rung.
+        requests: Seconds per request, by route, status, variants, bundle and rung.
+        answers: Seconds per answer, by experiment, variant and rung.
         refused: Requests that no key opened, by code of the problem and id of the key.
         events: Posted events, by status and reason.
         unknown_sales: Accepted events of sales that the catalogue does not know.
@@ -85,6 +86,7 @@ class Metrics:
 
     registry: CollectorRegistry
     requests: Histogram
+    answers: Histogram
     refused: Counter
     events: Counter
     unknown_sales: Counter
@@ -117,6 +119,11 @@ class Metrics:
                 "request_seconds",
                 "Time from a request's head to the end of its answer.",
                 *("route", "status", "variant", "bundle", "rung"),
+            ),
+            answers=histogram(
+                "answer_seconds",
+                "Time from a question to its answer, by the variants that decided it.",
+                *("experiment", "variant", "rung"),
             ),
             refused=counter("refused_requests", "Requests that no key opened.", "code", "key"),
             events=counter("events", "Posted events.", "status", "reason"),

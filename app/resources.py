@@ -15,8 +15,6 @@ from uuid import uuid4
 
 from app import __version__
 from app.errors import StoreUnavailableError
-from app.experiments.bucket import BUCKETS
-from app.experiments.experiment import Experiment, Policy, split
 from app.observability import Metrics, get_logger
 from app.serving.archive import SnapshotArchive
 from app.serving.bulk import BulkRegistration
@@ -29,14 +27,19 @@ from app.serving.holder import ModelHolder
 from app.serving.labelling import Labelling
 from app.serving.library import BundleLibrary
 from app.serving.live import LiveCatalogue
+from app.serving.live_plan import LivePlan
 from app.serving.model import Model
 from app.serving.pipeline import Origin, Recommender
+from app.serving.plan_editor import PlanEditor
+from app.serving.plan_file import PlanFile, first_plan
+from app.serving.plan_port import StoredPlan
 from app.serving.ports import CustomerState, CustomerStore, Stores
 from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import BY_POPULARITY, SlateRanker
 from app.serving.readiness import Drain, Readiness
 from app.serving.registration import Registration
 from app.serving.shadow import Shadow
+from app.serving.tally import Tally
 from app.serving.vigil import Vigil
 from app.settings import Settings
 from app.stores.store import RedisStores
@@ -44,7 +47,6 @@ from models.customer import Window
 from models.experiments.policy import SlatePolicy
 from models.profile import Profile
 
-EXPERIMENT: Final = "home-page"
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
 LOG_DRAIN_S: Final = 2.0
 CANCEL_AGAIN_S: Final = 0.1
@@ -82,6 +84,8 @@ class Resources:
         registration: Takes sales and pictures.
         gallery: Shows them.
         holder: Holds the models.
+        plan: The plan of experiments that answers see.
+        planner: Changes it.
         readiness: Says what is missing.
         metrics: Of this worker.
         metrics_dir: See `Worker`.
@@ -95,6 +99,8 @@ class Resources:
     registration: Registration
     gallery: Gallery
     holder: ModelHolder
+    plan: LivePlan
+    planner: PlanEditor
     readiness: Readiness
     metrics: Metrics
     metrics_dir: str | None
@@ -142,23 +148,28 @@ async def resources_over(
         )
         labelling = Labelling(lambda: live.model.scenes, pool=labelling_pool, metrics=metrics)
         ranker = SlateRanker(metrics)
-        holder = _holder(stores, live, settings=settings, pool=pool, metrics=metrics)
+        first = first_plan(settings.plan)
+        plan = LivePlan(stores.plans, first, file=PlanFile(settings.state_dir / "plan.json"))
+        holder = _holder(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
         recommender = Recommender(
             customers=stores.customers,
             live=live,
             clock=clock,
             ranker=ranker,
             exposures=exposures,
-            origin=Origin(_experiment(settings), _versions()),
+            origin=Origin(plan, _versions()),
             degradation=Degradation(time.monotonic),
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow),
+            tally=Tally(metrics),
             deadline_s=settings.deadline_ms / MS_PER_S,
             read_timeout_s=settings.read_timeout_ms / MS_PER_S,
             new_id=lambda: uuid4().hex,
         )
+        await plan.begin()
         await _first_catalogue(live)
         _warm_up(ranker, live, clock.now_us())
-        async with _running(live, holder, exposures, Vigil(stores.server, metrics)):
+        vigil = Vigil(stores.server, metrics)
+        async with _running(live, plan, holder, exposures, vigil):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
@@ -166,6 +177,8 @@ async def resources_over(
                 live=live,
                 registration=Registration(stores.sales, stores.server, live, labelling),
                 holder=holder,
+                plan=plan,
+                planner=_planner(stores, first, settings=settings),
                 gallery=Gallery(stores.sales, live, clock),
                 readiness=Readiness(stores.server, live, worker.drain),
                 metrics=metrics,
@@ -185,14 +198,25 @@ def _pools() -> Generator[tuple[Executor, Executor, Executor]]:
         yield aside, labelling, explaining
 
 
+def _planner(stores: Stores, first: StoredPlan, *, settings: Settings) -> PlanEditor:
+    return PlanEditor(stores.plans, stores.bundles, stores.server, _library(settings), first)
+
+
 def _holder(
-    stores: Stores, live: LiveCatalogue, *, settings: Settings, pool: Executor, metrics: Metrics
+    stores: Stores,
+    live: LiveCatalogue,
+    plan: LivePlan,
+    *,
+    settings: Settings,
+    pool: Executor,
+    metrics: Metrics,
 ) -> ModelHolder:
     return ModelHolder(
         name=f"{gethostname()}-{os.getpid()}",
         store=stores.bundles,
         library=_library(settings),
         live=live,
+        plan_bundles=lambda: plan.current.plan.bundles,
         pool=pool,
         metrics=metrics,
         monotonic_s=time.monotonic,
@@ -234,9 +258,9 @@ async def _first_catalogue(live: LiveCatalogue) -> None:
 
 @asynccontextmanager
 async def _running(
-    live: LiveCatalogue, holder: ModelHolder, exposures: ExposureQueue, vigil: Vigil
+    live: LiveCatalogue, plan: LivePlan, holder: ModelHolder, exposures: ExposureQueue, vigil: Vigil
 ) -> AsyncGenerator[None]:
-    tasks = [asyncio.create_task(work.run()) for work in (live, holder, exposures, vigil)]
+    tasks = [asyncio.create_task(work.run()) for work in (live, plan, holder, exposures, vigil)]
     for task in tasks:
         task.add_done_callback(_report_death)
     # What lives until the end need not be looked at by every collection.
@@ -265,16 +289,6 @@ async def end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
 def _report_death(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (exc := task.exception()) is not None:
         _log.critical("a background task died: restart this process", exc_info=exc)
-
-
-def _experiment(settings: Settings) -> Experiment:
-    popularity_bp = settings.popularity_share_bp
-    return split(
-        EXPERIMENT,
-        settings.experiment_salt,
-        # Popularity first: a larger share then only moves customers into it.
-        shares_bp=[(Policy.POPULARITY, popularity_bp), (Policy.META, BUCKETS - popularity_bp)],
-    )
 
 
 def _versions() -> tuple[tuple[str, str], ...]:

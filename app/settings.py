@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AnyUrl, Field, StringConstraints, UrlConstraints, model_validator
+from pydantic import AnyUrl, Field, UrlConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.picture import Limits
@@ -90,14 +90,10 @@ class Settings(BaseSettings):
         le=Limits().n_bytes,
         description="Larger pictures answer 413.",
     )
-    popularity_share_bp: int = Field(
-        default=1_000,
-        ge=0,
-        le=10_000,
-        description="Customers who see the popularity order, in basis points of all.",
-    )
-    experiment_salt: Annotated[str, StringConstraints(min_length=1)] = Field(
-        default="home-page-1", description="A new salt deals the customers anew."
+    plan: Path | None = Field(
+        default=None,
+        description="File with the plan of experiments until one is put into the store, see "
+        "docs/experiments.md. Unset: everybody sees the meta-model's order.",
     )
     slow_request_ms: int = Field(
         default=250, ge=1, description="Slower requests are logged with their stages."

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
+from app.api.forced import ForcedPairs, forced
 from app.api.problem import problems
 from app.api.slate import SLATE_EXAMPLE, SlateAnswer, answered
 from app.serving.candidates import Obstacle
@@ -50,14 +51,13 @@ class RankBody(BaseModel):
         default=None, description="Unset or unknown: ranked as for a new customer."
     )
     session_id: Identifier | None = Field(default=None, description="The visit, for the log.")
+    device_id: Identifier | None = Field(default=None, description="The device, for the log.")
     market: Identifier | None = Field(default=None, description="Only sales of this market.")
     device: Identifier | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_CANDIDATES), WHOLE] = Field(
         default=MAX_CANDIDATES, description="Number of sales wanted."
     )
-    variant: Identifier | None = Field(
-        default=None, description="Force a variant of the experiment, to look at it."
-    )
+    variant: ForcedPairs = ()
     explain: bool = Field(default=False, description="Say why of the first sales; takes longer.")
 
     @field_validator("candidates")
@@ -112,10 +112,11 @@ async def rank(
         RecommendationRequest(
             customer_id=asked.customer_id,
             session_id=asked.session_id,
+            device_id=asked.device_id,
             market=asked.market,
             device=asked.device,
             limit=asked.limit,
-            variant=asked.variant,
+            forced=forced(asked.variant),
             choice=Choice(asked.candidates, is_ordered=asked.ordered),
         )
     )

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import ResourcesDep
+from app.api.forced import ForcedPairs, forced
 from app.api.problem import problems
 from app.api.slate import SlateAnswer, answered
 from app.serving.question import RecommendationRequest
@@ -30,8 +31,13 @@ class RecommendationQuery(BaseModel):
     )
     session_id: Identifier | None = Field(
         default=None,
-        description="The visit, for the log; keeps the variant of a visitor without id.",
+        description="The visit, for the log and for experiments that deal visits.",
         examples=["v-77"],
+    )
+    device_id: Identifier | None = Field(
+        default=None,
+        description="The device, for the log and for experiments that deal devices.",
+        examples=["d-4f1"],
     )
     market: Identifier | None = Field(
         default=None, description="Only sales of this market; unset: of any.", examples=["fr"]
@@ -41,11 +47,7 @@ class RecommendationQuery(BaseModel):
     exclude: list[Identifier] = Field(
         default=[], max_length=MAX_EXCLUDED, description="Sales not to show; repeat per sale."
     )
-    variant: Identifier | None = Field(
-        default=None,
-        description="Force a variant of the experiment, to look at it; unset: as assigned.",
-        examples=["meta"],
-    )
+    variant: ForcedPairs = ()
     explain: bool = Field(default=False, description="Say why of the first sales; takes longer.")
 
 
@@ -62,11 +64,12 @@ async def recommend(
         RecommendationRequest(
             customer_id=query.customer_id,
             session_id=query.session_id,
+            device_id=query.device_id,
             market=query.market,
             device=query.device,
             limit=query.limit,
             exclude=tuple(query.exclude),
-            variant=query.variant,
+            forced=forced(query.variant),
         )
     )
     return await answered(

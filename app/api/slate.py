@@ -17,6 +17,11 @@ from app.serving.fallback import Rung
 from app.serving.pipeline import Recommendation
 from models.explanation import Explanation
 
+ASSIGNMENT_EXAMPLE: Final[JsonDict] = {
+    "experiment": "home-page",
+    "variant": "meta",
+    "forced": False,
+}
 EXPLANATION_EXAMPLE: Final[JsonDict] = {
     "sentence": "Like the 2 sales of 'Ski resort' that he opened this week; popular now.",
     "log_odds": -3.98,
@@ -36,7 +41,7 @@ SALE_EXAMPLE: Final[JsonDict] = {
 SLATE_EXAMPLE: Final[JsonDict] = {
     "recommendation_id": "6f0c0f7a5f1e4f0f9a53a0a5a6f3b0de",
     "bundle": "20261101T000000-5b1f0c9d3a77",
-    "variant": "meta",
+    "assignments": [ASSIGNMENT_EXAMPLE],
     "degraded": None,
     "items": [SALE_EXAMPLE],
 }
@@ -83,6 +88,16 @@ class RecommendedSale(BaseModel):
     )
 
 
+class AssignedVariant(BaseModel):
+    """A variant that the visit is in."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [ASSIGNMENT_EXAMPLE]})
+
+    experiment: str
+    variant: str
+    forced: bool = Field(description="Whether the caller decided, and not the hash.")
+
+
 class SlateAnswer(BaseModel):
     """A slate: the sales in the order of the page."""
 
@@ -90,7 +105,9 @@ class SlateAnswer(BaseModel):
 
     recommendation_id: str = Field(description="Send it back as `exposure_id` of events.")
     bundle: str | None = Field(description="The bundle that scored; null without a model.")
-    variant: str = Field(description="The experiment's variant that the customer is in.")
+    assignments: list[AssignedVariant] = Field(
+        description="The variants that decided how the slate was made; `holdout` is one too."
+    )
     degraded: Rung | None = Field(description="What the answer had to do without; null: nothing.")
     items: list[RecommendedSale]
 
@@ -120,7 +137,7 @@ async def answered(
         sale_ids = [shown.sale_id for shown in record.slate]
         explanations = await resources.explainer.explain(recommendation.question, sale_ids)
         stages["explain"] = perf_counter() - started
-    request.state.variant = record.variant
+    request.state.variant = resources.recommender.tally.label(record)
     request.state.rung = record.degraded or ""
     request.state.bundle = record.bundle_id
     request.state.stages = stages
@@ -133,7 +150,10 @@ def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> d
     return {
         "recommendation_id": record.recommendation_id,
         "bundle": record.bundle_id or None,
-        "variant": record.variant,
+        "assignments": [
+            {"experiment": one.experiment, "variant": one.variant, "forced": one.is_forced}
+            for one in record.assignments
+        ],
         "degraded": record.degraded,
         "items": [
             {

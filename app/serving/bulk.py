@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.errors import TooManyMarketsError
-from app.serving.ports import SaleStore, StoreServer
+from app.serving.ports import SaleStore
 from app.serving.registration import settled
+from app.serving.server_port import StoreServer
 from models.events import from_us
 from models.sale import Sale
 

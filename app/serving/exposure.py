@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from models.experiments.plan import Assignment
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -32,6 +34,7 @@ class ExposureRecord:
         recommendation_id: Unique id of the answer; events refer to it as ``exposure_id``.
         customer_id: Who was answered; None for a visitor without id.
         session_id: The visit, if the caller named it.
+        device_id: The device, if the caller named it.
         now_us: The moment of the answer by the store's clock, microseconds since the epoch.
         market: As asked.
         device: As asked.
@@ -43,12 +46,14 @@ class ExposureRecord:
         profile: The packed profile, see `models.profile.Profile.pack`.
         snapshot_id: Content id of the catalogue snapshot, empty if there was none.
         bundle_id: The bundle that scored, empty if there was none.
-        experiment: Name of the experiment that routed the customer.
-        variant: Name of the variant.
-        assignment_share_bp: Share of units of that variant, in basis points.
-        forced: Whether the caller chose the variant: no part of the experiment then.
+        plan_version: Version of the plan of experiments that routed.
+        assignments: The variants that decided the policy, each with its assignment propensity.
+        order_by: What the policy ordered by, unless ``degraded`` says that it could not.
+        diversity: The policy's weight of being unlike what stands above.
+        exploration: JSON of what the policy tried out, None for nothing.
         degraded: The rung that answered, None for a full answer.
         feature_hash: Hex digest of the assembled feature matrix, empty where none was assembled.
+        took_us: Microseconds from the question to the answer, without its transport.
         slate: The sales shown, by rank.
         versions: Versions of the libraries and engines that compute scores, by name.
     """
@@ -56,6 +61,7 @@ class ExposureRecord:
     recommendation_id: str
     customer_id: str | None
     session_id: str | None
+    device_id: str | None
     now_us: int
     market: str | None
     device: str | None
@@ -67,11 +73,13 @@ class ExposureRecord:
     profile: bytes
     snapshot_id: str
     bundle_id: str
-    experiment: str
-    variant: str
-    assignment_share_bp: int
-    forced: bool
+    plan_version: int
+    assignments: tuple[Assignment, ...]
+    order_by: str
+    diversity: float
+    exploration: str | None
     degraded: str | None
     feature_hash: str
+    took_us: int
     slate: tuple[Shown, ...]
     versions: tuple[tuple[str, str], ...]

@@ -18,6 +18,8 @@ class Rung(StrEnum):
 
     ANONYMOUS = "anonymous"
     """The customer's window is unavailable: ranked as for an unknown customer."""
+    VARIANT = "variant"
+    """The bundle of the customer's variant is not loaded: ranked by the plan's default."""
     POPULARITY = "popularity"
     """The model is unavailable: ranked by what is visited and bought most."""
     SNAPSHOT = "snapshot"

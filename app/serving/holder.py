@@ -42,6 +42,7 @@ class ModelHolder:
         store: Says what is wanted, to all workers.
         library: Where bundles come from.
         live: The catalogue, which holds the model that answers.
+        plan_bundles: Says which bundles the plan of experiments names.
         pool: Loads and verifies.
         metrics: Count what was loaded and what was refused.
         monotonic_s: A clock that never goes back.
@@ -51,6 +52,7 @@ class ModelHolder:
     store: BundleStore
     library: BundleLibrary
     live: LiveCatalogue
+    plan_bundles: Callable[[], frozenset[str]]
     pool: Executor
     metrics: Metrics
     monotonic_s: Callable[[], float]
@@ -134,7 +136,8 @@ class ModelHolder:
 
     def report(self) -> WorkerReport:
         """Say what this worker does, and what it could not do."""
-        wanted = (self._wanted.active, self._wanted.previous, self._wanted.shadow)
+        named = sorted(self.plan_bundles())
+        wanted = (self._wanted.active, self._wanted.previous, self._wanted.shadow, *named)
         refused = [self._refused[one].reason for one in wanted if one in self._refused]
         return WorkerReport(
             worker=self.name,
@@ -157,7 +160,11 @@ class ModelHolder:
             await self._follow_shadow(wanted.shadow)
         if wanted.previous:
             _ = await self._switch(wanted.previous, _keep)
-        kept = {self.live.model.bundle_id, self._shadow_id, wanted.active, wanted.previous}
+        await self._follow_plan()
+        kept = {
+            *(self.live.model.bundle_id, self._shadow_id, wanted.active, wanted.previous),
+            *self.live.beside,
+        }
         self._loaded = {one: model for one, model in self._loaded.items() if one in kept}
 
     async def _follow_shadow(self, bundle_id: str) -> None:
@@ -166,6 +173,17 @@ class ModelHolder:
         elif not await self._switch(bundle_id, self.live.shadow_by):
             return
         self._shadow_id = bundle_id
+
+    async def _follow_plan(self) -> None:
+        """Hold every bundle that a variant names, and of those that answer variants no other.
+
+        A bundle that answers everybody is held by that already.
+        """
+        named = self.plan_bundles() - {self.live.model.bundle_id}
+        if self.live.beside - named:
+            await self.live.keep_beside(named)
+        for bundle_id in sorted(named - self.live.beside):
+            _ = await self._switch(bundle_id, self.live.serve_beside)
 
     async def _prove(self, bundle_id: str) -> None:
         """Load a bundle and build a catalogue for it before anybody is told to serve it."""

@@ -53,6 +53,21 @@ class BundleLibrary:
         """Return every bundle, newest first; only manifests are read."""
         return [_shelved(path) for path in sorted(self._paths().values(), reverse=True)]
 
+    def manifest(self, bundle_id: str) -> Manifest:
+        """Read what a bundle is.
+
+        Raises:
+            UnknownBundleError: If the library has none of that id.
+            BundleRefusedError: If its manifest cannot be read.
+        """
+        path = self._paths().get(bundle_id)
+        if path is None:
+            raise UnknownBundleError(bundle_id, str(self.root))
+        try:
+            return read_manifest(path)
+        except (BundleError, OSError) as exc:
+            raise BundleRefusedError(bundle_id, str(exc)) from exc
+
     def load(self, bundle_id: str) -> Model:
         """Read and verify a bundle, and recompute its golden rows.
 

@@ -1,7 +1,7 @@
 """The catalogue that answers see: read from the store, rebuilt aside, swapped at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
@@ -43,6 +43,7 @@ class LiveCatalogue:
         self._stores = stores
         self._view = ModelView(model)
         self._shadow: ModelView | None = None
+        self._beside: dict[str, ModelView] = {}
         self._archive = archive
         self._clock = clock
         self._pool = pool
@@ -74,6 +75,21 @@ class LiveCatalogue:
     def shadow(self) -> ServedCatalogue | None:
         """The same sales with the scorer that nobody sees; None without one."""
         return self._shadow.served if self._shadow else None
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """Ids of the bundles that answer some variants beside the one that answers."""
+        return frozenset(self._beside)
+
+    def served_by(self, bundle_id: str | None) -> ServedCatalogue | None:
+        """The catalogue with the scorer of a bundle, with None of the one that answers.
+
+        None if that bundle is not held.
+        """
+        if bundle_id is None or bundle_id == self.model.bundle_id:
+            return self.served
+        view = self._beside.get(bundle_id)
+        return view.served if view else None
 
     @property
     def n_unread(self) -> int:
@@ -130,6 +146,22 @@ class LiveCatalogue:
         async with self._building:
             self._shadow = await self._viewed_by(model) if model else None
 
+    async def serve_beside(self, model: Model) -> None:
+        """Keep a catalogue for a model that some variants are answered with as well.
+
+        Raises:
+            ValueError: If none can be built for it; all stays as it was.
+        """
+        async with self._building:
+            view = await self._viewed_by(model)
+            self._beside = {**self._beside, model.bundle_id: view}
+
+    async def keep_beside(self, bundle_ids: Collection[str]) -> None:
+        """Hold of the models beside the one that answers only these."""
+        async with self._building:
+            kept = {one: view for one, view in self._beside.items() if one in bundle_ids}
+            self._beside = kept
+
     async def rehearse(self, model: Model) -> None:
         """Build the catalogue for a model and keep nothing of it.
 
@@ -163,7 +195,8 @@ class LiveCatalogue:
             self._view.served = await self._in_pool(lambda: self._saved_or_seed(self._view.model))
 
     def _views(self) -> tuple[ModelView, ...]:
-        return (self._view, self._shadow) if self._shadow else (self._view,)
+        others = (self._shadow, *self._beside.values())
+        return (self._view, *(view for view in others if view is not None))
 
     async def _viewed_by(self, model: Model) -> ModelView:
         view = ModelView(model)

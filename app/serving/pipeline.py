@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from app.errors import StoreUnavailableError
-from app.experiments.experiment import Experiment, Variant, assign
 from app.serving.candidates import LeftOut, left_out
 from app.serving.clock import StoreClock
 from app.serving.deadline import within
@@ -14,11 +13,16 @@ from app.serving.exposure import ExposureRecord, Shown
 from app.serving.exposure_queue import Exposure, ExposureQueue
 from app.serving.fallback import Rung
 from app.serving.live import LiveCatalogue
+from app.serving.live_plan import LivePlan
 from app.serving.ports import CustomerState, CustomerStore
 from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import Ranking, SlateRanker
+from app.serving.routing import Routing, routed
+from app.serving.served import ServedCatalogue
 from app.serving.shadow import Shadow
+from app.serving.tally import Tally
 from models.customer import Window
+from models.events import SECOND_US
 from models.experiments.policy import SlatePolicy
 from models.profile import Profile
 
@@ -28,11 +32,11 @@ class Origin:
     """What the answers of this process have in common.
 
     Attributes:
-        experiment: Routes customers to variants.
+        plan: Routes visits to variants.
         versions: Versions of the libraries that scores depend on, by name.
     """
 
-    experiment: Experiment
+    plan: LivePlan
     versions: tuple[tuple[str, str], ...]
 
 
@@ -55,11 +59,13 @@ class Recommendation:
     rank_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Routing:
-    answer_id: str
-    variant: Variant
-    is_forced: bool
+@dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """How an answer is made: by whose catalogue, and without what."""
+
+    policy: SlatePolicy
+    served: ServedCatalogue | None
+    rung: Rung | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +78,10 @@ class Recommender:
         clock: The store's clock, for when it is away.
         ranker: Orders the sales.
         exposures: Takes the records.
-        origin: Experiment and versions.
+        origin: Plan of experiments and versions.
         degradation: Logs what answers had to do without.
         shadow: Ranks again with a model that nobody sees.
+        tally: Counts answers by variant.
         read_timeout_s: After this a customer is anonymous.
         deadline_s: Time for one answer, the customer's read included.
         new_id: Makes recommendation ids.
@@ -88,6 +95,7 @@ class Recommender:
     origin: Origin
     degradation: Degradation
     shadow: Shadow
+    tally: Tally
     read_timeout_s: float
     deadline_s: float
     new_id: Callable[[], str]
@@ -99,34 +107,45 @@ class Recommender:
             UnknownVariantError: If the request forces a variant that there is not.
         """
         started = perf_counter()
-        routing = self._route(request)
         known = await self._read(request.customer_id)
         read = perf_counter()
-        # From here on nothing awaits: one catalogue and one moment make the whole answer.
+        # From here on nothing awaits: one catalogue, plan and moment make the whole answer.
         state = known or self._nobody()
-        question = Question(request, state, self.live.served, routing.answer_id)
-        policy = SlatePolicy(order_by=routing.variant.policy)
-        ranking = self.ranker.rank(
-            question,
-            policy,
-            rung=self._rung(is_known=known is not None),
-            within_s=self.deadline_s - (read - started),
-        )
-        record = self._record(question, routing, ranking=ranking)
+        routing = routed(self.origin.plan.current, request, known, now_us=state.now_us)
+        way = self._way(routing, is_known=known is not None)
+        question = Question(request, state, way.served, self.new_id())
+        within_s = self.deadline_s - (read - started)
+        ranking = self.ranker.rank(question, way.policy, rung=way.rung, within_s=within_s)
+        record = self._record(question, routing, way.policy, ranking=ranking, started=started)
         self.exposures.put(Exposure(record, question.served))
         self.degradation.note(ranking.rung)
-        self.shadow.see(question, policy, ranking=ranking)
+        self.tally.note(record)
+        if way.served is self.live.served:
+            self.shadow.see(question, way.policy, ranking=ranking)
         return Recommendation(
             question, record, _left_out(question), read - started, perf_counter() - read
         )
 
-    def _route(self, request: RecommendationRequest) -> _Routing:
-        answer_id, experiment = self.new_id(), self.origin.experiment
-        if request.variant is not None:
-            return _Routing(answer_id, experiment.variant(request.variant), is_forced=True)
-        # Who has no id keeps his variant for the visit, or else for this answer.
-        unit_id = request.customer_id or request.session_id or answer_id
-        return _Routing(answer_id, assign(unit_id, experiment), is_forced=False)
+    async def assign(self, request: RecommendationRequest) -> Routing:
+        """Route a visit as `recommend` would, and log nothing.
+
+        Raises:
+            UnknownVariantError: If the request forces a variant that there is not.
+        """
+        plan = self.origin.plan.current
+        known: CustomerState | None = self._nobody()
+        if plan.plan.asks_for_visitors:
+            known = await self._read(request.customer_id)
+        return routed(plan, request, known, now_us=self.clock.now_us())
+
+    def _way(self, routing: Routing, *, is_known: bool) -> _Way:
+        policy = routing.route.policy
+        served, rung = self.live.served_by(policy.bundle), self._rung(is_known=is_known)
+        if policy.bundle is not None and served is None:
+            policy = routing.stored.plan.default
+            served = self.live.served_by(policy.bundle) or self.live.served
+            rung = Rung.SNAPSHOT if rung is Rung.SNAPSHOT else Rung.VARIANT
+        return _Way(policy, served, rung)
 
     def _nobody(self) -> CustomerState:
         return CustomerState(self.clock.now_us(), Window.empty(), Profile.empty())
@@ -147,12 +166,21 @@ class Recommender:
             return Rung.SNAPSHOT
         return None if is_known else Rung.ANONYMOUS
 
-    def _record(self, question: Question, routing: _Routing, *, ranking: Ranking) -> ExposureRecord:
+    def _record(
+        self,
+        question: Question,
+        routing: Routing,
+        policy: SlatePolicy,
+        *,
+        ranking: Ranking,
+        started: float,
+    ) -> ExposureRecord:
         request, state, choice = question.request, question.state, question.request.choice
         return ExposureRecord(
-            recommendation_id=routing.answer_id,
+            recommendation_id=question.recommendation_id,
             customer_id=request.customer_id,
             session_id=request.session_id,
+            device_id=request.device_id,
             now_us=state.now_us,
             market=request.market,
             device=request.device,
@@ -164,12 +192,14 @@ class Recommender:
             profile=state.profile.pack(),
             snapshot_id=question.served.snapshot_id if question.served else "",
             bundle_id=question.served.bundle_id if question.served else "",
-            experiment=self.origin.experiment.name,
-            variant=routing.variant.name,
-            assignment_share_bp=routing.variant.share_bp,
-            forced=routing.is_forced,
+            plan_version=routing.stored.version,
+            assignments=routing.route.assignments,
+            order_by=policy.order_by,
+            diversity=policy.diversity,
+            exploration=policy.exploration.model_dump_json() if policy.exploration else None,
             degraded=ranking.rung,
             feature_hash=ranking.feature_hash,
+            took_us=round((perf_counter() - started) * SECOND_US),
             slate=_slate(ranking),
             versions=self.origin.versions,
         )

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.serving.exposure import ExposureRecord
+from app.serving.plan_port import PlanStore
+from app.serving.server_port import StoreServer
 from models.customer import Window
 from models.events import Event
 from models.profile import Profile
@@ -216,19 +218,6 @@ class WorkerReport:
     n_unread_pictures: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Entries of full streams that made room before anybody exported them, ever.
-
-    Attributes:
-        events: Accepted events; windows and counters have them.
-        exposures: Records of answers.
-    """
-
-    events: int
-    exposures: int
-
-
 class CustomerStore(Protocol):
     """Keeps each customer's window and profile."""
 
@@ -342,30 +331,6 @@ class BundleStore(Protocol):
         ...
 
 
-class StoreServer(Protocol):
-    """The store as a whole."""
-
-    async def ping(self) -> None:
-        """Return when the store answers."""
-        ...
-
-    async def time_us(self) -> int:
-        """Return the store's clock, microseconds since the epoch."""
-        ...
-
-    async def eviction_policy(self) -> str:
-        """Return what the store does where it is full: ``noeviction``, or what it forgets."""
-        ...
-
-    async def lost(self) -> Lost:
-        """Return how many entries full streams lost so far."""
-        ...
-
-    async def close(self) -> None:
-        """Give back all connections."""
-        ...
-
-
 class Stores(Protocol):
     """All ports of one store."""
 
@@ -392,6 +357,11 @@ class Stores(Protocol):
     @property
     def bundles(self) -> BundleStore:
         """Which bundles to serve."""
+        ...
+
+    @property
+    def plans(self) -> PlanStore:
+        """The plan of experiments."""
         ...
 
     @property

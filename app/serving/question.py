@@ -1,6 +1,7 @@
 """What is asked, by whom, about which catalogue: all that a ranking may depend on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from app.serving.ports import CustomerState
 from app.serving.served import ServedCatalogue
@@ -27,21 +28,23 @@ class RecommendationRequest:
     Attributes:
         customer_id: Who looks at the page; None for a visitor without id.
         session_id: The visit, if the caller names it.
+        device_id: The device, if the caller names it.
         market: Only sales of this market; None asks for any.
         device: As the caller names it.
         limit: Number of sales wanted.
         exclude: Sale ids that must not be shown.
-        variant: The variant that the caller forces; None leaves it to the experiment.
+        forced: The variants that the caller forces, by experiment.
         choice: The caller's own candidates; None for all sales.
     """
 
     customer_id: str | None = None
     session_id: str | None = None
+    device_id: str | None = None
     market: str | None = None
     device: str | None = None
     limit: int = 10
     exclude: tuple[str, ...] = ()
-    variant: str | None = None
+    forced: Mapping[str, str] = field(default_factory=dict[str, str])
     choice: Choice | None = None
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from app.errors import StoreUnavailableError
 from app.serving.live import LiveCatalogue
-from app.serving.ports import StoreServer
+from app.serving.server_port import StoreServer
 
 PING_TIMEOUT_S: Final = 1.0
 

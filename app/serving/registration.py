@@ -7,7 +7,8 @@ from datetime import datetime
 from app.errors import UnknownPictureError, UnknownSaleError
 from app.serving.labelling import Labelling
 from app.serving.live import LiveCatalogue
-from app.serving.ports import LabelledPicture, RemovedPicture, SaleStore, StoreServer
+from app.serving.ports import LabelledPicture, RemovedPicture, SaleStore
+from app.serving.server_port import StoreServer
 from models.events import from_us
 from models.sale import Sale
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
-from app.serving.ports import Lost, StoreServer
+from app.serving.server_port import Lost, StoreServer
 
 LOOK_EVERY_S: Final = 10.0
 NO_EVICTION: Final = "noeviction"

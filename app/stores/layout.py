@@ -25,6 +25,8 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``s:{sales}:generation``  its first version: another one where the store was emptied
 ``b:{bundles}:wanted``    hash: ``active``, ``previous`` and ``shadow`` → bundle id
 ``b:{bundles}:workers``   hash: worker → its clock reading in µs and JSON
+``x:{plan}:current``      hash: ``version`` and ``json`` of the plan of experiments
+``x:{plan}:audit``        list of its last changes, the latest first: JSON
 ========================  ===========================================================
 """
 
@@ -56,6 +58,9 @@ GENERATION: Final = "s:{sales}:generation"
 
 WANTED: Final = "b:{bundles}:wanted"
 WORKERS: Final = "b:{bundles}:workers"
+
+PLAN: Final = "x:{plan}:current"
+PLAN_AUDIT: Final = "x:{plan}:audit"
 
 
 def partition(customer_id: str) -> int:

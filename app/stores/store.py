@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Final, Self, cast
 
-from app.serving.ports import Lost
+from app.serving.server_port import Lost
 from app.stores.bundle import RedisBundleStore
 from app.stores.connection import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, Connection
 from app.stores.count import RedisCountStore
 from app.stores.customer import RedisCustomerStore
 from app.stores.exposure import RedisExposureLog
 from app.stores.layout import N_PARTITIONS, counts_prefix
+from app.stores.plan import RedisPlanStore
 from app.stores.sale import RedisSaleStore
 from models.events import SECOND_US
 
@@ -61,6 +62,7 @@ class RedisStores:
     counts: RedisCountStore
     exposures: RedisExposureLog
     bundles: RedisBundleStore
+    plans: RedisPlanStore
     server: RedisServer
 
     @classmethod
@@ -73,6 +75,7 @@ class RedisStores:
             RedisCountStore(connection),
             RedisExposureLog(connection),
             RedisBundleStore(connection),
+            RedisPlanStore(connection),
             RedisServer(connection),
         )
 

@@ -99,6 +99,30 @@ def resized(held: Sequence[Buckets], shares_bp: Sequence[int]) -> tuple[Buckets,
     return tuple(map(_ranges, dealt))
 
 
+def dealt_beside(held: Buckets, share: int, *, taken: Iterable[BucketRange]) -> Buckets:
+    """Deal buckets among those that others leave, so that no unit moves that need not.
+
+    Args:
+        held: Buckets held now; those that others take are given up.
+        share: Buckets wanted.
+        taken: What others hold; may overlap.
+
+    Returns:
+        Ranges of exactly so many buckets: of those held the lowest, then the lowest free ones.
+
+    Raises:
+        ValueError: If the others leave too few.
+    """
+    occupied = {number for one in taken for number in range(one.start, one.stop)}
+    if share > BUCKETS - len(occupied):
+        msg = f"{share} buckets are wanted and others leave {BUCKETS - len(occupied)}"
+        raise ValueError(msg)
+    kept = [number for number in _numbers(held) if number not in occupied][:share]
+    occupied.update(kept)
+    free = [number for number in range(BUCKETS) if number not in occupied]
+    return _ranges(sorted([*kept, *free[: share - len(kept)]]))
+
+
 def _numbers(buckets: Buckets) -> list[int]:
     return [number for one in buckets for number in range(one.start, one.stop)]
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +18,8 @@ from models.experiments.bucket import (
     share_bp,
 )
 from models.experiments.policy import UNCHANGED, Name, PolicyChange
+
+MAX_VARIANTS: Final = 20
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,12 +51,12 @@ class Audience(BaseModel):
         default=Visitors.ALL, description="New: without any event on record."
     )
 
-    def includes(self, *, market: str | None, device: str | None, is_new: bool) -> bool:
-        """Tell whether a visit is in the audience."""
+    def includes(self, *, market: str | None, device: str | None, is_new: bool | None) -> bool:
+        """Tell whether a visit is in the audience; what is not known of it is in none."""
         return (
             (self.markets is None or market in self.markets)
             and (self.devices is None or device in self.devices)
-            and (self.visitors is Visitors.ALL or (self.visitors is Visitors.NEW) == is_new)
+            and (self.visitors is Visitors.ALL or is_new is (self.visitors is Visitors.NEW))
         )
 
 
@@ -66,7 +69,7 @@ class Variant(BaseModel):
     buckets: Buckets = Field(min_length=1, description="Buckets of the experiment's own deal.")
     policy: PolicyChange = UNCHANGED
 
-    @property
+    @cached_property
     def share_bp(self) -> int:
         """Share of the experiment's units, in basis points."""
         return share_bp(self.buckets)
@@ -87,7 +90,7 @@ class Experiment(BaseModel):
     ends_at: AwareDatetime | None = None
     audience: Audience = Audience()
     control: Name = Field(description="Name of the variant that the others are compared with.")
-    variants: tuple[Variant, ...] = Field(min_length=1)
+    variants: tuple[Variant, ...] = Field(min_length=1, max_length=MAX_VARIANTS)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -112,11 +115,20 @@ class Experiment(BaseModel):
 
     def variant_of(self, number: int) -> Variant:
         """Return the variant that holds a bucket."""
-        return next(
-            variant
-            for variant in self.variants
-            if any(number in buckets for buckets in variant.buckets)
-        )
+        return self.variants[self._variant_by_bucket[number]]
+
+    def takes(self, number: int) -> bool:
+        """Tell whether a bucket of the layer takes part."""
+        return any(number in buckets for buckets in self.traffic)
+
+    @cached_property
+    def _variant_by_bucket(self) -> bytes:
+        # Buckets that moved often lie in many ranges; a request must not go through them.
+        table = bytearray(BUCKETS)
+        for index, variant in enumerate(self.variants):
+            for one in variant.buckets:
+                table[one.start : one.stop] = bytes([index]) * len(one)
+        return bytes(table)
 
     def with_shares(self, shares_bp: Mapping[str, int]) -> Self:
         """Return it with other shares of its variants; only units move that must.

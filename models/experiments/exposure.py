@@ -18,10 +18,23 @@ SHOWN: Final = pl.Struct(
 )
 """One sale of a slate."""
 
+ASSIGNMENT: Final = pl.Struct(
+    {
+        "experiment": pl.String,
+        "variant": pl.String,
+        "unit": pl.String,
+        "unit_id": pl.String,
+        "share_bp": pl.Int64,
+        "is_forced": pl.Boolean,
+    }
+)
+"""A variant that decided the policy of an answer."""
+
 EXPOSURES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "recommendation_id": pl.String,
     "customer_id": pl.String,
     "session_id": pl.String,
+    "device_id": pl.String,
     "now": pl.Datetime("us", "UTC"),
     "market": pl.String,
     "device": pl.String,
@@ -33,20 +46,21 @@ EXPOSURES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "profile": pl.Binary,
     "snapshot_id": pl.String,
     "bundle_id": pl.String,
-    "experiment": pl.String,
-    "variant": pl.String,
-    "assignment_share_bp": pl.Int64,
-    "forced": pl.Boolean,
+    "plan_version": pl.Int64,
+    "assignments": pl.List(ASSIGNMENT),
+    "order_by": pl.String,
+    "diversity": pl.Float64,
+    "exploration": pl.String,
     "degraded": pl.String,
     "feature_hash": pl.String,
+    "took_us": pl.Int64,
     "slate": pl.List(SHOWN),
     "versions": pl.List(pl.List(pl.String)),
 }
 """Columns of the file, by name."""
 
-_NEEDED: Final = ("recommendation_id", "now", "limit", "degraded", "slate")
-_ROUTED: Final = ("customer_id", "experiment", "variant", "assignment_share_bp", "forced")
 _ASSIGNMENTS: Final = "assignments"
+_NEEDED: Final = ("recommendation_id", "now", "limit", "degraded", "slate", _ASSIGNMENTS)
 TOOK: Final = "took_us"
 """Column with the time that an answer took, where a file has one."""
 
@@ -95,8 +109,7 @@ def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
     Raises:
         ExposureError: If a column is missing.
     """
-    routed = (_ASSIGNMENTS,) if _ASSIGNMENTS in exposures.columns else _ROUTED
-    missing = [n for n in (*_NEEDED, *routed) if n not in exposures.columns]
+    missing = [name for name in _NEEDED if name not in exposures.columns]
     if missing:
         msg = f"exposures lack the columns {', '.join(missing)}: results of {experiment} need them"
         raise ExposureError(msg)
@@ -123,12 +136,6 @@ def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
 
 
 def _routed(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
-    if _ASSIGNMENTS not in exposures.columns:
-        return exposures.filter(pl.col("experiment") == experiment).with_columns(
-            pl.col("customer_id").alias("unit_id"),
-            pl.col("assignment_share_bp").alias("share_bp"),
-            pl.col("forced").alias("is_forced"),
-        )
     own = pl.element().struct.field("experiment") == experiment
     one = pl.col(_ASSIGNMENTS).list.eval(pl.element().filter(own)).list.first().alias("routed")
     fields = pl.col("routed").struct

@@ -3,17 +3,23 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from itertools import combinations
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.experiments.bucket import BUCKETS, bucket, overlap
-from models.experiments.experiment import Experiment, Unit, Variant
+from models.experiments.experiment import Experiment, Unit, Variant, Visitors
 from models.experiments.policy import Name, SlatePolicy
 
 HOLDOUT: Final = "holdout"
 """What a held-out unit's route is called; no experiment may have this name."""
+
+AUDIT: Final = "audit"
+"""Where the service lists changes of the plan among the experiments: no name of one either."""
+
+MAX_EXPERIMENTS: Final = 100
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +56,8 @@ class Visit:
         units: Id by unit, as far as the caller named them.
         market: The market, if known.
         device: The kind of device, if known.
-        is_new: Whether nothing is on record of the customer.
+        is_new: Whether nothing is on record of the customer; None if that cannot be known
+            now: he is in no audience then that asks for it.
         forced: Name of the variant by experiment, where another platform decides.
     """
 
@@ -58,7 +65,7 @@ class Visit:
     units: Mapping[Unit, str]
     market: str | None = None
     device: str | None = None
-    is_new: bool = True
+    is_new: bool | None = True
     forced: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -70,6 +77,7 @@ class Assignment:
         experiment: Name of the experiment, or `HOLDOUT`.
         variant: Name of the variant.
         unit: What was dealt.
+        unit_id: Its id; None where a variant was forced on a visit that does not name it.
         share_bp: The variant's share of the experiment's units: the assignment propensity
             in basis points.
         is_forced: Whether another platform decided instead of the hash.
@@ -78,6 +86,7 @@ class Assignment:
     experiment: str
     variant: str
     unit: Unit
+    unit_id: str | None
     share_bp: int
     is_forced: bool = False
 
@@ -103,20 +112,20 @@ class Plan(BaseModel):
     default: SlatePolicy = SlatePolicy()
     holdout: Holdout | None = None
     layers: tuple[Layer, ...] = ()
-    experiments: tuple[Experiment, ...] = ()
+    experiments: tuple[Experiment, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         layers = {layer.name for layer in self.layers}
         _require_distinct("layers", [layer.name for layer in self.layers])
-        _require_distinct("experiments", [HOLDOUT, *(one.name for one in self.experiments)])
+        _require_distinct("experiments", [HOLDOUT, AUDIT, *(one.name for one in self.experiments)])
         _require_distinct("salts", [*self._salts()])
         for experiment in self.experiments:
             if experiment.layer not in layers:
                 msg = f"{experiment.name} is in layer {experiment.layer!r}, which the plan lacks"
                 raise ValueError(msg)
         for first, second in combinations(self.experiments, 2):
-            if _meet(first, second):
+            if meet(first, second):
                 _require_compatible(first, second)
         return self
 
@@ -126,33 +135,64 @@ class Plan(BaseModel):
         if self.holdout is not None:
             yield self.holdout.salt
 
+    @cached_property
+    def bundles(self) -> frozenset[str]:
+        """Ids of all bundles that it names."""
+        policies = [variant.policy for one in self.experiments for variant in one.variants]
+        named = {self.default.bundle, *(policy.bundle for policy in policies)}
+        return frozenset(bundle for bundle in named if bundle)
+
+    @cached_property
+    def asks_for_visitors(self) -> bool:
+        """Whether any audience asks if a customer is new."""
+        return any(one.audience.visitors is not Visitors.ALL for one in self.experiments)
+
+    def policies(self, experiment: Experiment) -> Iterator[SlatePolicy]:
+        """Yield the policy of each variant of one of its experiments."""
+        return (self.default.changed(variant.policy) for variant in experiment.variants)
+
+    def to_json(self) -> bytes:
+        """Write it, with what each variant changes and no more; `Plan` reads it back."""
+        return self.model_dump_json(exclude_unset=True).encode()
+
     def route(self, visit: Visit) -> Route:
         """Return the policy of a visit, and the variants that decide it.
 
         Pure and without a store: the same unit sees the same variants on every replica.
-        A unit that the caller does not name is in no experiment of its layers.
+        A unit that the caller does not name is in no experiment of its layers. Who is held
+        out sees what is forced on him, and no other experiment.
 
         Raises:
             UnknownVariantError: If a forced variant is none of a running experiment.
         """
-        if self.holdout is not None and not visit.forced:
-            customer = visit.units.get(Unit.CUSTOMER)
-            if customer and bucket(customer, self.holdout.salt) < self.holdout.share_bp:
-                held = Assignment(HOLDOUT, HOLDOUT, Unit.CUSTOMER, self.holdout.share_bp)
-                return Route(self.default, (held,))
-        decided = list(self._decided(visit))
-        _require_known(visit.forced, {assignment.experiment for _, assignment in decided})
+        held = self._held(visit)
+        if held is not None and not visit.forced:
+            return Route(self.default, (held,))
+        decided = [one for one in self._decided(visit) if held is None or one[1].is_forced]
+        if visit.forced:
+            _require_known(visit.forced, {assignment.experiment for _, assignment in decided})
         policy = self.default
         for variant, _ in decided:
             policy = policy.changed(variant.policy)
-        return Route(policy, tuple(assignment for _, assignment in decided))
+        return Route(policy, tuple([assignment for _, assignment in decided]))
+
+    def _held(self, visit: Visit) -> Assignment | None:
+        customer = visit.units.get(Unit.CUSTOMER)
+        if self.holdout is None or not customer:
+            return None
+        if bucket(customer, self.holdout.salt) >= self.holdout.share_bp:
+            return None
+        return Assignment(HOLDOUT, HOLDOUT, Unit.CUSTOMER, customer, self.holdout.share_bp)
+
+    @cached_property
+    def _layers(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self.layers}
 
     def _decided(self, visit: Visit) -> Iterator[tuple[Variant, Assignment]]:
-        layers = {layer.name: layer for layer in self.layers}
         running = [one for one in self.experiments if one.runs_at(visit.now)]
         forced_layers = {one.layer for one in running if one.name in visit.forced}
         for experiment in running:
-            layer, is_forced = layers[experiment.layer], experiment.name in visit.forced
+            layer, is_forced = self._layers[experiment.layer], experiment.name in visit.forced
             if is_forced:
                 variant = _named(experiment, visit.forced[experiment.name])
             elif layer.name in forced_layers:
@@ -160,10 +200,17 @@ class Plan(BaseModel):
             else:
                 variant = _dealt(experiment, visit, layer)
             if variant is not None:
-                assignment = Assignment(
-                    experiment.name, variant.name, layer.unit, variant.share_bp, is_forced
+                yield (
+                    variant,
+                    Assignment(
+                        experiment.name,
+                        variant.name,
+                        layer.unit,
+                        visit.units.get(layer.unit),
+                        variant.share_bp,
+                        is_forced,
+                    ),
                 )
-                yield variant, assignment
 
 
 def _named(experiment: Experiment, name: str) -> Variant | None:
@@ -176,8 +223,7 @@ def _dealt(experiment: Experiment, visit: Visit, layer: Layer) -> Variant | None
         market=visit.market, device=visit.device, is_new=visit.is_new
     ):
         return None
-    place = bucket(unit_id, layer.salt)
-    if not any(place in traffic for traffic in experiment.traffic):
+    if not experiment.takes(bucket(unit_id, layer.salt)):
         return None
     return experiment.variant_of(bucket(unit_id, experiment.salt))
 
@@ -189,7 +235,21 @@ def _require_known(forced: Mapping[str, str], known: set[str]) -> None:
             raise UnknownVariantError(msg)
 
 
-def _meet(first: Experiment, second: Experiment) -> bool:
+class Timed(Protocol):
+    """Whatever begins, and may end."""
+
+    @property
+    def starts_at(self) -> datetime:
+        """The first moment."""
+        ...
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The first moment after it; None for never."""
+        ...
+
+
+def meet(first: Timed, second: Timed) -> bool:
     """Tell whether both run at some moment."""
     return (second.ends_at is None or first.starts_at < second.ends_at) and (
         first.ends_at is None or second.starts_at < first.ends_at

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import cast
 
 import httpx
@@ -14,6 +15,7 @@ from app.settings import Settings
 from app.stores.layout import exposures_stream, partition
 from app.stores.store import RedisStores
 from models.customer import Window
+from tests.plans import written
 from tests.shop import BrokenRanker, sale, scorer
 
 URL = "/v1/recommendations"
@@ -39,7 +41,7 @@ async def test_an_unknown_customer_is_answered_in_full(client: httpx.AsyncClient
 
     assert sorted(sale_ids(answer)) == ["alps", "bali", "nice", "rome", "tignes"]
     body = answer.json()
-    assert (body["bundle"], body["variant"], body["degraded"]) == ("by-hand", "meta", None)
+    assert (body["bundle"], body["assignments"], body["degraded"]) == ("by-hand", [], None)
     assert [item["rank"] for item in body["items"]] == [1, 2, 3, 4, 5]
     assert {item["purchase_probability"] for item in body["items"]} == {0.1}
 
@@ -158,52 +160,85 @@ async def test_a_visitor_without_id_is_answered_in_full_and_recorded_without(
     assert record["customer_id"] is None
 
 
+def assignments(record: dict[str, object]) -> list[dict[str, object]]:
+    return cast("list[dict[str, object]]", record["assignments"])
+
+
 class TestAForcedVariant:
     @pytest.fixture
-    def settings(self, settings: Settings) -> Settings:
-        return settings.model_copy(update={"popularity_share_bp": 5_000})
+    def settings(self, settings: Settings, tmp_path: Path) -> Settings:
+        return settings.model_copy(update={"plan": written(tmp_path)})
 
     @pytest.mark.parametrize("variant", ["meta", "popularity"])
     async def test_it_answers_and_is_recorded_as_forced(
         self, client: httpx.AsyncClient, stores: RedisStores, variant: str
     ) -> None:
-        answer = await client.get(URL, params={"customer_id": "c1", "variant": variant})
+        answer = await client.get(URL, params={"customer_id": "c1", "variant": f"order:{variant}"})
 
         [record] = await exposures(stores, "c1")
-        assert answer.json()["variant"] == variant
-        assert (record["variant"], record["forced"]) == (variant, True)
+        assert answer.json()["assignments"] == [
+            {"experiment": "order", "variant": variant, "forced": True}
+        ]
+        [assigned] = assignments(record)
+        assert (assigned["variant"], assigned["is_forced"]) == (variant, True)
+        assert record["order_by"] == variant
 
-    async def test_an_assigned_one_is_recorded_as_not_forced(
+    async def test_an_assigned_one_is_recorded_with_its_unit_and_share(
         self, client: httpx.AsyncClient, stores: RedisStores
     ) -> None:
-        await client.get(URL, params={"customer_id": "c1"})
+        answer = await client.get(URL, params={"customer_id": "c1"})
 
         [record] = await exposures(stores, "c1")
-        assert (record["forced"], record["assignment_share_bp"]) == (False, 5_000)
+        assert assignments(record) == [
+            {
+                "experiment": "order",
+                "variant": answer.json()["assignments"][0]["variant"],
+                "unit": "customer",
+                "unit_id": "c1",
+                "share_bp": 5_000,
+                "is_forced": False,
+            }
+        ]
 
-    async def test_an_unknown_one_is_refused_with_those_that_there_are(
-        self, client: httpx.AsyncClient
-    ) -> None:
-        answer = await client.get(URL, params={"customer_id": "c1", "variant": "mta"})
+    @pytest.mark.parametrize("pair", ["order:mta", "ordr:meta"])
+    async def test_an_unknown_one_is_refused(self, client: httpx.AsyncClient, pair: str) -> None:
+        answer = await client.get(URL, params={"customer_id": "c1", "variant": pair})
 
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_variant")
-        assert answer.json()["detail"] == ("unknown variant 'mta': ask for one of popularity, meta")
+        assert all(repr(name) in answer.json()["detail"] for name in pair.split(":"))
 
-    async def test_a_visitor_without_id_keeps_his_variant_for_the_visit(
+    @pytest.mark.parametrize("pairs", [["meta"], ["order:meta", "order:popularity"]])
+    async def test_one_that_is_no_pair_or_forces_twice_is_malformed(
+        self, client: httpx.AsyncClient, pairs: list[str]
+    ) -> None:
+        answer = await client.get(URL, params={"customer_id": "c1", "variant": pairs})
+
+        assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
+
+    async def test_a_visitor_without_the_unit_is_in_no_experiment(
         self, client: httpx.AsyncClient
     ) -> None:
-        async def variants(**parameters: str) -> set[str]:
-            answers = [await client.get(URL, params=parameters) for _ in range(20)]
-            return {cast("str", answer.json()["variant"]) for answer in answers}
+        answer = await client.get(URL, params={"session_id": "v1", "device_id": "d1"})
 
-        assert len(await variants(session_id="v1")) == 1
-        assert await variants() == {"meta", "popularity"}
+        assert answer.json()["assignments"] == []
+
+    async def test_answers_are_timed_by_variant_unless_forced(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.get(URL, params={"customer_id": "c1"})
+        await client.get(URL, params={"customer_id": "c1", "variant": "order:meta"})
+
+        [assigned] = answer.json()["assignments"]
+        lines = (await client.get("/metrics")).text.splitlines()
+        counts = [line for line in lines if line.startswith("vitrine_answer_seconds_count")]
+        labels = f'experiment="order",rung="",variant="{assigned["variant"]}"'
+        assert counts == [f"vitrine_answer_seconds_count{{{labels}}} 1.0"]
 
 
 class TestAVariantByPopularity:
     @pytest.fixture
-    def settings(self, settings: Settings) -> Settings:
-        return settings.model_copy(update={"popularity_share_bp": 10_000})
+    def settings(self, settings: Settings, tmp_path: Path) -> Settings:
+        return settings.model_copy(update={"plan": written(tmp_path, popularity_bp=10_000)})
 
     async def test_it_ignores_what_the_customer_likes(self, client: httpx.AsyncClient) -> None:
         before = sale_ids(await client.get(URL, params={"customer_id": "c1"}))
@@ -212,7 +247,7 @@ class TestAVariantByPopularity:
         answer = await client.get(URL, params={"customer_id": "c1"})
 
         assert sale_ids(answer) == before
-        assert answer.json()["variant"] == "popularity"
+        assert answer.json()["assignments"][0]["variant"] == "popularity"
 
 
 class TestAModelThatFails:

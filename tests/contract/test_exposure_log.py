@@ -11,11 +11,14 @@ from app.serving.exposure import ExposureRecord, Shown
 from app.stores.connection import Connection
 from app.stores.exposure import RedisExposureLog
 from app.stores.layout import exposures_stream, partition
+from models.experiments.experiment import Unit
+from models.experiments.plan import Assignment
 
 RECORD = ExposureRecord(
     recommendation_id="r1",
     customer_id="c1",
     session_id=None,
+    device_id="d1",
     now_us=1_795_370_746_382_841,
     market="fr",
     device=None,
@@ -27,12 +30,14 @@ RECORD = ExposureRecord(
     profile=b"",
     snapshot_id="abc",
     bundle_id="b1",
-    experiment="home",
-    variant="meta",
-    assignment_share_bp=9_000,
-    forced=False,
+    plan_version=3,
+    assignments=(Assignment("order", "meta", Unit.CUSTOMER, "c1", 9_000),),
+    order_by="meta",
+    diversity=0.25,
+    exploration=None,
     degraded=None,
     feature_hash="ff",
+    took_us=2_500,
     slate=(Shown("s1", 1, 1.0, 0.0125),),
     versions=(("numpy", "2"),),
 )
@@ -60,6 +65,16 @@ class ExposureLogContract:
         [record] = await logged(connection, "c1")
         assert record["now_us"] == RECORD.now_us
         assert base64.b64decode(cast("str", record["window"])) == RECORD.window
+        assert record["assignments"] == [
+            {
+                "experiment": "order",
+                "variant": "meta",
+                "unit": "customer",
+                "unit_id": "c1",
+                "share_bp": 9_000,
+                "is_forced": False,
+            }
+        ]
         assert record["slate"] == [
             {"sale_id": "s1", "rank": 1, "propensity": 1.0, "purchase_probability": 0.0125}
         ]

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from app.serving.ports import Lost
+from app.serving.server_port import Lost
 from app.stores.connection import Connection
 from app.stores.customer import APPEND_EVENTS, APPEND_LIMITS, append_keys, event_arguments
 from app.stores.exposure import APPEND_EXPOSURE

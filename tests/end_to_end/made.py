@@ -68,7 +68,6 @@ def made_app(store_url: str, state_dir: Path, *, late: bool, keys: Path | None) 
 
     settings = Settings(
         state_dir=state_dir,
-        popularity_share_bp=0,
         read_timeout_ms=5_000,
         deadline_ms=10_000,
         keys=keys,

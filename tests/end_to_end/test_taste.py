@@ -39,15 +39,13 @@ class Shop:
     scenes: Mapping[str, str]
 
     def ranks(self, customer: str) -> dict[str, int]:
-        """Rank all open sales for a customer; none where another variant answers him."""
+        """Rank all open sales for a customer."""
         answer = httpx.get(
             f"{self.service.url}/v1/recommendations",
             params={"customer_id": customer, "limit": EVERYTHING},
             timeout=30,
         ).json()
         assert answer["degraded"] is None
-        if answer["variant"] != "meta":
-            return {}
         return {item["sale_id"]: item["rank"] for item in answer["items"]}
 
     def click(self, customer: str, sales: list[str]) -> None:

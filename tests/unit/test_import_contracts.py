@@ -18,7 +18,6 @@ MODULES = [
     "app/security/__init__.py",
     "app/stores/__init__.py",
     "app/serving/__init__.py",
-    "app/experiments/__init__.py",
     "app/observability.py",
     "app/settings.py",
     "app/errors.py",

@@ -12,24 +12,28 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from app.errors import StoreUnavailableError
-from app.experiments.experiment import Policy, split
 from app.observability import Metrics
 from app.serving.archive import SnapshotArchive
 from app.serving.clock import StoreClock
 from app.serving.degradation import Degradation
 from app.serving.exposure_queue import ExposureQueue
 from app.serving.live import LiveCatalogue
+from app.serving.live_plan import LivePlan
 from app.serving.model import Model
 from app.serving.pipeline import Origin, Recommender
+from app.serving.plan_file import PlanFile
+from app.serving.plan_port import StoredPlan
 from app.serving.ports import CustomerState
 from app.serving.question import RecommendationRequest
 from app.serving.ranking import SlateRanker
 from app.serving.registration import settled
 from app.serving.shadow import Shadow
+from app.serving.tally import Tally
 from app.stores.customer import RedisCustomerStore
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores
 from models.events import SECOND_US, from_us, to_us
+from models.experiments.plan import Plan
 from models.sale import Sale
 from tests.shop import scorer
 from tests.unit.app.serving.conftest import WallClock
@@ -83,15 +87,18 @@ class Promises(RuleBasedStateMachine):
             self.stores, Model(scorer()), archive=archive, clock=clock, pool=pool, metrics=metrics
         )
         self.wire = Wire(self.stores.connection)
+        first = StoredPlan(0, Plan())
+        plan = LivePlan(self.stores.plans, first, file=PlanFile(folder / "plan.json"))
         self.recommender = Recommender(
             customers=self.wire,
             live=self.live,
             clock=clock,
             ranker=SlateRanker(metrics),
             exposures=ExposureQueue(self.stores.exposures, archive, pool=pool, metrics=metrics),
-            origin=Origin(split("home", "salt", shares_bp=[(Policy.META, 10_000)]), ()),
+            origin=Origin(plan, ()),
             degradation=Degradation(lambda: 0.0),
             shadow=Shadow(self.live, pool=pool, metrics=metrics.shadow),
+            tally=Tally(metrics),
             read_timeout_s=10.0,
             deadline_s=10.0,
             new_id=lambda: "r",

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from structlog.testing import capture_logs
 
 from app.observability import Metrics
-from app.serving.ports import Lost
+from app.serving.server_port import Lost
 from app.serving.vigil import NONE, Vigil
 
 

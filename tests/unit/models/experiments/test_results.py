@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
 from models.experiments.experiment import Unit
@@ -333,26 +332,6 @@ def test_results_are_json_and_back() -> None:
     found = results(many(150, "control") + many(150, "treatment"), [Did(unit="control-1", at=1)])
 
     assert Results.model_validate_json(found.model_dump_json()) == found
-
-
-def test_a_file_of_one_routing_column_is_read_as_well() -> None:
-    """Records of an answer that only one experiment decides name it in columns of their own."""
-    flat = (
-        exposures(PAIR)
-        .drop("assignments")
-        .with_columns(
-            experiment=pl.lit("trial"),
-            variant=pl.Series(["control", "treatment"]),
-            assignment_share_bp=pl.lit(5_000, pl.Int64),
-            forced=pl.lit(value=False),
-        )
-    )
-
-    found = experiment_results(
-        two_arms(), flat, unit=Unit.CUSTOMER, events=events([]), until=UNTIL, rules=RULES
-    )
-
-    assert found.variants == results(PAIR).variants
 
 
 def test_exposures_without_a_column_say_which() -> None:

@@ -1,0 +1,16 @@
+#!lua
+-- Puts another plan of experiments, if the one that it changes is still there.
+--
+-- KEYS  plan, audit
+-- ARGV  1 version that it changes, 2 its own version, 3 its JSON, 4 JSON of the change,
+--       5 changes kept
+-- Returns 1, or 0 where another version is there: nothing changed then.
+local plan, audit = KEYS[1], KEYS[2]
+local version = redis.call('HGET', plan, 'version') or '0'
+if version ~= ARGV[1] then
+  return 0
+end
+redis.call('HSET', plan, 'version', ARGV[2], 'json', ARGV[3])
+redis.call('LPUSH', audit, ARGV[4])
+redis.call('LTRIM', audit, 0, tonumber(ARGV[5]) - 1)
+return 1

@@ -1,0 +1,34 @@
+"""Plans of experiments for tests: two orders of the home page."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+LAYER = {"name": "home", "salt": "home-1"}
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def terms(popularity_bp: int = 5_000, **fields: object) -> dict[str, Any]:
+    """An experiment of orders, as people write it."""
+    shares = {"popularity": popularity_bp, "meta": 10_000 - popularity_bp}
+    return {
+        "layer": "home",
+        "salt": "order-1",
+        "starts_at": START.isoformat(),
+        "control": next(name for name, share in shares.items() if share),
+        "variants": [
+            {"name": name, "share_bp": share, "policy": {"order_by": name}}
+            for name, share in shares.items()
+            if share
+        ],
+        **fields,
+    }
+
+
+def written(folder: Path, *, popularity_bp: int = 5_000) -> Path:
+    """Write a plan with one experiment, ``order``, into a file."""
+    experiment = {"name": "order", **terms(popularity_bp)}
+    path = folder / "written-plan.json"
+    path.write_text(json.dumps({"layers": [LAYER], "experiments": [experiment]}))
+    return path
