@@ -111,7 +111,7 @@ class Recommender:
         read = perf_counter()
         # From here on nothing awaits: one catalogue, plan and moment make the whole answer.
         state = known or self._nobody()
-        routing = routed(self.origin.plan.current, request, known, now_us=state.now_us)
+        routing = routed(self.origin.plan.current, request, known=known, now_us=state.now_us)
         way = self._way(routing, is_known=known is not None)
         question = Question(request, state, way.served, self.new_id())
         within_s = self.deadline_s - (read - started)
@@ -136,7 +136,7 @@ class Recommender:
         known: CustomerState | None = self._nobody()
         if plan.plan.asks_for_visitors:
             known = await self._read(request.customer_id)
-        return routed(plan, request, known, now_us=self.clock.now_us())
+        return routed(plan, request, known=known, now_us=self.clock.now_us())
 
     def _way(self, routing: Routing, *, is_known: bool) -> _Way:
         policy = routing.route.policy

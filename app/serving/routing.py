@@ -28,8 +28,8 @@ class Routing:
 def routed(
     stored: StoredPlan,
     request: RecommendationRequest,
-    known: CustomerState | None,
     *,
+    known: CustomerState | None,
     now_us: int,
 ) -> Routing:
     """Route a request.
