@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -109,22 +110,10 @@ class Metrics:
         def counter(name: str, meaning: str, *labels: str) -> Counter:
             return Counter(f"vitrine_{name}", meaning, labels, registry=registry)
 
-        def histogram(name: str, meaning: str, *labels: str) -> Histogram:
-            name, buckets = f"vitrine_{name}", LATENCY_BUCKETS_S
-            return Histogram(name, meaning, labels, buckets=buckets, registry=registry)
-
         return cls(
             registry=registry,
-            requests=histogram(
-                "request_seconds",
-                "Time from a request's head to the end of its answer.",
-                *("route", "status", "variant", "bundle", "rung"),
-            ),
-            answers=histogram(
-                "answer_seconds",
-                "Time from a question to its answer, by the variants that decided it.",
-                *("experiment", "variant", "rung"),
-            ),
+            requests=_requests(registry),
+            answers=_answers(registry),
             refused=counter("refused_requests", "Requests that no key opened.", "code", "key"),
             events=counter("events", "Posted events.", "status", "reason"),
             unknown_sales=counter(
@@ -134,9 +123,7 @@ class Metrics:
                 "model_errors", "Rankings that the model failed to make.", "error"
             ),
             pictures=counter("pictures", "Uploaded pictures.", "outcome"),
-            labelling=histogram(
-                "labelling_seconds", "Time to decode and label an uploaded picture."
-            ),
+            labelling=_labelling(registry),
             explanations=counter("explanations", "Answers that were to be explained.", "outcome"),
             slow=counter("slow_requests", "Requests that took too long.", "route"),
             exposures_dropped=counter(
@@ -162,6 +149,30 @@ class Metrics:
         summed = CollectorRegistry()
         MultiProcessCollector(summed, shared_dir)
         return generate_latest(summed)
+
+
+def _seconds(
+    registry: CollectorRegistry, name: str, *, meaning: str, labels: Sequence[str]
+) -> Histogram:
+    name, buckets = f"vitrine_{name}_seconds", LATENCY_BUCKETS_S
+    return Histogram(name, meaning, labels, buckets=buckets, registry=registry)
+
+
+def _requests(registry: CollectorRegistry) -> Histogram:
+    meaning = "Time from a request's head to the end of its answer."
+    labels = ("route", "status", "variant", "bundle", "rung")
+    return _seconds(registry, "request", meaning=meaning, labels=labels)
+
+
+def _answers(registry: CollectorRegistry) -> Histogram:
+    meaning = "Time from a question to its answer, by the variants that decided it."
+    labels = ("experiment", "variant", "rung")
+    return _seconds(registry, "answer", meaning=meaning, labels=labels)
+
+
+def _labelling(registry: CollectorRegistry) -> Histogram:
+    meaning = "Time to decode and label an uploaded picture."
+    return _seconds(registry, "labelling", meaning=meaning, labels=())
 
 
 def _lost(registry: CollectorRegistry) -> Gauge:

@@ -146,39 +146,33 @@ async def resources_over(
         live = LiveCatalogue(
             stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
         )
-        labelling = Labelling(lambda: live.model.scenes, pool=labelling_pool, metrics=metrics)
         ranker = SlateRanker(metrics)
-        first = first_plan(settings.plan)
-        plan = LivePlan(stores.plans, first, file=PlanFile(settings.state_dir / "plan.json"))
+        plan, planner = _plan(stores, settings)
         holder = _holder(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
-        recommender = Recommender(
-            customers=stores.customers,
+        recommender = _recommender(
+            stores,
+            settings,
             live=live,
             clock=clock,
             ranker=ranker,
             exposures=exposures,
             origin=Origin(plan, _versions()),
-            degradation=Degradation(time.monotonic),
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow),
             tally=Tally(metrics),
-            deadline_s=settings.deadline_ms / MS_PER_S,
-            read_timeout_s=settings.read_timeout_ms / MS_PER_S,
-            new_id=lambda: uuid4().hex,
         )
-        await plan.begin()
-        await _first_catalogue(live)
+        await _begin(plan, live)
         _warm_up(ranker, live, clock.now_us())
-        vigil = Vigil(stores.server, metrics)
-        async with _running(live, plan, holder, exposures, vigil):
+        work = (live, plan, holder, exposures, Vigil(stores.server, metrics))
+        async with _running(*work):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
                 customers=stores.customers,
                 live=live,
-                registration=Registration(stores.sales, stores.server, live, labelling),
+                registration=_registration(stores, live, pool=labelling_pool, metrics=metrics),
                 holder=holder,
                 plan=plan,
-                planner=_planner(stores, first, settings=settings),
+                planner=planner,
                 gallery=Gallery(stores.sales, live, clock),
                 readiness=Readiness(stores.server, live, worker.drain),
                 metrics=metrics,
@@ -198,8 +192,46 @@ def _pools() -> Generator[tuple[Executor, Executor, Executor]]:
         yield aside, labelling, explaining
 
 
-def _planner(stores: Stores, first: StoredPlan, *, settings: Settings) -> PlanEditor:
-    return PlanEditor(stores.plans, stores.bundles, stores.server, _library(settings), first)
+def _plan(stores: Stores, settings: Settings) -> tuple[LivePlan, PlanEditor]:
+    first = first_plan(settings.plan)
+    live = LivePlan(stores.plans, first, file=PlanFile(settings.state_dir / "plan.json"))
+    library = _library(settings)
+    return live, PlanEditor(stores.plans, stores.bundles, stores.server, library, first)
+
+
+def _recommender(
+    stores: Stores,
+    settings: Settings,
+    *,
+    live: LiveCatalogue,
+    clock: StoreClock,
+    ranker: SlateRanker,
+    exposures: ExposureQueue,
+    origin: Origin,
+    shadow: Shadow,
+    tally: Tally,
+) -> Recommender:
+    return Recommender(
+        customers=stores.customers,
+        live=live,
+        clock=clock,
+        ranker=ranker,
+        exposures=exposures,
+        origin=origin,
+        degradation=Degradation(time.monotonic),
+        shadow=shadow,
+        tally=tally,
+        deadline_s=settings.deadline_ms / MS_PER_S,
+        read_timeout_s=settings.read_timeout_ms / MS_PER_S,
+        new_id=lambda: uuid4().hex,
+    )
+
+
+def _registration(
+    stores: Stores, live: LiveCatalogue, *, pool: Executor, metrics: Metrics
+) -> Registration:
+    labelling = Labelling(lambda: live.model.scenes, pool=pool, metrics=metrics)
+    return Registration(stores.sales, stores.server, live, labelling)
 
 
 def _holder(
@@ -244,7 +276,8 @@ def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
         ranker.rank(question, policy, rung=None)
 
 
-async def _first_catalogue(live: LiveCatalogue) -> None:
+async def _begin(plan: LivePlan, live: LiveCatalogue) -> None:
+    await plan.begin()
     try:
         await live.refresh()
     except (StoreUnavailableError, ValueError) as exc:
