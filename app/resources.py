@@ -32,7 +32,6 @@ from app.serving.model import Model
 from app.serving.pipeline import Origin, Recommender
 from app.serving.plan_editor import PlanEditor
 from app.serving.plan_file import PlanFile, first_plan
-from app.serving.plan_port import StoredPlan
 from app.serving.ports import CustomerState, CustomerStore, Stores
 from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import BY_POPULARITY, SlateRanker
@@ -162,8 +161,7 @@ async def resources_over(
         )
         await _begin(plan, live)
         _warm_up(ranker, live, clock.now_us())
-        work = (live, plan, holder, exposures, Vigil(stores.server, metrics))
-        async with _running(*work):
+        async with _running(live, plan, holder, exposures, Vigil(stores.server, metrics)):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
