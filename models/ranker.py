@@ -15,12 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.trees import MAX_LEAVES, TreeTables
 
-_TINY: Final = 1e-9
+Booster = lightgbm.Booster
+"""Boosted trees, as `fit_trees` makes them."""
+
+POSITION: Final = "position"
+"""The feature that is a bias: where a sale was shown, from 1."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A straight line over log-odds, fitted on an out-of-time slice.
+    """A straight line over the log-odds at position 1, fitted on an out-of-time slice.
+
+    What another position adds is left as it is: a slope that made up for shrunken tastes would
+    stretch it, and what was learned far down the list would come out too high at position 1.
 
     Attributes:
         slope: Multiplies the log-odds, positive.
@@ -30,11 +37,19 @@ class Calibration:
     slope: float
     intercept: float
 
-    def apply(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return calibrated probabilities in ``(0, 1)``, same shape."""
-        clipped = np.clip(probabilities, _TINY, 1 - _TINY)
-        log_odds = np.log(clipped / (1 - clipped))
-        return sigmoid(self.slope * log_odds + self.intercept)
+    def apply(
+        self, log_odds: NDArray[np.float64], first: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return calibrated probabilities.
+
+        Args:
+            log_odds: As shown, shape ``(n,)``.
+            first: The same sales at position 1, same shape.
+
+        Returns:
+            ``sigmoid(slope * first + intercept + log_odds - first)``, same shape.
+        """
+        return sigmoid(self.slope * first + self.intercept + (log_odds - first))
 
 
 def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -112,10 +127,13 @@ class LightGbmRanker:
         """The trees as they are evaluated; see `models.trees`."""
         return TreeTables.of([self.booster.model_to_string()])
 
+    def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what the trees say, uncalibrated, shape ``(n_sales,)``."""
+        return self.tables.log_odds(matrix)[0]
+
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `Ranker`."""
-        (log_odds,) = self.tables.log_odds(matrix)
-        return self.calibration.apply(sigmoid(log_odds))
+        return self.calibration.apply(*shown_and_first(self, matrix))
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what each feature adds to the log-odds; see `Ranker`. Exact Shapley values."""
@@ -123,9 +141,67 @@ class LightGbmRanker:
         if not len(matrix):
             return np.empty(shape)
         added = self.booster.predict(matrix, pred_contrib=True, num_threads=1)
-        scaled = self.calibration.slope * np.asarray(added, dtype=np.float64).reshape(shape)
-        scaled[:, -1] += self.calibration.intercept
-        return scaled
+        return calibrated(self, matrix, np.asarray(added, dtype=np.float64).reshape(shape))
+
+
+class Uncalibrated(Protocol):
+    """A meta-model whose log-odds are yet to be calibrated."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration:
+        """Applied to the log-odds."""
+        ...
+
+    def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return log-odds, shape ``(n_sales,)``."""
+        ...
+
+
+def shown_and_first(
+    ranker: Uncalibrated, matrix: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return log-odds of rows as they are, and of the same rows at position 1.
+
+    When serving every position is 1, and both are computed once.
+
+    Args:
+        ranker: The meta-model.
+        matrix: Features, shape ``(n_sales, n_features)``.
+    """
+    shown = ranker.log_odds(matrix)
+    if POSITION not in ranker.feature_names:
+        return shown, shown
+    column = ranker.feature_names.index(POSITION)
+    if np.all(matrix[:, column] == 1):
+        return shown, shown
+    first = matrix.copy()
+    first[:, column] = 1
+    return shown, ranker.log_odds(first)
+
+
+def calibrated(
+    ranker: Uncalibrated, matrix: NDArray[np.float32], added: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Calibrate contributions, so that they sum to the calibrated log-odds.
+
+    Args:
+        ranker: The meta-model.
+        matrix: Features, shape ``(n_sales, n_features)``.
+        added: What each feature adds to uncalibrated log-odds, the base last, shape
+            ``(n_sales, n_features + 1)``.
+    """
+    scaled = ranker.calibration.slope * added
+    scaled[:, -1] += ranker.calibration.intercept
+    shown, first = shown_and_first(ranker, matrix)
+    if shown is not first:
+        place = ranker.feature_names.index(POSITION)
+        scaled[:, place] += (1 - ranker.calibration.slope) * (shown - first)
+    return scaled
 
 
 def _require_whole_trees(model: str) -> None:
@@ -198,8 +274,9 @@ def fit_trees(
     decreasing: frozenset[str],
     config: TreeConfig,
     seed: int,
+    first: Booster | None = None,
     n_threads: int = 1,
-) -> lightgbm.Booster:
+) -> Booster:
     """Fit trees on one slice of time and stop early on the next.
 
     Args:
@@ -209,10 +286,11 @@ def fit_trees(
         decreasing: Names whose effect may only be negative.
         config: Hyper-parameters.
         seed: Seed of row and feature sampling.
+        first: A tree that is taken as it is; the others are fitted to what it leaves.
         n_threads: Threads; results are the same, to the byte, for any number.
 
     Returns:
-        The trees up to the best iteration.
+        The trees up to the best iteration, the given one first.
     """
     parameters = {
         "objective": "binary",
@@ -236,6 +314,7 @@ def fit_trees(
         train,
         num_boost_round=config.max_trees,
         valid_sets=[_dataset(stopping, names, reference=train)],
+        init_model=first,
         callbacks=[lightgbm.early_stopping(config.patience, verbose=False)],
     )
     # Without the rounds after the best one: what is stored is what is used.
@@ -243,6 +322,39 @@ def fit_trees(
     # Its list of parameters would tell the bundles of two machines apart that are the same.
     text = text.replace(f"[num_threads: {n_threads}]", "[num_threads: 1]")
     return lightgbm.Booster(model_str=text)
+
+
+def step_tree(
+    rows: TrainingRows, column: int, *, log_odds: NDArray[np.float64], names: Sequence[str]
+) -> Booster:
+    """Write log-odds that depend on one whole number as a tree; see ``first`` of `fit_trees`.
+
+    Args:
+        rows: Examples, whose numbers say what the average of the log-odds is.
+        column: Which feature the number is.
+        log_odds: At 1, 2, and so on, not rising; larger numbers are taken for the last one,
+            shape ``(n,)`` with ``n`` up to `MAX_LEAVES`.
+        names: Feature names, by column.
+    """
+    # By column, so that nothing but the numbers takes memory.
+    alone = np.zeros(rows.matrix.shape, dtype=np.float32, order="F")
+    alone[:, column] = rows.matrix[:, column]
+    steps = np.minimum(rows.matrix[:, column].astype(np.int64), len(log_odds)) - 1
+    parameters = {
+        "objective": "regression",
+        "boost_from_average": False,
+        "num_leaves": max(len(log_odds), 2),
+        "learning_rate": 1.0,
+        "min_data_in_leaf": 1,
+        "min_data_in_bin": 1,
+        "min_sum_hessian_in_leaf": 0.0,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
+    told = lightgbm.Dataset(alone, label=log_odds[steps], feature_name=list(names))
+    return lightgbm.train(parameters, told, num_boost_round=1)
 
 
 def _dataset(

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranker import Calibration, LightGbmRanker, sigmoid
+from models.ranker import Calibration, LightGbmRanker, calibrated, shown_and_first, sigmoid
 from models.trees import TreeTables
 
 RANKER_FILE: Final = "ranker.txt"
@@ -54,10 +54,13 @@ class StagedRanker:
         steps = (self.opening, self.buying)
         return TreeTables.of([step.booster.model_to_string() for step in steps])
 
+    def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the log-odds of the product, uncalibrated, shape ``(n_sales,)``."""
+        return product_log_odds(self.tables.log_odds(matrix))
+
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `models.ranker.Ranker`."""
-        opens, buys = sigmoid(self.tables.log_odds(matrix))
-        return self.calibration.apply(opens * buys)
+        return self.calibration.apply(*shown_and_first(self, matrix))
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what each feature adds to the log-odds; see `models.ranker.Ranker`.
@@ -78,9 +81,7 @@ class StagedRanker:
         opening_slopes, buying_slopes = _mean_slopes(bases, ends)
         added = opening_slopes[:, None] * opening + buying_slopes[:, None] * buying
         added[:, -1] = product_log_odds(bases)
-        added *= self.calibration.slope
-        added[:, -1] += self.calibration.intercept
-        return added
+        return calibrated(self, matrix, added)
 
 
 def product_log_odds(steps: NDArray[np.float64]) -> NDArray[np.float64]:

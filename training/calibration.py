@@ -1,11 +1,12 @@
 """Fits the straight line over log-odds that makes scores probabilities."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranker import Calibration
+from models.ranker import Calibration, sigmoid
 
 _STEPS: Final = 50
 _TINY: Final = 1e-9
@@ -16,18 +17,20 @@ SLOPE_PRIOR: Final = 25.0
 
 
 def fit_calibration(
-    probabilities: NDArray[np.float64],
-    labels: NDArray[np.float64],
+    log_odds: NDArray[np.float64],
+    first: NDArray[np.float64],
     *,
+    labels: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> Calibration:
-    """Fit ``log-odds = slope * log-odds(score) + intercept`` by Newton's method.
+    """Fit slope and intercept of `Calibration.apply` by Newton's method.
 
     Maximises the weighted log likelihood plus a Gaussian prior of the slope around 1. The
     log-odds are centred, so that slope and intercept do not trade against each other.
 
     Args:
-        probabilities: Scores in ``[0, 1]``, shape ``(n,)``.
+        log_odds: As shown, shape ``(n,)``.
+        first: The same sales at position 1, shape ``(n,)``.
         labels: 1 for a success, shape ``(n,)``.
         weights: Weight of each row, shape ``(n,)``.
 
@@ -36,28 +39,34 @@ def fit_calibration(
     """
     if labels.min(initial=1.0) == labels.max(initial=0.0):
         return Calibration(slope=1.0, intercept=0.0)
-    clipped = np.clip(probabilities, _TINY, 1 - _TINY)
-    log_odds = np.log(clipped / (1 - clipped))
-    centre = float(np.average(log_odds, weights=weights))
-    design = np.stack([log_odds - centre, np.ones_like(log_odds)], axis=1)
-    line = _newton(design, labels, weights, start=np.array([1.0, centre]))
+    centre = float(np.average(first, weights=weights))
+    examples = _Examples(
+        design=np.stack([first - centre, np.ones_like(first)], axis=1),
+        offsets=log_odds - first,
+        labels=labels,
+        weights=weights,
+    )
+    line = _newton(examples, start=np.array([1.0, centre]))
     slope = max(float(line[0]), _MIN_SLOPE)
     return Calibration(slope=slope, intercept=float(line[1]) - slope * centre)
 
 
-def _newton(
-    design: NDArray[np.float64],
-    labels: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    *,
-    start: NDArray[np.float64],
-) -> NDArray[np.float64]:
+@dataclass(frozen=True, eq=False)
+class _Examples:
+    design: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    labels: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
+def _newton(examples: _Examples, *, start: NDArray[np.float64]) -> NDArray[np.float64]:
+    design, weights = examples.design, examples.weights
     line = start
     prior = np.diag([SLOPE_PRIOR, 0.0])
     for _ in range(_STEPS):
-        fitted = 1.0 / (1.0 + np.exp(-np.clip(design @ line, -500.0, 500.0)))
+        fitted = sigmoid(np.clip(design @ line + examples.offsets, -500.0, 500.0))
         pull = prior @ (line - np.array([1.0, 0.0]))
-        gradient = design.T @ (weights * (fitted - labels)) + pull
+        gradient = design.T @ (weights * (fitted - examples.labels)) + pull
         curvature = (design * (weights * fitted * (1 - fitted))[:, None]).T @ design + prior
         step = np.linalg.solve(curvature + _TINY * np.eye(2), gradient)
         # A full step can overshoot where the first guess is far off.

@@ -1,18 +1,28 @@
 """Fits the meta-model on slates: trees on the earlier, stopping and calibration on the later."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.logistic import LogisticRanker
-from models.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees, sigmoid
+from models.ranker import (
+    POSITION,
+    LightGbmRanker,
+    TrainingRows,
+    TreeConfig,
+    fit_trees,
+    shown_and_first,
+    sigmoid,
+)
 from models.staged import UNCALIBRATED, StagedRanker
 from training.calibration import fit_calibration
 from training.configuration import RunConfig
 from training.logistic import fit_logistic
 from training.metric import auc, expected_calibration_error, log_loss
+from training.position import position_tree
 from training.slates import Slates
 
 MIN_PURCHASES = 10
@@ -78,7 +88,7 @@ def fit_ranker(
         slates, matrix, schema=schema, config=config, seed=seed, n_threads=n_threads
     )
     calibration = fit_calibration(
-        ranker.probabilities(late.matrix), late.labels, weights=late.weights
+        *shown_and_first(ranker, late.matrix), labels=late.labels, weights=late.weights
     )
     ranker = replace(ranker, calibration=calibration)
     logistic = fit_logistic(early, seed=seed)
@@ -96,32 +106,47 @@ def _fit_steps(
     n_threads: int,
 ) -> LightGbmRanker | StagedRanker:
     """Fit the trees: two steps where clicks that led to nothing are on record, else one."""
-
-    def fitted(
-        labels: NDArray[np.bool_], *, among: NDArray[np.bool_], trees: TreeConfig
-    ) -> LightGbmRanker:
-        early, late = split_by_time(slates, matrix, labels=labels, late_share=config.holdout_share)
-        n_early = len(early.labels)
-        booster = fit_trees(
-            early.select(among[:n_early]),
-            late.select(among[n_early:]),
-            names=schema.names,
-            decreasing=schema.decreasing,
-            config=trees,
-            seed=seed,
-            n_threads=n_threads,
-        )
-        return LightGbmRanker(booster, UNCALIBRATED)
-
-    everything = np.ones(len(matrix), dtype=np.bool_)
     opened = slates.clicked | slates.bought
+    step = partial(
+        _fit_step, slates, matrix, schema=schema, config=config, seed=seed, n_threads=n_threads
+    )
     if not config.through_clicks or opened.sum() < MIN_OPENED_A_PURCHASE * slates.bought.sum():
-        return fitted(slates.bought, among=everything, trees=config.trees)
+        return step(matrix, labels=slates.bought, among=None)
+    # Where a sale stood decides whether it is seen, not whether what was opened is bought.
+    alike = matrix.copy()
+    alike[:, schema.names.index(POSITION)] = 1
     return StagedRanker(
-        opening=fitted(opened, among=everything, trees=config.trees),
-        buying=fitted(slates.bought, among=opened, trees=_smaller(config.trees)),
+        opening=step(matrix, labels=opened, among=None),
+        buying=step(alike, labels=slates.bought, among=opened),
         calibration=UNCALIBRATED,
     )
+
+
+def _fit_step(
+    slates: Slates,
+    matrix: NDArray[np.float32],
+    *,
+    labels: NDArray[np.bool_],
+    among: NDArray[np.bool_] | None,
+    schema: FeatureSchema,
+    config: RunConfig,
+    seed: int,
+) -> LightGbmRanker:
+    """Fit the trees of one step, on some of the entries: smaller ones, as these are few."""
+    early, late = split_by_time(slates, matrix, labels=labels, late_share=config.holdout_share)
+    if among is not None:
+        n_early = len(early.labels)
+        early, late = early.select(among[:n_early]), late.select(among[n_early:])
+    booster = fit_trees(
+        early,
+        late,
+        names=schema.names,
+        decreasing=schema.decreasing,
+        config=config.trees if among is None else _smaller(config.trees),
+        seed=seed,
+        first=position_tree(early, schema.names, seed=seed),
+    )
+    return LightGbmRanker(booster, UNCALIBRATED)
 
 
 def _smaller(trees: TreeConfig) -> TreeConfig:

@@ -6,7 +6,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.ranker import Calibration, LightGbmRanker, TrainingRows, TreeConfig, fit_trees
+from models.ranker import (
+    Calibration,
+    LightGbmRanker,
+    TrainingRows,
+    TreeConfig,
+    fit_trees,
+    sigmoid,
+    step_tree,
+)
 
 NAMES = ("taste", "position")
 SMALL = TreeConfig(max_trees=30, leaves=7, min_rows_per_leaf=10, learning_rate=0.2)
@@ -28,23 +36,51 @@ def fitted(rows: TrainingRows, *, decreasing: frozenset[str], seed: int = 1) -> 
 
 
 def test_slope_one_and_intercept_zero_change_nothing() -> None:
-    probabilities = np.array([1e-6, 0.01, 0.5, 0.99])
+    log_odds = np.array([-14.0, -4.6, 0.0, 4.6])
 
-    np.testing.assert_allclose(Calibration(1.0, 0.0).apply(probabilities), probabilities, rtol=1e-9)
-
-
-def test_calibration_is_a_line_over_log_odds() -> None:
-    """Log-odds of 0.8 are log 4; twice that less log 2 are log 8: eight to one."""
-    calibrated = Calibration(2.0, -math.log(2)).apply(np.array([0.8]))
-
-    assert calibrated[0] == pytest.approx(8 / 9)
+    np.testing.assert_allclose(
+        Calibration(1.0, 0.0).apply(log_odds, log_odds - 1), sigmoid(log_odds), rtol=1e-9
+    )
 
 
-def test_certainty_stays_a_probability() -> None:
-    calibrated = Calibration(2.0, 1.0).apply(np.array([0.0, 1.0]))
+def test_calibration_is_a_line_over_log_odds_at_position_1() -> None:
+    """Four to one twice, less log 2, are eight to one; a position that takes half leaves four."""
+    first = np.log([4.0, 4.0])
+    calibrated = Calibration(2.0, -math.log(2)).apply(first - [0.0, math.log(2)], first)
 
-    assert np.all((calibrated > 0) & (calibrated < 1) | np.isclose(calibrated, [0, 1], atol=1e-15))
-    assert calibrated[0] < 1e-15
+    assert calibrated.tolist() == pytest.approx([8 / 9, 4 / 5])
+
+
+def test_positions_add_to_calibrated_log_odds_what_the_trees_say(rng: np.random.Generator) -> None:
+    ranker = fitted(visits(2_000, rng, effect=-0.5), decreasing=frozenset())
+    steep = LightGbmRanker(ranker.booster, Calibration(3.0, -1.0))
+    rows = np.column_stack([np.zeros(2), [1, 7]]).astype(np.float32)
+
+    (plain_first, plain), (first, seventh) = (
+        np.log(p / (1 - p)) for p in (ranker.probabilities(rows), steep.probabilities(rows))
+    )
+
+    assert first == pytest.approx(3 * plain_first - 1)
+    assert seventh - first == pytest.approx(plain - plain_first)
+    assert plain < plain_first - 1
+
+
+def test_what_position_does_is_taken_as_given(rng: np.random.Generator) -> None:
+    """A given tree says the log-odds of every position, the last for all behind it."""
+    rows = visits(2_000, rng)
+    told = np.array([1.0, 0.5, 0.5, -1.0])
+    tree = step_tree(rows, NAMES.index("position"), log_odds=told, names=NAMES)
+
+    alone = LightGbmRanker(tree, Calibration(1.0, 0.0))
+    more = fit_trees(
+        rows, rows, names=NAMES, decreasing=frozenset(), config=SMALL, seed=0, first=tree
+    )
+
+    places = np.column_stack([np.zeros(6), np.arange(1, 7)]).astype(np.float32)
+    np.testing.assert_allclose(alone.log_odds(places), [1, 0.5, 0.5, -1, -1, -1], atol=1e-6)
+    assert alone.n_trees == 1
+    assert LightGbmRanker(more, Calibration(1.0, 0.0)).n_trees > 1
+    assert "Tree=0\nnum_leaves=3" in more.model_to_string()
 
 
 def test_a_column_that_may_only_lower_does_so_even_where_data_say_otherwise(

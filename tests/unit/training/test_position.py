@@ -14,20 +14,19 @@ from training.configuration import RunConfig
 from training.examples import Past, assemble_slates
 from training.ranking import fit_ranker
 from training.recommenders.interactions import Interactions
+from training.recommenders.refit import fit_recommenders
 from training.slates import shown_slates
-from training.train import fit_recommenders
 
 SALES: Final = tuple(f"s{number}" for number in range(8))
-N_SLATES: Final = 8_000
 P_CLICK: Final = (0.6, 0.35, 0.2, 0.12, 0.07)
 P_BUY: Final = 0.5
 
 CONFIG: Final = RunConfig(trees=TreeConfig(max_trees=80, patience=20))
 
 
-def biased_log(rng: np.random.Generator) -> Iterator[Row]:
+def biased_log(rng: np.random.Generator, n_slates: int) -> Iterator[Row]:
     """Eight sales as good as each other; half of the lists put s0 before s1 before s2 and so on."""
-    for number in range(N_SLATES):
+    for number in range(n_slates):
         drawn = np.sort(rng.choice(len(SALES), size=len(P_CLICK), replace=False))
         order = drawn if rng.random() < 0.5 else rng.permutation(drawn)
         numbers: list[int] = order.tolist()
@@ -48,9 +47,16 @@ def biased_log(rng: np.random.Generator) -> Iterator[Row]:
 
 
 @pytest.mark.slow
-def test_a_ranking_learned_where_position_decides_does_not_chase_position() -> None:
-    """Sales that stood first were bought far more often; at position 1 all are worth the same."""
-    events = event_table(biased_log(np.random.default_rng(5)))
+@pytest.mark.parametrize(("n_slates", "seed"), [(1_500, 4), (3_000, 5), (3_000, 6)])
+def test_a_ranking_learned_where_position_decides_does_not_chase_position(
+    n_slates: int, seed: int
+) -> None:
+    """Sales that stood first were bought far more often; at position 1 all are worth the same.
+
+    The truth is 0.3 for every row. Of 3,000 slates 2,250 teach it, some 3,000 clicks: P(clicks)
+    at position 1 and P(buys) of what was clicked are each known to 2%.
+    """
+    events = event_table(biased_log(np.random.default_rng(seed), n_slates))
     past = Past(events, catalogue(*SALES))
     schema = FeatureSchema(fit_recommenders(Interactions.of(events, past.catalogue)))
     slates = shown_slates(events, past.catalogue, outcome_us=DAY)
@@ -69,9 +75,8 @@ def test_a_ranking_learned_where_position_decides_does_not_chase_position() -> N
         np.array([values[rows == row].mean() for row in places]) for values in (bought, predicted)
     )
     # What an order by observed rates would chase, and how little of it is left.
-    assert observed[:2].mean() > 2 * observed[-2:].mean()
-    assert learned.max() < 1.15 * learned.min()
-    # At position 1 the truth is one number, whatever position a sale was shown at.
-    assert predicted.mean() == pytest.approx(P_CLICK[0] * P_BUY, rel=0.15)
+    assert observed[:2].mean() > 1.5 * observed[-2:].mean()
+    assert learned.max() < 1.1 * learned.min()
+    assert predicted.mean() == pytest.approx(P_CLICK[0] * P_BUY, rel=0.12)
     by_place = [predicted[positions == place].mean() for place in range(1, len(P_CLICK) + 1)]
-    assert max(by_place) < 1.1 * min(by_place)
+    assert max(by_place) < 1.05 * min(by_place)
