@@ -2,6 +2,7 @@
 
 import typer
 
+from training.ablation_command import ablate_command
 from training.coldstart_command import cold_start_command
 from training.command import train_command
 from training.evaluation.command import evaluate_command
@@ -14,6 +15,7 @@ from training.parity import parity_command
 from training.scenes.command import app as scenes
 from training.slate_cost_command import slate_cost_command
 from training.spread_command import seeds_command
+from training.tuning_command import tune_command
 from training.validation import validate
 from training.world.command import simulate
 
@@ -34,6 +36,8 @@ app.command("off-policy")(off_policy_command)
 app.command("open-bandit")(open_bandit_command)
 app.command("seeds")(seeds_command)
 app.command("slate-cost")(slate_cost_command)
+app.command("ablate")(ablate_command)
+app.command("tune")(tune_command)
 app.command("nightly")(nightly_command)
 app.add_typer(importers)
 app.add_typer(scenes)

@@ -1,4 +1,5 @@
 """Estimates what a position does to a sale's chance, apart from what stands there."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from collections.abc import Sequence
 from typing import Final
@@ -66,7 +67,8 @@ def position_effect(rows: TrainingRows, column: int, *, seed: int) -> NDArray[np
     there = transformed(np.ones((1, n_positions), np.float32), logistic.logarithmic[-n_positions:])
     effect = there[0] * (logistic.weights / logistic.scales)[-n_positions:]
     shown = np.bincount(places, weights=rows.weights, minlength=n_positions)
-    effect = isotonic_regression(effect, weights=np.maximum(shown, _CLOSE), increasing=False).x
+    pooled = isotonic_regression(effect, weights=np.maximum(shown, _CLOSE), increasing=False)
+    effect = np.asarray(pooled.x, dtype=np.float64)
     return effect + _shift(effect[places], rows)
 
 

@@ -80,6 +80,28 @@ def fit_ranker(
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
+    ranker = fit_meta_model(slates, matrix, schema=schema, config=config, seed=seed)
+    early, late = split_by_time(
+        slates, matrix, labels=slates.bought, late_share=config.holdout_share
+    )
+    logistic = fit_logistic(early, seed=seed)
+    baseline = _baseline_metrics(logistic, late)
+    return FittedRanker(ranker, logistic, _metrics(ranker, early, late) | baseline)
+
+
+def fit_meta_model(
+    slates: Slates,
+    matrix: NDArray[np.float32],
+    *,
+    schema: FeatureSchema,
+    config: RunConfig,
+    seed: int,
+) -> LightGbmRanker | StagedRanker:
+    """Fit the meta-model alone; see `fit_ranker`.
+
+    Raises:
+        TooFewPurchasesError: If either side of the split has too few purchases.
+    """
     early, late = split_by_time(
         slates, matrix, labels=slates.bought, late_share=config.holdout_share
     )
@@ -90,10 +112,7 @@ def fit_ranker(
     calibration = fit_calibration(
         *shown_and_first(ranker, late.matrix), labels=late.labels, weights=late.weights
     )
-    ranker = replace(ranker, calibration=calibration)
-    logistic = fit_logistic(early, seed=seed)
-    baseline = _baseline_metrics(logistic, late)
-    return FittedRanker(ranker, logistic, _metrics(ranker, early, late) | baseline)
+    return replace(ranker, calibration=calibration)
 
 
 def _fit_steps(

@@ -1,9 +1,11 @@
 """One training run: from material to a bundle."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.topics import Topics
@@ -63,6 +65,59 @@ def train(
     Raises:
         TooFewPurchasesError: If there is too little to learn from.
     """
+    learned = assemble(material, config=config, seed=seed, progress=progress)
+    past = learned.past
+    progress.stage("ranker")
+    return bundle_run(
+        material,
+        fitted=fit_ranker(
+            learned.slates,
+            learned.matrix,
+            schema=learned.schema,
+            config=config,
+            seed=seed,
+            n_threads=threads,
+        ),
+        schema=learned.schema,
+        topics=learned.topics,
+        counts=CountReplay(past.events, past.catalogue).at(material.until_us),
+        config=config,
+        seed=seed,
+        root=root,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """All that a meta-model is fitted on.
+
+    Attributes:
+        topics: Label probabilities to topic shares.
+        past: What was known when.
+        slates: Settled slates, ordered by time; some of them twice, see ``repeated``.
+        repeated: Slates that are learned from once more with history hidden, shape ``(n,)``.
+        matrix: Features of their entries, by the recommenders of their time, shape
+            ``(n_entries, n_features)``.
+        schema: The features by the recommenders fitted on everything.
+    """
+
+    topics: Topics
+    past: Past
+    slates: Slates
+    repeated: NDArray[np.bool_]
+    matrix: NDArray[np.float32]
+    schema: FeatureSchema
+
+
+def assemble(material: Material, *, config: RunConfig, seed: int, progress: Progress) -> Assembly:
+    """Fit topics and recommenders, and assemble the features of every slate.
+
+    Args:
+        material: What to learn from.
+        config: Hyper-parameters.
+        seed: Seed of every random choice.
+        progress: Is told what is being done.
+    """
     progress.stage("topics")
     topics = _topics(material, config, seed)
     events = material.dataset.events
@@ -75,29 +130,22 @@ def train(
     progress.stage("recommenders", len(moments))
     refitted = RefittedSchema.fit(interactions, moments, tick=progress.tick)
     hiding = Hiding.of(after_first_refit(slates, moments), share=config.hidden_share, seed=seed)
-    slates = hiding.slates
-    progress.stage("features", len(slates))
+    progress.stage("features", len(hiding.slates))
     matrix = assemble_slates(
         past,
-        slates,
+        hiding.slates,
         schema=refitted,
         caller_orders=config.caller_orders,
         seen=hiding.seen,
         tick=progress.tick,
     )
-    progress.stage("ranker")
-    schema = FeatureSchema(fit_recommenders(interactions))
-    return bundle_run(
-        material,
-        fitted=fit_ranker(
-            slates, matrix, schema=schema, config=config, seed=seed, n_threads=threads
-        ),
-        schema=schema,
+    return Assembly(
         topics=topics,
-        counts=CountReplay(events, past.catalogue).at(material.until_us),
-        config=config,
-        seed=seed,
-        root=root,
+        past=past,
+        slates=hiding.slates,
+        repeated=hiding.new_sales,
+        matrix=matrix,
+        schema=FeatureSchema(fit_recommenders(interactions)),
     )
 
 

@@ -29,7 +29,7 @@ def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
             for name, one in protocols.items()
         },
         "differences": {
-            name: {reference: _compared(found) for reference, found in one.differences.items()}
+            name: {reference: compared(found) for reference, found in one.differences.items()}
             for name, one in protocols.items()
         },
         "lift_shares": {name: plain(one.lift_shares) for name, one in protocols.items()},
@@ -43,7 +43,7 @@ def print_tables(evaluation: Evaluation) -> None:
     for name, protocol in evaluation.protocols.items():
         print_table(name, protocol.scorers)
         for reference, found in protocol.differences.items():
-            _print_differences(f"{name}: difference to {reference}", found)
+            print_differences(f"{name}: difference to {reference}", found)
         if protocol.lift_shares:
             print_table(f"{name}: share of the knowable lift", protocol.lift_shares)
     reliability = {name: one.figures for name, one in evaluation.reliability.items()}
@@ -78,7 +78,8 @@ def columns_of(scorers: Scorers | Differences) -> list[str]:
     return list(dict.fromkeys(metric for metrics in scorers.values() for metric in metrics))
 
 
-def _print_differences(title: str, found: Differences) -> None:
+def print_differences(title: str, found: Differences) -> None:
+    """Print paired differences as a table on stdout."""
     cells = {
         scorer: {
             metric: f"{written(one.interval)} {one.verdict}" for metric, one in metrics.items()
@@ -99,7 +100,8 @@ def print_cells(title: str, cells: Mapping[str, Mapping[str, str]]) -> None:
     Console(width=WIDTH).print(table)
 
 
-def _compared(found: Differences) -> JsonValue:
+def compared(found: Differences) -> JsonValue:
+    """Return paired differences by scorer and metric as JSON."""
     return {
         scorer: {
             metric: {**asdict(one.interval), "p": one.p, "verdict": one.verdict.value}

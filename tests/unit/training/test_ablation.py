@@ -1,0 +1,102 @@
+"""Leaving a recommender out costs what only it knew."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from models.events import from_us
+from models.features.schema import FeatureSchema
+from models.ranker import POSITION, TreeConfig
+from models.recommenders.content import Content
+from models.recommenders.popularity import Popularity
+from models.topics import Topics
+from tests.logs import DAY, HOUR, catalogue, event_table
+from tests.unit.training.test_ranking import slates_of
+from tests.worlds import END_US
+from training.__main__ import app
+from training.ablation import ALL, LOG_LOSS, MRR, Halves, NothingToJudgeError, ablate
+from training.configuration import RunConfig
+from training.evaluation.comparison import Verdict
+from training.examples import Past
+from training.train import Assembly
+
+SCHEMA: Final = FeatureSchema((Popularity(0.1, 0.1, 20, 10), Content()))
+CONFIG: Final = RunConfig(trees=TreeConfig(max_trees=40, min_rows_per_leaf=20, patience=10))
+
+
+def shop_where_content_decides(rng: np.random.Generator, n: int) -> Assembly:
+    """Lists of five an hour apart; what popularity says is noise."""
+    matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
+    matrix[:, SCHEMA.names.index(POSITION)] = 1
+    content = matrix[:, SCHEMA.names.index("content")].astype(np.float64)
+    slates = slates_of(rng.random(n) < 1 / (1 + np.exp(2.0 - 1.5 * content)))
+    return Assembly(
+        topics=Topics.none(),
+        past=Past(event_table([]), catalogue()),
+        slates=slates,
+        repeated=np.zeros(len(slates), dtype=np.bool_),
+        matrix=matrix,
+        schema=SCHEMA,
+    )
+
+
+def test_without_what_decides_the_ranking_is_worse_and_without_noise_it_is_not(
+    rng: np.random.Generator,
+) -> None:
+    assembly = shop_where_content_decides(rng, 10_000)
+    halves = Halves.of(assembly, 1_500 * HOUR, outcome_us=DAY)
+
+    found = ablate(halves, SCHEMA, config=CONFIG, seed=0)
+
+    lost, kept = found.differences["without content"], found.differences["without popularity"]
+    assert lost[MRR].verdict is Verdict.WORSE
+    assert lost[LOG_LOSS].interval.low > 0
+    assert kept[MRR].verdict is not Verdict.WORSE
+    # By chance the best of five stands at (1 + 1/2 + 1/3 + 1/4 + 1/5) / 5 if one was bought.
+    assert found.means["without content"][MRR].value < found.means[ALL][MRR].value - 0.1
+    assert found.means[ALL][LOG_LOSS].n == 500
+
+
+def test_what_is_learned_from_is_settled_and_each_later_list_is_judged_once(
+    rng: np.random.Generator,
+) -> None:
+    assembly = shop_where_content_decides(rng, 500)
+    repeated = np.arange(100) % 10 == 3
+
+    halves = Halves.of(replace(assembly, repeated=repeated), 60 * HOUR, outcome_us=DAY)
+
+    # Lists 0 to 36 were shown a day or more before; of 60 to 99 four were learned from again.
+    assert len(halves.early) == 37
+    np.testing.assert_array_equal(halves.early_matrix, assembly.matrix[: 37 * 5])
+    assert len(halves.late) == 36
+    np.testing.assert_array_equal(halves.late_matrix[15:20], assembly.matrix[64 * 5 : 65 * 5])
+
+
+def test_a_time_that_nothing_follows_is_refused(rng: np.random.Generator) -> None:
+    assembly = shop_where_content_decides(rng, 100)
+
+    with pytest.raises(NothingToJudgeError, match="nothing was bought"):
+        Halves.of(assembly, 30 * HOUR, outcome_us=DAY)
+
+
+@pytest.mark.slow
+def test_the_command_compares_every_recommender(tiny_world: Path, tmp_path: Path) -> None:
+    for name in ("sales", "events"):
+        shutil.copy(tiny_world / f"{name}.parquet", tmp_path)
+    until = from_us(END_US - 2 * DAY).isoformat()[:19]
+
+    result = CliRunner().invoke(
+        app, ["ablate", "--data", str(tmp_path), "--until", until, "--json"]
+    )
+
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    without = {f"without {name}" for name in ("popularity", "content", "images", "taste")}
+    assert found["differences"].keys() == without
+    assert found["figures"].keys() == without | {ALL}

@@ -1,0 +1,59 @@
+"""``python -m training ablate``: what each recommender adds."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.dataset.faults import DatasetError
+from models.events import to_us
+from training.ablation import Halves, NothingToJudgeError, ablate
+from training.command import CACHE, Data, Json, aware
+from training.configuration import ConfigurationError, RunConfig
+from training.console import bars, print_json, stop_on
+from training.evaluation.record import compared, plain, print_differences
+from training.ranking import TooFewPurchasesError
+from training.run import NothingKnownError, prepare
+from training.scenes.backbone import BackboneError
+from training.scenes.layout import LayoutError
+from training.scenes.model import SceneTrainingError
+from training.train import assemble
+
+_ERRORS = (
+    BackboneError,
+    ConfigurationError,
+    DatasetError,
+    LayoutError,
+    NothingKnownError,
+    NothingToJudgeError,
+    SceneTrainingError,
+    TooFewPurchasesError,
+)
+
+
+def ablate_command(
+    data: Data,
+    until: Annotated[
+        datetime, typer.Option(help="Learn from what was shown before, judge what follows; UTC.")
+    ],
+    config: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs.")] = None,
+    cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of trees and resamples.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Fit the meta-model without each recommender in turn, and say what that costs."""
+    moment = aware(until)
+    with stop_on(*_ERRORS), bars() as progress:
+        run = RunConfig.read(config)
+        prepared = prepare(
+            data, until=None, scenes=None, cache=cache, seed=seed, strict=False, progress=progress
+        )
+        assembly = assemble(prepared.material, config=run, seed=seed, progress=progress)
+        halves = Halves.of(assembly, to_us(moment) if moment else 0, outcome_us=run.outcome_us)
+        progress.stage("rankers", 1 + len(assembly.schema.recommenders))
+        found = ablate(halves, assembly.schema, config=run, seed=seed, tick=progress.tick)
+    if as_json:
+        print_json({"figures": plain(found.means), "differences": compared(found.differences)})
+    else:
+        print_differences("Difference to all recommenders", found.differences)
