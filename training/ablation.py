@@ -22,7 +22,7 @@ from training.train import Assembly
 ALL: Final = "all"
 
 MRR: Final = "mrr"
-LOG_LOSS: Final = "log_loss"
+LOG_LIKELIHOOD: Final = "log_likelihood"
 
 _NOWHERE: Final = Situation(market=None, n_events=0, age_us=None)
 _NOTHING: Final[Mapping[str, NDArray[np.int64]]] = MappingProxyType({})
@@ -38,7 +38,7 @@ class Ablation:
 
     Attributes:
         means: By meta-model, `ALL` and ``without NAME``, and metric: `MRR` of what was bought
-            in the shown list, and `LOG_LOSS` a sale at the position shown.
+            in the shown list, and `LOG_LIKELIHOOD` a sale at the position shown.
         differences: Of every ``without NAME`` to `ALL`, paired slate by slate.
     """
 
@@ -172,7 +172,7 @@ def judged_lists(
         seed: Orders what has the same probability.
 
     Returns:
-        By slate: `MRR` at position 1, NaN where nothing was bought, and `LOG_LOSS` as shown.
+        By slate: `MRR` at position 1, NaN where nothing was bought, and `LOG_LIKELIHOOD` as shown.
     """
     rng = np.random.default_rng(seed)
     shown = ranker.probabilities(matrix)
@@ -187,5 +187,5 @@ def judged_lists(
         ranking = shuffled[ranked(orders[entries][shuffled])]
         mrr = reciprocal_rank(bought[ranking]) if bought.any() else float("nan")
         loss = log_loss(shown[entries], bought.astype(np.float64), weights=weights)
-        found.append({MRR: mrr, LOG_LOSS: loss})
+        found.append({MRR: mrr, LOG_LIKELIHOOD: -loss})
     return found

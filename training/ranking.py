@@ -22,7 +22,7 @@ from training.calibration import fit_calibration
 from training.configuration import RunConfig
 from training.logistic import fit_logistic
 from training.metric import auc, expected_calibration_error, log_loss
-from training.position import position_tree
+from training.position import position_tree, sale_days
 from training.slates import Slates
 
 MIN_PURCHASES = 10
@@ -80,7 +80,9 @@ def fit_ranker(
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    ranker = fit_meta_model(slates, matrix, schema=schema, config=config, seed=seed)
+    ranker = fit_meta_model(
+        slates, matrix, schema=schema, config=config, seed=seed, n_threads=n_threads
+    )
     early, late = split_by_time(
         slates, matrix, labels=slates.bought, late_share=config.holdout_share
     )
@@ -96,6 +98,7 @@ def fit_meta_model(
     schema: FeatureSchema,
     config: RunConfig,
     seed: int,
+    n_threads: int = 1,
 ) -> LightGbmRanker | StagedRanker:
     """Fit the meta-model alone; see `fit_ranker`.
 
@@ -130,13 +133,10 @@ def _fit_steps(
         _fit_step, slates, matrix, schema=schema, config=config, seed=seed, n_threads=n_threads
     )
     if not config.through_clicks or opened.sum() < MIN_OPENED_A_PURCHASE * slates.bought.sum():
-        return step(matrix, labels=slates.bought, among=None)
-    # Where a sale stood decides whether it is seen, not whether what was opened is bought.
-    alike = matrix.copy()
-    alike[:, schema.names.index(POSITION)] = 1
+        return step(labels=slates.bought, among=None)
     return StagedRanker(
-        opening=step(matrix, labels=opened, among=None),
-        buying=step(alike, labels=slates.bought, among=opened),
+        opening=step(labels=opened, among=None),
+        buying=step(labels=slates.bought, among=opened),
         calibration=UNCALIBRATED,
     )
 
@@ -150,12 +150,20 @@ def _fit_step(
     schema: FeatureSchema,
     config: RunConfig,
     seed: int,
+    n_threads: int,
 ) -> LightGbmRanker:
-    """Fit the trees of one step, on some of the entries: smaller ones, as these are few."""
+    """Fit the trees of one step: on some of the entries smaller ones, blind to position.
+
+    Where a sale stood decides whether it is seen, not whether what was opened is bought.
+    """
     early, late = split_by_time(slates, matrix, labels=labels, late_share=config.holdout_share)
+    n_early = len(early.labels)
+    groups = sale_days(slates)[:n_early]
     if among is not None:
-        n_early = len(early.labels)
         early, late = early.select(among[:n_early]), late.select(among[n_early:])
+        groups = groups[among[:n_early]]
+        for rows in (early, late):
+            rows.matrix[:, schema.names.index(POSITION)] = 1
     booster = fit_trees(
         early,
         late,
@@ -163,7 +171,8 @@ def _fit_step(
         decreasing=schema.decreasing,
         config=config.trees if among is None else _smaller(config.trees),
         seed=seed,
-        first=position_tree(early, schema.names, seed=seed),
+        first=position_tree(early, groups, schema.names),
+        n_threads=n_threads,
     )
     return LightGbmRanker(booster, UNCALIBRATED)
 

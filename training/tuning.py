@@ -65,10 +65,7 @@ def drawn(start: RunConfig, number: int, *, seed: int) -> RunConfig:
     if number == 0:
         return start
     rng = np.random.default_rng([seed, number])
-    values = {
-        name: float(np.exp(rng.uniform(np.log(low), np.log(high))))
-        for name, (low, high) in BOUNDS.items()
-    }
+    values = {name: low * (high / low) ** rng.random() for name, (low, high) in BOUNDS.items()}
     trees = {
         **start.trees.model_dump(),
         **values,
