@@ -32,6 +32,7 @@ SCHEMA = FeatureSchema(())
 CONFIG = RunConfig(trees=TreeConfig(max_trees=40, min_rows_per_leaf=20, patience=10))
 N_SHUFFLES = 3
 PRICE = SCHEMA.names.index("sale_price")
+POSITION = SCHEMA.names.index("position")
 
 
 def slates_of(bought: NDArray[np.bool_], per_slate: int = 5) -> Slates:
@@ -60,6 +61,7 @@ def shop_where_price_decides(
 ) -> tuple[Slates, NDArray[np.float32], NDArray[np.float64]]:
     """Examples, their features, and the probabilities that drew their labels."""
     matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
+    matrix[:, POSITION] = 1
     truth = 1 / (1 + np.exp(2.0 + 1.5 * matrix[:, PRICE].astype(np.float64)))
     return slates_of(rng.random(n) < truth), matrix, truth
 
@@ -109,6 +111,7 @@ def test_clicks_teach_what_few_purchases_cannot(rng: np.random.Generator) -> Non
     """What is opened depends on the price; one of twenty opened is bought, at random."""
     n = 20_000
     matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
+    matrix[:, POSITION] = 1
     opens = 1 / (1 + np.exp(1.0 + 1.5 * matrix[:, PRICE].astype(np.float64)))
     clicked = rng.random(n) < opens
     slates = replace(slates_of(clicked & (rng.random(n) < 0.05)), clicked=clicked)
