@@ -141,7 +141,7 @@ class LightGbmRanker:
         if not len(matrix):
             return np.empty(shape)
         added = self.booster.predict(matrix, pred_contrib=True, num_threads=1)
-        return calibrated(self, matrix, np.asarray(added, dtype=np.float64).reshape(shape))
+        return calibrated(self, matrix, added=np.asarray(added, dtype=np.float64).reshape(shape))
 
 
 class Uncalibrated(Protocol):
@@ -185,7 +185,7 @@ def shown_and_first(
 
 
 def calibrated(
-    ranker: Uncalibrated, matrix: NDArray[np.float32], added: NDArray[np.float64]
+    ranker: Uncalibrated, matrix: NDArray[np.float32], *, added: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Calibrate contributions, so that they sum to the calibrated log-odds.
 

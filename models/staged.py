@@ -81,7 +81,7 @@ class StagedRanker:
         opening_slopes, buying_slopes = _mean_slopes(bases, ends)
         added = opening_slopes[:, None] * opening + buying_slopes[:, None] * buying
         added[:, -1] = product_log_odds(bases)
-        return calibrated(self, matrix, added)
+        return calibrated(self, matrix, added=added)
 
 
 def product_log_odds(steps: NDArray[np.float64]) -> NDArray[np.float64]:

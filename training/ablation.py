@@ -140,7 +140,7 @@ def ablate(
         ranker = fit_meta_model(halves.early, early, schema=schema, config=config, seed=seed)
         late = without(schema, halves.late_matrix, left_out=name)
         figures[f"without {name}" if name else ALL] = judged_lists(
-            ranker, halves.late, late, position=schema.names.index(POSITION), seed=seed
+            ranker, halves.late, matrix=late, position=schema.names.index(POSITION), seed=seed
         )
         tick()
     board = Board(
@@ -160,7 +160,7 @@ def ablate(
 
 
 def judged_lists(
-    ranker: Ranker, slates: Slates, matrix: NDArray[np.float32], *, position: int, seed: int
+    ranker: Ranker, slates: Slates, *, matrix: NDArray[np.float32], position: int, seed: int
 ) -> list[Mapping[str, float]]:
     """Measure a meta-model on shown lists.
 

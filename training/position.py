@@ -22,7 +22,7 @@ _ALMOST_ONE: Final = 0.99
 
 
 def position_tree(
-    rows: TrainingRows, groups: NDArray[np.int64], names: Sequence[str]
+    rows: TrainingRows, groups: NDArray[np.int64], *, names: Sequence[str]
 ) -> Booster | None:
     """Return what positions do as a tree that comes before all others.
 

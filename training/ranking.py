@@ -171,7 +171,7 @@ def _fit_step(
         decreasing=schema.decreasing,
         config=config.trees if among is None else _smaller(config.trees),
         seed=seed,
-        first=position_tree(early, groups, schema.names),
+        first=position_tree(early, groups, names=schema.names),
         n_threads=n_threads,
     )
     return LightGbmRanker(booster, UNCALIBRATED)
