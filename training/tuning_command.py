@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import JsonValue
 
 from models.dataset.faults import DatasetError
 from training.ablation import Halves, NothingToJudgeError
@@ -19,7 +20,7 @@ from training.scenes.backbone import BackboneError
 from training.scenes.layout import LayoutError
 from training.scenes.model import SceneTrainingError
 from training.train import Assembly, assemble
-from training.tuning import StudyError, best, read_trials, run_trials, search, write_config
+from training.tuning import StudyError, Trial, best, read_trials, run_trials, search, write_config
 
 LATER_SHARE = 0.2
 """Last share of the slates before ``--until``, which judges trials and teaches none."""
@@ -85,14 +86,15 @@ def tune_command(
         )
         chosen = best(found)
         write_config(out, chosen.config(start))
+    _tell(found, chosen, out=out, as_json=as_json)
+
+
+def _tell(found: list[Trial], chosen: Trial, *, out: Path, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "trials": [trial.model_dump(mode="json", exclude={"study"}) for trial in found],
-                "best": chosen.number,
-                "config": str(out),
-            }
-        )
+        trials: list[JsonValue] = [
+            trial.model_dump(mode="json", exclude={"study"}) for trial in found
+        ]
+        print_json({"trials": trials, "best": chosen.number, "config": str(out)})
         return
     for trial in sorted(found, key=lambda trial: trial.log_loss):
         typer.echo(f"{trial.number:4d}  {trial.log_loss:.6f}  {trial.trees!r}")
