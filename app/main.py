@@ -13,10 +13,12 @@ from starlette.routing import Match, Route
 
 from app import __version__
 from app.api import (
+    assignments,
     bundles,
     catalogue,
     customers,
     events,
+    experiments,
     health,
     metrics,
     rank,
@@ -45,6 +47,8 @@ _ROUTERS: Final = tuple(
     for noun in (
         recommendations,
         rank,
+        assignments,
+        experiments,
         events,
         customers,
         catalogue,

@@ -62,6 +62,7 @@ class Guard:
         grant = self._quotas.take(entry.key_id, entry.per_second or self._limit) if entry else None
         refusal = _refusal(entry, grant, needed=needed)
         if refusal is None:
+            scope["key_id"] = entry.key_id if entry else ""
             await self._app(scope, receive, _telling(grant, send))
             return
         self._refused.labels(refusal.code, entry.key_id if entry else "").inc()

@@ -1,0 +1,84 @@
+"""The variants of a visit, for callers that only want the routing."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.dependencies import ResourcesDep
+from app.api.forced import ForcedPairs, forced
+from app.api.problem import problems
+from app.serving.question import RecommendationRequest
+from models.events import Identifier
+from models.experiments.experiment import Unit
+
+router = APIRouter(prefix="/v1", tags=["experiments"])
+
+
+class AssignmentQuery(BaseModel):
+    """Ids of the units of a visit, and what audiences ask for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    customer_id: Identifier | None = Field(default=None, examples=["c-1842"])
+    session_id: Identifier | None = Field(default=None, examples=["v-77"])
+    device_id: Identifier | None = Field(default=None, examples=["d-4f1"])
+    market: Identifier | None = Field(default=None, examples=["fr"])
+    device: Identifier | None = Field(default=None, examples=["mobile"])
+    variant: ForcedPairs = ()
+
+
+class AssignmentAnswer(BaseModel):
+    """A unit's variant in one experiment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    experiment: str
+    variant: str
+    unit: Unit
+    unit_id: str | None
+    share_bp: int = Field(description="The variant's share of units, in basis points.")
+    forced: bool
+
+
+class AssignmentList(BaseModel):
+    """The variants of a visit."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = Field(description="Of the plan that decided.")
+    items: list[AssignmentAnswer]
+
+
+@router.get(
+    "/assignments", responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+)
+async def assignments(
+    query: Annotated[AssignmentQuery, Query()], resources: ResourcesDep
+) -> AssignmentList:
+    """Return the variants that a visit is in; nothing is logged as shown."""
+    routing = await resources.recommender.assign(
+        RecommendationRequest(
+            customer_id=query.customer_id,
+            session_id=query.session_id,
+            device_id=query.device_id,
+            market=query.market,
+            device=query.device,
+            forced=forced(query.variant),
+        )
+    )
+    return AssignmentList(
+        version=routing.stored.version,
+        items=[
+            AssignmentAnswer(
+                experiment=one.experiment,
+                variant=one.variant,
+                unit=one.unit,
+                unit_id=one.unit_id,
+                share_bp=one.share_bp,
+                forced=one.is_forced,
+            )
+            for one in routing.route.assignments
+        ],
+    )

@@ -1,0 +1,159 @@
+"""Experiments: what is tried on whom, changed while the service runs, on record."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Final
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.body import described, parsed
+from app.api.dependencies import ResourcesDep
+from app.api.problem import problems
+from app.resources import Resources
+from app.serving.plan_editor import Order, named
+from app.serving.plan_port import PlanChange, StoredPlan
+from models.experiments.draft import ExperimentTerms, PlanDraft
+from models.experiments.experiment import Experiment
+from models.experiments.plan import AUDIT, Plan
+from models.experiments.policy import Name
+
+router = APIRouter(prefix="/v1", tags=["experiments"])
+
+MAX_AUDIT: Final = 1_000
+
+_READ: Final = problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
+_CHANGED: Final = problems(
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+
+class ExperimentList(BaseModel):
+    """All experiments of the plan, and which plan that is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = Field(description="Of the plan; also its ETag.")
+    items: list[Experiment]
+
+
+class AuditAnswer(BaseModel):
+    """What was changed, the latest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: list[PlanChange]
+
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        pattern=r'^"\d{1,18}"$',
+        description="ETag of the plan that is meant; if it is another one by now, nothing changes.",
+    ),
+]
+ExperimentName = Annotated[Name, Path(description="The experiment.", examples=["home-page"])]
+
+
+def order(request: Request, if_match: IfMatch = None) -> Order:
+    """Say who calls, and which version he means to change."""
+    key_id = request.scope.get("key_id")
+    who = f"key {key_id}" if key_id else (request.client.host if request.client else "loopback")
+    return Order(who, None if if_match is None else int(if_match.strip('"')))
+
+
+OrderDep = Annotated[Order, Depends(order)]
+
+
+async def read_terms(request: Request) -> ExperimentTerms:
+    """Parse the body."""
+    return parsed(ExperimentTerms, await request.body())
+
+
+async def read_draft(request: Request) -> PlanDraft:
+    """Parse the body."""
+    return parsed(PlanDraft, await request.body())
+
+
+@router.get("/experiments", response_model=ExperimentList, responses=_READ)
+async def list_experiments(resources: ResourcesDep) -> Response:
+    """Return all experiments of the plan, those that ended too."""
+    stored = await resources.planner.current()
+    items = [_json(one) for one in stored.plan.experiments]
+    return _answer(stored, {"version": stored.version, "items": items})
+
+
+@router.get(f"/experiments/{AUDIT}", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+async def read_audit(
+    resources: ResourcesDep,
+    limit: Annotated[int, Query(ge=1, le=MAX_AUDIT, description="How many.")] = 100,
+) -> AuditAnswer:
+    """Return who changed the plan, when and how, the latest first; the last 1,000 are kept."""
+    return AuditAnswer(items=await resources.planner.plans.audit(limit))
+
+
+@router.get("/experiments/{name}", response_model=Experiment, responses=_READ)
+async def get_experiment(name: ExperimentName, resources: ResourcesDep) -> Response:
+    """Return an experiment with the buckets of its variants."""
+    stored = await resources.planner.current()
+    return _answer(stored, _json(named(stored.plan, name)))
+
+
+@router.put(
+    "/experiments/{name}",
+    response_model=Experiment,
+    openapi_extra=described(ExperimentTerms),
+    responses=_CHANGED,
+)
+async def put_experiment(
+    name: ExperimentName,
+    terms: Annotated[ExperimentTerms, Depends(read_terms)],
+    order: OrderDep,
+    resources: ResourcesDep,
+) -> Response:
+    """Create an experiment or change it; of its units only those move that must."""
+    stored = await resources.planner.put_experiment(terms.named(name), order)
+    await resources.plan.poll()
+    return _answer(stored, _json(named(stored.plan, name)))
+
+
+@router.delete("/experiments/{name}", response_model=Plan, responses=_CHANGED)
+async def end_experiment(
+    name: ExperimentName, order: OrderDep, resources: ResourcesDep
+) -> Response:
+    """End an experiment now, which keeps it for its results; remove one that does not run."""
+    return await _put(await resources.planner.end_experiment(name, order), resources)
+
+
+@router.get("/plan", response_model=Plan, responses=_READ)
+async def get_plan(resources: ResourcesDep) -> Response:
+    """Return the whole plan; its version is the ETag."""
+    stored = await resources.planner.current()
+    return _answer(stored, orjson.loads(stored.plan.to_json()))
+
+
+@router.put("/plan", response_model=Plan, openapi_extra=described(PlanDraft), responses=_CHANGED)
+async def put_plan(
+    draft: Annotated[PlanDraft, Depends(read_draft)], order: OrderDep, resources: ResourcesDep
+) -> Response:
+    """Replace the whole plan: taken as it is or refused, and never repaired."""
+    return await _put(await resources.planner.put_plan(draft, order), resources)
+
+
+async def _put(stored: StoredPlan, resources: Resources) -> Response:
+    await resources.plan.poll()
+    return _answer(stored, orjson.loads(stored.plan.to_json()))
+
+
+def _json(experiment: Experiment) -> dict[str, object]:
+    return experiment.model_dump(mode="json", exclude_unset=True)
+
+
+def _answer(stored: StoredPlan, body: Mapping[str, object]) -> Response:
+    headers = {"ETag": f'"{stored.version}"'}
+    return Response(orjson.dumps(body), headers=headers, media_type="application/json")

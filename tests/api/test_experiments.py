@@ -1,0 +1,162 @@
+"""The plan over HTTP: changed as a whole, on record, and what visits see of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from app.stores.layout import exposures_stream, partition
+from app.stores.store import RedisStores
+from tests.plans import LAYER, terms
+
+PLAN = "/v1/plan"
+ORDER = "/v1/experiments/order"
+AUDIT = "/v1/experiments/audit"
+CUSTOMERS = [f"c{number}" for number in range(60)]
+
+
+async def with_layer(client: httpx.AsyncClient) -> None:
+    answer = await client.put(PLAN, json={"layers": [LAYER]})
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"1"'), answer.text
+
+
+async def variants(client: httpx.AsyncClient) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for customer in CUSTOMERS:
+        answer = await client.get("/v1/assignments", params={"customer_id": customer})
+        found[customer] = answer.json()["items"][0]["variant"]
+    return found
+
+
+async def test_a_plan_without_experiments_is_the_first(client: httpx.AsyncClient) -> None:
+    answer = await client.get(PLAN)
+
+    assert (answer.json(), answer.headers["ETag"]) == ({}, '"0"')
+    assert (await client.get("/v1/experiments")).json() == {"version": 0, "items": []}
+
+
+async def test_an_experiment_is_created_by_shares_and_read_with_buckets(
+    client: httpx.AsyncClient,
+) -> None:
+    await with_layer(client)
+
+    created = await client.put(ORDER, json=terms(3_000))
+
+    assert (created.status_code, created.headers["ETag"]) == (200, '"2"'), created.text
+    assert (await client.get(ORDER)).json() == created.json()
+    assert [one["buckets"] for one in created.json()["variants"]] == [
+        [{"start": 0, "stop": 3_000}],
+        [{"start": 3_000, "stop": 10_000}],
+    ]
+
+
+async def test_a_larger_share_moves_customers_into_it_only(client: httpx.AsyncClient) -> None:
+    await with_layer(client)
+    await client.put(ORDER, json=terms(2_000))
+    before = await variants(client)
+
+    await client.put(ORDER, json=terms(5_000))
+    after = await variants(client)
+
+    moved = {after[customer] for customer in CUSTOMERS if before[customer] != after[customer]}
+    assert moved == {"popularity"}
+
+
+async def test_assignments_are_those_of_answers_and_expose_nobody(
+    client: httpx.AsyncClient, stores: RedisStores
+) -> None:
+    await with_layer(client)
+    await client.put(ORDER, json=terms())
+
+    routed = (await client.get("/v1/assignments", params={"customer_id": "c1"})).json()
+    stream = exposures_stream(partition("c1"))
+    assert await stores.connection.execute("XLEN", stream, doing="looking") == 0
+    answer = (await client.get("/v1/recommendations", params={"customer_id": "c1"})).json()
+
+    assert routed["version"] == 2
+    assert [(one["experiment"], one["variant"]) for one in routed["items"]] == [
+        (one["experiment"], one["variant"]) for one in answer["assignments"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "reason"),
+    [
+        ({"layer": "elsewhere"}, "plan_refused", "in layer 'elsewhere', which the plan lacks"),
+        ({"control": "none"}, "plan_refused", "control 'none' is no variant"),
+        (
+            {"variants": [{"name": "popularity", "share_bp": 10_000, "policy": {"bundle": "b9"}}]},
+            "plan_refused",
+            "variant popularity of order is refused and nothing changed: no bundle 'b9'",
+        ),
+    ],
+)
+async def test_what_contradicts_itself_is_refused_with_the_reason(
+    client: httpx.AsyncClient, change: Mapping[str, Any], code: str, reason: str
+) -> None:
+    await with_layer(client)
+
+    answer = await client.put(ORDER, json=terms(**change))
+
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
+    assert reason in answer.json()["detail"]
+    assert (await client.get(PLAN)).headers["ETag"] == '"1"'
+
+
+async def test_shares_that_do_not_sum_are_malformed(client: httpx.AsyncClient) -> None:
+    variants = [{"name": "popularity", "share_bp": 9_999}]
+
+    answer = await client.put(ORDER, json=terms(variants=variants))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
+    assert "must sum to 10000, got 9999" in answer.json()["detail"]
+
+
+async def test_a_change_of_a_plan_that_is_another_one_by_now_is_refused(
+    client: httpx.AsyncClient,
+) -> None:
+    await with_layer(client)
+    meant = {"If-Match": '"1"'}
+    await client.put(ORDER, json=terms(), headers=meant)
+
+    answer = await client.put(ORDER, json=terms(1_000), headers=meant)
+
+    assert (answer.status_code, answer.json()["code"]) == (412, "plan_changed")
+    assert (await client.get(ORDER)).json()["variants"][0]["buckets"] == [
+        {"start": 0, "stop": 5_000}
+    ]
+
+
+async def test_an_experiment_that_runs_ends_and_is_removed_after_that(
+    client: httpx.AsyncClient,
+) -> None:
+    await with_layer(client)
+    await client.put(ORDER, json=terms())
+
+    ended = await client.delete(ORDER)
+    # An answer's moment is the store's clock, which ended it; that of a routing alone may lag.
+    answer = await client.get("/v1/recommendations", params={"customer_id": "c1"})
+    assert "ends_at" in ended.json()["experiments"][0]
+    assert answer.json()["assignments"] == []
+    await client.delete(ORDER)
+
+    answer = await client.get(ORDER)
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_experiment")
+
+
+async def test_every_change_is_on_record(client: httpx.AsyncClient) -> None:
+    await with_layer(client)
+    await client.put(ORDER, json=terms(2_000))
+    await client.put(ORDER, json=terms(3_000))
+
+    latest, created, _ = (await client.get(AUDIT)).json()["items"]
+
+    assert (latest["doing"], latest["before"], latest["after"]) == ("put experiment order", 2, 3)
+    assert latest["who"]
+    assert latest["changes"] == [
+        'experiment order, variant meta: 8000 bp {"order_by":"meta"} → 7000 bp {"order_by":"meta"}',
+        'experiment order, variant popularity: 2000 bp {"order_by":"popularity"} → 3000 bp '
+        '{"order_by":"popularity"}',
+    ]
+    assert "experiment order, control: – → popularity" in created["changes"]
