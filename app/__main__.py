@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import typer
 import yaml
+from polars import DataFrame
 from pydantic import AnyUrl, JsonValue, ValidationError
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -24,6 +25,7 @@ from app.load import Progress as LoadProgress
 from app.load import load as load_dataset
 from app.main import create_app
 from app.observability import configure_logging, get_logger
+from app.replay import ReplayError, exported, replay_all, replayer_of, stored
 from app.resources import Worker
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import KeyFileError, read_keys, write_keys
@@ -34,6 +36,7 @@ from app.stores.store import RedisStores
 from app.workers import listen, run
 from models.bundle import BundleError, read_bundle, resolve_bundle
 from models.dataset import Dataset, DatasetError, read_dataset
+from models.experiments.exposure import ExposureError
 
 COMMAND_TIMEOUT_S: Final = 30.0
 
@@ -116,6 +119,58 @@ def export_events(
         bars.step("entries", None)
         summary = asyncio.run(_export(url, out, bars=bars))
     _print(asdict(summary), as_json=as_json)
+
+
+@commands.command()
+def replay(
+    recommendation_id: Annotated[
+        str | None, typer.Argument(help="Id of an answer.", show_default=False)
+    ] = None,
+    *,
+    data: Annotated[
+        Path | None, typer.Option("--exported", help="Look there, and not in the store.")
+    ] = None,
+    everything: Annotated[
+        Path | None, typer.Option("--all", help="Replay all answers exported to a directory.")
+    ] = None,
+    redis_url: RedisUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make answers again from their records; exit 1 if one differs by a bit or cannot be made."""
+    if (recommendation_id is None) == (everything is None):
+        typer.echo("error: name one answer, or a directory by --all", err=True)
+        raise typer.Exit(2)
+    settings = _read_settings(redis_url=redis_url)
+    with _failures():
+        if everything is not None:
+            exposures = exported(everything)
+        else:
+            exposures = _one_answer(recommendation_id or "", data, settings)
+        replays = replay_all(exposures, replayer_of(settings))
+    _print(asdict(replays), as_json=as_json)
+    if replays.equal < exposures.height or not exposures.height:
+        raise typer.Exit(1)
+
+
+def _one_answer(recommendation_id: str, directory: Path | None, settings: Settings) -> DataFrame:
+    if directory is not None:
+        found = exported(directory, recommendation_id)
+    else:
+        with _store_url(settings) as url:
+            found = asyncio.run(_stored(url, recommendation_id))
+    if not found.height:
+        where = directory or "the store: what was exported is no longer there, see --exported"
+        msg = f"no answer {recommendation_id!r} in {where}"
+        raise ReplayError(msg)
+    return found
+
+
+async def _stored(url: str, recommendation_id: str) -> DataFrame:
+    connection = Connection.open(url, timeout_s=COMMAND_TIMEOUT_S)
+    try:
+        return await stored(connection, recommendation_id)
+    finally:
+        await connection.close()
 
 
 @keys_commands.command("new")
@@ -273,7 +328,7 @@ def _failures() -> Generator[None]:
         yield
     except (
         *(BundleError, DatasetError, EmbeddedServerError, ExportError, KeyFileError),
-        *(ServiceError, OSError),
+        *(ExposureError, ReplayError, ServiceError, OSError),
     ) as exc:
         typer.echo(f"error: {exc}", err=True)
         raise typer.Exit(1) from exc

@@ -47,6 +47,7 @@ from models.experiments.policy import SlatePolicy
 from models.profile import Profile
 
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
+SNAPSHOTS: Final = "snapshots"
 LOG_DRAIN_S: Final = 2.0
 CANCEL_AGAIN_S: Final = 0.1
 POOL_THREADS: Final = 2
@@ -140,7 +141,7 @@ async def resources_over(
     with _pools() as (pool, labelling_pool, explaining_pool):
         metrics = worker.metrics
         clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
-        archive = SnapshotArchive(settings.state_dir / "snapshots")
+        archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
         exposures = ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics)
         live = LiveCatalogue(
             stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
@@ -155,7 +156,7 @@ async def resources_over(
             clock=clock,
             ranker=ranker,
             exposures=exposures,
-            origin=Origin(plan, _versions()),
+            origin=Origin(plan, scoring_versions()),
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow),
             tally=Tally(metrics),
         )
@@ -322,6 +323,7 @@ def _report_death(task: asyncio.Task[None]) -> None:
         _log.critical("a background task died: restart this process", exc_info=exc)
 
 
-def _versions() -> tuple[tuple[str, str], ...]:
+def scoring_versions() -> tuple[tuple[str, str], ...]:
+    """Return the versions of this software and of the libraries that scores depend on."""
     libraries = tuple((name, version(name)) for name in SCORING_LIBRARIES)
     return (("vitrine", __version__), *libraries)

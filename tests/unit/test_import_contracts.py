@@ -24,6 +24,7 @@ MODULES = [
     "app/export.py",
     "app/doctor.py",
     "app/load.py",
+    "app/replay.py",
     "app/workers.py",
     "models/customer.py",
     "models/neighbours.py",
