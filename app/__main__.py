@@ -141,6 +141,7 @@ def replay(
         typer.echo("error: name one answer, or a directory by --all", err=True)
         raise typer.Exit(2)
     settings = _read_settings(redis_url=redis_url)
+    configure_logging("warning")
     with _failures():
         if everything is not None:
             exposures = exported(everything)

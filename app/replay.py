@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Final, Self
 
 import polars as pl
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Json, ValidationError
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    ValidationError,
+)
 
 from app.errors import BundleRefusedError, UnknownBundleError
 from app.export import exposure_table
@@ -22,7 +30,7 @@ from app.serving.served import ServedCatalogue
 from app.settings import Settings
 from app.stores.connection import Connection
 from app.stores.layout import exposures_stream
-from app.stores.stream import Cursors, RedisStreams
+from app.stores.stream import Batch, Cursors, RedisStreams
 from models.customer import Window
 from models.events import to_us
 from models.experiments.exposure import read_exposures
@@ -67,9 +75,9 @@ class Recorded(BaseModel):
     profile: bytes
     snapshot_id: str
     bundle_id: str
-    order_by: str
-    diversity: float
-    exploration: Json[Exploration] | None
+    order_by: str = Field(validation_alias=AliasChoices("order_by", "variant"))
+    diversity: float = 0.0
+    exploration: Json[Exploration] | None = None
     degraded: Rung | None
     feature_hash: str
     slate: tuple[RecordedSale, ...]
@@ -233,16 +241,17 @@ async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame
     Returns:
         One row, or none.
     """
-    streams, cursors = RedisStreams(connection, exposures_stream), Cursors()
+    streams = RedisStreams(connection, exposures_stream)
+    cursors: Cursors = {}
     wanted = f'"{recommendation_id}"'.encode()
     while (batch := await streams.read(cursors, n_each=ENTRIES_AT_ONCE)).fields:
         found = [fields for fields in batch.fields if wanted in fields[b"x"]]
-        table = exposure_table(type(batch)(found, batch.cursors))
+        table = exposure_table(Batch(found, batch.cursors))
         one = table.filter(pl.col(_ID) == recommendation_id)
         if one.height:
             return one
         cursors = batch.cursors
-    return exposure_table(type(batch)([], cursors))
+    return exposure_table(Batch([], cursors))
 
 
 def _other_versions(recorded: Recorded) -> list[str]:

@@ -1,0 +1,100 @@
+"""Answers are made again bit for bit, after a restart and with another bundle in service."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import httpx
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.bundles import recalibrated
+from tests.end_to_end.service import Service, run, serving
+from tests.proofs import Proof
+
+N_ANSWERS: Final = 10_000
+PHASES: Final = 3
+
+
+def ask(service: Service, sales: list[str], *, n: int, rng: np.random.Generator) -> list[str]:
+    """Ask in every way that the API knows; return the ids of the answers."""
+    ids: list[str] = []
+    with httpx.Client(base_url=service.url, timeout=60.0) as client:
+        for number in range(n):
+            customer = f"c{rng.integers(300):07d}"
+            some = [str(one) for one in rng.choice(sales, size=12, replace=False)]
+            if number % 3 == 0:
+                body = {
+                    "customer_id": customer,
+                    "candidates": some,
+                    "ordered": bool(rng.integers(2)),
+                }
+                answer = client.post("/v1/rank", json=body)
+            else:
+                asked = {
+                    **({"customer_id": customer} if rng.integers(4) else {}),
+                    **({"market": "fr"} if rng.integers(2) else {}),
+                    "limit": int(rng.integers(1, 30)),
+                    "exclude": some[: rng.integers(4)],
+                }
+                answer = client.get("/v1/recommendations", params=asked)
+            assert answer.status_code == 200, answer.text
+            ids.append(answer.json()["recommendation_id"])
+    return ids
+
+
+@pytest.mark.prove
+@pytest.mark.slow
+def test_answers_are_replayed_bit_for_bit_after_a_restart_and_a_swap(
+    tmp_path: Path, tiny_bundle: tuple[Path, Path], rng: np.random.Generator, proof: Proof
+) -> None:
+    root, state = tmp_path / "bundles", str(tmp_path / "state")
+    first, second = (recalibrated(tiny_bundle[0], root, shift=shift) for shift in (0.0, 1.0))
+    variables = {"VITRINE_BUNDLES": str(root), "VITRINE_BUNDLE": first.name}
+    kept = variables | {"VITRINE_STATE_DIR": state}
+    loaded = run("app", "load", "--data", str(tiny_bundle[1]), **kept)
+    assert loaded.returncode == 0, loaded.stderr
+    sales = pl.read_parquet(tiny_bundle[1] / "sales.parquet")["sale_id"].to_list()
+    n = max(proof.scale(N_ANSWERS) // PHASES, 1)
+    with serving(tmp_path, **variables) as service:
+        service.wait_until("/health/ready", status=200)
+        ids = ask(service, sales, n=n, rng=rng)
+        swapped = httpx.put(
+            f"{service.url}/v1/bundles/active", json={"bundle": second.name}, timeout=60.0
+        )
+        assert swapped.status_code == 200, swapped.text
+        ids += ask(service, sales, n=n, rng=rng)
+        assert service.stop() == 0
+    # No time for the model: the lower rungs are recorded and replayed too.
+    with serving(tmp_path, **variables, VITRINE_DEADLINE_MS="1") as service:
+        service.wait_until("/health/ready", status=200)
+        ids += ask(service, sales, n=n, rng=rng)
+        assert service.stop() == 0
+
+    alone = run("app", "replay", ids[0], "--json", **kept)
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    out = tmp_path / "export"
+    drained = run("app", "export-events", "--out", str(out), **kept)
+    assert drained.returncode == 0, drained.stderr
+    replayed = run("app", "replay", "--all", str(out), "--json", **kept)
+
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    exposures = pl.read_parquet(out / "exposures.parquet")
+    assert sorted(exposures["recommendation_id"]) == sorted(ids)
+    assert set(exposures["bundle_id"]) == {first.name, second.name}
+    assert json.loads(replayed.stdout) == {
+        "equal": len(ids),
+        "differing": {},
+        "impossible": {},
+        "other_versions": [],
+    }
+    rungs = exposures["degraded"].fill_null("full").value_counts()
+    proof.record("replay", {"answers": len(ids), "rungs": dict(rungs.iter_rows())})
+
+    planted = exposures.with_columns(pl.col("now") + pl.duration(days=1))
+    (tmp_path / "planted").mkdir()
+    planted.write_parquet(tmp_path / "planted" / "exposures.parquet")
+    noticed = run("app", "replay", "--all", str(tmp_path / "planted"), "--json", **kept)
+    assert noticed.returncode == 1
+    assert json.loads(noticed.stdout)["differing"]
