@@ -75,9 +75,9 @@ class Recorded(BaseModel):
     profile: bytes
     snapshot_id: str
     bundle_id: str
-    order_by: str = Field(validation_alias=AliasChoices("order_by", "variant"))
-    diversity: float = 0.0
-    exploration: Json[Exploration] | None = None
+    order_by: str
+    diversity: float
+    exploration: Json[Exploration] | None
     degraded: Rung | None
     feature_hash: str
     slate: tuple[RecordedSale, ...]
