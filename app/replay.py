@@ -7,11 +7,9 @@ from typing import Final, Self
 
 import polars as pl
 from pydantic import (
-    AliasChoices,
     AwareDatetime,
     BaseModel,
     ConfigDict,
-    Field,
     Json,
     ValidationError,
 )
