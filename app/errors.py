@@ -271,6 +271,17 @@ class NoPreviousBundleError(ServiceError):
         super().__init__("no bundle answered before this one: activate one by its id")
 
 
+class NoResultsError(ServiceError):
+    """Results of an experiment that nothing here can work out."""
+
+    code = "no_results"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, reason: str) -> None:
+        """Name the reason."""
+        super().__init__(f"there are no results: {reason}")
+
+
 class NotReadyError(ServiceError):
     """Something that full answers need is missing."""
 

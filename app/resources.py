@@ -21,6 +21,7 @@ from app.serving.bulk import BulkRegistration
 from app.serving.clock import StoreClock
 from app.serving.degradation import Degradation
 from app.serving.explaining import Explainer
+from app.serving.exported_results import ExportedResults
 from app.serving.exposure_queue import ExposureQueue
 from app.serving.gallery import Gallery
 from app.serving.holder import ModelHolder
@@ -43,6 +44,7 @@ from app.serving.vigil import Vigil
 from app.settings import Settings
 from app.stores.store import RedisStores
 from models.customer import Window
+from models.experiments.attribution import Rules
 from models.experiments.policy import SlatePolicy
 from models.profile import Profile
 
@@ -86,6 +88,7 @@ class Resources:
         holder: Holds the models.
         plan: The plan of experiments that answers see.
         planner: Changes it.
+        results: Says what came of experiments; None where no exports are named.
         readiness: Says what is missing.
         metrics: Of this worker.
         metrics_dir: See `Worker`.
@@ -101,6 +104,7 @@ class Resources:
     holder: ModelHolder
     plan: LivePlan
     planner: PlanEditor
+    results: ExportedResults | None
     readiness: Readiness
     metrics: Metrics
     metrics_dir: str | None
@@ -172,6 +176,7 @@ async def resources_over(
                 holder=holder,
                 plan=plan,
                 planner=planner,
+                results=_results(settings, pool),
                 gallery=Gallery(stores.sales, live, clock),
                 readiness=Readiness(stores.server, live, worker.drain),
                 metrics=metrics,
@@ -196,6 +201,12 @@ def _plan(stores: Stores, settings: Settings) -> tuple[LivePlan, PlanEditor]:
     live = LivePlan(stores.plans, first, file=PlanFile(settings.state_dir / "plan.json"))
     library = _library(settings)
     return live, PlanEditor(stores.plans, stores.bundles, stores.server, library, first)
+
+
+def _results(settings: Settings, pool: Executor) -> ExportedResults | None:
+    if settings.exports is None:
+        return None
+    return ExportedResults(settings.exports, rules=Rules(), pool=pool)
 
 
 def _recommender(

@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         default=Path("var"),
         description="Where this machine keeps the embedded server's file and saved snapshots.",
     )
+    exports: Path | None = Field(
+        default=None,
+        description="Where `python -m app export-events` writes on this machine; results of "
+        "experiments are worked out from it. Unset: there are none.",
+    )
     bundles: Path = Field(default=Path("models/bundles"), description="Directory of all bundles.")
     bundle: str | None = Field(
         default=None,

@@ -11,17 +11,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
+from app.errors import NoResultsError
 from app.resources import Resources
 from app.serving.plan_editor import Order, named
 from app.serving.plan_port import PlanChange, StoredPlan
+from models.dataset.faults import DatasetError
 from models.experiments.draft import ExperimentTerms, PlanDraft
 from models.experiments.experiment import Experiment
+from models.experiments.exposure import ExposureError
 from models.experiments.plan import AUDIT, Plan
 from models.experiments.policy import Name
+from models.experiments.results import Results
 
 router = APIRouter(prefix="/v1", tags=["experiments"])
 
 MAX_AUDIT: Final = 1_000
+
+_NO_EXPORTS: Final = (
+    "set VITRINE_EXPORTS to the folder that `python -m app export-events` writes on this machine"
+)
 
 _READ: Final = problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
 _CHANGED: Final = problems(
@@ -102,6 +110,20 @@ async def get_experiment(name: ExperimentName, resources: ResourcesDep) -> Respo
     """Return an experiment with the buckets of its variants."""
     stored = await resources.planner.current()
     return _answer(stored, _json(named(stored.plan, name)))
+
+
+@router.get("/experiments/{name}/results", responses=_READ)
+async def get_results(name: ExperimentName, resources: ResourcesDep) -> Results:
+    """Return what came of an experiment, from the answers and events exported so far."""
+    if resources.results is None:
+        raise NoResultsError(_NO_EXPORTS)
+    plan = (await resources.planner.current()).plan
+    experiment = named(plan, name)
+    units = {layer.name: layer.unit for layer in plan.layers}
+    try:
+        return await resources.results.of(experiment, units[experiment.layer])
+    except (DatasetError, ExposureError) as exc:
+        raise NoResultsError(str(exc)) from exc
 
 
 @router.put(
