@@ -164,8 +164,7 @@ async def resources_over(
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow),
             tally=Tally(metrics),
         )
-        await _begin(plan, live)
-        _warm_up(ranker, live, clock.now_us())
+        await _begin(plan, live, ranker=ranker, clock=clock)
         async with _running(live, plan, holder, exposures, Vigil(stores.server, metrics)):
             yield Resources(
                 recommender=recommender,
@@ -286,8 +285,15 @@ def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
         ranker.rank(question, policy, rung=None)
 
 
-async def _begin(plan: LivePlan, live: LiveCatalogue) -> None:
+async def _begin(
+    plan: LivePlan, live: LiveCatalogue, *, ranker: SlateRanker, clock: StoreClock
+) -> None:
     await plan.begin()
+    await _first_catalogue(live)
+    _warm_up(ranker, live, clock.now_us())
+
+
+async def _first_catalogue(live: LiveCatalogue) -> None:
     try:
         await live.refresh()
     except (StoreUnavailableError, ValueError) as exc:
