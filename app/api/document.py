@@ -14,6 +14,7 @@ from app.api.problem import Problem, problems
 from app.api.rank import RankBody
 from app.api.sales import SaleBody
 from app.security.key import Scope
+from models.experiments.draft import ExperimentTerms, PlanDraft
 
 SCHEMES: Final = {
     "key": {
@@ -43,6 +44,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             (SaleBody, "validation"),
             (RankBody, "validation"),
             (BundleBody, "validation"),
+            (ExperimentTerms, "validation"),
+            (PlanDraft, "validation"),
             (Problem, "serialization"),
         ],
         ref_template=TEMPLATE,

@@ -31,7 +31,12 @@ _NO_EXPORTS: Final = (
     "set VITRINE_EXPORTS to the folder that `python -m app export-events` writes on this machine"
 )
 
-_READ: Final = problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
+_READ: Final = problems(
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 _CHANGED: Final = problems(
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
@@ -59,7 +64,7 @@ class AuditAnswer(BaseModel):
 
 
 IfMatch = Annotated[
-    str | None,
+    str,
     Header(
         pattern=r'^"\d{1,18}"$',
         description="ETag of the plan that is meant; if it is another one by now, nothing changes.",
@@ -68,11 +73,11 @@ IfMatch = Annotated[
 ExperimentName = Annotated[Name, Path(description="The experiment.", examples=["home-page"])]
 
 
-def order(request: Request, if_match: IfMatch = None) -> Order:
+def order(request: Request, if_match: IfMatch = "") -> Order:
     """Say who calls, and which version he means to change."""
     key_id = request.scope.get("key_id")
     who = f"key {key_id}" if key_id else (request.client.host if request.client else "loopback")
-    return Order(who, None if if_match is None else int(if_match.strip('"')))
+    return Order(who, int(if_match.strip('"')) if if_match else None)
 
 
 OrderDep = Annotated[Order, Depends(order)]
@@ -96,7 +101,7 @@ async def list_experiments(resources: ResourcesDep) -> Response:
     return _answer(stored, {"version": stored.version, "items": items})
 
 
-@router.get(f"/experiments/{AUDIT}", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get(f"/experiments/{AUDIT}", responses=_READ)
 async def read_audit(
     resources: ResourcesDep,
     limit: Annotated[int, Query(ge=1, le=MAX_AUDIT, description="How many.")] = 100,

@@ -22,13 +22,20 @@ N_EXAMPLES: Final = 1_400
 
 N_REQUESTS: Final = 20_000
 
-# That a sale closes after it opens is a relation of two fields, which no schema can state.
+# That a sale closes after it opens is a relation of two fields, and that a version is the present
+# one of the plan is known to the plan only: no schema can state either.
 CONFIGURATION: Final = """
 [[operations]]
 include-name = "PUT /v1/sales/{sale_id}"
 
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "404", "409", "422"]
+
+[[operations]]
+include-path-regex = "^/v1/(experiments|plan)"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "404", "409", "412", "422"]
 """
 
 

@@ -106,7 +106,8 @@ def _value(
     dataset = read_dataset(data)
     exposures = read_exposures(data)
     if variant is not None:
-        exposures = exposures.filter(pl.col("variant") == variant)
+        names = pl.element().struct.field("variant")
+        exposures = exposures.filter(pl.col("assignments").list.eval(names).list.contains(variant))
     chosen = judged(exposures, until_us=_until_us(dataset, exposures), window_us=setting.window_us)
     progress.stage("answers", chosen.answers.height)
     rounds = rounds_of(chosen.answers, dataset.events, setting=setting, progress=progress)

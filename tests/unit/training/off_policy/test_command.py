@@ -67,7 +67,7 @@ def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
             "window": Window.empty().pack(),
             "profile": Profile.empty().pack(),
             "snapshot_id": "c.n",
-            "variant": "explore",
+            "assignments": [{"experiment": "home", "variant": "explore", "share_bp": 10_000}],
             "slate": slate,
         }
         for number, slate in enumerate(slates(scorer, now_us))
