@@ -24,7 +24,9 @@ N_CLICKS = 3
 MIN_SALES_OF_A_SCENE = 4
 EVERYTHING = 100
 
-# A shop of 200 customers has too few purchases to learn what a taste is worth for everyone.
+# A shop of 200 customers has too few purchases to learn what a taste is worth to everyone: there
+# the pictures alone decide, as a variant may have it.
+IN_A_SMALL_SHOP = '{"default": {"order_by": "images"}}'
 MIN_SHARE = defaultdict(lambda: 0.6, {FULL_SCALE: 0.9})
 
 # The demo's size: in full, the model has enough purchases to learn what a taste is worth.
@@ -91,7 +93,9 @@ def shop(
     assert loaded.returncode == 0, loaded.stderr
     truth = pl.read_parquet(data / "truth_sales.parquet")
     scenes = dict(truth.select("sale_id", "scene").iter_rows())
-    with serving(folder, "--bundle", str(bundle)) as service:
+    plan = folder / "plan.json"
+    plan.write_text("{}" if proof_share == FULL_SCALE else IN_A_SMALL_SHOP)
+    with serving(folder, "--bundle", str(bundle), VITRINE_PLAN=str(plan)) as service:
         service.wait_until("/health/ready", status=200)
         yield Shop(service, scenes)
 
