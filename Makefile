@@ -99,4 +99,4 @@ $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	$(INSTALL) $<
 	touch $@
 
-.PHONY: demo demo-stop test check fix bench bench-quality prove openapi features lock help
+.PHONY: demo demo-stop test check fix bench bench-quality prove chaos openapi features lock help
