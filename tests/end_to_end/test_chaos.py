@@ -155,13 +155,13 @@ class Drill:
         during = [one for one in answers if began <= one[0] <= ended]
         return Seen(
             answers=len(answers),
-            not_answered=Counter(why for one in callers for _, why in one.unanswered),
+            not_answered=dict(Counter(why for one in callers for _, why in one.unanswered)),
             too_short=sum(n < self.n_wanted for _, _, n, _ in answers),
-            rungs=Counter(rung for *_, rung in during),
+            rungs=dict(Counter(rung for *_, rung in during)),
             before=percentiles([one for one in answers if one[0] < began]),
             during=percentiles(during),
             after=percentiles([one for one in answers if one[0] > ended]),
-            events_refused=sum((one.refused for one in callers), Counter[int]()),
+            events_refused=dict(sum((one.refused for one in callers), Counter[int]())),
             recovered_s=round(recovered_s, 2),
         )
 
