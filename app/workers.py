@@ -1,5 +1,6 @@
 """Worker processes on one socket, and a stop that fails no request."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ from app.settings import Settings
 BACKLOG: Final = 2_048
 RESTART_AFTER_S: Final = 1.0
 CLOSE_WITHIN_S: Final = 10
+LAST_REQUESTS_S: Final = 0.2
 
 _log = get_logger(__name__)
 
@@ -50,6 +52,13 @@ class DrainingServer(uvicorn.Server):
         """Say, ten times a second, whether to stop."""
         drained = self._stop_at is not None and time.monotonic() >= self._stop_at
         return await super().on_tick(counter) or drained
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody more, hear what was accepted already, and then close."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LAST_REQUESTS_S)
+        await super().shutdown(sockets)
 
 
 def listen(settings: Settings) -> socket.socket:
