@@ -1,14 +1,16 @@
 """Describes the content of a sale by numbers: what its picture shows, its attributes, its price."""
 
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
-from models.catalogue import Catalogue, Vocabulary
+from models.catalogue import Catalogue
+from models.column import Vocabulary
+from models.kept import Kept
 
 _N_PRICES: Final = 2
 
@@ -147,7 +149,16 @@ class Projection:
 
         Computed once for the same sales, whatever their counts are.
         """
-        return _placed(self, _Sales(catalogue.vocabulary, catalogue))
+        return self._places.of(catalogue)
+
+    @cached_property
+    def _places(self) -> Kept[NDArray[np.float64]]:
+        return Kept(self._placed)
+
+    def _placed(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        placed = np.einsum("ij,jk->ik", self.encoder.encode(catalogue), self.axes)
+        placed.flags.writeable = False
+        return placed
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return what was fitted; see `from_arrays`."""
@@ -165,19 +176,3 @@ class Projection:
             msg = f"{len(axes)} rows of axes for vectors of length {encoder.size}"
             raise ValueError(msg)
         return cls(encoder, axes)
-
-
-@dataclass(frozen=True)
-class _Sales:
-    """A catalogue that is equal to itself with other counts, which share its vocabulary."""
-
-    vocabulary: Vocabulary
-    catalogue: Catalogue = field(compare=False)
-
-
-@lru_cache(maxsize=8)
-def _placed(projection: Projection, sales: _Sales) -> NDArray[np.float64]:
-    vectors = projection.encoder.encode(sales.catalogue)
-    placed = np.einsum("ij,jk->ik", vectors, projection.axes)
-    placed.flags.writeable = False
-    return placed

@@ -198,6 +198,11 @@ def _images(sale: Candidate, feature: str, topics: Topics) -> str | None:
     return _content(sale, feature, topics)
 
 
+def _others(sale: Candidate, feature: str, topics: Topics) -> str | None:
+    del feature, topics
+    return "customers who opened the same sales turn to it" if sale.has_history else None
+
+
 def _sale(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del topics
     if feature == "sale_discount" and sale.values[feature] > 0:
@@ -229,6 +234,7 @@ _WORDS: Final[Mapping[str, Callable[[Candidate, str, Topics], str | None]]] = {
     "popularity": _popularity,
     "content": _content,
     "images": _images,
+    "collaborative": _others,
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from models.recommenders.collaborative import Collaborative
 from models.recommenders.content import Content
 from models.recommenders.images import Images
 from models.recommenders.popularity import Popularity
@@ -10,5 +11,6 @@ from models.recommenders.recommender import Recommender
 from models.recommenders.taste import Taste
 
 RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
-    recommender.name: recommender for recommender in (Popularity, Content, Images, Taste)
+    recommender.name: recommender
+    for recommender in (Popularity, Content, Images, Taste, Collaborative)
 }

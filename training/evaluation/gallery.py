@@ -19,7 +19,7 @@ SIDE: Final = 120
 
 TALK: Final[Mapping[str, tuple[str, ...]]] = {
     "popularity": ("popularity",),
-    "tastes learned from visits": ("taste",),
+    "visits only": ("collaborative",),
     "pictures only": ("images",),
     "mix": (META,),
 }

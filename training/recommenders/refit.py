@@ -13,6 +13,7 @@ from models.query import Query
 from models.recommenders.content import Content
 from models.recommenders.images import Images
 from models.recommenders.recommender import Recommender
+from training.recommenders.collaborative import fit_collaborative
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
 from training.recommenders.taste import fit_taste
@@ -25,7 +26,13 @@ REFIT_SHARES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
     """Fit every recommender on what is known."""
     popularity = fit_popularity(interactions)
-    return (popularity, Content(), Images(popularity), fit_taste(interactions))
+    return (
+        popularity,
+        Content(),
+        Images(popularity),
+        fit_taste(interactions),
+        fit_collaborative(interactions),
+    )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from models.features.schema import FeatureSchema
 from models.ranker import POSITION, TreeConfig
 from models.recommenders.content import Content
 from models.recommenders.popularity import Popularity
+from models.recommenders.registry import RECOMMENDERS
 from models.topics import Topics
 from tests.logs import DAY, HOUR, catalogue, event_table
 from tests.unit.training.test_ranking import slates_of
@@ -96,6 +97,6 @@ def test_the_command_compares_every_recommender(tiny_world: Path, tmp_path: Path
 
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    without = {f"without {name}" for name in ("popularity", "content", "images", "taste")}
+    without = {f"without {name}" for name in RECOMMENDERS}
     assert found["differences"].keys() == without
     assert found["figures"].keys() == without | {ALL}

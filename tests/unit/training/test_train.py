@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from models.bundle import read_bundle
+from models.recommenders.registry import RECOMMENDERS
 from models.scoring import Scorer
 from tests.logs import DAY
 from tests.worlds import END_US, Silent, train_bundle
@@ -58,7 +59,7 @@ def test_a_bundle_scores_as_it_did_in_training(tiny_bundle: tuple[Path, Path]) -
     scorer = Scorer.load(read_bundle(tiny_bundle[0]))
 
     meta = ("meta", "meta-revenue", "meta-margin")
-    assert scorer.policies == (*meta, "logistic", "popularity", "content", "images", "taste")
+    assert scorer.policies == (*meta, "logistic", *RECOMMENDERS)
     assert scorer.pictures.keys() == {sale.sale_id for sale in scorer.snapshot.sales}
 
 

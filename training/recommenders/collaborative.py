@@ -1,0 +1,64 @@
+"""Fits collaborative filtering: factors, and what content explains of them."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoder import Projection
+from models.recommenders.collaborative import Collaborative
+from training.recommenders.als import ALS, factorise
+from training.recommenders.encoder import fit_encoder
+from training.recommenders.interactions import Interactions
+
+_MIN_CUSTOMERS: Final = 50
+"""Fewer say nothing that factors could hold."""
+
+_CONTENT_RIDGE: Final = 300.0
+"""Customers whose touches content must explain before it is believed."""
+
+_OWN: Final = 100.0
+"""A sale of so many customers has half of its factors from its content."""
+
+
+def fit_collaborative(interactions: Interactions) -> Collaborative:
+    """Factorise who touched what, and predict factors from content.
+
+    Factors of a sale of ``n`` customers are ``content + n / (n + 100) * (own - content)``.
+
+    Args:
+        interactions: What is known.
+
+    Returns:
+        The recommender; without any factor where there are fewer than 50 customers.
+    """
+    catalogue = interactions.catalogue
+    customers, rows = interactions.touched()
+    # Only those who touched something: the solver's cost grows with all customers there are.
+    present, customers = np.unique(customers, return_inverse=True)
+    encoder = fit_encoder(catalogue, interactions.exposure())
+    factors = np.empty((len(catalogue), 0))
+    if len(present) >= _MIN_CUSTOMERS:
+        factors = factorise(customers, rows, n_customers=len(present), n_rows=len(catalogue))
+    n = np.bincount(rows, minlength=len(catalogue)).astype(np.float64)
+    projection = Projection(encoder, _explained(encoder.encode(catalogue), factors, n))
+    by_content = projection.of(catalogue)
+    residuals = (n / (n + _OWN))[:, None] * (factors - by_content)
+    known = np.flatnonzero(n > 0)
+    final = by_content[known] + residuals[known]
+    return Collaborative(
+        projection=projection,
+        keys=catalogue.keys[known],
+        residuals=residuals[known],
+        gramian=final.T @ final + ALS.regularisation * np.eye(final.shape[1]),
+        confidence=ALS.confidence,
+    )
+
+
+def _explained(
+    vectors: NDArray[np.float64], factors: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the axes of a ridge regression of factors on content, weighted by customers."""
+    weighted = vectors * weights[:, None]
+    normal = vectors.T @ weighted + _CONTENT_RIDGE * np.eye(vectors.shape[1])
+    return np.asarray(np.linalg.solve(normal, weighted.T @ factors), dtype=np.float64)
