@@ -1,0 +1,1 @@
+"""The way of a bundle to its customers: shadow, estimate, canary, full, or stopped."""

@@ -1,0 +1,128 @@
+"""The rules of the canary: what a candidate does to the customers that see it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from models.experiments.estimate import Interval, difference, relative_lift
+from models.experiments.guardrail import MAX_MORE_DEGRADED, MAX_SLOWER, Guardrail, State
+from models.experiments.results import Results
+from models.experiments.sequence import MIN_UNITS, sequential_width
+from models.experiments.span import Span
+from models.promotion.count import CANDIDATE, SERVING, ArmCounts
+from models.promotion.finding import Finding, at_least
+from models.promotion.rule import CanaryRules
+
+COVERAGE: Final = "coverage"
+
+
+def live_findings(rules: CanaryRules, counts: Mapping[str, int]) -> Iterator[Finding]:
+    """Hold the answers of both sides against each other, a second after they were given.
+
+    They stop what is worse for certain, at any look, and hold nothing up. Answers count as
+    independent here; units, which are, count in `sale_findings`.
+
+    Args:
+        rules: The rules.
+        counts: What the workers counted together.
+    """
+    own, other = ArmCounts.of(CANDIDATE, counts), ArmCounts.of(SERVING, counts)
+    if min(own.answers, other.answers) < MIN_UNITS:
+        return
+    width = sequential_width(own.answers + other.answers, planned_units=rules.results.planned_units)
+    more = difference(own.degraded_share(), other.degraded_share(), width=width)
+    yield _guarded("degraded_now", more, MAX_MORE_DEGRADED, said="answers degraded more by")
+    slower = relative_lift(own.mean_time(), other.mean_time(), width=width)
+    yield _guarded("latency_now", slower, MAX_SLOWER, said="answers slower by")
+
+
+def sale_findings(
+    rules: CanaryRules, results: Results | None, *, why_none: str, is_last: bool
+) -> Iterator[Finding]:
+    """Hold what both sides brought against each other, by what was exported so far.
+
+    Args:
+        rules: The rules.
+        results: Of the canary's experiment; None where there are none yet.
+        why_none: Why not.
+        is_last: Whether the next share is everybody: then the candidate must be known to be
+            no worse than the margin; before that, only not known to be worse.
+    """
+    if results is None:
+        said = f"no results of the canary yet: {why_none}"
+        yield Finding(rule="results", found=None, limit=None, state=State.OPEN, said=said)
+        return
+    analysed = {variant.name: variant.analysed for variant in results.variants}
+    n = min(analysed.get(name, 0) for name in (CANDIDATE, SERVING))
+    yield at_least("min_units", n, limit=rules.min_units, unit="customers of each side")
+    yield _sample_ratio(results)
+    yield from (
+        _exported(one)
+        for one in results.guardrails
+        if one.variant == CANDIDATE and (one.name != COVERAGE or n >= rules.min_units)
+    )
+    yield _sold(rules, results, is_last=is_last)
+
+
+def _sold(rules: CanaryRules, results: Results, *, is_last: bool) -> Finding:
+    lift = next(
+        (
+            one.safe_lift
+            for one in results.comparisons
+            if one.variant == CANDIDATE and one.metric == rules.metric
+        ),
+        Span(),
+    )
+    state = State.HELD
+    if lift.high is not None and lift.high < 0:
+        state = State.BREACHED
+    elif is_last and (lift.low is None or lift.low < -rules.margin):
+        state = State.OPEN
+    bound = f"must not be below {-rules.margin:.1%}" if is_last else "must not be worse for certain"
+    return Finding(
+        rule=rules.metric,
+        found=lift.value,
+        limit=-rules.margin if is_last else 0.0,
+        state=state,
+        said=f"{rules.metric} changes by {_in_words(lift)} and {bound}",
+    )
+
+
+def _sample_ratio(results: Results) -> Finding:
+    found = results.sample_ratio
+    return Finding(
+        rule="sample_ratio",
+        found=found.p_value,
+        limit=None,
+        state=State.BREACHED if found.alarm else State.HELD,
+        said=f"sides of {found.observed} customers, p {found.p_value:.2g}",
+    )
+
+
+def _exported(one: Guardrail) -> Finding:
+    # What is open waits for nothing: the next share brings more answers to judge it by.
+    return Finding(
+        rule=one.name,
+        found=one.change.value,
+        limit=one.limit,
+        state=State.BREACHED if one.state is State.BREACHED else State.HELD,
+        said=f"{one.name} changes by {_in_words(one.change)}, limit {one.limit:+.1%}",
+    )
+
+
+def _guarded(rule: str, found: Interval, limit: float, *, said: str) -> Finding:
+    span = Span.of(found)
+    worse = span.low is not None and span.low > limit
+    return Finding(
+        rule=rule,
+        found=span.value,
+        limit=limit,
+        state=State.BREACHED if worse else State.HELD,
+        said=f"{said} {_in_words(span)}, limit {limit:.1%}",
+    )
+
+
+def _in_words(span: Span) -> str:
+    value, low, high = (
+        "unknown" if part is None else f"{part:+.1%}" for part in (span.value, span.low, span.high)
+    )
+    return f"{value} ({low} to {high})"

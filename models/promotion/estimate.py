@@ -1,0 +1,69 @@
+"""The rule of the off-policy estimate: what the log of served answers says of a candidate."""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.experiments.guardrail import State
+from models.experiments.span import Span
+from models.promotion.finding import Finding
+from models.promotion.rule import EstimateRules
+
+RULE: Final = "estimate"
+
+_NO_CHANCE: Final = "answers are made without chance, so that their log says nothing of another"
+
+
+class OffPolicyEstimate(BaseModel):
+    """What ``python -m training off-policy --json`` prints, as far as a rule reads it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bundle: str = Field(min_length=1, max_length=128, description="The bundle it is of.")
+    refusal: str | None = Field(
+        default=None, max_length=2_000, description="Why the log says nothing of it."
+    )
+    logged: Span = Field(default=Span(), description="What the logged answers brought a slate.")
+    difference: dict[str, Span] = Field(
+        default={}, max_length=20, description="The bundle's less the logged, by estimator."
+    )
+
+
+def estimate_finding(
+    rules: EstimateRules, estimate: OffPolicyEstimate | None, *, explores: bool
+) -> Finding:
+    """Hold an estimate against its rule.
+
+    Args:
+        rules: The rule.
+        estimate: The last one handed in; None without.
+        explores: Whether served answers are drawn by chance, without which none is waited for.
+    """
+    if estimate is None:
+        if explores:
+            return _found(State.OPEN, rules, said="no off-policy estimate was handed in yet")
+        return _unsupported(rules, _NO_CHANCE)
+    if estimate.refusal is not None:
+        return _unsupported(rules, estimate.refusal)
+    logged = estimate.logged.value
+    span = estimate.difference.get(rules.estimator, Span())
+    if not logged or logged < 0 or span.low is None or span.high is None:
+        return _unsupported(rules, f"no interval by {rules.estimator} of answers that bring any")
+    low, high = span.low / logged, span.high / logged
+    said = (
+        f"by {rules.estimator} it brings {low:+.1%} to {high:+.1%} of what is logged,"
+        f" and must not be below {-rules.margin:.1%}"
+    )
+    if low >= -rules.margin:
+        return _found(State.HELD, rules, said=said, found=low)
+    state = State.BREACHED if high < -rules.margin else State.OPEN
+    return _found(state, rules, said=said, found=low)
+
+
+def _unsupported(rules: EstimateRules, why: str) -> Finding:
+    state = State.HELD if rules.without_support == "canary" else State.BREACHED
+    return _found(state, rules, said=f"no support, so the rule says {rules.without_support}: {why}")
+
+
+def _found(state: State, rules: EstimateRules, *, said: str, found: float | None = None) -> Finding:
+    return Finding(rule=RULE, found=found, limit=-rules.margin, state=state, said=said)

@@ -1,0 +1,242 @@
+"""A promotion: where a candidate stands, and how it came there."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from models.experiments.guardrail import State
+from models.experiments.results import Results
+from models.promotion.canary import live_findings, sale_findings
+from models.promotion.count import ShadowCounts
+from models.promotion.estimate import OffPolicyEstimate, estimate_finding
+from models.promotion.finding import FINISHED, Finding, Verdict, at_least, in_time, reason, verdict
+from models.promotion.rule import PromotionRules
+from models.promotion.shadow import shadow_findings
+
+_HOUR: Final = timedelta(hours=1)
+_HOURS_A_DAY: Final = 24
+_FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
+
+
+class Stage(StrEnum):
+    """How many customers see a candidate: nobody, some, all, or nobody any more."""
+
+    SHADOW = "shadow"
+    ESTIMATE = "estimate"
+    CANARY = "canary"
+    FULL = "full"
+    STOPPED = "stopped"
+
+
+class Decision(BaseModel):
+    """A step of a promotion, and the figures that it was made of."""
+
+    model_config = _FROZEN
+
+    at: AwareDatetime
+    who: str = Field(description="A worker by its name, a key, or where the call came from.")
+    before: Stage | None = Field(description="Null for the beginning.")
+    stage: Stage
+    share_bp: int = Field(description="Share of customers that see it from then on.")
+    reason: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of a candidate at a moment.
+
+    Attributes:
+        serving: The bundle that all workers shall answer with.
+        counts: What the workers counted together for this promotion.
+        n_without: Workers that do not hold the candidate.
+        explores: Whether served answers are drawn by chance.
+        undone: What of the stage somebody took back by hand; empty for nothing.
+        results: Of the canary's experiment; None where there are none.
+        why_none: Why not.
+    """
+
+    serving: str
+    counts: Mapping[str, int]
+    n_without: int
+    explores: bool
+    undone: str = ""
+    results: Results | None = None
+    why_none: str = ""
+
+
+class Promotion(BaseModel):
+    """A candidate on its way to all customers; a value, which steps lead from one to the next."""
+
+    model_config = _FROZEN
+
+    number: int = Field(ge=1, description="Counts the promotions of a store.")
+    candidate: str = Field(description="Id of the bundle on trial.")
+    serving: str = Field(description="Id of the bundle that answers meanwhile.")
+    rules: PromotionRules
+    stage: Stage
+    share_bp: int = Field(description="Share of customers that see it, in basis points.")
+    since: AwareDatetime = Field(description="When stage and share began.")
+    is_settled: bool = Field(description="Whether plan and bundles are what the stage wants.")
+    estimate: OffPolicyEstimate | None = Field(description="The last one handed in.")
+    decisions: tuple[Decision, ...] = Field(min_length=1, description="The latest last.")
+
+    @classmethod
+    def begun(
+        cls,
+        number: int,
+        candidate: str,
+        *,
+        serving: str,
+        rules: PromotionRules,
+        at: datetime,
+        who: str,
+    ) -> Self:
+        """Begin a promotion, in shadow."""
+        first = Decision(
+            at=at,
+            who=who,
+            before=None,
+            stage=Stage.SHADOW,
+            share_bp=0,
+            reason="begun",
+            findings=(),
+        )
+        return cls(
+            number=number,
+            candidate=candidate,
+            serving=serving,
+            rules=rules,
+            stage=Stage.SHADOW,
+            share_bp=0,
+            since=at,
+            is_settled=False,
+            estimate=None,
+            decisions=(first,),
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is decided any more."""
+        return self.stage in {Stage.FULL, Stage.STOPPED}
+
+    @property
+    def experiment(self) -> str:
+        """Name of the canary's experiment."""
+        return f"promotion-{self.number}"
+
+    def settled(self) -> Self:
+        """Return it with plan and bundles as its stage wants them."""
+        return self.model_copy(update={"is_settled": True})
+
+    def unsettled(self) -> Self:
+        """Return it for a store that forgot plan and bundles."""
+        return self.model_copy(update={"is_settled": False})
+
+    def with_estimate(self, estimate: OffPolicyEstimate) -> Self:
+        """Return it with another estimate."""
+        return self.model_copy(update={"estimate": estimate})
+
+    def stopped(
+        self, why: str, *, at: datetime, who: str, findings: tuple[Finding, ...] = ()
+    ) -> Self:
+        """Return it stopped."""
+        return self._moved(Stage.STOPPED, 0, at=at, who=who, why=why, findings=findings)
+
+    def findings(self, evidence: Evidence, now: datetime) -> tuple[Finding, ...]:
+        """Hold what is known against the rules of its stage; nothing where it is over."""
+        if self.is_over:
+            return ()
+        found = [*self._untouched(evidence), *self._judged(evidence, now)]
+        hours = (now - self.since) / _HOUR
+        limits = {
+            Stage.SHADOW: self.rules.shadow.max_hours,
+            Stage.ESTIMATE: self.rules.estimate.max_hours,
+            Stage.CANARY: self.rules.canary.max_days * _HOURS_A_DAY,
+        }
+        return (*found, in_time(found, hours, limit=limits[self.stage]))
+
+    def stepped(self, evidence: Evidence, *, now: datetime, who: str) -> Self | None:
+        """Return it one step further or stopped; None while rules are open, or it is over."""
+        found = self.findings(evidence, now)
+        decided = Verdict.WAIT if self.is_over else verdict(found)
+        if decided is Verdict.WAIT:
+            return None
+        if decided is Verdict.STOP:
+            return self.stopped(reason(found), at=now, who=who, findings=found)
+        stage, share_bp = self._next()
+        return self._moved(stage, share_bp, at=now, who=who, why=FINISHED, findings=found)
+
+    def _next(self) -> tuple[Stage, int]:
+        if self.stage is Stage.SHADOW:
+            return Stage.ESTIMATE, 0
+        larger = [one for one in self.rules.canary.shares_bp if one > self.share_bp]
+        return (Stage.CANARY, larger[0]) if larger else (Stage.FULL, 0)
+
+    def _judged(self, evidence: Evidence, now: datetime) -> Iterable[Finding]:
+        match self.stage:
+            case Stage.SHADOW:
+                counts = ShadowCounts.of(evidence.counts)
+                rules = self.rules.shadow
+                return shadow_findings(rules, counts, n_without=evidence.n_without)
+            case Stage.ESTIMATE:
+                rules = self.rules.estimate
+                return (estimate_finding(rules, self.estimate, explores=evidence.explores),)
+            case _:
+                return self._canary(evidence, now)
+
+    def _canary(self, evidence: Evidence, now: datetime) -> Iterable[Finding]:
+        rules = self.rules.canary
+        hours = (now - self.since) / _HOUR
+        return (
+            at_least("min_hours", hours, limit=rules.min_hours, unit="hours at this share"),
+            *live_findings(rules, evidence.counts),
+            *sale_findings(
+                rules,
+                evidence.results,
+                why_none=evidence.why_none,
+                is_last=self.share_bp == rules.shares_bp[-1],
+            ),
+        )
+
+    def _untouched(self, evidence: Evidence) -> Iterable[Finding]:
+        if evidence.serving != self.serving:
+            said = f"bundle {evidence.serving} was activated instead of {self.serving}"
+        elif evidence.undone:
+            said = evidence.undone
+        else:
+            return
+        yield Finding(rule="by_hand", found=None, limit=None, state=State.BREACHED, said=said)
+
+    def _moved(
+        self,
+        stage: Stage,
+        share_bp: int,
+        *,
+        at: datetime,
+        who: str,
+        why: str,
+        findings: tuple[Finding, ...],
+    ) -> Self:
+        decision = Decision(
+            at=at,
+            who=who,
+            before=self.stage,
+            stage=stage,
+            share_bp=share_bp,
+            reason=why,
+            findings=findings,
+        )
+        return self.model_copy(
+            update={
+                "stage": stage,
+                "share_bp": share_bp,
+                "since": at,
+                "is_settled": False,
+                "decisions": (*self.decisions, decision),
+            }
+        )

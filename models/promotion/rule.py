@@ -1,0 +1,98 @@
+"""What a bundle must show before it is shown to more customers: rules as data."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.experiments.attribution import Rules
+from models.experiments.bucket import BUCKETS
+
+MAX_SHARE_BP: Final = BUCKETS // 2
+"""A canary has as many customers beside it that see the serving bundle: half is all."""
+
+_FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+ShareBp = Annotated[int, Field(gt=0, le=MAX_SHARE_BP)]
+
+
+class ShadowRules(BaseModel):
+    """What a candidate must show while nobody sees it."""
+
+    model_config = _FROZEN
+
+    min_answers: int = Field(default=500, ge=1, description="Answers that it ranked again.")
+    max_hours: float = Field(default=72.0, gt=0, description="Undecided for longer: stopped.")
+    max_failed: Share = Field(default=0.01, description="Share of rankings that failed.")
+    max_slower: float = Field(
+        default=0.5, ge=0, description="Computing time beyond the serving bundle's, as a share."
+    )
+    min_overlap: Share = Field(
+        default=0.2, description="Sales of an answer that it shows too, as a share."
+    )
+    max_drift: float = Field(
+        default=0.5,
+        gt=0,
+        description="Mean purchase probability shown, apart from the serving bundle's, as a share.",
+    )
+    max_missing: Share = Field(
+        default=0.05, description="Missing features, more than the serving bundle's, as a share."
+    )
+
+
+class EstimateRules(BaseModel):
+    """What the log of served answers must say of a candidate, where it can say anything."""
+
+    model_config = _FROZEN
+
+    estimator: Literal["dm", "ips", "snips", "dr", "rips", "cascade-dr"] = "cascade-dr"
+    margin: Share = Field(
+        default=0.1, description="Worse by so much of the logged value at most, for certain."
+    )
+    without_support: Literal["canary", "stop"] = Field(
+        default="canary", description="What follows where the log says nothing of it."
+    )
+    max_hours: float = Field(default=168.0, gt=0, description="No estimate for longer: stopped.")
+
+
+class CanaryRules(BaseModel):
+    """What a candidate must show to the customers that see it."""
+
+    model_config = _FROZEN
+
+    shares_bp: tuple[ShareBp, ...] = Field(
+        default=(100, 1_000, MAX_SHARE_BP),
+        min_length=1,
+        max_length=20,
+        description="Shares of customers one after the other, rising, in basis points.",
+    )
+    metric: Literal["conversion", "purchases", "revenue"] = "conversion"
+    min_units: int = Field(
+        default=1_000, ge=1, description="Customers of each side before the next share."
+    )
+    min_hours: float = Field(default=24.0, ge=0, description="At each share at least.")
+    max_days: float = Field(default=28.0, gt=0, description="Undecided for longer: stopped.")
+    margin: Share = Field(
+        default=0.1, description="Worse by so much at most, for certain, before all see it."
+    )
+    results: Rules = Field(
+        default=Rules(window_hours=24.0), description="How the experiment is read."
+    )
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if list(self.shares_bp) != sorted(set(self.shares_bp)):
+            said = ", ".join(map(str, self.shares_bp))
+            msg = f"shares of the canary must rise, got {said}"
+            raise ValueError(msg)
+        return self
+
+
+class PromotionRules(BaseModel):
+    """The rules of every stage of a promotion."""
+
+    model_config = _FROZEN
+
+    shadow: ShadowRules = ShadowRules()
+    estimate: EstimateRules = EstimateRules()
+    canary: CanaryRules = CanaryRules()

@@ -1,0 +1,31 @@
+"""Promotions for tests."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from models.promotion.promotion import Evidence, Promotion
+from models.promotion.rule import CanaryRules, PromotionRules, ShadowRules
+from tests.trials import START
+
+RULES = PromotionRules(
+    shadow=ShadowRules(min_answers=10),
+    canary=CanaryRules(shares_bp=(100, 1_000, 5_000), min_units=100, min_hours=1.0, margin=0.2),
+)
+
+
+def begun(number: int = 1, *, at: datetime = START, rules: PromotionRules = RULES) -> Promotion:
+    """A promotion of bundle ``b2`` where ``b1`` serves."""
+    return Promotion.begun(number, "b2", serving="b1", rules=rules, at=at, who="key k1")
+
+
+def evidence(
+    *,
+    serving: str = "b1",
+    counts: Mapping[str, int] | None = None,
+    explores: bool = False,
+    undone: str = "",
+) -> Evidence:
+    """What is known where nothing was counted yet and nothing is explored."""
+    return Evidence(
+        serving=serving, counts=counts or {}, n_without=0, explores=explores, undone=undone
+    )

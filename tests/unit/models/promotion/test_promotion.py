@@ -1,0 +1,245 @@
+"""The way of a promotion: one step at a time, by rules, with every figure kept."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.experiments.bucket import bucket
+from models.experiments.draft import ExperimentDraft, with_experiment
+from models.experiments.experiment import Unit
+from models.experiments.plan import Plan, Visit
+from models.experiments.policy import SlatePolicy
+from models.promotion.count import ShadowCounts
+from models.promotion.estimate import OffPolicyEstimate
+from models.promotion.promotion import Evidence, Promotion, Stage
+from models.promotion.trial import LAYER, with_canary
+from tests.plans import terms
+from tests.promotions import RULES, begun, evidence
+from tests.trials import START
+
+HOUR = timedelta(hours=1)
+CUSTOMERS = [f"c{number}" for number in range(3_000)]
+
+GOOD_SHADOW = ShadowCounts(
+    scored=10,
+    serving_us=10,
+    candidate_us=10,
+    shown=100,
+    shared=90,
+    serving_ppm=100,
+    candidate_ppm=100,
+    serving_cells=100,
+    candidate_cells=100,
+).named()
+
+
+def stepped(promotion: Promotion, known: Evidence, *, hours: float = 2.0) -> Promotion:
+    after = promotion.stepped(known, now=promotion.since + hours * HOUR, who="w1")
+    assert after is not None, promotion.findings(known, promotion.since + hours * HOUR)
+    return after
+
+
+def in_canary() -> Promotion:
+    known = evidence(counts=GOOD_SHADOW)
+    return stepped(stepped(begun(), known), known)
+
+
+def test_a_promotion_begins_in_shadow() -> None:
+    promotion = begun()
+
+    assert (promotion.stage, promotion.share_bp, promotion.is_settled) == (Stage.SHADOW, 0, False)
+    assert [one.reason for one in promotion.decisions] == ["begun"]
+
+
+def test_rules_that_hold_lead_to_the_next_stage_and_are_kept_with_their_figures() -> None:
+    known = evidence(counts=GOOD_SHADOW)
+    shadow = begun().settled()
+
+    estimate = stepped(shadow, known)
+    canary = stepped(estimate, known)
+
+    assert (estimate.stage, canary.stage, canary.share_bp) == (Stage.ESTIMATE, Stage.CANARY, 100)
+    assert not canary.is_settled
+    last = estimate.decisions[-1]
+    assert (last.before, last.stage, last.who, last.at) == (
+        Stage.SHADOW,
+        Stage.ESTIMATE,
+        "w1",
+        START + 2 * HOUR,
+    )
+    assert {one.rule: one.found for one in last.findings}["min_overlap"] == 0.9
+
+
+def test_open_rules_wait() -> None:
+    assert begun().stepped(evidence(), now=START + HOUR, who="w1") is None
+
+
+def test_what_is_undecided_for_too_long_is_stopped() -> None:
+    late = stepped(begun(), evidence(), hours=RULES.shadow.max_hours + 0.1)
+
+    assert late.stage is Stage.STOPPED
+    assert "undecided after 72.1 of 72 hours: 0 of 10 answers" in late.decisions[-1].reason
+
+
+def test_a_breached_rule_stops_with_its_reason_and_all_figures() -> None:
+    counts = GOOD_SHADOW | {"shadow.shared": 5}
+
+    stopped = stepped(begun(), evidence(counts=counts))
+
+    assert (stopped.stage, stopped.share_bp) == (Stage.STOPPED, 0)
+    assert stopped.decisions[-1].reason == (
+        "5.0% of sales shown are its own too, at least 20.0% must be"
+    )
+    assert len(stopped.decisions[-1].findings) > 5
+
+
+def test_another_activation_stops_a_promotion() -> None:
+    stopped = stepped(begun(), evidence(serving="b9", counts=GOOD_SHADOW))
+
+    assert stopped.decisions[-1].reason == "bundle b9 was activated instead of b1"
+
+
+def test_a_share_is_kept_for_its_hours() -> None:
+    canary = in_canary()
+
+    assert canary.stepped(evidence(), now=canary.since + 0.9 * HOUR, who="w1") is None
+
+
+def test_with_chance_in_the_answers_an_estimate_is_waited_for() -> None:
+    known = evidence(counts=GOOD_SHADOW, explores=True)
+    waiting = stepped(begun(), known)
+    refused = OffPolicyEstimate(bundle="b2", refusal="too few")
+
+    assert waiting.stepped(known, now=START + 3 * HOUR, who="w1") is None
+    assert stepped(waiting.with_estimate(refused), known).stage is Stage.CANARY
+
+
+def test_nothing_follows_what_is_over() -> None:
+    stopped = begun().stopped("enough", at=START, who="key k1")
+
+    assert stopped.stepped(evidence(serving="b9"), now=START + 999 * HOUR, who="w1") is None
+    assert stopped.findings(evidence(), START) == ()
+
+
+def test_a_promotion_is_read_as_it_was_written() -> None:
+    canary = in_canary().with_estimate(OffPolicyEstimate(bundle="b2", refusal="too few"))
+
+    assert Promotion.model_validate_json(canary.model_dump_json()) == canary
+
+
+@given(st.lists(st.sampled_from(["wait", "good", "bad", "late", "by hand"]), max_size=12))
+def test_stages_only_follow_each_other_and_customers_see_it_only_in_a_canary(
+    course: list[str],
+) -> None:
+    """Whatever happens: shadow, estimate, canary, and no step without a decision."""
+    promotion = begun()
+    for event in course:
+        before = promotion
+        after = promotion.stepped(
+            _known(event), now=promotion.since + _hours(event) * HOUR, who="w1"
+        )
+        if after is None:
+            continue
+        promotion = after
+        assert len(after.decisions) == len(before.decisions) + 1
+        assert (after.decisions[-1].before, after.decisions[-1].stage) == (
+            before.stage,
+            after.stage,
+        )
+        assert (after.share_bp > 0) == (after.stage is Stage.CANARY)
+
+    stages = [one.stage for one in promotion.decisions]
+    order = [Stage.SHADOW, Stage.ESTIMATE, Stage.CANARY, Stage.STOPPED]
+    assert stages == order[: len(stages)] or (
+        stages[-1] is Stage.STOPPED and stages[:-1] == order[: len(stages) - 1]
+    )
+    assert Stage.FULL not in stages  # nobody sold anything
+
+
+def _known(event: str) -> Evidence:
+    if event == "wait":
+        return evidence()
+    counts = GOOD_SHADOW | ({"shadow.failed": 9} if event == "bad" else {})
+    return evidence(counts=counts, undone="its shadow was ended" if event == "by hand" else "")
+
+
+def _hours(event: str) -> int:
+    return 10_000 if event == "late" else 2
+
+
+def who_sees(plan: Plan, customers: Iterable[str] = CUSTOMERS) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for customer in customers:
+        route = plan.route(Visit(START + HOUR, {Unit.CUSTOMER: customer}))
+        found[customer] = route.policy.bundle
+    return found
+
+
+def test_a_larger_share_moves_only_those_that_must() -> None:
+    """Nobody who sees the candidate loses it, and nobody changes sides."""
+    promotion, plan = begun(), Plan()
+    before: dict[str, str | None] = dict.fromkeys(CUSTOMERS)
+    sides: dict[str, str] = {}
+    for share in (100, 1_000, 5_000):
+        plan = with_canary(plan, promotion, share_bp=share, now=START)
+        after = who_sees(plan)
+
+        assert all(after[one] == "b2" for one, bundle in before.items() if bundle == "b2")
+        n, p = len(CUSTOMERS), share / 10_000
+        seen = sum(bundle == "b2" for bundle in after.values())
+        assert abs(seen - n * p) < 5 * (n * p * (1 - p)) ** 0.5
+        for customer in CUSTOMERS:
+            visit = Visit(START + HOUR, {Unit.CUSTOMER: customer})
+            for one in plan.route(visit).assignments:
+                assert sides.setdefault(customer, one.variant) == one.variant
+        before = after
+    assert len(sides) == len(CUSTOMERS)
+
+
+def test_every_promotion_begins_with_other_customers() -> None:
+    seen: list[set[str]] = []
+    for number in (1, 2):
+        plan = with_canary(Plan(), begun(number), share_bp=1_000, now=START)
+        seen.append({one for one, bundle in who_sees(plan).items() if bundle})
+
+    # Independent deals: a tenth of a tenth of 3,000 are in both, give or take 5.4.
+    assert abs(len(seen[0] & seen[1]) - 30) < 5 * 5.4
+
+
+def test_an_earlier_canary_leaves_the_plan_and_other_experiments_stay() -> None:
+    order = {"name": "order", **terms()}
+    plan = Plan.model_validate({"layers": [{"name": "home", "salt": "home-1"}]})
+    plan = with_experiment(plan, ExperimentDraft.model_validate(order))
+    for number in (1, 2):
+        plan = with_canary(plan, begun(number), share_bp=100, now=START)
+
+    assert [one.name for one in plan.experiments] == ["order", "promotion-2"]
+    assert [one.name for one in plan.layers] == ["home", LAYER]
+
+
+def test_an_experiment_on_bundles_in_another_layer_keeps_a_canary_away() -> None:
+    policies = [{"name": "popularity", "share_bp": 10_000, "policy": {"bundle": "b9"}}]
+    order = {"name": "order", **terms(variants=policies)}
+    plan = Plan.model_validate({"layers": [{"name": "home", "salt": "home-1"}]})
+    plan = with_experiment(plan, ExperimentDraft.model_validate(order))
+
+    with pytest.raises(ValueError, match="both change bundle: put them into one layer"):
+        with_canary(plan, begun(), share_bp=100, now=START)
+
+
+def test_a_plan_whose_default_names_a_bundle_has_no_canary() -> None:
+    plan = Plan(default=SlatePolicy(bundle="b1"))
+
+    with pytest.raises(ValueError, match="take it out there first"):
+        with_canary(plan, begun(), share_bp=100, now=START)
+
+
+def test_the_traffic_of_a_canary_has_a_salt_of_its_own() -> None:
+    """Else whoever is in the traffic would all be on one side."""
+    plan = with_canary(Plan(), begun(), share_bp=5_000, now=START)
+
+    salts = {plan.layers[0].salt, plan.experiments[0].salt}
+    assert len({bucket("c1", salt) for salt in salts}) == 2
