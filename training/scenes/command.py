@@ -24,7 +24,7 @@ from models.scenes import (
 )
 from training.console import print_json, stop_on
 from training.scenes.backbone import BackboneError, default_backbone, read_backbone
-from training.scenes.features import FeatureExtractor
+from training.scenes.features import FeatureExtractor, n_plain_features
 from training.scenes.layout import (
     TESTING_LISTS,
     TRAINING_LISTS,
@@ -168,7 +168,7 @@ def validate(
     threads: Threads = 1,
     as_json: Json = False,
 ) -> None:
-    """Cross-validate the head, beside a logistic regression on the same features."""
+    """Cross-validate the head, beside logistic regressions."""
     with stop_on(BackboneError, LayoutError, SceneTrainingError):
         pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
         network = default_backbone() if backbone is None else read_backbone(backbone)
@@ -176,18 +176,14 @@ def validate(
         with _bar("features", len(pictures.paths)) as advance:
             data = labelled_features(pictures, extractor, threads=threads, on_picture=advance)
     with _bar("fits", folds + N_GROUPS) as advance:
-        validation = validate_scenes(data, n_folds=folds, seed=seed, on_fit=advance)
+        validation = validate_scenes(
+            data, n_plain=n_plain_features(network), n_folds=folds, seed=seed, on_fit=advance
+        )
     if as_json:
         print_json(validation.model_dump())
         return
-    for name, one in validation.head.items():
-        other, lead = validation.logistic[name], validation.head_minus_logistic[name]
-        typer.echo(f"{name}: head {one}, logistic {other}, paired difference {lead}")
-    unlike = validation.unlike
-    typer.echo(
-        f"unlike any known scene: {unlike.detected:.3f} detected at a false-alarm rate of "
-        f"{unlike.false_alarm_rate:.3f}, area under the ROC curve {unlike.area_under_roc:.3f}"
-    )
+    for line in validation.lines():
+        typer.echo(line)
 
 
 def _read(directory: Path, file_list: Path | None) -> LabelledPaths:

@@ -5,7 +5,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -46,6 +46,23 @@ class PictureFeatures:
     positions: NDArray[np.int64]
     views: NDArray[np.float32]
     faults: tuple[PictureFault, ...]
+
+
+def n_plain_features(backbone: Backbone) -> int:
+    """Count the first features: those of the first statistic of the backbone's first output.
+
+    Args:
+        backbone: The network; for the default, the answer is the width of its last layer.
+
+    Returns:
+        The number, by running the network once.
+    """
+    first, *_ = backbone.description.outputs
+    alone = first.model_copy(update={"pool": first.pool[:1]})
+    description = backbone.description.model_copy(update={"outputs": (alone,)})
+    graph = feature_graph(replace(backbone, description=description)).SerializeToString()
+    nothing = np.zeros((1, *[backbone.frame.size] * 2, 3), dtype=np.uint8)
+    return open_session(graph).run({"pictures": nothing})["features"].shape[1]
 
 
 class FeatureExtractor:

@@ -1,30 +1,26 @@
-"""Judges the head by cross-validation, beside a logistic regression on the same features."""
+"""Judges the head by cross-validation, beside logistic regressions."""
 
 # scikit-learn ships no types.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from models.scenes import LabelFigures
-from training.scenes.head import Recipe, fit_head, softmax
+from training.scenes.baseline import Split, calibrated, default_regression, tuned_regression
+from training.scenes.head import Recipe, fit_head
 from training.scenes.metric import label_figures
-from training.scenes.model import LabelledFeatures, best_temperature, unlike_threshold
+from training.scenes.model import LabelledFeatures, unlike_threshold
 
 _N_RESAMPLES = 1_000
 _INTERVAL = (0.025, 0.975)
-_PENALTIES = (0.0001, 0.0003, 0.001, 0.003, 0.01)
 N_GROUPS = 4
 
 
@@ -56,39 +52,61 @@ class Unlike(BaseModel):
     area_under_roc: float
 
 
+class Beside(BaseModel):
+    """A baseline's figures, and what the head has more of each, paired by picture."""
+
+    model_config = ConfigDict(frozen=True)
+
+    figures: dict[str, Interval]
+    head_minus: dict[str, Interval]
+
+
 class Validation(BaseModel):
-    """Figures of a cross-validation; metrics by name."""
+    """Figures of a cross-validation; metrics by name, baselines by what they are."""
 
     model_config = ConfigDict(frozen=True)
 
     folds: int
     head: dict[str, Interval]
-    logistic: dict[str, Interval]
-    head_minus_logistic: dict[str, Interval]
+    baselines: dict[str, Beside]
     unlike: Unlike
 
+    def lines(self) -> Iterator[str]:
+        """Write the figures for people.
 
-@dataclass(frozen=True, slots=True)
-class _Split:
-    kept: NDArray[np.int64]
-    held_back: NDArray[np.int64]
+        Yields:
+            A line a metric of the head and of each baseline.
+        """
+        for metric, one in self.head.items():
+            yield f"{metric}: head {one}"
+            for name, beside in self.baselines.items():
+                theirs, more = beside.figures[metric], beside.head_minus[metric]
+                yield f"{metric}: {name} {theirs}, the head has {more} more"
+        yield (
+            f"unlike any known scene: {self.unlike.detected:.3f} detected at a false-alarm rate of "
+            f"{self.unlike.false_alarm_rate:.3f}, "
+            f"area under the ROC curve {self.unlike.area_under_roc:.3f}"
+        )
 
 
 def validate_scenes(
     data: LabelledFeatures,
     *,
+    n_plain: int,
     n_folds: int,
     seed: int,
     on_fit: Callable[[], None] = lambda: None,
 ) -> Validation:
-    """Cross-validate the head and a logistic regression on the same features and folds.
+    """Cross-validate the head and logistic regressions on the same folds.
 
-    Both are treated alike: standardised features, and for each fold the temperature that has the
-    least log loss on the other folds' pictures, scored by models that had not seen them. The
-    regression's penalty is chosen in the same way. Differences are paired by picture.
+    ``logistic`` is the regression that scikit-learn fits by default to the head's features;
+    ``logistic_tuned`` is given, as the head is, the temperature that has the least log loss on
+    the other folds' pictures, scored by models that had not seen them, and a penalty chosen
+    alike; ``plain_tuned`` is such a one on the first features alone, the backbone's usual ones.
 
     Args:
         data: Features and labels.
+        n_plain: Number of the first features that are the plain ones.
         n_folds: Number of folds, stratified by label.
         seed: Of the folds, the fits and the resamples.
         on_fit: Called after every fit of a head; at most ``n_folds + 4``.
@@ -97,27 +115,38 @@ def validate_scenes(
         Figures with bootstrap intervals over pictures.
     """
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-    splits = [_Split(*pair) for pair in folds.split(data.targets, data.targets)]
-    head = _calibrated([_head_logits(data, splits, seed, on_fit)], data.targets, splits)
-    tried = [_logistic_logits(data, splits, penalty) for penalty in _PENALTIES]
-    logistic = _calibrated(tried, data.targets, splits)
+    splits = [Split(*pair) for pair in folds.split(data.targets, data.targets)]
+    head = calibrated([_head_logits(data, splits, seed, on_fit)], data.targets, splits)
+    features = np.ascontiguousarray(data.views[:, 0])
+    baselines = {
+        "logistic": default_regression(features, data.targets, splits),
+        "logistic_tuned": tuned_regression(features, data.targets, splits),
+        "plain_tuned": tuned_regression(features[:, :n_plain], data.targets, splits),
+    }
     rows = np.random.default_rng(seed).integers(
         len(data.targets), size=(_N_RESAMPLES, len(data.targets))
     )
-    ours, theirs = (_resampled(one, data.targets, rows) for one in (head, logistic))
+    ours = _resampled(head, data.targets, rows)
     return Validation(
         folds=n_folds,
         head=_intervals(ours, len(data.targets)),
-        logistic=_intervals(theirs, len(data.targets)),
-        head_minus_logistic=_intervals(
-            {name: ours[name] - theirs[name] for name in ours}, len(data.targets)
-        ),
+        baselines={
+            name: _beside(ours, _resampled(one, data.targets, rows), len(data.targets))
+            for name, one in baselines.items()
+        },
         unlike=_unlike(data, seed, on_fit),
     )
 
 
+def _beside(
+    ours: dict[str, NDArray[np.float64]], theirs: dict[str, NDArray[np.float64]], n: int
+) -> Beside:
+    differences = {name: ours[name] - theirs[name] for name in ours}
+    return Beside(figures=_intervals(theirs, n), head_minus=_intervals(differences, n))
+
+
 def _head_logits(
-    data: LabelledFeatures, splits: list[_Split], seed: int, on_fit: Callable[[], None]
+    data: LabelledFeatures, splits: list[Split], seed: int, on_fit: Callable[[], None]
 ) -> NDArray[np.float32]:
     logits = np.empty((len(data.targets), len(data.labels)), dtype=np.float32)
     for split in splits:
@@ -131,40 +160,6 @@ def _head_logits(
         logits[split.held_back] = head.logits(data.views[split.held_back, 0])
         on_fit()
     return logits
-
-
-def _logistic_logits(
-    data: LabelledFeatures, splits: list[_Split], penalty: float
-) -> NDArray[np.float32]:
-    features = np.ascontiguousarray(data.views[:, 0])
-    logits = np.empty((len(data.targets), len(data.labels)), dtype=np.float32)
-    for split in splits:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=300))
-        model.fit(features[split.kept], data.targets[split.kept])
-        # Of two labels it knows one log-odds only; the logarithms of its shares are logits too.
-        logits[split.held_back] = model.predict_log_proba(features[split.held_back])
-    return logits
-
-
-def _calibrated(
-    candidates: Sequence[NDArray[np.float32]], targets: NDArray[np.int64], splits: list[_Split]
-) -> NDArray[np.float32]:
-    """Give each fold the candidate and the temperature that serve the other folds best."""
-    probabilities = np.empty_like(candidates[0])
-    for split in splits:
-        others = targets[split.kept]
-        tried = [
-            (label_figures(_softened(one[split.kept], warmth), others).log_loss, position, warmth)
-            for position, one in enumerate(candidates)
-            for warmth in (best_temperature(one[split.kept], others),)
-        ]
-        _, position, warmth = min(tried)
-        probabilities[split.held_back] = _softened(candidates[position][split.held_back], warmth)
-    return probabilities
-
-
-def _softened(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    return softmax(logits / np.float32(temperature))
 
 
 def _resampled(

@@ -79,7 +79,24 @@ def test_validate_prints_one_object(root: Path) -> None:
         *(["--backbone", "{root}/backbone.json", "--json"]),
     )
 
-    assert json.loads(stdout)["head"]["top1"]["value"] == 1.0
+    found = json.loads(stdout)
+    assert found["head"]["top1"]["value"] == 1.0
+    assert found["baselines"]["logistic"]["figures"]["top5"]["value"] == 1.0
+    assert found["baselines"]["plain_tuned"]["head_minus"]["top5"]["value"] == 0.0
+
+
+def test_validate_writes_every_comparison(root: Path) -> None:
+    stdout, _ = run(
+        root,
+        *(["validate", "--images", "{root}/images", "--cache", "{root}/cache", "--folds", "2"]),
+        *(["--backbone", "{root}/backbone.json"]),
+    )
+
+    for metric in ("top1", "top5", "log_loss", "calibration_error"):
+        assert f"{metric}: head " in stdout
+        for name in ("logistic", "logistic_tuned", "plain_tuned"):
+            assert f"{metric}: {name} " in stdout
+    assert "unlike any known scene" in stdout
 
 
 def test_pictures_without_labels_stop_training(root: Path, tmp_path: Path) -> None:

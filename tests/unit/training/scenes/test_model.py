@@ -1,5 +1,6 @@
 """From labelled pictures to a model on disk."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ from models.onnx import open_session
 from models.picture import decode
 from models.scenes import SceneLabeller
 from tests.scenes import write_backbone, write_pictures
-from training.scenes.backbone import read_backbone
-from training.scenes.features import FeatureExtractor
+from training.scenes.backbone import default_backbone, read_backbone
+from training.scenes.features import FeatureExtractor, n_plain_features
 from training.scenes.graph import scene_graph
 from training.scenes.head import softmax
 from training.scenes.layout import read_layout
@@ -121,13 +122,39 @@ def test_known_scenes_exceed_the_threshold_at_the_promised_rate(rng: np.random.G
     assert alarms == pytest.approx(FALSE_ALARM_RATE, abs=2e-3)
 
 
-def test_validation_reports_both_models_with_intervals(root: Path) -> None:
-    extractor = FeatureExtractor(read_backbone(root / "backbone.json"), root / "cache", n_crops=0)
+def test_validation_reports_head_and_baselines_with_intervals(root: Path) -> None:
+    """The vectors alone tell the colours apart, and so do all features."""
+    backbone = read_backbone(root / "backbone.json")
+    extractor = FeatureExtractor(backbone, root / "cache", n_crops=0)
     data = labelled_features(read_layout(root / "pictures"), extractor)
 
-    found = validate_scenes(data, n_folds=3, seed=0)
+    found = validate_scenes(data, n_plain=n_plain_features(backbone), n_folds=3, seed=0)
 
-    assert found.head["top1"].value == found.logistic["top1"].value == 1.0
-    assert found.head_minus_logistic["top1"].value == 0.0
+    assert list(found.baselines) == ["logistic", "logistic_tuned", "plain_tuned"]
+    assert found.head["top1"].value == 1.0
+    for beside in found.baselines.values():
+        assert beside.figures["top1"].value == 1.0
+        assert beside.head_minus["top1"].value == 0.0
+        for metric, more in beside.head_minus.items():
+            assert more.value == found.head[metric].value - beside.figures[metric].value
     assert found.head["log_loss"].low < found.head["log_loss"].value < found.head["log_loss"].high
     assert 0 <= found.unlike.detected <= 1
+
+
+def test_plain_features_alone_are_worse_where_they_say_nothing(root: Path) -> None:
+    """The first column is noise: the regression on it guesses, the one on all columns knows."""
+    extractor = FeatureExtractor(read_backbone(root / "backbone.json"), root / "cache", n_crops=0)
+    data = labelled_features(read_layout(root / "pictures"), extractor)
+    noise = np.random.default_rng(4).normal(size=(*data.views.shape[:2], 1)).astype(np.float32)
+    noisy = replace(data, views=np.concatenate([noise, data.views], axis=2))
+
+    found = validate_scenes(noisy, n_plain=1, n_folds=3, seed=0)
+
+    assert found.baselines["plain_tuned"].figures["top1"].value < 0.7
+    assert found.baselines["plain_tuned"].head_minus["top1"].low > 0.2
+
+
+def test_plain_features_are_those_of_the_first_statistic(root: Path) -> None:
+    """The test network's first output is a map of three channels, its default a last layer."""
+    assert n_plain_features(read_backbone(root / "backbone.json")) == 3
+    assert n_plain_features(default_backbone()) == 1280
