@@ -4,15 +4,18 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from models.ranker import TreeConfig
 from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
 from tests.worlds import Silent
-from training.nightly.run import run_night
+from training.configuration import RunConfig
+from training.nightly.run import Verdict, run_night
 
 KILLED_AT: Final = (
     ("validate", 0),
@@ -31,7 +34,24 @@ KILLED_AT: Final = (
 )
 """Stages and ticks of progress within, in their order: each night gets a little further."""
 
-IN_CHECK: Final = (("features", 100), ("publish", 0))
+IN_CHECK: Final = (("publish", 0),)
+
+
+@dataclass(frozen=True)
+class Calm:
+    """A night that nobody disturbed."""
+
+    root: Path
+    data: Path
+    cache: Path
+
+
+@pytest.fixture(scope="module")
+def calm(tiny_world: Path, picture_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Calm:
+    root = tmp_path_factory.mktemp("calm")
+    outcome = run_night(night_in(root, tiny_world, cache=picture_cache), progress=Silent())
+    assert outcome.verdict is Verdict.PUBLISHED, outcome.reasons
+    return Calm(root, tiny_world, picture_cache)
 
 
 def nightly(root: Path, data: Path, *, cache: Path) -> "subprocess.CompletedProcess[str]":
@@ -61,23 +81,40 @@ def contents(root: Path) -> dict[str, bytes]:
 @pytest.mark.prove
 @pytest.mark.slow
 def test_a_night_killed_in_every_stage_publishes_the_same_bytes(
-    tiny_world: Path, picture_cache: Path, tmp_path: Path, proof: Proof
+    calm: Calm, tmp_path: Path, proof: Proof
 ) -> None:
     """In full the killed nights begin with an empty cache, so that pictures are seen anew."""
     whole = proof.share == 1
-    cache = tmp_path / "cache" if whole else picture_cache
-    killed = [place for place in KILLED_AT if whole or place in IN_CHECK]
+    cache = tmp_path / "cache" if whole else calm.cache
+    killed = KILLED_AT if whole else IN_CHECK
     for stage, n_ticks in killed:
-        status = killed_night(
-            tmp_path / "killed", tiny_world, cache=cache, stage=stage, n_ticks=n_ticks
-        )
+        status = killed_night(tmp_path, calm.data, cache=cache, stage=stage, n_ticks=n_ticks)
         assert status == -signal.SIGKILL, f"{stage} after {n_ticks} ticks: exit status {status}"
-        assert not (tmp_path / "killed" / "bundles").exists()
+        assert not (tmp_path / "bundles").exists()
+    (trained,) = (tmp_path / "state").glob("train-*.json")
+    trained_ns = trained.stat().st_mtime_ns
 
-    ended = nightly(tmp_path / "killed", tiny_world, cache=cache)
-    run_night(night_in(tmp_path / "calm", tiny_world, cache=picture_cache), progress=Silent())
+    ended = nightly(tmp_path, calm.data, cache=cache)
 
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["verdict"] == "published"
-    assert contents(tmp_path / "killed") == contents(tmp_path / "calm")
+    assert contents(tmp_path) == contents(calm.root)
+    assert trained.stat().st_mtime_ns == trained_ns  # what was finished is not done again
     proof.record("nightly", {"killed_at": [f"{stage}+{ticks}" for stage, ticks in killed]})
+
+
+@pytest.mark.slow
+def test_a_candidate_that_learned_nothing_is_refused(calm: Calm) -> None:
+    """Its only tree hardly moves, and it is judged beside what the calm night published."""
+    before = contents(calm.root)
+    ignorant = RunConfig(trees=TreeConfig(max_trees=1, learning_rate=1e-6, patience=1))
+
+    outcome = run_night(
+        night_in(calm.root, calm.data, cache=calm.cache, config=ignorant), progress=Silent()
+    )
+
+    (serving,) = (calm.root / "bundles").iterdir()
+    assert outcome.verdict is Verdict.REJECTED
+    assert outcome.champion == serving.name
+    assert any(f"below {serving.name}" in reason for reason in outcome.reasons)
+    assert contents(calm.root) == before

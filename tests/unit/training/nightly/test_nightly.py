@@ -1,37 +1,19 @@
-"""A night: stages done once, a gate that knows noise, and a bundle that appears last."""
+"""A night: stages done once, and a gate that knows noise."""
 
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import JsonValue
+from typer.testing import CliRunner
 
-from models.bundle import read_bundle
-from models.counters import HOUR_US
-from tests.worlds import Silent
-from training.configuration import RunConfig
+from tests.proofs import ROOT
+from training.__main__ import app
 from training.evaluation.interval import Interval
+from training.nightly.command import EXIT_CODES
 from training.nightly.gate import decide
 from training.nightly.ledger import BusyError, Ledger
-from training.nightly.run import Night, Verdict, run_night
-
-
-class StoppedError(Exception):
-    """Ends a run in the middle."""
-
-
-class StopAt(Silent):
-    """Stops when a stage begins."""
-
-    def __init__(self, stage: str) -> None:
-        self.at = stage
-        self.seen: list[str] = []
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Take note of the stage, or stop."""
-        del total
-        self.seen.append(name)
-        if name == self.at:
-            raise StoppedError
+from training.nightly.run import Verdict
 
 
 def interval(low: float, high: float) -> Interval:
@@ -76,36 +58,22 @@ def test_two_runs_do_not_share_a_state(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.slow
-def test_a_night_that_was_cut_off_goes_on_and_publishes_last(
-    tiny_world: Path, picture_cache: Path, tmp_path: Path
+def test_the_cron_job_runs_a_command_that_exists_and_stops_at_its_exit_statuses(
+    tmp_path: Path,
 ) -> None:
-    night = Night(
-        data=tiny_world,
-        bundles=tmp_path / "bundles",
-        profiles=tmp_path / "profiles",
-        state=tmp_path / "state",
-        cache=picture_cache,
-        scenes=None,
-        champion=None,
-        config=RunConfig(),
-        judge_us=72 * HOUR_US,
-        max_fault_share=0.01,
-        seed=0,
-    )
-    for stage in ("ranker", "evaluate", "gate", "publish"):
-        with pytest.raises(StoppedError):
-            run_night(night, progress=StopAt(stage))
-        assert not night.bundles.exists()
+    """On an empty dataset it ends with status 1; an unknown command or option would be 2."""
+    job = yaml.safe_load((ROOT / "deploy" / "nightly.yaml").read_text(encoding="utf-8"))
+    pod = job["spec"]["jobTemplate"]["spec"]
+    (container,) = pod["template"]["spec"]["containers"]
+    (rule,) = pod["podFailurePolicy"]["rules"]
+    (tmp_path / "data").mkdir()
+    words = [word.replace("/srv/shop", str(tmp_path)) for word in container["args"]]
 
-    progress = StopAt("")
-    outcome = run_night(night, progress=progress)
+    result = CliRunner().invoke(app, [*container["command"][3:], *words])
 
-    assert progress.seen == ["validate", "evaluate", "gate", "publish"]
-    assert outcome.verdict is Verdict.PUBLISHED
-    (published,) = night.bundles.iterdir()
-    assert read_bundle(published).id == outcome.candidate
-    assert outcome.profiles is not None
-    assert outcome.profiles.is_file()
-    assert outcome.report is not None
-    assert outcome.report.is_file()
+    assert container["command"] == ["python", "-m", "training", "nightly", "--json"]
+    assert result.exit_code == 1
+    assert str(tmp_path / "data") in result.stderr
+    assert rule["onExitCodes"]["containerName"] == container["name"]
+    final = {EXIT_CODES[Verdict.REJECTED], EXIT_CODES[Verdict.NOTHING_NEW]}
+    assert set(rule["onExitCodes"]["values"]) == {1, *final}
