@@ -12,6 +12,8 @@ from models.picture import Frame
 from training.scenes.efficientnet import efficientnet_lite0, weights_path
 from training.scenes.torch_file import read_tensors
 
+# Larger than the 224 pixels that it was trained at: what a scene is made of is seen larger.
+_SIZE = 320
 # Of four depths: textures and layouts that the last layer has forgotten.
 _BLOCKS = ("block_4", "block_7", "block_10", "block_14")
 
@@ -85,6 +87,7 @@ def default_backbone() -> Backbone:
         licence="Apache-2.0",
         onnx=Path("efficientnet-lite0.onnx"),
         outputs=(Output(name="output"), *blocks),
+        size=_SIZE,
         mean=(127.0, 127.0, 127.0),
         scale=(128.0, 128.0, 128.0),
     )
