@@ -36,7 +36,7 @@ class Split:
 
 
 def default_regression(
-    features: NDArray[np.float32], targets: NDArray[np.int64], splits: Sequence[Split]
+    features: NDArray[np.float32], targets: NDArray[np.int64], *, splits: Sequence[Split]
 ) -> NDArray[np.float32]:
     """Compute out-of-fold probabilities of a logistic regression as scikit-learn fits it.
 
@@ -48,11 +48,11 @@ def default_regression(
     Returns:
         Shape ``(n, n_labels)``.
     """
-    return softmax(_logits(features, targets, splits, penalty=_DEFAULT_PENALTY))
+    return softmax(_logits(features, targets, splits=splits, penalty=_DEFAULT_PENALTY))
 
 
 def tuned_regression(
-    features: NDArray[np.float32], targets: NDArray[np.int64], splits: Sequence[Split]
+    features: NDArray[np.float32], targets: NDArray[np.int64], *, splits: Sequence[Split]
 ) -> NDArray[np.float32]:
     """Compute the same with the penalty and the temperature that serve the other folds best.
 
@@ -64,13 +64,14 @@ def tuned_regression(
     Returns:
         Shape ``(n, n_labels)``.
     """
-    tried = [_logits(features, targets, splits, penalty=penalty) for penalty in _PENALTIES]
-    return calibrated(tried, targets, splits)
+    tried = [_logits(features, targets, splits=splits, penalty=penalty) for penalty in _PENALTIES]
+    return calibrated(tried, targets, splits=splits)
 
 
 def calibrated(
     candidates: Sequence[NDArray[np.float32]],
     targets: NDArray[np.int64],
+    *,
     splits: Sequence[Split],
 ) -> NDArray[np.float32]:
     """Give each fold the candidate and the temperature that serve the other folds best.
@@ -99,8 +100,8 @@ def calibrated(
 def _logits(
     features: NDArray[np.float32],
     targets: NDArray[np.int64],
-    splits: Sequence[Split],
     *,
+    splits: Sequence[Split],
     penalty: float,
 ) -> NDArray[np.float32]:
     logits = np.empty((len(targets), int(targets.max()) + 1), dtype=np.float32)

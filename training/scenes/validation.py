@@ -116,12 +116,12 @@ def validate_scenes(
     """
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     splits = [Split(*pair) for pair in folds.split(data.targets, data.targets)]
-    head = calibrated([_head_logits(data, splits, seed, on_fit)], data.targets, splits)
+    head = calibrated([_head_logits(data, splits, seed, on_fit)], data.targets, splits=splits)
     features = np.ascontiguousarray(data.views[:, 0])
     baselines = {
-        "logistic": default_regression(features, data.targets, splits),
-        "logistic_tuned": tuned_regression(features, data.targets, splits),
-        "plain_tuned": tuned_regression(features[:, :n_plain], data.targets, splits),
+        "logistic": default_regression(features, data.targets, splits=splits),
+        "logistic_tuned": tuned_regression(features, data.targets, splits=splits),
+        "plain_tuned": tuned_regression(features[:, :n_plain], data.targets, splits=splits),
     }
     rows = np.random.default_rng(seed).integers(
         len(data.targets), size=(_N_RESAMPLES, len(data.targets))
