@@ -203,6 +203,11 @@ def _others(sale: Candidate, feature: str, topics: Topics) -> str | None:
     return "customers who opened the same sales turn to it" if sale.has_history else None
 
 
+def _text(sale: Candidate, feature: str, topics: Topics) -> str | None:
+    del feature, topics
+    return "its text is like those of what he looked at" if sale.has_history else None
+
+
 def _sale(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del topics
     if feature == "sale_discount" and sale.values[feature] > 0:
@@ -235,6 +240,7 @@ _WORDS: Final[Mapping[str, Callable[[Candidate, str, Topics], str | None]]] = {
     "content": _content,
     "images": _images,
     "collaborative": _others,
+    "text": _text,
 }
 
 

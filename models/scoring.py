@@ -13,6 +13,8 @@ from models.arrays import Arrays
 from models.bundle import Bundle, BundleError
 from models.catalogue import Catalogue
 from models.counters import SaleCounts
+from models.customer import Window
+from models.events import KIND, EventType
 from models.explanation import Explanation, explain
 from models.features.schema import FeatureSchema
 from models.golden import GoldenRows
@@ -25,7 +27,8 @@ from models.policy import (
     known_margins,
     usual_margin_share,
 )
-from models.query import Query
+from models.profile import Profile
+from models.query import Context, Query
 from models.ranker import Ranker
 from models.recommenders.recommender import Recommender
 from models.recommenders.registry import RECOMMENDERS
@@ -175,6 +178,20 @@ class Scorer:
     def seed_catalogue(self) -> Catalogue:
         """Return the catalogue at the end of training, for a store that is empty."""
         return self.snapshot.catalogue(self.topics).with_counts(self.counts)
+
+    def prepare(self, catalogue: Catalogue) -> None:
+        """Make what recommenders make once of a catalogue's sales, so that no answer waits for it.
+
+        Args:
+            catalogue: Any; blocks for as long as its new sales take.
+        """
+        if not len(catalogue):
+            return
+        view = np.array([[0, catalogue.keys[0], KIND[EventType.VIEW]]], dtype=np.uint64)
+        first = np.zeros(1, dtype=np.int64)
+        query = Query(Window(view), Profile.empty(), catalogue, Context(now_us=0), first)
+        for recommender in self.schema.recommenders:
+            recommender.scores(query)
 
     def probabilities(self, query: Query) -> NDArray[np.float64]:
         """Return the purchase probability of every candidate, shape ``(n_sales,)``."""

@@ -70,6 +70,8 @@ class ModelView:
             self.model.topics, before=before.catalogue if before else None
         )
         catalogue = catalogue.with_counts(by_row(counts, catalogue, grid_us=grid_us))
+        if self.model.scorer:
+            self.model.scorer.prepare(catalogue)
         self.served = ServedCatalogue.of(
             content, catalogue, source=Source.STORE, scorer=self.model.scorer
         )
@@ -102,6 +104,6 @@ class ModelView:
 
 def seed(scorer: Scorer) -> ServedCatalogue:
     """Return the catalogue that a bundle brings along."""
-    return ServedCatalogue.of(
-        scorer.snapshot, scorer.seed_catalogue(), source=Source.SEED, scorer=scorer
-    )
+    catalogue = scorer.seed_catalogue()
+    scorer.prepare(catalogue)
+    return ServedCatalogue.of(scorer.snapshot, catalogue, source=Source.SEED, scorer=scorer)

@@ -9,8 +9,9 @@ from models.recommenders.images import Images
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
 from models.recommenders.taste import Taste
+from models.recommenders.text import Text
 
 RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
     recommender.name: recommender
-    for recommender in (Popularity, Content, Images, Taste, Collaborative)
+    for recommender in (Popularity, Content, Images, Taste, Collaborative, Text)
 }

@@ -17,6 +17,7 @@ from training.recommenders.collaborative import fit_collaborative
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
 from training.recommenders.taste import fit_taste
+from training.recommenders.text import fit_text
 from training.slates import Slates
 
 REFIT_SHARES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -32,6 +33,7 @@ def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
         Images(popularity),
         fit_taste(interactions),
         fit_collaborative(interactions),
+        fit_text(interactions),
     )
 
 

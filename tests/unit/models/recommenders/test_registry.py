@@ -5,7 +5,7 @@ from models.recommenders.registry import RECOMMENDERS
 
 def test_every_recommender_is_known_by_its_own_name() -> None:
     assert {name: one.name for name, one in RECOMMENDERS.items()} == {
-        name: name for name in ("popularity", "content", "images", "taste", "collaborative")
+        name: name for name in ("popularity", "content", "images", "taste", "collaborative", "text")
     }
 
 

@@ -1,0 +1,135 @@
+"""Sales whose titles and descriptions read like those of what the customer looked at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Arrays
+from models.catalogue import Catalogue
+from models.kept import Kept
+from models.query import VISIT_HALF_LIFE_S, Query
+from models.sale import Sale
+from models.text import TextSpace
+
+_HALF_LIVES_S: Final = np.array([[60.0 * 24.0 * 3600.0], [VISIT_HALF_LIFE_S]])
+
+Words = tuple[str, str]
+
+
+def words_of(sale: Sale) -> Words:
+    """Return title and description, empty where there are none."""
+    return sale.title or "", sale.description or ""
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """Compares texts in the dimensions in which one customer's sales were found to agree.
+
+    Texts on offer lie around 0 with covariance ``I``, those of a customer around his liking,
+    which varies by ``spread`` over customers around ``mean``. After ``n`` sales of mean ``m``
+    it is expected at ``mean + (m - mean) * spread * n / (1 + spread * n)``. Where titles say
+    nothing there are no such dimensions, and nothing is known.
+
+    Attributes:
+        space: Places texts.
+        centre: Where the texts on offer lie in it, shape ``(n_dimensions,)``.
+        axes: From there to the dimensions that tell, shape ``(n_dimensions, n_axes)``.
+        mean: What the average customer likes, shape ``(n_axes,)``.
+        spread: How much customers differ, positive, same shape.
+    """
+
+    space: TextSpace
+    centre: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    name: ClassVar[str] = "text"
+    columns: ClassVar[Mapping[str, str]] = {
+        "text": "Agreement of title and description with those of what he looked at",
+        "text_visit": "The same by this visit alone",
+    }
+
+    @property
+    def n_axes(self) -> int:
+        """Number of dimensions in which customers differ."""
+        return self.axes.shape[1]
+
+    def scores(self, query: Query) -> NDArray[np.float64]:
+        """Score by texts; see `Recommender.scores`."""
+        if not self.n_axes:
+            return np.full((len(query.rows), len(self.columns)), np.nan)
+        places = self._places.of(query.catalogue)
+        liking = self._expected(query, places)
+        return np.einsum("ij,hj->ih", places.take(query.rows, axis=0), liking)
+
+    def _expected(self, query: Query, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what he is expected to like, lasting and in this visit, shape ``(2, n_axes)``."""
+        touched = query.touched
+        found = places.take(touched.rows, axis=0)
+        says = ~np.isnan(found).any(axis=1)
+        weights = np.exp2(-touched.age_s[says] / _HALF_LIVES_S)
+        n = weights.sum(axis=1, keepdims=True)
+        away = np.einsum("hi,ij->hj", weights, found[says]) - n * self.mean
+        return self.mean + away * self.spread / (1 + self.spread * n)
+
+    @cached_property
+    def _places(self) -> Kept[NDArray[np.float64]]:
+        return Kept(_Table(self).of)
+
+    def place(self, words: list[Words]) -> NDArray[np.float64]:
+        """Place texts, NaN where nothing in them is known, shape ``(n, n_axes)``."""
+        vectors = self.space.place(["\n".join(one) for one in words])
+        places = np.einsum("ij,jk->ik", vectors - self.centre, self.axes)
+        return np.where(vectors.any(axis=1)[:, None], places, np.nan)
+
+    def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
+        """Return what was fitted; see `Recommender.to_arrays`."""
+        return {
+            **{f"space_{name}": array for name, array in self.space.to_arrays().items()},
+            "centre": self.centre,
+            "axes": self.axes,
+            "mean": self.mean,
+            "spread": self.spread,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Restore the recommender; see `Recommender.from_arrays`."""
+        own = {
+            name.removeprefix("space_"): array
+            for name, array in arrays.arrays.items()
+            if name.startswith("space_")
+        }
+        space = TextSpace.from_arrays(Arrays(own))
+        centre, axes = arrays.floats("centre"), arrays.floats("axes")
+        mean, spread = arrays.floats("mean"), arrays.floats("spread")
+        n = space.n_dimensions
+        if len(centre) != n or axes.shape != (n, len(mean)) or len(mean) != len(spread):
+            msg = f"axes of shape {axes.shape} for texts of {n} dimensions, {len(mean)} means"
+            raise ValueError(msg)
+        return cls(space, centre, axes, mean, spread)
+
+
+class _Table:
+    """Places the texts of catalogues; of a text that the last one had too, no more than once."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._known: Mapping[Words, NDArray[np.float64]] = {}
+
+    def of(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Place every sale, NaN where its text says nothing, shape ``(n_catalogue, n_axes)``."""
+        words = [words_of(sale) for sale in catalogue.sales]
+        before = self._known
+        new = [one for one in dict.fromkeys(words) if one not in before]
+        made = dict(zip(new, self._text.place(new), strict=True))
+        rows = {one: made[one] if one in made else before[one] for one in words}
+        self._known = rows
+        table = np.array([rows[one] for one in words]).reshape(len(words), self._text.n_axes)
+        table.flags.writeable = False
+        return table

@@ -1,0 +1,88 @@
+"""What two sales of one customer have in common, beyond what all sales have."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.recommenders.encoder import weighted_covariance
+from training.recommenders.interactions import Interactions
+from training.recommenders.sparse import group_sums
+
+RIDGE: Final = 0.5
+"""Added to variances, as a share of the mean one: what is rare says little."""
+
+_TINY: Final = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """The dimensions in which the sales of one customer agree.
+
+    Attributes:
+        axes: From centred vectors to these dimensions, shape ``(size, n_axes)``.
+        mean: What customers touch on average, shape ``(n_axes,)``.
+        spread: Variance over customers of what they touch, positive, same shape.
+    """
+
+    axes: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def fit_agreement(
+    interactions: Interactions, vectors: NDArray[np.float64], exposure: NDArray[np.float64]
+) -> Agreement:
+    """Find the dimensions in which the sales of one customer agree.
+
+    Vectors of what is on offer are scaled to covariance ``I``. If every sale that a customer
+    touches scatters around his liking, two of them have the covariance of likings, without
+    the scatter; its eigenvectors are the dimensions. Negative eigenvalues can only be noise:
+    of their root mean square ``e``, an eigenvalue ``s`` is shrunk to ``s^3 / (s^2 + e^2)``.
+
+    Args:
+        interactions: Who touched what.
+        vectors: Description of every sale, centred, shape ``(n_catalogue, size)``.
+        exposure: How often each was looked at, shape ``(n_catalogue,)``.
+
+    Returns:
+        Dimensions, none where there is too little to learn from.
+    """
+    whitening = _whitening(vectors, exposure)
+    mean, covariance = _moments(interactions, vectors @ whitening)
+    spread, axes = np.linalg.eigh(covariance)
+    noise = float(np.mean(np.square(np.minimum(spread, 0.0)))) if len(spread) else 0.0
+    kept = np.flatnonzero(spread > _TINY)[::-1]
+    spread, axes = spread[kept], axes[:, kept]
+    return Agreement(whitening @ axes, mean @ axes, spread**3 / (spread**2 + noise))
+
+
+def _whitening(vectors: NDArray[np.float64], exposure: NDArray[np.float64]) -> NDArray[np.float64]:
+    variances, axes = np.linalg.eigh(weighted_covariance(vectors, exposure))
+    kept = np.flatnonzero(variances > _TINY)
+    if not len(kept):
+        return np.empty((vectors.shape[1], 0))
+    return axes[:, kept] / np.sqrt(variances[kept] + RIDGE * variances.mean())
+
+
+def _moments(
+    interactions: Interactions, placed: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean of touched sales, and covariance of two of one customer.
+
+    A customer of ``n`` sales weighs ``n``: his ``n (n - 1)`` ordered pairs ``1 / (n - 1)`` each.
+    """
+    n_sales, size = placed.shape
+    customers, rows = interactions.touched()
+    sizes = np.bincount(customers, minlength=interactions.n_customers)
+    several = sizes[customers] > 1
+    if not several.any():
+        return np.zeros(size), np.zeros((size, size))
+    mean = np.bincount(rows, minlength=n_sales) @ placed / len(rows)
+    weights = 1.0 / np.maximum(sizes - 1.0, 1.0)
+    customers, rows = customers[several], rows[several]
+    sums = group_sums(customers, rows, n_groups=len(sizes), table=placed)
+    own = np.bincount(rows, weights=weights[customers], minlength=n_sales)
+    products = (sums * weights[:, None]).T @ sums - placed.T @ (placed * own[:, None])
+    return mean, products / len(rows) - np.outer(mean, mean)

@@ -1,0 +1,51 @@
+"""Fits the space in which texts are placed."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from models.text import TextSpace, terms
+
+N_DIMENSIONS: Final = 128
+MAX_WORDS: Final = 20_000
+MIN_TEXTS: Final = 2
+"""A term of one text tells nothing about others."""
+
+MAX_SHARE: Final = 0.5
+"""A term of more than half of the texts tells none of them apart."""
+
+_SEED: Final = 0
+
+
+def fit_text_space(texts: Sequence[str]) -> TextSpace:
+    """Weigh terms by how rare they are, and find the dimensions that they vary in together.
+
+    Args:
+        texts: Texts to learn from.
+
+    Returns:
+        The space; without any term where no two texts share one that tells them apart.
+    """
+    distinct = sorted(set(texts))
+    vectorizer = TfidfVectorizer(
+        analyzer=terms,
+        min_df=MIN_TEXTS,
+        max_df=max(MAX_SHARE, MIN_TEXTS / max(len(distinct), 1)),
+        max_features=MAX_WORDS,
+        sublinear_tf=True,
+    )
+    try:
+        weights = vectorizer.fit_transform(distinct)
+    except ValueError:  # what scikit-learn says where no term is left
+        return TextSpace((), np.empty(0), np.empty((0, 0)))
+    n_terms = weights.shape[1]
+    words = tuple(str(word) for word in vectorizer.get_feature_names_out())
+    idf = np.asarray(vectorizer.idf_, dtype=np.float64)
+    if n_terms <= N_DIMENSIONS:
+        return TextSpace(words, idf, np.eye(n_terms))
+    decomposition = TruncatedSVD(N_DIMENSIONS, random_state=_SEED).fit(weights)
+    return TextSpace(words, idf, np.ascontiguousarray(decomposition.components_.T))
