@@ -85,7 +85,7 @@ class Text:
         """Place texts, NaN where nothing in them is known, shape ``(n, n_axes)``."""
         vectors = self.space.place(["\n".join(one) for one in words])
         places = np.einsum("ij,jk->ik", vectors - self.centre, self.axes)
-        return np.where(vectors.any(axis=1)[:, None], places, np.nan)
+        return np.where(np.any(vectors != 0, axis=1)[:, None], places, np.nan)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Return what was fitted; see `Recommender.to_arrays`."""

@@ -73,13 +73,14 @@ def _moments(
 
     A customer of ``n`` sales weighs ``n``: his ``n (n - 1)`` ordered pairs ``1 / (n - 1)`` each.
     """
-    n_sales, size = placed.shape
+    n_sales, size = len(placed), len(placed.T)
     customers, rows = interactions.touched()
     sizes = np.bincount(customers, minlength=interactions.n_customers)
     several = sizes[customers] > 1
     if not several.any():
         return np.zeros(size), np.zeros((size, size))
-    mean = np.bincount(rows, minlength=n_sales) @ placed / len(rows)
+    times = np.bincount(rows, minlength=n_sales).astype(np.float64)
+    mean = times @ placed / len(rows)
     weights = 1.0 / np.maximum(sizes - 1.0, 1.0)
     customers, rows = customers[several], rows[several]
     sums = group_sums(customers, rows, n_groups=len(sizes), table=placed)

@@ -26,7 +26,7 @@ def fit_text(interactions: Interactions) -> Text:
     offered: list[int] = np.flatnonzero(exposure > 0).tolist()
     space = fit_text_space(["\n".join(words[row]) for row in offered])
     vectors = space.place(["\n".join(one) for one in words])
-    says = vectors.any(axis=1)
+    says = np.any(vectors != 0, axis=1)
     weights = exposure * says
     centre = weights @ vectors / max(float(weights.sum()), 1.0)
     centred = np.where(says[:, None], vectors - centre, 0.0)

@@ -32,7 +32,7 @@ def fit_text_space(texts: Sequence[str]) -> TextSpace:
     """
     distinct = sorted(set(texts))
     vectorizer = TfidfVectorizer(
-        analyzer=terms,
+        analyzer=terms,  # pyright: ignore[reportArgumentType] - any callable will do
         min_df=MIN_TEXTS,
         max_df=max(MAX_SHARE, MIN_TEXTS / max(len(distinct), 1)),
         max_features=MAX_WORDS,
@@ -48,4 +48,5 @@ def fit_text_space(texts: Sequence[str]) -> TextSpace:
     if n_terms <= N_DIMENSIONS:
         return TextSpace(words, idf, np.eye(n_terms))
     decomposition = TruncatedSVD(N_DIMENSIONS, random_state=_SEED).fit(weights)
-    return TextSpace(words, idf, np.ascontiguousarray(decomposition.components_.T))
+    axes = np.asarray(decomposition.components_, dtype=np.float64).T
+    return TextSpace(words, idf, np.ascontiguousarray(axes))

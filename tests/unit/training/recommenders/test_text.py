@@ -1,13 +1,13 @@
 """Texts that say what customers like are found to; those that say nothing, too."""
 
+import math
+
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models.catalogue import Catalogue
 from models.events import EventType
 from models.recommenders.text import Text
-from models.text import terms
 from tests.builders import query as ask
 from tests.logs import HOUR, Row, catalogue, event_table, sale
 from training.recommenders.interactions import Interactions
@@ -77,16 +77,16 @@ def test_with_too_little_to_learn_from_nothing_is_known(rows: list[Row]) -> None
     assert fit_text(Interactions.of(event_table(rows), shop(told=True))).n_axes == 0
 
 
-def test_terms_weigh_as_scikit_learn_weighs_them() -> None:
-    """As many dimensions as terms: nothing but the weights decides."""
-    texts = ["ski ski sea", "sea spa", "spa ski", "hills"]
+def test_rare_terms_weigh_more() -> None:
+    """Of six texts three name the sea, two the hills; no two share any other term."""
+    texts = ["hills sea sea", "hills spa", "sea ski", "sea inn", "dunes", "moors"]
     space = fit_text_space(texts)
 
-    reference = TfidfVectorizer(analyzer=terms, sublinear_tf=True, vocabulary=list(space.words))
-    expected = np.asarray(reference.fit_transform(sorted(texts)).todense())
+    (placed,) = space.place(["The sea, the sea, the hills"])
 
-    assert space.words == ("sea", "ski", "spa")
-    np.testing.assert_allclose(space.place(sorted(texts)), expected, atol=1e-12)
+    assert space.words == ("hills", "sea")
+    weights = [1 + math.log(7 / 3), (1 + math.log(2)) * (1 + math.log(7 / 4))]
+    assert placed.tolist() == pytest.approx([weight / math.hypot(*weights) for weight in weights])
 
 
 def test_the_same_texts_in_any_order_give_the_same_bits(rng: np.random.Generator) -> None:
