@@ -32,7 +32,7 @@ class Agreement:
 
 
 def fit_agreement(
-    interactions: Interactions, vectors: NDArray[np.float64], exposure: NDArray[np.float64]
+    interactions: Interactions, vectors: NDArray[np.float64], *, exposure: NDArray[np.float64]
 ) -> Agreement:
     """Find the dimensions in which the sales of one customer agree.
 

@@ -30,7 +30,7 @@ def fit_text(interactions: Interactions) -> Text:
     weights = exposure * says
     centre = weights @ vectors / max(float(weights.sum()), 1.0)
     centred = np.where(says[:, None], vectors - centre, 0.0)
-    found = fit_agreement(interactions, centred, weights)
+    found = fit_agreement(interactions, centred, exposure=weights)
     return Text(
         space=space,
         centre=centre,
