@@ -13,7 +13,6 @@ from app.stores.loaded import loaded_counts, loaded_customers
 from app.stores.store import RedisStores
 from models.bundle import Bundle, read_bundle
 from models.dataset import Dataset, Effect
-from models.sale import PictureScores
 from models.scenes import SceneLabeller, label_pictures
 from models.scoring import LABELS_FILE, SCENES_FILE, SNAPSHOT_FILE
 from models.snapshot import Snapshot
@@ -146,7 +145,7 @@ def _label(dataset: Dataset, directory: Path | None, progress: Progress) -> Labe
     pictures = [
         LabelledPicture(
             new[position][0],
-            PictureScores(scores.probabilities[row], scores.embeddings[row]),
+            scores.of(row),
             bundle.manifest.scene_model,
             is_unlike=bool(scores.unlike[row]),
             number=new[position][1],

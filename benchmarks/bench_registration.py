@@ -25,6 +25,7 @@ from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores
 from models.bundle import read_bundle
+from models.look import LOOK
 from models.neighbours import EMBEDDING_SIZE
 from models.sale import PictureScores, Sale
 from models.scenes import SceneLabeller
@@ -70,7 +71,8 @@ async def fill(url: str, bundle: Path, n_closed: int) -> None:
         vector = scenes[number % 300] + 0.7 * rng.normal(size=EMBEDDING_SIZE)
         vector /= np.sqrt(np.square(vector).sum())
         labels = rng.dirichlet(np.full(n_labels, 0.1))
-        scores = PictureScores(labels.astype(np.float32), vector.astype(np.float32))
+        look = rng.random(len(LOOK), dtype=np.float32)
+        scores = PictureScores(labels.astype(np.float32), vector.astype(np.float32), look)
         pictures.append(LabelledPicture(sale_id, scores, scene_model))
     stores = RedisStores.over(Connection.open(url))
     await stores.sales.put(sales)

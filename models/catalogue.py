@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.column import Markets, Takeover, Vocabulary, numbers, times
 from models.counters import SaleCounts
 from models.events import key, to_us
+from models.look import LOOK
 from models.neighbours import EMBEDDING_SIZE, Neighbours
 from models.sale import PictureScores, Sale
 from models.topics import Topics
@@ -41,6 +42,7 @@ class Catalogue:
         topics: Topic shares, zero rows for sales without a picture, shape ``(n, n_topics)``.
         topic_length: Euclidean length of each row of ``topics``, NaN instead of 0.
         embeddings: Unit picture vectors, zero rows without a picture, shape ``(n, 128)``.
+        looks: Measures of `models.look`, zero rows without a picture, shape ``(n, 4)``.
         pictured: Whether the row has a picture vector, shape ``(n,)``.
         neighbours: Most similar other pictures of each row.
         counts: Events per sale at a grid time.
@@ -60,6 +62,7 @@ class Catalogue:
     topics: NDArray[np.float64]
     topic_length: NDArray[np.float64]
     embeddings: NDArray[np.float32]
+    looks: NDArray[np.float32]
     pictured: NDArray[np.bool_]
     neighbours: Neighbours
     counts: SaleCounts
@@ -145,7 +148,7 @@ def build_catalogue(
     original_price = numbers(new, lambda sale: sale.original_price or None)
     of_sale = described.column
     opens_us = of_sale(before.opens_us, times(new, lambda sale: to_us(sale.opens_at)))
-    shares, embeddings = _picture_columns(before, seen, rows, topics=topics)
+    shares, embeddings, looks = _picture_columns(before, seen, rows, topics=topics)
     length = np.sqrt(np.square(shares).sum(axis=1))
     return Catalogue(
         sales=ordered,
@@ -162,6 +165,7 @@ def build_catalogue(
         topics=shares,
         topic_length=np.where(length > 0, length, np.nan),
         embeddings=embeddings,
+        looks=looks,
         pictured=np.any(embeddings != 0, axis=1),
         neighbours=before.neighbours.updated(
             before.embeddings, embeddings, rows=rows, opens_us=opens_us
@@ -188,6 +192,7 @@ def _empty(topics: Topics) -> Catalogue:
         topics=np.empty((0, topics.n_topics)),
         topic_length=no_number,
         embeddings=no_vectors,
+        looks=np.empty((0, len(LOOK)), dtype=np.float32),
         pictured=np.empty(0, dtype=np.bool_),
         neighbours=Neighbours.among(no_vectors, opens_us=no_time),
         counts=SaleCounts.none(0),
@@ -231,15 +236,21 @@ def _picture_columns(
     rows: NDArray[np.int64],
     *,
     topics: Topics,
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Return topic shares and picture vectors."""
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:
+    """Return topic shares, picture vectors and looks."""
     shown = Takeover.of(rows, is_same=_same(before.pictures, pictures, rows))
     made: list[int] = shown.new.tolist()
     seen = [(place, scores) for place, row in enumerate(made) if (scores := pictures[row])]
     shares = np.zeros((len(shown.new), topics.n_topics))
     embeddings = np.zeros((len(shown.new), EMBEDDING_SIZE), dtype=np.float32)
+    looks = np.zeros((len(shown.new), len(LOOK)), dtype=np.float32)
     if seen:
         places = [place for place, _ in seen]
         embeddings[places] = np.stack([scores.embedding for _, scores in seen])
+        looks[places] = np.stack([scores.look for _, scores in seen])
         shares[places] = topics.shares(np.stack([scores.probabilities for _, scores in seen]))
-    return shown.column(before.topics, shares), shown.column(before.embeddings, embeddings)
+    return (
+        shown.column(before.topics, shares),
+        shown.column(before.embeddings, embeddings),
+        shown.column(before.looks, looks),
+    )

@@ -24,6 +24,8 @@ class Encoder:
         picture_centre: Mean picture vector, shape ``(128,)``.
         picture_axes: Directions in which pictures differ most, shape ``(128, n_axes)``.
         topic_centre: Mean topic shares, shape ``(n_topics,)``.
+        look_centre: Mean looks, shape ``(4,)``.
+        look_scale: Their standard deviations, positive, shape ``(4,)``.
         value_centre: How common each value is, shape ``(n_values,)``.
         price_centre: Means of log price and discount, shape ``(2,)``.
         price_scale: Their standard deviations, positive, shape ``(2,)``.
@@ -33,6 +35,8 @@ class Encoder:
     picture_centre: NDArray[np.float64]
     picture_axes: NDArray[np.float64]
     topic_centre: NDArray[np.float64]
+    look_centre: NDArray[np.float64]
+    look_scale: NDArray[np.float64]
     value_centre: NDArray[np.float64]
     price_centre: NDArray[np.float64]
     price_scale: NDArray[np.float64]
@@ -43,6 +47,7 @@ class Encoder:
         return (
             self.picture_axes.shape[1]
             + len(self.topic_centre)
+            + len(self.look_centre)
             + len(self.value_centre)
             + len(self.price_centre)
         )
@@ -62,11 +67,13 @@ class Encoder:
         pictures = np.einsum(
             "ij,jk->ik", catalogue.embeddings - self.picture_centre, self.picture_axes
         )
+        looks = (catalogue.looks - self.look_centre) / self.look_scale
         prices = (prices_of(catalogue) - self.price_centre) / self.price_scale
         return np.hstack(
             [
                 np.where(pictured, pictures, 0.0),
                 np.where(pictured, self._topics(catalogue), 0.0),
+                np.where(pictured, looks, 0.0),
                 indicators(catalogue.vocabulary, self.values) - self.value_centre,
                 np.nan_to_num(prices, nan=0.0),
             ]

@@ -64,18 +64,20 @@ class PictureScores:
     Attributes:
         probabilities: Label probabilities, shape ``(n_labels,)``, float32.
         embedding: Unit vector, shape ``(128,)``, float32.
+        look: Measures of `models.look`, shape ``(4,)``, float32.
         parts: The pictures that these are the mean of, by number; none for the cover alone.
     """
 
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    look: NDArray[np.float32]
     parts: Mapping[int, "PictureScores"] = field(default_factory=dict[int, "PictureScores"])
 
     @classmethod
     def together(cls, each: Mapping[int, "PictureScores"]) -> "PictureScores":
         """Combine the scores of one sale's pictures.
 
-        Probabilities and vectors are averaged in the order of the numbers, and the vector is
+        Everything is averaged in the order of the numbers, and the vector is
         brought back to unit length. Vectors that cancel out leave none.
 
         Args:
@@ -94,7 +96,13 @@ class PictureScores:
         length = np.sqrt(np.square(mean).sum())
         embedding = mean / length if length > _CANCELLED else np.zeros_like(mean)
         probabilities = _mean([one.probabilities for one in parts.values()])
-        return cls(probabilities.astype(np.float32), embedding.astype(np.float32), parts)
+        look = _mean([one.look for one in parts.values()])
+        return cls(
+            probabilities.astype(np.float32),
+            embedding.astype(np.float32),
+            look.astype(np.float32),
+            parts,
+        )
 
     @property
     def each(self) -> Mapping[int, "PictureScores"]:

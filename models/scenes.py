@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.look import looks_of
 from models.onnx import OnnxSession, Provider, open_session
 from models.picture import Frame, PictureError, decode, decode_many
+from models.sale import PictureScores
 
 __all__ = [
     "LabelFigures",
@@ -61,7 +63,7 @@ class SceneDescription(BaseModel):
 
     format: Literal[2] = 2
     labels: tuple[str, ...] = Field(min_length=1)
-    size: int = Field(gt=0, description="Side of the input in pixels.")
+    size: int = Field(ge=8, description="Side of the input in pixels.")
     crop: float = Field(gt=0, le=1, description="Share of the shorter side that is seen.")
     unlike_above: float = Field(description="Above it, a picture is like no known scene.")
     false_alarm_rate: float = Field(ge=0, le=1, description="Known scenes above the threshold.")
@@ -84,14 +86,20 @@ class SceneScores:
     Attributes:
         probabilities: Calibrated label probabilities, float32 ``(b, n_labels)``; rows sum to 1.
         embeddings: Unit vectors, float32 ``(b, 128)``; alike pictures have a large dot product.
+        looks: Measures of `models.look`, float32 ``(b, 4)``.
         unlikeness: How unlike every known scene, float32 ``(b,)``; unitless, larger is stranger.
         unlike: Whether ``unlikeness`` exceeds the model's threshold, bool ``(b,)``.
     """
 
     probabilities: NDArray[np.float32]
     embeddings: NDArray[np.float32]
+    looks: NDArray[np.float32]
     unlikeness: NDArray[np.float32]
     unlike: NDArray[np.bool_]
+
+    def of(self, row: int) -> PictureScores:
+        """Return what is kept of one picture."""
+        return PictureScores(self.probabilities[row], self.embeddings[row], self.looks[row])
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +235,11 @@ class SceneLabeller:
             self._session.run({"pictures": pictures[start : start + step]})
             for start in range(0, len(pictures), step)
         ]
-        return self._scores(parts)
+        return self._scores(parts, looks_of(pictures))
 
-    def _scores(self, parts: Sequence[dict[str, NDArray[np.generic]]]) -> SceneScores:
+    def _scores(
+        self, parts: Sequence[dict[str, NDArray[np.generic]]], looks: NDArray[np.float32]
+    ) -> SceneScores:
         def joined(name: str, *shape: int) -> NDArray[np.float32]:
             empty = np.empty((0, *shape), dtype=np.float32)
             return np.concatenate([empty, *(part[name] for part in parts)], dtype=np.float32)
@@ -238,6 +248,7 @@ class SceneLabeller:
         return SceneScores(
             probabilities=joined("probabilities", len(self.labels)),
             embeddings=joined("embeddings", EMBEDDING_WIDTH),
+            looks=looks,
             unlikeness=unlikeness,
             unlike=unlikeness > self.description.unlike_above,
         )
@@ -283,6 +294,7 @@ def _stacked(parts: Sequence[SceneScores]) -> SceneScores:
     return SceneScores(
         probabilities=np.concatenate([part.probabilities for part in parts]),
         embeddings=np.concatenate([part.embeddings for part in parts]),
+        looks=np.concatenate([part.looks for part in parts]),
         unlikeness=np.concatenate([part.unlikeness for part in parts]),
         unlike=np.concatenate([part.unlike for part in parts]),
     )

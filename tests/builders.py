@@ -12,6 +12,7 @@ from models.counters import HALF_LIVES_HOURS, N_KINDS, SaleCounts
 from models.customer import Window, pack_member
 from models.events import KIND, SECOND_US, EventType, from_us, key, to_us
 from models.features.schema import FeatureSchema
+from models.look import LOOK
 from models.neighbours import EMBEDDING_SIZE
 from models.profile import Profile
 from models.query import Context, Query
@@ -49,11 +50,17 @@ def sale(sale_id: str, **fields: object) -> Sale:
     return Sale.model_validate({"sale_id": sale_id, **hours, **fields})
 
 
-def picture(*probabilities: float, embedding: Mapping[int, float]) -> PictureScores:
+def picture(
+    *probabilities: float,
+    embedding: Mapping[int, float],
+    look: tuple[float, float, float, float] = (0.5, 0.0, 0.25, 0.125),
+) -> PictureScores:
     """A picture of given label probabilities and non-zero coordinates of its vector."""
     vector = np.zeros(EMBEDDING_SIZE, dtype=np.float32)
     vector[list(embedding)] = list(embedding.values())
-    return PictureScores(np.array(probabilities, dtype=np.float32), vector)
+    return PictureScores(
+        np.array(probabilities, dtype=np.float32), vector, np.array(look, dtype=np.float32)
+    )
 
 
 def catalogue(
@@ -128,7 +135,8 @@ def crowd(n_sales: int, rng: np.random.Generator) -> Catalogue:
             vector = rng.normal(size=EMBEDDING_SIZE)
             vector /= np.sqrt(np.square(vector).sum())
             probabilities = rng.dirichlet([1.0, 1.0]).astype(np.float32)
-            pictures[f"s{index}"] = PictureScores(probabilities, vector.astype(np.float32))
+            look = rng.random(len(LOOK), dtype=np.float32)
+            pictures[f"s{index}"] = PictureScores(probabilities, vector.astype(np.float32), look)
     bare = build_catalogue(sales, pictures, topics=TOPICS)
     totals = rng.poisson(3.0, size=(n_sales, N_KINDS)).astype(np.float64)
     return bare.with_counts(SaleCounts(NOW_US, totals, np.stack([totals * 0.3, totals * 0.8])))

@@ -8,6 +8,7 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 from numpy.typing import NDArray
 
+from models.look import LOOK
 from models.neighbours import EMBEDDING_SIZE
 from models.picture import PictureError, read_picture
 from models.sale import PictureScores
@@ -37,14 +38,18 @@ class ScoreCache:
             values = np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
         except (OSError, ValueError, EOFError):
             return None
-        if values.shape != (self._n_labels + EMBEDDING_SIZE,):
+        ends = np.cumsum([self._n_labels, EMBEDDING_SIZE, len(LOOK)])
+        if values.shape != (ends[-1],):
             return None
-        return PictureScores(values[: self._n_labels], values[self._n_labels :])
+        probabilities, embedding, look = np.split(values, ends[:-1])
+        return PictureScores(probabilities, embedding, look)
 
     def keep(self, path: Path, scores: PictureScores) -> None:
         """Write scores, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        values: NDArray[np.float32] = np.concatenate([scores.probabilities, scores.embedding])
+        values: NDArray[np.float32] = np.concatenate(
+            [scores.probabilities, scores.embedding, scores.look]
+        )
         with NamedTemporaryFile(dir=path.parent, delete=False) as file:
             np.save(file, values, allow_pickle=False)
         Path(file.name).replace(path)
@@ -96,8 +101,7 @@ def _label(
     scores = labelled.scores
     positions: list[int] = labelled.positions.tolist()
     return {
-        paths[position]: PictureScores(scores.probabilities[index], scores.embeddings[index])
-        for index, position in enumerate(positions)
+        paths[position]: scores.of(index) for index, position in enumerate(positions)
     }, labelled.faults
 
 

@@ -101,4 +101,4 @@ class Labelling:
 def _look(labeller: SceneLabeller, picture: bytes) -> tuple[PictureScores, bool]:
     pixels = decode(picture, labeller.description.frame)
     scores = labeller.label(pixels[None])
-    return PictureScores(scores.probabilities[0], scores.embeddings[0]), bool(scores.unlike[0])
+    return scores.of(0), bool(scores.unlike[0])

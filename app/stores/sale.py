@@ -18,6 +18,7 @@ from app.serving.ports import (
 from app.stores.connection import Connection, Script
 from app.stores.layout import CHANGES, GENERATION, MARKETS, PICTURES, SALES, VERSION
 from models.column import MAX_MARKETS
+from models.look import LOOK
 from models.sale import COVER, MAX_PICTURES, PictureScores, Sale
 
 CHANGE_CATALOGUE: Final = Script.named("change_catalogue")
@@ -33,7 +34,7 @@ _DELETED: Final = b""
 _REMOVED: Final = b"-"
 _NUMBERS: Final = range(COVER, MAX_PICTURES + 1)
 _HEADER: Final = struct.Struct(">HHB")
-_LOOKS: Final = (None, False, True)
+_UNLIKE: Final = (None, False, True)
 _FLOAT: Final = np.dtype("<f4")
 
 Change = tuple[str, bytes]
@@ -142,11 +143,10 @@ def pack_picture(picture: StoredPicture) -> bytes:
     if isinstance(picture, RemovedPicture):
         return _REMOVED
     model = picture.scene_model.encode()
-    probabilities = picture.scores.probabilities.astype(_FLOAT).tobytes()
-    embedding = picture.scores.embedding.astype(_FLOAT).tobytes()
-    looks = _LOOKS.index(picture.is_unlike)
-    header = _HEADER.pack(len(picture.scores.probabilities), len(model), looks)
-    return header + model + probabilities + embedding
+    scores = picture.scores
+    numbers = np.concatenate([scores.probabilities, scores.look, scores.embedding])
+    header = _HEADER.pack(len(scores.probabilities), len(model), _UNLIKE.index(picture.is_unlike))
+    return header + model + numbers.astype(_FLOAT).tobytes()
 
 
 def unpack_picture(field: str, packed: bytes) -> StoredPicture:
@@ -154,12 +154,13 @@ def unpack_picture(field: str, packed: bytes) -> StoredPicture:
     number, sale_id = int(field[0]), field[1:]
     if packed == _REMOVED:
         return RemovedPicture(sale_id, number)
-    n_labels, n_model, looks = cast("tuple[int, int, int]", _HEADER.unpack_from(packed))
+    n_labels, n_model, unlike = cast("tuple[int, int, int]", _HEADER.unpack_from(packed))
     end = _HEADER.size + n_model
     numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
-    scores = PictureScores(probabilities=numbers[:n_labels], embedding=numbers[n_labels:])
+    probabilities, look, embedding = np.split(numbers, [n_labels, n_labels + len(LOOK)])
+    scores = PictureScores(probabilities, embedding, look)
     model = packed[_HEADER.size : end].decode()
-    return LabelledPicture(sale_id, scores, model, is_unlike=_LOOKS[looks], number=number)
+    return LabelledPicture(sale_id, scores, model, is_unlike=_UNLIKE[unlike], number=number)
 
 
 def _member(sale_id: str, number: int) -> str:

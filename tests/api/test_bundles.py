@@ -124,7 +124,9 @@ async def test_a_bundle_that_does_not_reproduce_its_scores_is_refused_with_the_r
 async def unreadable_picture(stores: RedisStores) -> None:
     """A picture by the misfit's scene model, of more labels than its topics are made of."""
     scores = PictureScores(
-        np.full(1_000, 0.001, np.float32), np.full(EMBEDDING_SIZE, 0.1, np.float32)
+        np.full(1_000, 0.001, np.float32),
+        np.full(EMBEDDING_SIZE, 0.1, np.float32),
+        np.full(4, 0.5, np.float32),
     )
     unknown = await stores.sales.put_pictures([LabelledPicture("alps", scores, "misfit")])
     assert not unknown

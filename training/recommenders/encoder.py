@@ -27,11 +27,15 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
     common = np.flatnonzero(shares >= MIN_SHARE)
     prices = prices_of(catalogue)
     centre, scale = zip(*(_moments(column, exposure) for column in prices.T), strict=True)
+    looks = catalogue.looks.astype(np.float64).T
+    look_centre, look_scale = zip(*(_moments(column, pictured) for column in looks), strict=True)
     return Encoder(
         values=tuple(catalogue.vocabulary.values[index] for index in common),
         picture_centre=picture_centre,
         picture_axes=_main_axes(catalogue.embeddings - picture_centre, pictured),
         topic_centre=_mean(catalogue.topics.astype(np.float64), pictured),
+        look_centre=np.array(look_centre),
+        look_scale=np.array(look_scale),
         value_centre=shares[common],
         price_centre=np.array(centre),
         price_scale=np.array(scale),

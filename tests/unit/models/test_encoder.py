@@ -12,13 +12,15 @@ from tests.builders import catalogue, picture, query, row, sale
 SHOP = catalogue(
     sale("slope", category="ski", price=99.0, original_price=198.0),
     sale("sea", category="beach"),
-    pictures={"slope": picture(0.25, 0.75, embedding={0: 1.0})},
+    pictures={"slope": picture(0.25, 0.75, embedding={0: 1.0}, look=(0.75, 0.0, 0.25, 0.5))},
 )
 ENCODER = Encoder(
     values=(("category", "beach"), ("country", "FR")),
     picture_centre=np.full(128, 0.5),
     picture_axes=np.eye(128)[:, :2],
     topic_centre=np.array([0.5, 0.5]),
+    look_centre=np.array([0.5, 0.0, 0.5, 0.25]),
+    look_scale=np.array([0.25, 0.1, 0.125, 0.25]),
     value_centre=np.array([0.25, 0.0]),
     price_centre=np.array([np.log(10.0), 0.1]),
     price_scale=np.array([np.log(10.0), 0.2]),
@@ -28,14 +30,14 @@ ENCODER = Encoder(
 def test_everything_is_centred_and_prices_are_scaled() -> None:
     vectors = ENCODER.encode(SHOP)
 
-    expected = [0.5, -0.5, -0.25, 0.25, -0.25, 0.0, 1.0, 2.0]
+    expected = [0.5, -0.5, -0.25, 0.25, 1.0, 0.0, -2.0, 1.0, -0.25, 0.0, 1.0, 2.0]
     assert vectors[row(SHOP, "slope")] == pytest.approx(expected)
 
 
 def test_what_is_unknown_stands_at_the_centre() -> None:
     vectors = ENCODER.encode(SHOP)
 
-    assert vectors[row(SHOP, "sea")] == pytest.approx([0, 0, 0, 0, 0.75, 0, 0, 0])
+    assert vectors[row(SHOP, "sea")] == pytest.approx([0, 0, 0, 0, 0, 0, 0, 0, 0.75, 0, 0, 0])
 
 
 def test_topics_of_another_model_say_nothing() -> None:

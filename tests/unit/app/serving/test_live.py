@@ -197,7 +197,7 @@ def seen(live: LiveCatalogue) -> list[str]:
 def labelled(sale_id: str, scene_model: str, *, number: int = 1) -> LabelledPicture:
     vector = np.zeros(EMBEDDING_SIZE, dtype=np.float32)
     vector[number - 1] = 1.0
-    scores = PictureScores(np.array([1.0], dtype=np.float32), vector)
+    scores = PictureScores(np.array([1.0], dtype=np.float32), vector, vector[:4])
     return LabelledPicture(sale_id, scores, scene_model, number=number)
 
 

@@ -11,7 +11,7 @@ from models.encoder import Projection
 from models.events import EventType, key
 from models.recommenders.collaborative import Collaborative
 from tests.builders import Seen, browse, catalogue, crowd, query, sale
-from tests.unit.models.recommenders.test_taste import ENCODER
+from tests.unit.models.recommenders.test_taste import ENCODER, PLACES
 
 CLICK, VIEW = EventType.CLICK, EventType.VIEW
 SHOP = catalogue(
@@ -20,7 +20,7 @@ SHOP = catalogue(
 NAMES = ["slope", "piste", "sea"]
 
 FITTED = Collaborative(
-    projection=Projection(ENCODER, np.array([[2.0], [0.0], [0.0], [0.0]])),
+    projection=PLACES,
     keys=np.array([key("sea")], dtype=np.uint64),
     residuals=np.array([[3.0]]),
     gramian=np.array([[2.0]]),
@@ -49,7 +49,7 @@ def test_factors_are_the_solution_of_least_squares(rng: np.random.Generator) -> 
     """The closed form is where the gradient of the fit's own loss vanishes."""
     sales, touched = rng.normal(size=(30, 5)), np.array([3, 4, 20])
     fitted = Collaborative(
-        projection=Projection(ENCODER, np.empty((4, 5))),
+        projection=Projection(ENCODER, np.empty((8, 5))),
         keys=np.empty(0, dtype=np.uint64),
         residuals=np.empty((0, 5)),
         gramian=sales.T @ sales + 0.7 * np.eye(5),
@@ -67,7 +67,7 @@ def test_factors_are_the_solution_of_least_squares(rng: np.random.Generator) -> 
 
 def test_without_events_or_without_factors_nothing_is_known() -> None:
     none = Collaborative(
-        projection=Projection(ENCODER, np.empty((4, 0))),
+        projection=Projection(ENCODER, np.empty((8, 0))),
         keys=np.empty(0, dtype=np.uint64),
         residuals=np.empty((0, 0)),
         gramian=np.empty((0, 0)),

@@ -18,11 +18,13 @@ ENCODER = Encoder(
     picture_centre=np.zeros(128),
     picture_axes=np.empty((128, 0)),
     topic_centre=np.empty(0),
+    look_centre=np.zeros(4),
+    look_scale=np.ones(4),
     value_centre=np.array([0.5, 0.5]),
     price_centre=np.zeros(2),
     price_scale=np.ones(2),
 )
-PLACES = Projection(ENCODER, np.array([[2.0], [0.0], [0.0], [0.0]]))
+PLACES = Projection(ENCODER, np.array([*[[0.0]] * 4, [2.0], [0.0], [0.0], [0.0]]))
 """Ski is at 1, everything else at -1."""
 
 TASTE = Taste(PLACES, mean=np.array([0.1]), spread=np.array([0.5]))
@@ -95,7 +97,7 @@ def test_it_round_trips() -> None:
     ("name", "array", "message"),
     [
         ("mean", np.zeros(2), "tastes of 2 dimensions for sales of 1"),
-        ("axes", np.zeros((3, 1)), "3 rows of axes for vectors of length 4"),
+        ("axes", np.zeros((3, 1)), "3 rows of axes for vectors of length 8"),
         ("value_centre", np.zeros(5), "an encoder of 2 values has 5 means"),
     ],
 )

@@ -48,7 +48,9 @@ def test_rankings_of_different_slates_are_not_paired() -> None:
 def test_pictures_are_dealt_out_anew_and_none_is_lost() -> None:
     pictures = {
         f"s{number}": PictureScores(
-            np.full(2, number, dtype=np.float32), np.full(3, number, dtype=np.float32)
+            np.full(2, number, dtype=np.float32),
+            np.full(3, number, dtype=np.float32),
+            np.full(4, number, dtype=np.float32),
         )
         for number in range(20)
     }

@@ -1,0 +1,46 @@
+"""What a picture looks like, whatever it shows."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOOK: Final = ("brightness", "warmth", "colour", "detail")
+"""Names of the measures of `looks_of`."""
+
+_BLOCK: Final = 4
+_BRIGHTEST: Final = 255
+
+
+def looks_of(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Measure pictures by the mean colours of blocks of 4 by 4 pixels.
+
+    Brightness is the mean of all channels, warmth that of red minus blue, colour that of the
+    largest minus the smallest channel, detail the mean difference to the block below plus
+    that to the block beside.
+
+    Args:
+        pictures: RGB pixels, uint8 ``(b, size, size, 3)``, of at least two blocks a side.
+
+    Returns:
+        Shares of the full scale in the order of `LOOK`, shape ``(b, 4)``.
+    """
+    blocks = _block_means(pictures)
+    grey = blocks.mean(axis=3)
+    measures = [
+        grey,
+        blocks[..., 0] - blocks[..., 2],
+        blocks.max(axis=3) - blocks.min(axis=3),
+        np.abs(np.diff(grey, axis=1)),
+        np.abs(np.diff(grey, axis=2)),
+    ]
+    *colours, down, aside = (values.mean(axis=(1, 2)) for values in measures)
+    return np.stack([*colours, down + aside], axis=1).astype(np.float32)
+
+
+def _block_means(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Average blocks; pixels beyond the last whole block are left out, shape ``(b, n, n, 3)``."""
+    n = pictures.shape[1] // _BLOCK
+    whole = pictures[:, : n * _BLOCK, : n * _BLOCK]
+    blocks = whole.reshape(len(pictures), n, _BLOCK, n, _BLOCK, 3)
+    return blocks.sum(axis=(2, 4), dtype=np.int64) / (_BRIGHTEST * _BLOCK**2)
