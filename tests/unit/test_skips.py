@@ -12,7 +12,7 @@ SKIPS = """
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """A suite of its own, with the markers of this project."""
-    pytester.makeini("[pytest]\nmarkers =\n  gpu: x\n  redis: x\n  slow: x\n")
+    pytester.makeini("[pytest]\nmarkers =\n  browser: x\n  gpu: x\n  redis: x\n  slow: x\n")
     return pytester
 
 
@@ -22,7 +22,12 @@ def run(suite: pytest.Pytester, *arguments: str) -> pytest.RunResult:
 
 @pytest.mark.parametrize(
     ("marker", "reason"),
-    [("gpu", "no device"), ("redis", "no binary"), ("slow", "shared data absent: scenes")],
+    [
+        ("browser", "no binary"),
+        ("gpu", "no device"),
+        ("redis", "no binary"),
+        ("slow", "shared data absent: scenes"),
+    ],
 )
 def test_an_agreed_skip_passes(suite: pytest.Pytester, marker: str, reason: str) -> None:
     suite.makepyfile(SKIPS.format(marker=marker, reason=reason))

@@ -9,7 +9,7 @@ from training.evaluation.gallery import Thumbnail, gallery, talk_lines
 from training.evaluation.interval import Interval
 from training.evaluation.measure import MRR, PURCHASES
 from training.evaluation.protocol import Protocol
-from training.evaluation.record import columns_of, written
+from training.evaluation.record import columns_of
 from training.evaluation.reliability import Reliability
 from training.report.block import (
     Bar,
@@ -31,6 +31,10 @@ _WANTED: Final = (
     "Wanted: slope between 0.95 and 1.05, calibration error at most 10% of the base rate. "
     "Intervals are over customers; a calibration error is never below 0, so noise raises it."
 )
+_RANKED: Final[Mapping[str, str]] = {
+    Protocol.SHOWN: "Ranked: the last list of every session that something was bought from.",
+    Protocol.OPEN: "Ranked: all sales that were open when a customer came, by what he then bought.",
+}
 
 
 def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
@@ -60,7 +64,7 @@ def interval_table(
     """Return a table of intervals, a line a scorer and a column a metric."""
     metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row))
     cells = [
-        [name, *(written(row[metric]) if metric in row else "-" for metric in metrics)]
+        [name, *(_stacked(row[metric]) if metric in row else "-" for metric in metrics)]
         for name, row in rows.items()
     ]
     return Table(caption, [first, *metrics], cells)
@@ -68,6 +72,7 @@ def interval_table(
 
 def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
     yield Heading(f"Protocol {name}")
+    yield Paragraph(_RANKED[name])
     scorers = protocol.scorers
     chosen = PURCHASES if any(PURCHASES in row for row in scorers.values()) else MRR
     bars = [_bar(scorer, row[chosen]) for scorer, row in scorers.items() if chosen in row]
@@ -100,13 +105,17 @@ def _difference_table(caption: str, found: Differences) -> Table:
         [
             scorer,
             *(
-                f"{written(row[metric].interval)} {row[metric].verdict}" if metric in row else "-"
+                f"{_stacked(row[metric].interval)}\n{row[metric].verdict}" if metric in row else "-"
                 for metric in metrics
             ),
         ]
         for scorer, row in found.items()
     ]
     return Table(caption, ["scorer", *metrics], rows)
+
+
+def _stacked(interval: Interval) -> str:
+    return f"{interval.value:.4g}\n[{interval.low:.4g}, {interval.high:.4g}]"
 
 
 def _reliability_plot(name: str, reliability: Reliability) -> LinePlot:

@@ -25,7 +25,7 @@ class Table:
     Attributes:
         caption: What it shows.
         columns: Names of the columns.
-        rows: As many cells a row as there are columns.
+        rows: As many cells a row as there are columns; the further lines of a cell are small.
     """
 
     caption: str

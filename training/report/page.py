@@ -21,13 +21,16 @@ from training.report.plot import band_plot, bar_plot, count_matrix, line_plot
 # A second lock: even markup that slipped through could load and run nothing.
 _POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1000px; margin: 2rem auto;
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1280px; margin: 2rem auto;
   padding: 0 1rem; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
-table { border-collapse: collapse; } td, th { padding: .2rem .8rem .2rem 0; text-align: right;
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+  td { white-space: nowrap; } td small { color: #666; } th { vertical-align: bottom; }
+  td, th { padding: .2rem .8rem .2rem 0; text-align: right;
   border-bottom: 1px solid #eee; } td:first-child, th:first-child { text-align: left; }
 figure, .wide { margin: 1rem 0; overflow-x: auto; }
-figcaption, caption { font-weight: 600; text-align: left; margin-bottom: .4rem; }
+figcaption, caption { font-weight: 600; text-align: left; margin-bottom: .4rem;
+  white-space: nowrap; }
 .grid { display: flex; flex-wrap: wrap; gap: .8rem; } .grid div { width: 150px; font-size: 12px;
   overflow-wrap: anywhere; } .grid img { width: 150px; height: 150px; object-fit: cover; }
 .none { display: block; height: 150px; background: #eee; }
@@ -91,14 +94,19 @@ def _table(table: Table) -> str:
     if any(len(row) != len(table.columns) for row in table.rows):
         msg = f"table {table.caption!r} has a row with other than {len(table.columns)} cells"
         raise ValueError(msg)
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
-    rows = "\n".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows
-    )
+    # A long name may break where it is joined.
+    head = "".join(f"<th>{escape(name).replace('_', '_<wbr>')}</th>" for name in table.columns)
+    rows = "\n".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in table.rows)
     return (
         f'<div class="wide"><table><caption>{escape(table.caption)}</caption>\n'
         f"<tr>{head}</tr>\n{rows}\n</table></div>"
     )
+
+
+def _cell(text: str) -> str:
+    first, *others = text.split("\n")
+    small = "".join(f"<br><small>{escape(line)}</small>" for line in others)
+    return f"<td>{escape(first)}{small}</td>"
 
 
 def _grid(grid: PictureGrid) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 from training.report.block import BandPlot, BarPlot, CountMatrix, LinePlot
 
 _NAME_WIDTH: Final = 300
+_LETTER: Final = 7
 _BAR_WIDTH: Final = 340
 _ROW: Final = 24
 _SIDE: Final = 320
@@ -24,20 +25,22 @@ _COLOURS: Final = ("#1f6f8b", "#c4572b", "#6b8e23", "#7a4fa3")
 def bar_plot(plot: BarPlot) -> str:
     """Draw horizontal bars, their intervals as lines, their values as text."""
     largest = max((bar.high for bar in plot.bars), default=0.0) or 1.0
+    longest = max((len(_short(bar.name)) for bar in plot.bars), default=0)
+    left = min(_NAME_WIDTH, longest * _LETTER + 12)
     parts: list[str] = []
     for row, bar in enumerate(plot.bars):
         y = row * _ROW + _ROW / 2
         value, low, high = (
-            _NAME_WIDTH + number / largest * _BAR_WIDTH for number in (bar.value, bar.low, bar.high)
+            left + number / largest * _BAR_WIDTH for number in (bar.value, bar.low, bar.high)
         )
         parts += [
-            _text(_NAME_WIDTH - 8, y + 4, _short(bar.name), anchor="end"),
-            f'<rect class="bar" x="{_NAME_WIDTH}" y="{y - 8:.1f}" '
-            f'width="{value - _NAME_WIDTH:.1f}" height="16"/>',
+            _text(left - 8, y + 4, _short(bar.name), anchor="end"),
+            f'<rect class="bar" x="{left}" y="{y - 8:.1f}" '
+            f'width="{value - left:.1f}" height="16"/>',
             _segment((low, y), (high, y), "interval"),
-            _text(_NAME_WIDTH + _BAR_WIDTH + 10, y + 4, _number(bar.value, percent=plot.percent)),
+            _text(left + _BAR_WIDTH + 10, y + 4, _number(bar.value, percent=plot.percent)),
         ]
-    return _svg(_NAME_WIDTH + _BAR_WIDTH + 80, len(plot.bars) * _ROW, plot.caption, parts)
+    return _svg(left + _BAR_WIDTH + 80, len(plot.bars) * _ROW, plot.caption, parts)
 
 
 def line_plot(plot: LinePlot) -> str:

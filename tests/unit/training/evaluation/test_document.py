@@ -55,7 +55,7 @@ def test_the_comparison_goes_from_popularity_to_the_mix() -> None:
         "mix (meta)",
     ]
     lift = tables["Share of the knowable oracle's lift over popularity"]
-    assert dict(zip(lift.columns, lift.rows[2], strict=True))[PURCHASES] == "0.5 [0.5, 0.5]"
+    assert dict(zip(lift.columns, lift.rows[2], strict=True))[PURCHASES] == "0.5\n[0.5, 0.5]"
     assert "better" in str(tables["Difference to popularity"].rows)
 
 

@@ -78,12 +78,12 @@ def test_nothing_outside_the_page_is_named() -> None:
 
 
 def test_bars_are_as_long_as_their_values() -> None:
-    """The longest interval's end is 340 units from the start of the bars at 300."""
+    """The longest interval's end is 340 units from the start of the bars at 12 + 7 a letter."""
     html = page("a", [BarPlot("a", [Bar("b", 0.5, 0.25, 1.0)], percent=True)])
 
     assert 'width="170.0"' in html
-    assert 'x1="385.0"' in html
-    assert 'x2="640.0"' in html
+    assert 'x1="104.0"' in html
+    assert 'x2="359.0"' in html
     assert "50.00%" in html
 
 
@@ -111,3 +111,10 @@ def test_an_empty_plot_is_drawn() -> None:
 def test_a_ragged_table_is_refused() -> None:
     with pytest.raises(ValueError, match="a row with other than 2 cells"):
         page("a", [Table("a", ["x", "y"], [["1"]])])
+
+
+def test_an_interval_stands_small_below_its_value() -> None:
+    html = page("a", [Table("a", ["x", "hit_rate"], [["1", "0.5\n[0.4, <0.6]"]])])
+
+    assert "<td>0.5<br><small>[0.4, &lt;0.6]</small></td>" in html
+    assert "<th>hit_<wbr>rate</th>" in html

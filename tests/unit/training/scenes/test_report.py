@@ -67,7 +67,7 @@ def test_the_command_writes_a_page_that_needs_nothing_else(
         "--bundle": bundle,
         "--data": data,
         "--out": page,
-        "--cache": picture_cache / "features",
+        "--cache": picture_cache,
     }
     arguments = [str(part) for pair in options.items() for part in pair]
 
