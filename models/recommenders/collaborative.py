@@ -48,7 +48,7 @@ class Collaborative:
         touched = query.touched.rows
         if not len(self.gramian) or not len(touched):
             return np.full((len(query.rows), 1), np.nan)
-        factors = self._factors.of(query.catalogue)
+        factors = self.factors(query.catalogue)
         customer = self.folded_in(factors.take(touched, axis=0))
         return np.einsum("ij,j->i", factors.take(query.rows, axis=0), customer)[:, None]
 
@@ -65,6 +65,10 @@ class Collaborative:
         wanted = (1 + self.confidence) * np.einsum("ij->j", touched)
         return np.asarray(np.linalg.solve(normal, wanted), dtype=np.float64)
 
+    def factors(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return the factors of every sale, shape ``(n_catalogue, n_factors)``; read only."""
+        return self._factors.of(catalogue)
+
     @cached_property
     def _factors(self) -> Kept[NDArray[np.float64]]:
         return Kept(self._factors_of)
@@ -74,6 +78,7 @@ class Collaborative:
         rows = catalogue.rows_of(self.keys)
         known = rows >= 0
         factors[rows[known]] += self.residuals[known]
+        factors.flags.writeable = False
         return factors
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:

@@ -5,13 +5,24 @@ from typing import Final
 
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content import Content
+from models.recommenders.covisitation import Covisitation
 from models.recommenders.images import Images
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
+from models.recommenders.session import Session
 from models.recommenders.taste import Taste
 from models.recommenders.text import Text
 
 RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
     recommender.name: recommender
-    for recommender in (Popularity, Content, Images, Taste, Collaborative, Text)
+    for recommender in (
+        Popularity,
+        Content,
+        Images,
+        Taste,
+        Collaborative,
+        Text,
+        Covisitation,
+        Session,
+    )
 }

@@ -14,8 +14,10 @@ from models.recommenders.content import Content
 from models.recommenders.images import Images
 from models.recommenders.recommender import Recommender
 from training.recommenders.collaborative import fit_collaborative
+from training.recommenders.covisitation import fit_covisitation
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
+from training.recommenders.session import fit_session
 from training.recommenders.taste import fit_taste
 from training.recommenders.text import fit_text
 from training.slates import Slates
@@ -27,13 +29,16 @@ REFIT_SHARES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
     """Fit every recommender on what is known."""
     popularity = fit_popularity(interactions)
+    collaborative = fit_collaborative(interactions)
     return (
         popularity,
         Content(),
         Images(popularity),
         fit_taste(interactions),
-        fit_collaborative(interactions),
+        collaborative,
         fit_text(interactions),
+        fit_covisitation(interactions),
+        fit_session(interactions, collaborative),
     )
 
 

@@ -5,7 +5,17 @@ from models.recommenders.registry import RECOMMENDERS
 
 def test_every_recommender_is_known_by_its_own_name() -> None:
     assert {name: one.name for name, one in RECOMMENDERS.items()} == {
-        name: name for name in ("popularity", "content", "images", "taste", "collaborative", "text")
+        name: name
+        for name in (
+            "popularity",
+            "content",
+            "images",
+            "taste",
+            "collaborative",
+            "text",
+            "covisitation",
+            "session",
+        )
     }
 
 

@@ -1,0 +1,41 @@
+"""Sales that the same customers turn to, as item-item co-visitation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Arrays
+from models.companions import Companions
+from models.query import LASTING, Query
+
+
+@dataclass(frozen=True, eq=False)
+class Covisitation:
+    """Sums the customer's interest in the sales that go together with a candidate.
+
+    Attributes:
+        companions: Which sales the same customers touched.
+    """
+
+    companions: Companions
+
+    name: ClassVar[str] = "covisitation"
+    columns: ClassVar[Mapping[str, str]] = {
+        "covisitation": "Lasting interest in the 20 sales that the same customers touched most",
+    }
+
+    def scores(self, query: Query) -> NDArray[np.float64]:
+        """Score by sales touched together; see `Recommender.scores`."""
+        return self.companions.interest(query, half_life=LASTING)[:, None]
+
+    def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
+        """Return who goes with whom; see `Recommender.to_arrays`."""
+        return self.companions.to_arrays()
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Restore the recommender; see `Recommender.from_arrays`."""
+        return cls(Companions.from_arrays(arrays))

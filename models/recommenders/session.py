@@ -1,0 +1,115 @@
+"""What a visit turns to next, by the sales that it turned to so far, in their order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Arrays
+from models.catalogue import Catalogue
+from models.kept import Kept
+from models.query import Query
+from models.recommenders.collaborative import Collaborative
+
+VISIT_GAP_S: Final = 30.0 * 60.0
+"""A visit ends where nothing happens for so long."""
+
+N_LAST: Final = 3
+"""Sales of a visit whose order counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """Follows the steps of a visit through the space of collaborative factors.
+
+    Sales are placed by their factors, scaled so that those on offer have mean 0 and
+    covariance ``I``. Where the next step leads is a linear function of where the last three
+    sales of the visit stand, the latest first, and of the mean of all of them; a sale's score
+    is its dot product with it. New sales have a place by their content.
+
+    Attributes:
+        collaborative: Gives the factors.
+        centre: Mean factors of what is on offer, shape ``(n_factors,)``.
+        axes: From centred factors to places, shape ``(n_factors, n_axes)``.
+        steps: From a visit to its next place, shape ``(4 * n_axes, n_axes)``.
+    """
+
+    collaborative: Collaborative
+    centre: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    steps: NDArray[np.float64]
+
+    name: ClassVar[str] = "session"
+    columns: ClassVar[Mapping[str, str]] = {
+        "session": "Agreement with where this visit's next step is expected to lead",
+    }
+
+    def scores(self, query: Query) -> NDArray[np.float64]:
+        """Score by the visit; see `Recommender.scores`."""
+        visit = visited(query)
+        if not len(visit) or not self.axes.shape[1]:
+            return np.full((len(query.rows), 1), np.nan)
+        places = self.places(query.catalogue)
+        expected = np.einsum("i,ij->j", described(places.take(visit, axis=0)), self.steps)
+        return np.einsum("ij,j->i", places.take(query.rows, axis=0), expected)[:, None]
+
+    def places(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Place every sale of a catalogue, shape ``(n_catalogue, n_axes)``."""
+        return self._places.of(catalogue)
+
+    @cached_property
+    def _places(self) -> Kept[NDArray[np.float64]]:
+        return Kept(self._placed)
+
+    def _placed(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        factors = self.collaborative.factors(catalogue)
+        return np.einsum("ij,jk->ik", factors - self.centre, self.axes)
+
+    def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
+        """Return factors and steps; see `Recommender.to_arrays`."""
+        factors = self.collaborative.to_arrays()
+        own = {"centre": self.centre, "space": self.axes, "steps": self.steps}
+        return {**factors, **own}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Restore the recommender; see `Recommender.from_arrays`."""
+        collaborative = Collaborative.from_arrays(arrays)
+        centre, axes, steps = map(arrays.floats, ("centre", "space", "steps"))
+        n = len(centre)
+        fits = n == len(collaborative.gramian) == len(axes)
+        if not fits or steps.shape != ((N_LAST + 1) * axes.shape[1], axes.shape[1]):
+            msg = f"steps of shape {steps.shape} in a space of {axes.shape[1]} dimensions"
+            raise ValueError(msg)
+        return cls(collaborative, centre, axes, steps)
+
+
+def visited(query: Query) -> NDArray[np.int64]:
+    """Return the sales of the visit that goes on, in order; one that follows itself once.
+
+    Returns:
+        Catalogue rows, the latest last, none without a visit, shape ``(n,)``.
+    """
+    age_s = query.history.age_s
+    gaps = age_s - np.append(age_s[1:], 0.0)
+    ends = np.flatnonzero(gaps > VISIT_GAP_S)
+    rows = query.history.rows[(int(ends[-1]) + 1 if len(ends) else 0) :]
+    return rows[np.append(rows[1:] != rows[:-1], True)[: len(rows)]]
+
+
+def described(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Describe a visit: its last three places, zeros where it has fewer, and their mean.
+
+    Args:
+        places: Where its sales stand, the latest last, at least one, shape ``(n, n_axes)``.
+
+    Returns:
+        Shape ``(4 * n_axes,)``.
+    """
+    last = np.zeros((N_LAST, places.shape[1]))
+    latest = places[::-1][:N_LAST]
+    last[: len(latest)] = latest
+    return np.append(last.ravel(), np.einsum("ij->j", places) / len(places))

@@ -1,0 +1,57 @@
+"""Counts which sales the same customers touch."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.companions import Companions
+from models.recommenders.covisitation import Covisitation
+from training.recommenders.interactions import Interactions
+from training.recommenders.sparse import Pairs, shared
+
+N_COMPANIONS: Final = 20
+
+MAX_TOUCHED: Final = 200
+"""Of a customer who touches more, only some speak: pairs grow with the square."""
+
+_EVIDENCE: Final = 5.0
+"""Customers that a strength is shrunk by: two sales may meet by chance."""
+
+
+def fit_covisitation(interactions: Interactions) -> Covisitation:
+    """Find the sales that the same customers touched.
+
+    The strength of ``n_ij`` customers in common is ``n_ij / (5 + sqrt(n_i * n_j))``.
+
+    Args:
+        interactions: What is known.
+    """
+    customers, rows = interactions.touched()
+    first = np.searchsorted(customers, customers)
+    kept = np.arange(len(customers)) - first < MAX_TOUCHED
+    customers, rows = customers[kept], rows[kept]
+    n_sales = len(interactions.catalogue)
+    pairs = shared(customers, rows, n_groups=interactions.n_customers, n_rows=n_sales)
+    touched = np.bincount(rows, minlength=n_sales)
+    together = np.sqrt(touched[pairs.rows].astype(np.float64) * touched[pairs.others])
+    strengths = pairs.counts / (_EVIDENCE + together)
+    return Covisitation(_strongest(interactions.catalogue.keys, pairs, strengths=strengths))
+
+
+def _strongest(
+    keys: NDArray[np.uint64], pairs: Pairs, *, strengths: NDArray[np.float64]
+) -> Companions:
+    """Keep the strongest companions of every sale; of equal ones those of lower rows."""
+    order = np.lexsort((pairs.others, -strengths, pairs.rows))
+    rows = pairs.rows[order]
+    known, starts = np.unique(rows, return_index=True)
+    sizes = np.diff(np.append(starts, len(rows)))
+    rank = np.arange(len(rows)) - np.repeat(starts, sizes)
+    kept = rank < N_COMPANIONS
+    place = np.repeat(np.arange(len(known)), sizes)[kept], rank[kept]
+    companions = np.zeros((len(known), N_COMPANIONS), dtype=np.uint64)
+    table = np.zeros((len(known), N_COMPANIONS))
+    companions[place] = keys[pairs.others[order][kept]]
+    table[place] = strengths[order][kept]
+    return Companions(keys[known], companions, table)

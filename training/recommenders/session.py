@@ -1,0 +1,85 @@
+"""Fits where visits turn next."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.events import KIND, SECOND_US, EventType
+from models.recommenders.collaborative import Collaborative
+from models.recommenders.session import N_LAST, VISIT_GAP_S, Session
+from training.recommenders.encoder import weighted_covariance
+from training.recommenders.interactions import Interactions
+
+_RIDGE: Final = 300.0
+"""Steps that must speak for a direction before it is followed."""
+
+_SCALE_RIDGE: Final = 0.2
+"""Added to the variances of factors, as a share of the mean one."""
+
+_TINY: Final = 1e-12
+
+
+def fit_session(interactions: Interactions, collaborative: Collaborative) -> Session:
+    """Regress where a step of a visit leads on where the visit was.
+
+    Args:
+        interactions: What is known.
+        collaborative: Factors of the same interactions.
+
+    Returns:
+        The recommender; without axes where there are no factors.
+    """
+    factors = collaborative.factors(interactions.catalogue)
+    exposure = interactions.exposure()
+    centre = exposure @ factors / max(float(exposure.sum()), 1.0)
+    axes = _scaling(weighted_covariance(factors - centre, exposure))
+    places = (factors - centre) @ axes
+    visits, next_rows = _steps(interactions, places)
+    normal = visits.T @ visits + _RIDGE * np.eye(visits.shape[1])
+    steps = np.linalg.solve(normal, visits.T @ places[next_rows])
+    return Session(collaborative, centre, axes, np.asarray(steps, dtype=np.float64))
+
+
+def _scaling(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not len(covariance):
+        return np.empty((0, 0))
+    variances, axes = np.linalg.eigh(covariance)
+    kept = variances > _TINY
+    return axes[:, kept] / np.sqrt(variances[kept] + _SCALE_RIDGE * variances.mean())
+
+
+def _steps(
+    interactions: Interactions, places: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Describe the visit before every step as `models.recommenders.session.described` does.
+
+    Returns:
+        Descriptions, shape ``(n_steps, 4 * n_axes)``, and the row that each step leads to.
+    """
+    rows, starts = _touches(interactions)
+    here = places[rows]
+    numbers = np.arange(len(rows))
+    since = numbers - starts
+    parts = [
+        np.where((since >= back)[:, None], here[np.maximum(numbers - back, 0)], 0.0)
+        for back in range(1, N_LAST + 1)
+    ]
+    sums = np.cumsum(here, axis=0) - here
+    mean = (sums - sums[starts]) / np.maximum(since, 1)[:, None]
+    is_step = since > 0
+    return np.hstack([*parts, mean])[is_step], rows[is_step]
+
+
+def _touches(interactions: Interactions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows touched, visit by visit in order, and where the visit of each starts."""
+    touched = (interactions.kinds != KIND[EventType.IMPRESSION]) & (interactions.rows >= 0)
+    kept = np.flatnonzero(touched)
+    kept = kept[np.lexsort((interactions.at_us[kept], interactions.customers[kept]))]
+    rows, customers = interactions.rows[kept], interactions.customers[kept]
+    gap = np.diff(interactions.at_us[kept]) > VISIT_GAP_S * SECOND_US
+    first = np.array([True])[: len(kept)]
+    is_first = np.append(first, (customers[1:] != customers[:-1]) | gap)
+    is_new = is_first | np.append(first, rows[1:] != rows[:-1])
+    is_first, rows = is_first[is_new], rows[is_new]
+    return rows, np.maximum.accumulate(np.where(is_first, np.arange(len(rows)), 0))
