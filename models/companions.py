@@ -42,7 +42,7 @@ class Companions:
         touches, near = query.touches, self.of(query.catalogue).of(query.rows)
         interest = touches.interest[half_life][touches.place[near.rows]]
         summed = np.einsum("ij,ij->i", interest, near.similarities)
-        known = near.similarities[:, 0] > 0
+        known = np.any(near.similarities > 0, axis=1)
         return np.where(known, summed / query.history.weight[half_life], np.nan)
 
     def of(self, catalogue: Catalogue) -> Neighbours:

@@ -203,6 +203,11 @@ def _others(sale: Candidate, feature: str, topics: Topics) -> str | None:
     return "customers who opened the same sales turn to it" if sale.has_history else None
 
 
+def _visit(sale: Candidate, feature: str, topics: Topics) -> str | None:
+    del feature, topics
+    return "visits like this one turn to it next" if sale.has_history else None
+
+
 def _text(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del feature, topics
     return "its text is like those of what he looked at" if sale.has_history else None
@@ -240,6 +245,8 @@ _WORDS: Final[Mapping[str, Callable[[Candidate, str, Topics], str | None]]] = {
     "content": _content,
     "images": _images,
     "collaborative": _others,
+    "covisitation": _others,
+    "session": _visit,
     "text": _text,
 }
 

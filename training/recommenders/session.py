@@ -35,7 +35,7 @@ def fit_session(interactions: Interactions, collaborative: Collaborative) -> Ses
     centre = exposure @ factors / max(float(exposure.sum()), 1.0)
     axes = _scaling(weighted_covariance(factors - centre, exposure))
     places = (factors - centre) @ axes
-    visits, next_rows = _steps(interactions, places)
+    visits, next_rows = visit_steps(interactions, places)
     normal = visits.T @ visits + _RIDGE * np.eye(visits.shape[1])
     steps = np.linalg.solve(normal, visits.T @ places[next_rows])
     return Session(collaborative, centre, axes, np.asarray(steps, dtype=np.float64))
@@ -49,10 +49,14 @@ def _scaling(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     return axes[:, kept] / np.sqrt(variances[kept] + _SCALE_RIDGE * variances.mean())
 
 
-def _steps(
+def visit_steps(
     interactions: Interactions, places: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Describe the visit before every step as `models.recommenders.session.described` does.
+
+    Args:
+        interactions: What is known.
+        places: Where every sale stands, shape ``(n_catalogue, n_axes)``.
 
     Returns:
         Descriptions, shape ``(n_steps, 4 * n_axes)``, and the row that each step leads to.
