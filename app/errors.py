@@ -132,6 +132,13 @@ class UnknownVariantError(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
 
+class ExclusiveVariantsError(ServiceError):
+    """Forced variants of experiments that exclude each other."""
+
+    code = "exclusive_variants"
+    status = HTTPStatus.CONFLICT
+
+
 class UnknownExperimentError(ServiceError):
     """An experiment that the plan does not have."""
 

@@ -11,9 +11,10 @@ from models.events import SECOND_US
 from training.configuration import RunConfig
 from training.run import prepare
 from training.train import train
-from training.world.creation import create_world
+from training.world.creation import create_world, redraw_world
 from training.world.parameters import WORLDS
 from training.world.period import Period
+from training.world.simulation import World
 
 _DAY_US: Final = 24 * 3600 * SECOND_US
 _FIRST_END_US: Final = 1_795_366_800_000_000  # 2026-11-22 17:00 UTC
@@ -23,6 +24,7 @@ END_US: Final = _FIRST_END_US + (time.time_ns() // 1_000 - _FIRST_END_US) // _DA
 
 N_CUSTOMERS: Final = 200
 N_DAYS: Final = 10
+TINY_SEED: Final = 3
 
 # Fewer types and sales than the real worlds: what takes time is pictures.
 _SMALL: Final = replace(WORLDS["standard"], n_types=100, sales_per_day=10.0, scenes_per_category=2)
@@ -45,6 +47,12 @@ def write_world(directory: Path, *, seed: int, photos: Path | None = None) -> Pa
         directory, _SMALL, period=period, n_customers=N_CUSTOMERS, seed=seed, photos=photos
     )
     return directory
+
+
+def again(directory: Path, *, seed: int) -> World:
+    """Return the world that `write_world` wrote: its customers and what they like."""
+    period = Period.ending(END_US, N_DAYS)
+    return redraw_world(directory, _SMALL, period=period, n_customers=N_CUSTOMERS, seed=seed)
 
 
 def train_bundle(data: Path, root: Path, *, cache: Path, seed: int = 0, threads: int = 1) -> Path:
@@ -72,7 +80,7 @@ def picture_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the dataset of a small simulated shop; read only."""
-    return write_world(tmp_path_factory.mktemp("tiny-world") / "dataset", seed=3)
+    return write_world(tmp_path_factory.mktemp("tiny-world") / "dataset", seed=TINY_SEED)
 
 
 @pytest.fixture(scope="session")

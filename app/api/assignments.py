@@ -52,7 +52,8 @@ class AssignmentList(BaseModel):
 
 
 @router.get(
-    "/assignments", responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+    "/assignments",
+    responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def assignments(
     query: Annotated[AssignmentQuery, Query()], resources: ResourcesDep

@@ -100,6 +100,7 @@ async def read_rank(request: Request) -> RankBody:
     openapi_extra=described(RankBody),
     responses=problems(
         HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
     ),

@@ -54,7 +54,7 @@ class RecommendationQuery(BaseModel):
 @router.get(
     "/recommendations",
     response_model=SlateAnswer,
-    responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def recommend(
     query: Annotated[RecommendationQuery, Query()], request: Request, resources: ResourcesDep

@@ -21,3 +21,7 @@ class StoreClock:
     def now_us(self) -> int:
         """Return what the store's clock shows now, microseconds since the epoch."""
         return self._wall_us() + self._ahead_us
+
+    def machine_us(self) -> int:
+        """Return this machine's clock, which alone tells how long ago something was here."""
+        return self._wall_us()

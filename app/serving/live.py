@@ -100,7 +100,7 @@ class LiveCatalogue:
     def is_stale(self) -> bool:
         """Whether the store has not confirmed the catalogue within the last minute."""
         confirmed = self._confirmed_us
-        return confirmed is None or self._clock.now_us() - confirmed > STALE_AFTER_US
+        return confirmed is None or self._clock.machine_us() - confirmed > STALE_AFTER_US
 
     async def run(self) -> None:
         """Refresh for ever; what the store cannot say now, it says later."""
@@ -187,7 +187,8 @@ class LiveCatalogue:
             if self._grid_us is None or grid_us % HOUR_US == 0:
                 await self._in_pool(lambda: self._archive.prune(now_us))
             self._changed, self._grid_us = False, grid_us
-        self._confirmed_us = now_us
+        # Not by the store's clock: a store that another one replaced may have jumped.
+        self._confirmed_us = self._clock.machine_us()
 
     async def fall_back(self) -> None:
         """Serve what this machine saved, or else the bundle's seed, until the store answers."""

@@ -105,6 +105,7 @@ class Recommender:
 
         Raises:
             UnknownVariantError: If the request forces a variant that there is not.
+            ExclusiveVariantsError: If it forces two that exclude each other.
         """
         started = perf_counter()
         known = await self._read(request.customer_id)
@@ -131,6 +132,7 @@ class Recommender:
 
         Raises:
             UnknownVariantError: If the request forces a variant that there is not.
+            ExclusiveVariantsError: If it forces two that exclude each other.
         """
         plan = self.origin.plan.current
         known: CustomerState | None = self._nobody()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.errors import UnknownVariantError
+from app.errors import ExclusiveVariantsError, UnknownVariantError
 from app.serving.plan_port import StoredPlan
 from app.serving.ports import CustomerState
 from app.serving.question import RecommendationRequest
@@ -42,6 +42,7 @@ def routed(
 
     Raises:
         UnknownVariantError: If a forced variant is none of a running experiment.
+        ExclusiveVariantsError: If two are forced of one layer.
     """
     visit = Visit(
         now=from_us(now_us),
@@ -55,6 +56,8 @@ def routed(
         return Routing(stored, stored.plan.route(visit))
     except plans.UnknownVariantError as exc:
         raise UnknownVariantError(str(exc)) from exc
+    except plans.ExclusiveVariantsError as exc:
+        raise ExclusiveVariantsError(str(exc)) from exc
 
 
 def _units(request: RecommendationRequest) -> dict[Unit, str]:

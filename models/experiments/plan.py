@@ -1,6 +1,6 @@
 """All experiments of a shop together, and which variants a visit sees."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -26,6 +26,10 @@ _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 class UnknownVariantError(ValueError):
     """A forced variant that no experiment of the plan has."""
+
+
+class ExclusiveVariantsError(ValueError):
+    """Forced variants of experiments that exclude each other."""
 
 
 class Layer(BaseModel):
@@ -164,6 +168,7 @@ class Plan(BaseModel):
 
         Raises:
             UnknownVariantError: If a forced variant is none of a running experiment.
+            ExclusiveVariantsError: If two are forced of one layer.
         """
         held = self._held(visit)
         if held is not None and not visit.forced:
@@ -190,7 +195,7 @@ class Plan(BaseModel):
 
     def _decided(self, visit: Visit) -> Iterator[tuple[Variant, Assignment]]:
         running = [one for one in self.experiments if one.runs_at(visit.now)]
-        forced_layers = {one.layer for one in running if one.name in visit.forced}
+        forced_layers = _forced_layers(one for one in running if one.name in visit.forced)
         for experiment in running:
             layer, is_forced = self._layers[experiment.layer], experiment.name in visit.forced
             if is_forced:
@@ -211,6 +216,20 @@ class Plan(BaseModel):
                         is_forced,
                     ),
                 )
+
+
+def _forced_layers(forced: Iterable[Experiment]) -> Mapping[str, str]:
+    """Return the experiment that is forced by layer, one each."""
+    layers: dict[str, str] = {}
+    for experiment in forced:
+        other = layers.setdefault(experiment.layer, experiment.name)
+        if other != experiment.name:
+            msg = (
+                f"{other} and {experiment.name} are both forced and exclude each other: both are "
+                f"in layer {experiment.layer}"
+            )
+            raise ExclusiveVariantsError(msg)
+    return layers
 
 
 def _named(experiment: Experiment, name: str) -> Variant | None:

@@ -63,6 +63,23 @@ async def test_a_larger_share_moves_customers_into_it_only(client: httpx.AsyncCl
     assert moved == {"popularity"}
 
 
+@pytest.mark.parametrize("path", ["assignments", "recommendations"])
+async def test_two_forced_variants_of_one_layer_are_refused(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    await with_layer(client)
+    halves = [{"start": 0, "stop": 5_000}], [{"start": 5_000, "stop": 10_000}]
+    for name, half in zip(("order", "other"), halves, strict=True):
+        experiment = terms(salt=f"{name}-1", traffic=half)
+        assert (await client.put(f"/v1/experiments/{name}", json=experiment)).is_success
+
+    forced = {"customer_id": "c1", "variant": ["order:meta", "other:popularity"]}
+    refused = await client.get(f"/v1/{path}", params=forced)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "exclusive_variants")
+    assert "order and other" in refused.json()["detail"]
+
+
 async def test_assignments_are_those_of_answers_and_expose_nobody(
     client: httpx.AsyncClient, stores: RedisStores
 ) -> None:

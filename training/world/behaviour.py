@@ -42,6 +42,16 @@ def examination(n_positions: int) -> NDArray[np.float64]:
     return np.arange(1, n_positions + 1, dtype=np.float64) ** -0.5
 
 
+def scrolled(n_positions: int) -> NDArray[np.float64]:
+    """Return the share of visits that end at each depth, shape ``(n_positions,)``.
+
+    Entry ``d`` is P(the first ``d + 1`` positions are seen and no more).
+    """
+    shares = np.zeros(n_positions)
+    np.add.at(shares, np.minimum(_DEPTHS, n_positions) - 1, _DEPTH_SHARES)
+    return shares
+
+
 def react(
     click: NDArray[np.float32],
     buy: NDArray[np.float32],

@@ -128,6 +128,33 @@ def create_world(
     )
 
 
+def redraw_world(
+    folder: Path, parameters: Parameters, *, period: Period, n_customers: int, seed: int
+) -> World:
+    """Draw again the world of rendered pictures that `create_world` wrote: the same, to the bit.
+
+    Args:
+        folder: Where it was written; only its pictures are read.
+        parameters: The world, and what follows, as they were then.
+        period: Simulated time.
+        n_customers: Number of customers.
+        seed: Its seed.
+
+    Returns:
+        What was drawn before the first visit.
+    """
+    streams = _streams(seed)
+    source = RenderedPictures()
+    scenes, destinations = source.scenes, source.destinations
+    sales = draw_sales(
+        parameters, period, scenes=scenes, destinations=destinations, rng=streams.sales
+    )
+    pictures = [folder / "images" / f"{name}.jpg" for name in files.sale_names(len(sales))]
+    measured = np.array([measure_jpeg(picture.read_bytes()) for picture in pictures])
+    features = SaleFeatures(sales, standardised(measured), scenes=scenes, destinations=destinations)
+    return _drawn(parameters, period, features=features, n_customers=n_customers, streams=streams)
+
+
 def _source(
     parameters: Parameters, photos: Path | None, *, rng: np.random.Generator
 ) -> PictureSource:

@@ -57,12 +57,12 @@ class Shop:
     wall: WallClock
     metrics: Metrics = field(default_factory=Metrics.create)
 
-    def live(self, scorer: Scorer | None) -> LiveCatalogue:
+    def live(self, scorer: Scorer | None, clock: StoreClock | None = None) -> LiveCatalogue:
         return LiveCatalogue(
             self.stores,
             Model(scorer),
             archive=self.archive,
-            clock=StoreClock(self.wall),
+            clock=clock or StoreClock(self.wall),
             pool=self.pool,
             metrics=self.metrics,
         )

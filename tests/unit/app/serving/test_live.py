@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from app.errors import StoreUnavailableError
+from app.serving.clock import StoreClock
 from app.serving.live import LiveCatalogue
 from app.serving.model import Model
 from app.serving.ports import LabelledPicture, RemovedPicture
@@ -103,6 +104,18 @@ async def test_a_store_that_goes_away_leaves_the_catalogue_until_it_is_a_minute_
     assert not live.is_stale
     shop.wall.now_us += 1
     assert live.is_stale
+
+
+async def test_a_store_whose_clock_jumps_is_not_away(shop: Shop, power: Power) -> None:
+    """Another machine may take over with another clock; the next catalogue takes its time."""
+    power.on()
+    clock = StoreClock(shop.wall)
+    live = shop.live(scorer(), clock)
+    await live.refresh()
+
+    clock.set(clock.now_us() + 3_600 * SECOND_US)
+
+    assert not live.is_stale
 
 
 async def test_a_store_that_comes_back_is_followed_again(shop: Shop, power: Power) -> None:

@@ -11,7 +11,13 @@ from pydantic import ValidationError
 
 from models.experiments.bucket import BUCKETS
 from models.experiments.experiment import Experiment, Unit, dealt_in_order
-from models.experiments.plan import HOLDOUT, Plan, UnknownVariantError, Visit
+from models.experiments.plan import (
+    HOLDOUT,
+    ExclusiveVariantsError,
+    Plan,
+    UnknownVariantError,
+    Visit,
+)
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 END = START + timedelta(days=14)
@@ -165,6 +171,18 @@ def test_another_platform_may_force_a_variant_and_that_is_told() -> None:
         assert [(one.experiment, one.variant, one.is_forced) for one in route.assignments] == [
             ("second", "meta", True)
         ]
+
+
+def test_two_forced_variants_must_not_exclude_each_other() -> None:
+    """No unit is ever in two experiments of a layer: such an answer would say nothing of any."""
+    first = experiment("first", traffic=traffic(0, 5_000))
+    second = experiment("second", traffic=traffic(5_000, BUCKETS))
+    forced = {"second": "meta", "first": "popular"}
+
+    with pytest.raises(ExclusiveVariantsError, match=r"first and second .* in layer ranking"):
+        plan(first, second).route(visit(forced=forced))
+    both = plan(first, diversity()).route(visit(forced={"first": "meta", "mix": "on"}))
+    assert [one.is_forced for one in both.assignments] == [True, True]
 
 
 @pytest.mark.parametrize("forced", [{"order": "best"}, {"other": "meta"}])
