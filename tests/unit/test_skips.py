@@ -12,7 +12,7 @@ SKIPS = """
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """A suite of its own, with the markers of this project."""
-    pytester.makeini("[pytest]\nmarkers =\n  browser: x\n  gpu: x\n  redis: x\n  slow: x\n")
+    pytester.makeini("[pytest]\nmarkers =\n  browser: x\n  clock: x\n  gpu: x\n  redis: x\n  slow: x\n")
     return pytester
 
 
@@ -24,6 +24,7 @@ def run(suite: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     ("marker", "reason"),
     [
         ("browser", "no binary"),
+        ("clock", "no library"),
         ("gpu", "no device"),
         ("redis", "no binary"),
         ("slow", "shared data absent: scenes"),
