@@ -12,7 +12,9 @@ SKIPS = """
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """A suite of its own, with the markers of this project."""
-    pytester.makeini("[pytest]\nmarkers =\n  browser: x\n  clock: x\n  gpu: x\n  redis: x\n  slow: x\n")
+    pytester.makeini(
+        "[pytest]\nmarkers =\n  browser: x\n  clock: x\n  gpu: x\n  redis: x\n  slow: x\n"
+    )
     return pytester
 
 
