@@ -1,6 +1,7 @@
 """A network of a few operators and pictures of a few colours, to train a labeller in a second."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,15 @@ COLOURS = {"blue": (20, 40, 220), "green": (30, 200, 40), "red": (220, 30, 30)}
 SIZE = 8
 
 
-def write_pictures(directory: Path, *, n_each: int, rng: np.random.Generator) -> Path:
-    """Write noisy pictures of three colours, a folder a colour."""
-    for name, colour in COLOURS.items():
+def write_pictures(
+    directory: Path,
+    *,
+    n_each: int,
+    rng: np.random.Generator,
+    colours: Mapping[str, tuple[int, int, int]] = COLOURS,
+) -> Path:
+    """Write noisy pictures of some colours, a folder a colour."""
+    for name, colour in colours.items():
         (directory / name).mkdir(parents=True)
         for number in range(n_each):
             noise = rng.normal(colour, 60, (20, 24, 3)).clip(0, 255).astype(np.uint8)

@@ -8,7 +8,7 @@ import pytest
 
 from models.onnx import open_session
 from models.picture import decode
-from models.scenes import SceneLabeller
+from models.scenes import SceneLabeller, SceneScores, label_pictures
 from tests.scenes import write_backbone, write_pictures
 from training.scenes.backbone import default_backbone, read_backbone
 from training.scenes.features import FeatureExtractor, n_plain_features
@@ -158,3 +158,45 @@ def test_plain_features_are_those_of_the_first_statistic(root: Path) -> None:
     """The test network's first output is a map of three channels, its default a last layer."""
     assert n_plain_features(read_backbone(root / "backbone.json")) == 3
     assert n_plain_features(default_backbone()) == 1280
+
+
+def scores_of(labeller: SceneLabeller, directory: Path) -> SceneScores:
+    return label_pictures(read_layout(directory).paths, labeller).scores
+
+
+@pytest.mark.parametrize(("n_moved", "sure", "give"), [(0, 91 / 92, 0.01), (50, 2 / 3, 0.05)])
+def test_a_labeller_is_as_sure_as_it_was_right_in_training(
+    tmp_path: Path, *, n_moved: int, sure: float, give: float
+) -> None:
+    """It was right of all 90 held-back pictures, or a third of each label lay in a wrong folder."""
+    pictures = write_pictures(tmp_path / "pictures", n_each=150, rng=np.random.default_rng(8))
+    names = sorted(folder.name for folder in pictures.iterdir())
+    for name, other in zip(names, [*names[1:], names[0]], strict=True):
+        for path in sorted((pictures / name).glob("[0-9]*.png"))[:n_moved]:
+            path.rename(pictures / other / f"moved-{path.name}")
+    write_backbone(tmp_path)
+    fit(tmp_path, seed=1).save(tmp_path / "model")
+    new = write_pictures(tmp_path / "new", n_each=30, rng=np.random.default_rng(9))
+
+    said = scores_of(SceneLabeller.open(tmp_path / "model"), new).probabilities.max(axis=1)
+
+    assert said.mean() == pytest.approx(sure, abs=give)
+
+
+def test_known_scenes_seldom_raise_an_alarm_and_strange_ones_do(
+    model: SceneModel, tmp_path: Path
+) -> None:
+    """White, black and yellow are between or beyond blue, green and red."""
+    model.save(tmp_path / "model")
+    labeller = SceneLabeller.open(tmp_path / "model")
+    known = write_pictures(tmp_path / "known", n_each=60, rng=np.random.default_rng(10))
+    colours = {"black": (20, 20, 20), "white": (235, 235, 235), "yellow": (200, 190, 30)}
+    strange = write_pictures(
+        tmp_path / "strange", n_each=20, rng=np.random.default_rng(11), colours=colours
+    )
+
+    alarms = scores_of(labeller, known).unlike.mean()
+    detected = scores_of(labeller, strange).unlike.mean()
+
+    assert alarms < 0.2
+    assert detected > 0.9
