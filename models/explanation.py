@@ -208,6 +208,13 @@ def _visit(sale: Candidate, feature: str, topics: Topics) -> str | None:
     return "visits like this one turn to it next" if sale.has_history else None
 
 
+def _audience(sale: Candidate, feature: str, topics: Topics) -> str | None:
+    del sale, topics
+    return (
+        "customers like him open it" if feature == "audience_segment" else "popular in his market"
+    )
+
+
 def _text(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del feature, topics
     return "its text is like those of what he looked at" if sale.has_history else None
@@ -247,6 +254,7 @@ _WORDS: Final[Mapping[str, Callable[[Candidate, str, Topics], str | None]]] = {
     "collaborative": _others,
     "covisitation": _others,
     "session": _visit,
+    "audience": _audience,
     "text": _text,
 }
 

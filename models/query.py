@@ -196,6 +196,13 @@ class Query:
         kept = np.array([place[row] for row in rows.tolist()], dtype=np.intp)
         return replace(self, rows=rows, positions=self.positions[kept])
 
+    @property
+    def n_known_events(self) -> int:
+        """How many events of the customer are known, impressions apart."""
+        counts = self.profile.counts
+        # The profile knows all that the last night knew, the window the latest 128 of all.
+        return max(len(self.window), sum(counts) - counts[KIND[EventType.IMPRESSION]])
+
     @cached_property
     def history(self) -> History:
         """The window joined to the catalogue at this moment."""

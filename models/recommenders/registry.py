@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from models.recommenders.audience import Audience
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content import Content
 from models.recommenders.covisitation import Covisitation
@@ -24,5 +25,6 @@ RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
         Text,
         Covisitation,
         Session,
+        Audience,
     )
 }

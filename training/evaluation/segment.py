@@ -7,16 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.events import KIND, EventType
 from models.query import Query
-
-HOT_EVENTS: Final = 10
-"""A customer with so many events is hot; with fewer, but at least one, warm; else cold."""
+from models.recommenders.audience import segment_of
 
 NEW_US: Final = 24 * 3_600_000_000
 """A sale is new for so long after it opened, microseconds."""
-
-_IMPRESSION: Final = KIND[EventType.IMPRESSION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Situation:
     @property
     def segments(self) -> tuple[str, ...]:
         """Names of the segments that the slate belongs to."""
-        names = [_customers(self.n_events)]
+        names = [f"customers: {segment_of(self.n_events)}"]
         if self.age_us is not None:
             names.append("bought: new sale" if self.age_us < NEW_US else "bought: older sale")
         if self.market is not None:
@@ -51,12 +46,9 @@ def situation(query: Query, bought: NDArray[np.bool_]) -> Situation:
         query: What was known at its moment.
         bought: Which of the query's candidates were bought, shape ``(n_sales,)``.
     """
-    counts = query.profile.counts
-    # The profile knows all that the last night knew, the window the latest 128 of all.
-    n_events = max(len(query.window), sum(counts) - counts[_IMPRESSION])
     opened_us = query.catalogue.opens_us[query.rows[bought]]
     age_us = query.context.now_us - int(opened_us.max()) if len(opened_us) else None
-    return Situation(query.context.market, n_events, age_us)
+    return Situation(query.context.market, query.n_known_events, age_us)
 
 
 def segment_masks(situations: Sequence[Situation]) -> dict[str, NDArray[np.bool_]]:
@@ -64,9 +56,3 @@ def segment_masks(situations: Sequence[Situation]) -> dict[str, NDArray[np.bool_
     members = [frozenset(one.segments) for one in situations]
     names = sorted(set[str]().union(*members))
     return {name: np.array([name in names_of for names_of in members]) for name in names}
-
-
-def _customers(n_events: int) -> str:
-    if n_events >= HOT_EVENTS:
-        return "customers: hot"
-    return "customers: warm" if n_events else "customers: cold"

@@ -13,6 +13,7 @@ from models.query import Query
 from models.recommenders.content import Content
 from models.recommenders.images import Images
 from models.recommenders.recommender import Recommender
+from training.recommenders.audience import fit_audience
 from training.recommenders.collaborative import fit_collaborative
 from training.recommenders.covisitation import fit_covisitation
 from training.recommenders.interactions import Interactions
@@ -39,6 +40,7 @@ def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
         fit_text(interactions),
         fit_covisitation(interactions),
         fit_session(interactions, collaborative),
+        fit_audience(interactions, popularity),
     )
 
 

@@ -15,6 +15,7 @@ def test_every_recommender_is_known_by_its_own_name() -> None:
             "text",
             "covisitation",
             "session",
+            "audience",
         )
     }
 

@@ -1,0 +1,84 @@
+"""What groups opened against what was expected of them, counted by hand."""
+
+import numpy as np
+import pytest
+
+from models.events import key
+from models.recommenders.audience import Appeal, Audience
+from tests.logs import MINUTE, Row, catalogue, event_table
+from training.recommenders.audience import fit_audience
+from training.recommenders.interactions import Interactions
+from training.recommenders.popularity import fit_popularity
+
+SHOP = catalogue("s1", "s2")
+
+
+def fitted(rows: list[Row]) -> Audience:
+    interactions = Interactions.of(event_table(rows), SHOP)
+    return fit_audience(interactions, fit_popularity(interactions))
+
+
+def factor(appeal: Appeal, sale_id: str, group: str) -> float:
+    (place,) = np.flatnonzero(appeal.keys == np.uint64(key(sale_id))).tolist()
+    return float(appeal.factors[place, appeal.groups.index(group)])
+
+
+def shown(n: int, *, clicks: int, market: str, position: int = 1) -> list[Row]:
+    """Impressions of s1 to as many customers of a market, some of whom open it."""
+    return [
+        Row(kind=kind, customer=f"{market}{number}", market=market, position=position, at=at)
+        for number in range(n)
+        for kind, at in (("impression", 0), *[("click", MINUTE)] * (number < clicks))
+    ]
+
+
+def test_a_market_that_opens_more_than_its_looks_explain_likes_a_sale() -> None:
+    """30 of 80 looks open: of 40 each 15 are expected."""
+    log = shown(40, clicks=25, market="fr") + shown(40, clicks=5, market="uk")
+
+    markets = fitted(log).markets
+
+    assert factor(markets, "s1", "fr") == pytest.approx((25 + 10) / (15 + 10))
+    assert factor(markets, "s1", "uk") == pytest.approx((5 + 10) / (15 + 10))
+    assert key("s2") not in markets.keys.tolist()
+
+
+def test_looks_fade_with_the_position() -> None:
+    """Forty impressions at position 4 are twenty looks: 20 and 10 of the 30 are expected."""
+    log = shown(40, clicks=20, market="fr") + shown(40, clicks=10, market="uk", position=4)
+
+    markets = fitted(log).markets
+
+    assert factor(markets, "s1", "fr") == pytest.approx(1.0)
+    assert factor(markets, "s1", "uk") == pytest.approx(1.0)
+
+
+def test_without_impressions_shares_of_all_events_are_expected() -> None:
+    """Three of four events are French; of the two with s2 one is: 1.5 expected."""
+    log = [
+        Row(sale="s1", market="fr"),
+        Row(sale="s1", market="fr"),
+        Row(sale="s2", market="fr"),
+        Row(sale="s2", market="uk"),
+    ]
+
+    markets = fitted(log).markets
+
+    assert factor(markets, "s2", "fr") == pytest.approx((1 + 10) / (1.5 + 10))
+    assert factor(markets, "s2", "uk") == pytest.approx((1 + 10) / (0.5 + 10))
+
+
+def test_a_customer_warms_up_as_he_acts() -> None:
+    """Cold at his first click, warm at the nine that follow, hot from then on; all at one sale."""
+    log = [Row(kind="click", sale="s1", at=step * MINUTE) for step in range(12)]
+    log += [Row(kind="click", sale="s2", customer=f"c{number}") for number in range(2, 14)]
+
+    segments = fitted(log).segments
+
+    # Of 24 events 13 are of the cold, 9 of the warm, 2 of the hot; s1 has half of them.
+    expected = [(1 + 10) / (6.5 + 10), (9 + 10) / (4.5 + 10), (2 + 10) / (1 + 10)]
+    assert [factor(segments, "s1", name) for name in segments.groups] == pytest.approx(expected)
+
+
+def test_without_events_nothing_is_known() -> None:
+    assert len(fitted([]).markets.keys) == 0
