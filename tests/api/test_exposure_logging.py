@@ -1,0 +1,75 @@
+"""Answers do not wait for their log: what it does not take is counted."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from app import resources as composition
+from app.main import create_app
+from app.resources import Resources, Worker, resources_over
+from app.serving import exposure_queue
+from app.serving.exposure import ExposureRecord
+from app.serving.model import Model
+from app.settings import Settings
+from app.stores.exposure import RedisExposureLog
+from app.stores.store import RedisStores
+from tests.shop import client_of
+
+CAPACITY = 5
+N_ANSWERS = 20
+
+
+class StuckLog(RedisExposureLog):
+    """A log that takes what it is given, and never says so."""
+
+    def __init__(self, stores: RedisStores) -> None:
+        super().__init__(stores.connection)
+        self.n_taken = 0
+
+    async def append(self, records: Sequence[ExposureRecord]) -> None:
+        self.n_taken += len(records)
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def log(stores: RedisStores) -> StuckLog:
+    return StuckLog(stores)
+
+
+@pytest.fixture
+async def client(
+    stores: RedisStores,
+    log: StuckLog,
+    model: Model,
+    settings: Settings,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncGenerator[httpx.AsyncClient]:
+    monkeypatch.setattr(exposure_queue, "CAPACITY", CAPACITY)
+    monkeypatch.setattr(composition, "LOG_DRAIN_S", 0.01)
+
+    @asynccontextmanager
+    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
+        stuck = replace(stores, exposures=log)
+        async with resources_over(stuck, model, settings=given, worker=process) as resources:
+            yield resources
+
+    async with client_of(create_app(settings, worker, opener=opener)) as client:
+        yield client
+
+
+async def test_a_log_that_hangs_costs_records_and_no_answer(
+    client: httpx.AsyncClient, log: StuckLog, worker: Worker
+) -> None:
+    for number in range(N_ANSWERS):
+        answer = await client.get("/v1/recommendations", params={"customer_id": f"c{number}"})
+
+        assert (answer.status_code, answer.json()["degraded"]) == (200, None)
+        assert answer.json()["items"]
+    dropped = worker.metrics.registry.get_sample_value("vitrine_exposures_dropped_total")
+    assert log.n_taken >= 1
+    assert dropped == N_ANSWERS - CAPACITY - log.n_taken > 0
