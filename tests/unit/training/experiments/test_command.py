@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from models.experiments.experiment import Experiment
+from tests.browser import look
 from tests.datasets import event, sale, write_dataset
 from tests.trials import DAY_US, START, Answer, exposures, two_arms
 from training.__main__ import app
@@ -77,6 +78,21 @@ def test_the_report_finds_who_bought_more(directory: Path, tmp_path: Path) -> No
     assert html.count('class="band"') >= 3
     assert "no alarm" in html
     assert START.strftime("%Y-%m-%d") in html
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_browser_shows_the_lift_and_complains_of_nothing(directory: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    found = reported(directory, "--json", "--out", str(page))
+
+    seen = look(page, tmp_path / "browser")
+
+    assert (seen.console, seen.requests) == ([], [])
+    for one in found["results"]["comparisons"]:
+        lift = one["lift"]
+        if lift["low"] is not None and lift["high"] is not None:
+            assert f"{lift['value']:+.2%} [{lift['low']:+.2%}, {lift['high']:+.2%}]" in seen.dom
 
 
 def test_an_alarm_stands_first(directory: Path, tmp_path: Path) -> None:
