@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.results import write_result
 from models.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees
 from models.staged import UNCALIBRATED, StagedRanker
+from tests.builders import flat_margin
 
 N_CALLS = 300
 N_SALES = (10, 100, 300, 1_000)
@@ -41,8 +42,11 @@ def step(trees: int, leaves: int, *, rng: np.random.Generator) -> LightGbmRanker
     rows = TrainingRows(values, labels.astype(np.float64), np.ones(N_ROWS))
     names = [f"f{column}" for column in range(N_FEATURES)]
     config = TreeConfig(max_trees=trees, leaves=leaves)
-    fitted = fit_trees(rows, rows, names=names, decreasing=frozenset(), config=config, seed=0)
-    return LightGbmRanker(fitted, UNCALIBRATED)
+    line = flat_margin(N_FEATURES)
+    fitted = fit_trees(
+        rows, rows, names=names, decreasing=frozenset(), config=config, seed=0, margin=line
+    )
+    return LightGbmRanker(fitted, UNCALIBRATED, line)
 
 
 def median_us(call: Callable[[], object]) -> float:

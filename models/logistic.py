@@ -47,18 +47,28 @@ class LogisticRanker:
             + np.einsum("ij,j->i", unknown, self.unknown_weights)
         )
 
+    def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what each feature adds, the intercept last, shape ``(n, n_features + 1)``."""
+        z, unknown = standardised(
+            matrix, logarithmic=self.logarithmic, centres=self.centres, scales=self.scales
+        )
+        added = z * self.weights + unknown * self.unknown_weights
+        return np.concatenate([added, np.full((len(matrix), 1), self.intercept)], axis=1)
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return what was fitted; see `from_arrays`."""
+        return {
+            "logarithmic": self.logarithmic,
+            "centres": self.centres,
+            "scales": self.scales,
+            "weights": self.weights,
+            "unknown_weights": self.unknown_weights,
+            "intercept": np.array([self.intercept]),
+        }
+
     def to_bytes(self) -> bytes:
         """Serialise as arrays; see `from_bytes`."""
-        return Arrays(
-            {
-                "logarithmic": self.logarithmic,
-                "centres": self.centres,
-                "scales": self.scales,
-                "weights": self.weights,
-                "unknown_weights": self.unknown_weights,
-                "intercept": np.array([self.intercept]),
-            }
-        ).to_bytes()
+        return Arrays(self.to_arrays()).to_bytes()
 
     @classmethod
     def from_bytes(cls, content: bytes, *, n_features: int) -> Self:
@@ -67,7 +77,15 @@ class LogisticRanker:
         Raises:
             ValueError: If the content is anything else, or of other features.
         """
-        arrays = Arrays.from_bytes(content)
+        return cls.from_arrays(Arrays.from_bytes(content), n_features=n_features)
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, *, n_features: int) -> Self:
+        """Restore a regression.
+
+        Raises:
+            ValueError: If an array is missing, or of other features.
+        """
         names = ("logarithmic", "centres", "scales", "weights", "unknown_weights")
         columns = [arrays.floats(name) for name in names]
         intercept = arrays.floats("intercept")
@@ -82,7 +100,10 @@ def transformed(
 ) -> NDArray[np.float64]:
     """Take logarithms of the features that want them, same shape."""
     values = matrix.astype(np.float64)
-    return np.where(logarithmic > 0, np.sign(values) * np.log1p(np.abs(values)), values)
+    columns = np.flatnonzero(logarithmic > 0)
+    skewed = values[:, columns]
+    values[:, columns] = np.sign(skewed) * np.log1p(np.abs(skewed))
+    return values
 
 
 def standardised(

@@ -13,21 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.margin import Margin
 from models.trees import MAX_LEAVES, TreeTables
 
 Booster = lightgbm.Booster
-"""Boosted trees, as `fit_trees` makes them."""
+"""Boosted trees, as `fit_trees` makes them: they add to a margin."""
 
 POSITION: Final = "position"
 """The feature that is a bias: where a sale was shown, from 1."""
 
 
+_SURE: Final = 1 - 1e-12
+
+
 @dataclass(frozen=True)
 class Calibration:
     """A straight line over the log-odds at position 1, fitted on an out-of-time slice.
-
-    What another position adds is left as it is: a slope that made up for shrunken tastes would
-    stretch it, and what was learned far down the list would come out too high at position 1.
 
     Attributes:
         slope: Multiplies the log-odds, positive.
@@ -37,19 +38,9 @@ class Calibration:
     slope: float
     intercept: float
 
-    def apply(
-        self, log_odds: NDArray[np.float64], first: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return calibrated probabilities.
-
-        Args:
-            log_odds: As shown, shape ``(n,)``.
-            first: The same sales at position 1, same shape.
-
-        Returns:
-            ``sigmoid(slope * first + intercept + log_odds - first)``, same shape.
-        """
-        return sigmoid(self.slope * first + self.intercept + (log_odds - first))
+    def apply(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``sigmoid(slope * log_odds + intercept)``, same shape."""
+        return sigmoid(self.slope * log_odds + self.intercept)
 
 
 def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -81,34 +72,42 @@ class Ranker(Protocol):
 
 @dataclass(frozen=True)
 class LightGbmRanker:
-    """Gradient-boosted trees with calibrated log-odds.
+    """Gradient-boosted trees on top of a straight line, with calibrated log-odds.
 
     Attributes:
-        booster: The trees.
-        calibration: Applied to their probabilities.
+        booster: The trees; they do not look at the position.
+        calibration: Applied to the sum of both.
+        margin: What the trees are added to.
     """
 
     booster: lightgbm.Booster
     calibration: Calibration
+    margin: Margin
 
     @classmethod
-    def from_text(cls, model: str, calibration: str) -> Self:
+    def from_text(cls, model: str, calibration: str, margin: Margin) -> Self:
         """Read the trees from LightGBM's text format and the calibration from JSON.
 
+        Args:
+            model: The trees.
+            calibration: The calibration.
+            margin: What the trees are added to.
+
         Raises:
-            ValueError: If either is malformed.
+            ValueError: If a text is malformed.
         """
         _require_whole_trees(model)
         try:
             booster = lightgbm.Booster(model_str=model)
             line = json.loads(calibration)
-            return cls(booster, Calibration(float(line["slope"]), float(line["intercept"])))
+            read = Calibration(float(line["slope"]), float(line["intercept"]))
         except (lightgbm.basic.LightGBMError, KeyError, TypeError) as exc:
             msg = f"malformed ranker: {exc}"
             raise ValueError(msg) from exc
+        return cls(booster, read, margin)
 
     def to_text(self) -> tuple[str, str]:
-        """Return what `from_text` reads."""
+        """Return the texts that `from_text` reads."""
         line = {"slope": self.calibration.slope, "intercept": self.calibration.intercept}
         return self.booster.model_to_string(), json.dumps(line)
 
@@ -128,20 +127,32 @@ class LightGbmRanker:
         return TreeTables.of([self.booster.model_to_string()])
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what the trees say, uncalibrated, shape ``(n_sales,)``."""
-        return self.tables.log_odds(matrix)[0]
+        """Return log-odds at position 1, uncalibrated, shape ``(n_sales,)``."""
+        return self.margin.log_odds(matrix) + self.tables.log_odds(matrix)[0]
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `Ranker`."""
-        return self.calibration.apply(*shown_and_first(self, matrix))
+        return self.looks(matrix) * self.calibration.apply(self.log_odds(matrix))
+
+    def looks(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(looks) where rows were shown; see `Margin.looks`."""
+        return self.margin.looks(matrix)
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what each feature adds to the log-odds; see `Ranker`. Exact Shapley values."""
+        """Return what each feature adds to the log-odds; see `Ranker`."""
+        return calibrated(self, matrix, added=self.added(matrix))
+
+    def added(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what each feature adds to `log_odds`: see `Ranker.contributions`.
+
+        Exact Shapley values of the trees, and the terms of the straight line.
+        """
         shape = len(matrix), len(self.feature_names) + 1
         if not len(matrix):
             return np.empty(shape)
         added = self.booster.predict(matrix, pred_contrib=True, num_threads=1)
-        return calibrated(self, matrix, added=np.asarray(added, dtype=np.float64).reshape(shape))
+        trees = np.asarray(added, dtype=np.float64).reshape(shape)
+        return self.margin.regression.contributions(matrix) + trees
 
 
 class Uncalibrated(Protocol):
@@ -158,30 +169,12 @@ class Uncalibrated(Protocol):
         ...
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return log-odds, shape ``(n_sales,)``."""
+        """Return log-odds at position 1, shape ``(n_sales,)``."""
         ...
 
-
-def shown_and_first(
-    ranker: Uncalibrated, matrix: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return log-odds of rows as they are, and of the same rows at position 1.
-
-    When serving every position is 1, and both are computed once.
-
-    Args:
-        ranker: The meta-model.
-        matrix: Features, shape ``(n_sales, n_features)``.
-    """
-    shown = ranker.log_odds(matrix)
-    if POSITION not in ranker.feature_names:
-        return shown, shown
-    column = ranker.feature_names.index(POSITION)
-    if np.all(matrix[:, column] == 1):
-        return shown, shown
-    first = matrix.copy()
-    first[:, column] = 1
-    return shown, ranker.log_odds(first)
+    def looks(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what the position multiplies the chances by, shape ``(n_sales,)``."""
+        ...
 
 
 def calibrated(
@@ -197,10 +190,10 @@ def calibrated(
     """
     scaled = ranker.calibration.slope * added
     scaled[:, -1] += ranker.calibration.intercept
-    shown, first = shown_and_first(ranker, matrix)
-    if shown is not first:
-        place = ranker.feature_names.index(POSITION)
-        scaled[:, place] += (1 - ranker.calibration.slope) * (shown - first)
+    looks = ranker.looks(matrix)
+    if np.any(looks != 1):
+        place, chances = ranker.feature_names.index(POSITION), sigmoid(scaled.sum(axis=1))
+        scaled[:, place] += np.log(looks * (1 - chances) / (1 - looks * chances))
     return scaled
 
 
@@ -251,10 +244,10 @@ class TreeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_trees: int = Field(default=600, gt=0, description="Trees at most; stopping keeps fewer.")
-    leaves: int = Field(default=15, gt=1, le=MAX_LEAVES, description="Leaves of a tree.")
+    leaves: int = Field(default=7, gt=1, le=MAX_LEAVES, description="Leaves of a tree.")
     learning_rate: float = Field(default=0.04, gt=0, le=1, description="Weight of a tree.")
-    min_rows_per_leaf: int = Field(default=60, gt=0, description="Examples that a leaf needs.")
-    l2: float = Field(default=10.0, ge=0, description="Shrinks leaves of few purchases.")
+    min_rows_per_leaf: int = Field(default=300, gt=0, description="Examples that a leaf needs.")
+    l2: float = Field(default=50.0, ge=0, description="Shrinks leaves of few purchases.")
     feature_share: float = Field(
         default=0.6, gt=0, le=1, description="Share of the features that a tree may use."
     )
@@ -274,10 +267,12 @@ def fit_trees(
     decreasing: frozenset[str],
     config: TreeConfig,
     seed: int,
-    first: Booster | None = None,
+    margin: Margin,
     n_threads: int = 1,
 ) -> Booster:
-    """Fit trees on one slice of time and stop early on the next.
+    """Fit trees to what a margin leaves on one slice of time, and stop early on the next.
+
+    They do not look at `POSITION`, which is the margin's.
 
     Args:
         fitting: Examples to learn from.
@@ -286,11 +281,11 @@ def fit_trees(
         decreasing: Names whose effect may only be negative.
         config: Hyper-parameters.
         seed: Seed of row and feature sampling.
-        first: A tree that is taken as it is; the others are fitted to what it leaves.
+        margin: What the trees are added to.
         n_threads: Threads; results are the same, to the byte, for any number.
 
     Returns:
-        The trees up to the best iteration, the given one first.
+        The trees up to the best iteration.
     """
     parameters = {
         "objective": "binary",
@@ -302,19 +297,19 @@ def fit_trees(
         "bagging_fraction": config.row_share,
         "bagging_freq": 1,
         "monotone_constraints": [-1 if name in decreasing else 0 for name in names],
+        "feature_contri": [0.0 if name == POSITION else 1.0 for name in names],
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": n_threads,
         "verbosity": -1,
     }
-    train = _dataset(fitting, names)
+    train = _dataset(fitting, names, margin)
     booster = lightgbm.train(
         parameters,
         train,
         num_boost_round=config.max_trees,
-        valid_sets=[_dataset(stopping, names, reference=train)],
-        init_model=first,
+        valid_sets=[_dataset(stopping, names, margin, reference=train)],
         callbacks=[lightgbm.early_stopping(config.patience, verbose=False)],
     )
     # Without the rounds after the best one: what is stored is what is used.
@@ -324,46 +319,41 @@ def fit_trees(
     return lightgbm.Booster(model_str=text)
 
 
-def step_tree(
-    rows: TrainingRows, column: int, *, log_odds: NDArray[np.float64], names: Sequence[str]
-) -> Booster:
-    """Write log-odds that depend on one whole number as a tree; see ``first`` of `fit_trees`.
-
-    Args:
-        rows: Examples, whose numbers say what the average of the log-odds is.
-        column: Which feature the number is.
-        log_odds: At 1, 2, and so on, not rising; larger numbers are taken for the last one,
-            shape ``(n,)`` with ``n`` up to `MAX_LEAVES`.
-        names: Feature names, by column.
-    """
-    # By column, so that nothing but the numbers takes memory.
-    alone = np.zeros(rows.matrix.shape, dtype=np.float32, order="F")
-    alone[:, column] = rows.matrix[:, column]
-    steps = np.minimum(rows.matrix[:, column].astype(np.int64), len(log_odds)) - 1
-    parameters = {
-        "objective": "regression",
-        "boost_from_average": False,
-        "num_leaves": max(len(log_odds), 2),
-        "learning_rate": 1.0,
-        "min_data_in_leaf": 1,
-        "min_data_in_bin": 1,
-        "min_sum_hessian_in_leaf": 0.0,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
-        "verbosity": -1,
-    }
-    told = lightgbm.Dataset(alone, label=log_odds[steps], feature_name=list(names))
-    return lightgbm.train(parameters, told, num_boost_round=1)
-
-
 def _dataset(
-    rows: TrainingRows, names: Sequence[str], reference: lightgbm.Dataset | None = None
+    rows: TrainingRows,
+    names: Sequence[str],
+    margin: Margin,
+    *,
+    reference: lightgbm.Dataset | None = None,
 ) -> lightgbm.Dataset:
+    log_odds = margin.log_odds(rows.matrix)
+    seen = seen_shares(sigmoid(log_odds), looks=margin.looks(rows.matrix), labels=rows.labels)
     return lightgbm.Dataset(
         rows.matrix,
         label=rows.labels,
-        weight=rows.weights,
+        weight=rows.weights * seen,
+        init_score=log_odds,
         feature_name=list(names),
         reference=reference,
     )
+
+
+def seen_shares(
+    chances: NDArray[np.float64], *, looks: NDArray[np.float64], labels: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return P(looked at | success or not), shape ``(n,)``.
+
+    Who succeeds was looked at. Of the others ``looks * (1 - chance)`` were, of
+    ``1 - looks * chance``: what was passed over says as little as it was looked at.
+
+    Args:
+        chances: P(success | looked at), shape ``(n,)``.
+        looks: P(looked at), same shape.
+        labels: 1 for a success, same shape.
+
+    Source:
+        The expectation step of Wang et al., Position Bias Estimation for Unbiased Learning to
+        Rank in Personal Search, WSDM 2018.
+    """
+    unsure = np.minimum(chances, _SURE)
+    return np.where(labels > 0, 1.0, looks * (1 - unsure) / (1 - looks * unsure))

@@ -29,12 +29,20 @@ from models.policy import (
 )
 from models.profile import Profile
 from models.query import Context, Query
-from models.ranker import Ranker
+from models.ranker import LightGbmRanker, Ranker
 from models.recommenders.recommender import Recommender
 from models.recommenders.registry import RECOMMENDERS
 from models.sale import PictureScores
 from models.snapshot import Snapshot
-from models.staged import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE, read_ranker
+from models.staged import (
+    BUYING_FILE,
+    BUYING_MARGIN_FILE,
+    CALIBRATION_FILE,
+    MARGIN_FILE,
+    RANKER_FILE,
+    StagedRanker,
+    read_ranker,
+)
 from models.topics import Topics
 
 META: Final = Policy.META.value
@@ -141,13 +149,12 @@ class Scorer:
                 f"{schema.hash[:12]}; train it again"
             )
             raise ValueError(msg)
-        texts = {name: bundle.text(name) for name in _ranker_files(bundle)}
         snapshot = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
         return cls(
             bundle_id=bundle.id,
             scene_model=bundle.manifest.scene_model,
             schema=schema,
-            ranker=read_ranker(texts, schema.names),
+            ranker=_ranker(bundle, schema.names),
             topics=Topics.from_bytes(bundle.content(TOPICS_FILE)),
             snapshot=snapshot,
             counts=SaleCounts.from_bytes(bundle.content(COUNTS_FILE), n_sales=len(snapshot.sales)),
@@ -275,9 +282,15 @@ class Scorer:
         )
 
 
-def _ranker_files(bundle: Bundle) -> list[str]:
-    steps = [BUYING_FILE] if BUYING_FILE in bundle.files else []
-    return [RANKER_FILE, CALIBRATION_FILE, *steps]
+def _ranker(bundle: Bundle, names: tuple[str, ...]) -> LightGbmRanker | StagedRanker:
+    texts, margins = [RANKER_FILE, CALIBRATION_FILE], [MARGIN_FILE]
+    if BUYING_FILE in bundle.files:
+        texts, margins = [*texts, BUYING_FILE], [*margins, BUYING_MARGIN_FILE]
+    return read_ranker(
+        {name: bundle.text(name) for name in texts},
+        {name: bundle.content(name) for name in margins},
+        names=names,
+    )
 
 
 def _recommenders(bundle: Bundle) -> list[Recommender]:

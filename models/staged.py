@@ -1,19 +1,22 @@
 """The meta-model in two steps: a sale is opened, and what is opened is bought."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranker import Calibration, LightGbmRanker, calibrated, shown_and_first, sigmoid
+from models.margin import Margin
+from models.ranker import Calibration, LightGbmRanker, calibrated, sigmoid
 from models.trees import TreeTables
 
 RANKER_FILE: Final = "ranker.txt"
 BUYING_FILE: Final = "ranker-buying.txt"
 CALIBRATION_FILE: Final = "calibration.json"
+MARGIN_FILE: Final = "margin.npz"
+BUYING_MARGIN_FILE: Final = "margin-buying.npz"
 
 _LINE: Final = np.polynomial.legendre.leggauss(24)
 """Places in (-1, 1) and weights of Gauss's quadrature: exact to 1e-12 here."""
@@ -55,12 +58,20 @@ class StagedRanker:
         return TreeTables.of([step.booster.model_to_string() for step in steps])
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the log-odds of the product, uncalibrated, shape ``(n_sales,)``."""
-        return product_log_odds(self.tables.log_odds(matrix))
+        """Return log-odds of the product at position 1, uncalibrated, shape ``(n_sales,)``."""
+        margins = [step.margin.log_odds(matrix) for step in (self.opening, self.buying)]
+        return product_log_odds(self.tables.log_odds(matrix) + np.stack(margins))
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `models.ranker.Ranker`."""
-        return self.calibration.apply(*shown_and_first(self, matrix))
+        return self.looks(matrix) * self.calibration.apply(self.log_odds(matrix))
+
+    def looks(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(looks) where rows were shown; see `Margin.looks`.
+
+        What is opened was looked at: only the first step knows of positions.
+        """
+        return self.opening.looks(matrix)
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what each feature adds to the log-odds; see `models.ranker.Ranker`.
@@ -75,7 +86,7 @@ class StagedRanker:
             line; Lundberg et al., From local explanations to global understanding with
             explainable AI for trees, 2020, for the steps.
         """
-        opening, buying = self.opening.contributions(matrix), self.buying.contributions(matrix)
+        opening, buying = self.opening.added(matrix), self.buying.added(matrix)
         bases = np.array([opening[:, -1], buying[:, -1]])
         ends = np.array([opening.sum(axis=1), buying.sum(axis=1)])
         opening_slopes, buying_slopes = _mean_slopes(bases, ends)
@@ -109,31 +120,46 @@ def _mean_slopes(bases: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArr
 def ranker_files(ranker: LightGbmRanker | StagedRanker) -> dict[str, bytes]:
     """Return the files of a meta-model by name; see `read_ranker`."""
     if isinstance(ranker, StagedRanker):
-        first = LightGbmRanker(ranker.opening.booster, ranker.calibration)
-        return ranker_files(first) | {BUYING_FILE: ranker.buying.to_text()[0].encode()}
+        first = replace(ranker.opening, calibration=ranker.calibration)
+        return {
+            **ranker_files(first),
+            BUYING_FILE: ranker.buying.to_text()[0].encode(),
+            BUYING_MARGIN_FILE: ranker.buying.margin.to_bytes(),
+        }
     trees, calibration = ranker.to_text()
-    return {RANKER_FILE: trees.encode(), CALIBRATION_FILE: calibration.encode()}
+    return {
+        RANKER_FILE: trees.encode(),
+        CALIBRATION_FILE: calibration.encode(),
+        MARGIN_FILE: ranker.margin.to_bytes(),
+    }
 
 
-def read_ranker(files: Mapping[str, str], names: tuple[str, ...]) -> LightGbmRanker | StagedRanker:
-    """Build a meta-model from the text of its files.
+def read_ranker(
+    texts: Mapping[str, str], margins: Mapping[str, bytes], *, names: tuple[str, ...]
+) -> LightGbmRanker | StagedRanker:
+    """Build a meta-model from its files.
 
     Args:
-        files: `RANKER_FILE`, `CALIBRATION_FILE` and, for two steps, `BUYING_FILE`.
+        texts: `RANKER_FILE`, `CALIBRATION_FILE` and, for two steps, `BUYING_FILE`.
+        margins: `MARGIN_FILE` and, for two steps, `BUYING_MARGIN_FILE`.
         names: Features of the schema, in order.
 
     Raises:
         ValueError: If a file is malformed or expects other features.
     """
-    first = LightGbmRanker.from_text(files[RANKER_FILE], files[CALIBRATION_FILE])
-    _require_features(first, names, RANKER_FILE)
-    if BUYING_FILE not in files:
+
+    def step(trees: str, margin: str) -> LightGbmRanker:
+        read = Margin.from_bytes(margins[margin], n_features=len(names))
+        ranker = LightGbmRanker.from_text(texts[trees], texts[CALIBRATION_FILE], read)
+        _require_features(ranker, names, trees)
+        return ranker
+
+    first = step(RANKER_FILE, MARGIN_FILE)
+    if BUYING_FILE not in texts:
         return first
-    buying = LightGbmRanker.from_text(files[BUYING_FILE], files[CALIBRATION_FILE])
-    _require_features(buying, names, BUYING_FILE)
     return StagedRanker(
-        opening=LightGbmRanker(first.booster, UNCALIBRATED),
-        buying=LightGbmRanker(buying.booster, UNCALIBRATED),
+        opening=replace(first, calibration=UNCALIBRATED),
+        buying=replace(step(BUYING_FILE, BUYING_MARGIN_FILE), calibration=UNCALIBRATED),
         calibration=first.calibration,
     )
 

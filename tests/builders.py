@@ -1,6 +1,7 @@
 """Small sales, windows, catalogues and scorers, made by hand for tests of the models."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,7 +13,9 @@ from models.counters import HALF_LIVES_HOURS, N_KINDS, SaleCounts
 from models.customer import Window, pack_member
 from models.events import KIND, SECOND_US, EventType, from_us, key, to_us
 from models.features.schema import FeatureSchema
+from models.logistic import LogisticRanker
 from models.look import LOOK
+from models.margin import Margin
 from models.neighbours import EMBEDDING_SIZE
 from models.profile import Profile
 from models.query import Context, Query
@@ -170,12 +173,13 @@ class Unexplained:
 
 
 def ranker(schema: FeatureSchema, *, seed: int) -> LightGbmRanker:
-    """Trees that look at random features, so that every column may decide."""
+    """A line and trees that look at random features, so that every column may decide."""
     rng = np.random.default_rng(seed)
     matrix = rng.normal(size=(400, len(schema.names))).astype(np.float32)
     chances = 1.0 / (1.0 + np.exp(-matrix.astype(np.float64).sum(axis=1)))
     labels = (rng.random(400) < chances).astype(np.float64)
     rows = TrainingRows(matrix, labels, np.ones(400))
+    line = margin(schema, seed=seed)
     trees = fit_trees(
         rows,
         rows,
@@ -183,8 +187,35 @@ def ranker(schema: FeatureSchema, *, seed: int) -> LightGbmRanker:
         decreasing=schema.decreasing,
         config=TreeConfig(max_trees=40, min_rows_per_leaf=5, learning_rate=0.1),
         seed=seed,
+        margin=line,
     )
-    return LightGbmRanker(trees, Calibration(slope=1.0, intercept=-1.0))
+    return LightGbmRanker(trees, Calibration(slope=1.0, intercept=-1.0), line)
+
+
+def margin(schema: FeatureSchema, *, seed: int) -> Margin:
+    """A straight line of random weights, and positions each half as good as the last."""
+    rng, n_features = np.random.default_rng(seed), len(schema.names)
+    column = schema.names.index("position")
+    weights = rng.normal(0.0, 0.1, size=n_features)
+    weights[column] = 0.0
+    line = replace(flat_margin(n_features).regression, weights=weights)
+    return Margin(line, column, 0.5 ** np.arange(4.0))
+
+
+def flat_margin(n_features: int) -> Margin:
+    """A margin of 0, so that trees stand alone."""
+    return Margin(
+        LogisticRanker(
+            logarithmic=np.zeros(n_features),
+            centres=np.zeros(n_features),
+            scales=np.ones(n_features),
+            weights=np.zeros(n_features),
+            unknown_weights=np.zeros(n_features),
+            intercept=0.0,
+        ),
+        column=0,
+        examined=np.ones(1),
+    )
 
 
 def scorer(sales: Iterable[Sale], pictures: Mapping[str, PictureScores] | None = None) -> Scorer:

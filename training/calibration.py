@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranker import Calibration, sigmoid
+from models.ranker import Calibration, seen_shares, sigmoid
 
 _STEPS: Final = 50
 _TINY: Final = 1e-9
@@ -18,7 +18,7 @@ SLOPE_PRIOR: Final = 25.0
 
 def fit_calibration(
     log_odds: NDArray[np.float64],
-    first: NDArray[np.float64],
+    looks: NDArray[np.float64],
     *,
     labels: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -29,8 +29,8 @@ def fit_calibration(
     log-odds are centred, so that slope and intercept do not trade against each other.
 
     Args:
-        log_odds: As shown, shape ``(n,)``.
-        first: The same sales at position 1, shape ``(n,)``.
+        log_odds: At position 1, shape ``(n,)``.
+        looks: P(looked at) where each was shown, as a share of position 1, shape ``(n,)``.
         labels: 1 for a success, shape ``(n,)``.
         weights: Weight of each row, shape ``(n,)``.
 
@@ -39,10 +39,10 @@ def fit_calibration(
     """
     if labels.min(initial=1.0) == labels.max(initial=0.0):
         return Calibration(slope=1.0, intercept=0.0)
-    centre = float(np.average(first, weights=weights))
+    centre = float(np.average(log_odds, weights=weights))
     examples = _Examples(
-        design=np.stack([first - centre, np.ones_like(first)], axis=1),
-        offsets=log_odds - first,
+        design=np.stack([log_odds - centre, np.ones_like(log_odds)], axis=1),
+        looks=looks,
         labels=labels,
         weights=weights,
     )
@@ -54,7 +54,7 @@ def fit_calibration(
 @dataclass(frozen=True, eq=False)
 class _Examples:
     design: NDArray[np.float64]
-    offsets: NDArray[np.float64]
+    looks: NDArray[np.float64]
     labels: NDArray[np.float64]
     weights: NDArray[np.float64]
 
@@ -64,10 +64,11 @@ def _newton(examples: _Examples, *, start: NDArray[np.float64]) -> NDArray[np.fl
     line = start
     prior = np.diag([SLOPE_PRIOR, 0.0])
     for _ in range(_STEPS):
-        fitted = sigmoid(np.clip(design @ line + examples.offsets, -500.0, 500.0))
+        fitted = sigmoid(np.clip(design @ line, -500.0, 500.0))
+        seen = seen_shares(fitted, looks=examples.looks, labels=examples.labels)
         pull = prior @ (line - np.array([1.0, 0.0]))
-        gradient = design.T @ (weights * (fitted - examples.labels)) + pull
-        curvature = (design * (weights * fitted * (1 - fitted))[:, None]).T @ design + prior
+        gradient = design.T @ (weights * seen * (fitted - examples.labels)) + pull
+        curvature = (design * (weights * seen * fitted * (1 - fitted))[:, None]).T @ design + prior
         step = np.linalg.solve(curvature + _TINY * np.eye(2), gradient)
         # A full step can overshoot where the first guess is far off.
         line = line - np.clip(step, -1.0, 1.0)

@@ -1,12 +1,14 @@
-"""Fits the logistic regression that the meta-model must beat."""
+"""Fits logistic regressions: what the trees start from, and what the meta-model must beat."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.logistic import LogisticRanker, standardised, transformed
-from models.ranker import TrainingRows, sigmoid
+from models.ranker import TrainingRows, seen_shares, sigmoid
 
 MAX_ROWS: Final = 100_000
 """Examples without a purchase that it is fitted on at most: a hundred weights need no more."""
@@ -17,52 +19,139 @@ _CLOSE: Final = 1e-6
 _LONGEST_STEP: Final = 2.0
 
 
-def fit_logistic(rows: TrainingRows, *, seed: int) -> LogisticRanker:
-    """Fit P(buys) by maximum likelihood with a ridge penalty.
+def fit_logistic(
+    rows: TrainingRows,
+    *,
+    seed: int,
+    looks: NDArray[np.float64] | None = None,
+    ridge: float = 1.0,
+    blind: Sequence[int] = (),
+) -> LogisticRanker:
+    """Fit P(success) by maximum likelihood with a ridge penalty.
 
-    Of more than `MAX_ROWS` examples all purchases stay, and a sample of the others, which
+    Of more than `MAX_ROWS` examples all successes stay, and a sample of the others, which
     weigh as many as they stand for.
 
     Args:
         rows: Examples, both labels among them.
         seed: Draws the sample.
+        looks: P(looked at) of each example: what is fitted is P(success | looked at), shape
+            ``(n,)``; all were if not given.
+        ridge: Precision of the prior that a weight is 0, positive.
+        blind: Features that have no weight.
     """
-    rows = _sample(rows, np.random.default_rng(seed))
-    logarithmic = _skewed(rows.matrix)
-    values = transformed(rows.matrix, logarithmic)
+    chosen, weights = _sample(rows, np.random.default_rng(seed))
+    matrix = rows.matrix[chosen]
+    known = np.ones(len(rows.labels)) if looks is None else looks
+    scale = _scale(matrix)
+    examples = _Examples(
+        design=_design(matrix, scale, blind=blind),
+        labels=rows.labels[chosen],
+        weights=weights,
+        looks=known[chosen],
+    )
+    penalty = np.append(np.full(examples.design.shape[1] - 1, ridge), _CLOSE)
+    return _regression(scale, _newton(examples, penalty))
+
+
+def fit_leaning(
+    rows: TrainingRows, first: LogisticRanker, *, ridge: float, blind: Sequence[int] = ()
+) -> LogisticRanker:
+    """Fit P(success) where examples are few, near a multiple of another regression.
+
+    What makes a sale opened makes it bought as well, only less so: the multiple of the first
+    regression's log-odds is free, and what is left of each weight is penalised.
+
+    Args:
+        rows: Examples, both labels among them.
+        first: The other regression, over the same features.
+        ridge: Precision of the prior that what is left is 0, positive.
+        blind: Features that have no weight, here nor there.
+    """
+    scale = _Scale(first.logarithmic, first.centres, first.scales)
+    design = _design(rows.matrix, scale, blind=blind)
+    told = np.concatenate([first.weights, first.unknown_weights, [0.0]])
+    leaning = design @ told
+    centre = float(np.average(leaning, weights=rows.weights))
+    examples = _Examples(
+        design=np.concatenate([(leaning - centre)[:, None], design], axis=1),
+        labels=rows.labels,
+        weights=rows.weights,
+        looks=np.ones(len(leaning)),
+    )
+    penalty = np.concatenate([[1.0], np.full(design.shape[1] - 1, ridge), [_CLOSE]])
+    multiple, *own = _newton(examples, penalty)
+    found = np.array(own) + multiple * told
+    found[-1] -= multiple * centre
+    return _regression(scale, found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scale:
+    """See `LogisticRanker`."""
+
+    logarithmic: NDArray[np.float64]
+    centres: NDArray[np.float64]
+    scales: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Examples:
+    """Rows of a regression; the last column of the design is 1."""
+
+    design: NDArray[np.float64]
+    labels: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    looks: NDArray[np.float64]
+
+
+def _scale(matrix: NDArray[np.float32]) -> _Scale:
+    logarithmic = _skewed(matrix)
+    values = transformed(matrix, logarithmic)
     known = ~np.isnan(values)
     n_known = np.maximum(known.sum(axis=0), 1)
     centres = np.where(known, values, 0.0).sum(axis=0) / n_known
     spread = np.sqrt(np.where(known, np.square(values - centres), 0.0).sum(axis=0) / n_known)
-    scales = np.where(spread > 0, spread, 1.0)
-    del values, known
-    z, unknown = standardised(rows.matrix, logarithmic=logarithmic, centres=centres, scales=scales)
-    weights = _newton(
-        np.concatenate([z, unknown, np.ones((len(z), 1))], axis=1), rows.labels, rows.weights
-    )
-    n_features = len(centres)
-    return LogisticRanker(
-        logarithmic=logarithmic,
-        centres=centres,
-        scales=scales,
-        weights=weights[:n_features],
-        unknown_weights=weights[n_features:-1],
-        intercept=float(weights[-1]),
-    )
+    return _Scale(logarithmic, centres, np.where(spread > 0, spread, 1.0))
 
 
-def _newton(
-    design: NDArray[np.float64], labels: NDArray[np.float64], weights: NDArray[np.float64]
+def _design(
+    matrix: NDArray[np.float32], scale: _Scale, *, blind: Sequence[int] = ()
 ) -> NDArray[np.float64]:
-    """Maximise the likelihood less half the squared length of all but the last weight."""
-    ridge = np.append(np.ones(design.shape[1] - 1), _CLOSE)
+    z, unknown = standardised(
+        matrix, logarithmic=scale.logarithmic, centres=scale.centres, scales=scale.scales
+    )
+    z[:, blind] = unknown[:, blind] = 0.0
+    return np.concatenate([z, unknown, np.ones((len(z), 1))], axis=1)
+
+
+def _regression(scale: _Scale, found: NDArray[np.float64]) -> LogisticRanker:
+    n_features = len(scale.centres)
+    return LogisticRanker(
+        logarithmic=scale.logarithmic,
+        centres=scale.centres,
+        scales=scale.scales,
+        weights=found[:n_features],
+        unknown_weights=found[n_features:-1],
+        intercept=float(found[-1]),
+    )
+
+
+def _newton(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Maximise the likelihood less half the sum of squared weights times their ridges.
+
+    Each step takes who looked for known, as far as the last one tells: steps of expectation and
+    maximisation, whose gradient is that of the likelihood itself.
+    """
+    design, weights, labels = examples.design, examples.weights, examples.labels
     found = np.zeros(design.shape[1])
-    share = float(np.average(labels, weights=weights))
+    share = np.clip(np.average(labels, weights=weights), _CLOSE, 1 - _CLOSE)
     found[-1] = np.log(share / (1 - share))
     for _ in range(_MAX_STEPS):
         fitted = sigmoid(design @ found)
-        gradient = design.T @ (weights * (fitted - labels)) + ridge * found
-        curvature = (design * (weights * fitted * (1 - fitted))[:, None]).T @ design
+        seen = weights * seen_shares(fitted, looks=examples.looks, labels=labels)
+        gradient = design.T @ (seen * (fitted - labels)) + ridge * found
+        curvature = (design * (seen * fitted * (1 - fitted))[:, None]).T @ design
         step = np.linalg.solve(curvature + np.diag(ridge), gradient)
         # Far from the end a full step can overshoot.
         step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), _CLOSE))
@@ -85,13 +174,16 @@ def _skewed(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     return (np.abs(skewness) > _SKEWED).astype(np.float64)
 
 
-def _sample(rows: TrainingRows, rng: np.random.Generator) -> TrainingRows:
+def _sample(
+    rows: TrainingRows, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return which examples to fit on, and their weights."""
     if len(rows.labels) <= MAX_ROWS:
-        return rows
+        return np.arange(len(rows.labels)), rows.weights
     others = np.flatnonzero(rows.labels == 0)
     n_drawn = min(len(others), MAX_ROWS)
     drawn = rng.choice(others, size=n_drawn, replace=False)
     chosen = np.sort(np.concatenate([np.flatnonzero(rows.labels != 0), drawn]))
     weights = rows.weights[chosen]
     weights[rows.labels[chosen] == 0] *= len(others) / n_drawn
-    return TrainingRows(rows.matrix[chosen], rows.labels[chosen], weights)
+    return chosen, weights

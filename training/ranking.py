@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.logistic import LogisticRanker
+from models.margin import Margin
 from models.ranker import (
-    POSITION,
     LightGbmRanker,
     TrainingRows,
     TreeConfig,
     fit_trees,
-    shown_and_first,
     sigmoid,
 )
 from models.staged import UNCALIBRATED, StagedRanker
 from training.calibration import fit_calibration
 from training.configuration import RunConfig
 from training.logistic import fit_logistic
+from training.margin import fit_buying_margin, fit_margin
 from training.metric import auc, expected_calibration_error, log_loss
-from training.position import position_tree, sale_days
+from training.position import sale_days
 from training.slates import Slates
 
 MIN_PURCHASES = 10
@@ -113,7 +113,10 @@ def fit_meta_model(
         slates, matrix, schema=schema, config=config, seed=seed, n_threads=n_threads
     )
     calibration = fit_calibration(
-        *shown_and_first(ranker, late.matrix), labels=late.labels, weights=late.weights
+        ranker.log_odds(late.matrix),
+        ranker.looks(late.matrix),
+        labels=late.labels,
+        weights=late.weights,
     )
     return replace(ranker, calibration=calibration)
 
@@ -127,54 +130,51 @@ def _fit_steps(
     seed: int,
     n_threads: int,
 ) -> LightGbmRanker | StagedRanker:
-    """Fit the trees: two steps where clicks that led to nothing are on record, else one."""
+    """Fit the steps: two where clicks that led to nothing are on record, else one."""
     opened = slates.clicked | slates.bought
-    step = partial(
-        _fit_step, slates, matrix, schema=schema, config=config, seed=seed, n_threads=n_threads
-    )
+    split = partial(split_by_time, slates, matrix, late_share=config.holdout_share)
+    fit = partial(_fit_step, schema=schema, seed=seed, n_threads=n_threads)
+    days = sale_days(slates)
     if not config.through_clicks or opened.sum() < MIN_OPENED_A_PURCHASE * slates.bought.sum():
-        return step(labels=slates.bought, among=None)
-    return StagedRanker(
-        opening=step(labels=opened, among=None),
-        buying=step(labels=slates.bought, among=opened),
-        calibration=UNCALIBRATED,
+        early, late = split(labels=slates.bought)
+        margin = fit_margin(early, days[: len(early.labels)], schema=schema, seed=seed)
+        return fit(early, late, margin=margin, trees=config.trees)
+    early, late = split(labels=opened)
+    n_early = len(early.labels)
+    margin = fit_margin(early, days[:n_early], schema=schema, seed=seed)
+    opening = fit(early, late, margin=margin, trees=config.trees)
+    early, late = split(labels=slates.bought)
+    early, late = early.select(opened[:n_early]), late.select(opened[n_early:])
+    buying = fit(
+        early,
+        late,
+        margin=fit_buying_margin(early, margin, schema=schema),
+        trees=_smaller(config.trees),
     )
+    return StagedRanker(opening, buying, UNCALIBRATED)
 
 
 def _fit_step(
-    slates: Slates,
-    matrix: NDArray[np.float32],
+    early: TrainingRows,
+    late: TrainingRows,
     *,
-    labels: NDArray[np.bool_],
-    among: NDArray[np.bool_] | None,
+    margin: Margin,
+    trees: TreeConfig,
     schema: FeatureSchema,
-    config: RunConfig,
     seed: int,
     n_threads: int,
 ) -> LightGbmRanker:
-    """Fit the trees of one step: on some of the entries smaller ones, blind to position.
-
-    Where a sale stood decides whether it is seen, not whether what was opened is bought.
-    """
-    early, late = split_by_time(slates, matrix, labels=labels, late_share=config.holdout_share)
-    n_early = len(early.labels)
-    groups = sale_days(slates)[:n_early]
-    if among is not None:
-        early, late = early.select(among[:n_early]), late.select(among[n_early:])
-        groups = groups[among[:n_early]]
-        for rows in (early, late):
-            rows.matrix[:, schema.names.index(POSITION)] = 1
     booster = fit_trees(
         early,
         late,
         names=schema.names,
         decreasing=schema.decreasing,
-        config=config.trees if among is None else _smaller(config.trees),
+        config=trees,
         seed=seed,
-        first=position_tree(early, groups, names=schema.names),
+        margin=margin,
         n_threads=n_threads,
     )
-    return LightGbmRanker(booster, UNCALIBRATED)
+    return LightGbmRanker(booster, UNCALIBRATED, margin)
 
 
 def _smaller(trees: TreeConfig) -> TreeConfig:

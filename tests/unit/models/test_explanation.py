@@ -1,5 +1,7 @@
 """Contributions sum, groups hold every feature once, and sentences say what is true."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,9 +19,7 @@ SHOP = catalogue(
     *(sale(sale_id, price=60.0, original_price=100.0) for sale_id in (*BEACHES, *SLOPES)),
     pictures=BEACHES | SLOPES,
 )
-OPENING, BUYING = (
-    LightGbmRanker(ranker(SCHEMA, seed=seed).booster, UNCALIBRATED) for seed in (1, 2)
-)
+OPENING, BUYING = (replace(ranker(SCHEMA, seed=seed), calibration=UNCALIBRATED) for seed in (1, 2))
 N_FEATURES = len(SCHEMA.names)
 
 
@@ -49,7 +49,7 @@ def matrix(n: int) -> NDArray[np.float32]:
     "model",
     [
         pytest.param(OPENING, id="one step"),
-        pytest.param(LightGbmRanker(OPENING.booster, Calibration(0.7, 2.0)), id="calibrated"),
+        pytest.param(replace(OPENING, calibration=Calibration(0.7, 2.0)), id="calibrated"),
         pytest.param(StagedRanker(OPENING, BUYING, UNCALIBRATED), id="two steps"),
         pytest.param(StagedRanker(OPENING, BUYING, Calibration(1.3, -4.0)), id="two, calibrated"),
     ],

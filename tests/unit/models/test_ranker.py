@@ -2,21 +2,25 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from models.margin import Margin
 from models.ranker import (
     Calibration,
     LightGbmRanker,
     TrainingRows,
     TreeConfig,
     fit_trees,
+    seen_shares,
     sigmoid,
-    step_tree,
 )
+from tests.builders import flat_margin
 
 NAMES = ("taste", "position")
+FLAT = flat_margin(2)
 SMALL = TreeConfig(max_trees=30, leaves=7, min_rows_per_leaf=10, learning_rate=0.2)
 
 
@@ -30,67 +34,80 @@ def visits(n: int, rng: np.random.Generator, *, effect: float = 0.0) -> Training
 
 def fitted(rows: TrainingRows, *, decreasing: frozenset[str], seed: int = 1) -> LightGbmRanker:
     trees = fit_trees(
-        rows, rows, names=NAMES, decreasing=decreasing, config=SMALL, seed=seed, n_threads=1
+        rows, rows, names=NAMES, decreasing=decreasing, config=SMALL, seed=seed, margin=FLAT
     )
-    return LightGbmRanker(trees, Calibration(1.0, 0.0))
+    return LightGbmRanker(trees, Calibration(1.0, 0.0), FLAT)
 
 
 def test_slope_one_and_intercept_zero_change_nothing() -> None:
     log_odds = np.array([-14.0, -4.6, 0.0, 4.6])
 
-    np.testing.assert_allclose(
-        Calibration(1.0, 0.0).apply(log_odds, log_odds - 1), sigmoid(log_odds), rtol=1e-9
+    np.testing.assert_allclose(Calibration(1.0, 0.0).apply(log_odds), sigmoid(log_odds), rtol=1e-9)
+
+
+def test_calibration_is_a_line_over_log_odds() -> None:
+    """Four to one twice, less log 2, are eight to one."""
+    calibrated = Calibration(2.0, -math.log(2)).apply(np.log([4.0]))
+
+    assert calibrated.tolist() == pytest.approx([8 / 9])
+
+
+def test_positions_multiply_calibrated_chances(rng: np.random.Generator) -> None:
+    """Positions from the last known one on are as good as it."""
+    margin = replace(FLAT, column=1, examined=np.array([1.0, 0.5, 0.2]))
+    ranker = LightGbmRanker(
+        fitted(visits(2_000, rng), decreasing=frozenset()).booster, Calibration(3.0, -1.0), margin
+    )
+    rows = np.column_stack([np.zeros(4), [1, 2, 3, 9]]).astype(np.float32)
+
+    chances = ranker.probabilities(rows)
+
+    assert (chances / chances[0]).tolist() == pytest.approx([1.0, 0.5, 0.2, 0.2])
+    assert chances[0] == pytest.approx(sigmoid(3 * ranker.log_odds(rows[:1]) - 1)[0])
+
+
+def test_what_was_passed_over_was_looked_at_less_often() -> None:
+    """By hand: of half looked at and a fifth of these taken, 0.4 of 0.9 that were not taken."""
+    shares = seen_shares(
+        np.array([0.2, 0.2, 1.0]), looks=np.array([0.5, 0.5, 1.0]), labels=np.array([1.0, 0.0, 0.0])
     )
 
-
-def test_calibration_is_a_line_over_log_odds_at_position_1() -> None:
-    """Four to one twice, less log 2, are eight to one; a position that takes half leaves four."""
-    first = np.log([4.0, 4.0])
-    calibrated = Calibration(2.0, -math.log(2)).apply(first - [0.0, math.log(2)], first)
-
-    assert calibrated.tolist() == pytest.approx([8 / 9, 4 / 5])
+    assert shares.tolist() == pytest.approx([1.0, 4 / 9, 1.0])
 
 
-def test_positions_add_to_calibrated_log_odds_what_the_trees_say(rng: np.random.Generator) -> None:
+def test_trees_do_not_look_at_the_position(rng: np.random.Generator) -> None:
+    """What positions do is the margin's, however much they would explain."""
     ranker = fitted(visits(2_000, rng, effect=-0.5), decreasing=frozenset())
-    steep = LightGbmRanker(ranker.booster, Calibration(3.0, -1.0))
-    rows = np.column_stack([np.zeros(2), [1, 7]]).astype(np.float32)
+    rows = np.column_stack([np.zeros(9), np.arange(1, 10)]).astype(np.float32)
 
-    (plain_first, plain), (first, seventh) = (
-        np.log(p / (1 - p)) for p in (ranker.probabilities(rows), steep.probabilities(rows))
-    )
-
-    assert first == pytest.approx(3 * plain_first - 1)
-    assert seventh - first == pytest.approx(plain - plain_first)
-    assert plain < plain_first - 1
+    assert np.ptp(ranker.log_odds(rows)) == 0
+    assert ranker.n_trees > 1
 
 
-def test_what_position_does_is_taken_as_given(rng: np.random.Generator) -> None:
-    """A given tree says the log-odds of every position, the last for all behind it."""
-    rows = visits(2_000, rng)
-    told = np.array([1.0, 0.5, 0.5, -1.0])
-    tree = step_tree(rows, NAMES.index("position"), log_odds=told, names=NAMES)
+def test_trees_are_fitted_to_what_the_margin_leaves(rng: np.random.Generator) -> None:
+    """Given the law itself, trees that may learn as they like add hardly anything."""
+    rows = visits(4_000, rng)
+    slope = replace(FLAT.regression, weights=np.array([1.0, 0.0]))
+    law = replace(FLAT, regression=slope)
 
-    alone = LightGbmRanker(tree, Calibration(1.0, 0.0))
-    more = fit_trees(
-        rows, rows, names=NAMES, decreasing=frozenset(), config=SMALL, seed=0, first=tree
-    )
+    def added(margin: Margin) -> float:
+        trees = fit_trees(
+            rows, rows, names=NAMES, decreasing=frozenset(), config=SMALL, seed=0, margin=margin
+        )
+        alone = LightGbmRanker(trees, Calibration(1.0, 0.0), FLAT)
+        return float(np.std(alone.log_odds(rows.matrix)))
 
-    places = np.column_stack([np.zeros(6), np.arange(1, 7)]).astype(np.float32)
-    np.testing.assert_allclose(alone.log_odds(places), [1, 0.5, 0.5, -1, -1, -1], atol=1e-6)
-    assert alone.n_trees == 1
-    assert LightGbmRanker(more, Calibration(1.0, 0.0)).n_trees > 1
-    assert "Tree=0\nnum_leaves=3" in more.model_to_string()
+    assert added(law) < 0.3 * added(FLAT)
 
 
 def test_a_column_that_may_only_lower_does_so_even_where_data_say_otherwise(
     rng: np.random.Generator,
 ) -> None:
-    rows = visits(2_000, rng, effect=0.5)
-    positions = np.column_stack([np.zeros(10), np.arange(1, 11)]).astype(np.float32)
+    rows = visits(2_000, rng)
+    tastes = np.column_stack([np.linspace(-2, 2, 10), np.ones(10)]).astype(np.float32)
 
-    free = fitted(rows, decreasing=frozenset()).probabilities(positions)
-    bound = fitted(rows, decreasing=frozenset({"position"})).probabilities(positions)
+    free = fitted(rows, decreasing=frozenset()).probabilities(tastes)
+    bound = fitted(rows, decreasing=frozenset({"taste"})).probabilities(tastes)
 
     assert np.any(np.diff(free) > 0)
     assert np.all(np.diff(bound) <= 0)
@@ -114,6 +131,7 @@ def test_one_seed_gives_the_same_trees_on_any_number_of_threads(rng: np.random.G
             decreasing=frozenset(),
             config=SMALL,
             seed=seed,
+            margin=FLAT,
             n_threads=n_threads,
         ).model_to_string()
         for seed, n_threads in ((1, 1), (1, 1), (1, 2), (2, 1))
@@ -141,9 +159,9 @@ def test_a_row_is_scored_the_same_alone_and_in_company(rng: np.random.Generator)
 
 def test_text_round_trips(rng: np.random.Generator) -> None:
     rows = visits(300, rng)
-    ranker = LightGbmRanker(fitted(rows, decreasing=frozenset()).booster, Calibration(0.9, -1 / 3))
+    ranker = replace(fitted(rows, decreasing=frozenset()), calibration=Calibration(0.9, -1 / 3))
 
-    restored = LightGbmRanker.from_text(*ranker.to_text())
+    restored = LightGbmRanker.from_text(*ranker.to_text(), FLAT)
 
     assert restored.feature_names == NAMES
     assert restored.calibration == ranker.calibration
@@ -182,7 +200,7 @@ def test_malformed_trees_are_refused(
     model, calibration = fitted(visits(200, rng), decreasing=frozenset()).to_text()
 
     with pytest.raises(ValueError, match="malformed ranker"):
-        LightGbmRanker.from_text(damage(model), calibration)
+        LightGbmRanker.from_text(damage(model), calibration, FLAT)
 
 
 @pytest.mark.parametrize(
@@ -201,4 +219,4 @@ def test_a_malformed_calibration_is_refused(calibration: str, rng: np.random.Gen
     model, _ = fitted(visits(200, rng), decreasing=frozenset()).to_text()
 
     with pytest.raises(ValueError, match=r".+"):
-        LightGbmRanker.from_text(model, calibration)
+        LightGbmRanker.from_text(model, calibration, FLAT)

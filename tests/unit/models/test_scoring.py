@@ -25,7 +25,7 @@ from models.scoring import (
     feature_hash,
     recommender_file,
 )
-from models.staged import CALIBRATION_FILE, RANKER_FILE
+from models.staged import CALIBRATION_FILE, MARGIN_FILE, RANKER_FILE
 from tests.builders import NOW_US, SCHEMA, browse, picture, query, ranker, sale, scorer, window
 
 POPULARITY_FILE = recommender_file("popularity")
@@ -61,6 +61,7 @@ def contents() -> Mapping[str, bytes]:
     return {
         RANKER_FILE: trees.encode(),
         CALIBRATION_FILE: calibration.encode(),
+        MARGIN_FILE: RANKER.margin.to_bytes(),
         LOGISTIC_FILE: LOGISTIC.to_bytes(),
         TOPICS_FILE: made.topics.to_bytes(),
         SNAPSHOT_FILE: made.snapshot.to_bytes(),
@@ -148,6 +149,7 @@ def test_fewer_sales_than_golden_rows_are_not_loaded() -> None:
         ({SNAPSHOT_FILE: b"no arrays"}, "contains pickled"),
         ({COUNTS_FILE: contents()[TOPICS_FILE]}, "array 'at_us' is missing"),
         ({GOLDEN_FILE: contents()[TOPICS_FILE]}, "array 'windows' is missing"),
+        ({MARGIN_FILE: LOGISTIC.to_bytes()}, "array 'column' is missing"),
         ({LOGISTIC_FILE: contents()[TOPICS_FILE]}, "array 'logarithmic' is missing"),
         ({POPULARITY_FILE: priors(0.1, 0.2)}, "popularity has 4 priors, got 2"),
     ],

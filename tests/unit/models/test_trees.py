@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.ranker import TrainingRows, TreeConfig, fit_trees
 from models.trees import TreeTables
+from tests.builders import flat_margin
 
 N_COLUMNS = 6
 ALWAYS_KNOWN = 0
@@ -54,7 +55,15 @@ def booster(leaves: int, seed: int) -> lightgbm.Booster:
     )
     config = TreeConfig(max_trees=25, leaves=leaves, min_rows_per_leaf=5, learning_rate=0.3)
     names = [f"f{column}" for column in range(N_COLUMNS)]
-    return fit_trees(rows, rows, names=names, decreasing=frozenset(), config=config, seed=seed)
+    return fit_trees(
+        rows,
+        rows,
+        names=names,
+        decreasing=frozenset(),
+        config=config,
+        seed=seed,
+        margin=flat_margin(N_COLUMNS),
+    )
 
 
 def raw(model: lightgbm.Booster, values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,0 +1,65 @@
+"""Fits what the trees of the meta-model start from."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.feature import Scope
+from models.features.schema import FeatureSchema
+from models.margin import Margin
+from models.ranker import POSITION, TrainingRows
+from training.logistic import fit_leaning, fit_logistic
+from training.position import MAX_POSITION, position_effect
+
+RIDGE: Final = 30.0
+"""Precision of the prior of a weight: a standard deviation of a feature adds about 0.2."""
+
+LEANING_RIDGE: Final = 300.0
+"""The same of what makes buyers of visitors beyond what makes them open: about 0.06."""
+
+
+def fit_margin(
+    rows: TrainingRows, groups: NDArray[np.int64], *, schema: FeatureSchema, seed: int
+) -> Margin:
+    """Fit who looks where, and then a logistic regression of what they open.
+
+    A regression that learns the position beside everything else leaves some of it to features
+    that go with it, such as how often a sale was opened where it stood.
+
+    Args:
+        rows: Examples to learn from.
+        groups: See `training.position.position_effect`.
+        schema: The features.
+        seed: Draws a sample of many examples.
+    """
+    column = schema.names.index(POSITION)
+    places = np.minimum(rows.matrix[:, column], MAX_POSITION).astype(np.int64)
+    examined = np.ones(1)
+    if np.ptp(places):
+        examined = position_effect(places, groups, labels=rows.labels, weights=rows.weights)
+    looks = examined[np.minimum(places, len(examined)) - 1]
+    regression = fit_logistic(rows, seed=seed, looks=looks, ridge=RIDGE, blind=_moments(schema))
+    return Margin(regression, column, examined)
+
+
+def fit_buying_margin(opened: TrainingRows, opening: Margin, *, schema: FeatureSchema) -> Margin:
+    """Fit P(buys) of what was opened, near a multiple of what opens; blind to the position.
+
+    Where a sale stood decides whether it is seen, not whether what was opened is bought.
+
+    Args:
+        opened: Examples to learn from.
+        opening: The margin of P(opens).
+        schema: The features.
+    """
+    regression = fit_leaning(
+        opened, opening.regression, ridge=LEANING_RIDGE, blind=_moments(schema)
+    )
+    return Margin(regression, opening.column, np.ones(1))
+
+
+def _moments(schema: FeatureSchema) -> list[int]:
+    """Return the features of the moment: a line over days would go on rising after the last."""
+    scopes = [scope for scope, _ in schema.features.values()]
+    return [column for column, scope in enumerate(scopes) if scope is Scope.CONTEXT]
