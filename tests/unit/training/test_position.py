@@ -1,5 +1,6 @@
 """Where position alone drives clicks and purchases, the learned ranking does not chase it."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -76,7 +77,8 @@ def test_a_ranking_learned_where_position_decides_does_not_chase_position(
     )
     # What an order by observed rates would chase, and how little of it is left.
     assert observed[:2].mean() > 1.5 * observed[-2:].mean()
-    assert learned.max() < 1.1 * learned.min()
+    # The fifth position is clicked 160 times in 2,250 lists: errors are those of small numbers.
+    assert learned.max() / learned.min() - 1 < 0.1 * math.sqrt(3_000 / n_slates)
     assert predicted.mean() == pytest.approx(P_CLICK[0] * P_BUY, rel=0.12)
     by_place = [predicted[positions == place].mean() for place in range(1, len(P_CLICK) + 1)]
     assert max(by_place) < 1.05 * min(by_place)
