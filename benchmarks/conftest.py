@@ -1,0 +1,3 @@
+"""The small shop of the tests, for benchmarks."""
+
+pytest_plugins = ["tests.worlds"]
