@@ -17,6 +17,7 @@ from pydantic import AnyUrl, JsonValue, ValidationError
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from app.activation import ActivationError, activate
 from app.doctor import Verdict, examine
 from app.errors import ServiceError
 from app.export import ExportError, ExportSummary, export
@@ -119,6 +120,27 @@ def export_events(
         bars.step("entries", None)
         summary = asyncio.run(_export(url, out, bars=bars))
     _print(asdict(summary), as_json=as_json)
+
+
+@commands.command("activate")
+def activate_bundle(
+    bundle: Annotated[
+        str | None, typer.Argument(help="Its id; unset: the newest.", show_default=False)
+    ] = None,
+    *,
+    url: Annotated[str, typer.Option(help="Where the service listens.")] = "http://127.0.0.1:8000",
+    key_file: Annotated[
+        Path | None, typer.Option(help="Holds a key of the scope admin.", dir_okay=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a running service answer with a bundle; it verifies it first, and may refuse."""
+    settings = _read_settings()
+    with _failures():
+        bundle_id = bundle or resolve_bundle(None, settings.bundles).name
+        api_key = key_file.read_text(encoding="utf-8").strip() if key_file else None
+        activate(url, bundle_id, api_key=api_key)
+    _print({"active": bundle_id}, as_json=as_json)
 
 
 @commands.command()
@@ -328,8 +350,8 @@ def _failures() -> Generator[None]:
     try:
         yield
     except (
-        *(BundleError, DatasetError, EmbeddedServerError, ExportError, KeyFileError),
-        *(ExposureError, ReplayError, ServiceError, OSError),
+        *(ActivationError, BundleError, DatasetError, EmbeddedServerError, ExportError),
+        *(ExposureError, KeyFileError, ReplayError, ServiceError, OSError),
     ) as exc:
         typer.echo(f"error: {exc}", err=True)
         raise typer.Exit(1) from exc

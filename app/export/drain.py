@@ -5,12 +5,12 @@ own metadata where the streams were read up to. Only then are they emptied up to
 that is killed at any moment therefore leaves either no part, or a part that says where the
 next run goes on. ``events.parquet``, ``exposures.parquet`` and ``erasures.parquet`` are the
 parts in one file, each id once. Erasures are read last, and taken out of the parts of events
-and answers of this and all earlier runs.
+and answers of this and all earlier runs. What a directory held before is its first part; its
+sales are brought to what the store says.
 """
 
 import fcntl
 import io
-import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,20 +18,29 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from pydantic import TypeAdapter, ValidationError
 
+from app.export.catalogue import export_sales
+from app.export.history import CONTRACTS, adopt, in_contract_order
+from app.export.part import (
+    PARTS,
+    ExportError,
+    number_of,
+    part_path,
+    parts_of,
+    read_cursors,
+    write_table,
+)
 from app.stores.connection import Connection
 from app.stores.layout import erasures_stream, events_stream, exposures_stream
+from app.stores.sale import RedisSaleStore
 from app.stores.store import RedisServer
 from app.stores.stream import Batch, Cursors, RedisStreams
+from models.dataset.schema import EVENTS as EVENT_COLUMNS
 from models.experiments.exposure import EXPOSURES as EXPOSURES_FILE
 
-PARTS: Final = "parts"
 BATCH_ENTRIES: Final = 2_000
 """Entries of each partition in one part, which then has at most 128,000."""
 
-_CURSORS: Final = "vitrine.cursors"
-_CURSORS_JSON: Final = TypeAdapter(dict[int, str])
 _UTC: Final = pl.Datetime("us", "UTC")
 _TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
 
@@ -64,10 +73,6 @@ _EXPOSURE: Final[Columns] = {
 """Answers as their stream has them, which can hold neither times nor bytes."""
 
 
-class ExportError(RuntimeError):
-    """A directory that cannot be exported to."""
-
-
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
     """What a run wrote.
@@ -83,6 +88,8 @@ class ExportSummary:
         lost_exposures: The same of answers.
         total_events: Events in ``events.parquet``, of all runs.
         total_exposures: Answers in ``exposures.parquet``, of all runs.
+        sales: Sales that the directory has.
+        adopted: Rows that the directory held before its first export.
     """
 
     events: int
@@ -94,6 +101,8 @@ class ExportSummary:
     lost_exposures: int
     total_events: int
     total_exposures: int
+    sales: int
+    adopted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,7 @@ def event_table(batch: Batch) -> pl.DataFrame:
     frame = _json_table([fields[b"e"] for fields in batch.fields], _EVENT)
     received_us = pl.Series("received_at", [int(f[b"r"]) for f in batch.fields], dtype=pl.Int64)
     at = pl.col("at").str.to_datetime(_TIME_FORMAT, time_unit="us", time_zone="UTC")
-    return frame.with_columns(at, received_us.cast(_UTC))
+    return in_contract_order(frame.with_columns(at, received_us.cast(_UTC)), EVENT_COLUMNS)
 
 
 def exposure_table(batch: Batch) -> pl.DataFrame:
@@ -160,17 +169,21 @@ async def export(
     Args:
         connection: The store.
         out: Directory of a dataset; made if absent. Always the same one for a store: what
-            was exported is no longer in the streams.
+            was exported is no longer in the streams. Events, erasures and sales that it holds
+            already are kept, and stand beside those of the store.
         n_each: Entries of each partition in one part.
         on_part: Told how many entries each part holds.
 
     Raises:
-        ExportError: If another run exports to the directory now.
+        DatasetError: If a table that the directory holds cannot be used.
+        ExportError: If another run exports to the directory now, or rows that it holds would
+            have to be left out.
         StoreUnavailableError: If the store does not answer; run it again.
     """
     parts = out / PARTS
     parts.mkdir(parents=True, exist_ok=True)
     with _alone(parts):
+        adopted = sum(adopt(out, parts, name) for name in CONTRACTS)
         taken = {
             log.name: await _drain(
                 RedisStreams(connection, log.stream), parts, log, n_each, on_part
@@ -179,6 +192,7 @@ async def export(
         }
         erased = {log.name: _erase(parts, log) for log in (EVENTS, EXPOSURES)}
         totals = {log.name: _join(out, log) for log in LOGS}
+        n_sales = await export_sales(RedisSaleStore(connection), out, parts)
         lost = await RedisServer(connection).lost()
         return ExportSummary(
             events=taken[EVENTS.name],
@@ -190,15 +204,17 @@ async def export(
             lost_exposures=lost.exposures,
             total_events=totals[EVENTS.name],
             total_exposures=totals[EXPOSURES.name],
+            sales=n_sales,
+            adopted=adopted,
         )
 
 
 async def _drain(
     streams: RedisStreams, parts: Path, log: Log, n_each: int, on_part: Callable[[int], None]
 ) -> int:
-    written = _parts(parts, log)
-    cursors: Cursors = _read_cursors(written[-1]) if written else {}
-    number = _number(written[-1]) if written else 0
+    written = parts_of(parts, log.name)
+    cursors: Cursors = read_cursors(written[-1]) if written else {}
+    number = number_of(written[-1]) if written else 0
     n_entries = 0
     while True:
         # First what an earlier run wrote and had no time to remove.
@@ -207,76 +223,44 @@ async def _drain(
         if not batch.fields:
             return n_entries
         number += 1
-        path = parts / f"{log.name}-{number:06d}.parquet"
-        _write(path, log.table(batch), cursors=batch.cursors)
+        path = part_path(parts, log.name, number)
+        write_table(path, log.table(batch), cursors=batch.cursors)
         cursors = batch.cursors
         n_entries += len(batch.fields)
         on_part(len(batch.fields))
 
 
-def _parts(parts: Path, log: Log) -> list[Path]:
-    return sorted(parts.glob(f"{log.name}-*.parquet"))
-
-
-def _number(part: Path) -> int:
-    return int(part.stem.rpartition("-")[2])
-
-
 def _erase(parts: Path, log: Log) -> int:
     """Take the customers who were erased out of the parts; return how many rows that were."""
-    erasures = _parts(parts, ERASURES)
+    erasures = parts_of(parts, ERASURES.name)
     if not erasures:
         return 0
     until = pl.scan_parquet(erasures).group_by("customer_id").agg(pl.col("erased_at").max())
     erased_at = until.collect()
     earliest = pl.min_horizontal(*log.time_columns)
     n_erased = 0
-    for part in _parts(parts, log):
+    for part in parts_of(parts, log.name):
         frame = pl.read_parquet(part)
         joined = frame.join(erased_at, on="customer_id", how="left", maintain_order="left")
         kept = joined.filter((earliest > pl.col("erased_at")).fill_null(value=True))
         if kept.height < frame.height:
-            _write(part, kept.drop("erased_at"), cursors=_read_cursors(part))
+            write_table(part, kept.drop("erased_at"), cursors=read_cursors(part))
             n_erased += frame.height - kept.height
     return n_erased
 
 
 def _join(out: Path, log: Log) -> int:
-    written = _parts(out / PARTS, log)
+    written = parts_of(out / PARTS, log.name)
     if not written:
         return 0
     whole = pl.scan_parquet(written).unique([*log.id_columns], keep="first", maintain_order=True)
     frame = whole.collect()
-    _write(out / f"{log.name}.parquet", frame)
+    write_table(out / f"{log.name}.parquet", frame)
     return frame.height
 
 
 def _json_table(lines: list[bytes], schema: Columns) -> pl.DataFrame:
     return pl.read_ndjson(io.BytesIO(b"\n".join(lines)), schema=schema)
-
-
-def _write(path: Path, frame: pl.DataFrame, *, cursors: Cursors | None = None) -> None:
-    """Write a file that is there whole or not at all, and stays there after a power cut."""
-    aside = path.with_suffix(".partial")
-    metadata = {_CURSORS: _CURSORS_JSON.dump_json(dict(cursors)).decode()} if cursors else None
-    with aside.open("wb") as file:
-        frame.write_parquet(file, metadata=metadata)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _read_cursors(part: Path) -> Cursors:
-    try:
-        return _CURSORS_JSON.validate_json(pl.read_parquet_metadata(part)[_CURSORS])
-    except (pl.exceptions.PolarsError, KeyError, ValidationError) as exc:
-        msg = f"{part} does not say where it ends: it was not written by an export; remove it"
-        raise ExportError(msg) from exc
 
 
 @contextmanager

@@ -1,0 +1,6 @@
+"""From the store's streams and catalogue to the files of the dataset contract."""
+
+from app.export.drain import ExportSummary, export, exposure_table
+from app.export.part import PARTS, ExportError
+
+__all__ = ["PARTS", "ExportError", "ExportSummary", "export", "exposure_table"]

@@ -1,0 +1,122 @@
+"""The sales of a store as the ``sales`` of a dataset."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from app.export.history import keep_aside, refuse_faulty
+from app.export.part import ExportError, write_table
+from app.serving.ports import SaleStore
+from models.dataset.sales import IMAGES, read_sales
+from models.dataset.schema import SALES, Kind
+from models.dataset.tables import read_table, table_path
+from models.sale import AttributeValue, Sale
+
+NAME: Final = "sales"
+
+_TYPES: Final = {
+    Kind.IDENTIFIER: pl.String(),
+    Kind.TEXT: pl.String(),
+    Kind.NUMBER: pl.Float64(),
+    Kind.WHOLE: pl.Int64(),
+    Kind.TIME: pl.Datetime("us", "UTC"),
+    Kind.MARKETS: pl.List(pl.String),
+    Kind.PICTURES: pl.List(pl.String),
+}
+_SCHEMA: Final = {column.name: _TYPES[column.kind] for column in SALES}
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the directory says: its sales, and the paths of their pictures, by sale id."""
+
+    sales: Mapping[str, Sale]
+    images: Mapping[str, Sequence[str]]
+
+
+async def export_sales(store: SaleStore, out: Path, parts: Path) -> int:
+    """Bring the sales of a directory to what the store says of them.
+
+    Sales that the store no longer has stay: events name them. Pictures stay those that the
+    directory has. A file in which nothing would change is left as it is.
+
+    Args:
+        store: The catalogue.
+        out: Directory of the dataset.
+        parts: Where a file that no export wrote is kept when it is replaced.
+
+    Returns:
+        How many sales the directory then has.
+
+    Raises:
+        DatasetError: If the sales that are there cannot be used.
+        ExportError: If some of them would be lost, or an attribute has the name of a column.
+        StoreUnavailableError: If the store does not answer; run it again.
+    """
+    stored = {sale.sale_id: sale for sale in (await store.changes(0)).sales}
+    path = table_path(out, NAME)
+    known = _known(path) if path else _Known({}, {})
+    if all(known.sales.get(sale_id) == sale for sale_id, sale in stored.items()):
+        return len(known.sales)
+    sales = {**known.sales, **stored}
+    table = sale_table([*sales.values()], images=known.images)
+    if path is not None and path.suffix != ".parquet":
+        keep_aside(path, parts)
+    write_table(out / f"{NAME}.parquet", table)
+    return len(sales)
+
+
+def sale_table(sales: Sequence[Sale], *, images: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """Return sales under the dataset contract's names, attributes as further columns.
+
+    Args:
+        sales: The sales.
+        images: Paths below ``images/`` by sale id; of others the one that the sale names.
+
+    Raises:
+        ExportError: If an attribute has the name of a column of the contract.
+    """
+    rows = [_row(sale, images.get(sale.sale_id)) for sale in sales]
+    names = sorted({name for sale in sales for name in sale.attributes})
+    taken = _SCHEMA.keys() & set(names)
+    if taken:
+        msg = f"attributes {', '.join(sorted(taken))}: columns of the contract are called so"
+        raise ExportError(msg)
+    attributes = [_attribute(name, [one.attributes.get(name) for one in sales]) for name in names]
+    return pl.DataFrame(rows, schema=_SCHEMA, orient="row").with_columns(attributes)
+
+
+def _row(sale: Sale, images: Sequence[str] | None) -> dict[str, object]:
+    named = images or ([sale.image] if sale.image else None)
+    return {**sale.model_dump(exclude={"attributes"}), "image": named}
+
+
+def _attribute(name: str, values: Sequence[AttributeValue]) -> pl.Series:
+    given = [value for value in values if value is not None]
+    if all(isinstance(value, bool) for value in given):
+        return pl.Series(name, values, dtype=pl.Boolean)
+    if any(isinstance(value, bool | str) for value in given):
+        return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
+    return pl.Series(name, values, dtype=pl.Float64)
+
+
+def _text(value: AttributeValue) -> str | None:
+    return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
+
+
+def _known(path: Path) -> _Known:
+    folder = path.parent / IMAGES
+    found = read_sales(read_table(path), folder)
+    if found.faults.unusable():
+        msg = f"{path} cannot be used: see `python -m training validate --data {path.parent}`"
+        raise ExportError(msg)
+    refuse_faulty(found.faults, path)
+    root = folder.resolve()
+    images = {
+        sale_id: [each[number].relative_to(root).as_posix() for number in sorted(each)]
+        for sale_id, each in found.images.items()
+    }
+    return _Known({sale.sale_id: sale for sale in found.sales}, images)

@@ -1,0 +1,103 @@
+"""What a directory held before its first export: history, which becomes the first part.
+
+So a shop can train on a dataset of its own, load it, serve, and export into the same
+directory: training then sees what was there and what came since.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from app.export.part import ExportError, part_path, parts_of, write_table
+from models.dataset.conversion import convert
+from models.dataset.erasures import Erasures, read_erasures
+from models.dataset.events import read_events
+from models.dataset.faults import FaultReport
+from models.dataset.schema import ERASURES, EVENTS, Column, Kind
+from models.dataset.tables import Table, read_table, table_path
+
+GIVEN: Final = "given-"
+"""Before the names of files that were there and now stand in the parts."""
+
+CONTRACTS: Final = {"events": EVENTS, "erasures": ERASURES}
+
+_FIRST: Final = 0
+_UTC: Final = pl.Datetime("us", "UTC")
+
+
+def adopt(out: Path, parts: Path, name: str) -> int:
+    """Make a table that no export wrote the first part of its kind.
+
+    The file itself is kept below the parts, as it was.
+
+    Args:
+        out: Directory of the dataset.
+        parts: Directory of its parts.
+        name: ``events`` or ``erasures``.
+
+    Returns:
+        How many rows were taken over.
+
+    Raises:
+        DatasetError: If the file cannot be used.
+        ExportError: If rows of it would have to be left out.
+    """
+    path = table_path(out, name)
+    if path is None or _is_written(path, parts, name):
+        return 0
+    frame = _whole(read_table(path), path, name)
+    write_table(part_path(parts, name, _FIRST), frame, cursors={})
+    keep_aside(path, parts)
+    return frame.height
+
+
+def keep_aside(path: Path, parts: Path) -> None:
+    """Move a file that was given out of the way."""
+    path.replace(parts / f"{GIVEN}{path.name}")
+
+
+def in_contract_order(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame:
+    """Return the columns of a contract, whose times are microseconds since the epoch or times."""
+    times = [column.name for column in columns if column.kind is Kind.TIME]
+    return frame.select(
+        pl.col(column.name).cast(_UTC) if column.name in times else pl.col(column.name)
+        for column in columns
+    )
+
+
+def refuse_faulty(faults: FaultReport, path: Path) -> None:
+    """Refuse a file of which rows would be left out.
+
+    Raises:
+        ExportError: If there are any.
+    """
+    n_refused = sum(faults.n_refused().values())
+    if n_refused:
+        msg = (
+            f"{path}: {n_refused} rows would be left out; `python -m training validate --data "
+            f"{path.parent}` names them: repair or remove them, and export again"
+        )
+        raise ExportError(msg)
+
+
+def _is_written(path: Path, parts: Path, name: str) -> bool:
+    """Tell whether an export wrote a file; a run that died may have adopted it already."""
+    if not parts_of(parts, name):
+        return False
+    if path.suffix != ".parquet":
+        keep_aside(path, parts)
+    return True
+
+
+def _whole(table: Table, path: Path, name: str) -> pl.DataFrame:
+    if name == "events":
+        _, faults = read_events(table, None, erasures=Erasures.none())
+    else:
+        _, faults = read_erasures(table)
+    refuse_faulty(faults, path)
+    frame, faults = convert(table, CONTRACTS[name])
+    if faults.unusable():
+        msg = f"{path} cannot be used: see `python -m training validate --data {path.parent}`"
+        raise ExportError(msg)
+    return in_contract_order(frame, CONTRACTS[name])

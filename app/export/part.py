@@ -1,0 +1,65 @@
+"""The parts of an export: each is a file that is there whole or not at all."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from app.stores.stream import Cursors
+
+PARTS: Final = "parts"
+
+_CURSORS: Final = "vitrine.cursors"
+_CURSORS_JSON: Final = TypeAdapter(dict[int, str])
+
+
+class ExportError(RuntimeError):
+    """A directory that cannot be exported to."""
+
+
+def parts_of(directory: Path, name: str) -> list[Path]:
+    """Return the parts of a table, in their order."""
+    return sorted(directory.glob(f"{name}-*.parquet"))
+
+
+def part_path(directory: Path, name: str, number: int) -> Path:
+    """Name a part."""
+    return directory / f"{name}-{number:06d}.parquet"
+
+
+def number_of(part: Path) -> int:
+    """Return the number of a part."""
+    return int(part.stem.rpartition("-")[2])
+
+
+def write_table(path: Path, frame: pl.DataFrame, *, cursors: Cursors | None = None) -> None:
+    """Write a file that is there whole or not at all, and stays there after a power cut."""
+    aside = path.with_suffix(".partial")
+    metadata = (
+        {_CURSORS: _CURSORS_JSON.dump_json(dict(cursors)).decode()} if cursors is not None else None
+    )
+    with aside.open("wb") as file:
+        frame.write_parquet(file, metadata=metadata)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_cursors(part: Path) -> Cursors:
+    """Return where a part ends.
+
+    Raises:
+        ExportError: If it was not written by an export.
+    """
+    try:
+        return _CURSORS_JSON.validate_json(pl.read_parquet_metadata(part)[_CURSORS])
+    except (pl.exceptions.PolarsError, KeyError, ValidationError) as exc:
+        msg = f"{part} does not say where it ends: it was not written by an export; remove it"
+        raise ExportError(msg) from exc

@@ -1,0 +1,222 @@
+"""The loop closes: what visitors do becomes a bundle, and the bundle changes what they see.
+
+Everything between them is a command or a request that a scheduled job can send.
+"""
+
+import json
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Self, cast
+
+import httpx
+import numpy as np
+import polars as pl
+import pytest
+
+from app.stores.embedded import embedded_server
+from models.events import from_us
+from tests.end_to_end.later import serving_later
+from tests.end_to_end.service import run
+from tests.proofs import Proof
+from tests.worlds import END_US
+
+N_VISITORS: Final = 4_000
+AT_LEAST: Final = 80
+SLATE: Final = 20
+EVERYTHING: Final = 100
+N_STRANGERS: Final = 10
+
+END: Final = from_us(END_US)
+LEARNED_FROM, JUDGED_ON, AFTERWARDS = (timedelta(hours=h) for h in (2, 15, 44))
+"""When visitors come, after the end of what the first bundle learned from."""
+
+HISTORY: Final = timedelta(days=4)
+JUDGE_HOURS: Final = 30
+FEW_TREES: Final = "[trees]\nmax_trees = 80\n"
+LEAST_RISE: Final = 0.03
+"""Of the page, that the category rises by at least; 0.09 at this size."""
+
+TAKES: Final = timedelta(seconds=5)
+"""How far apart a visitor's deeds are."""
+
+
+@dataclass
+class Visitors:
+    """People who look at whatever is of one category, buy one of it, and nothing else."""
+
+    client: httpx.Client
+    taste: str
+    categories: dict[str, str]
+    rng: np.random.Generator
+    answers: Counter[str] = field(default_factory=Counter[str])
+    events: Counter[str] = field(default_factory=Counter[str])
+
+    def come(self, name: str, n: int, *, now: datetime) -> None:
+        """Ask, look, open what they like, and buy any of it."""
+        for number in range(n):
+            customer = f"{name}-{number}"
+            answer = self.ask(customer, limit=SLATE)
+            shown = [item["sale_id"] for item in answer["items"]]
+            liked = [sale for sale in shown if self.categories[sale] == self.taste]
+            bought = [str(sale) for sale in self.rng.permutation(liked)[:1]]
+            deeds = {"impression": shown, "click": liked, "purchase": bought}
+            events = [
+                {
+                    "event_id": f"{customer}-{kind}-{sale}",
+                    "customer_id": customer,
+                    "session_id": customer,
+                    "exposure_id": answer["recommendation_id"],
+                    "type": kind,
+                    "sale_id": sale,
+                    "position": shown.index(sale) + 1,
+                    "at": (now + step * TAKES).isoformat(),
+                }
+                for step, (kind, sales) in enumerate(deeds.items())
+                for sale in sales
+            ]
+            posted = self.client.post("/v1/events", json={"events": events})
+            assert posted.json()["accepted"] == len(events), posted.text
+            self.events.update({kind: len(sales) for kind, sales in deeds.items()})
+
+    def ask(self, customer: str, *, limit: int) -> dict[str, list[dict[str, str]]]:
+        """Ask for a full answer; after hours at one jump the catalogue is old until it is read."""
+        query = {"customer_id": customer, "limit": limit}
+        while True:
+            answer = self.client.get("/v1/recommendations", params=query).json()
+            self.answers[answer["bundle"]] += 1
+            if answer["degraded"] != "snapshot":
+                assert answer["degraded"] is None, answer
+                return cast("dict[str, list[dict[str, str]]]", answer)
+
+    def mean_rank(self) -> float:
+        """Where strangers see what these visitors like, among all that is open, from 0 to 1."""
+        ranks: list[float] = []
+        for number in range(N_STRANGERS):
+            shown = [one["sale_id"] for one in self.ask(f"x{number}", limit=EVERYTHING)["items"]]
+            mine = [i for i, sale in enumerate(shown) if self.categories[sale] == self.taste]
+            ranks += [rank / len(shown) for rank in mine]
+        return float(np.mean(ranks))
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A dataset that may be written to, and bundles; commands work on them as scheduled jobs do."""
+
+    data: Path
+    bundles: Path
+    folder: Path
+    store: str
+
+    @classmethod
+    def of(cls, made: tuple[Path, Path], folder: Path, store: str) -> Self:
+        """Begin with the bundle and the dataset of a shop; its pictures are only read."""
+        bundle, world = made
+        shop = cls(folder / "shop", folder / "bundles", folder, store)
+        shop.data.mkdir()
+        shutil.copy(world / "sales.parquet", shop.data)
+        events = pl.read_parquet(world / "events.parquet").filter(pl.col("at") > END - HISTORY)
+        events.write_parquet(shop.data / "events.parquet")
+        for name in ("images", "scenes"):
+            (shop.data / name).symlink_to(world / name)
+        shutil.copytree(bundle, shop.bundles / bundle.name)
+        return shop
+
+    @property
+    def categories(self) -> dict[str, str]:
+        """Category by sale."""
+        table = pl.read_parquet(self.data / "sales.parquet")
+        return dict(table.select("sale_id", "category").iter_rows())
+
+    def command(self, *words: str) -> dict[str, object]:
+        """Run a command, and return what it says."""
+        settings = {"VITRINE_BUNDLES": str(self.bundles), "VITRINE_REDIS_URL": self.store}
+        done = run(*words, "--json", **settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return cast("dict[str, object]", json.loads(done.stdout))
+
+    def train(self, cache: Path) -> dict[str, object]:
+        """Spend a night."""
+        (self.folder / "config.toml").write_text(FEW_TREES)
+        return self.command(
+            *("training", "nightly", "--data", str(self.data), "--bundles", str(self.bundles)),
+            *("--judge-hours", str(JUDGE_HOURS), "--cache", str(cache)),
+            *("--config", str(self.folder / "config.toml")),
+            *("--state", str(self.folder / "nightly")),
+            *("--profiles", str(self.folder / "profiles")),
+        )
+
+    def settings(self) -> dict[str, str]:
+        """What its service is told."""
+        waits = {"read_timeout_ms": "5000", "deadline_ms": "10000"}
+        places = {"bundles": str(self.bundles), "state_dir": str(self.folder / "state")}
+        return {"redis_url": self.store, **places, **waits}
+
+
+def least_liked(visitors: Visitors) -> str:
+    """The category of which strangers are shown something, and as late as may be."""
+    ranks: dict[str, list[int]] = {}
+    for rank, item in enumerate(visitors.ask("x", limit=SLATE)["items"]):
+        ranks.setdefault(visitors.categories[item["sale_id"]], []).append(rank)
+    return max(ranks, key=lambda category: float(np.mean(ranks[category])))
+
+
+def until(moment: datetime) -> int:
+    """Seconds from now."""
+    return round((moment - datetime.now(UTC)).total_seconds())
+
+
+@pytest.mark.prove
+@pytest.mark.slow
+def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
+    tmp_path: Path,
+    tiny_bundle: tuple[Path, Path],
+    picture_cache: Path,
+    rng: np.random.Generator,
+    proof: Proof,
+) -> None:
+    n_visitors = max(AT_LEAST, proof.scale(N_VISITORS))
+    with embedded_server(tmp_path / "store") as store:
+        shop = Shop.of(tiny_bundle, tmp_path, store)
+        history = pl.read_parquet(shop.data / "events.parquet").height
+        shop.command("app", "load", "--data", str(shop.data))
+        with (
+            serving_later(tmp_path, until(END + LEARNED_FROM), **shop.settings()) as service,
+            httpx.Client(base_url=service.url, timeout=60.0) as client,
+        ):
+            service.wait_until("/health/ready", status=200)
+            visitors = Visitors(client, "", shop.categories, rng)
+            visitors.taste = least_liked(visitors)
+            visitors.come("early", n_visitors, now=END + LEARNED_FROM)
+            service.move(until(END + JUDGED_ON))
+            visitors.come("late", n_visitors, now=END + JUDGED_ON)
+            service.move(until(END + AFTERWARDS))
+            visitors.come("last", 1, now=END + AFTERWARDS)
+            before, answers = visitors.mean_rank(), visitors.answers.copy()
+
+            exported = shop.command("app", "export-events", "--out", str(shop.data))
+            night = shop.train(picture_cache)
+            active = shop.command("app", "activate", "--url", service.url)["active"]
+            after = visitors.mean_rank()
+
+    proof.record(
+        "loop",
+        {
+            "visitors": 2 * n_visitors + 1,
+            "answers": answers.total(),
+            "events": dict(visitors.events),
+            "verdict": night["verdict"],
+            "mean_rank_before": round(before, 3),
+            "mean_rank_after": round(after, 3),
+        },
+    )
+    posted = visitors.events.total()
+    assert (exported["exposures"], exported["events"]) == (answers.total(), posted)
+    assert exported["total_events"] == history + posted
+    assert night["verdict"] == "published", night["reasons"]
+    assert active == night["candidate"] != tiny_bundle[0].name
+    # From the activation on all answers are the new bundle's, and it learned what is liked.
+    assert visitors.answers - answers == {active: N_STRANGERS}
+    assert after < before - LEAST_RISE
