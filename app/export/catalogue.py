@@ -37,7 +37,7 @@ class _Known:
     images: Mapping[str, Sequence[str]]
 
 
-async def export_sales(store: SaleStore, out: Path, parts: Path) -> int:
+async def export_sales(store: SaleStore, out: Path, *, parts: Path) -> int:
     """Bring the sales of a directory to what the store says of them.
 
     Sales that the store no longer has stay: events name them. Pictures stay those that the

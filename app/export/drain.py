@@ -183,7 +183,7 @@ async def export(
     parts = out / PARTS
     parts.mkdir(parents=True, exist_ok=True)
     with _alone(parts):
-        adopted = sum(adopt(out, parts, name) for name in CONTRACTS)
+        adopted = sum(adopt(out, name, parts=parts) for name in CONTRACTS)
         taken = {
             log.name: await _drain(
                 RedisStreams(connection, log.stream), parts, log, n_each, on_part
@@ -192,7 +192,7 @@ async def export(
         }
         erased = {log.name: _erase(parts, log) for log in (EVENTS, EXPOSURES)}
         totals = {log.name: _join(out, log) for log in LOGS}
-        n_sales = await export_sales(RedisSaleStore(connection), out, parts)
+        n_sales = await export_sales(RedisSaleStore(connection), out, parts=parts)
         lost = await RedisServer(connection).lost()
         return ExportSummary(
             events=taken[EVENTS.name],
@@ -223,7 +223,7 @@ async def _drain(
         if not batch.fields:
             return n_entries
         number += 1
-        path = part_path(parts, log.name, number)
+        path = part_path(parts, log.name, number=number)
         write_table(path, log.table(batch), cursors=batch.cursors)
         cursors = batch.cursors
         n_entries += len(batch.fields)

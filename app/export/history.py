@@ -26,15 +26,15 @@ _FIRST: Final = 0
 _UTC: Final = pl.Datetime("us", "UTC")
 
 
-def adopt(out: Path, parts: Path, name: str) -> int:
+def adopt(out: Path, name: str, *, parts: Path) -> int:
     """Make a table that no export wrote the first part of its kind.
 
     The file itself is kept below the parts, as it was.
 
     Args:
         out: Directory of the dataset.
-        parts: Directory of its parts.
         name: ``events`` or ``erasures``.
+        parts: Directory of its parts.
 
     Returns:
         How many rows were taken over.
@@ -44,10 +44,10 @@ def adopt(out: Path, parts: Path, name: str) -> int:
         ExportError: If rows of it would have to be left out.
     """
     path = table_path(out, name)
-    if path is None or _is_written(path, parts, name):
+    if path is None or _is_written(path, name, parts=parts):
         return 0
-    frame = _whole(read_table(path), path, name)
-    write_table(part_path(parts, name, _FIRST), frame, cursors={})
+    frame = _whole(read_table(path), path, name=name)
+    write_table(part_path(parts, name, number=_FIRST), frame, cursors={})
     keep_aside(path, parts)
     return frame.height
 
@@ -81,7 +81,7 @@ def refuse_faulty(faults: FaultReport, path: Path) -> None:
         raise ExportError(msg)
 
 
-def _is_written(path: Path, parts: Path, name: str) -> bool:
+def _is_written(path: Path, name: str, *, parts: Path) -> bool:
     """Tell whether an export wrote a file; a run that died may have adopted it already."""
     if not parts_of(parts, name):
         return False
@@ -90,7 +90,7 @@ def _is_written(path: Path, parts: Path, name: str) -> bool:
     return True
 
 
-def _whole(table: Table, path: Path, name: str) -> pl.DataFrame:
+def _whole(table: Table, path: Path, *, name: str) -> pl.DataFrame:
     if name == "events":
         _, faults = read_events(table, None, erasures=Erasures.none())
     else:

@@ -24,7 +24,7 @@ def parts_of(directory: Path, name: str) -> list[Path]:
     return sorted(directory.glob(f"{name}-*.parquet"))
 
 
-def part_path(directory: Path, name: str, number: int) -> Path:
+def part_path(directory: Path, name: str, *, number: int) -> Path:
     """Name a part."""
     return directory / f"{name}-{number:06d}.parquet"
 
