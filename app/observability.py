@@ -63,6 +63,50 @@ class ShadowMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftMetrics:
+    """What models see and say now, and what they saw and said in training.
+
+    Attributes:
+        scored: Candidates of the answers that were looked at, by bundle and band of scores.
+        trained_shares: Share of each band in training.
+        missing: Candidates of the same answers without a value, by bundle and feature.
+        trained_missing: Share of them in training.
+    """
+
+    scored: Counter
+    trained_shares: Gauge
+    missing: Counter
+    trained_missing: Gauge
+
+    @classmethod
+    def create(cls, registry: CollectorRegistry) -> Self:
+        """Register them."""
+        return cls(
+            scored=Counter(
+                "vitrine_scored_candidates",
+                "Candidates by band of scores.",
+                ["bundle", "band"],
+                registry=registry,
+            ),
+            trained_shares=_trained(
+                registry, "score_share", meaning="Share of a band in training.", label="band"
+            ),
+            missing=Counter(
+                "vitrine_missing_values",
+                "Candidates without a value of a feature.",
+                ["bundle", "feature"],
+                registry=registry,
+            ),
+            trained_missing=_trained(
+                registry,
+                "missing_share",
+                meaning="Share of candidates without a value in training.",
+                label="feature",
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Every metric of the service; docs/metrics.md lists the same.
 
@@ -83,6 +127,7 @@ class Metrics:
         lost: Entries that full streams lost, by stream.
         bundles: Bundles that were to be loaded, by what became of them.
         shadow: How a model on trial compares.
+        drift: How far models have moved from their training.
     """
 
     registry: CollectorRegistry
@@ -101,6 +146,7 @@ class Metrics:
     lost: Gauge
     bundles: Counter
     shadow: ShadowMetrics
+    drift: DriftMetrics
 
     @classmethod
     def create(cls) -> Self:
@@ -135,6 +181,7 @@ class Metrics:
             lost=_lost(registry),
             bundles=counter("bundles", "Bundles that were to be loaded.", "outcome"),
             shadow=ShadowMetrics.create(registry),
+            drift=DriftMetrics.create(registry),
         )
 
     def exposition(self, shared_dir: str | None) -> bytes:
@@ -173,6 +220,17 @@ def _answers(registry: CollectorRegistry) -> Histogram:
 def _labelling(registry: CollectorRegistry) -> Histogram:
     meaning = "Time to decode and label an uploaded picture."
     return _seconds(registry, "labelling", meaning=meaning, labels=())
+
+
+def _trained(registry: CollectorRegistry, name: str, *, meaning: str, label: str) -> Gauge:
+    # All workers say the same of a bundle.
+    return Gauge(
+        f"vitrine_trained_{name}",
+        meaning,
+        ["bundle", label],
+        registry=registry,
+        multiprocess_mode="mostrecent",
+    )
 
 
 def _lost(registry: CollectorRegistry) -> Gauge:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from socket import gethostname
 from typing import Final
@@ -20,6 +20,7 @@ from app.serving.archive import SnapshotArchive
 from app.serving.bulk import BulkRegistration
 from app.serving.clock import StoreClock
 from app.serving.degradation import Degradation
+from app.serving.drift import Drift
 from app.serving.explaining import Explainer
 from app.serving.exported_results import ExportedResults
 from app.serving.exposure_queue import ExposureQueue
@@ -150,7 +151,7 @@ async def resources_over(
         live = LiveCatalogue(
             stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
         )
-        ranker = SlateRanker(metrics)
+        ranker = SlateRanker(metrics, drift=Drift(metrics.drift))
         plan, planner = _plan(stores, settings)
         holder = _holder(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
         recommender = _recommender(
@@ -279,6 +280,7 @@ def _library(settings: Settings) -> BundleLibrary:
 
 def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
     """Rank for nobody, so that the first customer does not wait for what starts lazily."""
+    ranker = replace(ranker, drift=None)
     nobody = CustomerState(now_us, Window.empty(), Profile.empty())
     question = Question(RecommendationRequest(), nobody, live.served)
     for policy in (SlatePolicy(), BY_POPULARITY):

@@ -32,6 +32,7 @@ from models.query import Context, Query
 from models.ranker import LightGbmRanker, Ranker
 from models.recommenders.recommender import Recommender
 from models.recommenders.registry import RECOMMENDERS
+from models.reference import Reference
 from models.sale import PictureScores
 from models.snapshot import Snapshot
 from models.staged import (
@@ -54,6 +55,7 @@ COUNTS_FILE: Final = "counts.npz"
 GOLDEN_FILE: Final = "golden.npz"
 LOGISTIC_FILE: Final = "logistic.npz"
 SCENES_FILE: Final = "scenes.onnx"
+REFERENCE_FILE: Final = "reference.npz"
 LABELS_FILE: Final = "scenes.json"
 
 GOLDEN_TOLERANCE: Final = 1e-6
@@ -106,6 +108,7 @@ class Scorer:
         snapshot: The catalogue at the end of training.
         counts: Its counts at that time.
         logistic: The baseline; None where none was fitted.
+        reference: What scores and features were like in training; None where nobody looked.
     """
 
     bundle_id: str
@@ -116,6 +119,7 @@ class Scorer:
     snapshot: Snapshot
     counts: SaleCounts
     logistic: LogisticRanker | None = None
+    reference: Reference | None = None
 
     @classmethod
     def load(cls, bundle: Bundle) -> Self:
@@ -161,6 +165,7 @@ class Scorer:
             logistic=LogisticRanker.from_bytes(
                 bundle.content(LOGISTIC_FILE), n_features=len(schema.names)
             ),
+            reference=_reference(bundle, n_features=len(schema.names)),
         )
 
     @property
@@ -291,6 +296,12 @@ def _ranker(bundle: Bundle, names: tuple[str, ...]) -> LightGbmRanker | StagedRa
         {name: bundle.content(name) for name in margins},
         names=names,
     )
+
+
+def _reference(bundle: Bundle, *, n_features: int) -> Reference | None:
+    if REFERENCE_FILE not in bundle.files:
+        return None
+    return Reference.from_bytes(bundle.content(REFERENCE_FILE), n_features=n_features)
 
 
 def _recommenders(bundle: Bundle) -> list[Recommender]:

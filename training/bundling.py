@@ -9,7 +9,6 @@ import numpy as np
 
 from models.arrays import Arrays
 from models.bundle import FORMAT_VERSION, Manifest, write_bundle
-from models.counters import SaleCounts
 from models.customer import Window
 from models.events import from_us
 from models.features.schema import FeatureSchema
@@ -20,6 +19,7 @@ from models.scoring import (
     COUNTS_FILE,
     GOLDEN_FILE,
     LOGISTIC_FILE,
+    REFERENCE_FILE,
     SNAPSHOT_FILE,
     TOPICS_FILE,
     Scorer,
@@ -29,10 +29,12 @@ from models.snapshot import Snapshot
 from models.staged import ranker_files
 from models.topics import Topics
 from training.configuration import RunConfig
+from training.examples import Past
 from training.material import Material
 from training.ranking import FittedRanker
-from training.replay import ProfileReplay, WindowReplay
-from training.slates import label_of
+from training.reference import reference_of
+from training.replay import CountReplay, ProfileReplay, WindowReplay
+from training.slates import Slates, label_of
 
 N_GOLDEN: Final = 8
 
@@ -45,7 +47,8 @@ def bundle_run(
     fitted: FittedRanker,
     schema: FeatureSchema,
     topics: Topics,
-    counts: SaleCounts,
+    past: Past,
+    slates: Slates,
     config: RunConfig,
     seed: int,
     root: Path,
@@ -57,7 +60,8 @@ def bundle_run(
         fitted: The meta-model and its figures.
         schema: The features.
         topics: The topics.
-        counts: Counts of the seed catalogue at the end of training.
+        past: What was known when; its counts at the end go with the seed catalogue.
+        slates: What it was fitted on, ordered by time.
         config: The run's configuration.
         seed: The run's seed; also draws the golden rows.
         root: Directory of bundles.
@@ -65,6 +69,7 @@ def bundle_run(
     Returns:
         The bundle's directory.
     """
+    counts = CountReplay(past.events, past.catalogue).at(material.until_us)
     scorer = Scorer(
         bundle_id="",
         scene_model=_scene_model(material),
@@ -81,6 +86,7 @@ def bundle_run(
         TOPICS_FILE: topics.to_bytes(),
         SNAPSHOT_FILE: scorer.snapshot.to_bytes(),
         COUNTS_FILE: counts.to_bytes(),
+        REFERENCE_FILE: reference_of(scorer, past, slates).to_bytes(),
         GOLDEN_FILE: _golden_rows(material, scorer, seed).to_bytes(),
         **{
             recommender_file(recommender.name): Arrays(recommender.to_arrays()).to_bytes()

@@ -22,7 +22,6 @@ from training.recommenders.refit import (
     fit_recommenders,
     refit_moments,
 )
-from training.replay import CountReplay
 from training.scenes.topics import fit_topics
 from training.slates import Slates, has_impressions, shown_slates
 from training.visits import visit_slates
@@ -66,7 +65,6 @@ def train(
         TooFewPurchasesError: If there is too little to learn from.
     """
     learned = assemble(material, config=config, seed=seed, progress=progress)
-    past = learned.past
     progress.stage("ranker")
     return bundle_run(
         material,
@@ -80,7 +78,8 @@ def train(
         ),
         schema=learned.schema,
         topics=learned.topics,
-        counts=CountReplay(past.events, past.catalogue).at(material.until_us),
+        past=learned.past,
+        slates=learned.slates,
         config=config,
         seed=seed,
         root=root,

@@ -10,6 +10,7 @@ import numpy as np
 
 from app.observability import Metrics, get_logger
 from app.serving.candidates import candidates, chosen
+from app.serving.drift import Drift
 from app.serving.fallback import Rung, popularity_order
 from app.serving.pace import Pace
 from app.serving.question import Question
@@ -57,11 +58,13 @@ class SlateRanker:
     Attributes:
         metrics: Count what went wrong.
         pace: How long the model takes here.
+        drift: Looks at what full answers were made from; None where nobody does.
         clock: Counts seconds, from any beginning.
     """
 
     metrics: Metrics
     pace: Pace = field(default_factory=Pace)
+    drift: Drift | None = None
     clock: Callable[[], float] = perf_counter
 
     def rank(
@@ -86,6 +89,7 @@ class SlateRanker:
             policy = BY_POPULARITY
         scores = self._scores(scorer, query, policy, within_s=within_s)
         if scores is not None:
+            self._look(question, scores, rung=rung)
             return _with_model(question, query, scores, policy=policy, rung=rung)
         choice = question.request.choice
         if choice is not None and choice.is_ordered:
@@ -94,6 +98,13 @@ class SlateRanker:
             shown = best(popularity_order(query.catalogue, query.rows), limit)
         lower = Rung.SNAPSHOT if rung is Rung.SNAPSHOT else Rung.POPULARITY
         return _ranking(query, Slate.certain(shown), None, rung=lower)
+
+    def _look(self, question: Question, scores: Scores, *, rung: Rung | None) -> None:
+        """Count what training can be compared with: all that is open, for somebody known."""
+        scorer = question.served.scorer if question.served else None
+        is_usual = rung is None and question.request.choice is None
+        if self.drift is not None and scorer is not None and is_usual:
+            self.drift.see(scorer, scores)
 
     def _scores(
         self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float

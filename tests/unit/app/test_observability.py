@@ -10,7 +10,9 @@ def test_every_metric_stands_in_the_table_with_its_labels() -> None:
     rows = (ROOT / "docs/metrics.md").read_text(encoding="utf-8").splitlines()
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     documented = {
-        cell[0].strip("`"): cell[2].replace("`", "") for cell in cells if "vitrine_" in cell[0]
+        cell[0].strip("`"): cell[2].replace("`", "")
+        for cell in cells
+        if cell[0].startswith("`vitrine_")
     }
 
     metrics = Metrics.create()
