@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from app.observability import Metrics, ShadowMetrics, configure_logging, get_logger
+from app.observability import DriftMetrics, Metrics, ShadowMetrics, configure_logging, get_logger
 from tests.proofs import ROOT
 
 
@@ -16,10 +16,15 @@ def test_every_metric_stands_in_the_table_with_its_labels() -> None:
     }
 
     metrics = Metrics.create()
-    shadow = metrics.shadow
+    shadow, drift = metrics.shadow, metrics.drift
     registered = [
-        *(getattr(metrics, n) for n in Metrics.__slots__ if n not in {"registry", "shadow"}),
+        *(
+            getattr(metrics, n)
+            for n in Metrics.__slots__
+            if n not in {"registry", "shadow", "drift"}
+        ),
         *(getattr(shadow, n) for n in ShadowMetrics.__slots__),
+        *(getattr(drift, n) for n in DriftMetrics.__slots__),
     ]
 
     assert documented == {m._name: ", ".join(m._labelnames) for m in registered}
