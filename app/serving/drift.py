@@ -12,8 +12,11 @@ from app.observability import DriftMetrics
 from models.reference import Reference, n_in_bands, n_missing
 from models.scoring import Scorer, Scores
 
-EVERY_S: Final = 0.1
-"""At most ten answers a second are looked at, so that its cost does not grow with the load."""
+EVERY_S: Final = 0.25
+"""At most four answers a second are looked at, so that its cost does not grow with the load.
+
+One look at 371 candidates of 110 features takes 0.4 to 0.8 ms on two busy cores: 0.3% of one.
+"""
 
 
 @dataclass(frozen=True, slots=True)

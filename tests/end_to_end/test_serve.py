@@ -1,6 +1,7 @@
 """The whole service: a real process, a real bundle, a real store, real HTTP."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,17 @@ def answers_after_own_event(url: str, n_customers: int) -> Counter[tuple[int, st
     return found
 
 
+def assert_drift_is_told_once(metrics: str, *, n_candidates: int) -> None:
+    """However many workers count: training adds up to one, and answers are counted whole."""
+    trained = re.findall(r"^vitrine_trained_score_share\{.*\} (.+)$", metrics, re.MULTILINE)
+    scored = re.findall(r"^vitrine_scored_candidates_total\{.*\} (.+)$", metrics, re.MULTILINE)
+    n_scored = sum(map(float, scored))
+    assert sum(map(float, trained)) == pytest.approx(1.0)
+    assert len(trained) == len(scored)
+    assert n_scored > 0
+    assert n_scored % n_candidates == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_it_serves_from_start_to_stop(tmp_path: Path, bundle: Path, workers: str) -> None:
@@ -71,6 +83,7 @@ def test_it_serves_from_start_to_stop(tmp_path: Path, bundle: Path, workers: str
 
     assert answers == {(200, None, 10): 20}
     assert 'vitrine_events_total{reason="",status="accepted"} 20.0' in metrics.splitlines()
+    assert_drift_is_told_once(metrics, n_candidates=len(SALES))
     assert status == 0
     assert "Traceback" not in service.log.read_text()
 

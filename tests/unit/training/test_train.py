@@ -63,6 +63,21 @@ def test_a_bundle_scores_as_it_did_in_training(tiny_bundle: tuple[Path, Path]) -
     assert scorer.pictures.keys() == {sale.sale_id for sale in scorer.snapshot.sales}
 
 
+def test_a_bundle_says_what_its_scores_and_features_were_like(
+    tiny_bundle: tuple[Path, Path],
+) -> None:
+    """All sales of the world have a price, and no visitor of it brought a list of his own."""
+    scorer = Scorer.load(read_bundle(tiny_bundle[0]))
+
+    reference = scorer.reference
+    assert reference is not None
+    missing = dict(zip(scorer.schema.names, reference.missing.tolist(), strict=True))
+    assert reference.shares.sum() == pytest.approx(1.0)
+    assert reference.shares.min() > 0
+    assert missing["sale_price"] == 0.0
+    assert {share for name, share in missing.items() if name.startswith("list_")} == {1.0}
+
+
 def test_a_bundle_holds_no_ids_of_customers(tiny_bundle: tuple[Path, Path]) -> None:
     bundle, data = tiny_bundle
     customers = pl.read_parquet(data / "customers.parquet")["customer_id"].to_list()

@@ -53,7 +53,7 @@ def test_candidates_are_counted_by_band_and_missing_feature_beside_training() ->
 
 
 def test_its_work_does_not_grow_with_the_load() -> None:
-    """A thousand answers within a second are looked at ten times."""
+    """A thousand answers within a second are looked at four times."""
     observed = Observed()
     moments = iter(np.linspace(0.0, 1.0 - 1e-9, 1_000).tolist())
     drift = Drift(observed.metrics, clock=lambda: next(moments))
