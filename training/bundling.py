@@ -86,7 +86,7 @@ def bundle_run(
         TOPICS_FILE: topics.to_bytes(),
         SNAPSHOT_FILE: scorer.snapshot.to_bytes(),
         COUNTS_FILE: counts.to_bytes(),
-        REFERENCE_FILE: reference_of(scorer, past, slates).to_bytes(),
+        REFERENCE_FILE: reference_of(scorer, past, slates=slates).to_bytes(),
         GOLDEN_FILE: _golden_rows(material, scorer, seed).to_bytes(),
         **{
             recommender_file(recommender.name): Arrays(recommender.to_arrays()).to_bytes()

@@ -16,7 +16,7 @@ N_VISITS: Final = 100
 LATE_SHARE: Final = 0.25
 
 
-def reference_of(scorer: Scorer, past: Past, slates: Slates) -> Reference:
+def reference_of(scorer: Scorer, past: Past, *, slates: Slates) -> Reference:
     """Describe what a service with this model would have seen at the end of training.
 
     Visits are spread evenly over the last quarter of the slates; each is asked about all that
@@ -30,11 +30,11 @@ def reference_of(scorer: Scorer, past: Past, slates: Slates) -> Reference:
     first = int(len(slates) * (1 - LATE_SHARE))
     n_visits = min(N_VISITS, len(slates) - first)
     chosen = np.linspace(first, len(slates) - 1, n_visits).astype(np.intp)
-    return Reference.of(_scored(scorer, past, slates.select(chosen)))
+    return Reference.of(_scored(scorer, past, slates=slates.select(chosen)))
 
 
 def _scored(
-    scorer: Scorer, past: Past, slates: Slates
+    scorer: Scorer, past: Past, *, slates: Slates
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
     for query in past.queries(slates):
         rows = query.catalogue.eligible(query.context.market, query.context.now_us)

@@ -28,7 +28,7 @@ class _Series:
     missing: tuple[Counter, ...]
 
     @classmethod
-    def of(cls, scorer: Scorer, reference: Reference, metrics: DriftMetrics) -> Self:
+    def of(cls, scorer: Scorer, reference: Reference, *, metrics: DriftMetrics) -> Self:
         """Publish what training was like, and begin to count."""
         bundle, names = scorer.bundle_id, scorer.schema.names
         bands = [str(band) for band in range(1, len(reference.shares) + 1)]
@@ -69,5 +69,7 @@ class Drift:
             return
         self._next_s = now_s + EVERY_S
         if scorer.bundle_id not in self._series:
-            self._series[scorer.bundle_id] = _Series.of(scorer, scorer.reference, self._metrics)
+            self._series[scorer.bundle_id] = _Series.of(
+                scorer, scorer.reference, metrics=self._metrics
+            )
         self._series[scorer.bundle_id].count(scores)
