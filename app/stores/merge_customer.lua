@@ -34,5 +34,8 @@ if ARGV[3] == '' or tonumber(ARGV[4]) <= erased_us then
 else
   redis.call('SET', profile, ARGV[3], 'KEEPTTL')
   expire(profile)
+  -- His profile stays as long as what he did since.
+  local lives_ms = redis.call('PEXPIRETIME', window)
+  if lives_ms > 0 then redis.call('EXPIREAT', profile, math.floor(lives_ms / 1000), 'GT') end
 end
 return (#ARGV - FIRST_EVENT + 1 - #kept) / 2
