@@ -4,10 +4,11 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from secrets import token_hex
 from statistics import median
 from time import perf_counter
 from typing import Final, cast
@@ -16,10 +17,11 @@ from app.errors import StoreUnavailableError
 from app.security.key_ring import KeyFileError, read_keys
 from app.serving.vigil import NO_EVICTION
 from app.settings import Settings
-from app.stores.connection import Connection
+from app.stores.connection import Command, Connection
 from app.stores.store import RedisStores
 from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
-from models.neighbours import search_device
+from models.neighbours import Device, is_built_for_gpu, search_device
+from models.onnx import Provider, listed_providers
 from models.scenes import SceneLabeller, SceneModelError
 from models.scoring import LABELS_FILE, SCENES_FILE, Scorer
 
@@ -35,6 +37,32 @@ GB: Final = 1e9
 MS: Final = 1e3
 WORLD_WRITABLE: Final = 0o002
 NOBODY: Final = "doctor"
+PREFIXES: Final = ("c", "p", "i", "e", "n", "l", "s", "b", "x", "events", "exposures", "erasures")
+"""Of all keys, see `app.stores.layout`; what is written there to try it lasts a second."""
+
+WRITES: Final[Mapping[str, tuple[Command, ...]]] = {
+    "c": (
+        ("ZADD", "{key}", 1, "a"),
+        ("ZREMRANGEBYRANK", "{key}", 0, -2),
+    ),
+    "s": (
+        ("HSET", "{key}", "a", 1),
+        ("HSETNX", "{key}", "b", 1),
+        ("HINCRBY", "{key}", "b", 1),
+        ("HDEL", "{key}", "a"),
+    ),
+    "n": (("INCRBY", "{key}", 1),),
+    "e": (("SETNX", "{key}", 1),),
+    "x": (("LPUSH", "{key}", "a"), ("LTRIM", "{key}", 0, 0)),
+    "events": (("XADD", "{key}", "*", "a", 1), ("XTRIM", "{key}", "MAXLEN", 1)),
+}
+"""Commands that change something, each tried where the service uses it."""
+
+
+NO_GPU: Final = (
+    "see by nvidia-smi that a GPU and its driver are there, and that the CUDA packages are those of"
+    " requirements/service-gpu.txt; or install requirements/service-cpu.txt"
+)
 
 
 class Verdict(StrEnum):
@@ -67,7 +95,7 @@ def examine(settings: Settings, store_url: str) -> list[Finding]:
     return [
         *asyncio.run(_store(store_url)),
         *_bundle(settings),
-        Finding("search", Verdict.OK, f"faiss searches on {search_device().value}"),
+        search_finding(search_device(), built_for_gpu=is_built_for_gpu()),
         _keys(settings),
         _network(settings),
         _disk(settings),
@@ -79,7 +107,7 @@ async def _store(url: str) -> list[Finding]:
     try:
         info = cast("dict[str, object]", await connection.execute("INFO", doing="examining it"))
         return [
-            _version(info),
+            version_finding(info),
             _policy(str(info.get("maxmemory_policy", NO_EVICTION))),
             _persistence(info),
             await _latency(connection),
@@ -93,7 +121,8 @@ async def _store(url: str) -> list[Finding]:
         await connection.close()
 
 
-def _version(info: dict[str, object]) -> Finding:
+def version_finding(info: Mapping[str, object]) -> Finding:
+    """Say which store it is, by what it says of itself, and whether it is new enough."""
     name = "valkey" if "valkey_version" in info else "redis"
     version = str(info.get(f"{name}_version", "0"))
     is_new = name == "valkey" or tuple(map(int, version.split(".")[:2])) >= LEAST_REDIS
@@ -132,7 +161,11 @@ async def _latency(connection: Connection) -> Finding:
 async def _clock(connection: Connection) -> Finding:
     before = time.time()
     seconds, us = cast("tuple[int, int]", await connection.execute("TIME", doing="asking the time"))
-    skew_ms = (seconds + us / 1e6 - (before + time.time()) / 2) * MS
+    return skew_finding((seconds + us / 1e6 - (before + time.time()) / 2) * MS)
+
+
+def skew_finding(skew_ms: float) -> Finding:
+    """Say how far the store's clock is ahead of this machine's, and whether that matters."""
     seen = f"the store's clock is {skew_ms:+.1f} ms from this machine's"
     if abs(skew_ms) <= SKEW_MS:
         return Finding("clock", Verdict.OK, seen)
@@ -143,14 +176,27 @@ async def _clock(connection: Connection) -> Finding:
 async def _rights(connection: Connection) -> Finding:
     stores = RedisStores.over(connection)
     try:
+        await _try_writing(connection)
         _ = await stores.customers.describe(NOBODY)
         _ = await stores.sales.read(NOBODY)
         _ = await stores.bundles.wanted()
         _ = await stores.server.lost()
     except StoreUnavailableError as exc:
-        advice = "grant its user the rights of docs/store.md"
+        advice = "grant its user the rights of docs/store.md, or make room: full, it takes nothing"
         return Finding("store rights", Verdict.FAILURE, str(exc), advice)
-    return Finding("store rights", Verdict.OK, "customers, sales, bundles and streams are readable")
+    return Finding("store rights", Verdict.OK, "all that the service keeps can be read and written")
+
+
+async def _try_writing(connection: Connection) -> None:
+    """Write to a key of each kind that nobody uses, and remove it."""
+    for prefix in PREFIXES:
+        name = f"{prefix}:{{{NOBODY}}}:{token_hex(8)}"
+        doing = f"trying to write to {prefix}:*"
+        tried: tuple[Command, ...] = WRITES.get(prefix, (("SET", "{key}", 1),))
+        for words in tried:
+            await connection.execute(*(name if w == "{key}" else w for w in words), doing=doing)
+        await connection.execute("EXPIRE", name, 1, doing=doing)
+        await connection.execute("DEL", name, doing=doing)
 
 
 def _bundle(settings: Settings) -> Iterator[Finding]:
@@ -167,14 +213,34 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
     if labeller is None:
         yield Finding("pictures", Verdict.WARNING, "the bundle labels no pictures")
     else:
-        seen = f"onnxruntime labels them on {labeller.provider.value}"
-        yield Finding("pictures", Verdict.OK, seen)
+        yield provider_finding(asked=_best_provider(), got=labeller.provider)
+
+
+def provider_finding(*, asked: Provider, got: Provider) -> Finding:
+    """Say where pictures are labelled, and whether that was wanted."""
+    if got is asked:
+        return Finding("pictures", Verdict.OK, f"onnxruntime labels them on {got.value}")
+    seen = f"onnxruntime was asked for {asked.value} and got {got.value}"
+    return Finding("pictures", Verdict.WARNING, seen, NO_GPU)
+
+
+def search_finding(got: Device, *, built_for_gpu: bool) -> Finding:
+    """Say where large searches run, and whether that was wanted."""
+    seen = f"faiss searches on {got.value}"
+    if got is Device.CUDA or not built_for_gpu:
+        return Finding("search", Verdict.OK, seen)
+    return Finding("search", Verdict.WARNING, f"{seen}, though it is built for a GPU", NO_GPU)
+
+
+def _best_provider() -> Provider:
+    return Provider.CUDA if Provider.CUDA in listed_providers() else Provider.CPU
 
 
 def _labeller(bundle: Bundle) -> SceneLabeller | None:
     if SCENES_FILE not in bundle.files:
         return None
-    return SceneLabeller.from_bytes(bundle.content(SCENES_FILE), bundle.content(LABELS_FILE))
+    content, labels = bundle.content(SCENES_FILE), bundle.content(LABELS_FILE)
+    return SceneLabeller.from_bytes(content, labels, provider=_best_provider())
 
 
 def _age(until: str) -> Finding:

@@ -34,12 +34,17 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+def is_built_for_gpu() -> bool:
+    """Tell whether the installed ``faiss`` could search on a GPU if there was one."""
+    return hasattr(faiss, "StandardGpuResources")
+
+
 def search_device() -> Device:
     """Return where large searches really run.
 
     ``faiss-gpu`` loads on machines without a GPU, and then has none to search on.
     """
-    has_gpu = hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
+    has_gpu = is_built_for_gpu() and faiss.get_num_gpus() > 0
     return Device.CUDA if has_gpu else Device.CPU
 
 

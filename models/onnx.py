@@ -37,6 +37,12 @@ class Provider(StrEnum):
     CUDA = "CUDAExecutionProvider"
 
 
+def listed_providers() -> frozenset[Provider]:
+    """Return what the installed runtime was built for, whether or not it loads here."""
+    listed = set(onnxruntime.get_available_providers())
+    return frozenset(one for one in Provider if one.value in listed)
+
+
 class OnnxError(ValueError):
     """A model that the runtime cannot open."""
 

@@ -49,10 +49,10 @@ def tls_server(binary: str, folder: Path) -> Generator[str]:
 
 
 @contextmanager
-def acl_server(binary: str, folder: Path) -> Generator[str]:
-    """Have a Redis run whose only user has the rights that docs/store.md gives."""
+def acl_server(binary: str, folder: Path, *, without: str = "") -> Generator[str]:
+    """Have a Redis run whose only user has the rights that docs/store.md gives, or one less."""
     port = free_port()
-    rights = documented_rights()
+    rights = " ".join(right for right in documented_rights().split() if right != without)
     user = f"user vitrine on >secret {rights} {TESTS_ALSO}"
     (folder / "users.acl").write_text(f"user default off\n{user}\n")
     with _running(binary, folder, "--port", str(port), "--aclfile", str(folder / "users.acl")):

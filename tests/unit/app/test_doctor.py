@@ -1,16 +1,31 @@
 import asyncio
 import json
 from collections.abc import Generator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 from typer.testing import CliRunner
 
 from app.__main__ import commands
-from app.doctor import Finding, Verdict, examine
+from app.doctor import (
+    Finding,
+    Verdict,
+    examine,
+    provider_finding,
+    search_finding,
+    skew_finding,
+    version_finding,
+)
+from app.security.key import KeyFile, Scope, entry_of, new_key
+from app.security.key_ring import write_keys
 from app.settings import Settings
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores
+from models.neighbours import Device
+from models.onnx import Provider
+from tests.contract.servers import acl_server, redis_binary
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +82,149 @@ async def test_a_store_that_evicts_is_a_failure(tmp_path: Path, url: str) -> Non
     assert result.exit_code == 1
     assert found["store eviction"]["verdict"] == "failure"
     assert "noeviction" in found["store eviction"]["advice"]
+
+
+def of(found: list[Finding], subject: str) -> Finding:
+    [one] = [one for one in found if one.subject == subject]
+    return one
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("without", "named"),
+    [
+        ("+xadd", "trying to write to events:*"),
+        ("~x:*", "trying to write to x:*"),
+        ("+hincrby", "trying to write to s:*"),
+        ("+lpush", "trying to write to x:*"),
+        ("+zadd", "trying to write to c:*"),
+        ("+expire", "trying to write to c:*"),
+    ],
+)
+def test_a_right_to_write_that_is_missing_is_named(
+    tmp_path: Path, without: str, named: str
+) -> None:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    with acl_server(binary, tmp_path, without=without) as url:
+        found = of(examine(settings(tmp_path), url), "store rights")
+
+    assert found.verdict is Verdict.FAILURE
+    assert named in found.seen
+    assert "docs/store.md" in found.advice
+
+
+@pytest.mark.redis
+def test_the_documented_rights_are_enough_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    with acl_server(binary, tmp_path) as url:
+        found = of(examine(settings(tmp_path), url), "store rights")
+        left = asyncio.run(names(url))
+
+    assert found.verdict is Verdict.OK, found
+    assert left == []
+
+
+async def names(url: str) -> list[object]:
+    stores = RedisStores.open(url)
+    reply = await stores.connection.execute("KEYS", "*", doing="looking")
+    await stores.server.close()
+    return cast("list[object]", reply)
+
+
+async def limit_memory(url: str, n_bytes: int) -> None:
+    stores = RedisStores.open(url)
+    await stores.connection.execute("CONFIG", "SET", "maxmemory", n_bytes, doing="setting")
+    await stores.server.close()
+
+
+async def test_a_store_that_is_full_is_a_failure(tmp_path: Path, url: str) -> None:
+    await limit_memory(url, 1)
+    try:
+        found = await asyncio.to_thread(examine, settings(tmp_path), url)
+    finally:
+        await limit_memory(url, 0)
+
+    assert of(found, "store rights").verdict is Verdict.FAILURE
+    assert "make room" in of(found, "store rights").advice
+
+
+def test_a_store_without_an_append_only_file_is_a_warning(tmp_path: Path, redis: str) -> None:
+    found = of(examine(settings(tmp_path), redis), "store persistence")
+
+    assert (found.verdict, "appendonly yes" in found.advice) == (Verdict.WARNING, True)
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """A store that keeps nothing."""
+    with embedded_server(tmp_path_factory.mktemp("forgetful")) as url:
+        asyncio.run(forget(url))
+        yield url
+
+
+async def forget(url: str) -> None:
+    stores = RedisStores.open(url)
+    await stores.connection.execute("CONFIG", "SET", "appendonly", "no", doing="setting")
+    await stores.server.close()
+
+
+@pytest.mark.parametrize(
+    ("info", "verdict"),
+    [
+        ({"redis_version": "6.2.7"}, Verdict.FAILURE),
+        ({"redis_version": "7.0.15"}, Verdict.OK),
+        ({"redis_version": "7.2.4", "valkey_version": "8.1.1"}, Verdict.OK),
+        ({}, Verdict.FAILURE),
+    ],
+)
+def test_a_store_that_is_too_old_is_a_failure(info: dict[str, object], verdict: Verdict) -> None:
+    found = version_finding(info)
+
+    assert found.verdict is verdict
+    assert ("install Redis 7.0" in found.advice) == (verdict is Verdict.FAILURE)
+
+
+@pytest.mark.parametrize(("skew_ms", "verdict"), [(-1_001.0, Verdict.WARNING), (999.0, Verdict.OK)])
+def test_clocks_that_differ_are_a_warning(skew_ms: float, verdict: Verdict) -> None:
+    found = skew_finding(skew_ms)
+
+    assert (found.verdict, "NTP" in found.advice) == (verdict, verdict is Verdict.WARNING)
+
+
+def test_a_gpu_that_was_asked_for_and_not_got_is_a_warning() -> None:
+    pictures = provider_finding(asked=Provider.CUDA, got=Provider.CPU)
+    search = search_finding(Device.CPU, built_for_gpu=True)
+
+    assert pictures.seen == (
+        "onnxruntime was asked for CUDAExecutionProvider and got CPUExecutionProvider"
+    )
+    assert {pictures.verdict, search.verdict} == {Verdict.WARNING}
+    assert "nvidia-smi" in pictures.advice
+    assert "nvidia-smi" in search.advice
+
+
+def test_a_machine_without_a_gpu_is_no_fault() -> None:
+    pictures = provider_finding(asked=Provider.CPU, got=Provider.CPU)
+    search = search_finding(Device.CPU, built_for_gpu=False)
+
+    assert {pictures.verdict, search.verdict} == {Verdict.OK}
+
+
+def test_keys_that_everybody_may_write_are_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    key_id, key = new_key()
+    made = datetime(2026, 11, 24, tzinfo=UTC)
+    entry = entry_of(key, key_id, scopes=[Scope.READ], created_at=made)
+    write_keys(path, KeyFile(keys=(entry,)))
+    away = f"unix://{tmp_path}/no.sock"
+    good = of(examine(settings(tmp_path, keys=path), away), "keys")
+
+    path.chmod(0o666)
+    bad = of(examine(settings(tmp_path, keys=path), away), "keys")
+
+    assert (good.verdict, bad.verdict) == (Verdict.OK, Verdict.FAILURE)
+    assert bad.advice.startswith("chmod 600")
