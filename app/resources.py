@@ -55,6 +55,7 @@ LOG_DRAIN_S: Final = 2.0
 CANCEL_AGAIN_S: Final = 0.1
 POOL_THREADS: Final = 2
 MS_PER_S: Final = 1_000
+NOBODY: Final = "nobody"
 NS_PER_US: Final = 1_000
 
 _log = get_logger(__name__)
@@ -165,7 +166,7 @@ async def resources_over(
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow),
             tally=Tally(metrics),
         )
-        await _begin(plan, live, ranker=ranker, clock=clock)
+        await _begin(plan, live, stores.customers, ranker=ranker, clock=clock)
         async with _running(live, plan, holder, exposures, Vigil(stores.server, metrics)):
             yield Resources(
                 recommender=recommender,
@@ -288,10 +289,18 @@ def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
 
 
 async def _begin(
-    plan: LivePlan, live: LiveCatalogue, *, ranker: SlateRanker, clock: StoreClock
+    plan: LivePlan,
+    live: LiveCatalogue,
+    customers: CustomerStore,
+    *,
+    ranker: SlateRanker,
+    clock: StoreClock,
 ) -> None:
     await plan.begin()
     await _first_catalogue(live)
+    with suppress(StoreUnavailableError):
+        # A store that restarted knows no script: the first reader would send it in full.
+        _ = await customers.read(NOBODY)
     _warm_up(ranker, live, clock.now_us())
 
 

@@ -1,0 +1,99 @@
+"""A worker that is asked for the first time has done everything once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.serving.library import BundleLibrary
+from app.serving.model import Model
+from app.stores.store import RedisStores
+from models.scoring import Scorer
+from tests.shop import CategoryRanker, scorer
+
+ASK = "/v1/recommendations?customer_id=c1"
+
+
+@dataclass(frozen=True)
+class CountingRanker(CategoryRanker):
+    """Remembers how many sales it was asked about, each time."""
+
+    asked: list[int] = field(default_factory=list[int])
+
+    def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        self.asked.append(len(matrix))
+        return super().probabilities(matrix)
+
+
+class TestByHand:
+    @pytest.fixture
+    def ranker(self) -> CountingRanker:
+        return CountingRanker()
+
+    @pytest.fixture
+    def model(self, ranker: CountingRanker) -> Model:
+        return Model(scorer=scorer(ranker=ranker))
+
+    async def test_it_scored_the_catalogue_before_the_first_request(
+        self, client: httpx.AsyncClient, ranker: CountingRanker
+    ) -> None:
+        before = [*ranker.asked]
+
+        ready = await client.get("/health/ready")
+
+        assert ready.status_code == 200
+        assert 5 in before  # all sales of the shop, but for those of another market
+        assert ranker.asked == before
+
+    async def test_the_first_answer_scores_once(
+        self, client: httpx.AsyncClient, ranker: CountingRanker
+    ) -> None:
+        before = len(ranker.asked)
+
+        await client.get(ASK)
+
+        assert len(ranker.asked) - before == 1
+
+
+class TestABundle:
+    @pytest.fixture
+    def model(self, tiny_bundle: tuple[Path, Path]) -> Model:
+        return BundleLibrary(tiny_bundle[0].parent, str(tiny_bundle[0])).load_first("")
+
+    @pytest.fixture
+    async def stores(self, stores: RedisStores) -> RedisStores:
+        """The store, which has just been restarted: it knows no script."""
+        await stores.connection.execute("SCRIPT FLUSH", doing="forgetting scripts")
+        await stores.connection.execute("CONFIG RESETSTAT", doing="counting from here")
+        return stores
+
+    async def test_the_first_answer_builds_nothing_and_sends_no_script(
+        self, client: httpx.AsyncClient, model: Model, stores: RedisStores
+    ) -> None:
+        """What is computed at first use and kept is there, and so are the store's scripts."""
+        assert model.scorer is not None
+        before = built(model.scorer), await n_unknown_scripts(stores)
+
+        answers = [(await client.get(ASK)).json() for _ in range(2)]
+
+        assert [answer["degraded"] for answer in answers] == [None, None]
+        assert (built(model.scorer), await n_unknown_scripts(stores)) == before
+
+
+def built(scorer: Scorer) -> dict[str, frozenset[str]]:
+    """Names of what scorer, features and model have computed and kept."""
+    parts = {"scorer": scorer, "schema": scorer.schema, "ranker": scorer.ranker}
+    parts |= {one.name: one for one in scorer.schema.recommenders}
+    return {name: frozenset(vars(part)) for name, part in parts.items()}
+
+
+async def n_unknown_scripts(stores: RedisStores) -> int:
+    """How often the store was asked to run a script that it did not know."""
+    reply = await stores.connection.execute("INFO", "errorstats", doing="looking")
+    errors = cast("Mapping[str, Mapping[str, int]]", reply)
+    return errors.get("errorstat_NOSCRIPT", {"count": 0})["count"]
