@@ -23,7 +23,7 @@ from models.experiments.results import Results, experiment_results
 from models.experiments.span import Span
 from tests.clock import clock_library, clocked_store
 from tests.end_to_end.service import run, serving
-from tests.end_to_end.visitors import FIGURES, Caller, Shop, Visit, groups, true_lift
+from tests.end_to_end.visitors import FIGURES, Caller, Shop, Visit, groups, tally, true_lift
 from tests.plans import LAYER, terms
 from tests.proofs import FULL_SCALE, Proof
 from tests.worlds import END_US, TINY_SEED, again, train_bundle
@@ -285,6 +285,10 @@ def _check_counts(two_weeks: Fortnight, results: Results) -> None:
     assert sum(one.analysed for one in results.variants) == over[True] > 0
     assert results.left_out["units_with_an_open_window"] == over[False] > 0
     assert not results.sample_ratio.alarm
+    done = tally(two_weeks.visits, until_us=to_us(results.until), window_us=window_us)
+    for one in results.variants:
+        bought = one.metrics["purchases"].value
+        assert bought == pytest.approx(done[one.name, "purchase"] / one.analysed)
     # The service has no events from before its first day; all else is the same.
     unadjusted = {one.metric: one.unadjusted_lift for one in results.comparisons}
     assert {one.metric: one.unadjusted_lift for one in two_weeks.served.comparisons} == unadjusted

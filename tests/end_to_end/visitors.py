@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,6 +77,23 @@ class Worth:
 
 
 @dataclass(frozen=True)
+class Deed:
+    """What a visitor did.
+
+    Attributes:
+        kind: Type of the event.
+        sale: Row of the sale.
+        position: Where it stood, from 1.
+        at_us: When.
+    """
+
+    kind: str
+    sale: int
+    position: int
+    at_us: int
+
+
+@dataclass(frozen=True)
 class Visit:
     """One visit of the experiment.
 
@@ -85,6 +103,7 @@ class Visit:
         now_us: The moment of his answer.
         variant: What he was shown.
         worth: By variant: what he was shown, and what the other variant would have.
+        deeds: What he did.
     """
 
     answer_id: str
@@ -92,6 +111,7 @@ class Visit:
     now_us: int
     variant: str
     worth: dict[str, Worth]
+    deeds: list[Deed]
 
 
 @dataclass
@@ -162,8 +182,10 @@ class Shop:
             for name, one in [(shown, answer), (other, instead)]
         }
         worth = {name: self._worth(*one) for name, one in probabilities.items()}
-        self.done.append(Visit(answer["recommendation_id"], customer, now_us, shown, worth))
-        return self._events(asked, answer, *probabilities[shown], now_us=now_us)
+        deeds = self._deeds(*probabilities[shown], now_us=now_us)
+        visit = Visit(answer["recommendation_id"], customer, now_us, shown, worth, deeds)
+        self.done.append(visit)
+        return self._events(asked, visit)
 
     def _probabilities(
         self, customer: int, answer: Answer, *, day_us: int
@@ -201,17 +223,15 @@ class Shop:
             nothing=float(ends @ none_until),
         )
 
-    def _events(
+    def _deeds(
         self,
-        asked: dict[str, str],
-        answer: Answer,
         sales: NDArray[np.int64],
         click: NDArray[np.float32],
         buy: NDArray[np.float32],
         *,
         now_us: int,
-    ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-        """Draw what he does: impressions now, the rest within the hour."""
+    ) -> list[Deed]:
+        """Draw what he does: he sees at once, and is done within the hour."""
         shown = np.ones((1, len(sales)), dtype=np.bool_)
         reactions = react(click[None], buy[None], shown=shown, rng=self.rng)
         room_us = self.world.sales.ends_us[sales] - now_us
@@ -222,24 +242,33 @@ class Shop:
             "cart": (carts_seen(reactions, self.rng)[0], delays_us[1]),
             "purchase": (reactions.bought[0], delays_us[2]),
         }
-        who = {name: asked[name] for name in ("customer_id", "session_id", "market", "device")}
-        events: dict[str, list[dict[str, object]]] = {
-            kind: [
-                {
-                    **who,
-                    "event_id": f"{answer['recommendation_id']}-{kind}-{rank}",
-                    "type": kind,
-                    "sale_id": f"s{sales[rank]:06d}",
-                    "at": _iso(now_us + int(delay_us[rank])),
-                    "exposure_id": answer["recommendation_id"],
-                    "position": int(rank) + 1,
-                    **(self._bought(int(sales[rank])) if kind == "purchase" else {}),
-                }
-                for rank in np.flatnonzero(mask)
-            ]
+        return [
+            Deed(kind, int(sales[rank]), int(rank) + 1, now_us + int(delay_us[rank]))
             for kind, (mask, delay_us) in happened.items()
-        }
-        return events.pop("impression"), [one for some in events.values() for one in some]
+            for rank in np.flatnonzero(mask)
+        ]
+
+    def _events(
+        self, asked: dict[str, str], visit: Visit
+    ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+        """Write impressions, and what came of them."""
+        who = {name: asked[name] for name in ("customer_id", "session_id", "market", "device")}
+        seen: list[dict[str, object]] = []
+        later: list[dict[str, object]] = []
+        for deed in visit.deeds:
+            event: dict[str, object] = {
+                **who,
+                "event_id": f"{visit.answer_id}-{deed.kind}-{deed.position}",
+                "type": deed.kind,
+                "sale_id": f"s{deed.sale:06d}",
+                "at": _iso(deed.at_us),
+                "exposure_id": visit.answer_id,
+                "position": deed.position,
+            }
+            if deed.kind == "purchase":
+                event |= self._bought(deed.sale)
+            (seen if deed.kind == "impression" else later).append(event)
+        return seen, later
 
     def _bought(self, sale: int) -> dict[str, object]:
         price = float(self.world.sales.price[sale])
@@ -272,6 +301,20 @@ def true_lift(
     for (name, _), none in nothing.items():
         sums[name]["conversion"] += 1.0 - none
     return {figure: sums[other][figure] / sums[control][figure] - 1.0 for figure in FIGURES}
+
+
+def tally(visits: list[Visit], *, until_us: int, window_us: int) -> dict[tuple[str, str], int]:
+    """Count what customers did in their windows, by variant and kind, as results should."""
+    first_us: dict[int, int] = {}
+    for visit in visits:
+        first_us.setdefault(visit.customer, visit.now_us)
+    return Counter(
+        (visit.variant, deed.kind)
+        for visit in visits
+        if first_us[visit.customer] + window_us <= until_us
+        for deed in visit.deeds
+        if deed.at_us < first_us[visit.customer] + window_us
+    )
 
 
 def groups(visits: list[Visit], n_groups: int) -> Iterator[list[Visit]]:
