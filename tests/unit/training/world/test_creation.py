@@ -3,13 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from tests.unit.training.world.builder import END_US
-from training.world.creation import Summary, create_world
+from training.world.behaviour import scrolled
+from training.world.creation import Summary, create_world, redraw_world
 from training.world.destinations import RENDERED_SCENES
-from training.world.parameters import WORLDS
+from training.world.parameters import DAY_US, WORLDS
 from training.world.period import Period
 
 PARAMETERS = replace(
@@ -112,3 +114,32 @@ def test_truth_belongs_to_the_exposures_of_the_log(created: tuple[Path, Summary]
     lengths = truth.select(pl.col("sale_ids", "truth", "knowable").list.len())
     assert (lengths["sale_ids"] == lengths["truth"]).all()
     assert (lengths["sale_ids"] == lengths["knowable"]).all()
+
+
+def test_a_world_is_drawn_again_with_the_truth_that_was_written(
+    created: tuple[Path, Summary],
+) -> None:
+    folder = created[0]
+    period = Period.ending(END_US, 3)
+
+    again = redraw_world(folder, PARAMETERS, period=period, n_customers=60, seed=7)
+
+    truth = pl.read_parquet(folder / "truth.parquet")
+    for at, customer, sale_ids, chances in truth.select(
+        pl.col("at").dt.epoch("us"), "customer_id", "sale_ids", "truth"
+    ).iter_rows():
+        day = again.features.market(PARAMETERS, again.tastes, day_us=at // DAY_US * DAY_US)
+        columns = np.searchsorted(day.rows, [int(name[1:]) for name in sale_ids])
+        state = int(again.customers.type[int(customer[1:])])
+        found = day.click[state, columns] * day.buy[state, columns]
+        np.testing.assert_array_equal(found, np.float32(chances))
+
+
+def test_visits_scroll_to_what_the_documentation_says() -> None:
+    """4 to 10 positions, 8.6 on average; a shorter page ends at its end."""
+    shares = scrolled(10)
+
+    assert shares.sum() == pytest.approx(1.0)
+    assert not shares[:3].any()
+    assert shares @ np.arange(1, 11) == pytest.approx(8.6, abs=0.05)
+    assert scrolled(4) == pytest.approx([0.0, 0.0, 0.0, 1.0])
