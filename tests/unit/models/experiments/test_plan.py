@@ -144,6 +144,14 @@ def test_an_experiment_reaches_its_audience_only(
     assert bool(seen(shop, "c1", market="fr", device="desktop", is_new=False)) is takes_part
 
 
+@pytest.mark.parametrize("visitors", ["new", "returning"])
+def test_of_whom_nothing_can_be_known_nobody_says_new_or_returning(visitors: str) -> None:
+    """The store is away: he may be either, and a guess would mix the two."""
+    shop = plan(experiment(audience={"visitors": visitors}))
+
+    assert not seen(shop, "c1", is_new=None)
+
+
 def test_a_unit_that_is_not_named_takes_no_part() -> None:
     sessions = [{"name": "ranking", "salt": "L1", "unit": "session"}]
     shop = plan(experiment(), layers=sessions)
