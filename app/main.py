@@ -96,7 +96,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     )
     for router in _ROUTERS:
         app.include_router(router)
-    app.openapi = lambda: openapi_document(app)
+    app.openapi = lambda: openapi_document(app, _ROUTERS)
     app.add_middleware(
         BodyLimit,
         limit_bytes=settings.max_body_bytes,

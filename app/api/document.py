@@ -1,14 +1,18 @@
 """The OpenAPI document, with the schemas that FastAPI cannot see."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.bundles import BundleBody
 from app.api.events import EventBatch
+from app.api.example import add_examples
 from app.api.guard import KEY_HEADER, required_scope
 from app.api.problem import Problem, problems
 from app.api.rank import RankBody
@@ -33,8 +37,13 @@ _REFUSALS: Final = problems(
 TEMPLATE: Final = "#/components/schemas/{model}"
 
 
-def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """Describe the application: its routes, what they read, and every error answer."""
+def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
+    """Describe the application: its routes, what they read, and every error answer.
+
+    Args:
+        app: The application.
+        routers: What it includes.
+    """
     document = get_openapi(
         title=app.title, version=app.version, summary=app.summary, routes=app.routes
     )
@@ -52,12 +61,29 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {}).setdefault("schemas", {})
     components.update(schemas["$defs"])
+    _restore_nulls(components, routers)
+    add_examples(components)
     document["components"]["schemas"] = dict(sorted(components.items()))
     document["components"]["securitySchemes"] = SCHEMES
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _secure(operation, required_scope(method.upper(), path))
     return document
+
+
+def _restore_nulls(components: dict[str, Any], routers: Sequence[APIRouter]) -> None:
+    """Give answers their examples as they are declared: FastAPI drops whatever is null."""
+    routes = [route for router in routers for route in router.routes]
+    answers = {route.response_model for route in routes if isinstance(route, APIRoute)}
+    declared: list[tuple[type[BaseModel], Literal["serialization"]]] = [
+        (one, "serialization")
+        for one in answers
+        if isinstance(one, type) and issubclass(one, BaseModel)
+    ]
+    _, schemas = models_json_schema(declared, ref_template=TEMPLATE)
+    for name, schema in schemas["$defs"].items():
+        if "examples" in schema:
+            components[name]["examples"] = schema["examples"]
 
 
 def _secure(operation: dict[str, Any], scope: Scope | None) -> None:

@@ -17,7 +17,6 @@ from app.stores.layout import (
     CustomerKeys,
 )
 from app.stores.store import RedisStores
-from models.counters import HOUR_US
 from models.events import EventType
 from models.profile import Profile
 from tests.contract.visit import DAY_US, event, visits, window_of
@@ -29,13 +28,15 @@ DOCUMENTED: Final = {
     "e:": TOMBSTONE_TTL_S,
     "m": MINUTE_TTL_S,
     "h": HOUR_TTL_S,
-    "l:": HOUR_TTL_S,
 }
-"""Longest life by kind of key; of counters by the letter before the hour or minute."""
+"""Longest life by kind of key; of counters by the letter before the hour or minute.
+
+That loaded history expires is a promise of the store of counts.
+"""
 
 UNTIL_EXPORTED: Final = ("events:", "exposures:", "erasures:")
 OF_NOBODY: Final = ("secret", "since", "lost")
-DEEDS: Final = ("click", "impression", "late", "many", "erase", "load", "count")
+DEEDS: Final = ("click", "impression", "late", "many", "erase", "load")
 STEPS: Final = 60
 
 
@@ -81,10 +82,6 @@ class Shop:
                 await self.stores.customers.erase("c1")
             case "load":
                 await self.load()
-            case "count":
-                hour = self.now_us // HOUR_US - int(self.rng.integers(100))
-                history = {hour: {b"\0" * 9: 1}}
-                await self.stores.counts.put_history(history, now_us=self.now_us)
             case "many":
                 batch = visits(self.rng, 150, customer_id="c1", now_us=self.now_us)
                 await self.stores.customers.append(batch)

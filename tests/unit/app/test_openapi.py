@@ -1,9 +1,19 @@
+import json
+
+import jsonschema_rs
+import pytest
 import yaml
+from pydantic import BaseModel
 
 from app import __version__
+from app.api.example import EXAMPLES
 from app.main import create_app
 from app.resources import Worker
 from app.settings import Settings
+from models.events import Event
+from models.experiments.draft import PlanDraft
+from models.experiments.plan import Plan
+from models.sale import Sale
 from tests.proofs import ROOT
 
 
@@ -11,6 +21,37 @@ def test_openapi_yaml_is_in_step_with_the_app() -> None:
     written = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
 
     assert written == create_app(Settings(), Worker()).openapi(), "run: make openapi"
+
+
+SCHEMAS = create_app(Settings(), Worker()).openapi()["components"]["schemas"]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_schema_has_an_example_that_it_accepts(name: str) -> None:
+    document = {
+        "$ref": f"#/components/schemas/{name}",
+        "components": {"schemas": SCHEMAS},
+    }
+    validator = jsonschema_rs.Draft202012Validator(document, validate_formats=True)
+
+    examples = SCHEMAS[name]["examples"]
+
+    assert examples
+    assert [error.message for one in examples for error in validator.iter_errors(one)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("PlanDraft", PlanDraft), ("Plan", Plan), ("Event", Event), ("Sale", Sale)],
+)
+def test_an_example_holds_together(name: str, model: type[BaseModel]) -> None:
+    """What relates two fields stands in no schema: shares that sum up, opening before closing."""
+    for example in SCHEMAS[name]["examples"]:
+        model.model_validate_json(json.dumps(example))
+
+
+def test_no_example_is_left_of_what_is_gone() -> None:
+    assert EXAMPLES.keys() <= SCHEMAS.keys()
 
 
 def test_the_service_has_the_version_of_the_project() -> None:

@@ -1,0 +1,133 @@
+"""One example of every schema that does not bring its own."""
+
+from typing import Any, Final
+
+_FROM: Final = "2026-11-24T09:00:00Z"
+_UNTIL: Final = "2026-12-08T09:00:00Z"
+_ID: Final = "20261101T000000-5b1f0c9d3a77"
+
+_RANGE: Final = {"start": 0, "stop": 5_000}
+_AUDIENCE: Final = {"markets": ["fr"], "devices": None, "visitors": "all"}
+_LAYER: Final = {"name": "ranking", "salt": "ranking-2026", "unit": "customer"}
+_HOLDOUT: Final = {"salt": "holdout-2026", "share_bp": 100}
+_EXPLORATION: Final = {"kind": "new_sales", "slots": 1, "hours": 24.0}
+_POLICY: Final = {"bundle": None, "order_by": "meta", "diversity": 0.0, "exploration": None}
+_CHANGE: Final = {"order_by": "meta-revenue"}
+_VARIANT: Final = {"name": "by-revenue", "buckets": [{"start": 5_000, "stop": 10_000}]}
+_CONTROL: Final = {"name": "as-is", "buckets": [_RANGE]}
+_SHARES: Final = [
+    {"name": "as-is", "share_bp": 5_000},
+    {"name": "by-revenue", "share_bp": 5_000, "policy": _CHANGE},
+]
+_TIMES: Final = {"starts_at": _FROM, "ends_at": _UNTIL}
+_EXPERIMENT: Final = {
+    **{"name": "revenue", "layer": "ranking", "salt": "revenue-1", "traffic": [_RANGE]},
+    **_TIMES,
+    "audience": _AUDIENCE,
+    "control": "as-is",
+    "variants": [_CONTROL, {**_VARIANT, "policy": _CHANGE}],
+}
+_TERMS: Final = {
+    **{"layer": "ranking", "salt": "revenue-1", "traffic_bp": 5_000},
+    **_TIMES,
+    "control": "as-is",
+    "variants": _SHARES,
+}
+_ASSIGNMENT: Final = {
+    **{"experiment": "revenue", "variant": "by-revenue", "unit": "customer"},
+    **{"unit_id": "c1", "share_bp": 2_500, "forced": False},
+}
+_AUDITED: Final = {
+    **{"at": _FROM, "who": "k3f9", "doing": "put experiment revenue", "before": 3, "after": 4},
+    "changes": ["experiment revenue begins"],
+}
+_SPAN: Final = {"value": 0.021, "low": -0.004, "high": 0.046}
+_LOOK: Final = {"until": _UNTIL, "n_units": 20_412, "lift": _SPAN}
+_COMPARISON: Final = {
+    **{"variant": "by-revenue", "metric": "revenue", "difference": _SPAN, "lift": _SPAN},
+    **{"p_value": 0.1, "unadjusted_lift": _SPAN, "variance_reduction": 0.18},
+    **{"safe_lift": _SPAN, "safe_p_value": 0.4, "looks": [_LOOK]},
+}
+_GUARDRAIL: Final = {
+    **{"name": "p99_ms", "variant": "by-revenue", "control_value": 31.0, "variant_value": 32.0},
+    **{"change": _SPAN, "limit": 0.1, "state": "held"},
+}
+_MISMATCH: Final = {
+    **{"observed": {"as-is": 10_180, "by-revenue": 10_232}, "chi_square": 0.13},
+    **{"expected": {"as-is": 10_206.0, "by-revenue": 10_206.0}, "p_value": 0.72, "alarm": False},
+}
+_LATENCY: Final = {"p50_ms": 2.8, "p95_ms": 6.1, "p99_ms": 12.4}
+_RESULT: Final = {
+    **{"name": "as-is", "share_bp": 2_500, "assigned": 10_180, "exposed": 9_954},
+    **{"analysed": 9_950, "answers": 48_211, "metrics": {"revenue": _SPAN}, "latency": _LATENCY},
+}
+_RULES: Final = {"window_hours": 24.0, "before_days": 28.0, "planned_units": 20_000}
+_EVENT: Final = {
+    **{"event_id": "e1", "customer_id": "c1", "session_id": "v1", "type": "click"},
+    **{"sale_id": "s1", "at": _FROM, "exposure_id": "5a1d", "position": 3, "market": "fr"},
+}
+_SALE: Final = {
+    **{"sale_id": "s1", "title": "Three nights by the sea", "country": "FR", "category": "hotel"},
+    **{"price": 199.0, "original_price": 320.0, "currency": "EUR", "markets": ["fr", "de"]},
+    **{"opens_at": _FROM, "closes_at": _UNTIL, "stock": 40, "image": "s1.jpg"},
+    "attributes": {"stars": 4.0},
+}
+
+EXAMPLES: Final[dict[str, Any]] = {
+    "AssignmentAnswer": _ASSIGNMENT,
+    "AssignmentList": {"version": 4, "items": [_ASSIGNMENT]},
+    "Audience": _AUDIENCE,
+    "AuditAnswer": {"items": [_AUDITED]},
+    "BucketRange": _RANGE,
+    "Comparison": _COMPARISON,
+    "Event": _EVENT,
+    "EventResult": {"event_id": "e1", "status": "rejected", "reason": "too_old"},
+    "Experiment": _EXPERIMENT,
+    "ExperimentDraft": {"name": "revenue", **_TERMS},
+    "ExperimentList": {"version": 4, "items": [_EXPERIMENT]},
+    "ExperimentTerms": _TERMS,
+    "FieldProblem": {"location": "query.limit", "detail": "should be at most 100"},
+    "Guardrail": _GUARDRAIL,
+    "Holdout": _HOLDOUT,
+    "Latency": _LATENCY,
+    "Layer": _LAYER,
+    "Look": _LOOK,
+    "Mismatch": _MISMATCH,
+    "NewSaleSlots": _EXPLORATION,
+    "PlackettLuce": {"kind": "plackett_luce", "temperature": 0.2},
+    "Plan": {
+        **{"default": _POLICY, "holdout": _HOLDOUT, "layers": [_LAYER]},
+        "experiments": [_EXPERIMENT],
+    },
+    "PlanChange": _AUDITED,
+    "PlanDraft": {
+        **{"default": {"order_by": "meta"}, "holdout": _HOLDOUT, "layers": [_LAYER]},
+        "experiments": [{"name": "revenue", **_TERMS}],
+    },
+    "PolicyChange": _CHANGE,
+    "Results": {
+        **{"experiment": "revenue", "unit": "customer", "control": "as-is", "starts_at": _FROM},
+        **{"until": _UNTIL, "rules": _RULES, "left_out": {"forced": 12}, "unpriced_purchases": 3},
+        **{"variants": [_RESULT], "sample_ratio": _MISMATCH, "comparisons": [_COMPARISON]},
+        "guardrails": [_GUARDRAIL],
+    },
+    "Rules": _RULES,
+    "Sale": _SALE,
+    "SlatePolicy": {**_POLICY, "bundle": _ID, "exploration": _EXPLORATION},
+    "Span": _SPAN,
+    "Variant": {**_VARIANT, "policy": _CHANGE},
+    "VariantDraft": _SHARES[1],
+    "VariantResult": _RESULT,
+}
+"""By the name of the schema."""
+
+
+def add_examples(schemas: dict[str, dict[str, Any]]) -> None:
+    """Give an example to every schema without one; of a closed set its first word.
+
+    Raises:
+        KeyError: If a schema has neither an example here nor a closed set of words.
+    """
+    for name, schema in schemas.items():
+        if "examples" not in schema:
+            schema["examples"] = [schema["enum"][0] if "enum" in schema else EXAMPLES[name]]
