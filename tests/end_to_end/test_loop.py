@@ -23,7 +23,7 @@ from tests.end_to_end.service import run
 from tests.proofs import Proof
 from tests.worlds import END_US
 
-N_VISITORS: Final = 4_000
+N_VISITORS: Final = 2_000
 AT_LEAST: Final = 100
 SLATE: Final = 20
 EVERYTHING: Final = 100

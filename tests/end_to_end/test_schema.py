@@ -17,7 +17,7 @@ from app.stores.embedded import embedded_server
 from tests.end_to_end.made import made_workers
 from tests.proofs import ROOT, Proof
 
-N_EXAMPLES: Final = 1_400
+N_EXAMPLES: Final = 600
 """Examples of each operation in full; with those of the other phases, above 20,000 requests."""
 
 N_REQUESTS: Final = 20_000
