@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from models.arrays import Arrays
 from models.catalogue import Catalogue
 from models.events import EventType
+from models.features.schema import FeatureSchema
 from models.recommenders.text import Text
 from models.text import TextSpace
-from tests.builders import Seen, catalogue, query, sale
+from tests.builders import Seen, catalogue, query, sale, scorer
 
 CLICK, PURCHASE = EventType.CLICK, EventType.PURCHASE
 
@@ -88,12 +89,25 @@ class CountingSpace(TextSpace):
 def test_texts_are_read_once_and_those_that_changed_again() -> None:
     space = CountingSpace(TEXT.space.words, TEXT.space.idf, TEXT.space.axes)
     text = replace(TEXT, space=space)
+    space.placed.clear()
     changed = catalogue(*SHOP.sales[1:], sale(SHOP.sales[0].sale_id, title="The sea"))
 
     scores = [column("text", text=text, shop=shop) for shop in (SHOP, SHOP, changed)]
 
     assert space.placed == [4, 1]
     np.testing.assert_array_equal(scores[-1], column("text", text=replace(TEXT), shop=changed))
+
+
+def test_a_catalogue_that_was_prepared_makes_no_answer_wait() -> None:
+    space = CountingSpace(TEXT.space.words, TEXT.space.idf, TEXT.space.axes)
+    text = replace(TEXT, space=space)
+    space.placed.clear()
+
+    replace(scorer(SHOP.sales), schema=FeatureSchema((text,))).prepare(SHOP)
+    assert space.placed == [4]
+    column("text", (CLICK, "slope", 0.0), text=text)
+
+    assert space.placed == [4]
 
 
 def test_without_dimensions_nothing_is_known() -> None:
