@@ -2,8 +2,19 @@ import json
 
 import pytest
 
-from app.observability import DriftMetrics, Metrics, ShadowMetrics, configure_logging, get_logger
+from app.observability import (
+    LATENCY_BUCKETS_S,
+    DriftMetrics,
+    Metrics,
+    ShadowMetrics,
+    configure_logging,
+    get_logger,
+)
 from tests.proofs import ROOT
+
+
+def test_answers_below_a_millisecond_are_told_apart() -> None:
+    assert len([one for one in LATENCY_BUCKETS_S if one < 0.001]) >= 2
 
 
 def test_every_metric_stands_in_the_table_with_its_labels() -> None:
