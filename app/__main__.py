@@ -8,41 +8,43 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 import yaml
 from polars import DataFrame
-from pydantic import AnyUrl, JsonValue, ValidationError
+from pydantic import AnyUrl, JsonValue
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from app.activation import ActivationError, activate
+from app.activation import activate
+from app.console import (
+    COMMAND_TIMEOUT_S,
+    JsonOption,
+    RedisUrlOption,
+    failures,
+    opened,
+    read_settings,
+    store_url,
+)
 from app.doctor import Verdict, examine
-from app.errors import ServiceError
-from app.export import ExportError, ExportSummary, export
+from app.export import ExportSummary, export
 from app.load import LoadSummary
 from app.load import Progress as LoadProgress
 from app.load import load as load_dataset
 from app.main import create_app
 from app.observability import configure_logging, get_logger
+from app.plan_command import plan_commands
+from app.promotion_command import promotion_commands
 from app.replay import ReplayError, exported, replay_all, replayer_of, stored
 from app.resources import Worker
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import KeyFileError, read_keys, write_keys
-from app.settings import Settings, misspelt
+from app.settings import Settings
 from app.stores.connection import Connection
-from app.stores.embedded import EmbeddedServerError, embedded_server
-from app.stores.store import RedisStores
 from app.workers import listen, run
 from models.bundle import BundleError, read_bundle, resolve_bundle
-from models.dataset import Dataset, DatasetError, read_dataset
-from models.experiments.exposure import ExposureError
-
-COMMAND_TIMEOUT_S: Final = 30.0
-
-RedisUrlOption = Annotated[str | None, typer.Option(help="The store; unset: the embedded server.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+from models.dataset import Dataset, read_dataset
 
 _log = get_logger(__name__)
 
@@ -55,6 +57,8 @@ commands = typer.Typer(
 
 keys_commands = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 commands.add_typer(keys_commands, name="keys")
+commands.add_typer(plan_commands, name="plan")
+commands.add_typer(promotion_commands, name="promotion")
 
 
 @commands.callback()
@@ -73,15 +77,15 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
 ) -> None:
     """Answer the website. Options come before VITRINE_ variables, see docs/settings.md."""
-    settings = _read_settings(
+    settings = read_settings(
         bundle=bundle, redis_url=redis_url, host=host, port=port, workers=workers
     )
     configure_logging(settings.log_level)
-    with _failures():
+    with failures():
         _ = read_bundle(resolve_bundle(settings.bundle, settings.bundles))
         if settings.keys is not None:
             _ = read_keys(settings.keys)
-        with listen(settings) as listener, _store_url(settings) as url:
+        with listen(settings) as listener, store_url(settings) as url:
             host, port = listener.getsockname()[:2]
             _log.info("listening", url=f"http://{host}:{port}", workers=settings.workers)
             run(settings.model_copy(update={"redis_url": AnyUrl(url)}), listener)
@@ -99,8 +103,8 @@ def load(
     as_json: JsonOption = False,
 ) -> None:
     """Fill the store with sales, pictures, the latest windows and counts. Safe to repeat."""
-    settings = _read_settings(bundle=bundle, redis_url=redis_url)
-    with _failures(), _bars() as bars, _store_url(settings) as url:
+    settings = read_settings(bundle=bundle, redis_url=redis_url)
+    with failures(), _bars() as bars, store_url(settings) as url:
         dataset = read_dataset(data, strict=strict, decode_pictures=False)
         labeller = _bundle_or_none(settings)
         summary = asyncio.run(_load(dataset, url, bundle=labeller, bars=bars))
@@ -115,8 +119,8 @@ def export_events(
     as_json: JsonOption = False,
 ) -> None:
     """Move events and answers from the store into files of the dataset contract."""
-    settings = _read_settings(redis_url=redis_url)
-    with _failures(), _bars() as bars, _store_url(settings) as url:
+    settings = read_settings(redis_url=redis_url)
+    with failures(), _bars() as bars, store_url(settings) as url:
         bars.step("entries", None)
         summary = asyncio.run(_export(url, out, bars=bars))
     _print(asdict(summary), as_json=as_json)
@@ -135,8 +139,8 @@ def activate_bundle(
     as_json: JsonOption = False,
 ) -> None:
     """Have a running service answer with a bundle; it verifies it first, and may refuse."""
-    settings = _read_settings()
-    with _failures():
+    settings = read_settings()
+    with failures():
         bundle_id = bundle or resolve_bundle(None, settings.bundles).name
         api_key = key_file.read_text(encoding="utf-8").strip() if key_file else None
         activate(url, bundle_id, api_key=api_key)
@@ -162,9 +166,9 @@ def replay(
     if (recommendation_id is None) == (everything is None):
         typer.echo("error: name one answer, or a directory by --all", err=True)
         raise typer.Exit(2)
-    settings = _read_settings(redis_url=redis_url)
+    settings = read_settings(redis_url=redis_url)
     configure_logging("warning")
-    with _failures():
+    with failures():
         if everything is not None:
             exposures = exported(everything)
         else:
@@ -179,7 +183,7 @@ def _one_answer(recommendation_id: str, directory: Path | None, settings: Settin
     if directory is not None:
         found = exported(directory, recommendation_id)
     else:
-        with _store_url(settings) as url:
+        with store_url(settings) as url:
             found = asyncio.run(_stored(url, recommendation_id))
     if not found.height:
         where = directory or "the store: what was exported is no longer there, see --exported"
@@ -216,7 +220,7 @@ def new_api_key(
         per_second=per_second,
         note=note,
     )
-    with _failures():
+    with failures():
         known = read_keys(path).keys if path.exists() else ()
         write_keys(path, KeyFile(keys=(*known, entry)))
     typer.echo(key)
@@ -225,7 +229,7 @@ def new_api_key(
 @keys_commands.command("list")
 def list_api_keys() -> None:
     """List the keys by their ids; nothing of the keys themselves is known."""
-    with _failures():
+    with failures():
         for entry in read_keys(_key_path()).keys:
             scopes = ",".join(entry.scopes)
             typer.echo(f"{entry.key_id}  {entry.created_at:%Y-%m-%d}  {scopes}  {entry.note}")
@@ -235,7 +239,7 @@ def list_api_keys() -> None:
 def revoke_api_key(key_id: Annotated[str, typer.Argument(help="Its id.")]) -> None:
     """Forget a key; running services refuse it a second later."""
     path = _key_path()
-    with _failures():
+    with failures():
         known = read_keys(path).keys
         kept = tuple(entry for entry in known if entry.key_id != key_id)
         if len(kept) == len(known):
@@ -245,7 +249,7 @@ def revoke_api_key(key_id: Annotated[str, typer.Argument(help="Its id.")]) -> No
 
 
 def _key_path() -> Path:
-    path = _read_settings().keys
+    path = read_settings().keys
     if path is None:
         typer.echo("error: VITRINE_KEYS is not set: name the file of the keys", err=True)
         raise typer.Exit(2)
@@ -255,8 +259,8 @@ def _key_path() -> Path:
 @commands.command()
 def doctor(*, redis_url: RedisUrlOption = None, as_json: JsonOption = False) -> None:
     """Look at everything that serving needs, and say what to do; ends with 1 if it cannot serve."""
-    settings = _read_settings(redis_url=redis_url)
-    with _failures(), _store_url(settings) as url:
+    settings = read_settings(redis_url=redis_url)
+    with failures(), store_url(settings) as url:
         findings = examine(settings, url)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
@@ -273,18 +277,6 @@ def openapi() -> None:
     """Print openapi.yaml, which `make openapi` writes and a test compares."""
     document = create_app(Settings(), Worker()).openapi()
     sys.stdout.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100))
-
-
-def _read_settings(**given: str | int | None) -> Settings:
-    for name in misspelt():
-        typer.echo(f"warning: {name} is no setting; docs/settings.md lists them", err=True)
-    try:
-        return Settings.model_validate({k: v for k, v in given.items() if v is not None})
-    except ValidationError as exc:
-        for error in exc.errors(include_url=False):
-            where = " ".join(["setting", *map(str, error["loc"])])
-            typer.echo(f"{where}: {error['msg']}", err=True)
-        raise typer.Exit(2) from exc
 
 
 class Bars(LoadProgress):
@@ -321,11 +313,8 @@ def _bundle_or_none(settings: Settings) -> Path | None:
 
 
 async def _load(dataset: Dataset, url: str, *, bundle: Path | None, bars: Bars) -> LoadSummary:
-    stores = RedisStores.open(url, timeout_s=COMMAND_TIMEOUT_S)
-    try:
+    async with opened(url) as stores:
         return await load_dataset(dataset, stores, bundle=bundle, progress=bars)
-    finally:
-        await stores.server.close()
 
 
 async def _export(url: str, out: Path, *, bars: Bars) -> ExportSummary:
@@ -342,28 +331,6 @@ def _print(summary: dict[str, JsonValue], *, as_json: bool) -> None:
         return
     for name, value in summary.items():
         typer.echo(f"{name}: {value}")
-
-
-@contextmanager
-def _failures() -> Generator[None]:
-    """End a command with exit status 1 and the message of an expected error."""
-    try:
-        yield
-    except (
-        *(ActivationError, BundleError, DatasetError, EmbeddedServerError, ExportError),
-        *(ExposureError, KeyFileError, ReplayError, ServiceError, OSError),
-    ) as exc:
-        typer.echo(f"error: {exc}", err=True)
-        raise typer.Exit(1) from exc
-
-
-@contextmanager
-def _store_url(settings: Settings) -> Generator[str]:
-    if settings.redis_url is not None:
-        yield str(settings.redis_url)
-        return
-    with embedded_server(settings.state_dir) as url:
-        yield url
 
 
 if __name__ == "__main__":

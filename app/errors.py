@@ -278,6 +278,29 @@ class NoPreviousBundleError(ServiceError):
         super().__init__("no bundle answered before this one: activate one by its id")
 
 
+class PromotionRefusedError(ServiceError):
+    """A promotion that cannot begin, or be changed in this way."""
+
+    code = "promotion_refused"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, what: str, reason: str) -> None:
+        """Name what was wanted, and the reason."""
+        super().__init__(f"{what} is refused and nothing changed: {reason}")
+
+
+class UnknownPromotionError(ServiceError):
+    """A number that no promotion has, or that was forgotten."""
+
+    code = "unknown_promotion"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self, number: int) -> None:
+        """Name it."""
+        super().__init__(f"there is no promotion {number}; the last 100 are kept")
+        self.number = number
+
+
 class NoResultsError(ServiceError):
     """Results of an experiment that nothing here can work out."""
 

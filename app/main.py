@@ -21,6 +21,7 @@ from app.api import (
     experiments,
     health,
     metrics,
+    promotions,
     rank,
     recommendations,
     sales,
@@ -54,6 +55,7 @@ _ROUTERS: Final = tuple(
         catalogue,
         sales,
         bundles,
+        promotions,
         health,
         metrics,
     )

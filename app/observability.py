@@ -128,6 +128,7 @@ class Metrics:
         bundles: Bundles that were to be loaded, by what became of them.
         shadow: How a model on trial compares.
         drift: How far models have moved from their training.
+        promotions: Steps of promotions, by the stage that they lead to.
     """
 
     registry: CollectorRegistry
@@ -147,6 +148,7 @@ class Metrics:
     bundles: Counter
     shadow: ShadowMetrics
     drift: DriftMetrics
+    promotions: Counter
 
     @classmethod
     def create(cls) -> Self:
@@ -182,6 +184,7 @@ class Metrics:
             bundles=counter("bundles", "Bundles that were to be loaded.", "outcome"),
             shadow=ShadowMetrics.create(registry),
             drift=DriftMetrics.create(registry),
+            promotions=counter("promotion_steps", "Steps of promotions.", "stage"),
         )
 
     def exposition(self, shared_dir: str | None) -> bytes:

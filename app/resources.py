@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from socket import gethostname
-from typing import Final
+from typing import Final, Protocol
 from uuid import uuid4
 
 from app import __version__
@@ -35,11 +35,15 @@ from app.serving.pipeline import Origin, Recommender
 from app.serving.plan_editor import PlanEditor
 from app.serving.plan_file import PlanFile, first_plan
 from app.serving.ports import CustomerState, CustomerStore, Stores
+from app.serving.promoter import Promoter
+from app.serving.promotion_desk import PromotionDesk
+from app.serving.promotion_tally import PromotionTally
 from app.serving.question import Question, RecommendationRequest
 from app.serving.ranking import BY_POPULARITY, SlateRanker
 from app.serving.readiness import Drain, Readiness
 from app.serving.registration import Registration
 from app.serving.shadow import Shadow
+from app.serving.staging import Staging
 from app.serving.tally import Tally
 from app.serving.vigil import Vigil
 from app.settings import Settings
@@ -59,6 +63,14 @@ NOBODY: Final = "nobody"
 NS_PER_US: Final = 1_000
 
 _log = get_logger(__name__)
+
+
+class Work(Protocol):
+    """What goes on beside the answers as long as the worker lives."""
+
+    async def run(self) -> None:
+        """Go on until it is cancelled."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,8 @@ class Resources:
         plan: The plan of experiments that answers see.
         planner: Changes it.
         results: Says what came of experiments; None where no exports are named.
+        promoter: Leads promotions.
+        desk: Takes what people want of them.
         readiness: Says what is missing.
         metrics: Of this worker.
         metrics_dir: See `Worker`.
@@ -107,6 +121,8 @@ class Resources:
     plan: LivePlan
     planner: PlanEditor
     results: ExportedResults | None
+    promoter: Promoter
+    desk: PromotionDesk
     readiness: Readiness
     metrics: Metrics
     metrics_dir: str | None
@@ -155,6 +171,9 @@ async def resources_over(
         ranker = SlateRanker(metrics, drift=Drift(metrics.drift))
         plan, planner = _plan(stores, settings)
         holder = _holder(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
+        tally, results = PromotionTally(), _results(settings, pool)
+        staging = Staging(holder, planner, plan)
+        promoter = _promoter(stores, staging, tally=tally, results=results, metrics=metrics)
         recommender = _recommender(
             stores,
             settings,
@@ -163,11 +182,12 @@ async def resources_over(
             ranker=ranker,
             exposures=exposures,
             origin=Origin(plan, scoring_versions()),
-            shadow=Shadow(live, pool=pool, metrics=metrics.shadow),
-            tally=Tally(metrics),
+            shadow=Shadow(live, pool=pool, metrics=metrics.shadow, tally=tally),
+            tally=Tally(metrics, tally),
         )
         await _begin(plan, live, stores.customers, ranker=ranker, clock=clock)
-        async with _running(live, plan, holder, exposures, Vigil(stores.server, metrics)):
+        vigil = Vigil(stores.server, metrics)
+        async with _running((live, plan, holder, promoter, exposures, vigil), exposures):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
@@ -177,7 +197,9 @@ async def resources_over(
                 holder=holder,
                 plan=plan,
                 planner=planner,
-                results=_results(settings, pool),
+                results=results,
+                promoter=promoter,
+                desk=PromotionDesk(stores.promotions, planner, has_exports=results is not None),
                 gallery=Gallery(stores.sales, live, clock),
                 readiness=Readiness(stores.server, live, worker.drain),
                 metrics=metrics,
@@ -202,6 +224,25 @@ def _plan(stores: Stores, settings: Settings) -> tuple[LivePlan, PlanEditor]:
     live = LivePlan(stores.plans, first, file=PlanFile(settings.state_dir / "plan.json"))
     library = _library(settings)
     return live, PlanEditor(stores.plans, stores.bundles, stores.server, library, first)
+
+
+def _promoter(
+    stores: Stores,
+    staging: Staging,
+    *,
+    tally: PromotionTally,
+    results: ExportedResults | None,
+    metrics: Metrics,
+) -> Promoter:
+    return Promoter(
+        name=staging.holder.name,
+        store=stores.promotions,
+        staging=staging,
+        tally=tally,
+        results=results,
+        server=stores.server,
+        metrics=metrics,
+    )
 
 
 def _results(settings: Settings, pool: Executor) -> ExportedResults | None:
@@ -317,10 +358,8 @@ async def _first_catalogue(live: LiveCatalogue) -> None:
 
 
 @asynccontextmanager
-async def _running(
-    live: LiveCatalogue, plan: LivePlan, holder: ModelHolder, exposures: ExposureQueue, vigil: Vigil
-) -> AsyncGenerator[None]:
-    tasks = [asyncio.create_task(work.run()) for work in (live, plan, holder, exposures, vigil)]
+async def _running(works: Sequence[Work], exposures: ExposureQueue) -> AsyncGenerator[None]:
+    tasks = [asyncio.create_task(work.run()) for work in works]
     for task in tasks:
         task.add_done_callback(_report_death)
     # What lives until the end need not be looked at by every collection.

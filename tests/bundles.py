@@ -1,23 +1,75 @@
 """Bundles made from others: with other scores that they reproduce, or that they do not."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from models.bundle import Bundle, read_bundle, write_bundle
+import lightgbm
+import numpy as np
+
+from models.bundle import Bundle, Manifest, read_bundle, write_bundle
+from models.features.schema import FeatureSchema
 from models.golden import GoldenRows
 from models.ranker import Calibration, LightGbmRanker
-from models.scoring import GOLDEN_FILE, Scorer
-from models.staged import StagedRanker, ranker_files
+from models.scoring import GOLDEN_FILE, LOGISTIC_FILE, Scorer, recommender_file
+from models.staged import BUYING_FILE, BUYING_MARGIN_FILE, StagedRanker, ranker_files
 
 
 def recalibrated(bundle: Path, root: Path, *, shift: float) -> Path:
     """Write a bundle whose log-odds lie higher by ``shift``, with golden rows of its own."""
-    original, ranker = _shifted(bundle, shift)
-    scorer = replace(Scorer.load(original), ranker=ranker)
-    visits = GoldenRows.from_bytes(original.content(GOLDEN_FILE)).visits
-    rows = GoldenRows.record(visits, scorer.seed_catalogue(), orders=scorer.orders)
-    files = {**original.files, **ranker_files(ranker), GOLDEN_FILE: rows.to_bytes()}
-    return write_bundle(root, original.manifest, files=files)
+    return _rewritten(*_shifted(bundle, shift), root)
+
+
+def reversed_order(bundle: Path, root: Path, *, centre: float) -> Path:
+    """Write a bundle that likes best what the other one likes least.
+
+    Its log-odds are the other one's mirrored at ``centre``: about as high, to be found by
+    nothing but the order.
+    """
+    original, ranker = _shifted(bundle, 0.0)
+    line = ranker.calibration
+    mirrored = Calibration(slope=-line.slope, intercept=2 * centre - line.intercept)
+    return _rewritten(original, replace(ranker, calibration=mirrored), root)
+
+
+def lacking(bundle: Path, root: Path, *, recommender: str) -> Path:
+    """Write a bundle without one of the recommenders, whose trees know only noise.
+
+    It is whole and reproduces its scores; an order by that recommender is beyond it.
+    """
+    original, ranker = _shifted(bundle, 0.0)
+    scorer = Scorer.load(original)
+    assert scorer.logistic is not None
+    kept = tuple(one for one in scorer.schema.recommenders if one.name != recommender)
+    schema = FeatureSchema(kept)
+    columns = [scorer.schema.names.index(name) for name in schema.names]
+    line = {
+        name: getattr(scorer.logistic, name)[columns]
+        for name in ("logarithmic", "centres", "scales", "weights", "unknown_weights")
+    }
+    logistic = replace(scorer.logistic, **line)
+    step = ranker.opening if isinstance(ranker, StagedRanker) else ranker
+    position = schema.names.index(scorer.schema.names[step.margin.column])
+    margin = replace(step.margin, regression=logistic, column=position)
+    trees = LightGbmRanker(_noise(schema.names), ranker.calibration, margin)
+    manifest = original.manifest.model_copy(
+        update={"recommenders": [one.name for one in kept], "schema_hash": schema.hash}
+    )
+    other = replace(scorer, schema=schema, ranker=trees, logistic=logistic)
+    files = {
+        name: content
+        for name, content in original.files.items()
+        if name not in {BUYING_FILE, BUYING_MARGIN_FILE, recommender_file(recommender)}
+    }
+    return _written(root, manifest, scorer=other, files=files)
+
+
+def _noise(names: tuple[str, ...]) -> lightgbm.Booster:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, size=200)
+    rows = lightgbm.Dataset(rng.normal(size=(200, len(names))), labels, feature_name=list(names))
+    told = {"objective": "binary", "num_leaves": 7, "num_threads": 1, "verbose": -1}
+    return lightgbm.train(told, rows, num_boost_round=3)  # pyright: ignore[reportUnknownMemberType] - its types are partial
 
 
 def dishonest(bundle: Path, root: Path) -> Path:
@@ -31,6 +83,25 @@ def relabelled(bundle: Path, root: Path, *, scene_model: str) -> Path:
     original = read_bundle(bundle)
     manifest = original.manifest.model_copy(update={"scene_model": scene_model})
     return write_bundle(root, manifest, files=original.files)
+
+
+def _rewritten(original: Bundle, ranker: LightGbmRanker | StagedRanker, root: Path) -> Path:
+    scorer = replace(Scorer.load(original), ranker=ranker)
+    return _written(root, original.manifest, scorer=scorer, files=original.files)
+
+
+def _written(root: Path, manifest: Manifest, *, scorer: Scorer, files: Mapping[str, bytes]) -> Path:
+    """Write a bundle that reproduces what its scorer says of the visits of another one."""
+    assert scorer.logistic is not None
+    assert isinstance(scorer.ranker, LightGbmRanker | StagedRanker)
+    visits = GoldenRows.from_bytes(files[GOLDEN_FILE]).visits
+    rows = GoldenRows.record(visits, scorer.seed_catalogue(), orders=scorer.orders)
+    made = {
+        **ranker_files(scorer.ranker),
+        LOGISTIC_FILE: scorer.logistic.to_bytes(),
+        GOLDEN_FILE: rows.to_bytes(),
+    }
+    return write_bundle(root, manifest, files={**files, **made})
 
 
 def _shifted(bundle: Path, shift: float) -> tuple[Bundle, LightGbmRanker | StagedRanker]:

@@ -15,3 +15,9 @@ def get_resources(request: Request) -> Resources:
 
 
 ResourcesDep = Annotated[Resources, Depends(get_resources)]
+
+
+def caller(request: Request) -> str:
+    """Name who calls: the key that he showed, or else where the call came from."""
+    key_id = request.scope.get("key_id")
+    return f"key {key_id}" if key_id else (request.client.host if request.client else "loopback")

@@ -15,10 +15,12 @@ from app.api.events import EventBatch
 from app.api.example import add_examples
 from app.api.guard import KEY_HEADER, required_scope
 from app.api.problem import Problem, problems
+from app.api.promotions import PromotionBody, StopBody
 from app.api.rank import RankBody
 from app.api.sales import SaleBody
 from app.security.key import Scope
 from models.experiments.draft import ExperimentTerms, PlanDraft
+from models.promotion.estimate import OffPolicyEstimate
 
 SCHEMES: Final = {
     "key": {
@@ -53,6 +55,9 @@ def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
             (SaleBody, "validation"),
             (RankBody, "validation"),
             (BundleBody, "validation"),
+            (PromotionBody, "validation"),
+            (StopBody, "validation"),
+            (OffPolicyEstimate, "validation"),
             (ExperimentTerms, "validation"),
             (PlanDraft, "validation"),
             (Problem, "serialization"),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.body import described, parsed
-from app.api.dependencies import ResourcesDep
+from app.api.dependencies import ResourcesDep, caller
 from app.api.problem import problems
 from app.errors import NoResultsError
 from app.resources import Resources
@@ -75,9 +75,7 @@ ExperimentName = Annotated[Name, Path(description="The experiment.", examples=["
 
 def order(request: Request, if_match: IfMatch = "") -> Order:
     """Say who calls, and which version he means to change."""
-    key_id = request.scope.get("key_id")
-    who = f"key {key_id}" if key_id else (request.client.host if request.client else "loopback")
-    return Order(who, int(if_match.strip('"')) if if_match else None)
+    return Order(caller(request), int(if_match.strip('"')) if if_match else None)
 
 
 OrderDep = Annotated[Order, Depends(order)]

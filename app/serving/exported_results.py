@@ -13,7 +13,7 @@ from models.experiments.results import Results, experiment_results
 
 _FILES: Final = ("events.parquet", "erasures.parquet", "exposures.parquet")
 
-_Key = tuple[str, Unit, tuple[tuple[int, int], ...]]
+_Key = tuple[str, Unit, Rules, tuple[tuple[int, int], ...]]
 
 
 class ExportedResults:
@@ -32,23 +32,29 @@ class ExportedResults:
         self._alone = asyncio.Lock()
         self._known: dict[str, tuple[_Key, Results]] = {}
 
-    async def of(self, experiment: Experiment, unit: Unit) -> Results:
+    async def of(
+        self, experiment: Experiment, unit: Unit, *, rules: Rules | None = None
+    ) -> Results:
         """Return what came of an experiment.
 
         Args:
             experiment: The experiment.
             unit: What its layer deals.
+            rules: How it is read; as all experiments if None.
 
         Raises:
             DatasetError: If there are no events, or they cannot be read.
             ExposureError: The same of exposures.
         """
         async with self._alone:
-            key = experiment.model_dump_json(), unit, self._fingerprint()
+            read_by = rules or self._rules
+            key = experiment.model_dump_json(), unit, read_by, self._fingerprint()
             known = self._known.get(experiment.name)
             if known is None or known[0] != key:
                 loop = asyncio.get_running_loop()
-                found = await loop.run_in_executor(self._pool, self._work_out, experiment, unit)
+                found = await loop.run_in_executor(
+                    self._pool, self._work_out, experiment, unit, read_by
+                )
                 self._known[experiment.name] = known = key, found
             return known[1]
 
@@ -57,9 +63,7 @@ class ExportedResults:
         paths = [path for name in _FILES if (path := self._directory / name).is_file()]
         return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
 
-    def _work_out(self, experiment: Experiment, unit: Unit) -> Results:
+    def _work_out(self, experiment: Experiment, unit: Unit, rules: Rules) -> Results:
         exposures = read_exposures(self._directory)
         events, _ = read_event_log(self._directory)
-        return experiment_results(
-            experiment, exposures, unit=unit, events=events, rules=self._rules
-        )
+        return experiment_results(experiment, exposures, unit=unit, events=events, rules=rules)

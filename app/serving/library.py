@@ -83,6 +83,14 @@ class BundleLibrary:
         except (BundleError, OSError, SceneModelError) as exc:
             raise BundleRefusedError(bundle_id, str(exc)) from exc
 
+    def first_id(self) -> str:
+        """Name what is served until the store says.
+
+        Raises:
+            BundleError: If there is no such bundle.
+        """
+        return resolve_bundle(self.first, self.root).resolve().name
+
     def load_first(self, wanted: str) -> Model:
         """Load what the store wants, or else what the settings say, or else say why not."""
         if wanted:

@@ -86,12 +86,12 @@ class PlanEditor:
 
     async def put_plan(self, draft: PlanDraft, order: Order) -> StoredPlan:
         """Replace the whole plan."""
-        return await self._change("put the plan", lambda plan, _: draft.dealt(plan), order=order)
+        return await self.change("put the plan", lambda plan, _: draft.dealt(plan), order=order)
 
     async def put_experiment(self, draft: ExperimentDraft, order: Order) -> StoredPlan:
         """Create an experiment, or change it; see `with_experiment`."""
         doing = f"put experiment {draft.name}"
-        return await self._change(doing, lambda plan, _: with_experiment(plan, draft), order=order)
+        return await self.change(doing, lambda plan, _: with_experiment(plan, draft), order=order)
 
     async def end_experiment(self, name: str, order: Order) -> StoredPlan:
         """End an experiment now; remove one that does not run.
@@ -99,17 +99,27 @@ class PlanEditor:
         Raises:
             UnknownExperimentError: If there is none of that name.
         """
-        return await self._change(
+        return await self.change(
             f"end experiment {name}", lambda plan, now: _ended(plan, name, now=now), order=order
         )
 
-    async def _change(self, doing: str, edit: Edit, *, order: Order) -> StoredPlan:
+    async def change(self, doing: str, edit: Edit, *, order: Order) -> StoredPlan:
+        """Put what an edit makes of the plan, unless it is the same plan.
+
+        Args:
+            doing: What is done, for the audit trail.
+            edit: From the plan and the store's clock to another plan; its `ValueError` refuses.
+            order: Who wants it.
+        """
         for _ in range(ATTEMPTS):
             before = await self.current()
             if order.version not in {None, before.version}:
                 break
             now = from_us(await self.server.time_us())
             after = StoredPlan(before.version + 1, await self._checked(before.plan, edit, now=now))
+            # What a variant names decides, not what it equals: compare what would be written.
+            if before.version and after.plan.to_json() == before.plan.to_json():
+                return before
             change = PlanChange(
                 at=now,
                 who=order.who,
@@ -128,9 +138,13 @@ class PlanEditor:
             changed = edit(plan, now)
         except ValueError as exc:
             raise PlanRefusedError(THE_PLAN, reason_of(exc)) from exc
-        active = (await self.bundles.wanted()).active
-        await asyncio.to_thread(self._require_bundles, changed, active)
+        await self.require_bundles(changed)
         return changed
+
+    async def require_bundles(self, plan: Plan) -> None:
+        """Check that this machine has every bundle that a plan names, and what it orders by."""
+        active = (await self.bundles.wanted()).active
+        await asyncio.to_thread(self._require_bundles, plan, active)
 
     def _require_bundles(self, plan: Plan, active: str) -> None:
         self._require("the default policy", plan.default, active=active)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.serving.exposure import ExposureRecord
 from app.serving.plan_port import PlanStore
+from app.serving.promotion_port import PromotionStore
 from app.serving.server_port import StoreServer
 from models.customer import Window
 from models.events import Event
@@ -362,6 +363,11 @@ class Stores(Protocol):
     @property
     def plans(self) -> PlanStore:
         """The plan of experiments."""
+        ...
+
+    @property
+    def promotions(self) -> PromotionStore:
+        """The way of bundles to customers."""
         ...
 
     @property

@@ -127,8 +127,10 @@ class SlateRanker:
         return scores
 
 
-def ranked(question: Question, served: ServedCatalogue, *, policy: SlatePolicy) -> Ranking:
-    """Answer a question by another catalogue and its scorer, whatever that may raise.
+def ranked(
+    question: Question, served: ServedCatalogue, *, policy: SlatePolicy
+) -> tuple[Ranking, Scores]:
+    """Answer a question by a catalogue and its scorer, whatever that may raise.
 
     Raises:
         ValueError: If there is no scorer.
@@ -138,7 +140,7 @@ def ranked(question: Question, served: ServedCatalogue, *, policy: SlatePolicy) 
         raise ValueError(msg)
     query = query_of(question, served.catalogue)
     scores = served.scorer.score(query, policy.order_by)
-    return _with_model(question, query, scores, policy=policy, rung=None)
+    return _with_model(question, query, scores, policy=policy, rung=None), scores
 
 
 def query_of(question: Question, catalogue: Catalogue) -> Query:

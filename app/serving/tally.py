@@ -4,6 +4,7 @@ from typing import Final
 
 from app.observability import Metrics
 from app.serving.exposure import ExposureRecord
+from app.serving.promotion_tally import PromotionTally
 from models.experiments.plan import Assignment
 
 MAX_VARIANTS: Final = 200
@@ -15,13 +16,15 @@ OTHER: Final = "other"
 class Tally:
     """Observes every answer under the variants that decided it, forced ones left out."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        """Begin without any variant."""
+    def __init__(self, metrics: Metrics, promotion: PromotionTally) -> None:
+        """Begin without any variant; tell the promotion of every answer too."""
         self._metrics = metrics
+        self._promotion = promotion
         self._names: set[str] = set()
 
     def note(self, record: ExposureRecord) -> None:
         """Take note of an answer."""
+        self._promotion.note(record)
         seconds = record.took_us / 1e6
         for one in _dealt(record):
             is_known = self._is_known(f"{one.experiment}:{one.variant}")

@@ -27,6 +27,10 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``b:{bundles}:workers``   hash: worker → its clock reading in µs and JSON
 ``x:{plan}:current``      hash: ``version`` and ``json`` of the plan of experiments
 ``x:{plan}:audit``        list of its last changes, the latest first: JSON
+``x:{plan}:promotion``    hash: ``version`` and ``json`` of the latest promotion
+``x:{plan}:promotions``   list of those before it, the latest first: JSON
+``x:{plan}:promoter``     the worker that decides about it, for a few seconds
+``x:{plan}:counts:<n>``   hash: what the workers counted for promotion n
 ========================  ===========================================================
 """
 
@@ -43,6 +47,7 @@ RECENT_TTL_S: Final = 2 * DAY_S
 TOMBSTONE_TTL_S: Final = 100 * DAY_S  # events older than 90 days are refused anyway
 HOUR_TTL_S: Final = 15 * DAY_S
 MINUTE_TTL_S: Final = 3 * 3600
+COUNTS_TTL_S: Final = 60 * DAY_S
 
 RECENT_EVENTS: Final = 256
 
@@ -61,6 +66,10 @@ WORKERS: Final = "b:{bundles}:workers"
 
 PLAN: Final = "x:{plan}:current"
 PLAN_AUDIT: Final = "x:{plan}:audit"
+
+PROMOTION: Final = "x:{plan}:promotion"
+EARLIER_PROMOTIONS: Final = "x:{plan}:promotions"
+PROMOTER: Final = "x:{plan}:promoter"
 
 
 def partition(customer_id: str) -> int:
@@ -118,3 +127,8 @@ def counts_prefix(p: int) -> str:
 def history_hour(hour: int) -> str:
     """Name the counts of loaded history of one hour."""
     return f"l:{{history}}:{hour}"
+
+
+def promotion_counts(number: int) -> str:
+    """Name what was counted for a promotion."""
+    return f"x:{{plan}}:counts:{number}"

@@ -11,6 +11,7 @@ from app.stores.customer import RedisCustomerStore
 from app.stores.exposure import RedisExposureLog
 from app.stores.layout import N_PARTITIONS, counts_prefix
 from app.stores.plan import RedisPlanStore
+from app.stores.promotion import RedisPromotionStore
 from app.stores.sale import RedisSaleStore
 from models.events import SECOND_US
 
@@ -63,6 +64,7 @@ class RedisStores:
     exposures: RedisExposureLog
     bundles: RedisBundleStore
     plans: RedisPlanStore
+    promotions: RedisPromotionStore
     server: RedisServer
 
     @classmethod
@@ -76,6 +78,7 @@ class RedisStores:
             RedisExposureLog(connection),
             RedisBundleStore(connection),
             RedisPlanStore(connection),
+            RedisPromotionStore(connection),
             RedisServer(connection),
         )
 

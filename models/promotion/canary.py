@@ -35,8 +35,16 @@ def live_findings(rules: CanaryRules, counts: Mapping[str, int]) -> Iterator[Fin
     yield _guarded("latency_now", slower, MAX_SLOWER, said="answers slower by")
 
 
+def n_analysed(results: Results | None) -> int:
+    """Return the customers of the smaller side whose window is over."""
+    if results is None:
+        return 0
+    analysed = {variant.name: variant.analysed for variant in results.variants}
+    return min(analysed.get(name, 0) for name in (CANDIDATE, SERVING))
+
+
 def sale_findings(
-    rules: CanaryRules, results: Results | None, *, why_none: str, is_last: bool
+    rules: CanaryRules, results: Results | None, *, why_none: str, n_before: int, is_last: bool
 ) -> Iterator[Finding]:
     """Hold what both sides brought against each other, by what was exported so far.
 
@@ -44,6 +52,7 @@ def sale_findings(
         rules: The rules.
         results: Of the canary's experiment; None where there are none yet.
         why_none: Why not.
+        n_before: Customers of each side that earlier shares were judged by.
         is_last: Whether the next share is everybody: then the candidate must be known to be
             no worse than the margin; before that, only not known to be worse.
     """
@@ -51,9 +60,9 @@ def sale_findings(
         said = f"no results of the canary yet: {why_none}"
         yield Finding(rule="results", found=None, limit=None, state=State.OPEN, said=said)
         return
-    analysed = {variant.name: variant.analysed for variant in results.variants}
-    n = min(analysed.get(name, 0) for name in (CANDIDATE, SERVING))
-    yield at_least("min_units", n, limit=rules.min_units, unit="customers of each side")
+    n = n_analysed(results)
+    more = "more customers of each side at this share"
+    yield at_least("min_units", n - n_before, limit=rules.min_units, unit=more)
     yield _sample_ratio(results)
     yield from (
         _exported(one)

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from models.experiments.guardrail import State
 from models.experiments.results import Results
-from models.promotion.canary import live_findings, sale_findings
+from models.promotion.canary import live_findings, n_analysed, sale_findings
 from models.promotion.count import ShadowCounts
 from models.promotion.estimate import OffPolicyEstimate, estimate_finding
 from models.promotion.finding import FINISHED, Finding, Verdict, at_least, in_time, reason, verdict
@@ -81,6 +81,7 @@ class Promotion(BaseModel):
     stage: Stage
     share_bp: int = Field(description="Share of customers that see it, in basis points.")
     since: AwareDatetime = Field(description="When stage and share began.")
+    n_before: int = Field(description="Customers of each side that earlier shares analysed.")
     is_settled: bool = Field(description="Whether plan and bundles are what the stage wants.")
     estimate: OffPolicyEstimate | None = Field(description="The last one handed in.")
     decisions: tuple[Decision, ...] = Field(min_length=1, description="The latest last.")
@@ -114,6 +115,7 @@ class Promotion(BaseModel):
             stage=Stage.SHADOW,
             share_bp=0,
             since=at,
+            n_before=0,
             is_settled=False,
             estimate=None,
             decisions=(first,),
@@ -169,7 +171,8 @@ class Promotion(BaseModel):
         if decided is Verdict.STOP:
             return self.stopped(reason(found), at=now, who=who, findings=found)
         stage, share_bp = self._next()
-        return self._moved(stage, share_bp, at=now, who=who, why=FINISHED, findings=found)
+        moved = self._moved(stage, share_bp, at=now, who=who, why=FINISHED, findings=found)
+        return moved.model_copy(update={"n_before": n_analysed(evidence.results)})
 
     def _next(self) -> tuple[Stage, int]:
         if self.stage is Stage.SHADOW:
@@ -199,6 +202,7 @@ class Promotion(BaseModel):
                 rules,
                 evidence.results,
                 why_none=evidence.why_none,
+                n_before=self.n_before,
                 is_last=self.share_bp == rules.shares_bp[-1],
             ),
         )

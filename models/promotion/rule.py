@@ -68,7 +68,7 @@ class CanaryRules(BaseModel):
     )
     metric: Literal["conversion", "purchases", "revenue"] = "conversion"
     min_units: int = Field(
-        default=1_000, ge=1, description="Customers of each side before the next share."
+        default=1_000, ge=1, description="Customers of each side that come at each share."
     )
     min_hours: float = Field(default=24.0, ge=0, description="At each share at least.")
     max_days: float = Field(default=28.0, gt=0, description="Undecided for longer: stopped.")

@@ -4,7 +4,13 @@ from datetime import datetime
 from typing import Final
 
 from models.experiments.bucket import BUCKETS
-from models.experiments.draft import ExperimentDraft, with_experiment, without_experiment
+from models.experiments.draft import (
+    ExperimentDraft,
+    PlanDraft,
+    with_experiment,
+    without_experiment,
+)
+from models.experiments.experiment import Experiment
 from models.experiments.plan import Layer, Plan
 from models.promotion.count import CANDIDATE, SERVING
 from models.promotion.promotion import Promotion
@@ -39,8 +45,8 @@ def with_canary(plan: Plan, promotion: Promotion, *, share_bp: int, now: datetim
         raise ValueError(msg)
     name = promotion.experiment
     for experiment in plan.experiments:
-        if experiment.layer == LAYER and experiment.name.startswith(_PREFIX):
-            plan = plan if experiment.name == name else without_experiment(plan, experiment.name)
+        if _is_canary(experiment) and experiment.name != name:
+            plan = without_experiment(plan, experiment.name)
     held = next((one for one in plan.experiments if one.name == name), None)
     draft = ExperimentDraft.model_validate(
         {
@@ -63,11 +69,41 @@ def with_canary(plan: Plan, promotion: Promotion, *, share_bp: int, now: datetim
     return with_experiment(_with_layer(plan, name), draft)
 
 
+def with_its_canary(draft: PlanDraft, before: Plan) -> PlanDraft:
+    """Return a draft with the canary that the plan before it holds, unless it names it.
+
+    Who keeps the plan in a file would otherwise end the promotion that runs.
+    """
+    kept = [one for one in before.experiments if _is_canary(one)]
+    named = {one.name for one in draft.experiments}
+    kept = [one for one in kept if one.name not in named]
+    if not kept:
+        return draft
+    whole = Plan.model_validate({**_fields(before), "experiments": kept})
+    exact = PlanDraft.model_validate_json(whole.to_json())
+    known = {layer.name for layer in draft.layers}
+    layers = [one for one in before.layers if one.name == LAYER and LAYER not in known]
+    return PlanDraft.model_validate(
+        {
+            **_fields(draft),
+            "layers": [*draft.layers, *layers],
+            "experiments": [*draft.experiments, *exact.experiments],
+        }
+    )
+
+
+def _is_canary(experiment: Experiment) -> bool:
+    return experiment.layer == LAYER and experiment.name.startswith(_PREFIX)
+
+
+def _fields(plan: Plan | PlanDraft) -> dict[str, object]:
+    return {name: getattr(plan, name) for name in plan.model_fields_set}
+
+
 def _with_layer(plan: Plan, name: str) -> Plan:
     """Deal a canary its customers anew, so that not the same ones are always the first."""
     if any(one.layer == LAYER for one in plan.experiments):
         return plan
     layer = Layer(name=LAYER, salt=f"{name}-traffic")
     layers = [one for one in plan.layers if one.name != LAYER]
-    fields = {key: getattr(plan, key) for key in plan.model_fields_set}
-    return Plan.model_validate({**fields, "layers": [*layers, layer]})
+    return Plan.model_validate({**_fields(plan), "layers": [*layers, layer]})

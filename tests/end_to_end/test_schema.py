@@ -36,6 +36,12 @@ include-path-regex = "^/v1/(experiments|plan)"
 
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "404", "409", "412", "422"]
+
+[[operations]]
+include-name = "POST /v1/promotions"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "404", "409", "422"]
 """
 
 

@@ -11,7 +11,10 @@ from tests.proofs import ROOT
 
 MODULES = [
     "app/__main__.py",
+    "app/console.py",
     "app/main.py",
+    "app/plan_command.py",
+    "app/promotion_command.py",
     "app/api/__init__.py",
     "app/web/__init__.py",
     "app/resources.py",

@@ -1,5 +1,7 @@
 """``python -m training off-policy`` and ``open-bandit``."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -84,7 +86,8 @@ def off_policy_command(
         target = TargetPolicy(scorer, policy, by_price=reward is Reward.REVENUE)
         setting = Setting(target, snapshots, reward, round(window_hours * HOUR_US), seed)
         limits = _Limits(positions, clip, min_effective)
-        chosen, valuation = _value(data, setting, limits, variant=variant, progress=progress)
+        with _refusals_told(scorer.bundle_id, as_json=as_json):
+            chosen, valuation = _value(data, setting, limits, variant=variant, progress=progress)
         if report is not None:
             question = {
                 "target": f"{scorer.bundle_id}: {policy.model_dump_json(exclude_defaults=True)}",
@@ -94,10 +97,22 @@ def off_policy_command(
             blocks = document(valuation, question=question, left_out=chosen.left_out)
             report.write_text(page("Off-policy estimate", blocks), encoding="utf-8")
     if as_json:
-        print_json({**valuation_json(valuation), "left_out": {**chosen.left_out}})
+        found = valuation_json(valuation)
+        print_json({"bundle": scorer.bundle_id, **found, "left_out": {**chosen.left_out}})
         return
     print_table(f"{reward.value} a slate", rows_of(valuation))
     typer.echo(f"left out: {chosen.left_out}", err=True)
+
+
+@contextmanager
+def _refusals_told(bundle_id: str, *, as_json: bool) -> Generator[None]:
+    """Say in JSON too that nothing is estimated: to a promotion that is an answer."""
+    try:
+        yield
+    except RefusedError as exc:
+        if as_json:
+            print_json({"bundle": bundle_id, "refusal": str(exc)})
+        raise
 
 
 def _value(

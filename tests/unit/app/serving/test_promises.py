@@ -24,6 +24,7 @@ from app.serving.pipeline import Origin, Recommender
 from app.serving.plan_file import PlanFile
 from app.serving.plan_port import StoredPlan
 from app.serving.ports import CustomerState
+from app.serving.promotion_tally import PromotionTally
 from app.serving.question import RecommendationRequest
 from app.serving.ranking import SlateRanker
 from app.serving.registration import settled
@@ -87,7 +88,7 @@ class Promises(RuleBasedStateMachine):
             self.stores, Model(scorer()), archive=archive, clock=clock, pool=pool, metrics=metrics
         )
         self.wire = Wire(self.stores.connection)
-        first = StoredPlan(0, Plan())
+        first, tally = StoredPlan(0, Plan()), PromotionTally()
         plan = LivePlan(self.stores.plans, first, file=PlanFile(folder / "plan.json"))
         self.recommender = Recommender(
             customers=self.wire,
@@ -97,8 +98,8 @@ class Promises(RuleBasedStateMachine):
             exposures=ExposureQueue(self.stores.exposures, archive, pool=pool, metrics=metrics),
             origin=Origin(plan, ()),
             degradation=Degradation(lambda: 0.0),
-            shadow=Shadow(self.live, pool=pool, metrics=metrics.shadow),
-            tally=Tally(metrics),
+            shadow=Shadow(self.live, pool=pool, metrics=metrics.shadow, tally=tally),
+            tally=Tally(metrics, tally),
             read_timeout_s=10.0,
             deadline_s=10.0,
             new_id=lambda: "r",

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.experiments.bucket import bucket
-from models.experiments.draft import ExperimentDraft, with_experiment
+from models.experiments.draft import ExperimentDraft, PlanDraft, with_experiment
 from models.experiments.experiment import Unit
 from models.experiments.plan import Plan, Visit
 from models.experiments.policy import SlatePolicy
 from models.promotion.count import ShadowCounts
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Evidence, Promotion, Stage
-from models.promotion.trial import LAYER, with_canary
+from models.promotion.trial import LAYER, with_canary, with_its_canary
 from tests.plans import terms
 from tests.promotions import RULES, begun, evidence
 from tests.trials import START
@@ -243,3 +243,17 @@ def test_the_traffic_of_a_canary_has_a_salt_of_its_own() -> None:
 
     salts = {plan.layers[0].salt, plan.experiments[0].salt}
     assert len({bucket("c1", salt) for salt in salts}) == 2
+
+
+def test_a_plan_from_a_file_keeps_the_canary_that_runs() -> None:
+    before = with_canary(Plan(), begun(), share_bp=1_000, now=START)
+    order = {"name": "order", **terms()}
+    home = {"name": "home", "salt": "home-1"}
+    draft = PlanDraft.model_validate({"layers": [home], "experiments": [order]})
+
+    after = with_its_canary(draft, before).dealt(before)
+
+    assert [one.name for one in after.experiments] == ["order", "promotion-1"]
+    assert after.experiments[1] == before.experiments[0]
+    assert who_sees(after) == who_sees(before)
+    assert with_its_canary(draft, Plan()) is draft

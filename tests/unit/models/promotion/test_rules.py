@@ -214,7 +214,9 @@ RULES_OF_SALES = CanaryRules(min_units=500, margin=0.2)
 
 
 def judged(found: Results | None, *, is_last: bool = False) -> dict[str, State]:
-    findings = sale_findings(RULES_OF_SALES, found, why_none="no export", is_last=is_last)
+    findings = sale_findings(
+        RULES_OF_SALES, found, why_none="no export", n_before=100, is_last=is_last
+    )
     return {finding.rule: finding.state for finding in findings}
 
 
@@ -236,8 +238,9 @@ def test_before_everybody_sees_it_a_candidate_is_no_worse_than_the_margin_for_ce
 
 
 def test_too_few_customers_are_waited_for() -> None:
-    assert judged(results(499, buying=(250, 250)))["min_units"] is State.OPEN
-    assert judged(results(500, buying=(250, 250)))["min_units"] is State.HELD
+    """500 are wanted at each share, and the one before had 100."""
+    assert judged(results(599, buying=(250, 250)))["min_units"] is State.OPEN
+    assert judged(results(600, buying=(250, 250)))["min_units"] is State.HELD
 
 
 def test_sides_that_are_not_as_large_as_dealt_stop_the_canary() -> None:

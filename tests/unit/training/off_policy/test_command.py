@@ -15,6 +15,8 @@ from models.events import from_us
 from models.experiments.exposure import EXPOSURES
 from models.experiments.policy import PlackettLuce, SlatePolicy
 from models.profile import Profile
+from models.promotion.estimate import OffPolicyEstimate, estimate_finding
+from models.promotion.rule import EstimateRules
 from models.query import Context, Query
 from models.scoring import Scorer
 from models.slate import make_slate
@@ -120,6 +122,9 @@ def test_the_logging_policy_has_the_value_that_was_logged(
     assert found["support"]["effective"] == pytest.approx([N_ANSWERS, N_ANSWERS])
     assert found["left_out"]["window_not_over"] == 0
     assert "cascade-dr" in page.read_text(encoding="utf-8")
+    estimate = OffPolicyEstimate.model_validate(found)
+    rule = estimate_finding(EstimateRules(estimator="ips"), estimate, explores=True)
+    assert (estimate.bundle, rule.found) == (tiny_bundle[0].name, pytest.approx(0.0))
 
 
 @pytest.mark.slow
@@ -135,9 +140,12 @@ def test_what_cannot_be_told_is_refused(
     exported: Path, tiny_bundle: tuple[Path, Path], arguments: tuple[str, ...], message: str
 ) -> None:
     """The best first is one of thousands of slates that chance draws."""
-    done = run(exported, tiny_bundle[0], *arguments)
+    done = run(exported, tiny_bundle[0], *arguments, "--json")
 
     assert done.exit_code == 1
+    if done.stdout:
+        told = OffPolicyEstimate.model_validate_json(done.stdout)
+        assert (told.bundle, message in (told.refusal or "")) == (tiny_bundle[0].name, True)
     assert message in done.stderr
 
 

@@ -1,0 +1,136 @@
+"""Promotions: a bundle on its way to all customers, step by step, stopped by its rules."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.body import described, parsed
+from app.api.dependencies import ResourcesDep, caller
+from app.api.problem import problems
+from models.events import Identifier
+from models.promotion.estimate import OffPolicyEstimate
+from models.promotion.finding import Finding
+from models.promotion.promotion import Promotion
+from models.promotion.rule import PromotionRules
+
+router = APIRouter(prefix="/v1/promotions", tags=["promotions"])
+
+MAX_NUMBER: Final = 2**53
+
+_READ: Final = problems(
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+
+class PromotionBody(BaseModel):
+    """Names a bundle to promote, and what it must show; rules that are left out are the usual."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"bundle": "20261101T000000-5b1f0c9d3a77"}]},
+    )
+
+    bundle: Identifier = Field(description="Its id.")
+    rules: PromotionRules = PromotionRules()
+
+
+class StopBody(BaseModel):
+    """Says why a promotion is stopped."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"reason": "wrong prices"}]}
+    )
+
+    reason: str = Field(min_length=1, max_length=1_000)
+
+
+class PromotionList(BaseModel):
+    """The last promotions, the latest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: list[Promotion]
+
+
+class PromotionState(BaseModel):
+    """A promotion, and what its rules find now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    promotion: Promotion
+    findings: list[Finding] = Field(
+        description="Of the stage it is in, as the answering worker sees it; none where it is over."
+    )
+
+
+Number = Annotated[int, Path(ge=1, le=MAX_NUMBER, description="The promotion.", examples=[1])]
+
+
+async def read_body(request: Request) -> PromotionBody:
+    """Parse the body."""
+    return parsed(PromotionBody, await request.body())
+
+
+async def read_stop(request: Request) -> StopBody:
+    """Parse the body."""
+    return parsed(StopBody, await request.body())
+
+
+async def read_estimate(request: Request) -> OffPolicyEstimate:
+    """Parse the body."""
+    return parsed(OffPolicyEstimate, await request.body())
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    openapi_extra=described(PromotionBody),
+    responses=_READ,
+)
+async def begin_promotion(
+    body: Annotated[PromotionBody, Depends(read_body)], request: Request, resources: ResourcesDep
+) -> Promotion:
+    """Verify a bundle here, and begin its promotion: in shadow within two seconds."""
+    return await resources.desk.begin(body.bundle, body.rules, who=caller(request))
+
+
+@router.get("", responses=problems(HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE))
+async def list_promotions(resources: ResourcesDep) -> PromotionList:
+    """Return the last promotions with all their decisions; a hundred are kept."""
+    return PromotionList(items=await resources.desk.all())
+
+
+@router.get("/{number}", responses=_READ)
+async def get_promotion(number: Number, resources: ResourcesDep) -> PromotionState:
+    """Return a promotion, and what its rules find now."""
+    promotion = await resources.desk.get(number)
+    return PromotionState(
+        promotion=promotion, findings=[*await resources.promoter.findings(promotion)]
+    )
+
+
+@router.post("/{number}/stop", openapi_extra=described(StopBody), responses=_READ)
+async def stop_promotion(
+    number: Number,
+    body: Annotated[StopBody, Depends(read_stop)],
+    request: Request,
+    resources: ResourcesDep,
+) -> Promotion:
+    """Stop a promotion: within two seconds all customers see the serving bundle again."""
+    return await resources.desk.stop(number, body.reason, who=caller(request))
+
+
+@router.put("/{number}/estimate", openapi_extra=described(OffPolicyEstimate), responses=_READ)
+async def put_estimate(
+    number: Number,
+    estimate: Annotated[OffPolicyEstimate, Depends(read_estimate)],
+    resources: ResourcesDep,
+) -> Promotion:
+    """Hand in what `python -m training off-policy --json` says of the bundle."""
+    return await resources.desk.hand_in(number, estimate)

@@ -1,0 +1,12 @@
+#!lua
+-- Makes a worker the promoter, or lets it be one for longer, unless another one is.
+--
+-- KEYS  promoter
+-- ARGV  1 worker, 2 lifetime in ms
+-- Returns 1, or 0 where another worker is the promoter.
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1

@@ -1,0 +1,172 @@
+"""A variant with a bundle of its own: who answers, who is named, and who lacks it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import orjson
+import pytest
+
+from app.main import create_app
+from app.resources import Resources, Worker, resources_over
+from app.serving.library import BundleLibrary
+from app.settings import Settings
+from app.stores.layout import N_PARTITIONS, exposures_stream
+from app.stores.store import RedisStores
+from tests.bundles import recalibrated
+from tests.plans import LAYER, terms
+from tests.shop import client_of
+
+N_CUSTOMERS = 40
+
+
+@pytest.fixture(scope="module")
+def shelves(
+    tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, str, str]:
+    """A shelf with both bundles and one that lacks the variant's, and the ids of both."""
+    whole, poor = (tmp_path_factory.mktemp(name) for name in ("whole", "poor"))
+    serving = recalibrated(tiny_bundle[0], whole, shift=0.0)
+    own = recalibrated(tiny_bundle[0], whole, shift=3.0)
+    recalibrated(tiny_bundle[0], poor, shift=0.0)
+    return whole, poor, serving.name, own.name
+
+
+@asynccontextmanager
+async def worker(
+    stores: RedisStores, settings: Settings, *, shelf: Path, serving: str
+) -> AsyncGenerator[httpx.AsyncClient]:
+    """A worker of a machine with a shelf of its own."""
+    own = settings.model_copy(
+        update={"bundles": shelf, "bundle": serving, "state_dir": settings.state_dir / shelf.name}
+    )
+    model = BundleLibrary(shelf, None).load(serving)
+
+    @asynccontextmanager
+    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
+        async with resources_over(stores, model, settings=given, worker=process) as resources:
+            yield resources
+
+    async with client_of(create_app(own, Worker(), opener=opener)) as client:
+        yield client
+
+
+async def planned(client: httpx.AsyncClient, own: str) -> None:
+    await client.put("/v1/plan", json={"layers": [LAYER]})
+    variants = [
+        {"name": "popularity", "share_bp": 5_000},
+        {"name": "own", "share_bp": 5_000, "policy": {"bundle": own}},
+    ]
+    put = await client.put("/v1/experiments/order", json=terms(variants=variants))
+    assert put.status_code == 200, put.text
+
+
+async def answers(client: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for number in range(N_CUSTOMERS):
+        customer = f"c{number}"
+        answer = await client.get("/v1/recommendations", params={"customer_id": customer})
+        found[customer] = answer.json()
+    return found
+
+
+def side(answer: dict[str, Any]) -> str:
+    return answer["assignments"][0]["variant"]
+
+
+async def until_it_is_held(client: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
+    """Answers once all are routed and none is degraded."""
+    async with asyncio.timeout(60.0):
+        while True:
+            found = await answers(client)
+            if all(one["assignments"] and not one["degraded"] for one in found.values()):
+                return found
+
+
+async def exposures(stores: RedisStores, ids: set[str]) -> list[dict[str, Any]]:
+    """The records of these answers, once they are logged."""
+    async with asyncio.timeout(60.0):
+        while True:
+            replies = await stores.connection.execute_many(
+                [("XRANGE", exposures_stream(p), "-", "+") for p in range(N_PARTITIONS)],
+                doing="looking",
+            )
+            records = [
+                orjson.loads(entry[1][b"x"])
+                for reply in cast("list[list[tuple[bytes, dict[bytes, bytes]]]]", replies)
+                for entry in reply
+            ]
+            own = [one for one in records if one["recommendation_id"] in ids]
+            if len(own) == len(ids):
+                return own
+
+
+async def test_a_variant_is_answered_by_its_own_bundle_which_exposures_name(
+    stores: RedisStores, settings: Settings, shelves: tuple[Path, Path, str, str]
+) -> None:
+    whole, _, serving, own = shelves
+    async with worker(stores, settings, shelf=whole, serving=serving) as client:
+        await planned(client, own)
+        found = await until_it_is_held(client)
+        ids = {one["recommendation_id"]: one["bundle"] for one in found.values()}
+        records = await exposures(stores, set(ids))
+
+    expected = {"popularity": serving, "own": own}
+    assert {side(one) for one in found.values()} == {"popularity", "own"}
+    assert all(one["bundle"] == expected[side(one)] for one in found.values())
+    # Its log-odds lie higher by three, which the answers show.
+    chance = {
+        name: {
+            one["items"][0]["purchase_probability"] for one in found.values() if side(one) == name
+        }
+        for name in expected
+    }
+    assert min(chance["own"]) > max(chance["popularity"])
+    assert {one["recommendation_id"]: one["bundle_id"] for one in records} == ids
+
+
+async def test_a_worker_without_the_bundle_answers_by_the_default_and_says_so(
+    stores: RedisStores, settings: Settings, shelves: tuple[Path, Path, str, str]
+) -> None:
+    whole, poor, serving, own = shelves
+    async with (
+        worker(stores, settings, shelf=whole, serving=serving) as rich,
+        worker(stores, settings, shelf=poor, serving=serving) as lacking,
+    ):
+        await planned(rich, own)
+        served = await until_it_is_held(rich)
+        async with asyncio.timeout(60.0):
+            found = await answers(lacking)
+            while not all(one["assignments"] for one in found.values()):
+                found = await answers(lacking)
+        refused = await lacking.put(
+            "/v1/experiments/order",
+            json=terms(
+                variants=[{"name": "popularity", "share_bp": 10_000, "policy": {"bundle": own}}]
+            ),
+        )
+
+    # Both workers deal alike; only what they can serve differs.
+    assert {one: side(served[one]) for one in served} == {one: side(found[one]) for one in found}
+    assert {one["bundle"] for one in found.values()} == {serving}
+    rungs = Counter((side(one), one["degraded"]) for one in found.values())
+    assert set(rungs) == {("popularity", None), ("own", "variant")}
+    assert (refused.status_code, refused.json()["code"]) == (409, "plan_refused")
+
+
+async def test_an_ended_experiment_returns_everybody_to_the_default(
+    stores: RedisStores, settings: Settings, shelves: tuple[Path, Path, str, str]
+) -> None:
+    whole, _, serving, own = shelves
+    async with worker(stores, settings, shelf=whole, serving=serving) as client:
+        await planned(client, own)
+        await until_it_is_held(client)
+
+        await client.delete("/v1/experiments/order")
+        found = await answers(client)
+
+    assert {(one["bundle"], one["degraded"]) for one in found.values()} == {(serving, None)}
