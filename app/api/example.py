@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from models.promotion.rule import PromotionRules
+
 _FROM: Final = "2026-11-24T09:00:00Z"
 _UNTIL: Final = "2026-12-08T09:00:00Z"
 _ID: Final = "20261101T000000-5b1f0c9d3a77"
@@ -73,13 +75,35 @@ _SALE: Final = {
     "attributes": {"stars": 4.0},
 }
 
+_STAGES: Final = PromotionRules().model_dump(mode="json")
+_FINDING: Final = {
+    **{"rule": "min_overlap", "found": 0.62, "limit": 0.2, "state": "held"},
+    "said": "62.0% of sales shown are its own too, at least 20.0% must be",
+}
+_BEGUN: Final = {
+    **{"at": _FROM, "who": "key k3f9", "before": None, "stage": "shadow", "share_bp": 0},
+    **{"reason": "begun", "findings": []},
+}
+_DECISION: Final = {
+    **{"at": _UNTIL, "who": "web-1-4711", "before": "shadow", "stage": "estimate"},
+    **{"share_bp": 0, "reason": "every rule holds", "findings": [_FINDING]},
+}
+_PROMOTION: Final = {
+    **{"number": 1, "candidate": _ID, "serving": "20261031T000000-0c4e61f7a2b9"},
+    **{"rules": _STAGES, "stage": "estimate", "share_bp": 0, "since": _UNTIL, "n_before": 0},
+    **{"is_settled": True, "estimate": None, "decisions": [_BEGUN, _DECISION]},
+}
+
 EXAMPLES: Final[dict[str, Any]] = {
     "AssignmentAnswer": _ASSIGNMENT,
     "AssignmentList": {"version": 4, "items": [_ASSIGNMENT]},
     "Audience": _AUDIENCE,
     "AuditAnswer": {"items": [_AUDITED]},
     "BucketRange": _RANGE,
+    "CanaryRules": _STAGES["canary"],
     "Comparison": _COMPARISON,
+    "Decision": _DECISION,
+    "EstimateRules": _STAGES["estimate"],
     "Event": _EVENT,
     "EventResult": {"event_id": "e1", "status": "rejected", "reason": "too_old"},
     "Experiment": _EXPERIMENT,
@@ -87,6 +111,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ExperimentList": {"version": 4, "items": [_EXPERIMENT]},
     "ExperimentTerms": _TERMS,
     "FieldProblem": {"location": "query.limit", "detail": "should be at most 100"},
+    "Finding": _FINDING,
     "Guardrail": _GUARDRAIL,
     "Holdout": _HOLDOUT,
     "Latency": _LATENCY,
@@ -94,6 +119,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Look": _LOOK,
     "Mismatch": _MISMATCH,
     "NewSaleSlots": _EXPLORATION,
+    "OffPolicyEstimate": {
+        **{"bundle": _ID, "refusal": None, "logged": _SPAN, "difference": {"cascade-dr": _SPAN}},
+    },
     "PlackettLuce": {"kind": "plackett_luce", "temperature": 0.2},
     "Plan": {
         **{"default": _POLICY, "holdout": _HOLDOUT, "layers": [_LAYER]},
@@ -105,6 +133,10 @@ EXAMPLES: Final[dict[str, Any]] = {
         "experiments": [{"name": "revenue", **_TERMS}],
     },
     "PolicyChange": _CHANGE,
+    "Promotion": _PROMOTION,
+    "PromotionList": {"items": [_PROMOTION]},
+    "PromotionRules": _STAGES,
+    "PromotionState": {"promotion": _PROMOTION, "findings": [_FINDING]},
     "Results": {
         **{"experiment": "revenue", "unit": "customer", "control": "as-is", "starts_at": _FROM},
         **{"until": _UNTIL, "rules": _RULES, "left_out": {"forced": 12}, "unpriced_purchases": 3},
@@ -113,6 +145,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "Rules": _RULES,
     "Sale": _SALE,
+    "ShadowRules": _STAGES["shadow"],
     "SlatePolicy": {**_POLICY, "bundle": _ID, "exploration": _EXPLORATION},
     "Span": _SPAN,
     "Variant": {**_VARIANT, "policy": _CHANGE},
