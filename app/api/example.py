@@ -80,7 +80,7 @@ _FINDING: Final = {
     **{"rule": "min_overlap", "found": 0.62, "limit": 0.2, "state": "held"},
     "said": "62.0% of sales shown are its own too, at least 20.0% must be",
 }
-_BEGUN: Final = {
+_BEGUN: Final[dict[str, Any]] = {
     **{"at": _FROM, "who": "key k3f9", "before": None, "stage": "shadow", "share_bp": 0},
     **{"reason": "begun", "findings": []},
 }
@@ -88,7 +88,7 @@ _DECISION: Final = {
     **{"at": _UNTIL, "who": "web-1-4711", "before": "shadow", "stage": "estimate"},
     **{"share_bp": 0, "reason": "every rule holds", "findings": [_FINDING]},
 }
-_PROMOTION: Final = {
+_PROMOTION: Final[dict[str, Any]] = {
     **{"number": 1, "candidate": _ID, "serving": "20261031T000000-0c4e61f7a2b9"},
     **{"rules": _STAGES, "stage": "estimate", "share_bp": 0, "since": _UNTIL, "n_before": 0},
     **{"is_settled": True, "estimate": None, "decisions": [_BEGUN, _DECISION]},
