@@ -1,16 +1,15 @@
 """The composition root: everything that a worker opens at start and closes at its end."""
 
 import asyncio
-import gc
 import os
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from socket import gethostname
-from typing import Final, Protocol
+from typing import Final
 from uuid import uuid4
 
 from app import __version__
@@ -46,6 +45,7 @@ from app.serving.shadow import Shadow
 from app.serving.staging import Staging
 from app.serving.tally import Tally
 from app.serving.vigil import Vigil
+from app.serving.work import running
 from app.settings import Settings
 from app.stores.store import RedisStores
 from models.customer import Window
@@ -55,22 +55,12 @@ from models.profile import Profile
 
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
 SNAPSHOTS: Final = "snapshots"
-LOG_DRAIN_S: Final = 2.0
-CANCEL_AGAIN_S: Final = 0.1
 POOL_THREADS: Final = 2
 MS_PER_S: Final = 1_000
 NOBODY: Final = "nobody"
 NS_PER_US: Final = 1_000
 
 _log = get_logger(__name__)
-
-
-class Work(Protocol):
-    """What goes on beside the answers as long as the worker lives."""
-
-    async def run(self) -> None:
-        """Go on until it is cancelled."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +90,7 @@ class Resources:
         registration: Takes sales and pictures.
         gallery: Shows them.
         holder: Holds the models.
-        plan: The plan of experiments that answers see.
-        planner: Changes it.
-        results: Says what came of experiments; None where no exports are named.
         promoter: Leads promotions.
-        desk: Takes what people want of them.
         readiness: Says what is missing.
         metrics: Of this worker.
         metrics_dir: See `Worker`.
@@ -118,15 +104,33 @@ class Resources:
     registration: Registration
     gallery: Gallery
     holder: ModelHolder
-    plan: LivePlan
-    planner: PlanEditor
-    results: ExportedResults | None
     promoter: Promoter
-    desk: PromotionDesk
     readiness: Readiness
     metrics: Metrics
     metrics_dir: str | None
     write_timeout_s: float
+
+    @property
+    def plan(self) -> LivePlan:
+        """The plan of experiments that answers see."""
+        return self.promoter.staging.live
+
+    @property
+    def planner(self) -> PlanEditor:
+        """Changes it."""
+        return self.promoter.staging.editor
+
+    @property
+    def results(self) -> ExportedResults | None:
+        """Says what came of experiments; None where no exports are named."""
+        return self.promoter.results
+
+    @property
+    def desk(self) -> PromotionDesk:
+        """Takes what people want of promotions."""
+        return PromotionDesk(
+            self.promoter.store, self.planner, has_exports=self.results is not None
+        )
 
     @property
     def bulk(self) -> BulkRegistration:
@@ -164,11 +168,9 @@ async def resources_over(
         metrics = worker.metrics
         clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
         archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
-        exposures = ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics)
         live = LiveCatalogue(
             stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
         )
-        ranker = SlateRanker(metrics, drift=Drift(metrics.drift))
         plan, planner = _plan(stores, settings)
         holder = _holder(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
         tally, results = PromotionTally(), _results(settings, pool)
@@ -179,15 +181,15 @@ async def resources_over(
             settings,
             live=live,
             clock=clock,
-            ranker=ranker,
-            exposures=exposures,
+            ranker=SlateRanker(metrics, drift=Drift(metrics.drift)),
+            exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
             origin=Origin(plan, scoring_versions()),
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow, tally=tally),
             tally=Tally(metrics, tally),
         )
-        await _begin(plan, live, stores.customers, ranker=ranker, clock=clock)
+        await _begin(plan, live, stores.customers, ranker=recommender.ranker, clock=clock)
         vigil = Vigil(stores.server, metrics)
-        async with _running((live, plan, holder, promoter, exposures, vigil), exposures):
+        async with running((live, plan, holder, promoter, vigil), recommender.exposures):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
@@ -195,11 +197,7 @@ async def resources_over(
                 live=live,
                 registration=_registration(stores, live, pool=labelling_pool, metrics=metrics),
                 holder=holder,
-                plan=plan,
-                planner=planner,
-                results=results,
                 promoter=promoter,
-                desk=PromotionDesk(stores.promotions, planner, has_exports=results is not None),
                 gallery=Gallery(stores.sales, live, clock),
                 readiness=Readiness(stores.server, live, worker.drain),
                 metrics=metrics,
@@ -355,39 +353,6 @@ async def _first_catalogue(live: LiveCatalogue) -> None:
             " start the store or correct VITRINE_REDIS_URL, it is tried again all the time",
             reason=str(exc),
         )
-
-
-@asynccontextmanager
-async def _running(works: Sequence[Work], exposures: ExposureQueue) -> AsyncGenerator[None]:
-    tasks = [asyncio.create_task(work.run()) for work in works]
-    for task in tasks:
-        task.add_done_callback(_report_death)
-    # What lives until the end need not be looked at by every collection.
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(exposures.drain(), LOG_DRAIN_S)
-        await end_tasks(tasks)
-
-
-async def end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they end.
-
-    Below Python 3.12 a cancellation that meets the store's reply can be lost in a timeout.
-    """
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
-
-
-def _report_death(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (exc := task.exception()) is not None:
-        _log.critical("a background task died: restart this process", exc_info=exc)
 
 
 def scoring_versions() -> tuple[tuple[str, str], ...]:

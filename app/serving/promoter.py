@@ -186,7 +186,7 @@ class Promoter:
 
     async def _results(self, promotion: Promotion, now: datetime) -> tuple[Results | None, str]:
         plan = (await self.staging.editor.current()).plan
-        experiment = running(plan, promotion, now)
+        experiment = running(plan, promotion, now=now)
         if self.results is None or experiment is None:
             return None, "this worker has no exports, or the experiment does not run"
         unit = next(layer.unit for layer in plan.layers if layer.name == experiment.layer)

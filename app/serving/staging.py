@@ -62,7 +62,7 @@ class Staging:
         if promotion.stage in _UNSEEN:
             shadow = (await self.holder.store.wanted()).shadow
             return "" if shadow == promotion.candidate else "its shadow was ended by hand"
-        experiment = running(await self._plan(), promotion, now)
+        experiment = running(await self._plan(), promotion, now=now)
         return "" if experiment else "its experiment was ended by hand"
 
     async def _plan(self) -> Plan:
@@ -77,8 +77,7 @@ class Staging:
         await self.live.poll()
 
     async def _end_canary(self, promotion: Promotion, order: Order) -> None:
-        at = promotion.since
-        if running(await self._plan(), promotion, at):
+        if running(await self._plan(), promotion, now=promotion.since):
             await self.editor.end_experiment(promotion.experiment, order)
             await self.live.poll()
 
@@ -88,7 +87,7 @@ class Staging:
             await self.holder.shadow_by(promotion.candidate if is_wanted else "")
 
 
-def running(plan: Plan, promotion: Promotion, now: datetime) -> Experiment | None:
+def running(plan: Plan, promotion: Promotion, *, now: datetime) -> Experiment | None:
     """Return the experiment of a promotion's canary, None where it does not run."""
     found = (one for one in plan.experiments if one.name == promotion.experiment)
     return next((one for one in found if one.runs_at(now)), None)
