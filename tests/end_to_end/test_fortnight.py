@@ -40,7 +40,7 @@ N_WEEKS_DAYS: Final = 14
 # In full: a shop of the demo's size with sales for two more weeks, which open until seven days
 # after its period; visits a customer in two weeks; seeds; groups whose intervals are counted.
 N_CUSTOMERS, HISTORY_DAYS, MORE_DAYS, SEED = 3_000, 30, 8, 11
-N_VISITS, N_SEEDS, N_GROUPS = 4.0, 3, 12
+N_VISITS, N_SEEDS, N_GROUPS = 1.0, 4, 12
 N_VISITS_SMALL: Final = 1.0
 SURE: Final = 0.001
 
