@@ -11,7 +11,7 @@ from models.bundle import Bundle, Manifest, read_bundle, write_bundle
 from models.features.schema import FeatureSchema
 from models.golden import GoldenRows
 from models.ranker import Calibration, LightGbmRanker
-from models.scoring import GOLDEN_FILE, LOGISTIC_FILE, Scorer, recommender_file
+from models.scoring import GOLDEN_FILE, LOGISTIC_FILE, REFERENCE_FILE, Scorer, recommender_file
 from models.staged import BUYING_FILE, BUYING_MARGIN_FILE, StagedRanker, ranker_files
 
 
@@ -56,11 +56,8 @@ def lacking(bundle: Path, root: Path, *, recommender: str) -> Path:
         update={"recommenders": [one.name for one in kept], "schema_hash": schema.hash}
     )
     other = replace(scorer, schema=schema, ranker=trees, logistic=logistic)
-    files = {
-        name: content
-        for name, content in original.files.items()
-        if name not in {BUYING_FILE, BUYING_MARGIN_FILE, recommender_file(recommender)}
-    }
+    gone = {BUYING_FILE, BUYING_MARGIN_FILE, REFERENCE_FILE, recommender_file(recommender)}
+    files = {name: content for name, content in original.files.items() if name not in gone}
     return _written(root, manifest, scorer=other, files=files)
 
 
