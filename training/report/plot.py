@@ -21,6 +21,8 @@ _TICKS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 _DARK: Final = 0.6
 _COLOURS: Final = ("#1f6f8b", "#c4572b", "#6b8e23", "#7a4fa3")
 
+_LARGE_SHARE: Final = 10.0
+
 
 def bar_plot(plot: BarPlot) -> str:
     """Draw horizontal bars, their intervals as lines, their values as text."""
@@ -148,7 +150,10 @@ def _short(name: str) -> str:
 
 
 def _number(value: float, *, percent: bool) -> str:
-    return f"{value:.2%}" if percent else f"{value:.3g}"
+    if not percent:
+        return f"{value:.3g}"
+    # Beside an axis there is room for eight letters.
+    return f"{value:.2%}" if abs(value) < _LARGE_SHARE else f"{value:,.0%}"
 
 
 def _svg(width: float, height: float, caption: str, parts: list[str]) -> str:

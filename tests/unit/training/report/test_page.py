@@ -87,6 +87,15 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert "50.00%" in html
 
 
+def test_an_axis_of_large_shares_is_written_without_decimals() -> None:
+    bands = [Band("d1", 0.5, -0.5, 217.3567), Band("d2", 0.5, 0.0, 2.0)]
+
+    html = page("a", [BandPlot("a", "lift", bands, percent=True)])
+
+    assert "21,736%" in html
+    assert "-50.00%" in html
+
+
 def test_a_band_reaches_from_its_lowest_to_its_highest_end() -> None:
     """260 units for -10% to 30%, from the top at 24: 0 lies at 219, 10% at 154."""
     bands = [Band("d1", 0.1, -0.1, 0.3), Band("d2", 0.1, 0.0, 0.2)]
