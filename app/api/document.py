@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.bundles import BundleBody
 from app.api.events import EventBatch
-from app.api.example import add_examples
+from app.api.example import add_examples, add_parameter_examples
 from app.api.guard import KEY_HEADER, required_scope
 from app.api.problem import Problem, problems
 from app.api.promotions import PromotionBody, StopBody
@@ -72,6 +72,7 @@ def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
     document["components"]["securitySchemes"] = SCHEMES
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
+            add_parameter_examples(operation)
             _secure(operation, required_scope(method.upper(), path))
     return document
 

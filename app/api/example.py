@@ -1,4 +1,4 @@
-"""One example of every schema that does not bring its own."""
+"""One example of every schema and parameter that does not bring its own."""
 
 from typing import Any, Final
 
@@ -153,6 +153,28 @@ EXAMPLES: Final[dict[str, Any]] = {
     "VariantResult": _RESULT,
 }
 """By the name of the schema."""
+
+PARAMETERS: Final[dict[str, Any]] = {
+    "limit": 10,
+    "exclude": ["s9"],
+    "explain": True,
+    "if-match": '"4"',
+    "market": "fr",
+    "open": True,
+}
+"""By the name of the parameter."""
+
+
+def add_parameter_examples(operation: dict[str, Any]) -> None:
+    """Give an example to every parameter of an operation without one.
+
+    Raises:
+        KeyError: If there is none for its name.
+    """
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        if "examples" not in schema:
+            schema["examples"] = [PARAMETERS[parameter["name"].lower()]]
 
 
 def add_examples(schemas: dict[str, dict[str, Any]]) -> None:

@@ -23,7 +23,8 @@ def test_openapi_yaml_is_in_step_with_the_app() -> None:
     assert written == create_app(Settings(), Worker()).openapi(), "run: make openapi"
 
 
-SCHEMAS = create_app(Settings(), Worker()).openapi()["components"]["schemas"]
+DOCUMENT = create_app(Settings(), Worker()).openapi()
+SCHEMAS = DOCUMENT["components"]["schemas"]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -38,6 +39,17 @@ def test_every_schema_has_an_example_that_it_accepts(name: str) -> None:
 
     assert examples
     assert [error.message for one in examples for error in validator.iter_errors(one)] == []
+
+
+def test_every_parameter_has_an_example_that_it_accepts() -> None:
+    operations = [one for path in DOCUMENT["paths"].values() for one in path.values()]
+    parameters = [one for operation in operations for one in operation.get("parameters", ())]
+
+    for schema in (parameter["schema"] for parameter in parameters):
+        document = {**schema, "components": {"schemas": SCHEMAS}}
+        validator = jsonschema_rs.Draft202012Validator(document, validate_formats=True)
+        assert schema["examples"]
+        assert [e.message for one in schema["examples"] for e in validator.iter_errors(one)] == []
 
 
 @pytest.mark.parametrize(
