@@ -149,6 +149,8 @@ def allowed_methods(request: Request) -> list[str]:
     """Return the methods of all routes of a path; Starlette names those of the first alone."""
     routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
     found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    # A path of its own is no name: /v1/experiments/audit is not the experiment "audit".
+    found = [route for route in found if route.path == request.url.path] or found
     return sorted({method for route in found for method in route.methods or ()})
 
 

@@ -14,11 +14,13 @@ ForcedPair = Annotated[str, Field(pattern=rf"^{_NAME}:{_NAME}$")]
 
 
 def _one_each(pairs: tuple[str, ...]) -> tuple[str, ...]:
-    experiment, n_times = Counter([_split(pair)[0] for pair in pairs] or [""]).most_common(1)[0]
+    """Take what is said twice as said once, and refuse what contradicts itself."""
+    different = tuple(dict.fromkeys(pairs))
+    experiment, n_times = Counter([_split(pair)[0] for pair in different] or [""]).most_common(1)[0]
     if n_times > 1:
-        msg = f"experiment {experiment!r} is forced {n_times} times"
+        msg = f"experiment {experiment!r} is forced {n_times} times, to different variants"
         raise ValueError(msg)
-    return pairs
+    return different
 
 
 ForcedPairs = Annotated[
@@ -31,7 +33,7 @@ ForcedPairs = Annotated[
         examples=[["home-page:popularity"]],
     ),
 ]
-"""What a request forces, at most once per experiment."""
+"""What a request forces, at most one variant per experiment."""
 
 
 def forced(pairs: Iterable[str]) -> dict[str, str]:

@@ -99,3 +99,9 @@ async def test_a_method_that_a_path_does_not_have_is_answered_with_all_that_it_h
     answer = await client.patch("/v1/sales/s1")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, PUT")
+
+
+async def test_a_path_of_its_own_is_no_name_among_others(client: httpx.AsyncClient) -> None:
+    answer = await client.options("/v1/experiments/audit")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")

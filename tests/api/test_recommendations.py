@@ -215,6 +215,15 @@ class TestAForcedVariant:
 
         assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
 
+    async def test_one_that_is_forced_twice_to_the_same_is_forced(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        pairs = ["order:popularity", "order:popularity"]
+        answer = await client.get(URL, params={"customer_id": "c1", "variant": pairs})
+
+        assert answer.status_code == 200
+        assert [one["variant"] for one in answer.json()["assignments"]] == ["popularity"]
+
     async def test_a_visitor_without_the_unit_is_in_no_experiment(
         self, client: httpx.AsyncClient
     ) -> None:
