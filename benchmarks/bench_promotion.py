@@ -45,8 +45,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Shop]:
     folder = tmp_path_factory.mktemp("promotion")
     data = write_world(folder / "data", seed=3)
     bundle = train_bundle(data, folder / "bundles", cache=folder / "cache")
-    candidate = recalibrated(bundle, folder / "bundles", shift=0.1)
-    names = {"VITRINE_BUNDLES": str(folder / "bundles"), "VITRINE_BUNDLE": bundle.name}
+    candidate = recalibrated(bundle, bundle.parent, shift=0.1)
+    names = {"VITRINE_BUNDLES": str(bundle.parent), "VITRINE_BUNDLE": bundle.name}
     with serving(folder, **names) as running:
         running.wait_until("/health/ready", status=200)
         yield Shop(running, candidate.name)
@@ -93,9 +93,11 @@ def test_a_shadow_beside_answers(shop: Shop) -> None:
         {
             "without": figures(times[False]),
             "with_shadow": figures(times[True]),
-            "ratio_of_medians": [
-                round(one, 3) for one in (min(ratios), np.median(ratios), max(ratios))
-            ],
+            "ratio_of_medians": {
+                "smallest": round(min(ratios), 3),
+                "median": round(float(np.median(ratios)), 3),
+                "largest": round(max(ratios), 3),
+            },
             "shadow": counted,
         },
     )
