@@ -1,6 +1,7 @@
 """Factorises who touched what by alternating least squares."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+import warnings
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,12 +59,16 @@ def factorise(
         Hu, Koren and Volinsky, Collaborative filtering for implicit feedback datasets, 2008.
     """
     values = np.full(len(rows), 1 + config.confidence, dtype=np.float32)
-    model = AlternatingLeastSquares(
-        factors=config.n_factors,
-        regularization=config.regularisation,
-        iterations=config.n_iterations,
-        num_threads=1,
-        random_state=_SEED,
-    )
-    model.fit(csr_matrix((values, (customers, rows)), (n_customers, n_rows)), show_progress=False)
+    matrix = csr_matrix((values, (customers, rows)), shape=(n_customers, n_rows))
+    with warnings.catch_warnings():
+        # Of pools of threads inside threads, which there are none of here.
+        warnings.filterwarnings("ignore", ".*BLAS.* is configured", RuntimeWarning)
+        model = AlternatingLeastSquares(
+            factors=config.n_factors,
+            regularization=config.regularisation,
+            iterations=config.n_iterations,
+            num_threads=1,
+            random_state=_SEED,
+        )
+        model.fit(matrix, show_progress=False)
     return np.asarray(model.item_factors, dtype=np.float64)
