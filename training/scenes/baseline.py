@@ -17,7 +17,7 @@ from training.scenes.head import softmax
 from training.scenes.metric import label_figures
 from training.scenes.model import best_temperature
 
-_PENALTIES = (0.0001, 0.0003, 0.001, 0.003, 0.01)
+_PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)
 _DEFAULT_PENALTY = 1.0  # scikit-learn's
 _N_ITERATIONS = 1_000
 
