@@ -5,16 +5,16 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import polars as pl
 import pytest
 
-from models.ranker import TreeConfig
 from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
 from tests.worlds import Silent
-from training.configuration import RunConfig
 from training.nightly.run import Verdict, run_night
 
 KILLED_AT: Final = (
@@ -103,15 +103,45 @@ def test_a_night_killed_in_every_stage_publishes_the_same_bytes(
     proof.record("nightly", {"killed_at": [f"{stage}+{ticks}" for stage, ticks in killed]})
 
 
-@pytest.mark.slow
-def test_a_candidate_that_learned_nothing_is_refused(calm: Calm) -> None:
-    """Its only tree hardly moves, and it is judged beside what the calm night published."""
-    before = contents(calm.root)
-    ignorant = RunConfig(trees=TreeConfig(max_trees=1, learning_rate=1e-6, patience=1))
-
-    outcome = run_night(
-        night_in(calm.root, calm.data, cache=calm.cache, config=ignorant), progress=Silent()
+def misled(data: Path, folder: Path) -> Path:
+    """Copy a dataset whose early reactions went to the sale at the other end of the list."""
+    folder.mkdir()
+    for path in data.iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "events.parquet").unlink()
+    events = pl.read_parquet(data / "events.parquet")
+    shown = events.filter(pl.col("type") == "impression").select(
+        "exposure_id", "position", other="sale_id"
     )
+    last = shown.group_by("exposure_id").agg(last=pl.col("position").max())
+    mirrored = (
+        events.with_row_index()
+        .join(last, on="exposure_id", how="left")
+        .with_columns(mirror=pl.col("last") + 1 - pl.col("position"))
+        .join(
+            shown,
+            left_on=["exposure_id", "mirror"],
+            right_on=["exposure_id", "position"],
+            how="left",
+        )
+        .sort("index")
+    )
+    is_early = pl.col("at") < pl.col("at").max() - timedelta(hours=JUDGE_HOURS)
+    reacted = pl.col("type").is_in(["click", "cart", "purchase"]) & pl.col("other").is_not_null()
+    sale_id = pl.when(is_early & reacted).then("other").otherwise("sale_id").alias("sale_id")
+    mirrored.with_columns(sale_id).select(events.columns).write_parquet(folder / "events.parquet")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_candidate_that_learned_from_wrong_reactions_is_refused(
+    calm: Calm, tmp_path: Path
+) -> None:
+    """It is judged on what customers really did, beside what the calm night published."""
+    before = contents(calm.root)
+    data = misled(calm.data, tmp_path / "data")
+
+    outcome = run_night(night_in(calm.root, data, cache=calm.cache), progress=Silent())
 
     (serving,) = (calm.root / "bundles").iterdir()
     assert outcome.verdict is Verdict.REJECTED

@@ -75,10 +75,12 @@ def test_a_ranking_learned_where_position_decides_does_not_chase_position(
     observed, learned = (
         np.array([values[rows == row].mean() for row in places]) for values in (bought, predicted)
     )
-    # What an order by observed rates would chase, and how little of it is left.
-    assert observed[:2].mean() > 1.5 * observed[-2:].mean()
+    chased, left = (rates[:2].mean() / rates[-2:].mean() - 1 for rates in (observed, learned))
+    assert chased > 1.0
+    assert abs(left) < 0.1 * chased
     # The fifth position is clicked 160 times in 2,250 lists: errors are those of small numbers.
-    assert learned.max() / learned.min() - 1 < 0.1 * math.sqrt(3_000 / n_slates)
+    small = math.sqrt(3_000 / n_slates)
+    assert learned.max() / learned.min() - 1 < 0.15 * small
     assert predicted.mean() == pytest.approx(P_CLICK[0] * P_BUY, rel=0.12)
     by_place = [predicted[positions == place].mean() for place in range(1, len(P_CLICK) + 1)]
-    assert max(by_place) < 1.05 * min(by_place)
+    assert max(by_place) / min(by_place) - 1 < 0.06 * small

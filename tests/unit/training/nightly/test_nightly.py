@@ -64,7 +64,8 @@ def test_the_cron_job_runs_a_command_that_exists_and_stops_at_its_exit_statuses(
     """On an empty dataset it ends with status 1; an unknown command or option would be 2."""
     job = yaml.safe_load((ROOT / "deploy" / "nightly.yaml").read_text(encoding="utf-8"))
     pod = job["spec"]["jobTemplate"]["spec"]
-    (container,) = pod["template"]["spec"]["containers"]
+    steps = pod["template"]["spec"]["initContainers"]
+    (container,) = (step for step in steps if step["name"] == "nightly")
     (rule,) = pod["podFailurePolicy"]["rules"]
     (tmp_path / "data").mkdir()
     words = [word.replace("/srv/shop", str(tmp_path)) for word in container["args"]]
