@@ -125,9 +125,9 @@ def test_customers_who_buy_less_stop_a_bad_bundle_though_its_leader_is_killed(
         assert begun.status_code == 201, begun.text
         for _ in until(client, "canary"):
             ask(client, "somebody")
+        answered = buy(client, set(order[: len(order) // 2]))
         killed = leader(state)
         os.kill(int(killed.rpartition("-")[2]), signal.SIGKILL)
-        answered = buy(client, set(order[: len(order) // 2]))
         for _ in until(client, "stopped"):
             ask(client, "somebody")  # by whose time the windows of the others are over
             exported = run(
