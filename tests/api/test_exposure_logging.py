@@ -8,10 +8,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from app import resources as composition
 from app.main import create_app
 from app.resources import Resources, Worker, resources_over
-from app.serving import exposure_queue
+from app.serving import exposure_queue, work
 from app.serving.exposure import ExposureRecord
 from app.serving.model import Model
 from app.settings import Settings
@@ -50,7 +49,7 @@ async def client(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncGenerator[httpx.AsyncClient]:
     monkeypatch.setattr(exposure_queue, "CAPACITY", CAPACITY)
-    monkeypatch.setattr(composition, "LOG_DRAIN_S", 0.01)
+    monkeypatch.setattr(work, "LOG_DRAIN_S", 0.01)
 
     @asynccontextmanager
     async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
