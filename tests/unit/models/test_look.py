@@ -48,3 +48,7 @@ def test_a_picture_is_measured_bit_for_bit_the_same_among_others(rng: np.random.
     alone = [looks_of(one[None])[0].tobytes() for one in pictures]
 
     assert [one.tobytes() for one in looks_of(pictures)] == alone
+
+
+def test_no_pictures_have_no_measures() -> None:
+    assert looks_of(np.empty((0, 16, 16, 3), dtype=np.uint8)).shape == (0, 4)
