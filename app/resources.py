@@ -187,7 +187,7 @@ async def resources_over(
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow, tally=tally),
             tally=Tally(metrics, tally),
         )
-        await _begin(plan, live, stores.customers, ranker=recommender.ranker, clock=clock)
+        await _begin(plan, live, holder, stores.customers, recommender=recommender)
         vigil = Vigil(stores.server, metrics)
         async with running((live, plan, holder, promoter, vigil), recommender.exposures):
             yield Resources(
@@ -330,17 +330,20 @@ def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
 async def _begin(
     plan: LivePlan,
     live: LiveCatalogue,
+    holder: ModelHolder,
     customers: CustomerStore,
     *,
-    ranker: SlateRanker,
-    clock: StoreClock,
+    recommender: Recommender,
 ) -> None:
     await plan.begin()
     await _first_catalogue(live)
     with suppress(StoreUnavailableError):
+        # Before the first answer: a variant whose bundle is not there yet would be answered
+        # without one, and a worker that starts would speak against the canary that it joins.
+        await holder.poll()
         # A store that restarted knows no script: the first reader would send it in full.
         _ = await customers.read(NOBODY)
-    _warm_up(ranker, live, clock.now_us())
+    _warm_up(recommender.ranker, live, recommender.clock.now_us())
 
 
 async def _first_catalogue(live: LiveCatalogue) -> None:

@@ -129,6 +129,23 @@ async def test_a_variant_is_answered_by_its_own_bundle_which_exposures_name(
     assert {one["recommendation_id"]: one["bundle_id"] for one in records} == ids
 
 
+async def test_a_worker_that_starts_later_has_the_bundle_at_its_first_answer(
+    stores: RedisStores, settings: Settings, shelves: tuple[Path, Path, str, str]
+) -> None:
+    """Answers degraded for want of it would speak against the bundle, which a canary weighs."""
+    whole, _, serving, own = shelves
+    async with worker(stores, settings, shelf=whole, serving=serving) as client:
+        await planned(client, own)
+
+    async with worker(stores, settings, shelf=whole, serving=serving) as client:
+        found = await answers(client)
+
+    assert {(side(one), one["bundle"], one["degraded"]) for one in found.values()} == {
+        ("popularity", serving, None),
+        ("own", own, None),
+    }
+
+
 async def test_a_worker_without_the_bundle_answers_by_the_default_and_says_so(
     stores: RedisStores, settings: Settings, shelves: tuple[Path, Path, str, str]
 ) -> None:
