@@ -210,9 +210,7 @@ def _visit(sale: Candidate, feature: str, topics: Topics) -> str | None:
 
 def _audience(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del sale, topics
-    return (
-        "customers like him open it" if feature == "audience_segment" else "popular in his market"
-    )
+    return _AUDIENCES.get(feature)
 
 
 def _text(sale: Candidate, feature: str, topics: Topics) -> str | None:
@@ -257,6 +255,15 @@ _WORDS: Final[Mapping[str, Callable[[Candidate, str, Topics], str | None]]] = {
     "audience": _audience,
     "text": _text,
 }
+
+
+_AUDIENCES: Final = {
+    "audience": "popular in his market",
+    "audience_market": "popular in his market",
+    "audience_device": "popular with customers of his device",
+    "audience_segment": "customers like him open it",
+}
+"""What his market or device does whatever the sale is speaks for none of them."""
 
 
 def _times(n: int) -> str:

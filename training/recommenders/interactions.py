@@ -26,6 +26,8 @@ class Interactions:
         positions: Rank in the slate from 1, 0 where unknown.
         markets: Codes of markets, -1 where unknown.
         market_names: Market of each code.
+        devices: Codes of devices, -1 where unknown.
+        device_names: Device of each code.
         at_us: When each happened, microseconds since the epoch.
         received_us: When each was received, ascending.
     """
@@ -38,6 +40,8 @@ class Interactions:
     positions: NDArray[np.int32]
     markets: NDArray[np.int64]
     market_names: tuple[str, ...]
+    devices: NDArray[np.int64]
+    device_names: tuple[str, ...]
     at_us: NDArray[np.int64]
     received_us: NDArray[np.int64]
 
@@ -53,6 +57,8 @@ class Interactions:
             positions=events.positions,
             markets=events.markets.codes,
             market_names=tuple(map(str, events.markets.values)),
+            devices=events.devices.codes,
+            device_names=tuple(map(str, events.devices.values)),
             at_us=events.at_us,
             received_us=events.received_us,
         )
@@ -71,6 +77,7 @@ class Interactions:
             kinds=self.kinds[:end],
             positions=self.positions[:end],
             markets=self.markets[:end],
+            devices=self.devices[:end],
             at_us=self.at_us[:end],
             received_us=self.received_us[:end],
         )

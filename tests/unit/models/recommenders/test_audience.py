@@ -1,4 +1,4 @@
-"""Popularity by market and segment: by hand."""
+"""Popularity by market, device and segment, and habits: by hand."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from models.arrays import Arrays
 from models.events import EventType, key
 from models.profile import Profile
 from models.query import Context
-from models.recommenders.audience import Appeal, Audience, segment_of
+from models.recommenders.audience import Appeal, Audience, Habits, segment_of
 from tests.builders import NOW_US, POPULARITY, Seen, catalogue, query, sale
 
 SHOP = catalogue(sale("a"), sale("b"), counts={"a": {EventType.IMPRESSION: 90.0}})
@@ -25,13 +25,18 @@ def appeal(groups: tuple[str, ...], *factors: float) -> Appeal:
 AUDIENCE = Audience(
     POPULARITY,
     markets=appeal(("fr", "uk"), 2.0, 0.5),
+    devices=appeal(("mobile",), 4.0),
     segments=appeal(("cold", "warm", "hot"), 1.0, 1.5, 3.0),
+    market_habits=Habits(("fr", "uk"), opens=np.array([0.1, 0.2]), buys=np.array([0.3, 0.4])),
+    device_habits=Habits(("mobile",), opens=np.array([0.5]), buys=np.array([-0.6])),
 )
+NOTHING = [0.0] * 4
 
 
 def scores(
     *events: Seen,
     market: str | None = None,
+    device: str | None = None,
     profile: Profile | None = None,
     audience: Audience = AUDIENCE,
 ) -> NDArray[np.float64]:
@@ -40,7 +45,7 @@ def scores(
         *events,
         candidates=["a", "b"],
         profile=profile,
-        context=Context(NOW_US, market=market),
+        context=Context(NOW_US, market=market, device=device),
     )
     return audience.scores(asked)
 
@@ -49,31 +54,57 @@ def test_popularity_is_multiplied_by_market_and_segment() -> None:
     """Sale a: 0.1 · 10 / (90 + 10) clicks, 0.2 of them purchases, 2 in France, 1.5 to the warm."""
     a, b = scores((EventType.VIEW, "b", 9.0), market="fr").tolist()
 
-    assert a == pytest.approx([0.01 * 0.2 * 2.0 * 1.5, np.log(2.0), np.log(1.5)])
-    assert b == pytest.approx([0.1 * 0.2, 0.0, 0.0])
+    assert a[:4] == pytest.approx([0.01 * 0.2 * 2.0 * 1.5, np.log(2.0), 0.0, np.log(1.5)])
+    assert b[:4] == pytest.approx([0.1 * 0.2, 0.0, 0.0, 0.0])
 
 
-@pytest.mark.parametrize("market", [None, "mars"])
-def test_in_an_unknown_market_sales_are_as_popular_as_anywhere(market: str | None) -> None:
-    assert scores(market=market)[0].tolist() == pytest.approx([0.01 * 0.2, 0.0, 0.0])
+def test_it_is_multiplied_by_the_device() -> None:
+    a, b = scores(device="mobile").tolist()
+
+    assert a[:4] == pytest.approx([0.01 * 0.2 * 4.0, 0.0, np.log(4.0), 0.0])
+    assert b[:4] == pytest.approx([0.1 * 0.2, 0.0, 0.0, 0.0])
+
+
+def test_habits_are_the_same_for_all_sales() -> None:
+    habits = scores(market="uk", device="mobile")[:, 4:]
+
+    assert habits.tolist() == [[0.2, 0.4, 0.5, -0.6]] * 2
+
+
+@pytest.mark.parametrize("unknown", [None, "mars"])
+def test_of_an_unknown_market_and_device_sales_are_as_popular_as_anywhere(
+    unknown: str | None,
+) -> None:
+    found = scores(market=unknown, device=unknown)
+
+    assert found[0].tolist() == pytest.approx([0.01 * 0.2, 0.0, 0.0, 0.0, *NOTHING])
 
 
 def test_a_customer_is_as_hot_as_window_or_profile_know() -> None:
     """Impressions of the profile do not count."""
     hot = Profile(first_us=0, counts=(50, 4, 4, 1, 1))
 
-    assert scores(profile=hot)[0, 2] == pytest.approx(np.log(3.0))
+    assert scores(profile=hot)[0, 3] == pytest.approx(np.log(3.0))
     assert [segment_of(n) for n in (0, 1, 9, 10)] == ["cold", "warm", "warm", "hot"]
 
 
 def test_it_round_trips() -> None:
     again = Audience.from_arrays(Arrays.from_bytes(Arrays(AUDIENCE.to_arrays()).to_bytes()))
 
-    np.testing.assert_array_equal(scores(market="uk", audience=again), scores(market="uk"))
+    before = scores(market="uk", device="mobile")
+    after = scores(market="uk", device="mobile", audience=again)
+    np.testing.assert_array_equal(after, before)
 
 
 def test_factors_that_do_not_fit_are_refused() -> None:
     broken = {**AUDIENCE.to_arrays(), "markets_factors": np.ones((1, 2))}
 
     with pytest.raises(ValueError, match=r"\(1, 2\) factors of 2 sales and 2 groups"):
+        Audience.from_arrays(Arrays(broken))
+
+
+def test_habits_that_do_not_fit_are_refused() -> None:
+    broken = {**AUDIENCE.to_arrays(), "devices_buys": np.ones(2)}
+
+    with pytest.raises(ValueError, match="1 groups open 1 and buy 2 times as much"):
         Audience.from_arrays(Arrays(broken))

@@ -68,6 +68,54 @@ def test_without_impressions_shares_of_all_events_are_expected() -> None:
     assert factor(markets, "s2", "uk") == pytest.approx((1 + 10) / (0.5 + 10))
 
 
+def bought(n: int, *, device: str, opened: int) -> list[Row]:
+    """Clicks with a device, some of which are followed by a purchase, each on a look."""
+    return [
+        Row(kind=kind, customer=f"{device}{number}", device=device, position=1, at=at)
+        for number in range(opened)
+        for kind, at in (
+            ("impression", 0),
+            ("click", MINUTE),
+            *[("purchase", 2 * MINUTE)] * (number < n),
+        )
+    ]
+
+
+def test_a_device_that_buys_less_of_what_it_opens_is_known_for_it() -> None:
+    """Of 60 opened with either 30 are bought in all: each is expected to buy half."""
+    habits = fitted(bought(5, device="mobile", opened=20) + bought(25, device="desktop", opened=40))
+
+    mobile, desktop = habits.device_habits.of("mobile"), habits.device_habits.of("desktop")
+
+    # Every look was opened.
+    assert (mobile[0], desktop[0]) == pytest.approx((0.0, 0.0))
+    assert mobile[1] == pytest.approx(np.log((5 + 10) / (10 + 10)))
+    assert desktop[1] == pytest.approx(np.log((25 + 10) / (20 + 10)))
+
+
+def test_a_market_that_opens_more_is_known_for_it() -> None:
+    """30 of 80 looks open: of 40 each 15 are expected."""
+    log = shown(40, clicks=25, market="fr") + shown(40, clicks=5, market="uk")
+
+    habits = fitted(log).market_habits
+
+    assert habits.of("fr")[0] == pytest.approx(np.log((25 + 10) / (15 + 10)))
+    assert habits.of("uk")[0] == pytest.approx(np.log((5 + 10) / (15 + 10)))
+
+
+def test_devices_like_sales_as_markets_do() -> None:
+    log = bought(0, device="mobile", opened=20) + [
+        Row(kind="impression", customer=f"d{number}", device="desktop", position=1)
+        for number in range(20)
+    ]
+
+    devices = fitted(log).devices
+
+    # 20 of 40 looks open: ten of each are expected.
+    assert factor(devices, "s1", "mobile") == pytest.approx((20 + 10) / (10 + 10))
+    assert factor(devices, "s1", "desktop") == pytest.approx((0 + 10) / (10 + 10))
+
+
 def test_a_customer_warms_up_as_he_acts() -> None:
     """Cold at his first click, warm at the nine that follow, hot from then on; all at one sale."""
     log = [Row(kind="click", sale="s1", at=step * MINUTE) for step in range(12)]
