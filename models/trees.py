@@ -56,9 +56,8 @@ class TreeTables:
     A leaf can be reached as long as no split on its left sends the row right. For every
     feature and every interval between its thresholds, one row of a table holds the leaves
     of all trees that the splits of that feature leave reachable. The conjunction of one
-    row of each table has, as its lowest bit, the leaf that each tree ends in. Where all
-    rows agree on an interval, as they do for features of the customer, the table is read
-    once.
+    row of each table has, as its lowest bit, the leaf that each tree ends in. Of a feature
+    that is the same for all rows, as those of the customer are, the table is read once.
 
     Attributes:
         columns: Features that any tree looks at.
@@ -138,13 +137,15 @@ class TreeTables:
         shared = np.full(shape[1], -1, dtype=np.int64).astype(self._word)
         reachable: NDArray[Word] | None = None
         buffer = np.empty(shape, dtype=self._word)
+        is_same = _same_for_all(features)
         for column, thresholds, table in zip(
             self.columns, self.thresholds, self.tables, strict=True
         ):
+            if is_same[column]:
+                shared &= table[_places(thresholds, features[column, :1])[0]]
+                continue
             places = _places(thresholds, features[column])
-            if np.all(places == places[0]):
-                shared &= table[places[0]]
-            elif reachable is None:
+            if reachable is None:
                 reachable = table.take(places, axis=0)
             else:
                 # Places are in range; without a check numpy copies straight into the buffer.
@@ -239,6 +240,12 @@ def _table(
 
 def _places(thresholds: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.intp]:
     return np.searchsorted(thresholds, values, side="right")
+
+
+def _same_for_all(features: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell the features that are the same for all rows, by their bits: NaN is like NaN."""
+    bits = features.view(np.uint32)
+    return (bits == bits[:, :1]).all(axis=1)
 
 
 def _just_above(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
