@@ -8,8 +8,8 @@ rounds. Logging: the application in this process, called without a socket, over 
 store with the small shop of the tests; blocks of requests whose records are logged and of
 requests whose records are thrown away take turns, so that both see the same machine. A logged
 block ends when its records are in the store: what happens beside the answers is counted too, in
-the store's process not. Medians over blocks of what a request takes, and of the logged share of
-each pair of neighbours.
+the store's process not; on the clock a block therefore waits for the last batch once. Medians
+over blocks of what a request takes, and of the logged share of each pair of neighbours.
 
 Last numbers: see results/benchmarks/experiments.json after `make bench`, and docs/experiments.md.
 """

@@ -14,6 +14,9 @@ from app.serving.served import ServedCatalogue
 
 CAPACITY: Final = 10_000
 BATCH: Final = 256
+LINGER_S: Final = 0.05
+"""How long the first of a batch waits for others: a round trip costs more than a record."""
+
 RETRY_S: Final = 1.0
 
 _log = get_logger(__name__)
@@ -50,6 +53,7 @@ class ExposureQueue:
         """Log for ever, in batches; a batch that the store refuses is tried again."""
         while True:
             batch = [await self._queue.get()]
+            await asyncio.sleep(LINGER_S)
             while len(batch) < BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             await self._append(batch)

@@ -19,6 +19,7 @@ class ListLog:
 
     def __init__(self, n_refusals: int = 0) -> None:
         self.records: list[ExposureRecord] = []
+        self.sizes: list[int] = []
         self.n_refusals = n_refusals
 
     async def append(self, records: Sequence[ExposureRecord]) -> None:
@@ -27,6 +28,7 @@ class ListLog:
             doing = "logging answers"
             raise StoreUnavailableError(doing, "refused")
         self.records += records
+        self.sizes.append(len(records))
 
 
 async def logged(log: ListLog, directory: Path, *, n: int) -> float:
@@ -48,6 +50,21 @@ async def test_everything_is_logged_once(tmp_path: Path) -> None:
     n_dropped = await logged(log, tmp_path, n=1_000)
 
     assert (len(log.records), n_dropped) == (1_000, 0.0)
+
+
+async def test_answers_that_follow_each_other_share_a_round_trip(tmp_path: Path) -> None:
+    log = ListLog()
+    with ThreadPoolExecutor(1) as pool:
+        archive, metrics = SnapshotArchive(tmp_path), Metrics.create()
+        queue = ExposureQueue(log, archive, pool=pool, metrics=metrics)
+        running = asyncio.create_task(queue.run())
+        for _ in range(3):
+            await asyncio.sleep(0)
+            queue.put(Exposure(RECORD, None))
+        await queue.drain()
+        running.cancel()
+
+    assert log.sizes == [3]
 
 
 async def test_what_the_store_refuses_is_tried_again(
