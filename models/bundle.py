@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
 MAX_FILE_BYTES: Final = 2**31
 
@@ -29,7 +29,9 @@ class Manifest(BaseModel):
 
     Attributes:
         format_version: Version of this format.
-        until: End of the training data, ISO 8601 in UTC.
+        until: End of the data that it knows, ISO 8601 in UTC.
+        judged_as: Id of the bundle that was judged in its place: the same meta-model, whose
+            recommenders knew less, so that something was left to judge it on. Empty without.
         files: SHA-256 of every file by name, the manifest aside.
         schema_hash: Hash of the feature schema that the ranker was trained on.
         recommenders: Names of the recommenders in feature order.
@@ -45,6 +47,7 @@ class Manifest(BaseModel):
 
     format_version: int
     until: str
+    judged_as: str
     files: dict[str, str]
     schema_hash: str
     recommenders: list[str]

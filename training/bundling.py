@@ -9,7 +9,9 @@ import numpy as np
 
 from models.arrays import Arrays
 from models.bundle import FORMAT_VERSION, Manifest, write_bundle
+from models.counters import SaleCounts
 from models.customer import Window
+from models.dataset.events import EventTable
 from models.events import from_us
 from models.features.schema import FeatureSchema
 from models.golden import GoldenRows, Visit
@@ -69,7 +71,6 @@ def bundle_run(
     Returns:
         The bundle's directory.
     """
-    counts = CountReplay(past.events, past.catalogue).at(material.until_us)
     scorer = Scorer(
         bundle_id="",
         scene_model=_scene_model(material),
@@ -77,25 +78,48 @@ def bundle_run(
         ranker=fitted.ranker,
         topics=topics,
         snapshot=seed_snapshot(material),
-        counts=counts,
+        counts=counts_at_end(past, material.until_us),
         logistic=fitted.logistic,
     )
     files = {
         **ranker_files(fitted.ranker),
         LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: topics.to_bytes(),
-        SNAPSHOT_FILE: scorer.snapshot.to_bytes(),
-        COUNTS_FILE: counts.to_bytes(),
         REFERENCE_FILE: reference_of(scorer, past, slates=slates).to_bytes(),
-        GOLDEN_FILE: _golden_rows(material, scorer, seed).to_bytes(),
-        **{
-            recommender_file(recommender.name): Arrays(recommender.to_arrays()).to_bytes()
-            for recommender in schema.recommenders
-        },
+        **known_files(scorer, past.events, until_us=material.until_us, seed=seed),
         **(material.scenes.files if material.scenes else {}),
     }
     manifest = _manifest(material, fitted, schema, config=config, seed=seed)
     return write_bundle(root, manifest, files=files)
+
+
+def known_files(
+    scorer: Scorer, events: EventTable, *, until_us: int, seed: int
+) -> dict[str, bytes]:
+    """Return what a bundle knows up to a moment: recommenders, sales, counts, golden rows.
+
+    Args:
+        scorer: All of the bundle.
+        events: What was received before the moment.
+        until_us: The moment, microseconds since the epoch.
+        seed: Draws the golden rows.
+    """
+    visits = [_unknown_visitor(until_us), *_visits(events, until_us, seed)]
+    golden = GoldenRows.record(visits, scorer.seed_catalogue(), orders=scorer.orders)
+    return {
+        SNAPSHOT_FILE: scorer.snapshot.to_bytes(),
+        COUNTS_FILE: scorer.counts.to_bytes(),
+        GOLDEN_FILE: golden.to_bytes(),
+        **{
+            recommender_file(recommender.name): Arrays(recommender.to_arrays()).to_bytes()
+            for recommender in scorer.schema.recommenders
+        },
+    }
+
+
+def counts_at_end(past: Past, until_us: int) -> SaleCounts:
+    """Return the counts of a catalogue's sales at a moment, microseconds since the epoch."""
+    return CountReplay(past.events, past.catalogue).at(until_us)
 
 
 def seed_snapshot(material: Material) -> Snapshot:
@@ -115,6 +139,7 @@ def _manifest(
     return Manifest(
         format_version=FORMAT_VERSION,
         until=from_us(material.until_us).isoformat(timespec="seconds"),
+        judged_as="",
         files={},
         schema_hash=schema.hash,
         recommenders=[recommender.name for recommender in schema.recommenders],
@@ -139,18 +164,11 @@ def _installed(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             continue
 
 
-def _golden_rows(material: Material, scorer: Scorer, seed: int) -> GoldenRows:
-    """Score some customers, an unknown one first, at the end of training."""
-    visits = [_unknown_visitor(material.until_us), *_visits(material, seed)]
-    return GoldenRows.record(visits, scorer.seed_catalogue(), orders=scorer.orders)
-
-
 def _unknown_visitor(until_us: int) -> Visit:
     return Visit(Window.empty(), Profile.empty(), Context(until_us))
 
 
-def _visits(material: Material, seed: int) -> Iterator[Visit]:
-    events, until_us = material.dataset.events, material.until_us
+def _visits(events: EventTable, until_us: int, seed: int) -> Iterator[Visit]:
     windows, profiles = WindowReplay(events), ProfileReplay(events)
     rng = np.random.default_rng(seed)
     for event in rng.choice(len(events), size=min(N_GOLDEN, len(events)), replace=False):

@@ -216,7 +216,7 @@ def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
     assert (exported["exposures"], exported["events"]) == (answers.total(), posted)
     assert exported["total_events"] == history + posted
     assert night["verdict"] == "published", night["reasons"]
-    assert active == night["candidate"] != tiny_bundle[0].name
+    assert active == night["published"] != tiny_bundle[0].name
     # From the activation on all answers are the new bundle's, and it learned what is liked.
     assert visitors.answers - answers == {active: 1}
     assert after < before - LEAST_RISE

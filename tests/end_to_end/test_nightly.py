@@ -5,13 +5,17 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 import pytest
 
+from models.bundle import Bundle, read_bundle
+from models.sale import Sale
+from models.scoring import SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
+from models.staged import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
 from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
 from tests.worlds import Silent
@@ -30,6 +34,7 @@ KILLED_AT: Final = (
     ("ranker", 0),
     ("evaluate", 0),
     ("gate", 0),
+    ("refresh", 0),
     ("publish", 0),
 )
 """Stages and ticks of progress within, in their order: each night gets a little further."""
@@ -101,6 +106,29 @@ def test_a_night_killed_in_every_stage_publishes_the_same_bytes(
     assert contents(tmp_path) == contents(calm.root)
     assert trained.stat().st_mtime_ns == trained_ns  # what was finished is not done again
     proof.record("nightly", {"killed_at": [f"{stage}+{ticks}" for stage, ticks in killed]})
+
+
+@pytest.mark.slow
+def test_what_is_published_is_what_was_judged_and_knows_the_days_that_judged_it(
+    calm: Calm,
+) -> None:
+    (published,) = (read_bundle(path) for path in (calm.root / "bundles").iterdir())
+    judged = read_bundle(calm.root / "state" / "candidates" / published.manifest.judged_as)
+
+    ends = (datetime.fromisoformat(one.manifest.until) for one in (judged, published))
+    earlier, later = ({sale.sale_id for sale in known_sales(one)} for one in (judged, published))
+    kept = {name for name, content in judged.files.items() if published.files[name] == content}
+    learned = recommender_file("covisitation")
+
+    assert next(ends) + timedelta(hours=JUDGE_HOURS) == next(ends)
+    assert earlier < later
+    assert {RANKER_FILE, BUYING_FILE, CALIBRATION_FILE, SCENES_FILE, TOPICS_FILE} <= kept
+    assert learned in published.files
+    assert learned not in kept
+
+
+def known_sales(bundle: Bundle) -> tuple[Sale, ...]:
+    return Scorer.load(bundle).snapshot.sales
 
 
 def misled(data: Path, folder: Path) -> Path:

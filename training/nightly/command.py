@@ -80,11 +80,13 @@ def nightly_command(
                 "verdict": outcome.verdict.value,
                 "reasons": list(outcome.reasons),
                 "candidate": outcome.candidate,
+                "published": outcome.published,
                 "champion": outcome.champion,
                 "report": str(outcome.report) if outcome.report else None,
                 "profiles": str(outcome.profiles) if outcome.profiles else None,
             }
         )
     else:
-        typer.echo(f"{outcome.verdict}: {outcome.candidate}: {'; '.join(outcome.reasons)}")
+        bundle = outcome.published or outcome.candidate
+        typer.echo(f"{outcome.verdict}: {bundle}: {'; '.join(outcome.reasons)}")
     raise typer.Exit(EXIT_CODES[outcome.verdict])

@@ -87,7 +87,8 @@ def measure(directory: Path, trial: Trial) -> Measures:
     """
     scorer = Scorer.load(read_bundle(directory))
     sales = {sale.sale_id: sale for sale in trial.dataset.sales}
-    catalogue = Snapshot.of(sales, _pictures(scorer, directory, trial))
+    seen = pictures_of(scorer, directory, trial.dataset, cache=trial.cache)
+    catalogue = Snapshot.of(sales, seen)
     past = Past(trial.dataset.events, catalogue.catalogue(scorer.topics))
     slates = training_slates(past, trial.config, seed=trial.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= trial.from_us))
@@ -124,14 +125,22 @@ def differences(
     }
 
 
-def _pictures(scorer: Scorer, directory: Path, trial: Trial) -> dict[str, PictureScores]:
-    """Return what the bundle knows of pictures, and see those that are new to it."""
-    dataset = trial.dataset
+def pictures_of(
+    scorer: Scorer, directory: Path, dataset: Dataset, *, cache: Path
+) -> dict[str, PictureScores]:
+    """Return what a bundle knows of a dataset's pictures, and see those that are new to it.
+
+    Args:
+        scorer: The bundle's scorer.
+        directory: The bundle.
+        dataset: Has the pictures.
+        cache: Directory of picture features.
+    """
     known = {sale: scores for sale, scores in scorer.pictures.items() if sale in dataset.images}
     new = {sale: path for sale, path in dataset.images.items() if sale not in known}
     if not scorer.scene_model or not new:
         return known
-    return known | see_sales(new, SceneLabeller.open(directory), cache=trial.cache)[0]
+    return known | see_sales(new, SceneLabeller.open(directory), cache=cache)[0]
 
 
 def _shown(judge: Judge, slates: Slates) -> Measured:

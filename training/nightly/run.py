@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,14 @@ from typing import Final
 
 from pydantic import JsonValue, TypeAdapter
 
-from models.bundle import FORMAT_VERSION, MANIFEST, BundleError, read_bundle, write_bundle
+from models.bundle import (
+    FORMAT_VERSION,
+    MANIFEST,
+    BundleError,
+    read_bundle,
+    read_manifest,
+    write_bundle,
+)
 from models.dataset.reading import Dataset, read_dataset
 from models.events import SECOND_US, from_us, to_us
 from models.scoring import META, Scorer
@@ -20,6 +27,7 @@ from training.nightly.comparison import Trial, differences, measure
 from training.nightly.gate import BASELINE, Decision, decide, described
 from training.nightly.ledger import Ledger, write_durably
 from training.nightly.profiles import write_profiles
+from training.nightly.refresh import refreshed
 from training.run import prepare
 from training.train import Progress, train
 
@@ -72,6 +80,20 @@ class Night:
     threads: int = 1
 
 
+@dataclass(frozen=True)
+class Champion:
+    """What a candidate is compared with.
+
+    Attributes:
+        name: Id of the published bundle.
+        judged: The bundle that stands for it: the one that was judged in its place, if it is
+            still there, which did not learn from the days since; else itself.
+    """
+
+    name: str
+    judged: Path
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a run came to.
@@ -79,7 +101,8 @@ class Outcome:
     Attributes:
         verdict: How it ended.
         reasons: Why.
-        candidate: Id of the bundle that was trained; None without one.
+        candidate: Id of the bundle that was trained and judged; None without one.
+        published: Id of what was published: the candidate, refreshed; None without.
         champion: Id of the bundle that it was compared with; None without one.
         report: The kept report; None where nothing was judged.
         profiles: The published profiles; None where nothing was published.
@@ -88,6 +111,7 @@ class Outcome:
     verdict: Verdict
     reasons: tuple[str, ...]
     candidate: str | None = None
+    published: str | None = None
     champion: str | None = None
     report: Path | None = None
     profiles: Path | None = None
@@ -116,7 +140,7 @@ def run_night(night: Night, *, progress: Progress) -> Outcome:
         progress.stage("validate")
         dataset = _validated(night)
         until_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
-        champion = night.champion or newest(night.bundles)
+        champion = _champion(night)
         from_us_ = max(until_us - night.judge_us, _end_of(champion))
         if from_us_ + night.config.outcome_us >= until_us:
             return _nothing_new(champion)
@@ -144,14 +168,22 @@ def _validated(night: Night) -> Dataset:
     return dataset
 
 
-def _end_of(champion: Path | None) -> int:
+def _champion(night: Night) -> Champion | None:
+    published = night.champion or newest(night.bundles)
+    if published is None:
+        return None
+    judged = night.state / CANDIDATES / (read_manifest(published).judged_as or published.name)
+    return Champion(published.name, judged if (judged / MANIFEST).is_file() else published)
+
+
+def _end_of(champion: Champion | None) -> int:
     """Return the end of a bundle's training data: what it learned from cannot judge it."""
     if champion is None:
         return 0
-    return to_us(datetime.fromisoformat(read_bundle(champion).manifest.until))
+    return to_us(datetime.fromisoformat(read_bundle(champion.judged).manifest.until))
 
 
-def _nothing_new(champion: Path | None) -> Outcome:
+def _nothing_new(champion: Champion | None) -> Outcome:
     reason = "the outcome of what was shown since the champion's training is not known yet"
     return Outcome(
         verdict=Verdict.NOTHING_NEW,
@@ -161,7 +193,7 @@ def _nothing_new(champion: Path | None) -> Outcome:
 
 
 def _judged_and_published(
-    night: Night, trial: Trial, ledger: Ledger, *, champion: Path | None, progress: Progress
+    night: Night, trial: Trial, ledger: Ledger, *, champion: Champion | None, progress: Progress
 ) -> Outcome:
     inputs: dict[str, JsonValue] = {
         "data": trial.dataset.fingerprint,
@@ -173,24 +205,20 @@ def _judged_and_published(
     }
     candidate = _candidate(night, trial, ledger, inputs=inputs, progress=progress)
     progress.stage("evaluate")
-    inputs |= {"candidate": candidate.name, "champion": champion.name if champion else None}
+    inputs |= {"candidate": candidate.name, "champion": champion.judged.name if champion else None}
     found = ledger.once("evaluate", inputs, work=lambda: _evaluation(candidate, champion, trial))
     progress.stage("gate")
     intervals = {name: _interval(told) for name, told in _objects(found["differences"]).items()}
     decision = decide(intervals, reference=str(found["reference"]))
     report = _report(night, candidate, found, decision)
-    verdict, profiles = Verdict.REJECTED, None
-    if decision.passed:
-        progress.stage("publish")
-        verdict, profiles = Verdict.PUBLISHED, _publish(night, candidate, trial)
-    return Outcome(
-        verdict=verdict,
+    outcome = Outcome(
+        verdict=Verdict.REJECTED,
         reasons=decision.reasons,
         candidate=candidate.name,
         champion=champion.name if champion else None,
         report=report,
-        profiles=profiles,
     )
+    return _published(outcome, night, trial, progress=progress) if decision.passed else outcome
 
 
 def _candidate(
@@ -237,11 +265,11 @@ def _candidate(
     return root / str(ledger.once("train", inputs, work=work, holds=loads)["bundle"])
 
 
-def _evaluation(candidate: Path, champion: Path | None, trial: Trial) -> dict[str, JsonValue]:
+def _evaluation(candidate: Path, champion: Champion | None, trial: Trial) -> dict[str, JsonValue]:
     measured = measure(candidate, trial)
     reference, policy, name = measured, BASELINE, f"its own {BASELINE}"
     if champion is not None:
-        reference, policy, name = measure(champion, trial), META, champion.name
+        reference, policy, name = measure(champion.judged, trial), META, champion.name
     found = differences(measured, reference, policy=policy, seed=trial.seed)
     return {
         "reference": name,
@@ -266,12 +294,14 @@ def _report(
     return path
 
 
-def _publish(night: Night, candidate: Path, trial: Trial) -> Path:
+def _published(outcome: Outcome, night: Night, trial: Trial, *, progress: Progress) -> Outcome:
     """Publish profiles, and last of all the bundle, which the service then finds."""
+    progress.stage("refresh")
+    bundle = refreshed(night.state / CANDIDATES / str(outcome.candidate), trial)
+    progress.stage("publish")
     profiles = write_profiles(trial.dataset.events, trial.until_us, directory=night.profiles)
-    bundle = read_bundle(candidate)
-    write_bundle(night.bundles, bundle.manifest, files=bundle.files)
-    return profiles
+    written = write_bundle(night.bundles, bundle.manifest, files=bundle.files)
+    return replace(outcome, verdict=Verdict.PUBLISHED, published=written.name, profiles=profiles)
 
 
 def _objects(value: JsonValue) -> dict[str, dict[str, JsonValue]]:
