@@ -5,16 +5,24 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 SECOND_US: Final = 1_000_000
 MAX_AHEAD_US: Final = 5 * 60 * SECOND_US
 MAX_AGE_US: Final = 90 * 24 * 3600 * SECOND_US
 
-# Control characters would let an id forge lines in logs and keys in stores.
-Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
+PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
+"""Control characters would let an id forge lines in logs and keys in stores."""
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
 
 
 def _whole(value: object) -> object:
@@ -103,6 +111,20 @@ def key(identifier: str) -> int:
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+LAST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""Windows store a time in 61 bits, and a datetime ends with the year 9999."""
+
+
+def _within_contract(moment: datetime) -> datetime:
+    if not _EPOCH <= moment <= LAST:
+        msg = f"{moment.isoformat()} does not lie between 1970 and 9999"
+        raise ValueError(msg)
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_contract)]
+"""A time that every file and column of the dataset contract can hold."""
 
 
 def to_us(moment: datetime) -> int:

@@ -6,18 +6,21 @@ from typing import Annotated, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from models.events import WHOLE, Identifier
+from models.events import PRINTABLE, WHOLE, Identifier, Moment
 
 AttributeValue = str | float | bool | None
+
+MAX_STOCK: Final = 2**53
+"""Files and many clients hold numbers as floats, which count in ones up to here."""
 
 
 class Sale(BaseModel):
     """A sale: only its id and its opening are required.
 
     ``markets`` unset means every market; ``attributes`` holds the further columns of a
-    user's own export.
+    user's own export. What is a sale here can be written to a file of the contract and read again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,15 +35,36 @@ class Sale(BaseModel):
     original_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     currency: str | None = Field(default=None, min_length=3, max_length=3)
     margin: float | None = Field(default=None, allow_inf_nan=False)
-    markets: tuple[Identifier, ...] | None = Field(default=None, max_length=64)
-    opens_at: AwareDatetime
-    closes_at: AwareDatetime | None = None
-    sold_out_at: AwareDatetime | None = None
-    stock: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+    markets: tuple[Identifier, ...] | None = Field(default=None, min_length=1, max_length=64)
+    opens_at: Moment
+    closes_at: Moment | None = None
+    sold_out_at: Moment | None = None
+    stock: Annotated[int, Field(ge=0, le=MAX_STOCK), WHOLE] | None = Field(
         default=None, description="As last said; 0 closes the sale."
     )
-    image: str | None = Field(default=None, max_length=1_000, description="Path below images/.")
-    attributes: dict[str, AttributeValue] = Field(default_factory=dict, max_length=100)
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1_000,
+        pattern=PRINTABLE,
+        description="Path below images/.",
+    )
+    attributes: dict[str, AttributeValue] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="Under names that no other field has: in files they are further columns.",
+    )
+
+    @field_validator("attributes")
+    @classmethod
+    def _under_names_of_their_own(
+        cls, attributes: dict[str, AttributeValue]
+    ) -> dict[str, AttributeValue]:
+        taken = sorted(attributes.keys() & (cls.model_fields.keys() - {"attributes"}))
+        if taken:
+            msg = f"fields of a sale are called {', '.join(taken)}: use other names"
+            raise ValueError(msg)
+        return attributes
 
     @model_validator(mode="after")
     def _opens_before_it_closes(self) -> Self:

@@ -7,11 +7,12 @@ from typing import Final
 
 import polars as pl
 
+from app.errors import MAX_NAMED
 from app.export.history import keep_aside, refuse_faulty
 from app.export.part import ExportError, write_table
 from app.serving.ports import SaleStore
 from models.dataset.sales import IMAGES, read_sales
-from models.dataset.schema import SALES, Kind
+from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
 from models.dataset.tables import read_table, table_path
 from models.sale import AttributeValue, Sale
 
@@ -53,7 +54,8 @@ async def export_sales(store: SaleStore, out: Path, *, parts: Path) -> int:
 
     Raises:
         DatasetError: If the sales that are there cannot be used.
-        ExportError: If some of them would be lost, or an attribute has the name of a column.
+        ExportError: If some of them would be lost, or they have more attributes than a dataset
+            can hold.
         StoreUnavailableError: If the store does not answer; run it again.
     """
     stored = {sale.sale_id: sale for sale in (await store.changes(0)).sales}
@@ -77,13 +79,16 @@ def sale_table(sales: Sequence[Sale], *, images: Mapping[str, Sequence[str]]) ->
         images: Paths below ``images/`` by sale id; of others the one that the sale names.
 
     Raises:
-        ExportError: If an attribute has the name of a column of the contract.
+        ExportError: If a dataset cannot hold so many attributes.
     """
     rows = [_row(sale, images.get(sale.sale_id)) for sale in sales]
     names = sorted({name for sale in sales for name in sale.attributes})
-    taken = _SCHEMA.keys() & set(names)
-    if taken:
-        msg = f"attributes {', '.join(sorted(taken))}: columns of the contract are called so"
+    if len(names) > MAX_ATTRIBUTES:
+        msg = (
+            f"all sales together have {len(names)} attributes and a dataset holds at most"
+            f" {MAX_ATTRIBUTES}, such as {', '.join(map(repr, names[:MAX_NAMED]))}: put sales"
+            " with fewer, and export again"
+        )
         raise ExportError(msg)
     attributes = [_attribute(name, [one.attributes.get(name) for one in sales]) for name in names]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row").with_columns(attributes)

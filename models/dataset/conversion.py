@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -11,13 +10,12 @@ from models.dataset.checks import CONTROL_CHARACTERS, Check, find_faults, given
 from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.schema import MAX_MARKETS_OF_A_SALE, Column, Kind
 from models.dataset.tables import Table
-from models.events import to_us
+from models.events import LAST, to_us
 from models.sale import MAX_PICTURES
 
 _TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
 _WITHOUT_OFFSET: Final = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$"
-# Windows store a time in 61 bits, and a datetime ends with the year 9999.
-_LAST_US: Final = to_us(datetime(9999, 12, 31, tzinfo=UTC))
+_LAST_US: Final = to_us(LAST)
 _WHOLE_LIMIT: Final = 2.0**53
 
 

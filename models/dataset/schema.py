@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from models.sale import MAX_STOCK
+
 
 class Kind(StrEnum):
     """What a column holds."""
@@ -65,7 +67,7 @@ SALES: Final = (
     Column(name="currency", kind=Kind.TEXT, min_chars=3, max_chars=3),
     Column(name="margin", kind=Kind.NUMBER),
     Column(name="markets", kind=Kind.MARKETS),
-    Column(name="stock", kind=Kind.WHOLE, low=0, high=2**53),
+    Column(name="stock", kind=Kind.WHOLE, low=0, high=MAX_STOCK),
     Column(name="image", kind=Kind.PICTURES, max_chars=1_000),
 )
 """Columns of ``sales``; every further column is an attribute."""

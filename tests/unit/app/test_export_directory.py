@@ -197,6 +197,39 @@ def test_an_attribute_of_several_types_becomes_text() -> None:
     assert table["x"].to_list() == ["1.5", "true", None]
 
 
-def test_an_attribute_with_the_name_of_a_column_is_named() -> None:
-    with pytest.raises(ExportError, match="attributes price: columns of the contract"):
-        sale_table([stored("s1", attributes={"price": 1.0})], images={})
+async def test_more_attributes_than_a_dataset_holds_leave_the_sales_as_they_were(
+    connection: Connection, tmp_path: Path
+) -> None:
+    sales = RedisSaleStore(connection)
+    await sales.put([stored("s0", attributes={f"a{n}": n for n in range(100)})])
+    await export(connection, tmp_path)
+    before = (tmp_path / "sales.parquet").read_bytes()
+    await sales.put([stored("s1", attributes={"one more": True})])
+
+    with pytest.raises(ExportError, match="101 attributes and a dataset holds at most 100"):
+        await export(connection, tmp_path)
+
+    assert (tmp_path / "sales.parquet").read_bytes() == before
+
+
+async def test_a_sale_at_the_bounds_of_the_contract_is_exported_and_read_again(
+    connection: Connection, tmp_path: Path
+) -> None:
+    extreme = stored(
+        "s1",
+        opens_at="1970-01-01T00:00:00Z",
+        closes_at="9999-12-31T00:00:00Z",
+        stock=2**53,
+        image="a|b/c d.jpg",
+        title="two\nlines",
+        attributes={"": 1.0, "a\nb": 2.0},
+    )
+    await RedisSaleStore(connection).put([extreme])
+    await posted(connection, "e1")
+
+    await export(connection, tmp_path)
+    again = await export(connection, tmp_path)
+
+    assert again.sales == 1
+    (sale,) = read_dataset(tmp_path).sales
+    assert sale == extreme.model_copy(update={"image": None})

@@ -18,7 +18,7 @@ def test_a_sale_needs_only_an_id_and_its_opening() -> None:
 
 
 def test_further_columns_of_an_export_are_attributes() -> None:
-    attributes = {"stars": 4.5, "pool": True, "board": "half", "spa": None}
+    attributes = {"stars": 4.5, "pool": True, "board": "half", "spa": None, "attributes": "few"}
 
     assert Sale.model_validate(OPENS | {"attributes": attributes}).attributes == attributes
 
@@ -39,11 +39,20 @@ def test_a_sale_closes_after_it_opens(closes_at: str) -> None:
         ("original_price", "inf"),
         ("margin", "nan"),
         ("stock", -1),
+        ("stock", 2**53 + 1),
+        ("opens_at", "1969-12-31T23:59:59Z"),
+        ("opens_at", "0001-01-01T00:00:00+12:00"),
+        ("closes_at", "9999-12-31T23:59:59-12:00"),
+        ("sold_out_at", "1970-01-01T00:00:00+00:01"),
+        ("image", ""),
+        ("image", "a\nb.jpg"),
+        ("markets", []),
         ("currency", "EURO"),
         ("category", "ski\nforged"),
         ("markets", [f"m{i}" for i in range(65)]),
         ("attributes", {f"a{i}": i for i in range(101)}),
         ("attributes", {"a": [1]}),
+        ("attributes", {"price": 3.0}),
         ("colour", "red"),
     ],
 )
