@@ -72,7 +72,7 @@ class ForbiddenError(ServiceError):
 
     def __init__(self, scope: str) -> None:
         """Name the scope that it needs."""
-        super().__init__(f"the key lacks the scope {scope!r}: use one that has it")
+        super().__init__(f"the key lacks the scope '{scope}': use one that has it")
         self.scope = scope
 
 
