@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from http import HTTPStatus
 from typing import Final, TypedDict
 
@@ -98,7 +99,8 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     )
     for router in _ROUTERS:
         app.include_router(router)
-    app.openapi = lambda: openapi_document(app, _ROUTERS)
+    # To make it takes hundreds of milliseconds, in which nobody is answered.
+    app.openapi = cache(lambda: openapi_document(app, _ROUTERS))
     app.add_middleware(
         BodyLimit,
         limit_bytes=settings.max_body_bytes,

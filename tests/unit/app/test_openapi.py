@@ -23,6 +23,12 @@ def test_openapi_yaml_is_in_step_with_the_app() -> None:
     assert written == create_app(Settings(), Worker()).openapi(), "run: make openapi"
 
 
+def test_the_document_is_made_once_however_often_strangers_ask_for_it() -> None:
+    app = create_app(Settings(), Worker())
+
+    assert app.openapi() is app.openapi()
+
+
 DOCUMENT = create_app(Settings(), Worker()).openapi()
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
