@@ -110,7 +110,9 @@ def _stop_with_parent() -> None:
 
 
 def _supervise(settings: Settings, listener: socket.socket) -> None:
-    metrics_dir = _shared_metrics(settings.state_dir / "metrics")
+    # Other services may keep their state beside: an address has one listener at a time.
+    host, port = listener.getsockname()[:2]
+    metrics_dir = _shared_metrics(settings.state_dir / "metrics" / f"{host}-{port}")
     workers = [_start(settings, listener, metrics_dir) for _ in range(settings.workers)]
     try:
         while True:

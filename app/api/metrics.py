@@ -16,6 +16,6 @@ router = APIRouter(tags=["metrics"])
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(resources: ResourcesDep) -> Response:
-    """Return the metrics of all workers of this machine."""
+    """Return the metrics of all workers of this service on this machine."""
     exposition = await asyncio.to_thread(resources.metrics.exposition, resources.metrics_dir)
     return Response(exposition, media_type=CONTENT_TYPE_LATEST)

@@ -86,6 +86,25 @@ def test_it_serves_from_start_to_stop(tmp_path: Path, bundle: Path, workers: str
     assert "Traceback" not in service.log.read_text()
 
 
+@pytest.mark.slow
+def test_a_second_service_with_the_same_state_leaves_the_metrics_of_the_first(
+    tmp_path: Path, bundle: Path
+) -> None:
+    options = ("--bundle", str(bundle), "--workers", "2")
+    state = {"VITRINE_STATE_DIR": str(tmp_path / "state")}
+    (tmp_path / "second").mkdir()
+    with serving(tmp_path, *options, **state) as first:
+        first.wait_until("/health/ready", status=200)
+        httpx.post(f"{first.url}/v1/events", json={"events": [view(1)]}, timeout=30)
+
+        with serving(tmp_path / "second", *options, **state) as second:
+            second.wait_until("/health/ready", status=200)
+            metrics = [httpx.get(f"{one.url}/metrics", timeout=30).text for one in (first, second)]
+
+    accepted = 'vitrine_events_total{reason="",status="accepted"} 1.0'
+    assert [accepted in text.splitlines() for text in metrics] == [True, False]
+
+
 def wait_for_sales(url: str) -> None:
     """Return when both workers, which answer in turn, have seen the sales."""
     n_seen = 0
