@@ -1,16 +1,21 @@
 """Training rows: the features of every slate as they were at its moment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
 from models.dataset.events import EventTable
+from models.dataset.reading import Dataset
 from models.features.schema import FeatureSchema
 from models.listing import Listing
 from models.query import Context, Query
+from models.sale import PictureScores
+from models.snapshot import Snapshot
+from models.topics import Topics
 from training.recommenders.refit import RefittedSchema
 from training.replay import CountReplay, ProfileReplay, WindowReplay
 from training.slates import Slates, label_of
@@ -35,6 +40,24 @@ class Past:
 
     events: EventTable
     catalogue: Catalogue
+
+    @classmethod
+    def of(cls, dataset: Dataset, pictures: Mapping[str, PictureScores], *, topics: Topics) -> Self:
+        """Take a dataset's events, and its sales as they were while they sold.
+
+        A stock is the last one that was told. That nothing is left now says nothing of a moment
+        before: without the time of its selling out, a sale was open until it closed.
+
+        Args:
+            dataset: What happened.
+            pictures: What the sales' pictures show, by sale id.
+            topics: Label probabilities to topic shares.
+        """
+        sales = {
+            sale.sale_id: sale.model_copy(update={"stock": None}) if sale.stock == 0 else sale
+            for sale in dataset.sales
+        }
+        return cls(dataset.events, Snapshot.of(sales, pictures).catalogue(topics))
 
     def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
         """Yield the query of every slate, in order of time; the next one changes its counts.

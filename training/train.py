@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.topics import Topics
-from training.bundling import bundle_run, seed_snapshot
+from training.bundling import bundle_run
 from training.configuration import RunConfig
 from training.examples import Past, assemble_slates
 from training.hiding import Hiding
@@ -119,9 +119,8 @@ def assemble(material: Material, *, config: RunConfig, seed: int, progress: Prog
     """
     progress.stage("topics")
     topics = _topics(material, config, seed)
-    events = material.dataset.events
-    past = Past(events, seed_snapshot(material).catalogue(topics))
-    interactions = Interactions.of(events, past.catalogue)
+    past = Past.of(material.dataset, material.pictures, topics=topics)
+    interactions = Interactions.of(past.events, past.catalogue)
     slates = settled(
         training_slates(past, config, seed=seed), material.until_us, outcome_us=config.outcome_us
     )

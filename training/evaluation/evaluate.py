@@ -11,7 +11,6 @@ from models.catalogue import Catalogue
 from models.dataset.reading import Dataset
 from models.sale import PictureScores
 from models.scoring import META, Scorer
-from models.snapshot import Snapshot
 from training.configuration import RunConfig
 from training.evaluation.comparison import Board, Differences, Scorers
 from training.evaluation.gallery import examples
@@ -142,9 +141,7 @@ def evaluate_open(scorer: Scorer, question: Question, *, progress: Progress) -> 
 
 def judge_of(scorer: Scorer, question: Question) -> tuple[Judge, Slates]:
     """Return who judges a question, and the slates that it is about, ordered by time."""
-    sales = {sale.sale_id: sale for sale in question.dataset.sales}
-    catalogue = Snapshot.of(sales, question.pictures).catalogue(scorer.topics)
-    past = Past(question.dataset.events, catalogue)
+    past = Past.of(question.dataset, question.pictures, topics=scorer.topics)
     slates = training_slates(past, question.config, seed=question.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
     judge = Judge(

@@ -13,7 +13,6 @@ from models.dataset.reading import Dataset
 from models.sale import PictureScores
 from models.scenes import SceneLabeller
 from models.scoring import META, Scorer
-from models.snapshot import Snapshot
 from training.configuration import RunConfig
 from training.evaluation.interval import Interval, mean_interval
 from training.evaluation.protocol import Judge, last_of_sessions
@@ -86,10 +85,8 @@ def measure(directory: Path, trial: Trial) -> Measures:
         BundleError: If the bundle cannot be scored by this software.
     """
     scorer = Scorer.load(read_bundle(directory))
-    sales = {sale.sale_id: sale for sale in trial.dataset.sales}
     seen = pictures_of(scorer, directory, trial.dataset, cache=trial.cache)
-    catalogue = Snapshot.of(sales, seen)
-    past = Past(trial.dataset.events, catalogue.catalogue(scorer.topics))
+    past = Past.of(trial.dataset, seen, topics=scorer.topics)
     slates = training_slates(past, trial.config, seed=trial.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= trial.from_us))
     slates = settled(slates, trial.until_us, outcome_us=trial.config.outcome_us)

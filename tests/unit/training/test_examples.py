@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.dataset.faults import FaultReport
 from models.dataset.reading import Dataset, read_dataset
+from models.events import from_us
 from models.features.schema import FeatureSchema
 from models.profile import Profile
 from models.query import Context, Query
-from models.snapshot import Snapshot
 from models.topics import Topics
-from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_table
+from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_table, ids_of, sale
 from training.examples import Past, assemble_slates
 from training.material import cut
 from training.recommenders.interactions import Interactions
@@ -25,8 +26,7 @@ N_MOMENTS = 25
 
 
 def past_of(dataset: Dataset) -> Past:
-    sales = {sale.sale_id: sale for sale in dataset.sales}
-    return Past(dataset.events, Snapshot.of(sales, {}).catalogue(Topics.none()))
+    return Past.of(dataset, {}, topics=Topics.none())
 
 
 def schema_of(past: Past) -> FeatureSchema:
@@ -125,6 +125,22 @@ LOG = [
     Row(at=0, kind="purchase", sale="s1"),
     Row(at=-SECOND, kind="click", sale="s2", received=MINUTE),
 ]
+
+
+def test_a_sale_is_closed_from_when_it_sold_out_and_not_by_the_stock_of_today() -> None:
+    """s1 sold out an hour ago, of s2 nothing is left since nobody knows when; s3 sells."""
+    sales = (
+        sale("s1", stock=0, sold_out_at=from_us(NOON - HOUR)),
+        sale("s2", stock=0),
+        sale("s3", stock=1),
+    )
+    dataset = Dataset(sales, event_table([]), None, Path(), {}, FaultReport.none(), "")
+
+    past = Past.of(dataset, {}, topics=Topics.none())
+
+    before, now = (past.catalogue.eligible(None, at) for at in (NOON - 2 * HOUR, NOON))
+    assert sorted(ids_of(past.catalogue, before)) == ["s1", "s2", "s3"]
+    assert sorted(ids_of(past.catalogue, now)) == ["s2", "s3"]
 
 
 def past_and_slates(log: list[Row]) -> tuple[Past, Slates]:

@@ -175,6 +175,15 @@ def test_open_judges_all_sales_that_were_open_then(tmp_path: Path) -> None:
     assert cheap["mrr"] == pytest.approx(1 / 3)
 
 
+def test_a_sale_of_which_nothing_is_left_now_was_open_when_it_was_bought(tmp_path: Path) -> None:
+    """Its stock of 0 is the last one told: that it sold out is no reason to forget who bought."""
+    gone = tuple(sale(f"s{n}", price=10.0 * n, stock=0 if n == 3 else 5) for n in (1, 2, 3, 4))
+
+    figures = figures_of(BOUGHT, tmp_path, sales=gone)
+
+    assert values(figures, "open", "meta")["mrr"] == 0.5
+
+
 def test_figures_say_how_many_slates_of_how_many_customers_they_mean(tmp_path: Path) -> None:
     """Two customers with one purchase each: one found first, one second."""
     log = [
