@@ -164,8 +164,8 @@ def read_events(
 
     Args:
         table: The file as it stands.
-        sales: Per accepted sale ``sale_id, opens_us, closes_us``; None if the sales could not
-            be read: events are then not blamed for sales that nobody knows.
+        sales: Per accepted sale ``sale_id, opens_us, closes_us, markets``; None if the sales
+            could not be read: events are then not blamed for sales that nobody knows.
         erasures: Whose events are left out.
 
     Returns:
@@ -177,13 +177,27 @@ def read_events(
     frame = frame.with_columns(received_us=pl.coalesce("received_at", "at"))
     frame, faults = erasures.apply(frame, faults, file=table.file, times=("at", "received_us"))
     checks = _REFUSALS if sales is None else (*_REFUSALS, _UNKNOWN_SALE)
-    times = pl.DataFrame(schema=_TIMES) if sales is None else sales
-    frame = frame.join(times, on="sale_id", how="left", maintain_order="left")
+    frame = _with_sales(frame, pl.DataFrame(schema=_OF_SALES) if sales is None else sales)
     faults = FaultReport.together([faults, find_faults(frame, checks, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)
     frame, repeats = _distinct(frame, table.file)
     notes = find_faults(frame, _NOTES, file=table.file)
     return EventTable.of(frame), FaultReport.together([faults, repeats, notes])
+
+
+def _with_sales(frame: pl.DataFrame, sales: pl.DataFrame) -> pl.DataFrame:
+    """Add when the sale of each event opens and closes, and whether the event's market sees it."""
+    times = sales.select(
+        "sale_id", "opens_us", "closes_us", limited=pl.col("markets").is_not_null()
+    )
+    seen = sales.select("sale_id", market="markets").explode("market").drop_nulls().unique()
+    frame = frame.join(times, on="sale_id", how="left", maintain_order="left")
+    return frame.join(
+        seen.with_columns(sees=pl.lit(value=True)),
+        on=["sale_id", "market"],
+        how="left",
+        maintain_order="left",
+    )
 
 
 def _distinct(frame: pl.DataFrame, file: str) -> tuple[pl.DataFrame, FaultReport]:
@@ -203,7 +217,12 @@ def _distinct(frame: pl.DataFrame, file: str) -> tuple[pl.DataFrame, FaultReport
 _CODES: Final = {event_type.value: code for event_type, code in KIND.items()}
 _CONTENT: Final = tuple(column.name for column in EVENTS if column.name != "event_id")
 
-_TIMES: Final = {"sale_id": pl.String, "opens_us": pl.Int64, "closes_us": pl.Int64}
+_OF_SALES: Final = {
+    "sale_id": pl.String,
+    "opens_us": pl.Int64,
+    "closes_us": pl.Int64,
+    "markets": pl.List(pl.String),
+}
 
 _UNKNOWN_SALE: Final = Check(
     FaultCode.UNKNOWN_SALE,
@@ -246,6 +265,12 @@ _NOTES: Final = (
         "at",
         pl.col("at") >= pl.col("closes_us"),
         "be before the sale closes",
+    ),
+    Check(
+        FaultCode.OTHER_MARKET,
+        "market",
+        pl.col("limited") & pl.col("market").is_not_null() & pl.col("sees").is_null(),
+        "be one that sees the sale, letter by letter",
     ),
     Check(
         FaultCode.NO_POSITION,

@@ -30,6 +30,7 @@ class FaultCode(StrEnum):
     MISSING_COLUMN = "missing_column"
     WRONG_COLUMN_TYPE = "wrong_column_type"
     TOO_MANY_COLUMNS = "too_many_columns"
+    TOO_MANY_MARKETS_TOGETHER = "too_many_markets_together"
 
     NOT_UTF8 = "not_utf8"
     MALFORMED_ROW = "malformed_row"
@@ -65,6 +66,7 @@ class FaultCode(StrEnum):
     DUPLICATE_EVENT = "duplicate_event"
     BEFORE_OPENING = "before_opening"
     AFTER_CLOSE = "after_close"
+    OTHER_MARKET = "other_market"
     NO_POSITION = "no_position"
 
     @property
@@ -80,6 +82,7 @@ _EFFECTS: Final = {
     FaultCode.MISSING_COLUMN: Effect.FILE,
     FaultCode.WRONG_COLUMN_TYPE: Effect.FILE,
     FaultCode.TOO_MANY_COLUMNS: Effect.FILE,
+    FaultCode.TOO_MANY_MARKETS_TOGETHER: Effect.FILE,
     FaultCode.IMAGE_OUTSIDE: Effect.GAP,
     FaultCode.MISSING_IMAGE: Effect.GAP,
     FaultCode.BROKEN_IMAGE: Effect.GAP,
@@ -90,6 +93,7 @@ _EFFECTS: Final = {
     FaultCode.DUPLICATE_EVENT: Effect.NOTE,
     FaultCode.BEFORE_OPENING: Effect.NOTE,
     FaultCode.AFTER_CLOSE: Effect.NOTE,
+    FaultCode.OTHER_MARKET: Effect.NOTE,
     FaultCode.NO_POSITION: Effect.NOTE,
 }
 

@@ -7,6 +7,7 @@ from typing import Final, Self, cast
 
 import polars as pl
 
+from models.column import MAX_MARKETS
 from models.dataset.checks import Check, find_faults, given, without_refused
 from models.dataset.conversion import convert
 from models.dataset.faults import Fault, FaultCode, FaultReport
@@ -29,7 +30,7 @@ class SalesFile:
     Attributes:
         sales: Its accepted sales, in the order of the file.
         images: Existing pictures below ``images/`` by sale id and number; the cover is 1.
-        times: Per accepted sale ``sale_id, opens_us, closes_us``, null where unknown;
+        times: Per accepted sale ``sale_id, opens_us, closes_us, markets``, null where unknown;
             None if the file cannot be used.
         faults: What is wrong with the file.
     """
@@ -70,6 +71,9 @@ def read_sales(
     )
     faults = FaultReport.together([faults, find_faults(frame, _ROW_CHECKS, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)
+    faults = FaultReport.together([faults, FaultReport.of(_too_many_markets(frame, table.file))])
+    if faults.unusable():
+        return SalesFile.unusable(faults)
     pictures = find_pictures(frame, images, file=table.file, on_decoded=on_decoded)
     faults = FaultReport.together([faults, pictures.faults])
     sales = tuple(_sale(row, usable, pictures.paths) for row in frame.iter_rows(named=True))
@@ -90,6 +94,17 @@ def _extra_faults(table: Table, extra: list[str]) -> list[Fault]:
         for name in extra
         if not _can_be_attribute(table.dtype(name))
     ]
+
+
+def _too_many_markets(frame: pl.DataFrame, file: str) -> list[Fault]:
+    n_markets = frame["markets"].explode().drop_nulls().n_unique()
+    if n_markets < MAX_MARKETS:
+        return []
+    reason = (
+        f"names {n_markets} markets in all its rows, at most {MAX_MARKETS - 1} can be told apart"
+    )
+    code = FaultCode.TOO_MANY_MARKETS_TOGETHER
+    return [Fault(file=file, column="markets", code=code, reason=reason)]
 
 
 def _read(name: str) -> str:
@@ -128,7 +143,7 @@ def _sale(
 
 
 def _times(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select("sale_id", opens_us="opens_at", closes_us="closes_at")
+    return frame.select("sale_id", "markets", opens_us="opens_at", closes_us="closes_at")
 
 
 _ROW_CHECKS: Final = (

@@ -152,12 +152,14 @@ def test_of_events_that_contradict_each_other_the_first_is_kept(tmp_path: Path) 
     [
         (event(at="2024-12-31T23:59:59Z"), FaultCode.BEFORE_OPENING),
         (event(at="2025-01-05T00:00:00Z"), FaultCode.AFTER_CLOSE),
+        (event(market="FR"), FaultCode.OTHER_MARKET),
         (event(type="impression"), FaultCode.NO_POSITION),
         (event(colour="red"), FaultCode.UNKNOWN_COLUMN),
     ],
 )
 def test_what_is_only_odd_is_noted_and_kept(tmp_path: Path, noted: Row, code: FaultCode) -> None:
-    write_dataset(tmp_path, sales=[sale(closes_at="2025-01-05T00:00:00Z")], events=[noted])
+    sold = sale(closes_at="2025-01-05T00:00:00Z", markets="fr|de|fr")
+    write_dataset(tmp_path, sales=[sold], events=[noted])
 
     dataset = read_dataset(tmp_path, strict=True)
 
@@ -173,12 +175,34 @@ def test_what_is_only_odd_is_noted_and_kept(tmp_path: Path, noted: Row, code: Fa
         event(received_at="2025-04-02T00:00:00Z"),
         event(position="1", propensity="1", price="0", quantity="1000000"),
         event(position="10000.0"),
+        event(market="anywhere"),
     ],
 )
 def test_values_at_their_bounds_are_no_faults(tmp_path: Path, good: Row) -> None:
     write_dataset(tmp_path, events=[good])
 
     assert list(read_dataset(tmp_path).faults) == []
+
+
+def test_an_event_of_a_market_that_sees_its_sale_is_no_fault(tmp_path: Path) -> None:
+    sales = [sale(markets="fr|de"), sale(sale_id="s2", markets="it")]
+    events = [event(market="de"), event(event_id="e2", sale_id="s2", market="it")]
+    write_dataset(tmp_path, sales=sales, events=events)
+
+    assert list(read_dataset(tmp_path).faults) == []
+
+
+def with_markets(n_markets: int) -> list[Row]:
+    return [sale(sale_id=f"s{number}", markets=f"m{number}") for number in range(1, n_markets + 1)]
+
+
+def test_more_markets_than_can_be_told_apart_are_a_fault_of_the_file(tmp_path: Path) -> None:
+    """No training and no service can use them, so that validation has to say so."""
+    most = read_dataset(write_dataset(tmp_path / "most", sales=with_markets(63)))
+    assert len(most.sales) == 63
+
+    with pytest.raises(DatasetError, match=r"64 markets.*63.*too_many_markets_together"):
+        read_dataset(write_dataset(tmp_path / "more", sales=with_markets(64)))
 
 
 def test_a_customer_who_stands_twice_is_kept_once(tmp_path: Path) -> None:
