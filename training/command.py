@@ -9,11 +9,12 @@ from pydantic import JsonValue
 
 from models.bundle import read_bundle
 from models.dataset.faults import DatasetError
+from models.events import to_us
 from models.scoring import Scorer
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
 from training.ranking import TooFewPurchasesError
-from training.run import NothingKnownError, prepare
+from training.run import FutureError, NothingKnownError, prepare, require_happened
 from training.scenes.backbone import BackboneError
 from training.scenes.layout import LayoutError
 from training.scenes.model import SceneTrainingError
@@ -26,6 +27,7 @@ _ERRORS: Final = (
     BackboneError,
     ConfigurationError,
     DatasetError,
+    FutureError,
     LayoutError,
     NothingKnownError,
     SceneTrainingError,
@@ -68,6 +70,8 @@ def train_command(
             progress=progress,
             threads=threads,
         )
+        if until is None:
+            require_happened(prepared.material.dataset, to_us(datetime.now(UTC)))
         bundle = train(
             prepared.material,
             config=run,

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from models.dataset.reading import Dataset, read_dataset
-from models.events import SECOND_US, to_us
+from models.events import MAX_AHEAD_US, SECOND_US, from_us, to_us
 from models.scenes import PictureFault, SceneLabeller
 from training.material import Material, SceneFiles, cut
 from training.scenes.layout import read_layout
@@ -18,6 +18,10 @@ SCENES = "scenes"
 
 class NothingKnownError(ValueError):
     """An end of the training data that nothing lies before."""
+
+
+class FutureError(ValueError):
+    """Events of a time that has not come."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,31 @@ def prepare(
         dataset.images, labeller, cache=cache, threads=threads, tick=progress.tick
     )
     return Prepared(Material(dataset, until_us, SceneFiles.read(model), pictures), faults)
+
+
+def require_happened(dataset: Dataset, now_us: int) -> None:
+    """Refuse events that end the data later than now.
+
+    A training that is told no end learns up to the last event. Of a year that is yet to come,
+    its bundle would be the newest for good, and no later night would have anything to judge by.
+
+    Args:
+        dataset: What happened.
+        now_us: Now, microseconds since the epoch.
+
+    Raises:
+        FutureError: If an event was received more than 5 minutes after now.
+    """
+    received_us = dataset.events.received_us
+    n_later = int((received_us > now_us + MAX_AHEAD_US).sum())
+    if n_later:
+        msg = (
+            f"{dataset.directory}: {n_later} of {len(received_us)} events are of a time that has "
+            f"not come yet, the last of {from_us(int(received_us[-1])).isoformat()}, event "
+            f"{dataset.events.event_ids[-1]!r}: correct them or leave them out, "
+            "or train with --until"
+        )
+        raise FutureError(msg)
 
 
 def _require_past(dataset: Dataset, until: datetime) -> None:

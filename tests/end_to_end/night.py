@@ -10,7 +10,7 @@ from typing import Final
 
 from models.counters import HOUR_US
 from tests.proofs import ROOT
-from tests.worlds import Silent
+from tests.worlds import END_US, Silent
 from training.configuration import RunConfig
 from training.nightly.run import Night, run_night
 
@@ -52,6 +52,7 @@ def night_in(root: Path, data: Path, *, cache: Path, config: RunConfig | None = 
         champion=None,
         config=config or RunConfig(),
         judge_us=JUDGE_HOURS * HOUR_US,
+        now_us=END_US + 7 * 24 * HOUR_US,
         max_fault_share=0.01,
         seed=0,
     )

@@ -1,5 +1,6 @@
 """``python -m training nightly``."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,13 +9,14 @@ import typer
 from models.bundle import BundleError, resolve_bundle
 from models.counters import HOUR_US
 from models.dataset.faults import DatasetError
+from models.events import to_us
 from training.command import Threads
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
 from training.nightly.ledger import BusyError
 from training.nightly.run import FaultyDataError, Night, Verdict, run_night
 from training.ranking import TooFewPurchasesError
-from training.run import NothingKnownError
+from training.run import FutureError, NothingKnownError
 
 BUNDLES: Final = Path("models/bundles")
 EXIT_CODES: Final = {Verdict.PUBLISHED: 0, Verdict.REJECTED: 3, Verdict.NOTHING_NEW: 4}
@@ -55,6 +57,7 @@ def nightly_command(
         ConfigurationError,
         DatasetError,
         FaultyDataError,
+        FutureError,
         NothingKnownError,
         TooFewPurchasesError,
     )
@@ -69,6 +72,7 @@ def nightly_command(
             champion=resolve_bundle(champion, bundles) if champion else None,
             config=RunConfig.read(config),
             judge_us=round(judge_hours * HOUR_US),
+            now_us=to_us(datetime.now(UTC)),
             max_fault_share=max_fault_share,
             seed=seed,
             threads=threads,

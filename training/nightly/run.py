@@ -28,7 +28,7 @@ from training.nightly.gate import BASELINE, Decision, decide, described
 from training.nightly.ledger import Ledger, write_durably
 from training.nightly.profiles import write_profiles
 from training.nightly.refresh import refreshed
-from training.run import prepare
+from training.run import prepare, require_happened
 from training.train import Progress, train
 
 CANDIDATES: Final = "candidates"
@@ -61,6 +61,7 @@ class Night:
         champion: The bundle to compare with; None for the newest published one.
         config: The run's configuration.
         judge_us: The last part of the data, which candidates are judged on.
+        now_us: Now, which no event may be later than, microseconds since the epoch.
         max_fault_share: Share of rows left out above which the data are refused.
         seed: Seed of every random choice.
         threads: Threads of training.
@@ -75,6 +76,7 @@ class Night:
     champion: Path | None
     config: RunConfig
     judge_us: int
+    now_us: int
     max_fault_share: float
     seed: int
     threads: int = 1
@@ -133,6 +135,7 @@ def run_night(night: Night, *, progress: Progress) -> Outcome:
         BusyError: If another run works in the same state.
         DatasetError: If the dataset cannot be used.
         FaultyDataError: If too much of it was left out.
+        FutureError: If an event is of a time that has not come.
         TooFewPurchasesError: If there is too little to learn from.
     """
     ledger = Ledger(night.state)
@@ -165,6 +168,7 @@ def _validated(night: Night) -> Dataset:
             f"{night.max_fault_share:.2%}; see `python -m training validate`"
         )
         raise FaultyDataError(msg)
+    require_happened(dataset, night.now_us)
     return dataset
 
 

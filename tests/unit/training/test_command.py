@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from models.bundle import read_bundle
 from models.events import from_us
-from tests.datasets import EVENT, SALE, write_dataset
+from tests.datasets import EVENT, SALE, event, write_dataset
 from tests.logs import DAY
 from tests.worlds import END_US
 from training.__main__ import app
@@ -216,6 +216,22 @@ def test_train_stops_with_status_1_and_says_why(
 
     assert message.count("error: ") == 1
     assert re.search(reason, message), message
+
+
+@pytest.mark.parametrize("command", ["train", "nightly"])
+def test_an_event_of_a_time_that_has_not_come_is_told_and_not_learned_up_to(
+    tmp_path: Path, command: str
+) -> None:
+    """One wrong clock would else make a bundle that is the newest until the year 2200."""
+    late = event(event_id="late", at="2200-01-01T00:00:00Z")
+    data = write_dataset(tmp_path / "data", events=[event(), late])
+
+    kept = ("--cache", tmp_path, {"train": "--out", "nightly": "--state"}[command], tmp_path)
+
+    message = refusal(run(command, "--data", data, *kept))
+
+    assert "1 of 2 events are of a time that has not come yet" in message
+    assert "2200-01-01T00:00:00+00:00, event 'late'" in message
 
 
 def test_evaluate_refuses_a_bundle_that_is_unknown_or_changed(
