@@ -123,6 +123,7 @@ def _supervise(settings: Settings, listener: socket.socket) -> None:
                     _log.error("a worker died and is replaced", exit_code=worker.exitcode)
                     workers[index] = _start(settings, listener, metrics_dir)
     finally:
+        listener.close()  # who connects when no worker listens any more is refused, not kept
         _stop(workers, within_s=settings.drain_s + CLOSE_WITHIN_S + 1)
 
 

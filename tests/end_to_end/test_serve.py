@@ -149,6 +149,31 @@ def test_a_stop_under_load_fails_no_request(tmp_path: Path, bundle: Path, worker
 
 
 @pytest.mark.slow
+def test_who_comes_after_a_stop_is_refused_and_not_cut_off(tmp_path: Path, bundle: Path) -> None:
+    ends: list[type[Exception]] = []
+
+    def ask_to_the_end(url: str) -> None:
+        try:
+            while True:
+                httpx.get(f"{url}/health/live", timeout=30)
+        except httpx.HTTPError as exc:
+            ends.append(type(exc))
+
+    with serving(tmp_path, "--bundle", str(bundle), "--workers", "2") as service:
+        service.wait_until("/health/ready", status=200)
+        threads = [threading.Thread(target=ask_to_the_end, args=(service.url,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        status = service.stop()
+        for thread in threads:
+            thread.join()
+
+    assert status == 0
+    # Whoever connects in the very moment of the last close may be cut off still.
+    assert httpx.ConnectError in ends
+
+
+@pytest.mark.slow
 def test_it_answers_while_the_store_is_down_at_start(tmp_path: Path, bundle: Path) -> None:
     with serving(
         tmp_path, "--bundle", str(bundle), "--redis-url", f"unix://{tmp_path}/nobody.sock"
