@@ -40,6 +40,7 @@ from app.replay import ReplayError, exported, replay_all, replayer_of, stored
 from app.resources import Worker
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import KeyFileError, read_keys, write_keys
+from app.serving.plan_file import first_plan
 from app.settings import Settings
 from app.stores.connection import Connection
 from app.workers import listen, run
@@ -85,6 +86,7 @@ def serve(
         _ = read_bundle(resolve_bundle(settings.bundle, settings.bundles))
         if settings.keys is not None:
             _ = read_keys(settings.keys)
+        _ = first_plan(settings.plan)
         with listen(settings) as listener, store_url(settings) as url:
             host, port = listener.getsockname()[:2]
             _log.info("listening", url=f"http://{host}:{port}", workers=settings.workers)

@@ -15,11 +15,13 @@ from typing import Final, cast
 
 from app.errors import StoreUnavailableError
 from app.security.key_ring import KeyFileError, read_keys
+from app.serving.plan_file import first_plan
 from app.serving.vigil import NO_EVICTION
 from app.settings import Settings
 from app.stores.connection import Command, Connection
 from app.stores.store import RedisStores
 from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
+from models.experiments.plan_file import PlanFileError
 from models.neighbours import Device, is_built_for_gpu, search_device
 from models.onnx import Provider, listed_providers
 from models.scenes import SceneLabeller, SceneModelError
@@ -97,6 +99,7 @@ def examine(settings: Settings, store_url: str) -> list[Finding]:
         *_bundle(settings),
         search_finding(search_device(), built_for_gpu=is_built_for_gpu()),
         _keys(settings),
+        _plan(settings),
         _network(settings),
         _disk(settings),
     ]
@@ -264,6 +267,16 @@ def _keys(settings: Settings) -> Finding:
         advice = f"chmod 600 {settings.keys}: who writes there makes himself a key"
         return Finding("keys", Verdict.FAILURE, "everybody may write their file", advice)
     return Finding("keys", Verdict.OK, f"{n_keys} keys in {settings.keys}")
+
+
+def _plan(settings: Settings) -> Finding:
+    try:
+        n_experiments = len(first_plan(settings.plan).plan.experiments)
+    except PlanFileError as exc:
+        advice = "correct it, or unset VITRINE_PLAN; docs/experiments.md has the form"
+        return Finding("plan", Verdict.FAILURE, str(exc), advice)
+    where = f"in {settings.plan}" if settings.plan else "until one is put into the store"
+    return Finding("plan", Verdict.OK, f"{n_experiments} experiments {where}")
 
 
 def _network(settings: Settings) -> Finding:

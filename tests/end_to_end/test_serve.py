@@ -15,7 +15,7 @@ import pytest
 
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores
-from tests.end_to_end.service import serving
+from tests.end_to_end.service import run, serving
 from tests.proofs import ROOT
 from tests.shop import sale
 
@@ -187,6 +187,23 @@ def test_it_answers_while_the_store_is_down_at_start(tmp_path: Path, bundle: Pat
         assert "store: the store is unavailable" in ready.json()["detail"]
         assert (answer.status_code, answer.json()["degraded"]) == (200, "snapshot")
         assert "start the store or correct VITRINE_REDIS_URL" in service.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_plan_that_cannot_be_read_is_named_in_one_line_and_nothing_starts(
+    tmp_path: Path, bundle: Path
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("layers: 3")
+    result = run(
+        *("app", "serve", "--port", "0", "--workers", "2", "--bundle", str(bundle)),
+        VITRINE_PLAN=str(plan),
+        VITRINE_STATE_DIR=str(tmp_path / "state"),
+    )
+
+    assert result.returncode == 1
+    assert f"error: {plan} holds no plan of experiments: layers" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.slow

@@ -49,15 +49,19 @@ def test_a_machine_that_can_serve_has_no_failure(
 
     assert Verdict.FAILURE not in worse(found).values(), found
     subjects = {one.subject.split()[0] for one in found}
-    assert subjects == {"store", "clock", "bundle", "pictures", "search", "keys", "network", "disk"}
+    assert subjects == {
+        *{"store", "clock", "bundle", "pictures", "search"},
+        *{"keys", "plan", "network", "disk"},
+    }
 
 
 def test_every_fault_is_named_with_what_to_do(tmp_path: Path) -> None:
     away = f"unix://{tmp_path}/no.sock"
 
-    found = examine(settings(tmp_path, keys=tmp_path / "none.json"), away)
+    absent = {"keys": tmp_path / "none.json", "plan": tmp_path / "none.yaml"}
+    found = examine(settings(tmp_path, **absent), away)
 
-    failed = {"store", "bundle", "keys"}
+    failed = {"store", "bundle", "keys", "plan"}
     assert worse(found) == dict.fromkeys(failed, Verdict.FAILURE)
     assert all(one.advice for one in found if one.subject in failed)
 
