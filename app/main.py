@@ -31,6 +31,7 @@ from app.api.body_limit import BodyLimit
 from app.api.document import openapi_document
 from app.api.envelope import Envelope
 from app.api.guard import Guard
+from app.api.path_id import EncodedSlashes
 from app.api.problem import FieldProblem, problem_response
 from app.api.sales import PICTURE_STATUS
 from app.errors import ServiceError
@@ -114,6 +115,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
             limit=settings.requests_per_s,
             refused=worker.metrics.refused,
         )
+    app.add_middleware(EncodedSlashes)
     app.add_middleware(Envelope, worker=worker, slow_s=settings.slow_request_ms / MS_PER_S)
     app.add_exception_handler(ServiceError, _problem)
     app.add_exception_handler(PictureError, _problem)

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
+from app.api.path_id import PathIdentifier
 from app.api.problem import problems
 from app.serving.ports import KnownCustomer
 from app.serving.served import ServedCatalogue
-from models.events import KINDS, EventType, Identifier, from_us
+from models.events import KINDS, EventType, from_us
 from models.profile import Profile
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
@@ -98,7 +99,7 @@ class ErasureAnswer(BaseModel):
     remembered: int = Field(ge=0, description="Further events, remembered by key.")
 
 
-CustomerId = Annotated[Identifier, Path(description="The customer.", examples=["c-1842"])]
+CustomerId = Annotated[PathIdentifier, Path(description="The customer.", examples=["c-1842"])]
 
 _PROBLEMS: Final = problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
 

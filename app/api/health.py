@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app import __version__
 from app.api.dependencies import ResourcesDep
+from app.api.path_id import PathIdentifier
 from app.api.problem import problems
 from app.errors import NotReadyError, UnknownModelError
 from app.resources import Resources
-from models.events import Identifier
 
 MODEL: Final = "vitrine"
 
@@ -66,7 +66,7 @@ class ModelReady(BaseModel):
     ready: bool
 
 
-ModelName = Annotated[Identifier, Path(description="The model.", examples=["vitrine"])]
+ModelName = Annotated[PathIdentifier, Path(description="The model.", examples=["vitrine"])]
 
 
 @router.get("/health/live")

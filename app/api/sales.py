@@ -11,6 +11,7 @@ from pydantic.config import JsonDict
 
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
+from app.api.path_id import PathIdentifier
 from app.api.problem import problems
 from app.errors import PictureTypeError, SaleMismatchError, SlowBodyError
 from app.resources import Resources
@@ -181,7 +182,7 @@ class SimilarQuery(BaseModel):
 Number = Annotated[
     int, Path(ge=COVER, le=MAX_PICTURES, description="Which picture; 1 is the cover.", examples=[2])
 ]
-SaleId = Annotated[Identifier, Path(description="The sale.", examples=["s-31"])]
+SaleId = Annotated[PathIdentifier, Path(description="The sale.", examples=["s-31"])]
 
 _PICTURE_BODY: Final[dict[str, Any]] = {
     "requestBody": {
