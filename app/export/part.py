@@ -35,16 +35,25 @@ def number_of(part: Path) -> int:
 
 
 def write_table(path: Path, frame: pl.DataFrame, *, cursors: Cursors | None = None) -> None:
-    """Write a file that is there whole or not at all, and stays there after a power cut."""
+    """Write a file that is there whole or not at all, and stays there after a power cut.
+
+    Raises:
+        ExportError: If it cannot be written, as where the disk is full.
+    """
     aside = path.with_suffix(".partial")
     metadata = (
         {_CURSORS: _CURSORS_JSON.dump_json(dict(cursors)).decode()} if cursors is not None else None
     )
-    with aside.open("wb") as file:
-        frame.write_parquet(file, metadata=metadata)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            frame.write_parquet(file, metadata=metadata)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except (pl.exceptions.PolarsError, OSError) as exc:
+        aside.unlink(missing_ok=True)  # a full disk has no room for what is of no use
+        msg = f"{path} cannot be written: {exc}; nothing is lost: make room, and export again"
+        raise ExportError(msg) from exc
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

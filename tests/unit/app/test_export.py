@@ -70,6 +70,22 @@ async def test_every_event_is_exported_once_and_leaves_the_store(
     assert await left(connection) == 0
 
 
+async def test_a_full_disk_is_one_clear_error_and_costs_nothing(
+    connection: Connection, events: list[Event], tmp_path: Path
+) -> None:
+    assert events
+    aside = tmp_path / PARTS / "events-000001.partial"
+    aside.parent.mkdir()
+    aside.symlink_to("/dev/full")
+
+    with pytest.raises(ExportError, match=r"No space left on device.*make room, and export again"):
+        await export(connection, tmp_path)
+
+    assert not aside.is_symlink()
+    assert await left(connection) == N_EVENTS
+    assert (await export(connection, tmp_path)).events == N_EVENTS
+
+
 async def test_an_event_is_exported_as_it_was_posted(
     connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
 ) -> None:
