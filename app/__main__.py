@@ -32,6 +32,7 @@ from app.export import ExportSummary, export
 from app.load import LoadSummary
 from app.load import Progress as LoadProgress
 from app.load import load as load_dataset
+from app.load import load_profiles as profiles_into_store
 from app.main import create_app
 from app.observability import configure_logging, get_logger
 from app.plan_command import plan_commands
@@ -46,6 +47,7 @@ from app.stores.connection import Connection
 from app.workers import listen, run
 from models.bundle import BundleError, read_bundle, resolve_bundle
 from models.dataset import Dataset, read_dataset
+from models.profile_file import newest_profiles
 
 _log = get_logger(__name__)
 
@@ -111,6 +113,23 @@ def load(
         labeller = _bundle_or_none(settings)
         summary = asyncio.run(_load(dataset, url, bundle=labeller, bars=bars))
     _print(asdict(summary), as_json=as_json)
+
+
+@commands.command("load-profiles")
+def load_profiles(
+    *,
+    profiles: Annotated[
+        Path, typer.Option(help="Where nights publish them; the newest one is taken.")
+    ],
+    redis_url: RedisUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the store what last night knows of its customers. Safe to repeat."""
+    settings = read_settings(redis_url=redis_url)
+    with failures(), _bars() as bars, store_url(settings) as url:
+        path = newest_profiles(profiles)
+        n_customers = asyncio.run(_load_profiles(path, url, bars=bars))
+    _print({"profiles": str(path), "customers": n_customers}, as_json=as_json)
 
 
 @commands.command("export-events")
@@ -317,6 +336,11 @@ def _bundle_or_none(settings: Settings) -> Path | None:
 async def _load(dataset: Dataset, url: str, *, bundle: Path | None, bars: Bars) -> LoadSummary:
     async with opened(url) as stores:
         return await load_dataset(dataset, stores, bundle=bundle, progress=bars)
+
+
+async def _load_profiles(path: Path, url: str, *, bars: Bars) -> int:
+    async with opened(url) as stores:
+        return await profiles_into_store(path, stores, progress=bars)
 
 
 async def _export(url: str, out: Path, *, bars: Bars) -> ExportSummary:

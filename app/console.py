@@ -22,6 +22,7 @@ from models.bundle import BundleError
 from models.dataset import DatasetError
 from models.experiments.exposure import ExposureError
 from models.experiments.plan_file import PlanFileError
+from models.profile_file import ProfileFileError
 
 COMMAND_TIMEOUT_S: Final = 30.0
 
@@ -49,7 +50,8 @@ def failures() -> Generator[None]:
         yield
     except (
         *(ActivationError, BundleError, DatasetError, EmbeddedServerError, ExportError),
-        *(ExposureError, KeyFileError, PlanFileError, ReplayError, ServiceError, OSError),
+        *(ExposureError, KeyFileError, PlanFileError, ProfileFileError, ReplayError),
+        *(ServiceError, OSError),
     ) as exc:
         typer.echo(f"error: {exc}", err=True)
         raise typer.Exit(1) from exc

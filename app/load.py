@@ -1,4 +1,4 @@
-"""Fills the store from a dataset: sales, pictures, the latest windows, profiles, counts."""
+"""Fills the store from files: sales, pictures, the latest windows, profiles, counts."""
 
 import asyncio
 import time
@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from app.serving.ports import LabelledPicture
+from app.stores.customer import LoadedCustomer
 from app.stores.loaded import loaded_counts, loaded_customers
 from app.stores.store import RedisStores
 from models.bundle import Bundle, read_bundle
+from models.customer import Window
 from models.dataset import Dataset, Effect
+from models.profile_file import read_profiles
 from models.scenes import SceneLabeller, label_pictures
 from models.scoring import LABELS_FILE, SCENES_FILE, SNAPSHOT_FILE
 from models.snapshot import Snapshot
@@ -91,7 +94,9 @@ async def load(
     first_live_us = await stores.counts.first_live_us()
     history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
     await stores.counts.put_history(history, now_us=now_us)
-    n_customers, n_erased = await _merge_customers(dataset, stores, now_us, progress)
+    progress.step("customers", len(dataset.events.customers.values))
+    customers = loaded_customers(dataset.events, now_us)
+    n_customers, n_erased = await _merge(customers, stores, progress)
     return LoadSummary(
         sales=len(dataset.sales),
         pictures=len(labelling.pictures),
@@ -104,12 +109,35 @@ async def load(
     )
 
 
-async def _merge_customers(
-    dataset: Dataset, stores: RedisStores, now_us: int, progress: Progress
+async def load_profiles(path: Path, stores: RedisStores, *, progress: Progress) -> int:
+    """Replace the profiles of a store by those of a night; return of how many customers.
+
+    A profile that begins before its customer's erasure is not kept, nor is one that would
+    have expired. To load the same night again changes nothing.
+
+    Args:
+        path: What the night wrote.
+        stores: Where to.
+        progress: Is told how far it is.
+
+    Raises:
+        ProfileFileError: If the file holds anything else.
+        StoreUnavailableError: If the store does not answer; run it again.
+    """
+    known = list(read_profiles(path))
+    progress.step("profiles", len(known))
+    customers = (
+        LoadedCustomer(one.customer_id, Window.empty(), one.profile, one.last_us) for one in known
+    )
+    n_customers, _ = await _merge(customers, stores, progress)
+    return n_customers
+
+
+async def _merge(
+    customers: Iterable[LoadedCustomer], stores: RedisStores, progress: Progress
 ) -> tuple[int, int]:
-    progress.step("customers", len(dataset.events.customers.values))
     n_customers, n_erased = 0, 0
-    for batch in _batches(loaded_customers(dataset.events, now_us), CUSTOMERS_AT_ONCE):
+    for batch in _batches(customers, CUSTOMERS_AT_ONCE):
         n_erased += await stores.customers.merge(batch)
         progress.advance(len(batch))
         n_customers += len(batch)

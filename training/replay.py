@@ -113,10 +113,18 @@ class ProfileReplay:
 
     def profile(self, customer: int, now_us: int) -> Profile:
         """Return the profile that the last night before ``now_us`` made of a customer."""
+        known = self._known(customer, now_us)
+        return Profile.of(self._kinds[known], self._at_us[known])
+
+    def last_us(self, customer: int, now_us: int) -> int | None:
+        """Return the time of the last event that this night knew of him, None without one."""
+        at_us = self._at_us[self._known(customer, now_us)]
+        return int(at_us.max()) if len(at_us) else None
+
+    def _known(self, customer: int, now_us: int) -> slice:
         start, end = self._log.span(customer)
         received = self._log.received_us[start:end]
-        end = start + int(np.searchsorted(received, night_floor(now_us), side="left"))
-        return Profile.of(self._kinds[start:end], self._at_us[start:end])
+        return slice(start, start + int(np.searchsorted(received, night_floor(now_us))))
 
 
 class CountReplay:

@@ -198,7 +198,11 @@ def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
 
             exported = shop.command("app", "export-events", "--out", str(shop.data))
             night = shop.train(picture_cache)
+            known = shop.command(
+                "app", "load-profiles", "--profiles", str(shop.folder / "profiles")
+            )
             active = shop.command("app", "activate", "--url", service.url)["active"]
+            early = client.get("/v1/customers/early-0").json()
             after = visitors.places()[visitors.taste]
 
     proof.record(
@@ -216,6 +220,10 @@ def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
     assert (exported["exposures"], exported["events"]) == (answers.total(), posted)
     assert exported["total_events"] == history + posted
     assert night["verdict"] == "published", night["reasons"]
+    # The night ended after the late visitors came: of all who came before it knows.
+    assert Path(str(night["profiles"])) == Path(str(known["profiles"]))
+    assert n_visitors < cast("int", known["customers"])
+    assert early["profile"]["counts"]["impression"] == SLATE, early
     assert active == night["published"] != tiny_bundle[0].name
     # From the activation on all answers are the new bundle's, and it learned what is liked.
     assert visitors.answers - answers == {active: 1}

@@ -14,7 +14,7 @@ from training.command import Threads
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
 from training.nightly.ledger import BusyError
-from training.nightly.run import FaultyDataError, Night, Verdict, run_night
+from training.nightly.run import FaultyDataError, Night, Outcome, Verdict, run_night
 from training.ranking import TooFewPurchasesError
 from training.run import FutureError, NothingKnownError
 
@@ -78,19 +78,23 @@ def nightly_command(
             threads=threads,
         )
         outcome = run_night(night, progress=progress)
-    if as_json:
-        print_json(
-            {
-                "verdict": outcome.verdict.value,
-                "reasons": list(outcome.reasons),
-                "candidate": outcome.candidate,
-                "published": outcome.published,
-                "champion": outcome.champion,
-                "report": str(outcome.report) if outcome.report else None,
-                "profiles": str(outcome.profiles) if outcome.profiles else None,
-            }
-        )
-    else:
+    _tell(outcome, as_json=as_json)
+    raise typer.Exit(EXIT_CODES[outcome.verdict])
+
+
+def _tell(outcome: Outcome, *, as_json: bool) -> None:
+    if not as_json:
         bundle = outcome.published or outcome.candidate
         typer.echo(f"{outcome.verdict}: {bundle}: {'; '.join(outcome.reasons)}")
-    raise typer.Exit(EXIT_CODES[outcome.verdict])
+        return
+    print_json(
+        {
+            "verdict": outcome.verdict.value,
+            "reasons": list(outcome.reasons),
+            "candidate": outcome.candidate,
+            "published": outcome.published,
+            "champion": outcome.champion,
+            "report": str(outcome.report) if outcome.report else None,
+            "profiles": str(outcome.profiles) if outcome.profiles else None,
+        }
+    )

@@ -85,7 +85,7 @@ def measure(directory: Path, trial: Trial) -> Measures:
         BundleError: If the bundle cannot be scored by this software.
     """
     scorer = Scorer.load(read_bundle(directory))
-    seen = pictures_of(scorer, directory, trial.dataset, cache=trial.cache)
+    seen = pictures_of(scorer, directory, dataset=trial.dataset, cache=trial.cache)
     past = Past.of(trial.dataset, seen, topics=scorer.topics)
     slates = training_slates(past, trial.config, seed=trial.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= trial.from_us))
@@ -123,7 +123,7 @@ def differences(
 
 
 def pictures_of(
-    scorer: Scorer, directory: Path, dataset: Dataset, *, cache: Path
+    scorer: Scorer, directory: Path, *, dataset: Dataset, cache: Path
 ) -> dict[str, PictureScores]:
     """Return what a bundle knows of a dataset's pictures, and see those that are new to it.
 

@@ -1,25 +1,20 @@
 """Profiles of all customers at the last night's cut, in one file."""
 
-import io
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
-
-import polars as pl
 
 from models.dataset.events import EventTable
 from models.events import from_us
-from models.profile import Profile, night_floor
+from models.profile import night_floor
+from models.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
 from training.nightly.ledger import write_durably
 from training.replay import ProfileReplay
-
-FILE: Final = "profiles.parquet"
 
 
 def write_profiles(events: EventTable, until_us: int, *, directory: Path) -> Path:
     """Write what the night before a moment knows of every customer.
 
-    Columns ``customer_id`` and ``profile``, packed as `models.profile.Profile.pack` does;
-    customers of whom nothing was received before the night are left out.
+    Customers of whom nothing was received before the night are left out.
 
     Args:
         events: The event table.
@@ -29,16 +24,16 @@ def write_profiles(events: EventTable, until_us: int, *, directory: Path) -> Pat
     Returns:
         The file.
     """
+    night = from_us(night_floor(until_us)).date().isoformat()
+    path = directory / night / PROFILES_FILE
+    write_durably(path, profiles_to_bytes(_known(events, until_us)))
+    return path
+
+
+def _known(events: EventTable, until_us: int) -> Iterator[CustomerProfile]:
     replay = ProfileReplay(events)
     customers: list[str] = events.customers.values.to_list()
-    packed = [replay.profile(code, until_us).pack() for code in range(len(customers))]
-    frame = pl.DataFrame(
-        {"customer_id": customers, "profile": packed},
-        schema={"customer_id": pl.String, "profile": pl.Binary},
-    ).filter(pl.col("profile") != Profile.empty().pack())
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    night = from_us(night_floor(until_us)).date().isoformat()
-    path = directory / night / FILE
-    write_durably(path, buffer.getvalue())
-    return path
+    for code, customer_id in enumerate(customers):
+        last_us = replay.last_us(code, until_us)
+        if last_us is not None:
+            yield CustomerProfile(customer_id, replay.profile(code, until_us), last_us)

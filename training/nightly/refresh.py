@@ -37,7 +37,7 @@ def refreshed(judged: Path, trial: Trial) -> Bundle:
     before = Scorer.load(bundle)
     dataset = cut(trial.dataset, trial.until_us)
     sales = {sale.sale_id: sale for sale in dataset.sales}
-    snapshot = Snapshot.of(sales, pictures_of(before, judged, dataset, cache=trial.cache))
+    snapshot = Snapshot.of(sales, pictures_of(before, judged, dataset=dataset, cache=trial.cache))
     past = Past(dataset.events, snapshot.catalogue(before.topics))
     recommenders = fit_recommenders(Interactions.of(past.events, past.catalogue))
     scorer = replace(

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from app.export import export
-from app.load import LoadSummary, Progress, load
+from app.load import LoadSummary, Progress, load, load_profiles
 from app.serving.ports import EventCounts
 from app.stores.connection import Connection
 from app.stores.layout import CUSTOMER_TTL_S, CustomerKeys
@@ -17,6 +17,7 @@ from models.counters import HOUR_US, grid_floor
 from models.dataset import read_dataset
 from models.events import KIND, KINDS, SECOND_US, Event, from_us, key, to_us
 from models.profile import Profile, night_floor
+from models.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, window_of
 
 
@@ -233,3 +234,53 @@ async def test_files_do_not_bring_an_erased_customer_back(
     assert summary.erased == 3
     assert (len(erased.window), erased.profile) == (0, Profile.empty())
     assert len(kept.window) == 1
+
+
+NIGHT = Profile(first_us=1, counts=(5, 4, 3, 2, 1))
+
+
+async def load_night(stores: RedisStores, folder: Path, *customers: CustomerProfile) -> int:
+    path = folder / PROFILES_FILE
+    path.write_bytes(profiles_to_bytes(customers))
+    return await load_profiles(path, stores, progress=Progress())
+
+
+async def test_a_night_replaces_profiles_and_leaves_windows(
+    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+) -> None:
+    await load_from(write(tmp_path, events), stores)
+    before = await stores.customers.read("c0")
+
+    n_customers = await load_night(stores, tmp_path, CustomerProfile("c0", NIGHT, now_us - 1))
+
+    after, other = await stores.customers.read("c0"), await stores.customers.read("c1")
+    assert n_customers == 1
+    assert (after.profile, after.window.pack()) == (NIGHT, before.window.pack())
+    assert other.profile != NIGHT
+
+
+async def test_a_night_does_not_bring_back_who_was_erased_since(
+    stores: RedisStores, now_us: int, tmp_path: Path
+) -> None:
+    await stores.customers.erase("c0")
+
+    await load_night(stores, tmp_path, CustomerProfile("c0", NIGHT, now_us - 1))
+
+    assert (await stores.customers.read("c0")).profile == Profile.empty()
+
+
+async def test_a_night_keeps_nobody_longer_than_his_last_event_does(
+    stores: RedisStores, now_us: int, tmp_path: Path
+) -> None:
+    ages_s = {"old": CUSTOMER_TTL_S + 60, "young": CUSTOMER_TTL_S - 3_600}
+    known = [
+        CustomerProfile(name, NIGHT, now_us - age_s * SECOND_US) for name, age_s in ages_s.items()
+    ]
+
+    await load_night(stores, tmp_path, *known)
+
+    found = {name: await stores.customers.describe(name) for name in ages_s}
+    expires_us = found["young"].expires_us
+    assert found["old"].profile == Profile.empty()
+    assert expires_us is not None
+    assert abs(expires_us - (known[1].last_us + CUSTOMER_TTL_S * SECOND_US)) <= SECOND_US
