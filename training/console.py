@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from pydantic import JsonValue
@@ -33,6 +34,23 @@ def stop_on(*errors: type[Exception]) -> Generator[None]:
     except errors as exc:
         typer.echo(f"error: {exc}", err=True)
         raise typer.Exit(1) from exc
+
+
+def with_folder(path: Path | None) -> Path | None:
+    """Make the folder of a file to write, before the long work that it is to hold.
+
+    A callback of options.
+
+    Raises:
+        typer.BadParameter: If it cannot be made.
+    """
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            msg = f"{path.parent} cannot be made: {exc.strerror}"
+            raise typer.BadParameter(msg) from exc
+    return path
 
 
 class Bars:

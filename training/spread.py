@@ -12,6 +12,7 @@ from models.dataset.reading import Dataset
 from models.sale import PictureScores
 from models.scenes import SceneLabeller
 from models.scoring import META, Scorer
+from training.ablation import NothingToJudgeError
 from training.configuration import RunConfig
 from training.evaluation.evaluate import Question, evaluate
 from training.material import Material
@@ -74,6 +75,9 @@ def spread(study: Study, n_seeds: int, *, progress: Progress) -> dict[str, dict[
 
     Returns:
         Figures of the meta-model by protocol and metric.
+
+    Raises:
+        NothingToJudgeError: If nothing was bought after the training data.
     """
     found = [_figures(study, seed, progress) for seed in range(n_seeds)]
     return {
@@ -101,6 +105,9 @@ def _figures(study: Study, seed: int, progress: Progress) -> Mapping[str, Mappin
         seed=0,
     )
     evaluation = evaluate(Scorer.load(read_bundle(bundle)), question, progress=progress)
+    if not evaluation.protocols:
+        msg = "no purchase follows what was shown after the training data: choose an earlier end"
+        raise NothingToJudgeError(msg)
     return {
         protocol: {metric: interval.value for metric, interval in figures.scorers[META].items()}
         for protocol, figures in evaluation.protocols.items()

@@ -9,6 +9,7 @@ import typer
 from models.bundle import BundleError
 from models.dataset.faults import DatasetError
 from models.dataset.reading import read_dataset
+from training.ablation import NothingToJudgeError
 from training.command import BUNDLES, CACHE, Data, Json, aware
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
@@ -26,6 +27,7 @@ _ERRORS = (
     DatasetError,
     LayoutError,
     NothingKnownError,
+    NothingToJudgeError,
     SceneTrainingError,
     TooFewPurchasesError,
 )

@@ -13,7 +13,7 @@ from models.dataset.faults import DatasetError
 from training.ablation import Halves, NothingToJudgeError
 from training.command import CACHE, Data, Json, aware
 from training.configuration import ConfigurationError, RunConfig
-from training.console import bars, print_json, stop_on
+from training.console import bars, print_json, stop_on, with_folder
 from training.ranking import TooFewPurchasesError
 from training.run import NothingKnownError, prepare
 from training.scenes.backbone import BackboneError
@@ -40,7 +40,12 @@ _ERRORS = (
 
 def tune_command(
     data: Data,
-    out: Annotated[Path, typer.Option(help="Configuration to write, JSON: FILE.json.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Configuration to write, JSON: FILE.json.", dir_okay=False, callback=with_folder
+        ),
+    ],
     until: Annotated[
         datetime | None, typer.Option(help="Use only what was received before, UTC.")
     ] = None,
@@ -109,4 +114,7 @@ def _study(fingerprint: str, until_us: int, start: RunConfig, *, seed: int) -> s
 
 def _split_us(assembly: Assembly) -> int:
     slates = assembly.slates
+    if not len(slates):
+        msg = "of nothing that was shown the outcome is known yet: give more data, or a later end"
+        raise NothingToJudgeError(msg)
     return int(slates.now_us[int((1 - LATER_SHARE) * len(slates))])

@@ -17,7 +17,7 @@ from models.scenes import SceneLabeller
 from models.scoring import Scorer
 from training.command import BUNDLES, CACHE, Data, Json, aware
 from training.configuration import RunConfig
-from training.console import Bars, bars, print_json, stop_on
+from training.console import Bars, bars, print_json, stop_on, with_folder
 from training.evaluation.document import document
 from training.evaluation.evaluate import Question, evaluate
 from training.evaluation.gallery import Thumbnails
@@ -47,7 +47,12 @@ def evaluate_command(
         typer.Option(min=0, help="Seed: give every sale the picture of another one."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="HTML page to write: plots, tables, slates with pictures.")
+        Path | None,
+        typer.Option(
+            help="HTML page to write: plots, tables, slates with pictures.",
+            dir_okay=False,
+            callback=with_folder,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -70,6 +75,12 @@ def evaluate_command(
             new_within_us=None if new_sales_hours is None else round(new_sales_hours * HOUR_US),
         )
         evaluation = evaluate(scorer, question, progress=progress)
+    if question.from_us < _learned_until(loaded):
+        typer.echo(
+            f"these figures flatter: the bundle learned from what was received before "
+            f"{loaded.manifest.until}; judge from then on, see --from",
+            err=True,
+        )
     if not evaluation.protocols:
         typer.echo("nothing can be judged: no purchase follows what was shown then", err=True)
     if report:
@@ -80,6 +91,10 @@ def evaluate_command(
         print_json(recorded(evaluation))
     else:
         print_tables(evaluation)
+
+
+def _learned_until(bundle: Bundle) -> int:
+    return to_us(datetime.fromisoformat(bundle.manifest.until))
 
 
 def config_of(bundle: Bundle) -> RunConfig:

@@ -13,7 +13,7 @@ from models.experiments.exposure import ExposureError, read_exposures
 from models.experiments.plan_file import PlanFileError, find, read_plan
 from models.experiments.results import Results, experiment_results
 from training.command import Data, Json
-from training.console import print_json, stop_on
+from training.console import print_json, stop_on, with_folder
 from training.experiments.document import design_document, results_document
 from training.report.block import Block, Paragraph
 from training.report.page import page
@@ -36,7 +36,10 @@ def experiment_report_command(
             file_okay=False,
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="HTML page to write.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="HTML page to write.", dir_okay=False, callback=with_folder),
+    ] = None,
     window_hours: Annotated[
         float,
         typer.Option(

@@ -18,7 +18,7 @@ from models.experiments.exposure import ExposureError, read_exposures
 from models.experiments.policy import PlackettLuce, SlatePolicy
 from models.scoring import META, Scorer
 from training.command import Data, Json
-from training.console import Bars, bars, print_json, stop_on
+from training.console import Bars, bars, print_json, stop_on, with_folder
 from training.evaluation.record import print_table
 from training.importers.open_bandit import CAMPAIGNS, BanditLogError
 from training.off_policy.answers import AnswersError, Judged, Setting, judged, rounds_of
@@ -75,7 +75,10 @@ def off_policy_command(
         float, typer.Option(min=2, help="Refuse a log that is worth fewer answers.")
     ] = MIN_EFFECTIVE,
     seed: Annotated[int, typer.Option(min=0, help="Of draws and resamples.")] = 0,
-    report: Annotated[Path | None, typer.Option(help="Write an HTML page.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write an HTML page.", dir_okay=False, callback=with_folder),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Estimate from exported answers what another bundle or policy would have brought."""

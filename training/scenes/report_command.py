@@ -10,7 +10,7 @@ from models.dataset.faults import DatasetError
 from models.dataset.reading import SCENES, read_dataset
 from models.scenes import SceneLabeller
 from models.scoring import Scorer
-from training.console import Bars, bars, print_json, stop_on
+from training.console import Bars, bars, print_json, stop_on, with_folder
 from training.report.block import Block, Paragraph
 from training.report.page import page
 from training.scenes.backbone import BackboneError, default_backbone, read_backbone
@@ -24,7 +24,9 @@ from training.seeing import see_sales
 def report(
     bundle: Annotated[str, typer.Option(help="Bundle: a directory, or an id.")],
     data: Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)],
-    out: Annotated[Path, typer.Option(help="The page to write.", dir_okay=False)],
+    out: Annotated[
+        Path, typer.Option(help="The page to write.", dir_okay=False, callback=with_folder)
+    ],
     bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = Path("models/bundles"),
     backbone: Annotated[
         Path | None, typer.Option(help="Description of another backbone.", exists=True)

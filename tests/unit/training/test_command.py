@@ -166,6 +166,33 @@ def test_nothing_to_judge_is_an_empty_object_and_a_sentence(
     assert "nothing can be judged" in result.stderr
 
 
+def test_a_report_is_written_into_a_folder_that_was_not_there(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, data = tiny_bundle
+    page = tmp_path / "reports" / "today.html"
+
+    result = run(
+        *("evaluate", "--bundle", bundle, "--data", data, "--max-visits", 20, "--report", page)
+    )
+
+    assert result.exit_code == 0
+    assert "<html" in page.read_text(encoding="utf-8")
+
+
+def test_figures_of_what_a_bundle_learned_from_are_said_to_flatter(
+    tiny_bundle: tuple[Path, Path],
+) -> None:
+    bundle, data = tiny_bundle
+    arguments = ("evaluate", "--bundle", bundle, "--data", data, "--max-visits", 20, "--json")
+
+    known, later = (run(*arguments, "--from", day(offset)) for offset in (-2, 1))
+
+    assert "these figures flatter" in known.stderr
+    assert f"learned from what was received before {day(0)}" in known.stderr
+    assert "flatter" not in later.stderr
+
+
 def wrong_key(data: Path, root: Path) -> Result:
     (root / "run.toml").write_text("leafs = 3")
     return train(data, root, "--config", root / "run.toml")

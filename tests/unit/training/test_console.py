@@ -1,11 +1,12 @@
 """What commands print, and where."""
 
 import math
+from pathlib import Path
 
 import pytest
 import typer
 
-from training.console import bars, print_json, stop_on
+from training.console import bars, print_json, stop_on, with_folder
 
 
 def test_a_json_object_is_one_line_in_which_nan_is_null(
@@ -31,6 +32,21 @@ def test_an_expected_error_ends_with_status_1_and_its_message_on_stderr(
 def test_an_unexpected_error_is_not_hidden() -> None:
     with pytest.raises(KeyError, match="lost"), stop_on(ValueError):
         raise KeyError("lost")  # noqa: EM101 - a bug, not a message
+
+
+def test_a_file_to_write_gets_its_folder_before_the_work_begins(tmp_path: Path) -> None:
+    page = tmp_path / "new" / "folder" / "page.html"
+
+    assert with_folder(page) == page
+    assert page.parent.is_dir()
+    assert with_folder(None) is None
+
+
+def test_a_folder_that_cannot_be_made_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(typer.BadParameter, match="file cannot be made"):
+        with_folder(tmp_path / "file" / "page.html")
 
 
 def test_bars_keep_stdout_clean_and_finish_stages_that_had_no_total(

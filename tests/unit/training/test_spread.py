@@ -25,6 +25,22 @@ def test_the_spread_is_the_standard_deviation_of_a_sample() -> None:
     assert math.isnan(Spread.of((1.0,)).sd)
 
 
+def test_an_end_that_no_purchase_follows_is_an_error(tiny_world: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("sales", "events"):
+        shutil.copy(tiny_world / f"{name}.parquet", data)
+    until = from_us(END_US + DAY).isoformat()[:19]
+    arguments = ["seeds", "--data", data, "--until", until, "--seeds", 2]
+    kept = ["--out", tmp_path / "bundles", "--cache", tmp_path / "cache", "--json"]
+
+    result = CliRunner().invoke(app, [str(one) for one in (*arguments, *kept)])
+
+    assert result.exit_code == 1
+    assert "choose an earlier end" in result.stderr
+    assert result.stdout == ""
+
+
 @pytest.mark.slow
 def test_every_seed_is_trained_and_judged_on_the_same_slates(
     tiny_world: Path, tmp_path: Path

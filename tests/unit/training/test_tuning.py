@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from models.ranker import TreeConfig
+from tests.datasets import write_dataset
 from tests.logs import DAY, HOUR
 from tests.unit.training.test_ablation import CONFIG, SCHEMA, shop_where_content_decides
 from training.__main__ import app
@@ -92,6 +93,13 @@ def tune(directory: Path, *options: str) -> Result:
     return CliRunner().invoke(
         app, ["tune", "--data", str(directory), "--out", str(out), "--json", *options]
     )
+
+
+def test_data_of_which_no_outcome_is_known_yet_are_an_error(tmp_path: Path) -> None:
+    result = tune(write_dataset(tmp_path))
+
+    assert result.exit_code == 1
+    assert "of nothing that was shown the outcome is known yet" in result.stderr
 
 
 @pytest.mark.slow
