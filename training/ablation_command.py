@@ -9,7 +9,7 @@ import typer
 from models.dataset.faults import DatasetError
 from models.events import to_us
 from training.ablation import Halves, NothingToJudgeError, ablate
-from training.command import CACHE, Data, Json, aware
+from training.command import CACHE, Data, Json, aware, tell_left_out
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
 from training.evaluation.record import compared, plain, print_differences
@@ -49,6 +49,7 @@ def ablate_command(
         prepared = prepare(
             data, until=None, scenes=None, cache=cache, seed=seed, strict=False, progress=progress
         )
+        tell_left_out(prepared.material.dataset)
         assembly = assemble(prepared.material, config=run, seed=seed, progress=progress)
         halves = Halves.of(assembly, to_us(moment) if moment else 0, outcome_us=run.outcome_us)
         progress.stage("rankers", 1 + len(assembly.schema.recommenders))

@@ -11,7 +11,7 @@ from models.bundle import BundleError
 from models.counters import HOUR_US
 from models.dataset.faults import DatasetError
 from training.coldstart import ColdStart, NoPicturesError, prove_cold_start
-from training.command import BUNDLES, CACHE, Data, Json, aware
+from training.command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
 from training.evaluation.protocol import Protocol
@@ -71,6 +71,7 @@ def cold_start_command(
             strict=False,
             progress=progress,
         )
+        tell_left_out(prepared.material.dataset)
         figures = prove_cold_start(prepared, proof, progress=progress)
     if as_json:
         print_json(

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from models.bundle import read_bundle
 from models.dataset.faults import DatasetError
+from models.dataset.reading import Dataset
 from models.events import to_us
 from models.scoring import Scorer
 from training.configuration import ConfigurationError, RunConfig
@@ -99,6 +100,14 @@ def train_command(
         typer.echo(f"  {name}: {value:.6g}")
     for code, n in faults.items():
         typer.echo(f"  {n} × {code}", err=True)
+
+
+def tell_left_out(dataset: Dataset) -> None:
+    """Say on stderr how many rows of each file were left out, if any."""
+    for file, n in dataset.faults.n_refused().items():
+        typer.echo(
+            f"{file}: {n:,} rows left out; `python -m training validate` names them", err=True
+        )
 
 
 def aware(moment: datetime | None) -> datetime | None:

@@ -12,7 +12,7 @@ from models.dataset.faults import DatasetError
 from models.dataset.reading import read_dataset
 from models.events import to_us
 from models.scoring import Scorer
-from training.command import BUNDLES, CACHE, Data, Json, aware
+from training.command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
 from training.console import bars, print_json, stop_on
 from training.evaluation.command import config_of, pictures_of
 from training.evaluation.evaluate import Question
@@ -39,6 +39,7 @@ def slate_cost_command(
         loaded = read_bundle(directory)
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
+        tell_left_out(dataset)
         moment = aware(start)
         question = Question(
             dataset=dataset,

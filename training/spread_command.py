@@ -10,7 +10,7 @@ from models.bundle import BundleError
 from models.dataset.faults import DatasetError
 from models.dataset.reading import read_dataset
 from training.ablation import NothingToJudgeError
-from training.command import BUNDLES, CACHE, Data, Json, aware
+from training.command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
 from training.ranking import TooFewPurchasesError
@@ -56,6 +56,7 @@ def seeds_command(
             strict=False,
             progress=progress,
         )
+        tell_left_out(prepared.material.dataset)
         study = Study(
             dataset=read_dataset(data),
             material=prepared.material,

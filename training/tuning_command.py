@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from models.dataset.faults import DatasetError
 from training.ablation import Halves, NothingToJudgeError
-from training.command import CACHE, Data, Json, aware
+from training.command import CACHE, Data, Json, aware, tell_left_out
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on, with_folder
 from training.ranking import TooFewPurchasesError
@@ -71,6 +71,7 @@ def tune_command(
             strict=False,
             progress=progress,
         ).material
+        tell_left_out(material.dataset)
         study = _study(material.dataset.fingerprint, material.until_us, start, seed=seed)
         log = out.with_suffix(".trials.jsonl")
         known = read_trials(log, study)

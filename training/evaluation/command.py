@@ -15,7 +15,7 @@ from models.events import to_us
 from models.sale import PictureScores
 from models.scenes import SceneLabeller
 from models.scoring import Scorer
-from training.command import BUNDLES, CACHE, Data, Json, aware
+from training.command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
 from training.configuration import RunConfig
 from training.console import Bars, bars, print_json, stop_on, with_folder
 from training.evaluation.document import document
@@ -63,6 +63,7 @@ def evaluate_command(
         scorer = Scorer.load(loaded)
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
+        tell_left_out(dataset)
         moment = aware(start)
         pictures = pictures_of(loaded, directory, dataset=dataset, cache=cache, progress=progress)
         question = Question(

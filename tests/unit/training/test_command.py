@@ -193,6 +193,21 @@ def test_figures_of_what_a_bundle_learned_from_are_said_to_flatter(
     assert "flatter" not in later.stderr
 
 
+def test_rows_that_could_not_be_judged_by_are_counted(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, data = tiny_bundle
+    events = pl.read_parquet(data / "events.parquet")
+    odd = events.head(3).with_columns(event_id=pl.format("odd-{}", "event_id"), type=pl.lit("buy"))
+    pl.concat([events, odd]).write_parquet(tmp_path / "events.parquet")
+    shutil.copy(data / "sales.parquet", tmp_path)
+
+    result = run("evaluate", "--bundle", bundle, "--data", tmp_path, "--max-visits", 20, "--json")
+
+    assert "events.parquet: 3 rows left out" in result.stderr
+    assert len(result.stdout.splitlines()) == 1
+
+
 def wrong_key(data: Path, root: Path) -> Result:
     (root / "run.toml").write_text("leafs = 3")
     return train(data, root, "--config", root / "run.toml")
