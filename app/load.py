@@ -88,12 +88,13 @@ async def load(
     """
     started = time.monotonic()
     labelling = await asyncio.to_thread(_label, dataset, bundle, progress)
-    await stores.sales.put(dataset.sales)
-    await stores.sales.put_pictures(labelling.pictures)
     now_us = await stores.server.time_us()
     first_live_us = await stores.counts.first_live_us()
     history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
+    # Before the sales: a worker that sees a new one reads the counts, and would find only a part.
     await stores.counts.put_history(history, now_us=now_us)
+    await stores.sales.put(dataset.sales)
+    await stores.sales.put_pictures(labelling.pictures)
     progress.step("customers", len(dataset.events.customers.values))
     customers = loaded_customers(dataset.events, now_us)
     n_customers, n_erased = await _merge(customers, stores, progress)

@@ -178,7 +178,7 @@ class LiveCatalogue:
         if self._apply(await self._changes()):
             self._new_sales_us = grid_us
         if self._changed or grid_us != self._grid_us:
-            # A data set is loaded sales first: its counts of the past may come a little later.
+            # A data set brings its counts of the past with its sales.
             if grid_us <= self._new_sales_us + GRID_US:
                 self._history.forget()
             self._counts = await self._history.until(grid_us)

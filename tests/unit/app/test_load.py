@@ -1,7 +1,9 @@
 """A dataset fills the store, as if the store had received its events itself."""
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -12,6 +14,7 @@ from app.load import LoadSummary, Progress, load, load_profiles
 from app.serving.ports import EventCounts
 from app.stores.connection import Connection
 from app.stores.layout import CUSTOMER_TTL_S, CustomerKeys
+from app.stores.sale import RedisSaleStore
 from app.stores.store import RedisStores
 from models.counters import HOUR_US, grid_floor
 from models.dataset import read_dataset
@@ -118,6 +121,33 @@ async def test_counts_are_those_of_the_events(
 
     expected = Counter((key(e.sale_id), KIND[e.type], to_us(e.at) // HOUR_US) for e in events)
     assert as_counter(counts) == expected
+
+
+class StoppedError(Exception):
+    """A load that comes no further."""
+
+
+class NoSales:
+    """Takes no sale."""
+
+    async def put(self, sales: object) -> None:
+        """Stop."""
+        del sales
+        raise StoppedError
+
+
+async def test_whoever_sees_a_loaded_sale_finds_all_its_counts(
+    tmp_path: Path, stores: RedisStores, events: list[Event], now_us: int
+) -> None:
+    """A worker reads whole hours once: counts that came after the sales would be missed."""
+    until_us = grid_floor(now_us)
+    no_sales = cast("RedisSaleStore", NoSales())
+
+    with pytest.raises(StoppedError):
+        await load_from(write(tmp_path, events), replace(stores, sales=no_sales))
+
+    found = as_counter(await stores.counts.since(0, until_us=until_us))
+    assert sum(found.values()) == sum(to_us(e.at) < until_us for e in events)
 
 
 async def test_loading_again_changes_nothing(
