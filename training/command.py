@@ -15,7 +15,7 @@ from models.scoring import Scorer
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
 from training.ranking import TooFewPurchasesError
-from training.run import FutureError, NothingKnownError, prepare, require_happened
+from training.run import FutureError, NothingKnownError, Prepared, prepare, require_happened
 from training.scenes.backbone import BackboneError
 from training.scenes.layout import LayoutError
 from training.scenes.model import SceneTrainingError
@@ -81,22 +81,27 @@ def train_command(
             progress=progress,
             threads=threads,
         )
+    _tell(bundle, prepared, as_json=as_json)
+
+
+def _tell(directory: Path, prepared: Prepared, *, as_json: bool) -> None:
     # Verified as the service will verify it: what cannot be served fails here.
-    manifest = read_bundle(bundle).manifest
-    Scorer.load(read_bundle(bundle))
+    bundle = read_bundle(directory)
+    Scorer.load(bundle)
+    metrics = bundle.manifest.metrics
     faults = prepared.material.dataset.faults.counts()
     report: dict[str, JsonValue] = {
-        "bundle": manifest.bundle_id,
-        "directory": str(bundle),
-        "metrics": manifest.metrics,
+        "bundle": bundle.id,
+        "directory": str(directory),
+        "metrics": metrics,
         "faults": {code.value: n for code, n in faults.items()},
         "broken_pictures": len(prepared.faults),
     }
     if as_json:
         print_json(report)
         return
-    typer.echo(f"bundle {bundle}")
-    for name, value in manifest.metrics.items():
+    typer.echo(f"bundle {directory}")
+    for name, value in metrics.items():
         typer.echo(f"  {name}: {value:.6g}")
     for code, n in faults.items():
         typer.echo(f"  {n} × {code}", err=True)
