@@ -86,7 +86,7 @@ class Catalogue:
         """Find the rows of sale keys, -1 for unknown ones; shape as given."""
         if not len(self.keys):
             return np.full(len(sale_keys), -1, dtype=np.int64)
-        found = np.minimum(np.searchsorted(self.keys, sale_keys), len(self.keys) - 1)
+        found = np.minimum(self.keys.searchsorted(sale_keys), len(self.keys) - 1)
         return np.where(self.keys[found] == sale_keys, found, -1)
 
     def row_of(self, sale_id: str) -> int | None:

@@ -18,7 +18,7 @@ from models.snapshot import Snapshot
 from models.topics import Topics
 from training.recommenders.refit import RefittedSchema
 from training.replay import CountReplay, ProfileReplay, WindowReplay
-from training.slates import Slates, label_of
+from training.slates import Slates, texts_of
 
 Tick = Callable[[], None]
 Seen = Callable[[int, Query], Query]
@@ -72,19 +72,21 @@ class Past:
         """
         windows, profiles = WindowReplay(self.events), ProfileReplay(self.events)
         counts = CountReplay(self.events, self.catalogue)
-        catalogue = self.catalogue
-        moments = zip(slates.customers.tolist(), slates.now_us.tolist(), strict=True)
-        for slate, (customer, now_us) in enumerate(moments):
-            counted = counts.at(now_us - 1)
+        catalogue, contexts = self.catalogue, self._contexts(slates)
+        for slate, (customer, context) in enumerate(
+            zip(slates.customers.tolist(), contexts, strict=True)
+        ):
+            now_us = context.now_us
+            counted = counts.at(now_us)
             if counted is not catalogue.counts:
                 catalogue = replace(self.catalogue, counts=counted)
             entries = slates.entries(slate)
             positions = slates.positions[entries]
             yield Query(
-                window=windows.window(customer, now_us - 1),
-                profile=profiles.profile(customer, now_us - 1),
+                window=windows.window(customer, now_us),
+                profile=profiles.profile(customer, now_us),
                 catalogue=catalogue,
-                context=self._context(slates, slate, now_us=now_us - 1),
+                context=context,
                 rows=slates.rows[entries],
                 positions=None if caller_orders else positions,
                 listing=self._listing(slates, slate) if caller_orders else None,
@@ -99,12 +101,11 @@ class Past:
             prices=slates.prices[entries],
         )
 
-    def _context(self, slates: Slates, slate: int, *, now_us: int) -> Context:
-        return Context(
-            now_us=now_us,
-            market=label_of(self.events.markets, int(slates.markets[slate])),
-            device=label_of(self.events.devices, int(slates.devices[slate])),
-        )
+    def _contexts(self, slates: Slates) -> Iterator[Context]:
+        """Yield where and when each slate is asked for: the microsecond before it."""
+        markets = texts_of(self.events.markets, slates.markets)
+        devices = texts_of(self.events.devices, slates.devices)
+        return map(Context, (slates.now_us - 1).tolist(), markets, devices)
 
 
 def assemble_slates(

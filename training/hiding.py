@@ -61,7 +61,7 @@ def with_new_sales(query: Query) -> Query:
     opens_us = catalogue.opens_us.copy()
     opens_us[rows] = np.maximum(opens_us[rows], query.context.now_us - GRID_US)
     unseen = replace(catalogue, opens_us=opens_us, counts=_without(catalogue.counts, rows))
-    others = ~np.isin(query.window.sale_keys, catalogue.keys[rows])
+    others = np.all(query.window.sale_keys[:, None] != catalogue.keys[rows], axis=1)
     return replace(query, window=Window(query.window.members[others]), catalogue=unseen)
 
 

@@ -1,6 +1,6 @@
 """The past, as the service would have seen it at any moment."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -83,7 +83,7 @@ class WindowReplay:
         start, end = self._log.span(customer)
         received = self._log.received_us[start:end]
         if self._orderly[customer]:
-            seen = start + int(np.searchsorted(received, now_us, side="right"))
+            seen = start + int(received.searchsorted(now_us, side="right"))
             return Window(self._members[max(start, seen - WINDOW_EVENTS) : seen])
         members = self._members[start:end][received <= now_us]
         return Window(canonical_order(members)[-WINDOW_EVENTS:])
@@ -124,7 +124,7 @@ class ProfileReplay:
     def _known(self, customer: int, now_us: int) -> slice:
         start, end = self._log.span(customer)
         received = self._log.received_us[start:end]
-        return slice(start, start + int(np.searchsorted(received, night_floor(now_us))))
+        return slice(start, start + int(received.searchsorted(night_floor(now_us))))
 
 
 class CountReplay:
@@ -185,7 +185,7 @@ class CountReplay:
         self._next = int(np.searchsorted(self._received_us, hour * HOUR_US))
 
     def _count_until(self, at_us: int) -> None:
-        end = int(np.searchsorted(self._received_us, at_us))
+        end = int(self._received_us.searchsorted(at_us))
         passed = slice(self._next, end)
         rows = self._rows[passed]
         np.add.at(self._partial, (rows, self._kinds[passed]), 1)
@@ -194,7 +194,7 @@ class CountReplay:
         partial, whole, current = self._partial[rows], self._whole_hours, self._current
         current.totals[rows] = whole.totals[rows] + partial
         current.decayed[:, rows] = whole.decayed[:, rows] + partial
-        self._current = replace(current, at_us=at_us)
+        self._current = SaleCounts(at_us, current.totals, current.decayed)
 
 
 def _by_hour(hourly: HourlyCounts) -> HourlyCounts:

@@ -1,5 +1,6 @@
 """What was shown, to whom, when, and what he bought of it within a day."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -178,3 +179,10 @@ def _credited(
 def label_of(labels: Labels, code: int) -> str | None:
     """Return the text of a code, None for -1."""
     return None if code < 0 else str(labels.values[code])
+
+
+def texts_of(labels: Labels, codes: NDArray[np.int64]) -> Iterator[str | None]:
+    """Yield the text of every code, None for -1."""
+    texts: list[str | None] = [*labels.values.to_list(), None]
+    chosen: list[int] = codes.tolist()
+    return (texts[code] for code in chosen)
