@@ -11,7 +11,7 @@ from models.arrays import Arrays
 from models.catalogue import Catalogue
 from models.kept import Kept
 from models.neighbours import Neighbours
-from models.query import Query
+from models.query import Batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,22 +28,22 @@ class Companions:
     companions: NDArray[np.uint64]
     strengths: NDArray[np.float64]
 
-    def interest(self, query: Query, *, half_life: int) -> NDArray[np.float64]:
+    def interest(self, batch: Batch, *, half_life: int) -> NDArray[np.float64]:
         """Sum the customer's interest in the companions of every candidate.
 
         Args:
-            query: The query.
+            batch: The queries.
             half_life: Index of `models.query.HALF_LIVES_S`.
 
         Returns:
             ``sum over companions of strength * interest / (EVIDENCE + all interest)``, NaN
-            for sales that nothing is known of, shape ``(n_sales,)``.
+            for sales that nothing is known of, shape ``(n_queries, n_sales)``.
         """
-        touches, near = query.touches, self.of(query.catalogue).of(query.rows)
-        interest = touches.interest[half_life][touches.place[near.rows]]
-        summed = np.einsum("ij,ij->i", interest, near.similarities)
-        known = np.any(near.similarities > 0, axis=1)
-        return np.where(known, summed / query.history.weight[half_life], np.nan)
+        touches, near = batch.touches, self.of(batch.catalogue).of(batch.rows)
+        interest = touches.interest[half_life].take(touches.places(near.rows))
+        summed = np.einsum("bij,bij->bi", interest, near.similarities)
+        known = (near.similarities > 0).any(axis=-1)
+        return np.where(known, summed / batch.history.weight[half_life][:, None], np.nan)
 
     def of(self, catalogue: Catalogue) -> Neighbours:
         """Return the companions of every sale of a catalogue, by its rows."""

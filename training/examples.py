@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import starmap
 from typing import Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from models.query import Context, Query
 from models.sale import PictureScores
 from models.snapshot import Snapshot
 from models.topics import Topics
+from training.batches import batches
 from training.recommenders.refit import RefittedSchema
 from training.replay import CountReplay, ProfileReplay, WindowReplay
 from training.slates import Slates, texts_of
@@ -131,8 +133,9 @@ def assemble_slates(
         Shape ``(n_entries, n_features)``.
     """
     matrix = np.empty((len(slates.rows), len(schema.names)), dtype=np.float32)
+    fits = schema if isinstance(schema, RefittedSchema) else RefittedSchema((0,), (schema,))
     queries = past.queries(slates, caller_orders=caller_orders)
-    for slate, query in enumerate(queries):
-        matrix[slates.entries(slate)] = schema.assemble(seen(slate, query))
-        tick()
+    for places, batch in batches(starmap(seen, enumerate(queries)), fit_of=fits.fit_of, tick=tick):
+        starts: NDArray[np.int64] = slates.starts[places][:, None]
+        matrix[starts + np.arange(batch.rows.shape[1])] = fits.assemble_batch(batch)
     return matrix

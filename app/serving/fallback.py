@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
-from models.query import INTEREST
+from models.history import INTEREST
 
 _SLOW: Final = 1
 """The 48-hour half-life of `models.counters.HALF_LIVES_HOURS`."""

@@ -42,7 +42,7 @@ def plain_features(
     totals = query.catalogue.counts.totals[query.rows]
     shown, bought = totals[:, KIND[EventType.IMPRESSION]], totals[:, KIND[EventType.PURCHASE]]
     rate = (bought + 1) / (shown + 10)
-    place = query.touches.place[query.rows]
+    place = query.touches.place[0, query.rows]
     age_s = query.touches.age_s[place]
     last = np.zeros(len(age_s), dtype=np.bool_)
     steps = np.full(len(age_s), np.nan)

@@ -8,25 +8,27 @@ from numpy.typing import NDArray
 
 from models.events import from_us
 from models.features.feature import FeatureGroup, Scope
-from models.query import Query
+from models.query import Batch
 
 _YEAR_DAYS: Final = 365.25
 _HOURS: Final = 24.0
 
 
-def _values(query: Query) -> NDArray[np.float64]:
-    now = from_us(query.context.now_us)
+def _values(batch: Batch) -> NDArray[np.float64]:
+    return np.array([_moment(query.context.now_us) for query in batch.queries])[:, None]
+
+
+def _moment(now_us: int) -> list[float]:
+    now = from_us(now_us)
     hour = 2 * math.pi * (now.hour + now.minute / 60) / _HOURS
     day = 2 * math.pi * now.timetuple().tm_yday / _YEAR_DAYS
-    return np.array(
-        [
-            math.sin(hour),
-            math.cos(hour),
-            math.sin(day),
-            math.cos(day),
-            float(now.weekday()),
-        ]
-    )
+    return [
+        math.sin(hour),
+        math.cos(hour),
+        math.sin(day),
+        math.cos(day),
+        float(now.weekday()),
+    ]
 
 
 CONTEXT: Final = FeatureGroup(
@@ -42,10 +44,10 @@ CONTEXT: Final = FeatureGroup(
 )
 
 
-def _places(query: Query) -> NDArray[np.float64]:
-    if query.positions is None:
-        return np.ones((len(query.rows), 1))
-    return query.positions[:, None].astype(np.float64)
+def _places(batch: Batch) -> NDArray[np.float64]:
+    first = np.ones(batch.rows.shape[1])
+    shown = [first if one.positions is None else one.positions for one in batch.queries]
+    return np.array(shown, dtype=np.float64)[..., None]
 
 
 PLACE: Final = FeatureGroup(

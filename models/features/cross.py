@@ -7,25 +7,32 @@ from numpy.typing import NDArray
 
 from models.events import KIND, EventType
 from models.features.feature import FeatureGroup, Scope
-from models.query import VISIT, Query
+from models.history import VISIT
+from models.query import Batch
+
+_VIEW: Final = KIND[EventType.VIEW]
+_CLICK: Final = KIND[EventType.CLICK]
+_CART: Final = KIND[EventType.CART]
+_PURCHASE: Final = KIND[EventType.PURCHASE]
 
 
-def _values(query: Query) -> NDArray[np.float64]:
-    touches = query.touches
-    places = touches.place[query.rows]
-    counts = touches.counts[places]
+def _values(batch: Batch) -> NDArray[np.float64]:
+    touches = batch.touches
+    places = touches.places(batch.rows)
+    newest = batch.history.customers.ends[:, None]
+    counts = touches.counts.take(places, axis=0)
     return np.array(
         [
-            counts[:, KIND[EventType.VIEW]] + counts[:, KIND[EventType.CLICK]],
-            counts[:, KIND[EventType.CART]],
-            counts[:, KIND[EventType.PURCHASE]],
+            counts[..., _VIEW] + counts[..., _CLICK],
+            counts[..., _CART],
+            counts[..., _PURCHASE],
             np.log1p(touches.age_s[places]),
-            np.where(places > 0, len(query.history) - places, np.nan),
+            np.where(places > 0, newest - places, np.nan),
             # Without events every sale has place 0, and none was touched last.
-            (places == max(len(query.history), 1)).astype(np.float64),
+            places == np.maximum(newest, 1),
             touches.interest[VISIT][places],
         ]
-    ).T
+    ).transpose(1, 2, 0)
 
 
 CROSS: Final = FeatureGroup(

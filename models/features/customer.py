@@ -1,5 +1,6 @@
 """Features of the customer: how much he did, how recently."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -7,51 +8,62 @@ from numpy.typing import NDArray
 
 from models.events import KIND, KINDS, SECOND_US, EventType
 from models.features.feature import FeatureGroup, Scope
-from models.query import Query
+from models.profile import Profile
+from models.query import Batch
+
+_VIEW: Final = KIND[EventType.VIEW]
+_CLICK: Final = KIND[EventType.CLICK]
+_CART: Final = KIND[EventType.CART]
+_PURCHASE: Final = KIND[EventType.PURCHASE]
 
 _DAY_S: Final = 86_400.0
 _VISIT_GAP_S: Final = 30 * 60.0
 
 
-def _values(query: Query) -> NDArray[np.float64]:
-    history, profile = query.history, query.profile
-    by_kind = np.bincount(history.kinds, minlength=len(KINDS))
-    return np.array(
-        [
-            float(by_kind[KIND[EventType.VIEW]] + by_kind[KIND[EventType.CLICK]]),
-            float(by_kind[KIND[EventType.CART]]),
-            float(by_kind[KIND[EventType.PURCHASE]]),
-            float(np.count_nonzero(history.age_s <= _VISIT_GAP_S)),
-            float(np.log1p(history.newest_age_s())),
-            float(np.log1p(history.newest_age_s(EventType.PURCHASE))),
-            float(history.n_unknown),
-            float(profile.counts[KIND[EventType.PURCHASE]]),
-            float(sum(profile.counts)),
-            _tenure_days(query),
-        ]
-    )
+_FEATURES: Final = {
+    "customer_views": "Views and clicks in the window",
+    "customer_carts": "Carts in the window",
+    "customer_purchases": "Purchases in the window",
+    "customer_visit_events": "Events of the last 30 minutes",
+    "customer_recency": "Logarithm of seconds since his last event; unknown without one",
+    "customer_purchase_recency": "The same since his last purchase",
+    "customer_unknown_events": "Events in the window whose sale is unknown",
+    "customer_past_purchases": "Purchases before the last night",
+    "customer_past_events": "Events before the last night",
+    "customer_tenure_days": "Days since his first event, by the last night's profile",
+}
 
 
-def _tenure_days(query: Query) -> float:
-    first_us = query.profile.first_us
-    if not first_us:
-        return float("nan")
-    return max(query.context.now_us - first_us, 0) / SECOND_US / _DAY_S
+def _values(batch: Batch) -> NDArray[np.float64]:
+    history, n_kinds = batch.history, len(KINDS)
+    cells = history.customers.cells(history.kinds, n_kinds)
+    by_kind = np.bincount(cells, minlength=len(batch) * n_kinds).reshape(-1, n_kinds)
+    values = np.empty((len(batch), 1, len(_FEATURES)))
+    of_history = [
+        by_kind[:, _VIEW] + by_kind[:, _CLICK],
+        by_kind[:, _CART],
+        by_kind[:, _PURCHASE],
+        history.counts(history.age_s <= _VISIT_GAP_S),
+        np.log1p(history.newest_age_s()),
+        np.log1p(history.newest_age_s(EventType.PURCHASE)),
+        history.n_unknown,
+    ]
+    values[:, 0, : len(of_history)] = np.array(of_history).T
+    values[:, 0, len(of_history) :] = [
+        _of_profile(one.profile, one.context.now_us) for one in batch.queries
+    ]
+    return values
+
+
+def _of_profile(profile: Profile, now_us: int) -> tuple[float, float, float]:
+    """Return purchases, events and days since the first one."""
+    first_us = profile.first_us
+    tenure = max(now_us - first_us, 0) / SECOND_US / _DAY_S if first_us else math.nan
+    return profile.counts[_PURCHASE], sum(profile.counts), tenure
 
 
 CUSTOMER: Final = FeatureGroup(
     scope=Scope.CUSTOMER,
-    features={
-        "customer_views": "Views and clicks in the window",
-        "customer_carts": "Carts in the window",
-        "customer_purchases": "Purchases in the window",
-        "customer_visit_events": "Events of the last 30 minutes",
-        "customer_recency": "Logarithm of seconds since his last event; unknown without one",
-        "customer_purchase_recency": "The same since his last purchase",
-        "customer_unknown_events": "Events in the window whose sale is unknown",
-        "customer_past_purchases": "Purchases before the last night",
-        "customer_past_events": "Events before the last night",
-        "customer_tenure_days": "Days since his first event, by the last night's profile",
-    },
+    features=_FEATURES,
     values=_values,
 )

@@ -7,10 +7,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from models.query import Query
+from models.query import Batch
 
-Values = Callable[[Query], NDArray[np.float64]]
-"""Computes columns of a query's candidates, shape ``(n_sales, n_columns)`` or broadcast to it."""
+Values = Callable[[Batch], NDArray[np.float64]]
+"""Computes columns of a batch, shape ``(n_queries, n_sales, n_columns)`` or broadcast to it."""
 
 
 class Scope(StrEnum):
@@ -31,8 +31,9 @@ class FeatureGroup:
     Attributes:
         scope: What they describe.
         features: Meaning of each feature by its name, in the order of the columns.
-        values: Computes the features of the candidates, shape ``(n_sales, n_features)``, or
-            of all of them at once, shape ``(n_features,)``. NaN says that a value is unknown.
+        values: Computes the features of the candidates, shape ``(n_queries, n_sales,
+            n_features)``, or of all of a query's at once, shape ``(n_queries, 1, n_features)``.
+            NaN says that a value is unknown.
         decreasing: Names that may only lower the purchase probability when they grow.
     """
 

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from models.events import KIND, EventType
 from models.features.feature import FeatureGroup, Scope
-from models.query import History, Listing, Query
+from models.history import History
+from models.listing import Listing
+from models.query import Batch
 
 _FEATURES: Final = {
     "list_rank": "Rank in the caller's own order; unknown without one",
@@ -23,15 +25,22 @@ _FEATURES: Final = {
 }
 
 
-def _values(query: Query) -> NDArray[np.float64]:
-    listing = query.listing
-    if listing is None:
-        return np.full((len(query.rows), len(_FEATURES)), np.nan)
-    places = listing.places(query.rows)
+def _values(batch: Batch) -> NDArray[np.float64]:
+    values = np.full((*batch.rows.shape, len(_FEATURES)), np.nan)
+    for place, query in enumerate(batch.queries):
+        if query.listing is not None:
+            values[place] = _of_list(query.listing, query.rows, query.history)
+    return values
+
+
+def _of_list(
+    listing: Listing, candidates: NDArray[np.int64], history: History
+) -> NDArray[np.float64]:
+    places = listing.places(candidates)
     ranks, log_prices = listing.ranks.astype(np.float64), np.log1p(listing.prices)
     ranks, prices = np.append(ranks, np.nan)[places], np.append(log_prices, np.nan)[places]
-    touched = touched_places(query.history, listing)
-    bought = query.history.kinds == KIND[EventType.PURCHASE]
+    touched = listing.places(history.rows)
+    bought = history.kinds == KIND[EventType.PURCHASE]
     n_touched = len(np.unique(touched[touched >= 0]))
     known = log_prices[~np.isnan(log_prices)]
     return np.array(
@@ -48,19 +57,6 @@ def _values(query: Query) -> NDArray[np.float64]:
             ranks - _last_rank(touched[bought], listing),
         ]
     ).T
-
-
-def touched_places(history: History, listing: Listing) -> NDArray[np.intp]:
-    """Return the place in a list of each event's sale, -1 for sales that it lacks.
-
-    Args:
-        history: What the customer did, oldest first.
-        listing: The list.
-
-    Returns:
-        Shape ``(n_events,)``.
-    """
-    return listing.places(history.rows)
 
 
 def _mean(log_prices: NDArray[np.float64]) -> float:

@@ -8,24 +8,24 @@ from numpy.typing import NDArray
 from models.catalogue import NEVER_US
 from models.events import SECOND_US
 from models.features.feature import FeatureGroup, Scope
-from models.query import Query
+from models.query import Batch
 
 _HOUR_US: Final = 3600 * SECOND_US
 
 
-def _values(query: Query) -> NDArray[np.float64]:
-    catalogue, rows, now_us = query.catalogue, query.rows, query.context.now_us
+def _values(batch: Batch) -> NDArray[np.float64]:
+    catalogue, rows, now_us = batch.catalogue, batch.rows, batch.now_us[:, None]
     closes_us = catalogue.scheduled_us[rows]
     time_left = np.log1p(np.maximum(closes_us - now_us, 0) / _HOUR_US)
     return np.array(
         [
             catalogue.log_price[rows],
             catalogue.discount[rows],
-            np.log1p(np.maximum(now_us - catalogue.opens_us[rows], 0) / _HOUR_US),
+            np.log1p(np.maximum(now_us - batch.opens_us, 0) / _HOUR_US),
             np.where(closes_us == NEVER_US, np.nan, time_left),
             catalogue.pictured[rows].astype(np.float64),
         ]
-    ).T
+    ).transpose(1, 2, 0)
 
 
 SALE: Final = FeatureGroup(

@@ -18,8 +18,9 @@ from models.features.customer import CUSTOMER
 from models.features.feature import FeatureGroup, Scope, Values
 from models.features.listed import LISTED
 from models.features.sale import SALE
+from models.history import EVIDENCE, HALF_LIVES_S, INTEREST
 from models.neighbours import N_NEIGHBOURS
-from models.query import EVIDENCE, HALF_LIVES_S, INTEREST, Query
+from models.query import Batch, Query
 from models.recommenders.recommender import Recommender
 
 GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, PLACE, CROSS, LISTED)
@@ -85,16 +86,27 @@ class FeatureSchema:
             Shape ``(n_sales, n_features)``, C-contiguous, NaN where unknown. A row depends
             on its own sale only, and on the caller's whole list where he gave one.
         """
-        matrix = np.empty((len(query.rows), len(self.names)), dtype=np.float32)
+        return self.assemble_batch(Batch.alone(query))[0]
+
+    def assemble_batch(self, batch: Batch) -> NDArray[np.float32]:
+        """Compute the feature matrices of queries in one step, each to the bit as alone.
+
+        Args:
+            batch: The queries.
+
+        Returns:
+            Shape ``(n_queries, n_sales, n_features)``; see `assemble`.
+        """
+        matrix = np.empty((*batch.rows.shape, len(self.names)), dtype=np.float32)
         for columns, values in self._blocks:
-            matrix[:, columns] = values(query)
+            matrix[..., columns] = values(batch)
         return matrix
 
     @cached_property
     def _blocks(self) -> tuple[tuple[slice, Values], ...]:
         """What computes which columns, in order."""
         parts: list[tuple[int, Values]] = [(len(group.features), group.values) for group in GROUPS]
-        parts += [(len(one.columns), one.scores) for one in self.recommenders]
+        parts += [(len(one.columns), one.batch_scores) for one in self.recommenders]
         ends = list(accumulate(width for width, _ in parts))
         starts = [0, *ends]
         return tuple(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from models.arrays import Arrays
 from models.catalogue import Catalogue
 from models.kept import Kept
-from models.query import Query
+from models.query import Batch
 from models.recommenders.popularity import Popularity
+from models.recommenders.recommender import Recommender
 
 HOT_EVENTS: Final = 10
 """A customer with so many known events is hot; with fewer, but at least one, warm; else cold."""
@@ -39,22 +40,34 @@ class Appeal:
     keys: NDArray[np.uint64]
     factors: NDArray[np.float64]
 
-    def of(self, query: Query, group: str | None) -> NDArray[np.float64]:
-        """Return the factors of a group for the candidates, 1 where nothing is known."""
-        if group not in self.groups:
-            return np.ones(len(query.rows))
-        table = self._tables.of(query.catalogue)
-        return table[query.rows, self.groups.index(group)]
+    def of(self, batch: Batch, groups: Sequence[str | None]) -> NDArray[np.float64]:
+        """Return the factors of each query's group for its candidates, 1 where nothing is known.
+
+        Args:
+            batch: The queries.
+            groups: The group of each.
+
+        Returns:
+            Shape ``(n_queries, n_sales)``.
+        """
+        table = self._tables.of(batch.catalogue)
+        columns = [self._column.get(group, -1) for group in groups]
+        return table[batch.rows, np.array(columns)[:, None]]
+
+    @cached_property
+    def _column(self) -> Mapping[str | None, int]:
+        return {group: column for column, group in enumerate(self.groups)}
 
     @cached_property
     def _tables(self) -> Kept[NDArray[np.float64]]:
         return Kept(self._table)
 
     def _table(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        table = np.ones((len(catalogue), len(self.groups)))
+        """Lay out the factors, and those of unknown groups last."""
+        table = np.ones((len(catalogue), len(self.groups) + 1))
         rows = catalogue.rows_of(self.keys)
         known = rows >= 0
-        table[rows[known]] = self.factors[known]
+        table[rows[known], :-1] = self.factors[known]
         return table
 
     def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
@@ -94,12 +107,14 @@ class Habits:
     opens: NDArray[np.float64]
     buys: NDArray[np.float64]
 
-    def of(self, group: str | None) -> tuple[float, float]:
-        """Return what a group opens and buys, 0 where nothing is known."""
-        if group not in self.groups:
-            return 0.0, 0.0
-        place = self.groups.index(group)
-        return float(self.opens[place]), float(self.buys[place])
+    def of(self, groups: Sequence[str | None]) -> NDArray[np.float64]:
+        """Return what each group opens and buys, 0 where nothing is known, shape ``(n, 2)``."""
+        return np.array([self._known.get(group, (0.0, 0.0)) for group in groups])
+
+    @cached_property
+    def _known(self) -> Mapping[str | None, tuple[float, float]]:
+        both = zip(self.opens.tolist(), self.buys.tolist(), strict=True)
+        return dict(zip(self.groups, both, strict=True))
 
     def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """Return what was fitted, under names that begin with a prefix."""
@@ -125,7 +140,7 @@ class Habits:
 
 
 @dataclass(frozen=True, eq=False)
-class Audience:
+class Audience(Recommender):
     """Popularity of this minute times what last night knew of customers like him.
 
     Attributes:
@@ -156,17 +171,24 @@ class Audience:
         "audience_device_buys": "The same of how much is bought of what is opened with it",
     }
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score by audience; see `Recommender.scores`."""
-        context = query.context
-        market = self.markets.of(query, context.market)
-        device = self.devices.of(query, context.device)
-        segment = self.segments.of(query, segment_of(query.n_known_events))
-        scores = np.empty((len(query.rows), len(self.columns)))
-        scores[:, 0] = self.popularity.scores(query)[:, 0] * market * device * segment
-        scores[:, 1:4] = np.log([market, device, segment]).T
-        scores[:, 4:6] = self.market_habits.of(context.market)
-        scores[:, 6:8] = self.device_habits.of(context.device)
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by audience; see `Recommender.batch_scores`."""
+        markets = [query.context.market for query in batch.queries]
+        devices = [query.context.device for query in batch.queries]
+        segments = [segment_of(query.n_known_events) for query in batch.queries]
+        appeals = np.array(
+            [
+                self.markets.of(batch, markets),
+                self.devices.of(batch, devices),
+                self.segments.of(batch, segments),
+            ]
+        )
+        market, device, segment = appeals
+        scores = np.empty((*batch.rows.shape, len(self.columns)))
+        scores[..., 0] = self.popularity.order(batch) * market * device * segment
+        scores[..., 1:4] = np.log(appeals).transpose(1, 2, 0)
+        scores[..., 4:6] = self.market_habits.of(markets)[:, None]
+        scores[..., 6:8] = self.device_habits.of(devices)[:, None]
         return scores
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:

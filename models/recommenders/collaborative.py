@@ -12,11 +12,13 @@ from models.arrays import Arrays
 from models.catalogue import Catalogue
 from models.encoder import Projection
 from models.kept import Kept
-from models.query import Query
+from models.query import Batch
+from models.ragged import Ragged
+from models.recommenders.recommender import Recommender
 
 
 @dataclass(frozen=True, eq=False)
-class Collaborative:
+class Collaborative(Recommender):
     """Scores by the dot product of a customer's factors with a sale's.
 
     A sale's factors are predicted from its content, so that a sale of the first minute has
@@ -43,27 +45,33 @@ class Collaborative:
         "collaborative": "Agreement of ALS factors, the customer's solved for from his window",
     }
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score by factors; see `Recommender.scores`."""
-        touched = query.touched.rows
-        if not len(self.gramian) or not len(touched):
-            return np.full((len(query.rows), 1), np.nan)
-        factors = self.factors(query.catalogue)
-        customer = self.folded_in(factors.take(touched, axis=0))
-        return np.einsum("ij,j->i", factors.take(query.rows, axis=0), customer)[:, None]
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by factors; see `Recommender.batch_scores`."""
+        touched = batch.touched
+        if not len(self.gramian) or not len(touched.rows):
+            return np.full((*batch.rows.shape, 1), np.nan)
+        factors = self.factors(batch.catalogue)
+        customers = self.folded_in(touched.customers, factors, touched=touched.rows)
+        customers = touched.customers.blank_empty(customers)
+        return np.einsum("bij,bj->bi", factors.take(batch.rows, axis=0), customers)[..., None]
 
-    def folded_in(self, touched: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Solve for the factors of a customer.
+    def folded_in(
+        self, customers: Ragged, factors: NDArray[np.float64], *, touched: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Solve for the factors of customers.
 
         Args:
-            touched: Factors of the distinct sales that he touched, shape ``(n, n_factors)``.
+            customers: Who touched what.
+            factors: Factors of every sale, shape ``(n_catalogue, n_factors)``.
+            touched: The distinct sales that each touched, shape ``(n,)``.
 
         Returns:
-            Shape ``(n_factors,)``.
+            Shape ``(n_customers, n_factors)``.
         """
-        normal = self.gramian + self.confidence * np.einsum("ij,ik->jk", touched, touched)
-        wanted = (1 + self.confidence) * np.einsum("ij->j", touched)
-        return np.asarray(np.linalg.solve(normal, wanted), dtype=np.float64)
+        normal = self.gramian + self.confidence * customers.gramian(factors, touched)
+        wanted = (1 + self.confidence) * customers.total(factors, touched)
+        solved = np.linalg.solve(normal, wanted[..., None])
+        return np.asarray(solved[..., 0], dtype=np.float64)
 
     def factors(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Return the factors of every sale, shape ``(n_catalogue, n_factors)``; read only."""

@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 from models.arrays import Arrays
 from models.column import TEXT_COLUMNS
-from models.query import HALF_LIVES_S, LASTING, VISIT, Query
+from models.history import HALF_LIVES_S, LASTING, VISIT
+from models.query import Batch
+from models.ragged import cells_of
+from models.recommenders.recommender import Recommender
 
 CATEGORY, COUNTRY, DESTINATION = map(TEXT_COLUMNS.index, ("category", "country", "destination"))
 
 
 @dataclass(frozen=True)
-class Content:
+class Content(Recommender):
     """Compares a sale's content with the customer's faded interest; nothing is fitted."""
 
     name: ClassVar[str] = "content"
@@ -30,23 +33,26 @@ class Content:
         "content_price": "Logarithm of price against the mean of lasting interest",
     }
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score by content; see `Recommender.scores`."""
-        topics = topic_agreement(query)
-        visit, lasting = interest_shares(query)
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by content; see `Recommender.batch_scores`."""
+        topics = topic_agreement(batch)
+        visit, lasting = interest_shares(batch)
         pictured = np.where(np.isnan(topics[LASTING]), 0.0, topics[LASTING])
         return np.array(
             [
-                pictured + lasting[:, CATEGORY] + lasting[:, COUNTRY] + lasting[:, DESTINATION],
+                pictured
+                + lasting[..., CATEGORY]
+                + lasting[..., COUNTRY]
+                + lasting[..., DESTINATION],
                 topics[LASTING],
                 topics[VISIT],
-                lasting[:, CATEGORY],
-                visit[:, CATEGORY],
-                lasting[:, COUNTRY],
-                lasting[:, DESTINATION],
-                price_distance(query),
+                lasting[..., CATEGORY],
+                visit[..., CATEGORY],
+                lasting[..., COUNTRY],
+                lasting[..., DESTINATION],
+                price_distance(batch),
             ]
-        ).T
+        ).transpose(1, 2, 0)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """Return nothing; see `Recommender.to_arrays`."""
@@ -59,7 +65,7 @@ class Content:
         return cls()
 
 
-def topic_agreement(query: Query) -> NDArray[np.float64]:
+def topic_agreement(batch: Batch) -> NDArray[np.float64]:
     """Compare topic shares with the topics of what the customer looked at.
 
     With interest ``w_i`` in sales of shares ``t_i`` the taste is ``sum w_i t_i /
@@ -67,58 +73,58 @@ def topic_agreement(query: Query) -> NDArray[np.float64]:
     candidate's shares.
 
     Args:
-        query: The query.
+        batch: The queries.
 
     Returns:
         Scores in ``[0, 1]`` by half-life, NaN for candidates without a picture, shape
-        ``(2, n_sales)``.
+        ``(2, n_queries, n_sales)``.
     """
-    history = query.history
-    shares = query.catalogue.topics
+    shares, rows = batch.catalogue.topics, batch.rows
     if not shares.shape[1]:
-        return np.full((len(HALF_LIVES_S), len(query.rows)), np.nan)
-    taste = np.einsum("hi,ij->hj", history.interest, shares.take(history.rows, axis=0))
-    taste /= history.weight[:, None]
-    agreement = np.einsum("ij,hj->hi", shares.take(query.rows, axis=0), taste)
-    return agreement / query.catalogue.topic_length[query.rows]
+        return np.full((len(HALF_LIVES_S), *rows.shape), np.nan)
+    taste = batch.history.mean(shares)
+    agreement = np.einsum("bij,hbj->hbi", shares.take(rows, axis=0), taste)
+    return agreement / batch.catalogue.topic_length[rows]
 
 
-def interest_shares(query: Query) -> NDArray[np.float64]:
+def interest_shares(batch: Batch) -> NDArray[np.float64]:
     """Return the share of faded interest in sales that have a value in common.
 
     Args:
-        query: The query.
+        batch: The queries.
 
     Returns:
-        ``interest in the value / (EVIDENCE + all interest)`` by half-life, sale and text
-        column, in ``[0, 1)``; 0 for a candidate without a value, shape
-        ``(2, n_sales, n_text_columns)``.
+        ``interest in the value / (EVIDENCE + all interest)`` by half-life, query, sale and
+        text column, in ``[0, 1)``; 0 for a candidate without a value, shape
+        ``(2, n_queries, n_sales, n_text_columns)``.
     """
-    history, vocabulary = query.history, query.catalogue.vocabulary
-    codes = vocabulary.codes.take(history.rows, axis=0)
+    history, vocabulary = batch.history, batch.catalogue.vocabulary
     n_codes = 1 + len(vocabulary.values)
+    codes = vocabulary.codes.take(history.rows, axis=0)
+    cells = history.customers.cells(codes, n_codes)
     by_value = np.array(
         [
-            np.bincount(codes.ravel(), weights=faded, minlength=n_codes)
+            np.bincount(cells.ravel(), weights=faded, minlength=len(batch) * n_codes)
             for faded in history.interest.repeat(codes.shape[1], axis=1)
         ],
         dtype=np.float64,
-    )
-    by_value[:, 0] = 0.0  # sales without a value have nothing in common
-    by_value /= history.weight[:, None]
-    return by_value.take(vocabulary.codes.take(query.rows, axis=0), axis=1)
+    ).reshape(-1, len(batch), n_codes)
+    by_value[..., 0] = 0.0  # sales without a value have nothing in common
+    by_value /= history.weight[..., None]
+    cells = cells_of(vocabulary.codes.take(batch.rows, axis=0), n_codes)
+    return by_value.reshape(len(by_value), -1).take(cells, axis=1)
 
 
-def price_distance(query: Query) -> NDArray[np.float64]:
+def price_distance(batch: Batch) -> NDArray[np.float64]:
     """Return ``log(1 + price)`` minus its interest-weighted mean over the history.
 
-    NaN where a price is unknown or the history has none, shape ``(n_sales,)``.
+    NaN where a price is unknown or the history has none, shape ``(n_queries, n_sales)``.
     """
-    history, log_price = query.history, query.catalogue.log_price
+    history, log_price = batch.history, batch.catalogue.log_price
     seen = log_price[history.rows]
     known = ~np.isnan(seen)
     interest = history.interest[LASTING][known]
-    total = interest.sum()
-    if total <= 0:
-        return np.full(len(query.rows), np.nan)
-    return log_price[query.rows] - (interest * seen[known]).sum() / total
+    customers = history.customers.select(known)
+    total = customers.sums(interest)
+    mean = customers.sums(interest * seen[known]) / np.where(total > 0, total, np.nan)
+    return log_price[batch.rows] - mean[:, None]

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from models.arrays import Arrays
 from models.companions import Companions
-from models.query import LASTING, Query
+from models.history import LASTING
+from models.query import Batch
+from models.recommenders.recommender import Recommender
 
 
 @dataclass(frozen=True, eq=False)
-class Covisitation:
+class Covisitation(Recommender):
     """Sums the customer's interest in the sales that go together with a candidate.
 
     Attributes:
@@ -27,9 +29,9 @@ class Covisitation:
         "covisitation": "Lasting interest in the 20 sales that the same customers touched most",
     }
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score by sales touched together; see `Recommender.scores`."""
-        return self.companions.interest(query, half_life=LASTING)[:, None]
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by sales touched together; see `Recommender.batch_scores`."""
+        return self.companions.interest(batch, half_life=LASTING)[..., None]
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Return who goes with whom; see `Recommender.to_arrays`."""

@@ -2,22 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
-from models.counters import SaleCounts
-from models.neighbours import Neighbours
-from models.query import LASTING, VISIT, Query
+from models.catalogue import Catalogue
+from models.history import LASTING, VISIT
+from models.kept import Kept
+from models.query import Batch
 from models.recommenders.popularity import Popularity
+from models.recommenders.recommender import Recommender
 
 _SQUARINGS: Final = 3  # of a similarity: its 8th power
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(Recommender):
     """Compares picture vectors with the customer's interest and with past sales.
 
     Attributes:
@@ -35,26 +38,29 @@ class Images:
         "images_look_alike_clicks": "Smoothed clicks per impression of those 20 sales together",
     }
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score by pictures; see `Recommender.scores`."""
-        agreement = picture_agreement(query)
-        neighbours = query.catalogue.neighbours.of(query.rows)
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by pictures; see `Recommender.batch_scores`."""
+        agreement = picture_agreement(batch)
         return np.array(
             [
                 agreement[LASTING],
                 agreement[VISIT],
-                neighbour_interest(query, neighbours),
-                *self._look_alikes(query, neighbours),
+                neighbour_interest(batch),
+                *self._look_alikes(batch),
             ]
-        ).T
+        ).transpose(1, 2, 0)
 
-    def _look_alikes(self, query: Query, neighbours: Neighbours) -> NDArray[np.float64]:
-        """Return purchases and clicks per impression of look-alikes, shape ``(2, n_sales)``."""
-        counts, weight = look_alike_counts(neighbours, query.catalogue.counts)
+    def _look_alikes(self, batch: Batch) -> NDArray[np.float64]:
+        """Return purchases and clicks per impression, shape ``(2, n_queries, n_sales)``."""
+        weights, known = self._weights.of(batch.catalogue)
+        counts = look_alike_counts(weights.take(batch.rows, axis=0), batch.counted.of_neighbours)
         click_rate, purchase_rate = self.popularity.rates(counts)
         rates = np.array([click_rate * purchase_rate, click_rate])
-        rates[:, weight == 0] = np.nan
-        return rates
+        return np.where(known[batch.rows], rates, np.nan)
+
+    @cached_property
+    def _weights(self) -> Kept[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+        return Kept(look_alike_weights)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """Return the priors of popularity; see `Recommender.to_arrays`."""
@@ -66,62 +72,73 @@ class Images:
         return cls(Popularity.from_arrays(arrays))
 
 
-def picture_agreement(query: Query) -> NDArray[np.float64]:
+def picture_agreement(batch: Batch) -> NDArray[np.float64]:
     """Compare picture vectors with the mean vector of what the customer looked at.
 
     With interest ``w_i`` in sales of unit vectors ``v_i`` the taste is ``sum w_i v_i /
     (EVIDENCE + sum w_i)``; the score is its dot product with the candidate's vector.
 
     Args:
-        query: The query.
+        batch: The queries.
 
     Returns:
         Scores in ``[-1, 1]`` by half-life, NaN for candidates without a picture, shape
-        ``(2, n_sales)``.
+        ``(2, n_queries, n_sales)``.
     """
-    history, catalogue = query.history, query.catalogue
-    seen = catalogue.embeddings.take(history.rows, axis=0).astype(np.float64)
-    taste = np.einsum("hi,ij->hj", history.interest, seen) / history.weight[:, None]
-    candidates = catalogue.embeddings.take(query.rows, axis=0).astype(np.float64)
-    agreement = np.einsum("ij,hj->hi", candidates, taste)
-    return np.where(catalogue.pictured[query.rows], agreement, np.nan)
+    catalogue, rows = batch.catalogue, batch.rows
+    taste = batch.history.mean(catalogue.embeddings)
+    candidates = catalogue.embeddings.take(rows, axis=0).astype(np.float64)
+    agreement = np.einsum("bij,hbj->hbi", candidates, taste)
+    return np.where(catalogue.pictured[rows], agreement, np.nan)
 
 
-def neighbour_interest(query: Query, neighbours: Neighbours) -> NDArray[np.float64]:
+def neighbour_interest(batch: Batch) -> NDArray[np.float64]:
     """Sum the lasting interest in a candidate's neighbours, weighted by similarity.
 
     Args:
-        query: The query.
-        neighbours: Those of its candidates.
+        batch: The queries.
 
     Returns:
         ``sum over neighbours of similarity * interest / (EVIDENCE + all interest)``,
-        0 without a picture, shape ``(n_sales,)``.
+        0 without a picture, shape ``(n_queries, n_sales)``.
     """
-    touches = query.touches
-    interest = touches.interest[LASTING][touches.place[neighbours.rows]]
-    near = np.einsum("ij,ij->i", interest, neighbours.similarities)
-    return near / query.history.weight[LASTING]
+    touches = batch.touches
+    similarities = batch.catalogue.neighbours.similarities.take(batch.rows, axis=0)
+    interest = touches.interest[LASTING].take(touches.places(batch.counted.neighbours))
+    near = np.einsum("bij,bij->bi", interest, similarities)
+    return near / batch.history.weight[LASTING][:, None]
+
+
+def look_alike_weights(
+    catalogue: Catalogue,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Weigh the neighbours of every sale by the 8th power of similarity.
+
+    The high power lets near look-alikes decide.
+
+    Returns:
+        Weights, shape ``(n_catalogue, 20)``, and which sales have a neighbour at all, shape
+        ``(n_catalogue,)``.
+    """
+    weights = catalogue.neighbours.similarities
+    for _ in range(_SQUARINGS):  # a twentieth of the time of ``**``
+        weights = weights * weights
+    return weights, np.any(weights > 0, axis=1)
 
 
 def look_alike_counts(
-    neighbours: Neighbours, counts: SaleCounts
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Add up what happened to look-alikes, by the 8th power of similarity.
+    weights: NDArray[np.float64], of_each: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Add up what happened to look-alikes.
 
-    The high power lets near look-alikes decide; of equally near ones those that were shown
-    more often do, which a mean of their rates would not.
+    Of equally near ones those that were shown more often decide, which with a mean of their
+    rates they would not.
 
     Args:
-        neighbours: Those of the candidates.
-        counts: Events of every sale of the catalogue.
+        weights: Weights of the neighbours, shape ``(n_queries, n_sales, 20)``.
+        of_each: Events of each, shape ``(n_queries, n_sales, 20, 5)``.
 
     Returns:
-        Events by type code, shape ``(n_sales, 5)``, and the sum of weights, 0 without a
-        neighbour, shape ``(n_sales,)``.
+        Events by type code, shape ``(n_queries, n_sales, 5)``.
     """
-    weight = neighbours.similarities
-    for _ in range(_SQUARINGS):  # a twentieth of the time of ``**``
-        weight = weight * weight
-    of_each = counts.totals.take(neighbours.rows, axis=0)
-    return np.einsum("ij,ijk->ik", weight, of_each), np.einsum("ij->i", weight)
+    return np.einsum("bij,bijk->bik", weights, of_each)

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from models.arrays import Arrays
 from models.events import KIND, EventType
-from models.query import INTEREST, Query
+from models.history import INTEREST
+from models.query import Batch
+from models.recommenders.recommender import Recommender
 
 _IMPRESSION: Final = KIND[EventType.IMPRESSION]
 _VIEW: Final = KIND[EventType.VIEW]
@@ -23,7 +25,7 @@ _N_PRIORS: Final = 4
 
 
 @dataclass(frozen=True)
-class Popularity:
+class Popularity(Recommender):
     """Rates per impression and per visit of a sale, shrunk towards the shop's own.
 
     Attributes:
@@ -47,45 +49,49 @@ class Popularity:
         "popularity_trend": "Share of these of the last hours, half-life 6 h against 48 h",
     }
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score by popularity; see `Recommender.scores`."""
-        counts = query.catalogue.counts.decayed.take(query.rows, axis=1)
-        click_rate, purchase_rate = self.rates(counts[_SLOW])
-        volumes = np.einsum("hij,j->hi", counts, INTEREST)
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by popularity; see `Recommender.batch_scores`."""
+        click_rate, purchase_rate = self._rates_of(batch)
+        volumes = np.einsum("hbij,j->hbi", batch.counted.faded, INTEREST)
         volume = volumes[_SLOW]
         trend = volumes[_FAST] / np.maximum(volume, 1.0)
-        order = self._order(click_rate, purchase_rate, volume)
-        return np.array([order, click_rate, purchase_rate, np.log1p(volume), trend]).T
+        columns = [self.order(batch), click_rate, purchase_rate, np.log1p(volume), trend]
+        return np.array(columns).transpose(1, 2, 0)
+
+    def order(self, batch: Batch) -> NDArray[np.float64]:
+        """Return what orders sales, the first column, alone, shape ``(n_queries, n_sales)``."""
+        if self.click_rate > 0:
+            click_rate, purchase_rate = self._rates_of(batch)
+            return click_rate * purchase_rate
+        # No impressions on record: what is visited and bought most.
+        return np.einsum("bij,j->bi", batch.counted.faded[_SLOW], INTEREST)
+
+    def _rates_of(self, batch: Batch) -> tuple[NDArray[np.float64], ...]:
+        # The priors of one fit are in several recommenders.
+        made = batch.made.get(self)
+        if made is None:
+            made = batch.made[self] = self.rates(batch.counted.faded[_SLOW])
+        return made
 
     def rates(self, counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return smoothed clicks per impression and purchases per click or view.
 
         Args:
-            counts: Events by type code, shape ``(n, 5)``.
+            counts: Events by type code, shape ``(..., 5)``.
 
         Returns:
-            Two arrays of shape ``(n,)``, each in ``(0, 1]``.
+            Two arrays of shape ``(...)``, each in ``(0, 1]``.
         """
-        impressions, clicks = counts[:, _IMPRESSION], counts[:, _CLICK]
-        opened = clicks + counts[:, _VIEW]
+        impressions, clicks = counts[..., _IMPRESSION], counts[..., _CLICK]
+        opened = clicks + counts[..., _VIEW]
         # A purchase may come without a click or view on record, as in data without them.
         click_rate = (clicks + self.click_weight * self.click_rate) / (
             np.maximum(impressions, clicks) + self.click_weight
         )
-        purchase_rate = (counts[:, _PURCHASE] + self.purchase_weight * self.purchase_rate) / (
-            np.maximum(opened, counts[:, _PURCHASE]) + self.purchase_weight
+        purchase_rate = (counts[..., _PURCHASE] + self.purchase_weight * self.purchase_rate) / (
+            np.maximum(opened, counts[..., _PURCHASE]) + self.purchase_weight
         )
         return click_rate, purchase_rate
-
-    def _order(
-        self,
-        click_rate: NDArray[np.float64],
-        purchase_rate: NDArray[np.float64],
-        volume: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        if self.click_rate > 0:
-            return click_rate * purchase_rate
-        return volume  # no impressions on record: what is visited and bought most
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """Return the priors; see `Recommender.to_arrays`."""

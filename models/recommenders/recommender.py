@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
-from models.query import Query
+from models.query import Batch, Query
 
 
 class Recommender(Protocol):
@@ -22,13 +22,17 @@ class Recommender(Protocol):
     name: ClassVar[str]
     columns: ClassVar[Mapping[str, str]]
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score the candidates of a query, shape ``(n_sales, n_columns)``.
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score the candidates of queries, shape ``(n_queries, n_sales, n_columns)``.
 
-        A row depends on its sale only, not on the other candidates. NaN says that nothing
-        is known.
+        A row depends on its query and sale only, to the bit, not on the other candidates, nor
+        on the queries beside it. NaN says that nothing is known.
         """
         ...
+
+    def scores(self, query: Query) -> NDArray[np.float64]:
+        """Score the candidates of one query, shape ``(n_sales, n_columns)``."""
+        return self.batch_scores(Batch.alone(query))[0]
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Return what was fitted, for `from_arrays`."""

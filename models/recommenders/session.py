@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from models.arrays import Arrays
 from models.catalogue import Catalogue
 from models.kept import Kept
-from models.query import Query
+from models.query import Batch
+from models.ragged import Ragged
 from models.recommenders.collaborative import Collaborative
+from models.recommenders.recommender import Recommender
 
 VISIT_GAP_S: Final = 30.0 * 60.0
 """A visit ends where nothing happens for so long."""
@@ -22,7 +24,7 @@ N_LAST: Final = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Session:
+class Session(Recommender):
     """Follows the steps of a visit through the space of collaborative factors.
 
     Sales are placed by their factors, scaled so that those on offer have mean 0 and
@@ -47,14 +49,15 @@ class Session:
         "session": "Agreement with where this visit's next step is expected to lead",
     }
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score by the visit; see `Recommender.scores`."""
-        visit = visited(query)
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by the visit; see `Recommender.batch_scores`."""
+        visits, visit = visited(batch)
         if not len(visit) or not self.axes.shape[1]:
-            return np.full((len(query.rows), 1), np.nan)
-        places = self.places(query.catalogue)
-        expected = np.einsum("i,ij->j", described(places.take(visit, axis=0)), self.steps)
-        return np.einsum("ij,j->i", places.take(query.rows, axis=0), expected)[:, None]
+            return np.full((*batch.rows.shape, 1), np.nan)
+        places = self.places(batch.catalogue)
+        steps = np.einsum("bi,ij->bj", described(visits, places, rows=visit), self.steps)
+        expected = visits.blank_empty(steps)
+        return np.einsum("bij,bj->bi", places.take(batch.rows, axis=0), expected)[..., None]
 
     def places(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Place every sale of a catalogue, shape ``(n_catalogue, n_axes)``."""
@@ -87,29 +90,40 @@ class Session:
         return cls(collaborative, centre, axes, steps)
 
 
-def visited(query: Query) -> NDArray[np.int64]:
-    """Return the sales of the visit that goes on, in order; one that follows itself once.
+def visited(batch: Batch) -> tuple[Ragged, NDArray[np.int64]]:
+    """Return the sales of visits that go on, in order; one that follows itself once.
 
     Returns:
-        Catalogue rows, the latest last, none without a visit, shape ``(n,)``.
+        Whose sales stand where, and their catalogue rows, a visit's latest last, none
+        without a visit, shape ``(n,)``.
     """
-    age_s = query.history.age_s
-    gaps = age_s - np.append(age_s[1:], 0.0)
+    history = batch.history
+    owners, rows, gaps = history.customers.owners, history.rows, history.age_s.copy()
+    follows = owners[1:] == owners[:-1]
+    gaps[:-1] -= np.where(follows, history.age_s[1:], 0.0)
     ends = np.flatnonzero(gaps > VISIT_GAP_S)
-    rows = query.history.rows[(int(ends[-1]) + 1 if len(ends) else 0) :]
-    return rows[np.append(rows[1:] != rows[:-1], True)[: len(rows)]]
+    first = np.zeros(len(batch), dtype=np.intp)
+    first[owners[ends]] = ends + 1
+    kept = np.arange(len(owners)) >= first[owners]
+    kept[:-1] &= ~(follows & (rows[1:] == rows[:-1]))
+    return history.customers.select(kept), rows[kept]
 
 
-def described(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Describe a visit: its last three places, zeros where it has fewer, and their mean.
+def described(
+    visits: Ragged, places: NDArray[np.float64], *, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Describe visits: their last three places, zeros where one has fewer, and their mean.
 
     Args:
-        places: Where its sales stand, the latest last, at least one, shape ``(n, n_axes)``.
+        visits: Whose sales stand where.
+        places: Where every sale stands, shape ``(n_catalogue, n_axes)``.
+        rows: Sales of the visits, a visit's latest last, shape ``(n,)``.
 
     Returns:
-        Shape ``(4 * n_axes,)``.
+        Shape ``(n_visits, 4 * n_axes)``; of a visit without sales all is 0.
     """
-    last = np.zeros((N_LAST, places.shape[1]))
-    latest = places[::-1][:N_LAST]
-    last[: len(latest)] = latest
-    return np.append(last.ravel(), np.einsum("ij->j", places) / len(places))
+    last = np.zeros((visits.n_rows, N_LAST + 1, places.shape[1]))
+    latest = visits.vectors(places, rows)[:, ::-1][:, :N_LAST]
+    last[:, : latest.shape[1]] = latest
+    last[:, N_LAST] = visits.total(places, rows) / np.maximum(visits.lengths, 1)[:, None]
+    return last.reshape(visits.n_rows, -1)

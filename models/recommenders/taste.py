@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
 from models.encoder import Projection
-from models.query import VISIT_HALF_LIFE_S, Query
-
-_HALF_LIVES_S: Final = np.array([[60.0 * 24.0 * 3600.0], [VISIT_HALF_LIFE_S]])
-"""Tastes last longer than interest in one sale; the other is this visit's."""
+from models.query import Batch
+from models.recommenders.recommender import Recommender
 
 
 @dataclass(frozen=True, eq=False)
-class Taste:
+class Taste(Recommender):
     """Estimates a customer's taste from the content of the sales that he touched.
 
     Sales are placed so that those on offer have mean 0 and covariance ``I``. A customer of
@@ -43,20 +41,31 @@ class Taste:
         "taste_appeal": "Agreement of the sale's content with the average customer's taste",
     }
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score by content; see `Recommender.scores`."""
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by content; see `Recommender.batch_scores`."""
         if not self.projection.n_dimensions:
-            return np.full((len(query.rows), len(self.columns)), np.nan)
-        places = self.projection.of(query.catalogue)
-        tastes = np.vstack([self.expected(query, places), self.mean])
-        return np.einsum("ij,hj->ih", places.take(query.rows, axis=0), tastes)
+            return np.full((*batch.rows.shape, len(self.columns)), np.nan)
+        places = self.projection.of(batch.catalogue)
+        tastes = np.empty((len(self.columns), len(batch), len(self.mean)))
+        tastes[:-1] = self.expected(batch, places)
+        tastes[-1] = self.mean
+        return np.einsum("bij,hbj->bih", places.take(batch.rows, axis=0), tastes)
 
-    def expected(self, query: Query, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the taste to expect, lasting and of this visit, shape ``(2, n_dimensions)``."""
-        touched = query.touched
-        weights = np.exp2(-touched.age_s / _HALF_LIVES_S)
-        n = weights.sum(axis=1, keepdims=True)
-        away = np.einsum("hi,ij->hj", weights, places.take(touched.rows, axis=0)) - n * self.mean
+    def expected(self, batch: Batch, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the tastes to expect, lasting and of this visit.
+
+        Args:
+            batch: The queries.
+            places: Where every sale stands, shape ``(n_catalogue, n_dimensions)``.
+
+        Returns:
+            Shape ``(2, n_queries, n_dimensions)``.
+        """
+        touched = batch.touched
+        n = touched.customers.sums(touched.weights)[..., None]
+        away = (
+            touched.customers.weighted(touched.weights, places, rows=touched.rows) - n * self.mean
+        )
         return self.mean + away * self.spread / (1 + self.spread * n)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from models.arrays import Arrays
 from models.catalogue import Catalogue
 from models.kept import Kept
-from models.query import VISIT_HALF_LIFE_S, Query
+from models.query import Batch
+from models.recommenders.recommender import Recommender
 from models.sale import Sale
 from models.text import TextSpace
-
-_HALF_LIVES_S: Final = np.array([[60.0 * 24.0 * 3600.0], [VISIT_HALF_LIFE_S]])
 
 Words = tuple[str, str]
 
@@ -26,7 +25,7 @@ def words_of(sale: Sale) -> Words:
 
 
 @dataclass(frozen=True, eq=False)
-class Text:
+class Text(Recommender):
     """Compares texts in the dimensions in which one customer's sales were found to agree.
 
     Texts on offer lie around 0 with covariance ``I``, those of a customer around his liking,
@@ -59,22 +58,31 @@ class Text:
         """Number of dimensions in which customers differ."""
         return self.axes.shape[1]
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        """Score by texts; see `Recommender.scores`."""
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by texts; see `Recommender.batch_scores`."""
         if not self.n_axes:
-            return np.full((len(query.rows), len(self.columns)), np.nan)
-        places = self._places.of(query.catalogue)
-        liking = self._expected(query, places)
-        return np.einsum("ij,hj->ih", places.take(query.rows, axis=0), liking)
+            return np.full((*batch.rows.shape, len(self.columns)), np.nan)
+        places = self._places.of(batch.catalogue)
+        liking = self._expected(batch, places)
+        return np.einsum("bij,hbj->bih", places.take(batch.rows, axis=0), liking)
 
-    def _expected(self, query: Query, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what he is expected to like, lasting and in this visit, shape ``(2, n_axes)``."""
-        touched = query.touched
-        found = places.take(touched.rows, axis=0)
-        says = ~np.isnan(found).any(axis=1)
-        weights = np.exp2(-touched.age_s[says] / _HALF_LIVES_S)
-        n = weights.sum(axis=1, keepdims=True)
-        away = np.einsum("hi,ij->hj", weights, found[says]) - n * self.mean
+    def _expected(self, batch: Batch, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what is expected to be liked, lasting and in this visit.
+
+        Returns:
+            Shape ``(2, n_queries, n_axes)``.
+        """
+        touched = batch.touched
+        customers, rows, weights = touched.customers, touched.rows, touched.weights
+        says = ~np.isnan(places[rows, 0])
+        if not says.all():
+            customers, rows, weights = (
+                customers.select(says),
+                rows[says],
+                weights.compress(says, axis=1),
+            )
+        n = customers.sums(weights)[..., None]
+        away = customers.weighted(weights, places, rows=rows) - n * self.mean
         return self.mean + away * self.spread / (1 + self.spread * n)
 
     @cached_property

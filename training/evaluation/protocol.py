@@ -202,7 +202,7 @@ def last_touched_first(query: Query, as_shown: NDArray[np.float64]) -> NDArray[n
         as_shown: What orders them as shown, shape ``(n_sales,)``.
     """
     touches = query.touches
-    age_s = touches.age_s[touches.place[query.rows]]
+    age_s = touches.age_s[touches.place[0, query.rows]]
     order = as_shown.copy()
     if not np.isnan(age_s).all():
         order[np.nanargmin(age_s)] = np.inf

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
-from models.query import Query
+from models.query import Batch, Query
 from models.recommenders.content import Content
 from models.recommenders.images import Images
 from models.recommenders.recommender import Recommender
@@ -80,17 +80,33 @@ class RefittedSchema:
         """Names of the features in the order of the columns."""
         return self.schemas[0].names
 
+    def fit_of(self, now_us: int) -> int:
+        """Return the index of what serves at a moment.
+
+        Raises:
+            ValueError: If nothing was fitted by then.
+        """
+        fit = bisect_right(self.starts_us, now_us) - 1
+        if fit < 0:
+            msg = f"no recommender was fitted before {now_us}"
+            raise ValueError(msg)
+        return fit
+
     def assemble(self, query: Query) -> NDArray[np.float32]:
         """Compute the features of a query by the recommenders of its time.
 
         Raises:
             ValueError: If nothing was fitted by then.
         """
-        refit = bisect_right(self.starts_us, query.context.now_us) - 1
-        if refit < 0:
-            msg = f"no recommender was fitted before {query.context.now_us}"
-            raise ValueError(msg)
-        return self.schemas[refit].assemble(query)
+        return self.assemble_batch(Batch.alone(query))[0]
+
+    def assemble_batch(self, batch: Batch) -> NDArray[np.float32]:
+        """Compute the features of queries that one fit answers; see `FeatureSchema`.
+
+        Raises:
+            ValueError: If nothing was fitted by then.
+        """
+        return self.schemas[self.fit_of(batch.queries[0].context.now_us)].assemble_batch(batch)
 
 
 def refit_moments(slates: Slates) -> list[int]:

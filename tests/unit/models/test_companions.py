@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from models.arrays import Arrays
 from models.companions import Companions
 from models.events import EventType, key
-from models.query import LASTING, VISIT
+from models.history import LASTING, VISIT
+from models.query import Batch
 from models.recommenders.covisitation import Covisitation
 from tests.builders import Seen, catalogue, query, sale
 
@@ -35,7 +36,7 @@ TOGETHER = companions(piste={"slope": 0.5, "gone": 0.25}, sea={"piste": 0.1}, go
 
 def interest(*events: Seen, half_life: int = LASTING) -> list[float]:
     asked = query(SHOP, *events, candidates=NAMES)
-    return TOGETHER.interest(asked, half_life=half_life).tolist()
+    return TOGETHER.interest(Batch.alone(asked), half_life=half_life)[0].tolist()
 
 
 def test_interest_in_companions_is_summed_by_strength() -> None:
@@ -55,9 +56,8 @@ def test_companions_are_found_in_other_catalogues() -> None:
     """Rows differ from catalogue to catalogue, keys do not; a companion may be unknown."""
     other = catalogue(sale("new"), sale("sea"), sale("piste"))
 
-    found = TOGETHER.interest(
-        query(other, (CLICK, "piste", 0.0), candidates=["new", "sea", "piste"]), half_life=LASTING
-    )
+    asked = query(other, (CLICK, "piste", 0.0), candidates=["new", "sea", "piste"])
+    (found,) = TOGETHER.interest(Batch.alone(asked), half_life=LASTING)
 
     assert found.tolist() == pytest.approx([math.nan, 0.1 / 1.5, math.nan], nan_ok=True)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from models.query import Context, Query
 from models.topics import Topics
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_table, ids_of, sale
 from training.examples import Past, assemble_slates
+from training.hiding import Hiding
 from training.material import cut
 from training.recommenders.interactions import Interactions
 from training.recommenders.refit import fit_recommenders
@@ -165,6 +167,23 @@ def test_assembled_rows_are_those_of_queries_built_by_hand() -> None:
     matrix = assemble_slates(past, slates, schema=schema)
 
     np.testing.assert_array_equal(matrix, schema.assemble(by_hand))
+
+
+def test_slates_assembled_together_have_the_bits_of_each_alone(
+    world: Dataset, rng: np.random.Generator
+) -> None:
+    """Online answers one query at a time: what is learned from must be what it computes."""
+    past = past_of(world)
+    schema = schema_of(past)
+    slates = shown_slates(past.events, past.catalogue, outcome_us=DAY)
+    slates = slates.select(np.sort(rng.choice(len(slates), size=400, replace=False)))
+    hiding = Hiding.of(slates, share=0.3, seed=1)
+
+    matrix = assemble_slates(past, hiding.slates, schema=schema, seen=hiding.seen)
+
+    queries = starmap(hiding.seen, enumerate(past.queries(hiding.slates)))
+    alone = np.concatenate([schema.assemble(one) for one in queries])
+    assert matrix.tobytes() == alone.tobytes()
 
 
 def test_a_purchase_at_the_very_moment_of_its_impression_is_its_outcome_and_not_its_feature() -> (

@@ -15,8 +15,9 @@ from models.features.feature import Scope
 from models.features.schema import GROUPS, FeatureSchema
 from models.listing import Listing
 from models.profile import Profile
-from models.query import Query
+from models.query import Batch, Counted, Query
 from models.recommenders.content import Content
+from models.recommenders.recommender import Recommender
 from tests.builders import (
     DAY_US,
     NOW_US,
@@ -31,14 +32,14 @@ from tests.builders import (
 
 
 @dataclass(frozen=True)
-class RowNumber:
+class RowNumber(Recommender):
     """A recommender made by hand: prefers sales by the number of their row."""
 
     name: ClassVar[str] = "row_number"
     columns: ClassVar[Mapping[str, str]] = {"row_number": "Row in the catalogue"}
 
-    def scores(self, query: Query) -> NDArray[np.float64]:
-        return query.rows[:, None].astype(np.float64)
+    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+        return batch.rows[..., None].astype(np.float64)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         return {}
@@ -152,6 +153,24 @@ def test_a_row_depends_on_its_own_sale_only(n_sales: int, rng: np.random.Generat
 
     for rows in chosen:
         assert SCHEMA.assemble(of_rows(asked, rows)).tobytes() == matrix[rows].tobytes()
+
+
+def test_queries_together_have_the_bits_of_each_alone(rng: np.random.Generator) -> None:
+    """Customers who did nothing, little and much; some with a list of their own."""
+    of = crowd(50, rng)
+    queries = [
+        replace(
+            query(of, *browse(n_events, 50, rng=rng)),
+            rows=rng.permutation(50)[:9],
+            listing=Listing.of(of, np.arange(50)) if n_events % 2 else None,
+        )
+        for n_events in (0, 1, 7, 30, 8, 0, 128)
+    ]
+
+    together = SCHEMA.assemble_batch(Batch.of(queries, list(map(Counted.now, queries))))
+
+    for matrix, one in zip(together, queries, strict=True):
+        assert matrix.tobytes() == SCHEMA.assemble(one).tobytes()
 
 
 def test_the_matrix_is_contiguous_float32_without_infinities(rng: np.random.Generator) -> None:

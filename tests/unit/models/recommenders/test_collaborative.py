@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.arrays import Arrays
 from models.encoder import Projection
 from models.events import EventType, key
+from models.ragged import Ragged
 from models.recommenders.collaborative import Collaborative
 from tests.builders import Seen, browse, catalogue, crowd, query, sale
 from tests.unit.models.recommenders.test_taste import ENCODER, PLACES
@@ -56,7 +57,7 @@ def test_factors_are_the_solution_of_least_squares(rng: np.random.Generator) -> 
         confidence=4.0,
     )
 
-    found = fitted.folded_in(sales[touched])
+    (found,) = fitted.folded_in(Ragged.of([3]), sales, touched=touched)
 
     wanted, weights = np.isin(np.arange(30), touched).astype(float), np.ones(30)
     weights[touched] = 5.0

@@ -7,6 +7,8 @@ import pytest
 
 from models.arrays import Arrays
 from models.events import EventType
+from models.query import Batch
+from models.ragged import Ragged
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.session import Session, described, visited
 from tests.builders import Seen, catalogue, query, row, sale
@@ -48,8 +50,9 @@ def test_the_last_sales_count_by_their_order_and_all_by_their_mean() -> None:
 def test_a_visit_is_described_by_its_last_three_places() -> None:
     places = np.array([[8.0], [4.0], [2.0], [1.0]])
 
-    assert described(places).tolist() == [1.0, 2.0, 4.0, 15.0 / 4.0]
-    assert described(places[-1:]).tolist() == [1.0, 0.0, 0.0, 1.0]
+    found = described(Ragged.of([4, 1, 0]), places, rows=np.array([0, 1, 2, 3, 3]))
+
+    assert found.tolist() == [[1.0, 2.0, 4.0, 15.0 / 4.0], [1.0, 0.0, 0.0, 1.0], [0.0] * 4]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,10 @@ def test_a_visit_is_described_by_its_last_three_places() -> None:
 def test_a_visit_is_what_no_half_hour_of_silence_parts(
     events: list[Seen], expected: list[str]
 ) -> None:
-    assert visited(query(SHOP, *events)).tolist() == [row(SHOP, name) for name in expected]
+    visits, rows = visited(Batch.alone(query(SHOP, *events)))
+
+    assert visits.lengths.tolist() == [len(expected)]
+    assert rows.tolist() == [row(SHOP, name) for name in expected]
 
 
 def test_without_a_visit_nothing_is_known() -> None:

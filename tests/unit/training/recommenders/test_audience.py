@@ -85,7 +85,7 @@ def test_a_device_that_buys_less_of_what_it_opens_is_known_for_it() -> None:
     """Of 60 opened with either 30 are bought in all: each is expected to buy half."""
     habits = fitted(bought(5, device="mobile", opened=20) + bought(25, device="desktop", opened=40))
 
-    mobile, desktop = habits.device_habits.of("mobile"), habits.device_habits.of("desktop")
+    mobile, desktop = habits.device_habits.of(["mobile", "desktop"]).tolist()
 
     # Every look was opened.
     assert (mobile[0], desktop[0]) == pytest.approx((0.0, 0.0))
@@ -99,8 +99,8 @@ def test_a_market_that_opens_more_is_known_for_it() -> None:
 
     habits = fitted(log).market_habits
 
-    assert habits.of("fr")[0] == pytest.approx(np.log((25 + 10) / (15 + 10)))
-    assert habits.of("uk")[0] == pytest.approx(np.log((5 + 10) / (15 + 10)))
+    assert habits.of(["fr"])[0, 0] == pytest.approx(np.log((25 + 10) / (15 + 10)))
+    assert habits.of(["uk"])[0, 0] == pytest.approx(np.log((5 + 10) / (15 + 10)))
 
 
 def test_devices_like_sales_as_markets_do() -> None:

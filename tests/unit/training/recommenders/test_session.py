@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.events import EventType
+from models.query import Batch
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.session import Session, described, visited
 from tests.builders import query as ask
@@ -66,9 +67,9 @@ def test_a_visit_is_described_as_when_serving(rng: np.random.Generator) -> None:
     for place in range(1, len(log)):
         now = log[place].at
         seen = [(EventType.CLICK, one.sale, (now - one.at) / 1e6) for one in log[:place]]
-        visit = visited(ask(SHOP, *seen))
+        visits, visit = visited(Batch.alone(ask(SHOP, *seen)))
         if len(visit) and visit[-1] != SHOP.row_of(log[place].sale):
-            expected.append(described(places[visit]))
+            expected.append(described(visits, places, rows=visit)[0])
             targets.append(SHOP.row_of(log[place].sale))
     np.testing.assert_allclose(described_here, np.array(expected))
     assert next_rows.tolist() == targets
