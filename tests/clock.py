@@ -65,6 +65,15 @@ def set_clock(file: Path, to_us: int) -> None:
     aside.replace(file)
 
 
+def ahead(library: Path, seconds: int) -> dict[str, str]:
+    """Variables of a command that is to live so many seconds later."""
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": f"{seconds:+d}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
 @contextmanager
 def clocked_store(library: Path, folder: Path, *, at_us: int) -> Generator[ClockedStore]:
     """Have the embedded server's program run with a clock of its own while the block runs."""

@@ -18,10 +18,13 @@ import pytest
 
 from app.stores.embedded import embedded_server
 from models.events import from_us
+from tests.clock import ahead, clock_library
 from tests.end_to_end.later import serving_later
 from tests.end_to_end.service import run
 from tests.proofs import Proof
 from tests.worlds import END_US
+
+LIBRARY: Final = clock_library()
 
 N_VISITORS: Final = 2_000
 AT_LEAST: Final = 100
@@ -135,15 +138,15 @@ class Shop:
         table = pl.read_parquet(self.data / "sales.parquet")
         return dict(table.select("sale_id", "category").iter_rows())
 
-    def command(self, *words: str) -> dict[str, object]:
+    def command(self, *words: str, **variables: str) -> dict[str, object]:
         """Run a command, and return what it says."""
         settings = {"VITRINE_BUNDLES": str(self.bundles), "VITRINE_REDIS_URL": self.store}
-        done = run(*words, "--json", **settings)
+        done = run(*words, "--json", **settings, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return cast("dict[str, object]", json.loads(done.stdout))
 
-    def train(self, cache: Path) -> dict[str, object]:
-        """Spend a night."""
+    def train(self, cache: Path, library: Path) -> dict[str, object]:
+        """Spend a night, when all that happened is past."""
         (self.folder / "config.toml").write_text(CONFIGURATION)
         return self.command(
             *("training", "nightly", "--data", str(self.data), "--bundles", str(self.bundles)),
@@ -151,6 +154,7 @@ class Shop:
             *("--config", str(self.folder / "config.toml")),
             *("--state", str(self.folder / "nightly")),
             *("--profiles", str(self.folder / "profiles")),
+            **ahead(library, until(END + AFTERWARDS)),
         )
 
     def settings(self) -> dict[str, str]:
@@ -169,6 +173,8 @@ def until(moment: datetime) -> int:
 
 @pytest.mark.prove
 @pytest.mark.slow
+@pytest.mark.clock
+@pytest.mark.skipif(LIBRARY is None, reason="Debian's faketime is not installed")
 def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
     tmp_path: Path,
     tiny_bundle: tuple[Path, Path],
@@ -176,6 +182,7 @@ def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
     rng: np.random.Generator,
     proof: Proof,
 ) -> None:
+    assert LIBRARY is not None
     n_visitors = max(AT_LEAST, proof.scale(N_VISITORS))
     with embedded_server(tmp_path / "store") as store:
         shop = Shop.of(tiny_bundle, tmp_path, store)
@@ -197,7 +204,7 @@ def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
             before, answers = visitors.places()[visitors.taste], visitors.answers.copy()
 
             exported = shop.command("app", "export-events", "--out", str(shop.data))
-            night = shop.train(picture_cache)
+            night = shop.train(picture_cache, LIBRARY)
             known = shop.command(
                 "app", "load-profiles", "--profiles", str(shop.folder / "profiles")
             )
