@@ -40,8 +40,12 @@ LEARNED_FROM, JUDGED_ON, AFTERWARDS = (timedelta(hours=h) for h in (2, 28, 54))
 
 HISTORY: Final = timedelta(days=4)
 JUDGE_HOURS: Final = 27
-CONFIGURATION: Final = "holdout_share = 0.05\n[trees]\nmax_trees = 80\n"
+CONFIGURATION: Final = "outcome_hours = 1\nholdout_share = 0.05\n[trees]\nmax_trees = 80\n"
 """Or all of the visitors, who are the latest, would stop the trees and none would grow them."""
+
+N_WAVES: Final = 5
+WAVES_APART: Final = timedelta(hours=4)
+"""Of visitors at one moment nobody could learn what to make of what others before them did."""
 
 LEAST_RISE: Final = 0.1
 """Of all places, that the category rises by at least."""
@@ -196,7 +200,10 @@ def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
             visitors = Visitors(client, "", shop.categories, rng)
             places = visitors.places()
             visitors.taste = max(places, key=lambda category: places[category])
-            visitors.come("early", n_visitors, now=END + LEARNED_FROM)
+            for wave in range(N_WAVES):
+                now = END + LEARNED_FROM + wave * WAVES_APART
+                service.move(until(now))
+                visitors.come(f"early-{wave}", n_visitors // N_WAVES, now=now)
             service.move(until(END + JUDGED_ON))
             visitors.come("late", n_visitors, now=END + JUDGED_ON)
             service.move(until(END + AFTERWARDS))
@@ -209,7 +216,7 @@ def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
                 "app", "load-profiles", "--profiles", str(shop.folder / "profiles")
             )
             active = shop.command("app", "activate", "--url", service.url)["active"]
-            early = client.get("/v1/customers/early-0").json()
+            early = client.get("/v1/customers/early-0-0").json()
             after = visitors.places()[visitors.taste]
 
     proof.record(

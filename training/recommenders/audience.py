@@ -120,12 +120,19 @@ class Grouped:
 
 
 def _segments(interactions: Interactions) -> NDArray[np.int64]:
-    """Return the code of the customer's segment at every event, shape ``(n,)``."""
+    """Return the code of the segment that decided about each event, shape ``(n,)``.
+
+    What follows from a list belongs to who the customer was when he saw it: of a stranger who
+    opens two sales of his first list, neither was opened by somebody who is known.
+    """
     order = np.argsort(interactions.customers, kind="stable")
     customers = interactions.customers[order]
-    acted = (interactions.kinds[order] != _IMPRESSION).astype(np.int64)
-    before = np.cumsum(acted) - acted
-    before -= before[np.searchsorted(customers, customers)]
+    shown = interactions.kinds[order] == _IMPRESSION
+    before = np.cumsum(~shown) - ~shown
+    places = np.arange(len(order))
+    seen = np.maximum.accumulate(np.where(shown, places, -1))
+    first = np.searchsorted(customers, customers)
+    known = before[np.where(seen >= first, seen, places)] - before[first]
     segments = np.empty(len(order), dtype=np.int64)
-    segments[order] = np.searchsorted([1, HOT_EVENTS], before, side="right")
+    segments[order] = np.searchsorted([1, HOT_EVENTS], known, side="right")
     return segments

@@ -128,5 +128,20 @@ def test_a_customer_warms_up_as_he_acts() -> None:
     assert [factor(segments, "s1", name) for name in segments.groups] == pytest.approx(expected)
 
 
+def test_what_follows_from_a_list_belongs_to_who_saw_it() -> None:
+    """Twenty strangers open both sales of their first list: all were opened by the cold."""
+    log = [
+        Row(kind=kind, sale=sale, customer=f"c{number}", position=1, at=at)
+        for number in range(20)
+        for kind, at in (("impression", 0), ("click", MINUTE))
+        for sale in ("s1", "s2")
+    ]
+
+    segments = fitted(log).segments
+
+    assert [factor(segments, sale, "cold") for sale in ("s1", "s2")] == pytest.approx([1.0, 1.0])
+    assert [factor(segments, sale, "warm") for sale in ("s1", "s2")] == pytest.approx([1.0, 1.0])
+
+
 def test_without_events_nothing_is_known() -> None:
     assert len(fitted([]).markets.keys) == 0
