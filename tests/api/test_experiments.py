@@ -80,6 +80,32 @@ async def test_two_forced_variants_of_one_layer_are_refused(
     assert "order and other" in refused.json()["detail"]
 
 
+async def test_two_forced_variants_of_one_experiment_are_refused_and_one_said_twice_is_not(
+    client: httpx.AsyncClient,
+) -> None:
+    await with_layer(client)
+    assert (await client.put("/v1/experiments/order", json=terms())).is_success
+
+    both = await all_forced(client, ["order:meta", "order:popularity"])
+    twice = await all_forced(client, ["order:meta", "order:meta"])
+
+    assert [(one.status_code, one.json()["code"]) for one in both] == [
+        (409, "exclusive_variants")
+    ] * 3
+    assert "is forced to 'meta' and 'popularity'" in both[0].json()["detail"]
+    assert [one.status_code for one in twice] == [200] * 3
+
+
+async def all_forced(client: httpx.AsyncClient, pairs: list[str]) -> list[httpx.Response]:
+    """Every route that takes forced variants, asked with these."""
+    query: dict[str, str | list[str]] = {"customer_id": "c1", "variant": pairs}
+    return [
+        await client.get("/v1/assignments", params=query),
+        await client.get("/v1/recommendations", params=query),
+        await client.post("/v1/rank", json={**query, "candidates": ["s1"]}),
+    ]
+
+
 async def test_assignments_are_those_of_answers_and_expose_nobody(
     client: httpx.AsyncClient, stores: RedisStores
 ) -> None:
