@@ -1,5 +1,6 @@
 """Fits what the trees of the meta-model start from."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.features.feature import Scope
 from models.features.schema import FeatureSchema
+from models.logistic import LogisticRanker
 from models.margin import Margin
 from models.ranker import POSITION, TrainingRows
 from training.logistic import fit_leaning, fit_logistic
@@ -41,6 +43,30 @@ def fit_margin(
     looks = examined[np.minimum(places, len(examined)) - 1]
     regression = fit_logistic(rows, seed=seed, looks=looks, ridge=RIDGE, blind=_moments(schema))
     return Margin(regression, column, examined)
+
+
+def flat_margin(rows: TrainingRows, *, schema: FeatureSchema) -> Margin:
+    """Start from what all examples have in common, and leave the rest to the trees.
+
+    A line goes on where trees have seen little. Who ranks the lists that a caller gives has
+    seen such lists: there a line stands in the way (decision 0024).
+
+    Args:
+        rows: Examples to learn from.
+        schema: The features.
+    """
+    n = len(schema.names)
+    # Half an example of either kind, lest all were bought.
+    odds = (rows.weights @ rows.labels + 0.5) / (rows.weights @ (1 - rows.labels) + 0.5)
+    regression = LogisticRanker(
+        logarithmic=np.zeros(n),
+        centres=np.zeros(n),
+        scales=np.ones(n),
+        weights=np.zeros(n),
+        unknown_weights=np.zeros(n),
+        intercept=math.log(odds),
+    )
+    return Margin(regression, schema.names.index(POSITION), np.ones(1))
 
 
 def fit_buying_margin(opened: TrainingRows, opening: Margin, *, schema: FeatureSchema) -> Margin:

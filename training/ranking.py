@@ -20,7 +20,7 @@ from models.staged import UNCALIBRATED, StagedRanker
 from training.calibration import fit_calibration
 from training.configuration import RunConfig
 from training.logistic import fit_logistic
-from training.margin import fit_buying_margin, fit_margin
+from training.margin import fit_buying_margin, fit_margin, flat_margin
 from training.metric import auc, expected_calibration_error, log_loss
 from training.position import sale_days
 from training.slates import Slates
@@ -134,23 +134,21 @@ def _fit_steps(
     opened = slates.clicked | slates.bought
     split = partial(split_by_time, slates, matrix, late_share=config.holdout_share)
     fit = partial(_fit_step, schema=schema, seed=seed, n_threads=n_threads)
+    flat, line = partial(flat_margin, schema=schema), partial(fit_margin, schema=schema, seed=seed)
     days = sale_days(slates)
     if not config.through_clicks or opened.sum() < MIN_OPENED_A_PURCHASE * slates.bought.sum():
         early, late = split(labels=slates.bought)
-        margin = fit_margin(early, days[: len(early.labels)], schema=schema, seed=seed)
+        margin = flat(early) if config.caller_orders else line(early, days[: len(early.labels)])
         return fit(early, late, margin=margin, trees=config.trees)
     early, late = split(labels=opened)
     n_early = len(early.labels)
-    margin = fit_margin(early, days[:n_early], schema=schema, seed=seed)
+    margin = flat(early) if config.caller_orders else line(early, days[:n_early])
     opening = fit(early, late, margin=margin, trees=config.trees)
     early, late = split(labels=slates.bought)
     early, late = early.select(opened[:n_early]), late.select(opened[n_early:])
-    buying = fit(
-        early,
-        late,
-        margin=fit_buying_margin(early, margin, schema=schema),
-        trees=_smaller(config.trees),
-    )
+    leaning = partial(fit_buying_margin, opening=margin, schema=schema)
+    margin = flat(early) if config.caller_orders else leaning(early)
+    buying = fit(early, late, margin=margin, trees=_smaller(config.trees))
     return StagedRanker(opening, buying, UNCALIBRATED)
 
 

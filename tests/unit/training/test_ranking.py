@@ -129,6 +129,24 @@ def test_clicks_teach_what_few_purchases_cannot(rng: np.random.Generator) -> Non
     assert abs(found.mean() - 0.05 * opens.mean()) < 0.005
 
 
+@pytest.mark.parametrize("through_clicks", [True, False])
+def test_the_lists_of_a_caller_are_left_to_the_trees(
+    rng: np.random.Generator, *, through_clicks: bool
+) -> None:
+    """They are what was learned from: no line has to go on where trees have seen little."""
+    slates, matrix, truth = shop_where_price_decides(rng, 20_000)
+    slates = replace(slates, clicked=slates.bought | (rng.random(20_000) < 0.3))
+    config = CONFIG.model_copy(update={"caller_orders": True, "through_clicks": through_clicks})
+
+    ranker = fit_ranker(slates, matrix, schema=SCHEMA, config=config, seed=0).ranker
+
+    steps = (ranker.opening, ranker.buying) if isinstance(ranker, StagedRanker) else (ranker,)
+    assert isinstance(ranker, StagedRanker) is through_clicks
+    assert not any(step.margin.regression.weights.any() for step in steps)
+    assert np.corrcoef(ranker.probabilities(matrix), truth)[0, 1] > 0.9
+    assert abs(ranker.probabilities(matrix).mean() - truth.mean()) < 0.01
+
+
 def test_the_split_is_by_time_and_keeps_slates_whole(rng: np.random.Generator) -> None:
     slates, matrix, _ = shop_where_price_decides(rng, 50)
 
