@@ -69,12 +69,14 @@ class ModelReady(BaseModel):
 ModelName = Annotated[PathIdentifier, Path(description="The model.", examples=["vitrine"])]
 
 
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live")
 async def live() -> Health:
     """Answer 200 while the process lives; touches nothing."""
     return Health(status="ok")
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def ready(resources: ResourcesDep) -> Health:
     """Answer 503 until full answers are possible, and say what is missing."""
@@ -82,12 +84,14 @@ async def ready(resources: ResourcesDep) -> Health:
     return Health(status="ok")
 
 
+@router.head("/v2/health/live", include_in_schema=False)
 @router.get("/v2/health/live")
 async def live_v2() -> Live:
     """Answer 200 while the process lives, as the Open Inference Protocol has it."""
     return Live(live=True)
 
 
+@router.head("/v2/health/ready", include_in_schema=False)
 @router.get("/v2/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def ready_v2(resources: ResourcesDep) -> Ready:
     """Answer 503 until full answers are possible, as the Open Inference Protocol has it."""

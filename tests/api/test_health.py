@@ -13,9 +13,9 @@ READY = ["/health/ready", "/v2/health/ready"]
 
 @pytest.mark.parametrize("path", [*LIVE, *READY])
 async def test_a_complete_service_is_live_and_ready(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path)
+    answer, head = await client.get(path), await client.head(path)
 
-    assert answer.status_code == 200
+    assert (answer.status_code, head.status_code) == (200, 200)
     assert list(answer.json().values()) in (["ok"], [True])
 
 
@@ -39,6 +39,13 @@ async def test_liveness_does_not_ask_the_store(
     await stores.connection.execute("CLIENT", "PAUSE", 500, "ALL", doing="hanging")
 
     assert (await client.get(path)).status_code == 200
+
+
+async def test_a_head_of_what_would_log_an_answer_is_not_taken(client: httpx.AsyncClient) -> None:
+    """Monitors ask by HEAD whether a process lives; of anything else it is no question."""
+    refused = await client.head("/v1/recommendations", params={"customer_id": "c1"})
+
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
 
 
 async def test_a_draining_process_is_not_ready_but_answers(

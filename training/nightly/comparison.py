@@ -111,15 +111,16 @@ def differences(
 
     Returns:
         Mean of candidate less reference with its 95% interval over customers, by measure;
-        those that the policy has no value of are left out.
+        those that the policy has no value of, or that no slate could be judged by, are left out.
     """
-    return {
+    found = {
         name: mean_interval(
             measured.values[META] - reference[name].values[policy], measured.customers, seed=seed
         )
         for name, measured in candidate.items()
         if policy in reference[name].values
     }
+    return {name: interval for name, interval in found.items() if interval.n}
 
 
 def pictures_of(

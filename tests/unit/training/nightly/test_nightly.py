@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from pydantic import JsonValue
 from typer.testing import CliRunner
 
+from models.scoring import META
 from tests.proofs import ROOT
 from training.__main__ import app
 from training.evaluation.interval import Interval
 from training.nightly.command import EXIT_CODES
+from training.nightly.comparison import Measured, differences
 from training.nightly.gate import decide
 from training.nightly.ledger import BusyError, Ledger
 from training.nightly.run import Verdict
@@ -33,6 +36,16 @@ def test_only_what_is_worse_beyond_noise_is_refused(
     found: dict[str, Interval], *, passed: bool
 ) -> None:
     assert decide(found, reference="champion").passed is passed
+
+
+def test_a_measure_that_judged_no_slate_lets_nothing_pass() -> None:
+    customers, unknown = np.arange(3), np.full(3, np.nan)
+    measured = {"recall": Measured(customers, {META: unknown})}
+
+    found = differences(measured, measured, policy=META, seed=0)
+
+    assert found == {}
+    assert not decide(found, reference="champion").passed
 
 
 def test_a_stage_is_done_once_for_equal_inputs_and_again_if_its_output_is_gone(
