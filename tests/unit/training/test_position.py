@@ -15,7 +15,12 @@ from training.configuration import RunConfig
 from training.examples import Past, assemble_slates
 from training.ranking import fit_ranker
 from training.recommenders.interactions import Interactions
-from training.recommenders.refit import fit_recommenders
+from training.recommenders.refit import (
+    RefittedSchema,
+    after_first_refit,
+    fit_recommenders,
+    refit_moments,
+)
 from training.slates import shown_slates
 
 SALES: Final = tuple(f"s{number}" for number in range(8))
@@ -59,9 +64,14 @@ def test_a_ranking_learned_where_position_decides_does_not_chase_position(
     """
     events = event_table(biased_log(np.random.default_rng(seed), n_slates))
     past = Past(events, catalogue(*SALES))
-    schema = FeatureSchema(fit_recommenders(Interactions.of(events, past.catalogue)))
+    interactions = Interactions.of(events, past.catalogue)
+    schema = FeatureSchema(fit_recommenders(interactions))
     slates = shown_slates(events, past.catalogue, outcome_us=DAY)
-    matrix = assemble_slates(past, slates, schema=schema)
+    # As trainings do: recommenders that knew the labels would tell them.
+    moments = refit_moments(slates)
+    slates = after_first_refit(slates, moments)
+    refitted = RefittedSchema.fit(interactions, moments)
+    matrix = assemble_slates(past, slates, schema=refitted)
 
     ranker = fit_ranker(slates, matrix, schema=schema, config=CONFIG, seed=0).ranker
 
