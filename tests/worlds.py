@@ -40,11 +40,13 @@ class Silent:
         """Take no note."""
 
 
-def write_world(directory: Path, *, seed: int, photos: Path | None = None) -> Path:
+def write_world(
+    directory: Path, *, seed: int, n_customers: int = N_CUSTOMERS, photos: Path | None = None
+) -> Path:
     """Simulate a small shop and return the folder of its dataset."""
     period = Period.ending(END_US, N_DAYS)
     create_world(
-        directory, _SMALL, period=period, n_customers=N_CUSTOMERS, seed=seed, photos=photos
+        directory, _SMALL, period=period, n_customers=n_customers, seed=seed, photos=photos
     )
     return directory
 

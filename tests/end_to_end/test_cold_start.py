@@ -55,7 +55,8 @@ def cold_start(made: Made, root: Path, *, cache: Path, max_visits: int) -> Figur
 def worlds(root: Path, proof: Proof, *, photos: Path | None) -> Iterator[Made]:
     """All three worlds in full; of a hundredth only a small standard one."""
     if proof.share < 1:
-        data = write_world(root / "dataset", seed=3, photos=photos)
+        # The world moves with the day, and with it how many of few customers buy in its last hours.
+        data = write_world(root / "dataset", seed=3, n_customers=500, photos=photos)
         yield Made("small", data, from_us(END_US - 3 * DAY))
         return
     for name, parameters in WORLDS.items():
