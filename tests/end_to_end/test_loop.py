@@ -27,7 +27,7 @@ from tests.worlds import END_US
 LIBRARY: Final = clock_library()
 
 N_VISITORS: Final = 2_000
-AT_LEAST: Final = 100
+AT_LEAST: Final = 200
 SLATE: Final = 20
 EVERYTHING: Final = 100
 
@@ -47,8 +47,8 @@ N_WAVES: Final = 5
 WAVES_APART: Final = timedelta(hours=4)
 """Of visitors at one moment nobody could learn what to make of what others before them did."""
 
-LEAST_RISE: Final = 0.1
-"""Of all places, that the category rises by at least."""
+LEAST_RISE: Final = 0.3
+"""Of all places, that the category rises by at least from where the first bundle put it."""
 
 TAKES: Final = timedelta(seconds=5)
 """How far apart a visitor's deeds are."""
@@ -239,6 +239,7 @@ def test_what_visitors_do_becomes_a_bundle_that_changes_what_they_see(
     assert n_visitors < cast("int", known["customers"])
     assert early["profile"]["counts"]["impression"] == SLATE, early
     assert active == night["published"] != tiny_bundle[0].name
-    # From the activation on all answers are the new bundle's, and it learned what is liked.
+    # From the activation on all answers are the new bundle's, and it learned what is liked:
+    # counts alone, which are live, had raised it under the first bundle, too.
     assert visitors.answers - answers == {active: 1}
-    assert after < before - LEAST_RISE
+    assert after < min(before, places[visitors.taste] - LEAST_RISE)
