@@ -1,5 +1,6 @@
 """Fits the meta-model on slates: trees on the earlier, stopping and calibration on the later."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -134,20 +135,23 @@ def _fit_steps(
     opened = slates.clicked | slates.bought
     split = partial(split_by_time, slates, matrix, late_share=config.holdout_share)
     fit = partial(_fit_step, schema=schema, seed=seed, n_threads=n_threads)
-    flat, line = partial(flat_margin, schema=schema), partial(fit_margin, schema=schema, seed=seed)
+    line = partial(fit_margin, schema=schema, seed=seed)
     days = sale_days(slates)
+
+    def start(rows: TrainingRows, line: Callable[[TrainingRows], Margin]) -> Margin:
+        return flat_margin(rows, schema=schema) if config.caller_orders else line(rows)
+
     if not config.through_clicks or opened.sum() < MIN_OPENED_A_PURCHASE * slates.bought.sum():
         early, late = split(labels=slates.bought)
-        margin = flat(early) if config.caller_orders else line(early, days[: len(early.labels)])
+        margin = start(early, partial(line, groups=days[: len(early.labels)]))
         return fit(early, late, margin=margin, trees=config.trees)
     early, late = split(labels=opened)
     n_early = len(early.labels)
-    margin = flat(early) if config.caller_orders else line(early, days[:n_early])
+    margin = start(early, partial(line, groups=days[:n_early]))
     opening = fit(early, late, margin=margin, trees=config.trees)
     early, late = split(labels=slates.bought)
     early, late = early.select(opened[:n_early]), late.select(opened[n_early:])
-    leaning = partial(fit_buying_margin, opening=margin, schema=schema)
-    margin = flat(early) if config.caller_orders else leaning(early)
+    margin = start(early, partial(fit_buying_margin, opening=margin, schema=schema))
     buying = fit(early, late, margin=margin, trees=_smaller(config.trees))
     return StagedRanker(opening, buying, UNCALIBRATED)
 
