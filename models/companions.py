@@ -39,10 +39,11 @@ class Companions:
             ``sum over companions of strength * interest / (EVIDENCE + all interest)``, NaN
             for sales that nothing is known of, shape ``(n_queries, n_sales)``.
         """
-        touches, near = batch.touches, self.of(batch.catalogue).of(batch.rows)
-        interest = touches.interest[half_life].take(touches.places(near.rows))
-        summed = np.einsum("bij,bij->bi", interest, near.similarities)
-        known = (near.similarities > 0).any(axis=-1)
+        touches, every = batch.touches, self.of(batch.catalogue)
+        near, strengths = batch.described(every.rows), batch.described(every.similarities)
+        interest = touches.interest[half_life].take(touches.places(near))
+        summed = np.einsum("bij,bij->bi", interest, strengths)
+        known = batch.memo.once((self, "known"), lambda: (strengths > 0).any(axis=-1))
         return np.where(known, summed / batch.history.weight[half_life][:, None], np.nan)
 
     def of(self, catalogue: Catalogue) -> Neighbours:

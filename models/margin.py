@@ -1,6 +1,7 @@
 """What the trees of the meta-model start from: a straight line, and who looks where."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -33,16 +34,20 @@ class Margin:
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log-odds at position 1, shape ``(n,)``; a row depends on itself only."""
-        found = np.empty(len(matrix))
-        for start in range(0, len(matrix), _ROWS_AT_ONCE):
-            part = slice(start, start + _ROWS_AT_ONCE)
-            found[part] = self.regression.log_odds(matrix[part])
-        return found
+        return log_odds_of([self], matrix)[0]
+
+    def on_scale_of(self, other: Self) -> Self:
+        """Return the same margin, on the very scale of another one where both are equal."""
+        scale = other.regression.scale
+        if not self.regression.scale.equals(scale):
+            return self
+        return replace(self, regression=replace(self.regression, scale=scale))
 
     def looks(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(looks) where rows were shown, as a share of position 1, shape ``(n,)``."""
-        places = np.nan_to_num(matrix[:, self.column], nan=1.0)
-        return self.examined[np.clip(places, 1, len(self.examined)).astype(np.int64) - 1]
+        # ``fmax`` takes an unknown position for the first.
+        places = np.minimum(np.fmax(matrix[:, self.column], 1), len(self.examined))
+        return self.examined[places.astype(np.intp) - 1]
 
     def to_bytes(self) -> bytes:
         """Serialise as arrays; see `from_bytes`."""
@@ -66,3 +71,19 @@ class Margin:
             msg = f"shares of who looks at a position that are none: {examined.tolist()}"
             raise ValueError(msg)
         return cls(regression, int(column[0]), examined)
+
+
+def log_odds_of(margins: Sequence[Margin], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the log-odds of several margins at position 1, shape ``(n_margins, n)``.
+
+    What stands on the very same scale is standardised once.
+    """
+    found = np.empty((len(margins), len(matrix)))
+    for start in range(0, len(matrix), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        scales = {margin.regression.scale for margin in margins}
+        features = {scale: scale.standardised(matrix[part]) for scale in scales}
+        for one, margin in enumerate(margins):
+            regression = margin.regression
+            found[one, part] = regression.line(features[regression.scale])
+    return found

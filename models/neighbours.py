@@ -133,10 +133,6 @@ class Neighbours:
         found[searched] = _search(steps, searched, partition)
         return self._of_ranks(found, partition)
 
-    def of(self, rows: NDArray[np.int64]) -> Self:
-        """Return the neighbours of some rows."""
-        return type(self)(self.rows.take(rows, axis=0), self.similarities.take(rows, axis=0))
-
     def _has_cells_of(self, sample: NDArray[np.int64] | None, place: NDArray[np.int64]) -> bool:
         if self.partition is None or sample is None:
             return self.partition is None and sample is None

@@ -1,9 +1,9 @@
 """Questions to a scorer: who asks, what he did, when and where, about which sales."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,10 @@ from models.customer import Window
 from models.events import KIND, EventType
 from models.history import History, Touched, Touches
 from models.listing import Listing
+from models.offer import Memo, Offer
 from models.profile import Profile
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Query:
         positions: Where each was shown, from 1, when learning; None when serving, which
             scores every sale as if it stood first, shape ``(n_sales,)``.
         listing: The caller's own list, if he gave one; holds every candidate.
+        offer: What the candidates are, where others are asked about the same ones.
     """
 
     window: Window
@@ -53,6 +57,7 @@ class Query:
     rows: NDArray[np.int64]
     positions: NDArray[np.int64] | None = None
     listing: Listing | None = None
+    offer: Offer | None = None
 
     def among(self, rows: NDArray[np.int64]) -> Self:
         """Ask the same about some of the candidates.
@@ -72,6 +77,14 @@ class Query:
         counts = self.profile.counts
         # The profile knows all that the last night knew, the window the latest 128 of all.
         return max(len(self.window), sum(counts) - counts[KIND[EventType.IMPRESSION]])
+
+    @property
+    def memo(self) -> Memo:
+        """What follows from catalogue and candidates alone, as far as it is known."""
+        offer = self.offer
+        if offer is None or offer.catalogue is not self.catalogue or offer.rows is not self.rows:
+            return Memo()
+        return offer.memo
 
     @cached_property
     def history(self) -> History:
@@ -138,7 +151,7 @@ class Batch:
         now_us: Moments, shape ``(n_queries,)``.
         counted: What is counted of the candidates at these moments.
         history: The windows joined to the catalogue at these moments.
-        made: What several readers need of it, by who made it.
+        memo: What follows from catalogues and candidates alone, whoever asks.
     """
 
     queries: Sequence[Query]
@@ -147,7 +160,7 @@ class Batch:
     now_us: NDArray[np.int64]
     counted: Counted
     history: History
-    made: dict[Hashable, tuple[NDArray[np.float64], ...]]
+    memo: Memo
 
     @classmethod
     def of(cls, queries: Sequence[Query], counted: Sequence[Counted]) -> Self:
@@ -160,20 +173,21 @@ class Batch:
             now_us=now_us,
             counted=Counted.together(counted),
             history=History.of([one.window for one in queries], queries[0].catalogue, now_us),
-            made={},
+            memo=Memo(),
         )
 
     @classmethod
     def alone(cls, query: Query) -> Self:
         """Return a batch of one query, of which nothing large is copied."""
+        memo = query.memo
         return cls(
             queries=(query,),
             rows=query.rows[None],
-            opens_us=query.catalogue.opens_us[query.rows][None],
+            opens_us=memo.once("opens_us", lambda: query.catalogue.opens_us[query.rows][None]),
             now_us=np.array([query.context.now_us]),
-            counted=Counted.now(query),
+            counted=memo.once("counted", lambda: Counted.now(query)),
             history=query.history,
-            made={},
+            memo=memo,
         )
 
     def __len__(self) -> int:
@@ -185,6 +199,23 @@ class Batch:
         """All known sales; of counts and openings see `counted` and `opens_us`."""
         return self.queries[0].catalogue
 
+    def described(self, table: NDArray[T]) -> NDArray[T]:
+        """Look up the candidates in a table that goes with the catalogue.
+
+        Args:
+            table: Describes every sale, shape ``(n_catalogue, ...)``. It is made once for a
+                catalogue, not for a query: it is remembered by what it is.
+
+        Returns:
+            Shape ``(n_queries, n_sales, ...)``; read only.
+        """
+        found: tuple[NDArray[T], NDArray[T]] = self.memo.once(
+            # While the table is remembered, no other one has its id.
+            ("described", id(table)),
+            lambda: (table, _rows(table, self.rows)),
+        )
+        return found[1]
+
     @cached_property
     def touches(self) -> Touches:
         """The histories by sale."""
@@ -194,3 +225,9 @@ class Batch:
     def touched(self) -> Touched:
         """The distinct sales of the histories."""
         return Touched.of(self.history, self.touches)
+
+
+def _rows(table: NDArray[T], rows: NDArray[np.int64]) -> NDArray[T]:
+    found = table.take(rows, axis=0)
+    found.flags.writeable = False  # others read it too
+    return found

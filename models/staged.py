@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.margin import Margin
+from models.margin import Margin, log_odds_of
 from models.ranker import Calibration, LightGbmRanker, calibrated, sigmoid
 from models.trees import TreeTables
 
@@ -59,8 +59,8 @@ class StagedRanker:
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log-odds of the product at position 1, uncalibrated, shape ``(n_sales,)``."""
-        margins = [step.margin.log_odds(matrix) for step in (self.opening, self.buying)]
-        return product_log_odds(self.tables.log_odds(matrix) + np.stack(margins))
+        margins = log_odds_of([self.opening.margin, self.buying.margin], matrix)
+        return product_log_odds(self.tables.log_odds(matrix) + margins)
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `models.ranker.Ranker`."""
@@ -157,9 +157,11 @@ def read_ranker(
     first = step(RANKER_FILE, MARGIN_FILE)
     if BUYING_FILE not in texts:
         return first
+    second = step(BUYING_FILE, BUYING_MARGIN_FILE)
+    margin = second.margin.on_scale_of(first.margin)
     return StagedRanker(
         opening=replace(first, calibration=UNCALIBRATED),
-        buying=replace(step(BUYING_FILE, BUYING_MARGIN_FILE), calibration=UNCALIBRATED),
+        buying=replace(second, calibration=UNCALIBRATED, margin=margin),
         calibration=first.calibration,
     )
 

@@ -239,7 +239,7 @@ def _table(
 
 
 def _places(thresholds: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.intp]:
-    return np.searchsorted(thresholds, values, side="right")
+    return thresholds.searchsorted(values, side="right")
 
 
 def _same_for_all(features: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from models.counters import HALF_LIVES_HOURS, N_KINDS, SaleCounts
 from models.customer import Window, pack_member
 from models.events import KIND, SECOND_US, EventType, from_us, key, to_us
 from models.features.schema import FeatureSchema
-from models.logistic import LogisticRanker
+from models.logistic import LogisticRanker, Scale
 from models.look import LOOK
 from models.margin import Margin
 from models.neighbours import EMBEDDING_SIZE
@@ -206,9 +206,7 @@ def flat_margin(n_features: int) -> Margin:
     """A margin of 0, so that trees stand alone."""
     return Margin(
         LogisticRanker(
-            logarithmic=np.zeros(n_features),
-            centres=np.zeros(n_features),
-            scales=np.ones(n_features),
+            scale=Scale(np.zeros(n_features), np.zeros(n_features), np.ones(n_features)),
             weights=np.zeros(n_features),
             unknown_weights=np.zeros(n_features),
             intercept=0.0,

@@ -7,9 +7,11 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 
+from models.arrays import Arrays
 from models.bundle import Bundle, Manifest, read_bundle, write_bundle
 from models.features.schema import FeatureSchema
 from models.golden import GoldenRows
+from models.logistic import LogisticRanker
 from models.ranker import Calibration, LightGbmRanker
 from models.scoring import GOLDEN_FILE, LOGISTIC_FILE, REFERENCE_FILE, Scorer, recommender_file
 from models.staged import BUYING_FILE, BUYING_MARGIN_FILE, StagedRanker, ranker_files
@@ -44,10 +46,10 @@ def lacking(bundle: Path, root: Path, *, recommender: str) -> Path:
     schema = FeatureSchema(kept)
     columns = [scorer.schema.names.index(name) for name in schema.names]
     line = {
-        name: getattr(scorer.logistic, name)[columns]
-        for name in ("logarithmic", "centres", "scales", "weights", "unknown_weights")
+        name: values if name == "intercept" else values[columns]
+        for name, values in scorer.logistic.to_arrays().items()
     }
-    logistic = replace(scorer.logistic, **line)
+    logistic = LogisticRanker.from_arrays(Arrays(line), n_features=len(columns))
     step = ranker.opening if isinstance(ranker, StagedRanker) else ranker
     position = schema.names.index(scorer.schema.names[step.margin.column])
     margin = replace(step.margin, regression=logistic, column=position)

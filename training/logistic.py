@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.logistic import LogisticRanker, standardised, transformed
+from models.logistic import LogisticRanker, Scale, transformed
 from models.ranker import TrainingRows, seen_shares, sigmoid
 
 MAX_ROWS: Final = 100_000
@@ -68,8 +68,7 @@ def fit_leaning(
         ridge: Precision of the prior that what is left is 0, positive.
         blind: Features that have no weight, here nor there.
     """
-    scale = _Scale(first.logarithmic, first.centres, first.scales)
-    design = _design(rows.matrix, scale, blind=blind)
+    design = _design(rows.matrix, first.scale, blind=blind)
     told = np.concatenate([first.weights, first.unknown_weights, [0.0]])
     leaning = design @ told
     centre = float(np.average(leaning, weights=rows.weights))
@@ -83,16 +82,7 @@ def fit_leaning(
     multiple, *own = _newton(examples, penalty)
     found = np.array(own) + multiple * told
     found[-1] -= multiple * centre
-    return _regression(scale, found)
-
-
-@dataclass(frozen=True, eq=False)
-class _Scale:
-    """See `LogisticRanker`."""
-
-    logarithmic: NDArray[np.float64]
-    centres: NDArray[np.float64]
-    scales: NDArray[np.float64]
+    return _regression(first.scale, found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,32 +95,28 @@ class _Examples:
     looks: NDArray[np.float64]
 
 
-def _scale(matrix: NDArray[np.float32]) -> _Scale:
+def _scale(matrix: NDArray[np.float32]) -> Scale:
     logarithmic = _skewed(matrix)
     values = transformed(matrix, logarithmic)
     known = ~np.isnan(values)
     n_known = np.maximum(known.sum(axis=0), 1)
     centres = np.where(known, values, 0.0).sum(axis=0) / n_known
     spread = np.sqrt(np.where(known, np.square(values - centres), 0.0).sum(axis=0) / n_known)
-    return _Scale(logarithmic, centres, np.where(spread > 0, spread, 1.0))
+    return Scale(logarithmic, centres, np.where(spread > 0, spread, 1.0))
 
 
 def _design(
-    matrix: NDArray[np.float32], scale: _Scale, *, blind: Sequence[int] = ()
+    matrix: NDArray[np.float32], scale: Scale, *, blind: Sequence[int] = ()
 ) -> NDArray[np.float64]:
-    z, unknown = standardised(
-        matrix, logarithmic=scale.logarithmic, centres=scale.centres, scales=scale.scales
-    )
-    z[:, blind] = unknown[:, blind] = 0.0
-    return np.concatenate([z, unknown, np.ones((len(z), 1))], axis=1)
+    features = scale.standardised(matrix)
+    features.z[:, blind] = features.unknown[:, blind] = 0.0
+    return np.concatenate([features.z, features.unknown, np.ones((len(matrix), 1))], axis=1)
 
 
-def _regression(scale: _Scale, found: NDArray[np.float64]) -> LogisticRanker:
+def _regression(scale: Scale, found: NDArray[np.float64]) -> LogisticRanker:
     n_features = len(scale.centres)
     return LogisticRanker(
-        logarithmic=scale.logarithmic,
-        centres=scale.centres,
-        scales=scale.scales,
+        scale=scale,
         weights=found[:n_features],
         unknown_weights=found[n_features:-1],
         intercept=float(found[-1]),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.features.feature import Scope
 from models.features.schema import FeatureSchema
-from models.logistic import LogisticRanker
+from models.logistic import LogisticRanker, Scale
 from models.margin import Margin
 from models.ranker import POSITION, TrainingRows
 from training.logistic import fit_leaning, fit_logistic
@@ -59,9 +59,7 @@ def flat_margin(rows: TrainingRows, *, schema: FeatureSchema) -> Margin:
     # Half an example of either kind, lest all were bought.
     odds = (rows.weights @ rows.labels + 0.5) / (rows.weights @ (1 - rows.labels) + 0.5)
     regression = LogisticRanker(
-        logarithmic=np.zeros(n),
-        centres=np.zeros(n),
-        scales=np.ones(n),
+        scale=Scale(logarithmic=np.zeros(n), centres=np.zeros(n), scales=np.ones(n)),
         weights=np.zeros(n),
         unknown_weights=np.zeros(n),
         intercept=math.log(odds),

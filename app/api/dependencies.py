@@ -7,8 +7,11 @@ from fastapi import Depends, Request
 from app.resources import Resources
 
 
-def get_resources(request: Request) -> Resources:
-    """Return the resources that the lifespan opened."""
+async def get_resources(request: Request) -> Resources:
+    """Return the resources that the lifespan opened.
+
+    It awaits nothing: what does not is called from another thread, which takes longer than this.
+    """
     resources = request.state.resources
     assert isinstance(resources, Resources)  # noqa: S101 - the lifespan puts nothing else there
     return resources

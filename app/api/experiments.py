@@ -73,7 +73,7 @@ IfMatch = Annotated[
 ExperimentName = Annotated[Name, Path(description="The experiment.", examples=["home-page"])]
 
 
-def order(request: Request, if_match: IfMatch = "") -> Order:
+async def order(request: Request, if_match: IfMatch = "") -> Order:
     """Say who calls, and which version he means to change."""
     return Order(caller(request), int(if_match.strip('"')) if if_match else None)
 

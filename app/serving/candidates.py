@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.serving.question import Choice
 from models.catalogue import Catalogue
+from models.offer import Offer
 
 
 class Obstacle(StrEnum):
@@ -29,25 +30,21 @@ class LeftOut:
     reason: Obstacle
 
 
-def candidates(
-    catalogue: Catalogue, now_us: int, *, market: str | None, exclude: Sequence[str]
-) -> NDArray[np.int64]:
-    """Return the rows that may be shown: eligible now, and not excluded by the caller.
+def candidates(offer: Offer, *, exclude: Sequence[str]) -> NDArray[np.int64]:
+    """Return the rows that may be shown: on offer, and not excluded by the caller.
 
     Args:
-        catalogue: All known sales.
-        now_us: The moment, microseconds since the epoch.
-        market: The customer's market; None asks for any.
+        offer: What is on offer to the customer.
         exclude: Sale ids that the caller does not want; unknown ones change nothing.
 
     Returns:
-        Rows in ascending order, shape ``(n_candidates,)``.
+        Rows in ascending order, shape ``(n_candidates,)``; the offer's own where nothing is
+        excluded.
     """
-    rows = catalogue.eligible(market, now_us)
     if not exclude:
-        return rows
-    excluded = [row for row in map(catalogue.row_of, exclude) if row is not None]
-    return rows[~np.isin(rows, excluded)]
+        return offer.rows
+    excluded = [row for row in map(offer.catalogue.row_of, exclude) if row is not None]
+    return offer.rows[~np.isin(offer.rows, excluded)]
 
 
 def chosen(rows: NDArray[np.int64], catalogue: Catalogue, *, choice: Choice) -> NDArray[np.int64]:

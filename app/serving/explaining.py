@@ -77,7 +77,7 @@ class Explainer:
         if served is None or served.scorer is None or not sale_ids:
             return NOTHING
         try:
-            query = query_of(question, served.catalogue)
+            query = query_of(question, served)
             rows = [served.catalogue.row_of(sale_id) for sale_id in sale_ids]
             explained = served.scorer.explain(query, np.array(rows, dtype=np.int64))
         except Exception as exc:  # noqa: BLE001 - an answer is worth more than its reasons

@@ -15,7 +15,6 @@ from app.serving.fallback import Rung, popularity_order
 from app.serving.pace import Pace
 from app.serving.question import Question
 from app.serving.served import ServedCatalogue
-from models.catalogue import Catalogue
 from models.experiments.policy import SlatePolicy
 from models.exploration import Slate, seed_of
 from models.listing import Listing
@@ -81,7 +80,7 @@ class SlateRanker:
         """
         if question.served is None:
             return NOTHING
-        query, scorer = query_of(question, question.served.catalogue), question.served.scorer
+        query, scorer = query_of(question, question.served), question.served.scorer
         limit = question.request.limit
         if rung is Rung.SNAPSHOT:
             if not len(query.rows):
@@ -138,15 +137,16 @@ def ranked(
     if served.scorer is None:
         msg = "a catalogue without a scorer ranks nothing again"
         raise ValueError(msg)
-    query = query_of(question, served.catalogue)
+    query = query_of(question, served)
     scores = served.scorer.score(query, policy.order_by)
     return _with_model(question, query, scores, policy=policy, rung=None), scores
 
 
-def query_of(question: Question, catalogue: Catalogue) -> Query:
+def query_of(question: Question, served: ServedCatalogue) -> Query:
     """Return what a scorer is asked: the candidates of a question, in a catalogue."""
-    request, state = question.request, question.state
-    rows = candidates(catalogue, state.now_us, market=request.market, exclude=request.exclude)
+    request, state, catalogue = question.request, question.state, served.catalogue
+    offer = served.offers.at(request.market, state.now_us)
+    rows = candidates(offer, exclude=request.exclude)
     choice = request.choice
     if choice is not None:
         rows = chosen(rows, catalogue, choice=choice)
@@ -157,6 +157,7 @@ def query_of(question: Question, catalogue: Catalogue) -> Query:
         context=Context(state.now_us, request.market, request.device),
         rows=rows,
         listing=Listing.of(catalogue, rows) if choice is not None and choice.is_ordered else None,
+        offer=offer,
     )
 
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Self
 
 from models.catalogue import Catalogue
 from models.counters import SaleCounts
+from models.offer import Offers
 from models.scoring import Scorer
 from models.snapshot import Snapshot
 
@@ -18,7 +20,7 @@ class Source(StrEnum):
     SEED = "seed"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ServedCatalogue:
     """A catalogue with its counts, the id under which it is kept, and who scores it.
 
@@ -42,6 +44,11 @@ class ServedCatalogue:
     def bundle_id(self) -> str:
         """The bundle that scores, empty without."""
         return self.scorer.bundle_id if self.scorer else ""
+
+    @cached_property
+    def offers(self) -> Offers:
+        """What may be shown, and what follows from it for all who look at once."""
+        return Offers(self.catalogue)
 
     @classmethod
     def of(

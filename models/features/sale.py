@@ -14,16 +14,16 @@ _HOUR_US: Final = 3600 * SECOND_US
 
 
 def _values(batch: Batch) -> NDArray[np.float64]:
-    catalogue, rows, now_us = batch.catalogue, batch.rows, batch.now_us[:, None]
-    closes_us = catalogue.scheduled_us[rows]
+    catalogue, now_us = batch.catalogue, batch.now_us[:, None]
+    closes_us = batch.described(catalogue.scheduled_us)
     time_left = np.log1p(np.maximum(closes_us - now_us, 0) / _HOUR_US)
     return np.array(
         [
-            catalogue.log_price[rows],
-            catalogue.discount[rows],
+            batch.described(catalogue.log_price),
+            batch.described(catalogue.discount),
             np.log1p(np.maximum(now_us - batch.opens_us, 0) / _HOUR_US),
             np.where(closes_us == NEVER_US, np.nan, time_left),
-            catalogue.pictured[rows].astype(np.float64),
+            batch.described(catalogue.pictured).astype(np.float64),
         ]
     ).transpose(1, 2, 0)
 

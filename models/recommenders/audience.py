@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.arrays import Arrays
 from models.catalogue import Catalogue
 from models.kept import Kept
-from models.query import Batch
+from models.query import Batch, Query
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
 
@@ -173,9 +173,30 @@ class Audience(Recommender):
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
         """Score by audience; see `Recommender.batch_scores`."""
-        markets = [query.context.market for query in batch.queries]
-        devices = [query.context.device for query in batch.queries]
-        segments = [segment_of(query.n_known_events) for query in batch.queries]
+        audiences = tuple(map(self._audience, batch.queries))
+        return batch.memo.once((self, audiences), lambda: self._scores(batch, audiences))
+
+    def _audience(self, query: Query) -> tuple[str | None, str | None, str]:
+        """Return market, device and segment; callers may name others than are known."""
+        market, device = query.context.market, query.context.device
+        return (
+            market if market in self._known_markets else None,
+            device if device in self._known_devices else None,
+            segment_of(query.n_known_events),
+        )
+
+    @cached_property
+    def _known_markets(self) -> frozenset[str]:
+        return frozenset([*self.markets.groups, *self.market_habits.groups])
+
+    @cached_property
+    def _known_devices(self) -> frozenset[str]:
+        return frozenset([*self.devices.groups, *self.device_habits.groups])
+
+    def _scores(
+        self, batch: Batch, audiences: Sequence[tuple[str | None, str | None, str]]
+    ) -> NDArray[np.float64]:
+        markets, devices, segments = zip(*audiences, strict=True)
         appeals = np.array(
             [
                 self.markets.of(batch, markets),

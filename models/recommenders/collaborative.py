@@ -53,7 +53,7 @@ class Collaborative(Recommender):
         factors = self.factors(batch.catalogue)
         customers = self.folded_in(touched.customers, factors, touched=touched.rows)
         customers = touched.customers.blank_empty(customers)
-        return np.einsum("bij,bj->bi", factors.take(batch.rows, axis=0), customers)[..., None]
+        return np.einsum("bij,bj->bi", batch.described(factors), customers)[..., None]
 
     def folded_in(
         self, customers: Ragged, factors: NDArray[np.float64], *, touched: NDArray[np.int64]

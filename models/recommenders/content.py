@@ -79,12 +79,12 @@ def topic_agreement(batch: Batch) -> NDArray[np.float64]:
         Scores in ``[0, 1]`` by half-life, NaN for candidates without a picture, shape
         ``(2, n_queries, n_sales)``.
     """
-    shares, rows = batch.catalogue.topics, batch.rows
+    shares = batch.catalogue.topics
     if not shares.shape[1]:
-        return np.full((len(HALF_LIVES_S), *rows.shape), np.nan)
+        return np.full((len(HALF_LIVES_S), *batch.rows.shape), np.nan)
     taste = batch.history.mean(shares)
-    agreement = np.einsum("bij,hbj->hbi", shares.take(rows, axis=0), taste)
-    return agreement / batch.catalogue.topic_length[rows]
+    agreement = np.einsum("bij,hbj->hbi", batch.described(shares), taste)
+    return agreement / batch.described(batch.catalogue.topic_length)
 
 
 def interest_shares(batch: Batch) -> NDArray[np.float64]:
@@ -111,7 +111,7 @@ def interest_shares(batch: Batch) -> NDArray[np.float64]:
     ).reshape(-1, len(batch), n_codes)
     by_value[..., 0] = 0.0  # sales without a value have nothing in common
     by_value /= history.weight[..., None]
-    cells = cells_of(vocabulary.codes.take(batch.rows, axis=0), n_codes)
+    cells = cells_of(batch.described(vocabulary.codes), n_codes)
     return by_value.reshape(len(by_value), -1).take(cells, axis=1)
 
 
@@ -127,4 +127,4 @@ def price_distance(batch: Batch) -> NDArray[np.float64]:
     customers = history.customers.select(known)
     total = customers.sums(interest)
     mean = customers.sums(interest * seen[known]) / np.where(total > 0, total, np.nan)
-    return log_price[batch.rows] - mean[:, None]
+    return batch.described(log_price) - mean[:, None]

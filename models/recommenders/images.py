@@ -52,11 +52,14 @@ class Images(Recommender):
 
     def _look_alikes(self, batch: Batch) -> NDArray[np.float64]:
         """Return purchases and clicks per impression, shape ``(2, n_queries, n_sales)``."""
+        return batch.memo.once((self, "look-alikes"), lambda: self._rates(batch))
+
+    def _rates(self, batch: Batch) -> NDArray[np.float64]:
         weights, known = self._weights.of(batch.catalogue)
-        counts = look_alike_counts(weights.take(batch.rows, axis=0), batch.counted.of_neighbours)
+        counts = look_alike_counts(batch.described(weights), batch.counted.of_neighbours)
         click_rate, purchase_rate = self.popularity.rates(counts)
         rates = np.array([click_rate * purchase_rate, click_rate])
-        return np.where(known[batch.rows], rates, np.nan)
+        return np.where(batch.described(known), rates, np.nan)
 
     @cached_property
     def _weights(self) -> Kept[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
@@ -85,11 +88,13 @@ def picture_agreement(batch: Batch) -> NDArray[np.float64]:
         Scores in ``[-1, 1]`` by half-life, NaN for candidates without a picture, shape
         ``(2, n_queries, n_sales)``.
     """
-    catalogue, rows = batch.catalogue, batch.rows
-    taste = batch.history.mean(catalogue.embeddings)
-    candidates = catalogue.embeddings.take(rows, axis=0).astype(np.float64)
+    embeddings = batch.catalogue.embeddings
+    taste = batch.history.mean(embeddings)
+    candidates = batch.memo.once(
+        "pictures", lambda: embeddings.take(batch.rows, axis=0).astype(np.float64)
+    )
     agreement = np.einsum("bij,hbj->hbi", candidates, taste)
-    return np.where(catalogue.pictured[rows], agreement, np.nan)
+    return np.where(batch.described(batch.catalogue.pictured), agreement, np.nan)
 
 
 def neighbour_interest(batch: Batch) -> NDArray[np.float64]:
@@ -103,7 +108,7 @@ def neighbour_interest(batch: Batch) -> NDArray[np.float64]:
         0 without a picture, shape ``(n_queries, n_sales)``.
     """
     touches = batch.touches
-    similarities = batch.catalogue.neighbours.similarities.take(batch.rows, axis=0)
+    similarities = batch.described(batch.catalogue.neighbours.similarities)
     interest = touches.interest[LASTING].take(touches.places(batch.counted.neighbours))
     near = np.einsum("bij,bij->bi", interest, similarities)
     return near / batch.history.weight[LASTING][:, None]

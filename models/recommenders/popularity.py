@@ -51,6 +51,9 @@ class Popularity(Recommender):
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
         """Score by popularity; see `Recommender.batch_scores`."""
+        return batch.memo.once((self, "scores"), lambda: self._scores(batch))
+
+    def _scores(self, batch: Batch) -> NDArray[np.float64]:
         click_rate, purchase_rate = self._rates_of(batch)
         volumes = np.einsum("hbij,j->hbi", batch.counted.faded, INTEREST)
         volume = volumes[_SLOW]
@@ -68,10 +71,7 @@ class Popularity(Recommender):
 
     def _rates_of(self, batch: Batch) -> tuple[NDArray[np.float64], ...]:
         # The priors of one fit are in several recommenders.
-        made = batch.made.get(self)
-        if made is None:
-            made = batch.made[self] = self.rates(batch.counted.faded[_SLOW])
-        return made
+        return batch.memo.once((self, "rates"), lambda: self.rates(batch.counted.faded[_SLOW]))
 
     def rates(self, counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return smoothed clicks per impression and purchases per click or view.

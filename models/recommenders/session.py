@@ -57,7 +57,7 @@ class Session(Recommender):
         places = self.places(batch.catalogue)
         steps = np.einsum("bi,ij->bj", described(visits, places, rows=visit), self.steps)
         expected = visits.blank_empty(steps)
-        return np.einsum("bij,bj->bi", places.take(batch.rows, axis=0), expected)[..., None]
+        return np.einsum("bij,bj->bi", batch.described(places), expected)[..., None]
 
     def places(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Place every sale of a catalogue, shape ``(n_catalogue, n_axes)``."""

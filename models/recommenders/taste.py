@@ -49,7 +49,7 @@ class Taste(Recommender):
         tastes = np.empty((len(self.columns), len(batch), len(self.mean)))
         tastes[:-1] = self.expected(batch, places)
         tastes[-1] = self.mean
-        return np.einsum("bij,hbj->bih", places.take(batch.rows, axis=0), tastes)
+        return np.einsum("bij,hbj->bih", batch.described(places), tastes)
 
     def expected(self, batch: Batch, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the tastes to expect, lasting and of this visit.

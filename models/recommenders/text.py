@@ -64,7 +64,7 @@ class Text(Recommender):
             return np.full((*batch.rows.shape, len(self.columns)), np.nan)
         places = self._places.of(batch.catalogue)
         liking = self._expected(batch, places)
-        return np.einsum("bij,hbj->bih", places.take(batch.rows, axis=0), liking)
+        return np.einsum("bij,hbj->bih", batch.described(places), liking)
 
     def _expected(self, batch: Batch, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what is expected to be liked, lasting and in this visit.

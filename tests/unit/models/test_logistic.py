@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from models.arrays import Arrays
-from models.logistic import LogisticRanker
+from models.logistic import LogisticRanker, Scale
 from models.ranker import TrainingRows
 from training.logistic import fit_leaning, fit_logistic
 
 NAN = float("nan")
 BY_HAND = LogisticRanker(
-    logarithmic=np.array([0.0, 1.0]),
-    centres=np.array([1.0, 0.0]),
-    scales=np.array([2.0, 1.0]),
+    scale=Scale(np.array([0.0, 1.0]), np.array([1.0, 0.0]), np.array([2.0, 1.0])),
     weights=np.array([0.5, -1.0]),
     unknown_weights=np.array([0.25, 4.0]),
     intercept=-2.0,
@@ -64,7 +62,7 @@ def test_a_known_law_is_found_again(rng: np.random.Generator) -> None:
 
     fitted = fit_logistic(TrainingRows(matrix, labels, np.ones(n)), seed=1)
 
-    assert fitted.logarithmic.tolist() == [0.0, 0.0, 1.0]
+    assert fitted.scale.logarithmic.tolist() == [0.0, 0.0, 1.0]
     assert np.sqrt(np.square(fitted.log_odds(matrix) - law).mean()) < 0.05
 
 
@@ -77,9 +75,7 @@ def opened(rng: np.random.Generator, n: int, *, own: float) -> TrainingRows:
 
 
 OPENING = LogisticRanker(
-    logarithmic=np.zeros(4),
-    centres=np.zeros(4),
-    scales=np.ones(4),
+    scale=Scale(np.zeros(4), np.zeros(4), np.ones(4)),
     weights=np.array([1.2, -0.8, 0.0, 0.0]),
     unknown_weights=np.zeros(4),
     intercept=-3.0,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.arrays import Arrays
-from models.margin import Margin
+from models.margin import Margin, log_odds_of
 from tests.builders import SCHEMA, flat_margin, margin
 
 BY_HAND = Margin(
@@ -32,6 +32,20 @@ def test_many_rows_are_scored_as_one_by_one(rng: np.random.Generator) -> None:
     alone = [made.log_odds(row[None])[0] for row in matrix[16_380:16_390]]
 
     assert made.log_odds(matrix)[16_380:16_390].tolist() == alone
+
+
+def test_margins_together_are_those_alone_whether_or_not_their_scale_is_one() -> None:
+    wide = replace(BY_HAND.regression.scale, scales=np.array([4.0, 4.0]))
+    other = replace(BY_HAND, regression=replace(BY_HAND.regression, scale=wide, intercept=0.0))
+    read = Margin.from_bytes(BY_HAND.to_bytes(), n_features=2)
+
+    assert log_odds_of([BY_HAND, read, other], ROWS).tolist() == [
+        [0.0, 0.0, -2.0, -1.0],
+        [0.0, 0.0, -2.0, -1.0],
+        [0.25, 0.25, -0.25, 0.0],
+    ]
+    assert read.on_scale_of(BY_HAND).regression.scale is BY_HAND.regression.scale
+    assert other.on_scale_of(BY_HAND) is other
 
 
 def test_bytes_round_trip() -> None:

@@ -162,15 +162,6 @@ def test_equal_pictures_are_neighbours_and_none_is_its_own(n: int) -> None:
     assert all(len(set(row)) == width for row in found.rows[:, :width].tolist())
 
 
-def test_some_rows_can_be_taken(rng: np.random.Generator) -> None:
-    found = among(unit(30, rng))
-
-    taken = found.of(np.array([7, 7, 2]))
-
-    assert np.array_equal(taken.rows, found.rows[[7, 7, 2]])
-    assert np.array_equal(taken.similarities, found.similarities[[7, 7, 2]])
-
-
 EXACT_BELOW = 1_000
 """So few that near cells are searched in a test; k-means then sees 400 pictures."""
 

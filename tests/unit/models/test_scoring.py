@@ -11,7 +11,7 @@ from models.arrays import Arrays
 from models.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
 from models.events import EventType
 from models.golden import GoldenRows, Visit
-from models.logistic import LogisticRanker
+from models.logistic import LogisticRanker, Scale
 from models.profile import Profile
 from models.query import Context
 from models.scoring import (
@@ -38,9 +38,7 @@ PICTURES = {
 RANKER = ranker(SCHEMA, seed=3)
 N_FEATURES = len(SCHEMA.names)
 LOGISTIC = LogisticRanker(
-    logarithmic=np.ones(N_FEATURES),
-    centres=np.full(N_FEATURES, 0.1),
-    scales=np.full(N_FEATURES, 2.0),
+    scale=Scale(np.ones(N_FEATURES), np.full(N_FEATURES, 0.1), np.full(N_FEATURES, 2.0)),
     weights=np.linspace(-1, 1, N_FEATURES),
     unknown_weights=np.full(N_FEATURES, 0.01),
     intercept=-3.0,
