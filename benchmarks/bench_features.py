@@ -5,16 +5,16 @@ Question: what does `FeatureSchema.assemble` cost for a slate of 10 sales, as in
 
 Method: a catalogue of 1,000 random sales, five in six with a picture, 30 events in the window,
 three recommenders; one thread; 2,000 questions of each size, each a new query, after 200 to warm
-up. Beside it each group, by its first feature, and each recommender, on a query whose window is
-joined already.
+up. As served, all ask about one offer, whose sales are looked up once; beside it each asks about
+candidates of his own. Each group, by its first feature, and each recommender, are measured on a
+query whose window is joined already.
 
-Last numbers (2 shared cores, load 5, best of 4 runs): 10 sales p10 402 µs, p50 439; 300 sales p10
-616 µs, p50 694. Before a request was a batch of one the same machine, at the same load, took 311 µs
-and 330, 526 µs and 617.
+Last numbers: see results/benchmarks/features_300.json after `make bench`.
 """
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ import pytest
 
 from benchmarks.results import write_result
 from models.features.schema import GROUPS
+from models.offer import Offer
 from models.profile import Profile
 from models.query import Batch, Context, Query
 from tests.builders import DAY_US, NOW_US, SCHEMA, browse, crowd, window
@@ -61,10 +62,19 @@ def test_assemble(n_sales: int) -> None:
     profile = Profile(NOW_US - 40 * DAY_US, (0, 5, 5, 1, 1))
     rows = np.sort(rng.choice(N_CATALOGUE, n_sales, replace=False))
 
-    def ask() -> Query:
-        return Query(seen, profile, catalogue, Context(NOW_US), rows)
+    offer = Offer(catalogue, rows, from_us=NOW_US, until_us=NOW_US + DAY_US)
 
-    figures = {"assemble": percentiles(ask, SCHEMA.assemble), "join": percentiles(ask, joined)}
+    def ask() -> Query:
+        return Query(seen, profile, catalogue, Context(NOW_US), rows, offer=offer)
+
+    def ask_alone() -> Query:
+        return replace(ask(), offer=None)
+
+    figures = {
+        "assemble": percentiles(ask, SCHEMA.assemble),
+        "assemble_alone": percentiles(ask_alone, SCHEMA.assemble),
+        "join": percentiles(ask, joined),
+    }
     for group in GROUPS:
         figures[next(iter(group.features))] = percentiles(lambda: joined(ask()), group.values)
     for recommender in SCHEMA.recommenders:
