@@ -1,7 +1,8 @@
-"""What sells now to customers like him: popularity by market, device and how well he is known."""
+"""What sells now to customers like him, and how much such customers, and he himself, buy at all."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from typing import ClassVar, Final, Self
 
@@ -10,13 +11,23 @@ from numpy.typing import NDArray
 
 from models.arrays import Arrays
 from models.catalogue import Catalogue
+from models.events import KIND, EventType
 from models.kept import Kept
+from models.profile import Profile
 from models.query import Batch, Query
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
 
+_IMPRESSION: Final = KIND[EventType.IMPRESSION]
+_VIEW: Final = KIND[EventType.VIEW]
+_CLICK: Final = KIND[EventType.CLICK]
+_PURCHASE: Final = KIND[EventType.PURCHASE]
+
 HOT_EVENTS: Final = 10
 """A customer with so many known events is hot; with fewer, but at least one, warm; else cold."""
+
+_N_OWN: Final = 2
+"""Columns of the customer himself, the last ones."""
 
 SEGMENTS: Final = ("cold", "warm", "hot")
 
@@ -139,6 +150,41 @@ class Habits:
         return cls(tuple(groups), opens, buys)
 
 
+@dataclass(frozen=True)
+class Ways:
+    """How much more, or less, one customer opens and buys than all do, by his profile.
+
+    A customer's rate is that of all times a factor that varies over customers around 1, as a
+    gamma variable of shape ``weight`` does: after ``o`` events where ``e`` were expected its
+    mean is ``(o + weight) / (e + weight)``.
+
+    Attributes:
+        click_rate: Clicks per impression of all, 0 where no impressions are on record.
+        click_weight: Expected clicks that his own weigh as much as, positive.
+        purchase_rate: Purchases per view or click of all.
+        purchase_weight: Expected purchases that his own weigh as much as, positive.
+    """
+
+    click_rate: float
+    click_weight: float
+    purchase_rate: float
+    purchase_weight: float
+
+    def of(self, profile: Profile) -> tuple[float, float]:
+        """Return the logarithms of both factors, 0 where nothing is known."""
+        counts = profile.counts
+        clicks, opened = counts[_CLICK], counts[_CLICK] + counts[_VIEW]
+        looked = self.click_rate * counts[_IMPRESSION]
+        return (
+            _log_factor(clicks, looked, self.click_weight) if looked else 0.0,
+            _log_factor(counts[_PURCHASE], self.purchase_rate * opened, self.purchase_weight),
+        )
+
+
+def _log_factor(seen: float, expected: float, weight: float) -> float:
+    return math.log((seen + weight) / (expected + weight))
+
+
 @dataclass(frozen=True, eq=False)
 class Audience(Recommender):
     """Popularity of this minute times what last night knew of customers like him.
@@ -150,6 +196,7 @@ class Audience(Recommender):
         segments: The same by segment.
         market_habits: What markets open and buy, whatever the sale.
         device_habits: The same of devices.
+        ways: How much he opens and buys himself.
     """
 
     popularity: Popularity
@@ -158,6 +205,7 @@ class Audience(Recommender):
     segments: Appeal
     market_habits: Habits
     device_habits: Habits
+    ways: Ways
 
     name: ClassVar[str] = "audience"
     columns: ClassVar[Mapping[str, str]] = {
@@ -169,12 +217,19 @@ class Audience(Recommender):
         "audience_market_buys": "The same of how much it buys of what it opens",
         "audience_device_opens": "Logarithm of how much is opened with his device, against all",
         "audience_device_buys": "The same of how much is bought of what is opened with it",
+        "audience_own_opens": "Logarithm of how much he opened before last night, against all",
+        "audience_own_buys": "The same of how much he bought of what he opened",
     }
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
         """Score by audience; see `Recommender.batch_scores`."""
         audiences = tuple(map(self._audience, batch.queries))
-        return batch.memo.once((self, audiences), lambda: self._scores(batch, audiences))
+        shared = batch.memo.once((self, audiences), lambda: self._shared(batch, audiences))
+        scores = np.empty((*batch.rows.shape, len(self.columns)))
+        scores[..., :-_N_OWN] = shared
+        own = [self.ways.of(query.profile) for query in batch.queries]
+        scores[..., -_N_OWN:] = np.array(own)[:, None]
+        return scores
 
     def _audience(self, query: Query) -> tuple[str | None, str | None, str]:
         """Return market, device and segment; callers may name others than are known."""
@@ -193,7 +248,7 @@ class Audience(Recommender):
     def _known_devices(self) -> frozenset[str]:
         return frozenset([*self.devices.groups, *self.device_habits.groups])
 
-    def _scores(
+    def _shared(
         self, batch: Batch, audiences: Sequence[tuple[str | None, str | None, str]]
     ) -> NDArray[np.float64]:
         markets, devices, segments = zip(*audiences, strict=True)
@@ -205,7 +260,7 @@ class Audience(Recommender):
             ]
         )
         market, device, segment = appeals
-        scores = np.empty((*batch.rows.shape, len(self.columns)))
+        scores = np.empty((*batch.rows.shape, len(self.columns) - _N_OWN))
         scores[..., 0] = self.popularity.order(batch) * market * device * segment
         scores[..., 1:4] = np.log(appeals).transpose(1, 2, 0)
         scores[..., 4:6] = self.market_habits.of(markets)[:, None]
@@ -221,6 +276,7 @@ class Audience(Recommender):
             **self.segments.to_arrays("segments"),
             **self.market_habits.to_arrays("markets"),
             **self.device_habits.to_arrays("devices"),
+            "ways": np.array(astuple(self.ways)),
         }
 
     @classmethod
@@ -233,4 +289,12 @@ class Audience(Recommender):
             segments=Appeal.from_arrays(arrays, "segments"),
             market_habits=Habits.from_arrays(arrays, "markets"),
             device_habits=Habits.from_arrays(arrays, "devices"),
+            ways=_ways(arrays.floats("ways").tolist()),
         )
+
+
+def _ways(numbers: Sequence[float]) -> Ways:
+    if len(numbers) != len(fields(Ways)):
+        msg = f"{len(numbers)} numbers of how much customers open and buy"
+        raise ValueError(msg)
+    return Ways(*numbers)

@@ -1,4 +1,4 @@
-"""Fits popularity by market, device and segment, and what markets and devices open and buy."""
+"""Fits popularity by market, device and segment, and what these and customers open and buy."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,15 +7,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.events import KIND, EventType
-from models.recommenders.audience import HOT_EVENTS, SEGMENTS, Appeal, Audience, Habits
+from models.events import KIND, KINDS, EventType
+from models.recommenders.audience import HOT_EVENTS, SEGMENTS, Appeal, Audience, Habits, Ways
 from models.recommenders.popularity import Popularity
 from training.recommenders.interactions import Interactions
 
 PRIOR: Final = 10.0
 """Expected openings or purchases by a group that its own ones weigh as much as."""
 
+_WEIGHTS: Final = (0.5, 1_000.0)
+"""Bounds of what a customer's own events are weighed against."""
+
 _IMPRESSION: Final = KIND[EventType.IMPRESSION]
+_VIEW: Final = KIND[EventType.VIEW]
 _CLICK: Final = KIND[EventType.CLICK]
 _PURCHASE: Final = KIND[EventType.PURCHASE]
 
@@ -37,7 +41,43 @@ def fit_audience(interactions: Interactions, popularity: Popularity) -> Audience
         segments=segments.appeal(),
         market_habits=markets.habits(),
         device_habits=devices.habits(),
+        ways=fit_ways(interactions),
     )
+
+
+def fit_ways(interactions: Interactions) -> Ways:
+    """Learn what customers open and buy on average, and how much they differ in it."""
+    n = interactions.n_customers * len(KINDS)
+    cells = interactions.customers * len(KINDS) + interactions.kinds
+    counts = np.bincount(cells, minlength=n).reshape(-1, len(KINDS)).astype(np.float64)
+    clicks, opened = counts[:, _CLICK], counts[:, _CLICK] + counts[:, _VIEW]
+    return Ways(
+        *_rate_and_weight(clicks, counts[:, _IMPRESSION]),
+        *_rate_and_weight(counts[:, _PURCHASE], opened),
+    )
+
+
+def _rate_and_weight(seen: NDArray[np.float64], tried: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the rate of all, and the shape of the gamma distribution of customers around it.
+
+    By moments: beyond their Poisson variance counts vary by ``expected² / shape``.
+
+    Args:
+        seen: Events of each customer, shape ``(n_customers,)``.
+        tried: How often each might have had one, same shape.
+
+    Returns:
+        A rate, 0 where nobody tried, and a weight within `_WEIGHTS`.
+    """
+    least, most = _WEIGHTS
+    if not tried.any():
+        return 0.0, most
+    rate = float(seen.sum() / tried.sum())
+    expected = rate * tried
+    beyond = float((np.square(seen - expected) - expected).sum())
+    if beyond <= 0:
+        return rate, most
+    return rate, min(max(float(np.square(expected).sum()) / beyond, least), most)
 
 
 @dataclass(frozen=True, eq=False)

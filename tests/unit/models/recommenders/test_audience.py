@@ -8,7 +8,7 @@ from models.arrays import Arrays
 from models.events import EventType, key
 from models.profile import Profile
 from models.query import Context
-from models.recommenders.audience import Appeal, Audience, Habits, segment_of
+from models.recommenders.audience import Appeal, Audience, Habits, Ways, segment_of
 from tests.builders import NOW_US, POPULARITY, Seen, catalogue, query, sale
 
 SHOP = catalogue(sale("a"), sale("b"), counts={"a": {EventType.IMPRESSION: 90.0}})
@@ -29,8 +29,9 @@ AUDIENCE = Audience(
     segments=appeal(("cold", "warm", "hot"), 1.0, 1.5, 3.0),
     market_habits=Habits(("fr", "uk"), opens=np.array([0.1, 0.2]), buys=np.array([0.3, 0.4])),
     device_habits=Habits(("mobile",), opens=np.array([0.5]), buys=np.array([-0.6])),
+    ways=Ways(click_rate=0.1, click_weight=4.0, purchase_rate=0.25, purchase_weight=2.0),
 )
-NOTHING = [0.0] * 4
+NOTHING = [0.0] * 6
 
 
 def scores(
@@ -66,7 +67,7 @@ def test_it_is_multiplied_by_the_device() -> None:
 
 
 def test_habits_are_the_same_for_all_sales() -> None:
-    habits = scores(market="uk", device="mobile")[:, 4:]
+    habits = scores(market="uk", device="mobile")[:, 4:8]
 
     assert habits.tolist() == [[0.2, 0.4, 0.5, -0.6]] * 2
 
@@ -88,11 +89,28 @@ def test_a_customer_is_as_hot_as_window_or_profile_know() -> None:
     assert [segment_of(n) for n in (0, 1, 9, 10)] == ["cold", "warm", "warm", "hot"]
 
 
+def test_a_customers_own_ways_are_those_of_his_profile() -> None:
+    """Of 60 sales he opened 11, where 6 were expected; of those he bought 1, where 3 were."""
+    profile = Profile(first_us=0, counts=(60, 1, 11, 0, 1))
+
+    own = scores(profile=profile)[:, 8:]
+
+    assert own.tolist() == [pytest.approx([np.log(15.0 / 10.0), np.log(3.0 / 5.0)])] * 2
+
+
+def test_nothing_is_known_of_who_was_shown_nothing_or_where_nothing_is_opened() -> None:
+    never = Ways(click_rate=0.0, click_weight=4.0, purchase_rate=0.0, purchase_weight=2.0)
+
+    assert AUDIENCE.ways.of(Profile(first_us=0, counts=(0, 0, 5, 0, 0)))[0] == 0.0
+    assert never.of(Profile(first_us=0, counts=(60, 0, 5, 0, 0))) == (0.0, 0.0)
+
+
 def test_it_round_trips() -> None:
     again = Audience.from_arrays(Arrays.from_bytes(Arrays(AUDIENCE.to_arrays()).to_bytes()))
 
-    before = scores(market="uk", device="mobile")
-    after = scores(market="uk", device="mobile", audience=again)
+    profile = Profile(first_us=0, counts=(60, 1, 11, 0, 1))
+    before = scores(market="uk", device="mobile", profile=profile)
+    after = scores(market="uk", device="mobile", profile=profile, audience=again)
     np.testing.assert_array_equal(after, before)
 
 
@@ -107,4 +125,11 @@ def test_habits_that_do_not_fit_are_refused() -> None:
     broken = {**AUDIENCE.to_arrays(), "devices_buys": np.ones(2)}
 
     with pytest.raises(ValueError, match="1 groups open 1 and buy 2 times as much"):
+        Audience.from_arrays(Arrays(broken))
+
+
+def test_ways_of_another_number_are_refused() -> None:
+    broken = {**AUDIENCE.to_arrays(), "ways": np.ones(3)}
+
+    with pytest.raises(ValueError, match="3 numbers of how much customers open and buy"):
         Audience.from_arrays(Arrays(broken))

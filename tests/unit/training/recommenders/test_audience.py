@@ -1,12 +1,15 @@
 """What groups opened against what was expected of them, counted by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from models.events import key
+from models.events import KIND, EventType, key
 from models.recommenders.audience import Appeal, Audience
 from tests.logs import MINUTE, Row, catalogue, event_table
-from training.recommenders.audience import fit_audience
+from training.recommenders.audience import fit_audience, fit_ways
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
 
@@ -145,3 +148,48 @@ def test_what_follows_from_a_list_belongs_to_who_saw_it() -> None:
 
 def test_without_events_nothing_is_known() -> None:
     assert len(fitted([]).markets.keys) == 0
+
+
+def test_how_much_customers_open_and_how_much_they_differ_is_found_again(
+    rng: np.random.Generator,
+) -> None:
+    """Rates vary around 0.1 as a gamma variable of shape 4, from 5 to 200 impressions each."""
+    n = 4_000
+    impressions = rng.integers(5, 200, size=n)
+    clicks = rng.poisson(0.1 * rng.gamma(4.0, 1 / 4.0, size=n) * impressions)
+    interactions = counted(impression=impressions, click=clicks)
+
+    ways = fit_ways(interactions)
+
+    assert ways.click_rate == pytest.approx(0.1, rel=0.05)
+    assert ways.click_weight == pytest.approx(4.0, rel=0.15)
+    assert (ways.purchase_rate, ways.purchase_weight) == (0.0, 1_000.0)
+
+
+def test_customers_who_differ_by_chance_alone_have_no_ways(rng: np.random.Generator) -> None:
+    views = np.full(3_000, 40)
+    interactions = counted(view=views, purchase=rng.poisson(0.2 * views))
+
+    ways = fit_ways(interactions)
+
+    assert (ways.click_rate, ways.click_weight) == (0.0, 1_000.0)
+    assert ways.purchase_rate == pytest.approx(0.2, rel=0.03)
+    assert ways.purchase_weight > 100
+
+
+def counted(**of_kind: NDArray[np.int64]) -> Interactions:
+    """The events of customers, so many of each kind."""
+    kinds, customers = zip(
+        *(
+            (np.full(n.sum(), KIND[EventType(kind)]), np.arange(len(n)).repeat(n))
+            for kind, n in of_kind.items()
+        ),
+        strict=True,
+    )
+    none = Interactions.of(event_table([Row()]), SHOP)
+    return replace(
+        none,
+        customers=np.concatenate(customers),
+        n_customers=len(next(iter(of_kind.values()))),
+        kinds=np.concatenate(kinds).astype(np.uint8),
+    )
