@@ -261,7 +261,7 @@ class TreeConfig(BaseModel):
 
 def fit_trees(
     fitting: TrainingRows,
-    stopping: TrainingRows,
+    stopping: TrainingRows | None,
     *,
     names: Sequence[str],
     decreasing: frozenset[str],
@@ -270,13 +270,14 @@ def fit_trees(
     margin: Margin,
     n_threads: int = 1,
 ) -> Booster:
-    """Fit trees to what a margin leaves on one slice of time, and stop early on the next.
+    """Fit trees to what a margin leaves on one slice of time, and stop on the next.
 
     They do not look at `POSITION`, which is the margin's.
 
     Args:
         fitting: Examples to learn from.
-        stopping: Later examples; their log loss decides on the number of trees.
+        stopping: Later examples; their log loss decides on the number of trees. Without any
+            there are as many as the configuration allows.
         names: Feature names, by column.
         decreasing: Names whose effect may only be negative.
         config: Hyper-parameters.
@@ -285,7 +286,7 @@ def fit_trees(
         n_threads: Threads; results are the same, to the byte, for any number.
 
     Returns:
-        The trees up to the best iteration.
+        The trees, up to the best iteration where later examples stop them.
     """
     parameters = {
         "objective": "binary",
@@ -305,15 +306,16 @@ def fit_trees(
         "verbosity": -1,
     }
     train = _dataset(fitting, names, margin)
+    later = [_dataset(stopping, names, margin, reference=train)] if stopping else []
     booster = lightgbm.train(
         parameters,
         train,
         num_boost_round=config.max_trees,
-        valid_sets=[_dataset(stopping, names, margin, reference=train)],
-        callbacks=[lightgbm.early_stopping(config.patience, verbose=False)],
+        valid_sets=later,
+        callbacks=[lightgbm.early_stopping(config.patience, verbose=False)] if later else [],
     )
     # Without the rounds after the best one: what is stored is what is used.
-    text = booster.model_to_string(num_iteration=booster.best_iteration)
+    text = booster.model_to_string(num_iteration=booster.best_iteration if later else -1)
     # Its list of parameters would tell the bundles of two machines apart that are the same.
     text = text.replace(f"[num_threads: {n_threads}]", "[num_threads: 1]")
     return lightgbm.Booster(model_str=text)

@@ -17,9 +17,6 @@ from training.position import MAX_POSITION, position_effect
 RIDGE: Final = 30.0
 """Precision of the prior of a weight: a standard deviation of a feature adds about 0.2."""
 
-LEANING_RIDGE: Final = 300.0
-"""The same of what makes buyers of visitors beyond what makes them open: about 0.06."""
-
 
 def fit_margin(
     rows: TrainingRows, groups: NDArray[np.int64], *, schema: FeatureSchema, seed: int
@@ -67,7 +64,9 @@ def flat_margin(rows: TrainingRows, *, schema: FeatureSchema) -> Margin:
     return Margin(regression, schema.names.index(POSITION), np.ones(1))
 
 
-def fit_buying_margin(opened: TrainingRows, opening: Margin, *, schema: FeatureSchema) -> Margin:
+def fit_buying_margin(
+    opened: TrainingRows, opening: Margin, *, schema: FeatureSchema, ridge: float
+) -> Margin:
     """Fit P(buys) of what was opened, near a multiple of what opens; blind to the position.
 
     Where a sale stood decides whether it is seen, not whether what was opened is bought.
@@ -76,10 +75,9 @@ def fit_buying_margin(opened: TrainingRows, opening: Margin, *, schema: FeatureS
         opened: Examples to learn from.
         opening: The margin of P(opens).
         schema: The features.
+        ridge: See `training.logistic.fit_leaning`.
     """
-    regression = fit_leaning(
-        opened, opening.regression, ridge=LEANING_RIDGE, blind=_moments(schema)
-    )
+    regression = fit_leaning(opened, opening.regression, ridge=ridge, blind=_moments(schema))
     return Margin(regression, opening.column, np.ones(1))
 
 

@@ -1,38 +1,21 @@
-"""Fits the meta-model on slates: trees on the earlier, stopping and calibration on the later."""
+"""Fits the meta-model on slates: stopped, calibrated and measured on the later, then on all."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.logistic import LogisticRanker
-from models.margin import Margin
-from models.ranker import (
-    LightGbmRanker,
-    TrainingRows,
-    TreeConfig,
-    fit_trees,
-    sigmoid,
-)
-from models.staged import UNCALIBRATED, StagedRanker
-from training.calibration import fit_calibration
+from models.ranker import TrainingRows, sigmoid
+from training.calibration import fit_calibration, recentred
 from training.configuration import RunConfig
 from training.logistic import fit_logistic
-from training.margin import fit_buying_margin, fit_margin, flat_margin
 from training.metric import auc, expected_calibration_error, log_loss
-from training.position import sale_days
 from training.slates import Slates
+from training.steps import Learning, MetaModel
 
 MIN_PURCHASES = 10
-
-BUYING_LEAVES = 7
-"""Leaves of a tree of the second step, which has few examples."""
-
-MIN_OPENED_A_PURCHASE = 2
-"""Below so many opened sales a purchase, clicks say hardly more than purchases do."""
 
 
 class TooFewPurchasesError(ValueError):
@@ -41,15 +24,16 @@ class TooFewPurchasesError(ValueError):
 
 @dataclass(frozen=True)
 class FittedRanker:
-    """A meta-model and what it scored on the slates that it was not fitted on.
+    """A meta-model, and what one that learned from the earlier slates scored on the later.
 
     Attributes:
-        ranker: The meta-model.
+        ranker: The meta-model, fitted on all slates.
         logistic: The baseline, fitted on the same slates.
-        metrics: Sizes, and figures on the held-out slates, positions as shown.
+        metrics: Sizes, and figures on the held-out slates, positions as shown, of meta-model
+            and baseline as fitted on the others.
     """
 
-    ranker: LightGbmRanker | StagedRanker
+    ranker: MetaModel
     logistic: LogisticRanker
     metrics: dict[str, float]
 
@@ -68,7 +52,7 @@ def fit_ranker(
     seed: int,
     n_threads: int = 1,
 ) -> FittedRanker:
-    """Fit the trees and the calibration, split by time.
+    """Fit the meta-model and its baseline; see `training.steps`.
 
     Args:
         slates: Settled slates, ordered by time.
@@ -81,15 +65,15 @@ def fit_ranker(
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    ranker = fit_meta_model(
-        slates, matrix, schema=schema, config=config, seed=seed, n_threads=n_threads
+    learning = Learning(slates, matrix, schema, config, seed, n_threads)
+    early, late = learning.split(slates.bought)
+    judged, ranker = _fitted(learning)
+    baseline = fit_logistic(early, seed=seed)
+    return FittedRanker(
+        ranker,
+        fit_logistic(learning.rows(slates.bought), seed=seed),
+        _metrics(judged, early, late) | _baseline_metrics(baseline, late),
     )
-    early, late = split_by_time(
-        slates, matrix, labels=slates.bought, late_share=config.holdout_share
-    )
-    logistic = fit_logistic(early, seed=seed)
-    baseline = _baseline_metrics(logistic, late)
-    return FittedRanker(ranker, logistic, _metrics(ranker, early, late) | baseline)
 
 
 def fit_meta_model(
@@ -100,101 +84,34 @@ def fit_meta_model(
     config: RunConfig,
     seed: int,
     n_threads: int = 1,
-) -> LightGbmRanker | StagedRanker:
+) -> MetaModel:
     """Fit the meta-model alone; see `fit_ranker`.
 
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    early, late = split_by_time(
-        slates, matrix, labels=slates.bought, late_share=config.holdout_share
-    )
+    return _fitted(Learning(slates, matrix, schema, config, seed, n_threads))[1]
+
+
+def _fitted(learning: Learning) -> tuple[MetaModel, MetaModel]:
+    """Return the meta-model that later slates judge, and that of all slates; both calibrated.
+
+    Whether log-odds are too wide can be told by what nothing was learned from only: the second
+    one takes over the slope of the first. How many purchases there are can be told by all.
+    """
+    early, late = learning.split(learning.slates.bought)
     _require_purchases(early, late)
-    ranker = _fit_steps(
-        slates, matrix, schema=schema, config=config, seed=seed, n_threads=n_threads
-    )
-    calibration = fit_calibration(
-        ranker.log_odds(late.matrix),
-        ranker.looks(late.matrix),
-        labels=late.labels,
-        weights=late.weights,
-    )
-    return replace(ranker, calibration=calibration)
+    judged = learning.judged()
+    line = fit_calibration(*_scored(judged.ranker, late), labels=late.labels, weights=late.weights)
+    whole, rows = learning.whole(judged), learning.rows(learning.slates.bought)
+    centred = recentred(line, *_scored(whole, rows), labels=rows.labels, weights=rows.weights)
+    return replace(judged.ranker, calibration=line), replace(whole, calibration=centred)
 
 
-def _fit_steps(
-    slates: Slates,
-    matrix: NDArray[np.float32],
-    *,
-    schema: FeatureSchema,
-    config: RunConfig,
-    seed: int,
-    n_threads: int,
-) -> LightGbmRanker | StagedRanker:
-    """Fit the steps: two where clicks that led to nothing are on record, else one."""
-    opened = slates.clicked | slates.bought
-    split = partial(split_by_time, slates, matrix, late_share=config.holdout_share)
-    fit = partial(_fit_step, schema=schema, seed=seed, n_threads=n_threads)
-    line = partial(fit_margin, schema=schema, seed=seed)
-    days = sale_days(slates)
-
-    def start(rows: TrainingRows, line: Callable[[TrainingRows], Margin]) -> Margin:
-        return flat_margin(rows, schema=schema) if config.caller_orders else line(rows)
-
-    if not config.through_clicks or opened.sum() < MIN_OPENED_A_PURCHASE * slates.bought.sum():
-        early, late = split(labels=slates.bought)
-        margin = start(early, partial(line, groups=days[: len(early.labels)]))
-        return fit(early, late, margin=margin, trees=config.trees)
-    early, late = split(labels=opened)
-    n_early = len(early.labels)
-    margin = start(early, partial(line, groups=days[:n_early]))
-    opening = fit(early, late, margin=margin, trees=config.trees)
-    early, late = split(labels=slates.bought)
-    early, late = early.select(opened[:n_early]), late.select(opened[n_early:])
-    margin = start(early, partial(fit_buying_margin, opening=margin, schema=schema))
-    buying = fit(early, late, margin=margin, trees=_smaller(config.trees))
-    return StagedRanker(opening, buying, UNCALIBRATED)
-
-
-def _fit_step(
-    early: TrainingRows,
-    late: TrainingRows,
-    *,
-    margin: Margin,
-    trees: TreeConfig,
-    schema: FeatureSchema,
-    seed: int,
-    n_threads: int,
-) -> LightGbmRanker:
-    booster = fit_trees(
-        early,
-        late,
-        names=schema.names,
-        decreasing=schema.decreasing,
-        config=trees,
-        seed=seed,
-        margin=margin,
-        n_threads=n_threads,
-    )
-    return LightGbmRanker(booster, UNCALIBRATED, margin)
-
-
-def _smaller(trees: TreeConfig) -> TreeConfig:
-    """Return trees for a tenth of the examples."""
-    return trees.model_copy(update={"leaves": min(trees.leaves, BUYING_LEAVES)})
-
-
-def split_by_time(
-    slates: Slates, matrix: NDArray[np.float32], *, labels: NDArray[np.bool_], late_share: float
-) -> tuple[TrainingRows, TrainingRows]:
-    """Split entries so that the last share of the slates comes after all others."""
-    n_early = int(len(slates) * (1 - late_share))
-    cut = int(slates.starts[n_early])
-    targets = labels.astype(np.float64)
-    return (
-        TrainingRows(matrix[:cut], targets[:cut], slates.weights[:cut]),
-        TrainingRows(matrix[cut:], targets[cut:], slates.weights[cut:]),
-    )
+def _scored(
+    ranker: MetaModel, rows: TrainingRows
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return ranker.log_odds(rows.matrix), ranker.looks(rows.matrix)
 
 
 def _require_purchases(early: TrainingRows, late: TrainingRows) -> None:
@@ -208,9 +125,7 @@ def _require_purchases(early: TrainingRows, late: TrainingRows) -> None:
             raise TooFewPurchasesError(msg)
 
 
-def _metrics(
-    ranker: LightGbmRanker | StagedRanker, early: TrainingRows, late: TrainingRows
-) -> dict[str, float]:
+def _metrics(ranker: MetaModel, early: TrainingRows, late: TrainingRows) -> dict[str, float]:
     scores, labels, weights = ranker.probabilities(late.matrix), late.labels, late.weights
     return {
         "n_trees": float(ranker.n_trees),

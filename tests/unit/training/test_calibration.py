@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.ranker import Calibration
-from training.calibration import SLOPE_PRIOR, fit_calibration
+from training.calibration import SLOPE_PRIOR, fit_calibration, recentred
 
 
 def simulated(
@@ -103,6 +103,24 @@ def test_with_few_purchases_the_slope_stays_near_one(rng: np.random.Generator) -
     assert 60 * 0.25 * scores.var() < SLOPE_PRIOR
 
     assert 0.5 < fitted(scores, labels).slope < 2.0
+
+
+def test_a_slope_is_kept_and_as_many_successes_are_expected_as_there_were(
+    rng: np.random.Generator,
+) -> None:
+    """The line that was drawn from is found again by its slope; looks make a half of a chance."""
+    n = 200_000
+    log_odds, looks = rng.normal(-2.0, 1.0, size=n), rng.choice([1.0, 0.5], size=n)
+    truth = 1 / (1 + np.exp(-(1.2 * log_odds - 0.7)))
+    labels = (rng.random(n) < looks * truth).astype(np.float64)
+    weights = rng.choice([1.0, 3.0], size=n)
+
+    line = recentred(Calibration(1.2, 5.0), log_odds, looks, labels=labels, weights=weights)
+
+    assert line.slope == 1.2
+    assert line.intercept == pytest.approx(-0.7, abs=0.05)
+    expected = float((weights * looks * line.apply(log_odds)).sum())
+    assert expected == pytest.approx(float(weights @ labels), rel=1e-6)
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0])

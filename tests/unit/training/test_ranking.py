@@ -22,11 +22,11 @@ from training.ranking import (
     TooFewPurchasesError,
     fit_ranker,
     settled,
-    split_by_time,
 )
 from training.recommenders.interactions import Interactions
 from training.recommenders.refit import fit_recommenders
 from training.slates import Slates, shown_slates
+from training.steps import LEANINGS, Learning
 
 SCHEMA = FeatureSchema(())
 CONFIG = RunConfig(trees=TreeConfig(max_trees=40, min_rows_per_leaf=20, patience=10))
@@ -149,12 +149,49 @@ def test_the_lists_of_a_caller_are_left_to_the_trees(
 
 def test_the_split_is_by_time_and_keeps_slates_whole(rng: np.random.Generator) -> None:
     slates, matrix, _ = shop_where_price_decides(rng, 50)
+    config = CONFIG.model_copy(update={"holdout_share": 0.25})
 
-    early, late = split_by_time(slates, matrix, labels=slates.bought, late_share=0.25)
+    early, late = Learning(slates, matrix, SCHEMA, config, seed=0).split(slates.bought)
 
     assert (len(early.labels), len(late.labels)) == (35, 15)
     np.testing.assert_array_equal(np.concatenate([early.matrix, late.matrix]), matrix)
     np.testing.assert_array_equal(late.labels, slates.bought[35:])
+
+
+def test_the_later_slates_are_learned_from_too(rng: np.random.Generator) -> None:
+    """A week ago the price began to decide: what is kept knows, what was judged did not."""
+    slates, matrix, _ = shop_where_price_decides(rng, 20_000)
+    bought = slates.bought.copy()
+    bought[:15_000] = rng.permutation(bought[:15_000])
+    slates = replace(slates, bought=bought)
+
+    fitted = fit_ranker(slates, matrix, schema=SCHEMA, config=CONFIG, seed=0)
+
+    late = slice(15_000, None)
+    found = fitted.ranker.probabilities(matrix[late])
+    assert auc(found, bought[late].astype(np.float64), weights=np.ones(5_000)) > 0.7
+    assert fitted.metrics["holdout_auc"] < 0.6
+
+
+@pytest.mark.parametrize(
+    ("own", "leaning"), [(0.0, max(LEANINGS)), (1.5, min(LEANINGS))], ids=["alike", "unlike"]
+)
+def test_later_slates_choose_how_far_buyers_are_like_openers(
+    rng: np.random.Generator, *, own: float, leaning: float
+) -> None:
+    """Of what was opened half is bought, more of it where something is high that opens nothing."""
+    n, discount = 40_000, SCHEMA.names.index("sale_discount")
+    matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
+    matrix[:, POSITION] = 1
+    opens = 1 / (1 + np.exp(-1.5 * matrix[:, PRICE].astype(np.float64)))
+    buys = 1 / (1 + np.exp(-own * matrix[:, discount].astype(np.float64)))
+    clicked = rng.random(n) < opens
+    slates = replace(slates_of(clicked & (rng.random(n) < 0.4 * buys)), clicked=clicked)
+
+    judged = Learning(slates, matrix, SCHEMA, CONFIG, seed=0).judged()
+
+    assert isinstance(judged.ranker, StagedRanker)
+    assert judged.leaning == leaning
 
 
 def test_a_slate_is_settled_once_nothing_more_can_be_credited_to_it() -> None:

@@ -1,0 +1,177 @@
+"""Fits the steps of the meta-model: first on slates that later ones judge, then on all of them."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.schema import FeatureSchema
+from models.margin import Margin
+from models.ranker import Booster, LightGbmRanker, TrainingRows, TreeConfig, fit_trees, sigmoid
+from models.staged import UNCALIBRATED, StagedRanker
+from training.configuration import RunConfig
+from training.margin import fit_buying_margin, fit_margin, flat_margin
+from training.metric import log_loss
+from training.position import sale_days
+from training.slates import Slates
+
+BUYING_LEAVES: Final = 7
+"""Leaves of a tree of the second step, which has few examples."""
+
+MIN_OPENED_A_PURCHASE: Final = 2
+"""Below so many opened sales a purchase, clicks say hardly more than purchases do."""
+
+LEANINGS: Final = (300.0, 1_000.0, 3_000.0, 10_000.0)
+"""Precisions of the prior that what makes buyers of visitors is what makes them open: a standard
+deviation of a feature adds 0.06 to 0.01 beyond. The later slates choose."""
+
+MetaModel = LightGbmRanker | StagedRanker
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A meta-model that has not learned from the later slates, and what they decided.
+
+    Attributes:
+        ranker: The meta-model, uncalibrated.
+        leaning: One of `LEANINGS`; the first where there is one step only.
+    """
+
+    ranker: MetaModel
+    leaning: float
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """Slates to learn from, and how.
+
+    Attributes:
+        slates: Settled slates, ordered by time.
+        matrix: Features of their entries, shape ``(n_entries, n_features)``.
+        schema: Names of the columns.
+        config: Shares and hyper-parameters.
+        seed: Seed of the trees.
+        n_threads: Threads; results are the same for any number.
+    """
+
+    slates: Slates
+    matrix: NDArray[np.float32]
+    schema: FeatureSchema
+    config: RunConfig
+    seed: int
+    n_threads: int = 1
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether clicks that led to nothing are on record: opening is learned beside buying."""
+        n_opened, n_bought = int(self.opened.sum()), int(self.slates.bought.sum())
+        return self.config.through_clicks and n_opened >= MIN_OPENED_A_PURCHASE * n_bought
+
+    @property
+    def opened(self) -> NDArray[np.bool_]:
+        """Whether each entry was clicked or bought, shape ``(n_entries,)``."""
+        return self.slates.clicked | self.slates.bought
+
+    def rows(self, labels: NDArray[np.bool_]) -> TrainingRows:
+        """Return all entries as examples."""
+        return TrainingRows(self.matrix, labels.astype(np.float64), self.slates.weights)
+
+    def split(self, labels: NDArray[np.bool_]) -> tuple[TrainingRows, TrainingRows]:
+        """Split entries so that those of the last share of the slates come after all others."""
+        n_early = int(len(self.slates) * (1 - self.config.holdout_share))
+        cut, rows = int(self.slates.starts[n_early]), self.rows(labels)
+        return (
+            TrainingRows(rows.matrix[:cut], rows.labels[:cut], rows.weights[:cut]),
+            TrainingRows(rows.matrix[cut:], rows.labels[cut:], rows.weights[cut:]),
+        )
+
+    def judged(self) -> Judged:
+        """Learn from the earlier slates; the later ones decide how many trees, and how leaning."""
+        if not self.is_staged:
+            early, late = self.split(self.slates.bought)
+            trees = self.config.trees
+            return Judged(self._stopped(early, late, self._start(early), trees), LEANINGS[0])
+        early, late = self.split(self.opened)
+        opening = self._stopped(early, late, self._start(early), self.config.trees)
+        early, late = self._bought_of_opened(*self.split(self.slates.bought))
+        starts = {one: self._buying_start(early, opening.margin, one) for one in LEANINGS}
+        leaning = min(LEANINGS, key=lambda one: _loss(starts[one], late))
+        buying = self._stopped(early, late, starts[leaning], _smaller(self.config.trees))
+        return Judged(StagedRanker(opening, buying, UNCALIBRATED), leaning)
+
+    def whole(self, judged: Judged) -> MetaModel:
+        """Learn from all slates what was learned from the earlier ones, uncalibrated.
+
+        The latest are those that tell most of what comes next. Lines are fitted anew, and as
+        many trees as the later slates found best.
+        """
+        ranker = judged.ranker
+        if not isinstance(ranker, StagedRanker):
+            bought = self.rows(self.slates.bought)
+            return self._as_many(bought, self._start(bought), ranker)
+        opened = self.rows(self.opened)
+        opening = self._as_many(opened, self._start(opened), ranker.opening)
+        bought = self.rows(self.slates.bought).select(self.opened)
+        start = self._buying_start(bought, opening.margin, judged.leaning)
+        buying = self._as_many(bought, start, ranker.buying, smaller=True)
+        return StagedRanker(opening, buying, UNCALIBRATED)
+
+    def _bought_of_opened(
+        self, early: TrainingRows, late: TrainingRows
+    ) -> tuple[TrainingRows, TrainingRows]:
+        n_early = len(early.labels)
+        return early.select(self.opened[:n_early]), late.select(self.opened[n_early:])
+
+    def _start(self, rows: TrainingRows) -> Margin:
+        """Fit what trees start from on the first entries, as many as there are rows."""
+        if self.config.caller_orders:
+            return flat_margin(rows, schema=self.schema)
+        groups = sale_days(self.slates)[: len(rows.labels)]
+        return fit_margin(rows, groups, schema=self.schema, seed=self.seed)
+
+    def _buying_start(self, rows: TrainingRows, opening: Margin, leaning: float) -> Margin:
+        if self.config.caller_orders:
+            return flat_margin(rows, schema=self.schema)
+        return fit_buying_margin(rows, opening, schema=self.schema, ridge=leaning)
+
+    def _stopped(
+        self, early: TrainingRows, late: TrainingRows, margin: Margin, trees: TreeConfig
+    ) -> LightGbmRanker:
+        booster = self._trees(early, margin, trees, stopping=late)
+        return LightGbmRanker(booster, UNCALIBRATED, margin)
+
+    def _as_many(
+        self, rows: TrainingRows, margin: Margin, ranker: LightGbmRanker, *, smaller: bool = False
+    ) -> LightGbmRanker:
+        trees = _smaller(self.config.trees) if smaller else self.config.trees
+        trees = trees.model_copy(update={"max_trees": ranker.n_trees})
+        return replace(ranker, booster=self._trees(rows, margin, trees), margin=margin)
+
+    def _trees(
+        self,
+        rows: TrainingRows,
+        margin: Margin,
+        trees: TreeConfig,
+        *,
+        stopping: TrainingRows | None = None,
+    ) -> Booster:
+        return fit_trees(
+            rows,
+            stopping,
+            names=self.schema.names,
+            decreasing=self.schema.decreasing,
+            config=trees,
+            seed=self.seed,
+            margin=margin,
+            n_threads=self.n_threads,
+        )
+
+
+def _smaller(trees: TreeConfig) -> TreeConfig:
+    """Return trees for a tenth of the examples."""
+    return trees.model_copy(update={"leaves": min(trees.leaves, BUYING_LEAVES)})
+
+
+def _loss(margin: Margin, rows: TrainingRows) -> float:
+    return log_loss(sigmoid(margin.log_odds(rows.matrix)), rows.labels, weights=rows.weights)
