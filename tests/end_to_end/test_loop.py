@@ -40,7 +40,7 @@ LEARNED_FROM, JUDGED_ON, AFTERWARDS = (timedelta(hours=h) for h in (2, 28, 54))
 
 HISTORY: Final = timedelta(days=4)
 JUDGE_HOURS: Final = 27
-CONFIGURATION: Final = "outcome_hours = 1\nholdout_share = 0.05\n[trees]\nmax_trees = 80\n"
+CONFIGURATION: Final = "outcome_hours = 1\nholdout_share = 0.1\n[trees]\nmax_trees = 80\n"
 """Or all of the visitors, who are the latest, would stop the trees and none would grow them."""
 
 N_WAVES: Final = 5
