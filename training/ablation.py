@@ -8,6 +8,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.dataset.events import EventTable
+from models.events import KIND, EventType, from_us
 from models.features.schema import FeatureSchema
 from models.ranker import POSITION, Ranker
 from training.configuration import RunConfig
@@ -30,6 +32,23 @@ _NOTHING: Final[Mapping[str, NDArray[np.int64]]] = MappingProxyType({})
 
 class NothingToJudgeError(ValueError):
     """An end of the training data that no purchase of what was shown follows."""
+
+
+def require_later_purchases(events: EventTable, until_us: int) -> None:
+    """Refuse a time that nothing is bought after, before the long work.
+
+    Raises:
+        NothingToJudgeError: If nothing is.
+    """
+    bought_us = events.at_us[events.kinds == KIND[EventType.PURCHASE]]
+    if not (bought_us >= until_us).any():
+        last = (
+            f"the last purchase is of {from_us(int(bought_us.max()))}"
+            if len(bought_us)
+            else ("nothing was ever bought")
+        )
+        msg = f"nothing was bought after that time: {last}"
+        raise NothingToJudgeError(msg)
 
 
 @dataclass(frozen=True)

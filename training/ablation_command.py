@@ -8,7 +8,7 @@ import typer
 
 from models.dataset.faults import DatasetError
 from models.events import to_us
-from training.ablation import Halves, NothingToJudgeError, ablate
+from training.ablation import Halves, NothingToJudgeError, ablate, require_later_purchases
 from training.command import CACHE, Data, Json, aware, tell_left_out
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
@@ -50,8 +50,10 @@ def ablate_command(
             data, until=None, scenes=None, cache=cache, seed=seed, strict=False, progress=progress
         )
         tell_left_out(prepared.material.dataset)
+        until_us = to_us(moment) if moment else 0
+        require_later_purchases(prepared.material.dataset.events, until_us)
         assembly = assemble(prepared.material, config=run, seed=seed, progress=progress)
-        halves = Halves.of(assembly, to_us(moment) if moment else 0, outcome_us=run.outcome_us)
+        halves = Halves.of(assembly, until_us, outcome_us=run.outcome_us)
         progress.stage("rankers", 1 + len(assembly.schema.recommenders))
         found = ablate(halves, assembly.schema, config=run, seed=seed, tick=progress.tick)
     if as_json:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.bundle import read_bundle
+from models.counters import HOUR_US
 from models.dataset.reading import Dataset, read_dataset
 from models.sale import PictureScores
 from models.scenes import SceneLabeller
@@ -20,6 +21,10 @@ from training.train import Progress, train
 
 class NoPicturesError(ValueError):
     """A dataset whose pictures nobody can see."""
+
+
+class NoNewSalesError(ValueError):
+    """An end of training that no visit with new sales follows."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ def prove_cold_start(
 
     Raises:
         NoPicturesError: If no picture was seen.
+        NoNewSalesError: If no sale that opened just before could be ranked in a later visit.
     """
     material = prepared.material
     if material.scenes is None or not material.pictures:
@@ -72,8 +78,13 @@ def prove_cold_start(
     scorer = _scorer(seeing)
     question = _question(proof, seeing, material.until_us, progress)
     dealt = replace(question, pictures=permuted(question.pictures, proof.seed))
+    pictured = evaluate_open(scorer, question, progress=progress)
+    if not pictured:
+        hours = proof.new_within_us / HOUR_US
+        msg = f"{proof.data}: no later visit had sales that opened at most {hours:g} hours before"
+        raise NoNewSalesError(msg)
     rankings = Rankings(
-        pictures=evaluate_open(scorer, question, progress=progress),
+        pictures=pictured,
         without=evaluate_open(_scorer(blind), replace(question, pictures={}), progress=progress),
         permuted=evaluate_open(scorer, dealt, progress=progress),
     )

@@ -10,7 +10,7 @@ import typer
 from models.bundle import BundleError
 from models.counters import HOUR_US
 from models.dataset.faults import DatasetError
-from training.coldstart import ColdStart, NoPicturesError, prove_cold_start
+from training.coldstart import ColdStart, NoNewSalesError, NoPicturesError, prove_cold_start
 from training.command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
@@ -28,6 +28,7 @@ _ERRORS = (
     ConfigurationError,
     DatasetError,
     LayoutError,
+    NoNewSalesError,
     NoPicturesError,
     NothingKnownError,
     SceneTrainingError,

@@ -1,6 +1,7 @@
 """Leaving a recommender out costs what only it knew."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,19 @@ from models.recommenders.content import Content
 from models.recommenders.popularity import Popularity
 from models.recommenders.registry import RECOMMENDERS
 from models.topics import Topics
-from tests.logs import DAY, HOUR, catalogue, event_table
+from tests.logs import DAY, HOUR, NOON, Row, catalogue, event_table
 from tests.unit.training.test_ranking import slates_of
 from tests.worlds import END_US
 from training.__main__ import app
-from training.ablation import ALL, LOG_LIKELIHOOD, MRR, Halves, NothingToJudgeError, ablate
+from training.ablation import (
+    ALL,
+    LOG_LIKELIHOOD,
+    MRR,
+    Halves,
+    NothingToJudgeError,
+    ablate,
+    require_later_purchases,
+)
 from training.configuration import RunConfig
 from training.evaluation.comparison import Verdict
 from training.examples import Past
@@ -45,6 +54,17 @@ def shop_where_content_decides(rng: np.random.Generator, n: int) -> Assembly:
         matrix=matrix,
         schema=SCHEMA,
     )
+
+
+def test_a_time_that_nothing_is_bought_after_is_refused_before_the_long_work() -> None:
+    bought = event_table([Row(kind="purchase", at=5 * HOUR), Row(kind="click", at=9 * HOUR)])
+    last_us = NOON + 5 * HOUR
+
+    require_later_purchases(bought, last_us)
+    with pytest.raises(NothingToJudgeError, match=re.escape(str(from_us(last_us)))):
+        require_later_purchases(bought, last_us + 1)
+    with pytest.raises(NothingToJudgeError, match="nothing was ever bought"):
+        require_later_purchases(event_table([Row(kind="click", at=0)]), 0)
 
 
 def test_without_what_decides_the_ranking_is_worse_and_without_noise_it_is_not(

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -299,6 +300,18 @@ def test_the_scene_model_of_a_bundle_is_the_one_that_saw_its_pictures(
     bundle, _ = tiny_bundle
 
     assert SceneFiles.read(bundle).scene_model == read_bundle(bundle).manifest.scene_model
+
+
+def test_cold_start_says_that_no_new_sale_could_be_ranked(
+    tiny_world: Path, picture_cache: Path, tmp_path: Path
+) -> None:
+    """Learned up to the very end, there is no visit left to judge."""
+    until = (from_us(END_US) + timedelta(days=1)).isoformat()
+    arguments = ["--data", tiny_world, "--until", until, "--out", tmp_path]
+
+    result = run("cold-start", *arguments, "--cache", picture_cache)
+
+    assert "no later visit had sales that opened at most 24 hours before" in refusal(result)
 
 
 def test_cold_start_refuses_data_without_pictures(tmp_path: Path) -> None:
