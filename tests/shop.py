@@ -1,5 +1,6 @@
 """A small shop for tests of the service: its sales, its model made by hand, its client."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ async def client_of(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             scope["state"] = dict(state or {})
+            # A socket would let others run between two requests.
+            await asyncio.sleep(0)
             await app(scope, receive, send)
 
         transport = httpx.ASGITransport(with_state, raise_app_exceptions=False)
