@@ -108,7 +108,13 @@ def compare(
             peer: ask(peer, directory, environments=environments, n_lists=len(lists))
             for peer in PEERS
         }
-        found = evaluate(scorer, question, progress=progress, extras={protocol.value: extras})
+        found = evaluate(
+            scorer,
+            question,
+            progress=progress,
+            extras={protocol.value: extras},
+            protocols={protocol},
+        )
     print_tables(found)
     write_result(f"quality-{data.name}-{protocol}", as_json(found))
 

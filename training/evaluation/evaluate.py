@@ -1,6 +1,6 @@
 """Evaluates a bundle on a dataset, from a moment on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -96,9 +96,14 @@ _NO_EXTRAS: Final[Extras] = MappingProxyType({})
 
 
 def evaluate(
-    scorer: Scorer, question: Question, *, progress: Progress, extras: Extras = _NO_EXTRAS
+    scorer: Scorer,
+    question: Question,
+    *,
+    progress: Progress,
+    extras: Extras = _NO_EXTRAS,
+    protocols: Collection[Protocol] = tuple(Protocol),
 ) -> Evaluation:
-    """Judge every scorer of a bundle by both protocols.
+    """Judge every scorer of a bundle.
 
     Where no impressions are on record, visits stand for them, and there is nothing that the
     protocol ``shown`` could judge.
@@ -108,15 +113,19 @@ def evaluate(
         question: What to evaluate on.
         progress: Is told what is being done.
         extras: Scorers beside those of the bundle.
+        protocols: What they are judged by.
 
     Returns:
         What was found; what nothing could be measured by is left out.
     """
     judge, slates = judge_of(scorer, question)
-    judged = {
-        Protocol.SHOWN.value: _judge_shown(_with(judge, extras, "shown"), slates, progress),
-        Protocol.OPEN.value: _judge_open(_with(judge, extras, "open"), slates, question, progress),
-    }
+    judged: dict[str, list[Judged]] = {}
+    if Protocol.SHOWN in protocols:
+        judged[Protocol.SHOWN] = _judge_shown(_with(judge, extras, "shown"), slates, progress)
+    if Protocol.OPEN in protocols:
+        judged[Protocol.OPEN] = _judge_open(
+            _with(judge, extras, "open"), slates, question, progress
+        )
     told = {name: figures_of(part, seed=question.seed) for name, part in judged.items() if part}
     return Evaluation(
         protocols={name: figures for name, figures in told.items() if figures.scorers},

@@ -1,6 +1,7 @@
 """Evaluation on a shop so small that every figure is known."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ from tests.worlds import Silent
 from training.configuration import RunConfig
 from training.evaluation.comparison import Scorers
 from training.evaluation.evaluate import Question, evaluate
-from training.evaluation.protocol import last_of_sessions
+from training.evaluation.protocol import Protocol, last_of_sessions
 from training.evaluation.truth import TRUTH_FILE
 from training.slates import shown_slates
 
@@ -71,6 +72,7 @@ def figures_of(
     dear_first: bool = True,
     start: int = -DAY,
     new_within: int | None = None,
+    judged_by: Collection[Protocol] = tuple(Protocol),
 ) -> Figures:
     dataset = Dataset(sales, event_table(log), None, directory, {}, FaultReport.none(), "")
     scorer = Scorer(
@@ -91,8 +93,8 @@ def figures_of(
         seed=0,
         new_within_us=new_within,
     )
-    protocols = evaluate(scorer, question, progress=Silent()).protocols
-    return {name: found.scorers for name, found in protocols.items()}
+    found = evaluate(scorer, question, progress=Silent(), protocols=judged_by)
+    return {name: one.scorers for name, one in found.protocols.items()}
 
 
 def values(figures: Figures, protocol: str, scorer: str) -> dict[str, float]:
@@ -119,6 +121,18 @@ def test_a_list_is_judged_as_it_was_shown_and_as_each_scorer_orders_it(tmp_path:
     assert values(perfect, "shown", "as_shown") == second
     assert values(perfect, "shown", "meta") == first
     assert values(worst, "shown", "meta") == third
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_one_protocol_alone_finds_what_it_finds_beside_the_other(
+    tmp_path: Path, protocol: Protocol
+) -> None:
+    both = figures_of(BOUGHT, tmp_path)
+
+    alone = figures_of(BOUGHT, tmp_path, judged_by={protocol})
+
+    assert set(both) == set(Protocol)
+    assert alone == {protocol: both[protocol]}
 
 
 def test_what_was_touched_last_comes_first_and_the_rest_as_shown(tmp_path: Path) -> None:
