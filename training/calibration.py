@@ -58,8 +58,8 @@ def fit_calibration(
 def recentred(
     line: Calibration,
     log_odds: NDArray[np.float64],
-    looks: NDArray[np.float64],
     *,
+    looks: NDArray[np.float64],
     labels: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> Calibration:

@@ -102,16 +102,21 @@ def _fitted(learning: Learning) -> tuple[MetaModel, MetaModel]:
     early, late = learning.split(learning.slates.bought)
     _require_purchases(early, late)
     judged = learning.judged()
-    line = fit_calibration(*_scored(judged.ranker, late), labels=late.labels, weights=late.weights)
+    line = fit_calibration(
+        judged.ranker.log_odds(late.matrix),
+        judged.ranker.looks(late.matrix),
+        labels=late.labels,
+        weights=late.weights,
+    )
     whole, rows = learning.whole(judged), learning.rows(learning.slates.bought)
-    centred = recentred(line, *_scored(whole, rows), labels=rows.labels, weights=rows.weights)
+    centred = recentred(
+        line,
+        whole.log_odds(rows.matrix),
+        looks=whole.looks(rows.matrix),
+        labels=rows.labels,
+        weights=rows.weights,
+    )
     return replace(judged.ranker, calibration=line), replace(whole, calibration=centred)
-
-
-def _scored(
-    ranker: MetaModel, rows: TrainingRows
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return ranker.log_odds(rows.matrix), ranker.looks(rows.matrix)
 
 
 def _require_purchases(early: TrainingRows, late: TrainingRows) -> None:

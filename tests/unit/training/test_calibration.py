@@ -115,7 +115,7 @@ def test_a_slope_is_kept_and_as_many_successes_are_expected_as_there_were(
     labels = (rng.random(n) < looks * truth).astype(np.float64)
     weights = rng.choice([1.0, 3.0], size=n)
 
-    line = recentred(Calibration(1.2, 5.0), log_odds, looks, labels=labels, weights=weights)
+    line = recentred(Calibration(1.2, 5.0), log_odds, looks=looks, labels=labels, weights=weights)
 
     assert line.slope == 1.2
     assert line.intercept == pytest.approx(-0.7, abs=0.05)
