@@ -69,6 +69,8 @@ async def test_a_log_that_hangs_costs_records_and_no_answer(
 
         assert (answer.status_code, answer.json()["degraded"]) == (200, None)
         assert answer.json()["items"]
+        async with asyncio.timeout(10.0):
+            while not log.n_taken:
+                await asyncio.sleep(0.01)  # records linger for a moment, to share a round trip
     dropped = worker.metrics.registry.get_sample_value("vitrine_exposures_dropped_total")
-    assert log.n_taken >= 1
     assert dropped == N_ANSWERS - CAPACITY - log.n_taken > 0
