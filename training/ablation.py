@@ -19,6 +19,7 @@ from training.evaluation.segment import Situation
 from training.metric import log_loss, reciprocal_rank
 from training.ranking import fit_meta_model, settled
 from training.slates import Slates
+from training.steps import Learning
 from training.train import Assembly
 
 ALL: Final = "all"
@@ -156,7 +157,7 @@ def ablate(
     figures: dict[str, list[Mapping[str, float]]] = {}
     for name in (None, *(recommender.name for recommender in schema.recommenders)):
         early = without(schema, halves.early_matrix, left_out=name)
-        ranker = fit_meta_model(halves.early, early, schema=schema, config=config, seed=seed)
+        ranker = fit_meta_model(Learning(halves.early, early, schema, config=config, seed=seed))
         late = without(schema, halves.late_matrix, left_out=name)
         figures[f"without {name}" if name else ALL] = judged_lists(
             ranker, halves.late, matrix=late, position=schema.names.index(POSITION), seed=seed

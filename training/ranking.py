@@ -3,13 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.features.schema import FeatureSchema
 from models.logistic import LogisticRanker
 from models.ranker import TrainingRows, sigmoid
 from training.calibration import fit_calibration, recentred
-from training.configuration import RunConfig
 from training.logistic import fit_logistic
 from training.metric import auc, expected_calibration_error, log_loss
 from training.slates import Slates
@@ -43,54 +40,29 @@ def settled(slates: Slates, until_us: int, *, outcome_us: int) -> Slates:
     return slates.select(np.flatnonzero(slates.now_us <= until_us - outcome_us))
 
 
-def fit_ranker(
-    slates: Slates,
-    matrix: NDArray[np.float32],
-    *,
-    schema: FeatureSchema,
-    config: RunConfig,
-    seed: int,
-    n_threads: int = 1,
-) -> FittedRanker:
+def fit_ranker(learning: Learning) -> FittedRanker:
     """Fit the meta-model and its baseline; see `training.steps`.
-
-    Args:
-        slates: Settled slates, ordered by time.
-        matrix: Features of their entries, shape ``(n_entries, n_features)``.
-        schema: Names of the columns.
-        config: Shares and hyper-parameters.
-        seed: Seed of the trees.
-        n_threads: Threads; results are the same for any number.
 
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    learning = Learning(slates, matrix, schema, config, seed, n_threads)
-    early, late = learning.split(slates.bought)
+    bought, seed = learning.slates.bought, learning.seed
+    early, late = learning.split(bought)
     judged, ranker = _fitted(learning)
-    baseline = fit_logistic(early, seed=seed)
     return FittedRanker(
         ranker,
-        fit_logistic(learning.rows(slates.bought), seed=seed),
-        _metrics(judged, early, late) | _baseline_metrics(baseline, late),
+        fit_logistic(learning.rows(bought), seed=seed),
+        _metrics(judged, early, late) | _baseline_metrics(fit_logistic(early, seed=seed), late),
     )
 
 
-def fit_meta_model(
-    slates: Slates,
-    matrix: NDArray[np.float32],
-    *,
-    schema: FeatureSchema,
-    config: RunConfig,
-    seed: int,
-    n_threads: int = 1,
-) -> MetaModel:
+def fit_meta_model(learning: Learning) -> MetaModel:
     """Fit the meta-model alone; see `fit_ranker`.
 
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    return _fitted(Learning(slates, matrix, schema, config, seed, n_threads))[1]
+    return _fitted(learning)[1]
 
 
 def _fitted(learning: Learning) -> tuple[MetaModel, MetaModel]:

@@ -1,6 +1,7 @@
 """Fits the steps of the meta-model: first on slates that later ones judge, then on all of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.margin import Margin
-from models.ranker import Booster, LightGbmRanker, TrainingRows, TreeConfig, fit_trees, sigmoid
+from models.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees, sigmoid
 from models.staged import UNCALIBRATED, StagedRanker
 from training.configuration import RunConfig
 from training.margin import fit_buying_margin, fit_margin, flat_margin
@@ -68,10 +69,14 @@ class Learning:
         n_opened, n_bought = int(self.opened.sum()), int(self.slates.bought.sum())
         return self.config.through_clicks and n_opened >= MIN_OPENED_A_PURCHASE * n_bought
 
-    @property
+    @cached_property
     def opened(self) -> NDArray[np.bool_]:
         """Whether each entry was clicked or bought, shape ``(n_entries,)``."""
         return self.slates.clicked | self.slates.bought
+
+    @cached_property
+    def _sale_days(self) -> NDArray[np.int64]:
+        return sale_days(self.slates)
 
     def rows(self, labels: NDArray[np.bool_]) -> TrainingRows:
         """Return all entries as examples."""
@@ -88,16 +93,16 @@ class Learning:
 
     def judged(self) -> Judged:
         """Learn from the earlier slates; the later ones decide how many trees, and how leaning."""
+        trees = self.config.trees
         if not self.is_staged:
             early, late = self.split(self.slates.bought)
-            trees = self.config.trees
-            return Judged(self._stopped(early, late, self._start(early), trees), LEANINGS[0])
+            return Judged(self._step(early, self._start(early), trees, late), LEANINGS[0])
         early, late = self.split(self.opened)
-        opening = self._stopped(early, late, self._start(early), self.config.trees)
+        opening = self._step(early, self._start(early), trees, late)
         early, late = self._bought_of_opened(*self.split(self.slates.bought))
         starts = {one: self._buying_start(early, opening.margin, one) for one in LEANINGS}
         leaning = min(LEANINGS, key=lambda one: _loss(starts[one], late))
-        buying = self._stopped(early, late, starts[leaning], _smaller(self.config.trees))
+        buying = self._step(early, starts[leaning], _smaller(trees), late)
         return Judged(StagedRanker(opening, buying, UNCALIBRATED), leaning)
 
     def whole(self, judged: Judged) -> MetaModel:
@@ -106,15 +111,14 @@ class Learning:
         The latest are those that tell most of what comes next. Lines are fitted anew, and as
         many trees as the later slates found best.
         """
-        ranker = judged.ranker
+        ranker, trees = judged.ranker, self.config.trees
+        bought = self.rows(self.slates.bought)
         if not isinstance(ranker, StagedRanker):
-            bought = self.rows(self.slates.bought)
-            return self._as_many(bought, self._start(bought), ranker)
-        opened = self.rows(self.opened)
-        opening = self._as_many(opened, self._start(opened), ranker.opening)
-        bought = self.rows(self.slates.bought).select(self.opened)
+            return self._step(bought, self._start(bought), _as_many(trees, ranker))
+        opened, bought = self.rows(self.opened), bought.select(self.opened)
+        opening = self._step(opened, self._start(opened), _as_many(trees, ranker.opening))
         start = self._buying_start(bought, opening.margin, judged.leaning)
-        buying = self._as_many(bought, start, ranker.buying, smaller=True)
+        buying = self._step(bought, start, _as_many(_smaller(trees), ranker.buying))
         return StagedRanker(opening, buying, UNCALIBRATED)
 
     def _bought_of_opened(
@@ -127,7 +131,7 @@ class Learning:
         """Fit what trees start from on the first entries, as many as there are rows."""
         if self.config.caller_orders:
             return flat_margin(rows, schema=self.schema)
-        groups = sale_days(self.slates)[: len(rows.labels)]
+        groups = self._sale_days[: len(rows.labels)]
         return fit_margin(rows, groups, schema=self.schema, seed=self.seed)
 
     def _buying_start(self, rows: TrainingRows, opening: Margin, leaning: float) -> Margin:
@@ -135,28 +139,14 @@ class Learning:
             return flat_margin(rows, schema=self.schema)
         return fit_buying_margin(rows, opening, schema=self.schema, ridge=leaning)
 
-    def _stopped(
-        self, early: TrainingRows, late: TrainingRows, margin: Margin, trees: TreeConfig
-    ) -> LightGbmRanker:
-        booster = self._trees(early, margin, trees, stopping=late)
-        return LightGbmRanker(booster, UNCALIBRATED, margin)
-
-    def _as_many(
-        self, rows: TrainingRows, margin: Margin, ranker: LightGbmRanker, *, smaller: bool = False
-    ) -> LightGbmRanker:
-        trees = _smaller(self.config.trees) if smaller else self.config.trees
-        trees = trees.model_copy(update={"max_trees": ranker.n_trees})
-        return replace(ranker, booster=self._trees(rows, margin, trees), margin=margin)
-
-    def _trees(
+    def _step(
         self,
         rows: TrainingRows,
         margin: Margin,
         trees: TreeConfig,
-        *,
         stopping: TrainingRows | None = None,
-    ) -> Booster:
-        return fit_trees(
+    ) -> LightGbmRanker:
+        booster = fit_trees(
             rows,
             stopping,
             names=self.schema.names,
@@ -166,11 +156,16 @@ class Learning:
             margin=margin,
             n_threads=self.n_threads,
         )
+        return LightGbmRanker(booster, UNCALIBRATED, margin)
 
 
 def _smaller(trees: TreeConfig) -> TreeConfig:
     """Return trees for a tenth of the examples."""
     return trees.model_copy(update={"leaves": min(trees.leaves, BUYING_LEAVES)})
+
+
+def _as_many(trees: TreeConfig, ranker: LightGbmRanker) -> TreeConfig:
+    return trees.model_copy(update={"max_trees": ranker.n_trees})
 
 
 def _loss(margin: Margin, rows: TrainingRows) -> float:

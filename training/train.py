@@ -24,6 +24,7 @@ from training.recommenders.refit import (
 )
 from training.scenes.topics import fit_topics
 from training.slates import Slates, has_impressions, shown_slates
+from training.steps import Learning
 from training.visits import visit_slates
 
 
@@ -69,12 +70,14 @@ def train(
     return bundle_run(
         material,
         fitted=fit_ranker(
-            learned.slates,
-            learned.matrix,
-            schema=learned.schema,
-            config=config,
-            seed=seed,
-            n_threads=threads,
+            Learning(
+                learned.slates,
+                learned.matrix,
+                learned.schema,
+                config=config,
+                seed=seed,
+                n_threads=threads,
+            )
         ),
         schema=learned.schema,
         topics=learned.topics,

@@ -14,6 +14,7 @@ from training.ablation import Halves
 from training.configuration import RunConfig
 from training.metric import log_loss
 from training.ranking import fit_meta_model
+from training.steps import Learning
 
 LEAVES: Final = (7, 15, 31, 63)
 BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
@@ -114,7 +115,7 @@ def _tried(
     halves: Halves, schema: FeatureSchema, *, config: RunConfig, seed: int, study: tuple[str, int]
 ) -> Trial:
     ranker = fit_meta_model(
-        halves.early, halves.early_matrix, schema=schema, config=config, seed=seed
+        Learning(halves.early, halves.early_matrix, schema, config=config, seed=seed)
     )
     late = halves.late
     loss = log_loss(

@@ -65,13 +65,11 @@ def chosen(rows: NDArray[np.int64], catalogue: Catalogue, *, choice: Choice) -> 
     return kept if choice.is_ordered else np.sort(kept)
 
 
-def left_out(
-    catalogue: Catalogue | None, now_us: int, *, market: str | None, choice: Choice
-) -> tuple[LeftOut, ...]:
+def left_out(offer: Offer | None, now_us: int, *, choice: Choice) -> tuple[LeftOut, ...]:
     """Return the caller's candidates that may not be shown, in his order, each with why."""
-    if catalogue is None:
+    if offer is None:
         return tuple(LeftOut(sale_id, Obstacle.UNKNOWN) for sale_id in choice.sale_ids)
-    eligible = set(catalogue.eligible(market, now_us).tolist())
+    catalogue, eligible = offer.catalogue, set(offer.rows.tolist())
     rows = [(sale_id, catalogue.row_of(sale_id)) for sale_id in choice.sale_ids]
     return tuple(
         LeftOut(sale_id, _obstacle(catalogue, row, now_us=now_us))

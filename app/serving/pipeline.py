@@ -211,8 +211,9 @@ def _left_out(question: Question) -> tuple[LeftOut, ...]:
     request = question.request
     if request.choice is None:
         return ()
-    catalogue = question.served.catalogue if question.served else None
-    return left_out(catalogue, question.state.now_us, market=request.market, choice=request.choice)
+    served, now_us = question.served, question.state.now_us
+    offer = served.offers.at(request.market, now_us) if served else None
+    return left_out(offer, now_us, choice=request.choice)
 
 
 def _slate(ranking: Ranking) -> tuple[Shown, ...]:

@@ -22,6 +22,7 @@ from training.recommenders.refit import (
     refit_moments,
 )
 from training.slates import shown_slates
+from training.steps import Learning
 
 SALES: Final = tuple(f"s{number}" for number in range(8))
 P_CLICK: Final = (0.6, 0.35, 0.2, 0.12, 0.07)
@@ -73,7 +74,7 @@ def test_a_ranking_learned_where_position_decides_does_not_chase_position(
     refitted = RefittedSchema.fit(interactions, moments)
     matrix = assemble_slates(past, slates, schema=refitted)
 
-    ranker = fit_ranker(slates, matrix, schema=schema, config=CONFIG, seed=0).ranker
+    ranker = fit_ranker(Learning(slates, matrix, schema, config=CONFIG, seed=0)).ranker
 
     late = slice(int(slates.starts[int(0.75 * len(slates))]), None)
     rows, positions = slates.rows[late], slates.positions[late]

@@ -69,7 +69,7 @@ def shop_where_price_decides(
 def test_what_decides_is_learned_with_its_probabilities(rng: np.random.Generator) -> None:
     slates, matrix, truth = shop_where_price_decides(rng, 20_000)
 
-    fitted = fit_ranker(slates, matrix, schema=SCHEMA, config=CONFIG, seed=0)
+    fitted = fit_ranker(Learning(slates, matrix, SCHEMA, config=CONFIG, seed=0))
 
     found = fitted.ranker.probabilities(matrix)
     assert np.corrcoef(found, truth)[0, 1] > 0.97
@@ -99,7 +99,9 @@ def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
         # Half of them bought: the 60 purchases there are would leave a standard error of 0.1.
         labels = np.random.default_rng(seed).permutation(len(slates.rows)) % 2 == 0
         first = replace(slates, bought=labels).select(np.arange(cut))
-        ranker = fit_ranker(first, matrix[:entry], schema=schema, config=CONFIG, seed=seed).ranker
+        ranker = fit_ranker(
+            Learning(first, matrix[:entry], schema, config=CONFIG, seed=seed)
+        ).ranker
         late = labels[entry:].astype(np.float64)
         shuffled.append(auc(ranker.probabilities(matrix[entry:]), late, weights=np.ones(len(late))))
         variance += (1 / late.sum() + 1 / (1 - late).sum()) / 12
@@ -118,7 +120,7 @@ def test_clicks_teach_what_few_purchases_cannot(rng: np.random.Generator) -> Non
     direct = CONFIG.model_copy(update={"through_clicks": False})
 
     staged, alone = (
-        fit_ranker(slates, matrix, schema=SCHEMA, config=config, seed=0).ranker
+        fit_ranker(Learning(slates, matrix, SCHEMA, config=config, seed=0)).ranker
         for config in (CONFIG, direct)
     )
 
@@ -138,7 +140,7 @@ def test_the_lists_of_a_caller_are_left_to_the_trees(
     slates = replace(slates, clicked=slates.bought | (rng.random(20_000) < 0.3))
     config = CONFIG.model_copy(update={"caller_orders": True, "through_clicks": through_clicks})
 
-    ranker = fit_ranker(slates, matrix, schema=SCHEMA, config=config, seed=0).ranker
+    ranker = fit_ranker(Learning(slates, matrix, SCHEMA, config=config, seed=0)).ranker
 
     steps = (ranker.opening, ranker.buying) if isinstance(ranker, StagedRanker) else (ranker,)
     assert isinstance(ranker, StagedRanker) is through_clicks
@@ -165,7 +167,7 @@ def test_the_later_slates_are_learned_from_too(rng: np.random.Generator) -> None
     bought[:15_000] = rng.permutation(bought[:15_000])
     slates = replace(slates, bought=bought)
 
-    fitted = fit_ranker(slates, matrix, schema=SCHEMA, config=CONFIG, seed=0)
+    fitted = fit_ranker(Learning(slates, matrix, SCHEMA, config=CONFIG, seed=0))
 
     late = slice(15_000, None)
     found = fitted.ranker.probabilities(matrix[late])
@@ -214,14 +216,14 @@ def test_too_few_purchases_on_either_side_are_refused(
     matrix = rng.normal(size=(500, len(SCHEMA.names))).astype(np.float32)
 
     with pytest.raises(TooFewPurchasesError, match=rf"the {when} part .* has 9 purchases"):
-        fit_ranker(slates_of(bought), matrix, schema=SCHEMA, config=CONFIG, seed=0)
+        fit_ranker(Learning(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0))
 
 
 def test_one_seed_gives_one_model(rng: np.random.Generator) -> None:
     slates, matrix, _ = shop_where_price_decides(rng, 4_000)
 
     models = [
-        ranker_files(fit_ranker(slates, matrix, schema=SCHEMA, config=CONFIG, seed=seed).ranker)
+        ranker_files(fit_ranker(Learning(slates, matrix, SCHEMA, config=CONFIG, seed=seed)).ranker)
         for seed in (1, 1, 2)
     ]
 
