@@ -46,7 +46,7 @@ def require_later_purchases(events: EventTable, until_us: int) -> None:
         last = (
             f"the last purchase is of {from_us(int(bought_us.max()))}"
             if len(bought_us)
-            else ("nothing was ever bought")
+            else "nothing was ever bought"
         )
         msg = f"nothing was bought after that time: {last}"
         raise NothingToJudgeError(msg)

@@ -297,4 +297,8 @@ def _ways(numbers: Sequence[float]) -> Ways:
     if len(numbers) != len(fields(Ways)):
         msg = f"{len(numbers)} numbers of how much customers open and buy"
         raise ValueError(msg)
-    return Ways(*numbers)
+    ways = Ways(*numbers)
+    if min(ways.click_weight, ways.purchase_weight) <= 0 or min(numbers) < 0:
+        msg = f"how much customers open and buy cannot be {ways}"
+        raise ValueError(msg)
+    return ways

@@ -133,3 +133,11 @@ def test_ways_of_another_number_are_refused() -> None:
 
     with pytest.raises(ValueError, match="3 numbers of how much customers open and buy"):
         Audience.from_arrays(Arrays(broken))
+
+
+@pytest.mark.parametrize("ways", [(0.1, 0.0, 0.25, 2.0), (0.1, 4.0, -0.25, 2.0)])
+def test_ways_that_no_factor_follows_from_are_refused(ways: tuple[float, ...]) -> None:
+    broken = {**AUDIENCE.to_arrays(), "ways": np.array(ways)}
+
+    with pytest.raises(ValueError, match="how much customers open and buy cannot be"):
+        Audience.from_arrays(Arrays(broken))
