@@ -1,8 +1,9 @@
 """A customer's state: the window of his latest events, which is a join-semilattice.
 
 The window of a set of events is its last 128 that are not impressions, ordered by time
-and then by their bytes. "The latest 128 of a union" does not depend on order, repetition
-or split, so late and repeated events need no memory of past ids and no lock.
+and then by their bytes, and beside them what he was shown last, see `models.shown`. "The
+latest 128 of a union" does not depend on order, repetition or split, so late and repeated
+events need no memory of past ids and no lock.
 """
 
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.events import KIND, EventType
+from models.shown import NOTHING_SHOWN, Shown
 
 WINDOW_EVENTS: Final = 128
 MEMBER_BYTES: Final = 24
@@ -20,6 +22,7 @@ MEMBER_BYTES: Final = 24
 _KIND_BITS: Final = 3
 _KIND_MASK: Final = (1 << _KIND_BITS) - 1
 _PACKED: Final = np.dtype(">u8")
+_COUNT_BYTES: Final = 2
 
 
 def pack_member(event_key: int, sale_key: int, *, at_us: int, event_type: EventType) -> bytes:
@@ -46,48 +49,70 @@ def pack_member(event_key: int, sale_key: int, *, at_us: int, event_type: EventT
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """The latest events of a customer, oldest first.
+    """The latest events of a customer, oldest first, and what he was shown last.
 
     Attributes:
         members: Event key, sale key and stamp of each event, shape ``(n, 3)``, native
             ``uint64``, ordered by (time, member bytes), no member twice, ``n <= 128``.
+        shown: The sales that he was shown last.
     """
 
     members: NDArray[np.uint64]
+    shown: Shown
 
     @classmethod
     def empty(cls) -> Self:
         """Return the window of a customer who did nothing yet."""
-        return cls(np.empty((0, 3), dtype=np.uint64))
+        return cls(np.empty((0, 3), dtype=np.uint64), NOTHING_SHOWN)
 
     @classmethod
-    def of(cls, members: Iterable[bytes]) -> Self:
+    def of(cls, members: Iterable[bytes], shown: Shown = NOTHING_SHOWN) -> Self:
         """Build the window of a set of packed members, in any order, with repetitions."""
-        return cls.unpack(b"".join(members)).latest()
+        return cls.of_parts(b"".join(members), shown.pack()).latest()
+
+    @classmethod
+    def of_parts(cls, members: bytes, shown: bytes) -> Self:
+        """Read packed events and what was shown, as stores keep them, trusting their order.
+
+        Raises:
+            ValueError: If a length is no multiple of 24 or 12 bytes.
+        """
+        if len(members) % MEMBER_BYTES:
+            msg = f"packed events of {len(members)} bytes are no multiple of {MEMBER_BYTES}"
+            raise ValueError(msg)
+        events = np.frombuffer(members, dtype=_PACKED).astype(np.uint64).reshape(-1, 3)
+        return cls(events, Shown.unpack(shown))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
         """Read a packed window, trusting its order.
 
         Raises:
-            ValueError: If the length is no multiple of 24 bytes.
+            ValueError: If the length cannot be that of a window.
         """
-        if len(packed) % MEMBER_BYTES:
-            msg = f"a packed window of {len(packed)} bytes is no multiple of {MEMBER_BYTES}"
+        head, rest = packed[:_COUNT_BYTES], packed[_COUNT_BYTES:]
+        n_bytes = int.from_bytes(head, "big") * MEMBER_BYTES
+        if len(head) < _COUNT_BYTES or len(rest) < n_bytes:
+            msg = f"a packed window of {len(packed)} bytes ends too early"
             raise ValueError(msg)
-        return cls(np.frombuffer(packed, dtype=_PACKED).astype(np.uint64).reshape(-1, 3))
+        return cls.of_parts(rest[:n_bytes], rest[n_bytes:])
 
     def pack(self) -> bytes:
         """Return the bytes that `unpack` reads; equal windows have equal bytes."""
+        return len(self).to_bytes(_COUNT_BYTES, "big") + self.pack_events() + self.shown.pack()
+
+    def pack_events(self) -> bytes:
+        """Return the members of the events, one after the other."""
         return self.members.astype(_PACKED).tobytes()
 
     def merge(self, other: Self) -> Self:
         """Return the window of the union of both: commutative, associative, idempotent."""
-        return type(self)(np.concatenate([self.members, other.members])).latest()
+        members = np.concatenate([self.members, other.members])
+        return type(self)(members, self.shown.merge(other.shown)).latest()
 
     def latest(self) -> Self:
-        """Return the canonical form: sorted, without repetition, the last 128."""
-        return type(self)(canonical_order(self.members)[-WINDOW_EVENTS:])
+        """Return the canonical form: sorted, without repetition, the last 128 of each."""
+        return type(self)(canonical_order(self.members)[-WINDOW_EVENTS:], self.shown.latest())
 
     @property
     def sale_keys(self) -> NDArray[np.uint64]:

@@ -16,6 +16,7 @@ from models.catalogue import Catalogue
 from models.customer import Window
 from models.events import KIND, KINDS, SECOND_US, EventType
 from models.ragged import Ragged, cells_of
+from models.shown import NOTHING_SHOWN
 
 _INTEREST_BY_TYPE: Final = {
     EventType.IMPRESSION: 0.0,
@@ -42,8 +43,10 @@ EVIDENCE: Final = 0.5
 """Interest that a taste is shrunk by: one old view says less than ten."""
 
 _HALF_LIVES_S: Final = np.array(HALF_LIVES_S)[:, None]
-_TASTE_HALF_LIVES_S: Final = np.array([[60.0 * 24.0 * 3600.0], [VISIT_HALF_LIFE_S]])
-"""Tastes last longer than interest in one sale; the other is this visit's."""
+TASTE_MEMORY_S: Final = 60.0 * 24.0 * 3600.0
+"""Half-life of what is learned of a taste, which lasts longer than interest in one sale."""
+
+_TASTE_HALF_LIVES_S: Final = np.array([[TASTE_MEMORY_S], [VISIT_HALF_LIFE_S]])
 
 _NEVER: Final = np.array([np.nan])
 
@@ -80,7 +83,8 @@ class History:
         """
         every = Ragged.of(list(map(len, windows)))
         # A window of all events is no window of one customer, but is read like one.
-        events = Window(_joined([window.members for window in windows]))
+        members = _joined([window.members for window in windows])
+        events = Window(members, NOTHING_SHOWN)
         rows = catalogue.rows_of(events.sale_keys)
         known = rows >= 0
         customers = every.select(known)

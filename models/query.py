@@ -12,6 +12,7 @@ from models.catalogue import Catalogue
 from models.customer import Window
 from models.events import KIND, EventType
 from models.history import History, Touched, Touches
+from models.impressions import Impressions
 from models.listing import Listing
 from models.offer import Memo, Offer
 from models.profile import Profile
@@ -215,6 +216,12 @@ class Batch:
             lambda: (table, _rows(table, self.rows)),
         )
         return found[1]
+
+    @cached_property
+    def impressions(self) -> Impressions:
+        """What the customers were shown at these moments."""
+        shown = [one.window.shown for one in self.queries]
+        return Impressions.of(shown, self.catalogue, self.now_us)
 
     @cached_property
     def touches(self) -> Touches:

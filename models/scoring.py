@@ -34,6 +34,7 @@ from models.recommenders.recommender import Recommender
 from models.recommenders.registry import RECOMMENDERS
 from models.reference import Reference
 from models.sale import PictureScores
+from models.shown import NOTHING_SHOWN
 from models.snapshot import Snapshot
 from models.staged import (
     BUYING_FILE,
@@ -201,7 +202,9 @@ class Scorer:
             return
         view = np.array([[0, catalogue.keys[0], KIND[EventType.VIEW]]], dtype=np.uint64)
         first = np.zeros(1, dtype=np.int64)
-        query = Query(Window(view), Profile.empty(), catalogue, Context(now_us=0), first)
+        query = Query(
+            Window(view, NOTHING_SHOWN), Profile.empty(), catalogue, Context(now_us=0), first
+        )
         for recommender in self.schema.recommenders:
             recommender.scores(query)
 

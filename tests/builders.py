@@ -25,6 +25,7 @@ from models.recommenders.images import Images
 from models.recommenders.popularity import Popularity
 from models.sale import PictureScores, Sale
 from models.scoring import Scorer
+from models.shown import Shown
 from models.snapshot import Snapshot
 from models.topics import Topics
 
@@ -94,16 +95,19 @@ def rows(of: Catalogue, *sale_ids: str) -> NDArray[np.int64]:
 
 
 def window(*events: Seen) -> Window:
-    """The window of a customer who did these things before `NOW_US`."""
-    return Window.of(
-        pack_member(
-            key(f"event {index}"),
-            key(sale_id),
-            at_us=NOW_US - round(age_s * SECOND_US),
-            event_type=event_type,
-        )
-        for index, (event_type, sale_id, age_s) in enumerate(events)
-    )
+    """The window of a customer who did, or was shown, these things before `NOW_US`."""
+    seen = [
+        (event_type, key(sale_id), NOW_US - round(age_s * SECOND_US))
+        for event_type, sale_id, age_s in events
+    ]
+    members = [
+        pack_member(key(f"event {index}"), sale_key, at_us=at_us, event_type=event_type)
+        for index, (event_type, sale_key, at_us) in enumerate(seen)
+        if event_type is not EventType.IMPRESSION
+    ]
+    shown = [one[1:] for one in seen if one[0] is EventType.IMPRESSION]
+    keys, at_us = np.array(shown, dtype=np.uint64).reshape(-1, 2).T
+    return Window.of(members, Shown.of(keys, at_us.astype(np.int64)))
 
 
 def query(
@@ -147,7 +151,7 @@ def crowd(n_sales: int, rng: np.random.Generator) -> Catalogue:
 
 def browse(n_events: int, n_sales: int, *, rng: np.random.Generator) -> tuple[Seen, ...]:
     """Random events of one customer with the sales of `crowd`, and with unknown ones."""
-    types = [event_type for event_type in EventType if event_type is not EventType.IMPRESSION]
+    types = list(EventType)
     return tuple(
         (
             types[int(rng.integers(len(types)))],

@@ -61,13 +61,18 @@ def with_new_sales(query: Query) -> Query:
     opens_us = catalogue.opens_us.copy()
     opens_us[rows] = np.maximum(opens_us[rows], query.context.now_us - GRID_US)
     unseen = replace(catalogue, opens_us=opens_us, counts=_without(catalogue.counts, rows))
-    others = np.all(query.window.sale_keys[:, None] != catalogue.keys[rows], axis=1)
-    return replace(query, window=Window(query.window.members[others]), catalogue=unseen)
+    window = _without_sales(query.window, catalogue.keys[rows])
+    return replace(query, window=window, catalogue=unseen)
 
 
 def with_new_customer(query: Query) -> Query:
     """Return the query as if its customer came for the first time."""
     return replace(query, window=Window.empty(), profile=Profile.empty())
+
+
+def _without_sales(window: Window, keys: NDArray[np.uint64]) -> Window:
+    touched, shown = (~np.isin(part.sale_keys, keys) for part in (window, window.shown))
+    return Window(window.members[touched], window.shown.select(shown))
 
 
 def _without(counts: SaleCounts, rows: NDArray[np.int64]) -> SaleCounts:

@@ -20,6 +20,7 @@ from models.customer import WINDOW_EVENTS, Window, canonical_order, stamps
 from models.dataset.events import EventTable
 from models.events import KIND, EventType
 from models.profile import Profile, night_floor
+from models.shown import Shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,48 @@ class CustomerLog:
         return int(self.starts[customer]), int(self.starts[customer + 1])
 
 
+class ShownReplay:
+    """What all customers were shown, at any moment; see `models.shown`."""
+
+    def __init__(self, events: EventTable) -> None:
+        shown = np.flatnonzero(events.kinds == KIND[EventType.IMPRESSION])
+        order = np.lexsort((events.sale_keys[shown], events.at_us[shown], _codes(events)[shown]))
+        shown = shown[order]
+        self._sale_keys = events.sale_keys[shown]
+        self._at_us = events.at_us[shown]
+        self._log = CustomerLog.of(
+            _codes(events)[shown], events.received_us[shown], n_customers=_n_customers(events)
+        )
+        self._orderly = _orderly(self._log)
+        self._next = _next_alike(_codes(events)[shown], self._sale_keys)
+
+    def shown(self, customer: int, now_us: int) -> Shown:
+        """Return what a customer was shown up to a moment; see `WindowReplay.window`."""
+        start, end = self._log.span(customer)
+        received = self._log.received_us[start:end]
+        if self._orderly[customer]:
+            seen = start + int(received.searchsorted(now_us, side="right"))
+            # The latest of a sale is the one whose next is still to come.
+            known = start + np.flatnonzero(self._next[start:seen] >= seen)
+        else:
+            known = start + np.flatnonzero(received <= now_us)
+        return Shown.of(self._sale_keys[known], self._at_us[known])
+
+
+def _next_alike(customers: NDArray[np.int64], sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return where the same customer is shown the same sale next, beyond the end for never.
+
+    Args:
+        customers: Ascending, shape ``(n,)``.
+        sale_keys: Same shape.
+    """
+    order = np.lexsort((sale_keys, customers))
+    alike = (np.diff(customers[order]) == 0) & (np.diff(sale_keys[order]) == 0)
+    following = np.full(len(order), len(order))
+    following[order[:-1][alike]] = order[1:][alike]
+    return following
+
+
 class WindowReplay:
     """Windows of all customers at any moment: slices of sorted columns.
 
@@ -54,6 +97,7 @@ class WindowReplay:
     """
 
     def __init__(self, events: EventTable) -> None:
+        self._shown = ShownReplay(events)
         kept = np.flatnonzero(events.kinds != KIND[EventType.IMPRESSION])
         members = np.stack(
             [
@@ -84,9 +128,10 @@ class WindowReplay:
         received = self._log.received_us[start:end]
         if self._orderly[customer]:
             seen = start + int(received.searchsorted(now_us, side="right"))
-            return Window(self._members[max(start, seen - WINDOW_EVENTS) : seen])
-        members = self._members[start:end][received <= now_us]
-        return Window(canonical_order(members)[-WINDOW_EVENTS:])
+            members = self._members[start:seen]
+        else:
+            members = canonical_order(self._members[start:end][received <= now_us])
+        return Window(members[-WINDOW_EVENTS:], self._shown.shown(customer, now_us))
 
 
 def _orderly(log: CustomerLog) -> NDArray[np.bool_]:

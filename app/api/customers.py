@@ -1,10 +1,13 @@
 """What is known of a customer, and its erasure."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final
 
+import numpy as np
 from fastapi import APIRouter, Path
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
@@ -13,7 +16,7 @@ from app.api.path_id import PathIdentifier
 from app.api.problem import problems
 from app.serving.ports import KnownCustomer
 from app.serving.served import ServedCatalogue
-from models.events import KINDS, EventType, from_us
+from models.events import KINDS, SECOND_US, EventType, from_us
 from models.profile import Profile
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
@@ -24,6 +27,11 @@ _EVENT: Final[JsonDict] = {
     "sale_key": "0c4a9b5d2e6f7a81",
     "at": "2026-11-22T18:04:05.123456Z",
 }
+_SHOWN: Final[JsonDict] = {
+    "sale_id": "s-31",
+    "sale_key": "0c4a9b5d2e6f7a81",
+    "at": "2026-11-22T18:03:58Z",
+}
 _PROFILE: Final[JsonDict] = {
     "first_at": "2026-02-01T08:30:00Z",
     "counts": {"impression": 120, "view": 9, "click": 14, "cart": 2, "purchase": 1},
@@ -31,6 +39,7 @@ _PROFILE: Final[JsonDict] = {
 _KNOWN: Final[JsonDict] = {
     "customer_id": "c-1842",
     "events": [_EVENT],
+    "shown": [_SHOWN],
     "profile": _PROFILE,
     "remembered": 3,
     "expires_at": "2027-12-27T18:04:05Z",
@@ -39,6 +48,7 @@ _ERASED: Final[JsonDict] = {
     "customer_id": "c-1842",
     "erased_at": "2026-11-24T09:30:00.000123Z",
     "events": 1,
+    "shown": 1,
     "profile": True,
     "remembered": 3,
 }
@@ -59,6 +69,16 @@ class KnownEvent(BaseModel):
     at: datetime = Field(description="When it happened, as the client said.")
 
 
+class KnownImpression(BaseModel):
+    """A sale that a customer was shown, and when last."""
+
+    model_config = _example(_SHOWN)
+
+    sale_id: str | None = Field(description="Null for a sale that the catalogue does not know.")
+    sale_key: str = Field(description="What stands for the sale, hexadecimal.")
+    at: datetime = Field(description="When it was shown last, to the second.")
+
+
 class KnownProfile(BaseModel):
     """Totals of what lies before the last night."""
 
@@ -75,6 +95,9 @@ class CustomerAnswer(BaseModel):
 
     customer_id: str
     events: list[KnownEvent] = Field(description="His latest events, oldest first; at most 128.")
+    shown: list[KnownImpression] = Field(
+        description="The sales that he was shown last, the latest at the end; at most 128."
+    )
     profile: KnownProfile | None = Field(description="Null where no night has seen him.")
     remembered: int = Field(
         ge=0, description="Further events, remembered by key alone to count none twice."
@@ -95,6 +118,7 @@ class ErasureAnswer(BaseModel):
         "them out of its files; later ones start a new customer."
     )
     events: int = Field(ge=0, description="Events of his window.")
+    shown: int = Field(ge=0, description="Sales that he was shown last.")
     profile: bool = Field(description="Whether there was a profile.")
     remembered: int = Field(ge=0, description="Further events, remembered by key.")
 
@@ -112,6 +136,7 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
     return CustomerAnswer(
         customer_id=customer_id,
         events=_events(known, resources.live.served),
+        shown=_shown(known, resources.live.served),
         profile=_profile(known.profile),
         remembered=known.n_remembered,
         expires_at=None if expires_us is None else from_us(expires_us),
@@ -126,26 +151,39 @@ async def delete_customer(customer_id: CustomerId, resources: ResourcesDep) -> E
         customer_id=customer_id,
         erased_at=from_us(erasure.erased_us),
         events=erasure.n_events,
+        shown=erasure.n_shown,
         profile=erasure.n_profiles > 0,
         remembered=erasure.n_remembered,
     )
 
 
 def _events(known: KnownCustomer, served: ServedCatalogue | None) -> list[KnownEvent]:
-    keys = known.window.sale_keys
+    window = known.window
+    kinds: list[int] = window.kinds.tolist()
+    columns = zip(_sales(window.sale_keys, served), kinds, window.at_us.tolist(), strict=True)
+    return [
+        KnownEvent(type=KINDS[kind], sale_id=sale_id, sale_key=sale_key, at=from_us(at_us))
+        for (sale_id, sale_key), kind, at_us in columns
+    ]
+
+
+def _shown(known: KnownCustomer, served: ServedCatalogue | None) -> list[KnownImpression]:
+    shown = known.window.shown
+    columns = zip(_sales(shown.sale_keys, served), shown.at_s.tolist(), strict=True)
+    return [
+        KnownImpression(sale_id=sale_id, sale_key=sale_key, at=from_us(at_s * SECOND_US))
+        for (sale_id, sale_key), at_s in columns
+    ]
+
+
+def _sales(
+    keys: NDArray[np.uint64], served: ServedCatalogue | None
+) -> Iterator[tuple[str | None, str]]:
+    """Yield the id, if known, and the key in hexadecimal of each sale."""
     rows: list[int] = served.catalogue.rows_of(keys).tolist() if served else [-1] * len(keys)
     sales = served.catalogue.sales if served else ()
-    kinds: list[int] = known.window.kinds.tolist()
-    columns = zip(keys.tolist(), rows, kinds, known.window.at_us.tolist(), strict=True)
-    return [
-        KnownEvent(
-            type=KINDS[kind],
-            sale_id=sales[row].sale_id if row >= 0 else None,
-            sale_key=f"{key:016x}",
-            at=from_us(at_us),
-        )
-        for key, row, kind, at_us in columns
-    ]
+    for key, row in zip(keys.tolist(), rows, strict=True):
+        yield (sales[row].sale_id if row >= 0 else None), f"{key:016x}"
 
 
 def _profile(profile: Profile) -> KnownProfile | None:

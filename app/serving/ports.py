@@ -29,7 +29,7 @@ class CustomerState:
     Attributes:
         now_us: The store's clock in the same round trip, microseconds since the epoch:
             an acknowledged event is never later than it.
-        window: His latest events; empty for an unknown customer.
+        window: His latest events, and what he was shown; empty for an unknown customer.
         profile: What lies further back; empty for an unknown customer.
     """
 
@@ -44,7 +44,7 @@ class KnownCustomer:
 
     Attributes:
         now_us: The store's clock, microseconds since the epoch.
-        window: His latest events.
+        window: His latest events, and what he was shown.
         profile: What lies further back.
         n_remembered: Further events that are remembered by key, to count none twice.
         expires_us: When window and profile are forgotten if he does nothing more; None if
@@ -65,12 +65,14 @@ class Erasure:
     Attributes:
         erased_us: When, by the store's clock, microseconds since the epoch.
         n_events: Events of the window.
+        n_shown: Sales that he was shown last.
         n_profiles: 1 if there was a profile, else 0.
         n_remembered: Further events that were remembered by key.
     """
 
     erased_us: int
     n_events: int
+    n_shown: int
     n_profiles: int
     n_remembered: int
 

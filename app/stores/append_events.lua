@@ -1,15 +1,15 @@
 #!lua
 -- Appends events of one customer, in order. Everything or nothing happens to each event.
 --
--- KEYS  window, profile, recent, events, counters' prefix, tombstones' prefix
--- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 customer TTL s, 5 recent events,
---       6 recent TTL s, 7 stream entries, 8 minute TTL s, 9 hour TTL s; then per event:
---       at µs; sale key and type code (9 bytes); member (24 bytes), or of an impression the
---       event key (8 bytes); JSON
+-- KEYS  window, shown, profile, recent, events, counters' prefix, tombstones' prefix
+-- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 sales shown, 5 customer TTL s,
+--       6 recent events, 7 recent TTL s, 8 stream entries, 9 minute TTL s, 10 hour TTL s;
+--       then per event: at µs; sale key and type code (9 bytes); member (24 bytes), or of an
+--       impression the event key (8 bytes); JSON
 -- Returns a code per event: see RedisCustomerStore.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED = 0, 1, 2, 3, 4
-local FIRST_EVENT, PER_EVENT, MEMBER_BYTES, KEY_BYTES = 10, 4, 24, 8
-local window, profile, recent, events, counters, erased = unpack(KEYS)
+local FIRST_EVENT, PER_EVENT, KEY_BYTES = 11, 4, 8
+local window, shown, profile, recent, events, counters, erased = unpack(KEYS)
 local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
 local received = time[1] * 1000000 + time[2]
@@ -19,8 +19,8 @@ local hour = counters .. 'h' .. string.format('%d', math.floor(received / 360000
 
 local function remember(event_key)
   if redis.call('ZADD', recent, 'NX', received_text, event_key) == 0 then return false end
-  redis.call('ZREMRANGEBYRANK', recent, 0, -(ARGV[5] + 1))
-  redis.call('EXPIRE', recent, ARGV[6])
+  redis.call('ZREMRANGEBYRANK', recent, 0, -(ARGV[6] + 1))
+  redis.call('EXPIRE', recent, ARGV[7])
   return true
 end
 
@@ -35,15 +35,22 @@ local function is_new(at, member)
   return true
 end
 
+-- Of every sale the latest impression, of all sales the latest.
+local function show(at, sale_key)
+  redis.call('ZADD', shown, 'GT', math.floor(at / 1000000), sale_key)
+  redis.call('ZREMRANGEBYRANK', shown, 0, -(ARGV[4] + 1))
+end
+
 local function append(i)
   local at, field, member, json = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   if tonumber(at) > received + ARGV[1] then return FUTURE end
   if tonumber(at) < received - ARGV[2] then return TOO_OLD end
   if tonumber(at) <= erased_us then return ERASED end
   if not is_new(at, member) then return DUPLICATE end
+  if #member == KEY_BYTES then show(at, string.sub(field, 1, KEY_BYTES)) end
   redis.call('HINCRBY', minute, field, 1)
   redis.call('HINCRBY', hour, field, 1)
-  redis.call('XADD', events, 'MAXLEN', '~', ARGV[7], '*', 'e', json, 'r', received_text)
+  redis.call('XADD', events, 'MAXLEN', '~', ARGV[8], '*', 'e', json, 'r', received_text)
   return ACCEPTED
 end
 
@@ -54,10 +61,11 @@ for i = FIRST_EVENT, #ARGV, PER_EVENT do
   if code == ACCEPTED then n_accepted = n_accepted + 1 end
 end
 if n_accepted > 0 then
-  redis.call('EXPIRE', window, ARGV[4])
-  redis.call('EXPIRE', profile, ARGV[4])
-  redis.call('EXPIRE', minute, ARGV[8])
-  redis.call('EXPIRE', hour, ARGV[9])
+  redis.call('EXPIRE', window, ARGV[5])
+  redis.call('EXPIRE', shown, ARGV[5])
+  redis.call('EXPIRE', profile, ARGV[5])
+  redis.call('EXPIRE', minute, ARGV[9])
+  redis.call('EXPIRE', hour, ARGV[10])
   redis.call('SETNX', counters .. 'since', received_text)
   local n_lost = n_before + n_accepted - redis.call('XLEN', events)
   if n_lost > 0 then redis.call('HINCRBY', counters .. 'lost', 'events', n_lost) end

@@ -1,10 +1,14 @@
 """Customers in Redis or Valkey: windows, profiles, and what is remembered of events."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from secrets import token_hex
 from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.serving.ports import CustomerState, Erasure, EventOutcome, EventStatus, KnownCustomer
 from app.stores.connection import Argument, Command, Connection, Script
@@ -31,19 +35,21 @@ from models.events import (
     to_us,
 )
 from models.profile import Profile
+from models.shown import SHOWN_SALES
 
 MS_PER_S: Final = 1_000
 
-READ_CUSTOMER: Final = Script.named("read_customer")
+READ_CUSTOMER: Final = Script.named("read_customer", after="shown")
 APPEND_EVENTS: Final = Script.named("append_events", after="tombstone")
 MERGE_CUSTOMER: Final = Script.named("merge_customer", after="tombstone")
-DESCRIBE_CUSTOMER: Final = Script.named("describe_customer")
+DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after="shown")
 ERASE_CUSTOMER: Final = Script.named("erase_customer", after="tombstone")
 
 APPEND_LIMITS: Final[tuple[Argument, ...]] = (
     MAX_AHEAD_US,
     MAX_AGE_US,
     WINDOW_EVENTS,
+    SHOWN_SALES,
     CUSTOMER_TTL_S,
     RECENT_EVENTS,
     RECENT_TTL_S,
@@ -69,7 +75,7 @@ class LoadedCustomer:
 
     Attributes:
         customer_id: Who.
-        window: His latest events.
+        window: His latest events, and what he was shown.
         profile: What lies further back.
         last_us: Time of his last event of any type.
     """
@@ -93,10 +99,10 @@ class RedisCustomerStore:
         """Read a customer; see `CustomerStore`."""
         keys = CustomerKeys.of(customer_id)
         reply = await self._connection.run(
-            READ_CUSTOMER, [keys.window, keys.profile], doing="reading a customer"
+            READ_CUSTOMER, [keys.window, keys.shown, keys.profile], doing="reading a customer"
         )
-        now_us, window, profile = cast("tuple[int, bytes, bytes]", reply)
-        return CustomerState(now_us, Window.unpack(window), Profile.unpack(profile))
+        now_us, events, shown, profile = cast("tuple[int, bytes, bytes, bytes]", reply)
+        return CustomerState(now_us, Window.of_parts(events, shown), Profile.unpack(profile))
 
     async def append(self, events: Sequence[Event]) -> list[EventOutcome]:
         """Append events; see `CustomerStore`."""
@@ -113,14 +119,14 @@ class RedisCustomerStore:
     async def describe(self, customer_id: str) -> KnownCustomer:
         """Return all that is kept of a customer; see `CustomerStore`."""
         keys = CustomerKeys.of(customer_id)
-        names = [keys.window, keys.profile, keys.recent]
+        names = [keys.window, keys.shown, keys.profile, keys.recent]
         reply = await self._connection.run(DESCRIBE_CUSTOMER, names, doing="reading a customer")
-        now_us, window, profile, expires_ms, n_remembered = cast(
-            "tuple[int, bytes, bytes, int, int]", reply
+        now_us, events, shown, profile, expires_ms, n_remembered = cast(
+            "tuple[int, bytes, bytes, bytes, int, int]", reply
         )
         return KnownCustomer(
             now_us=now_us,
-            window=Window.unpack(window),
+            window=Window.of_parts(events, shown),
             profile=Profile.unpack(profile),
             n_remembered=n_remembered,
             expires_us=expires_ms * (SECOND_US // MS_PER_S) if expires_ms > 0 else None,
@@ -129,12 +135,19 @@ class RedisCustomerStore:
     async def erase(self, customer_id: str) -> Erasure:
         """Erase a customer; see `CustomerStore`."""
         keys = CustomerKeys.of(customer_id)
-        names = [keys.window, keys.profile, keys.recent, keys.erased, keys.erasures]
+        names = [
+            keys.window,
+            keys.shown,
+            keys.profile,
+            keys.recent,
+            keys.erased,
+            keys.erasures,
+        ]
         arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id)
         reply = await self._connection.run(
             ERASE_CUSTOMER, names, *arguments, doing="erasing a customer"
         )
-        return Erasure(*cast("tuple[int, int, int, int]", tuple(cast("list[int]", reply))))
+        return Erasure(*cast("tuple[int, int, int, int, int]", tuple(cast("list[int]", reply))))
 
     async def merge(self, customers: Sequence[LoadedCustomer]) -> int:
         """Merge windows from files into those of the store, and replace profiles.
@@ -161,22 +174,38 @@ def _append(events: Sequence[Event]) -> Command:
 
 def append_keys(keys: CustomerKeys) -> list[str]:
     """Return the keys of ``append_events.lua``, in its order."""
-    return [keys.window, keys.profile, keys.recent, keys.events, keys.counts, keys.erased]
+    return [
+        keys.window,
+        keys.shown,
+        keys.profile,
+        keys.recent,
+        keys.events,
+        keys.counts,
+        keys.erased,
+    ]
 
 
 def _merge(customer: LoadedCustomer) -> Command:
     keys = CustomerKeys.of(customer.customer_id)
-    packed = customer.window.pack()
+    window = customer.window
+    packed = window.pack_events()
     members = [packed[i : i + MEMBER_BYTES] for i in range(0, len(packed), MEMBER_BYTES)]
-    scored = zip(customer.window.at_us.tolist(), members, strict=True)
+    sales = [sale_key.to_bytes(8, "big") for sale_key in window.shown.sale_keys.tolist()]
     return MERGE_CUSTOMER.by_sha(
-        [keys.window, keys.profile, keys.erased],
+        [keys.window, keys.shown, keys.profile, keys.erased],
         WINDOW_EVENTS,
+        SHOWN_SALES,
         customer.last_us // SECOND_US + CUSTOMER_TTL_S,
         b"" if customer.profile == Profile.empty() else customer.profile.pack(),
         customer.profile.first_us,
-        *(argument for pair in scored for argument in pair),
+        len(members),
+        *_scored(window.at_us, members),
+        *_scored(window.shown.at_s, sales),
     )
+
+
+def _scored(scores: NDArray[np.int64], members: Sequence[bytes]) -> Iterator[Argument]:
+    return chain.from_iterable(zip(scores.tolist(), members, strict=True))
 
 
 def event_arguments(event: Event) -> tuple[Argument, ...]:

@@ -1,16 +1,21 @@
 #!lua flags=no-writes
 -- Returns all that is kept of a customer, see RedisCustomerStore.
 --
--- KEYS  window, profile, recent
--- Returns the clock in µs, the packed window, the packed profile, when the later of both
--- expires in ms since the epoch, negative if nothing will, and the number of further
--- remembered events.
-local window, profile, recent = unpack(KEYS)
+-- KEYS  window, shown, profile, recent
+-- Returns the clock in µs, the packed events, what he was shown, packed, the packed profile,
+-- when the last of them expires in ms since the epoch, negative if nothing will, and the
+-- number of further remembered events.
+local window, shown, profile, recent = unpack(KEYS)
 local time = redis.call('TIME')
+local expires_ms = -1
+for _, key in ipairs({window, shown, profile}) do
+  expires_ms = math.max(expires_ms, redis.call('PEXPIRETIME', key))
+end
 return {
   time[1] * 1000000 + time[2],
   table.concat(redis.call('ZRANGE', window, 0, -1)),
+  packed_shown(shown),
   redis.call('GET', profile) or '',
-  math.max(redis.call('PEXPIRETIME', window), redis.call('PEXPIRETIME', profile)),
+  expires_ms,
   redis.call('ZCARD', recent)
 }

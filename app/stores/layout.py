@@ -5,6 +5,7 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 
 ========================  ===========================================================
 ``c:{p}:<customer>``      window: sorted set of 24-byte members, score ``at_us``
+``d:{p}:<customer>``      what he was shown last: sorted set of sale keys, score seconds
 ``p:{p}:<customer>``      packed profile
 ``i:{p}:<customer>``      keys of events that the window cannot remember, by received time
 ``events:{p}``            stream of accepted events: ``e`` JSON, ``r`` received_at in µs
@@ -82,6 +83,7 @@ class CustomerKeys:
     """The keys of one customer, all in one slot."""
 
     window: str
+    shown: str
     profile: str
     recent: str
     events: str
@@ -95,6 +97,7 @@ class CustomerKeys:
         p = partition(customer_id)
         return cls(
             window=f"c:{{{p}}}:{customer_id}",
+            shown=f"d:{{{p}}}:{customer_id}",
             profile=f"p:{{{p}}}:{customer_id}",
             recent=f"i:{{{p}}}:{customer_id}",
             events=events_stream(p),

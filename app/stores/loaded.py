@@ -15,6 +15,7 @@ from models.dataset import EventTable
 from models.dataset.events import keys_of
 from models.events import KIND, EventType
 from models.profile import Profile, night_floor
+from models.shown import Shown
 
 
 def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer]:
@@ -65,10 +66,11 @@ def loaded_counts(
 
 def _window(events: EventTable, rows: NDArray[np.int64]) -> Window:
     # Every member of a window of 128 is among the last 128 by (at, event key): ids are distinct.
-    kept = rows[events.kinds[rows] != KIND[EventType.IMPRESSION]][-WINDOW_EVENTS:]
+    is_shown = events.kinds[rows] == KIND[EventType.IMPRESSION]
+    kept, shown = rows[~is_shown][-WINDOW_EVENTS:], rows[is_shown]
     stamp = stamps(events.at_us[kept], events.kinds[kept])
     members = np.stack([events.event_keys[kept], events.sale_keys[kept], stamp], axis=1)
-    return Window(members).latest()
+    return Window(members, Shown.of(events.sale_keys[shown], events.at_us[shown])).latest()
 
 
 def _by_hour(events: EventTable, rows: NDArray[np.int64]) -> dict[int, HourCounts]:

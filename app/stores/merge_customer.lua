@@ -1,14 +1,17 @@
 #!lua
--- Merges events from files into a customer's window, and replaces his profile. What lies
--- before an erasure is left out, and a profile that begins before one.
+-- Merges events and impressions from files into a customer's window and into what he was
+-- shown, and replaces his profile. What lies before an erasure is left out, and a profile
+-- that begins before one.
 --
--- KEYS  window, profile, tombstones' prefix
--- ARGV  1 window events, 2 expiry in s since the epoch, 3 packed profile, empty for none,
---       4 when it begins in µs; then at µs and member of each event
+-- KEYS  window, shown, profile, tombstones' prefix
+-- ARGV  1 window events, 2 sales shown, 3 expiry in s since the epoch, 4 packed profile, empty
+--       for none, 5 when it begins in µs, 6 number of events; then at µs and member of each
+--       event; then at s and sale key of each impression
 -- Returns the number of events that are left out.
-local FIRST_EVENT = 5
-local window, profile, erased = unpack(KEYS)
-local expires = ARGV[2]
+local FIRST_EVENT = 7
+local window, shown, profile, erased = unpack(KEYS)
+local expires, n_events = ARGV[3], tonumber(ARGV[6])
+local first_impression = FIRST_EVENT + 2 * n_events
 local erased_us = erased_until(erased, window)
 
 -- A customer who came back since lives longer than the files know.
@@ -17,25 +20,35 @@ local function expire(key)
   redis.call('EXPIREAT', key, expires, 'GT')
 end
 
-local kept = {}
-for i = FIRST_EVENT, #ARGV, 2 do
-  if tonumber(ARGV[i]) > erased_us then
-    kept[#kept + 1] = ARGV[i]
-    kept[#kept + 1] = ARGV[i + 1]
+-- Returns score and member of those from `first` to `last` that no erasure covers.
+local function kept(first, last, unit_us)
+  local found = {}
+  for i = first, last, 2 do
+    if ARGV[i] * unit_us > erased_us then
+      found[#found + 1] = ARGV[i]
+      found[#found + 1] = ARGV[i + 1]
+    end
   end
+  return found
 end
-if #kept > 0 then
-  redis.call('ZADD', window, unpack(kept))
-  redis.call('ZREMRANGEBYRANK', window, 0, -(ARGV[1] + 1))
-  expire(window)
+
+local function merge(key, scored, limit)
+  if #scored == 0 then return end
+  redis.call('ZADD', key, 'GT', unpack(scored))
+  redis.call('ZREMRANGEBYRANK', key, 0, -(limit + 1))
+  expire(key)
 end
-if ARGV[3] == '' or tonumber(ARGV[4]) <= erased_us then
+
+local events = kept(FIRST_EVENT, first_impression - 1, 1)
+merge(window, events, ARGV[1])
+merge(shown, kept(first_impression, #ARGV, 1000000), ARGV[2])
+if ARGV[4] == '' or tonumber(ARGV[5]) <= erased_us then
   redis.call('DEL', profile)
 else
-  redis.call('SET', profile, ARGV[3], 'KEEPTTL')
+  redis.call('SET', profile, ARGV[4], 'KEEPTTL')
   expire(profile)
   -- His profile stays as long as what he did since.
   local lives_ms = redis.call('PEXPIRETIME', window)
   if lives_ms > 0 then redis.call('EXPIREAT', profile, math.floor(lives_ms / 1000), 'GT') end
 end
-return (#ARGV - FIRST_EVENT + 1 - #kept) / 2
+return n_events - #events / 2

@@ -1,8 +1,13 @@
 #!lua flags=no-writes
 -- Reads a customer and the clock in one round trip.
 --
--- KEYS  window, profile
--- Returns the clock in µs, the packed window, the packed profile.
+-- KEYS  window, shown, profile
+-- Returns the clock in µs, the packed events, what he was shown, packed, the packed profile.
+local window, shown, profile = unpack(KEYS)
 local time = redis.call('TIME')
-local members = redis.call('ZRANGE', KEYS[1], 0, -1)
-return {time[1] * 1000000 + time[2], table.concat(members), redis.call('GET', KEYS[2]) or ''}
+return {
+  time[1] * 1000000 + time[2],
+  table.concat(redis.call('ZRANGE', window, 0, -1)),
+  packed_shown(shown),
+  redis.call('GET', profile) or ''
+}

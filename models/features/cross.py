@@ -31,6 +31,7 @@ def _values(batch: Batch) -> NDArray[np.float64]:
             # Without events every sale has place 0, and none was touched last.
             places == np.maximum(newest, 1),
             touches.interest[VISIT][places],
+            np.log1p(batch.impressions.age_of(batch.rows, len(batch.catalogue))),
         ]
     ).transpose(1, 2, 0)
 
@@ -45,6 +46,7 @@ CROSS: Final = FeatureGroup(
         "same_sale_events_since": "His events since he touched this sale; unknown if never",
         "same_sale_last": "1 if his last event was with this sale, else 0",
         "same_sale_visit": "This visit's faded interest in this sale",
+        "same_sale_shown": "Logarithm of seconds since he was shown this sale; unknown if never",
     },
     values=_values,
 )

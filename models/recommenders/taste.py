@@ -2,15 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Arrays
 from models.encoder import Projection
+from models.history import TASTE_MEMORY_S
 from models.query import Batch
 from models.recommenders.recommender import Recommender
+
+_LASTING: Final = 0
+"""Index of the lasting taste, before that of this visit; see `models.history.Touched`."""
+
+_ROUNDS: Final = 3
+_MAX_LIKING: Final = 4.0
+"""Of which an exponential is taken; more would be an outlier of the content."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +32,22 @@ class Taste(Recommender):
     with it, which is the logarithm of how much more likely he opens it than others, up to a
     term of the second order.
 
+    Where it is known what he was shown, what he passed over counts as well: of a sale ``x``
+    that he is shown he opens ``rate * exp(t . x)`` on average. The taste is then the mode of
+    the posterior, dimension by dimension, see `_mode`.
+
     Attributes:
         projection: Places sales.
         mean: Taste of the average customer, shape ``(n_dimensions,)``.
         spread: How much tastes differ between customers, positive, same shape.
+        rate: Share of the sales shown that the average customer opened; 0 where impressions
+            are not known.
     """
 
     projection: Projection
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
+    rate: float
 
     name: ClassVar[str] = "taste"
     columns: ClassVar[Mapping[str, str]] = {
@@ -54,6 +69,8 @@ class Taste(Recommender):
     def expected(self, batch: Batch, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the tastes to expect, lasting and of this visit.
 
+        What he was shown tells of his lasting taste; in a visit it is too little.
+
         Args:
             batch: The queries.
             places: Where every sale stands, shape ``(n_catalogue, n_dimensions)``.
@@ -63,14 +80,55 @@ class Taste(Recommender):
         """
         touched = batch.touched
         n = touched.customers.sums(touched.weights)[..., None]
-        away = (
-            touched.customers.weighted(touched.weights, places, rows=touched.rows) - n * self.mean
-        )
-        return self.mean + away * self.spread / (1 + self.spread * n)
+        sums = touched.customers.weighted(touched.weights, places, rows=touched.rows)
+        tastes = self.mean + (sums - n * self.mean) * self.spread / (1 + self.spread * n)
+        if self.rate and len(batch.impressions.rows):
+            tastes[_LASTING] = self._mode(batch, places, sums=sums[_LASTING])
+        return tastes
+
+    def _mode(
+        self, batch: Batch, places: NDArray[np.float64], *, sums: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the most likely lasting tastes, given what was opened and what passed over.
+
+        With what he touched of the sales shown, ``opened``, and the other ones that he touched,
+        ``n`` of them, the logarithm of the posterior is, up to a constant, ``t . sums - n t^2 /
+        2 - rate sum_shown exp(t . x) - (t - mean)^2 / (2 spread)``: Poisson where it is known
+        what was shown, and elsewhere the mean of ``exp(t . x)`` over what is on offer. Newton's
+        method, in every dimension as if it were the only one: the axes are hardly correlated.
+
+        Args:
+            batch: The queries.
+            places: Where every sale stands, shape ``(n_catalogue, n_dimensions)``.
+            sums: Of the places of what each touched, by weight, shape ``(n_queries,
+                n_dimensions)``.
+
+        Returns:
+            Shape ``(n_queries, n_dimensions)``.
+        """
+        shown = batch.impressions
+        at = places.take(shown.rows, axis=0)
+        squares, every = np.square(at), np.arange(len(at))
+        looks = self.rate * np.exp2(-shown.age_s / TASTE_MEMORY_S)
+        precision = 1 / self.spread + _elsewhere(batch)[:, None]
+        taste = np.repeat(self.mean[None], len(batch), axis=0)
+        for _ in range(_ROUNDS):
+            liking = np.einsum("ij,ij->i", at, taste.take(shown.customers.owners, axis=0))
+            opens = looks * np.exp(np.clip(liking, -_MAX_LIKING, _MAX_LIKING))
+            [expected] = shown.customers.weighted(opens[None], at, rows=every)
+            [curvature] = shown.customers.weighted(opens[None], squares, rows=every)
+            slope = sums - expected - precision * taste + self.mean / self.spread
+            taste = taste + slope / (precision + curvature)
+        return taste
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Return what was fitted; see `Recommender.to_arrays`."""
-        return {**self.projection.to_arrays(), "mean": self.mean, "spread": self.spread}
+        return {
+            **self.projection.to_arrays(),
+            "mean": self.mean,
+            "spread": self.spread,
+            "rate": np.array([self.rate]),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
@@ -80,4 +138,17 @@ class Taste(Recommender):
         if not len(mean) == len(spread) == projection.n_dimensions:
             msg = f"tastes of {len(mean)} dimensions for sales of {projection.n_dimensions}"
             raise ValueError(msg)
-        return cls(projection, mean, spread)
+        [rate] = arrays.floats("rate").tolist()
+        if not 0 <= rate <= 1:
+            msg = f"a share of {rate} of the sales shown cannot be opened"
+            raise ValueError(msg)
+        return cls(projection, mean, spread, rate)
+
+
+def _elsewhere(batch: Batch) -> NDArray[np.float64]:
+    """Weigh what each customer touched and is not known to have been shown, ``(n_queries,)``."""
+    touched, shown, n = batch.touched, batch.impressions, len(batch.catalogue)
+    is_shown = np.isin(
+        touched.customers.cells(touched.rows, n), shown.customers.cells(shown.rows, n)
+    )
+    return touched.customers.sums(np.where(is_shown, 0.0, touched.weights[_LASTING]))

@@ -21,7 +21,8 @@ async def test_what_is_known_of_a_customer_is_told(
         "SET", CustomerKeys.of("c1").profile, profile.pack(), doing="setting up"
     )
     known, unknown = click("e1", "alps"), click("e2", "elsewhere")
-    await client.post("/v1/events", json={"events": [known, unknown]})
+    shown = {**click("e3", "rome"), "type": "impression"}
+    await client.post("/v1/events", json={"events": [known, unknown, shown]})
 
     body = (await client.get(URL)).json()
 
@@ -39,6 +40,10 @@ async def test_what_is_known_of_a_customer_is_told(
         "cart": 6,
         "purchase": 5,
     }
+    [last] = body["shown"]
+    assert (last["sale_id"], last["sale_key"]) == ("rome", f"{key('rome'):016x}")
+    shown_at = datetime.fromisoformat(shown["at"]).replace(microsecond=0)
+    assert datetime.fromisoformat(last["at"]) == shown_at
     assert body["expires_at"] is not None
 
 
@@ -49,6 +54,7 @@ async def test_nothing_is_known_of_a_stranger(client: httpx.AsyncClient) -> None
     assert answer.json() == {
         "customer_id": "c1",
         "events": [],
+        "shown": [],
         "profile": None,
         "remembered": 0,
         "expires_at": None,
@@ -60,13 +66,16 @@ async def test_an_erased_customer_is_a_stranger_whatever_comes_late(
 ) -> None:
     before = await client.get("/v1/recommendations", params={"customer_id": "c1"})
     late = click("e2", sale_ids(before)[-1])
-    await client.post("/v1/events", json={"events": [click("e1", sale_ids(before)[-1])]})
+    shown = {**click("e3", "rome"), "type": "impression"}
+    await client.post("/v1/events", json={"events": [click("e1", sale_ids(before)[-1]), shown]})
 
     erasure = (await client.delete(URL)).json()
     refused = (await client.post("/v1/events", json={"events": [late]})).json()
 
     after = await client.get("/v1/recommendations", params={"customer_id": "c1"})
-    assert (erasure["events"], erasure["profile"], erasure["remembered"]) == (1, False, 0)
+    assert (erasure["events"], erasure["shown"], erasure["profile"]) == (1, 1, False)
+    assert erasure["remembered"] == 1
     assert (refused["erased"], refused["results"][0]["status"]) == (1, "erased")
     assert sale_ids(after) == sale_ids(before)
-    assert (await client.get(URL)).json()["events"] == []
+    known = (await client.get(URL)).json()
+    assert (known["events"], known["shown"]) == ([], [])

@@ -25,6 +25,7 @@ from app.stores.layout import (
 from models.customer import WINDOW_EVENTS
 from models.events import Event, EventType, to_us
 from models.profile import Profile
+from models.shown import SHOWN_SALES
 from tests.contract.visit import DAY_US, MINUTE_US, event, visits, window_of
 
 ACCEPTED = EventOutcome(EventStatus.ACCEPTED)
@@ -165,6 +166,26 @@ class CustomerStoreContract:
 
         assert len((await store.read("c1")).window) == WINDOW_EVENTS
 
+    async def test_the_last_sales_that_he_was_shown_are_known_whatever_the_order(
+        self, store: RedisCustomerStore, now_us: int, rng: np.random.Generator
+    ) -> None:
+        """Three times as many as are kept, some shown twice, some at the same second."""
+        impressions = [
+            event(
+                f"i{i}",
+                at_us=now_us - int(rng.integers(200)) * 1_000_000,
+                sale_id=f"s{rng.integers(3 * SHOWN_SALES)}",
+                type=EventType.IMPRESSION,
+            )
+            for i in range(1_000)
+        ]
+        await asyncio.gather(*(store.append(impressions[i : i + 50]) for i in range(0, 1_000, 50)))
+
+        window = (await store.read("c1")).window
+
+        assert window.pack() == window_of(impressions).pack()
+        assert len(window.shown) == SHOWN_SALES
+
     async def test_a_duplicate_changes_nothing(
         self, store: RedisCustomerStore, connection: Connection, now_us: int
     ) -> None:
@@ -227,6 +248,7 @@ class CustomerStoreContract:
         [(_, received_us), _] = await streamed(connection)
         expected = {
             C1.window: CUSTOMER_TTL_S,
+            C1.shown: CUSTOMER_TTL_S,
             C1.profile: CUSTOMER_TTL_S,
             C1.recent: RECENT_TTL_S,
             f"{C1.counts}m{received_us // MINUTE_US}": MINUTE_TTL_S,
@@ -289,11 +311,12 @@ class CustomerStoreContract:
         click = event("e1", at_us=now_us)
         profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5))
         await connection.execute("SET", C1.profile, profile.pack(), doing="setting up")
-        await store.append([click, event("e2", at_us=now_us, type=EventType.IMPRESSION)])
+        shown = event("e2", at_us=now_us, type=EventType.IMPRESSION)
+        await store.append([click, shown])
 
         known = await store.describe("c1")
 
-        assert known.window.pack() == window_of([click]).pack()
+        assert known.window.pack() == window_of([click, shown]).pack()
         assert (known.profile, known.n_remembered) == (profile, 1)
         assert known.expires_us == pytest.approx(now_us + CUSTOMER_TTL_S * 1_000_000, abs=10e6)
 
@@ -321,7 +344,8 @@ class CustomerStoreContract:
         left = {key.decode() for key in keys if not key.startswith(b"n:")}
         [tombstone] = left - {C1.events, C1.erasures, f"{C1.erased}secret"}
         ttl_s = await connection.execute("TTL", tombstone, doing="looking")
-        assert (erasure.n_events, erasure.n_profiles, erasure.n_remembered) == (2, 1, 1)
+        assert (erasure.n_events, erasure.n_shown) == (2, 1)
+        assert (erasure.n_profiles, erasure.n_remembered) == (1, 1)
         assert erasure.erased_us >= now_us
         assert tombstone.startswith(C1.erased)
         assert ttl_s == pytest.approx(100 * 24 * 3600, abs=10)

@@ -23,6 +23,7 @@ from tests.contract.visit import DAY_US, event, visits, window_of
 
 DOCUMENTED: Final = {
     "c:": CUSTOMER_TTL_S,
+    "d:": CUSTOMER_TTL_S,
     "p:": CUSTOMER_TTL_S,
     "i:": RECENT_TTL_S,
     "e:": TOMBSTONE_TTL_S,

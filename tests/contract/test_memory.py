@@ -17,6 +17,7 @@ from app.stores.store import RedisStores
 from models.customer import Window, stamps
 from models.events import KIND, SECOND_US, EventType
 from models.profile import Profile
+from models.shown import NOTHING_SHOWN
 from tests.contract.servers import redis_binary, redis_server
 from tests.proofs import Proof
 
@@ -36,7 +37,7 @@ def customers(first: int, *, now_us: int, profile: Profile) -> list[LoadedCustom
     return [
         LoadedCustomer(
             customer_id=f"customer-{first + i:08d}",
-            window=Window(np.column_stack([keys[i], stamp])).latest(),
+            window=Window(np.column_stack([keys[i], stamp]), NOTHING_SHOWN).latest(),
             profile=profile,
             last_us=now_us,
         )

@@ -10,6 +10,7 @@ from app.stores.customer import APPEND_EVENTS, APPEND_LIMITS, append_keys, event
 from app.stores.layout import CustomerKeys
 from models.customer import Window, pack_member
 from models.events import KINDS, SECOND_US, Event, EventType, from_us, key, to_us
+from models.shown import Shown
 
 MINUTE_US = 60 * 1_000_000
 DAY_US = 24 * 60 * MINUTE_US
@@ -45,10 +46,15 @@ def visits(rng: np.random.Generator, n: int, *, customer_id: str, now_us: int) -
 
 def window_of(events: list[Event]) -> Window:
     """The window as models define it, without any store."""
+    shown = [e for e in events if e.type is EventType.IMPRESSION]
+    keys = np.array([key(e.sale_id) for e in shown], dtype=np.uint64)
     return Window.of(
-        pack_member(key(e.event_id), key(e.sale_id), at_us=to_us(e.at), event_type=e.type)
-        for e in events
-        if e.type is not EventType.IMPRESSION
+        (
+            pack_member(key(e.event_id), key(e.sale_id), at_us=to_us(e.at), event_type=e.type)
+            for e in events
+            if e.type is not EventType.IMPRESSION
+        ),
+        Shown.of(keys, np.array([to_us(e.at) for e in shown], dtype=np.int64)),
     )
 
 

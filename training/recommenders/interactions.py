@@ -102,7 +102,24 @@ class Interactions:
         Returns:
             Customer codes and catalogue rows, ordered by both.
         """
-        kept = (self.kinds != _IMPRESSION) & (self.rows >= 0)
-        n_sales = max(len(self.catalogue), 1)
-        pairs = np.unique(self.customers[kept] * n_sales + self.rows[kept])
-        return pairs // n_sales, pairs % n_sales
+        pairs = self._pairs(self.kinds != _IMPRESSION)
+        return pairs // self._n_sales, pairs % self._n_sales
+
+    def opened_share(self) -> float:
+        """Return the share of all distinct pairs of customer and sale shown that were touched.
+
+        It is 0 where no impressions are on record.
+        """
+        shown = self._pairs(self.kinds == _IMPRESSION)
+        if not len(shown):
+            return 0.0
+        return float(np.mean(np.isin(shown, self._pairs(self.kinds != _IMPRESSION))))
+
+    @property
+    def _n_sales(self) -> int:
+        return max(len(self.catalogue), 1)
+
+    def _pairs(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Number the distinct pairs of customer and known sale of some events, ascending."""
+        kept = chosen & (self.rows >= 0)
+        return np.unique(self.customers[kept] * self._n_sales + self.rows[kept])

@@ -12,7 +12,8 @@ def fit_taste(interactions: Interactions) -> Taste:
 
     See `training.recommenders.pairs.fit_agreement`: sales on offer, shown and not opened
     included, are placed around 0 with covariance ``I``; what two sales touched by one customer
-    have in common is his taste.
+    have in common is his taste. How much he opens of what he is shown is not estimated of each
+    customer: the average one's share stands for all.
 
     Args:
         interactions: What is known.
@@ -23,4 +24,5 @@ def fit_taste(interactions: Interactions) -> Taste:
     exposure = interactions.exposure()
     encoder = fit_encoder(interactions.catalogue, exposure)
     found = fit_agreement(interactions, encoder.encode(interactions.catalogue), exposure=exposure)
-    return Taste(Projection(encoder, found.axes), found.mean, found.spread)
+    rate = interactions.opened_share()
+    return Taste(Projection(encoder, found.axes), found.mean, spread=found.spread, rate=rate)

@@ -17,6 +17,7 @@ from models.customer import (
     stamps,
 )
 from models.events import KIND, EventType, key
+from models.shown import NOTHING_SHOWN, Shown
 
 KEPT = [event_type for event_type in EventType if event_type is not EventType.IMPRESSION]
 
@@ -37,6 +38,11 @@ def oracle(members: list[bytes]) -> bytes:
     return b"".join(ordered[-128:])
 
 
+def packed(members: bytes, shown: bytes = b"") -> bytes:
+    """The number of events in two bytes, the events, and what was shown."""
+    return (len(members) // MEMBER_BYTES).to_bytes(2, "big") + members + shown
+
+
 def numbered(n: int) -> list[bytes]:
     return [pack_member(i, 7, at_us=i // 3, event_type=EventType.VIEW) for i in range(n)]
 
@@ -54,7 +60,7 @@ def test_an_impression_is_no_member() -> None:
 
 @given(LISTS)
 def test_the_window_is_the_last_128_of_the_set_by_time_and_bytes(members: list[bytes]) -> None:
-    assert Window.of(members).pack() == oracle(members)
+    assert Window.of(members).pack() == packed(oracle(members))
 
 
 @given(LISTS, st.randoms(use_true_random=False), st.integers(1, 3))
@@ -73,7 +79,7 @@ def test_order_and_repetition_leave_the_same_bytes(
 def test_any_split_merges_to_the_same_bytes(parts: list[list[bytes]]) -> None:
     merged = reduce(Window.merge, map(Window.of, parts))
 
-    assert merged.pack() == oracle([member for part in parts for member in part])
+    assert merged.pack() == packed(oracle([member for part in parts for member in part]))
 
 
 @given(LISTS, LISTS, LISTS)
@@ -99,16 +105,31 @@ def test_a_window_is_bounded_however_its_events_arrive(
 
     merged = reduce(Window.merge, map(Window.of, parts))
 
-    assert merged.pack() == b"".join(members[-128:])
+    assert merged.pack() == packed(b"".join(members[-128:]))
     assert len(merged) == min(n_events, WINDOW_EVENTS)
 
 
-@given(LISTS)
-def test_packing_and_unpacking_round_trips(members: list[bytes]) -> None:
-    packed = Window.of(members).pack()
+@given(LISTS, st.integers(0, 3))
+def test_packing_and_unpacking_round_trips(members: list[bytes], n_shown: int) -> None:
+    shown = Shown.of(np.arange(n_shown, dtype=np.uint64), np.arange(n_shown) * 1_000_000)
+    window = Window.of(members, shown)
 
-    assert Window.unpack(packed).pack() == packed
-    assert len(packed) == len(set(members)) * MEMBER_BYTES
+    assert window.pack() == packed(oracle(members), shown.pack())
+    again = Window.unpack(window.pack())
+    assert again.pack() == window.pack()
+    assert len(again) == len(set(members))
+    assert again.shown.at_s.tolist() == list(range(n_shown))
+
+
+def test_merging_keeps_what_was_shown_on_either_side() -> None:
+    one = Window.of([], Shown.of(np.array([1, 2], dtype=np.uint64), np.array([5_000_000, 0])))
+    other = Window.of(numbered(1), Shown.of(np.array([2], dtype=np.uint64), np.array([9_000_000])))
+
+    merged = one.merge(other)
+
+    assert len(merged) == 1
+    assert merged.shown.sale_keys.tolist() == [1, 2]
+    assert merged.shown.at_s.tolist() == [5, 9]
 
 
 def test_columns_are_what_was_packed() -> None:
@@ -134,10 +155,18 @@ def test_one_event_id_with_two_contents_keeps_both() -> None:
     assert len(Window.of(reused)) == 2
 
 
-@pytest.mark.parametrize("n_bytes", [1, 23, 25])
+@pytest.mark.parametrize("n_bytes", [0, 1, 2, 25])
 def test_a_cut_window_is_refused(n_bytes: int) -> None:
-    with pytest.raises(ValueError, match=f"{n_bytes} bytes is no multiple of 24"):
-        Window.unpack(bytes(n_bytes))
+    """Of one event, which takes 26 bytes."""
+    with pytest.raises(ValueError, match=f"{n_bytes} bytes ends too early"):
+        Window.unpack(packed(bytes(24))[:n_bytes])
+
+
+def test_cut_parts_are_refused() -> None:
+    with pytest.raises(ValueError, match="25 bytes are no multiple of 24"):
+        Window.of_parts(bytes(25), b"")
+    with pytest.raises(ValueError, match="11 bytes, no multiple of 12"):
+        Window.of_parts(b"", bytes(11))
 
 
 @given(st.lists(EVENTS, max_size=8))
@@ -150,6 +179,6 @@ def test_columns_make_the_same_members_as_single_events(
     keys = np.array([event[:2] for event in events], dtype=np.uint64).reshape(-1, 2)
     members = np.column_stack([keys, stamps(at_us, kinds)])
 
-    window = Window(canonical_order(members))
+    window = Window(canonical_order(members), NOTHING_SHOWN)
 
     assert window.pack() == Window.of(member(*event) for event in events).pack()

@@ -97,9 +97,9 @@ def test_what_is_known_of_a_sale_is_summed_over_its_events() -> None:
 
 def test_sums_by_sale_are_those_of_a_plain_loop(rng: np.random.Generator) -> None:
     of = crowd(12, rng)
-    events = browse(100, 12, rng=rng)
-    asked = query(of, *events)
+    asked = query(of, *(seen := browse(100, 12, rng=rng)))
 
+    events = [one for one in seen if one[0] is not EventType.IMPRESSION]
     for sale_id in {sale_id for _, sale_id, _ in events if of.row_of(sale_id) is not None}:
         place = asked.touches.place[0, row(of, sale_id)]
         own = [(kind, age_s) for kind, of_sale, age_s in events if of_sale == sale_id]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.events import EventType, from_us
+from models.events import EventType, from_us, key
 from models.query import Query
 from tests import logs
 from tests.builders import DAY_US, NOW_US, catalogue, feature, query, row, sale
@@ -19,6 +19,7 @@ SHOP = catalogue(
 ASKED = query(
     SHOP,
     *((EventType.VIEW, "shown", 60.0), (EventType.VIEW, "liked", 30.0)),
+    *((EventType.IMPRESSION, "shown", 90.0), (EventType.IMPRESSION, "liked", 90.0)),
     candidates=["shown"],
 )
 
@@ -36,6 +37,9 @@ def test_a_hidden_sale_looks_as_if_it_had_just_opened() -> None:
     assert one(hidden, "sale_age") == np.float32(np.log1p(1 / 60))
     assert one(hidden, "sale_time_left") == one(ASKED, "sale_time_left")
     assert one(hidden, "content_category") > 0
+    assert one(ASKED, "same_sale_shown") > 0
+    assert np.isnan(one(hidden, "same_sale_shown"))
+    assert hidden.window.shown.sale_keys.tolist() == [key("liked")]
     liked = row(SHOP, "liked")
     assert np.array_equal(hidden.catalogue.counts.totals[liked], SHOP.counts.totals[liked])
 

@@ -11,6 +11,7 @@ from models.counters import GRID_US, HALF_LIVES_HOURS, HourlyCounts, counts_at, 
 from models.customer import Window, pack_member
 from models.events import KIND, KINDS, EventType, key
 from models.profile import Profile
+from models.shown import Shown
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_id, event_table
 from training.replay import CountReplay, ProfileReplay, WindowReplay
 
@@ -34,6 +35,18 @@ def rows(draw: st.DrawFn, *, unit: int, n_moments: int, max_delay: int) -> Row:
 def logs(*, unit: int, n_moments: int, max_delay: int) -> st.SearchStrategy[list[Row]]:
     row = rows(unit=unit, n_moments=n_moments, max_delay=max_delay)
     return st.lists(row, min_size=1, max_size=30)
+
+
+def shown_until(log: list[Row], customer: str, until_us: int) -> Shown:
+    """What a customer was shown by what was received up to a moment, in plain Python."""
+    latest: dict[int, int] = {}
+    for row in log:
+        if row.customer == customer and row.kind == "impression" and row.received_us <= until_us:
+            latest[key(row.sale)] = max(latest.get(key(row.sale), 0), row.at_us // SECOND)
+    ordered = sorted((at_s, sale) for sale, at_s in latest.items())[-128:]
+    return Shown.unpack(
+        b"".join(sale.to_bytes(8, "big") + at_s.to_bytes(4, "big") for at_s, sale in ordered)
+    )
 
 
 def members_received(log: list[Row], customer: str, until_us: int) -> list[bytes]:
@@ -61,7 +74,8 @@ def test_a_window_at_any_moment_is_that_of_the_events_received_until_then(
     for code, customer in enumerate(events.customers.values):
         sent = members_received(log, customer, until_us) * 2
         random.shuffle(sent)
-        assert replay.window(code, until_us).pack() == Window.of(sent).pack()
+        expected = Window.of(sent, shown_until(log, customer, until_us))
+        assert replay.window(code, until_us).pack() == expected.pack()
 
 
 @pytest.mark.parametrize("delayed", [False, True])
@@ -79,6 +93,29 @@ def test_a_long_window_is_the_last_128_events_received_so_far(
         until_us = NOON + second * SECOND
         expected = Window.of(members_received(log, "c1", until_us))
         assert replay.window(0, until_us).pack() == expected.pack()
+
+
+@pytest.mark.parametrize("delayed", [False, True])
+def test_of_many_impressions_the_last_128_sales_shown_so_far_are_known(
+    rng: np.random.Generator, *, delayed: bool
+) -> None:
+    delays = rng.integers(0, 50, size=900) * delayed
+    log = [
+        Row(
+            kind="impression",
+            at=index * SECOND,
+            received=(index + int(delay)) * SECOND,
+            sale=f"s{rng.integers(200)}",
+        )
+        for index, delay in enumerate(delays)
+    ]
+    replay = WindowReplay(event_table(log))
+
+    for second in (0, 100, 250, 899, 1_000):
+        until_us = NOON + second * SECOND
+        found = replay.window(0, until_us).shown
+        assert found.pack() == shown_until(log, "c1", until_us).pack()
+    assert len(found) == 128
 
 
 @given(logs(unit=HOUR, n_moments=60, max_delay=30), st.integers(0, 100 * 60))

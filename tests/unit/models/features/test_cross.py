@@ -15,6 +15,8 @@ EVENTS = (
     (EventType.CART, "a", 99.0),
     (EventType.PURCHASE, "b", 9.0),
     (EventType.VIEW, "unknown", 1.0),
+    (EventType.IMPRESSION, "a", 99.0),
+    (EventType.IMPRESSION, "a", 999.0),
 )
 
 
@@ -27,6 +29,7 @@ EVENTS = (
         ("same_sale_recency", math.log(100), math.log(10), math.nan),
         ("same_sale_events_since", 1.0, 0.0, math.nan),
         ("same_sale_last", 0.0, 1.0, 0.0),
+        ("same_sale_shown", math.log(100), math.nan, math.nan),
         ("same_sale_visit", 0.25 + 0.5 + 2 * 2 ** (-99 / 1_800), 3 * 2 ** (-9 / 1_800), 0.0),
     ],
 )

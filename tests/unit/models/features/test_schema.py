@@ -209,7 +209,7 @@ def test_a_recommender_made_by_hand_is_a_feature(rng: np.random.Generator) -> No
     assert own.names[-1] == "row_number"
 
 
-def test_a_query_joins_its_window_to_the_catalogue_once(
+def test_a_query_joins_its_events_and_what_was_shown_to_the_catalogue_once(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A guard of the time a request takes, by its work: every group shares one join."""
@@ -224,4 +224,4 @@ def test_a_query_joins_its_window_to_the_catalogue_once(
     monkeypatch.setattr(Catalogue, "rows_of", counted)
     SCHEMA.assemble(asked)
 
-    assert sizes == [60]
+    assert sizes == [len(asked.window), len(asked.window.shown)]

@@ -11,7 +11,7 @@ from models.events import EventType
 from models.recommenders.taste import Taste
 from tests.builders import DAY_US, SECOND_US, Seen, catalogue, query, sale
 
-CLICK, PURCHASE = EventType.CLICK, EventType.PURCHASE
+CLICK, PURCHASE, SHOWN = EventType.CLICK, EventType.PURCHASE, EventType.IMPRESSION
 
 ENCODER = Encoder(
     values=(("category", "ski"), ("category", "beach")),
@@ -27,7 +27,7 @@ ENCODER = Encoder(
 PLACES = Projection(ENCODER, np.array([*[[0.0]] * 4, [2.0], [0.0], [0.0], [0.0]]))
 """Ski is at 1, everything else at -1."""
 
-TASTE = Taste(PLACES, mean=np.array([0.1]), spread=np.array([0.5]))
+TASTE = Taste(PLACES, mean=np.array([0.1]), spread=np.array([0.5]), rate=0.2)
 SHOP = catalogue(
     sale("slope", category="ski"), sale("piste", category="ski"), sale("sea", category="beach")
 )
@@ -77,8 +77,55 @@ def test_a_sale_fades_by_half_in_sixty_days_and_in_half_an_hour_of_the_visit() -
     assert visit[0] == pytest.approx(expected_taste(1.0, 0.5))
 
 
+def most_likely(*events: Seen) -> float:
+    """The mode of the posterior of a taste along the one axis, found by search.
+
+    Ski is at 1 and beach at -1; of what was shown a Poisson number is opened, elsewhere
+    ``exp(taste^2 / 2)`` is the mean over what is on offer.
+    """
+    at = {"slope": 1.0, "piste": 1.0, "sea": -1.0}
+    days = {(kind, name): age_s * SECOND_US / DAY_US for kind, name, age_s in events}
+    weights = {pair: 2 ** (-age / 60) for pair, age in days.items()}
+    shown = {name: w for (kind, name), w in weights.items() if kind is SHOWN}
+    touched = {name: w for (kind, name), w in weights.items() if kind is not SHOWN}
+
+    def surprise(taste: float) -> float:
+        opened = sum(w * taste * at[name] for name, w in touched.items())
+        elsewhere = sum(w for name, w in touched.items() if name not in shown)
+        looks = sum(0.2 * w * math.exp(taste * at[name]) for name, w in shown.items())
+        return looks + elsewhere * taste**2 / 2 + (taste - 0.1) ** 2 / (2 * 0.5) - opened
+
+    return min(np.linspace(-2, 2, 40_001).tolist(), key=surprise)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        ((SHOWN, "slope", 60.0),),
+        ((SHOWN, "slope", 60.0), (SHOWN, "piste", 60.0), (SHOWN, "sea", 60.0)),
+        ((SHOWN, "slope", 60.0), (SHOWN, "sea", 60.0), (CLICK, "sea", 50.0)),
+        ((SHOWN, "slope", 60.0), (CLICK, "piste", 50.0), (CLICK, "slope", 20.0)),
+        ((SHOWN, "slope", 50.0 * DAY_US / SECOND_US), (CLICK, "sea", 60.0)),
+    ],
+)
+def test_what_was_passed_over_counts_against_it(events: tuple[Seen, ...]) -> None:
+    taste = most_likely(*events)
+
+    assert column("taste", *events) == pytest.approx([taste, taste, -taste], abs=2e-4)
+
+
+def test_what_a_visit_showed_is_too_little_for_the_taste_of_the_visit() -> None:
+    events = ((SHOWN, "slope", 60.0), (CLICK, "sea", 50.0))
+
+    assert column("taste_visit", *events) == column("taste_visit", *events[1:])
+
+
+def test_impressions_of_sales_that_are_gone_change_nothing() -> None:
+    assert column("taste", (SHOWN, "gone", 60.0)) == column("taste")
+
+
 def test_without_dimensions_nothing_is_known() -> None:
-    blind = Taste(Projection(ENCODER, np.empty((4, 0))), np.empty(0), np.empty(0))
+    blind = Taste(Projection(ENCODER, np.empty((4, 0))), np.empty(0), np.empty(0), 0.0)
 
     assert all(map(math.isnan, column("taste", (CLICK, "slope", 0.0), taste=blind)))
 
@@ -97,6 +144,8 @@ def test_it_round_trips() -> None:
     ("name", "array", "message"),
     [
         ("mean", np.zeros(2), "tastes of 2 dimensions for sales of 1"),
+        ("rate", np.array([-0.1]), "a share of -0.1 of the sales shown cannot be opened"),
+        ("rate", np.array([np.nan]), "a share of nan of the sales shown cannot be opened"),
         ("axes", np.zeros((3, 1)), "3 rows of axes for vectors of length 8"),
         ("value_centre", np.zeros(5), "an encoder of 2 values has 5 means"),
     ],

@@ -76,6 +76,30 @@ def test_interactions_of_the_past_are_a_part_of_the_columns() -> None:
     assert np.shares_memory(past.rows, interactions.rows)
 
 
+def test_of_what_was_shown_a_share_was_opened() -> None:
+    """Of three pairs of customer and sale that were shown, however often, one was touched."""
+    log = [
+        *(Row(kind="impression", sale="s1", at=hour * HOUR) for hour in range(3)),
+        *(Row(kind="impression", sale=sale_id) for sale_id in ("s2", "gone")),
+        Row(kind="impression", sale="s1", customer="c2"),
+        Row(kind="click", sale="s1", at=HOUR),
+        Row(kind="purchase", sale="s1", at=HOUR),
+        Row(kind="view", sale="s3"),
+    ]
+
+    assert Interactions.of(event_table(log), SHOP).opened_share() == pytest.approx(1 / 3)
+    assert Interactions.of(event_table([Row(kind="click")]), SHOP).opened_share() == 0.0
+
+
+def test_passing_over_one_colour_says_something_of_the_other(rng: np.random.Generator) -> None:
+    taste = fitted(shop_log(rng, faithful=0.9))
+    passed = [(EventType.IMPRESSION, f"s{2 * index}", 60.0) for index in range(10)]
+
+    scores = taste.scores(ask(SHOP, *passed, candidates=["s30", "s31"]))[:, 0]
+
+    assert scores[1] > scores[0]
+
+
 def test_who_looked_at_what_is_counted_by_position() -> None:
     log = [
         Row(kind="impression", sale="s1", position=4),
