@@ -106,19 +106,20 @@ class Taste(Recommender):
         Returns:
             Shape ``(n_queries, n_dimensions)``.
         """
-        shown = batch.impressions
+        shown, size = batch.impressions, len(self.mean)
         at = places.take(shown.rows, axis=0)
-        squares, every = np.square(at), np.arange(len(at))
+        block = shown.customers.vectors(np.hstack([at, at * at]), np.arange(len(at)))
         looks = self.rate * np.exp2(-shown.age_s / TASTE_MEMORY_S)
         precision = 1 / self.spread + _elsewhere(batch)[:, None]
-        taste = np.repeat(self.mean[None], len(batch), axis=0)
+        told = sums + self.mean / self.spread
+        taste = self.mean[None].repeat(len(batch), axis=0)
         for _ in range(_ROUNDS):
             liking = np.einsum("ij,ij->i", at, taste.take(shown.customers.owners, axis=0))
-            opens = looks * np.exp(np.clip(liking, -_MAX_LIKING, _MAX_LIKING))
-            [expected] = shown.customers.weighted(opens[None], at, rows=every)
-            [curvature] = shown.customers.weighted(opens[None], squares, rows=every)
-            slope = sums - expected - precision * taste + self.mean / self.spread
-            taste = taste + slope / (precision + curvature)
+            opens = looks * np.exp(liking.clip(-_MAX_LIKING, _MAX_LIKING))
+            # The expected sum of what he opens, and how fast it grows with his taste.
+            expected = np.einsum("bi,bij->bj", shown.customers.padded(opens, before=0.0), block)
+            slope = told - expected[:, :size] - precision * taste
+            taste = taste + slope / (precision + expected[:, size:])
         return taste
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
@@ -148,7 +149,7 @@ class Taste(Recommender):
 def _elsewhere(batch: Batch) -> NDArray[np.float64]:
     """Weigh what each customer touched and is not known to have been shown, ``(n_queries,)``."""
     touched, shown, n = batch.touched, batch.impressions, len(batch.catalogue)
-    is_shown = np.isin(
-        touched.customers.cells(touched.rows, n), shown.customers.cells(shown.rows, n)
-    )
-    return touched.customers.sums(np.where(is_shown, 0.0, touched.weights[_LASTING]))
+    elsewhere = np.ones(len(batch) * n)
+    elsewhere[shown.customers.cells(shown.rows, n)] = 0.0
+    counted = elsewhere[touched.customers.cells(touched.rows, n)]
+    return touched.customers.sums(counted * touched.weights[_LASTING])

@@ -8,8 +8,9 @@ import pytest
 from models.arrays import Arrays
 from models.encoder import Encoder, Projection
 from models.events import EventType
+from models.query import Batch, Counted
 from models.recommenders.taste import Taste
-from tests.builders import DAY_US, SECOND_US, Seen, catalogue, query, sale
+from tests.builders import DAY_US, SECOND_US, Seen, browse, catalogue, crowd, query, sale
 
 CLICK, PURCHASE, SHOWN = EventType.CLICK, EventType.PURCHASE, EventType.IMPRESSION
 
@@ -122,6 +123,24 @@ def test_what_a_visit_showed_is_too_little_for_the_taste_of_the_visit() -> None:
 
 def test_impressions_of_sales_that_are_gone_change_nothing() -> None:
     assert column("taste", (SHOWN, "gone", 60.0)) == column("taste")
+
+
+@pytest.mark.parametrize("n_dimensions", [1, 3])
+def test_customers_together_are_answered_to_the_bit_as_alone(
+    n_dimensions: int, rng: np.random.Generator
+) -> None:
+    """Of windows of any length, some of whom were shown nothing."""
+    axes = rng.normal(size=(8, n_dimensions))
+    mean, spread = rng.normal(size=n_dimensions), rng.exponential(size=n_dimensions)
+    taste = Taste(Projection(ENCODER, axes), mean, spread, rate=0.2)
+    of = crowd(40, rng)
+    queries = [query(of, *browse(n_events, 40, rng=rng)) for n_events in (0, 3, 90, 1, 200, 0, 17)]
+    queries.append(query(of, (CLICK, "s3", 5.0)))
+
+    together = taste.batch_scores(Batch.of(queries, list(map(Counted.now, queries))))
+
+    for asked, scores in zip(queries, together, strict=True):
+        np.testing.assert_array_equal(scores, taste.scores(asked))
 
 
 def test_without_dimensions_nothing_is_known() -> None:
