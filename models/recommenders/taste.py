@@ -82,8 +82,10 @@ class Taste(Recommender):
         n = touched.customers.sums(touched.weights)[..., None]
         sums = touched.customers.weighted(touched.weights, places, rows=touched.rows)
         tastes = self.mean + (sums - n * self.mean) * self.spread / (1 + self.spread * n)
-        if self.rate and len(batch.impressions.rows):
-            tastes[_LASTING] = self._mode(batch, places, sums=sums[_LASTING])
+        were_shown = batch.impressions.customers.lengths > 0
+        if self.rate and were_shown.any():
+            modes = self._mode(batch, places, sums=sums[_LASTING])
+            tastes[_LASTING, were_shown] = modes[were_shown]
         return tastes
 
     def _mode(
