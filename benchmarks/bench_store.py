@@ -4,9 +4,9 @@ Method: the embedded Valkey over its unix socket, append-only file on, one conne
 call at a time, from one process on the same machine. Memory is the growth of
 ``used_memory`` per customer over 2,000 customers, loaded with members in random order.
 
-Last numbers (2 shared cores, busy): 282 B for the window of 1 event, 345 for 3, 599 for 10,
-1,323 for 30, 4,856 for 128, and 105 B more with a profile. Inside the server a read of 128
-events takes 42 µs and an append 67 µs; with the client, p50 0.25 to 0.4 and 0.4 to 0.6 ms.
+Last numbers (2 shared cores, busy): 308 B for 1 event, 371 for 3, 629 for 10, 1,349 for 30 and
+4,872 for 128; of as many sales shown 120 to 236 for up to 10, 553 for 30 and 2,118 for 128; 112
+for a profile. With the client a read takes 0.3 to 0.45 ms (p50) and an append 0.4 to 0.6.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from app.stores.store import RedisStores
 from models.customer import Window, pack_member
 from models.events import SECOND_US, Event, EventType, from_us
 from models.profile import Profile
+from models.shown import Shown
 
 N_CUSTOMERS = 2_000
 N_CALLS = 2_000
@@ -50,42 +51,47 @@ async def percentiles_ms(call: Callable[[int], Awaitable[object]]) -> str:
 def customer(c: int, n_events: int, *, now_us: int) -> LoadedCustomer:
     """A customer with so many events, of keys as random as hashes are."""
     keys = np.random.default_rng(c).integers(2**63, size=(n_events, 2)).tolist()
+    at_us = now_us - np.arange(n_events) * SECOND_US
     members = [
         pack_member(event, sale, at_us=now_us - i * SECOND_US, event_type=EventType.VIEW)
         for i, (event, sale) in enumerate(keys)
     ]
     return LoadedCustomer(
         customer_id=f"customer-{c:08d}",
-        window=Window.of(members),
+        window=Window.of(members, Shown.of(np.array(keys, dtype=np.uint64)[:, 1], at_us)),
         profile=Profile(first_us=now_us, counts=(0, n_events, 0, 0, 0)),
         last_us=now_us,
     )
 
 
-async def bytes_per_customer(url: str, n_events: int) -> tuple[float, float]:
-    """Bytes that a customer takes: his window alone, and with his profile."""
+async def bytes_per_customer(url: str, n_events: int) -> list[float]:
+    """Bytes that a customer takes: his events alone, with what he was shown, and his profile."""
     stores = RedisStores.open(url, timeout_s=30.0)
     now_us = await stores.server.time_us()
     before = await used_memory(stores.connection)
     customers = [customer(c, n_events, now_us=now_us) for c in range(N_CUSTOMERS)]
     for start in range(0, N_CUSTOMERS, 100):
         await stores.customers.merge(customers[start : start + 100])
-    both = await used_memory(stores.connection) - before
-    for each in customers:
-        profile = CustomerKeys.of(each.customer_id).profile
-        await stores.connection.execute("DEL", profile, doing="measuring")
-    window = await used_memory(stores.connection) - before
+    used = [await used_memory(stores.connection)]
+    keys = [CustomerKeys.of(each.customer_id) for each in customers]
+    for names in ([one.profile for one in keys], [one.shown for one in keys]):
+        for name in names:
+            await stores.connection.execute("DEL", name, doing="measuring")
+        used.append(await used_memory(stores.connection))
     await stores.server.close()
-    return window / N_CUSTOMERS, both / N_CUSTOMERS
+    return [(one - before) / N_CUSTOMERS for one in reversed(used)]
 
 
 @pytest.mark.parametrize("n_events", [1, 3, 10, 30, 128])
 def test_bytes_per_customer(tmp_path: Path, n_events: int) -> None:
-    """Report the memory of customers with so many events."""
+    """Report the memory of customers with so many events, who were shown as many sales."""
     with embedded_server(tmp_path) as url:
-        window, both = asyncio.run(bytes_per_customer(url, n_events))
+        events, shown, profile = asyncio.run(bytes_per_customer(url, n_events))
 
-    print(f"\n{n_events:4d} events: {window:.0f} B window, {both:.0f} B with profile")
+    print(
+        f"\n{n_events:4d} events: {events:.0f} B, {shown:.0f} B with what was shown, "
+        f"{profile:.0f} B with the profile, too"
+    )
 
 
 def clicks(i: int, n: int, *, at_us: int) -> list[Event]:

@@ -18,27 +18,18 @@ local minute = counters .. 'm' .. string.format('%d', math.floor(received / 6000
 local hour = counters .. 'h' .. string.format('%d', math.floor(received / 3600000000))
 
 local function remember(event_key)
-  if redis.call('ZADD', recent, 'NX', received_text, event_key) == 0 then return false end
-  redis.call('ZREMRANGEBYRANK', recent, 0, -(ARGV[6] + 1))
+  if redis.call('ZSCORE', recent, event_key) then return false end
+  add_bounded(recent, ARGV[6], received_text, event_key)
   redis.call('EXPIRE', recent, ARGV[7])
   return true
 end
 
 local function is_new(at, member)
   if #member == KEY_BYTES then return remember(member) end
-  if redis.call('ZADD', window, at, member) == 0 then return false end
-  local n_trimmed = redis.call('ZREMRANGEBYRANK', window, 0, -(ARGV[3] + 1))
-  -- Older than a full window: the window forgot it at once, and would count its repetition.
-  if n_trimmed > 0 and not redis.call('ZSCORE', window, member) then
-    return remember(string.sub(member, 1, KEY_BYTES))
-  end
-  return true
-end
-
--- Of every sale the latest impression, of all sales the latest.
-local function show(at, sale_key)
-  redis.call('ZADD', shown, 'GT', math.floor(at / 1000000), sale_key)
-  redis.call('ZREMRANGEBYRANK', shown, 0, -(ARGV[4] + 1))
+  if redis.call('ZSCORE', window, member) then return false end
+  if add_bounded(window, ARGV[3], at, member) then return true end
+  -- Older than a full window, which does not know it and would count its repetition.
+  return remember(string.sub(member, 1, KEY_BYTES))
 end
 
 local function append(i)
@@ -47,7 +38,9 @@ local function append(i)
   if tonumber(at) < received - ARGV[2] then return TOO_OLD end
   if tonumber(at) <= erased_us then return ERASED end
   if not is_new(at, member) then return DUPLICATE end
-  if #member == KEY_BYTES then show(at, string.sub(field, 1, KEY_BYTES)) end
+  if #member == KEY_BYTES then
+    add_bounded(shown, ARGV[4], math.floor(at / 1000000), string.sub(field, 1, KEY_BYTES))
+  end
   redis.call('HINCRBY', minute, field, 1)
   redis.call('HINCRBY', hour, field, 1)
   redis.call('XADD', events, 'MAXLEN', '~', ARGV[8], '*', 'e', json, 'r', received_text)

@@ -52,12 +52,10 @@ class Script:
         return cls(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
     @classmethod
-    def named(cls, name: str, *, after: str | None = None) -> Self:
-        """Read a script that lies beside this module, put after another one if given."""
-        if after is None:
-            return cls.of(_lua(name))
+    def named(cls, name: str, *, after: Sequence[str] = ()) -> Self:
+        """Read a script that lies beside this module, put after others if given."""
         shebang, end, rest = _lua(name).partition("\n")
-        return cls.of(shebang + end + _lua(after) + rest)
+        return cls.of(shebang + end + "".join(map(_lua, after)) + rest)
 
     def by_sha(self, keys: Sequence[str], *arguments: Argument) -> Command:
         """Return the command that runs it where the store knows it."""

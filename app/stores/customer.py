@@ -39,11 +39,11 @@ from models.shown import SHOWN_SALES
 
 MS_PER_S: Final = 1_000
 
-READ_CUSTOMER: Final = Script.named("read_customer", after="shown")
-APPEND_EVENTS: Final = Script.named("append_events", after="tombstone")
-MERGE_CUSTOMER: Final = Script.named("merge_customer", after="tombstone")
-DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after="shown")
-ERASE_CUSTOMER: Final = Script.named("erase_customer", after="tombstone")
+READ_CUSTOMER: Final = Script.named("read_customer", after=["shown"])
+APPEND_EVENTS: Final = Script.named("append_events", after=["tombstone", "bounded"])
+MERGE_CUSTOMER: Final = Script.named("merge_customer", after=["tombstone", "bounded"])
+DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["shown"])
+ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone"])
 
 APPEND_LIMITS: Final[tuple[Argument, ...]] = (
     MAX_AHEAD_US,

@@ -50,7 +50,8 @@ HOUR_TTL_S: Final = 15 * DAY_S
 MINUTE_TTL_S: Final = 3 * 3600
 COUNTS_TTL_S: Final = 60 * DAY_S
 
-RECENT_EVENTS: Final = 256
+RECENT_EVENTS: Final = 128
+"""Sorted sets of up to 128 members are kept packed, as windows are; see ``bounded.lua``."""
 
 # About 0.4 kB an entry: at most 2.5 GB over all partitions where nobody ever exports.
 STREAM_ENTRIES: Final = 100_000

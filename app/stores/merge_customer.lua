@@ -33,10 +33,8 @@ local function kept(first, last, unit_us)
 end
 
 local function merge(key, scored, limit)
-  if #scored == 0 then return end
-  redis.call('ZADD', key, 'GT', unpack(scored))
-  redis.call('ZREMRANGEBYRANK', key, 0, -(limit + 1))
-  expire(key)
+  for i = 1, #scored, 2 do add_bounded(key, limit, scored[i], scored[i + 1]) end
+  if #scored > 0 then expire(key) end
 end
 
 local events = kept(FIRST_EVENT, first_impression - 1, 1)

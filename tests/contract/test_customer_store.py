@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.errors import StoreUnavailableError
 from app.serving.ports import EventOutcome, EventStatus
 from app.stores.connection import Connection
-from app.stores.customer import RedisCustomerStore
+from app.stores.customer import LoadedCustomer, RedisCustomerStore
 from app.stores.layout import (
     CUSTOMER_TTL_S,
     HOUR_TTL_S,
@@ -391,6 +391,25 @@ class TestEmbeddedCustomerStore(CustomerStoreContract):
     @pytest.fixture
     def url(self, embedded_url: str) -> str:
         return embedded_url
+
+    async def test_what_is_kept_of_a_busy_customer_stays_packed(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        """A sorted set that once held more than 128 members takes three times as much for ever."""
+        for kind in (EventType.VIEW, EventType.IMPRESSION):
+            events = [
+                event(f"{kind}{i}", at_us=now_us - i * 1_000_000, sale_id=f"s{i}", type=kind)
+                for i in range(300)
+            ]
+            await store.append(events[::2])
+            await store.merge([LoadedCustomer("c1", window_of(events), Profile.empty(), now_us)])
+            await store.append(events[1::2])
+
+        forms = {
+            name: await connection.execute("OBJECT", "ENCODING", name, doing="looking")
+            for name in (C1.window, C1.shown, C1.recent)
+        }
+        assert set(forms.values()) == {b"listpack"}, forms
 
 
 @pytest.mark.redis
