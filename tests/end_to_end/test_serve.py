@@ -150,18 +150,23 @@ def test_a_stop_under_load_fails_no_request(tmp_path: Path, bundle: Path, worker
 
 @pytest.mark.slow
 def test_who_comes_after_a_stop_is_refused_and_not_cut_off(tmp_path: Path, bundle: Path) -> None:
-    ends: list[type[Exception]] = []
+    n_workers = 2
+    times_cut_off: list[int] = []
 
-    def ask_to_the_end(url: str) -> None:
-        try:
-            while True:
+    def ask_until_refused(url: str) -> None:
+        times = 0
+        while True:
+            try:
                 httpx.get(f"{url}/health/live", timeout=30)
-        except httpx.HTTPError as exc:
-            ends.append(type(exc))
+            except httpx.ConnectError:
+                break
+            except httpx.HTTPError:
+                times += 1
+        times_cut_off.append(times)
 
-    with serving(tmp_path, "--bundle", str(bundle), "--workers", "2") as service:
+    with serving(tmp_path, "--bundle", str(bundle), "--workers", str(n_workers)) as service:
         service.wait_until("/health/ready", status=200)
-        threads = [threading.Thread(target=ask_to_the_end, args=(service.url,)) for _ in range(4)]
+        threads = [threading.Thread(target=ask_until_refused, args=(service.url,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         status = service.stop()
@@ -169,8 +174,9 @@ def test_who_comes_after_a_stop_is_refused_and_not_cut_off(tmp_path: Path, bundl
             thread.join()
 
     assert status == 0
-    # Whoever connects in the very moment of the last close may be cut off still.
-    assert httpx.ConnectError in ends
+    # Whoever connects in the very moment in which a worker closes may be cut off still.
+    assert max(times_cut_off) <= n_workers, times_cut_off
+    assert len(times_cut_off) == len(threads)
 
 
 @pytest.mark.slow
