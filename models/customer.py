@@ -68,20 +68,20 @@ class Window:
     @classmethod
     def of(cls, members: Iterable[bytes], shown: Shown = NOTHING_SHOWN) -> Self:
         """Build the window of a set of packed members, in any order, with repetitions."""
-        return cls.of_parts(b"".join(members), shown.pack()).latest()
+        return cls.of_parts(b"".join(members), shown).latest()
 
     @classmethod
-    def of_parts(cls, members: bytes, shown: bytes) -> Self:
-        """Read packed events and what was shown, as stores keep them, trusting their order.
+    def of_parts(cls, members: bytes, shown: Shown) -> Self:
+        """Read packed events beside what was shown, trusting their order.
 
         Raises:
-            ValueError: If a length is no multiple of 24 or 12 bytes.
+            ValueError: If the length is no multiple of 24 bytes.
         """
         if len(members) % MEMBER_BYTES:
             msg = f"packed events of {len(members)} bytes are no multiple of {MEMBER_BYTES}"
             raise ValueError(msg)
         events = np.frombuffer(members, dtype=_PACKED).astype(np.uint64).reshape(-1, 3)
-        return cls(events, Shown.unpack(shown))
+        return cls(events, shown)
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
@@ -95,7 +95,7 @@ class Window:
         if len(head) < _COUNT_BYTES or len(rest) < n_bytes:
             msg = f"a packed window of {len(packed)} bytes ends too early"
             raise ValueError(msg)
-        return cls.of_parts(rest[:n_bytes], rest[n_bytes:])
+        return cls.of_parts(rest[:n_bytes], Shown.unpack(rest[n_bytes:]))
 
     def pack(self) -> bytes:
         """Return the bytes that `unpack` reads; equal windows have equal bytes."""

@@ -18,7 +18,10 @@ SHOWN_SALES: Final = 128
 
 _PACKED: Final = np.dtype([("key", ">u8"), ("at_s", ">u4")])
 SHOWN_BYTES: Final = _PACKED.itemsize
-_LAST_SECOND: Final = 2**32 - 1
+
+FIRST_SECOND: Final = 10**9
+LAST_SECOND: Final = 2**32 - 1
+"""Between these, of September 2001 and February 2106, a time has ten digits and four bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,9 +40,10 @@ class Shown:
     def of(cls, sale_keys: NDArray[np.uint64], at_us: NDArray[np.int64]) -> Self:
         """Take impressions in any order, with repetitions; both of shape ``(n,)``.
 
-        Times are rounded down to seconds, and to the last one that four bytes hold, in 2106.
+        Times are rounded down to seconds; earlier and later ones count as `FIRST_SECOND` and
+        `LAST_SECOND`.
         """
-        return cls(sale_keys, np.clip(at_us // SECOND_US, 0, _LAST_SECOND)).latest()
+        return cls(sale_keys, seconds(at_us)).latest()
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
@@ -90,6 +94,11 @@ class Shown:
     def __len__(self) -> int:
         """Return the number of sales."""
         return len(self.sale_keys)
+
+
+def seconds(at_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the seconds that stand for times in microseconds; see `Shown.of`."""
+    return np.clip(at_us // SECOND_US, FIRST_SECOND, LAST_SECOND)
 
 
 NOTHING_SHOWN: Final = Shown(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64))

@@ -20,7 +20,7 @@ from models.customer import WINDOW_EVENTS, Window, canonical_order, stamps
 from models.dataset.events import EventTable
 from models.events import KIND, EventType
 from models.profile import Profile, night_floor
-from models.shown import Shown
+from models.shown import SHOWN_SALES, Shown, seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +53,15 @@ class ShownReplay:
 
     def __init__(self, events: EventTable) -> None:
         shown = np.flatnonzero(events.kinds == KIND[EventType.IMPRESSION])
-        order = np.lexsort((events.sale_keys[shown], events.at_us[shown], _codes(events)[shown]))
+        at_s = seconds(events.at_us[shown])
+        order = np.lexsort((events.sale_keys[shown], at_s, _codes(events)[shown]))
         shown = shown[order]
-        self._sale_keys = events.sale_keys[shown]
-        self._at_us = events.at_us[shown]
+        self._every = Shown(events.sale_keys[shown], at_s[order])
         self._log = CustomerLog.of(
             _codes(events)[shown], events.received_us[shown], n_customers=_n_customers(events)
         )
         self._orderly = _orderly(self._log)
-        self._next = _next_alike(_codes(events)[shown], self._sale_keys)
+        self._next = _next_alike(_codes(events)[shown], self._every.sale_keys)
 
     def shown(self, customer: int, now_us: int) -> Shown:
         """Return what a customer was shown up to a moment; see `WindowReplay.window`."""
@@ -70,10 +70,9 @@ class ShownReplay:
         if self._orderly[customer]:
             seen = start + int(received.searchsorted(now_us, side="right"))
             # The latest of a sale is the one whose next is still to come.
-            known = start + np.flatnonzero(self._next[start:seen] >= seen)
-        else:
-            known = start + np.flatnonzero(received <= now_us)
-        return Shown.of(self._sale_keys[known], self._at_us[known])
+            latest = np.flatnonzero(self._next[start:seen] >= seen)[-SHOWN_SALES:]
+            return self._every.select(start + latest)
+        return self._every.select(start + np.flatnonzero(received <= now_us)).latest()
 
 
 def _next_alike(customers: NDArray[np.int64], sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -35,14 +35,17 @@ from models.events import (
     to_us,
 )
 from models.profile import Profile
-from models.shown import SHOWN_SALES
+from models.shown import SHOWN_SALES, Shown
 
 MS_PER_S: Final = 1_000
 
-READ_CUSTOMER: Final = Script.named("read_customer", after=["shown"])
+_SCORED: Final = np.dtype([("key", ">u8"), ("at_s", "S10")])
+"""A sale that was shown, as scripts join members and scores; see `models.shown.FIRST_SECOND`."""
+
+READ_CUSTOMER: Final = Script.named("read_customer")
 APPEND_EVENTS: Final = Script.named("append_events", after=["tombstone", "bounded"])
 MERGE_CUSTOMER: Final = Script.named("merge_customer", after=["tombstone", "bounded"])
-DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["shown"])
+DESCRIBE_CUSTOMER: Final = Script.named("describe_customer")
 ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone"])
 
 APPEND_LIMITS: Final[tuple[Argument, ...]] = (
@@ -102,7 +105,9 @@ class RedisCustomerStore:
             READ_CUSTOMER, [keys.window, keys.shown, keys.profile], doing="reading a customer"
         )
         now_us, events, shown, profile = cast("tuple[int, bytes, bytes, bytes]", reply)
-        return CustomerState(now_us, Window.of_parts(events, shown), Profile.unpack(profile))
+        return CustomerState(
+            now_us, Window.of_parts(events, _shown(shown)), Profile.unpack(profile)
+        )
 
     async def append(self, events: Sequence[Event]) -> list[EventOutcome]:
         """Append events; see `CustomerStore`."""
@@ -126,7 +131,7 @@ class RedisCustomerStore:
         )
         return KnownCustomer(
             now_us=now_us,
-            window=Window.of_parts(events, shown),
+            window=Window.of_parts(events, _shown(shown)),
             profile=Profile.unpack(profile),
             n_remembered=n_remembered,
             expires_us=expires_ms * (SECOND_US // MS_PER_S) if expires_ms > 0 else None,
@@ -202,6 +207,11 @@ def _merge(customer: LoadedCustomer) -> Command:
         *_scored(window.at_us, members),
         *_scored(window.shown.at_s, sales),
     )
+
+
+def _shown(scored: bytes) -> Shown:
+    found = np.frombuffer(scored, dtype=_SCORED)
+    return Shown(found["key"].astype(np.uint64), found["at_s"].astype(np.int64))
 
 
 def _scored(scores: NDArray[np.int64], members: Sequence[bytes]) -> Iterator[Argument]:

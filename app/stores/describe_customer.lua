@@ -2,9 +2,9 @@
 -- Returns all that is kept of a customer, see RedisCustomerStore.
 --
 -- KEYS  window, shown, profile, recent
--- Returns the clock in µs, the packed events, what he was shown, packed, the packed profile,
--- when the last of them expires in ms since the epoch, negative if nothing will, and the
--- number of further remembered events.
+-- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale that he
+-- was shown, the packed profile, when the last of them expires in ms since the epoch, negative
+-- if nothing will, and the number of further remembered events.
 local window, shown, profile, recent = unpack(KEYS)
 local time = redis.call('TIME')
 local expires_ms = -1
@@ -14,7 +14,7 @@ end
 return {
   time[1] * 1000000 + time[2],
   table.concat(redis.call('ZRANGE', window, 0, -1)),
-  packed_shown(shown),
+  table.concat(redis.call('ZRANGE', shown, 0, -1, 'WITHSCORES')),
   redis.call('GET', profile) or '',
   expires_ms,
   redis.call('ZCARD', recent)

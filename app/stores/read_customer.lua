@@ -2,12 +2,13 @@
 -- Reads a customer and the clock in one round trip.
 --
 -- KEYS  window, shown, profile
--- Returns the clock in µs, the packed events, what he was shown, packed, the packed profile.
+-- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale that he
+-- was shown, the packed profile.
 local window, shown, profile = unpack(KEYS)
 local time = redis.call('TIME')
 return {
   time[1] * 1000000 + time[2],
   table.concat(redis.call('ZRANGE', window, 0, -1)),
-  packed_shown(shown),
+  table.concat(redis.call('ZRANGE', shown, 0, -1, 'WITHSCORES')),
   redis.call('GET', profile) or ''
 }

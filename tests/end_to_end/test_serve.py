@@ -166,7 +166,9 @@ def test_who_comes_after_a_stop_is_refused_and_not_cut_off(tmp_path: Path, bundl
 
     with serving(tmp_path, "--bundle", str(bundle), "--workers", str(n_workers)) as service:
         service.wait_until("/health/ready", status=200)
-        threads = [threading.Thread(target=ask_until_refused, args=(service.url,)) for _ in range(4)]
+        threads = [
+            threading.Thread(target=ask_until_refused, args=(service.url,)) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         status = service.stop()

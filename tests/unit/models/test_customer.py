@@ -16,7 +16,7 @@ from models.customer import (
     pack_member,
     stamps,
 )
-from models.events import KIND, EventType, key
+from models.events import KIND, SECOND_US, EventType, key
 from models.shown import NOTHING_SHOWN, Shown
 
 KEPT = [event_type for event_type in EventType if event_type is not EventType.IMPRESSION]
@@ -26,6 +26,9 @@ KEYS = st.integers(0, 3) | st.sampled_from([2**63, 2**64 - 1])
 TIMES = st.integers(0, 4) | st.sampled_from([1_741_608_000_000_000, 2**61 - 1])
 EVENTS = st.tuples(KEYS, KEYS, TIMES, st.sampled_from(KEPT))
 LISTS = st.lists(EVENTS.map(lambda event: member(*event)), max_size=12)
+
+
+NOON_US = 1_741_608_000_000_000
 
 
 def member(event_key: int, sale_key: int, at_us: int, event_type: EventType) -> bytes:
@@ -111,25 +114,26 @@ def test_a_window_is_bounded_however_its_events_arrive(
 
 @given(LISTS, st.integers(0, 3))
 def test_packing_and_unpacking_round_trips(members: list[bytes], n_shown: int) -> None:
-    shown = Shown.of(np.arange(n_shown, dtype=np.uint64), np.arange(n_shown) * 1_000_000)
+    shown = Shown.of(np.arange(n_shown, dtype=np.uint64), NOON_US + np.arange(n_shown) * SECOND_US)
     window = Window.of(members, shown)
 
     assert window.pack() == packed(oracle(members), shown.pack())
     again = Window.unpack(window.pack())
     assert again.pack() == window.pack()
     assert len(again) == len(set(members))
-    assert again.shown.at_s.tolist() == list(range(n_shown))
+    assert (again.shown.at_s - NOON_US // SECOND_US).tolist() == list(range(n_shown))
 
 
 def test_merging_keeps_what_was_shown_on_either_side() -> None:
-    one = Window.of([], Shown.of(np.array([1, 2], dtype=np.uint64), np.array([5_000_000, 0])))
-    other = Window.of(numbered(1), Shown.of(np.array([2], dtype=np.uint64), np.array([9_000_000])))
+    seconds = NOON_US + np.array([5, 0, 9]) * SECOND_US
+    one = Window.of([], Shown.of(np.array([1, 2], dtype=np.uint64), seconds[:2]))
+    other = Window.of(numbered(1), Shown.of(np.array([2], dtype=np.uint64), seconds[2:]))
 
     merged = one.merge(other)
 
     assert len(merged) == 1
     assert merged.shown.sale_keys.tolist() == [1, 2]
-    assert merged.shown.at_s.tolist() == [5, 9]
+    assert (merged.shown.at_s - NOON_US // SECOND_US).tolist() == [5, 9]
 
 
 def test_columns_are_what_was_packed() -> None:
@@ -164,9 +168,9 @@ def test_a_cut_window_is_refused(n_bytes: int) -> None:
 
 def test_cut_parts_are_refused() -> None:
     with pytest.raises(ValueError, match="25 bytes are no multiple of 24"):
-        Window.of_parts(bytes(25), b"")
+        Window.of_parts(bytes(25), NOTHING_SHOWN)
     with pytest.raises(ValueError, match="11 bytes, no multiple of 12"):
-        Window.of_parts(b"", bytes(11))
+        Window.unpack(packed(b"", bytes(11)))
 
 
 @given(st.lists(EVENTS, max_size=8))
