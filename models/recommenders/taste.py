@@ -17,6 +17,7 @@ _LASTING: Final = 0
 """Index of the lasting taste, before that of this visit; see `models.history.Touched`."""
 
 _ROUNDS: Final = 3
+_TINY: Final = 1e-300
 _MAX_LIKING: Final = 4.0
 """Of which an exponential is taken; more would be an outlier of the content."""
 
@@ -96,8 +97,10 @@ class Taste(Recommender):
         With what he touched of the sales shown, ``opened``, and the other ones that he touched,
         ``n`` of them, the logarithm of the posterior is, up to a constant, ``t . sums - n t^2 /
         2 - rate sum_shown exp(t . x) - (t - mean)^2 / (2 spread)``: Poisson where it is known
-        what was shown, and elsewhere the mean of ``exp(t . x)`` over what is on offer. Newton's
-        method, in every dimension as if it were the only one: the axes are hardly correlated.
+        what was shown, and elsewhere the mean of ``exp(t . x)`` over what is on offer. Climbed in
+        Newton's steps, in every dimension as if it were the only one, since the axes are hardly
+        correlated; where what he was shown is all alike they are, and a step is as long as is
+        best along its direction.
 
         Args:
             batch: The queries.
@@ -121,7 +124,13 @@ class Taste(Recommender):
             # The expected sum of what he opens, and how fast it grows with his taste.
             expected = np.einsum("bi,bij->bj", shown.customers.padded(opens, before=0.0), block)
             slope = told - expected[:, :size] - precision * taste
-            taste = taste + slope / (precision + expected[:, size:])
+            step = slope / (precision + expected[:, size:])
+            along = np.einsum("ij,ij->i", at, step.take(shown.customers.owners, axis=0))
+            bend = np.einsum("bj,bj->b", precision * step, step) + shown.customers.sums(
+                opens * along * along
+            )
+            rise = np.einsum("bj,bj->b", slope, step)
+            taste = taste + step * (rise / np.maximum(bend, _TINY))[:, None]
         return taste
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:

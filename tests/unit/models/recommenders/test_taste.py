@@ -115,6 +115,24 @@ def test_what_was_passed_over_counts_against_it(events: tuple[Seen, ...]) -> Non
     assert column("taste", *events) == pytest.approx([taste, taste, -taste], abs=2e-4)
 
 
+def test_pages_of_one_kind_do_not_throw_a_taste_beyond_its_mode(rng: np.random.Generator) -> None:
+    """Sixty sales alike in all eight dimensions, in which customers differ much."""
+    axes = np.diag([0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 0.0, 0.0])[:, [4, 5]]
+    axes = np.hstack([axes + rng.normal(0.0, 0.01, size=(8, 2)) for _ in range(4)])
+    taste = Taste(Projection(ENCODER, axes), np.zeros(8), np.full(8, 1.0), rate=0.03)
+    names = [f"ski {index}" for index in range(60)]
+    of = catalogue(*(sale(name, category="ski") for name in names))
+    passed: list[Seen] = [(SHOWN, name, 60.0) for name in names]
+    place = taste.projection.of(of)[0]
+
+    [liking] = set(taste.scores(query(of, *passed))[:, 0].round(9).tolist())
+
+    # All pull in one direction: along it the posterior has one variable, found by search.
+    grid = np.linspace(-8, 0, 80_001)
+    surprise = 60 * 0.03 * np.exp(grid) + grid**2 / (2 * float(place @ place))
+    assert liking == pytest.approx(grid[surprise.argmin()], abs=0.05)
+
+
 def test_what_a_visit_showed_is_too_little_for_the_taste_of_the_visit() -> None:
     events = ((SHOWN, "slope", 60.0), (CLICK, "sea", 50.0))
 
