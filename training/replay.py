@@ -1,6 +1,7 @@
 """The past, as the service would have seen it at any moment."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -47,6 +48,30 @@ class CustomerLog:
         """Return the first row of a customer and the row behind his last one."""
         return int(self.starts[customer]), int(self.starts[customer + 1])
 
+    def seen(self, customer: int, now_us: int) -> slice | None:
+        """Return the rows of a customer received up to a moment, None where they lie apart."""
+        if not self._orderly[customer]:
+            return None
+        start, end = self.span(customer)
+        n = int(self.received_us[start:end].searchsorted(now_us, side="right"))
+        return slice(start, start + n)
+
+    def seen_apart(self, customer: int, now_us: int) -> NDArray[np.intp]:
+        """Return the same rows, wherever they lie."""
+        start, end = self.span(customer)
+        return start + np.flatnonzero(self.received_us[start:end] <= now_us)
+
+    @cached_property
+    def _orderly(self) -> NDArray[np.bool_]:
+        """Tell the customers none of whose events was overtaken by a later one."""
+        received = self.received_us
+        overtaken = np.flatnonzero(received[1:] < received[:-1]) + 1
+        # A step back from one customer to the next is not an overtaking.
+        overtaken = np.setdiff1d(overtaken, self.starts)
+        orderly = np.ones(len(self.starts) - 1, dtype=np.bool_)
+        orderly[np.searchsorted(self.starts, overtaken, side="right") - 1] = False
+        return orderly
+
 
 class ShownReplay:
     """What all customers were shown, at any moment; see `models.shown`."""
@@ -60,19 +85,16 @@ class ShownReplay:
         self._log = CustomerLog.of(
             _codes(events)[shown], events.received_us[shown], n_customers=_n_customers(events)
         )
-        self._orderly = _orderly(self._log)
         self._next = _next_alike(_codes(events)[shown], self._every.sale_keys)
 
     def shown(self, customer: int, now_us: int) -> Shown:
         """Return what a customer was shown up to a moment; see `WindowReplay.window`."""
-        start, end = self._log.span(customer)
-        received = self._log.received_us[start:end]
-        if self._orderly[customer]:
-            seen = start + int(received.searchsorted(now_us, side="right"))
-            # The latest of a sale is the one whose next is still to come.
-            latest = np.flatnonzero(self._next[start:seen] >= seen)[-SHOWN_SALES:]
-            return self._every.select(start + latest)
-        return self._every.select(start + np.flatnonzero(received <= now_us)).latest()
+        seen = self._log.seen(customer, now_us)
+        if seen is None:
+            return self._every.select(self._log.seen_apart(customer, now_us)).latest()
+        # The latest of a sale is the one whose next is still to come.
+        latest = np.flatnonzero(self._next[seen] >= seen.stop)[-SHOWN_SALES:]
+        return self._every.select(seen.start + latest)
 
 
 def _next_alike(customers: NDArray[np.int64], sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -114,7 +136,6 @@ class WindowReplay:
         self._log = CustomerLog.of(
             _codes(events)[kept], events.received_us[kept], n_customers=_n_customers(events)
         )
-        self._orderly = _orderly(self._log)
 
     def window(self, customer: int, now_us: int) -> Window:
         """Return the window of a customer.
@@ -123,25 +144,13 @@ class WindowReplay:
             customer: Code of the customer in the event table.
             now_us: The moment: events received later are not seen.
         """
-        start, end = self._log.span(customer)
-        received = self._log.received_us[start:end]
-        if self._orderly[customer]:
-            seen = start + int(received.searchsorted(now_us, side="right"))
-            members = self._members[start:seen]
+        seen = self._log.seen(customer, now_us)
+        if seen is None:
+            apart = self._log.seen_apart(customer, now_us)
+            members = canonical_order(self._members[apart])
         else:
-            members = canonical_order(self._members[start:end][received <= now_us])
+            members = self._members[seen]
         return Window(members[-WINDOW_EVENTS:], self._shown.shown(customer, now_us))
-
-
-def _orderly(log: CustomerLog) -> NDArray[np.bool_]:
-    """Tell the customers none of whose events was overtaken by a later one."""
-    received = log.received_us
-    overtaken = np.flatnonzero(received[1:] < received[:-1]) + 1
-    # A step back from one customer to the next is not an overtaking.
-    overtaken = np.setdiff1d(overtaken, log.starts)
-    orderly = np.ones(len(log.starts) - 1, dtype=np.bool_)
-    orderly[np.searchsorted(log.starts, overtaken, side="right") - 1] = False
-    return orderly
 
 
 class ProfileReplay:

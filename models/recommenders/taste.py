@@ -18,6 +18,8 @@ _LASTING: Final = 0
 
 _ROUNDS: Final = 3
 _TINY: Final = 1e-300
+"""In place of no curvature, where there is no slope either."""
+
 _MAX_LIKING: Final = 4.0
 """Of which an exponential is taken; more would be an outlier of the content."""
 
@@ -94,13 +96,12 @@ class Taste(Recommender):
     ) -> NDArray[np.float64]:
         """Return the most likely lasting tastes, given what was opened and what passed over.
 
-        With what he touched of the sales shown, ``opened``, and the other ones that he touched,
-        ``n`` of them, the logarithm of the posterior is, up to a constant, ``t . sums - n t^2 /
-        2 - rate sum_shown exp(t . x) - (t - mean)^2 / (2 spread)``: Poisson where it is known
-        what was shown, and elsewhere the mean of ``exp(t . x)`` over what is on offer. Climbed in
-        Newton's steps, in every dimension as if it were the only one, since the axes are hardly
-        correlated; where what he was shown is all alike they are, and a step is as long as is
-        best along its direction.
+        With ``n`` sales that he touched and is not known to have been shown, the logarithm of
+        the posterior is, up to a constant, ``t . sums - n t^2 / 2 - rate sum_shown exp(t . x) -
+        (t - mean)^2 / (2 spread)``: Poisson where it is known what was shown, and elsewhere the
+        mean of ``exp(t . x)`` over what is on offer. Climbed in Newton's steps, in every dimension
+        as if it were the only one, since the axes are hardly correlated; where what he was shown
+        is all alike they are, and a step is as long as is best along its direction.
 
         Args:
             batch: The queries.
