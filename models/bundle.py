@@ -1,7 +1,6 @@
 """Bundles: immutable directories of model files, verified byte by byte when read."""
 
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from models.atomic_file import sync_directory, write_file
 
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -138,10 +139,11 @@ def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) 
     staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=root))
     try:
         for name, content in files.items():
-            _write_durably(staging / name, content)
-        _write_durably(staging / MANIFEST, complete.to_bytes())
+            write_file(staging / name, content)
+        write_file(staging / MANIFEST, complete.to_bytes())
         staging.chmod(0o755)
         staging.rename(target)
+        sync_directory(root)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return target
@@ -207,13 +209,6 @@ def _read_file(directory: Path, name: str) -> bytes:
         msg = f"bundle {directory.name}: {name} is larger than {MAX_FILE_BYTES} bytes"
         raise BundleError(msg)
     return path.read_bytes()
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def resolve_bundle(bundle: str | None, root: Path) -> Path:

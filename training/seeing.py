@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.atomic_file import atomic_file
 from models.look import LOOK
 from models.neighbours import EMBEDDING_SIZE
 from models.picture import PictureError, read_picture
@@ -46,13 +46,11 @@ class ScoreCache:
 
     def keep(self, path: Path, scores: PictureScores) -> None:
         """Write scores, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         values: NDArray[np.float32] = np.concatenate(
             [scores.probabilities, scores.embedding, scores.look]
         )
-        with NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with atomic_file(path) as file:
             np.save(file, values, allow_pickle=False)
-        Path(file.name).replace(path)
 
 
 def see_sales(

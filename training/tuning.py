@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.atomic_file import write_file
 from models.features.schema import FeatureSchema
 from models.ranker import TreeConfig
 from training.ablation import Halves
@@ -170,7 +171,8 @@ def run_trials(
     found: list[Trial] = []
     if known:
         # A line that was cut off would spoil the next one.
-        path.write_text("".join(f"{known[n].model_dump_json()}\n" for n in sorted(known)))
+        lines = "".join(f"{known[n].model_dump_json()}\n" for n in sorted(known))
+        write_file(path, lines.encode())
     for trial in trials:
         found.append(trial)
         if trial.number not in known:
@@ -188,4 +190,4 @@ def best(trials: list[Trial]) -> Trial:
 
 def write_config(path: Path, config: RunConfig) -> None:
     """Write a configuration as `RunConfig.read` reads it."""
-    path.write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+    write_file(path, (json.dumps(config.model_dump(mode="json"), indent=2) + "\n").encode())

@@ -35,6 +35,7 @@ from app.stores.layout import erasures_stream, events_stream, exposures_stream
 from app.stores.sale import RedisSaleStore
 from app.stores.store import RedisServer
 from app.stores.stream import Batch, Cursors, RedisStreams
+from models.atomic_file import remove_abandoned
 from models.dataset.schema import EVENTS as EVENT_COLUMNS
 from models.experiments.exposure import EXPOSURES as EXPOSURES_FILE
 
@@ -183,6 +184,8 @@ async def export(
     parts = out / PARTS
     parts.mkdir(parents=True, exist_ok=True)
     with _alone(parts):
+        for directory in (parts, out):
+            remove_abandoned(directory)
         adopted = sum(adopt(out, name, parts=parts) for name in CONTRACTS)
         taken = {
             log.name: await _drain(

@@ -1,6 +1,5 @@
 """The parts of an export: each is a file that is there whole or not at all."""
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +7,7 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from app.stores.stream import Cursors
+from models.atomic_file import atomic_file
 
 PARTS: Final = "parts"
 
@@ -40,25 +40,15 @@ def write_table(path: Path, frame: pl.DataFrame, *, cursors: Cursors | None = No
     Raises:
         ExportError: If it cannot be written, as where the disk is full.
     """
-    aside = path.with_suffix(".partial")
     metadata = (
         {_CURSORS: _CURSORS_JSON.dump_json(dict(cursors)).decode()} if cursors is not None else None
     )
     try:
-        with aside.open("wb") as file:
+        with atomic_file(path) as file:
             frame.write_parquet(file, metadata=metadata)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
     except (pl.exceptions.PolarsError, OSError) as exc:
-        aside.unlink(missing_ok=True)  # a full disk has no room for what is of no use
         msg = f"{path} cannot be written: {exc}; nothing is lost: make room, and export again"
         raise ExportError(msg) from exc
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def read_cursors(part: Path) -> Cursors:

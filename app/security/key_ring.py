@@ -1,7 +1,5 @@
 """The file of API keys, and the keys of a running service, which follow it."""
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +9,7 @@ from pydantic import ValidationError
 
 from app.observability import get_logger
 from app.security.key import KeyEntry, KeyFile, Keys
+from models.atomic_file import write_file
 
 LOOK_EVERY_S: Final = 1.0
 
@@ -41,11 +40,8 @@ def read_keys(path: Path) -> KeyFile:
 
 def write_keys(path: Path, keys: KeyFile) -> None:
     """Write a file of keys, readable by its owner only; at no moment is it there in part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".keys-", dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        _ = file.write(keys.model_dump_json(indent=1, exclude_defaults=True) + "\n")
-    _ = Path(name).replace(path)
+    content = keys.model_dump_json(indent=1, exclude_defaults=True) + "\n"
+    write_file(path, content.encode(), mode=0o600)
 
 
 @dataclass(slots=True)

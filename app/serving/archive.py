@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from app.serving.served import ServedCatalogue, Source
+from models.atomic_file import remove_abandoned, write_file
 from models.counters import SaleCounts
 from models.events import SECOND_US
 from models.scoring import Scorer
@@ -40,14 +41,15 @@ class SnapshotArchive:
         if served.snapshot_id == self._kept:
             return
         content_id, counts_id = served.snapshot_id.split(".")
-        self._directory.mkdir(parents=True, exist_ok=True)
         self._keep_content(content_id, served.content)
         counts = self._counts_path(counts_id)
         if counts.exists():
             os.utime(counts)
         else:
-            _write(counts, served.catalogue.counts.to_bytes())
-        _write(self._directory / _LATEST, f"{served.snapshot_id} {_scene_model(served)}".encode())
+            write_file(counts, served.catalogue.counts.to_bytes())
+        write_file(
+            self._directory / _LATEST, f"{served.snapshot_id} {_scene_model(served)}".encode()
+        )
         self._kept = served.snapshot_id
 
     def latest(self, scorer: Scorer | None) -> ServedCatalogue | None:
@@ -95,6 +97,7 @@ class SnapshotArchive:
 
     def prune(self, now_us: int) -> int:
         """Remove files that nobody used for 30 days; return how many."""
+        remove_abandoned(self._directory)
         oldest_s = now_us / SECOND_US - RETENTION_S
         old = [path for path in self._directory.glob("*.npz") if path.stat().st_mtime < oldest_s]
         for path in old:
@@ -107,10 +110,10 @@ class SnapshotArchive:
         if parts == [path] and self._base is None:
             self._base = content
         elif not parts and (base := self._base_for(content)):
-            _write(path, content.to_bytes(base=base))
+            write_file(path, content.to_bytes(base=base))
             parts = [self._content_path(base.id)]
         elif not parts:
-            _write(path, content.to_bytes())
+            write_file(path, content.to_bytes())
             self._base = content
         for part in parts:
             os.utime(part)  # its age counts from its last use
@@ -144,9 +147,3 @@ class SnapshotArchive:
 
 def _scene_model(served: ServedCatalogue) -> str:
     return served.scorer.scene_model if served.scorer else ""
-
-
-def _write(path: Path, content: bytes) -> None:
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    staging.write_bytes(content)
-    staging.replace(path)

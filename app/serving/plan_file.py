@@ -1,12 +1,12 @@
 """The plan of experiments in a file: of the settings, and as a machine remembers it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from app.serving.plan_port import StoredPlan
+from models.atomic_file import write_file
 from models.experiments.plan import Plan
 from models.experiments.plan_file import read_plan
 
@@ -38,10 +38,7 @@ class PlanFile:
         Raises:
             OSError: If the file cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        staging = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        staging.write_bytes(b"%d\n" % stored.version + stored.plan.to_json())
-        staging.replace(self.path)
+        write_file(self.path, b"%d\n" % stored.version + stored.plan.to_json())
 
     def last(self) -> StoredPlan | None:
         """Return the plan kept last; None before the first, or where it is none any more."""

@@ -5,6 +5,7 @@ from typing import Final
 
 import polars as pl
 
+from models.atomic_file import atomic_file
 from models.dataset.faults import Effect, FaultReport
 from models.dataset.tables import SUFFIXES, TABLES
 
@@ -47,8 +48,7 @@ def _write_into(folder: Path, rows: pl.DataFrame) -> Path | None:
 
 
 def _write(path: Path, rows: pl.DataFrame) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    with atomic_file(path) as file:
         if path.suffix == ".csv":
             rows.write_csv(file)
         else:

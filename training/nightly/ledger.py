@@ -2,13 +2,14 @@
 
 import fcntl
 import json
-import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter
+
+from models.atomic_file import write_file
 
 _RECORD: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 
@@ -52,7 +53,7 @@ class Ledger:
         if kept is not None and holds(kept):
             return kept
         output = work()
-        write_durably(path, json.dumps(output, indent=1, allow_nan=False).encode())
+        write_file(path, json.dumps(output, indent=1, allow_nan=False).encode())
         return output
 
     @contextmanager
@@ -69,22 +70,6 @@ class Ledger:
                 msg = f"another run works in {self._directory}: wait for its end"
                 raise BusyError(msg) from exc
             yield
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, and stays there after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f"{path.suffix}.partial")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read(path: Path) -> dict[str, JsonValue] | None:

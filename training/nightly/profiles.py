@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from models.atomic_file import write_file
 from models.dataset.events import EventTable
 from models.events import from_us
 from models.profile import night_floor
 from models.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
-from training.nightly.ledger import write_durably
 from training.replay import ProfileReplay
 
 
@@ -26,7 +26,7 @@ def write_profiles(events: EventTable, until_us: int, *, directory: Path) -> Pat
     """
     night = from_us(night_floor(until_us)).date().isoformat()
     path = directory / night / PROFILES_FILE
-    write_durably(path, profiles_to_bytes(_known(events, until_us)))
+    write_file(path, profiles_to_bytes(_known(events, until_us)))
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import JsonValue, TypeAdapter
 
+from models.atomic_file import write_file
 from models.bundle import (
     FORMAT_VERSION,
     MANIFEST,
@@ -25,7 +26,7 @@ from training.configuration import RunConfig
 from training.evaluation.interval import Interval
 from training.nightly.comparison import Trial, differences, measure
 from training.nightly.gate import BASELINE, Decision, decide, described
-from training.nightly.ledger import Ledger, write_durably
+from training.nightly.ledger import Ledger
 from training.nightly.profiles import write_profiles
 from training.nightly.refresh import refreshed
 from training.run import prepare, require_happened
@@ -294,7 +295,7 @@ def _report(
         "metrics": read_bundle(candidate).manifest.metrics,
     }
     path = night.state / REPORTS / f"{candidate.name}.json"
-    write_durably(path, json.dumps(report, indent=1).encode())
+    write_file(path, json.dumps(report, indent=1).encode())
     return path
 
 

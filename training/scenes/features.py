@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.atomic_file import atomic_file
 from models.onnx import OnnxSession, Provider, open_session
 from models.picture import (
     Box,
@@ -189,7 +189,5 @@ def _random_box(width: int, height: int, rng: np.random.Generator) -> Box:
 
 
 def _write(path: Path, features: NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    with atomic_file(path) as file:
         np.save(file, features, allow_pickle=False)
-    Path(file.name).replace(path)
