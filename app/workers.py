@@ -18,6 +18,7 @@ from typing import Final
 import uvicorn
 
 from app.main import create_app
+from app.network.protocol import BoundedProtocol
 from app.observability import configure_logging, get_logger
 from app.resources import Worker
 from app.serving.readiness import Drain
@@ -87,6 +88,8 @@ def run_worker(settings: Settings, listener: socket.socket, *, metrics_dir: str 
     worker = Worker(metrics_dir=metrics_dir)
     config = uvicorn.Config(
         create_app(settings, worker),
+        http=BoundedProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -21,6 +21,7 @@ MODULES = [
     "app/security/__init__.py",
     "app/stores/__init__.py",
     "app/serving/__init__.py",
+    "app/network/__init__.py",
     "app/observability.py",
     "app/settings.py",
     "app/errors.py",

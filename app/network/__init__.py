@@ -1,0 +1,1 @@
+"""HTTP connections: what holds before a request reaches the application."""

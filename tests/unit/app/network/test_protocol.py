@@ -1,0 +1,64 @@
+"""What the protocol makes of bytes, before an application sees them."""
+
+import json
+import time
+
+import pytest
+
+from tests.unit.app.network.conftest import Host
+
+BODY = b'{"events": []}'
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+H2C = b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
+def answered(answer: bytes) -> list[dict[str, object]]:
+    """The bodies of all answers on a connection, which are one line each."""
+    found = [line[: line.rindex(b"}") + 1] for line in answer.split(b"\r\n") if line[:1] == b"{"]
+    return [json.loads(line) for line in found]
+
+
+@pytest.mark.parametrize("upgrade", [H2C, b"Upgrade: websocket\r\n", b"Upgrade: TLS/1.0\r\n"])
+@pytest.mark.parametrize(
+    "body",
+    [(LENGTH, BODY), (b"Transfer-Encoding: chunked\r\n", b"e\r\n" + BODY + b"\r\n0\r\n\r\n")],
+    ids=["length", "chunked"],
+)
+async def test_an_offer_to_upgrade_is_ignored_and_the_body_is_read(
+    host: Host, upgrade: bytes, body: tuple[bytes, bytes]
+) -> None:
+    head = (
+        b"POST /v1/events HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade, close, HTTP2-Settings\r\n"
+    )
+
+    whole = await host.said(head + upgrade + body[0] + b"\r\n" + body[1])
+    in_parts = await host.said(head, upgrade + body[0] + b"\r\n", body[1])
+
+    for answer in (whole, in_parts):
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert [one["body"] for one in answered(answer)] == [BODY.decode()]
+        assert {"upgrade", "http2-settings"}.isdisjoint(answered(answer)[0]["headers"])  # pyright: ignore[reportArgumentType] - a list of names
+
+
+async def test_a_connection_goes_on_after_an_offer_that_was_ignored(host: Host) -> None:
+    offer = b"POST /%d HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\n" + H2C + LENGTH + b"\r\n"
+    last = b"GET /last HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
+
+    answer = await host.said(offer % 1 + BODY + offer % 2 + BODY + last)
+
+    assert [one["path"] for one in answered(answer)] == ["/1", "/2", "/last"]
+
+
+async def test_a_tunnel_is_refused(host: Host) -> None:
+    answer = await host.said(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+async def test_a_request_is_stamped_when_its_head_is_there(host: Host) -> None:
+    before = time.monotonic()
+    await host.said(b"GET / HTTP/1.1\r\nHost: shop\r\n", b"Connection: close\r\n\r\n")
+    after = time.monotonic()
+
+    assert len(host.app.arrived) == 1
+    assert before < host.app.arrived[0] < after
