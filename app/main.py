@@ -27,6 +27,7 @@ from app.api import (
     recommendations,
     sales,
 )
+from app.api.audit import Audit
 from app.api.body_limit import BodyLimit
 from app.api.document import openapi_document
 from app.api.envelope import Envelope
@@ -107,6 +108,8 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         limit_bytes=settings.max_body_bytes,
         picture_limit_bytes=settings.max_picture_bytes,
     )
+    # Behind the keys, which say who asks.
+    app.add_middleware(Audit)
     if settings.keys is not None:
         app.add_middleware(
             Guard,

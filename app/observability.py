@@ -17,6 +17,8 @@ LATENCY_BUCKETS_S: Final = (
 """A quarter of a millisecond to five seconds: a full answer takes a few milliseconds."""
 
 
+AUDIT_LOGGER: Final = "vitrine.audit"
+
 SHARE_BUCKETS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 PROBABILITY_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -273,6 +275,13 @@ def configure_logging(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    # The audit does not end where an operator wants fewer lines.
+    logging.getLogger(AUDIT_LOGGER).setLevel(logging.INFO)
+
+
+def audit_log() -> structlog.stdlib.BoundLogger:
+    """Return the logger of changes: who changed what, by the id of the key."""
+    return get_logger(AUDIT_LOGGER)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.api.audit import changed
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
@@ -171,20 +172,28 @@ async def list_bundles(resources: ResourcesDep) -> BundleList:
 
 
 @router.put("/active", openapi_extra=described(BundleBody), responses=_SAID)
-async def activate_bundle(body: BundleBodyDep, resources: ResourcesDep) -> WantedBundles:
+async def activate_bundle(
+    body: BundleBodyDep, request: Request, resources: ResourcesDep
+) -> WantedBundles:
     """Verify a bundle here, then have all workers answer with it; within two seconds they do."""
+    changed(request, bundle=body.bundle)
     return WantedBundles.of(await resources.holder.activate(body.bundle))
 
 
 @router.post("/rollback", responses=_SAID)
-async def roll_back(resources: ResourcesDep) -> WantedBundles:
+async def roll_back(request: Request, resources: ResourcesDep) -> WantedBundles:
     """Have all workers answer with the bundle before; a second call returns to this one."""
-    return WantedBundles.of(await resources.holder.roll_back())
+    wanted = await resources.holder.roll_back()
+    changed(request, bundle=wanted.active)
+    return WantedBundles.of(wanted)
 
 
 @router.put("/shadow", openapi_extra=described(BundleBody), responses=_SAID)
-async def shadow_bundle(body: BundleBodyDep, resources: ResourcesDep) -> WantedBundles:
+async def shadow_bundle(
+    body: BundleBodyDep, request: Request, resources: ResourcesDep
+) -> WantedBundles:
     """Have all workers score with a bundle unseen, as far as they have time, see the metrics."""
+    changed(request, bundle=body.bundle)
     return WantedBundles.of(await resources.holder.shadow_by(body.bundle))
 
 

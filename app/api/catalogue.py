@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 
+from app.api.audit import changed
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
 from app.api.sales import SALE_EXAMPLE
@@ -152,7 +153,9 @@ async def post_sales(request: Request, resources: ResourcesDep) -> BulkAnswer:
     """Insert or replace many sales, a JSON object a line; every line has its result."""
     lines = await asyncio.to_thread(_parsed, await request.body())
     upserted = await resources.bulk.put([line for line in lines.values() if isinstance(line, Sale)])
-    return _answer(lines, upserted)
+    answer = _answer(lines, upserted)
+    changed(request, **answer.model_dump(exclude={"results"}))
+    return answer
 
 
 def _parsed(content: bytes) -> dict[int, Sale | str]:

@@ -6,11 +6,12 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 import numpy as np
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.api.audit import changed
 from app.api.dependencies import ResourcesDep
 from app.api.path_id import PathIdentifier
 from app.api.problem import problems
@@ -144,9 +145,12 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
 
 
 @router.delete("/{customer_id}", responses=_PROBLEMS)
-async def delete_customer(customer_id: CustomerId, resources: ResourcesDep) -> ErasureAnswer:
+async def delete_customer(
+    customer_id: CustomerId, request: Request, resources: ResourcesDep
+) -> ErasureAnswer:
     """Erase a customer, and list what was erased. Safe to repeat."""
     erasure = await resources.customers.erase(customer_id)
+    changed(request, erased_at=from_us(erasure.erased_us).isoformat())
     return ErasureAnswer(
         customer_id=customer_id,
         erased_at=from_us(erasure.erased_us),

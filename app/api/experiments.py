@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.audit import changed
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep, caller
 from app.api.problem import problems
@@ -164,10 +165,15 @@ async def get_plan(resources: ResourcesDep) -> Response:
 
 @router.put("/plan", response_model=Plan, openapi_extra=described(PlanDraft), responses=_CHANGED)
 async def put_plan(
-    draft: Annotated[PlanDraft, Depends(read_draft)], order: OrderDep, resources: ResourcesDep
+    draft: Annotated[PlanDraft, Depends(read_draft)],
+    order: OrderDep,
+    request: Request,
+    resources: ResourcesDep,
 ) -> Response:
     """Replace the whole plan: taken as it is or refused, and never repaired."""
-    return await _put(await resources.planner.put_plan(draft, order), resources)
+    stored = await resources.planner.put_plan(draft, order)
+    changed(request, version=stored.version)
+    return await _put(stored, resources)
 
 
 async def _put(stored: StoredPlan, resources: Resources) -> Response:

@@ -1,5 +1,6 @@
-"""Lets in who has a key for what he asks, as often as the key may."""
+"""Authentication: lets in requests whose key has the scope, as often as the key may."""
 
+import re
 from typing import Final
 
 from prometheus_client import Counter
@@ -7,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problem import problem_response
+from app.bounded_log import BoundedLog
 from app.errors import ForbiddenError, RateLimitedError, ServiceError, UnauthenticatedError
 from app.security.key import KeyEntry
 from app.security.key import Scope as KeyScope
@@ -20,21 +22,32 @@ PUBLIC: Final = frozenset({"/openapi.json", "/v2", "/v2/health/live", "/v2/healt
 PUBLIC_BELOW: Final = ("/health/", "/v2/models/")
 """Paths without secrets, which orchestrators call that have no key."""
 
-_READING: Final = frozenset({("POST", "/v1/rank")})
-_EVENTS: Final = ("POST", "/v1/events")
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")
+
+_OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = (
+    (KeyScope.READ, _SAFE, re.compile(r"/v1/(recommendations|assignments|sales/[^/]+/similar)")),
+    (KeyScope.READ, ("POST",), re.compile(r"/v1/rank")),
+    (KeyScope.EVENTS, ("POST",), re.compile(r"/v1/events")),
+    (KeyScope.SALES, (*_SAFE, "POST", "PUT", "DELETE"), re.compile(r"/v1/sales(/.*)?")),
+    (KeyScope.CUSTOMERS, (*_SAFE, "DELETE"), re.compile(r"/v1/customers/.*")),
+    (KeyScope.METRICS, _SAFE, re.compile(r"/metrics")),
+    (KeyScope.INSPECT, _SAFE, re.compile(r"/v1/(plan|experiments|bundles|promotions)(/.*)?")),
+)
+"""Scope, methods and whole path, the first that fits counts: what a website's key opens holds
+neither margins and stocks nor customers' histories."""
 
 
 def required_scope(method: str, path: str) -> KeyScope | None:
     """Return the scope that a request needs; None for none.
 
-    What changes anything needs ``admin`` unless it is listed here: a new route is closed.
+    A path that is not listed needs ``admin``: a new route is closed.
     """
     if path in PUBLIC or path.startswith(PUBLIC_BELOW):
         return None
-    if (method, path) == _EVENTS:
-        return KeyScope.EVENTS
-    return KeyScope.READ if method in _SAFE or (method, path) in _READING else KeyScope.ADMIN
+    for scope, methods, paths in _OPENED:
+        if method in methods and paths.fullmatch(path):
+            return scope
+    return KeyScope.ADMIN
 
 
 class Guard:
@@ -48,6 +61,7 @@ class Guard:
         self._quotas = quotas
         self._limit = limit
         self._refused = refused
+        self._log = BoundedLog(__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401, 403 or 429 before any of it is read."""
@@ -65,11 +79,22 @@ class Guard:
             scope["key_id"] = entry.key_id if entry else ""
             await self._app(scope, receive, _telling(grant, send))
             return
-        self._refused.labels(refusal.code, entry.key_id if entry else "").inc()
+        self._report(refusal, key_id=entry.key_id if entry else "")
         answer = problem_response(
             refusal.status, refusal.code, detail=str(refusal), headers=_headers(refusal, grant)
         )
         await answer(scope, receive, send)
+
+    def _report(self, refusal: ServiceError, *, key_id: str) -> None:
+        self._refused.labels(refusal.code, key_id).inc()
+        self._log.warning(
+            "a request was refused",
+            refusal.code,
+            key_id,
+            code=refusal.code,
+            key=key_id,
+            reason=str(refusal),
+        )
 
 
 def _given_key(headers: Headers) -> str:

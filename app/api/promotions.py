@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.audit import changed
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep, caller
 from app.api.problem import problems
@@ -97,6 +98,7 @@ async def begin_promotion(
     body: Annotated[PromotionBody, Depends(read_body)], request: Request, resources: ResourcesDep
 ) -> Promotion:
     """Verify a bundle here, and begin its promotion: in shadow within two seconds."""
+    changed(request, bundle=body.bundle)
     return await resources.desk.begin(body.bundle, body.rules, who=caller(request))
 
 

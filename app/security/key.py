@@ -23,6 +23,10 @@ class Scope(StrEnum):
 
     READ = "read"
     EVENTS = "events"
+    SALES = "sales"
+    CUSTOMERS = "customers"
+    METRICS = "metrics"
+    INSPECT = "inspect"
     ADMIN = "admin"
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from app.observability import get_logger
+from app.observability import audit_log, get_logger
 from app.security.key import KeyEntry, KeyFile, Keys
 from models.atomic_file import write_file
 
@@ -83,8 +83,17 @@ class KeyRing:
             return
         self._seen = seen
         try:
-            self._keys = Keys.of(read_keys(self.path).keys)
-            _log.info("keys read again", n_keys=len(self._keys.by_id))
+            before, self._keys = self._keys.by_id, Keys.of(read_keys(self.path).keys)
+            audit_log().info(
+                "keys changed",
+                added=sorted(self._keys.by_id.keys() - before.keys()),
+                revoked=sorted(before.keys() - self._keys.by_id.keys()),
+                changed=sorted(
+                    key_id
+                    for key_id, entry in before.items()
+                    if self._keys.by_id.get(key_id, entry) != entry
+                ),
+            )
         except KeyFileError as exc:
             _log.error("the keys of before go on", reason=str(exc))
 

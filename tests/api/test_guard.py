@@ -17,23 +17,32 @@ LIMIT = 5
 
 REQUESTS = [
     ("GET", "/v1/recommendations", Scope.READ),
+    ("GET", "/v1/assignments", Scope.READ),
     ("POST", "/v1/rank", Scope.READ),
-    ("GET", "/v1/sales", Scope.READ),
-    ("GET", "/v1/sales/alps", Scope.READ),
     ("GET", "/v1/sales/alps/similar", Scope.READ),
-    ("GET", "/v1/customers/c1", Scope.READ),
-    ("GET", "/v1/bundles", Scope.READ),
-    ("GET", "/metrics", Scope.READ),
-    ("GET", "/nowhere", Scope.READ),
     ("POST", "/v1/events", Scope.EVENTS),
-    ("POST", "/v1/sales", Scope.ADMIN),
-    ("PUT", "/v1/sales/alps", Scope.ADMIN),
-    ("DELETE", "/v1/sales/alps", Scope.ADMIN),
-    ("PUT", "/v1/sales/alps/image", Scope.ADMIN),
-    ("DELETE", "/v1/customers/c1", Scope.ADMIN),
+    ("GET", "/v1/sales", Scope.SALES),
+    ("GET", "/v1/sales/alps", Scope.SALES),
+    ("GET", "/v1/sales/alps%2Fsimilar", Scope.SALES),
+    ("POST", "/v1/sales", Scope.SALES),
+    ("PUT", "/v1/sales/alps", Scope.SALES),
+    ("DELETE", "/v1/sales/alps", Scope.SALES),
+    ("PUT", "/v1/sales/alps/image", Scope.SALES),
+    ("GET", "/v1/customers/c1", Scope.CUSTOMERS),
+    ("DELETE", "/v1/customers/c1", Scope.CUSTOMERS),
+    ("GET", "/metrics", Scope.METRICS),
+    ("GET", "/v1/plan", Scope.INSPECT),
+    ("GET", "/v1/experiments", Scope.INSPECT),
+    ("GET", "/v1/experiments/audit", Scope.INSPECT),
+    ("GET", "/v1/promotions", Scope.INSPECT),
+    ("GET", "/v1/bundles", Scope.INSPECT),
+    ("PUT", "/v1/plan", Scope.ADMIN),
     ("PUT", "/v1/bundles/active", Scope.ADMIN),
     ("POST", "/v1/bundles/rollback", Scope.ADMIN),
     ("DELETE", "/v1/bundles/shadow", Scope.ADMIN),
+    ("POST", "/v1/promotions", Scope.ADMIN),
+    ("DELETE", "/v1/recommendations", Scope.ADMIN),
+    ("GET", "/nowhere", Scope.ADMIN),
 ]
 
 
@@ -91,9 +100,9 @@ async def test_a_key_may_come_as_a_bearer_too(
 ) -> None:
     key = keys[Scope.READ]
 
-    right = await client.get("/v1/sales", headers={"Authorization": f"bearer  {key}"})
-    basic = await client.get("/v1/sales", headers={"Authorization": f"Basic {key}"})
-    in_query = await client.get("/v1/sales", params={"api_key": key})
+    right = await client.get("/v1/recommendations", headers={"Authorization": f"bearer  {key}"})
+    basic = await client.get("/v1/recommendations", headers={"Authorization": f"Basic {key}"})
+    in_query = await client.get("/v1/recommendations", params={"api_key": key})
 
     assert [one.status_code for one in (right, basic, in_query)] == [200, 401, 401]
 
@@ -107,7 +116,7 @@ async def test_a_key_that_sends_too_much_is_told_when_to_go_on(
     answer = first
     while answer.status_code != 429:
         answer = await client.post("/v1/events", headers=headers)
-    metrics = await client.get("/metrics", headers={"X-API-Key": keys[Scope.READ]})
+    metrics = await client.get("/metrics", headers={"X-API-Key": keys[Scope.METRICS]})
 
     assert first.headers["ratelimit-policy"] == f'"key";q={LIMIT};w=1'
     assert first.headers["ratelimit"] == f'"key";r={LIMIT - 1};t=1'

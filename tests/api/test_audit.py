@@ -1,0 +1,108 @@
+"""The audit log: who changed what, by the id of the key, and no customer's id."""
+
+import json
+import logging
+import sys
+from collections.abc import Generator, Mapping
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.observability import configure_logging
+from app.security.key import KeyFile, Scope, entry_of, new_key
+from app.security.key_ring import KeyRing, write_keys
+from app.settings import Settings
+
+MADE = datetime(2026, 11, 24, tzinfo=UTC)
+KEY_ID, KEY = new_key()
+HEADERS = {"X-API-Key": KEY}
+SALE = {"opens_at": "2026-01-01T00:00:00Z", "title": "Alps"}
+CUSTOMER = "customer-4711-of-the-test"
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    entry = entry_of(KEY, KEY_ID, scopes=Scope, created_at=MADE)
+    write_keys(tmp_path / "keys.json", KeyFile(keys=(entry,)))
+    return settings.model_copy(update={"keys": tmp_path / "keys.json"})
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Generator[StringIO]:
+    """Log as a service does whose operator wants errors only."""
+    root = logging.getLogger()
+    before = root.level, root.handlers[:]
+    lines = StringIO()
+    monkeypatch.setattr(sys, "stderr", lines)
+    configure_logging("error")
+    yield lines
+    root.handlers[:] = before[1]
+    root.setLevel(before[0])
+
+
+def changes(written: StringIO) -> list[Mapping[str, object]]:
+    lines = map(json.loads, written.getvalue().splitlines())
+    return [line for line in lines if line["event"] == "change"]
+
+
+async def test_a_change_is_logged_with_its_key_whatever_the_level(
+    client: httpx.AsyncClient, written: StringIO
+) -> None:
+    await client.put("/v1/sales/a%2Fb", json=SALE, headers=HEADERS)
+    await client.put("/v1/bundles/active", json={"bundle": "none"}, headers=HEADERS)
+    bulk = json.dumps({"sale_id": "s1", **SALE}) + "\n{}"
+    await client.post("/v1/sales", content=bulk, headers=HEADERS)
+
+    said = changes(written)
+    assert {line["caller"] for line in said} == {f"key {KEY_ID}"}
+    assert "" not in {line["request_id"] for line in said}
+    one, bundle, many = said
+    assert (one["route"], one["sale_id"], one["status"]) == ("/v1/sales/{sale_id}", "a/b", 201)
+    assert (bundle["route"], bundle["bundle"]) == ("/v1/bundles/active", "none")
+    assert bundle["status"] == 404
+    assert (many["created"], many["rejected"]) == (1, 1)
+
+
+async def test_an_erasure_is_logged_without_the_customer(
+    client: httpx.AsyncClient, written: StringIO
+) -> None:
+    await client.delete(f"/v1/customers/{CUSTOMER}", headers=HEADERS)
+
+    (line,) = changes(written)
+    assert (line["method"], line["route"]) == ("DELETE", "/v1/customers/{customer_id}")
+    assert datetime.fromisoformat(str(line["erased_at"])).tzinfo is not None
+    assert CUSTOMER not in written.getvalue()
+
+
+async def test_reading_and_events_are_no_changes(
+    client: httpx.AsyncClient, written: StringIO
+) -> None:
+    await client.get("/v1/recommendations", headers=HEADERS)
+    await client.post("/v1/rank", json={"candidates": ["alps"]}, headers=HEADERS)
+    await client.post("/v1/events", json={"events": []}, headers=HEADERS)
+
+    assert changes(written) == []
+
+
+def test_added_and_revoked_keys_are_logged_by_their_ids(tmp_path: Path, written: StringIO) -> None:
+    path, now_s = tmp_path / "keys.json", 0.0
+    first, second = new_key(), new_key()
+    entries = {
+        key_id: entry_of(key, key_id, scopes=[Scope.READ], created_at=MADE)
+        for key_id, key in (first, second)
+    }
+    write_keys(path, KeyFile(keys=(entries[first[0]],)))
+    ring = KeyRing(path, lambda: now_s)
+    write_keys(path, KeyFile(keys=(entries[second[0]],)))
+    now_s = 2.0
+    _ = ring.recognise(second[1])
+
+    (line,) = map(json.loads, written.getvalue().splitlines())
+    assert (line["event"], line["added"], line["revoked"]) == (
+        "keys changed",
+        [second[0]],
+        [first[0]],
+    )
