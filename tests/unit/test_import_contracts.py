@@ -22,6 +22,7 @@ MODULES = [
     "app/stores/__init__.py",
     "app/serving/__init__.py",
     "app/network/__init__.py",
+    "app/bounded_log.py",
     "app/observability.py",
     "app/settings.py",
     "app/errors.py",
