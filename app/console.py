@@ -8,14 +8,14 @@ import typer
 from pydantic import ValidationError
 
 from app.activation import ActivationError
-from app.errors import ServiceError
+from app.errors import MAX_NAMED, ServiceError
 from app.export import ExportError
 from app.replay import ReplayError
 from app.security.key_ring import KeyFileError
 from app.serving.library import BundleLibrary
 from app.serving.plan_editor import PlanEditor
 from app.serving.plan_file import first_plan
-from app.settings import Settings, misspelt
+from app.settings import Settings, ignored
 from app.stores.embedded import EmbeddedServerError, embedded_server
 from app.stores.store import RedisStores
 from models.bundle import BundleError
@@ -32,8 +32,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.
 
 def read_settings(**given: str | int | None) -> Settings:
     """Read the settings, with options before variables; exit 2 where one is malformed."""
-    for name in misspelt():
+    unused = ignored()
+    for name in unused.misspelt:
         typer.echo(f"warning: {name} is no setting; docs/settings.md lists them", err=True)
+    if unused.links:
+        note = f"note: {len(unused.links)} variables of Kubernetes service links are ignored"
+        typer.echo(f"{note} ({', '.join(unused.links[:MAX_NAMED])})", err=True)
     try:
         return Settings.model_validate({k: v for k, v in given.items() if v is not None})
     except ValidationError as exc:

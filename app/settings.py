@@ -5,6 +5,7 @@ docs/settings.md lists the same, and a test compares the two.
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -12,6 +13,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AnyUrl, Field, UrlConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.environment import is_service_link, plain, service_links
 from models.picture import Limits
 
 PREFIX: Final = "VITRINE_"
@@ -107,6 +109,16 @@ class Settings(BaseSettings):
         default="info", description="Least level of the log lines on stderr."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_meant(cls, given: dict[str, object]) -> dict[str, object]:
+        """Take an empty value for none, and leave out the port of a service link."""
+        values = {n: plain(v) if isinstance(v, str) else v for n, v in given.items()}
+        port = values.get("port")
+        if isinstance(port, str) and is_service_link(port):
+            del values["port"]
+        return {name: value for name, value in values.items() if value != ""}
+
     @model_validator(mode="after")
     def _stays_on_loopback(self) -> Self:
         if not (self.keys or self.open_to_network or _is_loopback(self.host)):
@@ -119,12 +131,26 @@ class Settings(BaseSettings):
         return self
 
 
-def misspelt(environment: Mapping[str, str] = os.environ) -> list[str]:  # noqa: TID251 - its home
-    """Return the variables that carry the prefix and set nothing, sorted."""
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Variables that carry the prefix and set nothing, sorted.
+
+    Attributes:
+        misspelt: Those that nothing explains.
+        links: Those of Kubernetes Services whose names begin like the prefix.
+    """
+
+    misspelt: tuple[str, ...]
+    links: tuple[str, ...]
+
+
+def ignored(environment: Mapping[str, str] = os.environ) -> Ignored:  # noqa: TID251 - its home
+    """Return the variables that carry the prefix and set nothing."""
+    links = service_links(environment, prefix=PREFIX)
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    return sorted(
-        name for name in environment if name.startswith(PREFIX) and name.upper() not in known
-    )
+    carry = [name for name in environment if name.startswith(PREFIX) and name not in links]
+    misspelt = sorted(name for name in carry if name.upper() not in known)
+    return Ignored(tuple(misspelt), tuple(links))
 
 
 def _is_loopback(host: str) -> bool:

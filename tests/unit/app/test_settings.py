@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings import PREFIX, Settings, misspelt
+from app.settings import PREFIX, Settings, ignored
 from tests.proofs import ROOT
 
 
@@ -63,7 +63,81 @@ def test_a_store_of_another_kind_is_refused(url: str) -> None:
 def test_a_variable_that_sets_nothing_is_named() -> None:
     environment = {"VITRINE_REDIS_URI": "", "VITRINE_PORT": "", "vitrine_host": "", "PATH": ""}
 
-    assert misspelt(environment) == ["VITRINE_REDIS_URI"]
+    assert ignored(environment).misspelt == ("VITRINE_REDIS_URI",)
+
+
+@pytest.mark.parametrize("empty", ["", "  ", '""', "''", "\n"])
+def test_an_empty_variable_counts_as_unset(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Helm and compose write an empty string where a value is left out."""
+    for name in Settings.model_fields:
+        monkeypatch.setenv(PREFIX + name.upper(), empty)
+
+    assert Settings() == Settings.model_construct()
+
+
+@pytest.mark.parametrize("written", ['"8123"', "'8123'", " 8123\n", '" 8123 "'])
+def test_quotes_and_whitespace_around_a_value_do_not_count(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITRINE_PORT", written)
+
+    assert Settings().port == 8123
+
+
+def test_a_port_that_is_no_number_is_still_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITRINE_PORT", "http")
+
+    with pytest.raises(ValidationError, match="port"):
+        Settings()
+
+
+def links(service: str, *, address: str) -> dict[str, str]:
+    """Variables that the kubelet gives every pod for one Service with one port."""
+    port = f"{service}_PORT_6379_TCP"
+    return {
+        f"{service}_SERVICE_HOST": "10.0.0.7",
+        f"{service}_SERVICE_PORT": "6379",
+        f"{service}_SERVICE_PORT_HTTP": "6379",
+        f"{service}_PORT": address,
+        port: address,
+        f"{port}_PROTO": "tcp",
+        f"{port}_PORT": "6379",
+        f"{port}_ADDR": "10.0.0.7",
+    }
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.7:6379", "udp://[fd00::7]:6379"])
+def test_a_service_of_the_same_name_sets_no_port(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = links("VITRINE", address=address)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert Settings().port == Settings.model_fields["port"].default
+    assert Settings(port=9).port == 9
+    assert ignored(environment).links == tuple(sorted(environment))
+    assert ignored(environment).misspelt == ()
+
+
+def test_links_of_services_with_longer_names_are_no_misspelt_settings() -> None:
+    environment = links("VITRINE_CACHE", address="tcp://10.0.0.7:6379")
+
+    assert ignored(environment).links == tuple(sorted(environment))
+    assert ignored(environment).misspelt == ()
+
+
+def test_a_port_set_beside_service_links_counts() -> None:
+    """What a pod sets itself comes before a link of the same name."""
+    environment = links("VITRINE", address="tcp://10.0.0.7:6379") | {"VITRINE_PORT": "9000"}
+
+    assert "VITRINE_PORT" not in ignored(environment).links
+    assert "VITRINE_SERVICE_HOST" in ignored(environment).links
+    assert ignored(environment).misspelt == ()
+
+
+def test_a_name_like_a_link_without_any_address_is_misspelt() -> None:
+    assert ignored({"VITRINE_SERVICE_PORT": "8000"}).misspelt == ("VITRINE_SERVICE_PORT",)
 
 
 def test_settings_cannot_be_changed_after_the_start() -> None:
