@@ -26,6 +26,7 @@ MODULES = [
     "app/observability.py",
     "app/settings.py",
     "app/errors.py",
+    "app/environment.py",
     "app/activation.py",
     "app/export/__init__.py",
     "app/doctor.py",
