@@ -53,6 +53,7 @@ WRITES: Final[Mapping[str, tuple[Command, ...]]] = {
         ("HINCRBY", "{key}", "b", 1),
         ("HDEL", "{key}", "a"),
     ),
+    "i": (("SADD", "{key}", 1), ("SISMEMBER", "{key}", 1), ("SCARD", "{key}")),
     "n": (("INCRBY", "{key}", 1),),
     "e": (("SETNX", "{key}", 1),),
     "x": (("LPUSH", "{key}", "a"), ("LTRIM", "{key}", 0, 0)),

@@ -101,7 +101,7 @@ class CustomerAnswer(BaseModel):
     )
     profile: KnownProfile | None = Field(description="Null where no night has seen him.")
     remembered: int = Field(
-        ge=0, description="Further events, remembered by key alone to count none twice."
+        ge=0, description="Events of the last days, remembered by key alone to count none twice."
     )
     expires_at: datetime | None = Field(
         description="When all of it is forgotten if he does nothing more; null if there is nothing."
@@ -121,7 +121,7 @@ class ErasureAnswer(BaseModel):
     events: int = Field(ge=0, description="Events of his window.")
     shown: int = Field(ge=0, description="Sales that he was shown last.")
     profile: bool = Field(description="Whether there was a profile.")
-    remembered: int = Field(ge=0, description="Further events, remembered by key.")
+    remembered: int = Field(ge=0, description="Events of the last days, remembered by key.")
 
 
 CustomerId = Annotated[PathIdentifier, Path(description="The customer.", examples=["c-1842"])]

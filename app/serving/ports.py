@@ -46,7 +46,7 @@ class KnownCustomer:
         now_us: The store's clock, microseconds since the epoch.
         window: His latest events, and what he was shown.
         profile: What lies further back.
-        n_remembered: Further events that are remembered by key, to count none twice.
+        n_remembered: Events of the last days that are remembered by key, to count none twice.
         expires_us: When window and profile are forgotten if he does nothing more; None if
             neither is there.
     """
@@ -67,7 +67,7 @@ class Erasure:
         n_events: Events of the window.
         n_shown: Sales that he was shown last.
         n_profiles: 1 if there was a profile, else 0.
-        n_remembered: Further events that were remembered by key.
+        n_remembered: Events of the last days that were remembered by key.
     """
 
     erased_us: int

@@ -3,12 +3,12 @@
 --
 -- KEYS  window, shown, profile, recent, events, counters' prefix, tombstones' prefix
 -- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 sales shown, 5 customer TTL s,
---       6 recent events, 7 recent TTL s, 8 stream entries, 9 minute TTL s, 10 hour TTL s;
---       then per event: at µs; sale key and type code (9 bytes); member (24 bytes), or of an
---       impression the event key (8 bytes); JSON
+--       6 recent TTL s, 7 stream entries, 8 minute TTL s, 9 hour TTL s; then per event: event
+--       key, a signed integer; at µs; sale key and type code (9 bytes); member (24 bytes), of an
+--       impression empty; JSON
 -- Returns a code per event: see RedisCustomerStore.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED = 0, 1, 2, 3, 4
-local FIRST_EVENT, PER_EVENT, KEY_BYTES = 11, 4, 8
+local FIRST_EVENT, PER_EVENT, KEY_BYTES = 10, 5, 8
 local window, shown, profile, recent, events, counters, erased = unpack(KEYS)
 local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
@@ -17,33 +17,38 @@ local received_text = string.format('%.0f', received)
 local minute = counters .. 'm' .. string.format('%d', math.floor(received / 60000000))
 local hour = counters .. 'h' .. string.format('%d', math.floor(received / 3600000000))
 
-local function remember(event_key)
-  if redis.call('ZSCORE', recent, event_key) then return false end
-  add_bounded(recent, ARGV[6], received_text, event_key)
-  redis.call('EXPIRE', recent, ARGV[7])
-  return true
+local today = math.floor(time[1] / 86400)
+local remembered_today = recent .. ':' .. string.format('%d', today)
+local remembered = {}
+for _, set in ipairs(remembered_sets(recent, today)) do
+  if set == remembered_today or redis.call('EXISTS', set) == 1 then
+    remembered[#remembered + 1] = set
+  end
 end
 
-local function is_new(at, member)
-  if #member == KEY_BYTES then return remember(member) end
-  if redis.call('ZSCORE', window, member) then return false end
-  if add_bounded(window, ARGV[3], at, member) then return true end
-  -- Older than a full window, which does not know it and would count its repetition.
-  return remember(string.sub(member, 1, KEY_BYTES))
+local function is_new(event_key, member)
+  for _, set in ipairs(remembered) do
+    if redis.call('SISMEMBER', set, event_key) == 1 then return false end
+  end
+  -- The window knows its events for longer.
+  return member == '' or not redis.call('ZSCORE', window, member)
 end
 
 local function append(i)
-  local at, field, member, json = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local event_key, at, field, member, json = unpack(ARGV, i, i + PER_EVENT - 1)
   if tonumber(at) > received + ARGV[1] then return FUTURE end
   if tonumber(at) < received - ARGV[2] then return TOO_OLD end
   if tonumber(at) <= erased_us then return ERASED end
-  if not is_new(at, member) then return DUPLICATE end
-  if #member == KEY_BYTES then
+  if not is_new(event_key, member) then return DUPLICATE end
+  if member == '' then
     add_bounded(shown, ARGV[4], math.floor(at / 1000000), string.sub(field, 1, KEY_BYTES))
+  else
+    add_bounded(window, ARGV[3], at, member)
   end
   redis.call('HINCRBY', minute, field, 1)
   redis.call('HINCRBY', hour, field, 1)
-  redis.call('XADD', events, 'MAXLEN', '~', ARGV[8], '*', 'e', json, 'r', received_text)
+  redis.call('XADD', events, 'MAXLEN', '~', ARGV[7], '*', 'e', json, 'r', received_text)
+  redis.call('SADD', remembered_today, event_key)
   return ACCEPTED
 end
 
@@ -57,8 +62,9 @@ if n_accepted > 0 then
   redis.call('EXPIRE', window, ARGV[5])
   redis.call('EXPIRE', shown, ARGV[5])
   redis.call('EXPIRE', profile, ARGV[5])
-  redis.call('EXPIRE', minute, ARGV[9])
-  redis.call('EXPIRE', hour, ARGV[10])
+  redis.call('EXPIRE', remembered_today, ARGV[6])
+  redis.call('EXPIRE', minute, ARGV[8])
+  redis.call('EXPIRE', hour, ARGV[9])
   redis.call('SETNX', counters .. 'since', received_text)
   local n_lost = n_before + n_accepted - redis.call('XLEN', events)
   if n_lost > 0 then redis.call('HINCRBY', counters .. 'lost', 'events', n_lost) end

@@ -16,7 +16,6 @@ from app.stores.layout import (
     CUSTOMER_TTL_S,
     HOUR_TTL_S,
     MINUTE_TTL_S,
-    RECENT_EVENTS,
     RECENT_TTL_S,
     STREAM_ENTRIES,
     TOMBSTONE_TTL_S,
@@ -43,10 +42,10 @@ _SCORED: Final = np.dtype([("key", ">u8"), ("at_s", "S10")])
 """A sale that was shown, as scripts join members and scores; see `models.shown.FIRST_SECOND`."""
 
 READ_CUSTOMER: Final = Script.named("read_customer")
-APPEND_EVENTS: Final = Script.named("append_events", after=["tombstone", "bounded"])
+APPEND_EVENTS: Final = Script.named("append_events", after=["tombstone", "bounded", "remembered"])
 MERGE_CUSTOMER: Final = Script.named("merge_customer", after=["tombstone", "bounded"])
-DESCRIBE_CUSTOMER: Final = Script.named("describe_customer")
-ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone"])
+DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["remembered"])
+ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone", "remembered"])
 
 APPEND_LIMITS: Final[tuple[Argument, ...]] = (
     MAX_AHEAD_US,
@@ -54,7 +53,6 @@ APPEND_LIMITS: Final[tuple[Argument, ...]] = (
     WINDOW_EVENTS,
     SHOWN_SALES,
     CUSTOMER_TTL_S,
-    RECENT_EVENTS,
     RECENT_TTL_S,
     STREAM_ENTRIES,
     MINUTE_TTL_S,
@@ -224,8 +222,9 @@ def event_arguments(event: Event) -> tuple[Argument, ...]:
     at_us = max(to_us(event.at), 0)
     event_key, sale_key = key(event.event_id), key(event.sale_id)
     field = sale_key.to_bytes(8, "big") + bytes([KIND[event.type]])
-    if event.type is EventType.IMPRESSION:
-        member = event_key.to_bytes(8, "big")
-    else:
+    member = b""
+    if event.type is not EventType.IMPRESSION:
         member = pack_member(event_key, sale_key, at_us=at_us, event_type=event.type)
-    return at_us, field, member, event.model_dump_json(exclude_none=True)
+    # Sets keep integers of 64 bits packed, and know only signed ones.
+    signed = event_key - 2**64 if event_key >= 2**63 else event_key
+    return signed, at_us, field, member, event.model_dump_json(exclude_none=True)

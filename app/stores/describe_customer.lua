@@ -4,7 +4,7 @@
 -- KEYS  window, shown, profile, recent
 -- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale that he
 -- was shown, the packed profile, when the last of them expires in ms since the epoch, negative
--- if nothing will, and the number of further remembered events.
+-- if nothing will, and the number of remembered events.
 local window, shown, profile, recent = unpack(KEYS)
 local time = redis.call('TIME')
 local expires_ms = -1
@@ -17,5 +17,5 @@ return {
   table.concat(redis.call('ZRANGE', shown, 0, -1, 'WITHSCORES')),
   redis.call('GET', profile) or '',
   expires_ms,
-  redis.call('ZCARD', recent)
+  n_remembered(remembered_sets(recent, math.floor(time[1] / 86400)))
 }

@@ -3,36 +3,36 @@
 A Lua script may touch one slot of a cluster only. So whatever one event changes carries
 the hash tag of its customer's partition, and the catalogue carries a tag of its own.
 
-========================  ===========================================================
-``c:{p}:<customer>``      window: sorted set of 24-byte members, score ``at_us``
-``d:{p}:<customer>``      what he was shown last: sorted set of sale keys, score seconds
-``p:{p}:<customer>``      packed profile
-``i:{p}:<customer>``      keys of events that the window cannot remember, by received time
-``events:{p}``            stream of accepted events: ``e`` JSON, ``r`` received_at in µs
-``exposures:{p}``         stream of answers: ``x`` JSON
-``erasures:{p}``          stream of erasures: ``c`` customer id, ``r`` erased_at in µs
-``e:{p}:<hash>``          tombstone of an erased customer: erased_at in µs
-``e:{p}:secret``          what ids are hashed with for their tombstones
-``n:{p}:h<hour>``         hash: sale key and type code → events of that hour
-``n:{p}:m<minute>``       the same for one minute, to cut the running hour on the grid
-``n:{p}:since``           received time of the partition's first live event, in µs
-``n:{p}:lost``            hash: ``events`` and ``exposures`` → entries that full streams lost
-``l:{history}:<hour>``    counts of loaded history, like ``n:{p}:h<hour>``
-``s:{sales}:json``        hash: sale id → JSON
-``s:{sales}:pictures``    hash: number and sale id → packed picture scores
-``s:{sales}:changes``     sorted set: what changed, score the version
-``s:{sales}:markets``     hash: market → sales that name it
-``s:{sales}:version``     the catalogue's version
-``s:{sales}:generation``  its first version: another one where the store was emptied
-``b:{bundles}:wanted``    hash: ``active``, ``previous`` and ``shadow`` → bundle id
-``b:{bundles}:workers``   hash: worker → its clock reading in µs and JSON
-``x:{plan}:current``      hash: ``version`` and ``json`` of the plan of experiments
-``x:{plan}:audit``        list of its last changes, the latest first: JSON
-``x:{plan}:promotion``    hash: ``version`` and ``json`` of the latest promotion
-``x:{plan}:promotions``   list of those before it, the latest first: JSON
-``x:{plan}:promoter``     the worker that decides about it, for a few seconds
-``x:{plan}:counts:<n>``   hash: what the workers counted for promotion n
-========================  ===========================================================
+==========================  ===========================================================
+``c:{p}:<customer>``        window: sorted set of 24-byte members, score ``at_us``
+``d:{p}:<customer>``        what he was shown last: sorted set of sale keys, score seconds
+``p:{p}:<customer>``        packed profile
+``i:{p}:<customer>:<day>``  keys of events that were received that day, to count none twice
+``events:{p}``              stream of accepted events: ``e`` JSON, ``r`` received_at in µs
+``exposures:{p}``           stream of answers: ``x`` JSON
+``erasures:{p}``            stream of erasures: ``c`` customer id, ``r`` erased_at in µs
+``e:{p}:<hash>``            tombstone of an erased customer: erased_at in µs
+``e:{p}:secret``            what ids are hashed with for their tombstones
+``n:{p}:h<hour>``           hash: sale key and type code → events of that hour
+``n:{p}:m<minute>``         the same for one minute, to cut the running hour on the grid
+``n:{p}:since``             received time of the partition's first live event, in µs
+``n:{p}:lost``              hash: ``events`` and ``exposures`` → entries that full streams lost
+``l:{history}:<hour>``      counts of loaded history, like ``n:{p}:h<hour>``
+``s:{sales}:json``          hash: sale id → JSON
+``s:{sales}:pictures``      hash: number and sale id → packed picture scores
+``s:{sales}:changes``       sorted set: what changed, score the version
+``s:{sales}:markets``       hash: market → sales that name it
+``s:{sales}:version``       the catalogue's version
+``s:{sales}:generation``    its first version: another one where the store was emptied
+``b:{bundles}:wanted``      hash: ``active``, ``previous`` and ``shadow`` → bundle id
+``b:{bundles}:workers``     hash: worker → its clock reading in µs and JSON
+``x:{plan}:current``        hash: ``version`` and ``json`` of the plan of experiments
+``x:{plan}:audit``          list of its last changes, the latest first: JSON
+``x:{plan}:promotion``      hash: ``version`` and ``json`` of the latest promotion
+``x:{plan}:promotions``     list of those before it, the latest first: JSON
+``x:{plan}:promoter``       the worker that decides about it, for a few seconds
+``x:{plan}:counts:<n>``     hash: what the workers counted for promotion n
+==========================  ===========================================================
 """
 
 from dataclasses import dataclass
@@ -44,14 +44,11 @@ N_PARTITIONS: Final = 64
 
 DAY_S: Final = 24 * 3600
 CUSTOMER_TTL_S: Final = 400 * DAY_S
-RECENT_TTL_S: Final = 2 * DAY_S
+RECENT_TTL_S: Final = 2 * DAY_S  # see remembered.lua
 TOMBSTONE_TTL_S: Final = 100 * DAY_S  # events older than 90 days are refused anyway
 HOUR_TTL_S: Final = 15 * DAY_S
 MINUTE_TTL_S: Final = 3 * 3600
 COUNTS_TTL_S: Final = 60 * DAY_S
-
-RECENT_EVENTS: Final = 128
-"""Sorted sets of up to 128 members are kept packed, as windows are; see ``bounded.lua``."""
 
 # About 0.4 kB an entry: at most 2.5 GB over all partitions where nobody ever exports.
 STREAM_ENTRIES: Final = 100_000

@@ -74,7 +74,7 @@ async def test_an_erased_customer_is_a_stranger_whatever_comes_late(
 
     after = await client.get("/v1/recommendations", params={"customer_id": "c1"})
     assert (erasure["events"], erasure["shown"], erasure["profile"]) == (1, 1, False)
-    assert erasure["remembered"] == 1
+    assert erasure["remembered"] == 2
     assert (refused["erased"], refused["results"][0]["status"]) == (1, "erased")
     assert sale_ids(after) == sale_ids(before)
     known = (await client.get(URL)).json()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.errors import StoreUnavailableError
 from app.serving.ports import EventOutcome, EventStatus
 from app.stores.connection import Connection
-from app.stores.customer import LoadedCustomer, RedisCustomerStore
+from app.stores.customer import OUTCOMES, LoadedCustomer, RedisCustomerStore
 from app.stores.layout import (
     CUSTOMER_TTL_S,
     HOUR_TTL_S,
@@ -26,7 +26,7 @@ from models.customer import WINDOW_EVENTS
 from models.events import Event, EventType, to_us
 from models.profile import Profile
 from models.shown import SHOWN_SALES
-from tests.contract.visit import DAY_US, MINUTE_US, event, visits, window_of
+from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, window_of
 
 ACCEPTED = EventOutcome(EventStatus.ACCEPTED)
 DUPLICATE = EventOutcome(EventStatus.DUPLICATE)
@@ -234,6 +234,72 @@ class CustomerStoreContract:
         assert outcomes == [ACCEPTED, DUPLICATE]
         assert len(await streamed(connection)) == WINDOW_EVENTS + 1
 
+    @pytest.mark.parametrize("kind", [EventType.IMPRESSION, EventType.CLICK])
+    async def test_any_number_of_events_of_a_day_is_counted_once(
+        self,
+        store: RedisCustomerStore,
+        connection: Connection,
+        rng: np.random.Generator,
+        *,
+        now_us: int,
+        kind: EventType,
+    ) -> None:
+        """Far more than a window holds, sent again in another order and other batches."""
+        n = 5 * WINDOW_EVENTS
+        events = [
+            event(f"e{i}", at_us=now_us - i, sale_id=f"s{i % 9}", type=kind) for i in range(n)
+        ]
+        await store.append(events)
+        before = (await store.read("c1")).window.pack(), await streamed(connection)
+
+        again = [events[i] for i in rng.permutation(n)]
+        outcomes = [one for i in range(0, n, 70) for one in await store.append(again[i : i + 70])]
+
+        assert outcomes == [DUPLICATE] * n
+        assert ((await store.read("c1")).window.pack(), await streamed(connection)) == before
+
+    @pytest.mark.parametrize("kind", [EventType.IMPRESSION, EventType.CLICK])
+    async def test_of_events_with_one_id_the_first_counts_whatever_the_others_say(
+        self, store: RedisCustomerStore, connection: Connection, now_us: int, kind: EventType
+    ) -> None:
+        first = event("e1", at_us=now_us - MINUTE_US, type=kind)
+        later = event("e1", at_us=now_us, type=kind)
+        other = event("e1", at_us=now_us, sale_id="s2", type=EventType.PURCHASE)
+
+        outcomes = await store.append([first, later, other])
+
+        assert outcomes == [ACCEPTED, DUPLICATE, DUPLICATE]
+        assert (await store.read("c1")).window.pack() == window_of([first]).pack()
+        assert [e for e, _ in await streamed(connection)] == [first]
+
+    async def test_an_id_is_that_of_its_customer(
+        self, store: RedisCustomerStore, now_us: int
+    ) -> None:
+        """Two browsers that both count their events from 1 do not take each other's."""
+        own, other = (event("1", at_us=now_us, customer_id=c) for c in ("c1", "c2"))
+
+        outcomes = await store.append([own, other])
+
+        assert outcomes == [ACCEPTED, ACCEPTED]
+        assert (await store.read("c2")).window.pack() == window_of([other]).pack()
+
+    @pytest.mark.parametrize("kind", [EventType.IMPRESSION, EventType.CLICK])
+    @pytest.mark.parametrize("after_us", [-MINUTE_US, 0, 1, DAY_US, RECENT_TTL_S * 1_000_000])
+    async def test_an_event_is_remembered_for_two_days_whatever_the_hour(
+        self, connection: Connection, *, now_us: int, kind: EventType, after_us: int
+    ) -> None:
+        """Also by a store that took over and whose clock is a minute behind."""
+        midnight = now_us // DAY_US * DAY_US
+        first = event("e1", at_us=midnight - MINUTE_US, type=kind)
+        again = event("e1", at_us=midnight, type=kind)
+
+        codes = [
+            (await append_at(connection, [one], received_us=received_us))[0]
+            for received_us, one in ((midnight, first), (midnight + after_us, again))
+        ]
+
+        assert [OUTCOMES[code] for code in codes] == [ACCEPTED, DUPLICATE]
+
     async def test_everything_of_a_customer_expires(
         self, store: RedisCustomerStore, connection: Connection, now_us: int
     ) -> None:
@@ -250,7 +316,7 @@ class CustomerStoreContract:
             C1.window: CUSTOMER_TTL_S,
             C1.shown: CUSTOMER_TTL_S,
             C1.profile: CUSTOMER_TTL_S,
-            C1.recent: RECENT_TTL_S,
+            f"{C1.recent}:{received_us // DAY_US}": RECENT_TTL_S,
             f"{C1.counts}m{received_us // MINUTE_US}": MINUTE_TTL_S,
             f"{C1.counts}h{received_us // (60 * MINUTE_US)}": HOUR_TTL_S,
         }
@@ -317,7 +383,7 @@ class CustomerStoreContract:
         known = await store.describe("c1")
 
         assert known.window.pack() == window_of([click, shown]).pack()
-        assert (known.profile, known.n_remembered) == (profile, 1)
+        assert (known.profile, known.n_remembered) == (profile, 2)
         assert known.expires_us == pytest.approx(now_us + CUSTOMER_TTL_S * 1_000_000, abs=10e6)
 
     async def test_nothing_is_kept_of_an_unknown_customer(self, store: RedisCustomerStore) -> None:
@@ -345,7 +411,7 @@ class CustomerStoreContract:
         [tombstone] = left - {C1.events, C1.erasures, f"{C1.erased}secret"}
         ttl_s = await connection.execute("TTL", tombstone, doing="looking")
         assert (erasure.n_events, erasure.n_shown) == (2, 1)
-        assert (erasure.n_profiles, erasure.n_remembered) == (1, 1)
+        assert (erasure.n_profiles, erasure.n_remembered) == (1, 3)
         assert erasure.erased_us >= now_us
         assert tombstone.startswith(C1.erased)
         assert ttl_s == pytest.approx(100 * 24 * 3600, abs=10)
@@ -399,7 +465,7 @@ class TestEmbeddedCustomerStore(CustomerStoreContract):
         for kind in (EventType.VIEW, EventType.IMPRESSION):
             events = [
                 event(f"{kind}{i}", at_us=now_us - i * 1_000_000, sale_id=f"s{i}", type=kind)
-                for i in range(300)
+                for i in range(256)
             ]
             await store.append(events[::2])
             await store.merge([LoadedCustomer("c1", window_of(events), Profile.empty(), now_us)])
@@ -407,9 +473,9 @@ class TestEmbeddedCustomerStore(CustomerStoreContract):
 
         forms = {
             name: await connection.execute("OBJECT", "ENCODING", name, doing="looking")
-            for name in (C1.window, C1.shown, C1.recent)
+            for name in (C1.window, C1.shown, f"{C1.recent}:{now_us // DAY_US}")
         }
-        assert set(forms.values()) == {b"listpack"}, forms
+        assert list(forms.values()) == [b"listpack", b"listpack", b"intset"], forms
 
 
 @pytest.mark.redis

@@ -1,0 +1,22 @@
+-- What scripts begin with that know which events of a customer came in during the last days.
+
+-- A repetition is known for at least so long after its event came in.
+local REMEMBERED_DAYS = 2
+
+-- Returns the names of the sets that hold a customer's event keys, one per day of reception, as
+-- integers: up to 512 of them take 8 bytes each. The day after today is looked at too: a store
+-- that took over may have a clock that is behind.
+local function remembered_sets(recent, today)
+  local names = {}
+  for day = today - REMEMBERED_DAYS, today + 1 do
+    names[#names + 1] = recent .. ':' .. string.format('%d', day)
+  end
+  return names
+end
+
+local function n_remembered(sets)
+  local n = 0
+  for _, set in ipairs(sets) do n = n + redis.call('SCARD', set) end
+  return n
+end
+
