@@ -4,7 +4,8 @@ Every batch becomes a part below ``parts/``, written aside and renamed, which ca
 own metadata where the streams were read up to. Only then are they emptied up to there. A run
 that is killed at any moment therefore leaves either no part, or a part that says where the
 next run goes on. ``events.parquet``, ``exposures.parquet`` and ``erasures.parquet`` are the
-parts in one file, each id once. Erasures are read last, and taken out of the parts of events
+parts in one file, each event once: what repeats or contradicts an earlier one is counted, and
+stays in the parts. Erasures are read last, and taken out of the parts of events
 and answers of this and all earlier runs. What a directory held before is its first part; its
 sales are brought to what the store says.
 """
@@ -19,6 +20,7 @@ from typing import Final
 
 import polars as pl
 
+from app.errors import MAX_NAMED
 from app.export.catalogue import export_sales
 from app.export.history import CONTRACTS, adopt, in_contract_order
 from app.export.part import (
@@ -36,6 +38,8 @@ from app.stores.sale import RedisSaleStore
 from app.stores.store import RedisServer
 from app.stores.stream import Batch, Cursors, RedisStreams
 from models.atomic_file import remove_abandoned
+from models.dataset.checks import ROW
+from models.dataset.events import IDENTITY, repeated_rows
 from models.dataset.schema import EVENTS as EVENT_COLUMNS
 from models.experiments.exposure import EXPOSURES as EXPOSURES_FILE
 
@@ -85,6 +89,10 @@ class ExportSummary:
         erased_events: Events that this run took out of the files, because their customers
             were erased.
         erased_exposures: The same of answers.
+        repeated_events: Events of the parts that an earlier one repeats, of all runs: left out.
+        conflicting_events: Events of the parts that contradict an earlier one of their customer
+            with their id, of all runs: left out.
+        conflicting: The first of these by customer and event id.
         lost_events: Events that full streams lost before any run, ever: none of the files has them.
         lost_exposures: The same of answers.
         total_events: Events in ``events.parquet``, of all runs.
@@ -98,12 +106,30 @@ class ExportSummary:
     erasures: int
     erased_events: int
     erased_exposures: int
+    repeated_events: int
+    conflicting_events: int
+    conflicting: tuple[str, ...]
     lost_events: int
     lost_exposures: int
     total_events: int
     total_exposures: int
     sales: int
     adopted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """What the parts hold more than once, and ``events.parquet`` once.
+
+    Attributes:
+        same: Events that an earlier one repeats.
+        conflicting: Events that contradict an earlier one of their customer with their id.
+        examples: The first of these, by customer and event id.
+    """
+
+    same: int
+    conflicting: int
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +176,7 @@ def erasure_table(batch: Batch) -> pl.DataFrame:
     return pl.DataFrame([customers, erased_us.cast(_UTC)])
 
 
-EVENTS: Final = Log("events", ("event_id",), ("at", "received_at"), events_stream, event_table)
+EVENTS: Final = Log("events", IDENTITY, ("at", "received_at"), events_stream, event_table)
 EXPOSURES: Final = Log(
     "exposures", ("recommendation_id",), ("now",), exposures_stream, exposure_table
 )
@@ -195,6 +221,7 @@ async def export(
         }
         erased = {log.name: _erase(parts, log) for log in (EVENTS, EXPOSURES)}
         totals = {log.name: _join(out, log) for log in LOGS}
+        repeats = _repeats(parts)
         n_sales = await export_sales(RedisSaleStore(connection), out, parts=parts)
         lost = await RedisServer(connection).lost()
         return ExportSummary(
@@ -203,6 +230,9 @@ async def export(
             erasures=taken[ERASURES.name],
             erased_events=erased[EVENTS.name],
             erased_exposures=erased[EXPOSURES.name],
+            repeated_events=repeats.same,
+            conflicting_events=repeats.conflicting,
+            conflicting=repeats.examples,
             lost_events=lost.events,
             lost_exposures=lost.exposures,
             total_events=totals[EVENTS.name],
@@ -260,6 +290,21 @@ def _join(out: Path, log: Log) -> int:
     frame = whole.collect()
     write_table(out / f"{log.name}.parquet", frame)
     return frame.height
+
+
+def _repeats(parts: Path) -> Repeats:
+    written = parts_of(parts, EVENTS.name)
+    if not written:
+        return Repeats(0, 0, ())
+    twice = pl.scan_parquet(written).with_row_index(ROW).filter(pl.col("event_id").is_duplicated())
+    repeated = repeated_rows(twice.collect())
+    conflicting = repeated.filter(~pl.col("same"))
+    named = conflicting.select(IDENTITY).unique(maintain_order=True).head(MAX_NAMED)
+    return Repeats(
+        repeated.height - conflicting.height,
+        conflicting.height,
+        tuple(f"{customer_id} {event_id}" for customer_id, event_id in named.iter_rows()),
+    )
 
 
 def _json_table(lines: list[bytes], schema: Columns) -> pl.DataFrame:

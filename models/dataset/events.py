@@ -16,6 +16,9 @@ from models.dataset.schema import EVENTS
 from models.dataset.tables import Table
 from models.events import KIND, MAX_AGE_US, MAX_AHEAD_US, EventType
 
+IDENTITY: Final = ("customer_id", "event_id")
+"""What makes two rows one event: two browsers may both count their events from 1."""
+
 _KEYS_AT_ONCE: Final = 250_000
 
 
@@ -94,7 +97,7 @@ class EventTable:
 
         Args:
             frame: The contract's columns, ``at`` and ``received_us`` in microseconds, with
-                distinct event ids, in any order.
+                distinct pairs of customer and event id, in any order.
         """
         keys = keys_of(frame["event_id"])
         columns = _Columns(frame, np.lexsort((keys, frame["at"], frame["received_us"])))
@@ -165,23 +168,24 @@ def read_events(
     Args:
         table: The file as it stands.
         sales: Per accepted sale ``sale_id, opens_us, closes_us, markets``; None if the sales
-            could not be read: events are then not blamed for sales that nobody knows.
+            could not be read: then it is not noted which sales are unknown.
         erasures: Whose events are left out.
 
     Returns:
-        The accepted events, None if the file as a whole cannot be used, and the faults.
+        The accepted events, None if the file as a whole cannot be used, and the faults. Events
+        of unknown sales are among them, as they are in the service.
     """
     frame, faults = convert(table, EVENTS, extra=FaultCode.UNKNOWN_COLUMN)
     if faults.unusable():
         return None, faults
     frame = frame.with_columns(received_us=pl.coalesce("received_at", "at"))
     frame, faults = erasures.apply(frame, faults, file=table.file, times=("at", "received_us"))
-    checks = _REFUSALS if sales is None else (*_REFUSALS, _UNKNOWN_SALE)
-    frame = _with_sales(frame, pl.DataFrame(schema=_OF_SALES) if sales is None else sales)
-    faults = FaultReport.together([faults, find_faults(frame, checks, file=table.file)])
+    faults = FaultReport.together([faults, find_faults(frame, _REFUSALS, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)
     frame, repeats = _distinct(frame, table.file)
-    notes = find_faults(frame, _NOTES, file=table.file)
+    checks = _NOTES if sales is None else (_UNKNOWN_SALE, *_NOTES)
+    frame = _with_sales(frame, pl.DataFrame(schema=_OF_SALES) if sales is None else sales)
+    notes = find_faults(frame, checks, file=table.file)
     return EventTable.of(frame), FaultReport.together([faults, repeats, notes])
 
 
@@ -200,22 +204,37 @@ def _with_sales(frame: pl.DataFrame, sales: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def repeated_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that repeat or contradict an earlier row of the same event.
+
+    Args:
+        frame: The contract's columns beside the number of the row in `ROW`.
+
+    Returns:
+        Those of its rows whose event has an earlier row, with a column ``same``: whether both
+        say the same. When it was received is no part of that.
+    """
+    # Few ids occur twice, and pairs of customer and id cost more to compare than ids do.
+    found = frame.filter(pl.col("event_id").is_duplicated())
+    content = [pl.col(name) for name in _CONTENT]
+    same = pl.all_horizontal(each.eq_missing(each.first().over(IDENTITY)) for each in content)
+    later = pl.col(ROW) != pl.col(ROW).first().over(IDENTITY)
+    return found.with_columns(same=same, later=later).filter("later").drop("later")
+
+
 def _distinct(frame: pl.DataFrame, file: str) -> tuple[pl.DataFrame, FaultReport]:
-    """Keep the first row of every event id; a later one is a repeat or contradicts it."""
-    repeated = frame.filter(pl.col("event_id").is_duplicated())
+    """Keep the first row of every event; a later one is a repeat or contradicts it."""
+    repeated = repeated_rows(frame)
     if not repeated.height:
         return frame, FaultReport.none()
-    content = [pl.col(name) for name in _CONTENT]
-    same = pl.all_horizontal(each.eq_missing(each.first().over("event_id")) for each in content)
-    later = pl.col(ROW) != pl.col(ROW).first().over("event_id")
-    marked = repeated.with_columns(same=same, later=later)
-    faults = find_faults(marked, _REPEATS, file=file)
-    left_out = marked.filter("later")[ROW].to_list()
-    return frame.filter(~pl.col(ROW).is_in(left_out)), faults
+    faults = find_faults(repeated, _REPEATS, file=file)
+    return frame.filter(~pl.col(ROW).is_in(repeated[ROW].to_list())), faults
 
 
 _CODES: Final = {event_type.value: code for event_type, code in KIND.items()}
-_CONTENT: Final = tuple(column.name for column in EVENTS if column.name != "event_id")
+_CONTENT: Final = tuple(
+    column.name for column in EVENTS if column.name not in {*IDENTITY, "received_at"}
+)
 
 _OF_SALES: Final = {
     "sale_id": pl.String,
@@ -284,13 +303,13 @@ _REPEATS: Final = (
     Check(
         FaultCode.DUPLICATE_EVENT,
         "event_id",
-        pl.col("later") & pl.col("same"),
-        "be unique; this row repeats an earlier one",
+        pl.col("same"),
+        "be unique to its customer; this row repeats an earlier one",
     ),
     Check(
         FaultCode.CONFLICTING_EVENT,
         "event_id",
-        pl.col("later") & ~pl.col("same"),
-        "be unique; this row contradicts an earlier one",
+        ~pl.col("same"),
+        "be unique to its customer; this row contradicts an earlier one",
     ),
 )

@@ -51,7 +51,6 @@ class FaultCode(StrEnum):
     DUPLICATE_CUSTOMER = "duplicate_customer"
     CONFLICTING_EVENT = "conflicting_event"
     UNKNOWN_TYPE = "unknown_type"
-    UNKNOWN_SALE = "unknown_sale"
     FUTURE = "future"
     TOO_OLD = "too_old"
 
@@ -64,6 +63,7 @@ class FaultCode(StrEnum):
     UNKNOWN_COLUMN = "unknown_column"
     ERASED = "erased"
     DUPLICATE_EVENT = "duplicate_event"
+    UNKNOWN_SALE = "unknown_sale"
     BEFORE_OPENING = "before_opening"
     AFTER_CLOSE = "after_close"
     OTHER_MARKET = "other_market"
@@ -91,6 +91,7 @@ _EFFECTS: Final = {
     FaultCode.UNKNOWN_COLUMN: Effect.NOTE,
     FaultCode.ERASED: Effect.NOTE,
     FaultCode.DUPLICATE_EVENT: Effect.NOTE,
+    FaultCode.UNKNOWN_SALE: Effect.NOTE,
     FaultCode.BEFORE_OPENING: Effect.NOTE,
     FaultCode.AFTER_CLOSE: Effect.NOTE,
     FaultCode.OTHER_MARKET: Effect.NOTE,

@@ -60,11 +60,11 @@ class Dataset:
         """Refuse a dataset that nothing can be learned from.
 
         Raises:
-            DatasetError: If it has no accepted sales or no accepted events.
+            DatasetError: If it has no accepted sales or no accepted events of them.
         """
-        empty = (FaultCode.NO_SALES, FaultCode.NO_EVENTS)
-        if not (self.sales and len(self.events)):
-            raise DatasetError(self.faults.of_codes(*empty))
+        empty = self.faults.of_codes(FaultCode.NO_SALES, FaultCode.NO_EVENTS)
+        if len(empty):
+            raise DatasetError(empty)
 
 
 def read_dataset(
@@ -184,7 +184,8 @@ def _events(
     except DatasetError as exc:
         return None, exc.faults
     events, faults = read_events(table, sales.times, erasures=erasures)
-    if events is not None and not len(events):
+    n_unknown = len(faults.of_codes(FaultCode.UNKNOWN_SALE))
+    if events is not None and len(events) == n_unknown:
         empty = FaultReport.of([_empty(table, FaultCode.NO_EVENTS)])
         faults = FaultReport.together([faults, empty])
     return events, faults

@@ -252,7 +252,7 @@ class CustomerStoreContract:
         await store.append(events)
         before = (await store.read("c1")).window.pack(), await streamed(connection)
 
-        again = [events[i] for i in rng.permutation(n)]
+        again = [events[int(i)] for i in rng.permutation(n)]
         outcomes = [one for i in range(0, n, 70) for one in await store.append(again[i : i + 70])]
 
         assert outcomes == [DUPLICATE] * n

@@ -138,11 +138,10 @@ class Judge:
         return truth.of(exposure, self.past.catalogue)
 
     def followed_by_purchase(self, slates: Slates) -> NDArray[np.bool_]:
-        """Tell the slates after which the customer soon bought something, of any list."""
+        """Tell the slates after which the customer soon bought a known sale, of any list."""
         purchases = Bought(self.past.events, self.config.outcome_us)
-        followed = (
-            bool(len(purchases.soon_after(slates, slate)[0])) for slate in range(len(slates))
-        )
+        bought = (purchases.soon_after(slates, slate)[0] for slate in range(len(slates)))
+        followed = (bool(np.any(self.past.catalogue.rows_of(keys) >= 0)) for keys in bought)
         return np.fromiter(followed, dtype=np.bool_, count=len(slates))
 
     def _orders(

@@ -18,7 +18,7 @@ from app.stores.store import RedisServer
 from models.dataset import read_dataset
 from models.events import Event, EventType, from_us, to_us
 from tests.contract.test_exposure_log import RECORD
-from tests.contract.visit import DAY_US, MINUTE_US, event, visits
+from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits
 
 N_EVENTS = 240
 
@@ -179,15 +179,32 @@ async def test_a_run_with_nothing_new_changes_no_file(
 
 
 async def test_an_event_that_was_streamed_twice_is_exported_once(
-    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+    connection: Connection, now_us: int, tmp_path: Path
 ) -> None:
-    """A full window forgets an event that 128 newer ones followed."""
-    old = event("old", at_us=now_us - DAY_US)
-    await customers.append([old, *(event(f"e{i}", at_us=now_us + i) for i in range(128)), old])
+    """After three days the store has forgotten what it remembered of it."""
+    first = event("1", at_us=now_us - 5 * DAY_US, type=EventType.IMPRESSION)
+    other = event("1", at_us=now_us, sale_id="s2", type=EventType.IMPRESSION)
+    for received_us, one in ((now_us - 4 * DAY_US, first), (now_us, first), (now_us, other)):
+        await append_at(connection, [one], received_us=received_us)
+    await append_at(connection, [other], received_us=now_us + 4 * DAY_US)
 
     summary = await export(connection, tmp_path)
 
-    assert (summary.events, summary.total_events) == (130, 129)
+    assert (summary.events, summary.total_events) == (3, 1)
+    assert (summary.repeated_events, summary.conflicting_events) == (1, 1)
+    assert summary.conflicting == ("c1 1",)
+    assert pl.read_parquet(tmp_path / "events.parquet")["sale_id"].to_list() == ["s1"]
+
+
+async def test_events_of_two_customers_with_one_id_are_both_exported(
+    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+) -> None:
+    """Two browsers may both count their events from 1."""
+    await customers.append([event("1", at_us=now_us, customer_id=c) for c in ("c1", "c2")])
+
+    summary = await export(connection, tmp_path)
+
+    assert (summary.total_events, summary.repeated_events, summary.conflicting_events) == (2, 0, 0)
 
 
 async def test_what_is_exported_is_read_as_a_dataset(

@@ -45,7 +45,6 @@ FAULTY_EVENTS = [
     (event(customer_id=""), "customer_id", FaultCode.MISSING_VALUE),
     (event(customer_id="\x7f"), "customer_id", FaultCode.CONTROL_CHARACTER),
     (event(session_id="x" * 129), "session_id", FaultCode.WRONG_LENGTH),
-    (event(sale_id="gone"), "sale_id", FaultCode.UNKNOWN_SALE),
     (event(type="buy"), "type", FaultCode.UNKNOWN_TYPE),
     (event(type="View"), "type", FaultCode.UNKNOWN_TYPE),
     (event(at="2025-01-02"), "at", FaultCode.NAIVE_TIME),
@@ -129,12 +128,44 @@ def test_a_reason_holds_no_line_that_a_value_forged(tmp_path: Path) -> None:
 
 
 def test_a_repeated_event_counts_once_and_costs_nothing(tmp_path: Path) -> None:
-    write_dataset(tmp_path, events=[event(), event(), event()])
+    """Also where every delivery was stamped anew when it was received."""
+    again = event(received_at="2025-01-02T00:10:00Z")
+    write_dataset(tmp_path, events=[event(), event(), again])
 
     dataset = read_dataset(tmp_path, strict=True)
 
     assert dataset.faults.counts() == {FaultCode.DUPLICATE_EVENT: 2}
-    assert len(dataset.events) == 1
+    assert dataset.events.received_us.tolist() == dataset.events.at_us.tolist()
+
+
+def test_an_event_id_is_that_of_its_customer(tmp_path: Path) -> None:
+    """Two browsers that both count their events from 1 have events of their own."""
+    rows = [event(), event(customer_id="c2", type="click"), event(customer_id="c2")]
+    write_dataset(tmp_path, events=rows)
+
+    dataset = read_dataset(tmp_path)
+
+    assert [(f.row, f.code) for f in dataset.faults] == [(3, FaultCode.CONFLICTING_EVENT)]
+    assert sorted(dataset.events.kinds.tolist()) == [1, 2]
+
+
+def test_an_event_of_an_unknown_sale_is_kept_and_noted(tmp_path: Path) -> None:
+    """The service takes it too: files that leave it out would tell of another past."""
+    write_dataset(tmp_path, events=[event(), event(event_id="e2", sale_id="soon")])
+
+    dataset = read_dataset(tmp_path, strict=True)
+
+    assert [(f.row, f.code) for f in dataset.faults] == [(2, FaultCode.UNKNOWN_SALE)]
+    assert sorted(dataset.events.event_ids) == ["e1", "e2"]
+
+
+def test_nothing_can_be_learned_from_events_of_unknown_sales_alone(tmp_path: Path) -> None:
+    write_dataset(tmp_path, events=[event(sale_id="soon")])
+
+    dataset = read_dataset(tmp_path)
+
+    with pytest.raises(DatasetError, match="no_events"):
+        dataset.require_sales_and_events()
 
 
 def test_of_events_that_contradict_each_other_the_first_is_kept(tmp_path: Path) -> None:

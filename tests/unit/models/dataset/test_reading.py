@@ -197,9 +197,9 @@ def test_a_dataset_without_sales_says_so(tmp_path: Path) -> None:
 
     assert counts == {
         FaultCode.MISSING_VALUE: 1,
-        FaultCode.UNKNOWN_SALE: 1,
         FaultCode.NO_SALES: 1,
         FaultCode.NO_EVENTS: 1,
+        FaultCode.UNKNOWN_SALE: 1,
     }
 
 
