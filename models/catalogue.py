@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, Self
 
 import numpy as np
@@ -16,6 +17,8 @@ from models.sale import PictureScores, Sale
 from models.topics import Topics
 
 NEVER_US: Final = np.iinfo(np.int64).max
+_OPEN_END: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""Shops write 2999-12-31 or 9999-12-31 for no end: what is learned of sales without one holds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,12 +217,15 @@ def closing_us(sale: Sale) -> int:
     """
     if sale.stock == 0 and sale.sold_out_at is None:
         return to_us(sale.opens_at)
-    ends = [end for end in (sale.closes_at, sale.sold_out_at) if end is not None]
-    return min(map(to_us, ends), default=NEVER_US)
+    return min(_end_us(sale.closes_at), _end_us(sale.sold_out_at))
 
 
 def _scheduled_us(sale: Sale) -> int:
-    return NEVER_US if sale.closes_at is None else to_us(sale.closes_at)
+    return _end_us(sale.closes_at)
+
+
+def _end_us(moment: datetime | None) -> int:
+    return NEVER_US if moment is None or moment >= _OPEN_END else to_us(moment)
 
 
 def _require_distinct(sales: Sequence[Sale], keys: NDArray[np.uint64]) -> None:

@@ -112,15 +112,20 @@ def key(identifier: str) -> int:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-LAST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+LAST: Final = datetime.max.replace(tzinfo=UTC)
 """Windows store a time in 61 bits, and a datetime ends with the year 9999."""
+
+BEYOND_LAST: Final = timedelta(days=1)
+"""In zones west of Greenwich the year 9999 ends after `LAST`: times up to there become it."""
+
+WITHIN_YEARS: Final = "lie between the years 1970 and 9999"
 
 
 def _within_contract(moment: datetime) -> datetime:
-    if not _EPOCH <= moment <= LAST:
-        msg = f"{moment.isoformat()} does not lie between 1970 and 9999"
+    if moment < _EPOCH:
+        msg = f"{moment.isoformat()} does not {WITHIN_YEARS}"
         raise ValueError(msg)
-    return moment
+    return min(moment, LAST)
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_within_contract)]

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 from polars.exceptions import PolarsError
 
+from models.parquet import read_parquet
 from models.profile import Profile
 
 PROFILES_FILE: Final = "profiles.parquet"
@@ -65,7 +66,7 @@ def read_profiles(path: Path) -> Iterator[CustomerProfile]:
         ProfileFileError: If the file cannot be read or holds anything else.
     """
     try:
-        frame = pl.read_parquet(path)
+        frame = read_parquet(path)
     except (OSError, PolarsError) as exc:
         msg = f"{path} cannot be read as profiles: {exc}"
         raise ProfileFileError(msg) from exc

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from models.events import PRINTABLE, WHOLE, Identifier, Moment
 
-AttributeValue = str | float | bool | None
+AttributeValue = str | Annotated[float, Field(allow_inf_nan=False)] | bool | None
 
 MAX_STOCK: Final = 2**53
 """Files and many clients hold numbers as floats, which count in ones up to here."""

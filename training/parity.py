@@ -16,6 +16,7 @@ from models.counters import SaleCounts
 from models.customer import Window
 from models.dataset import Dataset, DatasetError, read_dataset
 from models.events import key, to_us
+from models.parquet import read_parquet
 from models.profile import Profile
 from models.query import Context, Query
 from models.scoring import Scorer
@@ -75,7 +76,7 @@ class Parity:
 
 def read_answers(path: Path, bundle_id: str) -> list[Answer]:
     """Read the full answers of a bundle from exported exposures, ordered by time."""
-    frame = pl.read_parquet(path).filter(
+    frame = read_parquet(path).filter(
         pl.col("degraded").is_null() & (pl.col("bundle_id") == bundle_id)
     )
     return [

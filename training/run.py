@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from models.dataset.reading import Dataset, read_dataset
-from models.events import MAX_AHEAD_US, SECOND_US, from_us, to_us
+from models.events import LAST, MAX_AHEAD_US, SECOND_US, from_us, to_us
 from models.scenes import PictureFault, SceneLabeller
 from training.material import Material, SceneFiles, cut
 from training.scenes.layout import read_layout
@@ -131,4 +131,5 @@ def _scene_model(labelled: Path, cache: Path, seed: int, progress: Progress) -> 
 
 def _end_us(dataset: Dataset) -> int:
     """Return the whole second after the last event was received."""
-    return (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
+    end_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
+    return min(end_us, to_us(LAST))

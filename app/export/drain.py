@@ -42,6 +42,7 @@ from models.dataset.checks import ROW
 from models.dataset.events import IDENTITY, repeated_rows
 from models.dataset.schema import EVENTS as EVENT_COLUMNS
 from models.experiments.exposure import EXPOSURES as EXPOSURES_FILE
+from models.parquet import read_parquet, scan_parquet
 
 BATCH_ENTRIES: Final = 2_000
 """Entries of each partition in one part, which then has at most 128,000."""
@@ -268,12 +269,12 @@ def _erase(parts: Path, log: Log) -> int:
     erasures = parts_of(parts, ERASURES.name)
     if not erasures:
         return 0
-    until = pl.scan_parquet(erasures).group_by("customer_id").agg(pl.col("erased_at").max())
+    until = scan_parquet(erasures).group_by("customer_id").agg(pl.col("erased_at").max())
     erased_at = until.collect()
     earliest = pl.min_horizontal(*log.time_columns)
     n_erased = 0
     for part in parts_of(parts, log.name):
-        frame = pl.read_parquet(part)
+        frame = read_parquet(part)
         joined = frame.join(erased_at, on="customer_id", how="left", maintain_order="left")
         kept = joined.filter((earliest > pl.col("erased_at")).fill_null(value=True))
         if kept.height < frame.height:
@@ -286,7 +287,7 @@ def _join(out: Path, log: Log) -> int:
     written = parts_of(out / PARTS, log.name)
     if not written:
         return 0
-    whole = pl.scan_parquet(written).unique([*log.id_columns], keep="first", maintain_order=True)
+    whole = scan_parquet(written).unique([*log.id_columns], keep="first", maintain_order=True)
     frame = whole.collect()
     write_table(out / f"{log.name}.parquet", frame)
     return frame.height

@@ -14,11 +14,32 @@ ROW: Final = "\x00row"
 
 CONTROL_CHARACTERS: Final = r"[\x00-\x1f\x7f]"
 _SHOWN_CHARS: Final = 80
+_FIRST_DAY: Final = -719_162  # the year 1, in days before 1970: what Python and polars can write
+_LAST_DAY: Final = 2_932_896  # the last of the year 9999
+_DAY_TICKS: Final = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 
 def given(name: str) -> str:
     """Return the column that holds what the file gave for a column."""
     return f"\x00given {name}"
+
+
+def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Write single values as text; dates outside of the years 1 to 9999 as their number.
+
+    Args:
+        column: The values.
+        dtype: Their type, none that holds lists, structs or bytes.
+    """
+    if isinstance(dtype, pl.Duration):
+        return column.dt.to_string("iso")
+    if not isinstance(dtype, pl.Date | pl.Datetime):
+        return column.cast(pl.String)
+    # Polars panics where it cannot write a date.
+    a_day = 1 if isinstance(dtype, pl.Date) else _DAY_TICKS[dtype.time_unit]
+    number = column.to_physical().cast(pl.Int64)
+    writable = number.is_between(_FIRST_DAY * a_day, (_LAST_DAY + 1) * a_day - 1)
+    return pl.coalesce(pl.when(writable).then(column).cast(pl.String), number.cast(pl.String))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,10 +107,13 @@ def _faults(rows: pl.DataFrame, check: Check, file: str) -> FaultReport:
 def _reason(rows: pl.DataFrame, check: Check) -> pl.Expr:
     name = given(check.column)
     dtype = rows.schema.get(name)
-    value = pl.lit(None) if dtype is None else pl.col(name)
-    if isinstance(dtype, pl.List):
-        value = value.cast(pl.List(pl.String)).list.join("|", ignore_nulls=True)
-    shown = value.cast(pl.String, strict=False).str.slice(0, _SHOWN_CHARS)
+    if dtype is None:
+        value = pl.lit(None, dtype=pl.String)
+    elif isinstance(dtype, pl.List):
+        value = pl.col(name).cast(pl.List(pl.String)).list.join("|", ignore_nulls=True)
+    else:
+        value = as_text(pl.col(name), dtype)
+    shown = value.str.slice(0, _SHOWN_CHARS)
     # What a file holds must not forge lines in a terminal or a log.
     safe = shown.str.replace_all(CONTROL_CHARACTERS, "\N{REPLACEMENT CHARACTER}")
     quoted = (pl.lit("'") + safe + pl.lit("'")).fill_null("nothing")
@@ -98,9 +122,11 @@ def _reason(rows: pl.DataFrame, check: Check) -> pl.Expr:
 
 def _records(rows: pl.DataFrame) -> pl.Series:
     names = {name: name.removeprefix(given("")) for name in rows.columns}
-    original = rows.select(name for name, bare in names.items() if bare != name).rename(
-        names, strict=False
-    )
+    original = rows.select(
+        as_text(pl.col(name), dtype) if dtype.is_temporal() else pl.col(name)
+        for name, dtype in rows.schema.items()
+        if names[name] != name
+    ).rename(names, strict=False)
     encoded = [
         json.dumps(record, default=str, ensure_ascii=False)
         for record in original.iter_rows(named=True)

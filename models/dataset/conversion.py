@@ -10,12 +10,13 @@ from models.dataset.checks import CONTROL_CHARACTERS, Check, find_faults, given
 from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.schema import MAX_MARKETS_OF_A_SALE, Column, Kind
 from models.dataset.tables import Table
-from models.events import LAST, to_us
+from models.events import BEYOND_LAST, LAST, SECOND_US, WITHIN_YEARS, to_us
 from models.sale import MAX_PICTURES
 
 _TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
 _WITHOUT_OFFSET: Final = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$"
 _LAST_US: Final = to_us(LAST)
+_END_US: Final = _LAST_US + round(BEYOND_LAST.total_seconds()) * SECOND_US
 _WHOLE_LIMIT: Final = 2.0**53
 
 
@@ -67,11 +68,16 @@ def _convert_each(
             else:
                 converted[column.name] = _with_presence(column, found)
         elif column.required:
-            reason = f"has no column {column.name!r}, which is required"
+            reason = f"has no column {column.name!r}, which is required{_similar(table, column)}"
             faults.append(_file_fault(table, column.name, FaultCode.MISSING_COLUMN, reason))
         else:
             converted[column.name] = Converted(pl.lit(None, dtype=_TYPES[column.kind]))
     return FaultReport.of(faults), converted
+
+
+def _similar(table: Table, column: Column) -> str:
+    alike = [repr(name) for name in table.columns if name.strip().lower() == column.name]
+    return f"; it has {' and '.join(alike)}" if alike else ""
 
 
 def _file_fault(table: Table, column: str, code: FaultCode, reason: str) -> Fault:
@@ -184,8 +190,9 @@ def _stored_time(column: Column, dtype: pl.Datetime) -> Converted | str:
         return _wrong_type(column, dtype, "times with a time zone; convert them to UTC")
     ticks = pl.col(given(column.name)).to_physical()
     value = {"ms": ticks * 1_000, "us": ticks, "ns": ticks // 1_000}[dtype.time_unit]
-    last = {"ms": _LAST_US // 1_000, "us": _LAST_US, "ns": 2**63 - 1}[dtype.time_unit]
-    return Converted(value, (_within_epoch(column, ~ticks.is_between(0, last)),))
+    last = {"ms": _END_US // 1_000, "us": _END_US, "ns": 2**63 - 1}[dtype.time_unit]
+    # Judged in ticks: milliseconds of a far year have no microseconds in 64 bits.
+    return _within_years(column, value, failed=~ticks.is_between(0, last))
 
 
 def _written_time(column: Column) -> Converted:
@@ -199,13 +206,14 @@ def _written_time(column: Column) -> Converted:
     checks = (
         Check(FaultCode.NAIVE_TIME, column.name, unread & naive, "carry an offset or Z"),
         Check(FaultCode.UNPARSABLE_TIME, column.name, unread & ~naive, "be an ISO 8601 time"),
-        _within_epoch(column, ~value.is_between(0, _LAST_US)),
     )
-    return Converted(value, checks)
+    within = _within_years(column, value, failed=~value.is_between(0, _END_US))
+    return replace(within, checks=(*checks, *within.checks))
 
 
-def _within_epoch(column: Column, failed: pl.Expr) -> Check:
-    return Check(FaultCode.OUT_OF_RANGE, column.name, failed, "lie between 1970 and 9999")
+def _within_years(column: Column, value: pl.Expr, *, failed: pl.Expr) -> Converted:
+    check = Check(FaultCode.OUT_OF_RANGE, column.name, failed, WITHIN_YEARS)
+    return Converted(value.clip(upper_bound=_LAST_US), (check,))
 
 
 def _texts(column: Column, dtype: pl.DataType) -> pl.Expr | str:

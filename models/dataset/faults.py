@@ -59,8 +59,10 @@ class FaultCode(StrEnum):
     BROKEN_IMAGE = "broken_image"
     NO_SALES = "no_sales"
     NO_EVENTS = "no_events"
+    INFINITE_ATTRIBUTE = "infinite_attribute"
 
     UNKNOWN_COLUMN = "unknown_column"
+    NOT_LEARNED = "not_learned"
     ERASED = "erased"
     DUPLICATE_EVENT = "duplicate_event"
     UNKNOWN_SALE = "unknown_sale"
@@ -88,7 +90,9 @@ _EFFECTS: Final = {
     FaultCode.BROKEN_IMAGE: Effect.GAP,
     FaultCode.NO_SALES: Effect.GAP,
     FaultCode.NO_EVENTS: Effect.GAP,
+    FaultCode.INFINITE_ATTRIBUTE: Effect.GAP,
     FaultCode.UNKNOWN_COLUMN: Effect.NOTE,
+    FaultCode.NOT_LEARNED: Effect.NOTE,
     FaultCode.ERASED: Effect.NOTE,
     FaultCode.DUPLICATE_EVENT: Effect.NOTE,
     FaultCode.UNKNOWN_SALE: Effect.NOTE,

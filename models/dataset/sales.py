@@ -1,6 +1,6 @@
 """Reads the sales of a dataset: validated values, and pictures that lie below ``images/``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self, cast
@@ -8,11 +8,12 @@ from typing import Final, Self, cast
 import polars as pl
 
 from models.column import MAX_MARKETS
-from models.dataset.checks import Check, find_faults, given, without_refused
+from models.dataset.attributes import read_attributes
+from models.dataset.checks import Check, find_faults, without_refused
 from models.dataset.conversion import convert
 from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.pictures import find_pictures
-from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
+from models.dataset.schema import SALES, Kind
 from models.dataset.tables import Table
 from models.events import from_us
 from models.sale import COVER, Sale
@@ -20,7 +21,6 @@ from models.sale import COVER, Sale
 IMAGES: Final = "images"
 _NAMES: Final = tuple(column.name for column in SALES)
 _TIMES: Final = tuple(column.name for column in SALES if column.kind is Kind.TIME)
-_BOOLEANS: Final = ["true", "false"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,13 +61,12 @@ def read_sales(
         on_decoded: See `find_pictures`.
     """
     frame, faults = convert(table, SALES)
-    extra = [name for name in table.columns if name not in _NAMES]
-    faults = FaultReport.together([faults, FaultReport.of(_extra_faults(table, extra))])
+    attributes = read_attributes(table)
+    faults = FaultReport.together([faults, attributes.faults])
     if faults.unusable():
         return SalesFile.unusable(faults)
-    usable = [name for name in extra if _can_be_attribute(table.dtype(name))]
     frame = frame.with_columns(
-        _attribute(frame[given(name)], typed=table.typed).alias(_read(name)) for name in usable
+        values.alias(_read(name)) for name, values in attributes.columns.items()
     )
     faults = FaultReport.together([faults, find_faults(frame, _ROW_CHECKS, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)
@@ -76,24 +75,10 @@ def read_sales(
         return SalesFile.unusable(faults)
     pictures = find_pictures(frame, images, file=table.file, on_decoded=on_decoded)
     faults = FaultReport.together([faults, pictures.faults])
-    sales = tuple(_sale(row, usable, pictures.paths) for row in frame.iter_rows(named=True))
+    # Without what the file gave: Python has no dates beyond the year 9999.
+    rows = frame.select(*_NAMES, *map(_read, attributes.columns)).iter_rows(named=True)
+    sales = tuple(_sale(row, attributes.columns, pictures.paths) for row in rows)
     return SalesFile(sales, pictures.paths, _times(frame), faults)
-
-
-def _extra_faults(table: Table, extra: list[str]) -> list[Fault]:
-    if len(extra) > MAX_ATTRIBUTES:
-        reason = f"has {len(extra)} columns beyond the contract, at most {MAX_ATTRIBUTES} are kept"
-        return [Fault(file=table.file, code=FaultCode.TOO_MANY_COLUMNS, reason=reason)]
-    return [
-        Fault(
-            file=table.file,
-            column=name,
-            code=FaultCode.UNKNOWN_COLUMN,
-            reason=f"column {name!r} of type {table.dtype(name)} cannot be an attribute",
-        )
-        for name in extra
-        if not _can_be_attribute(table.dtype(name))
-    ]
 
 
 def _too_many_markets(frame: pl.DataFrame, file: str) -> list[Fault]:
@@ -112,27 +97,10 @@ def _read(name: str) -> str:
     return f"\x00attribute {name}"
 
 
-def _can_be_attribute(dtype: pl.DataType) -> bool:
-    return not dtype.is_nested() and dtype != pl.Binary and dtype != pl.Object
-
-
-def _attribute(column: pl.Series, *, typed: bool) -> pl.Series:
-    """Make numbers floats, and of untyped text what all of it can be read as."""
-    if column.dtype.is_numeric():
-        return column.cast(pl.Float64).fill_nan(None)
-    if column.dtype == pl.Boolean:
-        return column
-    text = column.cast(pl.String)
-    if typed:
-        return text
-    if text.drop_nulls().is_in(_BOOLEANS).all():
-        return text == "true"
-    numbers = text.cast(pl.Float64, strict=False)
-    return text if numbers.null_count() > text.null_count() else numbers.fill_nan(None)
-
-
 def _sale(
-    row: Mapping[str, object], attributes: list[str], pictures: Mapping[str, Mapping[int, Path]]
+    row: Mapping[str, object],
+    attributes: Iterable[str],
+    pictures: Mapping[str, Mapping[int, Path]],
 ) -> Sale:
     values = {name: row[name] for name in _NAMES if name not in _TIMES}
     named = cast("list[str]", row["image"] or [])

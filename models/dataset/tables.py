@@ -9,6 +9,7 @@ import polars as pl
 from models.dataset.checks import ROW, given
 from models.dataset.delimited import CsvFile, UnreadableHeaderError
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
+from models.parquet import read_parquet
 
 SUFFIXES: Final = (".parquet", ".csv")
 TABLES: Final = ("sales", "events", "customers", "erasures")
@@ -68,8 +69,7 @@ def read_table(path: Path) -> Table:
 
 def _read_parquet(path: Path) -> Table:
     try:
-        with path.open("rb") as file:
-            frame = pl.read_parquet(file)
+        frame = read_parquet(path)
     # A hostile file can make the reader panic, which is not an Exception.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
         reason = f"is not a readable Parquet file: {str(exc).splitlines()[0]}"

@@ -6,6 +6,8 @@ from typing import Final
 
 import polars as pl
 
+from models.parquet import scan_parquet
+
 FILE: Final = "exposures.parquet"
 
 SHOWN: Final = pl.Struct(
@@ -84,7 +86,7 @@ def read_exposures(directory: Path, columns: Iterable[str] | None = None) -> pl.
     """
     path = directory / FILE
     try:
-        scan = pl.scan_parquet(path)
+        scan = scan_parquet([path])
         names = scan.collect_schema().names()
         wanted = names if columns is None else [name for name in columns if name in names]
         return scan.select(wanted).collect()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
 from models.dataset.events import keys_of
+from models.parquet import scan_parquet
 
 TRUTH_FILE = "truth.parquet"
 
@@ -43,7 +44,7 @@ class Truth:
         """Read the truth about some exposures; None where the dataset has none."""
         if not cls.is_in(directory):
             return None
-        truth = pl.scan_parquet(directory / TRUTH_FILE)
+        truth = scan_parquet([directory / TRUTH_FILE])
         frame = truth.filter(pl.col("exposure_id").is_in(exposure_ids)).collect()
         if frame.is_empty():
             return None

@@ -64,7 +64,10 @@ def read_bandit_log(root: Path, *, policy: str, campaign: str) -> BanditLog:
         msg = f"{paths[0]} is missing: give the folder that holds {' and '.join(POLICIES)}"
         raise BanditLogError(msg)
     try:
-        frame = pl.read_csv(path, columns=list(_COLUMNS), schema_overrides=_COLUMNS)
+        with path.open("rb") as file:
+            frame = pl.read_csv(  # noqa: TID251 - of an open file there is nothing to expand
+                file, columns=list(_COLUMNS), schema_overrides=_COLUMNS
+            )
     except pl.exceptions.PolarsError as exc:
         msg = f"{path}: {exc}"
         raise BanditLogError(msg) from exc

@@ -13,6 +13,7 @@ from app.stores.customer import RedisCustomerStore
 from app.stores.sale import RedisSaleStore
 from app.stores.store import RedisServer
 from models.dataset import DatasetError, read_dataset
+from models.parquet import read_parquet
 from models.sale import Sale
 from tests.contract.visit import event
 from tests.datasets import EVENT, SALE, write_csv, write_dataset
@@ -32,7 +33,7 @@ def stored(sale_id: str, **fields: object) -> Sale:
 
 
 def event_ids(out: Path) -> list[str]:
-    return pl.read_parquet(out / "events.parquet")["event_id"].to_list()
+    return read_parquet(out / "events.parquet")["event_id"].to_list()
 
 
 async def posted(connection: Connection, event_id: str, sale_id: str = "s1") -> None:
@@ -233,3 +234,17 @@ async def test_a_sale_at_the_bounds_of_the_contract_is_exported_and_read_again(
     assert again.sales == 1
     (sale,) = read_dataset(tmp_path).sales
     assert sale == extreme.model_copy(update={"image": None})
+
+
+async def test_a_folder_whose_name_is_a_pattern_is_a_folder_of_its_own(
+    connection: Connection, tmp_path: Path
+) -> None:
+    """Polars reads `shop*` as every folder that begins with shop, if it is let."""
+    names = ["shop", "shop [1]", "shop*", "shop?", "100%20#"]
+    for n_run, name in enumerate(names):
+        await posted(connection, f"e{n_run}")
+        await export(connection, tmp_path / name)
+        await RedisCustomerStore(connection).erase("someone else")
+        await export(connection, tmp_path / name)
+
+    assert [event_ids(tmp_path / name) for name in names] == [[f"e{n}"] for n in range(len(names))]

@@ -1,7 +1,7 @@
 """The snapshot of sales: its order, its columns, and which sales may be shown."""
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -61,6 +61,14 @@ def test_a_sale_without_an_end_is_always_open() -> None:
 
     assert (of.closes_us[0], of.scheduled_us[0]) == (NEVER_US, NEVER_US)
     assert shown(of, at_us=NOW_US + 10**15) == {"s"}
+
+
+@pytest.mark.parametrize("year", [2200, 2999, 9999])
+def test_an_end_in_a_far_year_is_none(year: int) -> None:
+    end = datetime(year, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    of = catalogue(sale("s", closes_at=end, sold_out_at=end))
+
+    assert (of.closes_us[0], of.scheduled_us[0]) == (NEVER_US, NEVER_US)
 
 
 def test_no_stock_closes_a_sale_unless_it_says_since_when() -> None:

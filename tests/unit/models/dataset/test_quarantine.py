@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from models.dataset import FaultReport, read_dataset
+from models.dataset import Effect, FaultReport, read_dataset
 from models.dataset.quarantine import write_quarantine
 from tests.datasets import event, sale, write_dataset
 
@@ -37,7 +37,7 @@ def test_attributes_are_kept_as_they_stood(tmp_path: Path) -> None:
     bad = sale(sale_id="bad", price="-1", stars="04")
     write_dataset(tmp_path, sales=[sale(price="1", stars="3"), bad])
 
-    (fault,) = read_dataset(tmp_path).faults
+    (fault,) = read_dataset(tmp_path).faults.having(Effect.ROW)
 
     assert json.loads(fault.record or "") == bad
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from models.dataset import DatasetError, FaultCode, read_dataset
+from models.events import from_us, to_us
 from tests.datasets import event, sale, write_csv, write_dataset
 
 OPENING = datetime(2025, 1, 1, tzinfo=UTC)
@@ -58,6 +59,40 @@ def test_times_of_any_zone_and_unit_become_microseconds_in_utc(tmp_path: Path, u
     assert read_dataset(tmp_path).sales[0].opens_at == datetime(2025, 1, 1, 9, tzinfo=UTC)
 
 
+FAR = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "unit", "expected"),
+    [
+        (to_us(FAR), "us", FAR),
+        (to_us(FAR) // 1_000, "ms", FAR),
+        (to_us(FAR) + 3_600 * 10**6, "us", datetime.max.replace(tzinfo=UTC)),
+        (2**63 - 1, "us", None),
+        (2**63 - 1, "ms", None),
+        (2**63 - 1, "ns", from_us((2**63 - 1) // 1_000)),
+        (-1, "us", None),
+        (-(2**63) + 1, "ms", None),
+    ],
+)
+def test_a_stored_time_is_read_to_the_end_of_the_year_9999_and_refused_beyond(
+    tmp_path: Path, ticks: int, unit: str, expected: datetime | None
+) -> None:
+    write_dataset(tmp_path)
+    (tmp_path / "sales.csv").unlink()
+    dtype = pl.Datetime(unit, "UTC")  # pyright: ignore[reportArgumentType] - parametrised
+    closing = pl.Series([ticks, None]).cast(dtype)
+    sales = pl.concat([sales_frame(), sales_frame().with_columns(sale_id=pl.lit("s2"))])
+    sales.with_columns(closes_at=closing).write_parquet(tmp_path / "sales.parquet")
+
+    dataset = read_dataset(tmp_path)
+
+    if expected is None:
+        assert dataset.faults.of_codes(FaultCode.OUT_OF_RANGE).refused_rows("sales.parquet") == [1]
+    else:
+        assert [one.closes_at for one in dataset.sales] == [expected, None]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -65,6 +100,10 @@ def test_times_of_any_zone_and_unit_become_microseconds_in_utc(tmp_path: Path, u
         ("2025-01-01 00:00:00Z", OPENING),
         ("2024-12-31T19:00:00.000000-0500", OPENING),
         ("2025-01-01T00:00:00.000001Z", OPENING.replace(microsecond=1)),
+        ("1970-01-01T00:00:00Z", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("2999-12-31T00:00:00Z", datetime(2999, 12, 31, tzinfo=UTC)),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("9999-12-31T23:59:59-11:00", datetime.max.replace(tzinfo=UTC)),
     ],
 )
 def test_written_times_are_read_with_their_offset(

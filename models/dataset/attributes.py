@@ -1,0 +1,111 @@
+"""Attributes of sales: the columns beyond the contract, as numbers, booleans or texts."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from models.dataset.checks import Check, as_text, find_faults, given
+from models.dataset.faults import Fault, FaultCode, FaultReport
+from models.dataset.schema import MAX_ATTRIBUTES, SALES
+from models.dataset.tables import Table
+
+_BOOLEANS: Final = ["true", "false"]
+_SECONDS_A_DAY: Final = 86_400
+_TICKS_A_SECOND: Final = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attributes:
+    """The attributes of a file of sales.
+
+    Attributes:
+        columns: Values by name, each in the order of the file: floats, booleans or texts.
+        faults: Columns that cannot be attributes, and values that are no numbers.
+    """
+
+    columns: Mapping[str, pl.Series]
+    faults: FaultReport
+
+
+def read_attributes(table: Table) -> Attributes:
+    """Read every column that the contract of sales does not name.
+
+    Numbers become floats, durations days, and of untyped text what all of it can be read as.
+    Columns of lists, structs, bytes and of types that are yet unknown are noted and left out.
+
+    Args:
+        table: The file of sales as it stands.
+    """
+    names = [name for name in table.columns if name not in _CONTRACT]
+    if len(names) > MAX_ATTRIBUTES:
+        reason = f"has {len(names)} columns beyond the contract, at most {MAX_ATTRIBUTES} are kept"
+        fault = Fault(file=table.file, code=FaultCode.TOO_MANY_COLUMNS, reason=reason)
+        return Attributes({}, FaultReport.of([fault]))
+    columns = {name: values for name in names if (values := _values(table, name)) is not None}
+    checks = [
+        Check(FaultCode.INFINITE_ATTRIBUTE, name, pl.lit(values.is_infinite()), "be finite")
+        for name, values in columns.items()
+        if values.dtype == pl.Float64
+    ]
+    notes = FaultReport.of(_notes(table, names, kept=columns.keys()))
+    faults = FaultReport.together([notes, find_faults(table.frame, checks, file=table.file)])
+    return Attributes({name: _known(values) for name, values in columns.items()}, faults)
+
+
+def _known(values: pl.Series) -> pl.Series:
+    if values.dtype != pl.Float64:
+        return values
+    return values.to_frame().select(pl.when(pl.all().is_finite()).then(pl.all())).to_series()
+
+
+def _notes(table: Table, names: Sequence[str], *, kept: Set[str]) -> Iterator[Fault]:
+    for name in names:
+        if name not in kept:
+            reason = f"column {name!r} of type {table.dtype(name)} cannot be an attribute"
+            yield _note(table, name, reason)
+        elif (similar := name.strip().lower()) in _CONTRACT:
+            reason = f"column {name!r} is read as an attribute: the contract says {similar!r}"
+            yield _note(table, name, reason)
+    if kept:
+        reason = f"attributes are kept with the sale, and not learned from: {', '.join(kept)}"
+        yield Fault(file=table.file, code=FaultCode.NOT_LEARNED, reason=reason)
+
+
+def _note(table: Table, name: str, reason: str) -> Fault:
+    return Fault(file=table.file, column=name, code=FaultCode.UNKNOWN_COLUMN, reason=reason)
+
+
+def _values(table: Table, name: str) -> pl.Series | None:
+    column = table.frame[given(name)]
+    if column.dtype.is_nested() or isinstance(column.dtype, pl.Binary | pl.Object):
+        return None
+    try:
+        return _attribute(column, typed=table.typed)
+    # What a later polars reads from a file, and cannot convert, is one column less.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return None
+
+
+def _attribute(column: pl.Series, *, typed: bool) -> pl.Series:
+    dtype = column.dtype
+    if dtype == pl.Boolean:
+        return column
+    if dtype.is_numeric():
+        return column.cast(pl.Float64)
+    if isinstance(dtype, pl.Duration):
+        ticks_a_day = _SECONDS_A_DAY * _TICKS_A_SECOND[dtype.time_unit]
+        return column.to_physical().cast(pl.Float64) / ticks_a_day
+    text = column.to_frame().select(as_text(pl.col(column.name), dtype)).to_series()
+    return text if typed else _typed(text)
+
+
+def _typed(text: pl.Series) -> pl.Series:
+    if text.drop_nulls().is_in(_BOOLEANS).all():
+        return text == "true"
+    numbers = text.cast(pl.Float64, strict=False)
+    return text if numbers.null_count() > text.null_count() else numbers
+
+
+_CONTRACT: Final = frozenset(column.name for column in SALES)

@@ -1,0 +1,34 @@
+"""Parquet files by their names, letter by letter: polars expands patterns in paths by itself."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Read a file whose path may hold brackets, stars and question marks.
+
+    Args:
+        path: One file.
+
+    Returns:
+        Its rows.
+
+    Raises:
+        PolarsError: If it is no Parquet file.
+        PanicException: If it is a hostile one; polars makes no `Exception` of it.
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return pl.read_parquet(file)
+
+
+def scan_parquet(paths: Sequence[Path]) -> pl.LazyFrame:
+    """Open files to read parts of them; see `read_parquet`.
+
+    Args:
+        paths: Files with the same columns, at least one.
+    """
+    # Absolute: polars takes a leading tilde for a home directory.
+    return pl.scan_parquet([path.absolute() for path in paths], glob=False)
