@@ -297,7 +297,7 @@ def _repeats(parts: Path) -> Repeats:
     written = parts_of(parts, EVENTS.name)
     if not written:
         return Repeats(0, 0, ())
-    twice = pl.scan_parquet(written).with_row_index(ROW).filter(pl.col("event_id").is_duplicated())
+    twice = scan_parquet(written).with_row_index(ROW).filter(pl.col("event_id").is_duplicated())
     repeated = repeated_rows(twice.collect())
     conflicting = repeated.filter(~pl.col("same"))
     named = conflicting.select(IDENTITY).unique(maintain_order=True).head(MAX_NAMED)
