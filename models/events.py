@@ -7,13 +7,14 @@ from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
 )
+
+from models.times import FORMS, Time
 
 SECOND_US: Final = 1_000_000
 MAX_AHEAD_US: Final = 5 * 60 * SECOND_US
@@ -62,12 +63,14 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    event_id: Identifier = Field(description="Unique id; a repeated event is counted once.")
+    event_id: Identifier = Field(
+        description="Unique among the events of its customer; a repeated one is counted once."
+    )
     customer_id: Identifier
     session_id: Identifier | None = Field(default=None, description="The visit it belongs to.")
     type: EventType
     sale_id: Identifier
-    at: AwareDatetime = Field(description="When it happened, as the client says.")
+    at: Time = Field(description=f"When it happened, as the client says: {FORMS}.")
     exposure_id: Identifier | None = Field(
         default=None, description="Recommendation id of the answer that showed the sale."
     )
@@ -128,7 +131,7 @@ def _within_contract(moment: datetime) -> datetime:
     return min(moment, LAST)
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_within_contract)]
+Moment = Annotated[Time, AfterValidator(_within_contract)]
 """A time that every file and column of the dataset contract can hold."""
 
 

@@ -12,9 +12,8 @@ from models.dataset.schema import MAX_MARKETS_OF_A_SALE, Column, Kind
 from models.dataset.tables import Table
 from models.events import BEYOND_LAST, LAST, SECOND_US, WITHIN_YEARS, to_us
 from models.sale import MAX_PICTURES
+from models.times import FORMS, NAIVE, read_times
 
-_TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
-_WITHOUT_OFFSET: Final = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$"
 _LAST_US: Final = to_us(LAST)
 _END_US: Final = _LAST_US + round(BEYOND_LAST.total_seconds()) * SECOND_US
 _WHOLE_LIMIT: Final = 2.0**53
@@ -197,17 +196,16 @@ def _stored_time(column: Column, dtype: pl.Datetime) -> Converted | str:
 
 def _written_time(column: Column) -> Converted:
     raw = pl.col(given(column.name)).cast(pl.String)
-    parsed = raw.str.replace(" ", "T", literal=True).str.to_datetime(
-        _TIME_FORMAT, time_unit="us", time_zone="UTC", strict=False
-    )
-    value = parsed.to_physical()
-    unread = parsed.is_null() & raw.is_not_null() & (raw != "")
-    naive = raw.str.contains(_WITHOUT_OFFSET)
+    text = pl.when(raw != "").then(raw)
+    value = pl.col(column.name)
+    unread = value.is_null() & text.is_not_null()
+    naive = unread & text.str.contains(NAIVE)
     checks = (
-        Check(FaultCode.NAIVE_TIME, column.name, unread & naive, "carry an offset or Z"),
-        Check(FaultCode.UNPARSABLE_TIME, column.name, unread & ~naive, "be an ISO 8601 time"),
+        Check(FaultCode.NAIVE_TIME, column.name, naive, "carry an offset or Z"),
+        Check(FaultCode.UNPARSABLE_TIME, column.name, unread & ~naive, f"be a time like {FORMS}"),
     )
-    within = _within_years(column, value, failed=~value.is_between(0, _END_US))
+    read = text.map_batches(read_times, return_dtype=pl.Int64)
+    within = _within_years(column, read, failed=~value.is_between(0, _END_US))
     return replace(within, checks=(*checks, *within.checks))
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from typing import Final, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.experiments.bucket import BUCKETS, EVERY_BUCKET, Buckets, dealt_beside, resized
 from models.experiments.experiment import MAX_VARIANTS, Audience, Experiment, Variant
 from models.experiments.plan import MAX_EXPERIMENTS, Holdout, Layer, Plan, meet
 from models.experiments.policy import UNCHANGED, Name, PolicyChange, SlatePolicy
+from models.times import Time
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,8 +52,8 @@ class ExperimentTerms(BaseModel):
     traffic: Buckets | None = Field(
         default=None, min_length=1, description="Exact buckets of the layer instead."
     )
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime | None = None
+    starts_at: Time
+    ends_at: Time | None = None
     audience: Audience = Audience()
     control: Name = Field(description="Name of the variant that the others are compared with.")
     variants: tuple[VariantDraft, ...] = Field(min_length=1, max_length=MAX_VARIANTS)

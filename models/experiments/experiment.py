@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.experiments.bucket import (
     BUCKETS,
@@ -18,6 +18,7 @@ from models.experiments.bucket import (
     share_bp,
 )
 from models.experiments.policy import UNCHANGED, Name, PolicyChange
+from models.times import Time
 
 MAX_VARIANTS: Final = 20
 
@@ -86,8 +87,8 @@ class Experiment(BaseModel):
     traffic: Buckets = Field(
         default=EVERY_BUCKET, min_length=1, description="Buckets of the layer that take part."
     )
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime | None = None
+    starts_at: Time
+    ends_at: Time | None = None
     audience: Audience = Audience()
     control: Name = Field(description="Name of the variant that the others are compared with.")
     variants: tuple[Variant, ...] = Field(min_length=1, max_length=MAX_VARIANTS)

@@ -1,0 +1,107 @@
+"""Times as texts: one set of formats for the files of a dataset and for requests."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+import polars as pl
+from pydantic import AwareDatetime, BeforeValidator
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SECOND: Final = timedelta(seconds=1)
+
+_DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK: Final = "[0-9]{2}:[0-9]{2}(?P<seconds>:[0-9]{2}(?:[.,][0-9]{1,9})?)?"
+_OFFSET: Final = "(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_TIME: Final = re.compile(f"{_DATE}[Tt ]{_CLOCK}{_OFFSET}")
+_LEAP: Final = ":60"
+_SHOWN_CHARS: Final = 80
+
+NAIVE: Final = f"^{_DATE}(?:[Tt ]{_CLOCK})?$"
+"""A text that would be a time if it had an offset, for columns, too."""
+
+FORMS: Final = "`2026-11-29T10:00:00Z` or `2026-11-29 11:00:00.25+01`"
+
+
+class NaiveTimeError(ValueError):
+    """A time that does not say its offset, so that it may be any of many moments."""
+
+    def __init__(self, text: str) -> None:
+        """Say what is missing."""
+        super().__init__(f"{text!r} carries no offset: end it with Z, or with one such as +01:00")
+
+
+def read_time(text: str) -> datetime:
+    """Read a time with its offset.
+
+    A date and a time of ISO 8601 in their extended form, with ``T`` or a blank between them.
+    Seconds may be missing, and 60 is the second after 59. Of up to nine decimals, after a point
+    or a comma, six are kept and the rest is cut off. The offset is ``Z``, ``+hh``, ``+hhmm`` or
+    ``+hh:mm``. A bare number is refused: it does not say its unit.
+
+    Args:
+        text: The time, nothing before or behind it.
+
+    Returns:
+        The moment, with the offset that was given.
+
+    Raises:
+        NaiveTimeError: If there is no offset.
+        ValueError: If it is no such text, or no moment of the calendar.
+    """
+    found = _TIME.fullmatch(text)
+    if found is None:
+        if re.match(NAIVE, text):
+            raise NaiveTimeError(text)
+        msg = f"{text[:_SHOWN_CHARS]!r} is no time such as {FORMS}"
+        raise ValueError(msg)
+    offset = found["offset"].upper()
+    before = text[: found.start("offset")]
+    if (found["seconds"] or "").startswith(_LEAP):
+        at = found.start("seconds")
+        before = f"{before[:at]}:59{before[at + len(_LEAP) :]}"
+        return _next_second(datetime.fromisoformat(before + offset))
+    return datetime.fromisoformat(before + offset)
+
+
+def _next_second(moment: datetime) -> datetime:
+    try:
+        return moment + _SECOND
+    except OverflowError as exc:
+        msg = f"the second after {moment.isoformat()} does not lie before the year 10000"
+        raise ValueError(msg) from exc
+
+
+def read_times(column: pl.Series) -> pl.Series:
+    """Read a column of texts by `read_time`.
+
+    Args:
+        column: Texts, of any length ``n``.
+
+    Returns:
+        Microseconds since the epoch, null where there is no text or one that is no time.
+    """
+    values = [None if text is None else _us(text) for text in column.to_list()]
+    return pl.Series(column.name, values, dtype=pl.Int64)
+
+
+def _us(text: str) -> int | None:
+    try:
+        return (read_time(text) - _EPOCH) // _MICROSECOND
+    except ValueError:
+        return None
+
+
+def _in_utc(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    moment = read_time(value)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return moment  # the calendar ends in UTC while it goes on further west
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_in_utc)]
+"""A time of a request or a file, in UTC wherever the calendar holds it; texts are read by `read_time`."""
