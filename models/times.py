@@ -104,4 +104,4 @@ def _in_utc(value: object) -> object:
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_in_utc)]
-"""A time of a request or a file, in UTC wherever the calendar holds it; texts are read by `read_time`."""
+"""A time of a request, in UTC where the calendar holds it; texts are read by `read_time`."""
