@@ -312,6 +312,18 @@ class NoResultsError(ServiceError):
         super().__init__(f"there are no results: {reason}")
 
 
+class NotLiveError(ServiceError):
+    """A background task that this process cannot do without is dead, hangs or keeps failing."""
+
+    code = "not_live"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, sick: tuple[str, ...]) -> None:
+        """Name each task with the reason."""
+        super().__init__("not live: background task " + "; ".join(sick))
+        self.sick = sick
+
+
 class NotReadyError(ServiceError):
     """Something that full answers need is missing."""
 

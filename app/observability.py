@@ -131,6 +131,9 @@ class Metrics:
         shadow: How a model on trial compares.
         drift: How far models have moved from their training.
         promotions: Steps of promotions, by the stage that they lead to.
+        task_restarts: Errors of background tasks, each of which starts it again, by task.
+        task_outages: Rounds of background tasks that an outage ended, by task and what was lost.
+        files_not_kept: Files that the state directory did not take, by kind.
     """
 
     registry: CollectorRegistry
@@ -151,6 +154,9 @@ class Metrics:
     shadow: ShadowMetrics
     drift: DriftMetrics
     promotions: Counter
+    task_restarts: Counter
+    task_outages: Counter
+    files_not_kept: Counter
 
     @classmethod
     def create(cls) -> Self:
@@ -187,6 +193,13 @@ class Metrics:
             shadow=ShadowMetrics.create(registry),
             drift=DriftMetrics.create(registry),
             promotions=counter("promotion_steps", "Steps of promotions.", "stage"),
+            task_restarts=counter("task_restarts", "Errors of background tasks.", "task"),
+            task_outages=counter(
+                "task_outages", "Rounds of background tasks that an outage ended.", "task", "lost"
+            ),
+            files_not_kept=counter(
+                "files_not_kept", "Files that the state directory did not take.", "kind"
+            ),
         )
 
     def exposition(self, shared_dir: str | None) -> bytes:

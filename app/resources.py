@@ -15,7 +15,8 @@ from uuid import uuid4
 from app import __version__
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
-from app.serving.archive import SnapshotArchive
+from app.serving.archive import SnapshotArchive, SnapshotPruning
+from app.serving.background_tasks import Supervisor, TaskHealth, running
 from app.serving.bulk import BulkRegistration
 from app.serving.clock import StoreClock
 from app.serving.degradation import Degradation
@@ -30,6 +31,7 @@ from app.serving.library import BundleLibrary
 from app.serving.live import LiveCatalogue
 from app.serving.live_plan import LivePlan
 from app.serving.model import Model
+from app.serving.outages import Outages
 from app.serving.pipeline import Origin, Recommender
 from app.serving.plan_editor import PlanEditor
 from app.serving.plan_file import PlanFile, first_plan
@@ -45,7 +47,7 @@ from app.serving.shadow import Shadow
 from app.serving.staging import Staging
 from app.serving.tally import Tally
 from app.serving.vigil import Vigil
-from app.serving.work import running
+from app.serving.worker_tasks import worker_tasks
 from app.settings import Settings
 from app.stores.store import RedisStores
 from models.customer import Window
@@ -71,11 +73,13 @@ class Worker:
         metrics: Its metrics.
         metrics_dir: Where the workers of this machine share their values; None for one worker.
         drain: Set when it is about to stop.
+        tasks: How its background tasks fare.
     """
 
     metrics: Metrics = field(default_factory=Metrics.create)
     metrics_dir: str | None = None
     drain: Drain = field(default_factory=Drain)
+    tasks: TaskHealth = field(default_factory=TaskHealth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +170,12 @@ async def resources_over(
     """Serve a model from the given stores; see `open_resources`."""
     with _pools() as (pool, labelling_pool, explaining_pool):
         metrics = worker.metrics
-        clock = StoreClock(lambda: time.time_ns() // NS_PER_US)
+        clock = StoreClock(_machine_us)
         archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
         live = LiveCatalogue(
             stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
         )
-        plan, planner = _plan(stores, settings)
+        plan, planner = _plan(stores, settings, metrics)
         holder = _holder(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
         tally, results = PromotionTally(), _results(settings, pool)
         staging = Staging(holder, planner, plan)
@@ -188,8 +192,17 @@ async def resources_over(
             tally=Tally(metrics, tally),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
-        vigil = Vigil(stores.server, metrics)
-        async with running((live, plan, holder, promoter, vigil), recommender.exposures):
+        tasks = worker_tasks(
+            live=live,
+            plan=plan,
+            holder=holder,
+            promoter=promoter,
+            vigil=Vigil(stores.server, metrics),
+            exposures=recommender.exposures,
+            pruning=SnapshotPruning(archive, _machine_us),
+        )
+        supervisor = Supervisor(worker.tasks, Outages(metrics), metrics, worker.drain.fail)
+        async with running(tasks, recommender.exposures.drain, supervisor):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
@@ -199,11 +212,15 @@ async def resources_over(
                 holder=holder,
                 promoter=promoter,
                 gallery=Gallery(stores.sales, live, clock),
-                readiness=Readiness(stores.server, live, worker.drain),
+                readiness=Readiness(stores.server, live, worker.drain, worker.tasks),
                 metrics=metrics,
                 metrics_dir=worker.metrics_dir,
                 write_timeout_s=settings.write_timeout_ms / MS_PER_S,
             )
+
+
+def _machine_us() -> int:
+    return time.time_ns() // NS_PER_US
 
 
 @contextmanager
@@ -217,9 +234,9 @@ def _pools() -> Generator[tuple[Executor, Executor, Executor]]:
         yield aside, labelling, explaining
 
 
-def _plan(stores: Stores, settings: Settings) -> tuple[LivePlan, PlanEditor]:
-    first = first_plan(settings.plan)
-    live = LivePlan(stores.plans, first, file=PlanFile(settings.state_dir / "plan.json"))
+def _plan(stores: Stores, settings: Settings, metrics: Metrics) -> tuple[LivePlan, PlanEditor]:
+    first, file = first_plan(settings.plan), PlanFile(settings.state_dir / "plan.json")
+    live = LivePlan(stores.plans, first, file=file, metrics=metrics)
     library = _library(settings)
     return live, PlanEditor(stores.plans, stores.bundles, stores.server, library, first)
 

@@ -21,6 +21,7 @@ from app.main import create_app
 from app.network.protocol import BoundedProtocol
 from app.observability import configure_logging, get_logger
 from app.resources import Worker
+from app.serving.background_tasks import LOG_DRAIN_S
 from app.serving.readiness import Drain
 from app.settings import Settings
 
@@ -28,6 +29,9 @@ BACKLOG: Final = 2_048
 RESTART_AFTER_S: Final = 1.0
 CLOSE_WITHIN_S: Final = 10
 LAST_REQUESTS_S: Final = 0.2
+
+EXIT_FAILED: Final = 3
+"""Status of a worker that could not start or go on; uvicorn's own for the former."""
 
 _log = get_logger(__name__)
 
@@ -51,6 +55,9 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Say, ten times a second, whether to stop."""
+        if self._drain.failed and not self._drain.started:
+            self.handle_exit(signal.SIGTERM, None)
+            _end_hard(after_s=self._drain_s + CLOSE_WITHIN_S + LOG_DRAIN_S)
         drained = self._stop_at is not None and time.monotonic() >= self._stop_at
         return await super().on_tick(counter) or drained
 
@@ -84,7 +91,11 @@ def run(settings: Settings, listener: socket.socket) -> None:
 
 
 def run_worker(settings: Settings, listener: socket.socket, *, metrics_dir: str | None) -> None:
-    """Serve in this process until a signal stops it."""
+    """Serve in this process until a signal stops it.
+
+    Raises:
+        SystemExit: With `EXIT_FAILED`, if it could not start, or its background tasks not go on.
+    """
     worker = Worker(metrics_dir=metrics_dir)
     config = uvicorn.Config(
         create_app(settings, worker),
@@ -96,7 +107,17 @@ def run_worker(settings: Settings, listener: socket.socket, *, metrics_dir: str 
         lifespan="on",
         timeout_graceful_shutdown=CLOSE_WITHIN_S,
     )
-    DrainingServer(config, drain=worker.drain, drain_s=settings.drain_s).run([listener])
+    server = DrainingServer(config, drain=worker.drain, drain_s=settings.drain_s)
+    server.run([listener])
+    if worker.drain.failed or not server.started:
+        sys.exit(EXIT_FAILED)
+
+
+def _end_hard(*, after_s: float) -> None:
+    """End this process later, whether or not what hangs in it lets it stop."""
+    timer = threading.Timer(after_s, os._exit, (EXIT_FAILED,))
+    timer.daemon = True
+    timer.start()
 
 
 def _run_below(settings: Settings, listener: socket.socket, metrics_dir: str) -> None:

@@ -10,7 +10,7 @@ from app import __version__
 from app.api.dependencies import ResourcesDep
 from app.api.path_id import PathIdentifier
 from app.api.problem import problems
-from app.errors import NotReadyError, UnknownModelError
+from app.errors import NotLiveError, NotReadyError, UnknownModelError
 from app.resources import Resources
 
 MODEL: Final = "vitrine"
@@ -70,9 +70,10 @@ ModelName = Annotated[PathIdentifier, Path(description="The model.", examples=["
 
 
 @router.head("/health/live", include_in_schema=False)
-@router.get("/health/live")
-async def live() -> Health:
-    """Answer 200 while the process lives; touches nothing."""
+@router.get("/health/live", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+async def live(resources: ResourcesDep) -> Health:
+    """Answer 200 while the process and its background tasks live; touches nothing but memory."""
+    _require_live(resources)
     return Health(status="ok")
 
 
@@ -85,9 +86,10 @@ async def ready(resources: ResourcesDep) -> Health:
 
 
 @router.head("/v2/health/live", include_in_schema=False)
-@router.get("/v2/health/live")
-async def live_v2() -> Live:
+@router.get("/v2/health/live", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+async def live_v2(resources: ResourcesDep) -> Live:
     """Answer 200 while the process lives, as the Open Inference Protocol has it."""
+    _require_live(resources)
     return Live(live=True)
 
 
@@ -118,6 +120,12 @@ async def model_ready(name: ModelName, resources: ResourcesDep) -> ModelReady:
         raise UnknownModelError(name, (MODEL, bundle_id) if bundle_id else (MODEL,))
     await _require_ready(resources)
     return ModelReady(name=name, ready=True)
+
+
+def _require_live(resources: Resources) -> None:
+    sick = resources.readiness.tasks.sick()
+    if sick:
+        raise NotLiveError(sick)
 
 
 async def _require_ready(resources: Resources) -> None:

@@ -1,6 +1,9 @@
 """Files of the snapshots that answers were made from, so that they can be made again."""
 
+import asyncio
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -96,13 +99,14 @@ class SnapshotArchive:
         return served
 
     def prune(self, now_us: int) -> int:
-        """Remove files that nobody used for 30 days; return how many."""
+        """Remove files that were not used for 30 days; return how many.
+
+        Raises:
+            OSError: If the directory cannot be read, or takes no removal.
+        """
         remove_abandoned(self._directory)
         oldest_s = now_us / SECOND_US - RETENTION_S
-        old = [path for path in self._directory.glob("*.npz") if path.stat().st_mtime < oldest_s]
-        for path in old:
-            path.unlink(missing_ok=True)
-        return len(old)
+        return sum(_remove_older(path, oldest_s) for path in self._directory.glob("*.npz"))
 
     def _keep_content(self, content_id: str, content: Snapshot) -> None:
         path = self._content_path(content_id)
@@ -145,5 +149,37 @@ class SnapshotArchive:
         return self._directory / counts_file(counts_id)
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotPruning:
+    """Removes old snapshots, as a background task.
+
+    Attributes:
+        archive: What to prune.
+        machine_us: This machine's clock, which dates its files; the store's may differ.
+    """
+
+    archive: SnapshotArchive
+    machine_us: Callable[[], int]
+
+    async def prune(self) -> None:
+        """Remove what is old now.
+
+        Raises:
+            OSError: If the directory cannot be read, or takes no removal.
+        """
+        _ = await asyncio.to_thread(self.archive.prune, self.machine_us())
+
+
 def _scene_model(served: ServedCatalogue) -> str:
     return served.scorer.scene_model if served.scorer else ""
+
+
+def _remove_older(path: Path, oldest_s: float) -> bool:
+    """Remove a file that was used last before a time; another worker may be quicker."""
+    try:
+        is_old = path.stat().st_mtime < oldest_s
+        if is_old:
+            path.unlink()
+    except FileNotFoundError:
+        return False
+    return is_old

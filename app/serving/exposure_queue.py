@@ -17,7 +17,8 @@ BATCH: Final = 256
 LINGER_S: Final = 0.05
 """How long the first of a batch waits for others: a round trip costs more than a record."""
 
-RETRY_S: Final = 1.0
+IDLE_S: Final = 1.0
+"""A round without answers ends after this, so that a task that waits is not one that hangs."""
 
 _log = get_logger(__name__)
 
@@ -41,6 +42,8 @@ class ExposureQueue:
         self._pool = pool
         self._metrics = metrics
         self._queue: asyncio.Queue[Exposure] = asyncio.Queue(CAPACITY)
+        self._batch: list[Exposure] = []
+        self._is_disk_away = False
 
     def put(self, exposure: Exposure) -> None:
         """Take a record, or drop it where the queue is full."""
@@ -49,30 +52,47 @@ class ExposureQueue:
         except asyncio.QueueFull:
             self._metrics.exposures_dropped.inc()
 
-    async def run(self) -> None:
-        """Log for ever, in batches; a batch that the store refuses is tried again."""
-        while True:
-            batch = [await self._queue.get()]
-            await asyncio.sleep(LINGER_S)
-            while len(batch) < BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            await self._append(batch)
-            for _ in batch:
-                self._queue.task_done()
+    async def log_batch(self) -> None:
+        """Log the next batch, as a background task, or return where there is nothing to log.
+
+        A batch that the store refuses is kept for the next call; one that fails otherwise is
+        dropped and counted, as it would fail again.
+
+        Raises:
+            StoreUnavailableError: If the store takes no batch.
+        """
+        if not self._batch:
+            await self._take()
+        if not self._batch:
+            return
+        try:
+            await self._keep_snapshots(self._batch)
+            await self._log.append([exposure.record for exposure in self._batch])
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            self._metrics.exposures_dropped.inc(len(self._batch))
+            self._forget_batch()
+            raise
+        self._forget_batch()
 
     async def drain(self) -> None:
         """Return when everything taken so far is logged."""
         await self._queue.join()
 
-    async def _append(self, batch: list[Exposure]) -> None:
-        await self._keep_snapshots(batch)
-        while True:
-            try:
-                await self._log.append([exposure.record for exposure in batch])
-            except StoreUnavailableError:
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
+    async def _take(self) -> None:
+        try:
+            self._batch.append(await asyncio.wait_for(self._queue.get(), IDLE_S))
+        except TimeoutError:
+            return
+        await asyncio.sleep(LINGER_S)
+        while len(self._batch) < BATCH and not self._queue.empty():
+            self._batch.append(self._queue.get_nowait())
+
+    def _forget_batch(self) -> None:
+        for _ in self._batch:
+            self._queue.task_done()
+        self._batch = []
 
     async def _keep_snapshots(self, batch: list[Exposure]) -> None:
         loop = asyncio.get_running_loop()
@@ -83,6 +103,11 @@ class ExposureQueue:
             try:
                 await loop.run_in_executor(self._pool, self._archive.keep, served)
             except OSError as exc:
-                _log.warning(
-                    "a snapshot is not kept: its answers cannot be replayed", reason=str(exc)
-                )
+                self._metrics.files_not_kept.labels("snapshot").inc()
+                if not self._is_disk_away:
+                    _log.warning(
+                        "a snapshot is not kept: its answers cannot be replayed", reason=str(exc)
+                    )
+                self._is_disk_away = True
+            else:
+                self._is_disk_away = False

@@ -9,7 +9,6 @@ from typing import Final
 from app.errors import (
     BundleRefusedError,
     NoPreviousBundleError,
-    StoreUnavailableError,
     UnknownBundleError,
 )
 from app.observability import Metrics, get_logger
@@ -18,8 +17,7 @@ from app.serving.live import LiveCatalogue
 from app.serving.model import Model
 from app.serving.ports import BundleStore, Wanted, WorkerReport
 
-POLL_S: Final = 0.25
-POLLS_PER_REPORT: Final = 4
+REPORT_EVERY_S: Final = 1.0
 RETRY_S: Final = 5.0
 
 NOTHING: Final = Wanted("", "", "")
@@ -60,6 +58,7 @@ class ModelHolder:
     _refused: dict[str, _Refusal] = field(default_factory=dict[str, _Refusal])
     _wanted: Wanted = NOTHING
     _shadow_id: str = ""
+    _report_at_s: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -107,18 +106,17 @@ class ModelHolder:
             await self._follow(wanted)
             return wanted
 
-    async def run(self) -> None:
-        """Follow the store for ever, and say once a second what this worker does."""
-        n_polls = 0
-        while True:
-            try:
-                await self.poll()
-                if n_polls % POLLS_PER_REPORT == 0:
-                    await self.store.report(self.report())
-            except StoreUnavailableError as exc:
-                _log.debug("what shall answer is not known", reason=str(exc))
-            n_polls += 1
-            await asyncio.sleep(POLL_S)
+    async def follow(self) -> None:
+        """Poll once, as a background task, and report once a second what this worker does.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be read, or takes no report.
+        """
+        await self.poll()
+        now_s = self.monotonic_s()
+        if now_s >= self._report_at_s:
+            await self.store.report(self.report())
+            self._report_at_s = now_s + REPORT_EVERY_S
 
     async def poll(self) -> None:
         """Bring this worker to what the store wants now.

@@ -14,11 +14,10 @@ from app.serving.model import Model
 from app.serving.ports import SaleChanges, StoredPicture, Stores
 from app.serving.served import ServedCatalogue
 from app.serving.view import ModelView, seed
-from models.counters import GRID_US, HOUR_US, grid_floor
+from models.counters import GRID_US, grid_floor
 from models.events import SECOND_US
 from models.sale import Sale
 
-POLL_S: Final = 0.25
 STALE_AFTER_US: Final = 60 * SECOND_US
 
 T = TypeVar("T")
@@ -58,6 +57,7 @@ class LiveCatalogue:
         self._grid_us: int | None = None
         self._new_sales_us = 0
         self._confirmed_us: int | None = None
+        self._is_refused = False
         # Two builds at once would swap in the order in which they end.
         self._building = asyncio.Lock()
 
@@ -102,22 +102,24 @@ class LiveCatalogue:
         confirmed = self._confirmed_us
         return confirmed is None or self._clock.machine_us() - confirmed > STALE_AFTER_US
 
-    async def run(self) -> None:
-        """Refresh for ever; what the store cannot say now, it says later."""
-        reachable = True
-        while True:
-            try:
-                await self.refresh()
-                if not reachable:
-                    _log.info("the store answers again")
-                reachable = True
-            except (StoreUnavailableError, ValueError) as exc:
-                # A catalogue that cannot be built is as useless as one that cannot be read.
-                self._metrics.refreshes_failed.inc()
-                if reachable:
-                    _log.warning("the catalogue is not refreshed", reason=str(exc))
-                reachable = False
-            await asyncio.sleep(POLL_S)
+    async def follow(self) -> None:
+        """Refresh once, as a background task; a catalogue that cannot be built is logged once.
+
+        Raises:
+            StoreUnavailableError: See `refresh`.
+        """
+        try:
+            await self.refresh()
+        except StoreUnavailableError:
+            self._metrics.refreshes_failed.inc()
+            raise
+        except ValueError as exc:
+            self._metrics.refreshes_failed.inc()
+            if not self._is_refused:
+                _log.error("the catalogue is not refreshed", reason=str(exc))
+            self._is_refused = True
+        else:
+            self._is_refused = False
 
     async def refresh(self) -> None:
         """Bring the catalogue to what the store holds now.
@@ -184,8 +186,6 @@ class LiveCatalogue:
             self._counts = await self._history.until(grid_us)
             for view in self._views():
                 await self._in_pool(lambda view=view: self._build(view, grid_us))
-            if self._grid_us is None or grid_us % HOUR_US == 0:
-                await self._in_pool(lambda: self._archive.prune(now_us))
             self._changed, self._grid_us = False, grid_us
         # Not by the store's clock: a store that another one replaced may have jumped.
         self._confirmed_us = self._clock.machine_us()

@@ -1,15 +1,12 @@
 """The plan of experiments that answers see: read from the store, swapped at once."""
 
 import asyncio
-from typing import Final
 
 from app.errors import StoreUnavailableError
-from app.observability import get_logger
+from app.observability import Metrics, get_logger
 from app.serving.plan_file import PlanFile
 from app.serving.plan_port import PlanChange, PlanStore, StoredPlan
 from models.events import from_us
-
-POLL_S: Final = 0.5
 
 _log = get_logger(__name__)
 
@@ -17,8 +14,11 @@ _log = get_logger(__name__)
 class LivePlan:
     """Follows the store; between two reads nothing changes."""
 
-    def __init__(self, store: PlanStore, first: StoredPlan, *, file: PlanFile) -> None:
+    def __init__(
+        self, store: PlanStore, first: StoredPlan, *, file: PlanFile, metrics: Metrics
+    ) -> None:
         """Begin with a plan, until the store has one."""
+        self._metrics = metrics
         self._store = store
         self._file = file
         self._current = first
@@ -41,15 +41,6 @@ class LivePlan:
                 version=self._current.version,
                 reason=str(exc),
             )
-
-    async def run(self) -> None:
-        """Follow the store for ever."""
-        while True:
-            try:
-                await self.poll()
-            except StoreUnavailableError as exc:
-                _log.debug("the plan of experiments is not known", reason=str(exc))
-            await asyncio.sleep(POLL_S)
 
     async def poll(self) -> None:
         """Bring this worker to the store's plan.
@@ -78,6 +69,7 @@ class LivePlan:
         try:
             await asyncio.to_thread(self._file.keep, stored)
         except OSError as exc:
+            self._metrics.files_not_kept.labels("plan").inc()
             _log.warning("the plan of experiments is not remembered here", reason=str(exc))
 
     async def _restore(self) -> None:

@@ -1,6 +1,5 @@
 """Leads the promotion that runs from stage to stage; one worker at a time decides."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -25,7 +24,6 @@ from models.experiments.results import Results
 from models.promotion.finding import Finding
 from models.promotion.promotion import Evidence, Promotion, Stage
 
-POLL_S: Final = 0.5
 LEASE_S: Final = 5.0
 
 _log = get_logger(__name__)
@@ -55,16 +53,16 @@ class Promoter:
     _current: StoredPromotion | None = None
     _refused: int | None = None
 
-    async def run(self) -> None:
-        """Follow the store for ever."""
-        while True:
-            try:
-                await self.poll()
-            except StoreUnavailableError as exc:
-                _log.debug("how far the promotion is, is not known", reason=str(exc))
-            except (PlanChangedError, PlanRefusedError) as exc:
-                _log.warning("the plan does not follow the promotion yet", reason=str(exc))
-            await asyncio.sleep(POLL_S)
+    async def follow(self) -> None:
+        """Poll once, as a background task; a plan that does not follow yet is logged.
+
+        Raises:
+            StoreUnavailableError: See `poll`.
+        """
+        try:
+            await self.poll()
+        except (PlanChangedError, PlanRefusedError) as exc:
+            _log.warning("the plan does not follow the promotion yet", reason=str(exc))
 
     async def poll(self) -> None:
         """Follow the store, tell it what was counted, and take a step where one is due.

@@ -1,14 +1,11 @@
 """What an operator must hear of his store before it hurts."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
 from app.serving.server_port import Lost, StoreServer
 
-LOOK_EVERY_S: Final = 10.0
 NO_EVICTION: Final = "noeviction"
 
 NONE: Final = Lost(0, 0)
@@ -29,15 +26,6 @@ class Vigil:
     metrics: Metrics
     _policy: str = NO_EVICTION
     _lost: Lost = NONE
-
-    async def run(self) -> None:
-        """Look for ever; a store that is away is other people's business."""
-        while True:
-            try:
-                await self.look()
-            except StoreUnavailableError as exc:
-                _log.debug("the store cannot be looked at", reason=str(exc))
-            await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
         """Look once.

@@ -10,7 +10,7 @@ import pytest
 
 from app.main import create_app
 from app.resources import Resources, Worker, resources_over
-from app.serving import exposure_queue, work
+from app.serving import background_tasks, exposure_queue
 from app.serving.exposure import ExposureRecord
 from app.serving.model import Model
 from app.settings import Settings
@@ -49,7 +49,7 @@ async def client(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncGenerator[httpx.AsyncClient]:
     monkeypatch.setattr(exposure_queue, "CAPACITY", CAPACITY)
-    monkeypatch.setattr(work, "LOG_DRAIN_S", 0.01)
+    monkeypatch.setattr(background_tasks, "LOG_DRAIN_S", 0.01)
 
     @asynccontextmanager
     async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:

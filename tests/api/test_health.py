@@ -1,14 +1,27 @@
 """The health routes."""
 
+import asyncio
+
 import httpx
 import pytest
 
 from app import __version__
 from app.resources import Worker
+from app.stores.layout import PLAN
 from app.stores.store import RedisStores
 
 LIVE = ["/health/live", "/v2/health/live"]
 READY = ["/health/ready", "/v2/health/ready"]
+
+
+async def answer_of(client: httpx.AsyncClient, path: str, *, status: int) -> httpx.Response:
+    """Return the first answer of this status."""
+    async with asyncio.timeout(60.0):
+        while True:
+            answer = await client.get(path)
+            if answer.status_code == status:
+                return answer
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("path", [*LIVE, *READY])
@@ -39,6 +52,37 @@ async def test_liveness_does_not_ask_the_store(
     await stores.connection.execute("CLIENT", "PAUSE", 500, "ALL", doing="hanging")
 
     assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", LIVE)
+async def test_a_background_task_that_ended_is_named_by_liveness_and_readiness(
+    client: httpx.AsyncClient, worker: Worker, path: str
+) -> None:
+    worker.tasks.states["plan"].is_dead = True
+
+    live, ready = await client.get(path), await client.get("/health/ready")
+
+    assert (live.status_code, live.json()["code"]) == (503, "not_live")
+    assert live.json()["detail"] == "not live: background task plan: ended"
+    assert ready.json()["detail"] == "not ready: background task plan: ended"
+
+
+async def test_a_background_task_that_keeps_failing_is_named_until_it_succeeds(
+    client: httpx.AsyncClient, stores: RedisStores, worker: Worker
+) -> None:
+    """A version that is no number is an error of which no task knows."""
+    await stores.connection.execute("HSET", PLAN, "version", "none", doing="breaking")
+    failing = await answer_of(client, "/health/live", status=503)
+    await stores.connection.execute("DEL", PLAN, doing="mending")
+    mended = await answer_of(client, "/health/live", status=200)
+
+    n_restarts = worker.metrics.registry.get_sample_value(
+        "vitrine_task_restarts_total", {"task": "plan"}
+    )
+    assert "not live: background task plan: 3 errors: ValueError: " in failing.json()["detail"]
+    assert mended.json() == {"status": "ok"}
+    assert n_restarts is not None
+    assert n_restarts >= 3.0
 
 
 async def test_a_head_of_what_would_log_an_answer_is_not_taken(client: httpx.AsyncClient) -> None:

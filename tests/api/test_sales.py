@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from app.serving.live import POLL_S
 from app.serving.model import Model
+from app.serving.worker_tasks import CATALOGUE_EVERY_S
 from app.settings import Settings
 from app.stores.store import RedisStores
 from models.column import MAX_MARKETS
@@ -82,7 +82,7 @@ async def follow(client: httpx.AsyncClient, sale_id: str, *, shown: bool = True)
         answer = await client.get("/v1/recommendations", params={"customer_id": "c", "limit": 100})
         if (sale_id in {item["sale_id"] for item in answer.json()["items"]}) == shown:
             return
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(CATALOGUE_EVERY_S)
     pytest.fail(f"{sale_id} shown: {not shown}; {answer}")
 
 

@@ -1,9 +1,12 @@
+import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from app.serving.archive import RETENTION_S, SnapshotArchive
+from app.serving.archive import RETENTION_S, SnapshotArchive, SnapshotPruning
 from app.serving.served import ServedCatalogue, Source
 from models.events import SECOND_US
 from models.snapshot import base_id_of, content_file
@@ -98,3 +101,34 @@ def test_a_content_whose_base_is_gone_is_written_again(tmp_path: Path) -> None:
     SnapshotArchive(tmp_path).keep(other)
 
     assert archive.load(other.snapshot_id, None).content.sales == other.content.sales
+
+
+def test_workers_that_prune_one_directory_at_once_remove_each_file_once(tmp_path: Path) -> None:
+    n_files, n_workers = 2_000, 4
+    for number in range(n_files):
+        path = tmp_path / f"counts-{number}.npz"
+        path.touch()
+        os.utime(path, (0, 0))
+    at_once = Barrier(n_workers)
+
+    def prune() -> int:
+        at_once.wait()
+        return SnapshotArchive(tmp_path).prune(NOW_S * SECOND_US)
+
+    with ThreadPoolExecutor(n_workers) as pool:
+        removed = [one.result() for one in [pool.submit(prune) for _ in range(n_workers)]]
+
+    assert (sum(removed), list(tmp_path.iterdir())) == (n_files, [])
+
+
+def test_pruning_goes_by_the_clock_of_the_machine_that_dates_the_files(tmp_path: Path) -> None:
+    archive = SnapshotArchive(tmp_path)
+    archive.keep(served("s1"))
+    for path in tmp_path.glob("*.npz"):
+        os.utime(path, (NOW_S, NOW_S))
+
+    asyncio.run(SnapshotPruning(archive, lambda: (NOW_S + RETENTION_S) * SECOND_US).prune())
+    n_kept = len(list(tmp_path.glob("*.npz")))
+    asyncio.run(SnapshotPruning(archive, lambda: (NOW_S + RETENTION_S + 1) * SECOND_US).prune())
+
+    assert (n_kept, list(tmp_path.glob("*.npz"))) == (2, [])

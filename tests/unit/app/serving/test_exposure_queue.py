@@ -1,17 +1,19 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
-import pytest
+from structlog.testing import capture_logs
 
 from app.errors import StoreUnavailableError
 from app.observability import Metrics
-from app.serving import exposure_queue
 from app.serving.archive import SnapshotArchive
 from app.serving.exposure import ExposureRecord
-from app.serving.exposure_queue import CAPACITY, Exposure, ExposureQueue
+from app.serving.exposure_queue import BATCH, CAPACITY, Exposure, ExposureQueue
+from app.serving.served import ServedCatalogue, Source
 from tests.contract.test_exposure_log import RECORD
+from tests.shop import sale, scorer
 
 
 class ListLog:
@@ -31,6 +33,13 @@ class ListLog:
         self.sizes.append(len(records))
 
 
+async def go_on(queue: ExposureQueue) -> None:
+    """Log batch after batch, as a supervisor has it."""
+    while True:
+        with suppress(StoreUnavailableError, TypeError):
+            await queue.log_batch()
+
+
 async def logged(log: ListLog, directory: Path, *, n: int) -> float:
     """Put records, then run the queue dry; return how many were dropped."""
     metrics = Metrics.create()
@@ -38,7 +47,7 @@ async def logged(log: ListLog, directory: Path, *, n: int) -> float:
         queue = ExposureQueue(log, SnapshotArchive(directory), pool=pool, metrics=metrics)
         for _ in range(n):
             queue.put(Exposure(RECORD, None))
-        running = asyncio.create_task(queue.run())
+        running = asyncio.create_task(go_on(queue))
         await queue.drain()
         running.cancel()
     return metrics.registry.get_sample_value("vitrine_exposures_dropped_total") or 0.0
@@ -57,7 +66,7 @@ async def test_answers_that_follow_each_other_share_a_round_trip(tmp_path: Path)
     with ThreadPoolExecutor(1) as pool:
         archive, metrics = SnapshotArchive(tmp_path), Metrics.create()
         queue = ExposureQueue(log, archive, pool=pool, metrics=metrics)
-        running = asyncio.create_task(queue.run())
+        running = asyncio.create_task(go_on(queue))
         for _ in range(3):
             await asyncio.sleep(0)
             queue.put(Exposure(RECORD, None))
@@ -67,10 +76,7 @@ async def test_answers_that_follow_each_other_share_a_round_trip(tmp_path: Path)
     assert log.sizes == [3]
 
 
-async def test_what_the_store_refuses_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exposure_queue, "RETRY_S", 0.0)
+async def test_what_the_store_refuses_is_tried_again(tmp_path: Path) -> None:
     log = ListLog(n_refusals=2)
 
     n_dropped = await logged(log, tmp_path, n=3)
@@ -84,3 +90,47 @@ async def test_what_does_not_fit_is_dropped_and_counted(tmp_path: Path) -> None:
     n_dropped = await logged(log, tmp_path, n=CAPACITY + 5)
 
     assert (len(log.records), n_dropped) == (CAPACITY, 5.0)
+
+
+class BrokenLog(ListLog):
+    """A log that cannot write the first batch, and never could."""
+
+    async def append(self, records: Sequence[ExposureRecord]) -> None:
+        if self.n_refusals:
+            self.n_refusals -= 1
+            msg = "a record has no JSON"
+            raise TypeError(msg)
+        await super().append(records)
+
+
+async def test_a_batch_that_cannot_be_written_is_counted_and_holds_up_none_after_it(
+    tmp_path: Path,
+) -> None:
+    log = BrokenLog(n_refusals=1)
+
+    n_dropped = await logged(log, tmp_path, n=BATCH + 3)
+
+    assert (len(log.records), n_dropped) == (3, float(BATCH))
+
+
+async def test_snapshots_that_a_full_disk_refuses_are_counted_and_hold_up_no_record(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "snapshots").touch()  # a file where the directory has to be
+    log, metrics = ListLog(), Metrics.create()
+    model = scorer(sale("s1"))
+    served = ServedCatalogue.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
+    with ThreadPoolExecutor(1) as pool:
+        archive = SnapshotArchive(tmp_path / "snapshots")
+        queue = ExposureQueue(log, archive, pool=pool, metrics=metrics)
+        with capture_logs() as lines:
+            for _ in range(2):
+                queue.put(Exposure(RECORD, served))
+                await queue.log_batch()
+
+    n_refused = metrics.registry.get_sample_value(
+        "vitrine_files_not_kept_total", {"kind": "snapshot"}
+    )
+    assert (len(log.records), n_refused, len(lines)) == (2, 2.0, 1)

@@ -1,5 +1,4 @@
 import dataclasses
-import os
 
 import numpy as np
 import pytest
@@ -187,18 +186,6 @@ async def test_a_store_that_was_emptied_is_read_anew(shop: Shop, power: Power) -
     await live.refresh()
 
     assert (emptied, known(live)) == (["seed"], ["s2"])
-
-
-async def test_files_that_nobody_used_for_30_days_go_at_the_start(shop: Shop, power: Power) -> None:
-    power.on()
-    old = power.state_dir / "snapshots" / "content-old.npz"
-    old.parent.mkdir()
-    old.touch()
-    os.utime(old, (0, 0))
-
-    await shop.live(scorer()).refresh()
-
-    assert not old.exists()
 
 
 def seen(live: LiveCatalogue) -> list[str]:

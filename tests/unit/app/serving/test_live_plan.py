@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from app.observability import Metrics
 from app.serving.live_plan import LivePlan
 from app.serving.plan_file import PlanFile
 from app.serving.plan_port import PlanChange, StoredPlan
@@ -44,7 +45,9 @@ async def opened(power: Power) -> AsyncGenerator[RedisStores]:
 
 
 def worker_of(stores: RedisStores, folder: Path) -> LivePlan:
-    return LivePlan(stores.plans, FIRST, file=PlanFile(folder / "plan.json"))
+    return LivePlan(
+        stores.plans, FIRST, file=PlanFile(folder / "plan.json"), metrics=Metrics.create()
+    )
 
 
 async def test_workers_route_alike_once_they_polled(power: Power, tmp_path: Path) -> None:

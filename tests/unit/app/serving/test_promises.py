@@ -89,7 +89,8 @@ class Promises(RuleBasedStateMachine):
         )
         self.wire = Wire(self.stores.connection)
         first, tally = StoredPlan(0, Plan()), PromotionTally()
-        plan = LivePlan(self.stores.plans, first, file=PlanFile(folder / "plan.json"))
+        file = PlanFile(folder / "plan.json")
+        plan = LivePlan(self.stores.plans, first, file=file, metrics=metrics)
         self.recommender = Recommender(
             customers=self.wire,
             live=self.live,

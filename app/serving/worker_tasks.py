@@ -1,0 +1,39 @@
+"""The background tasks of a worker: names, rounds, and pauses between them."""
+
+from typing import Final
+
+from app.serving.archive import SnapshotPruning
+from app.serving.background_tasks import BackgroundTask
+from app.serving.exposure_queue import ExposureQueue
+from app.serving.holder import ModelHolder
+from app.serving.live import LiveCatalogue
+from app.serving.live_plan import LivePlan
+from app.serving.promoter import Promoter
+from app.serving.vigil import Vigil
+
+CATALOGUE_EVERY_S: Final = 0.25
+
+LOADING_WITHIN_S: Final = 600.0
+"""Longest round that loads bundles and recomputes their golden rows, or reads exports."""
+
+
+def worker_tasks(
+    *,
+    live: LiveCatalogue,
+    plan: LivePlan,
+    holder: ModelHolder,
+    promoter: Promoter,
+    vigil: Vigil,
+    exposures: ExposureQueue,
+    pruning: SnapshotPruning,
+) -> tuple[BackgroundTask, ...]:
+    """List what follows the store, logs answers and tidies up; docs/metrics.md names the same."""
+    return (
+        BackgroundTask("catalogue", live.follow, every_s=CATALOGUE_EVERY_S),
+        BackgroundTask("plan", plan.poll, every_s=0.5),
+        BackgroundTask("model_holder", holder.follow, every_s=0.25, within_s=LOADING_WITHIN_S),
+        BackgroundTask("promoter", promoter.follow, every_s=0.5, within_s=LOADING_WITHIN_S),
+        BackgroundTask("store_monitor", vigil.look, every_s=10.0),
+        BackgroundTask("exposure_queue", exposures.log_batch, every_s=0.0),
+        BackgroundTask("pruning", pruning.prune, every_s=3_600.0),
+    )
