@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from socket import gethostname
@@ -192,17 +192,9 @@ async def resources_over(
             tally=Tally(metrics, tally),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
-        tasks = worker_tasks(
-            live=live,
-            plan=plan,
-            holder=holder,
-            promoter=promoter,
-            vigil=Vigil(stores.server, metrics),
-            exposures=recommender.exposures,
-            pruning=SnapshotPruning(archive, _machine_us),
-        )
-        supervisor = Supervisor(worker.tasks, Outages(metrics), metrics, worker.drain.fail)
-        async with running(tasks, recommender.exposures.drain, supervisor):
+        async with _background(
+            stores, worker, recommender=recommender, promoter=promoter, archive=archive
+        ):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
@@ -217,6 +209,26 @@ async def resources_over(
                 metrics_dir=worker.metrics_dir,
                 write_timeout_s=settings.write_timeout_ms / MS_PER_S,
             )
+
+
+def _background(
+    stores: Stores,
+    worker: Worker,
+    *,
+    recommender: Recommender,
+    promoter: Promoter,
+    archive: SnapshotArchive,
+) -> AbstractAsyncContextManager[None]:
+    metrics = worker.metrics
+    tasks = worker_tasks(
+        live=recommender.live,
+        promoter=promoter,
+        vigil=Vigil(stores.server, metrics),
+        exposures=recommender.exposures,
+        pruning=SnapshotPruning(archive, _machine_us),
+    )
+    supervisor = Supervisor(worker.tasks, Outages(metrics), metrics, worker.drain.fail)
+    return running(tasks, supervisor, drain=recommender.exposures.drain)
 
 
 def _machine_us() -> int:

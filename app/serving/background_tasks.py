@@ -165,7 +165,7 @@ class Supervisor:
             lost = None if limit.expired() else _lost_by(exc)
             if lost is None:
                 return self._failed(task, state, exc)
-            self.outages.begin(task.name, lost, str(exc))
+            self.outages.begin(task.name, lost, reason=str(exc))
             state.n_errors = 0
             return min(task.every_s, STORE_RETRY_S if lost is Dependency.STORE else DISK_RETRY_S)
         self.outages.end(task.name)
@@ -201,14 +201,14 @@ def _note_end(ended: asyncio.Task[None], state: TaskState) -> None:
 
 @asynccontextmanager
 async def running(
-    tasks: Sequence[BackgroundTask], drain: Callable[[], Awaitable[None]], supervisor: Supervisor
+    tasks: Sequence[BackgroundTask], supervisor: Supervisor, *, drain: Callable[[], Awaitable[None]]
 ) -> AsyncGenerator[None]:
     """Run background tasks.
 
     Args:
         tasks: What to run.
-        drain: Returns when everything that was answered is logged; it is given a while at the end.
         supervisor: Runs them.
+        drain: Returns when everything that was answered is logged; it is given a while at the end.
     """
     started = [supervisor.start(task) for task in tasks]
     started.append(asyncio.create_task(supervisor.watch(), name="watch"))

@@ -26,7 +26,7 @@ class Outages:
     metrics: Metrics
     _by_task: dict[str, Dependency] = field(default_factory=dict[str, Dependency])
 
-    def begin(self, task: str, lost: Dependency, reason: str) -> None:
+    def begin(self, task: str, lost: Dependency, *, reason: str) -> None:
         """Record that a task could not reach something; the first task to do so is logged."""
         self.metrics.task_outages.labels(task, lost).inc()
         if lost not in self._by_task.values():

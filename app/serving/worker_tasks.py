@@ -5,9 +5,7 @@ from typing import Final
 from app.serving.archive import SnapshotPruning
 from app.serving.background_tasks import BackgroundTask
 from app.serving.exposure_queue import ExposureQueue
-from app.serving.holder import ModelHolder
 from app.serving.live import LiveCatalogue
-from app.serving.live_plan import LivePlan
 from app.serving.promoter import Promoter
 from app.serving.vigil import Vigil
 
@@ -20,8 +18,6 @@ LOADING_WITHIN_S: Final = 600.0
 def worker_tasks(
     *,
     live: LiveCatalogue,
-    plan: LivePlan,
-    holder: ModelHolder,
     promoter: Promoter,
     vigil: Vigil,
     exposures: ExposureQueue,
@@ -30,8 +26,10 @@ def worker_tasks(
     """List what follows the store, logs answers and tidies up; docs/metrics.md names the same."""
     return (
         BackgroundTask("catalogue", live.follow, every_s=CATALOGUE_EVERY_S),
-        BackgroundTask("plan", plan.poll, every_s=0.5),
-        BackgroundTask("model_holder", holder.follow, every_s=0.25, within_s=LOADING_WITHIN_S),
+        BackgroundTask("plan", promoter.staging.live.poll, every_s=0.5),
+        BackgroundTask(
+            "model_holder", promoter.staging.holder.follow, every_s=0.25, within_s=LOADING_WITHIN_S
+        ),
         BackgroundTask("promoter", promoter.follow, every_s=0.5, within_s=LOADING_WITHIN_S),
         BackgroundTask("store_monitor", vigil.look, every_s=10.0),
         BackgroundTask("exposure_queue", exposures.log_batch, every_s=0.0),

@@ -43,7 +43,7 @@ class Worker:
     @asynccontextmanager
     async def runs(self, *tasks: BackgroundTask) -> AsyncGenerator[None]:
         supervisor = Supervisor(self.health, Outages(self.metrics), self.metrics, self.ended.set)
-        async with asyncio.timeout(30.0), running(tasks, nothing, supervisor):
+        async with asyncio.timeout(30.0), running(tasks, supervisor, drain=nothing):
             yield
 
 
