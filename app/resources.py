@@ -192,9 +192,7 @@ async def resources_over(
             tally=Tally(metrics, tally),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
-        async with _background(
-            stores, worker, recommender=recommender, promoter=promoter, archive=archive
-        ):
+        async with _background(recommender, promoter, archive=archive, worker=worker):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
@@ -212,18 +210,13 @@ async def resources_over(
 
 
 def _background(
-    stores: Stores,
-    worker: Worker,
-    *,
-    recommender: Recommender,
-    promoter: Promoter,
-    archive: SnapshotArchive,
+    recommender: Recommender, promoter: Promoter, *, archive: SnapshotArchive, worker: Worker
 ) -> AbstractAsyncContextManager[None]:
     metrics = worker.metrics
     tasks = worker_tasks(
         live=recommender.live,
         promoter=promoter,
-        vigil=Vigil(stores.server, metrics),
+        vigil=Vigil(promoter.server, metrics),
         exposures=recommender.exposures,
         pruning=SnapshotPruning(archive, _machine_us),
     )
