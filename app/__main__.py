@@ -110,6 +110,8 @@ def load(
     settings = read_settings(bundle=bundle, redis_url=redis_url)
     with failures(), _bars() as bars, store_url(settings) as url:
         dataset = read_dataset(data, strict=strict, decode_pictures=False)
+        for remark in dataset.faults.remarks():
+            typer.echo(f"note: {remark}", err=True)
         labeller = _bundle_or_none(settings)
         summary = asyncio.run(_load(dataset, url, bundle=labeller, bars=bars))
     _print(asdict(summary), as_json=as_json)

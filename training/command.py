@@ -8,7 +8,7 @@ import typer
 from pydantic import JsonValue
 
 from models.bundle import read_bundle
-from models.dataset.faults import DatasetError
+from models.dataset.faults import DatasetError, FaultReport
 from models.dataset.reading import Dataset
 from models.events import to_us
 from models.scoring import Scorer
@@ -89,6 +89,7 @@ def _tell(directory: Path, prepared: Prepared, *, as_json: bool) -> None:
     bundle = read_bundle(directory)
     Scorer.load(bundle)
     metrics = bundle.manifest.metrics
+    tell_remarks(prepared.material.dataset.faults)
     faults = prepared.material.dataset.faults.counts()
     report: dict[str, JsonValue] = {
         "bundle": bundle.id,
@@ -105,6 +106,12 @@ def _tell(directory: Path, prepared: Prepared, *, as_json: bool) -> None:
         typer.echo(f"  {name}: {value:.6g}")
     for code, n in faults.items():
         typer.echo(f"  {n} × {code}", err=True)
+
+
+def tell_remarks(faults: FaultReport) -> None:
+    """Say on stderr what is odd about whole files: learned or not, received late, currencies."""
+    for remark in faults.remarks():
+        typer.echo(f"note: {remark}", err=True)
 
 
 def tell_left_out(dataset: Dataset) -> None:

@@ -191,7 +191,8 @@ def parity_command(
     """Recompute logged answers from exported files; exit 1 if a feature differs by a bit."""
     with stop_on(BundleError, DatasetError, ParityError, OSError), bars() as progress:
         scorer = Scorer.load(read_bundle(bundle))
-        dataset = read_dataset(data)
+        # Answers knew an event from when it was received, also of what was posted in bulk.
+        dataset = read_dataset(data, as_received=True)
         answers = read_answers(data / EXPOSURES, scorer.bundle_id)
         progress.stage("answers", len(answers))
         parity = OfflineRows(dataset, scorer, snapshots).compare(answers, progress)

@@ -12,6 +12,7 @@ from models.dataset.checks import ROW, Check, find_faults, without_refused
 from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures
 from models.dataset.faults import FaultCode, FaultReport
+from models.dataset.receiving import with_received
 from models.dataset.schema import EVENTS
 from models.dataset.tables import Table
 from models.events import KIND, MAX_AGE_US, MAX_AHEAD_US, EventType
@@ -56,7 +57,8 @@ class EventTable:
         sale_keys: `models.events.key` of the sale ids.
         kinds: Codes `models.events.KIND` of the types.
         at_us: When it happened, microseconds since the epoch.
-        received_us: When it was received; ``at_us`` where the file does not say.
+        received_us: When it was received; ``at_us`` where the file does not say, or says only
+            when it was imported.
         exposures: Exposure ids.
         positions: Rank in the slate from 1, 0 where unknown.
         prices: Price at that moment, NaN where unknown.
@@ -161,7 +163,7 @@ def keys_of(identifiers: pl.Series) -> NDArray[np.uint64]:
 
 
 def read_events(
-    table: Table, sales: pl.DataFrame | None, *, erasures: Erasures
+    table: Table, sales: pl.DataFrame | None, *, erasures: Erasures, as_received: bool = False
 ) -> tuple[EventTable | None, FaultReport]:
     """Validate the rows of a file of events.
 
@@ -170,6 +172,7 @@ def read_events(
         sales: Per accepted sale ``sale_id, opens_us, closes_us, markets``; None if the sales
             could not be read: then it is not noted which sales are unknown.
         erasures: Whose events are left out.
+        as_received: See `with_received`.
 
     Returns:
         The accepted events, None if the file as a whole cannot be used, and the faults. Events
@@ -178,7 +181,8 @@ def read_events(
     frame, faults = convert(table, EVENTS, extra=FaultCode.UNKNOWN_COLUMN)
     if faults.unusable():
         return None, faults
-    frame = frame.with_columns(received_us=pl.coalesce("received_at", "at"))
+    frame, late = with_received(frame, file=table.file, as_given=as_received)
+    faults = FaultReport.together([faults, late])
     frame, faults = erasures.apply(frame, faults, file=table.file, times=("at", "received_us"))
     faults = FaultReport.together([faults, find_faults(frame, _REFUSALS, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)

@@ -63,6 +63,9 @@ class FaultCode(StrEnum):
 
     UNKNOWN_COLUMN = "unknown_column"
     NOT_LEARNED = "not_learned"
+    MIXED_CURRENCIES = "mixed_currencies"
+    IMPORTED = "imported"
+    RECEIVED_LATE = "received_late"
     ERASED = "erased"
     DUPLICATE_EVENT = "duplicate_event"
     UNKNOWN_SALE = "unknown_sale"
@@ -93,6 +96,9 @@ _EFFECTS: Final = {
     FaultCode.INFINITE_ATTRIBUTE: Effect.GAP,
     FaultCode.UNKNOWN_COLUMN: Effect.NOTE,
     FaultCode.NOT_LEARNED: Effect.NOTE,
+    FaultCode.MIXED_CURRENCIES: Effect.NOTE,
+    FaultCode.IMPORTED: Effect.NOTE,
+    FaultCode.RECEIVED_LATE: Effect.NOTE,
     FaultCode.ERASED: Effect.NOTE,
     FaultCode.DUPLICATE_EVENT: Effect.NOTE,
     FaultCode.UNKNOWN_SALE: Effect.NOTE,
@@ -199,6 +205,11 @@ class FaultReport:
     def first(self, n: int) -> list[Fault]:
         """Return the first ``n`` faults."""
         return list(FaultReport(self.table.head(n)))
+
+    def remarks(self) -> list[Fault]:
+        """Return what is odd about whole files; a command says it before it goes on."""
+        whole = self.having(Effect.GAP, Effect.NOTE).table.filter(pl.col("row").is_null())
+        return list(FaultReport(whole))
 
     def counts(self) -> dict[FaultCode, int]:
         """Count the faults by code, in the order of `FaultCode`."""

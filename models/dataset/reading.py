@@ -72,6 +72,7 @@ def read_dataset(
     *,
     strict: bool = False,
     decode_pictures: bool = False,
+    as_received: bool = False,
     progress: Progress | None = None,
 ) -> Dataset:
     """Read and validate a dataset.
@@ -84,6 +85,7 @@ def read_dataset(
             optionally ``erasures``, ``customers``, ``images/`` and ``scenes/``.
         strict: Stop at the first file with a fault that costs anything.
         decode_pictures: Decode every picture of a sale, to find broken ones.
+        as_received: Take events as received when the file says so, even in an import.
         progress: Is told how far the reading is.
 
     Raises:
@@ -97,7 +99,7 @@ def read_dataset(
     tell("events", 1, _N_STEPS)
     erasures, erasure_faults = _erasures(directory)
     _stop(erasure_faults, strict=strict)
-    events, event_faults = _events(directory, sales, erasures=erasures)
+    events, event_faults = _events(directory, sales, erasures=erasures, as_received=as_received)
     _stop(event_faults, strict=strict)
     tell("customers", 2, _N_STEPS)
     customers, customer_faults = _customers(directory, erasures)
@@ -177,13 +179,13 @@ def _erasures(directory: Path) -> tuple[Erasures, FaultReport]:
 
 
 def _events(
-    directory: Path, sales: SalesFile, *, erasures: Erasures
+    directory: Path, sales: SalesFile, *, erasures: Erasures, as_received: bool
 ) -> tuple[EventTable | None, FaultReport]:
     try:
         table = _required_table(directory, "events")
     except DatasetError as exc:
         return None, exc.faults
-    events, faults = read_events(table, sales.times, erasures=erasures)
+    events, faults = read_events(table, sales.times, erasures=erasures, as_received=as_received)
     n_unknown = len(faults.of_codes(FaultCode.UNKNOWN_SALE))
     if events is not None and len(events) == n_unknown:
         empty = FaultReport.of([_empty(table, FaultCode.NO_EVENTS)])

@@ -16,6 +16,7 @@ from models.dataset.pictures import find_pictures
 from models.dataset.schema import SALES, Kind
 from models.dataset.tables import Table
 from models.events import from_us
+from models.money import mixture
 from models.sale import COVER, Sale
 
 IMAGES: Final = "images"
@@ -78,6 +79,7 @@ def read_sales(
     # Without what the file gave: Python has no dates beyond the year 9999.
     rows = frame.select(*_NAMES, *map(_read, attributes.columns)).iter_rows(named=True)
     sales = tuple(_sale(row, attributes.columns, pictures.paths) for row in rows)
+    faults = FaultReport.together([faults, FaultReport.of(_mixed_currencies(sales, table.file))])
     return SalesFile(sales, pictures.paths, _times(frame), faults)
 
 
@@ -90,6 +92,14 @@ def _too_many_markets(frame: pl.DataFrame, file: str) -> list[Fault]:
     )
     code = FaultCode.TOO_MANY_MARKETS_TOGETHER
     return [Fault(file=file, column="markets", code=code, reason=reason)]
+
+
+def _mixed_currencies(sales: tuple[Sale, ...], file: str) -> list[Fault]:
+    mixed = mixture(sales)
+    if mixed is None:
+        return []
+    code = FaultCode.MIXED_CURRENCIES
+    return [Fault(file=file, column="currency", code=code, reason=mixed)]
 
 
 def _read(name: str) -> str:

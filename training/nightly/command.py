@@ -83,6 +83,8 @@ def nightly_command(
 
 
 def _tell(outcome: Outcome, *, as_json: bool) -> None:
+    for remark in outcome.remarks:
+        typer.echo(f"note: {remark}", err=True)
     if not as_json:
         bundle = outcome.published or outcome.candidate
         typer.echo(f"{outcome.verdict}: {bundle}: {'; '.join(outcome.reasons)}")

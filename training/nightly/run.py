@@ -109,6 +109,7 @@ class Outcome:
         champion: Id of the bundle that it was compared with; None without one.
         report: The kept report; None where nothing was judged.
         profiles: The published profiles; None where nothing was published.
+        remarks: What is odd about whole files of the dataset.
     """
 
     verdict: Verdict
@@ -118,6 +119,7 @@ class Outcome:
     champion: str | None = None
     report: Path | None = None
     profiles: Path | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def run_night(night: Night, *, progress: Progress) -> Outcome:
@@ -142,14 +144,24 @@ def run_night(night: Night, *, progress: Progress) -> Outcome:
     ledger = Ledger(night.state)
     with ledger.alone():
         progress.stage("validate")
-        dataset = _validated(night)
-        until_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
-        champion = _champion(night)
-        from_us_ = max(until_us - night.judge_us, _end_of(champion))
-        if from_us_ + night.config.outcome_us >= until_us:
-            return _nothing_new(champion)
-        trial = Trial(dataset, from_us_, until_us, night.config, night.seed, night.cache)
-        return _judged_and_published(night, trial, ledger, champion=champion, progress=progress)
+        dataset = read_dataset(night.data)
+        remarks = tuple(map(str, dataset.faults.remarks()))
+        outcome = _run(night, dataset, ledger, progress=progress)
+        return replace(outcome, remarks=remarks)
+
+
+def _run(night: Night, dataset: Dataset, ledger: Ledger, *, progress: Progress) -> Outcome:
+    if not len(dataset.events) and not dataset.faults.n_refused():
+        return _nothing_new(None, f"{night.data} holds no event yet")
+    _require_sound(night, dataset)
+    until_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
+    champion = _champion(night)
+    from_us_ = max(until_us - night.judge_us, _end_of(champion))
+    if from_us_ + night.config.outcome_us >= until_us:
+        reason = "the outcome of what was shown since the champion's training is not known yet"
+        return _nothing_new(champion, reason)
+    trial = Trial(dataset, from_us_, until_us, night.config, night.seed, night.cache)
+    return _judged_and_published(night, trial, ledger, champion=champion, progress=progress)
 
 
 def newest(bundles: Path) -> Path | None:
@@ -158,8 +170,7 @@ def newest(bundles: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def _validated(night: Night) -> Dataset:
-    dataset = read_dataset(night.data)
+def _require_sound(night: Night, dataset: Dataset) -> None:
     dataset.require_sales_and_events()
     n_refused = sum(dataset.faults.n_refused().values())
     n_rows = n_refused + len(dataset.sales) + len(dataset.events)
@@ -170,7 +181,6 @@ def _validated(night: Night) -> Dataset:
         )
         raise FaultyDataError(msg)
     require_happened(dataset, night.now_us)
-    return dataset
 
 
 def _champion(night: Night) -> Champion | None:
@@ -188,8 +198,7 @@ def _end_of(champion: Champion | None) -> int:
     return to_us(datetime.fromisoformat(read_bundle(champion.judged).manifest.until))
 
 
-def _nothing_new(champion: Champion | None) -> Outcome:
-    reason = "the outcome of what was shown since the champion's training is not known yet"
+def _nothing_new(champion: Champion | None, reason: str) -> Outcome:
     return Outcome(
         verdict=Verdict.NOTHING_NEW,
         reasons=(reason,),

@@ -314,3 +314,17 @@ async def test_a_night_keeps_nobody_longer_than_his_last_event_does(
     assert found["old"].profile == Profile.empty()
     assert expires_us is not None
     assert abs(expires_us - (known[1].last_us + CUSTOMER_TTL_S * SECOND_US)) <= SECOND_US
+
+
+async def test_a_dataset_without_an_event_yet_is_loaded(
+    stores: RedisStores, tmp_path: Path
+) -> None:
+    """The first export of a new shop: an empty table, whose columns may have no type."""
+    opens = pl.Series("opens_at", [from_us(0)]).cast(pl.Datetime("us", "UTC"))
+    pl.DataFrame([pl.Series("sale_id", ["s1"]), opens]).write_parquet(tmp_path / "sales.parquet")
+    names = ["event_id", "customer_id", "sale_id", "type", "at"]
+    pl.DataFrame({name: [] for name in names}).write_parquet(tmp_path / "events.parquet")
+
+    summary = await load(read_dataset(tmp_path), stores, bundle=None, progress=Progress())
+
+    assert (summary.sales, summary.events, summary.customers) == (1, 0, 0)

@@ -9,6 +9,8 @@ from pydantic import JsonValue
 from typer.testing import CliRunner
 
 from models.scoring import META
+from tests.datasets import EVENT, SALE, Row, write_dataset
+from tests.datasets import event as row
 from tests.proofs import ROOT
 from training.__main__ import app
 from training.evaluation.interval import Interval
@@ -17,6 +19,8 @@ from training.nightly.comparison import Measured, differences
 from training.nightly.gate import decide
 from training.nightly.ledger import BusyError, Ledger
 from training.nightly.run import Verdict
+
+BAD = row(at="yesterday")
 
 
 def interval(low: float, high: float) -> Interval:
@@ -64,6 +68,24 @@ def test_a_stage_is_done_once_for_equal_inputs_and_again_if_its_output_is_gone(
     gone = ledger.once("a", {"x": 1}, work=work, holds=lambda _: False)
 
     assert [first, again, other, gone] == [{"n": 1}, {"n": 1}, {"n": 2}, {"n": 3}]
+
+
+@pytest.mark.parametrize(("n_sales", "rows", "status"), [(1, [], 4), (0, [], 4), (1, [BAD], 1)])
+def test_a_night_before_the_first_event_has_nothing_new(
+    tmp_path: Path, n_sales: int, rows: list[Row], status: int
+) -> None:
+    """Rows that could not be used are another thing: something is wrong then."""
+    data = write_dataset(tmp_path / "data", sales=[SALE], events=[*rows, EVENT])
+    for name, n_rows in {"sales": n_sales, "events": len(rows)}.items():
+        lines = (data / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+        (data / f"{name}.csv").write_text("\n".join(lines[: n_rows + 1]), encoding="utf-8")
+
+    result = CliRunner().invoke(
+        app, ["nightly", "--data", str(data), "--state", str(tmp_path), "--bundles", str(tmp_path)]
+    )
+
+    assert result.exit_code == status
+    assert ("nothing_new" in result.stdout) == (status == 4)
 
 
 def test_two_runs_do_not_share_a_state(tmp_path: Path) -> None:
