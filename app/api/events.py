@@ -3,24 +3,41 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.config import JsonDict
 
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
-from app.errors import StoreUnavailableError
+from app.bounded_log import BoundedLog
+from app.errors import MAX_NAMED, StoreUnavailableError
 from app.observability import Metrics
 from app.serving.ports import EventOutcome, EventStatus
 from app.serving.served import ServedCatalogue
-from models.events import Event
+from models.events import Event, Identifier
 
 MAX_EVENTS: Final = 1_000
+
+MALFORMED: Final = "malformed"
+
+_MAX_DETAIL_CHARS: Final = 400
+_MAX_FIELD_CHARS: Final = 40
+_ID: Final = TypeAdapter(Identifier)
+_LOG: Final = BoundedLog(__name__)
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
@@ -36,14 +53,64 @@ _EXAMPLE: Final[JsonDict] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class MalformedEvent:
+    """An event of a batch that is none, beside others that are.
+
+    Attributes:
+        event_id: Its id, where that can be read.
+        detail: Which fields are wrong, and what is wrong with them.
+    """
+
+    event_id: str | None
+    detail: str
+
+
+def _event_or_fault(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    fields: dict[str, object] = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    # Each further field would be a fault of its own, and a body has room for a million.
+    if len(fields) > len(Event.model_fields):
+        detail = f"has {len(fields)} fields, and an event has {len(Event.model_fields)} at most"
+        return MalformedEvent(_readable_id(fields), detail)
+    try:
+        return validate(value)
+    except ValidationError as exc:
+        return MalformedEvent(_readable_id(fields), _detail(exc))
+
+
+def _readable_id(fields: dict[str, object]) -> str | None:
+    try:
+        return _ID.validate_python(fields.get("event_id"), strict=True)
+    except ValidationError:
+        return None
+
+
+def _detail(exc: ValidationError) -> str:
+    errors = exc.errors(include_url=False, include_context=False, include_input=False)
+    faults = [
+        f"{'.'.join(map(str, error['loc']))[:_MAX_FIELD_CHARS] or 'event'}: {error['msg']}"
+        for error in errors[:MAX_NAMED]
+    ]
+    if len(errors) > MAX_NAMED:
+        faults.append(f"and {len(errors) - MAX_NAMED} more")
+    return "; ".join(faults)[:_MAX_DETAIL_CHARS]
+
+
 class EventBatch(BaseModel):
-    """Events of any customers, in any order."""
+    """Events of any customers, in any order; a malformed one is rejected beside the others."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"events": [_EXAMPLE]}]}
     )
 
-    events: list[Event] = Field(min_length=1, max_length=MAX_EVENTS)
+    events: list[Annotated[Event, WrapValidator(_event_or_fault)]] = Field(
+        min_length=1, max_length=MAX_EVENTS
+    )
+
+    @property
+    def entries(self) -> Sequence[Event | MalformedEvent]:
+        """What stands in the batch, in its order."""
+        return cast("Sequence[Event | MalformedEvent]", self.events)
 
 
 class EventResult(BaseModel):
@@ -51,9 +118,32 @@ class EventResult(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    event_id: str
+    index: int = Field(ge=0, description="Place of the event in the batch, from 0.")
+    event_id: str | None = Field(description="Null where it cannot be read.")
     status: EventStatus
-    reason: str | None = Field(description="Why it was rejected: `future` or `too_old`.")
+    reason: str | None = Field(
+        description="Why it was rejected: `future`, `too_old` or `malformed`. To send the same "
+        "event again changes nothing."
+    )
+    detail: str | None = Field(
+        description="Of a malformed event: which fields are wrong, and what is wrong with them."
+    )
+
+
+_ACCEPTED_ONE: Final[JsonDict] = {
+    "index": 0,
+    "event_id": "e-90412",
+    "status": "accepted",
+    "reason": None,
+    "detail": None,
+}
+_REJECTED_ONE: Final[JsonDict] = {
+    "index": 1,
+    "event_id": "e-90413",
+    "status": "rejected",
+    "reason": MALFORMED,
+    "detail": "type: Input should be 'impression', 'view', 'click', 'cart' or 'purchase'",
+}
 
 
 class EventBatchAnswer(BaseModel):
@@ -66,10 +156,10 @@ class EventBatchAnswer(BaseModel):
                 {
                     "accepted": 1,
                     "duplicate": 0,
-                    "rejected": 0,
+                    "rejected": 1,
                     "erased": 0,
                     "unknown_sales": [],
-                    "results": [{"event_id": "e-90412", "status": "accepted", "reason": None}],
+                    "results": [_ACCEPTED_ONE, _REJECTED_ONE],
                 }
             ]
         },
@@ -107,15 +197,17 @@ async def post_events(
     batch: Annotated[EventBatch, Depends(read_batch)], resources: ResourcesDep
 ) -> Response:
     """Accept events; the next answer of any worker sees them. Safe to repeat."""
+    events = [entry for entry in batch.entries if isinstance(entry, Event)]
     try:
         async with asyncio.timeout(resources.write_timeout_s):
-            outcomes = await resources.customers.append(batch.events)
+            outcomes = await resources.customers.append(events)
     except TimeoutError as exc:
         doing = "appending events"
         raise StoreUnavailableError(doing, "no answer in time; repeat the batch") from exc
-    unknown = _unknown_sales(batch.events, outcomes, resources.live.served)
-    _count(resources.metrics, outcomes, n_unknown=len(unknown))
-    return _render(batch.events, outcomes, sorted(set(unknown)))
+    unknown = _unknown_sales(events, outcomes, resources.live.served)
+    results = _results(batch.entries, outcomes)
+    _count(resources.metrics, results, n_unknown=len(unknown))
+    return _render(results, sorted(set(unknown)))
 
 
 def _unknown_sales(
@@ -129,23 +221,40 @@ def _unknown_sales(
     ]
 
 
-def _count(metrics: Metrics, outcomes: Sequence[EventOutcome], *, n_unknown: int) -> None:
-    for outcome, n_events in Counter(outcomes).items():
-        metrics.events.labels(outcome.status, outcome.reason or "").inc(n_events)
+def _results(
+    entries: Sequence[Event | MalformedEvent], outcomes: Sequence[EventOutcome]
+) -> list[EventResult]:
+    """Return what became of each entry; the outcomes are those of the events among them."""
+    remaining = iter(outcomes)
+    results: list[EventResult] = []
+    for index, entry in enumerate(entries):
+        is_event = isinstance(entry, Event)
+        outcome = next(remaining) if is_event else EventOutcome(EventStatus.REJECTED, MALFORMED)
+        results.append(
+            EventResult.model_construct(
+                index=index,
+                event_id=entry.event_id,
+                status=outcome.status,
+                reason=outcome.reason,
+                detail=None if is_event else entry.detail,
+            )
+        )
+    return results
+
+
+def _count(metrics: Metrics, results: Sequence[EventResult], *, n_unknown: int) -> None:
+    for (status, reason), n_events in Counter((one.status, one.reason) for one in results).items():
+        metrics.events.labels(status, reason or "").inc(n_events)
+        if status is EventStatus.REJECTED:
+            _LOG.warning("events were rejected", str(reason), reason=reason, events=n_events)
     metrics.unknown_sales.inc(n_unknown)
 
 
-def _render(
-    events: Sequence[Event], outcomes: Sequence[EventOutcome], unknown_sales: list[str]
-) -> Response:
-    statuses = Counter(outcome.status for outcome in outcomes)
-    results = [
-        {"event_id": event.event_id, "status": outcome.status, "reason": outcome.reason}
-        for event, outcome in zip(events, outcomes, strict=True)
-    ]
+def _render(results: Sequence[EventResult], unknown_sales: list[str]) -> Response:
+    statuses = Counter(one.status for one in results)
     body = {
         **{status.value: statuses[status] for status in EventStatus},
         "unknown_sales": unknown_sales,
-        "results": results,
+        "results": [dict(one) for one in results],
     }
     return Response(orjson.dumps(body), media_type="application/json")

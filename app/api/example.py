@@ -105,7 +105,10 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Decision": _DECISION,
     "EstimateRules": _STAGES["estimate"],
     "Event": _EVENT,
-    "EventResult": {"event_id": "e1", "status": "rejected", "reason": "too_old"},
+    "EventResult": {
+        **{"index": 0, "event_id": "e1", "status": "rejected", "reason": "too_old"},
+        "detail": None,
+    },
     "Experiment": _EXPERIMENT,
     "ExperimentDraft": {"name": "revenue", **_TERMS},
     "ExperimentList": {"version": 4, "items": [_EXPERIMENT]},
