@@ -95,6 +95,7 @@ async def load(
     await stores.counts.put_history(history, now_us=now_us)
     await stores.sales.put(dataset.sales)
     await stores.sales.put_pictures(labelling.pictures)
+    await stores.sales.vouch()
     progress.step("customers", len(dataset.events.customers.values))
     customers = loaded_customers(dataset.events, now_us)
     n_customers, n_erased = await _merge(customers, stores, progress)

@@ -2,11 +2,16 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict
+
+from app.serving.known_catalogue import SavedCatalogue
+from app.serving.ports import LabelledPicture
 from app.serving.served import ServedCatalogue, Source
 from models.atomic_file import remove_abandoned, write_file
 from models.counters import SaleCounts
@@ -19,6 +24,24 @@ RETENTION_S: Final = 30 * 24 * 3600
 
 _LATEST: Final = "latest"
 _WHOLE_SHARE: Final = 4  # above one sale in four that is not in the base, a content is a new base
+
+
+class Remembered(BaseModel):
+    """Which snapshot is the last catalogue of this machine.
+
+    Attributes:
+        snapshot_id: Its file names.
+        scene_model: Who labelled its pictures, empty without.
+        generation: That of the store that it was read from.
+        version: It is whole up to this version of the store.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    snapshot_id: str
+    scene_model: str
+    generation: str
+    version: int
 
 
 class SnapshotArchive:
@@ -34,13 +57,69 @@ class SnapshotArchive:
         self._directory = directory
         self._kept: str | None = None
         self._base: Snapshot | None = None
+        # A worker keeps what answers were made from in one thread, and its catalogue in another.
+        self._writing = threading.Lock()
 
     def keep(self, served: ServedCatalogue) -> None:
-        """Write a snapshot, unless it is there, and remember it as the latest.
+        """Write a snapshot, unless it is there.
 
         Raises:
             OSError: If the directory cannot be written.
         """
+        with self._writing:
+            self._keep(served)
+
+    def remember(self, served: ServedCatalogue, *, generation: str, version: int) -> None:
+        """Write a snapshot as the last catalogue of this machine, whole up to a version.
+
+        Another worker of this machine may know more of the same store: then its own stays.
+
+        Raises:
+            OSError: If the directory cannot be written.
+        """
+        with self._writing:
+            self._keep(served)
+            before = self._last_or_none()
+            if before and before.generation == generation and before.version > version:
+                return
+            last = Remembered(
+                snapshot_id=served.snapshot_id,
+                scene_model=_scene_model(served),
+                generation=generation,
+                version=version,
+            )
+            write_file(self._directory / _LATEST, last.model_dump_json().encode())
+
+    def last(self) -> Remembered | None:
+        """Return which snapshot was remembered last, or None before the first.
+
+        Raises:
+            ValueError: If the file that says it is damaged.
+            OSError: If it is unreadable.
+        """
+        pointer = self._directory / _LATEST
+        return Remembered.model_validate_json(pointer.read_bytes()) if pointer.exists() else None
+
+    def saved(self) -> SavedCatalogue | None:
+        """Return the sales and pictures remembered last, or None before the first.
+
+        Raises:
+            ValueError: If their file is damaged.
+            OSError: If it is missing or unreadable.
+        """
+        last = self.last()
+        if last is None:
+            return None
+        content = self._content(last.snapshot_id.partition(".")[0])
+        pictures = (
+            LabelledPicture(sale_id, one, last.scene_model, number=number)
+            for sale_id, scores in content.pictures.items()
+            for number, one in scores.each.items()
+        )
+        sales = {sale.sale_id: sale for sale in content.sales}
+        return SavedCatalogue(last.generation, last.version, sales, tuple(pictures))
+
+    def _keep(self, served: ServedCatalogue) -> None:
         if served.snapshot_id == self._kept:
             return
         content_id, counts_id = served.snapshot_id.split(".")
@@ -50,13 +129,10 @@ class SnapshotArchive:
             os.utime(counts)
         else:
             write_file(counts, served.catalogue.counts.to_bytes())
-        write_file(
-            self._directory / _LATEST, f"{served.snapshot_id} {_scene_model(served)}".encode()
-        )
         self._kept = served.snapshot_id
 
     def latest(self, scorer: Scorer | None) -> ServedCatalogue | None:
-        """Return the snapshot kept last, or None before the first.
+        """Return the snapshot remembered last, or None before the first.
 
         Pictures that another scene model labelled are left out: the bundle knows its own.
 
@@ -64,13 +140,12 @@ class SnapshotArchive:
             ValueError: If its files are damaged.
             OSError: If they are missing or unreadable.
         """
-        pointer = self._directory / _LATEST
-        if not pointer.exists():
+        last = self.last()
+        if last is None:
             return None
-        snapshot_id, _, scene_model = pointer.read_text().partition(" ")
-        if scorer is None or scene_model == scorer.scene_model:
-            return self.load(snapshot_id, scorer)
-        saved = self.load(snapshot_id, None)
+        if scorer is None or last.scene_model == scorer.scene_model:
+            return self.load(last.snapshot_id, scorer)
+        saved = self.load(last.snapshot_id, None)
         sales = {sale.sale_id: sale for sale in saved.content.sales}
         content = Snapshot.of(sales, scorer.pictures)
         catalogue = content.catalogue(scorer.topics).with_counts(saved.catalogue.counts)
@@ -84,9 +159,7 @@ class SnapshotArchive:
             OSError: If they are missing or unreadable.
         """
         content_id, _, counts_id = snapshot_id.partition(".")
-        content = Snapshot.from_bytes(
-            self._content_path(content_id).read_bytes(), base_of=self._whole
-        )
+        content = self._content(content_id)
         counts = SaleCounts.from_bytes(
             self._counts_path(counts_id).read_bytes(), n_sales=len(content.sales)
         )
@@ -138,6 +211,15 @@ class SnapshotArchive:
             return None
         n_own = len(set(content.digests).difference(base.digests))
         return base if n_own * _WHOLE_SHARE <= len(base.digests) else None
+
+    def _content(self, content_id: str) -> Snapshot:
+        return Snapshot.from_bytes(self._content_path(content_id).read_bytes(), base_of=self._whole)
+
+    def _last_or_none(self) -> Remembered | None:
+        try:
+            return self.last()
+        except ValueError:  # written by another version of this software: it is replaced
+            return None
 
     def _whole(self, content_id: str) -> Snapshot:
         return Snapshot.from_bytes(self._content_path(content_id).read_bytes())

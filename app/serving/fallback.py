@@ -20,12 +20,18 @@ class Rung(StrEnum):
     """The customer's window is unavailable: ranked as for an unknown customer."""
     VARIANT = "variant"
     """The bundle of the customer's variant is not loaded: ranked by the plan's default."""
+    REMEMBERED = "remembered"
+    """The store lost sales, or holds older states of them: ranked from the last ones known here."""
     POPULARITY = "popularity"
     """The model is unavailable: ranked by what is visited and bought most."""
     SNAPSHOT = "snapshot"
     """The store has been away for a minute: its last known open sales, by popularity."""
     EMPTY = "empty"
     """No catalogue was ever seen: no sales."""
+
+
+OF_CATALOGUE: Final = frozenset({Rung.REMEMBERED, Rung.SNAPSHOT})
+"""What is wrong with the catalogue names an answer, whatever else it had to do without."""
 
 
 def popularity_order(catalogue: Catalogue, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -155,7 +155,11 @@ class Gallery:
         """Return a sale, with the pictures that the served model understands."""
         stored = await self.sales.read(sale_id)
         served, scene_model = self.live.served, self.live.model.scenes.model
-        stored = stored or _seed(served, sale_id)
+        is_seed = served is not None and served.source is Source.SEED
+        if self.live.is_outdated(sale_id, stored.sale if stored else None) or (
+            stored is None and is_seed
+        ):
+            stored = _served(served, sale_id)
         if stored is None:
             raise UnknownSaleError(sale_id)
         scores = served.content.pictures.get(sale_id) if served else None
@@ -228,9 +232,9 @@ def _look_alikes(
     )
 
 
-def _seed(served: ServedCatalogue | None, sale_id: str) -> StoredSale | None:
-    """Return a sale of the bundle, which is what is shown while the store is empty."""
-    if served is None or served.source is not Source.SEED:
+def _served(served: ServedCatalogue | None, sale_id: str) -> StoredSale | None:
+    """Return a sale as answers show it, where the store lacks its newest state."""
+    if served is None:
         return None
     row = served.catalogue.row_of(sale_id)
     return None if row is None else StoredSale(served.catalogue.sales[row], ())

@@ -10,11 +10,12 @@ from app.observability import Metrics, get_logger
 from app.serving.archive import SnapshotArchive
 from app.serving.clock import StoreClock
 from app.serving.history import NO_COUNTS, CountHistory
+from app.serving.known_catalogue import CatalogueUpdate, KnownCatalogue, SavedCatalogue
 from app.serving.model import Model
-from app.serving.ports import SaleChanges, StoredPicture, Stores
-from app.serving.served import ServedCatalogue
+from app.serving.ports import Stores
+from app.serving.served import ServedCatalogue, Source
 from app.serving.view import ModelView, seed
-from models.counters import GRID_US, grid_floor
+from models.counters import GRID_US, HOUR_US, grid_floor
 from models.events import SECOND_US
 from models.sale import Sale
 
@@ -49,10 +50,7 @@ class LiveCatalogue:
         self._metrics = metrics
         self._history = CountHistory(stores.counts)
         self._counts = NO_COUNTS
-        self._sales: dict[str, Sale] = {}
-        self._pictures: dict[tuple[str, int], StoredPicture] = {}
-        self._version = 0
-        self._generation = ""
+        self._known = KnownCatalogue(stores.sales, self._saved)
         self._changed = True
         self._grid_us: int | None = None
         self._new_sales_us = 0
@@ -102,6 +100,15 @@ class LiveCatalogue:
         confirmed = self._confirmed_us
         return confirmed is None or self._clock.machine_us() - confirmed > STALE_AFTER_US
 
+    @property
+    def lacking(self) -> str | None:
+        """What the store lost of the catalogue that answers, and what to do; None if nothing."""
+        return self._known.lacking
+
+    def is_outdated(self, sale_id: str, stored: Sale | None) -> bool:
+        """Tell whether what the store holds of a sale is older than what answers see."""
+        return self._known.is_outdated(sale_id, stored)
+
     async def follow(self) -> None:
         """Refresh once, as a background task; a catalogue that cannot be built is logged once.
 
@@ -138,6 +145,8 @@ class LiveCatalogue:
         """
         async with self._building:
             self._view = await self._viewed_by(model)
+            if self._grid_us is not None:
+                await self._in_pool(self._save)
 
     async def shadow_by(self, model: Model | None) -> None:
         """Keep a catalogue for a model that nobody sees as well; with None, no longer.
@@ -177,9 +186,12 @@ class LiveCatalogue:
         now_us = await self._stores.server.time_us()
         self._clock.set(now_us)
         grid_us = grid_floor(now_us)
-        if self._apply(await self._changes()):
+        if self._take(await self._known.update(now_us)):
             self._new_sales_us = grid_us
-        if self._changed or grid_us != self._grid_us:
+        await self._known.report()
+        is_next = grid_us != self._grid_us
+        is_worth_saving = self._changed or (is_next and grid_us % HOUR_US == 0)
+        if self._changed or is_next:
             # A data set brings its counts of the past with its sales.
             if grid_us <= self._new_sales_us + GRID_US:
                 self._history.forget()
@@ -189,6 +201,8 @@ class LiveCatalogue:
             self._changed, self._grid_us = False, grid_us
         # Not by the store's clock: a store that another one replaced may have jumped.
         self._confirmed_us = self._clock.machine_us()
+        if is_worth_saving:
+            await self._in_pool(self._save)
 
     async def fall_back(self) -> None:
         """Serve what this machine saved, or else the bundle's seed, until the store answers."""
@@ -201,7 +215,7 @@ class LiveCatalogue:
 
     async def _viewed_by(self, model: Model) -> ModelView:
         view = ModelView(model)
-        view.see(self._pictures.values())
+        view.see(self._known.pictures.values())
         if self._grid_us is None:
             view.served = await self._in_pool(lambda: self._saved_or_seed(model))
         else:
@@ -209,40 +223,18 @@ class LiveCatalogue:
             await self._in_pool(lambda: self._rebuild(view, grid_us))
         return view
 
-    async def _changes(self) -> SaleChanges:
-        changes = await self._stores.sales.changes(self._version)
-        is_same = changes.generation == self._generation and changes.version >= self._version
-        if is_same or self._version == 0:
-            self._generation = changes.generation
-            return changes
-        _log.warning("the store was emptied; everything is read again")
-        self._version, self._changed = 0, True
-        self._sales.clear()
-        self._pictures.clear()
-        for view in self._views():
-            view.forget_all()
-        self._history.forget()
-        changes = await self._stores.sales.changes(0)
-        self._generation = changes.generation
-        return changes
-
-    def _apply(self, changes: SaleChanges) -> bool:
-        """Take over what changed; return whether there are sales that were not known."""
-        if changes.version == self._version:
-            return False
-        self._changed = True
-        self._version = changes.version
-        has_new = any(sale.sale_id not in self._sales for sale in changes.sales)
-        self._sales.update((sale.sale_id, sale) for sale in changes.sales)
-        self._pictures.update(((one.sale_id, one.number), one) for one in changes.pictures)
-        for sale_id in changes.deleted:
-            self._sales.pop(sale_id, None)
-        for place in changes.unpictured:
-            self._pictures.pop(place, None)
+    def _take(self, update: CatalogueUpdate) -> bool:
+        """Show an update to the views; return whether counts may have been loaded with it."""
+        changes = update.changes
+        if update.is_replaced:
+            for view in self._views():
+                view.forget_all()
+        self._changed = self._changed or not update.is_empty
         for view in self._views():
             view.see(changes.pictures)
             view.forget(changes.unpictured)
-        return has_new
+        # Counts are lost with the sales: those that are known stay until the store is whole.
+        return update.has_new and self.lacking is None
 
     def _build(self, view: ModelView, grid_us: int) -> None:
         if self._changed or view.served is None:
@@ -251,10 +243,10 @@ class LiveCatalogue:
             view.count(self._counts, grid_us=grid_us)
 
     def _rebuild(self, view: ModelView, grid_us: int) -> None:
-        if self._version == 0 and view.model.scorer is not None:
+        if self._known.is_blank and view.model.scorer is not None:
             view.serve_seed()
         else:
-            view.build(self._sales, self._counts, grid_us=grid_us)
+            view.build(self._known.sales, self._counts, grid_us=grid_us)
 
     def _saved_or_seed(self, model: Model) -> ServedCatalogue | None:
         try:
@@ -263,6 +255,26 @@ class LiveCatalogue:
             _log.warning("the saved snapshot is unreadable", reason=str(exc))
             saved = None
         return saved or (seed(model.scorer) if model.scorer else None)
+
+    def _save(self) -> None:
+        """Write the catalogue down for workers of this machine that begin later."""
+        served = self.served
+        if served is None or served.source is not Source.STORE or not self._known.generation:
+            return
+        try:
+            self._archive.remember(
+                served, generation=self._known.generation, version=self._known.version
+            )
+        except OSError as exc:
+            self._metrics.files_not_kept.labels("catalogue").inc()
+            _log.warning("the catalogue is not saved on this machine", reason=str(exc))
+
+    async def _saved(self) -> SavedCatalogue | None:
+        try:
+            return await self._in_pool(self._archive.saved)
+        except (OSError, ValueError) as exc:
+            _log.warning("the saved snapshot is unreadable", reason=str(exc))
+            return None
 
     async def _in_pool(self, build: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, build)

@@ -11,7 +11,7 @@ from app.serving.deadline import within
 from app.serving.degradation import Degradation
 from app.serving.exposure import ExposureRecord, Shown
 from app.serving.exposure_queue import Exposure, ExposureQueue
-from app.serving.fallback import Rung
+from app.serving.fallback import OF_CATALOGUE, Rung
 from app.serving.live import LiveCatalogue
 from app.serving.live_plan import LivePlan
 from app.serving.ports import CustomerState, CustomerStore
@@ -146,7 +146,7 @@ class Recommender:
         if policy.bundle is not None and served is None:
             policy = routing.stored.plan.default
             served = self.live.served_by(policy.bundle) or self.live.served
-            rung = Rung.SNAPSHOT if rung is Rung.SNAPSHOT else Rung.VARIANT
+            rung = rung if rung in OF_CATALOGUE else Rung.VARIANT
         return _Way(policy, served, rung)
 
     def _nobody(self) -> CustomerState:
@@ -166,6 +166,8 @@ class Recommender:
     def _rung(self, *, is_known: bool) -> Rung | None:
         if self.live.is_stale:
             return Rung.SNAPSHOT
+        if self.live.lacking:
+            return Rung.REMEMBERED
         return None if is_known else Rung.ANONYMOUS
 
     def _record(

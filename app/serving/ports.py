@@ -152,8 +152,12 @@ class SaleChanges:
     """What changed in the catalogue after a version.
 
     Attributes:
-        generation: Another one where the store was emptied since; empty without any sale.
-        version: Pass it to the next call; equal to what was passed if nothing changed.
+        generation: Another one where the store was emptied since; empty before the first change,
+            and where the catalogue lacks something that a worker knows.
+        version: Pass it to the next call; equal to what was passed if nothing changed, and less
+            where the store lost changes.
+        vouched: Version at which the catalogue was last said to be whole, 0 if never.
+        n_sales: Sales in the store now.
         sales: Sales put since, each in its latest form.
         pictures: Pictures labelled or removed since, each in its latest form.
         deleted: Ids deleted since, and not put again.
@@ -162,6 +166,8 @@ class SaleChanges:
 
     generation: str
     version: int
+    vouched: int
+    n_sales: int
     sales: tuple[Sale, ...]
     pictures: tuple[StoredPicture, ...]
     deleted: tuple[str, ...]
@@ -278,6 +284,18 @@ class SaleStore(Protocol):
 
     async def changes(self, since: int) -> SaleChanges:
         """Return what changed after a version; 0 returns everything."""
+        ...
+
+    async def vouch(self) -> None:
+        """Say that the catalogue is whole: workers trust it instead of what they know."""
+        ...
+
+    async def distrust(self, generation: str, version: int) -> None:
+        """Say that the catalogue lacks something that a worker knows, until it is vouched for.
+
+        Nothing but the version changes where the store has another generation by now. Later
+        changes get versions above the given one.
+        """
         ...
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from app.observability import Metrics, get_logger
 from app.serving.candidates import candidates, chosen
 from app.serving.drift import Drift
-from app.serving.fallback import Rung, popularity_order
+from app.serving.fallback import OF_CATALOGUE, Rung, popularity_order
 from app.serving.pace import Pace
 from app.serving.question import Question
 from app.serving.served import ServedCatalogue
@@ -95,7 +95,7 @@ class SlateRanker:
             shown = np.arange(min(limit, len(query.rows)))
         else:
             shown = best(popularity_order(query.catalogue, query.rows), limit)
-        lower = Rung.SNAPSHOT if rung is Rung.SNAPSHOT else Rung.POPULARITY
+        lower = rung if rung in OF_CATALOGUE else Rung.POPULARITY
         return _ranking(query, Slate.certain(shown), None, rung=lower)
 
     def _look(self, question: Question, scores: Scores, *, rung: Rung | None) -> None:

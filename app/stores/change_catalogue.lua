@@ -15,9 +15,12 @@ local time = redis.call('TIME')
 local stored = tonumber(redis.call('GET', version_key) or '0')
 local version = math.max(stored, time[1] * 1000000 + time[2])
 
-local function changed(hash, id, value)
+local function changed(hash, member, value)
+  local id = string.sub(member, 2)
   if value == '' then return redis.call('HDEL', hash, id) == 1 end
-  if redis.call('HGET', hash, id) == value then return false end
+  if redis.call('HGET', hash, id) == value and redis.call('ZSCORE', changes, member) then
+    return false
+  end
   redis.call('HSET', hash, id, value)
   return true
 end
@@ -53,7 +56,7 @@ for i = 2, #ARGV, 2 do
     unknown[#unknown + 1] = string.sub(member, 3)
   elseif not has_room(member, ARGV[i + 1]) then
     refused[#refused + 1] = string.sub(member, 2)
-  elseif changed(hashes[string.sub(member, 1, 1)], string.sub(member, 2), ARGV[i + 1]) then
+  elseif changed(hashes[string.sub(member, 1, 1)], member, ARGV[i + 1]) then
     n_changes = n_changes + 1
     version = version + 1
     redis.call('ZADD', changes, string.format('%.0f', version), member)
@@ -61,5 +64,6 @@ for i = 2, #ARGV, 2 do
 end
 if n_changes == 0 then return {stored, 0, unknown, refused} end
 redis.call('SET', version_key, string.format('%.0f', version))
-redis.call('SETNX', KEYS[5], string.format('%.0f', version))
+-- A version without a generation: the workers know more than this store, see distrust_catalogue.lua.
+if stored == 0 then redis.call('SET', KEYS[5], string.format('%.0f', version)) end
 return {version, n_changes, unknown, refused}

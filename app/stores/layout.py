@@ -23,7 +23,9 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``s:{sales}:changes``       sorted set: what changed, score the version
 ``s:{sales}:markets``       hash: market → sales that name it
 ``s:{sales}:version``       the catalogue's version
-``s:{sales}:generation``    its first version: another one where the store was emptied
+``s:{sales}:generation``    its first version: another one where the store was emptied, none
+                            where the catalogue is known to lack something
+``s:{sales}:vouched``       version at which the catalogue was last said to be whole
 ``b:{bundles}:wanted``      hash: ``active``, ``previous`` and ``shadow`` → bundle id
 ``b:{bundles}:workers``     hash: worker → its clock reading in µs and JSON
 ``x:{plan}:current``        hash: ``version`` and ``json`` of the plan of experiments
@@ -59,6 +61,7 @@ CHANGES: Final = "s:{sales}:changes"
 MARKETS: Final = "s:{sales}:markets"
 VERSION: Final = "s:{sales}:version"
 GENERATION: Final = "s:{sales}:generation"
+VOUCHED: Final = "s:{sales}:vouched"
 
 WANTED: Final = "b:{bundles}:wanted"
 WORKERS: Final = "b:{bundles}:workers"

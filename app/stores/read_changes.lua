@@ -1,15 +1,21 @@
 #!lua flags=no-writes
 -- Reads one page of what changed after a version, in the order of versions.
 --
--- KEYS  sales, pictures, changes, version, generation
+-- KEYS  sales, pictures, changes, version, generation, vouched
 -- ARGV  version, page size
--- Returns the generation, the version that the page reaches, then pairs of member and value, nil if deleted.
+-- Returns the generation, the version that the page reaches, the version at which the catalogue
+-- was vouched for, the number of sales, then pairs of member and value, nil if deleted.
 local hashes = {s = KEYS[1], p = KEYS[2]}
 local page = redis.call(
   'ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
 local reached = redis.call('GET', KEYS[4]) or '0'
 if #page == 2 * ARGV[2] then reached = page[#page] end
-local reply = {redis.call('GET', KEYS[5]) or '', reached}
+local reply = {
+  redis.call('GET', KEYS[5]) or '',
+  reached,
+  redis.call('GET', KEYS[6]) or '0',
+  redis.call('HLEN', KEYS[1])
+}
 for i = 1, #page, 2 do
   local member = page[i]
   reply[#reply + 1] = member

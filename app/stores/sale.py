@@ -16,13 +16,15 @@ from app.serving.ports import (
     StoredSale,
 )
 from app.stores.connection import Connection, Script
-from app.stores.layout import CHANGES, GENERATION, MARKETS, PICTURES, SALES, VERSION
+from app.stores.layout import CHANGES, GENERATION, MARKETS, PICTURES, SALES, VERSION, VOUCHED
 from models.column import MAX_MARKETS
 from models.look import LOOK
 from models.sale import COVER, MAX_PICTURES, PictureScores, Sale
 
 CHANGE_CATALOGUE: Final = Script.named("change_catalogue")
 READ_CHANGES: Final = Script.named("read_changes")
+VOUCH_FOR_CATALOGUE: Final = Script.named("vouch_for_catalogue")
+DISTRUST_CATALOGUE: Final = Script.named("distrust_catalogue")
 
 # What one script call touches: some milliseconds in which the store serves nobody else.
 PAGE: Final = 500
@@ -98,19 +100,35 @@ class RedisSaleStore:
     async def changes(self, since: int) -> SaleChanges:
         """Return what changed, read in pages; see `SaleStore`."""
         latest: dict[str, bytes | None] = {}
-        first = b""
+        first, reached = b"", since
         while True:
             reply = await self._connection.run(
-                READ_CHANGES, _KEYS, since, PAGE, doing="reading the catalogue"
+                READ_CHANGES, (*_KEYS, VOUCHED), reached, PAGE, doing="reading the catalogue"
             )
-            generation, version, *flat = cast("list[bytes]", reply)
+            generation, version, vouched, n_sales, *flat = cast("list[bytes]", reply)
             if latest and generation != first:  # emptied between two pages
-                return await self.changes(0)
-            first, since = generation, int(version)
+                return await self.changes(since)
+            first, reached = generation, int(version)
             members = [member.decode() for member in flat[::2]]
             latest.update(zip(members, flat[1::2], strict=True))
             if len(members) < PAGE:
-                return _changes(since, latest, generation=generation.decode())
+                says = _Says(generation.decode(), reached, int(vouched), int(n_sales))
+                return _changes(says, latest)
+
+    async def vouch(self) -> None:
+        """Say that the catalogue is whole, in one atomic step; see `SaleStore`."""
+        keys = (VERSION, GENERATION, VOUCHED)
+        await self._connection.run(VOUCH_FOR_CATALOGUE, keys, doing="vouching for the catalogue")
+
+    async def distrust(self, generation: str, version: int) -> None:
+        """Say that the catalogue lacks something, in one atomic step; see `SaleStore`."""
+        await self._connection.run(
+            DISTRUST_CATALOGUE,
+            (VERSION, GENERATION),
+            generation,
+            version,
+            doing="marking the catalogue as incomplete",
+        )
 
     async def _change(self, changes: Sequence[Change], *, doing: str) -> "_Changed":
         version, n_changes, unknown, refused = 0, 0, set[str](), set[str]()
@@ -124,6 +142,14 @@ class RedisSaleStore:
             for all_of_them, of_page in zip((unknown, refused), left_out, strict=True):
                 all_of_them.update(sale_id.decode() for sale_id in of_page)
         return _Changed(version, n_changes, frozenset(unknown), frozenset(refused))
+
+
+@dataclass(frozen=True, slots=True)
+class _Says:
+    generation: str
+    version: int
+    vouched: int
+    n_sales: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +193,14 @@ def _member(sale_id: str, number: int) -> str:
     return f"{_PICTURE}{number}{sale_id}"
 
 
-def _changes(version: int, latest: dict[str, bytes | None], *, generation: str) -> SaleChanges:
+def _changes(says: _Says, latest: dict[str, bytes | None]) -> SaleChanges:
     sales = {name[1:]: value for name, value in latest.items() if name[0] == _SALE}
     pictures = {name[1:]: value for name, value in latest.items() if name[0] == _PICTURE}
     return SaleChanges(
-        generation=generation,
-        version=version,
+        generation=says.generation,
+        version=says.version,
+        vouched=says.vouched,
+        n_sales=says.n_sales,
         sales=tuple(Sale.model_validate_json(value) for value in sales.values() if value),
         pictures=tuple(unpack_picture(i, value) for i, value in pictures.items() if value),
         deleted=tuple(sale_id for sale_id, value in sales.items() if not value),

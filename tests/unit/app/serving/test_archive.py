@@ -24,8 +24,8 @@ def served(*sale_ids: str) -> ServedCatalogue:
 
 def test_a_kept_snapshot_comes_back_under_its_id(tmp_path: Path) -> None:
     first, second = served("s1"), served("s1", "s2")
-    for one in (first, second):
-        SnapshotArchive(tmp_path).keep(one)
+    SnapshotArchive(tmp_path).remember(second, generation="1", version=2)
+    SnapshotArchive(tmp_path).keep(first)
 
     loaded = SnapshotArchive(tmp_path).load(first.snapshot_id, None)
     latest = SnapshotArchive(tmp_path).latest(None)
@@ -33,6 +33,28 @@ def test_a_kept_snapshot_comes_back_under_its_id(tmp_path: Path) -> None:
     assert loaded.content.sales == first.content.sales
     assert latest is not None
     assert latest.snapshot_id == second.snapshot_id
+
+
+@pytest.mark.parametrize(("generation", "stays"), [("1", True), ("2", False)])
+def test_of_two_workers_the_one_that_knows_more_of_a_store_is_remembered(
+    tmp_path: Path, generation: str, *, stays: bool
+) -> None:
+    SnapshotArchive(tmp_path).remember(served("s1", "s2"), generation="1", version=9)
+
+    SnapshotArchive(tmp_path).remember(served("s1"), generation=generation, version=8)
+
+    saved = SnapshotArchive(tmp_path).saved()
+    assert saved is not None
+    assert sorted(saved.sales) == (["s1", "s2"] if stays else ["s1"])
+    assert saved.version == (9 if stays else 8)
+
+
+def test_a_pointer_of_another_form_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "latest").write_text("0123.4567 scenes")
+
+    SnapshotArchive(tmp_path).remember(served("s1"), generation="1", version=1)
+
+    assert SnapshotArchive(tmp_path).latest(None) is not None
 
 
 def test_a_file_of_other_content_is_refused(tmp_path: Path) -> None:

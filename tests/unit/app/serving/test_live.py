@@ -37,21 +37,6 @@ async def test_what_is_put_and_deleted_shows_at_the_next_refresh(shop: Shop, pow
     assert (first, known(live)) == (["s1", "s2"], ["s2", "s3"])
 
 
-async def test_a_store_emptied_and_filled_between_two_polls_is_read_anew(
-    shop: Shop, power: Power
-) -> None:
-    power.on()
-    live = shop.live(scorer())
-    await shop.stores.sales.put([sale("s1"), sale("s2")])
-    await live.refresh()
-
-    await shop.stores.connection.execute("FLUSHALL", doing="emptying the store")
-    await shop.stores.sales.put([sale("s3")])
-    await live.refresh()
-
-    assert known(live) == ["s3"]
-
-
 async def test_nothing_new_leaves_the_very_same_catalogue(shop: Shop, power: Power) -> None:
     power.on()
     live = shop.live(scorer())
@@ -135,7 +120,6 @@ async def test_without_a_store_the_last_saved_catalogue_is_served(shop: Shop, po
     await shop.stores.sales.put([sale("s1", title="line\u2028separator")])
     await running.refresh()
     assert running.served is not None
-    shop.archive.keep(running.served)
     power.off()
     restarted = shop.live(scorer(sale("seed")))
 
@@ -155,7 +139,6 @@ async def test_a_damaged_saved_catalogue_gives_way_to_the_bundles_own(
     await shop.stores.sales.put([sale("s1")])
     await running.refresh()
     assert running.served is not None
-    shop.archive.keep(running.served)
     [content] = power.state_dir.glob("snapshots/content-*.npz")
     content.write_bytes(content.read_bytes()[:-100])
     restarted = shop.live(scorer(sale("seed")))
@@ -171,21 +154,6 @@ async def test_without_store_saved_catalogue_and_bundle_there_is_none(shop: Shop
     await live.fall_back()
 
     assert live.served is None
-
-
-async def test_a_store_that_was_emptied_is_read_anew(shop: Shop, power: Power) -> None:
-    power.on()
-    live = shop.live(scorer(sale("seed")))
-    await shop.stores.sales.put([sale("s1")])
-    await live.refresh()
-    await shop.stores.connection.execute("FLUSHALL", doing="emptying the store")
-    await live.refresh()
-    emptied = known(live)
-    await shop.stores.sales.put([sale("s2")])
-
-    await live.refresh()
-
-    assert (emptied, known(live)) == (["seed"], ["s2"])
 
 
 def seen(live: LiveCatalogue) -> list[str]:
@@ -345,7 +313,6 @@ async def test_a_saved_snapshot_of_another_scene_model_comes_without_its_picture
     await shop.stores.sales.put_pictures([labelled("s1", "old")])
     await running.refresh()
     assert running.served is not None
-    shop.archive.keep(running.served)
     power.off()
 
     started = shop.live(new)
