@@ -149,6 +149,37 @@ class SaleStoreContract:
         assert nothing.generation == ""
         assert before.generation == later.generation != after.generation
 
+    async def test_what_is_put_into_a_distrusted_store_makes_no_generation(
+        self, store: RedisSaleStore
+    ) -> None:
+        """Workers that start then must learn that others know more, until it is vouched for."""
+        await store.put([sale("s1")])
+        seen = await store.changes(0)
+        far = seen.version + 10**12
+        await store.distrust(seen.generation, far)
+        later = await store.put([sale("s2")])
+        incomplete = await store.changes(far)
+
+        await store.vouch()
+
+        whole = await store.changes(far)
+        assert (seen.vouched, seen.n_sales) == (0, 1)
+        assert (incomplete.generation, sale_ids(incomplete)) == ("", ["s2"])
+        assert later > far
+        assert int(whole.generation) == whole.vouched == whole.version > later
+        assert whole.n_sales == 2
+
+    async def test_a_worker_that_is_late_distrusts_nothing_that_was_mended(
+        self, store: RedisSaleStore
+    ) -> None:
+        await store.put([sale("s1")])
+        await store.vouch()
+        before = await store.changes(0)
+
+        await store.distrust("7", before.version - 1)
+
+        assert await store.changes(0) == before
+
     async def test_deleting_an_unknown_sale_is_no_change(self, store: RedisSaleStore) -> None:
         before = await store.put([sale("s1")])
 
