@@ -192,8 +192,9 @@ class LiveCatalogue:
         is_next = grid_us != self._grid_us
         is_worth_saving = self._changed or (is_next and grid_us % HOUR_US == 0)
         if self._changed or is_next:
-            # A data set brings its counts of the past with its sales.
-            if grid_us <= self._new_sales_us + GRID_US:
+            # A data set brings its counts of the past with its sales. A store that lost sales lost
+            # its counts too: those that are known stay until it is whole.
+            if grid_us <= self._new_sales_us + GRID_US and self.lacking is None:
                 self._history.forget()
             self._counts = await self._history.until(grid_us)
             for view in self._views():
@@ -224,7 +225,7 @@ class LiveCatalogue:
         return view
 
     def _take(self, update: CatalogueUpdate) -> bool:
-        """Show an update to the views; return whether counts may have been loaded with it."""
+        """Show an update to the views; return whether it has sales that were not known."""
         changes = update.changes
         if update.is_replaced:
             for view in self._views():
@@ -233,8 +234,7 @@ class LiveCatalogue:
         for view in self._views():
             view.see(changes.pictures)
             view.forget(changes.unpictured)
-        # Counts are lost with the sales: those that are known stay until the store is whole.
-        return update.has_new and self.lacking is None
+        return update.has_new
 
     def _build(self, view: ModelView, grid_us: int) -> None:
         if self._changed or view.served is None:
