@@ -178,7 +178,8 @@ class SaleStoreContract:
 
         await store.distrust("7", before.version - 1)
 
-        assert await store.changes(0) == before
+        after = await store.changes(0)
+        assert (after.generation, after.version) == (before.generation, before.version)
 
     async def test_deleting_an_unknown_sale_is_no_change(self, store: RedisSaleStore) -> None:
         before = await store.put([sale("s1")])
