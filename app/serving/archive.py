@@ -179,7 +179,9 @@ class SnapshotArchive:
         """
         remove_abandoned(self._directory)
         oldest_s = now_us / SECOND_US - RETENTION_S
-        return sum(_remove_older(path, oldest_s) for path in self._directory.glob("*.npz"))
+        last = self._last_files()
+        files = (path for path in self._directory.glob("*.npz") if path not in last)
+        return sum(_remove_older(path, oldest_s) for path in files)
 
     def _keep_content(self, content_id: str, content: Snapshot) -> None:
         path = self._content_path(content_id)
@@ -214,6 +216,14 @@ class SnapshotArchive:
 
     def _content(self, content_id: str) -> Snapshot:
         return Snapshot.from_bytes(self._content_path(content_id).read_bytes(), base_of=self._whole)
+
+    def _last_files(self) -> list[Path]:
+        """Return what the last catalogue is read from: it stays, however long nothing changes."""
+        last = self._last_or_none()
+        if last is None:
+            return []
+        content_id, counts_id = last.snapshot_id.split(".")
+        return [*self._parts(self._content_path(content_id)), self._counts_path(counts_id)]
 
     def _last_or_none(self) -> Remembered | None:
         try:

@@ -80,6 +80,21 @@ def test_what_nobody_used_for_30_days_is_removed(tmp_path: Path) -> None:
     assert (kept, removed) == (0, 2)
 
 
+def test_the_last_catalogue_stays_however_old_its_files_are(tmp_path: Path) -> None:
+    SnapshotArchive(tmp_path).remember(served(*MANY), generation="1", version=1)
+    SnapshotArchive(tmp_path).keep(served("other"))
+    SnapshotArchive(tmp_path).remember(served(*MANY, "new"), generation="1", version=2)
+    for path in tmp_path.glob("*.npz"):
+        os.utime(path, (NOW_S, NOW_S))
+
+    SnapshotArchive(tmp_path).prune((NOW_S + RETENTION_S + 1) * SECOND_US)
+
+    saved = SnapshotArchive(tmp_path).saved()
+    assert saved is not None
+    assert sorted(saved.sales) == sorted([*MANY, "new"])
+    assert len(list(tmp_path.glob("*.npz"))) < 6
+
+
 MANY = [f"s{number}" for number in range(8)]
 
 
