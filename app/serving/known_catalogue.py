@@ -92,7 +92,7 @@ class Loss:
     is_known: bool = True
     looked_us: int = 0
 
-    def mend(self, changes: SaleChanges, sales: Mapping[str, Sale], now_us: int) -> None:
+    def mend(self, changes: SaleChanges, sales: Mapping[str, Sale], *, now_us: int) -> None:
         """Take off what was put or deleted since, and now and then what is over."""
         for sale_id in (*(sale.sale_id for sale in changes.sales), *changes.deleted):
             self.outdated.pop(sale_id, None)
@@ -168,7 +168,7 @@ class KnownCatalogue:
             loss = await self._find_loss(sales, await self._store.changes(0), now_us)
         else:
             loss = self.loss
-            loss.mend(changes, sales, now_us)
+            loss.mend(changes, sales, now_us=now_us)
         update = self._take(changes, sales)
         self.loss = loss
         return update
