@@ -116,6 +116,7 @@ class Metrics:
         registry: Where they are registered.
         requests: Seconds per request, by route, status, variants, bundle and rung.
         answers: Seconds per answer, by experiment, variant and rung.
+        callers_refused: Callers refused before the application, by code of the problem.
         refused: Requests that no key opened, by code of the problem and id of the key.
         events: Posted events, by status and reason.
         unknown_sales: Accepted events of sales that the catalogue does not know.
@@ -139,6 +140,7 @@ class Metrics:
     registry: CollectorRegistry
     requests: Histogram
     answers: Histogram
+    callers_refused: Counter
     refused: Counter
     events: Counter
     unknown_sales: Counter
@@ -170,6 +172,9 @@ class Metrics:
             registry=registry,
             requests=_requests(registry),
             answers=_answers(registry),
+            callers_refused=counter(
+                "refused_callers", "Callers refused before the application.", "code"
+            ),
             refused=counter("refused_requests", "Requests that no key opened.", "code", "key"),
             events=counter("events", "Posted events.", "status", "reason"),
             unknown_sales=counter(

@@ -97,6 +97,48 @@ class Settings(BaseSettings):
         le=Limits().n_bytes,
         description="Larger pictures answer 413.",
     )
+    keep_alive_s: int = Field(
+        default=75,
+        ge=1,
+        le=3_600,
+        description="Seconds that a connection may rest between two requests; more than a "
+        "balancer in front lets it rest.",
+    )
+    max_connections: int = Field(
+        default=4_096,
+        ge=1,
+        le=65_536,
+        description="Connections that a worker holds at once, see docs/security.md.",
+    )
+    max_connections_per_address: int = Field(
+        default=1_024, ge=1, le=65_536, description="Those of one address."
+    )
+    max_head_bytes: int = Field(
+        default=128 * 1024,
+        ge=1_024,
+        le=16 * 1024 * 1024,
+        description="A longer URL answers 414, larger headers 431. 500 excluded sales take 70,000.",
+    )
+    max_headers: int = Field(
+        default=100, ge=8, le=10_000, description="More headers of a request answer 431."
+    )
+    head_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=3_600,
+        description="Seconds in which a request's headers arrive; 408 beyond.",
+    )
+    body_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=3_600,
+        description="Seconds in which a body arrives, 408 beyond, and in which an answer is read.",
+    )
+    max_held_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1_024,
+        description="Bytes of requests that a worker receives or answers at once; 503 beyond.",
+    )
     plan: Path | None = Field(
         default=None,
         description="File with the plan of experiments until one is put into the store, see "
@@ -118,6 +160,18 @@ class Settings(BaseSettings):
         if isinstance(port, str) and is_service_link(port):
             del values["port"]
         return {name: value for name, value in values.items() if value != ""}
+
+    @model_validator(mode="after")
+    def _holds_any_body(self) -> Self:
+        largest = max(self.max_body_bytes, self.max_picture_bytes)
+        if self.max_held_bytes < largest:
+            msg = (
+                f"max_held_bytes is {self.max_held_bytes} and one body may have {largest}: such a"
+                " body could never be received; raise it, or lower max_body_bytes and"
+                " max_picture_bytes"
+            )
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _stays_on_loopback(self) -> Self:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,7 +19,8 @@ from typing import Final
 import uvicorn
 
 from app.main import create_app
-from app.network.protocol import BoundedProtocol
+from app.network.door import Bounds, Door
+from app.network.protocol import protocol_of
 from app.observability import configure_logging, get_logger
 from app.resources import Worker
 from app.serving.background_tasks import LOG_DRAIN_S
@@ -29,6 +31,9 @@ BACKLOG: Final = 2_048
 RESTART_AFTER_S: Final = 1.0
 CLOSE_WITHIN_S: Final = 10
 LAST_REQUESTS_S: Final = 0.2
+TICKS_PER_S: Final = 10
+RESERVED_FILES: Final = 128
+"""Of a process: the store, the bundle, snapshots, and the libraries take 60."""
 
 EXIT_FAILED: Final = 3
 """Status of a worker that could not start or go on; uvicorn's own for the former."""
@@ -39,8 +44,9 @@ _log = get_logger(__name__)
 class DrainingServer(uvicorn.Server):
     """Loses readiness at a SIGTERM, goes on answering for a while, and then stops."""
 
-    def __init__(self, config: uvicorn.Config, *, drain: Drain, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, *, door: Door, drain: Drain, drain_s: float) -> None:
         super().__init__(config)
+        self._door = door
         self._drain = drain
         self._drain_s = drain_s
         self._stop_at: float | None = None
@@ -54,7 +60,9 @@ class DrainingServer(uvicorn.Server):
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        """Say, ten times a second, whether to stop."""
+        """Say, ten times a second, whether to stop; look at slow callers once a second."""
+        if counter % TICKS_PER_S == 0:
+            self._door.sweep(asyncio.get_running_loop().time())
         if self._drain.failed and not self._drain.started:
             self.handle_exit(signal.SIGTERM, None)
             _end_hard(after_s=self._drain_s + CLOSE_WITHIN_S + LOG_DRAIN_S)
@@ -97,17 +105,19 @@ def run_worker(settings: Settings, listener: socket.socket, *, metrics_dir: str 
         SystemExit: With `EXIT_FAILED`, if it could not start, or its background tasks not go on.
     """
     worker = Worker(metrics_dir=metrics_dir)
+    door = Door(_bounds(settings), worker.metrics.callers_refused)
     config = uvicorn.Config(
         create_app(settings, worker),
-        http=BoundedProtocol,
+        http=protocol_of(door),
         ws="none",
+        timeout_keep_alive=settings.keep_alive_s,
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=CLOSE_WITHIN_S,
     )
-    server = DrainingServer(config, drain=worker.drain, drain_s=settings.drain_s)
+    server = DrainingServer(config, door=door, drain=worker.drain, drain_s=settings.drain_s)
     server.run([listener])
     if worker.drain.failed or not server.started:
         sys.exit(EXIT_FAILED)
@@ -118,6 +128,26 @@ def _end_hard(*, after_s: float) -> None:
     timer = threading.Timer(after_s, os._exit, (EXIT_FAILED,))
     timer.daemon = True
     timer.start()
+
+
+def _bounds(settings: Settings) -> Bounds:
+    """Return what callers may take; connections leave files over for the worker itself."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    n_connections = min(settings.max_connections, max(1, most - RESERVED_FILES))
+    if n_connections < settings.max_connections:
+        _log.warning("the limit of open files bounds connections", max_connections=n_connections)
+    return Bounds(
+        connections=n_connections,
+        connections_per_address=settings.max_connections_per_address,
+        head_bytes=settings.max_head_bytes,
+        headers=settings.max_headers,
+        head_s=settings.head_timeout_s,
+        body_bytes=max(settings.max_body_bytes, settings.max_picture_bytes),
+        body_s=settings.body_timeout_s,
+        held_bytes=settings.max_held_bytes,
+        keep_alive_s=settings.keep_alive_s,
+    )
 
 
 def _run_below(settings: Settings, listener: socket.socket, metrics_dir: str) -> None:

@@ -5,14 +5,18 @@ from typing import Final
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from app.network.protocol import GONE
 from app.observability import get_logger
 from app.resources import Worker
 
 REQUEST_ID: Final = "X-Request-Id"
 MAX_REQUEST_ID: Final = 64
+CALLER_GONE: Final = 499
+"""The status of a request whose caller left before the end of its answer, as nginx has it."""
 
 SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -54,7 +58,11 @@ class Envelope:
         with bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, complete)
+            except ClientDisconnect:
+                status = CALLER_GONE
             finally:
+                if GONE in scope.get("state", {}):
+                    status = CALLER_GONE
                 self._observe(scope, status, perf_counter() - started)
 
     def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:

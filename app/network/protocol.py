@@ -1,31 +1,139 @@
-"""HTTP/1.1 protocol of a worker, on top of uvicorn's.
+"""HTTP/1.1 protocol of a worker, on top of uvicorn's, within the bounds of `Door`.
 
-Stamps each request with its arrival, and ignores offers to upgrade the connection.
+uvicorn alone keeps a head of any size, and waits for its end without a limit.
 """
 
+import asyncio
 import time
-from typing import Final
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import ClassVar, Final
+from urllib.parse import unquote_to_bytes
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.errors import ServiceError, SlowBodyError
+from app.network.door import Door, network_of
+from app.network.refusal import (
+    HeadTooLargeError,
+    MalformedRequestError,
+    SlowHeadError,
+    TooManyConnectionsError,
+    TooMuchHeldError,
+    UrlTooLongError,
+    answer_of,
+)
+
 ARRIVED: Final = "arrived"
-"""Key of `scope["state"]`: when the whole head of a request had come, by `time.monotonic`."""
+"""Key of `scope["state"]`: when the whole head of a request was there, by `time.monotonic`."""
+
+GONE: Final = "gone"
+"""Key of `scope["state"]`: there, once the caller has left before the end of the answer."""
+
+MAX_PIPELINED: Final = 16
+"""Requests of one connection that wait for the one before; browsers and proxies send none."""
+
+LINGER_S: Final = 1.0
+"""A caller reads a refusal only if the rest of what it sends is still taken for a moment."""
 
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
-_INVALID: Final = "Invalid HTTP request received."
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
+_LINGER: Final = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    }
+)
+
+
+class _Stage(Enum):
+    """What a connection is about."""
+
+    IDLE = auto()
+    HEAD = auto()
+    BODY = auto()
+    ANSWER = auto()
+    REFUSED = auto()
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection of a caller."""
 
-    def data_received(self, data: bytes) -> None:
-        """Parse what arrived; a malformed request answers 400 and ends the connection."""
-        self._unset_keepalive_if_required()
+    door: ClassVar[Door]
+    address = ""
+
+    _stage = _Stage.IDLE
+    _n_head_bytes = 0
+    _n_header_bytes = 0
+    _n_unwanted_bytes = 0
+    _n_held_bytes = 0
+    _send_by_s: float | None = None
+    _read_by_s: float | None = None
+    """When the caller must have sent, or read, what is awaited, by the clock of the loop."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Take a connection, or refuse it at once."""
+        super().connection_made(transport)
+        self.address = network_of(self.client[0]) if self.client else ""
+        now_s = self.loop.time()
+        self._send_by_s = now_s + self.door.bounds.head_s
         try:
+            self.door.admit(self, now_s)
+        except TooManyConnectionsError as exc:
+            self._refuse(exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give back what the connection held; an answer that is under way has no reader."""
+        self.door.leave(self)
+        self._release()
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.scope.setdefault("state", {})[GONE] = True
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived; what is malformed, or too much, is answered and ends it."""
+        self._unset_keepalive_if_required()
+        if self._stage is _Stage.REFUSED:
+            self._throw_away(len(data))
+            return
+        try:
+            self._hold(len(data))
             self._feed(data)
-        except httptools.HttpParserError:
-            self.send_400_response(_INVALID)
+            if self._n_head_bytes > self.door.bounds.head_bytes:
+                raise self._too_large()
+        except ServiceError as exc:
+            self._refuse(exc)
+        except httptools.HttpParserError as exc:
+            cause = exc.__context__
+            known = isinstance(cause, ServiceError)
+            self._refuse(cause if known else MalformedRequestError(f"no request: {exc}"))
+
+    def _hold(self, n_bytes: int) -> None:
+        if self._stage in {_Stage.IDLE, _Stage.ANSWER}:
+            self._await_head()
+        self._n_head_bytes += n_bytes  # taken back where it turns out to be a body
+        self._n_held_bytes += n_bytes
+        self.door.n_held_bytes += n_bytes
+        if self.door.n_held_bytes > self.door.bounds.held_bytes:
+            raise TooMuchHeldError
+
+    def _await_head(self) -> None:
+        self._stage = _Stage.HEAD
+        now_s = self.loop.time()
+        self._send_by_s = now_s + self.door.bounds.head_s
+        self.door.wait(self, now_s)
+
+    def _release(self) -> None:
+        self.door.n_held_bytes -= self._n_held_bytes
+        self._n_held_bytes = 0
+
+    def _throw_away(self, n_bytes: int) -> None:
+        self._n_unwanted_bytes += n_bytes
+        if self._n_unwanted_bytes > self.door.bounds.body_bytes:
+            self.transport.abort()
 
     def _feed(self, data: bytes) -> None:
         while data:
@@ -43,8 +151,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
-            msg = "a tunnel is wanted"
-            raise httptools.HttpParserInvalidMethodError(msg)
+            msg = "this is no proxy: CONNECT is not known"
+            raise MalformedRequestError(msg)
         version = self.parser.get_http_version().encode()
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -57,13 +165,162 @@ class BoundedProtocol(HttpToolsProtocol):
                 lines.append(name + b":" + value)
         return b"\r\n".join([*lines, b"", b""])
 
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the URL."""
+        super().on_url(url)
+        if len(self.url) > self.door.bounds.head_bytes:
+            raise UrlTooLongError(self.door.bounds.head_bytes)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer of a body."""
+        super().on_header(name, value)
+        self._n_header_bytes += len(name) + len(value)
+        n_bytes = len(self.url) + self._n_header_bytes
+        if len(self.headers) > self.door.bounds.headers or n_bytes > self.door.bounds.head_bytes:
+            raise self._too_large()
+
+    def _too_large(self) -> ServiceError:
+        bounds = self.door.bounds
+        if len(self.url) > bounds.head_bytes:
+            return UrlTooLongError(bounds.head_bytes)
+        return HeadTooLargeError(bounds.head_bytes, bounds.headers)
+
+    def on_message_begin(self) -> None:
+        """Begin a request, which may be in the same bytes as the end of another."""
+        super().on_message_begin()
+        self._await_head()
+        self._n_header_bytes = 0
+        if len(self.pipeline) >= MAX_PIPELINED:
+            msg = f"more than {MAX_PIPELINED} requests at once on one connection"
+            raise MalformedRequestError(msg)
+
     def on_headers_complete(self) -> None:
         """Stamp a request and start it, unless it offers an upgrade: it comes again without."""
-        if not self.parser.should_upgrade():
-            self.scope.setdefault("state", {})[ARRIVED] = time.monotonic()
-            super().on_headers_complete()
+        if self.parser.should_upgrade():
+            return
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            msg = f"HTTP/{version} is not spoken here: use HTTP/1.1"
+            raise MalformedRequestError(msg)
+        _require_text(self.url)
+        self._n_head_bytes = 0
+        self._n_unwanted_bytes = 0
+        self._stage = _Stage.BODY
+        self._send_by_s = self.loop.time() + self.door.bounds.body_s
+        self.scope.setdefault("state", {})[ARRIVED] = time.monotonic()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; of one that was answered already not more than of any."""
+        self._n_head_bytes = 0
+        if self.cycle.response_complete:
+            self._release()
+            self._throw_away(len(body))
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End the body of a request that was started."""
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
+        if self.parser.should_upgrade():
+            return
+        super().on_message_complete()
+        self._n_head_bytes = 0
+        self._send_by_s = None
+        self._stage = _Stage.ANSWER
+        self.door.answer(self)
+        if self.cycle.response_complete:
+            self._rest()
+            self._send_by_s = self.loop.time() + self.door.bounds.keep_alive_s
+
+    def on_response_complete(self) -> None:
+        """End an answer; the next request may come, or has."""
+        super().on_response_complete()
+        if self._stage is _Stage.ANSWER and not self.pipeline:
+            self._rest()
+
+    def _rest(self) -> None:
+        self._stage = _Stage.IDLE
+        self._release()
+        self.door.rest(self)
+
+    def pause_writing(self) -> None:
+        """Note that the caller does not read as fast as it is answered."""
+        super().pause_writing()
+        now_s = self.loop.time()
+        self._read_by_s = now_s + self.door.bounds.body_s
+        self.door.wait(self, now_s)
+
+    def resume_writing(self) -> None:
+        """Note that the caller has read."""
+        super().resume_writing()
+        self._read_by_s = None
+
+    def give_way(self) -> None:
+        """Close at once, for another caller."""
+        self.transport.abort()
+
+    def expire(self, now_s: float) -> None:
+        """Close if the caller has kept the worker waiting for too long."""
+        if self._read_by_s is not None and now_s > self._read_by_s:
+            self.door.count("answer_unread")
+            self.transport.abort()
+        elif self._send_by_s is None:
+            if self.transport.is_closing():  # what was answered last may never be read
+                self._send_by_s = now_s + self.door.bounds.body_s
+        elif now_s > self._send_by_s:
+            self._end_late()
+
+    def _end_late(self) -> None:
+        if self._stage is _Stage.HEAD:
+            self._refuse(SlowHeadError(self.door.bounds.head_s))
+        elif self._stage is _Stage.BODY:
+            self._refuse(SlowBodyError(self.door.bounds.body_s))
+        elif self.transport.is_closing() or self._stage is _Stage.REFUSED:
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _refuse(self, exc: ServiceError) -> None:
+        """Answer and close, unless an answer is under way; the application finds a caller gone."""
+        self.door.count(exc.code)
+        if self.transport.is_closing():
+            return
+        is_heard = not self.cycle or self.cycle.response_complete
+        if self.cycle and not self.cycle.response_complete:
+            is_heard = self._stage is _Stage.BODY and not (
+                self.pipeline or self.cycle.response_started
+            )
+            self.cycle.scope.setdefault("state", {})[GONE] = True
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._stage = _Stage.REFUSED
+        now_s = self.loop.time()
+        self._send_by_s = now_s + LINGER_S
+        self._release()
+        self.door.wait(self, now_s)
+        if is_heard:
+            self.transport.write(answer_of(exc))
+        if is_heard and exc.status in _LINGER:
+            self.flow.resume_reading()
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+
+def _require_text(url: bytes) -> None:
+    """Refuse what no id can hold, instead of looking for another one."""
+    if b"%" not in url:
+        return
+    text = unquote_to_bytes(url)
+    try:
+        text.decode()
+    except UnicodeDecodeError as exc:
+        msg = "the URL holds bytes that are not UTF-8: encode its parts as UTF-8"
+        raise MalformedRequestError(msg) from exc
+    if b"\0" in text:
+        msg = "the URL holds a NUL: no id has one"
+        raise MalformedRequestError(msg)
+
+
+def protocol_of(door: Door) -> type[BoundedProtocol]:
+    """Return the protocol of the connections of one worker."""
+    return type("WorkerProtocol", (BoundedProtocol,), {"door": door})

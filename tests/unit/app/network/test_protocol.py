@@ -49,10 +49,51 @@ async def test_a_connection_goes_on_after_an_offer_that_was_ignored(host: Host) 
     assert [one["path"] for one in answered(answer)] == ["/1", "/2", "/last"]
 
 
-async def test_a_tunnel_is_refused(host: Host) -> None:
-    answer = await host.said(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n")
+GET = b"GET /%s HTTP/1.1\r\nHost: shop\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: shop\r\n%s\r\n\r\n"
 
-    assert answer.startswith(b"HTTP/1.1 400")
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/0.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        POST % b"Content-Length: 99999999999999999999999999",
+        POST % b"Content-Length: -1",
+        POST % b"Content-Length: 4\r\nContent-Length: 5",
+        POST % b"Content-Length: 4\r\nTransfer-Encoding: chunked",
+        POST % b"Transfer-Encoding: chunked" + b"zz\r\n",
+        POST % b"Transfer-Encoding: chunked" + b"ffffffffffffffffff\r\n",
+        POST % b"X-Split : value",
+        GET % b"a\x00b",
+        GET % b"a%00b",
+        GET % b"?customer_id=\xe9",
+        GET % b"?customer_id=%E9",
+        GET % b"?customer_id=%C0%80",
+        GET % b"?customer_id=%00",
+    ],
+)
+async def test_what_is_no_request_is_a_problem_and_is_counted(
+    host: Host, request_bytes: bytes
+) -> None:
+    answer = await host.said(request_bytes)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert json.loads(body)["code"] == "malformed_request"
+    assert host.n_refused("malformed_request") == 1
+
+
+async def test_text_of_any_language_is_taken(host: Host) -> None:
+    answer = await host.said(
+        GET.replace(b"Host", b"Connection: close\r\nHost") % b"%C3%A9%E2%82%AC?a=%2F%25"
+    )
+
+    assert answered(answer)[0]["path"] == "/é€"
 
 
 async def test_a_request_is_stamped_when_its_head_is_there(host: Host) -> None:

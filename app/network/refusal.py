@@ -1,0 +1,95 @@
+"""Errors of connections: what is answered before any key is looked at."""
+
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+
+from app.errors import ServiceError
+
+_RETRY: Final = b"retry-after: 1\r\n"
+
+
+class MalformedRequestError(ServiceError):
+    """Bytes that are no request of HTTP/1.1 or HTTP/1.0."""
+
+    code = "malformed_request"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class UrlTooLongError(ServiceError):
+    """A request line beyond the limit of the settings."""
+
+    code = "url_too_long"
+    status = HTTPStatus.REQUEST_URI_TOO_LONG
+
+    def __init__(self, limit_bytes: int) -> None:
+        """Name the limit."""
+        super().__init__(f"the URL is longer than {limit_bytes} bytes")
+
+
+class HeadTooLargeError(ServiceError):
+    """Headers beyond the limits of the settings."""
+
+    code = "head_too_large"
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+    def __init__(self, limit_bytes: int, n_headers: int) -> None:
+        """Name the limits."""
+        super().__init__(
+            f"URL and headers take more than {limit_bytes} bytes, or are more than {n_headers}"
+        )
+
+
+class SlowHeadError(ServiceError):
+    """Headers that did not arrive in time."""
+
+    code = "head_too_slow"
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+    def __init__(self, limit_s: float) -> None:
+        """Name the time that they had."""
+        super().__init__(f"the headers did not arrive within {limit_s:g} seconds")
+
+
+class TooManyConnectionsError(ServiceError):
+    """A connection beyond those that a worker holds, in all or of one address."""
+
+    code = "too_many_connections"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("too many connections: use those that are open, or try again later")
+
+
+class TooMuchHeldError(ServiceError):
+    """A request whose bytes, with those of others, are more than a worker holds at once."""
+
+    code = "too_much_held"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("too many bytes of requests are being received: try again later")
+
+
+def answer_of(exc: ServiceError) -> bytes:
+    """Return the bytes of an answer, in the form of RFC 9457, that ends its connection."""
+    problem: dict[str, object] = {
+        "type": f"urn:vitrine:problem:{exc.code}",
+        "title": exc.status.phrase,
+        "status": exc.status,
+        "detail": str(exc),
+        "code": exc.code,
+        "errors": [],
+    }
+    body = orjson.dumps(problem)
+    head = (
+        f"HTTP/1.1 {exc.status.value} {exc.status.phrase}\r\n"
+        "content-type: application/problem+json\r\n"
+        f"content-length: {len(body)}\r\n"
+        "connection: close\r\n"
+    )
+    retry = _RETRY if exc.status is HTTPStatus.SERVICE_UNAVAILABLE else b""
+    return head.encode() + retry + b"\r\n" + body

@@ -1,0 +1,51 @@
+"""Strangers: callers that leave, hold back, or send too much, at a real service."""
+
+import re
+import socket
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.end_to_end.service import Service, serving
+
+
+@pytest.fixture(scope="module")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bundle: tuple[Path, Path]
+) -> Generator[Service]:
+    folder = tmp_path_factory.mktemp("strangers")
+    with serving(folder, "--bundle", str(tiny_bundle[0])) as service:
+        service.wait_until("/health/ready", status=200)
+        yield service
+
+
+def connected(service: Service) -> socket.socket:
+    _, _, port = service.url.rpartition(":")
+    return socket.create_connection(("127.0.0.1", int(port)), timeout=30)
+
+
+def counted(service: Service, metric: str) -> float:
+    """The sum of all values of a metric with these labels."""
+    text = httpx.get(f"{service.url}/metrics", timeout=30).text
+    return sum(map(float, re.findall(rf"^{metric} (.+)$", text, re.MULTILINE)))
+
+
+@pytest.mark.slow
+def test_callers_that_leave_while_they_send_are_counted_and_make_no_noise(service: Service) -> None:
+    n_callers = 3
+    for _ in range(n_callers):
+        with connected(service) as wire:
+            head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n"
+            wire.sendall(head + b'{"events":[')
+            time.sleep(0.1)  # the body is awaited now
+
+    gone = 'vitrine_request_seconds_count{.*status="499".*}'
+    while counted(service, gone) < n_callers:
+        time.sleep(0.05)
+    assert counted(service, 'vitrine_request_seconds_count{.*status="500".*}') == 0
+    log = service.log.read_text()
+    assert "Traceback" not in log
+    assert "Exception in ASGI" not in log
