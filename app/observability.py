@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
 import structlog
@@ -164,10 +165,7 @@ class Metrics:
     def create(cls) -> Self:
         """Register every metric anew."""
         registry = CollectorRegistry()
-
-        def counter(name: str, meaning: str, *labels: str) -> Counter:
-            return Counter(f"vitrine_{name}", meaning, labels, registry=registry)
-
+        counter = partial(_counter, registry)
         return cls(
             registry=registry,
             requests=_requests(registry),
@@ -219,6 +217,10 @@ class Metrics:
         summed = CollectorRegistry()
         MultiProcessCollector(summed, shared_dir)
         return generate_latest(summed)
+
+
+def _counter(registry: CollectorRegistry, name: str, meaning: str, *labels: str) -> Counter:
+    return Counter(f"vitrine_{name}", meaning, labels, registry=registry)
 
 
 def _seconds(
