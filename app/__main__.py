@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 import yaml
 from polars import DataFrame
-from pydantic import AnyUrl, JsonValue
+from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -92,7 +92,7 @@ def serve(
         with listen(settings) as listener, store_url(settings) as url:
             host, port = listener.getsockname()[:2]
             _log.info("listening", url=f"http://{host}:{port}", workers=settings.workers)
-            run(settings.model_copy(update={"redis_url": AnyUrl(url)}), listener)
+            run(settings.model_copy(update={"redis_url": url}), listener)
 
 
 @commands.command()

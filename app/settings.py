@@ -10,7 +10,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AnyUrl, Field, UrlConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    Field,
+    TypeAdapter,
+    UrlConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.environment import is_service_link, plain, service_links
@@ -18,12 +26,40 @@ from models.picture import Limits
 
 PREFIX: Final = "VITRINE_"
 
-SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+SCHEMES: Final = (
+    *("redis", "rediss", "unix"),
+    *("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"),
+)
 
-StoreUrl = Annotated[
-    AnyUrl,
-    UrlConstraints(allowed_schemes=list(SCHEMES)),
-]
+_ONE_PLACE: Final = TypeAdapter[AnyUrl](
+    Annotated[AnyUrl, UrlConstraints(allowed_schemes=list(SCHEMES))]
+)
+
+
+def _store_url(url: str) -> str:
+    """Check a URL that may name several places, separated by commas."""
+    scheme, _, rest = url.partition("://")
+    end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    user, at, hosts = rest[:end].rpartition("@")
+    for host in hosts.split(","):
+        try:
+            place = _ONE_PLACE.validate_python(f"{scheme}://{user}{at}{host}{rest[end:]}")
+        except ValidationError as exc:
+            msg = exc.errors(include_url=False, include_input=False)[0]["msg"]
+            raise ValueError(msg) from exc
+        if scheme != "unix" and not place.host:
+            msg = "names no host"
+            raise ValueError(msg)
+    if scheme.endswith("+sentinel") and not rest[end:].partition("?")[0].strip("/"):
+        msg = "names no master: add it as redis+sentinel://host:26379/NAME/0"
+        raise ValueError(msg)
+    if "," in hosts and "+" not in scheme:
+        msg = "names several hosts: only a cluster and Sentinels have more than one"
+        raise ValueError(msg)
+    return url
+
+
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
 
 
 class Settings(BaseSettings):

@@ -4,34 +4,44 @@
 # redis-py annotates replies as unknown; this module is where they become `object`.
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
 from typing import Final, Self, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.errors import StoreUnavailableError
+from app.stores.client import Client, Dial, close, dialler
 
-Client = Redis | RedisCluster
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
-
-CLUSTER: Final = "+cluster"
-"""Ends the scheme of a cluster's URL."""
 
 NO_KEY: Final = frozenset({"PING", "TIME", "INFO"})
 """Commands that any node of a cluster may answer."""
 
 DEFAULT_TIMEOUT_S: Final = 1.0
 DEFAULT_CONNECTIONS: Final = 32
+
+RENEW_EVERY_S: Final = 1.0
+"""However many commands fail, the store is dialled anew once a second at most."""
+
+NO_LONGER_MASTER: Final = (ReadOnlyError, ClusterDownError, BusyLoadingError)
+"""READONLY; CLUSTERDOWN and MASTERDOWN; LOADING: another server may be the master by now."""
+
+NO_REPLICAS: Final = "NOREPLICAS"
+"""Begins the refusal of a master that was cut off from its replicas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +84,15 @@ class Connection:
     """One pool of connections to the store; share it between the stores of a process.
 
     Every failure leaves it as `StoreUnavailableError`. A command that a broken connection
-    swallowed is sent once more: whatever the stores send may be repeated.
+    swallowed is sent once more: whatever the stores send may be repeated. Where the server
+    behind a connection is no longer the master, all connections are given up and dialled anew.
     """
 
-    def __init__(self, client: Client, *, timeout_s: float, max_connections: int) -> None:
-        self._client = client
+    def __init__(self, dial: Dial, *, timeout_s: float, max_connections: int) -> None:
+        self._dial = dial
+        self._client = dial(None)
+        self._renew_at_s = 0.0
+        self._retiring = set[asyncio.Task[None]]()
         self._timeout_s = timeout_s
         # A cluster's client refuses what it has no connection for; here it waits.
         self._places = asyncio.Semaphore(max_connections)
@@ -95,27 +109,14 @@ class Connection:
 
         Args:
             url: ``redis://``, ``rediss://`` or ``unix://``; ``redis+cluster://`` or
-                ``rediss+cluster://`` for a cluster, by the address of any node.
+                ``rediss+cluster://`` for a cluster, by the addresses of some nodes;
+                ``redis+sentinel://`` or ``rediss+sentinel://`` for the master that Sentinels
+                name, by their addresses. docs/store.md has examples.
             timeout_s: Longest wait for a free connection, for connecting, and for an answer.
             max_connections: Further commands wait for a free one.
         """
-        waits = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
-        scheme, _, address = url.partition("://")
-        if scheme.endswith(CLUSTER):
-            one_node = f"{scheme.removesuffix(CLUSTER)}://{address}"
-            client: Client = RedisCluster.from_url(
-                one_node, max_connections=max_connections, retry=Retry(NoBackoff(), 1), **waits
-            )
-        else:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=max_connections,
-                timeout=timeout_s,
-                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-                **waits,
-            )
-            client = Redis.from_pool(pool)
-        return cls(client, timeout_s=timeout_s, max_connections=max_connections)
+        dial = dialler(url, timeout_s=timeout_s, max_connections=max_connections)
+        return cls(dial, timeout_s=timeout_s, max_connections=max_connections)
 
     async def execute(self, *command: Argument, doing: str) -> object:
         """Run one command.
@@ -127,27 +128,26 @@ class Connection:
         Raises:
             StoreUnavailableError: If the store is down, slow, or refuses.
         """
-        async with self._place(doing):
-            return cast(
-                "object", await self._client.execute_command(*command, **self._node(command))
-            )
+        async with self._place(doing) as client:
+            node = _any_node(client, command)
+            return cast("object", await client.execute_command(*command, **node))
 
     async def execute_many(self, commands: Sequence[Command], *, doing: str) -> list[object]:
         """Run commands in one round trip, each on its own, see `execute`."""
         replies = await self._pipeline(commands, doing=doing)
-        return _without_failure(replies, doing=doing)
+        return self._without_failure(replies, doing=doing)
 
     async def run(
         self, script: Script, keys: Sequence[str], *arguments: Argument, doing: str
     ) -> object:
         """Run a script, see `execute`; one round trip where the store knows the script."""
         command = script.by_sha(keys, *arguments)
-        async with self._place(doing):
+        async with self._place(doing) as client:
             try:
-                return cast("object", await self._client.execute_command(*command))
+                return cast("object", await client.execute_command(*command))
             except NoScriptError:
                 full = script.in_full(command)
-                return cast("object", await self._client.execute_command(*full))
+                return cast("object", await client.execute_command(*full))
 
     async def run_many(
         self, script: Script, commands: Sequence[Command], *, doing: str
@@ -158,46 +158,76 @@ class Connection:
         repeated = await self._pipeline([script.in_full(commands[i]) for i in unknown], doing=doing)
         for i, reply in zip(unknown, repeated, strict=True):
             replies[i] = reply
-        return _without_failure(replies, doing=doing)
+        return self._without_failure(replies, doing=doing)
 
     @asynccontextmanager
-    async def _place(self, doing: str) -> AsyncGenerator[None]:
-        async with _translated(doing):
+    async def _place(self, doing: str) -> AsyncGenerator[Client]:
+        try:
             async with asyncio.timeout(self._timeout_s):
                 await self._places.acquire()
             try:
-                yield
+                yield self._client
             finally:
                 self._places.release()
+        except Exception as exc:
+            raise self._outage(exc, doing=doing) from exc
 
-    def _node(self, command: Command) -> dict[str, str]:
-        is_anywhere = isinstance(self._client, RedisCluster) and command[0] in NO_KEY
-        return {"target_nodes": RedisCluster.DEFAULT_NODE} if is_anywhere else {}
+    def _outage(self, exc: Exception, *, doing: str) -> StoreUnavailableError:
+        """Make a failure the one error of stores, and dial anew where that may help."""
+        now_s = time.monotonic()
+        if now_s >= self._renew_at_s and _needs_dialling(self._client, exc):
+            self._renew_at_s = now_s + RENEW_EVERY_S
+            before, self._client = self._client, self._dial(self._client)
+            retiring = asyncio.create_task(self._retire(before))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+        return StoreUnavailableError(doing, str(exc) or type(exc).__name__)
+
+    async def _retire(self, client: Client) -> None:
+        """Close a client once the commands that are under way have ended, or their time has."""
+        try:
+            await asyncio.sleep(2 * self._timeout_s)
+        finally:
+            with suppress(RedisError, OSError):
+                await close(client)
 
     async def close(self) -> None:
         """Give back all connections."""
-        await self._client.aclose()
+        retiring = tuple(self._retiring)
+        for task in retiring:
+            task.cancel()
+        await asyncio.gather(*retiring, return_exceptions=True)
+        await close(self._client)
 
     async def _pipeline(self, commands: Sequence[Command], *, doing: str) -> list[object]:
         if not commands:
             return []
-        async with self._place(doing):
-            pipeline = self._client.pipeline(transaction=False)
+        async with self._place(doing) as client:
+            pipeline = client.pipeline(transaction=False)
             for command in commands:
                 _ = pipeline.execute_command(*command)
             return cast("list[object]", await pipeline.execute(raise_on_error=False))
 
-
-@asynccontextmanager
-async def _translated(doing: str) -> AsyncGenerator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as exc:
-        raise StoreUnavailableError(doing, str(exc)) from exc
+    def _without_failure(self, replies: list[object], *, doing: str) -> list[object]:
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise self._outage(reply, doing=doing) from reply
+        return replies
 
 
-def _without_failure(replies: list[object], *, doing: str) -> list[object]:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise StoreUnavailableError(doing, str(reply)) from reply
-    return replies
+def _any_node(client: Client, command: Command) -> dict[str, str]:
+    is_anywhere = isinstance(client, RedisCluster) and command[0] in NO_KEY
+    return {"target_nodes": RedisCluster.DEFAULT_NODE} if is_anywhere else {}
+
+
+def _needs_dialling(client: Client, exc: Exception) -> bool:
+    """Whether the server behind an address may be another one by now.
+
+    The client of a cluster finds other nodes by itself until it knows none that answers, which
+    it says by an error that is no `RedisError`.
+    """
+    if isinstance(exc, RedisTimeoutError):
+        return not isinstance(client, RedisCluster)
+    if isinstance(exc, NO_LONGER_MASTER) or str(exc).startswith(NO_REPLICAS):
+        return True
+    return not isinstance(exc, (RedisError, OSError))

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -70,14 +71,64 @@ def cluster(binary: str, folder: Path) -> Generator[str]:
             node.mkdir()
             settings = ["--port", str(port), "--cluster-enabled", "yes"]
             nodes.enter_context(_running(binary, node, *settings))
-        for number, port in enumerate(ports):
-            _wait(lambda port=port: _accepts(port))
-            first, end = (N_SLOTS * part // N_NODES for part in (number, number + 1))
-            tell(port, f"CLUSTER ADDSLOTSRANGE {first} {end - 1}")
-            tell(port, f"CLUSTER MEET 127.0.0.1 {ports[0]}")
         for port in ports:
-            _wait(lambda port=port: _is_whole(port))
+            _wait(lambda port=port: _accepts(port))
+        join_cluster(ports)
         yield f"redis+cluster://127.0.0.1:{ports[0]}/0"
+
+
+@dataclass
+class Nodes:
+    """Servers that may be stopped and started again, each on a port of its own."""
+
+    binary: str
+    folder: Path
+    running: dict[int, subprocess.Popen[bytes]] = field(
+        default_factory=dict[int, subprocess.Popen[bytes]]
+    )
+
+    def start(self, port: int, *settings: str, replica_of: int | None = None) -> None:
+        """Start a server, with what it had before."""
+        folder = self.folder / str(port)
+        folder.mkdir(exist_ok=True)
+        follows = ["--replicaof", f"127.0.0.1 {replica_of}"] if replica_of else []
+        command = [self.binary, *settings, "--port", str(port), *follows]
+        command += [] if "--sentinel" in settings else ["--save", ""]
+        log = (folder / "redis.log").open("ab")
+        self.running[port] = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        log.close()
+        _wait(lambda: _accepts(port))
+
+    def kill(self, port: int) -> None:
+        """Kill a server."""
+        process = self.running.pop(port)
+        process.kill()
+        process.wait()
+
+    def kill_all(self) -> None:
+        """Kill all servers."""
+        for port in tuple(self.running):
+            self.kill(port)
+
+
+@contextmanager
+def nodes(binary: str, folder: Path) -> Generator[Nodes]:
+    """Have servers run that a test starts and kills."""
+    made = Nodes(binary, folder)
+    try:
+        yield made
+    finally:
+        made.kill_all()
+
+
+def join_cluster(ports: Sequence[int]) -> None:
+    """Share the slots between nodes that run, and return when their cluster is whole."""
+    for number, port in enumerate(ports):
+        first, end = (N_SLOTS * part // len(ports) for part in (number, number + 1))
+        tell(port, f"CLUSTER ADDSLOTSRANGE {first} {end - 1}")
+        tell(port, f"CLUSTER MEET 127.0.0.1 {ports[0]}")
+    for port in ports:
+        _wait(lambda port=port: _is_whole(port))
 
 
 def documented_rights() -> str:

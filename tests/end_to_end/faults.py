@@ -82,6 +82,10 @@ class Proxy:
     def hang_up(self) -> None:
         self._loop.call_soon_threadsafe(self._abort)
 
+    def turn_to(self, target: int) -> None:
+        """Lead new connections elsewhere, as an address that moves; old ones stay."""
+        self._target = target
+
     def _abort(self) -> None:
         for writer in self._writers:
             writer.transport.abort()

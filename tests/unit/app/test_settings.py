@@ -60,6 +60,31 @@ def test_a_store_of_another_kind_is_refused(url: str) -> None:
         Settings.model_validate({"redis_url": url})
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+cluster://:secret@a:7000,b:7001,[::1]:7002",
+        "rediss+sentinel://user:secret@a:26379,b/shop/0?sentinel_password=x&ssl_ca_certs=/ca.pem",
+    ],
+)
+def test_a_cluster_and_sentinels_may_have_several_hosts(url: str) -> None:
+    assert Settings.model_validate({"redis_url": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://a:6379,b:6379/0", "names several hosts"),
+        ("redis+sentinel://a:26379", "names no master"),
+        ("redis+sentinel://a:26379,/shop", "host"),
+        ("redis+cluster://a:7000,b:x", "port"),
+    ],
+)
+def test_a_store_that_cannot_be_found_is_refused_with_the_reason(url: str, reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Settings.model_validate({"redis_url": url})
+
+
 def test_a_variable_that_sets_nothing_is_named() -> None:
     environment = {"VITRINE_REDIS_URI": "", "VITRINE_PORT": "", "vitrine_host": "", "PATH": ""}
 

@@ -41,7 +41,7 @@ async def counting(url: str, connection: Connection) -> AsyncGenerator[RedisCust
     assert connection
     path = url.removeprefix("unix://")
     pool = BlockingConnectionPool(connection_class=CountingConnection, path=path, max_connections=1)
-    counted = Connection(Redis.from_pool(pool), timeout_s=10.0, max_connections=1)
+    counted = Connection(lambda _before: Redis.from_pool(pool), timeout_s=10.0, max_connections=1)
     yield RedisCustomerStore(counted)
     await counted.close()
 

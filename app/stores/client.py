@@ -1,0 +1,98 @@
+"""Clients of the store by its URL: one server, a cluster, or the master that Sentinels name."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# redis-py annotates options as unknown.
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+Client = Redis | RedisCluster
+Dial = Callable[[Client | None], Client]
+"""Makes a client; it may learn from the one before it where the store is."""
+
+CLUSTER: Final = "+cluster"
+"""Ends the scheme of a cluster's URL."""
+
+SENTINEL: Final = "+sentinel"
+"""Ends the scheme of the URL of Sentinels."""
+
+REDIS_PORT: Final = 6379
+SENTINEL_PORT: Final = 26379
+
+Options = dict[str, Any]
+
+
+def dialler(url: str, *, timeout_s: float, max_connections: int) -> Dial:
+    """Return what makes clients of a URL; see `Connection.open`.
+
+    Raises:
+        ValueError: If the URL has options that mean nothing.
+    """
+    options: Options = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    options["max_connections"] = max_connections
+    scheme = url.partition("://")[0]
+    if scheme.endswith(CLUSTER):
+        return _cluster(url.replace(CLUSTER, "", 1), options)
+    options["retry"] = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+    if scheme.endswith(SENTINEL):
+        return _sentinel(url.replace(SENTINEL, "", 1), options)
+    return lambda _before: Redis.from_pool(
+        BlockingConnectionPool.from_url(url, timeout=timeout_s, **options)
+    )
+
+
+async def close(client: Client) -> None:
+    """Give back all connections of a client."""
+    await client.aclose()
+    if isinstance(client, Redis) and isinstance(client.connection_pool, SentinelConnectionPool):
+        await client.connection_pool.sentinel_manager.aclose()
+
+
+def _cluster(url: str, options: Options) -> Dial:
+    nodes, login, _ = _parsed(url)
+    retry = Retry(NoBackoff(), 1)
+
+    def dial(before: Client | None) -> Client:
+        # The URL's names may have moved, and its nodes may be gone while others live.
+        known = before.get_nodes() if isinstance(before, RedisCluster) else []
+        places = [*nodes, *((str(node.host), int(node.port)) for node in known)]
+        start = [ClusterNode(host, port or REDIS_PORT) for host, port in dict.fromkeys(places)]
+        return RedisCluster(startup_nodes=start, retry=retry, **options, **login)
+
+    return dial
+
+
+def _sentinel(url: str, options: Options) -> Dial:
+    sentinels, login, path = _parsed(url)
+    name, _, database = path.partition("/")
+    user, password = login.pop("sentinel_username", None), login.pop("sentinel_password", None)
+    of_sentinels = {k: v for k, v in (options | login).items() if k.startswith(("ssl", "socket_"))}
+    of_sentinels |= {"username": user, "password": password}
+    places = [(host, port or SENTINEL_PORT) for host, port in sentinels]
+
+    def dial(_before: Client | None) -> Client:
+        manager = Sentinel(places, sentinel_kwargs=of_sentinels)
+        return manager.master_for(name, db=int(database or 0), **options, **login)
+
+    return dial
+
+
+def _parsed(url: str) -> tuple[list[tuple[str, int | None]], Options, str]:
+    """Return the places of a URL that may name several, its options, and its path."""
+    scheme, _, rest = url.partition("://")
+    rest, mark, query = rest.partition("?")
+    place, _, path = rest.partition("/")
+    user, at, hosts = place.rpartition("@")
+    each = [parse_url(f"{scheme}://{user}{at}{host}{mark}{query}") for host in hosts.split(",")]
+    options: Options = {k: v for k, v in each[0].items() if k not in {"host", "port"}}
+    if options.pop("connection_class", None) is SSLConnection:
+        options["ssl"] = True
+    return [(one.get("host", "localhost"), one.get("port")) for one in each], options, path

@@ -1,0 +1,164 @@
+"""After every failover the same connection finds the master again, by itself."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.errors import StoreUnavailableError
+from app.stores.connection import Connection, Script
+from tests.contract.servers import Nodes, free_port, join_cluster, nodes, redis_binary, tell
+from tests.end_to_end.faults import Proxy
+
+pytestmark = pytest.mark.redis
+
+BACK_WITHIN_S = 60.0  # machines that run tests are busy
+PUT = Script.of("#!lua\nreturn redis.call('SET', KEYS[1], ARGV[1])")
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Generator[Nodes]:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    with nodes(binary, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def proxy() -> Generator[Proxy]:
+    """An address that leads where a test turns it."""
+    with Proxy(0).running() as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncGenerator[Connection]:
+    connection = Connection.open(url, timeout_s=2.0)
+    yield connection
+    await connection.close()
+
+
+async def put(connection: Connection, value: str) -> None:
+    """Write by each way that the stores write."""
+    await connection.execute("SET", "{k}1", value, doing="writing")
+    await connection.execute_many([("SET", "{k}2", value)], doing="writing")
+    await connection.run(PUT, ["{k}3"], value, doing="writing")
+    await connection.run_many(PUT, [PUT.by_sha(["{k}4"], value)], doing="writing")
+
+
+async def until_put(connection: Connection, value: str) -> int:
+    """Write until it succeeds; return how often the store was unavailable before."""
+    n_refused = 0
+    async with asyncio.timeout(BACK_WITHIN_S):
+        while True:
+            try:
+                await put(connection, value)
+            except StoreUnavailableError:
+                n_refused += 1
+                await asyncio.sleep(0.1)
+            else:
+                return n_refused
+
+
+async def test_an_address_that_moves_to_another_master_is_dialled_anew(
+    servers: Nodes, proxy: Proxy
+) -> None:
+    """As of a managed store: the old master lives on as a replica, and keeps its connections."""
+    old, new = free_port(), free_port()
+    servers.start(old)
+    servers.start(new, replica_of=old)
+    proxy.turn_to(old)
+    async with connected(f"redis://127.0.0.1:{proxy.port}/0") as connection:
+        await asyncio.gather(*(put(connection, "before") for _ in range(8)))
+        tell(new, "REPLICAOF NO ONE")
+        tell(old, f"REPLICAOF 127.0.0.1 {new}")
+        proxy.turn_to(new)
+
+        n_refused = await until_put(connection, "after")
+
+    assert n_refused > 0
+    assert tell(new, "GET {k}4") == b"$5\r\nafter\r\n"
+
+
+async def test_an_address_that_moves_away_from_a_server_that_hangs_is_dialled_anew(
+    servers: Nodes, proxy: Proxy
+) -> None:
+    """Its connections are never closed, and never answered."""
+    old, new = free_port(), free_port()
+    servers.start(old)
+    servers.start(new)
+    proxy.turn_to(old)
+    async with connected(f"redis://127.0.0.1:{proxy.port}/0") as connection:
+        await asyncio.gather(*(put(connection, "before") for _ in range(8)))
+        tell(old, "CLIENT PAUSE 600000 ALL")
+        proxy.turn_to(new)
+
+        n_refused = await until_put(connection, "after")
+
+    assert 0 < n_refused <= 3
+
+
+async def test_the_master_that_sentinels_name_is_followed(servers: Nodes) -> None:
+    old, new, sentinel = free_port(), free_port(), free_port()
+    servers.start(old, "--requirepass", "secret", "--masterauth", "secret")
+    servers.start(new, "--requirepass", "secret", "--masterauth", "secret", replica_of=old)
+    folder = servers.folder / str(sentinel)
+    folder.mkdir()
+    (folder / "sentinel.conf").write_text(
+        f"sentinel monitor shop 127.0.0.1 {old} 1\n"
+        "sentinel auth-pass shop secret\n"
+        "sentinel down-after-milliseconds shop 500\n"
+        "sentinel failover-timeout shop 5000\n"
+    )
+    servers.start(sentinel, str(folder / "sentinel.conf"), "--sentinel")
+    away = free_port()
+    url = f"redis+sentinel://:secret@127.0.0.1:{away},127.0.0.1:{sentinel}/shop/0"
+    async with connected(url) as connection:
+        await until_put(connection, "before")
+        servers.kill(old)
+
+        n_refused = await until_put(connection, "after")
+
+    assert n_refused > 0
+
+
+async def test_a_cluster_that_was_away_as_a_whole_is_found_again(servers: Nodes) -> None:
+    ports = [free_port() for _ in range(3)]
+    for port in ports:
+        servers.start(port, "--cluster-enabled", "yes", "--appendonly", "yes")
+    join_cluster(ports)
+    async with connected(f"redis+cluster://127.0.0.1:{ports[0]}") as connection:
+        await put(connection, "before")
+        servers.kill_all()
+        for _ in range(5):
+            with pytest.raises(StoreUnavailableError, match="unavailable while writing"):
+                await put(connection, "away")
+            with pytest.raises(StoreUnavailableError, match="unavailable while asking"):
+                await connection.execute("TIME", doing="asking")
+        for port in ports:
+            servers.start(port, "--cluster-enabled", "yes", "--appendonly", "yes")
+
+        await until_put(connection, "after")
+
+
+async def test_a_cluster_is_found_by_any_of_the_nodes_of_its_url(servers: Nodes) -> None:
+    ports = [free_port() for _ in range(3)]
+    for port in ports:
+        servers.start(port, "--cluster-enabled", "yes")
+    join_cluster(ports)
+    away = free_port()
+    async with connected(f"redis+cluster://127.0.0.1:{away},127.0.0.1:{ports[1]}/0") as connection:
+        await put(connection, "here")
+
+
+async def test_a_url_of_a_cluster_that_leads_to_a_single_server_is_an_outage(
+    servers: Nodes,
+) -> None:
+    port = free_port()
+    servers.start(port)
+    async with connected(f"redis+cluster://127.0.0.1:{port}") as connection:
+        with pytest.raises(StoreUnavailableError, match="Cluster mode is not enabled"):
+            await connection.execute("PING", doing="asking")
