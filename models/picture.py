@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from models.png import without_ballast
+
 FORMATS = ("JPEG", "PNG", "WEBP")
 Box = tuple[float, float, float, float]
 Measure = Literal["bytes", "pixels", "pixels on a side", "scans"]
@@ -275,7 +277,7 @@ def _decode_file(position: int, path: Path, frame: Frame) -> Decoded:
 def _open(picture: bytes, limits: Limits) -> Image.Image:
     _refuse_above(limits.n_bytes, "bytes", len(picture))
     try:
-        image = Image.open(BytesIO(picture), formats=FORMATS)
+        image = Image.open(BytesIO(without_ballast(picture)), formats=FORMATS)
     except Image.DecompressionBombError as exc:
         raise PictureTooLargeError(measure="pixels", value=None, limit=limits.n_pixels) from exc
     except Image.UnidentifiedImageError as exc:

@@ -195,12 +195,54 @@ def test_a_webp_canvas_is_refused_by_its_header() -> None:
         decode(bytes(picture))
 
 
-def test_compressed_text_that_explodes_is_refused() -> None:
-    content = b"zTXt" + b"k\x00\x00" + zlib.compress(bytes(80 * 2**20), 9)
-    extra = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+def chunk_of(kind: bytes, content: bytes) -> bytes:
+    checked = kind + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
 
-    with pytest.raises(PictureBrokenError):
-        decode(png(8, 8, bytes(72), extra=extra))
+
+def with_chunk(picture: bytes, chunk: bytes) -> bytes:
+    """Put a chunk behind the header of a PNG, which has 13 bytes."""
+    start = 8 + 12 + 13
+    return picture[:start] + chunk + picture[start:]
+
+
+NOISE = np.random.default_rng(1).bytes(4 * 2**20)
+BALLAST = {
+    "profile": chunk_of(b"iCCP", b"wide\0\0" + zlib.compress(NOISE)),
+    "profile that explodes": chunk_of(b"iCCP", b"wide\0\0" + zlib.compress(bytes(80 * 2**20))),
+    "broken profile": chunk_of(b"iCCP", b"wide\0\0no deflate"),
+    "text": chunk_of(b"tEXt", b"Comment\0" + NOISE),
+    "deflated text": chunk_of(b"zTXt", b"Comment\0\0" + zlib.compress(NOISE)),
+    "text that explodes": chunk_of(
+        b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(80 * 2**20))
+    ),
+    "metadata": chunk_of(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(NOISE)),
+    "many metadata": 99 * chunk_of(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + bytes(60_000)),
+    "text of another compression": chunk_of(b"zTXt", b"Comment\0\7" + b"?"),
+}
+
+
+@pytest.mark.parametrize("chunk", BALLAST.values(), ids=BALLAST.keys())
+def test_what_is_beside_the_pixels_of_a_png_costs_neither_the_picture_nor_memory(
+    chunk: bytes,
+) -> None:
+    assert close_to(decode(with_chunk(encoded(plain()), chunk), WHOLE), RED)
+
+
+def test_a_large_profile_costs_no_picture_of_another_format() -> None:
+    for kind in ("JPEG", "WEBP"):
+        assert close_to(decode(encoded(plain(), kind, icc_profile=NOISE[: 2**20]), WHOLE), RED)
+
+
+@pytest.mark.parametrize("deflated", [True, False])
+def test_an_orientation_in_the_metadata_of_a_png_is_applied(deflated: bool) -> None:
+    told = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="3"/>'
+    flag, text = (b"\1", zlib.compress(told)) if deflated else (b"\0", told)
+    chunk = chunk_of(b"iTXt", b"XML:com.adobe.xmp\0" + flag + b"\0\0\0" + text)
+
+    pixels = decode(with_chunk(encoded(halves(RED, BLUE)), chunk), WHOLE)
+
+    assert close_to(pixels[:, 2:14], BLUE)
 
 
 def test_a_jpeg_of_endless_scans_is_refused() -> None:
