@@ -9,7 +9,7 @@ import polars as pl
 
 from app.errors import MAX_NAMED
 from app.export.history import keep_aside, refuse_faulty
-from app.export.part import ExportError, write_table
+from app.export.part import ExportError, is_written, write_table
 from app.serving.ports import SaleStore
 from models.dataset.sales import IMAGES, read_sales
 from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
@@ -65,7 +65,7 @@ async def export_sales(store: SaleStore, out: Path, *, parts: Path) -> int:
         return len(known.sales)
     sales = {**known.sales, **stored}
     table = sale_table([*sales.values()], images=known.images)
-    if path is not None and path.suffix != ".parquet":
+    if path is not None and not is_written(path):
         keep_aside(path, parts)
     write_table(out / f"{NAME}.parquet", table)
     return len(sales)

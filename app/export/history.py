@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from app.export.part import ExportError, part_path, parts_of, write_table
+from app.export.part import ExportError, is_written, part_path, parts_of, write_table
 from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import read_events
@@ -85,7 +85,7 @@ def _is_written(path: Path, name: str, *, parts: Path) -> bool:
     """Tell whether an export wrote a file; a run that died may have adopted it already."""
     if not parts_of(parts, name):
         return False
-    if path.suffix != ".parquet":
+    if not is_written(path):
         keep_aside(path, parts)
     return True
 

@@ -34,6 +34,11 @@ def number_of(part: Path) -> int:
     return int(part.stem.rpartition("-")[2])
 
 
+def is_written(path: Path) -> bool:
+    """Tell whether a table has the form in which an export writes it."""
+    return path.suffix == ".parquet" and not path.is_dir()
+
+
 def write_table(path: Path, frame: pl.DataFrame, *, cursors: Cursors | None = None) -> None:
     """Write a file that is there whole or not at all, and stays there after a power cut.
 

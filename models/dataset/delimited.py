@@ -1,12 +1,13 @@
 """Reads CSV row by row: a row that is not UTF-8 or not CSV is lost alone, and by number."""
 
 import csv
+import gzip
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO, cast
 
 import polars as pl
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE: Final = 100_000
 _BYTE_ORDER_MARK: Final = "\ufeff"
+_OTHER_MARKS: Final = (";", "\t", "|")
 
 
 class UnreadableHeaderError(ValueError):
@@ -61,13 +63,21 @@ class CsvFile:
     def _lines(self) -> Iterator[str]:
         offset = 0
         # Undecodable bytes come back as lone surrogates, so that only their rows are lost.
-        with self.path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with self._open() as file:
             for number, line in enumerate(file, start=1):
                 if line.isascii():
                     offset += len(line)
                 else:
                     offset += self._n_bytes(line, number, offset)
-                yield line
+                # Before the first name is read: it may stand in quotes.
+                yield line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+
+    def _open(self) -> TextIO:
+        opened = gzip.open if self.path.suffix.lower() == ".gz" else open
+        return cast(
+            "TextIO",
+            opened(self.path, "rt", encoding="utf-8", errors="surrogateescape", newline=""),
+        )
 
     def _n_bytes(self, line: str, number: int, offset: int) -> int:
         try:
@@ -89,7 +99,9 @@ class CsvFile:
         if not names:
             msg = "is empty: the first line must name the columns"
             raise UnreadableHeaderError(msg)
-        names[0] = names[0].removeprefix(_BYTE_ORDER_MARK)
+        if len(names) == 1 and (found := [mark for mark in _OTHER_MARKS if mark in names[0]]):
+            msg = f"has {found[0]!r} between its columns: save it with commas"
+            raise UnreadableHeaderError(msg)
         if len(set(names)) < len(names):
             repeated = sorted({name for name in names if names.count(name) > 1})
             msg = f"names columns twice: {', '.join(map(repr, repeated))}"

@@ -190,6 +190,21 @@ class FaultReport:
                 record=record,
             )
 
+    def of_part(self, part: str, *, file: str, n_before: int) -> "FaultReport":
+        """Return the faults of a part as those of its table.
+
+        Args:
+            part: Name of the part, which the reasons then begin with.
+            file: Name of the table.
+            n_before: Rows of the parts before it.
+        """
+        columns = [
+            pl.lit(file).alias("file"),
+            pl.col("row") + n_before,
+            (pl.lit(f"{part}, ") + pl.col("reason")).alias("reason"),
+        ]
+        return FaultReport(self.table.with_columns(columns))
+
     def having(self, *effects: Effect) -> "FaultReport":
         """Return only the faults with one of these effects."""
         return FaultReport(self.table.filter(pl.col("effect").is_in([*effects])))

@@ -7,9 +7,10 @@ import polars as pl
 
 from models.atomic_file import atomic_file
 from models.dataset.faults import Effect, FaultReport
-from models.dataset.tables import SUFFIXES, TABLES
+from models.dataset.tables import TABLES
 
 DEFAULT_NAME: Final = "quarantine.parquet"
+_SUFFIXES: Final = (".parquet", ".csv")
 
 
 def write_quarantine(faults: FaultReport, target: Path) -> Path | None:
@@ -31,7 +32,7 @@ def write_quarantine(faults: FaultReport, target: Path) -> Path | None:
         OSError: If the file cannot be written.
     """
     rows = faults.having(Effect.ROW).table.drop("effect")
-    if target.suffix not in SUFFIXES:
+    if target.suffix not in _SUFFIXES:
         return _write_into(target, rows)
     if target.stem in TABLES:
         msg = f"{target} has the name of a table of a dataset and could replace it: choose another"

@@ -14,10 +14,11 @@ from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
+from models.dataset.parts import parts_of
 from models.dataset.pictures import distinct
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.schema import CUSTOMERS
-from models.dataset.tables import SUFFIXES, TABLES, Table, read_table, table_path
+from models.dataset.tables import TABLES, Table, read_table, table_path
 from models.sale import Sale
 
 SCENES: Final = "scenes"
@@ -152,11 +153,19 @@ def _table(directory: Path, name: str) -> Table | None:
 def _required_table(directory: Path, name: str) -> Table:
     table = _table(directory, name)
     if table is None:
-        looked_for = " or ".join(f"{name}{suffix}" for suffix in SUFFIXES)
-        reason = f"{directory} holds no {looked_for}"
+        reason = f"{directory} holds no {name}.parquet or {name}.csv{_similar(directory, name)}"
         fault = Fault(file=name, code=FaultCode.MISSING_FILE, reason=reason)
         raise DatasetError(FaultReport.of([fault]))
     return table
+
+
+def _similar(directory: Path, name: str) -> str:
+    """Name files that may be meant: of another case, or of a format that is not read."""
+    if not directory.is_dir():
+        return ""
+    found = sorted(path.name for path in directory.iterdir())
+    alike = [other for other in found if other.lower().partition(".")[0] == name]
+    return f", and does not read {', '.join(alike)}" if alike else ""
 
 
 def _sales(directory: Path, on_decoded: Callable[[int, int], None] | None) -> SalesFile:
@@ -216,7 +225,8 @@ def _customers(directory: Path, erasures: Erasures) -> tuple[pl.DataFrame | None
 
 
 def _fingerprint(directory: Path, images: Iterable[Path]) -> str:
-    tables = [path for name in TABLES if (path := table_path(directory, name))]
+    paths = [path for name in TABLES if (path := table_path(directory, name))]
+    tables = [part.path for path in paths for part in parts_of(path)]
     scenes = [path for path in (directory / SCENES).rglob("*") if path.is_file()]
     named = {path.relative_to(directory).as_posix(): path for path in [*tables, *scenes]}
     # Pictures were resolved, so that a link among the parents of the folder has no part in it.

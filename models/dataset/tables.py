@@ -1,6 +1,8 @@
-"""Reads the Parquet and CSV files of a dataset as they stand, with their row numbers."""
+"""Reads the tables of a dataset as they stand, with their row numbers."""
 
-from dataclasses import dataclass
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -9,33 +11,30 @@ import polars as pl
 from models.dataset.checks import ROW, given
 from models.dataset.delimited import CsvFile, UnreadableHeaderError
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
+from models.dataset.parts import SUFFIXES, Part, UnreadableFolderError, is_csv, parts_of
 from models.parquet import read_parquet
 
-SUFFIXES: Final = (".parquet", ".csv")
 TABLES: Final = ("sales", "events", "customers", "erasures")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """One file as it stands: nothing converted, nothing judged.
+    """One table as it stands: nothing converted, nothing judged.
 
     Attributes:
-        file: Name of the file, for reports.
+        file: Name of the file or folder, for reports.
         columns: Names of its columns, in order.
         frame: `ROW`, and every column of the file under its `given` name; of a CSV file all
-            text, null where empty.
+            text, null where empty. The rows of a folder are counted through its parts.
         faults: Rows that could not be read; they are not in ``frame``.
+        typed: Whether the file itself says of which type a column is.
     """
 
     file: str
     columns: tuple[str, ...]
     frame: pl.DataFrame
     faults: FaultReport
-
-    @property
-    def typed(self) -> bool:
-        """Whether the file itself says of which type a column is."""
-        return not self.file.endswith(".csv")
+    typed: bool
 
     def dtype(self, column: str) -> pl.DataType:
         """Return the type a column has in the file."""
@@ -43,12 +42,14 @@ class Table:
 
 
 def table_path(directory: Path, name: str) -> Path | None:
-    """Find the file of a table, None if there is none.
+    """Find the file or folder of a table, None if there is none.
 
     Raises:
-        DatasetError: If it is there both as Parquet and as CSV.
+        DatasetError: If it is there more than once, such as Parquet and as CSV.
     """
-    found = [path for suffix in SUFFIXES if (path := directory / f"{name}{suffix}").is_file()]
+    folder = directory / name
+    found = [path for suffix in SUFFIXES if (path := directory / f"{name}{suffix}").exists()]
+    found += [folder] if folder.is_dir() else []
     if len(found) > 1:
         reason = f"{found[0].name} is there too: keep one of the two"
         raise _file_error(found[1].name, FaultCode.AMBIGUOUS_FILE, reason)
@@ -56,40 +57,78 @@ def table_path(directory: Path, name: str) -> Path | None:
 
 
 def read_table(path: Path) -> Table:
-    """Read a Parquet or CSV file; its suffix says which of the two it is.
+    """Read a Parquet or CSV file, or a folder of such parts; suffixes say which they are.
 
     Returns:
         The table, with a fault for every row that could not be read.
 
     Raises:
-        DatasetError: If the file cannot be read at all.
+        DatasetError: If a file cannot be read at all, or the parts do not fit together.
     """
-    return _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
-
-
-def _read_parquet(path: Path) -> Table:
     try:
-        frame = read_parquet(path)
+        parts = parts_of(path)
+    except (UnreadableFolderError, OSError) as exc:
+        raise _file_error(path.name, FaultCode.UNREADABLE_FILE, str(exc)) from exc
+    tables = [_read_part(part) for part in parts]
+    return _together(path, parts, tables) if path.is_dir() else tables[0]
+
+
+def _read_part(part: Part) -> Table:
+    table = _read_csv(part) if is_csv(part.path) else _read_parquet(part)
+    named = {name: value for name, value in part.values.items() if name not in table.columns}
+    values = (pl.lit(value, dtype=pl.String).alias(given(name)) for name, value in named.items())
+    return replace(table, columns=(*table.columns, *named), frame=table.frame.with_columns(values))
+
+
+def _together(path: Path, parts: Sequence[Part], tables: Sequence[Table]) -> Table:
+    frames: list[pl.DataFrame] = []
+    faults: list[FaultReport] = []
+    n_before = 0
+    for part, table in zip(parts, tables, strict=True):
+        frames.append(table.frame.with_columns(pl.col(ROW) + n_before))
+        faults.append(table.faults.of_part(part.name, file=path.name, n_before=n_before))
+        n_before += table.frame.height + len(table.faults)
+    try:
+        frame = pl.concat(frames, how="diagonal_relaxed")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
+        reason = f"is a folder whose parts have columns of several types: {_differing(tables)}"
+        raise _file_error(path.name, FaultCode.UNREADABLE_FILE, reason) from exc
+    columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
+    return Table(path.name, columns, frame, FaultReport.together(faults), tables[0].typed)
+
+
+def _differing(tables: Sequence[Table]) -> str:
+    types: dict[str, set[str]] = {}
+    for table in tables:
+        for name in table.columns:
+            types.setdefault(name, set()).add(str(table.dtype(name)))
+    found = {name: sorted(each) for name, each in types.items() if len(each) > 1}
+    return ", ".join(f"{name!r} ({' and '.join(each)})" for name, each in found.items())
+
+
+def _read_parquet(part: Part) -> Table:
+    try:
+        frame = read_parquet(part.path)
     # A hostile file can make the reader panic, which is not an Exception.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
         reason = f"is not a readable Parquet file: {str(exc).splitlines()[0]}"
-        raise _file_error(path.name, FaultCode.UNREADABLE_FILE, reason) from exc
+        raise _file_error(part.name, FaultCode.UNREADABLE_FILE, reason) from exc
     columns = tuple(frame.columns)
     frame = frame.rename({name: given(name) for name in columns})
     frame = frame.with_row_index(ROW, offset=1).with_columns(pl.col(ROW).cast(pl.Int64))
-    return Table(path.name, columns, frame, FaultReport.none())
+    return Table(part.name, columns, frame, FaultReport.none(), typed=True)
 
 
-def _read_csv(path: Path) -> Table:
-    file = CsvFile(path)
+def _read_csv(part: Part) -> Table:
+    file = CsvFile(part.path)
     try:
         header, frames = file.read()
-    except (UnreadableHeaderError, OSError) as exc:
-        raise _file_error(path.name, FaultCode.UNREADABLE_FILE, str(exc)) from exc
+    except (UnreadableHeaderError, OSError, EOFError, zlib.error) as exc:
+        raise _file_error(part.name, FaultCode.UNREADABLE_FILE, str(exc)) from exc
     frame = pl.concat(frames).rename({name: given(name) for name in header})
     text = pl.col(given(name) for name in header)
     frame = frame.with_columns(pl.when(text != "").then(text).name.keep())
-    return Table(path.name, header, frame, FaultReport.of(file.faults))
+    return Table(part.name, header, frame, FaultReport.of(file.faults), typed=False)
 
 
 def _file_error(file: str, code: FaultCode, reason: str) -> DatasetError:

@@ -248,3 +248,21 @@ async def test_a_folder_whose_name_is_a_pattern_is_a_folder_of_its_own(
         await export(connection, tmp_path / name)
 
     assert [event_ids(tmp_path / name) for name in names] == [[f"e{n}"] for n in range(len(names))]
+
+
+@pytest.mark.parametrize("name", ["events", "events.parquet"])
+async def test_a_folder_of_parts_that_was_there_becomes_history(
+    connection: Connection, tmp_path: Path, name: str
+) -> None:
+    (write_dataset(tmp_path) / "events.csv").unlink()
+    (tmp_path / name).mkdir()
+    history = pl.DataFrame([EVENT | {"event_id": "old"}])
+    history.write_parquet(tmp_path / name / "part-0.parquet")
+    await posted(connection, "new")
+
+    first = await export(connection, tmp_path)
+    again = await export(connection, tmp_path)
+
+    assert (first.adopted, again.adopted) == (1, 0)
+    assert event_ids(tmp_path) == ["old", "new"]
+    assert (tmp_path / PARTS / f"given-{name}" / "part-0.parquet").is_file()

@@ -1,0 +1,89 @@
+"""The files of a table: one, or the parts that Spark and others leave in a folder."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
+
+PARQUET: Final = (".parquet",)
+CSV: Final = (".csv", ".csv.gz")
+SUFFIXES: Final = (*PARQUET, *CSV)
+
+_HIDDEN: Final = ("_", ".")
+"""Spark writes `_SUCCESS` and `.part-0.crc` beside its parts."""
+
+_LAKES: Final = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
+_NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
+
+
+class UnreadableFolderError(ValueError):
+    """A folder that is no table of Parquet or CSV parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a table.
+
+    Attributes:
+        path: Where it is.
+        name: Below the table's folder; the name of the file for a table of one file.
+        values: Columns that the names of folders give, as in ``day=2026-11-01/``.
+    """
+
+    path: Path
+    name: str
+    values: Mapping[str, str | None]
+
+
+def is_csv(path: Path) -> bool:
+    """Tell whether a file is read as CSV; any other is taken for Parquet."""
+    return path.name.lower().endswith(CSV)
+
+
+def parts_of(path: Path) -> list[Part]:
+    """Return the files of a table, in the order of their names.
+
+    Args:
+        path: A file, or a folder of files that all are Parquet or all CSV. What begins with
+            a dot or an underscore is passed over, and so are CSV files of no bytes: Spark
+            writes them for empty partitions.
+
+    Raises:
+        UnreadableFolderError: If the folder holds anything else, or no part.
+    """
+    if not path.is_dir():
+        return [Part(path, path.name, {})]
+    for name, kind in _LAKES.items():
+        if (path / name).exists():
+            msg = f"is a table of {kind}, whose folder holds removed rows too: write it as Parquet"
+            raise UnreadableFolderError(msg)
+    files = sorted(_files(path))
+    _require_one_kind(files)
+    found = [file for file in files if not is_csv(file) or file.stat().st_size]
+    return [Part(file, file.relative_to(path).as_posix(), _values(path, file)) for file in found]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        names = path.relative_to(folder).parts
+        if path.is_file() and not any(name.startswith(_HIDDEN) for name in names):
+            yield path
+
+
+def _require_one_kind(files: list[Path]) -> None:
+    if not files:
+        msg = "is a folder without a part: neither Parquet nor CSV is in it"
+        raise UnreadableFolderError(msg)
+    other = [file.name for file in files if not file.name.lower().endswith(SUFFIXES)]
+    if other:
+        msg = f"is a folder with {other[0]!r}, which is neither Parquet nor CSV: remove it"
+        raise UnreadableFolderError(msg)
+    if len({is_csv(file) for file in files}) > 1:
+        msg = "is a folder with Parquet and CSV parts: keep those of one kind"
+        raise UnreadableFolderError(msg)
+
+
+def _values(folder: Path, file: Path) -> dict[str, str | None]:
+    pairs = [name.partition("=") for name in file.relative_to(folder).parts[:-1] if "=" in name]
+    return {name: None if value == _NO_VALUE else unquote(value) for name, _, value in pairs}
