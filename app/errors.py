@@ -53,6 +53,17 @@ class SlowBodyError(ServiceError):
         super().__init__(f"the body did not arrive within {limit_s:g} seconds")
 
 
+class OverloadedError(ServiceError):
+    """A request for which a worker has no time: too many others wait."""
+
+    code = "overloaded"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("too many requests wait for this worker: repeat it after a second")
+
+
 class UnauthenticatedError(ServiceError):
     """A request without a valid key for a service that has keys."""
 

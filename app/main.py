@@ -27,6 +27,7 @@ from app.api import (
     recommendations,
     sales,
 )
+from app.api.admission import RETRY_AFTER, AdmissionControl
 from app.api.audit import Audit
 from app.api.body_limit import BodyLimit
 from app.api.document import openapi_document
@@ -39,6 +40,7 @@ from app.errors import ServiceError
 from app.resources import Resources, Worker, open_resources
 from app.security.key_ring import KeyRing
 from app.security.quota import Quotas
+from app.serving.admission import Admission, AdmissionBounds
 from app.settings import Settings
 from models.picture import PictureError
 
@@ -63,7 +65,7 @@ _ROUTERS: Final = tuple(
         metrics,
     )
 )
-_RETRY: Final = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"}}
+_RETRY: Final = {HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER}
 
 Opener = Callable[[Settings, Worker], AbstractAsyncContextManager[Resources]]
 
@@ -103,6 +105,13 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         app.include_router(router)
     # To make it takes hundreds of milliseconds, in which nobody is answered.
     app.openapi = cache(lambda: openapi_document(app, _ROUTERS))
+    bounds = AdmissionBounds(
+        deadline_s=settings.deadline_ms / MS_PER_S,
+        max_in_flight=settings.max_in_flight,
+        max_waiting=settings.max_waiting,
+    )
+    admission = Admission(bounds, metrics=worker.metrics.admission)
+    app.add_middleware(AdmissionControl, admission=admission)
     app.add_middleware(
         BodyLimit,
         limit_bytes=settings.max_body_bytes,

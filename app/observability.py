@@ -110,6 +110,45 @@ class DriftMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmissionMetrics:
+    """How many requests wait, are worked on, and are cut short.
+
+    Attributes:
+        waiting: Requests that wait for their turn, by lane.
+        in_flight: Requests that are worked on, by lane.
+        shed: Requests that were cut short, by lane and by how they were answered.
+    """
+
+    waiting: Gauge
+    in_flight: Gauge
+    shed: Counter
+
+    @classmethod
+    def create(cls, registry: CollectorRegistry) -> Self:
+        """Register them."""
+
+        def gauge(name: str, meaning: str) -> Gauge:
+            return Gauge(
+                f"vitrine_{name}_requests",
+                meaning,
+                ["lane"],
+                registry=registry,
+                multiprocess_mode="livesum",
+            )
+
+        return cls(
+            waiting=gauge("waiting", "Requests that wait for their turn."),
+            in_flight=gauge("in_flight", "Requests that are worked on."),
+            shed=Counter(
+                "vitrine_shed_requests",
+                "Requests that were cut short under load.",
+                ["lane", "outcome"],
+                registry=registry,
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Every metric of the service; docs/metrics.md lists the same.
 
@@ -136,6 +175,7 @@ class Metrics:
         task_restarts: Errors of background tasks, each of which starts it again, by task.
         task_outages: Rounds of background tasks that an outage ended, by task and what was lost.
         files_not_kept: Files that the state directory did not take, by kind.
+        admission: What waits, and what is cut short under load.
     """
 
     registry: CollectorRegistry
@@ -160,6 +200,7 @@ class Metrics:
     task_restarts: Counter
     task_outages: Counter
     files_not_kept: Counter
+    admission: AdmissionMetrics
 
     @classmethod
     def create(cls) -> Self:
@@ -203,6 +244,7 @@ class Metrics:
             files_not_kept=counter(
                 "files_not_kept", "Files that the state directory did not take.", "kind"
             ),
+            admission=AdmissionMetrics.create(registry),
         )
 
     def exposition(self, shared_dir: str | None) -> bytes:

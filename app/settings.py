@@ -113,7 +113,22 @@ class Settings(BaseSettings):
         default=50,
         ge=1,
         le=60_000,
-        description="Time for one answer: what would end later is left out and named in it.",
+        description="Time for one answer, from the arrival of its request: what would end later "
+        "is left out and named in it.",
+    )
+    max_in_flight: int = Field(
+        default=8,
+        ge=1,
+        le=64,
+        description="Recommendations, and batches of events, that a worker works on at once; "
+        "further ones wait. Fewer recommendations where they take longer.",
+    )
+    max_waiting: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Requests that may wait for a worker, of each kind. Beyond it the oldest "
+        "recommendations are answered by popularity, and further requests 503.",
     )
     read_timeout_ms: int = Field(
         default=30,

@@ -1,6 +1,6 @@
 """What every answer carries: request id, security headers, a line in the metrics."""
 
-from time import perf_counter
+from time import monotonic
 from typing import Final
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from app.network.protocol import GONE
+from app.network.protocol import ARRIVED, GONE
 from app.observability import get_logger
 from app.resources import Worker
 
@@ -42,7 +42,8 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = perf_counter()
+        # The worker's protocol says when the head was there; other servers do not.
+        started = scope.setdefault("state", {}).setdefault(ARRIVED, monotonic())
         request_id = _request_id(scope)
         status = 500
 
@@ -52,7 +53,7 @@ class Envelope:
                 status = int(message["status"])
                 headers = MutableHeaders(scope=message)
                 self._add_headers(headers, request_id)
-                headers["Server-Timing"] = _server_timing(scope, perf_counter() - started)
+                headers["Server-Timing"] = _server_timing(scope, monotonic() - started)
             await send(message)
 
         with bound_contextvars(request_id=request_id):
@@ -63,7 +64,7 @@ class Envelope:
             finally:
                 if GONE in scope.get("state", {}):
                     status = CALLER_GONE
-                self._observe(scope, status, perf_counter() - started)
+                self._observe(scope, status, monotonic() - started)
 
     def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
         headers[REQUEST_ID] = request_id

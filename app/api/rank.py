@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.config import JsonDict
 
+from app.api.admission import turn_of
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
 from app.api.forced import ForcedPairs, forced
@@ -103,6 +104,7 @@ async def read_rank(request: Request) -> RankBody:
         HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
 async def rank(
@@ -119,7 +121,8 @@ async def rank(
             limit=asked.limit,
             forced=forced(asked.variant),
             choice=Choice(asked.candidates, is_ordered=asked.ordered),
-        )
+        ),
+        ends_s=turn_of(request).ends_s,
     )
     left_out = [{"sale_id": one.sale_id, "reason": one.reason} for one in recommendation.left_out]
     return await answered(

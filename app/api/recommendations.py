@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.admission import turn_of
 from app.api.dependencies import ResourcesDep
 from app.api.forced import ForcedPairs, forced
 from app.api.problem import problems
@@ -54,7 +55,12 @@ class RecommendationQuery(BaseModel):
 @router.get(
     "/recommendations",
     response_model=SlateAnswer,
-    responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=problems(
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
 )
 async def recommend(
     query: Annotated[RecommendationQuery, Query()], request: Request, resources: ResourcesDep
@@ -70,7 +76,8 @@ async def recommend(
             limit=query.limit,
             exclude=tuple(query.exclude),
             forced=forced(query.variant),
-        )
+        ),
+        ends_s=turn_of(request).ends_s,
     )
     return await answered(
         request, recommendation, resources=resources, is_explained=query.explain, extra={}

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.api.admission import turn_of
 from app.resources import Resources
 from app.serving.explaining import MAX_EXPLAINED
 from app.serving.exposure import ExposureRecord
@@ -133,6 +134,7 @@ async def answered(
     stages = {"read": recommendation.read_s, "rank": recommendation.rank_s}
     explanations: Sequence[Explanation] = ()
     if is_explained and any(shown.purchase_probability is not None for shown in record.slate):
+        turn_of(request).end()  # another thread explains: the next request need not wait for it
         started = perf_counter()
         sale_ids = [shown.sale_id for shown in record.slate]
         explanations = await resources.explainer.explain(recommendation.question, sale_ids)

@@ -23,7 +23,8 @@ class Rung(StrEnum):
     REMEMBERED = "remembered"
     """The store lost sales, or holds older states of them: ranked from the last ones known here."""
     POPULARITY = "popularity"
-    """The model is unavailable: ranked by what is visited and bought most."""
+    """The model is unavailable, or there is no time for it: ranked by what is visited and bought
+    most."""
     SNAPSHOT = "snapshot"
     """The store has been away for a minute: its last known open sales, by popularity."""
     EMPTY = "empty"

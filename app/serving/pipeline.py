@@ -1,8 +1,9 @@
 """One answer: read the customer, route him, rank the sales, record what was done."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from time import perf_counter
+from dataclasses import dataclass, field
+from time import monotonic
 
 from app.errors import StoreUnavailableError
 from app.serving.candidates import LeftOut, left_out
@@ -83,8 +84,9 @@ class Recommender:
         shadow: Ranks again with a model that nobody sees.
         tally: Counts answers by variant.
         read_timeout_s: After this a customer is anonymous.
-        deadline_s: Time for one answer, the customer's read included.
+        deadline_s: Time to route a visit.
         new_id: Makes recommendation ids.
+        turn: Held by the one answer that is computed.
     """
 
     customers: CustomerStore
@@ -99,23 +101,45 @@ class Recommender:
     read_timeout_s: float
     deadline_s: float
     new_id: Callable[[], str]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def recommend(self, request: RecommendationRequest) -> Recommendation:
+    async def recommend(self, request: RecommendationRequest, *, ends_s: float) -> Recommendation:
         """Answer a request and hand the record to the log.
+
+        Args:
+            request: What the caller asks for.
+            ends_s: When the answer is due, in seconds of `time.monotonic`. Where that is past,
+                the store is not read and no model asked: it is answered by popularity.
 
         Raises:
             UnknownVariantError: If the request forces a variant that there is not.
             ExclusiveVariantsError: If it forces two that exclude each other.
         """
-        started = perf_counter()
-        known = await self._read(request.customer_id)
-        read = perf_counter()
-        # From here on nothing awaits: one catalogue, plan and moment make the whole answer.
+        started = monotonic()
+        if started >= ends_s:
+            return self._answer(request, None, started=started, read_s=0.0, within_s=None)
+        known = await self._read(request.customer_id, within_s=ends_s - started)
+        read_s = monotonic() - started
+        # One answer a round of the loop: others are heard between two of them.
+        async with self.turn:
+            within_s = ends_s - monotonic()
+            return self._answer(request, known, started=started, read_s=read_s, within_s=within_s)
+
+    def _answer(
+        self,
+        request: RecommendationRequest,
+        known: CustomerState | None,
+        *,
+        started: float,
+        read_s: float,
+        within_s: float | None,
+    ) -> Recommendation:
+        """Make an answer of one catalogue, plan and moment: nothing in here awaits."""
+        began = monotonic()
         state = known or self._nobody()
         routing = routed(self.origin.plan.current, request, known=known, now_us=state.now_us)
         way = self._way(routing, is_known=known is not None)
         question = Question(request, state, way.served, self.new_id())
-        within_s = self.deadline_s - (read - started)
         ranking = self.ranker.rank(question, way.policy, rung=way.rung, within_s=within_s)
         record = self._record(question, routing, way.policy, ranking=ranking, started=started)
         self.exposures.put(Exposure(record, question.served))
@@ -123,9 +147,7 @@ class Recommender:
         self.tally.note(record)
         if way.served is self.live.served:
             self.shadow.see(question, way.policy, ranking=ranking)
-        return Recommendation(
-            question, record, _left_out(question), read - started, perf_counter() - read
-        )
+        return Recommendation(question, record, _left_out(question), read_s, monotonic() - began)
 
     async def assign(self, request: RecommendationRequest) -> Routing:
         """Route a visit as `recommend` would, and log nothing.
@@ -137,7 +159,7 @@ class Recommender:
         plan = self.origin.plan.current
         known: CustomerState | None = self._nobody()
         if plan.plan.asks_for_visitors:
-            known = await self._read(request.customer_id)
+            known = await self._read(request.customer_id, within_s=self.deadline_s)
         return routed(plan, request, known=known, now_us=self.clock.now_us())
 
     def _way(self, routing: Routing, *, is_known: bool) -> _Way:
@@ -152,12 +174,12 @@ class Recommender:
     def _nobody(self) -> CustomerState:
         return CustomerState(self.clock.now_us(), Window.empty(), Profile.empty())
 
-    async def _read(self, customer_id: str | None) -> CustomerState | None:
+    async def _read(self, customer_id: str | None, *, within_s: float) -> CustomerState | None:
         if customer_id is None:
             return self._nobody()
         try:
             return await within(
-                min(self.read_timeout_s, self.deadline_s), self.customers.read(customer_id)
+                min(self.read_timeout_s, within_s), self.customers.read(customer_id)
             )
         except (StoreUnavailableError, TimeoutError) as exc:
             self.degradation.blame(exc)
@@ -203,7 +225,7 @@ class Recommender:
             exploration=policy.exploration.model_dump_json() if policy.exploration else None,
             degraded=ranking.rung,
             feature_hash=ranking.feature_hash,
-            took_us=round((perf_counter() - started) * SECOND_US),
+            took_us=round((monotonic() - started) * SECOND_US),
             slate=_slate(ranking),
             versions=self.origin.versions,
         )

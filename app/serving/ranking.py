@@ -67,7 +67,12 @@ class SlateRanker:
     clock: Callable[[], float] = perf_counter
 
     def rank(
-        self, question: Question, policy: SlatePolicy, *, rung: Rung | None, within_s: float = inf
+        self,
+        question: Question,
+        policy: SlatePolicy,
+        *,
+        rung: Rung | None,
+        within_s: float | None = inf,
     ) -> Ranking:
         """Order the candidates of a question.
 
@@ -76,7 +81,8 @@ class SlateRanker:
             policy: How the customer's variant makes slates; without a model, by popularity.
             rung: What is known to be missing already. A stale catalogue is ordered by
                 popularity, whatever the variant.
-            within_s: Time that is left; a model that would take longer is not asked.
+            within_s: Time that is left; a model that would take longer is not asked, and for
+                None no model at all.
         """
         if question.served is None:
             return NOTHING
@@ -106,9 +112,9 @@ class SlateRanker:
             self.drift.see(scorer, scores)
 
     def _scores(
-        self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float
+        self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float | None
     ) -> Scores | None:
-        if scorer is None:
+        if scorer is None or within_s is None:
             return None
         n_candidates = len(query.rows)
         if not self.pace.allows(n_candidates, within_s):

@@ -1,12 +1,11 @@
 import json
+from dataclasses import fields
 
 import pytest
 
 from app.observability import (
     LATENCY_BUCKETS_S,
-    DriftMetrics,
     Metrics,
-    ShadowMetrics,
     configure_logging,
     get_logger,
 )
@@ -27,15 +26,13 @@ def test_every_metric_stands_in_the_table_with_its_labels() -> None:
     }
 
     metrics = Metrics.create()
-    shadow, drift = metrics.shadow, metrics.drift
+    groups = (metrics, metrics.shadow, metrics.drift, metrics.admission)
+    groups_of_metrics = {"registry", "shadow", "drift", "admission"}
     registered = [
-        *(
-            getattr(metrics, n)
-            for n in Metrics.__slots__
-            if n not in {"registry", "shadow", "drift"}
-        ),
-        *(getattr(shadow, n) for n in ShadowMetrics.__slots__),
-        *(getattr(drift, n) for n in DriftMetrics.__slots__),
+        getattr(group, one.name)
+        for group in groups
+        for one in fields(group)
+        if one.name not in groups_of_metrics
     ]
 
     assert documented == {m._name: ", ".join(m._labelnames) for m in registered}

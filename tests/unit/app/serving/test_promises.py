@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -170,7 +171,8 @@ class Promises(RuleBasedStateMachine):
             exclude=tuple(exclude),
         )
 
-        record = self.loop.run_until_complete(self.recommender.recommend(request)).record
+        answering = self.recommender.recommend(request, ends_s=inf)
+        record = self.loop.run_until_complete(answering).record
 
         shown = [one.sale_id for one in record.slate]
         allowed = {

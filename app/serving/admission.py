@@ -1,0 +1,267 @@
+"""Admission control of a worker: which request is taken up next, and which are cut short.
+
+A worker computes on one thread. Where more requests arrive than it can answer in full, they wait
+here, before the store is read: rankings newest first, since the newest has most of its deadline
+left. A ranking that cannot end in time any more is shed: it is answered by popularity, or refused
+where too many others are.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from app.observability import AdmissionMetrics
+
+SMOOTHING: Final = 0.1
+"""Weight of the latest ranking in the estimate of what one costs."""
+
+LEAST_COST_S: Final = 0.0005
+"""No ranking is cheaper; the estimate begins here."""
+
+EVENTS_SHARE: Final = 0.15
+SHED_SHARE: Final = 0.1
+"""Shares of the time that are not the rankings' while some of them wait.
+
+A batch of events costs half of a ranking and a site sends four times as many rankings: an eighth.
+A shed answer costs a fifth, a refusal a tenth, and callers that are refused come again at once.
+"""
+
+MAX_CREDIT_S: Final = 0.01
+"""Unused time that a lane keeps: four rankings that a burst of shed answers may delay."""
+
+
+TIMER_S: Final = 0.001
+"""Least delay of a timer: the resolution of the loop's clock."""
+
+
+class Lane(StrEnum):
+    """Requests that wait for one another."""
+
+    RANKINGS = "rankings"
+    EVENTS = "events"
+    SHED = "shed"
+
+
+class Outcome(StrEnum):
+    """How a request is answered."""
+
+    FULL = "full"
+    POPULARITY = "popularity"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionBounds:
+    """Limits of one worker.
+
+    Attributes:
+        deadline_s: Seconds from the arrival of a ranking to the end of its answer.
+        max_in_flight: Requests of a lane that are worked on at once.
+        max_waiting: Requests of a lane that wait; further ones are shed, or refused.
+    """
+
+    deadline_s: float
+    max_in_flight: int
+    max_waiting: int
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A request in its lane.
+
+    Attributes:
+        lane: Where it came in.
+        ends_s: When its answer is due, by the clock of its `Admission`.
+        is_shed: Whether it waits, or was taken up, as one that is cut short.
+        outcome: How it is answered; None while it waits.
+    """
+
+    lane: Lane
+    ends_s: float
+    is_shed: bool = False
+    outcome: Outcome | None = None
+    _turn: asyncio.Future[None] | None = None
+
+    async def turn(self) -> None:
+        """Return when the request is taken up."""
+        if self.outcome is None:
+            self._turn = asyncio.get_running_loop().create_future()
+            await self._turn
+
+    def call(self, outcome: Outcome) -> None:
+        """Have the request taken up."""
+        self.outcome = outcome
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The requests of one lane, oldest first."""
+
+    share: float
+    waiting: deque[Ticket] = field(default_factory=deque[Ticket])
+    n_in_flight: int = 0
+    credit_s: float = MAX_CREDIT_S
+
+    def take_up(self, ticket: Ticket, outcome: Outcome) -> None:
+        """Have a request of the lane worked on."""
+        self.n_in_flight += 1
+        ticket.call(outcome)
+
+    def earn(self, seconds: float) -> None:
+        """Add the lane's share of the time that passed."""
+        self.credit_s = min(MAX_CREDIT_S, self.credit_s + self.share * seconds)
+
+
+class Admission:
+    """Decides for all requests of one worker that rank or post events."""
+
+    def __init__(
+        self,
+        bounds: AdmissionBounds,
+        *,
+        metrics: AdmissionMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with nothing in flight."""
+        self._bounds = bounds
+        self._metrics = metrics
+        self._clock = clock
+        self._rankings = _Queue(share=1.0)
+        self._events = _Queue(share=EVENTS_SHARE)
+        self._shed = _Queue(share=SHED_SHARE)
+        self._queues = {
+            Lane.RANKINGS: self._rankings,
+            Lane.EVENTS: self._events,
+            Lane.SHED: self._shed,
+        }
+        self._cost_s = LEAST_COST_S
+        self._now_s = clock()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def enter(self, lane: Lane, arrived_s: float) -> Ticket:
+        """Wait for the turn of a request.
+
+        Args:
+            lane: ``RANKINGS`` or ``EVENTS``.
+            arrived_s: When the request arrived.
+
+        Returns:
+            The ticket with its outcome, to be given back by `leave`.
+        """
+        ticket = Ticket(lane, arrived_s + self._bounds.deadline_s)
+        if lane is Lane.RANKINGS and self._is_late(ticket, self._clock()):
+            self._cut_short(ticket)
+        else:
+            self._queues[lane].waiting.append(ticket)
+        self._dispatch()
+        try:
+            await ticket.turn()
+        except asyncio.CancelledError:
+            self._give_up(ticket)
+            raise
+        return ticket
+
+    def leave(self, ticket: Ticket, *, spent_s: float) -> None:
+        """End a request and take up the next.
+
+        Args:
+            ticket: From `enter`.
+            spent_s: Time of this thread that it took.
+        """
+        queue = self._queue_of(ticket)
+        queue.n_in_flight -= 1
+        queue.credit_s -= spent_s
+        if queue is self._rankings:
+            cost_s = self._cost_s + SMOOTHING * (spent_s - self._cost_s)
+            # A fresh request must fit while nothing is in flight: the estimate could not fall.
+            self._cost_s = max(LEAST_COST_S, min(cost_s, self._bounds.deadline_s / 2))
+        self._dispatch()
+
+    def _give_up(self, ticket: Ticket) -> None:
+        if ticket.outcome is None:
+            self._queue_of(ticket).waiting.remove(ticket)
+        else:
+            self.leave(ticket, spent_s=0.0)
+
+    def _queue_of(self, ticket: Ticket) -> _Queue:
+        return self._shed if ticket.is_shed else self._queues[ticket.lane]
+
+    def _dispatch(self) -> None:
+        now_s = self._clock()
+        passed_s, self._now_s = now_s - self._now_s, now_s
+        rankings = self._rankings
+        while rankings.waiting and self._is_late(rankings.waiting[0], now_s):
+            self._cut_short(rankings.waiting.popleft())
+        while rankings.waiting and rankings.n_in_flight < self._n_places():
+            rankings.take_up(rankings.waiting.pop(), Outcome.FULL)
+        self._shed_excess()
+        for queue in (self._events, self._shed):
+            queue.earn(passed_s)
+            while queue.waiting and self._has_turn(queue):
+                ticket = queue.waiting.popleft()
+                queue.take_up(ticket, self._outcome(ticket))
+        self._dispatch_later()
+        self._show()
+
+    def _dispatch_later(self) -> None:
+        """Go on when a lane has time again, even if no ranking ends until then."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        debts_s = [
+            -queue.credit_s / queue.share
+            for queue in (self._events, self._shed)
+            if queue.waiting and queue.n_in_flight < self._bounds.max_in_flight
+        ]
+        if debts_s:
+            delay_s = max(min(debts_s), TIMER_S)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._dispatch)
+
+    def _n_places(self) -> int:
+        """Return how many rankings may be in flight so that the last takes half of its time."""
+        in_time = int(self._bounds.deadline_s / 2 / self._cost_s)
+        return max(1, min(self._bounds.max_in_flight, in_time))
+
+    def _has_turn(self, queue: _Queue) -> bool:
+        """Whether a lane beside the rankings may go on: in its share of time, or in idle time."""
+        if not self._rankings.waiting:
+            queue.credit_s = max(queue.credit_s, 0.0)
+            return queue.n_in_flight < self._bounds.max_in_flight
+        return queue.n_in_flight < self._bounds.max_in_flight and queue.credit_s > 0.0
+
+    def _is_late(self, ticket: Ticket, now_s: float) -> bool:
+        """Whether a ranking would end too late if it were taken up now."""
+        n_in_flight = min(self._rankings.n_in_flight + 1, self._n_places())
+        return now_s + self._cost_s * n_in_flight > ticket.ends_s
+
+    def _shed_excess(self) -> None:
+        """Shed the oldest rankings beyond those that can end in time, and the newest events."""
+        in_time = int(self._bounds.deadline_s / self._cost_s)
+        while len(self._rankings.waiting) > min(self._bounds.max_waiting, in_time):
+            self._cut_short(self._rankings.waiting.popleft())
+        while len(self._events.waiting) > self._bounds.max_waiting:
+            self._cut_short(self._events.waiting.pop())
+
+    def _cut_short(self, ticket: Ticket) -> None:
+        ticket.is_shed = True
+        self._shed.waiting.append(ticket)
+
+    def _outcome(self, ticket: Ticket) -> Outcome:
+        if not ticket.is_shed:
+            return Outcome.FULL
+        is_crowded = len(self._shed.waiting) >= self._bounds.max_waiting
+        is_refused = is_crowded or ticket.lane is Lane.EVENTS
+        outcome = Outcome.REFUSED if is_refused else Outcome.POPULARITY
+        self._metrics.shed.labels(ticket.lane, outcome).inc()
+        return outcome
+
+    def _show(self) -> None:
+        for lane, queue in self._queues.items():
+            self._metrics.waiting.labels(lane).set(len(queue.waiting))
+            self._metrics.in_flight.labels(lane).set(queue.n_in_flight)
