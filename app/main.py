@@ -105,13 +105,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         app.include_router(router)
     # To make it takes hundreds of milliseconds, in which nobody is answered.
     app.openapi = cache(lambda: openapi_document(app, _ROUTERS))
-    bounds = AdmissionBounds(
-        deadline_s=settings.deadline_ms / MS_PER_S,
-        max_in_flight=settings.max_in_flight,
-        max_waiting=settings.max_waiting,
-    )
-    admission = Admission(bounds, metrics=worker.metrics.admission)
-    app.add_middleware(AdmissionControl, admission=admission)
+    app.add_middleware(AdmissionControl, admission=_admission(settings, worker))
     app.add_middleware(
         BodyLimit,
         limit_bytes=settings.max_body_bytes,
@@ -135,6 +129,15 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     app.add_exception_handler(HTTPException, _problem)
     app.add_exception_handler(Exception, _problem)
     return app
+
+
+def _admission(settings: Settings, worker: Worker) -> Admission:
+    bounds = AdmissionBounds(
+        deadline_s=settings.deadline_ms / MS_PER_S,
+        max_in_flight=settings.max_in_flight,
+        max_waiting=settings.max_waiting,
+    )
+    return Admission(bounds, metrics=worker.metrics.admission)
 
 
 def _problem(request: Request, exc: Exception) -> Response:
