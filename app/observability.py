@@ -219,19 +219,13 @@ class Metrics:
             unknown_sales=counter(
                 "unknown_sale_events", "Accepted events of sales that the catalogue does not know."
             ),
-            model_errors=counter(
-                "model_errors", "Rankings that the model failed to make.", "error"
-            ),
+            model_errors=counter("model_errors", "Rankings that the model did not make.", "error"),
             pictures=counter("pictures", "Uploaded pictures.", "outcome"),
             labelling=_labelling(registry),
             explanations=counter("explanations", "Answers that were to be explained.", "outcome"),
             slow=counter("slow_requests", "Requests that took too long.", "route"),
-            exposures_dropped=counter(
-                "exposures_dropped", "Exposure records that were not logged."
-            ),
-            refreshes_failed=counter(
-                "refreshes_failed", "Failed reads of the catalogue from the store."
-            ),
+            exposures_dropped=counter("exposures_dropped", "Exposure records not logged."),
+            refreshes_failed=counter("refreshes_failed", "Failed reads of the catalogue."),
             lost=_lost(registry),
             bundles=counter("bundles", "Bundles that were to be loaded.", "outcome"),
             shadow=ShadowMetrics.create(registry),
