@@ -19,6 +19,7 @@ from app.export import exposure_table
 from app.observability import Metrics
 from app.resources import SNAPSHOTS, scoring_versions
 from app.serving.archive import SnapshotArchive
+from app.serving.exposure import unpacked
 from app.serving.fallback import Rung
 from app.serving.library import BundleLibrary
 from app.serving.ports import CustomerState
@@ -243,7 +244,7 @@ async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame
     cursors: Cursors = {}
     wanted = f'"{recommendation_id}"'.encode()
     while (batch := await streams.read(cursors, n_each=ENTRIES_AT_ONCE)).fields:
-        found = [fields for fields in batch.fields if wanted in fields[b"x"]]
+        found = [fields for fields in batch.fields if wanted in unpacked(fields[b"x"])]
         table = exposure_table(Batch(found, batch.cursors))
         one = table.filter(pl.col(_ID) == recommendation_id)
         if one.height:

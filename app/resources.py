@@ -153,7 +153,9 @@ async def open_resources(settings: Settings, worker: Worker) -> AsyncGenerator[R
         msg = "a worker needs the URL of a store; `python -m app serve` starts the embedded one"
         raise ValueError(msg)
     stores = RedisStores.open(
-        str(settings.redis_url), timeout_s=settings.write_timeout_ms / MS_PER_S
+        str(settings.redis_url),
+        timeout_s=settings.write_timeout_ms / MS_PER_S,
+        stream_bytes=settings.stream_bytes,
     )
     try:
         model = await _first_model(stores, settings)

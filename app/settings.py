@@ -26,6 +26,9 @@ from models.picture import Limits
 
 PREFIX: Final = "VITRINE_"
 
+STREAM_BYTES: Final = 1024 * 1024 * 1024
+"""Full after some hours of a hundred answers a second that nothing exports: docs/store.md."""
+
 SCHEMES: Final = (
     *("redis", "rediss", "unix"),
     *("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"),
@@ -189,6 +192,12 @@ class Settings(BaseSettings):
         default=64 * 1024 * 1024,
         ge=1_024,
         description="Bytes of requests that a worker receives or answers at once; 503 beyond.",
+    )
+    stream_bytes: int = Field(
+        default=STREAM_BYTES,
+        ge=1024 * 1024,
+        description="Bytes that events and answers may take in the store until they are exported, "
+        "half each; the oldest beyond are dropped and counted, see docs/store.md.",
     )
     plan: Path | None = Field(
         default=None,

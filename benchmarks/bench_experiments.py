@@ -30,8 +30,9 @@ from starlette.types import Message
 from app.main import create_app
 from app.resources import Resources, Worker, open_resources
 from app.serving.archive import SnapshotArchive
-from app.serving.exposure import ExposureRecord
-from app.serving.exposure_queue import Exposure, ExposureQueue
+from app.serving.exposure import ExposureRecord, PackedExposure
+from app.serving.exposure_queue import ExposureQueue
+from app.serving.served import ServedCatalogue
 from app.settings import Settings
 from app.stores.embedded import embedded_server
 from benchmarks.results import write_result
@@ -51,14 +52,14 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 class NoLog:
     """A log without anything in it."""
 
-    async def append(self, records: Sequence[ExposureRecord]) -> None:
+    async def append(self, exposures: Sequence[PackedExposure]) -> None:
         """Take no note."""
 
 
 class Nowhere(ExposureQueue):
     """Throws records away."""
 
-    def put(self, exposure: Exposure) -> None:
+    def put(self, record: ExposureRecord, served: ServedCatalogue | None) -> None:
         """Take no note."""
 
 

@@ -1,6 +1,8 @@
 """How often each sale was shown, viewed, clicked, carted and bought, by received time.
 
-Counts are cut on a fixed 60-second grid of ``received_at``, online and offline alike.
+A customer counts at most once per sale, type and hour: many events of one are no sign that
+many want a sale, and none can lift one by sending more. Counts are cut on a fixed 60-second
+grid of ``received_at``, online and offline alike.
 Whole hours fade by half-life; the hour that runs counts in full. All sums start from
 integers in one fixed order, so the same events give the same bits on both sides.
 """
@@ -27,6 +29,32 @@ _HOUR_BITS: Final = 22
 
 _FADED: Final = np.exp2(-np.arange(RETENTION_HOURS + 1) / np.array(HALF_LIVES_HOURS)[:, None])
 """What is left of an event after whole hours, by half-life, shape ``(n_half_lives, n_hours)``."""
+
+
+def counted(
+    customers: NDArray[np.int64],
+    sales: NDArray[np.uint64] | NDArray[np.int64],
+    *,
+    kinds: NDArray[np.uint8],
+    received_us: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Tell the events that count: the first of each customer, sale, type and hour.
+
+    Which events count does not depend on what is received later. The store does the same when
+    it takes an event, see ``append_events.lua``.
+
+    Args:
+        customers: Code of the customer, shape ``(n,)``.
+        sales: Key or row of the sale, same shape.
+        kinds: Type codes, same shape.
+        received_us: When each was received, ascending, same shape.
+    """
+    cells = ((customers * N_KINDS + kinds) << _HOUR_BITS) | (received_us // HOUR_US)
+    order = np.lexsort((sales, cells))  # stable: inside a cell and sale by time
+    repeats = (np.diff(cells[order]) == 0) & (np.diff(sales[order]) == 0)
+    first = np.ones(len(cells), dtype=np.bool_)
+    first[order[1:][repeats]] = False
+    return first
 
 
 def grid_floor(now_us: int) -> int:

@@ -185,8 +185,7 @@ class CountReplay:
 
     def __init__(self, events: EventTable, catalogue: Catalogue) -> None:
         rows = catalogue.rows_of(events.sale_keys)
-        order = np.flatnonzero(rows >= 0)
-        order = order[np.argsort(events.received_us[order], kind="stable")]
+        order = np.flatnonzero((rows >= 0) & events.counted)
         self._rows = rows[order]
         self._kinds = events.kinds[order].astype(np.int64)
         self._received_us = events.received_us[order]

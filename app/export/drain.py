@@ -32,6 +32,7 @@ from app.export.part import (
     read_cursors,
     write_table,
 )
+from app.serving.exposure import unpacked
 from app.stores.connection import Connection
 from app.stores.layout import erasures_stream, events_stream, exposures_stream
 from app.stores.sale import RedisSaleStore
@@ -163,7 +164,7 @@ def event_table(batch: Batch) -> pl.DataFrame:
 
 def exposure_table(batch: Batch) -> pl.DataFrame:
     """Return answers under the names of `ExposureRecord`, ``now`` as a time."""
-    frame = _json_table([fields[b"x"] for fields in batch.fields], _EXPOSURE)
+    frame = _json_table([unpacked(fields[b"x"]) for fields in batch.fields], _EXPOSURE)
     return frame.with_columns(
         pl.col("now_us").cast(_UTC).alias("now"),
         pl.col("window", "profile").str.decode("base64"),

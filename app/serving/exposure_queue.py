@@ -8,11 +8,13 @@ from typing import Final
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
 from app.serving.archive import SnapshotArchive
-from app.serving.exposure import ExposureRecord
+from app.serving.exposure import ExposureRecord, PackedExposure
 from app.serving.ports import ExposureLog
 from app.serving.served import ServedCatalogue
 
-CAPACITY: Final = 10_000
+CAPACITY_BYTES: Final = 16 * 1024 * 1024
+"""Of packed records: twelve thousand of customers with full windows."""
+
 BATCH: Final = 256
 LINGER_S: Final = 0.05
 """How long the first of a batch waits for others: a round trip costs more than a record."""
@@ -24,10 +26,10 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class _Waiting:
     """A record, and the snapshot that must be on disk before the record is in the log."""
 
-    record: ExposureRecord
+    packed: PackedExposure
     served: ServedCatalogue | None
 
 
@@ -41,16 +43,19 @@ class ExposureQueue:
         self._archive = archive
         self._pool = pool
         self._metrics = metrics
-        self._queue: asyncio.Queue[Exposure] = asyncio.Queue(CAPACITY)
-        self._batch: list[Exposure] = []
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._n_bytes = 0
+        self._batch: list[_Waiting] = []
         self._is_disk_away = False
 
-    def put(self, exposure: Exposure) -> None:
-        """Take a record, or drop it where the queue is full."""
-        try:
-            self._queue.put_nowait(exposure)
-        except asyncio.QueueFull:
+    def put(self, record: ExposureRecord, served: ServedCatalogue | None) -> None:
+        """Take the record of an answer and what it was made from, or drop it where it is full."""
+        packed = PackedExposure.of(record)
+        if self._n_bytes + len(packed.content) > CAPACITY_BYTES:
             self._metrics.exposures_dropped.inc()
+            return
+        self._n_bytes += len(packed.content)
+        self._queue.put_nowait(_Waiting(packed, served))
 
     async def log_batch(self) -> None:
         """Log the next batch, as a background task, or return where there is nothing to log.
@@ -67,7 +72,7 @@ class ExposureQueue:
             return
         try:
             await self._keep_snapshots(self._batch)
-            await self._log.append([exposure.record for exposure in self._batch])
+            await self._log.append([waiting.packed for waiting in self._batch])
         except StoreUnavailableError:
             raise
         except Exception:
@@ -90,14 +95,15 @@ class ExposureQueue:
             self._batch.append(self._queue.get_nowait())
 
     def _forget_batch(self) -> None:
-        for _ in self._batch:
+        for waiting in self._batch:
+            self._n_bytes -= len(waiting.packed.content)
             self._queue.task_done()
         self._batch = []
 
-    async def _keep_snapshots(self, batch: list[Exposure]) -> None:
+    async def _keep_snapshots(self, batch: list[_Waiting]) -> None:
         loop = asyncio.get_running_loop()
         snapshots = {
-            exposure.served.snapshot_id: exposure.served for exposure in batch if exposure.served
+            waiting.served.snapshot_id: waiting.served for waiting in batch if waiting.served
         }
         for served in snapshots.values():
             try:

@@ -1,7 +1,7 @@
 """One answer: read the customer, route him, rank the sales, record what was done."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -11,7 +11,7 @@ from app.serving.clock import StoreClock
 from app.serving.deadline import within
 from app.serving.degradation import Degradation
 from app.serving.exposure import ExposureRecord, Shown
-from app.serving.exposure_queue import Exposure, ExposureQueue
+from app.serving.exposure_queue import ExposureQueue
 from app.serving.fallback import OF_CATALOGUE, Rung
 from app.serving.live import LiveCatalogue
 from app.serving.live_plan import LivePlan
@@ -142,7 +142,7 @@ class Recommender:
         question = Question(request, state, way.served, self.new_id())
         ranking = self.ranker.rank(question, way.policy, rung=way.rung, within_s=within_s)
         record = self._record(question, routing, way.policy, ranking=ranking, started=started)
-        self.exposures.put(Exposure(record, question.served))
+        self.exposures.put(record, question.served)
         self.degradation.note(ranking.rung)
         self.tally.note(record)
         if way.served is self.live.served:
@@ -202,6 +202,8 @@ class Recommender:
         started: float,
     ) -> ExposureRecord:
         request, state, choice = question.request, question.state, question.request.choice
+        exclude = _known(request.exclude, question.served)
+        candidates = _known(choice.sale_ids if choice else (), question.served)
         return ExposureRecord(
             recommendation_id=question.recommendation_id,
             customer_id=request.customer_id,
@@ -211,8 +213,10 @@ class Recommender:
             market=request.market,
             device=request.device,
             limit=request.limit,
-            exclude=request.exclude,
-            candidates=choice.sale_ids if choice else None,
+            exclude=exclude,
+            excluded_unknown=len(set(request.exclude)) - len(exclude),
+            candidates=candidates if choice else None,
+            candidates_unknown=len(choice.sale_ids) - len(candidates) if choice else 0,
             candidates_ordered=choice is not None and choice.is_ordered,
             window=state.window.pack(),
             profile=state.profile.pack(),
@@ -238,6 +242,14 @@ def _left_out(question: Question) -> tuple[LeftOut, ...]:
     served, now_us = question.served, question.state.now_us
     offer = served.offers.at(request.market, now_us) if served else None
     return left_out(offer, now_us, choice=request.choice)
+
+
+def _known(sale_ids: Sequence[str], served: ServedCatalogue | None) -> tuple[str, ...]:
+    """Return those that the catalogue knows, in their order, each once."""
+    if served is None:
+        return ()
+    row_of = served.catalogue.row_of
+    return tuple(each for each in dict.fromkeys(sale_ids) if row_of(each) is not None)
 
 
 def _slate(ranking: Ranking) -> tuple[Shown, ...]:

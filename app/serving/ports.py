@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.serving.exposure import ExposureRecord
+from app.serving.exposure import PackedExposure
 from app.serving.plan_port import PlanStore
 from app.serving.promotion_port import PromotionStore
 from app.serving.server_port import StoreServer
@@ -316,7 +316,7 @@ class CountStore(Protocol):
 class ExposureLog(Protocol):
     """Keeps the records of answers."""
 
-    async def append(self, records: Sequence[ExposureRecord]) -> None:
+    async def append(self, exposures: Sequence[PackedExposure]) -> None:
         """Keep the records, in one round trip per partition at most."""
         ...
 

@@ -3,19 +3,20 @@
 --
 -- KEYS  window, shown, profile, recent, events, counters' prefix, tombstones' prefix
 -- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 sales shown, 5 customer TTL s,
---       6 recent TTL s, 7 stream entries, 8 minute TTL s, 9 hour TTL s; then per event: event
---       key, a signed integer; at µs; sale key and type code (9 bytes); member (24 bytes), of an
---       impression empty; JSON
+--       6 recent TTL s, 7 stream bytes, 8 minute TTL s, 9 hour TTL s, 10 TTL s of who was
+--       counted; then per event: event key, a signed integer; at µs; sale key and type code
+--       (9 bytes); member (24 bytes), of an impression empty; JSON
 -- Returns a code per event: see RedisCustomerStore.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED = 0, 1, 2, 3, 4
-local FIRST_EVENT, PER_EVENT, KEY_BYTES = 10, 5, 8
+local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 11, 5, 8, 16
 local window, shown, profile, recent, events, counters, erased = unpack(KEYS)
 local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
 local received = time[1] * 1000000 + time[2]
 local received_text = string.format('%.0f', received)
 local minute = counters .. 'm' .. string.format('%d', math.floor(received / 60000000))
-local hour = counters .. 'h' .. string.format('%d', math.floor(received / 3600000000))
+local hour_number = string.format('%d', math.floor(received / 3600000000))
+local hour, counted = counters .. 'h' .. hour_number, counters .. 'u' .. hour_number
 
 local today = math.floor(time[1] / 86400)
 local remembered_today = recent .. ':' .. string.format('%d', today)
@@ -34,6 +35,14 @@ local function is_new(event_key, member)
   return member == '' or not redis.call('ZSCORE', window, member)
 end
 
+-- A customer counts once per sale, type and hour: see `models.counters.counted`.
+local function count(field)
+  local digest = string.sub(redis.sha1hex(window .. field), 1, DIGEST_BYTES)
+  if redis.call('SADD', counted, digest) == 0 then return end
+  redis.call('HINCRBY', minute, field, 1)
+  redis.call('HINCRBY', hour, field, 1)
+end
+
 local function append(i)
   local event_key, at, field, member, json = unpack(ARGV, i, i + PER_EVENT - 1)
   if tonumber(at) > received + ARGV[1] then return FUTURE end
@@ -45,14 +54,13 @@ local function append(i)
   else
     add_bounded(window, ARGV[3], at, member)
   end
-  redis.call('HINCRBY', minute, field, 1)
-  redis.call('HINCRBY', hour, field, 1)
-  redis.call('XADD', events, 'MAXLEN', '~', ARGV[7], '*', 'e', json, 'r', received_text)
+  count(field)
+  add_entry(events, 'events', counters, #json, 'e', json, 'r', received_text)
   redis.call('SADD', remembered_today, event_key)
   return ACCEPTED
 end
 
-local n_before, codes, n_accepted = redis.call('XLEN', events), {}, 0
+local codes, n_accepted = {}, 0
 for i = FIRST_EVENT, #ARGV, PER_EVENT do
   local code = append(i)
   codes[#codes + 1] = code
@@ -65,8 +73,8 @@ if n_accepted > 0 then
   redis.call('EXPIRE', remembered_today, ARGV[6])
   redis.call('EXPIRE', minute, ARGV[8])
   redis.call('EXPIRE', hour, ARGV[9])
+  redis.call('EXPIRE', counted, ARGV[10])
   redis.call('SETNX', counters .. 'since', received_text)
-  local n_lost = n_before + n_accepted - redis.call('XLEN', events)
-  if n_lost > 0 then redis.call('HINCRBY', counters .. 'lost', 'events', n_lost) end
+  drop_oldest(events, 'events', counters, ARGV[7])
 end
 return codes

@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.serving.ports import CustomerState, Erasure, EventOutcome, EventStatus, KnownCustomer
+from app.settings import STREAM_BYTES
 from app.stores.connection import Argument, Command, Connection, Script
 from app.stores.layout import (
+    COUNTED_TTL_S,
     CUSTOMER_TTL_S,
     HOUR_TTL_S,
     MINUTE_TTL_S,
     RECENT_TTL_S,
-    STREAM_ENTRIES,
     TOMBSTONE_TTL_S,
     CustomerKeys,
+    stream_limit,
 )
 from models.customer import MEMBER_BYTES, WINDOW_EVENTS, Window, pack_member
 from models.events import (
@@ -42,23 +44,12 @@ _SCORED: Final = np.dtype([("key", ">u8"), ("at_s", "S10")])
 """A sale that was shown, as scripts join members and scores; see `models.shown.FIRST_SECOND`."""
 
 READ_CUSTOMER: Final = Script.named("read_customer")
-APPEND_EVENTS: Final = Script.named("append_events", after=["tombstone", "bounded", "remembered"])
+APPEND_EVENTS: Final = Script.named(
+    "append_events", after=["tombstone", "bounded", "remembered", "stream"]
+)
 MERGE_CUSTOMER: Final = Script.named("merge_customer", after=["tombstone", "bounded"])
 DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["remembered"])
 ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone", "remembered"])
-
-APPEND_LIMITS: Final[tuple[Argument, ...]] = (
-    MAX_AHEAD_US,
-    MAX_AGE_US,
-    WINDOW_EVENTS,
-    SHOWN_SALES,
-    CUSTOMER_TTL_S,
-    RECENT_TTL_S,
-    STREAM_ENTRIES,
-    MINUTE_TTL_S,
-    HOUR_TTL_S,
-)
-"""What comes before the events in the arguments of ``append_events.lua``, in its order."""
 
 OUTCOMES: Final = (
     EventOutcome(EventStatus.ACCEPTED),
@@ -93,8 +84,9 @@ class RedisCustomerStore:
     A read is one script call, an append one call per customer, all in one round trip.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, stream_bytes: int = STREAM_BYTES) -> None:
         self._connection = connection
+        self._limits = append_limits(stream_bytes)
 
     async def read(self, customer_id: str) -> CustomerState:
         """Read a customer; see `CustomerStore`."""
@@ -112,7 +104,7 @@ class RedisCustomerStore:
         positions: defaultdict[str, list[int]] = defaultdict(list)
         for position, event in enumerate(events):
             positions[event.customer_id].append(position)
-        calls = [_append([events[i] for i in group]) for group in positions.values()]
+        calls = [self._append([events[i] for i in group]) for group in positions.values()]
         replies = await self._connection.run_many(APPEND_EVENTS, calls, doing="appending events")
         code_at: dict[int, int] = {}
         for group, codes in zip(positions.values(), replies, strict=True):
@@ -164,14 +156,25 @@ class RedisCustomerStore:
         replies = await self._connection.run_many(MERGE_CUSTOMER, calls, doing="loading customers")
         return sum(cast("list[int]", replies))
 
+    def _append(self, events: Sequence[Event]) -> Command:
+        keys = CustomerKeys.of(events[0].customer_id)
+        arguments = [argument for event in events for argument in event_arguments(event)]
+        return APPEND_EVENTS.by_sha(append_keys(keys), *self._limits, *arguments)
 
-def _append(events: Sequence[Event]) -> Command:
-    keys = CustomerKeys.of(events[0].customer_id)
-    arguments = [argument for event in events for argument in event_arguments(event)]
-    return APPEND_EVENTS.by_sha(
-        append_keys(keys),
-        *APPEND_LIMITS,
-        *arguments,
+
+def append_limits(stream_bytes: int = STREAM_BYTES) -> tuple[Argument, ...]:
+    """Return what comes before the events in the arguments of ``append_events.lua``."""
+    return (
+        MAX_AHEAD_US,
+        MAX_AGE_US,
+        WINDOW_EVENTS,
+        SHOWN_SALES,
+        CUSTOMER_TTL_S,
+        RECENT_TTL_S,
+        stream_limit(stream_bytes),
+        MINUTE_TTL_S,
+        HOUR_TTL_S,
+        COUNTED_TTL_S,
     )
 
 

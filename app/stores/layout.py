@@ -9,13 +9,15 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``p:{p}:<customer>``        packed profile
 ``i:{p}:<customer>:<day>``  keys of events that were received that day, to count none twice
 ``events:{p}``              stream of accepted events: ``e`` JSON, ``r`` received_at in µs
-``exposures:{p}``           stream of answers: ``x`` JSON
+``exposures:{p}``           stream of answers: ``x`` packed record; in both ``b``: ``stream.lua``
 ``erasures:{p}``            stream of erasures: ``c`` customer id, ``r`` erased_at in µs
 ``e:{p}:<hash>``            tombstone of an erased customer: erased_at in µs
 ``e:{p}:secret``            what ids are hashed with for their tombstones
 ``n:{p}:h<hour>``           hash: sale key and type code → events of that hour
 ``n:{p}:m<minute>``         the same for one minute, to cut the running hour on the grid
+``n:{p}:u<hour>``           set: hashes of customer, sale and type that counted in that hour
 ``n:{p}:since``             received time of the partition's first live event, in µs
+``n:{p}:written``           hash: ``events`` and ``exposures`` → bytes ever written to streams
 ``n:{p}:lost``              hash: ``events`` and ``exposures`` → entries that full streams lost
 ``l:{history}:<hour>``      counts of loaded history, like ``n:{p}:h<hour>``
 ``s:{sales}:json``          hash: sale id → JSON
@@ -50,10 +52,10 @@ RECENT_TTL_S: Final = 2 * DAY_S  # see remembered.lua
 TOMBSTONE_TTL_S: Final = 100 * DAY_S  # events older than 90 days are refused anyway
 HOUR_TTL_S: Final = 15 * DAY_S
 MINUTE_TTL_S: Final = 3 * 3600
+COUNTED_TTL_S: Final = 3600  # after the hour nothing is counted in it
 COUNTS_TTL_S: Final = 60 * DAY_S
 
-# About 0.4 kB an entry: at most 2.5 GB over all partitions where nobody ever exports.
-STREAM_ENTRIES: Final = 100_000
+_N_BOUNDED_STREAMS: Final = 2  # events and exposures; no erasure is ever dropped
 
 SALES: Final = "s:{sales}:json"
 PICTURES: Final = "s:{sales}:pictures"
@@ -106,6 +108,11 @@ class CustomerKeys:
             erased=f"e:{{{p}}}:",
             erasures=erasures_stream(p),
         )
+
+
+def stream_limit(stream_bytes: int) -> int:
+    """Return how many bytes one stream may take, of what all may take together."""
+    return stream_bytes // (_N_BOUNDED_STREAMS * N_PARTITIONS)
 
 
 def events_stream(p: int) -> str:

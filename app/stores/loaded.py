@@ -60,7 +60,7 @@ def loaded_counts(
     partitions = keys_of(events.customers.values) % np.uint64(N_PARTITIONS)
     end = ends[partitions[events.customers.codes].astype(np.int64)]
     first_us = (until_us // HOUR_US - RETENTION_HOURS) * HOUR_US
-    kept = (events.received_us >= first_us) & (events.received_us < end)
+    kept = events.counted & (events.received_us >= first_us) & (events.received_us < end)
     return _by_hour(events, np.flatnonzero(kept))
 
 

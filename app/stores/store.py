@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Self, cast
 
 from app.serving.server_port import Lost
+from app.settings import STREAM_BYTES
 from app.stores.bundle import RedisBundleStore
 from app.stores.connection import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, Connection
 from app.stores.count import RedisCountStore
@@ -68,14 +69,14 @@ class RedisStores:
     server: RedisServer
 
     @classmethod
-    def over(cls, connection: Connection) -> Self:
-        """Share one connection between all stores."""
+    def over(cls, connection: Connection, *, stream_bytes: int = STREAM_BYTES) -> Self:
+        """Share one connection between all stores; see `STREAM_BYTES`."""
         return cls(
             connection,
-            RedisCustomerStore(connection),
+            RedisCustomerStore(connection, stream_bytes=stream_bytes),
             RedisSaleStore(connection),
             RedisCountStore(connection),
-            RedisExposureLog(connection),
+            RedisExposureLog(connection, stream_bytes=stream_bytes),
             RedisBundleStore(connection),
             RedisPlanStore(connection),
             RedisPromotionStore(connection),
@@ -89,7 +90,8 @@ class RedisStores:
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         max_connections: int = DEFAULT_CONNECTIONS,
+        stream_bytes: int = STREAM_BYTES,
     ) -> Self:
-        """Prepare all stores of a URL; see `Connection.open`."""
+        """Prepare all stores of a URL; see `Connection.open` and `STREAM_BYTES`."""
         connection = Connection.open(url, timeout_s=timeout_s, max_connections=max_connections)
-        return cls.over(connection)
+        return cls.over(connection, stream_bytes=stream_bytes)

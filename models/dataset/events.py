@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.counters import counted
 from models.dataset.checks import ROW, Check, find_faults, without_refused
 from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures
@@ -92,6 +93,16 @@ class EventTable:
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.at_us)
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Tell the events that count for their sales; see `models.counters.counted`."""
+        return counted(
+            self.customers.codes,
+            self.sale_keys,
+            kinds=self.kinds,
+            received_us=self.received_us,
+        )
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> Self:

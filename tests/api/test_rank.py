@@ -94,7 +94,8 @@ async def test_the_record_holds_the_candidates(
     await client.post(URL, json=body)
 
     [record] = await exposures(stores, "c1")
-    assert record["candidates"] == ["rome", "never"]
+    assert record["candidates"] == ["rome"]
+    assert record["candidates_unknown"] == 1
     assert record["candidates_ordered"] is True
 
 

@@ -10,6 +10,7 @@ import httpx
 import orjson
 import pytest
 
+from app.serving.exposure import unpacked
 from app.serving.model import Model
 from app.settings import Settings
 from app.stores.layout import exposures_stream, partition
@@ -123,7 +124,9 @@ async def exposures(stores: RedisStores, customer_id: str) -> list[dict[str, obj
         while not entries:
             reply = await stores.connection.execute("XRANGE", stream, "-", "+", doing="looking")
             entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", reply)
-    return [cast("dict[str, object]", orjson.loads(fields[b"x"])) for _, fields in entries]
+    return [
+        cast("dict[str, object]", orjson.loads(unpacked(fields[b"x"]))) for _, fields in entries
+    ]
 
 
 async def test_the_record_of_an_answer_holds_what_it_was_made_from(

@@ -13,6 +13,7 @@ import pytest
 
 from app.main import create_app
 from app.resources import Resources, Worker, resources_over
+from app.serving.exposure import unpacked
 from app.serving.library import BundleLibrary
 from app.settings import Settings
 from app.stores.layout import N_PARTITIONS, exposures_stream
@@ -96,7 +97,7 @@ async def exposures(stores: RedisStores, ids: set[str]) -> list[dict[str, Any]]:
                 doing="looking",
             )
             records = [
-                orjson.loads(entry[1][b"x"])
+                orjson.loads(unpacked(entry[1][b"x"]))
                 for reply in cast("list[list[tuple[bytes, dict[bytes, bytes]]]]", replies)
                 for entry in reply
             ]

@@ -62,7 +62,8 @@ class CountStoreContract:
         counts = await store.since(hour - 1, until_us=grid_floor(now_us))
 
         by_hour = as_counter(counts)
-        expected = Counter((key(e.sale_id), KINDS.index(e.type)) for e in events)
+        once = {(e.customer_id, e.sale_id, e.type) for e in events}
+        expected = Counter((key(sale_id), KINDS.index(kind)) for _, sale_id, kind in once)
         assert Counter({(s, k): n for (s, k, _), n in by_hour.items()}) == expected
 
     async def age_minutes(
@@ -74,12 +75,29 @@ class CountStoreContract:
             for late in (minute, minute + 1):
                 await connection.execute("DEL", f"{counts_prefix(p)}m{late}", doing="ageing")
 
+    async def test_a_customer_counts_once_per_sale_type_and_hour(
+        self, store: RedisCountStore, connection: Connection, now_us: int
+    ) -> None:
+        """Of many clicks in three hours three count, each from the first one of its hour on."""
+        hour = now_us // HOUR_US - 3
+        for number in range(3):
+            for minute in (5, 6, 59):
+                received_us = (hour + number) * HOUR_US + minute * MINUTE_US
+                await click_at(connection, received_us, event_id=f"e{number}-{minute}")
+
+        counts = await store.since(hour, until_us=grid_floor(now_us))
+
+        assert as_counter(counts) == Counter(
+            {(key("s1"), CLICK, hour + number): 1 for number in range(3)}
+        )
+
     async def test_events_are_counted_from_the_grid_time_after_them(
         self, store: RedisCountStore, connection: Connection, now_us: int
     ) -> None:
         grid_us = grid_floor(now_us) - MINUTE_US
-        await click_at(connection, grid_us - 1, event_id="before")
-        await click_at(connection, grid_us, event_id="at")
+        for customer_id, received_us in (("before", grid_us - 1), ("at", grid_us)):
+            click = event("e1", at_us=received_us, customer_id=customer_id)
+            await append_at(connection, [click], received_us=received_us)
 
         first = await store.since(0, until_us=grid_us)
         second = await store.since(0, until_us=grid_us + MINUTE_US)

@@ -7,7 +7,7 @@ from typing import cast
 import orjson
 import pytest
 
-from app.serving.exposure import ExposureRecord, Shown
+from app.serving.exposure import ExposureRecord, PackedExposure, Shown, unpacked
 from app.stores.connection import Connection
 from app.stores.exposure import RedisExposureLog
 from app.stores.layout import exposures_stream, partition
@@ -24,7 +24,9 @@ RECORD = ExposureRecord(
     device=None,
     limit=10,
     exclude=("s9",),
+    excluded_unknown=1,
     candidates=("s1", "s2"),
+    candidates_unknown=2,
     candidates_ordered=True,
     window=bytes(range(24)),
     profile=b"",
@@ -47,7 +49,9 @@ async def logged(connection: Connection, customer_id: str) -> list[dict[str, obj
     stream = exposures_stream(partition(customer_id))
     reply = await connection.execute("XRANGE", stream, "-", "+", doing="reading a stream")
     entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", reply)
-    return [cast("dict[str, object]", orjson.loads(fields[b"x"])) for _, fields in entries]
+    return [
+        cast("dict[str, object]", orjson.loads(unpacked(fields[b"x"]))) for _, fields in entries
+    ]
 
 
 class ExposureLogContract:
@@ -60,7 +64,7 @@ class ExposureLogContract:
     async def test_an_answer_is_kept_whole(
         self, log: RedisExposureLog, connection: Connection
     ) -> None:
-        await log.append([RECORD])
+        await log.append([PackedExposure.of(RECORD)])
 
         [record] = await logged(connection, "c1")
         assert record["now_us"] == RECORD.now_us
@@ -83,7 +87,8 @@ class ExposureLogContract:
         self, log: RedisExposureLog, connection: Connection
     ) -> None:
         anonymous = replace(RECORD, recommendation_id="r2", customer_id=None)
-        await log.append([RECORD, anonymous, replace(RECORD, recommendation_id="r3")])
+        records = [RECORD, anonymous, replace(RECORD, recommendation_id="r3")]
+        await log.append([PackedExposure.of(record) for record in records])
 
         assert [r["recommendation_id"] for r in await logged(connection, "c1")] == ["r1", "r3"]
         assert [r["recommendation_id"] for r in await logged(connection, "r2")] == ["r2"]

@@ -6,11 +6,9 @@ import pytest
 
 from app.serving.server_port import Lost
 from app.stores.connection import Connection
-from app.stores.customer import APPEND_EVENTS, APPEND_LIMITS, append_keys, event_arguments
+from app.stores.customer import RedisCustomerStore
 from app.stores.exposure import APPEND_EXPOSURE
 from app.stores.layout import (
-    STREAM_ENTRIES,
-    CustomerKeys,
     counts_prefix,
     events_stream,
     exposures_stream,
@@ -22,6 +20,12 @@ from tests.contract.visit import event
 
 N_ENTRIES = 1_000
 BOUND = 200
+ENTRY_BYTES = 64
+"""What an entry takes beside its content."""
+N_STREAMS = 2 * 64
+"""Of events and of answers, in each partition."""
+CONTENT = bytes(36)
+BOUND_BYTES = BOUND * (len(CONTENT) + ENTRY_BYTES)
 
 
 class LostEntriesContract:
@@ -32,31 +36,31 @@ class LostEntriesContract:
     ) -> None:
         server = RedisServer(connection)
         now_us = await server.time_us()
-        limits = [BOUND if limit == STREAM_ENTRIES else limit for limit in APPEND_LIMITS]
+        batch = [
+            event(f"e{number:04d}", at_us=now_us, type=EventType.IMPRESSION)
+            for number in range(N_ENTRIES)
+        ]
+        n_bytes = len(batch[0].model_dump_json(exclude_none=True)) + ENTRY_BYTES
+        store = RedisCustomerStore(connection, stream_bytes=BOUND * n_bytes * N_STREAMS)
         for start in range(0, N_ENTRIES, 100):
-            batch = [
-                event(f"e{start + i}", at_us=now_us, type=EventType.IMPRESSION) for i in range(100)
-            ]
-            arguments = [argument for one in batch for argument in event_arguments(one)]
-            keys = append_keys(CustomerKeys.of("c1"))
-            await connection.run(APPEND_EVENTS, keys, *limits, *arguments, doing="appending")
+            await store.append(batch[start : start + 100])
 
         kept = await connection.execute("XLEN", events_stream(partition_of("c1")), doing="looking")
 
-        assert cast("int", kept) < N_ENTRIES
-        assert await server.lost() == Lost(N_ENTRIES - cast("int", kept), 0)
+        assert cast("int", kept) == BOUND
+        assert await server.lost() == Lost(N_ENTRIES - BOUND, 0)
 
     async def test_a_full_stream_counts_the_answers_that_it_loses(
         self, connection: Connection
     ) -> None:
         keys = [exposures_stream(3), counts_prefix(3)]
-        calls = [APPEND_EXPOSURE.by_sha(keys, BOUND, "{}") for _ in range(N_ENTRIES)]
+        calls = [APPEND_EXPOSURE.by_sha(keys, BOUND_BYTES, CONTENT) for _ in range(N_ENTRIES)]
         await connection.run_many(APPEND_EXPOSURE, calls, doing="appending")
 
         kept = await connection.execute("XLEN", exposures_stream(3), doing="looking")
 
-        assert cast("int", kept) < N_ENTRIES
-        assert await RedisServer(connection).lost() == Lost(0, N_ENTRIES - cast("int", kept))
+        assert cast("int", kept) == BOUND
+        assert await RedisServer(connection).lost() == Lost(0, N_ENTRIES - BOUND)
 
     async def test_the_policy_of_a_full_server_is_known(self, connection: Connection) -> None:
         assert await RedisServer(connection).eviction_policy() == "noeviction"

@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 
 from app.stores.connection import Connection, Script
-from app.stores.customer import APPEND_EVENTS, APPEND_LIMITS, append_keys, event_arguments
+from app.stores.customer import APPEND_EVENTS, append_keys, append_limits, event_arguments
 from app.stores.layout import CustomerKeys
 from models.customer import Window, pack_member
 from models.events import KINDS, SECOND_US, Event, EventType, from_us, key, to_us
@@ -68,7 +68,7 @@ async def append_at(
     codes = await connection.run(
         Script.of(APPEND_EVENTS.source.replace("redis.call('TIME')", clock)),
         append_keys(keys),
-        *APPEND_LIMITS,
+        *append_limits(),
         *(argument for event in events for argument in event_arguments(event)),
         doing="appending at a moment",
     )

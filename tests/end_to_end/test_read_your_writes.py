@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 import pytest
 
+from app.serving.exposure import unpacked
 from app.stores.connection import Connection
 from app.stores.layout import exposures_stream
 from app.stores.stream import RedisStreams
@@ -99,7 +100,7 @@ async def windows(streams: RedisStreams, wanted: set[str]) -> dict[str, Window]:
         while not wanted <= found.keys():
             batch = await streams.read(cursors, n_each=100)
             for fields in batch.fields:
-                record = orjson.loads(fields[b"x"])
+                record = orjson.loads(unpacked(fields[b"x"]))
                 packed = base64.b64decode(record["window"])
                 found[record["recommendation_id"]] = Window.unpack(packed)
             cursors = dict(batch.cursors)

@@ -131,7 +131,8 @@ class Grouped:
 
     @cached_property
     def _known(self) -> NDArray[np.bool_]:
-        return (self.groups >= 0) & (self.interactions.rows >= 0)
+        is_known = (self.groups >= 0) & (self.interactions.rows >= 0)
+        return is_known & self.interactions.counted
 
     @cached_property
     def _shown(self) -> NDArray[np.bool_]:

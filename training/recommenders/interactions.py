@@ -1,12 +1,14 @@
 """What recommenders are fitted on: the columns of events, and the sales that they are about."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
+from models.counters import counted
 from models.dataset.events import EventTable
 from models.events import KIND, EventType
 
@@ -63,6 +65,14 @@ class Interactions:
             received_us=events.received_us,
         )
 
+    @cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """Tell the events that count for their sales, as online; see `models.counters.counted`.
+
+        Sales that the catalogue does not know count as one.
+        """
+        return counted(self.customers, self.rows, kinds=self.kinds, received_us=self.received_us)
+
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.rows)
@@ -88,7 +98,7 @@ class Interactions:
         An impression at position ``r`` counts ``r ** -0.5``, as lower ones are less looked
         at. Where no impressions are on record every sale with an event counts alike.
         """
-        shown = np.flatnonzero((self.kinds == _IMPRESSION) & (self.rows >= 0))
+        shown = np.flatnonzero((self.kinds == _IMPRESSION) & (self.rows >= 0) & self.counted)
         n_sales = len(self.catalogue)
         if not len(shown):
             known = self.rows[self.rows >= 0]

@@ -22,7 +22,7 @@ def fit_popularity(interactions: Interactions) -> Popularity:
     Args:
         interactions: What is known.
     """
-    counts = np.bincount(interactions.kinds, minlength=len(KINDS)).tolist()
+    counts = np.bincount(interactions.kinds[interactions.counted], minlength=len(KINDS)).tolist()
     n = dict(zip(KINDS, counts, strict=True))
     opened = n[EventType.CLICK] + n[EventType.VIEW]
     click_rate = _rate(n[EventType.CLICK], n[EventType.IMPRESSION])

@@ -1,6 +1,7 @@
 """The store's streams become files of the dataset contract."""
 
 import fcntl
+import resource
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 
 from app.export import PARTS, ExportError, export
+from app.serving.exposure import PackedExposure
 from app.stores.connection import Connection
 from app.stores.customer import RedisCustomerStore
 from app.stores.exposure import RedisExposureLog
@@ -20,6 +22,7 @@ from models.events import Event, EventType, from_us, to_us
 from tests.contract.test_exposure_log import RECORD
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits
 
+N_BYTES_LEFT = 100
 N_EVENTS = 240
 
 
@@ -73,15 +76,17 @@ async def test_every_event_is_exported_once_and_leaves_the_store(
 async def test_a_full_disk_is_one_clear_error_and_costs_nothing(
     connection: Connection, events: list[Event], tmp_path: Path
 ) -> None:
+    """As where the disk is full, no file of this process may grow beyond a few bytes."""
     assert events
-    aside = tmp_path / PARTS / "events-000001.partial"
-    aside.parent.mkdir()
-    aside.symlink_to("/dev/full")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (N_BYTES_LEFT, limits[1]))
+    try:
+        with pytest.raises(ExportError, match=r"File too large.*make room, and export again"):
+            await export(connection, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    with pytest.raises(ExportError, match=r"No space left on device.*make room, and export again"):
-        await export(connection, tmp_path)
-
-    assert not aside.is_symlink()
+    assert [path.name for path in (tmp_path / PARTS).iterdir()] == [".lock"]
     assert await left(connection) == N_EVENTS
     assert (await export(connection, tmp_path)).events == N_EVENTS
 
@@ -142,7 +147,7 @@ async def test_a_run_that_dies_while_it_writes_leaves_no_part(
     connection: Connection, events: list[Event], tmp_path: Path
 ) -> None:
     (tmp_path / PARTS).mkdir()
-    (tmp_path / PARTS / "events-000001.partial").write_bytes(b"PAR1 half a fil")
+    (tmp_path / PARTS / ".events-000001.parquet.0a.partial").write_bytes(b"PAR1 half a fil")
 
     await export(connection, tmp_path)
 
@@ -224,7 +229,7 @@ async def test_what_is_exported_is_read_as_a_dataset(
 
 
 async def test_answers_are_exported_whole(connection: Connection, tmp_path: Path) -> None:
-    await RedisExposureLog(connection).append([RECORD, RECORD])
+    await RedisExposureLog(connection).append([PackedExposure.of(RECORD)] * 2)
 
     summary = await export(connection, tmp_path)
 
@@ -232,7 +237,8 @@ async def test_answers_are_exported_whole(connection: Connection, tmp_path: Path
     assert (summary.exposures, summary.total_exposures) == (2, 1)
     assert answer["now"] == from_us(RECORD.now_us)
     assert answer["window"] == RECORD.window
-    assert answer["exclude"] == ["s9"]
+    assert (answer["exclude"], answer["excluded_unknown"]) == (["s9"], 1)
+    assert (answer["candidates"], answer["candidates_unknown"]) == (["s1", "s2"], 2)
     assert answer["slate"] == [
         {"sale_id": "s1", "rank": 1, "propensity": 1.0, "purchase_probability": 0.0125}
     ]
@@ -263,12 +269,13 @@ async def test_an_erased_customer_leaves_all_files_with_what_he_did_before(
     log = RedisExposureLog(connection)
     earlier = [event("e1", at_us=now_us), event("fast", at_us=now_us + MINUTE_US)]
     await customers.append([*earlier, event("other", at_us=now_us, customer_id="c2")])
-    await log.append([replace(RECORD, recommendation_id="old", now_us=now_us)])
+    await log.append([PackedExposure.of(replace(RECORD, recommendation_id="old", now_us=now_us))])
     await export(connection, tmp_path)
     await customers.append([event("e2", at_us=now_us)])
     erased_us = (await customers.erase("c1")).erased_us
     await customers.append([event("back", at_us=erased_us + 1)])
-    await log.append([replace(RECORD, recommendation_id="new", now_us=erased_us + 1)])
+    new = replace(RECORD, recommendation_id="new", now_us=erased_us + 1)
+    await log.append([PackedExposure.of(new)])
 
     summary = await export(connection, tmp_path)
 

@@ -140,17 +140,27 @@ def random_log(rng: np.random.Generator, n: int) -> list[Row]:
             kind=str(rng.choice(KIND_NAMES)),
             sale=f"s{rng.integers(4)}",
             at=int(rng.integers(16 * DAY)),
+            customer=f"c{rng.integers(2)}",
         )
         for _ in range(n)
     ]
+
+
+def counted(log: list[Row]) -> list[Row]:
+    """Of a customer, sale, type and hour only the first event, one at a time."""
+    first: dict[tuple[str, str, str, int], Row] = {}
+    for row in sorted(log, key=lambda row: row.received_us):
+        first.setdefault((row.customer, row.sale, row.kind, row.received_us // HOUR), row)
+    return [*first.values()]
 
 
 def test_counts_are_bit_for_bit_those_of_a_store_that_sums_hours(
     rng: np.random.Generator,
 ) -> None:
     log, shop = random_log(rng, 2_000), catalogue("s0", "s1", "s2", "s3")
-    events = event_table(log)
-    replay = CountReplay(events, shop)
+    events = event_table(counted(log))
+    replay = CountReplay(event_table(log), shop)
+    assert len(events) < len(log)
 
     moments = [rng.integers(-HOUR, 17 * DAY, size=60), 5 * DAY + rng.integers(HOUR, size=20)]
     for offset in np.sort(np.concatenate(moments)).tolist():
@@ -179,7 +189,7 @@ def test_counts_fade_by_whole_hours_and_forget_after_fourteen_days(
     for offset in (HOUR, 3 * DAY + 90 * SECOND, 15 * DAY + 59 * MINUTE + 30 * SECOND):
         at_us = (NOON + offset) // GRID_US * GRID_US
         totals, decayed = np.zeros((4, 5)), np.zeros((2, 4, 5))
-        for row in log:
+        for row in counted(log):
             age = at_us // HOUR - row.received_us // HOUR
             if row.received_us >= at_us or age > 14 * 24:
                 continue
@@ -203,7 +213,7 @@ def test_an_event_counts_from_the_next_minute_on() -> None:
 def test_inside_an_hour_only_sales_with_events_are_counted_anew() -> None:
     """Most sales of a long log are closed: a slate must not cost what there ever was."""
     shop = catalogue("s1", "s2")
-    log = [Row(sale="s1"), Row(sale="s1", at=MINUTE), Row(sale="s2", at=HOUR)]
+    log = [Row(sale="s1"), Row(sale="s1", at=MINUTE, customer="c2"), Row(sale="s2", at=HOUR)]
     replay = CountReplay(event_table(log), shop)
     before = replay.at(NOON + MINUTE)
 
@@ -219,6 +229,18 @@ def test_events_of_sales_outside_the_catalogue_are_not_counted() -> None:
     replay = CountReplay(event_table([Row(sale="other"), Row(sale="s1")]), catalogue("s1"))
 
     assert replay.at(NOON + HOUR).totals.sum() == 1
+
+
+def test_a_customer_counts_once_per_sale_type_and_hour_however_often_they_come() -> None:
+    log = [Row(at=number * SECOND, kind="click") for number in range(3_600)]
+    log += [Row(at=MINUTE, kind="view"), Row(at=MINUTE, kind="click", sale="s2")]
+    log += [Row(at=MINUTE, kind="click", customer="c2"), Row(at=HOUR, kind="click")]
+    replay = CountReplay(event_table(log), catalogue("s1", "s2"))
+
+    [s1, s2] = replay.at(NOON + HOUR + MINUTE).totals
+
+    click, view = KIND[EventType.CLICK], KIND[EventType.VIEW]
+    assert (s1[click], s1[view], s2[click]) == (3, 1, 1)
 
 
 def test_counts_refuse_to_go_back_in_time() -> None:

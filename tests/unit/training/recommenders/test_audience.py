@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.events import KIND, EventType, key
 from models.recommenders.audience import Appeal, Audience
-from tests.logs import MINUTE, Row, catalogue, event_table
+from tests.logs import HOUR, MINUTE, Row, catalogue, event_table
 from training.recommenders.audience import fit_audience, fit_ways
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
@@ -59,10 +59,10 @@ def test_looks_fade_with_the_position() -> None:
 def test_without_impressions_shares_of_all_events_are_expected() -> None:
     """Three of four events are French; of the two with s2 one is: 1.5 expected."""
     log = [
-        Row(sale="s1", market="fr"),
-        Row(sale="s1", market="fr"),
-        Row(sale="s2", market="fr"),
-        Row(sale="s2", market="uk"),
+        Row(sale="s1", market="fr", customer="c1"),
+        Row(sale="s1", market="fr", customer="c2"),
+        Row(sale="s2", market="fr", customer="c3"),
+        Row(sale="s2", market="uk", customer="c4"),
     ]
 
     markets = fitted(log).markets
@@ -121,7 +121,7 @@ def test_devices_like_sales_as_markets_do() -> None:
 
 def test_a_customer_warms_up_as_he_acts() -> None:
     """Cold at his first click, warm at the nine that follow, hot from then on; all at one sale."""
-    log = [Row(kind="click", sale="s1", at=step * MINUTE) for step in range(12)]
+    log = [Row(kind="click", sale="s1", at=step * HOUR) for step in range(12)]
     log += [Row(kind="click", sale="s2", customer=f"c{number}") for number in range(2, 14)]
 
     segments = fitted(log).segments

@@ -103,7 +103,7 @@ def test_passing_over_one_colour_says_something_of_the_other(rng: np.random.Gene
 def test_who_looked_at_what_is_counted_by_position() -> None:
     log = [
         Row(kind="impression", sale="s1", position=4),
-        Row(kind="impression", sale="s1", position=1),
+        Row(kind="impression", sale="s1", position=1, customer="c2"),
         Row(kind="click", sale="s2"),
     ]
 
