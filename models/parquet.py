@@ -28,7 +28,11 @@ def scan_parquet(paths: Sequence[Path]) -> pl.LazyFrame:
     """Open files to read parts of them; see `read_parquet`.
 
     Args:
-        paths: Files with the same columns, at least one.
+        paths: Files in the order in which they were written, at least one. Those of earlier
+            versions may lack columns of the last one.
     """
     # Absolute: polars takes a leading tilde for a home directory.
-    return pl.scan_parquet([path.absolute() for path in paths], glob=False)
+    absolute = [path.absolute() for path in paths]
+    with absolute[-1].open("rb") as file:
+        schema = pl.read_parquet_schema(file)
+    return pl.scan_parquet(absolute, glob=False, schema=schema, missing_columns="insert")

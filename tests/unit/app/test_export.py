@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from app.export import PARTS, ExportError, export
+from app.export.part import read_cursors, write_table
 from app.serving.exposure import PackedExposure
 from app.stores.connection import Connection
 from app.stores.customer import RedisCustomerStore
@@ -243,6 +244,25 @@ async def test_answers_are_exported_whole(connection: Connection, tmp_path: Path
         {"sale_id": "s1", "rank": 1, "propensity": 1.0, "purchase_probability": 0.0125}
     ]
     assert answer["versions"] == [["numpy", "2"]]
+
+
+async def test_answers_that_an_earlier_version_exported_stay(
+    connection: Connection, tmp_path: Path
+) -> None:
+    """Its part lacks columns that records have by now."""
+    log = RedisExposureLog(connection)
+    await log.append([PackedExposure.of(RECORD)])
+    await export(connection, tmp_path)
+    [part] = (tmp_path / PARTS).glob("exposures-*.parquet")
+    old = pl.read_parquet(part).drop("excluded_unknown", "candidates_unknown")
+    write_table(part, old, cursors=read_cursors(part))
+    await log.append([PackedExposure.of(replace(RECORD, recommendation_id="r2"))])
+
+    await export(connection, tmp_path)
+
+    answers = pl.read_parquet(tmp_path / "exposures.parquet").sort("recommendation_id")
+    assert answers["recommendation_id"].to_list() == ["r1", "r2"]
+    assert answers["candidates_unknown"].to_list() == [None, 2]
 
 
 async def test_two_runs_at_once_are_refused(connection: Connection, tmp_path: Path) -> None:
