@@ -25,6 +25,7 @@ from app.console import (
     failures,
     opened,
     read_settings,
+    require_bundle,
     store_url,
 )
 from app.doctor import Verdict, examine
@@ -41,11 +42,12 @@ from app.replay import ReplayError, exported, replay_all, replayer_of, stored
 from app.resources import Worker
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import KeyFileError, read_keys, write_keys
+from app.serving.library import BundleLibrary
 from app.serving.plan_file import first_plan
 from app.settings import Settings
 from app.stores.connection import Connection
 from app.workers import listen, run
-from models.bundle import BundleError, read_bundle, resolve_bundle
+from models.bundle import BundleError, resolve_bundle
 from models.dataset import Dataset, read_dataset
 from models.profile_file import newest_profiles
 
@@ -85,11 +87,11 @@ def serve(
     )
     configure_logging(settings.log_level)
     with failures():
-        _ = read_bundle(resolve_bundle(settings.bundle, settings.bundles))
         if settings.keys is not None:
             _ = read_keys(settings.keys)
         _ = first_plan(settings.plan)
         with listen(settings) as listener, store_url(settings) as url:
+            asyncio.run(require_bundle(settings, url))
             host, port = listener.getsockname()[:2]
             _log.info("listening", url=f"http://{host}:{port}", workers=settings.workers)
             run(settings.model_copy(update={"redis_url": url}), listener)
@@ -164,7 +166,7 @@ def activate_bundle(
     """Have a running service answer with a bundle; it verifies it first, and may refuse."""
     settings = read_settings()
     with failures():
-        bundle_id = bundle or resolve_bundle(None, settings.bundles).name
+        bundle_id = bundle or BundleLibrary(settings.bundles, None).first_id()
         api_key = key_file.read_text(encoding="utf-8").strip() if key_file else None
         activate(url, bundle_id, api_key=api_key)
     _print({"active": bundle_id}, as_json=as_json)

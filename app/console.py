@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from app.activation import ActivationError
-from app.errors import MAX_NAMED, ServiceError
+from app.errors import MAX_NAMED, ServiceError, StoreUnavailableError
 from app.export import ExportError
 from app.replay import ReplayError
 from app.security.key_ring import KeyFileError
@@ -91,3 +91,21 @@ def editor_of(stores: RedisStores, settings: Settings) -> PlanEditor:
     return PlanEditor(
         stores.plans, stores.bundles, stores.server, library, first_plan(settings.plan)
     )
+
+
+async def require_bundle(settings: Settings, url: str) -> None:
+    """See that there is a bundle to begin with: what the settings name, or what the store wants.
+
+    Raises:
+        BundleError: If neither is whole.
+    """
+    library = BundleLibrary(settings.bundles, settings.bundle)
+    try:
+        library.require("")
+    except BundleError as exc:
+        try:
+            async with opened(url) as stores:
+                wanted = (await stores.bundles.wanted()).active
+        except StoreUnavailableError:
+            raise exc from None
+        library.require(wanted)

@@ -1,5 +1,7 @@
 """The failures that a client can tell apart: a class, a stable code and a status each."""
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import ClassVar, Final
 
@@ -122,6 +124,22 @@ class UnknownSaleError(ServiceError):
         """Name the sale."""
         super().__init__(f"unknown sale {sale_id!r}")
         self.sale_id = sale_id
+
+
+class UnknownMarketError(ServiceError):
+    """A market that no sale names, where no sale is for all markets either."""
+
+    code = "unknown_market"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, market: str, known: Sequence[str]) -> None:
+        """Name it, and the markets that are written most like it, or some."""
+        likest = get_close_matches(market, known, n=MAX_NAMED) or known[:MAX_NAMED]
+        super().__init__(
+            f"no sale is of market {market!r}: sales are of {', '.join(map(repr, likest))}"
+            + (", and others" if len(known) > len(likest) else "")
+        )
+        self.market = market
 
 
 class UnknownModelError(ServiceError):

@@ -160,6 +160,7 @@ class Metrics:
         refused: Requests that no key opened, by code of the problem and id of the key.
         events: Posted events, by status and reason.
         unknown_sales: Accepted events of sales that the catalogue does not know.
+        unknown_markets: Recommendations asked for a market that no sale names.
         model_errors: Rankings that the model failed to make, by class of the error.
         pictures: Uploaded pictures, by what became of them.
         labelling: Seconds per labelled picture, waiting for a thread included.
@@ -185,6 +186,7 @@ class Metrics:
     refused: Counter
     events: Counter
     unknown_sales: Counter
+    unknown_markets: Counter
     model_errors: Counter
     pictures: Counter
     labelling: Histogram
@@ -218,6 +220,9 @@ class Metrics:
             events=counter("events", "Posted events.", "status", "reason"),
             unknown_sales=counter(
                 "unknown_sale_events", "Accepted events of sales that the catalogue does not know."
+            ),
+            unknown_markets=counter(
+                "unknown_markets", "Recommendations asked for a market that no sale names."
             ),
             model_errors=counter("model_errors", "Rankings that the model did not make.", "error"),
             pictures=counter("pictures", "Uploaded pictures.", "outcome"),

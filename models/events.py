@@ -25,6 +25,18 @@ PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
 
+Market = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        to_lower=True,
+        min_length=1,
+        max_length=128,
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s][^\x00-\x1f\x7f]*$",
+    ),
+]
+"""A market, in lower case and without whitespace around it: ``FR`` and ``fr `` are ``fr``."""
+
 
 def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -80,7 +92,7 @@ class Event(BaseModel):
     price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     quantity: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
     revenue: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    market: Identifier | None = None
+    market: Market | None = None
     device: Identifier | None = None
     propensity: float | None = Field(default=None, gt=0, le=1)
     variant: Identifier | None = None

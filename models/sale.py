@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from models.events import PRINTABLE, WHOLE, Identifier, Moment
+from models.events import PRINTABLE, WHOLE, Identifier, Market, Moment
 
 AttributeValue = str | Annotated[float, Field(allow_inf_nan=False)] | bool | None
 
@@ -35,7 +35,7 @@ class Sale(BaseModel):
     original_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     currency: str | None = Field(default=None, min_length=3, max_length=3)
     margin: float | None = Field(default=None, allow_inf_nan=False)
-    markets: tuple[Identifier, ...] | None = Field(default=None, min_length=1, max_length=64)
+    markets: tuple[Market, ...] | None = Field(default=None, min_length=1, max_length=64)
     opens_at: Moment
     closes_at: Moment | None = None
     sold_out_at: Moment | None = None

@@ -1,6 +1,7 @@
 """Puts what was fitted into a bundle."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -149,6 +150,7 @@ def _manifest(
         data_fingerprint=material.dataset.fingerprint,
         metrics=dict(fitted.metrics),
         versions=dict(_installed(_SCORING_LIBRARIES)),
+        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
 
 

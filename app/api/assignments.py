@@ -10,7 +10,7 @@ from app.api.dependencies import ResourcesDep
 from app.api.forced import ForcedPairs, forced
 from app.api.problem import problems
 from app.serving.question import RecommendationRequest
-from models.events import Identifier
+from models.events import Identifier, Market
 from models.experiments.experiment import Unit
 
 router = APIRouter(prefix="/v1", tags=["experiments"])
@@ -24,7 +24,7 @@ class AssignmentQuery(BaseModel):
     customer_id: Identifier | None = Field(default=None, examples=["c-1842"])
     session_id: Identifier | None = Field(default=None, examples=["v-77"])
     device_id: Identifier | None = Field(default=None, examples=["d-4f1"])
-    market: Identifier | None = Field(default=None, examples=["fr"])
+    market: Market | None = Field(default=None, examples=["fr"])
     device: Identifier | None = Field(default=None, examples=["mobile"])
     variant: ForcedPairs = ()
 

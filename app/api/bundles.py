@@ -88,7 +88,9 @@ class ShelvedBundle(BaseModel):
     )
     seed: int | None
     data_fingerprint: str | None = Field(description="Hash of its training data.")
-    fault: str | None = Field(description="Why its manifest is refused; null if it is not.")
+    fault: str | None = Field(
+        description="Why it is refused, as while it is being copied; null if it is whole."
+    )
 
     @classmethod
     def of(cls, shelved: Shelved) -> Self:

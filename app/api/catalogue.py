@@ -18,7 +18,7 @@ from app.api.sales import SALE_EXAMPLE
 from app.errors import NotReadyError
 from app.serving.bulk import Upsert, Upserted
 from app.serving.listing import Page, Wanted, page
-from models.events import Identifier
+from models.events import Market
 from models.sale import Sale
 
 MAX_LIMIT: Final = 1_000
@@ -61,7 +61,7 @@ class SalesQuery(BaseModel):
         examples=["0c4a9b5d2e6f7a81"],
     )
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="How many at most.")
-    market: Identifier | None = Field(default=None, description="Only sales of this market.")
+    market: Market | None = Field(default=None, description="Only sales of this market.")
     open: bool | None = Field(
         default=None, description="Only open sales, or only closed ones; unset: both."
     )

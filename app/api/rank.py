@@ -16,7 +16,7 @@ from app.api.problem import problems
 from app.api.slate import SLATE_EXAMPLE, SlateAnswer, answered
 from app.serving.candidates import Obstacle
 from app.serving.question import Choice, RecommendationRequest
-from models.events import WHOLE, Identifier
+from models.events import WHOLE, Identifier, Market
 
 MAX_CANDIDATES: Final = 1_000
 
@@ -53,7 +53,7 @@ class RankBody(BaseModel):
     )
     session_id: Identifier | None = Field(default=None, description="The visit, for the log.")
     device_id: Identifier | None = Field(default=None, description="The device, for the log.")
-    market: Identifier | None = Field(default=None, description="Only sales of this market.")
+    market: Market | None = Field(default=None, description="Only sales of this market.")
     device: Identifier | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_CANDIDATES), WHOLE] = Field(
         default=MAX_CANDIDATES, description="Number of sales wanted."

@@ -12,7 +12,7 @@ from app.api.forced import ForcedPairs, forced
 from app.api.problem import problems
 from app.api.slate import SlateAnswer, answered
 from app.serving.question import RecommendationRequest
-from models.events import Identifier
+from models.events import Identifier, Market
 
 MAX_LIMIT: Final = 100
 MAX_EXCLUDED: Final = 500
@@ -40,7 +40,7 @@ class RecommendationQuery(BaseModel):
         description="The device, for the log and for experiments that deal devices.",
         examples=["d-4f1"],
     )
-    market: Identifier | None = Field(
+    market: Market | None = Field(
         default=None, description="Only sales of this market; unset: of any.", examples=["fr"]
     )
     device: Identifier | None = Field(default=None, examples=["mobile"])

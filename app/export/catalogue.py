@@ -24,6 +24,7 @@ _TYPES: Final = {
     Kind.NUMBER: pl.Float64(),
     Kind.WHOLE: pl.Int64(),
     Kind.TIME: pl.Datetime("us", "UTC"),
+    Kind.MARKET: pl.String(),
     Kind.MARKETS: pl.List(pl.String),
     Kind.PICTURES: pl.List(pl.String),
 }

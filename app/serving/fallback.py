@@ -28,7 +28,7 @@ class Rung(StrEnum):
     SNAPSHOT = "snapshot"
     """The store has been away for a minute: its last known open sales, by popularity."""
     EMPTY = "empty"
-    """No catalogue was ever seen: no sales."""
+    """Nothing is open in the market, or no catalogue was ever seen: no sales."""
 
 
 OF_CATALOGUE: Final = frozenset({Rung.REMEMBERED, Rung.SNAPSHOT})

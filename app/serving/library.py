@@ -1,6 +1,7 @@
 """The bundles that this machine has: what they are, and how one becomes a model."""
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import BundleRefusedError, UnknownBundleError
@@ -11,6 +12,8 @@ from models.bundle import (
     Bundle,
     BundleError,
     Manifest,
+    bundle_directories,
+    bundle_paths,
     read_bundle,
     read_manifest,
     resolve_bundle,
@@ -27,14 +30,19 @@ class Shelved:
     """A bundle of the directory.
 
     Attributes:
-        bundle_id: The name of its directory.
+        bundle_id: Its id; the name of its directory where its manifest cannot be read.
         manifest: What it is; None if that cannot be read.
-        fault: Why not.
+        fault: Why it is refused; None if it is whole.
     """
 
     bundle_id: str
     manifest: Manifest | None
     fault: str | None
+
+    @property
+    def age_order(self) -> tuple[str, str, str]:
+        """See `Manifest.age_order`; before all others without a manifest."""
+        return self.manifest.age_order if self.manifest else ("", "", self.bundle_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +52,20 @@ class BundleLibrary:
     Attributes:
         root: The directory.
         first: What to serve until the store says: an id, a directory, or None for the newest.
+        verified: What was found in directories that did not change since, by path.
     """
 
     root: Path
     first: str | None
+    verified: dict[Path, "_Verified"] = field(default_factory=dict[Path, "_Verified"])
 
     def shelved(self) -> list[Shelved]:
-        """Return every bundle, newest first; only manifests are read."""
-        return [_shelved(path) for path in sorted(self._paths().values(), reverse=True)]
+        """Return every bundle, newest first, those without a readable manifest at the end.
+
+        Every byte is verified, once as long as names, sizes and times of the files stay.
+        """
+        found = [self._shelved(path) for path in self._directories()]
+        return sorted(found, key=lambda one: one.age_order, reverse=True)
 
     def manifest(self, bundle_id: str) -> Manifest:
         """Read what a bundle is.
@@ -60,12 +74,10 @@ class BundleLibrary:
             UnknownBundleError: If the library has none of that id.
             BundleRefusedError: If its manifest cannot be read.
         """
-        path = self._paths().get(bundle_id)
-        if path is None:
-            raise UnknownBundleError(bundle_id, str(self.root))
+        path = self._path(bundle_id)
         try:
             return read_manifest(path)
-        except (BundleError, OSError) as exc:
+        except BundleError as exc:
             raise BundleRefusedError(bundle_id, str(exc)) from exc
 
     def load(self, bundle_id: str) -> Model:
@@ -75,12 +87,10 @@ class BundleLibrary:
             UnknownBundleError: If the library has none of that id.
             BundleRefusedError: If it must not be served; the message says why.
         """
-        path = self._paths().get(bundle_id)
-        if path is None:
-            raise UnknownBundleError(bundle_id, str(self.root))
+        path = self._path(bundle_id)
         try:
             return _load(path)
-        except (BundleError, OSError, SceneModelError) as exc:
+        except (BundleError, SceneModelError) as exc:
             raise BundleRefusedError(bundle_id, str(exc)) from exc
 
     def first_id(self) -> str:
@@ -89,7 +99,20 @@ class BundleLibrary:
         Raises:
             BundleError: If there is no such bundle.
         """
-        return resolve_bundle(self.first, self.root).resolve().name
+        return read_manifest(resolve_bundle(self.first, self.root)).bundle_id
+
+    def require(self, wanted: str) -> None:
+        """Verify what the store wants, or else what the settings say; see `load_first`.
+
+        Raises:
+            BundleError: If neither can be served, for the reason of the second.
+        """
+        path = self._paths().get(wanted)
+        if path is not None:
+            with suppress(BundleError):
+                _ = read_bundle(path)
+                return
+        _ = read_bundle(resolve_bundle(self.first, self.root))
 
     def load_first(self, wanted: str) -> Model:
         """Load what the store wants, or else what the settings say, or else say why not."""
@@ -100,23 +123,69 @@ class BundleLibrary:
                 _log.error("the wanted bundle is not served", bundle=wanted, reason=str(exc))
         try:
             return _load(resolve_bundle(self.first, self.root))
-        except (BundleError, OSError, SceneModelError) as exc:
+        except (BundleError, SceneModelError) as exc:
             _log.error("no model: answers are ordered by popularity", reason=str(exc))
             return Model(failure=str(exc))
 
+    def _path(self, bundle_id: str) -> Path:
+        found = self._paths().get(bundle_id)
+        if found is not None:
+            return found
+        for path in self._directories():
+            if path.name == bundle_id:
+                return path
+        raise UnknownBundleError(bundle_id, str(self.root))
+
+    def _directories(self) -> list[Path]:
+        directories = bundle_directories(self.root)
+        elsewhere = None if self.first is None else Path(self.first)
+        if elsewhere is None or not (elsewhere / MANIFEST).is_file():
+            return directories
+        is_below = elsewhere.resolve() in {path.resolve() for path in directories}
+        return directories if is_below else [*directories, elsewhere]
+
     def _paths(self) -> dict[str, Path]:
-        paths = {path.parent.name: path.parent for path in self.root.glob(f"[0-9]*/{MANIFEST}")}
+        paths = bundle_paths(self.root)
         if self.first is not None and (Path(self.first) / MANIFEST).is_file():
-            paths[Path(self.first).resolve().name] = Path(self.first)
+            with suppress(BundleError):
+                paths[read_manifest(Path(self.first)).bundle_id] = Path(self.first)
         return paths
 
+    def _shelved(self, path: Path) -> Shelved:
+        state, verified = _state_of(path), self.verified.get(path)
+        if verified is None or state is None or verified.state != state:
+            verified = self.verified[path] = _Verified(state, _verified(path))
+        return verified.shelved
 
-def _shelved(path: Path) -> Shelved:
-    name = path.resolve().name
+
+_State = frozenset[tuple[str, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    state: _State | None
+    shelved: Shelved
+
+
+def _state_of(directory: Path) -> _State | None:
+    """Return name, size and time of every file, None where they cannot be read."""
     try:
-        return Shelved(name, read_manifest(path), None)
-    except (BundleError, OSError) as exc:
-        return Shelved(name, None, str(exc))
+        found = [(path.name, path.stat()) for path in directory.iterdir()]
+    except OSError:
+        return None
+    return frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+
+
+def _verified(path: Path) -> Shelved:
+    try:
+        manifest = read_manifest(path)
+    except BundleError as exc:
+        return Shelved(path.resolve().name, None, str(exc))
+    try:
+        _ = read_bundle(path)
+    except BundleError as exc:
+        return Shelved(manifest.bundle_id, manifest, str(exc))
+    return Shelved(manifest.bundle_id, manifest, None)
 
 
 def _load(path: Path) -> Model:

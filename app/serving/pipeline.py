@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from app.errors import StoreUnavailableError
+from app.errors import StoreUnavailableError, UnknownMarketError
 from app.serving.candidates import LeftOut, left_out
 from app.serving.clock import StoreClock
 from app.serving.deadline import within
@@ -114,6 +114,7 @@ class Recommender:
         Raises:
             UnknownVariantError: If the request forces a variant that there is not.
             ExclusiveVariantsError: If it forces two that exclude each other.
+            UnknownMarketError: If no sale names its market, and none is for all markets.
         """
         started = monotonic()
         if started >= ends_s:
@@ -139,6 +140,7 @@ class Recommender:
         state = known or self._nobody()
         routing = routed(self.origin.plan.current, request, known=known, now_us=state.now_us)
         way = self._way(routing, is_known=known is not None)
+        self._look_at_market(request, way.served, now_us=state.now_us)
         question = Question(request, state, way.served, self.new_id())
         ranking = self.ranker.rank(question, way.policy, rung=way.rung, within_s=within_s)
         record = self._record(question, routing, way.policy, ranking=ranking, started=started)
@@ -170,6 +172,17 @@ class Recommender:
             served = self.live.served_by(policy.bundle) or self.live.served
             rung = rung if rung in OF_CATALOGUE else Rung.VARIANT
         return _Way(policy, served, rung)
+
+    def _look_at_market(
+        self, request: RecommendationRequest, served: ServedCatalogue | None, *, now_us: int
+    ) -> None:
+        """Count a market that no sale names, and refuse it rather than to show an empty page."""
+        known = served.catalogue.markets.names if served else ()
+        if served is None or not known or request.market is None or request.market in known:
+            return
+        self.tally.note_unknown_market()
+        if request.choice is None and not len(served.offers.at(request.market, now_us).rows):
+            raise UnknownMarketError(request.market, known)
 
     def _nobody(self) -> CustomerState:
         return CustomerState(self.clock.now_us(), Window.empty(), Profile.empty())

@@ -88,9 +88,9 @@ class SlateRanker:
             return NOTHING
         query, scorer = query_of(question, question.served), question.served.scorer
         limit = question.request.limit
+        if _is_closed(query) or (rung is Rung.SNAPSHOT and not len(query.rows)):
+            return NOTHING
         if rung is Rung.SNAPSHOT:
-            if not len(query.rows):
-                return NOTHING
             policy = BY_POPULARITY
         scores = self._scores(scorer, query, policy, within_s=within_s)
         if scores is not None:
@@ -165,6 +165,10 @@ def query_of(question: Question, served: ServedCatalogue) -> Query:
         listing=Listing.of(catalogue, rows) if choice is not None and choice.is_ordered else None,
         offer=offer,
     )
+
+
+def _is_closed(query: Query) -> bool:
+    return query.offer is not None and not len(query.offer.rows)
 
 
 def _with_model(

@@ -31,6 +31,10 @@ class Tally:
             labels = (one.experiment, one.variant) if is_known else (OTHER, OTHER)
             self._metrics.answers.labels(*labels, record.degraded or "").observe(seconds)
 
+    def note_unknown_market(self) -> None:
+        """Take note of a question from a market that no sale names."""
+        self._metrics.unknown_markets.inc()
+
     def label(self, record: ExposureRecord) -> str:
         """Name all variants that decided an answer, as ``experiment:variant``, with commas."""
         name = ",".join(f"{one.experiment}:{one.variant}" for one in _dealt(record))

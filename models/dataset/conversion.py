@@ -124,7 +124,7 @@ def _text_checks(column: Column, value: pl.Expr) -> tuple[Check, ...]:
         Check(FaultCode.EMPTY_TEXT, name, value == "", "not be empty"),
         Check(FaultCode.WRONG_LENGTH, name, (length > high) | length.is_between(1, low - 1), fits),
     ]
-    if column.kind is Kind.IDENTIFIER:
+    if column.kind in {Kind.IDENTIFIER, Kind.MARKET}:
         forging = value.str.contains(CONTROL_CHARACTERS)
         must = "not hold control characters"
         checks.append(Check(FaultCode.CONTROL_CHARACTER, name, forging, must))
@@ -240,10 +240,24 @@ def _has_nameless(value: pl.Expr) -> pl.Expr:
     return value.list.eval(pl.element().is_null() | (pl.element() == "")).list.any()
 
 
+def _as_market(name: pl.Expr) -> pl.Expr:
+    """Return names of markets in the form of `models.events.Market`."""
+    return name.str.strip_chars().str.to_lowercase()
+
+
+def _market(column: Column, dtype: pl.DataType) -> Converted | str:
+    found = _text(column, dtype)
+    if isinstance(found, str):
+        return found
+    market = _as_market(found.value)
+    return replace(found, value=pl.when(market != "").then(market))
+
+
 def _markets(column: Column, dtype: pl.DataType) -> Converted | str:
-    value = _texts(column, dtype)
-    if isinstance(value, str):
-        return value
+    given = _texts(column, dtype)
+    if isinstance(given, str):
+        return given
+    value = given.list.eval(_as_market(pl.element()))
     name = column.name
     empty = (value.list.len() == 0) | _has_nameless(value)
     many = value.list.len() > MAX_MARKETS_OF_A_SALE
@@ -284,6 +298,7 @@ _CONVERSIONS: Final = {
     Kind.NUMBER: _number,
     Kind.WHOLE: _whole,
     Kind.TIME: _time,
+    Kind.MARKET: _market,
     Kind.MARKETS: _markets,
     Kind.PICTURES: _pictures,
 }
@@ -294,6 +309,7 @@ _TYPES: Final = {
     Kind.NUMBER: pl.Float64(),
     Kind.WHOLE: pl.Int64(),
     Kind.TIME: pl.Int64(),
+    Kind.MARKET: pl.String(),
     Kind.MARKETS: pl.List(pl.String),
     Kind.PICTURES: pl.List(pl.String),
 }

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     WHOLE = "whole number"
     TIME = "time"
+    MARKET = "market"
     MARKETS = "markets"
     PICTURES = "pictures"
 
@@ -85,7 +86,7 @@ EVENTS: Final = (
     _amount("price"),
     Column(name="quantity", kind=Kind.WHOLE, low=1, high=1_000_000),
     _amount("revenue"),
-    _identifier("market"),
+    Column(name="market", kind=Kind.MARKET),
     _identifier("device"),
     Column(name="propensity", kind=Kind.NUMBER, above=0, high=1),
     _identifier("variant"),

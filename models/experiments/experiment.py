@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.events import Market
 from models.experiments.bucket import (
     BUCKETS,
     EVERY_BUCKET,
@@ -46,7 +47,7 @@ class Audience(BaseModel):
 
     model_config = _FROZEN
 
-    markets: frozenset[str] | None = Field(default=None, description="Unset: every market.")
+    markets: frozenset[Market] | None = Field(default=None, description="Unset: every market.")
     devices: frozenset[str] | None = Field(default=None, description="Unset: every device.")
     visitors: Visitors = Field(
         default=Visitors.ALL, description="New: without any event on record."

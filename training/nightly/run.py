@@ -15,6 +15,7 @@ from models.bundle import (
     FORMAT_VERSION,
     MANIFEST,
     BundleError,
+    newest_bundle,
     read_bundle,
     read_manifest,
     write_bundle,
@@ -164,12 +165,6 @@ def _run(night: Night, dataset: Dataset, ledger: Ledger, *, progress: Progress) 
     return _judged_and_published(night, trial, ledger, champion=champion, progress=progress)
 
 
-def newest(bundles: Path) -> Path | None:
-    """Return the newest bundle of a directory, None without one."""
-    found = sorted(path.parent for path in bundles.glob(f"[0-9]*/{MANIFEST}"))
-    return found[-1] if found else None
-
-
 def _require_sound(night: Night, dataset: Dataset) -> None:
     dataset.require_sales_and_events()
     n_refused = sum(dataset.faults.n_refused().values())
@@ -184,11 +179,12 @@ def _require_sound(night: Night, dataset: Dataset) -> None:
 
 
 def _champion(night: Night) -> Champion | None:
-    published = night.champion or newest(night.bundles)
+    published = night.champion or newest_bundle(night.bundles)
     if published is None:
         return None
-    judged = night.state / CANDIDATES / (read_manifest(published).judged_as or published.name)
-    return Champion(published.name, judged if (judged / MANIFEST).is_file() else published)
+    manifest = read_manifest(published)
+    judged = night.state / CANDIDATES / (manifest.judged_as or manifest.bundle_id)
+    return Champion(manifest.bundle_id, judged if (judged / MANIFEST).is_file() else published)
 
 
 def _end_of(champion: Champion | None) -> int:
@@ -314,7 +310,9 @@ def _published(outcome: Outcome, night: Night, trial: Trial, *, progress: Progre
     bundle = refreshed(night.state / CANDIDATES / str(outcome.candidate), trial)
     progress.stage("publish")
     profiles = write_profiles(trial.dataset.events, trial.until_us, directory=night.profiles)
-    written = write_bundle(night.bundles, bundle.manifest, files=bundle.files)
+    now = from_us(night.now_us).isoformat(timespec="microseconds")
+    manifest = bundle.manifest.model_copy(update={"created_at": now})
+    written = write_bundle(night.bundles, manifest, files=bundle.files)
     return replace(outcome, verdict=Verdict.PUBLISHED, published=written.name, profiles=profiles)
 
 

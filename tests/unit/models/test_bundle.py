@@ -15,6 +15,7 @@ from models.bundle import (
     Bundle,
     BundleError,
     Manifest,
+    bundle_paths,
     read_bundle,
     resolve_bundle,
     write_bundle,
@@ -255,6 +256,115 @@ def test_what_a_killed_writer_left_is_not_the_newest(bundle: Path, tmp_path: Pat
     shutil.copytree(bundle, tmp_path / ".staging-x")
     shutil.copytree(bundle, tmp_path / "backup")
 
+    assert resolve_bundle(None, tmp_path) == bundle
+
+
+def test_of_two_bundles_that_end_at_one_time_the_later_made_is_the_newest(tmp_path: Path) -> None:
+    """Which of two hashes is larger says nothing of which training came later."""
+    for seed in range(6):
+        made = {"seed": seed, "created_at": f"2025-03-12T0{seed}:00:00.000000+00:00"}
+        newest = write_bundle(tmp_path, DRAFT.model_copy(update=made), files=FILES)
+
+        assert resolve_bundle(None, tmp_path) == newest
+
+
+def test_when_a_bundle_was_made_is_no_part_of_its_id(bundle: Path, tmp_path: Path) -> None:
+    later = DRAFT.model_copy(update={"created_at": "2025-03-12T00:00:00.000000+00:00"})
+
+    made = write_bundle(tmp_path / "again", later, files=FILES)
+
+    assert made.name == bundle.name
+    assert read_bundle(made).manifest.created_at == later.created_at
+
+
+@pytest.mark.parametrize("damage", [truncated, missing, without_manifest])
+def test_the_newest_bundle_is_one_that_is_whole(
+    damage: Callable[[Path], None], bundle: Path, tmp_path: Path
+) -> None:
+    later = DRAFT.model_copy(update={"until": "2025-03-11T00:00:00+00:00"})
+    half = write_bundle(tmp_path, later, files=FILES)
+    damage(half)
+
+    assert resolve_bundle(None, tmp_path) == bundle
+
+
+def test_where_no_bundle_is_whole_the_fault_of_the_newest_is_told(
+    bundle: Path, tmp_path: Path
+) -> None:
+    truncated(bundle)
+
+    with pytest.raises(BundleError, match=r"topics\.npz has sha256"):
+        resolve_bundle(None, tmp_path)
+
+
+def test_an_equal_bundle_that_is_half_there_is_not_taken_for_it(
+    bundle: Path, tmp_path: Path
+) -> None:
+    missing(bundle)
+
+    with pytest.raises(BundleError, match=r"ranker\.txt is missing"):
+        write_bundle(tmp_path, DRAFT, files=FILES)
+
+
+def test_a_bundle_mounted_under_a_name_of_no_bundle_has_the_id_of_its_manifest(
+    bundle: Path, tmp_path: Path
+) -> None:
+    mounted = bundle.rename(tmp_path / "bundle")
+
+    assert read_bundle(mounted).id == bundle.name
+    assert bundle_paths(tmp_path) == {bundle.name: mounted}
+    assert resolve_bundle(bundle.name, tmp_path) == mounted
+    assert resolve_bundle(None, tmp_path) == mounted
+
+
+def test_a_bundle_goes_before_its_copy_under_another_name(bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle, tmp_path / "a-copy")
+    shutil.copytree(bundle, tmp_path / "~copy")
+
+    assert bundle_paths(tmp_path) == {bundle.name: bundle}
+
+
+def as_kubernetes_mounts(bundle: Path) -> None:
+    """Files of a volume are links to links, which change at once when the volume does."""
+    content = bundle / "..2025_03_12_10_00_00.123"
+    names = [path.name for path in bundle.iterdir()]
+    content.mkdir()
+    (bundle / "..data").symlink_to(content.name)
+    for name in names:
+        (bundle / name).rename(content / name)
+        (bundle / name).symlink_to(f"..data/{name}")
+
+
+def as_a_root_of_a_volume(bundle: Path) -> None:
+    (bundle / "lost+found").mkdir()
+    (bundle / ".DS_Store").write_bytes(b"")
+    (bundle / ".ranker.txt.Xq3f").write_bytes(b"tr")  # rsync's, while it copies
+
+
+@pytest.mark.parametrize("put", [as_kubernetes_mounts, as_a_root_of_a_volume])
+def test_what_volumes_put_into_a_bundle_is_not_of_it(
+    put: Callable[[Path], None], bundle: Path
+) -> None:
+    put(bundle)
+
+    assert dict(read_bundle(bundle).files) == FILES
+
+
+def test_a_link_to_a_bundle_is_the_bundle(bundle: Path, tmp_path: Path) -> None:
+    """As git-sync switches from one checkout to the next."""
+    content = bundle.rename(tmp_path / ".worktree-5f3a")
+    (tmp_path / "current").symlink_to(content.name)
+
+    assert bundle_paths(tmp_path) == {bundle.name: tmp_path / "current"}
+
+
+def test_what_stands_beside_bundles_is_none(bundle: Path, tmp_path: Path) -> None:
+    for name in ("lost+found", ".snapshot", "tmp.ab12", "models"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    (tmp_path / "current").symlink_to("nowhere")
+
+    assert bundle_paths(tmp_path) == {bundle.name: bundle}
     assert resolve_bundle(None, tmp_path) == bundle
 
 

@@ -94,6 +94,13 @@ def test_a_stale_catalogue_with_nothing_open_is_the_last_rung() -> None:
     assert shown(closed, by=scorer(), rung=Rung.SNAPSHOT) == ([], Rung.EMPTY)
 
 
+def test_a_market_in_which_nothing_is_open_is_the_last_rung() -> None:
+    """An empty page is never an answer without a word."""
+    closed = sale("closed", now_us=NOW_US, closes_at=NOW)
+
+    assert shown(closed, by=scorer(), rung=None) == ([], Rung.EMPTY)
+
+
 def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> None:
     """Each reading of the clock is a second later: a ranking takes one."""
     model = scorer(sale("s1", now_us=NOW_US))

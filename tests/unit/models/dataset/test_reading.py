@@ -348,3 +348,24 @@ def test_progress_ends_where_it_said_it_would(tmp_path: Path) -> None:
 
     assert told[0] == ("sales", 0, 4)
     assert told[-1] == ("done", 4, 4)
+
+
+def test_markets_of_sales_and_events_are_read_in_one_form(tmp_path: Path) -> None:
+    """A website that writes FR and a warehouse that writes fr mean one market."""
+    (tmp_path / "sales.csv").write_text(
+        "sale_id,opens_at,markets\ns1,2025-01-01T00:00:00Z,FR| de\n", encoding="utf-8"
+    )
+    (tmp_path / "events.csv").write_text(
+        "event_id,customer_id,sale_id,type,at,market\n"
+        "e1,c1,s1,click,2025-01-02T00:00:00Z,Fr \n"
+        "e2,c1,s1,click,2025-01-02T00:00:01Z, \n",
+        encoding="utf-8",
+    )
+
+    dataset = read_dataset(tmp_path)
+
+    assert dataset.sales[0].markets == ("fr", "de")
+    codes = dataset.events.markets.codes.tolist()
+    names = dataset.events.markets.values.to_list()
+    assert [names[code] if code >= 0 else None for code in codes] == ["fr", None]
+    assert not dataset.faults.n_refused()
