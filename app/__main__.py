@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 import yaml
 from polars import DataFrame
-from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -24,13 +23,15 @@ from app.console import (
     RedisUrlOption,
     failures,
     opened,
+    print_summary,
     read_settings,
     require_bundle,
     store_url,
 )
 from app.doctor import Verdict, examine
+from app.erasures_command import apply_erasures
 from app.export import ExportSummary, export
-from app.load import LoadSummary
+from app.load import Extent, LoadSummary
 from app.load import Progress as LoadProgress
 from app.load import load as load_dataset
 from app.load import load_profiles as profiles_into_store
@@ -64,6 +65,7 @@ keys_commands = typer.Typer(help="Make, list and revoke API keys.", no_args_is_h
 commands.add_typer(keys_commands, name="keys")
 commands.add_typer(plan_commands, name="plan")
 commands.add_typer(promotion_commands, name="promotion")
+commands.command("apply-erasures")(apply_erasures)
 
 
 @commands.callback()
@@ -106,6 +108,12 @@ def load(
     ] = None,
     redis_url: RedisUrlOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at faulty rows.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="It holds every sale: withdraw all others.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --full: also if more than half would go.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fill the store with sales, pictures, the latest windows and counts. Safe to repeat."""
@@ -115,8 +123,10 @@ def load(
         for remark in dataset.faults.remarks():
             typer.echo(f"note: {remark}", err=True)
         labeller = _bundle_or_none(settings)
-        summary = asyncio.run(_load(dataset, url, bundle=labeller, bars=bars))
-    _print(asdict(summary), as_json=as_json)
+        extent = Extent(is_full=full, is_confirmed=yes)
+        summary = asyncio.run(_load(dataset, url, bundle=labeller, extent=extent, bars=bars))
+    _warn_of_absent(summary)
+    print_summary(asdict(summary), as_json=as_json)
 
 
 @commands.command("load-profiles")
@@ -133,7 +143,7 @@ def load_profiles(
     with failures(), _bars() as bars, store_url(settings) as url:
         path = newest_profiles(profiles)
         n_customers = asyncio.run(_load_profiles(path, url, bars=bars))
-    _print({"profiles": str(path), "customers": n_customers}, as_json=as_json)
+    print_summary({"profiles": str(path), "customers": n_customers}, as_json=as_json)
 
 
 @commands.command("export-events")
@@ -148,7 +158,7 @@ def export_events(
     with failures(), _bars() as bars, store_url(settings) as url:
         bars.step("entries", None)
         summary = asyncio.run(_export(url, out, bars=bars))
-    _print(asdict(summary), as_json=as_json)
+    print_summary(asdict(summary), as_json=as_json)
 
 
 @commands.command("activate")
@@ -169,7 +179,7 @@ def activate_bundle(
         bundle_id = bundle or BundleLibrary(settings.bundles, None).first_id()
         api_key = key_file.read_text(encoding="utf-8").strip() if key_file else None
         activate(url, bundle_id, api_key=api_key)
-    _print({"active": bundle_id}, as_json=as_json)
+    print_summary({"active": bundle_id}, as_json=as_json)
 
 
 @commands.command()
@@ -199,7 +209,7 @@ def replay(
         else:
             exposures = _one_answer(recommendation_id or "", data, settings)
         replays = replay_all(exposures, replayer_of(settings))
-    _print(asdict(replays), as_json=as_json)
+    print_summary(asdict(replays), as_json=as_json)
     if replays.equal < exposures.height or not exposures.height:
         raise typer.Exit(1)
 
@@ -337,9 +347,20 @@ def _bundle_or_none(settings: Settings) -> Path | None:
         return None
 
 
-async def _load(dataset: Dataset, url: str, *, bundle: Path | None, bars: Bars) -> LoadSummary:
+def _warn_of_absent(summary: LoadSummary) -> None:
+    if summary.absent > summary.withdrawn:
+        typer.echo(
+            f"warning: {summary.absent} sales that are open or will open are not in the dataset,"
+            f" such as {', '.join(summary.first_absent)}: to withdraw them, load with --full",
+            err=True,
+        )
+
+
+async def _load(
+    dataset: Dataset, url: str, *, bundle: Path | None, extent: Extent, bars: Bars
+) -> LoadSummary:
     async with opened(url) as stores:
-        return await load_dataset(dataset, stores, bundle=bundle, progress=bars)
+        return await load_dataset(dataset, stores, bundle=bundle, progress=bars, extent=extent)
 
 
 async def _load_profiles(path: Path, url: str, *, bars: Bars) -> int:
@@ -353,14 +374,6 @@ async def _export(url: str, out: Path, *, bars: Bars) -> ExportSummary:
         return await export(connection, out, on_part=bars.advance)
     finally:
         await connection.close()
-
-
-def _print(summary: dict[str, JsonValue], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(summary))
-        return
-    for name, value in summary.items():
-        typer.echo(f"{name}: {value}")
 
 
 if __name__ == "__main__":

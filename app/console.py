@@ -1,11 +1,12 @@
 """What every command does the same way: settings, the store, and clear errors."""
 
+import json
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Final
 
 import typer
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from app.activation import ActivationError
 from app.errors import MAX_NAMED, ServiceError, StoreUnavailableError
@@ -109,3 +110,12 @@ async def require_bundle(settings: Settings, url: str) -> None:
         except StoreUnavailableError:
             raise exc from None
         library.require(wanted)
+
+
+def print_summary(summary: dict[str, JsonValue], *, as_json: bool) -> None:
+    """Print what a command did."""
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    for name, value in summary.items():
+        typer.echo(f"{name}: {value}")

@@ -217,24 +217,43 @@ class SaleMismatchError(ServiceError):
         )
 
 
-class TooManyMarketsError(ServiceError):
-    """Sales whose markets would be more than a catalogue can tell apart.
+class CatalogueFullError(ServiceError):
+    """Sales that would bring the catalogue more names of a kind than it can hold.
 
-    They are as they were; whatever else was put with them is put.
+    They are as they were; whatever else was put with them is put. Subclasses fix ``names``,
+    the kind.
     """
 
-    code = "too_many_markets"
     status = HTTPStatus.CONFLICT
+    names: ClassVar[str] = "names"
 
     def __init__(self, sale_ids: frozenset[str], limit: int) -> None:
         """Name the sales that were left out, and the limit."""
         super().__init__(
-            f"the catalogue would have more than {limit} markets with sale"
-            f" {', '.join(map(repr, sorted(sale_ids)[:MAX_NAMED]))}: use the names of markets that"
-            " other sales have"
+            f"the catalogue would have more than {limit} {self.names} with sale"
+            f" {', '.join(map(repr, sorted(sale_ids)[:MAX_NAMED]))}: use the names of"
+            f" {self.names} that other sales have"
         )
         self.sale_ids = sale_ids
         self.limit = limit
+
+    def of(self, sale_id: str) -> "CatalogueFullError":
+        """Return the refusal of one of the sales."""
+        return type(self)(frozenset({sale_id}), self.limit)
+
+
+class TooManyMarketsError(CatalogueFullError):
+    """Sales whose markets would be more than a catalogue can tell apart."""
+
+    code = "too_many_markets"
+    names = "markets"
+
+
+class TooManyAttributesError(CatalogueFullError):
+    """Sales whose attributes would be more than the columns that a dataset has for them."""
+
+    code = "too_many_attributes"
+    names = "attributes"
 
 
 class SceneModelMissingError(ServiceError):

@@ -12,6 +12,7 @@ from app.serving.ports import LabelledPicture
 from app.stores.customer import LoadedCustomer
 from app.stores.loaded import loaded_counts, loaded_customers
 from app.stores.store import RedisStores
+from app.withdrawal import absent_from, require_full, withdraw
 from models.bundle import Bundle, read_bundle
 from models.customer import Window
 from models.dataset import Dataset, Effect
@@ -37,6 +38,9 @@ class LoadSummary:
         events: Accepted events.
         erased: Events that were left out because the store's erasures say so.
         refused: Rows of the dataset that were left out, by reason.
+        absent: Sales of the store, open or still to open, that the dataset does not hold.
+        first_absent: The first of them.
+        withdrawn: How many of them were closed, as they are with a full dump.
         seconds: How long it took.
     """
 
@@ -47,6 +51,9 @@ class LoadSummary:
     events: int
     erased: int
     refused: dict[str, int]
+    absent: int
+    first_absent: tuple[str, ...]
+    withdrawn: int
     seconds: float
 
 
@@ -68,8 +75,29 @@ class Progress:
         """Take note that parts of the step are done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a dataset stands for.
+
+    Attributes:
+        is_full: Whether it holds every sale that there is: others are withdrawn.
+        is_confirmed: Whether more than half of the sales may go.
+    """
+
+    is_full: bool = False
+    is_confirmed: bool = False
+
+
+PARTIAL: Final = Extent()
+
+
 async def load(
-    dataset: Dataset, stores: RedisStores, *, bundle: Path | None, progress: Progress
+    dataset: Dataset,
+    stores: RedisStores,
+    *,
+    bundle: Path | None,
+    progress: Progress,
+    extent: Extent = PARTIAL,
 ) -> LoadSummary:
     """Fill a store. To load the same dataset again changes nothing.
 
@@ -81,12 +109,17 @@ async def load(
         stores: Where to.
         bundle: The bundle that labels pictures which are new to it; None leaves them out.
         progress: Is told how far it is.
+        extent: Whether sales that it does not hold are withdrawn.
 
     Raises:
         BundleError: If the bundle is not sound.
         StoreUnavailableError: If the store does not answer; run it again.
+        WithdrawalError: If it is no full dump, by all appearances; nothing was loaded.
     """
     started = time.monotonic()
+    absent = await absent_from({sale.sale_id for sale in dataset.sales}, stores)
+    if extent.is_full:
+        require_full(dataset, absent, confirmed=extent.is_confirmed)
     labelling = await asyncio.to_thread(_label, dataset, bundle, progress)
     now_us = await stores.server.time_us()
     first_live_us = await stores.counts.first_live_us()
@@ -94,6 +127,8 @@ async def load(
     # Before the sales: a worker that sees a new one reads the counts, and would find only a part.
     await stores.counts.put_history(history, now_us=now_us)
     await stores.sales.put(dataset.sales)
+    if extent.is_full:
+        await withdraw(absent, stores)
     await stores.sales.put_pictures(labelling.pictures)
     await stores.sales.vouch()
     progress.step("customers", len(dataset.events.customers.values))
@@ -107,6 +142,9 @@ async def load(
         events=len(dataset.events),
         erased=n_erased,
         refused=_refused(dataset),
+        absent=len(absent.sales),
+        first_absent=absent.first,
+        withdrawn=len(absent.sales) if extent.is_full else 0,
         seconds=round(time.monotonic() - started, 3),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ import polars as pl
 from app.errors import MAX_NAMED
 from app.export.history import keep_aside, refuse_faulty
 from app.export.part import ExportError, is_written, write_table
+from app.observability import get_logger
 from app.serving.ports import SaleStore
 from models.dataset.sales import IMAGES, read_sales
 from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
@@ -17,6 +19,8 @@ from models.dataset.tables import read_table, table_path
 from models.sale import AttributeValue, Sale
 
 NAME: Final = "sales"
+
+_log = get_logger(__name__)
 
 _TYPES: Final = {
     Kind.IDENTIFIER: pl.String(),
@@ -55,14 +59,13 @@ async def export_sales(store: SaleStore, out: Path, *, parts: Path) -> int:
 
     Raises:
         DatasetError: If the sales that are there cannot be used.
-        ExportError: If some of them would be lost, or they have more attributes than a dataset
-            can hold.
+        ExportError: If some of them would be lost.
         StoreUnavailableError: If the store does not answer; run it again.
     """
     stored = {sale.sale_id: sale for sale in (await store.changes(0)).sales}
     path = table_path(out, NAME)
     known = _known(path) if path else _Known({}, {})
-    if all(known.sales.get(sale_id) == sale for sale_id, sale in stored.items()):
+    if path and all(known.sales.get(sale_id) == sale for sale_id, sale in stored.items()):
         return len(known.sales)
     sales = {**known.sales, **stored}
     table = sale_table([*sales.values()], images=known.images)
@@ -79,20 +82,30 @@ def sale_table(sales: Sequence[Sale], *, images: Mapping[str, Sequence[str]]) ->
         sales: The sales.
         images: Paths below ``images/`` by sale id; of others the one that the sale names.
 
-    Raises:
-        ExportError: If a dataset cannot hold so many attributes.
+    Returns:
+        A row a sale. Of more attributes than a dataset holds, those of the oldest sales are left
+        out and named in the log: a directory keeps sales that the store no longer has.
     """
     rows = [_row(sale, images.get(sale.sale_id)) for sale in sales]
-    names = sorted({name for sale in sales for name in sale.attributes})
-    if len(names) > MAX_ATTRIBUTES:
-        msg = (
-            f"all sales together have {len(names)} attributes and a dataset holds at most"
-            f" {MAX_ATTRIBUTES}, such as {', '.join(map(repr, names[:MAX_NAMED]))}: put sales"
-            " with fewer, and export again"
-        )
-        raise ExportError(msg)
+    names = _kept_attributes(sales)
     attributes = [_attribute(name, [one.attributes.get(name) for one in sales]) for name in names]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row").with_columns(attributes)
+
+
+def _kept_attributes(sales: Sequence[Sale]) -> list[str]:
+    last: dict[str, datetime] = {}
+    for sale in sales:
+        for name in sale.attributes:
+            last[name] = max(last.get(name, sale.opens_at), sale.opens_at)
+    newest_first = sorted(sorted(last), key=lambda name: last[name], reverse=True)
+    if left_out := newest_first[MAX_ATTRIBUTES:]:
+        _log.warning(
+            "a dataset has no columns for all attributes: those of the oldest sales are left out",
+            limit=MAX_ATTRIBUTES,
+            n_left_out=len(left_out),
+            such_as=left_out[:MAX_NAMED],
+        )
+    return sorted(newest_first[:MAX_ATTRIBUTES])
 
 
 def _row(sale: Sale, images: Sequence[str] | None) -> dict[str, object]:

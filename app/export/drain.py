@@ -221,6 +221,7 @@ async def export(
             )
             for log in LOGS
         }
+        _have_events(parts)
         erased = {log.name: _erase(parts, log) for log in (EVENTS, EXPOSURES)}
         totals = {log.name: _join(out, log) for log in LOGS}
         repeats = _repeats(parts)
@@ -242,6 +243,13 @@ async def export(
             sales=n_sales,
             adopted=adopted,
         )
+
+
+def _have_events(parts: Path) -> None:
+    """See that there is a table of events, even an empty one: a dataset must have it."""
+    if not parts_of(parts, EVENTS.name):
+        path = part_path(parts, EVENTS.name, number=0)
+        write_table(path, event_table(Batch([], {})), cursors={})
 
 
 async def _drain(

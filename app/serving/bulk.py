@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.errors import TooManyMarketsError
+from app.errors import CatalogueFullError
 from app.serving.ports import SaleStore
 from app.serving.registration import settled
 from app.serving.server_port import StoreServer
@@ -58,11 +58,19 @@ class BulkRegistration:
             known[sale.sale_id] = after = settled(sale, before, now=now)
             outcomes.append(Upserted(sale.sale_id, _status(before, after)))
         changed = dict.fromkeys(one.sale_id for one in outcomes if one.status in _CHANGES)
-        try:
-            await self.sales.put([known[sale_id] for sale_id in changed])
-        except TooManyMarketsError as exc:
-            return [_unless_refused(outcome, exc) for outcome in outcomes]
-        return outcomes
+        refusals = await self._put([known[sale_id] for sale_id in changed])
+        return [_unless_refused(outcome, refusals.get(outcome.sale_id)) for outcome in outcomes]
+
+    async def _put(self, sales: Sequence[Sale]) -> dict[str, CatalogueFullError]:
+        """Put sales and return why some were refused, by sale id."""
+        refusals: dict[str, CatalogueFullError] = {}
+        while True:
+            try:
+                await self.sales.put([sale for sale in sales if sale.sale_id not in refusals])
+            except CatalogueFullError as exc:  # names one kind of refusal; there may be others
+                refusals |= {sale_id: exc.of(sale_id) for sale_id in exc.sale_ids}
+            else:
+                return refusals
 
 
 _CHANGES = frozenset({Upsert.CREATED, Upsert.UPDATED})
@@ -74,8 +82,7 @@ def _status(before: Sale | None, after: Sale) -> Upsert:
     return Upsert.UNCHANGED if before == after else Upsert.UPDATED
 
 
-def _unless_refused(outcome: Upserted, refusal: TooManyMarketsError) -> Upserted:
-    if outcome.sale_id not in refusal.sale_ids:
+def _unless_refused(outcome: Upserted, refusal: CatalogueFullError | None) -> Upserted:
+    if refusal is None:
         return outcome
-    reason = TooManyMarketsError(frozenset({outcome.sale_id}), refusal.limit)
-    return Upserted(outcome.sale_id, Upsert.REJECTED, str(reason))
+    return Upserted(outcome.sale_id, Upsert.REJECTED, str(refusal))

@@ -259,7 +259,7 @@ class SaleStore(Protocol):
     """The source of truth of the catalogue."""
 
     async def put(self, sales: Sequence[Sale]) -> int:
-        """Insert or replace sales; return the new version; see also `TooManyMarketsError`."""
+        """Insert or replace sales; return the new version; see also `CatalogueFullError`."""
         ...
 
     async def read(self, sale_id: str) -> StoredSale | None:

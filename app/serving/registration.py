@@ -46,7 +46,8 @@ class Registration:
         """Insert or replace a sale; its picture stays.
 
         Raises:
-            TooManyMarketsError: If the catalogue would have more markets than it can.
+            CatalogueFullError: If the catalogue would have more markets or attributes than it
+                can.
         """
         before = await self.sales.read(sale.sale_id)
         if sale.stock is not None:

@@ -1,15 +1,17 @@
 #!lua
 -- Puts and deletes sales and pictures; each change gets a version of its own.
 --
--- KEYS  sales, pictures, changes, version, generation, markets
--- ARGV  the largest number of markets, then
+-- KEYS  sales, pictures, changes, version, generation, markets, attributes
+-- ARGV  the largest numbers of markets and of attributes, then
 --       pairs of 's' .. sale id or 'p' .. digit .. sale id, and its new value; an empty one deletes
 -- Returns the version, the number of changes (what is put as it was is none), the ids of sales
 -- that are not there and whose pictures are therefore not kept, and the ids of sales that would
--- have brought the catalogue more markets than it may have and are as they were.
+-- have brought the catalogue more markets, or more attributes, than it may have and are as they
+-- were.
 local hashes = {s = KEYS[1], p = KEYS[2]}
-local changes, version_key, markets = KEYS[3], KEYS[4], KEYS[6]
-local max_markets = tonumber(ARGV[1])
+local changes, version_key = KEYS[3], KEYS[4]
+local counts = {markets = KEYS[6], attributes = KEYS[7]}
+local limits = {markets = tonumber(ARGV[1]), attributes = tonumber(ARGV[2])}
 local time = redis.call('TIME')
 -- Never below the clock: versions grow even where the store was emptied and filled again.
 local stored = tonumber(redis.call('GET', version_key) or '0')
@@ -30,40 +32,67 @@ local function is_orphan(member, value)
   return redis.call('HEXISTS', hashes.s, string.sub(member, 3)) == 0
 end
 
-local function count_markets(sale, n)
-  local named = sale and sale ~= '' and cjson.decode(sale).markets
-  for _, market in ipairs(type(named) == 'table' and named or {}) do
-    if redis.call('HINCRBY', markets, market, n) == 0 then redis.call('HDEL', markets, market) end
+-- The names of a kind that a sale has, each once.
+local function names_of(sale, kind)
+  local named = {}
+  for place, value in pairs(type(sale[kind]) == 'table' and sale[kind] or {}) do
+    named[kind == 'attributes' and place or value] = true
+  end
+  return named
+end
+
+local function count(counts, names, others, n)
+  for name in pairs(names) do
+    if not others[name] and redis.call('HINCRBY', counts, name, n) <= 0 then
+      redis.call('HDEL', counts, name)
+    end
   end
 end
 
-local function has_room(member, value)
-  if string.sub(member, 1, 1) ~= 's' then return true end
-  local before = redis.call('HGET', hashes.s, string.sub(member, 2))
-  if before == value then return true end
-  count_markets(before, -1)
-  count_markets(value, 1)
-  if redis.call('HLEN', markets) <= max_markets then return true end
-  count_markets(value, -1)
-  count_markets(before, 1)
+local function decoded(sale) return sale and sale ~= '' and cjson.decode(sale) or {} end
+
+-- Counts the names of a changed sale in place of those that it had; false if they are too many.
+local function counted(before, after, kind)
+  local old, new = names_of(before, kind), names_of(after, kind)
+  local most = math.max(limits[kind], redis.call('HLEN', counts[kind]))
+  count(counts[kind], old, new, -1)
+  count(counts[kind], new, old, 1)
+  if redis.call('HLEN', counts[kind]) <= most then return true end
+  count(counts[kind], new, old, -1)
+  count(counts[kind], old, new, 1)
   return false
 end
 
-local n_changes, unknown, refused = 0, {}, {}
-for i = 2, #ARGV, 2 do
-  local member = ARGV[i]
-  if is_orphan(member, ARGV[i + 1]) then
+-- Returns the kind of which a changed sale would have too many names, nil for none.
+local function too_many(member, value)
+  if string.sub(member, 1, 1) ~= 's' then return nil end
+  local stored = redis.call('HGET', hashes.s, string.sub(member, 2))
+  if stored == value then return nil end
+  local before, after = decoded(stored), decoded(value)
+  if not counted(before, after, 'markets') then return 'markets' end
+  if counted(before, after, 'attributes') then return nil end
+  counted(after, before, 'markets')
+  return 'attributes'
+end
+
+local n_changes, unknown, refused = 0, {}, {markets = {}, attributes = {}}
+for i = 3, #ARGV, 2 do
+  local member, value = ARGV[i], ARGV[i + 1]
+  if is_orphan(member, value) then
     unknown[#unknown + 1] = string.sub(member, 3)
-  elseif not has_room(member, ARGV[i + 1]) then
-    refused[#refused + 1] = string.sub(member, 2)
-  elseif changed(hashes[string.sub(member, 1, 1)], member, ARGV[i + 1]) then
-    n_changes = n_changes + 1
-    version = version + 1
-    redis.call('ZADD', changes, string.format('%.0f', version), member)
+  else
+    local kind = too_many(member, value)
+    if kind then
+      table.insert(refused[kind], string.sub(member, 2))
+    elseif changed(hashes[string.sub(member, 1, 1)], member, value) then
+      n_changes = n_changes + 1
+      version = version + 1
+      redis.call('ZADD', changes, string.format('%.0f', version), member)
+    end
   end
 end
-if n_changes == 0 then return {stored, 0, unknown, refused} end
+if n_changes == 0 then return {stored, 0, unknown, refused.markets, refused.attributes} end
 redis.call('SET', version_key, string.format('%.0f', version))
 -- A version without a generation: the workers know more than this store, see distrust_catalogue.lua.
 if stored == 0 then redis.call('SET', KEYS[5], string.format('%.0f', version)) end
-return {version, n_changes, unknown, refused}
+return {version, n_changes, unknown, refused.markets, refused.attributes}

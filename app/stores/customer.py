@@ -50,6 +50,7 @@ APPEND_EVENTS: Final = Script.named(
 MERGE_CUSTOMER: Final = Script.named("merge_customer", after=["tombstone", "bounded"])
 DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["remembered"])
 ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone", "remembered"])
+APPLY_ERASURE: Final = Script.named("apply_erasure", after=["tombstone"])
 
 OUTCOMES: Final = (
     EventOutcome(EventStatus.ACCEPTED),
@@ -144,6 +145,19 @@ class RedisCustomerStore:
         )
         return Erasure(*cast("tuple[int, int, int, int, int]", tuple(cast("list[int]", reply))))
 
+    async def erase_again(self, erasures: Sequence[tuple[str, int]]) -> list[tuple[int, int, int]]:
+        """Erase customers as of earlier moments, in a store that was restored from before.
+
+        Args:
+            erasures: Customers, and when each was erased, microseconds since the epoch.
+
+        Returns:
+            How many events, sales shown and profiles of each went.
+        """
+        calls = [_again(customer_id, erased_us) for customer_id, erased_us in erasures]
+        replies = await self._connection.run_many(APPLY_ERASURE, calls, doing="applying erasures")
+        return [cast("tuple[int, int, int]", tuple(cast("list[int]", one))) for one in replies]
+
     async def merge(self, customers: Sequence[LoadedCustomer]) -> int:
         """Merge windows from files into those of the store, and replace profiles.
 
@@ -189,6 +203,17 @@ def append_keys(keys: CustomerKeys) -> list[str]:
         keys.counts,
         keys.erased,
     ]
+
+
+def _again(customer_id: str, erased_us: int) -> Command:
+    keys = CustomerKeys.of(customer_id)
+    return APPLY_ERASURE.by_sha(
+        [keys.window, keys.shown, keys.profile, keys.erased, keys.erasures],
+        token_hex(),
+        TOMBSTONE_TTL_S,
+        customer_id,
+        erased_us,
+    )
 
 
 def _merge(customer: LoadedCustomer) -> Command:

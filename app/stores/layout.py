@@ -24,6 +24,7 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``s:{sales}:pictures``      hash: number and sale id → packed picture scores
 ``s:{sales}:changes``       sorted set: what changed, score the version
 ``s:{sales}:markets``       hash: market → sales that name it
+``s:{sales}:attributes``    hash: name of an attribute → sales that have it
 ``s:{sales}:version``       the catalogue's version
 ``s:{sales}:generation``    its first version: another one where the store was emptied, none
                             where the catalogue is known to lack something
@@ -61,6 +62,7 @@ SALES: Final = "s:{sales}:json"
 PICTURES: Final = "s:{sales}:pictures"
 CHANGES: Final = "s:{sales}:changes"
 MARKETS: Final = "s:{sales}:markets"
+ATTRIBUTES: Final = "s:{sales}:attributes"
 VERSION: Final = "s:{sales}:version"
 GENERATION: Final = "s:{sales}:generation"
 VOUCHED: Final = "s:{sales}:vouched"

@@ -7,7 +7,7 @@ from typing import Final, cast
 
 import numpy as np
 
-from app.errors import TooManyMarketsError
+from app.errors import TooManyAttributesError, TooManyMarketsError
 from app.serving.ports import (
     LabelledPicture,
     RemovedPicture,
@@ -16,8 +16,18 @@ from app.serving.ports import (
     StoredSale,
 )
 from app.stores.connection import Connection, Script
-from app.stores.layout import CHANGES, GENERATION, MARKETS, PICTURES, SALES, VERSION, VOUCHED
+from app.stores.layout import (
+    ATTRIBUTES,
+    CHANGES,
+    GENERATION,
+    MARKETS,
+    PICTURES,
+    SALES,
+    VERSION,
+    VOUCHED,
+)
 from models.column import MAX_MARKETS
+from models.dataset.schema import MAX_ATTRIBUTES
 from models.look import LOOK
 from models.sale import COVER, MAX_PICTURES, PictureScores, Sale
 
@@ -58,8 +68,10 @@ class RedisSaleStore:
             for sale in sales
         ]
         changed = await self._change(changes, doing="putting sales")
-        if changed.refused:
-            raise TooManyMarketsError(changed.refused, MAX_MARKETS - 1)
+        if changed.of_markets:
+            raise TooManyMarketsError(changed.of_markets, MAX_MARKETS - 1)
+        if changed.of_attributes:
+            raise TooManyAttributesError(changed.of_attributes, MAX_ATTRIBUTES)
         return changed.version
 
     async def read(self, sale_id: str) -> StoredSale | None:
@@ -131,17 +143,21 @@ class RedisSaleStore:
         )
 
     async def _change(self, changes: Sequence[Change], *, doing: str) -> "_Changed":
-        version, n_changes, unknown, refused = 0, 0, set[str](), set[str]()
+        version, n_changes = 0, 0
+        everywhere = (set[str](), set[str](), set[str]())
+        keys, limits = (*_KEYS, MARKETS, ATTRIBUTES), (MAX_MARKETS - 1, MAX_ATTRIBUTES)
         for start in range(0, max(len(changes), 1), PAGE):
             arguments = [part for change in changes[start : start + PAGE] for part in change]
             reply = await self._connection.run(
-                CHANGE_CATALOGUE, (*_KEYS, MARKETS), MAX_MARKETS - 1, *arguments, doing=doing
+                CHANGE_CATALOGUE, keys, *limits, *arguments, doing=doing
             )
-            version, n_more, *left_out = cast("tuple[int, int, list[bytes], list[bytes]]", reply)
+            version, n_more, *left_out = cast(
+                "tuple[int, int, list[bytes], list[bytes], list[bytes]]", reply
+            )
             n_changes += n_more
-            for all_of_them, of_page in zip((unknown, refused), left_out, strict=True):
+            for all_of_them, of_page in zip(everywhere, left_out, strict=True):
                 all_of_them.update(sale_id.decode() for sale_id in of_page)
-        return _Changed(version, n_changes, frozenset(unknown), frozenset(refused))
+        return _Changed(version, n_changes, *map(frozenset, everywhere))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +173,8 @@ class _Changed:
     version: int
     n_changes: int
     unknown: frozenset[str]
-    refused: frozenset[str]
+    of_markets: frozenset[str]
+    of_attributes: frozenset[str]
 
 
 def pack_picture(picture: StoredPicture) -> bytes:

@@ -1,5 +1,6 @@
 """Customers who were erased: what they did before is read by nobody."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -31,6 +32,10 @@ class Erasures:
     def none(cls) -> Self:
         """Return the erasures of a dataset in which nobody was erased."""
         return cls(pl.DataFrame(schema={"customer_id": pl.String, _UNTIL: pl.Int64}))
+
+    def moments(self) -> Iterator[tuple[str, int]]:
+        """Yield every erased customer with the moment, in microseconds since the epoch."""
+        yield from self.until.sort("customer_id").iter_rows()
 
     def apply(
         self, frame: pl.DataFrame, faults: FaultReport, *, file: str, times: tuple[str, ...] = ()

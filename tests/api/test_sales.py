@@ -179,6 +179,18 @@ async def test_more_markets_than_a_catalogue_can_hold_are_refused(
     assert await stores.sales.read("new") is None
 
 
+async def test_more_attributes_than_a_dataset_can_hold_are_refused(
+    client: httpx.AsyncClient, stores: RedisStores
+) -> None:
+    """Each sale has few; all together are the columns of one file."""
+    for kind in ("hotel", "flight", "cruise"):
+        attributes = {f"{kind}_{n}": n for n in range(40)}
+        answer = await client.put(f"/v1/sales/{kind}", json={**BODY, "attributes": attributes})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "too_many_attributes")
+    assert await stores.sales.read("cruise") is None
+
+
 async def test_a_stock_of_zero_closes_a_sale_and_more_opens_it(client: httpx.AsyncClient) -> None:
     await client.put("/v1/sales/new", json=BODY)
     await follow(client, "new")

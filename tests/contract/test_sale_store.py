@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from app.errors import TooManyMarketsError
+from app.errors import TooManyAttributesError, TooManyMarketsError
 from app.serving.ports import LabelledPicture, RemovedPicture, SaleChanges
 from app.stores.connection import Connection
 from app.stores.sale import PAGE, RedisSaleStore
 from models.column import MAX_MARKETS
+from models.dataset.schema import MAX_ATTRIBUTES
 from models.sale import MAX_PICTURES, PictureScores, Sale
 
 OPENS = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
@@ -119,6 +120,26 @@ class SaleStoreContract:
         await store.delete("s2")
         await store.put([sale("s3", markets=[full[-1]])])
         assert sale_ids(await store.changes(0)) == ["s1", "s3", "s4"]
+
+    async def test_attributes_are_counted_as_they_are_put(self, store: RedisSaleStore) -> None:
+        """One too many, and no dataset could hold them all."""
+        full = {f"a{number}": 1.0 for number in range(MAX_ATTRIBUTES)}
+
+        def having(sale_id: str, attributes: dict[str, float]) -> Sale:
+            return sale(sale_id).model_copy(update={"attributes": attributes})
+
+        await store.put([having("s1", full)])
+
+        with pytest.raises(TooManyAttributesError, match="more than 100 attributes with sale 's2'"):
+            await store.put([having("s2", {"b": 1.0}), having("s3", full)])
+
+        assert sale_ids(await store.changes(0)) == ["s1", "s3"]
+        # What is as it was with another price takes no further name, and the last sale of a
+        # name takes it along.
+        await store.put([having("s1", {"a0": 2.0})])
+        await store.delete("s3")
+        await store.put([having("s2", {"b": 1.0})])
+        assert sale_ids(await store.changes(0)) == ["s1", "s2"]
 
     async def test_puts_at_the_same_time_do_not_exceed_the_markets_together(
         self, store: RedisSaleStore

@@ -27,6 +27,8 @@ MODULES = [
     "app/settings.py",
     "app/errors.py",
     "app/environment.py",
+    "app/withdrawal.py",
+    "app/erasures_command.py",
     "app/activation.py",
     "app/export/__init__.py",
     "app/doctor.py",

@@ -198,19 +198,36 @@ def test_an_attribute_of_several_types_becomes_text() -> None:
     assert table["x"].to_list() == ["1.5", "true", None]
 
 
-async def test_more_attributes_than_a_dataset_holds_leave_the_sales_as_they_were(
+async def test_attributes_that_only_old_sales_of_the_directory_have_make_room_for_new_ones(
     connection: Connection, tmp_path: Path
 ) -> None:
+    """The directory keeps sales that the store no longer has: no export may stop for them."""
     sales = RedisSaleStore(connection)
-    await sales.put([stored("s0", attributes={f"a{n}": n for n in range(100)})])
+    full = {f"a{n}": n for n in range(100)}
+    await sales.put([stored("s0", attributes=full, opens_at="2020-01-01T00:00:00Z")])
     await export(connection, tmp_path)
-    before = (tmp_path / "sales.parquet").read_bytes()
-    await sales.put([stored("s1", attributes={"one more": True})])
+    await sales.delete("s0")
+    await sales.put([stored("s1", attributes={"new": True, "a99": 1.0})])
 
-    with pytest.raises(ExportError, match="101 attributes and a dataset holds at most 100"):
-        await export(connection, tmp_path)
+    summary = await export(connection, tmp_path)
 
-    assert (tmp_path / "sales.parquet").read_bytes() == before
+    table = pl.read_parquet(tmp_path / "sales.parquet")
+    kept = set(table.columns)
+    assert summary.sales == 2
+    assert {"new", "a99", "a0"} <= kept
+    assert "a98" not in kept
+
+
+async def test_the_first_export_of_a_shop_is_a_whole_dataset_without_rows(
+    connection: Connection, tmp_path: Path
+) -> None:
+    await export(connection, tmp_path)
+
+    events, sales = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("events", "sales"))
+
+    assert (events.height, sales.height) == (0, 0)
+    assert {"event_id", "customer_id", "received_at"} <= set(events.columns)
+    assert (await export(connection, tmp_path)).total_events == 0
 
 
 async def test_a_sale_at_the_bounds_of_the_contract_is_exported_and_read_again(

@@ -1,26 +1,29 @@
 """A dataset fills the store, as if the store had received its events itself."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import polars as pl
 import pytest
 
 from app.export import export
-from app.load import LoadSummary, Progress, load, load_profiles
+from app.load import Extent, LoadSummary, Progress, load, load_profiles
 from app.serving.ports import EventCounts
 from app.stores.connection import Connection
 from app.stores.layout import CUSTOMER_TTL_S, CustomerKeys
 from app.stores.sale import RedisSaleStore
 from app.stores.store import RedisStores
+from app.withdrawal import WithdrawalError
+from models.catalogue import closing_us
 from models.counters import HOUR_US, grid_floor
 from models.dataset import read_dataset
 from models.events import KIND, KINDS, SECOND_US, Event, EventType, from_us, key, to_us
 from models.profile import Profile, night_floor
 from models.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
+from models.sale import Sale
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, window_of
 
 
@@ -135,10 +138,10 @@ class StoppedError(Exception):
     """A load that comes no further."""
 
 
-class NoSales:
+class NoSales(RedisSaleStore):
     """Takes no sale."""
 
-    async def put(self, sales: object) -> None:
+    async def put(self, sales: Sequence[Sale]) -> int:
         """Stop."""
         del sales
         raise StoppedError
@@ -149,7 +152,7 @@ async def test_whoever_sees_a_loaded_sale_finds_all_its_counts(
 ) -> None:
     """A worker reads whole hours once: counts that came after the sales would be missed."""
     until_us = grid_floor(now_us)
-    no_sales = cast("RedisSaleStore", NoSales())
+    no_sales = NoSales(stores.connection)
 
     with pytest.raises(StoppedError):
         await load_from(write(tmp_path, events), replace(stores, sales=no_sales))
@@ -347,3 +350,94 @@ async def test_a_dataset_without_an_event_yet_is_loaded(
     summary = await load(read_dataset(tmp_path), stores, bundle=None, progress=Progress())
 
     assert (summary.sales, summary.events, summary.customers) == (1, 0, 0)
+
+
+def dump(directory: Path, *sale_ids: str, opens: str = "2026-01-01T00:00:00Z") -> Path:
+    """Write a dataset of these sales, which nobody visited yet but for one event."""
+    directory.mkdir(exist_ok=True)
+    rows = "".join(f"{sale_id},{opens}\n" for sale_id in sale_ids)
+    (directory / "sales.csv").write_text(f"sale_id,opens_at\n{rows}", encoding="utf-8")
+    known = sale_ids[0]
+    event = f"e1,c1,{known},click,2026-01-02T00:00:00Z\n"
+    header = "event_id,customer_id,sale_id,type,at\n"
+    (directory / "events.csv").write_text(header + event, encoding="utf-8")
+    return directory
+
+
+async def load_full(
+    directory: Path, stores: RedisStores, *, is_confirmed: bool = False
+) -> LoadSummary:
+    extent = Extent(is_full=True, is_confirmed=is_confirmed)
+    dataset = read_dataset(directory)
+    return await load(dataset, stores, bundle=None, progress=Progress(), extent=extent)
+
+
+async def current(stores: RedisStores) -> list[str]:
+    now_us = await stores.server.time_us()
+    sales = (await stores.sales.changes(0)).sales
+    return sorted(sale.sale_id for sale in sales if closing_us(sale) > now_us)
+
+
+async def test_a_load_names_the_current_sales_that_it_does_not_hold(
+    stores: RedisStores, tmp_path: Path
+) -> None:
+    await load_from(dump(tmp_path, "s1", "s2", "s3"), stores)
+
+    summary = await load_from(dump(tmp_path, "s1"), stores)
+
+    assert (summary.absent, summary.first_absent, summary.withdrawn) == (2, ("s2", "s3"), 0)
+    assert await current(stores) == ["s1", "s2", "s3"]
+
+
+async def test_a_full_load_withdraws_what_it_does_not_hold_and_a_later_one_opens_it_again(
+    stores: RedisStores, tmp_path: Path
+) -> None:
+    await load_full(dump(tmp_path, "s1", "s2", "s3"), stores)
+
+    summary = await load_full(dump(tmp_path, "s1", "s3"), stores)
+
+    assert (summary.withdrawn, summary.first_absent) == (1, ("s2",))
+    assert await current(stores) == ["s1", "s3"]
+    again = await load_full(dump(tmp_path, "s1", "s3"), stores)
+    assert (again.absent, again.withdrawn) == (0, 0)
+    await load_full(dump(tmp_path, "s1", "s2", "s3"), stores)
+    assert await current(stores) == ["s1", "s2", "s3"]
+
+
+async def test_a_full_load_withdraws_what_is_still_to_open(
+    stores: RedisStores, tmp_path: Path
+) -> None:
+    await load_full(dump(tmp_path, "s1", "s2", "s3", opens="2100-01-01T00:00:00Z"), stores)
+
+    summary = await load_full(dump(tmp_path, "s1", "s2"), stores)
+
+    assert summary.withdrawn == 1
+    assert await current(stores) == ["s1", "s2"]
+
+
+async def test_a_full_load_of_less_than_half_changes_nothing_unless_confirmed(
+    stores: RedisStores, tmp_path: Path
+) -> None:
+    await load_full(dump(tmp_path, "s1", "s2", "s3"), stores)
+    half = dump(tmp_path, "s4", "s1")
+
+    with pytest.raises(WithdrawalError, match=r"2 of 3 current sales.*s2, s3.*add --yes"):
+        await load_full(half, stores)
+
+    assert await current(stores) == ["s1", "s2", "s3"]
+    await load_full(half, stores, is_confirmed=True)
+    assert await current(stores) == ["s1", "s4"]
+
+
+async def test_a_faulty_row_of_a_full_dump_withdraws_no_sale(
+    stores: RedisStores, tmp_path: Path
+) -> None:
+    await load_full(dump(tmp_path, "s1", "s2", "s3"), stores)
+    broken = dump(tmp_path, "s1", "s2", "s3")
+    text = (broken / "sales.csv").read_text(encoding="utf-8")
+    (broken / "sales.csv").write_text(text.replace("s2,2026", "s2,soon"), encoding="utf-8")
+
+    with pytest.raises(WithdrawalError, match="1 rows of sales were left out"):
+        await load_full(broken, stores, is_confirmed=True)
+
+    assert await current(stores) == ["s1", "s2", "s3"]
