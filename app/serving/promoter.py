@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from secrets import token_hex
 from typing import Final
 
 from app.errors import (
     BundleRefusedError,
     PlanChangedError,
     PlanRefusedError,
-    StoreUnavailableError,
     UnknownBundleError,
 )
 from app.observability import Metrics, get_logger
 from app.serving.exported_results import ExportedResults
-from app.serving.promotion_port import PromotionStore, StoredPromotion
+from app.serving.promotion_port import CountBatch, PromotionStore, StoredPromotion
 from app.serving.promotion_tally import PromotionTally
 from app.serving.server_port import StoreServer
 from app.serving.staging import Staging, running
@@ -52,6 +52,7 @@ class Promoter:
     metrics: Metrics
     _current: StoredPromotion | None = None
     _refused: int | None = None
+    _unsaid: CountBatch | None = None
 
     async def follow(self) -> None:
         """Poll once, as a background task; a plan that does not follow yet is logged.
@@ -118,14 +119,13 @@ class Promoter:
             self._current = again
 
     async def _tell(self) -> None:
-        taken = self.tally.take()
-        if taken is None:
-            return
-        try:
-            await self.store.count(*taken)
-        except StoreUnavailableError:
-            self.tally.give_back(*taken)
-            raise
+        if self._unsaid is None:
+            taken = self.tally.take()
+            if taken is None:
+                return
+            self._unsaid = CountBatch(*taken, worker=self.name, batch_id=token_hex(8))
+        await self.store.count(self._unsaid)
+        self._unsaid = None
 
     async def _settle(self, stored: StoredPromotion) -> None:
         promotion = stored.promotion

@@ -20,6 +20,23 @@ class StoredPromotion:
     promotion: Promotion
 
 
+@dataclass(frozen=True, slots=True)
+class CountBatch:
+    """What a worker counted for a promotion and has not been acknowledged yet.
+
+    Attributes:
+        number: The promotion.
+        counts: What was counted.
+        worker: Who counted.
+        batch_id: A repetition has the same one, no other batch of the worker has it.
+    """
+
+    number: int
+    counts: Mapping[str, int]
+    worker: str
+    batch_id: str
+
+
 class PromotionStore(Protocol):
     """Tells all workers how far the latest promotion is, and which of them decides."""
 
@@ -58,8 +75,8 @@ class PromotionStore(Protocol):
         """Make a worker the promoter for a while, unless another one is; return which."""
         ...
 
-    async def count(self, number: int, counts: Mapping[str, int]) -> None:
-        """Add to what was counted for a promotion."""
+    async def count(self, batch: CountBatch) -> None:
+        """Add to what was counted for a promotion; the same batch again adds nothing."""
         ...
 
     async def counts(self, number: int) -> dict[str, int]:

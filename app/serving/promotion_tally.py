@@ -50,12 +50,6 @@ class PromotionTally:
             self._counts.clear()
         return (number, counts) if number is not None and counts else None
 
-    def give_back(self, number: int, counts: Mapping[str, int]) -> None:
-        """Take back what could not be told."""
-        with self._lock:
-            if self._number == number:
-                self._counts.update(counts)
-
     @property
     def _number(self) -> int | None:
         return self._promotion.number if self._promotion else None

@@ -4,11 +4,13 @@
 -- KEYS  plan, audit
 -- ARGV  1 version that it changes, 2 its own version, 3 its JSON, 4 JSON of the change,
 --       5 changes kept
--- Returns 1, or 0 where another version is there: nothing changed then.
+-- Returns 1, or 0 where another version is there: nothing changed then. A change whose reply was
+-- lost and that comes again finds itself, and returns 1.
 local plan, audit = KEYS[1], KEYS[2]
 local version = redis.call('HGET', plan, 'version') or '0'
 if version ~= ARGV[1] then
-  return 0
+  local is_own = version == ARGV[2] and redis.call('HGET', plan, 'json') == ARGV[3]
+  return (is_own and redis.call('LRANGE', audit, 0, 0)[1] == ARGV[4]) and 1 or 0
 end
 redis.call('HSET', plan, 'version', ARGV[2], 'json', ARGV[3])
 redis.call('LPUSH', audit, ARGV[4])

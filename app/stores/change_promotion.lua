@@ -5,11 +5,12 @@
 -- ARGV  1 version that it follows, 2 its own version, 3 its JSON, 4 the worker that must be
 --       the promoter, empty for a change by hand, 5 '1' where another promotion begins,
 --       6 earlier promotions kept
--- Returns 1, or 0 where another version is there, or another promoter: nothing changed then.
+-- Returns 1, or 0 where another version is there, or another promoter: nothing changed then. A
+-- change whose reply was lost and that comes again finds itself, and returns 1.
 local promotion, earlier, promoter = KEYS[1], KEYS[2], KEYS[3]
 local version = redis.call('HGET', promotion, 'version') or '0'
 if version ~= ARGV[1] then
-  return 0
+  return version == ARGV[2] and redis.call('HGET', promotion, 'json') == ARGV[3] and 1 or 0
 end
 if ARGV[4] ~= '' and redis.call('GET', promoter) ~= ARGV[4] then
   return 0

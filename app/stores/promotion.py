@@ -1,11 +1,10 @@
 """The way of bundles to customers, in Redis or Valkey."""
 
-from collections.abc import Mapping
 from typing import Final, cast
 
 from pydantic import ValidationError
 
-from app.serving.promotion_port import StoredPromotion
+from app.serving.promotion_port import CountBatch, StoredPromotion
 from app.stores.connection import Connection, Script
 from app.stores.layout import (
     COUNTS_TTL_S,
@@ -18,10 +17,12 @@ from models.promotion.promotion import Promotion
 
 CHANGE_PROMOTION: Final = Script.named("change_promotion")
 LEASE_PROMOTION: Final = Script.named("lease_promotion")
+COUNT_PROMOTION: Final = Script.named("count_promotion")
 
 KEPT_PROMOTIONS: Final = 100
 MS_PER_S: Final = 1_000
 
+_LAST_BATCH: Final = b"@"
 _READING: Final = "reading the promotion"
 _COUNTING: Final = "counting for the promotion"
 
@@ -86,15 +87,21 @@ class RedisPromotionStore:
         )
         return bool(reply)
 
-    async def count(self, number: int, counts: Mapping[str, int]) -> None:
-        """Add to the counters, in one round trip; see `PromotionStore`."""
-        key = promotion_counts(number)
-        added = [("HINCRBY", key, name, n) for name, n in counts.items()]
-        await self._connection.execute_many(
-            [*added, ("EXPIRE", key, COUNTS_TTL_S)], doing=_COUNTING
+    async def count(self, batch: CountBatch) -> None:
+        """Add to the counters, in one atomic step; see `PromotionStore`."""
+        flat = [part for pair in batch.counts.items() for part in pair]
+        await self._connection.run(
+            COUNT_PROMOTION,
+            [promotion_counts(batch.number)],
+            batch.worker,
+            batch.batch_id,
+            COUNTS_TTL_S,
+            *flat,
+            doing=_COUNTING,
         )
 
     async def counts(self, number: int) -> dict[str, int]:
         """Return the counters; see `PromotionStore`."""
         reply = await self._connection.execute("HGETALL", promotion_counts(number), doing=_COUNTING)
-        return {k.decode(): int(v) for k, v in cast("dict[bytes, bytes]", reply).items()}
+        fields = cast("dict[bytes, bytes]", reply).items()
+        return {k.decode(): int(v) for k, v in fields if not k.startswith(_LAST_BATCH)}

@@ -53,6 +53,15 @@ class PlanStoreContract:
         assert await store.read() == StoredPlan(1, plan(3_000))
         assert [one.who for one in await store.audit(10)] == ["key k1"]
 
+    async def test_a_change_that_comes_again_as_its_reply_was_lost_finds_itself(
+        self, store: RedisPlanStore
+    ) -> None:
+        for _ in range(2):
+            assert await store.change(plan(3_000), change(0))
+
+        assert not await store.change(plan(3_000), change(0, who="key k2"))
+        assert await store.audit(10) == [change(0)]
+
     async def test_of_changes_at_the_same_time_one_is_made(self, store: RedisPlanStore) -> None:
         shares = [1_000, 2_000, 3_000, 4_000]
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.serving.promotion_port import StoredPromotion
+from app.serving.promotion_port import CountBatch, StoredPromotion
 from app.stores.connection import Connection
 from app.stores.layout import PROMOTION
 from app.stores.promotion import RedisPromotionStore
@@ -82,11 +82,32 @@ class PromotionStoreContract:
     async def test_counts_of_all_workers_add_up_by_promotion(
         self, store: RedisPromotionStore
     ) -> None:
-        await store.count(1, {"shadow.scored": 3, "shadow.failed": 1})
-        await store.count(1, {"shadow.scored": 4})
-        await store.count(2, {"shadow.scored": 9})
+        await store.count(CountBatch(1, {"shadow.scored": 3, "shadow.failed": 1}, "w1", "a"))
+        await store.count(CountBatch(1, {"shadow.scored": 4}, "w2", "a"))
+        await store.count(CountBatch(2, {"shadow.scored": 9}, "w1", "b"))
 
         assert await store.counts(1) == {"shadow.scored": 7, "shadow.failed": 1}
+
+    async def test_a_batch_that_comes_again_as_its_reply_was_lost_counts_once(
+        self, store: RedisPromotionStore
+    ) -> None:
+        for _ in range(2):
+            await store.count(CountBatch(1, {"shadow.scored": 3}, "w1", "a"))
+        await store.count(CountBatch(1, {"shadow.scored": 4}, "w2", "c"))
+        for _ in range(2):
+            await store.count(CountBatch(1, {"shadow.scored": 10}, "w1", "b"))
+
+        assert await store.counts(1) == {"shadow.scored": 17}
+
+    async def test_a_step_that_comes_again_as_its_reply_was_lost_finds_itself(
+        self, store: RedisPromotionStore
+    ) -> None:
+        for _ in range(2):
+            assert await store.change(FIRST, before=0, begins=True)
+        for _ in range(2):
+            assert await store.change(StoredPromotion(2, begun(2)), before=1, begins=True)
+
+        assert await store.earlier(10) == [FIRST.promotion]
 
     async def test_what_is_no_promotion_of_this_software_says_so(
         self, store: RedisPromotionStore, connection: Connection

@@ -207,15 +207,3 @@ async def test_a_shadow_that_is_no_candidate_counts_for_no_promotion(trial: Tria
     trial.pool.work()
 
     assert trial.tally.take() is None
-
-
-def test_what_the_store_did_not_take_is_told_later() -> None:
-    tally = PromotionTally()
-    tally.follow(Promotion.begun(1, "b2", serving="b1", rules=RULES, at=START, who="key k1"))
-    tally.compare("b2", ShadowCounts(scored=2))
-
-    number, counts = tally.take() or (0, {})
-    tally.compare("b2", ShadowCounts(scored=3))
-    tally.give_back(number, counts)
-
-    assert (number, tally.take(), tally.take()) == (1, (1, {"shadow.scored": 5}), None)
