@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         default=Path("var"),
         description="Where this machine keeps the embedded server's file and saved snapshots.",
     )
+    metrics_dir: Path | None = Field(
+        default=None,
+        description="Where several workers share their metrics, 5 MiB each. Unset: /dev/shm, or "
+        "else the directory of temporary files.",
+    )
     exports: Path | None = Field(
         default=None,
         description="Where `python -m app export-events` writes on this machine; results of "

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from hashlib import blake2b
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -26,6 +26,7 @@ from app.resources import Worker
 from app.serving.background_tasks import LOG_DRAIN_S
 from app.serving.readiness import Drain
 from app.settings import Settings
+from app.shared_metrics import allocate, shared_directory, shrink
 
 BACKLOG: Final = 2_048
 RESTART_AFTER_S: Final = 1.0
@@ -153,7 +154,16 @@ def _bounds(settings: Settings) -> Bounds:
 def _run_below(settings: Settings, listener: socket.socket, metrics_dir: str) -> None:
     configure_logging(settings.log_level)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    run_worker(settings, listener, metrics_dir=metrics_dir)
+    if metrics_dir:
+        _allocate(metrics_dir)
+    run_worker(settings, listener, metrics_dir=metrics_dir or None)
+
+
+def _allocate(metrics_dir: str) -> None:
+    try:
+        allocate(metrics_dir, os.getpid())
+    except OSError as exc:
+        _log.error("no room for the metrics of this worker: make room", reason=str(exc))
 
 
 def _stop_with_parent() -> None:
@@ -166,7 +176,7 @@ def _stop_with_parent() -> None:
 def _supervise(settings: Settings, listener: socket.socket) -> None:
     # Other services may keep their state beside: an address has one listener at a time.
     host, port = listener.getsockname()[:2]
-    metrics_dir = _shared_metrics(settings.state_dir / "metrics" / f"{host}-{port}")
+    metrics_dir = _shared_metrics(settings, f"{host}-{port}")
     workers = [_start(settings, listener, metrics_dir) for _ in range(settings.workers)]
     try:
         while True:
@@ -175,6 +185,7 @@ def _supervise(settings: Settings, listener: socket.socket) -> None:
             for index, worker in enumerate(workers):
                 if not worker.is_alive():
                     _log.error("a worker died and is replaced", exit_code=worker.exitcode)
+                    shrink(metrics_dir, worker.pid)
                     workers[index] = _start(settings, listener, metrics_dir)
     finally:
         listener.close()  # who connects when no worker listens any more is refused, not kept
@@ -200,13 +211,18 @@ def _stop(workers: list[SpawnProcess], *, within_s: float) -> None:
             worker.kill()
 
 
-def _shared_metrics(directory: Path) -> str:
-    directory.mkdir(parents=True, exist_ok=True)
-    for values in directory.glob("*.db"):
-        values.unlink()
+def _shared_metrics(settings: Settings, address: str) -> str:
+    state = blake2b(bytes(settings.state_dir.resolve()), digest_size=4).hexdigest()
+    directory = shared_directory(
+        f"{address}-{state}",
+        wanted=settings.metrics_dir,
+        state_dir=settings.state_dir,
+        n_workers=settings.workers,
+    )
     # prometheus_client reads this when a worker imports it, and nothing else.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)  # noqa: TID251 - see above
-    return str(directory)
+    if directory:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # noqa: TID251 - see above
+    return directory
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.errors import StoreUnavailableError
+from app.observability import get_logger
 from app.stores.client import Client, Dial, close, dialler
 
 Argument = str | bytes | int
@@ -37,11 +38,17 @@ DEFAULT_CONNECTIONS: Final = 32
 RENEW_EVERY_S: Final = 1.0
 """However many commands fail, the store is dialled anew once a second at most."""
 
+QUIET_S: Final = 60.0
+"""An outage in which the store is dialled again and again is one line of the log."""
+
 NO_LONGER_MASTER: Final = (ReadOnlyError, ClusterDownError, BusyLoadingError)
 """READONLY; CLUSTERDOWN and MASTERDOWN; LOADING: another server may be the master by now."""
 
 NO_REPLICAS: Final = "NOREPLICAS"
 """Begins the refusal of a master that was cut off from its replicas."""
+
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ class Connection:
     def __init__(self, dial: Dial, *, timeout_s: float, max_connections: int) -> None:
         self._dial = dial
         self._client = dial(None)
-        self._renew_at_s = 0.0
+        self._renew_at_s = self._quiet_until_s = 0.0
         self._retiring = set[asyncio.Task[None]]()
         self._timeout_s = timeout_s
         # A cluster's client refuses what it has no connection for; here it waits.
@@ -177,6 +184,9 @@ class Connection:
         now_s = time.monotonic()
         if now_s >= self._renew_at_s and _needs_dialling(self._client, exc):
             self._renew_at_s = now_s + RENEW_EVERY_S
+            if now_s >= self._quiet_until_s:
+                _log.warning("the store is dialled anew", doing=doing, reason=str(exc))
+            self._quiet_until_s = now_s + QUIET_S
             before, self._client = self._client, self._dial(self._client)
             retiring = asyncio.create_task(self._retire(before))
             self._retiring.add(retiring)
