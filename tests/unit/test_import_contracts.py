@@ -23,6 +23,7 @@ MODULES = [
     "app/serving/__init__.py",
     "app/network/__init__.py",
     "app/bounded_log.py",
+    "app/shared_metrics.py",
     "app/observability.py",
     "app/settings.py",
     "app/errors.py",
