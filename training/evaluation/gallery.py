@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from models.catalogue import Catalogue
+from models.picture import Frame, PictureError, decode, read_picture
 from models.scoring import META
 from training.evaluation.protocol import Judged
 from training.report.block import Block, Paragraph, Picture, PictureGrid
@@ -47,12 +48,10 @@ class Thumbnails:
         path = pictures[min(pictures)]
         target = BytesIO()
         try:
-            with Image.open(path) as image:
-                small = image.convert("RGB")
-                small.thumbnail((SIDE, SIDE))
-                small.save(target, format="JPEG", quality=70)
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+            pixels = decode(read_picture(path), Frame(size=SIDE, crop=1.0))
+        except PictureError:
             return b""
+        Image.fromarray(pixels).save(target, format="JPEG", quality=70)
         return target.getvalue()
 
 

@@ -14,6 +14,7 @@ app = typer.Typer()
 app.command()(validate)
 
 BAD = event(event_id="bad", type="buy")
+IMPORTED = "2025-06-30T12:00:00Z"
 
 
 def run(directory: Path, *options: str) -> Result:
@@ -104,3 +105,20 @@ def test_broken_pictures_are_looked_for_on_demand(tmp_path: Path) -> None:
     assert (
         "sales.csv, row 1: image 'broken.jpg' cannot be used" in run(tmp_path, "--pictures").stdout
     )
+
+
+def test_what_is_odd_about_whole_files_is_said(tmp_path: Path) -> None:
+    """Each of these would cost a model its use, and stops nothing."""
+    sales = [sale(currency="EUR", price="9"), sale(sale_id="s2", currency="JPY", price="900")]
+    events = [
+        event(event_id=f"e{day}", at=f"2025-01-{day:02}T00:00:00Z", received_at=IMPORTED)
+        for day in range(1, 31)
+    ]
+    write_dataset(tmp_path, sales=[one | {"stars": "4"} for one in sales], events=events)
+
+    result = run(tmp_path, "--strict")
+
+    assert result.exit_code == 0
+    assert "EUR (1 sales), JPY (1 sales)" in result.stdout
+    assert "not learned from: stars" in result.stdout
+    assert "received_at of 30 of 30 events (100%) is an import's" in result.stdout

@@ -264,6 +264,21 @@ def test_pictures_outside_of_images_are_refused(tmp_path: Path) -> None:
     assert [one.image for one in dataset.sales] == [None] * 6
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a [1].jpg", "*.jpg", "a?.jpg", "100%20.jpg", "a#b.jpg", "-a.jpg", "~/a.jpg", "été.jpg"],
+)
+def test_a_picture_is_found_by_its_name_letter_by_letter(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "images" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"picture")
+    write_dataset(tmp_path, sales=[sale(image=name)])
+
+    dataset = read_dataset(tmp_path, strict=True)
+
+    assert dataset.images == {"s1": {1: path.resolve()}}
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_a_sale_may_name_several_pictures(tmp_path: Path, suffix: str) -> None:
     """One that is missing leaves the numbers of the others as they are."""
