@@ -295,6 +295,7 @@ def _key_path() -> Path:
 def doctor(*, redis_url: RedisUrlOption = None, as_json: JsonOption = False) -> None:
     """Look at everything that serving needs, and say what to do; ends with 1 if it cannot serve."""
     settings = read_settings(redis_url=redis_url)
+    configure_logging("error")
     with failures(), store_url(settings) as url:
         findings = examine(settings, url)
     if as_json:

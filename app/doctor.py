@@ -14,11 +14,15 @@ from time import perf_counter
 from typing import Final, cast
 
 from app.errors import StoreUnavailableError
+from app.resources import SNAPSHOTS
 from app.security.key_ring import KeyFileError, read_keys
+from app.serving.archive import SnapshotArchive
+from app.serving.known_catalogue import ADVICE, KnownCatalogue, SavedCatalogue
 from app.serving.plan_file import first_plan
-from app.serving.vigil import NO_EVICTION
+from app.serving.store_monitor import NO_EVICTION
 from app.settings import Settings
 from app.stores.connection import Command, Connection
+from app.stores.layout import PREFIXES
 from app.stores.store import RedisStores
 from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.experiments.plan_file import PlanFileError
@@ -39,9 +43,6 @@ GB: Final = 1e9
 MS: Final = 1e3
 WORLD_WRITABLE: Final = 0o002
 NOBODY: Final = "doctor"
-PREFIXES: Final = ("c", "p", "i", "e", "n", "l", "s", "b", "x", "events", "exposures", "erasures")
-"""Of all keys, see `app.stores.layout`; what is written there to try it lasts a second."""
-
 WRITES: Final[Mapping[str, tuple[Command, ...]]] = {
     "c": (
         ("ZADD", "{key}", 1, "a"),
@@ -96,7 +97,7 @@ class Finding:
 def examine(settings: Settings, store_url: str) -> list[Finding]:
     """Look at everything that serving needs; what cannot be looked at is a finding too."""
     return [
-        *asyncio.run(_store(store_url)),
+        *asyncio.run(_store(store_url, settings)),
         *_bundle(settings),
         search_finding(search_device(), built_for_gpu=is_built_for_gpu()),
         _keys(settings),
@@ -106,7 +107,7 @@ def examine(settings: Settings, store_url: str) -> list[Finding]:
     ]
 
 
-async def _store(url: str) -> list[Finding]:
+async def _store(url: str, settings: Settings) -> list[Finding]:
     connection = Connection.open(url, timeout_s=TIMEOUT_S)
     try:
         info = cast("dict[str, object]", await connection.execute("INFO", doing="examining it"))
@@ -117,6 +118,7 @@ async def _store(url: str) -> list[Finding]:
             await _latency(connection),
             await _clock(connection),
             await _rights(connection),
+            await _catalogue(RedisStores.over(connection), settings),
         ]
     except StoreUnavailableError as exc:
         advice = "start it, or correct VITRINE_REDIS_URL; docs/store.md lists the rights it needs"
@@ -189,6 +191,25 @@ async def _rights(connection: Connection) -> Finding:
         advice = "grant its user the rights of docs/store.md, or make room: full, it takes nothing"
         return Finding("store rights", Verdict.FAILURE, str(exc), advice)
     return Finding("store rights", Verdict.OK, "all that the service keeps can be read and written")
+
+
+async def _catalogue(stores: RedisStores, settings: Settings) -> Finding:
+    """Compare the store with the last catalogue of this machine, as a worker does that starts."""
+    archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
+
+    async def saved() -> SavedCatalogue | None:
+        try:
+            return await asyncio.to_thread(archive.saved)
+        except (OSError, ValueError):
+            return None
+
+    known = KnownCatalogue(stores.sales, saved)
+    await known.update(await stores.server.time_us())
+    if known.lacking is not None:
+        return Finding("store catalogue", Verdict.FAILURE, known.lacking, ADVICE)
+    if not known.sales:
+        return Finding("store catalogue", Verdict.WARNING, "it holds no sales", ADVICE)
+    return Finding("store catalogue", Verdict.OK, f"{len(known.sales)} sales")
 
 
 async def _try_writing(connection: Connection) -> None:

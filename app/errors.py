@@ -372,8 +372,20 @@ class NotLiveError(ServiceError):
         self.sick = sick
 
 
-class NotReadyError(ServiceError):
+class NotInFullError(ServiceError):
     """Something that full answers need is missing."""
+
+    code = "not_in_full"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        """Name each missing thing with its reason."""
+        super().__init__("answers are not full: " + "; ".join(missing))
+        self.missing = missing
+
+
+class NotReadyError(ServiceError):
+    """Something that answers need is missing."""
 
     code = "not_ready"
     status = HTTPStatus.SERVICE_UNAVAILABLE

@@ -169,6 +169,9 @@ class Metrics:
         exposures_dropped: Exposure records that were not logged.
         refreshes_failed: Failed reads of the catalogue from the store.
         lost: Entries that full streams lost, by stream.
+        write_refusals: Times that the store was seen to take no writes, by why.
+        in_full: Whether answers are full, 1 or 0; the least of the workers.
+        missing: What full answers lack, 1 or 0, by part; the most of the workers.
         bundles: Bundles that were to be loaded, by what became of them.
         shadow: How a model on trial compares.
         drift: How far models have moved from their training.
@@ -195,6 +198,9 @@ class Metrics:
     exposures_dropped: Counter
     refreshes_failed: Counter
     lost: Gauge
+    write_refusals: Counter
+    in_full: Gauge
+    missing: Gauge
     bundles: Counter
     shadow: ShadowMetrics
     drift: DriftMetrics
@@ -232,6 +238,11 @@ class Metrics:
             exposures_dropped=counter("exposures_dropped", "Exposure records not logged."),
             refreshes_failed=counter("refreshes_failed", "Failed reads of the catalogue."),
             lost=_lost(registry),
+            write_refusals=counter(
+                "write_refusals", "Times that the store was seen to take no writes.", "reason"
+            ),
+            in_full=_in_full(registry),
+            missing=_missing(registry),
             bundles=counter("bundles", "Bundles that were to be loaded.", "outcome"),
             shadow=ShadowMetrics.create(registry),
             drift=DriftMetrics.create(registry),
@@ -296,6 +307,25 @@ def _trained(registry: CollectorRegistry, name: str, *, meaning: str, label: str
         ["bundle", label],
         registry=registry,
         multiprocess_mode="mostrecent",
+    )
+
+
+def _in_full(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "vitrine_answers_in_full",
+        "Whether answers lack nothing.",
+        registry=registry,
+        multiprocess_mode="livemin",
+    )
+
+
+def _missing(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "vitrine_missing",
+        "Whether full answers lack a part.",
+        ["part"],
+        registry=registry,
+        multiprocess_mode="livemax",
     )
 
 

@@ -45,8 +45,8 @@ from app.serving.readiness import Drain, Readiness
 from app.serving.registration import Registration
 from app.serving.shadow import Shadow
 from app.serving.staging import Staging
+from app.serving.store_monitor import StoreMonitor
 from app.serving.tally import Tally
-from app.serving.vigil import Vigil
 from app.serving.worker_tasks import worker_tasks
 from app.settings import Settings
 from app.stores.store import RedisStores
@@ -194,7 +194,9 @@ async def resources_over(
             tally=Tally(metrics, tally),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
-        async with _background(recommender, promoter, archive=archive, worker=worker):
+        monitor = StoreMonitor(stores.server, metrics)
+        readiness = Readiness(live, worker.drain, worker.tasks, monitor, metrics)
+        async with _background(recommender, promoter, readiness, archive=archive, worker=worker):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
@@ -204,7 +206,7 @@ async def resources_over(
                 holder=holder,
                 promoter=promoter,
                 gallery=Gallery(stores.sales, live, clock),
-                readiness=Readiness(stores.server, live, worker.drain, worker.tasks),
+                readiness=readiness,
                 metrics=metrics,
                 metrics_dir=worker.metrics_dir,
                 write_timeout_s=settings.write_timeout_ms / MS_PER_S,
@@ -212,13 +214,18 @@ async def resources_over(
 
 
 def _background(
-    recommender: Recommender, promoter: Promoter, *, archive: SnapshotArchive, worker: Worker
+    recommender: Recommender,
+    promoter: Promoter,
+    readiness: Readiness,
+    *,
+    archive: SnapshotArchive,
+    worker: Worker,
 ) -> AbstractAsyncContextManager[None]:
     metrics = worker.metrics
     tasks = worker_tasks(
         live=recommender.live,
         promoter=promoter,
-        vigil=Vigil(promoter.server, metrics),
+        readiness=readiness,
         exposures=recommender.exposures,
         pruning=SnapshotPruning(archive, _machine_us),
     )

@@ -51,6 +51,6 @@ Ten sales for one customer:
 
 $answer
 
-Also: $answers/health/ready, $answers/metrics, $answers/openapi.json
+Also: $answers/health/full, $answers/metrics, $answers/openapi.json
 The service runs on, its log is $home/log. End it with: make demo-stop
 END

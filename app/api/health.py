@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can give full answers."""
+"""Health: whether the process lives, whether it can answer, and whether in full."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -10,7 +10,7 @@ from app import __version__
 from app.api.dependencies import ResourcesDep
 from app.api.path_id import PathIdentifier
 from app.api.problem import problems
-from app.errors import NotLiveError, NotReadyError, UnknownModelError
+from app.errors import NotInFullError, NotLiveError, NotReadyError, UnknownModelError
 from app.resources import Resources
 
 MODEL: Final = "vitrine"
@@ -80,8 +80,18 @@ async def live(resources: ResourcesDep) -> Health:
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def ready(resources: ResourcesDep) -> Health:
-    """Answer 503 until full answers are possible, and say what is missing."""
-    await _require_ready(resources)
+    """Answer 503 until this process can answer, and say what is missing; the store may be away."""
+    _require_ready(resources)
+    return Health(status="ok")
+
+
+@router.head("/health/full", include_in_schema=False)
+@router.get("/health/full", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+async def full(resources: ResourcesDep) -> Health:
+    """Answer 503 while answers have to do without something, and say what; no probe for pods."""
+    missing = await resources.readiness.missing_in_full()
+    if missing:
+        raise NotInFullError(tuple(map(str, missing)))
     return Health(status="ok")
 
 
@@ -96,8 +106,8 @@ async def live_v2(resources: ResourcesDep) -> Live:
 @router.head("/v2/health/ready", include_in_schema=False)
 @router.get("/v2/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def ready_v2(resources: ResourcesDep) -> Ready:
-    """Answer 503 until full answers are possible, as the Open Inference Protocol has it."""
-    await _require_ready(resources)
+    """Answer 503 until this process can answer, as the Open Inference Protocol has it."""
+    _require_ready(resources)
     return Ready(ready=True)
 
 
@@ -118,7 +128,7 @@ async def model_ready(name: ModelName, resources: ResourcesDep) -> ModelReady:
     bundle_id = resources.live.model.bundle_id
     if name not in {MODEL, bundle_id}:
         raise UnknownModelError(name, (MODEL, bundle_id) if bundle_id else (MODEL,))
-    await _require_ready(resources)
+    _require_ready(resources)
     return ModelReady(name=name, ready=True)
 
 
@@ -128,7 +138,7 @@ def _require_live(resources: Resources) -> None:
         raise NotLiveError(sick)
 
 
-async def _require_ready(resources: Resources) -> None:
-    missing = await resources.readiness.missing()
+def _require_ready(resources: Resources) -> None:
+    missing = resources.readiness.missing()
     if missing:
-        raise NotReadyError(missing)
+        raise NotReadyError(tuple(map(str, missing)))

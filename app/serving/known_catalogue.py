@@ -105,12 +105,12 @@ class Loss:
             }
 
     def __str__(self) -> str:
-        """Say what is missing and what to do."""
+        """Say what is missing."""
         if not self.is_known:
-            return f"the store lost sales that are not known to this worker: {ADVICE}"
+            return "the store lost sales that are not known to this worker"
         return (
             f"the store lacks the newest state of {len(self.outdated)} sales, so the last known"
-            f" one answers: {ADVICE}"
+            " one answers"
         )
 
 
@@ -133,7 +133,7 @@ class KnownCatalogue:
 
     @property
     def lacking(self) -> str | None:
-        """What the store lacks and what to do; None if it is whole."""
+        """What the store lacks, see also `ADVICE`; None if it is whole."""
         is_lacking = self.loss is not None and (self.loss.outdated or not self.loss.is_known)
         return str(self.loss) if is_lacking else None
 
@@ -215,7 +215,7 @@ class KnownCatalogue:
         is_whole = everything.generation != "" or everything.version == 0
         self.loss = None if is_whole else Loss(is_known=False)
         if self.loss is not None:
-            _log.warning(str(self.loss))
+            _log.warning(f"{self.loss}; {ADVICE}")
         return CatalogueUpdate(everything, is_replaced=True, has_new=True)
 
     def _continues(self, changes: SaleChanges) -> bool:

@@ -102,7 +102,7 @@ class LiveCatalogue:
 
     @property
     def lacking(self) -> str | None:
-        """What the store lost of the catalogue that answers, and what to do; None if nothing."""
+        """What the store lost of the catalogue that answers; None if nothing."""
         return self._known.lacking
 
     def is_outdated(self, sale_id: str, stored: Sale | None) -> bool:

@@ -1,13 +1,20 @@
-"""Whether a process can give full answers, and if not, what is missing."""
+"""Readiness: whether a process can answer, and whether it answers in full.
+
+The first is what an orchestrator asks before it sends callers: a store that is away takes no
+process out. The second is what operators are alerted by.
+"""
 
 import asyncio
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from app.errors import StoreUnavailableError
+from app.observability import Metrics
 from app.serving.background_tasks import TaskHealth
+from app.serving.known_catalogue import ADVICE
 from app.serving.live import LiveCatalogue
-from app.serving.server_port import StoreServer
+from app.serving.store_monitor import StoreMonitor
 
 PING_TIMEOUT_S: Final = 1.0
 
@@ -29,33 +36,80 @@ class Drain:
         self.failed = True
 
 
+class Part(StrEnum):
+    """Something that answers need."""
+
+    DRAINING = "draining"
+    BUNDLE = "bundle"
+    TASKS = "tasks"
+    STORE = "store"
+    WRITES = "writes"
+    CATALOGUE = "catalogue"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A part that is missing, and why."""
+
+    part: Part
+    reason: str
+
+    def __str__(self) -> str:
+        """Name both."""
+        return f"{self.part}: {self.reason}"
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Checks every hard dependency.
+    """Checks what answers, and full answers, depend on.
 
     Attributes:
-        server: The store.
         live: The catalogue.
         drain: Set when the process is about to stop.
         tasks: The background tasks.
+        monitor: Knows the store, and whether it takes writes.
+        metrics: Show what full answers lack.
     """
 
-    server: StoreServer
     live: LiveCatalogue
     drain: Drain
     tasks: TaskHealth
+    monitor: StoreMonitor
+    metrics: Metrics
 
-    async def missing(self) -> tuple[str, ...]:
-        """Return what full answers lack, each with its reason; empty if nothing."""
-        missing = ["draining: the process is about to stop"] if self.drain.started else []
+    def missing(self) -> tuple[Missing, ...]:
+        """Return what answers lack, empty if nothing; touches nothing but memory."""
+        missing: list[Missing] = []
+        if self.drain.started:
+            missing.append(Missing(Part.DRAINING, "the process is about to stop"))
         if self.live.model.failure is not None:
-            missing.append(f"bundle: {self.live.model.failure}")
-        missing += [f"background task {fault}" for fault in self.tasks.sick()]
+            missing.append(Missing(Part.BUNDLE, self.live.model.failure))
+        if self.live.served is None:
+            reason = "none was read from the store, and none is saved on this machine"
+            missing.append(Missing(Part.CATALOGUE, reason))
+        missing += [Missing(Part.TASKS, f"background task {fault}") for fault in self.tasks.sick()]
+        return tuple(missing)
+
+    async def missing_in_full(self) -> tuple[Missing, ...]:
+        """Return what full answers lack, the store's part included; empty if nothing."""
+        missing = [*self.missing()]
         try:
             async with asyncio.timeout(PING_TIMEOUT_S):
-                await self.server.ping()
+                await self.monitor.server.ping()
         except (StoreUnavailableError, TimeoutError) as exc:
-            missing.append(f"store: {str(exc) or 'no answer in time'}")
+            missing.append(Missing(Part.STORE, str(exc) or "no answer in time"))
+        if self.monitor.refused is not None:
+            missing.append(Missing(Part.WRITES, self.monitor.refused))
         if self.live.is_stale:
-            missing.append("catalogue: not read from the store within the last minute")
+            reason = "not read from the store within the last minute"
+            missing.append(Missing(Part.CATALOGUE, reason))
+        if self.live.lacking is not None:
+            missing.append(Missing(Part.CATALOGUE, f"{self.live.lacking}: {ADVICE}"))
         return tuple(missing)
+
+    async def measure(self) -> None:
+        """Show by metrics whether answers are full, and what they lack; a background task."""
+        missing = {one.part for one in await self.missing_in_full()}
+        self.metrics.in_full.set(not missing)
+        for part in Part:
+            self.metrics.missing.labels(part).set(part in missing)

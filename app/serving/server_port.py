@@ -1,6 +1,7 @@
 """What serving needs from a store as a whole; see `app.serving.ports`."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -15,6 +16,16 @@ class Lost:
 
     events: int
     exposures: int
+
+
+class Refusal(StrEnum):
+    """Why a store that can be read takes no writes."""
+
+    FULL = "full"
+    DISK = "disk"
+    REPLICA = "replica"
+    RIGHTS = "rights"
+    OTHER = "other"
 
 
 class StoreServer(Protocol):
@@ -34,6 +45,10 @@ class StoreServer(Protocol):
 
     async def lost(self) -> Lost:
         """Return how many entries full streams lost so far."""
+        ...
+
+    async def refused_write(self) -> tuple[Refusal, str] | None:
+        """Write a key of every partition; return why that is refused, None if it is not."""
         ...
 
     async def close(self) -> None:

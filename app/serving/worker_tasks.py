@@ -7,7 +7,7 @@ from app.serving.background_tasks import BackgroundTask
 from app.serving.exposure_queue import ExposureQueue
 from app.serving.live import LiveCatalogue
 from app.serving.promoter import Promoter
-from app.serving.vigil import Vigil
+from app.serving.readiness import Readiness
 
 CATALOGUE_EVERY_S: Final = 0.25
 
@@ -19,7 +19,7 @@ def worker_tasks(
     *,
     live: LiveCatalogue,
     promoter: Promoter,
-    vigil: Vigil,
+    readiness: Readiness,
     exposures: ExposureQueue,
     pruning: SnapshotPruning,
 ) -> tuple[BackgroundTask, ...]:
@@ -31,7 +31,8 @@ def worker_tasks(
             "model_holder", promoter.staging.holder.follow, every_s=0.25, within_s=LOADING_WITHIN_S
         ),
         BackgroundTask("promoter", promoter.follow, every_s=0.5, within_s=LOADING_WITHIN_S),
-        BackgroundTask("store_monitor", vigil.look, every_s=10.0),
+        BackgroundTask("store_monitor", readiness.monitor.look, every_s=10.0),
+        BackgroundTask("readiness", readiness.measure, every_s=1.0),
         BackgroundTask("exposure_queue", exposures.log_batch, every_s=0.0),
         BackgroundTask("pruning", pruning.prune, every_s=3_600.0),
     )

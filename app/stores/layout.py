@@ -19,6 +19,7 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``n:{p}:since``             received time of the partition's first live event, in µs
 ``n:{p}:written``           hash: ``events`` and ``exposures`` → bytes ever written to streams
 ``n:{p}:lost``              hash: ``events`` and ``exposures`` → entries that full streams lost
+``n:{p}:probe``             written by each worker now and then, to see that writes are taken
 ``l:{history}:<hour>``      counts of loaded history, like ``n:{p}:h<hour>``
 ``s:{sales}:json``          hash: sale id → JSON
 ``s:{sales}:pictures``      hash: number and sale id → packed picture scores
@@ -57,6 +58,14 @@ COUNTED_TTL_S: Final = 3600  # after the hour nothing is counted in it
 COUNTS_TTL_S: Final = 60 * DAY_S
 
 _N_BOUNDED_STREAMS: Final = 2  # events and exposures; no erasure is ever dropped
+
+PROBE_TTL_S: Final = 60
+
+PREFIXES: Final = (
+    *("c", "d", "p", "i", "e", "n", "l", "s", "b", "x"),
+    *("events", "exposures", "erasures"),
+)
+"""What the names of all keys begin with, up to the first colon; a store's user needs all."""
 
 SALES: Final = "s:{sales}:json"
 PICTURES: Final = "s:{sales}:pictures"
@@ -135,6 +144,11 @@ def erasures_stream(p: int) -> str:
 def counts_prefix(p: int) -> str:
     """Name what a partition's counters begin with."""
     return f"n:{{{p}}}:"
+
+
+def write_probe(p: int) -> str:
+    """Name what is written to a partition to see whether it takes writes."""
+    return f"{counts_prefix(p)}probe"
 
 
 def history_hour(hour: int) -> str:

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from typing import Final, Self, cast
 
-from app.serving.server_port import Lost
+from redis.exceptions import ResponseError
+
+from app.errors import StoreUnavailableError
+from app.serving.server_port import Lost, Refusal
 from app.settings import STREAM_BYTES
 from app.stores.bundle import RedisBundleStore
 from app.stores.connection import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, Connection
 from app.stores.count import RedisCountStore
 from app.stores.customer import RedisCustomerStore
 from app.stores.exposure import RedisExposureLog
-from app.stores.layout import N_PARTITIONS, counts_prefix
+from app.stores.layout import N_PARTITIONS, PROBE_TTL_S, counts_prefix, write_probe
 from app.stores.plan import RedisPlanStore
 from app.stores.promotion import RedisPromotionStore
 from app.stores.sale import RedisSaleStore
@@ -49,9 +52,34 @@ class RedisServer:
         counts = [cast("list[bytes | None]", reply) for reply in replies]
         return Lost(*(sum(int(n or 0) for n in column) for column in zip(*counts, strict=True)))
 
+    async def refused_write(self) -> tuple[Refusal, str] | None:
+        """Write a probe of every partition, so of every node; see `StoreServer`."""
+        commands = [("SET", write_probe(p), 1, "EX", PROBE_TTL_S) for p in range(N_PARTITIONS)]
+        try:
+            await self._connection.execute_many(commands, doing="trying to write")
+        except StoreUnavailableError as exc:
+            if not isinstance(exc.__cause__, ResponseError):
+                raise
+            return _refusal(str(exc.__cause__)), str(exc.__cause__)
+        return None
+
     async def close(self) -> None:
         """Give back all connections; see `StoreServer`."""
         await self._connection.close()
+
+
+_REFUSALS: Final = {
+    "maxmemory": Refusal.FULL,
+    "misconf": Refusal.DISK,
+    "read only": Refusal.REPLICA,
+    "permission": Refusal.RIGHTS,
+}
+"""Words of the replies of Redis 7 and Valkey 8; the client cuts most codes off."""
+
+
+def _refusal(reply: str) -> Refusal:
+    found = (refusal for words, refusal in _REFUSALS.items() if words in reply.lower())
+    return next(found, Refusal.OTHER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,7 @@ def test_every_route_but_health_is_behind_a_key_and_openapi_says_so() -> None:
     public = {path for (_, path), security in described.items() if security is None}
     assert public == {
         "/health/live",
+        "/health/full",
         "/health/ready",
         "/v2",
         "/v2/health/live",

@@ -12,6 +12,7 @@ from app.stores.store import RedisStores
 
 LIVE = ["/health/live", "/v2/health/live"]
 READY = ["/health/ready", "/v2/health/ready"]
+FULL = "/health/full"
 
 
 async def answer_of(client: httpx.AsyncClient, path: str, *, status: int) -> httpx.Response:
@@ -24,7 +25,7 @@ async def answer_of(client: httpx.AsyncClient, path: str, *, status: int) -> htt
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("path", [*LIVE, *READY])
+@pytest.mark.parametrize("path", [*LIVE, *READY, FULL])
 async def test_a_complete_service_is_live_and_ready(client: httpx.AsyncClient, path: str) -> None:
     answer, head = await client.get(path), await client.head(path)
 
@@ -32,23 +33,48 @@ async def test_a_complete_service_is_live_and_ready(client: httpx.AsyncClient, p
     assert list(answer.json().values()) in (["ok"], [True])
 
 
-@pytest.mark.parametrize("path", READY)
-async def test_readiness_asks_the_store(
-    client: httpx.AsyncClient, stores: RedisStores, path: str
-) -> None:
+async def test_full_answers_need_the_store(client: httpx.AsyncClient, stores: RedisStores) -> None:
     await stores.connection.execute("CLIENT", "PAUSE", 1_500, "ALL", doing="hanging")
 
-    answer = await client.get(path)
+    answer = await client.get(FULL)
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
-    assert answer.json()["detail"] == "not ready: store: no answer in time"
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_in_full")
+    assert answer.json()["detail"] == "answers are not full: store: no answer in time"
 
 
-@pytest.mark.parametrize("path", LIVE)
-async def test_liveness_does_not_ask_the_store(
+async def test_an_emptied_store_is_named_and_takes_no_process_out(
+    client: httpx.AsyncClient, stores: RedisStores
+) -> None:
+    await stores.connection.execute("FLUSHALL", doing="emptying the store")
+    full = await answer_with(client, FULL, "not_in_full")
+    metrics = await answer_with(client, "/metrics", "answers_in_full 0.0")
+    ready = await client.get("/health/ready")
+    answer = (await client.get("/v1/recommendations", params={"customer_id": "c1"})).json()
+    one = await client.get("/v1/sales/alps")
+
+    assert "lacks the newest state of 5 sales" in full
+    assert "run `python -m app load --data DIR`" in full
+    assert 'vitrine_missing{part="catalogue"} 1.0' in metrics
+    assert (ready.status_code, one.status_code) == (200, 200)
+    assert (len(answer["items"]), answer["degraded"]) == (5, "remembered")
+
+
+async def answer_with(client: httpx.AsyncClient, path: str, words: str) -> str:
+    """The first answer of a path that holds these words."""
+    for _ in range(300):
+        answer = (await client.get(path)).text
+        if words in answer:
+            return answer
+        await asyncio.sleep(0.1)
+    msg = f"{path} never said {words!r}"
+    raise TimeoutError(msg)
+
+
+@pytest.mark.parametrize("path", [*LIVE, *READY])
+async def test_liveness_and_readiness_do_not_ask_the_store(
     client: httpx.AsyncClient, stores: RedisStores, path: str
 ) -> None:
-    """A process that is restarted because its store hangs helps nobody."""
+    """Processes that are restarted or taken out because their store hangs answer no customer."""
     await stores.connection.execute("CLIENT", "PAUSE", 500, "ALL", doing="hanging")
 
     assert (await client.get(path)).status_code == 200
@@ -64,7 +90,7 @@ async def test_a_background_task_that_ended_is_named_by_liveness_and_readiness(
 
     assert (live.status_code, live.json()["code"]) == (503, "not_live")
     assert live.json()["detail"] == "not live: background task plan: ended"
-    assert ready.json()["detail"] == "not ready: background task plan: ended"
+    assert ready.json()["detail"] == "not ready: tasks: background task plan: ended"
 
 
 async def test_a_background_task_that_keeps_failing_is_named_until_it_succeeds(

@@ -189,10 +189,12 @@ def test_it_answers_while_the_store_is_down_at_start(tmp_path: Path, bundle: Pat
         service.wait_until("/health/live", status=200)
 
         ready = httpx.get(f"{service.url}/health/ready", timeout=30)
+        full = httpx.get(f"{service.url}/health/full", timeout=30)
         answer = httpx.get(f"{service.url}/v1/recommendations?customer_id=c1", timeout=30)
 
-        assert (ready.status_code, ready.json()["code"]) == (503, "not_ready")
-        assert "store: the store is unavailable" in ready.json()["detail"]
+        assert ready.status_code == 200
+        assert (full.status_code, full.json()["code"]) == (503, "not_in_full")
+        assert "store: the store is unavailable" in full.json()["detail"]
         assert (answer.status_code, answer.json()["degraded"]) == (200, "snapshot")
         assert "start the store or correct VITRINE_REDIS_URL" in service.log.read_text()
 

@@ -20,12 +20,17 @@ from app.doctor import (
 )
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
+from app.serving.archive import SnapshotArchive
+from app.serving.served import ServedCatalogue, Source
 from app.settings import Settings
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores
 from models.neighbours import Device
 from models.onnx import Provider
+from models.snapshot import Snapshot
+from tests.builders import catalogue
 from tests.contract.servers import acl_server, redis_binary
+from tests.shop import sale
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +159,30 @@ async def test_a_store_that_is_full_is_a_failure(tmp_path: Path, url: str) -> No
 
     assert of(found, "store rights").verdict is Verdict.FAILURE
     assert "make room" in of(found, "store rights").advice
+
+
+async def test_a_store_that_lost_sales_is_a_failure_with_the_command_that_fills_it(
+    tmp_path: Path, url: str
+) -> None:
+    stores = RedisStores.open(url)
+    await stores.sales.put([sale("s1"), sale("s2")])
+    served = ServedCatalogue.of(
+        Snapshot.of({one: sale(one) for one in ("s1", "s2")}, {}),
+        catalogue(),
+        source=Source.STORE,
+        scorer=None,
+    )
+    whole = await stores.sales.changes(0)
+    archive = SnapshotArchive(tmp_path / "snapshots")
+    archive.remember(served, generation=whole.generation, version=whole.version)
+    await stores.connection.execute("FLUSHALL", doing="emptying the store")
+    await stores.server.close()
+
+    found = of(await asyncio.to_thread(examine, settings(tmp_path), url), "store catalogue")
+
+    assert found.verdict is Verdict.FAILURE
+    assert "lacks the newest state of 2 sales" in found.seen
+    assert "python -m app load --data DIR" in found.advice
 
 
 def test_a_store_without_an_append_only_file_is_a_warning(tmp_path: Path, redis: str) -> None:

@@ -1,0 +1,88 @@
+"""Store monitor: eviction, lost entries and refused writes, reported before customers notice."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.observability import Metrics, get_logger
+from app.serving.server_port import Lost, Refusal, StoreServer
+
+NO_EVICTION: Final = "noeviction"
+
+NONE: Final = Lost(0, 0)
+
+ADVICE: Final = {
+    Refusal.FULL: "raise maxmemory, or run `python -m app export-events`, which makes room",
+    Refusal.DISK: "look at its log and its disk: it cannot save, and takes nothing until it can",
+    Refusal.REPLICA: "it is a replica: correct VITRINE_REDIS_URL, or promote it",
+    Refusal.RIGHTS: "grant its user the rights of docs/store.md",
+    Refusal.OTHER: "look at its log and its settings",
+}
+"""What to do where the store refuses writes."""
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class StoreMonitor:
+    """Looks at the store now and then, and says what is wrong with it once.
+
+    Attributes:
+        server: The store.
+        metrics: Show what was lost and refused.
+        refused: Why the store takes no writes and what to do, as last seen; None if it does.
+    """
+
+    server: StoreServer
+    metrics: Metrics
+    refused: str | None = None
+    _refusal: Refusal | None = None
+    _policy: str = NO_EVICTION
+    _lost: Lost = NONE
+
+    async def look(self) -> None:
+        """Look once.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be read.
+        """
+        await self._look_at_writes()
+        self._judge_policy(await self.server.eviction_policy())
+        self._judge_loss(await self.server.lost())
+
+    async def _look_at_writes(self) -> None:
+        refused = await self.server.refused_write()
+        if refused is None:
+            if self._refusal is not None:
+                _log.info("the store takes writes again")
+            self.refused = self._refusal = None
+            return
+        refusal, reason = refused
+        self.metrics.write_refusals.labels(refusal).inc()
+        self.refused = f"{reason}: {ADVICE[refusal]}"
+        if refusal is not self._refusal:
+            _log.error(
+                f"the store refuses writes, so events are answered 503; {ADVICE[refusal]}",
+                reason=reason,
+            )
+        self._refusal = refusal
+
+    def _judge_policy(self, policy: str) -> None:
+        if policy not in {self._policy, NO_EVICTION}:
+            _log.warning(
+                "the store evicts: full, it forgets customers and sales without a word;"
+                " set maxmemory-policy noeviction",
+                policy=policy,
+            )
+        self._policy = policy
+
+    def _judge_loss(self, lost: Lost) -> None:
+        self.metrics.lost.labels("events").set(lost.events)
+        self.metrics.lost.labels("exposures").set(lost.exposures)
+        if lost.events > self._lost.events or lost.exposures > self._lost.exposures:
+            _log.warning(
+                "full streams lost entries that were never exported:"
+                " run `python -m app export-events`, and oftener",
+                events=lost.events,
+                exposures=lost.exposures,
+            )
+        self._lost = lost

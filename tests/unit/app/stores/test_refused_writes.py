@@ -1,0 +1,42 @@
+"""A store that can be read and takes no writes: a real one, in each way."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from app.serving.server_port import Refusal
+from app.stores.connection import Connection
+from app.stores.embedded import embedded_server
+from app.stores.store import RedisServer
+
+
+@pytest.fixture
+async def connection(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Connection]:
+    with embedded_server(tmp_path_factory.mktemp("store")) as url:
+        connection = Connection.open(url, timeout_s=10.0)
+        yield connection
+        await connection.close()
+
+
+async def test_a_store_that_takes_writes_refuses_none(connection: Connection) -> None:
+    assert await RedisServer(connection).refused_write() is None
+
+
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        (("CONFIG", "SET", "maxmemory", 1), Refusal.FULL),
+        (("CONFIG", "SET", "min-replicas-to-write", 1), Refusal.OTHER),
+        (("REPLICAOF", "127.0.0.1", 1), Refusal.REPLICA),
+        (("ACL", "SETUSER", "default", "-set"), Refusal.RIGHTS),
+    ],
+)
+async def test_why_it_refuses_writes_is_told_apart(
+    connection: Connection, command: tuple[str | int, ...], refusal: Refusal
+) -> None:
+    await connection.execute(*command, doing="breaking it")
+
+    refused = await RedisServer(connection).refused_write()
+
+    assert refused is not None
+    assert refused[0] is refusal, refused
