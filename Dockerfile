@@ -46,7 +46,7 @@ ENV PATH=/opt/vitrine/bin:$PATH \
     PYTHONUNBUFFERED=1
 USER 10001
 EXPOSE 8000
-# Liveness, as Docker restarts what fails it; readiness and alerts: docs/operations.md.
+# Liveness; readiness and alerts are other routes, see docs/operations.md.
 HEALTHCHECK --interval=10s --timeout=2s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=1)"]
 CMD ["python", "-m", "app", "serve", "--host", "0.0.0.0"]

@@ -194,8 +194,7 @@ async def resources_over(
             tally=Tally(metrics, tally),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
-        monitor = StoreMonitor(stores.server, metrics)
-        readiness = Readiness(live, worker.drain, worker.tasks, monitor, metrics)
+        readiness = _readiness(stores, live, worker)
         async with _background(recommender, promoter, readiness, archive=archive, worker=worker):
             yield Resources(
                 recommender=recommender,
@@ -211,6 +210,11 @@ async def resources_over(
                 metrics_dir=worker.metrics_dir,
                 write_timeout_s=settings.write_timeout_ms / MS_PER_S,
             )
+
+
+def _readiness(stores: Stores, live: LiveCatalogue, worker: Worker) -> Readiness:
+    monitor = StoreMonitor(stores.server, worker.metrics)
+    return Readiness(live, worker.drain, worker.tasks, monitor, worker.metrics)
 
 
 def _background(
