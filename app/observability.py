@@ -238,9 +238,7 @@ class Metrics:
             exposures_dropped=counter("exposures_dropped", "Exposure records not logged."),
             refreshes_failed=counter("refreshes_failed", "Failed reads of the catalogue."),
             lost=_lost(registry),
-            write_refusals=counter(
-                "write_refusals", "Times that the store was seen to take no writes.", "reason"
-            ),
+            write_refusals=counter("write_refusals", "Refused writes of the probe.", "reason"),
             in_full=_in_full(registry),
             missing=_missing(registry),
             bundles=counter("bundles", "Bundles that were to be loaded.", "outcome"),
@@ -251,9 +249,7 @@ class Metrics:
             task_outages=counter(
                 "task_outages", "Rounds of background tasks that an outage ended.", "task", "lost"
             ),
-            files_not_kept=counter(
-                "files_not_kept", "Files that the state directory did not take.", "kind"
-            ),
+            files_not_kept=counter("files_not_kept", "Files that were not written.", "kind"),
             admission=AdmissionMetrics.create(registry),
         )
 
