@@ -46,6 +46,7 @@ from models.picture import PictureError
 
 MAX_NAMED: Final = 3
 MAX_LISTED: Final = 100
+MAX_TEXT: Final = 300
 MS_PER_S: Final = 1_000
 
 _ROUTERS: Final = tuple(
@@ -175,10 +176,10 @@ def allowed_methods(request: Request) -> list[str]:
 
 def _malformed(exc: RequestValidationError) -> Response:
     errors = tuple(
-        FieldProblem(location=".".join(map(str, error["loc"])), detail=error["msg"])
-        for error in exc.errors()
+        FieldProblem(location=".".join(map(str, error["loc"]))[:MAX_TEXT], detail=error["msg"])
+        for error in exc.errors()[:MAX_LISTED]
     )
     detail = "; ".join(f"{error.location}: {error.detail}" for error in errors[:MAX_NAMED])
     return problem_response(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", detail=detail, errors=errors[:MAX_LISTED]
+        HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", detail=detail, errors=errors
     )

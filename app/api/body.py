@@ -1,25 +1,46 @@
-"""Bodies of requests, parsed strictly: a number is no time, a string no price."""
+"""Bodies of requests, parsed strictly: a number is no time, a string no price.
 
-from typing import Any, TypeVar
+What that costs is bounded, whatever a body of the largest size holds.
+"""
+
+from typing import Any, Final, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
+from app.api.shape import Fault, shape_faults
+
+MAX_FAULTS: Final = 100
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parsed(model: type[Model], content: bytes) -> Model:
-    """Parse a JSON body.
-
-    Raises:
-        RequestValidationError: If it is malformed, with every fault and its place.
-    """
+def read(
+    model: type[Model], content: bytes, *, most: int = MAX_FAULTS, judges_parts: bool = False
+) -> Model | list[Fault]:
+    """Parse JSON, or return its first faults; see `shape_faults`."""
+    faults = shape_faults(model, content, most=most, judges_parts=judges_parts)
+    if faults:
+        return faults
     try:
         return model.model_validate_json(content, strict=True)
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_context=False, include_input=False)
-        located = [{**error, "loc": ("body", *error["loc"])} for error in errors]
-        raise RequestValidationError(located) from exc
+        return [Fault(error["loc"], error["msg"]) for error in errors[:most]]
+
+
+def parsed(model: type[Model], content: bytes, *, judges_parts: bool = False) -> Model:
+    """Parse a JSON body; see `shape_faults`.
+
+    Raises:
+        RequestValidationError: If it is malformed, with its first faults and their places.
+    """
+    found = read(model, content, judges_parts=judges_parts)
+    if isinstance(found, list):
+        raise RequestValidationError(
+            [{"loc": ("body", *fault.where), "msg": fault.what} for fault in found]
+        )
+    return found
 
 
 def described(model: type[BaseModel]) -> dict[str, Any]:

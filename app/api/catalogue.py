@@ -8,10 +8,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.api.audit import changed
+from app.api.body import read
 from app.api.dependencies import ResourcesDep
 from app.api.problem import problems
 from app.api.sales import SALE_EXAMPLE
@@ -23,6 +24,8 @@ from models.sale import Sale
 
 MAX_LIMIT: Final = 1_000
 MAX_LINES: Final = 5_000
+MAX_REASONS: Final = 10
+"""Faults that the result of one line names."""
 NDJSON: Final = "application/x-ndjson"
 
 router = APIRouter(prefix="/v1/sales", tags=["sales"])
@@ -168,12 +171,11 @@ def _parsed(content: bytes) -> dict[int, Sale | str]:
 
 
 def _sale(line: bytes) -> Sale | str:
-    try:
-        return Sale.model_validate_json(line, strict=True)
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_context=False, include_input=False)
-        faults = [(".".join(map(str, error["loc"])), error["msg"]) for error in errors]
-        return "; ".join(f"{where}: {what}" if where else what for where, what in faults)
+    found = read(Sale, line, most=MAX_REASONS)
+    if isinstance(found, Sale):
+        return found
+    faults = [(".".join(map(str, fault.where)), fault.what) for fault in found]
+    return "; ".join(f"{where}: {what}" if where else what for where, what in faults)
 
 
 def _answer(lines: dict[int, Sale | str], upserted: Sequence[Upserted]) -> BulkAnswer:

@@ -180,7 +180,7 @@ class EventBatchAnswer(BaseModel):
 
 async def read_batch(request: Request) -> EventBatch:
     """Parse the body."""
-    return parsed(EventBatch, await request.body())
+    return parsed(EventBatch, await request.body(), judges_parts=True)
 
 
 @router.post(

@@ -34,6 +34,9 @@ GONE: Final = "gone"
 MAX_PIPELINED: Final = 16
 """Requests of one connection that wait for the one before; browsers and proxies send none."""
 
+MAX_PARAMETERS: Final = 1_000
+"""Of a URL: 500 excluded sales, and what else routes know; each that is unknown is a fault."""
+
 LINGER_S: Final = 1.0
 """A caller reads a refusal only if the rest of what it sends is still taken for a moment."""
 
@@ -203,6 +206,9 @@ class BoundedProtocol(HttpToolsProtocol):
             msg = f"HTTP/{version} is not spoken here: use HTTP/1.1"
             raise MalformedRequestError(msg)
         _require_text(self.url)
+        if self.url.count(b"&") >= MAX_PARAMETERS:
+            msg = f"the URL has more than {MAX_PARAMETERS} parameters"
+            raise MalformedRequestError(msg)
         self._n_head_bytes = 0
         self._n_unwanted_bytes = 0
         self._stage = _Stage.BODY

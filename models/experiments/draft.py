@@ -92,7 +92,7 @@ class PlanDraft(BaseModel):
 
     default: SlatePolicy = SlatePolicy()
     holdout: Holdout | None = None
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[Layer, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
     experiments: tuple[ExperimentDraft, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
 
     def dealt(self, before: Plan) -> Plan:

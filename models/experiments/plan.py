@@ -115,7 +115,7 @@ class Plan(BaseModel):
 
     default: SlatePolicy = SlatePolicy()
     holdout: Holdout | None = None
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[Layer, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
     experiments: tuple[Experiment, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from app.network.protocol import MAX_PARAMETERS
 from tests.unit.app.network.conftest import Host
 
 BODY = b'{"events": []}'
@@ -103,3 +104,9 @@ async def test_a_request_is_stamped_when_its_head_is_there(host: Host) -> None:
 
     assert len(host.app.arrived) == 1
     assert before < host.app.arrived[0] < after
+
+
+async def test_a_url_has_a_bounded_number_of_parameters(host: Host) -> None:
+    answer = await host.said(GET % (b"?" + b"&a" * MAX_PARAMETERS))
+
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "malformed_request"
