@@ -1,5 +1,6 @@
 """The ASGI application."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -7,6 +8,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Final, TypedDict
 
+import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -99,13 +101,15 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         summary="The ten sales that a customer is most likely to buy.",
         version=__version__,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # A redirect would repeat the Host header, which may be any caller's.
+        redirect_slashes=False,
     )
     for router in _ROUTERS:
         app.include_router(router)
-    # To make it takes hundreds of milliseconds, in which nobody is answered.
-    app.openapi = cache(lambda: openapi_document(app, _ROUTERS))
+    _add_document(app)
     app.add_middleware(AdmissionControl, admission=_admission(settings, worker))
     app.add_middleware(
         BodyLimit,
@@ -139,6 +143,18 @@ def _admission(settings: Settings, worker: Worker) -> Admission:
         max_waiting=settings.max_waiting,
     )
     return Admission(bounds, metrics=worker.metrics.admission)
+
+
+def _add_document(app: FastAPI) -> None:
+    # To make it takes hundreds of milliseconds, to render it tens.
+    app.openapi = cache(lambda: openapi_document(app, _ROUTERS))
+    rendered = cache(lambda: orjson.dumps(app.openapi()))
+
+    async def document(_request: Request) -> Response:
+        content = await asyncio.to_thread(rendered)
+        return Response(content, media_type="application/json")
+
+    app.add_route("/openapi.json", document, include_in_schema=False)
 
 
 def _problem(request: Request, exc: Exception) -> Response:

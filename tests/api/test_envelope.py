@@ -105,3 +105,23 @@ async def test_a_path_of_its_own_is_no_name_among_others(client: httpx.AsyncClie
     answer = await client.options("/v1/experiments/audit")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+
+
+async def test_a_slash_too_many_is_no_redirect_to_where_the_caller_says(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/v1/recommendations/", headers={"Host": "elsewhere.example"})
+
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "not_found"
+    assert "location" not in answer.headers
+
+
+async def test_the_document_is_rendered_once(client: httpx.AsyncClient) -> None:
+    first, second = await client.get("/openapi.json"), await client.get("/openapi.json")
+    head = await client.head("/openapi.json")
+
+    assert first.json()["info"]["title"] == "Vitrine"
+    assert first.content == second.content
+    assert head.headers["content-length"] == str(len(first.content))
+    assert head.headers["content-type"] == "application/json"
