@@ -128,11 +128,8 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         )
     app.add_middleware(EncodedSlashes)
     app.add_middleware(Envelope, worker=worker, slow_s=settings.slow_request_ms / MS_PER_S)
-    app.add_exception_handler(ServiceError, _problem)
-    app.add_exception_handler(PictureError, _problem)
-    app.add_exception_handler(RequestValidationError, _problem)
-    app.add_exception_handler(HTTPException, _problem)
-    app.add_exception_handler(Exception, _problem)
+    for error in (ServiceError, PictureError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(error, _problem)
     return app
 
 
