@@ -22,6 +22,7 @@ N_EXAMPLES: Final = 600
 
 N_REQUESTS: Final = 20_000
 
+# A malformed event is rejected in its result, beside those that are taken.
 # That a sale closes after it opens is a relation of two fields, and that a version is the present
 # one of the plan is known to the plan only: no schema can state either.
 CONFIGURATION: Final = """
@@ -36,6 +37,12 @@ include-path-regex = "^/v1/(experiments|plan)"
 
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "404", "409", "412", "422"]
+
+[[operations]]
+include-name = "POST /v1/events"
+
+[operations.checks.negative_data_rejection]
+expected-statuses = ["200", "401", "403", "404", "405", "413", "415", "422", "429", "5xx"]
 
 [[operations]]
 include-name = "POST /v1/promotions"
