@@ -42,7 +42,7 @@ expected-statuses = ["2xx", "404", "409", "412", "422"]
 include-name = "POST /v1/events"
 
 [operations.checks.negative_data_rejection]
-expected-statuses = ["200", "401", "403", "404", "405", "413", "415", "422", "429", "5xx"]
+expected-statuses = ["2xx", "4xx"]
 
 [[operations]]
 include-name = "POST /v1/promotions"
