@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from secrets import token_hex
 from typing import Final, cast
@@ -71,12 +71,15 @@ class LoadedCustomer:
         window: His latest events, and what he was shown.
         profile: What lies further back.
         last_us: Time of his last event of any type.
+        recent: Time in microseconds and key, as a signed integer, of each event that may be sent
+            again, shape ``(n, 2)``.
     """
 
     customer_id: str
     window: Window
     profile: Profile
     last_us: int
+    recent: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
 
 class RedisCustomerStore:
@@ -223,15 +226,18 @@ def _merge(customer: LoadedCustomer) -> Command:
     members = [packed[i : i + MEMBER_BYTES] for i in range(0, len(packed), MEMBER_BYTES)]
     sales = [sale_key.to_bytes(8, "big") for sale_key in window.shown.sale_keys.tolist()]
     return MERGE_CUSTOMER.by_sha(
-        [keys.window, keys.shown, keys.profile, keys.erased],
+        [keys.window, keys.shown, keys.profile, keys.recent, keys.erased],
         WINDOW_EVENTS,
         SHOWN_SALES,
         customer.last_us // SECOND_US + CUSTOMER_TTL_S,
         b"" if customer.profile == Profile.empty() else customer.profile.pack(),
         customer.profile.first_us,
+        RECENT_TTL_S,
         len(members),
+        len(sales),
         *_scored(window.at_us, members),
         *_scored(window.shown.at_s, sales),
+        *customer.recent.ravel().tolist(),
     )
 
 

@@ -2,20 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.stores.count import FIELD, HourCounts
 from app.stores.customer import LoadedCustomer
-from app.stores.layout import N_PARTITIONS
+from app.stores.layout import N_PARTITIONS, RECENT_TTL_S
 from models.counters import HOUR_US, RETENTION_HOURS, grid_floor
 from models.customer import WINDOW_EVENTS, Window, stamps
 from models.dataset import EventTable
 from models.dataset.events import keys_of
-from models.events import KIND, EventType
+from models.events import KIND, SECOND_US, EventType
 from models.profile import Profile, night_floor
 from models.shown import Shown
+
+_RECENT_US: Final = RECENT_TTL_S * SECOND_US
 
 
 def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer]:
@@ -38,6 +41,7 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
             window=_window(events, rows),
             profile=Profile.of(events.kinds[before_night], events.at_us[before_night]),
             last_us=int(events.at_us[rows[-1]]),
+            recent=_recent(events, rows[events.received_us[rows] >= now_us - _RECENT_US]),
         )
 
 
@@ -71,6 +75,10 @@ def _window(events: EventTable, rows: NDArray[np.int64]) -> Window:
     stamp = stamps(events.at_us[kept], events.kinds[kept])
     members = np.stack([events.event_keys[kept], events.sale_keys[kept], stamp], axis=1)
     return Window(members, Shown.of(events.sale_keys[shown], events.at_us[shown])).latest()
+
+
+def _recent(events: EventTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.column_stack([events.at_us[rows], events.event_keys[rows].astype(np.int64)])
 
 
 def _by_hour(events: EventTable, rows: NDArray[np.int64]) -> dict[int, HourCounts]:

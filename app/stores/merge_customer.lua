@@ -3,15 +3,17 @@
 -- shown, and replaces his profile. What lies before an erasure is left out, and a profile
 -- that begins before one.
 --
--- KEYS  window, shown, profile, tombstones' prefix
+-- KEYS  window, shown, profile, recent, tombstones' prefix
 -- ARGV  1 window events, 2 sales shown, 3 expiry in s since the epoch, 4 packed profile, empty
---       for none, 5 when it begins in µs, 6 number of events; then at µs and member of each
---       event; then at s and sale key of each impression
+--       for none, 5 when it begins in µs, 6 recent TTL s, 7 number of events, 8 number of
+--       sales shown; then at µs and member of each event; then at s and sale key of each
+--       impression; then at µs and event key of each event that may be sent again
 -- Returns the number of events that are left out.
-local FIRST_EVENT = 7
-local window, shown, profile, erased = unpack(KEYS)
-local expires, n_events = ARGV[3], tonumber(ARGV[6])
+local FIRST_EVENT = 9
+local window, shown, profile, recent, erased = unpack(KEYS)
+local expires, n_events, n_shown = ARGV[3], tonumber(ARGV[7]), tonumber(ARGV[8])
 local first_impression = FIRST_EVENT + 2 * n_events
+local first_recent = first_impression + 2 * n_shown
 local erased_us = erased_until(erased, window)
 
 -- A customer who came back since lives longer than the files know.
@@ -39,7 +41,13 @@ end
 
 local events = kept(FIRST_EVENT, first_impression - 1, 1)
 merge(window, events, ARGV[1])
-merge(shown, kept(first_impression, #ARGV, 1000000), ARGV[2])
+merge(shown, kept(first_impression, first_recent - 1, 1000000), ARGV[2])
+local keys = kept(first_recent, #ARGV, 1)
+if #keys > 0 then
+  local today = recent .. ':' .. string.format('%d', math.floor(redis.call('TIME')[1] / 86400))
+  for i = 2, #keys, 2 do redis.call('SADD', today, keys[i]) end
+  redis.call('EXPIRE', today, ARGV[6])
+end
 if ARGV[4] == '' or tonumber(ARGV[5]) <= erased_us then
   redis.call('DEL', profile)
 else

@@ -11,7 +11,7 @@ import pytest
 
 from app.export import export
 from app.load import Extent, LoadSummary, Progress, load, load_profiles
-from app.serving.ports import EventCounts
+from app.serving.ports import EventCounts, EventStatus
 from app.stores.connection import Connection
 from app.stores.layout import CUSTOMER_TTL_S, CustomerKeys
 from app.stores.sale import RedisSaleStore
@@ -99,6 +99,23 @@ async def test_windows_are_those_of_the_events(
     for customer_id, own in by_customer(events).items():
         state = await stores.customers.read(customer_id)
         assert state.window.pack() == window_of(own).pack()
+
+
+async def test_what_files_hold_of_the_last_two_days_is_known_where_it_is_sent_again(
+    stores: RedisStores, now_us: int, tmp_path: Path
+) -> None:
+    """A store that was emptied is filled from an export, and consumers send their last hours."""
+    kinds = (EventType.IMPRESSION, EventType.CLICK)
+    own = [
+        event(f"{kind}{i}", at_us=now_us - (i + 1) * MINUTE_US, sale_id=f"s{i % 7}", type=kind)
+        for kind in kinds
+        for i in range(200)
+    ]
+    await load_from(write(tmp_path, own), stores)
+
+    outcomes = await stores.customers.append(own[::-1])
+
+    assert {outcome.status for outcome in outcomes} == {EventStatus.DUPLICATE}
 
 
 async def test_profiles_total_what_was_received_before_the_night(
