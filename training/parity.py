@@ -1,26 +1,26 @@
 """Proves that offline rows equal online rows: answers recomputed from exported files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final
 
 import numpy as np
 import polars as pl
 import typer
+from numpy.typing import NDArray
 
 from models.bundle import BundleError, read_bundle
 from models.catalogue import Catalogue
-from models.counters import SaleCounts
 from models.customer import Window
 from models.dataset import Dataset, DatasetError, read_dataset
 from models.events import key, to_us
+from models.listing import Listing
 from models.parquet import read_parquet
 from models.profile import Profile
 from models.query import Context, Query
 from models.scoring import Scorer
-from models.snapshot import Snapshot, content_file, counts_file
+from models.snapshot_folder import SnapshotFolder
 from training.console import bars, print_json, stop_on
 from training.replay import CountReplay, ProfileReplay, WindowReplay
 from training.train import Progress
@@ -43,6 +43,8 @@ class Answer:
         market: As asked.
         device: As asked.
         exclude: Sales that the caller excluded.
+        candidates: Sales that the caller wanted to have ranked; None for all sales.
+        is_ordered: Whether their order says something.
         content_id: Content of the catalogue.
         counts_id: Hash of its counts.
         feature_hash: Hash of the feature matrix that was scored.
@@ -54,6 +56,8 @@ class Answer:
     market: str | None
     device: str | None
     exclude: frozenset[str]
+    candidates: tuple[str, ...] | None
+    is_ordered: bool
     content_id: str
     counts_id: str
     feature_hash: str
@@ -87,6 +91,8 @@ def read_answers(path: Path, bundle_id: str) -> list[Answer]:
             market=row["market"],
             device=row["device"],
             exclude=frozenset(row["exclude"]),
+            candidates=None if row["candidates"] is None else tuple(row["candidates"]),
+            is_ordered=row["candidates_ordered"],
             content_id=row["snapshot_id"].partition(".")[0],
             counts_id=row["snapshot_id"].partition(".")[2],
             feature_hash=row["feature_hash"],
@@ -100,9 +106,7 @@ class OfflineRows:
 
     def __init__(self, dataset: Dataset, scorer: Scorer, snapshots: Path) -> None:
         self._scorer = scorer
-        self._snapshots = snapshots
-        # Nearly all contents are written upon the same one.
-        self._base = lru_cache(maxsize=1)(self._whole)
+        self._snapshots = SnapshotFolder(snapshots)
         self._events = dataset.events
         self._windows = WindowReplay(dataset.events)
         self._profiles = ProfileReplay(dataset.events)
@@ -126,11 +130,11 @@ class OfflineRows:
         return Parity(tuple(equal), tuple(differing), tuple(other_counts))
 
     def _catalogue(self, content_id: str) -> Catalogue:
-        content = _read(self._snapshots / content_file(content_id))
-        return Snapshot.from_bytes(content, base_of=self._base).catalogue(self._scorer.topics)
-
-    def _whole(self, content_id: str) -> Snapshot:
-        return Snapshot.from_bytes(_read(self._snapshots / content_file(content_id)))
+        try:
+            content = self._snapshots.content(content_id)
+        except OSError as exc:
+            raise ParityError(_missing(exc)) from exc
+        return content.catalogue(self._scorer.topics)
 
     def _counted(
         self, answers: list[Answer], catalogue: Catalogue
@@ -146,8 +150,10 @@ class OfflineRows:
             yield answer, catalogue.with_counts(replay.at(grid_us[answer.counts_id]))
 
     def _grid_us(self, counts_id: str, n_sales: int) -> int:
-        kept = _read(self._snapshots / counts_file(counts_id))
-        return SaleCounts.from_bytes(kept, n_sales=n_sales).at_us
+        try:
+            return self._snapshots.counts(counts_id, n_sales=n_sales).at_us
+        except OSError as exc:
+            raise ParityError(_missing(exc)) from exc
 
     def _state(self, answer: Answer) -> tuple[Window, Profile]:
         customer = self._customers.get(answer.customer_id)
@@ -160,24 +166,35 @@ class OfflineRows:
 
     def _hash(self, answer: Answer, catalogue: Catalogue) -> str:
         window, profile = self._state(answer)
-        rows = catalogue.eligible(answer.market, answer.now_us)
-        excluded = np.array([key(sale_id) for sale_id in answer.exclude], dtype=np.uint64)
+        rows = _rows(answer, catalogue)
         query = Query(
             window=window,
             profile=profile,
             catalogue=catalogue,
             context=Context(answer.now_us, answer.market, answer.device),
-            rows=rows[~np.isin(catalogue.keys[rows], excluded)],
+            rows=rows,
+            listing=Listing.of(catalogue, rows) if answer.is_ordered else None,
         )
         return self._scorer.score(query).feature_hash
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        msg = f"{path} is missing: snapshots are kept for 30 days where the service ran"
-        raise ParityError(msg) from exc
+def _rows(answer: Answer, catalogue: Catalogue) -> NDArray[np.int64]:
+    """Return the candidates of an answer, in the caller's order where that says something."""
+    rows = catalogue.eligible(answer.market, answer.now_us)
+    rows = rows[~np.isin(catalogue.keys[rows], _keys(answer.exclude))]
+    if answer.candidates is None:
+        return rows
+    asked = catalogue.rows_of(_keys(answer.candidates))
+    kept = asked[np.isin(asked, rows)]
+    return kept if answer.is_ordered else np.sort(kept)
+
+
+def _keys(sale_ids: Iterable[str]) -> NDArray[np.uint64]:
+    return np.array([key(sale_id) for sale_id in sale_ids], dtype=np.uint64)
+
+
+def _missing(exc: OSError) -> str:
+    return f"{exc.filename} is missing: snapshots are kept for 30 days where the service ran"
 
 
 def parity_command(

@@ -53,6 +53,10 @@ def visit(service: Service, customer: str, sales: list[str], rng: np.random.Gene
             f"{service.url}/v1/recommendations?customer_id={customer}&market=fr", timeout=30
         )
         assert answer.json()["degraded"] is None, answer.text
+    asked = {"candidates": ["unknown", *sales[::-2]], "ordered": bool(rng.integers(2))}
+    body = {**asked, "customer_id": customer, "market": "fr"}
+    ranked = httpx.post(f"{service.url}/v1/rank", json=body, timeout=30)
+    assert ranked.json()["degraded"] is None, ranked.text
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ def served(
     drained = run("app", "export-events", "--out", str(exported), VITRINE_STATE_DIR=state)
     assert drained.returncode == 0, drained.stderr
     data = with_history(world, exported, folder / "data")
-    return Served(data, bundle, folder / "state" / "snapshots", 3 * n_customers)
+    return Served(data, bundle, folder / "state" / "snapshots", 4 * n_customers)
 
 
 def with_history(world: Path, exported: Path, data: Path) -> Path:

@@ -11,13 +11,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
-from models.counters import SaleCounts
 from models.customer import Window
 from models.dataset import EventTable
 from models.dataset.events import keys_of
 from models.profile import Profile
 from models.query import Context, Query
-from models.snapshot import Snapshot, content_file, counts_file
+from models.snapshot_folder import SnapshotFolder
 from training.off_policy.reward import Reward, rewards_of
 from training.off_policy.rounds import Rounds
 from training.off_policy.target import TargetPolicy, View
@@ -170,26 +169,26 @@ def _with_catalogues(
     answers: pl.DataFrame, setting: Setting
 ) -> Iterator[tuple[dict[str, Any], Catalogue]]:
     """Pair each answer with its catalogue; answers of one snapshot stand together."""
+    folder = SnapshotFolder(setting.snapshots)
     read_id, content_id, catalogue = "", "", None
     for row in answers.iter_rows(named=True):
         if row["snapshot_id"] != read_id or catalogue is None:
             read_id = row["snapshot_id"]
             wanted, _, counts_id = read_id.partition(".")
-            if wanted != content_id or catalogue is None:
-                content = _read(setting.snapshots / content_file(wanted))
-                catalogue = Snapshot.from_bytes(content).catalogue(setting.target.scorer.topics)
-                content_id = wanted
-            counts = _read(setting.snapshots / counts_file(counts_id))
-            catalogue = catalogue.with_counts(SaleCounts.from_bytes(counts, n_sales=len(catalogue)))
+            try:
+                if wanted != content_id or catalogue is None:
+                    content = folder.content(wanted)
+                    catalogue = content.catalogue(setting.target.scorer.topics)
+                    content_id = wanted
+                counts = folder.counts(counts_id, n_sales=len(catalogue))
+            except OSError as exc:
+                raise AnswersError(_missing(exc)) from exc
+            catalogue = catalogue.with_counts(counts)
         yield row, catalogue
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        msg = f"{path} is missing: snapshots are kept for 30 days where the service ran"
-        raise AnswersError(msg) from exc
+def _missing(exc: OSError) -> str:
+    return f"{exc.filename} is missing: snapshots are kept for 30 days where the service ran"
 
 
 def _question(row: dict[str, Any], catalogue: Catalogue) -> tuple[Query, NDArray[np.int64]]:

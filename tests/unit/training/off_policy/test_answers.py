@@ -61,6 +61,20 @@ def snapshots(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_content_that_was_written_upon_another_is_read(snapshots: Path) -> None:
+    """As a service writes nearly all of them."""
+    base = Snapshot.of({sale.sale_id: sale for sale in SALES[:2]}, {})
+    whole = Snapshot.of({sale.sale_id: sale for sale in SALES}, {})
+    answers = [answer("a", "s2", "s1", propensities=[0.5, 0.25])]
+    expected = log_of(answers, snapshots)
+    (snapshots / content_file(base.id)).write_bytes(base.to_bytes())
+    (snapshots / content_file("c")).write_bytes(whole.to_bytes(base=base))
+
+    rounds = log_of(answers, snapshots)
+
+    np.testing.assert_array_equal(rounds.target, expected.target)
+
+
 def log_of(
     answers: list[dict[str, object]],
     snapshots: Path,
