@@ -9,8 +9,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from app.bounded_log import BoundedLog
 from app.network.protocol import ARRIVED, GONE
-from app.observability import get_logger
 from app.resources import Worker
 
 REQUEST_ID: Final = "X-Request-Id"
@@ -26,9 +26,6 @@ SECURITY_HEADERS: Final = {
 }
 
 
-_log = get_logger(__name__)
-
-
 class Envelope:
     """ASGI middleware around all routes."""
 
@@ -36,6 +33,7 @@ class Envelope:
         self._app = app
         self._worker = worker
         self._slow_s = slow_s
+        self._log = BoundedLog(__name__)  # under load all are slow, and a line each costs the most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and complete its answer."""
@@ -80,8 +78,9 @@ class Envelope:
         if seconds > self._slow_s:
             self._worker.metrics.slow.labels(route).inc()
             stages = {name: round(s * 1e3, 3) for name, s in state.get("stages", {}).items()}
-            _log.warning(
+            self._log.warning(
                 "slow request",
+                route,
                 route=route,
                 status=status,
                 total_ms=round(seconds * 1e3, 3),

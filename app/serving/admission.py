@@ -30,6 +30,9 @@ A batch of events costs half of a ranking and a site sends four times as many ra
 A shed answer costs a fifth, a refusal a tenth, and callers that are refused come again at once.
 """
 
+UNSEEN: Final = 2.0
+"""A shed request takes about as long before its turn, to be parsed and known by its key."""
+
 MAX_CREDIT_S: Final = 0.01
 """Unused time that a lane keeps: four rankings that a burst of shed answers may delay."""
 
@@ -176,7 +179,7 @@ class Admission:
         """
         queue = self._queue_of(ticket)
         queue.n_in_flight -= 1
-        queue.credit_s -= spent_s
+        queue.credit_s -= spent_s * (UNSEEN if queue is self._shed else 1.0)
         if queue is self._rankings:
             cost_s = self._cost_s + SMOOTHING * (spent_s - self._cost_s)
             # A fresh request must fit while nothing is in flight: the estimate could not fall.

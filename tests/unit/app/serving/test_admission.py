@@ -166,7 +166,7 @@ async def test_a_ranking_is_tried_even_if_none_ever_ended_in_time() -> None:
     assert at.outcomes() == {"a": Outcome.FULL}
 
 
-@pytest.mark.parametrize(("lane", "share"), [(Lane.EVENTS, 0.15), (Lane.SHED, 0.1)])
+@pytest.mark.parametrize(("lane", "share"), [(Lane.EVENTS, 0.15), (Lane.SHED, 0.05)])
 async def test_while_rankings_wait_others_have_their_share_of_the_time(
     lane: Lane, share: float
 ) -> None:
