@@ -179,6 +179,7 @@ class Metrics:
         task_restarts: Errors of background tasks, each of which starts it again, by task.
         task_outages: Rounds of background tasks that an outage ended, by task and what was lost.
         files_not_kept: Files that the state directory did not take, by kind.
+        clock_skew: How far the store's clock is ahead of this machine's, in seconds.
         admission: What waits, and what is cut short under load.
     """
 
@@ -208,6 +209,7 @@ class Metrics:
     task_restarts: Counter
     task_outages: Counter
     files_not_kept: Counter
+    clock_skew: Gauge
     admission: AdmissionMetrics
 
     @classmethod
@@ -249,6 +251,7 @@ class Metrics:
             task_outages=counter(
                 "task_outages", "Rounds of background tasks that an outage ended.", "task", "lost"
             ),
+            clock_skew=_clock_skew(registry),
             files_not_kept=counter("files_not_kept", "Files that were not written.", "kind"),
             admission=AdmissionMetrics.create(registry),
         )
@@ -301,6 +304,15 @@ def _trained(registry: CollectorRegistry, name: str, *, meaning: str, label: str
         f"vitrine_trained_{name}",
         meaning,
         ["bundle", label],
+        registry=registry,
+        multiprocess_mode="mostrecent",
+    )
+
+
+def _clock_skew(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "vitrine_store_clock_skew_seconds",
+        "How far the store's clock is ahead of this machine's.",
         registry=registry,
         multiprocess_mode="mostrecent",
     )

@@ -213,7 +213,7 @@ async def resources_over(
 
 
 def _readiness(stores: Stores, live: LiveCatalogue, worker: Worker) -> Readiness:
-    monitor = StoreMonitor(stores.server, worker.metrics)
+    monitor = StoreMonitor(stores.server, worker.metrics, _machine_us)
     return Readiness(live, worker.drain, worker.tasks, monitor, worker.metrics)
 
 

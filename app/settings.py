@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     )
     metrics_dir: Path | None = Field(
         default=None,
-        description="Where several workers share their metrics, 5 MiB each. Unset: /dev/shm, or "
+        description="Where several workers share their metrics, 7 MiB each. Unset: /dev/shm, or "
         "else the directory of temporary files.",
     )
     exports: Path | None = Field(

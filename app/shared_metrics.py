@@ -15,7 +15,10 @@ from typing import Final
 
 from app.observability import get_logger
 
-KINDS: Final = ("counter", "histogram", "gauge_mostrecent", "gauge_livesum")
+KINDS: Final = (
+    *("counter", "histogram", "gauge_mostrecent"),
+    *("gauge_livesum", "gauge_livemin", "gauge_livemax"),
+)
 """Begin the names of a worker's files; see `prometheus_client.values`."""
 
 FILE_BYTES: Final = 1024 * 1024

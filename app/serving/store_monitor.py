@@ -1,11 +1,14 @@
 """Store monitor: eviction, lost entries and refused writes, reported before customers notice."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from app.observability import Metrics, get_logger
 from app.serving.server_port import Lost, Refusal, StoreServer
+from models.events import SECOND_US
 
+SKEW_S: Final = 1.0
 NO_EVICTION: Final = "noeviction"
 
 NONE: Final = Lost(0, 0)
@@ -28,16 +31,19 @@ class StoreMonitor:
 
     Attributes:
         server: The store.
-        metrics: Show what was lost and refused.
+        metrics: Show what was lost and refused, and how far the clocks are apart.
+        machine_us: This machine's clock.
         refused: Why the store takes no writes and what to do, as last seen; None if it does.
     """
 
     server: StoreServer
     metrics: Metrics
+    machine_us: Callable[[], int]
     refused: str | None = None
     _refusal: Refusal | None = None
     _policy: str = NO_EVICTION
     _lost: Lost = NONE
+    _is_skewed: bool = False
 
     async def look(self) -> None:
         """Look once.
@@ -45,9 +51,25 @@ class StoreMonitor:
         Raises:
             StoreUnavailableError: If the store cannot be read.
         """
+        await self._look_at_clock()
         await self._look_at_writes()
         self._judge_policy(await self.server.eviction_policy())
         self._judge_loss(await self.server.lost())
+
+    async def _look_at_clock(self) -> None:
+        before_us = self.machine_us()
+        store_us = await self.server.time_us()
+        # The store read its clock somewhere between question and answer.
+        ahead_s = (store_us - (before_us + self.machine_us()) // 2) / SECOND_US
+        self.metrics.clock_skew.set(ahead_s)
+        is_skewed = abs(ahead_s) > SKEW_S
+        if is_skewed and not self._is_skewed:
+            _log.warning(
+                "the store's clock is not this machine's: sales open and close, and events are"
+                " dated, by the store's; synchronise both by NTP",
+                ahead_s=ahead_s,
+            )
+        self._is_skewed = is_skewed
 
     async def _look_at_writes(self) -> None:
         refused = await self.server.refused_write()

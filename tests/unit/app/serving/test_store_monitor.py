@@ -33,7 +33,7 @@ class Server:
 
 
 async def test_a_store_that_evicts_is_named_once_with_what_to_do() -> None:
-    monitor = StoreMonitor(Server("allkeys-lru"), Metrics.create())
+    monitor = StoreMonitor(Server("allkeys-lru"), Metrics.create(), lambda: 0)
 
     with capture_logs() as lines:
         await monitor.look()
@@ -46,7 +46,7 @@ async def test_a_store_that_evicts_is_named_once_with_what_to_do() -> None:
 
 async def test_what_full_streams_lost_shows_and_is_named_whenever_it_grows() -> None:
     server, metrics = Server(), Metrics.create()
-    monitor = StoreMonitor(server, metrics)
+    monitor = StoreMonitor(server, metrics, lambda: 0)
 
     with capture_logs() as lines:
         await monitor.look()
@@ -62,7 +62,7 @@ async def test_what_full_streams_lost_shows_and_is_named_whenever_it_grows() -> 
 
 async def test_a_store_that_refuses_writes_is_named_once_and_counted_each_time() -> None:
     server, metrics = Server(), Metrics.create()
-    monitor = StoreMonitor(server, metrics)
+    monitor = StoreMonitor(server, metrics, lambda: 0)
 
     with capture_logs() as lines:
         server.refused = Refusal.FULL, "used memory > 'maxmemory'"
@@ -81,6 +81,18 @@ async def test_a_store_that_refuses_writes_is_named_once_and_counted_each_time()
 
 async def test_a_store_in_order_is_no_news() -> None:
     with capture_logs() as lines:
-        await StoreMonitor(Server(), Metrics.create()).look()
+        await StoreMonitor(Server(), Metrics.create(), lambda: 0).look()
 
     assert lines == []
+
+
+async def test_a_store_whose_clock_is_off_is_named_once_and_measured() -> None:
+    metrics = Metrics.create()
+    monitor = StoreMonitor(Server(), metrics, lambda: 3_600_000_000)
+
+    with capture_logs() as lines:
+        await monitor.look()
+        await monitor.look()
+
+    assert [line["ahead_s"] for line in lines] == [-3_600.0]
+    assert "store_clock_skew_seconds -3600.0" in metrics.exposition(None).decode()
