@@ -17,9 +17,6 @@ from types import FrameType
 from typing import Final
 
 import uvicorn
-from prometheus_client.multiprocess import (
-    mark_process_dead,  # pyright: ignore[reportUnknownVariableType] - it has no types
-)
 
 from app.main import create_app
 from app.network.door import Bounds, Door
@@ -188,7 +185,6 @@ def _supervise(settings: Settings, listener: socket.socket) -> None:
             for index, worker in enumerate(workers):
                 if not worker.is_alive():
                     _log.error("a worker died and is replaced", exit_code=worker.exitcode)
-                    mark_process_dead(worker.pid, metrics_dir)
                     shrink(metrics_dir, worker.pid)
                     workers[index] = _start(settings, listener, metrics_dir)
     finally:
