@@ -179,7 +179,7 @@ class Faults:
             time.sleep(seconds / 5)
 
     def kill_worker(self, seconds: float) -> None:
-        os.kill(_workers(self.service_pid)[0], signal.SIGKILL)
+        os.kill(worker_pids(self.service_pid)[0], signal.SIGKILL)
         time.sleep(seconds)
 
     def empty(self, seconds: float) -> None:
@@ -187,7 +187,7 @@ class Faults:
         time.sleep(seconds)
 
 
-def _workers(supervisor: int) -> list[int]:
+def worker_pids(supervisor: int) -> list[int]:
     """Return the processes below the supervisor that serve."""
     children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
     return [

@@ -1,0 +1,271 @@
+"""Stores of three kinds, all of whose servers may be killed, stopped, emptied and restored."""
+
+import shutil
+import signal
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, override
+
+from tests.contract.servers import N_NODES, N_SLOTS, free_port, tell
+
+WITHIN_S = 60.0  # machines that run tests are busy
+KEEPS_ALL = "--save '' --appendonly yes --appendfsync always --maxmemory-policy noeviction"
+MASTER = "shop"
+SENTINEL = """
+sentinel monitor {name} 127.0.0.1 {master} 1
+sentinel down-after-milliseconds {name} 500
+sentinel failover-timeout {name} 2000
+"""
+
+
+@dataclass
+class Node:
+    """A Redis process that keeps every write in its folder."""
+
+    folder: Path
+    options: str = ""
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        binary = shutil.which("redis-server")
+        assert binary is not None
+        command = f"exec {binary} {self.options} --port {self.port} --dir {self.folder}"
+        self.process = subprocess.Popen(
+            ["/bin/sh", "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait(self._answers)
+
+    def send(self, sent: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(sent)
+
+    def kill(self) -> None:
+        self.send(signal.SIGCONT)
+        self.send(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def tell(self, command: str) -> bytes:
+        return tell(self.port, command)
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            return self.tell("PING").startswith((b"+PONG", b"-LOADING"))
+        return False
+
+
+class Topology(ABC):
+    """A store of one or more servers."""
+
+    kind: ClassVar[str]
+    nodes: Sequence[Node]
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """What the service is given."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Have all servers run as one store."""
+
+    @abstractmethod
+    def is_whole(self) -> bool:
+        """Tell whether the store can take a write."""
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+    def again(self) -> None:
+        """Start what was killed; nothing that was written is lost."""
+        for node in self.nodes:
+            node.start()
+        wait(self.is_whole)
+
+    def hang(self) -> None:
+        for node in self.nodes:
+            node.send(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        for node in self.nodes:
+            node.send(signal.SIGCONT)
+        wait(self.is_whole)
+
+    def empty(self) -> None:
+        for node in self.nodes:
+            node.tell("FLUSHALL")
+
+    def full(self, *, is_full: bool) -> None:
+        for node in self.nodes:
+            node.tell(f"CONFIG SET maxmemory {int(is_full)}")
+
+    def back_up(self, folder: Path) -> None:
+        """Copy what the servers keep, while they are down."""
+        for node in self.nodes:
+            shutil.copytree(node.folder / "appendonlydir", folder / node.folder.name)
+
+    def restore(self, folder: Path) -> None:
+        """Put a copy back, while the servers are down."""
+        for node in self.nodes:
+            shutil.rmtree(node.folder / "appendonlydir")
+            shutil.copytree(folder / node.folder.name, node.folder / "appendonlydir")
+
+    def fail_over(self) -> None:
+        """Have another server take over, where there is one."""
+        wait(self.is_whole)
+
+    def end(self) -> None:
+        self.kill()
+
+
+class Single(Topology):
+    """One server."""
+
+    kind = "single"
+
+    def __init__(self, folder: Path) -> None:
+        self.nodes = [Node(folder / "only", KEEPS_ALL)]
+
+    @property
+    @override
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.nodes[0].port}/0"
+
+    @override
+    def start(self) -> None:
+        self.nodes[0].start()
+
+    @override
+    def is_whole(self) -> bool:
+        return self.nodes[0].tell("EXISTS a").startswith(b":")
+
+
+class Cluster(Topology):
+    """Three masters that share the slots."""
+
+    kind = "cluster"
+
+    def __init__(self, folder: Path) -> None:
+        options = f"{KEEPS_ALL} --cluster-enabled yes --cluster-node-timeout 2000"
+        self.nodes = [Node(folder / f"node-{i}", options) for i in range(N_NODES)]
+
+    @property
+    @override
+    def url(self) -> str:
+        return f"redis+cluster://127.0.0.1:{self.nodes[0].port}/0"
+
+    @override
+    def start(self) -> None:
+        for number, node in enumerate(self.nodes):
+            node.start()
+            first, end = (N_SLOTS * part // N_NODES for part in (number, number + 1))
+            node.tell(f"CLUSTER ADDSLOTSRANGE {first} {end - 1}")
+            node.tell(f"CLUSTER MEET 127.0.0.1 {self.nodes[0].port}")
+        wait(self.is_whole)
+
+    @override
+    def is_whole(self) -> bool:
+        replies = [node.tell("CLUSTER INFO") for node in self.nodes]
+        return all(b"cluster_state:ok" in one and b"known_nodes:3" in one for one in replies)
+
+
+class Watched(Topology):
+    """A master and a replica that a Sentinel watches; each may become the master."""
+
+    kind = "sentinel"
+
+    def __init__(self, folder: Path) -> None:
+        self.nodes = [Node(folder / "first", KEEPS_ALL), Node(folder / "second", KEEPS_ALL)]
+        self.sentinel = Node(folder / "sentinel")
+
+    @property
+    @override
+    def url(self) -> str:
+        return f"redis+sentinel://127.0.0.1:{self.sentinel.port}/{MASTER}/0"
+
+    @override
+    def start(self) -> None:
+        first, second = self.nodes
+        first.start()
+        second.start()
+        second.tell(f"REPLICAOF 127.0.0.1 {first.port}")
+        self.sentinel.folder.mkdir()
+        config = self.sentinel.folder / "sentinel.conf"
+        config.write_text(SENTINEL.format(name=MASTER, master=first.port))
+        self.sentinel.options = f"{config} --sentinel"
+        self.sentinel.start()
+        wait(self.is_whole)
+
+    @override
+    def is_whole(self) -> bool:
+        master = self._master()
+        roles = [node.tell("INFO replication") for node in self.nodes if node is not master]
+        is_linked = all(b"master_link_status:up" in role for role in roles)
+        return is_linked and b"role:master" in master.tell("INFO replication")
+
+    @override
+    def again(self) -> None:
+        master = self._master()
+        for node in (master, *self.nodes):
+            if node is not master:
+                node.start()
+                node.tell(f"REPLICAOF 127.0.0.1 {master.port}")
+            elif node.process is None or node.process.poll() is not None:
+                node.start()
+        wait(self.is_whole)
+
+    @override
+    def empty(self) -> None:
+        self._master().tell("FLUSHALL")
+
+    @override
+    def fail_over(self) -> None:
+        before = self._master()
+        wait(lambda: self.sentinel.tell(f"SENTINEL FAILOVER {MASTER}").startswith(b"+OK"))
+        wait(lambda: self._master() is not before)
+        wait(self.is_whole)
+
+    @override
+    def end(self) -> None:
+        super().end()
+        self.sentinel.kill()
+
+    def _master(self) -> Node:
+        reply = self.sentinel.tell(f"SENTINEL GET-MASTER-ADDR-BY-NAME {MASTER}")
+        port = int(reply.split(b"\r\n")[4])
+        return next(node for node in self.nodes if node.port == port)
+
+
+KINDS = {kind.kind: kind for kind in (Single, Cluster, Watched)}
+
+
+@contextmanager
+def running_topology(kind: str, folder: Path) -> Generator[Topology]:
+    """Have a store of a kind run while the block runs."""
+    folder.mkdir()
+    topology = KINDS[kind](folder)
+    topology.start()
+    try:
+        yield topology
+    finally:
+        topology.end()
+
+
+def wait(until: Callable[[], bool]) -> None:
+    """Return once it is so.
+
+    Raises:
+        AssertionError: If it does not become so.
+    """
+    deadline = time.monotonic() + WITHIN_S
+    while not until():
+        assert time.monotonic() < deadline, until
+        time.sleep(0.05)
