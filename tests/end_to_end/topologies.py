@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, override
+from typing import ClassVar
 
 from tests.contract.servers import N_NODES, N_SLOTS, free_port, tell
 
@@ -135,15 +135,12 @@ class Single(Topology):
         self.nodes = [Node(folder / "only", KEEPS_ALL)]
 
     @property
-    @override
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.nodes[0].port}/0"
 
-    @override
     def start(self) -> None:
         self.nodes[0].start()
 
-    @override
     def is_whole(self) -> bool:
         return self.nodes[0].tell("EXISTS a").startswith(b":")
 
@@ -158,11 +155,9 @@ class Cluster(Topology):
         self.nodes = [Node(folder / f"node-{i}", options) for i in range(N_NODES)]
 
     @property
-    @override
     def url(self) -> str:
         return f"redis+cluster://127.0.0.1:{self.nodes[0].port}/0"
 
-    @override
     def start(self) -> None:
         for number, node in enumerate(self.nodes):
             node.start()
@@ -171,7 +166,6 @@ class Cluster(Topology):
             node.tell(f"CLUSTER MEET 127.0.0.1 {self.nodes[0].port}")
         wait(self.is_whole)
 
-    @override
     def is_whole(self) -> bool:
         replies = [node.tell("CLUSTER INFO") for node in self.nodes]
         return all(b"cluster_state:ok" in one and b"known_nodes:3" in one for one in replies)
@@ -187,11 +181,9 @@ class Watched(Topology):
         self.sentinel = Node(folder / "sentinel")
 
     @property
-    @override
     def url(self) -> str:
         return f"redis+sentinel://127.0.0.1:{self.sentinel.port}/{MASTER}/0"
 
-    @override
     def start(self) -> None:
         first, second = self.nodes
         first.start()
@@ -204,14 +196,12 @@ class Watched(Topology):
         self.sentinel.start()
         wait(self.is_whole)
 
-    @override
     def is_whole(self) -> bool:
         master = self._master()
         roles = [node.tell("INFO replication") for node in self.nodes if node is not master]
         is_linked = all(b"master_link_status:up" in role for role in roles)
         return is_linked and b"role:master" in master.tell("INFO replication")
 
-    @override
     def again(self) -> None:
         master = self._master()
         for node in (master, *self.nodes):
@@ -222,18 +212,15 @@ class Watched(Topology):
                 node.start()
         wait(self.is_whole)
 
-    @override
     def empty(self) -> None:
         self._master().tell("FLUSHALL")
 
-    @override
     def fail_over(self) -> None:
         before = self._master()
         wait(lambda: self.sentinel.tell(f"SENTINEL FAILOVER {MASTER}").startswith(b"+OK"))
         wait(lambda: self._master() is not before)
         wait(self.is_whole)
 
-    @override
     def end(self) -> None:
         super().end()
         self.sentinel.kill()
