@@ -18,6 +18,7 @@ from app.resources import SNAPSHOTS
 from app.security.key_ring import KeyFileError, read_keys
 from app.serving.archive import SnapshotArchive
 from app.serving.known_catalogue import ADVICE, KnownCatalogue, SavedCatalogue
+from app.serving.currency import mixed_currencies
 from app.serving.plan_file import first_plan
 from app.serving.store_monitor import NO_EVICTION
 from app.settings import Settings
@@ -98,6 +99,7 @@ def examine(settings: Settings, store_url: str) -> list[Finding]:
     """Look at everything that serving needs; what cannot be looked at is a finding too."""
     return [
         *asyncio.run(_store(store_url, settings)),
+        *asyncio.run(_money(settings, store_url)),
         *_bundle(settings),
         search_finding(search_device(), built_for_gpu=is_built_for_gpu()),
         _keys(settings),
@@ -149,6 +151,24 @@ def _persistence(info: dict[str, object]) -> Finding:
         return Finding("store persistence", Verdict.OK, "append-only file")
     advice = "set appendonly yes: without, a restart forgets what was acknowledged"
     return Finding("store persistence", Verdict.WARNING, "no append-only file", advice)
+
+
+async def _money(settings: Settings, url: str) -> list[Finding]:
+    connection = Connection.open(url, timeout_s=TIMEOUT_S)
+    stores = RedisStores.over(connection)
+    try:
+        stored = await stores.plans.read() or first_plan(settings.plan)
+        sales = (await stores.sales.changes(0)).sales
+        mixed = mixed_currencies(stored.plan, sales, now_us=await stores.server.time_us())
+    except (StoreUnavailableError, PlanFileError):
+        return []  # another finding says so
+    finally:
+        await connection.close()
+    if not mixed:
+        return []
+    seen = f"the plan orders by money, and current sales are priced in {', '.join(mixed)}"
+    advice = "give all prices and margins in one currency: amounts are compared as they stand"
+    return [Finding("currencies", Verdict.WARNING, seen, advice)]
 
 
 async def _latency(connection: Connection) -> Finding:

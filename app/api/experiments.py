@@ -13,7 +13,9 @@ from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep, caller
 from app.api.problem import problems
 from app.errors import NoResultsError
+from app.observability import get_logger
 from app.resources import Resources
+from app.serving.currency import mixed_currencies
 from app.serving.plan_editor import Order, named
 from app.serving.plan_port import PlanChange, StoredPlan
 from models.dataset.faults import DatasetError
@@ -23,6 +25,8 @@ from models.experiments.exposure import ExposureError
 from models.experiments.plan import AUDIT, Plan
 from models.experiments.policy import Name
 from models.experiments.results import Results
+
+_log = get_logger(__name__)
 
 router = APIRouter(prefix="/v1", tags=["experiments"])
 
@@ -145,6 +149,7 @@ async def put_experiment(
     """Create an experiment or change it; of its units only those move that must."""
     stored = await resources.planner.put_experiment(terms.named(name), order)
     await resources.plan.poll()
+    _warn_of_currencies(stored, resources)
     return _answer(stored, _json(named(stored.plan, name)))
 
 
@@ -178,7 +183,20 @@ async def put_plan(
 
 async def _put(stored: StoredPlan, resources: Resources) -> Response:
     await resources.plan.poll()
+    _warn_of_currencies(stored, resources)
     return _answer(stored, orjson.loads(stored.plan.to_json()))
+
+
+def _warn_of_currencies(stored: StoredPlan, resources: Resources) -> None:
+    served = resources.live.served
+    sales = served.catalogue.sales if served else ()
+    mixed = mixed_currencies(stored.plan, sales, now_us=resources.recommender.clock.now_us())
+    if mixed:
+        _log.warning(
+            "the plan orders by money: amounts in several currencies are compared as they are",
+            currencies=mixed,
+            plan_version=stored.version,
+        )
 
 
 def _json(experiment: Experiment) -> dict[str, object]:

@@ -147,6 +147,12 @@ class Plan(BaseModel):
         return frozenset(bundle for bundle in named if bundle)
 
     @cached_property
+    def orders(self) -> frozenset[str]:
+        """All that its policies order by."""
+        variants = [policy for one in self.experiments for policy in self.policies(one)]
+        return frozenset(policy.order_by for policy in (self.default, *variants))
+
+    @cached_property
     def asks_for_visitors(self) -> bool:
         """Whether any audience asks if a customer is new."""
         return any(one.audience.visitors is not Visitors.ALL for one in self.experiments)
