@@ -17,8 +17,8 @@ from app.errors import StoreUnavailableError
 from app.resources import SNAPSHOTS
 from app.security.key_ring import KeyFileError, read_keys
 from app.serving.archive import SnapshotArchive
-from app.serving.known_catalogue import ADVICE, KnownCatalogue, SavedCatalogue
 from app.serving.currency import mixed_currencies
+from app.serving.known_catalogue import ADVICE, KnownCatalogue, SavedCatalogue
 from app.serving.plan_file import first_plan
 from app.serving.store_monitor import NO_EVICTION
 from app.settings import Settings
