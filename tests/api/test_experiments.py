@@ -5,14 +5,17 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from app.stores.layout import exposures_stream, partition
 from app.stores.store import RedisStores
 from tests.plans import LAYER, terms
+from tests.shop import sale
 
 PLAN = "/v1/plan"
 ORDER = "/v1/experiments/order"
 AUDIT = "/v1/experiments/audit"
+PRICED = [sale("alps", price=90.0, currency="EUR"), sale("bali", price=80.0, currency="JPY")]
 CUSTOMERS = [f"c{number}" for number in range(60)]
 
 
@@ -203,3 +206,38 @@ async def test_every_change_is_on_record(client: httpx.AsyncClient) -> None:
         '{"order_by":"popularity"}',
     ]
     assert "experiment order, control: – → popularity" in created["changes"]
+
+
+@pytest.fixture
+async def of_two_currencies(stores: RedisStores) -> None:
+    await stores.sales.put(PRICED)
+
+
+@pytest.mark.usefixtures("of_two_currencies", "client")
+@pytest.mark.parametrize(
+    ("order_by", "named"),
+    [("meta-revenue", [("EUR", "JPY")]), ("meta-margin", [("EUR", "JPY")]), ("meta", [])],
+)
+async def test_a_plan_by_money_is_taken_and_the_log_names_the_currencies_that_it_compares(
+    client: httpx.AsyncClient, order_by: str, named: list[tuple[str, str]]
+) -> None:
+    with capture_logs() as lines:
+        put = await client.put(PLAN, json={"default": {"order_by": order_by}})
+
+    assert put.status_code == 200, put.text
+    assert [line["currencies"] for line in lines if "currencies" in line] == named
+
+
+@pytest.mark.usefixtures("of_two_currencies", "client")
+async def test_an_experiment_by_money_is_taken_and_the_log_names_the_currencies(
+    client: httpx.AsyncClient,
+) -> None:
+    await with_layer(client)
+    order = terms()
+    order["variants"][0]["policy"] = {"order_by": "meta-revenue"}
+
+    with capture_logs() as lines:
+        put = await client.put(ORDER, json=order)
+
+    assert put.status_code == 200, put.text
+    assert [line["currencies"] for line in lines if "currencies" in line] == [("EUR", "JPY")]
