@@ -114,7 +114,7 @@ def test_what_is_odd_about_whole_files_is_said(tmp_path: Path) -> None:
         event(event_id=f"e{day}", at=f"2025-01-{day:02}T00:00:00Z", received_at=IMPORTED)
         for day in range(1, 31)
     ]
-    write_dataset(tmp_path, sales=[one | {"stars": "4"} for one in sales], events=events)
+    write_dataset(tmp_path, sales=[{**one, "stars": "4"} for one in sales], events=events)
 
     result = run(tmp_path, "--strict")
 
