@@ -168,7 +168,7 @@ class Metrics:
         slow: Requests that took longer than the settings allow, by route.
         exposures_dropped: Exposure records that were not logged.
         refreshes_failed: Failed reads of the catalogue from the store.
-        lost: Entries that full streams lost, by stream.
+        lost: What the store had no room for, by stream, and `counts`.
         write_refusals: Times that the store was seen to take no writes, by why.
         in_full: Whether answers are full, 1 or 0; the least of the workers.
         missing: What full answers lack, 1 or 0, by part; the most of the workers.
@@ -340,7 +340,7 @@ def _missing(registry: CollectorRegistry) -> Gauge:
 def _lost(registry: CollectorRegistry) -> Gauge:
     return Gauge(
         "vitrine_lost_entries",
-        "Entries that full streams lost before anybody exported them.",
+        "What the store had no room for: entries of full streams, and counts of events.",
         ["stream"],
         registry=registry,
         multiprocess_mode="mostrecent",

@@ -13,7 +13,8 @@ import orjson
 from models.experiments.plan import Assignment
 
 _LEVEL: Final = 6
-"""Measured on 2026-11-29: 1 saves a tenth of the time, and its records are a tenth larger."""
+"""Packing takes 62 µs of the event loop without a window and 200 µs with a full one; at level 1
+it takes 41 and 119 µs, for records that are 9 and 1 percent larger (processor time, 2026-11-29)."""
 
 _DICTIONARY: Final = (
     b'{"experiment":"","variant":"","unit":"customer","unit_id":"","share_bp":10000,"is_forced":'

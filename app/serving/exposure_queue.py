@@ -13,7 +13,7 @@ from app.serving.ports import ExposureLog
 from app.serving.served import ServedCatalogue
 
 CAPACITY_BYTES: Final = 16 * 1024 * 1024
-"""Of packed records: twelve thousand of customers with full windows."""
+"""Of packed records: five thousand of customers with full windows, see docs/store.md."""
 
 BATCH: Final = 256
 LINGER_S: Final = 0.05

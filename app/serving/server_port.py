@@ -7,15 +7,19 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Entries of full streams that made room before anybody exported them, ever.
+    """What the store had no room for, ever.
 
     Attributes:
-        events: Accepted events; windows and counters have them.
-        exposures: Records of answers.
+        events: Accepted events that a full stream dropped before they were exported; windows
+            and counters have them.
+        exposures: Records of answers that a full stream dropped.
+        counts: Accepted events that count for no sale, because their hour named too many sales;
+            windows and streams have them.
     """
 
     events: int
     exposures: int
+    counts: int
 
 
 class Refusal(StrEnum):
@@ -44,7 +48,7 @@ class StoreServer(Protocol):
         ...
 
     async def lost(self) -> Lost:
-        """Return how many entries full streams lost so far."""
+        """Return what was lost for want of room so far."""
         ...
 
     async def refused_write(self) -> tuple[Refusal, str] | None:

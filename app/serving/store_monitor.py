@@ -11,7 +11,7 @@ from models.events import SECOND_US
 SKEW_S: Final = 1.0
 NO_EVICTION: Final = "noeviction"
 
-NONE: Final = Lost(0, 0)
+NONE: Final = Lost(0, 0, 0)
 
 ADVICE: Final = {
     Refusal.FULL: "raise maxmemory, or run `python -m app export-events`, which makes room",
@@ -106,5 +106,12 @@ class StoreMonitor:
                 " run `python -m app export-events`, and oftener",
                 events=lost.events,
                 exposures=lost.exposures,
+            )
+        self.metrics.lost.labels("counts").set(lost.counts)
+        if lost.counts > self._lost.counts:
+            _log.warning(
+                "events count for no sale: one hour names too many sales;"
+                " see who sends events of sales that do not exist",
+                counts=lost.counts,
             )
         self._lost = lost

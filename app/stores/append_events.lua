@@ -4,11 +4,12 @@
 -- KEYS  window, shown, profile, recent, events, counters' prefix, tombstones' prefix
 -- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 sales shown, 5 customer TTL s,
 --       6 recent TTL s, 7 stream bytes, 8 minute TTL s, 9 hour TTL s, 10 TTL s of who was
---       counted; then per event: event key, a signed integer; at µs; sale key and type code
---       (9 bytes); member (24 bytes), of an impression empty; JSON
+--       counted, 11 pairs of sale and type counted in an hour; then per event: event key, a
+--       signed integer; at µs; sale key and type code (9 bytes); member (24 bytes), of an
+--       impression empty; JSON
 -- Returns a code per event: see RedisCustomerStore.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED = 0, 1, 2, 3, 4
-local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 11, 5, 8, 16
+local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 12, 5, 8, 16
 local window, shown, profile, recent, events, counters, erased = unpack(KEYS)
 local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
@@ -37,6 +38,10 @@ end
 
 -- A customer counts once per sale, type and hour: see `models.counters.counted`.
 local function count(field)
+  if redis.call('HLEN', hour) >= tonumber(ARGV[11]) and redis.call('HEXISTS', hour, field) == 0 then
+    redis.call('HINCRBY', counters .. 'lost', 'counts', 1)
+    return
+  end
   local digest = string.sub(redis.sha1hex(window .. field), 1, DIGEST_BYTES)
   if redis.call('SADD', counted, digest) == 0 then return end
   redis.call('HINCRBY', minute, field, 1)

@@ -14,6 +14,7 @@ from app.serving.ports import CustomerState, Erasure, EventOutcome, EventStatus,
 from app.settings import STREAM_BYTES
 from app.stores.connection import Argument, Command, Connection, Script
 from app.stores.layout import (
+    COUNTED_PAIRS,
     COUNTED_TTL_S,
     CUSTOMER_TTL_S,
     HOUR_TTL_S,
@@ -192,6 +193,7 @@ def append_limits(stream_bytes: int = STREAM_BYTES) -> tuple[Argument, ...]:
         MINUTE_TTL_S,
         HOUR_TTL_S,
         COUNTED_TTL_S,
+        COUNTED_PAIRS,
     )
 
 

@@ -18,7 +18,8 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``n:{p}:u<hour>``           set: hashes of customer, sale and type that counted in that hour
 ``n:{p}:since``             received time of the partition's first live event, in µs
 ``n:{p}:written``           hash: ``events`` and ``exposures`` → bytes ever written to streams
-``n:{p}:lost``              hash: ``events`` and ``exposures`` → entries that full streams lost
+``n:{p}:lost``              hash: ``events`` and ``exposures`` → entries that full streams lost,
+                            ``counts`` → events that were not counted for their sales
 ``n:{p}:probe``             written by each worker now and then, to see that writes are taken
 ``l:{history}:<hour>``      counts of loaded history, like ``n:{p}:h<hour>``
 ``s:{sales}:json``          hash: sale id → JSON
@@ -56,6 +57,12 @@ HOUR_TTL_S: Final = 15 * DAY_S
 MINUTE_TTL_S: Final = 3 * 3600
 COUNTED_TTL_S: Final = 3600  # after the hour nothing is counted in it
 COUNTS_TTL_S: Final = 60 * DAY_S
+
+COUNTED_PAIRS: Final = 20_000
+"""Pairs of sale and type that a partition counts in an hour: 4,000 sales of five types.
+
+The store cannot know which sales there are, and who sends events may invent ids.
+"""
 
 _N_BOUNDED_STREAMS: Final = 2  # events and exposures; no erasure is ever dropped
 

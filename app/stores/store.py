@@ -44,9 +44,10 @@ class RedisServer:
         return str(cast("dict[str, object]", reply)["maxmemory_policy"])
 
     async def lost(self) -> Lost:
-        """Return what full streams lost, over all partitions; see `StoreServer`."""
+        """Return what was lost, over all partitions; see `StoreServer`."""
         commands = [
-            ("HMGET", f"{counts_prefix(p)}lost", "events", "exposures") for p in range(N_PARTITIONS)
+            ("HMGET", f"{counts_prefix(p)}lost", "events", "exposures", "counts")
+            for p in range(N_PARTITIONS)
         ]
         replies = await self._connection.execute_many(commands, doing="counting what was lost")
         counts = [cast("list[bytes | None]", reply) for reply in replies]

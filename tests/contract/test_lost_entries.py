@@ -1,5 +1,6 @@
-"""What every store promises of streams that nobody exports: a loss is counted."""
+"""What every store promises where it has no room: a loss is counted."""
 
+from itertools import count
 from typing import cast
 
 import pytest
@@ -9,14 +10,16 @@ from app.stores.connection import Connection
 from app.stores.customer import RedisCustomerStore
 from app.stores.exposure import APPEND_EXPOSURE
 from app.stores.layout import (
+    COUNTED_PAIRS,
     counts_prefix,
     events_stream,
     exposures_stream,
 )
 from app.stores.layout import partition as partition_of
 from app.stores.store import RedisServer
-from models.events import EventType
-from tests.contract.visit import event
+from models.counters import HOUR_US
+from models.events import KIND, EventType, key
+from tests.contract.visit import append_at, event
 
 N_ENTRIES = 1_000
 BOUND = 200
@@ -26,6 +29,12 @@ N_STREAMS = 2 * 64
 """Of events and of answers, in each partition."""
 CONTENT = bytes(36)
 BOUND_BYTES = BOUND * (len(CONTENT) + ENTRY_BYTES)
+
+
+def neighbour_of(customer_id: str) -> str:
+    """Another customer of the same partition."""
+    names = (f"neighbour-{number}" for number in count())
+    return next(name for name in names if partition_of(name) == partition_of(customer_id))
 
 
 class LostEntriesContract:
@@ -48,7 +57,7 @@ class LostEntriesContract:
         kept = await connection.execute("XLEN", events_stream(partition_of("c1")), doing="looking")
 
         assert cast("int", kept) == BOUND
-        assert await server.lost() == Lost(N_ENTRIES - BOUND, 0)
+        assert await server.lost() == Lost(N_ENTRIES - BOUND, 0, 0)
 
     async def test_a_full_stream_counts_the_answers_that_it_loses(
         self, connection: Connection
@@ -60,7 +69,32 @@ class LostEntriesContract:
         kept = await connection.execute("XLEN", exposures_stream(3), doing="looking")
 
         assert cast("int", kept) == BOUND
-        assert await RedisServer(connection).lost() == Lost(0, N_ENTRIES - BOUND)
+        assert await RedisServer(connection).lost() == Lost(0, N_ENTRIES - BOUND, 0)
+
+    async def test_invented_sales_of_an_hour_are_counted_up_to_a_bound(
+        self, connection: Connection
+    ) -> None:
+        """Sales that were counted before go on to be; each hour begins anew."""
+        server = RedisServer(connection)
+        received_us = await server.time_us()
+        first = event("first", at_us=received_us, sale_id="real", type=EventType.IMPRESSION)
+        _ = await append_at(connection, [first], received_us=received_us)
+        for start in range(0, COUNTED_PAIRS + N_ENTRIES, N_ENTRIES):
+            batch = [
+                event(f"e{n}", at_us=received_us, sale_id=f"made-up-{n}", type=EventType.IMPRESSION)
+                for n in range(start, start + N_ENTRIES)
+            ]
+            _ = await append_at(connection, batch, received_us=received_us)
+        other = event("e", at_us=received_us, sale_id="real", type=EventType.IMPRESSION)
+        same_partition = other.model_copy(update={"customer_id": neighbour_of("c1")})
+        _ = await append_at(connection, [same_partition], received_us=received_us)
+
+        hour = f"{counts_prefix(partition_of('c1'))}h{received_us // HOUR_US}"
+        field = key("real").to_bytes(8, "big") + bytes([KIND[EventType.IMPRESSION]])
+        counted = await connection.execute("HGET", hour, field, doing="looking")
+        n_fields = await connection.execute("HLEN", hour, doing="looking")
+        assert (counted, n_fields) == (b"2", COUNTED_PAIRS)
+        assert await server.lost() == Lost(0, 0, N_ENTRIES + 1)
 
     async def test_the_policy_of_a_full_server_is_known(self, connection: Connection) -> None:
         assert await RedisServer(connection).eviction_policy() == "noeviction"

@@ -50,14 +50,29 @@ async def test_what_full_streams_lost_shows_and_is_named_whenever_it_grows() -> 
 
     with capture_logs() as lines:
         await monitor.look()
-        server.gone = Lost(events=7, exposures=0)
+        server.gone = Lost(events=7, exposures=0, counts=0)
         await monitor.look()
         await monitor.look()
-        server.gone = Lost(events=7, exposures=2)
+        server.gone = Lost(events=7, exposures=2, counts=0)
         await monitor.look()
 
     assert [(line["events"], line["exposures"]) for line in lines] == [(7, 0), (7, 2)]
     assert 'lost_entries{stream="exposures"} 2.0' in metrics.exposition(None).decode()
+
+
+async def test_events_that_count_for_no_sale_show_and_are_named_whenever_there_are_more() -> None:
+    server, metrics = Server(), Metrics.create()
+    monitor = StoreMonitor(server, metrics, lambda: 0)
+
+    with capture_logs() as lines:
+        server.gone = Lost(events=0, exposures=0, counts=5)
+        await monitor.look()
+        await monitor.look()
+
+    [line] = lines
+    assert "names too many sales" in line["event"]
+    assert line["counts"] == 5
+    assert 'lost_entries{stream="counts"} 5.0' in metrics.exposition(None).decode()
 
 
 async def test_a_store_that_refuses_writes_is_named_once_and_counted_each_time() -> None:
