@@ -8,6 +8,7 @@ import pytest
 from app.stores.connection import Connection
 from app.stores.customer import LoadedCustomer
 from app.stores.layout import (
+    COUNTED_TTL_S,
     CUSTOMER_TTL_S,
     DAY_S,
     HOUR_TTL_S,
@@ -29,6 +30,7 @@ DOCUMENTED: Final = {
     "e:": TOMBSTONE_TTL_S,
     "m": MINUTE_TTL_S,
     "h": HOUR_TTL_S,
+    "u": COUNTED_TTL_S,
 }
 """Longest life by kind of key; of counters by the letter before the hour or minute.
 
@@ -36,7 +38,7 @@ That loaded history expires is a promise of the store of counts.
 """
 
 UNTIL_EXPORTED: Final = ("events:", "exposures:", "erasures:")
-OF_NOBODY: Final = ("secret", "since", "lost")
+OF_NOBODY: Final = ("secret", "since", "lost", "written")
 DEEDS: Final = ("click", "impression", "late", "many", "erase", "load")
 STEPS: Final = 60
 

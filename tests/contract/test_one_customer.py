@@ -20,7 +20,7 @@ from tests.proofs import Proof
 
 N_CLICKS: Final = 20_000
 N_SALES: Final = 60
-N_CUSTOMERS: Final = 300
+N_CUSTOMERS: Final = 600
 SEEN_EACH: Final = 20
 BATCH: Final = 500
 MOVED: Final = 0.1
