@@ -1,23 +1,29 @@
 """What answers take in the store, measured in its own memory; docs/store.md has the figures."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 
-from app.serving.exposure import PackedExposure
+from app.serving.exposure import ExposureRecord, PackedExposure, Shown
 from app.stores.connection import Connection
 from app.stores.exposure import RedisExposureLog
+from app.stores.layout import N_PARTITIONS, exposures_stream
 from tests.contract.servers import redis_binary, redis_server
 from tests.contract.test_exposure_log import RECORD
+from tests.proofs import ROOT
 
 ENTRY_BYTES = 64
 """See ``stream.lua``."""
 N_ANSWERS = 2_000
+N_SIZED = 300
 WINDOW_BYTES = 128 * 24
+SHOWN_BYTES = 128 * 12
 
 
 async def used_bytes(connection: Connection) -> int:
@@ -52,3 +58,71 @@ async def test_an_answer_takes_about_as_much_memory_as_it_is_counted_with(
 
     counted = sum(len(one.content) + ENTRY_BYTES for one in packed[1:])
     assert counted * 2 / 3 < used < counted * 4 / 3, (used / N_ANSWERS, counted / N_ANSWERS)
+
+
+def table() -> dict[str, int]:
+    """Bytes of an answer by what it is, as the table of docs/store.md states."""
+    text = (ROOT / "docs" / "store.md").read_text()
+    rows = re.findall(r"^\| answer: (.+?) \| at most ([\d,]+)", text, re.MULTILINE)
+    return {name: int(n.replace(",", "")) for name, n in rows}
+
+
+def answers(n: int, rng: np.random.Generator) -> dict[str, list[ExposureRecord]]:
+    """Records of each kind of answer: of ten sales, by a bundle and a snapshot."""
+    sales = [f"sale-{number}" for number in range(1_000)]
+    found: dict[str, list[ExposureRecord]] = {}
+    for _ in range(n):
+        slate = tuple(
+            Shown(str(sale_id), rank, 1.0, float(rng.random()) / 20)
+            for rank, sale_id in enumerate(rng.choice(sales, 10, replace=False), start=1)
+        )
+        ordinary = replace(
+            RECORD,
+            recommendation_id=rng.bytes(16).hex(),
+            customer_id=f"customer-{rng.integers(10**6)}",
+            slate=slate,
+            window=b"",
+            exclude=(),
+            excluded_unknown=0,
+            candidates=None,
+            candidates_unknown=0,
+            snapshot_id=f"{rng.bytes(16).hex()}.{rng.bytes(16).hex()}",
+            feature_hash=rng.bytes(16).hex(),
+        )
+        # Random bytes are larger than any real window: 128 events, and 128 sales shown.
+        full = replace(ordinary, window=rng.bytes(WINDOW_BYTES + SHOWN_BYTES))
+        excluded = tuple(map(str, rng.choice(sales, 480, replace=False)))
+        kinds = {
+            "ordinary": ordinary,
+            "full window": full,
+            "480 sales excluded": replace(ordinary, exclude=excluded),
+            "1,000 unknown candidates": replace(ordinary, candidates=(), candidates_unknown=1_000),
+        }
+        for name, record in kinds.items():
+            found.setdefault(name, []).append(record)
+    return found
+
+
+async def test_answers_take_no_more_than_the_documentation_says(
+    embedded_url: str, rng: np.random.Generator
+) -> None:
+    """Of 300 each, in the store's own memory; and no less than half of it, or the table is old."""
+    connection = Connection.open(embedded_url, timeout_s=30.0)
+    log, bounds = RedisExposureLog(connection), table()
+    taken: dict[str, float] = {}
+    for name, records in answers(N_SIZED, rng).items():
+        _ = await connection.execute("FLUSHALL", doing="emptying the store")
+        await log.append([PackedExposure.of(record) for record in records])
+        sizes = [await memory(connection, exposures_stream(p)) for p in range(N_PARTITIONS)]
+        taken[name] = sum(sizes) / N_SIZED
+    await connection.close()
+
+    assert taken.keys() == bounds.keys()
+    for name, n_bytes in taken.items():
+        assert bounds[name] / 2 < n_bytes <= bounds[name], taken
+
+
+async def memory(connection: Connection, name: str) -> int:
+    """What a key takes, 0 where there is none."""
+    reply = await connection.execute("MEMORY", "USAGE", name, "SAMPLES", 0, doing="looking")
+    return int(cast("int | None", reply) or 0)
