@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
-from app.serving.ports import LabelledPicture
+from app.serving.ports import ALL_PICTURES, LabelledPicture, StoredPicture
 from app.stores.customer import LoadedCustomer
 from app.stores.loaded import loaded_counts, loaded_customers
 from app.stores.store import RedisStores
@@ -16,7 +16,9 @@ from app.withdrawal import absent_from, require_full, withdraw
 from models.bundle import Bundle, read_bundle
 from models.customer import Window
 from models.dataset import Dataset, Effect
+from models.picture import content_hash
 from models.profile_file import read_profiles
+from models.sale import PictureScores
 from models.scenes import SceneLabeller, label_pictures
 from models.scoring import LABELS_FILE, SCENES_FILE, SNAPSHOT_FILE
 from models.snapshot import Snapshot
@@ -59,10 +61,71 @@ class LoadSummary:
 
 @dataclass(frozen=True, slots=True)
 class Labelling:
-    """Pictures that the bundle knew nothing of."""
+    """What files show.
+
+    Attributes:
+        pictures: Those whose content neither the bundle nor the store knew.
+        adopted: Those of a bundle without hashes: its labels, as of the files of today.
+        n_broken: Those that could not be labelled.
+    """
 
     pictures: Sequence[LabelledPicture]
+    adopted: Sequence[LabelledPicture]
     n_broken: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPictures:
+    """Pictures that are labelled already.
+
+    Attributes:
+        bundle: What the bundle knows, by sale id.
+        store: What the store holds, by sale id and number; it goes before the bundle.
+        scene_model: Id of the bundle's scene model.
+    """
+
+    bundle: Mapping[str, PictureScores]
+    store: Mapping[tuple[str, int], StoredPicture]
+    scene_model: str
+
+    def include(self, sale_id: str, number: int, *, content: str) -> bool:
+        """Tell whether a picture of a file's content needs no labelling.
+
+        What was put or removed over HTTP stays while the file is the one of the training.
+
+        Args:
+            sale_id: The sale.
+            number: Which picture of it.
+            content: Hash of the file.
+        """
+        stored, known = self.store.get((sale_id, number)), self.bundle.get(sale_id)
+        trained = known.each[number].content if known and number in known.each else None
+        if isinstance(stored, LabelledPicture) and stored.scores.content:
+            if stored.scores.content != content or stored.scene_model == self.scene_model:
+                return stored.scores.content == content
+        elif stored is not None:
+            return trained in {content, ""}
+        return trained in {content, ""} and (sale_id, ALL_PICTURES) not in self.store
+
+    def adopted(
+        self, sale_id: str, files: Mapping[int, Path], *, contents: Mapping[Path, str]
+    ) -> Iterator[LabelledPicture]:
+        """Yield the bundle's labels of a sale that have no hash yet, with those of its files.
+
+        Args:
+            sale_id: The sale.
+            files: Its pictures by number.
+            contents: Hashes of files.
+        """
+        known = self.bundle.get(sale_id)
+        places = {(sale_id, number) for number in (*files, ALL_PICTURES)}
+        if known is None or places & self.store.keys():
+            return
+        for number, scores in known.each.items():
+            content = contents.get(files[number], "") if number in files else ""
+            if content and not scores.content:
+                hashed = replace(scores, content=content)
+                yield LabelledPicture(sale_id, hashed, self.scene_model, number=number)
 
 
 class Progress:
@@ -107,7 +170,7 @@ async def load(
     Args:
         dataset: What to load.
         stores: Where to.
-        bundle: The bundle that labels pictures which are new to it; None leaves them out.
+        bundle: Labels pictures whose content is new to it and to the store; None leaves them out.
         progress: Is told how far it is.
         extent: Whether sales that it does not hold are withdrawn.
 
@@ -120,7 +183,8 @@ async def load(
     absent = await absent_from({sale.sale_id for sale in dataset.sales}, stores)
     if extent.is_full:
         require_full(dataset, absent, confirmed=extent.is_confirmed)
-    labelling = await asyncio.to_thread(_label, dataset, bundle, progress)
+    held = (await stores.sales.changes(0)).pictures
+    labelling = await asyncio.to_thread(_label, dataset, bundle, held, progress=progress)
     now_us = await stores.server.time_us()
     first_live_us = await stores.counts.first_live_us()
     history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
@@ -129,7 +193,7 @@ async def load(
     await stores.sales.put(dataset.sales)
     if extent.is_full:
         await withdraw(absent, stores)
-    await stores.sales.put_pictures(labelling.pictures)
+    await stores.sales.put_pictures([*labelling.pictures, *labelling.adopted])
     await stores.sales.vouch()
     progress.step("customers", len(dataset.events.customers.values))
     customers = loaded_customers(dataset.events, now_us)
@@ -190,19 +254,33 @@ def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _label(dataset: Dataset, directory: Path | None, progress: Progress) -> Labelling:
+def _label(
+    dataset: Dataset, directory: Path | None, held: Iterable[StoredPicture], *, progress: Progress
+) -> Labelling:
     if directory is None:
-        return Labelling([], 0)
+        return Labelling([], [], 0)
     bundle = read_bundle(directory)
-    known = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE)).pictures
+    if not _labels_pictures(bundle):
+        return Labelling([], [], 0)
+    known = KnownPictures(
+        Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE)).pictures,
+        {(one.sale_id, one.number): one for one in held},
+        bundle.manifest.scene_model,
+    )
+    contents = {path: content_hash(path) for path in dataset.pictures}
+    adopted = [
+        picture
+        for sale_id, each in dataset.images.items()
+        for picture in known.adopted(sale_id, each, contents=contents)
+    ]
     new = [
         (sale_id, number, path)
         for sale_id, each in dataset.images.items()
         for number, path in each.items()
-        if sale_id not in known or number not in known[sale_id].each
+        if not known.include(sale_id, number, content=contents[path])
     ]
-    if not new or not _labels_pictures(bundle):
-        return Labelling([], 0)
+    if not new:
+        return Labelling([], adopted, 0)
     progress.step("pictures", len(new))
     outcome = label_pictures(
         [path for _, _, path in new],
@@ -210,17 +288,13 @@ def _label(dataset: Dataset, directory: Path | None, progress: Progress) -> Labe
         on_picture=lambda: progress.advance(1),
     )
     scores = outcome.scores
-    pictures = [
-        LabelledPicture(
-            new[position][0],
-            scores.of(row),
-            bundle.manifest.scene_model,
-            is_unlike=bool(scores.unlike[row]),
-            number=new[position][1],
-        )
-        for row, position in enumerate(map(int, outcome.positions))
-    ]
-    return Labelling(pictures, len(outcome.faults))
+    pictures: list[LabelledPicture] = []
+    for row, position in enumerate(map(int, outcome.positions)):
+        sale_id, number, path = new[position]
+        seen, is_unlike = replace(scores.of(row), content=contents[path]), bool(scores.unlike[row])
+        model = known.scene_model
+        pictures.append(LabelledPicture(sale_id, seen, model, is_unlike=is_unlike, number=number))
+    return Labelling(pictures, adopted, len(outcome.faults))
 
 
 def _labels_pictures(bundle: Bundle) -> bool:

@@ -1,5 +1,6 @@
 """Pictures from strangers: checked before they are decoded, and always the same array after."""
 
+import hashlib
 import struct
 import zlib
 from collections import deque
@@ -237,6 +238,14 @@ def read_picture(path: Path, *, limits: Limits = Limits()) -> bytes:
         raise PictureBrokenError(exc.strerror or str(exc)) from exc
     _refuse_above(limits.n_bytes, "bytes", len(content))
     return content
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of a picture's file, hexadecimal; empty if it is not to be read."""
+    try:
+        return hashlib.sha256(read_picture(path)).hexdigest()
+    except PictureError:
+        return ""
 
 
 def decode_many(

@@ -90,12 +90,14 @@ class PictureScores:
         embedding: Unit vector, shape ``(128,)``, float32.
         look: Measures of `models.look`, shape ``(4,)``, float32.
         parts: The pictures that these are the mean of, by number; none for the cover alone.
+        content: SHA-256 of the single picture's file, hexadecimal; empty if unknown.
     """
 
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
     look: NDArray[np.float32]
     parts: Mapping[int, "PictureScores"] = field(default_factory=dict[int, "PictureScores"])
+    content: str = ""
 
     @classmethod
     def together(cls, each: Mapping[int, "PictureScores"]) -> "PictureScores":

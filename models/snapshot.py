@@ -91,6 +91,7 @@ class Snapshot:
             "probabilities": np.array([s.probabilities for _, _, s in seen], dtype=np.float32),
             "embeddings": np.array([s.embedding for _, _, s in seen], dtype=np.float32),
             "looks": np.array([s.look for _, _, s in seen], dtype=np.float32),
+            "contents": np.array([s.content for _, _, s in seen], dtype=np.str_),
         }
         return Arrays(arrays).to_bytes()
 
@@ -143,13 +144,16 @@ def _read(arrays: Arrays) -> tuple[dict[str, Sale], dict[str, PictureScores]]:
     looks = arrays.vectors("looks")
     rows: list[int] = arrays.integers("pictured").tolist()
     numbers: list[int] = arrays.integers("numbers").tolist()
-    lengths = {len(part) for part in (rows, numbers, probabilities, embeddings, looks)}
+    contents = arrays.strings("contents") if "contents" in arrays.arrays else [""] * len(rows)
+    lengths = {len(part) for part in (rows, numbers, probabilities, embeddings, looks, contents)}
     if len(lengths) > 1 or not all(0 <= row < len(sales) for row in rows):
         msg = f"not a snapshot: {len(rows)} pictures of {len(sales)} sales do not match"
         raise ValueError(msg)
     each: dict[str, dict[int, PictureScores]] = {}
     for index, (row, number) in enumerate(zip(rows, numbers, strict=True)):
-        scores = PictureScores(probabilities[index], embeddings[index], looks[index])
+        scores = PictureScores(
+            probabilities[index], embeddings[index], looks[index], content=contents[index]
+        )
         each.setdefault(sales[row].sale_id, {})[number] = scores
     pictures = {sale_id: PictureScores.together(seen) for sale_id, seen in each.items()}
     return {sale.sale_id: sale for sale in sales}, pictures

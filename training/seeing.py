@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from models.atomic_file import atomic_file
 from models.look import LOOK
 from models.neighbours import EMBEDDING_SIZE
-from models.picture import PictureError, read_picture
+from models.picture import content_hash
 from models.sale import PictureScores
 from models.scenes import PictureFault, SceneLabeller, label_pictures
 
@@ -24,13 +25,9 @@ class ScoreCache:
         self._directory = cache / "scores" / hashlib.sha256(described).hexdigest()[:16]
         self._n_labels = len(labeller.labels)
 
-    def path(self, picture: Path) -> Path | None:
-        """Return the file that a picture's scores belong into; None if it cannot be read."""
-        try:
-            digest = hashlib.sha256(read_picture(picture)).hexdigest()
-        except PictureError:
-            return None
-        return self._directory / digest[:2] / f"{digest}.npy"
+    def path(self, content: str) -> Path:
+        """Return the file that the scores of a picture belong into, by the hash of its content."""
+        return self._directory / content[:2] / f"{content}.npy"
 
     def read(self, path: Path) -> PictureScores | None:
         """Return scores that were kept, None where there are none that can be read."""
@@ -75,16 +72,20 @@ def see_sales(
     """
     paths = sorted({path for each in images.values() for path in each.values()})
     kept = ScoreCache(cache, labeller)
-    files = {path: kept.path(path) for path in paths}
-    by_path = {path: scores for path, file in files.items() if file and (scores := kept.read(file))}
+    contents = {path: content_hash(path) for path in paths}
+    files = {path: kept.path(content) for path, content in contents.items() if content}
+    by_path = {path: scores for path, file in files.items() if (scores := kept.read(file))}
     for _ in by_path:
         tick()
     new = [path for path in paths if path not in by_path]
     labelled, faults = _label(new, labeller, threads=threads, tick=tick)
     for path, scores in labelled.items():
-        if file := files[path]:
-            kept.keep(file, scores)
-    by_path |= labelled
+        if path in files:
+            kept.keep(files[path], scores)
+    by_path = {
+        path: replace(scores, content=contents[path])
+        for path, scores in (by_path | labelled).items()
+    }
     seen: dict[str, PictureScores] = {}
     for sale_id, each in images.items():
         if good := {number: by_path[path] for number, path in each.items() if path in by_path}:

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from app.errors import UnknownSaleError
 from app.serving.clock import StoreClock
 from app.serving.live import LiveCatalogue
-from app.serving.ports import LabelledPicture, RemovedPicture, SaleStore, StoredSale
+from app.serving.ports import (
+    ALL_PICTURES,
+    LabelledPicture,
+    RemovedPicture,
+    SaleStore,
+    StoredSale,
+)
 from app.serving.served import ServedCatalogue, Source
 from models.catalogue import Catalogue, closing_us
 from models.events import key, to_us
@@ -168,7 +174,9 @@ class Gallery:
             for number, one in (scores.each.items() if scores else ())
         }
         for one in stored.pictures:
-            if isinstance(one, RemovedPicture):
+            if one.number == ALL_PICTURES:
+                pictures.clear()
+            elif isinstance(one, RemovedPicture):
                 pictures.pop(one.number, None)
             elif one.scene_model == scene_model:
                 pictures[one.number] = one

@@ -7,7 +7,7 @@ that is down, slow or refuses.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,13 +118,17 @@ class LabelledPicture:
     number: int = COVER
 
 
+ALL_PICTURES: Final = 0
+"""Number of a removed picture that stands for all that bundles know of a sale's id."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemovedPicture:
     """A picture that a sale no longer has, even where a bundle was trained with it.
 
     Attributes:
         sale_id: The sale.
-        number: Which picture of it.
+        number: Which picture of it; `ALL_PICTURES` where a sale of this id was deleted.
     """
 
     sale_id: str

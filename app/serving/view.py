@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from app.serving.history import by_row
 from app.serving.model import Model
-from app.serving.ports import EventCounts, RemovedPicture, StoredPicture
+from app.serving.ports import ALL_PICTURES, EventCounts, RemovedPicture, StoredPicture
 from app.serving.served import ServedCatalogue, Source
 from models.sale import PictureScores, Sale
 from models.scoring import Scorer
@@ -87,7 +87,8 @@ class ModelView:
         self._own.get(sale_id, {}).pop(number, None)
 
     def _combine(self, sale_id: str) -> None:
-        known, own = self._known.get(sale_id), self._own.get(sale_id, {})
+        own = self._own.get(sale_id, {})
+        known = None if ALL_PICTURES in own else self._known.get(sale_id)
         self._pictures.pop(sale_id, None)
         if known and not own:
             self._pictures[sale_id] = known

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.errors import TooManyAttributesError, TooManyMarketsError
 from app.serving.ports import (
+    ALL_PICTURES,
     LabelledPicture,
     RemovedPicture,
     SaleChanges,
@@ -76,7 +77,7 @@ class RedisSaleStore:
 
     async def read(self, sale_id: str) -> StoredSale | None:
         """Return one sale as it stands now, in one round trip; see `SaleStore`."""
-        fields = [f"{number}{sale_id}" for number in _NUMBERS]
+        fields = [f"{number}{sale_id}" for number in (ALL_PICTURES, *_NUMBERS)]
         sale, packed = await self._connection.execute_many(
             [("HGET", SALES, sale_id), ("HMGET", PICTURES, *fields)], doing="reading a sale"
         )
@@ -105,7 +106,9 @@ class RedisSaleStore:
     async def delete(self, sale_id: str) -> bool:
         """Delete a sale and its pictures, at once; see `SaleStore`."""
         pictures = [(_member(sale_id, number), _DELETED) for number in _NUMBERS]
-        changes = [(_SALE + sale_id, _DELETED), *pictures]
+        # First, while the sale is there: nothing is kept of a sale that is not.
+        hidden = (_member(sale_id, ALL_PICTURES), _REMOVED)
+        changes = [hidden, (_SALE + sale_id, _DELETED), *pictures]
         changed = await self._change(changes, doing="deleting a sale")
         return changed.n_changes > 0
 
@@ -180,13 +183,13 @@ class _Changed:
 def pack_picture(picture: StoredPicture) -> bytes:
     """Return the bytes that `unpack_picture` reads.
 
-    Two lengths, whether it is like a known scene, the scene model, float32; a removed one has
-    a sign of its own.
+    Two lengths, whether it is like a known scene, the scene model and, after a space, the hash of
+    the file if it is known, float32; a removed one has a sign of its own.
     """
     if isinstance(picture, RemovedPicture):
         return _REMOVED
-    model = picture.scene_model.encode()
     scores = picture.scores
+    model = f"{picture.scene_model} {scores.content}".rstrip().encode()
     numbers = np.concatenate([scores.probabilities, scores.look, scores.embedding])
     header = _HEADER.pack(len(scores.probabilities), len(model), _UNLIKE.index(picture.is_unlike))
     return header + model + numbers.astype(_FLOAT).tobytes()
@@ -201,8 +204,8 @@ def unpack_picture(field: str, packed: bytes) -> StoredPicture:
     end = _HEADER.size + n_model
     numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
     probabilities, look, embedding = np.split(numbers, [n_labels, n_labels + len(LOOK)])
-    scores = PictureScores(probabilities, embedding, look)
-    model = packed[_HEADER.size : end].decode()
+    model, _, content = packed[_HEADER.size : end].decode().partition(" ")
+    scores = PictureScores(probabilities, embedding, look, content=content)
     return LabelledPicture(sale_id, scores, model, is_unlike=_UNLIKE[unlike], number=number)
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from app.errors import TooManyAttributesError, TooManyMarketsError
-from app.serving.ports import LabelledPicture, RemovedPicture, SaleChanges
+from app.serving.ports import ALL_PICTURES, LabelledPicture, RemovedPicture, SaleChanges
 from app.stores.connection import Connection
 from app.stores.sale import PAGE, RedisSaleStore
 from models.column import MAX_MARKETS
@@ -99,7 +100,7 @@ class SaleStoreContract:
         deleted = await store.changes(before)
         await store.put([sale("s1")])
         again = await store.changes(before)
-        assert (deleted.sales, deleted.pictures, deleted.deleted) == ((), (), ("s1",))
+        assert (deleted.sales, deleted.deleted) == ((), ("s1",))
         assert (sale_ids(again), again.deleted) == (["s1"], ())
         # The sale that is put again is another one: the old picture is not its.
         assert deleted.unpictured == again.unpictured == (("s1", 1),)
@@ -202,11 +203,25 @@ class SaleStoreContract:
         after = await store.changes(0)
         assert (after.generation, after.version) == (before.generation, before.version)
 
+    async def test_a_deleted_sale_leaves_word_that_what_bundles_know_is_not_of_the_next(
+        self, store: RedisSaleStore
+    ) -> None:
+        await store.put([sale("s1")])
+        await store.put_pictures([LabelledPicture("s1", scores(1), "m", number=2)])
+        await store.delete("s1")
+
+        await store.put([sale("s1")])
+
+        stored, known = await store.read("s1"), (await store.changes(0)).pictures
+        assert stored is not None
+        assert stored.pictures == known == (RemovedPicture("s1", ALL_PICTURES),)
+
     async def test_deleting_an_unknown_sale_is_no_change(self, store: RedisSaleStore) -> None:
         before = await store.put([sale("s1")])
 
         assert not await store.delete("s2")
         assert (await store.changes(before)).version == before
+        assert (await store.changes(0)).pictures == ()
 
     async def test_one_sale_is_read_as_it_stands(self, store: RedisSaleStore) -> None:
         """Read your writes: no worker waits for what it has not followed yet."""
@@ -241,8 +256,11 @@ class SaleStoreContract:
         assert isinstance(picture, LabelledPicture)
         assert picture.is_unlike is is_unlike
 
-    async def test_picture_scores_come_back_bit_for_bit(self, store: RedisSaleStore) -> None:
-        expected = scores(1)
+    @pytest.mark.parametrize("content", ["", "ab" * 32])
+    async def test_picture_scores_come_back_bit_for_bit(
+        self, store: RedisSaleStore, content: str
+    ) -> None:
+        expected = replace(scores(1), content=content)
         await store.put([sale("1é")])
         await store.put_pictures([LabelledPicture("1é", expected, "modèle", number=2)])
 
@@ -250,6 +268,7 @@ class SaleStoreContract:
 
         assert isinstance(picture, LabelledPicture)
         assert (picture.sale_id, picture.number, picture.scene_model) == ("1é", 2, "modèle")
+        assert picture.scores.content == content
         assert picture.scores.probabilities.tobytes() == expected.probabilities.tobytes()
         assert picture.scores.embedding.tobytes() == expected.embedding.tobytes()
 
@@ -265,7 +284,8 @@ class SaleStoreContract:
 
         await store.put([sale("s1")])
         assert unknown == {"s1", "s3"}
-        assert [one.sale_id for one in (await store.changes(before)).pictures] == ["s2"]
+        pictured = (await store.changes(before)).pictures
+        assert [one.sale_id for one in pictured if isinstance(one, LabelledPicture)] == ["s2"]
 
     async def test_a_deleted_sale_takes_all_its_pictures_along(
         self, store: RedisSaleStore, connection: Connection
@@ -276,8 +296,8 @@ class SaleStoreContract:
 
         await store.delete("s1")
 
-        left = await connection.execute("HLEN", "s:{sales}:pictures", doing="looking")
-        assert left == 0
+        left = await connection.execute("HGETALL", "s:{sales}:pictures", doing="looking")
+        assert left == {f"{ALL_PICTURES}s1".encode(): b"-"}
         assert set((await store.changes(0)).unpictured) == {("s1", n) for n in numbers}
 
     async def test_more_than_a_page_is_read_whole(self, store: RedisSaleStore) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.bundle import read_bundle
 from models.dataset.reading import Dataset
+from models.picture import content_hash
 from models.sale import PictureScores
 from models.scenes import SceneLabeller
 from models.scoring import META, Scorer
@@ -128,17 +129,28 @@ def pictures_of(
 ) -> dict[str, PictureScores]:
     """Return what a bundle knows of a dataset's pictures, and see those that are new to it.
 
+    A picture whose file holds another content than in training is a new one.
+
     Args:
         scorer: The bundle's scorer.
         directory: The bundle.
         dataset: Has the pictures.
         cache: Directory of picture features.
     """
-    known = {sale: scores for sale, scores in scorer.pictures.items() if sale in dataset.images}
-    new = {sale: path for sale, path in dataset.images.items() if sale not in known}
+    known = {
+        sale: scorer.pictures[sale]
+        for sale, files in dataset.images.items()
+        if sale in scorer.pictures and _are_of(scorer.pictures[sale], files)
+    }
+    new = {sale: files for sale, files in dataset.images.items() if sale not in known}
     if not scorer.scene_model or not new:
         return known
     return known | see_sales(new, SceneLabeller.open(directory), cache=cache)[0]
+
+
+def _are_of(scores: PictureScores, files: Mapping[int, Path]) -> bool:
+    contents = {number: content_hash(path) for number, path in files.items()}
+    return contents == {number: one.content for number, one in scores.each.items()}
 
 
 def _shown(judge: Judge, slates: Slates) -> Measured:

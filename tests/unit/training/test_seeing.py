@@ -1,5 +1,6 @@
 """What sales' pictures show: combined by sale, and labelled once."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,8 @@ def test_what_was_labelled_once_is_not_labelled_again(
     see_sales({"a": {1: red}, "d": {1: blue}}, labeller, cache=tmp_path)
 
     assert (n_first, n_again, labeller.n_labelled) == (1, 1, 2)
+    digest = hashlib.sha256(red.read_bytes()).hexdigest()
+    assert [first["a"].content, again["c"].content] == [digest, digest]
     assert bits(first["a"]) == bits(first["b"]) == bits(again["a"]) == bits(again["c"])
 
 
