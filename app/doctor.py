@@ -44,24 +44,39 @@ GB: Final = 1e9
 MS: Final = 1e3
 WORLD_WRITABLE: Final = 0o002
 NOBODY: Final = "doctor"
-WRITES: Final[Mapping[str, tuple[Command, ...]]] = {
+FAR_S: Final = 2**33
+TRIED: Final[Mapping[str, tuple[Command, ...]]] = {
     "c": (
         ("ZADD", "{key}", 1, "a"),
         ("ZREMRANGEBYRANK", "{key}", 0, -2),
+        ("ZREMRANGEBYSCORE", "{key}", "-inf", 0),
+        ("ZSCORE", "{key}", "a"),
+        ("ZCARD", "{key}"),
+        ("EXPIREAT", "{key}", FAR_S),
     ),
     "s": (
         ("HSET", "{key}", "a", 1),
         ("HSETNX", "{key}", "b", 1),
         ("HINCRBY", "{key}", "b", 1),
         ("HDEL", "{key}", "a"),
+        ("HEXISTS", "{key}", "a"),
     ),
-    "i": (("SADD", "{key}", 1), ("SISMEMBER", "{key}", 1), ("SCARD", "{key}")),
-    "n": (("INCRBY", "{key}", 1),),
+    "i": (
+        ("SADD", "{key}", 1),
+        ("SISMEMBER", "{key}", 1),
+        ("SCARD", "{key}"),
+        ("EXISTS", "{key}"),
+    ),
     "e": (("SETNX", "{key}", 1),),
-    "x": (("LPUSH", "{key}", "a"), ("LTRIM", "{key}", 0, 0)),
-    "events": (("XADD", "{key}", "*", "a", 1), ("XTRIM", "{key}", "MAXLEN", 1)),
+    "x": (("LPUSH", "{key}", "a"), ("LTRIM", "{key}", 0, 0), ("LRANGE", "{key}", 0, 0)),
+    "events": (
+        ("XADD", "{key}", "*", "a", 1),
+        ("XTRIM", "{key}", "MAXLEN", 1),
+        ("XRANGE", "{key}", "-", "+", "COUNT", 1),
+        ("XLEN", "{key}"),
+    ),
 }
-"""Commands that change something, each tried where the service uses it."""
+"""Commands that change something, or that only scripts use; tried where the service uses them."""
 
 
 NO_GPU: Final = (
@@ -119,7 +134,7 @@ async def _store(url: str, settings: Settings) -> list[Finding]:
             _persistence(info),
             await _latency(connection),
             await _clock(connection),
-            await _rights(connection),
+            await rights_finding(connection),
             await _catalogue(RedisStores.over(connection), settings),
         ]
     except StoreUnavailableError as exc:
@@ -199,7 +214,8 @@ def skew_finding(skew_ms: float) -> Finding:
     return Finding("clock", Verdict.WARNING, seen, advice)
 
 
-async def _rights(connection: Connection) -> Finding:
+async def rights_finding(connection: Connection) -> Finding:
+    """Say whether the service may do what it does with keys of each kind, by trying."""
     stores = RedisStores.over(connection)
     try:
         await _try_writing(connection)
@@ -237,7 +253,7 @@ async def _try_writing(connection: Connection) -> None:
     for prefix in PREFIXES:
         name = f"{prefix}:{{{NOBODY}}}:{token_hex(8)}"
         doing = f"trying to write to {prefix}:*"
-        tried: tuple[Command, ...] = WRITES.get(prefix, (("SET", "{key}", 1),))
+        tried: tuple[Command, ...] = TRIED.get(prefix, (("SET", "{key}", 1),))
         for words in tried:
             await connection.execute(*(name if w == "{key}" else w for w in words), doing=doing)
         await connection.execute("EXPIRE", name, 1, doing=doing)

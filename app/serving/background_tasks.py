@@ -32,6 +32,10 @@ SICK_AFTER: Final = 3
 
 STORE_RETRY_S: Final = 1.0
 DISK_RETRY_S: Final = 30.0
+"""Longest pauses after an outage."""
+
+LEAST_RETRY_S: Final = 0.5
+"""Shortest one, also of a task that waits for work and not for a time: it must not spin."""
 
 _log = get_logger(__name__)
 
@@ -167,7 +171,8 @@ class Supervisor:
                 return self._failed(task, state, exc)
             self.outages.begin(task.name, lost, reason=str(exc))
             state.n_errors = 0
-            return min(task.every_s, STORE_RETRY_S if lost is Dependency.STORE else DISK_RETRY_S)
+            longest_s = STORE_RETRY_S if lost is Dependency.STORE else DISK_RETRY_S
+            return max(LEAST_RETRY_S, min(task.every_s, longest_s))
         self.outages.end(task.name)
         state.n_errors = 0
         return task.every_s

@@ -452,6 +452,17 @@ class CustomerStoreContract:
         assert erasure.n_events == 1
         assert len((await store.read("c1")).window) == 0
 
+    async def test_a_restored_customer_is_erased_again_as_of_then(
+        self, store: RedisCustomerStore, now_us: int
+    ) -> None:
+        early, later = event("e1", at_us=now_us - MINUTE_US), event("e2", at_us=now_us)
+        await store.append([early, later])
+
+        gone = await store.erase_again([("c1", now_us - 1_000)])
+
+        assert gone == [(1, 0, 0)]
+        assert (await store.read("c1")).window.pack() == window_of([later]).pack()
+
 
 class TestEmbeddedCustomerStore(CustomerStoreContract):
     @pytest.fixture

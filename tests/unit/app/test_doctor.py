@@ -14,6 +14,7 @@ from app.doctor import (
     Verdict,
     examine,
     provider_finding,
+    rights_finding,
     search_finding,
     skew_finding,
     version_finding,
@@ -29,7 +30,7 @@ from models.neighbours import Device
 from models.onnx import Provider
 from models.snapshot import Snapshot
 from tests.builders import catalogue
-from tests.contract.servers import acl_server, redis_binary
+from tests.contract.servers import acl_server, documented_rights, redis_binary
 from tests.shop import sale
 
 
@@ -122,6 +123,33 @@ def test_a_right_to_write_that_is_missing_is_named(
     assert found.verdict is Verdict.FAILURE
     assert named in found.seen
     assert "docs/store.md" in found.advice
+
+
+@pytest.mark.redis
+async def test_any_command_that_the_user_may_not_run_is_a_failure(tmp_path: Path) -> None:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    commands = {right for right in documented_rights().split() if right.startswith("+")}
+    unnoticed: list[str] = []
+    with acl_server(binary, tmp_path) as url:
+        stores = RedisStores.open(url)
+        for right in sorted(commands - NEEDED_ELSEWHERE):
+            await allow(stores, f"-{right[1:]}")
+            if (await rights_finding(stores.connection)).verdict is Verdict.OK:
+                unnoticed.append(right)
+            await allow(stores, right)
+        await stores.server.close()
+
+    assert unnoticed == []
+
+
+NEEDED_ELSEWHERE = {"+cluster|slots", "+cluster|shards", "+@connection", "+info"}
+"""To connect, and to say what store it is, which comes first."""
+
+
+async def allow(stores: RedisStores, rule: str) -> None:
+    await stores.connection.execute("ACL", "SETUSER", "vitrine", rule, doing="changing rights")
 
 
 @pytest.mark.redis

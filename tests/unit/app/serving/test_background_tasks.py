@@ -69,6 +69,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_tasks, "TICK_S", 0.01)
     monkeypatch.setattr(background_tasks, "STORE_RETRY_S", 0.0)
     monkeypatch.setattr(background_tasks, "DISK_RETRY_S", 0.0)
+    monkeypatch.setattr(background_tasks, "LEAST_RETRY_S", 0.0)
 
 
 async def test_an_unforeseen_error_is_logged_with_its_task_counted_and_the_task_goes_on() -> None:
@@ -84,6 +85,20 @@ async def test_an_unforeseen_error_is_logged_with_its_task_counted_and_the_task_
     ]
     assert worker.n_restarts("catalogue") == 2.0
     assert not worker.ended.is_set()
+
+
+@pytest.mark.parametrize("outage", [store_away(), OSError("no space left")])
+async def test_a_task_without_a_pause_of_its_own_pauses_after_an_outage(
+    outage: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_tasks, "LEAST_RETRY_S", 60.0)
+    worker, rounds = Worker(), Rounds([outage] * 10_000)
+
+    async with worker.runs(BackgroundTask("exposure_queue", rounds.step, every_s=0.0)):
+        for _ in range(1_000):
+            await asyncio.sleep(0)
+
+    assert rounds.n_rounds == 1
 
 
 async def test_an_error_of_one_task_stops_no_other() -> None:
