@@ -348,7 +348,7 @@ def _lost(registry: CollectorRegistry) -> Gauge:
 
 
 def configure_logging(level: str) -> None:
-    """Write JSON lines to stderr: our own, and those of the libraries."""
+    """Write JSON lines to stderr: our own, those of the libraries, and warnings of Python."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -374,6 +374,7 @@ def configure_logging(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
     # The audit does not end where an operator wants fewer lines.
     logging.getLogger(AUDIT_LOGGER).setLevel(logging.INFO)
 

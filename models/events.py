@@ -45,6 +45,34 @@ def _whole(value: object) -> object:
 WHOLE: Final = BeforeValidator(_whole)
 """Reads an integer, which JSON may write with a fraction of zero: 3.0 is 3, to JSON Schema too."""
 
+MAX_AMOUNT: Final = 1e12
+"""Of money, in any currency; what is computed of two amounts then fits into float32."""
+
+MIN_AMOUNT: Final = 1e-6
+"""Smallest amount that is not 0: a price divided by less may exceed float32."""
+
+
+def _no_trace(amount: float) -> float:
+    if 0 < abs(amount) < MIN_AMOUNT:
+        msg = f"{amount:g} is no amount: the smallest one that is not 0 is {MIN_AMOUNT:g}"
+        raise ValueError(msg)
+    return amount
+
+
+Balance = Annotated[
+    float,
+    Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT, allow_inf_nan=False),
+    AfterValidator(_no_trace),
+]
+"""An amount of money that may be negative."""
+
+Amount = Annotated[
+    float,
+    Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False),
+    AfterValidator(_no_trace),
+]
+"""An amount of money, as a price or a revenue."""
+
 
 class EventType(StrEnum):
     """What happened between a customer and a sale."""
@@ -89,9 +117,9 @@ class Event(BaseModel):
     position: Annotated[int, Field(ge=1, le=10_000), WHOLE] | None = Field(
         default=None, description="Rank in the slate."
     )
-    price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    price: Amount | None = None
     quantity: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
-    revenue: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    revenue: Amount | None = None
     market: Market | None = None
     device: Identifier | None = None
     propensity: float | None = Field(default=None, gt=0, le=1)

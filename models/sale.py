@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from models.events import PRINTABLE, WHOLE, Identifier, Market, Moment
+from models.events import PRINTABLE, WHOLE, Amount, Balance, Identifier, Market, Moment
 
 AttributeValue = str | Annotated[float, Field(allow_inf_nan=False)] | bool | None
 
@@ -20,7 +20,8 @@ class Sale(BaseModel):
     """A sale: only its id and its opening are required.
 
     ``markets`` unset means every market; ``attributes`` holds the further columns of a
-    user's own export. What is a sale here can be written to a file of the contract and read again.
+    user's own export by name, without those that are null: a file has a column for each, a sale
+    need not have it. What is a sale here can be written to a file of the contract and read again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,10 +32,10 @@ class Sale(BaseModel):
     destination: Identifier | None = None
     country: Identifier | None = None
     category: Identifier | None = None
-    price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    original_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    price: Amount | None = None
+    original_price: Amount | None = None
     currency: str | None = Field(default=None, min_length=3, max_length=3)
-    margin: float | None = Field(default=None, allow_inf_nan=False)
+    margin: Balance | None = None
     markets: tuple[Market, ...] | None = Field(default=None, min_length=1, max_length=64)
     opens_at: Moment
     closes_at: Moment | None = None
@@ -64,7 +65,7 @@ class Sale(BaseModel):
         if taken:
             msg = f"fields of a sale are called {', '.join(taken)}: use other names"
             raise ValueError(msg)
-        return attributes
+        return {name: value for name, value in sorted(attributes.items()) if value is not None}
 
     @model_validator(mode="after")
     def _opens_before_it_closes(self) -> Self:

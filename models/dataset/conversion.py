@@ -161,6 +161,10 @@ def _bounds(column: Column, number: pl.Expr) -> list[Check]:
         must = f"not be above {column.high:g}"
         failed = finite & (number > column.high)
         checks.append(Check(FaultCode.OUT_OF_RANGE, column.name, failed, must))
+    if column.smallest:
+        must = f"be 0, or at least {column.smallest:g} in size"
+        failed = finite & (number != 0) & (number.abs() < column.smallest)
+        checks.append(Check(FaultCode.OUT_OF_RANGE, column.name, failed, must))
     return checks
 
 

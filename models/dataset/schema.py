@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from models.events import MAX_AMOUNT, MIN_AMOUNT
 from models.sale import MAX_STOCK
 
 
@@ -31,6 +32,7 @@ class Column:
         low: Smallest allowed number.
         high: Largest allowed number.
         above: Number that every value must exceed.
+        smallest: Least magnitude of a number that is not 0.
         min_chars: Shortest allowed text.
         max_chars: Longest allowed text.
     """
@@ -41,6 +43,7 @@ class Column:
     low: float | None = None
     high: float | None = None
     above: float | None = None
+    smallest: float = 0.0
     min_chars: int = 0
     max_chars: int = 128
 
@@ -49,8 +52,8 @@ def _identifier(name: str, *, required: bool = False) -> Column:
     return Column(name=name, kind=Kind.IDENTIFIER, required=required)
 
 
-def _amount(name: str) -> Column:
-    return Column(name=name, kind=Kind.NUMBER, low=0)
+def _amount(name: str, *, low: float = 0) -> Column:
+    return Column(name=name, kind=Kind.NUMBER, low=low, high=MAX_AMOUNT, smallest=MIN_AMOUNT)
 
 
 SALES: Final = (
@@ -66,7 +69,7 @@ SALES: Final = (
     _amount("price"),
     _amount("original_price"),
     Column(name="currency", kind=Kind.TEXT, min_chars=3, max_chars=3),
-    Column(name="margin", kind=Kind.NUMBER),
+    _amount("margin", low=-MAX_AMOUNT),
     Column(name="markets", kind=Kind.MARKETS),
     Column(name="stock", kind=Kind.WHOLE, low=0, high=MAX_STOCK),
     Column(name="image", kind=Kind.PICTURES, max_chars=1_000),

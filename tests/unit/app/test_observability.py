@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
@@ -49,3 +51,18 @@ def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
         "warning",
         "away",
     )
+
+
+def test_a_warning_of_python_is_a_line_of_the_log() -> None:
+    program = (
+        "import warnings; from app.observability import configure_logging;"
+        "configure_logging('info'); warnings.warn('overflow', RuntimeWarning)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True
+    )
+
+    line = json.loads(done.stderr)
+    assert (line["level"], line["logger"]) == ("warning", "py.warnings")
+    assert "RuntimeWarning: overflow" in line["event"]

@@ -18,9 +18,15 @@ def test_a_sale_needs_only_an_id_and_its_opening() -> None:
 
 
 def test_further_columns_of_an_export_are_attributes() -> None:
-    attributes = {"stars": 4.5, "pool": True, "board": "half", "spa": None, "attributes": "few"}
+    attributes = {"stars": 4.5, "pool": True, "board": "half", "attributes": "few"}
 
     assert Sale.model_validate(OPENS | {"attributes": attributes}).attributes == attributes
+
+
+def test_an_attribute_that_is_null_is_one_that_is_not_there() -> None:
+    with_null = Sale.model_validate(OPENS | {"attributes": {"stars": 4.5, "spa": None}})
+
+    assert with_null == Sale.model_validate(OPENS | {"attributes": {"stars": 4.5}})
 
 
 @pytest.mark.parametrize("closes_at", ["2025-03-10T12:00:00Z", "2025-03-10T13:00:00+02:00"])
@@ -38,6 +44,13 @@ def test_a_sale_closes_after_it_opens(closes_at: str) -> None:
         ("price", "nan"),
         ("original_price", "inf"),
         ("margin", "nan"),
+        ("price", 1.1e12),
+        ("price", 9e-7),
+        ("original_price", 5e-324),
+        ("original_price", 1e308),
+        ("margin", -1.1e12),
+        ("margin", 1e308),
+        ("margin", -1e-9),
         ("stock", -1),
         ("stock", 2**53 + 1),
         ("opens_at", "1969-12-31T23:59:59Z"),

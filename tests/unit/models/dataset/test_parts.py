@@ -50,7 +50,7 @@ def test_names_of_folders_are_columns(folder: Path) -> None:
 
     dataset = read_dataset(folder)
 
-    assert dataset.events.markets.values.to_list() == ["fr/CH"]
+    assert dataset.events.markets.values.to_list() == ["fr/ch"]
     assert [(f.code, f.column) for f in dataset.faults.of_codes(FaultCode.UNKNOWN_COLUMN)] == [
         (FaultCode.UNKNOWN_COLUMN, "day")
     ]

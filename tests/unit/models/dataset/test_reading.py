@@ -120,8 +120,8 @@ def test_further_columns_of_a_sale_become_attributes(tmp_path: Path) -> None:
 
     attributes = [one.attributes for one in read_dataset(tmp_path).sales]
 
-    assert attributes[0] == {"stars": 4.0, "pool": True, "board": "half", "empty": None}
-    assert attributes[1] == {"stars": 3.5, "pool": False, "board": None, "empty": None}
+    assert attributes[0] == {"stars": 4.0, "pool": True, "board": "half"}
+    assert attributes[1] == {"stars": 3.5, "pool": False}
 
 
 @pytest.mark.parametrize("given", [pl.Series([["fr", "de"]]), pl.Series(["fr|de"])])

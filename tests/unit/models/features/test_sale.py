@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from models.events import from_us
+from models.events import MAX_AMOUNT, MIN_AMOUNT, from_us
 from tests.builders import HOUR_US, NOW_US, catalogue, feature, picture, query, sale
 
 SHOP = catalogue(
@@ -49,3 +49,17 @@ def test_before_opening_and_after_closing_no_time_is_negative(name: str, shift_u
     )
 
     assert feature(query(of), name).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("price", "original_price", "expected"),
+    [(MAX_AMOUNT, MIN_AMOUNT, -1e18), (MIN_AMOUNT, MAX_AMOUNT, 1.0), (0.0, MIN_AMOUNT, 1.0)],
+)
+def test_the_discount_between_the_bounds_of_prices_is_a_number(
+    price: float, original_price: float, expected: float
+) -> None:
+    shop = catalogue(sale("s", price=price, original_price=original_price, margin=-MAX_AMOUNT))
+
+    asked = query(shop, candidates=["s"])
+
+    assert feature(asked, "sale_discount").tolist() == pytest.approx([expected], rel=1e-6)
