@@ -1,7 +1,6 @@
 """``python -m app doctor``: what this machine lacks to serve, and what to do about it."""
 
 import asyncio
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -10,21 +9,22 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from secrets import token_hex
 from statistics import median
+from tempfile import TemporaryFile
 from time import perf_counter
 from typing import Final, cast
 
 from app.errors import StoreUnavailableError
 from app.resources import SNAPSHOTS
 from app.security.key_ring import KeyFileError, read_keys
-from app.serving.archive import SnapshotArchive
+from app.serving.archive import STATE_ADVICE, SnapshotArchive
 from app.serving.currency import mixed_currencies
 from app.serving.known_catalogue import ADVICE, KnownCatalogue, SavedCatalogue
 from app.serving.plan_file import first_plan
-from app.serving.store_monitor import NO_EVICTION
+from app.serving.store_monitor import NO_EVICTION, WRITES_ADVICE
 from app.settings import Settings
 from app.stores.connection import Command, Connection
 from app.stores.layout import PREFIXES
-from app.stores.store import RedisStores
+from app.stores.store import RedisStores, refusal_of
 from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.experiments.plan_file import PlanFileError
 from models.neighbours import Device, is_built_for_gpu, search_device
@@ -38,9 +38,12 @@ SLOW_STORE_MS: Final = 5.0
 SKEW_MS: Final = 1_000.0
 OLD_DAYS: Final = 7.0
 DAY_S: Final = 24 * 3600.0
-LITTLE_DISK_GB: Final = 1.0
+LITTLE_DISK_BYTES: Final = 1_000_000_000
+LEAST_DISK_BYTES: Final = 16_000_000
+"""A catalogue of 100,000 sales with its counts."""
 LEAST_REDIS: Final = (7, 0)
 GB: Final = 1e9
+MB: Final = 1e6
 MS: Final = 1e3
 WORLD_WRITABLE: Final = 0o002
 NOBODY: Final = "doctor"
@@ -120,7 +123,7 @@ def examine(settings: Settings, store_url: str) -> list[Finding]:
         _keys(settings),
         _plan(settings),
         _network(settings),
-        _disk(settings),
+        disk_finding(settings),
     ]
 
 
@@ -224,7 +227,7 @@ async def rights_finding(connection: Connection) -> Finding:
         _ = await stores.bundles.wanted()
         _ = await stores.server.lost()
     except StoreUnavailableError as exc:
-        advice = "grant its user the rights of docs/store.md, or make room: full, it takes nothing"
+        advice = WRITES_ADVICE[refusal_of(exc)]
         return Finding("store rights", Verdict.FAILURE, str(exc), advice)
     return Finding("store rights", Verdict.OK, "all that the service keeps can be read and written")
 
@@ -244,7 +247,8 @@ async def _catalogue(stores: RedisStores, settings: Settings) -> Finding:
     if known.lacking is not None:
         return Finding("store catalogue", Verdict.FAILURE, known.lacking, ADVICE)
     if not known.sales:
-        return Finding("store catalogue", Verdict.WARNING, "it holds no sales", ADVICE)
+        advice = "run `python -m app load --data DIR`, or put sales"
+        return Finding("store catalogue", Verdict.WARNING, "no sales yet", advice)
     return Finding("store catalogue", Verdict.OK, f"{len(known.sales)} sales")
 
 
@@ -345,16 +349,22 @@ def _network(settings: Settings) -> Finding:
     return Finding("network", Verdict.WARNING, f"{seen}, to everybody, without keys", advice)
 
 
-def _disk(settings: Settings) -> Finding:
+def disk_finding(settings: Settings) -> Finding:
+    """Say how much room there is for state, and whether a catalogue can be written there."""
     folder = settings.state_dir.resolve()
     there = next(path for path in (folder, *folder.parents) if path.exists())
-    free_gb = shutil.disk_usage(there).free / GB
-    seen = f"{free_gb:.1f} GB free for {folder}"
-    if not os.access(there, os.W_OK):
-        advice = (
-            "let the service write there: it keeps its last catalogue, to start without a store"
-        )
-        return Finding("disk", Verdict.FAILURE, f"{there} is not writable", advice)
-    if free_gb >= LITTLE_DISK_GB:
+    free = shutil.disk_usage(there).free
+    seen = (
+        f"{free / GB:.1f} GB free for {folder}"
+        if free >= GB
+        else f"{free / MB:.1f} MB free for {folder}"
+    )
+    try:
+        with TemporaryFile(dir=there) as tried:
+            tried.write(bytes(LEAST_DISK_BYTES))
+    except OSError as exc:
+        seen = f"{there} does not take {LEAST_DISK_BYTES / MB:.0f} MB: {exc.strerror}; {seen}"
+        return Finding("disk", Verdict.FAILURE, seen, STATE_ADVICE)
+    if free >= LITTLE_DISK_BYTES:
         return Finding("disk", Verdict.OK, seen)
     return Finding("disk", Verdict.WARNING, seen, "make room: snapshots of 30 days are kept there")

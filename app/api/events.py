@@ -28,11 +28,18 @@ from app.errors import MAX_NAMED, StoreUnavailableError
 from app.observability import Metrics
 from app.serving.ports import EventOutcome, EventStatus
 from app.serving.served import ServedCatalogue
-from models.events import Event, Identifier
+from models.events import MAX_AGE_US, MAX_AHEAD_US, SECOND_US, Event, Identifier
 
 MAX_EVENTS: Final = 1_000
 
 MALFORMED: Final = "malformed"
+
+_MINUTE_US: Final = 60 * SECOND_US
+_DAY_US: Final = 24 * 60 * _MINUTE_US
+_DETAILS: Final = {
+    "future": f"at: more than {MAX_AHEAD_US // _MINUTE_US} minutes after the store's clock",
+    "too_old": f"at: more than {MAX_AGE_US // _DAY_US} days before the store's clock",
+}
 
 _MAX_DETAIL_CHARS: Final = 400
 _MAX_FIELD_CHARS: Final = 40
@@ -126,7 +133,7 @@ class EventResult(BaseModel):
         "event again changes nothing."
     )
     detail: str | None = Field(
-        description="Of a malformed event: which fields are wrong, and what is wrong with them."
+        description="What is wrong with a rejected event: its time, or which fields and how."
     )
 
 
@@ -236,7 +243,7 @@ def _results(
                 event_id=entry.event_id,
                 status=outcome.status,
                 reason=outcome.reason,
-                detail=None if is_event else entry.detail,
+                detail=_DETAILS.get(outcome.reason or "") if is_event else entry.detail,
             )
         )
     return results

@@ -107,7 +107,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Event": _EVENT,
     "EventResult": {
         **{"index": 0, "event_id": "e1", "status": "rejected", "reason": "too_old"},
-        "detail": None,
+        "detail": "at: more than 90 days before the store's clock",
     },
     "Experiment": _EXPERIMENT,
     "ExperimentDraft": {"name": "revenue", **_TERMS},

@@ -44,6 +44,12 @@ class Remembered(BaseModel):
     version: int
 
 
+STATE_ADVICE: Final = (
+    "make room below VITRINE_STATE_DIR, or let the service write there: it keeps its last"
+    " catalogue there, and a worker that starts while the store is away shows an older one"
+)
+
+
 class SnapshotArchive:
     """Keeps contents and counts in a directory, a file each, named by their hashes.
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from app.errors import StoreUnavailableError
@@ -22,7 +23,8 @@ N_EXAMPLES: Final = 5
 LOOK_EVERY_US: Final = 10 * SECOND_US
 
 ADVICE: Final = (
-    "run `python -m app load --data DIR` to fill the store again, or put or delete these sales"
+    "run `python -m app load --data DIR` to fill the store again, or put or delete the sales that"
+    " it lost"
 )
 
 _log = get_logger(__name__)
@@ -109,8 +111,8 @@ class Loss:
         if not self.is_known:
             return "the store lost sales that are not known to this worker"
         return (
-            f"the store lacks the newest state of {len(self.outdated)} sales, so the last known"
-            " one answers"
+            f"the store lacks the newest state of {len(self.outdated)} sales, such as"
+            f" {', '.join(islice(self.outdated, N_EXAMPLES))}, so the last known one answers"
         )
 
 
@@ -235,7 +237,7 @@ class KnownCatalogue:
             _log.warning(
                 f"the store lost sales or holds older states of them; {ADVICE}",
                 n_sales=len(outdated),
-                sales=sorted(outdated)[:N_EXAMPLES],
+                sales=list(islice(outdated, N_EXAMPLES)),
             )
         return Loss(outdated)
 
@@ -281,7 +283,7 @@ def _differences(
     in_store = {sale.sale_id: sale for sale in stored}
     return {
         sale_id: in_store.get(sale_id)
-        for sale_id in known.keys() | in_store.keys()
+        for sale_id in sorted(known.keys() | in_store.keys())
         if known.get(sale_id) != in_store.get(sale_id)
         and _matters(now_us, known.get(sale_id), in_store.get(sale_id))
     }

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
-from app.serving.archive import SnapshotArchive
+from app.serving.archive import STATE_ADVICE, SnapshotArchive
 from app.serving.clock import StoreClock
 from app.serving.history import NO_COUNTS, CountHistory
 from app.serving.known_catalogue import CatalogueUpdate, KnownCatalogue, SavedCatalogue
@@ -56,6 +56,8 @@ class LiveCatalogue:
         self._new_sales_us = 0
         self._confirmed_us: int | None = None
         self._is_refused = False
+        self.unsaved: str | None = None
+        """Why this machine does not have the catalogue in its state directory; None if it has."""
         # Two builds at once would swap in the order in which they end.
         self._building = asyncio.Lock()
 
@@ -190,7 +192,8 @@ class LiveCatalogue:
             self._new_sales_us = grid_us
         await self._known.report()
         is_next = grid_us != self._grid_us
-        is_worth_saving = self._changed or (is_next and grid_us % HOUR_US == 0)
+        is_due = grid_us % HOUR_US == 0 or self.unsaved is not None
+        is_worth_saving = self._changed or (is_next and is_due)
         if self._changed or is_next:
             # A data set brings its counts of the past with its sales. A store that lost sales lost
             # its counts too: those that are known stay until it is whole.
@@ -267,7 +270,13 @@ class LiveCatalogue:
             )
         except OSError as exc:
             self._metrics.files_not_kept.labels("catalogue").inc()
-            _log.warning("the catalogue is not saved on this machine", reason=str(exc))
+            if self.unsaved is None:
+                _log.warning(
+                    f"the catalogue is not saved on this machine: {STATE_ADVICE}", reason=str(exc)
+                )
+            self.unsaved = str(exc)
+        else:
+            self.unsaved = None
 
     async def _saved(self) -> SavedCatalogue | None:
         try:

@@ -11,6 +11,7 @@ from typing import Final
 
 from app.errors import StoreUnavailableError
 from app.observability import Metrics
+from app.serving.archive import STATE_ADVICE
 from app.serving.background_tasks import TaskHealth
 from app.serving.known_catalogue import ADVICE
 from app.serving.live import LiveCatalogue
@@ -45,6 +46,7 @@ class Part(StrEnum):
     STORE = "store"
     WRITES = "writes"
     CATALOGUE = "catalogue"
+    STATE = "state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,9 @@ class Readiness:
             missing.append(Missing(Part.CATALOGUE, reason))
         if self.live.lacking is not None:
             missing.append(Missing(Part.CATALOGUE, f"{self.live.lacking}: {ADVICE}"))
+        if self.live.unsaved is not None:
+            reason = f"the catalogue is not saved on this machine: {self.live.unsaved}"
+            missing.append(Missing(Part.STATE, f"{reason}: {STATE_ADVICE}"))
         return tuple(missing)
 
     async def measure(self) -> None:

@@ -13,7 +13,7 @@ NO_EVICTION: Final = "noeviction"
 
 NONE: Final = Lost(0, 0, 0)
 
-ADVICE: Final = {
+WRITES_ADVICE: Final = {
     Refusal.FULL: "raise maxmemory, or run `python -m app export-events`, which makes room",
     Refusal.DISK: "look at its log and its disk: it cannot save, and takes nothing until it can",
     Refusal.REPLICA: "it is a replica: correct VITRINE_REDIS_URL, or promote it",
@@ -80,10 +80,10 @@ class StoreMonitor:
             return
         refusal, reason = refused
         self.metrics.write_refusals.labels(refusal).inc()
-        self.refused = f"{reason}: {ADVICE[refusal]}"
+        self.refused = f"{reason}: {WRITES_ADVICE[refusal]}"
         if refusal is not self._refusal:
             _log.error(
-                f"the store refuses writes, so events are answered 503; {ADVICE[refusal]}",
+                f"the store refuses writes, so events are answered 503; {WRITES_ADVICE[refusal]}",
                 reason=reason,
             )
         self._refusal = refusal

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Final, Self, cast
 
 from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
@@ -47,6 +48,11 @@ NO_LONGER_MASTER: Final = (ReadOnlyError, ClusterDownError, BusyLoadingError)
 NO_REPLICAS: Final = "NOREPLICAS"
 """Begins the refusal of a master that was cut off from its replicas."""
 
+
+NO_MASTER_ADVICE: Final = (
+    "NAME of redis+sentinel://HOSTS/NAME has to be that of a master which the Sentinels monitor,"
+    " and one of them has to be reachable"
+)
 
 _log = get_logger(__name__)
 
@@ -191,7 +197,7 @@ class Connection:
             retiring = asyncio.create_task(self._retire(before))
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
-        return StoreUnavailableError(doing, str(exc) or type(exc).__name__)
+        return StoreUnavailableError(doing, _reason(exc))
 
     async def _retire(self, client: Client) -> None:
         """Close a client once the commands that are under way have ended, or their time has."""
@@ -203,6 +209,7 @@ class Connection:
 
     async def close(self) -> None:
         """Give back all connections."""
+        await asyncio.sleep(0)  # cancelled before it begins, a task would close nothing
         retiring = tuple(self._retiring)
         for task in retiring:
             task.cancel()
@@ -228,6 +235,11 @@ class Connection:
 def _any_node(client: Client, command: Command) -> dict[str, str]:
     is_anywhere = isinstance(client, RedisCluster) and command[0] in NO_KEY
     return {"target_nodes": RedisCluster.DEFAULT_NODE} if is_anywhere else {}
+
+
+def _reason(exc: Exception) -> str:
+    reason = str(exc) or type(exc).__name__
+    return f"{reason}; {NO_MASTER_ADVICE}" if isinstance(exc, MasterNotFoundError) else reason
 
 
 def _needs_dialling(client: Client, exc: Exception) -> bool:

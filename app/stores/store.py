@@ -61,7 +61,7 @@ class RedisServer:
         except StoreUnavailableError as exc:
             if not isinstance(exc.__cause__, ResponseError):
                 raise
-            return _refusal(str(exc.__cause__)), str(exc.__cause__)
+            return refusal_of(exc), str(exc.__cause__)
         return None
 
     async def close(self) -> None:
@@ -74,12 +74,15 @@ _REFUSALS: Final = {
     "misconf": Refusal.DISK,
     "read only": Refusal.REPLICA,
     "permission": Refusal.RIGHTS,
+    "user executing the script": Refusal.RIGHTS,
 }
 """Words of the replies of Redis 7 and Valkey 8; the client cuts most codes off."""
 
 
-def _refusal(reply: str) -> Refusal:
-    found = (refusal for words, refusal in _REFUSALS.items() if words in reply.lower())
+def refusal_of(exc: StoreUnavailableError) -> Refusal:
+    """Return why a store refused a command."""
+    reply = str(exc.__cause__).lower()
+    found = (refusal for words, refusal in _REFUSALS.items() if words in reply)
     return next(found, Refusal.OTHER)
 
 

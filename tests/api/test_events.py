@@ -20,6 +20,10 @@ def event(event_id: str = "e1", **fields: object) -> dict[str, object]:
     }
 
 
+BEFORE = "before the store's clock"
+AFTER = "after the store's clock"
+
+
 def result(
     index: int,
     event_id: str | None,
@@ -51,8 +55,8 @@ async def test_each_event_gets_its_result_in_order(client: httpx.AsyncClient) ->
         "unknown_sales": [],
         "results": [
             result(0, "e1", "accepted"),
-            result(1, "e2", "rejected", reason="too_old"),
-            result(2, "e3", "rejected", reason="future"),
+            result(1, "e2", "rejected", reason="too_old", detail=f"at: more than 90 days {BEFORE}"),
+            result(2, "e3", "rejected", reason="future", detail=f"at: more than 5 minutes {AFTER}"),
             result(3, "e1", "duplicate"),
         ],
     }

@@ -7,8 +7,10 @@ import pytest
 
 from app import __version__
 from app.resources import Worker
+from app.settings import Settings
 from app.stores.layout import PLAN
 from app.stores.store import RedisStores
+from tests.shop import sale
 
 LIVE = ["/health/live", "/v2/health/live"]
 READY = ["/health/ready", "/v2/health/ready"]
@@ -57,6 +59,23 @@ async def test_an_emptied_store_is_named_and_takes_no_process_out(
     assert 'vitrine_missing{part="catalogue"} 1.0' in metrics
     assert (ready.status_code, one.status_code) == (200, 200)
     assert (len(answer["items"]), answer["degraded"]) == (5, "remembered")
+
+
+async def test_a_state_directory_that_takes_no_catalogue_is_named(
+    client: httpx.AsyncClient, stores: RedisStores, settings: Settings
+) -> None:
+    """A worker that starts while the store is away would show an older catalogue."""
+    folder = settings.state_dir / "snapshots"
+    folder.rename(settings.state_dir / "moved")
+    folder.write_text("a file, and no folder")
+    await stores.sales.put([sale("new")])
+
+    full = await answer_with(client, FULL, "not_in_full")
+    metrics = await answer_with(client, "/metrics", "answers_in_full 0.0")
+
+    assert "state: the catalogue is not saved on this machine" in full
+    assert "VITRINE_STATE_DIR" in full
+    assert 'vitrine_missing{part="state"} 1.0' in metrics
 
 
 async def answer_with(client: httpx.AsyncClient, path: str, words: str) -> str:

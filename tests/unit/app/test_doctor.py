@@ -1,5 +1,6 @@
 import asyncio
 import json
+import resource
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from app.__main__ import commands
 from app.doctor import (
     Finding,
     Verdict,
+    disk_finding,
     examine,
     provider_finding,
     rights_finding,
@@ -23,6 +25,8 @@ from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
 from app.serving.archive import SnapshotArchive
 from app.serving.served import ServedCatalogue, Source
+from app.serving.server_port import Refusal
+from app.serving.store_monitor import WRITES_ADVICE
 from app.settings import Settings
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores
@@ -186,7 +190,50 @@ async def test_a_store_that_is_full_is_a_failure(tmp_path: Path, url: str) -> No
         await limit_memory(url, 0)
 
     assert of(found, "store rights").verdict is Verdict.FAILURE
-    assert "make room" in of(found, "store rights").advice
+    assert of(found, "store rights").advice == WRITES_ADVICE[Refusal.FULL]
+
+
+async def test_a_replica_is_a_failure_in_the_words_of_the_store_monitor(tmp_path: Path) -> None:
+    with embedded_server(tmp_path) as url:
+        stores = RedisStores.open(url)
+        await stores.connection.execute("REPLICAOF", "127.0.0.1", 1, doing="breaking")
+        found = await rights_finding(stores.connection)
+        await stores.server.close()
+
+    assert (found.verdict, found.advice) == (Verdict.FAILURE, WRITES_ADVICE[Refusal.REPLICA])
+
+
+async def test_a_store_that_was_never_loaded_is_named_with_the_command_that_loads(
+    tmp_path: Path,
+) -> None:
+    with embedded_server(tmp_path / "store") as url:
+        found = await asyncio.to_thread(examine, settings(tmp_path), url)
+
+    assert of(found, "store catalogue") == Finding(
+        "store catalogue",
+        Verdict.WARNING,
+        "no sales yet",
+        "run `python -m app load --data DIR`, or put sales",
+    )
+
+
+@pytest.mark.parametrize(("limit", "is_full"), [(1_000_000, True), (64_000_000, False)])
+def test_a_state_directory_that_takes_no_catalogue_is_a_failure(
+    tmp_path: Path, limit: int, *, is_full: bool
+) -> None:
+    """A file may not grow beyond the limit of the process, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        found = disk_finding(settings(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert (found.verdict is Verdict.FAILURE, "does not take 16 MB" in found.seen) == (
+        is_full,
+        is_full,
+    )
+    assert ("VITRINE_STATE_DIR" in found.advice) == is_full
 
 
 async def test_a_store_that_lost_sales_is_a_failure_with_the_command_that_fills_it(

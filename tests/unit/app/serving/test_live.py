@@ -131,6 +131,25 @@ async def test_without_a_store_the_last_saved_catalogue_is_served(shop: Shop, po
     assert restarted.is_stale
 
 
+async def test_a_catalogue_that_the_disk_does_not_take_is_said_until_it_is_saved(
+    shop: Shop, power: Power
+) -> None:
+    power.on()
+    live = shop.live(scorer())
+    snapshots = power.state_dir / "snapshots"
+    snapshots.write_text("a file, and no folder")
+    await shop.stores.sales.put([sale("s1")])
+    await live.refresh()
+    unsaved = live.unsaved
+    snapshots.unlink()
+
+    await shop.stores.sales.put([sale("s2")])
+    await live.refresh()
+
+    assert "snapshots" in (unsaved or "")
+    assert (live.unsaved, live.served is not None) == (None, True)
+
+
 async def test_a_damaged_saved_catalogue_gives_way_to_the_bundles_own(
     shop: Shop, power: Power
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -34,6 +35,15 @@ async def test_a_store_that_is_down_is_unavailable(tmp_path: Path) -> None:
     async with asyncio.timeout(IN_TIME_S):
         with pytest.raises(StoreUnavailableError, match=r"while looking: .*nowhere\.sock"):
             await connection.execute("PING", doing="looking")
+
+
+async def test_a_master_that_no_sentinel_knows_is_named_with_what_the_url_has_to_say() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    connection = Connection.open(f"redis+sentinel://127.0.0.1:{port}/nope", timeout_s=TIMEOUT_S)
+
+    with pytest.raises(StoreUnavailableError, match=r"'nope'.*; NAME of redis\+sentinel://"):
+        await connection.execute("PING", doing="looking")
 
 
 async def test_a_store_that_hangs_is_unavailable_and_then_available(stores: RedisStores) -> None:
