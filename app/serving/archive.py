@@ -23,6 +23,7 @@ from models.topics import Topics
 RETENTION_S: Final = 30 * 24 * 3600
 
 _LATEST: Final = "latest"
+_N_EARLIER: Final = 100  # a generation more each time that the store is emptied and filled
 _WHOLE_SHARE: Final = 4  # above one sale in four that is not in the base, a content is a new base
 
 
@@ -34,6 +35,7 @@ class Remembered(BaseModel):
         scene_model: Who labelled its pictures, empty without.
         generation: That of the store that it was read from.
         version: It is whole up to this version of the store.
+        earlier: Generations that were remembered before, the latest last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +44,7 @@ class Remembered(BaseModel):
     scene_model: str
     generation: str
     version: int
+    earlier: tuple[str, ...] = ()
 
 
 STATE_ADVICE: Final = (
@@ -93,6 +96,7 @@ class SnapshotArchive:
                 scene_model=_scene_model(served),
                 generation=generation,
                 version=version,
+                earlier=_earlier(before, generation),
             )
             write_file(self._directory / _LATEST, last.model_dump_json().encode())
 
@@ -123,7 +127,9 @@ class SnapshotArchive:
             for number, one in scores.each.items()
         )
         sales = {sale.sale_id: sale for sale in content.sales}
-        return SavedCatalogue(last.generation, last.version, sales, tuple(pictures))
+        return SavedCatalogue(
+            last.generation, last.version, sales, tuple(pictures), earlier=last.earlier
+        )
 
     def _keep(self, served: ServedCatalogue) -> None:
         if served.snapshot_id == self._kept:
@@ -266,6 +272,14 @@ class SnapshotPruning:
             OSError: If the directory cannot be read, or takes no removal.
         """
         _ = await asyncio.to_thread(self.archive.prune, self.machine_us())
+
+
+def _earlier(before: Remembered | None, generation: str) -> tuple[str, ...]:
+    """Return the generations that went before one, each once."""
+    if before is None:
+        return ()
+    known = dict.fromkeys((*before.earlier, before.generation))
+    return tuple(one for one in known if one != generation)[-_N_EARLIER:]
 
 
 def _scene_model(served: ServedCatalogue) -> str:

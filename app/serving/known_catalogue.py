@@ -6,7 +6,7 @@ operator loaded it, or every sale was put or deleted anew.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -39,22 +39,30 @@ class SavedCatalogue:
         version: See `SaleChanges`.
         sales: Sales by id.
         pictures: What their pictures show.
+        earlier: Generations that this machine followed before.
     """
 
     generation: str
     version: int
     sales: Mapping[str, Sale]
     pictures: tuple[StoredPicture, ...]
+    earlier: tuple[str, ...] = ()
 
     def is_superseded_by(self, changes: SaleChanges) -> bool:
         """Tell whether a store is to be trusted whatever this says.
 
-        It was vouched for since, or it is another store, which began before this ended.
+        It was vouched for since, or it is another shop's. A backup of this shop may be of an
+        earlier generation too: then this machine followed that, or they have a sale in common.
         """
-        is_other = changes.generation not in {"", self.generation}
-        return changes.vouched > self.version or (
-            is_other and int(changes.generation) < self.version
-        )
+        return changes.vouched > self.version or self._is_of_another_shop(changes)
+
+    def _is_of_another_shop(self, changes: SaleChanges) -> bool:
+        if changes.generation in {"", self.generation, *self.earlier}:
+            return False
+        theirs = [sale.sale_id for sale in changes.sales]
+        is_older = int(changes.generation) < self.version
+        has_both = bool(theirs and self.sales)
+        return is_older and has_both and self.sales.keys().isdisjoint(theirs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,7 @@ class KnownCatalogue:
         self.pictures: dict[tuple[str, int], StoredPicture] = {}
         self.loss: Loss | None = None
         self._seen = ("", 0)
+        self._server = ""
 
     @property
     def lacking(self) -> str | None:
@@ -162,18 +171,17 @@ class KnownCatalogue:
             return await self._begin(now_us)
         changes = await self._store.changes(self.version)
         sales = _after(self.sales, changes)
-        if self.loss is None and self._continues(changes) and len(sales) == changes.n_sales:
+        is_same_server = changes.server == self._server
+        if self.loss is None and is_same_server and self._continues(changes, sales):
             return self._take(changes, sales)
         if changes.vouched > self.version or self._is_mended_by_others(changes):
             return self._replace(await self._store.changes(0))
-        if self.loss is None:
-            loss = await self._find_loss(sales, await self._store.changes(0), now_us)
-        else:
-            loss = self.loss
-            loss.mend(changes, sales, now_us=now_us)
-        update = self._take(changes, sales)
-        self.loss = loss
-        return update
+        # A change that another server lost shows neither in version nor in number where a later
+        # one took its place.
+        if self.loss is None or not is_same_server:
+            return await self._compare(now_us)
+        self.loss.mend(changes, sales, now_us=now_us)
+        return self._take(changes, sales)
 
     async def report(self) -> None:
         """Tell the store, and through it workers that start now, whether it is whole.
@@ -196,7 +204,7 @@ class KnownCatalogue:
         since = await self._store.changes(saved.version)
         sales = _after(saved.sales, since)
         is_whole = saved.generation == since.generation and saved.version <= since.version
-        loss = await self._find_loss(sales, everything, now_us)
+        loss = await self._find_loss(sales, everything, since, now_us=now_us)
         if is_whole and not loss.outdated:
             return self._replace(everything)
         self._has_begun = True
@@ -220,26 +228,45 @@ class KnownCatalogue:
             _log.warning(f"{self.loss}; {ADVICE}")
         return CatalogueUpdate(everything, is_replaced=True, has_new=True)
 
-    def _continues(self, changes: SaleChanges) -> bool:
-        return changes.version >= self.version and (
-            changes.generation == self.generation or self.is_blank
-        )
+    def _continues(self, changes: SaleChanges, sales: Mapping[str, Sale]) -> bool:
+        is_same = changes.generation == self.generation or self.is_blank
+        return is_same and changes.version >= self.version and len(sales) == changes.n_sales
 
     def _is_mended_by_others(self, changes: SaleChanges) -> bool:
         """Tell whether the store is whole again where it is not known here what it lost."""
         return self.loss is not None and not self.loss.is_known and changes.generation != ""
 
+    async def _compare(self, now_us: int) -> CatalogueUpdate:
+        """Take over changes, and find what the store lacks of what is known."""
+        everything = await self._store.changes(0)
+        changes = await self._store.changes(self.version)
+        sales = _after(self.sales, changes)
+        loss = await self._find_loss(sales, everything, changes, now_us=now_us)
+        is_whole = self.loss is None and not loss.outdated and self._continues(changes, sales)
+        update = self._take(changes, sales)
+        self.loss = None if is_whole else loss
+        return update
+
     async def _find_loss(
-        self, sales: Mapping[str, Sale], everything: SaleChanges, now_us: int
+        self,
+        sales: Mapping[str, Sale],
+        everything: SaleChanges,
+        since: SaleChanges,
+        *,
+        now_us: int,
     ) -> Loss:
-        outdated = await asyncio.to_thread(_differences, sales, everything.sales, now_us=now_us)
+        # What was put between the two reads is in the second alone.
+        stored = _after(_after({}, everything), since)
+        outdated = await asyncio.to_thread(_differences, sales, stored, now_us=now_us)
         if outdated:
             _log.warning(
                 f"the store lost sales or holds older states of them; {ADVICE}",
                 n_sales=len(outdated),
                 sales=list(islice(outdated, N_EXAMPLES)),
             )
-        return Loss(outdated)
+        # Others marked the store: they know what is not known here, and it is not whole.
+        is_marked = since.generation == "" and since.version > 0
+        return Loss(outdated, is_known=bool(outdated) or not is_marked)
 
     def _take(self, changes: SaleChanges, sales: dict[str, Sale]) -> CatalogueUpdate:
         """Take over changes, and the sales as they are with them."""
@@ -252,6 +279,7 @@ class KnownCatalogue:
         for place in changes.unpictured:
             self.pictures.pop(place, None)
         self._seen = changes.generation, changes.version
+        self._server = changes.server
         return CatalogueUpdate(changes, is_replaced=False, has_new=has_new)
 
     def _everything_known(self, changes: SaleChanges) -> SaleChanges:
@@ -260,6 +288,7 @@ class KnownCatalogue:
             version=self.version,
             vouched=changes.vouched,
             n_sales=len(self.sales),
+            server=changes.server,
             sales=tuple(self.sales.values()),
             pictures=tuple(self.pictures.values()),
             deleted=(),
@@ -278,14 +307,13 @@ def _after(sales: Mapping[str, Sale], changes: SaleChanges) -> dict[str, Sale]:
 
 
 def _differences(
-    known: Mapping[str, Sale], stored: Iterable[Sale], *, now_us: int
+    known: Mapping[str, Sale], stored: Mapping[str, Sale], *, now_us: int
 ) -> dict[str, Sale | None]:
-    in_store = {sale.sale_id: sale for sale in stored}
     return {
-        sale_id: in_store.get(sale_id)
-        for sale_id in sorted(known.keys() | in_store.keys())
-        if known.get(sale_id) != in_store.get(sale_id)
-        and _matters(now_us, known.get(sale_id), in_store.get(sale_id))
+        sale_id: stored.get(sale_id)
+        for sale_id in sorted(known.keys() | stored.keys())
+        if known.get(sale_id) != stored.get(sale_id)
+        and _matters(now_us, known.get(sale_id), stored.get(sale_id))
     }
 
 

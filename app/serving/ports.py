@@ -162,6 +162,8 @@ class SaleChanges:
             where the store lost changes.
         vouched: Version at which the catalogue was last said to be whole, 0 if never.
         n_sales: Sales in the store now.
+        server: Which server answered: another one after a restart or a failover, which may have
+            lost acknowledged changes.
         sales: Sales put since, each in its latest form.
         pictures: Pictures labelled or removed since, each in its latest form.
         deleted: Ids deleted since, and not put again.
@@ -172,6 +174,7 @@ class SaleChanges:
     version: int
     vouched: int
     n_sales: int
+    server: str
     sales: tuple[Sale, ...]
     pictures: tuple[StoredPicture, ...]
     deleted: tuple[str, ...]

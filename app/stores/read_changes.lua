@@ -4,17 +4,24 @@
 -- KEYS  sales, pictures, changes, version, generation, vouched
 -- ARGV  version, page size
 -- Returns the generation, the version that the page reaches, the version at which the catalogue
--- was vouched for, the number of sales, then pairs of member and value, nil if deleted.
+-- was vouched for, the number of sales, the server, then pairs of member and value, nil if deleted.
 local hashes = {s = KEYS[1], p = KEYS[2]}
 local page = redis.call(
   'ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
 local reached = redis.call('GET', KEYS[4]) or '0'
 if #page == 2 * ARGV[2] then reached = page[#page] end
+-- Another server after a restart and after every failover; '' where INFO is not allowed.
+local function info(section, name)
+  local text = redis.pcall('INFO', section)
+  return type(text) == 'string' and string.match(text, name .. ':(%x+)') or ''
+end
+
 local reply = {
   redis.call('GET', KEYS[5]) or '',
   reached,
   redis.call('GET', KEYS[6]) or '0',
-  redis.call('HLEN', KEYS[1])
+  redis.call('HLEN', KEYS[1]),
+  info('server', 'run_id') .. info('replication', 'master_replid')
 }
 for i = 1, #page, 2 do
   local member = page[i]

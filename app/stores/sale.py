@@ -120,14 +120,15 @@ class RedisSaleStore:
             reply = await self._connection.run(
                 READ_CHANGES, (*_KEYS, VOUCHED), reached, PAGE, doing="reading the catalogue"
             )
-            generation, version, vouched, n_sales, *flat = cast("list[bytes]", reply)
+            generation, version, vouched, n_sales, server, *flat = cast("list[bytes]", reply)
             if latest and generation != first:  # emptied between two pages
                 return await self.changes(since)
             first, reached = generation, int(version)
             members = [member.decode() for member in flat[::2]]
             latest.update(zip(members, flat[1::2], strict=True))
             if len(members) < PAGE:
-                says = _Says(generation.decode(), reached, int(vouched), int(n_sales))
+                counts = int(vouched), int(n_sales)
+                says = _Says(generation.decode(), reached, *counts, server.decode())
                 return _changes(says, latest)
 
     async def vouch(self) -> None:
@@ -169,6 +170,7 @@ class _Says:
     version: int
     vouched: int
     n_sales: int
+    server: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ def _changes(says: _Says, latest: dict[str, bytes | None]) -> SaleChanges:
         version=says.version,
         vouched=says.vouched,
         n_sales=says.n_sales,
+        server=says.server,
         sales=tuple(Sale.model_validate_json(value) for value in sales.values() if value),
         pictures=tuple(unpack_picture(i, value) for i, value in pictures.items() if value),
         deleted=tuple(sale_id for sale_id, value in sales.items() if not value),

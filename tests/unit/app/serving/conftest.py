@@ -52,16 +52,30 @@ class Shop:
     """What a live catalogue is made of."""
 
     stores: RedisStores
-    archive: SnapshotArchive
+    folder: Path
     pool: ThreadPoolExecutor
     wall: WallClock
     metrics: Metrics = field(default_factory=Metrics.create)
 
-    def live(self, scorer: Scorer | None, clock: StoreClock | None = None) -> LiveCatalogue:
+    @property
+    def archive(self) -> SnapshotArchive:
+        return SnapshotArchive(self.folder / "snapshots")
+
+    @property
+    def archive_of_another_machine(self) -> SnapshotArchive:
+        return SnapshotArchive(self.folder / "another")
+
+    def live(
+        self,
+        scorer: Scorer | None,
+        clock: StoreClock | None = None,
+        *,
+        archive: SnapshotArchive | None = None,
+    ) -> LiveCatalogue:
         return LiveCatalogue(
             self.stores,
             Model(scorer),
-            archive=self.archive,
+            archive=archive or self.archive,
             clock=clock or StoreClock(self.wall),
             pool=self.pool,
             metrics=self.metrics,
@@ -79,5 +93,5 @@ def power(tmp_path: Path) -> Generator[Power]:
 async def shop(power: Power, tmp_path: Path) -> AsyncGenerator[Shop]:
     stores = RedisStores.open(power.url, timeout_s=10.0)
     with ThreadPoolExecutor(1) as pool:
-        yield Shop(stores, SnapshotArchive(tmp_path / "snapshots"), pool, WallClock())
+        yield Shop(stores, tmp_path, pool, WallClock())
     await stores.server.close()

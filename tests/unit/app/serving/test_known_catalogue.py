@@ -261,6 +261,71 @@ async def test_another_store_that_is_older_than_what_is_saved_is_trusted(
     assert open_now(running) == ["s1", "s2"]
 
 
+@pytest.mark.parametrize("next_ids", [("s1", "s2", "s3"), ("n1", "n2", "n3")])
+@pytest.mark.parametrize("min_replicas", [0, 1])
+async def test_a_backup_of_an_earlier_generation_is_not_believed(
+    shop: Shop, running: LiveCatalogue, next_ids: tuple[str, str, str], min_replicas: int
+) -> None:
+    """Restored while no worker runs, into a store that perhaps takes no writes."""
+    saved = await backup(shop)
+    await empty(shop)
+    first, second, third = next_ids
+    await shop.stores.sales.put([sale(one) for one in next_ids])
+    await shop.stores.sales.vouch()
+    await running.refresh()
+    await shop.stores.sales.put([sold_out(first)])
+    await shop.stores.sales.delete(second)
+    await running.refresh()
+    await restore(shop, saved)
+    setting = ("CONFIG", "SET", "min-replicas-to-write", min_replicas)
+    await shop.stores.connection.execute(*setting, doing="refusing writes")
+
+    for _ in range(2):
+        started = shop.live(scorer(sale("seed")))
+        await started.refresh()
+        await started.refresh()
+
+        assert open_now(started) == [third]
+        assert "the store lacks the newest state" in (started.lacking or "")
+
+
+async def test_a_change_that_a_failover_lost_stays_where_it_is_known(
+    shop: Shop, running: LiveCatalogue, power: Power
+) -> None:
+    """Another change came before the next read, and the number of sales is the same."""
+    late = shop.live(scorer(), archive=shop.archive_of_another_machine)
+    await late.refresh()
+    saved = await backup(shop)
+    await shop.stores.sales.put([sold_out("s1")])
+    await running.refresh()
+    await restore(shop, saved)
+    power.off()
+    power.on()
+    await shop.stores.sales.put([sale("s2", title="another")])
+
+    for live in (running, late, running, late):
+        await live.refresh()
+
+    assert open_now(running) == ["s2"]
+    assert "of 1 sales" in (running.lacking or "")
+    assert "not known to this worker" in (late.lacking or "")
+
+
+async def test_a_server_that_started_anew_and_lost_nothing_is_believed(
+    shop: Shop, running: LiveCatalogue, power: Power
+) -> None:
+    power.off()
+    power.on()
+    await running.refresh()
+    vouched = (await shop.stores.sales.changes(0)).vouched
+    await shop.stores.sales.put([sold_out("s1")])
+
+    await running.refresh()
+
+    assert (open_now(running), running.lacking) == (["s2"], None)
+    assert vouched == 0
+
+
 async def test_a_sale_that_closed_meanwhile_is_no_loss(shop: Shop, power: Power) -> None:
     power.on()
     live = shop.live(scorer())
