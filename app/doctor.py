@@ -54,6 +54,7 @@ TRIED: Final[Mapping[str, tuple[Command, ...]]] = {
         ("ZREMRANGEBYRANK", "{key}", 0, -2),
         ("ZREMRANGEBYSCORE", "{key}", "-inf", 0),
         ("ZSCORE", "{key}", "a"),
+        ("ZRANGEBYSCORE", "{key}", "-inf", "+inf"),
         ("ZCARD", "{key}"),
         ("EXPIREAT", "{key}", FAR_S),
     ),
@@ -63,6 +64,7 @@ TRIED: Final[Mapping[str, tuple[Command, ...]]] = {
         ("HINCRBY", "{key}", "b", 1),
         ("HDEL", "{key}", "a"),
         ("HEXISTS", "{key}", "a"),
+        ("HLEN", "{key}"),
     ),
     "i": (
         ("SADD", "{key}", 1),

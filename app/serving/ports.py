@@ -156,14 +156,11 @@ class SaleChanges:
     """What changed in the catalogue after a version.
 
     Attributes:
-        generation: Another one where the store was emptied since; empty before the first change,
-            and where the catalogue lacks something that a worker knows.
-        version: Pass it to the next call; equal to what was passed if nothing changed, and less
-            where the store lost changes.
+        generation: Another one once the store was emptied; empty without, or if it lacks something.
+        version: Pass it to the next call; the same if nothing changed, less if changes were lost.
         vouched: Version at which the catalogue was last said to be whole, 0 if never.
         n_sales: Sales in the store now.
-        server: Which server answered: another one after a restart or a failover, which may have
-            lost acknowledged changes.
+        server: Which server answered, by its run and its replication.
         sales: Sales put since, each in its latest form.
         pictures: Pictures labelled or removed since, each in its latest form.
         deleted: Ids deleted since, and not put again.
