@@ -8,13 +8,13 @@ import time
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import ClassVar, Final
-from urllib.parse import unquote_to_bytes
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import ServiceError, SlowBodyError
 from app.network.door import Door, network_of
+from app.network.head import check_head
 from app.network.refusal import (
     HeadTooLargeError,
     MalformedRequestError,
@@ -32,21 +32,18 @@ GONE: Final = "gone"
 """Key of `scope["state"]`: there, once the caller has left before the end of the answer."""
 
 MAX_PIPELINED: Final = 16
-"""Requests of one connection that wait for the one before; browsers and proxies send none."""
-
-MAX_PARAMETERS: Final = 1_000
-"""Of a URL: 500 excluded sales, and what else routes know; each that is unknown is a fault."""
+"""Requests of one connection that are not answered yet; browsers and proxies send one."""
 
 LINGER_S: Final = 1.0
 """A caller reads a refusal only if the rest of what it sends is still taken for a moment."""
 
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
-_VERSIONS: Final = frozenset({"1.0", "1.1"})
 _LINGER: Final = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.REQUEST_URI_TOO_LONG,
+        HTTPStatus.EXPECTATION_FAILED,
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     }
 )
@@ -73,6 +70,10 @@ class BoundedProtocol(HttpToolsProtocol):
     _n_header_bytes = 0
     _n_unwanted_bytes = 0
     _n_held_bytes = 0
+    _n_unanswered = 0
+    _refusal: ServiceError | None = None
+    """Said once everything that came before is answered."""
+
     _send_by_s: float | None = None
     _read_by_s: float | None = None
     """When the caller must have sent, or read, what is awaited, by the clock of the loop."""
@@ -193,7 +194,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._await_head()
         self._n_header_bytes = 0
-        if len(self.pipeline) >= MAX_PIPELINED:
+        if self._n_unanswered >= MAX_PIPELINED:
             msg = f"more than {MAX_PIPELINED} requests at once on one connection"
             raise MalformedRequestError(msg)
 
@@ -201,19 +202,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Stamp a request and start it, unless it offers an upgrade: it comes again without."""
         if self.parser.should_upgrade():
             return
-        version = self.parser.get_http_version()
-        if version not in _VERSIONS:
-            msg = f"HTTP/{version} is not spoken here: use HTTP/1.1"
-            raise MalformedRequestError(msg)
-        _require_text(self.url)
-        if self.url.count(b"&") >= MAX_PARAMETERS:
-            msg = f"the URL has more than {MAX_PARAMETERS} parameters"
-            raise MalformedRequestError(msg)
+        check_head(self.parser.get_http_version(), self.url, self.headers)
         self._n_head_bytes = 0
         self._n_unwanted_bytes = 0
         self._stage = _Stage.BODY
         self._send_by_s = self.loop.time() + self.door.bounds.body_s
         self.scope.setdefault("state", {})[ARRIVED] = time.monotonic()
+        self._n_unanswered += 1
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -238,9 +233,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._send_by_s = self.loop.time() + self.door.bounds.keep_alive_s
 
     def on_response_complete(self) -> None:
-        """End an answer; the next request may come, or has."""
+        """End an answer; the next request may come, or has, or was refused."""
+        self._n_unanswered -= 1
         super().on_response_complete()
-        if self._stage is _Stage.ANSWER and not self.pipeline:
+        if self._refusal is not None and not (self._n_unanswered or self.transport.is_closing()):
+            self._say(self._refusal)
+        elif self._stage is _Stage.ANSWER and not self.pipeline:
             self._rest()
 
     def _rest(self) -> None:
@@ -286,45 +284,50 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, exc: ServiceError) -> None:
-        """Answer and close, unless an answer is under way; the application finds a caller gone."""
+        """Answer what came whole before, then refuse, and close."""
         self.door.count(exc.code)
         if self.transport.is_closing():
             return
-        is_heard = not self.cycle or self.cycle.response_complete
-        if self.cycle and not self.cycle.response_complete:
-            is_heard = self._stage is _Stage.BODY and not (
-                self.pipeline or self.cycle.response_started
-            )
-            self.cycle.scope.setdefault("state", {})[GONE] = True
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        is_cut = self._stage is _Stage.BODY and self._give_up_last()
         self._stage = _Stage.REFUSED
-        now_s = self.loop.time()
-        self._send_by_s = now_s + LINGER_S
-        self._release()
-        self.door.wait(self, now_s)
-        if is_heard:
-            self.transport.write(answer_of(exc))
-        if is_heard and exc.status in _LINGER:
+        if is_cut:
+            self._close_soon()
+            self.transport.close()
+        elif self._n_unanswered:
+            self._refusal = exc
+            self._send_by_s = None
+            self.door.answer(self)
+        else:
+            self._say(exc)
+
+    def _give_up_last(self) -> bool:
+        """Forget the request whose body is faulty; return whether its answer had begun."""
+        last = self.cycle
+        if last.response_complete:
+            return False
+        self._n_unanswered -= 1
+        if self.pipeline and self.pipeline[0][0] is last:
+            self.pipeline.popleft()
+            return False
+        last.scope.setdefault("state", {})[GONE] = True
+        last.disconnected = True
+        last.message_event.set()
+        return last.response_started
+
+    def _say(self, exc: ServiceError) -> None:
+        self._close_soon()
+        self.transport.write(answer_of(exc))
+        if exc.status in _LINGER:
             self.flow.resume_reading()
             self.transport.write_eof()
         else:
             self.transport.close()
 
-
-def _require_text(url: bytes) -> None:
-    """Refuse what no id can hold, instead of looking for another one."""
-    if b"%" not in url:
-        return
-    text = unquote_to_bytes(url)
-    try:
-        text.decode()
-    except UnicodeDecodeError as exc:
-        msg = "the URL holds bytes that are not UTF-8: encode its parts as UTF-8"
-        raise MalformedRequestError(msg) from exc
-    if b"\0" in text:
-        msg = "the URL holds a NUL: no id has one"
-        raise MalformedRequestError(msg)
+    def _close_soon(self) -> None:
+        now_s = self.loop.time()
+        self._send_by_s = now_s + LINGER_S
+        self._release()
+        self.door.wait(self, now_s)
 
 
 def protocol_of(door: Door) -> type[BoundedProtocol]:

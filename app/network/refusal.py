@@ -17,6 +17,17 @@ class MalformedRequestError(ServiceError):
     status = HTTPStatus.BAD_REQUEST
 
 
+class UnknownExpectationError(ServiceError):
+    """A header `Expect` of something other than an interim answer."""
+
+    code = "unknown_expectation"
+    status = HTTPStatus.EXPECTATION_FAILED
+
+    def __init__(self) -> None:
+        """Name what is known."""
+        super().__init__("of Expect nothing but 100-continue is known: leave the header out")
+
+
 class UrlTooLongError(ServiceError):
     """A request line beyond the limit of the settings."""
 

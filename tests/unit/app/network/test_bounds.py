@@ -39,12 +39,12 @@ async def endless(wire: Wire, chunk: bytes) -> int:
         (HALF, b"a" * 1_000, "head_too_large"),
         (b"GET / HTTP/1.1\r\n", b"X-Many: 1\r\n" * 5, "head_too_large"),
         (
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;",
+            b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n5;",
             b"a" * 1_000,
             "head_too_large",
         ),
         (
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
             b"X-Trailer: 1\r\n" * 5,
             "head_too_large",
         ),
@@ -84,7 +84,7 @@ async def test_a_head_beyond_the_limits_is_refused_where_it_comes_at_once(
 
 
 async def test_a_head_within_the_limits_is_taken(host: Host) -> None:
-    headers = b"X-Many: 1\r\n" * 19 + b"Connection: close\r\n"
+    headers = b"Host: shop\r\n" + b"X-Many: 1\r\n" * 18 + b"Connection: close\r\n"
 
     answer = await host.said(b"GET /%s HTTP/1.1\r\n%s\r\n" % (b"a" * 1_500, headers))
 
@@ -260,10 +260,44 @@ async def test_an_answer_without_a_reader_says_so_to_the_application(host: Host)
     await host.until(lambda: host.app.gone == [True])
 
 
-async def test_requests_that_wait_on_one_connection_are_bounded(host: Host) -> None:
-    host.app.free.clear()
+def statuses(answers: bytes) -> list[int]:
+    return [int(rest[:3]) for rest in answers.split(b"HTTP/1.1 ")[1:]]
 
-    assert await host.said(WHOLE * (MAX_PIPELINED + 2)) == b""
+
+@pytest.mark.parametrize("n_more", [1, 2, 50])
+async def test_requests_beyond_a_bound_are_refused_once_those_before_are_answered(
+    host: Host, n_more: int
+) -> None:
+    answers = await host.said(WHOLE * (MAX_PIPELINED + n_more))
+
+    assert statuses(answers) == [200] * MAX_PIPELINED + [400]
+    assert f"more than {MAX_PIPELINED} requests".encode() in answers
+    assert host.n_refused("malformed_request") == 1
+    await host.until(lambda: not host.door.n_held_bytes)
+
+
+async def test_as_many_requests_as_may_wait_are_all_answered(host: Host) -> None:
+    answers = await host.said(WHOLE * (MAX_PIPELINED - 1) + LAST)
+
+    assert statuses(answers) == [200] * MAX_PIPELINED
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        (b"nonsense\r\n\r\n",),
+        (b"GET / HTTP/1.1\r\n\r\n",),
+        (b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",),
+        (b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n", b"zz\r\n"),
+    ],
+    ids=["line", "head", "body", "late body"],
+)
+async def test_a_fault_after_whole_requests_takes_no_answer_from_them(
+    host: Host, last: tuple[bytes, ...]
+) -> None:
+    answers = await host.said(WHOLE * 3 + last[0], *last[1:])
+
+    assert statuses(answers) == [200, 200, 200, 400]
     assert host.n_refused("malformed_request") == 1
 
 

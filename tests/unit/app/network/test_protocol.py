@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from app.network.protocol import MAX_PARAMETERS
+from app.network.head import MAX_PARAMETERS
 from tests.unit.app.network.conftest import Host
 
 BODY = b'{"events": []}'
@@ -69,6 +69,10 @@ POST = b"POST / HTTP/1.1\r\nHost: shop\r\n%s\r\n\r\n"
         POST % b"Transfer-Encoding: chunked" + b"zz\r\n",
         POST % b"Transfer-Encoding: chunked" + b"ffffffffffffffffff\r\n",
         POST % b"X-Split : value",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: shop\r\nHost: shop\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: shop\r\nHost: other\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: shop/other\r\n\r\n",
         GET % b"a\x00b",
         GET % b"a%00b",
         GET % b"?customer_id=\xe9",
@@ -110,3 +114,24 @@ async def test_a_url_has_a_bounded_number_of_parameters(host: Host) -> None:
     answer = await host.said(GET % (b"?" + b"&" * MAX_PARAMETERS))
 
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "malformed_request"
+
+
+@pytest.mark.parametrize("hosted_at", [b"", b"Host:\r\n", b"Host: [2001:db8::1]:8000\r\n"])
+async def test_http_1_0_needs_no_host_and_any_host_is_taken(host: Host, hosted_at: bytes) -> None:
+    answer = await host.said(b"GET /old HTTP/1.0\r\n" + hosted_at + b"\r\n")
+
+    assert [one["path"] for one in answered(answer)] == ["/old"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "status"), [(b"100-Continue", b"100"), (b"200-maybe", b"417"), (b"", b"417")]
+)
+async def test_nothing_but_an_interim_answer_can_be_expected(
+    host: Host, expected: bytes, status: bytes
+) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nExpect: %s\r\n"
+
+    answer = await host.said(head % expected + LENGTH + b"\r\n", BODY)
+
+    assert answer.split(b" ", 2)[1] == status
+    assert host.n_refused("unknown_expectation") == (status == b"417")

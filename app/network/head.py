@@ -1,0 +1,63 @@
+"""Head of a request: what HTTP/1.1 and this service demand of it before anything else."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from app.network.refusal import MalformedRequestError, UnknownExpectationError
+
+MAX_PARAMETERS: Final = 1_000
+"""Of a URL: 500 excluded sales, and what else routes know; each that is unknown is a fault."""
+
+_NEWEST: Final = "1.1"
+_VERSIONS: Final = frozenset({"1.0", _NEWEST})
+_HOST: Final = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
+_CONTINUE: Final = b"100-continue"
+
+
+def check_head(version: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Look at a whole head.
+
+    Args:
+        version: Of HTTP, as the request says.
+        url: As it was sent.
+        headers: Names in lower case, with their values.
+
+    Raises:
+        MalformedRequestError: If it is none of a request that can be answered.
+        UnknownExpectationError: If it expects more than an interim answer.
+    """
+    if version not in _VERSIONS:
+        msg = f"HTTP/{version} is not spoken here: use HTTP/1.1"
+        raise MalformedRequestError(msg)
+    _require_text(url)
+    if url.count(b"&") >= MAX_PARAMETERS:
+        msg = f"the URL has more than {MAX_PARAMETERS} parameters"
+        raise MalformedRequestError(msg)
+    hosts = [value.strip() for name, value in headers if name == b"host"]
+    # RFC 9112, 3.2: proxies that read different hosts in one request answer each other's callers.
+    if len(hosts) > 1 or (not hosts and version == _NEWEST):
+        msg = f"the request has {len(hosts)} Host headers: send one"
+        raise MalformedRequestError(msg)
+    if not all(map(_HOST.fullmatch, hosts)):
+        msg = "the Host header holds no host"
+        raise MalformedRequestError(msg)
+    for name, value in headers:
+        if name == b"expect" and value.strip().lower() != _CONTINUE:
+            raise UnknownExpectationError
+
+
+def _require_text(url: bytes) -> None:
+    """Refuse what no id can hold, instead of looking for another one."""
+    if b"%" not in url:
+        return
+    text = unquote_to_bytes(url)
+    try:
+        text.decode()
+    except UnicodeDecodeError as exc:
+        msg = "the URL holds bytes that are not UTF-8: encode its parts as UTF-8"
+        raise MalformedRequestError(msg) from exc
+    if b"\0" in text:
+        msg = "the URL holds a NUL: no id has one"
+        raise MalformedRequestError(msg)
