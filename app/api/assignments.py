@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import ResourcesDep
 from app.api.forced import ForcedPairs, forced
+from app.api.parameters import EACH_ONCE
 from app.api.problem import problems
 from app.serving.question import RecommendationRequest
 from models.events import Identifier, Market
@@ -53,6 +54,7 @@ class AssignmentList(BaseModel):
 
 @router.get(
     "/assignments",
+    dependencies=[EACH_ONCE],
     responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def assignments(

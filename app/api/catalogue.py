@@ -14,6 +14,7 @@ from pydantic.config import JsonDict
 from app.api.audit import changed
 from app.api.body import read
 from app.api.dependencies import ResourcesDep
+from app.api.parameters import DIGITS, EACH_ONCE
 from app.api.problem import problems
 from app.api.sales import SALE_EXAMPLE
 from app.errors import NotReadyError
@@ -63,7 +64,9 @@ class SalesQuery(BaseModel):
         description="`next_cursor` of the page before; unset for the first page.",
         examples=["0c4a9b5d2e6f7a81"],
     )
-    limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="How many at most.")
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), DIGITS] = Field(
+        default=100, description="How many at most."
+    )
     market: Market | None = Field(default=None, description="Only sales of this market.")
     open: bool | None = Field(
         default=None, description="Only open sales, or only closed ones; unset: both."
@@ -130,6 +133,7 @@ _LINES: Final[dict[str, Any]] = {
 
 @router.get(
     "",
+    dependencies=[EACH_ONCE],
     responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesDep) -> SalesAnswer:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.audit import changed
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep, caller
+from app.api.parameters import DIGITS
 from app.api.problem import problems
 from models.events import Identifier
 from models.promotion.estimate import OffPolicyEstimate
@@ -70,7 +71,9 @@ class PromotionState(BaseModel):
     )
 
 
-Number = Annotated[int, Path(ge=1, le=MAX_NUMBER, description="The promotion.", examples=[1])]
+Number = Annotated[
+    int, Path(ge=1, le=MAX_NUMBER, description="The promotion.", examples=[1]), DIGITS
+]
 
 
 async def read_body(request: Request) -> PromotionBody:

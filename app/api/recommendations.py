@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.admission import turn_of
 from app.api.dependencies import ResourcesDep
 from app.api.forced import ForcedPairs, forced
+from app.api.parameters import DIGITS, EACH_ONCE
 from app.api.problem import problems
 from app.api.slate import SlateAnswer, answered
 from app.serving.question import RecommendationRequest
@@ -44,7 +45,9 @@ class RecommendationQuery(BaseModel):
         default=None, description="Only sales of this market; unset: of any.", examples=["fr"]
     )
     device: Identifier | None = Field(default=None, examples=["mobile"])
-    limit: int = Field(default=10, ge=1, le=MAX_LIMIT, description="Number of sales wanted.")
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), DIGITS] = Field(
+        default=10, description="Number of sales wanted."
+    )
     exclude: list[Identifier] = Field(
         default=[], max_length=MAX_EXCLUDED, description="Sales not to show; repeat per sale."
     )
@@ -54,6 +57,7 @@ class RecommendationQuery(BaseModel):
 
 @router.get(
     "/recommendations",
+    dependencies=[EACH_ONCE],
     response_model=SlateAnswer,
     responses=problems(
         HTTPStatus.NOT_FOUND,

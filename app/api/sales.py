@@ -11,6 +11,7 @@ from pydantic.config import JsonDict
 
 from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
+from app.api.parameters import DIGITS, EACH_ONCE
 from app.api.path_id import PathIdentifier
 from app.api.problem import problems
 from app.errors import PictureTypeError, SaleMismatchError, SlowBodyError
@@ -173,14 +174,18 @@ class SimilarQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    limit: int = Field(default=N_NEIGHBOURS, ge=1, le=MAX_LIMIT, description="How many.")
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), DIGITS] = Field(
+        default=N_NEIGHBOURS, description="How many."
+    )
     open: bool | None = Field(
         default=None, description="Only open sales, or only closed ones; unset: both."
     )
 
 
 Number = Annotated[
-    int, Path(ge=COVER, le=MAX_PICTURES, description="Which picture; 1 is the cover.", examples=[2])
+    int,
+    Path(ge=COVER, le=MAX_PICTURES, description="Which picture; 1 is the cover.", examples=[2]),
+    DIGITS,
 ]
 SaleId = Annotated[PathIdentifier, Path(description="The sale.", examples=["s-31"])]
 
@@ -230,7 +235,11 @@ async def get_sale(sale_id: SaleId, resources: ResourcesDep) -> SaleAnswer:
     responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
 )
 async def delete_sale(sale_id: SaleId, resources: ResourcesDep) -> None:
-    """Delete a sale and what its picture shows; to close it, put a stock of 0 instead."""
+    """Delete a sale and what its picture shows; to close it, put a stock of 0 instead.
+
+    It is 404 where the sale is not known, or no longer: after a reply that was lost, a repeated
+    request finds it deleted, so that 404 means that it is done.
+    """
     await resources.registration.delete(sale_id)
 
 
@@ -275,12 +284,16 @@ async def put_numbered_image(
     responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
 )
 async def delete_image(sale_id: SaleId, number: Number, resources: ResourcesDep) -> None:
-    """Remove one of a sale's pictures; the others keep their numbers."""
+    """Remove one of a sale's pictures; the others keep their numbers.
+
+    A repeated request is 404 where the first one did it.
+    """
     await resources.registration.remove_picture(sale_id, number)
 
 
 @router.get(
     "/{sale_id}/similar",
+    dependencies=[EACH_ONCE],
     response_model=SimilarAnswer,
     responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
 )

@@ -1,0 +1,41 @@
+"""Parameters of URLs: numbers in digits, and each parameter once."""
+
+import re
+from collections import Counter
+from typing import Final
+
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator
+
+_LISTS: Final = frozenset({"exclude", "variant"})
+_DIGITS: Final = re.compile(r"-?[0-9]+")
+
+
+def _in_digits(value: object) -> object:
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        msg = "write a whole number in digits"
+        raise ValueError(msg)
+    return value
+
+
+DIGITS: Final = BeforeValidator(_in_digits)
+"""Reads a whole number like 10, and not ``1_0``, ``10.0`` or `` 10``."""
+
+
+async def _each_once(request: Request) -> None:
+    if b"&" not in request.scope["query_string"]:
+        return
+    n_given = Counter(name for name, _ in request.query_params.multi_items())
+    repeated = [name for name, n in n_given.items() if n > 1 and name not in _LISTS]
+    if repeated:
+        raise RequestValidationError(
+            [
+                {"loc": ("query", name), "msg": f"given {n_given[name]} times: give it once"}
+                for name in repeated
+            ]
+        )
+
+
+EACH_ONCE: Final = Depends(_each_once)
+"""Refuses parameters that are no lists and are given twice; every route with a query has it."""

@@ -1,0 +1,38 @@
+"""Keys that an object of a JSON text has twice; parsers take the last value without a word."""
+
+import json
+from typing import Final
+
+_SHOWN_CHARS: Final = 64
+
+
+class _RepeatedKeyError(Exception):
+    """A key that was there already; no `ValueError`, which faulty JSON is."""
+
+
+def repeated_key(content: bytes) -> str | None:
+    """Return a key that an object of a JSON text has twice, cut where it is long.
+
+    Args:
+        content: The text; of one that is no JSON nothing is said.
+
+    Returns:
+        None if no object has a key twice.
+    """
+    try:
+        # Numbers stay text: to make thousands of digits a number takes seconds.
+        json.loads(content, object_pairs_hook=_keys, parse_int=str, parse_float=str)
+    except _RepeatedKeyError as exc:
+        return str(exc)[:_SHOWN_CHARS]
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
+def _keys(pairs: list[tuple[str, object]]) -> None:
+    seen = {key for key, _ in pairs}
+    if len(seen) < len(pairs):
+        for key, _ in pairs:
+            if key not in seen:
+                raise _RepeatedKeyError(key)
+            seen.discard(key)
