@@ -16,13 +16,13 @@ _HOST: Final = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
 _CONTINUE: Final = b"100-continue"
 
 
-def check_head(version: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+def check_head(url: bytes, headers: Sequence[tuple[bytes, bytes]], *, version: str) -> None:
     """Look at a whole head.
 
     Args:
-        version: Of HTTP, as the request says.
         url: As it was sent.
         headers: Names in lower case, with their values.
+        version: Of HTTP, as the request says.
 
     Raises:
         MalformedRequestError: If it is none of a request that can be answered.

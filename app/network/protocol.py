@@ -202,7 +202,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Stamp a request and start it, unless it offers an upgrade: it comes again without."""
         if self.parser.should_upgrade():
             return
-        check_head(self.parser.get_http_version(), self.url, self.headers)
+        check_head(self.url, self.headers, version=self.parser.get_http_version())
         self._n_head_bytes = 0
         self._n_unwanted_bytes = 0
         self._stage = _Stage.BODY
