@@ -1,0 +1,53 @@
+"""The page of operations has every value of `degraded` and of health; its alerts name metrics."""
+
+import re
+
+from app.serving.fallback import Rung
+from app.serving.readiness import Part
+from tests.proofs import ROOT
+
+PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+
+
+def rows(heading: str) -> set[str]:
+    """First cells, where they are code, of the tables below a heading."""
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE))
+
+
+def test_every_value_of_degraded_has_its_row() -> None:
+    assert rows("What `degraded` says") == {rung.value for rung in Rung}
+
+
+def test_every_part_that_health_can_miss_has_its_row() -> None:
+    assert rows("Probes: which is which") == {part.value for part in Part}
+
+
+def test_alerts_ask_for_metrics_that_are_documented() -> None:
+    metrics = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(vitrine_\w+)` \|", metrics, flags=re.MULTILINE))
+    expressions = re.findall(r"expr: '([^']+)'", PAGE)
+    asked = {name for one in expressions for name in re.findall(r"vitrine_\w+", one)}
+
+    assert len(expressions) == PAGE.count("{alert:")
+    assert {re.sub(r"_(total|count)$", "", name) for name in asked} <= documented
+
+
+def test_links_of_the_documentation_lead_to_headings_and_files() -> None:
+    dead: list[str] = []
+    for page in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            name, _, anchor = target.partition("#")
+            path = page.parent / name if name else page
+            if "://" in target:
+                continue
+            if not path.exists() or (anchor and anchor not in anchors(path.read_text("utf-8"))):
+                dead.append(f"{page.name}: {target}")
+
+    assert dead == []
+
+
+def anchors(text: str) -> set[str]:
+    """Names that GitHub gives to headings."""
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
