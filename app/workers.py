@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.context import SpawnProcess
@@ -20,6 +21,7 @@ import uvicorn
 
 from app.main import create_app
 from app.network.door import Bounds, Door
+from app.network.listening import Listening
 from app.network.protocol import protocol_of
 from app.observability import configure_logging, get_logger
 from app.resources import Worker
@@ -51,6 +53,7 @@ class DrainingServer(uvicorn.Server):
         self._drain = drain
         self._drain_s = drain_s
         self._stop_at: float | None = None
+        self._listening: list[Listening] = []
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain at a first SIGTERM; stop at once at anything else."""
@@ -70,10 +73,21 @@ class DrainingServer(uvicorn.Server):
         drained = self._stop_at is not None and time.monotonic() >= self._stop_at
         return await super().on_tick(counter) or drained
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open what the application needs, and then listen."""
+        await super().startup(sockets=[])
+        protocol = partial(
+            self.config.http_protocol_class,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self._listening = [Listening(listener, protocol) for listener in sockets or []]
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nobody more, hear what was accepted already, and then close."""
-        for server in self.servers:
-            server.close()
+        for listening in self._listening:
+            listening.close()
         await asyncio.sleep(LAST_REQUESTS_S)
         await super().shutdown(sockets)
 

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from math import inf
+from operator import contains
 from types import coroutine
 from typing import Any, Final
 
@@ -11,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problem import problem_response
 from app.errors import OverloadedError
-from app.network.protocol import ARRIVED
+from app.network.protocol import ARRIVED, GONE
 from app.serving.admission import Admission, Lane, Outcome, Ticket
 
 TURN: Final = "turn"
@@ -45,13 +47,18 @@ class AdmissionControl:
         if lane is None:
             await self._app(scope, receive, send)
             return
-        turn = scope["state"][TURN] = Turn(self._admission, lane)
+        turn = scope["state"][TURN] = Turn(
+            self._admission, lane, is_gone=partial(contains, scope["state"], GONE)
+        )
         app = self._app
         try:
             if scope["method"] == "POST":
                 receive = turn.after(receive)
-            elif await turn.take(scope["state"][ARRIVED]) is Outcome.REFUSED:
-                app = self._refusal
+            else:
+                outcome = await turn.take(scope["state"][ARRIVED])
+                if outcome is Outcome.GONE:
+                    return
+                app = self._refusal if outcome is Outcome.REFUSED else app
             await metered(_answered(app, scope, receive=receive, send=send), turn.spend)
         finally:
             turn.end()
@@ -60,9 +67,10 @@ class AdmissionControl:
 class Turn:
     """The turn of one request."""
 
-    def __init__(self, admission: Admission, lane: Lane) -> None:
+    def __init__(self, admission: Admission, lane: Lane, *, is_gone: Callable[[], bool]) -> None:
         """Wait for nothing yet."""
         self._admission = admission
+        self._is_gone = is_gone
         self._lane = lane
         self._ticket: Ticket | None = None
         self._spent_s = 0.0
@@ -77,7 +85,7 @@ class Turn:
 
     async def take(self, arrived_s: float) -> Outcome | None:
         """Wait for the turn, and return how to answer."""
-        self._ticket = await self._admission.enter(self._lane, arrived_s)
+        self._ticket = await self._admission.enter(self._lane, arrived_s, is_gone=self._is_gone)
         return self._ticket.outcome
 
     def after(self, receive: Receive) -> Receive:
@@ -93,6 +101,8 @@ class Turn:
                 outcome = await self.take(time.monotonic())
                 if outcome is Outcome.REFUSED:
                     raise OverloadedError
+                if outcome is Outcome.GONE:
+                    return {"type": "http.disconnect"}
             return message
 
         return receive_then_wait

@@ -36,6 +36,8 @@ UNSEEN: Final = 2.0
 MAX_CREDIT_S: Final = 0.01
 """Unused time that a lane keeps: four rankings that a burst of shed answers may delay."""
 
+MAX_DEBT_S: Final = 1.0
+"""A pause of the machine during one request keeps the rest of its lane for no longer than this."""
 
 TIMER_S: Final = 0.001
 """Least delay of a timer: the resolution of the loop's clock."""
@@ -55,6 +57,7 @@ class Outcome(StrEnum):
     FULL = "full"
     POPULARITY = "popularity"
     REFUSED = "refused"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,14 @@ class Ticket:
     Attributes:
         lane: Where it came in.
         ends_s: When its answer is due, by the clock of its `Admission`.
+        is_gone: Whether its caller has left.
         is_shed: Whether it waits, or was taken up, as one that is cut short.
         outcome: How it is answered; None while it waits.
     """
 
     lane: Lane
     ends_s: float
+    is_gone: Callable[[], bool]
     is_shed: bool = False
     outcome: Outcome | None = None
     _turn: asyncio.Future[None] | None = None
@@ -120,6 +125,10 @@ class _Queue:
         """Add the lane's share of the time that passed."""
         self.credit_s = min(MAX_CREDIT_S, self.credit_s + self.share * seconds)
 
+    def spend(self, seconds: float) -> None:
+        """Take from the lane's time what a request of it took."""
+        self.credit_s = max(self.credit_s - seconds, -self.share * MAX_DEBT_S)
+
 
 class Admission:
     """Decides for all requests of one worker that rank or post events."""
@@ -143,21 +152,26 @@ class Admission:
             Lane.EVENTS: self._events,
             Lane.SHED: self._shed,
         }
+        self._gauges = tuple(
+            (queue, metrics.waiting.labels(lane), metrics.in_flight.labels(lane))
+            for lane, queue in self._queues.items()
+        )
         self._cost_s = LEAST_COST_S
         self._now_s = clock()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def enter(self, lane: Lane, arrived_s: float) -> Ticket:
+    async def enter(self, lane: Lane, arrived_s: float, *, is_gone: Callable[[], bool]) -> Ticket:
         """Wait for the turn of a request.
 
         Args:
             lane: ``RANKINGS`` or ``EVENTS``.
             arrived_s: When the request arrived.
+            is_gone: Whether its caller has left; nothing is worked on for nobody.
 
         Returns:
             The ticket with its outcome, to be given back by `leave`.
         """
-        ticket = Ticket(lane, arrived_s + self._bounds.deadline_s)
+        ticket = Ticket(lane, arrived_s + self._bounds.deadline_s, is_gone)
         if lane is Lane.RANKINGS and self._is_late(ticket, self._clock()):
             self._cut_short(ticket)
         else:
@@ -177,9 +191,11 @@ class Admission:
             ticket: From `enter`.
             spent_s: Time of this thread that it took.
         """
+        if ticket.outcome is Outcome.GONE:
+            return
         queue = self._queue_of(ticket)
         queue.n_in_flight -= 1
-        queue.credit_s -= spent_s * (UNSEEN if queue is self._shed else 1.0)
+        queue.spend(spent_s * (UNSEEN if queue is self._shed else 1.0))
         if queue is self._rankings:
             cost_s = self._cost_s + SMOOTHING * (spent_s - self._cost_s)
             # A fresh request must fit while nothing is in flight: the estimate could not fall.
@@ -202,15 +218,21 @@ class Admission:
         while rankings.waiting and self._is_late(rankings.waiting[0], now_s):
             self._cut_short(rankings.waiting.popleft())
         while rankings.waiting and rankings.n_in_flight < self._n_places():
-            rankings.take_up(rankings.waiting.pop(), Outcome.FULL)
+            self._begin(rankings, rankings.waiting.pop())
         self._shed_excess()
         for queue in (self._events, self._shed):
             queue.earn(passed_s)
-            while queue.waiting and self._has_turn(queue):
-                ticket = queue.waiting.popleft()
-                queue.take_up(ticket, self._outcome(ticket))
+            while queue.waiting and (queue.waiting[0].is_gone() or self._has_turn(queue)):
+                self._begin(queue, queue.waiting.popleft())
         self._dispatch_later()
         self._show()
+
+    def _begin(self, queue: _Queue, ticket: Ticket) -> None:
+        if ticket.is_gone():
+            self._metrics.shed.labels(ticket.lane, Outcome.GONE).inc()
+            ticket.call(Outcome.GONE)
+        else:
+            queue.take_up(ticket, self._outcome(ticket))
 
     def _dispatch_later(self) -> None:
         """Go on when a lane has time again, even if no ranking ends until then."""
@@ -236,7 +258,7 @@ class Admission:
         if not self._rankings.waiting:
             queue.credit_s = max(queue.credit_s, 0.0)
             return queue.n_in_flight < self._bounds.max_in_flight
-        return queue.n_in_flight < self._bounds.max_in_flight and queue.credit_s > 0.0
+        return queue.n_in_flight < self._bounds.max_in_flight and queue.credit_s >= 0.0
 
     def _is_late(self, ticket: Ticket, now_s: float) -> bool:
         """Whether a ranking would end too late if it were taken up now."""
@@ -265,6 +287,6 @@ class Admission:
         return outcome
 
     def _show(self) -> None:
-        for lane, queue in self._queues.items():
-            self._metrics.waiting.labels(lane).set(len(queue.waiting))
-            self._metrics.in_flight.labels(lane).set(queue.n_in_flight)
+        for queue, waiting, in_flight in self._gauges:
+            waiting.set(len(queue.waiting))
+            in_flight.set(queue.n_in_flight)

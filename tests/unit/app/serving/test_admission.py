@@ -1,6 +1,7 @@
 """Which request is taken up next, by a clock that the test moves."""
 
 import asyncio
+import random
 from dataclasses import dataclass, field
 
 import pytest
@@ -31,6 +32,7 @@ class Desk:
     registry: CollectorRegistry
     taken_up: list[str] = field(default_factory=list[str])
     tickets: dict[str, Ticket] = field(default_factory=dict[str, Ticket])
+    gone: set[str] = field(default_factory=set[str])
 
     async def arrive(
         self, *names: str, lane: Lane = Lane.RANKINGS, age_s: float = 0.0
@@ -42,7 +44,7 @@ class Desk:
         return tasks
 
     async def _enter(self, name: str, lane: Lane, arrived_s: float) -> None:
-        ticket = await self.admission.enter(lane, arrived_s)
+        ticket = await self.admission.enter(lane, arrived_s, is_gone=lambda: name in self.gone)
         self.taken_up.append(name)
         self.tickets[name] = ticket
 
@@ -236,3 +238,67 @@ async def test_what_waits_and_what_is_in_flight_is_shown() -> None:
 
     assert at.shown("waiting", Lane.RANKINGS) == 1
     assert at.shown("in_flight", Lane.RANKINGS) == 2
+
+
+async def test_a_caller_that_left_is_answered_by_no_work() -> None:
+    """Those that left before their turn take no place, in whichever lane they wait."""
+    at = desk(deadline_s=10.0, max_waiting=2)
+    await at.arrive("first", "shed 0", "shed 1", "shed 2", "kept", "newest")
+    await at.arrive("event 0", "event 1", lane=Lane.EVENTS)
+    at.gone = {"shed 1", "shed 2", "newest", "event 1"}
+
+    await at.end("first")
+    await at.end("kept")
+    await at.end("event 0")
+
+    assert at.outcomes() == {
+        "newest": Outcome.GONE,
+        "event 1": Outcome.GONE,
+        "shed 1": Outcome.GONE,
+        "shed 2": Outcome.GONE,
+        "shed 0": Outcome.POPULARITY,
+    }
+    assert [at.shown("in_flight", lane) for lane in Lane] == [0, 0, 1]
+
+
+async def test_a_pause_of_the_machine_keeps_a_lane_for_a_second_at_most() -> None:
+    at = desk(deadline_s=1_000.0)
+    await at.arrive("a", "b")
+    await at.arrive("event", lane=Lane.EVENTS)
+    await at.end("event", spent_s=600.0)
+    (waits,) = await at.arrive("next event", lane=Lane.EVENTS)
+
+    at.clock.now_s += 1.01
+    await waits
+
+    assert "next event" in at.tickets
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_after_any_load_the_next_request_is_answered_in_full(seed: int) -> None:
+    """Callers come, leave, break off and are cancelled; answers take from 0.1 ms to minutes."""
+    rng = random.Random(seed)
+    at = desk(max_in_flight=4, max_waiting=8)
+    tasks: list[asyncio.Task[None]] = []
+    for n in range(400):
+        lane = Lane.EVENTS if rng.random() < 0.2 else Lane.RANKINGS
+        tasks += await at.arrive(f"{n}", lane=lane, age_s=rng.choice([0.0, 0.0, 0.01, 9.0]))
+        at.clock.now_s += rng.choice([0.0, 0.001, 0.01, 5.0])
+        if rng.random() < 0.3:
+            at.gone.add(f"{rng.randrange(n + 1)}")
+        if rng.random() < 0.1:
+            rng.choice(tasks).cancel()
+            await settled()
+        if at.tickets and rng.random() < 0.8:
+            await at.end(rng.choice(list(at.tickets)), spent_s=rng.choice([1e-4, 0.01, 60.0]))
+    while not all(task.done() for task in tasks):
+        at.clock.now_s += 1.0
+        await at.end(*at.tickets)
+        await asyncio.sleep(0.002)
+    await at.end(*at.tickets)
+
+    await at.arrive("next")
+
+    assert at.outcomes() == {"next": Outcome.FULL}
+    assert [at.shown("waiting", lane) for lane in Lane] == [0, 0, 0]
+    assert [at.shown("in_flight", lane) for lane in Lane] == [1, 0, 0]
