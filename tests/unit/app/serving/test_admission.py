@@ -168,11 +168,14 @@ async def test_a_ranking_is_tried_even_if_none_ever_ended_in_time() -> None:
     assert at.outcomes() == {"a": Outcome.FULL}
 
 
-@pytest.mark.parametrize(("lane", "share"), [(Lane.EVENTS, 0.15), (Lane.SHED, 0.05)])
+@pytest.mark.parametrize(("lane", "share"), [(Lane.EVENTS, 0.15), (Lane.SHED, 0.1 / 1.2)])
 async def test_while_rankings_wait_others_have_their_share_of_the_time(
     lane: Lane, share: float
 ) -> None:
-    """Of 1,000 requests of 1 ms each, one after the other, while rankings always wait."""
+    """Of 1,000 requests of 1 ms each, one after the other, while rankings always wait.
+
+    A shed one counts as 1.2 ms: a fifth of a ranking is what it takes outside its turn.
+    """
     at = desk(deadline_s=10.0, max_waiting=2_000)
     await at.arrive("ranking 0", "ranking 1", "ranking 2")
     n_rankings = 3
