@@ -9,7 +9,7 @@ process and asks again as soon as it was answered. A fixed time each after a war
 median of three. `deadline_ms` is ten times the default: a machine that others use as well would
 otherwise answer nobody in time. The ratio to the best number of callers is what counts.
 
-Last numbers: see results/benchmarks/load.json after `make bench`, and decision 0030.
+Last numbers: see results/benchmarks/load.json after `make bench`, and decision 0035.
 """
 
 import asyncio
