@@ -138,6 +138,7 @@ _LINES: Final[dict[str, Any]] = {
 )
 async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesDep) -> SalesAnswer:
     """Return the sales that answers are made from, a page at a time."""
+    await resources.live.catch_up()
     served = resources.live.served
     if served is None:
         raise NotReadyError(("catalogue: none was read from the store yet",))

@@ -26,9 +26,10 @@ class Rung(StrEnum):
     """The model is unavailable, or there is no time for it: ranked by what is visited and bought
     most."""
     SNAPSHOT = "snapshot"
-    """The store has been away for a minute: its last known open sales, by popularity."""
+    """The store has been away for a minute, or was not read since this process was paused: the
+    last known open sales, by popularity."""
     EMPTY = "empty"
-    """Nothing is open in the market, or no catalogue was ever seen: no sales."""
+    """Nothing that may be shown is open, or no catalogue was ever seen: no sales."""
 
 
 OF_CATALOGUE: Final = frozenset({Rung.REMEMBERED, Rung.SNAPSHOT})

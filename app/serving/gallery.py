@@ -160,6 +160,7 @@ class Gallery:
     async def _known(self, sale_id: str) -> "_KnownSale":
         """Return a sale, with the pictures that the served model understands."""
         stored = await self.sales.read(sale_id)
+        await self.live.catch_up()
         served, scene_model = self.live.served, self.live.model.scenes.model
         is_seed = served is not None and served.source is Source.SEED
         if self.live.is_outdated(sale_id, stored.sale if stored else None) or (

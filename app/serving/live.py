@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from app.errors import StoreUnavailableError
@@ -13,6 +14,7 @@ from app.serving.history import NO_COUNTS, CountHistory
 from app.serving.known_catalogue import CatalogueUpdate, KnownCatalogue, SavedCatalogue
 from app.serving.model import Model
 from app.serving.ports import Stores
+from app.serving.pulse import Pulse
 from app.serving.served import ServedCatalogue, Source
 from app.serving.view import ModelView, seed
 from models.counters import GRID_US, HOUR_US, grid_floor
@@ -20,6 +22,9 @@ from models.events import SECOND_US
 from models.sale import Sale
 
 STALE_AFTER_US: Final = 60 * SECOND_US
+
+CATCH_UP_S: Final = 1.0
+"""Longer than a read of a customer may take: the catalogue may have to be built."""
 
 T = TypeVar("T")
 
@@ -58,6 +63,9 @@ class LiveCatalogue:
         self._is_refused = False
         self.unsaved: str | None = None
         """Why this machine does not have the catalogue in its state directory; None if it has."""
+        self._pulse = Pulse(clock.elapsed_us)
+        self._tried_us = clock.elapsed_us()
+        self._catching_up: asyncio.Task[None] | None = None
         # Two builds at once would swap in the order in which they end.
         self._building = asyncio.Lock()
 
@@ -100,7 +108,12 @@ class LiveCatalogue:
     def is_stale(self) -> bool:
         """Whether the store has not confirmed the catalogue within the last minute."""
         confirmed = self._confirmed_us
-        return confirmed is None or self._clock.machine_us() - confirmed > STALE_AFTER_US
+        return confirmed is None or self._clock.elapsed_us() - confirmed > STALE_AFTER_US
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether this process was paused, and has not tried to read the store since."""
+        return self._tried_us < self._pulse.resumed_us
 
     @property
     def lacking(self) -> str | None:
@@ -137,7 +150,28 @@ class LiveCatalogue:
             StoreUnavailableError: If the store cannot be read; the old catalogue stays.
         """
         async with self._building:
-            await self._refresh()
+            began_us = self._clock.elapsed_us()
+            try:
+                await self._refresh()
+            finally:
+                self._tried_us = began_us
+
+    async def beat(self) -> None:
+        """Note that this process runs, as a background task."""
+        self._pulse.beat()
+
+    async def catch_up(self) -> None:
+        """Refresh before an answer where this process was paused since the last attempt.
+
+        All answers wait for the same attempt, `CATCH_UP_S` at most: a store that is away is an
+        outage, in which nothing waits.
+        """
+        self._pulse.beat()
+        if not self.is_behind:
+            return
+        if self._catching_up is None or self._catching_up.done():
+            self._catching_up = asyncio.create_task(self._try_to_follow())
+        await asyncio.wait({self._catching_up}, timeout=CATCH_UP_S)
 
     async def serve(self, model: Model) -> None:
         """Answer with another model, from one moment on, with a catalogue built for it aside.
@@ -184,6 +218,10 @@ class LiveCatalogue:
         async with self._building:
             _ = await self._viewed_by(model)
 
+    async def _try_to_follow(self) -> None:
+        with suppress(StoreUnavailableError):
+            await self.follow()
+
     async def _refresh(self) -> None:
         now_us = await self._stores.server.time_us()
         self._clock.set(now_us)
@@ -204,7 +242,7 @@ class LiveCatalogue:
                 await self._in_pool(lambda view=view: self._build(view, grid_us))
             self._changed, self._grid_us = False, grid_us
         # Not by the store's clock: a store that another one replaced may have jumped.
-        self._confirmed_us = self._clock.machine_us()
+        self._confirmed_us = self._clock.elapsed_us()
         if is_worth_saving:
             await self._in_pool(self._save)
 

@@ -118,11 +118,13 @@ class Recommender:
         """
         started = monotonic()
         if started >= ends_s:
+            await self.live.catch_up()
             return self._answer(request, None, started=started, read_s=0.0, within_s=None)
         known = await self._read(request.customer_id, within_s=ends_s - started)
         read_s = monotonic() - started
         # One answer a round of the loop: others are heard between two of them.
         async with self.turn:
+            await self.live.catch_up()
             within_s = ends_s - monotonic()
             return self._answer(request, known, started=started, read_s=read_s, within_s=within_s)
 
@@ -199,7 +201,7 @@ class Recommender:
             return None
 
     def _rung(self, *, is_known: bool) -> Rung | None:
-        if self.live.is_stale:
+        if self.live.is_stale or self.live.is_behind:
             return Rung.SNAPSHOT
         if self.live.lacking:
             return Rung.REMEMBERED

@@ -88,7 +88,7 @@ class SlateRanker:
             return NOTHING
         query, scorer = query_of(question, question.served), question.served.scorer
         limit = question.request.limit
-        if _is_closed(query) or (rung is Rung.SNAPSHOT and not len(query.rows)):
+        if not len(query.rows):
             return NOTHING
         if rung is Rung.SNAPSHOT:
             policy = BY_POPULARITY
@@ -165,10 +165,6 @@ def query_of(question: Question, served: ServedCatalogue) -> Query:
         listing=Listing.of(catalogue, rows) if choice is not None and choice.is_ordered else None,
         offer=offer,
     )
-
-
-def _is_closed(query: Query) -> bool:
-    return query.offer is not None and not len(query.offer.rows)
 
 
 def _with_model(

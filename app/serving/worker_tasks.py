@@ -7,6 +7,7 @@ from app.serving.background_tasks import BackgroundTask
 from app.serving.exposure_queue import ExposureQueue
 from app.serving.live import LiveCatalogue
 from app.serving.promoter import Promoter
+from app.serving.pulse import BEAT_EVERY_S
 from app.serving.readiness import Readiness
 
 CATALOGUE_EVERY_S: Final = 0.25
@@ -25,6 +26,7 @@ def worker_tasks(
 ) -> tuple[BackgroundTask, ...]:
     """List what follows the store, logs answers and tidies up; docs/metrics.md names the same."""
     return (
+        BackgroundTask("pulse", live.beat, every_s=BEAT_EVERY_S),
         BackgroundTask("catalogue", live.follow, every_s=CATALOGUE_EVERY_S),
         BackgroundTask("plan", promoter.staging.live.poll, every_s=0.5),
         BackgroundTask(

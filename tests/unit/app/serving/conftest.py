@@ -76,7 +76,7 @@ class Shop:
             self.stores,
             Model(scorer),
             archive=archive or self.archive,
-            clock=clock or StoreClock(self.wall),
+            clock=clock or StoreClock(self.wall, self.wall),
             pool=self.pool,
             metrics=self.metrics,
         )

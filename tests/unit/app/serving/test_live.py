@@ -1,3 +1,4 @@
+import asyncio
 import dataclasses
 
 import numpy as np
@@ -15,7 +16,7 @@ from models.neighbours import EMBEDDING_SIZE
 from models.sale import PictureScores
 from models.snapshot import Snapshot
 from tests.shop import sale, scorer
-from tests.unit.app.serving.conftest import Power, Shop
+from tests.unit.app.serving.conftest import Power, Shop, WallClock
 
 
 def known(live: LiveCatalogue) -> list[str]:
@@ -93,7 +94,7 @@ async def test_a_store_that_goes_away_leaves_the_catalogue_until_it_is_a_minute_
 async def test_a_store_whose_clock_jumps_is_not_away(shop: Shop, power: Power) -> None:
     """Another machine may take over with another clock; the next catalogue takes its time."""
     power.on()
-    clock = StoreClock(shop.wall)
+    clock = StoreClock(shop.wall, shop.wall)
     live = shop.live(scorer(), clock)
     await live.refresh()
 
@@ -360,3 +361,66 @@ async def test_the_last_sale_that_is_deleted_is_gone(shop: Shop, power: Power) -
 
     assert live.served is not None
     assert len(live.served.catalogue) == 0
+
+
+async def test_while_the_store_is_away_its_clock_runs_on_whatever_the_machines_shows(
+    shop: Shop,
+) -> None:
+    elapsed = WallClock(0)
+    clock = StoreClock(shop.wall, elapsed)
+    clock.set(5_000 * SECOND_US)
+
+    shown: list[int] = []
+    for step_s in (-7_200, 0, 90_000):
+        shop.wall.now_us += step_s * SECOND_US
+        elapsed.now_us += SECOND_US
+        shown.append(clock.now_us() // SECOND_US)
+
+    assert shown == [5_001, 5_002, 5_003]
+
+
+async def test_a_machine_whose_clock_is_set_does_not_make_a_catalogue_older(
+    shop: Shop, power: Power
+) -> None:
+    power.on()
+    elapsed = WallClock(0)
+    live = shop.live(scorer(), StoreClock(shop.wall, elapsed))
+    await live.refresh()
+    shop.wall.now_us += 3_600 * SECOND_US
+    before = live.is_stale
+
+    elapsed.now_us += 60 * SECOND_US + 1
+    shop.wall.now_us -= 7_200 * SECOND_US
+
+    assert (before, live.is_stale) == (False, True)
+
+
+async def test_after_a_pause_all_answers_wait_for_one_refresh(shop: Shop, power: Power) -> None:
+    power.on()
+    live = shop.live(scorer())
+    await shop.stores.sales.put([sale("s1"), sale("s2")])
+    await live.refresh()
+    await live.beat()
+    await shop.stores.sales.delete("s1")
+    await live.catch_up()
+    running = known(live)
+
+    shop.wall.now_us += SECOND_US
+    await asyncio.gather(*(live.catch_up() for _ in range(20)))
+
+    assert (running, known(live), live.is_behind) == (["s1", "s2"], ["s2"], False)
+
+
+async def test_after_a_pause_in_which_the_store_went_away_an_attempt_is_enough(
+    shop: Shop, power: Power
+) -> None:
+    power.on()
+    live = shop.live(scorer())
+    await shop.stores.sales.put([sale("s1")])
+    await live.refresh()
+    power.off()
+    shop.wall.now_us += SECOND_US
+
+    await live.catch_up()
+
+    assert (known(live), live.is_behind) == (["s1"], False)

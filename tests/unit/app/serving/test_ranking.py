@@ -101,6 +101,22 @@ def test_a_market_in_which_nothing_is_open_is_the_last_rung() -> None:
     assert shown(closed, by=scorer(), rung=None) == ([], Rung.EMPTY)
 
 
+def test_an_answer_without_sales_is_always_the_last_rung() -> None:
+    """Here all that is open is what the caller has already."""
+    request = RecommendationRequest("c1", exclude=("s1",))
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    model = scorer(sale("s1", now_us=NOW_US))
+    served = ServedCatalogue.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
+
+    ranking = SlateRanker(Metrics.create()).rank(
+        Question(request, state, served), SlatePolicy(), rung=None
+    )
+
+    assert (ranking.sale_ids, ranking.rung) == ((), Rung.EMPTY)
+
+
 def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> None:
     """Each reading of the clock is a second later: a ranking takes one."""
     model = scorer(sale("s1", now_us=NOW_US))
