@@ -35,6 +35,7 @@ from app.load import Extent, LoadSummary
 from app.load import Progress as LoadProgress
 from app.load import load as load_dataset
 from app.load import load_profiles as profiles_into_store
+from app.load_report import report
 from app.main import create_app
 from app.observability import configure_logging, get_logger
 from app.plan_command import plan_commands
@@ -125,8 +126,7 @@ def load(
         labeller = _bundle_or_none(settings)
         extent = Extent(is_full=full, is_confirmed=yes)
         summary = asyncio.run(_load(dataset, url, bundle=labeller, extent=extent, bars=bars))
-    _warn_of_absent(summary)
-    print_summary(asdict(summary), as_json=as_json)
+    report(summary, as_json=as_json)
 
 
 @commands.command("load-profiles")
@@ -346,15 +346,6 @@ def _bundle_or_none(settings: Settings) -> Path | None:
             raise
         typer.echo("warning: no bundle yet, so pictures are left out: load again", err=True)
         return None
-
-
-def _warn_of_absent(summary: LoadSummary) -> None:
-    if summary.absent > summary.withdrawn:
-        typer.echo(
-            f"warning: {summary.absent} sales that are open or will open are not in the dataset,"
-            f" such as {', '.join(summary.first_absent)}: to withdraw them, load with --full",
-            err=True,
-        )
 
 
 async def _load(

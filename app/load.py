@@ -8,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
+from app.errors import MAX_NAMED
 from app.serving.ports import ALL_PICTURES, LabelledPicture, StoredPicture
 from app.stores.customer import LoadedCustomer
 from app.stores.loaded import loaded_counts, loaded_customers
 from app.stores.store import RedisStores
-from app.withdrawal import absent_from, require_full, withdraw
+from app.withdrawal import absent_from, reopened_by, require_full, withdraw
 from models.bundle import Bundle, read_bundle
 from models.customer import Window
 from models.dataset import Dataset, Effect
@@ -35,6 +36,7 @@ class LoadSummary:
     Attributes:
         sales: Sales of the dataset.
         pictures: Pictures that were labelled here.
+        known_pictures: Pictures that were labelled before.
         broken_pictures: Pictures that could not be.
         customers: Customers with events.
         events: Accepted events.
@@ -43,11 +45,14 @@ class LoadSummary:
         absent: Sales of the store, open or still to open, that the dataset does not hold.
         first_absent: The first of them.
         withdrawn: How many of them were closed, as they are with a full dump.
+        reopened: Sales that were over in the store and are not by the dataset.
+        first_reopened: The first of them.
         seconds: How long it took.
     """
 
     sales: int
     pictures: int
+    known_pictures: int
     broken_pictures: int
     customers: int
     events: int
@@ -56,6 +61,8 @@ class LoadSummary:
     absent: int
     first_absent: tuple[str, ...]
     withdrawn: int
+    reopened: int
+    first_reopened: tuple[str, ...]
     seconds: float
 
 
@@ -66,12 +73,14 @@ class Labelling:
     Attributes:
         pictures: Those whose content neither the bundle nor the store knew.
         adopted: Those of a bundle without hashes: its labels, as of the files of today.
+        n_known: Those that needed no labelling.
         n_broken: Those that could not be labelled.
     """
 
     pictures: Sequence[LabelledPicture]
     adopted: Sequence[LabelledPicture]
-    n_broken: int
+    n_known: int = 0
+    n_broken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +199,7 @@ async def load(
     history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
     # Before the sales: a worker that sees a new one reads the counts, and would find only a part.
     await stores.counts.put_history(history, now_us=now_us)
+    reopened = await reopened_by(dataset.sales, stores)
     await stores.sales.put(dataset.sales)
     if extent.is_full:
         await withdraw(absent, stores)
@@ -201,6 +211,7 @@ async def load(
     return LoadSummary(
         sales=len(dataset.sales),
         pictures=len(labelling.pictures),
+        known_pictures=labelling.n_known,
         broken_pictures=labelling.n_broken,
         customers=n_customers,
         events=len(dataset.events),
@@ -209,6 +220,8 @@ async def load(
         absent=len(absent.sales),
         first_absent=absent.first,
         withdrawn=len(absent.sales) if extent.is_full else 0,
+        reopened=len(reopened),
+        first_reopened=reopened[:MAX_NAMED],
         seconds=round(time.monotonic() - started, 3),
     )
 
@@ -258,10 +271,10 @@ def _label(
     dataset: Dataset, directory: Path | None, held: Iterable[StoredPicture], *, progress: Progress
 ) -> Labelling:
     if directory is None:
-        return Labelling([], [], 0)
+        return Labelling([], [])
     bundle = read_bundle(directory)
     if not _labels_pictures(bundle):
-        return Labelling([], [], 0)
+        return Labelling([], [])
     known = KnownPictures(
         Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE)).pictures,
         {(one.sale_id, one.number): one for one in held},
@@ -279,8 +292,9 @@ def _label(
         for number, path in each.items()
         if not known.include(sale_id, number, content=contents[path])
     ]
+    n_known = sum(map(len, dataset.images.values())) - len(new)
     if not new:
-        return Labelling([], adopted, 0)
+        return Labelling([], adopted, n_known)
     progress.step("pictures", len(new))
     outcome = label_pictures(
         [path for _, _, path in new],
@@ -294,7 +308,7 @@ def _label(
         seen, is_unlike = replace(scores.of(row), content=contents[path]), bool(scores.unlike[row])
         model = known.scene_model
         pictures.append(LabelledPicture(sale_id, seen, model, is_unlike=is_unlike, number=number))
-    return Labelling(pictures, adopted, len(outcome.faults))
+    return Labelling(pictures, adopted, n_known, len(outcome.faults))
 
 
 def _labels_pictures(bundle: Bundle) -> bool:

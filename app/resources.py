@@ -194,7 +194,7 @@ async def resources_over(
             tally=Tally(metrics, tally),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
-        readiness = _readiness(stores, live, worker)
+        readiness = _readiness(stores, recommender, worker)
         async with _background(recommender, promoter, readiness, archive=archive, worker=worker):
             yield Resources(
                 recommender=recommender,
@@ -212,9 +212,10 @@ async def resources_over(
             )
 
 
-def _readiness(stores: Stores, live: LiveCatalogue, worker: Worker) -> Readiness:
+def _readiness(stores: Stores, recommender: Recommender, worker: Worker) -> Readiness:
     monitor = StoreMonitor(stores.server, worker.metrics, _machine_us)
-    return Readiness(live, worker.drain, worker.tasks, monitor, worker.metrics)
+    live, recent = recommender.live, recommender.degradation.recent
+    return Readiness(live, recent, worker.drain, worker.tasks, monitor, worker.metrics)
 
 
 def _background(

@@ -1,6 +1,6 @@
 """Sales of the store that a dump no longer holds: named, or, of a full dump, withdrawn."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from app.errors import MAX_NAMED, ServiceError
 from app.stores.store import RedisStores
 from models.catalogue import closing_us
 from models.dataset import Dataset
-from models.events import from_us
+from models.events import from_us, to_us
 from models.sale import Sale
 
 
@@ -49,6 +49,24 @@ async def absent_from(held: Collection[str], stores: RedisStores) -> Absent:
         (sale for sale in current if sale.sale_id not in held), key=lambda sale: sale.sale_id
     )
     return Absent(tuple(absent), len(current), from_us(now_us))
+
+
+async def reopened_by(sales: Sequence[Sale], stores: RedisStores) -> tuple[str, ...]:
+    """Return the sales of a dump that are over in the store, and are not by the dump."""
+    now_us = await stores.server.time_us()
+    stored = await stores.sales.read_many([sale.sale_id for sale in sales])
+    return tuple(
+        sale.sale_id
+        for sale in sales
+        if sale.sale_id in stored
+        and _is_over(stored[sale.sale_id], now_us)
+        and not _is_over(sale, now_us)
+    )
+
+
+def _is_over(sale: Sale, now_us: int) -> bool:
+    """Tell whether a sale will not be shown from now on; one may sell out before it opens."""
+    return closing_us(sale) <= max(now_us, to_us(sale.opens_at))
 
 
 def require_full(dataset: Dataset, absent: Absent, *, confirmed: bool) -> None:

@@ -1,5 +1,7 @@
 """The rungs below a full answer, and the order that needs no model."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -31,6 +33,43 @@ class Rung(StrEnum):
     EMPTY = "empty"
     """Nothing that may be shown is open, or no catalogue was ever seen: no sales."""
 
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why answers are of a rung, and what operators can do."""
+
+    reason: str
+    advice: str
+
+
+_MORE_TIME: Final = "raise VITRINE_DEADLINE_MS, or add workers or machines"
+
+SHED: Final = Cause("overload: none of their time was left when their turn came", _MORE_TIME)
+TOO_SLOW: Final = Cause(
+    "too slow: the model takes longer than what is left of their time", _MORE_TIME
+)
+NO_MODEL: Final = Cause(
+    "model missing: no bundle is loaded",
+    "train one with `python -m training train`, or copy one below VITRINE_BUNDLES",
+)
+MODEL_FAILED: Final = Cause("the model failed", "see its error in the log, and roll back")
+
+CAUSES: Final[Mapping[Rung, Cause]] = {
+    Rung.ANONYMOUS: Cause(
+        "customers were not read from the store in time",
+        "look at the store and its latency, or raise VITRINE_READ_TIMEOUT_MS",
+    ),
+    Rung.VARIANT: Cause(
+        "the bundle of their variant is not loaded here", "copy it below VITRINE_BUNDLES"
+    ),
+    Rung.REMEMBERED: Cause("the store lost sales", "fill it by `python -m app load --data DIR`"),
+    Rung.POPULARITY: NO_MODEL,
+    Rung.SNAPSHOT: Cause(
+        "the store has been away for a minute", "start it, or correct VITRINE_REDIS_URL"
+    ),
+    Rung.EMPTY: Cause("nothing is open in their market", "load sales that are open"),
+}
+"""By rung; that of `POPULARITY` may be another one."""
 
 OF_CATALOGUE: Final = frozenset({Rung.REMEMBERED, Rung.SNAPSHOT})
 """What is wrong with the catalogue names an answer, whatever else it had to do without."""

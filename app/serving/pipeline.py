@@ -147,7 +147,7 @@ class Recommender:
         ranking = self.ranker.rank(question, way.policy, rung=way.rung, within_s=within_s)
         record = self._record(question, routing, way.policy, ranking=ranking, started=started)
         self.exposures.put(record, question.served)
-        self.degradation.note(ranking.rung)
+        self.degradation.note(ranking.rung, ranking.cause)
         self.tally.note(record)
         if way.served is self.live.served:
             self.shadow.see(question, way.policy, ranking=ranking)

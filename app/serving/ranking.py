@@ -1,7 +1,7 @@
 """The order of the sales of one answer, by the best means that are available."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import perf_counter
 from typing import Final
@@ -11,7 +11,16 @@ import numpy as np
 from app.observability import Metrics, get_logger
 from app.serving.candidates import candidates, chosen
 from app.serving.drift import Drift
-from app.serving.fallback import OF_CATALOGUE, Rung, popularity_order
+from app.serving.fallback import (
+    MODEL_FAILED,
+    NO_MODEL,
+    OF_CATALOGUE,
+    SHED,
+    TOO_SLOW,
+    Cause,
+    Rung,
+    popularity_order,
+)
 from app.serving.pace import Pace
 from app.serving.question import Question
 from app.serving.served import ServedCatalogue
@@ -38,6 +47,7 @@ class Ranking:
         probabilities: Purchase probability of each; empty where no model scored.
         feature_hash: Hash of the feature matrix of all candidates; empty without a model.
         rung: What the ranking had to do without; None for a full answer.
+        cause: Why the model did not rank; None where it did, or the rung says it.
     """
 
     sale_ids: tuple[str, ...]
@@ -45,6 +55,7 @@ class Ranking:
     probabilities: tuple[float, ...]
     feature_hash: str
     rung: Rung | None
+    cause: Cause | None = None
 
 
 NOTHING: Final = Ranking((), (), (), "", Rung.EMPTY)
@@ -93,7 +104,7 @@ class SlateRanker:
         if rung is Rung.SNAPSHOT:
             policy = BY_POPULARITY
         scores = self._scores(scorer, query, policy, within_s=within_s)
-        if scores is not None:
+        if isinstance(scores, Scores):
             self._look(question, scores, rung=rung)
             return _with_model(question, query, scores, policy=policy, rung=rung)
         choice = question.request.choice
@@ -101,8 +112,10 @@ class SlateRanker:
             shown = np.arange(min(limit, len(query.rows)))
         else:
             shown = best(popularity_order(query.catalogue, query.rows), limit)
-        lower = rung if rung in OF_CATALOGUE else Rung.POPULARITY
-        return _ranking(query, Slate.certain(shown), None, rung=lower)
+        ranking = _ranking(query, Slate.certain(shown), None, rung=rung)
+        if rung in OF_CATALOGUE:
+            return ranking
+        return replace(ranking, rung=Rung.POPULARITY, cause=scores)
 
     def _look(self, question: Question, scores: Scores, *, rung: Rung | None) -> None:
         """Count what training can be compared with: all that is open, for somebody known."""
@@ -113,13 +126,15 @@ class SlateRanker:
 
     def _scores(
         self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float | None
-    ) -> Scores | None:
-        if scorer is None or within_s is None:
-            return None
+    ) -> Scores | Cause:
+        if scorer is None:
+            return NO_MODEL
+        if within_s is None:
+            return SHED
         n_candidates = len(query.rows)
         if not self.pace.allows(n_candidates, within_s):
             self.metrics.model_errors.labels("TooSlow").inc()
-            return None
+            return TOO_SLOW
         started = self.clock()
         try:
             scores = scorer.score(query, policy.order_by)
@@ -127,7 +142,7 @@ class SlateRanker:
             error = type(exc).__name__
             self.metrics.model_errors.labels(error).inc()
             _log.error("the model failed", error=error, reason=str(exc))
-            return None
+            return MODEL_FAILED
         self.pace.note(n_candidates, self.clock() - started)
         return scores
 

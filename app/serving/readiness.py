@@ -15,6 +15,7 @@ from app.serving.archive import STATE_ADVICE
 from app.serving.background_tasks import TaskHealth
 from app.serving.known_catalogue import ADVICE
 from app.serving.live import LiveCatalogue
+from app.serving.recent_answers import RecentAnswers
 from app.serving.store_monitor import StoreMonitor
 
 PING_TIMEOUT_S: Final = 1.0
@@ -47,6 +48,7 @@ class Part(StrEnum):
     WRITES = "writes"
     CATALOGUE = "catalogue"
     STATE = "state"
+    ANSWERS = "answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Readiness:
 
     Attributes:
         live: The catalogue.
+        answers: Those of the last minute.
         drain: Set when the process is about to stop.
         tasks: The background tasks.
         monitor: Knows the store, and whether it takes writes.
@@ -74,6 +77,7 @@ class Readiness:
     """
 
     live: LiveCatalogue
+    answers: RecentAnswers
     drain: Drain
     tasks: TaskHealth
     monitor: StoreMonitor
@@ -110,6 +114,8 @@ class Readiness:
         if self.live.unsaved is not None:
             reason = f"the catalogue is not saved on this machine: {self.live.unsaved}"
             missing.append(Missing(Part.STATE, f"{reason}: {STATE_ADVICE}"))
+        if (lacking := self.answers.lacking) is not None:
+            missing.append(Missing(Part.ANSWERS, lacking))
         return tuple(missing)
 
     async def measure(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from app import __version__
 from app.resources import Worker
+from app.serving.model import Model
 from app.settings import Settings
 from app.stores.layout import PLAN
 from app.stores.store import RedisStores
@@ -76,6 +77,31 @@ async def test_a_state_directory_that_takes_no_catalogue_is_named(
     assert "state: the catalogue is not saved on this machine" in full
     assert "VITRINE_STATE_DIR" in full
     assert 'vitrine_missing{part="state"} 1.0' in metrics
+
+
+class TestByPopularity:
+    """A service whose answers are all by popularity."""
+
+    @pytest.fixture
+    def model(self) -> Model:
+        return Model(scorer=None)
+
+    async def test_a_service_whose_answers_are_by_popularity_is_not_in_full(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        before = await client.get(FULL)
+        for number in range(20):
+            params = {"customer_id": f"c{number}"}
+            answer = await client.get("/v1/recommendations", params=params)
+            assert answer.json()["degraded"] == "popularity"
+
+        full = await client.get(FULL)
+        metrics = await answer_with(client, "/metrics", "answers_in_full 0.0")
+
+        assert (before.status_code, full.status_code) == (200, 503)
+        assert "answers: 20 of the 20 answers" in full.json()["detail"]
+        assert "20 of them by popularity: model missing" in full.json()["detail"]
+        assert 'vitrine_missing{part="answers"} 1.0' in metrics
 
 
 async def answer_with(client: httpx.AsyncClient, path: str, words: str) -> str:

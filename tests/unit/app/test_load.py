@@ -1,5 +1,6 @@
 """A dataset fills the store, as if the store had received its events itself."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from app.export import export
 from app.load import Extent, LoadSummary, Progress, load, load_profiles
+from app.load_report import report
 from app.serving.ports import EventCounts, EventStatus
 from app.stores.connection import Connection
 from app.stores.layout import CUSTOMER_TTL_S, CustomerKeys
@@ -419,6 +421,55 @@ async def test_a_full_load_withdraws_what_it_does_not_hold_and_a_later_one_opens
     assert (again.absent, again.withdrawn) == (0, 0)
     await load_full(dump(tmp_path, "s1", "s2", "s3"), stores)
     assert await current(stores) == ["s1", "s2", "s3"]
+
+
+async def test_a_load_names_the_sales_that_it_opens_again(
+    stores: RedisStores, tmp_path: Path
+) -> None:
+    """The website sold one out, and closed another, after the files were written."""
+    await load_from(dump(tmp_path, "s1", "s2", "s3"), stores)
+    known = await stores.sales.read_many(["s1", "s2"])
+    ended = from_us(await stores.server.time_us() - SECOND_US)
+    sold_out = known["s1"].model_copy(update={"stock": 0})
+    closed = known["s2"].model_copy(update={"closes_at": ended})
+    await stores.sales.put([sold_out, closed])
+
+    summary = await load_from(dump(tmp_path, "s1", "s2", "s3"), stores)
+    again = await load_from(dump(tmp_path, "s1", "s2", "s3"), stores)
+
+    assert (summary.reopened, summary.first_reopened) == (2, ("s1", "s2"))
+    assert again.reopened == 0
+
+
+def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    summary = LoadSummary(
+        sales=3,
+        pictures=0,
+        known_pictures=892,
+        broken_pictures=0,
+        customers=1,
+        events=9,
+        erased=0,
+        refused={},
+        absent=0,
+        first_absent=(),
+        withdrawn=0,
+        reopened=2,
+        first_reopened=("s1", "s2"),
+        seconds=1.5,
+    )
+
+    report(summary, as_json=False)
+    said = capsys.readouterr()
+    report(replace(summary, refused={"future": 2, "too_old": 1}, reopened=0), as_json=True)
+    as_json = json.loads(capsys.readouterr().out)
+
+    assert "warning: 2 sales, such as s1, s2: these were sold out, closed or withdrawn" in said.err
+    for line in ("pictures: 0 new (892 known)", "refused: none", "absent: 0", "reopened: 2, such"):
+        assert f"\n{line}" in said.out
+    assert (as_json["refused"], as_json["known_pictures"]) == ({"future": 2, "too_old": 1}, 892)
 
 
 async def test_a_full_load_withdraws_what_is_still_to_open(
