@@ -5,6 +5,7 @@ process out. The second is what operators are alerted by.
 """
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -49,6 +50,10 @@ class Part(StrEnum):
     CATALOGUE = "catalogue"
     STATE = "state"
     ANSWERS = "answers"
+
+
+EXPLAINING: Final = frozenset({Part.BUNDLE, Part.STORE, Part.CATALOGUE})
+"""Parts without which answers are not full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +119,17 @@ class Readiness:
         if self.live.unsaved is not None:
             reason = f"the catalogue is not saved on this machine: {self.live.unsaved}"
             missing.append(Missing(Part.STATE, f"{reason}: {STATE_ADVICE}"))
-        if (lacking := self.answers.lacking) is not None:
-            missing.append(Missing(Part.ANSWERS, lacking))
-        return tuple(missing)
+        return (*missing, *self._unexplained(missing))
+
+    def _unexplained(self, missing: Sequence[Missing]) -> Iterator[Missing]:
+        """Yield that most answers are not full, where nothing else that is missing explains it.
+
+        Else the minute begins anew: answers of an outage say nothing of the time after it.
+        """
+        if not EXPLAINING.isdisjoint(one.part for one in missing):
+            self.answers.forget_all()
+        elif (lacking := self.answers.lacking) is not None:
+            yield Missing(Part.ANSWERS, lacking)
 
     async def measure(self) -> None:
         """Show by metrics whether answers are full, and what they lack; a background task."""

@@ -51,6 +51,10 @@ class RecentAnswers:
             f" {n_of_rung} of them by {rung}: {cause.reason}: {cause.advice}"
         )
 
+    def forget_all(self) -> None:
+        """Begin the minute anew."""
+        self._seconds.clear()
+
     def _forget(self) -> int:
         """Drop what is over a minute old; return the second that it is."""
         second = int(self.monotonic_s())

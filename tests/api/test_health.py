@@ -11,6 +11,7 @@ from app.serving.model import Model
 from app.settings import Settings
 from app.stores.layout import PLAN
 from app.stores.store import RedisStores
+from tests.api.conftest import SALES
 from tests.shop import sale
 
 LIVE = ["/health/live", "/v2/health/live"]
@@ -77,6 +78,22 @@ async def test_a_state_directory_that_takes_no_catalogue_is_named(
     assert "state: the catalogue is not saved on this machine" in full
     assert "VITRINE_STATE_DIR" in full
     assert 'vitrine_missing{part="state"} 1.0' in metrics
+
+
+async def test_answers_of_an_outage_are_not_held_against_the_time_after_it(
+    client: httpx.AsyncClient, stores: RedisStores
+) -> None:
+    await stores.connection.execute("FLUSHALL", doing="emptying the store")
+    await answer_with(client, FULL, "not_in_full")
+    for number in range(20):
+        await client.get("/v1/recommendations", params={"customer_id": f"c{number}"})
+    during = await answer_with(client, FULL, "not_in_full")
+    await stores.sales.put(SALES)
+
+    after = await answer_with(client, FULL, "ok")
+
+    assert ("catalogue: " in during, "last minute were not" in during) == (True, False)
+    assert "last minute were not" not in after
 
 
 class TestByPopularity:
