@@ -34,6 +34,7 @@ MODULES = [
     "app/export/__init__.py",
     "app/doctor.py",
     "app/load.py",
+    "app/load_report.py",
     "app/replay.py",
     "app/workers.py",
     "models/customer.py",
