@@ -5,11 +5,12 @@ no room for a page, the kernel kills the worker that touches it (SIGBUS). So the
 memory if possible, and have all of their pages before the first answer.
 """
 
+import fcntl
 import os
 import struct
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,35 +27,42 @@ FILE_BYTES: Final = 1024 * 1024
 
 ROOM_BYTES: Final = (len(KINDS) + 1) * FILE_BYTES
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - made for us alone, see `_is_ours`
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - made for us alone, by `mkdtemp`
 
 _LIVE: Final = "gauge_live"
+_PROBE: Final = "room"
 _USED: Final = struct.Struct("i")
 """Begins a file of prometheus_client: how much of it is used, in bytes."""
 
 _log = get_logger(__name__)
 
 
-def shared_directory(name: str, *, wanted: Path | None, state_dir: Path, n_workers: int) -> str:
-    """Make the directory, empty; return it, or nothing where there is no room for one.
+@contextmanager
+def shared_directory(
+    name: str, *, wanted: Path | None, state_dir: Path, n_workers: int
+) -> Generator[str]:
+    """Make the directory, and remove it at the end; nothing where there is no room for one.
+
+    What services left behind that are dead, as they were killed, is removed before.
 
     Args:
-        name: Of the service, among others of this machine.
+        name: Of the service, to be told from others of this machine.
         wanted: Where the operator wants it; None for memory, or else where files are temporary.
         state_dir: Where it is made if nothing else has room.
         n_workers: How many workers need `ROOM_BYTES` each.
     """
     bases = [wanted] if wanted else [MEMORY, Path(tempfile.gettempdir()), state_dir / "metrics"]
-    for base in bases:
-        directory = base / f"vitrine-{os.getuid()}-{name}"
-        try:
-            _make(directory, n_bytes=n_workers * ROOM_BYTES)
-        except OSError as exc:
-            _log.warning("no room for metrics", directory=str(directory), reason=str(exc))
-        else:
-            return str(directory)
-    _log.error("workers share no metrics, each answers for itself: set VITRINE_METRICS_DIR")
-    return ""
+    made = _made(bases, name, n_bytes=n_workers * ROOM_BYTES)
+    if made is None:
+        _log.error("workers share no metrics, each answers for itself: set VITRINE_METRICS_DIR")
+        yield ""
+        return
+    directory, lock = made
+    try:
+        yield str(directory)
+    finally:
+        _remove(directory)
+        os.close(lock)
 
 
 def allocate(directory: str, pid: int) -> None:
@@ -83,16 +91,57 @@ def _files(directory: str, pid: int | None) -> Iterator[Path]:
     return Path(directory).glob(f"*_{pid}.db") if directory else iter(())
 
 
-def _make(directory: Path, *, n_bytes: int) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
-        msg = "it belongs to another user"
-        raise OSError(msg)
-    for old in directory.glob("*.db"):
-        old.unlink(missing_ok=True)
-    probe = directory / "room"
+def _made(bases: Sequence[Path], name: str, *, n_bytes: int) -> tuple[Path, int] | None:
+    """Return the first directory that can be made, and the file of its lock."""
+    for base in bases:
+        try:
+            base.mkdir(parents=True, exist_ok=True)
+            _remove_dead(base)
+            return _make(base, name, n_bytes=n_bytes)
+        except OSError as exc:
+            _log.warning("no room for metrics", directory=str(base), reason=str(exc))
+    return None
+
+
+def _make(base: Path, name: str, *, n_bytes: int) -> tuple[Path, int]:
+    directory = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{name}-", dir=base))
+    lock = -1
     try:
-        with probe.open("wb") as file:
+        lock = os.open(directory, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Fails where another service took it for a dead one's before it was locked.
+        with (directory / _PROBE).open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
-    finally:
-        probe.unlink(missing_ok=True)
+        (directory / _PROBE).unlink()
+    except OSError:
+        _remove(directory)
+        if lock >= 0:
+            os.close(lock)
+        raise
+    return directory, lock
+
+
+def _remove_dead(base: Path) -> None:
+    """Remove directories that no living process has locked; a lock ends with its process."""
+    for directory in base.glob(f"{_prefix()}*"):
+        with suppress(OSError):
+            lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(lock).st_uid == os.getuid():
+                    _remove(directory)
+                    _log.info("removed the metrics of a dead service", directory=str(directory))
+            finally:
+                os.close(lock)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory, unless it holds what is not ours."""
+    with suppress(OSError):
+        for file in (*directory.glob("*.db"), directory / _PROBE):
+            file.unlink(missing_ok=True)
+        directory.rmdir()
+
+
+def _prefix() -> str:
+    return f"vitrine-metrics-{os.getuid()}-"

@@ -8,17 +8,19 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 import uvicorn
 
+from app.heartbeat import BEAT_S, LOST_S, SILENT_S, Heart, Pulse, pipe
 from app.main import create_app
 from app.network.door import Bounds, Door
 from app.network.listening import Listening
@@ -47,8 +49,17 @@ _log = get_logger(__name__)
 class DrainingServer(uvicorn.Server):
     """Loses readiness at a SIGTERM, goes on answering for a while, and then stops."""
 
-    def __init__(self, config: uvicorn.Config, *, door: Door, drain: Drain, drain_s: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        door: Door,
+        drain: Drain,
+        drain_s: float,
+        heart: Heart | None,
+    ) -> None:
         super().__init__(config)
+        self._heart = heart
         self._door = door
         self._drain = drain
         self._drain_s = drain_s
@@ -67,6 +78,8 @@ class DrainingServer(uvicorn.Server):
         """Say, ten times a second, whether to stop; look at slow callers once a second."""
         if counter % TICKS_PER_S == 0:
             self._door.sweep(asyncio.get_running_loop().time())
+            if self._heart is not None:
+                self._heart.beat()
         if self._drain.failed and not self._drain.started:
             self.handle_exit(signal.SIGTERM, None)
             _end_hard(after_s=self._drain_s + CLOSE_WITHIN_S + LOG_DRAIN_S)
@@ -86,6 +99,8 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nobody more, hear what was accepted already, and then close."""
+        if self._heart is not None:
+            self._heart.stop()
         for listening in self._listening:
             listening.close()
         await asyncio.sleep(LAST_REQUESTS_S)
@@ -113,8 +128,20 @@ def run(settings: Settings, listener: socket.socket) -> None:
             _supervise(settings, listener)
 
 
-def run_worker(settings: Settings, listener: socket.socket, *, metrics_dir: str | None) -> None:
+def run_worker(
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    metrics_dir: str | None,
+    heart: Heart | None = None,
+) -> None:
     """Serve in this process until a signal stops it.
+
+    Args:
+        settings: As read at start.
+        listener: What `listen` returned.
+        metrics_dir: Where workers share their metrics; None for those of this process alone.
+        heart: Beats for the parent process, if there is one.
 
     Raises:
         SystemExit: With `EXIT_FAILED`, if it could not start, or its background tasks not go on.
@@ -132,7 +159,9 @@ def run_worker(settings: Settings, listener: socket.socket, *, metrics_dir: str 
         lifespan="on",
         timeout_graceful_shutdown=CLOSE_WITHIN_S,
     )
-    server = DrainingServer(config, door=door, drain=worker.drain, drain_s=settings.drain_s)
+    server = DrainingServer(
+        config, door=door, drain=worker.drain, drain_s=settings.drain_s, heart=heart
+    )
     server.run([listener])
     if worker.drain.failed or not server.started:
         sys.exit(EXIT_FAILED)
@@ -165,12 +194,14 @@ def _bounds(settings: Settings) -> Bounds:
     )
 
 
-def _run_below(settings: Settings, listener: socket.socket, metrics_dir: str) -> None:
+def _run_below(
+    settings: Settings, listener: socket.socket, *, metrics_dir: str, beats: Connection
+) -> None:
     configure_logging(settings.log_level)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     if metrics_dir:
         _allocate(metrics_dir)
-    run_worker(settings, listener, metrics_dir=metrics_dir or None)
+    run_worker(settings, listener, metrics_dir=metrics_dir or None, heart=Heart(beats))
 
 
 def _allocate(metrics_dir: str) -> None:
@@ -187,31 +218,72 @@ def _stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@dataclass(frozen=True, slots=True)
+class _Child:
+    process: SpawnProcess
+    pulse: Pulse
+
+
 def _supervise(settings: Settings, listener: socket.socket) -> None:
-    # Other services may keep their state beside: an address has one listener at a time.
-    host, port = listener.getsockname()[:2]
-    metrics_dir = _shared_metrics(settings, f"{host}-{port}")
-    workers = [_start(settings, listener, metrics_dir) for _ in range(settings.workers)]
-    try:
-        while True:
-            connection.wait([worker.sentinel for worker in workers])
+    with _shared_metrics(settings, listener) as metrics_dir:
+        children = [_start(settings, listener, metrics_dir) for _ in range(settings.workers)]
+        try:
+            _look_after(
+                children,
+                lambda: _start(settings, listener, metrics_dir),
+                metrics_dir=metrics_dir,
+            )
+        finally:
+            listener.close()  # who connects when no worker listens any more is refused, not kept
+            workers = [child.process for child in children]
+            _stop(workers, within_s=settings.drain_s + CLOSE_WITHIN_S + 1)
+
+
+def _look_after(
+    children: list[_Child], start: Callable[[], _Child], *, metrics_dir: str
+) -> NoReturn:
+    last_s = time.monotonic()
+    while True:
+        if connection.wait([child.process.sentinel for child in children], BEAT_S):
             time.sleep(RESTART_AFTER_S)  # a worker that cannot start must not spin
-            for index, worker in enumerate(workers):
-                if not worker.is_alive():
-                    _log.error("a worker died and is replaced", exit_code=worker.exitcode)
-                    shrink(metrics_dir, worker.pid)
-                    workers[index] = _start(settings, listener, metrics_dir)
-    finally:
-        listener.close()  # who connects when no worker listens any more is refused, not kept
-        _stop(workers, within_s=settings.drain_s + CLOSE_WITHIN_S + 1)
+        now_s = time.monotonic()
+        for index, child in enumerate(children):
+            if child.process.is_alive():
+                _listen(child, min(now_s - last_s, BEAT_S + RESTART_AFTER_S))
+            else:
+                _log.error("a worker died and is replaced", exit_code=child.process.exitcode)
+                shrink(metrics_dir, child.process.pid)
+                child.pulse.connection.close()
+                children[index] = start()
+        last_s = now_s
 
 
-def _start(settings: Settings, listener: socket.socket, metrics_dir: str) -> SpawnProcess:
-    worker = get_context("spawn").Process(
-        target=_run_below, args=(settings, listener, metrics_dir), name="worker"
+def _listen(child: _Child, elapsed_s: float) -> None:
+    """Hear a worker; name one that is silent, and kill one that is for too long."""
+    pulse, pid, before_s = child.pulse, child.process.pid, child.pulse.silent_s
+    pulse.listen(elapsed_s)
+    if pulse.silent_s >= LOST_S:
+        _log.error("a worker is silent for too long and is killed", pid=pid, after_s=LOST_S)
+        child.process.kill()
+        child.process.join()
+    elif before_s < SILENT_S <= pulse.silent_s:
+        _log.warning("a worker is silent: it hangs, or was stopped", pid=pid, after_s=SILENT_S)
+    elif before_s >= SILENT_S and not pulse.silent_s and pulse.is_awaited:
+        _log.info("a worker is heard again", pid=pid)
+
+
+def _start(settings: Settings, listener: socket.socket, metrics_dir: str) -> _Child:
+    context = get_context("spawn")
+    reader, writer = pipe()
+    process = context.Process(
+        target=_run_below,
+        args=(settings, listener),
+        kwargs={"metrics_dir": metrics_dir, "beats": writer},
+        name="worker",
     )
-    worker.start()
-    return worker
+    process.start()
+    writer.close()  # a pipe ends where no process can write to it
+    return _Child(process, Pulse(reader))
 
 
 def _stop(workers: list[SpawnProcess], *, within_s: float) -> None:
@@ -225,18 +297,19 @@ def _stop(workers: list[SpawnProcess], *, within_s: float) -> None:
             worker.kill()
 
 
-def _shared_metrics(settings: Settings, address: str) -> str:
-    state = blake2b(bytes(settings.state_dir.resolve()), digest_size=4).hexdigest()
-    directory = shared_directory(
-        f"{address}-{state}",
+@contextmanager
+def _shared_metrics(settings: Settings, listener: socket.socket) -> Generator[str]:
+    host, port = listener.getsockname()[:2]
+    with shared_directory(
+        f"{host}-{port}",
         wanted=settings.metrics_dir,
         state_dir=settings.state_dir,
         n_workers=settings.workers,
-    )
-    # prometheus_client reads this when a worker imports it, and nothing else.
-    if directory:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # noqa: TID251 - see above
-    return directory
+    ) as directory:
+        # prometheus_client reads this when a worker imports it, and nothing else.
+        if directory:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # noqa: TID251 - see above
+        yield directory
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """The whole service: a real process, a real bundle, a real store, real HTTP."""
 
 import asyncio
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +18,8 @@ import pytest
 
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores
-from tests.end_to_end.service import run, serving
+from tests.end_to_end.faults import worker_pids
+from tests.end_to_end.service import Service, run, serving
 from tests.proofs import ROOT
 from tests.shop import sale
 
@@ -236,3 +240,34 @@ def test_a_bundle_with_a_flipped_byte_is_not_served(tmp_path: Path, bundle: Path
     assert result.returncode == 1
     assert "ranker.txt has sha256" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def wait_for_line(service: Service, text: str) -> None:
+    while text not in service.log.read_text():
+        assert service.process.poll() is None
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_is_named_replaced_and_leaves_no_metrics_behind(
+    tmp_path: Path, bundle: Path
+) -> None:
+    options = ("--bundle", str(bundle), "--workers", "2")
+    shared = tmp_path / "shared"
+    with serving(tmp_path, *options, VITRINE_METRICS_DIR=str(shared)) as service:
+        service.wait_until("/health/ready", status=200)
+        pids = {re.sub(r".*_(\d+)\.db$", r"\1", str(path)) for path in shared.glob("*/*.db")}
+        worker = worker_pids(service.process.pid)[0]
+        os.kill(worker, signal.SIGSTOP)
+        wait_for_line(service, "a worker is silent: it hangs, or was stopped")
+        os.kill(worker, signal.SIGCONT)
+        wait_for_line(service, "a worker is heard again")
+        os.kill(worker, signal.SIGSTOP)
+        wait_for_line(service, "a worker is silent for too long and is killed")
+        wait_for_line(service, "a worker died and is replaced")
+        while worker in (now := worker_pids(service.process.pid)) or len(now) < 2:
+            time.sleep(0.1)
+        status = service.stop()
+
+    assert str(worker) in pids
+    assert (status, list(shared.iterdir())) == (0, [])
