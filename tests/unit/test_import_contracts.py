@@ -24,6 +24,7 @@ MODULES = [
     "app/network/__init__.py",
     "app/bounded_log.py",
     "app/shared_metrics.py",
+    "app/heartbeat.py",
     "app/observability.py",
     "app/settings.py",
     "app/errors.py",
