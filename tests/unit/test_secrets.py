@@ -27,7 +27,14 @@ RULES: Final = {
     ),
 }
 
-NOT_SECRET: Final = frozenset({"redis://vitrine:secret@"})
+NOT_SECRET: Final = frozenset(
+    {
+        "redis://vitrine:secret@",
+        "cluster://:secret@",
+        "sentinel://:secret@",
+        "sentinel://user:secret@",
+    }
+)
 """What looks like one and is not, word for word."""
 
 

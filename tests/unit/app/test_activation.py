@@ -13,7 +13,23 @@ from typer.testing import CliRunner
 
 from app.__main__ import commands
 from app.activation import ActivationError, activate
+from models.bundle import FORMAT_VERSION, Manifest, write_bundle
 from tests.contract.servers import free_port
+
+DRAFT = Manifest(
+    format_version=FORMAT_VERSION,
+    until="",
+    judged_as="",
+    files={},
+    schema_hash="ab" * 32,
+    recommenders=["popularity"],
+    scene_model="",
+    config={},
+    seed=7,
+    data_fingerprint="cd" * 16,
+    metrics={},
+    versions={},
+)
 
 
 @dataclass
@@ -51,17 +67,18 @@ def server(status: int, body: bytes) -> Generator[Told]:
 
 
 def test_the_newest_bundle_is_asked_for_with_the_key_of_a_file(tmp_path: Path) -> None:
-    for name in ("20261101T000000-a", "20261102T000000-b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "manifest.json").touch()
+    _, newest = (
+        write_bundle(tmp_path, DRAFT.model_copy(update={"until": until}), files={"a": b"1"})
+        for until in ("2026-11-01T00:00:00+00:00", "2026-11-02T00:00:00+00:00")
+    )
     (tmp_path / "key").write_text("vtr_secret\n")
     runner = CliRunner(env={"VITRINE_BUNDLES": str(tmp_path)})
     with server(200, b"{}") as told:
         options = ["--url", told.url + "/shop/", "--key-file", str(tmp_path / "key"), "--json"]
         result = runner.invoke(commands, ["activate", *options])
 
-    assert (result.exit_code, json.loads(result.stdout)) == (0, {"active": "20261102T000000-b"})
-    body = b'{"bundle": "20261102T000000-b"}'
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"active": newest.name})
+    body = json.dumps({"bundle": newest.name}).encode()
     assert told.heard == [("/shop/v1/bundles/active", "vtr_secret", body)]
 
 

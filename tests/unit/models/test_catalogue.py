@@ -83,9 +83,9 @@ def test_no_stock_closes_a_sale_unless_it_says_since_when() -> None:
 def test_a_market_sees_its_own_sales_and_those_without_market() -> None:
     of = catalogue(sale("fr", markets=["FR"]), sale("both", markets=["FR", "IT"]), sale("all"))
 
-    assert shown(of, "FR") == {"fr", "both", "all"}
-    assert shown(of, "IT") == {"both", "all"}
-    assert shown(of, "DE") == {"all"}
+    assert shown(of, "fr") == {"fr", "both", "all"}
+    assert shown(of, "it") == {"both", "all"}
+    assert shown(of, "de") == {"all"}
     assert shown(of, None) == {"fr", "both", "all"}
 
 

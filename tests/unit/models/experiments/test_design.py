@@ -77,7 +77,7 @@ def test_where_nothing_was_bought_nothing_can_be_planned(rng: np.random.Generato
 
 def test_only_the_audience_is_counted() -> None:
     at = np.arange(-30, 1, dtype=np.int64) * DAY_US
-    markets = ["FR" if number % 2 else "DE" for number in range(len(at))]
+    markets = ["fr" if number % 2 else "de" for number in range(len(at))]
     known = event_columns(
         [f"c{number}" for number in range(len(at))],
         at=at,
