@@ -1,6 +1,7 @@
 """A night that is killed goes on as if nothing had happened; a worse bundle is not published."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Final
 import polars as pl
 import pytest
 
-from models.bundle import Bundle, read_bundle
+from models.bundle import MANIFEST, Bundle, read_bundle
 from models.sale import Sale
 from models.scoring import SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
 from models.staged import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
@@ -59,6 +60,10 @@ def calm(tiny_world: Path, picture_cache: Path, tmp_path_factory: pytest.TempPat
     return Calm(root, tiny_world, picture_cache)
 
 
+MADE_AT: Final = re.compile(rb'"created_at": ?"[^"]+"')
+"""The one thing in which two equal bundles differ."""
+
+
 def nightly(root: Path, data: Path, *, cache: Path) -> "subprocess.CompletedProcess[str]":
     """Run the command as the CronJob does."""
     options = {
@@ -77,10 +82,15 @@ def nightly(root: Path, data: Path, *, cache: Path) -> "subprocess.CompletedProc
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Return every published file by its name below a folder."""
+    """Return every published file by its name below a folder, without when it was made."""
     published = [root / "bundles", root / "profiles"]
     files = [path for folder in published for path in folder.rglob("*") if path.is_file()]
-    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+    return {
+        str(path.relative_to(root)): MADE_AT.sub(b"", path.read_bytes(), count=1)
+        if path.name == MANIFEST
+        else path.read_bytes()
+        for path in files
+    }
 
 
 @pytest.mark.prove
