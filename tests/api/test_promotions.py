@@ -383,13 +383,17 @@ async def test_an_emptied_store_goes_on_with_the_canary(
     await begun(shop.client, shelf["good"])
     await shop.comes_to("canary", 3_000)
     before = (await shop.client.get(PLAN)).json()
+    sales = (await stores.sales.changes(0)).sales
 
     await stores.connection.execute("FLUSHALL", doing="emptying the store")
+    await stores.sales.put(sales)
 
     async with asyncio.timeout(60.0):
         while not (await stores.promotions.version() and await stores.plans.version()):
             await shop.client.get("/health/live")
         while (await shop.client.get(PLAN)).json() != before:
+            pass
+        while (await shop.client.get("/v1/recommendations")).json()["degraded"] is not None:
             pass
     again = await shop.comes_to("canary", 3_000)
     assert [one["stage"] for one in again["decisions"]] == ["shadow", "estimate", "canary"]
