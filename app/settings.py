@@ -160,8 +160,8 @@ class Settings(BaseSettings):
         default=75,
         ge=1,
         le=3_600,
-        description="Seconds that a connection may rest between two requests; more than a "
-        "balancer in front lets it rest.",
+        description="Keep-alive: seconds that a connection may be idle between two requests; more "
+        "than a balancer in front lets it.",
     )
     max_connections: int = Field(
         default=4_096,
