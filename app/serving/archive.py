@@ -14,10 +14,10 @@ from app.serving.known_catalogue import SavedCatalogue
 from app.serving.ports import LabelledPicture
 from app.serving.served import ServedCatalogue, Source
 from models.atomic_file import remove_abandoned, write_file
-from models.counters import SaleCounts
 from models.events import SECOND_US
 from models.scoring import Scorer
 from models.snapshot import Snapshot, base_id_of, content_file, counts_file
+from models.snapshot_folder import SnapshotFolder
 from models.topics import Topics
 
 RETENTION_S: Final = 30 * 24 * 3600
@@ -120,7 +120,7 @@ class SnapshotArchive:
         last = self.last()
         if last is None:
             return None
-        content = self._content(last.snapshot_id.partition(".")[0])
+        content = SnapshotFolder(self._directory).content(last.snapshot_id.partition(".")[0])
         pictures = (
             LabelledPicture(sale_id, one, last.scene_model, number=number)
             for sale_id, scores in content.pictures.items()
@@ -171,10 +171,9 @@ class SnapshotArchive:
             OSError: If they are missing or unreadable.
         """
         content_id, _, counts_id = snapshot_id.partition(".")
-        content = self._content(content_id)
-        counts = SaleCounts.from_bytes(
-            self._counts_path(counts_id).read_bytes(), n_sales=len(content.sales)
-        )
+        folder = SnapshotFolder(self._directory)
+        content = folder.content(content_id)
+        counts = folder.counts(counts_id, n_sales=len(content.sales))
         topics = scorer.topics if scorer else Topics.none()
         catalogue = content.catalogue(topics).with_counts(counts)
         served = ServedCatalogue.of(content, catalogue, source=Source.SAVED, scorer=scorer)
@@ -226,9 +225,6 @@ class SnapshotArchive:
         n_own = len(set(content.digests).difference(base.digests))
         return base if n_own * _WHOLE_SHARE <= len(base.digests) else None
 
-    def _content(self, content_id: str) -> Snapshot:
-        return Snapshot.from_bytes(self._content_path(content_id).read_bytes(), base_of=self._whole)
-
     def _last_files(self) -> list[Path]:
         """Return what the last catalogue is read from: it stays, however long nothing changes."""
         last = self._last_or_none()
@@ -242,9 +238,6 @@ class SnapshotArchive:
             return self.last()
         except ValueError:  # written by another version of this software: it is replaced
             return None
-
-    def _whole(self, content_id: str) -> Snapshot:
-        return Snapshot.from_bytes(self._content_path(content_id).read_bytes())
 
     def _content_path(self, content_id: str) -> Path:
         return self._directory / content_file(content_id)
