@@ -4,6 +4,7 @@ import sys
 from dataclasses import fields
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.observability import (
     LATENCY_BUCKETS_S,
@@ -51,6 +52,18 @@ def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
         "warning",
         "away",
     )
+
+
+def test_loggers_follow_a_second_configuration() -> None:
+    configure_logging("info")
+    logger = get_logger("app.test")
+    logger.warning("first used")
+
+    configure_logging("error")
+    with capture_logs() as lines:
+        logger.warning("captured")
+
+    assert [line["event"] for line in lines] == ["captured"]
 
 
 def test_a_warning_of_python_is_a_line_of_the_log() -> None:
