@@ -16,8 +16,9 @@ from polars import DataFrame
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from app.activation import activate
-from app.console import (
+from app.bundles.bundle_repository import BundleRepository
+from app.cli.activation import activate
+from app.cli.console import (
     COMMAND_TIMEOUT_S,
     JsonOption,
     RedisUrlOption,
@@ -28,30 +29,29 @@ from app.console import (
     require_bundle,
     store_url,
 )
-from app.doctor import Verdict, examine
-from app.erasures_command import apply_erasures
+from app.cli.doctor import Verdict, examine
+from app.cli.erasures_command import apply_erasures
+from app.cli.load import Extent, LoadSummary
+from app.cli.load import Progress as LoadProgress
+from app.cli.load import load as load_dataset
+from app.cli.load import load_profiles as profiles_into_store
+from app.cli.load_report import report
+from app.cli.plan_command import plan_commands
+from app.cli.promotion_command import promotion_commands
+from app.cli.replay import ReplayError, exported, replay_all, replayer_of, stored
+from app.experiments.plan_file import first_plan
 from app.export import ExportSummary, export
-from app.load import Extent, LoadSummary
-from app.load import Progress as LoadProgress
-from app.load import load as load_dataset
-from app.load import load_profiles as profiles_into_store
-from app.load_report import report
 from app.main import create_app
 from app.observability import configure_logging, get_logger
-from app.plan_command import plan_commands
-from app.promotion_command import promotion_commands
-from app.replay import ReplayError, exported, replay_all, replayer_of, stored
 from app.resources import Worker
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import KeyFileError, read_keys, write_keys
-from app.serving.library import BundleLibrary
-from app.serving.plan_file import first_plan
 from app.settings import Settings
 from app.stores.connection import Connection
 from app.workers import listen, run
-from models.bundle import BundleError, resolve_bundle
 from models.dataset import Dataset, read_dataset
-from models.profile_file import newest_profiles
+from models.dataset.profile_file import newest_profiles
+from models.scoring.bundle import BundleError, resolve_bundle
 
 _log = get_logger(__name__)
 
@@ -176,7 +176,7 @@ def activate_bundle(
     """Have a running service answer with a bundle; it verifies it first, and may refuse."""
     settings = read_settings()
     with failures():
-        bundle_id = bundle or BundleLibrary(settings.bundles, None).first_id()
+        bundle_id = bundle or BundleRepository(settings.bundles, None).first_id()
         api_key = key_file.read_text(encoding="utf-8").strip() if key_file else None
         activate(url, bundle_id, api_key=api_key)
     print_summary({"active": bundle_id}, as_json=as_json)

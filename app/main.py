@@ -29,22 +29,22 @@ from app.api import (
     recommendations,
     sales,
 )
-from app.api.admission import RETRY_AFTER, AdmissionControl
-from app.api.audit import Audit
-from app.api.body_limit import BodyLimit
-from app.api.document import openapi_document
-from app.api.envelope import Envelope
-from app.api.guard import Guard
-from app.api.path_id import EncodedSlashes
-from app.api.problem import FieldProblem, problem_response
+from app.api.middleware.admission import RETRY_AFTER, AdmissionControl
+from app.api.middleware.audit import Audit
+from app.api.middleware.authentication import Authentication
+from app.api.middleware.body_limit import BodyLimit
+from app.api.middleware.encoded_slashes import EncodedSlashes
+from app.api.middleware.request_context import RequestContext
 from app.api.sales import PICTURE_STATUS
+from app.api.schema.openapi import openapi_document
+from app.api.schema.problem import FieldProblem, problem_response
 from app.errors import ServiceError
+from app.recommend.admission import Admission, AdmissionBounds
 from app.resources import Resources, Worker, open_resources
 from app.security.key_ring import KeyRing
 from app.security.quota import Quotas
-from app.serving.admission import Admission, AdmissionBounds
 from app.settings import Settings
-from models.picture import PictureError
+from models.pictures.picture import PictureError
 
 MAX_NAMED: Final = 3
 MAX_LISTED: Final = 100
@@ -120,14 +120,14 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     app.add_middleware(Audit)
     if settings.keys is not None:
         app.add_middleware(
-            Guard,
+            Authentication,
             keys=KeyRing(settings.keys, time.monotonic),
             quotas=Quotas(time.monotonic),
             limit=settings.requests_per_s,
             refused=worker.metrics.refused,
         )
     app.add_middleware(EncodedSlashes)
-    app.add_middleware(Envelope, worker=worker, slow_s=settings.slow_request_ms / MS_PER_S)
+    app.add_middleware(RequestContext, worker=worker, slow_s=settings.slow_request_ms / MS_PER_S)
     for error in (ServiceError, PictureError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, _problem)
     return app

@@ -13,47 +13,47 @@ from typing import Final
 from uuid import uuid4
 
 from app import __version__
+from app.bundles.active_bundle import ActiveBundle
+from app.bundles.bundle_repository import BundleRepository
+from app.catalogue.bulk_writer import BulkWriter
+from app.catalogue.catalogue_follower import CatalogueFollower
+from app.catalogue.clock import StoreClock
+from app.catalogue.model import Model
+from app.catalogue.picture_labeller import PictureLabeller
+from app.catalogue.sale_details import SaleDetails
+from app.catalogue.sale_writer import SaleWriter
+from app.catalogue.snapshot_archive import SnapshotArchive, SnapshotPruning
 from app.errors import StoreUnavailableError
+from app.experiments.exported_results import ExportedResults
+from app.experiments.live_plan import LivePlan
+from app.experiments.plan_editor import PlanEditor
+from app.experiments.plan_file import PlanFile, first_plan
+from app.health.background_tasks import Supervisor, TaskHealth, running
+from app.health.outages import Outages
+from app.health.readiness import Drain, Readiness
+from app.health.store_monitor import StoreMonitor
+from app.health.worker_tasks import worker_tasks
 from app.observability import Metrics, get_logger
-from app.serving.archive import SnapshotArchive, SnapshotPruning
-from app.serving.background_tasks import Supervisor, TaskHealth, running
-from app.serving.bulk import BulkRegistration
-from app.serving.clock import StoreClock
-from app.serving.degradation import Degradation
-from app.serving.drift import Drift
-from app.serving.explaining import Explainer
-from app.serving.exported_results import ExportedResults
-from app.serving.exposure_queue import ExposureQueue
-from app.serving.gallery import Gallery
-from app.serving.holder import ModelHolder
-from app.serving.labelling import Labelling
-from app.serving.library import BundleLibrary
-from app.serving.live import LiveCatalogue
-from app.serving.live_plan import LivePlan
-from app.serving.model import Model
-from app.serving.outages import Outages
-from app.serving.pipeline import Origin, Recommender
-from app.serving.plan_editor import PlanEditor
-from app.serving.plan_file import PlanFile, first_plan
-from app.serving.ports import CustomerState, CustomerStore, Stores
-from app.serving.promoter import Promoter
-from app.serving.promotion_desk import PromotionDesk
-from app.serving.promotion_tally import PromotionTally
-from app.serving.question import Question, RecommendationRequest
-from app.serving.ranking import BY_POPULARITY, SlateRanker
-from app.serving.readiness import Drain, Readiness
-from app.serving.registration import Registration
-from app.serving.shadow import Shadow
-from app.serving.staging import Staging
-from app.serving.store_monitor import StoreMonitor
-from app.serving.tally import Tally
-from app.serving.worker_tasks import worker_tasks
+from app.promotion.promoter import Promoter
+from app.promotion.promotion_desk import PromotionDesk
+from app.promotion.promotion_tally import PromotionTally
+from app.promotion.staging import Staging
+from app.recommend.answer_counts import AnswerCounts
+from app.recommend.degradation import Degradation
+from app.recommend.drift import Drift
+from app.recommend.explanation import Explainer
+from app.recommend.exposure_queue import ExposureQueue
+from app.recommend.pipeline import Origin, Recommender
+from app.recommend.ranking import BY_POPULARITY, SlateRanker
+from app.recommend.request import RankingRequest, RecommendationRequest
+from app.recommend.shadow import Shadow
 from app.settings import Settings
+from app.stores.ports import CustomerState, CustomerStore, Stores
 from app.stores.store import RedisStores
-from models.customer import Window
-from models.experiments.attribution import Rules
-from models.experiments.policy import SlatePolicy
-from models.profile import Profile
+from models.domain.customer import Window
+from models.domain.profile import Profile
+from models.experiments.analysis.attribution import Rules
+from models.slate.slate_policy import SlatePolicy
 
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
 SNAPSHOTS: Final = "snapshots"
@@ -104,10 +104,10 @@ class Resources:
     recommender: Recommender
     explainer: Explainer
     customers: CustomerStore
-    live: LiveCatalogue
-    registration: Registration
-    gallery: Gallery
-    holder: ModelHolder
+    live: CatalogueFollower
+    registration: SaleWriter
+    gallery: SaleDetails
+    holder: ActiveBundle
     promoter: Promoter
     readiness: Readiness
     metrics: Metrics
@@ -137,9 +137,9 @@ class Resources:
         )
 
     @property
-    def bulk(self) -> BulkRegistration:
+    def bulk(self) -> BulkWriter:
         """Takes many sales at once."""
-        return BulkRegistration(self.registration.sales, self.registration.server)
+        return BulkWriter(self.registration.sales, self.registration.server)
 
 
 @asynccontextmanager
@@ -174,7 +174,7 @@ async def resources_over(
         metrics = worker.metrics
         clock = StoreClock(_machine_us)
         archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
-        live = LiveCatalogue(
+        live = CatalogueFollower(
             stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
         )
         plan, planner = _plan(stores, settings, metrics)
@@ -191,7 +191,7 @@ async def resources_over(
             exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
             origin=Origin(plan, scoring_versions()),
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow, tally=tally),
-            tally=Tally(metrics, tally),
+            tally=AnswerCounts(metrics, tally),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
         readiness = _readiness(stores, recommender, worker)
@@ -204,7 +204,7 @@ async def resources_over(
                 registration=_registration(stores, live, pool=labelling_pool, metrics=metrics),
                 holder=holder,
                 promoter=promoter,
-                gallery=Gallery(stores.sales, live, clock),
+                gallery=SaleDetails(stores.sales, live, clock),
                 readiness=readiness,
                 metrics=metrics,
                 metrics_dir=worker.metrics_dir,
@@ -289,13 +289,13 @@ def _recommender(
     stores: Stores,
     settings: Settings,
     *,
-    live: LiveCatalogue,
+    live: CatalogueFollower,
     clock: StoreClock,
     ranker: SlateRanker,
     exposures: ExposureQueue,
     origin: Origin,
     shadow: Shadow,
-    tally: Tally,
+    tally: AnswerCounts,
 ) -> Recommender:
     return Recommender(
         customers=stores.customers,
@@ -314,22 +314,22 @@ def _recommender(
 
 
 def _registration(
-    stores: Stores, live: LiveCatalogue, *, pool: Executor, metrics: Metrics
-) -> Registration:
-    labelling = Labelling(lambda: live.model.scenes, pool=pool, metrics=metrics)
-    return Registration(stores.sales, stores.server, live, labelling)
+    stores: Stores, live: CatalogueFollower, *, pool: Executor, metrics: Metrics
+) -> SaleWriter:
+    labelling = PictureLabeller(lambda: live.model.scenes, pool=pool, metrics=metrics)
+    return SaleWriter(stores.sales, stores.server, live, labelling)
 
 
 def _holder(
     stores: Stores,
-    live: LiveCatalogue,
+    live: CatalogueFollower,
     plan: LivePlan,
     *,
     settings: Settings,
     pool: Executor,
     metrics: Metrics,
-) -> ModelHolder:
-    return ModelHolder(
+) -> ActiveBundle:
+    return ActiveBundle(
         name=f"{gethostname()}-{os.getpid()}",
         store=stores.bundles,
         library=_library(settings),
@@ -350,23 +350,23 @@ async def _first_model(stores: Stores, settings: Settings) -> Model:
     return await asyncio.to_thread(_library(settings).load_first, wanted)
 
 
-def _library(settings: Settings) -> BundleLibrary:
-    return BundleLibrary(settings.bundles, settings.bundle)
+def _library(settings: Settings) -> BundleRepository:
+    return BundleRepository(settings.bundles, settings.bundle)
 
 
-def _warm_up(ranker: SlateRanker, live: LiveCatalogue, now_us: int) -> None:
+def _warm_up(ranker: SlateRanker, live: CatalogueFollower, now_us: int) -> None:
     """Rank for nobody, so that the first customer does not wait for what starts lazily."""
     ranker = replace(ranker, drift=None)
     nobody = CustomerState(now_us, Window.empty(), Profile.empty())
-    question = Question(RecommendationRequest(), nobody, live.served)
+    question = RankingRequest(RecommendationRequest(), nobody, live.served)
     for policy in (SlatePolicy(), BY_POPULARITY):
         ranker.rank(question, policy, rung=None)
 
 
 async def _begin(
     plan: LivePlan,
-    live: LiveCatalogue,
-    holder: ModelHolder,
+    live: CatalogueFollower,
+    holder: ActiveBundle,
     customers: CustomerStore,
     *,
     recommender: Recommender,
@@ -382,7 +382,7 @@ async def _begin(
     _warm_up(recommender.ranker, live, recommender.clock.now_us())
 
 
-async def _first_catalogue(live: LiveCatalogue) -> None:
+async def _first_catalogue(live: CatalogueFollower) -> None:
     try:
         await live.refresh()
     except (StoreUnavailableError, ValueError) as exc:

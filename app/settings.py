@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.environment import is_service_link, plain, service_links
-from models.picture import Limits
+from models.pictures.picture import Limits
 
 PREFIX: Final = "VITRINE_"
 

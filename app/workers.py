@@ -20,6 +20,8 @@ from typing import Final, NoReturn
 
 import uvicorn
 
+from app.health.background_tasks import LOG_DRAIN_S
+from app.health.readiness import Drain
 from app.heartbeat import BEAT_S, LOST_S, SILENT_S, Heart, Pulse, pipe
 from app.main import create_app
 from app.network.door import Bounds, Door
@@ -27,8 +29,6 @@ from app.network.listening import Listening
 from app.network.protocol import protocol_of
 from app.observability import configure_logging, get_logger
 from app.resources import Worker
-from app.serving.background_tasks import LOG_DRAIN_S
-from app.serving.readiness import Drain
 from app.settings import Settings
 from app.shared_metrics import allocate, shared_directory, shrink
 

@@ -27,18 +27,18 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message
 
+from app.catalogue.catalogue_version import CatalogueVersion
+from app.catalogue.snapshot_archive import SnapshotArchive
 from app.main import create_app
+from app.recommend.exposure_queue import ExposureQueue
 from app.resources import Resources, Worker, open_resources
-from app.serving.archive import SnapshotArchive
-from app.serving.exposure import ExposureRecord, PackedExposure
-from app.serving.exposure_queue import ExposureQueue
-from app.serving.served import ServedCatalogue
 from app.settings import Settings
 from app.stores.embedded import embedded_server
+from app.stores.exposure_record import ExposureRecord, PackedExposure
 from benchmarks.results import write_result
-from models.experiments.draft import PlanDraft
-from models.experiments.experiment import Unit
-from models.experiments.plan import Plan, Visit
+from models.experiments.plan.experiment import Unit
+from models.experiments.plan.plan import Plan, Visit
+from models.experiments.plan.plan_edit import PlanDraft
 from tests.end_to_end.service import run
 from tests.plans import terms
 
@@ -59,7 +59,7 @@ class NoLog:
 class Nowhere(ExposureQueue):
     """Throws records away."""
 
-    def put(self, record: ExposureRecord, served: ServedCatalogue | None) -> None:
+    def put(self, record: ExposureRecord, served: CatalogueVersion | None) -> None:
         """Take no note."""
 
 

@@ -21,10 +21,10 @@ import numpy as np
 import pytest
 
 from benchmarks.results import write_result
+from models.catalogue.eligible_sales import Offer
+from models.domain.profile import Profile
 from models.features.schema import GROUPS
-from models.offer import Offer
-from models.profile import Profile
-from models.query import Batch, Context, Query
+from models.query.query import Batch, Context, Query
 from tests.builders import DAY_US, NOW_US, SCHEMA, browse, crowd, window
 
 N_CATALOGUE, N_EVENTS = 1_000, 30

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.results import write_result
-from models.neighbours import EMBEDDING_SIZE, Neighbours, nearest, search_device
+from models.neighbours.search import EMBEDDING_SIZE, Neighbours, nearest, search_device
 
 T = TypeVar("T")
 

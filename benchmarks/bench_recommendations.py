@@ -27,9 +27,9 @@ import pytest
 from benchmarks.results import write_result
 from tests.end_to_end.service import Service, run, serving
 from tests.worlds import END_US, train_bundle
-from training.world.creation import create_world
-from training.world.parameters import WORLDS
-from training.world.period import Period
+from training.simulator.creation import create_world
+from training.simulator.parameters import WORLDS
+from training.simulator.period import Period
 
 N_REQUESTS = 2_000
 N_WARM_UP = 200

@@ -19,15 +19,15 @@ import httpx
 import numpy as np
 import pytest
 
-from app.serving.ports import LabelledPicture
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
+from app.stores.ports import LabelledPicture
 from app.stores.store import RedisStores
-from models.bundle import read_bundle
-from models.look import LOOK
-from models.neighbours import EMBEDDING_SIZE
-from models.sale import PictureScores, Sale
-from models.scenes import SceneLabeller
+from models.domain.sale import PictureScores, Sale
+from models.neighbours.search import EMBEDDING_SIZE
+from models.pictures.image_statistics import LOOK
+from models.pictures.scene_labeller import SceneLabeller
+from models.scoring.bundle import read_bundle
 from tests.end_to_end.service import serving
 from tests.end_to_end.test_registration import seen_by
 

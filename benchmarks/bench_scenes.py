@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.onnx import open_session
-from models.scenes import SceneDescription, SceneLabeller, label_pictures
+from models.pictures.onnx import open_session
+from models.pictures.scene_labeller import SceneDescription, SceneLabeller, label_pictures
 from training.scenes.backbone import default_backbone
 from training.scenes.features import FeatureExtractor
 from training.scenes.graph import scene_graph

@@ -3,7 +3,7 @@
 Question: the purchase probabilities of 10, 100, 300 and 1,000 sales by 240 + 70 trees of 15
 and 7 leaves, over 45 features of which a third is the same for all sales.
 
-Method: one thread; `StagedRanker.probabilities`, and beside it LightGBM's own prediction of
+Method: one thread; `TwoStageRanker.probabilities`, and beside it LightGBM's own prediction of
 both models; the median of 300 calls, on the same matrix.
 
 Last numbers: see results/benchmarks/scoring.json after `make bench`.
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.results import write_result
-from models.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees
-from models.staged import UNCALIBRATED, StagedRanker
+from models.ranker.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees
+from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker
 from tests.builders import flat_margin
 
 N_CALLS = 300
@@ -63,7 +63,7 @@ def test_scoring() -> None:
     """Measure slates of each size."""
     rng = np.random.default_rng(0)
     opening, buying = step(240, 15, rng=rng), step(70, 7, rng=rng)
-    ranker = StagedRanker(opening, buying, UNCALIBRATED)
+    ranker = TwoStageRanker(opening, buying, UNCALIBRATED)
     figures: dict[str, object] = {"trees": ranker.n_trees}
     for n in N_SALES:
         values = matrix(n, rng)

@@ -21,12 +21,12 @@ import pytest
 from app.stores.connection import Connection
 from app.stores.customer import LoadedCustomer
 from app.stores.embedded import embedded_server
-from app.stores.layout import CustomerKeys
+from app.stores.keys import CustomerKeys
 from app.stores.store import RedisStores
-from models.customer import Window, pack_member
-from models.events import SECOND_US, Event, EventType, from_us
-from models.profile import Profile
-from models.shown import Shown
+from models.domain.customer import Window, pack_member
+from models.domain.event import SECOND_US, Event, EventType, from_us
+from models.domain.profile import Profile
+from models.domain.recent_impressions import RecentImpressions
 
 N_CUSTOMERS = 2_000
 N_CALLS = 2_000
@@ -58,7 +58,9 @@ def customer(c: int, n_events: int, *, now_us: int) -> LoadedCustomer:
     ]
     return LoadedCustomer(
         customer_id=f"customer-{c:08d}",
-        window=Window.of(members, Shown.of(np.array(keys, dtype=np.uint64)[:, 1], at_us)),
+        window=Window.of(
+            members, RecentImpressions.of(np.array(keys, dtype=np.uint64)[:, 1], at_us)
+        ),
         profile=Profile(first_us=now_us, counts=(0, n_events, 0, 0, 0)),
         last_us=now_us,
     )

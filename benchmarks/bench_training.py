@@ -29,20 +29,20 @@ import pytest
 
 from benchmarks.results import write_result
 from models.features.schema import FeatureSchema
-from models.topics import Topics
+from models.pictures.topics import Topics
 from tests.worlds import END_US
-from training.bundling import seed_snapshot
 from training.configuration import RunConfig
-from training.examples import Past, assemble_slates
-from training.material import Material
+from training.examples.point_in_time import PointInTime, assemble_slates
+from training.examples.refit import fit_recommenders
+from training.examples.replay import WindowReplay
+from training.pipeline.prepare import prepare
+from training.pipeline.train import train, training_slates
+from training.pipeline.training_data import TrainingData
+from training.pipeline.write_bundle import seed_snapshot
 from training.recommenders.interactions import Interactions
-from training.recommenders.refit import fit_recommenders
-from training.replay import WindowReplay
-from training.run import prepare
-from training.train import train, training_slates
-from training.world.creation import create_world
-from training.world.parameters import WORLDS
-from training.world.period import Period
+from training.simulator.creation import create_world
+from training.simulator.parameters import WORLDS
+from training.simulator.period import Period
 
 SIZES = [int(size) for size in os.environ.get("VITRINE_BENCH_EVENTS", "100000").split(",")]
 N_CUSTOMERS, N_DAYS, N_EVENTS = 1_200, 30, 100_000
@@ -102,9 +102,9 @@ def rate(work: Iterable[object]) -> float:
     return round(n / (time.process_time() - start), 1)
 
 
-def replay(material: Material, config: RunConfig) -> Figures:
+def replay(material: TrainingData, config: RunConfig) -> Figures:
     """Slates a second from the middle of the log."""
-    past = Past(material.dataset.events, seed_snapshot(material).catalogue(Topics.none()))
+    past = PointInTime(material.dataset.events, seed_snapshot(material).catalogue(Topics.none()))
     schema = FeatureSchema(fit_recommenders(Interactions.of(past.events, past.catalogue)))
     slates = training_slates(past, config, seed=0)
     first = max(len(slates) - N_REPLAYED, 0) // 2

@@ -8,26 +8,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import Catalogue, build_catalogue
-from models.counters import HALF_LIVES_HOURS, N_KINDS, SaleCounts
-from models.customer import Window, pack_member
-from models.events import KIND, SECOND_US, EventType, from_us, key, to_us
+from models.catalogue.catalogue import Catalogue, build_catalogue
+from models.catalogue.event_counts import HALF_LIVES_HOURS, N_KINDS, SaleCounts
+from models.catalogue.snapshot import Snapshot
+from models.domain.customer import Window, pack_member
+from models.domain.event import KIND, SECOND_US, EventType, from_us, key, to_us
+from models.domain.profile import Profile
+from models.domain.recent_impressions import RecentImpressions
+from models.domain.sale import PictureScores, Sale
 from models.features.schema import FeatureSchema
-from models.logistic import LogisticRanker, Scale
-from models.look import LOOK
-from models.margin import Margin
-from models.neighbours import EMBEDDING_SIZE
-from models.profile import Profile
-from models.query import Context, Query
-from models.ranker import Calibration, LightGbmRanker, TrainingRows, TreeConfig, fit_trees
-from models.recommenders.content import Content
-from models.recommenders.images import Images
+from models.neighbours.search import EMBEDDING_SIZE
+from models.pictures.image_statistics import LOOK
+from models.pictures.topics import Topics
+from models.query.query import Context, Query
+from models.ranker.linear_offset import LinearOffset
+from models.ranker.logistic import LogisticRanker, Scale
+from models.ranker.ranker import Calibration, LightGbmRanker, TrainingRows, TreeConfig, fit_trees
+from models.recommenders.content_profile import Content
+from models.recommenders.image_similarity import Images
 from models.recommenders.popularity import Popularity
-from models.sale import PictureScores, Sale
-from models.scoring import Scorer
-from models.shown import Shown
-from models.snapshot import Snapshot
-from models.topics import Topics
+from models.scoring.scorer import Scorer
 
 HOUR_US: Final = 3600 * SECOND_US
 DAY_US: Final = 24 * HOUR_US
@@ -107,7 +107,7 @@ def window(*events: Seen) -> Window:
     ]
     shown = [one[1:] for one in seen if one[0] is EventType.IMPRESSION]
     keys, at_us = np.array(shown, dtype=np.uint64).reshape(-1, 2).T
-    return Window.of(members, Shown.of(keys, at_us.astype(np.int64)))
+    return Window.of(members, RecentImpressions.of(keys, at_us.astype(np.int64)))
 
 
 def query(
@@ -196,19 +196,19 @@ def ranker(schema: FeatureSchema, *, seed: int) -> LightGbmRanker:
     return LightGbmRanker(trees, Calibration(slope=1.0, intercept=-1.0), line)
 
 
-def margin(schema: FeatureSchema, *, seed: int) -> Margin:
+def margin(schema: FeatureSchema, *, seed: int) -> LinearOffset:
     """A straight line of random weights, and positions each half as good as the last."""
     rng, n_features = np.random.default_rng(seed), len(schema.names)
     column = schema.names.index("position")
     weights = rng.normal(0.0, 0.1, size=n_features)
     weights[column] = 0.0
     line = replace(flat_margin(n_features).regression, weights=weights)
-    return Margin(line, column, 0.5 ** np.arange(4.0))
+    return LinearOffset(line, column, 0.5 ** np.arange(4.0))
 
 
-def flat_margin(n_features: int) -> Margin:
+def flat_margin(n_features: int) -> LinearOffset:
     """A margin of 0, so that trees stand alone."""
-    return Margin(
+    return LinearOffset(
         LogisticRanker(
             scale=Scale(np.zeros(n_features), np.zeros(n_features), np.ones(n_features)),
             weights=np.zeros(n_features),

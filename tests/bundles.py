@@ -7,14 +7,20 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 
-from models.arrays import Arrays
-from models.bundle import Bundle, Manifest, read_bundle, write_bundle
+from models.arrays.array_file import Arrays
 from models.features.schema import FeatureSchema
-from models.golden import GoldenRows
-from models.logistic import LogisticRanker
-from models.ranker import Calibration, LightGbmRanker
-from models.scoring import GOLDEN_FILE, LOGISTIC_FILE, REFERENCE_FILE, Scorer, recommender_file
-from models.staged import BUYING_FILE, BUYING_MARGIN_FILE, StagedRanker, ranker_files
+from models.ranker.logistic import LogisticRanker
+from models.ranker.ranker import Calibration, LightGbmRanker
+from models.ranker.two_stage import BUYING_FILE, BUYING_MARGIN_FILE, TwoStageRanker, ranker_files
+from models.scoring.bundle import Bundle, Manifest, read_bundle, write_bundle
+from models.scoring.golden_rows import GoldenRows
+from models.scoring.scorer import (
+    GOLDEN_FILE,
+    LOGISTIC_FILE,
+    REFERENCE_FILE,
+    Scorer,
+    recommender_file,
+)
 
 
 def recalibrated(bundle: Path, root: Path, *, shift: float) -> Path:
@@ -50,7 +56,7 @@ def lacking(bundle: Path, root: Path, *, recommender: str) -> Path:
         for name, values in scorer.logistic.to_arrays().items()
     }
     logistic = LogisticRanker.from_arrays(Arrays(line), n_features=len(columns))
-    step = ranker.opening if isinstance(ranker, StagedRanker) else ranker
+    step = ranker.opening if isinstance(ranker, TwoStageRanker) else ranker
     position = schema.names.index(scorer.schema.names[step.margin.column])
     margin = replace(step.margin, regression=logistic, column=position)
     trees = LightGbmRanker(_noise(schema.names), ranker.calibration, margin)
@@ -84,7 +90,7 @@ def relabelled(bundle: Path, root: Path, *, scene_model: str) -> Path:
     return write_bundle(root, manifest, files=original.files)
 
 
-def _rewritten(original: Bundle, ranker: LightGbmRanker | StagedRanker, root: Path) -> Path:
+def _rewritten(original: Bundle, ranker: LightGbmRanker | TwoStageRanker, root: Path) -> Path:
     scorer = replace(Scorer.load(original), ranker=ranker)
     return _written(root, original.manifest, scorer=scorer, files=original.files)
 
@@ -92,7 +98,7 @@ def _rewritten(original: Bundle, ranker: LightGbmRanker | StagedRanker, root: Pa
 def _written(root: Path, manifest: Manifest, *, scorer: Scorer, files: Mapping[str, bytes]) -> Path:
     """Write a bundle that reproduces what its scorer says of the visits of another one."""
     assert scorer.logistic is not None
-    assert isinstance(scorer.ranker, LightGbmRanker | StagedRanker)
+    assert isinstance(scorer.ranker, LightGbmRanker | TwoStageRanker)
     visits = GoldenRows.from_bytes(files[GOLDEN_FILE]).visits
     rows = GoldenRows.record(visits, scorer.seed_catalogue(), orders=scorer.orders)
     made = {
@@ -103,10 +109,10 @@ def _written(root: Path, manifest: Manifest, *, scorer: Scorer, files: Mapping[s
     return write_bundle(root, manifest, files={**files, **made})
 
 
-def _shifted(bundle: Path, shift: float) -> tuple[Bundle, LightGbmRanker | StagedRanker]:
+def _shifted(bundle: Path, shift: float) -> tuple[Bundle, LightGbmRanker | TwoStageRanker]:
     original = read_bundle(bundle)
     ranker = Scorer.load(original).ranker
-    assert isinstance(ranker, LightGbmRanker | StagedRanker)
+    assert isinstance(ranker, LightGbmRanker | TwoStageRanker)
     line = ranker.calibration
     moved = Calibration(slope=line.slope, intercept=line.intercept + shift)
     return original, replace(ranker, calibration=moved)

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.catalogue import Catalogue, build_catalogue
+from models.catalogue.catalogue import Catalogue, build_catalogue
 from models.dataset.events import EventTable
-from models.events import from_us
-from models.sale import Sale
-from models.topics import Topics
+from models.domain.event import from_us
+from models.domain.sale import Sale
+from models.pictures.topics import Topics
 
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND

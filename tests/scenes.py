@@ -8,7 +8,7 @@ import numpy as np
 from onnx import TensorProto, helper
 from PIL import Image
 
-from models.scenes import SceneLabeller
+from models.pictures.scene_labeller import SceneLabeller
 from training.scenes.backbone import read_backbone
 from training.scenes.layout import read_layout
 from training.scenes.model import fit_scenes

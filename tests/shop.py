@@ -12,15 +12,15 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
-from models.counters import SaleCounts
-from models.events import from_us
+from models.catalogue.event_counts import SaleCounts
+from models.catalogue.snapshot import Snapshot
+from models.domain.event import from_us
+from models.domain.sale import Sale
 from models.features.schema import FeatureSchema
-from models.recommenders.content import Content
+from models.pictures.topics import Topics
+from models.recommenders.content_profile import Content
 from models.recommenders.popularity import Popularity
-from models.sale import Sale
-from models.scoring import Scorer
-from models.snapshot import Snapshot
-from models.topics import Topics
+from models.scoring.scorer import Scorer
 from tests.builders import Unexplained
 
 SCHEMA = FeatureSchema((Popularity(0.1, 0.1, 10.0, 10.0), Content()))

@@ -10,9 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
-from models.events import to_us
-from models.experiments.bucket import bucket
-from models.experiments.experiment import Experiment, dealt_in_order
+from models.domain.event import to_us
+from models.experiments.plan.bucketing import bucket
+from models.experiments.plan.experiment import Experiment, dealt_in_order
 
 START: Final = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS: Final = 14

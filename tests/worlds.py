@@ -7,14 +7,14 @@ from typing import Final
 
 import pytest
 
-from models.events import SECOND_US
+from models.domain.event import SECOND_US
 from training.configuration import RunConfig
-from training.run import prepare
-from training.train import train
-from training.world.creation import create_world, redraw_world
-from training.world.parameters import WORLDS
-from training.world.period import Period
-from training.world.simulation import World
+from training.pipeline.prepare import prepare
+from training.pipeline.train import train
+from training.simulator.creation import create_world, redraw_world
+from training.simulator.parameters import WORLDS
+from training.simulator.period import Period
+from training.simulator.simulation import World
 
 _DAY_US: Final = 24 * 3600 * SECOND_US
 _FIRST_END_US: Final = 1_795_366_800_000_000  # 2026-11-22 17:00 UTC

@@ -2,22 +2,22 @@
 
 import typer
 
-from training.ablation_command import ablate_command
-from training.coldstart_command import cold_start_command
-from training.command import train_command
+from training.checks.feature_table import features_command
+from training.checks.parity import parity_command
+from training.checks.validation import validate
 from training.evaluation.command import evaluate_command
 from training.experiments.command import experiment_report_command
-from training.feature_table import features_command
 from training.importers.command import app as importers
 from training.nightly.command import nightly_command
 from training.off_policy.command import off_policy_command, open_bandit_command
-from training.parity import parity_command
+from training.pipeline.train_command import train_command
 from training.scenes.command import app as scenes
-from training.slate_cost_command import slate_cost_command
-from training.spread_command import seeds_command
-from training.tuning_command import tune_command
-from training.validation import validate
-from training.world.command import simulate
+from training.simulator.command import simulate
+from training.studies.ablation_command import ablate_command
+from training.studies.cold_start_command import cold_start_command
+from training.studies.exploration_cost_command import slate_cost_command
+from training.studies.hyperparameters_command import tune_command
+from training.studies.seed_variance_command import seeds_command
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -7,8 +7,8 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.counters import HOUR_US
-from models.ranker import TreeConfig
+from models.catalogue.event_counts import HOUR_US
+from models.ranker.ranker import TreeConfig
 
 MAX_OUTCOME_HOURS: Final = 365 * 24.0
 

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import ResourcesDep
-from app.api.forced import ForcedPairs, forced
 from app.api.parameters import EACH_ONCE
-from app.api.problem import problems
-from app.serving.question import RecommendationRequest
-from models.events import Identifier, Market
-from models.experiments.experiment import Unit
+from app.api.schema.forced import ForcedPairs, forced
+from app.api.schema.problem import problems
+from app.recommend.request import RecommendationRequest
+from models.domain.event import Identifier, Market
+from models.experiments.plan.experiment import Unit
 
 router = APIRouter(prefix="/v1", tags=["experiments"])
 

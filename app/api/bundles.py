@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.api.audit import changed
-from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
-from app.api.problem import problems
-from app.serving.library import Shelved
-from app.serving.ports import Wanted, WorkerReport
-from models.events import Identifier
+from app.api.middleware.audit import changed
+from app.api.schema.body import described, parsed
+from app.api.schema.problem import problems
+from app.bundles.bundle_repository import BundleInfo
+from app.stores.ports import Wanted, WorkerReport
+from models.domain.event import Identifier
 
 router = APIRouter(prefix="/v1/bundles", tags=["bundles"])
 
@@ -93,7 +93,7 @@ class ShelvedBundle(BaseModel):
     )
 
     @classmethod
-    def of(cls, shelved: Shelved) -> Self:
+    def of(cls, shelved: BundleInfo) -> Self:
         """Describe a bundle of the library."""
         manifest = shelved.manifest
         return cls(

@@ -11,17 +11,17 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.api.audit import changed
-from app.api.body import read
 from app.api.dependencies import ResourcesDep
+from app.api.middleware.audit import changed
 from app.api.parameters import DIGITS, EACH_ONCE
-from app.api.problem import problems
 from app.api.sales import SALE_EXAMPLE
+from app.api.schema.body import read
+from app.api.schema.problem import problems
+from app.catalogue.bulk_writer import Upsert, Upserted
+from app.catalogue.sale_list import ListQuery, Page, page
 from app.errors import NotReadyError
-from app.serving.bulk import Upsert, Upserted
-from app.serving.listing import Page, Wanted, page
-from models.events import Market
-from models.sale import Sale
+from models.domain.event import Market
+from models.domain.sale import Sale
 
 MAX_LIMIT: Final = 1_000
 MAX_LINES: Final = 5_000
@@ -143,7 +143,7 @@ async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesD
     if served is None:
         raise NotReadyError(("catalogue: none was read from the store yet",))
     after = None if query.cursor is None else int(query.cursor, 16)
-    wanted = Wanted(after, query.limit, market=query.market, is_open=query.open)
+    wanted = ListQuery(after, query.limit, market=query.market, is_open=query.open)
     now_us = resources.recommender.clock.now_us()
     return _shown(page(served.catalogue, wanted, now_us=now_us))
 

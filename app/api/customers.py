@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.api.audit import changed
 from app.api.dependencies import ResourcesDep
-from app.api.path_id import PathIdentifier
-from app.api.problem import problems
-from app.serving.ports import KnownCustomer
-from app.serving.served import ServedCatalogue
-from models.events import KINDS, SECOND_US, EventType, from_us
-from models.profile import Profile
+from app.api.middleware.audit import changed
+from app.api.middleware.encoded_slashes import PathIdentifier
+from app.api.schema.problem import problems
+from app.catalogue.catalogue_version import CatalogueVersion
+from app.stores.ports import KnownCustomer
+from models.domain.event import KINDS, SECOND_US, EventType, from_us
+from models.domain.profile import Profile
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
@@ -161,7 +161,7 @@ async def delete_customer(
     )
 
 
-def _events(known: KnownCustomer, served: ServedCatalogue | None) -> list[KnownEvent]:
+def _events(known: KnownCustomer, served: CatalogueVersion | None) -> list[KnownEvent]:
     window = known.window
     kinds: list[int] = window.kinds.tolist()
     columns = zip(_sales(window.sale_keys, served), kinds, window.at_us.tolist(), strict=True)
@@ -171,7 +171,7 @@ def _events(known: KnownCustomer, served: ServedCatalogue | None) -> list[KnownE
     ]
 
 
-def _shown(known: KnownCustomer, served: ServedCatalogue | None) -> list[KnownImpression]:
+def _shown(known: KnownCustomer, served: CatalogueVersion | None) -> list[KnownImpression]:
     shown = known.window.shown
     columns = zip(_sales(shown.sale_keys, served), shown.at_s.tolist(), strict=True)
     return [
@@ -181,7 +181,7 @@ def _shown(known: KnownCustomer, served: ServedCatalogue | None) -> list[KnownIm
 
 
 def _sales(
-    keys: NDArray[np.uint64], served: ServedCatalogue | None
+    keys: NDArray[np.uint64], served: CatalogueVersion | None
 ) -> Iterator[tuple[str | None, str]]:
     """Yield the id, if known, and the key in hexadecimal of each sale."""
     rows: list[int] = served.catalogue.rows_of(keys).tolist() if served else [-1] * len(keys)

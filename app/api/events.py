@@ -20,15 +20,15 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
-from app.api.problem import problems
+from app.api.schema.body import described, parsed
+from app.api.schema.problem import problems
 from app.bounded_log import BoundedLog
+from app.catalogue.catalogue_version import CatalogueVersion
 from app.errors import MAX_NAMED, StoreUnavailableError
 from app.observability import Metrics
-from app.serving.ports import EventOutcome, EventStatus
-from app.serving.served import ServedCatalogue
-from models.events import MAX_AGE_US, MAX_AHEAD_US, SECOND_US, Event, Identifier
+from app.stores.ports import EventOutcome, EventStatus
+from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, SECOND_US, Event, Identifier
 
 MAX_EVENTS: Final = 1_000
 
@@ -218,7 +218,7 @@ async def post_events(
 
 
 def _unknown_sales(
-    events: Sequence[Event], outcomes: Sequence[EventOutcome], served: ServedCatalogue | None
+    events: Sequence[Event], outcomes: Sequence[EventOutcome], served: CatalogueVersion | None
 ) -> list[str]:
     return [
         event.sale_id

@@ -8,23 +8,23 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.audit import changed
-from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep, caller
-from app.api.problem import problems
+from app.api.middleware.audit import changed
+from app.api.schema.body import described, parsed
+from app.api.schema.problem import problems
 from app.errors import NoResultsError
+from app.experiments.plan_editor import Order, named
 from app.observability import get_logger
+from app.recommend.currency import mixed_currencies
 from app.resources import Resources
-from app.serving.currency import mixed_currencies
-from app.serving.plan_editor import Order, named
-from app.serving.plan_port import PlanChange, StoredPlan
+from app.stores.plan_port import PlanChange, StoredPlan
 from models.dataset.faults import DatasetError
-from models.experiments.draft import ExperimentTerms, PlanDraft
-from models.experiments.experiment import Experiment
+from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError
-from models.experiments.plan import AUDIT, Plan
-from models.experiments.policy import Name
-from models.experiments.results import Results
+from models.experiments.plan.experiment import Experiment
+from models.experiments.plan.plan import AUDIT, Plan
+from models.experiments.plan.plan_edit import ExperimentTerms, PlanDraft
+from models.slate.slate_policy import Name
 
 _log = get_logger(__name__)
 

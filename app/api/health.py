@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app import __version__
 from app.api.dependencies import ResourcesDep
-from app.api.path_id import PathIdentifier
-from app.api.problem import problems
+from app.api.middleware.encoded_slashes import PathIdentifier
+from app.api.schema.problem import problems
 from app.errors import NotInFullError, NotLiveError, NotReadyError, UnknownModelError
 from app.resources import Resources
 

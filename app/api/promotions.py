@@ -6,14 +6,14 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.audit import changed
-from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep, caller
+from app.api.middleware.audit import changed
 from app.api.parameters import DIGITS
-from app.api.problem import problems
-from models.events import Identifier
+from app.api.schema.body import described, parsed
+from app.api.schema.problem import problems
+from models.domain.event import Identifier
+from models.promotion.check import Finding
 from models.promotion.estimate import OffPolicyEstimate
-from models.promotion.finding import Finding
 from models.promotion.promotion import Promotion
 from models.promotion.rule import PromotionRules
 

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.config import JsonDict
 
-from app.api.admission import turn_of
-from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
-from app.api.forced import ForcedPairs, forced
-from app.api.problem import problems
-from app.api.slate import SLATE_EXAMPLE, SlateAnswer, answered
-from app.serving.candidates import Obstacle
-from app.serving.question import Choice, RecommendationRequest
-from models.events import WHOLE, Identifier, Market
+from app.api.middleware.admission import turn_of
+from app.api.schema.body import described, parsed
+from app.api.schema.forced import ForcedPairs, forced
+from app.api.schema.problem import problems
+from app.api.schema.recommendation import SLATE_EXAMPLE, SlateAnswer, answered
+from app.recommend.candidates import Obstacle
+from app.recommend.request import Choice, RecommendationRequest
+from models.domain.event import WHOLE, Identifier, Market
 
 MAX_CANDIDATES: Final = 1_000
 

@@ -6,14 +6,14 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.admission import turn_of
 from app.api.dependencies import ResourcesDep
-from app.api.forced import ForcedPairs, forced
+from app.api.middleware.admission import turn_of
 from app.api.parameters import DIGITS, EACH_ONCE
-from app.api.problem import problems
-from app.api.slate import SlateAnswer, answered
-from app.serving.question import RecommendationRequest
-from models.events import Identifier, Market
+from app.api.schema.forced import ForcedPairs, forced
+from app.api.schema.problem import problems
+from app.api.schema.recommendation import SlateAnswer, answered
+from app.recommend.request import RecommendationRequest
+from models.domain.event import Identifier, Market
 
 MAX_LIMIT: Final = 100
 MAX_EXCLUDED: Final = 500

@@ -9,17 +9,17 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.api.body import described, parsed
 from app.api.dependencies import ResourcesDep
+from app.api.middleware.encoded_slashes import PathIdentifier
 from app.api.parameters import DIGITS, EACH_ONCE
-from app.api.path_id import PathIdentifier
-from app.api.problem import problems
+from app.api.schema.body import described, parsed
+from app.api.schema.problem import problems
+from app.catalogue.sale_details import DetailedSale, LookAlike, PictureView, Share
 from app.errors import PictureTypeError, SaleMismatchError, SlowBodyError
 from app.resources import Resources
-from app.serving.gallery import LookAlike, Share, ShownSale, Sight
-from models.events import Identifier
-from models.picture import PictureBrokenError, PictureFormatError, PictureTooLargeError
-from models.sale import COVER, MAX_PICTURES, Sale
+from models.domain.event import Identifier
+from models.domain.sale import COVER, MAX_PICTURES, Sale
+from models.pictures.picture import PictureBrokenError, PictureFormatError, PictureTooLargeError
 
 MAX_LIMIT: Final = 100
 N_LABELS: Final = 5
@@ -341,7 +341,7 @@ def _within_time(receive: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaita
     return received
 
 
-def _shown(shown: ShownSale) -> SaleAnswer:
+def _shown(shown: DetailedSale) -> SaleAnswer:
     return SaleAnswer(
         sale=shown.sale,
         open=shown.is_open,
@@ -354,7 +354,7 @@ def _shown(shown: ShownSale) -> SaleAnswer:
     )
 
 
-def _seen(sight: Sight) -> dict[str, object]:
+def _seen(sight: PictureView) -> dict[str, object]:
     topics = [(topic.name, round(100 * topic.share, 1)) for topic in sight.topics]
     return {
         "scene_model": sight.scene_model,

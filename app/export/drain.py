@@ -32,18 +32,18 @@ from app.export.part import (
     read_cursors,
     write_table,
 )
-from app.serving.exposure import unpacked
 from app.stores.connection import Connection
-from app.stores.layout import erasures_stream, events_stream, exposures_stream
+from app.stores.exposure_record import unpacked
+from app.stores.keys import erasures_stream, events_stream, exposures_stream
 from app.stores.sale import RedisSaleStore
 from app.stores.store import RedisServer
 from app.stores.stream import Batch, Cursors, RedisStreams
-from models.atomic_file import remove_abandoned
+from models.arrays.atomic_file import remove_abandoned
+from models.arrays.parquet import read_parquet, scan_parquet
 from models.dataset.checks import ROW
 from models.dataset.events import IDENTITY, repeated_rows
 from models.dataset.schema import EVENTS as EVENT_COLUMNS
 from models.experiments.exposure import EXPOSURES as EXPOSURES_FILE
-from models.parquet import read_parquet, scan_parquet
 
 BATCH_ENTRIES: Final = 2_000
 """Entries of each partition in one part, which then has at most 128,000."""

@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from app.stores.stream import Cursors
-from models.atomic_file import atomic_file
+from models.arrays.atomic_file import atomic_file
 
 PARTS: Final = "parts"
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from app.observability import audit_log, get_logger
 from app.security.key import KeyEntry, KeyFile, Keys
-from models.atomic_file import write_file
+from models.arrays.atomic_file import write_file
 
 LOOK_EVERY_S: Final = 1.0
 

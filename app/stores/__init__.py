@@ -1,1 +1,1 @@
-"""Adapters of the ports in `app.serving.ports`: Redis or Valkey, and the embedded server."""
+"""Adapters of the ports in `app.stores.ports`: Redis or Valkey, and the embedded server."""

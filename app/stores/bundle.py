@@ -4,10 +4,10 @@ from typing import Final, cast
 
 from pydantic import TypeAdapter
 
-from app.serving.ports import Wanted, WorkerReport
 from app.stores.connection import Connection, Script
-from app.stores.layout import WANTED, WORKERS
-from models.events import SECOND_US
+from app.stores.keys import WANTED, WORKERS
+from app.stores.ports import Wanted, WorkerReport
+from models.domain.event import SECOND_US
 
 ACTIVATE_BUNDLE: Final = Script.named("activate_bundle")
 REPORT_WORKER: Final = Script.named("report_worker")

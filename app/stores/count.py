@@ -5,17 +5,17 @@ from typing import Final, cast
 
 import numpy as np
 
-from app.serving.ports import EventCounts
 from app.stores.connection import Connection, Script
-from app.stores.layout import (
+from app.stores.keys import (
     HOUR_TTL_S,
     MINUTE_TTL_S,
     N_PARTITIONS,
     counts_prefix,
     history_hour,
 )
-from models.counters import HOUR_US
-from models.events import SECOND_US
+from app.stores.ports import EventCounts
+from models.catalogue.event_counts import HOUR_US
+from models.domain.event import SECOND_US
 
 READ_COUNTS: Final = Script.named("read_counts")
 PUT_COUNTS: Final = Script.named("put_counts")

@@ -10,10 +10,9 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from app.serving.ports import CustomerState, Erasure, EventOutcome, EventStatus, KnownCustomer
 from app.settings import STREAM_BYTES
 from app.stores.connection import Argument, Command, Connection, Script
-from app.stores.layout import (
+from app.stores.keys import (
     COUNTED_PAIRS,
     COUNTED_TTL_S,
     CUSTOMER_TTL_S,
@@ -24,8 +23,9 @@ from app.stores.layout import (
     CustomerKeys,
     stream_limit,
 )
-from models.customer import MEMBER_BYTES, WINDOW_EVENTS, Window, pack_member
-from models.events import (
+from app.stores.ports import CustomerState, Erasure, EventOutcome, EventStatus, KnownCustomer
+from models.domain.customer import MEMBER_BYTES, WINDOW_EVENTS, Window, pack_member
+from models.domain.event import (
     KIND,
     MAX_AGE_US,
     MAX_AHEAD_US,
@@ -36,13 +36,16 @@ from models.events import (
     key,
     to_us,
 )
-from models.profile import Profile
-from models.shown import SHOWN_SALES, Shown
+from models.domain.profile import Profile
+from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions
 
 MS_PER_S: Final = 1_000
 
 _SCORED: Final = np.dtype([("key", ">u8"), ("at_s", "S10")])
-"""A sale that was shown, as scripts join members and scores; see `models.shown.FIRST_SECOND`."""
+"""A sale that was shown, as scripts join members and scores.
+
+See `models.domain.recent_impressions.FIRST_SECOND`.
+"""
 
 READ_CUSTOMER: Final = Script.named("read_customer")
 APPEND_EVENTS: Final = Script.named(
@@ -243,9 +246,9 @@ def _merge(customer: LoadedCustomer) -> Command:
     )
 
 
-def _shown(scored: bytes) -> Shown:
+def _shown(scored: bytes) -> RecentImpressions:
     found = np.frombuffer(scored, dtype=_SCORED)
-    return Shown(found["key"].astype(np.uint64), found["at_s"].astype(np.int64))
+    return RecentImpressions(found["key"].astype(np.uint64), found["at_s"].astype(np.int64))
 
 
 def _scored(scores: NDArray[np.int64], members: Sequence[bytes]) -> Iterator[Argument]:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from app.serving.exposure import PackedExposure
 from app.settings import STREAM_BYTES
 from app.stores.connection import Command, Connection, Script
-from app.stores.layout import counts_prefix, exposures_stream, partition, stream_limit
+from app.stores.exposure_record import PackedExposure
+from app.stores.keys import counts_prefix, exposures_stream, partition, stream_limit
 
 APPEND_EXPOSURE: Final = Script.named("append_exposure", after=["stream"])
 

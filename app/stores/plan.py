@@ -4,10 +4,10 @@ from typing import Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.serving.plan_port import PlanChange, StoredPlan
 from app.stores.connection import Connection, Script
-from app.stores.layout import PLAN, PLAN_AUDIT
-from models.experiments.plan import Plan
+from app.stores.keys import PLAN, PLAN_AUDIT
+from app.stores.plan_port import PlanChange, StoredPlan
+from models.experiments.plan.plan import Plan
 
 CHANGE_PLAN: Final = Script.named("change_plan")
 

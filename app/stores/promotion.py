@@ -4,15 +4,15 @@ from typing import Final, cast
 
 from pydantic import ValidationError
 
-from app.serving.promotion_port import CountBatch, StoredPromotion
 from app.stores.connection import Connection, Script
-from app.stores.layout import (
+from app.stores.keys import (
     COUNTS_TTL_S,
     EARLIER_PROMOTIONS,
     PROMOTER,
     PROMOTION,
     promotion_counts,
 )
+from app.stores.promotion_port import CountBatch, StoredPromotion
 from models.promotion.promotion import Promotion
 
 CHANGE_PROMOTION: Final = Script.named("change_promotion")

@@ -8,16 +8,8 @@ from typing import Final, cast
 import numpy as np
 
 from app.errors import TooManyAttributesError, TooManyMarketsError
-from app.serving.ports import (
-    ALL_PICTURES,
-    LabelledPicture,
-    RemovedPicture,
-    SaleChanges,
-    StoredPicture,
-    StoredSale,
-)
 from app.stores.connection import Connection, Script
-from app.stores.layout import (
+from app.stores.keys import (
     ATTRIBUTES,
     CHANGES,
     GENERATION,
@@ -27,10 +19,18 @@ from app.stores.layout import (
     VERSION,
     VOUCHED,
 )
-from models.column import MAX_MARKETS
+from app.stores.ports import (
+    ALL_PICTURES,
+    LabelledPicture,
+    RemovedPicture,
+    SaleChanges,
+    StoredPicture,
+    StoredSale,
+)
+from models.catalogue.columns import MAX_MARKETS
 from models.dataset.schema import MAX_ATTRIBUTES
-from models.look import LOOK
-from models.sale import COVER, MAX_PICTURES, PictureScores, Sale
+from models.domain.sale import COVER, MAX_PICTURES, PictureScores, Sale
+from models.pictures.image_statistics import LOOK
 
 CHANGE_CATALOGUE: Final = Script.named("change_catalogue")
 READ_CHANGES: Final = Script.named("read_changes")

@@ -6,18 +6,18 @@ from typing import Final, Self, cast
 from redis.exceptions import ResponseError
 
 from app.errors import StoreUnavailableError
-from app.serving.server_port import Lost, Refusal
 from app.settings import STREAM_BYTES
 from app.stores.bundle import RedisBundleStore
 from app.stores.connection import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, Connection
 from app.stores.count import RedisCountStore
 from app.stores.customer import RedisCustomerStore
 from app.stores.exposure import RedisExposureLog
-from app.stores.layout import N_PARTITIONS, PROBE_TTL_S, counts_prefix, write_probe
+from app.stores.keys import N_PARTITIONS, PROBE_TTL_S, counts_prefix, write_probe
 from app.stores.plan import RedisPlanStore
 from app.stores.promotion import RedisPromotionStore
 from app.stores.sale import RedisSaleStore
-from models.events import SECOND_US
+from app.stores.server_port import Lost, Refusal
+from models.domain.event import SECOND_US
 
 _DOING: Final = "asking for its health"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from app.stores.connection import Connection
-from app.stores.layout import N_PARTITIONS
+from app.stores.keys import N_PARTITIONS
 
 FIRST: Final = "0-0"
 

@@ -18,11 +18,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from benchmarks.quality.plain import NAMES, plain_features
-from models.events import KIND, KINDS, EventType
-from models.query import Query
-from models.scoring import Scores
+from models.domain.event import KIND, KINDS, EventType
+from models.query.query import Query
+from models.scoring.scorer import Scores
 from training.evaluation.protocol import Extra, Judge, Protocol
-from training.slates import Slates, shown_slates
+from training.examples.slates import Slates, shown_slates
 
 SCORES = "scores.parquet"
 

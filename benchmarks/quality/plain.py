@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.events import KIND, EventType
-from models.query import Query
+from models.domain.event import KIND, EventType
+from models.query.query import Query
 
 NAMES: Final = (
     "position",

@@ -21,19 +21,19 @@ import typer
 
 from benchmarks.quality.files import peer_scorer, write_lists, write_train
 from benchmarks.results import write_result
-from models.bundle import read_bundle
 from models.dataset.reading import read_dataset
-from models.events import to_us
-from models.scenes import SceneLabeller
-from models.scoring import Scorer
+from models.domain.event import to_us
+from models.pictures.scene_labeller import SceneLabeller
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
 from tests.proofs import ROOT
-from training.command import aware
 from training.configuration import RunConfig
 from training.console import bars
 from training.evaluation.evaluate import Question, evaluate, judge_of, open_visits, shown_lists
+from training.evaluation.output import as_json, print_tables
 from training.evaluation.protocol import Extra, Protocol
-from training.evaluation.record import as_json, print_tables
-from training.seeing import see_sales
+from training.pipeline.train_command import aware
+from training.scenes.picture_scores import see_sales
 
 HERE: Final = ROOT / "benchmarks" / "quality"
 PEERS: Final = {

@@ -10,9 +10,9 @@ from models.dataset.checks import CONTROL_CHARACTERS, Check, find_faults, given
 from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.schema import MAX_MARKETS_OF_A_SALE, Column, Kind
 from models.dataset.tables import Table
-from models.events import BEYOND_LAST, LAST, SECOND_US, WITHIN_YEARS, to_us
-from models.sale import MAX_PICTURES
-from models.times import FORMS, NAIVE, read_times
+from models.domain.event import BEYOND_LAST, LAST, SECOND_US, WITHIN_YEARS, to_us
+from models.domain.sale import MAX_PICTURES
+from models.domain.times import FORMS, NAIVE, read_times
 
 _LAST_US: Final = to_us(LAST)
 _END_US: Final = _LAST_US + round(BEYOND_LAST.total_seconds()) * SECOND_US
@@ -245,7 +245,7 @@ def _has_nameless(value: pl.Expr) -> pl.Expr:
 
 
 def _as_market(name: pl.Expr) -> pl.Expr:
-    """Return names of markets in the form of `models.events.Market`."""
+    """Return names of markets in the form of `models.domain.event.Market`."""
     return name.str.strip_chars().str.to_lowercase()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.counters import counted
+from models.catalogue.event_counts import counted
 from models.dataset.checks import ROW, Check, find_faults, without_refused
 from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures
@@ -16,7 +16,7 @@ from models.dataset.faults import FaultCode, FaultReport
 from models.dataset.receiving import with_received
 from models.dataset.schema import EVENTS
 from models.dataset.tables import Table
-from models.events import KIND, MAX_AGE_US, MAX_AHEAD_US, EventType
+from models.domain.event import KIND, MAX_AGE_US, MAX_AHEAD_US, EventType
 
 IDENTITY: Final = ("customer_id", "event_id")
 """What makes two rows one event: two browsers may both count their events from 1."""
@@ -51,12 +51,12 @@ class EventTable:
 
     Attributes:
         event_ids: Event ids.
-        event_keys: `models.events.key` of the event ids.
+        event_keys: `models.domain.event.key` of the event ids.
         customers: Customer ids; never -1.
         sessions: Session ids.
         sale_ids: Sale ids; never -1.
-        sale_keys: `models.events.key` of the sale ids.
-        kinds: Codes `models.events.KIND` of the types.
+        sale_keys: `models.domain.event.key` of the sale ids.
+        kinds: Codes `models.domain.event.KIND` of the types.
         at_us: When it happened, microseconds since the epoch.
         received_us: When it was received; ``at_us`` where the file does not say, or says only
             when it was imported.
@@ -96,7 +96,7 @@ class EventTable:
 
     @property
     def counted(self) -> NDArray[np.bool_]:
-        """Tell the events that count for their sales; see `models.counters.counted`."""
+        """Mark the events that count for their sales, see `models.catalogue.event_counts`."""
         return counted(
             self.customers.codes,
             self.sale_keys,
@@ -163,7 +163,7 @@ class _Columns:
 
 
 def keys_of(identifiers: pl.Series) -> NDArray[np.uint64]:
-    """Return `models.events.key` of every id, shape as given."""
+    """Return `models.domain.event.key` of every id, shape as given."""
     parts = [np.empty(0, dtype=np.uint64)]
     for part in identifiers.to_frame().iter_slices(_KEYS_AT_ONCE):
         digests = b"".join(
@@ -272,7 +272,7 @@ _REFUSALS: Final = (
         pl.col("type").ne("") & ~pl.col("type").is_in(list(_CODES)),
         f"be one of {', '.join(_CODES)}",
     ),
-    # `models.events.accept`, for whole columns.
+    # `models.domain.event.accept`, for whole columns.
     Check(
         FaultCode.FUTURE,
         "at",

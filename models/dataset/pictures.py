@@ -8,8 +8,8 @@ import polars as pl
 
 from models.dataset.checks import ROW
 from models.dataset.faults import Fault, FaultCode, FaultReport
-from models.picture import PictureError, decode, read_picture
-from models.sale import COVER
+from models.domain.sale import COVER
+from models.pictures.picture import PictureError, decode, read_picture
 
 _KEPT = "the sale is kept without it"
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from models.atomic_file import atomic_file
+from models.arrays.atomic_file import atomic_file
 from models.dataset.faults import Effect, FaultReport
 from models.dataset.tables import TABLES
 

@@ -19,7 +19,7 @@ from models.dataset.pictures import distinct
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.schema import CUSTOMERS
 from models.dataset.tables import TABLES, Table, read_table, table_path
-from models.sale import Sale
+from models.domain.sale import Sale
 
 SCENES: Final = "scenes"
 

@@ -4,9 +4,9 @@ from typing import Final
 
 import polars as pl
 
-from models.counters import HOUR_US
+from models.catalogue.event_counts import HOUR_US
 from models.dataset.faults import Fault, FaultCode, FaultReport
-from models.events import from_us
+from models.domain.event import from_us
 
 _DAY_US: Final = 24 * HOUR_US
 _N_AT_LEAST: Final = 20

@@ -7,7 +7,7 @@ from typing import Final, Self, cast
 
 import polars as pl
 
-from models.column import MAX_MARKETS
+from models.catalogue.columns import MAX_MARKETS
 from models.dataset.attributes import read_attributes
 from models.dataset.checks import Check, find_faults, without_refused
 from models.dataset.conversion import convert
@@ -15,9 +15,9 @@ from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.pictures import find_pictures
 from models.dataset.schema import SALES, Kind
 from models.dataset.tables import Table
-from models.events import from_us
-from models.money import mixture
-from models.sale import COVER, Sale
+from models.domain.event import from_us
+from models.domain.money import mixture
+from models.domain.sale import COVER, Sale
 
 IMAGES: Final = "images"
 _NAMES: Final = tuple(column.name for column in SALES)

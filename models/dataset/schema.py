@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from models.events import MAX_AMOUNT, MIN_AMOUNT
-from models.sale import MAX_STOCK
+from models.domain.event import MAX_AMOUNT, MIN_AMOUNT
+from models.domain.sale import MAX_STOCK
 
 
 class Kind(StrEnum):

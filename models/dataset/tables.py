@@ -8,11 +8,11 @@ from typing import Final
 
 import polars as pl
 
+from models.arrays.parquet import read_parquet
 from models.dataset.checks import ROW, given
 from models.dataset.delimited import CsvFile, UnreadableHeaderError
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.parts import SUFFIXES, Part, UnreadableFolderError, is_csv, parts_of
-from models.parquet import read_parquet
 
 TABLES: Final = ("sales", "events", "customers", "erasures")
 

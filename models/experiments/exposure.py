@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from models.parquet import scan_parquet
+from models.arrays.parquet import scan_parquet
 
 FILE: Final = "exposures.parquet"
 

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.events import from_us
+from models.domain.event import from_us
 from models.features.feature import FeatureGroup, Scope
-from models.query import Batch
+from models.query.query import Batch
 
 _YEAR_DAYS: Final = 365.25
 _HOURS: Final = 24.0

@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.events import KIND, EventType
+from models.domain.event import KIND, EventType
 from models.features.feature import FeatureGroup, Scope
-from models.history import VISIT
-from models.query import Batch
+from models.query.customer_history import VISIT
+from models.query.query import Batch
 
 _VIEW: Final = KIND[EventType.VIEW]
 _CLICK: Final = KIND[EventType.CLICK]

@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.events import KIND, KINDS, SECOND_US, EventType
+from models.domain.event import KIND, KINDS, SECOND_US, EventType
+from models.domain.profile import Profile
 from models.features.feature import FeatureGroup, Scope
-from models.profile import Profile
-from models.query import Batch
+from models.query.query import Batch
 
 _VIEW: Final = KIND[EventType.VIEW]
 _CLICK: Final = KIND[EventType.CLICK]

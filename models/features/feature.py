@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from models.query import Batch
+from models.query.query import Batch
 
 Values = Callable[[Batch], NDArray[np.float64]]
 """Computes columns of a batch, shape ``(n_queries, n_sales, n_columns)`` or broadcast to it."""

@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import NEVER_US
-from models.events import SECOND_US
+from models.catalogue.catalogue import NEVER_US
+from models.domain.event import SECOND_US
 from models.features.feature import FeatureGroup, Scope
-from models.query import Batch
+from models.query.query import Batch
 
 _HOUR_US: Final = 3600 * SECOND_US
 

@@ -10,17 +10,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.counters import GRID_US, HALF_LIVES_HOURS, RETENTION_HOURS
-from models.customer import WINDOW_EVENTS
+from models.catalogue.event_counts import GRID_US, HALF_LIVES_HOURS, RETENTION_HOURS
+from models.domain.customer import WINDOW_EVENTS
+from models.features.caller_list import LISTED
 from models.features.context import CONTEXT, PLACE
 from models.features.cross import CROSS
 from models.features.customer import CUSTOMER
 from models.features.feature import FeatureGroup, Scope, Values
-from models.features.listed import LISTED
 from models.features.sale import SALE
-from models.history import EVIDENCE, HALF_LIVES_S, INTEREST
-from models.neighbours import N_NEIGHBOURS
-from models.query import Batch, Query
+from models.neighbours.search import N_NEIGHBOURS
+from models.query.customer_history import EVIDENCE, HALF_LIVES_S, INTEREST
+from models.query.query import Batch, Query
 from models.recommenders.recommender import Recommender
 
 GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, PLACE, CROSS, LISTED)

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from models.experiments.estimate import Interval, difference, relative_lift
-from models.experiments.guardrail import MAX_MORE_DEGRADED, MAX_SLOWER, Guardrail, State
-from models.experiments.results import Results
-from models.experiments.sequence import MIN_UNITS, sequential_width
-from models.experiments.span import Span
+from models.experiments.analysis.estimate import Interval, difference, relative_lift
+from models.experiments.analysis.guardrail import MAX_MORE_DEGRADED, MAX_SLOWER, Guardrail, State
+from models.experiments.analysis.interval import Span
+from models.experiments.analysis.results import Results
+from models.experiments.analysis.sequential_test import MIN_UNITS, sequential_width
+from models.promotion.check import Finding, at_least
 from models.promotion.count import CANDIDATE, SERVING, ArmCounts
-from models.promotion.finding import Finding, at_least
 from models.promotion.rule import CanaryRules
 
 COVERAGE: Final = "coverage"

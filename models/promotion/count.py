@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Final, Self
 
-from models.experiments.estimate import Estimate
+from models.experiments.analysis.estimate import Estimate
 
 SHADOW: Final = "shadow"
 CANDIDATE: Final = "candidate"

@@ -4,9 +4,9 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.experiments.guardrail import State
-from models.experiments.span import Span
-from models.promotion.finding import Finding
+from models.experiments.analysis.guardrail import State
+from models.experiments.analysis.interval import Span
+from models.promotion.check import Finding
 from models.promotion.rule import EstimateRules
 
 RULE: Final = "estimate"

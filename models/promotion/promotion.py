@@ -8,12 +8,12 @@ from typing import Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from models.experiments.guardrail import State
-from models.experiments.results import Results
+from models.experiments.analysis.guardrail import State
+from models.experiments.analysis.results import Results
 from models.promotion.canary import live_findings, n_analysed, sale_findings
+from models.promotion.check import FINISHED, Finding, Verdict, at_least, in_time, reason, verdict
 from models.promotion.count import ShadowCounts
 from models.promotion.estimate import OffPolicyEstimate, estimate_finding
-from models.promotion.finding import FINISHED, Finding, Verdict, at_least, in_time, reason, verdict
 from models.promotion.rule import PromotionRules
 from models.promotion.shadow import shadow_findings
 

@@ -4,8 +4,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.experiments.attribution import Rules
-from models.experiments.bucket import BUCKETS
+from models.experiments.analysis.attribution import Rules
+from models.experiments.plan.bucketing import BUCKETS
 
 MAX_SHARE_BP: Final = BUCKETS // 2
 """A canary has as many customers beside it that see the serving bundle: half is all."""

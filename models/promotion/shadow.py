@@ -1,8 +1,8 @@
 """The rules of the shadow: what a candidate does with visits that it does not answer."""
 
-from models.experiments.guardrail import State
+from models.experiments.analysis.guardrail import State
+from models.promotion.check import Finding, at_least
 from models.promotion.count import ShadowCounts
-from models.promotion.finding import Finding, at_least
 from models.promotion.rule import ShadowRules
 
 

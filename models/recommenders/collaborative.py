@@ -8,12 +8,12 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Arrays
-from models.catalogue import Catalogue
-from models.encoder import Projection
-from models.kept import Kept
-from models.query import Batch
-from models.ragged import Ragged
+from models.arrays.array_file import Arrays
+from models.arrays.ragged import Ragged
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import CatalogueCache
+from models.query.query import Batch
+from models.recommenders.content_encoder import Projection
 from models.recommenders.recommender import Recommender
 
 
@@ -78,8 +78,8 @@ class Collaborative(Recommender):
         return self._factors.of(catalogue)
 
     @cached_property
-    def _factors(self) -> Kept[NDArray[np.float64]]:
-        return Kept(self._factors_of)
+    def _factors(self) -> CatalogueCache[NDArray[np.float64]]:
+        return CatalogueCache(self._factors_of)
 
     def _factors_of(self, catalogue: Catalogue) -> NDArray[np.float64]:
         factors = self.projection.of(catalogue).copy()

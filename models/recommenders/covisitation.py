@@ -7,10 +7,10 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Arrays
-from models.companions import Companions
-from models.history import LASTING
-from models.query import Batch
+from models.arrays.array_file import Arrays
+from models.query.customer_history import LASTING
+from models.query.query import Batch
+from models.recommenders.item_similarity import ItemSimilarity
 from models.recommenders.recommender import Recommender
 
 
@@ -22,7 +22,7 @@ class Covisitation(Recommender):
         companions: Which sales the same customers touched.
     """
 
-    companions: Companions
+    companions: ItemSimilarity
 
     name: ClassVar[str] = "covisitation"
     columns: ClassVar[Mapping[str, str]] = {
@@ -40,4 +40,4 @@ class Covisitation(Recommender):
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Restore the recommender; see `Recommender.from_arrays`."""
-        return cls(Companions.from_arrays(arrays))
+        return cls(ItemSimilarity.from_arrays(arrays))

@@ -7,10 +7,10 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Arrays
-from models.events import KIND, EventType
-from models.history import INTEREST
-from models.query import Batch
+from models.arrays.array_file import Arrays
+from models.domain.event import KIND, EventType
+from models.query.customer_history import INTEREST
+from models.query.query import Batch
 from models.recommenders.recommender import Recommender
 
 _IMPRESSION: Final = KIND[EventType.IMPRESSION]
@@ -19,7 +19,7 @@ _CLICK: Final = KIND[EventType.CLICK]
 _PURCHASE: Final = KIND[EventType.PURCHASE]
 
 _FAST, _SLOW = 0, 1
-"""Which of `models.counters.HALF_LIVES_HOURS` a sum is faded by."""
+"""Which of `models.catalogue.event_counts.HALF_LIVES_HOURS` a sum is faded by."""
 
 _N_PRIORS: Final = 4
 

@@ -6,8 +6,8 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Arrays
-from models.query import Batch, Query
+from models.arrays.array_file import Arrays
+from models.query.query import Batch, Query
 
 
 class Recommender(Protocol):

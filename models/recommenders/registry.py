@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Final
 
-from models.recommenders.audience import Audience
 from models.recommenders.collaborative import Collaborative
-from models.recommenders.content import Content
+from models.recommenders.content_preference import ContentPreference
+from models.recommenders.content_profile import Content
 from models.recommenders.covisitation import Covisitation
-from models.recommenders.images import Images
+from models.recommenders.image_similarity import Images
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
+from models.recommenders.segment_popularity import SegmentPopularity
 from models.recommenders.session import Session
-from models.recommenders.taste import Taste
-from models.recommenders.text import Text
+from models.recommenders.text_similarity import Text
 
 RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
     recommender.name: recommender
@@ -20,11 +20,11 @@ RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
         Popularity,
         Content,
         Images,
-        Taste,
+        ContentPreference,
         Collaborative,
         Text,
         Covisitation,
         Session,
-        Audience,
+        SegmentPopularity,
     )
 }

@@ -8,11 +8,11 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Arrays
-from models.catalogue import Catalogue
-from models.kept import Kept
-from models.query import Batch
-from models.ragged import Ragged
+from models.arrays.array_file import Arrays
+from models.arrays.ragged import Ragged
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import CatalogueCache
+from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.recommender import Recommender
 
@@ -64,8 +64,8 @@ class Session(Recommender):
         return self._places.of(catalogue)
 
     @cached_property
-    def _places(self) -> Kept[NDArray[np.float64]]:
-        return Kept(self._placed)
+    def _places(self) -> CatalogueCache[NDArray[np.float64]]:
+        return CatalogueCache(self._placed)
 
     def _placed(self, catalogue: Catalogue) -> NDArray[np.float64]:
         factors = self.collaborative.factors(catalogue)

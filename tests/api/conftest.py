@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.catalogue.model import Model
 from app.main import create_app
 from app.resources import Resources, Worker, resources_over
-from app.serving.model import Model
 from app.settings import Settings
 from app.stores.embedded import embedded_server
 from app.stores.store import RedisStores
-from models.scenes import SceneLabeller
+from models.pictures.scene_labeller import SceneLabeller
 from tests.scenes import colour_labeller
 from tests.shop import client_of, sale, scorer
 

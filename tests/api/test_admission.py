@@ -10,12 +10,12 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from app.catalogue.model import Model
 from app.main import create_app
 from app.network.protocol import ARRIVED
 from app.resources import Resources, Worker, resources_over
-from app.serving.model import Model
 from app.settings import Settings
-from app.stores.layout import exposures_stream, partition
+from app.stores.keys import exposures_stream, partition
 from app.stores.store import RedisStores
 
 URL = "/v1/recommendations?customer_id=c1&market=fr"

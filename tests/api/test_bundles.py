@@ -6,13 +6,13 @@ import httpx
 import numpy as np
 import pytest
 
-from app.serving.library import BundleLibrary
-from app.serving.model import Model
-from app.serving.ports import LabelledPicture
+from app.bundles.bundle_repository import BundleRepository
+from app.catalogue.model import Model
 from app.settings import Settings
+from app.stores.ports import LabelledPicture
 from app.stores.store import RedisStores
-from models.neighbours import EMBEDDING_SIZE
-from models.sale import PictureScores
+from models.domain.sale import PictureScores
+from models.neighbours.search import EMBEDDING_SIZE
 from tests.bundles import dishonest, recalibrated, relabelled
 
 URL = "/v1/bundles"
@@ -57,7 +57,7 @@ def settings(settings: Settings, root: Path, first: str) -> Settings:
 
 @pytest.fixture
 def model(root: Path, first: str) -> Model:
-    return BundleLibrary(root, first).load(first)
+    return BundleRepository(root, first).load(first)
 
 
 async def answering(client: httpx.AsyncClient) -> str:

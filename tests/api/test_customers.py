@@ -4,10 +4,10 @@ from datetime import datetime
 
 import httpx
 
-from app.stores.layout import CustomerKeys
+from app.stores.keys import CustomerKeys
 from app.stores.store import RedisStores
-from models.events import from_us, key
-from models.profile import Profile
+from models.domain.event import from_us, key
+from models.domain.profile import Profile
 from tests.api.test_recommendations import click, sale_ids
 
 URL = "/v1/customers/c1"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.stores.layout import exposures_stream, partition
+from app.stores.keys import exposures_stream, partition
 from app.stores.store import RedisStores
 from tests.plans import LAYER, terms
 from tests.shop import sale

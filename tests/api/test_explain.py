@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.serving.model import Model
-from models.explanation import NO_REASON
+from app.catalogue.model import Model
+from models.ranker.explanation import NO_REASON
 from tests.shop import BrokenRanker, CategoryRanker, scorer
 
 URL = "/v1/recommendations"

@@ -8,13 +8,14 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from app.catalogue.model import Model
+from app.health import background_tasks
 from app.main import create_app
+from app.recommend import exposure_queue
 from app.resources import Resources, Worker, resources_over
-from app.serving import background_tasks, exposure_queue
-from app.serving.exposure import PackedExposure
-from app.serving.model import Model
 from app.settings import Settings
 from app.stores.exposure import RedisExposureLog
+from app.stores.exposure_record import PackedExposure
 from app.stores.store import RedisStores
 from tests.shop import client_of
 

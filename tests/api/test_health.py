@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from app import __version__
+from app.catalogue.model import Model
 from app.resources import Worker
-from app.serving.model import Model
 from app.settings import Settings
-from app.stores.layout import PLAN
+from app.stores.keys import PLAN
 from app.stores.store import RedisStores
 from tests.api.conftest import SALES
 from tests.shop import sale

@@ -7,19 +7,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.load import LoadSummary, Progress, load
-from app.serving.model import Model
+from app.catalogue.model import Model
+from app.cli.load import LoadSummary, Progress, load
 from app.stores.store import RedisStores
-from models.bundle import FORMAT_VERSION, Manifest, read_bundle, read_manifest, write_bundle
+from models.catalogue.snapshot import Snapshot
 from models.dataset import read_dataset
-from models.sale import Sale
-from models.scenes import DESCRIPTION_FILE, GRAPH_FILE, SceneLabeller
-from models.scoring import SNAPSHOT_FILE
-from models.snapshot import Snapshot
+from models.domain.sale import Sale
+from models.pictures.scene_labeller import DESCRIPTION_FILE, GRAPH_FILE, SceneLabeller
+from models.scoring.bundle import FORMAT_VERSION, Manifest, read_bundle, read_manifest, write_bundle
+from models.scoring.scorer import SNAPSHOT_FILE
 from tests.datasets import event, sale, write_dataset
 from tests.scenes import colour_labeller
 from tests.shop import scorer
-from training.seeing import see_sales
+from training.scenes.picture_scores import see_sales
 
 SALE = "/v1/sales/s1"
 

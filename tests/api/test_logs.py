@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.catalogue.model import Model
 from app.observability import configure_logging
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
-from app.serving.model import Model
 from app.settings import Settings
-from app.stores.layout import CustomerKeys
+from app.stores.keys import CustomerKeys
 from app.stores.store import RedisStores
 from tests.shop import CategoryRanker, scorer
 

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from app.bundles.bundle_repository import BundleRepository
+from app.catalogue.model import Model
 from app.export import export
-from app.serving.library import BundleLibrary
-from app.serving.model import Model
 from app.settings import Settings
 from app.stores.connection import Connection
 from app.stores.store import RedisStores
@@ -67,7 +67,7 @@ def settings(settings: Settings, shelf: dict[str, Path], tmp_path: Path) -> Sett
 
 @pytest.fixture
 def model(shelf: dict[str, Path]) -> Model:
-    return BundleLibrary(shelf["serving"].parent, None).load(shelf["serving"].name)
+    return BundleRepository(shelf["serving"].parent, None).load(shelf["serving"].name)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from app.serving.model import Model
+from app.catalogue.model import Model
 from app.stores.store import RedisStores
 from tests.api.test_recommendations import click, exposures, sale_ids
 from tests.shop import BrokenRanker, sale, scorer

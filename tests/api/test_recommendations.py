@@ -10,12 +10,12 @@ import httpx
 import orjson
 import pytest
 
-from app.serving.exposure import unpacked
-from app.serving.model import Model
+from app.catalogue.model import Model
 from app.settings import Settings
-from app.stores.layout import exposures_stream, partition
+from app.stores.exposure_record import unpacked
+from app.stores.keys import exposures_stream, partition
 from app.stores.store import RedisStores
-from models.customer import Window
+from models.domain.customer import Window
 from tests.plans import written
 from tests.shop import BrokenRanker, sale, scorer
 

@@ -10,7 +10,7 @@ import pytest
 from app.export import export
 from app.settings import Settings
 from app.stores.connection import Connection
-from app.stores.layout import N_PARTITIONS, exposures_stream
+from app.stores.keys import N_PARTITIONS, exposures_stream
 from tests.plans import LAYER, terms
 
 N_CUSTOMERS = 40

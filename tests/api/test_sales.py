@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from app.serving.model import Model
-from app.serving.worker_tasks import CATALOGUE_EVERY_S
+from app.catalogue.model import Model
+from app.health.worker_tasks import CATALOGUE_EVERY_S
 from app.settings import Settings
 from app.stores.store import RedisStores
-from models.column import MAX_MARKETS
-from models.scenes import SceneLabeller
-from models.topics import Topics
+from models.catalogue.columns import MAX_MARKETS
+from models.pictures.scene_labeller import SceneLabeller
+from models.pictures.topics import Topics
 from tests.scenes import COLOURS
 from tests.shop import scorer
 

@@ -5,14 +5,14 @@ from collections import Counter
 import httpx
 import pytest
 
-from app.api import shape
-from app.api.body import MAX_FAULTS, read
 from app.api.catalogue import MAX_REASONS
 from app.api.events import EventBatch
 from app.api.rank import RankBody
 from app.api.sales import SaleBody
-from app.api.shape import MAX_VALUES, Fault
-from models.experiments.draft import PlanDraft
+from app.api.schema import shape
+from app.api.schema.body import MAX_FAULTS, read
+from app.api.schema.shape import MAX_VALUES, Fault
+from models.experiments.plan.plan_edit import PlanDraft
 from models.promotion.estimate import OffPolicyEstimate
 
 LARGEST = 4 * 1024 * 1024

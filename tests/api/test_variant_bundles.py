@@ -11,12 +11,12 @@ import httpx
 import orjson
 import pytest
 
+from app.bundles.bundle_repository import BundleRepository
 from app.main import create_app
 from app.resources import Resources, Worker, resources_over
-from app.serving.exposure import unpacked
-from app.serving.library import BundleLibrary
 from app.settings import Settings
-from app.stores.layout import N_PARTITIONS, exposures_stream
+from app.stores.exposure_record import unpacked
+from app.stores.keys import N_PARTITIONS, exposures_stream
 from app.stores.store import RedisStores
 from tests.bundles import recalibrated
 from tests.plans import LAYER, terms
@@ -45,7 +45,7 @@ async def worker(
     own = settings.model_copy(
         update={"bundles": shelf, "bundle": serving, "state_dir": settings.state_dir / shelf.name}
     )
-    model = BundleLibrary(shelf, None).load(serving)
+    model = BundleRepository(shelf, None).load(serving)
 
     @asynccontextmanager
     async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.serving.library import BundleLibrary
-from app.serving.model import Model
+from app.bundles.bundle_repository import BundleRepository
+from app.catalogue.model import Model
 from app.stores.connection import Script
 from app.stores.customer import READ_CUSTOMER
 from app.stores.store import RedisStores
-from models.scoring import Scorer
+from models.scoring.scorer import Scorer
 from tests.shop import CategoryRanker, scorer
 
 ASK = "/v1/recommendations?customer_id=c1"
@@ -64,7 +64,7 @@ class TestByHand:
 class TestABundle:
     @pytest.fixture
     def model(self, tiny_bundle: tuple[Path, Path]) -> Model:
-        return BundleLibrary(tiny_bundle[0].parent, str(tiny_bundle[0])).load_first("")
+        return BundleRepository(tiny_bundle[0].parent, str(tiny_bundle[0])).load_first("")
 
     @pytest.fixture
     async def stores(self, stores: RedisStores) -> RedisStores:

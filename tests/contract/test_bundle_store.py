@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.serving.ports import Wanted, WorkerReport
 from app.stores.bundle import REPORT_TTL_US, RedisBundleStore
 from app.stores.connection import Connection
-from app.stores.layout import WORKERS
+from app.stores.keys import WORKERS
+from app.stores.ports import Wanted, WorkerReport
 
 
 def report(worker: str, *, active: str = "b1", failure: str | None = None) -> WorkerReport:

@@ -5,14 +5,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from app.serving.ports import EventCounts
 from app.stores.connection import Connection
 from app.stores.count import RedisCountStore
 from app.stores.customer import RedisCustomerStore
-from app.stores.layout import counts_prefix, partition
+from app.stores.keys import counts_prefix, partition
+from app.stores.ports import EventCounts
 from app.stores.store import RedisServer
-from models.counters import HOUR_US, grid_floor
-from models.events import KINDS, EventType, key
+from models.catalogue.event_counts import HOUR_US, grid_floor
+from models.domain.event import KINDS, EventType, key
 from tests.contract.visit import MINUTE_US, append_at, event, visits
 
 CLICK = KINDS.index(EventType.CLICK)

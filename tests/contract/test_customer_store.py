@@ -12,20 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import StoreUnavailableError
-from app.serving.ports import EventOutcome, EventStatus
 from app.stores.connection import Connection
 from app.stores.customer import OUTCOMES, LoadedCustomer, RedisCustomerStore
-from app.stores.layout import (
+from app.stores.keys import (
     CUSTOMER_TTL_S,
     HOUR_TTL_S,
     MINUTE_TTL_S,
     RECENT_TTL_S,
     CustomerKeys,
 )
-from models.customer import WINDOW_EVENTS
-from models.events import Event, EventType, to_us
-from models.profile import Profile
-from models.shown import SHOWN_SALES
+from app.stores.ports import EventOutcome, EventStatus
+from models.domain.customer import WINDOW_EVENTS
+from models.domain.event import Event, EventType, to_us
+from models.domain.profile import Profile
+from models.domain.recent_impressions import SHOWN_SALES
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, window_of
 
 ACCEPTED = EventOutcome(EventStatus.ACCEPTED)

@@ -7,12 +7,12 @@ from typing import cast
 import orjson
 import pytest
 
-from app.serving.exposure import ExposureRecord, PackedExposure, Shown, unpacked
 from app.stores.connection import Connection
 from app.stores.exposure import RedisExposureLog
-from app.stores.layout import exposures_stream, partition
-from models.experiments.experiment import Unit
-from models.experiments.plan import Assignment
+from app.stores.exposure_record import ExposureRecord, PackedExposure, ShownItem, unpacked
+from app.stores.keys import exposures_stream, partition
+from models.experiments.plan.experiment import Unit
+from models.experiments.plan.plan import Assignment
 
 RECORD = ExposureRecord(
     recommendation_id="r1",
@@ -40,7 +40,7 @@ RECORD = ExposureRecord(
     degraded=None,
     feature_hash="ff",
     took_us=2_500,
-    slate=(Shown("s1", 1, 1.0, 0.0125),),
+    slate=(ShownItem("s1", 1, 1.0, 0.0125),),
     versions=(("numpy", "2"),),
 )
 

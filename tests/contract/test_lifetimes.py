@@ -7,7 +7,7 @@ import pytest
 
 from app.stores.connection import Connection
 from app.stores.customer import LoadedCustomer
-from app.stores.layout import (
+from app.stores.keys import (
     COUNTED_TTL_S,
     CUSTOMER_TTL_S,
     DAY_S,
@@ -18,8 +18,8 @@ from app.stores.layout import (
     CustomerKeys,
 )
 from app.stores.store import RedisStores
-from models.events import EventType
-from models.profile import Profile
+from models.domain.event import EventType
+from models.domain.profile import Profile
 from tests.contract.visit import DAY_US, event, visits, window_of
 
 DOCUMENTED: Final = {

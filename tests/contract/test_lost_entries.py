@@ -5,20 +5,20 @@ from typing import cast
 
 import pytest
 
-from app.serving.server_port import Lost
 from app.stores.connection import Connection
 from app.stores.customer import RedisCustomerStore
 from app.stores.exposure import APPEND_EXPOSURE
-from app.stores.layout import (
+from app.stores.keys import (
     COUNTED_PAIRS,
     counts_prefix,
     events_stream,
     exposures_stream,
 )
-from app.stores.layout import partition as partition_of
+from app.stores.keys import partition as partition_of
+from app.stores.server_port import Lost
 from app.stores.store import RedisServer
-from models.counters import HOUR_US
-from models.events import KIND, EventType, key
+from models.catalogue.event_counts import HOUR_US
+from models.domain.event import KIND, EventType, key
 from tests.contract.visit import append_at, event
 
 N_ENTRIES = 1_000

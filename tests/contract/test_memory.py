@@ -14,10 +14,10 @@ import pytest
 from app.stores.connection import Connection
 from app.stores.customer import LoadedCustomer
 from app.stores.store import RedisStores
-from models.customer import Window, stamps
-from models.events import KIND, SECOND_US, EventType
-from models.profile import Profile
-from models.shown import NOTHING_SHOWN
+from models.domain.customer import Window, stamps
+from models.domain.event import KIND, SECOND_US, EventType
+from models.domain.profile import Profile
+from models.domain.recent_impressions import NOTHING_SHOWN
 from tests.contract.servers import redis_binary, redis_server
 from tests.proofs import Proof
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.serving.history import CountHistory, by_row
+from app.catalogue.count_history import CountHistory, by_row
 from app.stores.connection import Connection
 from app.stores.count import RedisCountStore
 from app.stores.store import RedisServer
-from models.catalogue import Catalogue
-from models.counters import HOUR_US, grid_floor
-from models.events import Event, EventType
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.event_counts import HOUR_US, grid_floor
+from models.domain.event import Event, EventType
 from tests.builders import catalogue, feature, query, sale
 from tests.contract.visit import MINUTE_US, append_at, event
 from tests.proofs import Proof

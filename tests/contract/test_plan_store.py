@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from app.serving.plan_port import PlanChange, StoredPlan
 from app.stores.connection import Connection
-from app.stores.layout import PLAN, PLAN_AUDIT
+from app.stores.keys import PLAN, PLAN_AUDIT
 from app.stores.plan import AUDIT_ENTRIES, RedisPlanStore
-from models.experiments.draft import PlanDraft
-from models.experiments.plan import Plan
+from app.stores.plan_port import PlanChange, StoredPlan
+from models.experiments.plan.plan import Plan
+from models.experiments.plan.plan_edit import PlanDraft
 from tests.plans import LAYER, START, terms
 
 EMPTY = Plan()

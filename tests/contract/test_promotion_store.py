@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from app.serving.promotion_port import CountBatch, StoredPromotion
 from app.stores.connection import Connection
-from app.stores.layout import PROMOTION
+from app.stores.keys import PROMOTION
 from app.stores.promotion import RedisPromotionStore
+from app.stores.promotion_port import CountBatch, StoredPromotion
 from tests.promotions import begun
 from tests.trials import START
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from app.errors import TooManyAttributesError, TooManyMarketsError
-from app.serving.ports import ALL_PICTURES, LabelledPicture, RemovedPicture, SaleChanges
 from app.stores.connection import Connection
+from app.stores.ports import ALL_PICTURES, LabelledPicture, RemovedPicture, SaleChanges
 from app.stores.sale import PAGE, RedisSaleStore
-from models.column import MAX_MARKETS
+from models.catalogue.columns import MAX_MARKETS
 from models.dataset.schema import MAX_ATTRIBUTES
-from models.sale import MAX_PICTURES, PictureScores, Sale
+from models.domain.sale import MAX_PICTURES, PictureScores, Sale
 
 OPENS = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ from typing import cast
 import numpy as np
 import pytest
 
-from app.serving.exposure import ExposureRecord, PackedExposure, Shown
 from app.stores.connection import Connection
 from app.stores.exposure import RedisExposureLog
-from app.stores.layout import N_PARTITIONS, exposures_stream
+from app.stores.exposure_record import ExposureRecord, PackedExposure, ShownItem
+from app.stores.keys import N_PARTITIONS, exposures_stream
 from tests.contract.servers import redis_binary, redis_server
 from tests.contract.test_exposure_log import RECORD
 from tests.proofs import ROOT
@@ -73,7 +73,7 @@ def answers(n: int, rng: np.random.Generator) -> dict[str, list[ExposureRecord]]
     found: dict[str, list[ExposureRecord]] = {}
     for _ in range(n):
         slate = tuple(
-            Shown(str(sale_id), rank, 1.0, float(rng.random()) / 20)
+            ShownItem(str(sale_id), rank, 1.0, float(rng.random()) / 20)
             for rank, sale_id in enumerate(rng.choice(sales, 10, replace=False), start=1)
         )
         ordinary = replace(

@@ -7,10 +7,10 @@ import numpy as np
 
 from app.stores.connection import Connection, Script
 from app.stores.customer import APPEND_EVENTS, append_keys, append_limits, event_arguments
-from app.stores.layout import CustomerKeys
-from models.customer import Window, pack_member
-from models.events import KINDS, SECOND_US, Event, EventType, from_us, key, to_us
-from models.shown import Shown
+from app.stores.keys import CustomerKeys
+from models.domain.customer import Window, pack_member
+from models.domain.event import KINDS, SECOND_US, Event, EventType, from_us, key, to_us
+from models.domain.recent_impressions import RecentImpressions
 
 MINUTE_US = 60 * 1_000_000
 DAY_US = 24 * 60 * MINUTE_US
@@ -54,7 +54,7 @@ def window_of(events: list[Event]) -> Window:
             for e in events
             if e.type is not EventType.IMPRESSION
         ),
-        Shown.of(keys, np.array([to_us(e.at) for e in shown], dtype=np.int64)),
+        RecentImpressions.of(keys, np.array([to_us(e.at) for e in shown], dtype=np.int64)),
     )
 
 

@@ -18,10 +18,10 @@ from typing import cast
 import uvicorn
 from fastapi import FastAPI
 
+from app.bundles.bundle_repository import BundleRepository
 from app.main import create_app
 from app.observability import configure_logging
 from app.resources import Resources, Worker, resources_over
-from app.serving.library import BundleLibrary
 from app.settings import Settings
 from app.stores.connection import Argument, Command, Connection, Script
 from app.stores.store import RedisStores
@@ -73,7 +73,7 @@ def later_app(settings: Settings, clock: Path) -> FastAPI:
         connection = LaterConnection.open(str(settings.redis_url), timeout_s=10.0)
         connection.clock = clock
         stores = RedisStores.over(connection)
-        model = BundleLibrary(settings.bundles, settings.bundle).load_first("")
+        model = BundleRepository(settings.bundles, settings.bundle).load_first("")
         async with resources_over(stores, model, settings=settings, worker=worker) as resources:
             yield resources
         await connection.close()

@@ -17,15 +17,15 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from app.catalogue.model import Model
 from app.main import create_app
 from app.observability import configure_logging
 from app.resources import Resources, Worker, resources_over
-from app.serving.model import Model
-from app.serving.ports import EventOutcome, EventStatus
 from app.settings import Settings
 from app.stores.customer import RedisCustomerStore
+from app.stores.ports import EventOutcome, EventStatus
 from app.stores.store import RedisStores
-from models.events import Event
+from models.domain.event import Event
 from tests.proofs import ROOT
 from tests.shop import sale, scorer
 

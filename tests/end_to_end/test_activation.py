@@ -14,11 +14,11 @@ import httpx
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle
-from models.customer import Window
-from models.profile import Profile
-from models.query import Context, Query
-from models.scoring import Scorer
+from models.domain.customer import Window
+from models.domain.profile import Profile
+from models.query.query import Context, Query
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
 from tests.bundles import dishonest, recalibrated
 from tests.end_to_end.service import Service, serving
 from tests.proofs import Proof

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.bundle import read_bundle
-from models.catalogue import Catalogue
-from models.customer import Window, pack_member
-from models.events import EventType, key, to_us
-from models.profile import Profile
-from models.query import Context, Query
+from models.catalogue.catalogue import Catalogue
+from models.domain.customer import Window, pack_member
+from models.domain.event import EventType, key, to_us
+from models.domain.profile import Profile
+from models.query.query import Context, Query
 from models.recommenders.registry import RECOMMENDERS
-from models.scoring import Scorer
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
 from tests.end_to_end.service import Service, run, serving
 from tests.plans import LAYER, START
 

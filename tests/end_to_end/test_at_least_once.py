@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 
 from app.stores.embedded import embedded_server
-from app.stores.layout import N_PARTITIONS, counts_prefix
+from app.stores.keys import N_PARTITIONS, counts_prefix
 from app.stores.store import RedisStores
-from models.events import KIND, Event, EventType, key
+from models.domain.event import KIND, Event, EventType, key
 from tests.contract.visit import window_of
 from tests.end_to_end.service import run, serving
 from tests.proofs import Proof

@@ -9,15 +9,15 @@ import pytest
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
-from models.events import from_us
+from models.domain.event import from_us
 from tests.logs import DAY
 from tests.proofs import Proof
 from tests.shared import shared_data
 from tests.worlds import END_US, write_world
 from training.__main__ import app
-from training.world.creation import create_world
-from training.world.parameters import WORLDS
-from training.world.period import Period
+from training.simulator.creation import create_world
+from training.simulator.parameters import WORLDS
+from training.simulator.period import Period
 
 N_CUSTOMERS = 3_000
 N_DAYS = 30

@@ -16,22 +16,22 @@ from scipy.stats import binom
 
 from models.dataset import read_event_log
 from models.dataset.events import EventTable
-from models.events import from_us, to_us
+from models.domain.event import from_us, to_us
+from models.experiments.analysis.interval import Span
+from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.exposure import read_exposures
-from models.experiments.plan_file import find, read_plan
-from models.experiments.results import Results, experiment_results
-from models.experiments.span import Span
+from models.experiments.plan.plan_file import find, read_plan
 from tests.clock import clock_library, clocked_store
 from tests.end_to_end.service import run, serving
 from tests.end_to_end.visitors import FIGURES, Caller, Shop, Visit, groups, tally, true_lift
 from tests.plans import LAYER, terms
 from tests.proofs import FULL_SCALE, Proof
 from tests.worlds import END_US, TINY_SEED, again, train_bundle
-from training.world.creation import create_world, redraw_world
-from training.world.customers import draw_visits
-from training.world.parameters import DAY_US, HOUR_US, WORLDS
-from training.world.period import Period
-from training.world.simulation import World
+from training.simulator.creation import create_world, redraw_world
+from training.simulator.customers import draw_visits
+from training.simulator.parameters import DAY_US, HOUR_US, WORLDS
+from training.simulator.period import Period
+from training.simulator.simulation import World
 
 LIBRARY: Final = clock_library()
 EXPERIMENT, CONTROL, OTHER = "order", "popularity", "meta"

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from app.stores.embedded import embedded_server
-from models.events import from_us
+from models.domain.event import from_us
 from tests.clock import ahead, clock_library
 from tests.end_to_end.later import serving_later
 from tests.end_to_end.service import run

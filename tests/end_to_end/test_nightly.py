@@ -13,14 +13,14 @@ from typing import Final
 import polars as pl
 import pytest
 
-from models.bundle import MANIFEST, Bundle, read_bundle
-from models.sale import Sale
-from models.scoring import SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
-from models.staged import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
+from models.domain.sale import Sale
+from models.ranker.two_stage import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
+from models.scoring.bundle import MANIFEST, Bundle, read_bundle
+from models.scoring.scorer import SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
 from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
 from tests.worlds import Silent
-from training.nightly.run import Verdict, run_night
+from training.nightly.run import NightVerdict, run_night
 
 KILLED_AT: Final = (
     ("validate", 0),
@@ -56,7 +56,7 @@ class Calm:
 def calm(tiny_world: Path, picture_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Calm:
     root = tmp_path_factory.mktemp("calm")
     outcome = run_night(night_in(root, tiny_world, cache=picture_cache), progress=Silent())
-    assert outcome.verdict is Verdict.PUBLISHED, outcome.reasons
+    assert outcome.verdict is NightVerdict.PUBLISHED, outcome.reasons
     return Calm(root, tiny_world, picture_cache)
 
 
@@ -182,7 +182,7 @@ def test_a_candidate_that_learned_from_wrong_reactions_is_refused(
     outcome = run_night(night_in(calm.root, data, cache=calm.cache), progress=Silent())
 
     (serving,) = (calm.root / "bundles").iterdir()
-    assert outcome.verdict is Verdict.REJECTED
+    assert outcome.verdict is NightVerdict.REJECTED
     assert outcome.champion == serving.name
     assert any(f"below {serving.name}" in reason for reason in outcome.reasons)
     assert contents(calm.root) == before

@@ -14,7 +14,7 @@ import pytest
 
 from app.stores.connection import Connection
 from app.stores.embedded import socket_path
-from app.stores.layout import PROMOTER
+from app.stores.keys import PROMOTER
 from tests.bundles import recalibrated, reversed_order
 from tests.end_to_end.service import START_TIMEOUT_S, run, serving
 

@@ -13,12 +13,12 @@ import numpy as np
 import orjson
 import pytest
 
-from app.serving.exposure import unpacked
 from app.stores.connection import Connection
-from app.stores.layout import exposures_stream
+from app.stores.exposure_record import unpacked
+from app.stores.keys import exposures_stream
 from app.stores.stream import RedisStreams
-from models.customer import Window
-from models.events import key
+from models.domain.customer import Window
+from models.domain.event import key
 from tests.contract.servers import redis_binary, redis_server
 from tests.end_to_end.made import made_workers
 from tests.end_to_end.service import serving

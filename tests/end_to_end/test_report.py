@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from typer.testing import CliRunner
 
-from models.bundle import read_bundle
-from models.scenes import SceneLabeller
-from models.scoring import Scorer
+from models.pictures.scene_labeller import SceneLabeller
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
 from tests.browser import Look, look
 from training.__main__ import app
 

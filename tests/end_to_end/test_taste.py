@@ -14,9 +14,9 @@ import pytest
 from tests.end_to_end.service import Service, run, serving
 from tests.proofs import FULL_SCALE, Proof
 from tests.worlds import END_US, train_bundle
-from training.world.creation import create_world
-from training.world.parameters import WORLDS
-from training.world.period import Period
+from training.simulator.creation import create_world
+from training.simulator.parameters import WORLDS
+from training.simulator.period import Period
 
 N_CUSTOMERS = 200
 AT_LEAST = 60

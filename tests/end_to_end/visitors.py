@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from tests.clock import ClockedStore
 from tests.end_to_end.service import Service
-from training.world.behaviour import carts_seen, examination, react, reaction_delays, scrolled
-from training.world.customers import Visits
-from training.world.parameters import DAY_US, DEVICES, HOUR_US, MARKETS
-from training.world.simulation import World
-from training.world.tastes import Market
+from training.simulator.behaviour import carts_seen, examination, react, reaction_delays, scrolled
+from training.simulator.customers import Visits
+from training.simulator.parameters import DAY_US, DEVICES, HOUR_US, MARKETS
+from training.simulator.simulation import World
+from training.simulator.tastes import Market
 
 SIZE: Final = 10
 MAX_POSTED: Final = 1_000

@@ -7,24 +7,24 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from models.bundle import Bundle, BundleError, read_bundle, resolve_bundle
-from models.counters import HOUR_US
+from models.catalogue.event_counts import HOUR_US
 from models.dataset.faults import DatasetError
 from models.dataset.reading import Dataset, read_dataset
-from models.events import to_us
-from models.sale import PictureScores
-from models.scenes import SceneLabeller
-from models.scoring import Scorer
-from training.command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
+from models.domain.event import to_us
+from models.domain.sale import PictureScores
+from models.pictures.scene_labeller import SceneLabeller
+from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
+from models.scoring.scorer import Scorer
 from training.configuration import RunConfig
 from training.console import Bars, bars, print_json, stop_on, with_folder
 from training.evaluation.document import document
 from training.evaluation.evaluate import Question, evaluate
-from training.evaluation.gallery import Thumbnails
-from training.evaluation.record import as_json as recorded
-from training.evaluation.record import print_tables
+from training.evaluation.example_slates import Thumbnails
+from training.evaluation.output import as_json as recorded
+from training.evaluation.output import print_tables
+from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
 from training.report.page import page
-from training.seeing import permuted, see_sales
+from training.scenes.picture_scores import permuted, see_sales
 
 
 def evaluate_command(

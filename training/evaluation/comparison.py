@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.interval import Interval, holm, resample
 from training.evaluation.measure import EXPECTED
 from training.evaluation.protocol import KNOWABLE, Judged
 from training.evaluation.segment import segment_masks
+from training.statistics.bootstrap import Interval, holm, resample
 
 ALPHA: Final = 0.05
 

@@ -5,11 +5,10 @@ from typing import Final
 
 from training.evaluation.comparison import Differences
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
-from training.evaluation.gallery import Thumbnail, gallery, talk_lines
-from training.evaluation.interval import Interval
+from training.evaluation.example_slates import Thumbnail, gallery, talk_lines
 from training.evaluation.measure import MRR, PURCHASES
+from training.evaluation.output import columns_of
 from training.evaluation.protocol import Protocol
-from training.evaluation.record import columns_of
 from training.evaluation.reliability import Reliability
 from training.report.block import (
     Bar,
@@ -21,6 +20,7 @@ from training.report.block import (
     Paragraph,
     Table,
 )
+from training.statistics.bootstrap import Interval
 
 _MULTIPLICITY: Final = (
     "Differences are paired slate by slate. 'better' and 'worse' stand only where the 95% "

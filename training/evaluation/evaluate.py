@@ -7,21 +7,21 @@ from typing import Final
 
 import numpy as np
 
-from models.catalogue import Catalogue
+from models.catalogue.catalogue import Catalogue
 from models.dataset.reading import Dataset
-from models.sale import PictureScores
-from models.scoring import META, Scorer
+from models.domain.sale import PictureScores
+from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig
 from training.evaluation.comparison import Board, Differences, Scorers
-from training.evaluation.gallery import examples
+from training.evaluation.example_slates import examples
 from training.evaluation.measure import Coverage
 from training.evaluation.protocol import Extra, Judge, Judged, Protocol, last_of_sessions
 from training.evaluation.reliability import Reliability, predict, reliability
 from training.evaluation.truth import Truth
-from training.examples import Past
-from training.ranking import settled
-from training.slates import Slates, has_impressions, label_of
-from training.train import Progress, training_slates
+from training.examples.point_in_time import PointInTime
+from training.examples.slates import Slates, has_impressions, label_of
+from training.pipeline.train import Progress, training_slates
+from training.ranker.fit_ranker import settled
 
 N_EXAMPLES: Final = 6
 
@@ -150,7 +150,7 @@ def evaluate_open(scorer: Scorer, question: Question, *, progress: Progress) -> 
 
 def judge_of(scorer: Scorer, question: Question) -> tuple[Judge, Slates]:
     """Return who judges a question, and the slates that it is about, ordered by time."""
-    past = Past.of(question.dataset, question.pictures, topics=scorer.topics)
+    past = PointInTime.of(question.dataset, question.pictures, topics=scorer.topics)
     slates = training_slates(past, question.config, seed=question.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
     judge = Judge(
@@ -200,7 +200,7 @@ def _sample(slates: Slates, question: Question) -> Slates:
     return slates.select(np.sort(rng.choice(len(slates), size=n, replace=False)))
 
 
-def exposure_ids(past: Past, slates: Slates) -> list[str]:
+def exposure_ids(past: PointInTime, slates: Slates) -> list[str]:
     """Return the exposures of slates that name one."""
     names = (label_of(past.events.exposures, int(code)) for code in slates.exposures)
     return [name for name in names if name is not None]

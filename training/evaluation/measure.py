@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import Catalogue
+from models.catalogue.catalogue import Catalogue
 from training.evaluation.truth import VisitTruth
-from training.metric import (
+from training.statistics.metrics import (
     diversity,
     hit_rate_at_k,
     ndcg_at_k,

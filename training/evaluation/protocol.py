@@ -8,15 +8,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.query import Query
-from models.scoring import META, Scorer, Scores
+from models.query.query import Query
+from models.scoring.scorer import META, Scorer, Scores
 from training.configuration import RunConfig
 from training.evaluation.measure import K, Outcome, outcome_of, varied
 from training.evaluation.purchase import Bought
 from training.evaluation.segment import Situation, situation
 from training.evaluation.truth import Truth, VisitTruth
-from training.examples import Past
-from training.slates import Slates, label_of
+from training.examples.point_in_time import PointInTime
+from training.examples.slates import Slates, label_of
 
 RANDOM: Final = "random"
 AS_SHOWN: Final = "as_shown"
@@ -69,7 +69,7 @@ class Judge:
     """
 
     scorer: Scorer
-    past: Past
+    past: PointInTime
     config: RunConfig
     seed: int
     new_within_us: int | None = None

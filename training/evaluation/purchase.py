@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
-from models.events import KIND, EventType
-from training.slates import Slates
+from models.domain.event import KIND, EventType
+from training.examples.slates import Slates
 
 
 class Bought:

@@ -7,12 +7,12 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.interval import Interval
 from training.evaluation.protocol import Judge
 from training.evaluation.truth import Truth, VisitTruth
-from training.metric import auc, calibration_line, expected_calibration_error, log_loss
-from training.slates import Slates
-from training.world.behaviour import examination
+from training.examples.slates import Slates
+from training.simulator.behaviour import examination
+from training.statistics.bootstrap import Interval
+from training.statistics.metrics import auc, calibration_line, expected_calibration_error, log_loss
 
 N_RESAMPLES: Final = 200
 N_BINS: Final = 10
@@ -78,7 +78,7 @@ class Reliability:
 
 
 def reliability(predictions: Predictions, *, seed: int) -> Reliability:
-    """Measure predictions, with a bootstrap over customers; see `training.metric`.
+    """Measure predictions, with a bootstrap over customers; see `training.statistics.metrics`.
 
     A calibration error is never below 0, so that the middle of its interval is above the
     value where there is little to go by.

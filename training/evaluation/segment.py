@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.query import Query
-from models.recommenders.audience import segment_of
+from models.query.query import Query
+from models.recommenders.segment_popularity import segment_of
 
 NEW_US: Final = 24 * 3_600_000_000
 """A sale is new for so long after it opened, microseconds."""

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.catalogue import Catalogue
+from models.arrays.parquet import scan_parquet
+from models.catalogue.catalogue import Catalogue
 from models.dataset.events import keys_of
-from models.parquet import scan_parquet
 
 TRUTH_FILE = "truth.parquet"
 

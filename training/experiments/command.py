@@ -7,14 +7,14 @@ import typer
 from pydantic import JsonValue
 
 from models.dataset import DatasetError, read_event_log
-from models.experiments.attribution import Rules
-from models.experiments.design import Design, NoBaselineError, design
+from models.experiments.analysis.attribution import Rules
+from models.experiments.analysis.design import Design, NoBaselineError, design
+from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.exposure import ExposureError, read_exposures
-from models.experiments.plan_file import PlanFileError, find, read_plan
-from models.experiments.results import Results, experiment_results
-from training.command import Data, Json
+from models.experiments.plan.plan_file import PlanFileError, find, read_plan
 from training.console import print_json, stop_on, with_folder
 from training.experiments.document import design_document, results_document
+from training.pipeline.train_command import Data, Json
 from training.report.block import Block, Paragraph
 from training.report.page import page
 from training.report.terminal import print_blocks

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from models.experiments.comparison import Comparison
-from models.experiments.design import Design
-from models.experiments.guardrail import Guardrail
-from models.experiments.metric import METRICS
-from models.experiments.results import Results
-from models.experiments.span import Span
+from models.experiments.analysis.comparison import Comparison
+from models.experiments.analysis.design import Design
+from models.experiments.analysis.guardrail import Guardrail
+from models.experiments.analysis.interval import Span
+from models.experiments.analysis.metric import METRICS
+from models.experiments.analysis.results import Results
 from training.report.block import (
     Band,
     BandPlot,

@@ -12,7 +12,7 @@ from models.dataset.faults import DatasetError, FaultCode, FaultReport
 from models.dataset.reading import Progress
 from models.dataset.schema import Column, Kind
 from models.dataset.tables import Table, read_table
-from models.events import SECOND_US, EventType
+from models.domain.event import SECOND_US, EventType
 
 PURCHASE_ACTION: Final = "clickout item"
 VIEW_ACTIONS: Final = (

@@ -6,20 +6,24 @@ from typing import Annotated, Final
 
 import typer
 
-from models.bundle import BundleError, resolve_bundle
-from models.counters import HOUR_US
+from models.catalogue.event_counts import HOUR_US
 from models.dataset.faults import DatasetError
-from models.events import to_us
-from training.command import Threads
+from models.domain.event import to_us
+from models.scoring.bundle import BundleError, resolve_bundle
 from training.configuration import ConfigurationError, RunConfig
 from training.console import bars, print_json, stop_on
-from training.nightly.ledger import BusyError
-from training.nightly.run import FaultyDataError, Night, Outcome, Verdict, run_night
-from training.ranking import TooFewPurchasesError
-from training.run import FutureError, NothingKnownError
+from training.nightly.run import FaultyDataError, Night, NightOutcome, NightVerdict, run_night
+from training.nightly.stage_cache import BusyError
+from training.pipeline.prepare import FutureError, NothingKnownError
+from training.pipeline.train_command import Threads
+from training.ranker.fit_ranker import TooFewPurchasesError
 
 BUNDLES: Final = Path("models/bundles")
-EXIT_CODES: Final = {Verdict.PUBLISHED: 0, Verdict.REJECTED: 3, Verdict.NOTHING_NEW: 4}
+EXIT_CODES: Final = {
+    NightVerdict.PUBLISHED: 0,
+    NightVerdict.REJECTED: 3,
+    NightVerdict.NOTHING_NEW: 4,
+}
 """Beside 1 for an expected error and 2 for a wrong command line."""
 
 
@@ -82,7 +86,7 @@ def nightly_command(
     raise typer.Exit(EXIT_CODES[outcome.verdict])
 
 
-def _tell(outcome: Outcome, *, as_json: bool) -> None:
+def _tell(outcome: NightOutcome, *, as_json: bool) -> None:
     for remark in outcome.remarks:
         typer.echo(f"note: {remark}", err=True)
     if not as_json:

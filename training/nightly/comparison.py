@@ -8,20 +8,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import read_bundle
 from models.dataset.reading import Dataset
-from models.picture import content_hash
-from models.sale import PictureScores
-from models.scenes import SceneLabeller
-from models.scoring import META, Scorer
+from models.domain.sale import PictureScores
+from models.pictures.picture import content_hash
+from models.pictures.scene_labeller import SceneLabeller
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig
-from training.evaluation.interval import Interval, mean_interval
 from training.evaluation.protocol import Judge, last_of_sessions
-from training.examples import Past
-from training.ranking import settled
-from training.seeing import see_sales
-from training.slates import Slates, has_impressions
-from training.train import training_slates
+from training.examples.point_in_time import PointInTime
+from training.examples.slates import Slates, has_impressions
+from training.pipeline.train import training_slates
+from training.ranker.fit_ranker import settled
+from training.scenes.picture_scores import see_sales
+from training.statistics.bootstrap import Interval, mean_interval
 
 MAX_SLATES: Final = 4_000
 """Slates of each measure at most."""
@@ -34,7 +34,7 @@ _TINY: Final = 1e-12
 
 
 @dataclass(frozen=True)
-class Trial:
+class BundleComparison:
     """What scorers are compared on.
 
     Attributes:
@@ -70,7 +70,7 @@ class Measured:
 Measures = Mapping[str, Measured]
 
 
-def measure(directory: Path, trial: Trial) -> Measures:
+def measure(directory: Path, trial: BundleComparison) -> Measures:
     """Measure the policies of a bundle on the settled slates of a trial.
 
     Args:
@@ -87,7 +87,7 @@ def measure(directory: Path, trial: Trial) -> Measures:
     """
     scorer = Scorer.load(read_bundle(directory))
     seen = pictures_of(scorer, directory, dataset=trial.dataset, cache=trial.cache)
-    past = Past.of(trial.dataset, seen, topics=scorer.topics)
+    past = PointInTime.of(trial.dataset, seen, topics=scorer.topics)
     slates = training_slates(past, trial.config, seed=trial.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= trial.from_us))
     slates = settled(slates, trial.until_us, outcome_us=trial.config.outcome_us)
@@ -159,7 +159,7 @@ def _shown(judge: Judge, slates: Slates) -> Measured:
     return _by_policy([one.metrics for one in judged], [j.customer for j in judged], metric="mrr")
 
 
-def _open(judge: Judge, slates: Slates, trial: Trial) -> Measured:
+def _open(judge: Judge, slates: Slates, trial: BundleComparison) -> Measured:
     followed = _sample(slates.select(np.flatnonzero(judge.followed_by_purchase(slates))), trial)
     judged = list(judge.open(followed, None))
     return _by_policy(
@@ -177,7 +177,9 @@ def _by_policy(
     )
 
 
-def _likelihood(scorer: Scorer, past: Past, slates: Slates, trial: Trial) -> Measured:
+def _likelihood(
+    scorer: Scorer, past: PointInTime, slates: Slates, trial: BundleComparison
+) -> Measured:
     slates = _sample(slates, trial)
     values: list[float] = []
     queries = past.queries(slates, caller_orders=trial.config.caller_orders)
@@ -188,7 +190,7 @@ def _likelihood(scorer: Scorer, past: Past, slates: Slates, trial: Trial) -> Mea
     return Measured(slates.customers, {META: np.array(values)})
 
 
-def _sample(slates: Slates, trial: Trial) -> Slates:
+def _sample(slates: Slates, trial: BundleComparison) -> Slates:
     rng = np.random.default_rng(trial.seed)
     n = min(MAX_SLATES, len(slates))
     return slates.select(np.sort(rng.choice(len(slates), size=n, replace=False)))

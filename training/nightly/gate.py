@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from training.evaluation.interval import Interval
+from training.statistics.bootstrap import Interval
 
 BASELINE: Final = "popularity"
 """What a first bundle is compared with: its own popularity."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.atomic_file import write_file
+from models.arrays.atomic_file import write_file
 from models.dataset.events import EventTable
-from models.events import from_us
-from models.profile import night_floor
-from models.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
-from training.replay import ProfileReplay
+from models.dataset.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
+from models.domain.event import from_us
+from models.domain.profile import night_floor
+from training.examples.replay import ProfileReplay
 
 
 def write_profiles(events: EventTable, until_us: int, *, directory: Path) -> Path:

@@ -10,8 +10,10 @@ from typing import Final
 
 from pydantic import JsonValue, TypeAdapter
 
-from models.atomic_file import write_file
-from models.bundle import (
+from models.arrays.atomic_file import write_file
+from models.dataset.reading import Dataset, read_dataset
+from models.domain.event import SECOND_US, from_us, to_us
+from models.scoring.bundle import (
     FORMAT_VERSION,
     MANIFEST,
     BundleError,
@@ -20,18 +22,16 @@ from models.bundle import (
     read_manifest,
     write_bundle,
 )
-from models.dataset.reading import Dataset, read_dataset
-from models.events import SECOND_US, from_us, to_us
-from models.scoring import META, Scorer
+from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig
-from training.evaluation.interval import Interval
-from training.nightly.comparison import Trial, differences, measure
+from training.nightly.comparison import BundleComparison, differences, measure
 from training.nightly.gate import BASELINE, Decision, decide, described
-from training.nightly.ledger import Ledger
 from training.nightly.profiles import write_profiles
-from training.nightly.refresh import refreshed
-from training.run import prepare, require_happened
-from training.train import Progress, train
+from training.nightly.refit import refreshed
+from training.nightly.stage_cache import StageCache
+from training.pipeline.prepare import prepare, require_happened
+from training.pipeline.train import Progress, train
+from training.statistics.bootstrap import Interval
 
 CANDIDATES: Final = "candidates"
 REPORTS: Final = "reports"
@@ -41,7 +41,7 @@ class FaultyDataError(ValueError):
     """A dataset of which too many rows had to be left out."""
 
 
-class Verdict(StrEnum):
+class NightVerdict(StrEnum):
     """How a night ended."""
 
     PUBLISHED = "published"
@@ -99,7 +99,7 @@ class Champion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class NightOutcome:
     """What a run came to.
 
     Attributes:
@@ -113,7 +113,7 @@ class Outcome:
         remarks: What is odd about whole files of the dataset.
     """
 
-    verdict: Verdict
+    verdict: NightVerdict
     reasons: tuple[str, ...]
     candidate: str | None = None
     published: str | None = None
@@ -123,7 +123,7 @@ class Outcome:
     remarks: tuple[str, ...] = ()
 
 
-def run_night(night: Night, *, progress: Progress) -> Outcome:
+def run_night(night: Night, *, progress: Progress) -> NightOutcome:
     """Validate, train, evaluate, gate, and publish what passes.
 
     Killed at any moment and started again, it goes on after the last stage that was
@@ -142,7 +142,7 @@ def run_night(night: Night, *, progress: Progress) -> Outcome:
         FutureError: If an event is of a time that has not come.
         TooFewPurchasesError: If there is too little to learn from.
     """
-    ledger = Ledger(night.state)
+    ledger = StageCache(night.state)
     with ledger.alone():
         progress.stage("validate")
         dataset = read_dataset(night.data)
@@ -151,7 +151,7 @@ def run_night(night: Night, *, progress: Progress) -> Outcome:
         return replace(outcome, remarks=remarks)
 
 
-def _run(night: Night, dataset: Dataset, ledger: Ledger, *, progress: Progress) -> Outcome:
+def _run(night: Night, dataset: Dataset, ledger: StageCache, *, progress: Progress) -> NightOutcome:
     if not len(dataset.events) and not dataset.faults.n_refused():
         return _nothing_new(None, f"{night.data} holds no event yet")
     _require_sound(night, dataset)
@@ -161,7 +161,7 @@ def _run(night: Night, dataset: Dataset, ledger: Ledger, *, progress: Progress) 
     if from_us_ + night.config.outcome_us >= until_us:
         reason = "the outcome of what was shown since the champion's training is not known yet"
         return _nothing_new(champion, reason)
-    trial = Trial(dataset, from_us_, until_us, night.config, night.seed, night.cache)
+    trial = BundleComparison(dataset, from_us_, until_us, night.config, night.seed, night.cache)
     return _judged_and_published(night, trial, ledger, champion=champion, progress=progress)
 
 
@@ -194,17 +194,22 @@ def _end_of(champion: Champion | None) -> int:
     return to_us(datetime.fromisoformat(read_bundle(champion.judged).manifest.until))
 
 
-def _nothing_new(champion: Champion | None, reason: str) -> Outcome:
-    return Outcome(
-        verdict=Verdict.NOTHING_NEW,
+def _nothing_new(champion: Champion | None, reason: str) -> NightOutcome:
+    return NightOutcome(
+        verdict=NightVerdict.NOTHING_NEW,
         reasons=(reason,),
         champion=champion.name if champion else None,
     )
 
 
 def _judged_and_published(
-    night: Night, trial: Trial, ledger: Ledger, *, champion: Champion | None, progress: Progress
-) -> Outcome:
+    night: Night,
+    trial: BundleComparison,
+    ledger: StageCache,
+    *,
+    champion: Champion | None,
+    progress: Progress,
+) -> NightOutcome:
     inputs: dict[str, JsonValue] = {
         "data": trial.dataset.fingerprint,
         "until": trial.from_us,
@@ -221,8 +226,8 @@ def _judged_and_published(
     intervals = {name: _interval(told) for name, told in _objects(found["differences"]).items()}
     decision = decide(intervals, reference=str(found["reference"]))
     report = _report(night, candidate, found, decision)
-    outcome = Outcome(
-        verdict=Verdict.REJECTED,
+    outcome = NightOutcome(
+        verdict=NightVerdict.REJECTED,
         reasons=decision.reasons,
         candidate=candidate.name,
         champion=champion.name if champion else None,
@@ -233,8 +238,8 @@ def _judged_and_published(
 
 def _candidate(
     night: Night,
-    trial: Trial,
-    ledger: Ledger,
+    trial: BundleComparison,
+    ledger: StageCache,
     *,
     inputs: Mapping[str, JsonValue],
     progress: Progress,
@@ -275,7 +280,9 @@ def _candidate(
     return root / str(ledger.once("train", inputs, work=work, holds=loads)["bundle"])
 
 
-def _evaluation(candidate: Path, champion: Champion | None, trial: Trial) -> dict[str, JsonValue]:
+def _evaluation(
+    candidate: Path, champion: Champion | None, trial: BundleComparison
+) -> dict[str, JsonValue]:
     measured = measure(candidate, trial)
     reference, policy, name = measured, BASELINE, f"its own {BASELINE}"
     if champion is not None:
@@ -304,7 +311,9 @@ def _report(
     return path
 
 
-def _published(outcome: Outcome, night: Night, trial: Trial, *, progress: Progress) -> Outcome:
+def _published(
+    outcome: NightOutcome, night: Night, trial: BundleComparison, *, progress: Progress
+) -> NightOutcome:
     """Publish profiles, and last of all the bundle, which the service then finds."""
     progress.stage("refresh")
     bundle = refreshed(night.state / CANDIDATES / str(outcome.candidate), trial)
@@ -313,7 +322,9 @@ def _published(outcome: Outcome, night: Night, trial: Trial, *, progress: Progre
     now = from_us(night.now_us).isoformat(timespec="microseconds")
     manifest = bundle.manifest.model_copy(update={"created_at": now})
     written = write_bundle(night.bundles, manifest, files=bundle.files)
-    return replace(outcome, verdict=Verdict.PUBLISHED, published=written.name, profiles=profiles)
+    return replace(
+        outcome, verdict=NightVerdict.PUBLISHED, published=written.name, profiles=profiles
+    )
 
 
 def _objects(value: JsonValue) -> dict[str, dict[str, JsonValue]]:

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.interval import Interval, wilson_interval
 from training.importers.open_bandit import POLICIES, BanditLog, read_bandit_log
 from training.off_policy.estimator import clipped, independent_positions, logged_value
+from training.off_policy.policy_value import Valuation, intervals, value_policy
 from training.off_policy.rounds import Rounds
 from training.off_policy.support import RefusedError
-from training.off_policy.valuation import Valuation, intervals, value_policy
+from training.statistics.bootstrap import Interval, wilson_interval
 
 _EVEN = "random"
 _PRIOR_IMPRESSIONS = 200.0

@@ -10,18 +10,16 @@ import numpy as np
 import polars as pl
 import typer
 
-from models.bundle import BundleError, read_bundle
-from models.counters import HOUR_US
+from models.catalogue.event_counts import HOUR_US
 from models.dataset import Dataset, DatasetError, read_dataset
-from models.events import to_us
+from models.domain.event import to_us
 from models.experiments.exposure import ExposureError, read_exposures
-from models.experiments.policy import PlackettLuce, SlatePolicy
-from models.scoring import META, Scorer
-from training.command import Data, Json
+from models.scoring.bundle import BundleError, read_bundle
+from models.scoring.scorer import META, Scorer
+from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from training.console import Bars, bars, print_json, stop_on, with_folder
-from training.evaluation.record import print_table
+from training.evaluation.output import print_table
 from training.importers.open_bandit import CAMPAIGNS, BanditLogError
-from training.off_policy.answers import AnswersError, Judged, Setting, judged, rounds_of
 from training.off_policy.bandit import cross_policies
 from training.off_policy.document import (
     VALUE,
@@ -30,10 +28,18 @@ from training.off_policy.document import (
     rows_of,
     valuation_json,
 )
+from training.off_policy.logged_answers import (
+    AnswersError,
+    LoggedAnswers,
+    Setting,
+    judged,
+    rounds_of,
+)
+from training.off_policy.policy_value import Valuation, value_policy
 from training.off_policy.reward import Reward
 from training.off_policy.support import MIN_EFFECTIVE, RefusedError
 from training.off_policy.target import TargetError, TargetPolicy
-from training.off_policy.valuation import Valuation, value_policy
+from training.pipeline.train_command import Data, Json
 from training.report.page import page
 
 _ERRORS = (
@@ -120,7 +126,7 @@ def _refusals_told(bundle_id: str, *, as_json: bool) -> Generator[None]:
 
 def _value(
     data: Path, setting: Setting, limits: _Limits, *, variant: str | None, progress: Bars
-) -> tuple[Judged, Valuation]:
+) -> tuple[LoggedAnswers, Valuation]:
     dataset = read_dataset(data)
     exposures = read_exposures(data)
     if variant is not None:

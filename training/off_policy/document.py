@@ -7,10 +7,10 @@ from typing import Final
 from pydantic import JsonValue
 
 from training.evaluation.document import interval_table
-from training.evaluation.interval import Interval
 from training.off_policy.bandit import Crossing
-from training.off_policy.valuation import Valuation
+from training.off_policy.policy_value import Valuation
 from training.report.block import Bar, BarPlot, Block, Heading, Paragraph, Table
+from training.statistics.bootstrap import Interval
 
 LOGGED: Final = "as logged"
 VALUE: Final = "value"

@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
-from models.events import KIND, EventType
-from models.experiments.outcome import texts
+from models.domain.event import KIND, EventType
+from models.experiments.analysis.outcome import texts
 
 
 class Reward(StrEnum):

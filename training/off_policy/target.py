@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.experiments.policy import PlackettLuce, SlatePolicy
-from models.exploration import log_odds, plackett_luce_propensities
-from models.query import Query
-from models.scoring import Scorer, Scores
-from models.slate import best, make_slate
+from models.query.query import Query
+from models.scoring.scorer import Scorer, Scores
+from models.slate.exploration import log_odds, plackett_luce_propensities
+from models.slate.slate import best, make_slate
+from models.slate.slate_policy import PlackettLuce, SlatePolicy
 
 N_DRAWS: Final = 64
 """Slates that the mean prediction of a policy of chance is taken over."""
@@ -77,7 +77,7 @@ class TargetPolicy:
         match self.policy.exploration:
             case PlackettLuce(temperature=temperature):
                 utilities = np.empty(len(worth))
-                # As `models.slate.make_slate` deals them out.
+                # As `models.slate.slate.make_slate` deals them out.
                 utilities[best(scores.order, len(worth))] = (
                     np.sort(log_odds(scores.probabilities))[::-1] / temperature
                 )

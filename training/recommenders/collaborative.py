@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder import Projection
 from models.recommenders.collaborative import Collaborative
+from models.recommenders.content_encoder import Projection
 from training.recommenders.als import ALS, factorise
-from training.recommenders.encoder import fit_encoder
+from training.recommenders.content_encoder import fit_encoder
 from training.recommenders.interactions import Interactions
 
 _MIN_CUSTOMERS: Final = 50

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.companions import Companions
 from models.recommenders.covisitation import Covisitation
+from models.recommenders.item_similarity import ItemSimilarity
 from training.recommenders.interactions import Interactions
 from training.recommenders.sparse import Pairs, shared
 
@@ -41,7 +41,7 @@ def fit_covisitation(interactions: Interactions) -> Covisitation:
 
 def _strongest(
     keys: NDArray[np.uint64], pairs: Pairs, *, strengths: NDArray[np.float64]
-) -> Companions:
+) -> ItemSimilarity:
     """Keep the strongest companions of every sale; of equal ones those of lower rows."""
     order = np.lexsort((pairs.others, -strengths, pairs.rows))
     rows = pairs.rows[order]
@@ -54,4 +54,4 @@ def _strongest(
     table = np.zeros((len(known), N_COMPANIONS))
     companions[place] = keys[pairs.others[order][kept]]
     table[place] = strengths[order][kept]
-    return Companions(keys[known], companions, table)
+    return ItemSimilarity(keys[known], companions, table)

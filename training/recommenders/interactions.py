@@ -7,10 +7,10 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import Catalogue
-from models.counters import counted
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.event_counts import counted
 from models.dataset.events import EventTable
-from models.events import KIND, EventType
+from models.domain.event import KIND, EventType
 
 _IMPRESSION: Final = KIND[EventType.IMPRESSION]
 
@@ -67,7 +67,7 @@ class Interactions:
 
     @cached_property
     def counted(self) -> NDArray[np.bool_]:
-        """Tell the events that count for their sales, as online; see `models.counters.counted`.
+        """Mark the events that count for their sales, see `models.catalogue.event_counts`.
 
         Sales that the catalogue does not know count as one.
         """

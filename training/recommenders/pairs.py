@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.recommenders.encoder import weighted_covariance
+from training.recommenders.content_encoder import weighted_covariance
 from training.recommenders.interactions import Interactions
 from training.recommenders.sparse import group_sums
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from models.events import KINDS, EventType
+from models.domain.event import KINDS, EventType
 from models.recommenders.popularity import Popularity
 from training.recommenders.interactions import Interactions
 

@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.events import KIND, SECOND_US, EventType
+from models.domain.event import KIND, SECOND_US, EventType
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.session import N_LAST, VISIT_GAP_S, Session
-from training.recommenders.encoder import weighted_covariance
+from training.recommenders.content_encoder import weighted_covariance
 from training.recommenders.interactions import Interactions
 
 _RIDGE: Final = 300.0

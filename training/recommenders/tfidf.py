@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from models.text import TextSpace, terms
+from models.recommenders.text_embedding import TextSpace, terms
 
 N_DIMENSIONS: Final = 128
 MAX_WORDS: Final = 20_000

@@ -13,8 +13,8 @@ from pydantic import BaseModel, JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
-from models.onnx import Provider
-from models.scenes import (
+from models.pictures.onnx import Provider
+from models.pictures.scene_labeller import (
     LabelFigures,
     LabelledPictures,
     PictureFault,

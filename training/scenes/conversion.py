@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from models.dataset.events import EventTable
-from models.events import KIND, EventType, key
-from training.evaluation.interval import Interval, wilson_interval
+from models.domain.event import KIND, EventType, key
+from training.statistics.bootstrap import Interval, wilson_interval
 
 UNKNOWN: Final = "unknown"
 

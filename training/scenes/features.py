@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.atomic_file import atomic_file
-from models.onnx import OnnxSession, Provider, open_session
-from models.picture import (
+from models.arrays.atomic_file import atomic_file
+from models.pictures.onnx import OnnxSession, Provider, open_session
+from models.pictures.picture import (
     Box,
     Frame,
     PictureError,
@@ -21,7 +21,7 @@ from models.picture import (
     decode_cuts,
     read_picture,
 )
-from models.scenes import PictureFault
+from models.pictures.scene_labeller import PictureFault
 from training.scenes.backbone import Backbone
 from training.scenes.graph import feature_graph
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.scenes import EMBEDDING_WIDTH
+from models.pictures.scene_labeller import EMBEDDING_WIDTH
 
 Floats = NDArray[np.float32]
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.scenes import LabelFigures
+from models.pictures.scene_labeller import LabelFigures
 
 _N_BINS = 15
 _TOP = 5

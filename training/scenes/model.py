@@ -17,8 +17,8 @@ from scipy.optimize import OptimizeResult, minimize_scalar
 from scipy.special import logsumexp
 from sklearn.model_selection import StratifiedKFold
 
-from models.onnx import Provider
-from models.scenes import (
+from models.pictures.onnx import Provider
+from models.pictures.scene_labeller import (
     DESCRIPTION_FILE,
     GRAPH_FILE,
     PictureFault,

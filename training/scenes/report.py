@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.dataset.reading import Dataset
-from models.picture import Frame, decode
-from models.sale import PictureScores
-from models.topics import Topics, percentages
+from models.domain.sale import PictureScores
+from models.pictures.picture import Frame, decode
+from models.pictures.topics import Topics, percentages
 from training.report.block import (
     Bar,
     BarPlot,

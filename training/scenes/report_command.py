@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from models.bundle import BundleError, read_bundle, resolve_bundle
 from models.dataset.faults import DatasetError
 from models.dataset.reading import SCENES, read_dataset
-from models.scenes import SceneLabeller
-from models.scoring import Scorer
+from models.pictures.scene_labeller import SceneLabeller
+from models.scoring.bundle import BundleError, read_bundle, resolve_bundle
+from models.scoring.scorer import Scorer
 from training.console import Bars, bars, print_json, stop_on, with_folder
 from training.report.block import Block, Paragraph
 from training.report.page import page
@@ -17,8 +17,8 @@ from training.scenes.backbone import BackboneError, default_backbone, read_backb
 from training.scenes.features import FeatureExtractor
 from training.scenes.layout import LayoutError, read_layout
 from training.scenes.model import N_CROPS, SceneTrainingError, hold_back, labelled_features
+from training.scenes.picture_scores import see_sales
 from training.scenes.report import labeller_blocks, seen_sales, topic_blocks
-from training.seeing import see_sales
 
 
 def report(

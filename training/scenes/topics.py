@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
 
-from models.topics import Topics
+from models.pictures.topics import Topics
 
 MIN_TOPICS: Final = 2
 N_SPLITS: Final = 5

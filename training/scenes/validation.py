@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from models.scenes import LabelFigures
+from models.pictures.scene_labeller import LabelFigures
 from training.scenes.baseline import Split, calibrated, default_regression, tuned_regression
 from training.scenes.head import Recipe, fit_head
 from training.scenes.metric import label_figures
@@ -24,7 +24,7 @@ _INTERVAL = (0.025, 0.975)
 N_GROUPS = 4
 
 
-class Interval(BaseModel):
+class AccuracyInterval(BaseModel):
     """A figure and its 95% interval."""
 
     model_config = ConfigDict(frozen=True)
@@ -57,17 +57,17 @@ class Beside(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    figures: dict[str, Interval]
-    head_minus: dict[str, Interval]
+    figures: dict[str, AccuracyInterval]
+    head_minus: dict[str, AccuracyInterval]
 
 
-class Validation(BaseModel):
+class HeadValidation(BaseModel):
     """Figures of a cross-validation; metrics by name, baselines by what they are."""
 
     model_config = ConfigDict(frozen=True)
 
     folds: int
-    head: dict[str, Interval]
+    head: dict[str, AccuracyInterval]
     baselines: dict[str, Beside]
     unlike: Unlike
 
@@ -96,7 +96,7 @@ def validate_scenes(
     n_folds: int,
     seed: int,
     on_fit: Callable[[], None] = lambda: None,
-) -> Validation:
+) -> HeadValidation:
     """Cross-validate the head and logistic regressions on the same folds.
 
     ``logistic`` is the regression that scikit-learn fits by default to the head's features;
@@ -127,7 +127,7 @@ def validate_scenes(
         len(data.targets), size=(_N_RESAMPLES, len(data.targets))
     )
     ours = _resampled(head, data.targets, rows)
-    return Validation(
+    return HeadValidation(
         folds=n_folds,
         head=_intervals(ours, len(data.targets)),
         baselines={
@@ -172,11 +172,11 @@ def _resampled(
     return {name: np.array([getattr(one, name) for one in figures]) for name in names}
 
 
-def _intervals(resampled: dict[str, NDArray[np.float64]], n: int) -> dict[str, Interval]:
-    intervals: dict[str, Interval] = {}
+def _intervals(resampled: dict[str, NDArray[np.float64]], n: int) -> dict[str, AccuracyInterval]:
+    intervals: dict[str, AccuracyInterval] = {}
     for name, values in resampled.items():
         low, high = (float(np.quantile(values[1:], edge)) for edge in _INTERVAL)
-        intervals[name] = Interval(value=float(values[0]), low=low, high=high, n=n)
+        intervals[name] = AccuracyInterval(value=float(values[0]), low=low, high=high, n=n)
     return intervals
 
 

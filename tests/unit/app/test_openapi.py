@@ -6,14 +6,14 @@ import yaml
 from pydantic import BaseModel
 
 from app import __version__
-from app.api.example import EXAMPLES
+from app.api.schema.openapi_examples import EXAMPLES
 from app.main import create_app
 from app.resources import Worker
 from app.settings import Settings
-from models.events import Event
-from models.experiments.draft import PlanDraft
-from models.experiments.plan import Plan
-from models.sale import Sale
+from models.domain.event import Event
+from models.domain.sale import Sale
+from models.experiments.plan.plan import Plan
+from models.experiments.plan.plan_edit import PlanDraft
 from tests.proofs import ROOT
 
 

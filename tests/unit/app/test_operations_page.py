@@ -2,8 +2,8 @@
 
 import re
 
-from app.serving.fallback import Rung
-from app.serving.readiness import Part
+from app.health.readiness import Part
+from app.recommend.fallback import DegradationLevel
 from tests.proofs import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
@@ -16,7 +16,7 @@ def rows(heading: str) -> set[str]:
 
 
 def test_every_value_of_degraded_has_its_row() -> None:
-    assert rows("What `degraded` says") == {rung.value for rung in Rung}
+    assert rows("What `degraded` says") == {rung.value for rung in DegradationLevel}
 
 
 def test_every_part_that_health_can_miss_has_its_row() -> None:

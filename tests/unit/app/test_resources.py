@@ -1,7 +1,7 @@
 import asyncio
 from contextlib import suppress
 
-from app.serving.background_tasks import end_tasks
+from app.health.background_tasks import end_tasks
 
 
 async def test_a_task_that_loses_a_cancellation_ends_all_the_same() -> None:

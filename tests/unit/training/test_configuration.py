@@ -7,8 +7,8 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 
-from models.events import SECOND_US
-from models.ranker import TreeConfig
+from models.domain.event import SECOND_US
+from models.ranker.ranker import TreeConfig
 from tests.proofs import ROOT
 from training.configuration import ConfigurationError, RunConfig
 

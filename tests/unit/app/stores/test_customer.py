@@ -10,8 +10,8 @@ from redis.crc import key_slot
 
 from app.stores.connection import Connection
 from app.stores.customer import OUTCOMES, RedisCustomerStore
-from app.stores.layout import CHANGES, N_PARTITIONS, PICTURES, SALES, VERSION, CustomerKeys
-from models.events import MAX_AGE_US, MAX_AHEAD_US, Refusal, accept
+from app.stores.keys import CHANGES, N_PARTITIONS, PICTURES, SALES, VERSION, CustomerKeys
+from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Refusal, accept
 from tests.contract.visit import append_at, event
 
 NOW_US = 1_795_370_746_382_841

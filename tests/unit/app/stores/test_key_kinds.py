@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from app.stores import layout
-from app.stores.layout import PREFIXES
+from app.stores import keys as layout
+from app.stores.keys import PREFIXES
 from tests.proofs import ROOT
 
 

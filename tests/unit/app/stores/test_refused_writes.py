@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.serving.server_port import Refusal
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
+from app.stores.server_port import Refusal
 from app.stores.store import RedisServer
 
 

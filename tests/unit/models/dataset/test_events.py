@@ -7,7 +7,7 @@ import polars as pl
 
 from models.dataset import Labels, read_dataset
 from models.dataset.events import keys_of
-from models.events import MAX_AGE_US, MAX_AHEAD_US, Refusal, accept, from_us, key
+from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Refusal, accept, from_us, key
 from tests.datasets import event, sale, write_dataset
 
 NOW_US = 1_735_776_000_000_000  # 2025-01-02T00:00:00Z

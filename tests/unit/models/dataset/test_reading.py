@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.dataset import DatasetError, FaultCode, read_dataset
-from models.events import from_us, to_us
+from models.domain.event import from_us, to_us
 from tests.datasets import event, sale, write_csv, write_dataset
 
 OPENING = datetime(2025, 1, 1, tzinfo=UTC)

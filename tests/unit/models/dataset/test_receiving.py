@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.dataset import Dataset, FaultCode, read_dataset
-from models.events import to_us
+from models.domain.event import to_us
 from tests.datasets import Row, event, sale, write_dataset
 
 START = datetime(2025, 1, 2, tzinfo=UTC)

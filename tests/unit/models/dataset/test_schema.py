@@ -6,8 +6,8 @@ import pytest
 
 from models.dataset import FaultCode
 from models.dataset.schema import CUSTOMERS, EVENTS, SALES, Column
-from models.events import Event, EventType
-from models.sale import Sale
+from models.domain.event import Event, EventType
+from models.domain.sale import Sale
 from tests.proofs import ROOT
 
 PAGE = (ROOT / "docs" / "dataset.md").read_text(encoding="utf-8")

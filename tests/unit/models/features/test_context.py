@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from models.events import to_us
-from models.query import Context
+from models.domain.event import to_us
+from models.query.query import Context
 from tests.builders import catalogue, feature, query, sale
 
 SHOP = catalogue(sale("a"), sale("b"))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from models.events import EventType
+from models.domain.event import EventType
 from tests.builders import catalogue, feature, query, sale
 
 SHOP = catalogue(sale("a"), sale("b"), sale("never"))

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from models.events import EventType
-from models.profile import Profile
+from models.domain.event import EventType
+from models.domain.profile import Profile
 from tests.builders import DAY_US, NOW_US, catalogue, feature, query, sale
 
 SHOP = catalogue(sale("a"), sale("b"), sale("c"))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from models.events import MAX_AMOUNT, MIN_AMOUNT, from_us
+from models.domain.event import MAX_AMOUNT, MIN_AMOUNT, from_us
 from tests.builders import HOUR_US, NOW_US, catalogue, feature, picture, query, sale
 
 SHOP = catalogue(

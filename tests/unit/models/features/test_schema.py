@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.arrays import Arrays
-from models.catalogue import Catalogue
+from models.arrays.array_file import Arrays
+from models.catalogue.catalogue import Catalogue
+from models.domain.profile import Profile
 from models.features import schema
 from models.features.feature import Scope
 from models.features.schema import GROUPS, FeatureSchema
-from models.listing import Listing
-from models.profile import Profile
-from models.query import Batch, Counted, Query
-from models.recommenders.content import Content
+from models.query.caller_candidates import CallerCandidates
+from models.query.query import Batch, Counted, Query
+from models.recommenders.content_profile import Content
 from models.recommenders.recommender import Recommender
 from tests.builders import (
     DAY_US,
@@ -64,7 +64,7 @@ def question(n_sales: int, rng: np.random.Generator) -> Query:
     return replace(
         asked,
         positions=rng.integers(1, 11, size=n_sales),
-        listing=Listing.of(asked.catalogue, rng.permutation(n_sales)),
+        listing=CallerCandidates.of(asked.catalogue, rng.permutation(n_sales)),
     )
 
 
@@ -162,7 +162,7 @@ def test_queries_together_have_the_bits_of_each_alone(rng: np.random.Generator) 
         replace(
             query(of, *browse(n_events, 50, rng=rng)),
             rows=rng.permutation(50)[:9],
-            listing=Listing.of(of, np.arange(50)) if n_events % 2 else None,
+            listing=CallerCandidates.of(of, np.arange(50)) if n_events % 2 else None,
         )
         for n_events in (0, 1, 7, 30, 8, 0, 128)
     ]

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.experiments.bucket import bucket
-from models.experiments.draft import ExperimentDraft, PlanDraft, with_experiment
-from models.experiments.experiment import Unit
-from models.experiments.plan import Plan, Visit
-from models.experiments.policy import SlatePolicy
+from models.experiments.plan.bucketing import bucket
+from models.experiments.plan.experiment import Unit
+from models.experiments.plan.plan import Plan, Visit
+from models.experiments.plan.plan_edit import ExperimentDraft, PlanDraft, with_experiment
+from models.promotion.canary_plan import LAYER, with_canary, with_its_canary
 from models.promotion.count import ShadowCounts
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Evidence, Promotion, Stage
-from models.promotion.trial import LAYER, with_canary, with_its_canary
+from models.slate.slate_policy import SlatePolicy
 from tests.plans import terms
 from tests.promotions import RULES, begun, evidence
 from tests.trials import START

@@ -6,19 +6,19 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from models.experiments.attribution import Rules
-from models.experiments.experiment import Unit
-from models.experiments.guardrail import State
-from models.experiments.plan import Plan
-from models.experiments.results import Results, experiment_results
-from models.experiments.span import Span
+from models.experiments.analysis.attribution import Rules
+from models.experiments.analysis.guardrail import State
+from models.experiments.analysis.interval import Span
+from models.experiments.analysis.results import Results, experiment_results
+from models.experiments.plan.experiment import Unit
+from models.experiments.plan.plan import Plan
 from models.promotion.canary import live_findings, sale_findings
+from models.promotion.canary_plan import with_canary
+from models.promotion.check import Finding, Verdict, verdict
 from models.promotion.count import CANDIDATE, SERVING, ArmCounts, ShadowCounts
 from models.promotion.estimate import OffPolicyEstimate, estimate_finding
-from models.promotion.finding import Finding, Verdict, verdict
 from models.promotion.rule import CanaryRules, EstimateRules, ShadowRules
 from models.promotion.shadow import shadow_findings
-from models.promotion.trial import with_canary
 from tests.promotions import begun
 from tests.trials import START, Answer, Did, events, exposures
 

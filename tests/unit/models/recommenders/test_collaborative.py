@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.arrays import Arrays
-from models.encoder import Projection
-from models.events import EventType, key
-from models.ragged import Ragged
+from models.arrays.array_file import Arrays
+from models.arrays.ragged import Ragged
+from models.domain.event import EventType, key
 from models.recommenders.collaborative import Collaborative
+from models.recommenders.content_encoder import Projection
 from tests.builders import Seen, browse, catalogue, crowd, query, sale
-from tests.unit.models.recommenders.test_taste import ENCODER, PLACES
+from tests.unit.models.recommenders.test_content_preference import ENCODER, PLACES
 
 CLICK, VIEW = EventType.CLICK, EventType.VIEW
 SHOP = catalogue(

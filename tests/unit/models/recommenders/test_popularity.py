@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from models.arrays import Arrays
-from models.catalogue import Catalogue
-from models.events import EventType
+from models.arrays.array_file import Arrays
+from models.catalogue.catalogue import Catalogue
+from models.domain.event import EventType
 from models.recommenders.popularity import Popularity
 from tests.builders import NOW_US, POPULARITY, catalogue, query, sale
 

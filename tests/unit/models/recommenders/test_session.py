@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from models.arrays import Arrays
-from models.events import EventType
-from models.query import Batch
-from models.ragged import Ragged
+from models.arrays.array_file import Arrays
+from models.arrays.ragged import Ragged
+from models.domain.event import EventType
+from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.session import Session, described, visited
 from tests.builders import Seen, catalogue, query, row, sale
-from tests.unit.models.recommenders.test_taste import PLACES
+from tests.unit.models.recommenders.test_content_preference import PLACES
 
 CLICK, VIEW = EventType.CLICK, EventType.VIEW
 SHOP = catalogue(

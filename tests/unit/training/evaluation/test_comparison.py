@@ -5,8 +5,8 @@ import pytest
 
 from tests.judged import slate
 from training.evaluation.comparison import Board, Verdict
-from training.evaluation.interval import holm, resample
 from training.evaluation.measure import PURCHASES
+from training.statistics.bootstrap import holm, resample
 
 N = 400
 

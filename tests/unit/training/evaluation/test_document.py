@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.policy import Policy
+from models.catalogue.snapshot import Snapshot
+from models.pictures.topics import Topics
+from models.ranker.objective import Policy
 from models.recommenders.registry import RECOMMENDERS
-from models.snapshot import Snapshot
-from models.topics import Topics
 from tests.judged import slate
 from tests.logs import sale
 from training.evaluation.document import document
 from training.evaluation.evaluate import Evaluation, figures_of
-from training.evaluation.gallery import TALK, Thumbnails, examples, talk_lines
+from training.evaluation.example_slates import TALK, Thumbnails, examples, talk_lines
 from training.evaluation.measure import PURCHASES
 from training.evaluation.protocol import Judged
 from training.evaluation.reliability import Predictions, reliability

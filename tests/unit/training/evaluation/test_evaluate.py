@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from models.counters import SaleCounts
+from models.catalogue.event_counts import SaleCounts
+from models.catalogue.snapshot import Snapshot
 from models.dataset.faults import FaultReport
 from models.dataset.reading import Dataset
-from models.events import from_us
+from models.domain.event import from_us
+from models.domain.sale import Sale
 from models.features.schema import FeatureSchema
-from models.sale import Sale
-from models.scoring import Scorer
-from models.snapshot import Snapshot
-from models.topics import Topics
+from models.pictures.topics import Topics
+from models.scoring.scorer import Scorer
 from tests.builders import Unexplained
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, event_table, sale
 from tests.worlds import Silent
@@ -28,7 +28,7 @@ from training.evaluation.comparison import Scorers
 from training.evaluation.evaluate import Question, evaluate
 from training.evaluation.protocol import Protocol, last_of_sessions
 from training.evaluation.truth import TRUTH_FILE
-from training.slates import shown_slates
+from training.examples.slates import shown_slates
 
 Figures = dict[str, Scorers]
 

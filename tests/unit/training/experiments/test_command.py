@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from models.experiments.experiment import Experiment
+from models.experiments.plan.experiment import Experiment
 from tests.browser import look
 from tests.datasets import event, sale, write_dataset
 from tests.trials import DAY_US, START, Answer, exposures, two_arms

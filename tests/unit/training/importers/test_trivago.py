@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from models.dataset import DatasetError, FaultCode, read_dataset
-from models.events import KIND, EventType
+from models.domain.event import KIND, EventType
 from tests.shared import shared_data
 from training.importers.command import app
 from training.importers.trivago import VIEW_ACTIONS, import_trivago

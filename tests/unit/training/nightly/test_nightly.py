@@ -8,17 +8,17 @@ import yaml
 from pydantic import JsonValue
 from typer.testing import CliRunner
 
-from models.scoring import META
+from models.scoring.scorer import META
 from tests.datasets import EVENT, SALE, Row, write_dataset
 from tests.datasets import event as row
 from tests.proofs import ROOT
 from training.__main__ import app
-from training.evaluation.interval import Interval
 from training.nightly.command import EXIT_CODES
 from training.nightly.comparison import Measured, differences
 from training.nightly.gate import decide
-from training.nightly.ledger import BusyError, Ledger
-from training.nightly.run import Verdict
+from training.nightly.run import NightVerdict
+from training.nightly.stage_cache import BusyError, StageCache
+from training.statistics.bootstrap import Interval
 
 BAD = row(at="yesterday")
 
@@ -61,7 +61,7 @@ def test_a_stage_is_done_once_for_equal_inputs_and_again_if_its_output_is_gone(
         done.append(len(done))
         return {"n": len(done)}
 
-    ledger = Ledger(tmp_path)
+    ledger = StageCache(tmp_path)
 
     first, again = ledger.once("a", {"x": 1}, work=work), ledger.once("a", {"x": 1}, work=work)
     other = ledger.once("a", {"x": 2}, work=work)
@@ -89,7 +89,7 @@ def test_a_night_before_the_first_event_has_nothing_new(
 
 
 def test_two_runs_do_not_share_a_state(tmp_path: Path) -> None:
-    with Ledger(tmp_path).alone(), pytest.raises(BusyError), Ledger(tmp_path).alone():
+    with StageCache(tmp_path).alone(), pytest.raises(BusyError), StageCache(tmp_path).alone():
         pass
 
 
@@ -111,5 +111,5 @@ def test_the_cron_job_runs_a_command_that_exists_and_stops_at_its_exit_statuses(
     assert result.exit_code == 1
     assert str(tmp_path / "data") in result.stderr
     assert rule["onExitCodes"]["containerName"] == container["name"]
-    final = {EXIT_CODES[Verdict.REJECTED], EXIT_CODES[Verdict.NOTHING_NEW]}
+    final = {EXIT_CODES[NightVerdict.REJECTED], EXIT_CODES[NightVerdict.NOTHING_NEW]}
     assert set(rule["onExitCodes"]["values"]) == {1, *final}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.off_policy.rounds import Rounds
-from training.world.logging_policy import plackett_luce
+from training.simulator.logging_policy import plackett_luce
 
 N_SALES: Final = 6
 N_POSITIONS: Final = 3

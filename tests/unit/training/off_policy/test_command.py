@@ -8,21 +8,21 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from models.bundle import read_bundle
-from models.counters import HOUR_US
-from models.customer import Window
-from models.events import from_us
+from models.catalogue.event_counts import HOUR_US
+from models.catalogue.snapshot import content_file, counts_file
+from models.domain.customer import Window
+from models.domain.event import from_us
+from models.domain.profile import Profile
 from models.experiments.exposure import EXPOSURES
-from models.experiments.policy import PlackettLuce, SlatePolicy
-from models.profile import Profile
 from models.promotion.estimate import OffPolicyEstimate, estimate_finding
 from models.promotion.rule import EstimateRules
-from models.query import Context, Query
-from models.scoring import Scorer
-from models.slate import make_slate
-from models.snapshot import content_file, counts_file
+from models.query.query import Context, Query
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
+from models.slate.slate import make_slate
+from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from training.__main__ import app
-from training.world.parameters import DAY_US
+from training.simulator.parameters import DAY_US
 
 N_ANSWERS = 400
 TEMPERATURE = 2.0

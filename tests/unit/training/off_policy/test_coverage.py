@@ -12,9 +12,9 @@ from tests.unit.training.off_policy.closed_world import (
     ClosedWorld,
     with_model,
 )
-from training.evaluation.interval import Interval
 from training.off_policy.estimator import ESTIMATORS
-from training.off_policy.valuation import value_policy
+from training.off_policy.policy_value import value_policy
+from training.statistics.bootstrap import Interval
 
 N_LOGS = 2_000
 """Of 500 logs the share itself has a standard error of one hundredth, of these half of that."""

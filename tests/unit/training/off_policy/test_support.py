@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from training.off_policy.policy_value import value_policy
 from training.off_policy.rounds import Rounds
 from training.off_policy.support import (
     NoSupportError,
@@ -11,7 +12,6 @@ from training.off_policy.support import (
     effective_size,
     require_support,
 )
-from training.off_policy.valuation import value_policy
 
 
 def log(logging: list[float], target: list[float], *, copies: int = 100) -> Rounds:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.events import EventType
+from models.domain.event import EventType
 from tests.builders import query as ask
 from tests.logs import Row, catalogue, event_table, sale
 from training.recommenders.collaborative import fit_collaborative

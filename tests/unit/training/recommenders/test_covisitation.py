@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.companions import Companions
-from models.events import key
+from models.domain.event import key
+from models.recommenders.item_similarity import ItemSimilarity
 from tests.logs import Row, catalogue, event_table
 from training.recommenders.covisitation import fit_covisitation
 from training.recommenders.interactions import Interactions
@@ -14,7 +14,7 @@ SHOP = catalogue(*(f"s{index}" for index in range(40)))
 
 def strengths(rows: list[Row], sale_id: str) -> dict[int, float]:
     """Return the companions of a sale, strongest first."""
-    fitted: Companions = fit_covisitation(Interactions.of(event_table(rows), SHOP)).companions
+    fitted: ItemSimilarity = fit_covisitation(Interactions.of(event_table(rows), SHOP)).companions
     (place,) = np.flatnonzero(fitted.keys == np.uint64(key(sale_id))).tolist()
     found = zip(fitted.companions[place].tolist(), fitted.strengths[place].tolist(), strict=True)
     return {companion: strength for companion, strength in found if strength}

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from models.events import EventType
-from models.query import Batch
+from models.domain.event import EventType
+from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.session import Session, described, visited
 from tests.builders import query as ask
 from tests.logs import HOUR, MINUTE, Row, catalogue, event_table, sale
-from tests.unit.models.recommenders.test_taste import PLACES
+from tests.unit.models.recommenders.test_content_preference import PLACES
 from training.recommenders.interactions import Interactions
 from training.recommenders.session import fit_session, visit_steps
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.onnx import open_session
-from models.picture import Frame, decode
+from models.pictures.onnx import open_session
+from models.pictures.picture import Frame, decode
 from tests.shared import shared_data
 from training.scenes.efficientnet import efficientnet_lite0, weights_path
 from training.scenes.torch_file import read_tensors

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.picture import decode
+from models.pictures.picture import decode
 from tests.scenes import SIZE, write_backbone
 from training.scenes.backbone import Backbone, BackboneError, read_backbone
 from training.scenes.features import FeatureExtractor

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.onnx import open_session
-from models.picture import decode
-from models.scenes import SceneLabeller, SceneScores, label_pictures
+from models.pictures.onnx import open_session
+from models.pictures.picture import decode
+from models.pictures.scene_labeller import SceneLabeller, SceneScores, label_pictures
 from tests.scenes import write_backbone, write_pictures
 from training.scenes.backbone import default_backbone, read_backbone
 from training.scenes.features import FeatureExtractor, n_plain_features

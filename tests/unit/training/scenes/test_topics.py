@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.topics import percentages
+from models.pictures.topics import percentages
 from training.scenes.topics import coherence, fit_topics, quality, topic_name
 
 LABELS = ("golf_course", "fairway", "hotel", "inn", "sea", "beach")

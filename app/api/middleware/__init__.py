@@ -1,0 +1,1 @@
+"""Middlewares in front of the routes."""

@@ -1,0 +1,73 @@
+"""Audit log: a line for every request that changed something, or tried to."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.dependencies import caller
+from app.api.middleware.encoded_slashes import SLASH
+from app.observability import audit_log
+
+UNCHANGING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+NO_CHANGES: Final = frozenset({"/v1/events", "/v1/rank"})
+"""Posts that are no change of an operator's; events are counted in the metrics."""
+
+NOT_LOGGED: Final = frozenset({"customer_id"})
+"""Parts of paths that no log line holds."""
+
+
+class Audit:
+    """ASGI middleware behind the keys: who changed what, by the id of the key.
+
+    A route adds what its path does not say with `changed`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and log it once it is answered."""
+        changes = (
+            scope["type"] == "http"
+            and scope["method"] not in UNCHANGING
+            and scope["path"] not in NO_CHANGES
+        )
+        if not changes:
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def seen(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, seen)
+        finally:
+            _log_change(scope, status)
+
+
+def changed(request: Request, **what: object) -> None:
+    """Say in the audit log what a request changed, beyond what its path says."""
+    request.state.changed = what
+
+
+def _log_change(scope: Scope, status: int) -> None:
+    path_params = scope.get("path_params", {})
+    named = {
+        name: str(value).replace(SLASH, "/")
+        for name, value in path_params.items()
+        if name not in NOT_LOGGED
+    }
+    audit_log().info(
+        "change",
+        method=scope["method"],
+        route=getattr(scope.get("route"), "path", "none"),
+        status=status,
+        caller=caller(Request(scope)),
+        **named,
+        **scope.get("state", {}).get("changed", {}),
+    )

@@ -1,0 +1,54 @@
+"""Refuses bodies beyond a size, before and while they are read."""
+
+import re
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.schema.problem import problem_response
+from app.errors import BodyTooLargeError
+
+_PICTURE: Final = re.compile(r"/v1/sales/[^/]+/image(?:s/[^/]+)?")
+
+
+class BodyLimit:
+    """ASGI middleware: no route ever holds more than the limit; pictures have their own."""
+
+    def __init__(self, app: ASGIApp, limit_bytes: int, *, picture_limit_bytes: int) -> None:
+        self._app = app
+        self._limit_bytes = limit_bytes
+        self._picture_limit_bytes = picture_limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless its body is said or found to be too large."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_picture = _PICTURE.fullmatch(scope["path"]) is not None
+        limit_bytes = self._picture_limit_bytes if is_picture else self._limit_bytes
+        if _announced_bytes(scope) > limit_bytes:
+            exc = BodyTooLargeError(limit_bytes)
+            refusal = problem_response(exc.status, exc.code, detail=str(exc))
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, _counted(receive, limit_bytes), send)
+
+
+def _counted(receive: Receive, limit_bytes: int) -> Receive:
+    n_bytes = 0
+
+    async def receive_within_limit() -> Message:
+        nonlocal n_bytes
+        message = await receive()
+        n_bytes += len(message.get("body", b""))
+        if n_bytes > limit_bytes:
+            raise BodyTooLargeError(limit_bytes)
+        return message
+
+    return receive_within_limit
+
+
+def _announced_bytes(scope: Scope) -> int:
+    announced = Headers(scope=scope).get("content-length", "0")
+    return int(announced) if announced.isascii() and announced.isdigit() else 0

@@ -1,0 +1,35 @@
+"""Ids in paths, which may hold any character: an encoded slash is one of theirs."""
+
+from typing import Annotated, Final
+from urllib.parse import unquote
+
+from pydantic import BeforeValidator
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from models.domain.event import Identifier
+
+SLASH: Final = "\x1f"
+"""Stands for a slash within an id; no id may hold it itself."""
+
+
+def _with_its_slashes(value: object) -> object:
+    return value.replace(SLASH, "/") if isinstance(value, str) else value
+
+
+PathIdentifier = Annotated[Identifier, BeforeValidator(_with_its_slashes)]
+"""An id as a part of a path."""
+
+
+class EncodedSlashes:
+    """ASGI middleware: routes are told by the slashes that a caller did not encode."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with the encoded slashes of its path out of the way."""
+        raw_path: bytes = scope.get("raw_path") or b""
+        if scope["type"] == "http" and b"%2f" in raw_path.lower():
+            parts = raw_path.decode("ascii").split("/")
+            scope["path"] = "/".join(unquote(part).replace("/", SLASH) for part in parts)
+        await self._app(scope, receive, send)

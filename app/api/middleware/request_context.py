@@ -1,0 +1,106 @@
+"""What every answer carries: request id, security headers, a line in the metrics."""
+
+from time import monotonic
+from typing import Final
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from app.bounded_log import BoundedLog
+from app.network.protocol import ARRIVED, GONE
+from app.resources import Worker
+
+REQUEST_ID: Final = "X-Request-Id"
+MAX_REQUEST_ID: Final = 64
+CALLER_GONE: Final = 499
+"""The status of a request whose caller left before the end of its answer, as nginx has it."""
+
+SECURITY_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class RequestContext:
+    """ASGI middleware around all routes."""
+
+    def __init__(self, app: ASGIApp, worker: Worker, *, slow_s: float) -> None:
+        self._app = app
+        self._worker = worker
+        self._slow_s = slow_s
+        self._log = BoundedLog(__name__)  # under load all are slow, and a line each costs the most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and complete its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # The worker's protocol says when the head was there; other servers do not.
+        started = scope.setdefault("state", {}).setdefault(ARRIVED, monotonic())
+        request_id = _request_id(scope)
+        status = 500
+
+        async def complete(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+                headers = MutableHeaders(scope=message)
+                self._add_headers(headers, request_id)
+                headers["Server-Timing"] = _server_timing(scope, monotonic() - started)
+            await send(message)
+
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, complete)
+            except ClientDisconnect:
+                status = CALLER_GONE
+            finally:
+                if GONE in scope.get("state", {}):
+                    status = CALLER_GONE
+                self._observe(scope, status, monotonic() - started)
+
+    def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
+        headers[REQUEST_ID] = request_id
+        headers.update(SECURITY_HEADERS)
+        if self._worker.drain.started:
+            headers["Connection"] = "close"  # the next request belongs to another process
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        state = scope.get("state", {})
+        seen = (state.get(name, "") for name in ("variant", "bundle", "rung"))
+        route = _route(scope)
+        self._worker.metrics.requests.labels(route, str(status), *seen).observe(seconds)
+        if seconds > self._slow_s:
+            self._worker.metrics.slow.labels(route).inc()
+            stages = {name: round(s * 1e3, 3) for name, s in state.get("stages", {}).items()}
+            self._log.warning(
+                "slow request",
+                route,
+                route=route,
+                status=status,
+                total_ms=round(seconds * 1e3, 3),
+                stages_ms=stages,
+            )
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get(REQUEST_ID, "")
+    plain = given.replace("-", "").replace("_", "")
+    if plain.isascii() and plain.isalnum() and len(given) <= MAX_REQUEST_ID:
+        return given
+    return uuid4().hex
+
+
+def _server_timing(scope: Scope, seconds: float) -> str:
+    stages = scope.get("state", {}).get("stages", {}) | {"total": seconds}
+    return ", ".join(f"{name};dur={s * 1e3:.3f}" for name, s in stages.items())
+
+
+def _route(scope: Scope) -> str:
+    # Paths that no route has would make a series each.
+    return getattr(scope.get("route"), "path", "none")

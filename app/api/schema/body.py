@@ -1,0 +1,55 @@
+"""Bodies of requests, parsed strictly: a number is no time, a string no price.
+
+What that costs is bounded, whatever a body of the largest size holds.
+"""
+
+from typing import Any, Final, TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from app.api.repeated_key import repeated_key
+from app.api.schema.shape import Fault, shape_faults
+
+MAX_FAULTS: Final = 100
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read(
+    model: type[Model], content: bytes, *, most: int = MAX_FAULTS, judges_parts: bool = False
+) -> Model | list[Fault]:
+    """Parse JSON, or return its first faults; see `shape_faults`.
+
+    An object that has a key twice is a fault of the whole: which value was meant is not known.
+    """
+    faults = shape_faults(model, content, most=most, judges_parts=judges_parts)
+    if faults:
+        return faults
+    try:
+        found = model.model_validate_json(content, strict=True)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_context=False, include_input=False)
+        return [Fault(error["loc"], error["msg"]) for error in errors[:most]]
+    key = repeated_key(content)
+    return found if key is None else [Fault((), f"an object has the key {key!r} twice")]
+
+
+def parsed(model: type[Model], content: bytes, *, judges_parts: bool = False) -> Model:
+    """Parse a JSON body; see `shape_faults`.
+
+    Raises:
+        RequestValidationError: If it is malformed, with its first faults and their places.
+    """
+    found = read(model, content, judges_parts=judges_parts)
+    if isinstance(found, list):
+        raise RequestValidationError(
+            [{"loc": ("body", *fault.where), "msg": fault.what} for fault in found]
+        )
+    return found
+
+
+def described(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a body that a route parses itself for OpenAPI."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -1,0 +1,103 @@
+"""The OpenAPI document, with the schemas that FastAPI cannot see."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from app.api.bundles import BundleBody
+from app.api.events import EventBatch
+from app.api.middleware.authentication import KEY_HEADER, required_scope
+from app.api.promotions import PromotionBody, StopBody
+from app.api.rank import RankBody
+from app.api.sales import SaleBody
+from app.api.schema.openapi_examples import add_examples, add_parameter_examples
+from app.api.schema.problem import Problem, problems
+from app.security.key import Scope
+from models.experiments.plan.plan_edit import ExperimentTerms, PlanDraft
+from models.promotion.estimate import OffPolicyEstimate
+
+SCHEMES: Final = {
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": KEY_HEADER,
+        "description": "Needed where the service has keys; without, it listens on loopback only.",
+    },
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
+}
+
+_REFUSALS: Final = problems(
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS
+)
+
+TEMPLATE: Final = "#/components/schemas/{model}"
+
+
+def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
+    """Describe the application: its routes, what they read, and every error answer.
+
+    Args:
+        app: The application.
+        routers: What it includes.
+    """
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, routes=app.routes
+    )
+    _, schemas = models_json_schema(
+        [
+            (EventBatch, "validation"),
+            (SaleBody, "validation"),
+            (RankBody, "validation"),
+            (BundleBody, "validation"),
+            (PromotionBody, "validation"),
+            (StopBody, "validation"),
+            (OffPolicyEstimate, "validation"),
+            (ExperimentTerms, "validation"),
+            (PlanDraft, "validation"),
+            (Problem, "serialization"),
+        ],
+        ref_template=TEMPLATE,
+    )
+    components = document.setdefault("components", {}).setdefault("schemas", {})
+    components.update(schemas["$defs"])
+    _restore_nulls(components, routers)
+    add_examples(components)
+    document["components"]["schemas"] = dict(sorted(components.items()))
+    document["components"]["securitySchemes"] = SCHEMES
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            add_parameter_examples(operation)
+            _secure(operation, required_scope(method.upper(), path))
+    return document
+
+
+def _restore_nulls(components: dict[str, Any], routers: Sequence[APIRouter]) -> None:
+    """Give answers their examples as they are declared: FastAPI drops whatever is null."""
+    routes = [route for router in routers for route in router.routes]
+    answers = {route.response_model for route in routes if isinstance(route, APIRoute)}
+    declared: list[tuple[type[BaseModel], Literal["serialization"]]] = [
+        (one, "serialization")
+        for one in answers
+        if isinstance(one, type) and issubclass(one, BaseModel)
+    ]
+    _, schemas = models_json_schema(declared, ref_template=TEMPLATE)
+    for name, schema in schemas["$defs"].items():
+        if "examples" in schema:
+            components[name]["examples"] = schema["examples"]
+
+
+def _secure(operation: dict[str, Any], scope: Scope | None) -> None:
+    """Say which scope a key needs, in the form of a role, and what happens without it."""
+    if scope is None:
+        return
+    operation["security"] = [{name: [scope.value]} for name in SCHEMES]
+    described = operation["responses"] | {
+        str(status): problem for status, problem in _REFUSALS.items()
+    }
+    operation["responses"] = dict(sorted(described.items()))

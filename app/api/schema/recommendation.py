@@ -1,0 +1,182 @@
+"""A slate as an answer, whoever named the candidates."""
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from time import perf_counter
+from typing import Final
+
+import orjson
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from app.api.middleware.admission import turn_of
+from app.recommend.explanation import MAX_EXPLAINED
+from app.recommend.fallback import DegradationLevel
+from app.recommend.pipeline import Recommendation
+from app.resources import Resources
+from app.stores.exposure_record import ExposureRecord
+from models.ranker.explanation import Explanation
+
+ASSIGNMENT_EXAMPLE: Final[JsonDict] = {
+    "experiment": "home-page",
+    "variant": "meta",
+    "forced": False,
+}
+EXPLANATION_EXAMPLE: Final[JsonDict] = {
+    "sentence": "Like the 2 sales of 'Ski resort' that he opened this week; popular now.",
+    "log_odds": -3.98,
+    "base": -4.61,
+    "contributions": [
+        {"group": "content", "log_odds": 0.52},
+        {"group": "popularity", "log_odds": 0.15},
+        {"group": "sale", "log_odds": -0.04},
+    ],
+}
+SALE_EXAMPLE: Final[JsonDict] = {
+    "sale_id": "s-31",
+    "rank": 1,
+    "purchase_probability": 0.0183,
+    "explanation": EXPLANATION_EXAMPLE,
+}
+SLATE_EXAMPLE: Final[JsonDict] = {
+    "recommendation_id": "6f0c0f7a5f1e4f0f9a53a0a5a6f3b0de",
+    "bundle": "20261101T000000-5b1f0c9d3a77",
+    "assignments": [ASSIGNMENT_EXAMPLE],
+    "degraded": None,
+    "items": [SALE_EXAMPLE],
+}
+
+
+class Contribution(BaseModel):
+    """What one recommender, or another group of features, adds to a probability."""
+
+    model_config = ConfigDict(
+        frozen=True, json_schema_extra={"examples": [{"group": "content", "log_odds": 0.52}]}
+    )
+
+    group: str = Field(description="A recommender's name, or what the features are about.")
+    log_odds: float = Field(description="What it adds; below 0 it speaks against the sale.")
+
+
+class SaleExplanation(BaseModel):
+    """Why a sale has its probability."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [EXPLANATION_EXAMPLE]})
+
+    sentence: str = Field(description="The strongest reasons that speak for it, in words.")
+    log_odds: float = Field(description="Log-odds of the probability: the sum of what follows.")
+    base: float = Field(description="Log-odds of the average sale shown in training.")
+    contributions: list[Contribution] = Field(description="What is added to it, largest first.")
+
+
+class RecommendedSale(BaseModel):
+    """One sale of a slate."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [SALE_EXAMPLE]})
+
+    sale_id: str
+    rank: int = Field(ge=1, description="Position on the page, from 1.")
+    purchase_probability: float | None = Field(
+        ge=0,
+        le=1,
+        description="Probability that the customer buys within 24 hours if shown first; "
+        "null where no model scored.",
+    )
+    explanation: SaleExplanation | None = Field(
+        description=f"With `explain`: why, for the first {MAX_EXPLAINED} sales; null where it "
+        "was not asked for, no model scored, or there was no time for it."
+    )
+
+
+class AssignedVariant(BaseModel):
+    """A variant that the visit is in."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [ASSIGNMENT_EXAMPLE]})
+
+    experiment: str
+    variant: str
+    forced: bool = Field(description="Whether the caller decided, and not the hash.")
+
+
+class SlateAnswer(BaseModel):
+    """A slate: the sales in the order of the page."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [SLATE_EXAMPLE]})
+
+    recommendation_id: str = Field(description="Send it back as `exposure_id` of events.")
+    bundle: str | None = Field(description="The bundle that scored; null without a model.")
+    assignments: list[AssignedVariant] = Field(
+        description="The variants that decided how the slate was made; `holdout` is one too."
+    )
+    degraded: DegradationLevel | None = Field(
+        description="What the answer had to do without; null: nothing."
+    )
+    items: list[RecommendedSale]
+
+
+async def answered(
+    request: Request,
+    recommendation: Recommendation,
+    *,
+    resources: Resources,
+    is_explained: bool,
+    extra: Mapping[str, object],
+) -> Response:
+    """Render an answer, timed, and labelled for the metrics.
+
+    Args:
+        request: What asked.
+        recommendation: What is answered.
+        resources: Explain.
+        is_explained: Whether reasons are wanted.
+        extra: Further fields of the answer.
+    """
+    record = recommendation.record
+    stages = {"read": recommendation.read_s, "rank": recommendation.rank_s}
+    explanations: Sequence[Explanation] = ()
+    if is_explained and any(shown.purchase_probability is not None for shown in record.slate):
+        turn_of(request).end()  # another thread explains: the next request need not wait for it
+        started = perf_counter()
+        sale_ids = [shown.sale_id for shown in record.slate]
+        explanations = await resources.explainer.explain(recommendation.question, sale_ids)
+        stages["explain"] = perf_counter() - started
+    request.state.variant = resources.recommender.tally.label(record)
+    request.state.rung = record.degraded or ""
+    request.state.bundle = record.bundle_id
+    request.state.stages = stages
+    body = slate_body(record, explanations) | dict(extra)
+    return Response(orjson.dumps(body), media_type="application/json")
+
+
+def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> dict[str, object]:
+    """Return the fields of `SlateAnswer`; explanations are those of the first sales."""
+    return {
+        "recommendation_id": record.recommendation_id,
+        "bundle": record.bundle_id or None,
+        "assignments": [
+            {"experiment": one.experiment, "variant": one.variant, "forced": one.is_forced}
+            for one in record.assignments
+        ],
+        "degraded": record.degraded,
+        "items": [
+            {
+                "sale_id": shown.sale_id,
+                "rank": shown.rank,
+                "purchase_probability": shown.purchase_probability,
+                "explanation": _reasons(explanation) if explanation else None,
+            }
+            for shown, explanation in zip_longest(record.slate, explanations)
+        ],
+    }
+
+
+def _reasons(explanation: Explanation) -> dict[str, object]:
+    return {
+        "sentence": explanation.sentence,
+        "log_odds": explanation.log_odds,
+        "base": explanation.base,
+        "contributions": [
+            {"group": group, "log_odds": log_odds} for group, log_odds in explanation.groups.items()
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Bundles of this machine, and the one that answers."""

@@ -1,0 +1,227 @@
+"""The models of a process: the one that answers, the one before it, and the shadow."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.bundles.bundle_repository import BundleRepository
+from app.catalogue.catalogue_follower import CatalogueFollower
+from app.catalogue.model import Model
+from app.errors import (
+    BundleRefusedError,
+    NoPreviousBundleError,
+    UnknownBundleError,
+)
+from app.observability import Metrics, get_logger
+from app.stores.ports import BundleStore, Wanted, WorkerReport
+
+REPORT_EVERY_S: Final = 1.0
+RETRY_S: Final = 5.0
+
+NOTHING: Final = Wanted("", "", "")
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Refusal:
+    reason: str
+    until_s: float
+
+
+@dataclass(slots=True)
+class ActiveBundle:
+    """Makes the process serve what the store wants; what is loaded switches at once.
+
+    Attributes:
+        name: Of this worker.
+        store: Says what is wanted, to all workers.
+        library: Where bundles come from.
+        live: The catalogue, which holds the model that answers.
+        plan_bundles: Says which bundles the plan of experiments names.
+        pool: Loads and verifies.
+        metrics: Count what was loaded and what was refused.
+        monotonic_s: A clock that never goes back.
+    """
+
+    name: str
+    store: BundleStore
+    library: BundleRepository
+    live: CatalogueFollower
+    plan_bundles: Callable[[], frozenset[str]]
+    pool: Executor
+    metrics: Metrics
+    monotonic_s: Callable[[], float]
+    _loaded: dict[str, Model] = field(default_factory=dict[str, Model])
+    _refused: dict[str, _Refusal] = field(default_factory=dict[str, _Refusal])
+    _wanted: Wanted = NOTHING
+    _shadow_id: str = ""
+    _report_at_s: float = 0.0
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        """Hold the model that the process began with."""
+        if self.live.model.scorer is not None:
+            self._loaded[self.live.model.bundle_id] = self.live.model
+
+    async def activate(self, bundle_id: str) -> Wanted:
+        """Have all workers answer with a bundle, once this one has loaded and verified it.
+
+        Raises:
+            UnknownBundleError: If this machine has no such bundle.
+            BundleRefusedError: If it must not be served; nothing changed.
+            StoreUnavailableError: If the other workers cannot be told; nothing changed.
+        """
+        async with self._lock:
+            await self._prove(bundle_id)
+            wanted = await self.store.activate(bundle_id, instead_of=self.live.model.bundle_id)
+            await self._follow(wanted)
+            return wanted
+
+    async def roll_back(self) -> Wanted:
+        """Have all workers answer with the bundle before this one; twice is back again.
+
+        Raises:
+            NoPreviousBundleError: If there was no activation.
+        """
+        previous = (await self.store.wanted()).previous
+        if not previous:
+            raise NoPreviousBundleError
+        return await self.activate(previous)
+
+    async def shadow_by(self, bundle_id: str) -> Wanted:
+        """Have all workers score with a bundle that nobody sees; with an empty id, no longer.
+
+        Raises:
+            UnknownBundleError: If this machine has no such bundle.
+            BundleRefusedError: If it must not be served; nothing changed.
+        """
+        async with self._lock:
+            if bundle_id:
+                await self._prove(bundle_id)
+            await self.store.shadow(bundle_id)
+            wanted = await self.store.wanted()
+            await self._follow(wanted)
+            return wanted
+
+    async def follow(self) -> None:
+        """Poll once, as a background task, and report once a second what this worker does.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be read, or takes no report.
+        """
+        await self.poll()
+        now_s = self.monotonic_s()
+        if now_s >= self._report_at_s:
+            await self.store.report(self.report())
+            self._report_at_s = now_s + REPORT_EVERY_S
+
+    async def poll(self) -> None:
+        """Bring this worker to what the store wants now.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be read; everything stays.
+        """
+        async with self._lock:
+            wanted = await self.store.wanted()
+            if wanted == NOTHING and self._wanted != NOTHING:
+                _log.warning("the store was emptied; it is told again which bundle shall answer")
+                await self.store.restore(self._wanted)
+                wanted = self._wanted
+            await self._follow(wanted)
+
+    def report(self) -> WorkerReport:
+        """Say what this worker does, and what it could not do."""
+        named = sorted(self.plan_bundles())
+        wanted = (self._wanted.active, self._wanted.previous, self._wanted.shadow, *named)
+        refused = [self._refused[one].reason for one in wanted if one in self._refused]
+        return WorkerReport(
+            worker=self.name,
+            active=self.live.model.bundle_id,
+            previous=self._wanted.previous if self._wanted.previous in self._loaded else "",
+            shadow=self._shadow_id,
+            failure="; ".join(refused) or self.live.model.failure,
+            n_unread_pictures=self.live.n_unread,
+        )
+
+    async def _follow(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        if (
+            wanted.active
+            and wanted.active != self.live.model.bundle_id
+            and await self._switch(wanted.active, self.live.serve)
+        ):
+            _log.info("another bundle answers", bundle=wanted.active)
+        if wanted.shadow != self._shadow_id:
+            await self._follow_shadow(wanted.shadow)
+        if wanted.previous:
+            _ = await self._switch(wanted.previous, _keep)
+        await self._follow_plan()
+        kept = {
+            *(self.live.model.bundle_id, self._shadow_id, wanted.active, wanted.previous),
+            *self.live.beside,
+        }
+        self._loaded = {one: model for one, model in self._loaded.items() if one in kept}
+
+    async def _follow_shadow(self, bundle_id: str) -> None:
+        if not bundle_id:
+            await self.live.shadow_by(None)
+        elif not await self._switch(bundle_id, self.live.shadow_by):
+            return
+        self._shadow_id = bundle_id
+
+    async def _follow_plan(self) -> None:
+        """Hold every bundle that a variant names, and of those that answer variants no other.
+
+        A bundle that answers everybody is held by that already.
+        """
+        named = self.plan_bundles() - {self.live.model.bundle_id}
+        if self.live.beside - named:
+            await self.live.keep_beside(named)
+        for bundle_id in sorted(named - self.live.beside):
+            _ = await self._switch(bundle_id, self.live.serve_beside)
+
+    async def _prove(self, bundle_id: str) -> None:
+        """Load a bundle and build a catalogue for it before anybody is told to serve it."""
+        await self._used(bundle_id, self.live.rehearse)
+        self._refused.pop(bundle_id, None)
+
+    async def _switch(self, bundle_id: str, use: Callable[[Model], Awaitable[None]]) -> bool:
+        """Use a wanted bundle, or remember why it cannot be used; return which."""
+        refusal = self._refused.get(bundle_id)
+        if refusal is not None and self.monotonic_s() < refusal.until_s:
+            return False
+        try:
+            await self._used(bundle_id, use)
+        except (BundleRefusedError, UnknownBundleError) as exc:
+            if refusal is None:
+                _log.error("a wanted bundle is not served", bundle=bundle_id, reason=str(exc))
+            # It may be copied to this machine a little later, or the sales may change.
+            self._refused[bundle_id] = _Refusal(str(exc), self.monotonic_s() + RETRY_S)
+            return False
+        self._refused.pop(bundle_id, None)
+        return True
+
+    async def _used(self, bundle_id: str, use: Callable[[Model], Awaitable[None]]) -> None:
+        try:
+            await use(await self._load(bundle_id))
+        except ValueError as exc:
+            self.metrics.bundles.labels("refused").inc()
+            raise BundleRefusedError(bundle_id, str(exc)) from exc
+        except (BundleRefusedError, UnknownBundleError):
+            self.metrics.bundles.labels("refused").inc()
+            raise
+
+    async def _load(self, bundle_id: str) -> Model:
+        if bundle_id not in self._loaded:
+            self._loaded[bundle_id] = await asyncio.get_running_loop().run_in_executor(
+                self.pool, self.library.load, bundle_id
+            )
+            self.metrics.bundles.labels("loaded").inc()
+        return self._loaded[bundle_id]
+
+
+async def _keep(_model: Model) -> None:
+    """Keep a bundle ready, loaded and verified."""

@@ -1,0 +1,1 @@
+"""The catalogue that a worker serves, and how sales are written to it."""

@@ -1,0 +1,322 @@
+"""The newest known state of every sale, kept where the store lost it or holds an older one.
+
+A store can be emptied, replaced by an empty replica, or restored from a backup. What is known
+here then stays, and of the store only what is newer counts, until the store is whole again: an
+operator loaded it, or every sale was put or deleted anew.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from app.errors import StoreUnavailableError
+from app.observability import get_logger
+from app.stores.ports import SaleChanges, SaleStore, StoredPicture
+from models.catalogue.catalogue import closing_us
+from models.domain.event import SECOND_US
+from models.domain.sale import Sale
+
+N_EXAMPLES: Final = 5
+LOOK_EVERY_US: Final = 10 * SECOND_US
+
+ADVICE: Final = (
+    "run `python -m app load --data DIR` to fill the store again, or put or delete the sales that"
+    " it lost"
+)
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCatalogue:
+    """A catalogue that this machine knew, whole up to a version.
+
+    Attributes:
+        generation: That of the store that it was read from.
+        version: See `SaleChanges`.
+        sales: Sales by id.
+        pictures: What their pictures show.
+        earlier: Generations that this machine followed before.
+    """
+
+    generation: str
+    version: int
+    sales: Mapping[str, Sale]
+    pictures: tuple[StoredPicture, ...]
+    earlier: tuple[str, ...] = ()
+
+    def is_superseded_by(self, changes: SaleChanges) -> bool:
+        """Tell whether a store is to be trusted whatever this says.
+
+        It was vouched for since, or it is another shop's. A backup of this shop may be of an
+        earlier generation too: then this machine followed that, or they have a sale in common.
+        """
+        return changes.vouched > self.version or self._is_of_another_shop(changes)
+
+    def _is_of_another_shop(self, changes: SaleChanges) -> bool:
+        if changes.generation in {"", self.generation, *self.earlier}:
+            return False
+        theirs = [sale.sale_id for sale in changes.sales]
+        is_older = int(changes.generation) < self.version
+        has_both = bool(theirs and self.sales)
+        return is_older and has_both and self.sales.keys().isdisjoint(theirs)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueUpdate:
+    """What a read of the store changed.
+
+    Attributes:
+        changes: What is new, or, where `is_replaced`, everything.
+        is_replaced: Whether nothing of before counts any more.
+        has_new: Whether there are sales that were not known.
+    """
+
+    changes: SaleChanges
+    is_replaced: bool
+    has_new: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all is as before."""
+        new = self.changes
+        changed = new.sales or new.pictures or new.deleted or new.unpictured
+        return not (self.is_replaced or changed)
+
+
+@dataclass(slots=True)
+class Loss:
+    """What the store lacks, or holds in another state than the newest known one.
+
+    Attributes:
+        outdated: What the store holds of such sales, by id; None for a sale that it lacks.
+        is_known: Whether the newest states are known here; a worker that began later only
+            knows that others know more.
+        looked_us: When sales that are over were last taken off.
+    """
+
+    outdated: dict[str, Sale | None] = field(default_factory=dict[str, Sale | None])
+    is_known: bool = True
+    looked_us: int = 0
+
+    def mend(self, changes: SaleChanges, sales: Mapping[str, Sale], *, now_us: int) -> None:
+        """Take off what was put or deleted since, and now and then what is over."""
+        for sale_id in (*(sale.sale_id for sale in changes.sales), *changes.deleted):
+            self.outdated.pop(sale_id, None)
+        if now_us >= self.looked_us + LOOK_EVERY_US:
+            self.looked_us = now_us
+            self.outdated = {
+                sale_id: stored
+                for sale_id, stored in self.outdated.items()
+                if _matters(now_us, sales.get(sale_id), stored)
+            }
+
+    def __str__(self) -> str:
+        """Say what is missing."""
+        if not self.is_known:
+            return "the store lost sales that are not known to this worker"
+        return (
+            f"the store lacks the newest state of {len(self.outdated)} sales, such as"
+            f" {', '.join(islice(self.outdated, N_EXAMPLES))}, so the last known one answers"
+        )
+
+
+class KnownCatalogue:
+    """Sales and pictures as this worker knows them, brought up to date with the store."""
+
+    def __init__(
+        self, store: SaleStore, saved: Callable[[], Awaitable[SavedCatalogue | None]]
+    ) -> None:
+        """Know nothing; ``saved`` is asked once, when the store is read for the first time."""
+        self._store = store
+        self._saved = saved
+        self._has_begun = False
+        self.generation = ""
+        self.version = 0
+        self.sales: dict[str, Sale] = {}
+        self.pictures: dict[tuple[str, int], StoredPicture] = {}
+        self.loss: Loss | None = None
+        self._seen = ("", 0)
+        self._server = ""
+
+    @property
+    def lacking(self) -> str | None:
+        """What the store lacks, see also `ADVICE`; None if it is whole."""
+        is_lacking = self.loss is not None and (self.loss.outdated or not self.loss.is_known)
+        return str(self.loss) if is_lacking else None
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether no sale was ever put, as far as is known."""
+        return not self.sales and not self.generation
+
+    def is_outdated(self, sale_id: str, stored: Sale | None) -> bool:
+        """Tell whether what the store holds of a sale, None for nothing, is older than known."""
+        outdated = self.loss.outdated if self.loss else {}
+        return sale_id in outdated and outdated[sale_id] == stored
+
+    async def update(self, now_us: int) -> CatalogueUpdate:
+        """Read what changed in the store.
+
+        Args:
+            now_us: The store's clock: what the store lacks of a sale that is over is no loss.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be read; nothing changed.
+        """
+        if not self._has_begun:
+            return await self._begin(now_us)
+        changes = await self._store.changes(self.version)
+        sales = _after(self.sales, changes)
+        is_same_server = changes.server == self._server
+        if self.loss is None and is_same_server and self._continues(changes, sales):
+            return self._take(changes, sales)
+        if changes.vouched > self.version or self._is_mended_by_others(changes):
+            return self._replace(await self._store.changes(0))
+        # A change that another server lost shows neither in version nor in number where a later
+        # one took its place.
+        if self.loss is None or not is_same_server:
+            return await self._compare(now_us)
+        self.loss.mend(changes, sales, now_us=now_us)
+        return self._take(changes, sales)
+
+    async def report(self) -> None:
+        """Tell the store, and through it workers that start now, whether it is whole.
+
+        A store that takes no writes is not marked: `store_monitor` reports it.
+        """
+        if self.loss is None or not self.loss.is_known:
+            return
+        with suppress(StoreUnavailableError):
+            if not self.loss.outdated:
+                await self._store.vouch()
+            elif self._seen != ("", self.version):
+                await self._store.distrust(self._seen[0], self.version)
+
+    async def _begin(self, now_us: int) -> CatalogueUpdate:
+        saved = await self._saved()
+        everything = await self._store.changes(0)
+        if saved is None or saved.is_superseded_by(everything):
+            return self._replace(everything)
+        since = await self._store.changes(saved.version)
+        sales = _after(saved.sales, since)
+        is_whole = saved.generation == since.generation and saved.version <= since.version
+        loss = await self._find_loss(sales, everything, since, now_us=now_us)
+        if is_whole and not loss.outdated:
+            return self._replace(everything)
+        self._has_begun = True
+        self.generation, self.version = saved.generation, saved.version
+        self.pictures = {(one.sale_id, one.number): one for one in saved.pictures}
+        self._take(since, sales)
+        self.loss = loss
+        return CatalogueUpdate(self._everything_known(since), is_replaced=True, has_new=False)
+
+    def _replace(self, everything: SaleChanges) -> CatalogueUpdate:
+        """Trust the store, whatever was known."""
+        if self.loss is not None:
+            _log.info("the store holds the whole catalogue again", n_sales=everything.n_sales)
+        self._has_begun = True
+        self.generation, self.version = everything.generation, 0
+        self.pictures.clear()
+        self._take(everything, _after({}, everything))
+        is_whole = everything.generation != "" or everything.version == 0
+        self.loss = None if is_whole else Loss(is_known=False)
+        if self.loss is not None:
+            _log.warning(f"{self.loss}; {ADVICE}")
+        return CatalogueUpdate(everything, is_replaced=True, has_new=True)
+
+    def _continues(self, changes: SaleChanges, sales: Mapping[str, Sale]) -> bool:
+        is_same = changes.generation == self.generation or self.is_blank
+        return is_same and changes.version >= self.version and len(sales) == changes.n_sales
+
+    def _is_mended_by_others(self, changes: SaleChanges) -> bool:
+        """Tell whether the store is whole again where it is not known here what it lost."""
+        return self.loss is not None and not self.loss.is_known and changes.generation != ""
+
+    async def _compare(self, now_us: int) -> CatalogueUpdate:
+        """Take over changes, and find what the store lacks of what is known."""
+        everything = await self._store.changes(0)
+        changes = await self._store.changes(self.version)
+        sales = _after(self.sales, changes)
+        loss = await self._find_loss(sales, everything, changes, now_us=now_us)
+        is_whole = self.loss is None and not loss.outdated and self._continues(changes, sales)
+        update = self._take(changes, sales)
+        self.loss = None if is_whole else loss
+        return update
+
+    async def _find_loss(
+        self,
+        sales: Mapping[str, Sale],
+        everything: SaleChanges,
+        since: SaleChanges,
+        *,
+        now_us: int,
+    ) -> Loss:
+        # What was put between the two reads is in the second alone.
+        stored = _after(_after({}, everything), since)
+        outdated = await asyncio.to_thread(_differences, sales, stored, now_us=now_us)
+        if outdated:
+            _log.warning(
+                f"the store lost sales or holds older states of them; {ADVICE}",
+                n_sales=len(outdated),
+                sales=list(islice(outdated, N_EXAMPLES)),
+            )
+        # Others marked the store: they know what is not known here, and it is not whole.
+        is_marked = since.generation == "" and since.version > 0
+        return Loss(outdated, is_known=bool(outdated) or not is_marked)
+
+    def _take(self, changes: SaleChanges, sales: dict[str, Sale]) -> CatalogueUpdate:
+        """Take over changes, and the sales as they are with them."""
+        has_new = not sales.keys() <= self.sales.keys()
+        if self.is_blank:
+            self.generation = changes.generation
+        self.version = max(self.version, changes.version)
+        self.sales = sales
+        self.pictures.update(((one.sale_id, one.number), one) for one in changes.pictures)
+        for place in changes.unpictured:
+            self.pictures.pop(place, None)
+        self._seen = changes.generation, changes.version
+        self._server = changes.server
+        return CatalogueUpdate(changes, is_replaced=False, has_new=has_new)
+
+    def _everything_known(self, changes: SaleChanges) -> SaleChanges:
+        return SaleChanges(
+            generation=self.generation,
+            version=self.version,
+            vouched=changes.vouched,
+            n_sales=len(self.sales),
+            server=changes.server,
+            sales=tuple(self.sales.values()),
+            pictures=tuple(self.pictures.values()),
+            deleted=(),
+            unpictured=(),
+        )
+
+
+def _after(sales: Mapping[str, Sale], changes: SaleChanges) -> dict[str, Sale]:
+    """Return sales as they are with changes; the same object where there are none."""
+    if isinstance(sales, dict) and not (changes.sales or changes.deleted):
+        return sales
+    after = {**sales, **{sale.sale_id: sale for sale in changes.sales}}
+    for sale_id in changes.deleted:
+        after.pop(sale_id, None)
+    return after
+
+
+def _differences(
+    known: Mapping[str, Sale], stored: Mapping[str, Sale], *, now_us: int
+) -> dict[str, Sale | None]:
+    return {
+        sale_id: stored.get(sale_id)
+        for sale_id in sorted(known.keys() | stored.keys())
+        if known.get(sale_id) != stored.get(sale_id)
+        and _matters(now_us, known.get(sale_id), stored.get(sale_id))
+    }
+
+
+def _matters(now_us: int, *states: Sale | None) -> bool:
+    """Tell whether one of these states of a sale is open now or will be."""
+    return any(state is not None and now_us < closing_us(state) for state in states)

@@ -1,0 +1,110 @@
+"""The catalogue as one model sees it: with the pictures that it understands, and its topics."""
+
+from collections.abc import Iterable, Mapping
+
+from app.catalogue.catalogue_version import CatalogueVersion, Source
+from app.catalogue.count_history import by_row
+from app.catalogue.model import Model
+from app.stores.ports import ALL_PICTURES, EventCounts, RemovedPicture, StoredPicture
+from models.catalogue.snapshot import Snapshot
+from models.domain.sale import PictureScores, Sale
+from models.scoring.scorer import Scorer
+
+
+class ModelCatalogue:
+    """A model and the catalogue built for it: who holds a view holds a pair that fits.
+
+    Attributes:
+        model: The model; it never changes.
+        served: The catalogue that answers see; None before there is any.
+        n_unread: Pictures in the store that another scene model labelled. Scores of different
+            models do not compare, so this one takes the sale for one without a new picture.
+    """
+
+    def __init__(self, model: Model) -> None:
+        """Know the pictures that the bundle was trained with."""
+        self.model = model
+        self.served: CatalogueVersion | None = None
+        self._known: Mapping[str, PictureScores] = model.scorer.pictures if model.scorer else {}
+        self._pictures = dict(self._known)
+        # What the store says of a picture goes before what the bundle knows; None: removed.
+        self._own: dict[str, dict[int, PictureScores | None]] = {}
+        self._unread: set[tuple[str, int]] = set()
+
+    @property
+    def n_unread(self) -> int:
+        """How many of the store's pictures this model does not understand."""
+        return len(self._unread)
+
+    def see(self, pictures: Iterable[StoredPicture]) -> None:
+        """Take over pictures of the store; the served catalogue shows them once it is built."""
+        for picture in pictures:
+            # A picture that replaced another one leaves nothing of it.
+            self._forget(picture.sale_id, picture.number)
+            own = self._own.setdefault(picture.sale_id, {})
+            if isinstance(picture, RemovedPicture):
+                own[picture.number] = None
+            elif self.model.scorer and picture.scene_model == self.model.scorer.scene_model:
+                own[picture.number] = picture.scores
+            else:
+                self._unread.add((picture.sale_id, picture.number))
+            self._combine(picture.sale_id)
+
+    def forget(self, places: Iterable[tuple[str, int]]) -> None:
+        """Know of these, by sale id and number, what a worker that starts now would know."""
+        for sale_id, number in places:
+            self._forget(sale_id, number)
+            self._combine(sale_id)
+
+    def forget_all(self) -> None:
+        """Know the pictures that the bundle was trained with, and no others."""
+        self._pictures = dict(self._known)
+        self._own.clear()
+        self._unread.clear()
+
+    def build(self, sales: Mapping[str, Sale], counts: EventCounts, *, grid_us: int) -> None:
+        """Serve these sales with the counts up to a grid time; blocks."""
+        before = self.served
+        content = Snapshot.of(sales, self._pictures, before=before.content if before else None)
+        catalogue = content.catalogue(
+            self.model.topics, before=before.catalogue if before else None
+        )
+        catalogue = catalogue.with_counts(by_row(counts, catalogue, grid_us=grid_us))
+        if self.model.scorer:
+            self.model.scorer.prepare(catalogue)
+        self.served = CatalogueVersion.of(
+            content, catalogue, source=Source.STORE, scorer=self.model.scorer
+        )
+
+    def count(self, counts: EventCounts, *, grid_us: int) -> None:
+        """Serve the same sales with other counts; a seed has those of its training."""
+        if self.served is not None and self.served.source is not Source.SEED:
+            rows = by_row(counts, self.served.catalogue, grid_us=grid_us)
+            self.served = self.served.with_counts(rows)
+
+    def _forget(self, sale_id: str, number: int) -> None:
+        self._unread.discard((sale_id, number))
+        self._own.get(sale_id, {}).pop(number, None)
+
+    def _combine(self, sale_id: str) -> None:
+        own = self._own.get(sale_id, {})
+        known = None if ALL_PICTURES in own else self._known.get(sale_id)
+        self._pictures.pop(sale_id, None)
+        if known and not own:
+            self._pictures[sale_id] = known
+            return
+        each = {**(known.each if known else {}), **own}
+        if left := {number: scores for number, scores in each.items() if scores}:
+            self._pictures[sale_id] = PictureScores.together(left)
+
+    def serve_seed(self) -> None:
+        """Serve what the bundle was trained on, if there is one."""
+        scorer = self.model.scorer
+        self.served = seed(scorer) if scorer else None
+
+
+def seed(scorer: Scorer) -> CatalogueVersion:
+    """Return the catalogue that a bundle brings along."""
+    catalogue = scorer.seed_catalogue()
+    scorer.prepare(catalogue)
+    return CatalogueVersion.of(scorer.snapshot, catalogue, source=Source.SEED, scorer=scorer)

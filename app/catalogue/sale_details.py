@@ -1,0 +1,254 @@
+"""What a sale's picture shows, and which sales look like it."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.catalogue.catalogue_follower import CatalogueFollower
+from app.catalogue.catalogue_version import CatalogueVersion, Source
+from app.catalogue.clock import StoreClock
+from app.errors import UnknownSaleError
+from app.stores.ports import (
+    ALL_PICTURES,
+    LabelledPicture,
+    RemovedPicture,
+    SaleStore,
+    StoredSale,
+)
+from models.catalogue.catalogue import Catalogue, closing_us
+from models.domain.event import key, to_us
+from models.domain.sale import PictureScores, Sale
+from models.neighbours.search import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A label or a topic of a picture.
+
+    Attributes:
+        name: What it is called.
+        share: In [0, 1]; all labels, and all topics, of a picture sum to 1.
+    """
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PictureView:
+    """What a picture shows.
+
+    Attributes:
+        scene_model: Who says so.
+        labels: Labels, the likeliest first.
+        topics: Topics, the largest first.
+        is_unlike: Whether it is like no scene that the model knows; None if nobody looked.
+    """
+
+    scene_model: str
+    labels: tuple[Share, ...]
+    topics: tuple[Share, ...]
+    is_unlike: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookAlike:
+    """A sale whose picture is near.
+
+    Attributes:
+        sale_id: The sale.
+        similarity: Cosine of the angle between the picture vectors, in (0, 1].
+        is_open: Whether it can be bought now, in some market.
+    """
+
+    sale_id: str
+    similarity: float
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DetailedSale:
+    """A sale with everything that is known of it.
+
+    Attributes:
+        sale: As last put.
+        is_open: Whether it can be bought now, in some market.
+        sight: What its pictures show together; None without a picture.
+        pictures: What each shows, by number.
+        look_alikes: The nearest pictures.
+    """
+
+    sale: Sale
+    is_open: bool
+    sight: PictureView | None
+    pictures: Mapping[int, PictureView]
+    look_alikes: tuple[LookAlike, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaleDetails:
+    """Looks at the pictures of all sales, closed ones included.
+
+    Attributes:
+        sales: The catalogue's source of truth.
+        live: The catalogue that answers see.
+        clock: The store's clock.
+    """
+
+    sales: SaleStore
+    live: CatalogueFollower
+    clock: StoreClock
+
+    async def show(self, sale_id: str, *, n_look_alikes: int) -> DetailedSale:
+        """Return a sale as the store has it now.
+
+        Raises:
+            UnknownSaleError: If there is no such sale.
+        """
+        known = await self._known(sale_id)
+        sale, together = known.sale, known.together
+        # Ranking hundreds of labels and the topics of each picture takes milliseconds.
+        sight, pictures = await asyncio.to_thread(self._sights, known)
+        return DetailedSale(
+            sale=sale,
+            is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
+            sight=sight,
+            pictures=pictures,
+            look_alikes=await self._near(together, limit=n_look_alikes, is_open=None),
+        )
+
+    async def similar(
+        self, sale_id: str, *, limit: int, is_open: bool | None
+    ) -> tuple[LookAlike, ...]:
+        """Find the sales with the nearest pictures, the nearest first.
+
+        Args:
+            sale_id: The sale that they shall look like.
+            limit: How many are wanted.
+            is_open: Only open ones, only closed ones, or, with None, both.
+
+        Raises:
+            UnknownSaleError: If there is no such sale.
+        """
+        known = await self._known(sale_id)
+        return await self._near(known.together, limit=limit, is_open=is_open)
+
+    def sight(self, picture: LabelledPicture) -> PictureView:
+        """Name what a picture shows; nothing of one that another scene model labelled.
+
+        Takes milliseconds, and belongs into a thread.
+        """
+        scenes = self.live.model.scenes
+        if picture.scene_model != scenes.model:
+            return PictureView(picture.scene_model, (), (), picture.is_unlike)
+        labels, topics = picture.scores.probabilities, scenes.topics
+        return PictureView(
+            scene_model=picture.scene_model,
+            labels=_ranked(scenes.labels, labels),
+            topics=_ranked(topics.names, topics.shares(labels[None])[0]) if topics.names else (),
+            is_unlike=picture.is_unlike,
+        )
+
+    def _sights(self, known: "_KnownSale") -> tuple[PictureView | None, dict[int, PictureView]]:
+        together = known.together
+        each = {number: self.sight(one) for number, one in known.pictures.items()}
+        return self.sight(together) if together else None, each
+
+    async def _known(self, sale_id: str) -> "_KnownSale":
+        """Return a sale, with the pictures that the served model understands."""
+        stored = await self.sales.read(sale_id)
+        await self.live.catch_up()
+        served, scene_model = self.live.served, self.live.model.scenes.model
+        is_seed = served is not None and served.source is Source.SEED
+        if self.live.is_outdated(sale_id, stored.sale if stored else None) or (
+            stored is None and is_seed
+        ):
+            stored = _served(served, sale_id)
+        if stored is None:
+            raise UnknownSaleError(sale_id)
+        scores = served.content.pictures.get(sale_id) if served else None
+        pictures = {
+            number: LabelledPicture(sale_id, one, scene_model, number=number)
+            for number, one in (scores.each.items() if scores else ())
+        }
+        for one in stored.pictures:
+            if one.number == ALL_PICTURES:
+                pictures.clear()
+            elif isinstance(one, RemovedPicture):
+                pictures.pop(one.number, None)
+            elif one.scene_model == scene_model:
+                pictures[one.number] = one
+        return _KnownSale(stored.sale, dict(sorted(pictures.items())))
+
+    async def _near(
+        self, picture: LabelledPicture | None, *, limit: int, is_open: bool | None
+    ) -> tuple[LookAlike, ...]:
+        if picture is None or self.live.served is None:
+            return ()
+        # At 100,000 sales a search takes tens of milliseconds, in which no answer may wait.
+        return await asyncio.to_thread(
+            _look_alikes,
+            self.live.served.catalogue,
+            picture,
+            limit=limit,
+            is_open=is_open,
+            now_us=self.clock.now_us(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownSale:
+    sale: Sale
+    pictures: Mapping[int, LabelledPicture]
+
+    @property
+    def together(self) -> LabelledPicture | None:
+        """All pictures as one: like no known scene only if none of them is like one."""
+        if not self.pictures:
+            return None
+        first, *others = self.pictures.values()
+        if not others:
+            return first
+        scores = {number: one.scores for number, one in self.pictures.items()}
+        looks = {one.is_unlike for one in self.pictures.values()}
+        is_unlike = False if False in looks else None if None in looks else True
+        return replace(first, scores=PictureScores.together(scores), is_unlike=is_unlike)
+
+
+def _look_alikes(
+    catalogue: Catalogue,
+    picture: LabelledPicture,
+    *,
+    limit: int,
+    is_open: bool | None,
+    now_us: int,
+) -> tuple[LookAlike, ...]:
+    opened = np.zeros(len(catalogue), dtype=np.bool_)
+    opened[catalogue.eligible(None, now_us)] = True
+    wanted = catalogue.pictured & (catalogue.keys != np.uint64(key(picture.sale_id)))
+    if is_open is not None:
+        wanted &= opened == is_open
+    found, similarities = nearest(
+        catalogue.embeddings, picture.scores.embedding, rows=np.flatnonzero(wanted), k=limit
+    )
+    near: list[tuple[int, float]] = list(zip(found.tolist(), similarities.tolist(), strict=True))
+    return tuple(
+        LookAlike(catalogue.sales[row].sale_id, similarity, bool(opened[row]))
+        for row, similarity in near
+    )
+
+
+def _served(served: CatalogueVersion | None, sale_id: str) -> StoredSale | None:
+    """Return a sale as answers show it, where the store lacks its newest state."""
+    if served is None:
+        return None
+    row = served.catalogue.row_of(sale_id)
+    return None if row is None else StoredSale(served.catalogue.sales[row], ())
+
+
+def _ranked(names: tuple[str, ...], shares: NDArray[np.float32]) -> tuple[Share, ...]:
+    order: list[int] = np.argsort(-shares, kind="stable").tolist()
+    return tuple(Share(names[i], float(shares[i])) for i in order) if names else ()

@@ -1,0 +1,290 @@
+"""Files of the snapshots that answers were made from, so that they can be made again."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from app.catalogue.catalogue_version import CatalogueVersion, Source
+from app.catalogue.known_catalogue import SavedCatalogue
+from app.stores.ports import LabelledPicture
+from models.arrays.atomic_file import remove_abandoned, write_file
+from models.catalogue.snapshot import Snapshot, base_id_of, content_file, counts_file
+from models.catalogue.snapshot_folder import SnapshotFolder
+from models.domain.event import SECOND_US
+from models.pictures.topics import Topics
+from models.scoring.scorer import Scorer
+
+RETENTION_S: Final = 30 * 24 * 3600
+
+_LATEST: Final = "latest"
+_N_EARLIER: Final = 100  # a generation more each time that the store is emptied and filled
+_WHOLE_SHARE: Final = 4  # above one sale in four that is not in the base, a content is a new base
+
+
+class Remembered(BaseModel):
+    """Which snapshot is the last catalogue of this machine.
+
+    Attributes:
+        snapshot_id: Its file names.
+        scene_model: Who labelled its pictures, empty without.
+        generation: That of the store that it was read from.
+        version: It is whole up to this version of the store.
+        earlier: Generations that were remembered before, the latest last.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    snapshot_id: str
+    scene_model: str
+    generation: str
+    version: int
+    earlier: tuple[str, ...] = ()
+
+
+STATE_ADVICE: Final = (
+    "make room below VITRINE_STATE_DIR, or let the service write there: it keeps its last"
+    " catalogue there, and a worker that starts while the store is away shows an older one"
+)
+
+
+class SnapshotArchive:
+    """Keeps contents and counts in a directory, a file each, named by their hashes.
+
+    Several workers of a machine may share the directory: equal names have equal bytes, and
+    files appear whole. A content is written as what differs from a base, which is one that was
+    written whole. Methods block and belong into a thread.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Use a directory, made when something is kept."""
+        self._directory = directory
+        self._kept: str | None = None
+        self._base: Snapshot | None = None
+        # A worker keeps what answers were made from in one thread, and its catalogue in another.
+        self._writing = threading.Lock()
+
+    def keep(self, served: CatalogueVersion) -> None:
+        """Write a snapshot, unless it is there.
+
+        Raises:
+            OSError: If the directory cannot be written.
+        """
+        with self._writing:
+            self._keep(served)
+
+    def remember(self, served: CatalogueVersion, *, generation: str, version: int) -> None:
+        """Write a snapshot as the last catalogue of this machine, whole up to a version.
+
+        Another worker of this machine may know more of the same store: then its own stays.
+
+        Raises:
+            OSError: If the directory cannot be written.
+        """
+        with self._writing:
+            self._keep(served)
+            before = self._last_or_none()
+            if before and before.generation == generation and before.version > version:
+                return
+            last = Remembered(
+                snapshot_id=served.snapshot_id,
+                scene_model=_scene_model(served),
+                generation=generation,
+                version=version,
+                earlier=_earlier(before, generation),
+            )
+            write_file(self._directory / _LATEST, last.model_dump_json().encode())
+
+    def last(self) -> Remembered | None:
+        """Return which snapshot was remembered last, or None before the first.
+
+        Raises:
+            ValueError: If the file that says it is damaged.
+            OSError: If it is unreadable.
+        """
+        pointer = self._directory / _LATEST
+        return Remembered.model_validate_json(pointer.read_bytes()) if pointer.exists() else None
+
+    def saved(self) -> SavedCatalogue | None:
+        """Return the sales and pictures remembered last, or None before the first.
+
+        Raises:
+            ValueError: If their file is damaged.
+            OSError: If it is missing or unreadable.
+        """
+        last = self.last()
+        if last is None:
+            return None
+        content = SnapshotFolder(self._directory).content(last.snapshot_id.partition(".")[0])
+        pictures = (
+            LabelledPicture(sale_id, one, last.scene_model, number=number)
+            for sale_id, scores in content.pictures.items()
+            for number, one in scores.each.items()
+        )
+        sales = {sale.sale_id: sale for sale in content.sales}
+        return SavedCatalogue(
+            last.generation, last.version, sales, tuple(pictures), earlier=last.earlier
+        )
+
+    def _keep(self, served: CatalogueVersion) -> None:
+        if served.snapshot_id == self._kept:
+            return
+        content_id, counts_id = served.snapshot_id.split(".")
+        self._keep_content(content_id, served.content)
+        counts = self._counts_path(counts_id)
+        if counts.exists():
+            os.utime(counts)
+        else:
+            write_file(counts, served.catalogue.counts.to_bytes())
+        self._kept = served.snapshot_id
+
+    def latest(self, scorer: Scorer | None) -> CatalogueVersion | None:
+        """Return the snapshot remembered last, or None before the first.
+
+        Pictures that another scene model labelled are left out: the bundle knows its own.
+
+        Raises:
+            ValueError: If its files are damaged.
+            OSError: If they are missing or unreadable.
+        """
+        last = self.last()
+        if last is None:
+            return None
+        if scorer is None or last.scene_model == scorer.scene_model:
+            return self.load(last.snapshot_id, scorer)
+        saved = self.load(last.snapshot_id, None)
+        sales = {sale.sale_id: sale for sale in saved.content.sales}
+        content = Snapshot.of(sales, scorer.pictures)
+        catalogue = content.catalogue(scorer.topics).with_counts(saved.catalogue.counts)
+        return CatalogueVersion.of(content, catalogue, source=Source.SAVED, scorer=scorer)
+
+    def load(self, snapshot_id: str, scorer: Scorer | None) -> CatalogueVersion:
+        """Read a snapshot that was kept, for the model that it was kept of.
+
+        Raises:
+            ValueError: If its files are damaged.
+            OSError: If they are missing or unreadable.
+        """
+        content_id, _, counts_id = snapshot_id.partition(".")
+        folder = SnapshotFolder(self._directory)
+        content = folder.content(content_id)
+        counts = folder.counts(counts_id, n_sales=len(content.sales))
+        topics = scorer.topics if scorer else Topics.none()
+        catalogue = content.catalogue(topics).with_counts(counts)
+        served = CatalogueVersion.of(content, catalogue, source=Source.SAVED, scorer=scorer)
+        if served.snapshot_id != snapshot_id:
+            msg = f"snapshot {snapshot_id} in {self._directory} holds {served.snapshot_id}"
+            raise ValueError(msg)
+        return served
+
+    def prune(self, now_us: int) -> int:
+        """Remove files that were not used for 30 days; return how many.
+
+        Raises:
+            OSError: If the directory cannot be read, or takes no removal.
+        """
+        remove_abandoned(self._directory)
+        oldest_s = now_us / SECOND_US - RETENTION_S
+        last = self._last_files()
+        files = (path for path in self._directory.glob("*.npz") if path not in last)
+        return sum(_remove_older(path, oldest_s) for path in files)
+
+    def _keep_content(self, content_id: str, content: Snapshot) -> None:
+        path = self._content_path(content_id)
+        parts = self._parts(path)
+        if parts == [path] and self._base is None:
+            self._base = content
+        elif not parts and (base := self._base_for(content)):
+            write_file(path, content.to_bytes(base=base))
+            parts = [self._content_path(base.id)]
+        elif not parts:
+            write_file(path, content.to_bytes())
+            self._base = content
+        for part in parts:
+            os.utime(part)  # its age counts from its last use
+
+    def _parts(self, path: Path) -> list[Path]:
+        """Return the files that a content is read from, none if it cannot be."""
+        try:
+            base_id = base_id_of(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return []
+        parts = [path, *([self._content_path(base_id)] if base_id else [])]
+        return parts if parts[-1].exists() else []
+
+    def _base_for(self, content: Snapshot) -> Snapshot | None:
+        """Return what to write a content upon; None to write it whole."""
+        base = self._base
+        if base is None or not self._content_path(base.id).exists():
+            return None
+        n_own = len(set(content.digests).difference(base.digests))
+        return base if n_own * _WHOLE_SHARE <= len(base.digests) else None
+
+    def _last_files(self) -> list[Path]:
+        """Return what the last catalogue is read from: it stays, however long nothing changes."""
+        last = self._last_or_none()
+        if last is None:
+            return []
+        content_id, counts_id = last.snapshot_id.split(".")
+        return [*self._parts(self._content_path(content_id)), self._counts_path(counts_id)]
+
+    def _last_or_none(self) -> Remembered | None:
+        try:
+            return self.last()
+        except ValueError:  # written by another version of this software: it is replaced
+            return None
+
+    def _content_path(self, content_id: str) -> Path:
+        return self._directory / content_file(content_id)
+
+    def _counts_path(self, counts_id: str) -> Path:
+        return self._directory / counts_file(counts_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPruning:
+    """Removes old snapshots, as a background task.
+
+    Attributes:
+        archive: What to prune.
+        machine_us: This machine's clock, which dates its files; the store's may differ.
+    """
+
+    archive: SnapshotArchive
+    machine_us: Callable[[], int]
+
+    async def prune(self) -> None:
+        """Remove what is old now.
+
+        Raises:
+            OSError: If the directory cannot be read, or takes no removal.
+        """
+        _ = await asyncio.to_thread(self.archive.prune, self.machine_us())
+
+
+def _earlier(before: Remembered | None, generation: str) -> tuple[str, ...]:
+    """Return the generations that went before one, each once."""
+    if before is None:
+        return ()
+    known = dict.fromkeys((*before.earlier, before.generation))
+    return tuple(one for one in known if one != generation)[-_N_EARLIER:]
+
+
+def _scene_model(served: CatalogueVersion) -> str:
+    return served.scorer.scene_model if served.scorer else ""
+
+
+def _remove_older(path: Path, oldest_s: float) -> bool:
+    """Remove a file that was used last before a time; another worker may be quicker."""
+    try:
+        is_old = path.stat().st_mtime < oldest_s
+        if is_old:
+            path.unlink()
+    except FileNotFoundError:
+        return False
+    return is_old

@@ -1,0 +1,291 @@
+"""Makes answers again from their records, and compares them bit for bit."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+import polars as pl
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Json,
+    ValidationError,
+)
+
+from app.bundles.bundle_repository import BundleRepository
+from app.catalogue.catalogue_version import CatalogueVersion
+from app.catalogue.snapshot_archive import SnapshotArchive
+from app.errors import BundleRefusedError, UnknownBundleError
+from app.export import exposure_table
+from app.observability import Metrics
+from app.recommend.fallback import DegradationLevel
+from app.recommend.ranking import Ranking, SlateRanker
+from app.recommend.request import Choice, RankingRequest, RecommendationRequest
+from app.resources import SNAPSHOTS, scoring_versions
+from app.settings import Settings
+from app.stores.connection import Connection
+from app.stores.exposure_record import unpacked
+from app.stores.keys import exposures_stream
+from app.stores.ports import CustomerState
+from app.stores.stream import Batch, Cursors, RedisStreams
+from models.domain.customer import Window
+from models.domain.event import to_us
+from models.domain.profile import Profile
+from models.experiments.exposure import read_exposures
+from models.scoring.scorer import Scorer
+from models.slate.slate_policy import Exploration, SlatePolicy
+
+ENTRIES_AT_ONCE: Final = 200
+
+_ID: Final = "recommendation_id"
+_WITHOUT_MODEL: Final = frozenset({DegradationLevel.POPULARITY, DegradationLevel.EMPTY})
+
+
+class ReplayError(ValueError):
+    """An answer that cannot be made again: what that takes is not here."""
+
+
+class RecordedSale(BaseModel):
+    """One sale of a recorded slate."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sale_id: str
+    propensity: float
+    purchase_probability: float | None
+
+
+class Recorded(BaseModel):
+    """What a record says an answer was made from, and the answer; see `ExposureRecord`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recommendation_id: str
+    now: AwareDatetime
+    market: str | None
+    device: str | None
+    limit: int
+    exclude: tuple[str, ...]
+    candidates: tuple[str, ...] | None
+    candidates_ordered: bool
+    window: bytes
+    profile: bytes
+    snapshot_id: str
+    bundle_id: str
+    order_by: str
+    diversity: float
+    exploration: Json[Exploration] | None
+    degraded: DegradationLevel | None
+    feature_hash: str
+    slate: tuple[RecordedSale, ...]
+    versions: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def all_of(cls, exposures: pl.DataFrame) -> Iterator[Self]:
+        """Read records, those of one bundle and snapshot together.
+
+        Raises:
+            ReplayError: If a column is missing or holds something else.
+        """
+        together = exposures.sort("bundle_id", "snapshot_id", "now", _ID)
+        for row in together.iter_rows(named=True):
+            try:
+                yield cls.model_validate(row)
+            except ValidationError as exc:
+                where = ", ".join(str(error["loc"][0]) for error in exc.errors())
+                msg = f"answer {row[_ID]} is not recorded as this software does: {where}"
+                raise ReplayError(msg) from exc
+
+    @property
+    def policy(self) -> SlatePolicy:
+        """How its slate was made."""
+        return SlatePolicy(
+            order_by=self.order_by, diversity=self.diversity, exploration=self.exploration
+        )
+
+    def question(self, served: CatalogueVersion | None) -> RankingRequest:
+        """Return what was asked, about a catalogue."""
+        asked = self.candidates
+        request = RecommendationRequest(
+            market=self.market,
+            device=self.device,
+            limit=self.limit,
+            exclude=self.exclude,
+            choice=None if asked is None else Choice(asked, is_ordered=self.candidates_ordered),
+        )
+        state = CustomerState(
+            to_us(self.now), Window.unpack(self.window), Profile.unpack(self.profile)
+        )
+        return RankingRequest(request, state, served, self.recommendation_id)
+
+
+@dataclass(slots=True)
+class Replayer:
+    """Ranks recorded questions again, by the bundle and the snapshot that answered.
+
+    Attributes:
+        library: The bundles of this machine.
+        archive: The snapshots that its service kept.
+    """
+
+    library: BundleRepository
+    archive: SnapshotArchive
+    _ranker: SlateRanker = field(default_factory=lambda: SlateRanker(Metrics.create()))
+    _scorers: dict[str, Scorer | None] = field(default_factory=dict[str, Scorer | None])
+    _served: tuple[str, str, CatalogueVersion] | None = None
+
+    def difference(self, recorded: Recorded) -> str | None:
+        """Make an answer again and say where it first differs, None if it is the same.
+
+        Raises:
+            ReplayError: If its bundle or its snapshot is not here.
+        """
+        question = recorded.question(self._catalogue(recorded))
+        ranking = self._ranker.rank(question, recorded.policy, rung=_missing(recorded))
+        return _first_difference(recorded, ranking)
+
+    def _catalogue(self, recorded: Recorded) -> CatalogueVersion | None:
+        if not recorded.snapshot_id:
+            return None
+        # Only what a model scored has features; without them no model may score again.
+        bundle_id = recorded.bundle_id if recorded.feature_hash else ""
+        if self._served is None or self._served[:2] != (bundle_id, recorded.snapshot_id):
+            served = self._loaded(recorded.snapshot_id, self._scorer(bundle_id))
+            self._served = (bundle_id, recorded.snapshot_id, served)
+        return self._served[2]
+
+    def _loaded(self, snapshot_id: str, scorer: Scorer | None) -> CatalogueVersion:
+        try:
+            return self.archive.load(snapshot_id, scorer)
+        except (OSError, ValueError) as exc:
+            msg = (
+                f"snapshot {snapshot_id} is not here: {exc}; snapshots are kept for 30 days"
+                " where the service ran, below VITRINE_STATE_DIR"
+            )
+            raise ReplayError(msg) from exc
+
+    def _scorer(self, bundle_id: str) -> Scorer | None:
+        if not bundle_id:
+            return None
+        if bundle_id not in self._scorers:
+            try:
+                self._scorers[bundle_id] = self.library.load(bundle_id).scorer
+            except (UnknownBundleError, BundleRefusedError) as exc:
+                raise ReplayError(str(exc)) from exc
+        return self._scorers[bundle_id]
+
+
+def replayer_of(settings: Settings) -> Replayer:
+    """Return who replays what a service with these settings answered."""
+    library = BundleRepository(settings.bundles, settings.bundle)
+    return Replayer(library, SnapshotArchive(settings.state_dir / SNAPSHOTS))
+
+
+@dataclass(frozen=True, slots=True)
+class Replays:
+    """What became of answers that were made again.
+
+    Attributes:
+        equal: How many came out bit for bit.
+        differing: The first difference of each other, by id.
+        impossible: What was missing, by id.
+        other_versions: Libraries that scored in another version than is here: bits may differ.
+    """
+
+    equal: int
+    differing: dict[str, str]
+    impossible: dict[str, str]
+    other_versions: tuple[str, ...]
+
+
+def replay_all(exposures: pl.DataFrame, replayer: Replayer) -> Replays:
+    """Make many answers again.
+
+    Raises:
+        ReplayError: If they are not recorded as this software does.
+    """
+    equal, differing, impossible = 0, dict[str, str](), dict[str, str]()
+    others: set[str] = set()
+    for recorded in Recorded.all_of(exposures):
+        others.update(_other_versions(recorded))
+        try:
+            difference = replayer.difference(recorded)
+        except ReplayError as exc:
+            impossible[recorded.recommendation_id] = str(exc)
+            continue
+        if difference is None:
+            equal += 1
+        else:
+            differing[recorded.recommendation_id] = difference
+    return Replays(equal, differing, impossible, tuple(sorted(others)))
+
+
+def exported(directory: Path, recommendation_id: str | None = None) -> pl.DataFrame:
+    """Read exported answers, one of them if it is named.
+
+    Raises:
+        ExposureError: If the directory has none that can be read.
+    """
+    exposures = read_exposures(directory)
+    if recommendation_id is None:
+        return exposures
+    return exposures.filter(pl.col(_ID) == recommendation_id)
+
+
+async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame:
+    """Look for an answer in the store, which has it until it is exported.
+
+    Returns:
+        One row, or none.
+    """
+    streams = RedisStreams(connection, exposures_stream)
+    cursors: Cursors = {}
+    wanted = f'"{recommendation_id}"'.encode()
+    while (batch := await streams.read(cursors, n_each=ENTRIES_AT_ONCE)).fields:
+        found = [fields for fields in batch.fields if wanted in unpacked(fields[b"x"])]
+        table = exposure_table(Batch(found, batch.cursors))
+        one = table.filter(pl.col(_ID) == recommendation_id)
+        if one.height:
+            return one
+        cursors = batch.cursors
+    return exposure_table(Batch([], cursors))
+
+
+def _other_versions(recorded: Recorded) -> list[str]:
+    here = dict(scoring_versions())
+    return [
+        f"{name} was {then}, is {here.get(name, 'missing')}"
+        for name, then in recorded.versions
+        if here.get(name) != then
+    ]
+
+
+def _missing(recorded: Recorded) -> DegradationLevel | None:
+    """Return what was known to be missing before anything was ranked."""
+    if recorded.degraded is DegradationLevel.EMPTY:
+        return DegradationLevel.SNAPSHOT
+    return None if recorded.degraded in _WITHOUT_MODEL else recorded.degraded
+
+
+def _first_difference(recorded: Recorded, ranking: Ranking) -> str | None:
+    if recorded.degraded != ranking.rung:
+        return _told("degraded", recorded.degraded, ranking.rung)
+    if recorded.feature_hash != ranking.feature_hash:
+        return _told("feature hash", recorded.feature_hash, ranking.feature_hash)
+    if len(recorded.slate) != len(ranking.sale_ids):
+        return _told("length of the slate", len(recorded.slate), len(ranking.sale_ids))
+    probabilities = ranking.probabilities or (None,) * len(ranking.sale_ids)
+    again = zip(ranking.sale_ids, ranking.propensities, probabilities, strict=True)
+    for rank, (then, (sale_id, propensity, probability)) in enumerate(
+        zip(recorded.slate, again, strict=True), start=1
+    ):
+        now = RecordedSale(sale_id=sale_id, propensity=propensity, purchase_probability=probability)
+        if then != now:
+            return _told(f"rank {rank}", then, now)
+    return None
+
+
+def _told(what: str, then: object, now: object) -> str:
+    return f"{what}: recorded {then}, made again {now}"

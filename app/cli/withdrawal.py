@@ -1,0 +1,102 @@
+"""Sales of the store that a dump no longer holds: named, or, of a full dump, withdrawn."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from app.errors import MAX_NAMED, ServiceError
+from app.stores.store import RedisStores
+from models.catalogue.catalogue import closing_us
+from models.dataset import Dataset
+from models.domain.event import from_us, to_us
+from models.domain.sale import Sale
+
+
+class WithdrawalError(ServiceError):
+    """A dump that cannot be taken for all sales that there are; nothing was loaded."""
+
+    code: ClassVar[str] = "withdrawal_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Sales of the store, open or still to open, that a dump does not hold.
+
+    Attributes:
+        sales: These, by id.
+        n_current: How many sales of the store are open or still to open.
+        now: The store's clock.
+    """
+
+    sales: tuple[Sale, ...]
+    n_current: int
+    now: datetime
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The first ids."""
+        return tuple(sale.sale_id for sale in self.sales[:MAX_NAMED])
+
+
+async def absent_from(held: Collection[str], stores: RedisStores) -> Absent:
+    """Compare the store's sales with the ids of a dump."""
+    now_us = await stores.server.time_us()
+    stored = (await stores.sales.changes(0)).sales
+    current = [sale for sale in stored if closing_us(sale) > now_us]
+    absent = sorted(
+        (sale for sale in current if sale.sale_id not in held), key=lambda sale: sale.sale_id
+    )
+    return Absent(tuple(absent), len(current), from_us(now_us))
+
+
+async def reopened_by(sales: Sequence[Sale], stores: RedisStores) -> tuple[str, ...]:
+    """Return the sales of a dump that are over in the store, and are not by the dump."""
+    now_us = await stores.server.time_us()
+    stored = await stores.sales.read_many([sale.sale_id for sale in sales])
+    return tuple(
+        sale.sale_id
+        for sale in sales
+        if sale.sale_id in stored
+        and _is_over(stored[sale.sale_id], now_us)
+        and not _is_over(sale, now_us)
+    )
+
+
+def _is_over(sale: Sale, now_us: int) -> bool:
+    """Tell whether a sale will not be shown from now on; one may sell out before it opens."""
+    return closing_us(sale) <= max(now_us, to_us(sale.opens_at))
+
+
+def require_full(dataset: Dataset, absent: Absent, *, confirmed: bool) -> None:
+    """See that what a dump does not hold may be withdrawn.
+
+    Raises:
+        WithdrawalError: If rows of sales were left out, which then only seem to be gone; or if
+            more than half of the current sales would go and nobody confirmed it.
+    """
+    refused = dataset.faults.n_refused().items()
+    n_refused = sum(n for file, n in refused if Path(file).stem == "sales")
+    if n_refused:
+        msg = (
+            f"{n_refused} rows of sales were left out: they would be withdrawn though the dump"
+            " holds them; repair them (`python -m training validate`), or load without --full"
+        )
+        raise WithdrawalError(msg)
+    n_absent = len(absent.sales)
+    if 2 * n_absent > absent.n_current and not confirmed:
+        msg = (
+            f"{n_absent} of {absent.n_current} current sales of the store are not in the dump, such"
+            f" as {', '.join(absent.first)}: to withdraw more than half of them, add --yes"
+        )
+        raise WithdrawalError(msg)
+
+
+async def withdraw(absent: Absent, stores: RedisStores) -> None:
+    """Close sales from now on, as if they were sold out; a later dump that holds one opens it.
+
+    Not by ``closes_at``, which features look at: that a sale is withdrawn was not known before.
+    """
+    closed = [sale.model_copy(update={"sold_out_at": absent.now}) for sale in absent.sales]
+    await stores.sales.put(closed)

@@ -1,0 +1,1 @@
+"""The plan of experiments in use, its edits, and exported results."""

@@ -1,0 +1,69 @@
+"""Results of experiments from the files that an export wrote, worked out aside."""
+
+import asyncio
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Final
+
+from models.dataset import read_event_log
+from models.experiments.analysis.attribution import Rules
+from models.experiments.analysis.results import Results, experiment_results
+from models.experiments.exposure import read_exposures
+from models.experiments.plan.experiment import Experiment, Unit
+
+_FILES: Final = ("events.parquet", "erasures.parquet", "exposures.parquet")
+
+_Key = tuple[str, Unit, Rules, tuple[tuple[int, int], ...]]
+
+
+class ExportedResults:
+    """Works out results, one at a time, and again only once a file or the experiment changed.
+
+    Args:
+        directory: What the export writes to.
+        rules: How experiments are read.
+        pool: Threads to do it in.
+    """
+
+    def __init__(self, directory: Path, *, rules: Rules, pool: Executor) -> None:
+        self._directory = directory
+        self._rules = rules
+        self._pool = pool
+        self._alone = asyncio.Lock()
+        self._known: dict[str, tuple[_Key, Results]] = {}
+
+    async def of(
+        self, experiment: Experiment, unit: Unit, *, rules: Rules | None = None
+    ) -> Results:
+        """Return what came of an experiment.
+
+        Args:
+            experiment: The experiment.
+            unit: What its layer deals.
+            rules: How it is read; as all experiments if None.
+
+        Raises:
+            DatasetError: If there are no events, or they cannot be read.
+            ExposureError: The same of exposures.
+        """
+        async with self._alone:
+            read_by = rules or self._rules
+            key = experiment.model_dump_json(), unit, read_by, self._fingerprint()
+            known = self._known.get(experiment.name)
+            if known is None or known[0] != key:
+                loop = asyncio.get_running_loop()
+                found = await loop.run_in_executor(
+                    self._pool, self._work_out, experiment, unit, read_by
+                )
+                self._known[experiment.name] = known = key, found
+            return known[1]
+
+    def _fingerprint(self) -> tuple[tuple[int, int], ...]:
+        # An export replaces its files, so that no two of its runs leave the same times.
+        paths = [path for name in _FILES if (path := self._directory / name).is_file()]
+        return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+
+    def _work_out(self, experiment: Experiment, unit: Unit, rules: Rules) -> Results:
+        exposures = read_exposures(self._directory)
+        events, _ = read_event_log(self._directory)
+        return experiment_results(experiment, exposures, unit=unit, events=events, rules=rules)

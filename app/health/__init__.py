@@ -1,0 +1,1 @@
+"""Readiness, store monitoring, and supervised background tasks."""

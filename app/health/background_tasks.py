@@ -1,0 +1,240 @@
+"""Background tasks of a worker: run in rounds, supervised, started again after errors.
+
+A round that the store or the disk ends is an outage: counted, and tried again. Any other
+exception is an error of this software: it is logged with the task's name and counted, and the
+task is started again with back-off. Where a task keeps failing, hangs or ends, the worker ends,
+for the supervisor process or the orchestrator to replace it.
+"""
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.errors import StoreUnavailableError
+from app.health.outages import Dependency, Outages
+from app.observability import Metrics, get_logger
+
+LOG_DRAIN_S: Final = 2.0
+CANCEL_AGAIN_S: Final = 0.1
+TICK_S: Final = 1.0
+
+ROUND_WITHIN_S: Final = 120.0
+"""Longest round: a catalogue of 100,000 sales is built in seconds, on a busy machine in tens."""
+
+BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Pauses after errors in a row. After the last one the worker ends: a minute in all."""
+
+SICK_AFTER: Final = 3
+"""Errors in a row that liveness reports, which is 1.5 s after the first."""
+
+STORE_RETRY_S: Final = 1.0
+DISK_RETRY_S: Final = 30.0
+"""Longest pauses after an outage."""
+
+LEAST_RETRY_S: Final = 0.5
+"""Shortest one, also of a task that waits for work and not for a time: it must not spin."""
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundTask:
+    """Something that goes on by itself, in rounds.
+
+    Attributes:
+        name: In logs, metrics and health answers.
+        step: One round; outages leave it as `StoreUnavailableError` or `OSError`.
+        every_s: Pause between two rounds.
+        within_s: A round that takes longer is cancelled, which counts as an error.
+    """
+
+    name: str
+    step: Callable[[], Awaitable[None]]
+    every_s: float
+    within_s: float = ROUND_WITHIN_S
+
+
+@dataclass(slots=True)
+class TaskState:
+    """How a background task fares.
+
+    Attributes:
+        within_s: See `BackgroundTask`.
+        n_errors: Errors since the last round that went well.
+        last_error: The last of them.
+        round_s: Since when its round runs, in seconds of a running event loop: a process that
+            was stopped and goes on is not accused. None between two rounds.
+        is_dead: Whether it ended.
+    """
+
+    within_s: float
+    n_errors: int = 0
+    last_error: str = ""
+    round_s: float | None = None
+    is_dead: bool = False
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a round goes on although it was cancelled."""
+        return self.round_s is not None and self.round_s > 2 * self.within_s
+
+    @property
+    def is_beyond_repair(self) -> bool:
+        """Whether only another process can bring the task back."""
+        return self.is_dead or self.is_stuck or self.n_errors > len(BACK_OFF_S)
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with it; empty if nothing."""
+        if self.is_dead:
+            return "ended"
+        if self.is_stuck:
+            return f"no round ended within {2 * self.within_s:g} s"
+        return f"{self.n_errors} errors: {self.last_error}" if self.n_errors >= SICK_AFTER else ""
+
+
+@dataclass(slots=True)
+class TaskHealth:
+    """Health of a worker's background tasks; to ask for it touches nothing but memory."""
+
+    states: dict[str, TaskState] = field(default_factory=dict[str, TaskState])
+
+    def sick(self) -> tuple[str, ...]:
+        """Name each task that is dead, stuck or failing, with the reason; empty if none is."""
+        faults = {name: state.fault for name, state in self.states.items()}
+        return tuple(f"{name}: {fault}" for name, fault in faults.items() if fault)
+
+    def beyond_repair(self) -> tuple[str, ...]:
+        """Name the tasks that only another process can bring back."""
+        return tuple(name for name, state in self.states.items() if state.is_beyond_repair)
+
+    def tick(self) -> None:
+        """Add a second to the rounds that run."""
+        for state in self.states.values():
+            if state.round_s is not None:
+                state.round_s += TICK_S
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """Runs background tasks for as long as a worker lives.
+
+    Attributes:
+        health: What liveness and readiness ask.
+        outages: What tasks cannot reach.
+        metrics: Count errors.
+        end_worker: Called where this process cannot go on.
+    """
+
+    health: TaskHealth
+    outages: Outages
+    metrics: Metrics
+    end_worker: Callable[[], None]
+
+    def start(self, task: BackgroundTask) -> asyncio.Task[None]:
+        """Run a task until it is cancelled."""
+        state = TaskState(task.within_s)
+        self.health.states[task.name] = state
+        running = asyncio.create_task(self._run(task, state), name=task.name)
+        running.add_done_callback(lambda ended: _note_end(ended, state))
+        return running
+
+    async def watch(self) -> None:
+        """End the worker once a task cannot be brought back in it."""
+        while not (names := self.health.beyond_repair()):
+            await asyncio.sleep(TICK_S)
+            self.health.tick()
+        _log.critical(
+            "background tasks cannot go on: this worker ends, to be replaced", tasks=names
+        )
+        self.end_worker()
+
+    async def _run(self, task: BackgroundTask, state: TaskState) -> None:
+        while True:
+            state.round_s = 0.0
+            pause_s = await self._round(task, state)
+            state.round_s = None
+            await asyncio.sleep(pause_s)
+
+    async def _round(self, task: BackgroundTask, state: TaskState) -> float:
+        """Run a round of a task; return the pause after it."""
+        limit = asyncio.timeout(task.within_s)
+        try:
+            async with limit:
+                await task.step()
+        except Exception as exc:  # noqa: BLE001 - supervision: counted, logged, tried again
+            lost = None if limit.expired() else _lost_by(exc)
+            if lost is None:
+                return self._failed(task, state, exc)
+            self.outages.begin(task.name, lost, reason=str(exc))
+            state.n_errors = 0
+            longest_s = STORE_RETRY_S if lost is Dependency.STORE else DISK_RETRY_S
+            return max(LEAST_RETRY_S, min(task.every_s, longest_s))
+        self.outages.end(task.name)
+        state.n_errors = 0
+        return task.every_s
+
+    def _failed(self, task: BackgroundTask, state: TaskState, exc: Exception) -> float:
+        self.metrics.task_restarts.labels(task.name).inc()
+        state.n_errors += 1
+        state.last_error = f"{type(exc).__name__}: {exc}"
+        pause_s = BACK_OFF_S[min(state.n_errors, len(BACK_OFF_S)) - 1]
+        _log.error(
+            "a background task failed and is started again",
+            task=task.name,
+            after_s=pause_s,
+            exc_info=exc,
+        )
+        return pause_s
+
+
+def _lost_by(exc: Exception) -> Dependency | None:
+    """Return what an exception says is away; None for an error of this software."""
+    if isinstance(exc, StoreUnavailableError):
+        return Dependency.STORE
+    return Dependency.DISK if isinstance(exc, OSError) else None
+
+
+def _note_end(ended: asyncio.Task[None], state: TaskState) -> None:
+    state.is_dead = True
+    if not ended.cancelled() and (exc := ended.exception()) is not None:
+        _log.critical("a background task ended", task=ended.get_name(), exc_info=exc)
+
+
+@asynccontextmanager
+async def running(
+    tasks: Sequence[BackgroundTask], supervisor: Supervisor, *, drain: Callable[[], Awaitable[None]]
+) -> AsyncGenerator[None]:
+    """Run background tasks.
+
+    Args:
+        tasks: What to run.
+        supervisor: Runs them.
+        drain: Returns when everything that was answered is logged; it is given a while at the end.
+    """
+    started = [supervisor.start(task) for task in tasks]
+    started.append(asyncio.create_task(supervisor.watch(), name="watch"))
+    # What lives until the end need not be looked at by every collection.
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(drain(), LOG_DRAIN_S)
+        await end_tasks(started)
+
+
+async def end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end.
+
+    Below Python 3.12 a cancellation that meets the store's reply can be lost in a timeout.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)

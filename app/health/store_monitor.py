@@ -1,0 +1,117 @@
+"""Store monitor: eviction, lost entries and refused writes, reported before customers notice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from app.observability import Metrics, get_logger
+from app.stores.server_port import Lost, Refusal, StoreServer
+from models.domain.event import SECOND_US
+
+SKEW_S: Final = 1.0
+NO_EVICTION: Final = "noeviction"
+
+NONE: Final = Lost(0, 0, 0)
+
+WRITES_ADVICE: Final = {
+    Refusal.FULL: "raise maxmemory, or run `python -m app export-events`, which makes room",
+    Refusal.DISK: "look at its log and its disk: it cannot save, and takes nothing until it can",
+    Refusal.REPLICA: "it is a replica: correct VITRINE_REDIS_URL, or promote it",
+    Refusal.RIGHTS: "grant its user the rights of docs/store.md",
+    Refusal.OTHER: "look at its log and its settings",
+}
+"""What to do where the store refuses writes."""
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class StoreMonitor:
+    """Looks at the store now and then, and says what is wrong with it once.
+
+    Attributes:
+        server: The store.
+        metrics: Show what was lost and refused, and how far the clocks are apart.
+        machine_us: This machine's clock.
+        refused: Why the store takes no writes and what to do, as last seen; None if it does.
+    """
+
+    server: StoreServer
+    metrics: Metrics
+    machine_us: Callable[[], int]
+    refused: str | None = None
+    _refusal: Refusal | None = None
+    _policy: str = NO_EVICTION
+    _lost: Lost = NONE
+    _is_skewed: bool = False
+
+    async def look(self) -> None:
+        """Look once.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be read.
+        """
+        await self._look_at_clock()
+        await self._look_at_writes()
+        self._judge_policy(await self.server.eviction_policy())
+        self._judge_loss(await self.server.lost())
+
+    async def _look_at_clock(self) -> None:
+        before_us = self.machine_us()
+        store_us = await self.server.time_us()
+        # The store read its clock somewhere between question and answer.
+        ahead_s = (store_us - (before_us + self.machine_us()) // 2) / SECOND_US
+        self.metrics.clock_skew.set(ahead_s)
+        is_skewed = abs(ahead_s) > SKEW_S
+        if is_skewed and not self._is_skewed:
+            _log.warning(
+                "the store's clock is not this machine's: sales open and close, and events are"
+                " dated, by the store's; synchronise both by NTP",
+                ahead_s=ahead_s,
+            )
+        self._is_skewed = is_skewed
+
+    async def _look_at_writes(self) -> None:
+        refused = await self.server.refused_write()
+        if refused is None:
+            if self._refusal is not None:
+                _log.info("the store takes writes again")
+            self.refused = self._refusal = None
+            return
+        refusal, reason = refused
+        self.metrics.write_refusals.labels(refusal).inc()
+        self.refused = f"{reason}: {WRITES_ADVICE[refusal]}"
+        if refusal is not self._refusal:
+            _log.error(
+                f"the store refuses writes, so events are answered 503; {WRITES_ADVICE[refusal]}",
+                reason=reason,
+            )
+        self._refusal = refusal
+
+    def _judge_policy(self, policy: str) -> None:
+        if policy not in {self._policy, NO_EVICTION}:
+            _log.warning(
+                "the store evicts: full, it forgets customers and sales without a word;"
+                " set maxmemory-policy noeviction",
+                policy=policy,
+            )
+        self._policy = policy
+
+    def _judge_loss(self, lost: Lost) -> None:
+        self.metrics.lost.labels("events").set(lost.events)
+        self.metrics.lost.labels("exposures").set(lost.exposures)
+        if lost.events > self._lost.events or lost.exposures > self._lost.exposures:
+            _log.warning(
+                "full streams lost entries that were never exported:"
+                " run `python -m app export-events`, and oftener",
+                events=lost.events,
+                exposures=lost.exposures,
+            )
+        self.metrics.lost.labels("counts").set(lost.counts)
+        if lost.counts > self._lost.counts:
+            _log.warning(
+                "events count for no sale: one hour names too many sales;"
+                " see who sends events of sales that do not exist",
+                counts=lost.counts,
+            )
+        self._lost = lost

@@ -1,0 +1,40 @@
+"""The background tasks of a worker: names, rounds, and pauses between them."""
+
+from typing import Final
+
+from app.catalogue.catalogue_follower import CatalogueFollower
+from app.catalogue.pulse import BEAT_EVERY_S
+from app.catalogue.snapshot_archive import SnapshotPruning
+from app.health.background_tasks import BackgroundTask
+from app.health.readiness import Readiness
+from app.promotion.promoter import Promoter
+from app.recommend.exposure_queue import ExposureQueue
+
+CATALOGUE_EVERY_S: Final = 0.25
+
+LOADING_WITHIN_S: Final = 600.0
+"""Longest round that loads bundles and recomputes their golden rows, or reads exports."""
+
+
+def worker_tasks(
+    *,
+    live: CatalogueFollower,
+    promoter: Promoter,
+    readiness: Readiness,
+    exposures: ExposureQueue,
+    pruning: SnapshotPruning,
+) -> tuple[BackgroundTask, ...]:
+    """List what follows the store, logs answers and tidies up; docs/metrics.md names the same."""
+    return (
+        BackgroundTask("pulse", live.beat, every_s=BEAT_EVERY_S),
+        BackgroundTask("catalogue", live.follow, every_s=CATALOGUE_EVERY_S),
+        BackgroundTask("plan", promoter.staging.live.poll, every_s=0.5),
+        BackgroundTask(
+            "model_holder", promoter.staging.holder.follow, every_s=0.25, within_s=LOADING_WITHIN_S
+        ),
+        BackgroundTask("promoter", promoter.follow, every_s=0.5, within_s=LOADING_WITHIN_S),
+        BackgroundTask("store_monitor", readiness.monitor.look, every_s=10.0),
+        BackgroundTask("readiness", readiness.measure, every_s=1.0),
+        BackgroundTask("exposure_queue", exposures.log_batch, every_s=0.0),
+        BackgroundTask("pruning", pruning.prune, every_s=3_600.0),
+    )

@@ -1,0 +1,1 @@
+"""Promotion of a candidate bundle through shadow and canary."""

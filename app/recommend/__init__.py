@@ -1,0 +1,1 @@
+"""A recommendation from request to answer; `pipeline` is where to start."""

@@ -1,0 +1,75 @@
+"""How far what a model sees and says has moved from its training, as counters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final, Self
+
+import numpy as np
+from prometheus_client import Counter
+
+from app.observability import DriftMetrics
+from models.ranker.drift_baseline import DriftBaseline, n_in_bands, n_missing
+from models.scoring.scorer import Scorer, Scores
+
+EVERY_S: Final = 0.25
+"""At most four answers a second are looked at, so that its cost does not grow with the load.
+
+One look at 371 candidates of 110 features takes 0.4 to 0.8 ms on two busy cores: 0.3% of one.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The counters of one bundle, looked up once."""
+
+    reference: DriftBaseline
+    bands: tuple[Counter, ...]
+    missing: tuple[Counter, ...]
+
+    @classmethod
+    def of(cls, scorer: Scorer, reference: DriftBaseline, *, metrics: DriftMetrics) -> Self:
+        """Publish what training was like, and begin to count."""
+        bundle, names = scorer.bundle_id, scorer.schema.names
+        bands = [str(band) for band in range(1, len(reference.shares) + 1)]
+        for band, share in zip(bands, reference.shares.tolist(), strict=True):
+            metrics.trained_shares.labels(bundle, band).set(share)
+        for name, share in zip(names, reference.missing.tolist(), strict=True):
+            metrics.trained_missing.labels(bundle, name).set(share)
+        return cls(
+            reference,
+            tuple(metrics.scored.labels(bundle, band) for band in bands),
+            tuple(metrics.missing.labels(bundle, name) for name in names),
+        )
+
+    def count(self, scores: Scores) -> None:
+        counts: list[int] = n_in_bands(self.reference.edges, scores.probabilities).tolist()
+        for counter, n in zip(self.bands, counts, strict=True):
+            if n:
+                counter.inc(n)
+        missing = n_missing(scores.features)
+        for column in np.flatnonzero(missing).tolist():
+            self.missing[column].inc(int(missing[column]))
+
+
+class Drift:
+    """Counts scores and missing features of full answers, a few times a second at most."""
+
+    def __init__(self, metrics: DriftMetrics, clock: Callable[[], float] = monotonic) -> None:
+        """Begin without any bundle."""
+        self._metrics = metrics
+        self._clock = clock
+        self._next_s = float("-inf")
+        self._series: dict[str, _Series] = {}
+
+    def see(self, scorer: Scorer, scores: Scores) -> None:
+        """Count the candidates of an answer, unless another one was counted just before."""
+        now_s = self._clock()
+        if now_s < self._next_s or scorer.reference is None or not len(scorer.reference.shares):
+            return
+        self._next_s = now_s + EVERY_S
+        if scorer.bundle_id not in self._series:
+            self._series[scorer.bundle_id] = _Series.of(
+                scorer, scorer.reference, metrics=self._metrics
+            )
+        self._series[scorer.bundle_id].count(scores)

@@ -1,0 +1,92 @@
+"""Why the sales of one answer were shown; never at the cost of the answer."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from prometheus_client import Counter
+
+from app.observability import get_logger
+from app.recommend.ranking import query_of
+from app.recommend.request import RankingRequest
+from models.ranker.explanation import Explanation
+
+MAX_EXPLAINED: Final = 20
+"""Sales of one answer that are explained: about two milliseconds each."""
+
+MAX_WAITING: Final = 8
+WITHIN_S: Final = 1.0
+
+NOTHING: Final[tuple[Explanation, ...]] = ()
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Explainer:
+    """Explains in a thread of its own, a few answers at a time.
+
+    Attributes:
+        pool: A thread that has nothing else to do.
+        outcomes: Count what became of each.
+        within_s: After this an answer goes out without.
+    """
+
+    pool: Executor
+    outcomes: Counter
+    within_s: float = WITHIN_S
+    _n_waiting: int = 0
+
+    async def explain(
+        self, question: RankingRequest, sale_ids: Sequence[str]
+    ) -> tuple[Explanation, ...]:
+        """Explain the first sales of an answer that a model scored.
+
+        Args:
+            question: What was answered.
+            sale_ids: The sales shown, in their order.
+
+        Returns:
+            One explanation each of the first `MAX_EXPLAINED`; none at all where it fails,
+            takes too long, or too many are asked for at once.
+        """
+        if self._n_waiting >= MAX_WAITING:
+            self.outcomes.labels("busy").inc()
+            return NOTHING
+        self._n_waiting += 1
+        context, explained = copy_context(), tuple(sale_ids[:MAX_EXPLAINED])
+        explaining = asyncio.get_running_loop().run_in_executor(
+            self.pool, lambda: context.run(self._explained, question, explained)
+        )
+        explaining.add_done_callback(self._ended)
+        try:
+            async with asyncio.timeout(self.within_s):
+                # A thread cannot be stopped: its place is free when it has ended.
+                return await asyncio.shield(explaining)
+        except TimeoutError:
+            self.outcomes.labels("late").inc()
+            return NOTHING
+
+    def _ended(self, _explaining: asyncio.Future[tuple[Explanation, ...]]) -> None:
+        self._n_waiting -= 1
+
+    def _explained(
+        self, question: RankingRequest, sale_ids: tuple[str, ...]
+    ) -> tuple[Explanation, ...]:
+        served = question.served
+        if served is None or served.scorer is None or not sale_ids:
+            return NOTHING
+        try:
+            query = query_of(question, served)
+            rows = [served.catalogue.row_of(sale_id) for sale_id in sale_ids]
+            explained = served.scorer.explain(query, np.array(rows, dtype=np.int64))
+        except Exception as exc:  # noqa: BLE001 - an answer is worth more than its reasons
+            self.outcomes.labels("failed").inc()
+            _log.error("an answer is not explained", error=type(exc).__name__, reason=str(exc))
+            return NOTHING
+        self.outcomes.labels("explained").inc()
+        return explained

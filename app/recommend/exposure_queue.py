@@ -1,0 +1,119 @@
+"""Exposure records on their way to the log: answers never wait for them."""
+
+import asyncio
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final
+
+from app.catalogue.catalogue_version import CatalogueVersion
+from app.catalogue.snapshot_archive import SnapshotArchive
+from app.errors import StoreUnavailableError
+from app.observability import Metrics, get_logger
+from app.stores.exposure_record import ExposureRecord, PackedExposure
+from app.stores.ports import ExposureLog
+
+CAPACITY_BYTES: Final = 16 * 1024 * 1024
+"""Of packed records: five thousand of customers with full windows, see docs/store.md."""
+
+BATCH: Final = 256
+LINGER_S: Final = 0.05
+"""How long the first of a batch waits for others: a round trip costs more than a record."""
+
+IDLE_S: Final = 1.0
+"""A round without answers ends after this, so that a task that waits is not one that hangs."""
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A record, and the snapshot that must be on disk before the record is in the log."""
+
+    packed: PackedExposure
+    served: CatalogueVersion | None
+
+
+class ExposureQueue:
+    """Holds what the log has not taken yet; what does not fit is dropped and counted."""
+
+    def __init__(
+        self, log: ExposureLog, archive: SnapshotArchive, *, pool: Executor, metrics: Metrics
+    ) -> None:
+        self._log = log
+        self._archive = archive
+        self._pool = pool
+        self._metrics = metrics
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._n_bytes = 0
+        self._batch: list[_Waiting] = []
+        self._is_disk_away = False
+
+    def put(self, record: ExposureRecord, served: CatalogueVersion | None) -> None:
+        """Take the record of an answer and what it was made from, or drop it where it is full."""
+        packed = PackedExposure.of(record)
+        if self._n_bytes + len(packed.content) > CAPACITY_BYTES:
+            self._metrics.exposures_dropped.inc()
+            return
+        self._n_bytes += len(packed.content)
+        self._queue.put_nowait(_Waiting(packed, served))
+
+    async def log_batch(self) -> None:
+        """Log the next batch, as a background task, or return where there is nothing to log.
+
+        A batch that the store refuses is kept for the next call; one that fails otherwise is
+        dropped and counted, as it would fail again.
+
+        Raises:
+            StoreUnavailableError: If the store takes no batch.
+        """
+        if not self._batch:
+            await self._take()
+        if not self._batch:
+            return
+        try:
+            await self._keep_snapshots(self._batch)
+            await self._log.append([waiting.packed for waiting in self._batch])
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            self._metrics.exposures_dropped.inc(len(self._batch))
+            self._forget_batch()
+            raise
+        self._forget_batch()
+
+    async def drain(self) -> None:
+        """Return when everything taken so far is logged."""
+        await self._queue.join()
+
+    async def _take(self) -> None:
+        try:
+            self._batch.append(await asyncio.wait_for(self._queue.get(), IDLE_S))
+        except TimeoutError:
+            return
+        await asyncio.sleep(LINGER_S)
+        while len(self._batch) < BATCH and not self._queue.empty():
+            self._batch.append(self._queue.get_nowait())
+
+    def _forget_batch(self) -> None:
+        for waiting in self._batch:
+            self._n_bytes -= len(waiting.packed.content)
+            self._queue.task_done()
+        self._batch = []
+
+    async def _keep_snapshots(self, batch: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        snapshots = {
+            waiting.served.snapshot_id: waiting.served for waiting in batch if waiting.served
+        }
+        for served in snapshots.values():
+            try:
+                await loop.run_in_executor(self._pool, self._archive.keep, served)
+            except OSError as exc:
+                self._metrics.files_not_kept.labels("snapshot").inc()
+                if not self._is_disk_away:
+                    _log.warning(
+                        "a snapshot is not kept: its answers cannot be replayed", reason=str(exc)
+                    )
+                self._is_disk_away = True
+            else:
+                self._is_disk_away = False

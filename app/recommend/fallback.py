@@ -1,0 +1,90 @@
+"""The rungs below a full answer, and the order that needs no model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue.catalogue import Catalogue
+from models.query.customer_history import INTEREST
+
+_SLOW: Final = 1
+"""The 48-hour half-life of `models.catalogue.event_counts.HALF_LIVES_HOURS`."""
+
+
+class DegradationLevel(StrEnum):
+    """What an answer had to do without, from the least to the worst."""
+
+    ANONYMOUS = "anonymous"
+    """The customer's window is unavailable: ranked as for an unknown customer."""
+    VARIANT = "variant"
+    """The bundle of the customer's variant is not loaded: ranked by the plan's default."""
+    REMEMBERED = "remembered"
+    """The store lost sales, or holds older states of them: ranked from the last ones known here."""
+    POPULARITY = "popularity"
+    """The model is unavailable, or there is no time for it: ranked by what is visited and bought
+    most."""
+    SNAPSHOT = "snapshot"
+    """The store has been away for a minute, or was not read since this process was paused: the
+    last known open sales, by popularity."""
+    EMPTY = "empty"
+    """Nothing that may be shown is open, or no catalogue was ever seen: no sales."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why answers are of a rung, and what operators can do."""
+
+    reason: str
+    advice: str
+
+
+_MORE_TIME: Final = "raise VITRINE_DEADLINE_MS, or add workers or machines"
+
+SHED: Final = Cause("overload: none of their time was left when their turn came", _MORE_TIME)
+TOO_SLOW: Final = Cause(
+    "too slow: the model takes longer than what is left of their time", _MORE_TIME
+)
+NO_MODEL: Final = Cause(
+    "model missing: no bundle is loaded",
+    "train one with `python -m training train`, or copy one below VITRINE_BUNDLES",
+)
+MODEL_FAILED: Final = Cause("the model failed", "see its error in the log, and roll back")
+
+CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
+    DegradationLevel.ANONYMOUS: Cause(
+        "customers were not read from the store in time",
+        "look at the store and its latency, or raise VITRINE_READ_TIMEOUT_MS",
+    ),
+    DegradationLevel.VARIANT: Cause(
+        "the bundle of their variant is not loaded here", "copy it below VITRINE_BUNDLES"
+    ),
+    DegradationLevel.REMEMBERED: Cause(
+        "the store lost sales", "fill it by `python -m app load --data DIR`"
+    ),
+    DegradationLevel.POPULARITY: NO_MODEL,
+    DegradationLevel.SNAPSHOT: Cause(
+        "the store has been away for a minute", "start it, or correct VITRINE_REDIS_URL"
+    ),
+    DegradationLevel.EMPTY: Cause("nothing is open in their market", "load sales that are open"),
+}
+"""By rung; that of `POPULARITY` may be another one."""
+
+OF_CATALOGUE: Final = frozenset({DegradationLevel.REMEMBERED, DegradationLevel.SNAPSHOT})
+"""What is wrong with the catalogue names an answer, whatever else it had to do without."""
+
+
+def popularity_order(catalogue: Catalogue, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Score rows by their faded events, weighted by the interest that each shows.
+
+    Args:
+        catalogue: All known sales with their counts.
+        rows: Candidates.
+
+    Returns:
+        Scores, higher first, shape ``(n_candidates,)``.
+    """
+    return np.einsum("ij,j->i", catalogue.counts.decayed[_SLOW][rows], INTEREST)

@@ -1,0 +1,63 @@
+"""The answers of the last minute: whether most of them had to do without something."""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.recommend.fallback import Cause, DegradationLevel
+
+WITHIN_S: Final = 60
+LEAST: Final = 20
+"""Of fewer answers nothing is said: one slow one is no fault of a service."""
+
+Shortfall = tuple[DegradationLevel, Cause]
+
+
+@dataclass(slots=True)
+class RecentAnswers:
+    """Counts answers by what they had to do without, for a minute.
+
+    Attributes:
+        monotonic_s: A clock that never goes back.
+    """
+
+    monotonic_s: Callable[[], float]
+    _seconds: deque[tuple[int, Counter[Shortfall | None]]] = field(
+        default_factory=deque[tuple[int, Counter[Shortfall | None]]]
+    )
+
+    def note(self, shortfall: Shortfall | None) -> None:
+        """Count an answer; None for a full one."""
+        second = self._forget()
+        if not self._seconds or self._seconds[-1][0] != second:
+            self._seconds.append((second, Counter()))
+        self._seconds[-1][1][shortfall] += 1
+
+    @property
+    def lacking(self) -> str | None:
+        """What most answers had to do without and what to do; None where most are full."""
+        self._forget()
+        counts: Counter[Shortfall | None] = Counter()
+        for _, of_second in self._seconds:
+            counts.update(of_second)
+        n_answers = counts.total()
+        lower = Counter({one: n for one, n in counts.items() if one is not None})
+        if n_answers < LEAST or 2 * lower.total() <= n_answers:
+            return None
+        [((rung, cause), n_of_rung)] = lower.most_common(1)
+        return (
+            f"{lower.total()} of the {n_answers} answers of the last minute were not full,"
+            f" {n_of_rung} of them by {rung}: {cause.reason}: {cause.advice}"
+        )
+
+    def forget_all(self) -> None:
+        """Begin the minute anew."""
+        self._seconds.clear()
+
+    def _forget(self) -> int:
+        """Drop what is over a minute old; return the second that it is."""
+        second = int(self.monotonic_s())
+        while self._seconds and self._seconds[0][0] <= second - WITHIN_S:
+            self._seconds.popleft()
+        return second

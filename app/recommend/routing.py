@@ -1,0 +1,73 @@
+"""Who is in which variant: a request, as far as routing may look at it."""
+
+from dataclasses import dataclass
+
+from app.errors import ExclusiveVariantsError, UnknownVariantError
+from app.recommend.request import RecommendationRequest
+from app.stores.plan_port import StoredPlan
+from app.stores.ports import CustomerState
+from models.domain.event import from_us
+from models.experiments.plan import plan as plans
+from models.experiments.plan.experiment import Unit
+from models.experiments.plan.plan import Route, Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """A route, and the plan that decided it.
+
+    Attributes:
+        stored: The plan and its version.
+        route: The policy and the assignments.
+    """
+
+    stored: StoredPlan
+    route: Route
+
+
+def routed(
+    stored: StoredPlan,
+    request: RecommendationRequest,
+    *,
+    known: CustomerState | None,
+    now_us: int,
+) -> Routing:
+    """Route a request.
+
+    Args:
+        stored: The plan.
+        request: Names the units, market, device and forced variants.
+        known: What is on record of the customer; None where that cannot be read now.
+        now_us: The moment of the answer, microseconds since the epoch.
+
+    Raises:
+        UnknownVariantError: If a forced variant is none of a running experiment.
+        ExclusiveVariantsError: If two are forced of one layer.
+    """
+    visit = Visit(
+        now=from_us(now_us),
+        units=_units(request),
+        market=request.market,
+        device=request.device,
+        is_new=None if known is None else _is_new(known),
+        forced=request.forced,
+    )
+    try:
+        return Routing(stored, stored.plan.route(visit))
+    except plans.UnknownVariantError as exc:
+        raise UnknownVariantError(str(exc)) from exc
+    except plans.ExclusiveVariantsError as exc:
+        raise ExclusiveVariantsError(str(exc)) from exc
+
+
+def _units(request: RecommendationRequest) -> dict[Unit, str]:
+    named = {
+        Unit.CUSTOMER: request.customer_id,
+        Unit.SESSION: request.session_id,
+        Unit.DEVICE: request.device_id,
+    }
+    return {unit: unit_id for unit, unit_id in named.items() if unit_id is not None}
+
+
+def _is_new(known: CustomerState) -> bool:
+    return not len(known.window) and not any(known.profile.counts)

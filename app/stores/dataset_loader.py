@@ -1,0 +1,101 @@
+"""What a dataset's events come to at a moment: windows, profiles and counts, from columns."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.stores.count import FIELD, HourCounts
+from app.stores.customer import LoadedCustomer
+from app.stores.keys import N_PARTITIONS, RECENT_TTL_S
+from models.catalogue.event_counts import HOUR_US, RETENTION_HOURS, grid_floor
+from models.dataset import EventTable
+from models.dataset.events import keys_of
+from models.domain.customer import WINDOW_EVENTS, Window, stamps
+from models.domain.event import KIND, SECOND_US, EventType
+from models.domain.profile import Profile, night_floor
+from models.domain.recent_impressions import RecentImpressions
+
+_RECENT_US: Final = RECENT_TTL_S * SECOND_US
+
+
+def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer]:
+    """Yield every customer as the store would know him had it received the events itself.
+
+    Args:
+        events: Accepted events.
+        now_us: The store's clock; what is received later is left out. Profiles total what
+            was received before the last night.
+    """
+    order = np.lexsort((events.event_keys, events.at_us, events.customers.codes))
+    order = order[events.received_us[order] <= now_us]
+    codes = events.customers.codes[order]
+    bounds = [*np.flatnonzero(np.diff(codes, prepend=-1)).tolist(), len(order)]
+    for start, end in pairwise(bounds):
+        rows = order[start:end]
+        before_night = rows[events.received_us[rows] < night_floor(now_us)]
+        yield LoadedCustomer(
+            customer_id=events.customers.values[int(codes[start])],
+            window=_window(events, rows),
+            profile=Profile.of(events.kinds[before_night], events.at_us[before_night]),
+            last_us=int(events.at_us[rows[-1]]),
+            recent=_recent(events, rows[events.received_us[rows] >= now_us - _RECENT_US]),
+        )
+
+
+def loaded_counts(
+    events: EventTable, now_us: int, *, first_live_us: Sequence[int | None]
+) -> dict[int, HourCounts]:
+    """Count what was received in the last 14 days and before the store took events itself.
+
+    Args:
+        events: Accepted events.
+        now_us: The store's clock; what is received after the last grid time is left out.
+        first_live_us: When each partition received its first live event, None if never:
+            from then on its own counters count, also what was exported and is now loaded.
+
+    Returns:
+        Counts by hour since the epoch, and by field of a counter hash.
+    """
+    until_us = grid_floor(now_us)
+    ends = np.array([until_us if at is None else min(at, until_us) for at in first_live_us])
+    partitions = keys_of(events.customers.values) % np.uint64(N_PARTITIONS)
+    end = ends[partitions[events.customers.codes].astype(np.int64)]
+    first_us = (until_us // HOUR_US - RETENTION_HOURS) * HOUR_US
+    kept = events.counted & (events.received_us >= first_us) & (events.received_us < end)
+    return _by_hour(events, np.flatnonzero(kept))
+
+
+def _window(events: EventTable, rows: NDArray[np.int64]) -> Window:
+    # Every member of a window of 128 is among the last 128 by (at, event key): ids are distinct.
+    is_shown = events.kinds[rows] == KIND[EventType.IMPRESSION]
+    kept, shown = rows[~is_shown][-WINDOW_EVENTS:], rows[is_shown]
+    stamp = stamps(events.at_us[kept], events.kinds[kept])
+    members = np.stack([events.event_keys[kept], events.sale_keys[kept], stamp], axis=1)
+    return Window(
+        members, RecentImpressions.of(events.sale_keys[shown], events.at_us[shown])
+    ).latest()
+
+
+def _recent(events: EventTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.column_stack([events.at_us[rows], events.event_keys[rows].astype(np.int64)])
+
+
+def _by_hour(events: EventTable, rows: NDArray[np.int64]) -> dict[int, HourCounts]:
+    cells = np.stack(
+        [
+            (events.received_us[rows] // HOUR_US).astype(np.uint64),
+            events.sale_keys[rows],
+            events.kinds[rows].astype(np.uint64),
+        ]
+    )
+    unique, counts = np.unique(cells, axis=1, return_counts=True)
+    fields = np.empty(unique.shape[1], dtype=FIELD)
+    fields["sale"], fields["kind"] = unique[1], unique[2]
+    by_hour: dict[int, dict[bytes, int]] = {}
+    columns = zip(unique[0].tolist(), fields, counts.tolist(), strict=True)
+    for hour, field, n in columns:
+        by_hour.setdefault(hour, {})[field.tobytes()] = n
+    return dict(by_hour)

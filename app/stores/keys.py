@@ -1,0 +1,168 @@
+"""Where everything lies in the store: names, bounds and lifetimes.
+
+A Lua script may touch one slot of a cluster only. So whatever one event changes carries
+the hash tag of its customer's partition, and the catalogue carries a tag of its own.
+
+==========================  ===========================================================
+``c:{p}:<customer>``        window: sorted set of 24-byte members, score ``at_us``
+``d:{p}:<customer>``        what he was shown last: sorted set of sale keys, score seconds
+``p:{p}:<customer>``        packed profile
+``i:{p}:<customer>:<day>``  keys of events that were received that day, to count none twice
+``events:{p}``              stream of accepted events: ``e`` JSON, ``r`` received_at in µs
+``exposures:{p}``           stream of answers: ``x`` packed record; in both ``b``: ``stream.lua``
+``erasures:{p}``            stream of erasures: ``c`` customer id, ``r`` erased_at in µs
+``e:{p}:<hash>``            tombstone of an erased customer: erased_at in µs
+``e:{p}:secret``            what ids are hashed with for their tombstones
+``n:{p}:h<hour>``           hash: sale key and type code → events of that hour
+``n:{p}:m<minute>``         the same for one minute, to cut the running hour on the grid
+``n:{p}:u<hour>``           set: hashes of customer, sale and type that counted in that hour
+``n:{p}:since``             received time of the partition's first live event, in µs
+``n:{p}:written``           hash: ``events`` and ``exposures`` → bytes ever written to streams
+``n:{p}:lost``              hash: ``events`` and ``exposures`` → entries that full streams lost,
+                            ``counts`` → events that were not counted for their sales
+``n:{p}:probe``             written by each worker now and then, to see that writes are taken
+``l:{history}:<hour>``      counts of loaded history, like ``n:{p}:h<hour>``
+``s:{sales}:json``          hash: sale id → JSON
+``s:{sales}:pictures``      hash: number and sale id → packed picture scores
+``s:{sales}:changes``       sorted set: what changed, score the version
+``s:{sales}:markets``       hash: market → sales that name it
+``s:{sales}:attributes``    hash: name of an attribute → sales that have it
+``s:{sales}:version``       the catalogue's version
+``s:{sales}:generation``    its first version: another one where the store was emptied, none
+                            where the catalogue is known to lack something
+``s:{sales}:vouched``       version at which the catalogue was last said to be whole
+``b:{bundles}:wanted``      hash: ``active``, ``previous`` and ``shadow`` → bundle id
+``b:{bundles}:workers``     hash: worker → its clock reading in µs and JSON
+``x:{plan}:current``        hash: ``version`` and ``json`` of the plan of experiments
+``x:{plan}:audit``          list of its last changes, the latest first: JSON
+``x:{plan}:promotion``      hash: ``version`` and ``json`` of the latest promotion
+``x:{plan}:promotions``     list of those before it, the latest first: JSON
+``x:{plan}:promoter``       the worker that decides about it, for a few seconds
+``x:{plan}:counts:<n>``     hash: what the workers counted for promotion n
+==========================  ===========================================================
+"""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from models.domain.event import key
+
+N_PARTITIONS: Final = 64
+
+DAY_S: Final = 24 * 3600
+CUSTOMER_TTL_S: Final = 400 * DAY_S
+RECENT_TTL_S: Final = 2 * DAY_S  # see remembered.lua
+TOMBSTONE_TTL_S: Final = 100 * DAY_S  # events older than 90 days are refused anyway
+HOUR_TTL_S: Final = 15 * DAY_S
+MINUTE_TTL_S: Final = 3 * 3600
+COUNTED_TTL_S: Final = 3600  # after the hour nothing is counted in it
+COUNTS_TTL_S: Final = 60 * DAY_S
+
+COUNTED_PAIRS: Final = 20_000
+"""Pairs of sale and type that a partition counts in an hour: 4,000 sales of five types.
+
+The store cannot know which sales there are, and who sends events may invent ids.
+"""
+
+_N_BOUNDED_STREAMS: Final = 2  # events and exposures; no erasure is ever dropped
+
+PROBE_TTL_S: Final = 60
+
+PREFIXES: Final = (
+    *("c", "d", "p", "i", "e", "n", "l", "s", "b", "x"),
+    *("events", "exposures", "erasures"),
+)
+"""What the names of all keys begin with, up to the first colon; a store's user needs all."""
+
+SALES: Final = "s:{sales}:json"
+PICTURES: Final = "s:{sales}:pictures"
+CHANGES: Final = "s:{sales}:changes"
+MARKETS: Final = "s:{sales}:markets"
+ATTRIBUTES: Final = "s:{sales}:attributes"
+VERSION: Final = "s:{sales}:version"
+GENERATION: Final = "s:{sales}:generation"
+VOUCHED: Final = "s:{sales}:vouched"
+
+WANTED: Final = "b:{bundles}:wanted"
+WORKERS: Final = "b:{bundles}:workers"
+
+PLAN: Final = "x:{plan}:current"
+PLAN_AUDIT: Final = "x:{plan}:audit"
+
+PROMOTION: Final = "x:{plan}:promotion"
+EARLIER_PROMOTIONS: Final = "x:{plan}:promotions"
+PROMOTER: Final = "x:{plan}:promoter"
+
+
+def partition(customer_id: str) -> int:
+    """Return the partition of a customer, which decides his cluster slot."""
+    return key(customer_id) % N_PARTITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerKeys:
+    """The keys of one customer, all in one slot."""
+
+    window: str
+    shown: str
+    profile: str
+    recent: str
+    events: str
+    counts: str
+    erased: str
+    erasures: str
+
+    @classmethod
+    def of(cls, customer_id: str) -> Self:
+        """Name the keys of a customer."""
+        p = partition(customer_id)
+        return cls(
+            window=f"c:{{{p}}}:{customer_id}",
+            shown=f"d:{{{p}}}:{customer_id}",
+            profile=f"p:{{{p}}}:{customer_id}",
+            recent=f"i:{{{p}}}:{customer_id}",
+            events=events_stream(p),
+            counts=counts_prefix(p),
+            erased=f"e:{{{p}}}:",
+            erasures=erasures_stream(p),
+        )
+
+
+def stream_limit(stream_bytes: int) -> int:
+    """Return how many bytes one stream may take, of what all may take together."""
+    return stream_bytes // (_N_BOUNDED_STREAMS * N_PARTITIONS)
+
+
+def events_stream(p: int) -> str:
+    """Name the stream of a partition's accepted events."""
+    return f"events:{{{p}}}"
+
+
+def exposures_stream(p: int) -> str:
+    """Name the stream of a partition's answers."""
+    return f"exposures:{{{p}}}"
+
+
+def erasures_stream(p: int) -> str:
+    """Name the stream of a partition's erasures."""
+    return f"erasures:{{{p}}}"
+
+
+def counts_prefix(p: int) -> str:
+    """Name what a partition's counters begin with."""
+    return f"n:{{{p}}}:"
+
+
+def write_probe(p: int) -> str:
+    """Name what is written to a partition to see whether it takes writes."""
+    return f"{counts_prefix(p)}probe"
+
+
+def history_hour(hour: int) -> str:
+    """Name the counts of loaded history of one hour."""
+    return f"l:{{history}}:{hour}"
+
+
+def promotion_counts(number: int) -> str:
+    """Name what was counted for a promotion."""
+    return f"x:{{plan}}:counts:{number}"

@@ -1,0 +1,1 @@
+"""Arrays of files and of unequal lengths."""

@@ -1,0 +1,1 @@
+"""The catalogue of sales as columns, its counts and its snapshots."""

@@ -1,0 +1,263 @@
+"""The columnar snapshot of all known sales, and which of them may be shown now."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue.columns import Markets, RowReuse, Vocabulary, numbers, times
+from models.catalogue.event_counts import SaleCounts
+from models.domain.event import key, to_us
+from models.domain.sale import PictureScores, Sale
+from models.neighbours.search import EMBEDDING_SIZE, Neighbours
+from models.pictures.image_statistics import LOOK
+from models.pictures.topics import Topics
+
+NEVER_US: Final = np.iinfo(np.int64).max
+_OPEN_END: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""Shops write 2999-12-31 or 9999-12-31 for no end: what is learned of sales without one holds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalogue:
+    """All sales ever known, as contiguous columns in the order of their keys.
+
+    A row is an index into every column. Closed sales stay: what a customer liked in them
+    tells what he likes, and how they sold tells how look-alikes will.
+
+    Attributes:
+        sales: The sales as given, row by row.
+        pictures: What their pictures show as given, None without one.
+        keys: Sale keys, ascending, shape ``(n,)``.
+        opens_us: Opening, microseconds since the epoch, shape ``(n,)``.
+        closes_us: The earlier of closing and selling out, `NEVER_US` if neither is known.
+        scheduled_us: The closing that was announced, `NEVER_US` if none was. Features look at
+            this one: that a sale will sell out is not known before it does.
+        markets: Which markets may see which row.
+        vocabulary: Category, country and destination per row.
+        log_price: ``log(1 + price)``, shape ``(n,)``.
+        discount: Share by which the price is below the original one, NaN if either is
+            unknown, shape ``(n,)``.
+        margin: Margin, NaN if unknown, shape ``(n,)``.
+        topics: Topic shares, zero rows for sales without a picture, shape ``(n, n_topics)``.
+        topic_length: Euclidean length of each row of ``topics``, NaN instead of 0.
+        embeddings: Unit picture vectors, zero rows without a picture, shape ``(n, 128)``.
+        looks: Measures of `models.pictures.image_statistics`, zero rows without a picture,
+            shape ``(n, 4)``.
+        pictured: Whether the row has a picture vector, shape ``(n,)``.
+        neighbours: Most similar other pictures of each row.
+        counts: Events per sale at a grid time.
+    """
+
+    sales: tuple[Sale, ...]
+    pictures: tuple[PictureScores | None, ...]
+    keys: NDArray[np.uint64]
+    opens_us: NDArray[np.int64]
+    closes_us: NDArray[np.int64]
+    scheduled_us: NDArray[np.int64]
+    markets: Markets
+    vocabulary: Vocabulary
+    log_price: NDArray[np.float64]
+    discount: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    topics: NDArray[np.float64]
+    topic_length: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+    looks: NDArray[np.float32]
+    pictured: NDArray[np.bool_]
+    neighbours: Neighbours
+    counts: SaleCounts
+
+    def __len__(self) -> int:
+        """Return the number of sales."""
+        return len(self.sales)
+
+    def with_counts(self, counts: SaleCounts) -> Self:
+        """Return the same sales with other counts.
+
+        Raises:
+            ValueError: If the counts are of another number of sales.
+        """
+        if len(counts.totals) != len(self):
+            msg = f"counts of {len(counts.totals)} sales for a catalogue of {len(self)}"
+            raise ValueError(msg)
+        return replace(self, counts=counts)
+
+    def rows_of(self, sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Find the rows of sale keys, -1 for unknown ones; shape as given."""
+        if not len(self.keys):
+            return np.full(len(sale_keys), -1, dtype=np.int64)
+        found = np.minimum(self.keys.searchsorted(sale_keys), len(self.keys) - 1)
+        return np.where(self.keys[found] == sale_keys, found, -1)
+
+    def row_of(self, sale_id: str) -> int | None:
+        """Find the row of a sale id, or None."""
+        row = int(self.rows_of(np.array([key(sale_id)], dtype=np.uint64))[0])
+        return row if row >= 0 and self.sales[row].sale_id == sale_id else None
+
+    def eligible(self, market: str | None, now_us: int) -> NDArray[np.int64]:
+        """Return the rows that may be shown: open, not sold out, in this market.
+
+        Args:
+            market: The customer's market. None asks for any; a market that no sale names
+                sees the sales that name none.
+            now_us: The moment, microseconds since the epoch; a sale is open from its
+                opening up to but not at its closing.
+
+        Returns:
+            Rows in ascending order, shape ``(n_eligible,)``.
+        """
+        shown = (self.opens_us <= now_us) & (now_us < self.closes_us)
+        if market is not None:
+            shown &= (self.markets.bits & self.markets.bit(market)) != 0
+        return np.flatnonzero(shown)
+
+
+def build_catalogue(
+    sales: Iterable[Sale],
+    pictures: Mapping[str, PictureScores],
+    *,
+    topics: Topics,
+    before: Catalogue | None = None,
+) -> Catalogue:
+    """Build the snapshot of sales; counts start at none.
+
+    What follows from a sale or from its pictures is taken over from an earlier catalogue where
+    both are the very same objects as then. The result is bit for bit that of a build without it.
+
+    Args:
+        sales: Sales with distinct ids, in any order.
+        pictures: What the pictures of some of them show, by sale id.
+        topics: Turns label probabilities into topic shares.
+        before: An earlier catalogue with the same topics.
+
+    Raises:
+        ValueError: If two sales share an id or a key, or there are too many markets.
+    """
+    before = before or _empty(topics)
+    given = tuple(sales)
+    keys = np.array([key(sale.sale_id) for sale in given], dtype=np.uint64)
+    order: list[int] = np.argsort(keys, kind="stable").tolist()
+    keys, ordered = keys[order], tuple(given[place] for place in order)
+    _require_distinct(ordered, keys)
+    seen = tuple(pictures.get(sale.sale_id) for sale in ordered)
+    rows = before.rows_of(keys)
+    described = RowReuse.of(rows, is_same=_same(before.sales, ordered, rows))
+    made: list[int] = described.new.tolist()
+    new = [ordered[row] for row in made]
+    price = numbers(new, lambda sale: sale.price)
+    original_price = numbers(new, lambda sale: sale.original_price or None)
+    of_sale = described.column
+    opens_us = of_sale(before.opens_us, times(new, lambda sale: to_us(sale.opens_at)))
+    shares, embeddings, looks = _picture_columns(before, seen, rows, topics=topics)
+    length = np.sqrt(np.square(shares).sum(axis=1))
+    return Catalogue(
+        sales=ordered,
+        pictures=seen,
+        keys=keys,
+        opens_us=opens_us,
+        closes_us=of_sale(before.closes_us, times(new, closing_us)),
+        scheduled_us=of_sale(before.scheduled_us, times(new, _scheduled_us)),
+        markets=before.markets.updated(new, described),
+        vocabulary=before.vocabulary.updated(new, described),
+        log_price=of_sale(before.log_price, np.log1p(price)),
+        discount=of_sale(before.discount, 1.0 - price / original_price),
+        margin=of_sale(before.margin, numbers(new, lambda sale: sale.margin)),
+        topics=shares,
+        topic_length=np.where(length > 0, length, np.nan),
+        embeddings=embeddings,
+        looks=looks,
+        pictured=np.any(embeddings != 0, axis=1),
+        neighbours=before.neighbours.updated(
+            before.embeddings, embeddings, rows=rows, opens_us=opens_us
+        ),
+        counts=SaleCounts.none(len(ordered)),
+    )
+
+
+def _empty(topics: Topics) -> Catalogue:
+    no_time, no_number = np.empty(0, dtype=np.int64), np.empty(0)
+    no_vectors = np.empty((0, EMBEDDING_SIZE), dtype=np.float32)
+    return Catalogue(
+        sales=(),
+        pictures=(),
+        keys=np.empty(0, dtype=np.uint64),
+        opens_us=no_time,
+        closes_us=no_time,
+        scheduled_us=no_time,
+        markets=Markets.none(),
+        vocabulary=Vocabulary.none(),
+        log_price=no_number,
+        discount=no_number,
+        margin=no_number,
+        topics=np.empty((0, topics.n_topics)),
+        topic_length=no_number,
+        embeddings=no_vectors,
+        looks=np.empty((0, len(LOOK)), dtype=np.float32),
+        pictured=np.empty(0, dtype=np.bool_),
+        neighbours=Neighbours.among(no_vectors, opens_us=no_time),
+        counts=SaleCounts.none(0),
+    )
+
+
+def _same(
+    before: Sequence[object], now: Sequence[object], rows: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    at: list[int] = rows.tolist()
+    same = [row >= 0 and before[row] is one for row, one in zip(at, now, strict=True)]
+    return np.array(same, dtype=np.bool_)
+
+
+def closing_us(sale: Sale) -> int:
+    """Return when a sale stops being shown: closing or selling out, whichever is first.
+
+    A stock of 0 without a time closes it from its opening on: nobody knows since when.
+    """
+    if sale.stock == 0 and sale.sold_out_at is None:
+        return to_us(sale.opens_at)
+    return min(_end_us(sale.closes_at), _end_us(sale.sold_out_at))
+
+
+def _scheduled_us(sale: Sale) -> int:
+    return _end_us(sale.closes_at)
+
+
+def _end_us(moment: datetime | None) -> int:
+    return NEVER_US if moment is None or moment >= _OPEN_END else to_us(moment)
+
+
+def _require_distinct(sales: Sequence[Sale], keys: NDArray[np.uint64]) -> None:
+    repeated: list[int] = np.flatnonzero(keys[1:] == keys[:-1]).tolist()
+    if repeated:
+        first, second = sales[repeated[0]], sales[repeated[0] + 1]
+        msg = f"sales {first.sale_id!r} and {second.sale_id!r} share an id or a key"
+        raise ValueError(msg)
+
+
+def _picture_columns(
+    before: Catalogue,
+    pictures: Sequence[PictureScores | None],
+    rows: NDArray[np.int64],
+    *,
+    topics: Topics,
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:
+    """Return topic shares, picture vectors and looks."""
+    shown = RowReuse.of(rows, is_same=_same(before.pictures, pictures, rows))
+    made: list[int] = shown.new.tolist()
+    seen = [(place, scores) for place, row in enumerate(made) if (scores := pictures[row])]
+    shares = np.zeros((len(shown.new), topics.n_topics))
+    embeddings = np.zeros((len(shown.new), EMBEDDING_SIZE), dtype=np.float32)
+    looks = np.zeros((len(shown.new), len(LOOK)), dtype=np.float32)
+    if seen:
+        places = [place for place, _ in seen]
+        embeddings[places] = np.stack([scores.embedding for _, scores in seen])
+        looks[places] = np.stack([scores.look for _, scores in seen])
+        shares[places] = topics.shares(np.stack([scores.probabilities for _, scores in seen]))
+    return (
+        shown.column(before.topics, shares),
+        shown.column(before.embeddings, embeddings),
+        shown.column(before.looks, looks),
+    )

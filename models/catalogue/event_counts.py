@@ -1,0 +1,214 @@
+"""How often each sale was shown, viewed, clicked, carted and bought, by received time.
+
+A customer counts at most once per sale, type and hour: many events of one are no sign that
+many want a sale, and none can lift one by sending more. Counts are cut on a fixed 60-second
+grid of ``received_at``, online and offline alike.
+Whole hours fade by half-life; the hour that runs counts in full. All sums start from
+integers in one fixed order, so the same events give the same bits on both sides.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays.array_file import Arrays
+from models.domain.event import KINDS, SECOND_US
+
+GRID_US: Final = 60 * SECOND_US
+HOUR_US: Final = 3600 * SECOND_US
+RETENTION_HOURS: Final = 14 * 24
+HALF_LIVES_HOURS: Final = (6.0, 48.0)
+
+N_KINDS: Final = len(KINDS)
+
+# Hours since the epoch fit until the year 2448.
+_HOUR_BITS: Final = 22
+
+_FADED: Final = np.exp2(-np.arange(RETENTION_HOURS + 1) / np.array(HALF_LIVES_HOURS)[:, None])
+"""What is left of an event after whole hours, by half-life, shape ``(n_half_lives, n_hours)``."""
+
+
+def counted(
+    customers: NDArray[np.int64],
+    sales: NDArray[np.uint64] | NDArray[np.int64],
+    *,
+    kinds: NDArray[np.uint8],
+    received_us: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Tell the events that count: the first of each customer, sale, type and hour.
+
+    Which events count does not depend on what is received later. The store does the same when
+    it takes an event, see ``append_events.lua``.
+
+    Args:
+        customers: Code of the customer, shape ``(n,)``.
+        sales: Key or row of the sale, same shape.
+        kinds: Type codes, same shape.
+        received_us: When each was received, ascending, same shape.
+    """
+    cells = ((customers * N_KINDS + kinds) << _HOUR_BITS) | (received_us // HOUR_US)
+    order = np.lexsort((sales, cells))  # stable: inside a cell and sale by time
+    repeats = (np.diff(cells[order]) == 0) & (np.diff(sales[order]) == 0)
+    first = np.ones(len(cells), dtype=np.bool_)
+    first[order[1:][repeats]] = False
+    return first
+
+
+def grid_floor(now_us: int) -> int:
+    """Return the last grid time that is not after ``now_us``."""
+    return now_us // GRID_US * GRID_US
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HourlyCounts:
+    """Events per (sale, type, hour of ``received_at``), as sparse columns.
+
+    Ordered by (row, kind, hour), each combination once.
+
+    Attributes:
+        rows: Catalogue rows, shape ``(n,)``.
+        kinds: Type codes, shape ``(n,)``.
+        hours: Hours since the epoch, shape ``(n,)``.
+        counts: Positive numbers of events, shape ``(n,)``.
+    """
+
+    rows: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    hours: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        rows: NDArray[np.int64],
+        kinds: NDArray[np.int64],
+        *,
+        hours: NDArray[np.int64],
+        counts: NDArray[np.int64],
+    ) -> Self:
+        """Sum entries in any order, with repetitions, into the canonical columns."""
+        entries = ((rows * N_KINDS + kinds) << _HOUR_BITS) | hours
+        unique, inverse = np.unique(entries, return_inverse=True)
+        sums = np.zeros(len(unique), dtype=np.int64)
+        np.add.at(sums, inverse, counts)
+        cells, hours = unique >> _HOUR_BITS, unique & ((1 << _HOUR_BITS) - 1)
+        return cls(cells // N_KINDS, cells % N_KINDS, hours, sums)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return the counts of no events."""
+        none = np.empty(0, dtype=np.int64)
+        return cls(none, none, none, none)
+
+    def before(self, hour: int) -> Self:
+        """Return the entries of the whole hours that count at ``hour``."""
+        kept = (self.hours < hour) & (self.hours >= hour - RETENTION_HOURS)
+        return type(self)(self.rows[kept], self.kinds[kept], self.hours[kept], self.counts[kept])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SaleCounts:
+    """Counts of every sale of a catalogue at one grid time.
+
+    Attributes:
+        at_us: The grid time: events received before it are counted.
+        totals: Events of the last 14 days, shape ``(n_sales, 5)``, by type code.
+        decayed: The same, faded by each half-life, shape ``(n_half_lives, n_sales, 5)``.
+    """
+
+    at_us: int
+    totals: NDArray[np.float64]
+    decayed: NDArray[np.float64]
+
+    @classmethod
+    def none(cls, n_sales: int) -> Self:
+        """Return the counts of a catalogue that nobody has seen."""
+        return cls(
+            0,
+            np.zeros((n_sales, N_KINDS)),
+            np.zeros((len(HALF_LIVES_HOURS), n_sales, N_KINDS)),
+        )
+
+    def with_partial(self, partial: NDArray[np.int64], *, at_us: int) -> Self:
+        """Add the events of the hour that runs, unfaded.
+
+        Args:
+            partial: Events since the last whole hour, shape ``(n_sales, 5)``.
+            at_us: The grid time up to which they were counted.
+        """
+        return type(self)(at_us, self.totals + partial, self.decayed + partial)
+
+    @property
+    def id(self) -> str:
+        """Hash of the time and the counts, 32 hexadecimal digits."""
+        digest = blake2b(self.at_us.to_bytes(8, "big"), digest_size=16)
+        digest.update(self.totals.tobytes())
+        digest.update(self.decayed.tobytes())
+        return digest.hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Serialise; see `from_bytes`."""
+        arrays = {"at_us": np.array([self.at_us]), "totals": self.totals, "decayed": self.decayed}
+        # A service keeps one a minute, for a month: mostly zeros, and large numbers of small ones.
+        return Arrays(arrays).to_bytes(compressed=True)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, n_sales: int) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ValueError: If the content is not such a file, or of another number of sales.
+        """
+        arrays = Arrays.from_bytes(content)
+        expected = cls.none(n_sales)
+        at_us = arrays.integers("at_us").item()
+        totals, decayed = arrays.floats("totals"), arrays.floats("decayed")
+        if totals.shape != expected.totals.shape or decayed.shape != expected.decayed.shape:
+            msg = f"counts of {len(totals)} sales, expected {n_sales}"
+            raise ValueError(msg)
+        return cls(at_us, totals, decayed)
+
+
+def fade(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCounts:
+    """Sum the whole hours before ``hour``, each weighted ``2 ** (-age / half_life)``.
+
+    Args:
+        hourly: Counts by hour; entries of ``hour`` or later are left out.
+        hour: The hour that runs, since the epoch.
+        n_sales: Number of catalogue rows.
+
+    Returns:
+        Counts at the start of ``hour``, to which the running hour is still to be added.
+    """
+    past = hourly.before(hour)
+    cells = past.rows * N_KINDS + past.kinds
+    size = n_sales * N_KINDS
+    age = hour - past.hours
+    weights = [past.counts, *(past.counts * faded.take(age) for faded in _FADED)]
+    sums = np.array([np.bincount(cells, weights=w, minlength=size) for w in weights], np.float64)
+    totals, *decayed = sums.reshape(len(weights), n_sales, N_KINDS)
+    return SaleCounts(hour * HOUR_US, totals, np.stack(decayed))
+
+
+def counts_at(hourly: HourlyCounts, *, at_us: int, n_sales: int) -> SaleCounts:
+    """Return the counts at a grid time, from hours whose last one may still run.
+
+    Args:
+        hourly: Counts by hour of the events received before ``at_us``.
+        at_us: The grid time.
+        n_sales: Number of catalogue rows.
+
+    Raises:
+        ValueError: If ``at_us`` is off the grid.
+    """
+    if at_us % GRID_US:
+        msg = f"{at_us} is not on the grid of {GRID_US} microseconds"
+        raise ValueError(msg)
+    hour = at_us // HOUR_US
+    running = hourly.hours == hour
+    partial = np.zeros((n_sales, N_KINDS), dtype=np.int64)
+    np.add.at(partial, (hourly.rows[running], hourly.kinds[running]), hourly.counts[running])
+    return fade(hourly, hour=hour, n_sales=n_sales).with_partial(partial, at_us=at_us)

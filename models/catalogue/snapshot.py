@@ -1,0 +1,189 @@
+"""The content behind a catalogue, kept as one immutable file so that answers can be replayed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Self
+
+import numpy as np
+
+from models.arrays.array_file import Arrays
+from models.catalogue.catalogue import Catalogue, build_catalogue
+from models.domain.event import key
+from models.domain.sale import PictureScores, Sale
+from models.pictures.topics import Topics
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Sales and what their pictures show; equal content has an equal id.
+
+    Attributes:
+        sales: The sales, ordered by key.
+        pictures: Picture scores by sale id; ids without a sale are left out.
+        digests: Hash of each sale with its pictures.
+    """
+
+    sales: tuple[Sale, ...]
+    pictures: Mapping[str, PictureScores]
+    digests: tuple[bytes, ...]
+
+    @classmethod
+    def of(
+        cls,
+        sales: Mapping[str, Sale],
+        pictures: Mapping[str, PictureScores],
+        *,
+        before: "Snapshot | None" = None,
+    ) -> Self:
+        """Take the content of a store in canonical order.
+
+        Args:
+            sales: Sales by id.
+            pictures: Picture scores by sale id.
+            before: An earlier snapshot: what is the very same object as there is not hashed again.
+        """
+        ordered = tuple(sorted(sales.values(), key=lambda sale: key(sale.sale_id)))
+        seen = {s.sale_id: pictures[s.sale_id] for s in ordered if s.sale_id in pictures}
+        known = before.known_digests() if before else {}
+        digests = tuple(_digest(sale, seen.get(sale.sale_id), known) for sale in ordered)
+        return cls(ordered, seen, digests)
+
+    @property
+    def id(self) -> str:
+        """Hash of the content, 32 hexadecimal digits."""
+        return blake2b(b"".join(self.digests), digest_size=16).hexdigest()
+
+    def catalogue(self, topics: Topics, *, before: Catalogue | None = None) -> Catalogue:
+        """Build the columns; see `models.catalogue.catalogue.build_catalogue`."""
+        return build_catalogue(self.sales, self.pictures, topics=topics, before=before)
+
+    def known_digests(self) -> "dict[str, _Hashed]":
+        """Return what was hashed, and its hash, by sale id."""
+        return {
+            sale.sale_id: (sale, self.pictures.get(sale.sale_id), digest)
+            for sale, digest in zip(self.sales, self.digests, strict=True)
+        }
+
+    def to_bytes(self, *, base: "Snapshot | None" = None) -> bytes:
+        """Serialise: JSON lines of the sales, then float32 arrays, nothing pickled.
+
+        Args:
+            base: What is the same there is left out; whoever reads needs it again.
+        """
+        there, here = frozenset(base.digests if base else ()), frozenset(self.digests)
+        own = [s for s, digest in zip(self.sales, self.digests, strict=True) if digest not in there]
+        gone = [
+            row for row, digest in enumerate(base.digests if base else ()) if digest not in here
+        ]
+        seen = [
+            (row, number, scores)
+            for row, sale in enumerate(own)
+            if sale.sale_id in self.pictures
+            for number, scores in self.pictures[sale.sale_id].each.items()
+        ]
+        arrays = {
+            "base": np.array([base.id] if base else [], dtype=np.str_),
+            "gone": np.array(gone, dtype=np.int64),
+            "sales": np.frombuffer("\n".join(map(_json, own)).encode(), dtype=np.uint8),
+            "pictured": np.array([row for row, _, _ in seen], dtype=np.int64),
+            "numbers": np.array([number for _, number, _ in seen], dtype=np.int64),
+            "probabilities": np.array([s.probabilities for _, _, s in seen], dtype=np.float32),
+            "embeddings": np.array([s.embedding for _, _, s in seen], dtype=np.float32),
+            "looks": np.array([s.look for _, _, s in seen], dtype=np.float32),
+            "contents": np.array([s.content for _, _, s in seen], dtype=np.str_),
+        }
+        return Arrays(arrays).to_bytes()
+
+    @classmethod
+    def from_bytes(
+        cls, content: bytes, *, base_of: "Callable[[str], Snapshot] | None" = None
+    ) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Args:
+            content: What it wrote.
+            base_of: Finds the snapshot that the content was written upon, by its id.
+
+        Raises:
+            ValueError: If the content is not such a file, or its base is not known.
+        """
+        arrays = Arrays.from_bytes(content)
+        sales, pictures = _read(arrays)
+        base_id = _base_id(arrays)
+        if base_id is None:
+            return cls.of(sales, pictures)
+        base = base_of(base_id) if base_of else None
+        if base is None or base.id != base_id:
+            msg = f"not a whole snapshot: it was written upon {base_id}, which is not at hand"
+            raise ValueError(msg)
+        gone: set[int] = set(arrays.integers("gone").tolist())
+        same = {sale.sale_id: sale for row, sale in enumerate(base.sales) if row not in gone}
+        shown = {sale_id: base.pictures[sale_id] for sale_id in same if sale_id in base.pictures}
+        return cls.of(same | sales, shown | pictures)
+
+
+def base_id_of(content: bytes) -> str | None:
+    """Return the id of the snapshot that a content was written upon; None if it is whole.
+
+    Raises:
+        ValueError: If the content is not such a file.
+    """
+    return _base_id(Arrays.from_bytes(content))
+
+
+def _base_id(arrays: Arrays) -> str | None:
+    return next(iter(arrays.strings("base")), None)
+
+
+def _read(arrays: Arrays) -> tuple[dict[str, Sale], dict[str, PictureScores]]:
+    """Return the sales and pictures that are written out."""
+    lines = arrays.octets("sales").decode().split("\n")
+    sales = tuple(Sale.model_validate_json(line) for line in lines if line)
+    probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
+    looks = arrays.vectors("looks")
+    rows: list[int] = arrays.integers("pictured").tolist()
+    numbers: list[int] = arrays.integers("numbers").tolist()
+    contents = arrays.strings("contents") if "contents" in arrays.arrays else [""] * len(rows)
+    lengths = {len(part) for part in (rows, numbers, probabilities, embeddings, looks, contents)}
+    if len(lengths) > 1 or not all(0 <= row < len(sales) for row in rows):
+        msg = f"not a snapshot: {len(rows)} pictures of {len(sales)} sales do not match"
+        raise ValueError(msg)
+    each: dict[str, dict[int, PictureScores]] = {}
+    for index, (row, number) in enumerate(zip(rows, numbers, strict=True)):
+        scores = PictureScores(
+            probabilities[index], embeddings[index], looks[index], content=contents[index]
+        )
+        each.setdefault(sales[row].sale_id, {})[number] = scores
+    pictures = {sale_id: PictureScores.together(seen) for sale_id, seen in each.items()}
+    return {sale.sale_id: sale for sale in sales}, pictures
+
+
+_Hashed = tuple[Sale, PictureScores | None, bytes]
+
+
+def _digest(sale: Sale, scores: PictureScores | None, known: Mapping[str, _Hashed]) -> bytes:
+    hashed = known.get(sale.sale_id)
+    if hashed and hashed[0] is sale and hashed[1] is scores:
+        return hashed[2]
+    digest = blake2b(_json(sale).encode(), digest_size=16)
+    for number, one in scores.each.items() if scores else ():
+        digest.update(f"\n{number} {len(one.probabilities)}\n".encode())
+        digest.update(one.probabilities.tobytes())
+        digest.update(one.embedding.tobytes())
+        digest.update(one.look.tobytes())
+    return digest.digest()
+
+
+def _json(sale: Sale) -> str:
+    return sale.model_dump_json(exclude_defaults=True)
+
+
+def content_file(content_id: str) -> str:
+    """Return the name under which a service keeps a snapshot's content."""
+    return f"content-{content_id}.npz"
+
+
+def counts_file(counts_id: str) -> str:
+    """Return the name under which a service keeps the counts of an answer."""
+    return f"counts-{counts_id}.npz"

@@ -1,0 +1,35 @@
+"""Reads the snapshots that a service keeps: contents, whole or upon others, and their counts."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from models.catalogue.event_counts import SaleCounts
+from models.catalogue.snapshot import Snapshot, content_file, counts_file
+
+
+class SnapshotFolder:
+    """The directory ``snapshots`` below a service's state directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Read from a directory."""
+        self._directory = directory
+        # Nearly all contents are written upon the same one.
+        self._base = lru_cache(maxsize=1)(self._whole)
+
+    def content(self, content_id: str) -> Snapshot:
+        """Read a content, and the one that it was written upon.
+
+        Raises:
+            ValueError: If its files are damaged.
+            OSError: If one is missing: they are kept for 30 days where the service ran.
+        """
+        content = (self._directory / content_file(content_id)).read_bytes()
+        return Snapshot.from_bytes(content, base_of=self._base)
+
+    def counts(self, counts_id: str, *, n_sales: int) -> SaleCounts:
+        """Read counts of a content of so many sales; see `content`."""
+        content = (self._directory / counts_file(counts_id)).read_bytes()
+        return SaleCounts.from_bytes(content, n_sales=n_sales)
+
+    def _whole(self, content_id: str) -> Snapshot:
+        return Snapshot.from_bytes((self._directory / content_file(content_id)).read_bytes())

@@ -1,0 +1,82 @@
+"""Profiles of all customers in one file: a night writes it, the store is told by it."""
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from models.arrays.parquet import read_parquet
+from models.domain.profile import Profile
+
+PROFILES_FILE: Final = "profiles.parquet"
+
+_SCHEMA: Final = {"customer_id": pl.String, "profile": pl.Binary, "last_us": pl.Int64}
+
+
+class ProfileFileError(ValueError):
+    """A file that holds no profiles; the message names it and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerProfile:
+    """What a night knows of a customer.
+
+    Attributes:
+        customer_id: Who.
+        profile: Totals of what was received before the night.
+        last_us: Time of the last event of these, microseconds since the epoch.
+    """
+
+    customer_id: str
+    profile: Profile
+    last_us: int
+
+
+def profiles_to_bytes(customers: Iterable[CustomerProfile]) -> bytes:
+    """Serialise profiles as Parquet, one row a customer; see `read_profiles`."""
+    rows = [(one.customer_id, one.profile.pack(), one.last_us) for one in customers]
+    buffer = io.BytesIO()
+    pl.DataFrame(rows, schema=_SCHEMA, orient="row").write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def newest_profiles(directory: Path) -> Path:
+    """Return the file of the last night: folders are named by their day.
+
+    Raises:
+        ProfileFileError: If there is none.
+    """
+    found = sorted(directory.glob(f"*/{PROFILES_FILE}"))
+    if not found:
+        msg = (
+            f"no {PROFILES_FILE} of a night in {directory}: `python -m training nightly` writes it"
+        )
+        raise ProfileFileError(msg)
+    return found[-1]
+
+
+def read_profiles(path: Path) -> Iterator[CustomerProfile]:
+    """Read what `profiles_to_bytes` wrote.
+
+    Raises:
+        ProfileFileError: If the file cannot be read or holds anything else.
+    """
+    try:
+        frame = read_parquet(path)
+    except (OSError, PolarsError) as exc:
+        msg = f"{path} cannot be read as profiles: {exc}"
+        raise ProfileFileError(msg) from exc
+    if frame.schema != pl.Schema(_SCHEMA) or frame.null_count().sum_horizontal().item():
+        msg = f"{path} has other columns than {', '.join(_SCHEMA)}, or gaps in them"
+        raise ProfileFileError(msg)
+    for number, (customer_id, packed, last_us) in enumerate(frame.iter_rows(), start=1):
+        try:
+            profile = Profile.unpack(packed)
+        except ValueError as exc:
+            msg = f"{path}: row {number}: {exc}"
+            raise ProfileFileError(msg) from exc
+        yield CustomerProfile(customer_id, profile, last_us)

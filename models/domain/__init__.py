@@ -1,0 +1,1 @@
+"""The things of a shop: events, sales, customers, and their units."""

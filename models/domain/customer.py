@@ -1,0 +1,156 @@
+"""A customer's state: the window of his latest events, which is a join-semilattice.
+
+The window of a set of events is its last 128 that are not impressions, ordered by time
+and then by their bytes, and beside them the latest impressions, see
+`models.domain.recent_impressions`. "The latest 128 of a union" does not depend on order, repetition
+or split, so late and repeated events need no memory of past ids and no lock.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.event import KIND, EventType
+from models.domain.recent_impressions import NOTHING_SHOWN, RecentImpressions
+
+WINDOW_EVENTS: Final = 128
+MEMBER_BYTES: Final = 24
+
+_KIND_BITS: Final = 3
+_KIND_MASK: Final = (1 << _KIND_BITS) - 1
+_PACKED: Final = np.dtype(">u8")
+_COUNT_BYTES: Final = 2
+
+
+def pack_member(event_key: int, sale_key: int, *, at_us: int, event_type: EventType) -> bytes:
+    """Pack one event into the 24 bytes that stores and exposures keep.
+
+    Three big-endian 64-bit integers: the event's key, the sale's key, and
+    ``at_us << 3 | kind``. Members of equal time therefore sort by event key.
+
+    Args:
+        event_key: Key of the event id.
+        sale_key: Key of the sale id.
+        at_us: When it happened, microseconds since the epoch, not negative.
+        event_type: Any type but an impression.
+
+    Raises:
+        ValueError: If the event is an impression, which windows do not hold.
+    """
+    if event_type is EventType.IMPRESSION:
+        msg = "an impression is not part of a window"
+        raise ValueError(msg)
+    stamp = at_us << _KIND_BITS | KIND[event_type]
+    return b"".join(part.to_bytes(8, "big") for part in (event_key, sale_key, stamp))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """The latest events of a customer, oldest first, and what he was shown last.
+
+    Attributes:
+        members: Event key, sale key and stamp of each event, shape ``(n, 3)``, native
+            ``uint64``, ordered by (time, member bytes), no member twice, ``n <= 128``.
+        shown: The sales that he was shown last.
+    """
+
+    members: NDArray[np.uint64]
+    shown: RecentImpressions
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return the window of a customer who did nothing yet."""
+        return cls(np.empty((0, 3), dtype=np.uint64), NOTHING_SHOWN)
+
+    @classmethod
+    def of(cls, members: Iterable[bytes], shown: RecentImpressions = NOTHING_SHOWN) -> Self:
+        """Build the window of a set of packed members, in any order, with repetitions."""
+        return cls.of_parts(b"".join(members), shown).latest()
+
+    @classmethod
+    def of_parts(cls, members: bytes, shown: RecentImpressions) -> Self:
+        """Read packed events beside what was shown, trusting their order.
+
+        Raises:
+            ValueError: If the length is no multiple of 24 bytes.
+        """
+        if len(members) % MEMBER_BYTES:
+            msg = f"packed events of {len(members)} bytes are no multiple of {MEMBER_BYTES}"
+            raise ValueError(msg)
+        events = np.frombuffer(members, dtype=_PACKED).astype(np.uint64).reshape(-1, 3)
+        return cls(events, shown)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Read a packed window, trusting its order.
+
+        Raises:
+            ValueError: If the length cannot be that of a window.
+        """
+        head, rest = packed[:_COUNT_BYTES], packed[_COUNT_BYTES:]
+        n_bytes = int.from_bytes(head, "big") * MEMBER_BYTES
+        if len(head) < _COUNT_BYTES or len(rest) < n_bytes:
+            msg = f"a packed window of {len(packed)} bytes ends too early"
+            raise ValueError(msg)
+        return cls.of_parts(rest[:n_bytes], RecentImpressions.unpack(rest[n_bytes:]))
+
+    def pack(self) -> bytes:
+        """Return the bytes that `unpack` reads; equal windows have equal bytes."""
+        return len(self).to_bytes(_COUNT_BYTES, "big") + self.pack_events() + self.shown.pack()
+
+    def pack_events(self) -> bytes:
+        """Return the members of the events, one after the other."""
+        return self.members.astype(_PACKED).tobytes()
+
+    def merge(self, other: Self) -> Self:
+        """Return the window of the union of both: commutative, associative, idempotent."""
+        members = np.concatenate([self.members, other.members])
+        return type(self)(members, self.shown.merge(other.shown)).latest()
+
+    def latest(self) -> Self:
+        """Return the canonical form: sorted, without repetition, the last 128 of each."""
+        return type(self)(canonical_order(self.members)[-WINDOW_EVENTS:], self.shown.latest())
+
+    @property
+    def sale_keys(self) -> NDArray[np.uint64]:
+        """Keys of the sales, shape ``(n,)``."""
+        return self.members[:, 1]
+
+    @property
+    def at_us(self) -> NDArray[np.int64]:
+        """When each event happened, as the client said, shape ``(n,)``."""
+        return (self.members[:, 2] >> np.uint64(_KIND_BITS)).astype(np.int64)
+
+    @property
+    def kinds(self) -> NDArray[np.intp]:
+        """Type code of each event, shape ``(n,)``; see `models.domain.event.KINDS`."""
+        return (self.members[:, 2] & np.uint64(_KIND_MASK)).astype(np.intp)
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.members)
+
+
+def stamps(at_us: NDArray[np.int64], kinds: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Combine times and type codes into the third column of members, shape ``(n,)``."""
+    return (at_us.astype(np.uint64) << np.uint64(_KIND_BITS)) | kinds.astype(np.uint64)
+
+
+def canonical_order(members: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sort members by (time, member bytes) and remove repetitions.
+
+    Args:
+        members: Shape ``(n, 3)``.
+
+    Returns:
+        Shape ``(m, 3)`` with ``m <= n``.
+    """
+    at = members[:, 2] >> np.uint64(_KIND_BITS)
+    ordered = members[np.lexsort((members[:, 2], members[:, 1], members[:, 0], at))]
+    if len(ordered) < 2:  # noqa: PLR2004 - a pair is what can repeat
+        return ordered
+    fresh = np.concatenate([[True], np.any(ordered[1:] != ordered[:-1], axis=1)])
+    return ordered[fresh]

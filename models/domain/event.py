@@ -1,0 +1,189 @@
+"""What a customer did: event types, validated events, and which of them are accepted."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Annotated, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+from models.domain.times import FORMS, Time
+
+SECOND_US: Final = 1_000_000
+MAX_AHEAD_US: Final = 5 * 60 * SECOND_US
+MAX_AGE_US: Final = 90 * 24 * 3600 * SECOND_US
+
+PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
+"""Control characters would let an id forge lines in logs and keys in stores."""
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
+
+Market = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        to_lower=True,
+        min_length=1,
+        max_length=128,
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s][^\x00-\x1f\x7f]*$",
+    ),
+]
+"""A market, in lower case and without whitespace around it: ``FR`` and ``fr `` are ``fr``."""
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE: Final = BeforeValidator(_whole)
+"""Reads an integer, which JSON may write with a fraction of zero: 3.0 is 3, to JSON Schema too."""
+
+MAX_AMOUNT: Final = 1e12
+"""Of money, in any currency; what is computed of two amounts then fits into float32."""
+
+MIN_AMOUNT: Final = 1e-6
+"""Smallest amount that is not 0: a price divided by less may exceed float32."""
+
+
+def _no_trace(amount: float) -> float:
+    if 0 < abs(amount) < MIN_AMOUNT:
+        msg = f"{amount:g} is no amount: the smallest one that is not 0 is {MIN_AMOUNT:g}"
+        raise ValueError(msg)
+    return amount
+
+
+Balance = Annotated[
+    float,
+    Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT, allow_inf_nan=False),
+    AfterValidator(_no_trace),
+]
+"""An amount of money that may be negative."""
+
+Amount = Annotated[
+    float,
+    Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False),
+    AfterValidator(_no_trace),
+]
+"""An amount of money, as a price or a revenue."""
+
+
+class EventType(StrEnum):
+    """What happened between a customer and a sale."""
+
+    IMPRESSION = "impression"
+    VIEW = "view"
+    CLICK = "click"
+    CART = "cart"
+    PURCHASE = "purchase"
+
+
+KINDS: Final = tuple(EventType)
+"""Event types by their code: the index is the code that windows and counters store."""
+
+KIND: Final = {event_type: code for code, event_type in enumerate(KINDS)}
+"""The code of each event type."""
+
+
+class Refusal(StrEnum):
+    """Why an event is not accepted."""
+
+    FUTURE = "future"
+    TOO_OLD = "too_old"
+
+
+class Event(BaseModel):
+    """One event of the dataset contract; the API and the files use the same names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    event_id: Identifier = Field(
+        description="Unique among the events of its customer; a repeated one is counted once."
+    )
+    customer_id: Identifier
+    session_id: Identifier | None = Field(default=None, description="The visit it belongs to.")
+    type: EventType
+    sale_id: Identifier
+    at: Time = Field(description=f"When it happened, as the client says: {FORMS}.")
+    exposure_id: Identifier | None = Field(
+        default=None, description="Recommendation id of the answer that showed the sale."
+    )
+    position: Annotated[int, Field(ge=1, le=10_000), WHOLE] | None = Field(
+        default=None, description="Rank in the slate."
+    )
+    price: Amount | None = None
+    quantity: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
+    revenue: Amount | None = None
+    market: Market | None = None
+    device: Identifier | None = None
+    propensity: float | None = Field(default=None, gt=0, le=1)
+    variant: Identifier | None = None
+
+
+def accept(at_us: int, received_us: int) -> Refusal | None:
+    """Decide whether an event is accepted, online and offline alike.
+
+    Args:
+        at_us: When it happened, as the client says, in microseconds since the epoch.
+        received_us: When it was received, by the store's clock.
+
+    Returns:
+        None for an accepted event, otherwise the reason of its refusal.
+    """
+    if at_us > received_us + MAX_AHEAD_US:
+        return Refusal.FUTURE
+    if at_us < received_us - MAX_AGE_US:
+        return Refusal.TOO_OLD
+    return None
+
+
+def key(identifier: str) -> int:
+    """Return the 64-bit key that stands for an id in windows and catalogues.
+
+    The first 8 bytes of BLAKE2b, big-endian: no registry of ids is needed, and among a
+    million ids the chance that any two share a key is below 3e-8.
+    """
+    return int.from_bytes(blake2b(identifier.encode(), digest_size=8).digest(), "big")
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+LAST: Final = datetime.max.replace(tzinfo=UTC)
+"""Windows store a time in 61 bits, and a datetime ends with the year 9999."""
+
+BEYOND_LAST: Final = timedelta(days=1)
+"""In zones west of Greenwich the year 9999 ends after `LAST`: times up to there become it."""
+
+WITHIN_YEARS: Final = "lie between the years 1970 and 9999"
+
+
+def _within_contract(moment: datetime) -> datetime:
+    if moment < _EPOCH:
+        msg = f"{moment.isoformat()} does not {WITHIN_YEARS}"
+        raise ValueError(msg)
+    return min(moment, LAST)
+
+
+Moment = Annotated[Time, AfterValidator(_within_contract)]
+"""A time that every file and column of the dataset contract can hold."""
+
+
+def to_us(moment: datetime) -> int:
+    """Convert an aware time to microseconds since the epoch, exactly.
+
+    Raises:
+        TypeError: If the time is naive.
+    """
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_us(at_us: int) -> datetime:
+    """Convert microseconds since the epoch to a time in UTC, exactly."""
+    return _EPOCH + timedelta(microseconds=at_us)

@@ -1,0 +1,64 @@
+"""What lies further back than the window: totals per customer, constant until the next night."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.event import KINDS, SECOND_US
+
+NIGHT_US: Final = 24 * 3600 * SECOND_US
+
+_FIELDS: Final = 1 + len(KINDS)
+_PACKED: Final = np.dtype(">i8")
+
+
+def night_floor(now_us: int) -> int:
+    """Return the last cut of profiles that is not after ``now_us``: midnight in UTC."""
+    return now_us // NIGHT_US * NIGHT_US
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Totals of a customer's events received before the last night's cut.
+
+    Attributes:
+        first_us: Time of his first event, microseconds since the epoch; 0 if unknown.
+        counts: Number of events by type code, length 5.
+    """
+
+    first_us: int
+    counts: tuple[int, ...]
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return the profile of a customer whom no night has seen."""
+        return cls(first_us=0, counts=(0,) * len(KINDS))
+
+    @classmethod
+    def of(cls, kinds: NDArray[np.integer], at_us: NDArray[np.int64]) -> Self:
+        """Total a customer's events received before the cut; both of shape ``(n,)``."""
+        if not len(kinds):
+            return cls.empty()
+        counts = np.bincount(kinds, minlength=len(KINDS)).tolist()
+        return cls(first_us=int(at_us.min()), counts=tuple(counts))
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Read a packed profile; no bytes stand for an empty one.
+
+        Raises:
+            ValueError: If the length is wrong.
+        """
+        if not packed:
+            return cls.empty()
+        values = np.frombuffer(packed, dtype=_PACKED).tolist()
+        if len(values) != _FIELDS:
+            msg = f"a packed profile has {_FIELDS} numbers, got {len(values)}"
+            raise ValueError(msg)
+        return cls(first_us=values[0], counts=tuple(values[1:]))
+
+    def pack(self) -> bytes:
+        """Return the bytes that `unpack` reads."""
+        return np.array([self.first_us, *self.counts], dtype=_PACKED).tobytes()

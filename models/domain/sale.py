@@ -1,0 +1,144 @@
+"""One sale of the dataset contract, and what its pictures were found to show."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from models.domain.event import PRINTABLE, WHOLE, Amount, Balance, Identifier, Market, Moment
+
+AttributeValue = str | Annotated[float, Field(allow_inf_nan=False)] | bool | None
+
+MAX_STOCK: Final = 2**53
+"""Files and many clients hold numbers as floats, which count in ones up to here."""
+
+
+class Sale(BaseModel):
+    """A sale: only its id and its opening are required.
+
+    ``markets`` unset means every market; ``attributes`` holds the further columns of a
+    user's own export by name, without those that are null: a file has a column for each, a sale
+    need not have it. What is a sale here can be written to a file of the contract and read again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sale_id: Identifier
+    title: str | None = Field(default=None, max_length=1_000)
+    description: str | None = Field(default=None, max_length=20_000)
+    destination: Identifier | None = None
+    country: Identifier | None = None
+    category: Identifier | None = None
+    price: Amount | None = None
+    original_price: Amount | None = None
+    currency: str | None = Field(default=None, min_length=3, max_length=3)
+    margin: Balance | None = None
+    markets: tuple[Market, ...] | None = Field(default=None, min_length=1, max_length=64)
+    opens_at: Moment
+    closes_at: Moment | None = None
+    sold_out_at: Moment | None = None
+    stock: Annotated[int, Field(ge=0, le=MAX_STOCK), WHOLE] | None = Field(
+        default=None, description="As last said; 0 closes the sale."
+    )
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1_000,
+        pattern=PRINTABLE,
+        description="Path below images/.",
+    )
+    attributes: dict[str, AttributeValue] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="Under names that no other field has: in files they are further columns.",
+    )
+
+    @field_validator("attributes")
+    @classmethod
+    def _under_names_of_their_own(
+        cls, attributes: dict[str, AttributeValue]
+    ) -> dict[str, AttributeValue]:
+        taken = sorted(attributes.keys() & (cls.model_fields.keys() - {"attributes"}))
+        if taken:
+            msg = f"fields of a sale are called {', '.join(taken)}: use other names"
+            raise ValueError(msg)
+        return {name: value for name, value in sorted(attributes.items()) if value is not None}
+
+    @model_validator(mode="after")
+    def _opens_before_it_closes(self) -> Self:
+        if self.closes_at is not None and self.closes_at <= self.opens_at:
+            msg = f"closes_at {self.closes_at} is not after opens_at {self.opens_at}"
+            raise ValueError(msg)
+        return self
+
+
+MAX_PICTURES: Final = 9
+"""Pictures of a sale, the cover included."""
+
+COVER: Final = 1
+"""Number of the first picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureScores:
+    """What a sale's pictures show; the pictures themselves are not needed afterwards.
+
+    Attributes:
+        probabilities: Label probabilities, shape ``(n_labels,)``, float32.
+        embedding: Unit vector, shape ``(128,)``, float32.
+        look: Measures of `models.pictures.image_statistics`, shape ``(4,)``, float32.
+        parts: The pictures that these are the mean of, by number; none for the cover alone.
+        content: SHA-256 of the single picture's file, hexadecimal; empty if unknown.
+    """
+
+    probabilities: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    look: NDArray[np.float32]
+    parts: Mapping[int, "PictureScores"] = field(default_factory=dict[int, "PictureScores"])
+    content: str = ""
+
+    @classmethod
+    def together(cls, each: Mapping[int, "PictureScores"]) -> "PictureScores":
+        """Combine the scores of one sale's pictures.
+
+        Everything is averaged in the order of the numbers, and the vector is
+        brought back to unit length. Vectors that cancel out leave none.
+
+        Args:
+            each: Single pictures by number, at least one.
+
+        Raises:
+            ValueError: If there is no picture.
+        """
+        if not each:
+            msg = "no picture to combine"
+            raise ValueError(msg)
+        if [*each] == [COVER]:
+            return each[COVER]
+        parts = {number: each[number] for number in sorted(each)}
+        mean = _mean([one.embedding for one in parts.values()])
+        length = np.sqrt(np.square(mean).sum())
+        embedding = mean / length if length > _CANCELLED else np.zeros_like(mean)
+        probabilities = _mean([one.probabilities for one in parts.values()])
+        look = _mean([one.look for one in parts.values()])
+        return cls(
+            probabilities.astype(np.float32),
+            embedding.astype(np.float32),
+            look.astype(np.float32),
+            parts,
+        )
+
+    @property
+    def each(self) -> Mapping[int, "PictureScores"]:
+        """The single pictures by number, in ascending order."""
+        return self.parts or {COVER: self}
+
+
+_CANCELLED: Final = 1e-6  # of a mean of unit vectors in float32: nothing but rounding
+
+
+def _mean(vectors: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    return np.stack(vectors).astype(np.float64).mean(axis=0)

@@ -1,0 +1,1 @@
+"""Results of experiments: estimates, intervals, tests."""

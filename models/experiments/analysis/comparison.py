@@ -1,0 +1,164 @@
+"""Variants beside the control, by one metric, as seen at the end of every day."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.domain.event import to_us
+from models.experiments.analysis.estimate import (
+    Adjustment,
+    adjustment,
+    difference,
+    estimate,
+    p_value,
+    relative_lift,
+    z_score,
+)
+from models.experiments.analysis.interval import Span
+from models.experiments.analysis.metric import Metric
+from models.experiments.analysis.moments import Moments, running
+from models.experiments.analysis.sequential_test import MIN_UNITS, always_valid_p, sequential_width
+
+DAY_US: Final = 86_400_000_000
+_FROZEN: Final = ConfigDict(frozen=True)
+
+
+class Look(BaseModel):
+    """What one would have seen at the end of a day."""
+
+    model_config = _FROZEN
+
+    until: datetime
+    n_units: int
+    lift: Span = Field(description="Relative lift; its interval is safe at every look.")
+
+
+class Comparison(BaseModel):
+    """A variant beside the control, by one metric; intervals of 95%."""
+
+    model_config = _FROZEN
+
+    variant: str
+    metric: str
+    difference: Span = Field(description="Variant less control, adjusted by the covariate.")
+    lift: Span = Field(description="The same as a share of the control.")
+    p_value: float | None = Field(description="Of one look at the planned end; null: unknown.")
+    unadjusted_lift: Span = Field(description="Without the covariate.")
+    variance_reduction: float = Field(description="Share of variance the covariate explains.")
+    safe_lift: Span = Field(description="Lift with an interval that is safe at every look.")
+    safe_p_value: float = Field(description="Smallest of all looks; may be looked at any day.")
+    looks: tuple[Look, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The days of an experiment, from its start on; a unit counts once its window is over.
+
+    Attributes:
+        starts_at: Start of the first day.
+        until: End of the last one.
+        window_us: From a unit's first exposure on, microseconds.
+    """
+
+    starts_at: datetime
+    until: datetime
+    window_us: int
+
+    @property
+    def n_days(self) -> int:
+        """Number of days, the last one maybe short."""
+        return max(0, to_us(self.until) - to_us(self.starts_at)) // DAY_US + 1
+
+    def days(self, units: pl.DataFrame) -> NDArray[np.int64]:
+        """Return the day on which each unit's window ends, shape ``(n_units,)``."""
+        ends = units["first_us"].to_numpy() + self.window_us
+        return (ends - to_us(self.starts_at)) // DAY_US
+
+    def end(self, day: int) -> datetime:
+        """Return the end of a day, counted from 0."""
+        return min(self.starts_at + timedelta(days=day + 1), self.until)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """What is known of a variant and of the control at the end of a day."""
+
+    day: int
+    own: Moments
+    control: Moments
+    adjusted: Adjustment
+
+    @property
+    def n_units(self) -> int:
+        return self.own.n + self.control.n
+
+
+def compare(
+    metric: Metric,
+    units: Mapping[str, pl.DataFrame],
+    *,
+    control: str,
+    calendar: Calendar,
+    planned_units: int,
+) -> Iterator[Comparison]:
+    """Compare every variant with the control.
+
+    Args:
+        metric: What is compared.
+        units: Units by variant, see `models.experiments.analysis.attribution.Attributed`.
+        control: Name of the control.
+        calendar: When one may have looked.
+        planned_units: See `models.experiments.analysis.sequential_test.sequential_width`.
+    """
+    days = range(calendar.n_days)
+    arms = {
+        name: list(running(metric.columns(own), calendar.days(own), n_days=len(days)))
+        for name, own in units.items()
+    }
+    adjusted = [adjustment([arm[day] for arm in arms.values()]) for day in days]
+    for name in units:
+        if name != control:
+            pairs = [_Pair(d, arms[name][d], arms[control][d], adjusted[d]) for d in days]
+            looks = list(_looks(pairs, calendar, planned_units=planned_units))
+            yield _compared(metric.name, name, last=pairs[-1], looks=looks)
+
+
+def _looks(
+    pairs: Sequence[_Pair], calendar: Calendar, *, planned_units: int
+) -> Iterator[tuple[Look, float]]:
+    smallest = 1.0
+    for pair in pairs:
+        if min(pair.own.n, pair.control.n) < MIN_UNITS:
+            continue
+        own, other = (estimate(arm, pair.adjusted) for arm in (pair.own, pair.control))
+        width = sequential_width(pair.n_units, planned_units=planned_units)
+        lift = Span.of(relative_lift(own, other, width=width))
+        z = z_score(own, other)
+        smallest = min(smallest, always_valid_p(z, pair.n_units, planned_units=planned_units))
+        yield Look(until=calendar.end(pair.day), n_units=pair.n_units, lift=lift), smallest
+
+
+def _compared(
+    metric: str, variant: str, *, last: _Pair, looks: Sequence[tuple[Look, float]]
+) -> Comparison:
+    own, other = (estimate(arm, last.adjusted) for arm in (last.own, last.control))
+    p = p_value(own, other)
+    return Comparison(
+        variant=variant,
+        metric=metric,
+        difference=Span.of(difference(own, other)),
+        lift=Span.of(relative_lift(own, other)),
+        p_value=None if math.isnan(p) else p,
+        unadjusted_lift=Span.of(relative_lift(estimate(last.own), estimate(last.control))),
+        variance_reduction=last.adjusted.reduction,
+        safe_lift=looks[-1][0].lift if looks else Span(),
+        safe_p_value=looks[-1][1] if looks else 1.0,
+        looks=tuple(look for look, _ in looks),
+    )

@@ -1,0 +1,210 @@
+"""What an experiment could see and how long it would take, from what was before its start."""
+
+import math
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.dataset.events import EventTable
+from models.domain.event import to_us
+from models.experiments.analysis.attribution import DAY_US, HOUR_US, Rules
+from models.experiments.analysis.estimate import COVARIATE, NUMERATOR, Adjustment, adjustment
+from models.experiments.analysis.metric import METRICS, Metric
+from models.experiments.analysis.moments import Moments
+from models.experiments.analysis.outcome import outcomes, texts, with_outcomes
+from models.experiments.analysis.power import (
+    POWER,
+    minimum_days,
+    minimum_detectable_effect,
+    required_units,
+    standard_error,
+)
+from models.experiments.plan.bucketing import BUCKETS, share_bp
+from models.experiments.plan.experiment import Experiment, Unit
+
+BASELINE_DAYS: Final = 28
+_WEEK: Final = 7
+_FEWEST: Final = 2  # a single unit has no variance
+_FROZEN: Final = ConfigDict(frozen=True)
+
+
+class Size(BaseModel):
+    """What one metric could show, by the smallest variant beside the control."""
+
+    model_config = _FROZEN
+
+    metric: str
+    mean: float
+    variance: float = Field(description="Between units, after the covariate.")
+    variance_reduction: float = Field(description="Share of variance the covariate explains.")
+    detectable_lift: dict[int, float | None] = Field(
+        description="Smallest lift that is found, by days; null: nobody came."
+    )
+    required_units: int | None = Field(
+        description="Units for the wanted lift; null: nothing was bought."
+    )
+    minimum_days: int | None = Field(
+        description="Whole weeks in days for the wanted lift; null: more than the baseline."
+    )
+
+
+class Design(BaseModel):
+    """An experiment before its start."""
+
+    model_config = _FROZEN
+
+    experiment: str
+    unit: Unit
+    power: float
+    wanted_lift: float
+    baseline_from: datetime
+    baseline_until: datetime
+    window_hours: float = Field(description="To be waited for after the last day, too.")
+    units_by_day: tuple[int, ...] = Field(description="Distinct units until each day's end.")
+    sizes: tuple[Size, ...]
+
+
+class NoBaselineError(ValueError):
+    """Too little history to plan an experiment from."""
+
+
+def design(
+    experiment: Experiment,
+    events: EventTable,
+    *,
+    unit: Unit,
+    wanted_lift: float,
+    until: datetime | None = None,
+    rules: Rules | None = None,
+) -> Design:
+    """Plan an experiment from four weeks in which nothing was tried.
+
+    Every unit that came is taken as if its first event had been its exposure. The market and
+    device of the audience are applied to events; who is new or returning is not known of them.
+
+    Args:
+        experiment: The experiment.
+        events: Events of the shop.
+        unit: What its layer deals: customers or sessions; events do not name devices.
+        wanted_lift: Relative lift of the control that is to be found, not 0.
+        until: End of the history; the start of the experiment or of what is known if None.
+        rules: How the experiment will be read.
+
+    Raises:
+        NoBaselineError: If the events do not reach back far enough, or do not name the unit.
+    """
+    read_by = rules or Rules()
+    units, start_us = _baseline(experiment, events, unit=unit, until=until, rules=read_by)
+    first_days = (units["first_us"].to_numpy() - start_us) // DAY_US
+    came = np.bincount(first_days, minlength=BASELINE_DAYS).cumsum()
+    taken = share_bp(experiment.traffic) / BUCKETS
+    by_day = tuple(int(n * taken) for n in came)
+    sizes = [
+        _size(metric, units, experiment=experiment, by_day=by_day, wanted_lift=wanted_lift)
+        for metric in METRICS
+        if metric.denominator is None
+    ]
+    moments = pl.Series([start_us, start_us + BASELINE_DAYS * DAY_US])
+    first, last = moments.cast(pl.Datetime("us", "UTC")).to_list()
+    return Design(
+        experiment=experiment.name,
+        unit=unit,
+        power=POWER,
+        wanted_lift=wanted_lift,
+        baseline_from=first,
+        baseline_until=last,
+        window_hours=read_by.window_hours,
+        units_by_day=by_day,
+        sizes=tuple(sizes),
+    )
+
+
+def _baseline(
+    experiment: Experiment,
+    events: EventTable,
+    *,
+    unit: Unit,
+    until: datetime | None,
+    rules: Rules,
+) -> tuple[pl.DataFrame, int]:
+    """Give the units of the baseline with what they did, and when it starts."""
+    if unit is Unit.DEVICE:
+        msg = f"{experiment.name} deals devices, which events do not name: plan it by sessions"
+        raise NoBaselineError(msg)
+    window_us = round(rules.window_hours * HOUR_US)
+    known_us = int(events.received_us.max(initial=0))
+    end_us = min(known_us, to_us(until or experiment.starts_at)) - window_us
+    start_us = end_us - BASELINE_DAYS * DAY_US
+    labels = events.customers if unit is Unit.CUSTOMER else events.sessions
+    every = np.arange(len(events))
+    frame = pl.DataFrame(
+        {
+            "unit_id": texts(labels, every),
+            "at_us": events.at_us,
+            "market": texts(events.markets, every),
+            "device": texts(events.devices, every),
+        }
+    ).filter(_in_audience(experiment), pl.col("unit_id").is_not_null())
+    inside = pl.col("at_us").is_between(start_us, end_us, closed="left")
+    units = frame.filter(inside).group_by("unit_id").agg(pl.col("at_us").min().alias("first_us"))
+    if units.height < _FEWEST or int(events.at_us.min(initial=end_us)) > start_us + DAY_US:
+        msg = (
+            f"{experiment.name} is planned from {BASELINE_DAYS} days and a window of "
+            f"{rules.window_hours:g} hours before its start, which the events do not cover"
+        )
+        raise NoBaselineError(msg)
+    did = outcomes(events, pl.DataFrame(), unit=unit)
+    before_us = round(rules.before_days * DAY_US)
+    return with_outcomes(units, did, window_us=window_us, before_us=before_us), start_us
+
+
+def _in_audience(experiment: Experiment) -> pl.Expr:
+    wanted = {"market": experiment.audience.markets, "device": experiment.audience.devices}
+    conditions = [
+        pl.col(name).is_in(list(values)) for name, values in wanted.items() if values is not None
+    ]
+    return pl.all_horizontal(pl.lit(value=True), *conditions)
+
+
+def _size(
+    metric: Metric,
+    units: pl.DataFrame,
+    *,
+    experiment: Experiment,
+    by_day: tuple[int, ...],
+    wanted_lift: float,
+) -> Size:
+    sample = Moments.of(metric.columns(units))
+    known = adjustment([sample])
+    mean, variance = float(sample.means[NUMERATOR]), _left(sample, known)
+    shares = {one.name: one.share_bp / BUCKETS for one in experiment.variants}
+    control = shares.pop(experiment.control)
+    pair = (min(shares.values(), default=control), control)
+    wanted = required_units(wanted_lift * mean, variance, shares=pair) if mean else None
+    enough = None if wanted is None else minimum_days(by_day, wanted)
+    return Size(
+        metric=metric.name,
+        mean=mean,
+        variance=variance,
+        variance_reduction=known.reduction,
+        detectable_lift={
+            day: _detectable(variance, n, shares=pair) / mean if n and mean else None
+            for day, n in enumerate(by_day, start=1)
+            if day % _WEEK == 0
+        },
+        required_units=wanted,
+        minimum_days=None if enough is None else math.ceil(enough / _WEEK) * _WEEK,
+    )
+
+
+def _left(sample: Moments, known: Adjustment) -> float:
+    covariance = sample.covariance()
+    explained = known.theta**2 * float(covariance[COVARIATE, COVARIATE])
+    return float(covariance[NUMERATOR, NUMERATOR]) - explained
+
+
+def _detectable(variance: float, n_units: int, *, shares: tuple[float, float]) -> float:
+    return minimum_detectable_effect(standard_error(variance, n_units, shares=shares))

@@ -1,0 +1,58 @@
+"""What a change of a plan changes, in words."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from models.experiments.plan.bucketing import Buckets, share_bp
+from models.experiments.plan.experiment import Experiment
+from models.experiments.plan.plan import Plan
+
+MAX_CHANGES: Final = 200
+"""Changes of one audit entry; the last of more says how many are not named."""
+
+ABSENT: Final = "–"
+
+
+def changes(before: Plan, after: Plan) -> tuple[str, ...]:
+    """Say what differs between two plans: ``what: before → after`` each, sorted.
+
+    Shares stand for buckets; exact buckets are in the plans.
+    """
+    old, new = dict(_facts(before)), dict(_facts(after))
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    said = [f"{name}: {old.get(name, ABSENT)} → {new.get(name, ABSENT)}" for name in names]
+    if len(said) > MAX_CHANGES:
+        n_more = len(said) - MAX_CHANGES + 1
+        said = [*said[: MAX_CHANGES - 1], f"and {n_more} more"]
+    return tuple(said)
+
+
+def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield "default", plan.default.model_dump_json()
+    if plan.holdout is not None:
+        yield "holdout", plan.holdout.model_dump_json()
+    for layer in plan.layers:
+        yield f"layer {layer.name}", layer.model_dump_json(exclude={"name"})
+    for experiment in plan.experiments:
+        for field, value in _of_experiment(experiment).items():
+            yield f"experiment {experiment.name}, {field}", value
+
+
+def _of_experiment(experiment: Experiment) -> Mapping[str, str]:
+    facts = {
+        "layer": experiment.layer,
+        "salt": experiment.salt,
+        "traffic": _buckets(experiment.traffic),
+        "start": experiment.starts_at.isoformat(),
+        "end": experiment.ends_at.isoformat() if experiment.ends_at else ABSENT,
+        "audience": experiment.audience.model_dump_json(exclude_defaults=True),
+        "control": experiment.control,
+    }
+    for variant in experiment.variants:
+        policy = variant.policy.model_dump_json(exclude_unset=True)
+        facts[f"variant {variant.name}"] = f"{_buckets(variant.buckets)} {policy}"
+    return facts
+
+
+def _buckets(buckets: Buckets) -> str:
+    return f"{share_bp(buckets)} bp"

@@ -1,0 +1,166 @@
+"""Means and ratios of variants, their differences and relative lifts, with intervals.
+
+Columns of a metric's `Moments` are the numerator, the denominator and the covariate of each
+unit. A mean per unit is the ratio with denominators of 1.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from models.experiments.analysis.distribution import two_sided_tail
+from models.experiments.analysis.moments import Moments
+
+LEVEL: Final = 0.05
+"""Chance of an interval to miss the truth."""
+
+WIDTH: Final = 1.959963984540054
+"""Standard errors on each side of a 95% interval: the normal's 97.5% quantile."""
+
+NUMERATOR: Final = 0
+DENOMINATOR: Final = 1
+COVARIATE: Final = 2
+
+
+class Interval(NamedTuple):
+    """A value between two ends; an end may be infinite, all are NaN of nothing."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A variant's mean or ratio.
+
+    Attributes:
+        value: The estimate, NaN of nothing.
+        variance: Variance of the estimate, NaN of fewer than two units.
+    """
+
+    value: float
+    variance: float
+
+    def interval(self, width: float = WIDTH) -> Interval:
+        """Return the value with ``width`` standard errors on each side."""
+        half = width * math.sqrt(self.variance)
+        return Interval(self.value, self.value - half, self.value + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What a covariate from before the first exposure explains, taken from every unit.
+
+    Attributes:
+        theta: Outcome per unit of the covariate.
+        centre: Mean of the covariate over all variants.
+        reduction: Share of the variance that it explains, in ``[0, 1]``.
+    """
+
+    theta: float = 0.0
+    centre: float = 0.0
+    reduction: float = 0.0
+
+
+UNADJUSTED: Final = Adjustment()
+
+
+def adjustment(arms: Sequence[Moments]) -> Adjustment:
+    """Find how much of the outcome the covariate tells, over all variants together (CUPED).
+
+    ``theta = S_xc / S_cc`` of the sums of products of deviations from each variant's own means,
+    so that no effect of a variant is explained away; the explained share is
+    ``S_xc^2 / (S_xx S_cc)``, the squared correlation. A covariate without variance gives 0.
+
+    Args:
+        arms: Moments of each variant.
+
+    Source:
+        Deng, Xu, Kohavi and Walker, Improving the Sensitivity of Online Controlled
+        Experiments by Utilizing Pre-Experiment Data, WSDM 2013.
+    """
+    scatter = np.sum([arm.scatter() for arm in arms], axis=0)
+    across = float(scatter[NUMERATOR, COVARIATE])
+    outcome = float(scatter[NUMERATOR, NUMERATOR])
+    covariate = float(scatter[COVARIATE, COVARIATE])
+    if covariate <= 0 or outcome <= 0:
+        return UNADJUSTED
+    n = sum(arm.n for arm in arms)
+    centre = float(sum(arm.sums[COVARIATE] for arm in arms)) / n
+    return Adjustment(across / covariate, centre, across**2 / (outcome * covariate))
+
+
+def estimate(arm: Moments, adjusted: Adjustment = UNADJUSTED) -> Estimate:
+    """Estimate a variant's ratio of means, with the delta method.
+
+    ``r = mean(x) / mean(y)``, whose variance is that of ``(x - r y) / mean(y)``, divided by the
+    number of units; with a covariate ``r - theta (mean(c) - centre)``. The centre is taken as
+    given: its own error is that of all units together and moves all variants alike.
+
+    Args:
+        arm: Moments of the numerator, denominator and covariate per unit.
+        adjusted: What the covariate explains; only of denominators of 1.
+
+    Returns:
+        The estimate; NaN without units or with denominators of 0.
+
+    Source:
+        Deng, Knoblich and Lu, Applying the Delta Method in Metric Analytics, KDD 2018.
+    """
+    means = arm.means
+    per = float(means[DENOMINATOR])
+    if not per > 0:
+        return Estimate(math.nan, math.nan)
+    ratio = float(means[NUMERATOR]) / per
+    weights = np.array([1.0, -ratio, -adjusted.theta * per]) / per
+    variance = float(weights @ arm.covariance() @ weights) / arm.n
+    moved = adjusted.theta * (float(means[COVARIATE]) - adjusted.centre)
+    return Estimate(ratio - moved, max(variance, 0.0))
+
+
+def difference(treatment: Estimate, control: Estimate, *, width: float = WIDTH) -> Interval:
+    """Return how much more the treatment has, with ``width`` standard errors on each side."""
+    apart = Estimate(treatment.value - control.value, treatment.variance + control.variance)
+    return apart.interval(width)
+
+
+def z_score(treatment: Estimate, control: Estimate) -> float:
+    """Return the difference in standard errors; NaN where there is no error to speak of."""
+    error = math.sqrt(treatment.variance + control.variance)
+    return (treatment.value - control.value) / error if error > 0 else math.nan
+
+
+def p_value(treatment: Estimate, control: Estimate) -> float:
+    """Return how likely such a difference is where there is none, by a two-sided z-test."""
+    return two_sided_tail(z_score(treatment, control))
+
+
+def relative_lift(treatment: Estimate, control: Estimate, *, width: float = WIDTH) -> Interval:
+    """Return ``treatment / control - 1`` with Fieller's interval.
+
+    All ratios ``R`` with ``(t - R c)^2 <= width^2 (var(t) + R^2 var(c))``, less 1. It excludes 0
+    exactly where the test of the difference does. If the control is not told from 0 itself,
+    every lift is possible and both ends are infinite.
+
+    Args:
+        treatment: Estimate of the variant.
+        control: Independent estimate of the control.
+        width: Standard errors on each side.
+
+    Source:
+        Fieller, Some Problems in Interval Estimation, JRSS B 1954.
+    """
+    t, c = treatment.value, control.value
+    value = t / c - 1 if c else math.nan
+    squared = width**2
+    a = c**2 - squared * control.variance
+    if math.isnan(a):
+        return Interval(math.nan, math.nan, math.nan)
+    if a <= 0:
+        return Interval(value, -math.inf, math.inf)
+    root = math.sqrt(max((t * c) ** 2 - a * (t**2 - squared * treatment.variance), 0.0))
+    return Interval(value, (t * c - root) / a - 1, (t * c + root) / a - 1)

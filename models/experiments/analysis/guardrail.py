@@ -1,0 +1,156 @@
+"""What no variant may make worse, whatever it sells: rungs, latency, coverage."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from models.experiments.analysis.estimate import Estimate, difference, estimate, relative_lift
+from models.experiments.analysis.interval import Span
+from models.experiments.analysis.metric import Metric
+from models.experiments.analysis.moments import Moments
+from models.experiments.analysis.sequential_test import sequential_width
+from models.experiments.exposure import TOOK
+
+_DEGRADED: Final = Metric("degraded", "share of degraded answers", "degraded", "answers")
+_LATENCY: Final = Metric("latency", "mean time of an answer", "took", "timed")
+_MICROSECONDS: Final = 1_000
+
+MAX_MORE_DEGRADED: Final = 0.01
+"""Degraded answers that a variant may have more than the control, as a share of its answers."""
+
+MAX_SLOWER: Final = 0.2
+"""How much slower than the control's its mean answer may be, as a share."""
+
+MAX_LESS_COVERAGE: Final = 0.2
+"""How many sales fewer than the control it may show in as many answers, as a share."""
+
+
+class State(StrEnum):
+    """What is known of a guardrail."""
+
+    HELD = "held"
+    OPEN = "open"
+    BREACHED = "breached"
+
+
+class Guardrail(BaseModel):
+    """A limit on how much worse than the control a variant may be.
+
+    Breached is what lies beyond the limit with all of its interval, which is safe at every
+    look; held is what lies within it with all of it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    variant: str
+    control_value: float
+    variant_value: float
+    change: Span
+    limit: float
+    state: State
+
+
+class Latency(BaseModel):
+    """How long the answers of a variant took, in milliseconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+def latency(answers: pl.DataFrame) -> Latency | None:
+    """Return quantiles of the time that answers took, None if no record says it."""
+    took = answers[TOOK].drop_nulls() / _MICROSECONDS
+    if took.is_empty():
+        return None
+    p50, p95, p99 = (float(took.quantile(q, "linear") or 0.0) for q in (0.5, 0.95, 0.99))
+    return Latency(p50_ms=p50, p95_ms=p95, p99_ms=p99)
+
+
+def guardrails(
+    answers: Mapping[str, pl.DataFrame], control: str, *, planned_units: int
+) -> tuple[Guardrail, ...]:
+    """Hold every variant against the control.
+
+    Shares and times are ratios over units, since the answers of a unit are alike. Coverage is
+    the number of distinct sales among the first answers, equally many of both.
+
+    Args:
+        answers: Answers by variant, in the order of time.
+        control: Name of the control.
+        planned_units: See `models.experiments.analysis.sequential_test.sequential_width`.
+    """
+    found: list[Guardrail] = []
+    units = {name: _by_unit(frame) for name, frame in answers.items()}
+    for name in answers:
+        n_units = units[name].height + units[control].height
+        if name == control or not (units[name].height and units[control].height):
+            continue
+        width = sequential_width(n_units, planned_units=planned_units)
+        own, other = (_estimated(_DEGRADED, units[which]) for which in (name, control))
+        change = Span.of(difference(own, other, width=width))
+        found.append(_judged("degraded", name, (other, own), change, limit=MAX_MORE_DEGRADED))
+        own, other = (_estimated(_LATENCY, units[which]) for which in (name, control))
+        change = Span.of(relative_lift(own, other, width=width))
+        if change.value is not None:
+            found.append(_judged("latency", name, (other, own), change, limit=MAX_SLOWER))
+        found.append(_coverage(name, answers[name], answers[control]))
+    return tuple(found)
+
+
+def _by_unit(answers: pl.DataFrame) -> pl.DataFrame:
+    return answers.group_by("unit_id", maintain_order=True).agg(
+        pl.col("degraded").is_not_null().sum().alias("degraded"),
+        pl.len().alias("answers"),
+        (pl.col(TOOK).sum() / _MICROSECONDS).alias("took"),
+        pl.col(TOOK).is_not_null().sum().alias("timed"),
+    )
+
+
+def _estimated(metric: Metric, units: pl.DataFrame) -> Estimate:
+    return estimate(Moments.of(metric.columns(units)))
+
+
+def _judged(
+    name: str, variant: str, values: tuple[Estimate, Estimate], change: Span, *, limit: float
+) -> Guardrail:
+    state = State.OPEN
+    if change.low is not None and change.low > limit:
+        state = State.BREACHED
+    elif change.high is not None and change.high <= limit:
+        state = State.HELD
+    control, own = values
+    return Guardrail(
+        name=name,
+        variant=variant,
+        control_value=control.value,
+        variant_value=own.value,
+        change=change,
+        limit=limit,
+        state=state,
+    )
+
+
+def _coverage(variant: str, own: pl.DataFrame, control: pl.DataFrame) -> Guardrail:
+    n = min(own.height, control.height)
+    shown, wanted = (_distinct_sales(frame.head(n)) for frame in (own, control))
+    change = shown / wanted - 1 if wanted else 0.0
+    return Guardrail(
+        name="coverage",
+        variant=variant,
+        control_value=wanted,
+        variant_value=shown,
+        change=Span(value=change),
+        limit=-MAX_LESS_COVERAGE,
+        state=State.BREACHED if change < -MAX_LESS_COVERAGE else State.HELD,
+    )
+
+
+def _distinct_sales(answers: pl.DataFrame) -> int:
+    return answers["sale_ids"].explode().drop_nulls().n_unique()

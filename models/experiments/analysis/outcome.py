@@ -1,0 +1,97 @@
+"""What units did: their clicks and purchases, within a window of a moment and before it."""
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.dataset.events import EventTable, Labels
+from models.domain.event import KIND, EventType
+from models.experiments.plan.experiment import Unit
+
+_COUNTED: Final = (
+    "bought",
+    "purchases",
+    "revenue",
+    "clicks",
+    "unpriced",
+    "bought_before",
+    "purchases_before",
+    "revenue_before",
+)
+
+
+def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.DataFrame:
+    """Return the clicks and purchases that have a unit.
+
+    Args:
+        events: Events of a shop.
+        answers: ``recommendation_id, unit_id`` of answers: an event tells its device by the
+            answer that it refers to.
+        unit: Whose they are to be.
+
+    Returns:
+        ``unit_id, at_us, is_purchase`` and ``paid``: the revenue, else price times quantity,
+        else null.
+    """
+    purchase, click = KIND[EventType.PURCHASE], KIND[EventType.CLICK]
+    rows = np.flatnonzero((events.kinds == purchase) | (events.kinds == click))
+    priced = events.prices * np.maximum(events.quantities, 1)
+    paid = np.where(np.isnan(events.revenues), priced, events.revenues)[rows]
+    frame = pl.DataFrame(
+        {
+            "customer_id": texts(events.customers, rows),
+            "session_id": texts(events.sessions, rows),
+            "recommendation_id": texts(events.exposures, rows),
+            "at_us": events.at_us[rows],
+            "is_purchase": events.kinds[rows] == purchase,
+            "paid": pl.Series(paid, dtype=pl.Float64, nan_to_null=True),
+        }
+    )
+    if unit is Unit.DEVICE:
+        devices = answers.select("recommendation_id", "unit_id")
+        return frame.join(devices, on="recommendation_id", how="inner")
+    column = "customer_id" if unit is Unit.CUSTOMER else "session_id"
+    return frame.rename({column: "unit_id"}).filter(pl.col("unit_id").is_not_null())
+
+
+def with_outcomes(
+    units: pl.DataFrame, did: pl.DataFrame, *, window_us: int, before_us: int
+) -> pl.DataFrame:
+    """Add to each unit what it did.
+
+    Args:
+        units: ``unit_id, first_us`` and further columns, each unit once.
+        did: See `outcomes`.
+        window_us: From ``first_us`` on, microseconds.
+        before_us: Up to ``first_us``, microseconds.
+
+    Returns:
+        The same rows with ``bought`` (1 or 0), ``purchases, revenue, clicks`` and ``unpriced``
+        of the window, where ``unpriced`` are purchases that nobody knows the price of and that
+        add nothing to the revenue, and ``bought, purchases, revenue`` before it, which end in
+        ``_before``.
+    """
+    own = did.join(units.select("unit_id", "first_us"), on="unit_id", how="inner")
+    since = pl.col("at_us") - pl.col("first_us")
+    within = (since >= 0) & (since < window_us)
+    before = (since < 0) & (since >= -before_us)
+    bought, paid = pl.col("is_purchase"), pl.col("paid").fill_null(0.0)
+    summed = own.group_by("unit_id").agg(
+        (within & bought).any().cast(pl.Float64).alias("bought"),
+        (within & bought).sum().alias("purchases"),
+        paid.filter(within & bought).sum().alias("revenue"),
+        (within & ~bought).sum().alias("clicks"),
+        (within & bought & pl.col("paid").is_null()).sum().alias("unpriced"),
+        (before & bought).any().cast(pl.Float64).alias("bought_before"),
+        (before & bought).sum().alias("purchases_before"),
+        paid.filter(before & bought).sum().alias("revenue_before"),
+    )
+    joined = units.join(summed, on="unit_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.col(*_COUNTED).fill_null(0))
+
+
+def texts(labels: Labels, rows: NDArray[np.intp]) -> pl.Series:
+    """Return the texts of some rows, null where there is none."""
+    return labels.values.gather(pl.Series(labels.codes[rows]).replace(-1, None))

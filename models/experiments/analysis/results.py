@@ -1,0 +1,148 @@
+"""What came of an experiment: one function for the service and for reports."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.dataset.events import EventTable
+from models.domain.event import to_us
+from models.experiments.analysis.attribution import HOUR_US, Attributed, Rules, attribute
+from models.experiments.analysis.comparison import Calendar, Comparison, compare
+from models.experiments.analysis.estimate import estimate
+from models.experiments.analysis.guardrail import Guardrail, Latency, guardrails, latency
+from models.experiments.analysis.interval import Span
+from models.experiments.analysis.metric import METRICS
+from models.experiments.analysis.moments import Moments
+from models.experiments.analysis.sample_ratio import Mismatch, sample_ratio
+from models.experiments.plan.experiment import Experiment, Unit
+
+_FROZEN: Final = ConfigDict(frozen=True)
+
+
+class VariantResult(BaseModel):
+    """Counts and means of a variant; intervals of 95%."""
+
+    model_config = _FROZEN
+
+    name: str
+    share_bp: int
+    assigned: int
+    exposed: int
+    analysed: int
+    answers: int
+    metrics: dict[str, Span]
+    latency: Latency | None = Field(description="Null where no record says how long it took.")
+
+
+class Results(BaseModel):
+    """What came of an experiment so far."""
+
+    model_config = _FROZEN
+
+    experiment: str
+    unit: Unit
+    control: str
+    starts_at: datetime
+    until: datetime = Field(description="Up to when events are known.")
+    rules: Rules
+    left_out: dict[str, int] = Field(description="Answers and units, by the reason.")
+    unpriced_purchases: int = Field(description="Purchases without revenue or price.")
+    variants: tuple[VariantResult, ...]
+    sample_ratio: Mismatch
+    comparisons: tuple[Comparison, ...]
+    guardrails: tuple[Guardrail, ...]
+
+
+def experiment_results(
+    experiment: Experiment,
+    exposures: pl.DataFrame,
+    *,
+    unit: Unit,
+    events: EventTable,
+    until: datetime | None = None,
+    rules: Rules | None = None,
+) -> Results:
+    """Work out an experiment from its exposures and events.
+
+    Args:
+        experiment: The experiment.
+        exposures: Rows of the file of exposures, see `models.experiments.exposure`.
+        unit: What its layer deals.
+        events: Events of the same shop.
+        until: Up to when events are known; the latest event or answer if None.
+        rules: How it is read.
+
+    Raises:
+        ExposureError: If the exposures lack a column.
+    """
+    read_by = rules or Rules()
+    end = until or _latest(experiment, exposures, events=events)
+    found = attribute(exposures, events, experiment=experiment, unit=unit, until=end, rules=read_by)
+    names = [variant.name for variant in experiment.variants]
+    units = {name: found.units.filter(pl.col("variant") == name) for name in names}
+    answers = {name: found.answers.filter(pl.col("variant") == name) for name in names}
+    shares = {variant.name: variant.share_bp for variant in experiment.variants}
+    calendar = _calendar(experiment, end, rules=read_by)
+    return Results(
+        experiment=experiment.name,
+        unit=unit,
+        control=experiment.control,
+        starts_at=experiment.starts_at,
+        until=end,
+        rules=read_by,
+        left_out=found.left_out,
+        unpriced_purchases=int(found.units["unpriced"].sum()),
+        variants=tuple(
+            _variant(found, name, share_bp=shares[name], units=units[name], answers=answers[name])
+            for name in names
+        ),
+        sample_ratio=sample_ratio(found.assigned, shares),
+        comparisons=tuple(
+            one
+            for metric in METRICS
+            for one in compare(
+                metric,
+                units,
+                control=experiment.control,
+                calendar=calendar,
+                planned_units=read_by.planned_units,
+            )
+        ),
+        guardrails=guardrails(answers, experiment.control, planned_units=read_by.planned_units),
+    )
+
+
+def _calendar(experiment: Experiment, until: datetime, *, rules: Rules) -> Calendar:
+    """End the days where nothing can be added any more."""
+    window = timedelta(hours=rules.window_hours)
+    ends = [until] if experiment.ends_at is None else [until, experiment.ends_at + window]
+    return Calendar(experiment.starts_at, min(ends), round(rules.window_hours * HOUR_US))
+
+
+def _latest(experiment: Experiment, exposures: pl.DataFrame, *, events: EventTable) -> datetime:
+    start = to_us(experiment.starts_at)
+    latest = [int(events.received_us.max(initial=start))]
+    if exposures.height:
+        latest.append(int(exposures["now"].dt.epoch("us").to_numpy().max()))
+    return experiment.starts_at + timedelta(microseconds=max(latest) + 1 - start)
+
+
+def _variant(
+    found: Attributed, name: str, *, share_bp: int, units: pl.DataFrame, answers: pl.DataFrame
+) -> VariantResult:
+    means = {
+        metric.name: Span.of(estimate(Moments.of(metric.columns(units))).interval())
+        for metric in METRICS
+    }
+    return VariantResult(
+        name=name,
+        share_bp=share_bp,
+        assigned=found.assigned.get(name, 0),
+        exposed=found.exposed.get(name, 0),
+        analysed=units.height,
+        answers=answers.height,
+        metrics=means,
+        latency=latency(answers),
+    )

@@ -1,0 +1,57 @@
+"""Inference that stays valid however often one looks: asymptotic confidence sequences.
+
+The normal mixture of Robbins, as a limit for any outcome with a finite variance. The chance
+that the sequence ever misses the truth, at any look, is at most `LEVEL`. Its price is width:
+about half as wide again as a fixed interval at the planned size, more far from it.
+
+Source:
+    Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and
+    asymptotic confidence sequences, Annals of Statistics 2024, theorem 2.2 and equation 25;
+    the test is the mSPRT of Johari, Koomen, Pekelis and Walsh, Always Valid Inference,
+    Operations Research 2022.
+"""
+
+import math
+from typing import Final
+
+from models.experiments.analysis.estimate import LEVEL
+
+MIN_UNITS: Final = 100
+"""Units of each variant before the first look: the limit needs some to begin with."""
+
+
+def _tightness(planned_units: int) -> float:
+    """Give the mixture's variance per unit that makes it tightest at the planned size."""
+    twice = -2 * math.log(LEVEL)
+    return (twice + math.log(twice) + 1) / planned_units
+
+
+def sequential_width(n_units: int, *, planned_units: int) -> float:
+    """Return the standard errors on each side that are safe at every look.
+
+    ``sqrt(2 (v + 1) / v * log(sqrt(v + 1) / LEVEL))`` with ``v = n_units * tightness``.
+
+    Args:
+        n_units: Units of both variants so far, positive.
+        planned_units: Size at which it is tightest; chosen before the start, never from what
+            was seen.
+    """
+    v = n_units * _tightness(planned_units)
+    return math.sqrt(2 * (v + 1) / v * math.log(math.sqrt(v + 1) / LEVEL))
+
+
+def always_valid_p(z: float, n_units: int, *, planned_units: int) -> float:
+    """Return the p-value of one look; the smallest of all looks is valid.
+
+    One over the mixture's likelihood ratio, ``sqrt(1 + v) exp(-z^2 v / (2 (1 + v)))``, at most
+    1. It is `LEVEL` exactly where ``|z|`` is `sequential_width`.
+
+    Args:
+        z: The difference in standard errors; NaN says nothing.
+        n_units: Units of both variants so far, positive.
+        planned_units: As for `sequential_width`.
+    """
+    if math.isnan(z):
+        return 1.0
+    v = n_units * _tightness(planned_units)
+    return min(1.0, math.sqrt(1 + v) * math.exp(-(z**2) * v / (2 * (1 + v))))

@@ -1,0 +1,1 @@
+"""Plans of experiments, and the variant that a customer is assigned to."""

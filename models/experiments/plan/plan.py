@@ -1,0 +1,311 @@
+"""All experiments of a shop together, and which variants a visit sees."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from itertools import combinations
+from typing import Final, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.experiments.plan.bucketing import BUCKETS, bucket, overlap
+from models.experiments.plan.experiment import Experiment, Unit, Variant, Visitors
+from models.slate.slate_policy import Name, SlatePolicy
+
+HOLDOUT: Final = "holdout"
+"""What a held-out unit's route is called; no experiment may have this name."""
+
+AUDIT: Final = "audit"
+"""Where the service lists changes of the plan among the experiments: no name of one either."""
+
+MAX_EXPERIMENTS: Final = 100
+
+_FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
+
+
+class UnknownVariantError(ValueError):
+    """A forced variant that no experiment of the plan has."""
+
+
+class ExclusiveVariantsError(ValueError):
+    """Forced variants of experiments that exclude each other."""
+
+
+class Layer(BaseModel):
+    """Experiments that exclude each other; those of another layer are independent."""
+
+    model_config = _FROZEN
+
+    name: Name
+    salt: str = Field(min_length=1, max_length=128)
+    unit: Unit = Unit.CUSTOMER
+
+
+class Holdout(BaseModel):
+    """Customers whom no experiment reaches: what all of them together bring is seen here."""
+
+    model_config = _FROZEN
+
+    salt: str = Field(min_length=1, max_length=128)
+    share_bp: int = Field(gt=0, lt=BUCKETS)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What routing may look at.
+
+    Attributes:
+        now: The moment, with a time zone.
+        units: Id by unit, as far as the caller named them.
+        market: The market, if known.
+        device: The kind of device, if known.
+        is_new: Whether nothing is on record of the customer; None if that cannot be known
+            now: he is in no audience then that asks for it.
+        forced: Name of the variant by experiment, where another platform decides.
+    """
+
+    now: datetime
+    units: Mapping[Unit, str]
+    market: str | None = None
+    device: str | None = None
+    is_new: bool | None = True
+    forced: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A unit's variant in one experiment.
+
+    Attributes:
+        experiment: Name of the experiment, or `HOLDOUT`.
+        variant: Name of the variant.
+        unit: What was dealt.
+        unit_id: Its id; None where a variant was forced on a visit that does not name it.
+        share_bp: The variant's share of the experiment's units: the assignment propensity
+            in basis points.
+        is_forced: Whether another platform decided instead of the hash.
+    """
+
+    experiment: str
+    variant: str
+    unit: Unit
+    unit_id: str | None
+    share_bp: int
+    is_forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a visit sees, and why.
+
+    Attributes:
+        policy: How its slate is made.
+        assignments: The variants that decided it, by experiment in the plan's order.
+    """
+
+    policy: SlatePolicy
+    assignments: tuple[Assignment, ...] = ()
+
+
+class Plan(BaseModel):
+    """Layers, experiments and what everyone else sees."""
+
+    model_config = _FROZEN
+
+    default: SlatePolicy = SlatePolicy()
+    holdout: Holdout | None = None
+    layers: tuple[Layer, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
+    experiments: tuple[Experiment, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        layers = {layer.name for layer in self.layers}
+        _require_distinct("layers", [layer.name for layer in self.layers])
+        _require_distinct("experiments", [HOLDOUT, AUDIT, *(one.name for one in self.experiments)])
+        _require_distinct("salts", [*self._salts()])
+        for experiment in self.experiments:
+            if experiment.layer not in layers:
+                msg = f"{experiment.name} is in layer {experiment.layer!r}, which the plan lacks"
+                raise ValueError(msg)
+        for first, second in combinations(self.experiments, 2):
+            if meet(first, second):
+                _require_compatible(first, second)
+        return self
+
+    def _salts(self) -> Iterator[str]:
+        yield from (layer.salt for layer in self.layers)
+        yield from (experiment.salt for experiment in self.experiments)
+        if self.holdout is not None:
+            yield self.holdout.salt
+
+    @cached_property
+    def bundles(self) -> frozenset[str]:
+        """Ids of all bundles that it names."""
+        policies = [variant.policy for one in self.experiments for variant in one.variants]
+        named = {self.default.bundle, *(policy.bundle for policy in policies)}
+        return frozenset(bundle for bundle in named if bundle)
+
+    @cached_property
+    def orders(self) -> frozenset[str]:
+        """All that its policies order by."""
+        variants = [policy for one in self.experiments for policy in self.policies(one)]
+        return frozenset(policy.order_by for policy in (self.default, *variants))
+
+    @cached_property
+    def asks_for_visitors(self) -> bool:
+        """Whether any audience asks if a customer is new."""
+        return any(one.audience.visitors is not Visitors.ALL for one in self.experiments)
+
+    def policies(self, experiment: Experiment) -> Iterator[SlatePolicy]:
+        """Yield the policy of each variant of one of its experiments."""
+        return (self.default.changed(variant.policy) for variant in experiment.variants)
+
+    def to_json(self) -> bytes:
+        """Write it, with what each variant changes and no more; `Plan` reads it back."""
+        return self.model_dump_json(exclude_unset=True).encode()
+
+    def route(self, visit: Visit) -> Route:
+        """Return the policy of a visit, and the variants that decide it.
+
+        Pure and without a store: the same unit sees the same variants on every replica.
+        A unit that the caller does not name is in no experiment of its layers. Who is held
+        out sees what is forced on him, and no other experiment.
+
+        Raises:
+            UnknownVariantError: If a forced variant is none of a running experiment.
+            ExclusiveVariantsError: If two are forced of one layer.
+        """
+        held = self._held(visit)
+        if held is not None and not visit.forced:
+            return Route(self.default, (held,))
+        decided = [one for one in self._decided(visit) if held is None or one[1].is_forced]
+        if visit.forced:
+            _require_known(visit.forced, {assignment.experiment for _, assignment in decided})
+        policy = self.default
+        for variant, _ in decided:
+            policy = policy.changed(variant.policy)
+        return Route(policy, tuple([assignment for _, assignment in decided]))
+
+    def _held(self, visit: Visit) -> Assignment | None:
+        customer = visit.units.get(Unit.CUSTOMER)
+        if self.holdout is None or not customer:
+            return None
+        if bucket(customer, self.holdout.salt) >= self.holdout.share_bp:
+            return None
+        return Assignment(HOLDOUT, HOLDOUT, Unit.CUSTOMER, customer, self.holdout.share_bp)
+
+    @cached_property
+    def _layers(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self.layers}
+
+    def _decided(self, visit: Visit) -> Iterator[tuple[Variant, Assignment]]:
+        running = [one for one in self.experiments if one.runs_at(visit.now)]
+        forced_layers = _forced_layers(one for one in running if one.name in visit.forced)
+        for experiment in running:
+            layer, is_forced = self._layers[experiment.layer], experiment.name in visit.forced
+            if is_forced:
+                variant = _named(experiment, visit.forced[experiment.name])
+            elif layer.name in forced_layers:
+                continue
+            else:
+                variant = _dealt(experiment, visit, layer)
+            if variant is not None:
+                yield (
+                    variant,
+                    Assignment(
+                        experiment.name,
+                        variant.name,
+                        layer.unit,
+                        visit.units.get(layer.unit),
+                        variant.share_bp,
+                        is_forced,
+                    ),
+                )
+
+
+def _forced_layers(forced: Iterable[Experiment]) -> Mapping[str, str]:
+    """Return the experiment that is forced by layer, one each."""
+    layers: dict[str, str] = {}
+    for experiment in forced:
+        other = layers.setdefault(experiment.layer, experiment.name)
+        if other != experiment.name:
+            msg = (
+                f"{other} and {experiment.name} are both forced and exclude each other: both are "
+                f"in layer {experiment.layer}"
+            )
+            raise ExclusiveVariantsError(msg)
+    return layers
+
+
+def _named(experiment: Experiment, name: str) -> Variant | None:
+    return next((variant for variant in experiment.variants if variant.name == name), None)
+
+
+def _dealt(experiment: Experiment, visit: Visit, layer: Layer) -> Variant | None:
+    unit_id = visit.units.get(layer.unit)
+    if unit_id is None or not experiment.audience.includes(
+        market=visit.market, device=visit.device, is_new=visit.is_new
+    ):
+        return None
+    if not experiment.takes(bucket(unit_id, layer.salt)):
+        return None
+    return experiment.variant_of(bucket(unit_id, experiment.salt))
+
+
+def _require_known(forced: Mapping[str, str], known: set[str]) -> None:
+    for experiment, variant in forced.items():
+        if experiment not in known:
+            msg = f"no running experiment {experiment!r} has a variant {variant!r}"
+            raise UnknownVariantError(msg)
+
+
+class Timed(Protocol):
+    """Whatever begins, and may end."""
+
+    @property
+    def starts_at(self) -> datetime:
+        """The first moment."""
+        ...
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The first moment after it; None for never."""
+        ...
+
+
+def meet(first: Timed, second: Timed) -> bool:
+    """Tell whether both run at some moment."""
+    return (second.ends_at is None or first.starts_at < second.ends_at) and (
+        first.ends_at is None or second.starts_at < first.ends_at
+    )
+
+
+def _require_compatible(first: Experiment, second: Experiment) -> None:
+    """Check that of two experiments never both decide the same thing for a unit."""
+    if first.layer == second.layer:
+        common = overlap(first.traffic, second.traffic)
+        if common is not None:
+            msg = (
+                f"{first.name} and {second.name} of layer {first.layer} run at the same time "
+                f"and both take bucket {common}"
+            )
+            raise ValueError(msg)
+        return
+    both = _fields(first) & _fields(second)
+    if both:
+        msg = (
+            f"{first.name} and {second.name} of different layers both change "
+            f"{', '.join(sorted(both))}: put them into one layer"
+        )
+        raise ValueError(msg)
+
+
+def _fields(experiment: Experiment) -> set[str]:
+    return {name for variant in experiment.variants for name in variant.policy.fields()}
+
+
+def _require_distinct(what: str, names: list[str]) -> None:
+    if len(set(names)) != len(names):
+        msg = f"{what} must be distinct, got {', '.join(names)}"
+        raise ValueError(msg)

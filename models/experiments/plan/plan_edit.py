@@ -1,0 +1,196 @@
+"""Experiments as people write them: shares instead of buckets, which are dealt from them."""
+
+from collections.abc import Iterable
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.domain.times import Time
+from models.experiments.plan.bucketing import BUCKETS, EVERY_BUCKET, Buckets, dealt_beside, resized
+from models.experiments.plan.experiment import MAX_VARIANTS, Audience, Experiment, Variant
+from models.experiments.plan.plan import MAX_EXPERIMENTS, Holdout, Layer, Plan, meet
+from models.slate.slate_policy import UNCHANGED, Name, PolicyChange, SlatePolicy
+
+_FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
+
+
+class VariantDraft(BaseModel):
+    """An arm of an experiment, by its share or by its exact buckets."""
+
+    model_config = _FROZEN
+
+    name: Name
+    share_bp: int | None = Field(
+        default=None, gt=0, le=BUCKETS, description="Share of units, in basis points."
+    )
+    buckets: Buckets | None = Field(
+        default=None, min_length=1, description="Exact buckets, as a plan shows them."
+    )
+    policy: PolicyChange = UNCHANGED
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        if (self.share_bp is None) == (self.buckets is None):
+            msg = f"variant {self.name} needs either share_bp or buckets"
+            raise ValueError(msg)
+        return self
+
+
+class ExperimentTerms(BaseModel):
+    """An experiment without its name."""
+
+    model_config = _FROZEN
+
+    layer: Name
+    salt: str = Field(min_length=1, max_length=128, description="A new salt deals units anew.")
+    traffic_bp: int | None = Field(
+        default=None,
+        gt=0,
+        le=BUCKETS,
+        description="Share of the layer that takes part, in basis points; unset: all of it.",
+    )
+    traffic: Buckets | None = Field(
+        default=None, min_length=1, description="Exact buckets of the layer instead."
+    )
+    starts_at: Time
+    ends_at: Time | None = None
+    audience: Audience = Audience()
+    control: Name = Field(description="Name of the variant that the others are compared with.")
+    variants: tuple[VariantDraft, ...] = Field(min_length=1, max_length=MAX_VARIANTS)
+
+    @model_validator(mode="after")
+    def _has_whole_shares(self) -> Self:
+        if self.traffic_bp is not None and self.traffic is not None:
+            msg = "either traffic_bp or traffic, not both"
+            raise ValueError(msg)
+        shares = [variant.share_bp for variant in self.variants if variant.share_bp is not None]
+        if 0 < len(shares) < len(self.variants):
+            msg = "either all variants name share_bp or all name buckets"
+            raise ValueError(msg)
+        if shares and sum(shares) != BUCKETS:
+            msg = f"shares of the variants must sum to {BUCKETS}, got {sum(shares)}"
+            raise ValueError(msg)
+        return self
+
+    def named(self, name: str) -> "ExperimentDraft":
+        """Return it with its name."""
+        return ExperimentDraft(
+            name=name, **{key: getattr(self, key) for key in self.model_fields_set}
+        )
+
+
+class ExperimentDraft(ExperimentTerms):
+    """An experiment, by shares or by exact buckets."""
+
+    name: Name
+
+
+class PlanDraft(BaseModel):
+    """A whole plan, by shares or by exact buckets; a `Plan` as it is shown is one too."""
+
+    model_config = _FROZEN
+
+    default: SlatePolicy = SlatePolicy()
+    holdout: Holdout | None = None
+    layers: tuple[Layer, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
+    experiments: tuple[ExperimentDraft, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
+
+    def dealt(self, before: Plan) -> Plan:
+        """Return the plan, with buckets dealt so that no unit moves that need not.
+
+        Raises:
+            ValueError: If the plan contradicts itself; see `Plan`.
+        """
+        plan = Plan(default=self.default, holdout=self.holdout, layers=self.layers)
+        # Exact and unchanged ones first: the others take what these leave.
+        held = {experiment.name: experiment for experiment in before.experiments}
+        dealt: dict[str, Experiment] = {}
+        for draft in sorted(self.experiments, key=_is_free):
+            dealt[draft.name] = _dealt(draft, held.get(draft.name), dealt.values())
+        return Plan.model_validate(
+            {**dict(plan), "experiments": [dealt[draft.name] for draft in self.experiments]}
+        )
+
+
+def with_experiment(plan: Plan, draft: ExperimentDraft) -> Plan:
+    """Return a plan with an experiment put into it, or changed.
+
+    Buckets of its variants move as little as its shares allow, and no other experiment's.
+    Its traffic is dealt from what the experiments of its layer leave that run at its time.
+
+    Raises:
+        ValueError: If the plan would contradict itself; see `Plan`.
+    """
+    others = [one for one in plan.experiments if one.name != draft.name]
+    before = next((one for one in plan.experiments if one.name == draft.name), None)
+    changed = _dealt(draft, before, others)
+    experiments = [changed if one.name == draft.name else one for one in plan.experiments]
+    if before is None:
+        experiments.append(changed)
+    return Plan.model_validate({**_fields(plan), "experiments": experiments})
+
+
+def without_experiment(plan: Plan, name: str) -> Plan:
+    """Return a plan that lacks an experiment."""
+    experiments = [one for one in plan.experiments if one.name != name]
+    return Plan.model_validate({**_fields(plan), "experiments": experiments})
+
+
+def _fields(plan: Plan) -> dict[str, object]:
+    return {name: getattr(plan, name) for name in plan.model_fields_set}
+
+
+def _is_free(draft: ExperimentDraft) -> bool:
+    return draft.traffic_bp is not None
+
+
+def _dealt(
+    draft: ExperimentDraft, before: Experiment | None, others: Iterable[Experiment]
+) -> Experiment:
+    # Another salt or layer deals every unit anew: there is nothing to keep then.
+    same_salt = before if before and before.salt == draft.salt else None
+    same_layer = before if before and before.layer == draft.layer else None
+    return Experiment.model_validate(
+        {
+            **{
+                name: getattr(draft, name)
+                for name in draft.model_fields_set - {"traffic", "traffic_bp", "variants"}
+            },
+            "traffic": _traffic(draft, same_layer, others),
+            "variants": _variants(draft, same_salt),
+        }
+    )
+
+
+def _variants(draft: ExperimentDraft, before: Experiment | None) -> list[Variant]:
+    shares = [variant.share_bp or 0 for variant in draft.variants]
+    exact = [variant.buckets for variant in draft.variants]
+    if any(shares):
+        held = {one.name: one.buckets for one in before.variants} if before else {}
+        dealt = resized([held.get(variant.name, ()) for variant in draft.variants], shares)
+    else:
+        dealt = [buckets or () for buckets in exact]
+    return [
+        Variant.model_validate(
+            {"name": variant.name, "buckets": buckets}
+            | ({"policy": variant.policy} if "policy" in variant.model_fields_set else {})
+        )
+        for variant, buckets in zip(draft.variants, dealt, strict=True)
+    ]
+
+
+def _traffic(
+    draft: ExperimentDraft, before: Experiment | None, others: Iterable[Experiment]
+) -> Buckets:
+    if draft.traffic is not None:
+        return draft.traffic
+    if draft.traffic_bp is None:
+        return EVERY_BUCKET
+    taken = tuple(
+        one
+        for other in others
+        if other.layer == draft.layer and meet(other, draft)
+        for one in other.traffic
+    )
+    held = before.traffic if before else ()
+    return dealt_beside(held, draft.traffic_bp, taken=taken)

@@ -1,0 +1,69 @@
+"""Reads a plan of experiments from a file."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from models.experiments.plan.experiment import Experiment, Unit
+from models.experiments.plan.plan import Plan
+from models.experiments.plan.plan_edit import PlanDraft
+
+
+class PlanFileError(ValueError):
+    """A file that holds no plan, or not the experiment that is asked for."""
+
+
+def read_draft(path: Path) -> PlanDraft:
+    """Read a plan as people write it, by shares or exact buckets, in YAML or JSON.
+
+    Raises:
+        PlanFileError: If it cannot be read, or is no plan.
+    """
+    try:
+        return PlanDraft.model_validate(yaml.safe_load(path.read_bytes()))
+    except (OSError, yaml.YAMLError, ValueError) as exc:
+        raise _refused(path, exc) from exc
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan, with buckets dealt as if there had been none before.
+
+    Raises:
+        PlanFileError: If it cannot be read, or is refused as a whole.
+    """
+    draft = read_draft(path)
+    try:
+        return draft.dealt(Plan())
+    except ValueError as exc:
+        raise _refused(path, exc) from exc
+
+
+def reason_of(exc: Exception) -> str:
+    """Say in one line why something is no plan."""
+    if not isinstance(exc, ValidationError):
+        return str(exc)
+    faults = exc.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        ": ".join([*([".".join(map(str, one["loc"]))] if one["loc"] else []), one["msg"]])
+        for one in faults
+    )
+
+
+def find(plan: Plan, name: str) -> tuple[Experiment, Unit]:
+    """Return an experiment of a plan and what its layer deals.
+
+    Raises:
+        PlanFileError: If the plan has none of that name.
+    """
+    found = next((one for one in plan.experiments if one.name == name), None)
+    if found is None:
+        known = ", ".join(one.name for one in plan.experiments) or "none"
+        msg = f"the plan has no experiment {name!r}; it has {known}"
+        raise PlanFileError(msg)
+    unit = next(layer.unit for layer in plan.layers if layer.name == found.layer)
+    return found, unit
+
+
+def _refused(path: Path, exc: Exception) -> PlanFileError:
+    return PlanFileError(f"{path} holds no plan of experiments: {reason_of(exc)}")

@@ -1,0 +1,77 @@
+"""Features of the list that a caller gives: its order, its prices, what of it was touched."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.event import KIND, EventType
+from models.features.feature import FeatureGroup, Scope
+from models.query.caller_candidates import CallerCandidates
+from models.query.customer_history import History
+from models.query.query import Batch
+
+_FEATURES: Final = {
+    "list_rank": "Rank in the caller's own order; unknown without one",
+    "list_length": "Sales in the caller's list",
+    "list_price": "Logarithm of the price in the caller's list, or else of the sale's price",
+    "list_cheaper": "Sales of the list that cost less",
+    "list_price_mean": "Logarithm of the price against the mean of the list",
+    "list_price_lowest": "Logarithm of the price against the lowest of the list",
+    "list_price_touched": "Logarithm of the price against the mean of what he touched of the list",
+    "list_touched": "Sales of the list that he touched",
+    "list_from_last": "Ranks below the sale of the list that he touched last",
+    "list_from_purchase": "Ranks below the sale of the list that he bought last",
+}
+
+
+def _values(batch: Batch) -> NDArray[np.float64]:
+    values = np.full((*batch.rows.shape, len(_FEATURES)), np.nan)
+    for place, query in enumerate(batch.queries):
+        if query.listing is not None:
+            values[place] = _of_list(query.listing, query.rows, query.history)
+    return values
+
+
+def _of_list(
+    listing: CallerCandidates, candidates: NDArray[np.int64], history: History
+) -> NDArray[np.float64]:
+    places = listing.places(candidates)
+    ranks, log_prices = listing.ranks.astype(np.float64), np.log1p(listing.prices)
+    ranks, prices = np.append(ranks, np.nan)[places], np.append(log_prices, np.nan)[places]
+    touched = listing.places(history.rows)
+    bought = history.kinds == KIND[EventType.PURCHASE]
+    n_touched = len(np.unique(touched[touched >= 0]))
+    known = log_prices[~np.isnan(log_prices)]
+    return np.array(
+        [
+            ranks,
+            np.full(len(places), float(len(listing.rows))),
+            prices,
+            np.where(np.isnan(prices), np.nan, np.searchsorted(np.sort(known), prices)),
+            prices - _mean(known),
+            prices - known.min(initial=np.inf),
+            prices - _mean(log_prices[np.unique(touched[touched >= 0])]),
+            np.full(len(places), float(n_touched)),
+            ranks - _last_rank(touched, listing),
+            ranks - _last_rank(touched[bought], listing),
+        ]
+    ).T
+
+
+def _mean(log_prices: NDArray[np.float64]) -> float:
+    known = log_prices[~np.isnan(log_prices)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _last_rank(places: NDArray[np.intp], listing: CallerCandidates) -> float:
+    inside = places[places >= 0]
+    return float(listing.ranks[inside[-1]]) if len(inside) else float("nan")
+
+
+LISTED: Final = FeatureGroup(
+    scope=Scope.LIST,
+    features=_FEATURES,
+    values=_values,
+    decreasing=frozenset({"list_rank"}),
+)

@@ -1,0 +1,340 @@
+"""Pictures that look alike: the only module that imports ``faiss``."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Self
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from models.neighbours.ivf import InvertedFile
+from models.neighbours.quantization import LARGEST, NONE, best, blocks, in_steps, ranked, unranked
+
+EMBEDDING_SIZE: Final = 128
+N_NEIGHBOURS: Final = 20
+EXACT_BELOW: Final = 100_000
+"""Pictures from which on only near cells are searched; an exact search is quick below."""
+
+_WIDTH: Final = N_NEIGHBOURS + 1  # a row is the nearest to itself
+_SLACK: Final = 12  # further results of the index, to see where equal ones end
+_BLOCK: Final = 512  # rows searched at once
+_FEW: Final = 64  # rows that are compared with every other sooner than an index is built
+_COMPARED: Final = 16  # rows compared with every other at once
+_REBUILD_SHARE: Final = 4  # above one changed row in four, all are searched again
+
+faiss.omp_set_num_threads(1)
+
+
+class Device(StrEnum):
+    """Where an index is searched."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def is_built_for_gpu() -> bool:
+    """Tell whether the installed ``faiss`` could search on a GPU if there was one."""
+    return hasattr(faiss, "StandardGpuResources")
+
+
+def search_device() -> Device:
+    """Return where large searches really run.
+
+    ``faiss-gpu`` loads on machines without a GPU, and then has none to search on.
+    """
+    has_gpu = is_built_for_gpu() and faiss.get_num_gpus() > 0
+    return Device.CUDA if has_gpu else Device.CPU
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """The most similar other pictures of each row, most similar first.
+
+    Of equally similar pictures the lower row comes first, so that the neighbours follow from
+    the vectors alone, however they were found.
+
+    Attributes:
+        rows: Catalogue rows of the neighbours, shape ``(n, 20)``; a missing neighbour
+            points to row 0 with similarity 0.
+        similarities: Cosine similarities in steps of ``SCALE ** -2``, negative ones cut to 0,
+            same shape.
+        partition: The cells that were searched; None where all pictures were.
+    """
+
+    rows: NDArray[np.int64]
+    similarities: NDArray[np.float64]
+    partition: InvertedFile | None = None
+
+    @classmethod
+    def among(
+        cls,
+        embeddings: NDArray[np.float32],
+        *,
+        opens_us: NDArray[np.int64],
+        exact_below: int = EXACT_BELOW,
+    ) -> Self:
+        """Find the neighbours of every row among all rows.
+
+        Args:
+            embeddings: Unit vectors, shape ``(n, 128)``; zero rows have no picture, and
+                neither have nor are neighbours.
+            opens_us: Opening of each row's sale; the oldest place the cells, shape ``(n,)``.
+            exact_below: So many pictures and more are searched by cells.
+        """
+        steps = in_steps(embeddings)
+        sample = _oldest(steps, opens_us, exact_below=exact_below)
+        partition = (
+            None if sample is None else InvertedFile.of(steps, sample, n_neighbours=N_NEIGHBOURS)
+        )
+        found = np.full((len(steps), N_NEIGHBOURS), NONE)
+        pictured = np.flatnonzero(steps.any(axis=1))
+        found[pictured] = _search(steps, pictured, partition)
+        return cls._of_ranks(found, partition)
+
+    def updated(
+        self,
+        before: NDArray[np.float32],
+        embeddings: NDArray[np.float32],
+        *,
+        rows: NDArray[np.int64],
+        opens_us: NDArray[np.int64],
+        exact_below: int = EXACT_BELOW,
+    ) -> Self:
+        """Return what `among` finds for other vectors, searching only what changed.
+
+        Args:
+            before: The vectors that these are the neighbours of, shape ``(n_before, 128)``.
+            embeddings: The new vectors, shape ``(n, 128)``.
+            rows: The row that each had before, ascending, -1 for a new one, shape ``(n,)``.
+            opens_us: See `among`.
+            exact_below: See `among`; the same as before.
+        """
+        kept = np.flatnonzero(rows >= 0)
+        kept = kept[(before[rows[kept]] == embeddings[kept]).all(axis=1)]
+        n = len(embeddings)
+        steps = in_steps(embeddings)
+        place = np.full(len(before), -1, dtype=np.int64)
+        place[rows[kept]] = kept
+        sample = _oldest(steps, opens_us, exact_below=exact_below)
+        too_many = (n - len(kept)) * _REBUILD_SHARE > n
+        if too_many or not self._has_cells_of(sample, place):
+            return type(self).among(embeddings, opens_us=opens_us, exact_below=exact_below)
+        partition = None
+        if self.partition is not None and sample is not None:
+            partition = self.partition.moved(steps, sample, kept=kept, before=rows[kept])
+        changed = np.setdiff1d(np.arange(n), kept)
+        listed, lost = self._listed(rows[kept], place)
+        found = np.full((n, N_NEIGHBOURS), NONE)
+        found[kept] = _merged(steps, kept, listed=listed, others=changed, partition=partition)
+        searched = np.union1d(changed, kept[lost])
+        searched = searched[steps[searched].any(axis=1)]
+        found[searched] = _search(steps, searched, partition)
+        return self._of_ranks(found, partition)
+
+    def _has_cells_of(self, sample: NDArray[np.int64] | None, place: NDArray[np.int64]) -> bool:
+        if self.partition is None or sample is None:
+            return self.partition is None and sample is None
+        return np.array_equal(place[self.partition.sample], sample)
+
+    def _listed(
+        self, rows: NDArray[np.int64], place: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the ranks of rows' neighbours at their new places, and who lost one."""
+        dots = np.rint(self.similarities[rows] * LARGEST)
+        places = place[self.rows[rows]]
+        lost = np.any((places < 0) & (dots > 0), axis=1)
+        return ranked(dots, places), lost
+
+    @classmethod
+    def _of_ranks(cls, ranks: NDArray[np.int64], partition: InvertedFile | None) -> Self:
+        dots, rows = unranked(ranks)
+        return cls(np.maximum(rows, 0), dots / LARGEST, partition)
+
+
+def _oldest(
+    steps: NDArray[np.float32], opens_us: NDArray[np.int64], *, exact_below: int
+) -> NDArray[np.int64] | None:
+    """Return the rows of the oldest pictures, which place the cells; None where none are needed."""
+    pictured = np.flatnonzero(steps.any(axis=1))
+    if len(pictured) < exact_below:
+        return None
+    n_sample = exact_below * 2 // 5
+    oldest = np.argsort(opens_us[pictured], kind="stable")[:n_sample]
+    return np.sort(pictured[oldest])
+
+
+def _merged(
+    steps: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    *,
+    listed: NDArray[np.int64],
+    others: NDArray[np.int64],
+    partition: InvertedFile | None,
+) -> NDArray[np.int64]:
+    """Return the best of the ranks that rows have listed and of their ranks with others."""
+    merged = listed.copy()
+    for block in blocks(len(rows), _BLOCK):
+        near = ranked(steps[rows[block]] @ steps[others].T, others)
+        better = near > listed[block].min(axis=1, keepdims=True)
+        if partition is not None:
+            which, other = np.nonzero(better)
+            better[which, other] = partition.reaches(rows[block][which], others[other])
+        near = np.where(better, near, NONE)
+        moved = np.flatnonzero(better.any(axis=1))
+        together = np.concatenate([listed[block][moved], near[moved]], axis=1)
+        merged[block.start + moved] = best(together, N_NEIGHBOURS)
+    return merged
+
+
+def _search(
+    steps: NDArray[np.float32], rows: NDArray[np.int64], partition: InvertedFile | None
+) -> NDArray[np.int64]:
+    """Return the ranks of the neighbours of rows among all rows, shape ``(n_rows, 20)``."""
+    if len(rows) <= _FEW:
+        found = _compared(steps, rows, partition)
+    else:
+        found = _Index(steps, partition).search(rows)
+    _, near = unranked(found)
+    return best(np.where(near == rows[:, None], NONE, found), N_NEIGHBOURS)
+
+
+def _compared(
+    steps: NDArray[np.float32], rows: NDArray[np.int64], partition: InvertedFile | None
+) -> NDArray[np.int64]:
+    """Return the best 21 ranks of rows with every row, themselves included."""
+    found = np.full((len(rows), _WIDTH), NONE)
+    for block in blocks(len(rows), _COMPARED):
+        dots = steps[rows[block]] @ steps.T
+        if partition is not None:
+            dots *= partition.reached(rows[block])
+        for place, of_row in enumerate(dots, start=block.start):
+            near = _candidates(of_row)
+            found[place] = best(ranked(of_row[near], near)[None], _WIDTH)[0]
+    return found
+
+
+def _candidates(dots: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return rows that hold the best 21; it is quicker than to order all."""
+    largest = np.maximum.reduceat(dots, np.arange(0, len(dots), _FEW))
+    bound = np.partition(largest, -_WIDTH)[-_WIDTH] if len(largest) > _WIDTH else 0
+    return np.flatnonzero(dots >= max(bound, 1))
+
+
+class _Index:
+    """Every distinct picture once, with the first rows that show it.
+
+    A shop shows some pictures many times: as entries of their own they would fill the results.
+    """
+
+    def __init__(self, steps: NDArray[np.float32], partition: InvertedFile | None) -> None:
+        self._steps = steps
+        self._partition = partition
+        self._cells = partition.cells if partition else None
+        pictured = np.flatnonzero(steps.any(axis=1))
+        first, picture = _distinct(steps[pictured])
+        self._first = pictured[first]
+        self._picture = np.full(len(steps), NONE)
+        self._picture[pictured] = picture
+        self._shown_by = _first_of_each(pictured, picture, n=len(first))
+        self._index = _on_device(self._filled())
+
+    def search(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what `_compared` does."""
+        pictures, of_row = np.unique(self._picture[rows], return_inverse=True)
+        found = np.empty((len(pictures), _WIDTH), dtype=np.int64)
+        for block in blocks(len(pictures), _BLOCK):
+            found[block] = self._nearest(self._first[pictures[block]])
+        return found[of_row]
+
+    def _filled(self) -> faiss.Index:
+        vectors, cells = self._steps[self._first], self._cells
+        if self._partition is None or cells is None:
+            index = faiss.IndexFlatIP(EMBEDDING_SIZE)
+            index.add(vectors)
+            return index
+        quantizer = faiss.IndexFlatIP(EMBEDDING_SIZE)
+        quantizer.add(cells.centres)
+        index = faiss.IndexIVFFlat(
+            quantizer, EMBEDDING_SIZE, len(cells.centres), faiss.METRIC_INNER_PRODUCT
+        )
+        index.nprobe = cells.n_searched
+        home = self._partition.home[self._first].astype(np.int64)
+        # Cells are assigned here, so that a search on any device looks into the same ones.
+        index.add_core(len(vectors), faiss.swig_ptr(vectors), None, faiss.swig_ptr(home))
+        return index
+
+    def _nearest(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        k = min(_WIDTH + _SLACK, len(self._first))
+        vectors = self._steps[rows]
+        if self._partition is None or self._cells is None:
+            dots, pictures = self._index.search(vectors, k)
+        else:
+            cells = self._partition.searched[rows].astype(np.int64)
+            search = self._index.search_preassigned  # pyright: ignore[reportAttributeAccessIssue] - of IVF only
+            dots, pictures = search(vectors, k, cells, None)
+        near = np.where(pictures[:, :, None] < 0, NONE, self._shown_by[pictures])
+        found = best(ranked(dots[:, :, None], near).reshape(len(rows), -1), _WIDTH)
+        # Among equals at the end of its results an index may have left out lower rows.
+        last, _ = unranked(found[:, -1])
+        cut = (last <= dots[:, -1]) & (dots[:, -1] > 0) & (k < len(self._first))
+        found[cut] = _compared(self._steps, rows[cut], self._partition)
+        return found
+
+
+def _distinct(
+    steps: NDArray[np.float32],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first row of each distinct vector, and each row's number among these."""
+    small = np.ascontiguousarray(steps.astype(np.int16))
+    words = small.view(f"S{small.shape[1] * small.itemsize}").ravel()
+    _, first, of_row = np.unique(words, return_index=True, return_inverse=True)
+    return first, of_row
+
+
+def _first_of_each(
+    rows: NDArray[np.int64], of_row: NDArray[np.int64], *, n: int
+) -> NDArray[np.int64]:
+    """Return the first 21 rows of each of ``n`` pictures, shape ``(n, at most 21)``."""
+    order = np.argsort(of_row, kind="stable")
+    counts = np.bincount(of_row, minlength=n)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    shown_by = np.full((n, min(int(counts.max(initial=1)), _WIDTH)), NONE)
+    among_first = place < _WIDTH
+    shown_by[of_row[order][among_first], place[among_first]] = rows[order][among_first]
+    return shown_by
+
+
+def _on_device(index: faiss.Index) -> faiss.Index:
+    if search_device() is Device.CPU:
+        return index
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+
+
+def nearest(
+    embeddings: NDArray[np.float32],
+    vector: NDArray[np.float32],
+    *,
+    rows: NDArray[np.int64],
+    k: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find the rows most similar to a vector, by exact search.
+
+    Args:
+        embeddings: Unit vectors, shape ``(n, 128)``.
+        vector: Unit vector, shape ``(128,)``.
+        rows: The rows to look among, shape ``(m,)``.
+        k: How many are wanted.
+
+    Returns:
+        At most ``k`` of the rows, most similar first, and their cosine similarities, which
+        are positive; rows that are not similar at all are left out.
+    """
+    if not len(rows):
+        return rows, np.empty(0, dtype=np.float32)
+    similarities, found = faiss.knn(
+        vector[None], embeddings.take(rows, axis=0), min(k, len(rows)), faiss.METRIC_INNER_PRODUCT
+    )
+    alike = similarities[0] > 0
+    return rows[found[0][alike]], similarities[0][alike]

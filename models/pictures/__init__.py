@@ -1,0 +1,1 @@
+"""Pictures of sales: decoding, scene labels, statistics, topics."""

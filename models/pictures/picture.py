@@ -1,0 +1,344 @@
+"""Pictures from strangers: checked before they are decoded, and always the same array after."""
+
+import hashlib
+import struct
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from models.pictures.png import without_ballast
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+Box = tuple[float, float, float, float]
+Measure = Literal["bytes", "pixels", "pixels on a side", "scans"]
+
+_REDUCING_GAP = 3.0  # Pillow: from here on hardly to be told from a resampling in one step
+_START_OF_SCAN = b"\xff\xda"
+
+# Everything that Pillow's three decoders raise on bytes that are not what they claim.
+_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class PictureError(ValueError):
+    """Base of every reason to refuse a picture.
+
+    Subclasses fix ``code``, the stable name that callers may match on.
+    """
+
+    code: ClassVar[str] = "picture"
+
+
+class PictureTooLargeError(PictureError):
+    """A picture with more bytes, pixels or scans than are decoded for strangers."""
+
+    code = "picture_too_large"
+
+    def __init__(self, *, measure: Measure, value: int | None, limit: int) -> None:
+        """Name the measure that is exceeded, its limit and, where it is known, its value."""
+        amount = "" if value is None else f": {value:,}"
+        super().__init__(f"the picture has more than {limit:,} {measure}{amount}")
+        self.measure = measure
+        self.value = value
+        self.limit = limit
+
+
+class PictureFormatError(PictureError):
+    """Bytes that do not begin as a JPEG, PNG or WebP picture."""
+
+    code = "picture_format"
+
+    def __init__(self) -> None:
+        """Name the formats that are read."""
+        super().__init__(f"the file is no picture in one of the formats {', '.join(FORMATS)}")
+
+
+class PictureBrokenError(PictureError):
+    """A picture that begins well and cannot be decoded to its end."""
+
+    code = "picture_broken"
+
+    def __init__(self, reason: str) -> None:
+        """Keep the decoder's reason."""
+        super().__init__(f"the picture is truncated or broken: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is decoded for strangers.
+
+    Attributes:
+        n_bytes: Bytes of the file.
+        n_pixels: Width times height, read from the header.
+        n_side: Pixels of the longer side.
+        n_scans: Scans of a JPEG; each walks over the whole picture, and a few bytes make one.
+    """
+
+    n_bytes: int = 16 * 2**20
+    n_pixels: int = 40_000_000
+    n_side: int = 16_384
+    n_scans: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a picture becomes the input of a network.
+
+    Attributes:
+        size: Side of the square input in pixels.
+        crop: Share of the shorter side that the centred square keeps, in ``(0, 1]``.
+    """
+
+    size: int = 224
+    crop: float = 224 / 256
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One outcome of ``decode_many``: the picture's pixels, or why there are none."""
+
+    position: int
+    outcome: NDArray[np.uint8] | PictureError
+
+
+def decode(
+    picture: bytes,
+    frame: Frame = Frame(),
+    *,
+    limits: Limits = Limits(),
+) -> NDArray[np.uint8]:
+    """Decode an untrusted picture to the centred square that a network sees.
+
+    Sizes are checked in the header before any pixel is decoded. Orientation is applied,
+    transparency is laid over white, 16-bit, grey, palette and CMYK pictures become RGB, and of an
+    animation the first frame counts. The name of the file plays no part.
+
+    Args:
+        picture: Content of a JPEG, PNG or WebP file.
+        frame: Crop and size; the resampling is bicubic.
+        limits: What is refused unseen.
+
+    Returns:
+        RGB pixels, shape ``(frame.size, frame.size, 3)``.
+
+    Raises:
+        PictureTooLargeError: If a limit is exceeded.
+        PictureFormatError: If the bytes are of another format.
+        PictureBrokenError: If the pixels cannot be decoded.
+    """
+    cut = partial(centred_box, crop=frame.crop)
+    least = round(frame.size / frame.crop)
+    return decode_cuts(
+        picture,
+        lambda width, height: [cut(width, height)],
+        size=frame.size,
+        least=least,
+        limits=limits,
+    )[0]
+
+
+def decode_cuts(
+    picture: bytes,
+    boxes: Callable[[int, int], Sequence[Box]],
+    *,
+    size: int,
+    least: int,
+    limits: Limits = Limits(),
+) -> NDArray[np.uint8]:
+    """Decode several cuts of an untrusted picture; see ``decode``.
+
+    Args:
+        picture: Content of a JPEG, PNG or WebP file.
+        boxes: Given the picture's width and height, as stored and perhaps reduced, the cuts.
+        size: Side of a cut after resampling, in pixels.
+        least: The picture is not reduced below this shorter side, in pixels.
+        limits: What is refused unseen.
+
+    Returns:
+        RGB pixels, shape ``(n_boxes, size, size, 3)``.
+
+    Raises:
+        PictureTooLargeError: If a limit is exceeded.
+        PictureFormatError: If the bytes are of another format.
+        PictureBrokenError: If the pixels cannot be decoded.
+    """
+    image = _open(picture, limits)
+    try:
+        image.draft("RGB", (least, least))  # a JPEG is decoded at a fraction of its size
+        return _pixels(image, size, boxes)
+    except (*_FAULTS, MemoryError) as exc:
+        raise PictureBrokenError(str(exc)) from exc
+
+
+def centred_box(width: int, height: int, *, crop: float) -> Box:
+    """Return the centred square of a share of the shorter side.
+
+    Args:
+        width: Of the picture, in pixels.
+        height: Of the picture, in pixels.
+        crop: Share of the shorter side, in ``(0, 1]``.
+
+    Returns:
+        Left, top, right and bottom, in pixels.
+    """
+    side = min(width, height) * crop
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def read_picture(path: Path, *, limits: Limits = Limits()) -> bytes:
+    """Read a picture's file, unless it is too large to be decoded.
+
+    Args:
+        path: The file.
+        limits: What is refused unread.
+
+    Returns:
+        The content.
+
+    Raises:
+        PictureTooLargeError: If the file is larger than the limit.
+        PictureBrokenError: If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limits.n_bytes + 1)  # a file may grow after its size was asked
+    except OSError as exc:
+        raise PictureBrokenError(exc.strerror or str(exc)) from exc
+    _refuse_above(limits.n_bytes, "bytes", len(content))
+    return content
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of a picture's file, hexadecimal; empty if it is not to be read."""
+    try:
+        return hashlib.sha256(read_picture(path)).hexdigest()
+    except PictureError:
+        return ""
+
+
+def decode_many(
+    paths: Iterable[Path],
+    frame: Frame = Frame(),
+    *,
+    threads: int = 1,
+    ahead: int = 32,
+) -> Iterator[Decoded]:
+    """Decode files in order, ahead of who takes them.
+
+    Args:
+        paths: Files of pictures.
+        frame: Crop and size.
+        threads: Decoding threads; Pillow decodes without the interpreter's lock.
+        ahead: Pictures decoded at most before they are taken.
+
+    Yields:
+        One outcome a path, in the order of the paths.
+    """
+    waiting: deque[Future[Decoded]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        for position, path in enumerate(paths):
+            waiting.append(pool.submit(_decode_file, position, path, frame))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _decode_file(position: int, path: Path, frame: Frame) -> Decoded:
+    try:
+        return Decoded(position, decode(read_picture(path), frame))
+    except PictureError as exc:
+        return Decoded(position, exc)
+
+
+def _open(picture: bytes, limits: Limits) -> Image.Image:
+    _refuse_above(limits.n_bytes, "bytes", len(picture))
+    try:
+        image = Image.open(BytesIO(without_ballast(picture)), formats=FORMATS)
+    except Image.DecompressionBombError as exc:
+        raise PictureTooLargeError(measure="pixels", value=None, limit=limits.n_pixels) from exc
+    except Image.UnidentifiedImageError as exc:
+        raise PictureFormatError from exc
+    except _FAULTS as exc:
+        raise PictureBrokenError(str(exc)) from exc
+    _refuse_above(limits.n_side, "pixels on a side", max(image.size))
+    _refuse_above(limits.n_pixels, "pixels", image.width * image.height)
+    if image.format != "PNG":
+        _refuse_above(limits.n_scans, "scans", picture.count(_START_OF_SCAN))
+    return image
+
+
+def _refuse_above(limit: int, measure: Measure, value: int) -> None:
+    if value > limit:
+        raise PictureTooLargeError(measure=measure, value=value, limit=limit)
+
+
+def _pixels(
+    image: Image.Image, size: int, boxes: Callable[[int, int], Sequence[Box]]
+) -> NDArray[np.uint8]:
+    turn = _TRANSPOSITIONS.get(_orientation(image))
+    flat = _flat(image)
+    squares = [
+        flat.resize((size, size), Image.Resampling.BICUBIC, box, _REDUCING_GAP)
+        for box in boxes(*flat.size)
+    ]
+    # A square may be turned after it was cut, which moves far fewer pixels.
+    upright = squares if turn is None else [square.transpose(turn) for square in squares]
+    return np.stack([np.asarray(_over_white(square), dtype=np.uint8) for square in upright])
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        high = np.asarray(image).astype(np.uint32) >> 8
+        return Image.fromarray(np.minimum(high, 255).astype(np.uint8))
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    transparent = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
+    return image.convert("RGBA" if transparent else "RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value: object = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _FAULTS:
+        return 1  # pixels that decode are worth more than a note on them that does not
+    return value if isinstance(value, int) else 1

@@ -1,0 +1,300 @@
+"""Pictures → label probabilities and embeddings, by one ONNX file."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.domain.sale import PictureScores
+from models.pictures.image_statistics import looks_of
+from models.pictures.onnx import OnnxSession, Provider, open_session
+from models.pictures.picture import Frame, PictureError, decode, decode_many
+
+__all__ = [
+    "LabelFigures",
+    "LabelledPictures",
+    "PictureError",
+    "PictureFault",
+    "SceneDescription",
+    "SceneLabeller",
+    "SceneModelError",
+    "SceneScores",
+    "decode",
+    "label_pictures",
+]
+
+GRAPH_FILE = "scenes.onnx"
+DESCRIPTION_FILE = "scenes.json"
+EMBEDDING_WIDTH = 128
+
+
+class SceneModelError(ValueError):
+    """A directory that holds no usable scene model."""
+
+
+class LabelFigures(BaseModel):
+    """Figures of label probabilities on labelled pictures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int = Field(description="Pictures.")
+    top1: float = Field(description="Share whose label is the most probable one.")
+    top5: float = Field(description="Share whose label is among the five most probable.")
+    log_loss: float = Field(description="Mean of -ln(probability of the label).")
+    calibration_error: float = Field(description="Expected calibration error, 15 equal bins.")
+
+    def __str__(self) -> str:
+        """Name the figures in one line."""
+        return (
+            f"top-1 {self.top1:.3f}, top-5 {self.top5:.3f}, log loss {self.log_loss:.3f}, "
+            f"calibration error {self.calibration_error:.3f}, {self.n} pictures"
+        )
+
+
+class SceneDescription(BaseModel):
+    """What a labeller must know beside the graph; stands in ``scenes.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[2] = 2
+    labels: tuple[str, ...] = Field(min_length=1)
+    size: int = Field(ge=8, description="Side of the input in pixels.")
+    crop: float = Field(gt=0, le=1, description="Share of the shorter side that is seen.")
+    unlike_above: float = Field(description="Above it, a picture is like no known scene.")
+    false_alarm_rate: float = Field(ge=0, le=1, description="Known scenes above the threshold.")
+    backbone: str = Field(description="Name of the network whose features are used.")
+    validation: LabelFigures = Field(
+        description="On pictures held back from a head that was trained alike."
+    )
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of the graph.")
+
+    @property
+    def frame(self) -> Frame:
+        """The crop and size that the graph was trained with."""
+        return Frame(self.size, self.crop)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneScores:
+    """What the labeller says of ``b`` pictures.
+
+    Attributes:
+        probabilities: Calibrated label probabilities, float32 ``(b, n_labels)``; rows sum to 1.
+        embeddings: Unit vectors, float32 ``(b, 128)``; alike pictures have a large dot product.
+        looks: Measures of `models.pictures.image_statistics`, float32 ``(b, 4)``.
+        unlikeness: How unlike every known scene, float32 ``(b,)``; unitless, larger is stranger.
+        unlike: Whether ``unlikeness`` exceeds the model's threshold, bool ``(b,)``.
+    """
+
+    probabilities: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
+    looks: NDArray[np.float32]
+    unlikeness: NDArray[np.float32]
+    unlike: NDArray[np.bool_]
+
+    def of(self, row: int) -> PictureScores:
+        """Return what is kept of one picture."""
+        return PictureScores(self.probabilities[row], self.embeddings[row], self.looks[row])
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFault:
+    """A picture that could not be labelled.
+
+    Attributes:
+        path: The file.
+        code: Stable name of the reason, see ``PictureError``.
+        message: The reason in words.
+    """
+
+    path: Path
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPictures:
+    """Outcome of labelling many files.
+
+    Attributes:
+        positions: Positions in the given paths of those that were labelled, int64 ``(n,)``.
+        scores: Their scores, in the same order.
+        faults: The other paths, each with its reason.
+    """
+
+    positions: NDArray[np.int64]
+    scores: SceneScores
+    faults: tuple[PictureFault, ...]
+
+
+class SceneLabeller:
+    """Scores decoded pictures.
+
+    Attributes:
+        description: Labels, crop and threshold.
+        provider: Where it computes.
+    """
+
+    def __init__(self, session: OnnxSession, description: SceneDescription) -> None:
+        """Wrap an open graph; use ``open``."""
+        self._session = session
+        self.description = description
+        self.provider = session.provider
+
+    @classmethod
+    def open(cls, directory: Path, *, threads: int = 1, provider: Provider = Provider.CPU) -> Self:
+        """Open and verify a directory that training wrote.
+
+        Args:
+            directory: Holds ``scenes.onnx`` and ``scenes.json``.
+            threads: Threads of one evaluation.
+            provider: Where to compute, if it loads.
+
+        Returns:
+            The labeller.
+
+        Raises:
+            SceneModelError: If a file is missing, malformed or not the one that was described.
+        """
+        try:
+            description = (directory / DESCRIPTION_FILE).read_bytes()
+            graph = (directory / GRAPH_FILE).read_bytes()
+        except OSError as exc:
+            msg = f"{directory} holds no scene model: {exc}"
+            raise SceneModelError(msg) from exc
+        try:
+            return cls.from_bytes(graph, description, threads=threads, provider=provider)
+        except SceneModelError as exc:
+            msg = f"{directory} holds no scene model: {exc}"
+            raise SceneModelError(msg) from exc
+
+    @classmethod
+    def from_bytes(
+        cls,
+        graph: bytes,
+        description: bytes,
+        *,
+        threads: int = 1,
+        provider: Provider = Provider.CPU,
+    ) -> Self:
+        """Open what was read already, as from a verified bundle.
+
+        Args:
+            graph: Content of ``scenes.onnx``.
+            description: Content of ``scenes.json``.
+            threads: Threads of one evaluation.
+            provider: Where to compute, if it loads.
+
+        Returns:
+            The labeller.
+
+        Raises:
+            SceneModelError: If the description is malformed or of another graph.
+        """
+        try:
+            described = SceneDescription.model_validate_json(description)
+        except ValidationError as exc:
+            msg = f"{DESCRIPTION_FILE} is malformed: {exc}"
+            raise SceneModelError(msg) from exc
+        if hashlib.sha256(graph).hexdigest() != described.sha256:
+            msg = f"{GRAPH_FILE} is not the file that {DESCRIPTION_FILE} describes"
+            raise SceneModelError(msg)
+        return cls(open_session(graph, provider, threads=threads), described)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the columns of the probabilities."""
+        return self.description.labels
+
+    def label(self, pictures: NDArray[np.uint8]) -> SceneScores:
+        """Score decoded pictures.
+
+        On the CPU a picture is evaluated by itself: a batch is no faster there, and so a picture's
+        scores do not depend, in any bit, on the pictures beside it.
+
+        Args:
+            pictures: RGB pixels, uint8 ``(b, size, size, 3)``, from ``decode`` with ``frame``.
+
+        Returns:
+            One row a picture.
+
+        Raises:
+            ValueError: If the shape or type is another.
+        """
+        size = self.description.size
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != (size, size, 3):
+            msg = f"expected uint8 (b, {size}, {size}, 3), got {pictures.dtype} {pictures.shape}"
+            raise ValueError(msg)
+        step = 1 if self.provider is Provider.CPU else 32
+        parts = [
+            self._session.run({"pictures": pictures[start : start + step]})
+            for start in range(0, len(pictures), step)
+        ]
+        return self._scores(parts, looks_of(pictures))
+
+    def _scores(
+        self, parts: Sequence[dict[str, NDArray[np.generic]]], looks: NDArray[np.float32]
+    ) -> SceneScores:
+        def joined(name: str, *shape: int) -> NDArray[np.float32]:
+            empty = np.empty((0, *shape), dtype=np.float32)
+            return np.concatenate([empty, *(part[name] for part in parts)], dtype=np.float32)
+
+        unlikeness = joined("unlikeness")
+        return SceneScores(
+            probabilities=joined("probabilities", len(self.labels)),
+            embeddings=joined("embeddings", EMBEDDING_WIDTH),
+            looks=looks,
+            unlikeness=unlikeness,
+            unlike=unlikeness > self.description.unlike_above,
+        )
+
+
+def label_pictures(
+    paths: Sequence[Path],
+    labeller: SceneLabeller,
+    *,
+    threads: int = 1,
+    on_picture: Callable[[], None] = lambda: None,
+) -> LabelledPictures:
+    """Label files; decoding runs beside the network, and a broken picture is reported.
+
+    Args:
+        paths: Files of pictures.
+        labeller: The model.
+        threads: Decoding threads.
+        on_picture: Called after every picture, broken ones included.
+
+    Returns:
+        Scores of the good pictures and faults of the others.
+    """
+    positions: list[int] = []
+    faults: list[PictureFault] = []
+
+    def good() -> Iterator[SceneScores]:
+        for decoded in decode_many(paths, labeller.description.frame, threads=threads):
+            on_picture()
+            if isinstance(decoded.outcome, PictureError):
+                fault = decoded.outcome
+                faults.append(PictureFault(paths[decoded.position], fault.code, str(fault)))
+                continue
+            positions.append(decoded.position)
+            yield labeller.label(decoded.outcome[None])
+
+    nothing = labeller.label(np.empty((0, *[labeller.description.size] * 2, 3), dtype=np.uint8))
+    scores = _stacked([nothing, *good()])
+    return LabelledPictures(np.array(positions, dtype=np.int64), scores, tuple(faults))
+
+
+def _stacked(parts: Sequence[SceneScores]) -> SceneScores:
+    return SceneScores(
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        embeddings=np.concatenate([part.embeddings for part in parts]),
+        looks=np.concatenate([part.looks for part in parts]),
+        unlikeness=np.concatenate([part.unlikeness for part in parts]),
+        unlike=np.concatenate([part.unlike for part in parts]),
+    )

@@ -1,0 +1,1 @@
+"""The question that a slate answers: customer, moment, market, candidates."""

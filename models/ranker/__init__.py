@@ -1,0 +1,1 @@
+"""The meta-model: trees upon a linear offset, objectives, explanations, drift."""

@@ -1,0 +1,146 @@
+"""Logistic regression on the same features: the baseline that the meta-model must beat."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays.array_file import Arrays
+
+_FAR: float = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Standardised:
+    """Features on one scale, without gaps.
+
+    Attributes:
+        z: Values, 0 where unknown, shape ``(n, n_features)``.
+        unknown: 1 where a value was unknown, else 0, same shape.
+    """
+
+    z: NDArray[np.float64]
+    unknown: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Puts features on one scale: ``z = (t(x) - centre) / scale``, cut at ±8.
+
+    Here ``t`` is ``sign(x) log(1 + |x|)`` for skewed features and ``x`` for others. An unknown
+    value becomes 0, its mean.
+
+    Attributes:
+        logarithmic: 1 for skewed features, else 0, shape ``(n_features,)``.
+        centres: Means of the transformed features, same shape.
+        scales: Their standard deviations, positive, same shape.
+    """
+
+    logarithmic: NDArray[np.float64]
+    centres: NDArray[np.float64]
+    scales: NDArray[np.float64]
+
+    def standardised(self, matrix: NDArray[np.float32]) -> Standardised:
+        """Standardise features, shape ``(n, n_features)``."""
+        z = transformed(matrix, self.logarithmic)
+        z -= self.centres
+        z /= self.scales
+        np.clip(z, -_FAR, _FAR, out=z)
+        unknown = np.isnan(z)
+        np.copyto(z, 0.0, where=unknown)
+        return Standardised(z, unknown.astype(np.float64))
+
+    def equals(self, other: "Scale") -> bool:
+        """Tell whether another scale is the same in every feature."""
+        return (
+            np.array_equal(self.logarithmic, other.logarithmic)
+            and np.array_equal(self.centres, other.centres)
+            and np.array_equal(self.scales, other.scales)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticRanker:
+    """A straight line over standardised features; an unknown value has a weight of its own.
+
+    Attributes:
+        scale: Standardises features.
+        weights: Log-odds a standard deviation, shape ``(n_features,)``.
+        unknown_weights: Log-odds where the value is unknown, same shape.
+        intercept: Log-odds of the average sale.
+    """
+
+    scale: Scale
+    weights: NDArray[np.float64]
+    unknown_weights: NDArray[np.float64]
+    intercept: float
+
+    def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return log-odds of a purchase for rows of features, shape ``(n,)``."""
+        return self.line(self.scale.standardised(matrix))
+
+    def line(self, features: Standardised) -> NDArray[np.float64]:
+        """Return log-odds for features on this scale, shape ``(n,)``."""
+        # Sums of rows, not a matrix product: a row's bits do not depend on its company.
+        return (
+            self.intercept
+            + np.einsum("ij,j->i", features.z, self.weights)
+            + np.einsum("ij,j->i", features.unknown, self.unknown_weights)
+        )
+
+    def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what each feature adds, the intercept last, shape ``(n, n_features + 1)``."""
+        features = self.scale.standardised(matrix)
+        added = features.z * self.weights + features.unknown * self.unknown_weights
+        return np.concatenate([added, np.full((len(matrix), 1), self.intercept)], axis=1)
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return what was fitted; see `from_arrays`."""
+        return {
+            "logarithmic": self.scale.logarithmic,
+            "centres": self.scale.centres,
+            "scales": self.scale.scales,
+            "weights": self.weights,
+            "unknown_weights": self.unknown_weights,
+            "intercept": np.array([self.intercept]),
+        }
+
+    def to_bytes(self) -> bytes:
+        """Serialise as arrays; see `from_bytes`."""
+        return Arrays(self.to_arrays()).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, n_features: int) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ValueError: If the content is anything else, or of other features.
+        """
+        return cls.from_arrays(Arrays.from_bytes(content), n_features=n_features)
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, *, n_features: int) -> Self:
+        """Restore a regression.
+
+        Raises:
+            ValueError: If an array is missing, or of other features.
+        """
+        names = ("logarithmic", "centres", "scales", "weights", "unknown_weights")
+        columns = [arrays.floats(name) for name in names]
+        intercept = arrays.floats("intercept")
+        if intercept.shape != (1,) or any(column.shape != (n_features,) for column in columns):
+            msg = f"not a logistic regression over {n_features} features"
+            raise ValueError(msg)
+        return cls(Scale(*columns[:3]), *columns[3:], intercept=float(intercept[0]))
+
+
+def transformed(
+    matrix: NDArray[np.float32], logarithmic: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Take logarithms of the features that want them, same shape."""
+    values = matrix.astype(np.float64)
+    columns = np.flatnonzero(logarithmic > 0)
+    skewed = values[:, columns]
+    values[:, columns] = np.copysign(np.log1p(np.abs(skewed)), skewed)
+    return values

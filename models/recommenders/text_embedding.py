@@ -1,0 +1,120 @@
+"""What texts are about: their terms, weighted, in a space of few dimensions."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays.array_file import Arrays
+
+MAX_TERMS: Final = 1_000
+"""A text of 20,000 characters says what it is about long before its end."""
+
+_WORD: Final = re.compile(r"[^\W_]+")
+
+
+def terms(text: str) -> list[str]:
+    """Split a text into terms, in any language.
+
+    Words are folded by case and compatibility. Scripts whose letters have no case are mostly
+    written without spaces: of their words every two neighbouring letters are a term.
+
+    Args:
+        text: The text.
+
+    Returns:
+        At most `MAX_TERMS` terms in their order, with repetitions.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    found: list[str] = []
+    for match in _WORD.finditer(folded):
+        found += _parts(match.group())
+        if len(found) >= MAX_TERMS:
+            break
+    return found[:MAX_TERMS]
+
+
+def _parts(word: str) -> Iterator[str]:
+    if unicodedata.category(word[0]) != "Lo" or len(word) == 1:
+        yield word
+    else:
+        yield from (word[place : place + 2] for place in range(len(word) - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class TextSpace:
+    """Places texts by TF-IDF and a truncated singular value decomposition.
+
+    A term that occurs ``n`` times in a text weighs ``(1 + log n) * idf``. The weights of a
+    text are scaled to length 1, projected on the axes, and scaled to length 1 again.
+
+    Attributes:
+        words: Known terms, distinct, shape ``(n_terms,)``.
+        idf: How rare each is, positive, shape ``(n_terms,)``.
+        axes: What each dimension is made of, shape ``(n_terms, n_dimensions)``.
+    """
+
+    words: tuple[str, ...]
+    idf: NDArray[np.float64]
+    axes: NDArray[np.float64]
+
+    @property
+    def n_dimensions(self) -> int:
+        """Number of dimensions."""
+        return self.axes.shape[1]
+
+    def place(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Place texts; a row does not depend, in any bit, on the texts beside it.
+
+        Args:
+            texts: The texts.
+
+        Returns:
+            Unit vectors, zeros for a text without a known term, shape ``(n, n_dimensions)``.
+        """
+        placed = np.zeros((len(texts), self.n_dimensions))
+        for row, text in enumerate(texts):
+            placed[row] = self._placed(text)
+        return placed
+
+    def _placed(self, text: str) -> NDArray[np.float64]:
+        counts = Counter(
+            place for term in terms(text) if (place := self._places.get(term, -1)) >= 0
+        )
+        known = np.fromiter(counts, dtype=np.intp, count=len(counts))
+        n = np.fromiter(counts.values(), dtype=np.float64, count=len(counts))
+        weights = (1.0 + np.log(n)) * self.idf[known]
+        return _unit(np.einsum("i,ij->j", _unit(weights), self.axes[known]))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {word: place for place, word in enumerate(self.words)}
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return what was fitted; see `from_arrays`."""
+        words = np.array(self.words, dtype=np.str_)
+        return {"words": words, "idf": self.idf, "axes": self.axes}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Restore a space.
+
+        Raises:
+            ValueError: If an array is missing or does not fit its partners.
+        """
+        words, idf, axes = arrays.strings("words"), arrays.floats("idf"), arrays.floats("axes")
+        if not len(words) == len(idf) == len(axes):
+            msg = f"{len(words)} terms with {len(idf)} weights on axes of {len(axes)}"
+            raise ValueError(msg)
+        return cls(tuple(words), idf, axes)
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    length = float(np.sqrt(np.square(vector).sum()))
+    return vector / length if length > 0 else vector

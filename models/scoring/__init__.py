@@ -1,0 +1,1 @@
+"""Bundles and the scorer that they hold."""

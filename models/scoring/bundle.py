@@ -1,0 +1,328 @@
+"""Bundles: immutable directories of model files, verified byte by byte when read."""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from models.arrays.atomic_file import sync_directory, write_file
+
+FORMAT_VERSION: Final = 2
+MANIFEST: Final = "manifest.json"
+MAX_FILE_BYTES: Final = 2**31
+
+_FILE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
+_ID: Final = re.compile(r"[0-9T]+-[0-9a-f]{12}")
+_OF_A_VOLUME: Final = "lost+found"
+"""In the root of a volume; names with a dot in front are those of Kubernetes, rsync and macOS."""
+
+
+class BundleError(Exception):
+    """A bundle that must not be served: the message names the file and the reason."""
+
+
+class Manifest(BaseModel):
+    """What a bundle is and which bytes it consists of.
+
+    Attributes:
+        format_version: Version of this format.
+        until: End of the data that it knows, ISO 8601 in UTC.
+        judged_as: Id of the bundle that was judged in its place: the same meta-model, whose
+            recommenders knew less, so that something was left to judge it on. Empty without.
+        files: SHA-256 of every file by name, the manifest aside.
+        schema_hash: Hash of the feature schema that the ranker was trained on.
+        recommenders: Names of the recommenders in feature order.
+        scene_model: Hash of the scene labeller that made the picture vectors; empty without.
+        config: The run's configuration.
+        seed: The run's seed.
+        data_fingerprint: Hash of the training data.
+        metrics: What was measured, by name.
+        versions: Versions of the libraries that the scores depend on.
+        created_at: When it was made, ISO 8601 in UTC: of two that end at one time, the later is
+            the newer. Not part of the id, for equal runs have equal ids; empty if unknown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int
+    until: str
+    judged_as: str
+    files: dict[str, str]
+    schema_hash: str
+    recommenders: list[str]
+    scene_model: str
+    config: dict[str, JsonValue]
+    seed: int
+    data_fingerprint: str
+    metrics: dict[str, JsonValue]
+    versions: dict[str, str]
+    created_at: str = ""
+
+    def to_bytes(self) -> bytes:
+        """Serialise in the one form that is accepted."""
+        content = self.model_dump()
+        if not self.created_at:
+            del content["created_at"]
+        return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+    @property
+    def bundle_id(self) -> str:
+        """End of the training data and hash of the content: equal runs have equal ids."""
+        timeless = self.model_copy(update={"created_at": ""})
+        digest = sha256(timeless.to_bytes()).hexdigest()[:12]
+        return f"{re.sub('[^0-9T]', '', self.until[:19])}-{digest}"
+
+    @property
+    def age_order(self) -> tuple[str, str, str]:
+        """Key that orders bundles, the newest last: end of the data, then time of making."""
+        return self.until, self.created_at, self.bundle_id
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes:
+        manifest: Its manifest.
+        files: Content of every file by name: the bytes that were verified.
+    """
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
+
+    @property
+    def id(self) -> str:
+        """The bundle's id; see `Manifest.bundle_id`."""
+        return self.manifest.bundle_id
+
+    def text(self, name: str) -> str:
+        """Return a file as text.
+
+        Raises:
+            BundleError: If the file is missing or no UTF-8.
+        """
+        try:
+            return self.content(name).decode()
+        except UnicodeDecodeError as exc:
+            msg = f"bundle {self.id}: {name} is no UTF-8 text"
+            raise BundleError(msg) from exc
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            BundleError: If the bundle has no such file.
+        """
+        if name not in self.files:
+            msg = f"bundle {self.id}: {name} is missing"
+            raise BundleError(msg)
+        return self.files[name]
+
+
+def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) -> Path:
+    """Write a bundle atomically: it is there whole or not at all.
+
+    Args:
+        root: Directory of bundles; made if absent.
+        manifest: Everything but ``files``, which is computed here.
+        files: Content by name.
+
+    Returns:
+        The bundle's directory, named by its id. An equal bundle that is there already
+        stays as it is.
+
+    Raises:
+        BundleError: If a directory of that name is there and is not whole.
+        ValueError: If a file has a name that a bundle may not hold.
+    """
+    for name in files:
+        if not _FILE_NAME.fullmatch(name) or name == MANIFEST:
+            msg = f"{name!r} is no file name for a bundle"
+            raise ValueError(msg)
+    hashes = {name: sha256(content).hexdigest() for name, content in sorted(files.items())}
+    complete = manifest.model_copy(update={"files": hashes})
+    target = root / complete.bundle_id
+    if target.exists():
+        _ = read_bundle(target)
+        return target
+    root.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=root))
+    try:
+        for name, content in files.items():
+            write_file(staging / name, content)
+        write_file(staging / MANIFEST, complete.to_bytes())
+        staging.chmod(0o755)
+        staging.rename(target)
+        sync_directory(root)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def read_bundle(directory: Path) -> Bundle:
+    """Read a bundle and verify every byte of it.
+
+    Raises:
+        BundleError: If a file is missing, added, changed, too large, unreadable, or a link that
+            leads out of the directory, or if the manifest is not in the form that `write_bundle`
+            gives it.
+    """
+    manifest = read_manifest(directory)
+    for name in sorted(_present(directory) - manifest.files.keys() - {MANIFEST}):
+        msg = f"bundle {directory.name}: {name} is not in the manifest; remove it"
+        raise BundleError(msg)
+    files = {name: _read_file(directory, name) for name in manifest.files}
+    for name, content in files.items():
+        found = sha256(content).hexdigest()
+        if found != manifest.files[name]:
+            msg = (
+                f"bundle {directory.name}: {name} has sha256 {found}, "
+                f"its manifest says {manifest.files[name]}; copy the bundle again"
+            )
+            raise BundleError(msg)
+    return Bundle(manifest, files)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read what a bundle says of itself; its files are not looked at.
+
+    The directory may have any name, as where a bundle is mounted at ``/bundle``, but not that
+    of another bundle.
+
+    Raises:
+        BundleError: If it is missing, of another format, or was changed.
+    """
+    content = _read_file(directory, MANIFEST)
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except (ValidationError, ValueError) as exc:
+        msg = f"bundle {directory.name}: malformed {MANIFEST}: {exc}"
+        raise BundleError(msg) from exc
+    if manifest.format_version != FORMAT_VERSION:
+        msg = (
+            f"bundle {directory.name}: format version {manifest.format_version}, "
+            f"this software reads {FORMAT_VERSION}; train it again"
+        )
+        raise BundleError(msg)
+    names = {name for name in (directory.name, directory.resolve().name) if _ID.fullmatch(name)}
+    if manifest.to_bytes() != content or names - {manifest.bundle_id}:
+        msg = (
+            f"bundle {directory.name}: {MANIFEST} was changed: its content has the id "
+            f"{manifest.bundle_id}; copy the bundle again, under its own name"
+        )
+        raise BundleError(msg)
+    return manifest
+
+
+def _present(directory: Path) -> set[str]:
+    try:
+        names = {path.name for path in directory.iterdir()}
+    except OSError as exc:
+        msg = f"bundle {directory.name} cannot be read: {exc.strerror}"
+        raise BundleError(msg) from exc
+    return {name for name in names if not name.startswith(".") and name != _OF_A_VOLUME}
+
+
+def _read_file(directory: Path, name: str) -> bytes:
+    path = directory / name
+    try:
+        # Kubernetes mounts files as links to a directory beside them.
+        is_inside = path.resolve().is_relative_to(directory.resolve())
+        if not _FILE_NAME.fullmatch(name) or not is_inside or not path.is_file():
+            msg = f"bundle {directory.name}: {name} is missing or no plain file"
+            raise BundleError(msg)
+        if path.stat().st_size > MAX_FILE_BYTES:
+            msg = f"bundle {directory.name}: {name} is larger than {MAX_FILE_BYTES} bytes"
+            raise BundleError(msg)
+        return path.read_bytes()
+    except (OSError, RuntimeError) as exc:  # a RuntimeError is a circle of links
+        msg = f"bundle {directory.name}: {name} cannot be read: {exc}"
+        raise BundleError(msg) from exc
+
+
+def bundle_directories(root: Path) -> list[Path]:
+    """Return the directories below a root that hold a manifest or are named by an id, sorted.
+
+    One that is still being copied is among them; ``lost+found``, names with a dot in front and
+    other directories are not. An unreadable root has none.
+    """
+    try:
+        found = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
+    return [path for path in found if _may_be_bundle(path)]
+
+
+def _may_be_bundle(directory: Path) -> bool:
+    try:
+        if not directory.is_dir():
+            return False
+        return _ID.fullmatch(directory.name) is not None or (directory / MANIFEST).is_file()
+    except OSError:  # not to be entered
+        return False
+
+
+def bundle_paths(root: Path) -> dict[str, Path]:
+    """Return the directories of a root by the ids of their manifests, the newest last.
+
+    Directories whose manifest is refused are left out; a directory that has a bundle's own name
+    goes before a copy of it under another name.
+    """
+    found: dict[Path, Manifest] = {}
+    for path in bundle_directories(root):
+        with suppress(BundleError):
+            found[path] = read_manifest(path)
+    by_own_name = sorted(found, key=lambda path: path.name == found[path].bundle_id)
+    ordered = sorted(by_own_name, key=lambda path: found[path].age_order)
+    return {found[path].bundle_id: path for path in ordered}
+
+
+def newest_bundle(root: Path) -> Path | None:
+    """Return the newest bundle of a root that is whole, None without one; reads all of it.
+
+    The newest is the one whose data end last, and of these the one that was made last.
+    """
+    for path in reversed(bundle_paths(root).values()):
+        with suppress(BundleError):
+            _ = read_bundle(path)
+            return path
+    return None
+
+
+def resolve_bundle(bundle: str | None, root: Path) -> Path:
+    """Find a bundle by directory, by id, or the newest whole one.
+
+    Args:
+        bundle: A directory, an id below ``root``, or None for the newest.
+        root: Directory of bundles.
+
+    Raises:
+        BundleError: If there is none; the message says what to do.
+    """
+    if bundle is not None:
+        return _named(bundle, root)
+    found = newest_bundle(root)
+    if found is not None:
+        return found
+    for path in reversed(bundle_directories(root)):
+        _ = read_bundle(path)  # says what is wrong with it
+    msg = f"no bundle in {root}; make one with: python -m training train --data DIR"
+    raise BundleError(msg)
+
+
+def _named(bundle: str, root: Path) -> Path:
+    for path in (Path(bundle), root / bundle):
+        if _may_be_bundle(path):
+            return path
+    if found := bundle_paths(root).get(bundle):
+        return found
+    msg = f"no bundle {bundle!r}: neither a directory with a {MANIFEST} nor an id in {root}"
+    raise BundleError(msg)

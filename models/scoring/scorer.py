@@ -1,0 +1,318 @@
+"""A verified bundle made ready to score: the one path from a query to probabilities."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays.array_file import Arrays
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.event_counts import SaleCounts
+from models.catalogue.snapshot import Snapshot
+from models.domain.customer import Window
+from models.domain.event import KIND, EventType
+from models.domain.profile import Profile
+from models.domain.recent_impressions import NOTHING_SHOWN
+from models.domain.sale import PictureScores
+from models.features.schema import FeatureSchema
+from models.pictures.topics import Topics
+from models.query.query import Context, Query
+from models.ranker.drift_baseline import DriftBaseline
+from models.ranker.explanation import Explanation, explain
+from models.ranker.logistic import LogisticRanker
+from models.ranker.objective import (
+    OBJECTIVES,
+    Objective,
+    Policy,
+    expected_worth,
+    known_margins,
+    usual_margin_share,
+)
+from models.ranker.ranker import LightGbmRanker, Ranker
+from models.ranker.two_stage import (
+    BUYING_FILE,
+    BUYING_MARGIN_FILE,
+    CALIBRATION_FILE,
+    MARGIN_FILE,
+    RANKER_FILE,
+    TwoStageRanker,
+    read_ranker,
+)
+from models.recommenders.recommender import Recommender
+from models.recommenders.registry import RECOMMENDERS
+from models.scoring.bundle import Bundle, BundleError
+from models.scoring.golden_rows import GoldenRows
+
+META: Final = Policy.META.value
+"""The policy that answers are ordered by unless something else is asked for."""
+
+TOPICS_FILE: Final = "topics.npz"
+SNAPSHOT_FILE: Final = "catalogue.npz"
+COUNTS_FILE: Final = "counts.npz"
+GOLDEN_FILE: Final = "golden.npz"
+LOGISTIC_FILE: Final = "logistic.npz"
+SCENES_FILE: Final = "scenes.onnx"
+REFERENCE_FILE: Final = "reference.npz"
+LABELS_FILE: Final = "scenes.json"
+
+GOLDEN_TOLERANCE: Final = 1e-6
+
+
+def recommender_file(name: str) -> str:
+    """Return the name of a recommender's file in a bundle."""
+    return f"recommender-{name}.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """What a scorer attaches to the candidates of a query.
+
+    Attributes:
+        order: What the policy orders by, higher first, shape ``(n_sales,)``.
+        probabilities: P(buys within 24 hours, shown now at position 1), same shape.
+        features: The feature matrix behind them, shape ``(n_sales, n_features)``.
+        prices: Prices, NaN if unknown, same shape as ``order``.
+        margins: What a purchase earns, NaN if unknown, same shape.
+    """
+
+    order: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    features: NDArray[np.float32]
+    prices: NDArray[np.float64]
+    margins: NDArray[np.float64]
+
+    @property
+    def feature_hash(self) -> str:
+        """Hash of the feature matrix, 32 hexadecimal digits."""
+        return feature_hash(self.features)
+
+
+def feature_hash(matrix: NDArray[np.float32]) -> str:
+    """Hash the bytes of a feature matrix."""
+    return blake2b(matrix.tobytes(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Everything that turns queries into scores, from one bundle.
+
+    Attributes:
+        bundle_id: The bundle's id.
+        scene_model: Id of the scene model that its picture vectors come from.
+        schema: Recommenders and feature columns.
+        ranker: The meta-model.
+        topics: Label probabilities to topic shares.
+        snapshot: The catalogue at the end of training.
+        counts: Its counts at that time.
+        logistic: The baseline; None where none was fitted.
+        reference: What scores and features were like in training; None where nobody looked.
+    """
+
+    bundle_id: str
+    scene_model: str
+    schema: FeatureSchema
+    ranker: Ranker
+    topics: Topics
+    snapshot: Snapshot
+    counts: SaleCounts
+    logistic: LogisticRanker | None = None
+    reference: DriftBaseline | None = None
+
+    @classmethod
+    def load(cls, bundle: Bundle) -> Self:
+        """Build the scorer of a bundle and recompute its golden rows.
+
+        Raises:
+            BundleError: If a file is malformed, the features are not those of this
+                software, or a golden row comes out differently.
+        """
+        try:
+            scorer = cls._build(bundle)
+            rows = GoldenRows.from_bytes(bundle.content(GOLDEN_FILE))
+            worst = rows.worst_difference(scorer.seed_catalogue(), orders=scorer.orders)
+        except (ValueError, KeyError) as exc:
+            msg = f"bundle {bundle.id}: {exc}"
+            raise BundleError(msg) from exc
+        if not worst <= GOLDEN_TOLERANCE:
+            msg = (
+                f"bundle {bundle.id}: a golden row differs by {worst:.3g}, "
+                f"more than {GOLDEN_TOLERANCE:g}: it does not reproduce its own scores here"
+            )
+            raise BundleError(msg)
+        return scorer
+
+    @classmethod
+    def _build(cls, bundle: Bundle) -> Self:
+        schema = FeatureSchema(tuple(_recommenders(bundle)))
+        if schema.hash != bundle.manifest.schema_hash:
+            msg = (
+                f"feature schema {bundle.manifest.schema_hash[:12]}, this software has "
+                f"{schema.hash[:12]}; train it again"
+            )
+            raise ValueError(msg)
+        snapshot = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
+        return cls(
+            bundle_id=bundle.id,
+            scene_model=bundle.manifest.scene_model,
+            schema=schema,
+            ranker=_ranker(bundle, schema.names),
+            topics=Topics.from_bytes(bundle.content(TOPICS_FILE)),
+            snapshot=snapshot,
+            counts=SaleCounts.from_bytes(bundle.content(COUNTS_FILE), n_sales=len(snapshot.sales)),
+            logistic=LogisticRanker.from_bytes(
+                bundle.content(LOGISTIC_FILE), n_features=len(schema.names)
+            ),
+            reference=_reference(bundle, n_features=len(schema.names)),
+        )
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Names of the policies: see `models.ranker.objective.Policy`, and every recommender."""
+        baseline = () if self.logistic is None else (Policy.LOGISTIC,)
+        recommenders = (recommender.name for recommender in self.schema.recommenders)
+        return (*(policy.value for policy in (*OBJECTIVES, *baseline)), *recommenders)
+
+    @cached_property
+    def usual_margin_share(self) -> float:
+        """Margin as a share of the price, for sales that do not tell theirs."""
+        told = [(sale.margin, sale.price) for sale in self.snapshot.sales]
+        pairs = np.array(told, dtype=np.float64).reshape(-1, 2)  # None becomes NaN
+        return usual_margin_share(pairs[:, 0], pairs[:, 1])
+
+    @property
+    def pictures(self) -> Mapping[str, PictureScores]:
+        """What the pictures of the sales known to training show, by sale id."""
+        return self.snapshot.pictures
+
+    def seed_catalogue(self) -> Catalogue:
+        """Return the catalogue at the end of training, for a store that is empty."""
+        return self.snapshot.catalogue(self.topics).with_counts(self.counts)
+
+    def prepare(self, catalogue: Catalogue) -> None:
+        """Make what recommenders make once of a catalogue's sales, so that no answer waits for it.
+
+        Args:
+            catalogue: Any; blocks for as long as its new sales take.
+        """
+        if not len(catalogue):
+            return
+        view = np.array([[0, catalogue.keys[0], KIND[EventType.VIEW]]], dtype=np.uint64)
+        first = np.zeros(1, dtype=np.int64)
+        query = Query(
+            Window(view, NOTHING_SHOWN), Profile.empty(), catalogue, Context(now_us=0), first
+        )
+        for recommender in self.schema.recommenders:
+            recommender.scores(query)
+
+    def probabilities(self, query: Query) -> NDArray[np.float64]:
+        """Return the purchase probability of every candidate, shape ``(n_sales,)``."""
+        return self.ranker.probabilities(self.schema.assemble(query))
+
+    def score(self, query: Query, policy: str = META) -> Scores:
+        """Score the candidates of a query.
+
+        Args:
+            query: Customer, catalogue, context and candidates.
+            policy: One of `policies`.
+
+        Raises:
+            ValueError: If the bundle has no such policy.
+        """
+        features = self.schema.assemble(query)
+        probabilities = self.ranker.probabilities(features)
+        catalogue, rows = query.catalogue, query.rows
+        scores = Scores(
+            probabilities,
+            probabilities,
+            features,
+            prices=np.expm1(catalogue.log_price[rows]),
+            margins=catalogue.margin[rows],
+        )
+        return replace(scores, order=self.order(scores, policy))
+
+    def orders(self, query: Query) -> NDArray[np.float64]:
+        """Return what every policy orders the candidates by, shape ``(n_sales, n_policies)``."""
+        scores = self.score(query)
+        return np.stack([self.order(scores, policy) for policy in self.policies], axis=1)
+
+    def order(self, scores: Scores, policy: str) -> NDArray[np.float64]:
+        """Return what a policy orders scored candidates by, higher first.
+
+        Raises:
+            ValueError: If the bundle has no such policy.
+        """
+        if policy in OBJECTIVES:
+            return self._meta_order(scores, OBJECTIVES[Policy(policy)])
+        if policy == Policy.LOGISTIC and self.logistic is not None:
+            return self.logistic.log_odds(scores.features)
+        for recommender in self.schema.recommenders:
+            if recommender.name == policy:
+                column = self.schema.names.index(next(iter(recommender.columns)))
+                return np.nan_to_num(scores.features[:, column].astype(np.float64), nan=-np.inf)
+        msg = f"no policy {policy!r}; this bundle has {', '.join(self.policies)}"
+        raise ValueError(msg)
+
+    def _meta_order(self, scores: Scores, objective: Objective) -> NDArray[np.float64]:
+        match objective:
+            case Objective.PURCHASES:
+                return scores.probabilities
+            case Objective.REVENUE:
+                return expected_worth(scores.probabilities, scores.prices)
+            case Objective.MARGIN:
+                margins = known_margins(
+                    scores.margins, scores.prices, usual_share=self.usual_margin_share
+                )
+                return expected_worth(scores.probabilities, margins)
+
+    def explain(self, query: Query, rows: NDArray[np.int64]) -> tuple[Explanation, ...]:
+        """Explain the probabilities of a few sales; about two milliseconds a sale.
+
+        Args:
+            query: The query that was scored.
+            rows: Catalogue rows of the sales that are shown, shape ``(n_shown,)``.
+
+        Returns:
+            One explanation a row, in the order given.
+        """
+        shown = query.among(rows)
+        matrix = self.schema.assemble(shown)
+        return explain(
+            shown,
+            self.ranker.contributions(matrix),
+            matrix=matrix,
+            probabilities=self.ranker.probabilities(matrix),
+            schema=self.schema,
+            topics=self.topics,
+        )
+
+
+def _ranker(bundle: Bundle, names: tuple[str, ...]) -> LightGbmRanker | TwoStageRanker:
+    texts, margins = [RANKER_FILE, CALIBRATION_FILE], [MARGIN_FILE]
+    if BUYING_FILE in bundle.files:
+        texts, margins = [*texts, BUYING_FILE], [*margins, BUYING_MARGIN_FILE]
+    return read_ranker(
+        {name: bundle.text(name) for name in texts},
+        {name: bundle.content(name) for name in margins},
+        names=names,
+    )
+
+
+def _reference(bundle: Bundle, *, n_features: int) -> DriftBaseline | None:
+    if REFERENCE_FILE not in bundle.files:
+        return None
+    return DriftBaseline.from_bytes(bundle.content(REFERENCE_FILE), n_features=n_features)
+
+
+def _recommenders(bundle: Bundle) -> list[Recommender]:
+    loaded: list[Recommender] = []
+    for name in bundle.manifest.recommenders:
+        if name not in RECOMMENDERS:
+            msg = f"unknown recommender {name!r}; known are {', '.join(RECOMMENDERS)}"
+            raise ValueError(msg)
+        arrays = Arrays.from_bytes(bundle.content(recommender_file(name)))
+        loaded.append(RECOMMENDERS[name].from_arrays(arrays))
+    return loaded

@@ -1,0 +1,1 @@
+"""Slates of ten: order, diversity, exploration."""

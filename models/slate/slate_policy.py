@@ -1,0 +1,73 @@
+"""How a variant makes its slates: what orders, which bundle scores, what is mixed in."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.scoring.scorer import META
+
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""What can stand in a URL, a file name and a metric's label."""
+
+
+class NewSaleSlots(BaseModel):
+    """Places of the slate that only new sales compete for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["new_sales"] = "new_sales"
+    slots: int = Field(default=1, ge=1, le=10, description="Places of the slate, from its end.")
+    hours: float = Field(default=24.0, gt=0, le=720, description="Age of a new sale at most.")
+
+
+class PlackettLuce(BaseModel):
+    """Every place is drawn, the likelier the higher the score: Gumbel top-k."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["plackett_luce"] = "plackett_luce"
+    temperature: float = Field(
+        gt=0, le=10, description="Of the log-odds: small ones keep the order, 1 draws by odds."
+    )
+
+
+Exploration = Annotated[NewSaleSlots | PlackettLuce, Field(discriminator="kind")]
+
+
+class SlatePolicy(BaseModel):
+    """Everything that decides about a slate, beside the customer and the catalogue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bundle: str | None = Field(
+        default=None, max_length=128, description="Id of the bundle; unset: the active one."
+    )
+    order_by: Name = Field(
+        default=META, description="A policy of the bundle: the meta-model or a recommender."
+    )
+    diversity: float = Field(
+        default=0.0, ge=0, lt=1, description="Weight of being unlike what stands above."
+    )
+    exploration: Exploration | None = Field(default=None, description="What is tried out.")
+
+    def changed(self, change: "PolicyChange") -> Self:
+        """Return the policy with what a variant changes of it."""
+        return self.model_copy(update=change.fields())
+
+
+class PolicyChange(BaseModel):
+    """What a variant changes of the policy; what it does not name stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bundle: str | None = Field(default=None, max_length=128)
+    order_by: Name | None = None
+    diversity: float | None = Field(default=None, ge=0, lt=1)
+    exploration: Exploration | None = None
+
+    def fields(self) -> dict[str, object]:
+        """Return the fields that it names, with their values."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+UNCHANGED: Final = PolicyChange()

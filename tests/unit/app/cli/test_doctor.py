@@ -1,0 +1,338 @@
+import asyncio
+import json
+import resource
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import pytest
+from typer.testing import CliRunner
+
+from app.__main__ import commands
+from app.catalogue.catalogue_version import CatalogueVersion, Source
+from app.catalogue.snapshot_archive import SnapshotArchive
+from app.cli.doctor import (
+    Finding,
+    Verdict,
+    disk_finding,
+    examine,
+    provider_finding,
+    rights_finding,
+    search_finding,
+    skew_finding,
+    version_finding,
+)
+from app.health.store_monitor import WRITES_ADVICE
+from app.security.key import KeyFile, Scope, entry_of, new_key
+from app.security.key_ring import write_keys
+from app.settings import Settings
+from app.stores.embedded import embedded_server
+from app.stores.server_port import Refusal
+from app.stores.store import RedisStores
+from models.catalogue.snapshot import Snapshot
+from models.neighbours.search import Device
+from models.pictures.onnx import Provider
+from tests.builders import catalogue
+from tests.contract.servers import acl_server, documented_rights, redis_binary
+from tests.shop import sale
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    with embedded_server(tmp_path_factory.mktemp("store")) as url:
+        yield url
+
+
+def settings(tmp_path: Path, **given: object) -> Settings:
+    return Settings.model_validate({"state_dir": tmp_path, "bundles": tmp_path, **given})
+
+
+def worse(findings: list[Finding]) -> dict[str, Verdict]:
+    return {one.subject: one.verdict for one in findings if one.verdict is not Verdict.OK}
+
+
+def test_a_machine_that_can_serve_has_no_failure(
+    tmp_path: Path, tiny_bundle: tuple[Path, Path], url: str
+) -> None:
+    found = examine(settings(tmp_path, bundle=str(tiny_bundle[0])), url)
+
+    assert Verdict.FAILURE not in worse(found).values(), found
+    subjects = {one.subject.split()[0] for one in found}
+    assert subjects == {
+        *{"store", "clock", "bundle", "pictures", "search"},
+        *{"keys", "plan", "network", "disk"},
+    }
+
+
+def test_every_fault_is_named_with_what_to_do(tmp_path: Path) -> None:
+    away = f"unix://{tmp_path}/no.sock"
+
+    absent = {"keys": tmp_path / "none.json", "plan": tmp_path / "none.yaml"}
+    found = examine(settings(tmp_path, **absent), away)
+
+    failed = {"store", "bundle", "keys", "plan"}
+    assert worse(found) == dict.fromkeys(failed, Verdict.FAILURE)
+    assert all(one.advice for one in found if one.subject in failed)
+
+
+async def evict(url: str, policy: str) -> None:
+    stores = RedisStores.open(url)
+    await stores.connection.execute("CONFIG", "SET", "maxmemory-policy", policy, doing="setting")
+    await stores.server.close()
+
+
+async def test_a_store_that_evicts_is_a_failure(tmp_path: Path, url: str) -> None:
+    await evict(url, "allkeys-lru")
+    runner = CliRunner(env={"VITRINE_STATE_DIR": str(tmp_path), "VITRINE_BUNDLES": str(tmp_path)})
+    try:
+        result = await asyncio.to_thread(
+            runner.invoke, commands, ["doctor", "--redis-url", url, "--json"]
+        )
+    finally:
+        await evict(url, "noeviction")
+
+    found = {one["subject"]: one for one in json.loads(result.stdout)}
+    assert result.exit_code == 1
+    assert found["store eviction"]["verdict"] == "failure"
+    assert "noeviction" in found["store eviction"]["advice"]
+
+
+def of(found: list[Finding], subject: str) -> Finding:
+    [one] = [one for one in found if one.subject == subject]
+    return one
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("without", "named"),
+    [
+        ("+xadd", "trying to write to events:*"),
+        ("~x:*", "trying to write to x:*"),
+        ("+hincrby", "trying to write to s:*"),
+        ("+lpush", "trying to write to x:*"),
+        ("+zadd", "trying to write to c:*"),
+        ("+expire", "trying to write to c:*"),
+    ],
+)
+def test_a_right_to_write_that_is_missing_is_named(
+    tmp_path: Path, without: str, named: str
+) -> None:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    with acl_server(binary, tmp_path, without=without) as url:
+        found = of(examine(settings(tmp_path), url), "store rights")
+
+    assert found.verdict is Verdict.FAILURE
+    assert named in found.seen
+    assert "docs/store.md" in found.advice
+
+
+@pytest.mark.redis
+async def test_any_command_that_the_user_may_not_run_is_a_failure(tmp_path: Path) -> None:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    commands = {right for right in documented_rights().split() if right.startswith("+")}
+    unnoticed: list[str] = []
+    with acl_server(binary, tmp_path) as url:
+        stores = RedisStores.open(url)
+        for right in sorted(commands - NEEDED_ELSEWHERE):
+            await allow(stores, f"-{right[1:]}")
+            if (await rights_finding(stores.connection)).verdict is Verdict.OK:
+                unnoticed.append(right)
+            await allow(stores, right)
+        await stores.server.close()
+
+    assert unnoticed == []
+
+
+NEEDED_ELSEWHERE = {"+cluster|slots", "+cluster|shards", "+@connection", "+info"}
+"""To connect, and to say what store it is, which comes first."""
+
+
+async def allow(stores: RedisStores, rule: str) -> None:
+    await stores.connection.execute("ACL", "SETUSER", "vitrine", rule, doing="changing rights")
+
+
+@pytest.mark.redis
+def test_the_documented_rights_are_enough_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    with acl_server(binary, tmp_path) as url:
+        found = of(examine(settings(tmp_path), url), "store rights")
+        left = asyncio.run(names(url))
+
+    assert found.verdict is Verdict.OK, found
+    assert left == []
+
+
+async def names(url: str) -> list[object]:
+    stores = RedisStores.open(url)
+    reply = await stores.connection.execute("KEYS", "*", doing="looking")
+    await stores.server.close()
+    return cast("list[object]", reply)
+
+
+async def limit_memory(url: str, n_bytes: int) -> None:
+    stores = RedisStores.open(url)
+    await stores.connection.execute("CONFIG", "SET", "maxmemory", n_bytes, doing="setting")
+    await stores.server.close()
+
+
+async def test_a_store_that_is_full_is_a_failure(tmp_path: Path, url: str) -> None:
+    await limit_memory(url, 1)
+    try:
+        found = await asyncio.to_thread(examine, settings(tmp_path), url)
+    finally:
+        await limit_memory(url, 0)
+
+    assert of(found, "store rights").verdict is Verdict.FAILURE
+    assert of(found, "store rights").advice == WRITES_ADVICE[Refusal.FULL]
+
+
+async def test_a_replica_is_a_failure_in_the_words_of_the_store_monitor(tmp_path: Path) -> None:
+    with embedded_server(tmp_path) as url:
+        stores = RedisStores.open(url)
+        await stores.connection.execute("REPLICAOF", "127.0.0.1", 1, doing="breaking")
+        found = await rights_finding(stores.connection)
+        await stores.server.close()
+
+    assert (found.verdict, found.advice) == (Verdict.FAILURE, WRITES_ADVICE[Refusal.REPLICA])
+
+
+async def test_a_store_that_was_never_loaded_is_named_with_the_command_that_loads(
+    tmp_path: Path,
+) -> None:
+    with embedded_server(tmp_path / "store") as url:
+        found = await asyncio.to_thread(examine, settings(tmp_path), url)
+
+    assert of(found, "store catalogue") == Finding(
+        "store catalogue",
+        Verdict.WARNING,
+        "no sales yet",
+        "run `python -m app load --data DIR`, or put sales",
+    )
+
+
+@pytest.mark.parametrize(("limit", "is_full"), [(1_000_000, True), (64_000_000, False)])
+def test_a_state_directory_that_takes_no_catalogue_is_a_failure(
+    tmp_path: Path, limit: int, *, is_full: bool
+) -> None:
+    """A file may not grow beyond the limit of the process, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        found = disk_finding(settings(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert (found.verdict is Verdict.FAILURE, "does not take 16 MB" in found.seen) == (
+        is_full,
+        is_full,
+    )
+    assert ("VITRINE_STATE_DIR" in found.advice) == is_full
+
+
+async def test_a_store_that_lost_sales_is_a_failure_with_the_command_that_fills_it(
+    tmp_path: Path, url: str
+) -> None:
+    stores = RedisStores.open(url)
+    await stores.sales.put([sale("s1"), sale("s2")])
+    served = CatalogueVersion.of(
+        Snapshot.of({one: sale(one) for one in ("s1", "s2")}, {}),
+        catalogue(),
+        source=Source.STORE,
+        scorer=None,
+    )
+    whole = await stores.sales.changes(0)
+    archive = SnapshotArchive(tmp_path / "snapshots")
+    archive.remember(served, generation=whole.generation, version=whole.version)
+    await stores.connection.execute("FLUSHALL", doing="emptying the store")
+    await stores.server.close()
+
+    found = of(await asyncio.to_thread(examine, settings(tmp_path), url), "store catalogue")
+
+    assert found.verdict is Verdict.FAILURE
+    assert "lacks the newest state of 2 sales" in found.seen
+    assert "python -m app load --data DIR" in found.advice
+
+
+def test_a_store_without_an_append_only_file_is_a_warning(tmp_path: Path, redis: str) -> None:
+    found = of(examine(settings(tmp_path), redis), "store persistence")
+
+    assert (found.verdict, "appendonly yes" in found.advice) == (Verdict.WARNING, True)
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """A store that keeps nothing."""
+    with embedded_server(tmp_path_factory.mktemp("forgetful")) as url:
+        asyncio.run(forget(url))
+        yield url
+
+
+async def forget(url: str) -> None:
+    stores = RedisStores.open(url)
+    await stores.connection.execute("CONFIG", "SET", "appendonly", "no", doing="setting")
+    await stores.server.close()
+
+
+@pytest.mark.parametrize(
+    ("info", "verdict"),
+    [
+        ({"redis_version": "6.2.7"}, Verdict.FAILURE),
+        ({"redis_version": "7.0.15"}, Verdict.OK),
+        ({"redis_version": "7.2.4", "valkey_version": "8.1.1"}, Verdict.OK),
+        ({}, Verdict.FAILURE),
+    ],
+)
+def test_a_store_that_is_too_old_is_a_failure(info: dict[str, object], verdict: Verdict) -> None:
+    found = version_finding(info)
+
+    assert found.verdict is verdict
+    assert ("install Redis 7.0" in found.advice) == (verdict is Verdict.FAILURE)
+
+
+@pytest.mark.parametrize(("skew_ms", "verdict"), [(-1_001.0, Verdict.WARNING), (999.0, Verdict.OK)])
+def test_clocks_that_differ_are_a_warning(skew_ms: float, verdict: Verdict) -> None:
+    found = skew_finding(skew_ms)
+
+    assert (found.verdict, "NTP" in found.advice) == (verdict, verdict is Verdict.WARNING)
+
+
+def test_a_gpu_that_was_asked_for_and_not_got_is_a_warning() -> None:
+    pictures = provider_finding(asked=Provider.CUDA, got=Provider.CPU)
+    search = search_finding(Device.CPU, built_for_gpu=True)
+
+    assert pictures.seen == (
+        "onnxruntime was asked for CUDAExecutionProvider and got CPUExecutionProvider"
+    )
+    assert {pictures.verdict, search.verdict} == {Verdict.WARNING}
+    assert "nvidia-smi" in pictures.advice
+    assert "nvidia-smi" in search.advice
+
+
+def test_a_machine_without_a_gpu_is_no_fault() -> None:
+    pictures = provider_finding(asked=Provider.CPU, got=Provider.CPU)
+    search = search_finding(Device.CPU, built_for_gpu=False)
+
+    assert {pictures.verdict, search.verdict} == {Verdict.OK}
+
+
+def test_keys_that_everybody_may_write_are_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    key_id, key = new_key()
+    made = datetime(2026, 11, 24, tzinfo=UTC)
+    entry = entry_of(key, key_id, scopes=[Scope.READ], created_at=made)
+    write_keys(path, KeyFile(keys=(entry,)))
+    away = f"unix://{tmp_path}/no.sock"
+    good = of(examine(settings(tmp_path, keys=path), away), "keys")
+
+    path.chmod(0o666)
+    bad = of(examine(settings(tmp_path, keys=path), away), "keys")
+
+    assert (good.verdict, bad.verdict) == (Verdict.OK, Verdict.FAILURE)
+    assert bad.advice.startswith("chmod 600")

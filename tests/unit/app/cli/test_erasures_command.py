@@ -1,0 +1,86 @@
+"""A store that was restored from a backup forgets again who was erased since."""
+
+from pathlib import Path
+
+import pytest
+
+from app.cli.erasures_command import ErasureSummary, apply, erasures_of
+from app.export import ExportError, export
+from app.stores.connection import Connection
+from app.stores.ports import EventStatus
+from app.stores.store import RedisStores
+from models.domain.event import Event, EventType, from_us
+
+
+@pytest.fixture
+def url(embedded_url: str) -> str:
+    return embedded_url
+
+
+@pytest.fixture
+async def stores(connection: Connection) -> RedisStores:
+    return RedisStores.over(connection)
+
+
+def click(customer_id: str, event_id: str, *, at_us: int) -> Event:
+    return Event(
+        event_id=event_id,
+        customer_id=customer_id,
+        type=EventType.CLICK,
+        sale_id="s1",
+        at=from_us(at_us),
+    )
+
+
+async def test_a_restored_store_forgets_who_an_export_says_was_erased(
+    connection: Connection, stores: RedisStores, tmp_path: Path
+) -> None:
+    """The backup is older than the erasure; what the customer did since is not erased."""
+    before_us = await stores.server.time_us() - 60_000_000
+    gone = [click("gone", f"e{n}", at_us=before_us + n) for n in range(3)]
+    stays = click("stays", "e9", at_us=before_us)
+    await stores.customers.append([*gone, stays])
+    await stores.customers.erase("gone")
+    await export(connection, tmp_path)
+    await connection.execute("FLUSHALL", doing="losing the store")
+    await stores.customers.append([*gone, stays])  # the backup
+    later = click("gone", "e7", at_us=await stores.server.time_us())
+    await stores.customers.append([later])
+
+    first = await apply(erasures_of(tmp_path), stores)
+    again = await apply(erasures_of(tmp_path), stores)
+
+    assert first == ErasureSummary(customers=1, events=3, shown=0, profiles=0)
+    assert again == ErasureSummary(customers=1, events=0, shown=0, profiles=0)
+    assert len((await stores.customers.read("gone")).window.at_us) == 1
+    assert len((await stores.customers.read("stays")).window.at_us) == 1
+    # What may still come of the time before is refused again, as it was before the loss.
+    late = gone[0].model_copy(update={"event_id": "e10"})
+    assert (await stores.customers.append([late]))[0].status is EventStatus.ERASED
+
+
+async def test_the_next_export_of_a_restored_store_leaves_out_who_was_erased(
+    connection: Connection, stores: RedisStores, tmp_path: Path
+) -> None:
+    """Also one into another directory: the store has the erasure again."""
+    before_us = await stores.server.time_us() - 60_000_000
+    await stores.customers.append([click("gone", "e1", at_us=before_us)])
+    await stores.customers.erase("gone")
+    await export(connection, tmp_path / "first")
+    await connection.execute("FLUSHALL", doing="losing the store")
+    await stores.customers.append([click("gone", "e1", at_us=before_us)])
+
+    await apply(erasures_of(tmp_path / "first"), stores)
+    summary = await export(connection, tmp_path / "second")
+
+    assert (summary.erasures, summary.erased_events, summary.total_events) == (1, 1, 0)
+
+
+async def test_an_erasure_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="has no erasures"):
+        erasures_of(tmp_path)
+
+    text = "customer_id,erased_at\nc1,2026-01-01T00:00:00Z\nc2,soon\n"
+    (tmp_path / "erasures.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ExportError, match="cannot be read whole"):
+        erasures_of(tmp_path)

@@ -1,0 +1,138 @@
+"""Workers follow the store's plan, over a restart, while it is away, and once it was emptied."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from app.experiments.live_plan import LivePlan
+from app.experiments.plan_file import PlanFile
+from app.observability import Metrics
+from app.stores.keys import PLAN
+from app.stores.plan_port import PlanChange, StoredPlan
+from app.stores.store import RedisStores
+from models.experiments.plan.experiment import Unit
+from models.experiments.plan.plan import Plan, Visit
+from models.experiments.plan.plan_edit import PlanDraft
+from tests.plans import LAYER, START, terms
+from tests.unit.app.conftest import Power
+
+FIRST = StoredPlan(0, Plan())
+
+
+def planned(popularity_bp: int) -> Plan:
+    experiment = {"name": "order", **terms(popularity_bp)}
+    draft = PlanDraft.model_validate({"layers": [LAYER], "experiments": [experiment]})
+    return draft.dealt(Plan())
+
+
+def change(before: int) -> PlanChange:
+    return PlanChange(START, "key k1", "put the plan", before=before, after=before + 1, changes=())
+
+
+def variants(worker: LivePlan) -> list[str]:
+    """The variants of some customers, as a worker routes them."""
+    visits = [Visit(START + timedelta(days=1), {Unit.CUSTOMER: f"c{n}"}) for n in range(100)]
+    plan = worker.current.plan
+    return [one.variant for visit in visits for one in plan.route(visit).assignments]
+
+
+@asynccontextmanager
+async def opened(power: Power) -> AsyncGenerator[RedisStores]:
+    stores = RedisStores.open(power.url, timeout_s=10.0)
+    yield stores
+    await stores.server.close()
+
+
+def worker_of(stores: RedisStores, folder: Path) -> LivePlan:
+    return LivePlan(
+        stores.plans, FIRST, file=PlanFile(folder / "plan.json"), metrics=Metrics.create()
+    )
+
+
+async def test_workers_route_alike_once_they_polled(power: Power, tmp_path: Path) -> None:
+    power.on()
+    async with opened(power) as stores:
+        workers = [worker_of(stores, tmp_path / name) for name in "ab"]
+        await stores.plans.change(planned(3_000), change(0))
+        for worker in workers:
+            await worker.poll()
+        first = [variants(worker) for worker in workers]
+
+        await stores.plans.change(planned(6_000), change(1))
+        await workers[0].poll()
+        meanwhile = [variants(worker) for worker in workers]
+        await workers[1].poll()
+
+        assert first[0] == first[1]
+        # Until its next poll a worker routes by the plan it knows, as a whole.
+        assert meanwhile[1] == first[1] != meanwhile[0]
+        assert variants(workers[1]) == meanwhile[0]
+        assert [worker.current.version for worker in workers] == [2, 2]
+
+
+async def test_a_restarted_worker_goes_on_with_the_stores_plan(
+    power: Power, tmp_path: Path
+) -> None:
+    power.on()
+    async with opened(power) as stores:
+        before = worker_of(stores, tmp_path)
+        await stores.plans.change(planned(3_000), change(0))
+        await before.poll()
+
+        after = worker_of(stores, tmp_path)
+        await after.begin()
+
+        assert (after.current, variants(after)) == (before.current, variants(before))
+
+
+async def test_while_the_store_is_away_a_worker_starts_with_what_the_machine_remembers(
+    power: Power, tmp_path: Path
+) -> None:
+    power.on()
+    async with opened(power) as stores:
+        before = worker_of(stores, tmp_path)
+        await stores.plans.change(planned(3_000), change(0))
+        await before.poll()
+    power.off()
+
+    async with opened(power) as stores:
+        after, elsewhere = worker_of(stores, tmp_path), worker_of(stores, tmp_path / "new")
+        await after.begin()
+        await elsewhere.begin()
+
+    assert after.current == before.current
+    assert elsewhere.current == FIRST
+
+
+async def test_an_emptied_store_is_told_the_plan_once(power: Power, tmp_path: Path) -> None:
+    power.on()
+    async with opened(power) as stores:
+        workers = [worker_of(stores, tmp_path / name) for name in "ab"]
+        await stores.plans.change(planned(3_000), change(0))
+        for worker in workers:
+            await worker.poll()
+        before = [variants(worker) for worker in workers]
+
+        await stores.connection.execute("FLUSHALL", doing="emptying the store")
+        for worker in workers:
+            await worker.poll()
+
+        assert [variants(worker) for worker in workers] == before
+        assert await stores.plans.read() == StoredPlan(1, planned(3_000))
+        assert [one.who for one in await stores.plans.audit(10)] == ["worker"]
+
+
+async def test_what_is_no_plan_leaves_the_one_before(power: Power, tmp_path: Path) -> None:
+    power.on()
+    async with opened(power) as stores:
+        worker = worker_of(stores, tmp_path)
+        await stores.plans.change(planned(3_000), change(0))
+        await worker.poll()
+
+        await stores.connection.execute(
+            "HSET", PLAN, "version", 2, "json", b'{"layers": 1}', doing="planting"
+        )
+        await worker.poll()
+
+        assert worker.current == StoredPlan(1, planned(3_000))

@@ -1,0 +1,324 @@
+"""The store's streams become files of the dataset contract."""
+
+import fcntl
+import resource
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from app.export import PARTS, ExportError, export
+from app.export.part import read_cursors, write_table
+from app.stores.connection import Connection
+from app.stores.customer import RedisCustomerStore
+from app.stores.exposure import RedisExposureLog
+from app.stores.exposure_record import PackedExposure
+from app.stores.keys import N_PARTITIONS, events_stream
+from app.stores.store import RedisServer
+from models.dataset import read_dataset
+from models.domain.event import Event, EventType, from_us, to_us
+from tests.contract.test_exposure_log import RECORD
+from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits
+
+N_BYTES_LEFT = 100
+N_EVENTS = 240
+
+
+@pytest.fixture
+def url(embedded_url: str) -> str:
+    return embedded_url
+
+
+@pytest.fixture
+def customers(connection: Connection) -> RedisCustomerStore:
+    return RedisCustomerStore(connection)
+
+
+@pytest.fixture
+async def now_us(connection: Connection) -> int:
+    return await RedisServer(connection).time_us()
+
+
+@pytest.fixture
+async def events(
+    customers: RedisCustomerStore, now_us: int, rng: np.random.Generator
+) -> list[Event]:
+    """Events of many customers, in the store."""
+    each = N_EVENTS // 24
+    events = [e for c in range(24) for e in visits(rng, each, customer_id=f"c{c}", now_us=now_us)]
+    await customers.append(events)
+    return events
+
+
+def exported(out: Path) -> list[str]:
+    return sorted(pl.read_parquet(out / "events.parquet")["event_id"])
+
+
+async def left(connection: Connection) -> int:
+    """Entries of events that are still in the store."""
+    commands = [("XLEN", events_stream(p)) for p in range(N_PARTITIONS)]
+    lengths = await connection.execute_many(commands, doing="looking")
+    return sum(n for n in lengths if isinstance(n, int))
+
+
+async def test_every_event_is_exported_once_and_leaves_the_store(
+    connection: Connection, events: list[Event], tmp_path: Path
+) -> None:
+    summary = await export(connection, tmp_path)
+
+    assert (summary.events, summary.total_events) == (N_EVENTS, N_EVENTS)
+    assert exported(tmp_path) == sorted(e.event_id for e in events)
+    assert await left(connection) == 0
+
+
+async def test_a_full_disk_is_one_clear_error_and_costs_nothing(
+    connection: Connection, events: list[Event], tmp_path: Path
+) -> None:
+    """As where the disk is full, no file of this process may grow beyond a few bytes."""
+    assert events
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (N_BYTES_LEFT, limits[1]))
+    try:
+        with pytest.raises(ExportError, match=r"File too large.*make room, and export again"):
+            await export(connection, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert [path.name for path in (tmp_path / PARTS).iterdir()] == [".lock"]
+    assert await left(connection) == N_EVENTS
+    assert (await export(connection, tmp_path)).events == N_EVENTS
+
+
+async def test_an_event_is_exported_as_it_was_posted(
+    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+) -> None:
+    in_paris = from_us(now_us).astimezone(timezone(timedelta(hours=1)))
+    posted = Event(
+        event_id="e1",
+        customer_id="c1",
+        session_id="v1",
+        type=EventType.PURCHASE,
+        sale_id="s1",
+        at=in_paris,
+        position=3,
+        price=99.5,
+        quantity=2,
+        propensity=0.25,
+    )
+    whole_second = event("e2", at_us=now_us // 1_000_000 * 1_000_000)
+    await customers.append([posted, whole_second])
+
+    await export(connection, tmp_path)
+
+    first, second = pl.read_parquet(tmp_path / "events.parquet").sort("event_id").to_dicts()
+    received = first.pop("received_at")
+    assert {name: value for name, value in first.items() if value is not None} == {
+        **posted.model_dump(exclude_none=True, mode="json"),
+        "at": from_us(now_us),
+    }
+    assert second["at"] == whole_second.at
+    assert now_us <= to_us(received) <= now_us + DAY_US
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 4])
+async def test_a_run_that_dies_after_a_part_is_resumed_without_loss_or_repetition(
+    connection: Connection, events: list[Event], tmp_path: Path, n_parts: int
+) -> None:
+    """It dies after the part was written and before the store forgot its entries."""
+    parts: list[int] = []
+
+    def die(n_entries: int) -> None:
+        parts.append(n_entries)
+        if len(parts) == n_parts:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await export(connection, tmp_path, n_each=1, on_part=die)
+    assert await left(connection) > N_EVENTS - sum(parts)
+    summary = await export(connection, tmp_path, n_each=1)
+
+    assert summary.events == N_EVENTS - sum(parts)
+    assert exported(tmp_path) == sorted(e.event_id for e in events)
+
+
+async def test_a_run_that_dies_while_it_writes_leaves_no_part(
+    connection: Connection, events: list[Event], tmp_path: Path
+) -> None:
+    (tmp_path / PARTS).mkdir()
+    (tmp_path / PARTS / ".events-000001.parquet.0a.partial").write_bytes(b"PAR1 half a fil")
+
+    await export(connection, tmp_path)
+
+    assert exported(tmp_path) == sorted(e.event_id for e in events)
+
+
+async def test_runs_add_up(
+    connection: Connection,
+    customers: RedisCustomerStore,
+    events: list[Event],
+    now_us: int,
+    tmp_path: Path,
+) -> None:
+    await export(connection, tmp_path)
+    await customers.append([event("later", at_us=now_us)])
+
+    summary = await export(connection, tmp_path)
+
+    assert (summary.events, summary.total_events) == (1, N_EVENTS + 1)
+    assert exported(tmp_path) == sorted([*(e.event_id for e in events), "later"])
+
+
+async def test_a_run_with_nothing_new_changes_no_file(
+    connection: Connection, events: list[Event], tmp_path: Path
+) -> None:
+    assert events
+    await export(connection, tmp_path)
+    before = (tmp_path / "events.parquet").read_bytes()
+
+    summary = await export(connection, tmp_path)
+
+    assert summary.events == 0
+    assert (tmp_path / "events.parquet").read_bytes() == before
+
+
+async def test_an_event_that_was_streamed_twice_is_exported_once(
+    connection: Connection, now_us: int, tmp_path: Path
+) -> None:
+    """After three days the store has forgotten what it remembered of it."""
+    first = event("1", at_us=now_us - 5 * DAY_US, type=EventType.IMPRESSION)
+    other = event("1", at_us=now_us, sale_id="s2", type=EventType.IMPRESSION)
+    for received_us, one in ((now_us - 4 * DAY_US, first), (now_us, first), (now_us, other)):
+        await append_at(connection, [one], received_us=received_us)
+    await append_at(connection, [other], received_us=now_us + 4 * DAY_US)
+
+    summary = await export(connection, tmp_path)
+
+    assert (summary.events, summary.total_events) == (3, 1)
+    assert (summary.repeated_events, summary.conflicting_events) == (1, 1)
+    assert summary.conflicting == ("c1 1",)
+    assert pl.read_parquet(tmp_path / "events.parquet")["sale_id"].to_list() == ["s1"]
+
+
+async def test_events_of_two_customers_with_one_id_are_both_exported(
+    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+) -> None:
+    """Two browsers may both count their events from 1."""
+    await customers.append([event("1", at_us=now_us, customer_id=c) for c in ("c1", "c2")])
+
+    summary = await export(connection, tmp_path)
+
+    assert (summary.total_events, summary.repeated_events, summary.conflicting_events) == (2, 0, 0)
+
+
+async def test_what_is_exported_is_read_as_a_dataset(
+    connection: Connection, events: list[Event], tmp_path: Path
+) -> None:
+    await export(connection, tmp_path)
+    sales = {
+        "sale_id": [f"s{i}" for i in range(7)],
+        "opens_at": [datetime(2020, 1, 1, tzinfo=UTC)] * 7,
+    }
+    pl.DataFrame(sales).write_parquet(tmp_path / "sales.parquet")
+
+    dataset = read_dataset(tmp_path, strict=True)
+
+    assert sorted(dataset.events.event_ids) == sorted(e.event_id for e in events)
+    assert sorted(dataset.events.at_us.tolist()) == sorted(to_us(e.at) for e in events)
+
+
+async def test_answers_are_exported_whole(connection: Connection, tmp_path: Path) -> None:
+    await RedisExposureLog(connection).append([PackedExposure.of(RECORD)] * 2)
+
+    summary = await export(connection, tmp_path)
+
+    [answer] = pl.read_parquet(tmp_path / "exposures.parquet").to_dicts()
+    assert (summary.exposures, summary.total_exposures) == (2, 1)
+    assert answer["now"] == from_us(RECORD.now_us)
+    assert answer["window"] == RECORD.window
+    assert (answer["exclude"], answer["excluded_unknown"]) == (["s9"], 1)
+    assert (answer["candidates"], answer["candidates_unknown"]) == (["s1", "s2"], 2)
+    assert answer["slate"] == [
+        {"sale_id": "s1", "rank": 1, "propensity": 1.0, "purchase_probability": 0.0125}
+    ]
+    assert answer["versions"] == [["numpy", "2"]]
+
+
+async def test_answers_that_an_earlier_version_exported_stay(
+    connection: Connection, tmp_path: Path
+) -> None:
+    """Its part lacks columns that records have by now."""
+    log = RedisExposureLog(connection)
+    await log.append([PackedExposure.of(RECORD)])
+    await export(connection, tmp_path)
+    [part] = (tmp_path / PARTS).glob("exposures-*.parquet")
+    old = pl.read_parquet(part).drop("excluded_unknown", "candidates_unknown")
+    write_table(part, old, cursors=read_cursors(part))
+    await log.append([PackedExposure.of(replace(RECORD, recommendation_id="r2"))])
+
+    await export(connection, tmp_path)
+
+    answers = pl.read_parquet(tmp_path / "exposures.parquet").sort("recommendation_id")
+    assert answers["recommendation_id"].to_list() == ["r1", "r2"]
+    assert answers["candidates_unknown"].to_list() == [None, 2]
+
+
+async def test_two_runs_at_once_are_refused(connection: Connection, tmp_path: Path) -> None:
+    (tmp_path / PARTS).mkdir()
+    with (tmp_path / PARTS / ".lock").open("w") as lock:
+        fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
+
+        with pytest.raises(ExportError, match="another run exports"):
+            await export(connection, tmp_path)
+
+
+async def test_a_part_that_is_no_part_is_named(connection: Connection, tmp_path: Path) -> None:
+    (tmp_path / PARTS).mkdir()
+    pl.DataFrame({"event_id": ["e1"]}).write_parquet(tmp_path / PARTS / "events-000001.parquet")
+
+    with pytest.raises(ExportError, match=r"events-000001\.parquet does not say where it ends"):
+        await export(connection, tmp_path)
+
+
+async def test_an_erased_customer_leaves_all_files_with_what_he_did_before(
+    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+) -> None:
+    """A fast clock hides nothing: what was received before goes, whenever it says it was."""
+    log = RedisExposureLog(connection)
+    earlier = [event("e1", at_us=now_us), event("fast", at_us=now_us + MINUTE_US)]
+    await customers.append([*earlier, event("other", at_us=now_us, customer_id="c2")])
+    await log.append([PackedExposure.of(replace(RECORD, recommendation_id="old", now_us=now_us))])
+    await export(connection, tmp_path)
+    await customers.append([event("e2", at_us=now_us)])
+    erased_us = (await customers.erase("c1")).erased_us
+    await customers.append([event("back", at_us=erased_us + 1)])
+    new = replace(RECORD, recommendation_id="new", now_us=erased_us + 1)
+    await log.append([PackedExposure.of(new)])
+
+    summary = await export(connection, tmp_path)
+
+    answers = pl.read_parquet(tmp_path / "exposures.parquet")["recommendation_id"]
+    assert exported(tmp_path) == ["back", "other"]
+    assert answers.to_list() == ["new"]
+    assert (summary.erasures, summary.erased_events, summary.erased_exposures) == (1, 3, 1)
+    assert pl.read_parquet(tmp_path / "erasures.parquet").to_dicts() == [
+        {"customer_id": "c1", "erased_at": from_us(erased_us)}
+    ]
+    in_parts = pl.read_parquet(list((tmp_path / PARTS).glob("events-*.parquet")))["event_id"]
+    assert sorted(in_parts) == ["back", "other"]
+
+
+async def test_a_run_after_an_erasure_goes_on_where_the_last_one_ended(
+    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+) -> None:
+    await customers.append([event("e1", at_us=now_us)])
+    await customers.erase("c1")
+    await export(connection, tmp_path)
+    await customers.append([event("e2", at_us=now_us, customer_id="c2")])
+
+    summary = await export(connection, tmp_path)
+
+    assert (summary.events, summary.erased_events) == (1, 0)
+    assert exported(tmp_path) == ["e2"]

@@ -1,0 +1,113 @@
+from dataclasses import dataclass
+
+from structlog.testing import capture_logs
+
+from app.health.store_monitor import NONE, StoreMonitor
+from app.observability import Metrics
+from app.stores.server_port import Lost, Refusal
+
+
+@dataclass
+class Server:
+    """A store that says of itself what a test wants."""
+
+    policy: str = "noeviction"
+    gone: Lost = NONE
+    refused: tuple[Refusal, str] | None = None
+
+    async def ping(self) -> None: ...
+
+    async def time_us(self) -> int:
+        return 0
+
+    async def eviction_policy(self) -> str:
+        return self.policy
+
+    async def lost(self) -> Lost:
+        return self.gone
+
+    async def refused_write(self) -> tuple[Refusal, str] | None:
+        return self.refused
+
+    async def close(self) -> None: ...
+
+
+async def test_a_store_that_evicts_is_named_once_with_what_to_do() -> None:
+    monitor = StoreMonitor(Server("allkeys-lru"), Metrics.create(), lambda: 0)
+
+    with capture_logs() as lines:
+        await monitor.look()
+        await monitor.look()
+
+    [line] = lines
+    assert "set maxmemory-policy noeviction" in line["event"]
+    assert line["policy"] == "allkeys-lru"
+
+
+async def test_what_full_streams_lost_shows_and_is_named_whenever_it_grows() -> None:
+    server, metrics = Server(), Metrics.create()
+    monitor = StoreMonitor(server, metrics, lambda: 0)
+
+    with capture_logs() as lines:
+        await monitor.look()
+        server.gone = Lost(events=7, exposures=0, counts=0)
+        await monitor.look()
+        await monitor.look()
+        server.gone = Lost(events=7, exposures=2, counts=0)
+        await monitor.look()
+
+    assert [(line["events"], line["exposures"]) for line in lines] == [(7, 0), (7, 2)]
+    assert 'lost_entries{stream="exposures"} 2.0' in metrics.exposition(None).decode()
+
+
+async def test_events_that_count_for_no_sale_show_and_are_named_whenever_there_are_more() -> None:
+    server, metrics = Server(), Metrics.create()
+    monitor = StoreMonitor(server, metrics, lambda: 0)
+
+    with capture_logs() as lines:
+        server.gone = Lost(events=0, exposures=0, counts=5)
+        await monitor.look()
+        await monitor.look()
+
+    [line] = lines
+    assert "names too many sales" in line["event"]
+    assert line["counts"] == 5
+    assert 'lost_entries{stream="counts"} 5.0' in metrics.exposition(None).decode()
+
+
+async def test_a_store_that_refuses_writes_is_named_once_and_counted_each_time() -> None:
+    server, metrics = Server(), Metrics.create()
+    monitor = StoreMonitor(server, metrics, lambda: 0)
+
+    with capture_logs() as lines:
+        server.refused = Refusal.FULL, "used memory > 'maxmemory'"
+        await monitor.look()
+        await monitor.look()
+        refused = monitor.refused
+        server.refused = None
+        await monitor.look()
+
+    assert [line["log_level"] for line in lines] == ["error", "info"]
+    assert "raise maxmemory" in lines[0]["event"]
+    assert (refused or "").startswith("used memory > 'maxmemory': raise maxmemory")
+    assert monitor.refused is None
+    assert 'write_refusals_total{reason="full"} 2.0' in metrics.exposition(None).decode()
+
+
+async def test_a_store_in_order_is_no_news() -> None:
+    with capture_logs() as lines:
+        await StoreMonitor(Server(), Metrics.create(), lambda: 0).look()
+
+    assert lines == []
+
+
+async def test_a_store_whose_clock_is_off_is_named_once_and_measured() -> None:
+    metrics = Metrics.create()
+    monitor = StoreMonitor(Server(), metrics, lambda: 3_600_000_000)
+
+    with capture_logs() as lines:
+        await monitor.look()
+        await monitor.look()
+
+    assert [line["ahead_s"] for line in lines] == [-3_600.0]
+    assert "store_clock_skew_seconds -3600.0" in metrics.exposition(None).decode()

@@ -1,0 +1,157 @@
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.catalogue.catalogue_version import CatalogueVersion, Source
+from app.catalogue.snapshot_archive import SnapshotArchive
+from app.errors import StoreUnavailableError
+from app.observability import Metrics
+from app.recommend import exposure_queue
+from app.recommend.exposure_queue import BATCH, ExposureQueue
+from app.stores.exposure_record import PackedExposure
+from tests.contract.test_exposure_log import RECORD
+from tests.shop import sale, scorer
+
+
+class ListLog:
+    """A log that refuses the first batches."""
+
+    def __init__(self, n_refusals: int = 0) -> None:
+        self.records: list[PackedExposure] = []
+        self.sizes: list[int] = []
+        self.n_refusals = n_refusals
+
+    async def append(self, exposures: Sequence[PackedExposure]) -> None:
+        if self.n_refusals:
+            self.n_refusals -= 1
+            doing = "logging answers"
+            raise StoreUnavailableError(doing, "refused")
+        self.records += exposures
+        self.sizes.append(len(exposures))
+
+
+async def go_on(queue: ExposureQueue) -> None:
+    """Log batch after batch, as a supervisor has it."""
+    while True:
+        with suppress(StoreUnavailableError, TypeError):
+            await queue.log_batch()
+
+
+async def logged(log: ListLog, directory: Path, *, n: int) -> float:
+    """Put records, then run the queue dry; return how many were dropped."""
+    metrics = Metrics.create()
+    with ThreadPoolExecutor(1) as pool:
+        queue = ExposureQueue(log, SnapshotArchive(directory), pool=pool, metrics=metrics)
+        for _ in range(n):
+            queue.put(RECORD, None)
+        running = asyncio.create_task(go_on(queue))
+        await queue.drain()
+        running.cancel()
+    return metrics.registry.get_sample_value("vitrine_exposures_dropped_total") or 0.0
+
+
+async def test_everything_is_logged_once(tmp_path: Path) -> None:
+    log = ListLog()
+
+    n_dropped = await logged(log, tmp_path, n=1_000)
+
+    assert (len(log.records), n_dropped) == (1_000, 0.0)
+
+
+async def test_answers_that_follow_each_other_share_a_round_trip(tmp_path: Path) -> None:
+    log = ListLog()
+    with ThreadPoolExecutor(1) as pool:
+        archive, metrics = SnapshotArchive(tmp_path), Metrics.create()
+        queue = ExposureQueue(log, archive, pool=pool, metrics=metrics)
+        running = asyncio.create_task(go_on(queue))
+        for _ in range(3):
+            await asyncio.sleep(0)
+            queue.put(RECORD, None)
+        await queue.drain()
+        running.cancel()
+
+    assert log.sizes == [3]
+
+
+async def test_what_the_store_refuses_is_tried_again(tmp_path: Path) -> None:
+    log = ListLog(n_refusals=2)
+
+    n_dropped = await logged(log, tmp_path, n=3)
+
+    assert (len(log.records), n_dropped) == (3, 0.0)
+
+
+async def test_what_does_not_fit_is_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound is one of bytes: a long record takes the place of many."""
+    log, n_bytes = ListLog(), len(PackedExposure.of(RECORD).content)
+    monkeypatch.setattr(exposure_queue, "CAPACITY_BYTES", 3 * n_bytes + 1)
+
+    n_dropped = await logged(log, tmp_path, n=8)
+
+    assert (len(log.records), n_dropped) == (3, 5.0)
+
+
+async def test_what_was_logged_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, n_bytes = ListLog(), len(PackedExposure.of(RECORD).content)
+    monkeypatch.setattr(exposure_queue, "CAPACITY_BYTES", n_bytes)
+    with ThreadPoolExecutor(1) as pool:
+        metrics = Metrics.create()
+        queue = ExposureQueue(log, SnapshotArchive(tmp_path), pool=pool, metrics=metrics)
+        running = asyncio.create_task(go_on(queue))
+        for _ in range(2):
+            queue.put(RECORD, None)
+            await queue.drain()
+        running.cancel()
+
+    assert len(log.records) == 2
+
+
+class BrokenLog(ListLog):
+    """A log that cannot write the first batch, and never could."""
+
+    async def append(self, exposures: Sequence[PackedExposure]) -> None:
+        if self.n_refusals:
+            self.n_refusals -= 1
+            msg = "a record has no JSON"
+            raise TypeError(msg)
+        await super().append(exposures)
+
+
+async def test_a_batch_that_cannot_be_written_is_counted_and_holds_up_none_after_it(
+    tmp_path: Path,
+) -> None:
+    log = BrokenLog(n_refusals=1)
+
+    n_dropped = await logged(log, tmp_path, n=BATCH + 3)
+
+    assert (len(log.records), n_dropped) == (3, float(BATCH))
+
+
+async def test_snapshots_that_a_full_disk_refuses_are_counted_and_hold_up_no_record(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "snapshots").touch()  # a file where the directory has to be
+    log, metrics = ListLog(), Metrics.create()
+    model = scorer(sale("s1"))
+    served = CatalogueVersion.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
+    with ThreadPoolExecutor(1) as pool:
+        archive = SnapshotArchive(tmp_path / "snapshots")
+        queue = ExposureQueue(log, archive, pool=pool, metrics=metrics)
+        with capture_logs() as lines:
+            for _ in range(2):
+                queue.put(RECORD, served)
+                await queue.log_batch()
+
+    n_refused = metrics.registry.get_sample_value(
+        "vitrine_files_not_kept_total", {"kind": "snapshot"}
+    )
+    assert (len(log.records), n_refused, len(lines)) == (2, 2.0, 1)

@@ -1,0 +1,186 @@
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from app.catalogue.catalogue_version import CatalogueVersion, Source
+from app.observability import Metrics
+from app.recommend.fallback import DegradationLevel
+from app.recommend.latency_estimate import REMEMBERED
+from app.recommend.ranking import Ranking, SlateRanker
+from app.recommend.request import Choice, RankingRequest, RecommendationRequest
+from app.stores.ports import CustomerState
+from models.domain.customer import Window
+from models.domain.event import from_us
+from models.domain.profile import Profile
+from models.domain.sale import Sale
+from models.scoring.scorer import Scorer
+from models.slate.slate_policy import PlackettLuce, SlatePolicy
+from tests.shop import BrokenRanker, sale, scorer
+
+NOW_US = 1_800_000_000_000_000
+NOW = from_us(NOW_US)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def shown(
+    *sales: Sale,
+    by: Scorer | None = None,
+    rung: DegradationLevel | None = None,
+    market: str | None = None,
+    exclude: tuple[str, ...] = (),
+) -> tuple[list[str], DegradationLevel | None]:
+    model = scorer(*sales)
+    served = CatalogueVersion.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    request = RecommendationRequest("c1", market=market, exclude=exclude)
+    ranker = SlateRanker(Metrics.create())
+    ranking = ranker.rank(RankingRequest(request, state, served), SlatePolicy(), rung=rung)
+    return sorted(ranking.sale_ids), ranking.rung
+
+
+@pytest.mark.parametrize("by", [None, scorer(), scorer(ranker=BrokenRanker())])
+@pytest.mark.parametrize("rung", [None, DegradationLevel.ANONYMOUS, DegradationLevel.SNAPSHOT])
+def test_no_rung_shows_what_may_not_be_shown(
+    by: Scorer | None, rung: DegradationLevel | None
+) -> None:
+    sales = [
+        sale("open", now_us=NOW_US),
+        sale("opens now", now_us=NOW_US, opens_at=NOW),
+        sale("closes next", now_us=NOW_US, closes_at=NOW + MICROSECOND),
+        sale("closes now", now_us=NOW_US, closes_at=NOW),
+        sale("opens next", now_us=NOW_US, opens_at=NOW + MICROSECOND),
+        sale("sold out", now_us=NOW_US, sold_out_at=NOW),
+        sale("no stock", now_us=NOW_US, stock=0),
+        sale("elsewhere", now_us=NOW_US, markets=("de",)),
+        sale("excluded", now_us=NOW_US),
+    ]
+
+    sale_ids, _ = shown(*sales, by=by, rung=rung, market="fr", exclude=("excluded",))
+
+    assert sale_ids == ["closes next", "open", "opens now"]
+
+
+@pytest.mark.parametrize(
+    ("by", "missing", "named"),
+    [
+        (scorer(), None, None),
+        (scorer(), DegradationLevel.ANONYMOUS, DegradationLevel.ANONYMOUS),
+        (scorer(), DegradationLevel.SNAPSHOT, DegradationLevel.SNAPSHOT),
+        (None, None, DegradationLevel.POPULARITY),
+        (None, DegradationLevel.ANONYMOUS, DegradationLevel.POPULARITY),
+        (None, DegradationLevel.SNAPSHOT, DegradationLevel.SNAPSHOT),
+        (scorer(ranker=BrokenRanker()), None, DegradationLevel.POPULARITY),
+    ],
+)
+def test_the_lowest_rung_is_named(
+    by: Scorer | None, missing: DegradationLevel | None, named: DegradationLevel | None
+) -> None:
+    assert shown(sale("s1", now_us=NOW_US), by=by, rung=missing) == (["s1"], named)
+
+
+def test_without_a_catalogue_the_answer_is_empty() -> None:
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    question = RankingRequest(RecommendationRequest("c1"), state, None)
+
+    ranking = SlateRanker(Metrics.create()).rank(question, SlatePolicy(), rung=None)
+
+    assert (ranking.sale_ids, ranking.rung) == ((), DegradationLevel.EMPTY)
+
+
+def test_a_stale_catalogue_with_nothing_open_is_the_last_rung() -> None:
+    closed = sale("closed", now_us=NOW_US, closes_at=NOW)
+
+    assert shown(closed, by=scorer(), rung=DegradationLevel.SNAPSHOT) == (
+        [],
+        DegradationLevel.EMPTY,
+    )
+
+
+def test_a_market_in_which_nothing_is_open_is_the_last_rung() -> None:
+    """An empty page is never an answer without a word."""
+    closed = sale("closed", now_us=NOW_US, closes_at=NOW)
+
+    assert shown(closed, by=scorer(), rung=None) == ([], DegradationLevel.EMPTY)
+
+
+def test_an_answer_without_sales_is_always_the_last_rung() -> None:
+    """Here all that is open is what the caller has already."""
+    request = RecommendationRequest("c1", exclude=("s1",))
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    model = scorer(sale("s1", now_us=NOW_US))
+    served = CatalogueVersion.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
+
+    ranking = SlateRanker(Metrics.create()).rank(
+        RankingRequest(request, state, served), SlatePolicy(), rung=None
+    )
+
+    assert (ranking.sale_ids, ranking.rung) == ((), DegradationLevel.EMPTY)
+
+
+def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> None:
+    """Each reading of the clock is a second later: a ranking takes one."""
+    model = scorer(sale("s1", now_us=NOW_US))
+    served = CatalogueVersion.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    question = RankingRequest(RecommendationRequest(), state, served)
+    ranker = SlateRanker(Metrics.create(), clock=map(float, count()).__next__)
+
+    rungs = [
+        ranker.rank(question, SlatePolicy(), rung=None, within_s=0.5).rung
+        for _ in range(REMEMBERED + 1)
+    ]
+
+    assert rungs == [None] * REMEMBERED + [DegradationLevel.POPULARITY]
+
+
+def features_of(*sale_ids: str, is_ordered: bool) -> str:
+    shop = [sale(sale_id, now_us=NOW_US) for sale_id in ("a", "b", "c")]
+    model = scorer(*shop)
+    served = CatalogueVersion.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    request = RecommendationRequest("c1", choice=Choice(sale_ids, is_ordered=is_ordered))
+    ranker = SlateRanker(Metrics.create())
+    return ranker.rank(
+        RankingRequest(request, state, served), SlatePolicy(), rung=None
+    ).feature_hash
+
+
+def test_the_model_is_told_the_order_of_a_caller_whose_order_says_something() -> None:
+    assert features_of("a", "b", is_ordered=False) == features_of("b", "a", is_ordered=False)
+    assert features_of("a", "b", is_ordered=True) != features_of("a", "b", is_ordered=False)
+
+
+def explored(recommendation_id: str, *, by: Scorer | None = None) -> Ranking:
+    model = scorer(*(sale(f"s{number}", now_us=NOW_US) for number in range(8)))
+    served = CatalogueVersion.of(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    question = RankingRequest(RecommendationRequest(limit=3), state, served, recommendation_id)
+    policy = SlatePolicy(exploration=PlackettLuce(temperature=1.0))
+    return SlateRanker(Metrics.create()).rank(question, policy, rung=None)
+
+
+def test_the_id_of_an_answer_decides_what_its_policy_leaves_to_chance() -> None:
+    """All eight sales are equally likely: one in 8, then one in 7, then one in 6."""
+    answers = [explored(f"answer {number}", by=scorer()) for number in range(5)]
+
+    assert explored("answer 0", by=scorer()) == answers[0]
+    assert len({answer.sale_ids for answer in answers}) > 1
+    assert answers[0].propensities == pytest.approx([1 / 8, 1 / 7, 1 / 6])
+
+
+def test_nothing_is_left_to_chance_where_no_model_scores() -> None:
+    answer = explored("answer 0")
+
+    assert (answer.rung, answer.propensities) == (DegradationLevel.POPULARITY, (1.0, 1.0, 1.0))
+    assert answer.sale_ids == explored("answer 1").sale_ids

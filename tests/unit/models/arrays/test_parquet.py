@@ -1,0 +1,36 @@
+"""Files are read by their names, whatever characters a path holds."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from models.arrays.parquet import read_parquet, scan_parquet
+
+ODD = ["shop [1]", "shop*", "shop?", "100%20", "a#b", "{a,b}", "-shop", "~shop", "été", "day=1"]
+FRAME = pl.DataFrame({"a": [1]})
+
+
+def written(path: Path) -> Path:
+    path.parent.mkdir()
+    with path.open("wb") as file:
+        FRAME.write_parquet(file)
+    return path
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_path_is_taken_letter_by_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = written(Path(name) / "part-1.parquet")
+
+    assert read_parquet(path).equals(FRAME)
+    assert scan_parquet([path, path]).collect().equals(pl.concat([FRAME, FRAME]))
+
+
+def test_a_star_reads_no_other_folder(tmp_path: Path) -> None:
+    starred = written(tmp_path / "shop*" / "part.parquet")
+    written(tmp_path / "shop-of-others" / "part.parquet")
+
+    assert scan_parquet([starred]).collect().height == 1

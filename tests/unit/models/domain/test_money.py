@@ -1,0 +1,35 @@
+"""A catalogue of several currencies is described."""
+
+import pytest
+
+from models.domain.money import currencies, mixture
+from models.domain.sale import Sale
+
+
+def sales(*amounts: tuple[str | None, float | None]) -> list[Sale]:
+    return [
+        Sale.model_validate(
+            {"sale_id": f"s{n}", "opens_at": "2025-01-01T00:00:00Z", "currency": c, "price": price}
+        )
+        for n, (c, price) in enumerate(amounts)
+    ]
+
+
+def test_sales_with_an_amount_are_counted_by_currency() -> None:
+    counted = currencies(sales(("EUR", 1), ("JPY", 1), ("JPY", 2), ("GBP", None), (None, 3)))
+
+    assert counted == {"JPY": 2, "EUR": 1}
+
+
+@pytest.mark.parametrize("one", [[], [("EUR", 1), ("EUR", 2)], [("EUR", 1), (None, 2)]])
+def test_one_currency_is_no_mixture(one: list[tuple[str | None, float | None]]) -> None:
+    assert mixture(sales(*one)) is None
+
+
+@pytest.mark.parametrize("other", ["JPY", "eur"])
+def test_a_mixture_names_currencies_and_sales(other: str) -> None:
+    mixed = mixture(sales(("EUR", 1), ("EUR", 2), (other, 300)))
+
+    assert mixed is not None
+    assert f"EUR (2 sales), {other} (1 sales)" in mixed
+    assert "orders by revenue or margin" in mixed

@@ -1,0 +1,54 @@
+"""Totals of a customer's events before the last night."""
+
+import numpy as np
+import pytest
+
+from models.domain.event import KIND, EventType
+from models.domain.profile import NIGHT_US, Profile, night_floor
+from tests.builders import NOW_US
+
+
+def test_the_night_is_cut_at_midnight_in_utc() -> None:
+    midnight = NOW_US - NOW_US % NIGHT_US
+
+    assert night_floor(NOW_US) == midnight
+    assert [night_floor(midnight + shift) for shift in (-1, 0, 1)] == [
+        midnight - 86_400_000_000,
+        midnight,
+        midnight,
+    ]
+
+
+def test_a_profile_totals_events_by_type() -> None:
+    kinds = np.array([KIND[EventType.VIEW], KIND[EventType.PURCHASE], KIND[EventType.VIEW]])
+    at_us = np.array([30, 10, 20])
+
+    assert Profile.of(kinds, at_us) == Profile(first_us=10, counts=(0, 2, 0, 0, 1))
+
+
+def test_no_events_make_the_empty_profile() -> None:
+    nothing = np.empty(0, dtype=np.int64)
+
+    assert Profile.of(nothing, nothing) == Profile.empty() == Profile.unpack(b"")
+
+
+@pytest.mark.parametrize(
+    "profile", [Profile.empty(), Profile(first_us=NOW_US, counts=(2**40, 0, 7, 1, 3))]
+)
+def test_packing_and_unpacking_round_trips(profile: Profile) -> None:
+    assert Profile.unpack(profile.pack()) == profile
+
+
+def test_packed_bytes_are_pinned() -> None:
+    """The store keeps profiles for 400 days: what one version packs, the next must read."""
+    packed = Profile(first_us=256, counts=(1, 2, 3, 4, 5)).pack()
+
+    assert packed == b"".join(n.to_bytes(8, "big") for n in (256, 1, 2, 3, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "reason"), [(40, "6 numbers, got 5"), (56, "6 numbers, got 7"), (47, "multiple")]
+)
+def test_a_profile_of_another_length_is_refused(n_bytes: int, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Profile.unpack(bytes(n_bytes))

@@ -1,0 +1,108 @@
+"""What was shown does not depend on order, repetition or split of the impressions."""
+
+from functools import reduce
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.domain.event import SECOND_US
+from models.domain.recent_impressions import (
+    NOTHING_SHOWN,
+    SHOWN_BYTES,
+    SHOWN_SALES,
+    RecentImpressions,
+)
+
+NOON_US = 1_741_608_000_000_000
+
+# Few sales and seconds, so that repetitions and equal times are common; and the extremes.
+KEYS = st.integers(0, 5) | st.sampled_from([2**63, 2**64 - 1])
+TIMES = st.integers(NOON_US, NOON_US + 4 * SECOND_US) | st.just(1_600_000_000_000_000)
+LISTS = st.lists(st.tuples(KEYS, TIMES), max_size=20)
+
+Impression = tuple[int, int]
+"""Key of a sale, and when it was shown in microseconds."""
+
+
+def shown(impressions: list[Impression]) -> RecentImpressions:
+    keys = np.array([key for key, _ in impressions], dtype=np.uint64)
+    return RecentImpressions.of(keys, np.array([at_us for _, at_us in impressions], dtype=np.int64))
+
+
+def oracle(impressions: list[Impression]) -> bytes:
+    """The definition, in plain Python: the latest second of each sale, the last 128."""
+    latest: dict[int, int] = {}
+    for key, at_us in impressions:
+        latest[key] = max(latest.get(key, 0), at_us // SECOND_US)
+    ordered = sorted((at_s, key) for key, at_s in latest.items())[-128:]
+    return b"".join(key.to_bytes(8, "big") + at_s.to_bytes(4, "big") for at_s, key in ordered)
+
+
+@given(LISTS, st.randoms(use_true_random=False), st.integers(1, 3))
+def test_order_and_repetition_leave_the_latest_of_each_sale(
+    impressions: list[Impression], random: Random, times: int
+) -> None:
+    shuffled = impressions * times
+    random.shuffle(shuffled)
+
+    assert shown(shuffled).pack() == oracle(impressions)
+
+
+@given(st.lists(LISTS, min_size=1, max_size=5))
+def test_any_split_merges_to_the_same_bytes(parts: list[list[Impression]]) -> None:
+    merged = reduce(RecentImpressions.merge, map(shown, parts))
+
+    assert merged.pack() == oracle([one for part in parts for one in part])
+
+
+@given(LISTS, LISTS, LISTS)
+def test_merging_is_associative_commutative_and_idempotent(
+    first: list[Impression], second: list[Impression], third: list[Impression]
+) -> None:
+    a, b, c = shown(first), shown(second), shown(third)
+
+    assert a.merge(b).merge(c).pack() == a.merge(b.merge(c)).pack()
+    assert a.merge(b).pack() == b.merge(a).pack()
+    assert a.merge(a).pack() == a.merge(NOTHING_SHOWN).pack() == a.pack()
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 7])
+def test_it_is_bounded_however_the_impressions_arrive(
+    n_parts: int, rng: np.random.Generator
+) -> None:
+    """Three hundred sales, each shown five times at random moments."""
+    impressions = [(i % 300, NOON_US + int(rng.integers(900)) * SECOND_US) for i in range(1_500)]
+
+    merged = reduce(
+        RecentImpressions.merge, [shown(impressions[part::n_parts]) for part in range(n_parts)]
+    )
+
+    assert merged.pack() == oracle(impressions)
+    assert len(merged) == SHOWN_SALES
+
+
+@given(LISTS)
+def test_packing_and_unpacking_round_trips(impressions: list[Impression]) -> None:
+    packed = shown(impressions).pack()
+
+    assert RecentImpressions.unpack(packed).pack() == packed
+    assert len(packed) == len({key for key, _ in impressions}) * SHOWN_BYTES
+
+
+def test_times_of_another_century_are_the_first_or_the_last_one_that_is_held() -> None:
+    """In the year 2200, and before 1970."""
+    found = shown([(1, 7_258_118_400_000_000), (2, -5)])
+
+    assert dict(zip(found.sale_keys.tolist(), found.at_s.tolist(), strict=True)) == {
+        1: 2**32 - 1,
+        2: 10**9,
+    }
+    assert RecentImpressions.unpack(found.pack()).at_s.tolist() == found.at_s.tolist()
+
+
+def test_cut_bytes_are_refused() -> None:
+    with pytest.raises(ValueError, match="takes 13 bytes, no multiple of 12"):
+        RecentImpressions.unpack(bytes(13))

@@ -1,0 +1,100 @@
+"""What an experiment could see, from what was before its start."""
+
+import math
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from models.dataset.events import EventTable
+from models.experiments.analysis.design import Design, NoBaselineError, design
+from models.experiments.analysis.results import Rules
+from models.experiments.plan.experiment import Experiment, Unit
+from tests.trials import DAY_US, START, Did, event_columns, events, two_arms
+
+RULES = Rules(window_hours=24, before_days=7)
+DAYS = 28
+PER_DAY = 50
+
+
+def history(rng: np.random.Generator, *, share: float = 0.2) -> EventTable:
+    """Fifty new customers view something on each of 30 days; some buy a minute later."""
+    did: list[Did] = []
+    for day in range(-30, 0):
+        for number in range(PER_DAY):
+            unit, at = f"c{day}-{number}", day * DAY_US + 1_000
+            did.append(Did(unit=unit, kind="view", at=at))
+            if rng.random() < share:
+                did.append(Did(unit=unit, at=at + 60_000_000, revenue=100.0))
+    return events([*did, Did(unit="late", kind="view", at=0)])
+
+
+def planned(known: EventTable, *, lift: float = 0.5, **fields: object) -> Design:
+    experiment = Experiment.model_validate({**dict(two_arms()), **fields})
+    return design(experiment, known, unit=Unit.CUSTOMER, wanted_lift=lift, rules=RULES)
+
+
+def test_units_of_the_baseline_are_counted_by_day(rng: np.random.Generator) -> None:
+    """Its 28 days end a window before the start, so the last of the log are not among them."""
+    found = planned(history(rng))
+
+    assert found.units_by_day == tuple(PER_DAY * day for day in range(1, DAYS + 1))
+    assert found.baseline_until == START - timedelta(days=1)
+
+
+def test_only_part_of_the_units_takes_part(rng: np.random.Generator) -> None:
+    found = planned(history(rng), traffic=[{"start": 0, "stop": 2_000}])
+
+    assert found.units_by_day[-1] == PER_DAY * DAYS // 5
+
+
+def test_sizes_follow_from_the_mean_and_variance_of_what_was_bought(
+    rng: np.random.Generator,
+) -> None:
+    """16 p (1 - p) / (p lift)^2 units a variant, by the rule of thumb: 15.7 exactly."""
+    found = planned(history(rng)).sizes[0]
+
+    p, n = found.mean, PER_DAY * DAYS
+    assert p == pytest.approx(0.2, abs=0.04)
+    assert found.variance == pytest.approx(p * (1 - p) * n / (n - 1))
+    wanted = 2 * 15.698 * found.variance / (0.5 * p) ** 2
+    assert found.required_units == math.ceil(wanted)
+    assert found.minimum_days == math.ceil(wanted / PER_DAY / 7) * 7
+    at_28 = found.detectable_lift[28]
+    assert at_28 == pytest.approx(2.80159 * math.sqrt(4 * found.variance / n) / p, rel=1e-4)
+
+
+def test_a_lift_that_four_weeks_cannot_show_has_no_duration(rng: np.random.Generator) -> None:
+    assert planned(history(rng), lift=0.01).sizes[0].minimum_days is None
+
+
+def test_where_nothing_was_bought_nothing_can_be_planned(rng: np.random.Generator) -> None:
+    found = planned(history(rng, share=0.0)).sizes[0]
+
+    assert found.required_units is None
+    assert set(found.detectable_lift.values()) == {None}
+
+
+def test_only_the_audience_is_counted() -> None:
+    at = np.arange(-30, 1, dtype=np.int64) * DAY_US
+    markets = ["fr" if number % 2 else "de" for number in range(len(at))]
+    known = event_columns(
+        [f"c{number}" for number in range(len(at))],
+        at=at,
+        type=["view"] * len(at),
+        market=markets,
+    )
+
+    assert planned(known, audience={"markets": ["FR"]}).units_by_day[-1] == 14
+    assert planned(known).units_by_day[-1] == 28
+
+
+def test_too_short_a_history_is_refused(rng: np.random.Generator) -> None:
+    known = events([Did(at=-DAY_US), Did(unit="c2", at=-DAY_US), Did(at=0)])
+
+    with pytest.raises(NoBaselineError, match="planned from 28 days and a window of 24 hours"):
+        planned(known)
+    with pytest.raises(NoBaselineError, match="planned from 28 days"):
+        planned(events([]))
+    with pytest.raises(NoBaselineError, match="deals devices"):
+        design(two_arms(), history(rng), unit=Unit.DEVICE, wanted_lift=0.1)

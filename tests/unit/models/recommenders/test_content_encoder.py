@@ -1,0 +1,79 @@
+"""The content of sales as numbers, by hand."""
+
+import numpy as np
+import pytest
+
+from models.catalogue.catalogue import build_catalogue
+from models.domain.event import EventType
+from models.pictures.topics import Topics
+from models.recommenders.content_encoder import Encoder, Projection
+from tests.builders import catalogue, picture, query, row, sale
+
+SHOP = catalogue(
+    sale("slope", category="ski", price=99.0, original_price=198.0),
+    sale("sea", category="beach"),
+    pictures={"slope": picture(0.25, 0.75, embedding={0: 1.0}, look=(0.75, 0.0, 0.25, 0.5))},
+)
+ENCODER = Encoder(
+    values=(("category", "beach"), ("country", "FR")),
+    picture_centre=np.full(128, 0.5),
+    picture_axes=np.eye(128)[:, :2],
+    topic_centre=np.array([0.5, 0.5]),
+    look_centre=np.array([0.5, 0.0, 0.5, 0.25]),
+    look_scale=np.array([0.25, 0.1, 0.125, 0.25]),
+    value_centre=np.array([0.25, 0.0]),
+    price_centre=np.array([np.log(10.0), 0.1]),
+    price_scale=np.array([np.log(10.0), 0.2]),
+)
+
+
+def test_everything_is_centred_and_prices_are_scaled() -> None:
+    vectors = ENCODER.encode(SHOP)
+
+    expected = [0.5, -0.5, -0.25, 0.25, 1.0, 0.0, -2.0, 1.0, -0.25, 0.0, 1.0, 2.0]
+    assert vectors[row(SHOP, "slope")] == pytest.approx(expected)
+
+
+def test_what_is_unknown_stands_at_the_centre() -> None:
+    vectors = ENCODER.encode(SHOP)
+
+    assert vectors[row(SHOP, "sea")] == pytest.approx([0, 0, 0, 0, 0, 0, 0, 0, 0.75, 0, 0, 0])
+
+
+def test_topics_of_another_model_say_nothing() -> None:
+    of = build_catalogue(SHOP.sales, {}, topics=Topics.none())
+
+    assert ENCODER.encode(of).shape == (2, ENCODER.size)
+
+
+def test_sales_are_placed_once_for_the_same_sales_with_other_counts() -> None:
+    projection = Projection(ENCODER, np.ones((ENCODER.size, 1)))
+    later = SHOP.with_counts(SHOP.counts)
+
+    assert projection.of(later) is projection.of(SHOP)
+    assert projection.of(SHOP)[:, 0] == pytest.approx(ENCODER.encode(SHOP).sum(axis=1))
+
+
+def test_a_sale_is_placed_bit_for_bit_the_same_among_other_sales(
+    rng: np.random.Generator,
+) -> None:
+    """A new sale beside it must not change what a sale scores."""
+    projection = Projection(ENCODER, rng.normal(size=(ENCODER.size, 7)))
+    alone = catalogue(SHOP.sales[row(SHOP, "sea")])
+
+    (placed,) = projection.of(alone)
+
+    assert placed.tobytes() == projection.of(SHOP)[row(SHOP, "sea")].tobytes()
+
+
+def test_a_window_names_each_touched_sale_once_with_its_newest_age() -> None:
+    asked = query(
+        SHOP,
+        (EventType.VIEW, "slope", 60.0),
+        (EventType.VIEW, "sea", 30.0),
+        (EventType.CART, "slope", 5.0),
+    )
+
+    ages = dict(zip(asked.touched.rows.tolist(), asked.touched.age_s.tolist(), strict=True))
+
+    assert ages == {row(SHOP, "slope"): 5.0, row(SHOP, "sea"): 30.0}

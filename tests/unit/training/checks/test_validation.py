@@ -1,0 +1,124 @@
+"""The command that judges a dataset."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import typer
+from typer.testing import CliRunner, Result
+
+from tests.datasets import event, sale, write_csv, write_dataset
+from training.checks.validation import validate
+
+app = typer.Typer()
+app.command()(validate)
+
+BAD = event(event_id="bad", type="buy")
+IMPORTED = "2025-06-30T12:00:00Z"
+
+
+def run(directory: Path, *options: str) -> Result:
+    return CliRunner().invoke(app, ["--data", str(directory), *options])
+
+
+def test_a_good_dataset_is_usable_and_nothing_is_written(tmp_path: Path) -> None:
+    before = sorted(write_dataset(tmp_path).iterdir())
+
+    result = run(tmp_path, "--strict")
+
+    assert result.exit_code == 0
+    assert "usable, 1 sales, 1 events, 0 pictures" in result.stdout
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_faults_are_told_with_file_row_and_reason_and_rows_set_aside(tmp_path: Path) -> None:
+    write_dataset(tmp_path, events=[event(), BAD])
+
+    result = run(tmp_path)
+
+    assert result.exit_code == 0
+    assert "events.csv, row 2: type must be one of impression, view" in result.stdout
+    assert "events.csv: 1 rows left out, kept in" in result.stdout
+    assert pl.read_parquet(tmp_path / "quarantine.parquet")["row"].to_list() == [2]
+
+
+def test_the_quarantine_goes_where_it_is_told(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", events=[event(), BAD])
+
+    run(tmp_path / "data", "--quarantine", str(tmp_path / "aside.csv"))
+
+    assert pl.read_csv(tmp_path / "aside.csv")["code"].to_list() == ["unknown_type"]
+    assert not (tmp_path / "data" / "quarantine.parquet").exists()
+
+
+def test_a_quarantine_that_would_replace_a_table_is_refused(tmp_path: Path) -> None:
+    write_dataset(tmp_path)
+
+    result = run(tmp_path, "--quarantine", str(tmp_path / "events.csv"))
+
+    assert result.exit_code == 1
+    assert "see --quarantine" in result.stderr
+
+
+def test_a_strict_run_fails_at_the_first_file_with_faults(tmp_path: Path) -> None:
+    write_dataset(tmp_path, sales=[sale(), sale()], events=[BAD])
+
+    result = run(tmp_path, "--strict")
+
+    assert result.exit_code == 1
+    assert "duplicate_sale" in result.stdout
+    assert "unknown_type" not in result.stdout
+    assert not (tmp_path / "quarantine.parquet").exists()
+
+
+def test_json_is_one_object_with_counts_and_the_first_of_each_kind(tmp_path: Path) -> None:
+    write_dataset(tmp_path, events=[event(), BAD, event(event_id="worse", type="sell")])
+    write_csv(tmp_path / "customers.csv", [{"customer_id": "c1"}])
+
+    report = json.loads(run(tmp_path, "--json", "--shown", "1").stdout)
+
+    assert report["usable"] is True
+    assert (report["sales"], report["events"], report["customers"]) == (1, 1, 1)
+    assert report["counts"] == {"unknown_type": 2}
+    assert report["refused_rows"] == {"events.csv": 2}
+    assert report["quarantine"] == str(tmp_path / "quarantine.parquet")
+    assert [(f["file"], f["row"], f["effect"]) for f in report["faults"]] == [
+        ("events.csv", 2, "row")
+    ]
+
+
+def test_a_dataset_that_is_not_there_is_reported_as_one_object_too(tmp_path: Path) -> None:
+    result = run(tmp_path / "nowhere", "--json")
+
+    report = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert report["usable"] is False
+    assert report["counts"] == {"missing_file": 2}
+
+
+def test_broken_pictures_are_looked_for_on_demand(tmp_path: Path) -> None:
+    write_dataset(tmp_path, sales=[sale(image="broken.jpg")])
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "broken.jpg").write_bytes(b"no picture")
+
+    assert "broken_image" not in run(tmp_path).stdout
+    assert (
+        "sales.csv, row 1: image 'broken.jpg' cannot be used" in run(tmp_path, "--pictures").stdout
+    )
+
+
+def test_what_is_odd_about_whole_files_is_said(tmp_path: Path) -> None:
+    """Each of these would cost a model its use, and stops nothing."""
+    sales = [sale(currency="EUR", price="9"), sale(sale_id="s2", currency="JPY", price="900")]
+    events = [
+        event(event_id=f"e{day}", at=f"2025-01-{day:02}T00:00:00Z", received_at=IMPORTED)
+        for day in range(1, 31)
+    ]
+    write_dataset(tmp_path, sales=[{**one, "stars": "4"} for one in sales], events=events)
+
+    result = run(tmp_path, "--strict")
+
+    assert result.exit_code == 0
+    assert "EUR (1 sales), JPY (1 sales)" in result.stdout
+    assert "not learned from: stars" in result.stdout
+    assert "received_at of 30 of 30 events (100%) is an import's" in result.stdout

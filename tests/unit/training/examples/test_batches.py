@@ -1,0 +1,82 @@
+"""Queries gathered into batches: each once, as it was at its moment."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.catalogue.event_counts import SaleCounts
+from models.query.query import Query
+from tests.builders import browse, crowd, query
+from training.examples.batches import BATCH_SIZE, batches
+
+
+def asked(n_sales: int, n_events: int, *, now_us: int, rng: np.random.Generator) -> Query:
+    one = query(crowd(20, rng), *browse(n_events, 20, rng=rng))
+    return replace(one, rows=np.arange(n_sales), context=replace(one.context, now_us=now_us))
+
+
+def test_every_query_is_in_one_batch_with_lists_of_its_length(rng: np.random.Generator) -> None:
+    sizes = rng.integers(1, 4, size=200).tolist()
+    queries = [asked(size, int(rng.integers(40)), now_us=0, rng=rng) for size in sizes]
+
+    gathered = list(batches(queries, fit_of=lambda _: 0))
+
+    assert sorted(place for places, _ in gathered for place in places) == list(range(200))
+    for places, batch in gathered:
+        assert len(places) == len(batch) <= BATCH_SIZE
+        assert {sizes[place] for place in places} == {batch.rows.shape[1]}
+        assert [queries[place] for place in places] == list(batch.queries)
+
+
+def test_a_batch_is_answered_by_one_fit(rng: np.random.Generator) -> None:
+    queries = [asked(2, 3, now_us=now_us, rng=rng) for now_us in (1, 2, 5, 6)]
+
+    gathered = list(batches(queries, fit_of=lambda now_us: now_us // 5))
+
+    assert [places for places, _ in gathered] == [[0, 1], [2, 3]]
+
+
+def test_what_is_counted_is_that_of_each_querys_moment(rng: np.random.Generator) -> None:
+    """A replay changes its counts in place when it is asked for the next query."""
+    one = query(crowd(5, rng))
+    counts = SaleCounts.none(5)
+
+    def replayed() -> Iterator[Query]:
+        for _ in range(3):
+            counts.totals[:] += 1
+            counts.decayed[:] += 1
+            yield replace(one, catalogue=one.catalogue.with_counts(counts))
+
+    ((_, batch),) = batches(replayed(), fit_of=lambda _: 0)
+
+    assert batch.counted.faded[0, :, 0, 0].tolist() == [1.0, 2.0, 3.0]
+    assert batch.counted.of_neighbours[:, 0, 0, 0].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_every_query_ticks_once(rng: np.random.Generator) -> None:
+    ticks: list[None] = []
+
+    list(
+        batches(
+            [asked(2, 3, now_us=0, rng=rng) for _ in range(5)],
+            fit_of=lambda _: 0,
+            tick=lambda: ticks.append(None),
+        )
+    )
+
+    assert len(ticks) == 5
+
+
+def test_no_queries_make_no_batch() -> None:
+    assert list(batches([], fit_of=lambda _: 0)) == []
+
+
+@pytest.mark.parametrize("n_events", [0, 40])
+def test_a_batch_of_one_is_that_query(n_events: int, rng: np.random.Generator) -> None:
+    one = asked(3, n_events, now_us=7, rng=rng)
+
+    ((places, batch),) = batches([one], fit_of=lambda _: 0)
+
+    assert (places, batch.now_us.tolist(), batch.rows.tolist()) == ([0], [7], [[0, 1, 2]])

@@ -1,0 +1,257 @@
+"""Replay equals what a service that received the same events would hold."""
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.catalogue.event_counts import (
+    GRID_US,
+    HALF_LIVES_HOURS,
+    HourlyCounts,
+    counts_at,
+    grid_floor,
+)
+from models.domain.customer import Window, pack_member
+from models.domain.event import KIND, KINDS, EventType, key
+from models.domain.profile import Profile
+from models.domain.recent_impressions import RecentImpressions
+from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_id, event_table
+from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
+
+KIND_NAMES = [event_type.value for event_type in KINDS]
+
+
+@st.composite
+def rows(draw: st.DrawFn, *, unit: int, n_moments: int, max_delay: int) -> Row:
+    """Few customers, sales and moments: simultaneous and overtaken events are then common."""
+    at = draw(st.integers(0, n_moments))
+    delay = draw(st.integers(-1, max_delay))
+    return Row(
+        kind=draw(st.sampled_from(KIND_NAMES)),
+        customer=draw(st.sampled_from(["c1", "c2", "c3"])),
+        sale=draw(st.sampled_from(["s1", "s2"])),
+        at=at * unit,
+        received=(at + delay) * unit,
+    )
+
+
+def logs(*, unit: int, n_moments: int, max_delay: int) -> st.SearchStrategy[list[Row]]:
+    row = rows(unit=unit, n_moments=n_moments, max_delay=max_delay)
+    return st.lists(row, min_size=1, max_size=30)
+
+
+def shown_until(log: list[Row], customer: str, until_us: int) -> RecentImpressions:
+    """What a customer was shown by what was received up to a moment, in plain Python."""
+    latest: dict[int, int] = {}
+    for row in log:
+        if row.customer == customer and row.kind == "impression" and row.received_us <= until_us:
+            latest[key(row.sale)] = max(latest.get(key(row.sale), 0), row.at_us // SECOND)
+    ordered = sorted((at_s, sale) for sale, at_s in latest.items())[-128:]
+    return RecentImpressions.unpack(
+        b"".join(sale.to_bytes(8, "big") + at_s.to_bytes(4, "big") for at_s, sale in ordered)
+    )
+
+
+def members_received(log: list[Row], customer: str, until_us: int) -> list[bytes]:
+    """What a store was sent for a customer up to a moment, event by event."""
+    return [
+        pack_member(
+            key(event_id(index)),
+            key(row.sale),
+            at_us=row.at_us,
+            event_type=EventType(row.kind),
+        )
+        for index, row in enumerate(log)
+        if row.customer == customer and row.kind != "impression" and row.received_us <= until_us
+    ]
+
+
+@given(logs(unit=SECOND, n_moments=5, max_delay=4), st.integers(-2, 10), st.randoms())
+def test_a_window_at_any_moment_is_that_of_the_events_received_until_then(
+    log: list[Row], second: int, random: Random
+) -> None:
+    """Events come late, together, out of order; the store is sent them shuffled and twice."""
+    events, until_us = event_table(log), NOON + second * SECOND
+    replay = WindowReplay(events)
+
+    for code, customer in enumerate(events.customers.values):
+        sent = members_received(log, customer, until_us) * 2
+        random.shuffle(sent)
+        expected = Window.of(sent, shown_until(log, customer, until_us))
+        assert replay.window(code, until_us).pack() == expected.pack()
+
+
+@pytest.mark.parametrize("delayed", [False, True])
+def test_a_long_window_is_the_last_128_events_received_so_far(
+    rng: np.random.Generator, *, delayed: bool
+) -> None:
+    delays = rng.integers(0, 50, size=400) * delayed
+    log = [
+        Row(at=index * SECOND, received=(index + int(delay)) * SECOND, sale=f"s{index % 7}")
+        for index, delay in enumerate(delays)
+    ]
+    replay = WindowReplay(event_table(log))
+
+    for second in (0, 100, 127, 128, 129, 250, 399, 500):
+        until_us = NOON + second * SECOND
+        expected = Window.of(members_received(log, "c1", until_us))
+        assert replay.window(0, until_us).pack() == expected.pack()
+
+
+@pytest.mark.parametrize("delayed", [False, True])
+def test_of_many_impressions_the_last_128_sales_shown_so_far_are_known(
+    rng: np.random.Generator, *, delayed: bool
+) -> None:
+    delays = rng.integers(0, 50, size=900) * delayed
+    log = [
+        Row(
+            kind="impression",
+            at=index * SECOND,
+            received=(index + int(delay)) * SECOND,
+            sale=f"s{rng.integers(200)}",
+        )
+        for index, delay in enumerate(delays)
+    ]
+    replay = WindowReplay(event_table(log))
+
+    for second in (0, 100, 250, 899, 1_000):
+        until_us = NOON + second * SECOND
+        found = replay.window(0, until_us).shown
+        assert found.pack() == shown_until(log, "c1", until_us).pack()
+    assert len(found) == 128
+
+
+@given(logs(unit=HOUR, n_moments=60, max_delay=30), st.integers(0, 100 * 60))
+def test_a_profile_totals_what_was_received_before_the_last_midnight(
+    log: list[Row], minute: int
+) -> None:
+    events, now_us = event_table(log), NOON + minute * MINUTE
+    midnight = now_us - now_us % DAY
+    replay = ProfileReplay(events)
+
+    for code, customer in enumerate(events.customers.values):
+        known = [r for r in log if r.customer == customer and r.received_us < midnight]
+        counts = tuple(sum(r.kind == name for r in known) for name in KIND_NAMES)
+        first_us = min((r.at_us for r in known), default=0)
+        assert replay.profile(code, now_us) == Profile(first_us, counts)
+
+
+def random_log(rng: np.random.Generator, n: int) -> list[Row]:
+    """Events of 16 days, so that some are older than what counters keep."""
+    return [
+        Row(
+            kind=str(rng.choice(KIND_NAMES)),
+            sale=f"s{rng.integers(4)}",
+            at=int(rng.integers(16 * DAY)),
+            customer=f"c{rng.integers(2)}",
+        )
+        for _ in range(n)
+    ]
+
+
+def counted(log: list[Row]) -> list[Row]:
+    """Of a customer, sale, type and hour only the first event, one at a time."""
+    first: dict[tuple[str, str, str, int], Row] = {}
+    for row in sorted(log, key=lambda row: row.received_us):
+        first.setdefault((row.customer, row.sale, row.kind, row.received_us // HOUR), row)
+    return [*first.values()]
+
+
+def test_counts_are_bit_for_bit_those_of_a_store_that_sums_hours(
+    rng: np.random.Generator,
+) -> None:
+    log, shop = random_log(rng, 2_000), catalogue("s0", "s1", "s2", "s3")
+    events = event_table(counted(log))
+    replay = CountReplay(event_table(log), shop)
+    assert len(events) < len(log)
+
+    moments = [rng.integers(-HOUR, 17 * DAY, size=60), 5 * DAY + rng.integers(HOUR, size=20)]
+    for offset in np.sort(np.concatenate(moments)).tolist():
+        at_us = grid_floor(NOON + offset)
+        known = events.received_us < at_us
+        hourly = HourlyCounts.of(
+            shop.rows_of(events.sale_keys[known]),
+            events.kinds[known].astype(np.int64),
+            hours=events.received_us[known] // HOUR,
+            counts=np.ones(int(known.sum()), dtype=np.int64),
+        )
+        expected = counts_at(hourly, at_us=at_us, n_sales=len(shop))
+        found = replay.at(NOON + offset)
+        assert found.at_us == at_us
+        np.testing.assert_array_equal(found.totals, expected.totals)
+        np.testing.assert_array_equal(found.decayed, expected.decayed)
+
+
+def test_counts_fade_by_whole_hours_and_forget_after_fourteen_days(
+    rng: np.random.Generator,
+) -> None:
+    """The definition, event by event."""
+    log, shop = random_log(rng, 500), catalogue("s0", "s1", "s2", "s3")
+    replay = CountReplay(event_table(log), shop)
+
+    for offset in (HOUR, 3 * DAY + 90 * SECOND, 15 * DAY + 59 * MINUTE + 30 * SECOND):
+        at_us = (NOON + offset) // GRID_US * GRID_US
+        totals, decayed = np.zeros((4, 5)), np.zeros((2, 4, 5))
+        for row in counted(log):
+            age = at_us // HOUR - row.received_us // HOUR
+            if row.received_us >= at_us or age > 14 * 24:
+                continue
+            cell = (shop.row_of(row.sale), KIND[EventType(row.kind)])
+            totals[cell] += 1
+            for half, half_life in enumerate(HALF_LIVES_HOURS):
+                decayed[half][cell] += 2 ** (-age / half_life)
+        found = replay.at(NOON + offset)
+        np.testing.assert_allclose(found.totals, totals)
+        np.testing.assert_allclose(found.decayed, decayed)
+
+
+def test_an_event_counts_from_the_next_minute_on() -> None:
+    replay = CountReplay(event_table([Row(at=30 * SECOND)]), catalogue("s1"))
+
+    seen = [replay.at(NOON + at).totals.sum() for at in (30 * SECOND, MINUTE - 1, MINUTE)]
+
+    assert seen == [0, 0, 1]
+
+
+def test_inside_an_hour_only_sales_with_events_are_counted_anew() -> None:
+    """Most sales of a long log are closed: a slate must not cost what there ever was."""
+    shop = catalogue("s1", "s2")
+    log = [Row(sale="s1"), Row(sale="s1", at=MINUTE, customer="c2"), Row(sale="s2", at=HOUR)]
+    replay = CountReplay(event_table(log), shop)
+    before = replay.at(NOON + MINUTE)
+
+    after = replay.at(NOON + 2 * MINUTE)
+
+    assert after.totals is before.totals
+    assert after.decayed is before.decayed
+    assert after.totals.sum(axis=1)[shop.row_of("s1")] == 2
+    assert replay.at(NOON + HOUR).totals is not before.totals
+
+
+def test_events_of_sales_outside_the_catalogue_are_not_counted() -> None:
+    replay = CountReplay(event_table([Row(sale="other"), Row(sale="s1")]), catalogue("s1"))
+
+    assert replay.at(NOON + HOUR).totals.sum() == 1
+
+
+def test_a_customer_counts_once_per_sale_type_and_hour_however_often_they_come() -> None:
+    log = [Row(at=number * SECOND, kind="click") for number in range(3_600)]
+    log += [Row(at=MINUTE, kind="view"), Row(at=MINUTE, kind="click", sale="s2")]
+    log += [Row(at=MINUTE, kind="click", customer="c2"), Row(at=HOUR, kind="click")]
+    replay = CountReplay(event_table(log), catalogue("s1", "s2"))
+
+    [s1, s2] = replay.at(NOON + HOUR + MINUTE).totals
+
+    click, view = KIND[EventType.CLICK], KIND[EventType.VIEW]
+    assert (s1[click], s1[view], s2[click]) == (3, 1, 1)
+
+
+def test_counts_refuse_to_go_back_in_time() -> None:
+    replay = CountReplay(event_table([Row()]), catalogue("s1"))
+    replay.at(NOON + HOUR)
+
+    with pytest.raises(ValueError, match=f"counts at {NOON} were asked for after those at"):
+        replay.at(NOON)

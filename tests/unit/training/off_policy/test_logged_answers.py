@@ -1,0 +1,251 @@
+"""Exported answers of a small shop become rounds; rewards are credited by hand-made events."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from models.catalogue.event_counts import SaleCounts
+from models.catalogue.snapshot import Snapshot, content_file, counts_file
+from models.domain.customer import Window
+from models.domain.event import from_us
+from models.domain.profile import Profile
+from models.experiments.exposure import EXPOSURES
+from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
+from tests import shop
+from tests.logs import HOUR, NOON, Row, event_table
+from tests.worlds import Silent
+from training.off_policy.logged_answers import AnswersError, Setting, judged, rounds_of
+from training.off_policy.policy_value import value_policy
+from training.off_policy.reward import Reward, rewards_of
+from training.off_policy.rounds import Rounds
+from training.off_policy.support import NoSupportError
+from training.off_policy.target import TargetError, TargetPolicy
+
+SALES = [shop.sale(f"s{number}", now_us=NOON, price=100.0 * number) for number in range(1, 4)]
+EVEN = SlatePolicy(exploration=PlackettLuce(temperature=1.0))
+BEST_FIRST = SlatePolicy()
+
+
+def answer(
+    name: str, *slate: str, propensities: Sequence[float] = (), **columns: object
+) -> dict[str, object]:
+    """One row of the file of exposures, at `NOON`."""
+    chances = propensities or [1 / 3, 1 / 2, 1.0][: len(slate)]
+    shown = [
+        {"sale_id": sale_id, "rank": rank, "propensity": chance, "purchase_probability": 0.1}
+        for rank, (sale_id, chance) in enumerate(zip(slate, chances, strict=True), start=1)
+    ]
+    plain = {
+        "recommendation_id": name,
+        "customer_id": name,
+        "now": from_us(NOON),
+        "exclude": [],
+        "window": Window.empty().pack(),
+        "profile": Profile.empty().pack(),
+        "slate": shown,
+    }
+    return plain | columns
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> Path:
+    """The files that a service keeps of the catalogue of the three sales."""
+    snapshot = Snapshot.of({sale.sale_id: sale for sale in SALES}, {})
+    counts = SaleCounts.none(len(SALES))
+    (tmp_path / content_file("c")).write_bytes(snapshot.to_bytes())
+    (tmp_path / counts_file("n")).write_bytes(counts.to_bytes())
+    return tmp_path
+
+
+def test_a_content_that_was_written_upon_another_is_read(snapshots: Path) -> None:
+    """As a service writes nearly all of them."""
+    base = Snapshot.of({sale.sale_id: sale for sale in SALES[:2]}, {})
+    whole = Snapshot.of({sale.sale_id: sale for sale in SALES}, {})
+    answers = [answer("a", "s2", "s1", propensities=[0.5, 0.25])]
+    expected = log_of(answers, snapshots)
+    (snapshots / content_file(base.id)).write_bytes(base.to_bytes())
+    (snapshots / content_file("c")).write_bytes(whole.to_bytes(base=base))
+
+    rounds = log_of(answers, snapshots)
+
+    np.testing.assert_array_equal(rounds.target, expected.target)
+
+
+def log_of(
+    answers: list[dict[str, object]],
+    snapshots: Path,
+    *events: Row,
+    policy: SlatePolicy = EVEN,
+    reward: Reward = Reward.CLICKS,
+) -> Rounds:
+    frame = pl.DataFrame([{"snapshot_id": "c.n"} | one for one in answers], schema=EXPOSURES)
+    chosen = judged(frame, until_us=NOON + 48 * HOUR, window_us=24 * HOUR)
+    target = TargetPolicy(shop.scorer(), policy, by_price=reward is Reward.REVENUE)
+    setting = Setting(target, snapshots, reward, 24 * HOUR, seed=0)
+    return rounds_of(chosen.answers, event_table(events), setting=setting, progress=Silent())
+
+
+def click(sale: str, customer: str, *, at: int = HOUR, exposure: str | None = None) -> Row:
+    return Row(kind="click", sale=sale, customer=customer, at=at, exposure=exposure)
+
+
+def test_a_policy_that_draws_evenly_has_the_probabilities_of_drawing_evenly(
+    snapshots: Path,
+) -> None:
+    """The model thinks the three sales alike: at temperature 1 each order is as likely."""
+    rounds = log_of([answer("a", "s2", "s1", propensities=[0.5, 0.25])], snapshots)
+
+    np.testing.assert_allclose(rounds.target, [[1 / 3, 1 / 2]])
+    np.testing.assert_allclose(rounds.logging, [[0.5, 0.25]])
+
+
+def test_a_policy_without_chance_shows_its_slate_and_no_other(snapshots: Path) -> None:
+    """Of equal scores the first row is first: s1, s2, s3 in the order of their keys."""
+    order = [sale.sale_id for sale in Snapshot.of({s.sale_id: s for s in SALES}, {}).sales]
+    answers = [answer("a", *order), answer("b", order[0], order[2], order[1])]
+
+    rounds = log_of(answers, snapshots, policy=BEST_FIRST)
+
+    np.testing.assert_array_equal(rounds.target, [[1, 1, 1], [1, 0, 0]])
+
+
+def test_predictions_are_as_large_as_what_was_logged_at_each_position(snapshots: Path) -> None:
+    """Two slates, one click at position 1: sales alike are worth half a click there."""
+    answers = [answer("a", "s1", "s2"), answer("b", "s3", "s1")]
+
+    rounds = log_of(answers, snapshots, click("s3", "b", exposure="b"))
+
+    np.testing.assert_array_equal(rounds.rewards, [[0, 0], [1, 0]])
+    for column in (rounds.predicted, rounds.expected, rounds.direct):
+        np.testing.assert_allclose(column, [[0.5, 0], [0.5, 0]])
+
+
+def test_a_shorter_slate_lacks_its_last_positions(snapshots: Path) -> None:
+    rounds = log_of([answer("a", "s1", "s2"), answer("b", "s3")], snapshots)
+
+    np.testing.assert_allclose(rounds.target[:, 1], [1 / 2, 1])
+    np.testing.assert_allclose(rounds.logging[:, 1], [1 / 2, 1])
+
+
+def test_the_log_of_a_policy_gives_it_the_value_that_was_logged(snapshots: Path) -> None:
+    names = [f"c{number}" for number in range(120)]
+    answers = [answer(name, "s1", "s3") for name in names]
+    clicks = [click("s3", name, exposure=name) for name in names[:30]]
+
+    valuation = value_policy(log_of(answers, snapshots, *clicks), seed=0)
+
+    assert valuation.logged.value == 0.25
+    assert [one.value for one in valuation.target.values()] == pytest.approx([0.25] * 6)
+
+
+def test_answers_made_without_chance_say_nothing_of_a_policy_that_draws(snapshots: Path) -> None:
+    answers = [answer(f"c{number}", "s1", propensities=[1.0]) for number in range(150)]
+
+    with pytest.raises(NoSupportError, match="150 of 150 logged slates were made without chance"):
+        value_policy(log_of(answers, snapshots), seed=0)
+
+
+def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
+    answers = [
+        answer("kept", "s1"),
+        answer("low", "s1", degraded="popularity"),
+        answer("own", "s1", candidates=["s1"]),
+        answer("none"),
+        answer("late", "s1", now=from_us(NOON + 25 * HOUR)),
+    ]
+    frame = pl.DataFrame(answers, schema=EXPOSURES)
+
+    chosen = judged(frame, until_us=NOON + 48 * HOUR, window_us=24 * HOUR)
+
+    assert chosen.answers["recommendation_id"].to_list() == ["kept"]
+    assert chosen.left_out == {
+        "degraded": 1,
+        "own_candidates": 1,
+        "empty": 1,
+        "window_not_over": 1,
+    }
+
+
+def test_a_file_without_a_needed_column_is_refused() -> None:
+    frame = pl.DataFrame([answer("a", "s1")], schema=EXPOSURES).drop("window", "slate")
+
+    with pytest.raises(AnswersError, match="lack the columns window, slate"):
+        judged(frame, until_us=NOON, window_us=HOUR)
+
+
+def test_a_shown_sale_that_was_no_candidate_is_refused(snapshots: Path) -> None:
+    with pytest.raises(AnswersError, match="answer a shows 's1', which its snapshot does not"):
+        log_of([answer("a", "s2", "s1", exclude=["s1"])], snapshots)
+
+
+def test_a_missing_snapshot_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AnswersError, match=r"content-c\.npz is missing"):
+        log_of([answer("a", "s1")], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (SlatePolicy(order_by="nobody"), "no policy 'nobody'; this bundle has meta,"),
+        (SlatePolicy(exploration=NewSaleSlots()), "explores by Plackett-Luce"),
+        (SlatePolicy(diversity=0.5, exploration=PlackettLuce(temperature=1)), "without diversity"),
+    ],
+)
+def test_a_policy_whose_probabilities_nobody_can_tell_is_refused(
+    policy: SlatePolicy, message: str
+) -> None:
+    with pytest.raises(TargetError, match=message):
+        TargetPolicy(shop.scorer(), policy)
+
+
+SHOWN = pl.DataFrame(
+    {
+        "recommendation_id": ["a", "a", "b"],
+        "customer_id": ["c1", "c1", "c1"],
+        "sale_id": ["s1", "s2", "s1"],
+        "now_us": [NOON, NOON, NOON + 2 * HOUR],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "credited"),
+    [
+        pytest.param([click("s1", "c1", at=3 * HOUR, exposure="a")], [1, 0, 0], id="named"),
+        pytest.param([click("s1", "c1", at=3 * HOUR)], [0, 0, 1], id="last that showed it"),
+        pytest.param([click("s1", "c1", at=HOUR)], [1, 0, 0], id="not one that came later"),
+        pytest.param([click("s2", "c1", at=3 * HOUR)], [0, 1, 0], id="only what was shown"),
+        pytest.param([click("s1", "c2", at=3 * HOUR)], [0, 0, 0], id="another customer"),
+        pytest.param([click("s2", "c1", at=25 * HOUR)], [0, 0, 0], id="too late"),
+        pytest.param([click("s1", "c1", at=-HOUR)], [0, 0, 0], id="before"),
+        pytest.param([click("s2", "c1"), click("s2", "c1", at=2 * HOUR)], [0, 1, 0], id="once"),
+        pytest.param([Row(kind="purchase", sale="s2", at=HOUR)], [0, 0, 0], id="another type"),
+    ],
+)
+def test_a_click_is_credited_to_one_answer(events: list[Row], credited: list[int]) -> None:
+    table = event_table(events)
+
+    rewards = rewards_of(SHOWN, table, reward=Reward.CLICKS, window_us=24 * HOUR)
+
+    np.testing.assert_array_equal(rewards, credited)
+
+
+def test_revenue_is_what_was_paid_else_the_price_times_the_number() -> None:
+    """Two purchases of s2 for 30 and for 2 at 10, one of s1 that nobody knows the price of."""
+    bought = [Row(kind="purchase", sale=sale, at=HOUR) for sale in ("s2", "s2", "s1")]
+    table = replace(
+        event_table(bought),
+        revenues=np.array([30.0, np.nan, np.nan]),
+        prices=np.array([1.0, 10.0, np.nan]),
+        quantities=np.array([1, 2, 1], dtype=np.int32),
+    )
+    order = table.sale_ids.values.gather(table.sale_ids.codes).to_list()
+
+    rewards = rewards_of(SHOWN, table, reward=Reward.REVENUE, window_us=24 * HOUR)
+
+    assert order == ["s2", "s2", "s1"]
+    np.testing.assert_array_equal(rewards, [0, 50, 0])

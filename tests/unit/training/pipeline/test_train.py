@@ -1,0 +1,97 @@
+"""A run is reproducible, and does with what a dataset has."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from models.recommenders.registry import RECOMMENDERS
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
+from tests.logs import DAY
+from tests.worlds import END_US, Silent, train_bundle
+from training.configuration import RunConfig
+from training.pipeline.prepare import prepare
+from training.pipeline.train import train
+from training.pipeline.training_data import cut
+
+
+def test_one_seed_and_one_dataset_give_one_bundle_byte_for_byte(
+    tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
+) -> None:
+    """However many threads compute it."""
+    bundle, data = tiny_bundle
+
+    again = train_bundle(data, tmp_path, cache=picture_cache, threads=2)
+
+    assert again.name == bundle.name
+    assert read_bundle(again).files == read_bundle(bundle).files
+
+
+def test_another_seed_or_other_data_give_another_bundle(
+    tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
+) -> None:
+    bundle, data = tiny_bundle
+    prepared = prepare(
+        data,
+        until=None,
+        scenes=None,
+        cache=picture_cache,
+        seed=0,
+        strict=True,
+        progress=Silent(),
+    )
+    material = prepared.material
+    earlier = replace(material, dataset=cut(material.dataset, END_US - DAY))
+
+    others = {
+        train(part, config=RunConfig(), seed=seed, root=tmp_path, progress=Silent()).name
+        for part, seed in ((material, 1), (earlier, 0))
+    }
+
+    assert len(others | {bundle.name}) == 3
+
+
+def test_a_bundle_scores_as_it_did_in_training(tiny_bundle: tuple[Path, Path]) -> None:
+    """Golden rows are recomputed at load; an unknown visitor sees every open sale."""
+    scorer = Scorer.load(read_bundle(tiny_bundle[0]))
+
+    meta = ("meta", "meta-revenue", "meta-margin")
+    assert scorer.policies == (*meta, "logistic", *RECOMMENDERS)
+    assert scorer.pictures.keys() == {sale.sale_id for sale in scorer.snapshot.sales}
+
+
+def test_a_bundle_says_what_its_scores_and_features_were_like(
+    tiny_bundle: tuple[Path, Path],
+) -> None:
+    """All sales of the world have a price, and no visitor of it brought a list of his own."""
+    scorer = Scorer.load(read_bundle(tiny_bundle[0]))
+
+    reference = scorer.reference
+    assert reference is not None
+    missing = dict(zip(scorer.schema.names, reference.missing.tolist(), strict=True))
+    assert reference.shares.sum() == pytest.approx(1.0)
+    assert reference.shares.min() > 0
+    assert missing["sale_price"] == 0.0
+    assert {share for name, share in missing.items() if name.startswith("list_")} == {1.0}
+
+
+def test_a_bundle_holds_no_ids_of_customers(tiny_bundle: tuple[Path, Path]) -> None:
+    bundle, data = tiny_bundle
+    customers = pl.read_parquet(data / "customers.parquet")["customer_id"].to_list()
+
+    for name, content in read_bundle(bundle).files.items():
+        assert not [customer for customer in customers if customer.encode() in content], name
+
+
+def test_topics_and_vectors_come_from_pictures_that_were_seen(
+    tiny_bundle: tuple[Path, Path],
+) -> None:
+    scorer = Scorer.load(read_bundle(tiny_bundle[0]))
+    catalogue = scorer.seed_catalogue()
+
+    lengths = np.linalg.norm(catalogue.embeddings, axis=1)
+    assert lengths == pytest.approx(np.ones(len(catalogue)), abs=1e-5)
+    assert catalogue.topics.sum(axis=1) == pytest.approx(np.ones(len(catalogue)), abs=1e-5)

@@ -1,0 +1,322 @@
+"""The commands, as a user types them."""
+
+import re
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from pydantic import BaseModel
+from typer.testing import CliRunner, Result
+
+from models.domain.event import from_us
+from models.scoring.bundle import read_bundle
+from tests.datasets import EVENT, SALE, event, write_dataset
+from tests.logs import DAY
+from tests.worlds import END_US
+from training.__main__ import app
+from training.pipeline.training_data import SceneFiles
+
+FIGURES = {"value", "low", "high", "n"}
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def train(data: Path, root: Path, *options: object) -> Result:
+    cache = root / "cache"
+    return run("train", "--data", data, "--out", root / "bundles", "--cache", cache, *options)
+
+
+def day(offset: int) -> str:
+    """A day, counted from the one that the small world ends on."""
+    return from_us(END_US + offset * DAY).date().isoformat()
+
+
+Figures = dict[str, dict[str, dict[str, dict[str, float]]]]
+
+
+class Evaluated(BaseModel):
+    """What ``evaluate --json`` prints; the rest is JSON."""
+
+    figures: Figures
+
+
+class Trained(BaseModel):
+    """What ``train --json`` prints."""
+
+    bundle: str
+    directory: Path
+    metrics: dict[str, float]
+    faults: dict[str, int]
+    broken_pictures: int
+
+
+def only_line(result: Result) -> str:
+    """What a command printed on stdout, which is one line."""
+    assert result.exit_code == 0, result.stderr
+    (line,) = result.stdout.splitlines()
+    return line
+
+
+def trained(result: Result) -> Trained:
+    return Trained.model_validate_json(only_line(result))
+
+
+def figures_of(result: Result) -> Figures:
+    return Evaluated.model_validate_json(only_line(result)).figures
+
+
+def refusal(result: Result) -> str:
+    """What a command said when it stopped."""
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    return result.stderr
+
+
+def stripped(source: Path, target: Path, *, impressions: bool) -> Path:
+    """Copy a dataset without pictures, customers, truth, sessions and markets."""
+    target.mkdir()
+    sales = pl.read_parquet(source / "sales.parquet").select("sale_id", "opens_at", "closes_at")
+    sales.write_parquet(target / "sales.parquet")
+    events = pl.read_parquet(source / "events.parquet")
+    kept = events.filter(pl.lit(impressions) | (pl.col("type") != "impression"))
+    kept.select("event_id", "customer_id", "sale_id", "type", "at").write_parquet(
+        target / "events.parquet"
+    )
+    return target
+
+
+@pytest.mark.parametrize("impressions", [True, False])
+def test_a_dataset_of_the_required_columns_only_trains_and_is_evaluated(
+    tiny_world: Path, tmp_path: Path, *, impressions: bool
+) -> None:
+    data = stripped(tiny_world, tmp_path / "data", impressions=impressions)
+
+    bundle = trained(train(data, tmp_path, "--json")).directory
+    figures = figures_of(run("evaluate", "--bundle", bundle, "--data", data, "--json"))
+
+    assert figures.keys() == ({"shown", "open"} if impressions else {"open"})
+    for scorers in figures.values():
+        assert {"meta", "popularity", "content", "images", "random"} <= scorers.keys()
+        mrr = scorers["meta"]["mrr"]
+        assert mrr.keys() == FIGURES
+        assert 0 <= mrr["low"] <= mrr["value"] <= mrr["high"] <= 1
+    assert ("as_shown" in figures.get("shown", {})) == impressions
+
+
+def test_a_simulated_world_is_judged_by_its_truth(
+    tiny_bundle: tuple[Path, Path],
+) -> None:
+    bundle, data = tiny_bundle
+
+    figures = figures_of(
+        run(
+            *("evaluate", "--bundle", bundle.name, "--bundles", bundle.parent, "--data", data),
+            *("--from", day(-2), "--max-visits", 60, "--json"),
+        )
+    )["open"]
+
+    gained = {name: by["expected_purchases_at_10"]["value"] for name, by in figures.items()}
+    assert gained["random"] < gained["truth"] == max(gained.values())
+    assert figures["truth"]["true_ndcg_at_10"]["value"] == 1.0
+
+
+def test_without_json_figures_are_tables(tiny_bundle: tuple[Path, Path]) -> None:
+    bundle, data = tiny_bundle
+
+    result = run("evaluate", "--bundle", bundle, "--data", data, "--max-visits", 20)
+
+    assert result.exit_code == 0
+    assert "expected_purchases_at_10" in result.stdout
+    assert "as_shown" in result.stdout
+
+
+def test_until_leaves_out_what_was_received_later(tiny_world: Path, tmp_path: Path) -> None:
+    data = stripped(tiny_world, tmp_path / "data", impressions=True)
+    config = tmp_path / "run.toml"
+    config.write_text("holdout_share = 0.4\nhidden_share = 0.0")
+    options = ("--until", day(-1), "--config", config, "--json")
+
+    report = trained(train(data, tmp_path, *options))
+
+    events = pl.read_parquet(data / "events.parquet")
+    before = events.filter(pl.col("at") < pl.lit(day(-2)).str.to_datetime(time_zone="UTC"))
+    # Impressions of the last day are not settled: one at the very edge is.
+    n_settled = before.filter(pl.col("type") == "impression").height
+    n_examples = report.metrics["n_fitting"] + report.metrics["n_holdout"]
+    # The first twentieth of the slates has no recommender that was fitted before it.
+    assert 0.94 * n_settled < n_examples < 0.96 * n_settled
+    manifest = read_bundle(report.directory).manifest
+    assert manifest.until == f"{day(-1)}T00:00:00+00:00"
+    assert manifest.config["holdout_share"] == 0.4
+
+
+def test_nothing_to_judge_is_an_empty_object_and_a_sentence(
+    tiny_bundle: tuple[Path, Path],
+) -> None:
+    bundle, data = tiny_bundle
+
+    result = run("evaluate", "--bundle", bundle, "--data", data, "--from", "2030-01-01", "--json")
+
+    assert figures_of(result) == {}
+    assert "nothing can be judged" in result.stderr
+
+
+def test_a_report_is_written_into_a_folder_that_was_not_there(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, data = tiny_bundle
+    page = tmp_path / "reports" / "today.html"
+
+    result = run(
+        *("evaluate", "--bundle", bundle, "--data", data, "--max-visits", 20, "--report", page)
+    )
+
+    assert result.exit_code == 0
+    assert "<html" in page.read_text(encoding="utf-8")
+
+
+def test_figures_of_what_a_bundle_learned_from_are_said_to_flatter(
+    tiny_bundle: tuple[Path, Path],
+) -> None:
+    bundle, data = tiny_bundle
+    arguments = ("evaluate", "--bundle", bundle, "--data", data, "--max-visits", 20, "--json")
+
+    known, later = (run(*arguments, "--from", day(offset)) for offset in (-2, 1))
+
+    assert "these figures flatter" in known.stderr
+    assert f"learned from what was received before {day(0)}" in known.stderr
+    assert "flatter" not in later.stderr
+
+
+def test_rows_that_could_not_be_judged_by_are_counted(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, data = tiny_bundle
+    events = pl.read_parquet(data / "events.parquet")
+    odd = events.head(3).with_columns(event_id=pl.format("odd-{}", "event_id"), type=pl.lit("buy"))
+    pl.concat([events, odd]).write_parquet(tmp_path / "events.parquet")
+    shutil.copy(data / "sales.parquet", tmp_path)
+
+    result = run("evaluate", "--bundle", bundle, "--data", tmp_path, "--max-visits", 20, "--json")
+
+    assert "events.parquet: 3 rows left out" in result.stderr
+    assert len(result.stdout.splitlines()) == 1
+
+
+def wrong_key(data: Path, root: Path) -> Result:
+    (root / "run.toml").write_text("leafs = 3")
+    return train(data, root, "--config", root / "run.toml")
+
+
+def before_everything(data: Path, root: Path) -> Result:
+    return train(data, root, "--until", "2001-01-01")
+
+
+def few_purchases(data: Path, root: Path) -> Result:
+    del data
+    return train(write_dataset(root / "few"), root)
+
+
+def no_events(data: Path, root: Path) -> Result:
+    del data
+    (write_dataset(root / "none") / "events.csv").write_text(",".join(EVENT))
+    return train(root / "none", root)
+
+
+def no_sales(data: Path, root: Path) -> Result:
+    del data
+    (write_dataset(root / "none") / "sales.csv").write_text(",".join(SALE))
+    return train(root / "none", root)
+
+
+def one_label(data: Path, root: Path) -> Result:
+    scenes = root / "labelled"
+    shutil.copytree(data / "scenes" / "beach", scenes / "beach")
+    return train(data, root, "--scenes", scenes)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (wrong_key, "run.toml: .*leafs"),
+        (before_everything, "before 2001-01-01.* 0 events were received; choose a later end"),
+        (few_purchases, "purchases .* are needed: give more data"),
+        (no_events, "no_events"),
+        (no_sales, "no_sales"),
+        (one_label, "label"),
+    ],
+)
+def test_train_stops_with_status_1_and_says_why(
+    tiny_world: Path, tmp_path: Path, command: Callable[[Path, Path], Result], reason: str
+) -> None:
+    message = refusal(command(tiny_world, tmp_path)).replace("\n", " ")
+
+    assert message.count("error: ") == 1
+    assert re.search(reason, message), message
+
+
+@pytest.mark.parametrize("command", ["train", "nightly"])
+def test_an_event_of_a_time_that_has_not_come_is_told_and_not_learned_up_to(
+    tmp_path: Path, command: str
+) -> None:
+    """One wrong clock would else make a bundle that is the newest until the year 2200."""
+    late = event(event_id="late", at="2200-01-01T00:00:00Z")
+    data = write_dataset(tmp_path / "data", events=[event(), late])
+
+    kept = ("--cache", tmp_path, {"train": "--out", "nightly": "--state"}[command], tmp_path)
+
+    message = refusal(run(command, "--data", data, *kept))
+
+    assert "1 of 2 events are of a time that has not come yet" in message
+    assert "2200-01-01T00:00:00+00:00, event 'late'" in message
+
+
+def test_evaluate_refuses_a_bundle_that_is_unknown_or_changed(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, data = tiny_bundle
+    flipped = tmp_path / bundle.name
+    shutil.copytree(bundle, flipped)
+    content = bytearray((flipped / "ranker.txt").read_bytes())
+    content[100] ^= 1
+    (flipped / "ranker.txt").write_bytes(content)
+
+    unknown = refusal(run("evaluate", "--bundle", "no-such", "--data", data))
+    changed = refusal(run("evaluate", "--bundle", flipped, "--data", data))
+
+    assert "error: no bundle 'no-such'" in unknown
+    assert "ranker.txt has sha256" in changed
+
+
+def test_the_scene_model_of_a_bundle_is_the_one_that_saw_its_pictures(
+    tiny_bundle: tuple[Path, Path],
+) -> None:
+    bundle, _ = tiny_bundle
+
+    assert SceneFiles.read(bundle).scene_model == read_bundle(bundle).manifest.scene_model
+
+
+def test_cold_start_says_that_no_new_sale_could_be_ranked(
+    tiny_world: Path, picture_cache: Path, tmp_path: Path
+) -> None:
+    """Learned up to the very end, there is no visit left to judge."""
+    until = (from_us(END_US) + timedelta(days=1)).isoformat()
+    arguments = ["--data", tiny_world, "--until", until, "--out", tmp_path]
+
+    result = run("cold-start", *arguments, "--cache", picture_cache)
+
+    assert "no later visit had sales that opened at most 24 hours before" in refusal(result)
+
+
+def test_cold_start_refuses_data_without_pictures(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data")
+
+    result = run("cold-start", "--data", data, "--until", "2026-01-01", "--cache", tmp_path)
+
+    assert "no pictures are seen" in refusal(result)

@@ -1,0 +1,54 @@
+"""What positions do is told apart from what stands there."""
+
+import numpy as np
+import pytest
+
+from training.ranker.position_bias import position_effect
+
+CHANCES = np.array([1.0, 0.6, 0.4])
+
+
+def test_better_sales_that_stand_higher_do_not_make_positions_matter_more(
+    rng: np.random.Generator,
+) -> None:
+    """Five sales from 30% to 5%, the best one mostly first; the effect is that of each alone."""
+    quality = np.array([0.3, 0.2, 0.15, 0.1, 0.05])
+    n = 60_000
+    sales = rng.integers(5, size=n)
+    positions = 1 + np.clip((sales + rng.integers(-2, 3, size=n)) // 2, 0, 2)
+    labels = (rng.random(n) < quality[sales] * CHANCES[positions - 1]).astype(np.float64)
+
+    effect = position_effect(positions, sales, labels=labels, weights=np.ones(n))
+
+    seen = np.array([labels[positions == place].mean() for place in (1, 2, 3)])
+    assert seen[2] / seen[0] < 0.3
+    # Some 500 successes at the last position: a standard error of 5%.
+    np.testing.assert_allclose(effect, CHANCES, rtol=0.15)
+
+
+def test_positions_without_a_success_have_a_small_chance_and_never_a_larger_one() -> None:
+    """By hand: one sale, 2 of 4, 0 of 4, 1 of 4; the second and third are pooled."""
+    positions = np.repeat([1, 2, 3], 4)
+    labels = np.array([1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], dtype=np.float64)
+
+    effect = position_effect(
+        positions, np.zeros(12, dtype=np.int64), labels=labels, weights=np.ones(12)
+    )
+
+    # With a success more each: 3, 1 and 2 of equally many, so 1, 1/3 and 2/3: pooled, 1/2.
+    assert effect.tolist() == pytest.approx([1.0, 0.5, 0.5], abs=1e-4)
+
+
+def test_weights_stand_for_repeated_rows(rng: np.random.Generator) -> None:
+    positions, sales = rng.integers(1, 4, size=300), rng.integers(6, size=300)
+    labels, counts = (rng.random(300) < 0.3).astype(np.float64), rng.integers(1, 4, size=300)
+
+    weighted = position_effect(positions, sales, labels=labels, weights=counts.astype(np.float64))
+    repeated = position_effect(
+        np.repeat(positions, counts),
+        np.repeat(sales, counts),
+        labels=np.repeat(labels, counts),
+        weights=np.ones(int(counts.sum())),
+    )
+
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-9)

@@ -1,0 +1,119 @@
+"""Tastes that are known come out of the clicks that they caused."""
+
+import numpy as np
+import pytest
+
+from models.domain.event import EventType
+from models.recommenders.content_preference import ContentPreference
+from tests.builders import query as ask
+from tests.logs import DAY, HOUR, NOON, Row, catalogue, event_table, sale
+from training.recommenders.content_preference import fit_taste
+from training.recommenders.interactions import Interactions
+
+COLOURS = ("black", "white")
+SHOP = catalogue(*(sale(f"s{index}", category=COLOURS[index % 2]) for index in range(40)))
+
+
+def shop_log(rng: np.random.Generator, *, faithful: float) -> list[Row]:
+    """Two hundred customers of one colour each open 4 sales of 20; not always of their colour."""
+    rows: list[Row] = []
+    for customer in range(200):
+        for at in range(4):
+            own = rng.random() < faithful
+            colour = (customer + (not own)) % 2
+            opened = 2 * int(rng.integers(20)) + colour
+            who, when = f"c{customer}", -at * HOUR
+            rows += [
+                Row(kind="impression", sale=f"s{shown}", position=1, customer=who, at=when)
+                for shown in rng.integers(0, 40, size=5).tolist()
+            ]
+            rows.append(Row(kind="click", sale=f"s{opened}", customer=who, at=when))
+    return rows
+
+
+def fitted(rows: list[Row]) -> ContentPreference:
+    return fit_taste(Interactions.of(event_table(rows), SHOP))
+
+
+def test_on_a_checkerboard_the_one_dimension_is_the_colour(rng: np.random.Generator) -> None:
+    """Faithful in 9 of 10, a customer of a colour lies at 0.8 on an axis of unit variance."""
+    taste = fitted(shop_log(rng, faithful=0.9))
+
+    assert len(taste.spread) == 1
+    assert abs(taste.mean[0]) < 0.1
+    # The ridge makes the axis shorter: variance 1 / (1 + 0.5 · mean over the two axes).
+    assert taste.spread[0] == pytest.approx(0.64 / 1.25, rel=0.15)
+
+
+def test_after_one_sale_unseen_ones_of_its_colour_come_first(rng: np.random.Generator) -> None:
+    taste = fitted(shop_log(rng, faithful=0.9))
+    names = [f"s{index}" for index in range(2, 40)]
+
+    scores = taste.scores(ask(SHOP, (EventType.CLICK, "s0", 0.0), candidates=names))[:, 0]
+
+    black = np.array([int(name[1:]) % 2 == 0 for name in names])
+    assert scores[black].min() > scores[~black].max()
+
+
+def test_customers_without_tastes_have_no_spread_to_speak_of(rng: np.random.Generator) -> None:
+    taste = fitted(shop_log(rng, faithful=0.5))
+
+    assert taste.spread.max(initial=0.0) < 0.05
+
+
+@pytest.mark.parametrize("rows", [[], [Row(kind="click")], [Row(kind="impression", position=1)]])
+def test_with_too_little_to_learn_from_nothing_is_known(rows: list[Row]) -> None:
+    assert fitted(rows).projection.n_dimensions == 0
+
+
+def test_interactions_of_the_past_are_a_part_of_the_columns() -> None:
+    log = [Row(at=-DAY), Row(at=-HOUR, received=HOUR, kind="click"), Row(at=0)]
+    interactions = Interactions.of(event_table(log), SHOP)
+
+    past = interactions.before(NOON)
+
+    assert past.at_us.tolist() == [NOON - DAY]
+    assert np.shares_memory(past.rows, interactions.rows)
+
+
+def test_of_what_was_shown_a_share_was_opened() -> None:
+    """Of three pairs of customer and sale that were shown, however often, one was touched."""
+    log = [
+        *(Row(kind="impression", sale="s1", at=hour * HOUR) for hour in range(3)),
+        *(Row(kind="impression", sale=sale_id) for sale_id in ("s2", "gone")),
+        Row(kind="impression", sale="s1", customer="c2"),
+        Row(kind="click", sale="s1", at=HOUR),
+        Row(kind="purchase", sale="s1", at=HOUR),
+        Row(kind="view", sale="s3"),
+    ]
+
+    assert Interactions.of(event_table(log), SHOP).opened_share() == pytest.approx(1 / 3)
+    assert Interactions.of(event_table([Row(kind="click")]), SHOP).opened_share() == 0.0
+
+
+def test_passing_over_one_colour_says_something_of_the_other(rng: np.random.Generator) -> None:
+    taste = fitted(shop_log(rng, faithful=0.9))
+    passed = [(EventType.IMPRESSION, f"s{2 * index}", 60.0) for index in range(10)]
+
+    scores = taste.scores(ask(SHOP, *passed, candidates=["s30", "s31"]))[:, 0]
+
+    assert scores[1] > scores[0]
+
+
+def test_who_looked_at_what_is_counted_by_position() -> None:
+    log = [
+        Row(kind="impression", sale="s1", position=4),
+        Row(kind="impression", sale="s1", position=1, customer="c2"),
+        Row(kind="click", sale="s2"),
+    ]
+
+    exposure = Interactions.of(event_table(log), SHOP).exposure()
+
+    assert exposure[SHOP.row_of("s1")] == pytest.approx(1.5)
+    assert exposure.sum() == pytest.approx(1.5)
+
+
+def test_without_impressions_on_record_every_sale_with_an_event_is_on_offer() -> None:
+    exposure = Interactions.of(event_table([Row(sale="s1"), Row(sale="s1")]), SHOP).exposure()
+
+    assert exposure[SHOP.row_of("s1")] == exposure.sum() == 1.0

@@ -1,0 +1,1 @@
+"""Checks of datasets, of online against offline features, and the table of features."""

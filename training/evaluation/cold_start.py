@@ -1,0 +1,87 @@
+"""What pictures are worth to sales that nobody has seen yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.scoring.scorer import META
+from training.evaluation.protocol import Judged
+from training.statistics.bootstrap import Interval, mean_interval
+
+PICTURES: Final = "pictures"
+WITHOUT: Final = "without_pictures"
+POPULARITY: Final = "popularity"
+PERMUTED: Final = "pictures_permuted"
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """One question, judged three times, slate by slate in the same order.
+
+    Attributes:
+        pictures: By a bundle that saw the pictures.
+        without: By one that was trained without any.
+        permuted: By the first, with the pictures dealt out among the sales anew.
+    """
+
+    pictures: list[Judged]
+    without: list[Judged]
+    permuted: list[Judged]
+
+    def scorers(self) -> Mapping[str, tuple[list[Judged], str]]:
+        """Return which policy of which judgement each name stands for."""
+        return {
+            PICTURES: (self.pictures, META),
+            WITHOUT: (self.without, META),
+            POPULARITY: (self.pictures, POPULARITY),
+            PERMUTED: (self.permuted, META),
+        }
+
+
+def picture_worth(rankings: Rankings, *, seed: int) -> dict[str, dict[str, Interval]]:
+    """Average every scorer's metrics, and what pictures add to each other scorer's.
+
+    Args:
+        rankings: What was judged.
+        seed: Seed of the resamples.
+
+    Returns:
+        Intervals by name and metric, of those that judged something: the four scorers, and
+        ``pictures - NAME`` for the means of the differences slate by slate, whose interval
+        above zero says that pictures pay.
+
+    Raises:
+        ValueError: If the judgements are not of the same slates.
+    """
+    customers = _customers(rankings)
+    scorers = rankings.scorers()
+    metrics = list(dict.fromkeys(m for one in rankings.pictures for m in one.metrics[META]))
+    figures: dict[str, dict[str, Interval]] = {name: {} for name in scorers}
+    for metric in metrics:
+        values = {name: _values(*scorer, metric) for name, scorer in scorers.items()}
+        if np.isnan(values[PICTURES]).all():
+            continue
+        for name, own in values.items():
+            figures[name][metric] = mean_interval(own, customers, seed=seed)
+            if name != PICTURES:
+                gap = mean_interval(values[PICTURES] - own, customers, seed=seed)
+                figures.setdefault(f"{PICTURES} - {name}", {})[metric] = gap
+    return figures
+
+
+def _customers(rankings: Rankings) -> NDArray[np.int64]:
+    judged = [
+        [one.customer for one in part]
+        for part in (rankings.pictures, rankings.without, rankings.permuted)
+    ]
+    if judged[0] != judged[1] or judged[0] != judged[2]:
+        msg = "rankings of different slates cannot be paired"
+        raise ValueError(msg)
+    return np.array(judged[0], dtype=np.int64)
+
+
+def _values(judged: list[Judged], scorer: str, metric: str) -> NDArray[np.float64]:
+    return np.array([one.metrics[scorer].get(metric, np.nan) for one in judged])

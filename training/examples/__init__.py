@@ -1,0 +1,1 @@
+"""Training examples: slates, their queries, and the state before each."""

@@ -1,0 +1,271 @@
+"""The past, as the service would have seen it at any moment."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.event_counts import (
+    HOUR_US,
+    N_KINDS,
+    RETENTION_HOURS,
+    HourlyCounts,
+    SaleCounts,
+    fade,
+    grid_floor,
+)
+from models.dataset.events import EventTable
+from models.domain.customer import WINDOW_EVENTS, Window, canonical_order, stamps
+from models.domain.event import KIND, EventType
+from models.domain.profile import Profile, night_floor
+from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, seconds
+
+
+@dataclass(frozen=True, eq=False)
+class CustomerLog:
+    """Columns of events grouped by customer, in one order inside each group.
+
+    Attributes:
+        starts: Where each customer's events start, and the end, shape ``(n_customers + 1,)``.
+        received_us: When each was received, shape ``(n,)``.
+    """
+
+    starts: NDArray[np.int64]
+    received_us: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, customers: NDArray[np.int64], received_us: NDArray[np.int64], *, n_customers: int
+    ) -> Self:
+        """Group rows that are sorted by customer."""
+        starts = np.searchsorted(customers, np.arange(n_customers + 1))
+        return cls(starts.astype(np.int64), received_us)
+
+    def span(self, customer: int) -> tuple[int, int]:
+        """Return the first row of a customer and the row behind his last one."""
+        return int(self.starts[customer]), int(self.starts[customer + 1])
+
+    def seen(self, customer: int, now_us: int) -> slice | None:
+        """Return the rows of a customer received up to a moment, None where they lie apart."""
+        if not self._orderly[customer]:
+            return None
+        start, end = self.span(customer)
+        n = int(self.received_us[start:end].searchsorted(now_us, side="right"))
+        return slice(start, start + n)
+
+    def seen_apart(self, customer: int, now_us: int) -> NDArray[np.intp]:
+        """Return the same rows, wherever they lie."""
+        start, end = self.span(customer)
+        return start + np.flatnonzero(self.received_us[start:end] <= now_us)
+
+    @cached_property
+    def _orderly(self) -> NDArray[np.bool_]:
+        """Tell the customers none of whose events was overtaken by a later one."""
+        received = self.received_us
+        overtaken = np.flatnonzero(received[1:] < received[:-1]) + 1
+        # A step back from one customer to the next is not an overtaking.
+        overtaken = np.setdiff1d(overtaken, self.starts)
+        orderly = np.ones(len(self.starts) - 1, dtype=np.bool_)
+        orderly[np.searchsorted(self.starts, overtaken, side="right") - 1] = False
+        return orderly
+
+
+class ShownReplay:
+    """What all customers were shown, at any moment; see `models.domain.recent_impressions`."""
+
+    def __init__(self, events: EventTable) -> None:
+        shown = np.flatnonzero(events.kinds == KIND[EventType.IMPRESSION])
+        at_s = seconds(events.at_us[shown])
+        order = np.lexsort((events.sale_keys[shown], at_s, _codes(events)[shown]))
+        shown = shown[order]
+        self._every = RecentImpressions(events.sale_keys[shown], at_s[order])
+        self._log = CustomerLog.of(
+            _codes(events)[shown], events.received_us[shown], n_customers=_n_customers(events)
+        )
+        self._next = _next_alike(_codes(events)[shown], self._every.sale_keys)
+
+    def shown(self, customer: int, now_us: int) -> RecentImpressions:
+        """Return what a customer was shown up to a moment; see `WindowReplay.window`."""
+        seen = self._log.seen(customer, now_us)
+        if seen is None:
+            return self._every.select(self._log.seen_apart(customer, now_us)).latest()
+        # The latest of a sale is the one whose next is still to come.
+        latest = np.flatnonzero(self._next[seen] >= seen.stop)[-SHOWN_SALES:]
+        return self._every.select(seen.start + latest)
+
+
+def _next_alike(customers: NDArray[np.int64], sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return where the same customer is shown the same sale next, beyond the end for never.
+
+    Args:
+        customers: Ascending, shape ``(n,)``.
+        sale_keys: Same shape.
+    """
+    order = np.lexsort((sale_keys, customers))
+    alike = (np.diff(customers[order]) == 0) & (np.diff(sale_keys[order]) == 0)
+    following = np.full(len(order), len(order))
+    following[order[:-1][alike]] = order[1:][alike]
+    return following
+
+
+class WindowReplay:
+    """Windows of all customers at any moment: slices of sorted columns.
+
+    A window at T holds what was received up to T; see `models.domain.customer`.
+    """
+
+    def __init__(self, events: EventTable) -> None:
+        self._shown = ShownReplay(events)
+        kept = np.flatnonzero(events.kinds != KIND[EventType.IMPRESSION])
+        members = np.stack(
+            [
+                events.event_keys[kept],
+                events.sale_keys[kept],
+                stamps(events.at_us[kept], events.kinds[kept]),
+            ],
+            axis=1,
+        )
+        order = np.lexsort(
+            (members[:, 2], members[:, 1], members[:, 0], events.at_us[kept], _codes(events)[kept])
+        )
+        kept = kept[order]
+        self._members = members[order]
+        self._log = CustomerLog.of(
+            _codes(events)[kept], events.received_us[kept], n_customers=_n_customers(events)
+        )
+
+    def window(self, customer: int, now_us: int) -> Window:
+        """Return the window of a customer.
+
+        Args:
+            customer: Code of the customer in the event table.
+            now_us: The moment: events received later are not seen.
+        """
+        seen = self._log.seen(customer, now_us)
+        if seen is None:
+            apart = self._log.seen_apart(customer, now_us)
+            members = canonical_order(self._members[apart])
+        else:
+            members = self._members[seen]
+        return Window(members[-WINDOW_EVENTS:], self._shown.shown(customer, now_us))
+
+
+class ProfileReplay:
+    """Profiles of all customers at any moment; see `models.domain.profile`."""
+
+    def __init__(self, events: EventTable) -> None:
+        order = np.lexsort((events.received_us, _codes(events)))
+        self._kinds = events.kinds[order]
+        self._at_us = events.at_us[order]
+        self._log = CustomerLog.of(
+            _codes(events)[order], events.received_us[order], n_customers=_n_customers(events)
+        )
+
+    def profile(self, customer: int, now_us: int) -> Profile:
+        """Return the profile that the last night before ``now_us`` made of a customer."""
+        known = self._known(customer, now_us)
+        return Profile.of(self._kinds[known], self._at_us[known])
+
+    def last_us(self, customer: int, now_us: int) -> int | None:
+        """Return the time of the last event that this night knew of him, None without one."""
+        at_us = self._at_us[self._known(customer, now_us)]
+        return int(at_us.max()) if len(at_us) else None
+
+    def _known(self, customer: int, now_us: int) -> slice:
+        start, end = self._log.span(customer)
+        received = self._log.received_us[start:end]
+        return slice(start, start + int(received.searchsorted(night_floor(now_us))))
+
+
+class CountReplay:
+    """Counts of a catalogue's sales at moments that do not go back."""
+
+    def __init__(self, events: EventTable, catalogue: Catalogue) -> None:
+        rows = catalogue.rows_of(events.sale_keys)
+        order = np.flatnonzero((rows >= 0) & events.counted)
+        self._rows = rows[order]
+        self._kinds = events.kinds[order].astype(np.int64)
+        self._received_us = events.received_us[order]
+        self._n_sales = len(catalogue)
+        self._hourly = _by_hour(
+            HourlyCounts.of(
+                self._rows,
+                self._kinds,
+                hours=self._received_us // HOUR_US,
+                counts=np.ones(len(order), dtype=np.int64),
+            )
+        )
+        self._hour = -1
+        self._whole_hours = SaleCounts.none(self._n_sales)
+        self._partial = np.zeros((self._n_sales, N_KINDS), dtype=np.int64)
+        self._next = 0
+        self._current = SaleCounts.none(self._n_sales)
+
+    def at(self, now_us: int) -> SaleCounts:
+        """Return the counts that a service has at a moment; the next call changes them.
+
+        What it costs grows with the events since the last call, not with the catalogue: most
+        sales of a long log are closed.
+
+        Args:
+            now_us: Not before the moment of the last call.
+
+        Raises:
+            ValueError: If time goes back.
+        """
+        at_us = grid_floor(now_us)
+        if at_us < self._current.at_us:
+            msg = f"counts at {at_us} were asked for after those at {self._current.at_us}"
+            raise ValueError(msg)
+        if at_us > self._current.at_us:
+            self._enter_hour(at_us // HOUR_US)
+            self._count_until(at_us)
+        return self._current
+
+    def _enter_hour(self, hour: int) -> None:
+        if hour == self._hour:
+            return
+        self._hour = hour
+        counted = np.searchsorted(self._hourly.hours, [hour - RETENTION_HOURS, hour])
+        hourly = _part(self._hourly, slice(int(counted[0]), int(counted[1])))
+        self._whole_hours = fade(hourly, hour=hour, n_sales=self._n_sales)
+        self._partial[:] = 0
+        self._current = self._whole_hours.with_partial(self._partial, at_us=hour * HOUR_US)
+        self._next = int(np.searchsorted(self._received_us, hour * HOUR_US))
+
+    def _count_until(self, at_us: int) -> None:
+        end = int(self._received_us.searchsorted(at_us))
+        passed = slice(self._next, end)
+        rows = self._rows[passed]
+        np.add.at(self._partial, (rows, self._kinds[passed]), 1)
+        self._next = end
+        # The sums of `SaleCounts.with_partial`, of no more sales than something happened to.
+        partial, whole, current = self._partial[rows], self._whole_hours, self._current
+        current.totals[rows] = whole.totals[rows] + partial
+        current.decayed[:, rows] = whole.decayed[:, rows] + partial
+        self._current = SaleCounts(at_us, current.totals, current.decayed)
+
+
+def _by_hour(hourly: HourlyCounts) -> HourlyCounts:
+    """Order by hour, so that the hours that count lie together.
+
+    Inside a sale and type hours ascend as before: sums over them are the same to the bit.
+    """
+    return _part(hourly, np.argsort(hourly.hours, kind="stable"))
+
+
+def _part(hourly: HourlyCounts, chosen: slice | NDArray[np.intp]) -> HourlyCounts:
+    return HourlyCounts(
+        hourly.rows[chosen], hourly.kinds[chosen], hourly.hours[chosen], hourly.counts[chosen]
+    )
+
+
+def _codes(events: EventTable) -> NDArray[np.int64]:
+    return events.customers.codes
+
+
+def _n_customers(events: EventTable) -> int:
+    return len(events.customers.values)

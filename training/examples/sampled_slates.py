@@ -1,0 +1,119 @@
+"""Slates for data without impressions: visits, what was bought after them, and samples."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue.catalogue import Catalogue
+from models.dataset.events import EventTable
+from models.domain.event import KIND, SECOND_US, EventType
+from training.examples.slates import Slates, label_of
+
+VISIT_GAP_US = 30 * 60 * SECOND_US
+
+
+def visit_slates(
+    events: EventTable,
+    catalogue: Catalogue,
+    *,
+    n_negatives: int,
+    outcome_us: int,
+    rng: np.random.Generator,
+) -> Slates:
+    """Make one slate of every visit: what was bought after it, and open sales sampled.
+
+    A visit's moment is that of one of its events, drawn uniformly. Sales bought within
+    ``outcome_us`` are its positives; of the other open sales ``n_negatives`` are drawn, each
+    standing for as many as it was drawn from: the weights undo the sampling.
+
+    Args:
+        events: The event table.
+        catalogue: Gives rows and open sales.
+        n_negatives: Negatives a visit.
+        outcome_us: How long a purchase may come after the moment.
+        rng: Draws moments and negatives.
+
+    Returns:
+        The slates, ordered by time; positions are all 1.
+    """
+    moments = _moments(events, rng)
+    purchases = _purchases(events)
+    parts = [
+        _sample(
+            events,
+            catalogue,
+            moment,
+            purchases,
+            n_negatives=n_negatives,
+            outcome_us=outcome_us,
+            rng=rng,
+        )
+        for moment in moments
+    ]
+    sizes = [len(rows) for rows, _, _ in parts]
+    rows, bought, weights = (
+        np.concatenate([part[column] for part in parts]) if parts else np.empty(0)
+        for column in range(3)
+    )
+    return Slates(
+        customers=events.customers.codes[moments],
+        sessions=events.sessions.codes[moments],
+        exposures=np.full(len(moments), -1, dtype=np.int64),
+        now_us=events.at_us[moments],
+        markets=events.markets.codes[moments],
+        devices=events.devices.codes[moments],
+        starts=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]),
+        rows=rows.astype(np.int64),
+        positions=np.ones(len(rows), dtype=np.int64),
+        prices=np.full(len(rows), np.nan),
+        clicked=np.zeros(len(rows), dtype=np.bool_),
+        bought=bought.astype(np.bool_),
+        weights=weights.astype(np.float64),
+    )
+
+
+def _moments(events: EventTable, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw one event of every visit, ordered by time."""
+    order = np.lexsort((events.at_us, events.customers.codes))
+    at_us, customers = events.at_us[order], events.customers.codes[order]
+    fresh = (np.diff(customers, prepend=-1) != 0) | (np.diff(at_us, prepend=0) > VISIT_GAP_US)
+    starts = np.flatnonzero(fresh)
+    sizes = np.diff(np.append(starts, len(order)))
+    drawn = order[starts + rng.integers(0, sizes)]
+    return drawn[np.argsort(events.at_us[drawn], kind="stable")]
+
+
+def _purchases(events: EventTable) -> dict[int, NDArray[np.intp]]:
+    """Return the purchases of every customer who bought."""
+    bought = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
+    bought = bought[np.argsort(events.customers.codes[bought], kind="stable")]
+    customers, starts = np.unique(events.customers.codes[bought], return_index=True)
+    return dict(zip(customers.tolist(), np.split(bought, starts)[1:], strict=True))
+
+
+def _sample(
+    events: EventTable,
+    catalogue: Catalogue,
+    moment: int,
+    purchases: dict[int, NDArray[np.intp]],
+    *,
+    n_negatives: int,
+    outcome_us: int,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
+    now_us = int(events.at_us[moment])
+    market = label_of(events.markets, int(events.markets.codes[moment]))
+    eligible = catalogue.eligible(market, now_us)
+    later = purchases.get(int(events.customers.codes[moment]), np.empty(0, dtype=np.intp))
+    at_us = events.at_us[later]
+    within = (at_us >= now_us) & (at_us <= now_us + outcome_us)
+    # What was received before is known to the features and is no outcome.
+    within &= events.received_us[later] >= now_us
+    bought = np.intersect1d(catalogue.rows_of(events.sale_keys[later[within]]), eligible)
+    others = np.setdiff1d(eligible, bought, assume_unique=True)
+    drawn = rng.choice(others, size=min(n_negatives, len(others)), replace=False)
+    stands_for = len(others) / max(len(drawn), 1)
+    return (
+        np.concatenate([bought, drawn]),
+        np.repeat([True, False], [len(bought), len(drawn)]),
+        np.repeat([1.0, stands_for], [len(bought), len(drawn)]),
+    )

@@ -1,0 +1,188 @@
+"""What was shown, to whom, when, and what he bought of it within a day."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue.catalogue import Catalogue
+from models.dataset.events import EventTable, Labels
+from models.domain.event import KIND, EventType
+
+_IMPRESSION: Final = KIND[EventType.IMPRESSION]
+
+
+@dataclass(frozen=True, eq=False)
+class Slates:
+    """Lists of sales with their outcomes, ordered by time; entries of a slate lie together.
+
+    Attributes:
+        customers: Customer code of each slate, shape ``(n,)``.
+        sessions: Session code of each slate, -1 without one, shape ``(n,)``.
+        exposures: Exposure code of each slate, -1 without one, shape ``(n,)``.
+        now_us: Moment of each slate; what was received before it is known, shape ``(n,)``.
+        markets: Market code of each slate, -1 where unknown, shape ``(n,)``.
+        devices: Device code of each slate, -1 where unknown, shape ``(n,)``.
+        starts: First entry of each slate, and the end, shape ``(n + 1,)``.
+        rows: Catalogue row of each entry, shape ``(m,)``.
+        positions: Position of each entry from 1, shape ``(m,)``.
+        prices: Price shown with each entry, NaN where it is not on record, shape ``(m,)``.
+        clicked: Whether the customer clicked it in this slate, shape ``(m,)``.
+        bought: Whether the customer bought it, credited to this slate, shape ``(m,)``.
+        weights: How many examples each entry stands for, shape ``(m,)``.
+    """
+
+    customers: NDArray[np.int64]
+    sessions: NDArray[np.int64]
+    exposures: NDArray[np.int64]
+    now_us: NDArray[np.int64]
+    markets: NDArray[np.int64]
+    devices: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    prices: NDArray[np.float64]
+    clicked: NDArray[np.bool_]
+    bought: NDArray[np.bool_]
+    weights: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return the number of slates."""
+        return len(self.now_us)
+
+    def entries(self, slate: int) -> slice:
+        """Return the entries of a slate."""
+        return slice(int(self.starts[slate]), int(self.starts[slate + 1]))
+
+    def select(self, chosen: NDArray[np.intp]) -> Self:
+        """Return some of the slates, in the order given."""
+        sizes = np.diff(self.starts)[chosen]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        first = np.repeat(self.starts[chosen] - starts[:-1], sizes)
+        entries = np.arange(int(starts[-1])) + first
+        return type(self)(
+            customers=self.customers[chosen],
+            sessions=self.sessions[chosen],
+            exposures=self.exposures[chosen],
+            now_us=self.now_us[chosen],
+            markets=self.markets[chosen],
+            devices=self.devices[chosen],
+            starts=starts,
+            rows=self.rows[entries],
+            positions=self.positions[entries],
+            prices=self.prices[entries],
+            clicked=self.clicked[entries],
+            bought=self.bought[entries],
+            weights=self.weights[entries],
+        )
+
+
+def has_impressions(events: EventTable) -> bool:
+    """Tell whether it is on record what was shown."""
+    return bool(np.any(events.kinds == _IMPRESSION))
+
+
+def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -> Slates:
+    """Group impressions into slates.
+
+    A slate is one exposure to one customer; where no exposure is named, what a customer was
+    shown at one moment. A purchase is credited once: to the last impression of that sale to
+    that customer, if it was shown at most ``outcome_us`` before.
+
+    Args:
+        events: The event table.
+        catalogue: Gives the rows; impressions of unknown sales are left out.
+        outcome_us: How long a purchase may come after what it is credited to.
+
+    Returns:
+        The slates, ordered by time.
+    """
+    rows = catalogue.rows_of(events.sale_keys)
+    shown = np.flatnonzero((events.kinds == _IMPRESSION) & (rows >= 0))
+    group = _groups(events, shown)
+    # A group's moment is that of its first impression, later ones were scrolled to.
+    order = np.lexsort((events.positions[shown], events.at_us[shown], group))
+    shown, group = shown[order], group[order]
+    starts = np.concatenate([np.flatnonzero(np.diff(group, prepend=-1)), [len(group)]])
+    first = shown[starts[:-1]]
+    slates = Slates(
+        customers=events.customers.codes[first],
+        sessions=events.sessions.codes[first],
+        exposures=events.exposures.codes[first],
+        now_us=events.at_us[first],
+        markets=events.markets.codes[first],
+        devices=events.devices.codes[first],
+        starts=starts,
+        rows=rows[shown],
+        positions=_positions(events, shown, starts),
+        prices=events.prices[shown],
+        clicked=_credited(events, shown, EventType.CLICK, outcome_us=outcome_us),
+        bought=_credited(events, shown, EventType.PURCHASE, outcome_us=outcome_us),
+        weights=np.ones(len(shown)),
+    )
+    return slates.select(np.argsort(slates.now_us, kind="stable"))
+
+
+def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Number the slate of every impression."""
+    exposures = events.exposures.codes[shown]
+    customers, at_us = events.customers.codes[shown], events.at_us[shown]
+    # An id that two customers share, as one counted by page, names two slates.
+    keys = np.stack([exposures, customers, np.where(exposures < 0, at_us, 0)])
+    order = np.lexsort(keys)
+    fresh = np.any(np.diff(keys[:, order], axis=1, prepend=-2), axis=0)
+    group = np.empty(len(shown), dtype=np.int64)
+    group[order] = np.cumsum(fresh) - 1
+    return group
+
+
+def _positions(
+    events: EventTable, shown: NDArray[np.intp], starts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the logged positions; where none is logged, the order inside the slate."""
+    logged = events.positions[shown].astype(np.int64)
+    inside = np.arange(len(shown)) - np.repeat(starts[:-1], np.diff(starts)) + 1
+    return np.where(logged > 0, logged, inside)
+
+
+def _credited(
+    events: EventTable, shown: NDArray[np.intp], event_type: EventType, *, outcome_us: int
+) -> NDArray[np.bool_]:
+    """Credit each event of a type to the last impression of that sale to that customer.
+
+    What was received before the impression is known to its features and is no outcome.
+    """
+    outcomes = np.flatnonzero(events.kinds == KIND[event_type])
+    both = np.concatenate([shown, outcomes])
+    is_outcome = np.repeat([False, True], [len(shown), len(outcomes)])
+    order = np.lexsort(
+        (is_outcome, events.at_us[both], events.sale_keys[both], events.customers.codes[both])
+    )
+    # The index of the last impression up to each event, in the order of the sort.
+    impression = np.where(is_outcome[order], -1, np.arange(len(both)))
+    last = np.maximum.accumulate(impression)
+    happened = np.flatnonzero(is_outcome[order] & (last >= 0))
+    outcome, seen = both[order[happened]], both[order[last[happened]]]
+    credited = (
+        (events.customers.codes[outcome] == events.customers.codes[seen])
+        & (events.sale_keys[outcome] == events.sale_keys[seen])
+        & (events.at_us[outcome] - events.at_us[seen] <= outcome_us)
+        & (events.received_us[outcome] >= events.at_us[seen])
+    )
+    marked = np.zeros(len(shown), dtype=np.bool_)
+    marked[order[last[happened[credited]]]] = True
+    return marked
+
+
+def label_of(labels: Labels, code: int) -> str | None:
+    """Return the text of a code, None for -1."""
+    return None if code < 0 else str(labels.values[code])
+
+
+def texts_of(labels: Labels, codes: NDArray[np.int64]) -> Iterator[str | None]:
+    """Yield the text of every code, None for -1."""
+    texts: list[str | None] = [*labels.values.to_list(), None]
+    chosen: list[int] = codes.tolist()
+    return (texts[code] for code in chosen)

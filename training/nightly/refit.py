@@ -1,0 +1,57 @@
+"""What was judged, once more, knowing all that is known by now."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from models.catalogue.snapshot import Snapshot
+from models.domain.event import from_us
+from models.features.schema import FeatureSchema
+from models.scoring.bundle import Bundle, read_bundle
+from models.scoring.scorer import Scorer
+from training.examples.point_in_time import PointInTime
+from training.examples.refit import fit_recommenders
+from training.nightly.comparison import BundleComparison, pictures_of
+from training.pipeline.training_data import cut
+from training.pipeline.write_bundle import counts_at_end, known_files
+from training.recommenders.interactions import Interactions
+
+
+def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
+    """Fit the recommenders of a judged bundle again, on the part of the data that judged it too.
+
+    The meta-model and its calibration, the labeller, the topics and the reference of drift stay
+    as they were judged: the meta-model learned from recommenders that were fitted again as time
+    went by, so that one that knows a little more is nothing new to it.
+
+    Args:
+        judged: Directory of the bundle.
+        trial: What it was judged on.
+
+    Returns:
+        A bundle that is not written yet, but reproduces its golden rows.
+
+    Raises:
+        BundleError: If either bundle must not be served.
+    """
+    bundle = read_bundle(judged)
+    before = Scorer.load(bundle)
+    dataset = cut(trial.dataset, trial.until_us)
+    sales = {sale.sale_id: sale for sale in dataset.sales}
+    snapshot = Snapshot.of(sales, pictures_of(before, judged, dataset=dataset, cache=trial.cache))
+    past = PointInTime(dataset.events, snapshot.catalogue(before.topics))
+    recommenders = fit_recommenders(Interactions.of(past.events, past.catalogue))
+    scorer = replace(
+        before,
+        schema=FeatureSchema(recommenders),
+        snapshot=snapshot,
+        counts=counts_at_end(past, trial.until_us),
+    )
+    known = known_files(scorer, past.events, until_us=trial.until_us, seed=bundle.manifest.seed)
+    told = {
+        "until": from_us(trial.until_us).isoformat(timespec="seconds"),
+        "judged_as": bundle.id,
+        "data_fingerprint": dataset.fingerprint,
+    }
+    found = Bundle(bundle.manifest.model_copy(update=told), {**bundle.files, **known})
+    Scorer.load(found)
+    return found

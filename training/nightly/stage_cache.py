@@ -1,0 +1,79 @@
+"""What the stages of a run came to, kept by what they started from."""
+
+import fcntl
+import json
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import JsonValue, TypeAdapter
+
+from models.arrays.atomic_file import write_file
+
+_RECORD: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+
+
+class BusyError(RuntimeError):
+    """Another run works in the same directory."""
+
+
+class StageCache:
+    """Outputs of stages in a directory, one file each.
+
+    A file's name holds a hash of everything that the stage depends on, so that no output is
+    taken for that of other data, another configuration or another champion. A file is there
+    whole or not at all, and stays there after a power cut.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Keep outputs in a directory, which is made if absent."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+
+    def once(
+        self,
+        stage: str,
+        inputs: Mapping[str, JsonValue],
+        *,
+        work: Callable[[], dict[str, JsonValue]],
+        holds: Callable[[Mapping[str, JsonValue]], bool] = lambda _: True,
+    ) -> dict[str, JsonValue]:
+        """Return what a stage came to, and do its work only if nobody did.
+
+        Args:
+            stage: Name of the stage.
+            inputs: All that its output depends on.
+            work: Does it.
+            holds: Tells whether what an output names is still there.
+        """
+        key = sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+        path = self._directory / f"{stage}-{key}.json"
+        kept = _read(path)
+        if kept is not None and holds(kept):
+            return kept
+        output = work()
+        write_file(path, json.dumps(output, indent=1, allow_nan=False).encode())
+        return output
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Keep other runs out; the lock goes with the process, however it ends.
+
+        Raises:
+            BusyError: If another run holds it.
+        """
+        with (self._directory / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                msg = f"another run works in {self._directory}: wait for its end"
+                raise BusyError(msg) from exc
+            yield
+
+
+def _read(path: Path) -> dict[str, JsonValue] | None:
+    try:
+        return _RECORD.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None

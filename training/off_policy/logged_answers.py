@@ -1,0 +1,232 @@
+"""Exported answers → rounds: what was logged, and what a target policy says of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.snapshot_folder import SnapshotFolder
+from models.dataset import EventTable
+from models.dataset.events import keys_of
+from models.domain.customer import Window
+from models.domain.profile import Profile
+from models.query.query import Context, Query
+from training.off_policy.reward import Reward, rewards_of
+from training.off_policy.rounds import Rounds
+from training.off_policy.target import TargetPolicy, View
+from training.pipeline.train import Progress
+
+_NEEDED: Final = (
+    "recommendation_id",
+    "customer_id",
+    "now",
+    "market",
+    "device",
+    "exclude",
+    "candidates",
+    "window",
+    "profile",
+    "snapshot_id",
+    "degraded",
+    "slate",
+)
+
+
+class AnswersError(ValueError):
+    """Exported answers that no policy can be valued from."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedAnswers:
+    """Answers that can be judged.
+
+    Attributes:
+        answers: Rows of the file of exposures with ``now_us``, by snapshot and time.
+        left_out: Number of the others by the reason.
+    """
+
+    answers: pl.DataFrame
+    left_out: dict[str, int]
+
+
+def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedAnswers:
+    """Choose the answers that can be judged, and count the others.
+
+    Left out are answers that had to do without something (every policy would have), that
+    ranked the caller's own candidates, that showed nothing, and whose window is not over.
+
+    Args:
+        exposures: Rows of the file of exposures.
+        until_us: Up to when events are known.
+        window_us: How long after an answer its rewards count.
+
+    Raises:
+        AnswersError: If a column is missing.
+    """
+    missing = [name for name in _NEEDED if name not in exposures.columns]
+    if missing:
+        msg = f"exposures lack the columns {', '.join(missing)}"
+        raise AnswersError(msg)
+    rest = exposures.with_columns(pl.col("now").dt.epoch("us").alias("now_us"))
+    left_out: dict[str, int] = {}
+    for reason, keeps in (
+        ("degraded", pl.col("degraded").is_null()),
+        ("own_candidates", pl.col("candidates").is_null()),
+        ("empty", pl.col("slate").list.len() > 0),
+        ("window_not_over", pl.col("now_us") + window_us <= until_us),
+    ):
+        kept = rest.filter(keeps)
+        left_out[reason] = rest.height - kept.height
+        rest = kept
+    return LoggedAnswers(rest.sort("snapshot_id", "now_us", "recommendation_id"), left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is asked of a log.
+
+    Attributes:
+        target: The policy to value.
+        snapshots: Directory of the service's snapshots.
+        reward: What slates are valued by.
+        window_us: How long after an answer its rewards count.
+        seed: Draws slates of a target policy of chance, and resamples.
+    """
+
+    target: TargetPolicy
+    snapshots: Path
+    reward: Reward
+    window_us: int
+    seed: int
+
+
+def rounds_of(
+    answers: pl.DataFrame, events: EventTable, *, setting: Setting, progress: Progress
+) -> Rounds:
+    """Score every answer again by the target policy, and join what followed from it.
+
+    Predictions are the bundle's purchase probabilities, times the price for revenue, times one
+    factor a position that makes them as large in total as what was logged at that position.
+
+    Args:
+        answers: See `judged`.
+        events: Events of the same shop.
+        setting: Target policy, reward, window.
+        progress: Ticks once an answer.
+
+    Raises:
+        AnswersError: If a snapshot is missing, or an answer shows what was no candidate.
+    """
+    rng = np.random.default_rng(setting.seed)
+    views: list[View] = []
+    for row, catalogue in _with_catalogues(answers, setting):
+        views.append(setting.target.view(*_question(row, catalogue), rng=rng))
+        progress.tick()
+    shown = answers.with_row_index("round").explode("slate").unnest("slate").sort("round", "rank")
+    rewards = rewards_of(shown, events, reward=setting.reward, window_us=setting.window_us)
+    return _rounds(shown, rewards, views, units=_units(answers))
+
+
+def _rounds(
+    shown: pl.DataFrame,
+    rewards: NDArray[np.float64],
+    views: list[View],
+    *,
+    units: NDArray[np.int64],
+) -> Rounds:
+    """Lay out rows of shown sales by round and position."""
+    place = (shown["round"].to_numpy(), shown["rank"].to_numpy() - 1)
+    shape = (len(units), 1 + int(place[1].max(initial=0)))
+
+    def placed(values: NDArray[np.float64], *, empty: float = 0.0) -> NDArray[np.float64]:
+        laid = np.full(shape, empty)
+        laid[place] = values
+        return laid
+
+    def joined(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.concatenate([np.empty(0), *parts])
+
+    logged, predicted = placed(rewards), placed(joined([view.predicted for view in views]))
+    factor = _calibrated(logged, predicted)
+    return Rounds(
+        rewards=logged,
+        logging=placed(shown["propensity"].to_numpy(), empty=1.0),
+        target=placed(joined([view.target for view in views]), empty=1.0),
+        predicted=factor * predicted,
+        expected=factor * placed(joined([view.expected for view in views])),
+        direct=factor * placed(joined([view.direct for view in views])),
+        units=units,
+    )
+
+
+def _with_catalogues(
+    answers: pl.DataFrame, setting: Setting
+) -> Iterator[tuple[dict[str, Any], Catalogue]]:
+    """Pair each answer with its catalogue; answers of one snapshot stand together."""
+    folder = SnapshotFolder(setting.snapshots)
+    read_id, content_id, catalogue = "", "", None
+    for row in answers.iter_rows(named=True):
+        if row["snapshot_id"] != read_id or catalogue is None:
+            read_id = row["snapshot_id"]
+            wanted, _, counts_id = read_id.partition(".")
+            try:
+                if wanted != content_id or catalogue is None:
+                    content = folder.content(wanted)
+                    catalogue = content.catalogue(setting.target.scorer.topics)
+                    content_id = wanted
+                counts = folder.counts(counts_id, n_sales=len(catalogue))
+            except OSError as exc:
+                raise AnswersError(_missing(exc)) from exc
+            catalogue = catalogue.with_counts(counts)
+        yield row, catalogue
+
+
+def _missing(exc: OSError) -> str:
+    return f"{exc.filename} is missing: snapshots are kept for 30 days where the service ran"
+
+
+def _question(row: dict[str, Any], catalogue: Catalogue) -> tuple[Query, NDArray[np.int64]]:
+    """Return what was asked, and which of the candidates were shown, by rank."""
+    rows = catalogue.eligible(row["market"], row["now_us"])
+    excluded = keys_of(pl.Series(row["exclude"] or [], dtype=pl.String))
+    rows = rows[~np.isin(catalogue.keys[rows], excluded)]
+    ranked = sorted(row["slate"], key=itemgetter("rank"))
+    sale_ids = pl.Series([one["sale_id"] for one in ranked], dtype=pl.String)
+    wanted = catalogue.rows_of(keys_of(sale_ids))
+    shown = np.searchsorted(rows, wanted)
+    found = rows[np.minimum(shown, len(rows) - 1)] if len(rows) else np.full(len(wanted), -2)
+    if not np.array_equal(found, wanted):
+        msg = (
+            f"answer {row['recommendation_id']} shows "
+            f"{sale_ids[int(np.argmax(found != wanted))]!r}, which its snapshot does not offer"
+        )
+        raise AnswersError(msg)
+    query = Query(
+        window=Window.unpack(row["window"]),
+        profile=Profile.unpack(row["profile"]),
+        catalogue=catalogue,
+        context=Context(row["now_us"], row["market"], row["device"]),
+        rows=rows,
+    )
+    return query, shown
+
+
+def _calibrated(
+    rewards: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    logged, total = rewards.sum(axis=0), predicted.sum(axis=0)
+    factor = np.zeros(len(total))
+    np.divide(logged, total, out=factor, where=total > 0)
+    return factor
+
+
+def _units(answers: pl.DataFrame) -> NDArray[np.int64]:
+    """Number the customers; a visitor without id is a unit of his own."""
+    names = pl.coalesce("customer_id", pl.concat_str(pl.lit("\x1f"), "recommendation_id"))
+    return answers.select(names.rank("dense").alias("unit"))["unit"].cast(pl.Int64).to_numpy()

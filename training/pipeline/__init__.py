@@ -1,0 +1,1 @@
+"""A training run from a dataset to a bundle."""

@@ -1,0 +1,95 @@
+"""What a training run learns from: a dataset, its scene model, and what its pictures show."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.dataset.events import EventTable, Labels
+from models.dataset.reading import Dataset
+from models.domain.event import to_us
+from models.domain.sale import PictureScores, Sale
+from models.pictures.scene_labeller import DESCRIPTION_FILE, GRAPH_FILE, SceneLabeller
+
+Column = Labels | pl.Series | NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class SceneFiles:
+    """A scene model as it goes into a bundle.
+
+    Attributes:
+        scene_model: Its id: the SHA-256 of its graph.
+        labels: Names of its labels.
+        files: Its files by name.
+    """
+
+    scene_model: str
+    labels: tuple[str, ...]
+    files: Mapping[str, bytes]
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Take the files of a saved scene model.
+
+        Raises:
+            SceneModelError: If the directory holds none.
+        """
+        description = SceneLabeller.open(directory).description
+        files = {name: (directory / name).read_bytes() for name in (GRAPH_FILE, DESCRIPTION_FILE)}
+        return cls(description.sha256, description.labels, files)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that a run learns from.
+
+    Attributes:
+        dataset: The dataset, cut at ``until_us``.
+        until_us: End of the training data, microseconds since the epoch.
+        scenes: The scene model, None where nothing labels pictures.
+        pictures: What the sales' pictures show, by sale id.
+    """
+
+    dataset: Dataset
+    until_us: int
+    scenes: SceneFiles | None
+    pictures: Mapping[str, PictureScores]
+
+
+def cut(dataset: Dataset, until_us: int) -> Dataset:
+    """Return what was known before a moment: events received, and sales opened.
+
+    A sale's selling out at a later time is forgotten, and so is its stock, which is always
+    the last one.
+    """
+    sales = [_as_known(sale, until_us) for sale in dataset.sales if to_us(sale.opens_at) < until_us]
+    known = {sale.sale_id for sale in sales}
+    return replace(
+        dataset,
+        sales=tuple(sales),
+        events=select_events(dataset.events, dataset.events.received_us < until_us),
+        images={sale_id: path for sale_id, path in dataset.images.items() if sale_id in known},
+    )
+
+
+def _as_known(sale: Sale, until_us: int) -> Sale:
+    sold_out_at = sale.sold_out_at
+    if sold_out_at is not None and to_us(sold_out_at) < until_us:
+        return sale
+    return sale.model_copy(update={"sold_out_at": None, "stock": None})
+
+
+def select_events(events: EventTable, chosen: NDArray[np.bool_]) -> EventTable:
+    """Return the events of a mask; codes of text columns stay as they are."""
+
+    def part(column: Column) -> Column:
+        if isinstance(column, Labels):
+            return Labels(column.values, column.codes[chosen])
+        return column.filter(pl.Series(chosen)) if isinstance(column, pl.Series) else column[chosen]
+
+    return replace(events, **{f.name: part(getattr(events, f.name)) for f in fields(events)})

@@ -1,0 +1,1 @@
+"""Fits the parts of the meta-model."""

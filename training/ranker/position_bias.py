@@ -1,0 +1,72 @@
+"""Estimates what a position does to a sale's chance, apart from what stands there."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from models.catalogue.event_counts import HOUR_US
+from training.examples.slates import Slates
+
+MAX_POSITION: Final = 32
+"""Positions from here on count as one: few customers look so far down."""
+
+_DAY_US: Final = 24 * HOUR_US
+_ROUNDS: Final = 200
+_CLOSE: Final = 1e-6
+
+
+def sale_days(slates: Slates) -> NDArray[np.int64]:
+    """Number every sale on every day that it was shown, by entry, shape ``(n_entries,)``."""
+    days = np.repeat(slates.now_us // _DAY_US, np.diff(slates.starts))
+    pairs = days * (int(slates.rows.max(initial=0)) + 1) + slates.rows
+    return np.unique(pairs, return_inverse=True)[1].astype(np.int64)
+
+
+def position_effect(
+    positions: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    *,
+    labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Estimate how often positions are looked at, as a share of position 1.
+
+    Better sales tend to stand higher, so that positions are compared inside groups of equal
+    sales only: ``P(success) = position * group``, by Poisson likelihood, whose two factors are
+    solved for in turn: successes over what the other factor foretells. Every position gets one
+    success more, at the rate of all. Effects do not rise from one position to the next; where
+    estimates do, they are pooled.
+
+    Args:
+        positions: From 1, shape ``(n,)``.
+        groups: Codes of sales, each on one day, shape ``(n,)``.
+        labels: 1 for a success, at least one, shape ``(n,)``.
+        weights: Weight of each example, shape ``(n,)``.
+
+    Returns:
+        Shares at position 1, 2, and so on, shape ``(n_positions,)``: 1, then not rising.
+
+    Source:
+        The examination hypothesis of Richardson et al., Predicting Clicks, WWW 2007.
+    """
+    places, won = positions - 1, weights * labels
+    n_positions, n_groups = int(positions.max()), int(groups.max()) + 1
+    by_group = np.bincount(groups, weights=won, minlength=n_groups)
+    by_place = np.bincount(places, weights=won, minlength=n_positions)
+    effect = np.ones(n_positions)
+    for _ in range(_ROUNDS):
+        told = np.bincount(groups, weights=weights * effect[places], minlength=n_groups)
+        quality = by_group / np.where(told > 0, told, 1.0)
+        expected = np.bincount(places, weights=weights * quality[groups], minlength=n_positions)
+        found = (by_place + 1) / (expected + expected.sum() / by_place.sum())
+        found /= found[0]
+        moved, effect = float(np.abs(found - effect).max()), found
+        if moved < _CLOSE:
+            break
+    shown = np.bincount(places, weights=weights, minlength=n_positions)
+    pooled = isotonic_regression(effect, weights=np.maximum(shown, _CLOSE), increasing=False)
+    shares = np.asarray(pooled.x, dtype=np.float64)
+    return shares / shares[0]

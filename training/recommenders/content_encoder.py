@@ -1,0 +1,72 @@
+"""Fits the description of a sale's content."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue.catalogue import Catalogue
+from models.recommenders.content_encoder import Encoder, indicators, prices_of
+
+N_PICTURE_AXES: Final = 24
+MIN_SHARE: Final = 1e-3
+"""A value that less of the exposure has is too rare to learn a taste for."""
+
+
+def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
+    """Centre and scale the content of sales as customers met them.
+
+    Args:
+        catalogue: The sales.
+        exposure: How often each was looked at, shape ``(n_catalogue,)``.
+    """
+    pictured = exposure * catalogue.pictured
+    picture_centre = _mean(catalogue.embeddings.astype(np.float64), pictured)
+    present = indicators(catalogue.vocabulary, catalogue.vocabulary.values)
+    shares = _mean(present, exposure)
+    common = np.flatnonzero(shares >= MIN_SHARE)
+    prices = prices_of(catalogue)
+    centre, scale = zip(*(_moments(column, exposure) for column in prices.T), strict=True)
+    looks = catalogue.looks.astype(np.float64).T
+    look_centre, look_scale = zip(*(_moments(column, pictured) for column in looks), strict=True)
+    return Encoder(
+        values=tuple(catalogue.vocabulary.values[index] for index in common),
+        picture_centre=picture_centre,
+        picture_axes=_main_axes(catalogue.embeddings - picture_centre, pictured),
+        topic_centre=_mean(catalogue.topics.astype(np.float64), pictured),
+        look_centre=np.array(look_centre),
+        look_scale=np.array(look_scale),
+        value_centre=shares[common],
+        price_centre=np.array(centre),
+        price_scale=np.array(scale),
+    )
+
+
+def weighted_covariance(
+    vectors: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the second moments of centred vectors, shape ``(size, size)``."""
+    return vectors.T @ (vectors * weights[:, None]) / max(float(weights.sum()), 1.0)
+
+
+def _main_axes(vectors: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not weights.any():
+        return np.empty((vectors.shape[1], 0))
+    _, axes = np.linalg.eigh(weighted_covariance(vectors, weights))
+    return np.ascontiguousarray(axes[:, ::-1][:, :N_PICTURE_AXES])
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return weights @ values / max(float(weights.sum()), 1.0)
+
+
+def _moments(column: NDArray[np.float64], exposure: NDArray[np.float64]) -> tuple[float, float]:
+    """Return mean and deviation of what is known; 0 and 1 where nothing differs."""
+    weights = np.where(np.isnan(column), 0.0, exposure)
+    total = float(weights.sum())
+    if not total:
+        return 0.0, 1.0
+    known = np.nan_to_num(column, nan=0.0)
+    mean = float(weights @ known) / total
+    deviation = float(weights @ (known - mean) ** 2 / total) ** 0.5
+    return mean, deviation or 1.0

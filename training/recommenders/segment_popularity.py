@@ -1,0 +1,186 @@
+"""Fits popularity by market, device and segment, and what these and customers open and buy."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.event import KIND, KINDS, EventType
+from models.recommenders.popularity import Popularity
+from models.recommenders.segment_popularity import (
+    HOT_EVENTS,
+    SEGMENTS,
+    Appeal,
+    Habits,
+    SegmentPopularity,
+    Ways,
+)
+from training.recommenders.interactions import Interactions
+
+PRIOR: Final = 10.0
+"""Expected openings or purchases by a group that its own ones weigh as much as."""
+
+_WEIGHTS: Final = (0.5, 1_000.0)
+"""Bounds of what a customer's own events are weighed against."""
+
+_IMPRESSION: Final = KIND[EventType.IMPRESSION]
+_VIEW: Final = KIND[EventType.VIEW]
+_CLICK: Final = KIND[EventType.CLICK]
+_PURCHASE: Final = KIND[EventType.PURCHASE]
+
+
+def fit_audience(interactions: Interactions, popularity: Popularity) -> SegmentPopularity:
+    """Compare what groups of customers did with what they would have, were they like all.
+
+    Args:
+        interactions: What is known.
+        popularity: Fitted on the same.
+    """
+    markets = Grouped(interactions, interactions.markets, interactions.market_names)
+    devices = Grouped(interactions, interactions.devices, interactions.device_names)
+    segments = Grouped(interactions, _segments(interactions), SEGMENTS)
+    return SegmentPopularity(
+        popularity,
+        markets=markets.appeal(),
+        devices=devices.appeal(),
+        segments=segments.appeal(),
+        market_habits=markets.habits(),
+        device_habits=devices.habits(),
+        ways=fit_ways(interactions),
+    )
+
+
+def fit_ways(interactions: Interactions) -> Ways:
+    """Learn what customers open and buy on average, and how much they differ in it."""
+    n = interactions.n_customers * len(KINDS)
+    cells = interactions.customers * len(KINDS) + interactions.kinds
+    counts = np.bincount(cells, minlength=n).reshape(-1, len(KINDS)).astype(np.float64)
+    clicks, opened = counts[:, _CLICK], counts[:, _CLICK] + counts[:, _VIEW]
+    return Ways(
+        *_rate_and_weight(clicks, counts[:, _IMPRESSION]),
+        *_rate_and_weight(counts[:, _PURCHASE], opened),
+    )
+
+
+def _rate_and_weight(seen: NDArray[np.float64], tried: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the rate of all, and the shape of the gamma distribution of customers around it.
+
+    By moments: beyond their Poisson variance counts vary by ``expected² / shape``.
+
+    Args:
+        seen: Events of each customer, shape ``(n_customers,)``.
+        tried: How often each might have had one, same shape.
+
+    Returns:
+        A rate, 0 where nobody tried, and a weight within `_WEIGHTS`.
+    """
+    least, most = _WEIGHTS
+    if not tried.any():
+        return 0.0, most
+    rate = float(seen.sum() / tried.sum())
+    expected = rate * tried
+    beyond = float((np.square(seen - expected) - expected).sum())
+    if beyond <= 0:
+        return rate, most
+    return rate, min(max(float(np.square(expected).sum()) / beyond, least), most)
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """Interactions counted by sale and group of customers.
+
+    Attributes:
+        interactions: What is known.
+        groups: Code of the group of each event, -1 without one, shape ``(n,)``.
+        names: Name of each group.
+    """
+
+    interactions: Interactions
+    groups: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    @cached_property
+    def opened(self) -> NDArray[np.int64]:
+        """Clicks; without impressions on record all events, shape ``(n_sales, n_groups)``."""
+        return self._count(self._clicks).astype(np.int64)
+
+    @cached_property
+    def expected(self) -> NDArray[np.float64]:
+        """What groups would have opened, were they like all, same shape.
+
+        Of a sale that all opened in ``c`` of ``e`` looks, a group that looked ``e_g`` times is
+        expected to open ``c * e_g / e``; looks fade with the position as in
+        `Interactions.exposure`. Without impressions on record a group is expected to have the
+        share of each sale's events that it has of all.
+        """
+        looks = self._looks()
+        of_all = self.opened.sum(axis=1, keepdims=True)
+        return of_all / np.maximum(looks.sum(axis=1, keepdims=True), 1e-9) * looks
+
+    def appeal(self) -> Appeal:
+        """Return ``(opened + 10) / (expected + 10)`` of every sale that was opened."""
+        rows = np.flatnonzero(self.opened.any(axis=1))
+        factors = (self.opened[rows] + PRIOR) / (self.expected[rows] + PRIOR)
+        return Appeal(self.names, self.interactions.catalogue.keys[rows], factors)
+
+    def habits(self) -> Habits:
+        """Return the same over all sales together, and of what was bought of what was opened."""
+        opened = self.opened.sum(axis=0)
+        bought = self._count(self._known & (self.interactions.kinds == _PURCHASE)).sum(axis=0)
+        a_time = bought.sum() / max(int(opened.sum()), 1)
+        return Habits(
+            self.names,
+            opens=np.log((opened + PRIOR) / (self.expected.sum(axis=0) + PRIOR)),
+            buys=np.log((bought + PRIOR) / (a_time * opened + PRIOR)),
+        )
+
+    @cached_property
+    def _known(self) -> NDArray[np.bool_]:
+        is_known = (self.groups >= 0) & (self.interactions.rows >= 0)
+        return is_known & self.interactions.counted
+
+    @cached_property
+    def _shown(self) -> NDArray[np.bool_]:
+        return self._known & (self.interactions.kinds == _IMPRESSION)
+
+    @property
+    def _clicks(self) -> NDArray[np.bool_]:
+        if not self._shown.any():
+            return self._known
+        return self._known & (self.interactions.kinds == _CLICK)
+
+    def _looks(self) -> NDArray[np.float64]:
+        if self._shown.any():
+            positions = np.maximum(self.interactions.positions[self._shown], 1)
+            return self._count(self._shown, positions**-0.5)
+        n_events = np.bincount(self.groups[self._known], minlength=len(self.names))
+        return np.tile(n_events, (len(self.interactions.catalogue), 1)).astype(np.float64)
+
+    def _count(
+        self, chosen: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        shape = len(self.interactions.catalogue), len(self.names)
+        cells = self.interactions.rows[chosen] * shape[1] + self.groups[chosen]
+        counts = np.bincount(cells, weights, minlength=shape[0] * shape[1])
+        return counts.astype(np.float64).reshape(shape)
+
+
+def _segments(interactions: Interactions) -> NDArray[np.int64]:
+    """Return the code of the segment that decided about each event, shape ``(n,)``.
+
+    What follows from a list belongs to who the customer was when he saw it: of a stranger who
+    opens two sales of his first list, neither was opened by somebody who is known.
+    """
+    order = np.argsort(interactions.customers, kind="stable")
+    customers = interactions.customers[order]
+    shown = interactions.kinds[order] == _IMPRESSION
+    before = np.cumsum(~shown) - ~shown
+    places = np.arange(len(order))
+    seen = np.maximum.accumulate(np.where(shown, places, -1))
+    first = np.searchsorted(customers, customers)
+    known = before[np.where(seen >= first, seen, places)] - before[first]
+    segments = np.empty(len(order), dtype=np.int64)
+    segments[order] = np.searchsorted([1, HOT_EVENTS], known, side="right")
+    return segments

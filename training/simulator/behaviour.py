@@ -1,0 +1,149 @@
+"""How customers react to what they are shown."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulator.parameters import SECOND_US
+
+INTEREST = 0.6
+"""P(interest | click) = P(purchase | click) ** INTEREST; who buys was interested first."""
+
+_DEPTHS = np.array([4, 5, 6, 7, 8, 9, 10])
+_DEPTH_SHARES = np.array([0.06, 0.05, 0.08, 0.08, 0.09, 0.08, 0.56])
+_VIEWS = np.array([0, 1, 2])
+_VIEW_SHARES = np.array([0.65, 0.25, 0.10])
+_CART_SEEN = 0.8
+_READING_US = 90 * SECOND_US
+_DECIDING_US = 1_200 * SECOND_US
+_FINISH = 0.95
+
+
+@dataclass(frozen=True)
+class Reactions:
+    """What happened to the slates of a batch; booleans of shape ``(n_visits, slate_size)``.
+
+    Attributes:
+        seen: Impressions: the customer scrolled as far as this.
+        clicked: The sale was opened.
+        interested: The customer began to buy it.
+        bought: He bought it.
+    """
+
+    seen: NDArray[np.bool_]
+    clicked: NDArray[np.bool_]
+    interested: NDArray[np.bool_]
+    bought: NDArray[np.bool_]
+
+
+def examination(n_positions: int) -> NDArray[np.float64]:
+    """Return P(examined | seen) by position, ``rank**-0.5``, shape ``(n_positions,)``."""
+    return np.arange(1, n_positions + 1, dtype=np.float64) ** -0.5
+
+
+def scrolled(n_positions: int) -> NDArray[np.float64]:
+    """Return the share of visits that end at each depth, shape ``(n_positions,)``.
+
+    Entry ``d`` is P(the first ``d + 1`` positions are seen and no more).
+    """
+    shares = np.zeros(n_positions)
+    np.add.at(shares, np.minimum(_DEPTHS, n_positions) - 1, _DEPTH_SHARES)
+    return shares
+
+
+def react(
+    click: NDArray[np.float32],
+    buy: NDArray[np.float32],
+    *,
+    shown: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> Reactions:
+    """Draw the reactions to slates.
+
+    A customer scrolls to a depth of 4 to 10, whatever his taste. He examines position ``r`` of
+    what he saw with probability ``r**-0.5``, clicks with ``click``, is interested with
+    ``buy**0.6`` and then buys with ``buy**0.4``.
+
+    Args:
+        click: P(click | examined) of every position, shape ``(n_visits, slate_size)``.
+        buy: P(purchase | click), same shape.
+        shown: Where the slate holds a sale, same shape.
+        rng: Source of randomness.
+
+    Returns:
+        The reactions.
+    """
+    n_visits, n_positions = shown.shape[0], shown.shape[1]
+    depth: NDArray[np.int64] = rng.choice(_DEPTHS, size=n_visits, p=_DEPTH_SHARES)
+    rank = np.arange(n_positions, dtype=np.int64)
+    seen = shown & (rank < depth[:, None])
+    draws = rng.random((3, n_visits, n_positions))
+    clicked = seen & (draws[0] < examination(n_positions) * click)
+    interested = clicked & (draws[1] < buy**INTEREST)
+    bought = interested & (draws[2] < buy ** (1.0 - INTEREST))
+    return Reactions(seen=seen, clicked=clicked, interested=interested, bought=bought)
+
+
+def carts_seen(reactions: Reactions, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Say which interests leave a cart event: all without a purchase, 80% of those with one.
+
+    Args:
+        reactions: What happened.
+        rng: Source of randomness.
+
+    Returns:
+        Shape ``(n_visits, slate_size)``.
+    """
+    direct = reactions.bought & (rng.random(reactions.bought.shape) >= _CART_SEEN)
+    return reactions.interested & ~direct
+
+
+def count_views(n_visits: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw how many sales a visit opened from search or e-mail before the home page.
+
+    Args:
+        n_visits: Number of visits.
+        rng: Source of randomness.
+
+    Returns:
+        Counts from 0 to 2, shape ``(n_visits,)``.
+    """
+    return rng.choice(_VIEWS, size=n_visits, p=_VIEW_SHARES)
+
+
+def choose_views(
+    click: NDArray[np.float32], eligible: NDArray[np.bool_], *, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw one viewed sale per row, in proportion to ``click`` over the eligible sales.
+
+    Args:
+        click: P(click | examined), shape ``(n_views, n_rows)``.
+        eligible: Which sales are on sale, same shape.
+        rng: Source of randomness.
+
+    Returns:
+        Chosen columns, shape ``(n_views,)``.
+    """
+    cumulative = np.cumsum(np.where(eligible, click, 0.0), axis=1)
+    target = rng.random(len(click)) * cumulative[:, -1]
+    return np.argmax(cumulative > target[:, None], axis=1)
+
+
+def reaction_delays(room_us: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw when a click, its cart and its purchase happen after the home page.
+
+    Clicks take 5 to 90 seconds, purchases up to 20 minutes more, carts half of that. Where the
+    sale ends sooner, everything is hurried in proportion.
+
+    Args:
+        room_us: Time until the sale ends, microseconds, shape ``(n,)``.
+        rng: Source of randomness.
+
+    Returns:
+        Delays in microseconds, shape ``(3, n)``: click, cart, purchase.
+    """
+    hurry = np.minimum(1.0, _FINISH * room_us / (_READING_US + _DECIDING_US))
+    click = 5 * SECOND_US + rng.random(len(room_us)) * (_READING_US - 5 * SECOND_US)
+    deciding = (0.1 + 0.9 * rng.random(len(room_us))) * _DECIDING_US
+    return (np.stack([click, click + deciding / 2, click + deciding]) * hurry).astype(np.int64)

@@ -1,0 +1,59 @@
+"""How many purchases rankings would bring, from the true probabilities."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulator.behaviour import examination
+
+_SIZE = 10
+
+
+class Oracles:
+    """Expected purchases@10 of rankings of all eligible sales, averaged over visits.
+
+    A visit counts ``sum over ranks r of r**-0.5 * P(purchase | examined)`` of the first ten sales
+    by a score: the truth, what is knowable, the prior mean (``popularity``: what every customer
+    would be shown if all sales were known), and a random order, in closed form.
+    """
+
+    def __init__(self) -> None:
+        """Start with no visits."""
+        self._totals = {"random": 0.0, "popularity": 0.0, "knowable": 0.0, "truth": 0.0}
+        self._n_visits = 0
+
+    def add(
+        self,
+        truth: NDArray[np.float32],
+        knowable: NDArray[np.float32],
+        *,
+        popular: NDArray[np.float32],
+        eligible: NDArray[np.bool_],
+    ) -> None:
+        """Count visits.
+
+        Args:
+            truth: P(purchase | examined at position 1), shape ``(n_visits, n_sales)``.
+            knowable: Its posterior mean, same shape.
+            popular: Its prior mean, shape ``(n_sales,)``.
+            eligible: Which sales may be shown, shape ``(n_visits, n_sales)``.
+        """
+        gains = np.where(eligible, truth, 0.0)
+        scores = {"popularity": popular, "knowable": knowable, "truth": truth}
+        for name, score in scores.items():
+            self._totals[name] += _expected(gains, np.where(eligible, score, -1.0))
+        counts = eligible.sum(axis=1)
+        reach = np.cumsum(np.append(0.0, examination(_SIZE)))[np.minimum(counts, _SIZE)]
+        self._totals["random"] += float((gains.sum(axis=1) / np.maximum(counts, 1) * reach).sum())
+        self._n_visits += len(truth)
+
+    def means(self) -> dict[str, float]:
+        """Return expected purchases@10 a visit, by oracle; 0 before any visit."""
+        return {name: total / max(self._n_visits, 1) for name, total in self._totals.items()}
+
+
+def _expected(gains: NDArray[np.float32], scores: NDArray[np.float32]) -> float:
+    size = min(_SIZE, scores.shape[1])
+    first = np.argpartition(-scores, size - 1, axis=1)[:, :size]
+    best = np.argsort(-np.take_along_axis(scores, first, axis=1), axis=1, kind="stable")
+    order = np.take_along_axis(first, best, axis=1)
+    return float((np.take_along_axis(gains, order, axis=1) * examination(size)).sum())

@@ -1,0 +1,1 @@
+"""Studies of a bundle: ablation, cold start, exploration cost, seeds, hyperparameters."""

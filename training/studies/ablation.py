@@ -1,0 +1,211 @@
+"""What each recommender adds: the meta-model fitted again without it, judged on later slates."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset.events import EventTable
+from models.domain.event import KIND, EventType, from_us
+from models.features.schema import FeatureSchema
+from models.ranker.ranker import POSITION, Ranker
+from training.configuration import RunConfig
+from training.evaluation.comparison import Board, Differences, Scorers
+from training.evaluation.protocol import Judged, ranked
+from training.evaluation.segment import Situation
+from training.examples.slates import Slates
+from training.pipeline.train import Assembly
+from training.ranker.early_stopping import Learning
+from training.ranker.fit_ranker import fit_meta_model, settled
+from training.statistics.metrics import log_loss, reciprocal_rank
+
+ALL: Final = "all"
+
+MRR: Final = "mrr"
+LOG_LIKELIHOOD: Final = "log_likelihood"
+
+_NOWHERE: Final = Situation(market=None, n_events=0, age_us=None)
+_NOTHING: Final[Mapping[str, NDArray[np.int64]]] = MappingProxyType({})
+
+
+class NothingToJudgeError(ValueError):
+    """An end of the training data that no purchase of what was shown follows."""
+
+
+def require_later_purchases(events: EventTable, until_us: int) -> None:
+    """Refuse a time that nothing is bought after, before the long work.
+
+    Raises:
+        NothingToJudgeError: If nothing is.
+    """
+    bought_us = events.at_us[events.kinds == KIND[EventType.PURCHASE]]
+    if not (bought_us >= until_us).any():
+        last = (
+            f"the last purchase is of {from_us(int(bought_us.max()))}"
+            if len(bought_us)
+            else "nothing was ever bought"
+        )
+        msg = f"nothing was bought after that time: {last}"
+        raise NothingToJudgeError(msg)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What was found.
+
+    Attributes:
+        means: By meta-model, `ALL` and ``without NAME``, and metric: `MRR` of what was bought
+            in the shown list, and `LOG_LIKELIHOOD` a sale at the position shown.
+        differences: Of every ``without NAME`` to `ALL`, paired slate by slate.
+    """
+
+    means: Scorers
+    differences: Differences
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Slates before and after a moment, with their features.
+
+    Attributes:
+        early: Settled slates that are learned from.
+        early_matrix: Features of their entries.
+        late: Slates that are judged, each once.
+        late_matrix: Features of their entries.
+    """
+
+    early: Slates
+    early_matrix: NDArray[np.float32]
+    late: Slates
+    late_matrix: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, assembly: Assembly, until_us: int, *, outcome_us: int) -> Self:
+        """Part slates by time; what is learned from was settled at that moment.
+
+        Args:
+            assembly: Slates and features.
+            until_us: The moment, microseconds since the epoch.
+            outcome_us: How long a purchase may come after what it is credited to.
+
+        Raises:
+            NothingToJudgeError: If nothing was bought of what was shown after it.
+        """
+        slates = assembly.slates
+        known = len(settled(slates, until_us, outcome_us=outcome_us))
+        later = np.flatnonzero((slates.now_us >= until_us) & ~assembly.repeated)
+        late = slates.select(later)
+        if not late.bought.any():
+            msg = "nothing was bought of what was shown after that time: choose an earlier one"
+            raise NothingToJudgeError(msg)
+        entries = np.repeat(np.isin(np.arange(len(slates)), later), np.diff(slates.starts))
+        cut = int(slates.starts[known])
+        return cls(
+            early=slates.select(np.arange(known)),
+            early_matrix=assembly.matrix[:cut],
+            late=late,
+            late_matrix=assembly.matrix[entries],
+        )
+
+
+def without(
+    schema: FeatureSchema, matrix: NDArray[np.float32], *, left_out: str | None
+) -> NDArray[np.float32]:
+    """Return features among which those of a recommender are unknown everywhere.
+
+    Trees never look at what is always unknown.
+
+    Args:
+        schema: Names of the columns.
+        matrix: Shape ``(n, n_features)``.
+        left_out: Name of the recommender; None leaves all.
+    """
+    columns = [
+        schema.names.index(column)
+        for recommender in schema.recommenders
+        for column in recommender.columns
+        if recommender.name == left_out
+    ]
+    kept = matrix.copy()
+    kept[:, columns] = np.nan
+    return kept
+
+
+def ablate(
+    halves: Halves,
+    schema: FeatureSchema,
+    *,
+    config: RunConfig,
+    seed: int,
+    tick: Callable[[], None] = lambda: None,
+) -> Ablation:
+    """Fit the meta-model with all recommenders and without each, and compare what follows.
+
+    Args:
+        halves: What is learned from, and what is judged.
+        schema: The recommenders and their columns.
+        config: Hyper-parameters.
+        seed: Seed of the trees, of resamples and of what a meta-model cannot tell apart.
+        tick: Called once a fit.
+
+    Raises:
+        TooFewPurchasesError: If there is too little to learn from.
+    """
+    figures: dict[str, list[Mapping[str, float]]] = {}
+    for name in (None, *(recommender.name for recommender in schema.recommenders)):
+        early = without(schema, halves.early_matrix, left_out=name)
+        ranker = fit_meta_model(Learning(halves.early, early, schema, config=config, seed=seed))
+        late = without(schema, halves.late_matrix, left_out=name)
+        figures[f"without {name}" if name else ALL] = judged_lists(
+            ranker, halves.late, matrix=late, position=schema.names.index(POSITION), seed=seed
+        )
+        tick()
+    board = Board(
+        [
+            Judged(
+                customer=int(customer),
+                situation=_NOWHERE,
+                metrics={name: of_slates[slate] for name, of_slates in figures.items()},
+                candidates=halves.late.rows[halves.late.entries(slate)],
+                chosen=_NOTHING,
+            )
+            for slate, customer in enumerate(halves.late.customers.tolist())
+        ],
+        seed=seed,
+    )
+    return Ablation(board.means(), board.differences(ALL))
+
+
+def judged_lists(
+    ranker: Ranker, slates: Slates, *, matrix: NDArray[np.float32], position: int, seed: int
+) -> list[Mapping[str, float]]:
+    """Measure a meta-model on shown lists.
+
+    Args:
+        ranker: The meta-model.
+        slates: The lists.
+        matrix: Features of their entries, shape ``(n_entries, n_features)``.
+        position: Which column is the position.
+        seed: Orders what has the same probability.
+
+    Returns:
+        By slate: `MRR` at position 1, NaN where nothing was bought, and `LOG_LIKELIHOOD` as shown.
+    """
+    rng = np.random.default_rng(seed)
+    shown = ranker.probabilities(matrix)
+    first = matrix.copy()
+    first[:, position] = 1
+    orders = ranker.probabilities(first)
+    found: list[Mapping[str, float]] = []
+    for slate in range(len(slates)):
+        entries = slates.entries(slate)
+        bought, weights = slates.bought[entries], slates.weights[entries]
+        shuffled = rng.permutation(len(bought))
+        ranking = shuffled[ranked(orders[entries][shuffled])]
+        mrr = reciprocal_rank(bought[ranking]) if bought.any() else float("nan")
+        loss = log_loss(shown[entries], bought.astype(np.float64), weights=weights)
+        found.append({MRR: mrr, LOG_LIKELIHOOD: -loss})
+    return found

@@ -1,0 +1,62 @@
+"""``python -m training ablate``: what each recommender adds."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.dataset.faults import DatasetError
+from models.domain.event import to_us
+from training.configuration import ConfigurationError, RunConfig
+from training.console import bars, print_json, stop_on
+from training.evaluation.output import compared, plain, print_differences
+from training.pipeline.prepare import NothingKnownError, prepare
+from training.pipeline.train import assemble
+from training.pipeline.train_command import CACHE, Data, Json, aware, tell_left_out
+from training.ranker.fit_ranker import TooFewPurchasesError
+from training.scenes.backbone import BackboneError
+from training.scenes.layout import LayoutError
+from training.scenes.model import SceneTrainingError
+from training.studies.ablation import Halves, NothingToJudgeError, ablate, require_later_purchases
+
+_ERRORS = (
+    BackboneError,
+    ConfigurationError,
+    DatasetError,
+    LayoutError,
+    NothingKnownError,
+    NothingToJudgeError,
+    SceneTrainingError,
+    TooFewPurchasesError,
+)
+
+
+def ablate_command(
+    data: Data,
+    until: Annotated[
+        datetime, typer.Option(help="Learn from what was shown before, judge what follows; UTC.")
+    ],
+    config: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs.")] = None,
+    cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of trees and resamples.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Fit the meta-model without each recommender in turn, and say what that costs."""
+    moment = aware(until)
+    with stop_on(*_ERRORS), bars() as progress:
+        run = RunConfig.read(config)
+        prepared = prepare(
+            data, until=None, scenes=None, cache=cache, seed=seed, strict=False, progress=progress
+        )
+        tell_left_out(prepared.material.dataset)
+        until_us = to_us(moment) if moment else 0
+        require_later_purchases(prepared.material.dataset.events, until_us)
+        assembly = assemble(prepared.material, config=run, seed=seed, progress=progress)
+        halves = Halves.of(assembly, until_us, outcome_us=run.outcome_us)
+        progress.stage("rankers", 1 + len(assembly.schema.recommenders))
+        found = ablate(halves, assembly.schema, config=run, seed=seed, tick=progress.tick)
+    if as_json:
+        print_json({"figures": plain(found.means), "differences": compared(found.differences)})
+    else:
+        print_differences("Difference to all recommenders", found.differences)

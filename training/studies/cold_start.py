@@ -1,0 +1,120 @@
+"""The proof that pictures place new sales: one bundle with them, one without, judged alike."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models.catalogue.event_counts import HOUR_US
+from models.dataset.reading import Dataset, read_dataset
+from models.domain.sale import PictureScores
+from models.pictures.scene_labeller import SceneLabeller
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
+from training.configuration import RunConfig
+from training.evaluation.cold_start import Rankings, picture_worth
+from training.evaluation.evaluate import Question, evaluate_open
+from training.pipeline.prepare import Prepared
+from training.pipeline.train import Progress, train
+from training.pipeline.training_data import TrainingData
+from training.scenes.picture_scores import permuted, see_sales
+from training.statistics.bootstrap import Interval
+
+
+class NoPicturesError(ValueError):
+    """A dataset whose pictures nobody can see."""
+
+
+class NoNewSalesError(ValueError):
+    """An end of training that no visit with new sales follows."""
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """How the proof is made.
+
+    Attributes:
+        data: The dataset's directory, with what happened after the training data ends.
+        new_within_us: A sale is new for so long after it opened, microseconds.
+        max_visits: At most so many visits are judged.
+        config: Hyper-parameters of both bundles.
+        seed: Seed of both bundles, of samples and of the permutation.
+        root: Directory of bundles.
+        cache: Directory of picture scores.
+    """
+
+    data: Path
+    new_within_us: int
+    max_visits: int
+    config: RunConfig
+    seed: int
+    root: Path
+    cache: Path
+
+
+def prove_cold_start(
+    prepared: Prepared, proof: ColdStart, *, progress: Progress
+) -> dict[str, dict[str, Interval]]:
+    """Train with pictures and without, and rank the new sales that were open later.
+
+    Args:
+        prepared: The dataset up to the end of training.
+        proof: How the proof is made.
+        progress: Is told what is being done.
+
+    Returns:
+        Intervals by name and metric; see `training.evaluation.cold_start.picture_worth`.
+
+    Raises:
+        NoPicturesError: If no picture was seen.
+        NoNewSalesError: If no sale that opened just before could be ranked in a later visit.
+    """
+    material = prepared.material
+    if material.scenes is None or not material.pictures:
+        msg = f"{proof.data}: no pictures are seen; it needs images/ and labelled scenes/"
+        raise NoPicturesError(msg)
+    seeing, blind = (
+        train(part, config=proof.config, seed=proof.seed, root=proof.root, progress=progress)
+        for part in (material, _without_pictures(material))
+    )
+    scorer = _scorer(seeing)
+    question = _question(proof, seeing, material.until_us, progress)
+    dealt = replace(question, pictures=permuted(question.pictures, proof.seed))
+    pictured = evaluate_open(scorer, question, progress=progress)
+    if not pictured:
+        hours = proof.new_within_us / HOUR_US
+        msg = f"{proof.data}: no later visit had sales that opened at most {hours:g} hours before"
+        raise NoNewSalesError(msg)
+    rankings = Rankings(
+        pictures=pictured,
+        without=evaluate_open(_scorer(blind), replace(question, pictures={}), progress=progress),
+        permuted=evaluate_open(scorer, dealt, progress=progress),
+    )
+    return picture_worth(rankings, seed=proof.seed)
+
+
+def _without_pictures(material: TrainingData) -> TrainingData:
+    return replace(material, scenes=None, pictures={})
+
+
+def _scorer(bundle: Path) -> Scorer:
+    return Scorer.load(read_bundle(bundle))
+
+
+def _question(proof: ColdStart, seeing: Path, from_us: int, progress: Progress) -> Question:
+    dataset = read_dataset(proof.data)
+    return Question(
+        dataset=dataset,
+        pictures=_pictures(dataset, seeing, proof.cache, progress),
+        from_us=from_us,
+        max_visits=proof.max_visits,
+        config=proof.config,
+        seed=proof.seed,
+        new_within_us=proof.new_within_us,
+    )
+
+
+def _pictures(
+    dataset: Dataset, seeing: Path, cache: Path, progress: Progress
+) -> dict[str, PictureScores]:
+    progress.stage("pictures", len(dataset.pictures))
+    labeller = SceneLabeller.open(seeing)
+    return see_sales(dataset.images, labeller, cache=cache, tick=progress.tick)[0]

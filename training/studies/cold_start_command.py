@@ -1,0 +1,90 @@
+"""``python -m training cold-start``: what pictures are worth to sales that are new."""
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.catalogue.event_counts import HOUR_US
+from models.dataset.faults import DatasetError
+from models.scoring.bundle import BundleError
+from training.configuration import ConfigurationError, RunConfig
+from training.console import bars, print_json, stop_on
+from training.evaluation.output import print_table
+from training.evaluation.protocol import Protocol
+from training.pipeline.prepare import NothingKnownError, prepare
+from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
+from training.ranker.fit_ranker import TooFewPurchasesError
+from training.scenes.backbone import BackboneError
+from training.scenes.layout import LayoutError
+from training.scenes.model import SceneTrainingError
+from training.studies.cold_start import (
+    ColdStart,
+    NoNewSalesError,
+    NoPicturesError,
+    prove_cold_start,
+)
+
+_ERRORS = (
+    BackboneError,
+    BundleError,
+    ConfigurationError,
+    DatasetError,
+    LayoutError,
+    NoNewSalesError,
+    NoPicturesError,
+    NothingKnownError,
+    SceneTrainingError,
+    TooFewPurchasesError,
+)
+
+
+def cold_start_command(
+    data: Data,
+    until: Annotated[
+        datetime, typer.Option(help="Learn from what was received before, judge what follows; UTC.")
+    ],
+    hours: Annotated[float, typer.Option(min=0.1, help="A sale is new for so long.")] = 24.0,
+    out: Annotated[Path, typer.Option(help="Directory of both bundles.")] = BUNDLES,
+    config: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs.")] = None,
+    scenes: Annotated[
+        Path | None, typer.Option(help="Labelled pictures; default: scenes/ of the dataset.")
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
+    max_visits: Annotated[int, typer.Option(min=1, help="Visits judged at most.")] = 4_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of training, samples, permutation.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Rank new sales by a bundle with pictures, one without, popularity, and wrong pictures."""
+    with stop_on(*_ERRORS), bars() as progress:
+        proof = ColdStart(
+            data=data,
+            new_within_us=round(hours * HOUR_US),
+            max_visits=max_visits,
+            config=RunConfig.read(config),
+            seed=seed,
+            root=out,
+            cache=cache,
+        )
+        prepared = prepare(
+            data,
+            until=aware(until),
+            scenes=scenes,
+            cache=cache,
+            seed=seed,
+            strict=False,
+            progress=progress,
+        )
+        tell_left_out(prepared.material.dataset)
+        figures = prove_cold_start(prepared, proof, progress=progress)
+    if as_json:
+        print_json(
+            {
+                name: {metric: asdict(interval) for metric, interval in metrics.items()}
+                for name, metrics in figures.items()
+            }
+        )
+        return
+    print_table(f"{Protocol.OPEN}, new sales", figures)

@@ -1,0 +1,78 @@
+"""``python -m training slate-cost``."""
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.dataset.faults import DatasetError
+from models.dataset.reading import read_dataset
+from models.domain.event import to_us
+from models.scoring.bundle import BundleError, read_bundle, resolve_bundle
+from models.scoring.scorer import Scorer
+from training.console import bars, print_json, stop_on
+from training.evaluation.command import config_of, pictures_of
+from training.evaluation.evaluate import Question
+from training.evaluation.output import print_cells
+from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
+from training.studies.exploration_cost import PLAIN, Cost, slate_cost
+
+
+def slate_cost_command(
+    bundle: Annotated[str, typer.Option(help="Bundle: a directory, or an id.")],
+    data: Data,
+    start: Annotated[
+        datetime | None,
+        typer.Option("--from", help="Judge what was shown from then on, UTC; default: all."),
+    ] = None,
+    bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
+    max_visits: Annotated[int, typer.Option(min=1, help="Visits at most.")] = 4_000,
+    cache: Annotated[Path, typer.Option(help="Picture scores.")] = CACHE,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of draws and samples.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Say what exploration and diversity cost in expected purchases, beside what they gain."""
+    with stop_on(BundleError, DatasetError), bars() as progress:
+        directory = resolve_bundle(bundle, bundles)
+        loaded = read_bundle(directory)
+        dataset = read_dataset(data)
+        dataset.require_sales_and_events()
+        tell_left_out(dataset)
+        moment = aware(start)
+        question = Question(
+            dataset=dataset,
+            pictures=pictures_of(
+                loaded, directory, dataset=dataset, cache=cache, progress=progress
+            ),
+            from_us=to_us(moment) if moment else 0,
+            max_visits=max_visits,
+            config=config_of(loaded),
+            seed=seed,
+        )
+        found = slate_cost(Scorer.load(loaded), question, progress=progress)
+    if not found:
+        typer.echo("nothing can be compared: no visit since then", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        print_json({setting: asdict(cost) for setting, cost in found.items()})
+    else:
+        print_cells("Slates of ten: mean, and change against plain", _cells(found))
+
+
+def _cells(found: dict[str, Cost]) -> dict[str, dict[str, str]]:
+    return {
+        setting: {
+            metric: f"{one.value:.4g}"
+            if setting == PLAIN
+            else f"{one.value:.4g}  {_share(cost, metric)}"
+            for metric, one in cost.means.items()
+        }
+        for setting, cost in found.items()
+    }
+
+
+def _share(cost: Cost, metric: str) -> str:
+    one = cost.changes[metric]
+    return f"{one.value:+.1%} [{one.low:+.1%}, {one.high:+.1%}]"

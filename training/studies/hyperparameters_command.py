@@ -1,0 +1,129 @@
+"""``python -m training tune``: searches hyper-parameters."""
+
+import time
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+
+from models.dataset.faults import DatasetError
+from training.configuration import ConfigurationError, RunConfig
+from training.console import bars, print_json, stop_on, with_folder
+from training.pipeline.prepare import NothingKnownError, prepare
+from training.pipeline.train import Assembly, assemble
+from training.pipeline.train_command import CACHE, Data, Json, aware, tell_left_out
+from training.ranker.fit_ranker import TooFewPurchasesError
+from training.scenes.backbone import BackboneError
+from training.scenes.layout import LayoutError
+from training.scenes.model import SceneTrainingError
+from training.studies.ablation import Halves, NothingToJudgeError
+from training.studies.hyperparameters import (
+    StudyError,
+    Trial,
+    best,
+    read_trials,
+    run_trials,
+    search,
+    write_config,
+)
+
+LATER_SHARE = 0.2
+"""Last share of the slates before ``--until``, which judges trials and teaches none."""
+
+_ERRORS = (
+    BackboneError,
+    ConfigurationError,
+    DatasetError,
+    LayoutError,
+    NothingKnownError,
+    NothingToJudgeError,
+    SceneTrainingError,
+    StudyError,
+    TooFewPurchasesError,
+)
+
+
+def tune_command(
+    data: Data,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Configuration to write, JSON: FILE.json.", dir_okay=False, callback=with_folder
+        ),
+    ],
+    until: Annotated[
+        datetime | None, typer.Option(help="Use only what was received before, UTC.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Configurations to try at most.")] = 30,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="No new trial after so long.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Where to start; TOML or JSON.")] = None,
+    cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search and the trees.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Search hyper-parameters at random; goes on where an earlier run stopped."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    with stop_on(*_ERRORS), bars() as progress:
+        start = RunConfig.read(config)
+        material = prepare(
+            data,
+            until=aware(until),
+            scenes=None,
+            cache=cache,
+            seed=seed,
+            strict=False,
+            progress=progress,
+        ).material
+        tell_left_out(material.dataset)
+        study = _study(material.dataset.fingerprint, material.until_us, start, seed=seed)
+        log = out.with_suffix(".trials.jsonl")
+        known = read_trials(log, study)
+        assembly = assemble(material, config=start, seed=seed, progress=progress)
+        halves = Halves.of(assembly, _split_us(assembly), outcome_us=start.outcome_us)
+        progress.stage("trials", trials)
+
+        def more(n_trials: int) -> bool:
+            progress.tick()
+            in_time = deadline is None or time.monotonic() < deadline
+            return n_trials < trials and in_time
+
+        found = run_trials(
+            search(halves, assembly.schema, start=start, seed=seed, study=study, known=known),
+            log,
+            known=known,
+            more=more,
+        )
+        chosen = best(found)
+        write_config(out, chosen.config(start))
+    _tell(found, chosen, out=out, as_json=as_json)
+
+
+def _tell(found: list[Trial], chosen: Trial, *, out: Path, as_json: bool) -> None:
+    if as_json:
+        trials: list[JsonValue] = [
+            trial.model_dump(mode="json", exclude={"study"}) for trial in found
+        ]
+        print_json({"trials": trials, "best": chosen.number, "config": str(out)})
+        return
+    for trial in sorted(found, key=lambda trial: trial.log_loss):
+        typer.echo(f"{trial.number:4d}  {trial.log_loss:.6f}  {trial.trees!r}")
+    typer.echo(f"{out}: trial {chosen.number}")
+
+
+def _study(fingerprint: str, until_us: int, start: RunConfig, *, seed: int) -> str:
+    """Name what is searched on, 16 hexadecimal digits."""
+    told = f"{fingerprint}\n{until_us}\n{start.model_dump_json()}\n{seed}"
+    return sha256(told.encode()).hexdigest()[:16]
+
+
+def _split_us(assembly: Assembly) -> int:
+    slates = assembly.slates
+    if not len(slates):
+        msg = "of nothing that was shown the outcome is known yet: give more data, or a later end"
+        raise NothingToJudgeError(msg)
+    return int(slates.now_us[int((1 - LATER_SHARE) * len(slates))])

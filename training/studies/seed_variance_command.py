@@ -1,0 +1,82 @@
+"""``python -m training seeds``: how far figures move with the seed."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.dataset.faults import DatasetError
+from models.dataset.reading import read_dataset
+from models.scoring.bundle import BundleError
+from training.configuration import ConfigurationError, RunConfig
+from training.console import bars, print_json, stop_on
+from training.pipeline.prepare import NothingKnownError, prepare
+from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
+from training.ranker.fit_ranker import TooFewPurchasesError
+from training.scenes.backbone import BackboneError
+from training.scenes.layout import LayoutError
+from training.scenes.model import SceneTrainingError
+from training.studies.ablation import NothingToJudgeError
+from training.studies.seed_variance import Study, spread
+
+_ERRORS = (
+    BackboneError,
+    BundleError,
+    ConfigurationError,
+    DatasetError,
+    LayoutError,
+    NothingKnownError,
+    NothingToJudgeError,
+    SceneTrainingError,
+    TooFewPurchasesError,
+)
+
+
+def seeds_command(
+    data: Data,
+    until: Annotated[
+        datetime, typer.Option(help="Learn from what was received before, judge what follows; UTC.")
+    ],
+    n_seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds.")] = 5,
+    out: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
+    config: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs.")] = None,
+    cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
+    max_visits: Annotated[int, typer.Option(min=1, help="Visits of the protocol open.")] = 4_000,
+    as_json: Json = False,
+) -> None:
+    """Train and judge once a seed, and say how far the meta-model's figures move."""
+    with stop_on(*_ERRORS), bars() as progress:
+        prepared = prepare(
+            data,
+            until=aware(until),
+            scenes=None,
+            cache=cache,
+            seed=0,
+            strict=False,
+            progress=progress,
+        )
+        tell_left_out(prepared.material.dataset)
+        study = Study(
+            dataset=read_dataset(data),
+            material=prepared.material,
+            config=RunConfig.read(config),
+            max_visits=max_visits,
+            root=out,
+            cache=cache,
+        )
+        found = spread(study, n_seeds, progress=progress)
+    if as_json:
+        print_json(
+            {
+                protocol: {
+                    metric: {"mean": one.mean, "sd": one.sd, "values": list(one.values)}
+                    for metric, one in metrics.items()
+                }
+                for protocol, metrics in found.items()
+            }
+        )
+        return
+    for protocol, metrics in found.items():
+        for metric, one in metrics.items():
+            typer.echo(f"{protocol} {metric}: {one.mean:.4g} ± {one.sd:.2g} over {n_seeds} seeds")
