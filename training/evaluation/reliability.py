@@ -1,4 +1,4 @@
-"""How far purchase probabilities can be taken at their word."""
+"""Calibration of purchase probabilities, against purchases and against the simulator's truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.protocol import Judge
-from training.evaluation.truth import Truth, VisitTruth
+from training.evaluation.truth import Truth
 from training.examples.slates import Slates
-from training.simulator.behaviour import examination
 from training.statistics.bootstrap import Interval
 from training.statistics.metrics import auc, calibration_line, expected_calibration_error, log_loss
 
@@ -27,7 +26,7 @@ OPEN_TRUE: Final = "open_at_position_1_against_truth"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Probabilities and what they foretold.
+    """Predicted probabilities with their outcomes.
 
     Attributes:
         probabilities: Predicted, shape ``(n,)``.
@@ -54,8 +53,8 @@ class Bin:
     """A tenth of the predictions, by size.
 
     Attributes:
-        predicted: Their mean.
-        observed: Mean of what they foretold.
+        predicted: Mean prediction.
+        observed: Mean target.
     """
 
     predicted: float
@@ -153,34 +152,27 @@ def predict(judge: Judge, slates: Slates, *, truth: Truth | None) -> dict[str, P
     queries = judge.past.queries(slates, caller_orders=judge.config.caller_orders)
     for slate, query in enumerate(queries):
         entries, customer = slates.entries(slate), int(slates.customers[slate])
-        shown = judge.scorer.probabilities(query)
-        told = {AS_SHOWN: (shown, slates.bought[entries].astype(np.float64))}
+        as_shown = judge.scorer.probabilities(query)
+        pairs = {AS_SHOWN: (as_shown, slates.bought[entries].astype(np.float64))}
         known = judge.known(truth, slates, slate=slate)
-        if known is not None:
-            rows = judge.candidates(query)
-            rows = rng.permutation(rows)[:N_OPEN]
+        if truth is not None and known is not None:
+            examined = truth.examined[slates.positions[entries] - 1]
             first = replace(query, positions=None, listing=None)
-            drawn = replace(first, rows=rows)
-            seen = examination(int(slates.positions[entries].max()))[slates.positions[entries] - 1]
-            told |= {
-                AS_SHOWN_TRUE: _known(shown, known, query.rows, seen=seen),
-                FIRST_TRUE: _known(judge.scorer.probabilities(first), known, query.rows),
-                OPEN_TRUE: _known(judge.scorer.probabilities(drawn), known, rows),
+            drawn = replace(first, rows=rng.permutation(judge.candidates(query))[:N_OPEN])
+            pairs |= {
+                AS_SHOWN_TRUE: _known(as_shown, known.truth[query.rows] * examined),
+                FIRST_TRUE: _known(judge.scorer.probabilities(first), known.truth[query.rows]),
+                OPEN_TRUE: _known(judge.scorer.probabilities(drawn), known.truth[drawn.rows]),
             }
-        for name, (p, y) in told.items():
-            part = Predictions(p, y, np.full(len(p), customer))
+        for name, (probabilities, targets) in pairs.items():
+            part = Predictions(probabilities, targets, np.full(len(targets), customer))
             parts.setdefault(name, []).append(part)
     return {name: Predictions.joined(found) for name, found in parts.items()}
 
 
 def _known(
-    probabilities: NDArray[np.float64],
-    known: VisitTruth,
-    rows: NDArray[np.int64],
-    *,
-    seen: float | NDArray[np.float64] = 1.0,
+    probabilities: NDArray[np.float64], truth: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pair probabilities with the truth, where it is given."""
-    true = known.truth[rows] * seen
-    given = ~np.isnan(true)
-    return probabilities[given], true[given]
+    """Leave out sales without a true probability."""
+    given = ~np.isnan(truth)
+    return probabilities[given], truth[given]

@@ -1,18 +1,20 @@
-"""What a simulated world knows about itself: the probabilities behind its visits."""
+"""Ground truth of a simulated dataset: purchase probabilities by visit, examination by position."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.arrays.parquet import scan_parquet
+from models.arrays.parquet import read_parquet, scan_parquet
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import keys_of
+from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 
-TRUTH_FILE = "truth.parquet"
+TRUTH_FILE: Final = "truth.parquet"
+POSITIONS_FILE: Final = "truth_positions.parquet"
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,16 @@ class VisitTruth:
 
 @dataclass(frozen=True)
 class Truth:
-    """The truth about visits, by exposure id."""
+    """Ground truth of some exposures.
+
+    Attributes:
+        visits: By exposure id: sale keys, their ``truth`` and their ``knowable``, see
+            `VisitTruth`.
+        examined: P(examined | shown) at position 1, 2 and so on, shape ``(n_positions,)``.
+    """
 
     visits: dict[str, tuple[NDArray[np.uint64], NDArray[np.float64], NDArray[np.float64]]]
+    examined: NDArray[np.float64]
 
     @staticmethod
     def is_in(directory: Path) -> bool:
@@ -41,11 +50,15 @@ class Truth:
 
     @classmethod
     def read(cls, directory: Path, exposure_ids: list[str]) -> Self | None:
-        """Read the truth about some exposures; None where the dataset has none."""
+        """Read the truth about some exposures; None where the dataset has none.
+
+        Raises:
+            DatasetError: If an older simulator wrote the dataset, without `POSITIONS_FILE`.
+        """
         if not cls.is_in(directory):
             return None
-        truth = scan_parquet([directory / TRUTH_FILE])
-        frame = truth.filter(pl.col("exposure_id").is_in(exposure_ids)).collect()
+        rows = scan_parquet([directory / TRUTH_FILE])
+        frame = rows.filter(pl.col("exposure_id").is_in(exposure_ids)).collect()
         if frame.is_empty():
             return None
         ends = np.cumsum(frame["sale_ids"].list.len().to_numpy())[:-1]
@@ -57,7 +70,8 @@ class Truth:
             *(np.split(column.to_numpy(), ends) for column in columns),
             strict=True,
         )
-        return cls({exposure: (k, t, w) for exposure, k, t, w in parts})
+        visits = {exposure: (keys, truth, knowable) for exposure, keys, truth, knowable in parts}
+        return cls(visits, _examined(directory))
 
     def of(self, exposure_id: str | None, catalogue: Catalogue) -> VisitTruth | None:
         """Return the probabilities of an exposure, None if there are none."""
@@ -67,6 +81,14 @@ class Truth:
         keys, truth, knowable = found
         rows = catalogue.rows_of(keys)
         return VisitTruth(_spread(truth, rows, catalogue), _spread(knowable, rows, catalogue))
+
+
+def _examined(directory: Path) -> NDArray[np.float64]:
+    if not (directory / POSITIONS_FILE).is_file():
+        reason = f"{directory} holds {TRUTH_FILE} without {POSITIONS_FILE}: simulate it again"
+        fault = Fault(file=POSITIONS_FILE, code=FaultCode.MISSING_FILE, reason=reason)
+        raise DatasetError(FaultReport.of([fault]))
+    return read_parquet(directory / POSITIONS_FILE).sort("position")["examined"].to_numpy()
 
 
 def _spread(

@@ -115,6 +115,7 @@ def create_world(
     files.write_customers(folder, world.customers)
     by_type = files.write_events(folder, world, history=history, rng=streams.quantities)
     files.write_truth(folder, world, truth=history.truth)
+    files.write_position_truth(folder, parameters.slate_size)
     return Summary(
         world=parameters.name,
         customers=n_customers,

@@ -1,4 +1,4 @@
-"""Write a simulated world in the form of the dataset contract."""
+"""Files of a simulated world: the dataset contract, and the truth behind it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from training.simulator.behaviour import examination
 from training.simulator.customers import Customers
 from training.simulator.destinations import Destination, Scene
 from training.simulator.parameters import ATTRIBUTES, CATEGORIES, DEVICES, MARKETS, VARIANTS
@@ -166,6 +167,18 @@ def write_truth(folder: Path, world: World, *, truth: WorldTruth) -> None:
         "knowable",
     )
     frame.write_parquet(folder / "truth.parquet")
+
+
+def write_position_truth(folder: Path, n_positions: int) -> None:
+    """Write ``truth_positions.parquet``: for evaluation only, P(examined | seen) by position.
+
+    Args:
+        folder: Where to write.
+        n_positions: Positions of a slate.
+    """
+    positions = pl.Series(range(1, n_positions + 1), dtype=pl.Int32)
+    frame = pl.DataFrame({"position": positions, "examined": examination(n_positions)})
+    frame.write_parquet(folder / "truth_positions.parquet")
 
 
 def write_sale_truth(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
-from models.dataset.faults import FaultReport
+from models.dataset.faults import DatasetError, FaultReport
 from models.dataset.reading import Dataset
 from models.domain.event import from_us
 from models.domain.sale import Sale
@@ -25,9 +25,9 @@ from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, event_table, sale
 from tests.worlds import Silent
 from training.configuration import RunConfig
 from training.evaluation.comparison import Scorers
-from training.evaluation.evaluate import Question, evaluate
+from training.evaluation.evaluate import Evaluation, Question, evaluate
 from training.evaluation.protocol import Protocol, last_of_sessions
-from training.evaluation.truth import TRUTH_FILE
+from training.evaluation.truth import POSITIONS_FILE, TRUTH_FILE
 from training.examples.slates import shown_slates
 
 Figures = dict[str, Scorers]
@@ -64,7 +64,7 @@ def impressions(at: int, *sale_ids: str, **names: str) -> list[Row]:
     ]
 
 
-def figures_of(
+def evaluation_of(
     log: list[Row],
     directory: Path,
     *,
@@ -73,7 +73,7 @@ def figures_of(
     start: int = -DAY,
     new_within: int | None = None,
     judged_by: Collection[Protocol] = tuple(Protocol),
-) -> Figures:
+) -> Evaluation:
     dataset = Dataset(sales, event_table(log), None, directory, {}, FaultReport.none(), "")
     scorer = Scorer(
         bundle_id="",
@@ -93,7 +93,28 @@ def figures_of(
         seed=0,
         new_within_us=new_within,
     )
-    found = evaluate(scorer, question, progress=Silent(), protocols=judged_by)
+    return evaluate(scorer, question, progress=Silent(), protocols=judged_by)
+
+
+def figures_of(
+    log: list[Row],
+    directory: Path,
+    *,
+    sales: tuple[Sale, ...] = SALES,
+    dear_first: bool = True,
+    start: int = -DAY,
+    new_within: int | None = None,
+    judged_by: Collection[Protocol] = tuple(Protocol),
+) -> Figures:
+    found = evaluation_of(
+        log,
+        directory,
+        sales=sales,
+        dear_first=dear_first,
+        start=start,
+        new_within=new_within,
+        judged_by=judged_by,
+    )
     return {name: one.scorers for name, one in found.protocols.items()}
 
 
@@ -272,6 +293,9 @@ def write_truth(directory: Path, exposure_id: str) -> None:
         }
     )
     frame.write_parquet(directory / TRUTH_FILE)
+    # Out of order, and steeper than the simulator's own curve.
+    examined = pl.DataFrame({"position": [2, 3, 1], "examined": [0.5, 0.25, 1.0]})
+    examined.write_parquet(directory / POSITIONS_FILE)
 
 
 def test_a_world_that_knows_its_truth_is_judged_by_it_without_any_purchase(
@@ -314,6 +338,28 @@ def test_a_truth_about_other_visits_is_no_truth(tmp_path: Path) -> None:
 
     assert figures.keys() == {"meta", "meta-revenue", "meta-margin", "random"}
     assert "true_ndcg_at_10" not in figures["meta"]
+
+
+def test_calibration_takes_examination_by_position_from_the_dataset(tmp_path: Path) -> None:
+    """s2 at 1, s3 without a truth at 2, s1 at 3: 0.1 and 0.25 * 0.5 as shown, 0.1 and 0.5 above."""
+    write_truth(tmp_path, "x1")
+    log = [*BOUGHT, Row(at=2 * DAY, sale="s1", customer="c2")]
+
+    found = evaluation_of(log, tmp_path).reliability
+
+    rates = {name: one.figures["base_rate"].value for name, one in found.items()}
+    assert rates["as_shown_against_truth"] == pytest.approx((0.1 + 0.25 * 0.5) / 2)
+    assert rates["at_position_1_against_truth"] == pytest.approx((0.1 + 0.5) / 2)
+    # Of the open sales the truth is known of s1, s2 and s4.
+    assert rates["open_at_position_1_against_truth"] == pytest.approx((0.5 + 0.1 + 0.2) / 3)
+
+
+def test_a_truth_without_its_examination_curve_is_refused(tmp_path: Path) -> None:
+    write_truth(tmp_path, "x1")
+    (tmp_path / POSITIONS_FILE).unlink()
+
+    with pytest.raises(DatasetError, match=r"without truth_positions\.parquet: simulate it again"):
+        figures_of(BOUGHT, tmp_path)
 
 
 def test_of_every_session_the_last_list_that_was_bought_from_is_judged() -> None:

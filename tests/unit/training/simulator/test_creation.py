@@ -116,6 +116,13 @@ def test_truth_belongs_to_the_exposures_of_the_log(created: tuple[Path, Summary]
     assert (lengths["sale_ids"] == lengths["knowable"]).all()
 
 
+def test_examination_by_position_is_written_for_evaluation(created: tuple[Path, Summary]) -> None:
+    curve = pl.read_parquet(created[0] / "truth_positions.parquet")
+
+    assert curve["position"].to_list() == list(range(1, PARAMETERS.slate_size + 1))
+    assert curve["examined"].to_list() == pytest.approx([n**-0.5 for n in curve["position"]])
+
+
 def test_a_world_is_drawn_again_with_the_truth_that_was_written(
     created: tuple[Path, Summary],
 ) -> None:
