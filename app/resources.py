@@ -48,8 +48,8 @@ from app.recommend.ranking import BY_POPULARITY, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.recommend.shadow import Shadow
 from app.settings import Settings
-from app.stores.ports import CustomerState, CustomerStore, Stores
-from app.stores.store import RedisStores
+from app.stores.customer import CustomerState, CustomerStore
+from app.stores.store import Stores
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.experiments.analysis.attribution import Rules
@@ -152,7 +152,7 @@ async def open_resources(settings: Settings, worker: Worker) -> AsyncGenerator[R
     if settings.redis_url is None:
         msg = "a worker needs the URL of a store; `python -m app serve` starts the embedded one"
         raise ValueError(msg)
-    stores = RedisStores.open(
+    stores = Stores.open(
         str(settings.redis_url),
         timeout_s=settings.write_timeout_ms / MS_PER_S,
         stream_bytes=settings.stream_bytes,

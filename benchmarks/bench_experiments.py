@@ -34,6 +34,7 @@ from app.recommend.exposure_queue import ExposureQueue
 from app.resources import Resources, Worker, open_resources
 from app.settings import Settings
 from app.stores.embedded import embedded_server
+from app.stores.exposure import ExposureLog
 from app.stores.exposure_record import ExposureRecord, PackedExposure
 from benchmarks.results import write_result
 from models.experiments.plan.experiment import Unit
@@ -49,8 +50,11 @@ PER_BLOCK = 50
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-class NoLog:
+class NoLog(ExposureLog):
     """A log without anything in it."""
+
+    def __init__(self) -> None:
+        """Need no store."""
 
     async def append(self, exposures: Sequence[PackedExposure]) -> None:
         """Take no note."""

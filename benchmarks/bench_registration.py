@@ -21,8 +21,8 @@ import pytest
 
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
-from app.stores.ports import LabelledPicture
-from app.stores.store import RedisStores
+from app.stores.picture import LabelledPicture
+from app.stores.store import Stores
 from models.domain.sale import PictureScores, Sale
 from models.neighbours.search import EMBEDDING_SIZE
 from models.pictures.image_statistics import LOOK
@@ -73,7 +73,7 @@ async def fill(url: str, bundle: Path, n_closed: int) -> None:
         look = rng.random(len(LOOK), dtype=np.float32)
         scores = PictureScores(labels.astype(np.float32), vector.astype(np.float32), look)
         pictures.append(LabelledPicture(sale_id, scores, scene_model))
-    stores = RedisStores.over(Connection.open(url))
+    stores = Stores.over(Connection.open(url))
     await stores.sales.put(sales)
     await stores.sales.put_pictures(pictures)
     await stores.server.close()

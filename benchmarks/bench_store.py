@@ -22,7 +22,7 @@ from app.stores.connection import Connection
 from app.stores.customer import LoadedCustomer
 from app.stores.embedded import embedded_server
 from app.stores.keys import CustomerKeys
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.domain.customer import Window, pack_member
 from models.domain.event import SECOND_US, Event, EventType, from_us
 from models.domain.profile import Profile
@@ -68,7 +68,7 @@ def customer(c: int, n_events: int, *, now_us: int) -> LoadedCustomer:
 
 async def bytes_per_customer(url: str, n_events: int) -> list[float]:
     """Bytes that a customer takes: his events alone, with what he was shown, and his profile."""
-    stores = RedisStores.open(url, timeout_s=30.0)
+    stores = Stores.open(url, timeout_s=30.0)
     now_us = await stores.server.time_us()
     before = await used_memory(stores.connection)
     customers = [customer(c, n_events, now_us=now_us) for c in range(N_CUSTOMERS)]
@@ -112,7 +112,7 @@ def clicks(i: int, n: int, *, at_us: int) -> list[Event]:
 
 async def report_times(url: str) -> None:
     """Print a line per call."""
-    stores = RedisStores.open(url)
+    stores = Stores.open(url)
     at_us = await stores.server.time_us()
     customers = stores.customers
     calls: dict[str, Callable[[int], Awaitable[object]]] = {

@@ -13,7 +13,7 @@ from app.api.middleware.audit import changed
 from app.api.schema.body import described, parsed
 from app.api.schema.problem import problems
 from app.bundles.bundle_repository import BundleInfo
-from app.stores.ports import Wanted, WorkerReport
+from app.stores.bundle import Wanted, WorkerReport
 from models.domain.event import Identifier
 
 router = APIRouter(prefix="/v1/bundles", tags=["bundles"])

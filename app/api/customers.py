@@ -16,7 +16,7 @@ from app.api.middleware.audit import changed
 from app.api.middleware.encoded_slashes import PathIdentifier
 from app.api.schema.problem import problems
 from app.catalogue.catalogue_version import CatalogueVersion
-from app.stores.ports import KnownCustomer
+from app.stores.customer import KnownCustomer
 from models.domain.event import KINDS, SECOND_US, EventType, from_us
 from models.domain.profile import Profile
 

@@ -27,7 +27,7 @@ from app.bounded_log import BoundedLog
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.errors import MAX_NAMED, StoreUnavailableError
 from app.observability import Metrics
-from app.stores.ports import EventOutcome, EventStatus
+from app.stores.customer import EventOutcome, EventStatus
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, SECOND_US, Event, Identifier
 
 MAX_EVENTS: Final = 1_000

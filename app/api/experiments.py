@@ -17,7 +17,7 @@ from app.experiments.plan_editor import Order, named
 from app.observability import get_logger
 from app.recommend.currency import mixed_currencies
 from app.resources import Resources
-from app.stores.plan_port import PlanChange, StoredPlan
+from app.stores.plan import PlanChange, StoredPlan
 from models.dataset.faults import DatasetError
 from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError

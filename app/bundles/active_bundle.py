@@ -15,7 +15,7 @@ from app.errors import (
     UnknownBundleError,
 )
 from app.observability import Metrics, get_logger
-from app.stores.ports import BundleStore, Wanted, WorkerReport
+from app.stores.bundle import BundleStore, Wanted, WorkerReport
 
 REPORT_EVERY_S: Final = 1.0
 RETRY_S: Final = 5.0

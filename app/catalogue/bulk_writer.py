@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from app.catalogue.sale_writer import settled
 from app.errors import CatalogueFullError
-from app.stores.ports import SaleStore
-from app.stores.server_port import StoreServer
+from app.stores.sale import SaleStore
+from app.stores.server import StoreServer
 from models.domain.event import from_us
 from models.domain.sale import Sale
 

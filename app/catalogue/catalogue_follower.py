@@ -16,7 +16,7 @@ from app.catalogue.pulse import Pulse
 from app.catalogue.snapshot_archive import STATE_ADVICE, SnapshotArchive
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
-from app.stores.ports import Stores
+from app.stores.store import Stores
 from models.catalogue.event_counts import GRID_US, HOUR_US, grid_floor
 from models.domain.event import SECOND_US
 from models.domain.sale import Sale

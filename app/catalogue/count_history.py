@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from app.stores.ports import CountStore, EventCounts
+from app.stores.count import CountStore, EventCounts
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import (
     HOUR_US,

@@ -14,7 +14,8 @@ from typing import Final
 
 from app.errors import StoreUnavailableError
 from app.observability import get_logger
-from app.stores.ports import SaleChanges, SaleStore, StoredPicture
+from app.stores.picture import StoredPicture
+from app.stores.sale import SaleChanges, SaleStore
 from models.catalogue.catalogue import closing_us
 from models.domain.event import SECOND_US
 from models.domain.sale import Sale

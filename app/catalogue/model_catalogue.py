@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.count_history import by_row
 from app.catalogue.model import Model
-from app.stores.ports import ALL_PICTURES, EventCounts, RemovedPicture, StoredPicture
+from app.stores.count import EventCounts
+from app.stores.picture import ALL_PICTURES, RemovedPicture, StoredPicture
 from models.catalogue.snapshot import Snapshot
 from models.domain.sale import PictureScores, Sale
 from models.scoring.scorer import Scorer

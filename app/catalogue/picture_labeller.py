@@ -10,7 +10,7 @@ from typing import Final
 
 from app.errors import LabellingBusyError, SceneModelMissingError
 from app.observability import Metrics
-from app.stores.ports import LabelledPicture
+from app.stores.picture import LabelledPicture
 from models.domain.sale import PictureScores
 from models.pictures.picture import PictureError, decode
 from models.pictures.scene_labeller import SceneLabeller

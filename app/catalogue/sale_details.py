@@ -11,13 +11,8 @@ from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.clock import StoreClock
 from app.errors import UnknownSaleError
-from app.stores.ports import (
-    ALL_PICTURES,
-    LabelledPicture,
-    RemovedPicture,
-    SaleStore,
-    StoredSale,
-)
+from app.stores.picture import ALL_PICTURES, LabelledPicture, RemovedPicture
+from app.stores.sale import SaleStore, StoredSale
 from models.catalogue.catalogue import Catalogue, closing_us
 from models.domain.event import key, to_us
 from models.domain.sale import PictureScores, Sale

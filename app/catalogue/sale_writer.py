@@ -7,8 +7,9 @@ from datetime import datetime
 from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.picture_labeller import PictureLabeller
 from app.errors import UnknownPictureError, UnknownSaleError
-from app.stores.ports import LabelledPicture, RemovedPicture, SaleStore
-from app.stores.server_port import StoreServer
+from app.stores.picture import LabelledPicture, RemovedPicture
+from app.stores.sale import SaleStore
+from app.stores.server import StoreServer
 from models.domain.event import from_us
 from models.domain.sale import Sale
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.known_catalogue import SavedCatalogue
-from app.stores.ports import LabelledPicture
+from app.stores.picture import LabelledPicture
 from models.arrays.atomic_file import remove_abandoned, write_file
 from models.catalogue.snapshot import Snapshot, base_id_of, content_file, counts_file
 from models.catalogue.snapshot_folder import SnapshotFolder

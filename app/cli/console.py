@@ -18,7 +18,7 @@ from app.export import ExportError
 from app.security.key_ring import KeyFileError
 from app.settings import Settings, ignored
 from app.stores.embedded import EmbeddedServerError, embedded_server
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.dataset import DatasetError
 from models.dataset.profile_file import ProfileFileError
 from models.experiments.exposure import ExposureError
@@ -73,16 +73,16 @@ def store_url(settings: Settings) -> Generator[str]:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncGenerator[RedisStores]:
+async def opened(url: str) -> AsyncGenerator[Stores]:
     """Open the stores of a URL for one command."""
-    stores = RedisStores.open(url, timeout_s=COMMAND_TIMEOUT_S)
+    stores = Stores.open(url, timeout_s=COMMAND_TIMEOUT_S)
     try:
         yield stores
     finally:
         await stores.server.close()
 
 
-def editor_of(stores: RedisStores, settings: Settings) -> PlanEditor:
+def editor_of(stores: Stores, settings: Settings) -> PlanEditor:
     """Return what changes the plan, as the service does.
 
     Raises:

@@ -24,7 +24,8 @@ from app.security.key_ring import KeyFileError, read_keys
 from app.settings import Settings
 from app.stores.connection import Command, Connection
 from app.stores.keys import PREFIXES
-from app.stores.store import RedisStores, refusal_of
+from app.stores.server import refusal_of
+from app.stores.store import Stores
 from models.experiments.plan.plan_file import PlanFileError
 from models.neighbours.search import Device, is_built_for_gpu, search_device
 from models.pictures.onnx import Provider, listed_providers
@@ -140,7 +141,7 @@ async def _store(url: str, settings: Settings) -> list[Finding]:
             await _latency(connection),
             await _clock(connection),
             await rights_finding(connection),
-            await _catalogue(RedisStores.over(connection), settings),
+            await _catalogue(Stores.over(connection), settings),
         ]
     except StoreUnavailableError as exc:
         advice = "start it, or correct VITRINE_REDIS_URL; docs/store.md lists the rights it needs"
@@ -175,7 +176,7 @@ def _persistence(info: dict[str, object]) -> Finding:
 
 async def _money(settings: Settings, url: str) -> list[Finding]:
     connection = Connection.open(url, timeout_s=TIMEOUT_S)
-    stores = RedisStores.over(connection)
+    stores = Stores.over(connection)
     try:
         stored = await stores.plans.read() or first_plan(settings.plan)
         sales = (await stores.sales.changes(0)).sales
@@ -221,7 +222,7 @@ def skew_finding(skew_ms: float) -> Finding:
 
 async def rights_finding(connection: Connection) -> Finding:
     """Say whether the service may do what it does with keys of each kind, by trying."""
-    stores = RedisStores.over(connection)
+    stores = Stores.over(connection)
     try:
         await _try_writing(connection)
         _ = await stores.customers.describe(NOBODY)
@@ -234,7 +235,7 @@ async def rights_finding(connection: Connection) -> Finding:
     return Finding("store rights", Verdict.OK, "all that the service keeps can be read and written")
 
 
-async def _catalogue(stores: RedisStores, settings: Settings) -> Finding:
+async def _catalogue(stores: Stores, settings: Settings) -> Finding:
     """Compare the store with the last catalogue of this machine, as a worker does that starts."""
     archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
 

@@ -17,7 +17,7 @@ from app.cli.console import (
     store_url,
 )
 from app.export import ExportError
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.tables import read_table, table_path
 
@@ -75,7 +75,7 @@ def erasures_of(directory: Path) -> Erasures:
     return erasures
 
 
-async def apply(erasures: Erasures, stores: RedisStores) -> ErasureSummary:
+async def apply(erasures: Erasures, stores: Stores) -> ErasureSummary:
     """Erase everybody whom the files name, as of the moment that they name.
 
     What customers did later stays. To repeat it changes nothing.

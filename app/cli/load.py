@@ -12,8 +12,8 @@ from app.cli.withdrawal import absent_from, reopened_by, require_full, withdraw
 from app.errors import MAX_NAMED
 from app.stores.customer import LoadedCustomer
 from app.stores.dataset_loader import loaded_counts, loaded_customers
-from app.stores.ports import ALL_PICTURES, LabelledPicture, StoredPicture
-from app.stores.store import RedisStores
+from app.stores.picture import ALL_PICTURES, LabelledPicture, StoredPicture
+from app.stores.store import Stores
 from models.catalogue.snapshot import Snapshot
 from models.dataset import Dataset, Effect
 from models.dataset.profile_file import read_profiles
@@ -165,7 +165,7 @@ PARTIAL: Final = Extent()
 
 async def load(
     dataset: Dataset,
-    stores: RedisStores,
+    stores: Stores,
     *,
     bundle: Path | None,
     progress: Progress,
@@ -226,7 +226,7 @@ async def load(
     )
 
 
-async def load_profiles(path: Path, stores: RedisStores, *, progress: Progress) -> int:
+async def load_profiles(path: Path, stores: Stores, *, progress: Progress) -> int:
     """Replace the profiles of a store by those of a night; return of how many customers.
 
     A profile that begins before its customer's erasure is not kept, nor is one that would
@@ -251,7 +251,7 @@ async def load_profiles(path: Path, stores: RedisStores, *, progress: Progress) 
 
 
 async def _merge(
-    customers: Iterable[LoadedCustomer], stores: RedisStores, progress: Progress
+    customers: Iterable[LoadedCustomer], stores: Stores, progress: Progress
 ) -> tuple[int, int]:
     n_customers, n_erased = 0, 0
     for batch in _batches(customers, CUSTOMERS_AT_ONCE):

@@ -20,7 +20,7 @@ from app.cli.console import (
 from app.errors import PlanRefusedError
 from app.experiments.plan_editor import THE_PLAN, Order, PlanEditor
 from app.settings import Settings
-from app.stores.plan_port import StoredPlan
+from app.stores.plan import StoredPlan
 from models.experiments.analysis.difference import changes
 from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_edit import PlanDraft

@@ -26,10 +26,10 @@ from app.recommend.request import Choice, RankingRequest, RecommendationRequest
 from app.resources import SNAPSHOTS, scoring_versions
 from app.settings import Settings
 from app.stores.connection import Connection
+from app.stores.customer import CustomerState
 from app.stores.exposure_record import unpacked
 from app.stores.keys import exposures_stream
-from app.stores.ports import CustomerState
-from app.stores.stream import Batch, Cursors, RedisStreams
+from app.stores.stream import Batch, Cursors, Streams
 from models.domain.customer import Window
 from models.domain.event import to_us
 from models.domain.profile import Profile
@@ -240,7 +240,7 @@ async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame
     Returns:
         One row, or none.
     """
-    streams = RedisStreams(connection, exposures_stream)
+    streams = Streams(connection, exposures_stream)
     cursors: Cursors = {}
     wanted = f'"{recommendation_id}"'.encode()
     while (batch := await streams.read(cursors, n_each=ENTRIES_AT_ONCE)).fields:

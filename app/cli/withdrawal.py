@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from app.errors import MAX_NAMED, ServiceError
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.catalogue.catalogue import closing_us
 from models.dataset import Dataset
 from models.domain.event import from_us, to_us
@@ -40,7 +40,7 @@ class Absent:
         return tuple(sale.sale_id for sale in self.sales[:MAX_NAMED])
 
 
-async def absent_from(held: Collection[str], stores: RedisStores) -> Absent:
+async def absent_from(held: Collection[str], stores: Stores) -> Absent:
     """Compare the store's sales with the ids of a dump."""
     now_us = await stores.server.time_us()
     stored = (await stores.sales.changes(0)).sales
@@ -51,7 +51,7 @@ async def absent_from(held: Collection[str], stores: RedisStores) -> Absent:
     return Absent(tuple(absent), len(current), from_us(now_us))
 
 
-async def reopened_by(sales: Sequence[Sale], stores: RedisStores) -> tuple[str, ...]:
+async def reopened_by(sales: Sequence[Sale], stores: Stores) -> tuple[str, ...]:
     """Return the sales of a dump that are over in the store, and are not by the dump."""
     now_us = await stores.server.time_us()
     stored = await stores.sales.read_many([sale.sale_id for sale in sales])
@@ -93,7 +93,7 @@ def require_full(dataset: Dataset, absent: Absent, *, confirmed: bool) -> None:
         raise WithdrawalError(msg)
 
 
-async def withdraw(absent: Absent, stores: RedisStores) -> None:
+async def withdraw(absent: Absent, stores: Stores) -> None:
     """Close sales from now on, as if they were sold out; a later dump that holds one opens it.
 
     Not by ``closes_at``, which features look at: that a sale is withdrawn was not known before.

@@ -5,7 +5,7 @@ import asyncio
 from app.errors import StoreUnavailableError
 from app.experiments.plan_file import PlanFile
 from app.observability import Metrics, get_logger
-from app.stores.plan_port import PlanChange, PlanStore, StoredPlan
+from app.stores.plan import PlanChange, PlanStore, StoredPlan
 from models.domain.event import from_us
 
 _log = get_logger(__name__)

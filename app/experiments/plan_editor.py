@@ -14,9 +14,9 @@ from app.errors import (
     UnknownBundleError,
     UnknownExperimentError,
 )
-from app.stores.plan_port import PlanChange, PlanStore, StoredPlan
-from app.stores.ports import BundleStore
-from app.stores.server_port import StoreServer
+from app.stores.bundle import BundleStore
+from app.stores.plan import PlanChange, PlanStore, StoredPlan
+from app.stores.server import StoreServer
 from models.domain.event import from_us
 from models.experiments.analysis.difference import changes
 from models.experiments.plan.experiment import Experiment

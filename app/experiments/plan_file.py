@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.stores.plan_port import StoredPlan
+from app.stores.plan import StoredPlan
 from models.arrays.atomic_file import write_file
 from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_file import read_plan

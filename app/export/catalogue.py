@@ -12,7 +12,7 @@ from app.errors import MAX_NAMED
 from app.export.history import keep_aside, refuse_faulty
 from app.export.part import ExportError, is_written, write_table
 from app.observability import get_logger
-from app.stores.ports import SaleStore
+from app.stores.sale import SaleStore
 from models.dataset.sales import IMAGES, read_sales
 from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
 from models.dataset.tables import read_table, table_path

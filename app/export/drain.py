@@ -35,9 +35,9 @@ from app.export.part import (
 from app.stores.connection import Connection
 from app.stores.exposure_record import unpacked
 from app.stores.keys import erasures_stream, events_stream, exposures_stream
-from app.stores.sale import RedisSaleStore
-from app.stores.store import RedisServer
-from app.stores.stream import Batch, Cursors, RedisStreams
+from app.stores.sale import SaleStore
+from app.stores.server import StoreServer
+from app.stores.stream import Batch, Cursors, Streams
 from models.arrays.atomic_file import remove_abandoned
 from models.arrays.parquet import read_parquet, scan_parquet
 from models.dataset.checks import ROW
@@ -216,17 +216,15 @@ async def export(
             remove_abandoned(directory)
         adopted = sum(adopt(out, name, parts=parts) for name in CONTRACTS)
         taken = {
-            log.name: await _drain(
-                RedisStreams(connection, log.stream), parts, log, n_each, on_part
-            )
+            log.name: await _drain(Streams(connection, log.stream), parts, log, n_each, on_part)
             for log in LOGS
         }
         _have_events(parts)
         erased = {log.name: _erase(parts, log) for log in (EVENTS, EXPOSURES)}
         totals = {log.name: _join(out, log) for log in LOGS}
         repeats = _repeats(parts)
-        n_sales = await export_sales(RedisSaleStore(connection), out, parts=parts)
-        lost = await RedisServer(connection).lost()
+        n_sales = await export_sales(SaleStore(connection), out, parts=parts)
+        lost = await StoreServer(connection).lost()
         return ExportSummary(
             events=taken[EVENTS.name],
             exposures=taken[EXPOSURES.name],
@@ -253,7 +251,7 @@ def _have_events(parts: Path) -> None:
 
 
 async def _drain(
-    streams: RedisStreams, parts: Path, log: Log, n_each: int, on_part: Callable[[int], None]
+    streams: Streams, parts: Path, log: Log, n_each: int, on_part: Callable[[int], None]
 ) -> int:
     written = parts_of(parts, log.name)
     cursors: Cursors = read_cursors(written[-1]) if written else {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.observability import Metrics, get_logger
-from app.stores.server_port import Lost, Refusal, StoreServer
+from app.stores.server import Lost, Refusal, StoreServer
 from models.domain.event import SECOND_US
 
 SKEW_S: Final = 1.0

@@ -15,8 +15,8 @@ from app.experiments.exported_results import ExportedResults
 from app.observability import Metrics, get_logger
 from app.promotion.promotion_tally import PromotionTally
 from app.promotion.staging import Staging, running
-from app.stores.promotion_port import CountBatch, PromotionStore, StoredPromotion
-from app.stores.server_port import StoreServer
+from app.stores.promotion import CountBatch, PromotionStore, StoredPromotion
+from app.stores.server import StoreServer
 from models.dataset.faults import DatasetError
 from models.domain.event import from_us
 from models.experiments.analysis.results import Results

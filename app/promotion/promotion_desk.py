@@ -13,7 +13,7 @@ from app.errors import (
     UnknownPromotionError,
 )
 from app.experiments.plan_editor import THE_PLAN, PlanEditor
-from app.stores.promotion_port import PromotionStore, StoredPromotion
+from app.stores.promotion import PromotionStore, StoredPromotion
 from models.domain.event import from_us
 from models.experiments.plan.plan_file import reason_of
 from models.promotion.canary_plan import with_canary

@@ -9,8 +9,8 @@ from app.catalogue.catalogue_version import CatalogueVersion
 from app.catalogue.snapshot_archive import SnapshotArchive
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
+from app.stores.exposure import ExposureLog
 from app.stores.exposure_record import ExposureRecord, PackedExposure
-from app.stores.ports import ExposureLog
 
 CAPACITY_BYTES: Final = 16 * 1024 * 1024
 """Of packed records: five thousand of customers with full windows, see docs/store.md."""

@@ -20,8 +20,8 @@ from app.recommend.ranking import Ranking, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.recommend.routing import Routing, routed
 from app.recommend.shadow import Shadow
+from app.stores.customer import CustomerState, CustomerStore
 from app.stores.exposure_record import ExposureRecord, ShownItem
-from app.stores.ports import CustomerState, CustomerStore
 from models.domain.customer import Window
 from models.domain.event import SECOND_US
 from models.domain.profile import Profile

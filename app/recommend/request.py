@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.catalogue.catalogue_version import CatalogueVersion
-from app.stores.ports import CustomerState
+from app.stores.customer import CustomerState
 
 
 @dataclass(frozen=True, slots=True)

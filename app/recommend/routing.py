@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from app.errors import ExclusiveVariantsError, UnknownVariantError
 from app.recommend.request import RecommendationRequest
-from app.stores.plan_port import StoredPlan
-from app.stores.ports import CustomerState
+from app.stores.customer import CustomerState
+from app.stores.plan import StoredPlan
 from models.domain.event import from_us
 from models.experiments.plan import plan as plans
 from models.experiments.plan.experiment import Unit

@@ -1,1 +1,1 @@
-"""Adapters of the ports in `app.stores.ports`: Redis or Valkey, and the embedded server."""
+"""Stores in Redis or Valkey: one module a noun, its Lua scripts beside it."""

@@ -7,7 +7,7 @@
 --       counted, 11 pairs of sale and type counted in an hour; then per event: event key, a
 --       signed integer; at µs; sale key and type code (9 bytes); member (24 bytes), of an
 --       impression empty; JSON
--- Returns a code per event: see RedisCustomerStore.
+-- Returns a code per event: see customer.py.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED = 0, 1, 2, 3, 4
 local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 12, 5, 8, 16
 local window, shown, profile, recent, events, counters, erased = unpack(KEYS)

@@ -1,12 +1,15 @@
-"""Which bundles shall answer, and which do, in Redis or Valkey."""
+"""The bundles that all workers are to serve, and the reports of those that they do serve.
 
+Scripts: ``activate_bundle``, ``report_worker``.
+"""
+
+from dataclasses import dataclass
 from typing import Final, cast
 
 from pydantic import TypeAdapter
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import WANTED, WORKERS
-from app.stores.ports import Wanted, WorkerReport
 from models.domain.event import SECOND_US
 
 ACTIVATE_BUNDLE: Final = Script.named("activate_bundle")
@@ -15,22 +18,63 @@ REPORT_WORKER: Final = Script.named("report_worker")
 REPORT_TTL_US: Final = 10 * SECOND_US
 
 _AT_DIGITS: Final = 16
+_READING: Final = "reading which bundle is to answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The bundles that all workers are to serve; an empty id stands for none.
+
+    Attributes:
+        active: Answers; empty before the first activation, when each worker's settings decide.
+        previous: Answered before, and is kept ready.
+        shadow: Scores without being shown.
+    """
+
+    active: str
+    previous: str
+    shadow: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """The bundles that a worker really serves.
+
+    Attributes:
+        worker: Its name: machine and process.
+        active: The bundle that answers, empty without.
+        previous: The bundle that is kept ready, empty without.
+        shadow: The bundle that scores without being shown, empty without.
+        failure: Why it does not serve what is wanted; None if it does.
+        n_unread_pictures: Pictures that another scene model labelled.
+    """
+
+    worker: str
+    active: str
+    previous: str
+    shadow: str
+    failure: str | None
+    n_unread_pictures: int
+
+
 _REPORT: Final = TypeAdapter(WorkerReport)
-_READING: Final = "reading which bundle shall answer"
 
 
-class RedisBundleStore:
-    """Two hashes, of what is wanted and of what the workers say; see `BundleStore`."""
+class BundleStore:
+    """Two hashes in Redis or Valkey: the bundles wanted, and the reports of the workers."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def wanted(self) -> Wanted:
-        """Return what shall answer; see `BundleStore`."""
+        """Return the bundles that all workers are to serve."""
         return _wanted(await self._connection.execute("HGETALL", WANTED, doing=_READING))
 
     async def activate(self, bundle_id: str, *, instead_of: str) -> Wanted:
-        """Want another bundle, in one atomic step; see `BundleStore`."""
+        """Make a bundle the active one; the one before becomes the previous one.
+
+        Where no bundle was wanted so far, the previous one is ``instead_of``, empty for none.
+        """
         reply = await self._connection.run(
             ACTIVATE_BUNDLE, [WANTED], bundle_id, instead_of, doing="activating a bundle"
         )
@@ -38,24 +82,24 @@ class RedisBundleStore:
         return _wanted(dict(zip(pairs[::2], pairs[1::2], strict=True)))
 
     async def shadow(self, bundle_id: str) -> None:
-        """Want a shadow, or with an empty id none; see `BundleStore`."""
+        """Make a bundle the shadow; an empty id stands for none."""
         await self._connection.execute("HSET", WANTED, "shadow", bundle_id, doing="shadowing")
 
     async def restore(self, wanted: Wanted) -> None:
-        """Want again what an emptied store forgot; see `BundleStore`."""
+        """Write again what an emptied store forgot, where nothing else is wanted by now."""
         fields = ("active", wanted.active), ("previous", wanted.previous), ("shadow", wanted.shadow)
         commands = [("HSETNX", WANTED, name, value) for name, value in fields if value]
-        await self._connection.execute_many(commands, doing="restoring which bundle shall answer")
+        await self._connection.execute_many(commands, doing="restoring which bundle is to answer")
 
     async def report(self, report: WorkerReport) -> None:
-        """Say what this worker does; see `BundleStore`."""
+        """Store what a worker serves, for ten seconds."""
         body = _REPORT.dump_json(report)
         await self._connection.run(
             REPORT_WORKER, [WORKERS], report.worker, body, REPORT_TTL_US, doing="reporting"
         )
 
     async def reports(self) -> list[WorkerReport]:
-        """Return what living workers said last; see `BundleStore`."""
+        """Return the last reports of living workers, by name."""
         reply = await self._connection.execute("HGETALL", WORKERS, doing="reading the workers")
         said = cast("dict[bytes, bytes]", reply)
         return [_REPORT.validate_json(said[worker][_AT_DIGITS:]) for worker in sorted(said)]

@@ -1,19 +1,17 @@
-"""Event counters in Redis or Valkey: what came in live, and what was loaded as history."""
+"""Events counted per sale, type and time of reception, live ones and loaded history.
+
+Scripts: ``read_counts``, ``put_counts``.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.stores.connection import Connection, Script
-from app.stores.keys import (
-    HOUR_TTL_S,
-    MINUTE_TTL_S,
-    N_PARTITIONS,
-    counts_prefix,
-    history_hour,
-)
-from app.stores.ports import EventCounts
+from app.stores.keys import HOUR_TTL_S, MINUTE_TTL_S, N_PARTITIONS, counts_prefix, history_hour
 from models.catalogue.event_counts import HOUR_US
 from models.domain.event import SECOND_US
 
@@ -30,8 +28,25 @@ _DOING: Final = "reading the counters"
 HourCounts = Mapping[bytes, int]
 
 
-class RedisCountStore:
-    """Event counters in Redis 7 or Valkey; see `CountStore`.
+@dataclass(frozen=True, slots=True, eq=False)
+class EventCounts:
+    """Events per (sale, type, hour of ``received_at``), in any order, entries may repeat.
+
+    Attributes:
+        sale_keys: Keys of the sales, shape ``(n,)``.
+        kinds: Type codes, shape ``(n,)``.
+        hours: Hours since the epoch, shape ``(n,)``.
+        counts: Positive numbers of events, shape ``(n,)``.
+    """
+
+    sale_keys: NDArray[np.uint64]
+    kinds: NDArray[np.int64]
+    hours: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+class CountStore:
+    """Event counters in Redis 7 or Valkey.
 
     Live events are counted where they are appended, in their customer's partition. Loaded
     history lies apart, so that loading it again replaces it; both are summed when read.
@@ -41,7 +56,12 @@ class RedisCountStore:
         self._connection = connection
 
     async def since(self, hour: int, *, until_us: int) -> EventCounts:
-        """Return the counts up to a grid time, in two round trips; see `CountStore`.
+        """Return the events received from an hour on and before a grid time, in two round trips.
+
+        Args:
+            hour: First hour wanted, since the epoch.
+            until_us: A time on the grid of `models.catalogue.event_counts.GRID_US`, not after the
+                store's clock. The hour that it cuts is counted up to it.
 
         Raises:
             ValueError: If the end is in the future, or so far back that the minutes to cut

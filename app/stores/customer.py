@@ -1,8 +1,13 @@
-"""Customers in Redis or Valkey: windows, profiles, and what is remembered of events."""
+"""Windows and profiles of customers, and the keys of their recent events.
+
+Scripts: ``read_customer``, ``append_events``, ``merge_customer``, ``describe_customer``,
+``erase_customer``, ``apply_erasure``.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import chain
 from secrets import token_hex
 from typing import Final, cast
@@ -23,7 +28,6 @@ from app.stores.keys import (
     CustomerKeys,
     stream_limit,
 )
-from app.stores.ports import CustomerState, Erasure, EventOutcome, EventStatus, KnownCustomer
 from models.domain.customer import MEMBER_BYTES, WINDOW_EVENTS, Window, pack_member
 from models.domain.event import (
     KIND,
@@ -56,6 +60,84 @@ DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["remembered"
 ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone", "remembered"])
 APPLY_ERASURE: Final = Script.named("apply_erasure", after=["tombstone"])
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomerState:
+    """What one read of the store returns about a customer.
+
+    Attributes:
+        now_us: The store's clock in the same round trip, microseconds since the epoch:
+            an acknowledged event is never later than it.
+        window: The latest events, and the sales shown last; empty for an unknown customer.
+        profile: What lies further back; empty for an unknown customer.
+    """
+
+    now_us: int
+    window: Window
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownCustomer:
+    """All that is stored of a customer.
+
+    Attributes:
+        now_us: The store's clock, microseconds since the epoch.
+        window: The latest events, and the sales shown last.
+        profile: What lies further back.
+        n_remembered: Events of the last days that are remembered by key, to count none twice.
+        expires_us: When window and profile expire without a further event; None if neither is
+            there.
+    """
+
+    now_us: int
+    window: Window
+    profile: Profile
+    n_remembered: int
+    expires_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was erased.
+
+    Attributes:
+        erased_us: When, by the store's clock, microseconds since the epoch.
+        n_events: Events of the window.
+        n_shown: Sales that the customer was shown last.
+        n_profiles: 1 if there was a profile, else 0.
+        n_remembered: Events of the last days that were remembered by key.
+    """
+
+    erased_us: int
+    n_events: int
+    n_shown: int
+    n_profiles: int
+    n_remembered: int
+
+
+class EventStatus(StrEnum):
+    """What became of an event."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class EventOutcome:
+    """The store's answer to one event.
+
+    Attributes:
+        status: What became of it.
+        reason: A stable word for a rejection (see `models.domain.event.Refusal`), else None.
+    """
+
+    status: EventStatus
+    reason: str | None = None
+
+
 OUTCOMES: Final = (
     EventOutcome(EventStatus.ACCEPTED),
     EventOutcome(EventStatus.DUPLICATE),
@@ -68,13 +150,13 @@ OUTCOMES: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedCustomer:
-    """What files say about a customer.
+    """A customer as read from the files of a dataset.
 
     Attributes:
-        customer_id: Who.
-        window: His latest events, and what he was shown.
+        customer_id: The customer.
+        window: The latest events, and the sales shown last.
         profile: What lies further back.
-        last_us: Time of his last event of any type.
+        last_us: Time of the last event of any type.
         recent: Time in microseconds and key, as a signed integer, of each event that may be sent
             again, shape ``(n, 2)``.
     """
@@ -86,8 +168,8 @@ class LoadedCustomer:
     recent: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
 
-class RedisCustomerStore:
-    """Customers in Redis 7 or Valkey; see `CustomerStore`.
+class CustomerStore:
+    """Customers in Redis 7 or Valkey.
 
     A read is one script call, an append one call per customer, all in one round trip.
     """
@@ -97,7 +179,7 @@ class RedisCustomerStore:
         self._limits = append_limits(stream_bytes)
 
     async def read(self, customer_id: str) -> CustomerState:
-        """Read a customer; see `CustomerStore`."""
+        """Read a customer in one round trip; an unknown one is empty, not an error."""
         keys = CustomerKeys.of(customer_id)
         reply = await self._connection.run(
             READ_CUSTOMER, [keys.window, keys.shown, keys.profile], doing="reading a customer"
@@ -108,7 +190,11 @@ class RedisCustomerStore:
         )
 
     async def append(self, events: Sequence[Event]) -> list[EventOutcome]:
-        """Append events; see `CustomerStore`."""
+        """Accept or refuse each event, atomically per event, in the order given.
+
+        When this returns, every later `read` of any worker sees the accepted events. A failure
+        half-way may leave earlier events accepted: to repeat the batch is safe.
+        """
         positions: defaultdict[str, list[int]] = defaultdict(list)
         for position, event in enumerate(events):
             positions[event.customer_id].append(position)
@@ -120,7 +206,7 @@ class RedisCustomerStore:
         return [OUTCOMES[code_at[position]] for position in range(len(events))]
 
     async def describe(self, customer_id: str) -> KnownCustomer:
-        """Return all that is kept of a customer; see `CustomerStore`."""
+        """Return all that is stored of a customer; an unknown one is empty."""
         keys = CustomerKeys.of(customer_id)
         names = [keys.window, keys.shown, keys.profile, keys.recent]
         reply = await self._connection.run(DESCRIBE_CUSTOMER, names, doing="reading a customer")
@@ -136,7 +222,11 @@ class RedisCustomerStore:
         )
 
     async def erase(self, customer_id: str) -> Erasure:
-        """Erase a customer; see `CustomerStore`."""
+        """Erase a customer, atomically, and log the erasure.
+
+        Events with ``at`` up to that moment are answered `EventStatus.ERASED` from then on,
+        later ones start a new customer. To repeat it is safe.
+        """
         keys = CustomerKeys.of(customer_id)
         names = [
             keys.window,

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- Returns all that is kept of a customer, see RedisCustomerStore.
+-- Returns all that is kept of a customer, see customer.py.
 --
 -- KEYS  window, shown, profile, recent
 -- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale that he

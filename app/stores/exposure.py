@@ -1,4 +1,7 @@
-"""The exposure log in Redis or Valkey."""
+"""The exposure log: records of answers, in streams.
+
+Script: ``append_exposure``.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,15 +14,15 @@ from app.stores.keys import counts_prefix, exposures_stream, partition, stream_l
 APPEND_EXPOSURE: Final = Script.named("append_exposure", after=["stream"])
 
 
-class RedisExposureLog:
-    """Answers in the stream of their customer's partition; see `ExposureLog`."""
+class ExposureLog:
+    """Records of answers in Redis or Valkey, in the stream of the customer's partition."""
 
     def __init__(self, connection: Connection, *, stream_bytes: int = STREAM_BYTES) -> None:
         self._connection = connection
         self._limit = stream_limit(stream_bytes)
 
     async def append(self, exposures: Sequence[PackedExposure]) -> None:
-        """Keep records in one round trip; see `ExposureLog`."""
+        """Append records, in one round trip per partition at most."""
         calls = [self._append(exposure) for exposure in exposures]
         await self._connection.run_many(APPEND_EXPOSURE, calls, doing="logging answers")
 

@@ -1,35 +1,79 @@
-"""The plan of experiments in Redis or Valkey."""
+"""The plan of experiments that all workers follow, and its audit trail.
 
+Script: ``change_plan``.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import PLAN, PLAN_AUDIT
-from app.stores.plan_port import PlanChange, StoredPlan
 from models.experiments.plan.plan import Plan
 
 CHANGE_PLAN: Final = Script.named("change_plan")
 
 AUDIT_ENTRIES: Final = 1_000
 
-_CHANGE: Final = TypeAdapter(PlanChange)
 _READING: Final = "reading the plan of experiments"
 
 
-class RedisPlanStore:
-    """A hash with version and plan, and a list of changes; see `PlanStore`."""
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """The plan of experiments and its version.
+
+    Attributes:
+        version: Rises by 1 with each change; 0 for the plan of the settings, which is in no store.
+        plan: The plan.
+    """
+
+    version: int
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """An entry of the plan's audit trail.
+
+    Attributes:
+        at: When, by the store's clock.
+        who: Name of the key that was used, or where the call came from.
+        doing: What was asked for.
+        before: Version of the plan that was changed.
+        after: Version of the plan from then on.
+        changes: What differs, see `models.experiments.analysis.difference.changes`.
+    """
+
+    at: datetime
+    who: str
+    doing: str
+    before: int
+    after: int
+    changes: tuple[str, ...]
+
+
+_CHANGE: Final = TypeAdapter(PlanChange)
+
+
+class PlanStore:
+    """A hash in Redis or Valkey with version and plan, and a list of changes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def version(self) -> int:
-        """Return the plan's version; see `PlanStore`."""
+        """Return the version of the plan, 0 where there is none."""
         reply = await self._connection.execute("HGET", PLAN, "version", doing=_READING)
         return int(cast("bytes | None", reply) or 0)
 
     async def read(self) -> StoredPlan | None:
-        """Return the plan; see `PlanStore`."""
+        """Return the plan, None where there is none.
+
+        Raises:
+            ValueError: If what is stored is no plan of this software.
+        """
         reply = await self._connection.execute("HMGET", PLAN, "version", "json", doing=_READING)
         version, content = cast("list[bytes | None]", reply)
         if version is None or content is None:
@@ -41,7 +85,10 @@ class RedisPlanStore:
             raise ValueError(msg) from exc
 
     async def change(self, plan: Plan, change: PlanChange) -> bool:
-        """Put another plan, in one atomic step; see `PlanStore`."""
+        """Put a plan and its audit entry, if the stored version is still that of ``before``.
+
+        Return whether it was put.
+        """
         reply = await self._connection.run(
             CHANGE_PLAN,
             [PLAN, PLAN_AUDIT],
@@ -55,7 +102,7 @@ class RedisPlanStore:
         return bool(reply)
 
     async def audit(self, limit: int) -> list[PlanChange]:
-        """Return the latest changes; see `PlanStore`."""
+        """Return up to so many of the last 1,000 changes, the latest first."""
         reply = await self._connection.execute(
             "LRANGE", PLAN_AUDIT, 0, limit - 1, doing="reading the changes of the plan"
         )

@@ -1,18 +1,16 @@
-"""The way of bundles to customers, in Redis or Valkey."""
+"""The state of the latest promotion, the lease of the worker that decides, and its counts.
 
+Scripts: ``change_promotion``, ``lease_promotion``, ``count_promotion``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, cast
 
 from pydantic import ValidationError
 
 from app.stores.connection import Connection, Script
-from app.stores.keys import (
-    COUNTS_TTL_S,
-    EARLIER_PROMOTIONS,
-    PROMOTER,
-    PROMOTION,
-    promotion_counts,
-)
-from app.stores.promotion_port import CountBatch, StoredPromotion
+from app.stores.keys import COUNTS_TTL_S, EARLIER_PROMOTIONS, PROMOTER, PROMOTION, promotion_counts
 from models.promotion.promotion import Promotion
 
 CHANGE_PROMOTION: Final = Script.named("change_promotion")
@@ -27,19 +25,53 @@ _READING: Final = "reading the promotion"
 _COUNTING: Final = "counting for the promotion"
 
 
-class RedisPromotionStore:
-    """A hash, a list of earlier ones, a lease, and counters; see `PromotionStore`."""
+@dataclass(frozen=True, slots=True)
+class StoredPromotion:
+    """The latest promotion and its version.
+
+    Attributes:
+        version: Rises by 1 with each change, over all promotions.
+        promotion: The promotion.
+    """
+
+    version: int
+    promotion: Promotion
+
+
+@dataclass(frozen=True, slots=True)
+class CountBatch:
+    """Counts of a worker for a promotion that the store has not acknowledged yet.
+
+    Attributes:
+        number: The promotion.
+        counts: What was counted.
+        worker: Name of the worker.
+        batch_id: A repetition has the same one, no other batch of the worker has it.
+    """
+
+    number: int
+    counts: Mapping[str, int]
+    worker: str
+    batch_id: str
+
+
+class PromotionStore:
+    """A hash in Redis or Valkey, a list of earlier promotions, a lease, and counters."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def version(self) -> int:
-        """Return the version; see `PromotionStore`."""
+        """Return the version of the latest promotion, 0 where there was none."""
         reply = await self._connection.execute("HGET", PROMOTION, "version", doing=_READING)
         return int(cast("bytes | None", reply) or 0)
 
     async def read(self) -> StoredPromotion | None:
-        """Return the latest; see `PromotionStore`."""
+        """Return the latest promotion, None where there was none.
+
+        Raises:
+            ValueError: If what is stored is no promotion of this software.
+        """
         reply = await self._connection.execute(
             "HMGET", PROMOTION, "version", "json", doing=_READING
         )
@@ -55,7 +87,14 @@ class RedisPromotionStore:
     async def change(
         self, stored: StoredPromotion, *, before: int, promoter: str = "", begins: bool = False
     ) -> bool:
-        """Put another state, in one atomic step; see `PromotionStore`."""
+        """Put a promotion if the stored version is still the one given; return whether it was put.
+
+        Args:
+            stored: What to put.
+            before: The version that must be there.
+            promoter: The worker that must hold the lease; empty for a change by hand.
+            begins: Whether it is another promotion: the one before is kept among `earlier`.
+        """
         reply = await self._connection.run(
             CHANGE_PROMOTION,
             [PROMOTION, EARLIER_PROMOTIONS, PROMOTER],
@@ -70,14 +109,14 @@ class RedisPromotionStore:
         return bool(reply)
 
     async def earlier(self, limit: int) -> list[Promotion]:
-        """Return earlier ones; see `PromotionStore`."""
+        """Return up to so many of the last 100 promotions before the latest, the latest first."""
         reply = await self._connection.execute(
             "LRANGE", EARLIER_PROMOTIONS, 0, limit - 1, doing=_READING
         )
         return [Promotion.model_validate_json(one) for one in cast("list[bytes]", reply)]
 
     async def lease(self, worker: str, *, ttl_s: float) -> bool:
-        """Hold the lease, in one atomic step; see `PromotionStore`."""
+        """Take or renew the lease of the deciding worker; return whether it holds the lease."""
         reply = await self._connection.run(
             LEASE_PROMOTION,
             [PROMOTER],
@@ -88,7 +127,7 @@ class RedisPromotionStore:
         return bool(reply)
 
     async def count(self, batch: CountBatch) -> None:
-        """Add to the counters, in one atomic step; see `PromotionStore`."""
+        """Add a batch to the counters; the same batch again adds nothing."""
         flat = [part for pair in batch.counts.items() for part in pair]
         await self._connection.run(
             COUNT_PROMOTION,
@@ -101,7 +140,7 @@ class RedisPromotionStore:
         )
 
     async def counts(self, number: int) -> dict[str, int]:
-        """Return the counters; see `PromotionStore`."""
+        """Return what all workers together counted for a promotion in the last 60 days."""
         reply = await self._connection.execute("HGETALL", promotion_counts(number), doing=_COUNTING)
         fields = cast("dict[bytes, bytes]", reply).items()
         return {k.decode(): int(v) for k, v in fields if not k.startswith(_LAST_BATCH)}

@@ -1,11 +1,11 @@
-"""The catalogue in Redis or Valkey: sales, what their pictures show, and what changed when."""
+"""The catalogue's source of truth: sales, scores of their pictures, and a log of changes.
 
-import struct
+Scripts: ``change_catalogue``, ``read_changes``, ``vouch_for_catalogue``, ``distrust_catalogue``.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
-
-import numpy as np
 
 from app.errors import TooManyAttributesError, TooManyMarketsError
 from app.stores.connection import Connection, Script
@@ -19,51 +19,85 @@ from app.stores.keys import (
     VERSION,
     VOUCHED,
 )
-from app.stores.ports import (
-    ALL_PICTURES,
-    LabelledPicture,
-    RemovedPicture,
-    SaleChanges,
-    StoredPicture,
-    StoredSale,
-)
+from app.stores.picture import ALL_PICTURES, REMOVED, StoredPicture, pack_picture, unpack_picture
 from models.catalogue.columns import MAX_MARKETS
 from models.dataset.schema import MAX_ATTRIBUTES
-from models.domain.sale import COVER, MAX_PICTURES, PictureScores, Sale
-from models.pictures.image_statistics import LOOK
+from models.domain.sale import COVER, MAX_PICTURES, Sale
 
 CHANGE_CATALOGUE: Final = Script.named("change_catalogue")
 READ_CHANGES: Final = Script.named("read_changes")
 VOUCH_FOR_CATALOGUE: Final = Script.named("vouch_for_catalogue")
 DISTRUST_CATALOGUE: Final = Script.named("distrust_catalogue")
 
-# What one script call touches: some milliseconds in which the store serves nobody else.
+# What one script call touches: some milliseconds in which the store serves no other client.
 PAGE: Final = 500
 
 _KEYS: Final = (SALES, PICTURES, CHANGES, VERSION, GENERATION)
 _SALE: Final = "s"
 _PICTURE: Final = "p"
 _DELETED: Final = b""
-_REMOVED: Final = b"-"
 _NUMBERS: Final = range(COVER, MAX_PICTURES + 1)
-_HEADER: Final = struct.Struct(">HHB")
-_UNLIKE: Final = (None, False, True)
-_FLOAT: Final = np.dtype("<f4")
 
 Change = tuple[str, bytes]
 
 
-class RedisSaleStore:
-    """The catalogue in Redis 7 or Valkey; see `SaleStore`.
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredSale:
+    """One sale and its pictures, as the store holds them.
 
-    What is put as it was already is no change: to load the same data twice costs no rebuild.
+    Attributes:
+        sale: The sale as last put.
+        pictures: What is stored of its pictures, by number.
+    """
+
+    sale: Sale
+    pictures: tuple[StoredPicture, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SaleChanges:
+    """What changed in the catalogue after a version.
+
+    Attributes:
+        generation: Another one once the store was emptied; empty without, or if it lacks something.
+        version: Pass it to the next call; the same if nothing changed, less if changes were lost.
+        vouched: Version at which the catalogue was last said to be whole, 0 if never.
+        n_sales: Sales in the store now.
+        server: Which server answered, by its run and its replication.
+        sales: Sales put since, each in its latest form.
+        pictures: Pictures labelled or removed since, each in its latest form.
+        deleted: Ids deleted since, and not put again.
+        unpictured: Id and number of pictures that went with their sale, and were not put again.
+    """
+
+    generation: str
+    version: int
+    vouched: int
+    n_sales: int
+    server: str
+    sales: tuple[Sale, ...]
+    pictures: tuple[StoredPicture, ...]
+    deleted: tuple[str, ...]
+    unpictured: tuple[tuple[str, int], ...]
+
+
+class SaleStore:
+    """The catalogue in Redis 7 or Valkey.
+
+    A sale that is put as it already stands is no change: loading the same data twice costs no
+    rebuild of the catalogue.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def put(self, sales: Sequence[Sale]) -> int:
-        """Insert or replace sales, in steps of `PAGE`; see `SaleStore`."""
+        """Insert or replace sales, in steps of `PAGE`; return the new version.
+
+        Raises:
+            TooManyMarketsError: If the catalogue would have more markets than columns for them.
+            TooManyAttributesError: The same of attributes.
+        """
         changes = [
             (_SALE + sale.sale_id, sale.model_dump_json(exclude_defaults=True).encode())
             for sale in sales
@@ -76,7 +110,7 @@ class RedisSaleStore:
         return changed.version
 
     async def read(self, sale_id: str) -> StoredSale | None:
-        """Return one sale as it stands now, in one round trip; see `SaleStore`."""
+        """Return one sale as it stands now, None if unknown; one round trip."""
         fields = [f"{number}{sale_id}" for number in (ALL_PICTURES, *_NUMBERS)]
         sale, packed = await self._connection.execute_many(
             [("HGET", SALES, sale_id), ("HMGET", PICTURES, *fields)], doing="reading a sale"
@@ -88,7 +122,7 @@ class RedisSaleStore:
         return StoredSale(Sale.model_validate_json(cast("bytes", sale)), seen)
 
     async def read_many(self, sale_ids: Sequence[str]) -> dict[str, Sale]:
-        """Return sales as they stand now, in one round trip; see `SaleStore`."""
+        """Return those of the sales that are known, as they stand now, by id; one round trip."""
         pages = [sale_ids[start : start + PAGE] for start in range(0, len(sale_ids), PAGE)]
         replies = await self._connection.execute_many(
             [("HMGET", SALES, *page) for page in pages], doing="reading sales"
@@ -98,22 +132,26 @@ class RedisSaleStore:
         return {sale_id: Sale.model_validate_json(value) for sale_id, value in known}
 
     async def put_pictures(self, pictures: Sequence[StoredPicture]) -> frozenset[str]:
-        """Keep what sales' pictures show, in steps of `PAGE`; see `SaleStore`."""
+        """Store scores of pictures, or that they are removed, in steps of `PAGE`.
+
+        Nothing is stored for a sale that is not there at that moment: the ids of such sales are
+        returned.
+        """
         changes = [(_member(one.sale_id, one.number), pack_picture(one)) for one in pictures]
         changed = await self._change(changes, doing="putting pictures")
         return changed.unknown
 
     async def delete(self, sale_id: str) -> bool:
-        """Delete a sale and its pictures, at once; see `SaleStore`."""
+        """Delete a sale and its pictures, atomically; return whether it was known."""
         pictures = [(_member(sale_id, number), _DELETED) for number in _NUMBERS]
         # First, while the sale is there: nothing is kept of a sale that is not.
-        hidden = (_member(sale_id, ALL_PICTURES), _REMOVED)
+        hidden = (_member(sale_id, ALL_PICTURES), REMOVED)
         changes = [hidden, (_SALE + sale_id, _DELETED), *pictures]
         changed = await self._change(changes, doing="deleting a sale")
         return changed.n_changes > 0
 
     async def changes(self, since: int) -> SaleChanges:
-        """Return what changed, read in pages; see `SaleStore`."""
+        """Return what changed after a version, read in pages; 0 returns everything."""
         latest: dict[str, bytes | None] = {}
         first, reached = b"", since
         while True:
@@ -132,12 +170,16 @@ class RedisSaleStore:
                 return _changes(says, latest)
 
     async def vouch(self) -> None:
-        """Say that the catalogue is whole, in one atomic step; see `SaleStore`."""
+        """Mark the catalogue as whole: workers trust it instead of what they remember."""
         keys = (VERSION, GENERATION, VOUCHED)
         await self._connection.run(VOUCH_FOR_CATALOGUE, keys, doing="vouching for the catalogue")
 
     async def distrust(self, generation: str, version: int) -> None:
-        """Say that the catalogue lacks something, in one atomic step; see `SaleStore`."""
+        """Mark the catalogue as incomplete until it is vouched for.
+
+        Nothing but the version changes where the store has another generation by now. Later
+        changes get versions above the given one.
+        """
         await self._connection.run(
             DISTRUST_CATALOGUE,
             (VERSION, GENERATION),
@@ -180,35 +222,6 @@ class _Changed:
     unknown: frozenset[str]
     of_markets: frozenset[str]
     of_attributes: frozenset[str]
-
-
-def pack_picture(picture: StoredPicture) -> bytes:
-    """Return the bytes that `unpack_picture` reads.
-
-    Two lengths, whether it is like a known scene, the scene model and, after a space, the hash of
-    the file if it is known, float32; a removed one has a sign of its own.
-    """
-    if isinstance(picture, RemovedPicture):
-        return _REMOVED
-    scores = picture.scores
-    model = f"{picture.scene_model} {scores.content}".rstrip().encode()
-    numbers = np.concatenate([scores.probabilities, scores.look, scores.embedding])
-    header = _HEADER.pack(len(scores.probabilities), len(model), _UNLIKE.index(picture.is_unlike))
-    return header + model + numbers.astype(_FLOAT).tobytes()
-
-
-def unpack_picture(field: str, packed: bytes) -> StoredPicture:
-    """Read what `pack_picture` wrote under a field: the picture's number and its sale's id."""
-    number, sale_id = int(field[0]), field[1:]
-    if packed == _REMOVED:
-        return RemovedPicture(sale_id, number)
-    n_labels, n_model, unlike = cast("tuple[int, int, int]", _HEADER.unpack_from(packed))
-    end = _HEADER.size + n_model
-    numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
-    probabilities, look, embedding = np.split(numbers, [n_labels, n_labels + len(LOOK)])
-    model, _, content = packed[_HEADER.size : end].decode().partition(" ")
-    scores = PictureScores(probabilities, embedding, look, content=content)
-    return LabelledPicture(sale_id, scores, model, is_unlike=_UNLIKE[unlike], number=number)
 
 
 def _member(sale_id: str, number: int) -> str:

@@ -26,7 +26,7 @@ class Batch:
     cursors: Cursors
 
 
-class RedisStreams:
+class Streams:
     """One stream per partition, under names that ``name_of`` gives."""
 
     def __init__(self, connection: Connection, name_of: Callable[[int], str]) -> None:

@@ -12,7 +12,7 @@ from app.main import create_app
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.embedded import embedded_server
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.pictures.scene_labeller import SceneLabeller
 from tests.scenes import colour_labeller
 from tests.shop import client_of, sale, scorer
@@ -33,9 +33,9 @@ def store_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
 
 
 @pytest.fixture
-async def stores(store_url: str) -> AsyncGenerator[RedisStores]:
+async def stores(store_url: str) -> AsyncGenerator[Stores]:
     """The store, with the shop's sales in it."""
-    stores = RedisStores.open(store_url, timeout_s=10.0)
+    stores = Stores.open(store_url, timeout_s=10.0)
     await stores.connection.execute("FLUSHALL", doing="emptying the store")
     await stores.sales.put(SALES)
     yield stores
@@ -66,7 +66,7 @@ def model() -> Model:
 
 @pytest.fixture
 async def client(
-    stores: RedisStores, model: Model, settings: Settings, worker: Worker
+    stores: Stores, model: Model, settings: Settings, worker: Worker
 ) -> AsyncGenerator[httpx.AsyncClient]:
     @asynccontextmanager
     async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:

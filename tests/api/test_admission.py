@@ -16,7 +16,7 @@ from app.network.protocol import ARRIVED
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.keys import exposures_stream, partition
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 
 URL = "/v1/recommendations?customer_id=c1&market=fr"
 N_CALLERS = 200
@@ -29,12 +29,12 @@ EVENT = {
 }
 
 
-async def paused(stores: RedisStores, ms: int) -> None:
+async def paused(stores: Stores, ms: int) -> None:
     """Have the store answer nothing for a while."""
     await stores.connection.execute("CLIENT", "PAUSE", ms, "ALL", doing="hanging")
 
 
-async def logged(stores: RedisStores, n_expected: int) -> int:
+async def logged(stores: Stores, n_expected: int) -> int:
     """Return the length of the customer's log once it is as long as expected."""
     stream = exposures_stream(partition("c1"))
     for _ in range(1_000):
@@ -59,7 +59,7 @@ class TestOneAtATime:
         return settings.model_copy(update={"max_in_flight": 1, "max_waiting": 1})
 
     async def test_every_answer_is_full_or_cheap_or_says_when_to_come_again(
-        self, client: httpx.AsyncClient, stores: RedisStores
+        self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
         await paused(stores, 200)
 
@@ -78,7 +78,7 @@ class TestOneAtATime:
         assert await value(client, refused) == kinds["refused"]
 
     async def test_health_and_other_routes_wait_for_nothing(
-        self, client: httpx.AsyncClient, stores: RedisStores
+        self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
         await paused(stores, 300)
         answering = [asyncio.create_task(client.get(URL)) for _ in range(3)]
@@ -95,7 +95,7 @@ class TestOneAtATime:
         assert await value(client, waiting) == 0
 
     async def test_events_beyond_the_bound_are_refused_and_none_is_half_taken(
-        self, client: httpx.AsyncClient, stores: RedisStores
+        self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
         await paused(stores, 200)
 
@@ -129,7 +129,7 @@ class TestOneAtATime:
 
 
 async def test_a_burst_is_answered_in_full_as_far_as_places_go(
-    client: httpx.AsyncClient, stores: RedisStores, settings: Settings
+    client: httpx.AsyncClient, stores: Stores, settings: Settings
 ) -> None:
     """Each of those that are worked on, or wait, has time enough; every answer is logged."""
     answers = await asyncio.gather(*(client.get(URL) for _ in range(N_CALLERS)))
@@ -142,7 +142,7 @@ async def test_a_burst_is_answered_in_full_as_far_as_places_go(
 
 
 async def test_a_request_past_its_deadline_is_answered_without_the_store(
-    stores: RedisStores, model: Model, settings: Settings, worker: Worker
+    stores: Stores, model: Model, settings: Settings, worker: Worker
 ) -> None:
     """Its deadline counts from when its head had arrived, wherever it waited since."""
 

@@ -9,8 +9,8 @@ import pytest
 from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.model import Model
 from app.settings import Settings
-from app.stores.ports import LabelledPicture
-from app.stores.store import RedisStores
+from app.stores.picture import LabelledPicture
+from app.stores.store import Stores
 from models.domain.sale import PictureScores
 from models.neighbours.search import EMBEDDING_SIZE
 from tests.bundles import dishonest, recalibrated, relabelled
@@ -121,7 +121,7 @@ async def test_a_bundle_that_does_not_reproduce_its_scores_is_refused_with_the_r
     assert 'bundles_total{outcome="refused"} 1.0' in (await client.get("/metrics")).text
 
 
-async def unreadable_picture(stores: RedisStores) -> None:
+async def unreadable_picture(stores: Stores) -> None:
     """A picture by the misfit's scene model, of more labels than its topics are made of."""
     scores = PictureScores(
         np.full(1_000, 0.001, np.float32),
@@ -133,7 +133,7 @@ async def unreadable_picture(stores: RedisStores) -> None:
 
 
 async def test_a_bundle_whose_catalogue_cannot_be_built_is_refused_and_nothing_changes(
-    client: httpx.AsyncClient, stores: RedisStores, first: str, misfit: str
+    client: httpx.AsyncClient, stores: Stores, first: str, misfit: str
 ) -> None:
     await unreadable_picture(stores)
     answer = await client.put(f"{URL}/active", json={"bundle": misfit})
@@ -148,7 +148,7 @@ async def test_a_bundle_whose_catalogue_cannot_be_built_is_refused_and_nothing_c
 
 
 async def test_a_worker_that_cannot_build_what_others_want_says_so_and_follows_on(
-    client: httpx.AsyncClient, stores: RedisStores, first: str, second: str, misfit: str
+    client: httpx.AsyncClient, stores: Stores, first: str, second: str, misfit: str
 ) -> None:
     await unreadable_picture(stores)
     await stores.bundles.activate(misfit, instead_of=first)
@@ -175,7 +175,7 @@ async def test_an_unknown_bundle_is_not_found(client: httpx.AsyncClient, bundle:
 
 
 async def test_what_another_worker_activated_answers_here_a_poll_later(
-    client: httpx.AsyncClient, stores: RedisStores, first: str, second: str
+    client: httpx.AsyncClient, stores: Stores, first: str, second: str
 ) -> None:
     await stores.bundles.activate(second, instead_of=first)
 
@@ -185,7 +185,7 @@ async def test_what_another_worker_activated_answers_here_a_poll_later(
 
 
 async def test_what_another_worker_wants_and_this_one_cannot_load_shows(
-    client: httpx.AsyncClient, stores: RedisStores, first: str, bad: str
+    client: httpx.AsyncClient, stores: Stores, first: str, bad: str
 ) -> None:
     await stores.bundles.activate(bad, instead_of=first)
 
@@ -199,7 +199,7 @@ async def test_what_another_worker_wants_and_this_one_cannot_load_shows(
 
 
 async def test_an_emptied_store_is_told_again_what_shall_answer(
-    client: httpx.AsyncClient, stores: RedisStores, first: str, second: str
+    client: httpx.AsyncClient, stores: Stores, first: str, second: str
 ) -> None:
     await client.put(f"{URL}/active", json={"bundle": second})
 

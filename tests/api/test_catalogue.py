@@ -7,7 +7,7 @@ import httpx
 import orjson
 import pytest
 
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.shop import sale
 
 URL = "/v1/sales"
@@ -54,7 +54,7 @@ async def test_only_what_was_asked_for_is_listed(
 
 
 async def test_what_comes_and_goes_between_pages_hides_nothing(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     first = (await client.get(URL, params={"limit": 2})).json()
     seen = [item["sale"]["sale_id"] for item in first["items"]]
@@ -71,7 +71,7 @@ async def test_what_comes_and_goes_between_pages_hides_nothing(
     assert len(set(later)) == len(later)
 
 
-async def test_every_line_has_its_result(client: httpx.AsyncClient, stores: RedisStores) -> None:
+async def test_every_line_has_its_result(client: httpx.AsyncClient, stores: Stores) -> None:
     known = (await stores.sales.read_many(["alps"]))["alps"]
     body = lines(
         {"sale_id": "new", "opens_at": OPENS},

@@ -5,7 +5,7 @@ from datetime import datetime
 import httpx
 
 from app.stores.keys import CustomerKeys
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.domain.event import from_us, key
 from models.domain.profile import Profile
 from tests.api.test_recommendations import click, sale_ids
@@ -14,7 +14,7 @@ URL = "/v1/customers/c1"
 
 
 async def test_what_is_known_of_a_customer_is_told(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     profile = Profile(first_us=1_700_000_000_000_000, counts=(9, 8, 7, 6, 5))
     await stores.connection.execute(

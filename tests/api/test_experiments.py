@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.stores.keys import exposures_stream, partition
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.plans import LAYER, terms
 from tests.shop import sale
 
@@ -110,7 +110,7 @@ async def all_forced(client: httpx.AsyncClient, pairs: list[str]) -> list[httpx.
 
 
 async def test_assignments_are_those_of_answers_and_expose_nobody(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     await with_layer(client)
     await client.put(ORDER, json=terms())
@@ -209,7 +209,7 @@ async def test_every_change_is_on_record(client: httpx.AsyncClient) -> None:
 
 
 @pytest.fixture
-async def of_two_currencies(stores: RedisStores) -> None:
+async def of_two_currencies(stores: Stores) -> None:
     await stores.sales.put(PRICED)
 
 

@@ -14,19 +14,19 @@ from app.main import create_app
 from app.recommend import exposure_queue
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.exposure import RedisExposureLog
+from app.stores.exposure import ExposureLog
 from app.stores.exposure_record import PackedExposure
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.shop import client_of
 
 CAPACITY_BYTES = 2_000
 N_ANSWERS = 20
 
 
-class StuckLog(RedisExposureLog):
+class StuckLog(ExposureLog):
     """A log that takes what it is given, and never says so."""
 
-    def __init__(self, stores: RedisStores) -> None:
+    def __init__(self, stores: Stores) -> None:
         super().__init__(stores.connection)
         self.n_taken = 0
 
@@ -36,13 +36,13 @@ class StuckLog(RedisExposureLog):
 
 
 @pytest.fixture
-def log(stores: RedisStores) -> StuckLog:
+def log(stores: Stores) -> StuckLog:
     return StuckLog(stores)
 
 
 @pytest.fixture
 async def client(
-    stores: RedisStores,
+    stores: Stores,
     log: StuckLog,
     model: Model,
     settings: Settings,

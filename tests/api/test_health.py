@@ -10,7 +10,7 @@ from app.catalogue.model import Model
 from app.resources import Worker
 from app.settings import Settings
 from app.stores.keys import PLAN
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.api.conftest import SALES
 from tests.shop import sale
 
@@ -37,7 +37,7 @@ async def test_a_complete_service_is_live_and_ready(client: httpx.AsyncClient, p
     assert list(answer.json().values()) in (["ok"], [True])
 
 
-async def test_full_answers_need_the_store(client: httpx.AsyncClient, stores: RedisStores) -> None:
+async def test_full_answers_need_the_store(client: httpx.AsyncClient, stores: Stores) -> None:
     await stores.connection.execute("CLIENT", "PAUSE", 1_500, "ALL", doing="hanging")
 
     answer = await client.get(FULL)
@@ -47,7 +47,7 @@ async def test_full_answers_need_the_store(client: httpx.AsyncClient, stores: Re
 
 
 async def test_an_emptied_store_is_named_and_takes_no_process_out(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     await stores.connection.execute("FLUSHALL", doing="emptying the store")
     full = await answer_with(client, FULL, "not_in_full")
@@ -64,7 +64,7 @@ async def test_an_emptied_store_is_named_and_takes_no_process_out(
 
 
 async def test_a_state_directory_that_takes_no_catalogue_is_named(
-    client: httpx.AsyncClient, stores: RedisStores, settings: Settings
+    client: httpx.AsyncClient, stores: Stores, settings: Settings
 ) -> None:
     """A worker that starts while the store is away would show an older catalogue."""
     folder = settings.state_dir / "snapshots"
@@ -81,7 +81,7 @@ async def test_a_state_directory_that_takes_no_catalogue_is_named(
 
 
 async def test_answers_of_an_outage_are_not_held_against_the_time_after_it(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     await stores.connection.execute("FLUSHALL", doing="emptying the store")
     await answer_with(client, FULL, "not_in_full")
@@ -134,7 +134,7 @@ async def answer_with(client: httpx.AsyncClient, path: str, words: str) -> str:
 
 @pytest.mark.parametrize("path", [*LIVE, *READY])
 async def test_liveness_and_readiness_do_not_ask_the_store(
-    client: httpx.AsyncClient, stores: RedisStores, path: str
+    client: httpx.AsyncClient, stores: Stores, path: str
 ) -> None:
     """Processes that are restarted or taken out because their store hangs answer no customer."""
     await stores.connection.execute("CLIENT", "PAUSE", 500, "ALL", doing="hanging")
@@ -156,7 +156,7 @@ async def test_a_background_task_that_ended_is_named_by_liveness_and_readiness(
 
 
 async def test_a_background_task_that_keeps_failing_is_named_until_it_succeeds(
-    client: httpx.AsyncClient, stores: RedisStores, worker: Worker
+    client: httpx.AsyncClient, stores: Stores, worker: Worker
 ) -> None:
     """A version that is no number is an error of which no task knows."""
     await stores.connection.execute("HSET", PLAN, "version", "none", doing="breaking")

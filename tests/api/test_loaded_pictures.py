@@ -9,7 +9,7 @@ import pytest
 
 from app.catalogue.model import Model
 from app.cli.load import LoadSummary, Progress, load
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.catalogue.snapshot import Snapshot
 from models.dataset import read_dataset
 from models.domain.sale import Sale
@@ -90,7 +90,7 @@ def show(data: Path, colours: Path, colour: str) -> None:
     (data / "images" / "one.png").write_bytes(content)
 
 
-async def loaded(data: Path, stores: RedisStores, bundle: Path) -> LoadSummary:
+async def loaded(data: Path, stores: Stores, bundle: Path) -> LoadSummary:
     return await load(read_dataset(data), stores, bundle=bundle, progress=Progress())
 
 
@@ -99,7 +99,7 @@ async def label(client: httpx.AsyncClient) -> str:
 
 
 async def test_a_picture_replaced_under_its_name_is_labelled_once_and_shown(
-    client: httpx.AsyncClient, stores: RedisStores, data: Path, bundle: Path, colours: Path
+    client: httpx.AsyncClient, stores: Stores, data: Path, bundle: Path, colours: Path
 ) -> None:
     """The one that was replaced may come back, too."""
     counts = [(await loaded(data, stores, bundle)).pictures]
@@ -112,7 +112,7 @@ async def test_a_picture_replaced_under_its_name_is_labelled_once_and_shown(
 
 
 async def test_what_was_put_or_removed_over_http_outlasts_a_load_of_the_same_file(
-    client: httpx.AsyncClient, stores: RedisStores, data: Path, bundle: Path, colours: Path
+    client: httpx.AsyncClient, stores: Stores, data: Path, bundle: Path, colours: Path
 ) -> None:
     await loaded(data, stores, bundle)
     green = (colours / "pictures/green/00.png").read_bytes()
@@ -128,7 +128,7 @@ async def test_what_was_put_or_removed_over_http_outlasts_a_load_of_the_same_fil
 
 
 async def test_an_id_used_again_shows_no_picture_of_the_sale_before(
-    client: httpx.AsyncClient, stores: RedisStores, data: Path, bundle: Path
+    client: httpx.AsyncClient, stores: Stores, data: Path, bundle: Path
 ) -> None:
     """Until its own is there; a load labels the file of that name for the new sale."""
     await loaded(data, stores, bundle)
@@ -144,7 +144,7 @@ async def test_an_id_used_again_shows_no_picture_of_the_sale_before(
 
 
 async def test_labels_of_a_bundle_without_hashes_are_of_the_files_of_the_first_load(
-    stores: RedisStores,
+    stores: Stores,
     data: Path,
     bundle: Path,
     snapshot: Snapshot,

@@ -20,7 +20,7 @@ from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
 from app.settings import Settings
 from app.stores.keys import CustomerKeys
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.shop import CategoryRanker, scorer
 
 CUSTOMER = "customer-4711-of-the-test"
@@ -97,7 +97,7 @@ async def visit(client: httpx.AsyncClient) -> list[int]:
 
 
 async def test_no_line_names_a_customer_a_session_or_a_key(
-    client: httpx.AsyncClient, stores: RedisStores, written: StringIO
+    client: httpx.AsyncClient, stores: Stores, written: StringIO
 ) -> None:
     statuses = await visit(client)
     # A wrong kind under the customer's key: the store refuses to read him.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.shop import sale
 
 URL = "/v1/recommendations"
@@ -14,9 +14,9 @@ CLOSED = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def stores(store_url: str) -> AsyncGenerator[RedisStores]:
+async def stores(store_url: str) -> AsyncGenerator[Stores]:
     """A shop whose sales are all of named markets; that of Italy is closed."""
-    stores = RedisStores.open(store_url, timeout_s=10.0)
+    stores = Stores.open(store_url, timeout_s=10.0)
     await stores.connection.execute("FLUSHALL", doing="emptying the store")
     await stores.sales.put(
         [
@@ -82,7 +82,7 @@ async def test_a_market_without_an_open_sale_is_named_in_the_answer(
 
 
 async def test_an_event_and_a_sale_are_kept_with_their_market_in_one_form(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     body = {"opens_at": "2026-01-01T00:00:00Z", "markets": ["FR"]}
     put = await client.put("/v1/sales/lyon", json=body)

@@ -16,7 +16,7 @@ from app.catalogue.model import Model
 from app.export import export
 from app.settings import Settings
 from app.stores.connection import Connection
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.api.conftest import SALES
 from tests.bundles import dishonest, lacking, recalibrated, reversed_order
 from tests.plans import LAYER, terms
@@ -71,7 +71,7 @@ def model(shelf: dict[str, Path]) -> Model:
 
 
 @pytest.fixture
-async def stores(stores: RedisStores, model: Model) -> RedisStores:
+async def stores(stores: Stores, model: Model) -> Stores:
     """The store with sales that the bundles know, open now."""
     assert model.scorer is not None
     for one in SALES:
@@ -378,7 +378,7 @@ async def test_another_activation_by_hand_stops_a_promotion(
 
 
 async def test_an_emptied_store_goes_on_with_the_canary(
-    shop: Shop, shelf: dict[str, Path], stores: RedisStores
+    shop: Shop, shelf: dict[str, Path], stores: Stores
 ) -> None:
     await begun(shop.client, shelf["good"])
     await shop.comes_to("canary", 3_000)

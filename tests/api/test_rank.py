@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.catalogue.model import Model
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.api.test_recommendations import click, exposures, sale_ids
 from tests.shop import BrokenRanker, sale, scorer
 
@@ -87,9 +87,7 @@ async def test_the_callers_order_decides_between_equals_where_he_says_so(
     assert sale_ids(unsaid) == sale_ids(reversed_unsaid)
 
 
-async def test_the_record_holds_the_candidates(
-    client: httpx.AsyncClient, stores: RedisStores
-) -> None:
+async def test_the_record_holds_the_candidates(client: httpx.AsyncClient, stores: Stores) -> None:
     body = {"customer_id": "c1", "candidates": ["rome", "never"], "ordered": True}
     await client.post(URL, json=body)
 

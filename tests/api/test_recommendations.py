@@ -14,7 +14,7 @@ from app.catalogue.model import Model
 from app.settings import Settings
 from app.stores.exposure_record import unpacked
 from app.stores.keys import exposures_stream, partition
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.domain.customer import Window
 from tests.plans import written
 from tests.shop import BrokenRanker, sale, scorer
@@ -117,7 +117,7 @@ async def test_stages_are_timed(client: httpx.AsyncClient) -> None:
     assert all(float(milliseconds) > 0 for _, milliseconds in stages)
 
 
-async def exposures(stores: RedisStores, customer_id: str) -> list[dict[str, object]]:
+async def exposures(stores: Stores, customer_id: str) -> list[dict[str, object]]:
     stream = exposures_stream(partition(customer_id))
     entries: list[tuple[bytes, dict[bytes, bytes]]] = []
     async with asyncio.timeout(10.0):
@@ -130,7 +130,7 @@ async def exposures(stores: RedisStores, customer_id: str) -> list[dict[str, obj
 
 
 async def test_the_record_of_an_answer_holds_what_it_was_made_from(
-    client: httpx.AsyncClient, stores: RedisStores, settings: Settings
+    client: httpx.AsyncClient, stores: Stores, settings: Settings
 ) -> None:
     await client.post("/v1/events", json={"events": [click("e1", "alps")]})
     answer = await client.get(
@@ -153,7 +153,7 @@ async def test_the_record_of_an_answer_holds_what_it_was_made_from(
 
 
 async def test_a_visitor_without_id_is_answered_in_full_and_recorded_without(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     answer = await client.get(URL, params={"limit": 3})
 
@@ -174,7 +174,7 @@ class TestAForcedVariant:
 
     @pytest.mark.parametrize("variant", ["meta", "popularity"])
     async def test_it_answers_and_is_recorded_as_forced(
-        self, client: httpx.AsyncClient, stores: RedisStores, variant: str
+        self, client: httpx.AsyncClient, stores: Stores, variant: str
     ) -> None:
         answer = await client.get(URL, params={"customer_id": "c1", "variant": f"order:{variant}"})
 
@@ -187,7 +187,7 @@ class TestAForcedVariant:
         assert record["order_by"] == variant
 
     async def test_an_assigned_one_is_recorded_with_its_unit_and_share(
-        self, client: httpx.AsyncClient, stores: RedisStores
+        self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
         answer = await client.get(URL, params={"customer_id": "c1"})
 
@@ -299,7 +299,7 @@ class TestAnEmptyStore:
         return Model(scorer=scorer(sale("seed")))
 
     @pytest.fixture
-    async def stores(self, stores: RedisStores) -> RedisStores:
+    async def stores(self, stores: Stores) -> Stores:
         await stores.connection.execute("FLUSHALL", doing="emptying the store")
         return stores
 
@@ -316,7 +316,7 @@ class TestAStoreThatHangs:
         return settings.model_copy(update={"deadline_ms": 50, "write_timeout_ms": 30})
 
     async def test_the_customer_is_anonymous_and_events_are_refused(
-        self, client: httpx.AsyncClient, stores: RedisStores
+        self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
         await client.post("/v1/events", json={"events": [click("e1", "alps")]})
         await stores.connection.execute("CLIENT", "PAUSE", 1_000, "ALL", doing="hanging")

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from app.catalogue.model import Model
 from app.health.worker_tasks import CATALOGUE_EVERY_S
 from app.settings import Settings
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.catalogue.columns import MAX_MARKETS
 from models.pictures.scene_labeller import SceneLabeller
 from models.pictures.topics import Topics
@@ -168,7 +168,7 @@ async def test_a_malformed_sale_is_refused_by_field(
 
 
 async def test_more_markets_than_a_catalogue_can_hold_are_refused(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     """One sale too many would keep every worker from every later change."""
     markets = [f"m{number}" for number in range(MAX_MARKETS - 1)]
@@ -180,7 +180,7 @@ async def test_more_markets_than_a_catalogue_can_hold_are_refused(
 
 
 async def test_more_attributes_than_a_dataset_can_hold_are_refused(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     """Each sale has few; all together are the columns of one file."""
     for kind in ("hotel", "flight", "cruise"):
@@ -226,7 +226,7 @@ async def test_a_picture_is_named_by_what_it_shows(
 
 
 async def test_a_further_picture_replaces_the_first_and_the_same_changes_nothing(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     await upload(client, encoded(COLOURS["red"]))
     first = (await upload(client, encoded(COLOURS["blue"]))).json()
@@ -295,7 +295,7 @@ async def test_own_pictures_are_no_neighbours(client: httpx.AsyncClient) -> None
 
 
 async def test_nothing_of_the_file_itself_is_kept(
-    client: httpx.AsyncClient, stores: RedisStores
+    client: httpx.AsyncClient, stores: Stores
 ) -> None:
     """A picture that is a web page too, as a browser might read it, is only looked at."""
     page = b"<html><script>alert(1)</script>"
@@ -366,7 +366,7 @@ JPEG_TOP = encoded(kind="JPEG", size=(300, 300), quality=95)
     ],
 )
 async def test_a_hostile_picture_is_refused_and_counted(
-    client: httpx.AsyncClient, stores: RedisStores, picture: bytes, status: int, code: str
+    client: httpx.AsyncClient, stores: Stores, picture: bytes, status: int, code: str
 ) -> None:
     answer = await upload(client, picture)
 

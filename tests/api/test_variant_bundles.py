@@ -17,7 +17,7 @@ from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.exposure_record import unpacked
 from app.stores.keys import N_PARTITIONS, exposures_stream
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.bundles import recalibrated
 from tests.plans import LAYER, terms
 from tests.shop import client_of
@@ -39,7 +39,7 @@ def shelves(
 
 @asynccontextmanager
 async def worker(
-    stores: RedisStores, settings: Settings, *, shelf: Path, serving: str
+    stores: Stores, settings: Settings, *, shelf: Path, serving: str
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """A worker of a machine with a shelf of its own."""
     own = settings.model_copy(
@@ -88,7 +88,7 @@ async def until_it_is_held(client: httpx.AsyncClient) -> dict[str, dict[str, Any
                 return found
 
 
-async def exposures(stores: RedisStores, ids: set[str]) -> list[dict[str, Any]]:
+async def exposures(stores: Stores, ids: set[str]) -> list[dict[str, Any]]:
     """The records of these answers, once they are logged."""
     async with asyncio.timeout(60.0):
         while True:
@@ -107,7 +107,7 @@ async def exposures(stores: RedisStores, ids: set[str]) -> list[dict[str, Any]]:
 
 
 async def test_a_variant_is_answered_by_its_own_bundle_which_exposures_name(
-    stores: RedisStores, settings: Settings, shelves: tuple[Path, Path, str, str]
+    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str]
 ) -> None:
     whole, _, serving, own = shelves
     async with worker(stores, settings, shelf=whole, serving=serving) as client:
@@ -131,7 +131,7 @@ async def test_a_variant_is_answered_by_its_own_bundle_which_exposures_name(
 
 
 async def test_a_worker_that_starts_later_has_the_bundle_at_its_first_answer(
-    stores: RedisStores, settings: Settings, shelves: tuple[Path, Path, str, str]
+    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str]
 ) -> None:
     """Answers degraded for want of it would speak against the bundle, which a canary weighs."""
     whole, _, serving, own = shelves
@@ -148,7 +148,7 @@ async def test_a_worker_that_starts_later_has_the_bundle_at_its_first_answer(
 
 
 async def test_a_worker_without_the_bundle_answers_by_the_default_and_says_so(
-    stores: RedisStores, settings: Settings, shelves: tuple[Path, Path, str, str]
+    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str]
 ) -> None:
     whole, poor, serving, own = shelves
     async with (
@@ -177,7 +177,7 @@ async def test_a_worker_without_the_bundle_answers_by_the_default_and_says_so(
 
 
 async def test_an_ended_experiment_returns_everybody_to_the_default(
-    stores: RedisStores, settings: Settings, shelves: tuple[Path, Path, str, str]
+    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str]
 ) -> None:
     whole, _, serving, own = shelves
     async with worker(stores, settings, shelf=whole, serving=serving) as client:

@@ -13,7 +13,7 @@ from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.model import Model
 from app.stores.connection import Script
 from app.stores.customer import READ_CUSTOMER
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.scoring.scorer import Scorer
 from tests.shop import CategoryRanker, scorer
 
@@ -67,13 +67,13 @@ class TestABundle:
         return BundleRepository(tiny_bundle[0].parent, str(tiny_bundle[0])).load_first("")
 
     @pytest.fixture
-    async def stores(self, stores: RedisStores) -> RedisStores:
+    async def stores(self, stores: Stores) -> Stores:
         """The store, which has just been restarted: it knows no script."""
         await stores.connection.execute("SCRIPT FLUSH", doing="forgetting scripts")
         return stores
 
     async def test_the_first_answer_builds_nothing_and_sends_no_script(
-        self, client: httpx.AsyncClient, model: Model, stores: RedisStores
+        self, client: httpx.AsyncClient, model: Model, stores: Stores
     ) -> None:
         """What is computed at first use and kept is there, and so are the store's scripts."""
         assert model.scorer is not None
@@ -93,6 +93,6 @@ def built(scorer: Scorer) -> dict[str, frozenset[str]]:
     return {name: frozenset(vars(part)) for name, part in parts.items()}
 
 
-async def is_known(stores: RedisStores, script: Script) -> bool:
+async def is_known(stores: Stores, script: Script) -> bool:
     reply = await stores.connection.execute("SCRIPT EXISTS", script.sha, doing="looking")
     return bool(cast("list[int]", reply)[0])

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from app.stores.connection import Connection
-from app.stores.count import RedisCountStore
-from app.stores.customer import RedisCustomerStore
+from app.stores.count import CountStore, EventCounts
+from app.stores.customer import CustomerStore
 from app.stores.keys import counts_prefix, partition
-from app.stores.ports import EventCounts
-from app.stores.store import RedisServer
+from app.stores.server import StoreServer
 from models.catalogue.event_counts import HOUR_US, grid_floor
 from models.domain.event import KINDS, EventType, key
 from tests.contract.visit import MINUTE_US, append_at, event, visits
@@ -37,25 +36,25 @@ class CountStoreContract:
     """Mix in and provide ``url``, of a server that is emptied."""
 
     @pytest.fixture
-    def store(self, connection: Connection) -> RedisCountStore:
-        return RedisCountStore(connection)
+    def store(self, connection: Connection) -> CountStore:
+        return CountStore(connection)
 
     @pytest.fixture
     async def now_us(self, connection: Connection) -> int:
-        return await RedisServer(connection).time_us()
+        return await StoreServer(connection).time_us()
 
-    async def test_an_empty_store_counts_nothing(self, store: RedisCountStore, now_us: int) -> None:
+    async def test_an_empty_store_counts_nothing(self, store: CountStore, now_us: int) -> None:
         counts = await store.since(0, until_us=grid_floor(now_us))
 
         assert as_counter(counts) == Counter()
 
     async def test_counts_equal_an_independent_count_of_the_accepted_events(
-        self, store: RedisCountStore, connection: Connection, now_us: int
+        self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         """Over many customers, thus partitions; the clock is moved on by hand."""
         rng = np.random.default_rng(5)
         events = [e for c in range(30) for e in visits(rng, 9, customer_id=f"c{c}", now_us=now_us)]
-        await RedisCustomerStore(connection).append([*events, *events[::3]])
+        await CustomerStore(connection).append([*events, *events[::3]])
         hour = now_us // HOUR_US
         await self.age_minutes(connection, {e.customer_id for e in events}, now_us=now_us)
 
@@ -76,7 +75,7 @@ class CountStoreContract:
                 await connection.execute("DEL", f"{counts_prefix(p)}m{late}", doing="ageing")
 
     async def test_a_customer_counts_once_per_sale_type_and_hour(
-        self, store: RedisCountStore, connection: Connection, now_us: int
+        self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         """Of many clicks in three hours three count, each from the first one of its hour on."""
         hour = now_us // HOUR_US - 3
@@ -92,7 +91,7 @@ class CountStoreContract:
         )
 
     async def test_events_are_counted_from_the_grid_time_after_them(
-        self, store: RedisCountStore, connection: Connection, now_us: int
+        self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         grid_us = grid_floor(now_us) - MINUTE_US
         for customer_id, received_us in (("before", grid_us - 1), ("at", grid_us)):
@@ -105,7 +104,7 @@ class CountStoreContract:
         assert (int(first.counts.sum()), int(second.counts.sum())) == (1, 2)
 
     async def test_a_whole_hour_is_cut_at_its_end(
-        self, store: RedisCountStore, connection: Connection, now_us: int
+        self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         hour = now_us // HOUR_US
         await click_at(connection, hour * HOUR_US - 1, event_id="before")
@@ -116,7 +115,7 @@ class CountStoreContract:
         assert as_counter(counts) == Counter({(key("s1"), CLICK, hour - 1): 1})
 
     async def test_hours_before_the_first_are_left_out(
-        self, store: RedisCountStore, connection: Connection, now_us: int
+        self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         hour = now_us // HOUR_US
         for age in range(4):
@@ -127,7 +126,7 @@ class CountStoreContract:
         assert sorted(counts.hours.tolist()) == [hour - 2, hour - 1]
 
     async def test_loaded_history_is_added_to_what_came_in_live(
-        self, store: RedisCountStore, connection: Connection, now_us: int
+        self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         hour = now_us // HOUR_US
         field = key("s1").to_bytes(8, "big") + bytes([CLICK])
@@ -139,7 +138,7 @@ class CountStoreContract:
         assert as_counter(counts) == Counter({(key("s1"), CLICK, hour - 1): 41})
 
     async def test_loading_history_replaces_what_was_loaded(
-        self, store: RedisCountStore, now_us: int
+        self, store: CountStore, now_us: int
     ) -> None:
         hour = now_us // HOUR_US
         field = key("s1").to_bytes(8, "big") + bytes([CLICK])
@@ -151,9 +150,7 @@ class CountStoreContract:
 
         assert as_counter(counts) == Counter({(key("s1"), CLICK, hour - 1): 2})
 
-    async def test_history_of_many_sales_is_put_whole(
-        self, store: RedisCountStore, now_us: int
-    ) -> None:
+    async def test_history_of_many_sales_is_put_whole(self, store: CountStore, now_us: int) -> None:
         """Lua cannot unpack more than some thousand values at once."""
         hour = now_us // HOUR_US
         history = {i.to_bytes(8, "big") + b"\x01": i + 1 for i in range(10_000)}
@@ -165,13 +162,13 @@ class CountStoreContract:
 
     @pytest.mark.parametrize("ahead_us", [MINUTE_US * 2, -3 * HOUR_US])
     async def test_a_cut_that_cannot_be_made_is_refused(
-        self, store: RedisCountStore, now_us: int, ahead_us: int
+        self, store: CountStore, now_us: int, ahead_us: int
     ) -> None:
         with pytest.raises(ValueError, match="ask for the last grid time"):
             await store.since(0, until_us=grid_floor(now_us + ahead_us))
 
     async def test_the_first_live_event_of_a_partition_is_dated(
-        self, store: RedisCountStore, connection: Connection, now_us: int
+        self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         await click_at(connection, now_us - 7, event_id="first")
         await click_at(connection, now_us, event_id="second")
@@ -183,7 +180,7 @@ class CountStoreContract:
         }
 
     async def test_history_expires(
-        self, store: RedisCountStore, connection: Connection, now_us: int
+        self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         hour = now_us // HOUR_US
         await store.put_history({hour: {b"123456781": 1}}, now_us=now_us)

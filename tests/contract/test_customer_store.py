@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
-from app.stores.customer import OUTCOMES, LoadedCustomer, RedisCustomerStore
-from app.stores.keys import (
-    CUSTOMER_TTL_S,
-    HOUR_TTL_S,
-    MINUTE_TTL_S,
-    RECENT_TTL_S,
-    CustomerKeys,
-)
-from app.stores.ports import EventOutcome, EventStatus
+from app.stores.customer import OUTCOMES, CustomerStore, EventOutcome, EventStatus, LoadedCustomer
+from app.stores.keys import CUSTOMER_TTL_S, HOUR_TTL_S, MINUTE_TTL_S, RECENT_TTL_S, CustomerKeys
 from models.domain.customer import WINDOW_EVENTS
 from models.domain.event import Event, EventType, to_us
 from models.domain.profile import Profile
@@ -51,21 +44,21 @@ class CustomerStoreContract:
     """Mix in and provide ``url``, of a server that is emptied."""
 
     @pytest.fixture
-    def store(self, connection: Connection) -> RedisCustomerStore:
-        return RedisCustomerStore(connection)
+    def store(self, connection: Connection) -> CustomerStore:
+        return CustomerStore(connection)
 
     @pytest.fixture
-    async def now_us(self, store: RedisCustomerStore) -> int:
+    async def now_us(self, store: CustomerStore) -> int:
         return (await store.read("nobody")).now_us
 
-    async def test_an_unknown_customer_is_empty(self, store: RedisCustomerStore) -> None:
+    async def test_an_unknown_customer_is_empty(self, store: CustomerStore) -> None:
         state = await store.read("c1")
 
         assert len(state.window) == 0
         assert state.profile == Profile.empty()
 
     async def test_an_acknowledged_event_is_in_the_next_window(
-        self, store: RedisCustomerStore, now_us: int
+        self, store: CustomerStore, now_us: int
     ) -> None:
         """Read your writes: no worker may answer from before an acknowledged event."""
         click = event("e1", at_us=now_us)
@@ -76,7 +69,7 @@ class CustomerStoreContract:
         assert state.window.pack() == window_of([click]).pack()
 
     async def test_an_event_is_never_later_than_the_next_read(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         await store.append([event("e1", at_us=now_us)])
 
@@ -86,7 +79,7 @@ class CustomerStoreContract:
         assert now_us <= received_us <= state.now_us
 
     async def test_outcomes_stand_in_the_order_of_the_events(
-        self, store: RedisCustomerStore, now_us: int
+        self, store: CustomerStore, now_us: int
     ) -> None:
         outcomes = await store.append(
             [
@@ -106,24 +99,22 @@ class CustomerStoreContract:
             ACCEPTED,
         ]
 
-    async def test_no_events_are_no_outcomes(self, store: RedisCustomerStore) -> None:
+    async def test_no_events_are_no_outcomes(self, store: CustomerStore) -> None:
         assert await store.append([]) == []
 
-    async def test_a_time_before_1970_is_too_old(self, store: RedisCustomerStore) -> None:
+    async def test_a_time_before_1970_is_too_old(self, store: CustomerStore) -> None:
         [outcome] = await store.append([event("e1", at_us=-1)])
 
         assert outcome == EventOutcome(EventStatus.REJECTED, "too_old")
 
     async def test_a_refused_event_leaves_nothing(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         await store.append([event("e1", at_us=now_us + 6 * MINUTE_US)])
 
         assert await connection.execute("DBSIZE", doing="looking") == 0
 
-    async def test_a_fast_clock_is_stored_as_given(
-        self, store: RedisCustomerStore, now_us: int
-    ) -> None:
+    async def test_a_fast_clock_is_stored_as_given(self, store: CustomerStore, now_us: int) -> None:
         ahead = event("e1", at_us=now_us + 4 * MINUTE_US)
         await store.append([ahead])
 
@@ -145,7 +136,7 @@ class CustomerStoreContract:
         ],
     )
     async def test_any_order_repetition_split_and_concurrency_gives_the_same_bytes(
-        self, store: RedisCustomerStore, *, seed: int, n: int, n_repeated: int, batch: int
+        self, store: CustomerStore, *, seed: int, n: int, n_repeated: int, batch: int
     ) -> None:
         rng = np.random.default_rng(seed)
         customer_id = uuid.UUID(int=seed << 64 | n << 32 | n_repeated << 16 | batch).hex
@@ -160,14 +151,14 @@ class CustomerStoreContract:
 
         assert (await store.read(customer_id)).window.pack() == window_of(events).pack()
 
-    async def test_a_window_is_bounded(self, store: RedisCustomerStore, now_us: int) -> None:
+    async def test_a_window_is_bounded(self, store: CustomerStore, now_us: int) -> None:
         events = [event(f"e{i}", at_us=now_us - i) for i in range(3 * WINDOW_EVENTS)]
         await store.append(events)
 
         assert len((await store.read("c1")).window) == WINDOW_EVENTS
 
     async def test_the_last_sales_that_he_was_shown_are_known_whatever_the_order(
-        self, store: RedisCustomerStore, now_us: int, rng: np.random.Generator
+        self, store: CustomerStore, now_us: int, rng: np.random.Generator
     ) -> None:
         """Three times as many as are kept, some shown twice, some at the same second."""
         impressions = [
@@ -187,7 +178,7 @@ class CustomerStoreContract:
         assert len(window.shown) == SHOWN_SALES
 
     async def test_a_duplicate_changes_nothing(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         events = [event(f"e{i}", at_us=now_us, type=t) for i, t in enumerate(EventType)]
         await store.append(events)
@@ -199,7 +190,7 @@ class CustomerStoreContract:
         assert ((await store.read("c1")).window.pack(), await streamed(connection)) == before
 
     async def test_events_are_streamed_and_counted_once_each(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         events = visits(np.random.default_rng(3), 60, customer_id="c1", now_us=now_us)
         await asyncio.gather(*(store.append(events[i : i + 20]) for i in (0, 10, 20, 30, 40)))
@@ -223,7 +214,7 @@ class CustomerStoreContract:
         assert hourly == Counter(fields), "once per sale and type"
 
     async def test_an_event_older_than_a_full_window_is_counted_once(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         """The window forgets it at once, so something else has to remember it."""
         await store.append([event(f"e{i}", at_us=now_us - i) for i in range(WINDOW_EVENTS)])
@@ -237,7 +228,7 @@ class CustomerStoreContract:
     @pytest.mark.parametrize("kind", [EventType.IMPRESSION, EventType.CLICK])
     async def test_any_number_of_events_of_a_day_is_counted_once(
         self,
-        store: RedisCustomerStore,
+        store: CustomerStore,
         connection: Connection,
         rng: np.random.Generator,
         *,
@@ -260,7 +251,7 @@ class CustomerStoreContract:
 
     @pytest.mark.parametrize("kind", [EventType.IMPRESSION, EventType.CLICK])
     async def test_of_events_with_one_id_the_first_counts_whatever_the_others_say(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int, kind: EventType
+        self, store: CustomerStore, connection: Connection, now_us: int, kind: EventType
     ) -> None:
         first = event("e1", at_us=now_us - MINUTE_US, type=kind)
         later = event("e1", at_us=now_us, type=kind)
@@ -272,9 +263,7 @@ class CustomerStoreContract:
         assert (await store.read("c1")).window.pack() == window_of([first]).pack()
         assert [e for e, _ in await streamed(connection)] == [first]
 
-    async def test_an_id_is_that_of_its_customer(
-        self, store: RedisCustomerStore, now_us: int
-    ) -> None:
+    async def test_an_id_is_that_of_its_customer(self, store: CustomerStore, now_us: int) -> None:
         """Two browsers that both count their events from 1 do not take each other's."""
         own, other = (event("1", at_us=now_us, customer_id=c) for c in ("c1", "c2"))
 
@@ -301,7 +290,7 @@ class CustomerStoreContract:
         assert [OUTCOMES[code] for code in codes] == [ACCEPTED, DUPLICATE]
 
     async def test_everything_of_a_customer_expires(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         await connection.execute("SET", C1.profile, Profile.empty().pack(), doing="setting up")
         await store.append(
@@ -324,7 +313,7 @@ class CustomerStoreContract:
         assert ttls == pytest.approx(expected, abs=10)
 
     async def test_a_profile_is_read_with_the_window(
-        self, store: RedisCustomerStore, connection: Connection
+        self, store: CustomerStore, connection: Connection
     ) -> None:
         profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5))
         await connection.execute("SET", C1.profile, profile.pack(), doing="setting up")
@@ -332,7 +321,7 @@ class CustomerStoreContract:
         assert (await store.read("c1")).profile == profile
 
     async def test_scripts_survive_a_store_that_forgot_them(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         for i in range(2):
             await connection.execute("SCRIPT FLUSH", doing="forgetting scripts")
@@ -344,7 +333,7 @@ class CustomerStoreContract:
     async def test_a_cancelled_read_does_not_poison_the_pool(self, url: str, now_us: int) -> None:
         """An answer left unread on a connection would be given to the next customer."""
         connection = Connection.open(url, timeout_s=10.0, max_connections=2)
-        store = RedisCustomerStore(connection)
+        store = CustomerStore(connection)
         customers = [f"c{i}" for i in range(10)]
         await store.append([event(f"e-{c}", at_us=now_us, customer_id=c) for c in customers])
 
@@ -362,7 +351,7 @@ class CustomerStoreContract:
         assert [state.window.pack() for state in states] == expected
 
     async def test_a_store_that_refuses_is_unavailable(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         await connection.execute("SET", C1.window, "no window", doing="setting up")
 
@@ -372,7 +361,7 @@ class CustomerStoreContract:
             await store.append([event("e1", at_us=now_us)])
 
     async def test_what_is_kept_of_a_customer_is_described(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         click = event("e1", at_us=now_us)
         profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5))
@@ -386,7 +375,7 @@ class CustomerStoreContract:
         assert (known.profile, known.n_remembered) == (profile, 2)
         assert known.expires_us == pytest.approx(now_us + CUSTOMER_TTL_S * 1_000_000, abs=10e6)
 
-    async def test_nothing_is_kept_of_an_unknown_customer(self, store: RedisCustomerStore) -> None:
+    async def test_nothing_is_kept_of_an_unknown_customer(self, store: CustomerStore) -> None:
         known = await store.describe("c1")
 
         assert (len(known.window), known.profile, known.n_remembered, known.expires_us) == (
@@ -397,7 +386,7 @@ class CustomerStoreContract:
         )
 
     async def test_an_erasure_leaves_nothing_but_a_tombstone_without_the_id(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         """The streams hold him until the next export, which takes him out of its files."""
         await connection.execute("SET", C1.profile, Profile.empty().pack(), doing="setting up")
@@ -416,9 +405,7 @@ class CustomerStoreContract:
         assert tombstone.startswith(C1.erased)
         assert ttl_s == pytest.approx(100 * 24 * 3600, abs=10)
 
-    async def test_an_erasure_is_logged(
-        self, store: RedisCustomerStore, connection: Connection
-    ) -> None:
+    async def test_an_erasure_is_logged(self, store: CustomerStore, connection: Connection) -> None:
         erasure = await store.erase("c1")
 
         reply = await connection.execute("XRANGE", C1.erasures, "-", "+", doing="reading a stream")
@@ -426,7 +413,7 @@ class CustomerStoreContract:
         assert fields == {b"c": b"c1", b"r": str(erasure.erased_us).encode()}
 
     async def test_events_up_to_an_erasure_do_not_bring_him_back_and_later_ones_start_anew(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         early = event("e1", at_us=now_us)
         await store.append([early])
@@ -442,7 +429,7 @@ class CustomerStoreContract:
         assert [e.event_id for e, _ in await streamed(connection)] == ["e1", "e3"]
 
     async def test_a_second_erasure_covers_what_came_since(
-        self, store: RedisCustomerStore, now_us: int
+        self, store: CustomerStore, now_us: int
     ) -> None:
         await store.erase("c1")
         await store.append([event("e1", at_us=now_us + MINUTE_US)])
@@ -453,7 +440,7 @@ class CustomerStoreContract:
         assert len((await store.read("c1")).window) == 0
 
     async def test_a_restored_customer_is_erased_again_as_of_then(
-        self, store: RedisCustomerStore, now_us: int
+        self, store: CustomerStore, now_us: int
     ) -> None:
         early, later = event("e1", at_us=now_us - MINUTE_US), event("e2", at_us=now_us)
         await store.append([early, later])
@@ -470,7 +457,7 @@ class TestEmbeddedCustomerStore(CustomerStoreContract):
         return embedded_url
 
     async def test_what_is_kept_of_a_busy_customer_stays_packed(
-        self, store: RedisCustomerStore, connection: Connection, now_us: int
+        self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         """A sorted set that once held more than 128 members takes three times as much for ever."""
         for kind in (EventType.VIEW, EventType.IMPRESSION):

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from app.stores.connection import Connection
-from app.stores.exposure import RedisExposureLog
+from app.stores.exposure import ExposureLog
 from app.stores.exposure_record import ExposureRecord, PackedExposure, ShownItem, unpacked
 from app.stores.keys import exposures_stream, partition
 from models.experiments.plan.experiment import Unit
@@ -58,12 +58,10 @@ class ExposureLogContract:
     """Mix in and provide ``url``, of a server that is emptied."""
 
     @pytest.fixture
-    def log(self, connection: Connection) -> RedisExposureLog:
-        return RedisExposureLog(connection)
+    def log(self, connection: Connection) -> ExposureLog:
+        return ExposureLog(connection)
 
-    async def test_an_answer_is_kept_whole(
-        self, log: RedisExposureLog, connection: Connection
-    ) -> None:
+    async def test_an_answer_is_kept_whole(self, log: ExposureLog, connection: Connection) -> None:
         await log.append([PackedExposure.of(RECORD)])
 
         [record] = await logged(connection, "c1")
@@ -84,7 +82,7 @@ class ExposureLogContract:
         ]
 
     async def test_answers_lie_in_the_partition_of_their_customer(
-        self, log: RedisExposureLog, connection: Connection
+        self, log: ExposureLog, connection: Connection
     ) -> None:
         anonymous = replace(RECORD, recommendation_id="r2", customer_id=None)
         records = [RECORD, anonymous, replace(RECORD, recommendation_id="r3")]

@@ -17,7 +17,7 @@ from app.stores.keys import (
     TOMBSTONE_TTL_S,
     CustomerKeys,
 )
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.domain.event import EventType
 from models.domain.profile import Profile
 from tests.contract.visit import DAY_US, event, visits, window_of
@@ -70,7 +70,7 @@ def loaded(*, now_us: int, profile: Profile, days: int) -> LoadedCustomer:
 class Shop:
     """Does one thing at a time that a customer's keys can meet."""
 
-    def __init__(self, stores: RedisStores, rng: np.random.Generator, now_us: int) -> None:
+    def __init__(self, stores: Stores, rng: np.random.Generator, now_us: int) -> None:
         self.stores = stores
         self.rng = rng
         self.now_us = now_us
@@ -110,11 +110,11 @@ class LifetimeContract:
     """Mix in and provide ``url``, of a server that is emptied."""
 
     @pytest.fixture
-    def stores(self, connection: Connection) -> RedisStores:
-        return RedisStores.over(connection)
+    def stores(self, connection: Connection) -> Stores:
+        return Stores.over(connection)
 
     async def test_no_order_of_operations_leaves_a_key_for_ever(
-        self, stores: RedisStores, connection: Connection, rng: np.random.Generator
+        self, stores: Stores, connection: Connection, rng: np.random.Generator
     ) -> None:
         shop, done = Shop(stores, rng, await stores.server.time_us()), list[str]()
         seen: set[str] = set()
@@ -127,7 +127,7 @@ class LifetimeContract:
         assert seen == DOCUMENTED.keys()
 
     async def test_a_profile_lives_as_long_as_the_window_beside_it(
-        self, stores: RedisStores, connection: Connection
+        self, stores: Stores, connection: Connection
     ) -> None:
         """A profile from a file of last year must not leave a customer of today."""
         now_us = await stores.server.time_us()
@@ -142,7 +142,7 @@ class LifetimeContract:
         assert found[keys.profile] == pytest.approx(CUSTOMER_TTL_S, abs=10)
 
     async def test_what_a_file_knows_of_last_year_lives_from_then(
-        self, stores: RedisStores, connection: Connection
+        self, stores: Stores, connection: Connection
     ) -> None:
         now_us = await stores.server.time_us()
         profile = Profile(first_us=now_us, counts=(0, 1, 0, 0, 0))

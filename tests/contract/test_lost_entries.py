@@ -6,17 +6,11 @@ from typing import cast
 import pytest
 
 from app.stores.connection import Connection
-from app.stores.customer import RedisCustomerStore
+from app.stores.customer import CustomerStore
 from app.stores.exposure import APPEND_EXPOSURE
-from app.stores.keys import (
-    COUNTED_PAIRS,
-    counts_prefix,
-    events_stream,
-    exposures_stream,
-)
+from app.stores.keys import COUNTED_PAIRS, counts_prefix, events_stream, exposures_stream
 from app.stores.keys import partition as partition_of
-from app.stores.server_port import Lost
-from app.stores.store import RedisServer
+from app.stores.server import Lost, StoreServer
 from models.catalogue.event_counts import HOUR_US
 from models.domain.event import KIND, EventType, key
 from tests.contract.visit import append_at, event
@@ -43,14 +37,14 @@ class LostEntriesContract:
     async def test_a_full_stream_counts_the_events_that_it_loses(
         self, connection: Connection
     ) -> None:
-        server = RedisServer(connection)
+        server = StoreServer(connection)
         now_us = await server.time_us()
         batch = [
             event(f"e{number:04d}", at_us=now_us, type=EventType.IMPRESSION)
             for number in range(N_ENTRIES)
         ]
         n_bytes = len(batch[0].model_dump_json(exclude_none=True)) + ENTRY_BYTES
-        store = RedisCustomerStore(connection, stream_bytes=BOUND * n_bytes * N_STREAMS)
+        store = CustomerStore(connection, stream_bytes=BOUND * n_bytes * N_STREAMS)
         for start in range(0, N_ENTRIES, 100):
             await store.append(batch[start : start + 100])
 
@@ -69,13 +63,13 @@ class LostEntriesContract:
         kept = await connection.execute("XLEN", exposures_stream(3), doing="looking")
 
         assert cast("int", kept) == BOUND
-        assert await RedisServer(connection).lost() == Lost(0, N_ENTRIES - BOUND, 0)
+        assert await StoreServer(connection).lost() == Lost(0, N_ENTRIES - BOUND, 0)
 
     async def test_invented_sales_of_an_hour_are_counted_up_to_a_bound(
         self, connection: Connection
     ) -> None:
         """Sales that were counted before go on to be; each hour begins anew."""
-        server = RedisServer(connection)
+        server = StoreServer(connection)
         received_us = await server.time_us()
         first = event("first", at_us=received_us, sale_id="real", type=EventType.IMPRESSION)
         _ = await append_at(connection, [first], received_us=received_us)
@@ -97,7 +91,7 @@ class LostEntriesContract:
         assert await server.lost() == Lost(0, 0, N_ENTRIES + 1)
 
     async def test_the_policy_of_a_full_server_is_known(self, connection: Connection) -> None:
-        assert await RedisServer(connection).eviction_policy() == "noeviction"
+        assert await StoreServer(connection).eviction_policy() == "noeviction"
 
 
 class TestEmbeddedLostEntries(LostEntriesContract):

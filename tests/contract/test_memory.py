@@ -13,7 +13,7 @@ import pytest
 
 from app.stores.connection import Connection
 from app.stores.customer import LoadedCustomer
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.domain.customer import Window, stamps
 from models.domain.event import KIND, SECOND_US, EventType
 from models.domain.profile import Profile
@@ -52,7 +52,7 @@ async def used_bytes(connection: Connection) -> int:
 
 async def bytes_each(url: str, *, sizes: list[int]) -> dict[str, float]:
     """Bytes per customer by what is kept and of how many customers."""
-    stores = RedisStores.open(url, timeout_s=120.0)
+    stores = Stores.open(url, timeout_s=120.0)
     now_us = await stores.server.time_us()
     full = Profile(first_us=now_us, counts=(0, N_EVENTS, 0, 0, 0))
     found: dict[str, float] = {}

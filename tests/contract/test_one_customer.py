@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from app.catalogue.count_history import CountHistory, by_row
 from app.stores.connection import Connection
-from app.stores.count import RedisCountStore
-from app.stores.store import RedisServer
+from app.stores.count import CountStore
+from app.stores.server import StoreServer
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import HOUR_US, grid_floor
 from models.domain.event import Event, EventType
@@ -69,9 +69,9 @@ def attack(n: int, *, sale_id: str, at_us: int) -> list[Event]:
 
 async def places(connection: Connection, shop: Catalogue) -> NDArray[np.intp]:
     """The place of each sale from 0 by what the store counted, as a stranger sees it."""
-    now_us = await RedisServer(connection).time_us()
+    now_us = await StoreServer(connection).time_us()
     grid_us = grid_floor(now_us)
-    counts = await CountHistory(RedisCountStore(connection)).until(grid_us)
+    counts = await CountHistory(CountStore(connection)).until(grid_us)
     counted = by_row(counts, shop, grid_us=grid_us)
     scores = feature(query(shop.with_counts(counted)), "popularity")
     return np.argsort(np.argsort(-scores, kind="stable"))
@@ -89,7 +89,7 @@ async def test_clicks_of_one_customer_lift_no_sale_by_a_tenth_of_a_place(
 ) -> None:
     """On average over all sales, in the hour of the clicks, whichever sale they are of."""
     shop = catalogue(*(sale(f"s{row}") for row in range(N_SALES)))
-    hour_us = grid_floor(await RedisServer(connection).time_us()) // HOUR_US * HOUR_US - HOUR_US
+    hour_us = grid_floor(await StoreServer(connection).time_us()) // HOUR_US * HOUR_US - HOUR_US
     for of_one in visits(rng, at_us=hour_us):
         await send(connection, of_one, received_us=hour_us)
     before = await places(connection, shop)

@@ -6,8 +6,7 @@ import pytest
 
 from app.stores.connection import Connection
 from app.stores.keys import PLAN, PLAN_AUDIT
-from app.stores.plan import AUDIT_ENTRIES, RedisPlanStore
-from app.stores.plan_port import PlanChange, StoredPlan
+from app.stores.plan import AUDIT_ENTRIES, PlanChange, PlanStore, StoredPlan
 from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_edit import PlanDraft
 from tests.plans import LAYER, START, terms
@@ -30,22 +29,22 @@ class PlanStoreContract:
     """Mix in and provide ``url``, of a server that is emptied."""
 
     @pytest.fixture
-    def store(self, connection: Connection) -> RedisPlanStore:
-        return RedisPlanStore(connection)
+    def store(self, connection: Connection) -> PlanStore:
+        return PlanStore(connection)
 
-    async def test_there_is_no_plan_at_first(self, store: RedisPlanStore) -> None:
+    async def test_there_is_no_plan_at_first(self, store: PlanStore) -> None:
         assert await store.version() == 0
         assert await store.read() is None
         assert await store.audit(10) == []
 
-    async def test_a_plan_is_read_as_it_was_put(self, store: RedisPlanStore) -> None:
+    async def test_a_plan_is_read_as_it_was_put(self, store: PlanStore) -> None:
         assert await store.change(plan(3_000), change(0))
 
         assert await store.version() == 1
         assert await store.read() == StoredPlan(1, plan(3_000))
 
     async def test_a_change_of_a_plan_that_is_another_one_by_now_changes_nothing(
-        self, store: RedisPlanStore
+        self, store: PlanStore
     ) -> None:
         await store.change(plan(3_000), change(0))
 
@@ -54,7 +53,7 @@ class PlanStoreContract:
         assert [one.who for one in await store.audit(10)] == ["key k1"]
 
     async def test_a_change_that_comes_again_as_its_reply_was_lost_finds_itself(
-        self, store: RedisPlanStore
+        self, store: PlanStore
     ) -> None:
         for _ in range(2):
             assert await store.change(plan(3_000), change(0))
@@ -62,7 +61,7 @@ class PlanStoreContract:
         assert not await store.change(plan(3_000), change(0, who="key k2"))
         assert await store.audit(10) == [change(0)]
 
-    async def test_of_changes_at_the_same_time_one_is_made(self, store: RedisPlanStore) -> None:
+    async def test_of_changes_at_the_same_time_one_is_made(self, store: PlanStore) -> None:
         shares = [1_000, 2_000, 3_000, 4_000]
 
         made = await asyncio.gather(*(store.change(plan(bp), change(0)) for bp in shares))
@@ -71,7 +70,7 @@ class PlanStoreContract:
         assert await store.read() == StoredPlan(1, plan(shares[made.index(True)]))
         assert len(await store.audit(10)) == 1
 
-    async def test_changes_are_on_record_the_latest_first(self, store: RedisPlanStore) -> None:
+    async def test_changes_are_on_record_the_latest_first(self, store: PlanStore) -> None:
         entries = [change(0, doing="first"), change(1, doing="second"), change(2, doing="third")]
         for entry in entries:
             await store.change(EMPTY, entry)
@@ -79,7 +78,7 @@ class PlanStoreContract:
         assert await store.audit(2) == [entries[2], entries[1]]
 
     async def test_only_the_last_changes_are_kept(
-        self, store: RedisPlanStore, connection: Connection
+        self, store: PlanStore, connection: Connection
     ) -> None:
         await store.change(EMPTY, change(0))
         entry = await connection.execute("LINDEX", PLAN_AUDIT, 0, doing="looking")
@@ -92,7 +91,7 @@ class PlanStoreContract:
         assert (len(kept), kept[0].doing) == (AUDIT_ENTRIES, "the last")
 
     async def test_what_is_no_plan_of_this_software_says_so(
-        self, store: RedisPlanStore, connection: Connection
+        self, store: PlanStore, connection: Connection
     ) -> None:
         await connection.execute("HSET", PLAN, "version", 7, doing="planting")
         await connection.execute("HSET", PLAN, "json", b'{"layers": 1}', doing="planting")

@@ -6,8 +6,7 @@ import pytest
 
 from app.stores.connection import Connection
 from app.stores.keys import PROMOTION
-from app.stores.promotion import RedisPromotionStore
-from app.stores.promotion_port import CountBatch, StoredPromotion
+from app.stores.promotion import CountBatch, PromotionStore, StoredPromotion
 from tests.promotions import begun
 from tests.trials import START
 
@@ -19,28 +18,26 @@ class PromotionStoreContract:
     """Mix in and provide ``url``, of a server that is emptied."""
 
     @pytest.fixture
-    def store(self, connection: Connection) -> RedisPromotionStore:
-        return RedisPromotionStore(connection)
+    def store(self, connection: Connection) -> PromotionStore:
+        return PromotionStore(connection)
 
-    async def test_there_is_no_promotion_at_first(self, store: RedisPromotionStore) -> None:
+    async def test_there_is_no_promotion_at_first(self, store: PromotionStore) -> None:
         assert await store.version() == 0
         assert await store.read() is None
         assert (await store.earlier(10), await store.counts(1)) == ([], {})
 
-    async def test_a_promotion_is_read_as_it_was_put(self, store: RedisPromotionStore) -> None:
+    async def test_a_promotion_is_read_as_it_was_put(self, store: PromotionStore) -> None:
         assert await store.change(FIRST, before=0, begins=True)
 
         assert (await store.version(), await store.read()) == (1, FIRST)
 
-    async def test_a_step_from_what_is_past_changes_nothing(
-        self, store: RedisPromotionStore
-    ) -> None:
+    async def test_a_step_from_what_is_past_changes_nothing(self, store: PromotionStore) -> None:
         await store.change(FIRST, before=0, begins=True)
 
         assert not await store.change(SETTLED, before=0)
         assert await store.read() == FIRST
 
-    async def test_of_steps_at_the_same_time_one_is_made(self, store: RedisPromotionStore) -> None:
+    async def test_of_steps_at_the_same_time_one_is_made(self, store: PromotionStore) -> None:
         await store.change(FIRST, before=0, begins=True)
         stops = [begun(1).stopped(why, at=START, who="w1") for why in "abcd"]
 
@@ -51,9 +48,7 @@ class PromotionStoreContract:
         assert made.count(True) == 1
         assert await store.read() == StoredPromotion(2, stops[made.index(True)])
 
-    async def test_one_worker_decides_until_its_lease_is_over(
-        self, store: RedisPromotionStore
-    ) -> None:
+    async def test_one_worker_decides_until_its_lease_is_over(self, store: PromotionStore) -> None:
         assert await store.lease("w1", ttl_s=0.2)
         assert not await store.lease("w2", ttl_s=60.0)
         assert await store.lease("w1", ttl_s=0.05)
@@ -63,25 +58,21 @@ class PromotionStoreContract:
                 pass
         assert not await store.lease("w1", ttl_s=60.0)
 
-    async def test_who_lost_the_lease_takes_no_step(self, store: RedisPromotionStore) -> None:
+    async def test_who_lost_the_lease_takes_no_step(self, store: PromotionStore) -> None:
         await store.change(FIRST, before=0, begins=True)
         await store.lease("w2", ttl_s=60.0)
 
         assert not await store.change(SETTLED, before=1, promoter="w1")
         assert await store.change(SETTLED, before=1, promoter="w2")
 
-    async def test_earlier_promotions_are_kept_as_they_ended(
-        self, store: RedisPromotionStore
-    ) -> None:
+    async def test_earlier_promotions_are_kept_as_they_ended(self, store: PromotionStore) -> None:
         await store.change(FIRST, before=0, begins=True)
         await store.change(SETTLED, before=1)
         await store.change(StoredPromotion(3, begun(2)), before=2, begins=True)
 
         assert await store.earlier(10) == [SETTLED.promotion]
 
-    async def test_counts_of_all_workers_add_up_by_promotion(
-        self, store: RedisPromotionStore
-    ) -> None:
+    async def test_counts_of_all_workers_add_up_by_promotion(self, store: PromotionStore) -> None:
         await store.count(CountBatch(1, {"shadow.scored": 3, "shadow.failed": 1}, "w1", "a"))
         await store.count(CountBatch(1, {"shadow.scored": 4}, "w2", "a"))
         await store.count(CountBatch(2, {"shadow.scored": 9}, "w1", "b"))
@@ -89,7 +80,7 @@ class PromotionStoreContract:
         assert await store.counts(1) == {"shadow.scored": 7, "shadow.failed": 1}
 
     async def test_a_batch_that_comes_again_as_its_reply_was_lost_counts_once(
-        self, store: RedisPromotionStore
+        self, store: PromotionStore
     ) -> None:
         for _ in range(2):
             await store.count(CountBatch(1, {"shadow.scored": 3}, "w1", "a"))
@@ -100,7 +91,7 @@ class PromotionStoreContract:
         assert await store.counts(1) == {"shadow.scored": 17}
 
     async def test_a_step_that_comes_again_as_its_reply_was_lost_finds_itself(
-        self, store: RedisPromotionStore
+        self, store: PromotionStore
     ) -> None:
         for _ in range(2):
             assert await store.change(FIRST, before=0, begins=True)
@@ -110,7 +101,7 @@ class PromotionStoreContract:
         assert await store.earlier(10) == [FIRST.promotion]
 
     async def test_what_is_no_promotion_of_this_software_says_so(
-        self, store: RedisPromotionStore, connection: Connection
+        self, store: PromotionStore, connection: Connection
     ) -> None:
         await connection.execute("HSET", PROMOTION, "version", 7, "json", b"{}", doing="planting")
 

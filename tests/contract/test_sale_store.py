@@ -10,8 +10,8 @@ import pytest
 
 from app.errors import TooManyAttributesError, TooManyMarketsError
 from app.stores.connection import Connection
-from app.stores.ports import ALL_PICTURES, LabelledPicture, RemovedPicture, SaleChanges
-from app.stores.sale import PAGE, RedisSaleStore
+from app.stores.picture import ALL_PICTURES, LabelledPicture, RemovedPicture
+from app.stores.sale import PAGE, SaleChanges, SaleStore
 from models.catalogue.columns import MAX_MARKETS
 from models.dataset.schema import MAX_ATTRIBUTES
 from models.domain.sale import MAX_PICTURES, PictureScores, Sale
@@ -40,16 +40,16 @@ class SaleStoreContract:
     """Mix in and provide ``url``, of a server that is emptied."""
 
     @pytest.fixture
-    def store(self, connection: Connection) -> RedisSaleStore:
-        return RedisSaleStore(connection)
+    def store(self, connection: Connection) -> SaleStore:
+        return SaleStore(connection)
 
-    async def test_an_empty_store_has_changed_nothing(self, store: RedisSaleStore) -> None:
+    async def test_an_empty_store_has_changed_nothing(self, store: SaleStore) -> None:
         changes = await store.changes(0)
 
         assert changes.version == 0
         assert (changes.sales, changes.pictures, changes.deleted) == ((), (), ())
 
-    async def test_a_sale_comes_back_as_it_was_put(self, store: RedisSaleStore) -> None:
+    async def test_a_sale_comes_back_as_it_was_put(self, store: SaleStore) -> None:
         full = Sale(
             sale_id="s1",
             title="Ski à Val-d’Isère",
@@ -63,7 +63,7 @@ class SaleStoreContract:
 
         assert (await store.changes(0)).sales == (full,)
 
-    async def test_only_what_changed_since_is_returned(self, store: RedisSaleStore) -> None:
+    async def test_only_what_changed_since_is_returned(self, store: SaleStore) -> None:
         before = await store.put([sale("s1"), sale("s2")])
         after = await store.put([sale("s2", title="new"), sale("s3")])
 
@@ -74,13 +74,13 @@ class SaleStoreContract:
         assert (await store.changes(after)).version == after
         assert sale_ids(await store.changes(after)) == []
 
-    async def test_a_sale_put_as_it_was_is_no_change(self, store: RedisSaleStore) -> None:
+    async def test_a_sale_put_as_it_was_is_no_change(self, store: SaleStore) -> None:
         before = await store.put([sale("s1"), sale("s2")])
 
         assert await store.put([sale("s2"), sale("s1")]) == before
 
     async def test_versions_grow_even_when_the_store_was_emptied(
-        self, store: RedisSaleStore, connection: Connection
+        self, store: SaleStore, connection: Connection
     ) -> None:
         """A worker that polls from an old version must see what was put afterwards."""
         before = await store.put([sale("s1")])
@@ -89,9 +89,7 @@ class SaleStoreContract:
 
         assert sale_ids(await store.changes(before)) == ["s2"]
 
-    async def test_a_deleted_sale_is_told_until_it_is_put_again(
-        self, store: RedisSaleStore
-    ) -> None:
+    async def test_a_deleted_sale_is_told_until_it_is_put_again(self, store: SaleStore) -> None:
         before = await store.put([sale("s1")])
         await store.put_pictures([LabelledPicture("s1", scores(1), "m")])
 
@@ -105,7 +103,7 @@ class SaleStoreContract:
         # The sale that is put again is another one: the old picture is not its.
         assert deleted.unpictured == again.unpictured == (("s1", 1),)
 
-    async def test_markets_are_counted_as_they_are_put(self, store: RedisSaleStore) -> None:
+    async def test_markets_are_counted_as_they_are_put(self, store: SaleStore) -> None:
         """One too many, and no worker could build a catalogue from then on."""
         full = [f"m{number}" for number in range(MAX_MARKETS - 1)]
         await store.put([sale("s1", markets=full[:-1]), sale("s2", markets=full[-2:])])
@@ -122,7 +120,7 @@ class SaleStoreContract:
         await store.put([sale("s3", markets=[full[-1]])])
         assert sale_ids(await store.changes(0)) == ["s1", "s3", "s4"]
 
-    async def test_attributes_are_counted_as_they_are_put(self, store: RedisSaleStore) -> None:
+    async def test_attributes_are_counted_as_they_are_put(self, store: SaleStore) -> None:
         """One too many, and no dataset could hold them all."""
         full = {f"a{number}": 1.0 for number in range(MAX_ATTRIBUTES)}
 
@@ -143,7 +141,7 @@ class SaleStoreContract:
         assert sale_ids(await store.changes(0)) == ["s1", "s2"]
 
     async def test_puts_at_the_same_time_do_not_exceed_the_markets_together(
-        self, store: RedisSaleStore
+        self, store: SaleStore
     ) -> None:
         halves = [sale(f"s{k}", markets=[f"{k}-{n}" for n in range(32)]) for k in range(3)]
 
@@ -155,7 +153,7 @@ class SaleStoreContract:
         assert len(sale_ids(await store.changes(0))) == 1
 
     async def test_an_emptied_store_is_another_generation(
-        self, store: RedisSaleStore, connection: Connection
+        self, store: SaleStore, connection: Connection
     ) -> None:
         """Filled again within a poll, it would look like the old one with some changes."""
         nothing = await store.changes(0)
@@ -172,7 +170,7 @@ class SaleStoreContract:
         assert before.generation == later.generation != after.generation
 
     async def test_what_is_put_into_a_distrusted_store_makes_no_generation(
-        self, store: RedisSaleStore
+        self, store: SaleStore
     ) -> None:
         """Workers that start then must learn that others know more, until it is vouched for."""
         await store.put([sale("s1")])
@@ -192,7 +190,7 @@ class SaleStoreContract:
         assert whole.n_sales == 2
 
     async def test_a_worker_that_is_late_distrusts_nothing_that_was_mended(
-        self, store: RedisSaleStore
+        self, store: SaleStore
     ) -> None:
         await store.put([sale("s1")])
         await store.vouch()
@@ -204,7 +202,7 @@ class SaleStoreContract:
         assert (after.generation, after.version) == (before.generation, before.version)
 
     async def test_a_deleted_sale_leaves_word_that_what_bundles_know_is_not_of_the_next(
-        self, store: RedisSaleStore
+        self, store: SaleStore
     ) -> None:
         await store.put([sale("s1")])
         await store.put_pictures([LabelledPicture("s1", scores(1), "m", number=2)])
@@ -216,14 +214,14 @@ class SaleStoreContract:
         assert stored is not None
         assert stored.pictures == known == (RemovedPicture("s1", ALL_PICTURES),)
 
-    async def test_deleting_an_unknown_sale_is_no_change(self, store: RedisSaleStore) -> None:
+    async def test_deleting_an_unknown_sale_is_no_change(self, store: SaleStore) -> None:
         before = await store.put([sale("s1")])
 
         assert not await store.delete("s2")
         assert (await store.changes(before)).version == before
         assert (await store.changes(0)).pictures == ()
 
-    async def test_one_sale_is_read_as_it_stands(self, store: RedisSaleStore) -> None:
+    async def test_one_sale_is_read_as_it_stands(self, store: SaleStore) -> None:
         """Read your writes: no worker waits for what it has not followed yet."""
         await store.put([sale("s1", title="first"), sale("s2")])
         await store.put([sale("s1", title="second")])
@@ -246,7 +244,7 @@ class SaleStoreContract:
 
     @pytest.mark.parametrize("is_unlike", [None, False, True])
     async def test_whether_a_picture_is_like_a_scene_is_kept(
-        self, store: RedisSaleStore, is_unlike: bool | None
+        self, store: SaleStore, is_unlike: bool | None
     ) -> None:
         await store.put([sale("s1")])
         await store.put_pictures([LabelledPicture("s1", scores(1), "m", is_unlike=is_unlike)])
@@ -258,7 +256,7 @@ class SaleStoreContract:
 
     @pytest.mark.parametrize("content", ["", "ab" * 32])
     async def test_picture_scores_come_back_bit_for_bit(
-        self, store: RedisSaleStore, content: str
+        self, store: SaleStore, content: str
     ) -> None:
         expected = replace(scores(1), content=content)
         await store.put([sale("1é")])
@@ -272,9 +270,7 @@ class SaleStoreContract:
         assert picture.scores.probabilities.tobytes() == expected.probabilities.tobytes()
         assert picture.scores.embedding.tobytes() == expected.embedding.tobytes()
 
-    async def test_a_picture_of_a_sale_that_is_gone_is_not_kept(
-        self, store: RedisSaleStore
-    ) -> None:
+    async def test_a_picture_of_a_sale_that_is_gone_is_not_kept(self, store: SaleStore) -> None:
         """A sale may be deleted while its picture is labelled: nothing may be left of it."""
         before = await store.put([sale("s1"), sale("s2")])
         await store.delete("s1")
@@ -288,7 +284,7 @@ class SaleStoreContract:
         assert [one.sale_id for one in pictured if isinstance(one, LabelledPicture)] == ["s2"]
 
     async def test_a_deleted_sale_takes_all_its_pictures_along(
-        self, store: RedisSaleStore, connection: Connection
+        self, store: SaleStore, connection: Connection
     ) -> None:
         await store.put([sale("s1")])
         numbers = range(1, MAX_PICTURES + 1)
@@ -300,7 +296,7 @@ class SaleStoreContract:
         assert left == {f"{ALL_PICTURES}s1".encode(): b"-"}
         assert set((await store.changes(0)).unpictured) == {("s1", n) for n in numbers}
 
-    async def test_more_than_a_page_is_read_whole(self, store: RedisSaleStore) -> None:
+    async def test_more_than_a_page_is_read_whole(self, store: SaleStore) -> None:
         sales = [sale(f"s{i}") for i in range(2 * PAGE)]
         pictures = [LabelledPicture(f"s{i}", scores(i), "m") for i in range(3)]
         await store.put(sales)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.stores.connection import Connection
-from app.stores.exposure import RedisExposureLog
+from app.stores.exposure import ExposureLog
 from app.stores.exposure_record import ExposureRecord, PackedExposure, ShownItem
 from app.stores.keys import N_PARTITIONS, exposures_stream
 from tests.contract.servers import redis_binary, redis_server
@@ -49,7 +49,7 @@ async def test_an_answer_takes_about_as_much_memory_as_it_is_counted_with(
     ]
     with redis_server(binary, tmp_path) as url:
         connection = Connection.open(url, timeout_s=30.0)
-        log = RedisExposureLog(connection)
+        log = ExposureLog(connection)
         await log.append(packed[:1])
         before = await used_bytes(connection)
         await log.append(packed[1:])
@@ -108,7 +108,7 @@ async def test_answers_take_no_more_than_the_documentation_says(
 ) -> None:
     """Of 300 each, in the store's own memory; and no less than half of it, or the table is old."""
     connection = Connection.open(embedded_url, timeout_s=30.0)
-    log, bounds = RedisExposureLog(connection), table()
+    log, bounds = ExposureLog(connection), table()
     taken: dict[str, float] = {}
     for name, records in answers(N_SIZED, rng).items():
         _ = await connection.execute("FLUSHALL", doing="emptying the store")

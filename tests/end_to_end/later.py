@@ -24,7 +24,7 @@ from app.observability import configure_logging
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.connection import Argument, Command, Connection, Script
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.end_to_end.service import Service
 from tests.proofs import ROOT
 
@@ -72,7 +72,7 @@ def later_app(settings: Settings, clock: Path) -> FastAPI:
     async def opener(settings: Settings, worker: Worker) -> AsyncGenerator[Resources]:
         connection = LaterConnection.open(str(settings.redis_url), timeout_s=10.0)
         connection.clock = clock
-        stores = RedisStores.over(connection)
+        stores = Stores.over(connection)
         model = BundleRepository(settings.bundles, settings.bundle).load_first("")
         async with resources_over(stores, model, settings=settings, worker=worker) as resources:
             yield resources

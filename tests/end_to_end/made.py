@@ -22,9 +22,8 @@ from app.main import create_app
 from app.observability import configure_logging
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.customer import RedisCustomerStore
-from app.stores.ports import EventOutcome, EventStatus
-from app.stores.store import RedisStores
+from app.stores.customer import CustomerStore, EventOutcome, EventStatus
+from app.stores.store import Stores
 from models.domain.event import Event
 from tests.proofs import ROOT
 from tests.shop import sale, scorer
@@ -33,7 +32,7 @@ START_TIMEOUT_S = 60.0
 LATE_S = 0.05
 
 
-class LateCustomerStore(RedisCustomerStore):
+class LateCustomerStore(CustomerStore):
     """The fault: it acknowledges events before it writes them."""
 
     _writing: set[asyncio.Task[None]]
@@ -57,7 +56,7 @@ def made_app(store_url: str, state_dir: Path, *, late: bool, keys: Path | None) 
 
     @asynccontextmanager
     async def opener(settings: Settings, worker: Worker) -> AsyncGenerator[Resources]:
-        stores = RedisStores.open(store_url, timeout_s=10.0)
+        stores = Stores.open(store_url, timeout_s=10.0)
         await stores.sales.put([sale(f"s{number}", category="ski") for number in range(20)])
         if late:
             stores = replace(stores, customers=LateCustomerStore(stores.connection))

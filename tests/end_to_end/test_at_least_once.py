@@ -17,7 +17,7 @@ import pytest
 
 from app.stores.embedded import embedded_server
 from app.stores.keys import N_PARTITIONS, counts_prefix
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.domain.event import KIND, Event, EventType, key
 from tests.contract.visit import window_of
 from tests.end_to_end.service import run, serving
@@ -104,7 +104,7 @@ async def deliver(url: str, parts: Sequence[list[dict[str, object]]]) -> Deliver
 
 async def windows(store_url: str, customers: Sequence[str]) -> list[bytes]:
     """The packed windows of customers."""
-    stores = RedisStores.open(store_url, timeout_s=TIMEOUT_S)
+    stores = Stores.open(store_url, timeout_s=TIMEOUT_S)
     found = [(await stores.customers.read(customer)).window.pack() for customer in customers]
     await stores.server.close()
     return found
@@ -112,7 +112,7 @@ async def windows(store_url: str, customers: Sequence[str]) -> list[bytes]:
 
 async def counted(store_url: str) -> Counter[bytes]:
     """The live counters of all partitions and hours, by sale key and type code."""
-    stores = RedisStores.open(store_url, timeout_s=TIMEOUT_S)
+    stores = Stores.open(store_url, timeout_s=TIMEOUT_S)
     total: Counter[bytes] = Counter()
     for p in range(N_PARTITIONS):
         reply = await stores.connection.execute("KEYS", f"{counts_prefix(p)}h*", doing="counting")

@@ -16,7 +16,7 @@ import pytest
 from app.stores.connection import Connection
 from app.stores.exposure_record import unpacked
 from app.stores.keys import exposures_stream
-from app.stores.stream import RedisStreams
+from app.stores.stream import Streams
 from models.domain.customer import Window
 from models.domain.event import key
 from tests.contract.servers import redis_binary, redis_server
@@ -92,7 +92,7 @@ class Lane:
         return cast("dict[str, object]", orjson.loads(await reader.readexactly(length)))
 
 
-async def windows(streams: RedisStreams, wanted: set[str]) -> dict[str, Window]:
+async def windows(streams: Streams, wanted: set[str]) -> dict[str, Window]:
     """The windows that answers were made from, by recommendation id; they leave the store."""
     found: dict[str, Window] = {}
     cursors: dict[int, str] = {}
@@ -111,7 +111,7 @@ async def windows(streams: RedisStreams, wanted: set[str]) -> dict[str, Window]:
 async def pairs(url: str, store_url: str, n_pairs: int) -> Pairs:
     """Make pairs, and look up in the exposure log what each answer was made from."""
     connection = Connection.open(store_url, timeout_s=30.0)
-    streams = RedisStreams(connection, exposures_stream)
+    streams = Streams(connection, exposures_stream)
     stale = 0
     for first in range(0, n_pairs, ROUND):
         numbers = range(first, min(first + ROUND, n_pairs))

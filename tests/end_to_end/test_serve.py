@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from app.stores.embedded import embedded_server
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.end_to_end.faults import worker_pids
 from tests.end_to_end.service import Service, run, serving
 from tests.proofs import ROOT
@@ -33,7 +33,7 @@ def bundle(tiny_bundle: tuple[Path, Path]) -> Path:
 
 def put_sales(url: str) -> None:
     async def put() -> None:
-        stores = RedisStores.open(url)
+        stores = Stores.open(url)
         await stores.sales.put(SALES)
         await stores.server.close()
 

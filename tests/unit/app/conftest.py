@@ -14,7 +14,7 @@ from app.catalogue.model import Model
 from app.catalogue.snapshot_archive import SnapshotArchive
 from app.observability import Metrics
 from app.stores.embedded import embedded_server, socket_path
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from models.scoring.scorer import Scorer
 from tests.contract.conftest import connection, embedded_url
 
@@ -54,7 +54,7 @@ class Power:
 class Shop:
     """What a live catalogue is made of."""
 
-    stores: RedisStores
+    stores: Stores
     folder: Path
     pool: ThreadPoolExecutor
     wall: WallClock
@@ -94,7 +94,7 @@ def power(tmp_path: Path) -> Generator[Power]:
 
 @pytest.fixture
 async def shop(power: Power, tmp_path: Path) -> AsyncGenerator[Shop]:
-    stores = RedisStores.open(power.url, timeout_s=10.0)
+    stores = Stores.open(power.url, timeout_s=10.0)
     with ThreadPoolExecutor(1) as pool:
         yield Shop(stores, tmp_path, pool, WallClock())
     await stores.server.close()

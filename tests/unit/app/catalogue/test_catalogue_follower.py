@@ -9,7 +9,7 @@ from app.catalogue.catalogue_version import Source
 from app.catalogue.clock import StoreClock
 from app.catalogue.model import Model
 from app.errors import StoreUnavailableError
-from app.stores.ports import LabelledPicture, RemovedPicture
+from app.stores.picture import LabelledPicture, RemovedPicture
 from models.catalogue.event_counts import HOUR_US
 from models.catalogue.snapshot import Snapshot
 from models.domain.event import KIND, SECOND_US, EventType, key

@@ -28,8 +28,8 @@ from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
 from app.settings import Settings
 from app.stores.embedded import embedded_server
-from app.stores.server_port import Refusal
-from app.stores.store import RedisStores
+from app.stores.server import Refusal
+from app.stores.store import Stores
 from models.catalogue.snapshot import Snapshot
 from models.neighbours.search import Device
 from models.pictures.onnx import Provider
@@ -77,7 +77,7 @@ def test_every_fault_is_named_with_what_to_do(tmp_path: Path) -> None:
 
 
 async def evict(url: str, policy: str) -> None:
-    stores = RedisStores.open(url)
+    stores = Stores.open(url)
     await stores.connection.execute("CONFIG", "SET", "maxmemory-policy", policy, doing="setting")
     await stores.server.close()
 
@@ -137,7 +137,7 @@ async def test_any_command_that_the_user_may_not_run_is_a_failure(tmp_path: Path
     commands = {right for right in documented_rights().split() if right.startswith("+")}
     unnoticed: list[str] = []
     with acl_server(binary, tmp_path) as url:
-        stores = RedisStores.open(url)
+        stores = Stores.open(url)
         for right in sorted(commands - NEEDED_ELSEWHERE):
             await allow(stores, f"-{right[1:]}")
             if (await rights_finding(stores.connection)).verdict is Verdict.OK:
@@ -152,7 +152,7 @@ NEEDED_ELSEWHERE = {"+cluster|slots", "+cluster|shards", "+@connection", "+info"
 """To connect, and to say what store it is, which comes first."""
 
 
-async def allow(stores: RedisStores, rule: str) -> None:
+async def allow(stores: Stores, rule: str) -> None:
     await stores.connection.execute("ACL", "SETUSER", "vitrine", rule, doing="changing rights")
 
 
@@ -170,14 +170,14 @@ def test_the_documented_rights_are_enough_and_nothing_is_left_behind(tmp_path: P
 
 
 async def names(url: str) -> list[object]:
-    stores = RedisStores.open(url)
+    stores = Stores.open(url)
     reply = await stores.connection.execute("KEYS", "*", doing="looking")
     await stores.server.close()
     return cast("list[object]", reply)
 
 
 async def limit_memory(url: str, n_bytes: int) -> None:
-    stores = RedisStores.open(url)
+    stores = Stores.open(url)
     await stores.connection.execute("CONFIG", "SET", "maxmemory", n_bytes, doing="setting")
     await stores.server.close()
 
@@ -195,7 +195,7 @@ async def test_a_store_that_is_full_is_a_failure(tmp_path: Path, url: str) -> No
 
 async def test_a_replica_is_a_failure_in_the_words_of_the_store_monitor(tmp_path: Path) -> None:
     with embedded_server(tmp_path) as url:
-        stores = RedisStores.open(url)
+        stores = Stores.open(url)
         await stores.connection.execute("REPLICAOF", "127.0.0.1", 1, doing="breaking")
         found = await rights_finding(stores.connection)
         await stores.server.close()
@@ -239,7 +239,7 @@ def test_a_state_directory_that_takes_no_catalogue_is_a_failure(
 async def test_a_store_that_lost_sales_is_a_failure_with_the_command_that_fills_it(
     tmp_path: Path, url: str
 ) -> None:
-    stores = RedisStores.open(url)
+    stores = Stores.open(url)
     await stores.sales.put([sale("s1"), sale("s2")])
     served = CatalogueVersion.of(
         Snapshot.of({one: sale(one) for one in ("s1", "s2")}, {}),
@@ -275,7 +275,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
 
 
 async def forget(url: str) -> None:
-    stores = RedisStores.open(url)
+    stores = Stores.open(url)
     await stores.connection.execute("CONFIG", "SET", "appendonly", "no", doing="setting")
     await stores.server.close()
 

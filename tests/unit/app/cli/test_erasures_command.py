@@ -7,8 +7,8 @@ import pytest
 from app.cli.erasures_command import ErasureSummary, apply, erasures_of
 from app.export import ExportError, export
 from app.stores.connection import Connection
-from app.stores.ports import EventStatus
-from app.stores.store import RedisStores
+from app.stores.customer import EventStatus
+from app.stores.store import Stores
 from models.domain.event import Event, EventType, from_us
 
 
@@ -18,8 +18,8 @@ def url(embedded_url: str) -> str:
 
 
 @pytest.fixture
-async def stores(connection: Connection) -> RedisStores:
-    return RedisStores.over(connection)
+async def stores(connection: Connection) -> Stores:
+    return Stores.over(connection)
 
 
 def click(customer_id: str, event_id: str, *, at_us: int) -> Event:
@@ -33,7 +33,7 @@ def click(customer_id: str, event_id: str, *, at_us: int) -> Event:
 
 
 async def test_a_restored_store_forgets_who_an_export_says_was_erased(
-    connection: Connection, stores: RedisStores, tmp_path: Path
+    connection: Connection, stores: Stores, tmp_path: Path
 ) -> None:
     """The backup is older than the erasure; what the customer did since is not erased."""
     before_us = await stores.server.time_us() - 60_000_000
@@ -60,7 +60,7 @@ async def test_a_restored_store_forgets_who_an_export_says_was_erased(
 
 
 async def test_the_next_export_of_a_restored_store_leaves_out_who_was_erased(
-    connection: Connection, stores: RedisStores, tmp_path: Path
+    connection: Connection, stores: Stores, tmp_path: Path
 ) -> None:
     """Also one into another directory: the store has the erasure again."""
     before_us = await stores.server.time_us() - 60_000_000

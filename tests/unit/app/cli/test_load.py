@@ -15,10 +15,11 @@ from app.cli.load_report import report
 from app.cli.withdrawal import WithdrawalError
 from app.export import export
 from app.stores.connection import Connection
+from app.stores.count import EventCounts
+from app.stores.customer import EventStatus
 from app.stores.keys import CUSTOMER_TTL_S, CustomerKeys
-from app.stores.ports import EventCounts, EventStatus
-from app.stores.sale import RedisSaleStore
-from app.stores.store import RedisStores
+from app.stores.sale import SaleStore
+from app.stores.store import Stores
 from models.catalogue.catalogue import closing_us
 from models.catalogue.event_counts import HOUR_US, grid_floor
 from models.dataset import read_dataset
@@ -35,12 +36,12 @@ def url(embedded_url: str) -> str:
 
 
 @pytest.fixture
-async def stores(connection: Connection) -> RedisStores:
-    return RedisStores.over(connection)
+async def stores(connection: Connection) -> Stores:
+    return Stores.over(connection)
 
 
 @pytest.fixture
-async def now_us(stores: RedisStores) -> int:
+async def now_us(stores: Stores) -> int:
     return await stores.server.time_us()
 
 
@@ -73,7 +74,7 @@ def write(directory: Path, events: list[Event], *, delay_us: int = 0) -> Path:
     return directory
 
 
-async def load_from(directory: Path, stores: RedisStores) -> LoadSummary:
+async def load_from(directory: Path, stores: Stores) -> LoadSummary:
     return await load(read_dataset(directory), stores, bundle=None, progress=Progress())
 
 
@@ -93,7 +94,7 @@ def by_customer(events: list[Event]) -> dict[str, list[Event]]:
 
 
 async def test_windows_are_those_of_the_events(
-    stores: RedisStores, events: list[Event], tmp_path: Path
+    stores: Stores, events: list[Event], tmp_path: Path
 ) -> None:
     summary = await load_from(write(tmp_path, events), stores)
 
@@ -104,7 +105,7 @@ async def test_windows_are_those_of_the_events(
 
 
 async def test_what_files_hold_of_the_last_two_days_is_known_where_it_is_sent_again(
-    stores: RedisStores, now_us: int, tmp_path: Path
+    stores: Stores, now_us: int, tmp_path: Path
 ) -> None:
     """A store that was emptied is filled from an export, and consumers send their last hours."""
     kinds = (EventType.IMPRESSION, EventType.CLICK)
@@ -121,7 +122,7 @@ async def test_what_files_hold_of_the_last_two_days_is_known_where_it_is_sent_ag
 
 
 async def test_profiles_total_what_was_received_before_the_night(
-    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+    stores: Stores, events: list[Event], now_us: int, tmp_path: Path
 ) -> None:
     await load_from(write(tmp_path, events), stores)
 
@@ -135,7 +136,7 @@ async def test_profiles_total_what_was_received_before_the_night(
 
 
 async def test_counts_are_those_of_the_events(
-    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+    stores: Stores, events: list[Event], now_us: int, tmp_path: Path
 ) -> None:
     await load_from(write(tmp_path, events), stores)
 
@@ -157,7 +158,7 @@ class StoppedError(Exception):
     """A load that comes no further."""
 
 
-class NoSales(RedisSaleStore):
+class NoSales(SaleStore):
     """Takes no sale."""
 
     async def put(self, sales: Sequence[Sale]) -> int:
@@ -167,7 +168,7 @@ class NoSales(RedisSaleStore):
 
 
 async def test_whoever_sees_a_loaded_sale_finds_all_its_counts(
-    tmp_path: Path, stores: RedisStores, events: list[Event], now_us: int
+    tmp_path: Path, stores: Stores, events: list[Event], now_us: int
 ) -> None:
     """A worker reads whole hours once: counts that came after the sales would be missed."""
     until_us = grid_floor(now_us)
@@ -181,7 +182,7 @@ async def test_whoever_sees_a_loaded_sale_finds_all_its_counts(
 
 
 async def test_loading_again_changes_nothing(
-    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+    stores: Stores, events: list[Event], now_us: int, tmp_path: Path
 ) -> None:
     directory = write(tmp_path, events)
     await load_from(directory, stores)
@@ -193,7 +194,7 @@ async def test_loading_again_changes_nothing(
 
 
 async def test_a_load_vouches_for_the_whole_catalogue(
-    stores: RedisStores, events: list[Event], tmp_path: Path
+    stores: Stores, events: list[Event], tmp_path: Path
 ) -> None:
     await load_from(write(tmp_path, events), stores)
 
@@ -202,7 +203,7 @@ async def test_a_load_vouches_for_the_whole_catalogue(
     assert changes.vouched == changes.version > 0
 
 
-async def contents(stores: RedisStores, events: list[Event], now_us: int) -> list[object]:
+async def contents(stores: Stores, events: list[Event], now_us: int) -> list[object]:
     states = [await stores.customers.read(c) for c in by_customer(events)]
     counts = await stores.counts.since(0, until_us=grid_floor(now_us))
     sales = (await stores.sales.changes(0)).sales
@@ -211,7 +212,7 @@ async def contents(stores: RedisStores, events: list[Event], now_us: int) -> lis
 
 
 async def test_what_came_in_live_is_not_counted_again_when_its_export_is_loaded(
-    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+    stores: Stores, events: list[Event], now_us: int, tmp_path: Path
 ) -> None:
     """The loop: serve, export, load. Live events keep their live counts, and only those."""
     history = tmp_path / "history"
@@ -236,7 +237,7 @@ async def test_what_came_in_live_is_not_counted_again_when_its_export_is_loaded(
 
 
 async def test_what_is_not_received_yet_is_left_out(
-    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+    stores: Stores, events: list[Event], now_us: int, tmp_path: Path
 ) -> None:
     later = write(tmp_path, events, delay_us=6 * DAY_US)
 
@@ -248,7 +249,7 @@ async def test_what_is_not_received_yet_is_left_out(
 
 
 async def test_a_loaded_customer_expires_after_his_last_event(
-    stores: RedisStores, connection: Connection, now_us: int, tmp_path: Path
+    stores: Stores, connection: Connection, now_us: int, tmp_path: Path
 ) -> None:
     at_us = now_us - 80 * DAY_US
     await load_from(write(tmp_path, [event("e1", at_us=at_us)]), stores)
@@ -260,7 +261,7 @@ async def test_a_loaded_customer_expires_after_his_last_event(
 
 
 async def test_a_customer_who_came_back_does_not_expire_earlier(
-    stores: RedisStores, connection: Connection, now_us: int, tmp_path: Path
+    stores: Stores, connection: Connection, now_us: int, tmp_path: Path
 ) -> None:
     await stores.customers.append([event("now", at_us=now_us)])
 
@@ -272,7 +273,7 @@ async def test_a_customer_who_came_back_does_not_expire_earlier(
 
 
 async def test_an_empty_profile_takes_no_memory(
-    stores: RedisStores, connection: Connection, now_us: int, tmp_path: Path
+    stores: Stores, connection: Connection, now_us: int, tmp_path: Path
 ) -> None:
     await load_from(write(tmp_path, [event("e1", at_us=night_floor(now_us))]), stores)
 
@@ -281,7 +282,7 @@ async def test_an_empty_profile_takes_no_memory(
 
 
 async def test_refused_rows_are_counted_by_reason(
-    stores: RedisStores, now_us: int, tmp_path: Path
+    stores: Stores, now_us: int, tmp_path: Path
 ) -> None:
     old = event("e1", at_us=now_us - 95 * DAY_US)
     unknown = event("e2", at_us=now_us - 95 * DAY_US, sale_id="nowhere")
@@ -293,7 +294,7 @@ async def test_refused_rows_are_counted_by_reason(
 
 
 async def test_files_do_not_bring_an_erased_customer_back(
-    stores: RedisStores, now_us: int, tmp_path: Path
+    stores: Stores, now_us: int, tmp_path: Path
 ) -> None:
     before = [event(f"e{day}", at_us=now_us - day * DAY_US) for day in range(1, 4)]
     neighbour = event("n1", at_us=now_us - 2 * DAY_US, customer_id="c2")
@@ -310,14 +311,14 @@ async def test_files_do_not_bring_an_erased_customer_back(
 NIGHT = Profile(first_us=1, counts=(5, 4, 3, 2, 1))
 
 
-async def load_night(stores: RedisStores, folder: Path, *customers: CustomerProfile) -> int:
+async def load_night(stores: Stores, folder: Path, *customers: CustomerProfile) -> int:
     path = folder / PROFILES_FILE
     path.write_bytes(profiles_to_bytes(customers))
     return await load_profiles(path, stores, progress=Progress())
 
 
 async def test_a_night_replaces_profiles_and_leaves_windows(
-    stores: RedisStores, events: list[Event], now_us: int, tmp_path: Path
+    stores: Stores, events: list[Event], now_us: int, tmp_path: Path
 ) -> None:
     await load_from(write(tmp_path, events), stores)
     before = await stores.customers.read("c0")
@@ -331,7 +332,7 @@ async def test_a_night_replaces_profiles_and_leaves_windows(
 
 
 async def test_a_night_does_not_bring_back_who_was_erased_since(
-    stores: RedisStores, now_us: int, tmp_path: Path
+    stores: Stores, now_us: int, tmp_path: Path
 ) -> None:
     await stores.customers.erase("c0")
 
@@ -341,7 +342,7 @@ async def test_a_night_does_not_bring_back_who_was_erased_since(
 
 
 async def test_a_night_keeps_nobody_longer_than_his_last_event_does(
-    stores: RedisStores, now_us: int, tmp_path: Path
+    stores: Stores, now_us: int, tmp_path: Path
 ) -> None:
     ages_s = {"old": CUSTOMER_TTL_S + 60, "young": CUSTOMER_TTL_S - 3_600}
     known = [
@@ -357,9 +358,7 @@ async def test_a_night_keeps_nobody_longer_than_his_last_event_does(
     assert abs(expires_us - (known[1].last_us + CUSTOMER_TTL_S * SECOND_US)) <= SECOND_US
 
 
-async def test_a_dataset_without_an_event_yet_is_loaded(
-    stores: RedisStores, tmp_path: Path
-) -> None:
+async def test_a_dataset_without_an_event_yet_is_loaded(stores: Stores, tmp_path: Path) -> None:
     """The first export of a new shop: an empty table, whose columns may have no type."""
     opens = pl.Series("opens_at", [from_us(0)]).cast(pl.Datetime("us", "UTC"))
     pl.DataFrame([pl.Series("sale_id", ["s1"]), opens]).write_parquet(tmp_path / "sales.parquet")
@@ -383,22 +382,20 @@ def dump(directory: Path, *sale_ids: str, opens: str = "2026-01-01T00:00:00Z") -
     return directory
 
 
-async def load_full(
-    directory: Path, stores: RedisStores, *, is_confirmed: bool = False
-) -> LoadSummary:
+async def load_full(directory: Path, stores: Stores, *, is_confirmed: bool = False) -> LoadSummary:
     extent = Extent(is_full=True, is_confirmed=is_confirmed)
     dataset = read_dataset(directory)
     return await load(dataset, stores, bundle=None, progress=Progress(), extent=extent)
 
 
-async def current(stores: RedisStores) -> list[str]:
+async def current(stores: Stores) -> list[str]:
     now_us = await stores.server.time_us()
     sales = (await stores.sales.changes(0)).sales
     return sorted(sale.sale_id for sale in sales if closing_us(sale) > now_us)
 
 
 async def test_a_load_names_the_current_sales_that_it_does_not_hold(
-    stores: RedisStores, tmp_path: Path
+    stores: Stores, tmp_path: Path
 ) -> None:
     await load_from(dump(tmp_path, "s1", "s2", "s3"), stores)
 
@@ -409,7 +406,7 @@ async def test_a_load_names_the_current_sales_that_it_does_not_hold(
 
 
 async def test_a_full_load_withdraws_what_it_does_not_hold_and_a_later_one_opens_it_again(
-    stores: RedisStores, tmp_path: Path
+    stores: Stores, tmp_path: Path
 ) -> None:
     await load_full(dump(tmp_path, "s1", "s2", "s3"), stores)
 
@@ -423,9 +420,7 @@ async def test_a_full_load_withdraws_what_it_does_not_hold_and_a_later_one_opens
     assert await current(stores) == ["s1", "s2", "s3"]
 
 
-async def test_a_load_names_the_sales_that_it_opens_again(
-    stores: RedisStores, tmp_path: Path
-) -> None:
+async def test_a_load_names_the_sales_that_it_opens_again(stores: Stores, tmp_path: Path) -> None:
     """The website sold one out, and closed another, after the files were written."""
     await load_from(dump(tmp_path, "s1", "s2", "s3"), stores)
     known = await stores.sales.read_many(["s1", "s2"])
@@ -472,9 +467,7 @@ def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
     assert (as_json["refused"], as_json["known_pictures"]) == ({"future": 2, "too_old": 1}, 892)
 
 
-async def test_a_full_load_withdraws_what_is_still_to_open(
-    stores: RedisStores, tmp_path: Path
-) -> None:
+async def test_a_full_load_withdraws_what_is_still_to_open(stores: Stores, tmp_path: Path) -> None:
     await load_full(dump(tmp_path, "s1", "s2", "s3", opens="2100-01-01T00:00:00Z"), stores)
 
     summary = await load_full(dump(tmp_path, "s1", "s2"), stores)
@@ -484,7 +477,7 @@ async def test_a_full_load_withdraws_what_is_still_to_open(
 
 
 async def test_a_full_load_of_less_than_half_changes_nothing_unless_confirmed(
-    stores: RedisStores, tmp_path: Path
+    stores: Stores, tmp_path: Path
 ) -> None:
     await load_full(dump(tmp_path, "s1", "s2", "s3"), stores)
     half = dump(tmp_path, "s4", "s1")
@@ -498,7 +491,7 @@ async def test_a_full_load_of_less_than_half_changes_nothing_unless_confirmed(
 
 
 async def test_a_faulty_row_of_a_full_dump_withdraws_no_sale(
-    stores: RedisStores, tmp_path: Path
+    stores: Stores, tmp_path: Path
 ) -> None:
     await load_full(dump(tmp_path, "s1", "s2", "s3"), stores)
     broken = dump(tmp_path, "s1", "s2", "s3")

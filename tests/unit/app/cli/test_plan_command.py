@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.__main__ import commands
-from app.stores.promotion_port import StoredPromotion
-from app.stores.store import RedisStores
+from app.stores.promotion import StoredPromotion
+from app.stores.store import Stores
 from tests.plans import LAYER, terms, written
 from tests.promotions import begun
 
@@ -28,9 +28,9 @@ def url(embedded_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> s
     return embedded_url
 
 
-def in_store(url: str, ask: Callable[[RedisStores], Awaitable[T]]) -> T:
+def in_store(url: str, ask: Callable[[Stores], Awaitable[T]]) -> T:
     async def asked() -> T:
-        stores = RedisStores.open(url)
+        stores = Stores.open(url)
         try:
             return await ask(stores)
         finally:

@@ -9,8 +9,8 @@ from app.experiments.live_plan import LivePlan
 from app.experiments.plan_file import PlanFile
 from app.observability import Metrics
 from app.stores.keys import PLAN
-from app.stores.plan_port import PlanChange, StoredPlan
-from app.stores.store import RedisStores
+from app.stores.plan import PlanChange, StoredPlan
+from app.stores.store import Stores
 from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Plan, Visit
 from models.experiments.plan.plan_edit import PlanDraft
@@ -38,13 +38,13 @@ def variants(worker: LivePlan) -> list[str]:
 
 
 @asynccontextmanager
-async def opened(power: Power) -> AsyncGenerator[RedisStores]:
-    stores = RedisStores.open(power.url, timeout_s=10.0)
+async def opened(power: Power) -> AsyncGenerator[Stores]:
+    stores = Stores.open(power.url, timeout_s=10.0)
     yield stores
     await stores.server.close()
 
 
-def worker_of(stores: RedisStores, folder: Path) -> LivePlan:
+def worker_of(stores: Stores, folder: Path) -> LivePlan:
     return LivePlan(
         stores.plans, FIRST, file=PlanFile(folder / "plan.json"), metrics=Metrics.create()
     )

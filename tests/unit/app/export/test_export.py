@@ -13,11 +13,11 @@ import pytest
 from app.export import PARTS, ExportError, export
 from app.export.part import read_cursors, write_table
 from app.stores.connection import Connection
-from app.stores.customer import RedisCustomerStore
-from app.stores.exposure import RedisExposureLog
+from app.stores.customer import CustomerStore
+from app.stores.exposure import ExposureLog
 from app.stores.exposure_record import PackedExposure
 from app.stores.keys import N_PARTITIONS, events_stream
-from app.stores.store import RedisServer
+from app.stores.server import StoreServer
 from models.dataset import read_dataset
 from models.domain.event import Event, EventType, from_us, to_us
 from tests.contract.test_exposure_log import RECORD
@@ -33,19 +33,17 @@ def url(embedded_url: str) -> str:
 
 
 @pytest.fixture
-def customers(connection: Connection) -> RedisCustomerStore:
-    return RedisCustomerStore(connection)
+def customers(connection: Connection) -> CustomerStore:
+    return CustomerStore(connection)
 
 
 @pytest.fixture
 async def now_us(connection: Connection) -> int:
-    return await RedisServer(connection).time_us()
+    return await StoreServer(connection).time_us()
 
 
 @pytest.fixture
-async def events(
-    customers: RedisCustomerStore, now_us: int, rng: np.random.Generator
-) -> list[Event]:
+async def events(customers: CustomerStore, now_us: int, rng: np.random.Generator) -> list[Event]:
     """Events of many customers, in the store."""
     each = N_EVENTS // 24
     events = [e for c in range(24) for e in visits(rng, each, customer_id=f"c{c}", now_us=now_us)]
@@ -93,7 +91,7 @@ async def test_a_full_disk_is_one_clear_error_and_costs_nothing(
 
 
 async def test_an_event_is_exported_as_it_was_posted(
-    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+    connection: Connection, customers: CustomerStore, now_us: int, tmp_path: Path
 ) -> None:
     in_paris = from_us(now_us).astimezone(timezone(timedelta(hours=1)))
     posted = Event(
@@ -157,7 +155,7 @@ async def test_a_run_that_dies_while_it_writes_leaves_no_part(
 
 async def test_runs_add_up(
     connection: Connection,
-    customers: RedisCustomerStore,
+    customers: CustomerStore,
     events: list[Event],
     now_us: int,
     tmp_path: Path,
@@ -203,7 +201,7 @@ async def test_an_event_that_was_streamed_twice_is_exported_once(
 
 
 async def test_events_of_two_customers_with_one_id_are_both_exported(
-    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+    connection: Connection, customers: CustomerStore, now_us: int, tmp_path: Path
 ) -> None:
     """Two browsers may both count their events from 1."""
     await customers.append([event("1", at_us=now_us, customer_id=c) for c in ("c1", "c2")])
@@ -230,7 +228,7 @@ async def test_what_is_exported_is_read_as_a_dataset(
 
 
 async def test_answers_are_exported_whole(connection: Connection, tmp_path: Path) -> None:
-    await RedisExposureLog(connection).append([PackedExposure.of(RECORD)] * 2)
+    await ExposureLog(connection).append([PackedExposure.of(RECORD)] * 2)
 
     summary = await export(connection, tmp_path)
 
@@ -250,7 +248,7 @@ async def test_answers_that_an_earlier_version_exported_stay(
     connection: Connection, tmp_path: Path
 ) -> None:
     """Its part lacks columns that records have by now."""
-    log = RedisExposureLog(connection)
+    log = ExposureLog(connection)
     await log.append([PackedExposure.of(RECORD)])
     await export(connection, tmp_path)
     [part] = (tmp_path / PARTS).glob("exposures-*.parquet")
@@ -283,10 +281,10 @@ async def test_a_part_that_is_no_part_is_named(connection: Connection, tmp_path:
 
 
 async def test_an_erased_customer_leaves_all_files_with_what_he_did_before(
-    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+    connection: Connection, customers: CustomerStore, now_us: int, tmp_path: Path
 ) -> None:
     """A fast clock hides nothing: what was received before goes, whenever it says it was."""
-    log = RedisExposureLog(connection)
+    log = ExposureLog(connection)
     earlier = [event("e1", at_us=now_us), event("fast", at_us=now_us + MINUTE_US)]
     await customers.append([*earlier, event("other", at_us=now_us, customer_id="c2")])
     await log.append([PackedExposure.of(replace(RECORD, recommendation_id="old", now_us=now_us))])
@@ -311,7 +309,7 @@ async def test_an_erased_customer_leaves_all_files_with_what_he_did_before(
 
 
 async def test_a_run_after_an_erasure_goes_on_where_the_last_one_ended(
-    connection: Connection, customers: RedisCustomerStore, now_us: int, tmp_path: Path
+    connection: Connection, customers: CustomerStore, now_us: int, tmp_path: Path
 ) -> None:
     await customers.append([event("e1", at_us=now_us)])
     await customers.erase("c1")

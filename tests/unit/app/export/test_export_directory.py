@@ -9,9 +9,9 @@ import pytest
 from app.export import PARTS, ExportError, export
 from app.export.catalogue import sale_table
 from app.stores.connection import Connection
-from app.stores.customer import RedisCustomerStore
-from app.stores.sale import RedisSaleStore
-from app.stores.store import RedisServer
+from app.stores.customer import CustomerStore
+from app.stores.sale import SaleStore
+from app.stores.server import StoreServer
 from models.arrays.parquet import read_parquet
 from models.dataset import DatasetError, read_dataset
 from models.domain.sale import Sale
@@ -37,8 +37,8 @@ def event_ids(out: Path) -> list[str]:
 
 
 async def posted(connection: Connection, event_id: str, sale_id: str = "s1") -> None:
-    now_us = await RedisServer(connection).time_us()
-    await RedisCustomerStore(connection).append([event(event_id, at_us=now_us, sale_id=sale_id)])
+    now_us = await StoreServer(connection).time_us()
+    await CustomerStore(connection).append([event(event_id, at_us=now_us, sale_id=sale_id)])
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -66,7 +66,7 @@ async def test_an_erasure_reaches_what_was_there_before(
     connection: Connection, tmp_path: Path
 ) -> None:
     write_dataset(tmp_path, events=[row(event_id="his"), row(event_id="hers", customer_id="c2")])
-    await RedisCustomerStore(connection).erase("c1")
+    await CustomerStore(connection).erase("c1")
 
     summary = await export(connection, tmp_path)
 
@@ -77,7 +77,7 @@ async def test_erasures_that_were_there_are_kept(connection: Connection, tmp_pat
     earlier = {"customer_id": "c9", "erased_at": "2025-01-05T00:00:00Z"}
     write_dataset(tmp_path, events=[row(event_id="his", customer_id="c9"), row(event_id="other")])
     write_csv(tmp_path / "erasures.csv", [earlier])
-    await RedisCustomerStore(connection).erase("c1")
+    await CustomerStore(connection).erase("c1")
 
     summary = await export(connection, tmp_path)
 
@@ -136,7 +136,7 @@ async def test_sales_of_the_store_are_read_as_a_dataset(
         ),
         stored("s3", attributes={"stars": 3.0, "board": "half"}),
     ]
-    await RedisSaleStore(connection).put(sales)
+    await SaleStore(connection).put(sales)
     await posted(connection, "e1", "s1")
 
     summary = await export(connection, tmp_path)
@@ -156,7 +156,7 @@ async def test_what_the_store_says_of_a_sale_counts_and_pictures_and_old_sales_s
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / "images").mkdir(exist_ok=True)
         (tmp_path / "images" / name).touch()
-    await RedisSaleStore(connection).put([stored("s1", price=8.0, image="a.jpg"), stored("s2")])
+    await SaleStore(connection).put([stored("s1", price=8.0, image="a.jpg"), stored("s2")])
 
     summary = await export(connection, tmp_path)
 
@@ -176,7 +176,7 @@ async def test_sales_that_say_what_the_store_says_are_left_as_they_are(
 ) -> None:
     write_dataset(tmp_path)
     given = (tmp_path / "sales.csv").read_bytes()
-    await RedisSaleStore(connection).put([stored("s1")])
+    await SaleStore(connection).put([stored("s1")])
 
     summary = await export(connection, tmp_path)
 
@@ -200,7 +200,7 @@ async def test_attributes_that_only_old_sales_of_the_directory_have_make_room_fo
     connection: Connection, tmp_path: Path
 ) -> None:
     """The directory keeps sales that the store no longer has: no export may stop for them."""
-    sales = RedisSaleStore(connection)
+    sales = SaleStore(connection)
     full = {f"a{n}": n for n in range(100)}
     await sales.put([stored("s0", attributes=full, opens_at="2020-01-01T00:00:00Z")])
     await export(connection, tmp_path)
@@ -240,7 +240,7 @@ async def test_a_sale_at_the_bounds_of_the_contract_is_exported_and_read_again(
         title="two\nlines",
         attributes={"": 1.0, "a\nb": 2.0},
     )
-    await RedisSaleStore(connection).put([extreme])
+    await SaleStore(connection).put([extreme])
     await posted(connection, "e1")
 
     await export(connection, tmp_path)
@@ -259,7 +259,7 @@ async def test_a_folder_whose_name_is_a_pattern_is_a_folder_of_its_own(
     for n_run, name in enumerate(names):
         await posted(connection, f"e{n_run}")
         await export(connection, tmp_path / name)
-        await RedisCustomerStore(connection).erase("someone else")
+        await CustomerStore(connection).erase("someone else")
         await export(connection, tmp_path / name)
 
     assert [event_ids(tmp_path / name) for name in names] == [[f"e{n}"] for n in range(len(names))]
@@ -291,11 +291,11 @@ async def test_loading_what_was_exported_changes_no_sale(
         stored("null", attributes={"stars": None}),
         stored("some", attributes={"stars": 4.5, "spa": True, "board": "half"}),
     ]
-    before = await RedisSaleStore(connection).put(sales)
+    before = await SaleStore(connection).put(sales)
     await export(connection, tmp_path)
 
     exported = read_dataset(tmp_path).sales
-    after = await RedisSaleStore(connection).put(exported)
+    after = await SaleStore(connection).put(exported)
 
     assert {one.sale_id: one for one in exported} == {one.sale_id: one for one in sales}
     assert after == before

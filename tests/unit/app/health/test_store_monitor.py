@@ -4,11 +4,11 @@ from structlog.testing import capture_logs
 
 from app.health.store_monitor import NONE, StoreMonitor
 from app.observability import Metrics
-from app.stores.server_port import Lost, Refusal
+from app.stores.server import Lost, Refusal, StoreServer
 
 
 @dataclass
-class Server:
+class Server(StoreServer):
     """A store that says of itself what a test wants."""
 
     policy: str = "noeviction"

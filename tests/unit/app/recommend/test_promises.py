@@ -29,11 +29,10 @@ from app.recommend.pipeline import Origin, Recommender
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RecommendationRequest
 from app.recommend.shadow import Shadow
-from app.stores.customer import RedisCustomerStore
+from app.stores.customer import CustomerState, CustomerStore
 from app.stores.embedded import embedded_server
-from app.stores.plan_port import StoredPlan
-from app.stores.ports import CustomerState
-from app.stores.store import RedisStores
+from app.stores.plan import StoredPlan
+from app.stores.store import Stores
 from models.domain.event import SECOND_US, from_us, to_us
 from models.domain.sale import Sale
 from models.experiments.plan.plan import Plan
@@ -45,7 +44,7 @@ MARKETS = ["fr", "de"]
 STALE_US = 60 * SECOND_US
 
 
-class Wire(RedisCustomerStore):
+class Wire(CustomerStore):
     """A store that can be cut off."""
 
     is_cut = False
@@ -81,7 +80,7 @@ class Promises(RuleBasedStateMachine):
         folder = Path(self.opened.enter_context(TemporaryDirectory()))
         url = self.opened.enter_context(embedded_server(folder))
         pool = self.opened.enter_context(ThreadPoolExecutor(1))
-        self.stores = RedisStores.open(url, timeout_s=10.0)
+        self.stores = Stores.open(url, timeout_s=10.0)
         self.opened.callback(lambda: self.loop.run_until_complete(self.stores.server.close()))
         self.wall, metrics = WallClock(), Metrics.create()
         clock, archive = StoreClock(self.wall, self.wall), SnapshotArchive(folder / "snapshots")

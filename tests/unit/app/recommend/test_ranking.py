@@ -9,7 +9,7 @@ from app.recommend.fallback import DegradationLevel
 from app.recommend.latency_estimate import REMEMBERED
 from app.recommend.ranking import Ranking, SlateRanker
 from app.recommend.request import Choice, RankingRequest, RecommendationRequest
-from app.stores.ports import CustomerState
+from app.stores.customer import CustomerState
 from models.domain.customer import Window
 from models.domain.event import from_us
 from models.domain.profile import Profile

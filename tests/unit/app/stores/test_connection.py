@@ -12,7 +12,7 @@ import pytest
 from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.contract.servers import process_id
 from tests.contract.visit import event
 
@@ -21,10 +21,10 @@ IN_TIME_S = 2.0  # far above the timeout: a loaded machine must not fail the tes
 
 
 @pytest.fixture
-async def stores(tmp_path: Path) -> AsyncGenerator[RedisStores]:
+async def stores(tmp_path: Path) -> AsyncGenerator[Stores]:
     """A store of its own, with impatient connections."""
     with embedded_server(tmp_path) as url:
-        stores = RedisStores.open(url, timeout_s=TIMEOUT_S, max_connections=2)
+        stores = Stores.open(url, timeout_s=TIMEOUT_S, max_connections=2)
         yield stores
         await stores.server.close()
 
@@ -46,7 +46,7 @@ async def test_a_master_that_no_sentinel_knows_is_named_with_what_the_url_has_to
         await connection.execute("PING", doing="looking")
 
 
-async def test_a_store_that_hangs_is_unavailable_and_then_available(stores: RedisStores) -> None:
+async def test_a_store_that_hangs_is_unavailable_and_then_available(stores: Stores) -> None:
     now_us = await stores.server.time_us()
     hung = await process_id(stores.connection)
     os.kill(hung, signal.SIGSTOP)
@@ -62,7 +62,7 @@ async def test_a_store_that_hangs_is_unavailable_and_then_available(stores: Redi
     assert (await stores.customers.read("c1")).now_us > now_us
 
 
-async def test_a_pool_without_a_free_connection_is_unavailable(stores: RedisStores) -> None:
+async def test_a_pool_without_a_free_connection_is_unavailable(stores: Stores) -> None:
     hung = await process_id(stores.connection)
     os.kill(hung, signal.SIGSTOP)
     try:
@@ -78,7 +78,7 @@ async def test_a_pool_without_a_free_connection_is_unavailable(stores: RedisStor
 async def test_a_restarted_store_is_used_without_an_error(tmp_path: Path) -> None:
     """Its scripts are gone and the connections broken: neither is the caller's business."""
     with embedded_server(tmp_path) as url:
-        stores = RedisStores.open(url)
+        stores = Stores.open(url)
         now_us = await stores.server.time_us()
         await stores.customers.append([event("e1", at_us=now_us)])
     with embedded_server(tmp_path):

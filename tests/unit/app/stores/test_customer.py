@@ -9,7 +9,7 @@ from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnect
 from redis.crc import key_slot
 
 from app.stores.connection import Connection
-from app.stores.customer import OUTCOMES, RedisCustomerStore
+from app.stores.customer import OUTCOMES, CustomerStore
 from app.stores.keys import CHANGES, N_PARTITIONS, PICTURES, SALES, VERSION, CustomerKeys
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Refusal, accept
 from tests.contract.visit import append_at, event
@@ -36,17 +36,17 @@ def url(embedded_url: str) -> str:
 
 
 @pytest.fixture
-async def counting(url: str, connection: Connection) -> AsyncGenerator[RedisCustomerStore]:
+async def counting(url: str, connection: Connection) -> AsyncGenerator[CustomerStore]:
     """A store over one connection, which is counted."""
     assert connection
     path = url.removeprefix("unix://")
     pool = BlockingConnectionPool(connection_class=CountingConnection, path=path, max_connections=1)
     counted = Connection(lambda _before: Redis.from_pool(pool), timeout_s=10.0, max_connections=1)
-    yield RedisCustomerStore(counted)
+    yield CustomerStore(counted)
     await counted.close()
 
 
-async def test_a_read_is_one_round_trip(counting: RedisCustomerStore) -> None:
+async def test_a_read_is_one_round_trip(counting: CustomerStore) -> None:
     await counting.read("c1")
     before = CountingConnection.n_sent
 
@@ -55,7 +55,7 @@ async def test_a_read_is_one_round_trip(counting: RedisCustomerStore) -> None:
     assert CountingConnection.n_sent - before == 1
 
 
-async def test_a_batch_of_many_customers_is_one_round_trip(counting: RedisCustomerStore) -> None:
+async def test_a_batch_of_many_customers_is_one_round_trip(counting: CustomerStore) -> None:
     now_us = (await counting.read("c1")).now_us
     batch = [event(f"e{i}", at_us=now_us, customer_id=f"c{i % 7}") for i in range(50)]
     await counting.append(batch)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.stores.embedded import EmbeddedServerError, answers, embedded_server, socket_path
-from app.stores.store import RedisStores
+from app.stores.store import Stores
 from tests.contract.servers import process_id, wait_until_ready
 from tests.contract.visit import event
 from tests.proofs import ROOT
@@ -24,14 +24,14 @@ with embedded_server(pathlib.Path(sys.argv[1])):
 
 
 async def append_one(url: str) -> None:
-    stores = RedisStores.open(url)
+    stores = Stores.open(url)
     now_us = await stores.server.time_us()
     await stores.customers.append([event("e1", at_us=now_us)])
     await stores.server.close()
 
 
 async def n_events(url: str) -> int:
-    stores = RedisStores.open(url)
+    stores = Stores.open(url)
     state = await stores.customers.read("c1")
     await stores.server.close()
     return len(state.window)
@@ -47,7 +47,7 @@ async def test_a_restart_keeps_what_was_acknowledged(tmp_path: Path) -> None:
 async def test_a_killed_server_loses_nothing_acknowledged(tmp_path: Path) -> None:
     with embedded_server(tmp_path) as url:
         await append_one(url)
-        stores = RedisStores.open(url)
+        stores = Stores.open(url)
         os.kill(await process_id(stores.connection), signal.SIGKILL)
         await stores.server.close()
     with embedded_server(tmp_path) as url:

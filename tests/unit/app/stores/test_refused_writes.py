@@ -6,8 +6,7 @@ import pytest
 
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
-from app.stores.server_port import Refusal
-from app.stores.store import RedisServer
+from app.stores.server import Refusal, StoreServer
 
 
 @pytest.fixture
@@ -19,7 +18,7 @@ async def connection(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
 
 
 async def test_a_store_that_takes_writes_refuses_none(connection: Connection) -> None:
-    assert await RedisServer(connection).refused_write() is None
+    assert await StoreServer(connection).refused_write() is None
 
 
 @pytest.mark.parametrize(
@@ -36,7 +35,7 @@ async def test_why_it_refuses_writes_is_told_apart(
 ) -> None:
     await connection.execute(*command, doing="breaking it")
 
-    refused = await RedisServer(connection).refused_write()
+    refused = await StoreServer(connection).refused_write()
 
     assert refused is not None
     assert refused[0] is refusal, refused

@@ -1,0 +1,86 @@
+"""What the pictures of a sale show, and the bytes in which the store keeps it."""
+
+import struct
+from dataclasses import dataclass
+from typing import Final, cast
+
+import numpy as np
+
+from models.domain.sale import COVER, PictureScores
+from models.pictures.image_statistics import LOOK
+
+ALL_PICTURES: Final = 0
+"""Number of a removed picture that stands for all pictures that bundles have of a sale's id."""
+
+REMOVED: Final = b"-"
+"""Stored instead of scores where a picture was removed."""
+
+_HEADER: Final = struct.Struct(">HHB")
+"""Number of labels, bytes of the model's name, and the index in `_UNLIKE`."""
+
+_UNLIKE: Final = (None, False, True)
+_FLOAT: Final = np.dtype("<f4")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledPicture:
+    """The scene scores of one picture of a sale.
+
+    Attributes:
+        sale_id: The sale.
+        scores: Label probabilities and embedding of this picture.
+        scene_model: Id of the scene model; scores of different models do not compare.
+        is_unlike: Whether it is like no scene that the model knows; None if it was not checked.
+        number: Which picture of the sale, from `models.domain.sale.COVER` to `MAX_PICTURES`.
+    """
+
+    sale_id: str
+    scores: PictureScores
+    scene_model: str
+    is_unlike: bool | None = None
+    number: int = COVER
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedPicture:
+    """A picture that a sale no longer has, even where a bundle was trained with it.
+
+    Attributes:
+        sale_id: The sale.
+        number: Which picture of it; `ALL_PICTURES` where a sale of this id was deleted.
+    """
+
+    sale_id: str
+    number: int
+
+
+StoredPicture = LabelledPicture | RemovedPicture
+
+
+def pack_picture(picture: StoredPicture) -> bytes:
+    """Return the bytes that `unpack_picture` reads.
+
+    Two lengths, whether it is like a known scene, the scene model and, after a space, the hash of
+    the file if it is known, then the scores in float32; a removed picture is `REMOVED`.
+    """
+    if isinstance(picture, RemovedPicture):
+        return REMOVED
+    scores = picture.scores
+    model = f"{picture.scene_model} {scores.content}".rstrip().encode()
+    numbers = np.concatenate([scores.probabilities, scores.look, scores.embedding])
+    header = _HEADER.pack(len(scores.probabilities), len(model), _UNLIKE.index(picture.is_unlike))
+    return header + model + numbers.astype(_FLOAT).tobytes()
+
+
+def unpack_picture(field: str, packed: bytes) -> StoredPicture:
+    """Read what `pack_picture` wrote under a field: the picture's number and its sale's id."""
+    number, sale_id = int(field[0]), field[1:]
+    if packed == REMOVED:
+        return RemovedPicture(sale_id, number)
+    n_labels, n_model, unlike = cast("tuple[int, int, int]", _HEADER.unpack_from(packed))
+    end = _HEADER.size + n_model
+    numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
+    probabilities, look, embedding = np.split(numbers, [n_labels, n_labels + len(LOOK)])
+    model, _, content = packed[_HEADER.size : end].decode().partition(" ")
+    scores = PictureScores(probabilities, embedding, look, content=content)
+    return LabelledPicture(sale_id, scores, model, is_unlike=_UNLIKE[unlike], number=number)

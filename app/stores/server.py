@@ -1,0 +1,113 @@
+"""The Redis or Valkey server as a whole: liveness, clock, losses, and whether it takes writes.
+
+Every method of every store raises `app.errors.StoreUnavailableError` if the server is down, slow
+or refuses the command, and no other error of the network.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, cast
+
+from redis.exceptions import ResponseError
+
+from app.errors import StoreUnavailableError
+from app.stores.connection import Connection
+from app.stores.keys import N_PARTITIONS, PROBE_TTL_S, counts_prefix, write_probe
+from models.domain.event import SECOND_US
+
+_DOING: Final = "asking for its health"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Entries that the store dropped for want of room, over its whole life.
+
+    Attributes:
+        events: Accepted events that a full stream dropped before they were exported; windows
+            and counters have them.
+        exposures: Records of answers that a full stream dropped.
+        counts: Accepted events that count for no sale, because their hour named too many sales;
+            windows and streams have them.
+    """
+
+    events: int
+    exposures: int
+    counts: int
+
+
+class Refusal(StrEnum):
+    """Why a store that can be read takes no writes."""
+
+    FULL = "full"
+    DISK = "disk"
+    REPLICA = "replica"
+    RIGHTS = "rights"
+    OTHER = "other"
+
+
+class StoreServer:
+    """The server behind a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def ping(self) -> None:
+        """Return when the store answers."""
+        await self._connection.execute("PING", doing=_DOING)
+
+    async def time_us(self) -> int:
+        """Return the store's clock, microseconds since the epoch."""
+        reply = await self._connection.execute("TIME", doing=_DOING)
+        seconds, microseconds = cast("tuple[int, int]", reply)
+        return seconds * SECOND_US + microseconds
+
+    async def eviction_policy(self) -> str:
+        """Return the server's ``maxmemory-policy``: ``noeviction``, or what it evicts when full."""
+        reply = await self._connection.execute("INFO", "memory", doing=_DOING)
+        return str(cast("dict[str, object]", reply)["maxmemory_policy"])
+
+    async def lost(self) -> Lost:
+        """Return the entries lost so far, summed over all partitions."""
+        commands = [
+            ("HMGET", f"{counts_prefix(p)}lost", "events", "exposures", "counts")
+            for p in range(N_PARTITIONS)
+        ]
+        replies = await self._connection.execute_many(commands, doing="counting what was lost")
+        counts = [cast("list[bytes | None]", reply) for reply in replies]
+        return Lost(*(sum(int(n or 0) for n in column) for column in zip(*counts, strict=True)))
+
+    async def refused_write(self) -> tuple[Refusal, str] | None:
+        """Write a probe key to every partition, and so to every node of a cluster.
+
+        Returns:
+            The reason and the server's own words, or None if all writes were taken.
+        """
+        commands = [("SET", write_probe(p), 1, "EX", PROBE_TTL_S) for p in range(N_PARTITIONS)]
+        try:
+            await self._connection.execute_many(commands, doing="trying to write")
+        except StoreUnavailableError as exc:
+            if not isinstance(exc.__cause__, ResponseError):
+                raise
+            return refusal_of(exc), str(exc.__cause__)
+        return None
+
+    async def close(self) -> None:
+        """Close the connection, and with it every store over it."""
+        await self._connection.close()
+
+
+_REFUSALS: Final = {
+    "maxmemory": Refusal.FULL,
+    "misconf": Refusal.DISK,
+    "read only": Refusal.REPLICA,
+    "permission": Refusal.RIGHTS,
+    "user executing the script": Refusal.RIGHTS,
+}
+"""Words of the replies of Redis 7 and Valkey 8; the client cuts most codes off."""
+
+
+def refusal_of(exc: StoreUnavailableError) -> Refusal:
+    """Return why a store refused a command."""
+    reply = str(exc.__cause__).lower()
+    found = (refusal for words, refusal in _REFUSALS.items() if words in reply)
+    return next(found, Refusal.OTHER)
