@@ -22,7 +22,7 @@ from app.cli.console import (
     COMMAND_TIMEOUT_S,
     JsonOption,
     RedisUrlOption,
-    failures,
+    exit_on_user_error,
     opened,
     print_summary,
     read_settings,
@@ -89,7 +89,7 @@ def serve(
         bundle=bundle, redis_url=redis_url, host=host, port=port, workers=workers
     )
     configure_logging(settings.log_level)
-    with failures():
+    with exit_on_user_error():
         if settings.keys is not None:
             _ = read_keys(settings.keys)
         _ = first_plan(settings.plan)
@@ -119,7 +119,7 @@ def load(
 ) -> None:
     """Fill the store with sales, pictures, the latest windows and counts. Safe to repeat."""
     settings = read_settings(bundle=bundle, redis_url=redis_url)
-    with failures(), _bars() as bars, store_url(settings) as url:
+    with exit_on_user_error(), _bars() as bars, store_url(settings) as url:
         dataset = read_dataset(data, strict=strict, decode_pictures=False)
         for remark in dataset.faults.remarks():
             typer.echo(f"note: {remark}", err=True)
@@ -140,7 +140,7 @@ def load_profiles(
 ) -> None:
     """Tell the store what last night knows of its customers. Safe to repeat."""
     settings = read_settings(redis_url=redis_url)
-    with failures(), _bars() as bars, store_url(settings) as url:
+    with exit_on_user_error(), _bars() as bars, store_url(settings) as url:
         path = newest_profiles(profiles)
         n_customers = asyncio.run(_load_profiles(path, url, bars=bars))
     print_summary({"profiles": str(path), "customers": n_customers}, as_json=as_json)
@@ -155,7 +155,7 @@ def export_events(
 ) -> None:
     """Move events and answers from the store into files of the dataset contract."""
     settings = read_settings(redis_url=redis_url)
-    with failures(), _bars() as bars, store_url(settings) as url:
+    with exit_on_user_error(), _bars() as bars, store_url(settings) as url:
         bars.step("entries", None)
         summary = asyncio.run(_export(url, out, bars=bars))
     print_summary(asdict(summary), as_json=as_json)
@@ -175,7 +175,7 @@ def activate_bundle(
 ) -> None:
     """Have a running service answer with a bundle; it verifies it first, and may refuse."""
     settings = read_settings()
-    with failures():
+    with exit_on_user_error():
         bundle_id = bundle or BundleRepository(settings.bundles, None).first_id()
         api_key = key_file.read_text(encoding="utf-8").strip() if key_file else None
         activate(url, bundle_id, api_key=api_key)
@@ -203,7 +203,7 @@ def replay(
         raise typer.Exit(2)
     settings = read_settings(redis_url=redis_url)
     configure_logging("warning")
-    with failures():
+    with exit_on_user_error():
         if everything is not None:
             exposures = exported(everything)
         else:
@@ -255,7 +255,7 @@ def new_api_key(
         per_second=per_second,
         note=note,
     )
-    with failures():
+    with exit_on_user_error():
         known = read_keys(path).keys if path.exists() else ()
         write_keys(path, KeyFile(keys=(*known, entry)))
     typer.echo(key)
@@ -264,7 +264,7 @@ def new_api_key(
 @keys_commands.command("list")
 def list_api_keys() -> None:
     """List the keys by their ids; nothing of the keys themselves is known."""
-    with failures():
+    with exit_on_user_error():
         for entry in read_keys(_key_path()).keys:
             scopes = ",".join(entry.scopes)
             typer.echo(f"{entry.key_id}  {entry.created_at:%Y-%m-%d}  {scopes}  {entry.note}")
@@ -274,7 +274,7 @@ def list_api_keys() -> None:
 def revoke_api_key(key_id: Annotated[str, typer.Argument(help="Its id.")]) -> None:
     """Forget a key; running services refuse it a second later."""
     path = _key_path()
-    with failures():
+    with exit_on_user_error():
         known = read_keys(path).keys
         kept = tuple(entry for entry in known if entry.key_id != key_id)
         if len(kept) == len(known):
@@ -296,7 +296,7 @@ def doctor(*, redis_url: RedisUrlOption = None, as_json: JsonOption = False) -> 
     """Look at everything that serving needs, and say what to do; ends with 1 if it cannot serve."""
     settings = read_settings(redis_url=redis_url)
     configure_logging("error")
-    with failures(), store_url(settings) as url:
+    with exit_on_user_error(), store_url(settings) as url:
         findings = examine(settings, url)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))

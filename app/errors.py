@@ -5,11 +5,13 @@ from difflib import get_close_matches
 from http import HTTPStatus
 from typing import ClassVar, Final
 
+from models.domain.errors import UserError
+
 MAX_NAMED: Final = 3
 """Ids that a message names of those that it is about."""
 
 
-class ServiceError(Exception):
+class ServiceError(UserError):
     """Base of every error that the API turns into a response.
 
     Subclasses fix ``code``, the stable name that clients may match on, and ``status``;

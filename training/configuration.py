@@ -8,12 +8,13 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.catalogue.event_counts import HOUR_US
+from models.domain.errors import UserError
 from models.ranker.ranker import TreeConfig
 
 MAX_OUTCOME_HOURS: Final = 365 * 24.0
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(UserError):
     """A configuration file that cannot be used; the message names the file and the value."""
 
 

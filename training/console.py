@@ -12,6 +12,8 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from models.domain.errors import UserError
+
 
 def print_json(value: JsonValue) -> None:
     """Print one JSON object on stdout; NaN becomes null, which JSON can say."""
@@ -27,11 +29,11 @@ def _without_nan(value: JsonValue) -> JsonValue:
 
 
 @contextmanager
-def stop_on(*errors: type[Exception]) -> Generator[None]:
-    """End the command with exit status 1 and the message of an expected error."""
+def exit_on_user_error() -> Generator[None]:
+    """End the command with exit status 1 and the message of an error that the user can mend."""
     try:
         yield
-    except errors as exc:
+    except (UserError, OSError) as exc:
         typer.echo(f"error: {exc}", err=True)
         raise typer.Exit(1) from exc
 

@@ -6,11 +6,13 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
 from urllib.parse import urlsplit
 
+from models.domain.errors import UserError
+
 TIMEOUT_S: Final = 60.0
 ACTIVE: Final = "/v1/bundles/active"
 
 
-class ActivationError(RuntimeError):
+class ActivationError(UserError):
     """A running service that could not be brought to answer with a bundle."""
 
     def __init__(self, bundle_id: str, url: str, reason: str) -> None:

@@ -9,20 +9,13 @@ import typer
 from pydantic import JsonValue, ValidationError
 
 from app.bundles.bundle_repository import BundleRepository
-from app.cli.activation import ActivationError
-from app.cli.replay import ReplayError
-from app.errors import MAX_NAMED, ServiceError, StoreUnavailableError
+from app.errors import MAX_NAMED, StoreUnavailableError
 from app.experiments.plan_editor import PlanEditor
 from app.experiments.plan_file import first_plan
-from app.export import ExportError
-from app.security.key_ring import KeyFileError
 from app.settings import Settings, ignored
-from app.stores.embedded import EmbeddedServerError, embedded_server
+from app.stores.embedded import embedded_server
 from app.stores.store import Stores
-from models.dataset import DatasetError
-from models.dataset.profile_file import ProfileFileError
-from models.experiments.exposure import ExposureError
-from models.experiments.plan.plan_file import PlanFileError
+from models.domain.errors import UserError
 from models.scoring.bundle import BundleError
 
 COMMAND_TIMEOUT_S: Final = 30.0
@@ -49,15 +42,11 @@ def read_settings(**given: str | int | None) -> Settings:
 
 
 @contextmanager
-def failures() -> Generator[None]:
-    """End a command with exit status 1 and the message of an expected error."""
+def exit_on_user_error() -> Generator[None]:
+    """End the command with exit status 1 and the message of an error that the user can mend."""
     try:
         yield
-    except (
-        *(ActivationError, BundleError, DatasetError, EmbeddedServerError, ExportError),
-        *(ExposureError, KeyFileError, PlanFileError, ProfileFileError, ReplayError),
-        *(ServiceError, OSError),
-    ) as exc:
+    except (UserError, OSError) as exc:
         typer.echo(f"error: {exc}", err=True)
         raise typer.Exit(1) from exc
 

@@ -10,7 +10,7 @@ import typer
 from app.cli.console import (
     JsonOption,
     RedisUrlOption,
-    failures,
+    exit_on_user_error,
     opened,
     print_summary,
     read_settings,
@@ -51,7 +51,7 @@ def apply_erasures(
 ) -> None:
     """Erase in a restored store whom an export's erasures name. Safe to repeat."""
     settings = read_settings(redis_url=redis_url)
-    with failures():
+    with exit_on_user_error():
         erasures = erasures_of(data)
         with store_url(settings) as url:
             summary = asyncio.run(_apply(erasures, url))

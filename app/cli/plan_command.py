@@ -12,7 +12,7 @@ from app.cli.console import (
     JsonOption,
     RedisUrlOption,
     editor_of,
-    failures,
+    exit_on_user_error,
     opened,
     read_settings,
     store_url,
@@ -36,7 +36,7 @@ plan_commands = typer.Typer(help="Show and apply the plan of experiments.", no_a
 def show_plan(*, redis_url: RedisUrlOption = None, as_json: JsonOption = False) -> None:
     """Print the plan that all workers follow, in a form that can be applied."""
     settings = read_settings(redis_url=redis_url)
-    with failures(), store_url(settings) as url:
+    with exit_on_user_error(), store_url(settings) as url:
         stored = asyncio.run(_current(url, settings))
     plan = orjson.loads(stored.plan.to_json())
     if as_json:
@@ -62,7 +62,7 @@ def apply_plan(
     The canary of a promotion that runs stays, though no file names it.
     """
     settings = read_settings(redis_url=redis_url)
-    with failures(), store_url(settings) as url:
+    with exit_on_user_error(), store_url(settings) as url:
         order = Order(f"plan apply {file.name}", version)
         draft = read_draft(file)
         before, after = asyncio.run(_apply(url, settings, draft, order=order, dry_run=dry_run))

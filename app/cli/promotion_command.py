@@ -13,7 +13,7 @@ from app.cli.console import (
     JsonOption,
     RedisUrlOption,
     editor_of,
-    failures,
+    exit_on_user_error,
     opened,
     read_settings,
     store_url,
@@ -53,7 +53,7 @@ def begin_promotion(
     as_json: JsonOption = False,
 ) -> None:
     """Verify a bundle and begin its promotion; a running service leads it."""
-    with failures():
+    with exit_on_user_error():
         asked = PromotionRules() if rules is None else _read(PromotionRules, rules)
     settings = read_settings(redis_url=redis_url)
     promotion = _at_desk(settings, lambda desk: desk.begin(bundle, asked, who=WHO))
@@ -95,7 +95,7 @@ def hand_in_estimate(
     as_json: JsonOption = False,
 ) -> None:
     """Hand in what the log of served answers says of the bundle."""
-    with failures():
+    with exit_on_user_error():
         estimate = _read(OffPolicyEstimate, file)
 
     async def hand_in(desk: PromotionDesk) -> Promotion:
@@ -111,7 +111,7 @@ def _at_desk(settings: Settings, ask: Callable[[PromotionDesk], Awaitable[Promot
             editor, has_exports = editor_of(stores, settings), settings.exports is not None
             return await ask(PromotionDesk(stores.promotions, editor, has_exports=has_exports))
 
-    with failures(), store_url(settings) as url:
+    with exit_on_user_error(), store_url(settings) as url:
         return asyncio.run(asked(url))
 
 

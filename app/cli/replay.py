@@ -31,6 +31,7 @@ from app.stores.exposure_record import unpacked
 from app.stores.keys import exposures_stream
 from app.stores.stream import Batch, Cursors, Streams
 from models.domain.customer import Window
+from models.domain.errors import UserError
 from models.domain.event import to_us
 from models.domain.profile import Profile
 from models.experiments.exposure import read_exposures
@@ -43,7 +44,7 @@ _ID: Final = "recommendation_id"
 _WITHOUT_MODEL: Final = frozenset({DegradationLevel.POPULARITY, DegradationLevel.EMPTY})
 
 
-class ReplayError(ValueError):
+class ReplayError(UserError):
     """An answer that cannot be made again: what that takes is not here."""
 
 

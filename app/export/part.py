@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.stores.stream import Cursors
 from models.arrays.atomic_file import atomic_file
+from models.domain.errors import UserError
 
 PARTS: Final = "parts"
 
@@ -15,7 +16,7 @@ _CURSORS: Final = "vitrine.cursors"
 _CURSORS_JSON: Final = TypeAdapter(dict[int, str])
 
 
-class ExportError(RuntimeError):
+class ExportError(UserError):
     """A directory that cannot be exported to."""
 
 

@@ -10,13 +10,14 @@ from pydantic import ValidationError
 from app.observability import audit_log, get_logger
 from app.security.key import KeyEntry, KeyFile, Keys
 from models.arrays.atomic_file import write_file
+from models.domain.errors import UserError
 
 LOOK_EVERY_S: Final = 1.0
 
 _log = get_logger(__name__)
 
 
-class KeyFileError(Exception):
+class KeyFileError(UserError):
     """A file of keys that cannot be read; the message says what to do."""
 
 

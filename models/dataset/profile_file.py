@@ -10,6 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from models.arrays.parquet import read_parquet
+from models.domain.errors import UserError
 from models.domain.profile import Profile
 
 PROFILES_FILE: Final = "profiles.parquet"
@@ -17,7 +18,7 @@ PROFILES_FILE: Final = "profiles.parquet"
 _SCHEMA: Final = {"customer_id": pl.String, "profile": pl.Binary, "last_us": pl.Int64}
 
 
-class ProfileFileError(ValueError):
+class ProfileFileError(UserError):
     """A file that holds no profiles; the message names it and the reason."""
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from models.arrays.parquet import scan_parquet
+from models.domain.errors import UserError
 
 FILE: Final = "exposures.parquet"
 
@@ -69,7 +70,7 @@ TOOK: Final = "took_us"
 """Column with the time that an answer took, where a file has one."""
 
 
-class ExposureError(ValueError):
+class ExposureError(UserError):
     """A file of exposures that cannot be read."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.domain.errors import UserError
 from models.domain.sale import PictureScores
 from models.pictures.image_statistics import looks_of
 from models.pictures.onnx import OnnxSession, Provider, open_session
@@ -33,7 +34,7 @@ DESCRIPTION_FILE = "scenes.json"
 EMBEDDING_WIDTH = 128
 
 
-class SceneModelError(ValueError):
+class SceneModelError(UserError, ValueError):
     """A directory that holds no usable scene model."""
 
 

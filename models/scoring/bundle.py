@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from models.arrays.atomic_file import sync_directory, write_file
+from models.domain.errors import UserError
 
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -25,7 +26,7 @@ _OF_A_VOLUME: Final = "lost+found"
 """In the root of a volume; names with a dot in front are those of Kubernetes, rsync and macOS."""
 
 
-class BundleError(Exception):
+class BundleError(UserError):
     """A bundle that must not be served: the message names the file and the reason."""
 
 

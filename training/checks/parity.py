@@ -13,22 +13,23 @@ from numpy.typing import NDArray
 from models.arrays.parquet import read_parquet
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.snapshot_folder import SnapshotFolder
-from models.dataset import Dataset, DatasetError, read_dataset
+from models.dataset import Dataset, read_dataset
 from models.domain.customer import Window
+from models.domain.errors import UserError
 from models.domain.event import key, to_us
 from models.domain.profile import Profile
 from models.query.caller_candidates import CallerCandidates
 from models.query.query import Context, Query
-from models.scoring.bundle import BundleError, read_bundle
+from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
-from training.console import bars, print_json, stop_on
+from training.console import bars, exit_on_user_error, print_json
 from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
 from training.pipeline.train import Progress
 
 EXPOSURES: Final = "exposures.parquet"
 
 
-class ParityError(ValueError):
+class ParityError(UserError):
     """Exported files that answers cannot be recomputed from."""
 
 
@@ -206,7 +207,7 @@ def parity_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Recompute logged answers from exported files; exit 1 if a feature differs by a bit."""
-    with stop_on(BundleError, DatasetError, ParityError, OSError), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         scorer = Scorer.load(read_bundle(bundle))
         # Answers knew an event from when it was received, also of what was posted in bulk.
         dataset = read_dataset(data, as_received=True)

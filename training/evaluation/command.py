@@ -8,7 +8,6 @@ import typer
 from pydantic import ValidationError
 
 from models.catalogue.event_counts import HOUR_US
-from models.dataset.faults import DatasetError
 from models.dataset.reading import Dataset, read_dataset
 from models.domain.event import to_us
 from models.domain.sale import PictureScores
@@ -16,7 +15,7 @@ from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
 from training.configuration import RunConfig
-from training.console import Bars, bars, print_json, stop_on, with_folder
+from training.console import Bars, bars, exit_on_user_error, print_json, with_folder
 from training.evaluation.document import document
 from training.evaluation.evaluate import Question, evaluate
 from training.evaluation.example_slates import Thumbnails
@@ -57,7 +56,7 @@ def evaluate_command(
     as_json: Json = False,
 ) -> None:
     """Judge a bundle beside its recommenders, on lists that were shown and on all open sales."""
-    with stop_on(BundleError, DatasetError), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         directory = resolve_bundle(bundle, bundles)
         loaded = read_bundle(directory)
         scorer = Scorer.load(loaded)

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from models.dataset import DatasetError, read_event_log
+from models.dataset import read_event_log
 from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.design import Design, NoBaselineError, design
 from models.experiments.analysis.results import Results, experiment_results
-from models.experiments.exposure import ExposureError, read_exposures
-from models.experiments.plan.plan_file import PlanFileError, find, read_plan
-from training.console import print_json, stop_on, with_folder
+from models.experiments.exposure import read_exposures
+from models.experiments.plan.plan_file import find, read_plan
+from training.console import exit_on_user_error, print_json, with_folder
 from training.experiments.document import design_document, results_document
 from training.pipeline.train_command import Data, Json
 from training.report.block import Block, Paragraph
@@ -59,8 +59,7 @@ def experiment_report_command(
     as_json: Json = False,
 ) -> None:
     """Say what came of an experiment, and what it can see, from exported files."""
-    errors = (DatasetError, ExposureError, PlanFileError)
-    with stop_on(*errors):
+    with exit_on_user_error():
         rules = Rules(
             window_hours=window_hours, before_days=before_days, planned_units=planned_units
         )

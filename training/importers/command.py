@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from models.dataset import DatasetError
 from models.dataset.quarantine import write_quarantine
-from training.console import bars, print_json, stop_on
+from training.console import bars, exit_on_user_error, print_json
 from training.importers.trivago import Imported, import_trivago
 
 app = typer.Typer(name="import", help="Bring public data into the contract.", no_args_is_help=True)
@@ -28,7 +27,7 @@ def trivago(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Import the sessions of the trivago RecSys Challenge 2019."""
-    with stop_on(DatasetError), bars() as bar:
+    with exit_on_user_error(), bars() as bar:
         imported = import_trivago(
             source,
             out,

@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.domain.errors import UserError
+
 POLICIES: Final = ("random", "bts")
 CAMPAIGNS: Final = ("men", "women")
 _COLUMNS: Final = {
@@ -21,7 +23,7 @@ _COLUMNS: Final = {
 }
 
 
-class BanditLogError(ValueError):
+class BanditLogError(UserError):
     """A file that is no log of the Open Bandit Dataset."""
 
 

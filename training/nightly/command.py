@@ -7,16 +7,12 @@ from typing import Annotated, Final
 import typer
 
 from models.catalogue.event_counts import HOUR_US
-from models.dataset.faults import DatasetError
 from models.domain.event import to_us
-from models.scoring.bundle import BundleError, resolve_bundle
-from training.configuration import ConfigurationError, RunConfig
-from training.console import bars, print_json, stop_on
-from training.nightly.run import FaultyDataError, Night, NightOutcome, NightVerdict, run_night
-from training.nightly.stage_cache import BusyError
-from training.pipeline.prepare import FutureError, NothingKnownError
+from models.scoring.bundle import resolve_bundle
+from training.configuration import RunConfig
+from training.console import bars, exit_on_user_error, print_json
+from training.nightly.run import Night, NightOutcome, NightVerdict, run_night
 from training.pipeline.train_command import Threads
-from training.ranker.fit_ranker import TooFewPurchasesError
 
 BUNDLES: Final = Path("models/bundles")
 EXIT_CODES: Final = {
@@ -55,17 +51,7 @@ def nightly_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Validate, train, evaluate, gate and publish; exit 3 if worse, 4 if nothing is new."""
-    errors = (
-        BundleError,
-        BusyError,
-        ConfigurationError,
-        DatasetError,
-        FaultyDataError,
-        FutureError,
-        NothingKnownError,
-        TooFewPurchasesError,
-    )
-    with stop_on(*errors), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         night = Night(
             data=data,
             bundles=bundles,

@@ -12,6 +12,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from models.arrays.atomic_file import write_file
 from models.dataset.reading import Dataset, read_dataset
+from models.domain.errors import UserError
 from models.domain.event import SECOND_US, from_us, to_us
 from models.scoring.bundle import (
     FORMAT_VERSION,
@@ -37,7 +38,7 @@ CANDIDATES: Final = "candidates"
 REPORTS: Final = "reports"
 
 
-class FaultyDataError(ValueError):
+class FaultyDataError(UserError):
     """A dataset of which too many rows had to be left out."""
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from pydantic import JsonValue, TypeAdapter
 
 from models.arrays.atomic_file import write_file
+from models.domain.errors import UserError
 
 _RECORD: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 
 
-class BusyError(RuntimeError):
+class BusyError(UserError):
     """Another run works in the same directory."""
 
 

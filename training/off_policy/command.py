@@ -11,15 +11,15 @@ import polars as pl
 import typer
 
 from models.catalogue.event_counts import HOUR_US
-from models.dataset import Dataset, DatasetError, read_dataset
+from models.dataset import Dataset, read_dataset
 from models.domain.event import to_us
-from models.experiments.exposure import ExposureError, read_exposures
-from models.scoring.bundle import BundleError, read_bundle
+from models.experiments.exposure import read_exposures
+from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
-from training.console import Bars, bars, print_json, stop_on, with_folder
+from training.console import Bars, bars, exit_on_user_error, print_json, with_folder
 from training.evaluation.output import print_table
-from training.importers.open_bandit import CAMPAIGNS, BanditLogError
+from training.importers.open_bandit import CAMPAIGNS
 from training.off_policy.bandit import cross_policies
 from training.off_policy.document import (
     VALUE,
@@ -29,7 +29,6 @@ from training.off_policy.document import (
     valuation_json,
 )
 from training.off_policy.logged_answers import (
-    AnswersError,
     LoggedAnswers,
     Setting,
     judged,
@@ -38,19 +37,9 @@ from training.off_policy.logged_answers import (
 from training.off_policy.policy_value import Valuation, value_policy
 from training.off_policy.reward import Reward
 from training.off_policy.support import MIN_EFFECTIVE, RefusedError
-from training.off_policy.target import TargetError, TargetPolicy
+from training.off_policy.target import TargetPolicy
 from training.pipeline.train_command import Data, Json
 from training.report.page import page
-
-_ERRORS = (
-    AnswersError,
-    BundleError,
-    DatasetError,
-    ExposureError,
-    OSError,
-    RefusedError,
-    TargetError,
-)
 
 
 @dataclass(frozen=True)
@@ -88,7 +77,7 @@ def off_policy_command(
     as_json: Json = False,
 ) -> None:
     """Estimate from exported answers what another bundle or policy would have brought."""
-    with stop_on(*_ERRORS), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         scorer = Scorer.load(read_bundle(bundle))
         explores = None if temperature is None else PlackettLuce(temperature=temperature)
         policy = SlatePolicy(order_by=order_by, diversity=diversity, exploration=explores)
@@ -155,7 +144,7 @@ def open_bandit_command(
     as_json: Json = False,
 ) -> None:
     """Value each policy of the Open Bandit Dataset from the log of the other."""
-    with stop_on(BanditLogError, OSError):
+    with exit_on_user_error():
         crossings = cross_policies(data, CAMPAIGNS, seed=seed)
     if as_json:
         print_json({"crossings": [crossing_json(one) for one in crossings]})

@@ -15,6 +15,7 @@ from models.catalogue.snapshot_folder import SnapshotFolder
 from models.dataset import EventTable
 from models.dataset.events import keys_of
 from models.domain.customer import Window
+from models.domain.errors import UserError
 from models.domain.profile import Profile
 from models.query.query import Context, Query
 from training.off_policy.reward import Reward, rewards_of
@@ -38,7 +39,7 @@ _NEEDED: Final = (
 )
 
 
-class AnswersError(ValueError):
+class AnswersError(UserError):
     """Exported answers that no policy can be valued from."""
 
 

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.errors import UserError
 from training.off_policy.rounds import Rounds
 
 MIN_EFFECTIVE: Final = 100.0
@@ -16,7 +17,7 @@ _TOLERANCE: Final = 1e-9
 _STANDARD_ERRORS: Final = 4.0
 
 
-class RefusedError(ValueError):
+class RefusedError(UserError):
     """A log that says nothing about the policy."""
 
 

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.errors import UserError
 from models.query.query import Query
 from models.scoring.scorer import Scorer, Scores
 from models.slate.exploration import log_odds, plackett_luce_propensities
@@ -29,7 +30,7 @@ class View:
     direct: NDArray[np.float64]
 
 
-class TargetError(ValueError):
+class TargetError(UserError):
     """A policy whose probabilities of a logged slate cannot be told."""
 
 

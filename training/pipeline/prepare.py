@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from models.dataset.reading import Dataset, read_dataset
+from models.domain.errors import UserError
 from models.domain.event import LAST, MAX_AHEAD_US, SECOND_US, from_us, to_us
 from models.pictures.scene_labeller import PictureFault, SceneLabeller
 from training.pipeline.train import Progress
@@ -16,11 +17,11 @@ from training.scenes.picture_scores import see_sales
 SCENES = "scenes"
 
 
-class NothingKnownError(ValueError):
+class NothingKnownError(UserError):
     """An end of the training data that nothing lies before."""
 
 
-class FutureError(ValueError):
+class FutureError(UserError):
     """Events of a time that has not come."""
 
 

@@ -2,44 +2,28 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from pydantic import JsonValue
 
-from models.dataset.faults import DatasetError, FaultReport
+from models.dataset.faults import FaultReport
 from models.dataset.reading import Dataset
 from models.domain.event import to_us
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
-from training.configuration import ConfigurationError, RunConfig
-from training.console import bars, print_json, stop_on
+from training.configuration import RunConfig
+from training.console import bars, exit_on_user_error, print_json
 from training.pipeline.prepare import (
-    FutureError,
-    NothingKnownError,
     Prepared,
     prepare,
     require_happened,
 )
 from training.pipeline.train import train
-from training.ranker.fit_ranker import TooFewPurchasesError
-from training.scenes.backbone import BackboneError
-from training.scenes.layout import LayoutError
-from training.scenes.model import SceneTrainingError
 
 BUNDLES = Path("models/bundles")
 CACHE = Path("var")
 
-_ERRORS: Final = (
-    BackboneError,
-    ConfigurationError,
-    DatasetError,
-    FutureError,
-    LayoutError,
-    NothingKnownError,
-    SceneTrainingError,
-    TooFewPurchasesError,
-)
 
 Data = Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)]
 Threads = Annotated[
@@ -65,7 +49,7 @@ def train_command(
     as_json: Json = False,
 ) -> None:
     """Train on a dataset and write a bundle."""
-    with stop_on(*_ERRORS), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         run = RunConfig.read(config)
         prepared = prepare(
             data,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.domain.errors import UserError
 from models.ranker.logistic import LogisticRanker
 from models.ranker.ranker import TrainingRows, sigmoid
 from training.examples.slates import Slates
@@ -15,7 +16,7 @@ from training.statistics.metrics import auc, expected_calibration_error, log_los
 MIN_PURCHASES = 10
 
 
-class TooFewPurchasesError(ValueError):
+class TooFewPurchasesError(UserError):
     """Data from which no purchase probability can be learned."""
 
 

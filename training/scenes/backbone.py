@@ -8,6 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.domain.errors import UserError
 from models.pictures.picture import Frame
 from training.scenes.efficientnet import efficientnet_lite0, weights_path
 from training.scenes.torch_file import read_tensors
@@ -20,7 +21,7 @@ _BLOCKS = ("block_4", "block_7", "block_10", "block_14")
 Statistic = Literal["mean", "std", "bands"]
 
 
-class BackboneError(ValueError):
+class BackboneError(UserError):
     """A description of a backbone, or its ONNX file, that cannot be used."""
 
 

@@ -19,11 +19,10 @@ from models.pictures.scene_labeller import (
     LabelledPictures,
     PictureFault,
     SceneLabeller,
-    SceneModelError,
     label_pictures,
 )
-from training.console import print_json, stop_on
-from training.scenes.backbone import BackboneError, default_backbone, read_backbone
+from training.console import exit_on_user_error, print_json
+from training.scenes.backbone import default_backbone, read_backbone
 from training.scenes.features import FeatureExtractor, n_plain_features
 from training.scenes.layout import (
     TESTING_LISTS,
@@ -38,7 +37,6 @@ from training.scenes.metric import label_figures
 from training.scenes.model import (
     N_CROPS,
     SceneModel,
-    SceneTrainingError,
     fit_scenes,
     labelled_features,
 )
@@ -93,7 +91,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train the two fully connected layers on labelled pictures, and write one ONNX file."""
-    with stop_on(BackboneError, LayoutError, SceneTrainingError):
+    with exit_on_user_error():
         pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
         network = default_backbone() if backbone is None else read_backbone(backbone)
         with _bar("features", len(pictures.paths)) as advance:
@@ -121,7 +119,7 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Print the most probable labels of every picture below a directory."""
-    with stop_on(SceneModelError):
+    with exit_on_user_error():
         labeller = SceneLabeller.open(model, threads=threads)
     paths = sorted(path for path in images.rglob("*") if path.is_file())
     labelled = _label(paths, labeller, threads)
@@ -169,7 +167,7 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Cross-validate the head, beside logistic regressions."""
-    with stop_on(BackboneError, LayoutError, SceneTrainingError):
+    with exit_on_user_error():
         pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
         network = default_backbone() if backbone is None else read_backbone(backbone)
         extractor = FeatureExtractor(network, cache, n_crops=N_CROPS, threads=threads)

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.errors import UserError
+
 CATEGORIES: Final = "categories_places365.txt"
 TRAINING_LISTS: Final = ("Training_01.txt", "places365_train_standard.txt")
 TESTING_LISTS: Final = ("Testing_01.txt", "places365_val.txt")
@@ -19,7 +21,7 @@ _SUFFIXES: Final = (
 )
 
 
-class LayoutError(ValueError):
+class LayoutError(UserError):
     """A directory or file list without labelled pictures."""
 
 

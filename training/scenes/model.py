@@ -17,6 +17,7 @@ from scipy.optimize import OptimizeResult, minimize_scalar
 from scipy.special import logsumexp
 from sklearn.model_selection import StratifiedKFold
 
+from models.domain.errors import UserError
 from models.pictures.onnx import Provider
 from models.pictures.scene_labeller import (
     DESCRIPTION_FILE,
@@ -36,7 +37,7 @@ FALSE_ALARM_RATE = 0.05
 _N_FOLDS = 5
 
 
-class SceneTrainingError(ValueError):
+class SceneTrainingError(UserError):
     """Labelled pictures from which no head can be trained."""
 
 

@@ -5,18 +5,17 @@ from typing import Annotated
 
 import typer
 
-from models.dataset.faults import DatasetError
 from models.dataset.reading import SCENES, read_dataset
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import BundleError, read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
-from training.console import Bars, bars, print_json, stop_on, with_folder
+from training.console import Bars, bars, exit_on_user_error, print_json, with_folder
 from training.report.block import Block, Paragraph
 from training.report.page import page
-from training.scenes.backbone import BackboneError, default_backbone, read_backbone
+from training.scenes.backbone import default_backbone, read_backbone
 from training.scenes.features import FeatureExtractor
-from training.scenes.layout import LayoutError, read_layout
-from training.scenes.model import N_CROPS, SceneTrainingError, hold_back, labelled_features
+from training.scenes.layout import read_layout
+from training.scenes.model import N_CROPS, hold_back, labelled_features
 from training.scenes.picture_scores import see_sales
 from training.scenes.report import labeller_blocks, seen_sales, topic_blocks
 
@@ -36,8 +35,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a page on topics, their conversion, and the labeller on held-back pictures."""
-    errors = (BackboneError, BundleError, DatasetError, LayoutError, SceneTrainingError)
-    with stop_on(*errors), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         directory = resolve_bundle(bundle, bundles)
         loaded = read_bundle(directory)
         topics = Scorer.load(loaded).topics

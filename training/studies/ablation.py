@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
+from models.domain.errors import UserError
 from models.domain.event import KIND, EventType, from_us
 from models.features.schema import FeatureSchema
 from models.ranker.ranker import POSITION, Ranker
@@ -31,7 +32,7 @@ _NOWHERE: Final = Situation(market=None, n_events=0, age_us=None)
 _NOTHING: Final[Mapping[str, NDArray[np.int64]]] = MappingProxyType({})
 
 
-class NothingToJudgeError(ValueError):
+class NothingToJudgeError(UserError):
     """An end of the training data that no purchase of what was shown follows."""
 
 

@@ -6,30 +6,14 @@ from typing import Annotated
 
 import typer
 
-from models.dataset.faults import DatasetError
 from models.domain.event import to_us
-from training.configuration import ConfigurationError, RunConfig
-from training.console import bars, print_json, stop_on
+from training.configuration import RunConfig
+from training.console import bars, exit_on_user_error, print_json
 from training.evaluation.output import compared, plain, print_differences
-from training.pipeline.prepare import NothingKnownError, prepare
+from training.pipeline.prepare import prepare
 from training.pipeline.train import assemble
 from training.pipeline.train_command import CACHE, Data, Json, aware, tell_left_out
-from training.ranker.fit_ranker import TooFewPurchasesError
-from training.scenes.backbone import BackboneError
-from training.scenes.layout import LayoutError
-from training.scenes.model import SceneTrainingError
-from training.studies.ablation import Halves, NothingToJudgeError, ablate, require_later_purchases
-
-_ERRORS = (
-    BackboneError,
-    ConfigurationError,
-    DatasetError,
-    LayoutError,
-    NothingKnownError,
-    NothingToJudgeError,
-    SceneTrainingError,
-    TooFewPurchasesError,
-)
+from training.studies.ablation import Halves, ablate, require_later_purchases
 
 
 def ablate_command(
@@ -44,7 +28,7 @@ def ablate_command(
 ) -> None:
     """Fit the meta-model without each recommender in turn, and say what that costs."""
     moment = aware(until)
-    with stop_on(*_ERRORS), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         run = RunConfig.read(config)
         prepared = prepare(
             data, until=None, scenes=None, cache=cache, seed=seed, strict=False, progress=progress

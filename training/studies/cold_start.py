@@ -5,6 +5,7 @@ from pathlib import Path
 
 from models.catalogue.event_counts import HOUR_US
 from models.dataset.reading import Dataset, read_dataset
+from models.domain.errors import UserError
 from models.domain.sale import PictureScores
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import read_bundle
@@ -19,11 +20,11 @@ from training.scenes.picture_scores import permuted, see_sales
 from training.statistics.bootstrap import Interval
 
 
-class NoPicturesError(ValueError):
+class NoPicturesError(UserError):
     """A dataset whose pictures nobody can see."""
 
 
-class NoNewSalesError(ValueError):
+class NoNewSalesError(UserError):
     """An end of training that no visit with new sales follows."""
 
 

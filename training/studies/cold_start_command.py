@@ -8,36 +8,15 @@ from typing import Annotated
 import typer
 
 from models.catalogue.event_counts import HOUR_US
-from models.dataset.faults import DatasetError
-from models.scoring.bundle import BundleError
-from training.configuration import ConfigurationError, RunConfig
-from training.console import bars, print_json, stop_on
+from training.configuration import RunConfig
+from training.console import bars, exit_on_user_error, print_json
 from training.evaluation.output import print_table
 from training.evaluation.protocol import Protocol
-from training.pipeline.prepare import NothingKnownError, prepare
+from training.pipeline.prepare import prepare
 from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
-from training.ranker.fit_ranker import TooFewPurchasesError
-from training.scenes.backbone import BackboneError
-from training.scenes.layout import LayoutError
-from training.scenes.model import SceneTrainingError
 from training.studies.cold_start import (
     ColdStart,
-    NoNewSalesError,
-    NoPicturesError,
     prove_cold_start,
-)
-
-_ERRORS = (
-    BackboneError,
-    BundleError,
-    ConfigurationError,
-    DatasetError,
-    LayoutError,
-    NoNewSalesError,
-    NoPicturesError,
-    NothingKnownError,
-    SceneTrainingError,
-    TooFewPurchasesError,
 )
 
 
@@ -58,7 +37,7 @@ def cold_start_command(
     as_json: Json = False,
 ) -> None:
     """Rank new sales by a bundle with pictures, one without, popularity, and wrong pictures."""
-    with stop_on(*_ERRORS), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         proof = ColdStart(
             data=data,
             new_within_us=round(hours * HOUR_US),

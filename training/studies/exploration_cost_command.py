@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from models.dataset.faults import DatasetError
 from models.dataset.reading import read_dataset
 from models.domain.event import to_us
-from models.scoring.bundle import BundleError, read_bundle, resolve_bundle
+from models.scoring.bundle import read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
-from training.console import bars, print_json, stop_on
+from training.console import bars, exit_on_user_error, print_json
 from training.evaluation.command import config_of, pictures_of
 from training.evaluation.evaluate import Question
 from training.evaluation.output import print_cells
@@ -34,7 +33,7 @@ def slate_cost_command(
     as_json: Json = False,
 ) -> None:
     """Say what exploration and diversity cost in expected purchases, beside what they gain."""
-    with stop_on(BundleError, DatasetError), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         directory = resolve_bundle(bundle, bundles)
         loaded = read_bundle(directory)
         dataset = read_dataset(data)

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.arrays.atomic_file import write_file
+from models.domain.errors import UserError
 from models.features.schema import FeatureSchema
 from models.ranker.ranker import TreeConfig
 from training.configuration import RunConfig
@@ -28,7 +29,7 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
 """Bounds of what is drawn, evenly in its logarithm."""
 
 
-class StudyError(ValueError):
+class StudyError(UserError):
     """A file of trials that belongs to another study, or is none."""
 
 

@@ -9,19 +9,13 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from models.dataset.faults import DatasetError
-from training.configuration import ConfigurationError, RunConfig
-from training.console import bars, print_json, stop_on, with_folder
-from training.pipeline.prepare import NothingKnownError, prepare
+from training.configuration import RunConfig
+from training.console import bars, exit_on_user_error, print_json, with_folder
+from training.pipeline.prepare import prepare
 from training.pipeline.train import Assembly, assemble
 from training.pipeline.train_command import CACHE, Data, Json, aware, tell_left_out
-from training.ranker.fit_ranker import TooFewPurchasesError
-from training.scenes.backbone import BackboneError
-from training.scenes.layout import LayoutError
-from training.scenes.model import SceneTrainingError
 from training.studies.ablation import Halves, NothingToJudgeError
 from training.studies.hyperparameters import (
-    StudyError,
     Trial,
     best,
     read_trials,
@@ -32,18 +26,6 @@ from training.studies.hyperparameters import (
 
 LATER_SHARE = 0.2
 """Last share of the slates before ``--until``, which judges trials and teaches none."""
-
-_ERRORS = (
-    BackboneError,
-    ConfigurationError,
-    DatasetError,
-    LayoutError,
-    NothingKnownError,
-    NothingToJudgeError,
-    SceneTrainingError,
-    StudyError,
-    TooFewPurchasesError,
-)
 
 
 def tune_command(
@@ -68,7 +50,7 @@ def tune_command(
 ) -> None:
     """Search hyper-parameters at random; goes on where an earlier run stopped."""
     deadline = None if seconds is None else time.monotonic() + seconds
-    with stop_on(*_ERRORS), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         start = RunConfig.read(config)
         material = prepare(
             data,

@@ -6,31 +6,12 @@ from typing import Annotated
 
 import typer
 
-from models.dataset.faults import DatasetError
 from models.dataset.reading import read_dataset
-from models.scoring.bundle import BundleError
-from training.configuration import ConfigurationError, RunConfig
-from training.console import bars, print_json, stop_on
-from training.pipeline.prepare import NothingKnownError, prepare
+from training.configuration import RunConfig
+from training.console import bars, exit_on_user_error, print_json
+from training.pipeline.prepare import prepare
 from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
-from training.ranker.fit_ranker import TooFewPurchasesError
-from training.scenes.backbone import BackboneError
-from training.scenes.layout import LayoutError
-from training.scenes.model import SceneTrainingError
-from training.studies.ablation import NothingToJudgeError
 from training.studies.seed_variance import Study, spread
-
-_ERRORS = (
-    BackboneError,
-    BundleError,
-    ConfigurationError,
-    DatasetError,
-    LayoutError,
-    NothingKnownError,
-    NothingToJudgeError,
-    SceneTrainingError,
-    TooFewPurchasesError,
-)
 
 
 def seeds_command(
@@ -46,7 +27,7 @@ def seeds_command(
     as_json: Json = False,
 ) -> None:
     """Train and judge once a seed, and say how far the meta-model's figures move."""
-    with stop_on(*_ERRORS), bars() as progress:
+    with exit_on_user_error(), bars() as progress:
         prepared = prepare(
             data,
             until=aware(until),

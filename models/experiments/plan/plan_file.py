@@ -5,12 +5,13 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from models.domain.errors import UserError
 from models.experiments.plan.experiment import Experiment, Unit
 from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_edit import PlanDraft
 
 
-class PlanFileError(ValueError):
+class PlanFileError(UserError):
     """A file that holds no plan, or not the experiment that is asked for."""
 
 
