@@ -49,6 +49,7 @@ MODULES = [
     "models/scoring/__init__.py",
     "models/slate/__init__.py",
     "models/domain/customer.py",
+    "models/domain/errors.py",
     "models/neighbours/search.py",
     "models/pictures/onnx.py",
     "models/ranker/ranker.py",
@@ -107,6 +108,7 @@ def small_project(tmp_path: Path) -> Path:
     (tmp_path / "models/pictures/onnx.py").write_text("import onnxruntime")
     (tmp_path / "models/neighbours/search.py").write_text("import faiss")
     (tmp_path / "models/ranker/ranker.py").write_text("import lightgbm")
+    (tmp_path / "training/console.py").write_text("import models.domain.errors")
     (tmp_path / "app/recommend/__init__.py").write_text("import models.pictures.onnx")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
