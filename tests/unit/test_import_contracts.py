@@ -135,7 +135,8 @@ def test_a_project_in_order_keeps_every_contract(small_project: Path) -> None:
 
 @pytest.mark.parametrize(("module", "line", "contract"), BREACHES)
 def test_a_breach_is_named(small_project: Path, module: str, line: str, contract: str) -> None:
-    (small_project / module).write_text(line)
+    with (small_project / module).open("a") as file:
+        file.write(f"\n{line}\n")
 
     result = lint(small_project)
 
