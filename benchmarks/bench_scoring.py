@@ -17,9 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.results import write_result
-from models.ranker.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees
+from models.ranker.ranker import LightGbmRanker
 from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker
-from tests.builders import flat_margin
+from tests.builders import flat_offset
+from training.configuration import TreeConfig
+from training.ranker.fit_trees import fit_trees
+from training.ranker.training_rows import TrainingRows
 
 N_CALLS = 300
 N_SALES = (10, 100, 300, 1_000)
@@ -42,9 +45,9 @@ def step(trees: int, leaves: int, *, rng: np.random.Generator) -> LightGbmRanker
     rows = TrainingRows(values, labels.astype(np.float64), np.ones(N_ROWS))
     names = [f"f{column}" for column in range(N_FEATURES)]
     config = TreeConfig(max_trees=trees, leaves=leaves)
-    line = flat_margin(N_FEATURES)
+    line = flat_offset(N_FEATURES)
     fitted = fit_trees(
-        rows, rows, names=names, decreasing=frozenset(), config=config, seed=0, margin=line
+        rows, rows, names=names, decreasing=frozenset(), config=config, seed=0, offset=line
     )
     return LightGbmRanker(fitted, UNCALIBRATED, line)
 

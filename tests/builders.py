@@ -23,11 +23,14 @@ from models.pictures.topics import Topics
 from models.query.query import Context, Query
 from models.ranker.linear_offset import LinearOffset
 from models.ranker.logistic import LogisticRanker, Scale
-from models.ranker.ranker import Calibration, LightGbmRanker, TrainingRows, TreeConfig, fit_trees
+from models.ranker.ranker import Calibration, LightGbmRanker
 from models.recommenders.content_profile import Content
 from models.recommenders.image_similarity import Images
 from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer
+from training.configuration import TreeConfig
+from training.ranker.fit_trees import fit_trees
+from training.ranker.training_rows import TrainingRows
 
 HOUR_US: Final = 3600 * SECOND_US
 DAY_US: Final = 24 * HOUR_US
@@ -183,7 +186,7 @@ def ranker(schema: FeatureSchema, *, seed: int) -> LightGbmRanker:
     chances = 1.0 / (1.0 + np.exp(-matrix.astype(np.float64).sum(axis=1)))
     labels = (rng.random(400) < chances).astype(np.float64)
     rows = TrainingRows(matrix, labels, np.ones(400))
-    line = margin(schema, seed=seed)
+    line = offset(schema, seed=seed)
     trees = fit_trees(
         rows,
         rows,
@@ -191,23 +194,23 @@ def ranker(schema: FeatureSchema, *, seed: int) -> LightGbmRanker:
         decreasing=schema.decreasing,
         config=TreeConfig(max_trees=40, min_rows_per_leaf=5, learning_rate=0.1),
         seed=seed,
-        margin=line,
+        offset=line,
     )
     return LightGbmRanker(trees, Calibration(slope=1.0, intercept=-1.0), line)
 
 
-def margin(schema: FeatureSchema, *, seed: int) -> LinearOffset:
+def offset(schema: FeatureSchema, *, seed: int) -> LinearOffset:
     """A straight line of random weights, and positions each half as good as the last."""
     rng, n_features = np.random.default_rng(seed), len(schema.names)
     column = schema.names.index("position")
     weights = rng.normal(0.0, 0.1, size=n_features)
     weights[column] = 0.0
-    line = replace(flat_margin(n_features).regression, weights=weights)
+    line = replace(flat_offset(n_features).regression, weights=weights)
     return LinearOffset(line, column, 0.5 ** np.arange(4.0))
 
 
-def flat_margin(n_features: int) -> LinearOffset:
-    """A margin of 0, so that trees stand alone."""
+def flat_offset(n_features: int) -> LinearOffset:
+    """An offset of 0, so that trees stand alone."""
     return LinearOffset(
         LogisticRanker(
             scale=Scale(np.zeros(n_features), np.zeros(n_features), np.ones(n_features)),

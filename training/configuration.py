@@ -9,13 +9,34 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.catalogue.event_counts import HOUR_US
 from models.domain.errors import UserError
-from models.ranker.ranker import TreeConfig
+from models.ranker.trees import MAX_LEAVES
 
 MAX_OUTCOME_HOURS: Final = 365 * 24.0
 
 
 class ConfigurationError(UserError):
     """A configuration file that cannot be used; the message names the file and the value."""
+
+
+class TreeConfig(BaseModel):
+    """Hyper-parameters of the trees."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    max_trees: int = Field(default=600, gt=0, description="Trees at most; stopping keeps fewer.")
+    leaves: int = Field(default=7, gt=1, le=MAX_LEAVES, description="Leaves of a tree.")
+    learning_rate: float = Field(default=0.04, gt=0, le=1, description="Weight of a tree.")
+    min_rows_per_leaf: int = Field(default=300, gt=0, description="Examples that a leaf needs.")
+    l2: float = Field(default=50.0, ge=0, description="Shrinks leaves of few purchases.")
+    feature_share: float = Field(
+        default=0.6, gt=0, le=1, description="Share of the features that a tree may use."
+    )
+    row_share: float = Field(
+        default=0.8, gt=0, le=1, description="Share of the examples that a tree is fitted on."
+    )
+    patience: int = Field(
+        default=60, gt=0, description="Trees without a better held-out log loss before it stops."
+    )
 
 
 class RunConfig(BaseModel):

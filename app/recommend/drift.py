@@ -9,7 +9,7 @@ import numpy as np
 from prometheus_client import Counter
 
 from app.observability import DriftMetrics
-from models.ranker.drift_baseline import DriftBaseline, n_in_bands, n_missing
+from models.ranker.drift_baseline import DriftBaseline, bin_counts, missing_counts
 from models.scoring.scorer import Scorer, Scores
 
 EVERY_S: Final = 0.25
@@ -43,11 +43,11 @@ class _Series:
         )
 
     def count(self, scores: Scores) -> None:
-        counts: list[int] = n_in_bands(self.reference.edges, scores.probabilities).tolist()
+        counts: list[int] = bin_counts(self.reference.edges, scores.probabilities).tolist()
         for counter, n in zip(self.bands, counts, strict=True):
             if n:
                 counter.inc(n)
-        missing = n_missing(scores.features)
+        missing = missing_counts(scores.features)
         for column in np.flatnonzero(missing).tolist():
             self.missing[column].inc(int(missing[column]))
 
@@ -65,11 +65,10 @@ class Drift:
     def see(self, scorer: Scorer, scores: Scores) -> None:
         """Count the candidates of an answer, unless another one was counted just before."""
         now_s = self._clock()
-        if now_s < self._next_s or scorer.reference is None or not len(scorer.reference.shares):
+        baseline = scorer.drift_baseline
+        if now_s < self._next_s or baseline is None or not len(baseline.shares):
             return
         self._next_s = now_s + EVERY_S
         if scorer.bundle_id not in self._series:
-            self._series[scorer.bundle_id] = _Series.of(
-                scorer, scorer.reference, metrics=self._metrics
-            )
+            self._series[scorer.bundle_id] = _Series.of(scorer, baseline, metrics=self._metrics)
         self._series[scorer.bundle_id].count(scores)

@@ -1,4 +1,7 @@
-"""What the trees of the meta-model start from: a straight line, and who looks where."""
+"""Linear offset (init score) of the trees, and the position bias.
+
+The examination model: P(click at position k) = P(examined at k) · P(click | examined).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,22 +13,23 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.ranker.logistic import LogisticRanker
 
-_ROWS_AT_ONCE: Final = 16_384  # so that training needs no second matrix of float64
+# Bounds the float64 copy of a training matrix to 16,384 rows at a time; chosen, not measured.
+_ROWS_AT_ONCE: Final = 16_384
 
 
 @dataclass(frozen=True, eq=False)
 class LinearOffset:
-    """Log-odds that trees are added to.
+    """Log-odds of a logistic regression, to which the trees are added.
 
-    A straight line goes on where trees, which know constants only, have seen little: at the
-    few sales of the whole catalogue that fit a customer best.
+    Trees are constant outside the range of their training data; the regression extrapolates
+    there, at the few sales of a whole catalogue that fit a customer best.
 
     Attributes:
-        regression: A logistic regression that is blind to the position.
-        column: Which feature is the position.
-        examined: P(looks at position 1, 2, and so on), as a share of position 1: from 1, not
-            rising, positive; later positions are as good as the last one, shape ``(n,)``, ``n``
-            at least 1.
+        regression: A logistic regression without a weight for the position.
+        column: Index of the position among the features.
+        examined: P(examined) at position 1, 2, …, relative to position 1: starts at 1, does not
+            rise, positive, shape ``(n,)`` with ``n >= 1``. Positions beyond ``n`` have the
+            last value.
     """
 
     regression: LogisticRanker
@@ -33,19 +37,25 @@ class LinearOffset:
     examined: NDArray[np.float64]
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return log-odds at position 1, shape ``(n,)``; a row depends on itself only."""
-        return log_odds_of([self], matrix)[0]
+        """Return log-odds at position 1 of features ``(n, n_features)``, shape ``(n,)``.
 
-    def on_scale_of(self, other: Self) -> Self:
-        """Return the same margin, on the very scale of another one where both are equal."""
+        A row's result does not depend on the other rows.
+        """
+        return offset_log_odds([self], matrix)[0]
+
+    def with_scale_of(self, other: Self) -> Self:
+        """Share the other offset's scale object if both scales are equal.
+
+        `offset_log_odds` standardises once for each scale object.
+        """
         scale = other.regression.scale
         if not self.regression.scale.equals(scale):
             return self
         return replace(self, regression=replace(self.regression, scale=scale))
 
-    def looks(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return P(looks) where rows were shown, as a share of position 1, shape ``(n,)``."""
-        # ``fmax`` takes an unknown position for the first.
+    def examination(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(examined) at each row's position, relative to position 1, shape ``(n,)``."""
+        # ``fmax`` ignores NaN: an unknown position counts as the first.
         places = np.minimum(np.fmax(matrix[:, self.column], 1), len(self.examined))
         return self.examined[places.astype(np.intp) - 1]
 
@@ -59,33 +69,33 @@ class LinearOffset:
         """Read what `to_bytes` wrote.
 
         Raises:
-            ValueError: If the content is anything else, or of other features.
+            ValueError: If the content is malformed, or of another number of features.
         """
         arrays = Arrays.from_bytes(content)
         regression = LogisticRanker.from_arrays(arrays, n_features=n_features)
         column, examined = arrays.integers("column"), arrays.floats("examined")
         if column.shape != (1,) or not 0 <= column[0] < n_features:
-            msg = f"not a margin over {n_features} features: column {column.tolist()}"
+            msg = f"not an offset over {n_features} features: column {column.tolist()}"
             raise ValueError(msg)
         if examined.ndim != 1 or not len(examined) or not np.all((examined > 0) & (examined <= 1)):
-            msg = f"shares of who looks at a position that are none: {examined.tolist()}"
+            msg = f"examination probabilities must be in (0, 1], got {examined.tolist()}"
             raise ValueError(msg)
         return cls(regression, int(column[0]), examined)
 
 
-def log_odds_of(
-    margins: Sequence[LinearOffset], matrix: NDArray[np.float32]
+def offset_log_odds(
+    offsets: Sequence[LinearOffset], matrix: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Return the log-odds of several margins at position 1, shape ``(n_margins, n)``.
+    """Return the log-odds of several offsets at position 1, shape ``(n_offsets, n)``.
 
-    What stands on the very same scale is standardised once.
+    Features are standardised once for each distinct scale object.
     """
-    found = np.empty((len(margins), len(matrix)))
+    found = np.empty((len(offsets), len(matrix)))
     for start in range(0, len(matrix), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
-        scales = {margin.regression.scale for margin in margins}
+        scales = {offset.regression.scale for offset in offsets}
         features = {scale: scale.standardised(matrix[part]) for scale in scales}
-        for one, margin in enumerate(margins):
-            regression = margin.regression
+        for one, offset in enumerate(offsets):
+            regression = offset.regression
             found[one, part] = regression.line(features[regression.scale])
     return found

@@ -1,23 +1,24 @@
-"""Logistic regression on the same features: the baseline that the meta-model must beat."""
+"""Logistic regression over standardised features: the baseline of the ranker, and its offset."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 
-_FAR: float = 8.0
+_MAX_Z: Final = 8.0
+"""Standardised values are clipped here, so that outliers have a bounded effect; chosen."""
 
 
 @dataclass(frozen=True, eq=False)
 class Standardised:
-    """Features on one scale, without gaps.
+    """Standardised features, missing values imputed by the mean.
 
     Attributes:
         z: Values, 0 where unknown, shape ``(n, n_features)``.
-        unknown: 1 where a value was unknown, else 0, same shape.
+        unknown: Missing-value indicator: 1 where a value was unknown, else 0, same shape.
     """
 
     z: NDArray[np.float64]
@@ -26,10 +27,10 @@ class Standardised:
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Puts features on one scale: ``z = (t(x) - centre) / scale``, cut at ±8.
+    """Standardises features: ``z = (t(x) - centre) / scale``, clipped to ±8.
 
-    Here ``t`` is ``sign(x) log(1 + |x|)`` for skewed features and ``x`` for others. An unknown
-    value becomes 0, its mean.
+    ``t`` is ``sign(x) log(1 + |x|)`` for skewed features and ``x`` for others. An unknown
+    value becomes 0, the mean.
 
     Attributes:
         logarithmic: 1 for skewed features, else 0, shape ``(n_features,)``.
@@ -46,13 +47,13 @@ class Scale:
         z = transformed(matrix, self.logarithmic)
         z -= self.centres
         z /= self.scales
-        np.clip(z, -_FAR, _FAR, out=z)
+        np.clip(z, -_MAX_Z, _MAX_Z, out=z)
         unknown = np.isnan(z)
         np.copyto(z, 0.0, where=unknown)
         return Standardised(z, unknown.astype(np.float64))
 
     def equals(self, other: "Scale") -> bool:
-        """Tell whether another scale is the same in every feature."""
+        """Return whether another scale is the same in every feature."""
         return (
             np.array_equal(self.logarithmic, other.logarithmic)
             and np.array_equal(self.centres, other.centres)
@@ -62,11 +63,11 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class LogisticRanker:
-    """A straight line over standardised features; an unknown value has a weight of its own.
+    """A linear model over standardised features and their missing-value indicators.
 
     Attributes:
         scale: Standardises features.
-        weights: Log-odds a standard deviation, shape ``(n_features,)``.
+        weights: Log-odds per standard deviation, shape ``(n_features,)``.
         unknown_weights: Log-odds where the value is unknown, same shape.
         intercept: Log-odds of the average sale.
     """
@@ -77,12 +78,12 @@ class LogisticRanker:
     intercept: float
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return log-odds of a purchase for rows of features, shape ``(n,)``."""
+        """Return log-odds of features ``(n, n_features)``, shape ``(n,)``."""
         return self.line(self.scale.standardised(matrix))
 
     def line(self, features: Standardised) -> NDArray[np.float64]:
-        """Return log-odds for features on this scale, shape ``(n,)``."""
-        # Sums of rows, not a matrix product: a row's bits do not depend on its company.
+        """Return log-odds of features standardised by this model's scale, shape ``(n,)``."""
+        # einsum, not a matrix product: BLAS rounds a row differently in batches of other sizes.
         return (
             self.intercept
             + np.einsum("ij,j->i", features.z, self.weights)
@@ -90,7 +91,7 @@ class LogisticRanker:
         )
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what each feature adds, the intercept last, shape ``(n, n_features + 1)``."""
+        """Return each feature's additive term, the intercept last, ``(n, n_features + 1)``."""
         features = self.scale.standardised(matrix)
         added = features.z * self.weights + features.unknown * self.unknown_weights
         return np.concatenate([added, np.full((len(matrix), 1), self.intercept)], axis=1)
@@ -115,7 +116,7 @@ class LogisticRanker:
         """Read what `to_bytes` wrote.
 
         Raises:
-            ValueError: If the content is anything else, or of other features.
+            ValueError: If the content is malformed, or of another number of features.
         """
         return cls.from_arrays(Arrays.from_bytes(content), n_features=n_features)
 
@@ -124,7 +125,7 @@ class LogisticRanker:
         """Restore a regression.
 
         Raises:
-            ValueError: If an array is missing, or of other features.
+            ValueError: If an array is missing, or of another number of features.
         """
         names = ("logarithmic", "centres", "scales", "weights", "unknown_weights")
         columns = [arrays.floats(name) for name in names]
@@ -138,7 +139,15 @@ class LogisticRanker:
 def transformed(
     matrix: NDArray[np.float32], logarithmic: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Take logarithms of the features that want them, same shape."""
+    """Apply ``sign(x) log(1 + |x|)`` to the columns where ``logarithmic`` is 1.
+
+    Args:
+        matrix: Features, shape ``(n, n_features)``.
+        logarithmic: 1 for skewed features, else 0, shape ``(n_features,)``.
+
+    Returns:
+        A float64 copy of the same shape.
+    """
     values = matrix.astype(np.float64)
     columns = np.flatnonzero(logarithmic > 0)
     skewed = values[:, columns]

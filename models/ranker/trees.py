@@ -1,4 +1,4 @@
-"""Boosted trees answered all at once: tables of bit masks in place of walks from node to node."""
+"""Evaluation of boosted trees by tables of bit masks (QuickScorer), without walking nodes."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,25 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_LEAVES: Final = 64
-"""Leaves of a tree at most: one bit each of a machine word."""
+"""Maximum number of leaves of a tree: one bit each of a 64-bit word."""
 
-_ROWS_AT_ONCE: Final = 512  # rows times trees of one word each stay in the second-level cache
+_ROWS_AT_ONCE: Final = 512  # one word per row and tree: a block stays in the second-level cache
 _WIDTHS: Final = (8, 16, 32, 64)
-_CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of LightGBM's decision_type
-_ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2  # what its next two bits say
+# LightGBM's decision_type: bit 0 and bit 1, then two bits of the missing type.
+_CATEGORICAL, _DEFAULT_LEFT = 1, 2
+_ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2
 
 Word = np.unsignedinteger
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """An inner node: what is above its threshold goes right.
+    """An inner node: values above its threshold go right.
 
     Attributes:
-        column: Feature that it looks at.
+        column: Index of its feature.
         threshold: Values above it go right.
         nan_right: Whether an unknown value goes right.
-        left_leaves: Bits of the leaves below its left child; leaves count from the left.
+        left_leaves: Bits of the leaves below its left child; leaves are numbered from the left.
     """
 
     column: int
@@ -51,23 +52,23 @@ class Tree:
 
 @dataclass(frozen=True, eq=False)
 class TreeTables:
-    """Some boosted models over the same features.
+    """One or more boosted models over the same features.
 
-    A leaf can be reached as long as no split on its left sends the row right. For every
-    feature and every interval between its thresholds, one row of a table holds the leaves
-    of all trees that the splits of that feature leave reachable. The conjunction of one
-    row of each table has, as its lowest bit, the leaf that each tree ends in. Of a feature
-    that is the same for all rows, as those of the customer are, the table is read once.
+    A leaf is reachable as long as no split above it, with the leaf on its left, sends the row
+    right. For every feature and every interval between its thresholds, one table row holds the
+    reachable leaves of all trees as bits. The bitwise AND of one row of each table has, as its
+    lowest set bit, the leaf that each tree ends in. For a feature that is equal in all rows, as
+    those of the customer are, the table is read once.
 
     Attributes:
-        columns: Features that any tree looks at.
+        columns: Features that any tree splits on.
         thresholds: Smallest float32 above each threshold of such a feature, ascending,
             and NaN at the end.
         tables: Reachable leaves, shape ``(n_thresholds + 2, n_trees)`` for each feature;
             the last row is for NaN.
         leaf_values: Values of all leaves, one tree after the other.
         first_leaves: Index of the first leaf of each tree, shape ``(n_trees,)``.
-        models: Which trees belong to each model.
+        models: Slice of the trees of each model.
 
     Source:
         Lucchese et al., QuickScorer: a fast algorithm to rank documents with additive
@@ -82,12 +83,12 @@ class TreeTables:
     models: tuple[slice, ...]
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> Self:
+    def from_texts(cls, texts: Sequence[str]) -> Self:
         """Read models in LightGBM's text format.
 
         Raises:
             ValueError: If a text is malformed, a tree has more than `MAX_LEAVES` leaves,
-                or a split is of a kind that `models.ranker.ranker.fit_trees` does not make.
+                or a split is of a kind that ``training.ranker.fit_trees`` does not make.
         """
         models = [list(read_trees(text)) for text in texts]
         trees = [tree for model in models for tree in model]
@@ -97,7 +98,9 @@ class TreeTables:
             for split in tree.splits:
                 splits.setdefault(split.column, []).append((index, split))
         columns = tuple(sorted(splits))
-        read = [_table(splits[c], n_trees=len(trees), word=_word(max(sizes))) for c in columns]
+        width = next(width for width in _WIDTHS if max(sizes, default=1) <= width)
+        word = np.dtype(f"u{width // 8}").type
+        read = [_table(splits[c], n_trees=len(trees), word=word) for c in columns]
         ends = np.cumsum([len(model) for model in models]).tolist()
         return cls(
             columns=columns,
@@ -109,13 +112,13 @@ class TreeTables:
         )
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Sum the leaves that rows end in.
+        """Sum the values of the leaves that rows end in.
 
         Args:
             matrix: Features, shape ``(n, n_features)``; NaN where unknown.
 
         Returns:
-            Log-odds by model, shape ``(n_models, n)``; a row depends on itself only.
+            Log-odds by model, shape ``(n_models, n)``; a row does not depend on the others.
         """
         sums = np.empty((len(self.models), len(matrix)))
         for start in range(0, len(matrix), _ROWS_AT_ONCE):
@@ -128,7 +131,7 @@ class TreeTables:
     def _leaves(self, matrix: NDArray[np.float32]) -> NDArray[np.intp]:
         """Return the leaf of every row and tree, shape ``(n, n_trees)``."""
         reachable = self._reachable(np.ascontiguousarray(matrix.T))
-        # The number of zeros below the lowest bit that is set.
+        # Index of the lowest set bit: popcount of the zeros below it.
         lowest = np.bitwise_count(~reachable & (reachable - reachable.dtype.type(1)))
         return lowest + self.first_leaves
 
@@ -142,13 +145,13 @@ class TreeTables:
             self.columns, self.thresholds, self.tables, strict=True
         ):
             if is_same[column]:
-                shared &= table[_places(thresholds, features[column, :1])[0]]
+                shared &= table[_intervals(thresholds, features[column, :1])[0]]
                 continue
-            places = _places(thresholds, features[column])
+            places = _intervals(thresholds, features[column])
             if reachable is None:
                 reachable = table.take(places, axis=0)
             else:
-                # Places are in range; without a check numpy copies straight into the buffer.
+                # ``mode="clip"`` only avoids numpy's buffered bounds check: places are in range.
                 table.take(places, axis=0, out=buffer, mode="clip")
                 reachable &= buffer
         return np.broadcast_to(shared, shape) if reachable is None else reachable & shared
@@ -162,7 +165,7 @@ def read_trees(text: str) -> Iterator[Tree]:
     """Read the trees of a model in LightGBM's text format.
 
     Raises:
-        ValueError: See `TreeTables.of`.
+        ValueError: See `TreeTables.from_texts`.
     """
     blocks = re.split(r"^Tree=\d+$", text.partition("\nend of trees")[0], flags=re.MULTILINE)
     for index, block in enumerate(blocks[1:]):
@@ -199,7 +202,7 @@ def _tree(fields: Mapping[str, str]) -> Tree:
 
 
 def _leaves_from_left(left: list[int], right: list[int]) -> tuple[list[int], dict[int, int]]:
-    """Return the leaves from left to right, and the bits of those left below each node."""
+    """Return the leaves from left to right, and the left leaves' bits of each node."""
     order: list[int] = []
     below: dict[int, int] = {}
 
@@ -219,7 +222,7 @@ def _nan_right(kind: int, threshold: float) -> bool:
     if kind & _CATEGORICAL or missing == _ZERO_IS_MISSING:
         msg = f"decision type {kind} is not supported"
         raise ValueError(msg)
-    # A feature that was always known in training takes an unknown value for zero.
+    # LightGBM reads NaN as 0 for a feature that had no NaN in training.
     return not kind & _DEFAULT_LEFT if missing == _NAN_IS_MISSING else threshold < 0
 
 
@@ -238,27 +241,22 @@ def _table(
     return np.append(thresholds, np.float32(np.nan)), table
 
 
-def _places(thresholds: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.intp]:
+def _intervals(thresholds: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.intp]:
     return thresholds.searchsorted(values, side="right")
 
 
 def _same_for_all(features: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell the features that are the same for all rows, by their bits: NaN is like NaN."""
+    """Return which features are equal in all rows, by their bits, so that NaN equals NaN."""
     bits = features.view(np.uint32)
     return (bits == bits[:, :1]).all(axis=1)
 
 
 def _just_above(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the smallest float32 above each: features are float32, so nothing lies between.
+    """Return the smallest float32 above each threshold; features are float32.
 
-    Nothing is above infinity, which splits what is known from what is not: NaN.
+    NaN stands above infinity: a split at infinity separates known from unknown values.
     """
     with np.errstate(over="ignore"):
         rounded = thresholds.astype(np.float32)
     above = np.where(rounded > thresholds, rounded, np.nextafter(rounded, np.float32(np.inf)))
     return np.where(np.isposinf(thresholds), np.float32(np.nan), above)
-
-
-def _word(n_leaves: int) -> type[Word]:
-    width = next(width for width in _WIDTHS if n_leaves <= width)
-    return np.dtype(f"u{width // 8}").type

@@ -35,9 +35,9 @@ from models.ranker.objective import (
 from models.ranker.ranker import LightGbmRanker, Ranker
 from models.ranker.two_stage import (
     BUYING_FILE,
-    BUYING_MARGIN_FILE,
+    BUYING_OFFSET_FILE,
     CALIBRATION_FILE,
-    MARGIN_FILE,
+    OFFSET_FILE,
     RANKER_FILE,
     TwoStageRanker,
     read_ranker,
@@ -56,7 +56,7 @@ COUNTS_FILE: Final = "counts.npz"
 GOLDEN_FILE: Final = "golden.npz"
 LOGISTIC_FILE: Final = "logistic.npz"
 SCENES_FILE: Final = "scenes.onnx"
-REFERENCE_FILE: Final = "reference.npz"
+DRIFT_BASELINE_FILE: Final = "reference.npz"
 LABELS_FILE: Final = "scenes.json"
 
 GOLDEN_TOLERANCE: Final = 1e-6
@@ -109,7 +109,7 @@ class Scorer:
         snapshot: The catalogue at the end of training.
         counts: Its counts at that time.
         logistic: The baseline; None where none was fitted.
-        reference: What scores and features were like in training; None where nobody looked.
+        drift_baseline: What scores and features were like in training; None where nobody looked.
     """
 
     bundle_id: str
@@ -120,7 +120,7 @@ class Scorer:
     snapshot: Snapshot
     counts: SaleCounts
     logistic: LogisticRanker | None = None
-    reference: DriftBaseline | None = None
+    drift_baseline: DriftBaseline | None = None
 
     @classmethod
     def load(cls, bundle: Bundle) -> Self:
@@ -166,7 +166,7 @@ class Scorer:
             logistic=LogisticRanker.from_bytes(
                 bundle.content(LOGISTIC_FILE), n_features=len(schema.names)
             ),
-            reference=_reference(bundle, n_features=len(schema.names)),
+            drift_baseline=_drift_baseline(bundle, n_features=len(schema.names)),
         )
 
     @property
@@ -291,20 +291,20 @@ class Scorer:
 
 
 def _ranker(bundle: Bundle, names: tuple[str, ...]) -> LightGbmRanker | TwoStageRanker:
-    texts, margins = [RANKER_FILE, CALIBRATION_FILE], [MARGIN_FILE]
+    texts, offsets = [RANKER_FILE, CALIBRATION_FILE], [OFFSET_FILE]
     if BUYING_FILE in bundle.files:
-        texts, margins = [*texts, BUYING_FILE], [*margins, BUYING_MARGIN_FILE]
+        texts, offsets = [*texts, BUYING_FILE], [*offsets, BUYING_OFFSET_FILE]
     return read_ranker(
         {name: bundle.text(name) for name in texts},
-        {name: bundle.content(name) for name in margins},
+        {name: bundle.content(name) for name in offsets},
         names=names,
     )
 
 
-def _reference(bundle: Bundle, *, n_features: int) -> DriftBaseline | None:
-    if REFERENCE_FILE not in bundle.files:
+def _drift_baseline(bundle: Bundle, *, n_features: int) -> DriftBaseline | None:
+    if DRIFT_BASELINE_FILE not in bundle.files:
         return None
-    return DriftBaseline.from_bytes(bundle.content(REFERENCE_FILE), n_features=n_features)
+    return DriftBaseline.from_bytes(bundle.content(DRIFT_BASELINE_FILE), n_features=n_features)
 
 
 def _recommenders(bundle: Bundle) -> list[Recommender]:

@@ -23,9 +23,9 @@ from models.scoring.bundle import FORMAT_VERSION, Manifest, write_bundle
 from models.scoring.golden_rows import GoldenRows, GoldenVisit
 from models.scoring.scorer import (
     COUNTS_FILE,
+    DRIFT_BASELINE_FILE,
     GOLDEN_FILE,
     LOGISTIC_FILE,
-    REFERENCE_FILE,
     SNAPSHOT_FILE,
     TOPICS_FILE,
     Scorer,
@@ -36,7 +36,7 @@ from training.examples.point_in_time import PointInTime
 from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
 from training.examples.slates import Slates, label_of
 from training.pipeline.training_data import TrainingData
-from training.ranker.fit_drift_baseline import reference_of
+from training.ranker.fit_drift_baseline import fit_drift_baseline
 from training.ranker.fit_ranker import FittedRanker
 
 N_GOLDEN: Final = 8
@@ -86,7 +86,7 @@ def bundle_run(
         **ranker_files(fitted.ranker),
         LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: topics.to_bytes(),
-        REFERENCE_FILE: reference_of(scorer, past, slates=slates).to_bytes(),
+        DRIFT_BASELINE_FILE: fit_drift_baseline(scorer, past, slates=slates).to_bytes(),
         **known_files(scorer, past.events, until_us=material.until_us, seed=seed),
         **(material.scenes.files if material.scenes else {}),
     }

@@ -1,28 +1,29 @@
-"""Fits the straight line over log-odds that makes scores probabilities."""
+"""Fits the calibration of the ranker: Platt scaling with a prior on the slope."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranker.ranker import Calibration, seen_shares, sigmoid
+from models.ranker.ranker import Calibration, sigmoid
+from training.ranker.position_bias import examination_posterior
+from training.statistics.newton import newton
 
-_STEPS: Final = 50
-_TINY: Final = 1e-9
-_MIN_SLOPE: Final = 0.05
+_TOLERANCE: Final = 1e-9
+_LONGEST_STEP: Final = 1.0
+_MIN_SLOPE: Final = 0.05  # a slope of 0 or less would reverse the order of the scores
 
 SLOPE_PRIOR: Final = 400.0
-"""Precision of the prior that the slope is 1, a standard deviation of 0.05.
+"""Precision of the prior that the slope is 1: a standard deviation of 0.05.
 
-Lines are penalised and trees are stopped, so that log-odds are hardly ever too wide or too narrow
-by more; a thousand purchases tell a slope to 0.03 only.
+Offsets are penalised and trees are stopped early, so that log-odds are hardly ever too wide or too
+narrow by more; a thousand purchases determine a slope to 0.03 only.
 """
 
 
 def fit_calibration(
     log_odds: NDArray[np.float64],
-    looks: NDArray[np.float64],
+    examination: NDArray[np.float64],
     *,
     labels: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -34,7 +35,7 @@ def fit_calibration(
 
     Args:
         log_odds: At position 1, shape ``(n,)``.
-        looks: P(looked at) where each was shown, as a share of position 1, shape ``(n,)``.
+        examination: P(examined) where each was shown, relative to position 1, shape ``(n,)``.
         labels: 1 for a success, shape ``(n,)``.
         weights: Weight of each row, shape ``(n,)``.
 
@@ -44,13 +45,20 @@ def fit_calibration(
     if labels.min(initial=1.0) == labels.max(initial=0.0):
         return Calibration(slope=1.0, intercept=0.0)
     centre = float(np.average(log_odds, weights=weights))
-    examples = _Examples(
-        design=np.stack([log_odds - centre, np.ones_like(log_odds)], axis=1),
-        looks=looks,
-        labels=labels,
-        weights=weights,
-    )
-    line = _newton(examples, start=np.array([1.0, centre]))
+    design = np.stack([log_odds - centre, np.ones_like(log_odds)], axis=1)
+    prior = np.diag([SLOPE_PRIOR, 0.0])
+
+    def step(line: NDArray[np.float64]) -> NDArray[np.float64]:
+        fitted = sigmoid(np.clip(design @ line, -500.0, 500.0))
+        seen = examination_posterior(fitted, examination=examination, labels=labels)
+        pull = prior @ (line - np.array([1.0, 0.0]))
+        gradient = design.T @ (weights * seen * (fitted - labels)) + pull
+        curvature = (design * (weights * seen * fitted * (1 - fitted))[:, None]).T @ design + prior
+        # The identity keeps the system regular where all labels are fitted exactly.
+        return np.asarray(np.linalg.solve(curvature + _TOLERANCE * np.eye(2), gradient), np.float64)
+
+    start = np.array([1.0, centre])
+    line = newton(start, step, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
     slope = max(float(line[0]), _MIN_SLOPE)
     return Calibration(slope=slope, intercept=float(line[1]) - slope * centre)
 
@@ -59,46 +67,20 @@ def recentred(
     line: Calibration,
     log_odds: NDArray[np.float64],
     *,
-    looks: NDArray[np.float64],
+    examination: NDArray[np.float64],
     labels: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> Calibration:
-    """Keep a slope, and fit the intercept with which as many successes are expected as there were.
+    """Keep the slope; fit the intercept so that expected and observed successes are equal.
 
     Arguments beyond the line are those of `fit_calibration`; labels may not be all the same.
     """
-    intercept = line.intercept
-    for _ in range(_STEPS):
+
+    def step(intercept: NDArray[np.float64]) -> NDArray[np.float64]:
         chances = sigmoid(np.clip(line.slope * log_odds + intercept, -500.0, 500.0))
-        expected = weights * looks * chances
-        step = float(weights @ labels - expected.sum()) / float((expected * (1 - chances)).sum())
-        intercept += min(max(step, -1.0), 1.0)
-        if abs(step) < _TINY:
-            break
+        expected = weights * examination * chances
+        return (expected.sum() - weights @ labels) / (expected * (1 - chances)).sum(keepdims=True)
+
+    start = np.array([line.intercept])
+    [intercept] = newton(start, step, longest=_LONGEST_STEP, tolerance=_TOLERANCE).tolist()
     return Calibration(line.slope, intercept)
-
-
-@dataclass(frozen=True, eq=False)
-class _Examples:
-    design: NDArray[np.float64]
-    looks: NDArray[np.float64]
-    labels: NDArray[np.float64]
-    weights: NDArray[np.float64]
-
-
-def _newton(examples: _Examples, *, start: NDArray[np.float64]) -> NDArray[np.float64]:
-    design, weights = examples.design, examples.weights
-    line = start
-    prior = np.diag([SLOPE_PRIOR, 0.0])
-    for _ in range(_STEPS):
-        fitted = sigmoid(np.clip(design @ line, -500.0, 500.0))
-        seen = seen_shares(fitted, looks=examples.looks, labels=examples.labels)
-        pull = prior @ (line - np.array([1.0, 0.0]))
-        gradient = design.T @ (weights * seen * (fitted - examples.labels)) + pull
-        curvature = (design * (weights * seen * fitted * (1 - fitted))[:, None]).T @ design + prior
-        step = np.linalg.solve(curvature + _TINY * np.eye(2), gradient)
-        # A full step can overshoot where the first guess is far off.
-        line = line - np.clip(step, -1.0, 1.0)
-        if np.abs(step).max() < _TINY:
-            break
-    return line

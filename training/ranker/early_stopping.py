@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.ranker.linear_offset import LinearOffset
-from models.ranker.ranker import LightGbmRanker, TrainingRows, TreeConfig, fit_trees, sigmoid
+from models.ranker.ranker import LightGbmRanker, sigmoid
 from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TreeConfig
 from training.examples.slates import Slates
-from training.ranker.fit_offset import fit_buying_margin, fit_margin, flat_margin
+from training.ranker.fit_offset import fit_buying_offset, fit_offset, flat_offset
+from training.ranker.fit_trees import fit_trees
 from training.ranker.position_bias import sale_days
+from training.ranker.training_rows import TrainingRows
 from training.statistics.metrics import log_loss
 
 BUYING_LEAVES: Final = 7
@@ -100,7 +102,7 @@ class Learning:
         early, late = self.split(self.opened)
         opening = self._step(early, self._start(early), trees, late)
         early, late = self._bought_of_opened(*self.split(self.slates.bought))
-        starts = {one: self._buying_start(early, opening.margin, one) for one in LEANINGS}
+        starts = {one: self._buying_start(early, opening.offset, one) for one in LEANINGS}
         leaning = min(LEANINGS, key=lambda one: _loss(starts[one], late))
         buying = self._step(early, starts[leaning], _smaller(trees), late)
         return StoppingScore(TwoStageRanker(opening, buying, UNCALIBRATED), leaning)
@@ -117,7 +119,7 @@ class Learning:
             return self._step(bought, self._start(bought), _as_many(trees, ranker))
         opened, bought = self.rows(self.opened), bought.select(self.opened)
         opening = self._step(opened, self._start(opened), _as_many(trees, ranker.opening))
-        start = self._buying_start(bought, opening.margin, judged.leaning)
+        start = self._buying_start(bought, opening.offset, judged.leaning)
         buying = self._step(bought, start, _as_many(_smaller(trees), ranker.buying))
         return TwoStageRanker(opening, buying, UNCALIBRATED)
 
@@ -130,21 +132,21 @@ class Learning:
     def _start(self, rows: TrainingRows) -> LinearOffset:
         """Fit what trees start from on the first entries, as many as there are rows."""
         if self.config.caller_orders:
-            return flat_margin(rows, schema=self.schema)
+            return flat_offset(rows, schema=self.schema)
         groups = self._sale_days[: len(rows.labels)]
-        return fit_margin(rows, groups, schema=self.schema, seed=self.seed)
+        return fit_offset(rows, groups, schema=self.schema, seed=self.seed)
 
     def _buying_start(
         self, rows: TrainingRows, opening: LinearOffset, leaning: float
     ) -> LinearOffset:
         if self.config.caller_orders:
-            return flat_margin(rows, schema=self.schema)
-        return fit_buying_margin(rows, opening, schema=self.schema, ridge=leaning)
+            return flat_offset(rows, schema=self.schema)
+        return fit_buying_offset(rows, opening, schema=self.schema, ridge=leaning)
 
     def _step(
         self,
         rows: TrainingRows,
-        margin: LinearOffset,
+        offset: LinearOffset,
         trees: TreeConfig,
         stopping: TrainingRows | None = None,
     ) -> LightGbmRanker:
@@ -155,10 +157,10 @@ class Learning:
             decreasing=self.schema.decreasing,
             config=trees,
             seed=self.seed,
-            margin=margin,
+            offset=offset,
             n_threads=self.n_threads,
         )
-        return LightGbmRanker(booster, UNCALIBRATED, margin)
+        return LightGbmRanker(booster, UNCALIBRATED, offset)
 
 
 def _smaller(trees: TreeConfig) -> TreeConfig:
@@ -170,5 +172,5 @@ def _as_many(trees: TreeConfig, ranker: LightGbmRanker) -> TreeConfig:
     return trees.model_copy(update={"max_trees": ranker.n_trees})
 
 
-def _loss(margin: LinearOffset, rows: TrainingRows) -> float:
-    return log_loss(sigmoid(margin.log_odds(rows.matrix)), rows.labels, weights=rows.weights)
+def _loss(offset: LinearOffset, rows: TrainingRows) -> float:
+    return log_loss(sigmoid(offset.log_odds(rows.matrix)), rows.labels, weights=rows.weights)

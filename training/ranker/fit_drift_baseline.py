@@ -1,13 +1,13 @@
-"""Scores a finished model on the last visits of its training, as if they came now."""
+"""Fits the drift baseline: scores the last visits of training as the service would."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranker.drift_baseline import DriftBaseline
+from models.ranker.drift_baseline import DriftBaseline, bin_counts, missing_counts
 from models.scoring.scorer import Scorer
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates
@@ -15,12 +15,15 @@ from training.examples.slates import Slates
 N_VISITS: Final = 100
 LATE_SHARE: Final = 0.25
 
+N_BINS: Final = 10
+"""Maximum number of score bins, of equal shares as far as ties allow: deciles, usual for PSI."""
 
-def reference_of(scorer: Scorer, past: PointInTime, *, slates: Slates) -> DriftBaseline:
-    """Describe what a service with this model would have seen at the end of training.
 
-    Visits are spread evenly over the last quarter of the slates; each is asked about all that
-    was open then, as the service asks, and not only about what was shown.
+def fit_drift_baseline(scorer: Scorer, past: PointInTime, *, slates: Slates) -> DriftBaseline:
+    """Summarise the scores and features that a service would have seen at the end of training.
+
+    Visits are spread evenly over the last quarter of the slates. As in the service, the
+    candidates are all sales that were eligible at the time, not only those that were shown.
 
     Args:
         scorer: The model.
@@ -30,7 +33,7 @@ def reference_of(scorer: Scorer, past: PointInTime, *, slates: Slates) -> DriftB
     first = int(len(slates) * (1 - LATE_SHARE))
     n_visits = min(N_VISITS, len(slates) - first)
     chosen = np.linspace(first, len(slates) - 1, n_visits).astype(np.intp)
-    return DriftBaseline.of(_scored(scorer, past, slates=slates.select(chosen)))
+    return summarise(_scored(scorer, past, slates=slates.select(chosen)))
 
 
 def _scored(
@@ -40,3 +43,28 @@ def _scored(
         rows = query.catalogue.eligible(query.context.market, query.context.now_us)
         scores = scorer.score(replace(query, rows=rows, positions=None, listing=None))
         yield scores.probabilities, scores.features
+
+
+def summarise(
+    scored: Iterable[tuple[NDArray[np.float64], NDArray[np.float32]]],
+) -> DriftBaseline:
+    """Summarise scored visits.
+
+    Args:
+        scored: For each visit the candidates' purchase probabilities, shape ``(n_sales,)``, and
+            features, shape ``(n_sales, n_features)``, NaN where unknown. At least one visit,
+            which may have no candidates.
+    """
+    probabilities: list[NDArray[np.float64]] = []
+    missing: list[NDArray[np.int64]] = []
+    for scores, features in scored:
+        probabilities.append(scores)
+        missing.append(missing_counts(features))
+    joined = np.concatenate(probabilities)
+    if not len(joined):
+        return DriftBaseline(np.empty(0), np.empty(0), np.zeros(len(missing[0])))
+    shares = np.arange(1, N_BINS) / N_BINS
+    edges = np.unique(np.quantile(joined, shares, method="inverted_cdf"))
+    edges = edges[edges < joined.max()]  # an empty last bin would have a PSI of infinity
+    counts = bin_counts(edges, joined)
+    return DriftBaseline(edges, counts / len(joined), np.sum(missing, axis=0) / len(joined))

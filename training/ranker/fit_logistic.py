@@ -1,4 +1,4 @@
-"""Fits logistic regressions: what the trees start from, and what the meta-model must beat."""
+"""Fits logistic regressions: the offset of the trees, and the baseline of the ranker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ranker.logistic import LogisticRanker, Scale, transformed
-from models.ranker.ranker import TrainingRows, seen_shares, sigmoid
+from models.ranker.ranker import sigmoid
+from training.ranker.position_bias import examination_posterior
+from training.ranker.training_rows import TrainingRows
+from training.statistics.newton import newton
 
 MAX_ROWS: Final = 100_000
-"""Examples without a purchase that it is fitted on at most: a hundred weights need no more."""
+"""Maximum number of negatives; about a hundred weights need no more. Chosen, not measured."""
 
-_SKEWED: Final = 2.0
-_MAX_STEPS: Final = 50
-_CLOSE: Final = 1e-6
+_SKEWED: Final = 2.0  # skewness of an exponential variable
+_TOLERANCE: Final = 1e-6
 _LONGEST_STEP: Final = 2.0
 
 
@@ -23,64 +25,64 @@ def fit_logistic(
     rows: TrainingRows,
     *,
     seed: int,
-    looks: NDArray[np.float64] | None = None,
+    examination: NDArray[np.float64] | None = None,
     ridge: float = 1.0,
     blind: Sequence[int] = (),
 ) -> LogisticRanker:
     """Fit P(success) by maximum likelihood with a ridge penalty.
 
-    Of more than `MAX_ROWS` examples all successes stay, and a sample of the others, which
-    weigh as many as they stand for.
+    Of more than `MAX_ROWS` examples all successes are kept and a sample of the others, weighted
+    by the inverse of its share.
 
     Args:
         rows: Examples, both labels among them.
         seed: Draws the sample.
-        looks: P(looked at) of each example: what is fitted is P(success | looked at), shape
-            ``(n,)``; all were if not given.
+        examination: P(examined) of each example, shape ``(n,)``, so that P(success | examined)
+            is fitted; 1 if not given.
         ridge: Precision of the prior that a weight is 0, positive.
-        blind: Features that have no weight.
+        blind: Features whose weight is 0.
     """
     chosen, weights = _sample(rows, np.random.default_rng(seed))
     matrix = rows.matrix[chosen]
-    known = np.ones(len(rows.labels)) if looks is None else looks
+    known = np.ones(len(rows.labels)) if examination is None else examination
     scale = _scale(matrix)
     examples = _Examples(
         design=_design(matrix, scale, blind=blind),
         labels=rows.labels[chosen],
         weights=weights,
-        looks=known[chosen],
+        examination=known[chosen],
     )
-    penalty = np.append(np.full(examples.design.shape[1] - 1, ridge), _CLOSE)
-    return _regression(scale, _newton(examples, penalty))
+    penalty = np.append(np.full(examples.design.shape[1] - 1, ridge), _TOLERANCE)
+    return _regression(scale, _maximised(examples, penalty))
 
 
 def fit_leaning(
     rows: TrainingRows, first: LogisticRanker, *, ridge: float, blind: Sequence[int] = ()
 ) -> LogisticRanker:
-    """Fit P(success) where examples are few, near a multiple of another regression.
+    """Fit P(success) from few examples, shrunk towards a multiple of another regression.
 
-    What makes a sale opened makes it bought as well, only less so: the multiple of the first
-    regression's log-odds is free, and what is left of each weight is penalised.
+    Sales that are opened more are bought more, too: the multiple of the first regression's
+    log-odds is free, and each weight's deviation from it is penalised.
 
     Args:
         rows: Examples, both labels among them.
         first: The other regression, over the same features.
-        ridge: Precision of the prior that what is left is 0, positive.
-        blind: Features that have no weight, here nor there.
+        ridge: Precision of the prior that a deviation is 0, positive.
+        blind: Features whose weight is 0 in both regressions.
     """
     design = _design(rows.matrix, first.scale, blind=blind)
-    told = np.concatenate([first.weights, first.unknown_weights, [0.0]])
-    leaning = design @ told
+    shared = np.concatenate([first.weights, first.unknown_weights, [0.0]])
+    leaning = design @ shared
     centre = float(np.average(leaning, weights=rows.weights))
     examples = _Examples(
         design=np.concatenate([(leaning - centre)[:, None], design], axis=1),
         labels=rows.labels,
         weights=rows.weights,
-        looks=np.ones(len(leaning)),
+        examination=np.ones(len(leaning)),
     )
-    penalty = np.concatenate([[1.0], np.full(design.shape[1] - 1, ridge), [_CLOSE]])
-    multiple, *own = _newton(examples, penalty)
-    found = np.array(own) + multiple * told
+    penalty = np.concatenate([[1.0], np.full(design.shape[1] - 1, ridge), [_TOLERANCE]])
+    multiple, *own = _maximised(examples, penalty)
+    found = np.array(own) + multiple * shared
     found[-1] -= multiple * centre
     return _regression(first.scale, found)
 
@@ -92,7 +94,7 @@ class _Examples:
     design: NDArray[np.float64]
     labels: NDArray[np.float64]
     weights: NDArray[np.float64]
-    looks: NDArray[np.float64]
+    examination: NDArray[np.float64]
 
 
 def _scale(matrix: NDArray[np.float32]) -> Scale:
@@ -123,28 +125,26 @@ def _regression(scale: Scale, found: NDArray[np.float64]) -> LogisticRanker:
     )
 
 
-def _newton(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Maximise the likelihood less half the sum of squared weights times their ridges.
+def _maximised(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Maximise the log likelihood minus half the sum of squared weights times their ridges.
 
-    Each step takes who looked for known, as far as the last one tells: steps of expectation and
-    maximisation, whose gradient is that of the likelihood itself.
+    Expectation-maximisation: each Newton step (IRLS) holds the examination posterior of the last
+    point fixed; its gradient is that of the likelihood itself.
     """
     design, weights, labels = examples.design, examples.weights, examples.labels
-    found = np.zeros(design.shape[1])
-    share = np.clip(np.average(labels, weights=weights), _CLOSE, 1 - _CLOSE)
-    found[-1] = np.log(share / (1 - share))
-    for _ in range(_MAX_STEPS):
+    share = np.clip(np.average(labels, weights=weights), _TOLERANCE, 1 - _TOLERANCE)
+    start = np.zeros(design.shape[1])
+    start[-1] = np.log(share / (1 - share))
+
+    def step(found: NDArray[np.float64]) -> NDArray[np.float64]:
         fitted = sigmoid(design @ found)
-        seen = weights * seen_shares(fitted, looks=examples.looks, labels=labels)
+        posterior = examination_posterior(fitted, examination=examples.examination, labels=labels)
+        seen = weights * posterior
         gradient = design.T @ (seen * (fitted - labels)) + ridge * found
         curvature = (design * (seen * fitted * (1 - fitted))[:, None]).T @ design
-        step = np.linalg.solve(curvature + np.diag(ridge), gradient)
-        # Far from the end a full step can overshoot.
-        step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), _CLOSE))
-        found = found - step
-        if np.abs(step).max() < _CLOSE:
-            break
-    return found
+        return np.asarray(np.linalg.solve(curvature + np.diag(ridge), gradient), dtype=np.float64)
+
+    return newton(start, step, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
 
 
 def _skewed(matrix: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Fits what the trees of the meta-model start from."""
+"""Fits the linear offsets from which the trees start."""
 
 import math
 from typing import Final
@@ -10,21 +10,22 @@ from models.features.feature import Scope
 from models.features.schema import FeatureSchema
 from models.ranker.linear_offset import LinearOffset
 from models.ranker.logistic import LogisticRanker, Scale
-from models.ranker.ranker import POSITION, TrainingRows
+from models.ranker.ranker import POSITION
 from training.ranker.fit_logistic import fit_leaning, fit_logistic
 from training.ranker.position_bias import MAX_POSITION, position_effect
+from training.ranker.training_rows import TrainingRows
 
 RIDGE: Final = 30.0
-"""Precision of the prior of a weight: a standard deviation of a feature adds about 0.2."""
+"""Precision of the prior of a weight: a prior standard deviation of about 0.2. Chosen."""
 
 
-def fit_margin(
+def fit_offset(
     rows: TrainingRows, groups: NDArray[np.int64], *, schema: FeatureSchema, seed: int
 ) -> LinearOffset:
-    """Fit who looks where, and then a logistic regression of what they open.
+    """Fit the position bias, then a logistic regression of P(success | examined).
 
-    A regression that learns the position beside everything else leaves some of it to features
-    that go with it, such as how often a sale was opened where it stood.
+    Fitted together, part of the position effect would go to features that are correlated with
+    the position, such as a sale's past click rate.
 
     Args:
         rows: Examples to learn from.
@@ -37,23 +38,25 @@ def fit_margin(
     examined = np.ones(1)
     if np.ptp(places):
         examined = position_effect(places, groups, labels=rows.labels, weights=rows.weights)
-    looks = examined[np.minimum(places, len(examined)) - 1]
-    regression = fit_logistic(rows, seed=seed, looks=looks, ridge=RIDGE, blind=_moments(schema))
+    examination = examined[np.minimum(places, len(examined)) - 1]
+    regression = fit_logistic(
+        rows, seed=seed, examination=examination, ridge=RIDGE, blind=_context_features(schema)
+    )
     return LinearOffset(regression, column, examined)
 
 
-def flat_margin(rows: TrainingRows, *, schema: FeatureSchema) -> LinearOffset:
-    """Start from what all examples have in common, and leave the rest to the trees.
+def flat_offset(rows: TrainingRows, *, schema: FeatureSchema) -> LinearOffset:
+    """Fit an intercept only, and leave the rest to the trees.
 
-    A line goes on where trees have seen little. Who ranks the lists that a caller gives has
-    seen such lists: there a line stands in the way (decision 0024).
+    A regression extrapolates beyond the training data. Where the model ranks lists that a caller
+    gives, training has seen such lists, and a regression does harm (decision 0024).
 
     Args:
         rows: Examples to learn from.
         schema: The features.
     """
     n = len(schema.names)
-    # Half an example of either kind, lest all were bought.
+    # Half a pseudo-example of either kind keeps the odds finite.
     odds = (rows.weights @ rows.labels + 0.5) / (rows.weights @ (1 - rows.labels) + 0.5)
     regression = LogisticRanker(
         scale=Scale(logarithmic=np.zeros(n), centres=np.zeros(n), scales=np.ones(n)),
@@ -64,24 +67,26 @@ def flat_margin(rows: TrainingRows, *, schema: FeatureSchema) -> LinearOffset:
     return LinearOffset(regression, schema.names.index(POSITION), np.ones(1))
 
 
-def fit_buying_margin(
+def fit_buying_offset(
     opened: TrainingRows, opening: LinearOffset, *, schema: FeatureSchema, ridge: float
 ) -> LinearOffset:
-    """Fit P(buys) of what was opened, near a multiple of what opens; blind to the position.
+    """Fit P(buys | opened), shrunk towards a multiple of P(opens); without a position effect.
 
-    Where a sale stood decides whether it is seen, not whether what was opened is bought.
+    The position decides whether a sale is examined, not whether an opened one is bought.
 
     Args:
         opened: Examples to learn from.
-        opening: The margin of P(opens).
+        opening: The offset of P(opens).
         schema: The features.
         ridge: See `training.ranker.fit_logistic.fit_leaning`.
     """
-    regression = fit_leaning(opened, opening.regression, ridge=ridge, blind=_moments(schema))
+    regression = fit_leaning(
+        opened, opening.regression, ridge=ridge, blind=_context_features(schema)
+    )
     return LinearOffset(regression, opening.column, np.ones(1))
 
 
-def _moments(schema: FeatureSchema) -> list[int]:
-    """Return the features of the moment: a line over days would go on rising after the last."""
+def _context_features(schema: FeatureSchema) -> list[int]:
+    """Return the context features: a line over days would extrapolate beyond the last day."""
     scopes = [scope for scope, _ in schema.features.values()]
     return [column for column, scope in enumerate(scopes) if scope is Scope.CONTEXT]

@@ -6,11 +6,12 @@ import numpy as np
 
 from models.domain.errors import UserError
 from models.ranker.logistic import LogisticRanker
-from models.ranker.ranker import TrainingRows, sigmoid
+from models.ranker.ranker import sigmoid
 from training.examples.slates import Slates
 from training.ranker.calibration import fit_calibration, recentred
 from training.ranker.early_stopping import Learning, MetaModel
 from training.ranker.fit_logistic import fit_logistic
+from training.ranker.training_rows import TrainingRows
 from training.statistics.metrics import auc, expected_calibration_error, log_loss
 
 MIN_PURCHASES = 10
@@ -77,7 +78,7 @@ def _fitted(learning: Learning) -> tuple[MetaModel, MetaModel]:
     judged = learning.judged()
     line = fit_calibration(
         judged.ranker.log_odds(late.matrix),
-        judged.ranker.looks(late.matrix),
+        judged.ranker.examination(late.matrix),
         labels=late.labels,
         weights=late.weights,
     )
@@ -85,7 +86,7 @@ def _fitted(learning: Learning) -> tuple[MetaModel, MetaModel]:
     centred = recentred(
         line,
         whole.log_odds(rows.matrix),
-        looks=whole.looks(rows.matrix),
+        examination=whole.examination(rows.matrix),
         labels=rows.labels,
         weights=rows.weights,
     )

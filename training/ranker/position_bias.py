@@ -1,4 +1,4 @@
-"""Estimates what a position does to a sale's chance, apart from what stands there."""
+"""Position bias: estimates P(examined) by position, separately from the quality of the sales."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from typing import Final
@@ -11,15 +11,16 @@ from models.catalogue.event_counts import HOUR_US
 from training.examples.slates import Slates
 
 MAX_POSITION: Final = 32
-"""Positions from here on count as one: few customers look so far down."""
+"""Later positions count as this one: few customers look so far down. Chosen, not measured."""
 
 _DAY_US: Final = 24 * HOUR_US
 _ROUNDS: Final = 200
 _CLOSE: Final = 1e-6
+_MAX_CHANCE: Final = 1 - 1e-12  # keeps the denominator of the posterior positive
 
 
 def sale_days(slates: Slates) -> NDArray[np.int64]:
-    """Number every sale on every day that it was shown, by entry, shape ``(n_entries,)``."""
+    """Number the pairs of sale and day of the entries, shape ``(n_entries,)``."""
     days = np.repeat(slates.now_us // _DAY_US, np.diff(slates.starts))
     pairs = days * (int(slates.rows.max(initial=0)) + 1) + slates.rows
     return np.unique(pairs, return_inverse=True)[1].astype(np.int64)
@@ -32,13 +33,12 @@ def position_effect(
     labels: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Estimate how often positions are looked at, as a share of position 1.
+    """Estimate P(examined) by position, relative to position 1.
 
-    Better sales tend to stand higher, so that positions are compared inside groups of equal
-    sales only: ``P(success) = position * group``, by Poisson likelihood, whose two factors are
-    solved for in turn: successes over what the other factor foretells. Every position gets one
-    success more, at the rate of all. Effects do not rise from one position to the next; where
-    estimates do, they are pooled.
+    Better sales tend to stand higher, so positions are compared within groups of one sale on one
+    day: ``P(success) = position * group`` by Poisson likelihood. The two factors are solved for
+    in turn, as observed over expected successes given the other factor. Every position gets one
+    pseudo-success at the rate of all. Isotonic regression pools estimates that rise.
 
     Args:
         positions: From 1, shape ``(n,)``.
@@ -58,8 +58,8 @@ def position_effect(
     by_place = np.bincount(places, weights=won, minlength=n_positions)
     effect = np.ones(n_positions)
     for _ in range(_ROUNDS):
-        told = np.bincount(groups, weights=weights * effect[places], minlength=n_groups)
-        quality = by_group / np.where(told > 0, told, 1.0)
+        predicted = np.bincount(groups, weights=weights * effect[places], minlength=n_groups)
+        quality = by_group / np.where(predicted > 0, predicted, 1.0)
         expected = np.bincount(places, weights=weights * quality[groups], minlength=n_positions)
         found = (by_place + 1) / (expected + expected.sum() / by_place.sum())
         found /= found[0]
@@ -70,3 +70,23 @@ def position_effect(
     pooled = isotonic_regression(effect, weights=np.maximum(shown, _CLOSE), increasing=False)
     shares = np.asarray(pooled.x, dtype=np.float64)
     return shares / shares[0]
+
+
+def examination_posterior(
+    chances: NDArray[np.float64], *, examination: NDArray[np.float64], labels: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return P(examined | label), shape ``(n,)``.
+
+    1 for a success, otherwise ``examination * (1 - chance) / (1 - examination * chance)``.
+
+    Args:
+        chances: P(success | examined), shape ``(n,)``.
+        examination: P(examined), same shape.
+        labels: 1 for a success, same shape.
+
+    Source:
+        The expectation step of Wang et al., Position Bias Estimation for Unbiased Learning to
+        Rank in Personal Search, WSDM 2018.
+    """
+    bounded = np.minimum(chances, _MAX_CHANCE)
+    return np.where(labels > 0, 1.0, examination * (1 - bounded) / (1 - examination * bounded))

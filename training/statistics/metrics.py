@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from training.statistics.newton import newton
+
 _TINY: Final = 1e-12
-_STEPS: Final = 50
 _CLOSE: Final = 1e-9
 
 
@@ -180,15 +181,13 @@ def calibration_line(
         return float("nan"), float("nan")
     centre = float(np.average(log_odds, weights=weights))
     design = np.stack([log_odds - centre, np.ones_like(log_odds)])
-    line = np.array([1.0, centre])
-    for _ in range(_STEPS):
+
+    def step(line: NDArray[np.float64]) -> NDArray[np.float64]:
         fitted = 1 / (1 + np.exp(-np.clip(line @ design, -500.0, 500.0)))
-        curvature = (design * (weights * fitted * (1 - fitted))) @ design.T
-        step = np.linalg.solve(
-            curvature + _CLOSE * np.eye(2), design @ (weights * (fitted - labels))
-        )
-        # A full step can overshoot where the first guess is far off.
-        line = line - np.clip(step, -1.0, 1.0)
-        if np.abs(step).max() < _CLOSE:
-            break
-    return float(line[0]), float(line[1] - line[0] * centre)
+        curvature = (design * (weights * fitted * (1 - fitted))) @ design.T + _CLOSE * np.eye(2)
+        gradient = design @ (weights * (fitted - labels))
+        return np.asarray(np.linalg.solve(curvature, gradient), dtype=np.float64)
+
+    start = np.array([1.0, centre])
+    slope, intercept = newton(start, step, longest=1.0, tolerance=_CLOSE).tolist()
+    return slope, intercept - slope * centre

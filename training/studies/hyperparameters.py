@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.arrays.atomic_file import write_file
 from models.domain.errors import UserError
 from models.features.schema import FeatureSchema
-from models.ranker.ranker import TreeConfig
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TreeConfig
 from training.ranker.early_stopping import Learning
 from training.ranker.fit_ranker import fit_meta_model
 from training.statistics.metrics import log_loss

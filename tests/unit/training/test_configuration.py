@@ -8,9 +8,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 
 from models.domain.event import SECOND_US
-from models.ranker.ranker import TreeConfig
 from tests.proofs import ROOT
-from training.configuration import ConfigurationError, RunConfig
+from training.configuration import ConfigurationError, RunConfig, TreeConfig
 
 SIGNS = {Gt: ("above", "gt"), Ge: ("at least", "ge"), Lt: ("below", "lt"), Le: ("at most", "le")}
 

@@ -41,7 +41,7 @@ class Observed:
 def test_candidates_are_counted_by_band_and_missing_feature_beside_training() -> None:
     observed = Observed()
     drift = Drift(observed.metrics, clock=map(float, count()).__next__)
-    model = replace(scorer(), reference=REFERENCE)
+    model = replace(scorer(), drift_baseline=REFERENCE)
 
     drift.see(model, scores_of([0.05, 0.1, 0.15, 0.9], n_missing=3))
     drift.see(model, scores_of([0.9], n_missing=0))
@@ -57,7 +57,7 @@ def test_its_work_does_not_grow_with_the_load() -> None:
     observed = Observed()
     moments = iter(np.linspace(0.0, 1.0 - 1e-9, 1_000).tolist())
     drift = Drift(observed.metrics, clock=lambda: next(moments))
-    model = replace(scorer(), reference=REFERENCE)
+    model = replace(scorer(), drift_baseline=REFERENCE)
 
     for _ in range(1_000):
         drift.see(model, scores_of([0.9], n_missing=0))
@@ -73,6 +73,6 @@ def test_a_bundle_that_says_nothing_of_its_training_is_not_counted() -> None:
     drift = Drift(observed.metrics, clock=map(float, count()).__next__)
 
     drift.see(scorer(), scores_of([0.9], n_missing=1))
-    drift.see(replace(scorer(), reference=nothing), scores_of([0.9], n_missing=1))
+    drift.see(replace(scorer(), drift_baseline=nothing), scores_of([0.9], n_missing=1))
 
     assert observed.band("scored_candidates_total", 1) is None

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from models.arrays.array_file import Arrays
-from models.ranker.linear_offset import LinearOffset, log_odds_of
-from tests.builders import SCHEMA, flat_margin, margin
+from models.ranker.linear_offset import LinearOffset, offset_log_odds
+from tests.builders import SCHEMA, flat_offset, offset
 
 BY_HAND = LinearOffset(
-    replace(flat_margin(2).regression, weights=np.array([0.5, 0.0]), intercept=-1.0),
+    replace(flat_offset(2).regression, weights=np.array([0.5, 0.0]), intercept=-1.0),
     column=1,
     examined=np.array([1.0, 0.25]),
 )
@@ -22,11 +22,11 @@ def test_log_odds_are_those_of_position_1() -> None:
 
 
 def test_who_looks_depends_on_the_position_alone() -> None:
-    assert BY_HAND.looks(ROWS).tolist() == [1.0, 0.25, 0.25, 1.0]
+    assert BY_HAND.examination(ROWS).tolist() == [1.0, 0.25, 0.25, 1.0]
 
 
 def test_many_rows_are_scored_as_one_by_one(rng: np.random.Generator) -> None:
-    made = margin(SCHEMA, seed=1)
+    made = offset(SCHEMA, seed=1)
     matrix = rng.normal(size=(17_000, len(SCHEMA.names))).astype(np.float32)
 
     alone = [made.log_odds(row[None])[0] for row in matrix[16_380:16_390]]
@@ -39,13 +39,13 @@ def test_margins_together_are_those_alone_whether_or_not_their_scale_is_one() ->
     other = replace(BY_HAND, regression=replace(BY_HAND.regression, scale=wide, intercept=0.0))
     read = LinearOffset.from_bytes(BY_HAND.to_bytes(), n_features=2)
 
-    assert log_odds_of([BY_HAND, read, other], ROWS).tolist() == [
+    assert offset_log_odds([BY_HAND, read, other], ROWS).tolist() == [
         [0.0, 0.0, -2.0, -1.0],
         [0.0, 0.0, -2.0, -1.0],
         [0.25, 0.25, -0.25, 0.0],
     ]
-    assert read.on_scale_of(BY_HAND).regression.scale is BY_HAND.regression.scale
-    assert other.on_scale_of(BY_HAND) is other
+    assert read.with_scale_of(BY_HAND).regression.scale is BY_HAND.regression.scale
+    assert other.with_scale_of(BY_HAND) is other
 
 
 def test_bytes_round_trip() -> None:
@@ -57,15 +57,15 @@ def test_bytes_round_trip() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"column": np.array([2])}, r"not a margin over 2 features: column \[2\]"),
-        ({"column": np.array([0, 1])}, "not a margin over 2 features"),
-        ({"examined": np.array([])}, r"that are none: \[\]"),
-        ({"examined": np.array([1.0, 0.0])}, r"that are none: \[1.0, 0.0\]"),
-        ({"examined": np.array([1.0, np.nan])}, r"that are none: \[1.0, nan\]"),
+        ({"column": np.array([2])}, r"not an offset over 2 features: column \[2\]"),
+        ({"column": np.array([0, 1])}, "not an offset over 2 features"),
+        ({"examined": np.array([])}, r"examination probabilities .* got \[\]"),
+        ({"examined": np.array([1.0, 0.0])}, r"examination probabilities .* got \[1.0, 0.0\]"),
+        ({"examined": np.array([1.0, np.nan])}, r"examination probabilities .* got \[1.0, nan\]"),
         ({"weights": np.ones(3)}, "not a logistic regression over 2 features"),
     ],
 )
-def test_what_is_no_margin_is_refused(changes: dict[str, np.ndarray], message: str) -> None:
+def test_what_is_no_offset_is_refused(changes: dict[str, np.ndarray], message: str) -> None:
     arrays = {**Arrays.from_bytes(BY_HAND.to_bytes()).arrays, **changes}
 
     with pytest.raises(ValueError, match=message):

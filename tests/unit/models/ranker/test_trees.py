@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.ranker.ranker import TrainingRows, TreeConfig, fit_trees
 from models.ranker.trees import TreeTables
-from tests.builders import flat_margin
+from tests.builders import flat_offset
+from training.configuration import TreeConfig
+from training.ranker.fit_trees import fit_trees
+from training.ranker.training_rows import TrainingRows
 
 N_COLUMNS = 6
 ALWAYS_KNOWN = 0
@@ -62,7 +64,7 @@ def booster(leaves: int, seed: int) -> lightgbm.Booster:
         decreasing=frozenset(),
         config=config,
         seed=seed,
-        margin=flat_margin(N_COLUMNS),
+        offset=flat_offset(N_COLUMNS),
     )
 
 
@@ -89,13 +91,13 @@ def test_a_row_ends_in_the_leaf_that_a_walk_ends_in(
     """Column 0 was always known in training: unknown stands for zero there."""
     values = np.array([[first, second]], dtype=np.float32)
 
-    assert TreeTables.of([BY_HAND]).log_odds(values).tolist() == [[expected]]
+    assert TreeTables.from_texts([BY_HAND]).log_odds(values).tolist() == [[expected]]
 
 
 @pytest.mark.parametrize("leaves", [4, 8, 15, 31, 64])
 def test_sums_are_those_of_lightgbm(leaves: int) -> None:
     models = [booster(leaves, 1), booster(leaves, 2)]
-    tables = TreeTables.of([model.model_to_string() for model in models])
+    tables = TreeTables.from_texts([model.model_to_string() for model in models])
     rng = np.random.default_rng(3)
     values = matrix(1_100, rng)
     values[:, ALWAYS_KNOWN][rng.random(1_100) < 0.3] = np.nan
@@ -113,7 +115,7 @@ def test_sums_are_those_of_lightgbm(leaves: int) -> None:
 
 def test_a_row_has_the_same_bits_alone_and_in_company() -> None:
     """In company a column differs between rows; alone every column is constant."""
-    tables = TreeTables.of([booster(15, 1).model_to_string(), booster(4, 2).model_to_string()])
+    tables = TreeTables.from_texts([booster(15, 1).model_to_string(), booster(4, 2).model_to_string()])
     values = matrix(700, np.random.default_rng(4))
 
     alone = [tables.log_odds(row[None])[:, 0].tolist() for row in values[480:560]]
@@ -122,13 +124,13 @@ def test_a_row_has_the_same_bits_alone_and_in_company() -> None:
 
 
 def test_no_rows_have_no_sums() -> None:
-    assert TreeTables.of([BY_HAND, BY_HAND]).log_odds(np.empty((0, 2), np.float32)).shape == (2, 0)
+    assert TreeTables.from_texts([BY_HAND, BY_HAND]).log_odds(np.empty((0, 2), np.float32)).shape == (2, 0)
 
 
 def test_trees_that_look_at_nothing_add_their_only_leaf() -> None:
     text = BY_HAND[: BY_HAND.index("Tree=0")] + BY_HAND[BY_HAND.index("Tree=1") :]
 
-    sums = TreeTables.of([text]).log_odds(np.zeros((3, 2), dtype=np.float32))
+    sums = TreeTables.from_texts([text]).log_odds(np.zeros((3, 2), dtype=np.float32))
 
     assert sums.tolist() == [[1000.0] * 3]
 
@@ -146,4 +148,4 @@ def test_trees_that_look_at_nothing_add_their_only_leaf() -> None:
 )
 def test_what_is_no_such_tree_is_refused(old: str, new: str, reason: str) -> None:
     with pytest.raises(ValueError, match=rf"malformed ranker: tree 0: .*{reason}"):
-        TreeTables.of([BY_HAND.replace(old, new)])
+        TreeTables.from_texts([BY_HAND.replace(old, new)])

@@ -10,7 +10,7 @@ from models.ranker.ranker import Calibration, LightGbmRanker
 from models.ranker.two_stage import (
     BUYING_FILE,
     CALIBRATION_FILE,
-    MARGIN_FILE,
+    OFFSET_FILE,
     RANKER_FILE,
     UNCALIBRATED,
     TwoStageRanker,
@@ -44,7 +44,7 @@ def test_positions_multiply_the_product_once() -> None:
 
     shares = staged.probabilities(third) / staged.probabilities(MATRIX)
 
-    np.testing.assert_allclose(shares, OPENING.margin.examined[2], rtol=1e-9)
+    np.testing.assert_allclose(shares, OPENING.offset.examined[2], rtol=1e-9)
 
 
 def test_the_product_is_calibrated() -> None:
@@ -68,7 +68,7 @@ def test_files_give_back_the_same_ranker(made: LightGbmRanker | TwoStageRanker) 
 
 
 def test_one_step_has_no_file_of_the_second() -> None:
-    assert set(ranker_files(OPENING)) == {RANKER_FILE, CALIBRATION_FILE, MARGIN_FILE}
+    assert set(ranker_files(OPENING)) == {RANKER_FILE, CALIBRATION_FILE, OFFSET_FILE}
 
 
 @pytest.mark.parametrize("file", [RANKER_FILE, BUYING_FILE])

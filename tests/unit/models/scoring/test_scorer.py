@@ -12,7 +12,7 @@ from models.domain.event import EventType
 from models.domain.profile import Profile
 from models.query.query import Context
 from models.ranker.logistic import LogisticRanker, Scale
-from models.ranker.two_stage import CALIBRATION_FILE, MARGIN_FILE, RANKER_FILE
+from models.ranker.two_stage import CALIBRATION_FILE, OFFSET_FILE, RANKER_FILE
 from models.scoring.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
 from models.scoring.golden_rows import GoldenRows, GoldenVisit
 from models.scoring.scorer import (
@@ -59,7 +59,7 @@ def contents() -> Mapping[str, bytes]:
     return {
         RANKER_FILE: trees.encode(),
         CALIBRATION_FILE: calibration.encode(),
-        MARGIN_FILE: RANKER.margin.to_bytes(),
+        OFFSET_FILE: RANKER.offset.to_bytes(),
         LOGISTIC_FILE: LOGISTIC.to_bytes(),
         TOPICS_FILE: made.topics.to_bytes(),
         SNAPSHOT_FILE: made.snapshot.to_bytes(),
@@ -148,7 +148,7 @@ def test_fewer_sales_than_golden_rows_are_not_loaded() -> None:
         ({SNAPSHOT_FILE: b"no arrays"}, "contains pickled"),
         ({COUNTS_FILE: contents()[TOPICS_FILE]}, "array 'at_us' is missing"),
         ({GOLDEN_FILE: contents()[TOPICS_FILE]}, "array 'windows' is missing"),
-        ({MARGIN_FILE: LOGISTIC.to_bytes()}, "array 'column' is missing"),
+        ({OFFSET_FILE: LOGISTIC.to_bytes()}, "array 'column' is missing"),
         ({LOGISTIC_FILE: contents()[TOPICS_FILE]}, "array 'logarithmic' is missing"),
         ({POPULARITY_FILE: priors(0.1, 0.2)}, "popularity has 4 priors, got 2"),
     ],

@@ -69,7 +69,7 @@ def test_a_bundle_says_what_its_scores_and_features_were_like(
     """All sales of the world have a price, and no visitor of it brought a list of his own."""
     scorer = Scorer.load(read_bundle(tiny_bundle[0]))
 
-    reference = scorer.reference
+    reference = scorer.drift_baseline
     assert reference is not None
     missing = dict(zip(scorer.schema.names, reference.missing.tolist(), strict=True))
     assert reference.shares.sum() == pytest.approx(1.0)

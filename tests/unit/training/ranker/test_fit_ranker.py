@@ -12,10 +12,10 @@ from models.catalogue.snapshot import Snapshot
 from models.dataset.reading import read_dataset
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
-from models.ranker.ranker import LightGbmRanker, TreeConfig
+from models.ranker.ranker import LightGbmRanker
 from models.ranker.two_stage import TwoStageRanker, ranker_files
 from tests.logs import DAY, HOUR
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TreeConfig
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import fit_recommenders
 from training.examples.slates import Slates, shown_slates
@@ -144,7 +144,7 @@ def test_the_lists_of_a_caller_are_left_to_the_trees(
 
     steps = (ranker.opening, ranker.buying) if isinstance(ranker, TwoStageRanker) else (ranker,)
     assert isinstance(ranker, TwoStageRanker) is through_clicks
-    assert not any(step.margin.regression.weights.any() for step in steps)
+    assert not any(step.offset.regression.weights.any() for step in steps)
     assert np.corrcoef(ranker.probabilities(matrix), truth)[0, 1] > 0.9
     assert abs(ranker.probabilities(matrix).mean() - truth.mean()) < 0.01
 

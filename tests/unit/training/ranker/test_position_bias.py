@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from models.features.schema import FeatureSchema
-from models.ranker.ranker import TreeConfig
 from tests.logs import DAY, MINUTE, SECOND, Row, catalogue, event_table
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TreeConfig
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import (
     RefittedSchema,

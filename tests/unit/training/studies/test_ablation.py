@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from models.domain.event import from_us
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
-from models.ranker.ranker import POSITION, TreeConfig
+from models.ranker.ranker import POSITION
 from models.recommenders.content_profile import Content
 from models.recommenders.popularity import Popularity
 from models.recommenders.registry import RECOMMENDERS
@@ -22,7 +22,7 @@ from tests.logs import DAY, HOUR, NOON, Row, catalogue, event_table
 from tests.unit.training.ranker.test_fit_ranker import slates_of
 from tests.worlds import END_US
 from training.__main__ import app
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TreeConfig
 from training.evaluation.comparison import Verdict
 from training.examples.point_in_time import PointInTime
 from training.pipeline.train import Assembly

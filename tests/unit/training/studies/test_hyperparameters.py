@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from models.ranker.ranker import TreeConfig
 from tests.datasets import write_dataset
 from tests.logs import DAY, HOUR
 from tests.unit.training.studies.test_ablation import CONFIG, SCHEMA, shop_where_content_decides
 from training.__main__ import app
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TreeConfig
 from training.studies.ablation import Halves
 from training.studies.hyperparameters import (
     BOUNDS,

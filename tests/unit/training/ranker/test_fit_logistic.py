@@ -1,0 +1,81 @@
+"""Logistic regressions fitted on data whose law is known."""
+
+import numpy as np
+import pytest
+
+from models.ranker.logistic import LogisticRanker, Scale
+from training.ranker.fit_logistic import fit_leaning, fit_logistic
+from training.ranker.training_rows import TrainingRows
+
+NAN = float("nan")
+
+
+def test_a_known_law_is_found_again(rng: np.random.Generator) -> None:
+    """Log-odds are -1 + 0.8 x, and +1 where the second value is unknown; the third is skewed."""
+    n = 40_000
+    matrix = np.column_stack(
+        [rng.normal(size=n), np.where(rng.random(n) < 0.3, NAN, 5.0), rng.lognormal(0, 2, size=n)]
+    ).astype(np.float32)
+    law = -1 + 0.8 * matrix[:, 0] + np.isnan(matrix[:, 1])
+    labels = (rng.random(n) < 1 / (1 + np.exp(-law))).astype(np.float64)
+
+    fitted = fit_logistic(TrainingRows(matrix, labels, np.ones(n)), seed=1)
+
+    assert fitted.scale.logarithmic.tolist() == [0.0, 0.0, 1.0]
+    assert np.sqrt(np.square(fitted.log_odds(matrix) - law).mean()) < 0.05
+
+
+def opened(rng: np.random.Generator, n: int, *, own: float) -> TrainingRows:
+    """What was opened; whether it is bought goes half as far as opening, and on its own way."""
+    matrix = rng.normal(size=(n, 4)).astype(np.float32)
+    law = -1 + 0.5 * (1.2 * matrix[:, 0] - 0.8 * matrix[:, 1]) + own * matrix[:, 2]
+    labels = (rng.random(n) < 1 / (1 + np.exp(-law))).astype(np.float64)
+    return TrainingRows(matrix, labels, np.ones(n))
+
+
+OPENING = LogisticRanker(
+    scale=Scale(np.zeros(4), np.zeros(4), np.ones(4)),
+    weights=np.array([1.2, -0.8, 0.0, 0.0]),
+    unknown_weights=np.zeros(4),
+    intercept=-3.0,
+)
+
+
+def test_few_examples_leave_hardly_more_than_a_multiple_of_the_other(
+    rng: np.random.Generator,
+) -> None:
+    """Of 200 examples four free weights would have standard errors of 0.17 each."""
+    rows = opened(rng, 200, own=0.0)
+
+    leaning = fit_leaning(rows, OPENING, ridge=1e6)
+    free = fit_leaning(rows, OPENING, ridge=1e-3)
+
+    multiples = leaning.weights[:2] / OPENING.weights[:2]
+    assert multiples == pytest.approx(multiples[0], abs=0.01)
+    assert 0.2 < multiples[0] < 0.8
+    assert np.abs(leaning.weights[2:]).max() < 0.001 < np.abs(free.weights[2:]).max()
+
+
+def test_many_examples_find_what_the_other_does_not_know(rng: np.random.Generator) -> None:
+    rows = opened(rng, 40_000, own=0.7)
+
+    weights = fit_leaning(rows, OPENING, ridge=300.0, blind=[3]).weights
+
+    assert weights.tolist() == pytest.approx([0.6, -0.4, 0.7, 0.0], abs=0.08)
+    assert weights[3] == 0
+
+
+def test_what_was_seldom_looked_at_is_not_taken_for_disliked(rng: np.random.Generator) -> None:
+    """Half of the sales, those of a high first value, stand where one of four looks."""
+    n = 60_000
+    matrix = rng.normal(size=(n, 2)).astype(np.float32)
+    examination = np.where(matrix[:, 0] > 0, 0.25, 1.0)
+    law = -1 + 0.8 * matrix[:, 0]
+    labels = (rng.random(n) < examination / (1 + np.exp(-law))).astype(np.float64)
+    rows = TrainingRows(matrix, labels, np.ones(n))
+
+    fitted = fit_logistic(rows, seed=1, examination=examination)
+    deceived = fit_logistic(rows, seed=1)
+
+    assert np.sqrt(np.square(fitted.log_odds(matrix) - law).mean()) < 0.06
+    assert deceived.weights[0] < 0.3

@@ -1,0 +1,35 @@
+"""The Newton iteration, on functions whose optimum is known."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from training.statistics.newton import newton
+
+
+def test_a_quadratic_takes_one_step() -> None:
+    """The step of ``(x - 3)^2 + 2 (y + 1)^2`` leads to its minimum from anywhere."""
+    minimum = np.array([3.0, -1.0])
+
+    found = newton(np.zeros(2), lambda at: at - minimum, longest=10.0, tolerance=1e-9)
+
+    assert found.tolist() == minimum.tolist()
+
+
+def test_a_long_step_keeps_its_direction() -> None:
+    visited: list[list[float]] = []
+
+    def step(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        visited.append(at.tolist())
+        return at - np.array([4.0, 2.0])
+
+    newton(np.zeros(2), step, longest=1.0, tolerance=1e-9)
+
+    assert visited[:3] == [[0.0, 0.0], [1.0, 0.5], [2.0, 1.0]]
+
+
+def test_the_root_of_two_is_found() -> None:
+    """Newton's step for ``x^2 = 2``."""
+    found = newton(np.ones(1), lambda x: (x * x - 2) / (2 * x), longest=1.0, tolerance=1e-12)
+
+    assert found[0] == pytest.approx(2**0.5, rel=1e-15)

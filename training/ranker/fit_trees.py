@@ -1,0 +1,95 @@
+"""Fits the boosted trees of the ranker; with `models.ranker.ranker`, the home of ``lightgbm``."""
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Sequence
+
+import lightgbm
+
+from models.ranker.linear_offset import LinearOffset
+from models.ranker.ranker import POSITION, sigmoid
+from training.configuration import TreeConfig
+from training.ranker.position_bias import examination_posterior
+from training.ranker.training_rows import TrainingRows
+
+
+def fit_trees(
+    fitting: TrainingRows,
+    stopping: TrainingRows | None,
+    *,
+    names: Sequence[str],
+    decreasing: frozenset[str],
+    config: TreeConfig,
+    seed: int,
+    offset: LinearOffset,
+    n_threads: int = 1,
+) -> lightgbm.Booster:
+    """Fit boosted trees on one slice of time, with early stopping on the next.
+
+    They start from an offset and do not split on `POSITION`, whose effect the offset models.
+
+    Args:
+        fitting: Examples to learn from.
+        stopping: Later examples, whose log loss decides on the number of trees; without any
+            there are ``config.max_trees``.
+        names: Feature names, by column.
+        decreasing: Names of features with a monotone decreasing effect.
+        config: Hyper-parameters.
+        seed: Seed of row and feature sampling.
+        offset: Initial log-odds, and P(examined) by position.
+        n_threads: Threads; results are the same, to the byte, for any number.
+
+    Returns:
+        The trees, up to the best iteration with early stopping.
+    """
+    parameters = {
+        "objective": "binary",
+        "num_leaves": config.leaves,
+        "learning_rate": config.learning_rate,
+        "min_data_in_leaf": config.min_rows_per_leaf,
+        "lambda_l2": config.l2,
+        "feature_fraction": config.feature_share,
+        "bagging_fraction": config.row_share,
+        "bagging_freq": 1,
+        "monotone_constraints": [-1 if name in decreasing else 0 for name in names],
+        "feature_contri": [0.0 if name == POSITION else 1.0 for name in names],
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": n_threads,
+        "verbosity": -1,
+    }
+    train = _dataset(fitting, names, offset)
+    later = [_dataset(stopping, names, offset, reference=train)] if stopping else []
+    booster = lightgbm.train(
+        parameters,
+        train,
+        num_boost_round=config.max_trees,
+        valid_sets=later,
+        callbacks=[lightgbm.early_stopping(config.patience, verbose=False)] if later else [],
+    )
+    # Drop the rounds after the best one, so that the stored model is the one that is used.
+    text = booster.model_to_string(num_iteration=booster.best_iteration if later else -1)
+    # The text lists the parameters: equal bundles must not differ by the number of threads.
+    text = text.replace(f"[num_threads: {n_threads}]", "[num_threads: 1]")
+    return lightgbm.Booster(model_str=text)
+
+
+def _dataset(
+    rows: TrainingRows,
+    names: Sequence[str],
+    offset: LinearOffset,
+    *,
+    reference: lightgbm.Dataset | None = None,
+) -> lightgbm.Dataset:
+    log_odds = offset.log_odds(rows.matrix)
+    seen = examination_posterior(
+        sigmoid(log_odds), examination=offset.examination(rows.matrix), labels=rows.labels
+    )
+    return lightgbm.Dataset(
+        rows.matrix,
+        label=rows.labels,
+        weight=rows.weights * seen,
+        init_score=log_odds,
+        feature_name=list(names),
+        reference=reference,
+    )
