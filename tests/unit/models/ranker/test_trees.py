@@ -115,7 +115,9 @@ def test_sums_are_those_of_lightgbm(leaves: int) -> None:
 
 def test_a_row_has_the_same_bits_alone_and_in_company() -> None:
     """In company a column differs between rows; alone every column is constant."""
-    tables = TreeTables.from_texts([booster(15, 1).model_to_string(), booster(4, 2).model_to_string()])
+    tables = TreeTables.from_texts(
+        [booster(15, 1).model_to_string(), booster(4, 2).model_to_string()]
+    )
     values = matrix(700, np.random.default_rng(4))
 
     alone = [tables.log_odds(row[None])[:, 0].tolist() for row in values[480:560]]
@@ -124,7 +126,9 @@ def test_a_row_has_the_same_bits_alone_and_in_company() -> None:
 
 
 def test_no_rows_have_no_sums() -> None:
-    assert TreeTables.from_texts([BY_HAND, BY_HAND]).log_odds(np.empty((0, 2), np.float32)).shape == (2, 0)
+    assert TreeTables.from_texts([BY_HAND, BY_HAND]).log_odds(
+        np.empty((0, 2), np.float32)
+    ).shape == (2, 0)
 
 
 def test_trees_that_look_at_nothing_add_their_only_leaf() -> None:
