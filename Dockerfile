@@ -7,7 +7,7 @@
 # Without that variable it refuses to listen beyond loopback: nothing asks callers for a key.
 #
 # Python packages are pinned by hash. The base is pinned by its tag only: whoever publishes the
-# image should name the digest of the base that he tested.
+# image should name the digest of the base that was tested.
 
 FROM python:3.11-slim-bookworm AS base
 # libgomp1: the OpenMP of lightgbm. Its version is that of the base's Debian release.

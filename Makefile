@@ -12,7 +12,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-# One thread a library, unless told otherwise: sums in another order are other bits, and
+# One thread a library, unless set otherwise: sums in another order are other bits, and
 # benchmarks of a shared machine are steadier. `make demo` uses every core.
 THREADS ?= 1
 demo: THREADS := $(shell getconf _NPROCESSORS_ONLN)
