@@ -1,9 +1,9 @@
 """Admission control of a worker: which request is taken up next, and which are cut short.
 
 A worker computes on one thread. Where more requests arrive than it can answer in full, they wait
-here, before the store is read: rankings newest first, since the newest has most of its deadline
-left. A ranking that cannot end in time any more is shed: it is answered by popularity, or refused
-where too many others are.
+here, before the store is read: rankings in the order of their arrival, under overload newest
+first, since the newest has most of its deadline left. A ranking that cannot end in time any more is
+shed: it is answered by popularity, or refused where too many others are.
 """
 
 import asyncio
@@ -30,9 +30,13 @@ A batch of events costs half of a ranking and a site sends four times as many ra
 A shed answer costs a fifth, a refusal a tenth, and callers that are refused come again at once.
 """
 
-UNSEEN: Final = 0.2
-"""What a shed request takes outside its turn, to be parsed, known by its key and answered, in costs
-of a ranking: a refusal took 1.0 ms where a full answer took 6.3 (load of 2026-11-29)."""
+RANKINGS_SHARE: Final = 1.0 - EVENTS_SHARE - SHED_SHARE
+"""The share that rankings can count on. Without it a quarter of those that were taken up
+were too late for their model (60 of 256 a second, 512 callers, 2026-11-29)."""
+
+UNSEEN: Final = 0.1
+"""What a shed request takes outside its turn (parsing, authentication, writing), in costs of a
+ranking: a refusal took 0.46 ms where a full answer took 5.2 (512 callers, 2026-11-29)."""
 
 MAX_CREDIT_S: Final = 0.01
 """Unused time that a lane keeps: four rankings that a burst of shed answers may delay."""
@@ -167,7 +171,7 @@ class Admission:
         Args:
             lane: ``RANKINGS`` or ``EVENTS``.
             arrived_s: When the request arrived.
-            is_gone: Whether its caller has left; nothing is worked on for nobody.
+            is_gone: Whether its caller has left; then it is not worked on.
 
         Returns:
             The ticket with its outcome, to be given back by `leave`.
@@ -219,7 +223,9 @@ class Admission:
         while rankings.waiting and self._is_late(rankings.waiting[0], now_s):
             self._cut_short(rankings.waiting.popleft())
         while rankings.waiting and rankings.n_in_flight < self._n_places():
-            self._begin(rankings, rankings.waiting.pop())
+            is_overloaded = self._shed.waiting or self._shed.n_in_flight
+            take = rankings.waiting.pop if is_overloaded else rankings.waiting.popleft
+            self._begin(rankings, take())
         self._shed_excess()
         for queue in (self._events, self._shed):
             queue.earn(passed_s)
@@ -251,24 +257,33 @@ class Admission:
 
     def _n_places(self) -> int:
         """Return how many rankings may be in flight so that the last takes half of its time."""
-        in_time = int(self._bounds.deadline_s / 2 / self._cost_s)
+        in_time = int(self._bounds.deadline_s / 2 / self._pace_s)
         return max(1, min(self._bounds.max_in_flight, in_time))
 
     def _has_turn(self, queue: _Queue) -> bool:
-        """Whether a lane beside the rankings may go on: in its share of time, or in idle time."""
-        if not self._rankings.waiting:
+        """Whether a lane beside the rankings may go on: in its share of time, or in idle time.
+
+        For shed requests no time is idle while a ranking is in flight: their callers come again
+        at once, and would take all of it.
+        """
+        is_shed = queue is self._shed
+        if not self._rankings.waiting and not (is_shed and self._rankings.n_in_flight):
             queue.credit_s = max(queue.credit_s, 0.0)
-            return queue.n_in_flight < self._bounds.max_in_flight
         return queue.n_in_flight < self._bounds.max_in_flight and queue.credit_s >= 0.0
 
     def _is_late(self, ticket: Ticket, now_s: float) -> bool:
         """Whether a ranking would end too late if it were taken up now."""
         n_in_flight = min(self._rankings.n_in_flight + 1, self._n_places())
-        return now_s + self._cost_s * n_in_flight > ticket.ends_s
+        return now_s + self._pace_s * n_in_flight > ticket.ends_s
+
+    @property
+    def _pace_s(self) -> float:
+        """Seconds between the ends of two rankings, while the others have their share."""
+        return self._cost_s / RANKINGS_SHARE
 
     def _shed_excess(self) -> None:
         """Shed the oldest rankings beyond those that can end in time, and the newest events."""
-        in_time = int(self._bounds.deadline_s / self._cost_s)
+        in_time = int(self._bounds.deadline_s / self._pace_s)
         while len(self._rankings.waiting) > min(self._bounds.max_waiting, in_time):
             self._cut_short(self._rankings.waiting.popleft())
         while len(self._events.waiting) > self._bounds.max_waiting:

@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from itertools import pairwise
+from math import inf
 from time import monotonic
 
 import httpx
@@ -13,6 +15,8 @@ from starlette.types import Receive, Scope, Send
 from app.catalogue.model import Model
 from app.main import create_app
 from app.network.protocol import ARRIVED
+from app.recommend.pipeline import ROUNDS_BETWEEN, Recommender
+from app.recommend.request import RecommendationRequest
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.keys import exposures_stream, partition
@@ -139,6 +143,31 @@ async def test_a_burst_is_answered_in_full_as_far_as_places_go(
     assert set(statuses) <= {200, 503}
     assert n_full >= settings.max_in_flight + settings.max_waiting
     assert await logged(stores, statuses[200]) == statuses[200]
+
+
+async def test_between_two_rankings_the_loop_goes_round_for_others(
+    stores: Stores, model: Model, settings: Settings, worker: Worker
+) -> None:
+    """A new connection needs several rounds until it is answered."""
+    n_rounds = 0
+    rounds: list[int] = []
+
+    async def go_round() -> None:
+        nonlocal n_rounds
+        while True:
+            n_rounds += 1
+            await asyncio.sleep(0)
+
+    async def rank(recommender: Recommender) -> None:
+        await recommender.recommend(RecommendationRequest(customer_id="c1"), ends_s=inf)
+        rounds.append(n_rounds)
+
+    async with resources_over(stores, model, settings=settings, worker=worker) as resources:
+        going = asyncio.create_task(go_round())
+        await asyncio.gather(*(rank(resources.recommender) for _ in range(10)))
+        going.cancel()
+
+    assert min(later - earlier for earlier, later in pairwise(rounds)) > ROUNDS_BETWEEN
 
 
 async def test_a_request_past_its_deadline_is_answered_without_the_store(
