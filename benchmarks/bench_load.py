@@ -1,30 +1,33 @@
-"""How many full answers a second one worker gives, however many callers ask at once.
+"""Goodput under load: full answers a second of one and two workers, and what each costs.
 
-Question: full answers, cheap ones and refusals a second, and how long `/health/live` takes beside
-them, with 8, 32, 128 and 512 callers of `GET /v1/recommendations`; a fifth of the requests
-posts an event in the second half of the runs.
+Question: full answers, lower levels and refusals a second, their latencies, the CPU time of a full
+answer and the longest health checks, with 1 to 512 callers of `GET /v1/recommendations`, none or a
+fifth of whose requests post an event.
 
-Method: closed loop: every caller has a keep-alive connection of a bare asyncio client in this
-process and asks again as soon as it was answered. A fixed time each after a warm-up, in turns, the
-median of three. `deadline_ms` is ten times the default: a machine that others use as well would
-otherwise answer nobody in time. The ratio to the best number of callers is what counts.
+Method: closed loop: every caller has a keep-alive connection and asks again as soon as it was
+answered; the health routes are asked over new connections. Settings are the defaults (a deadline of
+50 ms). Each cell runs for a fixed time after a warm-up; all cells in turns, medians of the rounds.
+The callers of this process take CPU of the same machine (`client_cpu` cores of it), and so does the
+store: ratios within one run are what counts. CPU times are those of the whole service with its
+embedded store, from /proc (Linux).
 
 Last numbers: see results/benchmarks/load.json after `make bench`, and decision 0035.
 """
 
 import asyncio
+import os
 import random
 import statistics
 import time
-from collections import Counter
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
-import pytest
 
 from benchmarks.results import write_result
 from tests.end_to_end.service import Service, run, serving
@@ -33,96 +36,117 @@ from training.simulator.creation import create_world
 from training.simulator.parameters import WORLDS
 from training.simulator.period import Period
 
-CALLERS = (8, 32, 128, 512)
+CALLERS = (1, 8, 32, 128, 512)
+WORKERS = (1, 2)
 EVENT_SHARES = (0.0, 0.2)
-N_RUNS = 3
+N_ROUNDS = 3
 RUN_S = 4.0
-WARM_UP_S = 2.0
+WARM_UP_S = 1.5
 HEALTH_EVERY_S = 0.05
+HEALTH_PATHS = ("/health/live", "/health/ready")
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Shop:
-    """A running service and its customers."""
+    """A bundle, the data that it was trained on, and the state of a service."""
 
-    service: Service
+    folder: Path
+    bundle: Path
     customers: list[str]
+
+    @contextmanager
+    def served(self, n_workers: int) -> Generator[Service]:
+        """Run the service with the settings that it has by default."""
+        defaults = {"VITRINE_DEADLINE_MS": "50", "VITRINE_READ_TIMEOUT_MS": "30"}
+        workers = {"VITRINE_WORKERS": str(n_workers)}
+        with serving(self.folder, "--bundle", str(self.bundle), **defaults, **workers) as service:
+            service.wait_until("/health/ready", status=200)
+            yield service
 
 
 @dataclass
-class Seen:
-    """What callers were answered.
+class Load:
+    """Callers of a service, and what they were answered.
 
     Attributes:
-        answers: By ``full``, the rung, ``events``, or the status.
-        took_ms: Milliseconds of each answer.
-        health_ms: Milliseconds of each `/health/live`.
+        address: Host and port of the service.
+        customers: Ids of the customers that requests name.
+        event_share: Share of the requests that post an event.
+        is_over: Whether callers and checks end.
+        took_ms: Milliseconds of each answer by ``full``, the level, ``events``, or the status.
+        health_ms: Milliseconds of each health check, by path.
     """
 
-    answers: Counter[str] = field(default_factory=Counter[str])
-    took_ms: list[float] = field(default_factory=list[float])
-    health_ms: list[float] = field(default_factory=list[float])
+    address: tuple[str, int]
+    customers: list[str]
+    event_share: float
+    is_over: bool = False
+    took_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    health_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
+    def request(self) -> bytes:
+        """Return the bytes of a request for a slate, or of one that posts a click."""
+        customer_id = random.choice(self.customers)
+        if random.random() >= self.event_share:
+            path = f"/v1/recommendations?customer_id={customer_id}&limit=10"
+            return f"GET {path} HTTP/1.1\r\nHost: vitrine\r\n\r\n".encode()
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        body = (
+            f'{{"events": [{{"event_id": "{random.random()}", "customer_id": "{customer_id}",'
+            f' "type": "click", "sale_id": "s1", "at": "{at}"}}]}}'
+        )
+        head = f"POST /v1/events HTTP/1.1\r\nHost: vitrine\r\nContent-Length: {len(body)}\r\n"
+        return f"{head}Content-Type: application/json\r\n\r\n{body}".encode()
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Shop]:
-    """Serve a simulated shop."""
-    folder = tmp_path_factory.mktemp("load")
-    data = folder / "data"
-    create_world(
-        data, WORLDS["standard"], period=Period.ending(END_US, 10), n_customers=600, seed=1
-    )
-    bundle = train_bundle(data, folder / "bundles", cache=folder / "cache")
-    arguments = ["--data", str(data), "--bundle", str(bundle)]
-    loaded = run("app", "load", *arguments, VITRINE_STATE_DIR=str(folder / "state"))
-    assert loaded.returncode == 0, loaded.stderr
-    customers: list[str] = pl.read_parquet(data / "customers.parquet")["customer_id"].to_list()
-    limits = {"VITRINE_DEADLINE_MS": "500", "VITRINE_READ_TIMEOUT_MS": "300"}
-    with serving(folder, "--bundle", str(bundle), **limits) as running:
-        running.wait_until("/health/ready", status=200)
-        yield Shop(running, customers)
-
-
-def recommendation(customer_id: str) -> bytes:
-    """Return a request for a slate."""
-    path = f"/v1/recommendations?customer_id={customer_id}&limit=10"
-    return f"GET {path} HTTP/1.1\r\nHost: vitrine\r\n\r\n".encode()
-
-
-def event(customer_id: str) -> bytes:
-    """Return a request that posts one click."""
-    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    body = (
-        f'{{"events": [{{"event_id": "{random.random()}", "customer_id": "{customer_id}",'
-        f' "type": "click", "sale_id": "s1", "at": "{at}"}}]}}'
-    )
-    head = f"POST /v1/events HTTP/1.1\r\nHost: vitrine\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}Content-Type: application/json\r\n\r\n{body}".encode()
-
-
-async def exchange(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
-) -> tuple[bytes, bytes]:
-    """Send a request; return the status and the body of its answer."""
-    writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    return head[9:12], await reader.readexactly(length)
-
-
-async def call(address: tuple[str, int], shop: Shop, *, event_share: float, seen: Seen) -> None:
-    """Ask again and again, until cancelled."""
-    reader, writer = await asyncio.open_connection(*address)
-    try:
-        while True:
-            customer_id, posts = random.choice(shop.customers), random.random() < event_share
-            request = event(customer_id) if posts else recommendation(customer_id)
+    async def check(self, path: str) -> None:
+        """Ask a health route again and again, over a new connection each time."""
+        while not self.is_over:
             started = time.perf_counter()
-            status, body = await exchange(reader, writer, request)
-            seen.took_ms.append((time.perf_counter() - started) * 1_000)
-            seen.answers[kind_of(status, body)] += 1
-    finally:
-        writer.close()
+            reader, writer = await asyncio.open_connection(*self.address)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+            await reader.read()
+            writer.close()
+            took_ms = (time.perf_counter() - started) * 1_000
+            self.health_ms.setdefault(path, []).append(took_ms)
+            await asyncio.sleep(HEALTH_EVERY_S)
+
+
+class Caller(asyncio.Protocol):
+    """One keep-alive connection that asks as soon as it was answered."""
+
+    def __init__(self, load: Load) -> None:
+        """Ask for a load."""
+        self._load = load
+        self._received = b""
+        self._asked_s = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the first time."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        """Note an answer once it is complete, and ask again."""
+        self._received += data
+        head, complete, body = self._received.partition(b"\r\n\r\n")
+        if not complete:
+            return
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        if len(body) < length:
+            return
+        took_ms = (time.perf_counter() - self._asked_s) * 1_000
+        self._load.took_ms.setdefault(kind_of(head[9:12], body), []).append(took_ms)
+        self._received = b""
+        if not self._load.is_over:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._asked_s = time.perf_counter()
+        self._transport.write(self._load.request())
 
 
 def kind_of(status: bytes, body: bytes) -> str:
@@ -135,60 +159,96 @@ def kind_of(status: bytes, body: bytes) -> str:
     return "full" if rest.startswith(b"null") else rest.split(b'"')[1].decode()
 
 
-async def watch(address: tuple[str, int], seen: Seen) -> None:
-    """Ask whether the service lives, over a new connection each time, until cancelled."""
-    while True:
-        started = time.perf_counter()
-        reader, writer = await asyncio.open_connection(*address)
-        await exchange(reader, writer, b"GET /health/live HTTP/1.1\r\nHost: vitrine\r\n\r\n")
-        seen.health_ms.append((time.perf_counter() - started) * 1_000)
-        writer.close()
-        await asyncio.sleep(HEALTH_EVERY_S)
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds of a process and of those below it that live."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    below = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(child) for file in below for child in file.read_text().split()]
+    return sum(map(int, fields[11:13])) / TICKS_PER_S + sum(map(cpu_s, children))
 
 
-async def measure(shop: Shop, n_callers: int, *, event_share: float) -> dict[str, float]:
+async def measure(
+    service: Service, customers: list[str], *, n_callers: int, event_share: float
+) -> Figures:
     """Have callers ask for a while, and return what a second of it gave."""
-    parts = urlsplit(shop.service.url)
-    address = (parts.hostname or "", parts.port or 0)
-    seen = Seen()
-    tasks = [
-        asyncio.create_task(call(address, shop, event_share=event_share, seen=seen))
-        for _ in range(n_callers)
+    parts = urlsplit(service.url)
+    load = Load((parts.hostname or "", parts.port or 0), customers, event_share)
+    loop = asyncio.get_running_loop()
+    callers = [
+        await loop.create_connection(lambda: Caller(load), *load.address) for _ in range(n_callers)
     ]
     await asyncio.sleep(WARM_UP_S)
-    seen.answers.clear()
-    seen.took_ms.clear()
-    tasks.append(asyncio.create_task(watch(address, seen)))
+    load.took_ms.clear()
+    started = time.perf_counter(), time.process_time(), cpu_s(service.process.pid)
+    checks = [asyncio.create_task(load.check(path)) for path in HEALTH_PATHS]
     await asyncio.sleep(RUN_S)
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task
-    p50, p99 = np.percentile(seen.took_ms, [50, 99])
-    figures = {f"{kind}_per_s": n / RUN_S for kind, n in seen.answers.items()}
-    times = {"p50_ms": float(p50), "p99_ms": float(p99), "live_max_ms": max(seen.health_ms)}
-    return {"full_per_s": 0.0, **figures, **times}
+    ended = time.perf_counter(), time.process_time(), cpu_s(service.process.pid)
+    took_ms, load.took_ms, load.is_over = load.took_ms, {}, True
+    await asyncio.gather(*checks)
+    for transport, _ in callers:
+        transport.abort()
+    run_s, client_s, service_s = (
+        after - before for before, after in zip(started, ended, strict=True)
+    )
+    n_full = len(took_ms.get("full", []))
+    p50, p99 = np.percentile(np.concatenate(list(took_ms.values())), [50, 99])
+    return {
+        "full_per_s": n_full / run_s,
+        **{f"{kind}_per_s": len(each) / run_s for kind, each in took_ms.items()},
+        "p50_ms": float(p50),
+        "p99_ms": float(p99),
+        **{
+            f"{path.rpartition('/')[2]}_{name}_ms": float(figure)
+            for path, each in load.health_ms.items()
+            for name, figure in (("p99", np.percentile(each, 99)), ("max", max(each)))
+        },
+        "cpu_ms_per_full": service_s / n_full * 1_000 if n_full else 0.0,
+        "client_cpu": client_s / run_s,
+    }
 
 
-def median(runs: list[dict[str, float]]) -> dict[str, float]:
-    """Take the median of each figure; what a run did not see is 0."""
-    names = sorted({name for one in runs for name in one})
-    return {name: round(statistics.median(one.get(name, 0.0) for one in runs), 1) for name in names}
+def one_round(shop: Shop) -> dict[tuple[int, float, int], Figures]:
+    """Measure each number of workers, share of events and number of callers."""
+    figures: dict[tuple[int, float, int], Figures] = {}
+    for n_workers in WORKERS:
+        with shop.served(n_workers) as service:
+            for share, n in product(EVENT_SHARES, CALLERS):
+                measuring = measure(service, shop.customers, n_callers=n, event_share=share)
+                figures[n_workers, share, n] = asyncio.run(measuring)
+    return figures
 
 
-def test_load(shop: Shop) -> None:
-    """Measure each number of callers, without and with events."""
-    figures: dict[str, object] = {}
-    for event_share in EVENT_SHARES:
-        runs: dict[int, list[dict[str, float]]] = {n: [] for n in CALLERS}
-        for _ in range(N_RUNS):
-            for n_callers, of_callers in runs.items():
-                of_callers.append(asyncio.run(measure(shop, n_callers, event_share=event_share)))
-        medians = {n: median(of_callers) for n, of_callers in runs.items()}
-        best = max(one["full_per_s"] for one in medians.values())
-        figures[f"{event_share:.0%} events"] = {
-            f"{n}_callers": {**one, "full_of_best": round(one["full_per_s"] / best, 2)}
-            for n, one in medians.items()
+def medians(rounds: list[dict[tuple[int, float, int], Figures]]) -> dict[str, dict[str, Figures]]:
+    """Take the median of each figure; what a round did not see is 0."""
+    table: dict[str, dict[str, Figures]] = {}
+    for cell in rounds[0]:
+        n_workers, share, n_callers = cell
+        names = sorted({name for one in rounds for name in one[cell]})
+        table.setdefault(f"{n_workers} workers, {share:.0%} events", {})[f"{n_callers} callers"] = {
+            name: round(statistics.median(one[cell].get(name, 0.0) for one in rounds), 2)
+            for name in names
         }
-    write_result("load", figures)
+    for row in table.values():
+        best = max(cell["full_per_s"] for cell in row.values())
+        for cell in row.values():
+            cell["full_of_best"] = round(cell["full_per_s"] / best, 2)
+    return table
+
+
+def make_shop(folder: Path) -> Shop:
+    """Simulate a shop, train a bundle on it, and load it into the store of the folder."""
+    data = folder / "data"
+    period = Period.ending(END_US, 10)
+    create_world(data, WORLDS["standard"], period=period, n_customers=600, seed=1)
+    bundle = train_bundle(data, folder / "bundles", cache=folder / "cache")
+    arguments = ["--data", str(data), "--bundle", str(bundle)]
+    loaded = run("app", "load", *arguments, VITRINE_STATE_DIR=str(folder / "state"))
+    assert loaded.returncode == 0, loaded.stderr
+    customers: list[str] = pl.read_parquet(data / "customers.parquet")["customer_id"].to_list()
+    return Shop(folder, bundle, customers)
+
+
+def test_load(tmp_path: Path) -> None:
+    """Measure all cells in turns."""
+    shop = make_shop(tmp_path)
+    write_result("load", medians([one_round(shop) for _ in range(N_ROUNDS)]))

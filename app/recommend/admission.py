@@ -22,7 +22,7 @@ SMOOTHING: Final = 0.1
 LEAST_COST_S: Final = 0.0005
 """No ranking is cheaper; the estimate begins here."""
 
-EVENTS_SHARE: Final = 0.15
+EVENTS_SHARE: Final = 0.12
 SHED_SHARE: Final = 0.1
 """Shares of the time that are not the rankings' while some of them wait.
 
@@ -35,7 +35,7 @@ RANKINGS_SHARE: Final = 1.0 - EVENTS_SHARE - SHED_SHARE
 were too late for their model (60 of 256 a second, 512 callers, 2026-11-29)."""
 
 UNSEEN: Final = 0.1
-"""What a shed request takes outside its turn (parsing, authentication, writing), in costs of a
+"""What a request takes outside its turn (parsing, authentication, writing), in costs of a
 ranking: a refusal took 0.46 ms where a full answer took 5.2 (512 callers, 2026-11-29)."""
 
 MAX_CREDIT_S: Final = 0.01
@@ -200,7 +200,7 @@ class Admission:
             return
         queue = self._queue_of(ticket)
         queue.n_in_flight -= 1
-        queue.spend(spent_s + (UNSEEN * self._cost_s if queue is self._shed else 0.0))
+        queue.spend(spent_s + UNSEEN * self._cost_s)
         if queue is self._rankings:
             cost_s = self._cost_s + SMOOTHING * (spent_s - self._cost_s)
             # A fresh request must fit while nothing is in flight: the estimate could not fall.
