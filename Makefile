@@ -19,9 +19,12 @@ demo: THREADS := $(shell getconf _NPROCESSORS_ONLN)
 export OMP_NUM_THREADS = $(THREADS)
 export OPENBLAS_NUM_THREADS = $(THREADS)
 export POLARS_MAX_THREADS = $(THREADS)
-export PYTHONDONTWRITEBYTECODE = 1
+# Tests start hundreds of processes; without cached bytecode each compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE =
 
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement
+# Whole files go to two workers in the order of their names: the long tests first, units last.
+PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=10
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate $(UPGRADE)
 
@@ -36,16 +39,33 @@ demo-stop: ## End the demo's service and remove its files
 ##@ Develop
 
 test: $(VENV)/.development ## Set up and run the tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(VENV)/.development ## Every gate, read-only: what CI runs
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(GATES) types format lint imports dockerfile audit all-tests
+
+quick: $(VENV)/.development ## Format, lint, types, contracts, unit tests; in under a minute
+	$(GATES) types format lint imports unit-tests
+
+# All gates of a list, two at a time: those that fail are named at the end, the others still run.
+GATES = $(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target
+
+types:
 	$(BIN)/basedpyright
+format:
+	$(BIN)/ruff format --check .
+lint:
+	$(BIN)/ruff check .
+imports:
 	$(BIN)/lint-imports
+dockerfile:
 	$(BIN)/hadolint Dockerfile
+audit:
 	$(BIN)/python -m deploy.audit requirements/development.txt requirements/service-gpu.txt
-	$(BIN)/python -m pytest --strict-skips
+all-tests:
+	+$(PYTEST) --strict-skips # the mark + lets its progress be seen at once
+unit-tests:
+	+$(PYTEST) $(if $(ALL),tests/unit,$$($(BIN)/python -m tests.changed main))
 
 fix: $(VENV)/.development ## Format, and repair what ruff can repair
 	$(BIN)/ruff format .
@@ -99,4 +119,5 @@ $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	$(INSTALL) $<
 	touch $@
 
-.PHONY: demo demo-stop test check fix bench bench-quality prove chaos openapi features lock help
+.PHONY: demo demo-stop test check quick types format lint imports dockerfile audit all-tests \
+	unit-tests fix bench bench-quality prove chaos openapi features lock help

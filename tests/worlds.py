@@ -1,11 +1,14 @@
-"""A small simulated shop and a bundle trained on it, made once a test session."""
+"""A small simulated shop and a bundle trained on it, made once a session for all its workers."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
+from filelock import FileLock
 
 from models.domain.event import SECOND_US
 from training.configuration import RunConfig
@@ -74,21 +77,43 @@ def train_bundle(data: Path, root: Path, *, cache: Path, seed: int = 0, threads:
 
 
 @pytest.fixture(scope="session")
-def picture_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Give the folder that the workers of a session have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def picture_cache(shared_folder: Path) -> Path:
     """Keep picture features and scene models between the trainings of a session."""
-    return tmp_path_factory.mktemp("picture-cache")
+    return shared_folder / "picture-cache"
 
 
 @pytest.fixture(scope="session")
-def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_world(shared_folder: Path) -> Path:
     """Give the dataset of a small simulated shop; read only."""
-    return write_world(tmp_path_factory.mktemp("tiny-world") / "dataset", seed=TINY_SEED)
+    directory = shared_folder / "tiny-world"
+    with made_once(directory) as is_made:
+        if not is_made:
+            write_world(directory, seed=TINY_SEED)
+    return directory
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(
-    tiny_world: Path, picture_cache: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Path]:
+def tiny_bundle(tiny_world: Path, picture_cache: Path, shared_folder: Path) -> tuple[Path, Path]:
     """Give a bundle's directory and the dataset that it was trained on; read only."""
-    root = tmp_path_factory.mktemp("bundles")
-    return train_bundle(tiny_world, root, cache=picture_cache), tiny_world
+    root = shared_folder / "bundles"
+    with made_once(root) as is_made:
+        if not is_made:
+            train_bundle(tiny_world, root, cache=picture_cache)
+    (bundle,) = root.iterdir()
+    return bundle, tiny_world
+
+
+@contextmanager
+def made_once(path: Path) -> Generator[bool]:
+    """Yield whether a worker of the session has made ``path``; others wait while one does."""
+    mark = path.with_suffix(".made")
+    with FileLock(path.with_suffix(".lock")):
+        yield mark.exists()
+        mark.touch()
