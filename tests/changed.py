@@ -15,7 +15,7 @@ PACKAGES: Final = ("app", "models", "training")
 UNIT: Final = Path("tests/unit")
 
 
-def tests_of(changed: Iterable[Path], root: Path) -> list[Path]:
+def find_unit_tests(changed: Iterable[Path], root: Path) -> list[Path]:
     """Return the unit tests of changed files, relative to ``root`` and sorted.
 
     A module without a test of its own name is tested by the nearest folder that mirrors its own.
@@ -65,4 +65,4 @@ def _git(*words: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(map(str, tests_of(changed_since(sys.argv[1]), ROOT))) + "\n")
+    sys.stdout.write("\n".join(map(str, find_unit_tests(changed_since(sys.argv[1]), ROOT))) + "\n")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.changed import tests_of
+from tests.changed import find_unit_tests
 
 FILES = (
     "tests/unit/test_code_rules.py",
@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 def test_a_changed_module_is_tested_by_its_mirror_or_the_nearest_folder(
     root: Path, changed: str, found: str
 ) -> None:
-    assert tests_of([Path(changed)], root) == sorted(
+    assert find_unit_tests([Path(changed)], root) == sorted(
         [Path("tests/unit/test_code_rules.py"), Path(found)]
     )
 
@@ -45,13 +45,13 @@ def test_a_changed_module_is_tested_by_its_mirror_or_the_nearest_folder(
 def test_for_other_files_only_the_rules_of_the_repository_are_tested(
     root: Path, changed: str
 ) -> None:
-    assert tests_of([Path(changed)], root) == [Path("tests/unit/test_code_rules.py")]
+    assert find_unit_tests([Path(changed)], root) == [Path("tests/unit/test_code_rules.py")]
 
 
 def test_a_file_in_a_folder_that_is_tested_is_not_named_again(root: Path) -> None:
     changed = [Path("app/recommend/untested.py"), Path("app/recommend/drift.py")]
 
-    assert tests_of(changed, root) == [
+    assert find_unit_tests(changed, root) == [
         Path("tests/unit/app/recommend"),
         Path("tests/unit/test_code_rules.py"),
     ]
