@@ -261,7 +261,10 @@ def _look_after(
 def _listen(child: _Child, elapsed_s: float) -> None:
     """Hear a worker; name one that is silent, and kill one that is for too long."""
     pulse, pid, before_s = child.pulse, child.process.pid, child.pulse.silent_s
+    was_awaited = pulse.is_awaited
     pulse.listen(elapsed_s)
+    if pulse.is_awaited and not was_awaited:
+        _log.info("a worker is ready", pid=pid)
     if pulse.silent_s >= LOST_S:
         _log.error("a worker is silent for too long and is killed", pid=pid, after_s=LOST_S)
         child.process.kill()

@@ -55,14 +55,19 @@ class Proof:
         (self.directory / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
-def proof_share() -> float:
-    """Give the share of the full size that this run proves, in ``(0, 1]``."""
+def share_to_prove() -> float:
+    """Return the share of the full size that this run proves, in ``(0, 1]``."""
     share = float(os.environ.get(SCALE_VARIABLE, DEFAULT_SCALE))
     if not 0 < share <= FULL_SCALE:
         msg = f"{SCALE_VARIABLE} must lie in (0, 1], got {share:g}"
         raise pytest.UsageError(msg)
     return share
+
+
+@pytest.fixture(scope="session")
+def proof_share() -> float:
+    """Give the share of the full size that this run proves."""
+    return share_to_prove()
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.contract.servers import free_port, tell
 
 UP_WITHIN_S = 30.0
+DISK_SIZE = "64m"
+FILLED_BYTES = 65_536
 
 
 @dataclass
@@ -67,6 +69,79 @@ def running_store(folder: Path) -> Generator[Store]:
         with suppress(ProcessLookupError):
             store.send(signal.SIGCONT)
             store.kill()
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A folder for a service's state, a file system of its own where this user may mount one.
+
+    Attributes:
+        folder: Where it is.
+        is_mounted: Whether it is one.
+    """
+
+    folder: Path
+    is_mounted: bool
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def break_down(self, how: str) -> None:
+        """Have it be ``read-only``, ``full``, or ``gone``, as it is wherever nothing is mounted."""
+        if how == "read-only":
+            self._remount("ro")
+        elif how == "full":
+            with suppress(OSError), self._filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(FILLED_BYTES))
+        else:
+            self.state.rename(self.folder / "away")
+            self.state.touch()
+
+    def mend(self, how: str) -> None:
+        """Have it be as before."""
+        if how == "read-only":
+            self._remount("rw")
+        elif how == "full":
+            self._filler.unlink()
+        else:
+            self.state.unlink()
+            (self.folder / "away").rename(self.state)
+
+    @property
+    def _filler(self) -> Path:
+        return self.folder / "filler"
+
+    def _remount(self, how: str) -> None:
+        # It is refused while a file is being written.
+        deadline = time.monotonic() + UP_WITHIN_S
+        while not _does("mount", "-o", f"remount,{how}", str(self.folder)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@contextmanager
+def state_disk(folder: Path) -> Generator[Disk]:
+    """Have a disk of a few megabytes while the block runs."""
+    folder.mkdir()
+    options = ("-t", "tmpfs", "-o", f"size={DISK_SIZE}")
+    disk = Disk(folder, is_mounted=_does("mount", *options, "state", str(folder)))
+    disk.state.mkdir()
+    try:
+        yield disk
+    finally:
+        if disk.is_mounted:
+            assert _does("umount", "--lazy", str(folder))
+
+
+def _does(name: str, *arguments: str) -> bool:
+    """Run a command that not every user may run, nor every machine has."""
+    command = shutil.which(name)
+    if command is None:
+        return False
+    ended = subprocess.run([command, *arguments], check=False, capture_output=True)
+    return ended.returncode == 0
 
 
 class Proxy:

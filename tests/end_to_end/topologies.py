@@ -1,8 +1,11 @@
 """Stores of three kinds, all of whose servers may be killed, stopped, emptied and restored."""
 
+import os
+import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
@@ -11,11 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from tests.clock import clock_library
 from tests.contract.servers import N_NODES, N_SLOTS, free_port, tell
 
 WITHIN_S = 60.0  # machines that run tests are busy
 KEEPS_ALL = "--save '' --appendonly yes --appendfsync always --maxmemory-policy noeviction"
+STALL_S = 0.2
+"""How long a slow server takes before it looks at its callers, again and again."""
+
+STEP_SEEN_S = 1.5
+"""Servers that watch each other have seen a step of their clocks by then."""
+
+DUMP = "dump.rdb"
 MASTER = "shop"
+SHARED = Path("/dev/shm")  # noqa: S108 - where libfaketime leaves something of who is killed
 SENTINEL = """
 sentinel monitor {name} 127.0.0.1 {master} 1
 sentinel down-after-milliseconds {name} 500
@@ -25,10 +37,17 @@ sentinel failover-timeout {name} 2000
 
 @dataclass
 class Node:
-    """A Redis process that keeps every write in its folder."""
+    """A Redis process that keeps every write in its folder.
+
+    Attributes:
+        folder: Where it lives.
+        options: Of its command.
+        clock: What says how far its clock is from this machine's; None for this machine's.
+    """
 
     folder: Path
     options: str = ""
+    clock: Path | None = None
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -36,9 +55,12 @@ class Node:
         self.folder.mkdir(exist_ok=True)
         binary = shutil.which("redis-server")
         assert binary is not None
-        command = f"exec {binary} {self.options} --port {self.port} --dir {self.folder}"
+        command = f"{binary} {self.options} --port {self.port} --dir {self.folder}"
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            shlex.split(command),
+            env={"PATH": os.environ["PATH"], **(clocked(self.clock) if self.clock else {})},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         wait(self._answers)
 
@@ -51,9 +73,17 @@ class Node:
         self.send(signal.SIGKILL)
         if self.process is not None:
             self.process.wait()
+            for left in SHARED.glob(f"*faketime_*_{self.process.pid}"):
+                left.unlink()
 
     def tell(self, command: str) -> bytes:
         return tell(self.port, command)
+
+    def save(self, *, outcome: bytes) -> None:
+        """Have it save what it holds, and wait until that came out."""
+        wait(lambda: self.tell("BGSAVE").startswith(b"+"))
+        said = b"rdb_bgsave_in_progress:0", b"rdb_last_bgsave_status:" + outcome
+        wait(lambda: all(line in self.tell("INFO persistence") for line in said))
 
     def _answers(self) -> bool:
         with suppress(OSError):
@@ -66,6 +96,13 @@ class Topology(ABC):
 
     kind: ClassVar[str]
     nodes: Sequence[Node]
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = folder / "clock"
+        self._slow: threading.Thread | None = None
+        self._hurry = threading.Event()
+        self.set_clock(0)
 
     @property
     @abstractmethod
@@ -99,13 +136,60 @@ class Topology(ABC):
             node.send(signal.SIGCONT)
         wait(self.is_whole)
 
+    def slow(self) -> None:
+        """Have every command wait, and most of them no longer than callers do."""
+        self._hurry.clear()
+        self._slow = threading.Thread(target=self._stall)
+        self._slow.start()
+
+    def hurry(self) -> None:
+        self._hurry.set()
+        if self._slow is not None:
+            self._slow.join()
+        wait(self.is_whole)
+
+    def _stall(self) -> None:
+        while not self._hurry.wait(STALL_S / 10):
+            for sent in (signal.SIGSTOP, signal.SIGCONT):
+                for node in self.nodes:
+                    node.send(sent)
+                time.sleep(STALL_S if sent is signal.SIGSTOP else 0)
+
+    def settle(self) -> None:
+        """Wait until servers have seen a step of their clocks, and run as one store."""
+        time.sleep(STEP_SEEN_S)
+        wait(self.is_whole)
+
     def empty(self) -> None:
         for node in self.nodes:
             node.tell("FLUSHALL")
 
-    def full(self, *, is_full: bool) -> None:
+    def fill_memory(self) -> None:
         for node in self.nodes:
-            node.tell(f"CONFIG SET maxmemory {int(is_full)}")
+            node.tell("CONFIG SET maxmemory 1")
+
+    def free_memory(self) -> None:
+        for node in self.nodes:
+            node.tell("CONFIG SET maxmemory 0")
+
+    def fill_disk(self) -> None:
+        """Have servers fail to save what they hold; then they refuse writes."""
+        for node in self.nodes:
+            (node.folder / DUMP).unlink(missing_ok=True)
+            (node.folder / DUMP).mkdir()
+            node.tell('CONFIG SET save "3600 1000000"')
+            node.save(outcome=b"err")
+
+    def free_disk(self) -> None:
+        for node in self.nodes:
+            (node.folder / DUMP).rmdir()
+            node.save(outcome=b"ok")
+
+    def set_clock(self, ahead_s: int) -> None:
+        """Set the clock of all servers, as seconds ahead of this machine's."""
+        aside = self.clock.with_suffix(".new")
+        aside.write_text(f"{ahead_s:+d}\n")
+        aside.replace(self.clock)
 
     def back_up(self, folder: Path) -> None:
         """Copy what the servers keep, while they are down."""
@@ -132,7 +216,8 @@ class Single(Topology):
     kind = "single"
 
     def __init__(self, folder: Path) -> None:
-        self.nodes = [Node(folder / "only", KEEPS_ALL)]
+        super().__init__(folder)
+        self.nodes = [Node(folder / "only", KEEPS_ALL, self.clock)]
 
     @property
     def url(self) -> str:
@@ -151,8 +236,9 @@ class Cluster(Topology):
     kind = "cluster"
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         options = f"{KEEPS_ALL} --cluster-enabled yes --cluster-node-timeout 2000"
-        self.nodes = [Node(folder / f"node-{i}", options) for i in range(N_NODES)]
+        self.nodes = [Node(folder / f"node-{i}", options, self.clock) for i in range(N_NODES)]
 
     @property
     def url(self) -> str:
@@ -177,7 +263,8 @@ class Watched(Topology):
     kind = "sentinel"
 
     def __init__(self, folder: Path) -> None:
-        self.nodes = [Node(folder / "first", KEEPS_ALL), Node(folder / "second", KEEPS_ALL)]
+        super().__init__(folder)
+        self.nodes = [Node(folder / name, KEEPS_ALL, self.clock) for name in ("first", "second")]
         self.sentinel = Node(folder / "sentinel")
 
     @property
@@ -244,6 +331,21 @@ def running_topology(kind: str, folder: Path) -> Generator[Topology]:
         yield topology
     finally:
         topology.end()
+
+
+def clocked(file: Path) -> dict[str, str]:
+    """Variables of a server whose clock a file sets, while it runs too.
+
+    With its own allocator, jemalloc, libfaketime does not get along: that of libc goes before.
+    """
+    library = clock_library()
+    assert library is not None
+    return {
+        "LD_PRELOAD": f"{library}:{library.parents[1] / 'libc.so.6'}",
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def wait(until: Callable[[], bool]) -> None:
