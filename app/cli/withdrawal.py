@@ -98,5 +98,6 @@ async def withdraw(absent: Absent, stores: Stores) -> None:
 
     Not by ``closes_at``, which features look at: that a sale is withdrawn was not known before.
     """
-    closed = [sale.model_copy(update={"sold_out_at": absent.now}) for sale in absent.sales]
+    sold_out = {"sold_out_at": absent.now, "stock": 0}
+    closed = [sale.model_copy(update=sold_out) for sale in absent.sales]
     await stores.sales.put(closed)

@@ -214,11 +214,11 @@ def _same(
 def closing_us(sale: Sale) -> int:
     """Return when a sale stops being shown: closing or selling out, whichever is first.
 
-    A stock of 0 without a time closes it from its opening on: nobody knows since when.
+    A stock of 0 closes it from its opening on, whatever time is given: what is sold out stays so
+    where the clock that timed it is set back. Where a sale's past counts, its stock does not.
     """
-    if sale.stock == 0 and sale.sold_out_at is None:
-        return to_us(sale.opens_at)
-    return min(_end_us(sale.closes_at), _end_us(sale.sold_out_at))
+    opens_us = to_us(sale.opens_at) if sale.stock == 0 else NEVER_US
+    return min(opens_us, _end_us(sale.closes_at), _end_us(sale.sold_out_at))
 
 
 def _scheduled_us(sale: Sale) -> int:
