@@ -17,6 +17,7 @@ from tests.contract.servers import free_port, tell
 UP_WITHIN_S = 30.0
 DISK_SIZE = "64m"
 FILLED_BYTES = 65_536
+READ_ONLY, FULL, GONE = STATE_FAULTS = ("read-only", "full", "gone")
 
 
 @dataclass
@@ -88,10 +89,10 @@ class Disk:
         return self.folder / "state"
 
     def break_down(self, how: str) -> None:
-        """Have it be ``read-only``, ``full``, or ``gone``, as it is wherever nothing is mounted."""
-        if how == "read-only":
+        """Have one of `STATE_FAULTS`; `GONE` is all that a disk has that is not mounted."""
+        if how == READ_ONLY:
             self._remount("ro")
-        elif how == "full":
+        elif how == FULL:
             with suppress(OSError), self._filler.open("wb", buffering=0) as file:
                 while True:
                     file.write(bytes(FILLED_BYTES))
@@ -101,9 +102,9 @@ class Disk:
 
     def mend(self, how: str) -> None:
         """Have it be as before."""
-        if how == "read-only":
+        if how == READ_ONLY:
             self._remount("rw")
-        elif how == "full":
+        elif how == FULL:
             self._filler.unlink()
         else:
             self.state.unlink()
