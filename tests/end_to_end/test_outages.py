@@ -102,9 +102,11 @@ class Outages(RuleBasedStateMachine):
         """Have one of the things happen that may.
 
         In one rule: of many Hypothesis leaves half out of each example, for thousands of examples.
+        Its first example takes the first of everything, which is another one each time.
         """
         possible = self._possible()
-        happen = data.draw(st.sampled_from([*possible]))
+        names, turn = [*possible], self.shop.happened.total() % len(possible)
+        happen = data.draw(st.sampled_from(names[turn:] + names[:turn]))
         how = data.draw(st.sampled_from(possible[happen]))
         self.shop.happened[how] += 1
         happen(how)
