@@ -44,7 +44,8 @@ class CountHistory:
         hour = grid_us // HOUR_US
         oldest = hour - RETENTION_HOURS
         known = _part(self._whole, oldest, hour) if self._next_hour is not None else NO_COUNTS
-        first = oldest if self._next_hour is None else max(self._next_hour, oldest)
+        # A clock that was set back brings an hour that was whole to run again.
+        first = oldest if self._next_hour is None else max(min(self._next_hour, hour), oldest)
         counts = _joined(known, await self._store.since(first, until_us=grid_us))
         self._whole = _part(counts, oldest, hour)
         self._next_hour = hour

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from app.catalogue.count_history import CountHistory
 from app.stores.connection import Connection
 from app.stores.count import CountStore, EventCounts
 from app.stores.customer import CustomerStore
@@ -73,6 +74,18 @@ class CountStoreContract:
         for p in {partition(c) for c in customers}:
             for late in (minute, minute + 1):
                 await connection.execute("DEL", f"{counts_prefix(p)}m{late}", doing="ageing")
+
+    async def test_a_clock_that_is_set_back_over_an_hour_hides_no_count(
+        self, store: CountStore, connection: Connection, now_us: int
+    ) -> None:
+        hour = now_us // HOUR_US - 1
+        await click_at(connection, hour * HOUR_US, event_id="e1")
+        history = CountHistory(store)
+        await history.until((hour + 1) * HOUR_US + MINUTE_US)
+
+        counts = await history.until(hour * HOUR_US + MINUTE_US)
+
+        assert as_counter(counts) == Counter({(key("s1"), CLICK, hour): 1})
 
     async def test_a_customer_counts_once_per_sale_type_and_hour(
         self, store: CountStore, connection: Connection, now_us: int
