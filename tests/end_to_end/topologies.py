@@ -336,14 +336,15 @@ def running_topology(kind: str, folder: Path) -> Generator[Topology]:
 def clocked(file: Path) -> dict[str, str]:
     """Variables of a server whose clock a file sets, while it runs too.
 
-    With its own allocator, jemalloc, libfaketime does not get along: that of libc goes before.
+    With its own allocator, jemalloc, libfaketime does not get along: that of libc goes before. The
+    file is read once a second, not at every command: a store that does so is a slow one.
     """
     library = clock_library()
     assert library is not None
     return {
         "LD_PRELOAD": f"{library}:{library.parents[1] / 'libc.so.6'}",
         "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
 
