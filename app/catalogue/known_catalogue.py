@@ -193,7 +193,7 @@ class KnownCatalogue:
             return
         with suppress(StoreUnavailableError):
             if not self.loss.outdated:
-                await self._store.vouch()
+                await self._store.vouch(self.version)
             elif self._seen != ("", self.version):
                 await self._store.distrust(self._seen[0], self.version)
 

@@ -169,10 +169,15 @@ class SaleStore:
                 says = _Says(generation.decode(), reached, *counts, server.decode())
                 return _changes(says, latest)
 
-    async def vouch(self) -> None:
-        """Mark the catalogue as whole: workers trust it instead of what they remember."""
+    async def vouch(self, version: int = 0) -> None:
+        """Mark the catalogue as whole: workers trust it instead of what they remember.
+
+        Later changes get versions above the given one, that the caller knows.
+        """
         keys = (VERSION, GENERATION, VOUCHED)
-        await self._connection.run(VOUCH_FOR_CATALOGUE, keys, doing="vouching for the catalogue")
+        await self._connection.run(
+            VOUCH_FOR_CATALOGUE, keys, version, doing="vouching for the catalogue"
+        )
 
     async def distrust(self, generation: str, version: int) -> None:
         """Mark the catalogue as incomplete until it is vouched for.

@@ -182,6 +182,25 @@ async def test_a_restored_store_is_trusted_once_what_it_forgot_was_said_again(
     assert (open_now(running), running.lacking) == (["s2"], None)
 
 
+async def test_what_is_put_after_a_restore_without_loss_counts_whatever_the_stores_clock_says(
+    shop: Shop, running: CatalogueFollower
+) -> None:
+    """The worker vouches for the store, which is behind it, as its clock is."""
+    saved = await backup(shop)
+    ahead = to_us(datetime(2100, 1, 1, tzinfo=UTC))
+    await shop.stores.sales.distrust("", ahead)
+    await shop.stores.sales.vouch()
+    await running.refresh()
+    await restore(shop, saved)
+    for _ in range(2):
+        await running.refresh()
+
+    await shop.stores.sales.put([sold_out("s1")])
+    await running.refresh()
+
+    assert (open_now(running), running.lacking) == (["s2"], None)
+
+
 async def test_what_is_put_after_a_loss_counts_whatever_the_stores_clock_says(
     shop: Shop, running: CatalogueFollower
 ) -> None:
