@@ -31,12 +31,13 @@ from benchmarks.results import write_result
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from tests.worlds import END_US
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TrainingOptions
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import fit_recommenders
 from training.examples.replay import WindowReplay
-from training.pipeline.prepare import prepare
-from training.pipeline.train import train, training_slates
+from training.examples.sampled_slates import training_slates
+from training.pipeline.prepare import DataOptions, prepare
+from training.pipeline.train import train
 from training.pipeline.training_data import TrainingData
 from training.pipeline.write_bundle import seed_snapshot
 from training.recommenders.interactions import Interactions
@@ -105,7 +106,7 @@ def rate(work: Iterable[object]) -> float:
 def replay(material: TrainingData, config: RunConfig) -> Figures:
     """Slates a second from the middle of the log."""
     past = PointInTime(material.dataset.events, seed_snapshot(material).catalogue(Topics.none()))
-    schema = FeatureSchema(fit_recommenders(Interactions.of(past.events, past.catalogue)))
+    schema = FeatureSchema(fit_recommenders(Interactions.from_events(past.events, past.catalogue)))
     slates = training_slates(past, config, seed=0)
     first = max(len(slates) - N_REPLAYED, 0) // 2
     chosen = slates.select(np.arange(first, min(first + N_REPLAYED, len(slates))))
@@ -126,24 +127,21 @@ def replay(material: TrainingData, config: RunConfig) -> Figures:
 
 def measure(data: Path, root: Path) -> dict[str, object]:
     """Train twice on a dataset and return all figures; the second time knows the pictures."""
-    config, found = RunConfig(), dict[str, object]()
+    options = TrainingOptions(config=RunConfig())
+    source = DataOptions(directory=data, cache=root / "cache", strict=True)
+    found = dict[str, object]()
     for name in ("new", "known"):
         stages = Stages()
-        prepared = prepare(
-            data,
-            until=None,
-            scenes=None,
-            cache=root / "cache",
-            seed=0,
-            strict=True,
-            progress=stages,
-        )
+        material = prepare(source, options, progress=stages)
         if name == "known":
-            train(prepared.material, config=config, seed=0, root=root, progress=stages)
+            train(material, options, root=root, progress=stages)
         stages.end()
         found[f"pictures {name}"] = stages.figures
-    material = prepared.material
-    return {"n_events": len(material.dataset.events), **found, "replay": replay(material, config)}
+    return {
+        "n_events": len(material.dataset.events),
+        **found,
+        "replay": replay(material, options.config),
+    }
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from filelock import FileLock
 
 from models.domain.event import SECOND_US
-from training.configuration import RunConfig
-from training.pipeline.prepare import prepare
+from training.configuration import RunConfig, TrainingOptions
+from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import train
 from training.simulator.creation import create_world, redraw_world
 from training.simulator.parameters import WORLDS
@@ -62,18 +62,9 @@ def again(directory: Path, *, seed: int) -> World:
 
 def train_bundle(data: Path, root: Path, *, cache: Path, seed: int = 0, threads: int = 1) -> Path:
     """Train on a whole dataset and return the bundle's directory."""
-    progress = Silent()
-    prepared = prepare(
-        data, until=None, scenes=None, cache=cache, seed=seed, strict=True, progress=progress
-    )
-    return train(
-        prepared.material,
-        config=RunConfig(),
-        seed=seed,
-        root=root,
-        progress=progress,
-        threads=threads,
-    )
+    options = TrainingOptions(config=RunConfig(), seed=seed, threads=threads)
+    source = DataOptions(directory=data, cache=cache, strict=True)
+    return train(prepare(source, options, progress=Silent()), options, root=root, progress=Silent())
 
 
 @pytest.fixture(scope="session")

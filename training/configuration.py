@@ -1,7 +1,8 @@
-"""What a training run may be told; kept in the bundle's manifest."""
+"""Hyper-parameters of a training run, kept in the bundle's manifest, and its other options."""
 
 import json
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
@@ -96,3 +97,18 @@ class RunConfig(BaseModel):
         except (OSError, ValueError, ValidationError) as exc:
             msg = f"configuration {path}: {exc}"
             raise ConfigurationError(msg) from exc
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Options of a training run beside its data.
+
+    Attributes:
+        config: Hyper-parameters.
+        seed: Seed of every random choice.
+        threads: Threads that decode pictures and fit trees; the bundle is the same for any number.
+    """
+
+    config: RunConfig
+    seed: int = 0
+    threads: int = 1

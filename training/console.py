@@ -1,22 +1,66 @@
-"""What every command does the same way: one JSON object, bars on stderr, clear errors."""
+"""The console of the commands: common options, JSON on stdout, progress and errors on stderr."""
 
 import json
 import math
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Final, Protocol
 
 import typer
 from pydantic import JsonValue
+from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
+from models.dataset.faults import FaultReport
 from models.domain.errors import UserError
+
+BUNDLES: Final = Path("models/bundles")
+CACHE: Final = Path("var")
+
+Data = Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Threads; the bundle is the same for any number.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def aware(moment: datetime | None) -> datetime | None:
+    """Read a time without a zone as UTC."""
+    return moment.replace(tzinfo=UTC) if moment and not moment.tzinfo else moment
+
+
+def print_remarks(faults: FaultReport) -> None:
+    """Print the remarks about whole files of a dataset on stderr."""
+    for remark in faults.remarks():
+        typer.echo(f"note: {remark}", err=True)
+
+
+def print_left_out(faults: FaultReport) -> None:
+    """Print on stderr how many rows of each file of a dataset were left out, if any."""
+    for file, n in faults.n_refused().items():
+        typer.echo(
+            f"{file}: {n:,} rows left out; `python -m training validate` names them", err=True
+        )
+
+
+class Progress(Protocol):
+    """Receives the progress of long work; `Bars` shows it."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin a stage of ``total`` ticks, or of an unknown number."""
+        ...
+
+    def tick(self) -> None:
+        """Count one more piece of the stage."""
+        ...
 
 
 def print_json(value: JsonValue) -> None:
-    """Print one JSON object on stdout; NaN becomes null, which JSON can say."""
+    """Print one JSON object on stdout; NaN, which JSON does not have, becomes null."""
     typer.echo(json.dumps(_without_nan(value), allow_nan=False))
 
 
@@ -39,9 +83,9 @@ def exit_on_user_error() -> Generator[None]:
 
 
 def with_folder(path: Path | None) -> Path | None:
-    """Make the folder of a file to write, before the long work that it is to hold.
+    """Make the folder of an output file, before the long work whose result goes there.
 
-    A callback of options.
+    A callback of command-line options.
 
     Raises:
         typer.BadParameter: If it cannot be made.
@@ -56,23 +100,23 @@ def with_folder(path: Path | None) -> Path | None:
 
 
 class Bars:
-    """Progress bars on stderr, one a stage."""
+    """Progress bars on stderr, one per stage."""
 
-    def __init__(self, bars: Progress) -> None:
+    def __init__(self, bars: rich_progress.Progress) -> None:
         self._bars = bars
         self._task = bars.add_task("reading", total=None)
 
     def stage(self, name: str, total: int | None = None) -> None:
-        """Close the bar that runs and open one, of ``total`` ticks if that is known."""
+        """Complete the current bar and open the next; see `Progress`."""
         self._finish()
         self._task = self._bars.add_task(name, total=total)
 
     def tick(self) -> None:
-        """Move the bar that runs by one."""
+        """Advance the current bar by one."""
         self._bars.advance(self._task)
 
     def reach(self, step: str, *, done: int, total: int) -> None:
-        """Say in the bar that runs which step begins, and how many of how many are over."""
+        """Show in the current bar which step begins, and how many of ``total`` are done."""
         self._bars.update(self._task, description=step, completed=done, total=total)
 
     def _finish(self) -> None:
@@ -91,5 +135,5 @@ def bars() -> Generator[Bars]:
         TimeElapsedColumn(),
     )
     console = Console(stderr=True, force_terminal=sys.stderr.isatty())
-    with Progress(*columns, console=console) as progress:
+    with rich_progress.Progress(*columns, console=console) as progress:
         yield Bars(progress)

@@ -28,12 +28,11 @@ from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
 from tests.proofs import ROOT
 from training.configuration import RunConfig
-from training.console import bars
+from training.console import aware, bars
 from training.evaluation.evaluate import Question, evaluate, judge_of, open_visits, shown_lists
 from training.evaluation.output import as_json, print_tables
 from training.evaluation.protocol import Extra, Protocol
-from training.pipeline.train_command import aware
-from training.scenes.picture_scores import see_sales
+from training.scenes.picture_scores import score_pictures
 
 HERE: Final = ROOT / "benchmarks" / "quality"
 PEERS: Final = {
@@ -83,7 +82,7 @@ def compare(
     loaded, dataset = read_bundle(bundle), read_dataset(data)
     pictures = {}
     if loaded.manifest.scene_model:
-        pictures = see_sales(dataset.images, SceneLabeller.open(bundle), cache=cache)[0]
+        pictures = score_pictures(dataset.images, SceneLabeller.open(bundle), cache=cache)
     moment = aware(start)
     question = Question(
         dataset=dataset,

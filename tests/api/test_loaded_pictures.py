@@ -19,7 +19,7 @@ from models.scoring.scorer import SNAPSHOT_FILE
 from tests.datasets import event, sale, write_dataset
 from tests.scenes import colour_labeller
 from tests.shop import scorer
-from training.scenes.picture_scores import see_sales
+from training.scenes.picture_scores import score_pictures
 
 SALE = "/v1/sales/s1"
 
@@ -47,7 +47,7 @@ def snapshot(data: Path, colours: Path, tmp_path: Path) -> Snapshot:
     """What a training on the data knows."""
     labeller = SceneLabeller.open(colours / "model")
     images = read_dataset(data).images
-    pictures, _ = see_sales(images, labeller, cache=tmp_path / "cache")
+    pictures = score_pictures(images, labeller, cache=tmp_path / "cache")
     one = Sale(sale_id="s1", opens_at=datetime(2025, 1, 1, tzinfo=UTC))
     return Snapshot.of({"s1": one}, pictures)
 

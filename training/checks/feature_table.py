@@ -57,7 +57,7 @@ def feature_page() -> str:
     with tempfile.TemporaryDirectory() as directory:
         dataset = _dataset(Path(directory))
     catalogue = build_catalogue(dataset.sales, {}, topics=Topics.none())
-    schema = FeatureSchema(fit_recommenders(Interactions.of(dataset.events, catalogue)))
+    schema = FeatureSchema(fit_recommenders(Interactions.from_events(dataset.events, catalogue)))
     first, second = (schema.assemble(_question(catalogue, to_us(moment)))[0] for moment in _MOMENTS)
     return _HEAD + "\n".join(_lines(schema, first, second)) + "\n"
 

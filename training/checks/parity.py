@@ -22,9 +22,8 @@ from models.query.caller_candidates import CallerCandidates
 from models.query.query import Context, Query
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
-from training.console import bars, exit_on_user_error, print_json
+from training.console import Progress, bars, exit_on_user_error, print_json
 from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
-from training.pipeline.train import Progress
 
 EXPOSURES: Final = "exposures.parquet"
 

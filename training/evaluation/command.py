@@ -15,15 +15,26 @@ from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
 from training.configuration import RunConfig
-from training.console import Bars, bars, exit_on_user_error, print_json, with_folder
+from training.console import (
+    BUNDLES,
+    CACHE,
+    Bars,
+    Data,
+    Json,
+    aware,
+    bars,
+    exit_on_user_error,
+    print_json,
+    print_left_out,
+    with_folder,
+)
 from training.evaluation.document import document
 from training.evaluation.evaluate import Question, evaluate
 from training.evaluation.example_slates import Thumbnails
 from training.evaluation.output import as_json as recorded
 from training.evaluation.output import print_tables
-from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
 from training.report.page import page
-from training.scenes.picture_scores import permuted, see_sales
+from training.scenes.picture_scores import permuted, score_pictures
 
 
 def evaluate_command(
@@ -62,7 +73,7 @@ def evaluate_command(
         scorer = Scorer.load(loaded)
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
-        tell_left_out(dataset)
+        print_left_out(dataset.faults)
         moment = aware(start)
         pictures = pictures_of(loaded, directory, dataset=dataset, cache=cache, progress=progress)
         question = Question(
@@ -118,4 +129,4 @@ def pictures_of(
         return {}
     progress.stage("pictures", len(dataset.pictures))
     labeller = SceneLabeller.open(directory)
-    return see_sales(dataset.images, labeller, cache=cache, tick=progress.tick)[0]
+    return score_pictures(dataset.images, labeller, cache=cache, tick=progress.tick)

@@ -12,6 +12,7 @@ from models.dataset.reading import Dataset
 from models.domain.sale import PictureScores
 from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig
+from training.console import Progress
 from training.evaluation.comparison import Board, Differences, Scorers
 from training.evaluation.example_slates import examples
 from training.evaluation.measure import Coverage
@@ -19,9 +20,8 @@ from training.evaluation.protocol import Extra, Judge, Judged, Protocol, last_of
 from training.evaluation.reliability import Reliability, predict, reliability
 from training.evaluation.truth import Truth
 from training.examples.point_in_time import PointInTime
-from training.examples.slates import Slates, has_impressions, label_of
-from training.pipeline.train import Progress, training_slates
-from training.ranker.fit_ranker import settled
+from training.examples.sampled_slates import training_slates
+from training.examples.slates import Slates, has_impressions, label_of, settled
 
 N_EXAMPLES: Final = 6
 
@@ -150,7 +150,7 @@ def evaluate_open(scorer: Scorer, question: Question, *, progress: Progress) -> 
 
 def judge_of(scorer: Scorer, question: Question) -> tuple[Judge, Slates]:
     """Return who judges a question, and the slates that it is about, ordered by time."""
-    past = PointInTime.of(question.dataset, question.pictures, topics=scorer.topics)
+    past = PointInTime.from_dataset(question.dataset, question.pictures, topics=scorer.topics)
     slates = training_slates(past, question.config, seed=question.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
     judge = Judge(

@@ -1,4 +1,4 @@
-"""Queries gathered into batches that are answered well in one step."""
+"""Batches of similar queries, whose features are computed together."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -7,32 +7,33 @@ from typing import Final
 from models.query.query import Batch, Counted, Query
 
 BATCH_SIZE: Final = 64
-"""Queries of a batch at most: twice as many gain nothing, and all that wait are in memory."""
+"""Largest batch: twice as many are no faster, and all waiting queries are in memory."""
 
 
 def batches(
     queries: Iterable[Query],
     *,
-    fit_of: Callable[[int], int],
+    fit_at: Callable[[int], int],
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[list[int], Batch]]:
     """Gather queries into batches.
 
-    Those of a batch are answered by one fit, have equally many candidates, and windows of
-    about one length, to which all are padded. Others may lie between them.
+    The queries of a batch are answered by one fit and have equally many candidates. Their
+    windows are of similar length, to which all are padded. Queries of other batches may lie
+    between them.
 
     Args:
-        queries: In order of time; the next one may change the counts of the last.
-        fit_of: Tells by which fit a moment is answered, by its time in microseconds.
+        queries: In order of time; the next one may change the counts of the last in place.
+        fit_at: Returns the number of the fit that answers at a time in microseconds.
         tick: Called once a query.
 
     Yields:
-        Places of a batch's queries among all, and the batch; all of one fit before the next.
+        Indices of a batch's queries, and the batch; all of one fit before the next.
     """
     waiting: dict[tuple[int, int], list[tuple[int, Query, Counted]]] = defaultdict(list)
     last_fit: int | None = None
     for place, query in enumerate(queries):
-        fit = fit_of(query.context.now_us)
+        fit = fit_at(query.context.now_us)
         if fit != last_fit:
             yield from map(_batch, waiting.values())
             waiting.clear()

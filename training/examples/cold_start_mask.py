@@ -1,4 +1,4 @@
-"""Slates learned from once more with history hidden, so that trees learn to live without it."""
+"""Cold-start masking: slates repeated without history, so that the trees learn from its absence."""
 
 from dataclasses import dataclass, replace
 from typing import Final, Self
@@ -13,17 +13,17 @@ from models.query.query import Query
 from training.examples.slates import Slates
 
 _NEW_CUSTOMERS: Final = 0.1
-"""Share of the repeated slates whose customer seems to be new, too."""
+"""Share of the repeated slates whose customer is masked as well. Chosen, not measured."""
 
 
 @dataclass(frozen=True, eq=False)
-class Hiding:
-    """Slates, some of which follow once more as if they had shown new sales.
+class ColdStartMask:
+    """Slates, some of them repeated with the history of their sales masked.
 
     Attributes:
-        slates: All slates with the repeated ones, ordered by time.
-        new_sales: Repeated slates, whose sales seem to have just opened, shape ``(n,)``.
-        new_customers: Those of them whose customer seems to be new, shape ``(n,)``.
+        slates: All slates and the repeated ones, ordered by time.
+        new_sales: Whether a slate is repeated, with sales as if just opened, shape ``(n,)``.
+        new_customers: Whether its customer is masked as well, shape ``(n,)``.
     """
 
     slates: Slates
@@ -31,8 +31,8 @@ class Hiding:
     new_customers: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, slates: Slates, *, share: float, seed: int) -> Self:
-        """Choose at random which slates to repeat.
+    def draw(cls, slates: Slates, *, share: float, seed: int) -> Self:
+        """Choose the slates to repeat at random.
 
         Args:
             slates: Ordered by time.
@@ -41,11 +41,11 @@ class Hiding:
         """
         draws = np.random.default_rng(seed).random((2, len(slates)))
         order = np.repeat(np.arange(len(slates)), 1 + (draws[0] < share))
-        again = np.diff(order, prepend=-1) == 0
-        return cls(slates.select(order), again, again & (draws[1] < _NEW_CUSTOMERS)[order])
+        repeated = np.diff(order, prepend=-1) == 0
+        return cls(slates.select(order), repeated, repeated & (draws[1] < _NEW_CUSTOMERS)[order])
 
-    def seen(self, slate: int, query: Query) -> Query:
-        """Return what is learned from a slate's query."""
+    def apply(self, slate: int, query: Query) -> Query:
+        """Mask the query of a slate, by number, where it is a repeated one."""
         if self.new_sales[slate]:
             query = with_new_sales(query)
         return with_new_customer(query) if self.new_customers[slate] else query
@@ -54,8 +54,8 @@ class Hiding:
 def with_new_sales(query: Query) -> Query:
     """Return the query as if its candidates had opened a minute ago.
 
-    Nobody has seen them, the customer neither; what is known of other sales stays, as do
-    the announced closings.
+    Their counts are 0 and the customer's window has none of them. Other sales and the closing
+    times stay.
     """
     catalogue, rows = query.catalogue, query.rows
     opens_us = catalogue.opens_us.copy()
@@ -66,7 +66,7 @@ def with_new_sales(query: Query) -> Query:
 
 
 def with_new_customer(query: Query) -> Query:
-    """Return the query as if its customer came for the first time."""
+    """Return the query without its customer's window and profile."""
     return replace(query, window=Window.empty(), profile=Profile.empty())
 
 

@@ -1,4 +1,4 @@
-"""Training rows: the features of every slate as they were at its moment."""
+"""Point-in-time features: the features of every slate as they were at its moment."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,37 +23,35 @@ from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
 from training.examples.slates import Slates, texts_of
 
 Tick = Callable[[], None]
-Seen = Callable[[int, Query], Query]
-
-
-def _as_it_was(slate: int, query: Query) -> Query:
-    del slate
-    return query
+Masked = Callable[[int, Query], Query]
+"""Changes the query of a slate, by number, before its features are computed."""
 
 
 @dataclass(frozen=True, eq=False)
 class PointInTime:
-    """Answers what the service would have known; see `training.examples.replay`.
+    """Reconstructs what the service knew at any moment; see `training.examples.replay`.
 
     Attributes:
         events: The event table.
-        catalogue: All sales; its counts are replaced by those of each moment.
+        catalogue: All sales, with counts of no particular moment.
     """
 
     events: EventTable
     catalogue: Catalogue
 
     @classmethod
-    def of(cls, dataset: Dataset, pictures: Mapping[str, PictureScores], *, topics: Topics) -> Self:
-        """Take a dataset's events, and its sales as they were while they sold.
+    def from_dataset(
+        cls, dataset: Dataset, pictures: Mapping[str, PictureScores], *, topics: Topics
+    ) -> Self:
+        """Take a dataset's events, and its sales without a stock of 0.
 
-        A stock is the last one that was told. That nothing is left now says nothing of a moment
-        before: without the time of its selling out, a sale was open until it closed.
+        A dataset has only the last known stock. A stock of 0 does not tell since when: without
+        ``sold_out_at`` the sale counts as open until it closed.
 
         Args:
-            dataset: What happened.
-            pictures: What the sales' pictures show, by sale id.
-            topics: Label probabilities to topic shares.
+            dataset: The dataset.
+            pictures: Scores of the sales' pictures, by sale id.
+            topics: Maps label probabilities to topic shares.
         """
         sales = {
             sale.sale_id: sale.model_copy(update={"stock": None}) if sale.stock == 0 else sale
@@ -62,19 +60,25 @@ class PointInTime:
         return cls(dataset.events, Snapshot.of(sales, pictures).catalogue(topics))
 
     def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
-        """Yield the query of every slate, in order of time; the next one changes its counts.
+        """Yield the query of every slate; the next query changes the counts of the last in place.
 
-        Only what was received before a slate's moment is seen: a purchase at the very
-        moment of its impression is not.
+        A query knows the events received before its slate's moment, and none at that moment.
 
         Args:
             slates: Ordered by time.
-            caller_orders: Whether the positions are another system's ranking, which is
-                known before the slate is ordered, and not a bias of where things stood.
+            caller_orders: Whether positions are the ranking of a caller, known before the slate
+                is ordered, and not the position bias of where a sale stood.
         """
         windows, profiles = WindowReplay(self.events), ProfileReplay(self.events)
         counts = CountReplay(self.events, self.catalogue)
-        catalogue, contexts = self.catalogue, self._contexts(slates)
+        catalogue = self.catalogue
+        # A query's moment is the microsecond before its slate.
+        contexts = map(
+            Context,
+            (slates.now_us - 1).tolist(),
+            texts_of(self.events.markets, slates.markets),
+            texts_of(self.events.devices, slates.devices),
+        )
         for slate, (customer, context) in enumerate(
             zip(slates.customers.tolist(), contexts, strict=True)
         ):
@@ -103,12 +107,6 @@ class PointInTime:
             prices=slates.prices[entries],
         )
 
-    def _contexts(self, slates: Slates) -> Iterator[Context]:
-        """Yield where and when each slate is asked for: the microsecond before it."""
-        markets = texts_of(self.events.markets, slates.markets)
-        devices = texts_of(self.events.devices, slates.devices)
-        return map(Context, (slates.now_us - 1).tolist(), markets, devices)
-
 
 def assemble_slates(
     past: PointInTime,
@@ -116,17 +114,17 @@ def assemble_slates(
     *,
     schema: FeatureSchema | RefittedSchema,
     caller_orders: bool = False,
-    seen: Seen = _as_it_was,
+    masked: Masked = lambda _, query: query,
     tick: Tick = lambda: None,
 ) -> NDArray[np.float32]:
     """Assemble the features of all entries of slates.
 
     Args:
-        past: What was known when.
+        past: The state at every moment.
         slates: Ordered by time.
-        schema: The features, of one fit or of one for every time.
+        schema: The features, of one fit or of one fit per period.
         caller_orders: See `PointInTime.queries`.
-        seen: What is learned from a slate's query; see `training.examples.cold_start_mask`.
+        masked: Masks a slate's query; see `training.examples.cold_start_mask`.
         tick: Called once a slate.
 
     Returns:
@@ -135,7 +133,8 @@ def assemble_slates(
     matrix = np.empty((len(slates.rows), len(schema.names)), dtype=np.float32)
     fits = schema if isinstance(schema, RefittedSchema) else RefittedSchema((0,), (schema,))
     queries = past.queries(slates, caller_orders=caller_orders)
-    for places, batch in batches(starmap(seen, enumerate(queries)), fit_of=fits.fit_of, tick=tick):
+    queries = starmap(masked, enumerate(queries))
+    for places, batch in batches(queries, fit_at=fits.fit_at, tick=tick):
         starts: NDArray[np.int64] = slates.starts[places][:, None]
         matrix[starts + np.arange(batch.rows.shape[1])] = fits.assemble_batch(batch)
     return matrix

@@ -1,4 +1,4 @@
-"""Recommenders fitted again and again as time goes by, as every night does."""
+"""Recommenders refitted over time, as the nightly run does, so that features do not leak."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -24,11 +24,11 @@ from training.recommenders.session import fit_session
 from training.recommenders.text_similarity import fit_text
 
 REFIT_SHARES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""After which shares of the slates recommenders are fitted again."""
+"""Recommenders are refitted after these shares of the slates. Chosen, not measured."""
 
 
 def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
-    """Fit every recommender on what is known."""
+    """Fit every recommender."""
     popularity = fit_popularity(interactions)
     collaborative = fit_collaborative(interactions)
     return (
@@ -46,15 +46,15 @@ def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
 
 @dataclass(frozen=True)
 class RefittedSchema:
-    """Features whose recommenders, at any moment, know only what was received before it.
+    """Features whose recommenders know only the events received before each moment.
 
-    The recommenders of the last refit before a moment score it, as those of the last night
-    score a day. Scored by one that was fitted on their own outcomes, rows would tell the
-    meta-model to trust recommenders more than it may when it serves.
+    A moment is scored by the recommenders of the last refit before it, as those of the last
+    night score a day. A recommender fitted on the outcomes that it scores would look better in
+    training than it is in service, and the ranker would trust it too much.
 
     Attributes:
-        starts_us: Moments from which each serves, microseconds since the epoch, ascending.
-        schemas: What serves from then on, fitted on what was received before.
+        starts_us: Start of each fit's period, microseconds since the epoch, ascending.
+        schemas: The features by each fit, on the events received before its start.
     """
 
     starts_us: Sequence[int]
@@ -68,7 +68,7 @@ class RefittedSchema:
         *,
         tick: Callable[[], None] = lambda: None,
     ) -> Self:
-        """Fit the recommenders once for every start."""
+        """Fit the recommenders once per start."""
         schemas: list[FeatureSchema] = []
         for start_us in starts_us:
             schemas.append(FeatureSchema(fit_recommenders(interactions.before(start_us))))
@@ -80,11 +80,11 @@ class RefittedSchema:
         """Names of the features in the order of the columns."""
         return self.schemas[0].names
 
-    def fit_of(self, now_us: int) -> int:
-        """Return the index of what serves at a moment.
+    def fit_at(self, now_us: int) -> int:
+        """Return the index of the fit that answers at a moment.
 
         Raises:
-            ValueError: If nothing was fitted by then.
+            ValueError: If it lies before the first start.
         """
         fit = bisect_right(self.starts_us, now_us) - 1
         if fit < 0:
@@ -96,27 +96,27 @@ class RefittedSchema:
         """Compute the features of a query by the recommenders of its time.
 
         Raises:
-            ValueError: If nothing was fitted by then.
+            ValueError: If it lies before the first start.
         """
         return self.assemble_batch(Batch.alone(query))[0]
 
     def assemble_batch(self, batch: Batch) -> NDArray[np.float32]:
-        """Compute the features of queries that one fit answers; see `FeatureSchema`.
+        """Compute the features of queries of one fit; see `FeatureSchema`.
 
         Raises:
-            ValueError: If nothing was fitted by then.
+            ValueError: If they lie before the first start.
         """
-        return self.schemas[self.fit_of(batch.queries[0].context.now_us)].assemble_batch(batch)
+        return self.schemas[self.fit_at(batch.queries[0].context.now_us)].assemble_batch(batch)
 
 
 def refit_moments(slates: Slates) -> list[int]:
-    """Choose when to fit again: after each of `REFIT_SHARES` of the slates, or later.
+    """Choose the moments of refits, after each of `REFIT_SHARES` of the slates.
 
     Args:
         slates: Ordered by time.
 
     Returns:
-        Distinct moments, ascending, microseconds since the epoch; of no slates the epoch.
+        Distinct moments, ascending, microseconds since the epoch; 0 without slates.
     """
     if not len(slates):
         return [0]
@@ -125,6 +125,6 @@ def refit_moments(slates: Slates) -> list[int]:
 
 
 def after_first_refit(slates: Slates, starts_us: Sequence[int]) -> Slates:
-    """Leave out the slates of the time when nothing was fitted yet."""
+    """Return the slates after the first refit."""
     # A query's moment is the microsecond before its slate.
     return slates.select(np.flatnonzero(slates.now_us > starts_us[0]))

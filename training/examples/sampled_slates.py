@@ -1,4 +1,6 @@
-"""Slates for data without impressions: visits, what was bought after them, and samples."""
+"""Sampled slates, for data without impressions: purchases after a visit, and sampled negatives."""
+
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,9 +8,30 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
 from models.domain.event import KIND, SECOND_US, EventType
-from training.examples.slates import Slates, label_of
+from training.configuration import RunConfig
+from training.examples.point_in_time import PointInTime
+from training.examples.slates import Slates, has_impressions, label_of, shown_slates
 
-VISIT_GAP_US = 30 * 60 * SECOND_US
+VISIT_GAP_US: Final = 30 * 60 * SECOND_US  # the usual session timeout of web analytics
+
+
+def training_slates(past: PointInTime, config: RunConfig, *, seed: int) -> Slates:
+    """Return the slates that were shown; without logged impressions, sampled slates.
+
+    Args:
+        past: Events and catalogue.
+        config: How purchases are credited and negatives sampled.
+        seed: Seed of the sample.
+    """
+    if has_impressions(past.events):
+        return shown_slates(past.events, past.catalogue, outcome_us=config.outcome_us)
+    return visit_slates(
+        past.events,
+        past.catalogue,
+        n_negatives=config.negatives_per_visit,
+        outcome_us=config.outcome_us,
+        rng=np.random.default_rng(seed),
+    )
 
 
 def visit_slates(
@@ -19,17 +42,17 @@ def visit_slates(
     outcome_us: int,
     rng: np.random.Generator,
 ) -> Slates:
-    """Make one slate of every visit: what was bought after it, and open sales sampled.
+    """Make one slate per visit, of purchases after it and of sampled open sales.
 
     A visit's moment is that of one of its events, drawn uniformly. Sales bought within
-    ``outcome_us`` are its positives; of the other open sales ``n_negatives`` are drawn, each
-    standing for as many as it was drawn from: the weights undo the sampling.
+    ``outcome_us`` are positives. Of the other open sales ``n_negatives`` are drawn, with weights
+    that undo the sampling.
 
     Args:
         events: The event table.
         catalogue: Gives rows and open sales.
         n_negatives: Negatives a visit.
-        outcome_us: How long a purchase may come after the moment.
+        outcome_us: Longest time from the moment to a purchase.
         rng: Draws moments and negatives.
 
     Returns:
@@ -106,14 +129,13 @@ def _sample(
     later = purchases.get(int(events.customers.codes[moment]), np.empty(0, dtype=np.intp))
     at_us = events.at_us[later]
     within = (at_us >= now_us) & (at_us <= now_us + outcome_us)
-    # What was received before is known to the features and is no outcome.
+    # An event received before is known to the features: as an outcome it would leak.
     within &= events.received_us[later] >= now_us
     bought = np.intersect1d(catalogue.rows_of(events.sale_keys[later[within]]), eligible)
     others = np.setdiff1d(eligible, bought, assume_unique=True)
     drawn = rng.choice(others, size=min(n_negatives, len(others)), replace=False)
-    stands_for = len(others) / max(len(drawn), 1)
     return (
         np.concatenate([bought, drawn]),
         np.repeat([True, False], [len(bought), len(drawn)]),
-        np.repeat([1.0, stands_for], [len(bought), len(drawn)]),
+        np.repeat([1.0, len(others) / max(len(drawn), 1)], [len(bought), len(drawn)]),
     )

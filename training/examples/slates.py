@@ -1,4 +1,4 @@
-"""What was shown, to whom, when, and what he bought of it within a day."""
+"""Slates: lists of sales shown to customers, with the clicks and purchases credited to them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Slates:
         customers: Customer code of each slate, shape ``(n,)``.
         sessions: Session code of each slate, -1 without one, shape ``(n,)``.
         exposures: Exposure code of each slate, -1 without one, shape ``(n,)``.
-        now_us: Moment of each slate; what was received before it is known, shape ``(n,)``.
+        now_us: Moment of each slate; events received before it are known, shape ``(n,)``.
         markets: Market code of each slate, -1 where unknown, shape ``(n,)``.
         devices: Device code of each slate, -1 where unknown, shape ``(n,)``.
         starts: First entry of each slate, and the end, shape ``(n + 1,)``.
@@ -80,21 +80,21 @@ class Slates:
 
 
 def has_impressions(events: EventTable) -> bool:
-    """Tell whether it is on record what was shown."""
+    """Return whether any impression was logged."""
     return bool(np.any(events.kinds == _IMPRESSION))
 
 
 def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -> Slates:
     """Group impressions into slates.
 
-    A slate is one exposure to one customer; where no exposure is named, what a customer was
-    shown at one moment. A purchase is credited once: to the last impression of that sale to
-    that customer, if it was shown at most ``outcome_us`` before.
+    A slate is one exposure to one customer; without an exposure id, the impressions of a
+    customer at one moment. A click or purchase is credited once: to the last impression of that
+    sale to that customer, if it was shown at most ``outcome_us`` before.
 
     Args:
         events: The event table.
         catalogue: Gives the rows; impressions of unknown sales are left out.
-        outcome_us: How long a purchase may come after what it is credited to.
+        outcome_us: Longest time from an impression to a purchase credited to it.
 
     Returns:
         The slates, ordered by time.
@@ -102,7 +102,7 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
     rows = catalogue.rows_of(events.sale_keys)
     shown = np.flatnonzero((events.kinds == _IMPRESSION) & (rows >= 0))
     group = _groups(events, shown)
-    # A group's moment is that of its first impression, later ones were scrolled to.
+    # A slate's moment is that of its first impression; the others were scrolled to later.
     order = np.lexsort((events.positions[shown], events.at_us[shown], group))
     shown, group = shown[order], group[order]
     starts = np.concatenate([np.flatnonzero(np.diff(group, prepend=-1)), [len(group)]])
@@ -125,11 +125,22 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
     return slates.select(np.argsort(slates.now_us, kind="stable"))
 
 
+def settled(slates: Slates, until_us: int, *, outcome_us: int) -> Slates:
+    """Return the slates with a final outcome: nothing later can be credited to them.
+
+    Args:
+        slates: Any slates.
+        until_us: End of the data, microseconds since the epoch.
+        outcome_us: See `shown_slates`.
+    """
+    return slates.select(np.flatnonzero(slates.now_us <= until_us - outcome_us))
+
+
 def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Number the slate of every impression."""
+    """Return the number of the slate of every impression, shape ``(n,)``."""
     exposures = events.exposures.codes[shown]
     customers, at_us = events.customers.codes[shown], events.at_us[shown]
-    # An id that two customers share, as one counted by page, names two slates.
+    # Callers that number exposures per page give one id to several customers: several slates.
     keys = np.stack([exposures, customers, np.where(exposures < 0, at_us, 0)])
     order = np.lexsort(keys)
     fresh = np.any(np.diff(keys[:, order], axis=1, prepend=-2), axis=0)
@@ -141,7 +152,7 @@ def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
 def _positions(
     events: EventTable, shown: NDArray[np.intp], starts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the logged positions; where none is logged, the order inside the slate."""
+    """Return the logged positions; where none was logged, the order within the slate."""
     logged = events.positions[shown].astype(np.int64)
     inside = np.arange(len(shown)) - np.repeat(starts[:-1], np.diff(starts)) + 1
     return np.where(logged > 0, logged, inside)
@@ -152,7 +163,7 @@ def _credited(
 ) -> NDArray[np.bool_]:
     """Credit each event of a type to the last impression of that sale to that customer.
 
-    What was received before the impression is known to its features and is no outcome.
+    An event received before the impression is known to its features: crediting it would leak.
     """
     outcomes = np.flatnonzero(events.kinds == KIND[event_type])
     both = np.concatenate([shown, outcomes])
@@ -160,7 +171,7 @@ def _credited(
     order = np.lexsort(
         (is_outcome, events.at_us[both], events.sale_keys[both], events.customers.codes[both])
     )
-    # The index of the last impression up to each event, in the order of the sort.
+    # Index of the last impression up to each event, in sorted order.
     impression = np.where(is_outcome[order], -1, np.arange(len(both)))
     last = np.maximum.accumulate(impression)
     happened = np.flatnonzero(is_outcome[order] & (last >= 0))

@@ -12,9 +12,8 @@ from models.experiments.analysis.design import Design, NoBaselineError, design
 from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.exposure import read_exposures
 from models.experiments.plan.plan_file import find, read_plan
-from training.console import exit_on_user_error, print_json, with_folder
+from training.console import Data, Json, exit_on_user_error, print_json, with_folder
 from training.experiments.document import design_document, results_document
-from training.pipeline.train_command import Data, Json
 from training.report.block import Block, Paragraph
 from training.report.page import page
 from training.report.terminal import print_blocks

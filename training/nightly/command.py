@@ -10,9 +10,8 @@ from models.catalogue.event_counts import HOUR_US
 from models.domain.event import to_us
 from models.scoring.bundle import resolve_bundle
 from training.configuration import RunConfig
-from training.console import bars, exit_on_user_error, print_json
+from training.console import Threads, bars, exit_on_user_error, print_json
 from training.nightly.run import Night, NightOutcome, NightVerdict, run_night
-from training.pipeline.train_command import Threads
 
 BUNDLES: Final = Path("models/bundles")
 EXIT_CODES: Final = {

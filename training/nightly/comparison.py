@@ -17,10 +17,9 @@ from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig
 from training.evaluation.protocol import Judge, last_of_sessions
 from training.examples.point_in_time import PointInTime
-from training.examples.slates import Slates, has_impressions
-from training.pipeline.train import training_slates
-from training.ranker.fit_ranker import settled
-from training.scenes.picture_scores import see_sales
+from training.examples.sampled_slates import training_slates
+from training.examples.slates import Slates, has_impressions, settled
+from training.scenes.picture_scores import score_pictures
 from training.statistics.bootstrap import Interval, mean_interval
 
 MAX_SLATES: Final = 4_000
@@ -87,7 +86,7 @@ def measure(directory: Path, trial: BundleComparison) -> Measures:
     """
     scorer = Scorer.load(read_bundle(directory))
     seen = pictures_of(scorer, directory, dataset=trial.dataset, cache=trial.cache)
-    past = PointInTime.of(trial.dataset, seen, topics=scorer.topics)
+    past = PointInTime.from_dataset(trial.dataset, seen, topics=scorer.topics)
     slates = training_slates(past, trial.config, seed=trial.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= trial.from_us))
     slates = settled(slates, trial.until_us, outcome_us=trial.config.outcome_us)
@@ -145,7 +144,7 @@ def pictures_of(
     new = {sale: files for sale, files in dataset.images.items() if sale not in known}
     if not scorer.scene_model or not new:
         return known
-    return known | see_sales(new, SceneLabeller.open(directory), cache=cache)[0]
+    return known | score_pictures(new, SceneLabeller.open(directory), cache=cache)
 
 
 def _are_of(scores: PictureScores, files: Mapping[int, Path]) -> bool:

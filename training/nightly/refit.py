@@ -39,7 +39,7 @@ def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
     sales = {sale.sale_id: sale for sale in dataset.sales}
     snapshot = Snapshot.of(sales, pictures_of(before, judged, dataset=dataset, cache=trial.cache))
     past = PointInTime(dataset.events, snapshot.catalogue(before.topics))
-    recommenders = fit_recommenders(Interactions.of(past.events, past.catalogue))
+    recommenders = fit_recommenders(Interactions.from_events(past.events, past.catalogue))
     scorer = replace(
         before,
         schema=FeatureSchema(recommenders),

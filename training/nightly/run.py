@@ -24,14 +24,15 @@ from models.scoring.bundle import (
     write_bundle,
 )
 from models.scoring.scorer import META, Scorer
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TrainingOptions
+from training.console import Progress
 from training.nightly.comparison import BundleComparison, differences, measure
 from training.nightly.gate import BASELINE, Decision, decide, described
 from training.nightly.profiles import write_profiles
 from training.nightly.refit import refreshed
 from training.nightly.stage_cache import StageCache
-from training.pipeline.prepare import prepare, require_happened
-from training.pipeline.train import Progress, train
+from training.pipeline.prepare import DataOptions, prepare, require_happened
+from training.pipeline.train import train
 from training.statistics.bootstrap import Interval
 
 CANDIDATES: Final = "candidates"
@@ -249,24 +250,15 @@ def _candidate(
     root = night.state / CANDIDATES
 
     def work() -> dict[str, JsonValue]:
-        prepared = prepare(
-            night.data,
+        options = TrainingOptions(config=night.config, seed=night.seed, threads=night.threads)
+        source = DataOptions(
+            directory=night.data,
+            cache=night.cache,
             until=from_us(trial.from_us),
             scenes=night.scenes,
-            cache=night.cache,
-            seed=night.seed,
-            strict=False,
-            progress=progress,
-            threads=night.threads,
         )
-        made = train(
-            prepared.material,
-            config=night.config,
-            seed=night.seed,
-            root=root,
-            progress=progress,
-            threads=night.threads,
-        )
+        prepared = prepare(source, options, progress=progress)
+        made = train(prepared, options, root=root, progress=progress)
         # Verified as the service will verify it: what cannot be served fails here.
         Scorer.load(read_bundle(made))
         return {"bundle": made.name}

@@ -17,7 +17,7 @@ from models.experiments.exposure import read_exposures
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
-from training.console import Bars, bars, exit_on_user_error, print_json, with_folder
+from training.console import Bars, Data, Json, bars, exit_on_user_error, print_json, with_folder
 from training.evaluation.output import print_table
 from training.importers.open_bandit import CAMPAIGNS
 from training.off_policy.bandit import cross_policies
@@ -38,7 +38,6 @@ from training.off_policy.policy_value import Valuation, value_policy
 from training.off_policy.reward import Reward
 from training.off_policy.support import MIN_EFFECTIVE, RefusedError
 from training.off_policy.target import TargetPolicy
-from training.pipeline.train_command import Data, Json
 from training.report.page import page
 
 

@@ -18,10 +18,10 @@ from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
 from models.query.query import Context, Query
+from training.console import Progress
 from training.off_policy.reward import Reward, rewards_of
 from training.off_policy.rounds import Rounds
 from training.off_policy.target import TargetPolicy, View
-from training.pipeline.train import Progress
 
 _NEEDED: Final = (
     "recommendation_id",

@@ -1,16 +1,19 @@
-"""One training run: from material to a bundle."""
+"""A training run: the steps from training data to a bundle, in order."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
-from training.configuration import RunConfig
-from training.examples.cold_start_mask import Hiding
+from models.ranker.two_stage import ranker_files
+from models.scoring.bundle import write_bundle
+from models.scoring.scorer import DRIFT_BASELINE_FILE, LOGISTIC_FILE, TOPICS_FILE, Scorer
+from training.configuration import TrainingOptions
+from training.console import Progress
+from training.examples.cold_start_mask import ColdStartMask
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import (
     RefittedSchema,
@@ -18,89 +21,78 @@ from training.examples.refit import (
     fit_recommenders,
     refit_moments,
 )
-from training.examples.sampled_slates import visit_slates
-from training.examples.slates import Slates, has_impressions, shown_slates
+from training.examples.sampled_slates import training_slates
+from training.examples.slates import Slates, settled
 from training.pipeline.training_data import TrainingData
-from training.pipeline.write_bundle import bundle_run
+from training.pipeline.write_bundle import counts_at_end, known_files, manifest_of, seed_snapshot
 from training.ranker.early_stopping import Learning
-from training.ranker.fit_ranker import fit_ranker, settled
+from training.ranker.fit_drift_baseline import fit_drift_baseline
+from training.ranker.fit_ranker import fit_ranker
 from training.recommenders.interactions import Interactions
 from training.scenes.topics import fit_topics
 
 
-class Progress(Protocol):
-    """Is told what a run does."""
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Take note that a stage begins, of ``total`` ticks if that is known."""
-        ...
-
-    def tick(self) -> None:
-        """Take note that one more piece of the stage is done."""
-        ...
-
-
-def train(
-    material: TrainingData,
-    *,
-    config: RunConfig,
-    seed: int,
-    root: Path,
-    progress: Progress,
-    threads: int = 1,
-) -> Path:
-    """Fit topics, recommenders and the meta-model, and write the bundle.
+def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress: Progress) -> Path:
+    """Fit topics, recommenders and the ranker, and write the bundle.
 
     Args:
-        material: What to learn from.
-        config: Hyper-parameters.
-        seed: Seed of every random choice.
+        data: The training data.
+        options: Hyper-parameters, seed and threads.
         root: Directory of bundles.
-        progress: Is told what is being done.
-        threads: Threads of the trees; the bundle is the same for any number.
+        progress: Receives the stages.
 
     Returns:
         The bundle's directory.
 
     Raises:
-        TooFewPurchasesError: If there is too little to learn from.
+        TooFewPurchasesError: If there are too few purchases to fit the ranker.
     """
-    learned = assemble(material, config=config, seed=seed, progress=progress)
+    examples = assemble(data, options, progress=progress)
     progress.stage("ranker")
-    return bundle_run(
-        material,
-        fitted=fit_ranker(
-            Learning(
-                learned.slates,
-                learned.matrix,
-                learned.schema,
-                config=config,
-                seed=seed,
-                n_threads=threads,
-            )
-        ),
-        schema=learned.schema,
-        topics=learned.topics,
-        past=learned.past,
-        slates=learned.slates,
-        config=config,
-        seed=seed,
-        root=root,
+    fitted = fit_ranker(
+        Learning(
+            examples.slates,
+            examples.matrix,
+            examples.schema,
+            config=options.config,
+            seed=options.seed,
+            n_threads=options.threads,
+        )
     )
+    scorer = Scorer(
+        bundle_id="",
+        scene_model=data.scenes.scene_model if data.scenes else "",
+        schema=examples.schema,
+        ranker=fitted.ranker,
+        topics=examples.topics,
+        snapshot=seed_snapshot(data),
+        counts=counts_at_end(examples.past, data.until_us),
+        logistic=fitted.logistic,
+    )
+    drift_baseline = fit_drift_baseline(scorer, examples.past, slates=examples.slates)
+    files = {
+        **ranker_files(fitted.ranker),
+        LOGISTIC_FILE: fitted.logistic.to_bytes(),
+        TOPICS_FILE: examples.topics.to_bytes(),
+        DRIFT_BASELINE_FILE: drift_baseline.to_bytes(),
+        **known_files(scorer, data.dataset.events, until_us=data.until_us, seed=options.seed),
+        **(data.scenes.files if data.scenes else {}),
+    }
+    return write_bundle(root, manifest_of(data, scorer, fitted.metrics, options), files=files)
 
 
 @dataclass(frozen=True, eq=False)
-class Assembly:
-    """All that a meta-model is fitted on.
+class TrainingExamples:
+    """Everything that the ranker is fitted on.
 
     Attributes:
-        topics: Label probabilities to topic shares.
-        past: What was known when.
+        topics: Maps label probabilities to topic shares.
+        past: The state at every moment.
         slates: Settled slates, ordered by time; some of them twice, see ``repeated``.
-        repeated: Slates that are learned from once more with history hidden, shape ``(n,)``.
-        matrix: Features of their entries, by the recommenders of their time, shape
+        repeated: Slates repeated with masked history, see `ColdStartMask`, shape ``(n,)``.
+        matrix: Features of the slates' entries, by the recommenders of their time, shape
             ``(n_entries, n_features)``.
-        schema: The features by the recommenders fitted on everything.
+        schema: The features, with recommenders fitted on all events.
     """
 
     topics: Topics
@@ -112,66 +104,47 @@ class Assembly:
 
 
 def assemble(
-    material: TrainingData, *, config: RunConfig, seed: int, progress: Progress
-) -> Assembly:
-    """Fit topics and recommenders, and assemble the features of every slate.
+    data: TrainingData, options: TrainingOptions, *, progress: Progress
+) -> TrainingExamples:
+    """Fit topics and recommenders, and compute the features of every slate.
 
     Args:
-        material: What to learn from.
-        config: Hyper-parameters.
-        seed: Seed of every random choice.
-        progress: Is told what is being done.
+        data: The training data.
+        options: Hyper-parameters, seed and threads.
+        progress: Receives the stages.
     """
+    config, seed = options.config, options.seed
     progress.stage("topics")
-    topics = _topics(material, config, seed)
-    past = PointInTime.of(material.dataset, material.pictures, topics=topics)
-    interactions = Interactions.of(past.events, past.catalogue)
-    slates = settled(
-        training_slates(past, config, seed=seed), material.until_us, outcome_us=config.outcome_us
-    )
+    topics = Topics.none()
+    if data.scenes is not None and data.pictures:
+        pictures = [data.pictures[sale_id] for sale_id in sorted(data.pictures)]
+        probabilities = np.stack([picture.probabilities for picture in pictures])
+        topics = fit_topics(
+            probabilities, data.scenes.labels, max_topics=config.max_topics, seed=seed
+        )
+    past = PointInTime.from_dataset(data.dataset, data.pictures, topics=topics)
+    slates = training_slates(past, config, seed=seed)
+    slates = settled(slates, data.until_us, outcome_us=config.outcome_us)
+    interactions = Interactions.from_events(past.events, past.catalogue)
     moments = refit_moments(slates)
     progress.stage("recommenders", len(moments))
     refitted = RefittedSchema.fit(interactions, moments, tick=progress.tick)
-    hiding = Hiding.of(after_first_refit(slates, moments), share=config.hidden_share, seed=seed)
-    progress.stage("features", len(hiding.slates))
+    slates = after_first_refit(slates, moments)
+    mask = ColdStartMask.draw(slates, share=config.hidden_share, seed=seed)
+    progress.stage("features", len(mask.slates))
     matrix = assemble_slates(
         past,
-        hiding.slates,
+        mask.slates,
         schema=refitted,
         caller_orders=config.caller_orders,
-        seen=hiding.seen,
+        masked=mask.apply,
         tick=progress.tick,
     )
-    return Assembly(
+    return TrainingExamples(
         topics=topics,
         past=past,
-        slates=hiding.slates,
-        repeated=hiding.new_sales,
+        slates=mask.slates,
+        repeated=mask.new_sales,
         matrix=matrix,
         schema=FeatureSchema(fit_recommenders(interactions)),
-    )
-
-
-def training_slates(past: PointInTime, config: RunConfig, *, seed: int) -> Slates:
-    """Return what was shown; where no impressions are on record, sampled visits."""
-    if has_impressions(past.events):
-        return shown_slates(past.events, past.catalogue, outcome_us=config.outcome_us)
-    return visit_slates(
-        past.events,
-        past.catalogue,
-        n_negatives=config.negatives_per_visit,
-        outcome_us=config.outcome_us,
-        rng=np.random.default_rng(seed),
-    )
-
-
-def _topics(material: TrainingData, config: RunConfig, seed: int) -> Topics:
-    if material.scenes is None or not material.pictures:
-        return Topics.none()
-    seen = [material.pictures[sale_id] for sale_id in sorted(material.pictures)]
-    return fit_topics(
-        np.stack([scores.probabilities for scores in seen]),
-        material.scenes.labels,
-        max_topics=config.max_topics,
-        seed=seed,
     )

@@ -1,4 +1,4 @@
-"""What a training run learns from: a dataset, its scene model, and what its pictures show."""
+"""Training data: a dataset up to a moment, its scene model, and its picture scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.dataset.events import EventTable, Labels
 from models.dataset.reading import Dataset
 from models.domain.event import to_us
-from models.domain.sale import PictureScores, Sale
+from models.domain.sale import PictureScores
 from models.pictures.scene_labeller import DESCRIPTION_FILE, GRAPH_FILE, SceneLabeller
 
 Column = Labels | pl.Series | NDArray[np.generic]
@@ -34,7 +34,7 @@ class SceneFiles:
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """Take the files of a saved scene model.
+        """Read the files of a saved scene model.
 
         Raises:
             SceneModelError: If the directory holds none.
@@ -46,13 +46,13 @@ class SceneFiles:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All that a run learns from.
+    """Everything that a run learns from.
 
     Attributes:
         dataset: The dataset, cut at ``until_us``.
         until_us: End of the training data, microseconds since the epoch.
         scenes: The scene model, None where nothing labels pictures.
-        pictures: What the sales' pictures show, by sale id.
+        pictures: Scores of the sales' pictures, by sale id.
     """
 
     dataset: Dataset
@@ -62,12 +62,18 @@ class TrainingData:
 
 
 def cut(dataset: Dataset, until_us: int) -> Dataset:
-    """Return what was known before a moment: events received, and sales opened.
+    """Return the state of a dataset at a moment: events received and sales opened before it.
 
-    A sale's selling out at a later time is forgotten, and so is its stock, which is always
-    the last one.
+    ``sold_out_at`` is kept only if it lies before the moment. The stock is dropped with it: a
+    dataset holds only the last known stock.
     """
-    sales = [_as_known(sale, until_us) for sale in dataset.sales if to_us(sale.opens_at) < until_us]
+    opened = [sale for sale in dataset.sales if to_us(sale.opens_at) < until_us]
+    sales = [
+        sale
+        if sale.sold_out_at is not None and to_us(sale.sold_out_at) < until_us
+        else sale.model_copy(update={"sold_out_at": None, "stock": None})
+        for sale in opened
+    ]
     known = {sale.sale_id for sale in sales}
     return replace(
         dataset,
@@ -75,13 +81,6 @@ def cut(dataset: Dataset, until_us: int) -> Dataset:
         events=select_events(dataset.events, dataset.events.received_us < until_us),
         images={sale_id: path for sale_id, path in dataset.images.items() if sale_id in known},
     )
-
-
-def _as_known(sale: Sale, until_us: int) -> Sale:
-    sold_out_at = sale.sold_out_at
-    if sold_out_at is not None and to_us(sold_out_at) < until_us:
-        return sale
-    return sale.model_copy(update={"sold_out_at": None, "stock": None})
 
 
 def select_events(events: EventTable, chosen: NDArray[np.bool_]) -> EventTable:

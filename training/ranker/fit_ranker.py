@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from models.domain.errors import UserError
 from models.ranker.logistic import LogisticRanker
 from models.ranker.ranker import sigmoid
-from training.examples.slates import Slates
 from training.ranker.calibration import fit_calibration, recentred
 from training.ranker.early_stopping import Learning, MetaModel
 from training.ranker.fit_logistic import fit_logistic
@@ -35,11 +32,6 @@ class FittedRanker:
     ranker: MetaModel
     logistic: LogisticRanker
     metrics: dict[str, float]
-
-
-def settled(slates: Slates, until_us: int, *, outcome_us: int) -> Slates:
-    """Return the slates whose outcome is known: a purchase can no longer be credited to them."""
-    return slates.select(np.flatnonzero(slates.now_us <= until_us - outcome_us))
 
 
 def fit_ranker(learning: Learning) -> FittedRanker:

@@ -48,7 +48,7 @@ class Interactions:
     received_us: NDArray[np.int64]
 
     @classmethod
-    def of(cls, events: EventTable, catalogue: Catalogue) -> Self:
+    def from_events(cls, events: EventTable, catalogue: Catalogue) -> Self:
         """Take the columns of an event table, which is ordered already."""
         return cls(
             catalogue=catalogue,

@@ -1,7 +1,7 @@
-"""What the pictures of a dataset's sales show, by a scene model; kept on disk by content."""
+"""Picture scores of a dataset's sales by a scene model, cached on disk by content."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,20 +17,20 @@ from models.pictures.scene_labeller import PictureFault, SceneLabeller, label_pi
 
 
 class ScoreCache:
-    """Scores of one scene model, a file a picture, named by its content."""
+    """Scores of one scene model: a file per picture, named by the hash of its content."""
 
     def __init__(self, cache: Path, labeller: SceneLabeller) -> None:
-        """Keep scores below a directory, apart for every graph and every way to feed it."""
+        """Use a folder of its own per scene model, described by its graph and its input."""
         described = labeller.description.model_dump_json().encode()
         self._directory = cache / "scores" / hashlib.sha256(described).hexdigest()[:16]
         self._n_labels = len(labeller.labels)
 
     def path(self, content: str) -> Path:
-        """Return the file that the scores of a picture belong into, by the hash of its content."""
+        """Return the file of a picture's scores, by the hash of its content."""
         return self._directory / content[:2] / f"{content}.npy"
 
     def read(self, path: Path) -> PictureScores | None:
-        """Return scores that were kept, None where there are none that can be read."""
+        """Return cached scores, None without a file that can be read."""
         try:
             values = np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
         except (OSError, ValueError, EOFError):
@@ -41,8 +41,8 @@ class ScoreCache:
         probabilities, embedding, look = np.split(values, ends[:-1])
         return PictureScores(probabilities, embedding, look)
 
-    def keep(self, path: Path, scores: PictureScores) -> None:
-        """Write scores, whole or not at all."""
+    def write(self, path: Path, scores: PictureScores) -> None:
+        """Write scores atomically."""
         values: NDArray[np.float32] = np.concatenate(
             [scores.probabilities, scores.embedding, scores.look]
         )
@@ -50,25 +50,27 @@ class ScoreCache:
             np.save(file, values, allow_pickle=False)
 
 
-def see_sales(
+def score_pictures(
     images: Mapping[str, Mapping[int, Path]],
     labeller: SceneLabeller,
     *,
     cache: Path,
     threads: int = 1,
+    faults: list[PictureFault] | None = None,
     tick: Callable[[], None] = lambda: None,
-) -> tuple[dict[str, PictureScores], tuple[PictureFault, ...]]:
-    """Label the pictures of sales; sales may share a picture.
+) -> dict[str, PictureScores]:
+    """Label the pictures of sales, which may share pictures.
 
     Args:
         images: Pictures by sale id and number.
         labeller: The scene model.
-        cache: Directory of scores: what it labelled before is not labelled again.
-        threads: Threads that decode beside the network.
-        tick: Called once a picture.
+        cache: Directory of scores: pictures scored before are not scored again.
+        threads: Threads that decode while the network computes.
+        faults: Collects the pictures that could not be read.
+        tick: Called once per picture.
 
     Returns:
-        Scores by sale id, and the pictures that could not be read.
+        Scores by sale id, of the sales with a picture that could be read.
     """
     paths = sorted({path for each in images.values() for path in each.values()})
     kept = ScoreCache(cache, labeller)
@@ -78,41 +80,32 @@ def see_sales(
     for _ in by_path:
         tick()
     new = [path for path in paths if path not in by_path]
-    labelled, faults = _label(new, labeller, threads=threads, tick=tick)
-    for path, scores in labelled.items():
+    labelled = label_pictures(new, labeller, threads=threads, on_picture=tick)
+    if faults is not None:
+        faults.extend(labelled.faults)
+    positions: list[int] = labelled.positions.tolist()
+    for index, position in enumerate(positions):
+        path = new[position]
+        by_path[path] = labelled.scores.of(index)
         if path in files:
-            kept.keep(files[path], scores)
-    by_path = {
-        path: replace(scores, content=contents[path])
-        for path, scores in (by_path | labelled).items()
-    }
-    seen: dict[str, PictureScores] = {}
+            kept.write(files[path], by_path[path])
+    by_path = {path: replace(scores, content=contents[path]) for path, scores in by_path.items()}
+    by_sale: dict[str, PictureScores] = {}
     for sale_id, each in images.items():
         if good := {number: by_path[path] for number, path in each.items() if path in by_path}:
-            seen[sale_id] = PictureScores.together(good)
-    return seen, faults
-
-
-def _label(
-    paths: Sequence[Path], labeller: SceneLabeller, *, threads: int, tick: Callable[[], None]
-) -> tuple[dict[Path, PictureScores], tuple[PictureFault, ...]]:
-    labelled = label_pictures(paths, labeller, threads=threads, on_picture=tick)
-    scores = labelled.scores
-    positions: list[int] = labelled.positions.tolist()
-    return {
-        paths[position]: scores.of(index) for index, position in enumerate(positions)
-    }, labelled.faults
+            by_sale[sale_id] = PictureScores.together(good)
+    return by_sale
 
 
 def permuted(pictures: Mapping[str, PictureScores], seed: int) -> dict[str, PictureScores]:
-    """Deal the pictures of sales out among them anew: what is left says nothing of a sale.
+    """Permute the pictures of sales, so that none depends on its sale.
 
     Args:
-        pictures: What the pictures of sales show, by sale id.
-        seed: Seed of the permutation; one of them may leave a few sales what they had.
+        pictures: Scores by sale id.
+        seed: Seed of the permutation, which may leave a few sales their own picture.
     """
     sale_ids = sorted(pictures)
-    dealt: list[int] = np.random.default_rng(seed).permutation(len(sale_ids)).tolist()
+    order: list[int] = np.random.default_rng(seed).permutation(len(sale_ids)).tolist()
     return {
-        sale_id: pictures[sale_ids[other]] for sale_id, other in zip(sale_ids, dealt, strict=True)
+        sale_id: pictures[sale_ids[other]] for sale_id, other in zip(sale_ids, order, strict=True)
     }

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from models.dataset.reading import SCENES, read_dataset
-from models.pictures.scene_labeller import SceneLabeller
+from models.pictures.scene_labeller import PictureFault, SceneLabeller
 from models.scoring.bundle import BundleError, read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
 from training.console import Bars, bars, exit_on_user_error, print_json, with_folder
@@ -16,7 +16,7 @@ from training.scenes.backbone import default_backbone, read_backbone
 from training.scenes.features import FeatureExtractor
 from training.scenes.layout import read_layout
 from training.scenes.model import N_CROPS, hold_back, labelled_features
-from training.scenes.picture_scores import see_sales
+from training.scenes.picture_scores import score_pictures
 from training.scenes.report import labeller_blocks, seen_sales, topic_blocks
 
 
@@ -45,8 +45,14 @@ def report(
         dataset = read_dataset(data)
         progress.stage("pictures", len(dataset.pictures))
         labeller = SceneLabeller.open(directory, threads=threads)
-        pictures, faults = see_sales(
-            dataset.images, labeller, cache=cache, threads=threads, tick=progress.tick
+        faults: list[PictureFault] = []
+        pictures = score_pictures(
+            dataset.images,
+            labeller,
+            cache=cache,
+            threads=threads,
+            faults=faults,
+            tick=progress.tick,
         )
         blocks: list[Block] = [
             Paragraph(

@@ -17,10 +17,10 @@ from training.configuration import RunConfig
 from training.evaluation.comparison import Board, Differences, Scorers
 from training.evaluation.protocol import Judged, ranked
 from training.evaluation.segment import Situation
-from training.examples.slates import Slates
-from training.pipeline.train import Assembly
+from training.examples.slates import Slates, settled
+from training.pipeline.train import TrainingExamples
 from training.ranker.early_stopping import Learning
-from training.ranker.fit_ranker import fit_meta_model, settled
+from training.ranker.fit_ranker import fit_meta_model
 from training.statistics.metrics import log_loss, reciprocal_rank
 
 ALL: Final = "all"
@@ -84,20 +84,20 @@ class Halves:
     late_matrix: NDArray[np.float32]
 
     @classmethod
-    def of(cls, assembly: Assembly, until_us: int, *, outcome_us: int) -> Self:
+    def of(cls, examples: TrainingExamples, until_us: int, *, outcome_us: int) -> Self:
         """Part slates by time; what is learned from was settled at that moment.
 
         Args:
-            assembly: Slates and features.
+            examples: Slates and features.
             until_us: The moment, microseconds since the epoch.
             outcome_us: How long a purchase may come after what it is credited to.
 
         Raises:
             NothingToJudgeError: If nothing was bought of what was shown after it.
         """
-        slates = assembly.slates
+        slates = examples.slates
         known = len(settled(slates, until_us, outcome_us=outcome_us))
-        later = np.flatnonzero((slates.now_us >= until_us) & ~assembly.repeated)
+        later = np.flatnonzero((slates.now_us >= until_us) & ~examples.repeated)
         late = slates.select(later)
         if not late.bought.any():
             msg = "nothing was bought of what was shown after that time: choose an earlier one"
@@ -106,9 +106,9 @@ class Halves:
         cut = int(slates.starts[known])
         return cls(
             early=slates.select(np.arange(known)),
-            early_matrix=assembly.matrix[:cut],
+            early_matrix=examples.matrix[:cut],
             late=late,
-            late_matrix=assembly.matrix[entries],
+            late_matrix=examples.matrix[entries],
         )
 
 

@@ -7,12 +7,20 @@ from typing import Annotated
 import typer
 
 from models.domain.event import to_us
-from training.configuration import RunConfig
-from training.console import bars, exit_on_user_error, print_json
+from training.configuration import RunConfig, TrainingOptions
+from training.console import (
+    CACHE,
+    Data,
+    Json,
+    aware,
+    bars,
+    exit_on_user_error,
+    print_json,
+    print_left_out,
+)
 from training.evaluation.output import compared, plain, print_differences
-from training.pipeline.prepare import prepare
+from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import assemble
-from training.pipeline.train_command import CACHE, Data, Json, aware, tell_left_out
 from training.studies.ablation import Halves, ablate, require_later_purchases
 
 
@@ -29,17 +37,18 @@ def ablate_command(
     """Fit the meta-model without each recommender in turn, and say what that costs."""
     moment = aware(until)
     with exit_on_user_error(), bars() as progress:
-        run = RunConfig.read(config)
-        prepared = prepare(
-            data, until=None, scenes=None, cache=cache, seed=seed, strict=False, progress=progress
-        )
-        tell_left_out(prepared.material.dataset)
+        options = TrainingOptions(config=RunConfig.read(config), seed=seed)
+        source = DataOptions(directory=data, cache=cache)
+        prepared = prepare(source, options, progress=progress)
+        print_left_out(prepared.dataset.faults)
         until_us = to_us(moment) if moment else 0
-        require_later_purchases(prepared.material.dataset.events, until_us)
-        assembly = assemble(prepared.material, config=run, seed=seed, progress=progress)
-        halves = Halves.of(assembly, until_us, outcome_us=run.outcome_us)
-        progress.stage("rankers", 1 + len(assembly.schema.recommenders))
-        found = ablate(halves, assembly.schema, config=run, seed=seed, tick=progress.tick)
+        require_later_purchases(prepared.dataset.events, until_us)
+        examples = assemble(prepared, options, progress=progress)
+        halves = Halves.of(examples, until_us, outcome_us=options.config.outcome_us)
+        progress.stage("rankers", 1 + len(examples.schema.recommenders))
+        found = ablate(
+            halves, examples.schema, config=options.config, seed=seed, tick=progress.tick
+        )
     if as_json:
         print_json({"figures": plain(found.means), "differences": compared(found.differences)})
     else:

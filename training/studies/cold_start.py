@@ -10,13 +10,13 @@ from models.domain.sale import PictureScores
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TrainingOptions
+from training.console import Progress
 from training.evaluation.cold_start import Rankings, picture_worth
 from training.evaluation.evaluate import Question, evaluate_open
-from training.pipeline.prepare import Prepared
-from training.pipeline.train import Progress, train
+from training.pipeline.train import train
 from training.pipeline.training_data import TrainingData
-from training.scenes.picture_scores import permuted, see_sales
+from training.scenes.picture_scores import permuted, score_pictures
 from training.statistics.bootstrap import Interval
 
 
@@ -52,12 +52,12 @@ class ColdStart:
 
 
 def prove_cold_start(
-    prepared: Prepared, proof: ColdStart, *, progress: Progress
+    material: TrainingData, proof: ColdStart, *, progress: Progress
 ) -> dict[str, dict[str, Interval]]:
     """Train with pictures and without, and rank the new sales that were open later.
 
     Args:
-        prepared: The dataset up to the end of training.
+        material: The dataset up to the end of training.
         proof: How the proof is made.
         progress: Is told what is being done.
 
@@ -68,12 +68,16 @@ def prove_cold_start(
         NoPicturesError: If no picture was seen.
         NoNewSalesError: If no sale that opened just before could be ranked in a later visit.
     """
-    material = prepared.material
     if material.scenes is None or not material.pictures:
         msg = f"{proof.data}: no pictures are seen; it needs images/ and labelled scenes/"
         raise NoPicturesError(msg)
     seeing, blind = (
-        train(part, config=proof.config, seed=proof.seed, root=proof.root, progress=progress)
+        train(
+            part,
+            TrainingOptions(config=proof.config, seed=proof.seed),
+            root=proof.root,
+            progress=progress,
+        )
         for part in (material, _without_pictures(material))
     )
     scorer = _scorer(seeing)
@@ -118,4 +122,4 @@ def _pictures(
 ) -> dict[str, PictureScores]:
     progress.stage("pictures", len(dataset.pictures))
     labeller = SceneLabeller.open(seeing)
-    return see_sales(dataset.images, labeller, cache=cache, tick=progress.tick)[0]
+    return score_pictures(dataset.images, labeller, cache=cache, tick=progress.tick)

@@ -8,12 +8,21 @@ from typing import Annotated
 import typer
 
 from models.catalogue.event_counts import HOUR_US
-from training.configuration import RunConfig
-from training.console import bars, exit_on_user_error, print_json
+from training.configuration import RunConfig, TrainingOptions
+from training.console import (
+    BUNDLES,
+    CACHE,
+    Data,
+    Json,
+    aware,
+    bars,
+    exit_on_user_error,
+    print_json,
+    print_left_out,
+)
 from training.evaluation.output import print_table
 from training.evaluation.protocol import Protocol
-from training.pipeline.prepare import prepare
-from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
+from training.pipeline.prepare import DataOptions, prepare
 from training.studies.cold_start import (
     ColdStart,
     prove_cold_start,
@@ -48,15 +57,11 @@ def cold_start_command(
             cache=cache,
         )
         prepared = prepare(
-            data,
-            until=aware(until),
-            scenes=scenes,
-            cache=cache,
-            seed=seed,
-            strict=False,
+            DataOptions(directory=data, cache=cache, until=aware(until), scenes=scenes),
+            TrainingOptions(config=proof.config, seed=seed),
             progress=progress,
         )
-        tell_left_out(prepared.material.dataset)
+        print_left_out(prepared.dataset.faults)
         figures = prove_cold_start(prepared, proof, progress=progress)
     if as_json:
         print_json(

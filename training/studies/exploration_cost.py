@@ -13,10 +13,10 @@ from models.slate.diversity import Likeness
 from models.slate.exploration import Slate, seed_of
 from models.slate.slate import make_slate, new_sales
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
+from training.console import Progress
 from training.evaluation.evaluate import Question, exposure_ids, judge_of, open_visits
 from training.evaluation.measure import K
 from training.evaluation.truth import Truth
-from training.pipeline.train import Progress
 from training.statistics.bootstrap import Interval, resample
 
 PLAIN: Final = "plain"

@@ -11,11 +11,20 @@ from models.dataset.reading import read_dataset
 from models.domain.event import to_us
 from models.scoring.bundle import read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
-from training.console import bars, exit_on_user_error, print_json
+from training.console import (
+    BUNDLES,
+    CACHE,
+    Data,
+    Json,
+    aware,
+    bars,
+    exit_on_user_error,
+    print_json,
+    print_left_out,
+)
 from training.evaluation.command import config_of, pictures_of
 from training.evaluation.evaluate import Question
 from training.evaluation.output import print_cells
-from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
 from training.studies.exploration_cost import PLAIN, Cost, slate_cost
 
 
@@ -38,7 +47,7 @@ def slate_cost_command(
         loaded = read_bundle(directory)
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
-        tell_left_out(dataset)
+        print_left_out(dataset.faults)
         moment = aware(start)
         question = Question(
             dataset=dataset,

@@ -9,11 +9,20 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from training.configuration import RunConfig
-from training.console import bars, exit_on_user_error, print_json, with_folder
-from training.pipeline.prepare import prepare
-from training.pipeline.train import Assembly, assemble
-from training.pipeline.train_command import CACHE, Data, Json, aware, tell_left_out
+from training.configuration import RunConfig, TrainingOptions
+from training.console import (
+    CACHE,
+    Data,
+    Json,
+    aware,
+    bars,
+    exit_on_user_error,
+    print_json,
+    print_left_out,
+    with_folder,
+)
+from training.pipeline.prepare import DataOptions, prepare
+from training.pipeline.train import TrainingExamples, assemble
 from training.studies.ablation import Halves, NothingToJudgeError
 from training.studies.hyperparameters import (
     Trial,
@@ -52,21 +61,15 @@ def tune_command(
     deadline = None if seconds is None else time.monotonic() + seconds
     with exit_on_user_error(), bars() as progress:
         start = RunConfig.read(config)
-        material = prepare(
-            data,
-            until=aware(until),
-            scenes=None,
-            cache=cache,
-            seed=seed,
-            strict=False,
-            progress=progress,
-        ).material
-        tell_left_out(material.dataset)
+        options = TrainingOptions(config=start, seed=seed)
+        source = DataOptions(directory=data, cache=cache, until=aware(until))
+        material = prepare(source, options, progress=progress)
+        print_left_out(material.dataset.faults)
         study = _study(material.dataset.fingerprint, material.until_us, start, seed=seed)
         log = out.with_suffix(".trials.jsonl")
         known = read_trials(log, study)
-        assembly = assemble(material, config=start, seed=seed, progress=progress)
-        halves = Halves.of(assembly, _split_us(assembly), outcome_us=start.outcome_us)
+        examples = assemble(material, options, progress=progress)
+        halves = Halves.of(examples, _split_us(examples), outcome_us=start.outcome_us)
         progress.stage("trials", trials)
 
         def more(n_trials: int) -> bool:
@@ -75,7 +78,7 @@ def tune_command(
             return n_trials < trials and in_time
 
         found = run_trials(
-            search(halves, assembly.schema, start=start, seed=seed, study=study, known=known),
+            search(halves, examples.schema, start=start, seed=seed, study=study, known=known),
             log,
             known=known,
             more=more,
@@ -103,8 +106,8 @@ def _study(fingerprint: str, until_us: int, start: RunConfig, *, seed: int) -> s
     return sha256(told.encode()).hexdigest()[:16]
 
 
-def _split_us(assembly: Assembly) -> int:
-    slates = assembly.slates
+def _split_us(examples: TrainingExamples) -> int:
+    slates = examples.slates
     if not len(slates):
         msg = "of nothing that was shown the outcome is known yet: give more data, or a later end"
         raise NothingToJudgeError(msg)

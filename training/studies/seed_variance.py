@@ -12,11 +12,12 @@ from models.domain.sale import PictureScores
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
-from training.configuration import RunConfig
+from training.configuration import RunConfig, TrainingOptions
+from training.console import Progress
 from training.evaluation.evaluate import Question, evaluate
-from training.pipeline.train import Progress, train
+from training.pipeline.train import train
 from training.pipeline.training_data import TrainingData
-from training.scenes.picture_scores import see_sales
+from training.scenes.picture_scores import score_pictures
 from training.studies.ablation import NothingToJudgeError
 
 
@@ -89,13 +90,12 @@ def spread(study: Study, n_seeds: int, *, progress: Progress) -> dict[str, dict[
 
 
 def _figures(study: Study, seed: int, progress: Progress) -> Mapping[str, Mapping[str, float]]:
-    bundle = train(
-        study.material, config=study.config, seed=seed, root=study.root, progress=progress
-    )
+    options = TrainingOptions(config=study.config, seed=seed)
+    bundle = train(study.material, options, root=study.root, progress=progress)
     pictures: dict[str, PictureScores] = {}
     if study.material.scenes is not None:
         labeller = SceneLabeller.open(bundle)
-        pictures = see_sales(study.dataset.images, labeller, cache=study.cache)[0]
+        pictures = score_pictures(study.dataset.images, labeller, cache=study.cache)
     question = Question(
         dataset=study.dataset,
         pictures=pictures,

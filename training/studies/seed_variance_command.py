@@ -7,10 +7,19 @@ from typing import Annotated
 import typer
 
 from models.dataset.reading import read_dataset
-from training.configuration import RunConfig
-from training.console import bars, exit_on_user_error, print_json
-from training.pipeline.prepare import prepare
-from training.pipeline.train_command import BUNDLES, CACHE, Data, Json, aware, tell_left_out
+from training.configuration import RunConfig, TrainingOptions
+from training.console import (
+    BUNDLES,
+    CACHE,
+    Data,
+    Json,
+    aware,
+    bars,
+    exit_on_user_error,
+    print_json,
+    print_left_out,
+)
+from training.pipeline.prepare import DataOptions, prepare
 from training.studies.seed_variance import Study, spread
 
 
@@ -28,20 +37,17 @@ def seeds_command(
 ) -> None:
     """Train and judge once a seed, and say how far the meta-model's figures move."""
     with exit_on_user_error(), bars() as progress:
+        run = RunConfig.read(config)
         prepared = prepare(
-            data,
-            until=aware(until),
-            scenes=None,
-            cache=cache,
-            seed=0,
-            strict=False,
+            DataOptions(directory=data, cache=cache, until=aware(until)),
+            TrainingOptions(config=run),
             progress=progress,
         )
-        tell_left_out(prepared.material.dataset)
+        print_left_out(prepared.dataset.faults)
         study = Study(
             dataset=read_dataset(data),
-            material=prepared.material,
-            config=RunConfig.read(config),
+            material=prepared,
+            config=run,
             max_visits=max_visits,
             root=out,
             cache=cache,

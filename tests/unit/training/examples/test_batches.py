@@ -21,7 +21,7 @@ def test_every_query_is_in_one_batch_with_lists_of_its_length(rng: np.random.Gen
     sizes = rng.integers(1, 4, size=200).tolist()
     queries = [asked(size, int(rng.integers(40)), now_us=0, rng=rng) for size in sizes]
 
-    gathered = list(batches(queries, fit_of=lambda _: 0))
+    gathered = list(batches(queries, fit_at=lambda _: 0))
 
     assert sorted(place for places, _ in gathered for place in places) == list(range(200))
     for places, batch in gathered:
@@ -33,7 +33,7 @@ def test_every_query_is_in_one_batch_with_lists_of_its_length(rng: np.random.Gen
 def test_a_batch_is_answered_by_one_fit(rng: np.random.Generator) -> None:
     queries = [asked(2, 3, now_us=now_us, rng=rng) for now_us in (1, 2, 5, 6)]
 
-    gathered = list(batches(queries, fit_of=lambda now_us: now_us // 5))
+    gathered = list(batches(queries, fit_at=lambda now_us: now_us // 5))
 
     assert [places for places, _ in gathered] == [[0, 1], [2, 3]]
 
@@ -49,7 +49,7 @@ def test_what_is_counted_is_that_of_each_querys_moment(rng: np.random.Generator)
             counts.decayed[:] += 1
             yield replace(one, catalogue=one.catalogue.with_counts(counts))
 
-    ((_, batch),) = batches(replayed(), fit_of=lambda _: 0)
+    ((_, batch),) = batches(replayed(), fit_at=lambda _: 0)
 
     assert batch.counted.faded[0, :, 0, 0].tolist() == [1.0, 2.0, 3.0]
     assert batch.counted.of_neighbours[:, 0, 0, 0].tolist() == [1.0, 2.0, 3.0]
@@ -61,7 +61,7 @@ def test_every_query_ticks_once(rng: np.random.Generator) -> None:
     list(
         batches(
             [asked(2, 3, now_us=0, rng=rng) for _ in range(5)],
-            fit_of=lambda _: 0,
+            fit_at=lambda _: 0,
             tick=lambda: ticks.append(None),
         )
     )
@@ -70,13 +70,13 @@ def test_every_query_ticks_once(rng: np.random.Generator) -> None:
 
 
 def test_no_queries_make_no_batch() -> None:
-    assert list(batches([], fit_of=lambda _: 0)) == []
+    assert list(batches([], fit_at=lambda _: 0)) == []
 
 
 @pytest.mark.parametrize("n_events", [0, 40])
 def test_a_batch_of_one_is_that_query(n_events: int, rng: np.random.Generator) -> None:
     one = asked(3, n_events, now_us=7, rng=rng)
 
-    ((places, batch),) = batches([one], fit_of=lambda _: 0)
+    ((places, batch),) = batches([one], fit_at=lambda _: 0)
 
     assert (places, batch.now_us.tolist(), batch.rows.tolist()) == ([0], [7], [[0, 1, 2]])

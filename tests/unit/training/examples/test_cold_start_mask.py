@@ -6,7 +6,7 @@ from models.domain.event import EventType, from_us, key
 from models.query.query import Query
 from tests import logs
 from tests.builders import DAY_US, NOW_US, catalogue, feature, query, row, sale
-from training.examples.cold_start_mask import Hiding, with_new_customer, with_new_sales
+from training.examples.cold_start_mask import ColdStartMask, with_new_customer, with_new_sales
 from training.examples.slates import Slates, shown_slates
 
 SEEN = {EventType.IMPRESSION: 50.0, EventType.CLICK: 20.0, EventType.PURCHASE: 5.0}
@@ -44,7 +44,7 @@ def test_a_hidden_sale_looks_as_if_it_had_just_opened() -> None:
     assert np.array_equal(hidden.catalogue.counts.totals[liked], SHOP.counts.totals[liked])
 
 
-def test_hiding_leaves_the_catalogue_as_it_was() -> None:
+def test_mask_leaves_the_catalogue_as_it_was() -> None:
     before = SHOP.counts.id
 
     with_new_sales(ASKED)
@@ -72,20 +72,20 @@ def test_a_share_of_the_slates_is_learned_from_once_more() -> None:
     """A quarter of 2,000, within five standard errors; every slate stays once as it was."""
     slates = many_slates(2_000)
 
-    hiding = Hiding.of(slates, share=0.25, seed=1)
+    mask = ColdStartMask.draw(slates, share=0.25, seed=1)
 
-    as_it_was = np.flatnonzero(~hiding.new_sales)
-    assert np.array_equal(hiding.slates.now_us[as_it_was], slates.now_us)
-    assert np.all(np.diff(hiding.slates.now_us) >= 0)
-    n = int(hiding.new_sales.sum())
+    as_it_was = np.flatnonzero(~mask.new_sales)
+    assert np.array_equal(mask.slates.now_us[as_it_was], slates.now_us)
+    assert np.all(np.diff(mask.slates.now_us) >= 0)
+    n = int(mask.new_sales.sum())
     assert abs(n - 500) < 5 * np.sqrt(2_000 * 0.25 * 0.75)
-    assert not np.any(hiding.new_customers & ~hiding.new_sales)
-    assert abs(hiding.new_customers.sum() - n / 10) < 5 * np.sqrt(n * 0.1 * 0.9)
+    assert not np.any(mask.new_customers & ~mask.new_sales)
+    assert abs(mask.new_customers.sum() - n / 10) < 5 * np.sqrt(n * 0.1 * 0.9)
 
 
 def test_only_repeated_slates_are_hidden() -> None:
-    hiding = Hiding.of(many_slates(50), share=0.5, seed=1)
-    first, again = int(np.argmin(hiding.new_sales)), int(np.argmax(hiding.new_sales))
+    mask = ColdStartMask.draw(many_slates(50), share=0.5, seed=1)
+    first, again = int(np.argmin(mask.new_sales)), int(np.argmax(mask.new_sales))
 
-    assert hiding.seen(first, ASKED) is ASKED
-    assert one(hiding.seen(again, ASKED), "same_sale_views") == 0.0
+    assert mask.apply(first, ASKED) is ASKED
+    assert one(mask.apply(again, ASKED), "same_sale_views") == 0.0

@@ -16,7 +16,7 @@ from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Context, Query
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_table, ids_of, sale
-from training.examples.cold_start_mask import Hiding
+from training.examples.cold_start_mask import ColdStartMask
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import fit_recommenders
 from training.examples.replay import CountReplay, WindowReplay
@@ -28,11 +28,11 @@ N_MOMENTS = 25
 
 
 def past_of(dataset: Dataset) -> PointInTime:
-    return PointInTime.of(dataset, {}, topics=Topics.none())
+    return PointInTime.from_dataset(dataset, {}, topics=Topics.none())
 
 
 def schema_of(past: PointInTime) -> FeatureSchema:
-    return FeatureSchema(fit_recommenders(Interactions.of(past.events, past.catalogue)))
+    return FeatureSchema(fit_recommenders(Interactions.from_events(past.events, past.catalogue)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ def test_a_sale_is_closed_from_when_it_sold_out_and_not_by_the_stock_of_today() 
     )
     dataset = Dataset(sales, event_table([]), None, Path(), {}, FaultReport.none(), "")
 
-    past = PointInTime.of(dataset, {}, topics=Topics.none())
+    past = PointInTime.from_dataset(dataset, {}, topics=Topics.none())
 
     before, now = (past.catalogue.eligible(None, at) for at in (NOON - 2 * HOUR, NOON))
     assert sorted(ids_of(past.catalogue, before)) == ["s1", "s2", "s3"]
@@ -177,11 +177,11 @@ def test_slates_assembled_together_have_the_bits_of_each_alone(
     schema = schema_of(past)
     slates = shown_slates(past.events, past.catalogue, outcome_us=DAY)
     slates = slates.select(np.sort(rng.choice(len(slates), size=400, replace=False)))
-    hiding = Hiding.of(slates, share=0.3, seed=1)
+    mask = ColdStartMask.draw(slates, share=0.3, seed=1)
 
-    matrix = assemble_slates(past, hiding.slates, schema=schema, seen=hiding.seen)
+    matrix = assemble_slates(past, mask.slates, schema=schema, masked=mask.apply)
 
-    queries = starmap(hiding.seen, enumerate(past.queries(hiding.slates)))
+    queries = starmap(mask.apply, enumerate(past.queries(mask.slates)))
     alone = np.concatenate([schema.assemble(one) for one in queries])
     assert matrix.tobytes() == alone.tobytes()
 

@@ -49,7 +49,7 @@ def columns_of_another_past(
     for query in past.queries(slates):
         start_us = int(starts[starts <= query.context.now_us].max())
         known = select_events(past.events, past.events.received_us < start_us)
-        honest = FeatureSchema(fit_recommenders(Interactions.of(known, past.catalogue)))
+        honest = FeatureSchema(fit_recommenders(Interactions.from_events(known, past.catalogue)))
         differs = ~np.isclose(refitted.assemble(query), honest.assemble(query), equal_nan=True)
         found |= {honest.names[column] for column in np.flatnonzero(differs.any(axis=0))}
     return found
@@ -64,7 +64,7 @@ def test_rows_are_scored_by_recommenders_that_knew_only_what_came_before(
     past: PointInTime, slates: Slates, rng: np.random.Generator
 ) -> None:
     starts = refit_moments(slates)
-    refitted = RefittedSchema.fit(Interactions.of(past.events, past.catalogue), starts)
+    refitted = RefittedSchema.fit(Interactions.from_events(past.events, past.catalogue), starts)
 
     assert columns_of_another_past(past, sampled(slates, starts, rng), refitted) == set()
 
@@ -73,7 +73,9 @@ def test_a_recommender_that_was_fitted_on_its_own_labels_is_found(
     past: PointInTime, slates: Slates, rng: np.random.Generator
 ) -> None:
     starts = refit_moments(slates)
-    everything = FeatureSchema(fit_recommenders(Interactions.of(past.events, past.catalogue)))
+    everything = FeatureSchema(
+        fit_recommenders(Interactions.from_events(past.events, past.catalogue))
+    )
     leaking = RefittedSchema(starts, [everything] * len(starts))
 
     found = columns_of_another_past(past, sampled(slates, starts, rng), leaking)
@@ -108,6 +110,8 @@ def test_without_slates_there_is_one_fit_on_nothing(past: PointInTime, slates: S
     """A run with too little to learn from is to end in its own message."""
     none = slates.select(np.empty(0, dtype=np.intp))
 
-    refitted = RefittedSchema.fit(Interactions.of(past.events, past.catalogue), refit_moments(none))
+    refitted = RefittedSchema.fit(
+        Interactions.from_events(past.events, past.catalogue), refit_moments(none)
+    )
 
     assert "taste" in refitted.names

@@ -12,8 +12,8 @@ from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
 from tests.logs import DAY
 from tests.worlds import END_US, Silent, train_bundle
-from training.configuration import RunConfig
-from training.pipeline.prepare import prepare
+from training.configuration import RunConfig, TrainingOptions
+from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import train
 from training.pipeline.training_data import cut
 
@@ -34,20 +34,17 @@ def test_another_seed_or_other_data_give_another_bundle(
     tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
 ) -> None:
     bundle, data = tiny_bundle
-    prepared = prepare(
-        data,
-        until=None,
-        scenes=None,
-        cache=picture_cache,
-        seed=0,
-        strict=True,
-        progress=Silent(),
-    )
-    material = prepared.material
+    source = DataOptions(directory=data, cache=picture_cache, strict=True)
+    material = prepare(source, TrainingOptions(config=RunConfig()), progress=Silent())
     earlier = replace(material, dataset=cut(material.dataset, END_US - DAY))
 
     others = {
-        train(part, config=RunConfig(), seed=seed, root=tmp_path, progress=Silent()).name
+        train(
+            part,
+            TrainingOptions(config=RunConfig(), seed=seed),
+            root=tmp_path,
+            progress=Silent(),
+        ).name
         for part, seed in ((material, 1), (earlier, 0))
     }
 

@@ -18,12 +18,11 @@ from tests.logs import DAY, HOUR
 from training.configuration import RunConfig, TreeConfig
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import fit_recommenders
-from training.examples.slates import Slates, shown_slates
+from training.examples.slates import Slates, settled, shown_slates
 from training.ranker.early_stopping import LEANINGS, Learning
 from training.ranker.fit_ranker import (
     TooFewPurchasesError,
     fit_ranker,
-    settled,
 )
 from training.recommenders.interactions import Interactions
 from training.statistics.metrics import auc
@@ -87,7 +86,7 @@ def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
     dataset = read_dataset(tiny_world)
     sales = {sale.sale_id: sale for sale in dataset.sales}
     past = PointInTime(dataset.events, Snapshot.of(sales, {}).catalogue(Topics.none()))
-    schema = FeatureSchema(fit_recommenders(Interactions.of(past.events, past.catalogue)))
+    schema = FeatureSchema(fit_recommenders(Interactions.from_events(past.events, past.catalogue)))
     slates = shown_slates(past.events, past.catalogue, outcome_us=DAY)
     matrix = assemble_slates(past, slates, schema=schema)
     cut = len(slates) * 6 // 10

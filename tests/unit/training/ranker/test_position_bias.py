@@ -64,7 +64,7 @@ def test_a_ranking_learned_where_position_decides_does_not_chase_position(
     """
     events = event_table(biased_log(np.random.default_rng(seed), n_slates))
     past = PointInTime(events, catalogue(*SALES))
-    interactions = Interactions.of(events, past.catalogue)
+    interactions = Interactions.from_events(events, past.catalogue)
     schema = FeatureSchema(fit_recommenders(interactions))
     slates = shown_slates(events, past.catalogue, outcome_us=DAY)
     # As trainings do: recommenders that knew the labels would tell them.

@@ -23,7 +23,7 @@ def crowd(rng: np.random.Generator) -> list[Row]:
 
 def test_on_a_checkerboard_the_same_half_comes_first(rng: np.random.Generator) -> None:
     """Nothing but who touched what tells the halves apart."""
-    fitted = fit_collaborative(Interactions.of(event_table(crowd(rng)), BARE))
+    fitted = fit_collaborative(Interactions.from_events(event_table(crowd(rng)), BARE))
     names = [f"s{index}" for index in range(4, 20)]
 
     scored = fitted.scores(ask(BARE, (EventType.CLICK, "s2", 0.0), candidates=names))[:, 0]
@@ -33,7 +33,7 @@ def test_on_a_checkerboard_the_same_half_comes_first(rng: np.random.Generator) -
 
 
 def test_new_sales_have_the_factors_of_their_content(rng: np.random.Generator) -> None:
-    fitted = fit_collaborative(Interactions.of(event_table(crowd(rng)), SHOP))
+    fitted = fit_collaborative(Interactions.from_events(event_table(crowd(rng)), SHOP))
 
     asked = ask(SHOP, (EventType.CLICK, "s2", 0.0), candidates=["s0", "s1"])
     new_alike, new_other = fitted.scores(asked)[:, 0].tolist()
@@ -43,7 +43,7 @@ def test_new_sales_have_the_factors_of_their_content(rng: np.random.Generator) -
 
 
 def test_the_same_log_gives_the_same_factors_bit_for_bit(rng: np.random.Generator) -> None:
-    known = Interactions.of(event_table(crowd(rng)), SHOP)
+    known = Interactions.from_events(event_table(crowd(rng)), SHOP)
 
     first, second = (fit_collaborative(known).to_arrays() for _ in range(2))
 
@@ -53,4 +53,4 @@ def test_the_same_log_gives_the_same_factors_bit_for_bit(rng: np.random.Generato
 def test_of_few_customers_no_factors_are_made() -> None:
     log = event_table([Row(sale="s1"), Row(sale="s2")])
 
-    assert fit_collaborative(Interactions.of(log, SHOP)).gramian.shape == (0, 0)
+    assert fit_collaborative(Interactions.from_events(log, SHOP)).gramian.shape == (0, 0)

@@ -32,7 +32,7 @@ def shop_log(rng: np.random.Generator, *, faithful: float) -> list[Row]:
 
 
 def fitted(rows: list[Row]) -> ContentPreference:
-    return fit_taste(Interactions.of(event_table(rows), SHOP))
+    return fit_taste(Interactions.from_events(event_table(rows), SHOP))
 
 
 def test_on_a_checkerboard_the_one_dimension_is_the_colour(rng: np.random.Generator) -> None:
@@ -68,7 +68,7 @@ def test_with_too_little_to_learn_from_nothing_is_known(rows: list[Row]) -> None
 
 def test_interactions_of_the_past_are_a_part_of_the_columns() -> None:
     log = [Row(at=-DAY), Row(at=-HOUR, received=HOUR, kind="click"), Row(at=0)]
-    interactions = Interactions.of(event_table(log), SHOP)
+    interactions = Interactions.from_events(event_table(log), SHOP)
 
     past = interactions.before(NOON)
 
@@ -87,8 +87,8 @@ def test_of_what_was_shown_a_share_was_opened() -> None:
         Row(kind="view", sale="s3"),
     ]
 
-    assert Interactions.of(event_table(log), SHOP).opened_share() == pytest.approx(1 / 3)
-    assert Interactions.of(event_table([Row(kind="click")]), SHOP).opened_share() == 0.0
+    assert Interactions.from_events(event_table(log), SHOP).opened_share() == pytest.approx(1 / 3)
+    assert Interactions.from_events(event_table([Row(kind="click")]), SHOP).opened_share() == 0.0
 
 
 def test_passing_over_one_colour_says_something_of_the_other(rng: np.random.Generator) -> None:
@@ -107,13 +107,15 @@ def test_who_looked_at_what_is_counted_by_position() -> None:
         Row(kind="click", sale="s2"),
     ]
 
-    exposure = Interactions.of(event_table(log), SHOP).exposure()
+    exposure = Interactions.from_events(event_table(log), SHOP).exposure()
 
     assert exposure[SHOP.row_of("s1")] == pytest.approx(1.5)
     assert exposure.sum() == pytest.approx(1.5)
 
 
 def test_without_impressions_on_record_every_sale_with_an_event_is_on_offer() -> None:
-    exposure = Interactions.of(event_table([Row(sale="s1"), Row(sale="s1")]), SHOP).exposure()
+    exposure = Interactions.from_events(
+        event_table([Row(sale="s1"), Row(sale="s1")]), SHOP
+    ).exposure()
 
     assert exposure[SHOP.row_of("s1")] == exposure.sum() == 1.0

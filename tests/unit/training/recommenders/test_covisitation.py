@@ -14,7 +14,9 @@ SHOP = catalogue(*(f"s{index}" for index in range(40)))
 
 def strengths(rows: list[Row], sale_id: str) -> dict[int, float]:
     """Return the companions of a sale, strongest first."""
-    fitted: ItemSimilarity = fit_covisitation(Interactions.of(event_table(rows), SHOP)).companions
+    fitted: ItemSimilarity = fit_covisitation(
+        Interactions.from_events(event_table(rows), SHOP)
+    ).companions
     (place,) = np.flatnonzero(fitted.keys == np.uint64(key(sale_id))).tolist()
     found = zip(fitted.companions[place].tolist(), fitted.strengths[place].tolist(), strict=True)
     return {companion: strength for companion, strength in found if strength}
@@ -55,6 +57,6 @@ def test_the_twenty_strongest_are_kept() -> None:
 def test_without_two_sales_of_one_customer_nothing_goes_together() -> None:
     log = [Row(customer="c1", sale="s1"), Row(customer="c2", sale="s2")]
 
-    fitted = fit_covisitation(Interactions.of(event_table(log), SHOP))
+    fitted = fit_covisitation(Interactions.from_events(event_table(log), SHOP))
 
     assert len(fitted.companions.keys) == 0

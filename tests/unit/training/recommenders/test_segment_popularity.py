@@ -17,7 +17,7 @@ SHOP = catalogue("s1", "s2")
 
 
 def fitted(rows: list[Row]) -> SegmentPopularity:
-    interactions = Interactions.of(event_table(rows), SHOP)
+    interactions = Interactions.from_events(event_table(rows), SHOP)
     return fit_audience(interactions, fit_popularity(interactions))
 
 
@@ -186,7 +186,7 @@ def counted(**of_kind: NDArray[np.int64]) -> Interactions:
         ),
         strict=True,
     )
-    none = Interactions.of(event_table([Row()]), SHOP)
+    none = Interactions.from_events(event_table([Row()]), SHOP)
     return replace(
         none,
         customers=np.concatenate(customers),

@@ -40,7 +40,7 @@ def walks(rng: np.random.Generator) -> list[Row]:
 
 
 def fitted(rows: list[Row]) -> Session:
-    return fit_session(Interactions.of(event_table(rows), SHOP), FACTORS)
+    return fit_session(Interactions.from_events(event_table(rows), SHOP), FACTORS)
 
 
 def test_who_always_turns_to_the_other_kind_is_expected_to_do_so(rng: np.random.Generator) -> None:
@@ -60,7 +60,9 @@ def test_a_visit_is_described_as_when_serving(rng: np.random.Generator) -> None:
     ]
     places = rng.normal(size=(40, 3))
 
-    described_here, next_rows = visit_steps(Interactions.of(event_table(log), SHOP), places)
+    described_here, next_rows = visit_steps(
+        Interactions.from_events(event_table(log), SHOP), places
+    )
 
     expected: list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = []
     targets: list[int | None] = []

@@ -43,7 +43,7 @@ def faithful_log(rng: np.random.Generator) -> list[Row]:
 
 
 def fitted(rng: np.random.Generator, *, told: bool) -> Text:
-    return fit_text(Interactions.of(event_table(faithful_log(rng)), shop(told=told)))
+    return fit_text(Interactions.from_events(event_table(faithful_log(rng)), shop(told=told)))
 
 
 def test_after_one_sale_new_ones_of_its_kind_come_first(rng: np.random.Generator) -> None:
@@ -74,7 +74,7 @@ def test_of_texts_that_say_nothing_nothing_is_made(rng: np.random.Generator) -> 
 
 @pytest.mark.parametrize("rows", [[], [Row(kind="click")]])
 def test_with_too_little_to_learn_from_nothing_is_known(rows: list[Row]) -> None:
-    assert fit_text(Interactions.of(event_table(rows), shop(told=True))).n_axes == 0
+    assert fit_text(Interactions.from_events(event_table(rows), shop(told=True))).n_axes == 0
 
 
 def test_rare_terms_weigh_more() -> None:

@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.domain.sale import PictureScores
-from models.pictures.scene_labeller import SceneLabeller, SceneScores
+from models.pictures.scene_labeller import PictureFault, SceneLabeller, SceneScores
 from tests.scenes import colour_labeller
-from training.scenes.picture_scores import see_sales
+from training.scenes.picture_scores import score_pictures
 
 
 class CountingLabeller(SceneLabeller):
@@ -46,12 +46,12 @@ def test_what_was_labelled_once_is_not_labelled_again(
     red, blue = root / "pictures/red/00.png", root / "pictures/blue/00.png"
     copy = tmp_path / "copy.png"
     copy.write_bytes(red.read_bytes())
-    first, _ = see_sales({"a": {1: red}, "b": {1: red}}, labeller, cache=tmp_path)
+    first = score_pictures({"a": {1: red}, "b": {1: red}}, labeller, cache=tmp_path)
     n_first = labeller.n_labelled
 
-    again, _ = see_sales({"a": {1: red}, "c": {1: copy}}, labeller, cache=tmp_path)
+    again = score_pictures({"a": {1: red}, "c": {1: copy}}, labeller, cache=tmp_path)
     n_again = labeller.n_labelled
-    see_sales({"a": {1: red}, "d": {1: blue}}, labeller, cache=tmp_path)
+    score_pictures({"a": {1: red}, "d": {1: blue}}, labeller, cache=tmp_path)
 
     assert (n_first, n_again, labeller.n_labelled) == (1, 1, 2)
     digest = hashlib.sha256(red.read_bytes()).hexdigest()
@@ -62,11 +62,11 @@ def test_what_was_labelled_once_is_not_labelled_again(
 def test_another_model_labels_anew(root: Path, labeller: CountingLabeller, tmp_path: Path) -> None:
     """The same graph with another crop sees something else."""
     images = {"a": {1: root / "pictures/red/00.png"}}
-    see_sales(images, labeller, cache=tmp_path)
+    score_pictures(images, labeller, cache=tmp_path)
     other = CountingLabeller.open(root / "model")
     other.description = other.description.model_copy(update={"crop": 0.5})
 
-    see_sales(images, other, cache=tmp_path)
+    score_pictures(images, other, cache=tmp_path)
 
     assert other.n_labelled == 1
 
@@ -76,11 +76,11 @@ def test_a_damaged_file_of_scores_is_made_anew(
     root: Path, labeller: CountingLabeller, tmp_path: Path, content: bytes
 ) -> None:
     images = {"a": {1: root / "pictures/red/00.png"}}
-    expected, _ = see_sales(images, labeller, cache=tmp_path)
+    expected = score_pictures(images, labeller, cache=tmp_path)
     [file] = tmp_path.rglob("*.npy")
     file.write_bytes(content)
 
-    found, _ = see_sales(images, labeller, cache=tmp_path)
+    found = score_pictures(images, labeller, cache=tmp_path)
 
     assert bits(found["a"]) == bits(expected["a"])
     assert labeller.n_labelled == 2
@@ -97,8 +97,11 @@ def test_pictures_of_a_sale_are_combined_and_broken_ones_reported(
     broken.write_bytes(red.read_bytes()[:300])
     images = {"both": {1: red, 2: broken, 3: blue}, "none": {1: broken}, "blue": {1: blue}}
     ticks: list[int] = []
+    faults: list[PictureFault] = []
 
-    seen, faults = see_sales(images, labeller, cache=tmp_path, tick=lambda: ticks.append(1))
+    seen = score_pictures(
+        images, labeller, cache=tmp_path, faults=faults, tick=lambda: ticks.append(1)
+    )
 
     assert {sale_id: [*scores.each] for sale_id, scores in seen.items()} == {
         "both": [1, 3],

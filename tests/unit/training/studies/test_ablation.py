@@ -25,7 +25,7 @@ from training.__main__ import app
 from training.configuration import RunConfig, TreeConfig
 from training.evaluation.comparison import Verdict
 from training.examples.point_in_time import PointInTime
-from training.pipeline.train import Assembly
+from training.pipeline.train import TrainingExamples
 from training.studies.ablation import (
     ALL,
     LOG_LIKELIHOOD,
@@ -40,13 +40,13 @@ SCHEMA: Final = FeatureSchema((Popularity(0.1, 0.1, 20, 10), Content()))
 CONFIG: Final = RunConfig(trees=TreeConfig(max_trees=40, min_rows_per_leaf=20, patience=10))
 
 
-def shop_where_content_decides(rng: np.random.Generator, n: int) -> Assembly:
+def shop_where_content_decides(rng: np.random.Generator, n: int) -> TrainingExamples:
     """Lists of five an hour apart; what popularity says is noise."""
     matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
     matrix[:, SCHEMA.names.index(POSITION)] = 1
     content = matrix[:, SCHEMA.names.index("content")].astype(np.float64)
     slates = slates_of(rng.random(n) < 1 / (1 + np.exp(2.0 - 1.5 * content)))
-    return Assembly(
+    return TrainingExamples(
         topics=Topics.none(),
         past=PointInTime(event_table([]), catalogue()),
         slates=slates,
