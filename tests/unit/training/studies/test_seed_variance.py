@@ -47,7 +47,7 @@ def test_every_seed_is_trained_and_judged_on_the_same_slates(
 ) -> None:
     data, bundles = tmp_path / "data", tmp_path / "bundles"
     data.mkdir()
-    for name in ("sales", "events", "truth"):
+    for name in ("sales", "events", "truth", "truth_positions"):
         shutil.copy(tiny_world / f"{name}.parquet", data)
     until = from_us(END_US - 2 * DAY).isoformat()[:19]
     arguments = ["seeds", "--data", data, "--until", until, "--seeds", 2, "--out", bundles]
