@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,6 @@ from rich import progress as rich_progress
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-from models.dataset.faults import FaultReport
 from models.domain.errors import UserError
 
 BUNDLES: Final = Path("models/bundles")
@@ -33,15 +32,15 @@ def aware(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment and not moment.tzinfo else moment
 
 
-def print_remarks(faults: FaultReport) -> None:
-    """Print the remarks about whole files of a dataset on stderr."""
-    for remark in faults.remarks():
+def print_remarks(remarks: Iterable[object]) -> None:
+    """Print remarks about whole files of a dataset on stderr."""
+    for remark in remarks:
         typer.echo(f"note: {remark}", err=True)
 
 
-def print_left_out(faults: FaultReport) -> None:
-    """Print on stderr how many rows of each file of a dataset were left out, if any."""
-    for file, n in faults.n_refused().items():
+def print_left_out(n_refused: Mapping[str, int]) -> None:
+    """Print on stderr how many rows of a dataset were left out, by file."""
+    for file, n in n_refused.items():
         typer.echo(
             f"{file}: {n:,} rows left out; `python -m training validate` names them", err=True
         )

@@ -73,7 +73,7 @@ def evaluate_command(
         scorer = Scorer.load(loaded)
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
-        print_left_out(dataset.faults)
+        print_left_out(dataset.faults.n_refused())
         moment = aware(start)
         pictures = pictures_of(loaded, directory, dataset=dataset, cache=cache, progress=progress)
         question = Question(

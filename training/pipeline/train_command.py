@@ -63,7 +63,7 @@ def train_command(
     # Loaded as the service loads it: a bundle that cannot be served fails here.
     bundle = read_bundle(directory)
     Scorer.load(bundle)
-    print_remarks(dataset.faults)
+    print_remarks(dataset.faults.remarks())
     faults = {code.value: n for code, n in dataset.faults.counts().items()}
     report: dict[str, JsonValue] = {
         "bundle": bundle.id,

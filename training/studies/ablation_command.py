@@ -40,7 +40,7 @@ def ablate_command(
         options = TrainingOptions(config=RunConfig.read(config), seed=seed)
         source = DataOptions(directory=data, cache=cache)
         prepared = prepare(source, options, progress=progress)
-        print_left_out(prepared.dataset.faults)
+        print_left_out(prepared.dataset.faults.n_refused())
         until_us = to_us(moment) if moment else 0
         require_later_purchases(prepared.dataset.events, until_us)
         examples = assemble(prepared, options, progress=progress)

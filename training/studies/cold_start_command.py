@@ -61,7 +61,7 @@ def cold_start_command(
             TrainingOptions(config=proof.config, seed=seed),
             progress=progress,
         )
-        print_left_out(prepared.dataset.faults)
+        print_left_out(prepared.dataset.faults.n_refused())
         figures = prove_cold_start(prepared, proof, progress=progress)
     if as_json:
         print_json(

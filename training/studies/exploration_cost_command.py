@@ -47,7 +47,7 @@ def slate_cost_command(
         loaded = read_bundle(directory)
         dataset = read_dataset(data)
         dataset.require_sales_and_events()
-        print_left_out(dataset.faults)
+        print_left_out(dataset.faults.n_refused())
         moment = aware(start)
         question = Question(
             dataset=dataset,

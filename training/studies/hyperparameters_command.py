@@ -64,7 +64,7 @@ def tune_command(
         options = TrainingOptions(config=start, seed=seed)
         source = DataOptions(directory=data, cache=cache, until=aware(until))
         material = prepare(source, options, progress=progress)
-        print_left_out(material.dataset.faults)
+        print_left_out(material.dataset.faults.n_refused())
         study = _study(material.dataset.fingerprint, material.until_us, start, seed=seed)
         log = out.with_suffix(".trials.jsonl")
         known = read_trials(log, study)

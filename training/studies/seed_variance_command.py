@@ -43,7 +43,7 @@ def seeds_command(
             TrainingOptions(config=run),
             progress=progress,
         )
-        print_left_out(prepared.dataset.faults)
+        print_left_out(prepared.dataset.faults.n_refused())
         study = Study(
             dataset=read_dataset(data),
             material=prepared,
