@@ -1,1 +1,1 @@
-"""Judges a bundle on what happened after its training."""
+"""Evaluation of a bundle on visits after its training."""

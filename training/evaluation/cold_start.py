@@ -1,4 +1,4 @@
-"""What pictures are worth to sales that nobody has seen yet."""
+"""Value of pictures for new sales: paired comparison of four rankings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ PERMUTED: Final = "pictures_permuted"
 
 @dataclass(frozen=True)
 class Rankings:
-    """One question, judged three times, slate by slate in the same order.
+    """Evaluations of the same slates in the same order, by three rankings.
 
     Attributes:
-        pictures: By a bundle that saw the pictures.
-        without: By one that was trained without any.
-        permuted: By the first, with the pictures dealt out among the sales anew.
+        pictures: By a bundle trained with pictures.
+        without: By a bundle trained without pictures.
+        permuted: By the first bundle, with pictures permuted among the sales.
     """
 
     pictures: list[Judged]
@@ -32,7 +32,7 @@ class Rankings:
     permuted: list[Judged]
 
     def scorers(self) -> Mapping[str, tuple[list[Judged], str]]:
-        """Return which policy of which judgement each name stands for."""
+        """Return the evaluation and the scorer of each name."""
         return {
             PICTURES: (self.pictures, META),
             WITHOUT: (self.without, META),
@@ -42,19 +42,18 @@ class Rankings:
 
 
 def picture_worth(rankings: Rankings, *, seed: int) -> dict[str, dict[str, Interval]]:
-    """Average every scorer's metrics, and what pictures add to each other scorer's.
+    """Average the metrics of every scorer, and their differences to the one with pictures.
 
     Args:
-        rankings: What was judged.
+        rankings: The evaluations.
         seed: Seed of the resamples.
 
     Returns:
-        Intervals by name and metric, of those that judged something: the four scorers, and
-        ``pictures - NAME`` for the means of the differences slate by slate, whose interval
-        above zero says that pictures pay.
+        Intervals by name and metric: the four scorers, and ``pictures - NAME`` for the mean of
+        the paired differences; above 0 pictures help. Metrics without a value are left out.
 
     Raises:
-        ValueError: If the judgements are not of the same slates.
+        ValueError: If the evaluations are not of the same slates.
     """
     customers = _customers(rankings)
     scorers = rankings.scorers()
@@ -78,7 +77,7 @@ def _customers(rankings: Rankings) -> NDArray[np.int64]:
         for part in (rankings.pictures, rankings.without, rankings.permuted)
     ]
     if judged[0] != judged[1] or judged[0] != judged[2]:
-        msg = "rankings of different slates cannot be paired"
+        msg = "evaluations of different slates cannot be paired"
         raise ValueError(msg)
     return np.array(judged[0], dtype=np.int64)
 

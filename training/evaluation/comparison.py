@@ -1,4 +1,4 @@
-"""Figures of scorers over slates: means, paired differences, shares of what is possible."""
+"""Metrics of scorers over slates: means, paired differences, shares of the possible lift."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Scorers = dict[str, dict[str, Interval]]
 
 
 class Verdict(StrEnum):
-    """What a paired comparison says."""
+    """Result of a paired comparison."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -41,7 +41,7 @@ class Difference:
 
     @property
     def verdict(self) -> Verdict:
-        """Better or worse only if the interval excludes 0 and the adjusted p is below 5%."""
+        """Better or worse if the interval excludes 0 and the adjusted p is below 5%, else open."""
         if not self.p < ALPHA or self.interval.low <= 0 <= self.interval.high:
             return Verdict.OPEN
         return Verdict.BETTER if self.interval.value > 0 else Verdict.WORSE
@@ -55,11 +55,11 @@ class Board:
     """The metrics of every scorer on every slate, as columns."""
 
     def __init__(self, judged: Sequence[Judged], *, seed: int) -> None:
-        """Take down what was judged; ``seed`` is that of the resamples."""
+        """Arrange the metrics of slates as columns; ``seed`` is that of the resamples."""
         self._seed = seed
         self._customers = np.array([one.customer for one in judged], dtype=np.int64)
         self._segments = segment_masks([one.situation for one in judged])
-        # Not every slate is judged by all: the truth may be known of some only.
+        # A slate may lack metrics, such as those by the truth, which only some slates have.
         measured = dict.fromkeys(
             (scorer, metric)
             for one in judged
@@ -75,15 +75,15 @@ class Board:
 
     @property
     def metrics(self) -> list[str]:
-        """Names of the metrics, in the order in which they were measured."""
+        """Names of the metrics, in the order of their first occurrence."""
         return list(dict.fromkeys(metric for _, metric in self._columns))
 
     def means(self) -> Scorers:
-        """Average every metric of every scorer; what nothing was measured by is left out."""
+        """Average every metric of every scorer; metrics without a value are left out."""
         return self._nested(self._columns)
 
     def segments(self) -> dict[str, Scorers]:
-        """Average inside every segment, by its name."""
+        """Average within every segment, by its name."""
         found = {
             name: self._nested(
                 {key: np.where(mask, column, np.nan) for key, column in self._columns.items()}
@@ -93,7 +93,7 @@ class Board:
         return {name: scorers for name, scorers in found.items() if scorers}
 
     def differences(self, reference: str) -> Differences:
-        """Compare every scorer with one of them on every metric, on slates that judge both."""
+        """Compare every scorer with a reference scorer on every metric, on slates with both."""
         found: Differences = {}
         for metric in self.metrics:
             own = self._columns.get((reference, metric))
@@ -109,7 +109,7 @@ class Board:
         return found
 
     def lift_shares(self, floor: str) -> Scorers:
-        """Divide what each scorer gains over ``floor`` by what the knowable oracle gains over it.
+        """Divide each scorer's gain over ``floor`` by the gain of the knowable oracle.
 
         Args:
             floor: The scorer whose share is 0.
@@ -152,5 +152,5 @@ class Board:
         resampled = resample(
             np.stack(list(gaps.values()), axis=1), self._customers, seed=self._seed
         )
-        told = zip(gaps, resampled.intervals(), holm(resampled.p_values()).tolist(), strict=True)
-        return {scorer: Difference(interval, p) for scorer, interval, p in told if interval.n}
+        tests = zip(gaps, resampled.intervals(), holm(resampled.p_values()).tolist(), strict=True)
+        return {scorer: Difference(interval, p) for scorer, interval, p in tests if interval.n}

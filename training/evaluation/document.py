@@ -33,7 +33,7 @@ _WANTED: Final = (
 )
 _RANKED: Final[Mapping[str, str]] = {
     Protocol.SHOWN: "Ranked: the last list of every session that something was bought from.",
-    Protocol.OPEN: "Ranked: all sales that were open when a customer came, by what he then bought.",
+    Protocol.OPEN: "Ranked: all sales that were open at a visit, by what the customer then bought.",
 }
 
 
@@ -41,8 +41,8 @@ def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
     """Return the blocks of a report.
 
     Args:
-        evaluation: What was found.
-        thumbnail: Gives the pictures of sales.
+        evaluation: The evaluation.
+        thumbnail: Returns the pictures of sales.
     """
     blocks: list[Block] = []
     for name, protocol in evaluation.protocols.items():

@@ -23,15 +23,15 @@ from training.examples.point_in_time import PointInTime
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, has_impressions, label_of, settled
 
-N_EXAMPLES: Final = 6
+N_EXAMPLES: Final = 6  # slates shown in a report
 
 FLOOR: Final = "popularity"
-"""The scorer that shares of what is possible are counted from."""
+"""The scorer with a share of 0 of the possible lift."""
 
 
 @dataclass(frozen=True)
 class ProtocolFigures:
-    """What one protocol found.
+    """Results of one protocol.
 
     Attributes:
         scorers: Means by scorer and metric.
@@ -39,7 +39,7 @@ class ProtocolFigures:
         differences: Of every other scorer to `META` and to `FLOOR`, by that name.
         lift_shares: Share of the knowable oracle's lift over `FLOOR`, by scorer and metric.
         coverage: Share of all candidates that each scorer put among the first ten of a slate.
-        examples: Some of the slates, to be looked at.
+        examples: Some of the slates, for the report.
     """
 
     scorers: Scorers
@@ -52,12 +52,12 @@ class ProtocolFigures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that was found.
+    """Results of an evaluation.
 
     Attributes:
-        protocols: By protocol; what judged nothing is left out.
-        catalogue: The sales that rows of slates mean.
-        reliability: Calibration by what was predicted; see `training.evaluation.reliability`.
+        protocols: By protocol; those without a slate are left out.
+        catalogue: The sales, by row.
+        reliability: Calibration by kind of prediction; see `training.evaluation.reliability`.
     """
 
     protocols: dict[str, ProtocolFigures]
@@ -67,17 +67,17 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Question:
-    """What to evaluate on.
+    """The data and options of an evaluation.
 
     Attributes:
-        dataset: The whole dataset: what came before is known, what follows is judged.
-        pictures: What its sales' pictures show, by the bundle's scene model.
-        from_us: Slates from this moment on are judged, microseconds since the epoch.
-        max_visits: At most so many visits are judged by the protocol ``open``.
-        config: The bundle's configuration: what a purchase is credited to.
+        dataset: The whole dataset, with the events before each slate.
+        pictures: Scores of its pictures by the bundle's scene model, by sale id.
+        from_us: First moment of the slates evaluated, microseconds since the epoch.
+        max_visits: Largest number of visits of the protocol ``open``, sampled.
+        config: The bundle's configuration: how purchases are credited.
         seed: Seed of samples and resamples.
-        new_within_us: Rank only sales that opened at most so long before; None for all. A list
-            that was shown holds others, so that only the protocol ``open`` can judge them.
+        new_within_us: Rank only sales that opened at most this long before; None for all. Shown
+            lists hold other sales too, so this applies to the protocol ``open`` only.
     """
 
     dataset: Dataset
@@ -103,20 +103,19 @@ def evaluate(
     extras: Extras = _NO_EXTRAS,
     protocols: Collection[Protocol] = tuple(Protocol),
 ) -> Evaluation:
-    """Judge every scorer of a bundle.
+    """Evaluate every scorer of a bundle.
 
-    Where no impressions are on record, visits stand for them, and there is nothing that the
-    protocol ``shown`` could judge.
+    Without logged impressions slates are sampled visits, and the protocol ``shown`` has none.
 
     Args:
         scorer: The bundle's scorer.
-        question: What to evaluate on.
-        progress: Is told what is being done.
+        question: The data and options.
+        progress: Receives the stages.
         extras: Scorers beside those of the bundle.
-        protocols: What they are judged by.
+        protocols: The protocols to run.
 
     Returns:
-        What was found; what nothing could be measured by is left out.
+        The results; metrics without a value are left out.
     """
     judge, slates = judge_of(scorer, question)
     judged: dict[str, list[Judged]] = {}
@@ -126,30 +125,30 @@ def evaluate(
         judged[Protocol.OPEN] = _judge_open(
             _with(judge, extras, "open"), slates, question, progress
         )
-    told = {name: figures_of(part, seed=question.seed) for name, part in judged.items() if part}
+    results = {name: figures_of(part, seed=question.seed) for name, part in judged.items() if part}
     return Evaluation(
-        protocols={name: figures for name, figures in told.items() if figures.scorers},
+        protocols={name: figures for name, figures in results.items() if figures.scorers},
         catalogue=judge.past.catalogue,
         reliability=_reliability(judge, slates, question, progress),
     )
 
 
 def evaluate_open(scorer: Scorer, question: Question, *, progress: Progress) -> list[Judged]:
-    """Judge every scorer of a bundle by the protocol ``open``, slate by slate.
+    """Evaluate every scorer of a bundle by the protocol ``open``, slate by slate.
 
     The slates depend on the question alone, so that those of two bundles can be paired.
 
     Args:
         scorer: The bundle's scorer.
-        question: What to evaluate on.
-        progress: Is told what is being done.
+        question: The data and options.
+        progress: Receives the stages.
     """
     judge, slates = judge_of(scorer, question)
     return _judge_open(judge, slates, question, progress)
 
 
 def judge_of(scorer: Scorer, question: Question) -> tuple[Judge, Slates]:
-    """Return who judges a question, and the slates that it is about, ordered by time."""
+    """Return the judge and the slates of a question, ordered by time."""
     past = PointInTime.from_dataset(question.dataset, question.pictures, topics=scorer.topics)
     slates = training_slates(past, question.config, seed=question.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
@@ -164,7 +163,7 @@ def _with(judge: Judge, extras: Extras, protocol: str) -> Judge:
 
 
 def shown_lists(judge: Judge, slates: Slates) -> Slates:
-    """Return the slates that the protocol `shown` judges, in its order."""
+    """Return the slates of the protocol `shown`, in its order."""
     if not has_impressions(judge.past.events) or judge.new_within_us is not None:
         return slates.select(np.empty(0, dtype=np.intp))
     return last_of_sessions(slates)
@@ -173,13 +172,13 @@ def shown_lists(judge: Judge, slates: Slates) -> Slates:
 def _judge_shown(judge: Judge, slates: Slates, progress: Progress) -> list[Judged]:
     bought_from = shown_lists(judge, slates)
     progress.stage(Protocol.SHOWN, len(bought_from))
-    return _told(judge.shown(bought_from), progress)
+    return _collected(judge.shown(bought_from), progress)
 
 
 def open_visits(judge: Judge, slates: Slates, *, question: Question) -> Slates:
-    """Return the slates that the protocol `open` judges, in its order."""
+    """Return the slates of the protocol `open`, in its order."""
     if not Truth.is_in(question.dataset.directory):
-        # Without the truth, only a visit that ends in a purchase tells rankings apart.
+        # Without the truth, rankings differ only at visits that end in a purchase.
         slates = slates.select(np.flatnonzero(judge.followed_by_purchase(slates)))
     return _sample(slates, question)
 
@@ -191,7 +190,7 @@ def _judge_open(
     visits = open_visits(judge, slates, question=question)
     progress.stage(Protocol.OPEN, len(visits))
     truth = Truth.read(directory, exposure_ids(judge.past, visits))
-    return _told(judge.open(visits, truth), progress)
+    return _collected(judge.open(visits, truth), progress)
 
 
 def _sample(slates: Slates, question: Question) -> Slates:
@@ -201,17 +200,17 @@ def _sample(slates: Slates, question: Question) -> Slates:
 
 
 def exposure_ids(past: PointInTime, slates: Slates) -> list[str]:
-    """Return the exposures of slates that name one."""
+    """Return the exposure ids of slates, of those that have one."""
     names = (label_of(past.events.exposures, int(code)) for code in slates.exposures)
     return [name for name in names if name is not None]
 
 
-def _told(judged: Iterable[Judged], progress: Progress) -> list[Judged]:
-    told: list[Judged] = []
+def _collected(judged: Iterable[Judged], progress: Progress) -> list[Judged]:
+    collected: list[Judged] = []
     for one in judged:
-        told.append(one)
+        collected.append(one)
         progress.tick()
-    return told
+    return collected
 
 
 def _reliability(
@@ -231,7 +230,7 @@ def _reliability(
 
 
 def figures_of(judged: Sequence[Judged], *, seed: int) -> ProtocolFigures:
-    """Work out the figures of judged slates; ``seed`` is that of the resamples."""
+    """Compute the results of a protocol from its slates; ``seed`` is that of the resamples."""
     board, coverage = Board(judged, seed=seed), Coverage()
     for one in judged:
         coverage.add(one.candidates, one.chosen)

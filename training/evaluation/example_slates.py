@@ -1,4 +1,4 @@
-"""Slates side by side: what each scorer would have shown a customer, with pictures."""
+"""Example slates of an evaluation, by scorer side by side, with pictures."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ TALK: Final[Mapping[str, tuple[str, ...]]] = {
     "pictures only": ("images",),
     "mix": (META,),
 }
-"""What each line of the comparison is called, and the policies that may stand for it."""
+"""Names of the compared lines, each with the scorers that may represent it."""
 
 Thumbnail = Callable[[str], bytes]
-"""Gives the picture of a sale as a small JPEG file; no bytes where there is none."""
+"""Returns the picture of a sale as a small JPEG file, empty without one."""
 
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Pictures of sales, made small.
+    """Thumbnails of sales.
 
     Attributes:
         images: Pictures by sale id and number; the first one is shown.
@@ -41,7 +41,7 @@ class Thumbnails:
     images: Mapping[str, Mapping[int, Path]]
 
     def __call__(self, sale_id: str) -> bytes:
-        """Return a picture as a JPEG file; no bytes where there is none that can be read."""
+        """Return a picture as a JPEG file, empty without one that can be read."""
         pictures = self.images.get(sale_id)
         if not pictures:
             return b""
@@ -56,7 +56,7 @@ class Thumbnails:
 
 
 def talk_lines(scorers: Sequence[str]) -> dict[str, str]:
-    """Return the scorer of each line of the comparison that a bundle has one for."""
+    """Return the scorer of each compared line, of the lines that a bundle has one for."""
     found: dict[str, str] = {}
     for line, names in TALK.items():
         for name in names:
@@ -66,7 +66,7 @@ def talk_lines(scorers: Sequence[str]) -> dict[str, str]:
 
 
 def examples(judged: Sequence[Judged], n: int) -> tuple[Judged, ...]:
-    """Choose slates of different customers: kinds of customers in turn, spread over time."""
+    """Choose slates of different customers, spread over segments and over time."""
     kinds: dict[str, list[Judged]] = {}
     seen: set[int] = set()
     for one in judged:
@@ -85,12 +85,12 @@ def examples(judged: Sequence[Judged], n: int) -> tuple[Judged, ...]:
 def gallery(
     chosen: Sequence[Judged], catalogue: Catalogue, *, thumbnail: Thumbnail
 ) -> Iterator[Block]:
-    """Show the first sales of slates by each line of the talk's comparison.
+    """Show the first sales of slates by each compared line.
 
     Args:
         chosen: The slates.
         catalogue: Their sales.
-        thumbnail: Makes pictures.
+        thumbnail: Returns pictures.
     """
     for one in chosen:
         yield Paragraph(_described(one))

@@ -1,4 +1,4 @@
-"""What a ranking of a slate's candidates is worth."""
+"""Metrics of a ranking of a slate's candidates, by purchases and by the truth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ MRR: Final = "mrr"
 PURCHASES: Final = f"expected_purchases_at_{K}"
 REVENUE: Final = f"expected_revenue_at_{K}"
 EXPECTED: Final = (PURCHASES, REVENUE)
-"""Metrics that are sums of true probabilities: of purchases, and of what they bring."""
+"""Metrics that are sums of true probabilities: of purchases, and of their revenue."""
 
 Figures = dict[str, float]
 """Values by metric."""
@@ -32,11 +32,11 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What happened to the candidates of a slate, and what was true of them.
+    """Outcome of the candidates of a slate, and their true purchase probabilities.
 
     Attributes:
-        bought: Which were bought, shape ``(n_sales,)``.
-        paid: What was paid for each, 0 where it was not bought, NaN where unknown, same shape.
+        bought: Whether each was bought, shape ``(n_sales,)``.
+        paid: Amount paid for each, 0 where it was not bought, NaN where unknown, same shape.
         gains: True purchase probability of each, None where unknown, same shape.
         prices: Price of each, NaN where unknown, same shape.
     """
@@ -47,7 +47,7 @@ class Outcome:
     prices: NDArray[np.float64]
 
     def measure(self, ranking: NDArray[np.intp]) -> Figures:
-        """Measure a ranking by what was bought and, where it is known, by what was true.
+        """Measure a ranking by purchases and, where it is known, by the truth.
 
         Args:
             ranking: Indices of the candidates, best first, shape ``(n_sales,)``.
@@ -66,7 +66,7 @@ def outcome_of(
     paid: NDArray[np.float64],
     known: VisitTruth | None,
 ) -> Outcome:
-    """Put together what happened to candidates; paid is their price where nothing else is known."""
+    """Build the outcome of candidates; a price stands for an unknown amount paid."""
     prices = np.expm1(catalogue.log_price[rows])
     gains = None if known is None else np.nan_to_num(known.truth[rows])
     paid = np.where(bought, np.where(np.isnan(paid), prices, paid), 0.0)
@@ -74,11 +74,11 @@ def outcome_of(
 
 
 def realised(bought: NDArray[np.bool_], paid: NDArray[np.float64]) -> Figures:
-    """Measure a ranking by what was bought; NaN where nothing was.
+    """Measure a ranking by purchases; NaN without any.
 
     Args:
         bought: Whether each candidate was bought, in ranked order.
-        paid: What was paid for each, in ranked order.
+        paid: Amount paid for each, in ranked order.
     """
     found = bought.any()
     return {
@@ -92,7 +92,7 @@ def realised(bought: NDArray[np.bool_], paid: NDArray[np.float64]) -> Figures:
 
 
 def expected(gains: NDArray[np.float64], prices: NDArray[np.float64]) -> Figures:
-    """Measure a ranking by known probabilities and prices, in ranked order."""
+    """Measure a ranking by true probabilities and prices, in ranked order."""
     return {
         PURCHASES: float(gains[:K].sum()),
         REVENUE: float((gains * prices)[:K].sum()),
@@ -101,11 +101,11 @@ def expected(gains: NDArray[np.float64], prices: NDArray[np.float64]) -> Figures
 
 
 def varied(catalogue: Catalogue, chosen: NDArray[np.int64]) -> Figures:
-    """Measure how little known and how different the first sales of a ranking are.
+    """Measure novelty and diversity of the first sales of a ranking.
 
     Args:
-        catalogue: With the counts of the moment: its views, clicks, carts and purchases.
-        chosen: Catalogue rows of the first ones.
+        catalogue: With the counts of the moment.
+        chosen: Catalogue rows of the first sales.
     """
     known = catalogue.counts.totals[:, 1:].sum(axis=1)
     return {
@@ -116,13 +116,13 @@ def varied(catalogue: Catalogue, chosen: NDArray[np.int64]) -> Figures:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which sales were candidates, and which stood among the first ten, of any slate."""
+    """Catalogue coverage: the candidates of all slates, and the sales among their first ten."""
 
     candidates: set[int] = field(default_factory=set[int])
     chosen: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
 
     def add(self, candidates: NDArray[np.int64], chosen: Mapping[str, NDArray[np.int64]]) -> None:
-        """Take note of a slate's candidates, and of each scorer's first ones."""
+        """Add a slate's candidates, and the first ten of each scorer."""
         self.candidates.update(candidates.tolist())
         for scorer, rows in chosen.items():
             self.chosen.setdefault(scorer, set()).update(rows.tolist())

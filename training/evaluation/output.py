@@ -1,4 +1,4 @@
-"""An evaluation as JSON and as tables on a terminal."""
+"""Output of an evaluation: JSON, and tables on a terminal."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,7 +19,7 @@ def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
     """Return all figures.
 
     ``figures``, ``segments``, ``differences``, ``lift_shares`` and ``coverage`` are by protocol,
-    ``calibration`` is by what was predicted.
+    ``calibration`` is by kind of prediction.
     """
     protocols = evaluation.protocols
     return {
@@ -74,7 +74,7 @@ def plain(scorers: Mapping[str, Mapping[str, Interval]]) -> JsonValue:
 
 
 def columns_of(scorers: Scorers | Differences) -> list[str]:
-    """Return the metrics of scorers, in the order in which they come."""
+    """Return the metrics of scorers, in the order of their first occurrence."""
     return list(dict.fromkeys(metric for metrics in scorers.values() for metric in metrics))
 
 

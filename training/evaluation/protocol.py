@@ -1,4 +1,4 @@
-"""Two ways to judge a ranking: the list that was shown, and all that was open."""
+"""Evaluation protocols: the order of a shown list, and the order of all open sales."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ TRUTH: Final = "truth"
 
 
 class Protocol(StrEnum):
-    """What is ranked."""
+    """The sales that are ranked: those of a shown list, or all open ones."""
 
     SHOWN = "shown"
     OPEN = "open"
@@ -38,7 +38,7 @@ class Judged:
 
     Attributes:
         customer: Code of the customer.
-        situation: What the slate is filed under.
+        situation: Gives the segments of the slate.
         metrics: Values by scorer and metric.
         candidates: Catalogue rows that were ranked, shape ``(n_sales,)``.
         chosen: Catalogue rows of each scorer's first ten.
@@ -52,7 +52,7 @@ class Judged:
 
 
 Extra = Callable[[int, Query, Scores], NDArray[np.float64]]
-"""A scorer beside those of the bundle: orders what the bundle has scored of a slate, by number."""
+"""A scorer beside those of the bundle: slate number, query and scores to order values."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Judge:
 
     Attributes:
         scorer: The bundle's scorer.
-        past: What was known when.
-        config: The bundle's configuration: what a purchase is credited to.
-        seed: Seed of the random scorer, and of the order of what a scorer cannot tell apart.
-        new_within_us: `open` ranks only sales that opened at most so long before; None for all.
+        past: The state at every moment.
+        config: The bundle's configuration: how purchases are credited.
+        seed: Seed of the random scorer, and of the order of ties.
+        new_within_us: See `training.evaluation.evaluate.Question`.
         extras: Further scorers, by name.
     """
 
@@ -76,13 +76,13 @@ class Judge:
     extras: Mapping[str, Extra] = field(default_factory=dict[str, Extra])
 
     def shown(self, slates: Slates) -> Iterator[Judged]:
-        """Judge the order of each shown list by what was bought of it."""
+        """Evaluate the order of each shown list, by the purchases credited to it."""
         rng = np.random.default_rng(self.seed)
         purchases = Bought(self.past.events, self.config.outcome_us)
         queries = self.past.queries(slates, caller_orders=self.config.caller_orders)
         for slate, query in enumerate(queries):
             entries = slates.entries(slate)
-            # As when serving: the position is not known before the order is.
+            # As in service, where the position is not known before the order is.
             query = replace(query, positions=None)
             _, paid = purchases.among(query.catalogue.keys[query.rows], slates, slate=slate)
             outcome = outcome_of(
@@ -100,9 +100,9 @@ class Judge:
             )
 
     def open(self, slates: Slates, truth: Truth | None) -> Iterator[Judged]:
-        """Judge the order of all sales that were open at each slate's moment.
+        """Evaluate the order of all sales that were open at each slate's moment.
 
-        Slates at whose moment there was nothing to rank are left out.
+        Slates without an open sale are left out.
         """
         rng = np.random.default_rng(self.seed)
         purchases = Bought(self.past.events, self.config.outcome_us)
@@ -123,7 +123,7 @@ class Judge:
             )
 
     def candidates(self, query: Query) -> NDArray[np.int64]:
-        """Return the rows that the protocol `open` ranks at a moment."""
+        """Return the catalogue rows that the protocol `open` ranks for a query."""
         now_us = query.context.now_us
         rows = query.catalogue.eligible(query.context.market, now_us)
         if self.new_within_us is None:
@@ -131,14 +131,14 @@ class Judge:
         return rows[query.catalogue.opens_us[rows] > now_us - self.new_within_us]
 
     def known(self, truth: Truth | None, slates: Slates, *, slate: int) -> VisitTruth | None:
-        """Return the truth about a slate, None where there is none."""
+        """Return the truth of a slate, None without one."""
         if truth is None:
             return None
         exposure = label_of(self.past.events.exposures, int(slates.exposures[slate]))
         return truth.of(exposure, self.past.catalogue)
 
     def followed_by_purchase(self, slates: Slates) -> NDArray[np.bool_]:
-        """Tell the slates after which the customer soon bought a known sale, of any list."""
+        """Return whether the customer bought a known sale soon after each slate."""
         purchases = Bought(self.past.events, self.config.outcome_us)
         bought = (purchases.soon_after(slates, slate)[0] for slate in range(len(slates)))
         followed = (bool(np.any(self.past.catalogue.rows_of(keys) >= 0)) for keys in bought)
@@ -176,29 +176,29 @@ class Judge:
 
     @staticmethod
     def _varied(query: Query, chosen: NDArray[np.int64]) -> dict[str, float]:
-        # Of ten candidates or fewer every ranking chooses the same.
+        # With ten candidates or fewer every ranking chooses the same sales.
         return varied(query.catalogue, chosen) if len(query.rows) > K else {}
 
 
 def _rankings(
     orders: Mapping[str, NDArray[np.float64]], rng: np.random.Generator
 ) -> dict[str, NDArray[np.intp]]:
-    """Rank by every order, equal candidates at random: how they came is knowledge of others."""
+    """Rank by every order, ties at random: the order of candidates may give away the outcome."""
     shuffled = rng.permutation(len(next(iter(orders.values()))))
     return {name: shuffled[ranked(order[shuffled])] for name, order in orders.items()}
 
 
 def ranked(order: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the candidates from the highest to the lowest, equal ones as they stand."""
+    """Return the candidates from the highest to the lowest, ties in the given order."""
     return np.argsort(-order, kind="stable")
 
 
 def last_touched_first(query: Query, as_shown: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Order candidates as they were shown, but the one that he touched last before all others.
+    """Order candidates as shown, with the one that the customer last interacted with first.
 
     Args:
-        query: What was known.
-        as_shown: What orders them as shown, shape ``(n_sales,)``.
+        query: The query.
+        as_shown: Order values of the shown order, shape ``(n_sales,)``.
     """
     touches = query.touches
     age_s = touches.age_s[touches.place[0, query.rows]]
@@ -209,11 +209,11 @@ def last_touched_first(query: Query, as_shown: NDArray[np.float64]) -> NDArray[n
 
 
 def last_of_sessions(slates: Slates) -> Slates:
-    """Keep, of the slates that something was bought from, the last of every session."""
+    """Return the last slate of every session, of the slates with a purchase."""
     before = np.concatenate([[0], np.cumsum(slates.bought)])[slates.starts]
     last: dict[tuple[int, int], int] = {}
     for slate in np.flatnonzero(np.diff(before) > 0).tolist():
         session = int(slates.sessions[slate])
-        # Without a session, a slate is one of its own.
+        # A slate without a session counts as a session.
         last[(int(slates.customers[slate]), session if session >= 0 else -1 - slate)] = slate
     return slates.select(np.array(sorted(last.values()), dtype=np.intp))

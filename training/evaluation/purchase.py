@@ -1,4 +1,4 @@
-"""What customers bought soon after a slate, of any list."""
+"""Purchases of customers soon after a slate, from any list."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +9,14 @@ from training.examples.slates import Slates
 
 
 class Bought:
-    """What each customer bought, and when."""
+    """Purchases by customer and time."""
 
     def __init__(self, events: EventTable, outcome_us: int) -> None:
         """Sort the purchases of an event table by customer.
 
         Args:
             events: The event table.
-            outcome_us: How long after a slate a purchase is soon.
+            outcome_us: Longest time from a slate to a purchase.
         """
         purchases = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
         order = np.argsort(events.customers.codes[purchases], kind="stable")
@@ -28,28 +28,28 @@ class Bought:
     def soon_after(
         self, slates: Slates, slate: int
     ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-        """Return what the customer bought soon enough after a slate.
+        """Return the customer's purchases soon after a slate.
 
         Returns:
-            Sale keys, and what was paid for each: its revenue, else price times quantity,
-            NaN where neither is on record; shape ``(n,)`` each.
+            Sale keys, and the amounts paid: revenue, else price times quantity, NaN where
+            neither was logged; shape ``(n,)`` each.
         """
         customer, now_us = int(slates.customers[slate]), int(slates.now_us[slate])
         start, end = np.searchsorted(self._customers, [customer, customer + 1])
-        his = self._purchases[start:end]
-        at_us = self._events.at_us[his]
+        purchases = self._purchases[start:end]
+        at_us = self._events.at_us[purchases]
         soon = (at_us >= now_us) & (at_us <= now_us + self._outcome_us)
-        # What was received before is known to the features and is no outcome.
-        his = his[soon & (self._events.received_us[his] >= now_us)]
-        revenues = self._events.revenues[his]
-        listed = self._events.prices[his] * np.maximum(self._events.quantities[his], 1)
-        paid = np.where(np.isnan(revenues), listed, revenues)
-        return self._events.sale_keys[his], paid
+        # Events received before are known to the features: as outcomes they would leak.
+        purchases = purchases[soon & (self._events.received_us[purchases] >= now_us)]
+        revenues = self._events.revenues[purchases]
+        quantities = np.maximum(self._events.quantities[purchases], 1)
+        paid = np.where(np.isnan(revenues), self._events.prices[purchases] * quantities, revenues)
+        return self._events.sale_keys[purchases], paid
 
     def among(
         self, keys: NDArray[np.uint64], slates: Slates, *, slate: int
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return which candidates were bought soon enough after a slate, and what was paid.
+        """Return which candidates were bought soon after a slate, and the amounts paid.
 
         Args:
             keys: Sale keys of the candidates, shape ``(n_sales,)``.
@@ -57,7 +57,7 @@ class Bought:
             slate: Which of them.
 
         Returns:
-            Shape ``(n_sales,)`` each; 0 was paid for what was not bought.
+            Shape ``(n_sales,)`` each; the amount is 0 where a candidate was not bought.
         """
         bought, paid = self.soon_after(slates, slate)
         total = np.zeros(len(keys))

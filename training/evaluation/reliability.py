@@ -13,10 +13,10 @@ from training.examples.slates import Slates
 from training.statistics.bootstrap import Interval
 from training.statistics.metrics import auc, calibration_line, expected_calibration_error, log_loss
 
-N_RESAMPLES: Final = 200
+N_RESAMPLES: Final = 200  # a fifth of `bootstrap.N_RESAMPLES`: a resample takes a sort
 N_BINS: Final = 10
 N_OPEN: Final = 10
-"""Open sales drawn a slate: enough to tell, and few enough to resample."""
+"""Open sales drawn per slate, few enough to resample. Chosen, not measured."""
 
 AS_SHOWN: Final = "as_shown"
 AS_SHOWN_TRUE: Final = "as_shown_against_truth"
@@ -79,8 +79,7 @@ class Reliability:
 def reliability(predictions: Predictions, *, seed: int) -> Reliability:
     """Measure predictions, with a bootstrap over customers; see `training.statistics.metrics`.
 
-    A calibration error is never below 0, so that the middle of its interval is above the
-    value where there is little to go by.
+    A calibration error is never below 0: with few predictions its interval lies above its value.
 
     Args:
         predictions: At least one.
@@ -135,11 +134,11 @@ def _bins(predictions: Predictions) -> tuple[Bin, ...]:
 
 
 def predict(judge: Judge, slates: Slates, *, truth: Truth | None) -> dict[str, Predictions]:
-    """Predict what was shown and, where the truth is known, what was open.
+    """Predict purchases of shown sales and, where the truth is known, of open sales.
 
     Args:
-        judge: Knows the past and the meta-model.
-        slates: What was shown, ordered by time, settled.
+        judge: The bundle's scorer and the state at every moment.
+        slates: Shown slates, ordered by time, settled.
         truth: True probabilities, if there are any.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Parts of what was judged that are worth a look of their own."""
+"""Segments of evaluated slates: by customer, age of the bought sale, and market."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from models.query.query import Query
 from models.recommenders.segment_popularity import segment_of
 
 NEW_US: Final = 24 * 3_600_000_000
-"""A sale is new for so long after it opened, microseconds."""
+"""Age up to which a sale is new, microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a slate is filed under.
+    """Properties of a slate that determine its segments.
 
     Attributes:
         market: The market, None where unknown.
-        n_events: Events of the customer that were known, impressions apart.
-        age_us: Age of the youngest sale that was bought, None where nothing was.
+        n_events: Known events of the customer, without impressions.
+        age_us: Age of the youngest bought sale, None without one.
     """
 
     market: str | None
@@ -43,8 +43,8 @@ def situation(query: Query, bought: NDArray[np.bool_]) -> Situation:
     """Describe a slate.
 
     Args:
-        query: What was known at its moment.
-        bought: Which of the query's candidates were bought, shape ``(n_sales,)``.
+        query: Its query.
+        bought: Whether each candidate was bought, shape ``(n_sales,)``.
     """
     opened_us = query.catalogue.opens_us[query.rows[bought]]
     age_us = query.context.now_us - int(opened_us.max()) if len(opened_us) else None
@@ -52,7 +52,7 @@ def situation(query: Query, bought: NDArray[np.bool_]) -> Situation:
 
 
 def segment_masks(situations: Sequence[Situation]) -> dict[str, NDArray[np.bool_]]:
-    """Return which slates belong to each segment, shape ``(n_slates,)`` each, by name."""
+    """Return the mask of each segment's slates, shape ``(n_slates,)``, by name."""
     members = [frozenset(one.segments) for one in situations]
     names = sorted(set[str]().union(*members))
     return {name: np.array([name in names_of for names_of in members]) for name in names}

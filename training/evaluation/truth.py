@@ -19,7 +19,7 @@ POSITIONS_FILE: Final = "truth_positions.parquet"
 
 @dataclass(frozen=True)
 class VisitTruth:
-    """Probabilities of one visit over the catalogue.
+    """True purchase probabilities at one visit, over the catalogue.
 
     Attributes:
         truth: P(buy | examined at position 1), NaN where not given, shape ``(n_catalogue,)``.
@@ -45,12 +45,12 @@ class Truth:
 
     @staticmethod
     def is_in(directory: Path) -> bool:
-        """Tell whether a dataset comes with its truth."""
+        """Return whether a dataset has a truth file."""
         return (directory / TRUTH_FILE).is_file()
 
     @classmethod
     def read(cls, directory: Path, exposure_ids: list[str]) -> Self | None:
-        """Read the truth about some exposures; None where the dataset has none.
+        """Read the truth of some exposures; None where the dataset has none.
 
         Raises:
             DatasetError: If an older simulator wrote the dataset, without `POSITIONS_FILE`.
@@ -74,7 +74,7 @@ class Truth:
         return cls(visits, _examined(directory))
 
     def of(self, exposure_id: str | None, catalogue: Catalogue) -> VisitTruth | None:
-        """Return the probabilities of an exposure, None if there are none."""
+        """Return the probabilities of an exposure, None without any."""
         found = self.visits.get(exposure_id) if exposure_id else None
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""The past, as the service would have seen it at any moment."""
+"""Replay of the event log: windows, profiles and counts as the service knew them at any moment."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,11 +45,11 @@ class CustomerLog:
         return cls(starts.astype(np.int64), received_us)
 
     def span(self, customer: int) -> tuple[int, int]:
-        """Return the first row of a customer and the row behind his last one."""
+        """Return the first row of a customer, and the row behind the last one."""
         return int(self.starts[customer]), int(self.starts[customer + 1])
 
     def seen(self, customer: int, now_us: int) -> slice | None:
-        """Return the rows of a customer received up to a moment, None where they lie apart."""
+        """Return the rows of a customer received up to a moment, None if they are no slice."""
         if not self._orderly[customer]:
             return None
         start, end = self.span(customer)
@@ -57,16 +57,16 @@ class CustomerLog:
         return slice(start, start + n)
 
     def seen_apart(self, customer: int, now_us: int) -> NDArray[np.intp]:
-        """Return the same rows, wherever they lie."""
+        """Return the same rows as indices."""
         start, end = self.span(customer)
         return start + np.flatnonzero(self.received_us[start:end] <= now_us)
 
     @cached_property
     def _orderly(self) -> NDArray[np.bool_]:
-        """Tell the customers none of whose events was overtaken by a later one."""
+        """Whether the events of each customer were received in order."""
         received = self.received_us
         overtaken = np.flatnonzero(received[1:] < received[:-1]) + 1
-        # A step back from one customer to the next is not an overtaking.
+        # A step back between two customers is none within a customer.
         overtaken = np.setdiff1d(overtaken, self.starts)
         orderly = np.ones(len(self.starts) - 1, dtype=np.bool_)
         orderly[np.searchsorted(self.starts, overtaken, side="right") - 1] = False
@@ -74,7 +74,7 @@ class CustomerLog:
 
 
 class ShownReplay:
-    """What all customers were shown, at any moment; see `models.domain.recent_impressions`."""
+    """Recent impressions of all customers at any moment; see `models.domain.recent_impressions`."""
 
     def __init__(self, events: EventTable) -> None:
         shown = np.flatnonzero(events.kinds == KIND[EventType.IMPRESSION])
@@ -88,17 +88,17 @@ class ShownReplay:
         self._next = _next_alike(_codes(events)[shown], self._every.sale_keys)
 
     def shown(self, customer: int, now_us: int) -> RecentImpressions:
-        """Return what a customer was shown up to a moment; see `WindowReplay.window`."""
+        """Return the recent impressions of a customer; see `WindowReplay.window`."""
         seen = self._log.seen(customer, now_us)
         if seen is None:
             return self._every.select(self._log.seen_apart(customer, now_us)).latest()
-        # The latest of a sale is the one whose next is still to come.
+        # The latest impression of a sale is the one without a later one in the slice.
         latest = np.flatnonzero(self._next[seen] >= seen.stop)[-SHOWN_SALES:]
         return self._every.select(seen.start + latest)
 
 
 def _next_alike(customers: NDArray[np.int64], sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return where the same customer is shown the same sale next, beyond the end for never.
+    """Return the index of the next impression of the same sale to the same customer, else ``n``.
 
     Args:
         customers: Ascending, shape ``(n,)``.

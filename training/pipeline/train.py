@@ -78,7 +78,9 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         **known_files(scorer, data.dataset.events, until_us=data.until_us, seed=options.seed),
         **(data.scenes.files if data.scenes else {}),
     }
-    return write_bundle(root, manifest_of(data, scorer, fitted.metrics, options), files=files)
+    return write_bundle(
+        root, manifest_of(data, scorer, metrics=fitted.metrics, options=options), files=files
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,7 +73,11 @@ def seed_snapshot(data: TrainingData) -> Snapshot:
 
 
 def manifest_of(
-    data: TrainingData, scorer: Scorer, metrics: Mapping[str, float], options: TrainingOptions
+    data: TrainingData,
+    scorer: Scorer,
+    *,
+    metrics: Mapping[str, float],
+    options: TrainingOptions,
 ) -> Manifest:
     """Describe a bundle: everything but its files.
 

@@ -1,1 +1,1 @@
-"""Fits the recommenders that ``models.recommenders`` describes."""
+"""Fits of the recommenders, by the file names of ``models.recommenders``."""

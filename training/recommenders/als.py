@@ -1,4 +1,4 @@
-"""Factorises who touched what by alternating least squares."""
+"""Matrix factorisation of interactions by alternating least squares (ALS)."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import warnings
@@ -15,13 +15,13 @@ _SEED: Final = 0
 
 @dataclass(frozen=True)
 class AlsConfig:
-    """How to factorise.
+    """Hyper-parameters of ALS, chosen on simulated worlds (decision 0020).
 
     Attributes:
         n_factors: Factors of a customer and of a sale.
-        n_iterations: How often each side is solved for.
-        confidence: Weight of a touched sale beyond that of one that was not.
-        regularisation: Shrinks factors.
+        n_iterations: Alternations.
+        confidence: Weight of a pair with an interaction, in excess of 1.
+        regularisation: Ridge penalty of factors.
     """
 
     n_factors: int = 16
@@ -41,7 +41,7 @@ def factorise(
     n_rows: int,
     config: AlsConfig = ALS,
 ) -> NDArray[np.float64]:
-    """Factorise which customer touched which sale, by ALS for implicit feedback.
+    """Factorise the interactions of customers and sales, by ALS for implicit feedback.
 
     One thread and one seed: the same entries give the same bits.
 
@@ -61,7 +61,7 @@ def factorise(
     values = np.full(len(rows), 1 + config.confidence, dtype=np.float32)
     matrix = csr_matrix((values, (customers, rows)), shape=(n_customers, n_rows))
     with warnings.catch_warnings():
-        # Of pools of threads inside threads, which there are none of here.
+        # It warns of nested thread pools; with one thread there are none.
         warnings.filterwarnings("ignore", ".*BLAS.* is configured", RuntimeWarning)
         model = AlternatingLeastSquares(
             factors=config.n_factors,

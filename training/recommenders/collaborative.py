@@ -1,4 +1,4 @@
-"""Fits collaborative filtering: factors, and what content explains of them."""
+"""Fits collaborative filtering: factors of sales, and their regression on content."""
 
 from typing import Final
 
@@ -12,29 +12,29 @@ from training.recommenders.content_encoder import fit_encoder
 from training.recommenders.interactions import Interactions
 
 _MIN_CUSTOMERS: Final = 50
-"""Fewer say nothing that factors could hold."""
+"""Fewest customers that are factorised. Chosen, not measured."""
 
 _CONTENT_RIDGE: Final = 300.0
-"""Customers whose touches content must explain before it is believed."""
+"""Ridge penalty of the regression on content, in customers (decision 0020)."""
 
 _OWN: Final = 100.0
-"""A sale of so many customers has half of its factors from its content."""
+"""A sale with this many customers has half of its factors from content (decision 0020)."""
 
 
 def fit_collaborative(interactions: Interactions) -> Collaborative:
-    """Factorise who touched what, and predict factors from content.
+    """Factorise interactions, and predict the factors of sales from their content.
 
     Factors of a sale of ``n`` customers are ``content + n / (n + 100) * (own - content)``.
 
     Args:
-        interactions: What is known.
+        interactions: The events.
 
     Returns:
-        The recommender; without any factor where there are fewer than 50 customers.
+        The recommender; without factors where fewer than 50 customers interacted.
     """
     catalogue = interactions.catalogue
     customers, rows = interactions.touched()
-    # Only those who touched something: the solver's cost grows with all customers there are.
+    # Customers without interactions are left out: the solver's cost grows with their number.
     present, customers = np.unique(customers, return_inverse=True)
     encoder = fit_encoder(catalogue, interactions.exposure())
     factors = np.empty((len(catalogue), 0))
@@ -58,7 +58,7 @@ def fit_collaborative(interactions: Interactions) -> Collaborative:
 def _explained(
     vectors: NDArray[np.float64], factors: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the axes of a ridge regression of factors on content, weighted by customers."""
+    """Fit a ridge regression of factors on content, each sale weighted by its customers."""
     weighted = vectors * weights[:, None]
     normal = vectors.T @ weighted + _CONTENT_RIDGE * np.eye(vectors.shape[1])
     return np.asarray(np.linalg.solve(normal, weighted.T @ factors), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Fits the description of a sale's content."""
+"""Fits the content encoder: centres and scales of the content of sales."""
 
 from typing import Final
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.recommenders.content_encoder import Encoder, indicators, prices_of
 
-N_PICTURE_AXES: Final = 24
+N_PICTURE_AXES: Final = 24  # principal axes of picture embeddings; chosen, not measured
 MIN_SHARE: Final = 1e-3
-"""A value that less of the exposure has is too rare to learn a taste for."""
+"""Attribute values with a smaller share of the exposure are left out. Chosen, not measured."""
 
 
 def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
-    """Centre and scale the content of sales as customers met them.
+    """Centre and scale the content of sales, weighted by exposure.
 
     Args:
         catalogue: The sales.
-        exposure: How often each was looked at, shape ``(n_catalogue,)``.
+        exposure: See `Interactions.exposure`, shape ``(n_catalogue,)``.
     """
     pictured = exposure * catalogue.pictured
     picture_centre = _mean(catalogue.embeddings.astype(np.float64), pictured)
@@ -61,7 +61,7 @@ def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
 
 
 def _moments(column: NDArray[np.float64], exposure: NDArray[np.float64]) -> tuple[float, float]:
-    """Return mean and deviation of what is known; 0 and 1 where nothing differs."""
+    """Return mean and standard deviation of the known values; 0 and 1 without a spread."""
     weights = np.where(np.isnan(column), 0.0, exposure)
     total = float(weights.sum())
     if not total:

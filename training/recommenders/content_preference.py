@@ -1,4 +1,4 @@
-"""Fits tastes: which contents attract, and how much customers differ in what attracts them."""
+"""Fits content preference: mean and spread over customers of their preferences for content."""
 
 from models.recommenders.content_encoder import Projection
 from models.recommenders.content_preference import ContentPreference
@@ -8,18 +8,17 @@ from training.recommenders.pairs import fit_agreement
 
 
 def fit_taste(interactions: Interactions) -> ContentPreference:
-    """Estimate the mean and the spread of tastes from pairs of sales of one customer.
+    """Estimate mean and spread of preferences from pairs of sales of one customer.
 
-    See `training.recommenders.pairs.fit_agreement`: sales on offer, shown and not opened
-    included, are placed around 0 with covariance ``I``; what two sales touched by one customer
-    have in common is his taste. How much he opens of what he is shown is not estimated of each
-    customer: the average one's share stands for all.
+    Exposed sales are scaled to mean 0 and covariance ``I``; the preference of a customer is what
+    two of their sales have in common, see `training.recommenders.pairs.fit_agreement`. The share
+    of shown sales that is opened is estimated once for all customers.
 
     Args:
-        interactions: What is known.
+        interactions: The events.
 
     Returns:
-        Tastes; without any dimension where there is too little to learn from.
+        The recommender; without dimensions where no customer has two sales.
     """
     exposure = interactions.exposure()
     encoder = fit_encoder(interactions.catalogue, exposure)

@@ -1,4 +1,4 @@
-"""Counts which sales the same customers touch."""
+"""Fits covisitation: the sales with which a sale shares customers."""
 
 from typing import Final
 
@@ -10,22 +10,22 @@ from models.recommenders.item_similarity import ItemSimilarity
 from training.recommenders.interactions import Interactions
 from training.recommenders.sparse import Pairs, shared
 
-N_COMPANIONS: Final = 20
+N_COMPANIONS: Final = 20  # similar sales kept per sale; chosen, not measured
 
 MAX_TOUCHED: Final = 200
-"""Of a customer who touches more, only some speak: pairs grow with the square."""
+"""Sales of a customer that count at most: pairs grow with the square. Chosen, not measured."""
 
 _EVIDENCE: Final = 5.0
-"""Customers that a strength is shrunk by: two sales may meet by chance."""
+"""Shrinkage of a strength, in customers: two sales may meet by chance. Chosen, not measured."""
 
 
 def fit_covisitation(interactions: Interactions) -> Covisitation:
-    """Find the sales that the same customers touched.
+    """Find the sales with which each sale shares most customers.
 
     The strength of ``n_ij`` customers in common is ``n_ij / (5 + sqrt(n_i * n_j))``.
 
     Args:
-        interactions: What is known.
+        interactions: The events.
     """
     customers, rows = interactions.touched()
     first = np.searchsorted(customers, customers)
@@ -42,7 +42,7 @@ def fit_covisitation(interactions: Interactions) -> Covisitation:
 def _strongest(
     keys: NDArray[np.uint64], pairs: Pairs, *, strengths: NDArray[np.float64]
 ) -> ItemSimilarity:
-    """Keep the strongest companions of every sale; of equal ones those of lower rows."""
+    """Keep the strongest pairs of every sale; of equal ones those of lower rows."""
     order = np.lexsort((pairs.others, -strengths, pairs.rows))
     rows = pairs.rows[order]
     known, starts = np.unique(rows, return_index=True)

@@ -1,4 +1,4 @@
-"""What recommenders are fitted on: the columns of events, and the sales that they are about."""
+"""Interactions, on which recommenders are fitted: columns of events, and the catalogue."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,11 +17,11 @@ _IMPRESSION: Final = KIND[EventType.IMPRESSION]
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """Events in the order in which they were received, as columns of shape ``(n,)``.
+    """Events ordered by the time at which they were received, as columns of shape ``(n,)``.
 
     Attributes:
-        catalogue: All sales; their counts are those of no particular moment.
-        rows: Catalogue rows, -1 for sales that it does not know.
+        catalogue: All sales, with counts of no particular moment.
+        rows: Catalogue rows, -1 for unknown sales.
         customers: Codes of customers.
         n_customers: Number of codes.
         kinds: Type codes.
@@ -49,7 +49,7 @@ class Interactions:
 
     @classmethod
     def from_events(cls, events: EventTable, catalogue: Catalogue) -> Self:
-        """Take the columns of an event table, which is ordered already."""
+        """Take the columns of an event table, which has this order."""
         return cls(
             catalogue=catalogue,
             rows=catalogue.rows_of(events.sale_keys),
@@ -67,9 +67,9 @@ class Interactions:
 
     @cached_property
     def counted(self) -> NDArray[np.bool_]:
-        """Mark the events that count for their sales, see `models.catalogue.event_counts`.
+        """Mask of the events that count for their sales, see `models.catalogue.event_counts`.
 
-        Sales that the catalogue does not know count as one.
+        All unknown sales count as one.
         """
         return counted(self.customers, self.rows, kinds=self.kinds, received_us=self.received_us)
 
@@ -78,7 +78,7 @@ class Interactions:
         return len(self.rows)
 
     def before(self, moment_us: int) -> Self:
-        """Return what was received before a moment; nothing is copied."""
+        """Return the events received before a moment, as views of the columns."""
         end = int(np.searchsorted(self.received_us, moment_us))
         return replace(
             self,
@@ -93,10 +93,10 @@ class Interactions:
         )
 
     def exposure(self) -> NDArray[np.float64]:
-        """Return how often customers looked at each sale on offer, shape ``(n_catalogue,)``.
+        """Return the exposure of each sale, shape ``(n_catalogue,)``.
 
-        An impression at position ``r`` counts ``r ** -0.5``, as lower ones are less looked
-        at. Where no impressions are on record every sale with an event counts alike.
+        An impression at position ``r`` counts ``r ** -0.5``, a rough examination probability.
+        Without logged impressions every sale with an event counts 1.
         """
         shown = np.flatnonzero((self.kinds == _IMPRESSION) & (self.rows >= 0) & self.counted)
         n_sales = len(self.catalogue)
@@ -107,7 +107,7 @@ class Interactions:
         return np.bincount(self.rows[shown], weights=weights, minlength=n_sales).astype(np.float64)
 
     def touched(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return customer and sale of every distinct pair with an event but an impression.
+        """Return customer and sale of every distinct pair with another event than impressions.
 
         Returns:
             Customer codes and catalogue rows, ordered by both.
@@ -116,9 +116,9 @@ class Interactions:
         return pairs // self._n_sales, pairs % self._n_sales
 
     def opened_share(self) -> float:
-        """Return the share of all distinct pairs of customer and sale shown that were touched.
+        """Return the share of distinct (customer, shown sale) pairs with another event.
 
-        It is 0 where no impressions are on record.
+        It is 0 without logged impressions.
         """
         shown = self._pairs(self.kinds == _IMPRESSION)
         if not len(shown):

@@ -1,4 +1,4 @@
-"""What two sales of one customer have in common, beyond what all sales have."""
+"""Agreement of the sales of one customer: covariance of pairs, beyond that of all sales."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +11,7 @@ from training.recommenders.interactions import Interactions
 from training.recommenders.sparse import group_sums
 
 RIDGE: Final = 0.5
-"""Added to variances, as a share of the mean one: what is rare says little."""
+"""Added to variances, as a share of their mean, against rare features. Chosen, not measured."""
 
 _TINY: Final = 1e-9
 
@@ -22,8 +22,8 @@ class Agreement:
 
     Attributes:
         axes: From centred vectors to these dimensions, shape ``(size, n_axes)``.
-        mean: What customers touch on average, shape ``(n_axes,)``.
-        spread: Variance over customers of what they touch, positive, same shape.
+        mean: Mean over interactions, shape ``(n_axes,)``.
+        spread: Variance over customers of their preferences, positive, same shape.
     """
 
     axes: NDArray[np.float64]
@@ -36,18 +36,18 @@ def fit_agreement(
 ) -> Agreement:
     """Find the dimensions in which the sales of one customer agree.
 
-    Vectors of what is on offer are scaled to covariance ``I``. If every sale that a customer
-    touches scatters around his liking, two of them have the covariance of likings, without
-    the scatter; its eigenvectors are the dimensions. Negative eigenvalues can only be noise:
-    of their root mean square ``e``, an eigenvalue ``s`` is shrunk to ``s^3 / (s^2 + e^2)``.
+    Vectors of exposed sales are scaled to covariance ``I``. If the sales of a customer scatter
+    independently around their preference, the covariance of two of them is that of preferences,
+    without the scatter; its eigenvectors are the dimensions. Negative eigenvalues are noise: with
+    their root mean square ``e``, an eigenvalue ``s`` is shrunk to ``s^3 / (s^2 + e^2)``.
 
     Args:
-        interactions: Who touched what.
+        interactions: The events.
         vectors: Description of every sale, centred, shape ``(n_catalogue, size)``.
-        exposure: How often each was looked at, shape ``(n_catalogue,)``.
+        exposure: See `Interactions.exposure`, shape ``(n_catalogue,)``.
 
     Returns:
-        Dimensions, none where there is too little to learn from.
+        The dimensions; none where no customer has two sales.
     """
     whitening = _whitening(vectors, exposure)
     mean, covariance = _moments(interactions, vectors @ whitening)
@@ -69,9 +69,9 @@ def _whitening(vectors: NDArray[np.float64], exposure: NDArray[np.float64]) -> N
 def _moments(
     interactions: Interactions, placed: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean of touched sales, and covariance of two of one customer.
+    """Return the mean of interactions, and the covariance of two sales of one customer.
 
-    A customer of ``n`` sales weighs ``n``: his ``n (n - 1)`` ordered pairs ``1 / (n - 1)`` each.
+    A customer of ``n`` sales weighs ``n``: each of ``n (n - 1)`` ordered pairs ``1 / (n - 1)``.
     """
     n_sales, size = len(placed), len(placed.T)
     customers, rows = interactions.touched()

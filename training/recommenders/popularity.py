@@ -1,4 +1,4 @@
-"""Fits the priors of popularity."""
+"""Fits popularity: prior click and purchase rates of the shop."""
 
 from typing import Final
 
@@ -8,19 +8,19 @@ from models.domain.event import KINDS, EventType
 from models.recommenders.popularity import Popularity
 from training.recommenders.interactions import Interactions
 
-_PRIOR_CLICKS: Final = 2.0
+_PRIOR_CLICKS: Final = 2.0  # expected clicks that the prior is worth; chosen, not measured
 _PRIOR_PURCHASES: Final = 1.0
-_FALLBACK_WEIGHT: Final = 20.0
+_FALLBACK_WEIGHT: Final = 20.0  # in impressions, of a shop without clicks or purchases
 
 
 def fit_popularity(interactions: Interactions) -> Popularity:
-    """Estimate the shop's click and purchase rates.
+    """Estimate the shop's click and purchase rates, and the weights of these priors.
 
-    The prior weighs as much as the impressions that bring two clicks on average, and the
-    visits of a sale that bring one purchase: a sale's own rate counts once it has more.
+    The prior of a click rate weighs as many impressions as bring two clicks on average, that of a
+    purchase rate as many openings as bring one purchase.
 
     Args:
-        interactions: What is known.
+        interactions: The events.
     """
     counts = np.bincount(interactions.kinds[interactions.counted], minlength=len(KINDS)).tolist()
     n = dict(zip(KINDS, counts, strict=True))

@@ -1,4 +1,4 @@
-"""Fits popularity by market, device and segment, and what these and customers open and buy."""
+"""Fits segment popularity: by market, device and segment, with rates of groups and customers."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,10 +20,10 @@ from models.recommenders.segment_popularity import (
 from training.recommenders.interactions import Interactions
 
 PRIOR: Final = 10.0
-"""Expected openings or purchases by a group that its own ones weigh as much as."""
+"""Pseudo-count of expected openings or purchases of a group. Chosen, not measured."""
 
 _WEIGHTS: Final = (0.5, 1_000.0)
-"""Bounds of what a customer's own events are weighed against."""
+"""Bounds of the weight of the prior rate, against a customer's own events. Chosen."""
 
 _IMPRESSION: Final = KIND[EventType.IMPRESSION]
 _VIEW: Final = KIND[EventType.VIEW]
@@ -32,11 +32,11 @@ _PURCHASE: Final = KIND[EventType.PURCHASE]
 
 
 def fit_audience(interactions: Interactions, popularity: Popularity) -> SegmentPopularity:
-    """Compare what groups of customers did with what they would have, were they like all.
+    """Compare observed events of groups of customers with those expected of all customers.
 
     Args:
-        interactions: What is known.
-        popularity: Fitted on the same.
+        interactions: The events.
+        popularity: Fitted on the same events.
     """
     markets = Grouped(interactions, interactions.markets, interactions.market_names)
     devices = Grouped(interactions, interactions.devices, interactions.device_names)
@@ -53,7 +53,7 @@ def fit_audience(interactions: Interactions, popularity: Popularity) -> SegmentP
 
 
 def fit_ways(interactions: Interactions) -> Ways:
-    """Learn what customers open and buy on average, and how much they differ in it."""
+    """Fit the mean rates of opening and buying, and how much customers differ in them."""
     n = interactions.n_customers * len(KINDS)
     cells = interactions.customers * len(KINDS) + interactions.kinds
     counts = np.bincount(cells, minlength=n).reshape(-1, len(KINDS)).astype(np.float64)
@@ -65,16 +65,17 @@ def fit_ways(interactions: Interactions) -> Ways:
 
 
 def _rate_and_weight(seen: NDArray[np.float64], tried: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the rate of all, and the shape of the gamma distribution of customers around it.
+    """Return the mean rate, and the shape of the gamma distribution of customers' rates.
 
-    By moments: beyond their Poisson variance counts vary by ``expected² / shape``.
+    By the method of moments: the variance of counts is their Poisson variance and
+    ``expected² / shape``.
 
     Args:
         seen: Events of each customer, shape ``(n_customers,)``.
-        tried: How often each might have had one, same shape.
+        tried: Opportunities of each customer, same shape.
 
     Returns:
-        A rate, 0 where nobody tried, and a weight within `_WEIGHTS`.
+        A rate, 0 without opportunities, and a shape within `_WEIGHTS`.
     """
     least, most = _WEIGHTS
     if not tried.any():
@@ -92,7 +93,7 @@ class Grouped:
     """Interactions counted by sale and group of customers.
 
     Attributes:
-        interactions: What is known.
+        interactions: The events.
         groups: Code of the group of each event, -1 without one, shape ``(n,)``.
         names: Name of each group.
     """
@@ -103,30 +104,29 @@ class Grouped:
 
     @cached_property
     def opened(self) -> NDArray[np.int64]:
-        """Clicks; without impressions on record all events, shape ``(n_sales, n_groups)``."""
+        """Clicks; without logged impressions all events, shape ``(n_sales, n_groups)``."""
         return self._count(self._clicks).astype(np.int64)
 
     @cached_property
     def expected(self) -> NDArray[np.float64]:
-        """What groups would have opened, were they like all, same shape.
+        """Expected openings, at the rate of all customers, same shape.
 
-        Of a sale that all opened in ``c`` of ``e`` looks, a group that looked ``e_g`` times is
-        expected to open ``c * e_g / e``; looks fade with the position as in
-        `Interactions.exposure`. Without impressions on record a group is expected to have the
-        share of each sale's events that it has of all.
+        Of a sale with ``c`` openings in ``e`` exposures, a group with ``e_g`` exposures is expected
+        to have ``c * e_g / e``; for exposures see `Interactions.exposure`. Without logged
+        impressions a group is expected to have its share of all events in each sale.
         """
         looks = self._looks()
         of_all = self.opened.sum(axis=1, keepdims=True)
         return of_all / np.maximum(looks.sum(axis=1, keepdims=True), 1e-9) * looks
 
     def appeal(self) -> Appeal:
-        """Return ``(opened + 10) / (expected + 10)`` of every sale that was opened."""
+        """Return ``(opened + 10) / (expected + 10)`` of every opened sale."""
         rows = np.flatnonzero(self.opened.any(axis=1))
         factors = (self.opened[rows] + PRIOR) / (self.expected[rows] + PRIOR)
         return Appeal(self.names, self.interactions.catalogue.keys[rows], factors)
 
     def habits(self) -> Habits:
-        """Return the same over all sales together, and of what was bought of what was opened."""
+        """Return the same over all sales together, for openings and for purchases per opening."""
         opened = self.opened.sum(axis=0)
         bought = self._count(self._known & (self.interactions.kinds == _PURCHASE)).sum(axis=0)
         a_time = bought.sum() / max(int(opened.sum()), 1)
@@ -168,10 +168,10 @@ class Grouped:
 
 
 def _segments(interactions: Interactions) -> NDArray[np.int64]:
-    """Return the code of the segment that decided about each event, shape ``(n,)``.
+    """Return the code of the customer's segment at each event, shape ``(n,)``.
 
-    What follows from a list belongs to who the customer was when he saw it: of a stranger who
-    opens two sales of his first list, neither was opened by somebody who is known.
+    An event counts for the segment at the last impression before it: both sales that a new
+    customer opens in their first list were opened by a new customer.
     """
     order = np.argsort(interactions.customers, kind="stable")
     customers = interactions.customers[order]

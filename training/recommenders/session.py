@@ -1,4 +1,4 @@
-"""Fits where visits turn next."""
+"""Fits the session recommender: a regression of the next sale on those before it in a visit."""
 
 from typing import Final
 
@@ -12,20 +12,20 @@ from training.recommenders.content_encoder import weighted_covariance
 from training.recommenders.interactions import Interactions
 
 _RIDGE: Final = 300.0
-"""Steps that must speak for a direction before it is followed."""
+"""Ridge penalty of the regression, in steps (decision 0020)."""
 
 _SCALE_RIDGE: Final = 0.2
-"""Added to the variances of factors, as a share of the mean one."""
+"""Added to the variances of factors, as a share of their mean. Chosen, not measured."""
 
 _TINY: Final = 1e-12
 
 
 def fit_session(interactions: Interactions, collaborative: Collaborative) -> Session:
-    """Regress where a step of a visit leads on where the visit was.
+    """Regress the position of the next sale of a visit on the sales before it.
 
     Args:
-        interactions: What is known.
-        collaborative: Factors of the same interactions.
+        interactions: The events.
+        collaborative: Fitted on the same events.
 
     Returns:
         The recommender; without axes where there are no factors.
@@ -55,8 +55,8 @@ def visit_steps(
     """Describe the visit before every step as `models.recommenders.session.described` does.
 
     Args:
-        interactions: What is known.
-        places: Where every sale stands, shape ``(n_catalogue, n_axes)``.
+        interactions: The events.
+        places: Coordinates of every sale, shape ``(n_catalogue, n_axes)``.
 
     Returns:
         Descriptions, shape ``(n_steps, 4 * n_axes)``, and the row that each step leads to.
@@ -76,7 +76,7 @@ def visit_steps(
 
 
 def _touches(interactions: Interactions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows touched, visit by visit in order, and where the visit of each starts."""
+    """Return the catalogue rows by visit and time, and the index of the first row of its visit."""
     touched = (interactions.kinds != KIND[EventType.IMPRESSION]) & (interactions.rows >= 0)
     kept = np.flatnonzero(touched)
     kept = kept[np.lexsort((interactions.at_us[kept], interactions.customers[kept]))]

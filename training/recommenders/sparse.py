@@ -1,4 +1,4 @@
-"""Sums over customers and sales as sparse matrices."""
+"""Grouped sums and pair counts by sparse matrices."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 def group_sums(
     groups: NDArray[np.int64], rows: NDArray[np.int64], *, n_groups: int, table: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Sum rows of a table by group; a group's rows are never copied out of the table.
+    """Sum rows of a table by group, without a copy of the rows.
 
     Args:
         groups: Group of each entry, shape ``(n,)``.

@@ -1,4 +1,4 @@
-"""Fits the comparison of texts."""
+"""Fits text similarity: text vectors, and the dimensions in which one customer's sales agree."""
 
 from typing import Final
 
@@ -10,16 +10,16 @@ from training.recommenders.pairs import fit_agreement
 from training.recommenders.tfidf import fit_text_space
 
 MAX_AXES: Final = 32
-"""The dimensions that customers differ most in; a table of all sales is kept of them."""
+"""Most dimensions kept, those with the largest spread over customers. Chosen, not measured."""
 
 
 def fit_text(interactions: Interactions) -> Text:
-    """Place the texts of sales that were on offer, and find where one customer's agree.
+    """Fit the text space on exposed sales, and find the dimensions in which customers agree.
 
-    Sales without a text stand at the centre: they agree with none.
+    Sales without a text are at the centre, where they agree with none.
 
     Args:
-        interactions: What is known.
+        interactions: The events.
     """
     exposure = interactions.exposure()
     words = [words_of(sale) for sale in interactions.catalogue.sales]

@@ -1,4 +1,4 @@
-"""Fits the space in which texts are placed."""
+"""Fits the text space: TF-IDF and a truncated SVD (latent semantic analysis)."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Sequence
@@ -10,25 +10,25 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models.recommenders.text_embedding import TextSpace, terms
 
-N_DIMENSIONS: Final = 128
+N_DIMENSIONS: Final = 128  # chosen, not measured, as is the size of the vocabulary
 MAX_WORDS: Final = 20_000
 MIN_TEXTS: Final = 2
-"""A term of one text tells nothing about others."""
+"""Fewest texts of a term: one of a single text does not relate it to others."""
 
 MAX_SHARE: Final = 0.5
-"""A term of more than half of the texts tells none of them apart."""
+"""Largest share of texts of a term: more frequent ones do not discriminate. Chosen."""
 
 _SEED: Final = 0
 
 
 def fit_text_space(texts: Sequence[str]) -> TextSpace:
-    """Weigh terms by how rare they are, and find the dimensions that they vary in together.
+    """Weight terms by inverse document frequency, and reduce them to `N_DIMENSIONS`.
 
     Args:
-        texts: Texts to learn from.
+        texts: The corpus.
 
     Returns:
-        The space; without any term where no two texts share one that tells them apart.
+        The space; without terms where no term is in two texts and in at most half of them.
     """
     distinct = sorted(set(texts))
     vectorizer = TfidfVectorizer(
@@ -40,7 +40,7 @@ def fit_text_space(texts: Sequence[str]) -> TextSpace:
     )
     try:
         weights = vectorizer.fit_transform(distinct)
-    except ValueError:  # what scikit-learn says where no term is left
+    except ValueError:  # scikit-learn's error where no term is left
         return TextSpace((), np.empty(0), np.empty((0, 0)))
     n_terms = weights.shape[1]
     words = tuple(str(word) for word in vectorizer.get_feature_names_out())

@@ -13,9 +13,9 @@ from models.pictures.picture import Frame
 from training.scenes.efficientnet import efficientnet_lite0, weights_path
 from training.scenes.torch_file import read_tensors
 
-# Larger than the 224 pixels that it was trained at: what a scene is made of is seen larger.
+# Larger than the 224 pixels of its training: the parts of a scene are larger then.
 _SIZE = 320
-# Of four depths: textures and layouts that the last layer has forgotten.
+# Four depths, for textures and layouts that the last layer no longer holds.
 _BLOCKS = ("block_4", "block_7", "block_10", "block_14")
 
 Statistic = Literal["mean", "std", "bands"]

@@ -1,4 +1,4 @@
-"""Regressions that the head is judged beside, on the same folds."""
+"""Baselines of the head: logistic regressions on the same folds."""
 
 # scikit-learn ships no types.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false

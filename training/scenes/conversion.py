@@ -1,4 +1,4 @@
-"""How often what a customer opened was bought, by topic and market."""
+"""Conversion: the share of opened sales that were bought, by topic and market."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Share of what was opened that was bought.
+    """Conversion of one topic in one market.
 
     Attributes:
         topic: Of the sales.
@@ -32,8 +32,8 @@ class Conversion:
 def conversions(events: EventTable, topics: Mapping[str, str]) -> list[Conversion]:
     """Count, by topic and market, the pairs of customer and sale that ended in a purchase.
 
-    A pair counts if the customer did more than be shown the sale, in the market of his first such
-    event; many views by one customer are one trial.
+    A pair counts if it has another event than impressions, in the market of the first such event;
+    many views by one customer are one trial.
 
     Args:
         events: The events.

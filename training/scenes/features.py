@@ -1,4 +1,4 @@
-"""Features of labelled pictures, several views each, kept on disk by content."""
+"""Backbone features of labelled pictures, several views each, cached on disk by content."""
 
 import hashlib
 import math

@@ -17,7 +17,7 @@ _MOMENTUM, _SQUARE_MOMENTUM, _EPSILON = 0.9, 0.99, 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the head is fitted; each value was kept because cross-validation asked for it.
+    """Hyper-parameters of the head, chosen by cross-validation.
 
     Attributes:
         epochs: Passes over the pictures, each time by one random view.

@@ -1,4 +1,4 @@
-"""Where labelled pictures lie: a folder per category, whole or as a file list has it."""
+"""Layout of labelled pictures: a folder per category, all files or those of a file list."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How good label probabilities are."""
+"""Metrics of label probabilities."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ _TOP = 5
 
 
 def label_figures(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> LabelFigures:
-    """Judge label probabilities; a label that ties with others ranks behind them.
+    """Compute the figures of label probabilities; a label ranks behind those that tie with it.
 
     Args:
         probabilities: Shape ``(n, n_labels)``.

@@ -1,4 +1,4 @@
-"""Labelled pictures → a scene model: features, head, calibration, one graph on disk."""
+"""Fits a scene model on labelled pictures: features, head, calibration, one ONNX graph."""
 
 # scikit-learn and scipy ship no types.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
@@ -62,11 +62,11 @@ class LabelledFeatures:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """What a head says of pictures that were held back from it.
+    """Predictions of a head on held-back pictures.
 
     Attributes:
         rows: Their rows in the ``LabelledFeatures``, int64 ``(n,)``.
-        temperature: That has the least log loss on them.
+        temperature: The one with the least log loss on them.
         probabilities: Label probabilities at that temperature, float32 ``(n, n_labels)``.
         unlikeness: See ``SceneScores``, float32 ``(n,)``.
     """

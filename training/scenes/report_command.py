@@ -7,7 +7,8 @@ import typer
 
 from models.dataset.reading import SCENES, read_dataset
 from models.pictures.scene_labeller import PictureFault, SceneLabeller
-from models.scoring.bundle import BundleError, read_bundle, resolve_bundle
+from models.pictures.topics import Topics
+from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
 from training.console import Bars, bars, exit_on_user_error, print_json, with_folder
 from training.report.block import Block, Paragraph
@@ -38,10 +39,7 @@ def report(
     with exit_on_user_error(), bars() as progress:
         directory = resolve_bundle(bundle, bundles)
         loaded = read_bundle(directory)
-        topics = Scorer.load(loaded).topics
-        if not loaded.manifest.scene_model or not topics.n_topics:
-            msg = f"bundle {loaded.id} was trained without pictures: it has no topics to report"
-            raise BundleError(msg)
+        topics = _topics(loaded)
         dataset = read_dataset(data)
         progress.stage("pictures", len(dataset.pictures))
         labeller = SceneLabeller.open(directory, threads=threads)
@@ -78,6 +76,14 @@ def report(
         print_json({"report": str(out), "topics": topics.n_topics, "sales": len(pictures)})
         return
     typer.echo(f"report {out}")
+
+
+def _topics(bundle: Bundle) -> Topics:
+    topics = Scorer.load(bundle).topics
+    if not bundle.manifest.scene_model or not topics.n_topics:
+        msg = f"bundle {bundle.id} was trained without pictures: it has no topics to report"
+        raise BundleError(msg)
+    return topics
 
 
 def _labeller(

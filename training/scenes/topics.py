@@ -1,4 +1,4 @@
-"""Fits topics to the label probabilities of pictures."""
+"""Fits topics: non-negative factors of the label probabilities of pictures."""
 
 # scikit-learn and scipy ship no types.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
@@ -19,9 +19,9 @@ from models.pictures.topics import Topics
 
 MIN_TOPICS: Final = 2
 N_SPLITS: Final = 5
-PRESENT: Final = 0.05
+PRESENT: Final = 0.05  # probability from which a picture shows a label; chosen, not measured
 
-_HALF: Final = 1_000
+_HALF: Final = 1_000  # pictures of a half at most: bounds the time of all fits
 _RARE: Final = 0.2
 _MAX_STEPS: Final = 1_000
 _NAMED_LABELS: Final = 3
@@ -32,7 +32,7 @@ _TINY: Final = 1e-9
 def fit_topics(
     probabilities: NDArray[np.float32], labels: Sequence[str], *, max_topics: int, seed: int
 ) -> Topics:
-    """Factorise label probabilities into the number of topics that serves best.
+    """Factorise label probabilities, and select the number of topics.
 
     A number of topics is judged by the sum of three figures: how alike the topics of two halves
     of the pictures are, how much of one half the topics of the other explain, and how coherent
@@ -53,7 +53,7 @@ def fit_topics(
         Greene, O'Callaghan and Cunningham, How Many Topics? Stability Analysis for Topic
         Models, ECML 2014; Breiman et al., 1984, for the rule of one standard error.
     """
-    # Each half must be able to show every topic.
+    # Each half needs a picture per topic.
     most = min(max_topics, len(labels), len(probabilities) // 2)
     if most < MIN_TOPICS:
         return Topics.none()
@@ -172,7 +172,7 @@ def _components(probabilities: NDArray[np.float32], n_topics: int) -> NDArray[np
         tol=1e-3,
     )
     with warnings.catch_warnings():
-        # One that is cut off is judged by its figures, as every other.
+        # A fit that did not converge is compared by its figures, as every other.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(exact / scale)
     components = np.asarray(model.components_, dtype=np.float64) * scale + 1e-9

@@ -1,4 +1,4 @@
-"""How customers react to what they are shown."""
+"""Behaviour model: scrolling, examination, clicks, carts and purchases of a slate."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from training.simulator.parameters import SECOND_US
 
 INTEREST = 0.6
-"""P(interest | click) = P(purchase | click) ** INTEREST; who buys was interested first."""
+"""P(interest | click) = P(purchase | click) ** INTEREST: interest precedes every purchase."""
 
 _DEPTHS = np.array([4, 5, 6, 7, 8, 9, 10])
 _DEPTH_SHARES = np.array([0.06, 0.05, 0.08, 0.08, 0.09, 0.08, 0.56])
@@ -22,13 +22,13 @@ _FINISH = 0.95
 
 @dataclass(frozen=True)
 class Reactions:
-    """What happened to the slates of a batch; booleans of shape ``(n_visits, slate_size)``.
+    """Reactions to the slates of a batch; booleans of shape ``(n_visits, slate_size)``.
 
     Attributes:
-        seen: Impressions: the customer scrolled as far as this.
+        seen: Impressions: the customer scrolled this far.
         clicked: The sale was opened.
         interested: The customer began to buy it.
-        bought: He bought it.
+        bought: The customer bought it.
     """
 
     seen: NDArray[np.bool_]
@@ -61,9 +61,9 @@ def react(
 ) -> Reactions:
     """Draw the reactions to slates.
 
-    A customer scrolls to a depth of 4 to 10, whatever his taste. He examines position ``r`` of
-    what he saw with probability ``r**-0.5``, clicks with ``click``, is interested with
-    ``buy**0.6`` and then buys with ``buy**0.4``.
+    A customer scrolls to a depth of 4 to 10, independently of their taste. They examine position
+    ``r`` with probability ``r**-0.5``, click with ``click``, are interested with ``buy**0.6`` and
+    then buy with ``buy**0.4``.
 
     Args:
         click: P(click | examined) of every position, shape ``(n_visits, slate_size)``.
@@ -86,10 +86,10 @@ def react(
 
 
 def carts_seen(reactions: Reactions, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Say which interests leave a cart event: all without a purchase, 80% of those with one.
+    """Draw the interests with a cart event: all without a purchase, 80% of those with one.
 
     Args:
-        reactions: What happened.
+        reactions: The reactions.
         rng: Source of randomness.
 
     Returns:
@@ -134,7 +134,7 @@ def reaction_delays(room_us: NDArray[np.int64], rng: np.random.Generator) -> NDA
     """Draw when a click, its cart and its purchase happen after the home page.
 
     Clicks take 5 to 90 seconds, purchases up to 20 minutes more, carts half of that. Where the
-    sale ends sooner, everything is hurried in proportion.
+    sale ends sooner, all delays are scaled down.
 
     Args:
         room_us: Time until the sale ends, microseconds, shape ``(n,)``.

@@ -1,4 +1,4 @@
-"""The command that makes a simulated world."""
+"""``python -m training simulate``."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime

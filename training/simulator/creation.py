@@ -1,4 +1,4 @@
-"""Make a whole world and write it."""
+"""Creation of a simulated world: draws it, runs its visits and writes its files."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from training.simulator.texts import write_texts
 
 @dataclass(frozen=True)
 class Summary:
-    """What was made.
+    """Sizes of a created world.
 
     Attributes:
         world: Name of the world.
@@ -85,7 +85,7 @@ def create_world(
         progress: Called with the name of a stage and the share of it that is done.
 
     Returns:
-        What was made.
+        Its sizes.
 
     Raises:
         ValueError: If the folder of photographs holds too few.
@@ -132,17 +132,17 @@ def create_world(
 def redraw_world(
     folder: Path, parameters: Parameters, *, period: Period, n_customers: int, seed: int
 ) -> World:
-    """Draw again the world of rendered pictures that `create_world` wrote: the same, to the bit.
+    """Draw the world of rendered pictures that `create_world` wrote again, bit for bit.
 
     Args:
         folder: Where it was written; only its pictures are read.
-        parameters: The world, and what follows, as they were then.
+        parameters: The world; this and the other arguments as they were then.
         period: Simulated time.
         n_customers: Number of customers.
         seed: Its seed.
 
     Returns:
-        What was drawn before the first visit.
+        The state before the first visit.
     """
     streams = _streams(seed)
     source = RenderedPictures()

@@ -1,4 +1,4 @@
-"""Draw customers and the moments of their visits."""
+"""Customers and the moments of their visits."""
 
 from dataclasses import dataclass
 
@@ -36,8 +36,8 @@ class Customers:
         type: Taste type.
         market: Index into ``MARKETS``.
         device: Index into ``DEVICES`` of the usual device.
-        joined_us: When he became a customer, microseconds.
-        loyalty: How often he visits, relative to the mean.
+        joined_us: When the account was made, microseconds.
+        loyalty: Number of visits, relative to the mean.
     """
 
     type: NDArray[np.int64]
@@ -60,7 +60,7 @@ class Visits:
         at_us: When the home page was shown, microseconds.
         next_us: The same customer's next visit; the largest int64 if there is none.
         device: Index into ``DEVICES``.
-        turn: How many visits he made earlier on the same calendar day.
+        turn: Number of earlier visits of the customer on the same calendar day.
     """
 
     customer: NDArray[np.int64]
@@ -104,15 +104,15 @@ def draw_customers(
 def draw_visits(
     parameters: Parameters, period: Period, *, customers: Customers, rng: np.random.Generator
 ) -> Visits:
-    """Draw visits: ``n_customers * visits`` in all, a customer's in proportion to his loyalty.
+    """Draw visits: ``n_customers * visits`` in all, of each customer in proportion to loyalty.
 
-    Moments follow a daily and a weekly rhythm from the moment he joined. Two visits of one
+    Moments follow a daily and a weekly rhythm from the moment of joining. Two visits of one
     customer are at least an hour apart, so that a visit's events never meet the next visit.
 
     Args:
         parameters: The world.
         period: Simulated time.
-        customers: Who visits.
+        customers: The customers.
         rng: Source of randomness.
 
     Returns:
@@ -152,7 +152,7 @@ def _spaced(customer: NDArray[np.int64], at_us: NDArray[np.int64]) -> NDArray[np
         return at_us
     first_us = int(at_us.min())
     turn = _turns(customer)
-    # One running maximum serves all customers when each lives in a band of his own.
+    # One running maximum serves all customers when each has a band of time of their own.
     band_us = int(at_us.max()) - first_us + (int(turn.max()) + 1) * _GAP_US
     slack = at_us - first_us - turn * _GAP_US + customer * band_us
     return np.maximum.accumulate(slack) - customer * band_us + turn * _GAP_US + first_us

@@ -87,12 +87,12 @@ def write_customers(folder: Path, customers: Customers) -> None:
 def write_events(
     folder: Path, world: World, *, history: History, rng: np.random.Generator
 ) -> dict[str, int]:
-    """Write ``events.parquet``, ordered by ``at``: what was received until the period's end.
+    """Write ``events.parquet``, ordered by ``at``: the events received until the period's end.
 
     Args:
         folder: Where to write.
         world: The world.
-        history: What happened.
+        history: The simulation's results.
         rng: Source of the quantities bought.
 
     Returns:
@@ -143,7 +143,7 @@ def write_truth(folder: Path, world: World, *, truth: WorldTruth) -> None:
     Args:
         folder: Where to write.
         world: The world.
-        truth: What was true and what could be known, ordered by visit.
+        truth: The truth, ordered by visit.
     """
     flat = pl.DataFrame(
         {
@@ -184,7 +184,7 @@ def write_position_truth(folder: Path, n_positions: int) -> None:
 def write_sale_truth(
     folder: Path, sales: Sales, *, scenes: Sequence[Scene], attributes: NDArray[np.float64]
 ) -> None:
-    """Write ``truth_sales.parquet``: for evaluation only, what a picture really shows.
+    """Write ``truth_sales.parquet``: for evaluation only, scene and attributes of each picture.
 
     Args:
         folder: Where to write.

@@ -1,4 +1,4 @@
-"""How many purchases rankings would bring, from the true probabilities."""
+"""Oracles: expected purchases of rankings by the true probabilities."""
 
 import numpy as np
 from numpy.typing import NDArray

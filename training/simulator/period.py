@@ -1,4 +1,4 @@
-"""The stretch of time that a world simulates."""
+"""The period of a simulation."""
 
 from dataclasses import dataclass
 

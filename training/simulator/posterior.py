@@ -1,4 +1,4 @@
-"""What can be known about customers: the exact posterior over their taste states."""
+"""Posterior over the taste states of customers given their events: what can be known, exactly."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,9 +84,9 @@ class Evidence:
 
 
 class Posterior:
-    """The distribution over taste states of every customer, given his events so far.
+    """The distribution over taste states of every customer, given their events so far.
 
-    A customer's state is his type and, where tastes switch, his regime at the visit. Types do
+    A customer's state is their type and, where tastes switch, their regime at the visit. Types do
     not change; the regime moves between visits by the world's Markov chain. This is the forward
     algorithm of a hidden Markov model, exact.
     """

@@ -1,4 +1,4 @@
-"""Draw the sales of a world: what is sold, where, when and at which price."""
+"""Sales of a simulated world: product, destination, times, markets and price."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Sales:
         closes_us: Closing, microseconds.
         ends_us: The earlier of closing and selling out.
         stock: Units at opening.
-        appeal: What makes a sale liked by everybody, in logits, shape ``(n_sales, 2)``: for
+        appeal: Appeal to all customers alike, in logits, shape ``(n_sales, 2)``: for
             clicks and for purchases after a click.
     """
 

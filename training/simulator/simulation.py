@@ -1,4 +1,4 @@
-"""Let customers visit, day by day, and keep what happened and what was true."""
+"""Simulation of visits, day by day: the events, and the truth behind them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ _LATE_MAX_US = 12 * 3_600 * SECOND_US
 
 @dataclass(frozen=True)
 class World:
-    """Everything that is drawn before the first visit."""
+    """The state before the first visit."""
 
     parameters: Parameters
     period: Period
@@ -63,7 +63,7 @@ class Events:
         visit: Row of the visit.
         sale: Row of the sale.
         at_us: When it happened.
-        received_us: When the shop heard of it.
+        received_us: When the shop received it.
         position: Rank in the slate from 1; 0 for views.
         propensity: See ``LoggedSlates``; NaN for views.
     """
@@ -96,11 +96,11 @@ class WorldTruth:
 
 @dataclass(frozen=True)
 class History:
-    """What a simulation leaves behind.
+    """Results of a simulation.
 
     Attributes:
         events: All events, in no particular order.
-        truth: What was true, ordered by visit.
+        truth: The truth, ordered by visit.
         uniform: Whether a visit's slate was drawn uniformly, shape ``(n_visits,)``.
         oracles: Expected purchases@10 a visit of rankings by oracles.
     """
@@ -288,10 +288,10 @@ class _Shop:
     def _sent(
         self, visit: NDArray[np.int64], row: NDArray[np.int64], *, last_us: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Say before which moment nothing of a visit is received; 0 where all is prompt.
+        """Return the moment before which no event of a visit is received; 0 without a delay.
 
-        A late device sends everything at once, at the latest when its owner comes back, so that
-        whatever happened in earlier visits is known at the next one.
+        A late device sends all events at once, at the latest before the customer's next visit, so
+        that the events of earlier visits are known then.
         """
         ended_us = np.zeros(len(visit), dtype=np.int64)
         np.maximum.at(ended_us, row, last_us)

@@ -1,4 +1,4 @@
-"""What customers like: taste types, and their click and purchase probabilities."""
+"""Tastes of customers: taste types, and their click and purchase probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ def _regime_normals(
 
 @dataclass(frozen=True)
 class Market:
-    """What a day offers, and how every taste state would react.
+    """The sales of a day, and the probabilities of every taste state.
 
     Attributes:
         rows: Sales on sale at some moment of the day, shape ``(n_rows,)``.
@@ -114,7 +114,7 @@ class Market:
 
 
 class SaleFeatures:
-    """Sales as the tastes see them; only season and urgency change with the day."""
+    """Features of sales that tastes weight; only season and urgency change with the day."""
 
     def __init__(
         self,

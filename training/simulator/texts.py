@@ -30,8 +30,8 @@ def write_texts(
 ) -> tuple[list[str], list[str]]:
     """Write the title and the description of every sale.
 
-    Destination, country and product are always named. Six texts of ten also say something about
-    the scene, with words that several scenes may share.
+    Destination, country and product are always named. Six texts of ten also hint at the scene,
+    with words that several scenes may share.
 
     Args:
         sales: The sales.

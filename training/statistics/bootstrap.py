@@ -1,4 +1,4 @@
-"""Means and ratios with bootstrap intervals over customers, and shares with Wilson's."""
+"""Intervals: bootstrap over customers for means and ratios, Wilson's for shares."""
 
 import math
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Resampled:
         return found
 
     def p_values(self) -> NDArray[np.float64]:
-        """Return how likely each column is this far from 0 by chance, shape ``(n_columns,)``.
+        """Return two-sided p-values of the columns against 0, shape ``(n_columns,)``.
 
         Twice the share of resamples on the rarer side of 0, at least ``2 / (N_RESAMPLES + 1)``.
         """
@@ -74,11 +74,11 @@ def resample(
 ) -> Resampled:
     """Divide sums of values by sums of ``per``, with a bootstrap over customers.
 
-    Each resample weighs every customer by a Poisson(1) number, so that all his values stay
-    or go together, and all columns with them: differences between columns are paired.
+    Each resample weights every customer by a Poisson(1) number, the same for all their values and
+    all columns: differences between columns are paired.
 
     Args:
-        values: A row a slate, NaN where a column does not judge it, shape ``(n, n_columns)``.
+        values: A row per slate, NaN without a value, shape ``(n, n_columns)``.
         customers: Customer of each slate, shape ``(n,)``.
         seed: Seed of the resamples.
         per: What each value is a share of, same shape; 1 if None, which gives means.
@@ -107,7 +107,7 @@ def mean_interval(
     """Average values, with a percentile bootstrap over customers; see `resample`.
 
     Args:
-        values: One a slate, NaN for slates that the metric does not judge, shape ``(n,)``.
+        values: One per slate, NaN without a value, shape ``(n,)``.
         customers: Customer of each slate, shape ``(n,)``.
         seed: Seed of the resamples; equal seeds give equal resamples.
     """
@@ -115,7 +115,7 @@ def mean_interval(
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Adjust p-values for how many there are, so that one false alarm in 20 stays one in 20.
+    """Adjust p-values for multiple testing by Holm's method.
 
     The smallest of ``m`` counts ``m`` times, the next ``m - 1`` times, and none less than a
     smaller one; at most 1. NaN stays NaN and is not counted.

@@ -53,8 +53,8 @@ def hit_rate_at_k(relevant: NDArray[np.bool_], k: int) -> float:
 def novelty(counts: NDArray[np.float64], chosen: NDArray[np.int64]) -> float:
     """Return the mean self-information of chosen sales, in bits.
 
-    ``mean -log2((n_i + 1) / (N + n_sales))``, with ``n_i`` events of sale i of ``N``: what
-    everybody knows is worth little, a sale that nobody has seen the most.
+    ``mean -log2((n_i + 1) / (N + n_sales))``, with ``n_i`` events of sale i of ``N``: low for
+    popular sales, highest for those without events.
 
     Args:
         counts: Events of each sale, shape ``(n_sales,)``.
