@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from training.evaluation.protocol import Judged
+from training.evaluation.protocol import EvaluatedSlate
 from training.evaluation.segment import Situation
 
 
@@ -17,9 +17,9 @@ def slate(
     age_us: int | None = None,
     candidates: tuple[int, ...] = (),
     chosen: Mapping[str, tuple[int, ...]] | None = None,
-) -> Judged:
+) -> EvaluatedSlate:
     """Build what was found on one slate."""
-    return Judged(
+    return EvaluatedSlate(
         customer=customer,
         situation=Situation(market, n_events, age_us),
         metrics=metrics,

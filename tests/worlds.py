@@ -34,7 +34,7 @@ _SMALL: Final = replace(WORLDS["standard"], n_types=100, sales_per_day=10.0, sce
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Progress without an output."""
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Take no note."""

@@ -21,41 +21,43 @@ from benchmarks.quality.plain import NAMES, plain_features
 from models.domain.event import KIND, KINDS, EventType
 from models.query.query import Query
 from models.scoring.scorer import Scores
-from training.evaluation.protocol import Extra, Judge, Protocol
+from training.evaluation.protocol import Extra, Protocol, SlateEvaluator
 from training.examples.slates import Slates, shown_slates
 
 SCORES = "scores.parquet"
 
 
-def write_train(judge: Judge, from_us: int, directory: Path) -> None:
+def write_train(evaluator: SlateEvaluator, from_us: int, directory: Path) -> None:
     """Write what was received before the split, and the lists shown before it."""
-    events = judge.past.events
+    events = evaluator.past.events
     kept = (events.received_us < from_us) & (events.kinds != KIND[EventType.IMPRESSION])
     frame = pl.DataFrame(
         {
             "customer": events.customers.codes[kept],
-            "sale": judge.past.catalogue.rows_of(events.sale_keys[kept]),
+            "sale": evaluator.past.catalogue.rows_of(events.sale_keys[kept]),
             "kind": _kinds(events.kinds[kept]),
             "at": pl.Series(events.at_us[kept]).cast(pl.Datetime("us")),
         }
     )
     frame.write_parquet(directory / "train.parquet")
-    shown = shown_slates(events, judge.past.catalogue, outcome_us=judge.config.outcome_us)
-    settled = shown.now_us < from_us - judge.config.outcome_us
+    shown = shown_slates(events, evaluator.past.catalogue, outcome_us=evaluator.config.outcome_us)
+    settled = shown.now_us < from_us - evaluator.config.outcome_us
     # Lists that end in a purchase are all that such a log may hold: their outcome is known at once.
     early = shown.select(np.flatnonzero(settled if settled.any() else shown.now_us < from_us))
-    pl.concat(list(_training(judge, early))).write_parquet(directory / "training.parquet")
+    pl.concat(list(_training(evaluator, early))).write_parquet(directory / "training.parquet")
 
 
-def write_lists(judge: Judge, slates: Slates, *, protocol: Protocol, directory: Path) -> None:
+def write_lists(
+    evaluator: SlateEvaluator, slates: Slates, *, protocol: Protocol, directory: Path
+) -> None:
     """Write what is to be ranked, with what was known of its customers."""
     lists: list[pl.DataFrame] = []
     histories: list[pl.DataFrame] = []
-    for number, query in enumerate(judge.past.queries(slates)):
+    for number, query in enumerate(evaluator.past.queries(slates)):
         entries = slates.entries(number)
         positions, prices = slates.positions[entries], slates.prices[entries]
         if protocol == Protocol.OPEN:
-            query = replace(query, rows=judge.candidates(query), positions=None)
+            query = replace(query, rows=evaluator.candidates(query), positions=None)
             positions = np.ones(len(query.rows), dtype=np.int64)
             prices = np.full(len(query.rows), np.nan)
         lists.append(_features(number, query, positions=positions, prices=prices))
@@ -88,8 +90,8 @@ def peer_scorer(directory: Path, n_lists: int) -> Extra:
     return order
 
 
-def _training(judge: Judge, slates: Slates) -> Iterator[pl.DataFrame]:
-    for number, query in enumerate(judge.past.queries(slates)):
+def _training(evaluator: SlateEvaluator, slates: Slates) -> Iterator[pl.DataFrame]:
+    for number, query in enumerate(evaluator.past.queries(slates)):
         entries = slates.entries(number)
         features = _features(
             number, query, positions=slates.positions[entries], prices=slates.prices[entries]

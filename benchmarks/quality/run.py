@@ -29,7 +29,7 @@ from models.scoring.scorer import Scorer
 from tests.proofs import ROOT
 from training.configuration import RunConfig
 from training.console import aware, bars
-from training.evaluation.evaluate import Question, evaluate, judge_of, open_visits, shown_lists
+from training.evaluation.evaluate import Question, evaluate, evaluator_of, open_visits, shown_lists
 from training.evaluation.output import as_json, print_tables
 from training.evaluation.protocol import Extra, Protocol
 from training.scenes.picture_scores import score_pictures
@@ -93,16 +93,16 @@ def compare(
         seed=0,
     )
     scorer = Scorer.load(loaded)
-    judge, slates = judge_of(scorer, question)
+    evaluator, slates = evaluator_of(scorer, question)
     lists = (
-        shown_lists(judge, slates)
+        shown_lists(evaluator, slates)
         if protocol == Protocol.SHOWN
-        else open_visits(judge, slates, question=question)
+        else open_visits(evaluator, slates, question=question)
     )
     with TemporaryDirectory() as name, bars() as progress:
         directory = Path(name)
-        write_train(judge, question.from_us, directory)
-        write_lists(judge, lists, protocol=protocol, directory=directory)
+        write_train(evaluator, question.from_us, directory)
+        write_lists(evaluator, lists, protocol=protocol, directory=directory)
         extras = {
             peer: ask(peer, directory, environments=environments, n_lists=len(lists))
             for peer in PEERS

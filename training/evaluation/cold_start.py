@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.scoring.scorer import META
-from training.evaluation.protocol import Judged
+from training.evaluation.protocol import EvaluatedSlate
 from training.statistics.bootstrap import Interval, mean_interval
 
 PICTURES: Final = "pictures"
@@ -27,11 +27,11 @@ class Rankings:
         permuted: By the first bundle, with pictures permuted among the sales.
     """
 
-    pictures: list[Judged]
-    without: list[Judged]
-    permuted: list[Judged]
+    pictures: list[EvaluatedSlate]
+    without: list[EvaluatedSlate]
+    permuted: list[EvaluatedSlate]
 
-    def scorers(self) -> Mapping[str, tuple[list[Judged], str]]:
+    def scorers(self) -> Mapping[str, tuple[list[EvaluatedSlate], str]]:
         """Return the evaluation and the scorer of each name."""
         return {
             PICTURES: (self.pictures, META),
@@ -82,5 +82,5 @@ def _customers(rankings: Rankings) -> NDArray[np.int64]:
     return np.array(judged[0], dtype=np.int64)
 
 
-def _values(judged: list[Judged], scorer: str, metric: str) -> NDArray[np.float64]:
+def _values(judged: list[EvaluatedSlate], scorer: str, metric: str) -> NDArray[np.float64]:
     return np.array([one.metrics[scorer].get(metric, np.nan) for one in judged])

@@ -16,7 +16,13 @@ from training.console import Progress
 from training.evaluation.comparison import Board, Differences, Scorers
 from training.evaluation.example_slates import examples
 from training.evaluation.measure import Coverage
-from training.evaluation.protocol import Extra, Judge, Judged, Protocol, last_of_sessions
+from training.evaluation.protocol import (
+    EvaluatedSlate,
+    Extra,
+    Protocol,
+    SlateEvaluator,
+    last_of_sessions,
+)
 from training.evaluation.reliability import Reliability, predict, reliability
 from training.evaluation.truth import Truth
 from training.examples.point_in_time import PointInTime
@@ -47,7 +53,7 @@ class ProtocolFigures:
     differences: dict[str, Differences]
     lift_shares: Scorers
     coverage: dict[str, float]
-    examples: tuple[Judged, ...]
+    examples: tuple[EvaluatedSlate, ...]
 
 
 @dataclass(frozen=True)
@@ -117,23 +123,27 @@ def evaluate(
     Returns:
         The results; metrics without a value are left out.
     """
-    judge, slates = judge_of(scorer, question)
-    judged: dict[str, list[Judged]] = {}
+    evaluator, slates = evaluator_of(scorer, question)
+    judged: dict[str, list[EvaluatedSlate]] = {}
     if Protocol.SHOWN in protocols:
-        judged[Protocol.SHOWN] = _judge_shown(_with(judge, extras, "shown"), slates, progress)
+        judged[Protocol.SHOWN] = _evaluate_shown(
+            _with(evaluator, extras, "shown"), slates, progress
+        )
     if Protocol.OPEN in protocols:
-        judged[Protocol.OPEN] = _judge_open(
-            _with(judge, extras, "open"), slates, question, progress
+        judged[Protocol.OPEN] = _evaluate_open(
+            _with(evaluator, extras, "open"), slates, question, progress
         )
     results = {name: figures_of(part, seed=question.seed) for name, part in judged.items() if part}
     return Evaluation(
         protocols={name: figures for name, figures in results.items() if figures.scorers},
-        catalogue=judge.past.catalogue,
-        reliability=_reliability(judge, slates, question, progress),
+        catalogue=evaluator.past.catalogue,
+        reliability=_reliability(evaluator, slates, question, progress),
     )
 
 
-def evaluate_open(scorer: Scorer, question: Question, *, progress: Progress) -> list[Judged]:
+def evaluate_open(
+    scorer: Scorer, question: Question, *, progress: Progress
+) -> list[EvaluatedSlate]:
     """Evaluate every scorer of a bundle by the protocol ``open``, slate by slate.
 
     The slates depend on the question alone, so that those of two bundles can be paired.
@@ -143,54 +153,56 @@ def evaluate_open(scorer: Scorer, question: Question, *, progress: Progress) -> 
         question: The data and options.
         progress: Receives the stages.
     """
-    judge, slates = judge_of(scorer, question)
-    return _judge_open(judge, slates, question, progress)
+    evaluator, slates = evaluator_of(scorer, question)
+    return _evaluate_open(evaluator, slates, question, progress)
 
 
-def judge_of(scorer: Scorer, question: Question) -> tuple[Judge, Slates]:
-    """Return the judge and the slates of a question, ordered by time."""
+def evaluator_of(scorer: Scorer, question: Question) -> tuple[SlateEvaluator, Slates]:
+    """Return the evaluator and the slates of a question, ordered by time."""
     past = PointInTime.from_dataset(question.dataset, question.pictures, topics=scorer.topics)
     slates = training_slates(past, question.config, seed=question.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
-    judge = Judge(
+    evaluator = SlateEvaluator(
         scorer, past, question.config, question.seed, new_within_us=question.new_within_us
     )
-    return judge, slates
+    return evaluator, slates
 
 
-def _with(judge: Judge, extras: Extras, protocol: str) -> Judge:
-    return replace(judge, extras=extras.get(protocol, {}))
+def _with(evaluator: SlateEvaluator, extras: Extras, protocol: str) -> SlateEvaluator:
+    return replace(evaluator, extras=extras.get(protocol, {}))
 
 
-def shown_lists(judge: Judge, slates: Slates) -> Slates:
+def shown_lists(evaluator: SlateEvaluator, slates: Slates) -> Slates:
     """Return the slates of the protocol `shown`, in its order."""
-    if not has_impressions(judge.past.events) or judge.new_within_us is not None:
+    if not has_impressions(evaluator.past.events) or evaluator.new_within_us is not None:
         return slates.select(np.empty(0, dtype=np.intp))
     return last_of_sessions(slates)
 
 
-def _judge_shown(judge: Judge, slates: Slates, progress: Progress) -> list[Judged]:
-    bought_from = shown_lists(judge, slates)
+def _evaluate_shown(
+    evaluator: SlateEvaluator, slates: Slates, progress: Progress
+) -> list[EvaluatedSlate]:
+    bought_from = shown_lists(evaluator, slates)
     progress.stage(Protocol.SHOWN, len(bought_from))
-    return _collected(judge.shown(bought_from), progress)
+    return _collected(evaluator.shown(bought_from), progress)
 
 
-def open_visits(judge: Judge, slates: Slates, *, question: Question) -> Slates:
+def open_visits(evaluator: SlateEvaluator, slates: Slates, *, question: Question) -> Slates:
     """Return the slates of the protocol `open`, in its order."""
     if not Truth.is_in(question.dataset.directory):
         # Without the truth, rankings differ only at visits that end in a purchase.
-        slates = slates.select(np.flatnonzero(judge.followed_by_purchase(slates)))
+        slates = slates.select(np.flatnonzero(evaluator.followed_by_purchase(slates)))
     return _sample(slates, question)
 
 
-def _judge_open(
-    judge: Judge, slates: Slates, question: Question, progress: Progress
-) -> list[Judged]:
+def _evaluate_open(
+    evaluator: SlateEvaluator, slates: Slates, question: Question, progress: Progress
+) -> list[EvaluatedSlate]:
     directory = question.dataset.directory
-    visits = open_visits(judge, slates, question=question)
+    visits = open_visits(evaluator, slates, question=question)
     progress.stage(Protocol.OPEN, len(visits))
-    truth = Truth.read(directory, exposure_ids(judge.past, visits))
-    return _collected(judge.open(visits, truth), progress)
+    truth = Truth.read(directory, exposure_ids(evaluator.past, visits))
+    return _collected(evaluator.open(visits, truth), progress)
 
 
 def _sample(slates: Slates, question: Question) -> Slates:
@@ -205,8 +217,8 @@ def exposure_ids(past: PointInTime, slates: Slates) -> list[str]:
     return [name for name in names if name is not None]
 
 
-def _collected(judged: Iterable[Judged], progress: Progress) -> list[Judged]:
-    collected: list[Judged] = []
+def _collected(judged: Iterable[EvaluatedSlate], progress: Progress) -> list[EvaluatedSlate]:
+    collected: list[EvaluatedSlate] = []
     for one in judged:
         collected.append(one)
         progress.tick()
@@ -214,9 +226,9 @@ def _collected(judged: Iterable[Judged], progress: Progress) -> list[Judged]:
 
 
 def _reliability(
-    judge: Judge, slates: Slates, question: Question, progress: Progress
+    evaluator: SlateEvaluator, slates: Slates, question: Question, progress: Progress
 ) -> dict[str, Reliability]:
-    events, outcome_us = judge.past.events, question.config.outcome_us
+    events, outcome_us = evaluator.past.events, question.config.outcome_us
     if not has_impressions(events) or question.new_within_us is not None:
         return {}
     end_us = int(events.received_us.max())
@@ -224,12 +236,12 @@ def _reliability(
     if not len(chosen):
         return {}
     progress.stage("calibration")
-    truth = Truth.read(question.dataset.directory, exposure_ids(judge.past, chosen))
-    predictions = predict(judge, chosen, truth=truth)
+    truth = Truth.read(question.dataset.directory, exposure_ids(evaluator.past, chosen))
+    predictions = predict(evaluator, chosen, truth=truth)
     return {name: reliability(part, seed=question.seed) for name, part in predictions.items()}
 
 
-def figures_of(judged: Sequence[Judged], *, seed: int) -> ProtocolFigures:
+def figures_of(judged: Sequence[EvaluatedSlate], *, seed: int) -> ProtocolFigures:
     """Compute the results of a protocol from its slates; ``seed`` is that of the resamples."""
     board, coverage = Board(judged, seed=seed), Coverage()
     for one in judged:

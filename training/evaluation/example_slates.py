@@ -12,7 +12,7 @@ from PIL import Image
 from models.catalogue.catalogue import Catalogue
 from models.pictures.picture import Frame, PictureError, decode, read_picture
 from models.scoring.scorer import META
-from training.evaluation.protocol import Judged
+from training.evaluation.protocol import EvaluatedSlate
 from training.report.block import Block, Paragraph, Picture, PictureGrid
 
 N_SALES: Final = 5
@@ -65,9 +65,9 @@ def talk_lines(scorers: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def examples(judged: Sequence[Judged], n: int) -> tuple[Judged, ...]:
+def examples(judged: Sequence[EvaluatedSlate], n: int) -> tuple[EvaluatedSlate, ...]:
     """Choose slates of different customers, spread over segments and over time."""
-    kinds: dict[str, list[Judged]] = {}
+    kinds: dict[str, list[EvaluatedSlate]] = {}
     seen: set[int] = set()
     for one in judged:
         if one.customer not in seen:
@@ -83,7 +83,7 @@ def examples(judged: Sequence[Judged], n: int) -> tuple[Judged, ...]:
 
 
 def gallery(
-    chosen: Sequence[Judged], catalogue: Catalogue, *, thumbnail: Thumbnail
+    chosen: Sequence[EvaluatedSlate], catalogue: Catalogue, *, thumbnail: Thumbnail
 ) -> Iterator[Block]:
     """Show the first sales of slates by each compared line.
 
@@ -100,7 +100,7 @@ def gallery(
             yield PictureGrid(f"{line} ({scorer})", pictures)
 
 
-def _described(one: Judged) -> str:
+def _described(one: EvaluatedSlate) -> str:
     situation = one.situation
     market = f", market {situation.market}" if situation.market else ""
     return (

@@ -33,7 +33,7 @@ class Protocol(StrEnum):
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedSlate:
     """Metrics of every scorer on one slate.
 
     Attributes:
@@ -56,7 +56,7 @@ Extra = Callable[[int, Query, Scores], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Judge:
+class SlateEvaluator:
     """Ranks slates by every scorer of a bundle and measures the rankings.
 
     Attributes:
@@ -75,7 +75,7 @@ class Judge:
     new_within_us: int | None = None
     extras: Mapping[str, Extra] = field(default_factory=dict[str, Extra])
 
-    def shown(self, slates: Slates) -> Iterator[Judged]:
+    def shown(self, slates: Slates) -> Iterator[EvaluatedSlate]:
         """Evaluate the order of each shown list, by the purchases credited to it."""
         rng = np.random.default_rng(self.seed)
         purchases = Bought(self.past.events, self.config.outcome_us)
@@ -99,7 +99,7 @@ class Judge:
                 rankings=_rankings(orders, rng) | {AS_SHOWN: ranked(as_shown)},
             )
 
-    def open(self, slates: Slates, truth: Truth | None) -> Iterator[Judged]:
+    def open(self, slates: Slates, truth: Truth | None) -> Iterator[EvaluatedSlate]:
         """Evaluate the order of all sales that were open at each slate's moment.
 
         Slates without an open sale are left out.
@@ -161,9 +161,9 @@ class Judge:
         query: Query,
         outcome: Outcome,
         rankings: Mapping[str, NDArray[np.intp]],
-    ) -> Judged:
+    ) -> EvaluatedSlate:
         chosen = {name: query.rows[ranking[:K]] for name, ranking in rankings.items()}
-        return Judged(
+        return EvaluatedSlate(
             customer=int(slates.customers[slate]),
             situation=situation(query, outcome.bought),
             metrics={

@@ -7,7 +7,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.protocol import Judge
+from training.evaluation.protocol import SlateEvaluator
 from training.evaluation.truth import Truth
 from training.examples.slates import Slates
 from training.statistics.bootstrap import Interval
@@ -133,11 +133,13 @@ def _bins(predictions: Predictions) -> tuple[Bin, ...]:
     )
 
 
-def predict(judge: Judge, slates: Slates, *, truth: Truth | None) -> dict[str, Predictions]:
+def predict(
+    evaluator: SlateEvaluator, slates: Slates, *, truth: Truth | None
+) -> dict[str, Predictions]:
     """Predict purchases of shown sales and, where the truth is known, of open sales.
 
     Args:
-        judge: The bundle's scorer and the state at every moment.
+        evaluator: The bundle's scorer and the state at every moment.
         slates: Shown slates, ordered by time, settled.
         truth: True probabilities, if there are any.
 
@@ -146,22 +148,22 @@ def predict(judge: Judge, slates: Slates, *, truth: Truth | None) -> dict[str, P
         against the true probability at that position; `FIRST_TRUE`, the same sales at
         position 1; `OPEN_TRUE`, ten open sales drawn a slate, at position 1.
     """
-    rng = np.random.default_rng(judge.seed)
+    rng = np.random.default_rng(evaluator.seed)
     parts: dict[str, list[Predictions]] = {}
-    queries = judge.past.queries(slates, caller_orders=judge.config.caller_orders)
+    queries = evaluator.past.queries(slates, caller_orders=evaluator.config.caller_orders)
     for slate, query in enumerate(queries):
         entries, customer = slates.entries(slate), int(slates.customers[slate])
-        as_shown = judge.scorer.probabilities(query)
+        as_shown = evaluator.scorer.probabilities(query)
         pairs = {AS_SHOWN: (as_shown, slates.bought[entries].astype(np.float64))}
-        known = judge.known(truth, slates, slate=slate)
+        known = evaluator.known(truth, slates, slate=slate)
         if truth is not None and known is not None:
             examined = truth.examined[slates.positions[entries] - 1]
             first = replace(query, positions=None, listing=None)
-            drawn = replace(first, rows=rng.permutation(judge.candidates(query))[:N_OPEN])
+            drawn = replace(first, rows=rng.permutation(evaluator.candidates(query))[:N_OPEN])
             pairs |= {
                 AS_SHOWN_TRUE: _known(as_shown, known.truth[query.rows] * examined),
-                FIRST_TRUE: _known(judge.scorer.probabilities(first), known.truth[query.rows]),
-                OPEN_TRUE: _known(judge.scorer.probabilities(drawn), known.truth[drawn.rows]),
+                FIRST_TRUE: _known(evaluator.scorer.probabilities(first), known.truth[query.rows]),
+                OPEN_TRUE: _known(evaluator.scorer.probabilities(drawn), known.truth[drawn.rows]),
             }
         for name, (probabilities, targets) in pairs.items():
             part = Predictions(probabilities, targets, np.full(len(targets), customer))

@@ -165,12 +165,12 @@ class ProfileReplay:
         )
 
     def profile(self, customer: int, now_us: int) -> Profile:
-        """Return the profile that the last night before ``now_us`` made of a customer."""
+        """Return the profile of a customer by the last night before ``now_us``."""
         known = self._known(customer, now_us)
         return Profile.of(self._kinds[known], self._at_us[known])
 
     def last_us(self, customer: int, now_us: int) -> int | None:
-        """Return the time of the last event that this night knew of him, None without one."""
+        """Return the time of the customer's last event known to that night, None without one."""
         at_us = self._at_us[self._known(customer, now_us)]
         return int(at_us.max()) if len(at_us) else None
 
@@ -207,8 +207,8 @@ class CountReplay:
     def at(self, now_us: int) -> SaleCounts:
         """Return the counts that a service has at a moment; the next call changes them.
 
-        What it costs grows with the events since the last call, not with the catalogue: most
-        sales of a long log are closed.
+        The cost grows with the events since the last call, not with the catalogue: most sales of a
+        long log are closed.
 
         Args:
             now_us: Not before the moment of the last call.

@@ -15,7 +15,7 @@ from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig
-from training.evaluation.protocol import Judge, last_of_sessions
+from training.evaluation.protocol import SlateEvaluator, last_of_sessions
 from training.examples.point_in_time import PointInTime
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, has_impressions, settled
@@ -90,10 +90,10 @@ def measure(directory: Path, trial: BundleComparison) -> Measures:
     slates = training_slates(past, trial.config, seed=trial.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= trial.from_us))
     slates = settled(slates, trial.until_us, outcome_us=trial.config.outcome_us)
-    judge = Judge(scorer, past, trial.config, trial.seed)
-    found = {OPEN_RECALL: _open(judge, slates, trial)}
+    evaluator = SlateEvaluator(scorer, past, trial.config, trial.seed)
+    found = {OPEN_RECALL: _open(evaluator, slates, trial)}
     if has_impressions(past.events):
-        found[SHOWN_MRR] = _shown(judge, slates)
+        found[SHOWN_MRR] = _shown(evaluator, slates)
         found[LOG_LIKELIHOOD] = _likelihood(scorer, past, slates, trial)
     return {name: measured for name, measured in found.items() if len(measured.customers)}
 
@@ -152,15 +152,15 @@ def _are_of(scores: PictureScores, files: Mapping[int, Path]) -> bool:
     return contents == {number: one.content for number, one in scores.each.items()}
 
 
-def _shown(judge: Judge, slates: Slates) -> Measured:
+def _shown(evaluator: SlateEvaluator, slates: Slates) -> Measured:
     bought_from = last_of_sessions(slates)
-    judged = list(judge.shown(bought_from))
+    judged = list(evaluator.shown(bought_from))
     return _by_policy([one.metrics for one in judged], [j.customer for j in judged], metric="mrr")
 
 
-def _open(judge: Judge, slates: Slates, trial: BundleComparison) -> Measured:
-    followed = _sample(slates.select(np.flatnonzero(judge.followed_by_purchase(slates))), trial)
-    judged = list(judge.open(followed, None))
+def _open(evaluator: SlateEvaluator, slates: Slates, trial: BundleComparison) -> Measured:
+    followed = _sample(slates.select(np.flatnonzero(evaluator.followed_by_purchase(slates))), trial)
+    judged = list(evaluator.open(followed, None))
     return _by_policy(
         [one.metrics for one in judged], [one.customer for one in judged], metric="recall_at_10"
     )

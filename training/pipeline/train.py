@@ -25,7 +25,7 @@ from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, settled
 from training.pipeline.training_data import TrainingData
 from training.pipeline.write_bundle import counts_at_end, known_files, manifest_of, seed_snapshot
-from training.ranker.early_stopping import Learning
+from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
 from training.ranker.fit_ranker import fit_ranker
 from training.recommenders.interactions import Interactions
@@ -50,7 +50,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     examples = assemble(data, options, progress=progress)
     progress.stage("ranker")
     fitted = fit_ranker(
-        Learning(
+        RankerTraining(
             examples.slates,
             examples.matrix,
             examples.schema,

@@ -1,4 +1,4 @@
-"""Fits the steps of the meta-model: first on slates that later ones judge, then on all of them."""
+"""Early stopping of the ranker: fits on earlier slates, stopped on later ones; then on all."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,34 +20,34 @@ from training.ranker.training_rows import TrainingRows
 from training.statistics.metrics import log_loss
 
 BUYING_LEAVES: Final = 7
-"""Leaves of a tree of the second step, which has few examples."""
+"""Leaves of a tree of the second stage, which has few examples. Chosen, not measured."""
 
-MIN_OPENED_A_PURCHASE: Final = 2
-"""Below so many opened sales a purchase, clicks say hardly more than purchases do."""
+MIN_OPENED_PER_PURCHASE: Final = 2
+"""With fewer opened sales per purchase, clicks add little to purchases. Chosen, not measured."""
 
-LEANINGS: Final = (300.0, 1_000.0, 3_000.0, 10_000.0)
-"""Precisions of the prior that what makes buyers of visitors is what makes them open: a standard
-deviation of a feature adds 0.06 to 0.01 beyond. The later slates choose."""
+BUYING_RIDGES: Final = (300.0, 1_000.0, 3_000.0, 10_000.0)
+"""Ridge penalties of P(buys | opened) around a multiple of P(opens), tried on the later slates:
+prior standard deviations of a weight of 0.06 to 0.01."""
 
 MetaModel = LightGbmRanker | TwoStageRanker
 
 
 @dataclass(frozen=True, eq=False)
-class StoppingScore:
-    """A meta-model that has not learned from the later slates, and what they decided.
+class EarlyFit:
+    """A ranker fitted on the earlier slates, with the choices made on the later ones.
 
     Attributes:
-        ranker: The meta-model, uncalibrated.
-        leaning: One of `LEANINGS`; the first where there is one step only.
+        ranker: The ranker, uncalibrated, with the best numbers of trees.
+        buying_ridge: One of `BUYING_RIDGES`; the first with one stage only.
     """
 
     ranker: MetaModel
-    leaning: float
+    buying_ridge: float
 
 
 @dataclass(frozen=True, eq=False)
-class Learning:
-    """Slates to learn from, and how.
+class RankerTraining:
+    """Slates, features and options of a ranker fit.
 
     Attributes:
         slates: Settled slates, ordered by time.
@@ -66,10 +66,10 @@ class Learning:
     n_threads: int = 1
 
     @property
-    def is_staged(self) -> bool:
-        """Whether clicks that led to nothing are on record: opening is learned beside buying."""
+    def has_two_stages(self) -> bool:
+        """Whether P(opens) is fitted beside P(buys | opened): if enough clicks were logged."""
         n_opened, n_bought = int(self.opened.sum()), int(self.slates.bought.sum())
-        return self.config.through_clicks and n_opened >= MIN_OPENED_A_PURCHASE * n_bought
+        return self.config.through_clicks and n_opened >= MIN_OPENED_PER_PURCHASE * n_bought
 
     @cached_property
     def opened(self) -> NDArray[np.bool_]:
@@ -81,11 +81,11 @@ class Learning:
         return sale_days(self.slates)
 
     def rows(self, labels: NDArray[np.bool_]) -> TrainingRows:
-        """Return all entries as examples."""
+        """Return all entries as labelled examples."""
         return TrainingRows(self.matrix, labels.astype(np.float64), self.slates.weights)
 
     def split(self, labels: NDArray[np.bool_]) -> tuple[TrainingRows, TrainingRows]:
-        """Split entries so that those of the last share of the slates come after all others."""
+        """Split the entries by time, at the last ``holdout_share`` of the slates."""
         n_early = int(len(self.slates) * (1 - self.config.holdout_share))
         cut, rows = int(self.slates.starts[n_early]), self.rows(labels)
         return (
@@ -93,34 +93,35 @@ class Learning:
             TrainingRows(rows.matrix[cut:], rows.labels[cut:], rows.weights[cut:]),
         )
 
-    def judged(self) -> StoppingScore:
-        """Learn from the earlier slates; the later ones decide how many trees, and how leaning."""
+    def fit_early(self) -> EarlyFit:
+        """Fit on the earlier slates; the later ones choose the number of trees and the ridge."""
         trees = self.config.trees
-        if not self.is_staged:
+        if not self.has_two_stages:
             early, late = self.split(self.slates.bought)
-            return StoppingScore(self._step(early, self._start(early), trees, late), LEANINGS[0])
+            return EarlyFit(
+                self._fit_stage(early, self._offset(early), trees, late), BUYING_RIDGES[0]
+            )
         early, late = self.split(self.opened)
-        opening = self._step(early, self._start(early), trees, late)
+        opening = self._fit_stage(early, self._offset(early), trees, late)
         early, late = self._bought_of_opened(*self.split(self.slates.bought))
-        starts = {one: self._buying_start(early, opening.offset, one) for one in LEANINGS}
-        leaning = min(LEANINGS, key=lambda one: _loss(starts[one], late))
-        buying = self._step(early, starts[leaning], _smaller(trees), late)
-        return StoppingScore(TwoStageRanker(opening, buying, UNCALIBRATED), leaning)
+        offsets = {one: self._buying_offset(early, opening.offset, one) for one in BUYING_RIDGES}
+        ridge = min(BUYING_RIDGES, key=lambda one: _loss(offsets[one], late))
+        buying = self._fit_stage(early, offsets[ridge], _smaller(trees), late)
+        return EarlyFit(TwoStageRanker(opening, buying, UNCALIBRATED), ridge)
 
-    def whole(self, judged: StoppingScore) -> MetaModel:
-        """Learn from all slates what was learned from the earlier ones, uncalibrated.
+    def fit_all(self, early: EarlyFit) -> MetaModel:
+        """Fit on all slates, uncalibrated, with the tree counts and the ridge of the early fit.
 
-        The latest are those that tell most of what comes next. Lines are fitted anew, and as
-        many trees as the later slates found best.
+        The latest slates, which stopped the early fit, say most about the next ones.
         """
-        ranker, trees = judged.ranker, self.config.trees
+        ranker, trees = early.ranker, self.config.trees
         bought = self.rows(self.slates.bought)
         if not isinstance(ranker, TwoStageRanker):
-            return self._step(bought, self._start(bought), _as_many(trees, ranker))
+            return self._fit_stage(bought, self._offset(bought), _as_many(trees, ranker))
         opened, bought = self.rows(self.opened), bought.select(self.opened)
-        opening = self._step(opened, self._start(opened), _as_many(trees, ranker.opening))
-        start = self._buying_start(bought, opening.offset, judged.leaning)
-        buying = self._step(bought, start, _as_many(_smaller(trees), ranker.buying))
+        opening = self._fit_stage(opened, self._offset(opened), _as_many(trees, ranker.opening))
+        offset = self._buying_offset(bought, opening.offset, early.buying_ridge)
+        buying = self._fit_stage(bought, offset, _as_many(_smaller(trees), ranker.buying))
         return TwoStageRanker(opening, buying, UNCALIBRATED)
 
     def _bought_of_opened(
@@ -129,21 +130,21 @@ class Learning:
         n_early = len(early.labels)
         return early.select(self.opened[:n_early]), late.select(self.opened[n_early:])
 
-    def _start(self, rows: TrainingRows) -> LinearOffset:
-        """Fit what trees start from on the first entries, as many as there are rows."""
+    def _offset(self, rows: TrainingRows) -> LinearOffset:
+        """Fit the offset of the trees on rows, which are the first entries."""
         if self.config.caller_orders:
             return flat_offset(rows, schema=self.schema)
         groups = self._sale_days[: len(rows.labels)]
         return fit_offset(rows, groups, schema=self.schema, seed=self.seed)
 
-    def _buying_start(
-        self, rows: TrainingRows, opening: LinearOffset, leaning: float
+    def _buying_offset(
+        self, rows: TrainingRows, opening: LinearOffset, ridge: float
     ) -> LinearOffset:
         if self.config.caller_orders:
             return flat_offset(rows, schema=self.schema)
-        return fit_buying_offset(rows, opening, schema=self.schema, ridge=leaning)
+        return fit_buying_offset(rows, opening, schema=self.schema, ridge=ridge)
 
-    def _step(
+    def _fit_stage(
         self,
         rows: TrainingRows,
         offset: LinearOffset,
@@ -164,7 +165,7 @@ class Learning:
 
 
 def _smaller(trees: TreeConfig) -> TreeConfig:
-    """Return trees for a tenth of the examples."""
+    """Return trees for the few examples of the second stage."""
     return trees.model_copy(update={"leaves": min(trees.leaves, BUYING_LEAVES)})
 
 

@@ -1,4 +1,4 @@
-"""Fits the meta-model on slates: stopped, calibrated and measured on the later, then on all."""
+"""Fits the ranker: stopped, calibrated and measured on the later slates, then fitted on all."""
 
 from dataclasses import dataclass, replace
 
@@ -6,27 +6,27 @@ from models.domain.errors import UserError
 from models.ranker.logistic import LogisticRanker
 from models.ranker.ranker import sigmoid
 from training.ranker.calibration import fit_calibration, recentred
-from training.ranker.early_stopping import Learning, MetaModel
+from training.ranker.early_stopping import MetaModel, RankerTraining
 from training.ranker.fit_logistic import fit_logistic
 from training.ranker.training_rows import TrainingRows
 from training.statistics.metrics import auc, expected_calibration_error, log_loss
 
-MIN_PURCHASES = 10
+MIN_PURCHASES = 10  # on either side of the split; chosen, not measured
 
 
 class TooFewPurchasesError(UserError):
-    """Data from which no purchase probability can be learned."""
+    """Too few purchases to fit purchase probabilities."""
 
 
 @dataclass(frozen=True)
 class FittedRanker:
-    """A meta-model, and what one that learned from the earlier slates scored on the later.
+    """A ranker and its baseline, with their metrics on held-out slates.
 
     Attributes:
-        ranker: The meta-model, fitted on all slates.
-        logistic: The baseline, fitted on the same slates.
-        metrics: Sizes, and figures on the held-out slates, positions as shown, of meta-model
-            and baseline as fitted on the others.
+        ranker: The ranker, fitted on all slates.
+        logistic: The baseline, a logistic regression fitted on the same slates.
+        metrics: Sizes, and metrics of ranker and baseline on the later slates, at the positions
+            shown, when fitted on the earlier ones.
     """
 
     ranker: MetaModel
@@ -34,55 +34,55 @@ class FittedRanker:
     metrics: dict[str, float]
 
 
-def fit_ranker(learning: Learning) -> FittedRanker:
-    """Fit the meta-model and its baseline; see `training.ranker.early_stopping`.
+def fit_ranker(training: RankerTraining) -> FittedRanker:
+    """Fit the ranker and its baseline; see `training.ranker.early_stopping`.
 
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    bought, seed = learning.slates.bought, learning.seed
-    early, late = learning.split(bought)
-    judged, ranker = _fitted(learning)
+    bought, seed = training.slates.bought, training.seed
+    early, late = training.split(bought)
+    stopped, ranker = _fitted(training)
     return FittedRanker(
         ranker,
-        fit_logistic(learning.rows(bought), seed=seed),
-        _metrics(judged, early, late) | _baseline_metrics(fit_logistic(early, seed=seed), late),
+        fit_logistic(training.rows(bought), seed=seed),
+        _metrics(stopped, early, late) | _baseline_metrics(fit_logistic(early, seed=seed), late),
     )
 
 
-def fit_meta_model(learning: Learning) -> MetaModel:
-    """Fit the meta-model alone; see `fit_ranker`.
+def fit_meta_model(training: RankerTraining) -> MetaModel:
+    """Fit the ranker alone; see `fit_ranker`.
 
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    return _fitted(learning)[1]
+    return _fitted(training)[1]
 
 
-def _fitted(learning: Learning) -> tuple[MetaModel, MetaModel]:
-    """Return the meta-model that later slates judge, and that of all slates; both calibrated.
+def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
+    """Return the ranker of the earlier slates and that of all slates, both calibrated.
 
-    Whether log-odds are too wide can be told by what nothing was learned from only: the second
-    one takes over the slope of the first. How many purchases there are can be told by all.
+    The calibration slope needs slates outside the fit: the second ranker keeps that of the first.
+    Its intercept is fitted on all slates.
     """
-    early, late = learning.split(learning.slates.bought)
+    early, late = training.split(training.slates.bought)
     _require_purchases(early, late)
-    judged = learning.judged()
+    stopped = training.fit_early()
     line = fit_calibration(
-        judged.ranker.log_odds(late.matrix),
-        judged.ranker.examination(late.matrix),
+        stopped.ranker.log_odds(late.matrix),
+        stopped.ranker.examination(late.matrix),
         labels=late.labels,
         weights=late.weights,
     )
-    whole, rows = learning.whole(judged), learning.rows(learning.slates.bought)
+    ranker, rows = training.fit_all(stopped), training.rows(training.slates.bought)
     centred = recentred(
         line,
-        whole.log_odds(rows.matrix),
-        examination=whole.examination(rows.matrix),
+        ranker.log_odds(rows.matrix),
+        examination=ranker.examination(rows.matrix),
         labels=rows.labels,
         weights=rows.weights,
     )
-    return replace(judged.ranker, calibration=line), replace(whole, calibration=centred)
+    return replace(stopped.ranker, calibration=line), replace(ranker, calibration=centred)
 
 
 def _require_purchases(early: TrainingRows, late: TrainingRows) -> None:

@@ -162,7 +162,7 @@ def _bands(writer: _Writer, output: Output, *, n_rows: int) -> list[str]:
 
 
 def _shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
-    """Infer what every node gives for the input's size; 0 where that is unknown."""
+    """Infer the output shapes of all nodes for the input's size; 0 where unknown."""
     model = onnx.ModelProto()
     model.CopyFrom(backbone.model)
     stored = {constant.name for constant in model.graph.initializer}
@@ -178,7 +178,7 @@ def _shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
 
 
 def _head(writer: _Writer, head: Head, features: str) -> None:
-    # Only operators that have not changed since opset 13, whatever the backbone's opset is.
+    # Only operators that have not changed since opset 13, for backbones of any later opset.
     first = writer.add("Gemm", features, writer.constant(head.w1), writer.constant(head.b1))
     axis = writer.constant(np.array([1]))
     squares = writer.add("ReduceSum", writer.add("Mul", first, first), axis, keepdims=1)

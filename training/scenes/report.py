@@ -99,15 +99,15 @@ def topic_blocks(dataset: Dataset, seen: SeenSales, *, topics: Topics) -> list[B
         *(_examples(topic, seen, topics) for topic in range(topics.n_topics)),
         Heading("Conversion by topic and market"),
         Paragraph(
-            "Of the sales that a customer opened, the share that he bought; a sale counts for its "
-            "largest topic. Lines are 95% intervals (Wilson)."
+            "The share of opened sales that the customer bought; a sale counts for its largest "
+            "topic. Lines are 95% intervals (Wilson)."
         ),
         *_conversion_blocks(conversions(dataset.events, of_sale)),
     ]
 
 
 def labeller_blocks(data: LabelledFeatures, held_back: HeldBack) -> list[Block]:
-    """Judge the scene head on labelled pictures that were held back from it.
+    """Evaluate the scene head on labelled pictures that were held back from it.
 
     Args:
         data: The labelled pictures.

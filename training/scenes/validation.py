@@ -40,7 +40,7 @@ class AccuracyInterval(BaseModel):
 
 
 class Unlike(BaseModel):
-    """How well pictures of unknown scenes are told from known ones.
+    """Detection of pictures of unknown scenes.
 
     Averages over groups of labels, each of which was kept from the head in turn.
     """

@@ -1,4 +1,4 @@
-"""Where sales go, and what their scenes are called."""
+"""Destinations and scenes of a simulated world."""
 
 from dataclasses import dataclass
 from typing import Final

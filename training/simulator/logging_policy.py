@@ -1,4 +1,4 @@
-"""The policy that filled the home pages of the log, with exact propensities."""
+"""Logging policy of the simulated home page, with exact propensities."""
 
 from dataclasses import dataclass
 

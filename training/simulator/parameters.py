@@ -1,4 +1,4 @@
-"""The numbers that define a simulated world."""
+"""Parameters of the simulated worlds; docs/world.md gives the model."""
 
 from dataclasses import dataclass, replace
 from typing import Final

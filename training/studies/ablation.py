@@ -15,11 +15,11 @@ from models.features.schema import FeatureSchema
 from models.ranker.ranker import POSITION, Ranker
 from training.configuration import RunConfig
 from training.evaluation.comparison import Board, Differences, Scorers
-from training.evaluation.protocol import Judged, ranked
+from training.evaluation.protocol import EvaluatedSlate, ranked
 from training.evaluation.segment import Situation
 from training.examples.slates import Slates, settled
 from training.pipeline.train import TrainingExamples
-from training.ranker.early_stopping import Learning
+from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_ranker import fit_meta_model
 from training.statistics.metrics import log_loss, reciprocal_rank
 
@@ -158,7 +158,9 @@ def ablate(
     figures: dict[str, list[Mapping[str, float]]] = {}
     for name in (None, *(recommender.name for recommender in schema.recommenders)):
         early = without(schema, halves.early_matrix, left_out=name)
-        ranker = fit_meta_model(Learning(halves.early, early, schema, config=config, seed=seed))
+        ranker = fit_meta_model(
+            RankerTraining(halves.early, early, schema, config=config, seed=seed)
+        )
         late = without(schema, halves.late_matrix, left_out=name)
         figures[f"without {name}" if name else ALL] = judged_lists(
             ranker, halves.late, matrix=late, position=schema.names.index(POSITION), seed=seed
@@ -166,7 +168,7 @@ def ablate(
         tick()
     board = Board(
         [
-            Judged(
+            EvaluatedSlate(
                 customer=int(customer),
                 situation=_NOWHERE,
                 metrics={name: of_slates[slate] for name, of_slates in figures.items()},

@@ -14,7 +14,7 @@ from models.slate.exploration import Slate, seed_of
 from models.slate.slate import make_slate, new_sales
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 from training.console import Progress
-from training.evaluation.evaluate import Question, exposure_ids, judge_of, open_visits
+from training.evaluation.evaluate import Question, evaluator_of, exposure_ids, open_visits
 from training.evaluation.measure import K
 from training.evaluation.truth import Truth
 from training.statistics.bootstrap import Interval, resample
@@ -109,15 +109,15 @@ def _by_metric(intervals: list[Interval], place: int) -> dict[str, Interval]:
 def _slates(
     scorer: Scorer, question: Question, progress: Progress
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    judge, slates = judge_of(scorer, question)
-    visits = open_visits(judge, slates, question=question)
+    evaluator, slates = evaluator_of(scorer, question)
+    visits = open_visits(evaluator, slates, question=question)
     progress.stage("slates", len(visits))
-    truth = Truth.read(question.dataset.directory, exposure_ids(judge.past, visits))
-    for number, shown in enumerate(judge.past.queries(visits)):
-        query = replace(shown, rows=judge.candidates(shown), positions=None, listing=None)
+    truth = Truth.read(question.dataset.directory, exposure_ids(evaluator.past, visits))
+    for number, shown in enumerate(evaluator.past.queries(visits)):
+        query = replace(shown, rows=evaluator.candidates(shown), positions=None, listing=None)
         if not len(query.rows):
             continue
-        known = judge.known(truth, visits, slate=number)
+        known = evaluator.known(truth, visits, slate=number)
         gains = np.full(len(query.rows), np.nan)
         if known is not None:
             gains = np.nan_to_num(known.truth[query.rows])

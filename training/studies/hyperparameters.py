@@ -12,7 +12,7 @@ from models.arrays.atomic_file import write_file
 from models.domain.errors import UserError
 from models.features.schema import FeatureSchema
 from training.configuration import RunConfig, TreeConfig
-from training.ranker.early_stopping import Learning
+from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_ranker import fit_meta_model
 from training.statistics.metrics import log_loss
 from training.studies.ablation import Halves
@@ -116,7 +116,7 @@ def _tried(
     halves: Halves, schema: FeatureSchema, *, config: RunConfig, seed: int, study: tuple[str, int]
 ) -> Trial:
     ranker = fit_meta_model(
-        Learning(halves.early, halves.early_matrix, schema, config=config, seed=seed)
+        RankerTraining(halves.early, halves.early_matrix, schema, config=config, seed=seed)
     )
     late = halves.late
     loss = log_loss(

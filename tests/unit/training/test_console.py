@@ -1,4 +1,4 @@
-"""What commands print, and where."""
+"""Output of commands on stdout and stderr."""
 
 import math
 from pathlib import Path

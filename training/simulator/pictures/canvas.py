@@ -1,4 +1,4 @@
-"""A picture in the making: light, sky, ground and the strokes that scenes share."""
+"""Canvas of a rendered picture: light, sky, ground, and the strokes that scenes share."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Picture attributes that no label names, measured from the pixels."""
+"""Picture attributes without a label, measured from the pixels."""
 
 import io
 

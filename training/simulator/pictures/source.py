@@ -1,4 +1,4 @@
-"""Where the pictures of a world come from: rendered, or photographs of a folder."""
+"""Sources of a world's pictures: rendered scenes, or photographs of a folder."""
 
 import io
 from collections.abc import Callable, Sequence

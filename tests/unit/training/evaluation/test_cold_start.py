@@ -1,4 +1,4 @@
-"""What pictures are worth, from judgements made by hand."""
+"""Value of pictures, from evaluations made by hand."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ from models.domain.sale import PictureScores
 from models.scoring.scorer import META
 from tests.judged import slate
 from training.evaluation.cold_start import Rankings, picture_worth
-from training.evaluation.protocol import Judged
+from training.evaluation.protocol import EvaluatedSlate
 from training.scenes.picture_scores import permuted
 
 
-def judged(*gains: float, popularity: float = 0.0) -> list[Judged]:
+def judged(*gains: float, popularity: float = 0.0) -> list[EvaluatedSlate]:
     """One slate a customer, whose first ten bring so many purchases."""
     return [
         slate(customer, {META: {"gain": gain}, "popularity": {"gain": popularity}})

@@ -15,7 +15,7 @@ from training.evaluation.document import document
 from training.evaluation.evaluate import Evaluation, figures_of
 from training.evaluation.example_slates import TALK, Thumbnails, examples, talk_lines
 from training.evaluation.measure import PURCHASES
-from training.evaluation.protocol import Judged
+from training.evaluation.protocol import EvaluatedSlate
 from training.evaluation.reliability import Predictions, reliability
 from training.report.block import PictureGrid, Table
 from training.report.page import page
@@ -23,7 +23,7 @@ from training.report.page import page
 HOSTILE = '"><script src="http://evil.example/x.js"></script>'
 
 
-def two_slates() -> list[Judged]:
+def two_slates() -> list[EvaluatedSlate]:
     gains = {"popularity": 0.1, "images": 0.2, "meta": 0.3, "knowable": 0.5}
     metrics = {name: {PURCHASES: gain, "mrr": gain} for name, gain in gains.items()}
     chosen = {"popularity": (0, 1), "images": (1, 0), "meta": (1, 0)}

@@ -122,7 +122,7 @@ def values(figures: Figures, protocol: str, scorer: str) -> dict[str, float]:
     return {metric: interval.value for metric, interval in figures[protocol][scorer].items()}
 
 
-# He is shown s2, s3, s1 and buys s3: second as shown, first by price, third by cheapness.
+# The customer is shown s2, s3, s1 and buys s3: second as shown, first by price, third by cheapness.
 BOUGHT: Final = [
     *impressions(0, "s2", "s3", "s1", session="v1", exposure="x1"),
     Row(kind="purchase", at=MINUTE, sale="s3", session="v1"),
@@ -157,7 +157,7 @@ def test_one_protocol_alone_finds_what_it_finds_beside_the_other(
 
 
 def test_what_was_touched_last_comes_first_and_the_rest_as_shown(tmp_path: Path) -> None:
-    """Of s2, s3, s1 he saw s1 an hour ago and s3 a minute ago: s3, s2, s1, and he buys s1."""
+    """Of s2, s3, s1 they saw s1 an hour ago and s3 a minute ago: s3, s2, s1; they buy s1."""
     log = [
         Row(at=-HOUR, sale="s1"),
         Row(at=-MINUTE, sale="s3"),
@@ -211,7 +211,7 @@ def test_open_judges_all_sales_that_were_open_then(tmp_path: Path) -> None:
 
 
 def test_a_sale_of_which_nothing_is_left_now_was_open_when_it_was_bought(tmp_path: Path) -> None:
-    """Its stock of 0 is the last one told: that it sold out is no reason to forget who bought."""
+    """Its stock of 0 is the last known one: purchases of a sale that sold out still count."""
     gone = tuple(sale(f"s{n}", price=10.0 * n, stock=0 if n == 3 else 5) for n in (1, 2, 3, 4))
 
     figures = figures_of(BOUGHT, tmp_path, sales=gone)
@@ -386,7 +386,7 @@ def test_of_every_session_the_last_list_that_was_bought_from_is_judged() -> None
 
 
 def test_new_sales_are_ranked_among_themselves(tmp_path: Path) -> None:
-    """Of the open sales two are an hour old; s3, which he buys, is the dearer one of them."""
+    """Of the open sales two are an hour old; s3, which is bought, is the dearer one of them."""
     old, new = NOON - 3 * DAY, NOON - HOUR
     opened = {"s1": old, "s2": new, "s3": new, "s4": old}
     sales = tuple(

@@ -29,7 +29,7 @@ def one(asked: Query, name: str) -> float:
 
 
 def test_a_hidden_sale_looks_as_if_it_had_just_opened() -> None:
-    """Nobody saw it; what he did with another sale still tells his taste."""
+    """Its counts are 0; events of the customer at another sale still show their taste."""
     hidden = with_new_sales(ASKED)
 
     assert (one(ASKED, "same_sale_views"), one(hidden, "same_sale_views")) == (1.0, 0.0)

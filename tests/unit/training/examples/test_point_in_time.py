@@ -130,7 +130,7 @@ LOG = [
 
 
 def test_a_sale_is_closed_from_when_it_sold_out_and_not_by_the_stock_of_today() -> None:
-    """s1 sold out an hour ago, of s2 nothing is left since nobody knows when; s3 sells."""
+    """s1 sold out an hour ago, s2 has a stock of 0 since an unknown time; s3 sells."""
     sales = (
         sale("s1", stock=0, sold_out_at=from_us(NOON - HOUR)),
         sale("s2", stock=0),

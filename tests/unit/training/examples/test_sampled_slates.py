@@ -1,4 +1,4 @@
-"""Where no impressions are on record, visits and samples stand for them."""
+"""Without logged impressions, slates are visits with sampled sales."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What was shown is grouped into slates, and each purchase is credited once."""
+"""Impressions are grouped into slates, and each purchase is credited once."""
 
 from typing import Final
 

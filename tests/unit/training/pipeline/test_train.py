@@ -63,7 +63,7 @@ def test_a_bundle_scores_as_it_did_in_training(tiny_bundle: tuple[Path, Path]) -
 def test_a_bundle_says_what_its_scores_and_features_were_like(
     tiny_bundle: tuple[Path, Path],
 ) -> None:
-    """All sales of the world have a price, and no visitor of it brought a list of his own."""
+    """All sales of the world have a price, and no request of it brought a list of its own."""
     scorer = Scorer.load(read_bundle(tiny_bundle[0]))
 
     reference = scorer.drift_baseline

@@ -74,7 +74,7 @@ def test_of_equal_scores_only_the_rate_is_learned() -> None:
 
 
 def test_the_mean_of_calibrated_scores_is_the_observed_rate(rng: np.random.Generator) -> None:
-    """The score equation of the intercept, whatever the scores are."""
+    """The score equation of the intercept, for any scores."""
     scores, labels = rng.uniform(-1.0, 2.0, size=1_000), (rng.random(1_000) < 0.03).astype(float)
     weights = rng.uniform(0.5, 2.0, size=1_000)
 

@@ -19,7 +19,7 @@ from training.configuration import RunConfig, TreeConfig
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import fit_recommenders
 from training.examples.slates import Slates, settled, shown_slates
-from training.ranker.early_stopping import LEANINGS, Learning
+from training.ranker.early_stopping import BUYING_RIDGES, RankerTraining
 from training.ranker.fit_ranker import (
     TooFewPurchasesError,
     fit_ranker,
@@ -68,7 +68,7 @@ def shop_where_price_decides(
 def test_what_decides_is_learned_with_its_probabilities(rng: np.random.Generator) -> None:
     slates, matrix, truth = shop_where_price_decides(rng, 20_000)
 
-    fitted = fit_ranker(Learning(slates, matrix, SCHEMA, config=CONFIG, seed=0))
+    fitted = fit_ranker(RankerTraining(slates, matrix, SCHEMA, config=CONFIG, seed=0))
 
     found = fitted.ranker.probabilities(matrix)
     assert np.corrcoef(found, truth)[0, 1] > 0.97
@@ -99,7 +99,7 @@ def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
         labels = np.random.default_rng(seed).permutation(len(slates.rows)) % 2 == 0
         first = replace(slates, bought=labels).select(np.arange(cut))
         ranker = fit_ranker(
-            Learning(first, matrix[:entry], schema, config=CONFIG, seed=seed)
+            RankerTraining(first, matrix[:entry], schema, config=CONFIG, seed=seed)
         ).ranker
         late = labels[entry:].astype(np.float64)
         shuffled.append(auc(ranker.probabilities(matrix[entry:]), late, weights=np.ones(len(late))))
@@ -119,7 +119,7 @@ def test_clicks_teach_what_few_purchases_cannot(rng: np.random.Generator) -> Non
     direct = CONFIG.model_copy(update={"through_clicks": False})
 
     staged, alone = (
-        fit_ranker(Learning(slates, matrix, SCHEMA, config=config, seed=0)).ranker
+        fit_ranker(RankerTraining(slates, matrix, SCHEMA, config=config, seed=0)).ranker
         for config in (CONFIG, direct)
     )
 
@@ -139,7 +139,7 @@ def test_the_lists_of_a_caller_are_left_to_the_trees(
     slates = replace(slates, clicked=slates.bought | (rng.random(20_000) < 0.3))
     config = CONFIG.model_copy(update={"caller_orders": True, "through_clicks": through_clicks})
 
-    ranker = fit_ranker(Learning(slates, matrix, SCHEMA, config=config, seed=0)).ranker
+    ranker = fit_ranker(RankerTraining(slates, matrix, SCHEMA, config=config, seed=0)).ranker
 
     steps = (ranker.opening, ranker.buying) if isinstance(ranker, TwoStageRanker) else (ranker,)
     assert isinstance(ranker, TwoStageRanker) is through_clicks
@@ -152,7 +152,7 @@ def test_the_split_is_by_time_and_keeps_slates_whole(rng: np.random.Generator) -
     slates, matrix, _ = shop_where_price_decides(rng, 50)
     config = CONFIG.model_copy(update={"holdout_share": 0.25})
 
-    early, late = Learning(slates, matrix, SCHEMA, config, seed=0).split(slates.bought)
+    early, late = RankerTraining(slates, matrix, SCHEMA, config, seed=0).split(slates.bought)
 
     assert (len(early.labels), len(late.labels)) == (35, 15)
     np.testing.assert_array_equal(np.concatenate([early.matrix, late.matrix]), matrix)
@@ -166,7 +166,7 @@ def test_the_later_slates_are_learned_from_too(rng: np.random.Generator) -> None
     bought[:15_000] = rng.permutation(bought[:15_000])
     slates = replace(slates, bought=bought)
 
-    fitted = fit_ranker(Learning(slates, matrix, SCHEMA, config=CONFIG, seed=0))
+    fitted = fit_ranker(RankerTraining(slates, matrix, SCHEMA, config=CONFIG, seed=0))
 
     late = slice(15_000, None)
     found = fitted.ranker.probabilities(matrix[late])
@@ -175,10 +175,12 @@ def test_the_later_slates_are_learned_from_too(rng: np.random.Generator) -> None
 
 
 @pytest.mark.parametrize(
-    ("own", "leaning"), [(0.0, max(LEANINGS)), (1.5, min(LEANINGS))], ids=["alike", "unlike"]
+    ("own", "ridge"),
+    [(0.0, max(BUYING_RIDGES)), (1.5, min(BUYING_RIDGES))],
+    ids=["alike", "unlike"],
 )
 def test_later_slates_choose_how_far_buyers_are_like_openers(
-    rng: np.random.Generator, *, own: float, leaning: float
+    rng: np.random.Generator, *, own: float, ridge: float
 ) -> None:
     """Of what was opened half is bought, more of it where something is high that opens nothing."""
     n, discount = 40_000, SCHEMA.names.index("sale_discount")
@@ -189,10 +191,10 @@ def test_later_slates_choose_how_far_buyers_are_like_openers(
     clicked = rng.random(n) < opens
     slates = replace(slates_of(clicked & (rng.random(n) < 0.4 * buys)), clicked=clicked)
 
-    judged = Learning(slates, matrix, SCHEMA, CONFIG, seed=0).judged()
+    early = RankerTraining(slates, matrix, SCHEMA, CONFIG, seed=0).fit_early()
 
-    assert isinstance(judged.ranker, TwoStageRanker)
-    assert judged.leaning == leaning
+    assert isinstance(early.ranker, TwoStageRanker)
+    assert early.buying_ridge == ridge
 
 
 def test_a_slate_is_settled_once_nothing_more_can_be_credited_to_it() -> None:
@@ -215,14 +217,16 @@ def test_too_few_purchases_on_either_side_are_refused(
     matrix = rng.normal(size=(500, len(SCHEMA.names))).astype(np.float32)
 
     with pytest.raises(TooFewPurchasesError, match=rf"the {when} part .* has 9 purchases"):
-        fit_ranker(Learning(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0))
+        fit_ranker(RankerTraining(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0))
 
 
 def test_one_seed_gives_one_model(rng: np.random.Generator) -> None:
     slates, matrix, _ = shop_where_price_decides(rng, 4_000)
 
     models = [
-        ranker_files(fit_ranker(Learning(slates, matrix, SCHEMA, config=CONFIG, seed=seed)).ranker)
+        ranker_files(
+            fit_ranker(RankerTraining(slates, matrix, SCHEMA, config=CONFIG, seed=seed)).ranker
+        )
         for seed in (1, 1, 2)
     ]
 

@@ -1,4 +1,4 @@
-"""Where position alone drives clicks and purchases, the learned ranking does not chase it."""
+"""The learned ranking does not follow positions that alone drive clicks and purchases."""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from training.examples.refit import (
     refit_moments,
 )
 from training.examples.slates import shown_slates
-from training.ranker.early_stopping import Learning
+from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_ranker import fit_ranker
 from training.recommenders.interactions import Interactions
 
@@ -73,7 +73,7 @@ def test_a_ranking_learned_where_position_decides_does_not_chase_position(
     refitted = RefittedSchema.fit(interactions, moments)
     matrix = assemble_slates(past, slates, schema=refitted)
 
-    ranker = fit_ranker(Learning(slates, matrix, schema, config=CONFIG, seed=0)).ranker
+    ranker = fit_ranker(RankerTraining(slates, matrix, schema, config=CONFIG, seed=0)).ranker
 
     late = slice(int(slates.starts[int(0.75 * len(slates))]), None)
     rows, positions = slates.rows[late], slates.positions[late]

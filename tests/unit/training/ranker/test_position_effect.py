@@ -1,4 +1,4 @@
-"""What positions do is told apart from what stands there."""
+"""The effect of positions is separated from the quality of the sales there."""
 
 import numpy as np
 import pytest

@@ -13,7 +13,7 @@ BARE = catalogue(*(f"s{index}" for index in range(20)))
 
 
 def crowd(rng: np.random.Generator) -> list[Row]:
-    """Four hundred customers, each of one half of the shop; s0 and s1 nobody knows yet."""
+    """Four hundred customers, each of one half of the shop; s0 and s1 have no event yet."""
     return [
         Row(customer=f"c{customer}", sale=f"s{2 * int(place) + customer % 2}")
         for customer in range(400)

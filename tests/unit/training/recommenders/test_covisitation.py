@@ -1,4 +1,4 @@
-"""Who touched what, counted by hand."""
+"""Covisitation, counted by hand."""
 
 import numpy as np
 import pytest

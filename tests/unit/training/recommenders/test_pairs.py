@@ -1,4 +1,4 @@
-"""What two sales of one customer have in common: by hand."""
+"""Agreement of two sales of one customer, by hand."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_customers_agree_in_one_dimension_and_disagree_in_the_other() -> None:
 
 
 def test_who_touches_more_weighs_more_but_each_pair_less() -> None:
-    """A customer of n sales weighs n: his ordered pairs 1 / (n - 1) each."""
+    """A customer of n sales weighs n: their ordered pairs 1 / (n - 1) each."""
     log = [Row(customer="c1", sale=sale) for sale in ("s0", "s1", "s2")]
     log += [Row(customer="c2", sale=sale) for sale in ("s2", "s3")]
 

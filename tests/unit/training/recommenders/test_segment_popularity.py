@@ -1,4 +1,4 @@
-"""What groups opened against what was expected of them, counted by hand."""
+"""Opened and expected sales of groups, counted by hand."""
 
 from dataclasses import replace
 
@@ -120,7 +120,7 @@ def test_devices_like_sales_as_markets_do() -> None:
 
 
 def test_a_customer_warms_up_as_he_acts() -> None:
-    """Cold at his first click, warm at the nine that follow, hot from then on; all at one sale."""
+    """Cold at the first click, warm at the nine that follow, hot from then on; all at one sale."""
     log = [Row(kind="click", sale="s1", at=step * HOUR) for step in range(12)]
     log += [Row(kind="click", sale="s2", customer=f"c{number}") for number in range(2, 14)]
 

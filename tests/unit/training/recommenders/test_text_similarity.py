@@ -29,7 +29,7 @@ def shop(*, told: bool) -> Catalogue:
 
 
 def faithful_log(rng: np.random.Generator) -> list[Row]:
-    """Two hundred customers each open four sales of one kind; nobody knows s0 and s1 yet."""
+    """Two hundred customers each open four sales of one kind; s0 and s1 have no event yet."""
     return [
         Row(
             kind="click",

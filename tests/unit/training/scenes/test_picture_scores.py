@@ -1,4 +1,4 @@
-"""What sales' pictures show: combined by sale, and labelled once."""
+"""Picture scores of sales: combined by sale, and computed once."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the simulated log promises, in all three worlds."""
+"""Promises of the simulated log, in all three worlds."""
 
 import numpy as np
 from numpy.typing import NDArray
