@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.evaluation.protocol import SlateEvaluator
 from training.evaluation.truth import Truth
 from training.examples.slates import Slates
-from training.statistics.bootstrap import Interval
+from training.statistics.bootstrap import Interval, percentile_interval
 from training.statistics.metrics import auc, calibration_line, expected_calibration_error, log_loss
 
 N_RESAMPLES: Final = 200  # a fifth of `bootstrap.N_RESAMPLES`: a resample takes a sort
@@ -95,10 +95,8 @@ def reliability(predictions: Predictions, *, seed: int) -> Reliability:
     figures: dict[str, Interval] = {}
     for name, own in value.items():
         found = np.array([one[name] for one in drawn if one])
-        found = found[~np.isnan(found)]
-        if not np.isnan(own) and len(found):
-            low, high = np.quantile(found, [0.025, 0.975])
-            figures[name] = Interval(own, float(low), float(high), len(group))
+        if not np.isnan(own) and not np.isnan(found).all():
+            figures[name] = percentile_interval(own, found, n=len(group))
     return Reliability(figures, _bins(predictions))
 
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,7 @@ from numpy.typing import NDArray
 from training.off_policy.estimator import ESTIMATORS, Terms, clipped, logged_value
 from training.off_policy.rounds import Rounds
 from training.off_policy.support import MIN_EFFECTIVE, Support, require_support
-from training.statistics.bootstrap import Interval, resample
-
-_QUANTILES: Final = (0.025, 0.975)
+from training.statistics.bootstrap import Interval, percentile_interval, resample
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +85,11 @@ def intervals(
     ends = np.cumsum([one.numerators.shape[1] for one in every])
     sums = [part.sum(axis=1) for part in np.split(drawn, ends[:-1], axis=1)]
     found = [
-        _interval(one.value, values, len(units)) for one, values in zip(every, sums, strict=True)
+        percentile_interval(one.value, values, n=len(units))
+        for one, values in zip(every, sums, strict=True)
     ]
     differences = [
-        _interval(one.value - logged.value, values - sums[0], len(units))
+        percentile_interval(one.value - logged.value, values - sums[0], n=len(units))
         for one, values in zip(every, sums, strict=True)
     ]
     names = list(terms)
@@ -100,8 +98,3 @@ def intervals(
         dict(zip(names, found[1:], strict=True)),
         dict(zip(names, differences[1:], strict=True)),
     )
-
-
-def _interval(value: float, drawn: NDArray[np.float64], n: int) -> Interval:
-    low, high = np.nanquantile(drawn, _QUANTILES)
-    return Interval(value, float(low), float(high), n)

@@ -1,4 +1,4 @@
-"""Judges the head by cross-validation, beside logistic regressions."""
+"""Cross-validation of the scene head, beside logistic regressions."""
 
 # scikit-learn ships no types.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
@@ -18,25 +18,10 @@ from training.scenes.baseline import Split, calibrated, default_regression, tune
 from training.scenes.head import Recipe, fit_head
 from training.scenes.metric import label_figures
 from training.scenes.model import LabelledFeatures, unlike_threshold
+from training.statistics.bootstrap import Interval, percentile_interval
 
 _N_RESAMPLES = 1_000
-_INTERVAL = (0.025, 0.975)
 N_GROUPS = 4
-
-
-class AccuracyInterval(BaseModel):
-    """A figure and its 95% interval."""
-
-    model_config = ConfigDict(frozen=True)
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        """Write the figure and its interval."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 class Unlike(BaseModel):
@@ -53,21 +38,21 @@ class Unlike(BaseModel):
 
 
 class Beside(BaseModel):
-    """A baseline's figures, and what the head has more of each, paired by picture."""
+    """Metrics of a baseline, and the head's minus the baseline's, paired by picture."""
 
     model_config = ConfigDict(frozen=True)
 
-    figures: dict[str, AccuracyInterval]
-    head_minus: dict[str, AccuracyInterval]
+    figures: dict[str, Interval]
+    head_minus: dict[str, Interval]
 
 
 class HeadValidation(BaseModel):
-    """Figures of a cross-validation; metrics by name, baselines by what they are."""
+    """Results of a cross-validation, by metric."""
 
     model_config = ConfigDict(frozen=True)
 
     folds: int
-    head: dict[str, AccuracyInterval]
+    head: dict[str, Interval]
     baselines: dict[str, Beside]
     unlike: Unlike
 
@@ -78,15 +63,19 @@ class HeadValidation(BaseModel):
             A line a metric of the head and of each baseline.
         """
         for metric, one in self.head.items():
-            yield f"{metric}: head {one}"
+            yield f"{metric}: head {_written(one)}"
             for name, beside in self.baselines.items():
-                theirs, more = beside.figures[metric], beside.head_minus[metric]
+                theirs, more = _written(beside.figures[metric]), _written(beside.head_minus[metric])
                 yield f"{metric}: {name} {theirs}, the head has {more} more"
         yield (
             f"unlike any known scene: {self.unlike.detected:.3f} detected at a false-alarm rate of "
             f"{self.unlike.false_alarm_rate:.3f}, "
             f"area under the ROC curve {self.unlike.area_under_roc:.3f}"
         )
+
+
+def _written(interval: Interval) -> str:
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
 def validate_scenes(
@@ -165,18 +154,17 @@ def _head_logits(
 def _resampled(
     probabilities: NDArray[np.float32], targets: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return each figure on all pictures, and then on every resample."""
+    """Return each metric on all pictures, and then on every resample."""
     figures = [label_figures(probabilities, targets)]
     figures += [label_figures(probabilities[some], targets[some]) for some in rows]
     names = [name for name in LabelFigures.model_fields if name != "n"]
     return {name: np.array([getattr(one, name) for one in figures]) for name in names}
 
 
-def _intervals(resampled: dict[str, NDArray[np.float64]], n: int) -> dict[str, AccuracyInterval]:
-    intervals: dict[str, AccuracyInterval] = {}
+def _intervals(resampled: dict[str, NDArray[np.float64]], n: int) -> dict[str, Interval]:
+    intervals: dict[str, Interval] = {}
     for name, values in resampled.items():
-        low, high = (float(np.quantile(values[1:], edge)) for edge in _INTERVAL)
-        intervals[name] = AccuracyInterval(value=float(values[0]), low=low, high=high, n=n)
+        intervals[name] = percentile_interval(float(values[0]), values[1:], n=n)
     return intervals
 
 

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-N_RESAMPLES: Final = 1_000
-_LOW, _HIGH = 0.025, 0.975
-_AT_ONCE: Final = 100
+N_RESAMPLES: Final = 1_000  # usual for percentile intervals
+_QUANTILES: Final = (0.025, 0.975)
+_AT_ONCE: Final = 100  # resamples per matrix product: bounds the memory
 _Z: Final = 1.959963984540054  # 97.5% quantile of the normal distribution
 
 
@@ -30,6 +30,25 @@ class Interval:
     n: int
 
 
+def percentile_interval(value: float, resamples: NDArray[np.float64], *, n: int) -> Interval:
+    """Return a value with its 95% percentile interval.
+
+    Args:
+        value: On all data.
+        resamples: On every resample, NaN where it is undefined, shape ``(n_resamples,)``.
+        n: Number of values.
+
+    Returns:
+        The interval; NaN ends without a resample.
+
+    Source:
+        Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
+    """
+    known = resamples[~np.isnan(resamples)]
+    low, high = np.quantile(known, _QUANTILES) if len(known) else (np.nan, np.nan)
+    return Interval(value, float(low), float(high), n)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampled:
     """Ratios of sums over customers, and the same in every resample.
@@ -46,13 +65,8 @@ class Resampled:
 
     def intervals(self) -> list[Interval]:
         """Return each column's ratio with its percentile interval."""
-        found: list[Interval] = []
-        for column, (value, n) in enumerate(zip(self.values, self.sizes, strict=True)):
-            drawn = self.resamples[:, column]
-            drawn = drawn[~np.isnan(drawn)]
-            low, high = np.quantile(drawn, [_LOW, _HIGH]) if len(drawn) else (np.nan, np.nan)
-            found.append(Interval(float(value), float(low), float(high), int(n)))
-        return found
+        columns = zip(self.values.tolist(), self.resamples.T, self.sizes.tolist(), strict=True)
+        return [percentile_interval(value, resamples, n=n) for value, resamples, n in columns]
 
     def p_values(self) -> NDArray[np.float64]:
         """Return two-sided p-values of the columns against 0, shape ``(n_columns,)``.
