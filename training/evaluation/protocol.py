@@ -77,6 +77,7 @@ class SlateEvaluator:
 
     def shown(self, slates: Slates) -> Iterator[EvaluatedSlate]:
         """Evaluate the order of each shown list, by the purchases credited to it."""
+        # One generator in the order of slates: equal questions give paired random orders.
         rng = np.random.default_rng(self.seed)
         purchases = Bought(self.past.events, self.config.outcome_us)
         queries = self.past.queries(slates, caller_orders=self.config.caller_orders)

@@ -39,6 +39,7 @@ class ColdStartMask:
             share: Share of the slates to repeat.
             seed: Seed of the choice.
         """
+        # Both rows are always drawn, so that a share does not move the masked customers.
         draws = np.random.default_rng(seed).random((2, len(slates)))
         order = np.repeat(np.arange(len(slates)), 1 + (draws[0] < share))
         repeated = np.diff(order, prepend=-1) == 0

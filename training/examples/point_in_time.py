@@ -84,6 +84,7 @@ class PointInTime:
         ):
             now_us = context.now_us
             counted = counts.at(now_us)
+            # `CountReplay.at` returns the same object as long as the minute does not change.
             if counted is not catalogue.counts:
                 catalogue = replace(self.catalogue, counts=counted)
             entries = slates.entries(slate)

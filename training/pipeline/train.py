@@ -131,6 +131,7 @@ def assemble(
     moments = refit_moments(slates)
     progress.stage("recommenders", len(moments))
     refitted = RefittedSchema.fit(interactions, moments, tick=progress.tick)
+    # Before the first refit no recommender exists that did not see the outcomes.
     slates = after_first_refit(slates, moments)
     mask = ColdStartMask.draw(slates, share=config.hidden_share, seed=seed)
     progress.stage("features", len(mask.slates))

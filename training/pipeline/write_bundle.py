@@ -108,7 +108,7 @@ def _installed(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for name in names:
         try:
             yield name, version(name)
-        except PackageNotFoundError:  # one of the two faiss packages is absent
+        except PackageNotFoundError:  # faiss is installed for the CPU or for the GPU
             continue
 
 

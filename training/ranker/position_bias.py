@@ -15,7 +15,7 @@ MAX_POSITION: Final = 32
 
 _DAY_US: Final = 24 * HOUR_US
 _ROUNDS: Final = 200
-_CLOSE: Final = 1e-6
+_CLOSE: Final = 1e-6  # change of an effect at which the two factors have converged
 _MAX_CHANCE: Final = 1 - 1e-12  # keeps the denominator of the posterior positive
 
 

@@ -10,12 +10,12 @@ from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-_SEED: Final = 0
+_SEED: Final = 0  # fixed: the seed of a run must not move the factors of refits
 
 
 @dataclass(frozen=True)
 class AlsConfig:
-    """Hyper-parameters of ALS, chosen on simulated worlds (decision 0020).
+    """Hyper-parameters of ALS; 16 factors beat 32 on simulated worlds (decision 0020).
 
     Attributes:
         n_factors: Factors of a customer and of a sale.

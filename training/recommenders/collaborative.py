@@ -15,7 +15,7 @@ _MIN_CUSTOMERS: Final = 50
 """Fewest customers that are factorised. Chosen, not measured."""
 
 _CONTENT_RIDGE: Final = 300.0
-"""Ridge penalty of the regression on content, in customers (decision 0020)."""
+"""Ridge penalty of the regression on content, in customers. Chosen, not measured."""
 
 _OWN: Final = 100.0
 """A sale with this many customers has half of its factors from content (decision 0020)."""

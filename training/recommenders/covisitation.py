@@ -29,6 +29,7 @@ def fit_covisitation(interactions: Interactions) -> Covisitation:
     """
     customers, rows = interactions.touched()
     first = np.searchsorted(customers, customers)
+    # The first rows of each customer: which ones does not matter, but must not vary.
     kept = np.arange(len(customers)) - first < MAX_TOUCHED
     customers, rows = customers[kept], rows[kept]
     n_sales = len(interactions.catalogue)

@@ -13,7 +13,7 @@ from training.recommenders.sparse import group_sums
 RIDGE: Final = 0.5
 """Added to variances, as a share of their mean, against rare features. Chosen, not measured."""
 
-_TINY: Final = 1e-9
+_TINY: Final = 1e-9  # eigenvalues below are rounding errors of null directions
 
 
 @dataclass(frozen=True, eq=False)

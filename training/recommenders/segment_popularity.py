@@ -25,6 +25,7 @@ PRIOR: Final = 10.0
 _WEIGHTS: Final = (0.5, 1_000.0)
 """Bounds of the weight of the prior rate, against a customer's own events. Chosen."""
 
+# Codes of the columns of counts by type.
 _IMPRESSION: Final = KIND[EventType.IMPRESSION]
 _VIEW: Final = KIND[EventType.VIEW]
 _CLICK: Final = KIND[EventType.CLICK]

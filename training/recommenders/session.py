@@ -12,12 +12,12 @@ from training.recommenders.content_encoder import weighted_covariance
 from training.recommenders.interactions import Interactions
 
 _RIDGE: Final = 300.0
-"""Ridge penalty of the regression, in steps (decision 0020)."""
+"""Ridge penalty of the regression, in steps. Chosen, not measured."""
 
 _SCALE_RIDGE: Final = 0.2
 """Added to the variances of factors, as a share of their mean. Chosen, not measured."""
 
-_TINY: Final = 1e-12
+_TINY: Final = 1e-12  # variances below are rounding errors of null directions
 
 
 def fit_session(interactions: Interactions, collaborative: Collaborative) -> Session:

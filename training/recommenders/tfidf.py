@@ -18,7 +18,7 @@ MIN_TEXTS: Final = 2
 MAX_SHARE: Final = 0.5
 """Largest share of texts of a term: more frequent ones do not discriminate. Chosen."""
 
-_SEED: Final = 0
+_SEED: Final = 0  # of the randomised SVD: the seed of a run must not move the text space
 
 
 def fit_text_space(texts: Sequence[str]) -> TextSpace:

@@ -27,9 +27,9 @@ from training.scenes.graph import feature_graph
 
 _AHEAD = 16  # pictures decoded before the network takes them
 _MIN_AREA = 0.4  # of a random crop
-_MAX_STRETCH = 4 / 3
+_MAX_STRETCH = 4 / 3  # aspect ratio of a crop, as usual in training on ImageNet
 _CLOSER = 7 / 8  # of the crop, for the mirror image
-_FORMAT = b"2"
+_FORMAT = b"2"  # of cached features: raise it when they change
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from training.scenes.head import Head
 _PREFIX = "backbone/"
 _MAP_RANK = 4
 _VECTOR_RANK = 2
-_LEAST_ROWS = 3
-_TINY = 1e-12
+_LEAST_ROWS = 3  # one row for each of three bands
+_TINY = 1e-12  # against division by 0 of an embedding of zeros
 
 
 @dataclass

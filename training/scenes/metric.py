@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from models.pictures.scene_labeller import LabelFigures
 
-_N_BINS = 15
+_N_BINS = 15  # as in Guo et al., 2017
 _TOP = 5
 
 

@@ -32,6 +32,7 @@ from training.scenes.conversion import Conversion, conversions
 from training.scenes.metric import label_figures
 from training.scenes.model import HeldBack, LabelledFeatures
 
+# Sizes of the page; chosen.
 N_EXAMPLES: Final = 6
 N_ERRORS: Final = 12
 _N_BINS: Final = 10

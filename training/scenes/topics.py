@@ -22,11 +22,11 @@ N_SPLITS: Final = 5
 PRESENT: Final = 0.05  # probability from which a picture shows a label; chosen, not measured
 
 _HALF: Final = 1_000  # pictures of a half at most: bounds the time of all fits
-_RARE: Final = 0.2
+_RARE: Final = 0.2  # smallest length of a label, as a share of the longest; chosen
 _MAX_STEPS: Final = 1_000
-_NAMED_LABELS: Final = 3
+_NAMED_LABELS: Final = 3  # a name of more does not fit a table; the share is chosen
 _NAMED_SHARE: Final = 0.2
-_TINY: Final = 1e-9
+_TINY: Final = 1e-9  # against division by 0 where all pictures are alike
 
 
 def fit_topics(
@@ -175,6 +175,7 @@ def _components(probabilities: NDArray[np.float32], n_topics: int) -> NDArray[np
         # A fit that did not converge is compared by its figures, as every other.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(exact / scale)
+    # Positive everywhere, so that a topic without weight still sums to 1.
     components = np.asarray(model.components_, dtype=np.float64) * scale + 1e-9
     return components / components.sum(axis=1, keepdims=True)
 

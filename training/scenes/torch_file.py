@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+# Magic number and protocol version of torch.serialization before torch 1.6.
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _STORAGES: Mapping[str, str] = {"FloatStorage": "<f4", "LongStorage": "<i8"}

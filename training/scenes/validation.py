@@ -21,7 +21,7 @@ from training.scenes.model import LabelledFeatures, unlike_threshold
 from training.statistics.bootstrap import Interval, percentile_interval
 
 _N_RESAMPLES = 1_000
-N_GROUPS = 4
+N_GROUPS = 4  # groups of labels, each unknown in turn: a fit of the head per group
 
 
 class Unlike(BaseModel):

@@ -10,6 +10,7 @@ from training.simulator.parameters import SECOND_US
 INTEREST = 0.6
 """P(interest | click) = P(purchase | click) ** INTEREST: interest precedes every purchase."""
 
+# Shares and delays are chosen, not measured: docs/world.md, "Visits".
 _DEPTHS = np.array([4, 5, 6, 7, 8, 9, 10])
 _DEPTH_SHARES = np.array([0.06, 0.05, 0.08, 0.08, 0.09, 0.08, 0.56])
 _VIEWS = np.array([0, 1, 2])
@@ -17,7 +18,7 @@ _VIEW_SHARES = np.array([0.65, 0.25, 0.10])
 _CART_SEEN = 0.8
 _READING_US = 90 * SECOND_US
 _DECIDING_US = 1_200 * SECOND_US
-_FINISH = 0.95
+_FINISH = 0.95  # of the time left: a purchase never falls on the closing itself
 
 
 @dataclass(frozen=True)

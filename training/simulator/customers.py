@@ -16,10 +16,12 @@ from training.simulator.parameters import (
 )
 from training.simulator.period import Period
 
+# Chosen: docs/world.md, "Visits". Below 1 the gamma distribution has many rare customers.
 _LOYALTY_SHAPE = 0.8
 _MEMBER_DAYS = 700
 _OTHER_DEVICE = 0.15
 _GAP_US = HOUR_US
+# Relative intensity by hour of the day (UTC), with a peak in the evening.
 _HOURLY = np.array(
     [20, 10, 6, 5, 6, 12, 30, 55, 60, 55, 52, 55, 70, 68, 55, 50, 52, 58, 68, 85, 100, 95, 70, 40]
 )

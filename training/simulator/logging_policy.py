@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from training.simulator.parameters import DAY_US, MARKETS, Parameters
 from training.simulator.sales import Sales
 
+# Chosen: docs/world.md, "Logging policy". The prior rate is near the mean click rate of a world.
 _DAILY_DECAY = 0.6
 _PRIOR_RATE = 0.08
 _PRIOR_WEIGHT = 20.0

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from training.simulator.behaviour import examination
 
-_SIZE = 10
+_SIZE = 10  # positions of the simulated home page
 
 
 class Oracles:

@@ -10,6 +10,8 @@ from training.simulator.destinations import Destination, Scene
 from training.simulator.parameters import CATEGORIES, DAY_US, HOUR_US, MARKETS, Parameters
 from training.simulator.period import Period
 
+# Chosen to resemble a flash-sale site: docs/world.md, "Sales". Sales last at most nine days, so
+# that the first day has all its open ones.
 _LEAD_DAYS = 9
 _AFTER_DAYS = 7
 _PRICE_SPREAD = 0.45

@@ -31,6 +31,7 @@ CART: Final = "cart"
 PURCHASE: Final = "purchase"
 KINDS: Final = (IMPRESSION, VIEW, CLICK, CART, PURCHASE)
 
+# Late devices and views before the home page: docs/world.md, "Visits".
 _VIEW_US = 120 * SECOND_US
 _LATE_MEDIAN_US = 1_200 * SECOND_US
 _LATE_SPREAD = 1.3

@@ -11,6 +11,7 @@ from training.simulator.destinations import Destination, Scene
 from training.simulator.parameters import ATTRIBUTES, DAY_US, Parameters
 from training.simulator.sales import Sales
 
+# Chosen: docs/world.md, "Tastes", gives the model and all values.
 _YEAR_DAYS = 365.25
 _N_LIFESTYLES = 5
 _SHARED = 0.9

@@ -8,7 +8,7 @@ from training.simulator.destinations import Destination, Scene
 from training.simulator.parameters import CATEGORIES
 from training.simulator.sales import Sales
 
-_TELLS_SCENE = 0.6
+_TELLS_SCENE = 0.6  # share of texts that hint at the scene; chosen
 _PRODUCTS = {
     "hotel": ("hotel", "boutique hotel", "resort"),
     "flight_hotel": ("flight and hotel", "package holiday", "getaway with flights"),

@@ -12,8 +12,9 @@ Colour = tuple[float, float, float]
 WIDTH = 256
 HIGHEST_HORIZON = 72
 LOWEST_HORIZON = 158
-_COARSE = 64
+_COARSE = 64  # side of the noise that is enlarged to clouds and textures
 _SHARPNESS_PX = (120, 208)
+# Colours at the top and at the horizon, and the tint of everything below.
 _SKIES = {
     "noon": ((70, 130, 210), (185, 215, 240), (1.0, 1.0, 1.0)),
     "morning": ((130, 165, 215), (250, 225, 205), (1.0, 0.96, 0.90)),

@@ -8,7 +8,7 @@ from PIL import Image
 
 from training.simulator.parameters import ATTRIBUTES
 
-_SIDE = 64
+_SIDE = 64  # of the reduced picture; chosen
 
 
 def measure(image: Image.Image) -> NDArray[np.float64]:

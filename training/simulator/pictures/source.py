@@ -18,8 +18,8 @@ from training.simulator.destinations import (
 from training.simulator.pictures import built, nature
 from training.simulator.pictures.canvas import Canvas
 
-_QUALITY = 85
-_MIXED = 0.25
+_QUALITY = 85  # JPEG
+_MIXED = 0.25  # share of pictures with parts of another scene: docs/world.md, "Pictures"
 _SUFFIXES = (".jpg", ".jpeg")
 
 PAINTERS: Final[dict[str, Callable[[Canvas], None]]] = {
