@@ -191,7 +191,7 @@ async def resources_over(
             exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
             origin=Origin(plan, scoring_versions()),
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow, tally=tally),
-            tally=AnswerCounts(metrics, tally),
+            counts=AnswerCounts(metrics, tally),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
         readiness = _readiness(stores, recommender, worker)
@@ -295,7 +295,7 @@ def _recommender(
     exposures: ExposureQueue,
     origin: Origin,
     shadow: Shadow,
-    tally: AnswerCounts,
+    counts: AnswerCounts,
 ) -> Recommender:
     return Recommender(
         customers=stores.customers,
@@ -306,7 +306,7 @@ def _recommender(
         origin=origin,
         degradation=Degradation(time.monotonic),
         shadow=shadow,
-        tally=tally,
+        counts=counts,
         deadline_s=settings.deadline_ms / MS_PER_S,
         read_timeout_s=settings.read_timeout_ms / MS_PER_S,
         new_id=lambda: uuid4().hex,
@@ -358,9 +358,8 @@ def _warm_up(ranker: SlateRanker, live: CatalogueFollower, now_us: int) -> None:
     """Rank for nobody, so that the first customer does not wait for what starts lazily."""
     ranker = replace(ranker, drift=None)
     nobody = CustomerState(now_us, Window.empty(), Profile.empty())
-    question = RankingRequest(RecommendationRequest(), nobody, live.served)
     for policy in (SlatePolicy(), BY_POPULARITY):
-        ranker.rank(question, policy, rung=None)
+        ranker.rank(RankingRequest(RecommendationRequest(), nobody, live.served, policy))
 
 
 async def _begin(

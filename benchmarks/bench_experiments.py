@@ -34,9 +34,9 @@ from app.recommend.exposure_queue import ExposureQueue
 from app.resources import Resources, Worker, open_resources
 from app.settings import Settings
 from app.stores.embedded import embedded_server
-from app.stores.exposure import ExposureLog
-from app.stores.exposure_record import ExposureRecord, PackedExposure
+from app.stores.exposure import ExposureLog, PackedExposure
 from benchmarks.results import write_result
+from models.experiments.exposure_record import ExposureRecord
 from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Plan, Visit
 from models.experiments.plan.plan_edit import PlanDraft

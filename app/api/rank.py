@@ -1,4 +1,4 @@
-"""The caller's own candidates, ranked for a customer."""
+"""`POST /v1/rank`: the caller's own candidates, ranked for a customer."""
 
 from collections import Counter
 from http import HTTPStatus
@@ -15,8 +15,9 @@ from app.api.schema.forced import ForcedPairs, forced
 from app.api.schema.problem import problems
 from app.api.schema.recommendation import SLATE_EXAMPLE, SlateAnswer, answered
 from app.recommend.candidates import Obstacle
-from app.recommend.request import Choice, RecommendationRequest
+from app.recommend.request import RecommendationRequest
 from models.domain.event import WHOLE, Identifier, Market
+from models.query.candidates import CallerChoice
 
 MAX_CANDIDATES: Final = 1_000
 
@@ -108,19 +109,19 @@ async def read_rank(request: Request) -> RankBody:
     ),
 )
 async def rank(
-    asked: Annotated[RankBody, Depends(read_rank)], request: Request, resources: ResourcesDep
+    body: Annotated[RankBody, Depends(read_rank)], request: Request, resources: ResourcesDep
 ) -> Response:
     """Rank the caller's own candidates; those that may not be shown are named with the reason."""
     recommendation = await resources.recommender.recommend(
         RecommendationRequest(
-            customer_id=asked.customer_id,
-            session_id=asked.session_id,
-            device_id=asked.device_id,
-            market=asked.market,
-            device=asked.device,
-            limit=asked.limit,
-            forced=forced(asked.variant),
-            choice=Choice(asked.candidates, is_ordered=asked.ordered),
+            customer_id=body.customer_id,
+            session_id=body.session_id,
+            device_id=body.device_id,
+            market=body.market,
+            device=body.device,
+            limit=body.limit,
+            forced=forced(body.variant),
+            choice=CallerChoice(sale_ids=body.candidates, is_ordered=body.ordered),
         ),
         ends_s=turn_of(request).ends_s,
     )
@@ -129,6 +130,6 @@ async def rank(
         request,
         recommendation,
         resources=resources,
-        is_explained=asked.explain,
+        is_explained=body.explain,
         extra={"left_out": left_out},
     )

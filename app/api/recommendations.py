@@ -1,4 +1,4 @@
-"""The slate of a customer."""
+"""`GET /v1/recommendations`: the slate of a customer."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -14,6 +14,7 @@ from app.api.schema.problem import problems
 from app.api.schema.recommendation import SlateAnswer, answered
 from app.recommend.request import RecommendationRequest
 from models.domain.event import Identifier, Market
+from models.query.candidates import CallerChoice
 
 MAX_LIMIT: Final = 100
 MAX_EXCLUDED: Final = 500
@@ -78,8 +79,8 @@ async def recommend(
             market=query.market,
             device=query.device,
             limit=query.limit,
-            exclude=tuple(query.exclude),
             forced=forced(query.variant),
+            choice=CallerChoice(exclude=tuple(query.exclude)),
         ),
         ends_s=turn_of(request).ends_s,
     )

@@ -1,18 +1,10 @@
 """Makes answers again from their records, and compares them bit for bit."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import polars as pl
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Json,
-    ValidationError,
-)
 
 from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.catalogue_version import CatalogueVersion
@@ -22,109 +14,33 @@ from app.export import exposure_table
 from app.observability import Metrics
 from app.recommend.fallback import DegradationLevel
 from app.recommend.ranking import Ranking, SlateRanker
-from app.recommend.request import Choice, RankingRequest, RecommendationRequest
+from app.recommend.request import RankingRequest, RecommendationRequest
 from app.resources import SNAPSHOTS, scoring_versions
 from app.settings import Settings
 from app.stores.connection import Connection
 from app.stores.customer import CustomerState
-from app.stores.exposure_record import unpacked
+from app.stores.exposure import unpacked
 from app.stores.keys import exposures_stream
 from app.stores.stream import Batch, Cursors, Streams
 from models.domain.customer import Window
 from models.domain.errors import UserError
-from models.domain.event import to_us
 from models.domain.profile import Profile
 from models.experiments.exposure import read_exposures
+from models.experiments.exposure_record import ExposureRecord, read_records
 from models.scoring.scorer import Scorer
-from models.slate.slate_policy import Exploration, SlatePolicy
 
 ENTRIES_AT_ONCE: Final = 200
 
 _ID: Final = "recommendation_id"
-_WITHOUT_MODEL: Final = frozenset({DegradationLevel.POPULARITY, DegradationLevel.EMPTY})
 
 
 class ReplayError(UserError):
     """An answer that cannot be made again: what that takes is not here."""
 
 
-class RecordedSale(BaseModel):
-    """One sale of a recorded slate."""
-
-    model_config = ConfigDict(frozen=True)
-
-    sale_id: str
-    propensity: float
-    purchase_probability: float | None
-
-
-class Recorded(BaseModel):
-    """What a record says an answer was made from, and the answer; see `ExposureRecord`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    recommendation_id: str
-    now: AwareDatetime
-    market: str | None
-    device: str | None
-    limit: int
-    exclude: tuple[str, ...]
-    candidates: tuple[str, ...] | None
-    candidates_ordered: bool
-    window: bytes
-    profile: bytes
-    snapshot_id: str
-    bundle_id: str
-    order_by: str
-    diversity: float
-    exploration: Json[Exploration] | None
-    degraded: DegradationLevel | None
-    feature_hash: str
-    slate: tuple[RecordedSale, ...]
-    versions: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def all_of(cls, exposures: pl.DataFrame) -> Iterator[Self]:
-        """Read records, those of one bundle and snapshot together.
-
-        Raises:
-            ReplayError: If a column is missing or holds something else.
-        """
-        together = exposures.sort("bundle_id", "snapshot_id", "now", _ID)
-        for row in together.iter_rows(named=True):
-            try:
-                yield cls.model_validate(row)
-            except ValidationError as exc:
-                where = ", ".join(str(error["loc"][0]) for error in exc.errors())
-                msg = f"answer {row[_ID]} is not recorded as this software does: {where}"
-                raise ReplayError(msg) from exc
-
-    @property
-    def policy(self) -> SlatePolicy:
-        """How its slate was made."""
-        return SlatePolicy(
-            order_by=self.order_by, diversity=self.diversity, exploration=self.exploration
-        )
-
-    def question(self, served: CatalogueVersion | None) -> RankingRequest:
-        """Return what was asked, about a catalogue."""
-        asked = self.candidates
-        request = RecommendationRequest(
-            market=self.market,
-            device=self.device,
-            limit=self.limit,
-            exclude=self.exclude,
-            choice=None if asked is None else Choice(asked, is_ordered=self.candidates_ordered),
-        )
-        state = CustomerState(
-            to_us(self.now), Window.unpack(self.window), Profile.unpack(self.profile)
-        )
-        return RankingRequest(request, state, served, self.recommendation_id)
-
-
 @dataclass(slots=True)
 class Replayer:
-    """Ranks recorded questions again, by the bundle and the snapshot that answered.
+    """Ranks recorded requests again, by the bundle and the snapshot that answered.
 
     Attributes:
         library: The bundles of this machine.
@@ -137,17 +53,20 @@ class Replayer:
     _scorers: dict[str, Scorer | None] = field(default_factory=dict[str, Scorer | None])
     _served: tuple[str, str, CatalogueVersion] | None = None
 
-    def difference(self, recorded: Recorded) -> str | None:
+    def difference(self, recorded: ExposureRecord) -> str | None:
         """Make an answer again and say where it first differs, None if it is the same.
 
         Raises:
             ReplayError: If its bundle or its snapshot is not here.
         """
-        question = recorded.question(self._catalogue(recorded))
-        ranking = self._ranker.rank(question, recorded.policy, rung=_missing(recorded))
-        return _first_difference(recorded, ranking)
+        try:
+            asked = _asked(recorded, self._catalogue(recorded))
+        except ValueError as exc:
+            msg = f"its level or its exploration is none of this software: {exc}"
+            raise ReplayError(msg) from exc
+        return _first_difference(recorded, self._ranker.rank(asked))
 
-    def _catalogue(self, recorded: Recorded) -> CatalogueVersion | None:
+    def _catalogue(self, recorded: ExposureRecord) -> CatalogueVersion | None:
         if not recorded.snapshot_id:
             return None
         # Only what a model scored has features; without them no model may score again.
@@ -205,11 +124,13 @@ def replay_all(exposures: pl.DataFrame, replayer: Replayer) -> Replays:
     """Make many answers again.
 
     Raises:
-        ReplayError: If they are not recorded as this software does.
+        ExposureError: If they are not recorded as this software does.
     """
     equal, differing, impossible = 0, dict[str, str](), dict[str, str]()
     others: set[str] = set()
-    for recorded in Recorded.all_of(exposures):
+    # Those of one bundle and snapshot together: each is loaded once.
+    together = exposures.sort("bundle_id", "snapshot_id", "now", _ID)
+    for recorded in read_records(together):
         others.update(_other_versions(recorded))
         try:
             difference = replayer.difference(recorded)
@@ -254,7 +175,7 @@ async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame
     return exposure_table(Batch([], cursors))
 
 
-def _other_versions(recorded: Recorded) -> list[str]:
+def _other_versions(recorded: ExposureRecord) -> list[str]:
     here = dict(scoring_versions())
     return [
         f"{name} was {then}, is {here.get(name, 'missing')}"
@@ -263,30 +184,40 @@ def _other_versions(recorded: Recorded) -> list[str]:
     ]
 
 
-def _missing(recorded: Recorded) -> DegradationLevel | None:
-    """Return what was known to be missing before anything was ranked."""
-    if recorded.degraded is DegradationLevel.EMPTY:
-        return DegradationLevel.SNAPSHOT
-    return None if recorded.degraded in _WITHOUT_MODEL else recorded.degraded
+def _asked(recorded: ExposureRecord, served: CatalogueVersion | None) -> RankingRequest:
+    """Return the ranking request that a record says was answered."""
+    request = RecommendationRequest(
+        market=recorded.market,
+        device=recorded.device,
+        limit=recorded.limit,
+        choice=recorded.choice,
+    )
+    state = CustomerState(
+        recorded.now_us, Window.unpack(recorded.window), Profile.unpack(recorded.profile)
+    )
+    level = None if recorded.degraded is None else DegradationLevel(recorded.degraded)
+    # What was known to be missing before anything was ranked.
+    if level is DegradationLevel.EMPTY:
+        level = DegradationLevel.SNAPSHOT
+    elif level is DegradationLevel.POPULARITY:
+        level = None
+    return RankingRequest(
+        request, state, served, recorded.policy, level, recorded.recommendation_id
+    )
 
 
-def _first_difference(recorded: Recorded, ranking: Ranking) -> str | None:
-    if recorded.degraded != ranking.rung:
-        return _told("degraded", recorded.degraded, ranking.rung)
-    if recorded.feature_hash != ranking.feature_hash:
-        return _told("feature hash", recorded.feature_hash, ranking.feature_hash)
-    if len(recorded.slate) != len(ranking.sale_ids):
-        return _told("length of the slate", len(recorded.slate), len(ranking.sale_ids))
-    probabilities = ranking.probabilities or (None,) * len(ranking.sale_ids)
-    again = zip(ranking.sale_ids, ranking.propensities, probabilities, strict=True)
-    for rank, (then, (sale_id, propensity, probability)) in enumerate(
-        zip(recorded.slate, again, strict=True), start=1
-    ):
-        now = RecordedSale(sale_id=sale_id, propensity=propensity, purchase_probability=probability)
+def _first_difference(recorded: ExposureRecord, again: Ranking) -> str | None:
+    if recorded.degraded != again.degraded:
+        return _difference("degraded", recorded.degraded, again.degraded)
+    if recorded.feature_hash != again.feature_hash:
+        return _difference("feature hash", recorded.feature_hash, again.feature_hash)
+    if len(recorded.slate) != len(again.slate):
+        return _difference("length of the slate", len(recorded.slate), len(again.slate))
+    for then, now in zip(recorded.slate, again.slate, strict=True):
         if then != now:
-            return _told(f"rank {rank}", then, now)
+            return _difference(f"rank {then.rank}", then, now)
     return None
 
 
-def _told(what: str, then: object, now: object) -> str:
+def _difference(what: str, then: object, now: object) -> str:
     return f"{what}: recorded {then}, made again {now}"

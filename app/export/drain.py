@@ -33,7 +33,7 @@ from app.export.part import (
     write_table,
 )
 from app.stores.connection import Connection
-from app.stores.exposure_record import unpacked
+from app.stores.exposure import unpacked
 from app.stores.keys import erasures_stream, events_stream, exposures_stream
 from app.stores.sale import SaleStore
 from app.stores.server import StoreServer
@@ -43,15 +43,13 @@ from models.arrays.parquet import read_parquet, scan_parquet
 from models.dataset.checks import ROW
 from models.dataset.events import IDENTITY, repeated_rows
 from models.dataset.schema import EVENTS as EVENT_COLUMNS
-from models.experiments.exposure import EXPOSURES as EXPOSURES_FILE
+from models.experiments.exposure_record import STREAM_COLUMNS, Columns, from_json
 
 BATCH_ENTRIES: Final = 2_000
 """Entries of each partition in one part, which then has at most 128,000."""
 
 _UTC: Final = pl.Datetime("us", "UTC")
 _TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
-
-Columns = dict[str, pl.DataType | type[pl.DataType]]
 
 _EVENT: Final[Columns] = {
     "event_id": pl.String,
@@ -70,14 +68,6 @@ _EVENT: Final[Columns] = {
     "propensity": pl.Float64,
     "variant": pl.String,
 }
-
-_EXPOSURE: Final[Columns] = {
-    **{name: dtype for name, dtype in EXPOSURES_FILE.items() if name != "now"},
-    "now_us": pl.Int64,
-    "window": pl.String,
-    "profile": pl.String,
-}
-"""Answers as their stream has them, which can hold neither times nor bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +154,8 @@ def event_table(batch: Batch) -> pl.DataFrame:
 
 def exposure_table(batch: Batch) -> pl.DataFrame:
     """Return answers under the names of `ExposureRecord`, ``now`` as a time."""
-    frame = _json_table([unpacked(fields[b"x"]) for fields in batch.fields], _EXPOSURE)
-    return frame.with_columns(
-        pl.col("now_us").cast(_UTC).alias("now"),
-        pl.col("window", "profile").str.decode("base64"),
-    ).select(*EXPOSURES_FILE)
+    lines = [unpacked(fields[b"x"]) for fields in batch.fields]
+    return from_json(_json_table(lines, STREAM_COLUMNS))
 
 
 def erasure_table(batch: Batch) -> pl.DataFrame:

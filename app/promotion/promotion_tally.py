@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 
-from app.stores.exposure_record import ExposureRecord
+from models.experiments.exposure_record import ExposureRecord
 from models.promotion.count import ArmCounts, ShadowCounts
 from models.promotion.promotion import Promotion
 

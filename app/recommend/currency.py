@@ -1,4 +1,4 @@
-"""Orders by money over sales of several currencies, whose amounts do not compare."""
+"""A check for orders by revenue or margin over sales of several currencies."""
 
 from collections.abc import Iterable
 from typing import Final

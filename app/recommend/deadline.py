@@ -1,4 +1,4 @@
-"""Waiting that ends in time, whatever the work does."""
+"""A wait with a deadline that holds even if the work ignores its cancellation."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -1,4 +1,4 @@
-"""A log line where answers have to do without something: not one an answer."""
+"""Log of degraded answers: one line a second at most, with their numbers by level."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,13 +14,13 @@ _log = get_logger(__name__)
 
 
 class Degradation:
-    """Counts degraded answers and logs them at most once a second, by rung.
+    """Counts degraded answers and logs them at most once a second, by level.
 
-    A store that is away degrades every answer: a line each would be what stops the service.
+    A store that is away degrades every answer: a line each would itself overload the service.
     """
 
     def __init__(self, monotonic_s: Callable[[], float]) -> None:
-        """Follow by a clock that never goes back."""
+        """Count by a monotonic clock."""
         self.recent = RecentAnswers(monotonic_s)
         self._monotonic_s = monotonic_s
         self._counts: Counter[DegradationLevel] = Counter()
@@ -29,26 +29,26 @@ class Degradation:
         self._next_s = monotonic_s()
 
     def blame(self, exc: Exception) -> None:
-        """Keep why a customer was not read for the next line."""
+        """Keep the error of a read of a customer for the next line."""
         self._blamed = str(exc) or type(exc).__name__
 
-    def note(self, rung: DegradationLevel | None, cause: Cause | None = None) -> None:
-        """Take note of an answer: None for a full one.
+    def record(self, level: DegradationLevel | None, cause: Cause | None = None) -> None:
+        """Record an answer.
 
         Args:
-            rung: What it had to do without.
-            cause: Why, where the rung alone does not say it.
+            level: What it had to do without; None for a full answer.
+            cause: Why, where the level alone does not say it.
         """
-        if rung is None:
-            self.recent.note(None)
+        if level is None:
+            self.recent.record(None)
             return
-        cause = cause or CAUSES[rung]
-        self.recent.note((rung, cause))
-        self._counts[rung] += 1
+        cause = cause or CAUSES[level]
+        self.recent.record((level, cause))
+        self._counts[level] += 1
         self._reasons[cause.reason] = None
         now_s = self._monotonic_s()
         if now_s >= self._next_s:
-            counts = {rung.value: n for rung, n in self._counts.items()}
+            counts = {level.value: n for level, n in self._counts.items()}
             reasons = [*self._reasons, *([self._blamed] if self._blamed else [])]
             _log.warning("degraded answers", rungs=counts, reason="; ".join(reasons))
             self._counts.clear()

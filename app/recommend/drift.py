@@ -1,4 +1,4 @@
-"""How far what a model sees and says has moved from its training, as counters."""
+"""Drift metrics: features and scores of answers beside the baseline of training, as counters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from models.ranker.drift_baseline import DriftBaseline, bin_counts, missing_coun
 from models.scoring.scorer import Scorer, Scores
 
 EVERY_S: Final = 0.25
-"""At most four answers a second are looked at, so that its cost does not grow with the load.
+"""At most four answers a second are counted, so that the cost does not grow with the load.
 
-One look at 371 candidates of 110 features takes 0.4 to 0.8 ms on two busy cores: 0.3% of one.
+Counting 371 candidates of 110 features takes 0.4 to 0.8 ms on two busy cores: 0.3% of one.
 """
 
 
@@ -62,7 +62,7 @@ class Drift:
         self._next_s = float("-inf")
         self._series: dict[str, _Series] = {}
 
-    def see(self, scorer: Scorer, scores: Scores) -> None:
+    def compare(self, scorer: Scorer, scores: Scores) -> None:
         """Count the candidates of an answer, unless another one was counted just before."""
         now_s = self._clock()
         baseline = scorer.drift_baseline

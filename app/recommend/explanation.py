@@ -1,4 +1,4 @@
-"""Why the sales of one answer were shown; never at the cost of the answer."""
+"""Explanations of the sales of one answer, by a thread of their own and within a second."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,10 @@ MAX_EXPLAINED: Final = 20
 """Sales of one answer that are explained: about two milliseconds each."""
 
 MAX_WAITING: Final = 8
+"""Answers that wait for the thread at most: at 40 ms each, the last waits a third of a second."""
+
 WITHIN_S: Final = 1.0
+"""After this an answer goes out without explanations; chosen, not measured."""
 
 NOTHING: Final[tuple[Explanation, ...]] = ()
 
@@ -28,12 +31,12 @@ _log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Explainer:
-    """Explains in a thread of its own, a few answers at a time.
+    """Explains in a thread of its own, up to `MAX_WAITING` answers at a time.
 
     Attributes:
-        pool: A thread that has nothing else to do.
-        outcomes: Count what became of each.
-        within_s: After this an answer goes out without.
+        pool: One thread.
+        outcomes: Counts explanations by outcome.
+        within_s: After this an answer goes out without explanations.
     """
 
     pool: Executor
@@ -42,17 +45,17 @@ class Explainer:
     _n_waiting: int = 0
 
     async def explain(
-        self, question: RankingRequest, sale_ids: Sequence[str]
+        self, asked: RankingRequest, sale_ids: Sequence[str]
     ) -> tuple[Explanation, ...]:
         """Explain the first sales of an answer that a model scored.
 
         Args:
-            question: What was answered.
+            asked: The request that was answered.
             sale_ids: The sales shown, in their order.
 
         Returns:
-            One explanation each of the first `MAX_EXPLAINED`; none at all where it fails,
-            takes too long, or too many are asked for at once.
+            One explanation each of the first `MAX_EXPLAINED`; none at all where explaining fails
+            or takes too long, or too many answers wait for it.
         """
         if self._n_waiting >= MAX_WAITING:
             self.outcomes.labels("busy").inc()
@@ -60,7 +63,7 @@ class Explainer:
         self._n_waiting += 1
         context, explained = copy_context(), tuple(sale_ids[:MAX_EXPLAINED])
         explaining = asyncio.get_running_loop().run_in_executor(
-            self.pool, lambda: context.run(self._explained, question, explained)
+            self.pool, lambda: context.run(self._explained, asked, explained)
         )
         explaining.add_done_callback(self._ended)
         try:
@@ -75,18 +78,22 @@ class Explainer:
         self._n_waiting -= 1
 
     def _explained(
-        self, question: RankingRequest, sale_ids: tuple[str, ...]
+        self, asked: RankingRequest, sale_ids: tuple[str, ...]
     ) -> tuple[Explanation, ...]:
-        served = question.served
+        served = asked.served
         if served is None or served.scorer is None or not sale_ids:
             return NOTHING
         try:
-            query = query_of(question, served)
+            query = query_of(asked, served)
             rows = [served.catalogue.row_of(sale_id) for sale_id in sale_ids]
             explained = served.scorer.explain(query, np.array(rows, dtype=np.int64))
         except Exception as exc:  # noqa: BLE001 - an answer is worth more than its reasons
             self.outcomes.labels("failed").inc()
-            _log.error("an answer is not explained", error=type(exc).__name__, reason=str(exc))
+            _log.error(
+                "an explanation failed: the answer goes out without",
+                error=type(exc).__name__,
+                reason=str(exc),
+            )
             return NOTHING
         self.outcomes.labels("explained").inc()
         return explained

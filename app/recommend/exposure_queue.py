@@ -1,40 +1,37 @@
-"""Exposure records on their way to the log: answers never wait for them."""
+"""A queue of exposure records in front of the log: answers never wait for the store."""
 
 import asyncio
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Final
 
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.catalogue.snapshot_archive import SnapshotArchive
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
-from app.stores.exposure import ExposureLog
-from app.stores.exposure_record import ExposureRecord, PackedExposure
+from app.stores.exposure import ExposureLog, PackedExposure
+from models.experiments.exposure_record import ExposureRecord
 
 CAPACITY_BYTES: Final = 16 * 1024 * 1024
 """Of packed records: five thousand of customers with full windows, see docs/store.md."""
 
 BATCH: Final = 256
+"""Records in one round trip at most; chosen, not measured."""
+
 LINGER_S: Final = 0.05
 """How long the first of a batch waits for others: a round trip costs more than a record."""
 
 IDLE_S: Final = 1.0
-"""A round without answers ends after this, so that a task that waits is not one that hangs."""
+"""A round without answers ends after this: a task that stays silent counts as hung."""
 
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A record, and the snapshot that must be on disk before the record is in the log."""
-
-    packed: PackedExposure
-    served: CatalogueVersion | None
+Waiting = tuple[PackedExposure, CatalogueVersion | None]
+"""A record, and the snapshot that must be on disk before the record is in the log."""
 
 
 class ExposureQueue:
-    """Holds what the log has not taken yet; what does not fit is dropped and counted."""
+    """Holds records until the log takes them; what does not fit is dropped and counted."""
 
     def __init__(
         self, log: ExposureLog, archive: SnapshotArchive, *, pool: Executor, metrics: Metrics
@@ -43,19 +40,19 @@ class ExposureQueue:
         self._archive = archive
         self._pool = pool
         self._metrics = metrics
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._n_bytes = 0
-        self._batch: list[_Waiting] = []
+        self._batch: list[Waiting] = []
         self._is_disk_away = False
 
     def put(self, record: ExposureRecord, served: CatalogueVersion | None) -> None:
-        """Take the record of an answer and what it was made from, or drop it where it is full."""
+        """Take the record of an answer and its catalogue, or drop it where the queue is full."""
         packed = PackedExposure.of(record)
         if self._n_bytes + len(packed.content) > CAPACITY_BYTES:
             self._metrics.exposures_dropped.inc()
             return
         self._n_bytes += len(packed.content)
-        self._queue.put_nowait(_Waiting(packed, served))
+        self._queue.put_nowait((packed, served))
 
     async def log_batch(self) -> None:
         """Log the next batch, as a background task, or return where there is nothing to log.
@@ -71,8 +68,9 @@ class ExposureQueue:
         if not self._batch:
             return
         try:
-            await self._keep_snapshots(self._batch)
-            await self._log.append([waiting.packed for waiting in self._batch])
+            # First the snapshots: a record in the log can then always be replayed.
+            await self._keep_snapshots()
+            await self._log.append([packed for packed, _ in self._batch])
         except StoreUnavailableError:
             raise
         except Exception:
@@ -95,16 +93,14 @@ class ExposureQueue:
             self._batch.append(self._queue.get_nowait())
 
     def _forget_batch(self) -> None:
-        for waiting in self._batch:
-            self._n_bytes -= len(waiting.packed.content)
+        for packed, _ in self._batch:
+            self._n_bytes -= len(packed.content)
             self._queue.task_done()
         self._batch = []
 
-    async def _keep_snapshots(self, batch: list[_Waiting]) -> None:
+    async def _keep_snapshots(self) -> None:
         loop = asyncio.get_running_loop()
-        snapshots = {
-            waiting.served.snapshot_id: waiting.served for waiting in batch if waiting.served
-        }
+        snapshots = {served.snapshot_id: served for _, served in self._batch if served}
         for served in snapshots.values():
             try:
                 await loop.run_in_executor(self._pool, self._archive.keep, served)

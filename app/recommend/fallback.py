@@ -1,4 +1,4 @@
-"""The rungs below a full answer, and the order that needs no model."""
+"""Degradation levels of answers, their causes, and the order by popularity without a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class DegradationLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why answers are of a rung, and what operators can do."""
+    """Why answers are of a level, and what operators can do."""
 
     reason: str
     advice: str
@@ -71,10 +71,10 @@ CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
     ),
     DegradationLevel.EMPTY: Cause("nothing is open in their market", "load sales that are open"),
 }
-"""By rung; that of `POPULARITY` may be another one."""
+"""By level; the cause of `POPULARITY` may be another one."""
 
 OF_CATALOGUE: Final = frozenset({DegradationLevel.REMEMBERED, DegradationLevel.SNAPSHOT})
-"""What is wrong with the catalogue names an answer, whatever else it had to do without."""
+"""Levels of the catalogue, which name an answer before any other thing that it lacks."""
 
 
 def popularity_order(catalogue: Catalogue, rows: NDArray[np.int64]) -> NDArray[np.float64]:

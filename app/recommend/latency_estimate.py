@@ -1,24 +1,25 @@
-"""What scoring takes on this machine: whether a model may still be asked before a deadline."""
+"""Estimate of the time that scoring takes on this machine, to keep deadlines."""
 
 from collections import defaultdict, deque
 from typing import Final
 
 REMEMBERED: Final = 5
-"""One pause of the machine is not the model's pace: the quickest of so many is."""
+"""The estimate is the quickest of the last five: a pause of the machine is no slow model."""
 
 ASKED_AGAIN: Final = 20
-"""Of so many rankings that were too late for the model, one asks it all the same."""
+"""Of 20 rankings that had no time for the model, one calls it all the same: without that, an
+estimate that a slow moment left behind would never be corrected. Chosen, not measured."""
 
 
 class LatencyEstimate:
     """Remembers how long rankings took, by the power of two of their candidates.
 
-    Scoring runs to its end once it has begun, so that a deadline can only keep it from
-    beginning. Sizes that were not seen `REMEMBERED` times are always allowed.
+    Scoring cannot be interrupted: a deadline can only keep it from beginning. Sizes that were
+    not measured `REMEMBERED` times are always allowed.
     """
 
     def __init__(self) -> None:
-        """Know nothing yet."""
+        """Begin without any measurement."""
         self._took_s: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
         self._n_refused = 0
 
@@ -30,6 +31,6 @@ class LatencyEstimate:
         self._n_refused += 1
         return self._n_refused % ASKED_AGAIN == 0
 
-    def note(self, n_candidates: int, took_s: float) -> None:
-        """Take note of how long a ranking took."""
+    def record(self, n_candidates: int, took_s: float) -> None:
+        """Record how long a ranking took."""
         self._took_s[n_candidates.bit_length()].append(took_s)

@@ -1,13 +1,16 @@
-"""One answer: read the customer, route him, rank the sales, record what was done."""
+"""A recommendation, from the request to the record. Start here.
+
+`app.api.recommendations` and `app.api.rank` call `Recommender.recommend` once a request. Its steps
+in order: read the customer, route the visit, choose catalogue and policy, rank, record.
+"""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
 from app.catalogue.catalogue_follower import CatalogueFollower
-from app.catalogue.catalogue_version import CatalogueVersion
 from app.catalogue.clock import StoreClock
 from app.errors import StoreUnavailableError, UnknownMarketError
 from app.experiments.live_plan import LivePlan
@@ -15,18 +18,17 @@ from app.recommend.answer_counts import AnswerCounts
 from app.recommend.candidates import LeftOut, left_out
 from app.recommend.deadline import within
 from app.recommend.degradation import Degradation
+from app.recommend.exposure import exposure_record
 from app.recommend.exposure_queue import ExposureQueue
 from app.recommend.fallback import OF_CATALOGUE, DegradationLevel
-from app.recommend.ranking import Ranking, SlateRanker
+from app.recommend.ranking import SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.recommend.routing import Routing, routed
 from app.recommend.shadow import Shadow
 from app.stores.customer import CustomerState, CustomerStore
-from app.stores.exposure_record import ExposureRecord, ShownItem
 from models.domain.customer import Window
-from models.domain.event import SECOND_US
 from models.domain.profile import Profile
-from models.slate.slate_policy import SlatePolicy
+from models.experiments.exposure_record import ExposureRecord
 
 ROUNDS_BETWEEN: Final = 2
 """Rounds of the event loop between two rankings.
@@ -39,7 +41,7 @@ third as many rankings were too late for their model; full answers were as many 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the answers of this process have in common.
+    """What all answers of this process have in common.
 
     Attributes:
         plan: Routes visits to variants.
@@ -55,27 +57,18 @@ class Recommendation:
     """An answer.
 
     Attributes:
-        question: What was answered.
-        record: What is logged, the slate included.
-        left_out: The caller's own candidates that may not be shown, each with why.
-        read_s: Seconds spent on the customer's read.
+        asked: The request and all that its ranking depended on.
+        record: The exposure record, which holds the slate.
+        left_out: The caller's own candidates that may not be shown, each with the reason.
+        read_s: Seconds spent on reading the customer.
         rank_s: Seconds spent on candidates, scores and selection.
     """
 
-    question: RankingRequest
+    asked: RankingRequest
     record: ExposureRecord
     left_out: tuple[LeftOut, ...]
     read_s: float
     rank_s: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Way:
-    """How an answer is made: by whose catalogue, and without what."""
-
-    policy: SlatePolicy
-    served: CatalogueVersion | None
-    rung: DegradationLevel | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +78,13 @@ class Recommender:
     Attributes:
         customers: Windows and profiles.
         live: The catalogue.
-        clock: The store's clock, for when it is away.
-        ranker: Orders the sales.
+        clock: The store's clock, also while the store is away.
+        ranker: Ranks the candidates.
         exposures: Takes the records.
         origin: Plan of experiments and versions.
         degradation: Logs what answers had to do without.
-        shadow: Ranks again with a model that nobody sees.
-        tally: Counts answers by variant.
+        shadow: Ranks again with a model whose slates are not shown.
+        counts: Counts answers by variant.
         read_timeout_s: After this a customer is anonymous.
         deadline_s: Time to route a visit.
         new_id: Makes recommendation ids.
@@ -106,23 +99,23 @@ class Recommender:
     origin: Origin
     degradation: Degradation
     shadow: Shadow
-    tally: AnswerCounts
+    counts: AnswerCounts
     read_timeout_s: float
     deadline_s: float
     new_id: Callable[[], str]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def recommend(self, request: RecommendationRequest, *, ends_s: float) -> Recommendation:
-        """Answer a request and hand the record to the log.
+        """Answer a request, and hand its record to the log.
 
         Args:
-            request: What the caller asks for.
+            request: The caller's request.
             ends_s: When the answer is due, in seconds of `time.monotonic`. Where that is past,
-                the store is not read and no model asked: it is answered by popularity.
+                neither store nor model is asked: the answer is by popularity.
 
         Raises:
-            UnknownVariantError: If the request forces a variant that there is not.
-            ExclusiveVariantsError: If it forces two that exclude each other.
+            UnknownVariantError: If the request forces an unknown variant.
+            ExclusiveVariantsError: If it forces two variants that exclude each other.
             UnknownMarketError: If no sale names its market, and none is for all markets.
         """
         started = monotonic()
@@ -132,11 +125,38 @@ class Recommender:
         known = await self._read(request.customer_id, within_s=ends_s - started)
         read_s = monotonic() - started
         async with self.turn:
+            # Between two answers the loop serves other tasks, see `ROUNDS_BETWEEN`.
             for _ in range(ROUNDS_BETWEEN):
                 await asyncio.sleep(0)
             await self.live.catch_up()
             within_s = ends_s - monotonic()
             return self._answer(request, known, started=started, read_s=read_s, within_s=within_s)
+
+    async def assign(self, request: RecommendationRequest) -> Routing:
+        """Route a visit as `recommend` would, and log nothing.
+
+        Raises:
+            UnknownVariantError: If the request forces an unknown variant.
+            ExclusiveVariantsError: If it forces two variants that exclude each other.
+        """
+        plan = self.origin.plan.current
+        known: CustomerState | None = self._anonymous()
+        if plan.plan.asks_for_visitors:
+            known = await self._read(request.customer_id, within_s=self.deadline_s)
+        return routed(plan, request, known=known, now_us=self.clock.now_us())
+
+    async def _read(self, customer_id: str | None, *, within_s: float) -> CustomerState | None:
+        if customer_id is None:
+            return self._anonymous()
+        try:
+            timeout_s = min(self.read_timeout_s, within_s)
+            return await within(timeout_s, self.customers.read(customer_id))
+        except (StoreUnavailableError, TimeoutError) as exc:
+            self.degradation.blame(exc)
+            return None
+
+    def _anonymous(self) -> CustomerState:
+        return CustomerState(self.clock.now_us(), Window.empty(), Profile.empty())
 
     def _answer(
         self,
@@ -147,140 +167,61 @@ class Recommender:
         read_s: float,
         within_s: float | None,
     ) -> Recommendation:
-        """Make an answer of one catalogue, plan and moment: nothing in here awaits."""
+        # From here on nothing awaits: one catalogue, plan and moment make the whole answer.
         began = monotonic()
-        state = known or self._nobody()
+        state = known or self._anonymous()
         routing = routed(self.origin.plan.current, request, known=known, now_us=state.now_us)
-        way = self._way(routing, is_known=known is not None)
-        self._look_at_market(request, way.served, now_us=state.now_us)
-        question = RankingRequest(request, state, way.served, self.new_id())
-        ranking = self.ranker.rank(question, way.policy, rung=way.rung, within_s=within_s)
-        record = self._record(question, routing, way.policy, ranking=ranking, started=started)
-        self.exposures.put(record, question.served)
-        self.degradation.note(ranking.rung, ranking.cause)
-        self.tally.note(record)
-        if way.served is self.live.served:
-            self.shadow.see(question, way.policy, ranking=ranking)
-        return Recommendation(question, record, _left_out(question), read_s, monotonic() - began)
+        asked = self._asked(request, state, routing, is_known=known is not None)
+        self._require_market(asked)
+        ranking = self.ranker.rank(asked, within_s=within_s)
+        record = exposure_record(
+            asked,
+            routing,
+            ranking=ranking,
+            versions=self.origin.versions,
+            took_s=monotonic() - started,
+        )
+        self.exposures.put(record, asked.served)
+        self.degradation.record(ranking.degraded, ranking.cause)
+        self.counts.record(record)
+        if ranking.degraded is None and asked.served is self.live.served:
+            self.shadow.compare(asked)
+        return Recommendation(asked, record, left_out(asked), read_s, monotonic() - began)
 
-    async def assign(self, request: RecommendationRequest) -> Routing:
-        """Route a visit as `recommend` would, and log nothing.
-
-        Raises:
-            UnknownVariantError: If the request forces a variant that there is not.
-            ExclusiveVariantsError: If it forces two that exclude each other.
-        """
-        plan = self.origin.plan.current
-        known: CustomerState | None = self._nobody()
-        if plan.plan.asks_for_visitors:
-            known = await self._read(request.customer_id, within_s=self.deadline_s)
-        return routed(plan, request, known=known, now_us=self.clock.now_us())
-
-    def _way(self, routing: Routing, *, is_known: bool) -> _Way:
+    def _asked(
+        self,
+        request: RecommendationRequest,
+        state: CustomerState,
+        routing: Routing,
+        *,
+        is_known: bool,
+    ) -> RankingRequest:
+        """Choose policy and catalogue, and name what is missing before anything is ranked."""
         policy = routing.route.policy
-        served, rung = self.live.served_by(policy.bundle), self._rung(is_known=is_known)
+        served, degraded = self.live.served_by(policy.bundle), None
+        if self.live.is_stale or self.live.is_behind:
+            degraded = DegradationLevel.SNAPSHOT
+        elif self.live.lacking:
+            degraded = DegradationLevel.REMEMBERED
+        elif not is_known:
+            degraded = DegradationLevel.ANONYMOUS
         if policy.bundle is not None and served is None:
             policy = routing.stored.plan.default
             served = self.live.served_by(policy.bundle) or self.live.served
-            rung = rung if rung in OF_CATALOGUE else DegradationLevel.VARIANT
-        return _Way(policy, served, rung)
+            degraded = degraded if degraded in OF_CATALOGUE else DegradationLevel.VARIANT
+        return RankingRequest(request, state, served, policy, degraded, self.new_id())
 
-    def _look_at_market(
-        self, request: RecommendationRequest, served: CatalogueVersion | None, *, now_us: int
-    ) -> None:
-        """Count a market that no sale names, and refuse it rather than to show an empty page."""
+    def _require_market(self, asked: RankingRequest) -> None:
+        """Count a market that no sale names; refuse it where the page would be empty.
+
+        Raises:
+            UnknownMarketError: If nothing is eligible there, and the caller named no candidates.
+        """
+        market, served = asked.request.market, asked.served
         known = served.catalogue.markets.names if served else ()
-        if served is None or not known or request.market is None or request.market in known:
+        if served is None or not known or market is None or market in known:
             return
-        self.tally.note_unknown_market()
-        if request.choice is None and not len(served.offers.at(request.market, now_us).rows):
-            raise UnknownMarketError(request.market, known)
-
-    def _nobody(self) -> CustomerState:
-        return CustomerState(self.clock.now_us(), Window.empty(), Profile.empty())
-
-    async def _read(self, customer_id: str | None, *, within_s: float) -> CustomerState | None:
-        if customer_id is None:
-            return self._nobody()
-        try:
-            return await within(
-                min(self.read_timeout_s, within_s), self.customers.read(customer_id)
-            )
-        except (StoreUnavailableError, TimeoutError) as exc:
-            self.degradation.blame(exc)
-            return None
-
-    def _rung(self, *, is_known: bool) -> DegradationLevel | None:
-        if self.live.is_stale or self.live.is_behind:
-            return DegradationLevel.SNAPSHOT
-        if self.live.lacking:
-            return DegradationLevel.REMEMBERED
-        return None if is_known else DegradationLevel.ANONYMOUS
-
-    def _record(
-        self,
-        question: RankingRequest,
-        routing: Routing,
-        policy: SlatePolicy,
-        *,
-        ranking: Ranking,
-        started: float,
-    ) -> ExposureRecord:
-        request, state, choice = question.request, question.state, question.request.choice
-        exclude = _known(request.exclude, question.served)
-        candidates = _known(choice.sale_ids if choice else (), question.served)
-        return ExposureRecord(
-            recommendation_id=question.recommendation_id,
-            customer_id=request.customer_id,
-            session_id=request.session_id,
-            device_id=request.device_id,
-            now_us=state.now_us,
-            market=request.market,
-            device=request.device,
-            limit=request.limit,
-            exclude=exclude,
-            excluded_unknown=len(set(request.exclude)) - len(exclude),
-            candidates=candidates if choice else None,
-            candidates_unknown=len(choice.sale_ids) - len(candidates) if choice else 0,
-            candidates_ordered=choice is not None and choice.is_ordered,
-            window=state.window.pack(),
-            profile=state.profile.pack(),
-            snapshot_id=question.served.snapshot_id if question.served else "",
-            bundle_id=question.served.bundle_id if question.served else "",
-            plan_version=routing.stored.version,
-            assignments=routing.route.assignments,
-            order_by=policy.order_by,
-            diversity=policy.diversity,
-            exploration=policy.exploration.model_dump_json() if policy.exploration else None,
-            degraded=ranking.rung,
-            feature_hash=ranking.feature_hash,
-            took_us=round((monotonic() - started) * SECOND_US),
-            slate=_slate(ranking),
-            versions=self.origin.versions,
-        )
-
-
-def _left_out(question: RankingRequest) -> tuple[LeftOut, ...]:
-    request = question.request
-    if request.choice is None:
-        return ()
-    served, now_us = question.served, question.state.now_us
-    offer = served.offers.at(request.market, now_us) if served else None
-    return left_out(offer, now_us, choice=request.choice)
-
-
-def _known(sale_ids: Sequence[str], served: CatalogueVersion | None) -> tuple[str, ...]:
-    """Return those that the catalogue knows, in their order, each once."""
-    if served is None:
-        return ()
-    row_of = served.catalogue.row_of
-    return tuple(each for each in dict.fromkeys(sale_ids) if row_of(each) is not None)
-
-
-def _slate(ranking: Ranking) -> tuple[ShownItem, ...]:
-    probabilities = ranking.probabilities or (None,) * len(ranking.sale_ids)
-    shown = zip(ranking.sale_ids, ranking.propensities, probabilities, strict=True)
-    return tuple(
-        ShownItem(sale_id, rank, propensity, probability)
-        for rank, (sale_id, propensity, probability) in enumerate(shown, start=1)
-    )
+        self.counts.record_unknown_market()
+        is_empty = not len(served.offers.at(market, asked.state.now_us).rows)
+        if asked.request.choice.sale_ids is None and is_empty:
+            raise UnknownMarketError(market, known)

@@ -1,7 +1,7 @@
-"""The order of the sales of one answer, by the best means that are available."""
+"""The slate of one answer: by the model, or by popularity where the model cannot answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
 from typing import Final
@@ -10,7 +10,6 @@ import numpy as np
 
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.observability import Metrics, get_logger
-from app.recommend.candidates import candidates, chosen
 from app.recommend.drift import Drift
 from app.recommend.fallback import (
     MODEL_FAILED,
@@ -24,7 +23,8 @@ from app.recommend.fallback import (
 )
 from app.recommend.latency_estimate import LatencyEstimate
 from app.recommend.request import RankingRequest
-from models.query.caller_candidates import CallerCandidates
+from models.experiments.exposure_record import ShownItem
+from models.query.candidates import candidate_query
 from models.query.query import Context, Query
 from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer, Scores
@@ -39,26 +39,27 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The sales to show, best first.
+    """The slate of an answer.
 
     Attributes:
-        sale_ids: One per rank.
-        propensities: Probability of each at its rank, given those above it.
-        probabilities: Purchase probability of each; empty where no model scored.
+        slate: The sales shown, by rank.
         feature_hash: Hash of the feature matrix of all candidates; empty without a model.
-        rung: What the ranking had to do without; None for a full answer.
-        cause: Why the model did not rank; None where it did, or the rung says it.
+        degraded: What the ranking had to do without; None for a full answer.
+        cause: Why the model did not rank; None where it did, or the level says it.
     """
 
-    sale_ids: tuple[str, ...]
-    propensities: tuple[float, ...]
-    probabilities: tuple[float, ...]
+    slate: tuple[ShownItem, ...]
     feature_hash: str
-    rung: DegradationLevel | None
+    degraded: DegradationLevel | None
     cause: Cause | None = None
 
+    @property
+    def sale_ids(self) -> tuple[str, ...]:
+        """The sales shown, by rank."""
+        return tuple(shown.sale_id for shown in self.slate)
 
-NOTHING: Final = Ranking((), (), (), "", DegradationLevel.EMPTY)
+
+NOTHING: Final = Ranking((), "", DegradationLevel.EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,65 +67,42 @@ class SlateRanker:
     """Ranks with the scorer of the catalogue, and without where there is none or it fails.
 
     Attributes:
-        metrics: Count what went wrong.
-        pace: How long the model takes here.
-        drift: Looks at what full answers were made from; None where nobody does.
+        metrics: Count failures of the model.
+        latency: How long the model takes on this machine.
+        drift: Compares full answers with training; None for no comparison.
         clock: Counts seconds, from any beginning.
     """
 
     metrics: Metrics
-    pace: LatencyEstimate = field(default_factory=LatencyEstimate)
+    latency: LatencyEstimate = field(default_factory=LatencyEstimate)
     drift: Drift | None = None
     clock: Callable[[], float] = perf_counter
 
-    def rank(
-        self,
-        question: RankingRequest,
-        policy: SlatePolicy,
-        *,
-        rung: DegradationLevel | None,
-        within_s: float | None = inf,
-    ) -> Ranking:
-        """Order the candidates of a question.
+    def rank(self, asked: RankingRequest, *, within_s: float | None = inf) -> Ranking:
+        """Rank the candidates of a request.
+
+        A stale catalogue is ordered by popularity, whichever policy the request has.
 
         Args:
-            question: Who asks, when, about which catalogue.
-            policy: How the customer's variant makes slates; without a model, by popularity.
-            rung: What is known to be missing already. A stale catalogue is ordered by
-                popularity, whatever the variant.
-            within_s: Time that is left; a model that would take longer is not asked, and for
-                None no model at all.
+            asked: The request and all that its ranking depends on.
+            within_s: Seconds that are left. A model that would take longer is not called; for
+                None no model is called at all.
         """
-        if question.served is None:
+        if asked.served is None:
             return NOTHING
-        query, scorer = query_of(question, question.served), question.served.scorer
-        limit = question.request.limit
+        query, scorer = query_of(asked, asked.served), asked.served.scorer
         if not len(query.rows):
             return NOTHING
-        if rung is DegradationLevel.SNAPSHOT:
-            policy = BY_POPULARITY
+        is_stale = asked.degraded is DegradationLevel.SNAPSHOT
+        policy = BY_POPULARITY if is_stale else asked.policy
         scores = self._scores(scorer, query, policy, within_s=within_s)
         if isinstance(scores, Scores):
-            self._look(question, scores, rung=rung)
-            return _with_model(question, query, scores, policy=policy, rung=rung)
-        choice = question.request.choice
-        if choice is not None and choice.is_ordered:
-            shown = np.arange(min(limit, len(query.rows)))
-        else:
-            shown = best(popularity_order(query.catalogue, query.rows), limit)
-        ranking = _ranking(query, Slate.certain(shown), None, rung=rung)
-        if rung in OF_CATALOGUE:
-            return ranking
-        return replace(ranking, rung=DegradationLevel.POPULARITY, cause=scores)
-
-    def _look(
-        self, question: RankingRequest, scores: Scores, *, rung: DegradationLevel | None
-    ) -> None:
-        """Count what training can be compared with: all that is open, for somebody known."""
-        scorer = question.served.scorer if question.served else None
-        is_usual = rung is None and question.request.choice is None
-        if self.drift is not None and scorer is not None and is_usual:
-            self.drift.see(scorer, scores)
+            is_usual = asked.degraded is None and asked.request.choice.sale_ids is None
+            if is_usual and self.drift is not None and scorer is not None:
+                # Training saw known customers and all that was open: others do not compare.
+                self.drift.compare(scorer, scores)
+            return _with_model(asked, query, scores, policy=policy)
+        return _by_popularity(asked, query, cause=scores)
 
     def _scores(
         self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float | None
@@ -134,7 +112,7 @@ class SlateRanker:
         if within_s is None:
             return SHED
         n_candidates = len(query.rows)
-        if not self.pace.allows(n_candidates, within_s):
+        if not self.latency.allows(n_candidates, within_s):
             self.metrics.model_errors.labels("TooSlow").inc()
             return TOO_SLOW
         started = self.clock()
@@ -145,68 +123,64 @@ class SlateRanker:
             self.metrics.model_errors.labels(error).inc()
             _log.error("the model failed", error=error, reason=str(exc))
             return MODEL_FAILED
-        self.pace.note(n_candidates, self.clock() - started)
+        self.latency.record(n_candidates, self.clock() - started)
         return scores
 
 
-def ranked(
-    question: RankingRequest, served: CatalogueVersion, *, policy: SlatePolicy
-) -> tuple[Ranking, Scores]:
-    """Answer a question by a catalogue and its scorer, whatever that may raise.
+def rank_with(asked: RankingRequest, served: CatalogueVersion) -> tuple[Ranking, Scores]:
+    """Rank a request by the model of another catalogue version, without any fallback.
 
     Raises:
-        ValueError: If there is no scorer.
+        ValueError: If there is no scorer. The model may raise anything else.
     """
     if served.scorer is None:
-        msg = "a catalogue without a scorer ranks nothing again"
+        msg = f"catalogue {served.snapshot_id} has no scorer to rank with"
         raise ValueError(msg)
-    query = query_of(question, served)
-    scores = served.scorer.score(query, policy.order_by)
-    return _with_model(question, query, scores, policy=policy, rung=None), scores
+    query = query_of(asked, served)
+    scores = served.scorer.score(query, asked.policy.order_by)
+    return _with_model(asked, query, scores, policy=asked.policy), scores
 
 
-def query_of(question: RankingRequest, served: CatalogueVersion) -> Query:
-    """Return what a scorer is asked: the candidates of a question, in a catalogue."""
-    request, state, catalogue = question.request, question.state, served.catalogue
-    offer = served.offers.at(request.market, state.now_us)
-    rows = candidates(offer, exclude=request.exclude)
-    choice = request.choice
-    if choice is not None:
-        rows = chosen(rows, catalogue, choice=choice)
-    return Query(
+def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
+    """Return the model's query for a request, in a catalogue version."""
+    request, state = asked.request, asked.state
+    return candidate_query(
+        served.offers.at(request.market, state.now_us),
+        Context(state.now_us, request.market, request.device),
         window=state.window,
         profile=state.profile,
-        catalogue=catalogue,
-        context=Context(state.now_us, request.market, request.device),
-        rows=rows,
-        listing=CallerCandidates.of(catalogue, rows)
-        if choice is not None and choice.is_ordered
-        else None,
-        offer=offer,
+        choice=request.choice,
     )
 
 
 def _with_model(
-    question: RankingRequest,
-    query: Query,
-    scores: Scores,
-    *,
-    policy: SlatePolicy,
-    rung: DegradationLevel | None,
+    asked: RankingRequest, query: Query, scores: Scores, *, policy: SlatePolicy
 ) -> Ranking:
-    seed = seed_of(question.recommendation_id)
-    slate = make_slate(query, scores, policy=policy, limit=question.request.limit, seed=seed)
-    return _ranking(query, slate, scores, rung=rung)
+    seed, limit = seed_of(asked.recommendation_id), asked.request.limit
+    slate = make_slate(query, scores, policy=policy, limit=limit, seed=seed)
+    probabilities: list[float] = scores.probabilities[slate.picks].tolist()
+    return Ranking(_items(query, slate, probabilities), scores.feature_hash, asked.degraded)
 
 
-def _ranking(
-    query: Query, slate: Slate, scores: Scores | None, *, rung: DegradationLevel | None
-) -> Ranking:
+def _by_popularity(asked: RankingRequest, query: Query, *, cause: Cause) -> Ranking:
+    limit = asked.request.limit
+    if asked.request.choice.is_ordered:
+        picks = np.arange(min(limit, len(query.rows)))
+    else:
+        picks = best(popularity_order(query.catalogue, query.rows), limit)
+    items = _items(query, Slate.certain(picks), [None] * len(picks))
+    if asked.degraded in OF_CATALOGUE:
+        return Ranking(items, "", asked.degraded)
+    return Ranking(items, "", DegradationLevel.POPULARITY, cause)
+
+
+def _items(
+    query: Query, slate: Slate, probabilities: list[float] | list[None]
+) -> tuple[ShownItem, ...]:
+    sales = query.catalogue.sales
     rows: list[int] = query.rows[slate.picks].tolist()
-    return Ranking(
-        sale_ids=tuple(query.catalogue.sales[row].sale_id for row in rows),
-        propensities=tuple(slate.propensities.tolist()),
-        probabilities=tuple(scores.probabilities[slate.picks].tolist()) if scores else (),
-        feature_hash=scores.feature_hash if scores else "",
-        rung=rung,
+    shown = zip(rows, slate.propensities.tolist(), probabilities, strict=True)
+    return tuple(
+        ShownItem(sales[row].sale_id, rank, propensity, probability)
+        for rank, (row, propensity, probability) in enumerate(shown, start=1)
     )

@@ -1,4 +1,4 @@
-"""The answers of the last minute: whether most of them had to do without something."""
+"""Answers of the last minute, by what they had to do without."""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -9,17 +9,17 @@ from app.recommend.fallback import Cause, DegradationLevel
 
 WITHIN_S: Final = 60
 LEAST: Final = 20
-"""Of fewer answers nothing is said: one slow one is no fault of a service."""
+"""Fewer answers are no sample: one slow answer is no fault of a service. Chosen, not measured."""
 
 Shortfall = tuple[DegradationLevel, Cause]
 
 
 @dataclass(slots=True)
 class RecentAnswers:
-    """Counts answers by what they had to do without, for a minute.
+    """Counts answers by level and cause, for a minute.
 
     Attributes:
-        monotonic_s: A clock that never goes back.
+        monotonic_s: A monotonic clock.
     """
 
     monotonic_s: Callable[[], float]
@@ -27,7 +27,7 @@ class RecentAnswers:
         default_factory=deque[tuple[int, Counter[Shortfall | None]]]
     )
 
-    def note(self, shortfall: Shortfall | None) -> None:
+    def record(self, shortfall: Shortfall | None) -> None:
         """Count an answer; None for a full one."""
         second = self._forget()
         if not self._seconds or self._seconds[-1][0] != second:
@@ -45,10 +45,10 @@ class RecentAnswers:
         lower = Counter({one: n for one, n in counts.items() if one is not None})
         if n_answers < LEAST or 2 * lower.total() <= n_answers:
             return None
-        [((rung, cause), n_of_rung)] = lower.most_common(1)
+        [((level, cause), n_of_level)] = lower.most_common(1)
         return (
             f"{lower.total()} of the {n_answers} answers of the last minute were not full,"
-            f" {n_of_rung} of them by {rung}: {cause.reason}: {cause.advice}"
+            f" {n_of_level} of them by {level}: {cause.reason}: {cause.advice}"
         )
 
     def forget_all(self) -> None:

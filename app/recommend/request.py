@@ -1,40 +1,28 @@
-"""What is asked, by whom, about which catalogue: all that a ranking may depend on."""
+"""A request for a recommendation, and all that its ranking depends on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.catalogue.catalogue_version import CatalogueVersion
+from app.recommend.fallback import DegradationLevel
 from app.stores.customer import CustomerState
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The sales that a caller wants to have ranked.
-
-    Attributes:
-        sale_ids: His candidates, each once.
-        is_ordered: Whether their order says something: it then decides between sales that
-            the service scores alike, and is the answer's where no model can score.
-    """
-
-    sale_ids: tuple[str, ...]
-    is_ordered: bool
+from models.query.candidates import CallerChoice
+from models.slate.slate_policy import SlatePolicy
 
 
 @dataclass(frozen=True, slots=True)
 class RecommendationRequest:
-    """What a caller asks for.
+    """A request as the caller made it.
 
     Attributes:
-        customer_id: Who looks at the page; None for a visitor without id.
+        customer_id: The customer; None for a visitor without id.
         session_id: The visit, if the caller names it.
         device_id: The device, if the caller names it.
-        market: Only sales of this market; None asks for any.
+        market: Only sales of this market; None for any.
         device: As the caller names it.
         limit: Number of sales wanted.
-        exclude: Sale ids that must not be shown.
         forced: The variants that the caller forces, by experiment.
-        choice: The caller's own candidates; None for all sales.
+        choice: Sales that the caller excludes, or wants to have ranked.
     """
 
     customer_id: str | None = None
@@ -43,23 +31,26 @@ class RecommendationRequest:
     market: str | None = None
     device: str | None = None
     limit: int = 10
-    exclude: tuple[str, ...] = ()
     forced: Mapping[str, str] = field(default_factory=dict[str, str])
-    choice: Choice | None = None
+    choice: CallerChoice = field(default_factory=CallerChoice)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankingRequest:
-    """A request at its moment.
+    """A request at its moment: two rankings of one of these are equal to the bit.
 
     Attributes:
-        request: What the caller asks for.
+        request: The caller's request.
         state: The customer, and the moment of the answer.
-        served: The catalogue; None before there is any.
-        recommendation_id: Id of the answer, which decides what chance decides.
+        served: The catalogue and its scorer; None before there is any.
+        policy: How the slate is made; without a model, by popularity.
+        degraded: What is known to be missing before anything is ranked.
+        recommendation_id: Id of the answer; it seeds the draws of exploration.
     """
 
     request: RecommendationRequest
     state: CustomerState
     served: CatalogueVersion | None
+    policy: SlatePolicy = field(default_factory=SlatePolicy)
+    degraded: DegradationLevel | None = None
     recommendation_id: str = ""

@@ -1,4 +1,4 @@
-"""Who is in which variant: a request, as far as routing may look at it."""
+"""Routing of a request to variants, by the plan of experiments."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from models.experiments.plan.plan import Route, Visit
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """A route, and the plan that decided it.
+    """A route and the plan that decided it.
 
     Attributes:
         stored: The plan and its version.
@@ -37,19 +37,25 @@ def routed(
     Args:
         stored: The plan.
         request: Names the units, market, device and forced variants.
-        known: What is on record of the customer; None where that cannot be read now.
+        known: The customer; None where the store could not be read.
         now_us: The moment of the answer, microseconds since the epoch.
 
     Raises:
-        UnknownVariantError: If a forced variant is none of a running experiment.
-        ExclusiveVariantsError: If two are forced of one layer.
+        UnknownVariantError: If a forced variant belongs to no running experiment.
+        ExclusiveVariantsError: If two variants of one layer are forced.
     """
+    units = {
+        Unit.CUSTOMER: request.customer_id,
+        Unit.SESSION: request.session_id,
+        Unit.DEVICE: request.device_id,
+    }
+    is_new = None if known is None else not len(known.window) and not any(known.profile.counts)
     visit = Visit(
         now=from_us(now_us),
-        units=_units(request),
+        units={unit: unit_id for unit, unit_id in units.items() if unit_id is not None},
         market=request.market,
         device=request.device,
-        is_new=None if known is None else _is_new(known),
+        is_new=is_new,
         forced=request.forced,
     )
     try:
@@ -58,16 +64,3 @@ def routed(
         raise UnknownVariantError(str(exc)) from exc
     except plans.ExclusiveVariantsError as exc:
         raise ExclusiveVariantsError(str(exc)) from exc
-
-
-def _units(request: RecommendationRequest) -> dict[Unit, str]:
-    named = {
-        Unit.CUSTOMER: request.customer_id,
-        Unit.SESSION: request.session_id,
-        Unit.DEVICE: request.device_id,
-    }
-    return {unit: unit_id for unit, unit_id in named.items() if unit_id is not None}
-
-
-def _is_new(known: CustomerState) -> bool:
-    return not len(known.window) and not any(known.profile.counts)

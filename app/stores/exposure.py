@@ -1,17 +1,61 @@
-"""The exposure log: records of answers, in streams.
+"""The exposure log: records of answers, packed, in streams.
 
+A packed record is its JSON, compressed against a dictionary of what nearly all records hold.
 Script: ``append_exposure``.
 """
 
+import zlib
+from base64 import b64encode
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
+
+import orjson
 
 from app.settings import STREAM_BYTES
 from app.stores.connection import Command, Connection, Script
-from app.stores.exposure_record import PackedExposure
 from app.stores.keys import counts_prefix, exposures_stream, partition, stream_limit
+from models.experiments.exposure_record import ExposureRecord
 
 APPEND_EXPOSURE: Final = Script.named("append_exposure", after=["stream"])
+
+_LEVEL: Final = 6
+"""Packing takes 62 µs of the event loop without a window and 200 µs with a full one; at level 1
+it takes 41 and 119 µs, for records that are 9 and 1 percent larger (processor time, 2026-11-29)."""
+
+_DICTIONARY: Final = (
+    b'{"experiment":"","variant":"","unit":"customer","unit_id":"","share_bp":10000,"is_forced":'
+    b'false},"popularity","variant","anonymous","snapshot","desktop","mobile",'
+    b'"limit":10,"exclude":[],"excluded_unknown":0,"candidates":null,"candidates_unknown":0,'
+    b'"candidates_ordered":false,"window":"","profile":"","snapshot_id":"","bundle_id":"2026",'
+    b'"plan_version":0,"assignments":[],"order_by":"meta","diversity":0.0,"exploration":null,'
+    b'"degraded":null,"feature_hash":"","took_us":1,"slate":[{"sale_id":"","rank":1,'
+    b'"propensity":1.0,"purchase_probability":0.00},{"sale_id":"","rank":2,"propensity":1.0,'
+    b'"purchase_probability":0.0"}],"versions":[["vitrine","0.1.0"],["numpy","2.'
+    b'"],["lightgbm","4.6.0"]]}{"recommendation_id":"","customer_id":"","session_id":null,'
+    b'"device_id":null,"now_us":17,"market":"fr","device":null,'
+)
+"""Entries that are not exported yet cannot be read with another one: export before it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedExposure:
+    """A record as the log keeps it.
+
+    Attributes:
+        owner: The customer, or the answer to a visitor without id: what belongs together.
+        content: The compressed record.
+    """
+
+    owner: str
+    content: bytes
+
+    @classmethod
+    def of(cls, record: ExposureRecord) -> Self:
+        """Pack a record."""
+        packer = zlib.compressobj(level=_LEVEL, zdict=_DICTIONARY)
+        content = packer.compress(orjson.dumps(record, default=_base64)) + packer.flush()
+        return cls(record.customer_id or record.recommendation_id, content)
 
 
 class ExposureLog:
@@ -30,3 +74,21 @@ class ExposureLog:
         p = partition(exposure.owner)
         keys = [exposures_stream(p), counts_prefix(p)]
         return APPEND_EXPOSURE.by_sha(keys, self._limit, exposure.content)
+
+
+def unpacked(content: bytes) -> bytes:
+    """Return the JSON of a packed record: its own field names, bytes in base64.
+
+    Raises:
+        zlib.error: If the content is anything else.
+    """
+    if content.startswith(b"{"):  # written before records were compressed, and not exported yet
+        return content
+    return zlib.decompressobj(zdict=_DICTIONARY).decompress(content)
+
+
+def _base64(value: object) -> str:
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    msg = f"a record holds a {type(value).__name__}, which has no JSON"
+    raise TypeError(msg)

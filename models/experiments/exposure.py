@@ -11,59 +11,6 @@ from models.domain.errors import UserError
 
 FILE: Final = "exposures.parquet"
 
-SHOWN: Final = pl.Struct(
-    {
-        "sale_id": pl.String,
-        "rank": pl.Int64,
-        "propensity": pl.Float64,
-        "purchase_probability": pl.Float64,
-    }
-)
-"""One sale of a slate."""
-
-ASSIGNMENT: Final = pl.Struct(
-    {
-        "experiment": pl.String,
-        "variant": pl.String,
-        "unit": pl.String,
-        "unit_id": pl.String,
-        "share_bp": pl.Int64,
-        "is_forced": pl.Boolean,
-    }
-)
-"""A variant that decided the policy of an answer."""
-
-EXPOSURES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "recommendation_id": pl.String,
-    "customer_id": pl.String,
-    "session_id": pl.String,
-    "device_id": pl.String,
-    "now": pl.Datetime("us", "UTC"),
-    "market": pl.String,
-    "device": pl.String,
-    "limit": pl.Int64,
-    "exclude": pl.List(pl.String),
-    "excluded_unknown": pl.Int64,
-    "candidates": pl.List(pl.String),
-    "candidates_unknown": pl.Int64,
-    "candidates_ordered": pl.Boolean,
-    "window": pl.Binary,
-    "profile": pl.Binary,
-    "snapshot_id": pl.String,
-    "bundle_id": pl.String,
-    "plan_version": pl.Int64,
-    "assignments": pl.List(ASSIGNMENT),
-    "order_by": pl.String,
-    "diversity": pl.Float64,
-    "exploration": pl.String,
-    "degraded": pl.String,
-    "feature_hash": pl.String,
-    "took_us": pl.Int64,
-    "slate": pl.List(SHOWN),
-    "versions": pl.List(pl.List(pl.String)),
-}
-"""Columns of the file, by name."""
-
 _ASSIGNMENTS: Final = "assignments"
 _NEEDED: Final = ("recommendation_id", "now", "limit", "degraded", "slate", _ASSIGNMENTS)
 TOOK: Final = "took_us"

@@ -14,8 +14,7 @@ from app.main import create_app
 from app.recommend import exposure_queue
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.exposure import ExposureLog
-from app.stores.exposure_record import PackedExposure
+from app.stores.exposure import ExposureLog, PackedExposure
 from app.stores.store import Stores
 from tests.shop import client_of
 

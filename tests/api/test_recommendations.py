@@ -12,7 +12,7 @@ import pytest
 
 from app.catalogue.model import Model
 from app.settings import Settings
-from app.stores.exposure_record import unpacked
+from app.stores.exposure import unpacked
 from app.stores.keys import exposures_stream, partition
 from app.stores.store import Stores
 from models.domain.customer import Window

@@ -15,7 +15,7 @@ from app.bundles.bundle_repository import BundleRepository
 from app.main import create_app
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.exposure_record import unpacked
+from app.stores.exposure import unpacked
 from app.stores.keys import N_PARTITIONS, exposures_stream
 from app.stores.store import Stores
 from tests.bundles import recalibrated

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from app.stores.connection import Connection
-from app.stores.exposure import ExposureLog
-from app.stores.exposure_record import ExposureRecord, PackedExposure, ShownItem, unpacked
+from app.stores.exposure import ExposureLog, PackedExposure, unpacked
 from app.stores.keys import exposures_stream, partition
+from models.experiments.exposure_record import ExposureRecord, ShownItem
 from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Assignment
 

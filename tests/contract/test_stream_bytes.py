@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from app.stores.connection import Connection
-from app.stores.exposure import ExposureLog
-from app.stores.exposure_record import ExposureRecord, PackedExposure, ShownItem
+from app.stores.exposure import ExposureLog, PackedExposure
 from app.stores.keys import N_PARTITIONS, exposures_stream
+from models.experiments.exposure_record import ExposureRecord, ShownItem
 from tests.contract.servers import redis_binary, redis_server
 from tests.contract.test_exposure_log import RECORD
 from tests.proofs import ROOT

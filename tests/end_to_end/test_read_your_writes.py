@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from app.stores.connection import Connection
-from app.stores.exposure_record import unpacked
+from app.stores.exposure import unpacked
 from app.stores.keys import exposures_stream
 from app.stores.stream import Streams
 from models.domain.customer import Window

@@ -11,12 +11,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.eligible_sales import EligibleSales
 from models.catalogue.snapshot_folder import SnapshotFolder
 from models.dataset import EventTable
 from models.dataset.events import keys_of
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
+from models.query.candidates import CallerChoice, candidate_query
 from models.query.query import Context, Query
 from training.console import Progress
 from training.off_policy.reward import Reward, rewards_of
@@ -193,10 +195,15 @@ def _missing(exc: OSError) -> str:
 
 
 def _question(row: dict[str, Any], catalogue: Catalogue) -> tuple[Query, NDArray[np.int64]]:
-    """Return what was asked, and which of the candidates were shown, by rank."""
-    rows = catalogue.eligible(row["market"], row["now_us"])
-    excluded = keys_of(pl.Series(row["exclude"] or [], dtype=pl.String))
-    rows = rows[~np.isin(catalogue.keys[rows], excluded)]
+    """Return the query of an answer, and which of its candidates were shown, by rank."""
+    query = candidate_query(
+        EligibleSales(catalogue).at(row["market"], row["now_us"]),
+        Context(row["now_us"], row["market"], row["device"]),
+        window=Window.unpack(row["window"]),
+        profile=Profile.unpack(row["profile"]),
+        choice=CallerChoice(exclude=row["exclude"] or ()),
+    )
+    rows = query.rows
     ranked = sorted(row["slate"], key=itemgetter("rank"))
     sale_ids = pl.Series([one["sale_id"] for one in ranked], dtype=pl.String)
     wanted = catalogue.rows_of(keys_of(sale_ids))
@@ -208,13 +215,6 @@ def _question(row: dict[str, Any], catalogue: Catalogue) -> tuple[Query, NDArray
             f"{sale_ids[int(np.argmax(found != wanted))]!r}, which its snapshot does not offer"
         )
         raise AnswersError(msg)
-    query = Query(
-        window=Window.unpack(row["window"]),
-        profile=Profile.unpack(row["profile"]),
-        catalogue=catalogue,
-        context=Context(row["now_us"], row["market"], row["device"]),
-        rows=rows,
-    )
     return query, shown
 
 

@@ -1,4 +1,4 @@
-"""A slate as an answer, whoever named the candidates."""
+"""The answer of both routes that return a slate."""
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -15,7 +15,7 @@ from app.recommend.explanation import MAX_EXPLAINED
 from app.recommend.fallback import DegradationLevel
 from app.recommend.pipeline import Recommendation
 from app.resources import Resources
-from app.stores.exposure_record import ExposureRecord
+from models.experiments.exposure_record import ExposureRecord
 from models.ranker.explanation import Explanation
 
 ASSIGNMENT_EXAMPLE: Final[JsonDict] = {
@@ -126,10 +126,10 @@ async def answered(
     """Render an answer, timed, and labelled for the metrics.
 
     Args:
-        request: What asked.
-        recommendation: What is answered.
-        resources: Explain.
-        is_explained: Whether reasons are wanted.
+        request: The HTTP request.
+        recommendation: The answer of the pipeline.
+        resources: Those of the worker.
+        is_explained: Whether the caller wants explanations.
         extra: Further fields of the answer.
     """
     record = recommendation.record
@@ -139,9 +139,9 @@ async def answered(
         turn_of(request).end()  # another thread explains: the next request need not wait for it
         started = perf_counter()
         sale_ids = [shown.sale_id for shown in record.slate]
-        explanations = await resources.explainer.explain(recommendation.question, sale_ids)
+        explanations = await resources.explainer.explain(recommendation.asked, sale_ids)
         stages["explain"] = perf_counter() - started
-    request.state.variant = resources.recommender.tally.label(record)
+    request.state.variant = resources.recommender.counts.label(record)
     request.state.rung = record.degraded or ""
     request.state.bundle = record.bundle_id
     request.state.stages = stages

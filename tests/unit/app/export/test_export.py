@@ -14,8 +14,7 @@ from app.export import PARTS, ExportError, export
 from app.export.part import read_cursors, write_table
 from app.stores.connection import Connection
 from app.stores.customer import CustomerStore
-from app.stores.exposure import ExposureLog
-from app.stores.exposure_record import PackedExposure
+from app.stores.exposure import ExposureLog, PackedExposure
 from app.stores.keys import N_PARTITIONS, events_stream
 from app.stores.server import StoreServer
 from models.dataset import read_dataset

@@ -12,8 +12,8 @@ def test_degraded_answers_are_one_line_a_second_with_their_numbers() -> None:
         degradation.blame(TimeoutError())
         for at_s in (0.0, 0.2, 0.7, 1.0):
             now_s[0] = at_s
-            degradation.note(DegradationLevel.ANONYMOUS)
-        degradation.note(None)
+            degradation.record(DegradationLevel.ANONYMOUS)
+        degradation.record(None)
 
     assert [line["rungs"] for line in lines] == [{"anonymous": 1}, {"anonymous": 3}]
     assert lines[0]["reason"] == "customers were not read from the store in time; TimeoutError"
@@ -24,7 +24,7 @@ def test_degraded_answers_are_one_line_a_second_with_their_numbers() -> None:
 )
 def test_why_an_answer_is_by_popularity_is_in_the_line(cause: Cause, word: str) -> None:
     with capture_logs() as lines:
-        Degradation(lambda: 0.0).note(DegradationLevel.POPULARITY, cause)
+        Degradation(lambda: 0.0).record(DegradationLevel.POPULARITY, cause)
 
     assert word in lines[0]["reason"]
 
@@ -32,11 +32,11 @@ def test_why_an_answer_is_by_popularity_is_in_the_line(cause: Cause, word: str) 
 def noted(*, full: int, late: int, empty: int = 0) -> Degradation:
     degradation = Degradation(lambda: 0.0)
     for _ in range(full):
-        degradation.note(None)
+        degradation.record(None)
     for _ in range(late):
-        degradation.note(DegradationLevel.POPULARITY, TOO_SLOW)
+        degradation.record(DegradationLevel.POPULARITY, TOO_SLOW)
     for _ in range(empty):
-        degradation.note(DegradationLevel.EMPTY)
+        degradation.record(DegradationLevel.EMPTY)
     return degradation
 
 
@@ -61,7 +61,7 @@ def test_answers_are_forgotten_after_a_minute() -> None:
     now_s = [100.0]
     degradation = Degradation(lambda: now_s[0])
     for _ in range(20):
-        degradation.note(DegradationLevel.POPULARITY, SHED)
+        degradation.record(DegradationLevel.POPULARITY, SHED)
     now_s[0] = 159.0
     within = degradation.recent.lacking
     now_s[0] = 160.0

@@ -13,8 +13,7 @@ from app.errors import StoreUnavailableError
 from app.observability import Metrics
 from app.recommend import exposure_queue
 from app.recommend.exposure_queue import BATCH, ExposureQueue
-from app.stores.exposure import ExposureLog
-from app.stores.exposure_record import PackedExposure
+from app.stores.exposure import ExposureLog, PackedExposure
 from tests.contract.test_exposure_log import RECORD
 from tests.shop import sale, scorer
 

@@ -6,7 +6,7 @@ from app.recommend.latency_estimate import ASKED_AGAIN, REMEMBERED, LatencyEstim
 def slow_at(n_candidates: int, took_s: float) -> LatencyEstimate:
     pace = LatencyEstimate()
     for _ in range(REMEMBERED):
-        pace.note(n_candidates, took_s)
+        pace.record(n_candidates, took_s)
     return pace
 
 
@@ -19,7 +19,7 @@ def test_a_model_that_takes_longer_than_is_left_is_not_asked(
 
 def test_one_pause_is_not_the_pace() -> None:
     pace = slow_at(100, 0.001)
-    pace.note(100, 3.0)
+    pace.record(100, 3.0)
 
     assert pace.allows(100, 0.001)
 

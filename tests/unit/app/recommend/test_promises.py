@@ -36,6 +36,7 @@ from app.stores.store import Stores
 from models.domain.event import SECOND_US, from_us, to_us
 from models.domain.sale import Sale
 from models.experiments.plan.plan import Plan
+from models.query.candidates import CallerChoice
 from tests.shop import scorer
 from tests.unit.app.conftest import WallClock
 
@@ -100,7 +101,7 @@ class Promises(RuleBasedStateMachine):
             origin=Origin(plan, ()),
             degradation=Degradation(lambda: 0.0),
             shadow=Shadow(self.live, pool=pool, metrics=metrics.shadow, tally=tally),
-            tally=AnswerCounts(metrics, tally),
+            counts=AnswerCounts(metrics, tally),
             read_timeout_s=10.0,
             deadline_s=10.0,
             new_id=lambda: "r",
@@ -169,7 +170,7 @@ class Promises(RuleBasedStateMachine):
             customer_id="c1" if named else None,
             market=market,
             limit=limit,
-            exclude=tuple(exclude),
+            choice=CallerChoice(exclude=tuple(exclude)),
         )
 
         answering = self.recommender.recommend(request, ends_s=inf)

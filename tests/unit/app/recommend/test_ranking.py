@@ -8,12 +8,13 @@ from app.observability import Metrics
 from app.recommend.fallback import DegradationLevel
 from app.recommend.latency_estimate import REMEMBERED
 from app.recommend.ranking import Ranking, SlateRanker
-from app.recommend.request import Choice, RankingRequest, RecommendationRequest
+from app.recommend.request import RankingRequest, RecommendationRequest
 from app.stores.customer import CustomerState
 from models.domain.customer import Window
 from models.domain.event import from_us
 from models.domain.profile import Profile
 from models.domain.sale import Sale
+from models.query.candidates import CallerChoice
 from models.scoring.scorer import Scorer
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from tests.shop import BrokenRanker, sale, scorer
@@ -35,10 +36,10 @@ def shown(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
     )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
-    request = RecommendationRequest("c1", market=market, exclude=exclude)
+    request = RecommendationRequest("c1", market=market, choice=CallerChoice(exclude=exclude))
     ranker = SlateRanker(Metrics.create())
-    ranking = ranker.rank(RankingRequest(request, state, served), SlatePolicy(), rung=rung)
-    return sorted(ranking.sale_ids), ranking.rung
+    ranking = ranker.rank(RankingRequest(request, state, served, degraded=rung))
+    return sorted(ranking.sale_ids), ranking.degraded
 
 
 @pytest.mark.parametrize("by", [None, scorer(), scorer(ranker=BrokenRanker())])
@@ -85,9 +86,9 @@ def test_without_a_catalogue_the_answer_is_empty() -> None:
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     question = RankingRequest(RecommendationRequest("c1"), state, None)
 
-    ranking = SlateRanker(Metrics.create()).rank(question, SlatePolicy(), rung=None)
+    ranking = SlateRanker(Metrics.create()).rank(question)
 
-    assert (ranking.sale_ids, ranking.rung) == ((), DegradationLevel.EMPTY)
+    assert (ranking.sale_ids, ranking.degraded) == ((), DegradationLevel.EMPTY)
 
 
 def test_a_stale_catalogue_with_nothing_open_is_the_last_rung() -> None:
@@ -108,18 +109,16 @@ def test_a_market_in_which_nothing_is_open_is_the_last_rung() -> None:
 
 def test_an_answer_without_sales_is_always_the_last_rung() -> None:
     """Here all that is open is what the caller has already."""
-    request = RecommendationRequest("c1", exclude=("s1",))
+    request = RecommendationRequest("c1", choice=CallerChoice(exclude=("s1",)))
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     model = scorer(sale("s1", now_us=NOW_US))
     served = CatalogueVersion.of(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
     )
 
-    ranking = SlateRanker(Metrics.create()).rank(
-        RankingRequest(request, state, served), SlatePolicy(), rung=None
-    )
+    ranking = SlateRanker(Metrics.create()).rank(RankingRequest(request, state, served))
 
-    assert (ranking.sale_ids, ranking.rung) == ((), DegradationLevel.EMPTY)
+    assert (ranking.sale_ids, ranking.degraded) == ((), DegradationLevel.EMPTY)
 
 
 def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> None:
@@ -132,10 +131,7 @@ def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> 
     question = RankingRequest(RecommendationRequest(), state, served)
     ranker = SlateRanker(Metrics.create(), clock=map(float, count()).__next__)
 
-    rungs = [
-        ranker.rank(question, SlatePolicy(), rung=None, within_s=0.5).rung
-        for _ in range(REMEMBERED + 1)
-    ]
+    rungs = [ranker.rank(question, within_s=0.5).degraded for _ in range(REMEMBERED + 1)]
 
     assert rungs == [None] * REMEMBERED + [DegradationLevel.POPULARITY]
 
@@ -147,11 +143,11 @@ def features_of(*sale_ids: str, is_ordered: bool) -> str:
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
     )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
-    request = RecommendationRequest("c1", choice=Choice(sale_ids, is_ordered=is_ordered))
+    request = RecommendationRequest(
+        "c1", choice=CallerChoice(sale_ids=sale_ids, is_ordered=is_ordered)
+    )
     ranker = SlateRanker(Metrics.create())
-    return ranker.rank(
-        RankingRequest(request, state, served), SlatePolicy(), rung=None
-    ).feature_hash
+    return ranker.rank(RankingRequest(request, state, served)).feature_hash
 
 
 def test_the_model_is_told_the_order_of_a_caller_whose_order_says_something() -> None:
@@ -165,9 +161,11 @@ def explored(recommendation_id: str, *, by: Scorer | None = None) -> Ranking:
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
     )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
-    question = RankingRequest(RecommendationRequest(limit=3), state, served, recommendation_id)
     policy = SlatePolicy(exploration=PlackettLuce(temperature=1.0))
-    return SlateRanker(Metrics.create()).rank(question, policy, rung=None)
+    question = RankingRequest(
+        RecommendationRequest(limit=3), state, served, policy, recommendation_id=recommendation_id
+    )
+    return SlateRanker(Metrics.create()).rank(question)
 
 
 def test_the_id_of_an_answer_decides_what_its_policy_leaves_to_chance() -> None:
@@ -176,11 +174,14 @@ def test_the_id_of_an_answer_decides_what_its_policy_leaves_to_chance() -> None:
 
     assert explored("answer 0", by=scorer()) == answers[0]
     assert len({answer.sale_ids for answer in answers}) > 1
-    assert answers[0].propensities == pytest.approx([1 / 8, 1 / 7, 1 / 6])
+    assert [one.propensity for one in answers[0].slate] == pytest.approx([1 / 8, 1 / 7, 1 / 6])
 
 
 def test_nothing_is_left_to_chance_where_no_model_scores() -> None:
     answer = explored("answer 0")
 
-    assert (answer.rung, answer.propensities) == (DegradationLevel.POPULARITY, (1.0, 1.0, 1.0))
+    assert (answer.degraded, [one.propensity for one in answer.slate]) == (
+        DegradationLevel.POPULARITY,
+        [1.0, 1.0, 1.0],
+    )
     assert answer.sale_ids == explored("answer 1").sale_ids

@@ -25,7 +25,6 @@ from models.promotion.promotion import Promotion
 from models.promotion.rule import ShadowRules
 from models.promotion.shadow import shadow_findings
 from models.scoring.scorer import Scorer
-from models.slate.slate_policy import SlatePolicy
 from tests.promotions import RULES
 from tests.shop import BrokenRanker, CategoryRanker, sale, scorer
 from tests.trials import START
@@ -64,9 +63,9 @@ class Trial:
     def ask(self) -> None:
         state = CustomerState(self.shop.wall.now_us, Window.empty(), Profile.empty())
         question = RankingRequest(RecommendationRequest(limit=2), state, self.live.served)
-        ranking = SlateRanker(self.shop.metrics).rank(question, SlatePolicy(), rung=None)
-        assert ranking.rung is None
-        self.shadow.see(question, SlatePolicy(), ranking=ranking)
+        ranking = SlateRanker(self.shop.metrics).rank(question)
+        assert ranking.degraded is None
+        self.shadow.compare(question)
 
     def outcomes(self) -> dict[str, float]:
         told = self.shop.metrics.registry.collect()

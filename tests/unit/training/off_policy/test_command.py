@@ -13,7 +13,7 @@ from models.catalogue.snapshot import content_file, counts_file
 from models.domain.customer import Window
 from models.domain.event import from_us
 from models.domain.profile import Profile
-from models.experiments.exposure import EXPOSURES
+from models.experiments.exposure_record import FILE_COLUMNS
 from models.promotion.estimate import OffPolicyEstimate, estimate_finding
 from models.promotion.rule import EstimateRules
 from models.query.query import Context, Query
@@ -74,7 +74,7 @@ def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
         }
         for number, slate in enumerate(slates(scorer, now_us))
     ]
-    pl.DataFrame(answers, schema=EXPOSURES).write_parquet(folder / "exposures.parquet")
+    pl.DataFrame(answers, schema=FILE_COLUMNS).write_parquet(folder / "exposures.parquet")
     clicks = pl.DataFrame(
         [
             {

@@ -13,7 +13,7 @@ from models.catalogue.snapshot import Snapshot, content_file, counts_file
 from models.domain.customer import Window
 from models.domain.event import from_us
 from models.domain.profile import Profile
-from models.experiments.exposure import EXPOSURES
+from models.experiments.exposure_record import FILE_COLUMNS
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 from tests import shop
 from tests.logs import HOUR, NOON, Row, event_table
@@ -82,7 +82,7 @@ def log_of(
     policy: SlatePolicy = EVEN,
     reward: Reward = Reward.CLICKS,
 ) -> Rounds:
-    frame = pl.DataFrame([{"snapshot_id": "c.n"} | one for one in answers], schema=EXPOSURES)
+    frame = pl.DataFrame([{"snapshot_id": "c.n"} | one for one in answers], schema=FILE_COLUMNS)
     chosen = judged(frame, until_us=NOON + 48 * HOUR, window_us=24 * HOUR)
     target = TargetPolicy(shop.scorer(), policy, by_price=reward is Reward.REVENUE)
     setting = Setting(target, snapshots, reward, 24 * HOUR, seed=0)
@@ -157,7 +157,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
         answer("none"),
         answer("late", "s1", now=from_us(NOON + 25 * HOUR)),
     ]
-    frame = pl.DataFrame(answers, schema=EXPOSURES)
+    frame = pl.DataFrame(answers, schema=FILE_COLUMNS)
 
     chosen = judged(frame, until_us=NOON + 48 * HOUR, window_us=24 * HOUR)
 
@@ -171,7 +171,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
 
 
 def test_a_file_without_a_needed_column_is_refused() -> None:
-    frame = pl.DataFrame([answer("a", "s1")], schema=EXPOSURES).drop("window", "slate")
+    frame = pl.DataFrame([answer("a", "s1")], schema=FILE_COLUMNS).drop("window", "slate")
 
     with pytest.raises(AnswersError, match="lack the columns window, slate"):
         judged(frame, until_us=NOON, window_us=HOUR)

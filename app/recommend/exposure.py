@@ -1,0 +1,70 @@
+"""The exposure record of an answer."""
+
+from collections.abc import Sequence
+
+from app.catalogue.catalogue_version import CatalogueVersion
+from app.recommend.ranking import Ranking
+from app.recommend.request import RankingRequest
+from app.recommend.routing import Routing
+from models.domain.event import SECOND_US
+from models.experiments.exposure_record import ExposureRecord
+
+
+def exposure_record(
+    asked: RankingRequest,
+    routing: Routing,
+    *,
+    ranking: Ranking,
+    versions: tuple[tuple[str, str], ...],
+    took_s: float,
+) -> ExposureRecord:
+    """Return the record of an answer.
+
+    Args:
+        asked: The request and all that its ranking depended on.
+        routing: The variants that decided the policy.
+        ranking: The slate.
+        versions: Versions of the libraries that compute scores.
+        took_s: Seconds from the request to the slate.
+    """
+    request, state, policy, served = asked.request, asked.state, asked.policy, asked.served
+    choice = request.choice
+    exclude = _known(choice.exclude, served)
+    candidates = _known(choice.sale_ids or (), served)
+    return ExposureRecord(
+        recommendation_id=asked.recommendation_id,
+        customer_id=request.customer_id,
+        session_id=request.session_id,
+        device_id=request.device_id,
+        now_us=state.now_us,
+        market=request.market,
+        device=request.device,
+        limit=request.limit,
+        exclude=exclude,
+        excluded_unknown=len(set(choice.exclude)) - len(exclude),
+        candidates=None if choice.sale_ids is None else candidates,
+        candidates_unknown=len(choice.sale_ids or ()) - len(candidates),
+        candidates_ordered=choice.is_ordered,
+        window=state.window.pack(),
+        profile=state.profile.pack(),
+        snapshot_id=served.snapshot_id if served else "",
+        bundle_id=served.bundle_id if served else "",
+        plan_version=routing.stored.version,
+        assignments=routing.route.assignments,
+        order_by=policy.order_by,
+        diversity=policy.diversity,
+        exploration=policy.exploration.model_dump_json() if policy.exploration else None,
+        degraded=ranking.degraded,
+        feature_hash=ranking.feature_hash,
+        took_us=round(took_s * SECOND_US),
+        slate=ranking.slate,
+        versions=versions,
+    )
+
+
+def _known(sale_ids: Sequence[str], served: CatalogueVersion | None) -> tuple[str, ...]:
+    """Return the ids that the catalogue knows, in their order, each once."""
+    if served is None or not sale_ids:
+        return ()
+    row_of = served.catalogue.row_of
+    return tuple(each for each in dict.fromkeys(sale_ids) if row_of(each) is not None)

@@ -1,0 +1,195 @@
+"""The exposure record: everything that one answer was computed from, and the answer.
+
+The service writes it, the export turns it into ``exposures.parquet``, and replay and the check of
+parity read it back. The columns of the file follow from the class.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
+from types import NoneType
+from typing import Any, Final, get_args, get_type_hints
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from models.domain.event import to_us
+from models.experiments.exposure import ExposureError
+from models.experiments.plan.plan import Assignment
+from models.query.candidates import CallerChoice
+from models.query.query import Context
+from models.slate.slate_policy import Exploration, SlatePolicy
+
+Columns = dict[str, pl.DataType | type[pl.DataType]]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    """One sale of a slate.
+
+    Attributes:
+        sale_id: The sale.
+        rank: Its position, from 1.
+        propensity: Probability that the logging policy put this sale at this rank, given the
+            sales above it, in (0, 1]; the product over all ranks is that of the slate.
+        purchase_probability: As the answer gave it; None from levels that score nothing.
+    """
+
+    sale_id: str
+    rank: int
+    propensity: float
+    purchase_probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureRecord:
+    """Everything that an answer was computed from, and the answer.
+
+    The candidates follow from ``snapshot_id``, ``now_us``, ``market``, ``exclude`` and
+    ``candidates``. Ids that the catalogue does not know change no answer: they are counted, so
+    that a record is no larger than the shop's catalogue.
+
+    Attributes:
+        recommendation_id: Unique id of the answer; events refer to it as ``exposure_id``.
+        customer_id: The customer; None for a visitor without id.
+        session_id: The visit, if the caller named it.
+        device_id: The device, if the caller named it.
+        now_us: The moment of the answer by the store's clock, microseconds since the epoch.
+        market: As the caller named it.
+        device: As the caller named it.
+        limit: Number of sales asked for.
+        exclude: Known sale ids that the caller excluded, in the caller's order, each once.
+        excluded_unknown: Number of other ids there.
+        candidates: Known sale ids that the caller wanted to have ranked, in the caller's order;
+            None for all sales.
+        candidates_unknown: Number of other ids there.
+        candidates_ordered: Whether their order carries meaning.
+        window: The packed window, see `models.domain.customer.Window.pack`.
+        profile: The packed profile, see `models.domain.profile.Profile.pack`.
+        snapshot_id: Content id of the catalogue snapshot, empty if there was none.
+        bundle_id: The bundle that scored, empty if there was none.
+        plan_version: Version of the plan of experiments that routed.
+        assignments: The variants that decided the policy, each with its assignment propensity.
+        order_by: What the policy ordered by, unless ``degraded`` says that it could not.
+        diversity: The policy's weight of being unlike what stands above.
+        exploration: JSON of the policy's exploration, None for none.
+        degraded: The degradation level of the answer, None for a full answer.
+        feature_hash: Hex digest of the assembled feature matrix, empty where none was assembled.
+        took_us: Microseconds from the request to the answer, without its transport.
+        slate: The sales shown, by rank.
+        versions: Versions of the libraries and engines that compute scores, by name.
+    """
+
+    recommendation_id: str
+    customer_id: str | None
+    session_id: str | None
+    device_id: str | None
+    now_us: int
+    market: str | None
+    device: str | None
+    limit: int
+    exclude: tuple[str, ...]
+    excluded_unknown: int
+    candidates: tuple[str, ...] | None
+    candidates_unknown: int
+    candidates_ordered: bool
+    window: bytes
+    profile: bytes
+    snapshot_id: str
+    bundle_id: str
+    plan_version: int
+    assignments: tuple[Assignment, ...]
+    order_by: str
+    diversity: float
+    exploration: str | None
+    degraded: str | None
+    feature_hash: str
+    took_us: int
+    slate: tuple[ShownItem, ...]
+    versions: tuple[tuple[str, str], ...]
+
+    @property
+    def context(self) -> Context:
+        """Moment, market and device of the answer."""
+        return Context(self.now_us, self.market, self.device)
+
+    @property
+    def choice(self) -> CallerChoice:
+        """The sales that the caller excluded or wanted to have ranked."""
+        return CallerChoice(self.exclude, self.candidates, is_ordered=self.candidates_ordered)
+
+    @property
+    def policy(self) -> SlatePolicy:
+        """The policy that made the slate.
+
+        Raises:
+            ValueError: If its exploration is none of this software.
+        """
+        given = self.exploration
+        exploration = None if given is None else _EXPLORATION.validate_json(given)
+        return SlatePolicy(
+            order_by=self.order_by, diversity=self.diversity, exploration=exploration
+        )
+
+
+_RECORD: Final = TypeAdapter(ExposureRecord)
+_EXPLORATION: Final[TypeAdapter[Exploration]] = TypeAdapter(Exploration)
+_DTYPES: Final[Mapping[type, type[pl.DataType]]] = {
+    bool: pl.Boolean,
+    int: pl.Int64,
+    float: pl.Float64,
+    bytes: pl.Binary,
+}
+
+
+def _dtype(hint: Any) -> pl.DataType | type[pl.DataType]:  # noqa: ANN401 - a type, generic or not
+    """Return the column type of a field: dataclasses are structs, tuples are lists."""
+    if is_dataclass(hint):
+        return pl.Struct({name: _dtype(each) for name, each in get_type_hints(hint).items()})
+    parts = [part for part in get_args(hint) if part is not NoneType]
+    if NoneType in get_args(hint):
+        return _dtype(parts[0])
+    if parts:
+        return pl.List(_dtype(parts[0]))
+    return _DTYPES.get(hint, pl.String)
+
+
+STREAM_COLUMNS: Final[Columns] = {
+    name: pl.String if hint is bytes else _dtype(hint)
+    for name, hint in get_type_hints(ExposureRecord).items()
+}
+"""Columns of records as JSON, which has no bytes: they are text in base64."""
+
+FILE_COLUMNS: Final[Columns] = {
+    "now" if name == "now_us" else name: pl.Datetime("us", "UTC")
+    if name == "now_us"
+    else _dtype(hint)
+    for name, hint in get_type_hints(ExposureRecord).items()
+}
+"""Columns of ``exposures.parquet``: the fields of `ExposureRecord`, ``now_us`` as a time."""
+
+
+def from_json(records: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of `STREAM_COLUMNS` as rows of `FILE_COLUMNS`."""
+    return records.with_columns(
+        pl.col("now_us").cast(pl.Datetime("us", "UTC")).alias("now"),
+        pl.col("window", "profile").str.decode("base64"),
+    ).select(*FILE_COLUMNS)
+
+
+def read_records(exposures: pl.DataFrame) -> Iterator[ExposureRecord]:
+    """Return the records of a file's rows, in their order.
+
+    Args:
+        exposures: Rows of `FILE_COLUMNS`.
+
+    Raises:
+        ExposureError: If a column is missing or holds something else.
+    """
+    for row in exposures.iter_rows(named=True):
+        now = row.get("now")
+        try:
+            yield _RECORD.validate_python(row | {"now_us": now and to_us(now)})
+        except ValidationError as exc:
+            where = ", ".join(str(error["loc"][0]) for error in exc.errors())
+            msg = f"answer {row.get('recommendation_id')} is not recorded as this software does: "
+            raise ExposureError(msg + where) from exc

@@ -1,0 +1,171 @@
+from dataclasses import fields, replace
+
+import polars as pl
+import pytest
+
+from models.experiments.exposure import ExposureError
+from models.experiments.exposure_record import (
+    FILE_COLUMNS,
+    STREAM_COLUMNS,
+    ExposureRecord,
+    ShownItem,
+    read_records,
+)
+from models.experiments.plan.experiment import Unit
+from models.experiments.plan.plan import Assignment
+from models.query.candidates import CallerChoice
+from models.query.query import Context
+from models.slate.slate_policy import PlackettLuce, SlatePolicy
+
+RECORD = ExposureRecord(
+    recommendation_id="r1",
+    customer_id=None,
+    session_id="v1",
+    device_id=None,
+    now_us=1_795_370_746_382_841,
+    market="fr",
+    device="mobile",
+    limit=10,
+    exclude=("s9",),
+    excluded_unknown=1,
+    candidates=("s1", "s2"),
+    candidates_unknown=2,
+    candidates_ordered=True,
+    window=bytes(range(24)),
+    profile=b"",
+    snapshot_id="abc.def",
+    bundle_id="b1",
+    plan_version=3,
+    assignments=(Assignment("order", "meta", Unit.CUSTOMER, None, 9_000, is_forced=True),),
+    order_by="content",
+    diversity=0.25,
+    exploration='{"kind":"plackett_luce","temperature":2.0}',
+    degraded=None,
+    feature_hash="ff",
+    took_us=2_500,
+    slate=(ShownItem("s1", 1, 0.5, 0.0125), ShownItem("s2", 2, 1.0, None)),
+    versions=(("numpy", "2"), ("vitrine", "0")),
+)
+
+FILE = {
+    "recommendation_id": pl.String,
+    "customer_id": pl.String,
+    "session_id": pl.String,
+    "device_id": pl.String,
+    "now": pl.Datetime("us", "UTC"),
+    "market": pl.String,
+    "device": pl.String,
+    "limit": pl.Int64,
+    "exclude": pl.List(pl.String),
+    "excluded_unknown": pl.Int64,
+    "candidates": pl.List(pl.String),
+    "candidates_unknown": pl.Int64,
+    "candidates_ordered": pl.Boolean,
+    "window": pl.Binary,
+    "profile": pl.Binary,
+    "snapshot_id": pl.String,
+    "bundle_id": pl.String,
+    "plan_version": pl.Int64,
+    "assignments": pl.List(
+        pl.Struct(
+            {
+                "experiment": pl.String,
+                "variant": pl.String,
+                "unit": pl.String,
+                "unit_id": pl.String,
+                "share_bp": pl.Int64,
+                "is_forced": pl.Boolean,
+            }
+        )
+    ),
+    "order_by": pl.String,
+    "diversity": pl.Float64,
+    "exploration": pl.String,
+    "degraded": pl.String,
+    "feature_hash": pl.String,
+    "took_us": pl.Int64,
+    "slate": pl.List(
+        pl.Struct(
+            {
+                "sale_id": pl.String,
+                "rank": pl.Int64,
+                "propensity": pl.Float64,
+                "purchase_probability": pl.Float64,
+            }
+        )
+    ),
+    "versions": pl.List(pl.List(pl.String)),
+}
+"""The columns that files have had since 0.1: readers of other teams rely on them."""
+
+
+def file_of(*records: ExposureRecord) -> pl.DataFrame:
+    names = [field.name for field in fields(ExposureRecord)]
+    rows = [{name: getattr(record, name) for name in names} for record in records]
+    table = pl.DataFrame(
+        [
+            row
+            | {
+                "now": row["now_us"],
+                "assignments": [
+                    {
+                        "experiment": one.experiment,
+                        "variant": one.variant,
+                        "unit": one.unit.value,
+                        "unit_id": one.unit_id,
+                        "share_bp": one.share_bp,
+                        "is_forced": one.is_forced,
+                    }
+                    for one in row["assignments"]
+                ],
+                "slate": [
+                    {
+                        "sale_id": one.sale_id,
+                        "rank": one.rank,
+                        "propensity": one.propensity,
+                        "purchase_probability": one.purchase_probability,
+                    }
+                    for one in row["slate"]
+                ],
+            }
+            for row in rows
+        ],
+        schema=FILE | {"now": pl.Int64},
+    )
+    return table.with_columns(pl.col("now").cast(FILE["now"])).select(*FILE)
+
+
+def test_the_columns_of_the_file_are_pinned() -> None:
+    assert pl.Schema(FILE_COLUMNS) == pl.Schema(FILE)
+    assert list(FILE_COLUMNS) == list(FILE)
+
+
+def test_the_stream_has_the_same_columns_but_for_times_and_bytes() -> None:
+    as_json = {"now_us": pl.Int64, "window": pl.String, "profile": pl.String}
+
+    shared = {name: dtype for name, dtype in FILE.items() if name != "now"}
+    assert pl.Schema(dict(sorted(STREAM_COLUMNS.items()))) == pl.Schema(
+        dict(sorted((shared | as_json).items()))
+    )
+
+
+def test_a_record_is_read_back_whole_and_in_order() -> None:
+    second = replace(RECORD, recommendation_id="r2", candidates=None, exploration=None, slate=())
+
+    assert list(read_records(file_of(RECORD, second))) == [RECORD, second]
+
+
+def test_a_record_says_what_was_asked_and_by_which_policy() -> None:
+    assert RECORD.context == Context(1_795_370_746_382_841, "fr", "mobile")
+    assert RECORD.choice == CallerChoice(("s9",), ("s1", "s2"), is_ordered=True)
+    assert RECORD.policy == SlatePolicy(
+        order_by="content", diversity=0.25, exploration=PlackettLuce(temperature=2.0)
+    )
+    assert replace(RECORD, exploration=None).policy.exploration is None
+
+
+def test_a_row_that_is_no_record_is_named_with_its_columns() -> None:
+    table = file_of(RECORD).drop("window").with_columns(limit=pl.lit("ten"))
+
+    with pytest.raises(ExposureError, match=r"answer r1 is not recorded.*: limit, window"):
+        list(read_records(table))
