@@ -10,7 +10,6 @@ and answers of this and all earlier runs. What a directory held before is its fi
 sales are brought to what the store says.
 """
 
-import fcntl
 import io
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+from filelock import FileLock, Timeout
 
 from app.errors import MAX_NAMED
 from app.export.catalogue import export_sales
@@ -308,10 +308,9 @@ def _json_table(lines: list[bytes], schema: Columns) -> pl.DataFrame:
 
 @contextmanager
 def _alone(parts: Path) -> Generator[None]:
-    with (parts / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            msg = f"another run exports to {parts.parent} now: wait for its end"
-            raise ExportError(msg) from exc
-        yield
+    try:
+        with FileLock(parts / ".lock", blocking=False):
+            yield
+    except Timeout as exc:
+        msg = f"another run exports to {parts.parent} now: wait for its end"
+        raise ExportError(msg) from exc

