@@ -27,7 +27,7 @@ def plain(value: str) -> str:
 
 
 def is_service_link(value: str) -> bool:
-    """Say whether a value is the address that a service link gives a port."""
+    """Return whether a value is the address that a service link gives a port."""
     return _LINK_VALUE.fullmatch(value.strip()) is not None
 
 

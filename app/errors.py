@@ -1,4 +1,4 @@
-"""The failures that a client can tell apart: a class, a stable code and a status each."""
+"""Errors that a client can distinguish: a class, a stable code and a status each."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from models.domain.errors import UserError
 
 MAX_NAMED: Final = 3
-"""Ids that a message names of those that it is about."""
+"""Ids that a message names at most."""
 
 
 class ServiceError(UserError):
@@ -29,7 +29,7 @@ class StoreUnavailableError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, doing: str, reason: str) -> None:
-        """Say what was being done, in the words of an operator, and why it failed."""
+        """Name the operation, as "appending events", and the reason."""
         super().__init__(f"the store is unavailable while {doing}: {reason}")
         self.doing = doing
 
@@ -58,13 +58,13 @@ class SlowBodyError(ServiceError):
 
 
 class OverloadedError(ServiceError):
-    """A request for which a worker has no time: too many others wait."""
+    """A request that a worker cannot take: too many others wait."""
 
     code = "overloaded"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
-        """Say what to do."""
+        """The message is the same for every request."""
         super().__init__("too many requests wait for this worker: repeat it after a second")
 
 
@@ -75,12 +75,12 @@ class UnauthenticatedError(ServiceError):
     status = HTTPStatus.UNAUTHORIZED
 
     def __init__(self) -> None:
-        """Say how to send one; never what was sent."""
+        """Describe how to send a key; the one that was sent is in no message."""
         super().__init__("no valid key: send one as X-API-Key, or as Authorization: Bearer")
 
 
 class ForbiddenError(ServiceError):
-    """A request that its key does not open."""
+    """A request whose key lacks the scope."""
 
     code = "forbidden"
     status = HTTPStatus.FORBIDDEN
@@ -92,7 +92,7 @@ class ForbiddenError(ServiceError):
 
 
 class RateLimitedError(ServiceError):
-    """A request beyond what its key may send."""
+    """A request beyond the quota of its key."""
 
     code = "rate_limited"
     status = HTTPStatus.TOO_MANY_REQUESTS
@@ -104,7 +104,7 @@ class RateLimitedError(ServiceError):
 
 
 class UnknownPictureError(ServiceError):
-    """A number that a sale has no picture under."""
+    """A picture number that a sale does not have."""
 
     code = "unknown_picture"
     status = HTTPStatus.NOT_FOUND
@@ -129,13 +129,13 @@ class UnknownSaleError(ServiceError):
 
 
 class UnknownMarketError(ServiceError):
-    """A market that no sale names, where no sale is for all markets either."""
+    """A market that no sale names, while no sale is for all markets either."""
 
     code = "unknown_market"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __init__(self, market: str, known: Sequence[str]) -> None:
-        """Name it, and the markets that are written most like it, or some."""
+        """Name it, and the markets with the most similar names."""
         likest = get_close_matches(market, known, n=MAX_NAMED) or known[:MAX_NAMED]
         super().__init__(
             f"no sale is of market {market!r}: sales are of {', '.join(map(repr, likest))}"
@@ -151,7 +151,7 @@ class UnknownModelError(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        """Name what was asked for, and what is served."""
+        """Name the model, and those that are served."""
         super().__init__(f"unknown model {name!r}: served are {', '.join(known)}")
         self.name = name
 
@@ -183,24 +183,24 @@ class UnknownExperimentError(ServiceError):
 
 
 class PlanRefusedError(ServiceError):
-    """A plan of experiments that contradicts itself; the one before still decides."""
+    """A plan of experiments that contradicts itself; the one before stays in force."""
 
     code = "plan_refused"
     status = HTTPStatus.CONFLICT
 
     def __init__(self, where: str, reason: str) -> None:
-        """Say where it came from, and what is wrong."""
+        """Name the source of the plan, and the reason."""
         super().__init__(f"{where} is refused and nothing changed: {reason}")
 
 
 class PlanChangedError(ServiceError):
-    """A change of a plan that is another one by now."""
+    """A change of a plan that has another version by now."""
 
     code = "plan_changed"
     status = HTTPStatus.PRECONDITION_FAILED
 
     def __init__(self, meant: int | None, version: int) -> None:
-        """Name the version that was meant, if any, and the one that there is."""
+        """Name the version that the caller meant, if any, and the current one."""
         what = f"version {meant} was" if meant is not None else "an earlier one was"
         super().__init__(f"the plan has version {version} and {what} to be changed: read it again")
         self.version = version
@@ -220,10 +220,10 @@ class SaleMismatchError(ServiceError):
 
 
 class CatalogueFullError(ServiceError):
-    """Sales that would bring the catalogue more names of a kind than it can hold.
+    """Sales that would give the catalogue more names of a kind than it can hold.
 
-    They are as they were; whatever else was put with them is put. Subclasses fix ``names``,
-    the kind.
+    Those sales stay as they were; other sales of the same call are put. Subclasses fix
+    ``names``, the kind.
     """
 
     status = HTTPStatus.CONFLICT
@@ -245,7 +245,7 @@ class CatalogueFullError(ServiceError):
 
 
 class TooManyMarketsError(CatalogueFullError):
-    """Sales whose markets would be more than a catalogue can tell apart."""
+    """Sales whose markets would be more than a catalogue can distinguish."""
 
     code = "too_many_markets"
     names = "markets"
@@ -259,20 +259,20 @@ class TooManyAttributesError(CatalogueFullError):
 
 
 class SceneModelMissingError(ServiceError):
-    """A picture for a service whose bundle labels none."""
+    """A picture for a service whose bundle has no scene model."""
 
     code = "scene_model_missing"
     status = HTTPStatus.CONFLICT
 
     def __init__(self) -> None:
-        """Say what to do."""
+        """The message is the same for every request."""
         super().__init__(
             "the served bundle labels no pictures: train one on data with images, and serve it"
         )
 
 
 class LabellingBusyError(ServiceError):
-    """More pictures at once than a worker takes."""
+    """More pictures at once than a worker can label."""
 
     code = "labelling_busy"
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -283,13 +283,13 @@ class LabellingBusyError(ServiceError):
 
 
 class PictureTypeError(ServiceError):
-    """An upload that does not say that it is a picture."""
+    """An upload whose media type is none of a picture."""
 
     code = "picture_media_type"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
     def __init__(self, media_type: str, known: tuple[str, ...]) -> None:
-        """Name what was said, and what can be."""
+        """Name the media type, and those that are allowed."""
         super().__init__(f"the Content-Type is {media_type!r}: send one of {', '.join(known)}")
 
 
@@ -300,13 +300,13 @@ class UnknownBundleError(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
     def __init__(self, bundle_id: str, root: str) -> None:
-        """Name the bundle, and where it was looked for."""
+        """Name the bundle, and the directory that was searched."""
         super().__init__(f"no bundle {bundle_id!r} in {root}: copy it there, under its own name")
         self.bundle_id = bundle_id
 
 
 class BundleRefusedError(ServiceError):
-    """A bundle that must not be served; what was served before still is."""
+    """A bundle that cannot be served; the one before stays active."""
 
     code = "bundle_refused"
     status = HTTPStatus.CONFLICT
@@ -324,23 +324,23 @@ class NoPreviousBundleError(ServiceError):
     status = HTTPStatus.CONFLICT
 
     def __init__(self) -> None:
-        """Say what to do."""
+        """The message is the same for every request."""
         super().__init__("no bundle answered before this one: activate one by its id")
 
 
 class PromotionRefusedError(ServiceError):
-    """A promotion that cannot begin, or be changed in this way."""
+    """A promotion that cannot begin, or not be changed in this way."""
 
     code = "promotion_refused"
     status = HTTPStatus.CONFLICT
 
     def __init__(self, what: str, reason: str) -> None:
-        """Name what was wanted, and the reason."""
+        """Name the change, and the reason."""
         super().__init__(f"{what} is refused and nothing changed: {reason}")
 
 
 class UnknownPromotionError(ServiceError):
-    """A number that no promotion has, or that was forgotten."""
+    """A promotion that does not exist, or is no longer stored."""
 
     code = "unknown_promotion"
     status = HTTPStatus.NOT_FOUND
@@ -352,7 +352,7 @@ class UnknownPromotionError(ServiceError):
 
 
 class NoResultsError(ServiceError):
-    """Results of an experiment that nothing here can work out."""
+    """Results of an experiment that cannot be computed here."""
 
     code = "no_results"
     status = HTTPStatus.CONFLICT

@@ -1,4 +1,4 @@
-"""What operators see: metrics, and JSON log lines with a request id and no customer id."""
+"""Metrics, and JSON log lines with a request id and without customer ids."""
 
 import logging
 import sys
@@ -27,10 +27,10 @@ PROBABILITY_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0
 
 @dataclass(frozen=True, slots=True)
 class ShadowMetrics:
-    """How a model on trial compares with the one that answers.
+    """The shadow beside the model that answers.
 
     Attributes:
-        answers: Answers while there is a shadow, by what became of them there.
+        answers: Answers while there is a shadow, by outcome.
         overlap: Share of an answer's sales that the shadow shows too.
         probability: Purchase probabilities shown, by champion and shadow.
     """
@@ -67,10 +67,10 @@ class ShadowMetrics:
 
 @dataclass(frozen=True, slots=True)
 class DriftMetrics:
-    """What models see and say now, and what they saw and said in training.
+    """Features and scores of answers, and those of training.
 
     Attributes:
-        scored: Candidates of the answers that were looked at, by bundle and band of scores.
+        scored: Candidates of the answers that were counted, by bundle and band of scores.
         trained_shares: Share of each band in training.
         missing: Candidates of the same answers without a value, by bundle and feature.
         trained_missing: Share of them in training.
@@ -111,7 +111,7 @@ class DriftMetrics:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionMetrics:
-    """How many requests wait, are worked on, and are cut short.
+    """Requests that wait, are worked on, and are cut short.
 
     Attributes:
         waiting: Requests that wait for their turn, by lane.
@@ -169,18 +169,18 @@ class Metrics:
         exposures_dropped: Exposure records that were not logged.
         refreshes_failed: Failed reads of the catalogue from the store.
         lost: What the store had no room for, by stream, and `counts`.
-        write_refusals: Times that the store was seen to take no writes, by why.
+        write_refusals: Times that the store took no writes, by reason.
         in_full: Whether answers are full, 1 or 0; the least of the workers.
         missing: What full answers lack, 1 or 0, by part; the most of the workers.
         bundles: Bundles that were to be loaded, by what became of them.
-        shadow: How a model on trial compares.
-        drift: How far models have moved from their training.
+        shadow: The shadow beside the model that answers.
+        drift: Features and scores of answers beside those of training.
         promotions: Steps of promotions, by the stage that they lead to.
         task_restarts: Errors of background tasks, each of which starts it again, by task.
         task_outages: Rounds of background tasks that an outage ended, by task and what was lost.
         files_not_kept: Files that the state directory did not take, by kind.
         clock_skew: How far the store's clock is ahead of this machine's, in seconds.
-        admission: What waits, and what is cut short under load.
+        admission: Requests that wait, and that are cut short under load.
     """
 
     registry: CollectorRegistry
@@ -299,7 +299,7 @@ def _labelling(registry: CollectorRegistry) -> Histogram:
 
 
 def _trained(registry: CollectorRegistry, name: str, *, meaning: str, label: str) -> Gauge:
-    # All workers say the same of a bundle.
+    # All workers have the same value for a bundle: the sum would be wrong.
     return Gauge(
         f"vitrine_trained_{name}",
         meaning,
@@ -384,12 +384,12 @@ def configure_logging(level: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
-    # The audit does not end where an operator wants fewer lines.
+    # A log level of `error` must not silence the audit.
     logging.getLogger(AUDIT_LOGGER).setLevel(logging.INFO)
 
 
 def audit_log() -> structlog.stdlib.BoundLogger:
-    """Return the logger of changes: who changed what, by the id of the key."""
+    """Return the logger of changes, each with the id of the key."""
     return get_logger(AUDIT_LOGGER)
 
 

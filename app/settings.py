@@ -1,4 +1,4 @@
-"""Everything an operator may set, read once and passed down.
+"""The settings: environment variables, read once at start and passed down.
 
 docs/settings.md lists the same, and a test compares the two.
 """
@@ -27,7 +27,7 @@ from models.pictures.picture import Limits
 PREFIX: Final = "VITRINE_"
 
 STREAM_BYTES: Final = 1024 * 1024 * 1024
-"""Full after some hours of a hundred answers a second that nothing exports: docs/store.md."""
+"""Full after some hours of a hundred answers a second without an export: docs/store.md."""
 
 SCHEMES: Final = (
     *("redis", "rediss", "unix"),
@@ -66,7 +66,7 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 
 
 class Settings(BaseSettings):
-    """Everything an operator may set: environment variables with the prefix ``VITRINE_``."""
+    """All settings: environment variables with the prefix ``VITRINE_``."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
@@ -142,7 +142,8 @@ class Settings(BaseSettings):
         default=30,
         ge=1,
         le=10_000,
-        description="After this a customer's window counts as unavailable, and he is anonymous.",
+        description="After this a customer's window counts as unavailable, and the customer is "
+        "anonymous.",
     )
     write_timeout_ms: int = Field(
         default=2_000, ge=1, le=60_000, description="After this a batch of events answers 503."
@@ -219,7 +220,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _as_meant(cls, given: dict[str, object]) -> dict[str, object]:
-        """Take an empty value for none, and leave out the port of a service link."""
+        """Drop empty values, as compose sets them, and the port of a Kubernetes service link."""
         values = {n: plain(v) if isinstance(v, str) else v for n, v in given.items()}
         port = values.get("port")
         if isinstance(port, str) and is_service_link(port):
@@ -255,7 +256,7 @@ class Ignored:
     """Variables that carry the prefix and set nothing, sorted.
 
     Attributes:
-        misspelt: Those that nothing explains.
+        misspelt: Those that are no setting.
         links: Those of Kubernetes Services whose names begin like the prefix.
     """
 

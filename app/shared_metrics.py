@@ -46,7 +46,7 @@ def shared_directory(
     What services left behind that are dead, as they were killed, is removed before.
 
     Args:
-        name: Of the service, to be told from others of this machine.
+        name: Of the service, to distinguish it from others of this machine.
         wanted: Where the operator wants it; None for memory, or else where files are temporary.
         state_dir: Where it is made if nothing else has room.
         n_workers: How many workers need `ROOM_BYTES` each.

@@ -1,4 +1,4 @@
-"""Worker processes on one socket, and a stop that fails no request."""
+"""Worker processes on one socket, with a graceful stop that fails no request."""
 
 import asyncio
 import os
@@ -75,7 +75,7 @@ class DrainingServer(uvicorn.Server):
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        """Say, ten times a second, whether to stop; look at slow callers once a second."""
+        """Return, ten times a second, whether to stop; close slow callers once a second."""
         if counter % TICKS_PER_S == 0:
             self._door.sweep(asyncio.get_running_loop().time())
             if self._heart is not None:
@@ -98,7 +98,7 @@ class DrainingServer(uvicorn.Server):
         self._listening = [Listening(listener, protocol) for listener in sockets or []]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nobody more, hear what was accepted already, and then close."""
+        """Stop accepting, answer what was accepted already, and then close."""
         if self._heart is not None:
             self._heart.stop()
         for listening in self._listening:
@@ -175,7 +175,7 @@ def _end_hard(*, after_s: float) -> None:
 
 
 def _bounds(settings: Settings) -> Bounds:
-    """Return what callers may take; connections leave files over for the worker itself."""
+    """Return the bounds on callers, whose connections leave files for the worker itself."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     n_connections = min(settings.max_connections, max(1, most - RESERVED_FILES))
@@ -234,7 +234,7 @@ def _supervise(settings: Settings, listener: socket.socket) -> None:
                 metrics_dir=metrics_dir,
             )
         finally:
-            listener.close()  # who connects when no worker listens any more is refused, not kept
+            listener.close()  # connections are refused, instead of waiting for workers that are gone
             workers = [child.process for child in children]
             _stop(workers, within_s=settings.drain_s + CLOSE_WITHIN_S + 1)
 
@@ -259,7 +259,7 @@ def _look_after(
 
 
 def _listen(child: _Child, elapsed_s: float) -> None:
-    """Hear a worker; name one that is silent, and kill one that is for too long."""
+    """Read a worker's heartbeat; warn of a silent one, and kill one that stays silent."""
     pulse, pid, before_s = child.pulse, child.process.pid, child.pulse.silent_s
     was_awaited = pulse.is_awaited
     pulse.listen(elapsed_s)

@@ -1,4 +1,4 @@
-"""Which bundle answers, which one did before, and which one is on trial."""
+"""Bundles: the active one, the previous one and the shadow; activation and rollback."""
 
 import asyncio
 from http import HTTPStatus
@@ -55,7 +55,7 @@ class BundleBody(BaseModel):
 
 
 class WantedBundles(BaseModel):
-    """What all workers shall serve."""
+    """The bundles that all workers are to serve."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_WANTED]})
 
@@ -63,11 +63,11 @@ class WantedBundles(BaseModel):
         description="Answers; null before the first activation: the settings decide."
     )
     previous: str | None = Field(description="Answered before; a rollback returns to it.")
-    shadow: str | None = Field(description="Scores the same visits, and nobody sees it.")
+    shadow: str | None = Field(description="Scores the same visits without being shown.")
 
     @classmethod
     def of(cls, wanted: Wanted) -> Self:
-        """Name what is wanted."""
+        """Render the bundles that are wanted."""
         return cls(
             active=wanted.active or None,
             previous=wanted.previous or None,
@@ -84,7 +84,8 @@ class ShelvedBundle(BaseModel):
     until: str | None = Field(description="End of its training data; null if unreadable.")
     recommenders: list[str] = Field(description="Its recommenders, in feature order.")
     scene_model: str | None = Field(
-        description="Who labelled its pictures. Pictures that another one labelled are not seen."
+        description="The scene model that labelled its pictures; pictures that another one "
+        "labelled are not used."
     )
     seed: int | None
     data_fingerprint: str | None = Field(description="Hash of its training data.")
@@ -108,7 +109,7 @@ class ShelvedBundle(BaseModel):
 
 
 class WorkerState(BaseModel):
-    """What a worker said of itself within the last ten seconds."""
+    """A worker's report within the last ten seconds."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_WORKER]})
 
@@ -116,7 +117,7 @@ class WorkerState(BaseModel):
     active: str | None = Field(description="The bundle that answers.")
     previous: str | None = Field(description="The bundle that is kept ready.")
     shadow: str | None = Field(description="The bundle that scores unseen.")
-    failure: str | None = Field(description="Why it does not serve what is wanted.")
+    failure: str | None = Field(description="Why it does not serve the bundles that are wanted.")
     unread_pictures: int = Field(
         description="Pictures that another scene model labelled: their sales count as sales "
         "without a new picture until it is uploaded again."
@@ -124,7 +125,7 @@ class WorkerState(BaseModel):
 
     @classmethod
     def of(cls, report: WorkerReport) -> Self:
-        """Say what a worker said."""
+        """Render a worker's report."""
         return cls(
             worker=report.worker,
             active=report.active or None,
@@ -136,7 +137,7 @@ class WorkerState(BaseModel):
 
 
 class BundleList(BaseModel):
-    """Every bundle of this machine, what is wanted, and what the workers do."""
+    """The bundles of this machine, those that are wanted, and those that workers serve."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -160,7 +161,7 @@ BundleBodyDep = Annotated[BundleBody, Depends(read_bundle_body)]
 
 @router.get("", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def list_bundles(resources: ResourcesDep) -> BundleList:
-    """Return the bundles of this machine, which of them shall answer, and which do."""
+    """Return the bundles of this machine, those that are wanted, and those that workers serve."""
     holder = resources.holder
     wanted = await holder.store.wanted()
     # The answering worker's own state is known better than by its last report.
@@ -194,12 +195,12 @@ async def roll_back(request: Request, resources: ResourcesDep) -> WantedBundles:
 async def shadow_bundle(
     body: BundleBodyDep, request: Request, resources: ResourcesDep
 ) -> WantedBundles:
-    """Have all workers score with a bundle unseen, as far as they have time, see the metrics."""
+    """Have all workers score with a bundle as the shadow, as far as they have time."""
     changed(request, bundle=body.bundle)
     return WantedBundles.of(await resources.holder.shadow_by(body.bundle))
 
 
 @router.delete("/shadow", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def end_shadow(resources: ResourcesDep) -> WantedBundles:
-    """Have no worker score unseen any more."""
+    """End the shadow of all workers."""
     return WantedBundles.of(await resources.holder.shadow_by(""))

@@ -1,4 +1,4 @@
-"""What is known of a customer, and its erasure."""
+"""One customer: the stored window and profile, and erasure."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -66,7 +66,7 @@ class KnownEvent(BaseModel):
 
     type: EventType
     sale_id: str | None = Field(description="Null for a sale that the catalogue does not know.")
-    sale_key: str = Field(description="What stands for the sale in the window, hexadecimal.")
+    sale_key: str = Field(description="The sale's key in the window, hexadecimal.")
     at: datetime = Field(description="When it happened, as the client said.")
 
 
@@ -76,12 +76,12 @@ class KnownImpression(BaseModel):
     model_config = _example(_SHOWN)
 
     sale_id: str | None = Field(description="Null for a sale that the catalogue does not know.")
-    sale_key: str = Field(description="What stands for the sale, hexadecimal.")
+    sale_key: str = Field(description="The sale's key, hexadecimal.")
     at: datetime = Field(description="When it was shown last, to the second.")
 
 
 class KnownProfile(BaseModel):
-    """Totals of what lies before the last night."""
+    """Totals of the events before the last night."""
 
     model_config = _example(_PROFILE)
 
@@ -90,26 +90,26 @@ class KnownProfile(BaseModel):
 
 
 class CustomerAnswer(BaseModel):
-    """All that the service keeps of a customer to answer him."""
+    """All that the service stores of a customer to make answers."""
 
     model_config = _example(_KNOWN)
 
     customer_id: str
-    events: list[KnownEvent] = Field(description="His latest events, oldest first; at most 128.")
+    events: list[KnownEvent] = Field(description="The latest events, oldest first; at most 128.")
     shown: list[KnownImpression] = Field(
-        description="The sales that he was shown last, the latest at the end; at most 128."
+        description="Sales that the customer was shown last, the latest at the end; at most 128."
     )
-    profile: KnownProfile | None = Field(description="Null where no night has seen him.")
+    profile: KnownProfile | None = Field(description="Null before the first nightly profile.")
     remembered: int = Field(
         ge=0, description="Events of the last days, remembered by key alone to count none twice."
     )
     expires_at: datetime | None = Field(
-        description="When all of it is forgotten if he does nothing more; null if there is nothing."
+        description="When all of it expires without a further event; null if there is nothing."
     )
 
 
 class ErasureAnswer(BaseModel):
-    """What was erased, now and for what may still come."""
+    """The erasure of a customer, and its effect on events that still come."""
 
     model_config = _example(_ERASED)
 
@@ -118,8 +118,8 @@ class ErasureAnswer(BaseModel):
         description="Events that happened up to then answer `erased`, and the next export takes "
         "them out of its files; later ones start a new customer."
     )
-    events: int = Field(ge=0, description="Events of his window.")
-    shown: int = Field(ge=0, description="Sales that he was shown last.")
+    events: int = Field(ge=0, description="Events of the window.")
+    shown: int = Field(ge=0, description="Sales that the customer was shown last.")
     profile: bool = Field(description="Whether there was a profile.")
     remembered: int = Field(ge=0, description="Events of the last days, remembered by key.")
 
@@ -131,7 +131,7 @@ _PROBLEMS: Final = problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_
 
 @router.get("/{customer_id}", responses=_PROBLEMS)
 async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> CustomerAnswer:
-    """Return what is known of a customer; of one who never did anything, that is nothing."""
+    """Return all that is stored of a customer; an unknown customer has no events."""
     known = await resources.customers.describe(customer_id)
     expires_us = known.expires_us
     return CustomerAnswer(

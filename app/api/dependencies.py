@@ -1,4 +1,4 @@
-"""How routes get at what was opened at start."""
+"""Dependencies of routes: the resources of the worker, and the name of the caller."""
 
 from typing import Annotated
 
@@ -10,7 +10,8 @@ from app.resources import Resources
 async def get_resources(request: Request) -> Resources:
     """Return the resources that the lifespan opened.
 
-    It awaits nothing: what does not is called from another thread, which takes longer than this.
+    It is a coroutine that awaits nothing: FastAPI calls plain functions in a thread, which takes
+    longer than this.
     """
     resources = request.state.resources
     assert isinstance(resources, Resources)  # noqa: S101 - the lifespan puts nothing else there
@@ -21,6 +22,6 @@ ResourcesDep = Annotated[Resources, Depends(get_resources)]
 
 
 def caller(request: Request) -> str:
-    """Name who calls: the key that he showed, or else where the call came from."""
+    """Return the name of the caller: the id of the key, or else the address."""
     key_id = request.scope.get("key_id")
     return f"key {key_id}" if key_id else (request.client.host if request.client else "loopback")

@@ -1,4 +1,4 @@
-"""What customers did."""
+"""`POST /v1/events`: events of customers, in batches."""
 
 import asyncio
 from collections import Counter
@@ -31,6 +31,7 @@ from app.stores.customer import EventOutcome, EventStatus
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, SECOND_US, Event, Identifier
 
 MAX_EVENTS: Final = 1_000
+"""Events of a batch; chosen, not measured."""
 
 MALFORMED: Final = "malformed"
 
@@ -62,7 +63,7 @@ _EXAMPLE: Final[JsonDict] = {
 
 @dataclass(frozen=True, slots=True)
 class MalformedEvent:
-    """An event of a batch that is none, beside others that are.
+    """A malformed event of a batch, beside others that are valid.
 
     Attributes:
         event_id: Its id, where that can be read.
@@ -116,12 +117,12 @@ class EventBatch(BaseModel):
 
     @property
     def entries(self) -> Sequence[Event | MalformedEvent]:
-        """What stands in the batch, in its order."""
+        """The entries of the batch, in its order."""
         return cast("Sequence[Event | MalformedEvent]", self.events)
 
 
 class EventResult(BaseModel):
-    """What became of one event."""
+    """The result of one event."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -154,7 +155,7 @@ _REJECTED_ONE: Final[JsonDict] = {
 
 
 class EventBatchAnswer(BaseModel):
-    """What became of a batch: results in the order of the events."""
+    """The results of a batch, in the order of its events."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -1,4 +1,4 @@
-"""Experiments: what is tried on whom, changed while the service runs, on record."""
+"""Experiments and the plan: read, change, audit trail and results."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -52,7 +52,7 @@ _CHANGED: Final = problems(
 
 
 class ExperimentList(BaseModel):
-    """All experiments of the plan, and which plan that is."""
+    """All experiments of the plan, and the version of the plan."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,7 +61,7 @@ class ExperimentList(BaseModel):
 
 
 class AuditAnswer(BaseModel):
-    """What was changed, the latest first."""
+    """The audit trail of the plan, the latest change first."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -79,7 +79,7 @@ ExperimentName = Annotated[Name, Path(description="The experiment.", examples=["
 
 
 async def order(request: Request, if_match: IfMatch = "") -> Order:
-    """Say who calls, and which version he means to change."""
+    """Return the name of the caller, and the version that the caller means to change."""
     return Order(caller(request), int(if_match.strip('"')) if if_match else None)
 
 
@@ -122,7 +122,7 @@ async def get_experiment(name: ExperimentName, resources: ResourcesDep) -> Respo
 
 @router.get("/experiments/{name}/results", responses=_READ)
 async def get_results(name: ExperimentName, resources: ResourcesDep) -> Results:
-    """Return what came of an experiment, from the answers and events exported so far."""
+    """Return the results of an experiment, from the answers and events exported so far."""
     if resources.results is None:
         raise NoResultsError(_NO_EXPORTS)
     plan = (await resources.planner.current()).plan
@@ -146,7 +146,7 @@ async def put_experiment(
     order: OrderDep,
     resources: ResourcesDep,
 ) -> Response:
-    """Create an experiment or change it; of its units only those move that must."""
+    """Create an experiment or change it; only the units that must change variant do."""
     stored = await resources.planner.put_experiment(terms.named(name), order)
     await resources.plan.poll()
     _warn_of_currencies(stored, resources)
@@ -175,7 +175,7 @@ async def put_plan(
     request: Request,
     resources: ResourcesDep,
 ) -> Response:
-    """Replace the whole plan: taken as it is or refused, and never repaired."""
+    """Replace the whole plan: it is taken as it is or refused, never repaired."""
     stored = await resources.planner.put_plan(draft, order)
     changed(request, version=stored.version)
     return await _put(stored, resources)

@@ -1,4 +1,4 @@
-"""Health: whether the process lives, whether it can answer, and whether in full."""
+"""Health: liveness, readiness, and whether answers are full."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -52,7 +52,9 @@ class ServerMetadata(BaseModel):
 
     name: str
     version: str
-    extensions: list[str] = Field(description="None: it tells health, and predicts by /v1.")
+    extensions: list[str] = Field(
+        description="None: health is by this protocol, predictions are by /v1."
+    )
 
 
 class ModelReady(BaseModel):

@@ -34,7 +34,7 @@ _ANSWER: Final[JsonDict] = {**SLATE_EXAMPLE, "left_out": [_LEFT_OUT]}
 
 
 class RankBody(BaseModel):
-    """Which sales to rank, and for whom."""
+    """The sales to rank, and the customer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [_BODY]})
 
@@ -46,7 +46,7 @@ class RankBody(BaseModel):
     )
     ordered: bool = Field(
         default=False,
-        description="Whether their order says something. The model is then told it; it decides "
+        description="Whether their order says something. It is then a feature of the model, decides "
         "between sales that are scored alike, and is the answer's where no model can score.",
     )
     customer_id: Identifier | None = Field(
@@ -60,7 +60,7 @@ class RankBody(BaseModel):
         default=MAX_CANDIDATES, description="Number of sales wanted."
     )
     variant: ForcedPairs = ()
-    explain: bool = Field(default=False, description="Say why of the first sales; takes longer.")
+    explain: bool = Field(default=False, description="Explain the first sales; takes longer.")
 
     @field_validator("candidates")
     @classmethod

@@ -23,23 +23,23 @@ router = APIRouter(prefix="/v1", tags=["recommendations"])
 
 
 class RecommendationQuery(BaseModel):
-    """Parameters of a slate."""
+    """Parameters of a recommendation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     customer_id: Identifier | None = Field(
         default=None,
-        description="Who looks at the page; unset or unknown: ranked as for a new customer.",
+        description="The customer; unset or unknown: ranked as for a new customer.",
         examples=["c-1842"],
     )
     session_id: Identifier | None = Field(
         default=None,
-        description="The visit, for the log and for experiments that deal visits.",
+        description="The visit, for the log and for experiments by visit.",
         examples=["v-77"],
     )
     device_id: Identifier | None = Field(
         default=None,
-        description="The device, for the log and for experiments that deal devices.",
+        description="The device, for the log and for experiments by device.",
         examples=["d-4f1"],
     )
     market: Market | None = Field(
@@ -53,7 +53,7 @@ class RecommendationQuery(BaseModel):
         default=[], max_length=MAX_EXCLUDED, description="Sales not to show; repeat per sale."
     )
     variant: ForcedPairs = ()
-    explain: bool = Field(default=False, description="Say why of the first sales; takes longer.")
+    explain: bool = Field(default=False, description="Explain the first sales; takes longer.")
 
 
 @router.get(

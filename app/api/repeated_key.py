@@ -1,4 +1,4 @@
-"""Keys that an object of a JSON text has twice; parsers take the last value without a word."""
+"""Keys that an object of a JSON text has twice; parsers silently take the last value."""
 
 import json
 from typing import Final
@@ -14,7 +14,7 @@ def repeated_key(content: bytes) -> str | None:
     """Return a key that an object of a JSON text has twice, cut where it is long.
 
     Args:
-        content: The text; of one that is no JSON nothing is said.
+        content: The text; None is returned for one that is no JSON.
 
     Returns:
         None if no object has a key twice.

@@ -1,1 +1,1 @@
-"""HTTP connections: what holds before a request reaches the application."""
+"""HTTP connections: bounds that hold before a request reaches the application."""

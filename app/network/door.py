@@ -1,6 +1,6 @@
-"""Open connections of a worker: how many, of which address, and the bytes that they hold.
+"""Limits on the open connections of a worker: number, number per address, and bytes held.
 
-Where no place is left, the connection that has waited longest for its own caller gives way.
+Where no place is left, the connection that has waited longest for its own caller is closed.
 """
 
 from collections import Counter
@@ -17,12 +17,13 @@ _NETWORK_BYTES: Final = 8
 """A caller with IPv6 has a /64 to itself, so that it counts as one address."""
 
 GRACE_S: Final = 1.0
-"""Within this a connection that was just opened sends its request, unless its caller is slow."""
+"""A connection that sent no whole request after this may be closed for another. Chosen, not
+measured: many round trips of any network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What callers may take of a worker; see docs/settings.md.
+    """Limits on callers of a worker; see docs/settings.md.
 
     Attributes:
         connections: Connections open at once.
@@ -30,7 +31,7 @@ class Bounds:
         head_bytes: URL and headers of a request.
         headers: Number of its headers.
         head_s: Time for them to arrive.
-        body_bytes: Largest body; more of one that is not wanted is not received either.
+        body_bytes: Largest body; a refused body is received up to this size, too.
         body_s: Time for a body to arrive, or for an answer to be read.
         held_bytes: Bytes of all requests that are received or answered at once.
         keep_alive_s: Time between an answer and the next request of a connection.
@@ -48,7 +49,7 @@ class Bounds:
 
 
 class Caller(Protocol):
-    """One connection, as the door sees it."""
+    """One connection, as `Door` uses it."""
 
     address: str
 
@@ -66,10 +67,10 @@ class Door:
     """All connections of a worker.
 
     Attributes:
-        bounds: What they may take.
-        refused: Counts what was refused, by code.
+        bounds: Their limits.
+        refused: Counts refusals, by code.
         n_held_bytes: Bytes of requests that are received or answered now.
-        callers: Connections that were let in.
+        callers: Connections that were admitted.
         waiting: Those whose request is not there in full, or whose answer is not read, the
             longest wait first, with when it began.
         idle: Those between two requests, the longest wait first.
@@ -85,7 +86,7 @@ class Door:
     _by_address: Counter[str] = field(default_factory=Counter[str])
 
     def admit(self, caller: Caller, now_s: float) -> None:
-        """Let a connection in, if need be in the place of another.
+        """Admit a connection, if need be in the place of another.
 
         Raises:
             TooManyConnectionsError: If its address has too many, or every other connection has
@@ -110,7 +111,7 @@ class Door:
         chosen.give_way()
 
     def leave(self, caller: Caller) -> None:
-        """Forget a connection that is closed; one that was not let in is not known."""
+        """Forget a connection that is closed; one that was not admitted is ignored."""
         if caller not in self.callers:
             return
         self.callers.discard(caller)
@@ -121,18 +122,18 @@ class Door:
         self.idle.pop(caller, None)
 
     def wait(self, caller: Caller, now_s: float) -> None:
-        """Note that a connection waits for its caller to send or to read."""
+        """Record that a connection waits for its caller to send or to read."""
         if caller in self.callers:
             self.idle.pop(caller, None)
             self.waiting.setdefault(caller, now_s)
 
     def answer(self, caller: Caller) -> None:
-        """Note that a request is there in full: the caller waits for the worker."""
+        """Record that a request has arrived whole: the caller waits for the worker."""
         self.waiting.pop(caller, None)
         self.idle.pop(caller, None)
 
     def rest(self, caller: Caller) -> None:
-        """Note that a connection is between two requests."""
+        """Record that a connection is between two requests."""
         if caller in self.callers:
             self.waiting.pop(caller, None)
             self.idle.setdefault(caller)
@@ -143,7 +144,7 @@ class Door:
             caller.expire(now_s)
 
     def count(self, code: str) -> None:
-        """Count what was refused, and log it at a bounded rate."""
+        """Count a refusal, and log it at a bounded rate."""
         self.refused.labels(code).inc()
         self._log.warning("a caller was refused before the application", code, code=code)
 

@@ -1,4 +1,4 @@
-"""Head of a request: what HTTP/1.1 and this service demand of it before anything else."""
+"""Checks of a request's head by HTTP/1.1 and by this service."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 from app.network.refusal import MalformedRequestError, UnknownExpectationError
 
 MAX_PARAMETERS: Final = 1_000
-"""Of a URL: 500 excluded sales, and what else routes know; each that is unknown is a fault."""
+"""Of a URL: 500 excluded sales and the other parameters; every unknown one makes a fault."""
 
 _NEWEST: Final = "1.1"
 _VERSIONS: Final = frozenset({"1.0", _NEWEST})
@@ -17,7 +17,7 @@ _CONTINUE: Final = b"100-continue"
 
 
 def check_head(url: bytes, headers: Sequence[tuple[bytes, bytes]], *, version: str) -> None:
-    """Look at a whole head.
+    """Check a whole head.
 
     Args:
         url: As it was sent.
@@ -25,7 +25,7 @@ def check_head(url: bytes, headers: Sequence[tuple[bytes, bytes]], *, version: s
         version: Of HTTP, as the request says.
 
     Raises:
-        MalformedRequestError: If it is none of a request that can be answered.
+        MalformedRequestError: If no request with this head can be answered.
         UnknownExpectationError: If it expects more than an interim answer.
     """
     if version not in _VERSIONS:
@@ -49,7 +49,7 @@ def check_head(url: bytes, headers: Sequence[tuple[bytes, bytes]], *, version: s
 
 
 def _require_text(url: bytes) -> None:
-    """Refuse what no id can hold, instead of looking for another one."""
+    """Refuse bytes that no id can hold."""
     if b"%" not in url:
         return
     text = unquote_to_bytes(url)

@@ -1,7 +1,7 @@
-"""Connections of a listening socket, taken as fast as they come.
+"""A listening socket that accepts many connections a round of the event loop.
 
-uvloop takes one a round of its loop. Under load a round computes a ranking: after a burst of 500
-the next caller, a health probe as well, would be heard seconds later.
+uvloop accepts one a round. Under load a round computes a ranking: after a burst of 500 connections
+the next caller, a health probe as well, would be accepted seconds later.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from typing import Any, Final
 from app.bounded_log import BoundedLog
 
 MOST_A_ROUND: Final = 32
-"""Taken between two looks at the others; where workers share a socket, they share a burst."""
+"""Accepted in one round of the loop; workers that share a socket share a burst. Chosen, not
+measured."""
 
 AGAIN_AFTER_S: Final = 1.0
 

@@ -26,16 +26,17 @@ from app.network.refusal import (
 )
 
 ARRIVED: Final = "arrived"
-"""Key of `scope["state"]`: when the whole head of a request was there, by `time.monotonic`."""
+"""Key of `scope["state"]`: when the head of a request had arrived, by `time.monotonic`."""
 
 GONE: Final = "gone"
-"""Key of `scope["state"]`: there, once the caller has left before the end of the answer."""
+"""Key of `scope["state"]`: set once the caller has left before the end of the answer."""
 
 MAX_PIPELINED: Final = 16
-"""Requests of one connection that are not answered yet; browsers and proxies send one."""
+"""Unanswered requests of one connection; browsers and proxies send one at a time."""
 
 LINGER_S: Final = 1.0
-"""A caller reads a refusal only if the rest of what it sends is still taken for a moment."""
+"""After a refusal the rest of the request is still received for so long: a reset in the middle of
+sending would make many callers lose the answer."""
 
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
 _LINGER: Final = frozenset(
@@ -50,7 +51,7 @@ _LINGER: Final = frozenset(
 
 
 class _Stage(Enum):
-    """What a connection is about."""
+    """The part of a request or answer that a connection is in."""
 
     IDLE = auto()
     HEAD = auto()
@@ -72,14 +73,14 @@ class BoundedProtocol(HttpToolsProtocol):
     _n_held_bytes = 0
     _n_unanswered = 0
     _refusal: ServiceError | None = None
-    """Said once everything that came before is answered."""
+    """Answered once everything that came before is answered."""
 
     _send_by_s: float | None = None
     _read_by_s: float | None = None
     """When the caller must have sent, or read, what is awaited, by the clock of the loop."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Take a connection, or refuse it at once."""
+        """Admit a connection, or refuse it at once."""
         super().connection_made(transport)
         self.address = network_of(self.client[0]) if self.client else ""
         now_s = self.loop.time()
@@ -90,7 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(exc)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give back what the connection held; an answer that is under way has no reader."""
+        """Release what the connection held; mark an unfinished answer as unread."""
         self.door.leave(self)
         self._release()
         if self.cycle and not self.cycle.response_complete:
@@ -98,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived; what is malformed, or too much, is answered and ends it."""
+        """Parse bytes; a malformed or too large request is refused, which ends the connection."""
         self._unset_keepalive_if_required()
         if self._stage is _Stage.REFUSED:
             self._throw_away(len(data))
@@ -118,7 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _hold(self, n_bytes: int) -> None:
         if self._stage in {_Stage.IDLE, _Stage.ANSWER}:
             self._await_head()
-        self._n_head_bytes += n_bytes  # taken back where it turns out to be a body
+        self._n_head_bytes += n_bytes  # set to 0 again where they are a body
         self._n_held_bytes += n_bytes
         self.door.n_held_bytes += n_bytes
         if self.door.n_held_bytes > self.door.bounds.held_bytes:
@@ -212,7 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body; of one that was answered already not more than of any."""
+        """Take a part of a body; the rest of one that was answered already is bounded too."""
         self._n_head_bytes = 0
         if self.cycle.response_complete:
             self._release()
@@ -247,14 +248,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.door.rest(self)
 
     def pause_writing(self) -> None:
-        """Note that the caller does not read as fast as it is answered."""
+        """Record that the caller reads slower than it is answered."""
         super().pause_writing()
         now_s = self.loop.time()
         self._read_by_s = now_s + self.door.bounds.body_s
         self.door.wait(self, now_s)
 
     def resume_writing(self) -> None:
-        """Note that the caller has read."""
+        """Record that the caller has read."""
         super().resume_writing()
         self._read_by_s = None
 
@@ -284,7 +285,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, exc: ServiceError) -> None:
-        """Answer what came whole before, then refuse, and close."""
+        """Answer the requests that came before, then refuse, and close."""
         self.door.count(exc.code)
         if self.transport.is_closing():
             return

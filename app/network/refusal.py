@@ -1,4 +1,4 @@
-"""Errors of connections: what is answered before any key is looked at."""
+"""Errors of connections, answered before authentication."""
 
 from http import HTTPStatus
 from typing import Final
@@ -70,7 +70,7 @@ class TooManyConnectionsError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
-        """Say what to do."""
+        """The message is the same for every request."""
         super().__init__("too many connections: use those that are open, or try again later")
 
 
@@ -81,7 +81,7 @@ class TooMuchHeldError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
-        """Say what to do."""
+        """The message is the same for every request."""
         super().__init__("too many bytes of requests are being received: try again later")
 
 

@@ -1,1 +1,1 @@
-"""Who may call what, and how often."""
+"""API keys, their scopes, and quotas."""

@@ -1,4 +1,4 @@
-"""API keys: what is kept of them, and the one way to tell a good one from a bad one."""
+"""API keys: the entries that are stored of them, and their constant-time check."""
 
 import hmac
 import secrets
@@ -19,7 +19,7 @@ KeyId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 
 
 class Scope(StrEnum):
-    """What a key opens; none contains another."""
+    """The groups of routes that a key opens; no scope contains another."""
 
     READ = "read"
     EVENTS = "events"
@@ -31,7 +31,7 @@ class Scope(StrEnum):
 
 
 class KeyEntry(BaseModel):
-    """What is kept of a key: enough to recognise it, nothing to make it from.
+    """The stored entry of a key: enough to check it, nothing to make it from.
 
     A key is 32 random bytes: there is no dictionary to try, so one fast hash protects it as
     well as a slow one would, which every request would have to wait for.
@@ -47,7 +47,7 @@ class KeyEntry(BaseModel):
     created_at: AwareDatetime
 
     def matches(self, key: str) -> bool:
-        """Tell, in a time that says nothing about the difference, whether this is the key."""
+        """Return whether this is the key, in constant time."""
         return hmac.compare_digest(_digest(key), self.sha256)
 
 
@@ -79,11 +79,11 @@ class Keys:
         return cls({entry.key_id: entry for entry in entries})
 
     def recognise(self, key: str) -> KeyEntry | None:
-        """Return what is kept of a key; None for one that is not, or not any more, valid."""
+        """Return the entry of a key; None for one that is not, or no longer, valid."""
         _, _, rest = key.partition(SEPARATOR)
         entry = self.by_id.get(rest.partition(SEPARATOR)[0])
-        # An unknown id costs what a known one does, or its time would tell that it is unknown.
-        is_right = (entry or _NOBODY).matches(key)
+        # An unknown id takes as long as a known one: the time shows no caller which ids exist.
+        is_right = (entry or _NO_KEY).matches(key)
         return entry if is_right else None
 
 
@@ -102,7 +102,7 @@ def entry_of(
     per_second: int | None = None,
     note: str = "",
 ) -> KeyEntry:
-    """Return what is kept of a key."""
+    """Return the entry of a key."""
     return KeyEntry(
         key_id=key_id,
         scopes=tuple(sorted(set(scopes))),
@@ -117,7 +117,7 @@ def _digest(key: str) -> str:
     return sha256(key.encode(errors="surrogateescape")).hexdigest()
 
 
-_NOBODY: Final = KeyEntry.model_validate(
+_NO_KEY: Final = KeyEntry.model_validate(
     {
         "key_id": "0" * 2 * ID_BYTES,
         "scopes": ["read"],

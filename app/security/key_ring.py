@@ -1,4 +1,4 @@
-"""The file of API keys, and the keys of a running service, which follow it."""
+"""The file of API keys, and the keys of a running service, which reads the file again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from models.arrays.atomic_file import write_file
 from models.domain.errors import UserError
 
 LOOK_EVERY_S: Final = 1.0
+"""A revoked key is refused within a second; a look is one `stat`."""
 
 _log = get_logger(__name__)
 
@@ -40,18 +41,18 @@ def read_keys(path: Path) -> KeyFile:
 
 
 def write_keys(path: Path, keys: KeyFile) -> None:
-    """Write a file of keys, readable by its owner only; at no moment is it there in part."""
+    """Write a file of keys, atomically, readable by its owner only."""
     content = keys.model_dump_json(indent=1, exclude_defaults=True) + "\n"
     write_file(path, content.encode(), mode=0o600)
 
 
 @dataclass(slots=True)
 class KeyRing:
-    """The keys of a running service; what its file says counts within `LOOK_EVERY_S`.
+    """The keys of a running service; a change of the file counts within `LOOK_EVERY_S`.
 
     Attributes:
-        path: The file. While it is unreadable, the keys that it had go on.
-        monotonic_s: A clock that never goes back.
+        path: The file. While it is unreadable, the keys read last stay valid.
+        monotonic_s: A monotonic clock.
     """
 
     path: Path
@@ -71,7 +72,7 @@ class KeyRing:
         self._look_at_s = self.monotonic_s() + LOOK_EVERY_S
 
     def recognise(self, key: str) -> KeyEntry | None:
-        """Return what is kept of a key; None for one that is not, or not any more, valid."""
+        """Return the entry of a key; None for one that is not, or no longer, valid."""
         now_s = self.monotonic_s()
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + LOOK_EVERY_S
@@ -96,7 +97,9 @@ class KeyRing:
                 ),
             )
         except KeyFileError as exc:
-            _log.error("the keys of before go on", reason=str(exc))
+            _log.error(
+                "the file of keys is unreadable: the keys read last stay valid", reason=str(exc)
+            )
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

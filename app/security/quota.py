@@ -1,4 +1,4 @@
-"""How often a key may call: a token bucket a key, in each worker."""
+"""Quotas: a token bucket a key, in each worker."""
 
 import math
 from collections.abc import Callable
@@ -9,12 +9,13 @@ WINDOW_S: Final = 1
 """A bucket holds what it gets in one second: a burst of a second, and then the rate."""
 
 MAX_BUCKETS: Final = 1_024
-"""Beyond, the oldest is forgotten, which is full again then: keys come and go for years."""
+"""Beyond it the oldest bucket is forgotten, and is full when its key comes again: memory stays
+bounded while keys come and go. Chosen, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What became of one call.
+    """The decision on one call.
 
     Attributes:
         is_granted: Whether it may go on.
@@ -30,7 +31,7 @@ class Grant:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Say so as draft-ietf-httpapi-ratelimit-headers has it."""
+        """The headers of draft-ietf-httpapi-ratelimit-headers."""
         return {
             "RateLimit-Policy": f'"key";q={self.limit};w={WINDOW_S}',
             "RateLimit": f'"key";r={self.left};t={WINDOW_S}',
@@ -48,7 +49,7 @@ class Quotas:
     """Counts the calls of every key in this worker.
 
     Attributes:
-        monotonic_s: A clock that never goes back.
+        monotonic_s: A monotonic clock.
     """
 
     monotonic_s: Callable[[], float]
@@ -58,8 +59,8 @@ class Quotas:
         """Take one call of a key from its bucket.
 
         Args:
-            key_id: Whose.
-            limit: Calls a second that it may make; another one than before counts at once.
+            key_id: The key.
+            limit: Calls a second that it may make; a changed limit counts at once.
         """
         now_s = self.monotonic_s()
         bucket = self._buckets.get(key_id) or self._new(key_id, _Bucket(float(limit), now_s))

@@ -1,8 +1,8 @@
 #!lua
--- Wants another bundle to answer, and remembers the one before it.
+-- Makes a bundle the active one, and the one before it the previous one. To repeat it is safe.
 --
 -- KEYS  wanted
--- ARGV  1 bundle id, 2 what answers where nothing was wanted so far, empty for nothing
+-- ARGV  1 bundle id, 2 the bundle that answers where none was wanted so far, empty for none
 -- Returns the fields of wanted.
 local wanted, bundle = KEYS[1], ARGV[1]
 local stored = redis.call('HGET', wanted, 'active')

@@ -1,13 +1,13 @@
 #!lua
--- Appends events of one customer, in order. Everything or nothing happens to each event.
+-- Appends events of one customer, in order, each wholly or not at all.
 --
 -- KEYS  window, shown, profile, recent, events, counters' prefix, tombstones' prefix
 -- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 sales shown, 5 customer TTL s,
---       6 recent TTL s, 7 stream bytes, 8 minute TTL s, 9 hour TTL s, 10 TTL s of who was
---       counted, 11 pairs of sale and type counted in an hour; then per event: event key, a
+--       6 recent TTL s, 7 stream bytes, 8 minute TTL s, 9 hour TTL s, 10 TTL s of the set
+--       of customers counted, 11 pairs of sale and type counted in an hour; then per event: event key, a
 --       signed integer; at µs; sale key and type code (9 bytes); member (24 bytes), of an
 --       impression empty; JSON
--- Returns a code per event: see customer.py.
+-- Returns a code per event, see OUTCOMES in customer.py.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED = 0, 1, 2, 3, 4
 local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 12, 5, 8, 16
 local window, shown, profile, recent, events, counters, erased = unpack(KEYS)
@@ -32,11 +32,11 @@ local function is_new(event_key, member)
   for _, set in ipairs(remembered) do
     if redis.call('SISMEMBER', set, event_key) == 1 then return false end
   end
-  -- The window knows its events for longer.
+  -- The window holds its events for longer than the sets.
   return member == '' or not redis.call('ZSCORE', window, member)
 end
 
--- A customer counts once per sale, type and hour: see `models.counters.counted`.
+-- A customer counts once per sale, type and hour: see `models.catalogue.event_counts.counted`.
 local function count(field)
   if redis.call('HLEN', hour) >= tonumber(ARGV[11]) and redis.call('HEXISTS', hour, field) == 0 then
     redis.call('HINCRBY', counters .. 'lost', 'counts', 1)

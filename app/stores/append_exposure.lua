@@ -1,5 +1,5 @@
 #!lua
--- Appends an answer to its stream, and counts what that pushed out.
+-- Appends a record to its stream, and counts the records that are dropped for it.
 --
 -- KEYS  exposures, counters' prefix
 -- ARGV  1 stream bytes, 2 packed record

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Erases a customer again as of an earlier moment, as in a store that was restored from before it.
+-- Erases a customer as of an earlier moment, in a store that was restored from before the erasure.
 --
 -- KEYS  window, shown, profile, tombstones' prefix, erasures
 -- ARGV  1 a secret, for a partition that has none, 2 TTL of a tombstone in s, 3 customer id,
---       4 when he was erased in µs
--- Returns the number of events of the window, of sales that he was shown and of profiles that go.
+--       4 when the customer was erased in µs
+-- Returns the number of erased events of the window, of sales shown and of profiles.
 local window, shown, profile, erased, erasures = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

@@ -1,6 +1,6 @@
--- What scripts begin with that add to sorted sets of bounded length.
+-- Functions of scripts that add to sorted sets of bounded length.
 
--- Tells whether a member stands before another one, by score and then by bytes.
+-- Returns whether a member stands before another one, by score and then by bytes.
 local function is_before(score, member, other_score, other)
   if tonumber(score) ~= tonumber(other_score) then return tonumber(score) < tonumber(other_score) end
   for i = 1, #member do
@@ -11,8 +11,8 @@ local function is_before(score, member, other_score, other)
 end
 
 -- Adds a member to the last `limit` of a set, or raises its score. Returns whether it is there
--- now. Not for a moment does the set hold more: one of more than 128 members is kept in
--- another form from then on, three times as large.
+-- now. The set never holds more, not even within this script: a sorted set that once had more
+-- than 128 members keeps another encoding from then on, three times as large.
 local function add_bounded(set, limit, score, member)
   if redis.call('ZCARD', set) >= tonumber(limit) and not redis.call('ZSCORE', set, member) then
     local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')

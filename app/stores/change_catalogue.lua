@@ -1,13 +1,12 @@
 #!lua
--- Puts and deletes sales and pictures; each change gets a version of its own.
+-- Puts and deletes sales and pictures; each change gets the next version.
 --
 -- KEYS  sales, pictures, changes, version, generation, markets, attributes
 -- ARGV  the largest numbers of markets and of attributes, then
 --       pairs of 's' .. sale id or 'p' .. digit .. sale id, and its new value; an empty one deletes
--- Returns the version, the number of changes (what is put as it was is none), the ids of sales
--- that are not there and whose pictures are therefore not kept, and the ids of sales that would
--- have brought the catalogue more markets, or more attributes, than it may have and are as they
--- were.
+-- Returns the version, the number of changes (an equal value is none), the ids of unknown sales,
+-- whose pictures are not stored, and the ids of sales that are left as they were because the
+-- catalogue would have too many markets, and because it would have too many attributes.
 local hashes = {s = KEYS[1], p = KEYS[2]}
 local changes, version_key = KEYS[3], KEYS[4]
 local counts = {markets = KEYS[6], attributes = KEYS[7]}
@@ -93,6 +92,6 @@ for i = 3, #ARGV, 2 do
 end
 if n_changes == 0 then return {stored, 0, unknown, refused.markets, refused.attributes} end
 redis.call('SET', version_key, string.format('%.0f', version))
--- A version without a generation: the workers know more than this store, see distrust_catalogue.lua.
+-- A version without a generation marks an incomplete catalogue, see distrust_catalogue.lua.
 if stored == 0 then redis.call('SET', KEYS[5], string.format('%.0f', version)) end
 return {version, n_changes, unknown, refused.markets, refused.attributes}

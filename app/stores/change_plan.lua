@@ -1,11 +1,11 @@
 #!lua
--- Puts another plan of experiments, if the one that it changes is still there.
+-- Puts a plan of experiments by compare-and-set on the version that it changes.
 --
 -- KEYS  plan, audit
 -- ARGV  1 version that it changes, 2 its own version, 3 its JSON, 4 JSON of the change,
 --       5 changes kept
--- Returns 1, or 0 where another version is there: nothing changed then. A change whose reply was
--- lost and that comes again finds itself, and returns 1.
+-- Returns 1, or 0 where another version is stored: nothing changed then. A change that is sent
+-- again because its reply was lost finds itself stored, and returns 1.
 local plan, audit = KEYS[1], KEYS[2]
 local version = redis.call('HGET', plan, 'version') or '0'
 if version ~= ARGV[1] then

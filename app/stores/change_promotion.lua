@@ -1,12 +1,12 @@
 #!lua
--- Puts a promotion one step further, or another one, if what it follows is still there.
+-- Puts a state of a promotion by compare-and-set on the version that it follows.
 --
 -- KEYS  promotion, earlier promotions, promoter
 -- ARGV  1 version that it follows, 2 its own version, 3 its JSON, 4 the worker that must be
 --       the promoter, empty for a change by hand, 5 '1' where another promotion begins,
 --       6 earlier promotions kept
--- Returns 1, or 0 where another version is there, or another promoter: nothing changed then. A
--- change whose reply was lost and that comes again finds itself, and returns 1.
+-- Returns 1, or 0 where another version is stored or another worker is the promoter: nothing
+-- changed then. A change that is sent again because its reply was lost returns 1.
 local promotion, earlier, promoter = KEYS[1], KEYS[2], KEYS[3]
 local version = redis.call('HGET', promotion, 'version') or '0'
 if version ~= ARGV[1] then

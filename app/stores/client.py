@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 Client = Redis | RedisCluster
 Dial = Callable[[Client | None], Client]
-"""Makes a client; it may learn from the one before it where the store is."""
+"""Makes a client; the client before it may know further addresses of the store."""
 
 CLUSTER: Final = "+cluster"
 """Ends the scheme of a cluster's URL."""

@@ -1,4 +1,4 @@
-"""The connection to the store: pools, timeouts, scripts; failures become one error."""
+"""The connection to the store: pool, timeouts, scripts, and one error for every failure."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # redis-py annotates replies as unknown; this module is where they become `object`.
@@ -37,10 +37,10 @@ DEFAULT_TIMEOUT_S: Final = 1.0
 DEFAULT_CONNECTIONS: Final = 32
 
 RENEW_EVERY_S: Final = 1.0
-"""However many commands fail, the store is dialled anew once a second at most."""
+"""The store is dialled anew once a second at most, for any number of failed commands."""
 
 QUIET_S: Final = 60.0
-"""An outage in which the store is dialled again and again is one line of the log."""
+"""An outage is one line of the log a minute, not one for every time that the store is dialled."""
 
 NO_LONGER_MASTER: Final = (ReadOnlyError, ClusterDownError, BusyLoadingError)
 """READONLY; CLUSTERDOWN and MASTERDOWN; LOADING: another server may be the master by now."""
@@ -71,12 +71,12 @@ class Script:
 
     @classmethod
     def of(cls, source: str) -> Self:
-        """Take a script's text."""
+        """Return the script of a text."""
         return cls(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
     @classmethod
     def named(cls, name: str, *, after: Sequence[str] = ()) -> Self:
-        """Read a script that lies beside this module, put after others if given."""
+        """Read a script beside this module, with the functions of others in front if given."""
         shebang, end, rest = _lua(name).partition("\n")
         return cls.of(shebang + end + "".join(map(_lua, after)) + rest)
 
@@ -97,7 +97,7 @@ class Connection:
     """One pool of connections to the store; share it between the stores of a process.
 
     Every failure leaves it as `StoreUnavailableError`. A command that a broken connection
-    swallowed is sent once more: whatever the stores send may be repeated. Where the server
+    swallowed is sent once more: all commands of the stores may be repeated. Where the server
     behind a connection is no longer the master, all connections are given up and dialled anew.
     """
 
@@ -136,7 +136,7 @@ class Connection:
 
         Args:
             *command: Its words.
-            doing: What the caller does, for the message of a failure: "reading a customer".
+            doing: The operation, for the message of a failure: "reading a customer".
 
         Raises:
             StoreUnavailableError: If the store is down, slow, or refuses.
@@ -186,7 +186,7 @@ class Connection:
             raise self._outage(exc, doing=doing) from exc
 
     def _outage(self, exc: Exception, *, doing: str) -> StoreUnavailableError:
-        """Make a failure the one error of stores, and dial anew where that may help."""
+        """Return a failure as the error of stores, and dial anew where that may help."""
         now_s = time.monotonic()
         if now_s >= self._renew_at_s and _needs_dialling(self._client, exc):
             self._renew_at_s = now_s + RENEW_EVERY_S
@@ -200,7 +200,7 @@ class Connection:
         return StoreUnavailableError(doing, _reason(exc))
 
     async def _retire(self, client: Client) -> None:
-        """Close a client once the commands that are under way have ended, or their time has."""
+        """Close a client once its last commands have ended or timed out."""
         try:
             await asyncio.sleep(2 * self._timeout_s)
         finally:
@@ -243,10 +243,10 @@ def _reason(exc: Exception) -> str:
 
 
 def _needs_dialling(client: Client, exc: Exception) -> bool:
-    """Whether the server behind an address may be another one by now.
+    """Return whether the server behind an address may be another one by now.
 
-    The client of a cluster finds other nodes by itself until it knows none that answers, which
-    it says by an error that is no `RedisError`.
+    The client of a cluster finds other nodes by itself. Once none that it knows answers, it
+    raises an error that is no `RedisError`.
     """
     if isinstance(exc, RedisTimeoutError):
         return not isinstance(client, RedisCluster)

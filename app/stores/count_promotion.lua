@@ -1,11 +1,11 @@
 #!lua
--- Adds to what was counted for a promotion, once for each batch of a worker.
+-- Adds to the counts of a promotion, once for each batch of a worker.
 --
 -- KEYS  counts
--- ARGV  1 worker, 2 batch, which no other batch of the worker is called, 3 TTL in s, then pairs
+-- ARGV  1 worker, 2 id of the batch, which no other batch of the worker has, 3 TTL in s, then pairs
 --       of name and number
 local counts, last = KEYS[1], '@' .. ARGV[1]
--- A worker sends a batch again until it hears that it was counted.
+-- A worker sends a batch again until it gets a reply.
 if redis.call('HGET', counts, last) == ARGV[2] then return end
 for i = 4, #ARGV, 2 do redis.call('HINCRBY', counts, ARGV[i], ARGV[i + 1]) end
 redis.call('HSET', counts, last, ARGV[2])

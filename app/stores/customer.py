@@ -145,7 +145,7 @@ OUTCOMES: Final = (
     EventOutcome(EventStatus.REJECTED, Refusal.TOO_OLD),
     EventOutcome(EventStatus.ERASED),
 )
-"""What the codes of ``append_events.lua`` mean, by code."""
+"""Outcomes by the codes of ``append_events.lua``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

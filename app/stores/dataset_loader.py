@@ -1,4 +1,4 @@
-"""What a dataset's events come to at a moment: windows, profiles and counts, from columns."""
+"""Windows, profiles and counts of a dataset's events at a moment, computed from columns."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -22,7 +22,7 @@ _RECENT_US: Final = RECENT_TTL_S * SECOND_US
 
 
 def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer]:
-    """Yield every customer as the store would know him had it received the events itself.
+    """Yield every customer as the store would hold them had it received the events itself.
 
     Args:
         events: Accepted events.

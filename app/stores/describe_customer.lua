@@ -1,10 +1,10 @@
 #!lua flags=no-writes
--- Returns all that is kept of a customer, see customer.py.
+-- Reads all that is stored of a customer, see customer.py.
 --
 -- KEYS  window, shown, profile, recent
--- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale that he
--- was shown, the packed profile, when the last of them expires in ms since the epoch, negative
--- if nothing will, and the number of remembered events.
+-- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale
+-- shown, the packed profile, when the last of them expires in ms since the epoch, negative if
+-- nothing will, and the number of remembered events.
 local window, shown, profile, recent = unpack(KEYS)
 local time = redis.call('TIME')
 local expires_ms = -1

@@ -1,6 +1,6 @@
 #!lua
--- Says that the catalogue lacks something that a worker knows, until it is vouched for again.
--- Whatever changes from now on gets a version above all that the worker knows.
+-- Marks the catalogue as incomplete until it is vouched for again. Later changes get versions
+-- above all that the worker knows, so that the worker takes them for newer.
 --
 -- KEYS  version, generation
 -- ARGV  1 the generation that the worker saw, 2 the version that it knows

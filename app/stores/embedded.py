@@ -39,7 +39,7 @@ class EmbeddedServerError(UserError):
 
 @contextmanager
 def embedded_server(state_dir: Path) -> Generator[str]:
-    """Have the machine's embedded server run, and yield its URL.
+    """Run the machine's embedded server, and yield its URL.
 
     The first process to enter owns the server: it starts it, or adopts one that a killed
     owner left running, and stops it on the way out. Further processes share it.
@@ -103,7 +103,7 @@ def _wait_until_ready(
 
 
 def answers(path: Path) -> bool:
-    """Whether a server listens and has read its data: until then it answers ``-LOADING``."""
+    """Return whether a server listens and has read its data: until then it answers ``-LOADING``."""
     try:
         with _connected(path) as connection:
             connection.sendall(b"PING\r\n")

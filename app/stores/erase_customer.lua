@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Erases a customer: what he did up to now, and what of it may still come.
+-- Erases a customer: all events up to now, and those of them that still come.
 --
 -- KEYS  window, shown, profile, recent, tombstones' prefix, erasures
 -- ARGV  1 a secret, for a partition that has none, 2 TTL of a tombstone in s, 3 customer id
--- Returns the clock in µs, the number of events of the window, of sales that he was shown, of
--- profiles, and of remembered events.
+-- Returns the clock in µs, the number of events of the window, of sales shown, of profiles,
+-- and of remembered events.
 local window, shown, profile, recent, erased, erasures = unpack(KEYS)
 local time = redis.call('TIME')
 local now_text = string.format('%.0f', time[1] * 1000000 + time[2])

@@ -1,5 +1,5 @@
 #!lua
--- Makes a worker the promoter, or lets it be one for longer, unless another one is.
+-- Takes or renews the lease of the promoter, unless another worker holds it.
 --
 -- KEYS  promoter
 -- ARGV  1 worker, 2 lifetime in ms

@@ -1,14 +1,14 @@
 #!lua
--- Merges events and impressions from files into a customer's window and into what he was
--- shown, and replaces his profile. What lies before an erasure is left out, and a profile
--- that begins before one.
+-- Merges events and impressions from files into a customer's window and sales shown, and
+-- replaces the profile. Events before an erasure are left out, and a profile that begins
+-- before one.
 --
 -- KEYS  window, shown, profile, recent, tombstones' prefix
 -- ARGV  1 window events, 2 sales shown, 3 expiry in s since the epoch, 4 packed profile, empty
 --       for none, 5 when it begins in µs, 6 recent TTL s, 7 number of events, 8 number of
 --       sales shown; then at µs and member of each event; then at s and sale key of each
 --       impression; then at µs and event key of each event that may be sent again
--- Returns the number of events that are left out.
+-- Returns the number of events that were left out.
 local FIRST_EVENT = 9
 local window, shown, profile, recent, erased = unpack(KEYS)
 local expires, n_events, n_shown = ARGV[3], tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -16,7 +16,7 @@ local first_impression = FIRST_EVENT + 2 * n_events
 local first_recent = first_impression + 2 * n_shown
 local erased_us = erased_until(erased, window)
 
--- A customer who came back since lives longer than the files know.
+-- A customer who came back since then expires later than the files say.
 local function expire(key)
   redis.call('EXPIREAT', key, expires, 'NX')
   redis.call('EXPIREAT', key, expires, 'GT')
@@ -53,7 +53,7 @@ if ARGV[4] == '' or tonumber(ARGV[5]) <= erased_us then
 else
   redis.call('SET', profile, ARGV[4], 'KEEPTTL')
   expire(profile)
-  -- His profile stays as long as what he did since.
+  -- The profile lives as long as the window.
   local lives_ms = redis.call('PEXPIRETIME', window)
   if lives_ms > 0 then redis.call('EXPIREAT', profile, math.floor(lives_ms / 1000), 'GT') end
 end

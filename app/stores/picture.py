@@ -1,4 +1,4 @@
-"""What the pictures of a sale show, and the bytes in which the store keeps it."""
+"""Scene scores of the pictures of a sale, and their bytes in the store."""
 
 import struct
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- Reads one page of what changed after a version, in the order of versions.
+-- Reads one page of the changes after a version, in the order of versions.
 --
 -- KEYS  sales, pictures, changes, version, generation, vouched
 -- ARGV  version, page size

@@ -2,8 +2,8 @@
 -- Reads a customer and the clock in one round trip.
 --
 -- KEYS  window, shown, profile
--- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale that he
--- was shown, the packed profile.
+-- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale
+-- shown, the packed profile.
 local window, shown, profile = unpack(KEYS)
 local time = redis.call('TIME')
 return {

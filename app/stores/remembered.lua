@@ -1,11 +1,11 @@
--- What scripts begin with that know which events of a customer came in during the last days.
+-- Functions of scripts that know the events of a customer received in the last days.
 
--- A repetition is known for at least so long after its event came in.
+-- A repetition is recognised for at least so many days after its event was received.
 local REMEMBERED_DAYS = 2
 
 -- Returns the names of the sets that hold a customer's event keys, one per day of reception, as
--- integers: up to 512 of them take 8 bytes each. The day after today is looked at too: a store
--- that took over may have a clock that is behind.
+-- integers: up to 512 of them take 8 bytes each. The day after today is read too: after a
+-- failover the new server's clock may be behind.
 local function remembered_sets(recent, today)
   local names = {}
   for day = today - REMEMBERED_DAYS, today + 1 do

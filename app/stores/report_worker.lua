@@ -1,5 +1,5 @@
 #!lua
--- Keeps what a worker says of itself, and forgets workers that have said nothing for long.
+-- Stores the report of a worker, and removes those of workers that stopped reporting.
 --
 -- KEYS  workers
 -- ARGV  1 worker, 2 JSON, 3 lifetime in µs

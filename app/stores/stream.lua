@@ -1,12 +1,12 @@
--- What scripts begin with that append to streams, which hold a bounded number of bytes.
+-- Functions of scripts that append to streams of a bounded number of bytes.
 
--- What an entry takes beside its content, about: see tests/contract/test_stream_bytes.py.
+-- Bytes of an entry beside its content, measured by tests/contract/test_stream_bytes.py.
 local ENTRY_BYTES = 64
--- No append runs long where a limit was lowered: the stream gets there in several of them.
+-- Bounds the time of one append where a limit was lowered: several appends reach the new limit.
 local MAX_DROPPED = 1000
 
--- Adds an entry to a stream. Its first field `b` is how many bytes were ever written to the
--- stream, with it: what the stream holds is a difference of two of them, whoever removed entries.
+-- Adds an entry to a stream. Its first field `b` is the bytes ever written to the stream, this
+-- entry included: the bytes held are a difference of two of them, also after an export trims.
 local function add_entry(stream, kind, counters, n_bytes, ...)
   local written = redis.call('HINCRBY', counters .. 'written', kind, n_bytes + ENTRY_BYTES)
   redis.call('XADD', stream, '*', 'b', string.format('%.0f', written), ...)
@@ -18,7 +18,7 @@ local function drop_oldest(stream, kind, counters, limit)
   local n_dropped = 0
   while n_dropped < MAX_DROPPED do
     local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-    -- Entries of before they were counted in bytes are the oldest, and have another first field.
+    -- Entries from before bytes were counted are the oldest, and have another first field.
     local written = oldest[2][1] == 'b' and tonumber(oldest[2][2]) or 0
     if written > least then break end
     redis.call('XTRIM', stream, 'MAXLEN', redis.call('XLEN', stream) - 1)

@@ -27,7 +27,7 @@ class Batch:
 
 
 class Streams:
-    """One stream per partition, under names that ``name_of`` gives."""
+    """The streams of one kind, one a partition, under the names that ``name_of`` returns."""
 
     def __init__(self, connection: Connection, name_of: Callable[[int], str]) -> None:
         self._connection = connection

@@ -1,14 +1,14 @@
--- What every script that takes in or erases events of a customer begins with.
--- `erased` is the prefix of the partition's tombstones, `window` the key of his window.
+-- Functions of scripts that take in or erase events of a customer.
+-- `erased` is the prefix of the partition's tombstones, `window` the key of the window.
 
--- Without the partition's secret nobody can tell from a tombstone whose it is.
+-- Without the partition's secret a tombstone cannot be traced to its customer.
 local function tombstone_of(erased, window)
   local secret = redis.call('GET', erased .. 'secret')
   if not secret then return nil end
   return erased .. redis.sha1hex(secret .. redis.sha1hex(secret .. window))
 end
 
--- Up to when his events are erased, in µs; below all times if he never was.
+-- Returns up to when events are erased, in µs; below all times without an erasure.
 local function erased_until(erased, window)
   local tombstone = tombstone_of(erased, window)
   return tonumber(tombstone and redis.call('GET', tombstone) or '-1')

@@ -1,6 +1,6 @@
 #!lua
--- Says that the catalogue is whole, as a version of its own. It is above all that the caller
--- knows, also where the store was restored and its clock set back.
+-- Marks the catalogue as whole, at a version of its own. It is above all that the caller knows,
+-- also where the store was restored and its clock set back.
 --
 -- KEYS  version, generation, vouched
 -- ARGV  the version that the caller knows

@@ -1,4 +1,4 @@
-"""Audit log: a line for every request that changed something, or tried to."""
+"""Audit log: a line for every request that changes something, refused ones too."""
 
 from typing import Final
 
@@ -11,16 +11,16 @@ from app.observability import audit_log
 
 UNCHANGING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 NO_CHANGES: Final = frozenset({"/v1/events", "/v1/rank"})
-"""Posts that are no change of an operator's; events are counted in the metrics."""
+"""Posts that change nothing that an operator is responsible for; events are in the metrics."""
 
 NOT_LOGGED: Final = frozenset({"customer_id"})
 """Parts of paths that no log line holds."""
 
 
 class Audit:
-    """ASGI middleware behind the keys: who changed what, by the id of the key.
+    """ASGI middleware behind authentication: records the change and the id of the key.
 
-    A route adds what its path does not say with `changed`.
+    A route adds what its path does not show with `changed`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,7 +51,7 @@ class Audit:
 
 
 def changed(request: Request, **what: object) -> None:
-    """Say in the audit log what a request changed, beyond what its path says."""
+    """Add to the audit line of a request what its path does not show."""
     request.state.changed = what
 
 

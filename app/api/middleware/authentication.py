@@ -20,7 +20,7 @@ BEARER: Final = "bearer "
 
 PUBLIC: Final = frozenset({"/openapi.json", "/v2", "/v2/health/live", "/v2/health/ready"})
 PUBLIC_BELOW: Final = ("/health/", "/v2/models/")
-"""Paths without secrets, which orchestrators call that have no key."""
+"""Paths without secrets; orchestrators call them without a key."""
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -33,14 +33,14 @@ _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = 
     (KeyScope.METRICS, _SAFE, re.compile(r"/metrics")),
     (KeyScope.INSPECT, _SAFE, re.compile(r"/v1/(plan|experiments|bundles|promotions)(/.*)?")),
 )
-"""Scope, methods and whole path, the first that fits counts: what a website's key opens holds
-neither margins and stocks nor customers' histories."""
+"""Scope, methods and whole path; the first that fits counts. A website needs ``read`` and
+``events``, which open neither margins and stocks nor customers' histories."""
 
 
 def required_scope(method: str, path: str) -> KeyScope | None:
     """Return the scope that a request needs; None for none.
 
-    A path that is not listed needs ``admin``: a new route is closed.
+    A path that is not listed needs ``admin``: a new route is closed until it is listed.
     """
     if path in PUBLIC or path.startswith(PUBLIC_BELOW):
         return None

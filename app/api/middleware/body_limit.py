@@ -1,4 +1,4 @@
-"""Refuses bodies beyond a size, before and while they are read."""
+"""Limit on the size of bodies, by their announced length and while they are read."""
 
 import re
 from typing import Final

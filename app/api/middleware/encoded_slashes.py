@@ -1,4 +1,4 @@
-"""Ids in paths, which may hold any character: an encoded slash is one of theirs."""
+"""Ids in paths, which may hold any character, an encoded slash too."""
 
 from typing import Annotated, Final
 from urllib.parse import unquote
@@ -21,7 +21,7 @@ PathIdentifier = Annotated[Identifier, BeforeValidator(_with_its_slashes)]
 
 
 class EncodedSlashes:
-    """ASGI middleware: routes are told by the slashes that a caller did not encode."""
+    """ASGI middleware: only slashes that a caller did not encode separate the parts of a path."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

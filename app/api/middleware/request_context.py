@@ -1,4 +1,4 @@
-"""What every answer carries: request id, security headers, a line in the metrics."""
+"""Request context: request id, security headers, timing, and metrics of every answer."""
 
 from time import monotonic
 from typing import Final
@@ -33,14 +33,16 @@ class RequestContext:
         self._app = app
         self._worker = worker
         self._slow_s = slow_s
-        self._log = BoundedLog(__name__)  # under load all are slow, and a line each costs the most
+        self._log = BoundedLog(
+            __name__
+        )  # under load all requests are slow, and a line each would slow them further
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and complete its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # The worker's protocol says when the head was there; other servers do not.
+        # The worker's protocol records when the head arrived; other servers, as of tests, do not.
         started = scope.setdefault("state", {}).setdefault(ARRIVED, monotonic())
         request_id = _request_id(scope)
         status = 500

@@ -1,6 +1,6 @@
 """Bodies of requests, parsed strictly: a number is no time, a string no price.
 
-What that costs is bounded, whatever a body of the largest size holds.
+Parsing takes bounded time and memory for any body up to the size limit.
 """
 
 from typing import Any, Final, TypeVar

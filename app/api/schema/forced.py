@@ -1,4 +1,4 @@
-"""Variants that another platform decides instead of the hash."""
+"""Forced variants of a request: another platform decides instead of the hash."""
 
 from collections.abc import Iterable
 from typing import Annotated, Final
@@ -22,11 +22,11 @@ ForcedPairs = Annotated[
         examples=[["home-page:popularity"]],
     ),
 ]
-"""What a request forces, at most one variant per experiment."""
+"""Forced variants of a request, at most one per experiment."""
 
 
 def forced(pairs: Iterable[str]) -> dict[str, str]:
-    """Return the variant by experiment; what is said twice is said once.
+    """Return the variant by experiment; repeated pairs count once.
 
     Raises:
         ExclusiveVariantsError: If an experiment is forced to different variants.

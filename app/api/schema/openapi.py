@@ -78,7 +78,7 @@ def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
 
 
 def _restore_nulls(components: dict[str, Any], routers: Sequence[APIRouter]) -> None:
-    """Give answers their examples as they are declared: FastAPI drops whatever is null."""
+    """Give answers their examples as they are declared: FastAPI drops nulls."""
     routes = [route for router in routers for route in router.routes]
     answers = {route.response_model for route in routes if isinstance(route, APIRoute)}
     declared: list[tuple[type[BaseModel], Literal["serialization"]]] = [
@@ -93,7 +93,7 @@ def _restore_nulls(components: dict[str, Any], routers: Sequence[APIRouter]) -> 
 
 
 def _secure(operation: dict[str, Any], scope: Scope | None) -> None:
-    """Say which scope a key needs, in the form of a role, and what happens without it."""
+    """Declare the scope that a key needs, as a role, and the refusals without it."""
     if scope is None:
         return
     operation["security"] = [{name: [scope.value]} for name in SCHEMES]

@@ -1,4 +1,4 @@
-"""The one form of every error answer: RFC 9457."""
+"""Error answers in the form of RFC 9457, problem details."""
 
 from collections.abc import Mapping
 from http import HTTPStatus

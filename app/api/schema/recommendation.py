@@ -24,7 +24,7 @@ ASSIGNMENT_EXAMPLE: Final[JsonDict] = {
     "forced": False,
 }
 EXPLANATION_EXAMPLE: Final[JsonDict] = {
-    "sentence": "Like the 2 sales of 'Ski resort' that he opened this week; popular now.",
+    "sentence": "Like the 2 sales of 'Ski resort' opened this week; popular now.",
     "log_odds": -3.98,
     "base": -4.61,
     "contributions": [
@@ -60,7 +60,7 @@ class Contribution(BaseModel):
 
 
 class SaleExplanation(BaseModel):
-    """Why a sale has its probability."""
+    """The explanation of a purchase probability."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [EXPLANATION_EXAMPLE]})
 

@@ -1,6 +1,7 @@
-"""Shape of a JSON body: what can be refused before its fields are validated.
+"""Checks of the shape of a JSON body, before its fields are validated.
 
-Validating makes an object of every fault, so that a body of 4 MiB took half a minute and 4 GB.
+Pydantic makes an object of every fault: without these checks, validating a hostile body of 4 MiB
+took half a minute and 4 GB.
 """
 
 from collections.abc import Iterator
@@ -36,17 +37,17 @@ class Fault(NamedTuple):
 def shape_faults(
     model: type[BaseModel], content: bytes, *, most: int, judges_parts: bool
 ) -> list[Fault]:
-    """Return faults of a body's shape; what has none may still be invalid.
+    """Return faults of a body's shape; a body without any may still be invalid.
 
     Looks at the number of values, then at unknown fields and at the lengths of lists and of
     objects, as the model declares them.
 
     Args:
-        model: What it should be.
+        model: The model that the body is to be parsed as.
         content: The body.
-        most: Faults after which it ends.
-        judges_parts: Whether the model judges the models within it one by one, so that a fault
-            of one is none of the body.
+        most: Number of faults after which the check ends.
+        judges_parts: Whether the model reports faults of the models within it one by one, so that
+            a fault of one does not refuse the whole body.
     """
     # Each value of a list or an object follows one of these; those within strings count as well.
     n_values = sum(map(content.count, _SEPARATORS))
