@@ -74,7 +74,7 @@ Opener = Callable[[Settings, Worker], AbstractAsyncContextManager[Resources]]
 
 
 class State(TypedDict):
-    """What the lifespan hands to requests."""
+    """State that the lifespan hands to requests."""
 
     resources: Resources
 
@@ -85,7 +85,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     Args:
         settings: As read at start.
         worker: The process that it runs in.
-        opener: Opens what the routes use.
+        opener: Opens the resources of the routes.
 
     Raises:
         KeyFileError: If the settings name keys that cannot be read.
@@ -104,7 +104,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        # A redirect would repeat the Host header, which may be any caller's.
+        # A redirect would contain the Host header, which any caller can forge.
         redirect_slashes=False,
     )
     for router in _ROUTERS:
@@ -143,7 +143,7 @@ def _admission(settings: Settings, worker: Worker) -> Admission:
 
 
 def _add_document(app: FastAPI) -> None:
-    # To make it takes hundreds of milliseconds, to render it tens.
+    # Making it takes hundreds of milliseconds, rendering it tens.
     app.openapi = cache(lambda: openapi_document(app, _ROUTERS))
     rendered = cache(lambda: orjson.dumps(app.openapi()))
 
@@ -155,7 +155,7 @@ def _add_document(app: FastAPI) -> None:
 
 
 def _problem(request: Request, exc: Exception) -> Response:
-    """Render any error as RFC 9457 has it."""
+    """Render any error as problem details, RFC 9457."""
     match exc:
         case ServiceError():
             return problem_response(
@@ -182,7 +182,7 @@ def allowed_methods(request: Request) -> list[str]:
     """Return the methods of all routes of a path; Starlette names those of the first alone."""
     routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
     found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    # A path of its own is no name: /v1/experiments/audit is not the experiment "audit".
+    # A literal path is no name: /v1/experiments/audit is not the experiment "audit".
     found = [route for route in found if route.path == request.url.path] or found
     return sorted({method for route in found for method in route.methods or ()})
 

@@ -1,4 +1,4 @@
-"""The composition root: everything that a worker opens at start and closes at its end."""
+"""The composition root: all that a worker opens at start and closes at its end."""
 
 import asyncio
 import os
@@ -59,7 +59,8 @@ SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
 SNAPSHOTS: Final = "snapshots"
 POOL_THREADS: Final = 2
 MS_PER_S: Final = 1_000
-NOBODY: Final = "nobody"
+ABSENT_CUSTOMER: Final = "nobody"
+"""Read at start: a store that restarted then knows the script before the first request."""
 NS_PER_US: Final = 1_000
 
 _log = get_logger(__name__)
@@ -67,13 +68,13 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What a worker process brings along.
+    """Metrics and state of a worker process.
 
     Attributes:
         metrics: Its metrics.
         metrics_dir: Where the workers of this machine share their values; None for one worker.
         drain: Set when it is about to stop.
-        tasks: How its background tasks fare.
+        tasks: Health of its background tasks.
     """
 
     metrics: Metrics = field(default_factory=Metrics.create)
@@ -84,18 +85,18 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What routes may use.
+    """The parts of a worker that routes use.
 
     Attributes:
         recommender: Makes the slates.
-        explainer: Says why.
-        customers: Takes the events.
-        live: The catalogue that answers see.
-        registration: Takes sales and pictures.
-        gallery: Shows them.
-        holder: Holds the models.
-        promoter: Leads promotions.
-        readiness: Says what is missing.
+        explainer: Explains them.
+        customers: Stores events and erases customers.
+        live: Follows the catalogue.
+        registration: Writes sales and pictures.
+        gallery: Reads them.
+        holder: Loads and activates bundles.
+        promoter: Decides about promotions.
+        readiness: Reports what is missing.
         metrics: Of this worker.
         metrics_dir: See `Worker`.
         write_timeout_s: After this a batch of events is given up.
@@ -116,29 +117,29 @@ class Resources:
 
     @property
     def plan(self) -> LivePlan:
-        """The plan of experiments that answers see."""
+        """The plan of experiments that answers follow."""
         return self.promoter.staging.live
 
     @property
     def planner(self) -> PlanEditor:
-        """Changes it."""
+        """Changes the plan."""
         return self.promoter.staging.editor
 
     @property
     def results(self) -> ExportedResults | None:
-        """Says what came of experiments; None where no exports are named."""
+        """Results of experiments; None where the settings name no exports."""
         return self.promoter.results
 
     @property
     def desk(self) -> PromotionDesk:
-        """Takes what people want of promotions."""
+        """Changes of promotions by hand."""
         return PromotionDesk(
             self.promoter.store, self.planner, has_exports=self.results is not None
         )
 
     @property
     def bulk(self) -> BulkWriter:
-        """Takes many sales at once."""
+        """Writes many sales at once."""
         return BulkWriter(self.registration.sales, self.registration.server)
 
 
@@ -244,7 +245,7 @@ def _machine_us() -> int:
 
 @contextmanager
 def _pools() -> Generator[tuple[Executor, Executor, Executor]]:
-    """Open one pool for what is built aside, and a thread each to label and to explain."""
+    """Open one pool for background work, and a thread each to label and to explain."""
     with (
         ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as aside,
         ThreadPoolExecutor(1, thread_name_prefix="labelling") as labelling,
@@ -355,11 +356,11 @@ def _library(settings: Settings) -> BundleRepository:
 
 
 def _warm_up(ranker: SlateRanker, live: CatalogueFollower, now_us: int) -> None:
-    """Rank for nobody, so that the first customer does not wait for what starts lazily."""
+    """Rank for an anonymous visitor, so that the first customer does not wait for lazy imports."""
     ranker = replace(ranker, drift=None)
-    nobody = CustomerState(now_us, Window.empty(), Profile.empty())
+    anonymous = CustomerState(now_us, Window.empty(), Profile.empty())
     for policy in (SlatePolicy(), BY_POPULARITY):
-        ranker.rank(RankingRequest(RecommendationRequest(), nobody, live.served, policy))
+        ranker.rank(RankingRequest(RecommendationRequest(), anonymous, live.served, policy))
 
 
 async def _begin(
@@ -373,11 +374,10 @@ async def _begin(
     await plan.begin()
     await _first_catalogue(live)
     with suppress(StoreUnavailableError):
-        # Before the first answer: a variant whose bundle is not there yet would be answered
-        # without one, and a worker that starts would speak against the canary that it joins.
+        # Before the first answer: a variant whose bundle is not loaded yet would be answered by
+        # the default, and a starting worker would count against the canary that it joins.
         await holder.poll()
-        # A store that restarted knows no script: the first reader would send it in full.
-        _ = await customers.read(NOBODY)
+        _ = await customers.read(ABSENT_CUSTOMER)
     _warm_up(recommender.ranker, live, recommender.clock.now_us())
 
 

@@ -234,7 +234,7 @@ def _supervise(settings: Settings, listener: socket.socket) -> None:
                 metrics_dir=metrics_dir,
             )
         finally:
-            listener.close()  # connections are refused, instead of waiting for workers that are gone
+            listener.close()  # refuse connections, instead of keeping them waiting
             workers = [child.process for child in children]
             _stop(workers, within_s=settings.drain_s + CLOSE_WITHIN_S + 1)
 

@@ -1,4 +1,4 @@
-"""The variants of a visit, for callers that only want the routing."""
+"""`GET /v1/assignments`: the variants of a visit, without a slate."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["experiments"])
 
 
 class AssignmentQuery(BaseModel):
-    """Ids of the units of a visit, and what audiences ask for."""
+    """Ids of the units of a visit, and its market and device for audiences."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

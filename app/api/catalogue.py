@@ -1,4 +1,4 @@
-"""All sales: page by page, and many put at once."""
+"""All sales: listed page by page, and put in bulk."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ from models.domain.sale import Sale
 MAX_LIMIT: Final = 1_000
 MAX_LINES: Final = 5_000
 MAX_REASONS: Final = 10
-"""Faults that the result of one line names."""
+"""Faults that the result of one line names at most."""
 NDJSON: Final = "application/x-ndjson"
 
 router = APIRouter(prefix="/v1/sales", tags=["sales"])
@@ -54,7 +54,7 @@ def _example(example: JsonDict) -> ConfigDict:
 
 
 class SalesQuery(BaseModel):
-    """Which sales are wanted."""
+    """Filters and the page of a list of sales."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -92,7 +92,7 @@ class SalesAnswer(BaseModel):
 
 
 class LineResult(BaseModel):
-    """What became of one line."""
+    """The result of one line."""
 
     model_config = _example(_RESULT)
 
@@ -103,7 +103,7 @@ class LineResult(BaseModel):
 
 
 class BulkAnswer(BaseModel):
-    """What became of all lines, in their order."""
+    """The results of all lines, in their order."""
 
     model_config = _example(_BULK)
 
@@ -167,7 +167,7 @@ async def post_sales(request: Request, resources: ResourcesDep) -> BulkAnswer:
 
 
 def _parsed(content: bytes) -> dict[int, Sale | str]:
-    """Return the sale of each line that is not blank, or what is wrong with it."""
+    """Return the sale of each line that is not blank, or its faults."""
     numbered = [(i, line) for i, line in enumerate(content.split(b"\n"), start=1) if line.strip()]
     if not 1 <= len(numbered) <= MAX_LINES:
         fault = f"{len(numbered)} lines: send 1 to {MAX_LINES} sales at once, one a line"

@@ -1,4 +1,4 @@
-"""Promotions: a bundle on its way to all customers, step by step, stopped by its rules."""
+"""Promotions: a bundle is shown to more and more customers, and stopped by its rules."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -30,7 +30,7 @@ _READ: Final = problems(
 
 
 class PromotionBody(BaseModel):
-    """Names a bundle to promote, and what it must show; rules that are left out are the usual."""
+    """A bundle to promote, and its rules; rules that are left out have their defaults."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -43,7 +43,7 @@ class PromotionBody(BaseModel):
 
 
 class StopBody(BaseModel):
-    """Says why a promotion is stopped."""
+    """The reason why a promotion is stopped."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"reason": "wrong prices"}]}
@@ -61,7 +61,7 @@ class PromotionList(BaseModel):
 
 
 class PromotionState(BaseModel):
-    """A promotion, and what its rules find now."""
+    """A promotion, and the findings of its rules now."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -113,7 +113,7 @@ async def list_promotions(resources: ResourcesDep) -> PromotionList:
 
 @router.get("/{number}", responses=_READ)
 async def get_promotion(number: Number, resources: ResourcesDep) -> PromotionState:
-    """Return a promotion, and what its rules find now."""
+    """Return a promotion, and the findings of its rules now."""
     promotion = await resources.desk.get(number)
     return PromotionState(
         promotion=promotion, findings=[*await resources.promoter.findings(promotion)]
@@ -137,5 +137,5 @@ async def put_estimate(
     estimate: Annotated[OffPolicyEstimate, Depends(read_estimate)],
     resources: ResourcesDep,
 ) -> Promotion:
-    """Hand in what `python -m training off-policy --json` says of the bundle."""
+    """Hand in the output of `python -m training off-policy --json` for the bundle."""
     return await resources.desk.hand_in(number, estimate)

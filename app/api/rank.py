@@ -46,8 +46,8 @@ class RankBody(BaseModel):
     )
     ordered: bool = Field(
         default=False,
-        description="Whether their order says something. It is then a feature of the model, decides "
-        "between sales that are scored alike, and is the answer's where no model can score.",
+        description="Whether their order carries meaning: it is then a feature of the model, "
+        "decides between equal scores, and is the answer's where no model can score.",
     )
     customer_id: Identifier | None = Field(
         default=None, description="Unset or unknown: ranked as for a new customer."

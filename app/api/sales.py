@@ -14,7 +14,7 @@ from app.api.middleware.encoded_slashes import PathIdentifier
 from app.api.parameters import DIGITS, EACH_ONCE
 from app.api.schema.body import described, parsed
 from app.api.schema.problem import problems
-from app.catalogue.sale_details import DetailedSale, LookAlike, PictureView, Share
+from app.catalogue.sale_details import DetailedSale, LookAlike, PictureView
 from app.errors import PictureTypeError, SaleMismatchError, SlowBodyError
 from app.resources import Resources
 from models.domain.event import Identifier
@@ -316,18 +316,14 @@ def _parsed(sale_id: str, content: bytes) -> Sale:
 async def _put_picture(
     sale_id: str, number: int, *, request: Request, resources: Resources
 ) -> PictureAnswer:
-    _require_picture(request)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in MEDIA_TYPES:
+        raise PictureTypeError(media_type[:MAX_LIMIT], MEDIA_TYPES)
     picture = await resources.registration.put_picture(
         sale_id, _within_time(request.body), number=number
     )
     sight = await asyncio.to_thread(resources.gallery.sight, picture)
     return PictureAnswer.model_validate(_seen(sight))
-
-
-def _require_picture(request: Request) -> None:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in MEDIA_TYPES:
-        raise PictureTypeError(media_type[:MAX_LIMIT], MEDIA_TYPES)
 
 
 def _within_time(receive: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[bytes]]:
@@ -359,14 +355,13 @@ def _seen(sight: PictureView) -> dict[str, object]:
     topics = [(topic.name, round(100 * topic.share, 1)) for topic in sight.topics]
     return {
         "scene_model": sight.scene_model,
-        "labels": [_label(label) for label in sight.labels[:N_LABELS]],
+        "labels": [
+            LabelAnswer(label=label.name, share=round(label.share, 4))
+            for label in sight.labels[:N_LABELS]
+        ],
         "topics": [TopicAnswer(topic=name, percent=percent) for name, percent in topics if percent],
         "unlike": sight.is_unlike,
     }
-
-
-def _label(label: Share) -> LabelAnswer:
-    return LabelAnswer(label=label.name, share=round(label.share, 4))
 
 
 def _near(look_alike: LookAlike) -> LookAlikeAnswer:

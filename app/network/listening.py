@@ -7,8 +7,8 @@ the next caller, a health probe as well, would be accepted seconds later.
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from app.bounded_log import BoundedLog
 
@@ -57,7 +57,9 @@ class Listening:
             except OSError as exc:
                 self._pause(exc)
                 return
-            self._open(self._opened(taken))
+            task = self._loop.create_task(self._opened(taken))
+            self._opening.add(task)  # the loop itself holds tasks by weak references alone
+            task.add_done_callback(self._opening.discard)
 
     def _pause(self, exc: OSError) -> None:
         if exc.errno not in _NO_ROOM:
@@ -65,11 +67,6 @@ class Listening:
         self._log.warning("no connection can be taken for now", str(exc.errno), reason=str(exc))
         self._loop.remove_reader(self._listener)
         self._again = self._loop.call_later(AGAIN_AFTER_S, self._listen)
-
-    def _open(self, opened: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(opened)
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
 
     async def _opened(self, taken: socket.socket) -> None:
         taken.setblocking(False)

@@ -63,16 +63,14 @@ class Quotas:
             limit: Calls a second that it may make; a changed limit counts at once.
         """
         now_s = self.monotonic_s()
-        bucket = self._buckets.get(key_id) or self._new(key_id, _Bucket(float(limit), now_s))
+        bucket = self._buckets.get(key_id)
+        if bucket is None:
+            if len(self._buckets) >= MAX_BUCKETS:
+                del self._buckets[next(iter(self._buckets))]
+            bucket = self._buckets[key_id] = _Bucket(float(limit), now_s)
         refilled = bucket.tokens + (now_s - bucket.filled_s) * limit / WINDOW_S
         bucket.tokens, bucket.filled_s = min(refilled, float(limit)), now_s
         is_granted = bucket.tokens >= 1
         bucket.tokens -= is_granted
         wait_s = 0 if bucket.tokens >= 1 else math.ceil((1 - bucket.tokens) * WINDOW_S / limit)
         return Grant(is_granted, limit, int(bucket.tokens), wait_s)
-
-    def _new(self, key_id: str, bucket: _Bucket) -> _Bucket:
-        if len(self._buckets) >= MAX_BUCKETS:
-            del self._buckets[next(iter(self._buckets))]
-        self._buckets[key_id] = bucket
-        return bucket

@@ -142,7 +142,8 @@ class Connection:
             StoreUnavailableError: If the store is down, slow, or refuses.
         """
         async with self._place(doing) as client:
-            node = _any_node(client, command)
+            is_anywhere = isinstance(client, RedisCluster) and command[0] in NO_KEY
+            node = {"target_nodes": RedisCluster.DEFAULT_NODE} if is_anywhere else {}
             return cast("object", await client.execute_command(*command, **node))
 
     async def execute_many(self, commands: Sequence[Command], *, doing: str) -> list[object]:
@@ -197,7 +198,8 @@ class Connection:
             retiring = asyncio.create_task(self._retire(before))
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
-        return StoreUnavailableError(doing, _reason(exc))
+        advice = f"; {NO_MASTER_ADVICE}" if isinstance(exc, MasterNotFoundError) else ""
+        return StoreUnavailableError(doing, (str(exc) or type(exc).__name__) + advice)
 
     async def _retire(self, client: Client) -> None:
         """Close a client once its last commands have ended or timed out."""
@@ -230,16 +232,6 @@ class Connection:
             if isinstance(reply, Exception):
                 raise self._outage(reply, doing=doing) from reply
         return replies
-
-
-def _any_node(client: Client, command: Command) -> dict[str, str]:
-    is_anywhere = isinstance(client, RedisCluster) and command[0] in NO_KEY
-    return {"target_nodes": RedisCluster.DEFAULT_NODE} if is_anywhere else {}
-
-
-def _reason(exc: Exception) -> str:
-    reason = str(exc) or type(exc).__name__
-    return f"{reason}; {NO_MASTER_ADVICE}" if isinstance(exc, MasterNotFoundError) else reason
 
 
 def _needs_dialling(client: Client, exc: Exception) -> bool:

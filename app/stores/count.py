@@ -22,6 +22,8 @@ FIELD: Final = np.dtype([("sale", ">u8"), ("kind", "u1")])
 """The field of a counter hash: 9 bytes."""
 
 KEPT_HOURS: Final = HOUR_TTL_S * SECOND_US // HOUR_US
+
+# Minutes live for three hours: within two hours none of those to subtract is gone.
 _CUT_WITHIN_US: Final = (MINUTE_TTL_S - 3600) * SECOND_US
 _DOING: Final = "reading the counters"
 
@@ -105,7 +107,9 @@ class CountStore:
         hours: list[tuple[int, HourCounts]] = []
         for reply in replies:
             now_us, *flat = cast("list[int]", reply)
-            _require_cuttable(until_us, now_us)
+            if not now_us - _CUT_WITHIN_US <= until_us <= now_us:
+                msg = f"counts until {until_us} asked at {now_us}: ask for the last grid time"
+                raise ValueError(msg)
             pairs = cast("list[list[bytes]]", flat[1::2])
             hours += zip(flat[::2], map(_hour_counts, pairs), strict=True)
         return hours
@@ -118,12 +122,6 @@ class CountStore:
             (hour, {field: int(n) for field, n in fields.items()})
             for hour, fields in zip(hours, counts, strict=True)
         ]
-
-
-def _require_cuttable(until_us: int, now_us: int) -> None:
-    if not now_us - _CUT_WITHIN_US <= until_us <= now_us:
-        msg = f"counts until {until_us} asked at {now_us}: ask for the last grid time"
-        raise ValueError(msg)
 
 
 def _hour_counts(flat: list[bytes]) -> HourCounts:

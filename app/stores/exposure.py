@@ -67,13 +67,12 @@ class ExposureLog:
 
     async def append(self, exposures: Sequence[PackedExposure]) -> None:
         """Append records, in one round trip per partition at most."""
-        calls = [self._append(exposure) for exposure in exposures]
+        calls: list[Command] = []
+        for exposure in exposures:
+            p = partition(exposure.owner)
+            keys = [exposures_stream(p), counts_prefix(p)]
+            calls.append(APPEND_EXPOSURE.by_sha(keys, self._limit, exposure.content))
         await self._connection.run_many(APPEND_EXPOSURE, calls, doing="logging answers")
-
-    def _append(self, exposure: PackedExposure) -> Command:
-        p = partition(exposure.owner)
-        keys = [exposures_stream(p), counts_prefix(p)]
-        return APPEND_EXPOSURE.by_sha(keys, self._limit, exposure.content)
 
 
 def unpacked(content: bytes) -> bytes:

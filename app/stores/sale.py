@@ -165,9 +165,19 @@ class SaleStore:
             members = [member.decode() for member in flat[::2]]
             latest.update(zip(members, flat[1::2], strict=True))
             if len(members) < PAGE:
-                counts = int(vouched), int(n_sales)
-                says = _Says(generation.decode(), reached, *counts, server.decode())
-                return _changes(says, latest)
+                sales = {name[1:]: v for name, v in latest.items() if name[0] == _SALE}
+                pictures = {name[1:]: v for name, v in latest.items() if name[0] == _PICTURE}
+                return SaleChanges(
+                    generation=generation.decode(),
+                    version=reached,
+                    vouched=int(vouched),
+                    n_sales=int(n_sales),
+                    server=server.decode(),
+                    sales=tuple(Sale.model_validate_json(v) for v in sales.values() if v),
+                    pictures=tuple(unpack_picture(i, v) for i, v in pictures.items() if v),
+                    deleted=tuple(sale_id for sale_id, v in sales.items() if not v),
+                    unpictured=tuple((i[1:], int(i[0])) for i, v in pictures.items() if not v),
+                )
 
     async def vouch(self, version: int = 0) -> None:
         """Mark the catalogue as whole: workers trust it instead of what they remember.
@@ -212,15 +222,6 @@ class SaleStore:
 
 
 @dataclass(frozen=True, slots=True)
-class _Says:
-    generation: str
-    version: int
-    vouched: int
-    n_sales: int
-    server: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Changed:
     version: int
     n_changes: int
@@ -231,19 +232,3 @@ class _Changed:
 
 def _member(sale_id: str, number: int) -> str:
     return f"{_PICTURE}{number}{sale_id}"
-
-
-def _changes(says: _Says, latest: dict[str, bytes | None]) -> SaleChanges:
-    sales = {name[1:]: value for name, value in latest.items() if name[0] == _SALE}
-    pictures = {name[1:]: value for name, value in latest.items() if name[0] == _PICTURE}
-    return SaleChanges(
-        generation=says.generation,
-        version=says.version,
-        vouched=says.vouched,
-        n_sales=says.n_sales,
-        server=says.server,
-        sales=tuple(Sale.model_validate_json(value) for value in sales.values() if value),
-        pictures=tuple(unpack_picture(i, value) for i, value in pictures.items() if value),
-        deleted=tuple(sale_id for sale_id, value in sales.items() if not value),
-        unpictured=tuple((i[1:], int(i[0])) for i, value in pictures.items() if not value),
-    )

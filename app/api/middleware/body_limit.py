@@ -27,7 +27,8 @@ class BodyLimit:
             return
         is_picture = _PICTURE.fullmatch(scope["path"]) is not None
         limit_bytes = self._picture_limit_bytes if is_picture else self._limit_bytes
-        if _announced_bytes(scope) > limit_bytes:
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isascii() and announced.isdigit() and int(announced) > limit_bytes:
             exc = BodyTooLargeError(limit_bytes)
             refusal = problem_response(exc.status, exc.code, detail=str(exc))
             await refusal(scope, receive, send)
@@ -47,8 +48,3 @@ def _counted(receive: Receive, limit_bytes: int) -> Receive:
         return message
 
     return receive_within_limit
-
-
-def _announced_bytes(scope: Scope) -> int:
-    announced = Headers(scope=scope).get("content-length", "0")
-    return int(announced) if announced.isascii() and announced.isdigit() else 0

@@ -52,7 +52,10 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = int(message["status"])
                 headers = MutableHeaders(scope=message)
-                self._add_headers(headers, request_id)
+                headers[REQUEST_ID] = request_id
+                headers.update(SECURITY_HEADERS)
+                if self._worker.drain.started:
+                    headers["Connection"] = "close"  # the next request belongs to another process
                 headers["Server-Timing"] = _server_timing(scope, monotonic() - started)
             await send(message)
 
@@ -66,16 +69,11 @@ class RequestContext:
                     status = CALLER_GONE
                 self._observe(scope, status, monotonic() - started)
 
-    def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
-        headers[REQUEST_ID] = request_id
-        headers.update(SECURITY_HEADERS)
-        if self._worker.drain.started:
-            headers["Connection"] = "close"  # the next request belongs to another process
-
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         state = scope.get("state", {})
         seen = (state.get(name, "") for name in ("variant", "bundle", "rung"))
-        route = _route(scope)
+        # Paths that no route has would make a series each.
+        route = getattr(scope.get("route"), "path", "none")
         self._worker.metrics.requests.labels(route, str(status), *seen).observe(seconds)
         if seconds > self._slow_s:
             self._worker.metrics.slow.labels(route).inc()
@@ -101,8 +99,3 @@ def _request_id(scope: Scope) -> str:
 def _server_timing(scope: Scope, seconds: float) -> str:
     stages = scope.get("state", {}).get("stages", {}) | {"total": seconds}
     return ", ".join(f"{name};dur={s * 1e3:.3f}" for name, s in stages.items())
-
-
-def _route(scope: Scope) -> str:
-    # Paths that no route has would make a series each.
-    return getattr(scope.get("route"), "path", "none")

@@ -1,4 +1,4 @@
-"""One example of every schema and parameter that does not bring its own."""
+"""Examples of the schemas and parameters that do not declare one themselves."""
 
 from typing import Any, Final
 
