@@ -356,7 +356,7 @@ def _library(settings: Settings) -> BundleRepository:
 
 
 def _warm_up(ranker: SlateRanker, live: CatalogueFollower, now_us: int) -> None:
-    """Rank for an anonymous visitor, so that the first customer does not wait for lazy imports."""
+    """Rank for an anonymous visitor, so that no customer waits for lazy initialisation."""
     ranker = replace(ranker, drift=None)
     anonymous = CustomerState(now_us, Window.empty(), Profile.empty())
     for policy in (SlatePolicy(), BY_POPULARITY):

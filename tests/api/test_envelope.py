@@ -1,4 +1,4 @@
-"""What every answer carries, whatever was asked."""
+"""Request id, headers and metrics of every answer."""
 
 from collections.abc import AsyncGenerator
 

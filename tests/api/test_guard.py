@@ -1,4 +1,4 @@
-"""Who may call what, of a service that has keys."""
+"""Authentication and scopes of a service with keys."""
 
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What is written about requests: enough to find one, nothing about who asked."""
+"""Log lines of requests: they identify the request, not the customer."""
 
 import json
 import logging
@@ -100,7 +100,7 @@ async def test_no_line_names_a_customer_a_session_or_a_key(
     client: httpx.AsyncClient, stores: Stores, written: StringIO
 ) -> None:
     statuses = await visit(client)
-    # A wrong kind under the customer's key: the store refuses to read him.
+    # A wrong kind under the customer's key: the store refuses to read it.
     await stores.connection.execute("SET", _window_key(), "x", doing="breaking a window")
     statuses += await visit(client)
 

@@ -105,14 +105,14 @@ class Shop:
         return body
 
     async def learn(self) -> None:
-        """Take the half that the serving bundle likes best for somebody new as what all like."""
+        """Let all customers like the half that the serving bundle ranks first for a new one."""
         params = {"customer_id": "somebody", "limit": N_SALES // 2}
         answer = await self.client.get("/v1/recommendations", params=params)
         self.liked = {item["sale_id"] for item in answer.json()["items"]}
         assert len(self.liked) == N_SALES // 2, answer.text
 
     async def visit(self, number: int) -> None:
-        """Four of five buy the first sale if they like it, and nobody another one."""
+        """Four of five buy the first sale if they like it, and none buys another one."""
         customer = f"c{number}"
         body = await self.ask(customer)
         self.bundles[customer] = body["bundle"]

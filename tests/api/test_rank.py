@@ -78,7 +78,7 @@ async def reason_of(client: httpx.AsyncClient, sale_id: str) -> str:
 async def test_the_callers_order_decides_between_equals_where_he_says_so(
     client: httpx.AsyncClient, candidates: list[str]
 ) -> None:
-    """Nobody did anything yet: all scores are 0.1."""
+    """There are no events yet: all scores are 0.1."""
     said = await client.post(URL, json={"candidates": candidates, "ordered": True})
     unsaid = await client.post(URL, json={"candidates": candidates})
     reversed_unsaid = await client.post(URL, json={"candidates": candidates[::-1]})

@@ -25,7 +25,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def bought_by(client: httpx.AsyncClient, customer: str) -> str:
-    """Have a customer look at the page and buy the first sale; return his variant."""
+    """Have a customer look at the page and buy the first sale; return the variant."""
     answer = await client.get("/v1/recommendations", params={"customer_id": customer})
     body = answer.json()
     event = {
@@ -72,7 +72,7 @@ async def test_results_count_the_customers_of_every_variant(
     assert {name: one["exposed"] for name, one in variants.items()} == {
         name: seen.count(name) for name in ("meta", "popularity")
     }
-    # Nobody's week of attribution is over yet.
+    # No customer's week of attribution is over yet.
     assert [one["analysed"] for one in variants.values()] == [0, 0]
     assert answer.json()["left_out"]["units_with_an_open_window"] == N_CUSTOMERS
 

@@ -139,7 +139,7 @@ def documented_rights() -> str:
 
 
 def free_port() -> int:
-    """A port that nobody uses, and whose cluster bus has one too."""
+    """A free port whose cluster bus port is free too."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as found:
             port = int(found.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What every bundle store promises."""
+"""The contract of the bundle store, on the embedded server and on Redis."""
 
 import pytest
 

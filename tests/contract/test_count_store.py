@@ -1,4 +1,4 @@
-"""What every count store promises."""
+"""The contract of the count store, on the embedded server and on Redis."""
 
 from collections import Counter
 

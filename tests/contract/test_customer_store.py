@@ -1,4 +1,4 @@
-"""What every customer store promises."""
+"""The contract of the customer store, on the embedded server and on Redis."""
 
 import asyncio
 import uuid
@@ -388,7 +388,7 @@ class CustomerStoreContract:
     async def test_an_erasure_leaves_nothing_but_a_tombstone_without_the_id(
         self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
-        """The streams hold him until the next export, which takes him out of its files."""
+        """The streams hold the customer until the next export, which erases them from its files."""
         await connection.execute("SET", C1.profile, Profile.empty().pack(), doing="setting up")
         impression = event("e3", at_us=now_us, type=EventType.IMPRESSION)
         await store.append([event("e1", at_us=now_us), event("e2", at_us=now_us), impression])
@@ -459,7 +459,7 @@ class TestEmbeddedCustomerStore(CustomerStoreContract):
     async def test_what_is_kept_of_a_busy_customer_stays_packed(
         self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
-        """A sorted set that once held more than 128 members takes three times as much for ever."""
+        """A sorted set that once held more than 128 members takes three times as much from then on."""
         for kind in (EventType.VIEW, EventType.IMPRESSION):
             events = [
                 event(f"{kind}{i}", at_us=now_us - i * 1_000_000, sale_id=f"s{i}", type=kind)

@@ -1,4 +1,4 @@
-"""What every exposure log promises."""
+"""The contract of the exposure log, on the embedded server and on Redis."""
 
 import base64
 from dataclasses import replace

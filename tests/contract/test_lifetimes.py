@@ -1,4 +1,4 @@
-"""Nothing of a customer is kept for ever, whatever happened in which order."""
+"""Every key of a customer expires, in any order of events."""
 
 from typing import Final, cast
 
@@ -48,7 +48,7 @@ def kind(name: str) -> str:
 
 
 async def lives(connection: Connection) -> dict[str, int]:
-    """Seconds that every key has left, -1 for ever; but what stays by design."""
+    """Seconds that every key has left, -1 without an expiry, but for keys that stay by design."""
     found = cast("list[bytes]", await connection.execute("KEYS", "*", doing="looking"))
     names = [name.decode() for name in found]
     kept = [one for one in names if not one.startswith(UNTIL_EXPORTED) and not _is_of_nobody(one)]

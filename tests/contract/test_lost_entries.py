@@ -1,4 +1,4 @@
-"""What every store promises where it has no room: a loss is counted."""
+"""Losses of a store without room: each is counted."""
 
 from itertools import count
 from typing import cast

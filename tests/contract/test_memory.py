@@ -1,4 +1,4 @@
-"""How much memory many customers take in a Redis of the system, with ten events each.
+"""Memory that many customers take in a Redis of the system, with ten events each.
 
 Nothing is kept on disk; windows are merged as `load` does it, and then profiles too. Memory is
 ``used_memory`` over the empty server's.

@@ -1,4 +1,4 @@
-"""What one customer moves in the answers of others, through a real store."""
+"""The influence of one customer on the answers of others, through a real store."""
 
 from collections.abc import Sequence
 from typing import Final

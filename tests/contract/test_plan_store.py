@@ -1,4 +1,4 @@
-"""What every store of the plan of experiments promises."""
+"""The contract of the plan store, on the embedded server and on Redis."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What every store of promotions promises."""
+"""The contract of the promotion store, on the embedded server and on Redis."""
 
 import asyncio
 

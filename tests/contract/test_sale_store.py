@@ -1,4 +1,4 @@
-"""What every sale store promises."""
+"""The contract of the sale store, on the embedded server and on Redis."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What answers take in the store, measured in its own memory; docs/store.md has the figures."""
+"""Memory that records of answers take in the store; docs/store.md has the figures."""
 
 import os
 import re

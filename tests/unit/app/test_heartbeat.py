@@ -1,4 +1,4 @@
-"""What a parent process hears of a worker, over a real pipe."""
+"""Heartbeats of a worker, read by its parent over a real pipe."""
 
 from collections.abc import Generator
 

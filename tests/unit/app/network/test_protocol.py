@@ -1,4 +1,4 @@
-"""What the protocol makes of bytes, before an application sees them."""
+"""The protocol's answers to bytes, before an application sees them."""
 
 import json
 import time

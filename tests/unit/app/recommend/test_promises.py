@@ -1,4 +1,4 @@
-"""Whatever happens to sales, clocks and the store: what is shown may be shown, and enough of it."""
+"""Any history of sales, clocks and outages: slates hold eligible sales only, and enough of them."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -67,7 +67,7 @@ def may_be_shown(one: Sale, now_us: int, market: str | None) -> bool:
 
 
 class Promises(RuleBasedStateMachine):
-    """A shop, its store, and somebody who looks at every answer."""
+    """A shop, its store, and checks of every answer."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -166,7 +166,7 @@ async def test_what_both_showed_is_counted_for_the_promotion(trial: Trial) -> No
 
     counts = trial.counted()
     assert (counts.scored, counts.failed, counts.shown, counts.shared) == (1, 0, 2, 2)
-    # Nobody's interest is known, so each of the two sales is bought with a chance of a tenth.
+    # No customer's interest is known, so each of the two sales is bought with a chance of a tenth.
     assert (counts.serving_ppm, counts.candidate_ppm) == (200_000, 200_000)
     assert counts.serving_cells == counts.candidate_cells > 0
 

@@ -1,4 +1,4 @@
-"""What the Redis adapter of customers promises beyond its port."""
+"""The customer store beside its contract."""
 
 from collections.abc import AsyncGenerator, Iterable
 
