@@ -459,7 +459,7 @@ class TestEmbeddedCustomerStore(CustomerStoreContract):
     async def test_what_is_kept_of_a_busy_customer_stays_packed(
         self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
-        """A sorted set that once held more than 128 members takes three times as much from then on."""
+        """A sorted set that once held more than 128 members keeps taking three times as much."""
         for kind in (EventType.VIEW, EventType.IMPRESSION):
             events = [
                 event(f"{kind}{i}", at_us=now_us - i * 1_000_000, sale_id=f"s{i}", type=kind)
