@@ -113,7 +113,7 @@ async def test_no_line_names_a_customer_a_session_or_a_key(
     assert {line["request_id"] == "" for line in slow} == {False}
     assert {"route", "status", "total_ms", "stages_ms"} <= slow[0].keys()
     assert set(slow[0]["stages_ms"]) == {"read", "rank", "explain"}
-    assert "an answer is not explained" in lines
+    assert "an explanation failed" in lines
     assert "degraded answers" in lines
     for secret in (CUSTOMER, SESSION, KEY, KEY.rpartition("_")[2], WRONG):
         assert secret not in lines
