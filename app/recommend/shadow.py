@@ -70,7 +70,7 @@ class Shadow:
         self._busy = True
         # The next round of the loop comes after the answer.
         loop = asyncio.get_running_loop()
-        loop.call_soon(self._pool.submit, self._compare, asked, shadow)
+        loop.call_soon(lambda: self._pool.submit(self._compare, asked, shadow))
 
     def _compare(self, asked: RankingRequest, shadow: CatalogueVersion) -> None:
         started = self._clock()
