@@ -1,4 +1,4 @@
-"""What experiments cost a request: routing, and logging what was shown.
+"""Cost of experiments for a request: routing, and the record of the answer.
 
 Question: how many microseconds does routing take by the size of the plan, and which share of a
 request's time goes into the record of its answer and its way into the store?

@@ -1,13 +1,13 @@
-"""How long does the feature matrix of one request take?
+"""Time to assemble the feature matrix of one request.
 
 Question: what does `FeatureSchema.assemble` cost for a slate of 10 sales, as in replay, and for
 300 open sales, as in serving, with a customer's window joined anew each time?
 
 Method: a catalogue of 1,000 random sales, five in six with a picture, 30 events in the window,
 three recommenders; one thread; 2,000 questions of each size, each a new query, after 200 to warm
-up. As served, all ask about one offer, whose sales are looked up once; beside it each asks about
-candidates of his own. Each group, by its first feature, and each recommender, are measured on a
-query whose window is joined already.
+up. As in serving, all queries rank the same eligible sales, which are looked up once; in
+comparison each query brings its own candidates. Each group, by its first feature, and each
+recommender are measured on a query whose window is joined already.
 
 Last numbers: see results/benchmarks/features_300.json after `make bench`.
 """

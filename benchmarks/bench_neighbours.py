@@ -1,4 +1,4 @@
-"""How long neighbours of pictures take, and how many of the true ones near cells find.
+"""Time and recall of the nearest neighbours of pictures, exact and by near cells (IVF).
 
 Question: building all neighbours from nothing, changing one picture, and recall@20 above the
 number of pictures from which on only near cells are searched.

@@ -1,4 +1,4 @@
-"""What a shadow costs the answers that customers wait for.
+"""Latency that a bundle in shadow adds to the answers of customers.
 
 Question: `GET /v1/recommendations?limit=10` with about 100 open sales, with and without another
 bundle in shadow; one worker, the embedded store, everything on this machine.

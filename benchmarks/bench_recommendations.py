@@ -1,4 +1,4 @@
-"""How many recommendations a second one worker answers, and how long one takes.
+"""Throughput and latency of recommendations of one worker.
 
 Question: `GET /v1/recommendations?limit=10` with about 300 open sales and customers who
 have a window; one worker, the embedded store on its unix socket, everything on this machine.

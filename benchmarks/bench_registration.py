@@ -1,4 +1,4 @@
-"""How long a picture takes to be labelled over HTTP, and a sale to be recommended by both workers.
+"""Time until a picture is labelled over HTTP, and until both workers recommend its sale.
 
 Method: a small simulated shop, two workers and the embedded store, real HTTP on loopback; beside it
 so many closed sales with a picture vector each, as a shop has that never forgets one. Labelling is

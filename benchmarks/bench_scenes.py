@@ -1,4 +1,4 @@
-"""How many pictures a second does the labeller take, and how much of it is not the network?
+"""Throughput of the scene labeller, and its share of time outside the network.
 
 Method: the default network with an unfitted head; 256 noisy JPEG files of 341 × 256 pixels. Bare
 ONNX Runtime gets ready arrays, one at a time; labelling reads, decodes and scores the files, with

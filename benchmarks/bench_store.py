@@ -1,4 +1,4 @@
-"""How much memory a customer takes in the store, and how long a read and an append take.
+"""Memory of a customer in the store, and latency of a read and of an append.
 
 Method: the embedded Valkey over its unix socket, append-only file on, one connection, one
 call at a time, from one process on the same machine. Memory is the growth of
@@ -67,7 +67,7 @@ def customer(c: int, n_events: int, *, now_us: int) -> LoadedCustomer:
 
 
 async def bytes_per_customer(url: str, n_events: int) -> list[float]:
-    """Bytes that a customer takes: his events alone, with what he was shown, and his profile."""
+    """Bytes that a customer takes: events alone, with recent impressions, and the profile."""
     stores = Stores.open(url, timeout_s=30.0)
     now_us = await stores.server.time_us()
     before = await used_memory(stores.connection)

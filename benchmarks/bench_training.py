@@ -1,4 +1,4 @@
-"""How long does training take, how much memory, and how do both grow with the log?
+"""Time and memory of a training run, and how they grow with the log.
 
 Question: seconds, processor seconds and peak memory of every stage from reading to the bundle, with
 pictures new and known, and slates a second in replay, for 0.1, 1 and 5 million events.
@@ -7,7 +7,7 @@ Method: the standard world with 1,200 customers and 30 days makes 100,000 events
 longer log repeats every customer under other names, so that events grow and sales do not. Every
 size runs in a process of its own, whose peak memory is that of the size; one thread. Replay takes
 the slates from the middle of the log: windows alone, whole queries, and features.
-``VITRINE_BENCH_EVENTS`` sets the sizes; ``100000`` unless told, as ``100000,1000000,5000000``.
+``VITRINE_BENCH_EVENTS`` sets the sizes; ``100000`` if unset; several as ``100000,1000000,5000000``.
 
 `make bench` sets one thread for all libraries: without, those of OpenBLAS count as processor time.
 
@@ -82,7 +82,7 @@ class Stages:
 
 
 def repeated(source: Path, target: Path, *, times: int) -> Path:
-    """Write a dataset with every customer as often as told, under names of their own."""
+    """Write a dataset in which every customer occurs ``times`` times, under different ids."""
     for name in ("images", "scenes"):
         shutil.copytree(source / name, target / name, copy_function=os.link)
     shutil.copy(source / "sales.parquet", target)

@@ -1,4 +1,4 @@
-"""Where benchmarks leave their figures."""
+"""Result files of benchmarks."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What every test shares: the gate on skips, the size of proofs, seeded randomness."""
+"""Fixtures and hooks of all tests: the gate on skips, the size of proofs, seeded randomness."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What scipy computes, with types: independent values for tests of statistics."""
+"""Reference values of scipy, with types, for tests of statistics."""
 # scipy ships no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false

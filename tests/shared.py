@@ -1,4 +1,4 @@
-"""Where tests find real data that the project does not contain."""
+"""Folders of real data that the project does not contain."""
 
 import os
 from pathlib import Path

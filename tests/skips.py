@@ -1,4 +1,4 @@
-"""Refuses skips that nobody agreed to: a check that did not run has not passed."""
+"""Gate on skips: only agreed ones pass, as a check that did not run has not passed."""
 
 from collections.abc import Generator
 

@@ -1,4 +1,4 @@
-"""Simulates experiments on units: who was dealt what, who saw it when, who bought."""
+"""Simulated experiments on units: assignments, exposures with their times, purchases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -137,7 +137,7 @@ def seen_once(
     """Return exposures of units that each came once.
 
     Args:
-        experiment: What dealt them.
+        experiment: The experiment that assigned them.
         units: Ids.
         treated: Who got the treatment, shape ``(n_units,)``.
         first: When each came, microseconds after `START`, shape ``(n_units,)``.

@@ -1,4 +1,4 @@
-"""What peers read and write: Parquet files in a directory, the same for all of them.
+"""Input and output of peers: Parquet files in a directory, the same for all of them.
 
 - ``train.parquet``: ``customer, sale, kind, at``, received before the split, no impressions.
 - ``training.parquet``: ``list, sale, bought, f_…``: lists shown before the split, by time.

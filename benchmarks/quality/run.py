@@ -1,4 +1,4 @@
-"""How do rankings compare with those of other libraries, on the same splits and metrics?
+"""Rankings of a bundle beside those of other libraries, on the same splits and metrics.
 
 Question: a protocol of `training.evaluation`, on what was shown from ``--from`` on: a bundle that
 was trained up to then, its recommenders and simple baselines, beside implicit's ALS, RecTools' EASE

@@ -38,7 +38,7 @@ That loaded history expires is a promise of the store of counts.
 """
 
 UNTIL_EXPORTED: Final = ("events:", "exposures:", "erasures:")
-OF_NOBODY: Final = ("secret", "since", "lost", "written")
+OF_NO_CUSTOMER: Final = ("secret", "since", "lost", "written")
 DEEDS: Final = ("click", "impression", "late", "many", "erase", "load")
 STEPS: Final = 60
 
@@ -51,13 +51,15 @@ async def lives(connection: Connection) -> dict[str, int]:
     """Seconds that every key has left, -1 without an expiry, but for keys that stay by design."""
     found = cast("list[bytes]", await connection.execute("KEYS", "*", doing="looking"))
     names = [name.decode() for name in found]
-    kept = [one for one in names if not one.startswith(UNTIL_EXPORTED) and not _is_of_nobody(one)]
+    kept = [
+        one for one in names if not one.startswith(UNTIL_EXPORTED) and not _is_of_no_customer(one)
+    ]
     lives = [await connection.execute("TTL", name, doing="looking") for name in kept]
     return dict(zip(kept, cast("list[int]", lives), strict=True))
 
 
-def _is_of_nobody(name: str) -> bool:
-    return name.rpartition(":")[2] in OF_NOBODY
+def _is_of_no_customer(name: str) -> bool:
+    return name.rpartition(":")[2] in OF_NO_CUSTOMER
 
 
 def loaded(*, now_us: int, profile: Profile, days: int) -> LoadedCustomer:

@@ -1,4 +1,4 @@
-"""What goes wrong with a store and with workers, made to happen on purpose."""
+"""Faults of a store and of workers, injected on purpose."""
 
 import asyncio
 import os

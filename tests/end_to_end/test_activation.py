@@ -1,4 +1,4 @@
-"""Bundles that take turns while customers ask: nobody is refused, and nobody sees a mixture."""
+"""Activation under load: no request fails, and no answer mixes two bundles."""
 
 import math
 import threading
@@ -36,7 +36,7 @@ AS_ONE: Final = 20
 
 @dataclass
 class Caller:
-    """Somebody who asks without a pause, and what he was told."""
+    """A caller that asks without a pause, and the answers that it got."""
 
     url: str
     levels: dict[str, float]

@@ -23,7 +23,7 @@ from models.scoring.scorer import Scorer
 from tests.end_to_end.service import Service, run, serving
 from tests.plans import LAYER, START
 
-CUSTOMER: Final = "somebody new"
+CUSTOMER: Final = "unknown customer"
 LIVE: Final = frozenset({"popularity", "audience"})
 """These order by counters of the last minute, which a test has no hold of."""
 

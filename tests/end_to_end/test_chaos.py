@@ -28,7 +28,7 @@ WORKER = "worker killed"
 
 @dataclass
 class Caller:
-    """Somebody who asks without a pause, and sends an event after every answer."""
+    """A caller that asks without a pause, and sends an event after every answer."""
 
     url: str
     name: str

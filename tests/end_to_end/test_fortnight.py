@@ -113,7 +113,7 @@ def setting(
 def _until(whole: Path, data: Path, world: World, *, end_us: int) -> None:
     """Write what the shop knew at a moment: events until then, and the sales it plans.
 
-    That some of them will sell out is written beforehand, as nobody is there to say so then.
+    Sell-outs to come are written beforehand, as no shop runs that could report them.
     """
     data.mkdir()
     for name in ("images", "scenes"):
@@ -272,7 +272,7 @@ def _fewest(n: int) -> int:
 
 
 def _check_counts(two_weeks: Fortnight, results: Results) -> None:
-    """Every visit was recorded twice, as dealt and as forced, and only the dealt one counts."""
+    """Every visit was recorded as assigned and as forced, and only the assigned one counts."""
     n_visits = len(two_weeks.visits)
     window_us = round(results.rules.window_hours * HOUR_US)
     first_us: dict[int, int] = {}

@@ -32,7 +32,7 @@ SLATE: Final = 20
 EVERYTHING: Final = 100
 
 EXPLORING: Final = '{"default": {"exploration": {"kind": "plackett_luce", "temperature": 3}}}'
-"""Or all would see one list, in which nobody can tell a sale that is liked from its place."""
+"""Without exploration all see one list, in which position and preference are confounded."""
 
 END: Final = from_us(END_US)
 LEARNED_FROM, JUDGED_ON, AFTERWARDS = (timedelta(hours=h) for h in (2, 28, 54))
@@ -45,7 +45,7 @@ CONFIGURATION: Final = "outcome_hours = 1\nholdout_share = 0.1\n[trees]\nmax_tre
 
 N_WAVES: Final = 5
 WAVES_APART: Final = timedelta(hours=4)
-"""Of visitors at one moment nobody could learn what to make of what others before them did."""
+"""Waves lie apart, so that a visit has earlier visits in the log to learn from."""
 
 LEAST_RISE: Final = 0.3
 """Of all places, that the category rises by at least from where the first bundle put it."""
@@ -56,7 +56,7 @@ TAKES: Final = timedelta(seconds=5)
 
 @dataclass
 class Visitors:
-    """People who look at whatever is of one category, buy one of it, and nothing else."""
+    """Visitors who open the sales of one category, buy one of them, and nothing else."""
 
     client: httpx.Client
     taste: str
@@ -162,7 +162,7 @@ class Shop:
         )
 
     def settings(self) -> dict[str, str]:
-        """What its service is told."""
+        """Environment of its service."""
         waits = {"read_timeout_ms": "5000", "deadline_ms": "10000"}
         plan, state = self.folder / "plan.json", self.folder / "state"
         plan.write_text(EXPLORING)

@@ -45,7 +45,7 @@ IN_CHECK: Final = (("publish", 0),)
 
 @dataclass(frozen=True)
 class Calm:
-    """A night that nobody disturbed."""
+    """An undisturbed night."""
 
     root: Path
     data: Path

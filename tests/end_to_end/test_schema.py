@@ -1,4 +1,4 @@
-"""The service keeps to its own schema, whatever it is asked, over real HTTP."""
+"""Conformance: the service keeps to its own schema for any request, over real HTTP."""
 
 import os
 import re

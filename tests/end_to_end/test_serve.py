@@ -51,7 +51,7 @@ def view(number: int) -> dict[str, str]:
 
 
 def answers_after_own_event(url: str, n_customers: int) -> Counter[tuple[int, str | None, int]]:
-    """Status, rung and length of each customer's answer right after his own event."""
+    """Status, rung and length of each customer's answer right after their own event."""
     found: Counter[tuple[int, str | None, int]] = Counter()
     for number in range(n_customers):
         posted = httpx.post(f"{url}/v1/events", json={"events": [view(number)]}, timeout=30)

@@ -1,4 +1,4 @@
-"""What a customer clicks changes what he is shown, over HTTP and with a real store."""
+"""Clicks of a customer change their next answer, over HTTP and with a real store."""
 
 from collections import defaultdict
 from collections.abc import Generator, Mapping

@@ -98,12 +98,12 @@ class Visit:
     """One visit of the experiment.
 
     Attributes:
-        answer_id: Id of his answer.
+        answer_id: Id of the answer.
         customer: Row of the customer.
-        now_us: The moment of his answer.
-        variant: What he was shown.
-        worth: By variant: what he was shown, and what the other variant would have.
-        deeds: What he did.
+        now_us: The moment of the answer.
+        variant: The variant that was shown.
+        worth: Expected values by variant: of the slate shown, and of the other variant's slate.
+        deeds: What the customer did.
     """
 
     answer_id: str
@@ -209,7 +209,7 @@ class Shop:
     def _worth(
         self, sales: NDArray[np.int64], click: NDArray[np.float32], buy: NDArray[np.float32]
     ) -> Worth:
-        """Sum over what he may scroll to; see docs/world.md for how he chooses."""
+        """Sum over the depths that a customer may scroll to; docs/world.md has the choice model."""
         clicks = examination(len(sales)) * click
         buys = clicks * buy
         ends = scrolled(SIZE)
@@ -231,7 +231,7 @@ class Shop:
         *,
         now_us: int,
     ) -> list[Deed]:
-        """Draw what he does: he sees at once, and is done within the hour."""
+        """Draw the customer's reactions: they see the slate at once and finish within the hour."""
         shown = np.ones((1, len(sales)), dtype=np.bool_)
         reactions = react(click[None], buy[None], shown=shown, rng=self.rng)
         room_us = self.world.sales.ends_us[sales] - now_us
@@ -282,7 +282,7 @@ def true_lift(
     """Return by how much more the other variant brings these customers, by the truth.
 
     As results count: from a customer's first visit on for a window, of those whose window is
-    over. Every visit is valued by both slates, given what he had done until then.
+    over. Every visit is valued by both slates, given what the customer had done until then.
     """
     first_us: dict[int, int] = {}
     sums = {name: dict.fromkeys(FIGURES, 0.0) for name in (control, other)}
