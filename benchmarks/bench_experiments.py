@@ -51,20 +51,20 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class NoLog(ExposureLog):
-    """A log without anything in it."""
+    """An empty log."""
 
     def __init__(self) -> None:
-        """Need no store."""
+        """Do nothing: there is no store."""
 
     async def append(self, exposures: Sequence[PackedExposure]) -> None:
-        """Take no note."""
+        """Record nothing."""
 
 
 class Nowhere(ExposureQueue):
     """Throws records away."""
 
     def put(self, record: ExposureRecord, served: CatalogueVersion | None) -> None:
-        """Take no note."""
+        """Record nothing."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ async def test_logging(shop: Shop) -> None:
     for number in range(N_BLOCKS):
         first = number * PER_BLOCK
         customers = [shop.customers[(first + i) % len(shop.customers)] for i in range(PER_BLOCK)]
-        # Who comes second finds warm caches: both come first as often.
+        # The second block finds warm caches, so both kinds come first equally often.
         order = [shop.logging, shop.silent][:: 1 if number % 2 else -1]
         taken = {id(one): await block(shop, one, customers) for one in order}
         pairs.append((taken[id(shop.logging)], taken[id(shop.silent)]))

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def percentiles(ask: Callable[[], T], answer: Callable[[T], object]) -> Figures:
-    """Microseconds that an answer takes, the question not counted."""
+    """Microseconds of an answer, without making its query."""
     took_us: list[float] = []
     for _ in range(N_WARM_UP + N_QUESTIONS):
         query = ask()

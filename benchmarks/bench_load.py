@@ -130,7 +130,7 @@ class Caller(asyncio.Protocol):
         self._ask()
 
     def data_received(self, data: bytes) -> None:
-        """Note an answer once it is complete, and ask again."""
+        """Record an answer once it is complete, and ask again."""
         self._received += data
         head, complete, body = self._received.partition(b"\r\n\r\n")
         if not complete:
@@ -150,7 +150,7 @@ class Caller(asyncio.Protocol):
 
 
 def kind_of(status: bytes, body: bytes) -> str:
-    """Say what an answer is."""
+    """Return the kind of an answer."""
     if status != b"200":
         return status.decode()
     _, found, rest = body.partition(b'"degraded":')
@@ -170,7 +170,7 @@ def cpu_s(pid: int) -> float:
 async def measure(
     service: Service, customers: list[str], *, n_callers: int, event_share: float
 ) -> Figures:
-    """Have callers ask for a while, and return what a second of it gave."""
+    """Run callers for a while, and return the figures per second."""
     parts = urlsplit(service.url)
     load = Load((parts.hostname or "", parts.port or 0), customers, event_share)
     loop = asyncio.get_running_loop()
@@ -219,7 +219,7 @@ def one_round(shop: Shop) -> dict[tuple[int, float, int], Figures]:
 
 
 def medians(rounds: list[dict[tuple[int, float, int], Figures]]) -> dict[str, dict[str, Figures]]:
-    """Take the median of each figure; what a round did not see is 0."""
+    """Take the median of each figure; a missing figure of a round is 0."""
     table: dict[str, dict[str, Figures]] = {}
     for cell in rounds[0]:
         n_workers, share, n_callers = cell

@@ -60,14 +60,14 @@ def shadowed(shop: Shop, *, is_on: bool) -> None:
 
 
 def outcomes(shop: Shop) -> dict[str, float]:
-    """Count what became of answers while there was a shadow."""
+    """Count answers by outcome while there was a shadow."""
     metrics = httpx.get(f"{shop.service.url}/metrics", timeout=60.0).text
     found = re.findall(r'shadow_answers_total\{outcome="(\w+)"\} ([\d.]+)', metrics)
     return {name: float(n) for name, n in found}
 
 
 def figures(times: list[list[float]]) -> dict[str, float]:
-    """Sum up milliseconds of all blocks of a kind."""
+    """Return percentiles of milliseconds over all blocks of a kind."""
     p50, p95, p99 = np.percentile(np.concatenate(times), [50, 95, 99])
     return {"p50_ms": round(p50, 3), "p95_ms": round(p95, 3), "p99_ms": round(p99, 3)}
 

@@ -33,13 +33,13 @@ N_CALLS = 2_000
 
 
 async def used_memory(connection: Connection) -> int:
-    """What the server says it uses, in bytes."""
+    """`used_memory` of the server, in bytes."""
     reply = await connection.execute("INFO", "memory", doing="measuring")
     return cast("dict[str, int]", reply)["used_memory"]
 
 
 async def percentiles_ms(call: Callable[[int], Awaitable[object]]) -> str:
-    """How long calls take, one after the other."""
+    """Times of calls, one after the other."""
     times: list[float] = []
     for i in range(N_CALLS):
         started = time.perf_counter()
@@ -128,7 +128,7 @@ async def report_times(url: str) -> None:
 
 
 def test_time_of_reads_and_appends(tmp_path: Path) -> None:
-    """Report how long the calls of the service take."""
+    """Report the times of the service's calls."""
     print()
     with embedded_server(tmp_path) as url:
         asyncio.run(report_times(url))

@@ -66,7 +66,7 @@ class Stages:
         self._begin(name)
 
     def tick(self) -> None:
-        """Take no note."""
+        """Record nothing."""
 
     def end(self) -> None:
         """End the stage that runs."""

@@ -1,8 +1,8 @@
-"""Known vulnerabilities of what is locked; what could not be looked up is said, and is no failure.
+"""Known vulnerabilities of locked packages; packages that could not be checked are no failure.
 
 ``python -m deploy.audit LOCK…`` asks pip-audit about every package of the locks. It ends with 1
 if one is known to be vulnerable. Without the advisory source it says 'not audited' and ends with
-0: a build must not stand still because a server elsewhere does, nor look as if it had passed.
+0: a build must not fail because a server is down, nor look as if the audit had passed.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ class Vulnerability(BaseModel):
 
 
 class Audited(BaseModel):
-    """What pip-audit says of one package."""
+    """Report of pip-audit for one package."""
 
     name: str
     version: str = ""
@@ -35,7 +35,7 @@ class Audited(BaseModel):
 
 
 class Report(BaseModel):
-    """What pip-audit says."""
+    """Report of pip-audit."""
 
     dependencies: list[Audited]
 
@@ -51,7 +51,7 @@ def findings(report: Report) -> list[str]:
 
 
 def gap(report: Report) -> str | None:
-    """Say which packages were not looked up; None if all were."""
+    """Return a line with the packages that were not checked; None if all were."""
     skipped = [one.name for one in report.dependencies if one.skip_reason is not None]
     if not skipped:
         return None
@@ -61,7 +61,7 @@ def gap(report: Report) -> str | None:
 
 
 def ask(lock: Path) -> Report | str:
-    """Return what pip-audit says of a lock, or why it says nothing."""
+    """Return the report of pip-audit for a lock, or the reason why there is none."""
     options = ["--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off"]
     command = [sys.executable, "-m", "pip_audit", *options, "--timeout", "5", "-r", str(lock)]
     with tempfile.TemporaryDirectory() as cache:

@@ -89,7 +89,7 @@ class Disk:
         return self.folder / "state"
 
     def break_down(self, how: str) -> None:
-        """Have one of `STATE_FAULTS`; `GONE` is all that a disk has that is not mounted."""
+        """Begin one of `STATE_FAULTS`; `GONE` is a disk that is not mounted."""
         if how == READ_ONLY:
             self._remount("ro")
         elif how == FULL:
@@ -101,7 +101,7 @@ class Disk:
             self.state.touch()
 
     def mend(self, how: str) -> None:
-        """Have it be as before."""
+        """End the fault."""
         if how == READ_ONLY:
             self._remount("rw")
         elif how == FULL:
@@ -124,7 +124,7 @@ class Disk:
 
 @contextmanager
 def state_disk(folder: Path) -> Generator[Disk]:
-    """Have a disk of a few megabytes while the block runs."""
+    """Provide a disk of a few megabytes while the block runs."""
     folder.mkdir()
     options = ("-t", "tmpfs", "-o", f"size={DISK_SIZE}")
     disk = Disk(folder, is_mounted=_does("mount", *options, "state", str(folder)))
@@ -137,7 +137,7 @@ def state_disk(folder: Path) -> Generator[Disk]:
 
 
 def _does(name: str, *arguments: str) -> bool:
-    """Run a command that not every user may run, nor every machine has."""
+    """Run a command that may be missing, or need another user."""
     command = shutil.which(name)
     if command is None:
         return False
@@ -146,7 +146,7 @@ def _does(name: str, *arguments: str) -> bool:
 
 
 class Proxy:
-    """Stands between the service and the store: delays what passes, and hangs up."""
+    """Proxy between the service and the store: adds latency, and resets connections."""
 
     def __init__(self, target: int) -> None:
         self.port = free_port()
@@ -159,7 +159,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._abort)
 
     def turn_to(self, target: int) -> None:
-        """Lead new connections elsewhere, as an address that moves; old ones stay."""
+        """Lead new connections to another server, as an address that moves; old ones stay."""
         self._target = target
 
     def _abort(self) -> None:
@@ -212,7 +212,7 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Faults:
-    """Everything that is made to go wrong, each for so many seconds; what it breaks, it mends."""
+    """Faults, each for a number of seconds; every fault ends repaired."""
 
     store: Store
     proxy: Proxy

@@ -31,7 +31,7 @@ from tests.proofs import ROOT
 
 @cache
 def ahead(script: Script, seconds: int) -> Script:
-    """The same script, where it is later."""
+    """The same script, with the clock ahead."""
     later = f"(function() local t = redis.call('TIME') t[1] = t[1] + {seconds} return t end)()"
     return Script.of(script.source.replace("redis.call('TIME')", later))
 
@@ -88,7 +88,7 @@ class LaterService(Service):
     clock: Path
 
     def move(self, seconds: int) -> None:
-        """Have it be so many seconds later than it is, from the next command on."""
+        """Set the clock ahead by some seconds, from the next command on."""
         aside = self.clock.with_suffix(".next")
         aside.write_text(str(seconds))
         aside.replace(self.clock)

@@ -1,9 +1,9 @@
-"""Teaches schemathesis how lines of JSON are sent; named in SCHEMATHESIS_HOOKS."""
+"""Schemathesis hook for lines of JSON (NDJSON); named in SCHEMATHESIS_HOOKS."""
 
 import schemathesis
 
 
 @schemathesis.serializer("application/x-ndjson")
 def ndjson(_context: object, value: object) -> bytes:
-    """Send a text as it is; what is no text has no lines."""
+    """Send a text unchanged; any other value has no lines."""
     return value.encode() if isinstance(value, str) else b""

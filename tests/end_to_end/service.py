@@ -1,4 +1,4 @@
-"""A real service process, spoken to over a real socket."""
+"""A real service process, called over a real socket."""
 
 import os
 import re

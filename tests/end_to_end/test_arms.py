@@ -25,7 +25,7 @@ from tests.plans import LAYER, START
 
 CUSTOMER: Final = "unknown customer"
 LIVE: Final = frozenset({"popularity", "audience"})
-"""These order by counters of the last minute, which a test has no hold of."""
+"""These order by counters of the last minute, which a test cannot control."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def test_a_recommender_serves_alone(arms: Arms, arm: str) -> None:
 
 @pytest.mark.slow
 def test_recommenders_disagree(arms: Arms) -> None:
-    """Had a variant no effect, all pages were alike."""
+    """If variants had no effect, all pages would be equal."""
     pages = {tuple(arms.order(arm)) for arm in RECOMMENDERS}
 
     assert len(pages) >= len(RECOMMENDERS) - 1

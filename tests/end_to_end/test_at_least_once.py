@@ -25,7 +25,7 @@ from tests.proofs import Proof
 
 N_REDELIVERED: Final = 100_000
 N_DELIVERIES: Final = 4
-"""Times that each event comes back, on average."""
+"""Times that each event is sent again, on average."""
 
 EVENTS_EACH: Final = 100
 NOT_THERE: Final = tuple(f"later-{number}" for number in range(10))
@@ -38,7 +38,7 @@ TIMEOUT_S: Final = 120.0
 
 @dataclass(frozen=True)
 class Delivered:
-    """How many events a service gave which answer.
+    """Number of events by result of the service.
 
     Attributes:
         statuses: Number of results by status.
@@ -50,7 +50,7 @@ class Delivered:
 
 
 def happened(n: int, sales: Sequence[str], rng: np.random.Generator) -> list[dict[str, object]]:
-    """Events of customers who all count theirs from 1, some of sales that are not there yet.
+    """Events of customers who all number theirs from 1, some of sales that do not exist yet.
 
     None does the same to a sale twice: however the service weighs that, all of these count.
     """

@@ -104,7 +104,7 @@ def seconds_to_recover(url: str) -> float:
 
 @dataclass(frozen=True)
 class Seen:
-    """What callers saw of a fault; percentiles in milliseconds."""
+    """Answers during a fault; percentiles in milliseconds."""
 
     answers: int
     not_answered: dict[str, int]
@@ -119,7 +119,7 @@ class Seen:
 
 @dataclass
 class Drill:
-    """A served shop, the load on it, and what was seen of each fault."""
+    """A served shop, the load on it, and the answers during each fault."""
 
     service: Service
     load: list[str]
@@ -128,7 +128,7 @@ class Drill:
     table: dict[str, Seen] = field(default_factory=dict[str, Seen])
 
     def suffer(self, name: str, fault: Callable[[float], None], seconds: float) -> None:
-        """Have a fault happen between two quiet times, all of them under load."""
+        """Run a fault between two periods without one, all under load."""
         until = threading.Event()
         callers = [Caller(self.service.url, f"{name}-{i}") for i in range(N_CALLERS)]
         threads = [threading.Thread(target=caller.run, args=(until,)) for caller in callers]

@@ -1,4 +1,4 @@
-"""New sales are placed by their pictures: better than without, than by popularity or by lot."""
+"""New sales are ranked by their pictures: better than without, by popularity or at random."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

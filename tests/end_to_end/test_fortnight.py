@@ -1,4 +1,4 @@
-"""Two weeks of an experiment over HTTP: results say what the simulator's truth says."""
+"""Two weeks of an experiment over HTTP: results agree with the simulator's true lift."""
 
 import json
 from collections import Counter
@@ -64,7 +64,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Fortnight:
-    """What came of two weeks.
+    """Result of two weeks.
 
     Attributes:
         visits: What visitors were shown, and what it was worth.
@@ -230,7 +230,7 @@ def _by_group(two_weeks: Fortnight) -> Iterator[tuple[dict[str, Span], dict[str,
 def test_results_of_two_weeks_say_what_the_truth_says(
     tmp_path: Path, setting: Setting, proof: Proof
 ) -> None:
-    """In full: 95% intervals hold the true lift of the same customers about as often as said."""
+    """In full: 95% intervals contain the true lift of the same customers about 95% of the time."""
     is_full = proof.share == FULL_SCALE
     n_visits = N_VISITS if is_full else N_VISITS_SMALL
     runs: list[dict[str, object]] = []

@@ -1,4 +1,4 @@
-"""The loop closes: what visitors do becomes a bundle, and the bundle changes what they see.
+"""The closed loop: events of visitors train a bundle, and the bundle changes their answers.
 
 Everything between them is a command or a request that a scheduled job can send.
 """
@@ -41,17 +41,17 @@ LEARNED_FROM, JUDGED_ON, AFTERWARDS = (timedelta(hours=h) for h in (2, 28, 54))
 HISTORY: Final = timedelta(days=4)
 JUDGE_HOURS: Final = 27
 CONFIGURATION: Final = "outcome_hours = 1\nholdout_share = 0.1\n[trees]\nmax_trees = 80\n"
-"""Or all of the visitors, who are the latest, would stop the trees and none would grow them."""
+"""With the default share all visitors, who are the latest, would be in the holdout."""
 
 N_WAVES: Final = 5
 WAVES_APART: Final = timedelta(hours=4)
 """Waves lie apart, so that a visit has earlier visits in the log to learn from."""
 
 LEAST_RISE: Final = 0.3
-"""Of all places, that the category rises by at least from where the first bundle put it."""
+"""Least rise of the category's mean rank over the first bundle, as a share of all ranks."""
 
 TAKES: Final = timedelta(seconds=5)
-"""How far apart a visitor's deeds are."""
+"""Time between two events of a visitor."""
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Visitors:
                 return cast("dict[str, list[dict[str, str]]]", answer)
 
     def places(self) -> dict[str, float]:
-        """Where a stranger's purchase probabilities put each category, on average from 0 to 1."""
+        """Mean rank of each category, from 0 to 1, by the probabilities of an unknown customer."""
         items = self.ask("stranger", limit=EVERYTHING)["items"]
         by_category: dict[str, list[float]] = {}
         best_first = sorted(items, key=lambda item: -float(item["purchase_probability"]))
@@ -143,14 +143,14 @@ class Shop:
         return dict(table.select("sale_id", "category").iter_rows())
 
     def command(self, *words: str, **variables: str) -> dict[str, object]:
-        """Run a command, and return what it says."""
+        """Run a command, and return its output."""
         settings = {"VITRINE_BUNDLES": str(self.bundles), "VITRINE_REDIS_URL": self.store}
         done = run(*words, "--json", **settings, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return cast("dict[str, object]", json.loads(done.stdout))
 
     def train(self, cache: Path, library: Path) -> dict[str, object]:
-        """Spend a night, when all that happened is past."""
+        """Run a night after all events."""
         (self.folder / "config.toml").write_text(CONFIGURATION)
         return self.command(
             *("training", "nightly", "--data", str(self.data), "--bundles", str(self.bundles)),

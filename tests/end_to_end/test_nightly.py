@@ -1,4 +1,4 @@
-"""A night that is killed goes on as if nothing had happened; a worse bundle is not published."""
+"""A killed nightly run resumes with equal results; a worse bundle is not published."""
 
 import json
 import re

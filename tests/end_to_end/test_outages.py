@@ -1,4 +1,4 @@
-"""Outages of a store in any order: what was sold out stays away, and workers find back."""
+"""Outages of a store in any order: sold-out sales stay away, and workers recover."""
 
 import os
 import shutil
@@ -31,14 +31,14 @@ from tests.end_to_end.topologies import KINDS, Topology, running_topology
 from tests.proofs import FULL_SCALE, Proof, share_to_prove
 
 FULL_WITHIN_S = 5.0
-"""The promise: so long after an outage all answers are full."""
+"""Promised time from the end of an outage to full answers."""
 
 DEADLINES = {"VITRINE_READ_TIMEOUT_MS": "250", "VITRINE_DEADLINE_MS": "500"}
 N_WANTED = 10
 IN_CHECK = ("cluster",)
 
 Happenings = dict[Callable[[str], None], Sequence[str]]
-"""What may happen, and how."""
+"""Functions that make a fault, and the values of their argument."""
 
 TROUBLES: dict[str, tuple[Callable[[Topology], None], Callable[[Topology], None]]] = {
     "hangs": (Topology.hang, Topology.go_on),
@@ -46,10 +46,10 @@ TROUBLES: dict[str, tuple[Callable[[Topology], None], Callable[[Topology], None]
     "memory full": (Topology.fill_memory, Topology.free_memory),
     "disk full": (Topology.fill_disk, Topology.free_disk),
 }
-"""What a store that runs suffers from: how it begins, and how it ends."""
+"""Faults of a running store: how each begins, and how it ends."""
 
 STEPS_S = {"clock set back": -600, "clock corrected": 0, "clock set forward": 600}
-"""How far the store's clock is from the workers'."""
+"""Seconds of the store's clock ahead of the workers'."""
 
 
 class Outages(RuleBasedStateMachine):
