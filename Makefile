@@ -25,6 +25,7 @@ export PYTHONDONTWRITEBYTECODE =
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement
 # Whole files go to two workers in the order of their names: the long tests first, units last.
 PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=10
+CHANGED = $(BIN)/python -m tests.changed
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate $(UPGRADE)
 
@@ -44,8 +45,8 @@ test: $(VENV)/.development ## Set up and run the tests
 check: $(VENV)/.development ## Every gate, read-only: what CI runs
 	$(GATES) types format lint imports dockerfile audit all-tests
 
-quick: $(VENV)/.development ## Format, lint, types, contracts, unit tests; in under a minute
-	$(GATES) types format lint imports unit-tests
+quick: $(VENV)/.development ## Format, lint, contracts; types and unit tests of what changed, or ALL=1
+	$(GATES) changed-types format lint imports changed-tests
 
 # All gates of a list, two at a time: those that fail are named at the end, the others still run.
 GATES = $(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target
@@ -64,8 +65,10 @@ audit:
 	$(BIN)/python -m deploy.audit requirements/development.txt requirements/service-gpu.txt
 all-tests:
 	+$(PYTEST) --strict-skips # the mark + lets its progress be seen at once
-unit-tests:
-	+$(PYTEST) $(if $(ALL),tests/unit,$$($(BIN)/python -m tests.changed main))
+changed-types:
+	files=$$($(CHANGED) types main); [[ -z $$files ]] || $(BIN)/basedpyright $$files
+changed-tests:
+	+$(PYTEST) $(if $(ALL),tests/unit,$$($(CHANGED) tests main))
 
 fix: $(VENV)/.development ## Format, and repair what ruff can repair
 	$(BIN)/ruff format .
@@ -120,4 +123,4 @@ $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	touch $@
 
 .PHONY: demo demo-stop test check quick types format lint imports dockerfile audit all-tests \
-	unit-tests fix bench bench-quality prove chaos openapi features lock help
+	changed-types changed-tests fix bench bench-quality prove chaos openapi features lock help

@@ -1,28 +1,33 @@
-"""Tests of what changed since a commit, found by the mirrored path: ``python -m tests.changed``.
+"""What a change touches: its unit tests, and the files whose types depend on it.
 
-The tests of the repository's rules are always among them.
+``python -m tests.changed tests|types COMMIT`` prints paths for `make quick`.
 """
 
+import ast
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from tests.proofs import ROOT
 
 PACKAGES: Final = ("app", "models", "training")
+CHECKED: Final = (*PACKAGES, "tests", "benchmarks", "deploy")
 UNIT: Final = Path("tests/unit")
 
 
 def find_unit_tests(changed: Iterable[Path], root: Path) -> list[Path]:
-    """Return the unit tests of changed files, relative to ``root`` and sorted.
+    """Return the unit tests of changed files by the mirrored path, and those of the rules.
 
     A module without a test of its own name is tested by the nearest folder that mirrors its own.
 
     Args:
         changed: Paths relative to ``root``; other files than Python modules are ignored.
         root: The root of the repository.
+
+    Returns:
+        Paths of files and folders relative to ``root``, sorted.
     """
     found = {path.relative_to(root) for path in (root / UNIT).glob("test_*.py")}
     for path in changed:
@@ -45,17 +50,48 @@ def _nearest(folder: Path, root: Path) -> Path:
     return folder
 
 
-def changed_since(commit: str) -> list[Path]:
-    """Return files that differ from the last common ancestor, those not committed among them."""
-    base = _git("merge-base", "HEAD", commit)
-    return [
-        Path(name)
-        for command in (
-            ("diff", "--name-only", *base),
-            ("ls-files", "--others", "--exclude-standard"),
-        )
-        for name in _git(*command)
-    ]
+def find_dependants(changed: Iterable[Path], root: Path) -> list[Path]:
+    """Return changed Python files and those that import them, as themselves or by a package.
+
+    Importers of importers are left out: what functions return is annotated, so that an error
+    of types shows where a changed name is used.
+
+    Args:
+        changed: Paths relative to ``root``, of files that were deleted too.
+        root: The root of the repository.
+
+    Returns:
+        Paths of existing files relative to ``root``, sorted.
+    """
+    files = [path.relative_to(root) for name in CHECKED for path in (root / name).rglob("*.py")]
+    imports = {path: set(_imports((root / path).read_text(encoding="utf-8"))) for path in files}
+    found = {path for path in changed if path.suffix == ".py"}
+    names = {_module(path) for path in found}
+    while names:
+        importers = {path for path in files if imports[path] & names} - found
+        found |= importers
+        names = {_module(path) for path in importers if path.name == "__init__.py"}
+    return sorted(found.intersection(files))
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imports(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def changed_since(commit: str) -> Collection[Path]:
+    """Return files that differ from the common ancestor, those not committed among them."""
+    (base,) = _git("merge-base", "HEAD", commit)
+    names = _git("diff", "--name-only", base) + _git("ls-files", "--others", "--exclude-standard")
+    return [Path(name) for name in names]
 
 
 def _git(*words: str) -> list[str]:
@@ -65,4 +101,5 @@ def _git(*words: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(map(str, find_unit_tests(changed_since(sys.argv[1]), ROOT))) + "\n")
+    find = {"tests": find_unit_tests, "types": find_dependants}[sys.argv[1]]
+    sys.stdout.writelines(f"{path}\n" for path in find(changed_since(sys.argv[2]), ROOT))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.changed import find_unit_tests
+from tests.changed import find_dependants, find_unit_tests
 
 FILES = (
     "tests/unit/test_code_rules.py",
@@ -55,3 +55,42 @@ def test_a_file_in_a_folder_that_is_tested_is_not_named_again(root: Path) -> Non
         Path("tests/unit/app/recommend"),
         Path("tests/unit/test_code_rules.py"),
     ]
+
+
+SOURCES = {
+    "models/sale/__init__.py": "from models.sale.price import Price",
+    "models/sale/price.py": "",
+    "app/direct.py": "import models.sale.price",
+    "app/named.py": "from models.sale import price",
+    "app/by_package.py": "from models.sale import Price",
+    "app/two_steps.py": "from app.direct import line",
+    "tests/test_direct.py": "from app.direct import line",
+    "training/other.py": "import app.directory",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        (
+            "models/sale/price.py",
+            [
+                *("app/by_package.py", "app/direct.py", "app/named.py"),
+                *("models/sale/__init__.py", "models/sale/price.py"),
+            ],
+        ),
+        ("app/direct.py", ["app/direct.py", "app/two_steps.py", "tests/test_direct.py"]),
+        ("app/directory.py", ["training/other.py"]),
+        ("README.md", []),
+    ],
+)
+def test_types_depend_on_what_is_imported_directly_or_from_a_package(
+    tmp_path: Path, changed: str, found: list[str]
+) -> None:
+    """The third change deletes a file."""
+    for name, text in SOURCES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    assert find_dependants([Path(changed)], tmp_path) == [Path(name) for name in found]
