@@ -17,6 +17,7 @@ from tests.proofs import ROOT
 
 START_TIMEOUT_S = 120.0  # machines that run tests are busy
 STOP_TIMEOUT_S = 60.0
+INHERITED = ("PATH", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 @dataclass
@@ -56,9 +57,7 @@ class Service:
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run ``python -m`` with these settings and no others."""
-    inherited = {
-        name: os.environ[name] for name in ("PATH", "OMP_NUM_THREADS") if name in os.environ
-    }
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
