@@ -61,6 +61,18 @@ def test_a_module_that_skips_itself_fails(suite: pytest.Pytester) -> None:
     assert result.ret == pytest.ExitCode.INTERRUPTED
 
 
+def test_workers_refuse_skips_too(suite: pytest.Pytester) -> None:
+    """Of a test and of a module, by the processes that run them."""
+    suite.makepyfile(
+        test_one=SKIPS.format(marker="slow", reason="not today"),
+        test_other="import pytest\npytest.importorskip('no_such_library')",
+    )
+
+    result = run(suite, "--strict-skips", "--numprocesses=2", "--continue-on-collection-errors")
+
+    result.assert_outcomes(failed=1, errors=1)
+
+
 def test_an_expected_failure_is_no_skip(suite: pytest.Pytester) -> None:
     suite.makepyfile("""
         import pytest
