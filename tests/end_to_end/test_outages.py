@@ -68,12 +68,14 @@ class Outages(RuleBasedStateMachine):
         self.is_unsaved = self.is_excused = False
         self.stopped: int | None = None
 
-    @initialize()
-    def open_shop(self) -> None:
+    @initialize(has_clock=st.booleans())
+    def open_shop(self, *, has_clock: bool) -> None:
         folder = Path(mkdtemp(prefix="vitrine-outages-"))
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         disk = self._stack.enter_context(state_disk(folder / "disk"))
-        store = self._stack.enter_context(running_topology(self.kind, folder / "store"))
+        store = self._stack.enter_context(
+            running_topology(self.kind, folder / "store", has_clock=has_clock)
+        )
         load = ["app", "load", "--data", str(self.data), "--bundle", str(self.bundle_path)]
         load += ["--redis-url", store.url]
         assert run(*load).returncode == 0
@@ -131,7 +133,7 @@ class Outages(RuleBasedStateMachine):
             possible[self.start_store] = ("started", "restored")
         if self.trouble:
             possible[self.end_trouble] = ("trouble ended",)
-        else:
+        elif self.shop.store.clock:
             possible[self.step_clock] = tuple(STEPS_S)
         return possible
 

@@ -97,9 +97,9 @@ class Topology(ABC):
     kind: ClassVar[str]
     nodes: Sequence[Node]
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.clock = folder / "clock"
+    def __init__(self, folder: Path, *, has_clock: bool) -> None:
+        self._clock = folder / "clock"
+        self.clock = self._clock if has_clock else None
         self._slow: threading.Thread | None = None
         self._hurry = threading.Event()
         self.set_clock(0)
@@ -187,9 +187,9 @@ class Topology(ABC):
 
     def set_clock(self, ahead_s: int) -> None:
         """Set the clock of all servers, as seconds ahead of this machine's."""
-        aside = self.clock.with_suffix(".new")
+        aside = self._clock.with_suffix(".new")
         aside.write_text(f"{ahead_s:+d}\n")
-        aside.replace(self.clock)
+        aside.replace(self._clock)
 
     def back_up(self, folder: Path) -> None:
         """Copy what the servers keep, while they are down."""
@@ -215,8 +215,8 @@ class Single(Topology):
 
     kind = "single"
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, *, has_clock: bool) -> None:
+        super().__init__(folder, has_clock=has_clock)
         self.nodes = [Node(folder / "only", KEEPS_ALL, self.clock)]
 
     @property
@@ -235,8 +235,8 @@ class Cluster(Topology):
 
     kind = "cluster"
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, *, has_clock: bool) -> None:
+        super().__init__(folder, has_clock=has_clock)
         options = f"{KEEPS_ALL} --cluster-enabled yes --cluster-node-timeout 2000"
         self.nodes = [Node(folder / f"node-{i}", options, self.clock) for i in range(N_NODES)]
 
@@ -262,8 +262,8 @@ class Watched(Topology):
 
     kind = "sentinel"
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, *, has_clock: bool) -> None:
+        super().__init__(folder, has_clock=has_clock)
         self.nodes = [Node(folder / name, KEEPS_ALL, self.clock) for name in ("first", "second")]
         self.sentinel = Node(folder / "sentinel")
 
@@ -322,10 +322,16 @@ KINDS = {kind.kind: kind for kind in (Single, Cluster, Watched)}
 
 
 @contextmanager
-def running_topology(kind: str, folder: Path) -> Generator[Topology]:
-    """Have a store of a kind run while the block runs."""
+def running_topology(kind: str, folder: Path, *, has_clock: bool) -> Generator[Topology]:
+    """Have a store of a kind run while the block runs.
+
+    Args:
+        kind: One of `KINDS`.
+        folder: Made for it.
+        has_clock: Whether its clock can be set, for which each command takes longer.
+    """
     folder.mkdir()
-    topology = KINDS[kind](folder)
+    topology = KINDS[kind](folder, has_clock=has_clock)
     topology.start()
     try:
         yield topology
