@@ -96,7 +96,10 @@ class Outages(RuleBasedStateMachine):
 
     @property
     def is_kept(self) -> bool:
-        """Whether a worker that starts knows from this machine what others know."""
+        """Whether a worker that starts knows from this machine what others know.
+
+        With the first change after it was mended the disk has the whole catalogue again.
+        """
         return self.lost_state != GONE and not self.is_unsaved
 
     @rule(data=st.data())
@@ -152,7 +155,7 @@ class Outages(RuleBasedStateMachine):
         return possible
 
     def withdraw(self, how: str) -> None:
-        self.is_unsaved = self.is_unsaved or bool(self.lost_state)
+        self.is_unsaved = bool(self.lost_state)
         sale_id = self.shop.ask(limit=1)["items"][0]["sale_id"]
         if how == "deleted":
             self.shop.delete(sale_id)
@@ -243,8 +246,8 @@ class Outages(RuleBasedStateMachine):
         if hasattr(self, "shop") and self.is_calm and self.is_filled:
             self.shop.find_back(is_saved=not self.is_excused)
             # Saving is tried again every minute.
-            if self.is_excused and not self.lost_state and self.shop.says_full():
-                self.is_excused = self.is_unsaved = False
+            if self.is_excused and not self.lost_state:
+                self.is_excused = not self.shop.says_full()
 
     def teardown(self) -> None:
         if hasattr(self, "shop"):
