@@ -214,7 +214,7 @@ def _same(
 def closing_us(sale: Sale) -> int:
     """Return when a sale stops being shown: closing or selling out, whichever is first.
 
-    A stock of 0 closes it from its opening on, whatever time is given: what is sold out stays so
+    A stock of 0 closes it from its opening on, at any `sold_out_at`: what is sold out stays so
     where the clock that timed it is set back. Where a sale's past counts, its stock does not.
     """
     opens_us = to_us(sale.opens_at) if sale.stock == 0 else NEVER_US

@@ -182,7 +182,7 @@ async def test_a_restored_store_is_trusted_once_what_it_forgot_was_said_again(
     assert (open_now(running), running.lacking) == (["s2"], None)
 
 
-async def test_what_is_put_after_a_restore_without_loss_counts_whatever_the_stores_clock_says(
+async def test_what_is_put_after_a_restore_without_loss_counts_at_any_time_of_the_store(
     shop: Shop, running: CatalogueFollower
 ) -> None:
     """The worker vouches for the store, which is behind it, as its clock is."""

@@ -71,7 +71,7 @@ def test_an_end_in_a_far_year_is_none(year: int) -> None:
     assert (of.closes_us[0], of.scheduled_us[0]) == (NEVER_US, NEVER_US)
 
 
-def test_no_stock_closes_a_sale_whatever_the_clock_says() -> None:
+def test_no_stock_closes_a_sale_at_any_time_of_the_clock() -> None:
     """It sold out a moment ago; then the clock was set back."""
     since = from_us(NOW_US + 1)
     of = catalogue(
