@@ -356,12 +356,15 @@ def clocked(file: Path) -> dict[str, str]:
 
 
 def wait(until: Callable[[], bool]) -> None:
-    """Return once it is so.
+    """Return once it is so; of a server that hangs up, as one does that fails over, it is not.
 
     Raises:
         AssertionError: If it does not become so.
     """
     deadline = time.monotonic() + WITHIN_S
-    while not until():
+    while True:
+        with suppress(OSError):
+            if until():
+                return
         assert time.monotonic() < deadline, until
         time.sleep(0.05)
