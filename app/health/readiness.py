@@ -107,6 +107,9 @@ class Readiness:
         try:
             async with asyncio.timeout(PING_TIMEOUT_S):
                 await self.monitor.server.ping()
+                # What was refused up to ten seconds ago may be taken by now.
+                if self.monitor.refused is not None:
+                    await self.monitor.look_at_writes()
         except (StoreUnavailableError, TimeoutError) as exc:
             missing.append(Missing(Part.STORE, str(exc) or "no answer in time"))
         if self.monitor.refused is not None:

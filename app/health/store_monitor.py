@@ -52,7 +52,7 @@ class StoreMonitor:
             StoreUnavailableError: If the store cannot be read.
         """
         await self._look_at_clock()
-        await self._look_at_writes()
+        await self.look_at_writes()
         self._judge_policy(await self.server.eviction_policy())
         self._judge_loss(await self.server.lost())
 
@@ -71,7 +71,12 @@ class StoreMonitor:
             )
         self._is_skewed = is_skewed
 
-    async def _look_at_writes(self) -> None:
+    async def look_at_writes(self) -> None:
+        """Look whether the store takes writes.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be read.
+        """
         refused = await self.server.refused_write()
         if refused is None:
             if self._refusal is not None:

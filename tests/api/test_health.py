@@ -46,6 +46,21 @@ async def test_full_answers_need_the_store(client: httpx.AsyncClient, stores: St
     assert answer.json()["detail"] == "answers are not full: store: no answer in time"
 
 
+@pytest.mark.slow
+async def test_a_store_that_takes_writes_again_is_full_at_once(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    """The monitor looks every ten seconds."""
+    await stores.connection.execute("CONFIG", "SET", "maxmemory", "1", doing="filling")
+    full = await answer_with(client, FULL, "writes: ")
+    await stores.connection.execute("CONFIG", "SET", "maxmemory", "0", doing="emptying")
+
+    answer = await client.get(FULL)
+
+    assert "raise maxmemory" in full
+    assert answer.status_code == 200
+
+
 async def test_an_emptied_store_is_named_and_takes_no_process_out(
     client: httpx.AsyncClient, stores: Stores
 ) -> None:

@@ -255,7 +255,8 @@ def test_a_stopped_worker_is_named_replaced_and_leaves_no_metrics_behind(
     options = ("--bundle", str(bundle), "--workers", "2")
     shared = tmp_path / "shared"
     with serving(tmp_path, *options, VITRINE_METRICS_DIR=str(shared)) as service:
-        service.wait_until("/health/ready", status=200)
+        while service.log.read_text().count("a worker is ready") < 2:
+            time.sleep(0.1)
         pids = {re.sub(r".*_(\d+)\.db$", r"\1", str(path)) for path in shared.glob("*/*.db")}
         worker = worker_pids(service.process.pid)[0]
         os.kill(worker, signal.SIGSTOP)
