@@ -60,7 +60,10 @@ def picture_worth(rankings: Rankings, *, seed: int) -> dict[str, dict[str, Inter
     metrics = list(dict.fromkeys(m for one in rankings.pictures for m in one.metrics[META]))
     figures: dict[str, dict[str, Interval]] = {name: {} for name in scorers}
     for metric in metrics:
-        values = {name: _values(*scorer, metric) for name, scorer in scorers.items()}
+        values = {
+            name: np.array([one.metrics[scorer].get(metric, np.nan) for one in slates])
+            for name, (slates, scorer) in scorers.items()
+        }
         if np.isnan(values[PICTURES]).all():
             continue
         for name, own in values.items():
@@ -80,7 +83,3 @@ def _customers(rankings: Rankings) -> NDArray[np.int64]:
         msg = "evaluations of different slates cannot be paired"
         raise ValueError(msg)
     return np.array(judged[0], dtype=np.int64)
-
-
-def _values(judged: list[EvaluatedSlate], scorer: str, metric: str) -> NDArray[np.float64]:
-    return np.array([one.metrics[scorer].get(metric, np.nan) for one in judged])

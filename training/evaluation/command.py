@@ -86,7 +86,8 @@ def evaluate_command(
             new_within_us=None if new_sales_hours is None else round(new_sales_hours * HOUR_US),
         )
         evaluation = evaluate(scorer, question, progress=progress)
-    if question.from_us < _learned_until(loaded):
+    learned_until_us = to_us(datetime.fromisoformat(loaded.manifest.until))
+    if question.from_us < learned_until_us:
         typer.echo(
             f"these figures flatter: the bundle learned from what was received before "
             f"{loaded.manifest.until}; judge from then on, see --from",
@@ -102,10 +103,6 @@ def evaluate_command(
         print_json(recorded(evaluation))
     else:
         print_tables(evaluation)
-
-
-def _learned_until(bundle: Bundle) -> int:
-    return to_us(datetime.fromisoformat(bundle.manifest.until))
 
 
 def config_of(bundle: Bundle) -> RunConfig:

@@ -75,7 +75,11 @@ def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
     yield Paragraph(_RANKED[name])
     scorers = protocol.scorers
     chosen = PURCHASES if any(PURCHASES in row for row in scorers.values()) else MRR
-    bars = [_bar(scorer, row[chosen]) for scorer, row in scorers.items() if chosen in row]
+    bars = [
+        Bar(scorer, row[chosen].value, row[chosen].low, row[chosen].high)
+        for scorer, row in scorers.items()
+        if chosen in row
+    ]
     if bars:
         yield BarPlot(chosen, bars)
     lines = talk_lines(list(scorers))
@@ -93,10 +97,6 @@ def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
         yield _difference_table(f"Difference to {reference}", found)
     for segment, row in protocol.segments.items():
         yield interval_table(segment, row, first="scorer")
-
-
-def _bar(name: str, interval: Interval) -> Bar:
-    return Bar(name, interval.value, interval.low, interval.high)
 
 
 def _difference_table(caption: str, found: Differences) -> Table:

@@ -164,21 +164,19 @@ class SlateEvaluator:
         rankings: Mapping[str, NDArray[np.intp]],
     ) -> EvaluatedSlate:
         chosen = {name: query.rows[ranking[:K]] for name, ranking in rankings.items()}
+        # With K candidates or fewer every ranking chooses the same sales.
+        are_varied = len(query.rows) > K
         return EvaluatedSlate(
             customer=int(slates.customers[slate]),
             situation=situation(query, outcome.bought),
             metrics={
-                name: outcome.measure(ranking) | self._varied(query, chosen[name])
+                name: outcome.measure(ranking)
+                | (varied(query.catalogue, chosen[name]) if are_varied else {})
                 for name, ranking in rankings.items()
             },
             candidates=query.rows,
             chosen=chosen,
         )
-
-    @staticmethod
-    def _varied(query: Query, chosen: NDArray[np.int64]) -> dict[str, float]:
-        # With ten candidates or fewer every ranking chooses the same sales.
-        return varied(query.catalogue, chosen) if len(query.rows) > K else {}
 
 
 def _rankings(

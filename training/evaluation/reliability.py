@@ -97,7 +97,16 @@ def reliability(predictions: Predictions, *, seed: int) -> Reliability:
         found = np.array([one[name] for one in drawn if one])
         if not np.isnan(own) and not np.isnan(found).all():
             figures[name] = percentile_interval(own, found, n=len(group))
-    return Reliability(figures, _bins(predictions))
+    order = np.argsort(predictions.probabilities, kind="stable")
+    bins = tuple(
+        Bin(
+            float(predictions.probabilities[rows].mean()),
+            float(predictions.targets[rows].mean()),
+        )
+        for rows in np.array_split(order, N_BINS)
+        if len(rows)
+    )
+    return Reliability(figures, bins)
 
 
 def _figures(predictions: Predictions, weights: NDArray[np.float64]) -> dict[str, float]:
@@ -117,18 +126,6 @@ def _figures(predictions: Predictions, weights: NDArray[np.float64]) -> dict[str
         "slope": slope,
         "intercept": intercept,
     }
-
-
-def _bins(predictions: Predictions) -> tuple[Bin, ...]:
-    order = np.argsort(predictions.probabilities, kind="stable")
-    return tuple(
-        Bin(
-            float(predictions.probabilities[rows].mean()),
-            float(predictions.targets[rows].mean()),
-        )
-        for rows in np.array_split(order, N_BINS)
-        if len(rows)
-    )
 
 
 def predict(

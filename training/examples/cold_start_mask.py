@@ -62,18 +62,17 @@ def with_new_sales(query: Query) -> Query:
     opens_us = catalogue.opens_us.copy()
     opens_us[rows] = np.maximum(opens_us[rows], query.context.now_us - GRID_US)
     unseen = replace(catalogue, opens_us=opens_us, counts=_without(catalogue.counts, rows))
-    window = _without_sales(query.window, catalogue.keys[rows])
+    touched, shown = (
+        ~np.isin(part.sale_keys, catalogue.keys[rows])
+        for part in (query.window, query.window.shown)
+    )
+    window = Window(query.window.members[touched], query.window.shown.select(shown))
     return replace(query, window=window, catalogue=unseen)
 
 
 def with_new_customer(query: Query) -> Query:
     """Return the query without its customer's window and profile."""
     return replace(query, window=Window.empty(), profile=Profile.empty())
-
-
-def _without_sales(window: Window, keys: NDArray[np.uint64]) -> Window:
-    touched, shown = (~np.isin(part.sale_keys, keys) for part in (window, window.shown))
-    return Window(window.members[touched], window.shown.select(shown))
 
 
 def _without(counts: SaleCounts, rows: NDArray[np.int64]) -> SaleCounts:

@@ -88,7 +88,14 @@ class PointInTime:
             if counted is not catalogue.counts:
                 catalogue = replace(self.catalogue, counts=counted)
             entries = slates.entries(slate)
-            positions = slates.positions[entries]
+            positions, listing = slates.positions[entries], None
+            if caller_orders:
+                listing = CallerCandidates.of(
+                    self.catalogue,
+                    slates.rows[entries],
+                    ranks=positions,
+                    prices=slates.prices[entries],
+                )
             yield Query(
                 window=windows.window(customer, now_us),
                 profile=profiles.profile(customer, now_us),
@@ -96,17 +103,8 @@ class PointInTime:
                 context=context,
                 rows=slates.rows[entries],
                 positions=None if caller_orders else positions,
-                listing=self._listing(slates, slate) if caller_orders else None,
+                listing=listing,
             )
-
-    def _listing(self, slates: Slates, slate: int) -> CallerCandidates:
-        entries = slates.entries(slate)
-        return CallerCandidates.of(
-            self.catalogue,
-            slates.rows[entries],
-            ranks=slates.positions[entries],
-            prices=slates.prices[entries],
-        )
 
 
 def assemble_slates(

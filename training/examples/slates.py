@@ -107,6 +107,8 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
     shown, group = shown[order], group[order]
     starts = np.concatenate([np.flatnonzero(np.diff(group, prepend=-1)), [len(group)]])
     first = shown[starts[:-1]]
+    logged = events.positions[shown].astype(np.int64)
+    order_within = np.arange(len(shown)) - np.repeat(starts[:-1], np.diff(starts)) + 1
     slates = Slates(
         customers=events.customers.codes[first],
         sessions=events.sessions.codes[first],
@@ -116,7 +118,8 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
         devices=events.devices.codes[first],
         starts=starts,
         rows=rows[shown],
-        positions=_positions(events, shown, starts),
+        # Where no position was logged, the order within the slate.
+        positions=np.where(logged > 0, logged, order_within),
         prices=events.prices[shown],
         clicked=_credited(events, shown, EventType.CLICK, outcome_us=outcome_us),
         bought=_credited(events, shown, EventType.PURCHASE, outcome_us=outcome_us),
@@ -147,15 +150,6 @@ def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
     group = np.empty(len(shown), dtype=np.int64)
     group[order] = np.cumsum(fresh) - 1
     return group
-
-
-def _positions(
-    events: EventTable, shown: NDArray[np.intp], starts: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the logged positions; where none was logged, the order within the slate."""
-    logged = events.positions[shown].astype(np.int64)
-    inside = np.arange(len(shown)) - np.repeat(starts[:-1], np.diff(starts)) + 1
-    return np.where(logged > 0, logged, inside)
 
 
 def _credited(

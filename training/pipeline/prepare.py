@@ -67,8 +67,12 @@ def prepare(
     """
     dataset = read_dataset(data.directory, strict=data.strict)
     dataset.require_sales_and_events()
-    until_us = _end_us(dataset) if data.until is None else to_us(data.until)
-    if data.until is not None:
+    if data.until is None:
+        # The first whole second after the last event was received.
+        end_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
+        until_us = min(end_us, to_us(LAST))
+    else:
+        until_us = to_us(data.until)
         dataset = cut(dataset, until_us)
         if not (dataset.sales and len(dataset.events)):
             msg = (
@@ -120,9 +124,3 @@ def require_happened(dataset: Dataset, now_us: int) -> None:
             f"{dataset.events.event_ids[-1]!r}: correct or remove them, or train with --until"
         )
         raise FutureError(msg)
-
-
-def _end_us(dataset: Dataset) -> int:
-    """Return the first whole second after the last event was received."""
-    end_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
-    return min(end_us, to_us(LAST))

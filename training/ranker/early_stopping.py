@@ -103,7 +103,9 @@ class RankerTraining:
             )
         early, late = self.split(self.opened)
         opening = self._fit_stage(early, self._offset(early), trees, late)
-        early, late = self._bought_of_opened(*self.split(self.slates.bought))
+        early, late = self.split(self.slates.bought)
+        n_early = len(early.labels)
+        early, late = early.select(self.opened[:n_early]), late.select(self.opened[n_early:])
         offsets = {one: self._buying_offset(early, opening.offset, one) for one in BUYING_RIDGES}
         ridge = min(BUYING_RIDGES, key=lambda one: _loss(offsets[one], late))
         buying = self._fit_stage(early, offsets[ridge], _smaller(trees), late)
@@ -123,12 +125,6 @@ class RankerTraining:
         offset = self._buying_offset(bought, opening.offset, early.buying_ridge)
         buying = self._fit_stage(bought, offset, _as_many(_smaller(trees), ranker.buying))
         return TwoStageRanker(opening, buying, UNCALIBRATED)
-
-    def _bought_of_opened(
-        self, early: TrainingRows, late: TrainingRows
-    ) -> tuple[TrainingRows, TrainingRows]:
-        n_early = len(early.labels)
-        return early.select(self.opened[:n_early]), late.select(self.opened[n_early:])
 
     def _offset(self, rows: TrainingRows) -> LinearOffset:
         """Fit the offset of the trees on rows, which are the first entries."""

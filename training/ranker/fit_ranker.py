@@ -8,7 +8,6 @@ from models.ranker.ranker import sigmoid
 from training.ranker.calibration import fit_calibration, recentred
 from training.ranker.early_stopping import MetaModel, RankerTraining
 from training.ranker.fit_logistic import fit_logistic
-from training.ranker.training_rows import TrainingRows
 from training.statistics.metrics import auc, expected_calibration_error, log_loss
 
 MIN_PURCHASES = 10  # on either side of the split; chosen, not measured
@@ -43,11 +42,22 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     bought, seed = training.slates.bought, training.seed
     early, late = training.split(bought)
     stopped, ranker = _fitted(training)
-    return FittedRanker(
-        ranker,
-        fit_logistic(training.rows(bought), seed=seed),
-        _metrics(stopped, early, late) | _baseline_metrics(fit_logistic(early, seed=seed), late),
-    )
+    scores = stopped.probabilities(late.matrix)
+    baseline = sigmoid(fit_logistic(early, seed=seed).log_odds(late.matrix))
+    labels, weights = late.labels, late.weights
+    metrics = {
+        "n_trees": float(stopped.n_trees),
+        "n_fitting": float(len(early.labels)),
+        "n_fitting_purchases": float(early.labels.sum()),
+        "n_holdout": float(len(labels)),
+        "n_holdout_purchases": float(labels.sum()),
+        "holdout_auc": auc(scores, labels, weights=weights),
+        "holdout_log_loss": log_loss(scores, labels, weights=weights),
+        "holdout_calibration_error": expected_calibration_error(scores, labels, weights=weights),
+        "holdout_logistic_auc": auc(baseline, labels, weights=weights),
+        "holdout_logistic_log_loss": log_loss(baseline, labels, weights=weights),
+    }
+    return FittedRanker(ranker, fit_logistic(training.rows(bought), seed=seed), metrics)
 
 
 def fit_meta_model(training: RankerTraining) -> MetaModel:
@@ -66,7 +76,15 @@ def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
     Its intercept is fitted on all slates.
     """
     early, late = training.split(training.slates.bought)
-    _require_purchases(early, late)
+    for when, part in (("earlier", early), ("later", late)):
+        n_purchases = int(part.labels.sum())
+        if n_purchases < MIN_PURCHASES:
+            msg = (
+                f"the {when} part of the slates has {n_purchases} purchases of what was shown, "
+                f"at least {MIN_PURCHASES} are needed: give more data "
+                "(1,000 purchases are a good start)"
+            )
+            raise TooFewPurchasesError(msg)
     stopped = training.fit_early()
     line = fit_calibration(
         stopped.ranker.log_odds(late.matrix),
@@ -83,36 +101,3 @@ def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
         weights=rows.weights,
     )
     return replace(stopped.ranker, calibration=line), replace(ranker, calibration=centred)
-
-
-def _require_purchases(early: TrainingRows, late: TrainingRows) -> None:
-    for when, rows in (("earlier", early), ("later", late)):
-        n = int(rows.labels.sum())
-        if n < MIN_PURCHASES:
-            msg = (
-                f"the {when} part of the slates has {n} purchases of what was shown, at least "
-                f"{MIN_PURCHASES} are needed: give more data (1,000 purchases are a good start)"
-            )
-            raise TooFewPurchasesError(msg)
-
-
-def _metrics(ranker: MetaModel, early: TrainingRows, late: TrainingRows) -> dict[str, float]:
-    scores, labels, weights = ranker.probabilities(late.matrix), late.labels, late.weights
-    return {
-        "n_trees": float(ranker.n_trees),
-        "n_fitting": float(len(early.labels)),
-        "n_fitting_purchases": float(early.labels.sum()),
-        "n_holdout": float(len(late.labels)),
-        "n_holdout_purchases": float(late.labels.sum()),
-        "holdout_auc": auc(scores, labels, weights=weights),
-        "holdout_log_loss": log_loss(scores, labels, weights=weights),
-        "holdout_calibration_error": expected_calibration_error(scores, labels, weights=weights),
-    }
-
-
-def _baseline_metrics(logistic: LogisticRanker, late: TrainingRows) -> dict[str, float]:
-    scores = sigmoid(logistic.log_odds(late.matrix))
-    return {
-        "holdout_logistic_auc": auc(scores, late.labels, weights=late.weights),
-        "holdout_logistic_log_loss": log_loss(scores, late.labels, weights=late.weights),
-    }

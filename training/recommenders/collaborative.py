@@ -3,7 +3,6 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_encoder import Projection
@@ -41,7 +40,12 @@ def fit_collaborative(interactions: Interactions) -> Collaborative:
     if len(present) >= _MIN_CUSTOMERS:
         factors = factorise(customers, rows, n_customers=len(present), n_rows=len(catalogue))
     n = np.bincount(rows, minlength=len(catalogue)).astype(np.float64)
-    projection = Projection(encoder, _explained(encoder.encode(catalogue), factors, n))
+    # Ridge regression of factors on content, each sale weighted by its customers.
+    vectors = encoder.encode(catalogue)
+    weighted = vectors * n[:, None]
+    normal = vectors.T @ weighted + _CONTENT_RIDGE * np.eye(vectors.shape[1])
+    axes = np.asarray(np.linalg.solve(normal, weighted.T @ factors), dtype=np.float64)
+    projection = Projection(encoder, axes)
     by_content = projection.of(catalogue)
     residuals = (n / (n + _OWN))[:, None] * (factors - by_content)
     known = np.flatnonzero(n > 0)
@@ -53,12 +57,3 @@ def fit_collaborative(interactions: Interactions) -> Collaborative:
         gramian=final.T @ final + ALS.regularisation * np.eye(final.shape[1]),
         confidence=ALS.confidence,
     )
-
-
-def _explained(
-    vectors: NDArray[np.float64], factors: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Fit a ridge regression of factors on content, each sale weighted by its customers."""
-    weighted = vectors * weights[:, None]
-    normal = vectors.T @ weighted + _CONTENT_RIDGE * np.eye(vectors.shape[1])
-    return np.asarray(np.linalg.solve(normal, weighted.T @ factors), dtype=np.float64)

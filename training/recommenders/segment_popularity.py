@@ -106,7 +106,9 @@ class Grouped:
     @cached_property
     def opened(self) -> NDArray[np.int64]:
         """Clicks; without logged impressions all events, shape ``(n_sales, n_groups)``."""
-        return self._count(self._clicks).astype(np.int64)
+        shown = self._shown.any()
+        clicks = self._known & (self.interactions.kinds == _CLICK) if shown else self._known
+        return self._count(clicks).astype(np.int64)
 
     @cached_property
     def expected(self) -> NDArray[np.float64]:
@@ -116,7 +118,13 @@ class Grouped:
         to have ``c * e_g / e``; for exposures see `Interactions.exposure`. Without logged
         impressions a group is expected to have its share of all events in each sale.
         """
-        looks = self._looks()
+        if self._shown.any():
+            positions = np.maximum(self.interactions.positions[self._shown], 1)
+            looks = self._count(self._shown, positions**-0.5)
+        else:
+            n_events = np.bincount(self.groups[self._known], minlength=len(self.names))
+            n_sales = len(self.interactions.catalogue)
+            looks = np.tile(n_events, (n_sales, 1)).astype(np.float64)
         of_all = self.opened.sum(axis=1, keepdims=True)
         return of_all / np.maximum(looks.sum(axis=1, keepdims=True), 1e-9) * looks
 
@@ -145,19 +153,6 @@ class Grouped:
     @cached_property
     def _shown(self) -> NDArray[np.bool_]:
         return self._known & (self.interactions.kinds == _IMPRESSION)
-
-    @property
-    def _clicks(self) -> NDArray[np.bool_]:
-        if not self._shown.any():
-            return self._known
-        return self._known & (self.interactions.kinds == _CLICK)
-
-    def _looks(self) -> NDArray[np.float64]:
-        if self._shown.any():
-            positions = np.maximum(self.interactions.positions[self._shown], 1)
-            return self._count(self._shown, positions**-0.5)
-        n_events = np.bincount(self.groups[self._known], minlength=len(self.names))
-        return np.tile(n_events, (len(self.interactions.catalogue), 1)).astype(np.float64)
 
     def _count(
         self, chosen: NDArray[np.bool_], weights: NDArray[np.float64] | None = None

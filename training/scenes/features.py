@@ -155,7 +155,8 @@ class FeatureExtractor:
         if views is None:
             return np.asarray(np.load(cached, allow_pickle=False), dtype=np.float32)
         features = self._session.run({"pictures": views})["features"].astype(np.float32)
-        _write(cached, features)
+        with atomic_file(cached) as file:
+            np.save(file, features, allow_pickle=False)
         return features
 
 
@@ -186,8 +187,3 @@ def _random_box(width: int, height: int, rng: np.random.Generator) -> Box:
     across, down = min(side * stretch, width), min(side / stretch, height)
     left, top = rng.uniform(0, width - across), rng.uniform(0, height - down)
     return left, top, left + across, top + down
-
-
-def _write(path: Path, features: NDArray[np.float32]) -> None:
-    with atomic_file(path) as file:
-        np.save(file, features, allow_pickle=False)

@@ -154,27 +154,24 @@ def fit_head(
         and Hutter, ICLR 2019 (decoupled decay); Wang et al., ACM MM 2017 (unit embeddings).
     """
     rng = np.random.default_rng(seed)
-    mean, scale = _standard(views)
+    rows = views.reshape(-1, views.shape[2])
+    spread = rows.std(axis=0)
+    mean, scale = rows.mean(axis=0), np.maximum(spread, 1e-3 * spread.max())
     targets = np.eye(n_labels, dtype=np.float32)[labels] * np.float32(1 - recipe.smoothing)
     targets += np.float32(recipe.smoothing / n_labels)
     optimiser = _Adam(_start(views.shape[2], n_labels, recipe, rng), recipe)
     n_steps = recipe.n_epochs(len(views)) * recipe.n_batches(len(views))
-    for step, rows in enumerate(_batches(len(views), recipe, rng)):
-        chosen = views[rows, rng.integers(views.shape[1], size=len(rows))]
-        seen = _dropped((chosen - mean) / scale, recipe.dropout, rng)
-        gradients = _gradients(optimiser.head, seen, targets[rows])
+    for step, batch in enumerate(_batches(len(views), recipe, rng)):
+        chosen = views[batch, rng.integers(views.shape[1], size=len(batch))]
+        kept = rng.random(chosen.shape, dtype=np.float32) >= recipe.dropout
+        seen = (chosen - mean) / scale * kept / np.float32(1 - recipe.dropout)
+        gradients = _gradients(optimiser.head, seen, targets[batch])
         optimiser.step(gradients, done=(step + 1) / n_steps)
     head = optimiser.head
     w1 = head.w1 / scale[:, None]
     folded = replace(head, w1=w1, b1=head.b1 - mean @ w1)
     embeddings = folded.embeddings(np.ascontiguousarray(views[:, 0]))
     return replace(folded, centres=_centres(embeddings, labels, n_labels))
-
-
-def _standard(views: Floats) -> tuple[Floats, Floats]:
-    rows = views.reshape(-1, views.shape[2])
-    spread = rows.std(axis=0)
-    return rows.mean(axis=0), np.maximum(spread, 1e-3 * spread.max())
 
 
 def _centres(embeddings: Floats, labels: NDArray[np.int64], n_labels: int) -> Floats:
@@ -201,11 +198,6 @@ def _batches(
         order = rng.permutation(n_pictures)
         for start in range(0, n_pictures, recipe.batch):
             yield order[start : start + recipe.batch]
-
-
-def _dropped(features: Floats, share: float, rng: np.random.Generator) -> Floats:
-    kept = rng.random(features.shape, dtype=np.float32) >= share
-    return features * kept / np.float32(1 - share)
 
 
 def _gradients(head: Head, features: Floats, targets: Floats) -> list[Floats]:

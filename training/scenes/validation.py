@@ -115,23 +115,18 @@ def validate_scenes(
     rows = np.random.default_rng(seed).integers(
         len(data.targets), size=(_N_RESAMPLES, len(data.targets))
     )
-    ours = _resampled(head, data.targets, rows)
+    ours, n = _resampled(head, data.targets, rows), len(data.targets)
+    beside: dict[str, Beside] = {}
+    for name, one in baselines.items():
+        theirs = _resampled(one, data.targets, rows)
+        differences = {metric: ours[metric] - theirs[metric] for metric in ours}
+        beside[name] = Beside(figures=_intervals(theirs, n), head_minus=_intervals(differences, n))
     return HeadValidation(
         folds=n_folds,
-        head=_intervals(ours, len(data.targets)),
-        baselines={
-            name: _beside(ours, _resampled(one, data.targets, rows), len(data.targets))
-            for name, one in baselines.items()
-        },
+        head=_intervals(ours, n),
+        baselines=beside,
         unlike=_unlike(data, seed, on_fit),
     )
-
-
-def _beside(
-    ours: dict[str, NDArray[np.float64]], theirs: dict[str, NDArray[np.float64]], n: int
-) -> Beside:
-    differences = {name: ours[name] - theirs[name] for name in ours}
-    return Beside(figures=_intervals(theirs, n), head_minus=_intervals(differences, n))
 
 
 def _head_logits(

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from training.console import print_json
+from training.console import aware, print_json
 from training.simulator.creation import Summary, create_world
 from training.simulator.parameters import SECOND_US, world
 from training.simulator.period import Period
@@ -51,7 +51,7 @@ def simulate(
     if out.exists() and any(out.iterdir()):
         msg = f"{out} is not empty: choose another folder or remove it"
         raise typer.BadParameter(msg, param_hint="--out")
-    moment = end or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    moment = aware(end) or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     with Progress(console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -63,7 +63,7 @@ def simulate(
         summary = create_world(
             out,
             world(world_name.value, visits=visits),
-            period=Period.ending(_microseconds(moment), days),
+            period=Period.ending(round(moment.timestamp()) * SECOND_US, days),
             n_customers=customers,
             seed=seed,
             photos=photos,
@@ -73,11 +73,6 @@ def simulate(
         print_json(asdict(summary))
         return
     typer.echo(_described(summary, out))
-
-
-def _microseconds(moment: datetime) -> int:
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(aware.timestamp()) * SECOND_US
 
 
 def _described(summary: Summary, out: Path) -> str:

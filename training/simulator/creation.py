@@ -92,7 +92,10 @@ def create_world(
     """
     started = time.perf_counter()
     streams = _streams(seed)
-    source = _source(parameters, photos, rng=streams.split)
+    source: PictureSource = RenderedPictures()
+    if photos is not None:
+        n_labelled = parameters.scenes_per_category
+        source = Photographs(photos, n_labelled=n_labelled, rng=streams.split)
     sales = draw_sales(
         parameters,
         period,
@@ -154,14 +157,6 @@ def redraw_world(
     measured = np.array([measure_jpeg(picture.read_bytes()) for picture in pictures])
     features = SaleFeatures(sales, standardised(measured), scenes=scenes, destinations=destinations)
     return _drawn(parameters, period, features=features, n_customers=n_customers, streams=streams)
-
-
-def _source(
-    parameters: Parameters, photos: Path | None, *, rng: np.random.Generator
-) -> PictureSource:
-    if photos is None:
-        return RenderedPictures()
-    return Photographs(photos, n_labelled=parameters.scenes_per_category, rng=rng)
 
 
 def _drawn(
