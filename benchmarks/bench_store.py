@@ -75,7 +75,7 @@ async def bytes_per_customer(url: str, n_events: int) -> list[float]:
     for start in range(0, N_CUSTOMERS, 100):
         await stores.customers.merge(customers[start : start + 100])
     used = [await used_memory(stores.connection)]
-    keys = [CustomerKeys.of(each.customer_id) for each in customers]
+    keys = [CustomerKeys.for_customer(each.customer_id) for each in customers]
     for names in ([one.profile for one in keys], [one.shown for one in keys]):
         for name in names:
             await stores.connection.execute("DEL", name, doing="measuring")

@@ -66,7 +66,7 @@ class WantedBundles(BaseModel):
     shadow: str | None = Field(description="Scores the same visits without being shown.")
 
     @classmethod
-    def of(cls, wanted: Wanted) -> Self:
+    def from_wanted(cls, wanted: Wanted) -> Self:
         """Render the bundles that are wanted."""
         return cls(
             active=wanted.active or None,
@@ -94,7 +94,7 @@ class ShelvedBundle(BaseModel):
     )
 
     @classmethod
-    def of(cls, shelved: BundleInfo) -> Self:
+    def from_info(cls, shelved: BundleInfo) -> Self:
         """Describe a bundle of the library."""
         manifest = shelved.manifest
         return cls(
@@ -124,7 +124,7 @@ class WorkerState(BaseModel):
     )
 
     @classmethod
-    def of(cls, report: WorkerReport) -> Self:
+    def from_report(cls, report: WorkerReport) -> Self:
         """Render a worker's report."""
         return cls(
             worker=report.worker,
@@ -168,9 +168,11 @@ async def list_bundles(resources: ResourcesDep) -> BundleList:
     reports = {report.worker: report for report in await holder.store.reports()}
     reports[holder.name] = holder.report()
     return BundleList(
-        wanted=WantedBundles.of(wanted),
-        bundles=[ShelvedBundle.of(one) for one in await asyncio.to_thread(holder.library.shelved)],
-        workers=[WorkerState.of(reports[name]) for name in sorted(reports)],
+        wanted=WantedBundles.from_wanted(wanted),
+        bundles=[
+            ShelvedBundle.from_info(one) for one in await asyncio.to_thread(holder.library.shelved)
+        ],
+        workers=[WorkerState.from_report(reports[name]) for name in sorted(reports)],
     )
 
 
@@ -180,7 +182,7 @@ async def activate_bundle(
 ) -> WantedBundles:
     """Verify a bundle here, then have all workers answer with it; within two seconds they do."""
     changed(request, bundle=body.bundle)
-    return WantedBundles.of(await resources.holder.activate(body.bundle))
+    return WantedBundles.from_wanted(await resources.holder.activate(body.bundle))
 
 
 @router.post("/rollback", responses=_SAID)
@@ -188,7 +190,7 @@ async def roll_back(request: Request, resources: ResourcesDep) -> WantedBundles:
     """Have all workers answer with the bundle before; a second call returns to this one."""
     wanted = await resources.holder.roll_back()
     changed(request, bundle=wanted.active)
-    return WantedBundles.of(wanted)
+    return WantedBundles.from_wanted(wanted)
 
 
 @router.put("/shadow", openapi_extra=described(BundleBody), responses=_SAID)
@@ -197,10 +199,10 @@ async def shadow_bundle(
 ) -> WantedBundles:
     """Have all workers score with a bundle as the shadow, as far as they have time."""
     changed(request, bundle=body.bundle)
-    return WantedBundles.of(await resources.holder.shadow_by(body.bundle))
+    return WantedBundles.from_wanted(await resources.holder.shadow_by(body.bundle))
 
 
 @router.delete("/shadow", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def end_shadow(resources: ResourcesDep) -> WantedBundles:
     """End the shadow of all workers."""
-    return WantedBundles.of(await resources.holder.shadow_by(""))
+    return WantedBundles.from_wanted(await resources.holder.shadow_by(""))

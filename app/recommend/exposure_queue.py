@@ -47,7 +47,7 @@ class ExposureQueue:
 
     def put(self, record: ExposureRecord, served: CatalogueVersion | None) -> None:
         """Take the record of an answer and its catalogue, or drop it where the queue is full."""
-        packed = PackedExposure.of(record)
+        packed = PackedExposure.from_record(record)
         if self._n_bytes + len(packed.content) > CAPACITY_BYTES:
             self._metrics.exposures_dropped.inc()
             return

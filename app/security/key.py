@@ -74,7 +74,7 @@ class Keys:
     by_id: Mapping[str, KeyEntry]
 
     @classmethod
-    def of(cls, entries: Iterable[KeyEntry]) -> Self:
+    def from_entries(cls, entries: Iterable[KeyEntry]) -> Self:
         """Index keys."""
         return cls({entry.key_id: entry for entry in entries})
 

@@ -68,7 +68,7 @@ class KeyRing:
             KeyFileError: See `read_keys`.
         """
         self._seen = _state(self.path)
-        self._keys = Keys.of(read_keys(self.path).keys)
+        self._keys = Keys.from_entries(read_keys(self.path).keys)
         self._look_at_s = self.monotonic_s() + LOOK_EVERY_S
 
     def recognise(self, key: str) -> KeyEntry | None:
@@ -85,7 +85,7 @@ class KeyRing:
             return
         self._seen = seen
         try:
-            before, self._keys = self._keys.by_id, Keys.of(read_keys(self.path).keys)
+            before, self._keys = self._keys.by_id, Keys.from_entries(read_keys(self.path).keys)
             audit_log().info(
                 "keys changed",
                 added=sorted(self._keys.by_id.keys() - before.keys()),

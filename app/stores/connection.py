@@ -70,7 +70,7 @@ class Script:
     sha: str
 
     @classmethod
-    def of(cls, source: str) -> Self:
+    def from_source(cls, source: str) -> Self:
         """Return the script of a text."""
         return cls(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
@@ -78,7 +78,7 @@ class Script:
     def named(cls, name: str, *, after: Sequence[str] = ()) -> Self:
         """Read a script beside this module, with the functions of others in front if given."""
         shebang, end, rest = _lua(name).partition("\n")
-        return cls.of(shebang + end + "".join(map(_lua, after)) + rest)
+        return cls.from_source(shebang + end + "".join(map(_lua, after)) + rest)
 
     def by_sha(self, keys: Sequence[str], *arguments: Argument) -> Command:
         """Return the command that runs it where the store knows it."""

@@ -180,7 +180,7 @@ class CustomerStore:
 
     async def read(self, customer_id: str) -> CustomerState:
         """Read a customer in one round trip; an unknown one is empty, not an error."""
-        keys = CustomerKeys.of(customer_id)
+        keys = CustomerKeys.for_customer(customer_id)
         reply = await self._connection.run(
             READ_CUSTOMER, [keys.window, keys.shown, keys.profile], doing="reading a customer"
         )
@@ -207,7 +207,7 @@ class CustomerStore:
 
     async def describe(self, customer_id: str) -> KnownCustomer:
         """Return all that is stored of a customer; an unknown one is empty."""
-        keys = CustomerKeys.of(customer_id)
+        keys = CustomerKeys.for_customer(customer_id)
         names = [keys.window, keys.shown, keys.profile, keys.recent]
         reply = await self._connection.run(DESCRIBE_CUSTOMER, names, doing="reading a customer")
         now_us, events, shown, profile, expires_ms, n_remembered = cast(
@@ -227,7 +227,7 @@ class CustomerStore:
         Events with ``at`` up to that moment are answered `EventStatus.ERASED` from then on,
         later ones start a new customer. To repeat it is safe.
         """
-        keys = CustomerKeys.of(customer_id)
+        keys = CustomerKeys.for_customer(customer_id)
         names = [
             keys.window,
             keys.shown,
@@ -268,7 +268,7 @@ class CustomerStore:
         return sum(cast("list[int]", replies))
 
     def _append(self, events: Sequence[Event]) -> Command:
-        keys = CustomerKeys.of(events[0].customer_id)
+        keys = CustomerKeys.for_customer(events[0].customer_id)
         arguments = [argument for event in events for argument in event_arguments(event)]
         return APPEND_EVENTS.by_sha(append_keys(keys), *self._limits, *arguments)
 
@@ -304,7 +304,7 @@ def append_keys(keys: CustomerKeys) -> list[str]:
 
 
 def _again(customer_id: str, erased_us: int) -> Command:
-    keys = CustomerKeys.of(customer_id)
+    keys = CustomerKeys.for_customer(customer_id)
     return APPLY_ERASURE.by_sha(
         [keys.window, keys.shown, keys.profile, keys.erased, keys.erasures],
         token_hex(),
@@ -315,7 +315,7 @@ def _again(customer_id: str, erased_us: int) -> Command:
 
 
 def _merge(customer: LoadedCustomer) -> Command:
-    keys = CustomerKeys.of(customer.customer_id)
+    keys = CustomerKeys.for_customer(customer.customer_id)
     window = customer.window
     packed = window.pack_events()
     members = [packed[i : i + MEMBER_BYTES] for i in range(0, len(packed), MEMBER_BYTES)]

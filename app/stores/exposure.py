@@ -51,7 +51,7 @@ class PackedExposure:
     content: bytes
 
     @classmethod
-    def of(cls, record: ExposureRecord) -> Self:
+    def from_record(cls, record: ExposureRecord) -> Self:
         """Pack a record."""
         packer = zlib.compressobj(level=_LEVEL, zdict=_DICTIONARY)
         content = packer.compress(orjson.dumps(record, default=_base64)) + packer.flush()

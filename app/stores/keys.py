@@ -115,7 +115,7 @@ class CustomerKeys:
     erasures: str
 
     @classmethod
-    def of(cls, customer_id: str) -> Self:
+    def for_customer(cls, customer_id: str) -> Self:
         """Name the keys of a customer."""
         p = partition(customer_id)
         return cls(

@@ -18,7 +18,7 @@ async def test_what_is_known_of_a_customer_is_told(
 ) -> None:
     profile = Profile(first_us=1_700_000_000_000_000, counts=(9, 8, 7, 6, 5))
     await stores.connection.execute(
-        "SET", CustomerKeys.of("c1").profile, profile.pack(), doing="setting up"
+        "SET", CustomerKeys.for_customer("c1").profile, profile.pack(), doing="setting up"
     )
     known, unknown = click("e1", "alps"), click("e2", "elsewhere")
     shown = {**click("e3", "rome"), "type": "impression"}

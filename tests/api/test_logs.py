@@ -120,4 +120,4 @@ async def test_no_line_names_a_customer_a_session_or_a_key(
 
 
 def _window_key() -> str:
-    return CustomerKeys.of(CUSTOMER).window
+    return CustomerKeys.for_customer(CUSTOMER).window

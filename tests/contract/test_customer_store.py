@@ -24,7 +24,7 @@ from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, wi
 ACCEPTED = EventOutcome(EventStatus.ACCEPTED)
 DUPLICATE = EventOutcome(EventStatus.DUPLICATE)
 ERASED = EventOutcome(EventStatus.ERASED)
-C1 = CustomerKeys.of("c1")
+C1 = CustomerKeys.for_customer("c1")
 
 
 async def streamed(connection: Connection, stream: str = C1.events) -> list[tuple[Event, int]]:

@@ -62,7 +62,7 @@ class ExposureLogContract:
         return ExposureLog(connection)
 
     async def test_an_answer_is_kept_whole(self, log: ExposureLog, connection: Connection) -> None:
-        await log.append([PackedExposure.of(RECORD)])
+        await log.append([PackedExposure.from_record(RECORD)])
 
         [record] = await logged(connection, "c1")
         assert record["now_us"] == RECORD.now_us
@@ -86,7 +86,7 @@ class ExposureLogContract:
     ) -> None:
         anonymous = replace(RECORD, recommendation_id="r2", customer_id=None)
         records = [RECORD, anonymous, replace(RECORD, recommendation_id="r3")]
-        await log.append([PackedExposure.of(record) for record in records])
+        await log.append([PackedExposure.from_record(record) for record in records])
 
         assert [r["recommendation_id"] for r in await logged(connection, "c1")] == ["r1", "r3"]
         assert [r["recommendation_id"] for r in await logged(connection, "r2")] == ["r2"]

@@ -15,7 +15,7 @@ from tests.end_to_end.faults import Proxy
 pytestmark = pytest.mark.redis
 
 BACK_WITHIN_S = 60.0  # machines that run tests are busy
-PUT = Script.of("#!lua\nreturn redis.call('SET', KEYS[1], ARGV[1])")
+PUT = Script.from_source("#!lua\nreturn redis.call('SET', KEYS[1], ARGV[1])")
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ class LifetimeContract:
 
         await stores.customers.merge([loaded(now_us=now_us, profile=profile, days=300)])
 
-        keys = CustomerKeys.of("c1")
+        keys = CustomerKeys.for_customer("c1")
         found = await lives(connection)
         assert found[keys.window] == pytest.approx(CUSTOMER_TTL_S, abs=10)
         assert found[keys.profile] == pytest.approx(CUSTOMER_TTL_S, abs=10)

@@ -42,7 +42,7 @@ async def test_an_answer_takes_about_as_much_memory_as_it_is_counted_with(
         pytest.skip("redis-server is not installed")
     # A window of random bytes is larger than any real one.
     packed = [
-        PackedExposure.of(
+        PackedExposure.from_record(
             replace(RECORD, recommendation_id=os.urandom(16).hex(), window=os.urandom(n_bytes))
         )
         for _ in range(N_ANSWERS)
@@ -112,7 +112,7 @@ async def test_answers_take_no_more_than_the_documentation_says(
     taken: dict[str, float] = {}
     for name, records in answers(N_SIZED, rng).items():
         _ = await connection.execute("FLUSHALL", doing="emptying the store")
-        await log.append([PackedExposure.of(record) for record in records])
+        await log.append([PackedExposure.from_record(record) for record in records])
         sizes = [await memory(connection, exposures_stream(p)) for p in range(N_PARTITIONS)]
         taken[name] = sum(sizes) / N_SIZED
     await connection.close()

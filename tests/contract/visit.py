@@ -64,9 +64,9 @@ async def append_at(
     """Append one customer's events by a store whose clock stands; return the script's codes."""
     seconds, microseconds = divmod(received_us, SECOND_US)
     clock = f"{{'{seconds}', '{microseconds}'}}"
-    keys = CustomerKeys.of(events[0].customer_id)
+    keys = CustomerKeys.for_customer(events[0].customer_id)
     codes = await connection.run(
-        Script.of(APPEND_EVENTS.source.replace("redis.call('TIME')", clock)),
+        Script.from_source(APPEND_EVENTS.source.replace("redis.call('TIME')", clock)),
         append_keys(keys),
         *append_limits(),
         *(argument for event in events for argument in event_arguments(event)),

@@ -33,7 +33,7 @@ from tests.proofs import ROOT
 def ahead(script: Script, seconds: int) -> Script:
     """The same script, with the clock ahead."""
     later = f"(function() local t = redis.call('TIME') t[1] = t[1] + {seconds} return t end)()"
-    return Script.of(script.source.replace("redis.call('TIME')", later))
+    return Script.from_source(script.source.replace("redis.call('TIME')", later))
 
 
 class LaterConnection(Connection):

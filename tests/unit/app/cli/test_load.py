@@ -254,7 +254,7 @@ async def test_a_loaded_customer_expires_after_his_last_event(
     at_us = now_us - 80 * DAY_US
     await load_from(write(tmp_path, [event("e1", at_us=at_us)]), stores)
 
-    keys = CustomerKeys.of("c1")
+    keys = CustomerKeys.for_customer("c1")
     for name in (keys.window, keys.profile):
         expires_s = await connection.execute("EXPIRETIME", name, doing="looking")
         assert expires_s == at_us // SECOND_US + CUSTOMER_TTL_S
@@ -267,7 +267,7 @@ async def test_a_customer_who_came_back_does_not_expire_earlier(
 
     await load_from(write(tmp_path, [event("e1", at_us=now_us - 80 * DAY_US)]), stores)
 
-    ttl_s = await connection.execute("TTL", CustomerKeys.of("c1").window, doing="looking")
+    ttl_s = await connection.execute("TTL", CustomerKeys.for_customer("c1").window, doing="looking")
     assert ttl_s == pytest.approx(CUSTOMER_TTL_S, abs=10)
     assert len((await stores.customers.read("c1")).window) == 2
 
@@ -278,7 +278,10 @@ async def test_an_empty_profile_takes_no_memory(
     await load_from(write(tmp_path, [event("e1", at_us=night_floor(now_us))]), stores)
 
     assert (await stores.customers.read("c1")).profile == Profile.empty()
-    assert await connection.execute("EXISTS", CustomerKeys.of("c1").profile, doing="looking") == 0
+    assert (
+        await connection.execute("EXISTS", CustomerKeys.for_customer("c1").profile, doing="looking")
+        == 0
+    )
 
 
 async def test_refused_rows_are_counted_by_reason(

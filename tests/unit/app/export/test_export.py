@@ -227,7 +227,7 @@ async def test_what_is_exported_is_read_as_a_dataset(
 
 
 async def test_answers_are_exported_whole(connection: Connection, tmp_path: Path) -> None:
-    await ExposureLog(connection).append([PackedExposure.of(RECORD)] * 2)
+    await ExposureLog(connection).append([PackedExposure.from_record(RECORD)] * 2)
 
     summary = await export(connection, tmp_path)
 
@@ -248,12 +248,12 @@ async def test_answers_that_an_earlier_version_exported_stay(
 ) -> None:
     """Its part lacks columns that records have by now."""
     log = ExposureLog(connection)
-    await log.append([PackedExposure.of(RECORD)])
+    await log.append([PackedExposure.from_record(RECORD)])
     await export(connection, tmp_path)
     [part] = (tmp_path / PARTS).glob("exposures-*.parquet")
     old = pl.read_parquet(part).drop("excluded_unknown", "candidates_unknown")
     write_table(part, old, cursors=read_cursors(part))
-    await log.append([PackedExposure.of(replace(RECORD, recommendation_id="r2"))])
+    await log.append([PackedExposure.from_record(replace(RECORD, recommendation_id="r2"))])
 
     await export(connection, tmp_path)
 
@@ -286,13 +286,15 @@ async def test_an_erased_customer_leaves_all_files_with_what_he_did_before(
     log = ExposureLog(connection)
     earlier = [event("e1", at_us=now_us), event("fast", at_us=now_us + MINUTE_US)]
     await customers.append([*earlier, event("other", at_us=now_us, customer_id="c2")])
-    await log.append([PackedExposure.of(replace(RECORD, recommendation_id="old", now_us=now_us))])
+    await log.append(
+        [PackedExposure.from_record(replace(RECORD, recommendation_id="old", now_us=now_us))]
+    )
     await export(connection, tmp_path)
     await customers.append([event("e2", at_us=now_us)])
     erased_us = (await customers.erase("c1")).erased_us
     await customers.append([event("back", at_us=erased_us + 1)])
     new = replace(RECORD, recommendation_id="new", now_us=erased_us + 1)
-    await log.append([PackedExposure.of(new)])
+    await log.append([PackedExposure.from_record(new)])
 
     summary = await export(connection, tmp_path)
 

@@ -90,7 +90,7 @@ async def test_what_does_not_fit_is_dropped_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bound is one of bytes: a long record takes the place of many."""
-    log, n_bytes = ListLog(), len(PackedExposure.of(RECORD).content)
+    log, n_bytes = ListLog(), len(PackedExposure.from_record(RECORD).content)
     monkeypatch.setattr(exposure_queue, "CAPACITY_BYTES", 3 * n_bytes + 1)
 
     n_dropped = await logged(log, tmp_path, n=8)
@@ -99,7 +99,7 @@ async def test_what_does_not_fit_is_dropped_and_counted(
 
 
 async def test_what_was_logged_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log, n_bytes = ListLog(), len(PackedExposure.of(RECORD).content)
+    log, n_bytes = ListLog(), len(PackedExposure.from_record(RECORD).content)
     monkeypatch.setattr(exposure_queue, "CAPACITY_BYTES", n_bytes)
     with ThreadPoolExecutor(1) as pool:
         metrics = Metrics.create()

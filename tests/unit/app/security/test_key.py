@@ -35,7 +35,7 @@ def test_only_the_whole_key_is_recognised() -> None:
     key_id, key = new_key()
     _, other = new_key()
     entry = kept(key, key_id)
-    keys = Keys.of([entry])
+    keys = Keys.from_entries([entry])
 
     assert keys.recognise(key) == entry
     forged = f"vitrine_{key_id}_{other.rpartition('_')[2]}"

@@ -99,7 +99,7 @@ def test_every_refusal_has_an_outcome() -> None:
 def test_what_a_script_touches_lies_in_one_slot() -> None:
     """A cluster refuses a script that reaches over slots."""
     for n in range(200):
-        keys = CustomerKeys.of(f"customer {{{n}}} \x7f é")
+        keys = CustomerKeys.for_customer(f"customer {{{n}}} \x7f é")
         names = [keys.window, keys.profile, keys.recent, keys.events, f"{keys.counts}h497000"]
         assert len({key_slot(name.encode()) for name in names}) == 1
     assert len({key_slot(name.encode()) for name in (SALES, PICTURES, CHANGES, VERSION)}) == 1

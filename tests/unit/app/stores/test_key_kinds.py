@@ -18,7 +18,7 @@ def test_the_table_of_the_layout_names_every_kind_and_no_other() -> None:
 def test_every_key_that_is_named_is_of_a_kind() -> None:
     names = [value for value in vars(layout).values() if isinstance(value, str)]
     keys = [name for name in names if re.match(r"^[a-z]+:\{", name)]
-    customer = layout.CustomerKeys.of("c1")
+    customer = layout.CustomerKeys.for_customer("c1")
     keys += [getattr(customer, field) for field in customer.__slots__]
 
     assert {key.split(":")[0] for key in keys} <= set(PREFIXES)
