@@ -1,4 +1,4 @@
-"""What a change touches: its unit tests, and the files whose types depend on it.
+"""Effect of a change: its unit tests, and the files whose types depend on it.
 
 ``python -m tests.changed tests|types COMMIT`` prints paths for `make quick`.
 """
