@@ -1,4 +1,4 @@
-"""Log lines that a caller can cause, at a bounded rate."""
+"""Warnings that callers can cause, logged at a bounded rate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from typing import Final
 from app.observability import get_logger
 
 EVERY_S: Final = 10.0
-"""A line of one kind each ten seconds: an alert sees it, and a flood fills no disk."""
+"""Between two lines of a kind: enough for an alert, too few to fill a disk. Chosen."""
 
 MAX_KINDS: Final = 256
-"""Beyond, all further kinds share one line: kinds follow from what callers send."""
+"""Further kinds share one line: callers decide the kinds, so their number must be bounded."""
 
 OTHER: Final = ("other",)
 
@@ -24,7 +24,7 @@ class _Kind:
 
 @dataclass(slots=True)
 class BoundedLog:
-    """Write a warning of each kind at most every `EVERY_S`, with how many were left out.
+    """Logs a warning of each kind at most every `EVERY_S`, with the number left out.
 
     Attributes:
         name: Name of the logger.
@@ -36,12 +36,12 @@ class BoundedLog:
     _kinds: dict[tuple[str, ...], _Kind] = field(default_factory=dict[tuple[str, ...], _Kind])
 
     def warning(self, event: str, *kind: str, **fields: object) -> None:
-        """Write a line, or count it for the next one of its kind.
+        """Log a warning, or count it for the next one of its kind.
 
         Args:
-            event: What happened.
-            *kind: What tells this kind from others of the same log.
-            **fields: What the line says beside.
+            event: The text.
+            *kind: Distinguishes kinds with the same text.
+            **fields: Further fields of the line.
         """
         now_s = self.monotonic_s()
         seen = self._kinds.get((event, *kind))

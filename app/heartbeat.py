@@ -1,7 +1,7 @@
-"""Heartbeats: the parent process hears whether the event loops of its workers go on.
+"""Heartbeats: a worker shows its parent process, over a pipe, that its event loop runs.
 
-A worker that hangs, or was stopped, answers nothing, logs nothing, and its gauges keep their
-last values: only another process can tell.
+A worker that hangs or was stopped answers nothing, logs nothing, and its gauges keep their last
+values: only another process can detect it.
 """
 
 import os
@@ -13,45 +13,45 @@ from typing import Final
 BEAT_S: Final = 1.0
 
 SILENT_S: Final = 5.0
-"""Of silence until it is logged; a busy machine makes a worker pause for a second or two."""
+"""Silence before a warning. A busy machine makes a worker pause for a second or two."""
 
 LOST_S: Final = 30.0
-"""Of silence until a worker is replaced: callers gave up long since what it was answering."""
+"""Silence before a worker is replaced. Callers of what it was answering gave up long before."""
 
 _READ_BYTES: Final = 65_536
 
 
 def pipe() -> tuple[Connection, Connection]:
-    """Return what a parent reads from, and what its worker writes to."""
+    """Return the parent's end, to read from, and the worker's end, to write to."""
     reader, writer = os.pipe()
     return Connection(reader, writable=False), Connection(writer, readable=False)
 
 
-class Heart:
-    """The worker's end of a pipe to its parent."""
+class HeartbeatSender:
+    """The worker's end of the pipe."""
 
     def __init__(self, connection: Connection) -> None:
         os.set_blocking(connection.fileno(), False)
         self._connection = connection
 
     def beat(self) -> None:
-        """Say that this process goes on; a parent that does not listen is not waited for."""
+        """Send a beat; never waits for a parent that does not read."""
         with suppress(OSError):
             os.write(self._connection.fileno(), b".")
 
     def stop(self) -> None:
-        """Say that silence is no fault from now on: this process is about to end."""
+        """Close the pipe: from now on silence is no fault, as this process is about to end."""
         self._connection.close()
 
 
 @dataclass(slots=True)
-class Pulse:
-    """The parent's end.
+class HeartbeatReceiver:
+    """The parent's end of the pipe.
 
     Attributes:
-        connection: Where beats come from.
-        is_awaited: Whether they are: from the first one, when a worker is ready, to its stop.
-        silent_s: For how long none came, in seconds in which the parent itself ran.
+        connection: Where beats arrive.
+        is_awaited: Whether beats are due: from the first beat of a ready worker to its stop.
+        silent_s: Time without a beat, in seconds in which the parent itself ran.
     """
 
     connection: Connection
@@ -59,11 +59,11 @@ class Pulse:
     silent_s: float = 0.0
 
     def listen(self, elapsed_s: float) -> None:
-        """Take what came since the last time.
+        """Read the beats that arrived since the last call.
 
         Args:
-            elapsed_s: Seconds since then. A parent that was stopped itself gives no more than
-                it would have waited, so that it accuses no worker that was stopped with it.
+            elapsed_s: Seconds since the last call. A parent that was paused itself passes no
+                more than it would have waited, so that a worker paused with it is not blamed.
         """
         os.set_blocking(self.connection.fileno(), False)
         try:

@@ -34,10 +34,9 @@ from app.health.readiness import Drain, Readiness
 from app.health.store_monitor import StoreMonitor
 from app.health.worker_tasks import worker_tasks
 from app.observability import Metrics, get_logger
-from app.promotion.promoter import Promoter
-from app.promotion.promotion_desk import PromotionDesk
-from app.promotion.promotion_tally import PromotionTally
-from app.promotion.staging import Staging
+from app.promotion.answer_counter import AnswerCounter
+from app.promotion.controller import PromotionController
+from app.promotion.promotion_editor import PromotionEditor
 from app.recommend.answer_counts import AnswerCounts
 from app.recommend.degradation import Degradation
 from app.recommend.drift import Drift
@@ -95,7 +94,7 @@ class Resources:
         registration: Writes sales and pictures.
         gallery: Reads them.
         holder: Loads and activates bundles.
-        promoter: Decides about promotions.
+        promotions: Leads promotions.
         readiness: Reports what is missing.
         metrics: Of this worker.
         metrics_dir: See `Worker`.
@@ -109,7 +108,7 @@ class Resources:
     registration: SaleWriter
     gallery: SaleDetails
     holder: ActiveBundle
-    promoter: Promoter
+    promotions: PromotionController
     readiness: Readiness
     metrics: Metrics
     metrics_dir: str | None
@@ -118,23 +117,23 @@ class Resources:
     @property
     def plan(self) -> LivePlan:
         """The plan of experiments that answers follow."""
-        return self.promoter.staging.live
+        return self.promotions.plan
 
     @property
     def planner(self) -> PlanEditor:
         """Changes the plan."""
-        return self.promoter.staging.editor
+        return self.promotions.editor
 
     @property
     def results(self) -> ExportedResults | None:
         """Results of experiments; None where the settings name no exports."""
-        return self.promoter.results
+        return self.promotions.results
 
     @property
-    def desk(self) -> PromotionDesk:
+    def promotion_editor(self) -> PromotionEditor:
         """Changes of promotions by hand."""
-        return PromotionDesk(
-            self.promoter.store, self.planner, has_exports=self.results is not None
+        return PromotionEditor(
+            self.promotions.store, self.planner, has_exports=self.results is not None
         )
 
     @property
@@ -180,9 +179,16 @@ async def resources_over(
         )
         plan, planner = _plan(stores, settings, metrics)
         holder = _holder(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
-        tally, results = PromotionTally(), _results(settings, pool)
-        staging = Staging(holder, planner, plan)
-        promoter = _promoter(stores, staging, tally=tally, results=results, metrics=metrics)
+        counter = AnswerCounter()
+        promotions = PromotionController(
+            store=stores.promotions,
+            active=holder,
+            editor=planner,
+            plan=plan,
+            counter=counter,
+            results=_results(settings, pool),
+            metrics=metrics,
+        )
         recommender = _recommender(
             stores,
             settings,
@@ -191,12 +197,12 @@ async def resources_over(
             ranker=SlateRanker(metrics, drift=Drift(metrics.drift)),
             exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
             origin=Origin(plan, scoring_versions()),
-            shadow=Shadow(live, pool=pool, metrics=metrics.shadow, tally=tally),
-            counts=AnswerCounts(metrics, tally),
+            shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=counter),
+            counts=AnswerCounts(metrics, counter),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
         readiness = _readiness(stores, recommender, worker)
-        async with _background(recommender, promoter, readiness, archive=archive, worker=worker):
+        async with _background(recommender, promotions, readiness, archive=archive, worker=worker):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
@@ -204,7 +210,7 @@ async def resources_over(
                 live=live,
                 registration=_registration(stores, live, pool=labelling_pool, metrics=metrics),
                 holder=holder,
-                promoter=promoter,
+                promotions=promotions,
                 gallery=SaleDetails(stores.sales, live, clock),
                 readiness=readiness,
                 metrics=metrics,
@@ -221,7 +227,7 @@ def _readiness(stores: Stores, recommender: Recommender, worker: Worker) -> Read
 
 def _background(
     recommender: Recommender,
-    promoter: Promoter,
+    promotions: PromotionController,
     readiness: Readiness,
     *,
     archive: SnapshotArchive,
@@ -230,7 +236,7 @@ def _background(
     metrics = worker.metrics
     tasks = worker_tasks(
         live=recommender.live,
-        promoter=promoter,
+        promotions=promotions,
         readiness=readiness,
         exposures=recommender.exposures,
         pruning=SnapshotPruning(archive, _machine_us),
@@ -257,27 +263,8 @@ def _pools() -> Generator[tuple[Executor, Executor, Executor]]:
 def _plan(stores: Stores, settings: Settings, metrics: Metrics) -> tuple[LivePlan, PlanEditor]:
     first, file = first_plan(settings.plan), PlanFile(settings.state_dir / "plan.json")
     live = LivePlan(stores.plans, first, file=file, metrics=metrics)
-    library = _library(settings)
-    return live, PlanEditor(stores.plans, stores.bundles, stores.server, library, first)
-
-
-def _promoter(
-    stores: Stores,
-    staging: Staging,
-    *,
-    tally: PromotionTally,
-    results: ExportedResults | None,
-    metrics: Metrics,
-) -> Promoter:
-    return Promoter(
-        name=staging.holder.name,
-        store=stores.promotions,
-        staging=staging,
-        tally=tally,
-        results=results,
-        server=stores.server,
-        metrics=metrics,
-    )
+    repository = _repository(settings)
+    return live, PlanEditor(stores.plans, stores.bundles, stores.server, repository, first)
 
 
 def _results(settings: Settings, pool: Executor) -> ExportedResults | None:
@@ -317,8 +304,8 @@ def _recommender(
 def _registration(
     stores: Stores, live: CatalogueFollower, *, pool: Executor, metrics: Metrics
 ) -> SaleWriter:
-    labelling = PictureLabeller(lambda: live.model.scenes, pool=pool, metrics=metrics)
-    return SaleWriter(stores.sales, stores.server, live, labelling)
+    labeller = PictureLabeller(lambda: live.model, pool=pool, metrics=metrics)
+    return SaleWriter(stores.sales, stores.server, live, labeller)
 
 
 def _holder(
@@ -333,7 +320,7 @@ def _holder(
     return ActiveBundle(
         name=f"{gethostname()}-{os.getpid()}",
         store=stores.bundles,
-        library=_library(settings),
+        repository=_repository(settings),
         live=live,
         plan_bundles=lambda: plan.current.plan.bundles,
         pool=pool,
@@ -348,10 +335,10 @@ async def _first_model(stores: Stores, settings: Settings) -> Model:
     except StoreUnavailableError as exc:
         _log.warning("the settings decide which bundle answers", reason=str(exc))
         wanted = ""
-    return await asyncio.to_thread(_library(settings).load_first, wanted)
+    return await asyncio.to_thread(_repository(settings).load_first, wanted)
 
 
-def _library(settings: Settings) -> BundleRepository:
+def _repository(settings: Settings) -> BundleRepository:
     return BundleRepository(settings.bundles, settings.bundle)
 
 

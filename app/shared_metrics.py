@@ -1,15 +1,15 @@
-"""The directory in which the workers of a service share their metrics.
+"""Directory in which the workers of a service share their metrics.
 
-prometheus_client maps its files into memory, and grows them without writing: where the disk has
-no room for a page, the kernel kills the worker that touches it (SIGBUS). So the files lie in
-memory if possible, and have all of their pages before the first answer.
+prometheus_client maps its files into memory and grows them sparsely: if the disk has no room for
+a page, the kernel kills the worker that touches it (SIGBUS). Therefore the files are in memory if
+possible, and all of their pages are allocated before the first answer.
 """
 
 import fcntl
 import os
 import struct
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -20,10 +20,10 @@ KINDS: Final = (
     *("counter", "histogram", "gauge_mostrecent"),
     *("gauge_livesum", "gauge_livemin", "gauge_livemax"),
 )
-"""Begin the names of a worker's files; see `prometheus_client.values`."""
+"""Prefixes of the names of a worker's files; see `prometheus_client.values`."""
 
 FILE_BYTES: Final = 1024 * 1024
-"""Some 350 series of a histogram; a file that is full doubles, by pages that are not there yet."""
+"""About 350 series of a histogram; a full file doubles, with pages that are not allocated."""
 
 ROOM_BYTES: Final = (len(KINDS) + 1) * FILE_BYTES
 
@@ -32,7 +32,7 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108 - made for us alone, by `mkdtemp`
 _LIVE: Final = "gauge_live"
 _PROBE: Final = "room"
 _USED: Final = struct.Struct("i")
-"""Begins a file of prometheus_client: how much of it is used, in bytes."""
+"""Head of a file of prometheus_client: the number of bytes in use."""
 
 _log = get_logger(__name__)
 
@@ -41,15 +41,15 @@ _log = get_logger(__name__)
 def shared_directory(
     name: str, *, wanted: Path | None, state_dir: Path, n_workers: int
 ) -> Generator[str]:
-    """Make the directory, and remove it at the end; nothing where there is no room for one.
+    """Make the directory and remove it at the end; yield an empty name if there is no room.
 
-    What services left behind that are dead, as they were killed, is removed before.
+    Directories of killed services are removed before.
 
     Args:
-        name: Of the service, to distinguish it from others of this machine.
-        wanted: Where the operator wants it; None for memory, or else where files are temporary.
-        state_dir: Where it is made if nothing else has room.
-        n_workers: How many workers need `ROOM_BYTES` each.
+        name: Name of the service, unique on this machine.
+        wanted: Parent directory by the settings; None for memory, or else for temporary files.
+        state_dir: Parent directory if no other has room.
+        n_workers: Number of workers, which need `ROOM_BYTES` each.
     """
     bases = [wanted] if wanted else [MEMORY, Path(tempfile.gettempdir()), state_dir / "metrics"]
     made = _made(bases, name, n_bytes=n_workers * ROOM_BYTES)
@@ -66,7 +66,7 @@ def shared_directory(
 
 
 def allocate(directory: str, pid: int) -> None:
-    """Make the files of a worker, with all of their pages, before it counts anything.
+    """Make the files of a worker with all pages allocated, before it counts anything.
 
     Raises:
         OSError: If there is no room for them.
@@ -77,8 +77,10 @@ def allocate(directory: str, pid: int) -> None:
 
 
 def shrink(directory: str, pid: int | None) -> None:
-    """Give back what a worker that died did not use; what it counted stays, but what was now."""
-    for path in _files(directory, pid):
+    """Free the unused pages of a dead worker, and remove its live gauges; its counters stay."""
+    if not directory:
+        return
+    for path in Path(directory).glob(f"*_{pid}.db"):
         if path.name.startswith(_LIVE):
             path.unlink(missing_ok=True)
             continue
@@ -87,12 +89,8 @@ def shrink(directory: str, pid: int | None) -> None:
             file.truncate(max(used, 2 * _USED.size))
 
 
-def _files(directory: str, pid: int | None) -> Iterator[Path]:
-    return Path(directory).glob(f"*_{pid}.db") if directory else iter(())
-
-
 def _made(bases: Sequence[Path], name: str, *, n_bytes: int) -> tuple[Path, int] | None:
-    """Return the first directory that can be made, and the file of its lock."""
+    """Return the first directory that can be made, and the descriptor of its lock."""
     for base in bases:
         try:
             base.mkdir(parents=True, exist_ok=True)
@@ -107,9 +105,10 @@ def _make(base: Path, name: str, *, n_bytes: int) -> tuple[Path, int]:
     directory = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{name}-", dir=base))
     lock = -1
     try:
+        # The directory itself is locked, which `filelock` cannot do: no lock file is left behind.
         lock = os.open(directory, os.O_RDONLY)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # Fails where another service took it for a dead one's before it was locked.
+        # Fails if another service removed the directory as a dead one's before it was locked.
         with (directory / _PROBE).open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         (directory / _PROBE).unlink()
@@ -122,7 +121,7 @@ def _make(base: Path, name: str, *, n_bytes: int) -> tuple[Path, int]:
 
 
 def _remove_dead(base: Path) -> None:
-    """Remove directories that no living process has locked; a lock ends with its process."""
+    """Remove directories that no process has locked; a lock ends with its process."""
     for directory in base.glob(f"{_prefix()}*"):
         with suppress(OSError):
             lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -136,7 +135,7 @@ def _remove_dead(base: Path) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """Remove a directory, unless it holds what is not ours."""
+    """Remove a directory, unless it holds foreign files."""
     with suppress(OSError):
         for file in (*directory.glob("*.db"), directory / _PROBE):
             file.unlink(missing_ok=True)

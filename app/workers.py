@@ -22,7 +22,7 @@ import uvicorn
 
 from app.health.background_tasks import LOG_DRAIN_S
 from app.health.readiness import Drain
-from app.heartbeat import BEAT_S, LOST_S, SILENT_S, Heart, Pulse, pipe
+from app.heartbeat import BEAT_S, LOST_S, SILENT_S, HeartbeatReceiver, HeartbeatSender, pipe
 from app.main import create_app
 from app.network.door import Bounds, Door
 from app.network.listening import Listening
@@ -56,7 +56,7 @@ class DrainingServer(uvicorn.Server):
         door: Door,
         drain: Drain,
         drain_s: float,
-        heart: Heart | None,
+        heart: HeartbeatSender | None,
     ) -> None:
         super().__init__(config)
         self._heart = heart
@@ -133,7 +133,7 @@ def run_worker(
     listener: socket.socket,
     *,
     metrics_dir: str | None,
-    heart: Heart | None = None,
+    heart: HeartbeatSender | None = None,
 ) -> None:
     """Serve in this process until a signal stops it.
 
@@ -201,7 +201,7 @@ def _run_below(
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     if metrics_dir:
         _allocate(metrics_dir)
-    run_worker(settings, listener, metrics_dir=metrics_dir or None, heart=Heart(beats))
+    run_worker(settings, listener, metrics_dir=metrics_dir or None, heart=HeartbeatSender(beats))
 
 
 def _allocate(metrics_dir: str) -> None:
@@ -221,7 +221,7 @@ def _stop_with_parent() -> None:
 @dataclass(frozen=True, slots=True)
 class _Child:
     process: SpawnProcess
-    pulse: Pulse
+    heartbeat: HeartbeatReceiver
 
 
 def _supervise(settings: Settings, listener: socket.socket) -> None:
@@ -253,25 +253,25 @@ def _look_after(
             else:
                 _log.error("a worker died and is replaced", exit_code=child.process.exitcode)
                 shrink(metrics_dir, child.process.pid)
-                child.pulse.connection.close()
+                child.heartbeat.connection.close()
                 children[index] = start()
         last_s = now_s
 
 
 def _listen(child: _Child, elapsed_s: float) -> None:
     """Read a worker's heartbeat; warn of a silent one, and kill one that stays silent."""
-    pulse, pid, before_s = child.pulse, child.process.pid, child.pulse.silent_s
-    was_awaited = pulse.is_awaited
-    pulse.listen(elapsed_s)
-    if pulse.is_awaited and not was_awaited:
+    heartbeat, pid, before_s = child.heartbeat, child.process.pid, child.heartbeat.silent_s
+    was_awaited = heartbeat.is_awaited
+    heartbeat.listen(elapsed_s)
+    if heartbeat.is_awaited and not was_awaited:
         _log.info("a worker is ready", pid=pid)
-    if pulse.silent_s >= LOST_S:
+    if heartbeat.silent_s >= LOST_S:
         _log.error("a worker is silent for too long and is killed", pid=pid, after_s=LOST_S)
         child.process.kill()
         child.process.join()
-    elif before_s < SILENT_S <= pulse.silent_s:
+    elif before_s < SILENT_S <= heartbeat.silent_s:
         _log.warning("a worker is silent: it hangs, or was stopped", pid=pid, after_s=SILENT_S)
-    elif before_s >= SILENT_S and not pulse.silent_s and pulse.is_awaited:
+    elif before_s >= SILENT_S and not heartbeat.silent_s and heartbeat.is_awaited:
         _log.info("a worker is heard again", pid=pid)
 
 
@@ -286,7 +286,7 @@ def _start(settings: Settings, listener: socket.socket, metrics_dir: str) -> _Ch
     )
     process.start()
     writer.close()  # a pipe ends where no process can write to it
-    return _Child(process, Pulse(reader))
+    return _Child(process, HeartbeatReceiver(reader))
 
 
 def _stop(workers: list[SpawnProcess], *, within_s: float) -> None:

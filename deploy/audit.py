@@ -15,6 +15,7 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 
 TIMEOUT_S: Final = 120.0
+"""For one lock; chosen, not measured."""
 MAX_NAMED: Final = 5
 
 
@@ -60,7 +61,7 @@ def gap(report: Report) -> str | None:
     return f"not audited: {len(skipped)} of {len(report.dependencies)} packages: {named}"
 
 
-def ask(lock: Path) -> Report | str:
+def run_audit(lock: Path) -> Report | str:
     """Return the report of pip-audit for a lock, or the reason why there is none."""
     options = ["--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off"]
     command = [sys.executable, "-m", "pip_audit", *options, "--timeout", "5", "-r", str(lock)]
@@ -85,7 +86,7 @@ def main(locks: Sequence[str]) -> int:
     """Audit locks; return the exit status."""
     n_findings = 0
     for lock in map(Path, locks):
-        report = ask(lock)
+        report = run_audit(lock)
         if isinstance(report, str):
             print(f"{lock.name}: not audited: {report}")
             continue

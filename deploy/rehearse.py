@@ -5,9 +5,9 @@ As root, on Debian::
     debootstrap --variant=minbase --include=python3-venv,ca-certificates bookworm ROOT
     python deploy/rehearse.py --root ROOT --target cpu --bundles models/bundles
 
-Every stage is run into the one ROOT, in the order in which an engine would build them. Then the
-image's command is started as the image's user, and its health check must pass. What this cannot
-show: the base image itself, and that a stage holds nothing of the others.
+All stages run in the one ROOT, in the order in which an engine would build them. Then the image's
+command is started as the image's user, and its health check must pass. Not covered: the base image
+itself, and that a stage holds no files of the others.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 from string import Template
 
 START_S = 60
-# How to reach the package index is a matter of the machine, not of the image.
+# Certificates and mirrors of the package index are those of the machine, not of the image.
 PASSED_ON = ("SSL_CERT_", "PIP_CERT", "VITRINE_")
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOT_IN_THE_IMAGE = shutil.ignore_patterns("__pycache__", "bundles")
@@ -51,14 +51,14 @@ def stages(dockerfile: str) -> dict[str, list[Step]]:
 
 
 def outside() -> dict[str, str]:
-    """Return the variables that the steps may see of the machine."""
+    """Return the machine's environment variables that are passed to the steps."""
     seen = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}  # noqa: TID251 - not a setting
     return {"PATH": PATH, **seen}
 
 
 @dataclass(frozen=True)
 class Image:
-    """What a stage hands on besides its files."""
+    """Configuration of a stage: user, variables, command, health check."""
 
     workdir: str = "/"
     user: str = "0"
@@ -67,10 +67,10 @@ class Image:
     health: list[str] = field(default_factory=list[str])
 
     def after(self, step: Step) -> "Image":
-        """Return the image that an instruction leaves.
+        """Return the image after an instruction.
 
         Raises:
-            ValueError: If the instruction is one that the rehearsal does not know.
+            ValueError: If the instruction is not supported.
         """
         match step.verb:
             case "ENV":
@@ -86,7 +86,7 @@ class Image:
             case "RUN" | "COPY" | "EXPOSE":
                 return self
             case _:
-                msg = f"the rehearsal does not know {step.verb}: teach it, or do without"
+                msg = f"deploy/rehearse.py does not support {step.verb}: add it, or do without"
                 raise ValueError(msg)
 
     def _variables(self, rest: str) -> dict[str, str]:
@@ -104,7 +104,7 @@ class Rehearsal:
     built: dict[str, Image] = field(default_factory=dict[str, Image])
 
     def build(self, name: str) -> Image:
-        """Run the steps of a stage, those of the stages it stands on first, and each once."""
+        """Run the steps of a stage after those of its parent stages, each stage once."""
         if name not in self.stages:
             return Image()
         if name not in self.built:
@@ -117,13 +117,13 @@ class Rehearsal:
         return self.built[name]
 
     def inside(self, image: Image, *command: str) -> list[str]:
-        """Return a command that runs another one in the root, as the image's user."""
+        """Return a command line that runs a command in the root, as the image's user."""
         variables = [f"{name}={value}" for name, value in image.environment.items()]
         go = ["sh", "-c", 'cd "$0" && exec "$@"', image.workdir, *command]
         return ["chroot", f"--userspec={image.user}", str(self.root), "env", "-i", *variables, *go]
 
     def start(self, image: Image) -> float:
-        """Start the image's command, and return after how many seconds it was healthy.
+        """Start the image's command, and return the seconds until it was healthy.
 
         Raises:
             RuntimeError: If it ended, or was not healthy in time.

@@ -170,7 +170,7 @@ async def list_bundles(resources: ResourcesDep) -> BundleList:
     return BundleList(
         wanted=WantedBundles.from_wanted(wanted),
         bundles=[
-            ShelvedBundle.from_info(one) for one in await asyncio.to_thread(holder.library.shelved)
+            ShelvedBundle.from_info(one) for one in await asyncio.to_thread(holder.repository.infos)
         ],
         workers=[WorkerState.from_report(reports[name]) for name in sorted(reports)],
     )

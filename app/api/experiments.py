@@ -13,7 +13,7 @@ from app.api.middleware.audit import changed
 from app.api.schema.body import described, parsed
 from app.api.schema.problem import problems
 from app.errors import NoResultsError
-from app.experiments.plan_editor import Order, named
+from app.experiments.plan_editor import Order, find_experiment
 from app.observability import get_logger
 from app.recommend.currency import mixed_currencies
 from app.resources import Resources
@@ -117,7 +117,7 @@ async def read_audit(
 async def get_experiment(name: ExperimentName, resources: ResourcesDep) -> Response:
     """Return an experiment with the buckets of its variants."""
     stored = await resources.planner.current()
-    return _answer(stored, _json(named(stored.plan, name)))
+    return _answer(stored, _json(find_experiment(stored.plan, name)))
 
 
 @router.get("/experiments/{name}/results", responses=_READ)
@@ -126,10 +126,10 @@ async def get_results(name: ExperimentName, resources: ResourcesDep) -> Results:
     if resources.results is None:
         raise NoResultsError(_NO_EXPORTS)
     plan = (await resources.planner.current()).plan
-    experiment = named(plan, name)
+    experiment = find_experiment(plan, name)
     units = {layer.name: layer.unit for layer in plan.layers}
     try:
-        return await resources.results.of(experiment, units[experiment.layer])
+        return await resources.results.for_experiment(experiment, units[experiment.layer])
     except (DatasetError, ExposureError) as exc:
         raise NoResultsError(str(exc)) from exc
 
@@ -150,7 +150,7 @@ async def put_experiment(
     stored = await resources.planner.put_experiment(terms.named(name), order)
     await resources.plan.poll()
     _warn_of_currencies(stored, resources)
-    return _answer(stored, _json(named(stored.plan, name)))
+    return _answer(stored, _json(find_experiment(stored.plan, name)))
 
 
 @router.delete("/experiments/{name}", response_model=Plan, responses=_CHANGED)

@@ -102,21 +102,21 @@ async def begin_promotion(
 ) -> Promotion:
     """Verify a bundle here, and begin its promotion: in shadow within two seconds."""
     changed(request, bundle=body.bundle)
-    return await resources.desk.begin(body.bundle, body.rules, who=caller(request))
+    return await resources.promotion_editor.begin(body.bundle, body.rules, who=caller(request))
 
 
 @router.get("", responses=problems(HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE))
 async def list_promotions(resources: ResourcesDep) -> PromotionList:
     """Return the last promotions with all their decisions; a hundred are kept."""
-    return PromotionList(items=await resources.desk.all())
+    return PromotionList(items=await resources.promotion_editor.recent())
 
 
 @router.get("/{number}", responses=_READ)
 async def get_promotion(number: Number, resources: ResourcesDep) -> PromotionState:
     """Return a promotion, and the findings of its rules now."""
-    promotion = await resources.desk.get(number)
+    promotion = await resources.promotion_editor.get(number)
     return PromotionState(
-        promotion=promotion, findings=[*await resources.promoter.findings(promotion)]
+        promotion=promotion, findings=[*await resources.promotions.findings(promotion)]
     )
 
 
@@ -128,7 +128,7 @@ async def stop_promotion(
     resources: ResourcesDep,
 ) -> Promotion:
     """Stop a promotion: within two seconds all customers see the serving bundle again."""
-    return await resources.desk.stop(number, body.reason, who=caller(request))
+    return await resources.promotion_editor.stop(number, body.reason, who=caller(request))
 
 
 @router.put("/{number}/estimate", openapi_extra=described(OffPolicyEstimate), responses=_READ)
@@ -138,4 +138,4 @@ async def put_estimate(
     resources: ResourcesDep,
 ) -> Promotion:
     """Hand in the output of `python -m training off-policy --json` for the bundle."""
-    return await resources.desk.hand_in(number, estimate)
+    return await resources.promotion_editor.set_estimate(number, estimate)

@@ -227,7 +227,7 @@ async def put_sale(
 )
 async def get_sale(sale_id: SaleId, resources: ResourcesDep) -> SaleAnswer:
     """Return a sale with the labels, topics and neighbours of its picture."""
-    return _shown(await resources.gallery.show(sale_id, n_look_alikes=N_NEIGHBOURS))
+    return _shown(await resources.gallery.get(sale_id, n_look_alikes=N_NEIGHBOURS))
 
 
 @router.delete(
@@ -322,7 +322,7 @@ async def _put_picture(
     picture = await resources.registration.put_picture(
         sale_id, _within_time(request.body), number=number
     )
-    sight = await asyncio.to_thread(resources.gallery.sight, picture)
+    sight = await asyncio.to_thread(resources.gallery.view, picture)
     return PictureAnswer.model_validate(_seen(sight))
 
 
@@ -342,7 +342,7 @@ def _shown(shown: DetailedSale) -> SaleAnswer:
     return SaleAnswer(
         sale=shown.sale,
         open=shown.is_open,
-        picture=PictureAnswer.model_validate(_seen(shown.sight)) if shown.sight else None,
+        picture=PictureAnswer.model_validate(_seen(shown.picture)) if shown.picture else None,
         pictures=[
             NumberedPictureAnswer.model_validate({"number": number, **_seen(sight)})
             for number, sight in shown.pictures.items()

@@ -1,4 +1,4 @@
-"""The models of a process: the one that answers, the one before it, and the shadow."""
+"""Models of a worker: the active bundle, the previous one, the shadow, and those of variants."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,6 +19,7 @@ from app.stores.bundle import BundleStore, Wanted, WorkerReport
 
 REPORT_EVERY_S: Final = 1.0
 RETRY_S: Final = 5.0
+"""Until a refused bundle is tried again; each try reads the whole bundle. Chosen, not measured."""
 
 NOTHING: Final = Wanted("", "", "")
 
@@ -33,22 +34,22 @@ class _Refusal:
 
 @dataclass(slots=True)
 class ActiveBundle:
-    """Makes the process serve what the store wants; what is loaded switches at once.
+    """Makes this worker serve the bundles that the store wants; a loaded bundle switches at once.
 
     Attributes:
-        name: Of this worker.
-        store: Says what is wanted, to all workers.
-        library: Where bundles come from.
+        name: Name of this worker.
+        store: Holds the wanted bundles, the same for all workers.
+        repository: The bundles of this machine.
         live: The catalogue, which holds the model that answers.
-        plan_bundles: Says which bundles the plan of experiments names.
-        pool: Loads and verifies.
-        metrics: Count what was loaded and what was refused.
+        plan_bundles: Returns the bundles that variants of the plan of experiments name.
+        pool: Threads to load and verify in.
+        metrics: Count loaded and refused bundles.
         monotonic_s: A clock that never goes back.
     """
 
     name: str
     store: BundleStore
-    library: BundleRepository
+    repository: BundleRepository
     live: CatalogueFollower
     plan_bundles: Callable[[], frozenset[str]]
     pool: Executor
@@ -62,17 +63,17 @@ class ActiveBundle:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
-        """Hold the model that the process began with."""
+        """Keep the model that the process began with."""
         if self.live.model.scorer is not None:
             self._loaded[self.live.model.bundle_id] = self.live.model
 
     async def activate(self, bundle_id: str) -> Wanted:
-        """Have all workers answer with a bundle, once this one has loaded and verified it.
+        """Make a bundle the active one of all workers, once this one has loaded and verified it.
 
         Raises:
             UnknownBundleError: If this machine has no such bundle.
-            BundleRefusedError: If it must not be served; nothing changed.
-            StoreUnavailableError: If the other workers cannot be told; nothing changed.
+            BundleRefusedError: If it fails verification; nothing changed.
+            StoreUnavailableError: If the store does not take it; nothing changed.
         """
         async with self._lock:
             await self._prove(bundle_id)
@@ -81,7 +82,7 @@ class ActiveBundle:
             return wanted
 
     async def roll_back(self) -> Wanted:
-        """Have all workers answer with the bundle before this one; twice is back again.
+        """Make the previous bundle the active one of all workers; a second time undoes the first.
 
         Raises:
             NoPreviousBundleError: If there was no activation.
@@ -92,11 +93,11 @@ class ActiveBundle:
         return await self.activate(previous)
 
     async def shadow_by(self, bundle_id: str) -> Wanted:
-        """Have all workers score with a bundle that nobody sees; with an empty id, no longer.
+        """Make a bundle the shadow of all workers, which no customer sees; an empty id ends it.
 
         Raises:
             UnknownBundleError: If this machine has no such bundle.
-            BundleRefusedError: If it must not be served; nothing changed.
+            BundleRefusedError: If it fails verification; nothing changed.
         """
         async with self._lock:
             if bundle_id:
@@ -107,7 +108,7 @@ class ActiveBundle:
             return wanted
 
     async def follow(self) -> None:
-        """Poll once, as a background task, and report once a second what this worker does.
+        """Poll once, as a background task, and once a second report this worker's bundles.
 
         Raises:
             StoreUnavailableError: If the store cannot be read, or takes no report.
@@ -119,7 +120,7 @@ class ActiveBundle:
             self._report_at_s = now_s + REPORT_EVERY_S
 
     async def poll(self) -> None:
-        """Bring this worker to what the store wants now.
+        """Serve the bundles that the store wants now.
 
         Raises:
             StoreUnavailableError: If the store cannot be read; everything stays.
@@ -127,13 +128,13 @@ class ActiveBundle:
         async with self._lock:
             wanted = await self.store.wanted()
             if wanted == NOTHING and self._wanted != NOTHING:
-                _log.warning("the store was emptied; it is told again which bundle shall answer")
+                _log.warning("store was emptied; re-publishing the active bundle")
                 await self.store.restore(self._wanted)
                 wanted = self._wanted
             await self._follow(wanted)
 
     def report(self) -> WorkerReport:
-        """Say what this worker does, and what it could not do."""
+        """Return the bundles that this worker serves, and why it does not serve wanted ones."""
         named = sorted(self.plan_bundles())
         wanted = (self._wanted.active, self._wanted.previous, self._wanted.shadow, *named)
         refused = [self._refused[one].reason for one in wanted if one in self._refused]
@@ -153,12 +154,13 @@ class ActiveBundle:
             and wanted.active != self.live.model.bundle_id
             and await self._switch(wanted.active, self.live.serve)
         ):
-            _log.info("another bundle answers", bundle=wanted.active)
+            _log.info("the active bundle changed", bundle=wanted.active)
         if wanted.shadow != self._shadow_id:
             await self._follow_shadow(wanted.shadow)
         if wanted.previous:
             _ = await self._switch(wanted.previous, _keep)
         await self._follow_plan()
+        # The previous bundle stays loaded and verified: a roll-back switches at once.
         kept = {
             *(self.live.model.bundle_id, self._shadow_id, wanted.active, wanted.previous),
             *self.live.beside,
@@ -173,10 +175,7 @@ class ActiveBundle:
         self._shadow_id = bundle_id
 
     async def _follow_plan(self) -> None:
-        """Hold every bundle that a variant names, and of those that answer variants no other.
-
-        A bundle that answers everybody is held by that already.
-        """
+        """Hold the bundles that variants name, except the active one, and drop all others."""
         named = self.plan_bundles() - {self.live.model.bundle_id}
         if self.live.beside - named:
             await self.live.keep_beside(named)
@@ -184,12 +183,12 @@ class ActiveBundle:
             _ = await self._switch(bundle_id, self.live.serve_beside)
 
     async def _prove(self, bundle_id: str) -> None:
-        """Load a bundle and build a catalogue for it before anybody is told to serve it."""
+        """Load a bundle and build a catalogue for it, before any worker is to serve it."""
         await self._used(bundle_id, self.live.rehearse)
         self._refused.pop(bundle_id, None)
 
     async def _switch(self, bundle_id: str, use: Callable[[Model], Awaitable[None]]) -> bool:
-        """Use a wanted bundle, or remember why it cannot be used; return which."""
+        """Use a wanted bundle, or record why it cannot be used; return whether it is used."""
         refusal = self._refused.get(bundle_id)
         if refusal is not None and self.monotonic_s() < refusal.until_s:
             return False
@@ -197,7 +196,7 @@ class ActiveBundle:
             await self._used(bundle_id, use)
         except (BundleRefusedError, UnknownBundleError) as exc:
             if refusal is None:
-                _log.error("a wanted bundle is not served", bundle=bundle_id, reason=str(exc))
+                _log.error("the store wants a bundle that fails", bundle=bundle_id, reason=str(exc))
             # It may be copied to this machine a little later, or the sales may change.
             self._refused[bundle_id] = _Refusal(str(exc), self.monotonic_s() + RETRY_S)
             return False
@@ -206,21 +205,18 @@ class ActiveBundle:
 
     async def _used(self, bundle_id: str, use: Callable[[Model], Awaitable[None]]) -> None:
         try:
-            await use(await self._load(bundle_id))
+            if bundle_id not in self._loaded:
+                self._loaded[bundle_id] = await asyncio.get_running_loop().run_in_executor(
+                    self.pool, self.repository.load, bundle_id
+                )
+                self.metrics.bundles.labels("loaded").inc()
+            await use(self._loaded[bundle_id])
         except ValueError as exc:
             self.metrics.bundles.labels("refused").inc()
             raise BundleRefusedError(bundle_id, str(exc)) from exc
         except (BundleRefusedError, UnknownBundleError):
             self.metrics.bundles.labels("refused").inc()
             raise
-
-    async def _load(self, bundle_id: str) -> Model:
-        if bundle_id not in self._loaded:
-            self._loaded[bundle_id] = await asyncio.get_running_loop().run_in_executor(
-                self.pool, self.library.load, bundle_id
-            )
-            self.metrics.bundles.labels("loaded").inc()
-        return self._loaded[bundle_id]
 
 
 async def _keep(_model: Model) -> None:

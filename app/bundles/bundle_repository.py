@@ -1,4 +1,4 @@
-"""The bundles that this machine has: what they are, and how one becomes a model."""
+"""Bundles of this machine: listed, verified, and loaded as models."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from app.catalogue.model import Model
 from app.errors import BundleRefusedError, UnknownBundleError
 from app.observability import get_logger
 from models.neighbours.search import search_device
+from models.pictures.onnx import Provider
 from models.pictures.scene_labeller import SceneLabeller, SceneModelError
 from models.scoring.bundle import (
     MANIFEST,
@@ -31,8 +32,8 @@ class BundleInfo:
 
     Attributes:
         bundle_id: Its id; the name of its directory where its manifest cannot be read.
-        manifest: What it is; None if that cannot be read.
-        fault: Why it is refused; None if it is whole.
+        manifest: Its manifest; None if that cannot be read.
+        fault: Why it fails verification; None if it passes.
     """
 
     bundle_id: str
@@ -47,31 +48,34 @@ class BundleInfo:
 
 @dataclass(frozen=True, slots=True)
 class BundleRepository:
-    """A directory of bundles, and one bundle more that may lie elsewhere. Methods block.
+    """A directory of bundles, and the bundle of the settings, which may lie elsewhere.
+
+    Methods block.
 
     Attributes:
         root: The directory.
-        first: What to serve until the store says: an id, a directory, or None for the newest.
-        verified: What was found in directories that did not change since, by path.
+        first: Bundle of the settings, served until the store names another: an id, a directory,
+            or None for the newest.
+        verified: Results of verification by path, kept while the files do not change.
     """
 
     root: Path
     first: str | None
     verified: dict[Path, "_Verified"] = field(default_factory=dict[Path, "_Verified"])
 
-    def shelved(self) -> list[BundleInfo]:
+    def infos(self) -> list[BundleInfo]:
         """Return every bundle, newest first, those without a readable manifest at the end.
 
         Every byte is verified, once as long as names, sizes and times of the files stay.
         """
-        found = [self._shelved(path) for path in self._directories()]
+        found = [self._info(path) for path in self._directories()]
         return sorted(found, key=lambda one: one.age_order, reverse=True)
 
     def manifest(self, bundle_id: str) -> Manifest:
-        """Read what a bundle is.
+        """Read the manifest of a bundle.
 
         Raises:
-            UnknownBundleError: If the library has none of that id.
+            UnknownBundleError: If this machine has no such bundle.
             BundleRefusedError: If its manifest cannot be read.
         """
         path = self._path(bundle_id)
@@ -84,8 +88,8 @@ class BundleRepository:
         """Read and verify a bundle, and recompute its golden rows.
 
         Raises:
-            UnknownBundleError: If the library has none of that id.
-            BundleRefusedError: If it must not be served; the message says why.
+            UnknownBundleError: If this machine has no such bundle.
+            BundleRefusedError: If it fails verification; the message says why.
         """
         path = self._path(bundle_id)
         try:
@@ -94,7 +98,7 @@ class BundleRepository:
             raise BundleRefusedError(bundle_id, str(exc)) from exc
 
     def first_id(self) -> str:
-        """Name what is served until the store says.
+        """Return the id of the bundle of the settings.
 
         Raises:
             BundleError: If there is no such bundle.
@@ -102,10 +106,10 @@ class BundleRepository:
         return read_manifest(resolve_bundle(self.first, self.root)).bundle_id
 
     def require(self, wanted: str) -> None:
-        """Verify what the store wants, or else what the settings say; see `load_first`.
+        """Verify the bundle that the store wants, or else that of the settings.
 
         Raises:
-            BundleError: If neither can be served, for the reason of the second.
+            BundleError: If neither is whole, with the reason of the second.
         """
         path = self._paths().get(wanted)
         if path is not None:
@@ -115,16 +119,24 @@ class BundleRepository:
         _ = read_bundle(resolve_bundle(self.first, self.root))
 
     def load_first(self, wanted: str) -> Model:
-        """Load what the store wants, or else what the settings say, or else say why not."""
+        """Load the bundle that the store wants, or else that of the settings.
+
+        Returns:
+            The model; if neither can be loaded, one without a scorer that holds the reason.
+        """
         if wanted:
             try:
                 return self.load(wanted)
             except (UnknownBundleError, BundleRefusedError) as exc:
-                _log.error("the wanted bundle is not served", bundle=wanted, reason=str(exc))
+                _log.error(
+                    "the bundle that the store wants is not served", bundle=wanted, reason=str(exc)
+                )
         try:
             return _load(resolve_bundle(self.first, self.root))
         except (BundleError, SceneModelError) as exc:
-            _log.error("no model: answers are ordered by popularity", reason=str(exc))
+            _log.error(
+                "no bundle could be loaded: answers are ordered by popularity", reason=str(exc)
+            )
             return Model(failure=str(exc))
 
     def _path(self, bundle_id: str) -> Path:
@@ -151,11 +163,12 @@ class BundleRepository:
                 paths[read_manifest(Path(self.first)).bundle_id] = Path(self.first)
         return paths
 
-    def _shelved(self, path: Path) -> BundleInfo:
-        state, verified = _state_of(path), self.verified.get(path)
+    def _info(self, path: Path) -> BundleInfo:
+        # A bundle has megabytes to hash, and operators list bundles often.
+        state, verified = _file_state(path), self.verified.get(path)
         if verified is None or state is None or verified.state != state:
             verified = self.verified[path] = _Verified(state, _verified(path))
-        return verified.shelved
+        return verified.info
 
 
 _State = frozenset[tuple[str, int, int]]
@@ -164,10 +177,10 @@ _State = frozenset[tuple[str, int, int]]
 @dataclass(frozen=True, slots=True)
 class _Verified:
     state: _State | None
-    shelved: BundleInfo
+    info: BundleInfo
 
 
-def _state_of(directory: Path) -> _State | None:
+def _file_state(directory: Path) -> _State | None:
     """Return name, size and time of every file, None where they cannot be read."""
     try:
         found = [(path.name, path.stat()) for path in directory.iterdir()]
@@ -190,7 +203,7 @@ def _verified(path: Path) -> BundleInfo:
 
 def _load(path: Path) -> Model:
     bundle = read_bundle(path)
-    scorer, labeller = Scorer.load(bundle), _labeller(bundle)
+    scorer, labeller = Scorer.load(bundle), scene_labeller(bundle)
     _log.info(
         "bundle loaded and verified",
         bundle=scorer.bundle_id,
@@ -199,7 +212,14 @@ def _load(path: Path) -> Model:
     return Model(scorer=scorer, labeller=labeller)
 
 
-def _labeller(bundle: Bundle) -> SceneLabeller | None:
+def scene_labeller(bundle: Bundle, *, provider: Provider = Provider.CPU) -> SceneLabeller | None:
+    """Open the scene model of a bundle; None where it has none.
+
+    Raises:
+        BundleError: If the bundle has the graph without its description.
+        SceneModelError: If the two do not fit.
+    """
     if SCENES_FILE not in bundle.files:
         return None
-    return SceneLabeller.from_bytes(bundle.content(SCENES_FILE), bundle.content(LABELS_FILE))
+    graph, description = bundle.content(SCENES_FILE), bundle.content(LABELS_FILE)
+    return SceneLabeller.from_bytes(graph, description, provider=provider)

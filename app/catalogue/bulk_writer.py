@@ -1,19 +1,18 @@
-"""Many sales put at once, each with what became of it."""
+"""Writes many sales in one request, with an outcome for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.catalogue.sale_writer import settled
+from app.catalogue.sale_writer import with_sell_out
 from app.errors import CatalogueFullError
 from app.stores.sale import SaleStore
 from app.stores.server import StoreServer
-from models.domain.event import from_us
 from models.domain.sale import Sale
 
 
 class Upsert(StrEnum):
-    """What became of a sale."""
+    """Outcome of writing a sale."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -23,7 +22,7 @@ class Upsert(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
-    """What became of one sale, and why if it was rejected."""
+    """Outcome of one sale, with the reason if it was rejected."""
 
     sale_id: str
     status: Upsert
@@ -32,11 +31,11 @@ class Upserted:
 
 @dataclass(frozen=True, slots=True)
 class BulkWriter:
-    """Puts many sales into the store, which every worker follows.
+    """Writes many sales to the store.
 
     Attributes:
         sales: The catalogue's source of truth.
-        server: Says what time it is.
+        server: The store's clock.
     """
 
     sales: SaleStore
@@ -45,44 +44,35 @@ class BulkWriter:
     async def put(self, sales: Sequence[Sale]) -> list[Upserted]:
         """Insert or replace sales, one after the other; their pictures stay.
 
-        To repeat it is safe: what is in the store as it is put is unchanged.
+        Safe to repeat: a sale that is stored already is left unchanged.
 
         Returns:
-            What became of each, in the order given.
+            The outcome of each, in the order given.
         """
         known = await self.sales.read_many([sale.sale_id for sale in sales])
-        now = from_us(await self.server.time_us())
+        now = await self.server.now()
         outcomes: list[Upserted] = []
         for sale in sales:
             before = known.get(sale.sale_id)
-            known[sale.sale_id] = after = settled(sale, before, now=now)
-            outcomes.append(Upserted(sale.sale_id, _status(before, after)))
-        changed = dict.fromkeys(one.sale_id for one in outcomes if one.status in _CHANGES)
-        refusals = await self._put([known[sale_id] for sale_id in changed])
-        return [_unless_refused(outcome, refusals.get(outcome.sale_id)) for outcome in outcomes]
+            known[sale.sale_id] = after = with_sell_out(sale, before, now=now)
+            status = Upsert.UNCHANGED if before == after else Upsert.UPDATED
+            outcomes.append(Upserted(sale.sale_id, status if before else Upsert.CREATED))
+        changed = {one.sale_id for one in outcomes if one.status is not Upsert.UNCHANGED}
+        refusals = await self._put([sale for sale_id, sale in known.items() if sale_id in changed])
+        return [
+            Upserted(one.sale_id, Upsert.REJECTED, str(refusals[one.sale_id]))
+            if one.sale_id in refusals
+            else one
+            for one in outcomes
+        ]
 
     async def _put(self, sales: Sequence[Sale]) -> dict[str, CatalogueFullError]:
-        """Put sales and return why some were refused, by sale id."""
+        """Write sales, and return the refusals by sale id."""
         refusals: dict[str, CatalogueFullError] = {}
         while True:
             try:
                 await self.sales.put([sale for sale in sales if sale.sale_id not in refusals])
-            except CatalogueFullError as exc:  # names one kind of refusal; there may be others
+            except CatalogueFullError as exc:  # of one kind; the next attempt may meet others
                 refusals |= {sale_id: exc.of(sale_id) for sale_id in exc.sale_ids}
             else:
                 return refusals
-
-
-_CHANGES = frozenset({Upsert.CREATED, Upsert.UPDATED})
-
-
-def _status(before: Sale | None, after: Sale) -> Upsert:
-    if before is None:
-        return Upsert.CREATED
-    return Upsert.UNCHANGED if before == after else Upsert.UPDATED
-
-
-def _unless_refused(outcome: Upserted, refusal: CatalogueFullError | None) -> Upserted:
-    if refusal is None:
-        return outcome
-    return Upserted(outcome.sale_id, Upsert.REJECTED, str(refusal))

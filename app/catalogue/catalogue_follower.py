@@ -1,4 +1,4 @@
-"""The catalogue that answers see: read from the store, rebuilt aside, swapped at once."""
+"""The catalogue in use by a worker: follows the store, rebuilt aside and replaced as a whole."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -12,7 +12,7 @@ from app.catalogue.count_history import NO_COUNTS, CountHistory
 from app.catalogue.known_catalogue import CatalogueUpdate, KnownCatalogue, SavedCatalogue
 from app.catalogue.model import Model
 from app.catalogue.model_catalogue import ModelCatalogue, seed
-from app.catalogue.pulse import Pulse
+from app.catalogue.pause_detector import PauseDetector
 from app.catalogue.snapshot_archive import STATE_ADVICE, SnapshotArchive
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
@@ -22,9 +22,10 @@ from models.domain.event import SECOND_US
 from models.domain.sale import Sale
 
 STALE_AFTER_US: Final = 60 * SECOND_US
+"""Without confirmation by the store, before answers are reported as not full; chosen."""
 
 CATCH_UP_S: Final = 1.0
-"""Longer than a read of a customer may take: the catalogue may have to be built."""
+"""Longer than the timeout of a customer's read: the catalogue may have to be built. Chosen."""
 
 T = TypeVar("T")
 
@@ -32,7 +33,11 @@ _log = get_logger(__name__)
 
 
 class CatalogueFollower:
-    """Follows the store; between two reads nothing changes."""
+    """Follows the sales of the store; the catalogue never changes between two reads.
+
+    Besides the catalogue of the model that answers it holds one for the shadow, and one for each
+    bundle that variants of experiments name.
+    """
 
     def __init__(
         self,
@@ -44,7 +49,7 @@ class CatalogueFollower:
         pool: Executor,
         metrics: Metrics,
     ) -> None:
-        """Begin with a model, and without a catalogue."""
+        """Begin with a model and without a catalogue."""
         self._stores = stores
         self._view = ModelCatalogue(model)
         self._shadow: ModelCatalogue | None = None
@@ -63,36 +68,37 @@ class CatalogueFollower:
         self._is_refused = False
         self.unsaved: str | None = None
         """Why this machine does not have the catalogue in its state directory; None if it has."""
-        self._pulse = Pulse(clock.elapsed_us)
+        self._pauses = PauseDetector(clock.elapsed_us)
         self._tried_us = clock.elapsed_us()
         self._catching_up: asyncio.Task[None] | None = None
-        # Two builds at once would swap in the order in which they end.
+        # Of two builds at once the slower one would win, though it read the store first.
         self._building = asyncio.Lock()
 
     @property
     def model(self) -> Model:
-        """The model that answers; `served` always fits it."""
+        """The model that answers; `served` is always built for it."""
         return self._view.model
 
     @property
     def served(self) -> CatalogueVersion | None:
-        """The catalogue that answers see, with its scorer; None before there is any."""
+        """The catalogue that answers are made from, with its scorer; None before the first."""
         return self._view.served
 
     @property
     def shadow(self) -> CatalogueVersion | None:
-        """The same sales with the scorer that nobody sees; None without one."""
+        """The same sales with the scorer of the shadow; None without one."""
         return self._shadow.served if self._shadow else None
 
     @property
     def beside(self) -> frozenset[str]:
-        """Ids of the bundles that answer some variants beside the one that answers."""
+        """Ids of the bundles that only variants of experiments are answered with."""
         return frozenset(self._beside)
 
     def served_by(self, bundle_id: str | None) -> CatalogueVersion | None:
-        """The catalogue with the scorer of a bundle, with None of the one that answers.
+        """Return the catalogue with the scorer of a bundle, None for the one that answers.
 
-        None if that bundle is not held.
+        Returns:
+            The catalogue; None if the bundle is not loaded.
         """
         if bundle_id is None or bundle_id == self.model.bundle_id:
             return self.served
@@ -101,7 +107,7 @@ class CatalogueFollower:
 
     @property
     def n_unread(self) -> int:
-        """Pictures in the store that the model does not understand."""
+        """Number of the store's pictures that another scene model labelled."""
         return self._view.n_unread
 
     @property
@@ -113,15 +119,15 @@ class CatalogueFollower:
     @property
     def is_behind(self) -> bool:
         """Whether this process was paused, and has not tried to read the store since."""
-        return self._tried_us < self._pulse.resumed_us
+        return self._tried_us < self._pauses.resumed_us
 
     @property
     def lacking(self) -> str | None:
-        """What the store lost of the catalogue that answers; None if nothing."""
+        """What the store lost of the sales known here; None if nothing."""
         return self._known.lacking
 
     def is_outdated(self, sale_id: str, stored: Sale | None) -> bool:
-        """Tell whether what the store holds of a sale is older than what answers see."""
+        """Tell whether the store's state of a sale is older than the served one."""
         return self._known.is_outdated(sale_id, stored)
 
     async def follow(self) -> None:
@@ -138,13 +144,13 @@ class CatalogueFollower:
         except ValueError as exc:
             self._metrics.refreshes_failed.inc()
             if not self._is_refused:
-                _log.error("the catalogue is not refreshed", reason=str(exc))
+                _log.error("the catalogue cannot be built: the last one stays", reason=str(exc))
             self._is_refused = True
         else:
             self._is_refused = False
 
     async def refresh(self) -> None:
-        """Bring the catalogue to what the store holds now.
+        """Read the store and rebuild the catalogue where it changed.
 
         Raises:
             StoreUnavailableError: If the store cannot be read; the old catalogue stays.
@@ -157,16 +163,16 @@ class CatalogueFollower:
                 self._tried_us = began_us
 
     async def beat(self) -> None:
-        """Note that this process runs, as a background task."""
-        self._pulse.beat()
+        """Record that this process runs, as a background task."""
+        self._pauses.beat()
 
     async def catch_up(self) -> None:
-        """Refresh before an answer where this process was paused since the last attempt.
+        """Refresh before an answer if this process was paused since the last attempt.
 
-        All answers wait for the same attempt, `CATCH_UP_S` at most: a store that is away is an
-        outage, in which nothing waits.
+        All answers wait for one attempt, `CATCH_UP_S` at most: in an outage answers never wait
+        for the store.
         """
-        self._pulse.beat()
+        self._pauses.beat()
         if not self.is_behind:
             return
         if self._catching_up is None or self._catching_up.done():
@@ -174,10 +180,10 @@ class CatalogueFollower:
         await asyncio.wait({self._catching_up}, timeout=CATCH_UP_S)
 
     async def serve(self, model: Model) -> None:
-        """Answer with another model, from one moment on, with a catalogue built for it aside.
+        """Answer with another model, once a catalogue is built for it.
 
         Raises:
-            ValueError: If none can be built for it; the model before answers on.
+            ValueError: If no catalogue can be built for it; the model before stays.
         """
         async with self._building:
             self._view = await self._viewed_by(model)
@@ -185,35 +191,35 @@ class CatalogueFollower:
                 await self._in_pool(self._save)
 
     async def shadow_by(self, model: Model | None) -> None:
-        """Keep a catalogue for a model that nobody sees as well; with None, no longer.
+        """Hold a catalogue for the model of the shadow too; None ends it.
 
         Raises:
-            ValueError: If none can be built for it; all stays as it was.
+            ValueError: If no catalogue can be built for it; nothing changed.
         """
         async with self._building:
             self._shadow = await self._viewed_by(model) if model else None
 
     async def serve_beside(self, model: Model) -> None:
-        """Keep a catalogue for a model that some variants are answered with as well.
+        """Hold a catalogue for a model that some variants are answered with too.
 
         Raises:
-            ValueError: If none can be built for it; all stays as it was.
+            ValueError: If no catalogue can be built for it; nothing changed.
         """
         async with self._building:
             view = await self._viewed_by(model)
             self._beside = {**self._beside, model.bundle_id: view}
 
     async def keep_beside(self, bundle_ids: Collection[str]) -> None:
-        """Hold of the models beside the one that answers only these."""
+        """Drop the models of variants that are not among these bundles."""
         async with self._building:
             kept = {one: view for one, view in self._beside.items() if one in bundle_ids}
             self._beside = kept
 
     async def rehearse(self, model: Model) -> None:
-        """Build the catalogue for a model and keep nothing of it.
+        """Build a catalogue for a model and discard it.
 
         Raises:
-            ValueError: If none can be built for it.
+            ValueError: If no catalogue can be built for it.
         """
         async with self._building:
             _ = await self._viewed_by(model)
@@ -230,24 +236,25 @@ class CatalogueFollower:
             self._new_sales_us = grid_us
         await self._known.report()
         is_next = grid_us != self._grid_us
+        # Changed sales are saved at once, mere counts by the hour: each save writes a file.
         is_due = grid_us % HOUR_US == 0 or self.unsaved is not None
         is_worth_saving = self._changed or (is_next and is_due)
         if self._changed or is_next:
-            # A data set brings its counts of the past with its sales. A store that lost sales lost
-            # its counts too: those that are known stay until it is whole.
+            # `load` puts counts of the past with its sales: read them all again. A store that lost
+            # sales lost its counts too: keep the known ones until it is whole.
             if grid_us <= self._new_sales_us + GRID_US and self.lacking is None:
                 self._history.forget()
             self._counts = await self._history.until(grid_us)
             for view in self._views():
                 await self._in_pool(lambda view=view: self._build(view, grid_us))
             self._changed, self._grid_us = False, grid_us
-        # Not by the store's clock: a store that another one replaced may have jumped.
+        # Not by the store's clock: that of a store that replaced another one may differ.
         self._confirmed_us = self._clock.elapsed_us()
         if is_worth_saving:
             await self._in_pool(self._save)
 
     async def fall_back(self) -> None:
-        """Serve what this machine saved, or else the bundle's seed, until the store answers."""
+        """Serve the catalogue saved here, or else that of the bundle, while the store is away."""
         async with self._building:
             self._view.served = await self._in_pool(lambda: self._saved_or_seed(self._view.model))
 
@@ -257,7 +264,7 @@ class CatalogueFollower:
 
     async def _viewed_by(self, model: Model) -> ModelCatalogue:
         view = ModelCatalogue(model)
-        view.see(self._known.pictures.values())
+        view.add_pictures(self._known.pictures.values())
         if self._grid_us is None:
             view.served = await self._in_pool(lambda: self._saved_or_seed(model))
         else:
@@ -266,22 +273,22 @@ class CatalogueFollower:
         return view
 
     def _take(self, update: CatalogueUpdate) -> bool:
-        """Show an update to the views; return whether it has sales that were not known."""
+        """Pass an update to the catalogues of all models; return whether it has new sales."""
         changes = update.changes
         if update.is_replaced:
             for view in self._views():
                 view.forget_all()
         self._changed = self._changed or not update.is_empty
         for view in self._views():
-            view.see(changes.pictures)
-            view.forget(changes.unpictured)
+            view.add_pictures(changes.pictures)
+            view.forget_pictures(changes.unpictured)
         return update.has_new
 
     def _build(self, view: ModelCatalogue, grid_us: int) -> None:
         if self._changed or view.served is None:
             self._rebuild(view, grid_us)
         else:
-            view.count(self._counts, grid_us=grid_us)
+            view.set_counts(self._counts, grid_us=grid_us)
 
     def _rebuild(self, view: ModelCatalogue, grid_us: int) -> None:
         if self._known.is_blank and view.model.scorer is not None:
@@ -298,7 +305,7 @@ class CatalogueFollower:
         return saved or (seed(model.scorer) if model.scorer else None)
 
     def _save(self) -> None:
-        """Write the catalogue down for workers of this machine that begin later."""
+        """Save the catalogue for workers of this machine that start while the store is away."""
         served = self.served
         if served is None or served.source is not Source.STORE or not self._known.generation:
             return

@@ -1,4 +1,4 @@
-"""One immutable state of catalogue and model, as answers see it."""
+"""An immutable pair of catalogue and model, from which an answer is made."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ from models.scoring.scorer import Scorer
 
 
 class Source(StrEnum):
-    """Where a catalogue comes from."""
+    """Origin of a catalogue: the store, a file of this machine, or the bundle."""
 
     STORE = "store"
     SAVED = "saved"
@@ -22,15 +22,15 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class CatalogueVersion:
-    """A catalogue with its counts, the id under which it is kept, and who scores it.
+    """A catalogue with its counts, and the scorer that it was built for.
 
-    An answer that is made from one of these mixes neither catalogues nor bundles.
+    An answer made from one version mixes neither catalogues nor bundles.
 
     Attributes:
-        snapshot_id: Hashes of content and counts, with a dot between them.
-        content: The sales and what their pictures show.
+        snapshot_id: Id of its files: the hashes of content and counts, joined by a dot.
+        content: The sales with the scores of their pictures.
         catalogue: The same as columns, with counts.
-        source: The store; a file of this machine; or the bundle, for a store that is empty.
+        source: The store; a file of this machine; or the bundle, for an empty store.
         scorer: The model that it was built for; None without a bundle.
     """
 
@@ -42,24 +42,24 @@ class CatalogueVersion:
 
     @property
     def bundle_id(self) -> str:
-        """The bundle that scores, empty without."""
+        """Id of the bundle that scores, empty without."""
         return self.scorer.bundle_id if self.scorer else ""
 
     @cached_property
     def offers(self) -> EligibleSales:
-        """What may be shown, and what follows from it for all who look at once."""
+        """Eligible sales per market, shared by all requests."""
         return EligibleSales(self.catalogue)
 
     @classmethod
-    def of(
+    def from_content(
         cls, content: Snapshot, catalogue: Catalogue, *, source: Source, scorer: Scorer | None
     ) -> Self:
-        """Name a catalogue built from a content for a model."""
+        """Return a version, with the id of its content and counts."""
         return cls(f"{content.id}.{catalogue.counts.id}", content, catalogue, source, scorer)
 
     def with_counts(self, counts: SaleCounts) -> Self:
         """Return the same content with other counts, under its own id."""
-        return type(self).of(
+        return self.from_content(
             self.content,
             self.catalogue.with_counts(counts),
             source=self.source,

@@ -1,4 +1,4 @@
-"""The store's clock, which decides what is open, kept running while the store is away."""
+"""The store's clock, by which sales open and close, extrapolated while the store is away."""
 
 import time
 from collections.abc import Callable
@@ -10,20 +10,20 @@ _BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def since_boot_us() -> int:
-    """Return microseconds since some moment; nothing sets this clock."""
+    """Return microseconds since the machine started; setting the machine's time changes nothing."""
     return time.clock_gettime_ns(_BOOT) // _NS_PER_US
 
 
 class StoreClock:
-    """Follows the store's clock from its last reading, however this machine's clock is set.
+    """Extrapolates the store's clock from its last reading, independent of this machine's time.
 
-    Before the first reading it goes on from what this machine's clock showed at the start.
+    Before the first reading it starts from this machine's clock.
     """
 
     def __init__(
         self, wall_us: Callable[[], int], elapsed_us: Callable[[], int] = since_boot_us
     ) -> None:
-        """Begin now.
+        """Start from this machine's clock.
 
         Args:
             wall_us: This machine's clock, in microseconds since the epoch.
@@ -33,13 +33,13 @@ class StoreClock:
         self.set(wall_us())
 
     def set(self, store_us: int) -> None:
-        """Note a reading of the store's clock, taken now."""
+        """Take over a reading of the store's clock, made now."""
         self._ahead_us = store_us - self._elapsed_us()
 
     def now_us(self) -> int:
-        """Return what the store's clock shows now, microseconds since the epoch."""
+        """Return the store's time, in microseconds since the epoch."""
         return self._elapsed_us() + self._ahead_us
 
     def elapsed_us(self) -> int:
-        """Return a reading that only tells how long ago something was here."""
+        """Return this machine's monotonic clock, in microseconds, to measure intervals with."""
         return self._elapsed_us()

@@ -1,4 +1,4 @@
-"""How often each sale was seen and bought, read from the store hour by hour."""
+"""Event counts of each sale in the last 14 days, read from the store by the hour."""
 
 from typing import Final
 
@@ -23,31 +23,37 @@ NO_COUNTS: Final = EventCounts(
 
 
 class CountHistory:
-    """The counts of the last 14 days; whole hours are read once, as they no longer change."""
+    """Event counts of the last 14 days; complete hours never change and are read once."""
 
     def __init__(self, store: CountStore) -> None:
-        """Start without any hour."""
+        """Begin without counts."""
         self._store = store
         self._whole = NO_COUNTS
         self._next_hour: int | None = None
 
     def forget(self) -> None:
-        """Read every hour again the next time, after past events were loaded."""
+        """Read every hour again at the next call, as after past events were loaded."""
         self._next_hour = None
 
     async def until(self, grid_us: int) -> EventCounts:
         """Return the counts of events received before a grid time.
 
         Raises:
-            StoreUnavailableError: If the store cannot be read; what was read stays.
+            StoreUnavailableError: If the store cannot be read; earlier counts are kept.
         """
         hour = grid_us // HOUR_US
         oldest = hour - RETENTION_HOURS
-        known = _part(self._whole, oldest, hour) if self._next_hour is not None else NO_COUNTS
-        # A clock that was set back brings an hour that was whole to run again.
+        known = _hours(self._whole, oldest, hour) if self._next_hour is not None else NO_COUNTS
+        # A clock that was set back brings an hour that was complete to run again.
         first = oldest if self._next_hour is None else max(min(self._next_hour, hour), oldest)
-        counts = _joined(known, await self._store.since(first, until_us=grid_us))
-        self._whole = _part(counts, oldest, hour)
+        new = await self._store.since(first, until_us=grid_us)
+        counts = EventCounts(
+            np.concatenate([known.sale_keys, new.sale_keys]),
+            np.concatenate([known.kinds, new.kinds]),
+            np.concatenate([known.hours, new.hours]),
+            np.concatenate([known.counts, new.counts]),
+        )
+        self._whole = _hours(counts, oldest, hour)
         self._next_hour = hour
         return counts
 
@@ -65,17 +71,8 @@ def by_row(counts: EventCounts, catalogue: Catalogue, *, grid_us: int) -> SaleCo
     return counts_at(hourly, at_us=grid_us, n_sales=len(catalogue))
 
 
-def _part(counts: EventCounts, first_hour: int, end_hour: int) -> EventCounts:
+def _hours(counts: EventCounts, first_hour: int, end_hour: int) -> EventCounts:
     kept = (first_hour <= counts.hours) & (counts.hours < end_hour)
     return EventCounts(
         counts.sale_keys[kept], counts.kinds[kept], counts.hours[kept], counts.counts[kept]
-    )
-
-
-def _joined(first: EventCounts, second: EventCounts) -> EventCounts:
-    return EventCounts(
-        np.concatenate([first.sale_keys, second.sale_keys]),
-        np.concatenate([first.kinds, second.kinds]),
-        np.concatenate([first.hours, second.hours]),
-        np.concatenate([first.counts, second.counts]),
     )

@@ -1,8 +1,12 @@
-"""The newest known state of every sale, kept where the store lost it or holds an older one.
+"""The newest known state of every sale, kept where the store lost it or has an older one.
 
-A store can be emptied, replaced by an empty replica, or restored from a backup. What is known
-here then stays, and of the store only what is newer counts, until the store is whole again: an
-operator loaded it, or every sale was put or deleted anew.
+A store can be emptied, replaced by an empty replica, or restored from a backup. The worker then
+keeps what it knows, and takes only newer changes from the store, until the store is complete
+again: an operator loaded it, or every lost sale was put or deleted anew.
+
+Protocol: the store has a generation, made anew when it is filled from empty, and a version that
+rises with each change. Workers that know more than the store mark it as distrusted (empty
+generation), and vouch for it once it is complete.
 """
 
 import asyncio
@@ -22,6 +26,7 @@ from models.domain.sale import Sale
 
 N_EXAMPLES: Final = 5
 LOOK_EVERY_US: Final = 10 * SECOND_US
+"""Between removals of lost sales that are over, which compare every one; chosen, not measured."""
 
 ADVICE: Final = (
     "run `python -m app load --data DIR` to fill the store again, or put or delete the sales that"
@@ -33,13 +38,13 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SavedCatalogue:
-    """A catalogue that this machine knew, whole up to a version.
+    """The catalogue last saved on this machine, complete up to a version of the store.
 
     Attributes:
-        generation: That of the store that it was read from.
-        version: See `SaleChanges`.
+        generation: Generation of the store that it was read from.
+        version: Version of the store; see `SaleChanges`.
         sales: Sales by id.
-        pictures: What their pictures show.
+        pictures: Their labelled pictures.
         earlier: Generations that this machine followed before.
     """
 
@@ -50,14 +55,14 @@ class SavedCatalogue:
     earlier: tuple[str, ...] = ()
 
     def is_superseded_by(self, changes: SaleChanges) -> bool:
-        """Tell whether a store is to be trusted whatever this says.
+        """Tell whether to trust a store instead of this saved catalogue.
 
-        It was vouched for since, or it is another shop's. A backup of this shop may be of an
-        earlier generation too: then this machine followed that, or they have a sale in common.
+        Either a worker vouched for the store since, or it is another shop's. A backup of this
+        shop may be of an earlier generation too: then this machine followed that generation, or
+        the two have a sale in common.
         """
-        return changes.vouched > self.version or self._is_of_another_shop(changes)
-
-    def _is_of_another_shop(self, changes: SaleChanges) -> bool:
+        if changes.vouched > self.version:
+            return True
         if changes.generation in {"", self.generation, *self.earlier}:
             return False
         theirs = [sale.sale_id for sale in changes.sales]
@@ -68,11 +73,11 @@ class SavedCatalogue:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueUpdate:
-    """What a read of the store changed.
+    """Result of a read of the store.
 
     Attributes:
-        changes: What is new, or, where `is_replaced`, everything.
-        is_replaced: Whether nothing of before counts any more.
+        changes: The changes; all sales and pictures if `is_replaced`.
+        is_replaced: Whether everything known before is to be dropped.
         has_new: Whether there are sales that were not known.
     """
 
@@ -82,7 +87,7 @@ class CatalogueUpdate:
 
     @property
     def is_empty(self) -> bool:
-        """Whether all is as before."""
+        """Whether nothing changed."""
         new = self.changes
         changed = new.sales or new.pictures or new.deleted or new.unpictured
         return not (self.is_replaced or changed)
@@ -90,13 +95,13 @@ class CatalogueUpdate:
 
 @dataclass(slots=True)
 class Loss:
-    """What the store lacks, or holds in another state than the newest known one.
+    """Sales that the store lacks, or has in an older state than the newest known one.
 
     Attributes:
-        outdated: What the store holds of such sales, by id; None for a sale that it lacks.
-        is_known: Whether the newest states are known here; a worker that began later only
-            knows that others know more.
-        looked_us: When sales that are over were last taken off.
+        outdated: The store's state of these sales, by id; None for a sale that it lacks.
+        is_known: Whether the newest states are known here; a worker that started later knows
+            only that other workers distrust the store.
+        looked_us: Time of the last removal of sales that are over.
     """
 
     outdated: dict[str, Sale | None] = field(default_factory=dict[str, Sale | None])
@@ -104,7 +109,7 @@ class Loss:
     looked_us: int = 0
 
     def mend(self, changes: SaleChanges, sales: Mapping[str, Sale], *, now_us: int) -> None:
-        """Take off what was put or deleted since, and now and then what is over."""
+        """Remove sales that were put or deleted since, and every 10 s those that are over."""
         for sale_id in (*(sale.sale_id for sale in changes.sales), *changes.deleted):
             self.outdated.pop(sale_id, None)
         if now_us >= self.looked_us + LOOK_EVERY_US:
@@ -116,22 +121,22 @@ class Loss:
             }
 
     def __str__(self) -> str:
-        """Say what is missing."""
+        """Describe the loss."""
         if not self.is_known:
             return "the store lost sales that are not known to this worker"
         return (
             f"the store lacks the newest state of {len(self.outdated)} sales, such as"
-            f" {', '.join(islice(self.outdated, N_EXAMPLES))}, so the last known one answers"
+            f" {', '.join(islice(self.outdated, N_EXAMPLES))}; the last known states are served"
         )
 
 
 class KnownCatalogue:
-    """Sales and pictures as this worker knows them, brought up to date with the store."""
+    """Sales and pictures as this worker knows them, updated from the store."""
 
     def __init__(
         self, store: SaleStore, saved: Callable[[], Awaitable[SavedCatalogue | None]]
     ) -> None:
-        """Know nothing; ``saved`` is asked once, when the store is read for the first time."""
+        """Begin empty; ``saved`` is called once, at the first read of the store."""
         self._store = store
         self._saved = saved
         self._has_begun = False
@@ -145,25 +150,25 @@ class KnownCatalogue:
 
     @property
     def lacking(self) -> str | None:
-        """What the store lacks, see also `ADVICE`; None if it is whole."""
+        """What the store lacks, see also `ADVICE`; None if it is complete."""
         is_lacking = self.loss is not None and (self.loss.outdated or not self.loss.is_known)
         return str(self.loss) if is_lacking else None
 
     @property
     def is_blank(self) -> bool:
-        """Whether no sale was ever put, as far as is known."""
+        """Whether no sale was ever put into the store, as far as is known."""
         return not self.sales and not self.generation
 
     def is_outdated(self, sale_id: str, stored: Sale | None) -> bool:
-        """Tell whether what the store holds of a sale, None for nothing, is older than known."""
+        """Tell whether the store's state of a sale, None if it lacks it, is older than known."""
         outdated = self.loss.outdated if self.loss else {}
         return sale_id in outdated and outdated[sale_id] == stored
 
     async def update(self, now_us: int) -> CatalogueUpdate:
-        """Read what changed in the store.
+        """Read the changes of the store.
 
         Args:
-            now_us: The store's clock: what the store lacks of a sale that is over is no loss.
+            now_us: The store's clock: a lost sale that is over is no loss.
 
         Raises:
             StoreUnavailableError: If the store cannot be read; nothing changed.
@@ -171,21 +176,23 @@ class KnownCatalogue:
         if not self._has_begun:
             return await self._begin(now_us)
         changes = await self._store.changes(self.version)
-        sales = _after(self.sales, changes)
+        sales = _changed(self.sales, changes)
         is_same_server = changes.server == self._server
         if self.loss is None and is_same_server and self._continues(changes, sales):
             return self._take(changes, sales)
-        if changes.vouched > self.version or self._is_mended_by_others(changes):
+        # Where the loss is not known here, only other workers can end the distrust.
+        is_mended = self.loss is not None and not self.loss.is_known and changes.generation != ""
+        if changes.vouched > self.version or is_mended:
             return self._replace(await self._store.changes(0))
-        # A change that another server lost shows neither in version nor in number where a later
-        # one took its place.
+        # After a failover a lost change may show neither in the version nor in the number of
+        # sales, as a later change took its place: compare all sales.
         if self.loss is None or not is_same_server:
             return await self._compare(now_us)
         self.loss.mend(changes, sales, now_us=now_us)
         return self._take(changes, sales)
 
     async def report(self) -> None:
-        """Tell the store, and through it workers that start now, whether it is whole.
+        """Mark the store as complete or incomplete, for workers that start now.
 
         A store that takes no writes is not marked: `store_monitor` reports it.
         """
@@ -194,7 +201,7 @@ class KnownCatalogue:
         with suppress(StoreUnavailableError):
             if not self.loss.outdated:
                 await self._store.vouch(self.version)
-            elif self._seen != ("", self.version):
+            elif self._seen != ("", self.version):  # else it is marked already
                 await self._store.distrust(self._seen[0], self.version)
 
     async def _begin(self, now_us: int) -> CatalogueUpdate:
@@ -203,7 +210,7 @@ class KnownCatalogue:
         if saved is None or saved.is_superseded_by(everything):
             return self._replace(everything)
         since = await self._store.changes(saved.version)
-        sales = _after(saved.sales, since)
+        sales = _changed(saved.sales, since)
         is_whole = saved.generation == since.generation and saved.version <= since.version
         loss = await self._find_loss(sales, everything, since, now_us=now_us)
         if is_whole and not loss.outdated:
@@ -216,13 +223,13 @@ class KnownCatalogue:
         return CatalogueUpdate(self._everything_known(since), is_replaced=True, has_new=False)
 
     def _replace(self, everything: SaleChanges) -> CatalogueUpdate:
-        """Trust the store, whatever was known."""
+        """Trust the store, and drop everything known before."""
         if self.loss is not None:
-            _log.info("the store holds the whole catalogue again", n_sales=everything.n_sales)
+            _log.info("the store has the complete catalogue again", n_sales=everything.n_sales)
         self._has_begun = True
         self.generation, self.version = everything.generation, 0
         self.pictures.clear()
-        self._take(everything, _after({}, everything))
+        self._take(everything, _changed({}, everything))
         is_whole = everything.generation != "" or everything.version == 0
         self.loss = None if is_whole else Loss(is_known=False)
         if self.loss is not None:
@@ -233,15 +240,11 @@ class KnownCatalogue:
         is_same = changes.generation == self.generation or self.is_blank
         return is_same and changes.version >= self.version and len(sales) == changes.n_sales
 
-    def _is_mended_by_others(self, changes: SaleChanges) -> bool:
-        """Tell whether the store is whole again where it is not known here what it lost."""
-        return self.loss is not None and not self.loss.is_known and changes.generation != ""
-
     async def _compare(self, now_us: int) -> CatalogueUpdate:
-        """Take over changes, and find what the store lacks of what is known."""
+        """Take over changes, and compare all sales of the store with the known ones."""
         everything = await self._store.changes(0)
         changes = await self._store.changes(self.version)
-        sales = _after(self.sales, changes)
+        sales = _changed(self.sales, changes)
         loss = await self._find_loss(sales, everything, changes, now_us=now_us)
         is_whole = self.loss is None and not loss.outdated and self._continues(changes, sales)
         update = self._take(changes, sales)
@@ -256,21 +259,21 @@ class KnownCatalogue:
         *,
         now_us: int,
     ) -> Loss:
-        # What was put between the two reads is in the second alone.
-        stored = _after(_after({}, everything), since)
+        # Sales put between the two reads are only in the second.
+        stored = _changed(_changed({}, everything), since)
         outdated = await asyncio.to_thread(_differences, sales, stored, now_us=now_us)
         if outdated:
             _log.warning(
-                f"the store lost sales or holds older states of them; {ADVICE}",
+                f"the store lost sales or has older states of them; {ADVICE}",
                 n_sales=len(outdated),
                 sales=list(islice(outdated, N_EXAMPLES)),
             )
-        # Others marked the store: they know what is not known here, and it is not whole.
+        # Other workers marked the store: they know sales that are not known here.
         is_marked = since.generation == "" and since.version > 0
         return Loss(outdated, is_known=bool(outdated) or not is_marked)
 
     def _take(self, changes: SaleChanges, sales: dict[str, Sale]) -> CatalogueUpdate:
-        """Take over changes, and the sales as they are with them."""
+        """Take over changes, and the sales with these changes applied."""
         has_new = not sales.keys() <= self.sales.keys()
         if self.is_blank:
             self.generation = changes.generation
@@ -297,8 +300,8 @@ class KnownCatalogue:
         )
 
 
-def _after(sales: Mapping[str, Sale], changes: SaleChanges) -> dict[str, Sale]:
-    """Return sales as they are with changes; the same object where there are none."""
+def _changed(sales: Mapping[str, Sale], changes: SaleChanges) -> dict[str, Sale]:
+    """Return sales with changes applied; the same object if there are none."""
     if isinstance(sales, dict) and not (changes.sales or changes.deleted):
         return sales
     after = {**sales, **{sale.sale_id: sale for sale in changes.sales}}

@@ -1,4 +1,4 @@
-"""The catalogue as one model sees it: with the pictures that it understands, and its topics."""
+"""The catalogue as built for one model: with the pictures of its scene model, and its topics."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,34 +13,35 @@ from models.scoring.scorer import Scorer
 
 
 class ModelCatalogue:
-    """A model and the catalogue built for it: who holds a view holds a pair that fits.
+    """A model, and the catalogue built for it.
 
     Attributes:
         model: The model; it never changes.
-        served: The catalogue that answers see; None before there is any.
-        n_unread: Pictures in the store that another scene model labelled. Scores of different
-            models do not compare, so this one takes the sale for one without a new picture.
+        served: The catalogue with this model; None before the first build.
     """
 
     def __init__(self, model: Model) -> None:
-        """Know the pictures that the bundle was trained with."""
+        """Begin with the pictures that the bundle was trained with."""
         self.model = model
         self.served: CatalogueVersion | None = None
         self._known: Mapping[str, PictureScores] = model.scorer.pictures if model.scorer else {}
         self._pictures = dict(self._known)
-        # What the store says of a picture goes before what the bundle knows; None: removed.
+        # Pictures of the store take precedence over those of the bundle; None: removed.
         self._own: dict[str, dict[int, PictureScores | None]] = {}
         self._unread: set[tuple[str, int]] = set()
 
     @property
     def n_unread(self) -> int:
-        """How many of the store's pictures this model does not understand."""
+        """Number of the store's pictures that another scene model labelled.
+
+        Scores of different scene models do not compare: such a picture is left out.
+        """
         return len(self._unread)
 
-    def see(self, pictures: Iterable[StoredPicture]) -> None:
-        """Take over pictures of the store; the served catalogue shows them once it is built."""
+    def add_pictures(self, pictures: Iterable[StoredPicture]) -> None:
+        """Add pictures of the store; the next build shows them."""
         for picture in pictures:
-            # A picture that replaced another one leaves nothing of it.
+            # Also drops an earlier picture of this number.
             self._forget(picture.sale_id, picture.number)
             own = self._own.setdefault(picture.sale_id, {})
             if isinstance(picture, RemovedPicture):
@@ -51,20 +52,20 @@ class ModelCatalogue:
                 self._unread.add((picture.sale_id, picture.number))
             self._combine(picture.sale_id)
 
-    def forget(self, places: Iterable[tuple[str, int]]) -> None:
-        """Know of these, by sale id and number, what a worker that starts now would know."""
+    def forget_pictures(self, places: Iterable[tuple[str, int]]) -> None:
+        """Drop pictures of the store, by sale id and number; those of the bundle are back."""
         for sale_id, number in places:
             self._forget(sale_id, number)
             self._combine(sale_id)
 
     def forget_all(self) -> None:
-        """Know the pictures that the bundle was trained with, and no others."""
+        """Drop all pictures of the store."""
         self._pictures = dict(self._known)
         self._own.clear()
         self._unread.clear()
 
     def build(self, sales: Mapping[str, Sale], counts: EventCounts, *, grid_us: int) -> None:
-        """Serve these sales with the counts up to a grid time; blocks."""
+        """Build and serve a catalogue of sales with the counts up to a grid time; blocks."""
         before = self.served
         content = Snapshot.of(sales, self._pictures, before=before.content if before else None)
         catalogue = content.catalogue(
@@ -73,12 +74,12 @@ class ModelCatalogue:
         catalogue = catalogue.with_counts(by_row(counts, catalogue, grid_us=grid_us))
         if self.model.scorer:
             self.model.scorer.prepare(catalogue)
-        self.served = CatalogueVersion.of(
+        self.served = CatalogueVersion.from_content(
             content, catalogue, source=Source.STORE, scorer=self.model.scorer
         )
 
-    def count(self, counts: EventCounts, *, grid_us: int) -> None:
-        """Serve the same sales with other counts; a seed has those of its training."""
+    def set_counts(self, counts: EventCounts, *, grid_us: int) -> None:
+        """Serve the same sales with other counts; a seed keeps those of its training."""
         if self.served is not None and self.served.source is not Source.SEED:
             rows = by_row(counts, self.served.catalogue, grid_us=grid_us)
             self.served = self.served.with_counts(rows)
@@ -99,13 +100,15 @@ class ModelCatalogue:
             self._pictures[sale_id] = PictureScores.together(left)
 
     def serve_seed(self) -> None:
-        """Serve what the bundle was trained on, if there is one."""
+        """Serve the catalogue of the bundle's training, if there is a bundle."""
         scorer = self.model.scorer
         self.served = seed(scorer) if scorer else None
 
 
 def seed(scorer: Scorer) -> CatalogueVersion:
-    """Return the catalogue that a bundle brings along."""
+    """Return the catalogue of a bundle's training data."""
     catalogue = scorer.seed_catalogue()
     scorer.prepare(catalogue)
-    return CatalogueVersion.of(scorer.snapshot, catalogue, source=Source.SEED, scorer=scorer)
+    return CatalogueVersion.from_content(
+        scorer.snapshot, catalogue, source=Source.SEED, scorer=scorer
+    )

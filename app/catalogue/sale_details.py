@@ -1,4 +1,4 @@
-"""What a sale's picture shows, and which sales look like it."""
+"""Details of a sale: the labels and topics of its pictures, and sales that look alike."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Share:
     """A label or a topic of a picture.
 
     Attributes:
-        name: What it is called.
+        name: Its name.
         share: In [0, 1]; all labels, and all topics, of a picture sum to 1.
     """
 
@@ -34,13 +34,13 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class PictureView:
-    """What a picture shows.
+    """Labels and topics of a picture.
 
     Attributes:
-        scene_model: Who says so.
+        scene_model: Id of the model that labelled it.
         labels: Labels, the likeliest first.
         topics: Topics, the largest first.
-        is_unlike: Whether it is like no scene that the model knows; None if nobody looked.
+        is_unlike: Whether it is like no scene that the model knows; None if not determined.
     """
 
     scene_model: str
@@ -51,7 +51,7 @@ class PictureView:
 
 @dataclass(frozen=True, slots=True)
 class LookAlike:
-    """A sale whose picture is near.
+    """A sale whose picture vector is near.
 
     Attributes:
         sale_id: The sale.
@@ -66,26 +66,26 @@ class LookAlike:
 
 @dataclass(frozen=True, slots=True)
 class DetailedSale:
-    """A sale with everything that is known of it.
+    """A sale with its pictures and look-alikes.
 
     Attributes:
-        sale: As last put.
+        sale: The sale as last written.
         is_open: Whether it can be bought now, in some market.
-        sight: What its pictures show together; None without a picture.
-        pictures: What each shows, by number.
-        look_alikes: The nearest pictures.
+        picture: All its pictures together; None without a picture.
+        pictures: Each picture, by number.
+        look_alikes: The sales with the nearest pictures.
     """
 
     sale: Sale
     is_open: bool
-    sight: PictureView | None
+    picture: PictureView | None
     pictures: Mapping[int, PictureView]
     look_alikes: tuple[LookAlike, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SaleDetails:
-    """Looks at the pictures of all sales, closed ones included.
+    """Describes sales and compares their pictures, closed sales included.
 
     Attributes:
         sales: The catalogue's source of truth.
@@ -97,8 +97,8 @@ class SaleDetails:
     live: CatalogueFollower
     clock: StoreClock
 
-    async def show(self, sale_id: str, *, n_look_alikes: int) -> DetailedSale:
-        """Return a sale as the store has it now.
+    async def get(self, sale_id: str, *, n_look_alikes: int) -> DetailedSale:
+        """Return the details of a sale, as the store has it now.
 
         Raises:
             UnknownSaleError: If there is no such sale.
@@ -106,11 +106,11 @@ class SaleDetails:
         known = await self._known(sale_id)
         sale, together = known.sale, known.together
         # Ranking hundreds of labels and the topics of each picture takes milliseconds.
-        sight, pictures = await asyncio.to_thread(self._sights, known)
+        picture, pictures = await asyncio.to_thread(self._views, known)
         return DetailedSale(
             sale=sale,
             is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
-            sight=sight,
+            picture=picture,
             pictures=pictures,
             look_alikes=await self._near(together, limit=n_look_alikes, is_open=None),
         )
@@ -121,9 +121,9 @@ class SaleDetails:
         """Find the sales with the nearest pictures, the nearest first.
 
         Args:
-            sale_id: The sale that they shall look like.
-            limit: How many are wanted.
-            is_open: Only open ones, only closed ones, or, with None, both.
+            sale_id: The sale that they resemble.
+            limit: Number of sales at most.
+            is_open: Only open sales, only closed ones, or, with None, both.
 
         Raises:
             UnknownSaleError: If there is no such sale.
@@ -131,32 +131,32 @@ class SaleDetails:
         known = await self._known(sale_id)
         return await self._near(known.together, limit=limit, is_open=is_open)
 
-    def sight(self, picture: LabelledPicture) -> PictureView:
-        """Name what a picture shows; nothing of one that another scene model labelled.
+    def view(self, picture: LabelledPicture) -> PictureView:
+        """Name labels and topics of a picture; none if another scene model labelled it.
 
-        Takes milliseconds, and belongs into a thread.
+        Takes milliseconds: call it in a thread.
         """
-        scenes = self.live.model.scenes
-        if picture.scene_model != scenes.model:
+        model = self.live.model
+        if picture.scene_model != model.scene_model:
             return PictureView(picture.scene_model, (), (), picture.is_unlike)
-        labels, topics = picture.scores.probabilities, scenes.topics
+        labels, topics = picture.scores.probabilities, model.topics
         return PictureView(
             scene_model=picture.scene_model,
-            labels=_ranked(scenes.labels, labels),
+            labels=_ranked(model.labels, labels),
             topics=_ranked(topics.names, topics.shares(labels[None])[0]) if topics.names else (),
             is_unlike=picture.is_unlike,
         )
 
-    def _sights(self, known: "_KnownSale") -> tuple[PictureView | None, dict[int, PictureView]]:
+    def _views(self, known: "_KnownSale") -> tuple[PictureView | None, dict[int, PictureView]]:
         together = known.together
-        each = {number: self.sight(one) for number, one in known.pictures.items()}
-        return self.sight(together) if together else None, each
+        each = {number: self.view(one) for number, one in known.pictures.items()}
+        return self.view(together) if together else None, each
 
     async def _known(self, sale_id: str) -> "_KnownSale":
         """Return a sale, with the pictures that the served model understands."""
         stored = await self.sales.read(sale_id)
         await self.live.catch_up()
-        served, scene_model = self.live.served, self.live.model.scenes.model
+        served, scene_model = self.live.served, self.live.model.scene_model
         is_seed = served is not None and served.source is Source.SEED
         if self.live.is_outdated(sale_id, stored.sale if stored else None) or (
             stored is None and is_seed
@@ -237,7 +237,7 @@ def _look_alikes(
 
 
 def _served(served: CatalogueVersion | None, sale_id: str) -> StoredSale | None:
-    """Return a sale as answers show it, where the store lacks its newest state."""
+    """Return a sale of the served catalogue, where the store lacks its newest state."""
     if served is None:
         return None
     row = served.catalogue.row_of(sale_id)

@@ -1,4 +1,4 @@
-"""The sales of the catalogue, page by page."""
+"""Pages of the list of sales."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from models.domain.sale import Sale
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Which sales a page shall hold.
+    """Filter and position of a page.
 
     Attributes:
         after: Key of the last sale of the page before; None for the first page.
-        limit: How many at most.
-        market: Only sales of this market; None takes any.
-        is_open: Only open ones, only closed ones, or, with None, both.
+        limit: Number of sales at most.
+        market: Only sales of this market; None for any.
+        is_open: Only open sales, only closed ones, or, with None, both.
     """
 
     after: int | None
@@ -27,12 +27,12 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some sales, in the order of their keys.
+    """A page of sales, in the order of their keys.
 
     Attributes:
         sales: The sales.
-        are_open: Whether each can be bought now, in the market asked for, or in any.
-        last: Key of the last one, where others follow; else None.
+        are_open: Whether each can be bought now, in the market of the filter, or in any.
+        last: Key of the last sale if others follow; else None.
     """
 
     sales: tuple[Sale, ...]
@@ -41,10 +41,10 @@ class Page:
 
 
 def page(catalogue: Catalogue, wanted: ListQuery, *, now_us: int) -> Page:
-    """Return the sales that follow a key.
+    """Return the page of sales after a key.
 
-    Keys never change: a sale that is there from the first page to the last stands on exactly
-    one of them, whatever comes and goes meanwhile.
+    Keys never change: a sale that exists from the first page to the last is on exactly one of
+    them, even if other sales are added or deleted meanwhile.
     """
     opened = np.zeros(len(catalogue), dtype=np.bool_)
     opened[catalogue.eligible(wanted.market, now_us)] = True

@@ -1,4 +1,4 @@
-"""Sales that come, change and go while the service runs."""
+"""Writes single sales and their pictures to the store, which every worker follows."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,17 +10,16 @@ from app.errors import UnknownPictureError, UnknownSaleError
 from app.stores.picture import LabelledPicture, RemovedPicture
 from app.stores.sale import SaleStore
 from app.stores.server import StoreServer
-from models.domain.event import from_us
 from models.domain.sale import Sale
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
-    """A sale as it was put.
+class WrittenSale:
+    """A sale as it was written.
 
     Attributes:
-        sale: With the time of its sell-out, where its stock says that it is sold out.
-        is_new: Whether the store did not know it.
+        sale: The sale, with the time of its sell-out if its stock is 0.
+        is_new: Whether the store did not have it.
     """
 
     sale: Sale
@@ -29,54 +28,53 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class SaleWriter:
-    """Puts sales and pictures into the store, which every worker follows.
+    """Writes sales and pictures to the store.
 
     Attributes:
         sales: The catalogue's source of truth.
-        server: Says what time it is.
+        server: The store's clock.
         live: The catalogue that answers see.
-        labelling: Looks at pictures.
+        labeller: Labels pictures.
     """
 
     sales: SaleStore
     server: StoreServer
     live: CatalogueFollower
-    labelling: PictureLabeller
+    labeller: PictureLabeller
 
-    async def put(self, sale: Sale) -> Registered:
-        """Insert or replace a sale; its picture stays.
+    async def put(self, sale: Sale) -> WrittenSale:
+        """Insert or replace a sale; its pictures stay.
 
         Raises:
-            CatalogueFullError: If the catalogue would have more markets or attributes than it
-                can.
+            CatalogueFullError: If the catalogue would exceed its number of markets or
+                attributes.
         """
         before = await self.sales.read(sale.sale_id)
         if sale.stock is not None:
-            now = from_us(await self.server.time_us())
-            sale = settled(sale, before.sale if before else None, now=now)
+            now = await self.server.now()
+            sale = with_sell_out(sale, before.sale if before else None, now=now)
         await self.sales.put([sale])
-        return Registered(sale, is_new=before is None)
+        return WrittenSale(sale, is_new=before is None)
 
     async def put_picture(
         self, sale_id: str, receive: Callable[[], Awaitable[bytes]], *, number: int
     ) -> LabelledPicture:
-        """Label a picture and keep what it shows; the picture itself is not kept.
+        """Label a picture and store labels and vector; the picture itself is not stored.
 
         Args:
             sale_id: The sale that it shows.
-            receive: Reads the picture; not called where it could not be labelled.
-            number: Which picture of the sale; an earlier one of this number is replaced.
+            receive: Reads the picture; see `PictureLabeller.label`.
+            number: Number of the picture; an earlier picture of this number is replaced.
 
         Raises:
-            UnknownSaleError: If the sale was not put before, or deleted while it was labelled.
+            UnknownSaleError: If the store does not have the sale, before or after the labelling.
             SceneModelMissingError: If the bundle labels no pictures.
-            LabellingBusyError: If too many pictures come at once.
+            LabellingBusyError: If too many pictures are uploaded at once.
             PictureError: If the picture is refused.
         """
         if await self.sales.read(sale_id) is None:
             raise UnknownSaleError(sale_id)
-        with self.labelling.place():
-            picture = await self.labelling.label(sale_id, await receive(), number=number)
+        picture = await self.labeller.label(sale_id, receive, number=number)
         if await self.sales.put_pictures([picture]):
             raise UnknownSaleError(sale_id)
         return picture
@@ -85,7 +83,7 @@ class SaleWriter:
         """Remove one picture of a sale, also one that the bundle was trained with.
 
         Raises:
-            UnknownSaleError: If the store does not know the sale.
+            UnknownSaleError: If the store does not have the sale.
             UnknownPictureError: If the sale has no such picture.
         """
         stored = await self.sales.read(sale_id)
@@ -102,21 +100,21 @@ class SaleWriter:
         await self.sales.put_pictures([RemovedPicture(sale_id, number)])
 
     async def delete(self, sale_id: str) -> None:
-        """Delete a sale and what its pictures show.
+        """Delete a sale with the labels of its pictures.
 
         Raises:
-            UnknownSaleError: If the store does not know it.
+            UnknownSaleError: If the store does not have it.
         """
         if not await self.sales.delete(sale_id):
             raise UnknownSaleError(sale_id)
 
 
-def settled(sale: Sale, before: Sale | None, *, now: datetime) -> Sale:
-    """Let the stock decide whether a sale is sold out.
+def with_sell_out(sale: Sale, before: Sale | None, *, now: datetime) -> Sale:
+    """Set the time of the sell-out by the stock.
 
     Args:
-        sale: As it is put.
-        before: As it was; None for a new one.
+        sale: The sale to write.
+        before: The stored sale; None for a new one.
         now: The store's clock.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Files of the snapshots that answers were made from, so that they can be made again."""
+"""Snapshots that answers were made from, as files, so that the answers can be replayed."""
 
 import asyncio
 import os
@@ -21,6 +21,7 @@ from models.pictures.topics import Topics
 from models.scoring.scorer import Scorer
 
 RETENTION_S: Final = 30 * 24 * 3600
+"""Of snapshots that nothing used; as long as answers can be replayed. Chosen."""
 
 _LATEST: Final = "latest"
 _N_EARLIER: Final = 100  # a generation more each time that the store is emptied and filled
@@ -28,14 +29,14 @@ _WHOLE_SHARE: Final = 4  # above one sale in four that is not in the base, a con
 
 
 class Remembered(BaseModel):
-    """Which snapshot is the last catalogue of this machine.
+    """Pointer to the last catalogue of this machine.
 
     Attributes:
-        snapshot_id: Its file names.
-        scene_model: Who labelled its pictures, empty without.
-        generation: That of the store that it was read from.
-        version: It is whole up to this version of the store.
-        earlier: Generations that were remembered before, the latest last.
+        snapshot_id: Id of its files.
+        scene_model: Id of the model that labelled its pictures, empty without.
+        generation: Generation of the store that it was read from.
+        version: Version of the store up to which it is complete.
+        earlier: Generations remembered before, the latest last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,20 +58,20 @@ class SnapshotArchive:
     """Keeps contents and counts in a directory, a file each, named by their hashes.
 
     Several workers of a machine may share the directory: equal names have equal bytes, and
-    files appear whole. A content is written as what differs from a base, which is one that was
-    written whole. Methods block and belong into a thread.
+    files are written atomically. A content is written as its difference from a base, an earlier
+    content that was written in full. Methods block: call them in a thread.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Use a directory, made when something is kept."""
+        """Use a directory, which is made at the first write."""
         self._directory = directory
         self._kept: str | None = None
         self._base: Snapshot | None = None
-        # A worker keeps what answers were made from in one thread, and its catalogue in another.
+        # The exposure queue writes snapshots in one thread, the catalogue follower in another.
         self._writing = threading.Lock()
 
     def keep(self, served: CatalogueVersion) -> None:
-        """Write a snapshot, unless it is there.
+        """Write a snapshot, unless it exists.
 
         Raises:
             OSError: If the directory cannot be written.
@@ -79,9 +80,10 @@ class SnapshotArchive:
             self._keep(served)
 
     def remember(self, served: CatalogueVersion, *, generation: str, version: int) -> None:
-        """Write a snapshot as the last catalogue of this machine, whole up to a version.
+        """Write a snapshot as the last catalogue of this machine, complete up to a version.
 
-        Another worker of this machine may know more of the same store: then its own stays.
+        If another worker of this machine remembered a later version of the same store, that one
+        stays.
 
         Raises:
             OSError: If the directory cannot be written.
@@ -93,7 +95,7 @@ class SnapshotArchive:
                 return
             last = Remembered(
                 snapshot_id=served.snapshot_id,
-                scene_model=_scene_model(served),
+                scene_model=served.scorer.scene_model if served.scorer else "",
                 generation=generation,
                 version=version,
                 earlier=_earlier(before, generation),
@@ -101,17 +103,17 @@ class SnapshotArchive:
             write_file(self._directory / _LATEST, last.model_dump_json().encode())
 
     def last(self) -> Remembered | None:
-        """Return which snapshot was remembered last, or None before the first.
+        """Return the pointer to the last catalogue, None before the first.
 
         Raises:
-            ValueError: If the file that says it is damaged.
-            OSError: If it is unreadable.
+            ValueError: If its file is damaged.
+            OSError: If its file is unreadable.
         """
         pointer = self._directory / _LATEST
         return Remembered.model_validate_json(pointer.read_bytes()) if pointer.exists() else None
 
     def saved(self) -> SavedCatalogue | None:
-        """Return the sales and pictures remembered last, or None before the first.
+        """Return the sales and pictures of the last catalogue, None before the first.
 
         Raises:
             ValueError: If their file is damaged.
@@ -144,9 +146,9 @@ class SnapshotArchive:
         self._kept = served.snapshot_id
 
     def latest(self, scorer: Scorer | None) -> CatalogueVersion | None:
-        """Return the snapshot remembered last, or None before the first.
+        """Return the last catalogue as a version for a model, None before the first.
 
-        Pictures that another scene model labelled are left out: the bundle knows its own.
+        Pictures that another scene model labelled are replaced by those of the bundle.
 
         Raises:
             ValueError: If its files are damaged.
@@ -161,10 +163,10 @@ class SnapshotArchive:
         sales = {sale.sale_id: sale for sale in saved.content.sales}
         content = Snapshot.of(sales, scorer.pictures)
         catalogue = content.catalogue(scorer.topics).with_counts(saved.catalogue.counts)
-        return CatalogueVersion.of(content, catalogue, source=Source.SAVED, scorer=scorer)
+        return CatalogueVersion.from_content(content, catalogue, source=Source.SAVED, scorer=scorer)
 
     def load(self, snapshot_id: str, scorer: Scorer | None) -> CatalogueVersion:
-        """Read a snapshot that was kept, for the model that it was kept of.
+        """Read a snapshot, with the scorer that it was made with.
 
         Raises:
             ValueError: If its files are damaged.
@@ -176,14 +178,16 @@ class SnapshotArchive:
         counts = folder.counts(counts_id, n_sales=len(content.sales))
         topics = scorer.topics if scorer else Topics.none()
         catalogue = content.catalogue(topics).with_counts(counts)
-        served = CatalogueVersion.of(content, catalogue, source=Source.SAVED, scorer=scorer)
+        served = CatalogueVersion.from_content(
+            content, catalogue, source=Source.SAVED, scorer=scorer
+        )
         if served.snapshot_id != snapshot_id:
             msg = f"snapshot {snapshot_id} in {self._directory} holds {served.snapshot_id}"
             raise ValueError(msg)
         return served
 
     def prune(self, now_us: int) -> int:
-        """Remove files that were not used for 30 days; return how many.
+        """Remove files that were not used for 30 days; return their number.
 
         Raises:
             OSError: If the directory cannot be read, or takes no removal.
@@ -206,10 +210,10 @@ class SnapshotArchive:
             write_file(path, content.to_bytes())
             self._base = content
         for part in parts:
-            os.utime(part)  # its age counts from its last use
+            os.utime(part)  # `prune` goes by the time of the last use
 
     def _parts(self, path: Path) -> list[Path]:
-        """Return the files that a content is read from, none if it cannot be."""
+        """Return the files that a content is read from, none if one of them is missing."""
         try:
             base_id = base_id_of(path.read_bytes())
         except (FileNotFoundError, ValueError):
@@ -218,7 +222,7 @@ class SnapshotArchive:
         return parts if parts[-1].exists() else []
 
     def _base_for(self, content: Snapshot) -> Snapshot | None:
-        """Return what to write a content upon; None to write it whole."""
+        """Return the base to write the difference from; None to write the content in full."""
         base = self._base
         if base is None or not self._content_path(base.id).exists():
             return None
@@ -226,7 +230,7 @@ class SnapshotArchive:
         return base if n_own * _WHOLE_SHARE <= len(base.digests) else None
 
     def _last_files(self) -> list[Path]:
-        """Return what the last catalogue is read from: it stays, however long nothing changes."""
+        """Return the files of the last catalogue, which are never pruned."""
         last = self._last_or_none()
         if last is None:
             return []
@@ -248,10 +252,10 @@ class SnapshotArchive:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPruning:
-    """Removes old snapshots, as a background task.
+    """Background task that removes old snapshots.
 
     Attributes:
-        archive: What to prune.
+        archive: The archive to prune.
         machine_us: This machine's clock, which dates its files; the store's may differ.
     """
 
@@ -259,7 +263,7 @@ class SnapshotPruning:
     machine_us: Callable[[], int]
 
     async def prune(self) -> None:
-        """Remove what is old now.
+        """Remove snapshots that are old now.
 
         Raises:
             OSError: If the directory cannot be read, or takes no removal.
@@ -268,19 +272,15 @@ class SnapshotPruning:
 
 
 def _earlier(before: Remembered | None, generation: str) -> tuple[str, ...]:
-    """Return the generations that went before one, each once."""
+    """Return the generations before one, each once, the latest last."""
     if before is None:
         return ()
     known = dict.fromkeys((*before.earlier, before.generation))
     return tuple(one for one in known if one != generation)[-_N_EARLIER:]
 
 
-def _scene_model(served: CatalogueVersion) -> str:
-    return served.scorer.scene_model if served.scorer else ""
-
-
 def _remove_older(path: Path, oldest_s: float) -> bool:
-    """Remove a file that was used last before a time; another worker may be quicker."""
+    """Remove a file last used before a time; another worker may have removed it already."""
     try:
         is_old = path.stat().st_mtime < oldest_s
         if is_old:

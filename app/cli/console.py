@@ -1,27 +1,30 @@
-"""What every command does the same way: settings, the store, and clear errors."""
+"""Shared by all commands: settings, the store, progress bars, and errors that the user can mend."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import typer
 from pydantic import JsonValue, ValidationError
+from rich.console import Console
+from rich.progress import Progress as RichProgress
+from rich.progress import TaskID
 
-from app.bundles.bundle_repository import BundleRepository
-from app.errors import MAX_NAMED, StoreUnavailableError
-from app.experiments.plan_editor import PlanEditor
-from app.experiments.plan_file import first_plan
+from app.errors import MAX_NAMED
 from app.settings import Settings, ignored
 from app.stores.embedded import embedded_server
 from app.stores.store import Stores
 from models.domain.errors import UserError
-from models.scoring.bundle import BundleError
 
 COMMAND_TIMEOUT_S: Final = 30.0
+"""A command may wait longer than a customer; chosen, not measured."""
 
 RedisUrlOption = Annotated[str | None, typer.Option(help="The store; unset: the embedded server.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+T = TypeVar("T")
 
 
 def read_settings(**given: str | int | None) -> Settings:
@@ -53,7 +56,7 @@ def exit_on_user_error() -> Generator[None]:
 
 @contextmanager
 def store_url(settings: Settings) -> Generator[str]:
-    """Yield the URL of the store, with the embedded server running where it is that."""
+    """Yield the URL of the store; without a setting, of the embedded server, which runs here."""
     if settings.redis_url is not None:
         yield str(settings.redis_url)
         return
@@ -71,40 +74,55 @@ async def opened(url: str) -> AsyncGenerator[Stores]:
         await stores.server.close()
 
 
-def editor_of(stores: Stores, settings: Settings) -> PlanEditor:
-    """Return what changes the plan, as the service does.
+def with_stores(settings: Settings, command: Callable[[Stores], Awaitable[T]]) -> T:
+    """Run a command over the stores of the settings, and return its result."""
 
-    Raises:
-        PlanFileError: If the settings name a plan that cannot be read.
-    """
-    library = BundleRepository(settings.bundles, settings.bundle)
-    return PlanEditor(
-        stores.plans, stores.bundles, stores.server, library, first_plan(settings.plan)
-    )
+    async def run(url: str) -> T:
+        async with opened(url) as stores:
+            return await command(stores)
 
-
-async def require_bundle(settings: Settings, url: str) -> None:
-    """See that there is a bundle to begin with: what the settings name, or what the store wants.
-
-    Raises:
-        BundleError: If neither is whole.
-    """
-    library = BundleRepository(settings.bundles, settings.bundle)
-    try:
-        library.require("")
-    except BundleError as exc:
-        try:
-            async with opened(url) as stores:
-                wanted = (await stores.bundles.wanted()).active
-        except StoreUnavailableError:
-            raise exc from None
-        library.require(wanted)
+    with store_url(settings) as url:
+        return asyncio.run(run(url))
 
 
 def print_summary(summary: dict[str, JsonValue], *, as_json: bool) -> None:
-    """Print what a command did."""
+    """Print the result of a command: one JSON object, or a line a field."""
     if as_json:
         typer.echo(json.dumps(summary))
         return
     for name, value in summary.items():
         typer.echo(f"{name}: {value}")
+
+
+class Progress:
+    """Receives the steps of a command; this base class ignores them."""
+
+    def step(self, name: str, total: int | None) -> None:
+        """Begin a step of so many parts, None if unknown."""
+
+    def advance(self, n: int) -> None:
+        """Add parts that are done to the current step."""
+
+
+class Bars(Progress):
+    """Progress bars on stderr, one a step."""
+
+    def __init__(self, bars: RichProgress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def step(self, name: str, total: int | None) -> None:
+        """Add the bar of a step."""
+        self._task = self._bars.add_task(name, total=total)
+
+    def advance(self, n: int) -> None:
+        """Move the current bar."""
+        if self._task is not None:
+            self._bars.advance(self._task, n)
+
+
+@contextmanager
+def progress_bars() -> Generator[Bars]:
+    """Show progress bars while the block runs."""
+    with RichProgress(console=Console(stderr=True)) as bars:
+        yield Bars(bars)

@@ -1,17 +1,26 @@
-"""Makes answers again from their records, and compares them bit for bit."""
+"""``python -m app replay``: recorded answers computed again, and compared bit for bit."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import polars as pl
+import typer
 
 from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.catalogue.snapshot_archive import SnapshotArchive
+from app.cli.console import (
+    JsonOption,
+    RedisUrlOption,
+    exit_on_user_error,
+    print_summary,
+    read_settings,
+    with_stores,
+)
 from app.errors import BundleRefusedError, UnknownBundleError
 from app.export import exposure_table
-from app.observability import Metrics
+from app.observability import Metrics, configure_logging
 from app.recommend.fallback import DegradationLevel
 from app.recommend.ranking import Ranking, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
@@ -30,31 +39,77 @@ from models.experiments.exposure_record import ExposureRecord, read_records
 from models.scoring.scorer import Scorer
 
 ENTRIES_AT_ONCE: Final = 200
+"""Entries of each partition in one read; chosen, not measured."""
 
 _ID: Final = "recommendation_id"
 
 
+def replay_command(
+    recommendation_id: Annotated[
+        str | None, typer.Argument(help="Id of an answer.", show_default=False)
+    ] = None,
+    *,
+    data: Annotated[
+        Path | None, typer.Option("--exported", help="Look there, and not in the store.")
+    ] = None,
+    everything: Annotated[
+        Path | None, typer.Option("--all", help="Replay all answers exported to a directory.")
+    ] = None,
+    redis_url: RedisUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make answers again from their records; exit 1 if one differs by a bit or cannot be made."""
+    if (recommendation_id is None) == (everything is None):
+        typer.echo("error: name one answer, or a directory by --all", err=True)
+        raise typer.Exit(2)
+    settings = read_settings(redis_url=redis_url)
+    configure_logging("warning")
+    with exit_on_user_error():
+        if everything is not None:
+            exposures = read_exposures(everything)
+        else:
+            exposures = _one_answer(recommendation_id or "", data, settings)
+        repository = BundleRepository(settings.bundles, settings.bundle)
+        archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
+        replays = replay_all(exposures, Replayer(repository, archive))
+    print_summary(asdict(replays), as_json=as_json)
+    if replays.equal < exposures.height or not exposures.height:
+        raise typer.Exit(1)
+
+
+def _one_answer(recommendation_id: str, directory: Path | None, settings: Settings) -> pl.DataFrame:
+    if directory is not None:
+        found = read_exposures(directory).filter(pl.col(_ID) == recommendation_id)
+    else:
+        found = with_stores(settings, lambda stores: stored(stores.connection, recommendation_id))
+    if not found.height:
+        where = directory or "the store: what was exported is no longer there, see --exported"
+        msg = f"no answer {recommendation_id!r} in {where}"
+        raise ReplayError(msg)
+    return found
+
+
 class ReplayError(UserError):
-    """An answer that cannot be made again: what that takes is not here."""
+    """An answer that cannot be computed again: its record, bundle or snapshot is not here."""
 
 
 @dataclass(slots=True)
 class Replayer:
-    """Ranks recorded requests again, by the bundle and the snapshot that answered.
+    """Ranks recorded requests again, with the bundle and the snapshot that answered.
 
     Attributes:
-        library: The bundles of this machine.
+        repository: The bundles of this machine.
         archive: The snapshots that its service kept.
     """
 
-    library: BundleRepository
+    repository: BundleRepository
     archive: SnapshotArchive
     _ranker: SlateRanker = field(default_factory=lambda: SlateRanker(Metrics.create()))
     _scorers: dict[str, Scorer | None] = field(default_factory=dict[str, Scorer | None])
     _served: tuple[str, str, CatalogueVersion] | None = None
 
     def difference(self, recorded: ExposureRecord) -> str | None:
-        """Make an answer again and say where it first differs, None if it is the same.
+        """Compute an answer again and describe its first difference, None if it is the same.
 
         Raises:
             ReplayError: If its bundle or its snapshot is not here.
@@ -91,26 +146,20 @@ class Replayer:
             return None
         if bundle_id not in self._scorers:
             try:
-                self._scorers[bundle_id] = self.library.load(bundle_id).scorer
+                self._scorers[bundle_id] = self.repository.load(bundle_id).scorer
             except (UnknownBundleError, BundleRefusedError) as exc:
                 raise ReplayError(str(exc)) from exc
         return self._scorers[bundle_id]
 
 
-def replayer_of(settings: Settings) -> Replayer:
-    """Return who replays what a service with these settings answered."""
-    library = BundleRepository(settings.bundles, settings.bundle)
-    return Replayer(library, SnapshotArchive(settings.state_dir / SNAPSHOTS))
-
-
 @dataclass(frozen=True, slots=True)
 class Replays:
-    """What became of answers that were made again.
+    """Result of a replay.
 
     Attributes:
-        equal: How many came out bit for bit.
-        differing: The first difference of each other, by id.
-        impossible: What was missing, by id.
+        equal: Answers that are equal bit for bit.
+        differing: The first difference of every other answer, by id.
+        impossible: What was missing, by id of the answer.
         other_versions: Libraries that scored in another version than is here: bits may differ.
     """
 
@@ -121,7 +170,7 @@ class Replays:
 
 
 def replay_all(exposures: pl.DataFrame, replayer: Replayer) -> Replays:
-    """Make many answers again.
+    """Compute many answers again.
 
     Raises:
         ExposureError: If they are not recorded as this software does.
@@ -144,20 +193,8 @@ def replay_all(exposures: pl.DataFrame, replayer: Replayer) -> Replays:
     return Replays(equal, differing, impossible, tuple(sorted(others)))
 
 
-def exported(directory: Path, recommendation_id: str | None = None) -> pl.DataFrame:
-    """Read exported answers, one of them if it is named.
-
-    Raises:
-        ExposureError: If the directory has none that can be read.
-    """
-    exposures = read_exposures(directory)
-    if recommendation_id is None:
-        return exposures
-    return exposures.filter(pl.col(_ID) == recommendation_id)
-
-
 async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame:
-    """Look for an answer in the store, which has it until it is exported.
+    """Find an answer in the store, which has it until it is exported.
 
     Returns:
         One row, or none.

@@ -1,4 +1,4 @@
-"""Results of experiments from the files that an export wrote, worked out aside."""
+"""Results of experiments from exported files, computed in a thread pool and cached."""
 
 import asyncio
 from concurrent.futures import Executor
@@ -17,12 +17,12 @@ _Key = tuple[str, Unit, Rules, tuple[tuple[int, int], ...]]
 
 
 class ExportedResults:
-    """Works out results, one at a time, and again only once a file or the experiment changed.
+    """Computes results, one at a time, and again only after a file or the experiment changed.
 
     Args:
-        directory: What the export writes to.
-        rules: How experiments are read.
-        pool: Threads to do it in.
+        directory: Directory of the export.
+        rules: Rules of the analysis.
+        pool: Threads to compute in.
     """
 
     def __init__(self, directory: Path, *, rules: Rules, pool: Executor) -> None:
@@ -32,38 +32,36 @@ class ExportedResults:
         self._alone = asyncio.Lock()
         self._known: dict[str, tuple[_Key, Results]] = {}
 
-    async def of(
+    async def for_experiment(
         self, experiment: Experiment, unit: Unit, *, rules: Rules | None = None
     ) -> Results:
-        """Return what came of an experiment.
+        """Return the results of an experiment.
 
         Args:
             experiment: The experiment.
-            unit: What its layer deals.
-            rules: How it is read; as all experiments if None.
+            unit: Assignment unit of its layer.
+            rules: Rules of its analysis; None for those of all experiments.
 
         Raises:
             DatasetError: If there are no events, or they cannot be read.
-            ExposureError: The same of exposures.
+            ExposureError: If there are no exposures, or they cannot be read.
         """
         async with self._alone:
             read_by = rules or self._rules
-            key = experiment.model_dump_json(), unit, read_by, self._fingerprint()
+            # An export replaces its files, so that no two of its runs leave the same times.
+            paths = [path for name in _FILES if (path := self._directory / name).is_file()]
+            states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+            key = experiment.model_dump_json(), unit, read_by, states
             known = self._known.get(experiment.name)
             if known is None or known[0] != key:
                 loop = asyncio.get_running_loop()
                 found = await loop.run_in_executor(
-                    self._pool, self._work_out, experiment, unit, read_by
+                    self._pool, self._compute, experiment, unit, read_by
                 )
                 self._known[experiment.name] = known = key, found
             return known[1]
 
-    def _fingerprint(self) -> tuple[tuple[int, int], ...]:
-        # An export replaces its files, so that no two of its runs leave the same times.
-        paths = [path for name in _FILES if (path := self._directory / name).is_file()]
-        return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
-
-    def _work_out(self, experiment: Experiment, unit: Unit, rules: Rules) -> Results:
+    def _compute(self, experiment: Experiment, unit: Unit, rules: Rules) -> Results:
         exposures = read_exposures(self._directory)
         events, _ = read_event_log(self._directory)
         return experiment_results(experiment, exposures, unit=unit, events=events, rules=rules)

@@ -1,4 +1,4 @@
-"""The plan of experiments that answers see: read from the store, swapped at once."""
+"""The plan of experiments in use by a worker: follows the store, and is replaced as a whole."""
 
 import asyncio
 
@@ -12,12 +12,12 @@ _log = get_logger(__name__)
 
 
 class LivePlan:
-    """Follows the store; between two reads nothing changes."""
+    """Follows the plan in the store; it never changes between two polls."""
 
     def __init__(
         self, store: PlanStore, first: StoredPlan, *, file: PlanFile, metrics: Metrics
     ) -> None:
-        """Begin with a plan, until the store has one."""
+        """Use a plan until the store has one."""
         self._metrics = metrics
         self._store = store
         self._file = file
@@ -26,24 +26,24 @@ class LivePlan:
 
     @property
     def current(self) -> StoredPlan:
-        """The plan that decides now."""
+        """The plan in use."""
         return self._current
 
     async def begin(self) -> None:
-        """Take the store's plan, or what this machine remembers of it while it is away."""
+        """Use the store's plan; while the store is away, the last one kept on this machine."""
         try:
             await self.poll()
         except StoreUnavailableError as exc:
             remembered = await asyncio.to_thread(self._file.last)
             self._current = remembered or self._current
             _log.warning(
-                "the plan of experiments is the last one known here",
+                "the store is away: using the plan of experiments last kept on this machine",
                 version=self._current.version,
                 reason=str(exc),
             )
 
     async def poll(self) -> None:
-        """Bring this worker to the store's plan.
+        """Use the store's plan.
 
         Raises:
             StoreUnavailableError: If the store cannot be read; the plan stays.
@@ -58,23 +58,23 @@ class LivePlan:
             stored = await self._store.read()
         except ValueError as exc:
             self._refused = version
-            _log.error("the plan of experiments stays as it was", reason=str(exc))
+            _log.error("the plan in the store is unreadable: it is ignored", reason=str(exc))
             return
         if stored is not None:
             await self._adopt(stored)
 
     async def _adopt(self, stored: StoredPlan) -> None:
         self._current = stored
-        _log.info("another plan of experiments decides", version=stored.version)
+        _log.info("the plan of experiments changed", version=stored.version)
         try:
             await asyncio.to_thread(self._file.keep, stored)
         except OSError as exc:
             self._metrics.files_not_kept.labels("plan").inc()
-            _log.warning("the plan of experiments is not remembered here", reason=str(exc))
+            _log.warning("the plan of experiments was not kept on this machine", reason=str(exc))
 
     async def _restore(self) -> None:
-        """Tell an emptied store the plan again; else all units would change their variants."""
-        _log.warning("the store was emptied; it is told the plan of experiments again")
+        """Publish the plan again in an emptied store; else all units would change variants."""
+        _log.warning("store was emptied; re-publishing the plan of experiments")
         change = PlanChange(
             at=from_us(0),
             who="worker",

@@ -1,4 +1,4 @@
-"""Changes of the plan of experiments: whole, checked, one at a time, and on record."""
+"""Changes of the plan of experiments: checked as a whole, by compare-and-set, with an audit."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,6 @@ from app.errors import (
 from app.stores.bundle import BundleStore
 from app.stores.plan import PlanChange, PlanStore, StoredPlan
 from app.stores.server import StoreServer
-from models.domain.event import from_us
 from models.experiments.analysis.difference import changes
 from models.experiments.plan.experiment import Experiment
 from models.experiments.plan.plan import Plan
@@ -34,18 +33,18 @@ from models.slate.slate_policy import SlatePolicy
 THE_PLAN: Final = "the plan"
 
 ATTEMPTS: Final = 3
-"""How often a change is made anew that says nothing of the version and lost a race."""
+"""Lost races before a change without a version is given up; chosen, not measured."""
 
 Edit = Callable[[Plan, datetime], Plan]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who wants a change, and of which plan.
+    """Author of a change, and the version that it is meant for.
 
     Attributes:
         who: Name of a key, or where the call came from.
-        version: The version that he means to change; None for whichever there is.
+        version: The version to change; None for the current one.
     """
 
     who: str
@@ -56,28 +55,29 @@ class Order:
 class PlanEditor:
     """Changes the plan in the store; every worker follows it within two seconds.
 
-    Every method may raise `PlanRefusedError` for a plan that contradicts itself or names what
-    is not there, and `PlanChangedError` for one that is another by now; nothing changed then.
+    Every method may raise `PlanRefusedError` for a plan that contradicts itself or names an
+    unknown bundle or order, and `PlanChangedError` if the version is another by now; the plan is
+    then unchanged.
 
     Attributes:
-        plans: Keeps the plan.
-        bundles: Says which bundle answers where a policy names none.
+        plans: Keeps the plan and its audit trail.
+        bundles: Holds the active bundle, for policies that name none.
         server: Its clock dates the changes.
-        library: The bundles that variants may name.
-        first: What applies before the first change.
+        repository: The bundles that variants may name.
+        first: The plan before the first change.
     """
 
     plans: PlanStore
     bundles: BundleStore
     server: StoreServer
-    library: BundleRepository
+    repository: BundleRepository
     first: StoredPlan
 
     async def current(self) -> StoredPlan:
         """Return the plan that all workers follow.
 
         Raises:
-            PlanRefusedError: If the store holds something else.
+            PlanRefusedError: If the stored plan is unreadable.
         """
         try:
             return await self.plans.read() or self.first
@@ -88,6 +88,11 @@ class PlanEditor:
         """Replace the whole plan."""
         return await self.change("put the plan", lambda plan, _: draft.dealt(plan), order=order)
 
+    async def preview(self, draft: PlanDraft, plan: Plan) -> Plan:
+        """Return the plan that a draft would make of a plan, and change nothing."""
+        now = await self.server.now()
+        return await self._checked(plan, lambda before, _: draft.dealt(before), now=now)
+
     async def put_experiment(self, draft: ExperimentDraft, order: Order) -> StoredPlan:
         """Create an experiment, or change it; see `with_experiment`."""
         doing = f"put experiment {draft.name}"
@@ -97,27 +102,27 @@ class PlanEditor:
         """End an experiment now; remove one that does not run.
 
         Raises:
-            UnknownExperimentError: If there is none of that name.
+            UnknownExperimentError: If the plan has no experiment of that name.
         """
         return await self.change(
             f"end experiment {name}", lambda plan, now: _ended(plan, name, now=now), order=order
         )
 
     async def change(self, doing: str, edit: Edit, *, order: Order) -> StoredPlan:
-        """Put what an edit makes of the plan, unless it is the same plan.
+        """Edit the plan in the store; an edit that changes nothing writes nothing.
 
         Args:
-            doing: What is done, for the audit trail.
-            edit: From the plan and the store's clock to another plan; its `ValueError` refuses.
-            order: Who wants it.
+            doing: Description for the audit trail.
+            edit: Makes a plan of a plan and the store's clock; a `ValueError` refuses the change.
+            order: Author and version.
         """
         for _ in range(ATTEMPTS):
             before = await self.current()
             if order.version not in {None, before.version}:
                 break
-            now = from_us(await self.server.time_us())
+            now = await self.server.now()
             after = StoredPlan(before.version + 1, await self._checked(before.plan, edit, now=now))
-            # What a variant names decides, not what it equals: compare what would be written.
+            # Models with equal values may differ in which fields are set: compare the JSON.
             if before.version and after.plan.to_json() == before.plan.to_json():
                 return before
             change = PlanChange(
@@ -128,7 +133,8 @@ class PlanEditor:
                 after=after.version,
                 changes=changes(before.plan, after.plan),
             )
-            # Version 0 is in no store: it may be another one elsewhere, and is replaced there.
+            # Version 0 is the plan of this machine's settings, and in no store: workers with other
+            # settings replace theirs, too.
             if await self.plans.change(after.plan, change):
                 return after
         raise PlanChangedError(order.version, (await self.current()).version)
@@ -138,15 +144,12 @@ class PlanEditor:
             changed = edit(plan, now)
         except ValueError as exc:
             raise PlanRefusedError(THE_PLAN, reason_of(exc)) from exc
-        await self.require_bundles(changed)
+        active = (await self.bundles.wanted()).active
+        await asyncio.to_thread(self._require_bundles, changed, active)
         return changed
 
-    async def require_bundles(self, plan: Plan) -> None:
-        """Check that this machine has every bundle that a plan names, and what it orders by."""
-        active = (await self.bundles.wanted()).active
-        await asyncio.to_thread(self._require_bundles, plan, active)
-
     def _require_bundles(self, plan: Plan, active: str) -> None:
+        """Check that this machine has every bundle of a plan, and each the order that is named."""
         self._require("the default policy", plan.default, active=active)
         for experiment in plan.experiments:
             for variant, policy in zip(experiment.variants, plan.policies(experiment), strict=True):
@@ -157,10 +160,10 @@ class PlanEditor:
         if not (policy.bundle or active):
             return
         try:
-            manifest = self.library.manifest(policy.bundle or active)
+            manifest = self.repository.manifest(policy.bundle or active)
         except (UnknownBundleError, BundleRefusedError) as exc:
             if policy.bundle is None:
-                return  # what answers by chance is not the plan's fault
+                return  # the active bundle is not the plan's choice
             raise PlanRefusedError(where, str(exc)) from exc
         known = [*(one.value for one in Policy), *manifest.recommenders]
         if policy.order_by not in known:
@@ -171,7 +174,7 @@ class PlanEditor:
             raise PlanRefusedError(where, msg)
 
 
-def named(plan: Plan, name: str) -> Experiment:
+def find_experiment(plan: Plan, name: str) -> Experiment:
     """Return an experiment of a plan.
 
     Raises:
@@ -184,7 +187,7 @@ def named(plan: Plan, name: str) -> Experiment:
 
 
 def _ended(plan: Plan, name: str, *, now: datetime) -> Plan:
-    experiment = named(plan, name)
+    experiment = find_experiment(plan, name)
     if not experiment.runs_at(now) or experiment.starts_at == now:
         return without_experiment(plan, name)
     fields = {key: getattr(experiment, key) for key in experiment.model_fields_set}

@@ -1,4 +1,4 @@
-"""The plan of experiments in a file: of the settings, and as a machine remembers it."""
+"""The plan of experiments in a file: that of the settings, and the last one of the store."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ _VERSION = TypeAdapter(int)
 
 
 def first_plan(path: Path | None) -> StoredPlan:
-    """Return the plan of the settings: what applies until one is put into the store.
+    """Return the plan of the settings, which applies until one is put into the store.
 
     Raises:
         PlanFileError: If the file cannot be read, or holds no plan.
@@ -24,16 +24,16 @@ def first_plan(path: Path | None) -> StoredPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """Remembers the last plan of the store, for a start while the store is away. Methods block.
+    """Keeps the last plan of the store, for a start while the store is away. Methods block.
 
     Attributes:
-        path: The file; its directory is made when something is kept.
+        path: The file; its directory is made when a plan is kept.
     """
 
     path: Path
 
     def keep(self, stored: StoredPlan) -> None:
-        """Remember a plan.
+        """Write a plan.
 
         Raises:
             OSError: If the file cannot be written.
@@ -41,7 +41,7 @@ class PlanFile:
         write_file(self.path, b"%d\n" % stored.version + stored.plan.to_json())
 
     def last(self) -> StoredPlan | None:
-        """Return the plan kept last; None before the first, or where it is none any more."""
+        """Return the plan kept last; None before the first, or if the file is unreadable."""
         try:
             version, _, content = self.path.read_bytes().partition(b"\n")
             return StoredPlan(_VERSION.validate_json(version), Plan.model_validate_json(content))

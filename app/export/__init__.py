@@ -1,4 +1,4 @@
-"""From the store's streams and catalogue to the files of the dataset contract."""
+"""Export of events, answers and sales from the store to files of the dataset contract."""
 
 from app.export.drain import ExportSummary, export, exposure_table
 from app.export.part import PARTS, ExportError

@@ -1,4 +1,4 @@
-"""The sales of a store as the ``sales`` of a dataset."""
+"""Exports the sales of the store as table ``sales`` of a dataset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,28 +37,28 @@ _SCHEMA: Final = {column.name: _TYPES[column.kind] for column in SALES}
 
 @dataclass(frozen=True)
 class _Known:
-    """What the directory says: its sales, and the paths of their pictures, by sale id."""
+    """Sales of the directory and the paths of their pictures, by sale id."""
 
     sales: Mapping[str, Sale]
     images: Mapping[str, Sequence[str]]
 
 
 async def export_sales(store: SaleStore, out: Path, *, parts: Path) -> int:
-    """Bring the sales of a directory to what the store says of them.
+    """Update the sales of a directory from the store.
 
-    Sales that the store no longer has stay: events name them. Pictures stay those that the
-    directory has. A file in which nothing would change is left as it is.
+    Sales that the store no longer has stay, as events name them. Pictures of the directory stay.
+    A file that would not change is not written.
 
     Args:
         store: The catalogue.
         out: Directory of the dataset.
-        parts: Where a file that no export wrote is kept when it is replaced.
+        parts: Directory for a replaced file that no export wrote.
 
     Returns:
-        How many sales the directory then has.
+        The number of sales in the directory.
 
     Raises:
-        DatasetError: If the sales that are there cannot be used.
+        DatasetError: If the sales of the directory cannot be used.
         ExportError: If some of them would be lost.
         StoreUnavailableError: If the store does not answer; run it again.
     """
@@ -80,13 +80,19 @@ def sale_table(sales: Sequence[Sale], *, images: Mapping[str, Sequence[str]]) ->
 
     Args:
         sales: The sales.
-        images: Paths below ``images/`` by sale id; of others the one that the sale names.
+        images: Paths below ``images/`` by sale id; for other sales the path that the sale names.
 
     Returns:
-        A row a sale. Of more attributes than a dataset holds, those of the oldest sales are left
-        out and named in the log: a directory keeps sales that the store no longer has.
+        A row a sale. Beyond the number of attributes of a dataset, those of the oldest sales are
+        left out and named in the log: a directory keeps sales that the store no longer has.
     """
-    rows = [_row(sale, images.get(sale.sale_id)) for sale in sales]
+    rows = [
+        {
+            **sale.model_dump(exclude={"attributes"}),
+            "image": images.get(sale.sale_id) or ([sale.image] if sale.image else None),
+        }
+        for sale in sales
+    ]
     names = _kept_attributes(sales)
     attributes = [_attribute(name, [one.attributes.get(name) for one in sales]) for name in names]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row").with_columns(attributes)
@@ -108,22 +114,16 @@ def _kept_attributes(sales: Sequence[Sale]) -> list[str]:
     return sorted(newest_first[:MAX_ATTRIBUTES])
 
 
-def _row(sale: Sale, images: Sequence[str] | None) -> dict[str, object]:
-    named = images or ([sale.image] if sale.image else None)
-    return {**sale.model_dump(exclude={"attributes"}), "image": named}
-
-
 def _attribute(name: str, values: Sequence[AttributeValue]) -> pl.Series:
     given = [value for value in values if value is not None]
     if all(isinstance(value, bool) for value in given):
         return pl.Series(name, values, dtype=pl.Boolean)
     if any(isinstance(value, bool | str) for value in given):
-        return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
+        # As JSON and the dataset contract write them: ``true``, not ``True``.
+        texts = [str(one).lower() if isinstance(one, bool) else one for one in values]
+        texts = [None if one is None else str(one) for one in texts]
+        return pl.Series(name, texts, dtype=pl.String)
     return pl.Series(name, values, dtype=pl.Float64)
-
-
-def _text(value: AttributeValue) -> str | None:
-    return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
 
 
 def _known(path: Path) -> _Known:

@@ -1,18 +1,17 @@
 """Drains the store's streams into files of the dataset contract, each event exactly once.
 
-Every batch becomes a part below ``parts/``, written aside and renamed, which carries in its
-own metadata where the streams were read up to. Only then are they emptied up to there. A run
-that is killed at any moment therefore leaves either no part, or a part that says where the
-next run goes on. ``events.parquet``, ``exposures.parquet`` and ``erasures.parquet`` are the
-parts in one file, each event once: what repeats or contradicts an earlier one is counted, and
-stays in the parts. Erasures are read last, and taken out of the parts of events
-and answers of this and all earlier runs. What a directory held before is its first part; its
-sales are brought to what the store says.
+Every batch becomes a part below ``parts/``, written atomically, with the positions of the streams
+(cursors) in its metadata. Only then are the streams trimmed up to these positions. A run that is
+killed at any moment therefore leaves either no part, or a part from which the next run continues.
+``events.parquet``, ``exposures.parquet`` and ``erasures.parquet`` join the parts, each event once:
+events that repeat or contradict an earlier one are counted, and stay in the parts. Erasures are
+read last, and applied to the parts of events and answers of this and all earlier runs. Files that
+the directory held before its first export become the first part; its sales are updated from the
+store.
 """
 
 import io
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,9 +25,9 @@ from app.export.history import CONTRACTS, adopt, in_contract_order
 from app.export.part import (
     PARTS,
     ExportError,
-    number_of,
+    list_parts,
+    part_number,
     part_path,
-    parts_of,
     read_cursors,
     write_table,
 )
@@ -72,24 +71,24 @@ _EVENT: Final[Columns] = {
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What a run wrote.
+    """Result of a run.
 
     Attributes:
-        events: Entries of events that this run took from the store.
-        exposures: The same of answers.
-        erasures: The same of erasures.
-        erased_events: Events that this run took out of the files, because their customers
+        events: Events that this run moved from the store.
+        exposures: Answers that this run moved from the store.
+        erasures: Erasures that this run moved from the store.
+        erased_events: Events that this run removed from the files, because their customers
             were erased.
-        erased_exposures: The same of answers.
+        erased_exposures: Answers that this run removed for the same reason.
         repeated_events: Events of the parts that an earlier one repeats, of all runs: left out.
         conflicting_events: Events of the parts that contradict an earlier one of their customer
             with their id, of all runs: left out.
         conflicting: The first of these by customer and event id.
-        lost_events: Events that full streams lost before any run, ever: none of the files has them.
-        lost_exposures: The same of answers.
+        lost_events: Events that full streams lost before any run could export them, ever.
+        lost_exposures: Answers that full streams lost, ever.
         total_events: Events in ``events.parquet``, of all runs.
         total_exposures: Answers in ``exposures.parquet``, of all runs.
-        sales: Sales that the directory has.
+        sales: Sales in the directory.
         adopted: Rows that the directory held before its first export.
     """
 
@@ -111,12 +110,12 @@ class ExportSummary:
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """What the parts hold more than once, and ``events.parquet`` once.
+    """Events that the parts hold more than once, and ``events.parquet`` once.
 
     Attributes:
-        same: Events that an earlier one repeats.
+        same: Events equal to an earlier one.
         conflicting: Events that contradict an earlier one of their customer with their id.
-        examples: The first of these, by customer and event id.
+        examples: The first conflicting ones, by customer and event id.
     """
 
     same: int
@@ -125,16 +124,16 @@ class Repeats:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
-    """A kind of stream and the table that it becomes.
+class StreamTable:
+    """A kind of stream, and its table in the dataset.
 
     Attributes:
-        name: Of the table.
-        id_columns: What makes two entries one.
-        time_columns: When an entry was made, by any clock that tells; an erasure takes what
-            any of them puts before it.
-        stream: Name of a partition's stream.
-        table: Columns of a batch.
+        name: Name of the table.
+        id_columns: Columns that identify an entry.
+        time_columns: Times of an entry, by different clocks; an erasure removes an entry if any
+            of them is before it.
+        stream: Returns the name of a partition's stream.
+        table: Makes a table of a batch.
     """
 
     name: str
@@ -165,12 +164,15 @@ def erasure_table(batch: Batch) -> pl.DataFrame:
     return pl.DataFrame([customers, erased_us.cast(_UTC)])
 
 
-EVENTS: Final = Log("events", IDENTITY, ("at", "received_at"), events_stream, event_table)
-EXPOSURES: Final = Log(
+EVENTS: Final = StreamTable("events", IDENTITY, ("at", "received_at"), events_stream, event_table)
+EXPOSURES: Final = StreamTable(
     "exposures", ("recommendation_id",), ("now",), exposures_stream, exposure_table
 )
-ERASURES: Final = Log("erasures", ("customer_id", "erased_at"), (), erasures_stream, erasure_table)
-LOGS: Final = (EVENTS, EXPOSURES, ERASURES)
+ERASURES: Final = StreamTable(
+    "erasures", ("customer_id", "erased_at"), (), erasures_stream, erasure_table
+)
+# Erasures last, so that they also reach the events and answers that this run moved before.
+STREAM_TABLES: Final = (EVENTS, EXPOSURES, ERASURES)
 
 
 async def export(
@@ -184,90 +186,104 @@ async def export(
 
     Args:
         connection: The store.
-        out: Directory of a dataset; made if absent. Always the same one for a store: what
-            was exported is no longer in the streams. Events, erasures and sales that it holds
-            already are kept, and stand beside those of the store.
+        out: Directory of a dataset; made if absent. Always the same one for a store, as exported
+            entries are removed from the streams. Events, erasures and sales that it holds
+            already are kept beside those of the store.
         n_each: Entries of each partition in one part.
-        on_part: Told how many entries each part holds.
+        on_part: Called with the number of entries of each part.
 
     Raises:
-        DatasetError: If a table that the directory holds cannot be used.
-        ExportError: If another run exports to the directory now, or rows that it holds would
-            have to be left out.
+        DatasetError: If a table of the directory cannot be used.
+        ExportError: If another run exports to the directory now, or rows of it would be left out.
         StoreUnavailableError: If the store does not answer; run it again.
     """
     parts = out / PARTS
     parts.mkdir(parents=True, exist_ok=True)
-    with _alone(parts):
-        for directory in (parts, out):
-            remove_abandoned(directory)
-        adopted = sum(adopt(out, name, parts=parts) for name in CONTRACTS)
-        taken = {
-            log.name: await _drain(Streams(connection, log.stream), parts, log, n_each, on_part)
-            for log in LOGS
-        }
-        _have_events(parts)
-        erased = {log.name: _erase(parts, log) for log in (EVENTS, EXPOSURES)}
-        totals = {log.name: _join(out, log) for log in LOGS}
-        repeats = _repeats(parts)
-        n_sales = await export_sales(SaleStore(connection), out, parts=parts)
-        lost = await StoreServer(connection).lost()
-        return ExportSummary(
-            events=taken[EVENTS.name],
-            exposures=taken[EXPOSURES.name],
-            erasures=taken[ERASURES.name],
-            erased_events=erased[EVENTS.name],
-            erased_exposures=erased[EXPOSURES.name],
-            repeated_events=repeats.same,
-            conflicting_events=repeats.conflicting,
-            conflicting=repeats.examples,
-            lost_events=lost.events,
-            lost_exposures=lost.exposures,
-            total_events=totals[EVENTS.name],
-            total_exposures=totals[EXPOSURES.name],
-            sales=n_sales,
-            adopted=adopted,
-        )
+    try:
+        # The kernel releases it when the process dies.
+        lock = FileLock(parts / ".lock").acquire(blocking=False)
+    except Timeout as exc:
+        msg = f"another run exports to {out} now: wait for its end"
+        raise ExportError(msg) from exc
+    with lock:
+        return await _export(connection, out, parts=parts, n_each=n_each, on_part=on_part)
 
 
-def _have_events(parts: Path) -> None:
-    """See that there is a table of events, even an empty one: a dataset must have it."""
-    if not parts_of(parts, EVENTS.name):
-        path = part_path(parts, EVENTS.name, number=0)
-        write_table(path, event_table(Batch([], {})), cursors={})
+async def _export(
+    connection: Connection,
+    out: Path,
+    *,
+    parts: Path,
+    n_each: int,
+    on_part: Callable[[int], None],
+) -> ExportSummary:
+    for directory in (parts, out):
+        remove_abandoned(directory)
+    adopted = sum(adopt(out, name, parts=parts) for name in CONTRACTS)
+    taken = {
+        kind.name: await _drain(Streams(connection, kind.stream), parts, kind, n_each, on_part)
+        for kind in STREAM_TABLES
+    }
+    if not list_parts(parts, EVENTS.name):
+        # A dataset must have a table of events, even an empty one.
+        first = part_path(parts, EVENTS.name, number=0)
+        write_table(first, event_table(Batch([], {})), cursors={})
+    erased = {kind.name: _erase(parts, kind) for kind in (EVENTS, EXPOSURES)}
+    totals = {kind.name: _join(out, kind) for kind in STREAM_TABLES}
+    repeats = _repeats(parts)
+    n_sales = await export_sales(SaleStore(connection), out, parts=parts)
+    lost = await StoreServer(connection).lost()
+    return ExportSummary(
+        events=taken[EVENTS.name],
+        exposures=taken[EXPOSURES.name],
+        erasures=taken[ERASURES.name],
+        erased_events=erased[EVENTS.name],
+        erased_exposures=erased[EXPOSURES.name],
+        repeated_events=repeats.same,
+        conflicting_events=repeats.conflicting,
+        conflicting=repeats.examples,
+        lost_events=lost.events,
+        lost_exposures=lost.exposures,
+        total_events=totals[EVENTS.name],
+        total_exposures=totals[EXPOSURES.name],
+        sales=n_sales,
+        adopted=adopted,
+    )
 
 
 async def _drain(
-    streams: Streams, parts: Path, log: Log, n_each: int, on_part: Callable[[int], None]
+    streams: Streams, parts: Path, kind: StreamTable, n_each: int, on_part: Callable[[int], None]
 ) -> int:
-    written = parts_of(parts, log.name)
+    written = list_parts(parts, kind.name)
     cursors: Cursors = read_cursors(written[-1]) if written else {}
-    number = number_of(written[-1]) if written else 0
+    number = part_number(written[-1]) if written else 0
     n_entries = 0
     while True:
-        # First what an earlier run wrote and had no time to remove.
+        # First the entries that an earlier run wrote and was killed before it removed them.
         await streams.forget(cursors)
         batch = await streams.read(cursors, n_each=n_each)
         if not batch.fields:
             return n_entries
         number += 1
-        path = part_path(parts, log.name, number=number)
-        write_table(path, log.table(batch), cursors=batch.cursors)
+        path = part_path(parts, kind.name, number=number)
+        # With its cursors, before the streams are trimmed: a crash here neither loses an entry
+        # nor writes it twice.
+        write_table(path, kind.table(batch), cursors=batch.cursors)
         cursors = batch.cursors
         n_entries += len(batch.fields)
         on_part(len(batch.fields))
 
 
-def _erase(parts: Path, log: Log) -> int:
-    """Take the customers who were erased out of the parts; return how many rows that were."""
-    erasures = parts_of(parts, ERASURES.name)
+def _erase(parts: Path, kind: StreamTable) -> int:
+    """Remove erased customers from the parts, and return the number of rows removed."""
+    erasures = list_parts(parts, ERASURES.name)
     if not erasures:
         return 0
     until = scan_parquet(erasures).group_by("customer_id").agg(pl.col("erased_at").max())
     erased_at = until.collect()
-    earliest = pl.min_horizontal(*log.time_columns)
+    earliest = pl.min_horizontal(*kind.time_columns)
     n_erased = 0
-    for part in parts_of(parts, log.name):
+    for part in list_parts(parts, kind.name):
         frame = read_parquet(part)
         joined = frame.join(erased_at, on="customer_id", how="left", maintain_order="left")
         kept = joined.filter((earliest > pl.col("erased_at")).fill_null(value=True))
@@ -277,18 +293,18 @@ def _erase(parts: Path, log: Log) -> int:
     return n_erased
 
 
-def _join(out: Path, log: Log) -> int:
-    written = parts_of(out / PARTS, log.name)
+def _join(out: Path, kind: StreamTable) -> int:
+    written = list_parts(out / PARTS, kind.name)
     if not written:
         return 0
-    whole = scan_parquet(written).unique([*log.id_columns], keep="first", maintain_order=True)
+    whole = scan_parquet(written).unique([*kind.id_columns], keep="first", maintain_order=True)
     frame = whole.collect()
-    write_table(out / f"{log.name}.parquet", frame)
+    write_table(out / f"{kind.name}.parquet", frame)
     return frame.height
 
 
 def _repeats(parts: Path) -> Repeats:
-    written = parts_of(parts, EVENTS.name)
+    written = list_parts(parts, EVENTS.name)
     if not written:
         return Repeats(0, 0, ())
     twice = scan_parquet(written).with_row_index(ROW).filter(pl.col("event_id").is_duplicated())
@@ -304,13 +320,3 @@ def _repeats(parts: Path) -> Repeats:
 
 def _json_table(lines: list[bytes], schema: Columns) -> pl.DataFrame:
     return pl.read_ndjson(io.BytesIO(b"\n".join(lines)), schema=schema)
-
-
-@contextmanager
-def _alone(parts: Path) -> Generator[None]:
-    try:
-        with FileLock(parts / ".lock", blocking=False):
-            yield
-    except Timeout as exc:
-        msg = f"another run exports to {parts.parent} now: wait for its end"
-        raise ExportError(msg) from exc

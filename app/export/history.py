@@ -1,7 +1,7 @@
-"""What a directory held before its first export: history, which becomes the first part.
+"""Adopts the files that a directory held before its first export, as the first part.
 
-So a shop can train on a dataset of its own, load it, serve, and export into the same
-directory: training then sees what was there and what came since.
+A shop can train on a dataset of its own, load it, serve, and export into the same directory:
+training then reads the old and the new events.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from app.export.part import ExportError, is_written, part_path, parts_of, write_table
+from app.export.part import ExportError, is_written, list_parts, part_path, write_table
 from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import read_events
@@ -18,7 +18,7 @@ from models.dataset.schema import ERASURES, EVENTS, Column, Kind
 from models.dataset.tables import Table, read_table, table_path
 
 GIVEN: Final = "given-"
-"""Before the names of files that were there and now stand in the parts."""
+"""Prefix of adopted files, which are kept among the parts."""
 
 CONTRACTS: Final = {"events": EVENTS, "erasures": ERASURES}
 
@@ -27,9 +27,9 @@ _UTC: Final = pl.Datetime("us", "UTC")
 
 
 def adopt(out: Path, name: str, *, parts: Path) -> int:
-    """Make a table that no export wrote the first part of its kind.
+    """Copy a table that no export wrote into the first part of its kind.
 
-    The file itself is kept below the parts, as it was.
+    The file itself is kept unchanged among the parts.
 
     Args:
         out: Directory of the dataset.
@@ -37,11 +37,11 @@ def adopt(out: Path, name: str, *, parts: Path) -> int:
         parts: Directory of its parts.
 
     Returns:
-        How many rows were taken over.
+        The number of rows copied.
 
     Raises:
         DatasetError: If the file cannot be used.
-        ExportError: If rows of it would have to be left out.
+        ExportError: If rows of it would be left out.
     """
     path = table_path(out, name)
     if path is None or _is_written(path, name, parts=parts):
@@ -53,12 +53,12 @@ def adopt(out: Path, name: str, *, parts: Path) -> int:
 
 
 def keep_aside(path: Path, parts: Path) -> None:
-    """Move a file that was given out of the way."""
+    """Move a file of the operator to the parts."""
     path.replace(parts / f"{GIVEN}{path.name}")
 
 
 def in_contract_order(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame:
-    """Return the columns of a contract, whose times are microseconds since the epoch or times."""
+    """Select the columns of a contract in its order, with times in microseconds as times."""
     times = [column.name for column in columns if column.kind is Kind.TIME]
     return frame.select(
         pl.col(column.name).cast(_UTC) if column.name in times else pl.col(column.name)
@@ -67,10 +67,10 @@ def in_contract_order(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.Da
 
 
 def refuse_faulty(faults: FaultReport, path: Path) -> None:
-    """Refuse a file of which rows would be left out.
+    """Check that no row of a file would be left out.
 
     Raises:
-        ExportError: If there are any.
+        ExportError: If a row would be.
     """
     n_refused = sum(faults.n_refused().values())
     if n_refused:
@@ -82,8 +82,8 @@ def refuse_faulty(faults: FaultReport, path: Path) -> None:
 
 
 def _is_written(path: Path, name: str, *, parts: Path) -> bool:
-    """Tell whether an export wrote a file; a run that died may have adopted it already."""
-    if not parts_of(parts, name):
+    """Tell whether an export wrote a file; a killed run may have adopted it already."""
+    if not list_parts(parts, name):
         return False
     if not is_written(path):
         keep_aside(path, parts)

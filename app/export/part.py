@@ -1,4 +1,4 @@
-"""The parts of an export: each is a file that is there whole or not at all."""
+"""Parts of an export: atomically written files with the positions of the streams."""
 
 from pathlib import Path
 from typing import Final
@@ -20,17 +20,17 @@ class ExportError(UserError):
     """A directory that cannot be exported to."""
 
 
-def parts_of(directory: Path, name: str) -> list[Path]:
-    """Return the parts of a table, in their order."""
+def list_parts(directory: Path, name: str) -> list[Path]:
+    """Return the parts of a table, the oldest first."""
     return sorted(directory.glob(f"{name}-*.parquet"))
 
 
 def part_path(directory: Path, name: str, *, number: int) -> Path:
-    """Name a part."""
+    """Return the path of a part."""
     return directory / f"{name}-{number:06d}.parquet"
 
 
-def number_of(part: Path) -> int:
+def part_number(part: Path) -> int:
     """Return the number of a part."""
     return int(part.stem.rpartition("-")[2])
 
@@ -41,10 +41,10 @@ def is_written(path: Path) -> bool:
 
 
 def write_table(path: Path, frame: pl.DataFrame, *, cursors: Cursors | None = None) -> None:
-    """Write a file that is there whole or not at all, and stays there after a power cut.
+    """Write a file atomically, with ``fsync``.
 
     Raises:
-        ExportError: If it cannot be written, as where the disk is full.
+        ExportError: If it cannot be written, as on a full disk.
     """
     metadata = (
         {_CURSORS: _CURSORS_JSON.dump_json(dict(cursors)).decode()} if cursors is not None else None
@@ -58,10 +58,10 @@ def write_table(path: Path, frame: pl.DataFrame, *, cursors: Cursors | None = No
 
 
 def read_cursors(part: Path) -> Cursors:
-    """Return where a part ends.
+    """Return the positions of the streams at the end of a part.
 
     Raises:
-        ExportError: If it was not written by an export.
+        ExportError: If no export wrote the file.
     """
     try:
         return _CURSORS_JSON.validate_json(pl.read_parquet_metadata(part)[_CURSORS])

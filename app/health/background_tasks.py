@@ -1,9 +1,9 @@
-"""Background tasks of a worker: run in rounds, supervised, started again after errors.
+"""Background tasks of a worker: run in rounds, supervised, restarted after errors.
 
-A round that the store or the disk ends is an outage: counted, and tried again. Any other
-exception is an error of this software: it is logged with the task's name and counted, and the
-task is started again with back-off. Where a task keeps failing, hangs or ends, the worker ends,
-for the supervisor process or the orchestrator to replace it.
+A round that fails because of the store or the disk is an outage: it is counted and repeated. Any
+other exception is an error of this software: it is logged with the task's name and counted, and
+the task is restarted with back-off. If a task keeps failing, hangs or ends, the worker ends, for
+the supervisor process or the orchestrator to replace it.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from app.health.outages import Dependency, Outages
 from app.observability import Metrics, get_logger
 
 LOG_DRAIN_S: Final = 2.0
+"""For the exposures of the last answers at the end of a worker; chosen, not measured."""
+
 CANCEL_AGAIN_S: Final = 0.1
 TICK_S: Final = 1.0
 
@@ -42,11 +44,11 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BackgroundTask:
-    """Something that goes on by itself, in rounds.
+    """A task that runs in rounds for the whole life of a worker.
 
     Attributes:
-        name: In logs, metrics and health answers.
-        step: One round; outages leave it as `StoreUnavailableError` or `OSError`.
+        name: Its name in logs, metrics and health answers.
+        step: One round; raises `StoreUnavailableError` or `OSError` in an outage.
         every_s: Pause between two rounds.
         within_s: A round that takes longer is cancelled, which counts as an error.
     """
@@ -59,15 +61,15 @@ class BackgroundTask:
 
 @dataclass(slots=True)
 class TaskState:
-    """How a background task fares.
+    """State of a background task.
 
     Attributes:
         within_s: See `BackgroundTask`.
-        n_errors: Errors since the last round that went well.
-        last_error: The last of them.
-        round_s: Since when its round runs, in seconds of a running event loop: a process that
-            was stopped and goes on is not accused. None between two rounds.
-        is_dead: Whether it ended.
+        n_errors: Errors since the last successful round.
+        last_error: The last of these errors.
+        round_s: Duration of the current round, in seconds in which the event loop ran, so that
+            a pause of the process is not taken for a hanging task. None between two rounds.
+        is_dead: Whether the task ended.
     """
 
     within_s: float
@@ -78,17 +80,17 @@ class TaskState:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether a round goes on although it was cancelled."""
+        """Whether a round still runs although it was cancelled."""
         return self.round_s is not None and self.round_s > 2 * self.within_s
 
     @property
     def is_beyond_repair(self) -> bool:
-        """Whether only another process can bring the task back."""
+        """Whether only another process can run the task again."""
         return self.is_dead or self.is_stuck or self.n_errors > len(BACK_OFF_S)
 
     @property
     def fault(self) -> str:
-        """What is wrong with it; empty if nothing."""
+        """Description of what is wrong with the task; empty for nothing."""
         if self.is_dead:
             return "ended"
         if self.is_stuck:
@@ -98,21 +100,21 @@ class TaskState:
 
 @dataclass(slots=True)
 class TaskHealth:
-    """Health of a worker's background tasks; to ask for it touches nothing but memory."""
+    """Health of a worker's background tasks; reading it does no input or output."""
 
     states: dict[str, TaskState] = field(default_factory=dict[str, TaskState])
 
     def sick(self) -> tuple[str, ...]:
-        """Name each task that is dead, stuck or failing, with the reason; empty if none is."""
+        """Return the tasks that are dead, stuck or failing, each with the reason."""
         faults = {name: state.fault for name, state in self.states.items()}
         return tuple(f"{name}: {fault}" for name, fault in faults.items() if fault)
 
     def beyond_repair(self) -> tuple[str, ...]:
-        """Name the tasks that only another process can bring back."""
+        """Return the tasks that only another process can run again."""
         return tuple(name for name, state in self.states.items() if state.is_beyond_repair)
 
     def tick(self) -> None:
-        """Add a second to the rounds that run."""
+        """Add a second to the duration of every current round."""
         for state in self.states.values():
             if state.round_s is not None:
                 state.round_s += TICK_S
@@ -120,13 +122,13 @@ class TaskHealth:
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """Runs background tasks for as long as a worker lives.
+    """Runs background tasks for the whole life of a worker.
 
     Attributes:
-        health: What liveness and readiness ask.
-        outages: What tasks cannot reach.
+        health: State of the tasks, for liveness and readiness.
+        outages: Current outages of store and disk.
         metrics: Count errors.
-        end_worker: Called where this process cannot go on.
+        end_worker: Called when this process must be replaced.
     """
 
     health: TaskHealth
@@ -139,16 +141,16 @@ class Supervisor:
         state = TaskState(task.within_s)
         self.health.states[task.name] = state
         running = asyncio.create_task(self._run(task, state), name=task.name)
-        running.add_done_callback(lambda ended: _note_end(ended, state))
+        running.add_done_callback(lambda ended: _record_end(ended, state))
         return running
 
     async def watch(self) -> None:
-        """End the worker once a task cannot be brought back in it."""
+        """End the worker once a task cannot be run again in it."""
         while not (names := self.health.beyond_repair()):
             await asyncio.sleep(TICK_S)
             self.health.tick()
         _log.critical(
-            "background tasks cannot go on: this worker ends, to be replaced", tasks=names
+            "background tasks are beyond repair: this worker ends, to be replaced", tasks=names
         )
         self.end_worker()
 
@@ -160,7 +162,7 @@ class Supervisor:
             await asyncio.sleep(pause_s)
 
     async def _round(self, task: BackgroundTask, state: TaskState) -> float:
-        """Run a round of a task; return the pause after it."""
+        """Run one round of a task, and return the pause after it."""
         limit = asyncio.timeout(task.within_s)
         try:
             async with limit:
@@ -183,7 +185,7 @@ class Supervisor:
         state.last_error = f"{type(exc).__name__}: {exc}"
         pause_s = BACK_OFF_S[min(state.n_errors, len(BACK_OFF_S)) - 1]
         _log.error(
-            "a background task failed and is started again",
+            "a background task failed and is restarted",
             task=task.name,
             after_s=pause_s,
             exc_info=exc,
@@ -192,13 +194,13 @@ class Supervisor:
 
 
 def _lost_by(exc: Exception) -> Dependency | None:
-    """Return what an exception says is away; None for an error of this software."""
+    """Return the dependency whose outage raised an exception; None for any other error."""
     if isinstance(exc, StoreUnavailableError):
         return Dependency.STORE
     return Dependency.DISK if isinstance(exc, OSError) else None
 
 
-def _note_end(ended: asyncio.Task[None], state: TaskState) -> None:
+def _record_end(ended: asyncio.Task[None], state: TaskState) -> None:
     state.is_dead = True
     if not ended.cancelled() and (exc := ended.exception()) is not None:
         _log.critical("a background task ended", task=ended.get_name(), exc_info=exc)
@@ -211,13 +213,13 @@ async def running(
     """Run background tasks.
 
     Args:
-        tasks: What to run.
+        tasks: The tasks.
         supervisor: Runs them.
-        drain: Returns when everything that was answered is logged; it is given a while at the end.
+        drain: Returns once the exposures of all answers are written; limited by `LOG_DRAIN_S`.
     """
     started = [supervisor.start(task) for task in tasks]
     started.append(asyncio.create_task(supervisor.watch(), name="watch"))
-    # What lives until the end need not be looked at by every collection.
+    # Objects that live until the end need not be visited by every garbage collection.
     gc.collect()
     gc.freeze()
     try:
@@ -231,7 +233,8 @@ async def running(
 async def end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
     """Cancel tasks until they end.
 
-    Below Python 3.12 a cancellation that meets the store's reply can be lost in a timeout.
+    Repeatedly: below Python 3.12 `asyncio.timeout` can swallow a cancellation that arrives
+    together with the store's reply.
     """
     pending = set(tasks)
     while pending:

@@ -1,7 +1,7 @@
-"""Readiness: whether a process can answer, and whether it answers in full.
+"""Readiness: whether a worker can answer, and whether its answers are full.
 
-The first is what an orchestrator asks before it sends callers: a store that is away takes no
-process out. The second is what operators are alerted by.
+The first is the orchestrator's check before it routes callers: a worker stays ready in an outage
+of the store. The second is for the alerts of operators.
 """
 
 import asyncio
@@ -24,23 +24,23 @@ PING_TIMEOUT_S: Final = 1.0
 
 @dataclass(slots=True)
 class Drain:
-    """Whether this process is about to stop: it answers, but wants no new callers.
+    """Whether this process is about to stop: it still answers, but is no longer ready.
 
     Attributes:
-        started: Whether it is.
-        failed: Whether it has to, as a background task cannot go on; set by the supervisor.
+        started: Whether draining began.
+        failed: Whether the process must end because a background task is beyond repair.
     """
 
     started: bool = False
     failed: bool = False
 
     def fail(self) -> None:
-        """Have the process end, to be replaced."""
+        """Make the process end, to be replaced."""
         self.failed = True
 
 
 class Part(StrEnum):
-    """Something that answers need."""
+    """A part that full answers need."""
 
     DRAINING = "draining"
     BUNDLE = "bundle"
@@ -53,32 +53,32 @@ class Part(StrEnum):
 
 
 EXPLAINING: Final = frozenset({Part.BUNDLE, Part.STORE, Part.CATALOGUE})
-"""Parts without which answers are not full."""
+"""Parts whose absence explains that answers are not full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A part that is missing, and why."""
+    """A part that is missing, with the reason."""
 
     part: Part
     reason: str
 
     def __str__(self) -> str:
-        """Name both."""
+        """Return part and reason."""
         return f"{self.part}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Checks what answers, and full answers, depend on.
+    """Checks the parts that answers, and full answers, depend on.
 
     Attributes:
         live: The catalogue.
-        answers: Those of the last minute.
+        answers: The answers of the last minute.
         drain: Set when the process is about to stop.
-        tasks: The background tasks.
-        monitor: Knows the store, and whether it takes writes.
-        metrics: Show what full answers lack.
+        tasks: Health of the background tasks.
+        monitor: State of the store, and whether it takes writes.
+        metrics: Gauges of the missing parts.
     """
 
     live: CatalogueFollower
@@ -89,7 +89,7 @@ class Readiness:
     metrics: Metrics
 
     def missing(self) -> tuple[Missing, ...]:
-        """Return what answers lack, empty if nothing; touches nothing but memory."""
+        """Return the parts that answers lack, without input or output; empty if ready."""
         missing: list[Missing] = []
         if self.drain.started:
             missing.append(Missing(Part.DRAINING, "the process is about to stop"))
@@ -102,7 +102,7 @@ class Readiness:
         return tuple(missing)
 
     async def missing_in_full(self) -> tuple[Missing, ...]:
-        """Return what full answers lack, the store's part included; empty if nothing."""
+        """Return the parts that full answers lack, the store included; empty for nothing."""
         missing = [*self.missing()]
         try:
             async with asyncio.timeout(PING_TIMEOUT_S):
@@ -125,9 +125,10 @@ class Readiness:
         return (*missing, *self._unexplained(missing))
 
     def _unexplained(self, missing: Sequence[Missing]) -> Iterator[Missing]:
-        """Yield that most answers are not full, where nothing else that is missing explains it.
+        """Yield that most answers are not full, if no other missing part explains it.
 
-        Else the minute begins anew: answers of an outage say nothing of the time after it.
+        Otherwise drop the answers of the last minute: after an outage they would be reported as
+        if it lasted.
         """
         if not EXPLAINING.isdisjoint(one.part for one in missing):
             self.answers.forget_all()
@@ -135,7 +136,7 @@ class Readiness:
             yield Missing(Part.ANSWERS, lacking)
 
     async def measure(self) -> None:
-        """Show by metrics whether answers are full, and what they lack; a background task."""
+        """Set the gauges of full answers and of missing parts; a background task."""
         missing = {one.part for one in await self.missing_in_full()}
         self.metrics.in_full.set(not missing)
         for part in Part:

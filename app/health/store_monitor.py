@@ -9,6 +9,7 @@ from app.stores.server import Lost, Refusal, StoreServer
 from models.domain.event import SECOND_US
 
 SKEW_S: Final = 1.0
+"""Difference of the clocks that is reported; NTP keeps it far below. Chosen, not measured."""
 NO_EVICTION: Final = "noeviction"
 
 NONE: Final = Lost(0, 0, 0)
@@ -20,20 +21,20 @@ WRITES_ADVICE: Final = {
     Refusal.RIGHTS: "grant its user the rights of docs/store.md",
     Refusal.OTHER: "look at its log and its settings",
 }
-"""What to do where the store refuses writes."""
+"""Advice by the reason why the store refuses writes."""
 
 _log = get_logger(__name__)
 
 
 @dataclass(slots=True)
 class StoreMonitor:
-    """Looks at the store now and then, and says what is wrong with it once.
+    """Checks the store from time to time, and logs each fault once when it begins.
 
     Attributes:
         server: The store.
-        metrics: Show what was lost and refused, and how far the clocks are apart.
+        metrics: Lost entries, refused writes, and the difference of the clocks.
         machine_us: This machine's clock.
-        refused: Why the store takes no writes and what to do, as last seen; None if it does.
+        refused: Why the store refused writes at the last check, with advice; None if it took them.
     """
 
     server: StoreServer
@@ -45,34 +46,34 @@ class StoreMonitor:
     _lost: Lost = NONE
     _is_skewed: bool = False
 
-    async def look(self) -> None:
-        """Look once.
+    async def check(self) -> None:
+        """Check once, as a background task.
 
         Raises:
             StoreUnavailableError: If the store cannot be read.
         """
-        await self._look_at_clock()
-        await self.look_at_writes()
-        self._judge_policy(await self.server.eviction_policy())
-        self._judge_loss(await self.server.lost())
+        await self._check_clock()
+        await self.check_writes()
+        self._check_policy(await self.server.eviction_policy())
+        self._check_loss(await self.server.lost())
 
-    async def _look_at_clock(self) -> None:
+    async def _check_clock(self) -> None:
         before_us = self.machine_us()
         store_us = await self.server.time_us()
-        # The store read its clock somewhere between question and answer.
+        # The store read its clock between request and reply: compare with the middle.
         ahead_s = (store_us - (before_us + self.machine_us()) // 2) / SECOND_US
         self.metrics.clock_skew.set(ahead_s)
         is_skewed = abs(ahead_s) > SKEW_S
         if is_skewed and not self._is_skewed:
             _log.warning(
-                "the store's clock is not this machine's: sales open and close, and events are"
+                "the clocks of store and machine differ: sales open and close, and events are"
                 " dated, by the store's; synchronise both by NTP",
                 ahead_s=ahead_s,
             )
         self._is_skewed = is_skewed
 
-    async def look_at_writes(self) -> None:
-        """Look whether the store takes writes.
+    async def check_writes(self) -> None:
+        """Check whether the store takes writes.
 
         Raises:
             StoreUnavailableError: If the store cannot be read.
@@ -93,22 +94,22 @@ class StoreMonitor:
             )
         self._refusal = refusal
 
-    def _judge_policy(self, policy: str) -> None:
+    def _check_policy(self, policy: str) -> None:
         if policy not in {self._policy, NO_EVICTION}:
             _log.warning(
-                "the store evicts: full, it forgets customers and sales without a word;"
+                "the store evicts: when full, it drops customers and sales silently;"
                 " set maxmemory-policy noeviction",
                 policy=policy,
             )
         self._policy = policy
 
-    def _judge_loss(self, lost: Lost) -> None:
+    def _check_loss(self, lost: Lost) -> None:
         self.metrics.lost.labels("events").set(lost.events)
         self.metrics.lost.labels("exposures").set(lost.exposures)
         if lost.events > self._lost.events or lost.exposures > self._lost.exposures:
             _log.warning(
                 "full streams lost entries that were never exported:"
-                " run `python -m app export-events`, and oftener",
+                " run `python -m app export-events`, and more often",
                 events=lost.events,
                 exposures=lost.exposures,
             )
@@ -116,7 +117,7 @@ class StoreMonitor:
         if lost.counts > self._lost.counts:
             _log.warning(
                 "events count for no sale: one hour names too many sales;"
-                " see who sends events of sales that do not exist",
+                " find the caller that sends events of unknown sales",
                 counts=lost.counts,
             )
         self._lost = lost

@@ -3,14 +3,15 @@
 from typing import Final
 
 from app.catalogue.catalogue_follower import CatalogueFollower
-from app.catalogue.pulse import BEAT_EVERY_S
+from app.catalogue.pause_detector import BEAT_EVERY_S
 from app.catalogue.snapshot_archive import SnapshotPruning
 from app.health.background_tasks import BackgroundTask
 from app.health.readiness import Readiness
-from app.promotion.promoter import Promoter
+from app.promotion.controller import PromotionController
 from app.recommend.exposure_queue import ExposureQueue
 
 CATALOGUE_EVERY_S: Final = 0.25
+"""A quarter of the second within which a changed sale is recommended."""
 
 LOADING_WITHIN_S: Final = 600.0
 """Longest round that loads bundles and recomputes their golden rows, or reads exports."""
@@ -19,21 +20,21 @@ LOADING_WITHIN_S: Final = 600.0
 def worker_tasks(
     *,
     live: CatalogueFollower,
-    promoter: Promoter,
+    promotions: PromotionController,
     readiness: Readiness,
     exposures: ExposureQueue,
     pruning: SnapshotPruning,
 ) -> tuple[BackgroundTask, ...]:
-    """List what follows the store, logs answers and tidies up; docs/metrics.md names the same."""
+    """Return the background tasks; docs/metrics.md lists the same names."""
     return (
         BackgroundTask("pulse", live.beat, every_s=BEAT_EVERY_S),
         BackgroundTask("catalogue", live.follow, every_s=CATALOGUE_EVERY_S),
-        BackgroundTask("plan", promoter.staging.live.poll, every_s=0.5),
+        BackgroundTask("plan", promotions.plan.poll, every_s=0.5),
         BackgroundTask(
-            "model_holder", promoter.staging.holder.follow, every_s=0.25, within_s=LOADING_WITHIN_S
+            "model_holder", promotions.active.follow, every_s=0.25, within_s=LOADING_WITHIN_S
         ),
-        BackgroundTask("promoter", promoter.follow, every_s=0.5, within_s=LOADING_WITHIN_S),
-        BackgroundTask("store_monitor", readiness.monitor.look, every_s=10.0),
+        BackgroundTask("promoter", promotions.follow, every_s=0.5, within_s=LOADING_WITHIN_S),
+        BackgroundTask("store_monitor", readiness.monitor.check, every_s=10.0),
         BackgroundTask("readiness", readiness.measure, every_s=1.0),
         BackgroundTask("exposure_queue", exposures.log_batch, every_s=0.0),
         BackgroundTask("pruning", pruning.prune, every_s=3_600.0),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.observability import Metrics
-from app.promotion.promotion_tally import PromotionTally
+from app.promotion.answer_counter import AnswerCounter
 from models.experiments.exposure_record import ExposureRecord
 from models.experiments.plan.plan import Assignment
 
@@ -16,7 +16,7 @@ OTHER: Final = "other"
 class AnswerCounts:
     """Counts every answer under the variants that decided it, forced ones left out."""
 
-    def __init__(self, metrics: Metrics, promotion: PromotionTally) -> None:
+    def __init__(self, metrics: Metrics, promotion: AnswerCounter) -> None:
         """Begin without any variant; every answer is counted for the promotion too."""
         self._metrics = metrics
         self._promotion = promotion
@@ -24,7 +24,7 @@ class AnswerCounts:
 
     def record(self, record: ExposureRecord) -> None:
         """Count an answer."""
-        self._promotion.note(record)
+        self._promotion.record(record)
         seconds = record.took_us / 1e6
         for one in _assigned(record):
             is_known = self._is_known(f"{one.experiment}:{one.variant}")

@@ -15,7 +15,7 @@ import numpy as np
 from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.observability import ShadowMetrics, get_logger
-from app.promotion.promotion_tally import PromotionTally
+from app.promotion.answer_counter import AnswerCounter
 from app.recommend.ranking import Ranking, rank_with
 from app.recommend.request import RankingRequest
 from models.promotion.count import MILLION, ShadowCounts
@@ -46,14 +46,14 @@ class Shadow:
         *,
         pool: Executor,
         metrics: ShadowMetrics,
-        tally: PromotionTally,
+        counter: AnswerCounter,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         """Rank in a thread of a pool, with the catalogue's shadow if it has one."""
         self._live = live
         self._pool = pool
         self._metrics = metrics
-        self._tally = tally
+        self._counter = counter
         self._clock = clock
         self._rests_until = 0.0
         self._busy = False
@@ -78,11 +78,11 @@ class Shadow:
             counts = self._ranked_by_both(asked, shadow)
         except Exception as exc:  # noqa: BLE001 - any error of a model on trial is a finding
             self._metrics.answers.labels("failed").inc()
-            self._tally.compare(shadow.bundle_id, ShadowCounts(failed=1))
+            self._counter.record_shadow(shadow.bundle_id, ShadowCounts(failed=1))
             _log.warning("the shadow failed", error=type(exc).__name__, reason=str(exc))
         else:
             self._metrics.answers.labels("scored").inc()
-            self._tally.compare(shadow.bundle_id, counts)
+            self._counter.record_shadow(shadow.bundle_id, counts)
         finally:
             now = self._clock()
             self._rests_until = now + RESTS * (now - started)

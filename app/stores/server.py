@@ -5,6 +5,7 @@ or refuses the command, and no other error of the network.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, cast
 
@@ -13,7 +14,7 @@ from redis.exceptions import ResponseError
 from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
 from app.stores.keys import N_PARTITIONS, PROBE_TTL_S, counts_prefix, write_probe
-from models.domain.event import SECOND_US
+from models.domain.event import SECOND_US, from_us
 
 _DOING: Final = "asking for its health"
 
@@ -60,6 +61,10 @@ class StoreServer:
         reply = await self._connection.execute("TIME", doing=_DOING)
         seconds, microseconds = cast("tuple[int, int]", reply)
         return seconds * SECOND_US + microseconds
+
+    async def now(self) -> datetime:
+        """Return the store's clock in UTC."""
+        return from_us(await self.time_us())
 
     async def eviction_policy(self) -> str:
         """Return the server's ``maxmemory-policy``: ``noeviction``, or what it evicts when full."""

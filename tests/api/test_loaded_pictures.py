@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from app.catalogue.model import Model
-from app.cli.load import LoadSummary, Progress, load
+from app.cli.console import Progress
+from app.cli.fill_store import LoadSummary, fill_from_dataset
 from app.stores.store import Stores
 from models.catalogue.snapshot import Snapshot
 from models.dataset import read_dataset
@@ -91,7 +92,7 @@ def show(data: Path, colours: Path, colour: str) -> None:
 
 
 async def loaded(data: Path, stores: Stores, bundle: Path) -> LoadSummary:
-    return await load(read_dataset(data), stores, bundle=bundle, progress=Progress())
+    return await fill_from_dataset(read_dataset(data), stores, bundle=bundle, progress=Progress())
 
 
 async def label(client: httpx.AsyncClient) -> str:

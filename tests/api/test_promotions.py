@@ -106,7 +106,7 @@ class Shop:
 
     async def learn(self) -> None:
         """Let all customers like the half that the serving bundle ranks first for a new one."""
-        params = {"customer_id": "somebody", "limit": N_SALES // 2}
+        params = {"customer_id": "visitor", "limit": N_SALES // 2}
         answer = await self.client.get("/v1/recommendations", params=params)
         self.liked = {item["sale_id"] for item in answer.json()["items"]}
         assert len(self.liked) == N_SALES // 2, answer.text
@@ -128,8 +128,8 @@ class Shop:
             "exposure_id": body["recommendation_id"],
             "revenue": 100.0,
         }
-        told = await self.client.post("/v1/events", json={"events": [event]})
-        assert told.json()["accepted"] == 1, told.text
+        answer = await self.client.post("/v1/events", json={"events": [event]})
+        assert answer.json()["accepted"] == 1, answer.text
 
     async def promotion(self, number: int = 1) -> dict[str, Any]:
         answer = await self.client.get(f"{URL}/{number}")
@@ -145,7 +145,7 @@ class Shop:
                 if at == (stage, share_bp, True):
                     return promotion
                 assert promotion["stage"] not in {"full", "stopped"} - {stage}, promotion
-                await self.ask("somebody")
+                await self.ask("visitor")
                 if promotion["stage"] == "canary":
                     await export(self.connection, self.out)
                 await asyncio.sleep(0.1)
@@ -220,7 +220,7 @@ async def test_a_good_candidate_reaches_everybody_step_by_step(
     assert figures["conversion"] is not None
     now = await wanted(shop.client)
     assert (now["active"], now["previous"], now["shadow"]) == (good, serving, None)
-    assert (await shop.ask("somebody"))["bundle"] == good
+    assert (await shop.ask("visitor"))["bundle"] == good
     assert (await shop.ask("c1"))["assignments"] == []
 
 

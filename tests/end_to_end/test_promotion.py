@@ -80,8 +80,8 @@ def buy(client: httpx.Client, liked: set[str]) -> set[str]:
                 "exposure_id": body["recommendation_id"],
                 "revenue": 100.0,
             }
-            told = client.post("/v1/events", json={"events": [event]})
-            assert told.json()["accepted"] == 1, told.text
+            answer = client.post("/v1/events", json={"events": [event]})
+            assert answer.json()["accepted"] == 1, answer.text
     return answered
 
 
@@ -120,16 +120,16 @@ def test_customers_who_buy_less_stop_a_bad_bundle_though_its_leader_is_killed(
     ):
         service.wait_until("/health/ready", status=200)
         client.base_url = httpx.URL(service.url)
-        order = [one["sale_id"] for one in ask(client, "somebody", limit=100)["items"]]
+        order = [one["sale_id"] for one in ask(client, "visitor", limit=100)["items"]]
         begun = client.post("/v1/promotions", json={"bundle": bad.name, "rules": RULES})
         assert begun.status_code == 201, begun.text
         for _ in until(client, "canary"):
-            ask(client, "somebody")
+            ask(client, "visitor")
         answered = buy(client, set(order[: len(order) // 2]))
         killed = leader(state)
         os.kill(int(killed.rpartition("-")[2]), signal.SIGKILL)
         for _ in until(client, "stopped"):
-            ask(client, "somebody")  # by whose time the windows of the others are over
+            ask(client, "visitor")  # its time ends the windows of the others
             exported = run(
                 *("app", "export-events", "--out", str(tmp_path / "out")),
                 VITRINE_STATE_DIR=str(state),

@@ -52,7 +52,7 @@ def test_only_a_finding_fails(
         assert lock == Path("some.txt")
         return answer
 
-    monkeypatch.setattr(audit, "ask", answered)
+    monkeypatch.setattr(audit, "run_audit", answered)
 
     assert audit.main(["some.txt"]) == status
     assert said in capsys.readouterr().out

@@ -4,15 +4,15 @@ from collections.abc import Generator
 
 import pytest
 
-from app.heartbeat import Heart, Pulse, pipe
+from app.heartbeat import HeartbeatReceiver, HeartbeatSender, pipe
 
-Ends = tuple[Heart, Pulse]
+Ends = tuple[HeartbeatSender, HeartbeatReceiver]
 
 
 @pytest.fixture
 def ends() -> Generator[Ends]:
     reader, writer = pipe()
-    yield Heart(writer), Pulse(reader)
+    yield HeartbeatSender(writer), HeartbeatReceiver(reader)
     reader.close()
     writer.close()
 

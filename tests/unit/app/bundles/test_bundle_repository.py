@@ -29,27 +29,27 @@ def bundle(root: Path, *, until: str = "2025-03-10T12:00:00+00:00") -> Path:
     return write_bundle(root, manifest, files=FILES)
 
 
-def faults(library: BundleRepository) -> dict[str, str | None]:
-    return {one.bundle_id: one.fault for one in library.shelved()}
+def faults(repository: BundleRepository) -> dict[str, str | None]:
+    return {one.bundle_id: one.fault for one in repository.infos()}
 
 
 def test_a_bundle_is_faulty_until_its_last_byte_is_copied(tmp_path: Path) -> None:
     whole = bundle(tmp_path / "elsewhere")
-    library = BundleRepository(tmp_path / "shelf", None)
+    repository = BundleRepository(tmp_path / "shelf", None)
     copy = tmp_path / "shelf" / whole.name
     copy.mkdir(parents=True)
     seen = list[str | None]()
 
     for name in ("manifest.json", "ranker.txt"):
         shutil.copy(whole / name, copy / name)
-        seen.append(faults(library)[whole.name])
+        seen.append(faults(repository)[whole.name])
     (copy / "topics.npz").write_bytes(FILES["topics.npz"][:-1])
-    seen.append(faults(library)[whole.name])
+    seen.append(faults(repository)[whole.name])
     shutil.copy(whole / "topics.npz", copy / "topics.npz")
 
     assert all(seen)
     assert "topics.npz has sha256" in str(seen[-1])
-    assert faults(library) == {whole.name: None}
+    assert faults(repository) == {whole.name: None}
 
 
 def test_a_directory_named_like_a_bundle_without_a_manifest_is_listed(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_directory_named_like_a_bundle_without_a_manifest_is_listed(tmp_path: 
     empty = tmp_path / "20990101T000000-0123456789ab"
     empty.mkdir()
 
-    listed = BundleRepository(tmp_path, None).shelved()
+    listed = BundleRepository(tmp_path, None).infos()
 
     assert [one.bundle_id for one in listed] == [whole.name, empty.name]
     assert "manifest.json is missing" in str(listed[1].fault)
@@ -66,20 +66,20 @@ def test_a_directory_named_like_a_bundle_without_a_manifest_is_listed(tmp_path: 
 def test_bundles_are_listed_newest_first(tmp_path: Path) -> None:
     old, new = bundle(tmp_path), bundle(tmp_path, until="2025-03-11T12:00:00+00:00")
 
-    listed = BundleRepository(tmp_path, None).shelved()
+    listed = BundleRepository(tmp_path, None).infos()
 
     assert [one.bundle_id for one in listed] == [new.name, old.name]
 
 
 def test_what_is_not_changed_is_verified_once(tmp_path: Path) -> None:
     whole = bundle(tmp_path)
-    library = BundleRepository(tmp_path, None)
-    _ = library.shelved()
-    first = library.verified[whole]
+    repository = BundleRepository(tmp_path, None)
+    _ = repository.infos()
+    first = repository.verified[whole]
 
-    _ = library.shelved()
+    _ = repository.infos()
 
-    assert library.verified[whole] is first
+    assert repository.verified[whole] is first
 
 
 def test_a_whole_bundle_that_the_store_wants_is_enough_to_start(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_bundle_named_by_a_directory_elsewhere_has_the_id_of_its_manifest(
     tmp_path: Path,
 ) -> None:
     mounted = bundle(tmp_path / "elsewhere").rename(tmp_path / "mounted")
-    library = BundleRepository(tmp_path / "none", str(mounted))
+    repository = BundleRepository(tmp_path / "none", str(mounted))
 
-    assert [one.bundle_id for one in library.shelved()] == [library.first_id()]
-    assert library.manifest(library.first_id()).seed == 7
+    assert [one.bundle_id for one in repository.infos()] == [repository.first_id()]
+    assert repository.manifest(repository.first_id()).seed == 7

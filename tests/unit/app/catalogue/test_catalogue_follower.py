@@ -363,7 +363,7 @@ async def test_the_last_sale_that_is_deleted_is_gone(shop: Shop, power: Power) -
     assert len(live.served.catalogue) == 0
 
 
-async def test_while_the_store_is_away_its_clock_runs_on_whatever_the_machines_shows(
+async def test_while_the_store_is_away_its_clock_runs_on_independent_of_the_machines(
     shop: Shop,
 ) -> None:
     elapsed = WallClock(0)

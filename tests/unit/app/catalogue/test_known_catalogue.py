@@ -201,7 +201,7 @@ async def test_what_is_put_after_a_restore_without_loss_counts_at_any_time_of_th
     assert (open_now(running), running.lacking) == (["s2"], None)
 
 
-async def test_what_is_put_after_a_loss_counts_whatever_the_stores_clock_says(
+async def test_a_sale_put_after_a_loss_counts_at_any_time_of_the_stores_clock(
     shop: Shop, running: CatalogueFollower
 ) -> None:
     """Another machine may have taken over, with a clock that is behind."""

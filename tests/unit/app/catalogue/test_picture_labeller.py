@@ -3,11 +3,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.catalogue.picture_labeller import MAX_UPLOADS, PictureLabeller, Scenes
+from app.catalogue.model import Model
+from app.catalogue.picture_labeller import MAX_UPLOADS, PictureLabeller
 from app.errors import LabellingBusyError, SceneModelMissingError
 from app.observability import Metrics
 from models.pictures.scene_labeller import SceneLabeller
-from models.pictures.topics import Topics
 from tests.scenes import colour_labeller
 
 
@@ -17,9 +17,7 @@ def labeller(tmp_path_factory: pytest.TempPathFactory) -> SceneLabeller:
 
 
 def labelling(labeller: SceneLabeller | None, pool: ThreadPoolExecutor) -> PictureLabeller:
-    return PictureLabeller(
-        lambda: Scenes("m", Topics.none(), labeller), pool=pool, metrics=Metrics.create()
-    )
+    return PictureLabeller(lambda: Model(labeller=labeller), pool=pool, metrics=Metrics.create())
 
 
 def test_who_comes_while_all_places_are_taken_is_sent_away(labeller: SceneLabeller) -> None:

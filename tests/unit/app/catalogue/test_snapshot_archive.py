@@ -17,7 +17,7 @@ NOW_S = 1_800_000_000
 
 def served(*sale_ids: str) -> CatalogueVersion:
     model = scorer(*(sale(sale_id, now_us=NOW_S * SECOND_US) for sale_id in sale_ids))
-    return CatalogueVersion.of(
+    return CatalogueVersion.from_content(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
     )
 
@@ -68,7 +68,7 @@ def test_a_file_of_other_content_is_refused(tmp_path: Path) -> None:
         archive.load(second.snapshot_id, None)
 
 
-def test_what_nobody_used_for_30_days_is_removed(tmp_path: Path) -> None:
+def test_files_unused_for_30_days_are_removed(tmp_path: Path) -> None:
     archive = SnapshotArchive(tmp_path)
     archive.keep(served("s1"))
     for path in tmp_path.glob("*.npz"):

@@ -12,17 +12,9 @@ from typer.testing import CliRunner
 from app.__main__ import commands
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.snapshot_archive import SnapshotArchive
-from app.cli.doctor import (
-    Finding,
-    Verdict,
-    disk_finding,
-    examine,
-    provider_finding,
-    rights_finding,
-    search_finding,
-    skew_finding,
-    version_finding,
-)
+from app.cli.doctor import disk_finding, examine, provider_finding, search_finding
+from app.cli.finding import Finding, Verdict
+from app.cli.store_checks import rights_finding, skew_finding, version_finding
 from app.health.store_monitor import WRITES_ADVICE
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
@@ -241,7 +233,7 @@ async def test_a_store_that_lost_sales_is_a_failure_with_the_command_that_fills_
 ) -> None:
     stores = Stores.open(url)
     await stores.sales.put([sale("s1"), sale("s2")])
-    served = CatalogueVersion.of(
+    served = CatalogueVersion.from_content(
         Snapshot.of({one: sale(one) for one in ("s1", "s2")}, {}),
         catalogue(),
         source=Source.STORE,

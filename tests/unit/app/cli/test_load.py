@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from app.cli.load import Extent, LoadSummary, Progress, load, load_profiles
-from app.cli.load_report import report
-from app.cli.withdrawal import WithdrawalError
+from app.cli.console import Progress
+from app.cli.fill_store import Extent, LoadSummary, fill_from_dataset, fill_profiles
+from app.cli.load import report
+from app.cli.withdraw import WithdrawalError
 from app.export import export
 from app.stores.connection import Connection
 from app.stores.count import EventCounts
@@ -75,7 +76,9 @@ def write(directory: Path, events: list[Event], *, delay_us: int = 0) -> Path:
 
 
 async def load_from(directory: Path, stores: Stores) -> LoadSummary:
-    return await load(read_dataset(directory), stores, bundle=None, progress=Progress())
+    return await fill_from_dataset(
+        read_dataset(directory), stores, bundle=None, progress=Progress()
+    )
 
 
 def as_counter(counts: EventCounts) -> Counter[tuple[int, int, int]]:
@@ -167,7 +170,7 @@ class NoSales(SaleStore):
         raise StoppedError
 
 
-async def test_whoever_sees_a_loaded_sale_finds_all_its_counts(
+async def test_a_reader_of_a_loaded_sale_finds_all_its_counts(
     tmp_path: Path, stores: Stores, events: list[Event], now_us: int
 ) -> None:
     """A worker reads whole hours once: counts that came after the sales would be missed."""
@@ -248,7 +251,7 @@ async def test_what_is_not_received_yet_is_left_out(
     assert as_counter(counts) == Counter()
 
 
-async def test_a_loaded_customer_expires_after_his_last_event(
+async def test_a_loaded_customer_expires_after_their_last_event(
     stores: Stores, connection: Connection, now_us: int, tmp_path: Path
 ) -> None:
     at_us = now_us - 80 * DAY_US
@@ -317,7 +320,7 @@ NIGHT = Profile(first_us=1, counts=(5, 4, 3, 2, 1))
 async def load_night(stores: Stores, folder: Path, *customers: CustomerProfile) -> int:
     path = folder / PROFILES_FILE
     path.write_bytes(profiles_to_bytes(customers))
-    return await load_profiles(path, stores, progress=Progress())
+    return await fill_profiles(path, stores, progress=Progress())
 
 
 async def test_a_night_replaces_profiles_and_leaves_windows(
@@ -344,7 +347,7 @@ async def test_a_night_does_not_bring_back_who_was_erased_since(
     assert (await stores.customers.read("c0")).profile == Profile.empty()
 
 
-async def test_a_night_keeps_nobody_longer_than_his_last_event_does(
+async def test_a_night_keeps_no_customer_longer_than_their_last_event_does(
     stores: Stores, now_us: int, tmp_path: Path
 ) -> None:
     ages_s = {"old": CUSTOMER_TTL_S + 60, "young": CUSTOMER_TTL_S - 3_600}
@@ -368,13 +371,15 @@ async def test_a_dataset_without_an_event_yet_is_loaded(stores: Stores, tmp_path
     names = ["event_id", "customer_id", "sale_id", "type", "at"]
     pl.DataFrame({name: [] for name in names}).write_parquet(tmp_path / "events.parquet")
 
-    summary = await load(read_dataset(tmp_path), stores, bundle=None, progress=Progress())
+    summary = await fill_from_dataset(
+        read_dataset(tmp_path), stores, bundle=None, progress=Progress()
+    )
 
     assert (summary.sales, summary.events, summary.customers) == (1, 0, 0)
 
 
 def dump(directory: Path, *sale_ids: str, opens: str = "2026-01-01T00:00:00Z") -> Path:
-    """Write a dataset of these sales, which nobody visited yet but for one event."""
+    """Write a dataset of these sales, without visits but for one event."""
     directory.mkdir(exist_ok=True)
     rows = "".join(f"{sale_id},{opens}\n" for sale_id in sale_ids)
     (directory / "sales.csv").write_text(f"sale_id,opens_at\n{rows}", encoding="utf-8")
@@ -388,7 +393,7 @@ def dump(directory: Path, *sale_ids: str, opens: str = "2026-01-01T00:00:00Z") -
 async def load_full(directory: Path, stores: Stores, *, is_confirmed: bool = False) -> LoadSummary:
     extent = Extent(is_full=True, is_confirmed=is_confirmed)
     dataset = read_dataset(directory)
-    return await load(dataset, stores, bundle=None, progress=Progress(), extent=extent)
+    return await fill_from_dataset(dataset, stores, bundle=None, progress=Progress(), extent=extent)
 
 
 async def current(stores: Stores) -> list[str]:

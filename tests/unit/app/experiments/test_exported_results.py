@@ -44,33 +44,33 @@ def write_exposures(directory: Path, *, n: int) -> None:
 
 
 async def test_results_are_those_of_the_files(exported: ExportedResults) -> None:
-    found = await exported.of(two_arms(), Unit.CUSTOMER)
+    found = await exported.for_experiment(two_arms(), Unit.CUSTOMER)
 
     assert found.variants[0].analysed == 1
     assert found.variants[0].metrics["conversion"].value == 1.0
 
 
 async def test_unchanged_files_are_not_read_again(exported: ExportedResults) -> None:
-    first = await exported.of(two_arms(), Unit.CUSTOMER)
+    first = await exported.for_experiment(two_arms(), Unit.CUSTOMER)
 
-    assert await exported.of(two_arms(), Unit.CUSTOMER) is first
+    assert await exported.for_experiment(two_arms(), Unit.CUSTOMER) is first
 
 
 async def test_the_next_export_is_read(exported: ExportedResults, tmp_path: Path) -> None:
-    await exported.of(two_arms(), Unit.CUSTOMER)
+    await exported.for_experiment(two_arms(), Unit.CUSTOMER)
     write_exposures(tmp_path, n=5)
 
-    found = await exported.of(two_arms(), Unit.CUSTOMER)
+    found = await exported.for_experiment(two_arms(), Unit.CUSTOMER)
 
     assert found.variants[0].analysed == 5
 
 
 async def test_a_changed_experiment_is_read_again(exported: ExportedResults) -> None:
-    first = await exported.of(two_arms(), Unit.CUSTOMER)
+    first = await exported.for_experiment(two_arms(), Unit.CUSTOMER)
     later = two_arms().model_copy(update={"starts_at": START + timedelta(days=1)})
 
     assert first.variants[0].analysed == 1
-    assert (await exported.of(later, Unit.CUSTOMER)).variants[0].analysed == 0
+    assert (await exported.for_experiment(later, Unit.CUSTOMER)).variants[0].analysed == 0
 
 
 async def test_a_directory_that_was_never_exported_to_is_an_error(
@@ -79,7 +79,7 @@ async def test_a_directory_that_was_never_exported_to_is_an_error(
     nothing = ExportedResults(tmp_path, rules=Rules(), pool=pool)
 
     with pytest.raises(ExposureError, match="no readable file of exposures"):
-        await nothing.of(two_arms(), Unit.CUSTOMER)
+        await nothing.for_experiment(two_arms(), Unit.CUSTOMER)
     write_exposures(tmp_path, n=1)
     with pytest.raises(DatasetError, match="events"):
-        await nothing.of(two_arms(), Unit.CUSTOMER)
+        await nothing.for_experiment(two_arms(), Unit.CUSTOMER)

@@ -105,7 +105,7 @@ async def test_while_the_store_is_away_a_worker_starts_with_what_the_machine_rem
     assert elsewhere.current == FIRST
 
 
-async def test_an_emptied_store_is_told_the_plan_once(power: Power, tmp_path: Path) -> None:
+async def test_an_emptied_store_gets_the_plan_once(power: Power, tmp_path: Path) -> None:
     power.on()
     async with opened(power) as stores:
         workers = [worker_of(stores, tmp_path / name) for name in "ab"]

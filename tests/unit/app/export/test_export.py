@@ -279,7 +279,7 @@ async def test_a_part_that_is_no_part_is_named(connection: Connection, tmp_path:
         await export(connection, tmp_path)
 
 
-async def test_an_erased_customer_leaves_all_files_with_what_he_did_before(
+async def test_an_erased_customer_leaves_all_files_with_all_earlier_events(
     connection: Connection, customers: CustomerStore, now_us: int, tmp_path: Path
 ) -> None:
     """A fast clock hides nothing: what was received before goes, whenever it says it was."""

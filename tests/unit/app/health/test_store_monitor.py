@@ -36,8 +36,8 @@ async def test_a_store_that_evicts_is_named_once_with_what_to_do() -> None:
     monitor = StoreMonitor(Server("allkeys-lru"), Metrics.create(), lambda: 0)
 
     with capture_logs() as lines:
-        await monitor.look()
-        await monitor.look()
+        await monitor.check()
+        await monitor.check()
 
     [line] = lines
     assert "set maxmemory-policy noeviction" in line["event"]
@@ -49,12 +49,12 @@ async def test_what_full_streams_lost_shows_and_is_named_whenever_it_grows() -> 
     monitor = StoreMonitor(server, metrics, lambda: 0)
 
     with capture_logs() as lines:
-        await monitor.look()
+        await monitor.check()
         server.gone = Lost(events=7, exposures=0, counts=0)
-        await monitor.look()
-        await monitor.look()
+        await monitor.check()
+        await monitor.check()
         server.gone = Lost(events=7, exposures=2, counts=0)
-        await monitor.look()
+        await monitor.check()
 
     assert [(line["events"], line["exposures"]) for line in lines] == [(7, 0), (7, 2)]
     assert 'lost_entries{stream="exposures"} 2.0' in metrics.exposition(None).decode()
@@ -66,8 +66,8 @@ async def test_events_that_count_for_no_sale_show_and_are_named_whenever_there_a
 
     with capture_logs() as lines:
         server.gone = Lost(events=0, exposures=0, counts=5)
-        await monitor.look()
-        await monitor.look()
+        await monitor.check()
+        await monitor.check()
 
     [line] = lines
     assert "names too many sales" in line["event"]
@@ -81,11 +81,11 @@ async def test_a_store_that_refuses_writes_is_named_once_and_counted_each_time()
 
     with capture_logs() as lines:
         server.refused = Refusal.FULL, "used memory > 'maxmemory'"
-        await monitor.look()
-        await monitor.look()
+        await monitor.check()
+        await monitor.check()
         refused = monitor.refused
         server.refused = None
-        await monitor.look()
+        await monitor.check()
 
     assert [line["log_level"] for line in lines] == ["error", "info"]
     assert "raise maxmemory" in lines[0]["event"]
@@ -96,7 +96,7 @@ async def test_a_store_that_refuses_writes_is_named_once_and_counted_each_time()
 
 async def test_a_store_in_order_is_no_news() -> None:
     with capture_logs() as lines:
-        await StoreMonitor(Server(), Metrics.create(), lambda: 0).look()
+        await StoreMonitor(Server(), Metrics.create(), lambda: 0).check()
 
     assert lines == []
 
@@ -106,8 +106,8 @@ async def test_a_store_whose_clock_is_off_is_named_once_and_measured() -> None:
     monitor = StoreMonitor(Server(), metrics, lambda: 3_600_000_000)
 
     with capture_logs() as lines:
-        await monitor.look()
-        await monitor.look()
+        await monitor.check()
+        await monitor.check()
 
     assert [line["ahead_s"] for line in lines] == [-3_600.0]
     assert "store_clock_skew_seconds -3600.0" in metrics.exposition(None).decode()

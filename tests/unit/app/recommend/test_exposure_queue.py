@@ -140,7 +140,7 @@ async def test_snapshots_that_a_full_disk_refuses_are_counted_and_hold_up_no_rec
     (tmp_path / "snapshots").touch()  # a file where the directory has to be
     log, metrics = ListLog(), Metrics.create()
     model = scorer(sale("s1"))
-    served = CatalogueVersion.of(
+    served = CatalogueVersion.from_content(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
     )
     with ThreadPoolExecutor(1) as pool:

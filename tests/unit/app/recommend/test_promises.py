@@ -15,13 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.clock import StoreClock
 from app.catalogue.model import Model
-from app.catalogue.sale_writer import settled
+from app.catalogue.sale_writer import with_sell_out
 from app.catalogue.snapshot_archive import SnapshotArchive
 from app.errors import StoreUnavailableError, UnknownMarketError
 from app.experiments.live_plan import LivePlan
 from app.experiments.plan_file import PlanFile
 from app.observability import Metrics
-from app.promotion.promotion_tally import PromotionTally
+from app.promotion.answer_counter import AnswerCounter
 from app.recommend.answer_counts import AnswerCounts
 from app.recommend.degradation import Degradation
 from app.recommend.exposure_queue import ExposureQueue
@@ -89,7 +89,7 @@ class Promises(RuleBasedStateMachine):
             self.stores, Model(scorer()), archive=archive, clock=clock, pool=pool, metrics=metrics
         )
         self.wire = Wire(self.stores.connection)
-        first, tally = StoredPlan(0, Plan()), PromotionTally()
+        first, counter = StoredPlan(0, Plan()), AnswerCounter()
         file = PlanFile(folder / "plan.json")
         plan = LivePlan(self.stores.plans, first, file=file, metrics=metrics)
         self.recommender = Recommender(
@@ -100,8 +100,8 @@ class Promises(RuleBasedStateMachine):
             exposures=ExposureQueue(self.stores.exposures, archive, pool=pool, metrics=metrics),
             origin=Origin(plan, ()),
             degradation=Degradation(lambda: 0.0),
-            shadow=Shadow(self.live, pool=pool, metrics=metrics.shadow, tally=tally),
-            counts=AnswerCounts(metrics, tally),
+            shadow=Shadow(self.live, pool=pool, metrics=metrics.shadow, counter=counter),
+            counts=AnswerCounts(metrics, counter),
             read_timeout_s=10.0,
             deadline_s=10.0,
             new_id=lambda: "r",
@@ -133,7 +133,7 @@ class Promises(RuleBasedStateMachine):
         given = Sale(
             sale_id=sale_id, opens_at=opens_at, closes_at=closes_at, stock=stock, markets=markets
         )
-        self.sales[sale_id] = settled(given, self.sales.get(sale_id), now=now)
+        self.sales[sale_id] = with_sell_out(given, self.sales.get(sale_id), now=now)
         self.loop.run_until_complete(self.stores.sales.put([self.sales[sale_id]]))
         self._refresh()
 

@@ -32,7 +32,7 @@ def shown(
     exclude: tuple[str, ...] = (),
 ) -> tuple[list[str], DegradationLevel | None]:
     model = scorer(*sales)
-    served = CatalogueVersion.of(
+    served = CatalogueVersion.from_content(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
     )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
@@ -112,7 +112,7 @@ def test_an_answer_without_sales_is_always_the_last_rung() -> None:
     request = RecommendationRequest("c1", choice=CallerChoice(exclude=("s1",)))
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     model = scorer(sale("s1", now_us=NOW_US))
-    served = CatalogueVersion.of(
+    served = CatalogueVersion.from_content(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
     )
 
@@ -124,7 +124,7 @@ def test_an_answer_without_sales_is_always_the_last_rung() -> None:
 def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> None:
     """Each reading of the clock is a second later: a ranking takes one."""
     model = scorer(sale("s1", now_us=NOW_US))
-    served = CatalogueVersion.of(
+    served = CatalogueVersion.from_content(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
     )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
@@ -139,7 +139,7 @@ def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> 
 def features_of(*sale_ids: str, is_ordered: bool) -> str:
     shop = [sale(sale_id, now_us=NOW_US) for sale_id in ("a", "b", "c")]
     model = scorer(*shop)
-    served = CatalogueVersion.of(
+    served = CatalogueVersion.from_content(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
     )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
@@ -157,7 +157,7 @@ def test_the_model_is_told_the_order_of_a_caller_whose_order_says_something() ->
 
 def explored(recommendation_id: str, *, by: Scorer | None = None) -> Ranking:
     model = scorer(*(sale(f"s{number}", now_us=NOW_US) for number in range(8)))
-    served = CatalogueVersion.of(
+    served = CatalogueVersion.from_content(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
     )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())

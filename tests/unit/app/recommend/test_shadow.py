@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.model import Model
-from app.promotion.promotion_tally import PromotionTally
+from app.promotion.answer_counter import AnswerCounter
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.recommend.shadow import RESTS, Shadow
@@ -55,7 +55,7 @@ class Trial:
 
     live: CatalogueFollower
     shadow: Shadow
-    tally: PromotionTally
+    counter: AnswerCounter
     pool: HeldPool
     shop: Shop
     now_s: list[float] = field(default_factory=lambda: [0.0])
@@ -77,9 +77,9 @@ class Trial:
         }
 
     def counted(self) -> ShadowCounts:
-        taken = self.tally.take()
+        taken = self.counter.take("w1")
         assert taken is not None
-        return ShadowCounts.of(taken[1])
+        return ShadowCounts.of(taken.counts)
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,14 @@ def candidate(ranker: CategoryRanker | BrokenRanker | None = None) -> Scorer:
 async def trial(shop: Shop, power: Power) -> Trial:
     power.on()
     await shop.stores.sales.put([sale(one, now_us=shop.wall.now_us) for one in ("a", "b", "c")])
-    live, pool, tally = shop.live(scorer()), HeldPool(), PromotionTally()
+    live, pool, counter = shop.live(scorer()), HeldPool(), AnswerCounter()
     await live.refresh()
     now_s = [0.0]
     shadow = Shadow(
-        live, pool=pool, metrics=shop.metrics.shadow, tally=tally, clock=lambda: now_s[0]
+        live, pool=pool, metrics=shop.metrics.shadow, counter=counter, clock=lambda: now_s[0]
     )
-    tally.follow(Promotion.begun(1, "by-hand", serving="b1", rules=RULES, at=START, who="key k1"))
-    return Trial(live, shadow, tally, pool, shop, now_s)
+    counter.follow(Promotion.begun(1, "by-hand", serving="b1", rules=RULES, at=START, who="key k1"))
+    return Trial(live, shadow, counter, pool, shop, now_s)
 
 
 async def test_without_a_shadow_nothing_is_ranked_again(trial: Trial) -> None:
@@ -198,11 +198,11 @@ async def test_a_candidate_that_computes_for_long_breaks_its_rule(trial: Trial) 
 
 async def test_a_shadow_that_is_no_candidate_counts_for_no_promotion(trial: Trial) -> None:
     other = Promotion.begun(2, "another", serving="b1", rules=RULES, at=START, who="key k1")
-    trial.tally.follow(other)
+    trial.counter.follow(other)
     await trial.live.shadow_by(Model(candidate()))
 
     trial.ask()
     await asyncio.sleep(0)
     trial.pool.work()
 
-    assert trial.tally.take() is None
+    assert trial.counter.take("w1") is None

@@ -1,23 +1,21 @@
-"""Sales of the store that a dump no longer holds: named, or, of a full dump, withdrawn."""
+"""Withdraw sales of the store that a full dump of the shop no longer holds (``load --full``)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
 
-from app.errors import MAX_NAMED, ServiceError
+from app.errors import MAX_NAMED
 from app.stores.store import Stores
 from models.catalogue.catalogue import closing_us
 from models.dataset import Dataset
+from models.domain.errors import UserError
 from models.domain.event import from_us, to_us
 from models.domain.sale import Sale
 
 
-class WithdrawalError(ServiceError):
-    """A dump that cannot be taken for all sales that there are; nothing was loaded."""
-
-    code: ClassVar[str] = "withdrawal_refused"
+class WithdrawalError(UserError):
+    """A dataset that does not look like a full dump; nothing was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +23,8 @@ class Absent:
     """Sales of the store, open or still to open, that a dump does not hold.
 
     Attributes:
-        sales: These, by id.
-        n_current: How many sales of the store are open or still to open.
+        sales: The absent sales, by id.
+        n_current: Number of sales of the store that are open or still to open.
         now: The store's clock.
     """
 
@@ -52,7 +50,7 @@ async def absent_from(held: Collection[str], stores: Stores) -> Absent:
 
 
 async def reopened_by(sales: Sequence[Sale], stores: Stores) -> tuple[str, ...]:
-    """Return the sales of a dump that are over in the store, and are not by the dump."""
+    """Return the sales of a dump that are over in the store and not over in the dump."""
     now_us = await stores.server.time_us()
     stored = await stores.sales.read_many([sale.sale_id for sale in sales])
     return tuple(
@@ -65,16 +63,16 @@ async def reopened_by(sales: Sequence[Sale], stores: Stores) -> tuple[str, ...]:
 
 
 def _is_over(sale: Sale, now_us: int) -> bool:
-    """Tell whether a sale will not be shown from now on; one may sell out before it opens."""
+    """Tell whether a sale will never be shown again; one may sell out before it opens."""
     return closing_us(sale) <= max(now_us, to_us(sale.opens_at))
 
 
 def require_full(dataset: Dataset, absent: Absent, *, confirmed: bool) -> None:
-    """See that what a dump does not hold may be withdrawn.
+    """Check that the sales a dump does not hold may be withdrawn.
 
     Raises:
-        WithdrawalError: If rows of sales were left out, which then only seem to be gone; or if
-            more than half of the current sales would go and nobody confirmed it.
+        WithdrawalError: If rows of sales were left out, which would be taken for withdrawn sales;
+            or if more than half of the current sales would go without confirmation.
     """
     refused = dataset.faults.n_refused().items()
     n_refused = sum(n for file, n in refused if Path(file).stem == "sales")
@@ -94,9 +92,9 @@ def require_full(dataset: Dataset, absent: Absent, *, confirmed: bool) -> None:
 
 
 async def withdraw(absent: Absent, stores: Stores) -> None:
-    """Close sales from now on, as if they were sold out; a later dump that holds one opens it.
+    """Close sales as sold out from now on; a later dump that holds one opens it again.
 
-    Not by ``closes_at``, which features look at: that a sale is withdrawn was not known before.
+    ``closes_at`` stays: features read it, and before the withdrawal it was what was known.
     """
     sold_out = {"sold_out_at": absent.now, "stock": 0}
     closed = [sale.model_copy(update=sold_out) for sale in absent.sales]

@@ -1,9 +1,11 @@
-"""Takes what people want of promotions: begin one, stop it, hand in an estimate."""
+"""Changes of promotions by people: begin one, stop it, hand in an estimate.
+
+The store takes each change by compare-and-set of its version; `PromotionController` acts on it.
+"""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from app.errors import (
@@ -13,8 +15,7 @@ from app.errors import (
     UnknownPromotionError,
 )
 from app.experiments.plan_editor import THE_PLAN, PlanEditor
-from app.stores.promotion import PromotionStore, StoredPromotion
-from models.domain.event import from_us
+from app.stores.promotion import KEPT_PROMOTIONS, PromotionStore, StoredPromotion
 from models.experiments.plan.plan_file import reason_of
 from models.promotion.canary_plan import with_canary
 from models.promotion.estimate import OffPolicyEstimate
@@ -23,11 +24,7 @@ from models.promotion.rule import PromotionRules
 from models.scoring.bundle import BundleError
 
 ATTEMPTS: Final = 3
-LISTED: Final = 100
-
-STORED: Final = "what the store holds of promotions"
-IS_OVER: Final = "it is over"
-MOVES: Final = "it moves all the time: try again"
+"""Lost races before a change is given up; chosen, not measured."""
 
 NO_EXPORTS: Final = (
     "a canary is judged by what was sold: set VITRINE_EXPORTS to the folder that"
@@ -36,13 +33,13 @@ NO_EXPORTS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class PromotionDesk:
-    """Writes what is wanted into the store; a worker acts on it within two seconds.
+class PromotionEditor:
+    """Writes changes into the store; the deciding worker acts on them within two seconds.
 
     Attributes:
         store: Keeps promotions.
-        editor: Knows the plan, the bundles and the store's clock.
-        has_exports: Whether results can be worked out on this machine.
+        editor: Plan, bundles, and the store's clock.
+        has_exports: Whether results of experiments can be computed on this machine.
     """
 
     store: PromotionStore
@@ -54,50 +51,51 @@ class PromotionDesk:
 
         Raises:
             UnknownBundleError: If this machine has no such bundle.
-            BundleRefusedError: If it must not be served.
-            NoResultsError: If nothing here could judge its canary.
-            PlanRefusedError: If the plan has no room for its canary.
-            PromotionRefusedError: If another one runs, or it serves already.
+            BundleRefusedError: If the bundle fails verification.
+            NoResultsError: If this machine has no exports to judge the canary by.
+            PlanRefusedError: If the plan has no room for the canary.
+            PromotionRefusedError: If another promotion runs, or the bundle is active already.
         """
         if not self.has_exports:
             raise NoResultsError(NO_EXPORTS)
         before = await self._read()
         if before is not None and not (before.promotion.is_over and before.promotion.is_settled):
             reason = f"promotion {before.promotion.number} is not over: stop it first"
-            raise self._refused(bundle_id, reason)
-        await asyncio.to_thread(self.editor.library.load, bundle_id)
+            raise _refused(bundle_id, reason)
+        await asyncio.to_thread(self.editor.repository.load, bundle_id)
         promotion = Promotion.begun(
             before.promotion.number + 1 if before else 1,
             bundle_id,
             serving=await self._serving(bundle_id),
             rules=rules,
-            at=await self._now(),
+            at=await self.editor.server.now(),
             who=who,
         )
         await self._require_room(promotion)
+        # Where the settings chose it, too: a worker that starts must not choose another one.
         serving = promotion.serving
         await self.editor.bundles.activate(serving, instead_of=serving)
         version = before.version if before else 0
         after = StoredPromotion(version + 1, promotion)
         if not await self.store.change(after, before=version, begins=True):
-            raise self._refused(bundle_id, "another one began a moment ago")
+            raise _refused(bundle_id, "another promotion began a moment ago")
         return promotion
 
     async def stop(self, number: int, why: str, *, who: str) -> Promotion:
         """Stop a promotion, which returns all customers to the serving bundle.
 
         Raises:
-            UnknownPromotionError: If there is none of that number.
+            UnknownPromotionError: If no promotion has that number.
             PromotionRefusedError: If it is over.
         """
-        now = await self._now()
+        now = await self.editor.server.now()
         return await self._edit(number, lambda one: one.stopped(why, at=now, who=who))
 
-    async def hand_in(self, number: int, estimate: OffPolicyEstimate) -> Promotion:
-        """Keep what the log of served answers says of a candidate.
+    async def set_estimate(self, number: int, estimate: OffPolicyEstimate) -> Promotion:
+        """Set the off-policy estimate of a promotion's candidate.
 
         Raises:
-            UnknownPromotionError: If there is no promotion of that number.
+            UnknownPromotionError: If no promotion has that number.
             PromotionRefusedError: If it is over, or the estimate is of another bundle.
         """
         candidate = (await self.get(number)).candidate
@@ -110,17 +108,17 @@ class PromotionDesk:
         """Return a promotion.
 
         Raises:
-            UnknownPromotionError: If there is none of that number.
+            UnknownPromotionError: If no promotion has that number.
         """
-        for promotion in await self.all():
+        for promotion in await self.recent():
             if promotion.number == number:
                 return promotion
         raise UnknownPromotionError(number)
 
-    async def all(self) -> list[Promotion]:
+    async def recent(self) -> list[Promotion]:
         """Return the last promotions, the latest first."""
         latest = await self._read()
-        earlier = await self.store.earlier(LISTED)
+        earlier = await self.store.earlier(KEPT_PROMOTIONS)
         return [*([latest.promotion] if latest else []), *earlier]
 
     async def _edit(self, number: int, edit: Callable[[Promotion], Promotion]) -> Promotion:
@@ -128,45 +126,43 @@ class PromotionDesk:
         for _ in range(ATTEMPTS):
             before = await self._read()
             if before is None or before.promotion.number != number:
-                await self.get(number)
-                raise PromotionRefusedError(what, IS_OVER)
+                await self.get(number)  # raises for an unknown number
+                raise PromotionRefusedError(what, "it is over")
             if before.promotion.is_over:
-                raise PromotionRefusedError(what, IS_OVER)
+                raise PromotionRefusedError(what, "it is over")
             after = StoredPromotion(before.version + 1, edit(before.promotion))
             if await self.store.change(after, before=before.version):
                 return after.promotion
-        raise PromotionRefusedError(what, MOVES)
+        raise PromotionRefusedError(what, "it changed meanwhile: try again")
 
     async def _read(self) -> StoredPromotion | None:
         try:
             return await self.store.read()
         except ValueError as exc:
-            raise PromotionRefusedError(STORED, reason_of(exc)) from exc
+            what = "the promotion in the store"
+            raise PromotionRefusedError(what, reason_of(exc)) from exc
 
     async def _serving(self, bundle_id: str) -> str:
         wanted = await self.editor.bundles.wanted()
         try:
-            serving = wanted.active or await asyncio.to_thread(self.editor.library.first_id)
+            serving = wanted.active or await asyncio.to_thread(self.editor.repository.first_id)
         except BundleError as exc:
-            raise self._refused(bundle_id, str(exc)) from exc
+            raise _refused(bundle_id, str(exc)) from exc
         if serving == bundle_id:
-            raise self._refused(bundle_id, "it answers already")
+            raise _refused(bundle_id, "it is the active bundle already")
         if wanted.shadow not in {"", bundle_id}:
             reason = f"bundle {wanted.shadow} is in shadow: end that first"
-            raise self._refused(bundle_id, reason)
+            raise _refused(bundle_id, reason)
         return serving
 
     async def _require_room(self, promotion: Promotion) -> None:
-        plan, now = (await self.editor.current()).plan, await self._now()
+        plan, now = (await self.editor.current()).plan, await self.editor.server.now()
         largest = promotion.rules.canary.shares_bp[-1]
         try:
             with_canary(plan, promotion, share_bp=largest, now=now)
         except ValueError as exc:
             raise PlanRefusedError(THE_PLAN, reason_of(exc)) from exc
 
-    async def _now(self) -> datetime:
-        return from_us(await self.editor.server.time_us())
 
-    @staticmethod
-    def _refused(bundle_id: str, reason: str) -> PromotionRefusedError:
-        return PromotionRefusedError(f"the promotion of bundle {bundle_id}", reason)
+def _refused(bundle_id: str, reason: str) -> PromotionRefusedError:
+    return PromotionRefusedError(f"the promotion of bundle {bundle_id}", reason)

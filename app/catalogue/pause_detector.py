@@ -1,4 +1,4 @@
-"""Pauses of this process: a stop signal, a machine that slept, a loop that was blocked."""
+"""Detector of pauses of this process: a stop signal, a machine that slept, a blocked loop."""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,11 +8,11 @@ from models.domain.event import SECOND_US
 BEAT_EVERY_S: Final = 0.1
 
 PAUSE_US: Final = SECOND_US // 2
-"""Together with a round of the catalogue this stays below the second that is promised."""
+"""With a round of the catalogue, less than the second within which a change is promised."""
 
 
-class Pulse:
-    """Notes when the process last ran, which shows that it did not run in between."""
+class PauseDetector:
+    """Compares the times of beats: a gap shows that the process did not run in between."""
 
     def __init__(self, elapsed_us: Callable[[], int]) -> None:
         """Begin now, by a clock that never goes back, in microseconds."""
@@ -20,7 +20,7 @@ class Pulse:
         self._beat_us = self.resumed_us = elapsed_us()
 
     def beat(self) -> None:
-        """Note that the process runs, and in `resumed_us` when its last pause ended."""
+        """Record that the process runs, and in `resumed_us` when its last pause ended."""
         now_us = self._elapsed_us()
         if now_us - self._beat_us > PAUSE_US:
             self.resumed_us = now_us

@@ -1,6 +1,5 @@
-"""``python -m app apply-erasures``: a restored store forgets again who was erased since."""
+"""``python -m app apply-erasures``: repeat in a restored store what was erased since its backup."""
 
-import asyncio
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,10 +10,9 @@ from app.cli.console import (
     JsonOption,
     RedisUrlOption,
     exit_on_user_error,
-    opened,
     print_summary,
     read_settings,
-    store_url,
+    with_stores,
 )
 from app.export import ExportError
 from app.stores.store import Stores
@@ -22,17 +20,18 @@ from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.tables import read_table, table_path
 
 AT_ONCE: Final = 200
+"""Erasures of one pipeline of commands; chosen, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureSummary:
-    """What erasures took out of a store.
+    """What erasures removed from a store.
 
     Attributes:
         customers: Customers that the files say were erased.
-        events: Events of windows that went.
-        shown: Sales that customers were shown, of those that went.
-        profiles: Profiles that went.
+        events: Events removed from windows.
+        shown: Sales removed from the impressions of customers.
+        profiles: Profiles removed.
     """
 
     customers: int
@@ -41,7 +40,7 @@ class ErasureSummary:
     profiles: int
 
 
-def apply_erasures(
+def apply_erasures_command(
     *,
     data: Annotated[
         Path, typer.Option(help="Where events are exported to.", file_okay=False, exists=True)
@@ -52,21 +51,21 @@ def apply_erasures(
     """Erase in a restored store whom an export's erasures name. Safe to repeat."""
     settings = read_settings(redis_url=redis_url)
     with exit_on_user_error():
-        erasures = erasures_of(data)
-        with store_url(settings) as url:
-            summary = asyncio.run(_apply(erasures, url))
+        erasures = exported_erasures(data)
+        summary = with_stores(settings, lambda stores: apply_erasures(erasures, stores))
     print_summary(asdict(summary), as_json=as_json)
 
 
-def erasures_of(directory: Path) -> Erasures:
+def exported_erasures(directory: Path) -> Erasures:
     """Read the erasures of an exported directory.
 
     Raises:
-        ExportError: If there are none, or rows of them cannot be read: nobody may be left out.
+        ExportError: If there are none, or rows of them cannot be read: no customer may be left
+            out.
     """
     path = table_path(directory, "erasures")
     if path is None:
-        msg = f"{directory} has no erasures: nobody was erased, or nothing was exported there"
+        msg = f"{directory} has no erasures: no customer was erased, or this is no export"
         raise ExportError(msg)
     erasures, faults = read_erasures(read_table(path))
     if faults.unusable() or faults.n_refused():
@@ -75,10 +74,10 @@ def erasures_of(directory: Path) -> Erasures:
     return erasures
 
 
-async def apply(erasures: Erasures, stores: Stores) -> ErasureSummary:
-    """Erase everybody whom the files name, as of the moment that they name.
+async def apply_erasures(erasures: Erasures, stores: Stores) -> ErasureSummary:
+    """Erase every customer of the files, as of the time that they name.
 
-    What customers did later stays. To repeat it changes nothing.
+    Later events stay. A repetition changes nothing.
 
     Raises:
         StoreUnavailableError: If the store does not answer; run it again.
@@ -91,8 +90,3 @@ async def apply(erasures: Erasures, stores: Stores) -> ErasureSummary:
             shown += erased[1]
             profiles += erased[2]
     return ErasureSummary(len(rows), events, shown, profiles)
-
-
-async def _apply(erasures: Erasures, url: str) -> ErasureSummary:
-    async with opened(url) as stores:
-        return await apply(erasures, stores)

@@ -1,6 +1,5 @@
-"""``python -m app plan``: the plan of experiments by file, for those who keep it in git."""
+"""``python -m app plan``: show and apply the plan of experiments as a file, such as one in git."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,23 +7,21 @@ import orjson
 import typer
 import yaml
 
+from app.bundles.bundle_repository import BundleRepository
 from app.cli.console import (
     JsonOption,
     RedisUrlOption,
-    editor_of,
     exit_on_user_error,
-    opened,
     read_settings,
-    store_url,
+    with_stores,
 )
-from app.errors import PlanRefusedError
-from app.experiments.plan_editor import THE_PLAN, Order, PlanEditor
+from app.experiments.plan_editor import Order, PlanEditor
+from app.experiments.plan_file import first_plan
 from app.settings import Settings
 from app.stores.plan import StoredPlan
+from app.stores.store import Stores
 from models.experiments.analysis.difference import changes
-from models.experiments.plan.plan import Plan
-from models.experiments.plan.plan_edit import PlanDraft
-from models.experiments.plan.plan_file import read_draft, reason_of
+from models.experiments.plan.plan_file import read_draft
 from models.promotion.canary_plan import with_its_canary
 
 UNCHANGED: Final = "nothing to change"
@@ -32,12 +29,24 @@ UNCHANGED: Final = "nothing to change"
 plan_commands = typer.Typer(help="Show and apply the plan of experiments.", no_args_is_help=True)
 
 
+def plan_editor(stores: Stores, settings: Settings) -> PlanEditor:
+    """Return an editor of the plan over the stores of a command.
+
+    Raises:
+        PlanFileError: If the settings name a plan that cannot be read.
+    """
+    repository = BundleRepository(settings.bundles, settings.bundle)
+    return PlanEditor(
+        stores.plans, stores.bundles, stores.server, repository, first_plan(settings.plan)
+    )
+
+
 @plan_commands.command("show")
 def show_plan(*, redis_url: RedisUrlOption = None, as_json: JsonOption = False) -> None:
     """Print the plan that all workers follow, in a form that can be applied."""
     settings = read_settings(redis_url=redis_url)
-    with exit_on_user_error(), store_url(settings) as url:
-        stored = asyncio.run(_current(url, settings))
+    with exit_on_user_error():
+        stored = with_stores(settings, lambda stores: plan_editor(stores, settings).current())
     plan = orjson.loads(stored.plan.to_json())
     if as_json:
         typer.echo(orjson.dumps({"version": stored.version, "plan": plan}))
@@ -62,41 +71,23 @@ def apply_plan(
     The canary of a promotion that runs stays, though no file names it.
     """
     settings = read_settings(redis_url=redis_url)
-    with exit_on_user_error(), store_url(settings) as url:
-        order = Order(f"plan apply {file.name}", version)
-        draft = read_draft(file)
-        before, after = asyncio.run(_apply(url, settings, draft, order=order, dry_run=dry_run))
-    said = changes(before.plan, after.plan)
-    if as_json:
-        told = {"before": before.version, "version": after.version, "changes": said}
-        typer.echo(orjson.dumps(told))
-        return
-    for line in said or (UNCHANGED,):
-        typer.echo(line)
-    typer.echo(f"version {before.version} → {after.version}", err=True)
 
-
-async def _current(url: str, settings: Settings) -> StoredPlan:
-    async with opened(url) as stores:
-        return await editor_of(stores, settings).current()
-
-
-async def _apply(
-    url: str, settings: Settings, draft: PlanDraft, *, order: Order, dry_run: bool
-) -> tuple[StoredPlan, StoredPlan]:
-    async with opened(url) as stores:
-        editor = editor_of(stores, settings)
+    async def apply(stores: Stores) -> tuple[StoredPlan, StoredPlan]:
+        editor = plan_editor(stores, settings)
         before = await editor.current()
         whole = with_its_canary(draft, before.plan)
         if dry_run:
-            return before, StoredPlan(before.version, await _previewed(editor, whole, before.plan))
-        return before, await editor.put_plan(whole, order)
+            return before, StoredPlan(before.version, await editor.preview(whole, before.plan))
+        return before, await editor.put_plan(whole, Order(f"plan apply {file.name}", version))
 
-
-async def _previewed(editor: PlanEditor, draft: PlanDraft, before: Plan) -> Plan:
-    try:
-        plan = draft.dealt(before)
-    except ValueError as exc:
-        raise PlanRefusedError(THE_PLAN, reason_of(exc)) from exc
-    await editor.require_bundles(plan)
-    return plan
+    with exit_on_user_error():
+        draft = read_draft(file)
+        before, after = with_stores(settings, apply)
+    differences = changes(before.plan, after.plan)
+    if as_json:
+        versions = {"before": before.version, "version": after.version}
+        typer.echo(orjson.dumps({**versions, "changes": differences}))
+        return
+    for line in differences or (UNCHANGED,):
+        typer.echo(line)
+    typer.echo(f"version {before.version} → {after.version}", err=True)

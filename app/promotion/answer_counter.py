@@ -1,16 +1,18 @@
-"""What a worker counts for the promotion that runs, until it tells the store."""
+"""Counts of a worker for the promotion that runs, until the store has them."""
 
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from secrets import token_hex
 
+from app.stores.promotion import CountBatch
 from models.experiments.exposure_record import ExposureRecord
 from models.promotion.count import ArmCounts, ShadowCounts
 from models.promotion.promotion import Promotion
 
 
-class PromotionTally:
-    """Counts what concerns one promotion, from the loop and from the shadow's thread."""
+class AnswerCounter:
+    """Counts answers of a canary on the event loop, and of a shadow in the shadow's thread."""
 
     def __init__(self) -> None:
         """Count nothing before there is a promotion."""
@@ -19,15 +21,16 @@ class PromotionTally:
         self._lock = threading.Lock()
 
     def follow(self, promotion: Promotion | None) -> None:
-        """Count for this promotion from now on; what was counted for another one is void."""
+        """Count for this promotion from now on, and drop counts of another one."""
         running = None if promotion is None or promotion.is_over else promotion
         with self._lock:
-            if running is None or self._number != running.number:
+            before = self._promotion
+            if running is None or before is None or before.number != running.number:
                 self._counts.clear()
             self._promotion = running
 
-    def note(self, record: ExposureRecord) -> None:
-        """Count an answer of the canary, on its side."""
+    def record(self, record: ExposureRecord) -> None:
+        """Count an answer of the canary, on the side that it was assigned to."""
         promotion = self._promotion
         if promotion is None:
             return
@@ -37,22 +40,20 @@ class PromotionTally:
                 counts = ArmCounts.one(took_us=record.took_us, is_degraded=is_degraded)
                 self._add(counts.named(one.variant))
 
-    def compare(self, bundle_id: str, counts: ShadowCounts) -> None:
-        """Count what a shadow did, if it is the candidate."""
+    def record_shadow(self, bundle_id: str, counts: ShadowCounts) -> None:
+        """Count a ranking of the shadow, if the shadow is the candidate."""
         promotion = self._promotion
         if promotion is not None and promotion.candidate == bundle_id:
             self._add(counts.named())
 
-    def take(self) -> tuple[int, dict[str, int]] | None:
-        """Return the number of the promotion and what is not told yet; None for nothing."""
+    def take(self, worker: str) -> CountBatch | None:
+        """Return what was counted since the last call, None for nothing."""
         with self._lock:
-            number, counts = self._number, dict(self._counts)
+            if self._promotion is None or not self._counts:
+                return None
+            counts = dict(self._counts)
             self._counts.clear()
-        return (number, counts) if number is not None and counts else None
-
-    @property
-    def _number(self) -> int | None:
-        return self._promotion.number if self._promotion else None
+            return CountBatch(self._promotion.number, counts, worker, batch_id=token_hex(8))
 
     def _add(self, counts: Mapping[str, int]) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""A command asks a service, here one that answers as it is told, to switch."""
+"""The command `activate` against a stub of a service."""
 
 import json
 from collections.abc import Generator
@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.__main__ import commands
-from app.cli.activation import ActivationError, activate
+from app.cli.activate import ActivationError, activate
 from models.scoring.bundle import FORMAT_VERSION, Manifest, write_bundle
 from tests.contract.servers import free_port
 
@@ -33,7 +33,7 @@ DRAFT = Manifest(
 
 
 @dataclass
-class Told:
+class Stub:
     """What a server answers, and what it heard."""
 
     status: int
@@ -45,24 +45,24 @@ class Told:
 
 
 @contextmanager
-def server(status: int, body: bytes) -> Generator[Told]:
-    told = Told(status, body)
+def server(status: int, body: bytes) -> Generator[Stub]:
+    stub = Stub(status, body)
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
-            told.heard.append((self.path, self.headers["X-API-Key"], content))
-            self.send_response(told.status)
+            stub.heard.append((self.path, self.headers["X-API-Key"], content))
+            self.send_response(stub.status)
             self.end_headers()
-            self.wfile.write(told.body)
+            self.wfile.write(stub.body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
             del format, args
 
     with HTTPServer(("127.0.0.1", 0), Handler) as listening:
-        told.url = f"http://127.0.0.1:{listening.server_port}"
+        stub.url = f"http://127.0.0.1:{listening.server_port}"
         Thread(target=listening.serve_forever, daemon=True).start()
-        yield told
+        yield stub
         listening.shutdown()
 
 
@@ -73,34 +73,34 @@ def test_the_newest_bundle_is_asked_for_with_the_key_of_a_file(tmp_path: Path) -
     )
     (tmp_path / "key").write_text("vtr_secret\n")
     runner = CliRunner(env={"VITRINE_BUNDLES": str(tmp_path)})
-    with server(200, b"{}") as told:
-        options = ["--url", told.url + "/shop/", "--key-file", str(tmp_path / "key"), "--json"]
+    with server(200, b"{}") as stub:
+        options = ["--url", stub.url + "/shop/", "--key-file", str(tmp_path / "key"), "--json"]
         result = runner.invoke(commands, ["activate", *options])
 
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"active": newest.name})
     body = json.dumps({"bundle": newest.name}).encode()
-    assert told.heard == [("/shop/v1/bundles/active", "vtr_secret", body)]
+    assert stub.heard == [("/shop/v1/bundles/active", "vtr_secret", body)]
 
 
 def test_a_refusal_ends_the_command_with_its_reason() -> None:
     problem = b'{"code": "bundle_refused", "detail": "a golden row differs"}'
-    with server(409, problem) as told:
-        result = CliRunner().invoke(commands, ["activate", "x", "--url", told.url])
+    with server(409, problem) as stub:
+        result = CliRunner().invoke(commands, ["activate", "x", "--url", stub.url])
 
     assert result.exit_code == 1
-    wanted = f"{told.url} does not answer with bundle x: 409 bundle_refused: a golden row differs"
+    wanted = f"{stub.url} does not answer with bundle x: 409 bundle_refused: a golden row differs"
     assert wanted in result.output
 
 
 def test_something_else_that_listens_is_named() -> None:
     with (
-        server(404, b"<html>") as told,
+        server(404, b"<html>") as stub,
         pytest.raises(ActivationError, match="it answered 404, and not as Vitrine does"),
     ):
-        activate(told.url, "x", api_key=None)
+        activate(stub.url, "x", api_key=None)
 
 
-def test_nobody_who_listens_is_named() -> None:
+def test_an_address_without_a_listener_is_named() -> None:
     with pytest.raises(ActivationError, match="Connection refused"):
         activate(f"http://127.0.0.1:{free_port()}", "x", api_key=None)
 

@@ -1,6 +1,5 @@
-"""``python -m app promotion``: the way of a bundle to its customers, from a terminal."""
+"""``python -m app promotion``: begin, show and stop promotions, hand in estimates."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -12,15 +11,16 @@ from pydantic import BaseModel, ValidationError
 from app.cli.console import (
     JsonOption,
     RedisUrlOption,
-    editor_of,
     exit_on_user_error,
-    opened,
     read_settings,
-    store_url,
+    with_stores,
 )
+from app.cli.plan import plan_editor
 from app.errors import PromotionRefusedError
-from app.promotion.promotion_desk import PromotionDesk
+from app.promotion.promotion_editor import PromotionEditor
 from app.settings import Settings
+from app.stores.store import Stores
+from models.domain.errors import UserError
 from models.experiments.plan.plan_file import reason_of
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Promotion
@@ -29,9 +29,6 @@ from models.promotion.rule import PromotionRules
 M = TypeVar("M", bound=BaseModel)
 
 WHO: Final = "promotion command"
-
-ASKED: Final = "what you ask for"
-NONE_YET: Final = "there was no promotion yet"
 
 NumberOption = Annotated[
     int | None, typer.Option("--number", min=1, help="The promotion; unset: the latest.")
@@ -54,9 +51,9 @@ def begin_promotion(
 ) -> None:
     """Verify a bundle and begin its promotion; a running service leads it."""
     with exit_on_user_error():
-        asked = PromotionRules() if rules is None else _read(PromotionRules, rules)
+        read = PromotionRules() if rules is None else _read(PromotionRules, rules)
     settings = read_settings(redis_url=redis_url)
-    promotion = _at_desk(settings, lambda desk: desk.begin(bundle, asked, who=WHO))
+    promotion = _edited(settings, lambda editor: editor.begin(bundle, read, who=WHO))
     _print(promotion, as_json=as_json)
 
 
@@ -66,7 +63,7 @@ def show_promotion(
 ) -> None:
     """Print how far a promotion is, and every decision with its reason."""
     settings = read_settings(redis_url=redis_url)
-    _print(_at_desk(settings, lambda desk: _found(desk, number)), as_json=as_json)
+    _print(_edited(settings, lambda editor: _found(editor, number)), as_json=as_json)
 
 
 @promotion_commands.command("stop")
@@ -79,11 +76,11 @@ def stop_promotion(
 ) -> None:
     """Return all customers to the serving bundle, within two seconds."""
 
-    async def stop(desk: PromotionDesk) -> Promotion:
-        return await desk.stop((await _found(desk, number)).number, reason, who=WHO)
+    async def stop(editor: PromotionEditor) -> Promotion:
+        return await editor.stop((await _found(editor, number)).number, reason, who=WHO)
 
     settings = read_settings(redis_url=redis_url)
-    _print(_at_desk(settings, stop), as_json=as_json)
+    _print(_edited(settings, stop), as_json=as_json)
 
 
 @promotion_commands.command("estimate")
@@ -98,29 +95,31 @@ def hand_in_estimate(
     with exit_on_user_error():
         estimate = _read(OffPolicyEstimate, file)
 
-    async def hand_in(desk: PromotionDesk) -> Promotion:
-        return await desk.hand_in((await _found(desk, number)).number, estimate)
+    async def set_estimate(editor: PromotionEditor) -> Promotion:
+        return await editor.set_estimate((await _found(editor, number)).number, estimate)
 
     settings = read_settings(redis_url=redis_url)
-    _print(_at_desk(settings, hand_in), as_json=as_json)
+    _print(_edited(settings, set_estimate), as_json=as_json)
 
 
-def _at_desk(settings: Settings, ask: Callable[[PromotionDesk], Awaitable[Promotion]]) -> Promotion:
-    async def asked(url: str) -> Promotion:
-        async with opened(url) as stores:
-            editor, has_exports = editor_of(stores, settings), settings.exports is not None
-            return await ask(PromotionDesk(stores.promotions, editor, has_exports=has_exports))
+def _edited(
+    settings: Settings, edit: Callable[[PromotionEditor], Awaitable[Promotion]]
+) -> Promotion:
+    async def run(stores: Stores) -> Promotion:
+        editor, has_exports = plan_editor(stores, settings), settings.exports is not None
+        return await edit(PromotionEditor(stores.promotions, editor, has_exports=has_exports))
 
-    with exit_on_user_error(), store_url(settings) as url:
-        return asyncio.run(asked(url))
+    with exit_on_user_error():
+        return with_stores(settings, run)
 
 
-async def _found(desk: PromotionDesk, number: int | None) -> Promotion:
+async def _found(editor: PromotionEditor, number: int | None) -> Promotion:
     if number is not None:
-        return await desk.get(number)
-    known = await desk.all()
+        return await editor.get(number)
+    known = await editor.recent()
     if not known:
-        raise PromotionRefusedError(ASKED, NONE_YET)
+        msg = "there was no promotion yet: begin one by `python -m app promotion begin BUNDLE`"
+        raise UserError(msg)
     return known[0]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.erasures_command import ErasureSummary, apply, erasures_of
+from app.cli.erasures import ErasureSummary, apply_erasures, exported_erasures
 from app.export import ExportError, export
 from app.stores.connection import Connection
 from app.stores.customer import EventStatus
@@ -47,8 +47,8 @@ async def test_a_restored_store_forgets_who_an_export_says_was_erased(
     later = click("gone", "e7", at_us=await stores.server.time_us())
     await stores.customers.append([later])
 
-    first = await apply(erasures_of(tmp_path), stores)
-    again = await apply(erasures_of(tmp_path), stores)
+    first = await apply_erasures(exported_erasures(tmp_path), stores)
+    again = await apply_erasures(exported_erasures(tmp_path), stores)
 
     assert first == ErasureSummary(customers=1, events=3, shown=0, profiles=0)
     assert again == ErasureSummary(customers=1, events=0, shown=0, profiles=0)
@@ -70,7 +70,7 @@ async def test_the_next_export_of_a_restored_store_leaves_out_who_was_erased(
     await connection.execute("FLUSHALL", doing="losing the store")
     await stores.customers.append([click("gone", "e1", at_us=before_us)])
 
-    await apply(erasures_of(tmp_path / "first"), stores)
+    await apply_erasures(exported_erasures(tmp_path / "first"), stores)
     summary = await export(connection, tmp_path / "second")
 
     assert (summary.erasures, summary.erased_events, summary.total_events) == (1, 1, 0)
@@ -78,9 +78,9 @@ async def test_the_next_export_of_a_restored_store_leaves_out_who_was_erased(
 
 async def test_an_erasure_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="has no erasures"):
-        erasures_of(tmp_path)
+        exported_erasures(tmp_path)
 
     text = "customer_id,erased_at\nc1,2026-01-01T00:00:00Z\nc2,soon\n"
     (tmp_path / "erasures.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ExportError, match="cannot be read whole"):
-        erasures_of(tmp_path)
+        exported_erasures(tmp_path)

@@ -73,9 +73,9 @@ def test_what_is_shown_can_be_applied(tmp_path: Path) -> None:
 def test_a_dry_run_says_what_would_change_and_changes_nothing(url: str, tmp_path: Path) -> None:
     previewed = run("plan", "apply", str(written(tmp_path)), "--dry-run", "--json")
 
-    told = json.loads(previewed.stdout)
-    assert (told["before"], told["version"]) == (0, 0)
-    assert "layer home: – → " in "\n".join(told["changes"])
+    printed = json.loads(previewed.stdout)
+    assert (printed["before"], printed["version"]) == (0, 0)
+    assert "layer home: – → " in "\n".join(printed["changes"])
     assert in_store(url, lambda stores: stores.plans.version()) == 0
 
 

@@ -1,0 +1,311 @@
+"""Fill the store from files: sales, pictures, the latest windows, profiles, counts."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from app.bundles.bundle_repository import scene_labeller
+from app.cli.console import Progress
+from app.cli.withdraw import Absent, absent_from, reopened_by, require_full, withdraw
+from app.errors import MAX_NAMED
+from app.stores.customer import LoadedCustomer
+from app.stores.dataset_loader import loaded_counts, loaded_customers
+from app.stores.picture import ALL_PICTURES, LabelledPicture, StoredPicture
+from app.stores.store import Stores
+from models.catalogue.snapshot import Snapshot
+from models.dataset import Dataset, Effect
+from models.dataset.profile_file import read_profiles
+from models.domain.customer import Window
+from models.domain.sale import PictureScores
+from models.pictures.picture import content_hash
+from models.pictures.scene_labeller import label_pictures
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import SNAPSHOT_FILE
+
+CUSTOMERS_AT_ONCE: Final = 200
+"""Customers of one pipeline of commands; chosen, not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSummary:
+    """Result of a load.
+
+    Attributes:
+        sales: Sales of the dataset.
+        pictures: Pictures that were labelled by this load.
+        known_pictures: Pictures that were labelled before.
+        broken_pictures: Pictures that could not be labelled.
+        customers: Customers with events.
+        events: Accepted events.
+        erased: Events that were left out because their customers were erased from the store.
+        refused: Rows of the dataset that were left out, by reason.
+        absent: Sales of the store, open or still to open, that the dataset does not hold.
+        first_absent: The first of them.
+        withdrawn: How many of them were closed because the dataset is a full dump.
+        reopened: Sales that were over in the store and are not over in the dataset.
+        first_reopened: The first of them.
+        seconds: Duration of the load.
+    """
+
+    sales: int
+    pictures: int
+    known_pictures: int
+    broken_pictures: int
+    customers: int
+    events: int
+    erased: int
+    refused: dict[str, int]
+    absent: int
+    first_absent: tuple[str, ...]
+    withdrawn: int
+    reopened: int
+    first_reopened: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """Labels of the pictures of a dataset.
+
+    Attributes:
+        pictures: Newly labelled pictures: neither the bundle nor the store knew their content.
+        adopted: Labels of a bundle without hashes, with the hashes of today's files.
+        n_known: Pictures that needed no labelling.
+        n_broken: Pictures that could not be labelled.
+    """
+
+    pictures: Sequence[LabelledPicture]
+    adopted: Sequence[LabelledPicture]
+    n_known: int = 0
+    n_broken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPictures:
+    """Pictures that are labelled already.
+
+    Attributes:
+        bundle: Labels of the bundle, by sale id.
+        store: Pictures of the store, by sale id and number; they take precedence.
+        scene_model: Id of the bundle's scene model.
+    """
+
+    bundle: Mapping[str, PictureScores]
+    store: Mapping[tuple[str, int], StoredPicture]
+    scene_model: str
+
+    def include(self, sale_id: str, number: int, *, content: str) -> bool:
+        """Tell whether a picture with a file's content needs no labelling.
+
+        A picture put or removed over HTTP stays while the file is the one of the training.
+
+        Args:
+            sale_id: The sale.
+            number: Which picture of it.
+            content: Hash of the file.
+        """
+        stored, known = self.store.get((sale_id, number)), self.bundle.get(sale_id)
+        trained = known.each[number].content if known and number in known.each else None
+        if isinstance(stored, LabelledPicture) and stored.scores.content:
+            if stored.scores.content != content or stored.scene_model == self.scene_model:
+                return stored.scores.content == content
+        elif stored is not None:
+            return trained in {content, ""}
+        return trained in {content, ""} and (sale_id, ALL_PICTURES) not in self.store
+
+    def adopted(
+        self, sale_id: str, files: Mapping[int, Path], *, contents: Mapping[Path, str]
+    ) -> Iterator[LabelledPicture]:
+        """Yield the bundle's labels of a sale that have no hash yet, with the hashes of its files.
+
+        Args:
+            sale_id: The sale.
+            files: Its pictures by number.
+            contents: Hashes of files.
+        """
+        known = self.bundle.get(sale_id)
+        places = {(sale_id, number) for number in (*files, ALL_PICTURES)}
+        if known is None or places & self.store.keys():
+            return
+        for number, scores in known.each.items():
+            content = contents.get(files[number], "") if number in files else ""
+            if content and not scores.content:
+                hashed = replace(scores, content=content)
+                yield LabelledPicture(sale_id, hashed, self.scene_model, number=number)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Extent of a dataset: a part of the sales, or all of them.
+
+    Attributes:
+        is_full: Whether it holds every sale of the shop: others are withdrawn.
+        is_confirmed: Whether more than half of the sales may go.
+    """
+
+    is_full: bool = False
+    is_confirmed: bool = False
+
+
+PARTIAL: Final = Extent()
+
+
+async def fill_from_dataset(
+    dataset: Dataset,
+    stores: Stores,
+    *,
+    bundle: Path | None,
+    progress: Progress,
+    extent: Extent = PARTIAL,
+) -> LoadSummary:
+    """Fill a store from a dataset; a second load of the same dataset changes nothing.
+
+    Sales and pictures are put under their ids; windows are merged, which is idempotent;
+    profiles and the counts of history are replaced.
+
+    Args:
+        dataset: The dataset.
+        stores: The stores to fill.
+        bundle: Labels pictures whose content is new to it and to the store; None leaves them out.
+        progress: Receives the steps.
+        extent: Whether sales that the dataset does not hold are withdrawn.
+
+    Raises:
+        BundleError: If the bundle is not sound.
+        StoreUnavailableError: If the store does not answer; run it again.
+        WithdrawalError: If the dataset does not look like a full dump; nothing was loaded.
+    """
+    started = time.monotonic()
+    absent = await absent_from({sale.sale_id for sale in dataset.sales}, stores)
+    if extent.is_full:
+        require_full(dataset, absent, confirmed=extent.is_confirmed)
+    held = (await stores.sales.changes(0)).pictures
+    labelling = await asyncio.to_thread(_label, dataset, bundle, held, progress=progress)
+    now_us = await stores.server.time_us()
+    reopened = await reopened_by(dataset.sales, stores)
+    withdrawn = absent if extent.is_full else None
+    await _put_catalogue(dataset, labelling, stores, now_us=now_us, withdrawn=withdrawn)
+    progress.step("customers", len(dataset.events.customers.values))
+    customers = loaded_customers(dataset.events, now_us)
+    n_customers, n_erased = await _merge(customers, stores, progress)
+    return LoadSummary(
+        sales=len(dataset.sales),
+        pictures=len(labelling.pictures),
+        known_pictures=labelling.n_known,
+        broken_pictures=labelling.n_broken,
+        customers=n_customers,
+        events=len(dataset.events),
+        erased=n_erased,
+        refused={code.value: n for code, n in dataset.faults.having(Effect.ROW).counts().items()},
+        absent=len(absent.sales),
+        first_absent=absent.first,
+        withdrawn=len(withdrawn.sales) if withdrawn else 0,
+        reopened=len(reopened),
+        first_reopened=reopened[:MAX_NAMED],
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+async def _put_catalogue(
+    dataset: Dataset,
+    labelling: Labelling,
+    stores: Stores,
+    *,
+    now_us: int,
+    withdrawn: Absent | None,
+) -> None:
+    first_live_us = await stores.counts.first_live_us()
+    history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
+    # Counts before sales: a worker that finds a new sale reads the counts, which must be complete.
+    await stores.counts.put_history(history, now_us=now_us)
+    await stores.sales.put(dataset.sales)
+    if withdrawn:
+        await withdraw(withdrawn, stores)
+    await stores.sales.put_pictures([*labelling.pictures, *labelling.adopted])
+    # Last: workers that knew more than the store trust it again from now on.
+    await stores.sales.vouch()
+
+
+async def fill_profiles(path: Path, stores: Stores, *, progress: Progress) -> int:
+    """Replace the profiles of a store by those of a night; return the number of customers.
+
+    A profile that begins before its customer's erasure is not kept, nor is one that would
+    have expired. A second load of the same night changes nothing.
+
+    Args:
+        path: The night's file of profiles.
+        stores: The stores to fill.
+        progress: Receives the steps.
+
+    Raises:
+        ProfileFileError: If the file holds anything else.
+        StoreUnavailableError: If the store does not answer; run it again.
+    """
+    known = list(read_profiles(path))
+    progress.step("profiles", len(known))
+    customers = (
+        LoadedCustomer(one.customer_id, Window.empty(), one.profile, one.last_us) for one in known
+    )
+    n_customers, _ = await _merge(customers, stores, progress)
+    return n_customers
+
+
+async def _merge(
+    customers: Iterable[LoadedCustomer], stores: Stores, progress: Progress
+) -> tuple[int, int]:
+    n_customers, n_erased = 0, 0
+    remaining = iter(customers)
+    while batch := list(islice(remaining, CUSTOMERS_AT_ONCE)):
+        n_erased += await stores.customers.merge(batch)
+        progress.advance(len(batch))
+        n_customers += len(batch)
+    return n_customers, n_erased
+
+
+def _label(
+    dataset: Dataset, directory: Path | None, held: Iterable[StoredPicture], *, progress: Progress
+) -> Labelling:
+    if directory is None:
+        return Labelling([], [])
+    bundle = read_bundle(directory)
+    labeller = scene_labeller(bundle)
+    if labeller is None:
+        return Labelling([], [])
+    known = KnownPictures(
+        Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE)).pictures,
+        {(one.sale_id, one.number): one for one in held},
+        bundle.manifest.scene_model,
+    )
+    contents = {path: content_hash(path) for path in dataset.pictures}
+    adopted = [
+        picture
+        for sale_id, each in dataset.images.items()
+        for picture in known.adopted(sale_id, each, contents=contents)
+    ]
+    new = [
+        (sale_id, number, path)
+        for sale_id, each in dataset.images.items()
+        for number, path in each.items()
+        if not known.include(sale_id, number, content=contents[path])
+    ]
+    n_known = sum(map(len, dataset.images.values())) - len(new)
+    if not new:
+        return Labelling([], adopted, n_known)
+    progress.step("pictures", len(new))
+    outcome = label_pictures(
+        [path for _, _, path in new],
+        labeller,
+        on_picture=lambda: progress.advance(1),
+    )
+    scores = outcome.scores
+    pictures: list[LabelledPicture] = []
+    for row, position in enumerate(map(int, outcome.positions)):
+        sale_id, number, path = new[position]
+        seen, is_unlike = replace(scores.of(row), content=contents[path]), bool(scores.unlike[row])
+        model = known.scene_model
+        pictures.append(LabelledPicture(sale_id, seen, model, is_unlike=is_unlike, number=number))
+    return Labelling(pictures, adopted, n_known, len(outcome.faults))

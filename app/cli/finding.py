@@ -1,0 +1,29 @@
+"""Results of the checks of ``python -m app doctor``."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Severity of a finding."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Result of one check.
+
+    Attributes:
+        subject: What was checked.
+        verdict: Severity.
+        seen: The state that was found.
+        advice: What to do; empty for nothing.
+    """
+
+    subject: str
+    verdict: Verdict
+    seen: str
+    advice: str = ""

@@ -1,0 +1,261 @@
+"""Controller of promotions: leads a candidate bundle from shadow through a canary to all customers.
+
+Every worker watches the store and counts answers. The one worker that holds the lease decides by
+the rules of the stage, and acts: it sets plan and bundles to what the stage requires.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from app.bundles.active_bundle import ActiveBundle
+from app.errors import (
+    BundleRefusedError,
+    PlanChangedError,
+    PlanRefusedError,
+    UnknownBundleError,
+)
+from app.experiments.exported_results import ExportedResults
+from app.experiments.live_plan import LivePlan
+from app.experiments.plan_editor import Order, PlanEditor
+from app.observability import Metrics, get_logger
+from app.promotion.answer_counter import AnswerCounter
+from app.stores.bundle import Wanted
+from app.stores.promotion import CountBatch, PromotionStore, StoredPromotion
+from models.dataset.faults import DatasetError
+from models.experiments.analysis.results import Results
+from models.experiments.exposure import ExposureError
+from models.experiments.plan.experiment import Experiment
+from models.experiments.plan.plan import Plan
+from models.promotion.canary_plan import with_canary
+from models.promotion.check import Finding
+from models.promotion.promotion import Evidence, Promotion, Stage
+
+LEASE_S: Final = 5.0
+"""Ten polls; chosen, not measured. A deciding worker that dies is replaced after this time."""
+
+_UNSEEN: Final = frozenset({Stage.SHADOW, Stage.ESTIMATE})
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class PromotionController:
+    """Follows the latest promotion, and leads it while this worker holds the lease.
+
+    Attributes:
+        store: Keeps the promotion, the lease, and the counts of all workers.
+        active: Activates and shadows bundles.
+        editor: Changes the plan of experiments.
+        plan: The plan as this worker knows it.
+        counter: Answers that this worker counted.
+        results: Results of the canary. A worker without exports never takes the lease.
+        metrics: Count the decisions.
+    """
+
+    store: PromotionStore
+    active: ActiveBundle
+    editor: PlanEditor
+    plan: LivePlan
+    counter: AnswerCounter
+    results: ExportedResults | None
+    metrics: Metrics
+    _current: StoredPromotion | None = None
+    _unreadable: int | None = None
+    _unsent: CountBatch | None = None
+
+    async def follow(self) -> None:
+        """Poll once, as a background task; a plan that could not be changed is logged.
+
+        Raises:
+            StoreUnavailableError: See `poll`.
+        """
+        try:
+            await self.poll()
+        except (PlanChangedError, PlanRefusedError) as exc:
+            _log.warning("the plan was not changed for the promotion, retrying", reason=str(exc))
+
+    async def poll(self) -> None:
+        """Watch the store and report counts; with the lease, decide or act.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be read; the next poll continues.
+            PlanChangedError: If others keep changing the plan; the next poll continues.
+            PlanRefusedError: If a plan without the canary is refused.
+        """
+        await self._watch()
+        await self._report_counts()
+        stored = self._current
+        if stored is None or (stored.promotion.is_over and stored.promotion.is_settled):
+            return
+        if self.results is None or not await self.store.lease(self.active.name, ttl_s=LEASE_S):
+            return
+        if not await self._is_restored():
+            return
+        if stored.promotion.is_settled:
+            await self._decide(stored)
+        else:
+            await self._act(stored)
+
+    async def findings(self, promotion: Promotion) -> tuple[Finding, ...]:
+        """Check a promotion against the rules of its stage, with this worker's evidence."""
+        if promotion.is_over:
+            return ()
+        now = await self.editor.server.now()
+        return promotion.findings(await self._evidence(promotion, now), now)
+
+    # Watch: every worker, at every poll.
+
+    async def _watch(self) -> None:
+        version = await self.store.version()
+        known = self._current.version if self._current else 0
+        if version in {known, self._unreadable}:
+            return
+        if version == 0 and self._current is not None:
+            await self._restore(self._current)
+            return
+        try:
+            self._current = await self.store.read()
+        except ValueError as exc:
+            self._unreadable = version
+            _log.error("the promotion in the store is ignored: unreadable", reason=str(exc))
+            return
+        self.counter.follow(self._current.promotion if self._current else None)
+
+    async def _restore(self, known: StoredPromotion) -> None:
+        """Publish the promotion again in an emptied store; its counts are lost and start at 0."""
+        _log.warning("store was emptied; re-publishing the promotion")
+        promotion = known.promotion if known.promotion.is_over else known.promotion.unsettled()
+        again = StoredPromotion(known.version, promotion)
+        if await self.store.change(again, before=0):
+            self._current = again
+
+    async def _report_counts(self) -> None:
+        # An unacknowledged batch goes again under its own id: the store adds it once.
+        if self._unsent is None:
+            self._unsent = self.counter.take(self.active.name)
+        if self._unsent is not None:
+            await self.store.count(self._unsent)
+            self._unsent = None
+
+    async def _is_restored(self) -> bool:
+        """Tell whether the store has plan and bundles; other tasks re-publish them if emptied."""
+        if self.plan.current.version and not await self.editor.plans.version():
+            return False
+        return bool((await self.active.store.wanted()).active)
+
+    # Decide: the worker with the lease, while plan and bundles are as the stage requires.
+
+    async def _decide(self, stored: StoredPromotion) -> None:
+        now = await self.editor.server.now()
+        evidence = await self._evidence(stored.promotion, now)
+        step = stored.promotion.stepped(evidence, now=now, who=self.active.name)
+        if step is not None:
+            await self._put(stored, step)
+
+    async def _evidence(self, promotion: Promotion, now: datetime) -> Evidence:
+        wanted = await self.active.store.wanted()
+        reports = await self.active.store.reports()
+        results, why_none = None, ""
+        if promotion.stage is Stage.CANARY:
+            results, why_none = await self._results(promotion, now)
+        return Evidence(
+            serving=wanted.active,
+            counts=await self.store.counts(promotion.number),
+            n_without=sum(report.shadow != promotion.candidate for report in reports),
+            explores=self.plan.current.plan.default.exploration is not None,
+            undone=await self._undone(promotion, wanted, now) if promotion.is_settled else "",
+            results=results,
+            why_none=why_none,
+        )
+
+    async def _results(self, promotion: Promotion, now: datetime) -> tuple[Results | None, str]:
+        plan = (await self.editor.current()).plan
+        canary = _canary(plan, promotion, at=now)
+        if self.results is None or canary is None:
+            return None, "this worker has no exports, or the experiment does not run"
+        unit = next(layer.unit for layer in plan.layers if layer.name == canary.layer)
+        rules = promotion.rules.canary.results
+        try:
+            return await self.results.for_experiment(canary, unit, rules=rules), ""
+        except (DatasetError, ExposureError) as exc:
+            return None, str(exc)
+
+    async def _undone(self, promotion: Promotion, wanted: Wanted, now: datetime) -> str:
+        """Name what an operator ended by hand of a stage's settings; empty for nothing."""
+        if promotion.stage in _UNSEEN:
+            return "" if wanted.shadow == promotion.candidate else "its shadow was ended by hand"
+        is_running = _canary((await self.editor.current()).plan, promotion, at=now)
+        return "" if is_running else "its experiment was ended by hand"
+
+    # Act: the worker with the lease. Each action may be repeated and then changes nothing, so that
+    # another worker can finish what a dead one began; `is_settled` records that all is done.
+
+    async def _act(self, stored: StoredPromotion) -> None:
+        promotion = stored.promotion
+        try:
+            await self._set_stage(promotion)
+        except (BundleRefusedError, UnknownBundleError, PlanRefusedError) as exc:
+            if promotion.stage is Stage.STOPPED:
+                raise
+            now = await self.editor.server.now()
+            await self._put(stored, promotion.stopped(str(exc), at=now, who=self.active.name))
+        else:
+            await self._put(stored, promotion.settled())
+
+    async def _put(self, before: StoredPromotion, promotion: Promotion) -> None:
+        """Replace the stored promotion by compare-and-set of its version, and act on a step."""
+        after = StoredPromotion(before.version + 1, promotion)
+        if not await self.store.change(after, before=before.version, promoter=self.active.name):
+            return  # another worker changed it first: the next poll reads it
+        self._current = after
+        self.counter.follow(promotion)
+        if promotion.is_settled:
+            return
+        last = promotion.decisions[-1]
+        self.metrics.promotions.labels(promotion.stage).inc()
+        _log.warning(
+            "promotion changed its stage",
+            promotion=promotion.number,
+            bundle=promotion.candidate,
+            stage=last.stage,
+            share_bp=last.share_bp,
+            reason=last.reason,
+        )
+        await self._act(after)
+
+    async def _set_stage(self, promotion: Promotion) -> None:
+        if promotion.stage in _UNSEEN:
+            await self._set_shadow(promotion, is_wanted=True)
+            return
+        order = Order(f"promotion {promotion.number}, {self.active.name}")
+        if promotion.stage is Stage.CANARY:
+            await self._set_canary(promotion, order)
+        else:
+            if promotion.stage is Stage.FULL:
+                await self.active.activate(promotion.candidate)
+            plan = (await self.editor.current()).plan
+            if _canary(plan, promotion, at=promotion.since):
+                await self.editor.end_experiment(promotion.experiment, order)
+                await self.plan.poll()
+        # Last, so that the canary's catalogue is there before the shadow's goes.
+        await self._set_shadow(promotion, is_wanted=False)
+
+    async def _set_canary(self, promotion: Promotion, order: Order) -> None:
+        def edit(plan: Plan, now: datetime) -> Plan:
+            return with_canary(plan, promotion, share_bp=promotion.share_bp, now=now)
+
+        doing = f"show bundle {promotion.candidate} to {promotion.share_bp} bp"
+        await self.editor.change(doing, edit, order=order)
+        await self.plan.poll()
+
+    async def _set_shadow(self, promotion: Promotion, *, is_wanted: bool) -> None:
+        shadow = (await self.active.store.wanted()).shadow
+        if is_wanted is not (shadow == promotion.candidate):
+            await self.active.shadow_by(promotion.candidate if is_wanted else "")
+
+
+def _canary(plan: Plan, promotion: Promotion, *, at: datetime) -> Experiment | None:
+    """Return the experiment of a promotion's canary, None if it does not run at a time."""
+    found = (one for one in plan.experiments if one.name == promotion.experiment)
+    return next((one for one in found if one.runs_at(at)), None)
