@@ -121,10 +121,10 @@ def _persistence(info: dict[str, object]) -> Finding:
 async def _currencies(stores: Stores, settings: Settings) -> list[Finding]:
     try:
         stored = await stores.plans.read() or first_plan(settings.plan)
-    except PlanFileError:
-        return []  # the check of the plan reports it
-    sales = (await stores.sales.changes(0)).sales
-    mixed = mixed_currencies(stored.plan, sales, now_us=await stores.server.time_us())
+        sales = (await stores.sales.changes(0)).sales
+        mixed = mixed_currencies(stored.plan, sales, now_us=await stores.server.time_us())
+    except (StoreUnavailableError, PlanFileError):
+        return []  # the checks of rights and plan report it
     if not mixed:
         return []
     seen = f"the plan orders by money, and current sales are priced in {', '.join(mixed)}"
