@@ -109,7 +109,7 @@ class Readiness:
                 await self.monitor.server.ping()
                 # What was refused up to ten seconds ago may be taken by now.
                 if self.monitor.refused is not None:
-                    await self.monitor.look_at_writes()
+                    await self.monitor.check_writes()
         except (StoreUnavailableError, TimeoutError) as exc:
             missing.append(Missing(Part.STORE, str(exc) or "no answer in time"))
         if self.monitor.refused is not None:
