@@ -179,16 +179,8 @@ async def resources_over(
         )
         plan, planner = _plan(stores, settings, metrics)
         holder = _holder(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
-        counter = AnswerCounter()
-        promotions = PromotionController(
-            store=stores.promotions,
-            active=holder,
-            editor=planner,
-            plan=plan,
-            counter=counter,
-            results=_results(settings, pool),
-            metrics=metrics,
-        )
+        results = _results(settings, pool)
+        promotions = _promotions(stores, holder, plan, planner=planner, results=results)
         recommender = _recommender(
             stores,
             settings,
@@ -197,8 +189,8 @@ async def resources_over(
             ranker=SlateRanker(metrics, drift=Drift(metrics.drift)),
             exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
             origin=Origin(plan, scoring_versions()),
-            shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=counter),
-            counts=AnswerCounts(metrics, counter),
+            shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=promotions.counter),
+            counts=AnswerCounts(metrics, promotions.counter),
         )
         await _begin(plan, live, holder, stores.customers, recommender=recommender)
         readiness = _readiness(stores, recommender, worker)
@@ -265,6 +257,25 @@ def _plan(stores: Stores, settings: Settings, metrics: Metrics) -> tuple[LivePla
     live = LivePlan(stores.plans, first, file=file, metrics=metrics)
     repository = _repository(settings)
     return live, PlanEditor(stores.plans, stores.bundles, stores.server, repository, first)
+
+
+def _promotions(
+    stores: Stores,
+    holder: ActiveBundle,
+    plan: LivePlan,
+    *,
+    planner: PlanEditor,
+    results: ExportedResults | None,
+) -> PromotionController:
+    return PromotionController(
+        store=stores.promotions,
+        active=holder,
+        editor=planner,
+        plan=plan,
+        counter=AnswerCounter(),
+        results=results,
+        metrics=holder.metrics,
+    )
 
 
 def _results(settings: Settings, pool: Executor) -> ExportedResults | None:
