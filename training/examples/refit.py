@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
-from models.query.query import Batch, Query
+from models.query.query import Batch
 from models.recommenders.content_profile import Content
 from models.recommenders.image_similarity import Images
 from models.recommenders.recommender import Recommender
 from training.examples.slates import Slates
 from training.recommenders.collaborative import fit_collaborative
-from training.recommenders.content_preference import fit_taste
+from training.recommenders.content_preference import fit_content_preference
 from training.recommenders.covisitation import fit_covisitation
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
-from training.recommenders.segment_popularity import fit_audience
+from training.recommenders.segment_popularity import fit_segment_popularity
 from training.recommenders.session import fit_session
-from training.recommenders.text_similarity import fit_text
+from training.recommenders.text_similarity import fit_text_similarity
 
 REFIT_SHARES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Recommenders are refitted after these shares of the slates. Chosen, not measured."""
@@ -35,12 +35,12 @@ def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
         popularity,
         Content(),
         Images(popularity),
-        fit_taste(interactions),
+        fit_content_preference(interactions),
         collaborative,
-        fit_text(interactions),
+        fit_text_similarity(interactions),
         fit_covisitation(interactions),
         fit_session(interactions, collaborative),
-        fit_audience(interactions, popularity),
+        fit_segment_popularity(interactions, popularity),
     )
 
 
@@ -91,14 +91,6 @@ class RefittedSchema:
             msg = f"no recommender was fitted before {now_us}"
             raise ValueError(msg)
         return fit
-
-    def assemble(self, query: Query) -> NDArray[np.float32]:
-        """Compute the features of a query by the recommenders of its time.
-
-        Raises:
-            ValueError: If it lies before the first start.
-        """
-        return self.assemble_batch(Batch.alone(query))[0]
 
     def assemble_batch(self, batch: Batch) -> NDArray[np.float32]:
         """Compute the features of queries of one fit; see `FeatureSchema`.

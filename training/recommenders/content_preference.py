@@ -7,7 +7,7 @@ from training.recommenders.interactions import Interactions
 from training.recommenders.pairs import fit_agreement
 
 
-def fit_taste(interactions: Interactions) -> ContentPreference:
+def fit_content_preference(interactions: Interactions) -> ContentPreference:
     """Estimate mean and spread of preferences from pairs of sales of one customer.
 
     Exposed sales are scaled to mean 0 and covariance ``I``; the preference of a customer is what

@@ -32,7 +32,7 @@ _CLICK: Final = KIND[EventType.CLICK]
 _PURCHASE: Final = KIND[EventType.PURCHASE]
 
 
-def fit_audience(interactions: Interactions, popularity: Popularity) -> SegmentPopularity:
+def fit_segment_popularity(interactions: Interactions, popularity: Popularity) -> SegmentPopularity:
     """Compare observed events of groups of customers with those expected of all customers.
 
     Args:

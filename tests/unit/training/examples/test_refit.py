@@ -9,6 +9,7 @@ from models.catalogue.snapshot import Snapshot
 from models.dataset.reading import Dataset, read_dataset
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
+from models.query.query import Batch
 from tests.logs import DAY
 from training.examples.point_in_time import PointInTime
 from training.examples.refit import (
@@ -50,7 +51,8 @@ def columns_of_another_past(
         start_us = int(starts[starts <= query.context.now_us].max())
         known = select_events(past.events, past.events.received_us < start_us)
         honest = FeatureSchema(fit_recommenders(Interactions.from_events(known, past.catalogue)))
-        differs = ~np.isclose(refitted.assemble(query), honest.assemble(query), equal_nan=True)
+        features = refitted.assemble_batch(Batch.alone(query))[0]
+        differs = ~np.isclose(features, honest.assemble(query), equal_nan=True)
         found |= {honest.names[column] for column in np.flatnonzero(differs.any(axis=0))}
     return found
 
@@ -103,7 +105,7 @@ def test_a_moment_before_the_first_refit_is_refused(past: PointInTime, slates: S
     with pytest.raises(
         ValueError, match=f"no recommender was fitted before {slates.now_us[0] - 1}"
     ):
-        refitted.assemble(first)
+        refitted.assemble_batch(Batch.alone(first))
 
 
 def test_without_slates_there_is_one_fit_on_nothing(past: PointInTime, slates: Slates) -> None:

@@ -7,7 +7,7 @@ from models.domain.event import EventType
 from models.recommenders.content_preference import ContentPreference
 from tests.builders import query as ask
 from tests.logs import DAY, HOUR, NOON, Row, catalogue, event_table, sale
-from training.recommenders.content_preference import fit_taste
+from training.recommenders.content_preference import fit_content_preference
 from training.recommenders.interactions import Interactions
 
 COLOURS = ("black", "white")
@@ -32,7 +32,7 @@ def shop_log(rng: np.random.Generator, *, faithful: float) -> list[Row]:
 
 
 def fitted(rows: list[Row]) -> ContentPreference:
-    return fit_taste(Interactions.from_events(event_table(rows), SHOP))
+    return fit_content_preference(Interactions.from_events(event_table(rows), SHOP))
 
 
 def test_on_a_checkerboard_the_one_dimension_is_the_colour(rng: np.random.Generator) -> None:

@@ -11,14 +11,14 @@ from models.recommenders.segment_popularity import Appeal, SegmentPopularity
 from tests.logs import HOUR, MINUTE, Row, catalogue, event_table
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
-from training.recommenders.segment_popularity import fit_audience, fit_ways
+from training.recommenders.segment_popularity import fit_segment_popularity, fit_ways
 
 SHOP = catalogue("s1", "s2")
 
 
 def fitted(rows: list[Row]) -> SegmentPopularity:
     interactions = Interactions.from_events(event_table(rows), SHOP)
-    return fit_audience(interactions, fit_popularity(interactions))
+    return fit_segment_popularity(interactions, fit_popularity(interactions))
 
 
 def factor(appeal: Appeal, sale_id: str, group: str) -> float:

@@ -11,7 +11,7 @@ from models.recommenders.text_similarity import Text
 from tests.builders import query as ask
 from tests.logs import HOUR, Row, catalogue, event_table, sale
 from training.recommenders.interactions import Interactions
-from training.recommenders.text_similarity import fit_text
+from training.recommenders.text_similarity import fit_text_similarity
 from training.recommenders.tfidf import fit_text_space
 
 ABOUT = ("sandy beach and sea", "powder snow and slopes")
@@ -43,7 +43,9 @@ def faithful_log(rng: np.random.Generator) -> list[Row]:
 
 
 def fitted(rng: np.random.Generator, *, told: bool) -> Text:
-    return fit_text(Interactions.from_events(event_table(faithful_log(rng)), shop(told=told)))
+    return fit_text_similarity(
+        Interactions.from_events(event_table(faithful_log(rng)), shop(told=told))
+    )
 
 
 def test_after_one_sale_new_ones_of_its_kind_come_first(rng: np.random.Generator) -> None:
@@ -74,7 +76,10 @@ def test_of_texts_that_say_nothing_nothing_is_made(rng: np.random.Generator) -> 
 
 @pytest.mark.parametrize("rows", [[], [Row(kind="click")]])
 def test_with_too_little_to_learn_from_nothing_is_known(rows: list[Row]) -> None:
-    assert fit_text(Interactions.from_events(event_table(rows), shop(told=True))).n_axes == 0
+    assert (
+        fit_text_similarity(Interactions.from_events(event_table(rows), shop(told=True))).n_axes
+        == 0
+    )
 
 
 def test_rare_terms_weigh_more() -> None:
