@@ -97,9 +97,12 @@ def auc(
 ) -> float:
     """Return the chance that a positive scores above a negative, ties counting half.
 
+    Labels may be probabilities, as the truth of a simulated dataset is: scikit-learn's
+    ``roc_auc_score`` and ``log_loss`` take classes only.
+
     Args:
         scores: Shape ``(n,)``.
-        labels: 0 or 1, shape ``(n,)``.
+        labels: In ``[0, 1]``, shape ``(n,)``.
         weights: Weight of each row, shape ``(n,)``.
 
     Returns:
