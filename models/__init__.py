@@ -1,1 +1,1 @@
-"""What each model is: ``training`` makes models, ``app`` serves them, both from here."""
+"""Features, recommenders, ranker, slates and experiments, shared by ``training`` and ``app``."""

@@ -109,5 +109,5 @@ def test_the_command_prints_and_writes_figures_and_refused_words(
 
     main(["--root", str(root), "--json", str(written)])
 
-    assert "refused words in the whole repository: 1: his 1" in capsys.readouterr().out
+    assert "refused words in the whole repository: 1: " + "his 1" in capsys.readouterr().out
     assert '"path": "README.md"' in written.read_text()

@@ -24,11 +24,10 @@ from training.recommenders.interactions import Interactions
 _HEAD: Final = """\
 # Features
 
-What the meta-model sees of a customer, a sale and a moment, in the order of its columns. This
-page is written from the code by `make features`, and a test compares them. `models` computes all,
-when training and when serving alike. The last column is what an unknown customer and a sale that
-nobody has seen get: trees treat `unknown` (NaN) as a case of its own, and `the shop's own` is a
-rate fitted on all sales.
+Features of the meta-model, in the order of its columns. This page is written from the code by
+`make features`, and a test compares them. `models` computes all of them, in training and in
+serving. The last column is the value for an unknown customer and a sale without events: trees
+treat `unknown` (NaN) as a case of its own, and `the shop's own` is a rate fitted on all sales.
 
 """
 _SALES: Final = """sale_id,opens_at
@@ -69,7 +68,7 @@ def _dataset(directory: Path) -> Dataset:
 
 
 def _question(catalogue: Catalogue, now_us: int) -> Query:
-    """Ask for a customer of whom nothing is known, about a sale that nobody has seen."""
+    """Return the features of an unknown customer and a sale without events."""
     return Query(
         window=Window.empty(),
         profile=Profile.empty(),

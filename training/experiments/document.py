@@ -26,9 +26,8 @@ _SAFE: Final = (
     "the start. Of several variants or metrics each misleads on its own."
 )
 _ALARM: Final = (
-    "ALARM: units did not come in the shares that they were dealt in, which chance does in fewer "
-    "than one of ten thousand experiments. Find out where units were lost before believing "
-    "anything below."
+    "ALARM: units did not come in the assigned shares. Chance does that in fewer than one of ten "
+    "thousand experiments. Find out where units were lost before believing anything below."
 )
 _CAUTION: Final = (
     "Every unit that came is taken as if its first event had been its exposure. A variant that "
@@ -43,8 +42,8 @@ def results_document(results: Results) -> list[Block]:
     blocks: list[Block] = [
         Paragraph(
             f"{results.experiment}: from {results.starts_at:%Y-%m-%d %H:%M} until "
-            f"{results.until:%Y-%m-%d %H:%M} UTC, dealt by {results.unit}. What a unit did within "
-            f"{results.rules.window_hours:g} hours of its first exposure counts."
+            f"{results.until:%Y-%m-%d %H:%M} UTC, assigned by {results.unit}. Events within "
+            f"{results.rules.window_hours:g} hours of a unit's first exposure count."
         )
     ]
     if mismatch.alarm:

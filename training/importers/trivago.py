@@ -59,7 +59,7 @@ def import_trivago(source: Path, out: Path, *, progress: Progress | None = None)
     Args:
         source: ``sessions`` or ``train`` of the challenge, as Parquet or CSV.
         out: Folder for ``sales.parquet`` and ``events.parquet``; replaced if there.
-        progress: Is told the step that begins, and how many of how many are over.
+        progress: Receives each step that begins, and how many of how many are done.
 
     Raises:
         DatasetError: If the source cannot be read or lacks a column.

@@ -1,4 +1,4 @@
-"""Whether a candidate may take the place of what serves."""
+"""The gate: decides whether a candidate bundle replaces the champion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What was judged, once more, knowing all that is known by now."""
+"""Refits the recommenders of an evaluated candidate on all data, under the same meta-model."""
 
 from dataclasses import replace
 from pathlib import Path

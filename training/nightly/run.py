@@ -53,7 +53,7 @@ class NightVerdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Night:
-    """What a run is told.
+    """Settings of a nightly run.
 
     Attributes:
         data: The dataset.
@@ -134,7 +134,7 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
 
     Args:
         night: What to do.
-        progress: Is told the stages.
+        progress: Receives the stages.
 
     Raises:
         BundleError: If the champion that was named cannot be used.

@@ -1,4 +1,4 @@
-"""What the stages of a run came to, kept by what they started from."""
+"""Results of the stages of a nightly run, cached by the hash of their inputs."""
 
 import json
 from collections.abc import Callable, Generator, Mapping
@@ -40,7 +40,7 @@ class StageCache:
         work: Callable[[], dict[str, JsonValue]],
         holds: Callable[[Mapping[str, JsonValue]], bool] = lambda _: True,
     ) -> dict[str, JsonValue]:
-        """Return what a stage came to, and do its work only if nobody did.
+        """Return what a stage came to, and do its work only if it is not cached.
 
         Args:
             stage: Name of the stage.

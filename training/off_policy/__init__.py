@@ -1,1 +1,1 @@
-"""What a policy that was never shown would have brought, estimated from the log of another."""
+"""Off-policy estimates: the value of a policy from the log of another one."""

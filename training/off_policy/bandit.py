@@ -2,7 +2,7 @@
 
 Neither log says what the other policy would have done in its contexts. The target policy is
 therefore the one that shows each item at each position as often as the other log shows it,
-whatever the context: an estimate of the other policy without its choice by context. Where the
+in any context: an estimate of the other policy without its choice by context. Where the
 other policy draws evenly, that is known and not estimated.
 """
 

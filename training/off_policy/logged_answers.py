@@ -228,6 +228,6 @@ def _calibrated(
 
 
 def _units(answers: pl.DataFrame) -> NDArray[np.int64]:
-    """Number the customers; a visitor without id is a unit of his own."""
+    """Number the customers; a visitor without id is a unit of its own."""
     names = pl.coalesce("customer_id", pl.concat_str(pl.lit("\x1f"), "recommendation_id"))
     return answers.select(names.rank("dense").alias("unit"))["unit"].cast(pl.Int64).to_numpy()

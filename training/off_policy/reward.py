@@ -1,4 +1,4 @@
-"""What followed from each sale of each logged slate."""
+"""Rewards of each sale of each logged slate."""
 
 from enum import StrEnum
 from typing import Final

@@ -1,4 +1,4 @@
-"""Whether a log can say anything about a policy, and how much."""
+"""Support: how much a log can say about a target policy."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""What a target policy would have done where another policy's slate was logged."""
+"""Probabilities of logged slates under a target policy."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -31,7 +31,7 @@ class View:
 
 
 class TargetError(UserError):
-    """A policy whose probabilities of a logged slate cannot be told."""
+    """A policy whose probabilities of a logged slate cannot be computed."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class TargetPolicy:
     by_price: bool = False
 
     def __post_init__(self) -> None:
-        """Check that the bundle has the policy, and that its probabilities can be told.
+        """Check that the bundle has the policy, and that its probabilities can be computed.
 
         Raises:
             TargetError: If not.

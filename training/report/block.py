@@ -1,4 +1,4 @@
-"""What a report consists of."""
+"""Blocks of a report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

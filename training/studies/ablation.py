@@ -1,4 +1,4 @@
-"""What each recommender adds: the meta-model fitted again without it, judged on later slates."""
+"""Ablation: the meta-model fitted again without each recommender, evaluated on later slates."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

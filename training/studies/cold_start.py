@@ -21,7 +21,7 @@ from training.statistics.bootstrap import Interval
 
 
 class NoPicturesError(UserError):
-    """A dataset whose pictures nobody can see."""
+    """A dataset without pictures."""
 
 
 class NoNewSalesError(UserError):
@@ -59,7 +59,7 @@ def prove_cold_start(
     Args:
         material: The dataset up to the end of training.
         proof: How the proof is made.
-        progress: Is told what is being done.
+        progress: Receives the stages.
 
     Returns:
         Intervals by name and metric; see `training.evaluation.cold_start.picture_worth`.

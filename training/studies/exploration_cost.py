@@ -1,4 +1,4 @@
-"""What exploration and diversity cost in expected purchases, and what diversity gains."""
+"""Cost of exploration and diversity in expected purchases, and the gain in diversity."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -64,7 +64,7 @@ def slate_cost(scorer: Scorer, question: Question, *, progress: Progress) -> dic
     Args:
         scorer: The bundle's scorer.
         question: What to evaluate on; its visits are those of the protocol `open`.
-        progress: Is told what is being done.
+        progress: Receives the stages.
 
     Returns:
         Costs by setting; empty if there is no visit.

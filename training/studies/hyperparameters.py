@@ -33,7 +33,7 @@ class StudyError(UserError):
 
 
 class Trial(BaseModel):
-    """One configuration and how well it foretold what came later.
+    """One configuration and its log loss on later slates.
 
     Attributes:
         study: What was searched on: trials of one study can be compared.
@@ -57,7 +57,7 @@ class Trial(BaseModel):
 
 
 def drawn(start: RunConfig, number: int, *, seed: int) -> RunConfig:
-    """Draw a configuration; the same for the same seed and number, whatever was tried before.
+    """Draw a configuration; the same for the same seed and number, independent of earlier trials.
 
     Args:
         start: Gives what is not searched; number 0 is itself.

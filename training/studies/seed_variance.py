@@ -1,4 +1,4 @@
-"""How far figures of the meta-model move with the seed: trains and judges once a seed."""
+"""Variance over seeds: trains and evaluates the meta-model once a seed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def spread(study: Study, n_seeds: int, *, progress: Progress) -> dict[str, dict[
     Args:
         study: What is trained and judged.
         n_seeds: How many seeds, at least 1.
-        progress: Is told what is being done.
+        progress: Receives the stages.
 
     Returns:
         Figures of the meta-model by protocol and metric.

@@ -25,7 +25,7 @@ class ClosedWorld:
 
     A click at a position has the probability ``examined * attraction * (1 - 0.6 * attraction of
     the sale above)``: what it brings depends on what stands above. Kinds of customers differ,
-    and each visits three times, so that his slates are alike.
+    and each visits three times, so that the slates of a customer are alike.
 
     Attributes:
         attraction: By kind of customer and sale, shape ``(n_kinds, N_SALES)``.

@@ -52,7 +52,7 @@ def figures(one: Crossing) -> dict[str, object]:
 
 @pytest.mark.prove
 def test_each_policy_is_valued_from_the_log_of_the_other(proof: Proof) -> None:
-    """Of 46 to 69 clicks nobody learns a rate within a third: intervals meet, no more."""
+    """46 to 69 clicks do not give a rate within a third: intervals only overlap."""
     campaigns = CAMPAIGNS[: proof.scale(len(CAMPAIGNS))]
 
     crossings = cross_policies(shared_data("open_bandit"), campaigns, seed=0)

@@ -235,7 +235,7 @@ def test_a_click_is_credited_to_one_answer(events: list[Row], credited: list[int
 
 
 def test_revenue_is_what_was_paid_else_the_price_times_the_number() -> None:
-    """Two purchases of s2 for 30 and for 2 at 10, one of s1 that nobody knows the price of."""
+    """Two purchases of s2 for 30 and for 2 at 10, one of s1, whose price is unknown."""
     bought = [Row(kind="purchase", sale=sale, at=HOUR) for sale in ("s2", "s2", "s1")]
     table = replace(
         event_table(bought),

@@ -1,4 +1,4 @@
-"""What a log must have to be asked about a policy."""
+"""Requirements of a log for off-policy estimates."""
 
 import numpy as np
 import pytest
