@@ -18,10 +18,11 @@ DIFFERENCE: Final = "target - logged"
 
 _READING: Final = (
     "Values are rewards a slate; intervals are 95% over customers. dm is the prediction of the "
-    "bundle itself: its interval leaves out the errors of the model. ips, snips and dr weight whole "
-    "slates and assume nothing about how positions depend on each other; rips and cascade-dr assume "
-    "that the reward of a position does not depend on what is below it, and have narrower intervals "
-    "for long slates. Where estimators disagree beyond their intervals, believe none."
+    "bundle itself: its interval leaves out the errors of the model. ips, snips and dr weight "
+    "whole slates and assume nothing about how positions depend on each other; rips and "
+    "cascade-dr assume that the reward of a position does not depend on what is below it, and "
+    "have narrower intervals for long slates. Where estimators disagree beyond their intervals, "
+    "believe none."
 )
 
 
