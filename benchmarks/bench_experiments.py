@@ -94,7 +94,7 @@ def plans() -> dict[str, Plan]:
         "two_layers": both,
         "two_layers_and_holdout": {**both, "holdout": {"salt": "held-1", "share_bp": 500}},
     }
-    return {name: PlanDraft.model_validate(one).dealt(Plan()) for name, one in drafts.items()}
+    return {name: PlanDraft.model_validate(one).to_plan(Plan()) for name, one in drafts.items()}
 
 
 def routing_us(plan: Plan) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from benchmarks.results import write_result
-from models.catalogue.eligible_sales import Offer
+from models.catalogue.eligible_sales import EligibleSales
 from models.domain.profile import Profile
 from models.features.schema import GROUPS
 from models.query.query import Batch, Context, Query
@@ -48,8 +48,8 @@ def percentiles(ask: Callable[[], T], answer: Callable[[T], object]) -> Figures:
 
 def joined(query: Query) -> Batch:
     """The query, with all that its readers share computed."""
-    batch = Batch.alone(query)
-    assert len(batch.history.weight) == len(batch.touches.interest)
+    batch = Batch.from_query(query)
+    assert len(batch.history.weight) == len(batch.by_sale.interest)
     return batch
 
 
@@ -62,13 +62,13 @@ def test_assemble(n_sales: int) -> None:
     profile = Profile(NOW_US - 40 * DAY_US, (0, 5, 5, 1, 1))
     rows = np.sort(rng.choice(N_CATALOGUE, n_sales, replace=False))
 
-    offer = Offer(catalogue, rows, from_us=NOW_US, until_us=NOW_US + DAY_US)
+    offer = EligibleSales(catalogue, rows, from_us=NOW_US, until_us=NOW_US + DAY_US)
 
     def ask() -> Query:
-        return Query(seen, profile, catalogue, Context(NOW_US), rows, offer=offer)
+        return Query(seen, profile, catalogue, Context(NOW_US), rows, eligible=offer)
 
     def ask_alone() -> Query:
-        return replace(ask(), offer=None)
+        return replace(ask(), eligible=None)
 
     figures = {
         "assemble": percentiles(ask, SCHEMA.assemble),

@@ -72,7 +72,7 @@ def test_neighbours(n: int, n_directions: int, equal: int) -> None:
     vectors = pictures(n, rng, n_directions=n_directions)
     vectors[:equal] = vectors[0]
     rows = rng.permutation(n)
-    found, from_nothing_s = timed(lambda: Neighbours.among(vectors, opens_us=rows))
+    found, from_nothing_s = timed(lambda: Neighbours.from_embeddings(vectors, opens_us=rows))
     after = vectors.copy()
     after[int(rows.argmax())] = pictures(1, rng, n_directions=0)[0]
     _, one_change_s = timed(lambda: found.updated(vectors, after, rows=np.arange(n), opens_us=rows))

@@ -25,7 +25,7 @@ from app.stores.picture import LabelledPicture
 from app.stores.store import Stores
 from models.domain.sale import PictureScores, Sale
 from models.neighbours.search import EMBEDDING_SIZE
-from models.pictures.image_statistics import LOOK
+from models.pictures.image_statistics import STATISTICS
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import read_bundle
 from tests.end_to_end.service import serving
@@ -70,7 +70,7 @@ async def fill(url: str, bundle: Path, n_closed: int) -> None:
         vector = scenes[number % 300] + 0.7 * rng.normal(size=EMBEDDING_SIZE)
         vector /= np.sqrt(np.square(vector).sum())
         labels = rng.dirichlet(np.full(n_labels, 0.1))
-        look = rng.random(len(LOOK), dtype=np.float32)
+        look = rng.random(len(STATISTICS), dtype=np.float32)
         scores = PictureScores(labels.astype(np.float32), vector.astype(np.float32), look)
         pictures.append(LabelledPicture(sale_id, scores, scene_model))
     stores = Stores.over(Connection.open(url))

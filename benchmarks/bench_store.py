@@ -24,9 +24,10 @@ from app.stores.embedded import embedded_server
 from app.stores.keys import CustomerKeys
 from app.stores.store import Stores
 from models.domain.customer import Window, pack_member
-from models.domain.event import SECOND_US, Event, EventType, from_us
+from models.domain.event import Event, EventType, from_us
 from models.domain.profile import Profile
 from models.domain.recent_impressions import RecentImpressions
+from models.domain.units import SECOND_US
 
 N_CUSTOMERS = 2_000
 N_CALLS = 2_000
@@ -58,8 +59,8 @@ def customer(c: int, n_events: int, *, now_us: int) -> LoadedCustomer:
     ]
     return LoadedCustomer(
         customer_id=f"customer-{c:08d}",
-        window=Window.of(
-            members, RecentImpressions.of(np.array(keys, dtype=np.uint64)[:, 1], at_us)
+        window=Window.from_members(
+            members, RecentImpressions.from_events(np.array(keys, dtype=np.uint64)[:, 1], at_us)
         ),
         profile=Profile(first_us=now_us, counts=(0, n_events, 0, 0, 0)),
         last_us=now_us,

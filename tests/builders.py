@@ -12,20 +12,21 @@ from models.catalogue.catalogue import Catalogue, build_catalogue
 from models.catalogue.event_counts import HALF_LIVES_HOURS, N_KINDS, SaleCounts
 from models.catalogue.snapshot import Snapshot
 from models.domain.customer import Window, pack_member
-from models.domain.event import KIND, SECOND_US, EventType, from_us, key, to_us
+from models.domain.event import KIND, EventType, from_us, key, to_us
 from models.domain.profile import Profile
 from models.domain.recent_impressions import RecentImpressions
 from models.domain.sale import PictureScores, Sale
+from models.domain.units import SECOND_US
 from models.features.schema import FeatureSchema
 from models.neighbours.search import EMBEDDING_SIZE
-from models.pictures.image_statistics import LOOK
+from models.pictures.image_statistics import STATISTICS
 from models.pictures.topics import Topics
 from models.query.query import Context, Query
 from models.ranker.linear_offset import LinearOffset
 from models.ranker.logistic import LogisticRanker, Scale
 from models.ranker.ranker import Calibration, LightGbmRanker
-from models.recommenders.content_profile import Content
-from models.recommenders.image_similarity import Images
+from models.recommenders.content_profile import ContentProfile
+from models.recommenders.image_similarity import ImageSimilarity
 from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer
 from training.configuration import TreeConfig
@@ -45,7 +46,7 @@ POPULARITY: Final = Popularity(
     click_rate=0.1, purchase_rate=0.2, click_weight=10.0, purchase_weight=5.0
 )
 
-SCHEMA: Final = FeatureSchema((POPULARITY, Content(), Images(POPULARITY)))
+SCHEMA: Final = FeatureSchema((POPULARITY, ContentProfile(), ImageSimilarity(POPULARITY)))
 
 Seen = tuple[EventType, str, float]
 """What a customer did: type, sale id, seconds ago."""
@@ -87,7 +88,7 @@ def catalogue(
 
 def row(of: Catalogue, sale_id: str) -> int:
     """The row of a sale that is there."""
-    found = of.row_of(sale_id)
+    found = of.row_for(sale_id)
     assert found is not None
     return found
 
@@ -110,7 +111,7 @@ def window(*events: Seen) -> Window:
     ]
     shown = [one[1:] for one in seen if one[0] is EventType.IMPRESSION]
     keys, at_us = np.array(shown, dtype=np.uint64).reshape(-1, 2).T
-    return Window.of(members, RecentImpressions.of(keys, at_us.astype(np.int64)))
+    return Window.from_members(members, RecentImpressions.from_events(keys, at_us.astype(np.int64)))
 
 
 def query(
@@ -145,7 +146,7 @@ def crowd(n_sales: int, rng: np.random.Generator) -> Catalogue:
             vector = rng.normal(size=EMBEDDING_SIZE)
             vector /= np.sqrt(np.square(vector).sum())
             probabilities = rng.dirichlet([1.0, 1.0]).astype(np.float32)
-            look = rng.random(len(LOOK), dtype=np.float32)
+            look = rng.random(len(STATISTICS), dtype=np.float32)
             pictures[f"s{index}"] = PictureScores(probabilities, vector.astype(np.float32), look)
     bare = build_catalogue(sales, pictures, topics=TOPICS)
     totals = rng.poisson(3.0, size=(n_sales, N_KINDS)).astype(np.float64)
@@ -225,7 +226,7 @@ def flat_offset(n_features: int) -> LinearOffset:
 
 def scorer(sales: Iterable[Sale], pictures: Mapping[str, PictureScores] | None = None) -> Scorer:
     """A scorer of `SCHEMA`, whose trees were fitted to noise."""
-    snapshot = Snapshot.of({one.sale_id: one for one in sales}, pictures or {})
+    snapshot = Snapshot.from_sales({one.sale_id: one for one in sales}, pictures or {})
     return Scorer(
         bundle_id="by-hand",
         scene_model="",

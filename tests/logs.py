@@ -92,7 +92,7 @@ def event_table(rows: Iterable[Row]) -> EventTable:
         }
         for index, row in enumerate(rows)
     ]
-    return EventTable.of(pl.DataFrame(columns, schema=_SCHEMA))
+    return EventTable.from_frame(pl.DataFrame(columns, schema=_SCHEMA))
 
 
 def sale(sale_id: str, **fields: object) -> Sale:

@@ -1,9 +1,13 @@
 """Plans of experiments for tests: two orders of the home page."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from models.experiments.plan.bucketing import resized
+from models.experiments.plan.experiment import Experiment
 
 LAYER = {"name": "home", "salt": "home-1"}
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,6 +28,17 @@ def terms(popularity_bp: int = 5_000, **fields: object) -> dict[str, Any]:
         ],
         **fields,
     }
+
+
+def with_shares(experiment: Experiment, shares_bp: Mapping[str, int]) -> Experiment:
+    """The experiment with other shares, whose buckets move as little as possible."""
+    held = [one.buckets for one in experiment.variants]
+    grown = resized(held, [shares_bp[one.name] for one in experiment.variants])
+    variants = [
+        one.model_copy(update={"buckets": buckets})
+        for one, buckets in zip(experiment.variants, grown, strict=True)
+    ]
+    return experiment.model_copy(update={"variants": tuple(variants)})
 
 
 def written(folder: Path, *, popularity_bp: int = 5_000) -> Path:

@@ -17,11 +17,6 @@ def normal_density(z: Values) -> Values:
     return np.asarray(stats.norm.pdf(z))
 
 
-def normal_below(z: float) -> float:
-    """Return the probability that a standard normal lies below ``z``."""
-    return float(stats.norm.cdf(z))
-
-
 def two_sided_tail(z: float) -> float:
     """Return the probability that a standard normal lies at least as far from 0."""
     return float(2 * stats.norm.sf(abs(z)))
@@ -52,3 +47,9 @@ def regression(x: Values, y: Values) -> tuple[float, float]:
     """Return the slope of ``y`` over ``x`` and their correlation."""
     slope, _, correlation, *_ = np.asarray(stats.linregress(x, y))
     return float(slope), float(correlation)
+
+
+def power(effect: float, error: float) -> float:
+    """Return the power of a two-sided z-test at the level of 5%."""
+    width, apart = stats.norm.ppf(0.975), effect / error
+    return float(stats.norm.cdf(apart - width) + stats.norm.cdf(-apart - width))

@@ -18,12 +18,12 @@ from models.domain.event import from_us
 from models.domain.sale import Sale
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
-from models.recommenders.content_profile import Content
+from models.recommenders.content_profile import ContentProfile
 from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer
 from tests.builders import Unexplained
 
-SCHEMA = FeatureSchema((Popularity(0.1, 0.1, 10.0, 10.0), Content()))
+SCHEMA = FeatureSchema((Popularity(0.1, 0.1, 10.0, 10.0), ContentProfile()))
 CATEGORY = SCHEMA.names.index("content_category")
 
 
@@ -61,7 +61,7 @@ def sale(sale_id: str, *, category: str = "ski", now_us: int = 0, **fields: obje
 
 def scorer(*seed_sales: Sale, ranker: CategoryRanker | BrokenRanker | None = None) -> Scorer:
     """A scorer whose bundle was trained when the shop had the given sales."""
-    snapshot = Snapshot.of({one.sale_id: one for one in seed_sales}, {})
+    snapshot = Snapshot.from_sales({one.sale_id: one for one in seed_sales}, {})
     return Scorer(
         bundle_id="by-hand",
         scene_model="",

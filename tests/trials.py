@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
 from models.domain.event import to_us
-from models.experiments.plan.bucketing import bucket
-from models.experiments.plan.experiment import Experiment, dealt_in_order
+from models.experiments.plan.bucketing import bucket, resized
+from models.experiments.plan.experiment import Experiment
 
 START: Final = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS: Final = 14
@@ -22,7 +22,7 @@ HOUR_US: Final = DAY_US // 24
 
 def two_arms(salt: str = "salt", *, treatment_bp: int = 5_000, name: str = "trial") -> Experiment:
     """Return an experiment of two weeks with a control and a treatment."""
-    control, treatment = dealt_in_order([10_000 - treatment_bp, treatment_bp])
+    control, treatment = resized([(), ()], [10_000 - treatment_bp, treatment_bp])
     return Experiment.model_validate(
         {
             "name": name,
@@ -118,12 +118,12 @@ def event_columns(units: Sequence[str], *, at: NDArray[np.int64], **columns: obj
         for name, default in {**_EVENT, "at": 0, "received_us": 0, "customer_id": ""}.items()
     }
     ids = pl.int_range(n, eager=True).cast(pl.String).alias("event_id")
-    return EventTable.of(pl.DataFrame(whole, schema_overrides=_TYPES).with_columns(ids))
+    return EventTable.from_frame(pl.DataFrame(whole, schema_overrides=_TYPES).with_columns(ids))
 
 
 def dealt(experiment: Experiment, units: Sequence[str]) -> NDArray[np.bool_]:
     """Tell which units the hash deals to the treatment, shape ``(n_units,)``."""
-    found = [experiment.variant_of(bucket(unit, experiment.salt)).name for unit in units]
+    found = [experiment.variant_for(bucket(unit, experiment.salt)).name for unit in units]
     return np.array(found) == "treatment"
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from filelock import FileLock
 
-from models.domain.event import SECOND_US
+from models.domain.units import SECOND_US
 from training.configuration import RunConfig, TrainingOptions
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import train

@@ -8,8 +8,8 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.catalogue.event_counts import HOUR_US
 from models.domain.errors import UserError
+from models.domain.units import HOUR_US
 from models.ranker.trees import MAX_LEAVES
 
 MAX_OUTCOME_HOURS: Final = 365 * 24.0

@@ -17,8 +17,9 @@ from app.api.middleware.encoded_slashes import PathIdentifier
 from app.api.schema.problem import problems
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.stores.customer import KnownCustomer
-from models.domain.event import KINDS, SECOND_US, EventType, from_us
+from models.domain.event import KINDS, EventType, from_us
 from models.domain.profile import Profile
+from models.domain.units import SECOND_US
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
@@ -184,7 +185,7 @@ def _sales(
     keys: NDArray[np.uint64], served: CatalogueVersion | None
 ) -> Iterator[tuple[str | None, str]]:
     """Yield the id, if known, and the key in hexadecimal of each sale."""
-    rows: list[int] = served.catalogue.rows_of(keys).tolist() if served else [-1] * len(keys)
+    rows: list[int] = served.catalogue.rows_for(keys).tolist() if served else [-1] * len(keys)
     sales = served.catalogue.sales if served else ()
     for key, row in zip(keys.tolist(), rows, strict=True):
         yield (sales[row].sale_id if row >= 0 else None), f"{key:016x}"

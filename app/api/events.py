@@ -28,7 +28,8 @@ from app.catalogue.catalogue_version import CatalogueVersion
 from app.errors import MAX_NAMED, StoreUnavailableError
 from app.observability import Metrics
 from app.stores.customer import EventOutcome, EventStatus
-from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, SECOND_US, Event, Identifier
+from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Event, Identifier
+from models.domain.units import SECOND_US
 
 MAX_EVENTS: Final = 1_000
 """Events of a batch; chosen, not measured."""
@@ -225,7 +226,7 @@ def _unknown_sales(
         event.sale_id
         for event, outcome in zip(events, outcomes, strict=True)
         if outcome.status is EventStatus.ACCEPTED
-        and (served is None or served.catalogue.row_of(event.sale_id) is None)
+        and (served is None or served.catalogue.row_for(event.sale_id) is None)
     ]
 
 

@@ -17,9 +17,9 @@ from app.catalogue.snapshot_archive import STATE_ADVICE, SnapshotArchive
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
 from app.stores.store import Stores
-from models.catalogue.event_counts import GRID_US, HOUR_US, grid_floor
-from models.domain.event import SECOND_US
+from models.catalogue.event_counts import GRID_US, grid_floor
 from models.domain.sale import Sale
+from models.domain.units import HOUR_US, SECOND_US
 
 STALE_AFTER_US: Final = 60 * SECOND_US
 """Without confirmation by the store, before answers are reported as not full; chosen."""

@@ -6,13 +6,8 @@ import numpy as np
 
 from app.stores.count import CountStore, EventCounts
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.event_counts import (
-    HOUR_US,
-    RETENTION_HOURS,
-    HourlyCounts,
-    SaleCounts,
-    counts_at,
-)
+from models.catalogue.event_counts import RETENTION_HOURS, HourlyCounts, SaleCounts, counts_at
+from models.domain.units import HOUR_US
 
 NO_COUNTS: Final = EventCounts(
     np.empty(0, dtype=np.uint64),
@@ -60,9 +55,9 @@ class CountHistory:
 
 def by_row(counts: EventCounts, catalogue: Catalogue, *, grid_us: int) -> SaleCounts:
     """Sum counts per catalogue row at a grid time; events of unknown sales are left out."""
-    rows = catalogue.rows_of(counts.sale_keys)
+    rows = catalogue.rows_for(counts.sale_keys)
     known = rows >= 0
-    hourly = HourlyCounts.of(
+    hourly = HourlyCounts.from_entries(
         rows[known],
         counts.kinds[known],
         hours=counts.hours[known],

@@ -21,8 +21,8 @@ from app.observability import get_logger
 from app.stores.picture import StoredPicture
 from app.stores.sale import SaleChanges, SaleStore
 from models.catalogue.catalogue import closing_us
-from models.domain.event import SECOND_US
 from models.domain.sale import Sale
+from models.domain.units import SECOND_US
 
 N_EXAMPLES: Final = 5
 LOOK_EVERY_US: Final = 10 * SECOND_US

@@ -67,7 +67,9 @@ class ModelCatalogue:
     def build(self, sales: Mapping[str, Sale], counts: EventCounts, *, grid_us: int) -> None:
         """Build and serve a catalogue of sales with the counts up to a grid time; blocks."""
         before = self.served
-        content = Snapshot.of(sales, self._pictures, before=before.content if before else None)
+        content = Snapshot.from_sales(
+            sales, self._pictures, before=before.content if before else None
+        )
         catalogue = content.catalogue(
             self.model.topics, before=before.catalogue if before else None
         )
@@ -97,7 +99,7 @@ class ModelCatalogue:
             return
         each = {**(known.each if known else {}), **own}
         if left := {number: scores for number, scores in each.items() if scores}:
-            self._pictures[sale_id] = PictureScores.together(left)
+            self._pictures[sale_id] = PictureScores.combine(left)
 
     def serve_seed(self) -> None:
         """Serve the catalogue of the bundle's training, if there is a bundle."""

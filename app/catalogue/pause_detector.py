@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from models.domain.event import SECOND_US
+from models.domain.units import SECOND_US
 
 BEAT_EVERY_S: Final = 0.1
 

@@ -89,4 +89,4 @@ class PictureLabeller:
 def _scores(labeller: SceneLabeller, picture: bytes) -> tuple[PictureScores, bool]:
     pixels = decode(picture, labeller.description.frame)
     scores = labeller.label(pixels[None])
-    return scores.of(0), bool(scores.unlike[0])
+    return scores.for_picture(0), bool(scores.unlike[0])

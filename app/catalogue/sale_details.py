@@ -210,7 +210,7 @@ class _KnownSale:
         scores = {number: one.scores for number, one in self.pictures.items()}
         looks = {one.is_unlike for one in self.pictures.values()}
         is_unlike = False if False in looks else None if None in looks else True
-        return replace(first, scores=PictureScores.together(scores), is_unlike=is_unlike)
+        return replace(first, scores=PictureScores.combine(scores), is_unlike=is_unlike)
 
 
 def _look_alikes(
@@ -240,7 +240,7 @@ def _served(served: CatalogueVersion | None, sale_id: str) -> StoredSale | None:
     """Return a sale of the served catalogue, where the store lacks its newest state."""
     if served is None:
         return None
-    row = served.catalogue.row_of(sale_id)
+    row = served.catalogue.row_for(sale_id)
     return None if row is None else StoredSale(served.catalogue.sales[row], ())
 
 

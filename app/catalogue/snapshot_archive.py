@@ -14,9 +14,9 @@ from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.known_catalogue import SavedCatalogue
 from app.stores.picture import LabelledPicture
 from models.arrays.atomic_file import remove_abandoned, write_file
-from models.catalogue.snapshot import Snapshot, base_id_of, content_file, counts_file
+from models.catalogue.snapshot import Snapshot, base_id_from, content_file, counts_file
 from models.catalogue.snapshot_folder import SnapshotFolder
-from models.domain.event import SECOND_US
+from models.domain.units import SECOND_US
 from models.pictures.topics import Topics
 from models.scoring.scorer import Scorer
 
@@ -161,7 +161,7 @@ class SnapshotArchive:
             return self.load(last.snapshot_id, scorer)
         saved = self.load(last.snapshot_id, None)
         sales = {sale.sale_id: sale for sale in saved.content.sales}
-        content = Snapshot.of(sales, scorer.pictures)
+        content = Snapshot.from_sales(sales, scorer.pictures)
         catalogue = content.catalogue(scorer.topics).with_counts(saved.catalogue.counts)
         return CatalogueVersion.from_content(content, catalogue, source=Source.SAVED, scorer=scorer)
 
@@ -215,7 +215,7 @@ class SnapshotArchive:
     def _parts(self, path: Path) -> list[Path]:
         """Return the files that a content is read from, none if one of them is missing."""
         try:
-            base_id = base_id_of(path.read_bytes())
+            base_id = base_id_from(path.read_bytes())
         except (FileNotFoundError, ValueError):
             return []
         parts = [path, *([self._content_path(base_id)] if base_id else [])]

@@ -127,7 +127,7 @@ def _read(model: type[M], file: Path) -> M:
     try:
         return model.model_validate(yaml.safe_load(file.read_bytes()))
     except (yaml.YAMLError, ValidationError) as exc:
-        raise PromotionRefusedError(str(file), reason_of(exc)) from exc
+        raise PromotionRefusedError(str(file), reason_for(exc)) from exc
 
 
 def _print(promotion: Promotion, *, as_json: bool) -> None:

@@ -26,7 +26,7 @@ from models.experiments.plan.plan_edit import (
     with_experiment,
     without_experiment,
 )
-from models.experiments.plan.plan_file import reason_of
+from models.experiments.plan.plan_file import reason_for
 from models.ranker.objective import Policy
 from models.slate.slate_policy import SlatePolicy
 
@@ -82,11 +82,11 @@ class PlanEditor:
         try:
             return await self.plans.read() or self.first
         except ValueError as exc:
-            raise PlanRefusedError(THE_PLAN, reason_of(exc)) from exc
+            raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc
 
     async def put_plan(self, draft: PlanDraft, order: Order) -> StoredPlan:
         """Replace the whole plan."""
-        return await self.change("put the plan", lambda plan, _: draft.dealt(plan), order=order)
+        return await self.change("put the plan", lambda plan, _: draft.to_plan(plan), order=order)
 
     async def preview(self, draft: PlanDraft, plan: Plan) -> Plan:
         """Return the plan that a draft would make of a plan, and change nothing."""

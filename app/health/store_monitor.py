@@ -6,7 +6,7 @@ from typing import Final
 
 from app.observability import Metrics, get_logger
 from app.stores.server import Lost, Refusal, StoreServer
-from models.domain.event import SECOND_US
+from models.domain.units import SECOND_US
 
 SKEW_S: Final = 1.0
 """Difference of the clocks that is reported; NTP keeps it far below. Chosen, not measured."""

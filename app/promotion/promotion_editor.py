@@ -161,7 +161,7 @@ class PromotionEditor:
         try:
             with_canary(plan, promotion, share_bp=largest, now=now)
         except ValueError as exc:
-            raise PlanRefusedError(THE_PLAN, reason_of(exc)) from exc
+            raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc
 
 
 def _refused(bundle_id: str, reason: str) -> PromotionRefusedError:

@@ -85,7 +85,7 @@ class Explainer:
             return NOTHING
         try:
             query = query_of(asked, served)
-            rows = [served.catalogue.row_of(sale_id) for sale_id in sale_ids]
+            rows = [served.catalogue.row_for(sale_id) for sale_id in sale_ids]
             explained = served.scorer.explain(query, np.array(rows, dtype=np.int64))
         except Exception as exc:  # noqa: BLE001 - an answer is worth more than its reasons
             self.outcomes.labels("failed").inc()

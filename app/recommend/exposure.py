@@ -6,7 +6,7 @@ from app.catalogue.catalogue_version import CatalogueVersion
 from app.recommend.ranking import Ranking
 from app.recommend.request import RankingRequest
 from app.recommend.routing import Routing
-from models.domain.event import SECOND_US
+from models.domain.units import SECOND_US
 from models.experiments.exposure_record import ExposureRecord
 
 
@@ -66,5 +66,5 @@ def _known(sale_ids: Sequence[str], served: CatalogueVersion | None) -> tuple[st
     """Return the ids that the catalogue knows, in their order, each once."""
     if served is None or not sale_ids:
         return ()
-    row_of = served.catalogue.row_of
-    return tuple(each for each in dict.fromkeys(sale_ids) if row_of(each) is not None)
+    row_for = served.catalogue.row_for
+    return tuple(each for each in dict.fromkeys(sale_ids) if row_for(each) is not None)

@@ -28,7 +28,7 @@ from models.query.candidates import candidate_query
 from models.query.query import Context, Query
 from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer, Scores
-from models.slate.exploration import Slate, seed_of
+from models.slate.exploration import Slate, seed_from
 from models.slate.slate import best, make_slate
 from models.slate.slate_policy import SlatePolicy
 
@@ -156,7 +156,7 @@ def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
 def _with_model(
     asked: RankingRequest, query: Query, scores: Scores, *, policy: SlatePolicy
 ) -> Ranking:
-    seed, limit = seed_of(asked.recommendation_id), asked.request.limit
+    seed, limit = seed_from(asked.recommendation_id), asked.request.limit
     slate = make_slate(query, scores, policy=policy, limit=limit, seed=seed)
     probabilities: list[float] = scores.probabilities[slate.picks].tolist()
     return Ranking(_items(query, slate, probabilities), scores.feature_hash, asked.degraded)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import WANTED, WORKERS
-from models.domain.event import SECOND_US
+from models.domain.units import SECOND_US
 
 ACTIVATE_BUNDLE: Final = Script.named("activate_bundle")
 REPORT_WORKER: Final = Script.named("report_worker")

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import HOUR_TTL_S, MINUTE_TTL_S, N_PARTITIONS, counts_prefix, history_hour
-from models.catalogue.event_counts import HOUR_US
-from models.domain.event import SECOND_US
+from models.domain.units import HOUR_US, SECOND_US
 
 READ_COUNTS: Final = Script.named("read_counts")
 PUT_COUNTS: Final = Script.named("put_counts")

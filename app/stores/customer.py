@@ -33,7 +33,6 @@ from models.domain.event import (
     KIND,
     MAX_AGE_US,
     MAX_AHEAD_US,
-    SECOND_US,
     Event,
     EventType,
     Refusal,
@@ -42,6 +41,7 @@ from models.domain.event import (
 )
 from models.domain.profile import Profile
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions
+from models.domain.units import SECOND_US
 
 MS_PER_S: Final = 1_000
 
@@ -186,7 +186,7 @@ class CustomerStore:
         )
         now_us, events, shown, profile = cast("tuple[int, bytes, bytes, bytes]", reply)
         return CustomerState(
-            now_us, Window.of_parts(events, _shown(shown)), Profile.unpack(profile)
+            now_us, Window.from_parts(events, _shown(shown)), Profile.unpack(profile)
         )
 
     async def append(self, events: Sequence[Event]) -> list[EventOutcome]:
@@ -215,7 +215,7 @@ class CustomerStore:
         )
         return KnownCustomer(
             now_us=now_us,
-            window=Window.of_parts(events, _shown(shown)),
+            window=Window.from_parts(events, _shown(shown)),
             profile=Profile.unpack(profile),
             n_remembered=n_remembered,
             expires_us=expires_ms * (SECOND_US // MS_PER_S) if expires_ms > 0 else None,

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from app.stores.count import FIELD, HourCounts
 from app.stores.customer import LoadedCustomer
 from app.stores.keys import N_PARTITIONS, RECENT_TTL_S
-from models.catalogue.event_counts import HOUR_US, RETENTION_HOURS, grid_floor
+from models.catalogue.event_counts import RETENTION_HOURS, grid_floor
 from models.dataset import EventTable
-from models.dataset.events import keys_of
+from models.dataset.events import keys_for
 from models.domain.customer import WINDOW_EVENTS, Window, stamps
-from models.domain.event import KIND, SECOND_US, EventType
+from models.domain.event import KIND, EventType
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import RecentImpressions
+from models.domain.units import HOUR_US, SECOND_US
 
 _RECENT_US: Final = RECENT_TTL_S * SECOND_US
 
@@ -39,7 +40,7 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
         yield LoadedCustomer(
             customer_id=events.customers.values[int(codes[start])],
             window=_window(events, rows),
-            profile=Profile.of(events.kinds[before_night], events.at_us[before_night]),
+            profile=Profile.from_events(events.kinds[before_night], events.at_us[before_night]),
             last_us=int(events.at_us[rows[-1]]),
             recent=_recent(events, rows[events.received_us[rows] >= now_us - _RECENT_US]),
         )
@@ -61,7 +62,7 @@ def loaded_counts(
     """
     until_us = grid_floor(now_us)
     ends = np.array([until_us if at is None else min(at, until_us) for at in first_live_us])
-    partitions = keys_of(events.customers.values) % np.uint64(N_PARTITIONS)
+    partitions = keys_for(events.customers.values) % np.uint64(N_PARTITIONS)
     end = ends[partitions[events.customers.codes].astype(np.int64)]
     first_us = (until_us // HOUR_US - RETENTION_HOURS) * HOUR_US
     kept = events.counted & (events.received_us >= first_us) & (events.received_us < end)
@@ -75,7 +76,7 @@ def _window(events: EventTable, rows: NDArray[np.int64]) -> Window:
     stamp = stamps(events.at_us[kept], events.kinds[kept])
     members = np.stack([events.event_keys[kept], events.sale_keys[kept], stamp], axis=1)
     return Window(
-        members, RecentImpressions.of(events.sale_keys[shown], events.at_us[shown])
+        members, RecentImpressions.from_events(events.sale_keys[shown], events.at_us[shown])
     ).latest()
 
 

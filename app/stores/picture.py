@@ -7,7 +7,7 @@ from typing import Final, cast
 import numpy as np
 
 from models.domain.sale import COVER, PictureScores
-from models.pictures.image_statistics import LOOK
+from models.pictures.image_statistics import STATISTICS
 
 ALL_PICTURES: Final = 0
 """Number of a removed picture that stands for all pictures that bundles have of a sale's id."""
@@ -80,7 +80,7 @@ def unpack_picture(field: str, packed: bytes) -> StoredPicture:
     n_labels, n_model, unlike = cast("tuple[int, int, int]", _HEADER.unpack_from(packed))
     end = _HEADER.size + n_model
     numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
-    probabilities, look, embedding = np.split(numbers, [n_labels, n_labels + len(LOOK)])
+    probabilities, look, embedding = np.split(numbers, [n_labels, n_labels + len(STATISTICS)])
     model, _, content = packed[_HEADER.size : end].decode().partition(" ")
     scores = PictureScores(probabilities, embedding, look, content=content)
     return LabelledPicture(sale_id, scores, model, is_unlike=_UNLIKE[unlike], number=number)

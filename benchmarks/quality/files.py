@@ -34,7 +34,7 @@ def write_train(evaluator: SlateEvaluator, from_us: int, directory: Path) -> Non
     frame = pl.DataFrame(
         {
             "customer": events.customers.codes[kept],
-            "sale": evaluator.past.catalogue.rows_of(events.sale_keys[kept]),
+            "sale": evaluator.past.catalogue.rows_for(events.sale_keys[kept]),
             "kind": _kinds(events.kinds[kept]),
             "at": pl.Series(events.at_us[kept]).cast(pl.Datetime("us")),
         }

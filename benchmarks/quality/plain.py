@@ -42,8 +42,8 @@ def plain_features(
     totals = query.catalogue.counts.totals[query.rows]
     shown, bought = totals[:, KIND[EventType.IMPRESSION]], totals[:, KIND[EventType.PURCHASE]]
     rate = (bought + 1) / (shown + 10)
-    place = query.touches.place[0, query.rows]
-    age_s = query.touches.age_s[place]
+    place = query.by_sale.place[0, query.rows]
+    age_s = query.by_sale.age_s[place]
     last = np.zeros(len(age_s), dtype=np.bool_)
     steps = np.full(len(age_s), np.nan)
     if not np.isnan(age_s).all():
@@ -63,7 +63,7 @@ def plain_features(
         bought,
         rate,
         np.argsort(np.argsort(-rate)),
-        query.touches.counts[place].sum(axis=1),
+        query.by_sale.counts[place].sum(axis=1),
         age_s,
         last,
         touched,

@@ -1,1 +1,1 @@
-"""Arrays of files and of unequal lengths."""
+"""Array files and ragged arrays."""

@@ -1,4 +1,4 @@
-"""Named arrays as bytes, nothing pickled."""
+"""Named arrays as bytes (``.npz``), without pickle."""
 
 import io
 import lzma
@@ -11,8 +11,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-# What numpy and zipfile raise on changed bytes: RuntimeError where a flag says encrypted or an
-# unknown compression, MemoryError where a header promises more than there can be.
+# Raised by numpy and zipfile on corrupt bytes: RuntimeError for an encrypted flag or an unknown
+# compression, MemoryError for an impossible size in a header.
 _UNREADABLE: Final = (
     OSError,
     EOFError,
@@ -29,7 +29,7 @@ _UNREADABLE: Final = (
 
 @dataclass(frozen=True)
 class Arrays:
-    """Arrays by name, each read with the type that its reader expects."""
+    """Arrays by name, read with the type that the reader expects."""
 
     arrays: Mapping[str, NDArray[np.generic]]
 
@@ -38,7 +38,7 @@ class Arrays:
         """Read what `to_bytes` wrote.
 
         Raises:
-            ValueError: If the content is anything else, pickled objects included.
+            ValueError: If the content is malformed or contains pickled objects.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -48,10 +48,10 @@ class Arrays:
             raise ValueError(msg) from exc
 
     def to_bytes(self, *, compressed: bool = False) -> bytes:
-        """Serialise: equal arrays in equal order give equal bytes.
+        """Serialise; equal arrays in equal order give equal bytes.
 
         Args:
-            compressed: Whether to spend time on fewer bytes.
+            compressed: Whether to compress.
         """
         buffer = io.BytesIO()
         save = np.savez_compressed if compressed else np.savez

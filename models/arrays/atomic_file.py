@@ -1,4 +1,4 @@
-"""Atomic writes: a file is there whole or not at all, and stays there after a power cut."""
+"""Atomic and durable file writes: temporary file, fsync, rename, fsync of the directory."""
 
 import os
 import secrets
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 ABANDONED_AFTER_S: Final = 3600.0
-"""No write takes an hour: an older partial file was left by a process that was killed."""
+"""No write takes an hour: an older partial file is of a process that was killed. Chosen."""
 
 _SUFFIX: Final = ".partial"
 _READABLE: Final = 0o666  # narrowed by the umask of the process
@@ -17,10 +17,10 @@ _READABLE: Final = 0o666  # narrowed by the umask of the process
 
 @contextmanager
 def atomic_file(path: Path, *, mode: int = _READABLE) -> Generator[BinaryIO]:
-    """Open a file that takes the name of another one when everything is written.
+    """Open a temporary file that replaces ``path`` after everything is written.
 
-    Several processes may write the same path at once: one of them wins, whole. Where anything
-    fails, nothing is left beside the file, which stays as it was.
+    Several processes may write the same path at once; one of them wins. On failure the temporary
+    file is removed, and ``path`` is unchanged.
 
     Args:
         path: The file; its directory is made if absent.
@@ -35,7 +35,7 @@ def atomic_file(path: Path, *, mode: int = _READABLE) -> Generator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_SUFFIX}")
     try:
-        # With permissions from the first moment: a file of keys is never readable by others.
+        # Permissions are set at creation: a file of keys is at no time readable by others.
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             yield file
             file.flush()
@@ -54,7 +54,7 @@ def write_file(path: Path, content: bytes, *, mode: int = _READABLE) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make names that were given in a directory survive a power cut."""
+    """Make the names in a directory durable."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)  # noqa: TID251 - its home

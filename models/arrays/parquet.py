@@ -1,4 +1,4 @@
-"""Parquet files by their names, letter by letter: polars expands patterns in paths by itself."""
+"""Reads Parquet files by literal paths; polars would expand patterns in them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import polars as pl
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
-    """Read a file whose path may hold brackets, stars and question marks.
+    """Read a file whose path may contain brackets, stars and question marks.
 
     Args:
         path: One file.
@@ -17,7 +17,7 @@ def read_parquet(path: Path) -> pl.DataFrame:
 
     Raises:
         PolarsError: If it is no Parquet file.
-        PanicException: If it is a hostile one; polars makes no `Exception` of it.
+        PanicException: If it is corrupt in a way that polars panics on; not an `Exception`.
         OSError: If it cannot be read.
     """
     with path.open("rb") as file:
@@ -25,13 +25,13 @@ def read_parquet(path: Path) -> pl.DataFrame:
 
 
 def scan_parquet(paths: Sequence[Path]) -> pl.LazyFrame:
-    """Open files to read parts of them; see `read_parquet`.
+    """Open files lazily; see `read_parquet`.
 
     Args:
         paths: Files in the order in which they were written, at least one. Those of earlier
             versions may lack columns of the last one.
     """
-    # Absolute: polars takes a leading tilde for a home directory.
+    # Absolute: polars would expand a leading tilde.
     absolute = [path.absolute() for path in paths]
     with absolute[-1].open("rb") as file:
         schema = pl.read_parquet_schema(file)

@@ -1,4 +1,4 @@
-"""Rows of different lengths, one after the other: sums and blocks of them, to the bit as alone."""
+"""Ragged arrays: rows of different lengths in one array, with bit-exact sums per row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 T = TypeVar("T", bound=np.generic)
 
 
-def cells_of(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Number cells below ``n`` of each row apart: those of row ``i`` begin at ``i * n``.
+def flat_cells(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return indices into flattened rows of ``n`` cells: those of row ``i`` begin at ``i * n``.
 
     Args:
         rows: Cells of each row, shape ``(n_rows, ...)``.
-        n: Cells of a row.
+        n: Number of cells of a row.
     """
     if len(rows) == 1:
         return rows
@@ -25,10 +25,10 @@ def cells_of(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """Whose values stand where, in arrays that hold the values of one row after the other.
+    """Row of each value of an array that stores one row after the other.
 
-    Nothing but the shape of what is computed differs where there is one row only, and that is
-    how a request is served: it skips what would move nothing.
+    All results are bit-identical to those of each row alone. A request has one row, for which
+    the padding and shifting is skipped.
 
     Attributes:
         owners: The row of each value, ascending, shape ``(n_values,)``.
@@ -39,8 +39,8 @@ class Ragged:
     n_rows: int
 
     @classmethod
-    def of(cls, lengths: list[int]) -> Self:
-        """Lay out rows of these lengths."""
+    def from_lengths(cls, lengths: list[int]) -> Self:
+        """Return rows of these lengths."""
         return cls(np.arange(len(lengths)).repeat(lengths), len(lengths))
 
     @cached_property
@@ -56,32 +56,32 @@ class Ragged:
         return self.lengths.cumsum()
 
     def cells(self, values: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-        """Number cells below ``n`` of each row apart, as `cells_of` does.
+        """Return indices into flattened rows of ``n`` cells; see `flat_cells`.
 
         Args:
-            values: A cell, or some, of each value, shape ``(n_values, ...)``.
-            n: Cells of a row.
+            values: Cells of each value, shape ``(n_values, ...)``.
+            n: Number of cells of a row.
         """
         if self.n_rows == 1:
             return values
         return values + (self.owners * n).reshape(-1, *[1] * (values.ndim - 1))
 
     def select(self, kept: NDArray[np.bool_]) -> Self:
-        """Return the rows without the values that are not kept, shape ``(n_values,)``."""
+        """Return the rows of the values under a mask ``(n_values,)``."""
         return type(self)(self.owners[kept], self.n_rows)
 
     def blank_empty(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return values of rows, NaN for those that have none, where any row has one.
+        """Set the results of empty rows to NaN, unless there is only one row.
 
         Args:
-            values: Shape ``(n_rows, ...)``; changed.
+            values: Shape ``(n_rows, ...)``; changed in place.
         """
         if self.n_rows > 1:
             values[self.lengths == 0] = np.nan
         return values
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum the values of each row, to the bit as ``sum`` of them alone.
+        """Sum the values of each row, bit-identical to ``sum`` of the row alone.
 
         Args:
             values: Shape ``(..., n_values)``.
@@ -91,7 +91,8 @@ class Ragged:
         """
         if self.n_rows == 1:
             return values.sum(axis=-1, keepdims=True)
-        # ``reduceat`` starts from the first value, ``sum`` from 0; both add all others in pairs.
+        # ``reduceat`` starts from the first value, ``sum`` from 0; both then add pairwise: a 0 in
+        # front of each row makes them equal.
         led = np.zeros((*values.shape[:-1], values.shape[-1] + self.n_rows))
         led[..., np.arange(values.shape[-1]) + self.owners + 1] = values
         starts = self.ends - self.lengths + np.arange(self.n_rows)
@@ -104,12 +105,12 @@ class Ragged:
         *,
         rows: NDArray[np.int64],
     ) -> NDArray[np.float64]:
-        """Sum vectors by weight, one after the other.
+        """Sum the vectors of each row by weight, sequentially.
 
         Args:
-            weights: Weights of each value, one way or several, shape ``(n_ways, n_values)``.
-            vectors: A table of vectors, shape ``(n_vectors, n)``.
-            rows: Which of them each value is, all finite, shape ``(n_values,)``.
+            weights: One or more weights of each value, shape ``(n_ways, n_values)``.
+            vectors: A table of vectors, finite where used, shape ``(n_vectors, n)``.
+            rows: Index of the vector of each value, shape ``(n_values,)``.
 
         Returns:
             Shape ``(n_ways, n_rows, n)``.
@@ -122,13 +123,13 @@ class Ragged:
                 ],
                 axis=1,
             )
-        # What stands before a row is any vector of weight 0: it changes no bit of the sums.
+        # Padding is any vector with weight 0, which changes no bit of the sums.
         chosen = self.padded(rows, before=rows[0] if len(rows) else 0)
-        described = vectors.take(chosen, axis=0).astype(np.float64, copy=False)
-        return np.einsum("wbi,bij->wbj", self.padded(weights, before=0.0), described)
+        found = vectors.take(chosen, axis=0).astype(np.float64, copy=False)
+        return np.einsum("wbi,bij->wbj", self.padded(weights, before=0.0), found)
 
     def total(self, vectors: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Sum the vectors of each row, one after the other; see `vectors`.
+        """Sum the vectors of each row, sequentially; see `vectors`.
 
         Returns:
             Shape ``(n_rows, n)``.
@@ -149,20 +150,21 @@ class Ragged:
         return np.einsum("bij,bik->bjk", block, block)
 
     def _is_alone(self, vectors: NDArray[np.floating]) -> bool:
-        # ``einsum`` adds numbers several at a time, vectors one after the other.
+        # ``einsum`` adds scalars in SIMD lanes, vectors sequentially: vectors of length 1 would get
+        # other bits in a batch, so their rows are summed one by one.
         return self.n_rows > 1 and vectors.shape[1] == 1
 
     def _apart(self) -> Iterator[tuple["Ragged", slice]]:
-        """Yield each row alone, and where its values stand."""
+        """Yield each row alone, with the slice of its values."""
         for end, length in zip(self.ends.tolist(), self.lengths.tolist(), strict=True):
-            yield Ragged.of([length]), slice(end - length, end)
+            yield Ragged.from_lengths([length]), slice(end - length, end)
 
     def vectors(self, vectors: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Look up the vectors of each row, at the end of a block's row, behind zeros.
+        """Gather the vectors of each row, right-aligned and padded with zeros.
 
         Args:
             vectors: A table of vectors, shape ``(n_vectors, n)``.
-            rows: Which of them each value is, shape ``(n_values,)``.
+            rows: Index of the vector of each value, shape ``(n_values,)``.
 
         Returns:
             Shape ``(n_rows, longest, n)``.
@@ -174,11 +176,11 @@ class Ragged:
         return found
 
     def padded(self, values: NDArray[T], *, before: float) -> NDArray[T]:
-        """Put each row's values at the end of a block's row.
+        """Pad rows to equal length, values right-aligned.
 
         Args:
             values: Shape ``(..., n_values)``.
-            before: What stands before a row that is not the longest.
+            before: Padding on the left.
 
         Returns:
             Shape ``(..., n_rows, longest)``.
@@ -187,7 +189,7 @@ class Ragged:
             return values[..., None, :]
         longest = int(self.lengths.max())
         block = np.full((*values.shape[:-1], self.n_rows * longest), before, dtype=values.dtype)
-        # Every row ends at a multiple of the longest.
+        # Every row of the block ends at a multiple of the longest length.
         shift = np.arange(1, self.n_rows + 1) * longest - self.ends
         block[..., np.arange(values.shape[-1]) + shift.take(self.owners)] = values
         return block.reshape(*values.shape[:-1], self.n_rows, longest)

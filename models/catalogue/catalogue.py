@@ -1,42 +1,43 @@
-"""The columnar snapshot of all known sales, and which of them may be shown now."""
+"""Catalogue: all known sales as columns, and which of them are eligible at a given time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.catalogue.catalogue_cache import CatalogueCache
 from models.catalogue.columns import Markets, RowReuse, Vocabulary, numbers, times
 from models.catalogue.event_counts import SaleCounts
 from models.domain.event import key, to_us
 from models.domain.sale import PictureScores, Sale
 from models.neighbours.search import EMBEDDING_SIZE, Neighbours
-from models.pictures.image_statistics import LOOK
+from models.pictures.image_statistics import STATISTICS
 from models.pictures.topics import Topics
 
 NEVER_US: Final = np.iinfo(np.int64).max
 _OPEN_END: Final = datetime(2200, 1, 1, tzinfo=UTC)
-"""Shops write 2999-12-31 or 9999-12-31 for no end: what is learned of sales without one holds."""
+"""Later closings count as none: shops write 2999-12-31 or 9999-12-31 for no end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
     """All sales ever known, as contiguous columns in the order of their keys.
 
-    A row is an index into every column. Closed sales stay: what a customer liked in them
-    tells what he likes, and how they sold tells how look-alikes will.
+    A row is an index into every column. Closed sales stay: they are part of customer histories,
+    and their conversion rates inform those of similar sales.
 
     Attributes:
         sales: The sales as given, row by row.
-        pictures: What their pictures show as given, None without one.
+        pictures: Picture scores as given, None without a picture.
         keys: Sale keys, ascending, shape ``(n,)``.
         opens_us: Opening, microseconds since the epoch, shape ``(n,)``.
         closes_us: The earlier of closing and selling out, `NEVER_US` if neither is known.
-        scheduled_us: The closing that was announced, `NEVER_US` if none was. Features look at
-            this one: that a sale will sell out is not known before it does.
-        markets: Which markets may see which row.
+        scheduled_us: The announced closing, `NEVER_US` without one. Features use this column:
+            selling out is not known in advance, and using it would leak the future.
+        markets: Markets in which each row may be shown.
         vocabulary: Category, country and destination per row.
         log_price: ``log(1 + price)``, shape ``(n,)``.
         discount: Share by which the price is below the original one, NaN if either is
@@ -45,11 +46,12 @@ class Catalogue:
         topics: Topic shares, zero rows for sales without a picture, shape ``(n, n_topics)``.
         topic_length: Euclidean length of each row of ``topics``, NaN instead of 0.
         embeddings: Unit picture vectors, zero rows without a picture, shape ``(n, 128)``.
-        looks: Measures of `models.pictures.image_statistics`, zero rows without a picture,
-            shape ``(n, 4)``.
+        looks: Image statistics, see `models.pictures.image_statistics`, zero rows without a
+            picture, shape ``(n, 4)``.
         pictured: Whether the row has a picture vector, shape ``(n,)``.
         neighbours: Most similar other pictures of each row.
         counts: Events per sale at a grid time.
+        cache: What is derived from the sales; shared by catalogues that differ in counts alone.
     """
 
     sales: tuple[Sale, ...]
@@ -70,6 +72,7 @@ class Catalogue:
     pictured: NDArray[np.bool_]
     neighbours: Neighbours
     counts: SaleCounts
+    cache: CatalogueCache = field(default_factory=CatalogueCache)
 
     def __len__(self) -> int:
         """Return the number of sales."""
@@ -86,26 +89,26 @@ class Catalogue:
             raise ValueError(msg)
         return replace(self, counts=counts)
 
-    def rows_of(self, sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Find the rows of sale keys, -1 for unknown ones; shape as given."""
+    def rows_for(self, sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return the rows of sale keys, -1 for unknown ones; same shape."""
         if not len(self.keys):
             return np.full(len(sale_keys), -1, dtype=np.int64)
         found = np.minimum(self.keys.searchsorted(sale_keys), len(self.keys) - 1)
         return np.where(self.keys[found] == sale_keys, found, -1)
 
-    def row_of(self, sale_id: str) -> int | None:
-        """Find the row of a sale id, or None."""
-        row = int(self.rows_of(np.array([key(sale_id)], dtype=np.uint64))[0])
+    def row_for(self, sale_id: str) -> int | None:
+        """Return the row of a sale id, None for an unknown one."""
+        row = int(self.rows_for(np.array([key(sale_id)], dtype=np.uint64))[0])
         return row if row >= 0 and self.sales[row].sale_id == sale_id else None
 
     def eligible(self, market: str | None, now_us: int) -> NDArray[np.int64]:
-        """Return the rows that may be shown: open, not sold out, in this market.
+        """Return the eligible rows: open, not sold out, in this market.
 
         Args:
-            market: The customer's market. None asks for any; a market that no sale names
-                sees the sales that name none.
-            now_us: The moment, microseconds since the epoch; a sale is open from its
-                opening up to but not at its closing.
+            market: The customer's market; None for any. A market that no sale names gets the
+                sales without markets.
+            now_us: Microseconds since the epoch; a sale is open in the half-open interval from
+                opening to closing.
 
         Returns:
             Rows in ascending order, shape ``(n_eligible,)``.
@@ -123,15 +126,15 @@ def build_catalogue(
     topics: Topics,
     before: Catalogue | None = None,
 ) -> Catalogue:
-    """Build the snapshot of sales; counts start at none.
+    """Build a catalogue with zero counts.
 
-    What follows from a sale or from its pictures is taken over from an earlier catalogue where
-    both are the very same objects as then. The result is bit for bit that of a build without it.
+    Columns of sales and pictures that are the same objects as in an earlier catalogue are
+    copied from it. The result is bit-identical to a build without an earlier one.
 
     Args:
         sales: Sales with distinct ids, in any order.
-        pictures: What the pictures of some of them show, by sale id.
-        topics: Turns label probabilities into topic shares.
+        pictures: Picture scores of some of them, by sale id.
+        topics: Maps label probabilities to topic shares.
         before: An earlier catalogue with the same topics.
 
     Raises:
@@ -144,8 +147,8 @@ def build_catalogue(
     keys, ordered = keys[order], tuple(given[place] for place in order)
     _require_distinct(ordered, keys)
     seen = tuple(pictures.get(sale.sale_id) for sale in ordered)
-    rows = before.rows_of(keys)
-    described = RowReuse.of(rows, is_same=_same(before.sales, ordered, rows))
+    rows = before.rows_for(keys)
+    described = RowReuse.from_rows(rows, is_same=_same(before.sales, ordered, rows))
     made: list[int] = described.new.tolist()
     new = [ordered[row] for row in made]
     price = numbers(new, lambda sale: sale.price)
@@ -160,7 +163,7 @@ def build_catalogue(
         keys=keys,
         opens_us=opens_us,
         closes_us=of_sale(before.closes_us, times(new, closing_us)),
-        scheduled_us=of_sale(before.scheduled_us, times(new, _scheduled_us)),
+        scheduled_us=of_sale(before.scheduled_us, times(new, lambda sale: _end_us(sale.closes_at))),
         markets=before.markets.updated(new, described),
         vocabulary=before.vocabulary.updated(new, described),
         log_price=of_sale(before.log_price, np.log1p(price)),
@@ -196,9 +199,9 @@ def _empty(topics: Topics) -> Catalogue:
         topics=np.empty((0, topics.n_topics)),
         topic_length=no_number,
         embeddings=no_vectors,
-        looks=np.empty((0, len(LOOK)), dtype=np.float32),
+        looks=np.empty((0, len(STATISTICS)), dtype=np.float32),
         pictured=np.empty(0, dtype=np.bool_),
-        neighbours=Neighbours.among(no_vectors, opens_us=no_time),
+        neighbours=Neighbours.from_embeddings(no_vectors, opens_us=no_time),
         counts=SaleCounts.none(0),
     )
 
@@ -221,10 +224,6 @@ def closing_us(sale: Sale) -> int:
     return min(opens_us, _end_us(sale.closes_at), _end_us(sale.sold_out_at))
 
 
-def _scheduled_us(sale: Sale) -> int:
-    return _end_us(sale.closes_at)
-
-
 def _end_us(moment: datetime | None) -> int:
     return NEVER_US if moment is None or moment >= _OPEN_END else to_us(moment)
 
@@ -244,13 +243,13 @@ def _picture_columns(
     *,
     topics: Topics,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:
-    """Return topic shares, picture vectors and looks."""
-    shown = RowReuse.of(rows, is_same=_same(before.pictures, pictures, rows))
+    """Return topic shares, picture vectors and image statistics, one row per sale."""
+    shown = RowReuse.from_rows(rows, is_same=_same(before.pictures, pictures, rows))
     made: list[int] = shown.new.tolist()
     seen = [(place, scores) for place, row in enumerate(made) if (scores := pictures[row])]
     shares = np.zeros((len(shown.new), topics.n_topics))
     embeddings = np.zeros((len(shown.new), EMBEDDING_SIZE), dtype=np.float32)
-    looks = np.zeros((len(shown.new), len(LOOK)), dtype=np.float32)
+    looks = np.zeros((len(shown.new), len(STATISTICS)), dtype=np.float32)
     if seen:
         places = [place for place, _ in seen]
         embeddings[places] = np.stack([scores.embedding for _, scores in seen])

@@ -1,36 +1,33 @@
-"""What is made of a catalogue's sales once, whatever their counts are."""
+"""Memoisation of what is derived from a catalogue, or from a catalogue and its candidates."""
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
-
-from models.catalogue.catalogue import Catalogue
-from models.catalogue.columns import Vocabulary
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-class CatalogueCache(Generic[T]):
-    """Remembers what was made of the last two catalogues.
+class CatalogueCache:
+    """Derived values by key; lives and dies with the object that they are derived from.
 
-    Catalogues that differ in their counts alone share their vocabulary, and so what is made.
+    A catalogue has one for what follows from its sales (`Catalogue.cache`), and the eligible
+    sales of a market have one for what follows from their rows, too (`EligibleSales.cache`).
     """
 
-    def __init__(self, make: Callable[[Catalogue], T]) -> None:
-        """Remember nothing yet.
+    def __init__(self) -> None:
+        """Start empty."""
+        self._values: dict[Hashable, Any] = {}
+
+    def get_or_make(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value of a key; compute and keep it on first use.
+
+        Without a lock: two threads may compute a value at the same time. Both results are equal,
+        and one of them is kept.
 
         Args:
-            make: Computes from a catalogue what does not depend on its counts.
+            key: Names the value; an object stands for itself, so that no other has its key.
+            make: Computes the value, not None.
         """
-        self._make = make
-        self._kept: tuple[tuple[Vocabulary, T], ...] = ()
-
-    def of(self, catalogue: Catalogue) -> T:
-        """Return what is made of a catalogue."""
-        kept = self._kept
-        for vocabulary, made in kept:
-            if vocabulary is catalogue.vocabulary:
-                return made
-        made = self._make(catalogue)
-        # One assignment: another thread sees what was kept before, or all of what is now.
-        self._kept = ((catalogue.vocabulary, made), *kept[:1])
-        return made
+        value: T | None = self._values.get(key)
+        if value is None:
+            value = self._values[key] = make()
+        return value

@@ -1,4 +1,4 @@
-"""Columns of a catalogue; what an earlier one knew of a sale is taken over, not made again."""
+"""Columns of a catalogue; unchanged rows are copied from an earlier one."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.domain.sale import Sale
 
-MAX_MARKETS: Final = 64
+MAX_MARKETS: Final = 64  # bits of a word; the last one stands for markets that no sale names
 
 TEXT_COLUMNS: Final = ("category", "country", "destination")
 """Attributes that sales are compared by, in the order of `Vocabulary.codes`."""
@@ -21,11 +21,11 @@ S = TypeVar("S", bound=np.generic)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowReuse:
-    """Where rows of a catalogue stood in an earlier one.
+    """Mapping of the rows of a catalogue to those of an earlier one.
 
     Attributes:
-        new: Rows that are made, ascending, shape ``(n_new,)``.
-        kept: Rows that are taken over, ascending, shape ``(n_kept,)``.
+        new: Rows that are computed, ascending, shape ``(n_new,)``.
+        kept: Rows that are copied, ascending, shape ``(n_kept,)``.
         before: Their rows in the earlier catalogue, shape ``(n_kept,)``.
     """
 
@@ -34,18 +34,18 @@ class RowReuse:
     before: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: NDArray[np.int64], *, is_same: NDArray[np.bool_]) -> Self:
-        """Take over the rows that are the same.
+    def from_rows(cls, rows: NDArray[np.int64], *, is_same: NDArray[np.bool_]) -> Self:
+        """Copy the rows whose source is unchanged.
 
         Args:
             rows: Row in the earlier catalogue, -1 for none, shape ``(n,)``.
-            is_same: Whether what columns are made of is still the same, shape ``(n,)``.
+            is_same: Whether the source of the columns is unchanged, shape ``(n,)``.
         """
         kept = np.flatnonzero(is_same)
         return cls(np.flatnonzero(~is_same), kept, rows[kept])
 
     def column(self, earlier: NDArray[S], made: NDArray[S]) -> NDArray[S]:
-        """Join what was and what is made.
+        """Join copied and computed values.
 
         Args:
             earlier: The earlier catalogue's column, shape ``(n_before, ...)``.
@@ -75,17 +75,17 @@ class Vocabulary:
         """Return the vocabulary of no sales."""
         return cls((), np.empty((0, len(TEXT_COLUMNS)), dtype=np.intp))
 
-    def updated(self, sales: Sequence[Sale], takeover: RowReuse) -> Self:
+    def updated(self, sales: Sequence[Sale], reuse: RowReuse) -> Self:
         """Encode the text columns of a later catalogue.
 
         Args:
             sales: The new rows' sales.
-            takeover: Where the others stood.
+            reuse: Rows of the earlier catalogue to copy.
         """
         texts = [(sale.category, sale.country, sale.destination) for sale in sales]
         named = [list(zip(TEXT_COLUMNS, row, strict=True)) for row in texts]
         cells = {(name, value) for row in named for name, value in row if value is not None}
-        codes = self.codes[takeover.before]
+        codes = self.codes[reuse.before]
         used: list[int] = np.flatnonzero(np.bincount(codes.ravel(), minlength=1)[1:]).tolist()
         values = sorted(cells.union(self.values[index] for index in used))
         code: dict[tuple[str, str | None], int] = {v: i for i, v in enumerate(values, start=1)}
@@ -93,17 +93,17 @@ class Vocabulary:
         renamed[[index + 1 for index in used]] = [code[self.values[index]] for index in used]
         made = np.array([[code.get(cell, 0) for cell in row] for row in named], np.intp)
         made = made.reshape(-1, len(TEXT_COLUMNS))
-        return type(self)(tuple(values), takeover.column(renamed[self.codes], made))
+        return type(self)(tuple(values), reuse.column(renamed[self.codes], made))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Markets:
-    """Who may see which sale.
+    """Markets of each sale as bits.
 
     Attributes:
         names: Known markets, sorted.
-        bits: A row's bit ``i`` says that market ``i`` may see it; all ones for sales without
-            markets, shape ``(n,)``.
+        bits: Bit ``i`` of a row is set if it may be shown in market ``i``; all ones for sales
+            without markets, shape ``(n,)``.
     """
 
     names: tuple[str, ...]
@@ -115,20 +115,19 @@ class Markets:
         return cls((), np.empty(0, dtype=np.uint64))
 
     def bit(self, market: str) -> np.uint64:
-        """Return the bit of a market; one that no sale names sees the sales that name none."""
+        """Return the bit of a market; one that no sale names gets the sales without markets."""
         if market in self.names:
             return np.uint64(1 << self.names.index(market))
-        # Only sales without markets have the bits of markets that nobody named.
-        unnamed = MAX_MARKETS - 1
-        return np.uint64(1 << unnamed)
+        # Only sales without markets, which have all bits, have the last one.
+        return np.uint64(1 << (MAX_MARKETS - 1))
 
-    def updated(self, sales: Sequence[Sale], takeover: RowReuse) -> Self:
+    def updated(self, sales: Sequence[Sale], reuse: RowReuse) -> Self:
         """Encode the markets of a later catalogue; see `Vocabulary.updated`.
 
         Raises:
             ValueError: If there are too many.
         """
-        bits = self.bits[takeover.before]
+        bits = self.bits[reuse.before]
         anywhere = bits == np.uint64(_EVERYWHERE)
         named = int(np.bitwise_or.reduce(bits[~anywhere], initial=np.uint64(0)))
         used = [index for index in range(len(self.names)) if named >> index & 1]
@@ -142,9 +141,9 @@ class Markets:
         for index in used:
             has = ~anywhere & (bits >> np.uint64(index) & np.uint64(1) != 0)
             renamed[has] |= np.uint64(bit[self.names[index]])
-        column = np.empty(len(takeover.new) + len(takeover.kept), dtype=np.uint64)
-        column[takeover.kept] = renamed
-        column[takeover.new] = [
+        column = np.empty(len(reuse.new) + len(reuse.kept), dtype=np.uint64)
+        column[reuse.kept] = renamed
+        column[reuse.new] = [
             _EVERYWHERE if sale.markets is None else sum(bit[name] for name in set(sale.markets))
             for sale in sales
         ]

@@ -1,92 +1,69 @@
-"""What is on offer in a market for a while, and what follows from it whoever asks."""
+"""Eligible sales per market, cached until the next opening or closing."""
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import NEVER_US, Catalogue
+from models.catalogue.catalogue_cache import CatalogueCache
 
-MAX_OFFERS: Final = 8
-"""Offers of a catalogue that are kept: one has about 3 kB for each of its sales."""
+MAX_MARKETS_CACHED: Final = 8
+"""Markets cached at most per catalogue; an entry takes about 3 kB per sale. Chosen."""
 
 _ALWAYS_US: Final = np.iinfo(np.int64).min
 
-T = TypeVar("T")
-
-
-class Memoiser:
-    """Remembers what was made, by what it is."""
-
-    def __init__(self) -> None:
-        """Remember nothing yet."""
-        self._made: dict[Hashable, Any] = {}
-
-    def once(self, what: Hashable, make: Callable[[], T]) -> T:
-        """Return what was made under a name; make it where nothing was.
-
-        Two threads may both make it: the same, of which one is kept.
-        """
-        made: T | None = self._made.get(what)
-        if made is None:
-            made = self._made[what] = make()
-        return made
-
 
 @dataclass(frozen=True, eq=False)
-class Offer:
-    """Candidates that many customers are asked about.
+class EligibleSales:
+    """The sales that may be shown in a market, until the next opening or closing.
 
     Attributes:
         catalogue: All known sales with their counts.
         rows: Catalogue rows of the candidates, shape ``(n_sales,)``.
-        from_us: The moment from which on they are what is open, microseconds since the epoch.
-        until_us: The moment from which on they no longer are.
-        memo: What follows from catalogue and rows alone.
+        from_us: Start of validity, microseconds since the epoch.
+        until_us: End of validity, exclusive.
+        cache: What is derived from catalogue and rows.
     """
 
     catalogue: Catalogue
     rows: NDArray[np.int64]
     from_us: int
     until_us: int
-    memo: Memoiser = field(default_factory=Memoiser)
+    cache: CatalogueCache = field(default_factory=CatalogueCache)
 
 
-class EligibleSales:
-    """The offers of one catalogue: of a market, from one opening or closing to the next."""
+class EligibleSalesCache:
+    """The eligible sales of one catalogue by market."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        """Make no offer yet."""
+        """Start empty."""
         self._catalogue = catalogue
-        self._kept: dict[int | None, Offer] = {}
+        self._by_market: dict[int | None, EligibleSales] = {}
 
-    def at(self, market: str | None, now_us: int) -> Offer:
+    def at(self, market: str | None, now_us: int) -> EligibleSales:
         """Return what may be shown in a market at a moment; see `Catalogue.eligible`."""
-        # A caller may name any market: those that no sale names have one offer together.
+        # Callers may name any market; all that no sale names share one entry, so memory is bounded.
         bit = None if market is None else int(self._catalogue.markets.bit(market))
-        kept = self._kept.get(bit)
-        if kept is not None and kept.from_us <= now_us < kept.until_us:
-            return kept
-        if len(self._kept) >= MAX_OFFERS:
-            self._kept = {}
-        offer = self._kept[bit] = self._made(market, now_us)
-        return offer
-
-    def _made(self, market: str | None, now_us: int) -> Offer:
+        found = self._by_market.get(bit)
+        if found is not None and found.from_us <= now_us < found.until_us:
+            return found
+        if len(self._by_market) >= MAX_MARKETS_CACHED:
+            self._by_market = {}
         place = int(self._changes_us.searchsorted(now_us, side="right"))
-        return Offer(
+        found = self._by_market[bit] = EligibleSales(
             catalogue=self._catalogue,
             rows=self._catalogue.eligible(market, now_us),
             from_us=int(self._changes_us[place - 1]),
             until_us=int(self._changes_us[place]),
         )
+        return found
 
     @cached_property
     def _changes_us(self) -> NDArray[np.int64]:
-        """When any sale opens or closes, ascending, between always and never."""
+        """Openings and closings of all sales, ascending, between minus and plus infinity."""
         catalogue = self._catalogue
         ends = np.array([_ALWAYS_US, NEVER_US])
         return np.unique(np.concatenate([ends, catalogue.opens_us, catalogue.closes_us]))

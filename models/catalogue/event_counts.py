@@ -1,10 +1,9 @@
-"""How often each sale was shown, viewed, clicked, carted and bought, by received time.
+"""Event counts of sales by received time, with exponential decay.
 
-A customer counts at most once per sale, type and hour: many events of one are no sign that
-many want a sale, and none can lift one by sending more. Counts are cut on a fixed 60-second
-grid of ``received_at``, online and offline alike.
-Whole hours fade by half-life; the hour that runs counts in full. All sums start from
-integers in one fixed order, so the same events give the same bits on both sides.
+A customer counts at most once per sale, event type and hour, so that no single customer can raise
+a sale by sending more events. Counts are taken on a fixed 60-second grid of ``received_at``,
+online and offline alike. Whole hours decay by half-life; the current hour counts in full. All sums
+start from integers in one fixed order, so that equal events give equal bits on both sides.
 """
 
 from dataclasses import dataclass
@@ -15,20 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.domain.event import KINDS, SECOND_US
+from models.domain.event import KINDS
+from models.domain.units import HOUR_US, MINUTE_US
 
-GRID_US: Final = 60 * SECOND_US
-HOUR_US: Final = 3600 * SECOND_US
+GRID_US: Final = MINUTE_US
 RETENTION_HOURS: Final = 14 * 24
 HALF_LIVES_HOURS: Final = (6.0, 48.0)
+"""Chosen, not measured; part of the schema hash, as is the retention."""
 
 N_KINDS: Final = len(KINDS)
 
 # Hours since the epoch fit until the year 2448.
 _HOUR_BITS: Final = 22
 
-_FADED: Final = np.exp2(-np.arange(RETENTION_HOURS + 1) / np.array(HALF_LIVES_HOURS)[:, None])
-"""What is left of an event after whole hours, by half-life, shape ``(n_half_lives, n_hours)``."""
+_DECAY: Final = np.exp2(-np.arange(RETENTION_HOURS + 1) / np.array(HALF_LIVES_HOURS)[:, None])
+"""Weight of an event by half-life and age in whole hours, shape ``(n_half_lives, n_hours)``."""
 
 
 def counted(
@@ -38,19 +38,22 @@ def counted(
     kinds: NDArray[np.uint8],
     received_us: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Tell the events that count: the first of each customer, sale, type and hour.
+    """Return which events count: the first of each customer, sale, type and hour.
 
-    Which events count does not depend on what is received later. The store does the same when
-    it takes an event, see ``append_events.lua``.
+    Later events do not change the result. The store applies the same rule when it receives an
+    event, see ``append_events.lua``.
 
     Args:
         customers: Code of the customer, shape ``(n,)``.
         sales: Key or row of the sale, same shape.
         kinds: Type codes, same shape.
         received_us: When each was received, ascending, same shape.
+
+    Returns:
+        A mask of shape ``(n,)``.
     """
     cells = ((customers * N_KINDS + kinds) << _HOUR_BITS) | (received_us // HOUR_US)
-    order = np.lexsort((sales, cells))  # stable: inside a cell and sale by time
+    order = np.lexsort((sales, cells))  # stable: by time within a cell and sale
     repeats = (np.diff(cells[order]) == 0) & (np.diff(sales[order]) == 0)
     first = np.ones(len(cells), dtype=np.bool_)
     first[order[1:][repeats]] = False
@@ -58,7 +61,7 @@ def counted(
 
 
 def grid_floor(now_us: int) -> int:
-    """Return the last grid time that is not after ``now_us``."""
+    """Return the latest grid time that is not after ``now_us``."""
     return now_us // GRID_US * GRID_US
 
 
@@ -81,7 +84,7 @@ class HourlyCounts:
     counts: NDArray[np.int64]
 
     @classmethod
-    def of(
+    def from_entries(
         cls,
         rows: NDArray[np.int64],
         kinds: NDArray[np.int64],
@@ -89,7 +92,7 @@ class HourlyCounts:
         hours: NDArray[np.int64],
         counts: NDArray[np.int64],
     ) -> Self:
-        """Sum entries in any order, with repetitions, into the canonical columns."""
+        """Sum entries in any order, with repetitions, into the canonical form."""
         entries = ((rows * N_KINDS + kinds) << _HOUR_BITS) | hours
         unique, inverse = np.unique(entries, return_inverse=True)
         sums = np.zeros(len(unique), dtype=np.int64)
@@ -116,7 +119,7 @@ class SaleCounts:
     Attributes:
         at_us: The grid time: events received before it are counted.
         totals: Events of the last 14 days, shape ``(n_sales, 5)``, by type code.
-        decayed: The same, faded by each half-life, shape ``(n_half_lives, n_sales, 5)``.
+        decayed: The same, decayed by each half-life, shape ``(n_half_lives, n_sales, 5)``.
     """
 
     at_us: int
@@ -125,7 +128,7 @@ class SaleCounts:
 
     @classmethod
     def none(cls, n_sales: int) -> Self:
-        """Return the counts of a catalogue that nobody has seen."""
+        """Return zero counts."""
         return cls(
             0,
             np.zeros((n_sales, N_KINDS)),
@@ -133,7 +136,7 @@ class SaleCounts:
         )
 
     def with_partial(self, partial: NDArray[np.int64], *, at_us: int) -> Self:
-        """Add the events of the hour that runs, unfaded.
+        """Add the events of the current hour, without decay.
 
         Args:
             partial: Events since the last whole hour, shape ``(n_sales, 5)``.
@@ -152,7 +155,7 @@ class SaleCounts:
     def to_bytes(self) -> bytes:
         """Serialise; see `from_bytes`."""
         arrays = {"at_us": np.array([self.at_us]), "totals": self.totals, "decayed": self.decayed}
-        # A service keeps one a minute, for a month: mostly zeros, and large numbers of small ones.
+        # A service keeps one per minute for a month; most counts are 0, so compression pays.
         return Arrays(arrays).to_bytes(compressed=True)
 
     @classmethod
@@ -160,7 +163,7 @@ class SaleCounts:
         """Read what `to_bytes` wrote.
 
         Raises:
-            ValueError: If the content is not such a file, or of another number of sales.
+            ValueError: If the content is malformed, or of another number of sales.
         """
         arrays = Arrays.from_bytes(content)
         expected = cls.none(n_sales)
@@ -172,29 +175,29 @@ class SaleCounts:
         return cls(at_us, totals, decayed)
 
 
-def fade(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCounts:
-    """Sum the whole hours before ``hour``, each weighted ``2 ** (-age / half_life)``.
+def decayed_counts(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCounts:
+    """Sum the whole hours before ``hour``, weighted by ``2 ** (-age / half_life)``.
 
     Args:
-        hourly: Counts by hour; entries of ``hour`` or later are left out.
-        hour: The hour that runs, since the epoch.
+        hourly: Counts by hour; entries of ``hour`` or later are ignored.
+        hour: The current hour, since the epoch.
         n_sales: Number of catalogue rows.
 
     Returns:
-        Counts at the start of ``hour``, to which the running hour is still to be added.
+        Counts at the start of ``hour``, without the current hour.
     """
     past = hourly.before(hour)
     cells = past.rows * N_KINDS + past.kinds
     size = n_sales * N_KINDS
     age = hour - past.hours
-    weights = [past.counts, *(past.counts * faded.take(age) for faded in _FADED)]
+    weights = [past.counts, *(past.counts * decay.take(age) for decay in _DECAY)]
     sums = np.array([np.bincount(cells, weights=w, minlength=size) for w in weights], np.float64)
     totals, *decayed = sums.reshape(len(weights), n_sales, N_KINDS)
     return SaleCounts(hour * HOUR_US, totals, np.stack(decayed))
 
 
 def counts_at(hourly: HourlyCounts, *, at_us: int, n_sales: int) -> SaleCounts:
-    """Return the counts at a grid time, from hours whose last one may still run.
+    """Return the counts at a grid time; the last hour may be incomplete.
 
     Args:
         hourly: Counts by hour of the events received before ``at_us``.
@@ -211,4 +214,4 @@ def counts_at(hourly: HourlyCounts, *, at_us: int, n_sales: int) -> SaleCounts:
     running = hourly.hours == hour
     partial = np.zeros((n_sales, N_KINDS), dtype=np.int64)
     np.add.at(partial, (hourly.rows[running], hourly.kinds[running]), hourly.counts[running])
-    return fade(hourly, hour=hour, n_sales=n_sales).with_partial(partial, at_us=at_us)
+    return decayed_counts(hourly, hour=hour, n_sales=n_sales).with_partial(partial, at_us=at_us)

@@ -1,4 +1,4 @@
-"""The content behind a catalogue, kept as one immutable file so that answers can be replayed."""
+"""Snapshot: sales and picture scores as one immutable file, to replay answers from."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from models.pictures.topics import Topics
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Sales and what their pictures show; equal content has an equal id.
+    """Sales and their picture scores; equal content has an equal id.
 
     Attributes:
         sales: The sales, ordered by key.
@@ -29,19 +29,19 @@ class Snapshot:
     digests: tuple[bytes, ...]
 
     @classmethod
-    def of(
+    def from_sales(
         cls,
         sales: Mapping[str, Sale],
         pictures: Mapping[str, PictureScores],
         *,
         before: "Snapshot | None" = None,
     ) -> Self:
-        """Take the content of a store in canonical order.
+        """Put sales and pictures into canonical order.
 
         Args:
             sales: Sales by id.
             pictures: Picture scores by sale id.
-            before: An earlier snapshot: what is the very same object as there is not hashed again.
+            before: An earlier snapshot; hashes of objects that are the same there are reused.
         """
         ordered = tuple(sorted(sales.values(), key=lambda sale: key(sale.sale_id)))
         seen = {s.sale_id: pictures[s.sale_id] for s in ordered if s.sale_id in pictures}
@@ -59,17 +59,17 @@ class Snapshot:
         return build_catalogue(self.sales, self.pictures, topics=topics, before=before)
 
     def known_digests(self) -> "dict[str, _Hashed]":
-        """Return what was hashed, and its hash, by sale id."""
+        """Return sale, picture scores and their hash by sale id."""
         return {
             sale.sale_id: (sale, self.pictures.get(sale.sale_id), digest)
             for sale, digest in zip(self.sales, self.digests, strict=True)
         }
 
     def to_bytes(self, *, base: "Snapshot | None" = None) -> bytes:
-        """Serialise: JSON lines of the sales, then float32 arrays, nothing pickled.
+        """Serialise: JSON lines of the sales, then float32 arrays, without pickle.
 
         Args:
-            base: What is the same there is left out; whoever reads needs it again.
+            base: Write only the difference to this snapshot, which reading needs again.
         """
         there, here = frozenset(base.digests if base else ()), frozenset(self.digests)
         own = [s for s, digest in zip(self.sales, self.digests, strict=True) if digest not in there]
@@ -103,31 +103,31 @@ class Snapshot:
 
         Args:
             content: What it wrote.
-            base_of: Finds the snapshot that the content was written upon, by its id.
+            base_of: Returns the base snapshot of a difference by its id.
 
         Raises:
-            ValueError: If the content is not such a file, or its base is not known.
+            ValueError: If the content is malformed, or its base is not found.
         """
         arrays = Arrays.from_bytes(content)
         sales, pictures = _read(arrays)
         base_id = _base_id(arrays)
         if base_id is None:
-            return cls.of(sales, pictures)
+            return cls.from_sales(sales, pictures)
         base = base_of(base_id) if base_of else None
         if base is None or base.id != base_id:
-            msg = f"not a whole snapshot: it was written upon {base_id}, which is not at hand"
+            msg = f"the snapshot is a difference to {base_id}, which was not found"
             raise ValueError(msg)
         gone: set[int] = set(arrays.integers("gone").tolist())
         same = {sale.sale_id: sale for row, sale in enumerate(base.sales) if row not in gone}
         shown = {sale_id: base.pictures[sale_id] for sale_id in same if sale_id in base.pictures}
-        return cls.of(same | sales, shown | pictures)
+        return cls.from_sales(same | sales, shown | pictures)
 
 
-def base_id_of(content: bytes) -> str | None:
-    """Return the id of the snapshot that a content was written upon; None if it is whole.
+def base_id_from(content: bytes) -> str | None:
+    """Return the id of the base of a content; None if it is complete.
 
     Raises:
-        ValueError: If the content is not such a file.
+        ValueError: If the content is malformed.
     """
     return _base_id(Arrays.from_bytes(content))
 
@@ -137,7 +137,7 @@ def _base_id(arrays: Arrays) -> str | None:
 
 
 def _read(arrays: Arrays) -> tuple[dict[str, Sale], dict[str, PictureScores]]:
-    """Return the sales and pictures that are written out."""
+    """Return the sales and pictures in the arrays."""
     lines = arrays.octets("sales").decode().split("\n")
     sales = tuple(Sale.model_validate_json(line) for line in lines if line)
     probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
@@ -155,7 +155,7 @@ def _read(arrays: Arrays) -> tuple[dict[str, Sale], dict[str, PictureScores]]:
             probabilities[index], embeddings[index], looks[index], content=contents[index]
         )
         each.setdefault(sales[row].sale_id, {})[number] = scores
-    pictures = {sale_id: PictureScores.together(seen) for sale_id, seen in each.items()}
+    pictures = {sale_id: PictureScores.combine(seen) for sale_id, seen in each.items()}
     return {sale.sale_id: sale for sale in sales}, pictures
 
 
@@ -180,10 +180,10 @@ def _json(sale: Sale) -> str:
 
 
 def content_file(content_id: str) -> str:
-    """Return the name under which a service keeps a snapshot's content."""
+    """Return the file name of a snapshot's content."""
     return f"content-{content_id}.npz"
 
 
 def counts_file(counts_id: str) -> str:
-    """Return the name under which a service keeps the counts of an answer."""
+    """Return the file name of the counts of an answer."""
     return f"counts-{counts_id}.npz"

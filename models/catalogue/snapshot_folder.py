@@ -1,4 +1,4 @@
-"""Reads the snapshots that a service keeps: contents, whole or upon others, and their counts."""
+"""Reads the snapshots and counts that a service archived."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,15 +13,15 @@ class SnapshotFolder:
     def __init__(self, directory: Path) -> None:
         """Read from a directory."""
         self._directory = directory
-        # Nearly all contents are written upon the same one.
+        # Nearly all contents are differences to the same base.
         self._base = lru_cache(maxsize=1)(self._whole)
 
     def content(self, content_id: str) -> Snapshot:
-        """Read a content, and the one that it was written upon.
+        """Read a content, with its base if it is a difference.
 
         Raises:
             ValueError: If its files are damaged.
-            OSError: If one is missing: they are kept for 30 days where the service ran.
+            OSError: If one is missing: the service keeps them for 30 days.
         """
         content = (self._directory / content_file(content_id)).read_bytes()
         return Snapshot.from_bytes(content, base_of=self._base)

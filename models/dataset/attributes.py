@@ -33,24 +33,24 @@ def read_attributes(table: Table) -> Attributes:
     """Read every column that the contract of sales does not name.
 
     Numbers become floats, durations days, and of untyped text what all of it can be read as.
-    Columns of lists, structs, bytes and of types that are yet unknown are noted and left out.
+    Columns of lists, structs, bytes and unknown types are noted and left out.
 
     Args:
-        table: The file of sales as it stands.
+        table: The unconverted sales table.
     """
     names = [name for name in table.columns if name not in _CONTRACT]
     if len(names) > MAX_ATTRIBUTES:
         reason = f"has {len(names)} columns beyond the contract, at most {MAX_ATTRIBUTES} are kept"
         fault = Fault(file=table.file, code=FaultCode.TOO_MANY_COLUMNS, reason=reason)
-        return Attributes({}, FaultReport.of([fault]))
+        return Attributes({}, FaultReport.from_faults([fault]))
     columns = {name: values for name in names if (values := _values(table, name)) is not None}
     checks = [
         Check(FaultCode.INFINITE_ATTRIBUTE, name, pl.lit(values.is_infinite()), "be finite")
         for name, values in columns.items()
         if values.dtype == pl.Float64
     ]
-    notes = FaultReport.of(_notes(table, names, kept=columns.keys()))
-    faults = FaultReport.together([notes, find_faults(table.frame, checks, file=table.file)])
+    notes = FaultReport.from_faults(_column_notes(table, names, kept=columns.keys()))
+    faults = FaultReport.concatenate([notes, find_faults(table.frame, checks, file=table.file)])
     return Attributes({name: _known(values) for name, values in columns.items()}, faults)
 
 
@@ -60,20 +60,20 @@ def _known(values: pl.Series) -> pl.Series:
     return values.to_frame().select(pl.when(pl.all().is_finite()).then(pl.all())).to_series()
 
 
-def _notes(table: Table, names: Sequence[str], *, kept: Set[str]) -> Iterator[Fault]:
+def _column_notes(table: Table, names: Sequence[str], *, kept: Set[str]) -> Iterator[Fault]:
     for name in names:
         if name not in kept:
             reason = f"column {name!r} of type {table.dtype(name)} cannot be an attribute"
-            yield _note(table, name, reason)
+            yield _unknown_column(table, name, reason)
         elif (similar := name.strip().lower()) in _CONTRACT:
             reason = f"column {name!r} is read as an attribute: the contract says {similar!r}"
-            yield _note(table, name, reason)
+            yield _unknown_column(table, name, reason)
     if kept:
-        reason = f"attributes are kept with the sale, and not learned from: {', '.join(kept)}"
+        reason = f"attributes are stored with the sale, but not used as features: {', '.join(kept)}"
         yield Fault(file=table.file, code=FaultCode.NOT_LEARNED, reason=reason)
 
 
-def _note(table: Table, name: str, reason: str) -> Fault:
+def _unknown_column(table: Table, name: str, reason: str) -> Fault:
     return Fault(file=table.file, column=name, code=FaultCode.UNKNOWN_COLUMN, reason=reason)
 
 
@@ -83,7 +83,7 @@ def _values(table: Table, name: str) -> pl.Series | None:
         return None
     try:
         return _attribute(column, typed=table.typed)
-    # What a later polars reads from a file, and cannot convert, is one column less.
+    # A type of a later polars version that cannot be converted costs only its column.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
 

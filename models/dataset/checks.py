@@ -1,4 +1,4 @@
-"""Checks of whole columns at once, and the faults of the rows that fail them."""
+"""Vectorised checks of columns, and the faults of the rows that fail them."""
 
 import json
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ _DAY_TICKS: Final = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_00
 
 
 def given(name: str) -> str:
-    """Return the column that holds what the file gave for a column."""
+    """Return the name of the column with the unconverted values of a column."""
     return f"\x00given {name}"
 
 
 def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Write single values as text; dates outside of the years 1 to 9999 as their number.
+    """Convert single values to text; dates outside the years 1 to 9999 to their number.
 
     Args:
         column: The values.
@@ -35,7 +35,7 @@ def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return column.dt.to_string("iso")
     if not isinstance(dtype, pl.Date | pl.Datetime):
         return column.cast(pl.String)
-    # Polars panics where it cannot write a date.
+    # Polars panics on dates that it cannot write.
     a_day = 1 if isinstance(dtype, pl.Date) else _DAY_TICKS[dtype.time_unit]
     number = column.to_physical().cast(pl.Int64)
     writable = number.is_between(_FIRST_DAY * a_day, (_LAST_DAY + 1) * a_day - 1)
@@ -49,8 +49,8 @@ class Check:
     Attributes:
         code: The fault of a row that breaks it.
         column: The column it is about.
-        failed: True in rows that break it; null counts as kept.
-        must: What the value must be, to end the sentence "price must …".
+        failed: True in rows that break it; null counts as passed.
+        must: The end of the sentence "price must …".
     """
 
     code: FaultCode
@@ -63,8 +63,8 @@ def find_faults(frame: pl.DataFrame, checks: Sequence[Check], *, file: str) -> F
     """Check a table against rules.
 
     Args:
-        frame: The table, with its row numbers in `ROW` and what the file gave for a column
-            in `given` of its name.
+        frame: The table, with row numbers in `ROW` and unconverted columns under `given` of
+            their names.
         checks: The rules.
         file: Name of the file, for the report.
 
@@ -79,11 +79,11 @@ def find_faults(frame: pl.DataFrame, checks: Sequence[Check], *, file: str) -> F
         for index, check in enumerate(checks)
         if failed[str(index)].any()
     ]
-    return FaultReport.together(_faults(rows, check, file) for check, rows in broken)
+    return FaultReport.concatenate(_faults(rows, check, file) for check, rows in broken)
 
 
 def without_refused(frame: pl.DataFrame, faults: FaultReport, *, file: str) -> pl.DataFrame:
-    """Leave out the rows that the report refuses."""
+    """Remove the refused rows of a report."""
     refused = faults.refused_rows(file)
     if not refused:
         return frame
@@ -114,7 +114,7 @@ def _reason(rows: pl.DataFrame, check: Check) -> pl.Expr:
     else:
         value = as_text(pl.col(name), dtype)
     shown = value.str.slice(0, _SHOWN_CHARS)
-    # What a file holds must not forge lines in a terminal or a log.
+    # Control characters of a file must not forge lines in a terminal or a log.
     safe = shown.str.replace_all(CONTROL_CHARACTERS, "\N{REPLACEMENT CHARACTER}")
     quoted = (pl.lit("'") + safe + pl.lit("'")).fill_null("nothing")
     return pl.lit(f"{check.column} must {check.must}, got ") + quoted

@@ -1,4 +1,4 @@
-"""Turns the columns of a file into those of the contract, with the checks they must pass."""
+"""Converts the columns of a file to those of the contract, with the checks of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +10,10 @@ from models.dataset.checks import CONTROL_CHARACTERS, Check, find_faults, given
 from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.schema import MAX_MARKETS_OF_A_SALE, Column, Kind
 from models.dataset.tables import Table
-from models.domain.event import BEYOND_LAST, LAST, SECOND_US, WITHIN_YEARS, to_us
+from models.domain.event import BEYOND_LAST, LAST, WITHIN_YEARS, to_us
 from models.domain.sale import MAX_PICTURES
 from models.domain.times import FORMS, NAIVE, read_times
+from models.domain.units import SECOND_US
 
 _LAST_US: Final = to_us(LAST)
 _END_US: Final = _LAST_US + round(BEYOND_LAST.total_seconds()) * SECOND_US
@@ -30,17 +31,17 @@ class Converted:
 def convert(
     table: Table, columns: Sequence[Column], *, extra: FaultCode | None = None
 ) -> tuple[pl.DataFrame, FaultReport]:
-    """Convert a table to the columns of the contract and check every value by itself.
+    """Convert a table to the columns of the contract and check each value.
 
     Args:
-        table: The file as it stands.
+        table: The unconverted table.
         columns: The columns of its contract.
         extra: The fault of a column that the contract does not name, None for none.
 
     Returns:
         The table with the contract's columns under their own names beside the given ones
         (absent columns null; rows that fail a check still in it), and the faults. Times are
-        microseconds since the epoch. With a fault of the whole file the table is as it was.
+        microseconds since the epoch. With a fault of the whole file the table is unchanged.
     """
     missing, converted = _convert_each(table, columns)
     if len(missing):
@@ -49,9 +50,9 @@ def convert(
         converted[column.name].value.alias(column.name) for column in columns
     )
     checks = [check for each in converted.values() for check in each.checks]
-    unknown = FaultReport.of(_unknown(table, columns, extra))
+    unknown = FaultReport.from_faults(_unknown(table, columns, extra))
     faults = find_faults(frame, checks, file=table.file)
-    return frame, FaultReport.together([table.faults, unknown, faults])
+    return frame, FaultReport.concatenate([table.faults, unknown, faults])
 
 
 def _convert_each(
@@ -71,7 +72,7 @@ def _convert_each(
             faults.append(_file_fault(table, column.name, FaultCode.MISSING_COLUMN, reason))
         else:
             converted[column.name] = Converted(pl.lit(None, dtype=_TYPES[column.kind]))
-    return FaultReport.of(faults), converted
+    return FaultReport.from_faults(faults), converted
 
 
 def _similar(table: Table, column: Column) -> str:
@@ -175,7 +176,7 @@ def _whole(column: Column, dtype: pl.DataType) -> Converted | str:
     number = converted.value
     broken = number.is_finite() & (number != number.floor())
     whole = Check(FaultCode.WRONG_TYPE, column.name, broken, "be a whole number")
-    # Beyond 2^53 a float no longer counts in ones, and the bounds refuse the value anyhow.
+    # Above 2^53 floats are not exact integers; the bounds refuse such values in any case.
     safe = pl.when(number.abs() <= _WHOLE_LIMIT).then(number)
     return Converted(safe.cast(pl.Int64, strict=False), (*converted.checks, whole))
 
@@ -194,7 +195,7 @@ def _stored_time(column: Column, dtype: pl.Datetime) -> Converted | str:
     ticks = pl.col(given(column.name)).to_physical()
     value = {"ms": ticks * 1_000, "us": ticks, "ns": ticks // 1_000}[dtype.time_unit]
     last = {"ms": _END_US // 1_000, "us": _END_US, "ns": 2**63 - 1}[dtype.time_unit]
-    # Judged in ticks: milliseconds of a far year have no microseconds in 64 bits.
+    # Checked in ticks: far years in milliseconds would overflow microseconds in 64 bits.
     return _within_years(column, value, failed=~ticks.is_between(0, last))
 
 
@@ -292,7 +293,7 @@ _LIKE: Final = {Kind.MARKETS: "fr|de", Kind.PICTURES: "cover.jpg|pool.jpg"}
 
 
 def _is_text(dtype: pl.DataType) -> bool:
-    # A column that is null throughout has no type of its own.
+    # A column of nulls only has no type.
     return isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null)
 
 

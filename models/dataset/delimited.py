@@ -1,4 +1,4 @@
-"""Reads CSV row by row: a row that is not UTF-8 or not CSV is lost alone, and by number."""
+"""CSV reader: rows that are not UTF-8 or not CSV are reported one by one and left out."""
 
 import csv
 import gzip
@@ -23,7 +23,7 @@ _OTHER_MARKS: Final = (";", "\t", "|")
 
 
 class UnreadableHeaderError(ValueError):
-    """A CSV file whose first line names no usable columns."""
+    """A CSV file without a valid header."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class CsvFile:
     """One CSV file.
 
     Attributes:
-        path: Where it is.
+        path: The file.
         faults: The rows that could not be read, filled by `read`.
         undecodable: Byte offset of the first byte that is not UTF-8, by line number.
     """
@@ -62,14 +62,14 @@ class CsvFile:
 
     def _lines(self) -> Iterator[str]:
         offset = 0
-        # Undecodable bytes come back as lone surrogates, so that only their rows are lost.
+        # Undecodable bytes become lone surrogates, so that only their rows are lost.
         with self._open() as file:
             for number, line in enumerate(file, start=1):
                 if line.isascii():
                     offset += len(line)
                 else:
                     offset += self._n_bytes(line, number, offset)
-                # Before the first name is read: it may stand in quotes.
+                # Before the first name, which may be quoted.
                 yield line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
 
     def _open(self) -> TextIO:
@@ -148,7 +148,7 @@ class _Record:
 
 
 def _records(reader: "_Reader") -> Iterator[_Record]:
-    """Yield every row that is not a blank line."""
+    """Yield all rows except blank lines."""
     while True:
         first = reader.line_num + 1
         try:
@@ -163,7 +163,7 @@ def _records(reader: "_Reader") -> Iterator[_Record]:
 
 
 def _json(fields: Sequence[str]) -> str:
-    """Keep the fields of a row that has no columns; bytes that are not UTF-8 are escaped."""
+    """Return the fields of a malformed row as JSON; bytes that are not UTF-8 are escaped."""
     shown = [
         field.encode(errors="surrogateescape").decode(errors="backslashreplace") for field in fields
     ]

@@ -1,4 +1,4 @@
-"""Customers who were erased: what they did before is read by nobody."""
+"""Erasures: rows of erased customers from before their erasure are left out of datasets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from models.dataset.schema import ERASURES
 from models.dataset.tables import Table
 
 _UNTIL: Final = "\x00erased"
-_NOBODY: Final = "customer"
-"""Not the column: a report must not repeat the id."""
+_CUSTOMER: Final = "customer"
+"""In place of the id, which a report must not repeat."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Erasures:
-    """When customers were erased.
+    """Erasure times of customers.
 
     Attributes:
         until: Columns ``customer_id`` and the last ``erased_at`` in microseconds since the
@@ -30,27 +30,28 @@ class Erasures:
 
     @classmethod
     def none(cls) -> Self:
-        """Return the erasures of a dataset in which nobody was erased."""
+        """Return no erasures."""
         return cls(pl.DataFrame(schema={"customer_id": pl.String, _UNTIL: pl.Int64}))
 
     def moments(self) -> Iterator[tuple[str, int]]:
-        """Yield every erased customer with the moment, in microseconds since the epoch."""
+        """Yield erased customers with the time, in microseconds since the epoch."""
         yield from self.until.sort("customer_id").iter_rows()
 
     def apply(
         self, frame: pl.DataFrame, faults: FaultReport, *, file: str, times: tuple[str, ...] = ()
     ) -> tuple[pl.DataFrame, FaultReport]:
-        """Leave out what erased customers did before.
+        """Leave out rows of erased customers from before their erasure.
 
         Args:
             frame: Converted rows with ``customer_id``.
-            faults: What was found in them. What it quotes of rows that are left out goes too.
+            faults: Faults found in them; those of rows that are left out are removed as well, as
+                they quote the row.
             file: Name of the file, for the report.
-            times: Columns in microseconds; a row goes if any of them lies before its
-                customer's erasure or says nothing. Without any, all his rows go.
+            times: Columns in microseconds; a row is left out if any of them is null or before its
+                customer's erasure. Without any, all rows of the customer are left out.
 
         Returns:
-            The other rows, and the faults, with a note for every row that is left out.
+            The other rows, and the faults, with a note for every row left out.
         """
         if not self.until.height:
             return frame, faults
@@ -61,18 +62,18 @@ class Erasures:
             else pl.lit(value=False)
         )
         goes = pl.col(_UNTIL).is_not_null() & ~later.fill_null(value=False)
-        note = Check(FaultCode.ERASED, _NOBODY, goes, "not be of a customer who was erased later")
+        note = Check(FaultCode.ERASED, _CUSTOMER, goes, "not be of a customer who was erased later")
         notes = find_faults(joined, (note,), file=file)
         if not len(notes):
             return frame, faults
         rows = notes.table["row"].implode()
         others = (pl.col("file") != file) | ~pl.col("row").is_in(rows).fill_null(value=False)
         kept = frame.filter(~pl.col(ROW).is_in(rows))
-        return kept, FaultReport.together([FaultReport(faults.table.filter(others)), notes])
+        return kept, FaultReport.concatenate([FaultReport(faults.table.filter(others)), notes])
 
 
 def read_erasures(table: Table) -> tuple[Erasures, FaultReport]:
-    """Validate the rows of a file of erasures.
+    """Validate the rows of an erasures file.
 
     Returns:
         The erasures, none if the file as a whole cannot be used, and the faults.

@@ -1,4 +1,4 @@
-"""Reads the events of a dataset into columns: no event is ever an object of its own."""
+"""Reads the events of a dataset into columns."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -19,25 +19,25 @@ from models.dataset.tables import Table
 from models.domain.event import KIND, MAX_AGE_US, MAX_AHEAD_US, EventType
 
 IDENTITY: Final = ("customer_id", "event_id")
-"""What makes two rows one event: two browsers may both count their events from 1."""
+"""Key of an event: event ids are unique within a customer only."""
 
 _KEYS_AT_ONCE: Final = 250_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """A text column as codes.
+    """A dictionary-encoded text column.
 
     Attributes:
         values: Distinct values in ascending order.
-        codes: Index into ``values`` per row, -1 where there is none, shape ``(n,)``.
+        codes: Index into ``values`` per row, -1 for null, shape ``(n,)``.
     """
 
     values: pl.Series
     codes: NDArray[np.int64]
 
     @classmethod
-    def of(cls, column: pl.Series) -> Self:
+    def from_series(cls, column: pl.Series) -> Self:
         """Encode a column."""
         values = column.drop_nulls().unique().sort()
         codes = pl.int_range(len(values), eager=True)
@@ -57,14 +57,14 @@ class EventTable:
         sale_ids: Sale ids; never -1.
         sale_keys: `models.domain.event.key` of the sale ids.
         kinds: Codes `models.domain.event.KIND` of the types.
-        at_us: When it happened, microseconds since the epoch.
-        received_us: When it was received; ``at_us`` where the file does not say, or says only
-            when it was imported.
+        at_us: Time of the event, microseconds since the epoch.
+        received_us: Time of receipt; ``at_us`` if the file does not have it, or only that of
+            an import.
         exposures: Exposure ids.
         positions: Rank in the slate from 1, 0 where unknown.
         prices: Price at that moment, NaN where unknown.
-        quantities: How many were bought, 0 where unknown.
-        revenues: What was paid, NaN where unknown.
+        quantities: Bought quantity, 0 where unknown.
+        revenues: Revenue, NaN where unknown.
         markets: Markets.
         devices: Devices.
         propensities: Probability of the logged action, NaN where unknown.
@@ -105,14 +105,14 @@ class EventTable:
         )
 
     @classmethod
-    def of(cls, frame: pl.DataFrame) -> Self:
+    def from_frame(cls, frame: pl.DataFrame) -> Self:
         """Build the table of accepted events.
 
         Args:
             frame: The contract's columns, ``at`` and ``received_us`` in microseconds, with
                 distinct pairs of customer and event id, in any order.
         """
-        keys = keys_of(frame["event_id"])
+        keys = keys_for(frame["event_id"])
         columns = _Columns(frame, np.lexsort((keys, frame["at"], frame["received_us"])))
         sales = columns.labels("sale_id")
         return cls(
@@ -121,7 +121,7 @@ class EventTable:
             customers=columns.labels("customer_id"),
             sessions=columns.labels("session_id"),
             sale_ids=sales,
-            sale_keys=keys_of(sales.values)[sales.codes],
+            sale_keys=keys_for(sales.values)[sales.codes],
             kinds=columns.kinds(),
             at_us=columns.times("at"),
             received_us=columns.times("received_us"),
@@ -139,13 +139,13 @@ class EventTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Columns:
-    """Sorts column by column: a sorted copy of the whole table would double the memory."""
+    """Sorts one column at a time: a sorted copy of the whole table would double the memory."""
 
     frame: pl.DataFrame
     order: NDArray[np.int64]
 
     def labels(self, name: str) -> Labels:
-        labels = Labels.of(self.frame[name])
+        labels = Labels.from_series(self.frame[name])
         return Labels(labels.values, labels.codes[self.order])
 
     def kinds(self) -> NDArray[np.uint8]:
@@ -162,8 +162,8 @@ class _Columns:
         return self.frame[name].fill_null(np.nan).to_numpy()[self.order]
 
 
-def keys_of(identifiers: pl.Series) -> NDArray[np.uint64]:
-    """Return `models.domain.event.key` of every id, shape as given."""
+def keys_for(identifiers: pl.Series) -> NDArray[np.uint64]:
+    """Return `models.domain.event.key` of every id, shape ``(n,)``."""
     parts = [np.empty(0, dtype=np.uint64)]
     for part in identifiers.to_frame().iter_slices(_KEYS_AT_ONCE):
         digests = b"".join(
@@ -176,13 +176,13 @@ def keys_of(identifiers: pl.Series) -> NDArray[np.uint64]:
 def read_events(
     table: Table, sales: pl.DataFrame | None, *, erasures: Erasures, as_received: bool = False
 ) -> tuple[EventTable | None, FaultReport]:
-    """Validate the rows of a file of events.
+    """Validate the rows of an events file.
 
     Args:
-        table: The file as it stands.
+        table: The unconverted table.
         sales: Per accepted sale ``sale_id, opens_us, closes_us, markets``; None if the sales
-            could not be read: then it is not noted which sales are unknown.
-        erasures: Whose events are left out.
+            could not be read, which disables the notes on unknown sales.
+        erasures: Customers whose events are left out.
         as_received: See `with_received`.
 
     Returns:
@@ -193,19 +193,19 @@ def read_events(
     if faults.unusable():
         return None, faults
     frame, late = with_received(frame, file=table.file, as_given=as_received)
-    faults = FaultReport.together([faults, late])
+    faults = FaultReport.concatenate([faults, late])
     frame, faults = erasures.apply(frame, faults, file=table.file, times=("at", "received_us"))
-    faults = FaultReport.together([faults, find_faults(frame, _REFUSALS, file=table.file)])
+    faults = FaultReport.concatenate([faults, find_faults(frame, _REFUSALS, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)
     frame, repeats = _distinct(frame, table.file)
     checks = _NOTES if sales is None else (_UNKNOWN_SALE, *_NOTES)
     frame = _with_sales(frame, pl.DataFrame(schema=_OF_SALES) if sales is None else sales)
     notes = find_faults(frame, checks, file=table.file)
-    return EventTable.of(frame), FaultReport.together([faults, repeats, notes])
+    return EventTable.from_frame(frame), FaultReport.concatenate([faults, repeats, notes])
 
 
 def _with_sales(frame: pl.DataFrame, sales: pl.DataFrame) -> pl.DataFrame:
-    """Add when the sale of each event opens and closes, and whether the event's market sees it."""
+    """Add opening and closing of each event's sale, and whether its market includes the event's."""
     times = sales.select(
         "sale_id", "opens_us", "closes_us", limited=pl.col("markets").is_not_null()
     )
@@ -226,10 +226,10 @@ def repeated_rows(frame: pl.DataFrame) -> pl.DataFrame:
         frame: The contract's columns beside the number of the row in `ROW`.
 
     Returns:
-        Those of its rows whose event has an earlier row, with a column ``same``: whether both
-        say the same. When it was received is no part of that.
+        The rows whose event has an earlier row, with a column ``same``: whether both are equal
+        except for the time of receipt.
     """
-    # Few ids occur twice, and pairs of customer and id cost more to compare than ids do.
+    # Ids are compared first, which is cheaper than pairs of customer and id; few occur twice.
     found = frame.filter(pl.col("event_id").is_duplicated())
     content = [pl.col(name) for name in _CONTENT]
     same = pl.all_horizontal(each.eq_missing(each.first().over(IDENTITY)) for each in content)
@@ -238,7 +238,7 @@ def repeated_rows(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _distinct(frame: pl.DataFrame, file: str) -> tuple[pl.DataFrame, FaultReport]:
-    """Keep the first row of every event; a later one is a repeat or contradicts it."""
+    """Keep the first row of every event; later ones are repeats or contradictions."""
     repeated = repeated_rows(frame)
     if not repeated.height:
         return frame, FaultReport.none()

@@ -1,4 +1,4 @@
-"""What can be wrong with a dataset: codes, what each costs, and the report of all found."""
+"""Faults of a dataset: codes, effects, and the report of all faults found."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from models.domain.errors import UserError
 
 
 class Effect(StrEnum):
-    """What a fault costs.
+    """Effect of a fault.
 
-    ``file``: the dataset cannot be used. ``row``: the row is left out. ``gap``: something
-    is missing, what is there is kept. ``note``: nothing is lost.
+    ``file``: the dataset cannot be used. ``row``: the row is left out. ``gap``: a value is
+    missing, the row is kept. ``note``: nothing is lost.
     """
 
     FILE = "file"
@@ -24,7 +24,7 @@ class Effect(StrEnum):
 
 
 class FaultCode(StrEnum):
-    """Every kind of fault, by the name that scripts may match on."""
+    """Codes of faults, which scripts may match on."""
 
     MISSING_FILE = "missing_file"
     AMBIGUOUS_FILE = "ambiguous_file"
@@ -78,7 +78,7 @@ class FaultCode(StrEnum):
 
     @property
     def effect(self) -> Effect:
-        """What a fault of this code costs."""
+        """Effect of faults of this code."""
         return _EFFECTS.get(self, Effect.ROW)
 
 
@@ -129,9 +129,9 @@ class Fault:
         file: Name of the file below the dataset's directory.
         row: Data row from 1, a header not counted; None for a fault of the whole file.
         column: Name of the column, None if it is not about one.
-        code: Which kind of fault.
-        reason: What is wrong, with the value found.
-        record: The row as it stood in the file, a JSON object; only of rows left out.
+        code: Code of the fault.
+        reason: Description, with the value found.
+        record: The original row, a JSON object; only of rows left out.
     """
 
     file: str
@@ -142,14 +142,14 @@ class Fault:
     record: str | None = None
 
     def __str__(self) -> str:
-        """Say where and what, on one line."""
+        """Return place and reason, on one line."""
         where = self.file if self.row is None else f"{self.file}, row {self.row}"
         return f"{where}: {self.reason} [{self.code}]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaultReport:
-    """Every fault found, as a table: millions of faulty rows must not be millions of objects.
+    """All faults found, as a table, since there may be millions.
 
     Attributes:
         table: Columns ``file, row, column, code, effect, reason, record``.
@@ -163,7 +163,7 @@ class FaultReport:
         return cls(pl.DataFrame(schema=_SCHEMA))
 
     @classmethod
-    def of(cls, faults: Iterable[Fault]) -> Self:
+    def from_faults(cls, faults: Iterable[Fault]) -> Self:
         """Return the report of single faults."""
         rows = [
             (f.file, f.row, f.column, f.code.value, f.code.effect.value, f.reason, f.record)
@@ -172,8 +172,8 @@ class FaultReport:
         return cls(pl.DataFrame(rows, schema=_SCHEMA, orient="row"))
 
     @classmethod
-    def together(cls, reports: Iterable[Self]) -> Self:
-        """Return one report of all given, in their order."""
+    def concatenate(cls, reports: Iterable[Self]) -> Self:
+        """Return one report of all faults, in order."""
         return cls(pl.concat([pl.DataFrame(schema=_SCHEMA), *(each.table for each in reports)]))
 
     def __len__(self) -> int:
@@ -192,11 +192,11 @@ class FaultReport:
                 record=record,
             )
 
-    def of_part(self, part: str, *, file: str, n_before: int) -> "FaultReport":
-        """Return the faults of a part as those of its table.
+    def for_part(self, part: str, *, file: str, n_before: int) -> "FaultReport":
+        """Return the faults of a part as faults of its table.
 
         Args:
-            part: Name of the part, which the reasons then begin with.
+            part: Name of the part, prepended to the reasons.
             file: Name of the table.
             n_before: Rows of the parts before it.
         """
@@ -211,12 +211,12 @@ class FaultReport:
         """Return only the faults with one of these effects."""
         return FaultReport(self.table.filter(pl.col("effect").is_in([*effects])))
 
-    def of_codes(self, *codes: FaultCode) -> "FaultReport":
+    def with_codes(self, *codes: FaultCode) -> "FaultReport":
         """Return only the faults of these codes."""
         return FaultReport(self.table.filter(pl.col("code").is_in([*codes])))
 
     def unusable(self) -> bool:
-        """Tell whether a fault makes a whole file unusable."""
+        """Return whether a fault makes a whole file unusable."""
         return bool(len(self.having(Effect.FILE)))
 
     def first(self, n: int) -> list[Fault]:
@@ -224,7 +224,7 @@ class FaultReport:
         return list(FaultReport(self.table.head(n)))
 
     def remarks(self) -> list[Fault]:
-        """Return what is odd about whole files; a command says it before it goes on."""
+        """Return the notes on whole files, which commands print before they continue."""
         whole = self.having(Effect.GAP, Effect.NOTE).table.filter(pl.col("row").is_null())
         return list(FaultReport(whole))
 
@@ -255,9 +255,9 @@ class DatasetError(UserError):
     SHOWN: Final = 20
 
     def __init__(self, faults: FaultReport) -> None:
-        """Say what is wrong, fault by fault up to a bound."""
+        """List the faults, up to `SHOWN`."""
         lesser = faults.having(Effect.ROW, Effect.GAP)
-        stopping = FaultReport.together([faults.having(Effect.FILE), lesser])
+        stopping = FaultReport.concatenate([faults.having(Effect.FILE), lesser])
         lines = [str(fault) for fault in stopping.first(self.SHOWN)]
         if len(stopping) > self.SHOWN:
             lines.append(f"and {len(stopping) - self.SHOWN} more")

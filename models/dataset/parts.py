@@ -1,4 +1,4 @@
-"""The files of a table: one, or the parts that Spark and others leave in a folder."""
+"""Files of a table: one, or a folder of parts, as Spark writes it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ CSV: Final = (".csv", ".csv.gz")
 SUFFIXES: Final = (*PARQUET, *CSV)
 
 _HIDDEN: Final = ("_", ".")
-"""Spark writes `_SUCCESS` and `.part-0.crc` beside its parts."""
+"""Prefixes of files that are not parts: Spark writes `_SUCCESS` and `.part-0.crc`."""
 
 _LAKES: Final = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 
 
 class UnreadableFolderError(ValueError):
-    """A folder that is no table of Parquet or CSV parts."""
+    """A folder that is not a table of Parquet or CSV parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Part:
     """One file of a table.
 
     Attributes:
-        path: Where it is.
-        name: Below the table's folder; the name of the file for a table of one file.
-        values: Columns that the names of folders give, as in ``day=2026-11-01/``.
+        path: The file.
+        name: Path below the table's folder; the name of the file for a table of one file.
+        values: Values of Hive partitions, as in ``day=2026-11-01/``.
     """
 
     path: Path
@@ -37,17 +37,17 @@ class Part:
 
 
 def is_csv(path: Path) -> bool:
-    """Tell whether a file is read as CSV; any other is taken for Parquet."""
+    """Return whether a file is read as CSV; any other is read as Parquet."""
     return path.name.lower().endswith(CSV)
 
 
-def parts_of(path: Path) -> list[Part]:
+def parts_in(path: Path) -> list[Part]:
     """Return the files of a table, in the order of their names.
 
     Args:
-        path: A file, or a folder of files that all are Parquet or all CSV. What begins with
-            a dot or an underscore is passed over, and so are CSV files of no bytes: Spark
-            writes them for empty partitions.
+        path: A file, or a folder of files that all are Parquet or all CSV. Names with
+            a leading dot or underscore are ignored, and so are empty CSV files, which Spark
+            writes for empty partitions.
 
     Raises:
         UnreadableFolderError: If the folder holds anything else, or no part.

@@ -1,4 +1,4 @@
-"""Finds the pictures that sales name, and looks whether they can be decoded."""
+"""Finds the pictures of sales, and checks that they can be decoded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Pictures:
 
     Attributes:
         paths: Existing pictures by sale id and number, links resolved.
-        faults: What is wrong with the others.
+        faults: Faults of the others.
     """
 
     paths: Mapping[str, Mapping[int, Path]]
@@ -28,7 +28,7 @@ class Pictures:
 
 
 def distinct(images: Mapping[str, Mapping[int, Path]]) -> frozenset[Path]:
-    """Return the files of pictures by sale id and number, each once."""
+    """Return the distinct files of pictures."""
     return frozenset(path for each in images.values() for path in each.values())
 
 
@@ -39,14 +39,14 @@ def find_pictures(
     file: str,
     on_decoded: Callable[[int, int], None] | None = None,
 ) -> Pictures:
-    """Find the pictures of sales, below one folder and nowhere else.
+    """Find the pictures of sales below one folder.
 
     Args:
         sales: Accepted sales: row, ``sale_id`` and the list ``image``, numbered from 1.
-        images: The folder; a path that leads out of it, also by a link, is refused.
+        images: The folder; a path that leads out of it, also by a symbolic link, is refused.
         file: Name of the file of sales, for the report.
-        on_decoded: Decode every picture, and tell how many of how many are done; None to
-            look only whether the files are there.
+        on_decoded: Called with the number of decoded and of all pictures; None to check only
+            that the files exist.
     """
     root = images.resolve()
     number = pl.int_ranges(COVER, pl.col("image").list.len() + COVER)
@@ -65,7 +65,7 @@ def find_pictures(
         code, problem = found
         reason = f"image {image!r} {problem}; {_KEPT}"
         faults.append(Fault(file=file, row=row, column="image", code=code, reason=reason))
-    return Pictures(paths, FaultReport.of(faults))
+    return Pictures(paths, FaultReport.from_faults(faults))
 
 
 def _find(root: Path, image: str) -> Path | tuple[FaultCode, str]:
@@ -75,7 +75,7 @@ def _find(root: Path, image: str) -> Path | tuple[FaultCode, str]:
         if not path.is_relative_to(root):
             return FaultCode.IMAGE_OUTSIDE, "leads out of images/"
         return path if path.is_file() else missing
-    except (OSError, RuntimeError):  # a name too long for the file system, a circle of links
+    except (OSError, RuntimeError):  # a name too long for the file system, a loop of links
         return missing
 
 

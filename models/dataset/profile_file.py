@@ -1,4 +1,4 @@
-"""Profiles of all customers in one file: a night writes it, the store is told by it."""
+"""File of all customers' profiles: written by the nightly run, loaded into the store."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -19,17 +19,17 @@ _SCHEMA: Final = {"customer_id": pl.String, "profile": pl.Binary, "last_us": pl.
 
 
 class ProfileFileError(UserError):
-    """A file that holds no profiles; the message names it and the reason."""
+    """A file without valid profiles; the message names it and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerProfile:
-    """What a night knows of a customer.
+    """Profile of a customer as of a night.
 
     Attributes:
-        customer_id: Who.
-        profile: Totals of what was received before the night.
-        last_us: Time of the last event of these, microseconds since the epoch.
+        customer_id: The customer.
+        profile: Totals of events received before midnight.
+        last_us: Time of the last of these events, microseconds since the epoch.
     """
 
     customer_id: str
@@ -38,7 +38,7 @@ class CustomerProfile:
 
 
 def profiles_to_bytes(customers: Iterable[CustomerProfile]) -> bytes:
-    """Serialise profiles as Parquet, one row a customer; see `read_profiles`."""
+    """Serialise profiles as Parquet, one row per customer; see `read_profiles`."""
     rows = [(one.customer_id, one.profile.pack(), one.last_us) for one in customers]
     buffer = io.BytesIO()
     pl.DataFrame(rows, schema=_SCHEMA, orient="row").write_parquet(buffer)
@@ -64,7 +64,7 @@ def read_profiles(path: Path) -> Iterator[CustomerProfile]:
     """Read what `profiles_to_bytes` wrote.
 
     Raises:
-        ProfileFileError: If the file cannot be read or holds anything else.
+        ProfileFileError: If the file cannot be read or is malformed.
     """
     try:
         frame = read_parquet(path)

@@ -1,4 +1,4 @@
-"""Keeps the rows that were left out, as they stood, so that none is lost in silence."""
+"""Quarantine: writes the rows that were left out to a file, unchanged."""
 
 from pathlib import Path
 from typing import Final
@@ -16,11 +16,11 @@ _SUFFIXES: Final = (".parquet", ".csv")
 def write_quarantine(faults: FaultReport, target: Path) -> Path | None:
     """Write the faults of rows that were left out, with the rows.
 
-    A file asked for by name is always written. In a folder, `DEFAULT_NAME` is written if rows
-    were left out, and one of an earlier run is removed if none were.
+    A named file is always written. In a folder, `DEFAULT_NAME` is written if rows were left out,
+    otherwise one of an earlier run is removed.
 
     Args:
-        faults: The report of a reading.
+        faults: The report of reading a dataset.
         target: A file that ends in ``.csv`` or ``.parquet``, or a folder.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Reads a whole dataset: sales, events, customers, and a fingerprint of all files."""
+"""Reads a dataset: sales, events, customers, and the fingerprint of all files."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
-from models.dataset.parts import parts_of
+from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.schema import CUSTOMERS
@@ -25,7 +25,7 @@ SCENES: Final = "scenes"
 
 
 Progress = Callable[[str, int, int], None]
-"""Is told which step begins, and how many of how many are over."""
+"""Called with the name of the step that begins, the number of finished steps, and of all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,10 +36,10 @@ class Dataset:
         sales: Accepted sales, in the order of their file.
         events: Accepted events.
         customers: Rows of ``customers``, one per ``customer_id``; None without the file.
-        directory: Where it was read from.
+        directory: Its directory.
         images: Existing files below ``images/`` by sale id and number, of the sales that have
             one; the first that a sale names, its cover, has the number 1.
-        faults: Everything found wrong; rows left out are in it, as they stood.
+        faults: All faults, with the original rows that were left out.
         fingerprint: SHA-256 over names and bytes of its tables, its sales' pictures and its
             labelled scenes, in hexadecimal.
     """
@@ -58,12 +58,12 @@ class Dataset:
         return distinct(self.images)
 
     def require_sales_and_events(self) -> None:
-        """Refuse a dataset that nothing can be learned from.
+        """Refuse a dataset without sales or events.
 
         Raises:
             DatasetError: If it has no accepted sales or no accepted events of them.
         """
-        empty = self.faults.of_codes(FaultCode.NO_SALES, FaultCode.NO_EVENTS)
+        empty = self.faults.with_codes(FaultCode.NO_SALES, FaultCode.NO_EVENTS)
         if len(empty):
             raise DatasetError(empty)
 
@@ -78,16 +78,16 @@ def read_dataset(
 ) -> Dataset:
     """Read and validate a dataset.
 
-    Rows with faults are left out and stand in the report of the result; whether there are
-    any is for the caller to say aloud, see `models.dataset.quarantine.write_quarantine`.
+    Rows with faults are left out and listed in the report of the result, which the caller has
+    to print, see `models.dataset.quarantine.write_quarantine`.
 
     Args:
         directory: Folder with ``sales`` and ``events``, each as ``.parquet`` or ``.csv``, and
             optionally ``erasures``, ``customers``, ``images/`` and ``scenes/``.
-        strict: Stop at the first file with a fault that costs anything.
+        strict: Stop at the first file with a fault other than a note.
         decode_pictures: Decode every picture of a sale, to find broken ones.
-        as_received: Take events as received when the file says so, even in an import.
-        progress: Is told how far the reading is.
+        as_received: Use the file's times of receipt, even those of an import.
+        progress: Called at every step.
 
     Raises:
         DatasetError: If a file is missing or cannot be used as a whole, or in strict reading
@@ -105,7 +105,7 @@ def read_dataset(
     tell("customers", 2, _N_STEPS)
     customers, customer_faults = _customers(directory, erasures)
     _stop(customer_faults, strict=strict)
-    faults = FaultReport.together([sales.faults, erasure_faults, event_faults, customer_faults])
+    faults = FaultReport.concatenate([sales.faults, erasure_faults, event_faults, customer_faults])
     if events is None or faults.unusable():
         raise DatasetError(faults)
     tell("fingerprint", 3, _N_STEPS)
@@ -115,13 +115,13 @@ def read_dataset(
 
 
 def read_event_log(directory: Path) -> tuple[EventTable, FaultReport]:
-    """Read and validate the events of a directory, whose sales need not be there.
+    """Read and validate the events of a directory without sales.
 
     Args:
         directory: Folder with ``events`` and optionally ``erasures``, as an export leaves it.
 
     Returns:
-        The accepted events, in whose faults no sale is unknown, and the faults.
+        The accepted events and the faults, without notes on unknown sales.
 
     Raises:
         DatasetError: If a file is missing or cannot be used as a whole.
@@ -130,7 +130,7 @@ def read_event_log(directory: Path) -> tuple[EventTable, FaultReport]:
     events, event_faults = read_events(
         _required_table(directory, "events"), None, erasures=erasures
     )
-    faults = FaultReport.together([erasure_faults, event_faults])
+    faults = FaultReport.concatenate([erasure_faults, event_faults])
     if events is None or faults.unusable():
         raise DatasetError(faults)
     return events, faults
@@ -155,12 +155,12 @@ def _required_table(directory: Path, name: str) -> Table:
     if table is None:
         reason = f"{directory} holds no {name}.parquet or {name}.csv{_similar(directory, name)}"
         fault = Fault(file=name, code=FaultCode.MISSING_FILE, reason=reason)
-        raise DatasetError(FaultReport.of([fault]))
+        raise DatasetError(FaultReport.from_faults([fault]))
     return table
 
 
 def _similar(directory: Path, name: str) -> str:
-    """Name files that may be meant: of another case, or of a format that is not read."""
+    """Name similar files: with other letter case, or of an unsupported format."""
     if not directory.is_dir():
         return ""
     found = sorted(path.name for path in directory.iterdir())
@@ -195,10 +195,10 @@ def _events(
     except DatasetError as exc:
         return None, exc.faults
     events, faults = read_events(table, sales.times, erasures=erasures, as_received=as_received)
-    n_unknown = len(faults.of_codes(FaultCode.UNKNOWN_SALE))
+    n_unknown = len(faults.with_codes(FaultCode.UNKNOWN_SALE))
     if events is not None and len(events) == n_unknown:
-        empty = FaultReport.of([_empty(table, FaultCode.NO_EVENTS)])
-        faults = FaultReport.together([faults, empty])
+        empty = FaultReport.from_faults([_empty(table, FaultCode.NO_EVENTS)])
+        faults = FaultReport.concatenate([faults, empty])
     return events, faults
 
 
@@ -218,7 +218,9 @@ def _customers(directory: Path, erasures: Erasures) -> tuple[pl.DataFrame | None
     if faults.unusable():
         return None, faults
     frame, faults = erasures.apply(frame, faults, file=table.file)
-    faults = FaultReport.together([faults, find_faults(frame, _CUSTOMER_CHECKS, file=table.file)])
+    faults = FaultReport.concatenate(
+        [faults, find_faults(frame, _CUSTOMER_CHECKS, file=table.file)]
+    )
     frame = without_refused(frame, faults, file=table.file)
     others = {given(name): name for name in table.columns if name != "customer_id"}
     return frame.select("customer_id", *others).rename(others), faults
@@ -226,10 +228,10 @@ def _customers(directory: Path, erasures: Erasures) -> tuple[pl.DataFrame | None
 
 def _fingerprint(directory: Path, images: Iterable[Path]) -> str:
     paths = [path for name in TABLES if (path := table_path(directory, name))]
-    tables = [part.path for path in paths for part in parts_of(path)]
+    tables = [part.path for path in paths for part in parts_in(path)]
     scenes = [path for path in (directory / SCENES).rglob("*") if path.is_file()]
     named = {path.relative_to(directory).as_posix(): path for path in [*tables, *scenes]}
-    # Pictures were resolved, so that a link among the parents of the folder has no part in it.
+    # Paths were resolved, so that symbolic links in the parents do not matter.
     folder = (directory / IMAGES).resolve()
     named |= {f"{IMAGES}/{path.relative_to(folder).as_posix()}": path for path in images}
     digest = sha256()

@@ -1,4 +1,4 @@
-"""Reads the sales of a dataset: validated values, and pictures that lie below ``images/``."""
+"""Reads the sales of a dataset: validated values, and pictures below ``images/``."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -26,14 +26,14 @@ _TIMES: Final = tuple(column.name for column in SALES if column.kind is Kind.TIM
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SalesFile:
-    """What a file of sales holds.
+    """Content of a sales file.
 
     Attributes:
         sales: Its accepted sales, in the order of the file.
         images: Existing pictures below ``images/`` by sale id and number; the cover is 1.
         times: Per accepted sale ``sale_id, opens_us, closes_us, markets``, null where unknown;
             None if the file cannot be used.
-        faults: What is wrong with the file.
+        faults: Faults of the file.
     """
 
     sales: tuple[Sale, ...]
@@ -43,53 +43,58 @@ class SalesFile:
 
     @classmethod
     def unusable(cls, faults: FaultReport) -> Self:
-        """Return what is known of a file that cannot be used."""
+        """Return the empty content of an unusable file."""
         return cls((), {}, None, faults)
 
     def with_fault(self, fault: Fault) -> Self:
-        """Return the same sales with one fault more."""
-        return replace(self, faults=FaultReport.together([self.faults, FaultReport.of([fault])]))
+        """Return the same sales with an additional fault."""
+        return replace(
+            self, faults=FaultReport.concatenate([self.faults, FaultReport.from_faults([fault])])
+        )
 
 
 def read_sales(
     table: Table, images: Path, *, on_decoded: Callable[[int, int], None] | None = None
 ) -> SalesFile:
-    """Validate the rows of a file of sales.
+    """Validate the rows of a sales file.
 
     Args:
-        table: The file as it stands.
-        images: The folder that pictures must lie in.
+        table: The unconverted table.
+        images: The folder of pictures.
         on_decoded: See `find_pictures`.
     """
     frame, faults = convert(table, SALES)
     attributes = read_attributes(table)
-    faults = FaultReport.together([faults, attributes.faults])
+    faults = FaultReport.concatenate([faults, attributes.faults])
     if faults.unusable():
         return SalesFile.unusable(faults)
     frame = frame.with_columns(
         values.alias(_read(name)) for name, values in attributes.columns.items()
     )
-    faults = FaultReport.together([faults, find_faults(frame, _ROW_CHECKS, file=table.file)])
+    faults = FaultReport.concatenate([faults, find_faults(frame, _ROW_CHECKS, file=table.file)])
     frame = without_refused(frame, faults, file=table.file)
-    faults = FaultReport.together([faults, FaultReport.of(_too_many_markets(frame, table.file))])
+    faults = FaultReport.concatenate(
+        [faults, FaultReport.from_faults(_too_many_markets(frame, table.file))]
+    )
     if faults.unusable():
         return SalesFile.unusable(faults)
     pictures = find_pictures(frame, images, file=table.file, on_decoded=on_decoded)
-    faults = FaultReport.together([faults, pictures.faults])
-    # Without what the file gave: Python has no dates beyond the year 9999.
+    faults = FaultReport.concatenate([faults, pictures.faults])
+    # Without the unconverted columns: Python has no dates after the year 9999.
     rows = frame.select(*_NAMES, *map(_read, attributes.columns)).iter_rows(named=True)
     sales = tuple(_sale(row, attributes.columns, pictures.paths) for row in rows)
-    faults = FaultReport.together([faults, FaultReport.of(_mixed_currencies(sales, table.file))])
-    return SalesFile(sales, pictures.paths, _times(frame), faults)
+    faults = FaultReport.concatenate(
+        [faults, FaultReport.from_faults(_mixed_currencies(sales, table.file))]
+    )
+    times = frame.select("sale_id", "markets", opens_us="opens_at", closes_us="closes_at")
+    return SalesFile(sales, pictures.paths, times, faults)
 
 
 def _too_many_markets(frame: pl.DataFrame, file: str) -> list[Fault]:
     n_markets = frame["markets"].explode().drop_nulls().n_unique()
     if n_markets < MAX_MARKETS:
         return []
-    reason = (
-        f"names {n_markets} markets in all its rows, at most {MAX_MARKETS - 1} can be told apart"
-    )
+    reason = f"names {n_markets} markets in all its rows, at most {MAX_MARKETS - 1} are supported"
     code = FaultCode.TOO_MANY_MARKETS_TOGETHER
     return [Fault(file=file, column="markets", code=code, reason=reason)]
 
@@ -103,7 +108,7 @@ def _mixed_currencies(sales: tuple[Sale, ...], file: str) -> list[Fault]:
 
 
 def _read(name: str) -> str:
-    """Return the column of an attribute's values; those given stay for the quarantine."""
+    """Return the name of the column of an attribute's converted values."""
     return f"\x00attribute {name}"
 
 
@@ -118,10 +123,6 @@ def _sale(
     image = named[0] if COVER in pictures.get(str(row["sale_id"]), {}) else None
     extra = {name: row[_read(name)] for name in attributes}
     return Sale.model_validate({**values, **times, "image": image, "attributes": extra})
-
-
-def _times(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select("sale_id", "markets", opens_us="opens_at", closes_us="closes_at")
 
 
 _ROW_CHECKS: Final = (

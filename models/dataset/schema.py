@@ -1,4 +1,4 @@
-"""The columns of the dataset contract: name, kind of value, bounds."""
+"""Columns of the dataset contract: name, kind of value, bounds."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from models.domain.sale import MAX_STOCK
 
 
 class Kind(StrEnum):
-    """What a column holds."""
+    """Kind of the values of a column."""
 
     IDENTIFIER = "identifier"
     TEXT = "text"
@@ -27,8 +27,8 @@ class Column:
 
     Attributes:
         name: Its name in the file.
-        kind: What it holds.
-        required: Whether the column must be there, with a value in every row.
+        kind: Kind of its values.
+        required: Whether the column must exist, with a value in every row.
         low: Smallest allowed number.
         high: Largest allowed number.
         above: Number that every value must exceed.

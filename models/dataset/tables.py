@@ -1,4 +1,4 @@
-"""Reads the tables of a dataset as they stand, with their row numbers."""
+"""Reads the tables of a dataset without conversion, with row numbers."""
 
 import zlib
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from models.arrays.parquet import read_parquet
 from models.dataset.checks import ROW, given
 from models.dataset.delimited import CsvFile, UnreadableHeaderError
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
-from models.dataset.parts import SUFFIXES, Part, UnreadableFolderError, is_csv, parts_of
+from models.dataset.parts import SUFFIXES, Part, UnreadableFolderError, is_csv, parts_in
 
 TABLES: Final = ("sales", "events", "customers", "erasures")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """One table as it stands: nothing converted, nothing judged.
+    """One unconverted, unchecked table.
 
     Attributes:
         file: Name of the file or folder, for reports.
@@ -27,7 +27,7 @@ class Table:
         frame: `ROW`, and every column of the file under its `given` name; of a CSV file all
             text, null where empty. The rows of a folder are counted through its parts.
         faults: Rows that could not be read; they are not in ``frame``.
-        typed: Whether the file itself says of which type a column is.
+        typed: Whether the file format has column types.
     """
 
     file: str
@@ -45,7 +45,7 @@ def table_path(directory: Path, name: str) -> Path | None:
     """Find the file or folder of a table, None if there is none.
 
     Raises:
-        DatasetError: If it is there more than once, such as Parquet and as CSV.
+        DatasetError: If it exists more than once, such as Parquet and as CSV.
     """
     folder = directory / name
     found = [path for suffix in SUFFIXES if (path := directory / f"{name}{suffix}").exists()]
@@ -66,11 +66,11 @@ def read_table(path: Path) -> Table:
         DatasetError: If a file cannot be read at all, or the parts do not fit together.
     """
     try:
-        parts = parts_of(path)
+        parts = parts_in(path)
     except (UnreadableFolderError, OSError) as exc:
         raise _file_error(path.name, FaultCode.UNREADABLE_FILE, str(exc)) from exc
     tables = [_read_part(part) for part in parts]
-    return _together(path, parts, tables) if path.is_dir() else tables[0]
+    return _join_parts(path, parts, tables) if path.is_dir() else tables[0]
 
 
 def _read_part(part: Part) -> Table:
@@ -80,13 +80,13 @@ def _read_part(part: Part) -> Table:
     return replace(table, columns=(*table.columns, *named), frame=table.frame.with_columns(values))
 
 
-def _together(path: Path, parts: Sequence[Part], tables: Sequence[Table]) -> Table:
+def _join_parts(path: Path, parts: Sequence[Part], tables: Sequence[Table]) -> Table:
     frames: list[pl.DataFrame] = []
     faults: list[FaultReport] = []
     n_before = 0
     for part, table in zip(parts, tables, strict=True):
         frames.append(table.frame.with_columns(pl.col(ROW) + n_before))
-        faults.append(table.faults.of_part(part.name, file=path.name, n_before=n_before))
+        faults.append(table.faults.for_part(part.name, file=path.name, n_before=n_before))
         n_before += table.frame.height + len(table.faults)
     try:
         frame = pl.concat(frames, how="diagonal_relaxed")
@@ -94,7 +94,7 @@ def _together(path: Path, parts: Sequence[Part], tables: Sequence[Table]) -> Tab
         reason = f"is a folder whose parts have columns of several types: {_differing(tables)}"
         raise _file_error(path.name, FaultCode.UNREADABLE_FILE, reason) from exc
     columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
-    return Table(path.name, columns, frame, FaultReport.together(faults), tables[0].typed)
+    return Table(path.name, columns, frame, FaultReport.concatenate(faults), tables[0].typed)
 
 
 def _differing(tables: Sequence[Table]) -> str:
@@ -109,7 +109,7 @@ def _differing(tables: Sequence[Table]) -> str:
 def _read_parquet(part: Part) -> Table:
     try:
         frame = read_parquet(part.path)
-    # A hostile file can make the reader panic, which is not an Exception.
+    # Corrupt files can make the reader panic, which is not an Exception.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
         reason = f"is not a readable Parquet file: {str(exc).splitlines()[0]}"
         raise _file_error(part.name, FaultCode.UNREADABLE_FILE, reason) from exc
@@ -128,8 +128,8 @@ def _read_csv(part: Part) -> Table:
     frame = pl.concat(frames).rename({name: given(name) for name in header})
     text = pl.col(given(name) for name in header)
     frame = frame.with_columns(pl.when(text != "").then(text).name.keep())
-    return Table(part.name, header, frame, FaultReport.of(file.faults), typed=False)
+    return Table(part.name, header, frame, FaultReport.from_faults(file.faults), typed=False)
 
 
 def _file_error(file: str, code: FaultCode, reason: str) -> DatasetError:
-    return DatasetError(FaultReport.of([Fault(file=file, code=code, reason=reason)]))
+    return DatasetError(FaultReport.from_faults([Fault(file=file, code=code, reason=reason)]))

@@ -1,1 +1,1 @@
-"""The things of a shop: events, sales, customers, and their units."""
+"""Domain objects: events, sales, windows, profiles, and units."""

@@ -1,9 +1,9 @@
-"""A customer's state: the window of his latest events, which is a join-semilattice.
+"""Window: the state of a customer, a join-semilattice of their latest events.
 
-The window of a set of events is its last 128 that are not impressions, ordered by time
-and then by their bytes, and beside them the latest impressions, see
-`models.domain.recent_impressions`. "The latest 128 of a union" does not depend on order, repetition
-or split, so late and repeated events need no memory of past ids and no lock.
+The window of a set of events consists of its last 128 that are not impressions, ordered by time
+and then by bytes, and of the latest impressions, see `models.domain.recent_impressions`. Merging
+is commutative, associative and idempotent: late and repeated events need neither a memory of past
+ids nor a lock.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.domain.event import KIND, EventType
 from models.domain.recent_impressions import NOTHING_SHOWN, RecentImpressions
 
-WINDOW_EVENTS: Final = 128
+WINDOW_EVENTS: Final = 128  # chosen, not measured; part of the schema hash
 MEMBER_BYTES: Final = 24
 
 _KIND_BITS: Final = 3
@@ -49,12 +49,12 @@ def pack_member(event_key: int, sale_key: int, *, at_us: int, event_type: EventT
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """The latest events of a customer, oldest first, and what he was shown last.
+    """The latest events of a customer, oldest first, and their latest impressions.
 
     Attributes:
         members: Event key, sale key and stamp of each event, shape ``(n, 3)``, native
             ``uint64``, ordered by (time, member bytes), no member twice, ``n <= 128``.
-        shown: The sales that he was shown last.
+        shown: The latest impressions.
     """
 
     members: NDArray[np.uint64]
@@ -62,17 +62,19 @@ class Window:
 
     @classmethod
     def empty(cls) -> Self:
-        """Return the window of a customer who did nothing yet."""
+        """Return the window of a customer without events."""
         return cls(np.empty((0, 3), dtype=np.uint64), NOTHING_SHOWN)
 
     @classmethod
-    def of(cls, members: Iterable[bytes], shown: RecentImpressions = NOTHING_SHOWN) -> Self:
+    def from_members(
+        cls, members: Iterable[bytes], shown: RecentImpressions = NOTHING_SHOWN
+    ) -> Self:
         """Build the window of a set of packed members, in any order, with repetitions."""
-        return cls.of_parts(b"".join(members), shown).latest()
+        return cls.from_parts(b"".join(members), shown).latest()
 
     @classmethod
-    def of_parts(cls, members: bytes, shown: RecentImpressions) -> Self:
-        """Read packed events beside what was shown, trusting their order.
+    def from_parts(cls, members: bytes, shown: RecentImpressions) -> Self:
+        """Read packed events, which must be in canonical order, next to impressions.
 
         Raises:
             ValueError: If the length is no multiple of 24 bytes.
@@ -85,7 +87,7 @@ class Window:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
-        """Read a packed window, trusting its order.
+        """Read a packed window, whose events must be in canonical order.
 
         Raises:
             ValueError: If the length cannot be that of a window.
@@ -95,14 +97,14 @@ class Window:
         if len(head) < _COUNT_BYTES or len(rest) < n_bytes:
             msg = f"a packed window of {len(packed)} bytes ends too early"
             raise ValueError(msg)
-        return cls.of_parts(rest[:n_bytes], RecentImpressions.unpack(rest[n_bytes:]))
+        return cls.from_parts(rest[:n_bytes], RecentImpressions.unpack(rest[n_bytes:]))
 
     def pack(self) -> bytes:
         """Return the bytes that `unpack` reads; equal windows have equal bytes."""
         return len(self).to_bytes(_COUNT_BYTES, "big") + self.pack_events() + self.shown.pack()
 
     def pack_events(self) -> bytes:
-        """Return the members of the events, one after the other."""
+        """Return the packed members of the events."""
         return self.members.astype(_PACKED).tobytes()
 
     def merge(self, other: Self) -> Self:
@@ -121,7 +123,7 @@ class Window:
 
     @property
     def at_us(self) -> NDArray[np.int64]:
-        """When each event happened, as the client said, shape ``(n,)``."""
+        """Time of each event as the client reported it, microseconds since the epoch, ``(n,)``."""
         return (self.members[:, 2] >> np.uint64(_KIND_BITS)).astype(np.int64)
 
     @property

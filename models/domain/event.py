@@ -1,4 +1,4 @@
-"""What a customer did: event types, validated events, and which of them are accepted."""
+"""Events: types, validation, and the rule by which they are accepted."""
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -15,13 +15,13 @@ from pydantic import (
 )
 
 from models.domain.times import FORMS, Time
+from models.domain.units import DAY_US, MINUTE_US
 
-SECOND_US: Final = 1_000_000
-MAX_AHEAD_US: Final = 5 * 60 * SECOND_US
-MAX_AGE_US: Final = 90 * 24 * 3600 * SECOND_US
+MAX_AHEAD_US: Final = 5 * MINUTE_US
+MAX_AGE_US: Final = 90 * DAY_US
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
-"""Control characters would let an id forge lines in logs and keys in stores."""
+"""No control characters: they would allow forged log lines and store keys."""
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
 
@@ -43,18 +43,18 @@ def _whole(value: object) -> object:
 
 
 WHOLE: Final = BeforeValidator(_whole)
-"""Reads an integer, which JSON may write with a fraction of zero: 3.0 is 3, to JSON Schema too."""
+"""Accepts 3.0 as the integer 3, as JSON Schema does."""
 
 MAX_AMOUNT: Final = 1e12
-"""Of money, in any currency; what is computed of two amounts then fits into float32."""
+"""Largest amount of money, in any currency: ratios and sums of two fit into float32."""
 
 MIN_AMOUNT: Final = 1e-6
-"""Smallest amount that is not 0: a price divided by less may exceed float32."""
+"""Smallest amount that is not 0: a price divided by a smaller one may exceed float32."""
 
 
-def _no_trace(amount: float) -> float:
+def _not_tiny(amount: float) -> float:
     if 0 < abs(amount) < MIN_AMOUNT:
-        msg = f"{amount:g} is no amount: the smallest one that is not 0 is {MIN_AMOUNT:g}"
+        msg = f"{amount:g} is too small: the smallest amount that is not 0 is {MIN_AMOUNT:g}"
         raise ValueError(msg)
     return amount
 
@@ -62,20 +62,20 @@ def _no_trace(amount: float) -> float:
 Balance = Annotated[
     float,
     Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT, allow_inf_nan=False),
-    AfterValidator(_no_trace),
+    AfterValidator(_not_tiny),
 ]
 """An amount of money that may be negative."""
 
 Amount = Annotated[
     float,
     Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False),
-    AfterValidator(_no_trace),
+    AfterValidator(_not_tiny),
 ]
 """An amount of money, as a price or a revenue."""
 
 
 class EventType(StrEnum):
-    """What happened between a customer and a sale."""
+    """Type of an interaction between a customer and a sale."""
 
     IMPRESSION = "impression"
     VIEW = "view"
@@ -85,14 +85,14 @@ class EventType(StrEnum):
 
 
 KINDS: Final = tuple(EventType)
-"""Event types by their code: the index is the code that windows and counters store."""
+"""Event types in the order of their codes, which windows and counters store."""
 
 KIND: Final = {event_type: code for code, event_type in enumerate(KINDS)}
 """The code of each event type."""
 
 
 class Refusal(StrEnum):
-    """Why an event is not accepted."""
+    """Reason for which an event is not accepted."""
 
     FUTURE = "future"
     TOO_OLD = "too_old"
@@ -130,7 +130,7 @@ def accept(at_us: int, received_us: int) -> Refusal | None:
     """Decide whether an event is accepted, online and offline alike.
 
     Args:
-        at_us: When it happened, as the client says, in microseconds since the epoch.
+        at_us: Time as the client reported it, microseconds since the epoch.
         received_us: When it was received, by the store's clock.
 
     Returns:
@@ -146,8 +146,8 @@ def accept(at_us: int, received_us: int) -> Refusal | None:
 def key(identifier: str) -> int:
     """Return the 64-bit key that stands for an id in windows and catalogues.
 
-    The first 8 bytes of BLAKE2b, big-endian: no registry of ids is needed, and among a
-    million ids the chance that any two share a key is below 3e-8.
+    The first 8 bytes of BLAKE2b, big-endian. No registry of ids is needed: among a million ids
+    the probability of any collision is below 3e-8 (n² / 2⁶⁵).
     """
     return int.from_bytes(blake2b(identifier.encode(), digest_size=8).digest(), "big")
 
@@ -156,10 +156,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 LAST: Final = datetime.max.replace(tzinfo=UTC)
-"""Windows store a time in 61 bits, and a datetime ends with the year 9999."""
+"""Latest time: windows store 61 bits, but a datetime ends with the year 9999."""
 
 BEYOND_LAST: Final = timedelta(days=1)
-"""In zones west of Greenwich the year 9999 ends after `LAST`: times up to there become it."""
+"""West of Greenwich the year 9999 ends after `LAST`; times up to a day later become `LAST`."""
 
 WITHIN_YEARS: Final = "lie between the years 1970 and 9999"
 
@@ -172,7 +172,7 @@ def _within_contract(moment: datetime) -> datetime:
 
 
 Moment = Annotated[Time, AfterValidator(_within_contract)]
-"""A time that every file and column of the dataset contract can hold."""
+"""A time within the range of the dataset contract."""
 
 
 def to_us(moment: datetime) -> int:

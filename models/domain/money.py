@@ -1,4 +1,4 @@
-"""Currencies of a catalogue: amounts are compared as they stand, so one is wanted."""
+"""Currencies of a catalogue: amounts are compared without conversion, so there should be one."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from models.domain.sale import Sale
 
 
 def currencies(sales: Iterable[Sale]) -> dict[str, int]:
-    """Count the sales with an amount by their currency, the most frequent first.
+    """Count the sales with an amount by currency, the most frequent first.
 
     Args:
         sales: Any sales; those without a currency are not counted.
@@ -34,6 +34,6 @@ def mixture(sales: Iterable[Sale]) -> str | None:
         return None
     named = ", ".join(f"{currency} ({n:,} sales)" for currency, n in counted.items())
     return (
-        f"amounts are in {len(counted)} currencies: {named}; they are compared as they stand, so"
-        " features of prices and orders by revenue or margin mix them: convert them to one"
+        f"amounts are in {len(counted)} currencies: {named}; they are compared without conversion,"
+        " so price features and orders by revenue or margin mix them: convert them to one"
     )

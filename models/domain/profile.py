@@ -1,4 +1,4 @@
-"""What lies further back than the window: totals per customer, constant until the next night."""
+"""Profile: totals of a customer's events up to midnight, beyond the window."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -6,25 +6,24 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KINDS, SECOND_US
-
-NIGHT_US: Final = 24 * 3600 * SECOND_US
+from models.domain.event import KINDS
+from models.domain.units import DAY_US
 
 _FIELDS: Final = 1 + len(KINDS)
 _PACKED: Final = np.dtype(">i8")
 
 
 def night_floor(now_us: int) -> int:
-    """Return the last cut of profiles that is not after ``now_us``: midnight in UTC."""
-    return now_us // NIGHT_US * NIGHT_US
+    """Return the latest midnight in UTC that is not after ``now_us``."""
+    return now_us // DAY_US * DAY_US
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Totals of a customer's events received before the last night's cut.
+    """Totals of a customer's events that were received before midnight.
 
     Attributes:
-        first_us: Time of his first event, microseconds since the epoch; 0 if unknown.
+        first_us: Time of the first event, microseconds since the epoch; 0 if unknown.
         counts: Number of events by type code, length 5.
     """
 
@@ -33,12 +32,12 @@ class Profile:
 
     @classmethod
     def empty(cls) -> Self:
-        """Return the profile of a customer whom no night has seen."""
+        """Return the profile of a customer without earlier events."""
         return cls(first_us=0, counts=(0,) * len(KINDS))
 
     @classmethod
-    def of(cls, kinds: NDArray[np.integer], at_us: NDArray[np.int64]) -> Self:
-        """Total a customer's events received before the cut; both of shape ``(n,)``."""
+    def from_events(cls, kinds: NDArray[np.integer], at_us: NDArray[np.int64]) -> Self:
+        """Total a customer's events received before midnight; both of shape ``(n,)``."""
         if not len(kinds):
             return cls.empty()
         counts = np.bincount(kinds, minlength=len(KINDS)).tolist()
@@ -46,7 +45,7 @@ class Profile:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
-        """Read a packed profile; no bytes stand for an empty one.
+        """Read a packed profile; empty bytes are an empty profile.
 
         Raises:
             ValueError: If the length is wrong.

@@ -1,8 +1,8 @@
-"""What a customer was shown: the latest sales and when, which is a join-semilattice.
+"""Recent impressions of a customer: a join-semilattice of the latest impression by sale.
 
-Of every sale the latest impression, and of all sales the 128 that were shown last, ordered by
-time and then by key. Like the window this depends on no order, repetition or split of the
-impressions: whatever a part of them leaves out, all of them leave out as well.
+The latest impression of each sale, and of all sales the 128 that were shown last, ordered by time
+and then by key. Like the window, merging is commutative, associative and idempotent: an impression
+that a part drops is dropped by the union as well.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import SECOND_US
+from models.domain.units import SECOND_US
 
-SHOWN_SALES: Final = 128
+SHOWN_SALES: Final = 128  # chosen, not measured
 
 _PACKED: Final = np.dtype([("key", ">u8"), ("at_s", ">u4")])
 SHOWN_BYTES: Final = _PACKED.itemsize
 
 FIRST_SECOND: Final = 10**9
 LAST_SECOND: Final = 2**32 - 1
-"""Between these, of September 2001 and February 2106, a time has ten digits and four bytes."""
+"""September 2001 to February 2106: a time in seconds has ten digits and fits into four bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,23 +37,22 @@ class RecentImpressions:
     at_s: NDArray[np.int64]
 
     @classmethod
-    def of(cls, sale_keys: NDArray[np.uint64], at_us: NDArray[np.int64]) -> Self:
-        """Take impressions in any order, with repetitions; both of shape ``(n,)``.
+    def from_events(cls, sale_keys: NDArray[np.uint64], at_us: NDArray[np.int64]) -> Self:
+        """Reduce impressions in any order, with repetitions; both of shape ``(n,)``.
 
-        Times are rounded down to seconds; earlier and later ones count as `FIRST_SECOND` and
-        `LAST_SECOND`.
+        Times are rounded down to seconds and clipped to `FIRST_SECOND` and `LAST_SECOND`.
         """
         return cls(sale_keys, seconds(at_us)).latest()
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
-        """Read packed impressions, trusting their order.
+        """Read packed impressions, which must be in canonical order.
 
         Raises:
             ValueError: If the length is no multiple of 12 bytes.
         """
         if len(packed) % SHOWN_BYTES:
-            msg = f"what was shown takes {len(packed)} bytes, no multiple of {SHOWN_BYTES}"
+            msg = f"packed impressions of {len(packed)} bytes are no multiple of {SHOWN_BYTES}"
             raise ValueError(msg)
         found = np.frombuffer(packed, dtype=_PACKED)
         return cls(found["key"].astype(np.uint64), found["at_s"].astype(np.int64))
@@ -65,12 +64,12 @@ class RecentImpressions:
         return packed.tobytes()
 
     def merge(self, other: Self) -> Self:
-        """Return what is left of the union of both: commutative, associative, idempotent."""
-        return self.together([self, other]).latest()
+        """Return the canonical form of the union: commutative, associative, idempotent."""
+        return self.concatenate([self, other]).latest()
 
     @classmethod
-    def together(cls, parts: Sequence[Self]) -> Self:
-        """Put parts one after the other, not merged."""
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Concatenate parts without merging them."""
         if len(parts) == 1:
             return parts[0]
         return cls(
@@ -97,9 +96,9 @@ class RecentImpressions:
 
 
 def seconds(at_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the seconds that stand for times in microseconds; see `RecentImpressions.of`."""
+    """Round times down to whole seconds, clipped to `FIRST_SECOND` and `LAST_SECOND`."""
     return np.clip(at_us // SECOND_US, FIRST_SECOND, LAST_SECOND)
 
 
 NOTHING_SHOWN: Final = RecentImpressions(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64))
-"""Of a customer who was shown nothing yet."""
+"""Impressions of a customer who was shown nothing."""

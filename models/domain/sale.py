@@ -1,4 +1,4 @@
-"""One sale of the dataset contract, and what its pictures were found to show."""
+"""Sale of the dataset contract, and the scores of its pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ from models.domain.event import PRINTABLE, WHOLE, Amount, Balance, Identifier, M
 AttributeValue = str | Annotated[float, Field(allow_inf_nan=False)] | bool | None
 
 MAX_STOCK: Final = 2**53
-"""Files and many clients hold numbers as floats, which count in ones up to here."""
+"""Files and many clients store numbers as floats, which are exact integers up to here."""
 
 
 class Sale(BaseModel):
     """A sale: only its id and its opening are required.
 
-    ``markets`` unset means every market; ``attributes`` holds the further columns of a
-    user's own export by name, without those that are null: a file has a column for each, a sale
-    need not have it. What is a sale here can be written to a file of the contract and read again.
+    Without ``markets`` it may be shown in all. ``attributes`` are the further columns of a user's
+    export by name, without null values. Every valid sale can be written to a file of the contract
+    and read again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,7 +63,7 @@ class Sale(BaseModel):
     ) -> dict[str, AttributeValue]:
         taken = sorted(attributes.keys() & (cls.model_fields.keys() - {"attributes"}))
         if taken:
-            msg = f"fields of a sale are called {', '.join(taken)}: use other names"
+            msg = f"attributes cannot have the names of fields: rename {', '.join(taken)}"
             raise ValueError(msg)
         return {name: value for name, value in sorted(attributes.items()) if value is not None}
 
@@ -84,13 +84,13 @@ COVER: Final = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureScores:
-    """What a sale's pictures show; the pictures themselves are not needed afterwards.
+    """Scores of a sale's pictures; the pictures themselves are not needed afterwards.
 
     Attributes:
         probabilities: Label probabilities, shape ``(n_labels,)``, float32.
         embedding: Unit vector, shape ``(128,)``, float32.
-        look: Measures of `models.pictures.image_statistics`, shape ``(4,)``, float32.
-        parts: The pictures that these are the mean of, by number; none for the cover alone.
+        look: Image statistics, see `models.pictures.image_statistics`, shape ``(4,)``, float32.
+        parts: Scores of the single pictures by number; empty for the cover alone.
         content: SHA-256 of the single picture's file, hexadecimal; empty if unknown.
     """
 
@@ -101,11 +101,11 @@ class PictureScores:
     content: str = ""
 
     @classmethod
-    def together(cls, each: Mapping[int, "PictureScores"]) -> "PictureScores":
-        """Combine the scores of one sale's pictures.
+    def combine(cls, each: Mapping[int, "PictureScores"]) -> "PictureScores":
+        """Average the scores of one sale's pictures.
 
-        Everything is averaged in the order of the numbers, and the vector is
-        brought back to unit length. Vectors that cancel out leave none.
+        In the order of the numbers; the vector is scaled to unit length again, and is 0 if the
+        vectors cancel out.
 
         Args:
             each: Single pictures by number, at least one.
@@ -137,7 +137,7 @@ class PictureScores:
         return self.parts or {COVER: self}
 
 
-_CANCELLED: Final = 1e-6  # of a mean of unit vectors in float32: nothing but rounding
+_CANCELLED: Final = 1e-6  # a mean of unit float32 vectors below this length is rounding error
 
 
 def _mean(vectors: list[NDArray[np.float32]]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Times as texts: one set of formats for the files of a dataset and for requests."""
+"""Time formats: one parser for the files of a dataset and for requests."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -19,36 +19,36 @@ _LEAP: Final = ":60"
 _SHOWN_CHARS: Final = 80
 
 NAIVE: Final = f"^{_DATE}(?:[Tt ]{_CLOCK})?$"
-"""A text that would be a time if it had an offset, for columns, too."""
+"""Pattern of a time without an offset."""
 
 FORMS: Final = "`2026-11-29T10:00:00Z` or `2026-11-29 11:00:00.25+01`"
 
 
 class NaiveTimeError(ValueError):
-    """A time that does not say its offset, so that it may be any of many moments."""
+    """A time without an offset, which is ambiguous."""
 
     def __init__(self, text: str) -> None:
-        """Say what is missing."""
+        """Name the text and what it lacks."""
         super().__init__(f"{text!r} carries no offset: end it with Z, or with one such as +01:00")
 
 
 def read_time(text: str) -> datetime:
     """Read a time with its offset.
 
-    A date and a time of ISO 8601 in their extended form, with ``T`` or a blank between them.
-    Seconds may be missing, and 60 is the second after 59. Of up to nine decimals, after a point
-    or a comma, six are kept and the rest is cut off. The offset is ``Z``, ``+hh``, ``+hhmm`` or
-    ``+hh:mm``. A bare number is refused: it does not say its unit.
+    ISO 8601 date and time in extended form, separated by ``T`` or a blank. Seconds are optional;
+    60 is the second after 59. Up to nine decimals after a point or a comma are truncated to six.
+    The offset is ``Z``, ``+hh``, ``+hhmm`` or ``+hh:mm``. A bare number is refused, as its unit
+    is unknown.
 
     Args:
-        text: The time, nothing before or behind it.
+        text: The time, without surrounding text.
 
     Returns:
-        The moment, with the offset that was given.
+        The time, with the given offset.
 
     Raises:
         NaiveTimeError: If there is no offset.
-        ValueError: If it is no such text, or no moment of the calendar.
+        ValueError: If it has another format, or is not in the calendar.
     """
     found = _TIME.fullmatch(text)
     if found is None:
@@ -100,8 +100,8 @@ def _in_utc(value: object) -> object:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        return moment  # the calendar ends in UTC while it goes on further west
+        return moment  # west of Greenwich the calendar ends later than in UTC
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_in_utc)]
-"""A time of a request, in UTC where the calendar holds it; texts are read by `read_time`."""
+"""A time of a request, converted to UTC if representable; texts are read by `read_time`."""

@@ -1,1 +1,1 @@
-"""Experiments: what is tried on whom, who sees what, and what came of it."""
+"""Experiments: plans, exposures, and their analysis."""

@@ -1,4 +1,4 @@
-"""The file of exposures: one row an answer, as the export writes it and results read it."""
+"""Exposures file: one row per answer, as written by the export and read by results."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ FILE: Final = "exposures.parquet"
 _ASSIGNMENTS: Final = "assignments"
 _NEEDED: Final = ("recommendation_id", "now", "limit", "degraded", "slate", _ASSIGNMENTS)
 TOOK: Final = "took_us"
-"""Column with the time that an answer took, where a file has one."""
+"""Column of the latency of an answer; optional."""
 
 
 class ExposureError(UserError):
@@ -22,14 +22,14 @@ class ExposureError(UserError):
 
 
 def read_exposures(directory: Path, columns: Iterable[str] | None = None) -> pl.DataFrame:
-    """Read the exposures of a directory that was exported to.
+    """Read the exposures of an export directory.
 
     Args:
         directory: Holds ``exposures.parquet``.
-        columns: Which to read, as far as the file has them; all if None.
+        columns: Columns to read, if the file has them; all if None.
 
     Returns:
-        A row an answer.
+        One row per answer.
 
     Raises:
         ExposureError: If there is no such file, or it cannot be read.

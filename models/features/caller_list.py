@@ -1,4 +1,4 @@
-"""Features of the list that a caller gives: its order, its prices, what of it was touched."""
+"""Features of a caller's list: its order, its prices, the customer's history with it."""
 
 from typing import Final
 
@@ -12,16 +12,16 @@ from models.query.customer_history import History
 from models.query.query import Batch
 
 _FEATURES: Final = {
-    "list_rank": "Rank in the caller's own order; unknown without one",
+    "list_rank": "Rank in the caller's order; unknown without a list",
     "list_length": "Sales in the caller's list",
-    "list_price": "Logarithm of the price in the caller's list, or else of the sale's price",
+    "list_price": "Logarithm of the price in the caller's list, otherwise of the sale's price",
     "list_cheaper": "Sales of the list that cost less",
     "list_price_mean": "Logarithm of the price against the mean of the list",
     "list_price_lowest": "Logarithm of the price against the lowest of the list",
-    "list_price_touched": "Logarithm of the price against the mean of what he touched of the list",
-    "list_touched": "Sales of the list that he touched",
-    "list_from_last": "Ranks below the sale of the list that he touched last",
-    "list_from_purchase": "Ranks below the sale of the list that he bought last",
+    "list_price_touched": "Logarithm of the price against the mean of those in the history",
+    "list_touched": "Sales of the list in the customer's history",
+    "list_from_last": "Ranks below the list's sale of the customer's last event",
+    "list_from_purchase": "Ranks below the list's sale that the customer bought last",
 }
 
 
@@ -29,11 +29,11 @@ def _values(batch: Batch) -> NDArray[np.float64]:
     values = np.full((*batch.rows.shape, len(_FEATURES)), np.nan)
     for place, query in enumerate(batch.queries):
         if query.listing is not None:
-            values[place] = _of_list(query.listing, query.rows, query.history)
+            values[place] = _list_values(query.listing, query.rows, query.history)
     return values
 
 
-def _of_list(
+def _list_values(
     listing: CallerCandidates, candidates: NDArray[np.int64], history: History
 ) -> NDArray[np.float64]:
     places = listing.places(candidates)

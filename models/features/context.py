@@ -1,4 +1,4 @@
-"""Features of the moment, and of where the sale stands on the page."""
+"""Context features: time of the request, and position of the sale."""
 
 import math
 from typing import Final
@@ -53,7 +53,7 @@ def _places(batch: Batch) -> NDArray[np.float64]:
 PLACE: Final = FeatureGroup(
     scope=Scope.CONTEXT,
     features={
-        "position": "Position shown: a bias, learned; 1 when serving",
+        "position": "Position at which the sale was shown, for position bias; 1 when serving",
     },
     values=_places,
     decreasing=frozenset({"position"}),

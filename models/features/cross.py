@@ -1,4 +1,4 @@
-"""Features of the customer and the sale together: what he did with this very sale."""
+"""Cross features: the customer's past events with the candidate itself."""
 
 from typing import Final
 
@@ -17,21 +17,21 @@ _PURCHASE: Final = KIND[EventType.PURCHASE]
 
 
 def _values(batch: Batch) -> NDArray[np.float64]:
-    touches = batch.touches
-    places = touches.places(batch.rows)
+    by_sale = batch.by_sale
+    places = by_sale.places(batch.rows)
     newest = batch.history.customers.ends[:, None]
-    counts = touches.counts.take(places, axis=0)
+    counts = by_sale.counts.take(places, axis=0)
     return np.array(
         [
             counts[..., _VIEW] + counts[..., _CLICK],
             counts[..., _CART],
             counts[..., _PURCHASE],
-            np.log1p(touches.age_s[places]),
+            np.log1p(by_sale.age_s[places]),
             np.where(places > 0, newest - places, np.nan),
-            # Without events every sale has place 0, and none was touched last.
+            # Without events every sale has place 0, and none is the last one.
             places == np.maximum(newest, 1),
-            touches.interest[VISIT][places],
-            np.log1p(batch.impressions.age_of(batch.rows, len(batch.catalogue))),
+            by_sale.interest[VISIT][places],
+            np.log1p(batch.impressions.ages_s(batch.rows, len(batch.catalogue))),
         ]
     ).transpose(1, 2, 0)
 
@@ -39,14 +39,14 @@ def _values(batch: Batch) -> NDArray[np.float64]:
 CROSS: Final = FeatureGroup(
     scope=Scope.CROSS,
     features={
-        "same_sale_views": "His views and clicks of this sale in the window",
-        "same_sale_carts": "His carts of this sale in the window",
-        "same_sale_purchases": "His purchases of this sale in the window",
-        "same_sale_recency": "Logarithm of seconds since he touched this sale; unknown if never",
-        "same_sale_events_since": "His events since he touched this sale; unknown if never",
-        "same_sale_last": "1 if his last event was with this sale, else 0",
-        "same_sale_visit": "This visit's faded interest in this sale",
-        "same_sale_shown": "Logarithm of seconds since he was shown this sale; unknown if never",
+        "same_sale_views": "The customer's views and clicks of this sale in the window",
+        "same_sale_carts": "The customer's carts of this sale in the window",
+        "same_sale_purchases": "The customer's purchases of this sale in the window",
+        "same_sale_recency": "Logarithm of seconds since the last event with it; unknown if never",
+        "same_sale_events_since": "Events since the last one with it; unknown if never",
+        "same_sale_last": "1 if the customer's last event was with this sale, else 0",
+        "same_sale_visit": "This visit's decayed interest in this sale",
+        "same_sale_shown": "Logarithm of seconds since its last impression; unknown if never",
     },
     values=_values,
 )

@@ -1,4 +1,4 @@
-"""Features of the customer: how much he did, how recently."""
+"""Customer features: number and recency of past events."""
 
 import math
 from typing import Final
@@ -6,9 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KIND, KINDS, SECOND_US, EventType
+from models.domain.event import KIND, KINDS, EventType
 from models.domain.profile import Profile
+from models.domain.units import DAY_S, SECOND_US
 from models.features.feature import FeatureGroup, Scope
+from models.query.customer_history import VISIT_GAP_S
 from models.query.query import Batch
 
 _VIEW: Final = KIND[EventType.VIEW]
@@ -16,21 +18,18 @@ _CLICK: Final = KIND[EventType.CLICK]
 _CART: Final = KIND[EventType.CART]
 _PURCHASE: Final = KIND[EventType.PURCHASE]
 
-_DAY_S: Final = 86_400.0
-_VISIT_GAP_S: Final = 30 * 60.0
-
 
 _FEATURES: Final = {
     "customer_views": "Views and clicks in the window",
     "customer_carts": "Carts in the window",
     "customer_purchases": "Purchases in the window",
     "customer_visit_events": "Events of the last 30 minutes",
-    "customer_recency": "Logarithm of seconds since his last event; unknown without one",
-    "customer_purchase_recency": "The same since his last purchase",
+    "customer_recency": "Logarithm of seconds since the last event; unknown without one",
+    "customer_purchase_recency": "The same since the last purchase",
     "customer_unknown_events": "Events in the window whose sale is unknown",
-    "customer_past_purchases": "Purchases before the last night",
-    "customer_past_events": "Events before the last night",
-    "customer_tenure_days": "Days since his first event, by the last night's profile",
+    "customer_past_purchases": "Purchases before last night",
+    "customer_past_events": "Events before last night",
+    "customer_tenure_days": "Days since the first event, by last night's profile",
 }
 
 
@@ -39,26 +38,26 @@ def _values(batch: Batch) -> NDArray[np.float64]:
     cells = history.customers.cells(history.kinds, n_kinds)
     by_kind = np.bincount(cells, minlength=len(batch) * n_kinds).reshape(-1, n_kinds)
     values = np.empty((len(batch), 1, len(_FEATURES)))
-    of_history = [
+    from_history = [
         by_kind[:, _VIEW] + by_kind[:, _CLICK],
         by_kind[:, _CART],
         by_kind[:, _PURCHASE],
-        history.counts(history.age_s <= _VISIT_GAP_S),
+        history.counts(history.age_s <= VISIT_GAP_S),
         np.log1p(history.newest_age_s()),
         np.log1p(history.newest_age_s(EventType.PURCHASE)),
         history.n_unknown,
     ]
-    values[:, 0, : len(of_history)] = np.array(of_history).T
-    values[:, 0, len(of_history) :] = [
-        _of_profile(one.profile, one.context.now_us) for one in batch.queries
+    values[:, 0, : len(from_history)] = np.array(from_history).T
+    values[:, 0, len(from_history) :] = [
+        _profile_values(one.profile, one.context.now_us) for one in batch.queries
     ]
     return values
 
 
-def _of_profile(profile: Profile, now_us: int) -> tuple[float, float, float]:
+def _profile_values(profile: Profile, now_us: int) -> tuple[float, float, float]:
     """Return purchases, events and days since the first one."""
     first_us = profile.first_us
-    tenure = max(now_us - first_us, 0) / SECOND_US / _DAY_S if first_us else math.nan
+    tenure = max(now_us - first_us, 0) / SECOND_US / DAY_S if first_us else math.nan
     return profile.counts[_PURCHASE], sum(profile.counts), tenure
 
 

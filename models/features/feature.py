@@ -1,4 +1,4 @@
-"""What a feature is."""
+"""Feature groups: columns of the feature matrix that are computed together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Values = Callable[[Batch], NDArray[np.float64]]
 
 
 class Scope(StrEnum):
-    """What a feature describes."""
+    """Subject of a feature."""
 
     CUSTOMER = "customer"
     SALE = "sale"
@@ -29,12 +29,11 @@ class FeatureGroup:
     """Features that are computed together.
 
     Attributes:
-        scope: What they describe.
+        scope: Subject of the features.
         features: Meaning of each feature by its name, in the order of the columns.
-        values: Computes the features of the candidates, shape ``(n_queries, n_sales,
-            n_features)``, or of all of a query's at once, shape ``(n_queries, 1, n_features)``.
-            NaN says that a value is unknown.
-        decreasing: Names that may only lower the purchase probability when they grow.
+        values: Computes the features, shape ``(n_queries, n_sales, n_features)``, or
+            ``(n_queries, 1, n_features)`` if all candidates of a query share them. NaN: unknown.
+        decreasing: Names of features with a monotone decreasing effect.
     """
 
     scope: Scope

@@ -1,4 +1,4 @@
-"""Features of the sale: price, age, urgency."""
+"""Sale features: price, age, time left, picture."""
 
 from typing import Final
 
@@ -6,24 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import NEVER_US
-from models.domain.event import SECOND_US
+from models.domain.units import HOUR_US
 from models.features.feature import FeatureGroup, Scope
 from models.query.query import Batch
-
-_HOUR_US: Final = 3600 * SECOND_US
 
 
 def _values(batch: Batch) -> NDArray[np.float64]:
     catalogue, now_us = batch.catalogue, batch.now_us[:, None]
-    closes_us = batch.described(catalogue.scheduled_us)
-    time_left = np.log1p(np.maximum(closes_us - now_us, 0) / _HOUR_US)
+    closes_us = batch.gather(catalogue.scheduled_us)
+    time_left = np.log1p(np.maximum(closes_us - now_us, 0) / HOUR_US)
     return np.array(
         [
-            batch.described(catalogue.log_price),
-            batch.described(catalogue.discount),
-            np.log1p(np.maximum(now_us - batch.opens_us, 0) / _HOUR_US),
+            batch.gather(catalogue.log_price),
+            batch.gather(catalogue.discount),
+            np.log1p(np.maximum(now_us - batch.opens_us, 0) / HOUR_US),
             np.where(closes_us == NEVER_US, np.nan, time_left),
-            batch.described(catalogue.pictured).astype(np.float64),
+            batch.gather(catalogue.pictured).astype(np.float64),
         ]
     ).transpose(1, 2, 0)
 
@@ -35,7 +33,7 @@ SALE: Final = FeatureGroup(
         "sale_discount": "Share by which the price is below the original one",
         "sale_age": "Logarithm of hours since it opened",
         "sale_time_left": "Logarithm of hours until its announced closing; unknown without one",
-        "sale_pictured": "1 if its picture was seen, else 0",
+        "sale_pictured": "1 if it has a scored picture, else 0",
     },
     values=_values,
 )

@@ -1,4 +1,4 @@
-"""The ordered list of features, its hash, and the feature matrix of a query."""
+"""Feature schema: ordered columns, their hash, and the feature matrix of a query."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from models.query.query import Batch, Query
 from models.recommenders.recommender import Recommender
 
 GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, PLACE, CROSS, LISTED)
-"""Plain features, in the order of their columns; recommenders' scores follow them."""
+"""Feature groups in column order; the scores of recommenders follow them."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class FeatureSchema:
 
     @property
     def decreasing(self) -> frozenset[str]:
-        """Names of features that may only lower a purchase probability when they grow."""
+        """Names of features with a monotone decreasing effect."""
         return frozenset(name for group in GROUPS for name in group.decreasing)
 
     @property
     def hash(self) -> str:
-        """Hash of the names and of the constants that give them their meaning."""
+        """Hash of the feature names and of the constants that they depend on."""
         constants: Sequence[object] = (
             WINDOW_EVENTS,
             HALF_LIVES_S,
@@ -84,12 +84,12 @@ class FeatureSchema:
 
         Returns:
             Shape ``(n_sales, n_features)``, C-contiguous, NaN where unknown. A row depends
-            on its own sale only, and on the caller's whole list where he gave one.
+            on its own sale only, and on the caller's list if there is one.
         """
-        return self.assemble_batch(Batch.alone(query))[0]
+        return self.assemble_batch(Batch.from_query(query))[0]
 
     def assemble_batch(self, batch: Batch) -> NDArray[np.float32]:
-        """Compute the feature matrices of queries in one step, each to the bit as alone.
+        """Compute the feature matrices of queries in one step, bit-identical to `assemble`.
 
         Args:
             batch: The queries.
@@ -104,7 +104,7 @@ class FeatureSchema:
 
     @cached_property
     def _blocks(self) -> tuple[tuple[slice, Values], ...]:
-        """What computes which columns, in order."""
+        """Columns and the function that computes them, in order."""
         parts: list[tuple[int, Values]] = [(len(group.features), group.values) for group in GROUPS]
         parts += [(len(one.columns), one.batch_scores) for one in self.recommenders]
         ends = list(accumulate(width for width, _ in parts))

@@ -1,7 +1,7 @@
-"""Cells of alike pictures: where there are very many, only near cells are searched.
+"""Inverted file index (IVF): of very many pictures only the nearest cells are searched.
 
-Cells follow from the oldest pictures alone, in whole numbers. A new sale therefore never moves
-them, and a catalogue built upon an earlier one has the neighbours of one built from nothing.
+The centroids depend on the oldest pictures only and are integers. New sales therefore do not move
+them, and an incrementally updated catalogue has the same neighbours as one built from scratch.
 """
 
 from dataclasses import dataclass
@@ -13,39 +13,39 @@ from numpy.typing import NDArray
 from models.neighbours.quantization import LARGEST, SCALE, blocks
 
 RECALL: Final = 0.98
-"""The share of true neighbours that a search must find, measured where cells are made."""
+"""Recall that the number of searched cells must reach on the sample. Chosen."""
 
-_PER_CELL: Final = 40  # old pictures to place a cell by; k-means asks for 39 at least
-_ROUNDS: Final = 8
-_N_JUDGED: Final = 1_000
-_WORTHWHILE: Final = 4  # searching more than one cell in four costs more than searching all
+_PER_CELL: Final = 40  # sample vectors per centroid; faiss warns below 39
+_ROUNDS: Final = 8  # of k-means; chosen, not measured
+_N_JUDGED: Final = 1_000  # sample vectors by which the recall is measured
+_WORTHWHILE: Final = 4  # searching more than one cell in four costs more than an exact search
 _BLOCK: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """Directions, and how many of the nearest to search.
+    """Centroids, and the number of nearest cells to search.
 
     Attributes:
-        centres: Vectors in steps, shape ``(n_cells, n_dimensions)``.
-        n_searched: Nearest cells in which a vector's neighbours are looked for.
+        centres: Quantised centroids, shape ``(n_cells, n_dimensions)``.
+        n_searched: Number of nearest cells that a search probes.
     """
 
     centres: NDArray[np.float32]
     n_searched: int
 
     @classmethod
-    def among(cls, vectors: NDArray[np.float32], *, n_neighbours: int) -> Self | None:
-        """Place cells, and search as many as find `RECALL` of the neighbours among vectors.
+    def from_sample(cls, vectors: NDArray[np.float32], *, n_neighbours: int) -> Self | None:
+        """Place centroids by k-means, and probe as many cells as reach `RECALL` on the sample.
 
-        Among more vectors neighbours are nearer, and found rather more often.
+        Among more vectors neighbours are nearer, so that the recall rather rises.
 
         Args:
-            vectors: In steps, shape ``(n, n_dimensions)``.
-            n_neighbours: How many neighbours are asked for.
+            vectors: Quantised sample, shape ``(n, n_dimensions)``.
+            n_neighbours: Number of neighbours of a search.
 
         Returns:
-            None where that would be more than one cell in four.
+            None if more than one cell in four would have to be probed.
         """
         distinct = np.unique(vectors, axis=0)
         centres = _centres(distinct)
@@ -56,15 +56,15 @@ class Cells:
         return cls(centres, n_searched) if n_searched * _WORTHWHILE <= len(centres) else None
 
     def places(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-        """Find the cell that each vector lies in, and those that it searches.
+        """Find the cell of each vector, and the cells that it probes.
 
-        What is found of a vector does not depend on those beside it.
+        A vector's result does not depend on the other vectors.
 
         Args:
-            vectors: In steps, shape ``(n, n_dimensions)``.
+            vectors: Quantised, shape ``(n, n_dimensions)``.
 
         Returns:
-            Cells, shape ``(n,)``, and searched cells, shape ``(n, n_searched)``.
+            Cells, shape ``(n,)``, and probed cells, shape ``(n, n_searched)``.
         """
         home = np.empty(len(vectors), dtype=np.int16)
         searched = np.empty((len(vectors), self.n_searched), dtype=np.int16)
@@ -77,13 +77,13 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InvertedFile:
-    """Which cell each row lies in, and which it searches.
+    """Cell of each row, and the cells that it probes.
 
     Attributes:
-        sample: The rows that the cells were placed by, ascending, shape ``(n_sample,)``.
-        cells: The cells; None where they do not pay, and every row searches all.
+        sample: Rows by which the centroids were placed, ascending, shape ``(n_sample,)``.
+        cells: The centroids; None if they do not pay, and the search is exact.
         home: Cell of each row, shape ``(n,)``.
-        searched: Cells that each row searches, shape ``(n, n_searched)``.
+        searched: Cells that each row probes, shape ``(n, n_searched)``.
     """
 
     sample: NDArray[np.int64]
@@ -92,17 +92,17 @@ class InvertedFile:
     searched: NDArray[np.int16]
 
     @classmethod
-    def of(
+    def from_sample(
         cls, vectors: NDArray[np.float32], sample: NDArray[np.int64], *, n_neighbours: int
     ) -> Self:
-        """Place cells by some rows, and all rows into cells.
+        """Place centroids by some rows, and assign all rows.
 
         Args:
-            vectors: In steps, shape ``(n, n_dimensions)``.
-            sample: The rows to place cells by, ascending.
-            n_neighbours: How many neighbours are asked for.
+            vectors: Quantised, shape ``(n, n_dimensions)``.
+            sample: Rows of the sample, ascending.
+            n_neighbours: Number of neighbours of a search.
         """
-        cells = Cells.among(vectors[sample], n_neighbours=n_neighbours)
+        cells = Cells.from_sample(vectors[sample], n_neighbours=n_neighbours)
         return cls(sample, cells, *_places(cells, vectors))
 
     def moved(
@@ -113,13 +113,13 @@ class InvertedFile:
         kept: NDArray[np.int64],
         before: NDArray[np.int64],
     ) -> Self:
-        """Place rows that are new; the cells are those of the same sample.
+        """Assign new rows to the cells of an unchanged sample.
 
         Args:
-            vectors: In steps, shape ``(n, n_dimensions)``.
-            sample: Where the rows of the sample stand now.
-            kept: Rows with the vector that they had, ascending.
-            before: Where those stood before.
+            vectors: Quantised, shape ``(n, n_dimensions)``.
+            sample: Present rows of the sample.
+            kept: Rows with an unchanged vector, ascending.
+            before: Their previous rows.
         """
         new = np.setdiff1d(np.arange(len(vectors)), kept)
         home, searched = _places(self.cells, vectors[new])
@@ -130,13 +130,13 @@ class InvertedFile:
         return type(self)(sample, self.cells, all_home, all_searched)
 
     def reaches(self, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return, pair by pair, whether a row searches another one's cell; shape as given."""
+        """Return, pair by pair, whether a row probes the other row's cell; same shape."""
         if self.cells is None:
             return np.ones(len(rows), dtype=np.bool_)
         return np.any(self.searched[rows] == self.home[others][:, None], axis=1)
 
     def reached(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which rows lie in cells that some rows search, shape ``(n_rows, n)``."""
+        """Return which rows are in the cells that ``rows`` probe, shape ``(n_rows, n)``."""
         if self.cells is None:
             return np.ones((len(rows), len(self.home)), dtype=np.bool_)
         is_searched = np.zeros((len(rows), len(self.cells.centres)), dtype=np.bool_)
@@ -154,14 +154,14 @@ def _places(
 
 
 def _centres(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Place cells by k-means on directions; a cell that loses all vectors stays where it was."""
+    """Place centroids by spherical k-means; the centroid of an empty cell stays unchanged."""
     n_cells = max(len(vectors) // _PER_CELL, 1)
     centres = vectors[np.linspace(0, len(vectors) - 1, n_cells).astype(np.int64)]
     for _ in range(_ROUNDS):
         home = _nearest(vectors, centres)
         order = np.argsort(home, kind="stable")
         filled, starts = np.unique(home[order], return_index=True)
-        # Whole numbers in float64: the sum has no rounding, and so no order.
+        # Sums of integers in float64 are exact, so their order does not matter.
         sums = np.add.reduceat(vectors[order], starts, axis=0, dtype=np.float64)
         length = np.sqrt(np.square(sums).sum(axis=1, keepdims=True))
         centres = centres.copy()
@@ -177,12 +177,15 @@ def _nearest(vectors: NDArray[np.float32], centres: NDArray[np.float32]) -> NDAr
 def _cell_ranks(
     vectors: NDArray[np.float32], centres: NDArray[np.float32], *, n_neighbours: int
 ) -> NDArray[np.int64]:
-    """Return, for true neighbours of some vectors, how many cells come before theirs.
+    """Return the rank of the cell of each true neighbour, for some query vectors.
 
     Args:
         vectors: Distinct, shape ``(n, n_dimensions)``.
-        centres: Cells.
-        n_neighbours: Nearest others to look at.
+        centres: Centroids, shape ``(n_cells, n_dimensions)``.
+        n_neighbours: Number of neighbours of a search.
+
+    Returns:
+        Number of cells that are nearer to the query, shape ``(n_pairs,)``.
     """
     judged = np.unique(np.linspace(0, len(vectors) - 1, _N_JUDGED).astype(np.int64))
     home = _nearest(vectors, centres)

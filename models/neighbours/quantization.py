@@ -1,4 +1,4 @@
-"""How alike two picture vectors are, in whole steps that float32 adds without any error."""
+"""Quantization of picture vectors to integers, whose dot products are exact in float32."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -6,9 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-# Vectors are compared in whole steps of 1 / SCALE. Products of unit vectors then sum to less than
-# 2^24 in whole numbers, which float32 adds without any error, in any order: a similarity is the
-# same bits whatever else is searched beside it.
+# Vectors are quantised to integers of 1 / SCALE. Dot products of unit vectors are then integers
+# below 2^24, which float32 sums exactly in any order: a similarity has equal bits in every search.
 SCALE: Final = 4_000
 LARGEST: Final = SCALE * SCALE
 NONE: Final = np.int64(-1)
@@ -17,36 +16,36 @@ _ROW_BITS: Final = 32
 _LAST_ROW: Final = (1 << _ROW_BITS) - 1
 
 
-def in_steps(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Round unit vectors to whole steps; shape as given."""
+def quantize(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Quantise unit vectors to multiples of ``1 / SCALE``; same shape, integers in float32."""
     steps = vectors * np.float32(SCALE)
     np.rint(steps, out=steps)
-    steps += np.float32(0)  # of two zeros, which are not the same bytes, one
+    steps += np.float32(0)  # turns -0 into 0, which has other bytes
     return steps
 
 
 def ranked(dots: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number neighbours so that a better one has a larger number; of equal ones the lower row.
+    """Encode neighbours as integers that sort by similarity; ties by the lower row.
 
     Args:
-        dots: Products of vectors in steps, any shape.
-        rows: Rows of the neighbours, a shape that fits; negative for none.
+        dots: Dot products of quantised vectors, any shape.
+        rows: Rows of the neighbours, broadcastable; negative for none.
 
     Returns:
-        Ranks; `NONE` for what is not similar at all.
+        Ranks, larger is better; `NONE` for a similarity of 0 or less.
     """
     steps = np.clip(dots, 0, LARGEST).astype(np.int64)
     return np.where((steps > 0) & (rows >= 0), (steps << _ROW_BITS) + (_LAST_ROW - rows), NONE)
 
 
 def unranked(ranks: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the products and the rows that ranks were made of, 0 and -1 for `NONE`."""
+    """Decode ranks to dot products and rows, 0 and -1 for `NONE`."""
     rows = _LAST_ROW - (ranks & _LAST_ROW)
     return np.maximum(ranks >> _ROW_BITS, 0), np.where(ranks < 0, NONE, rows)
 
 
 def best(ranks: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """Return the ``k`` largest ranks of each row, the largest first, filled up with `NONE`."""
+    """Return the ``k`` largest ranks of each row, descending, padded with `NONE`, ``(n, k)``."""
     if ranks.shape[1] > k:
         ranks = np.partition(ranks, -k, axis=1)[:, -k:]
     found = np.full((len(ranks), k), NONE)
@@ -55,5 +54,5 @@ def best(ranks: NDArray[np.int64], k: int) -> NDArray[np.int64]:
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
-    """Cut ``n`` rows into slices of a size."""
+    """Yield slices of ``size`` rows."""
     return (slice(start, start + size) for start in range(0, n, size))

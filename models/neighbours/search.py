@@ -1,4 +1,4 @@
-"""Pictures that look alike: the only module that imports ``faiss``."""
+"""Nearest-neighbour search of picture vectors; the only module that imports ``faiss``."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from dataclasses import dataclass
@@ -10,39 +10,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.neighbours.ivf import InvertedFile
-from models.neighbours.quantization import LARGEST, NONE, best, blocks, in_steps, ranked, unranked
+from models.neighbours.quantization import LARGEST, NONE, best, blocks, quantize, ranked, unranked
 
 EMBEDDING_SIZE: Final = 128
 N_NEIGHBOURS: Final = 20
 EXACT_BELOW: Final = 100_000
-"""Pictures from which on only near cells are searched; an exact search is quick below."""
+"""Number of pictures from which on the search is by cells (IVF); below, exact search is fast."""
 
-_WIDTH: Final = N_NEIGHBOURS + 1  # a row is the nearest to itself
-_SLACK: Final = 12  # further results of the index, to see where equal ones end
+_WIDTH: Final = N_NEIGHBOURS + 1  # a row is its own nearest neighbour
+_SLACK: Final = 12  # further results of the index, to detect ties at the end
 _BLOCK: Final = 512  # rows searched at once
-_FEW: Final = 64  # rows that are compared with every other sooner than an index is built
-_COMPARED: Final = 16  # rows compared with every other at once
+_FEW: Final = 64  # so few rows are compared with all others faster than an index is built
+_COMPARED: Final = 16  # rows compared with all others at once
 _REBUILD_SHARE: Final = 4  # above one changed row in four, all are searched again
 
 faiss.omp_set_num_threads(1)
 
 
 class Device(StrEnum):
-    """Where an index is searched."""
+    """Device on which an index is searched."""
 
     CPU = "cpu"
     CUDA = "cuda"
 
 
 def is_built_for_gpu() -> bool:
-    """Tell whether the installed ``faiss`` could search on a GPU if there was one."""
+    """Return whether the installed ``faiss`` has GPU support."""
     return hasattr(faiss, "StandardGpuResources")
 
 
 def search_device() -> Device:
-    """Return where large searches really run.
+    """Return the device on which large searches run.
 
-    ``faiss-gpu`` loads on machines without a GPU, and then has none to search on.
+    ``faiss-gpu`` also loads on machines without a GPU.
     """
     has_gpu = is_built_for_gpu() and faiss.get_num_gpus() > 0
     return Device.CUDA if has_gpu else Device.CPU
@@ -52,15 +52,15 @@ def search_device() -> Device:
 class Neighbours:
     """The most similar other pictures of each row, most similar first.
 
-    Of equally similar pictures the lower row comes first, so that the neighbours follow from
-    the vectors alone, however they were found.
+    Ties are ordered by row, so that the neighbours depend on the vectors alone, not on the way
+    in which they were found.
 
     Attributes:
         rows: Catalogue rows of the neighbours, shape ``(n, 20)``; a missing neighbour
             points to row 0 with similarity 0.
-        similarities: Cosine similarities in steps of ``SCALE ** -2``, negative ones cut to 0,
+        similarities: Cosine similarities, quantised to ``SCALE ** -2``, negative ones set to 0,
             same shape.
-        partition: The cells that were searched; None where all pictures were.
+        partition: The inverted file; None for an exact search.
     """
 
     rows: NDArray[np.int64]
@@ -68,7 +68,7 @@ class Neighbours:
     partition: InvertedFile | None = None
 
     @classmethod
-    def among(
+    def from_embeddings(
         cls,
         embeddings: NDArray[np.float32],
         *,
@@ -80,18 +80,20 @@ class Neighbours:
         Args:
             embeddings: Unit vectors, shape ``(n, 128)``; zero rows have no picture, and
                 neither have nor are neighbours.
-            opens_us: Opening of each row's sale; the oldest place the cells, shape ``(n,)``.
-            exact_below: So many pictures and more are searched by cells.
+            opens_us: Opening of each row's sale, by which the sample is chosen, shape ``(n,)``.
+            exact_below: Number of pictures from which on the search is by cells.
         """
-        steps = in_steps(embeddings)
+        steps = quantize(embeddings)
         sample = _oldest(steps, opens_us, exact_below=exact_below)
         partition = (
-            None if sample is None else InvertedFile.of(steps, sample, n_neighbours=N_NEIGHBOURS)
+            None
+            if sample is None
+            else InvertedFile.from_sample(steps, sample, n_neighbours=N_NEIGHBOURS)
         )
         found = np.full((len(steps), N_NEIGHBOURS), NONE)
         pictured = np.flatnonzero(steps.any(axis=1))
         found[pictured] = _search(steps, pictured, partition)
-        return cls._of_ranks(found, partition)
+        return cls._from_ranks(found, partition)
 
     def updated(
         self,
@@ -102,25 +104,27 @@ class Neighbours:
         opens_us: NDArray[np.int64],
         exact_below: int = EXACT_BELOW,
     ) -> Self:
-        """Return what `among` finds for other vectors, searching only what changed.
+        """Return what `from_embeddings` finds for changed vectors, searching only the changes.
 
         Args:
-            before: The vectors that these are the neighbours of, shape ``(n_before, 128)``.
+            before: The vectors of these neighbours, shape ``(n_before, 128)``.
             embeddings: The new vectors, shape ``(n, 128)``.
-            rows: The row that each had before, ascending, -1 for a new one, shape ``(n,)``.
-            opens_us: See `among`.
-            exact_below: See `among`; the same as before.
+            rows: The previous row of each, ascending, -1 for a new one, shape ``(n,)``.
+            opens_us: See `from_embeddings`.
+            exact_below: See `from_embeddings`; unchanged.
         """
         kept = np.flatnonzero(rows >= 0)
         kept = kept[(before[rows[kept]] == embeddings[kept]).all(axis=1)]
         n = len(embeddings)
-        steps = in_steps(embeddings)
+        steps = quantize(embeddings)
         place = np.full(len(before), -1, dtype=np.int64)
         place[rows[kept]] = kept
         sample = _oldest(steps, opens_us, exact_below=exact_below)
         too_many = (n - len(kept)) * _REBUILD_SHARE > n
-        if too_many or not self._has_cells_of(sample, place):
-            return type(self).among(embeddings, opens_us=opens_us, exact_below=exact_below)
+        if too_many or not self._has_same_cells(sample, place):
+            return type(self).from_embeddings(
+                embeddings, opens_us=opens_us, exact_below=exact_below
+            )
         partition = None
         if self.partition is not None and sample is not None:
             partition = self.partition.moved(steps, sample, kept=kept, before=rows[kept])
@@ -131,9 +135,9 @@ class Neighbours:
         searched = np.union1d(changed, kept[lost])
         searched = searched[steps[searched].any(axis=1)]
         found[searched] = _search(steps, searched, partition)
-        return self._of_ranks(found, partition)
+        return self._from_ranks(found, partition)
 
-    def _has_cells_of(self, sample: NDArray[np.int64] | None, place: NDArray[np.int64]) -> bool:
+    def _has_same_cells(self, sample: NDArray[np.int64] | None, place: NDArray[np.int64]) -> bool:
         if self.partition is None or sample is None:
             return self.partition is None and sample is None
         return np.array_equal(place[self.partition.sample], sample)
@@ -141,14 +145,14 @@ class Neighbours:
     def _listed(
         self, rows: NDArray[np.int64], place: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the ranks of rows' neighbours at their new places, and who lost one."""
+        """Return the ranks of rows' neighbours at their new places, and which rows lost one."""
         dots = np.rint(self.similarities[rows] * LARGEST)
         places = place[self.rows[rows]]
         lost = np.any((places < 0) & (dots > 0), axis=1)
         return ranked(dots, places), lost
 
     @classmethod
-    def _of_ranks(cls, ranks: NDArray[np.int64], partition: InvertedFile | None) -> Self:
+    def _from_ranks(cls, ranks: NDArray[np.int64], partition: InvertedFile | None) -> Self:
         dots, rows = unranked(ranks)
         return cls(np.maximum(rows, 0), dots / LARGEST, partition)
 
@@ -156,7 +160,7 @@ class Neighbours:
 def _oldest(
     steps: NDArray[np.float32], opens_us: NDArray[np.int64], *, exact_below: int
 ) -> NDArray[np.int64] | None:
-    """Return the rows of the oldest pictures, which place the cells; None where none are needed."""
+    """Return the rows of the oldest pictures, the sample of the cells; None for exact search."""
     pictured = np.flatnonzero(steps.any(axis=1))
     if len(pictured) < exact_below:
         return None
@@ -173,7 +177,7 @@ def _merged(
     others: NDArray[np.int64],
     partition: InvertedFile | None,
 ) -> NDArray[np.int64]:
-    """Return the best of the ranks that rows have listed and of their ranks with others."""
+    """Merge the listed ranks of rows with their ranks among other rows."""
     merged = listed.copy()
     for block in blocks(len(rows), _BLOCK):
         near = ranked(steps[rows[block]] @ steps[others].T, others)
@@ -203,7 +207,7 @@ def _search(
 def _compared(
     steps: NDArray[np.float32], rows: NDArray[np.int64], partition: InvertedFile | None
 ) -> NDArray[np.int64]:
-    """Return the best 21 ranks of rows with every row, themselves included."""
+    """Return the best 21 ranks of rows among all rows, including themselves."""
     found = np.full((len(rows), _WIDTH), NONE)
     for block in blocks(len(rows), _COMPARED):
         dots = steps[rows[block]] @ steps.T
@@ -216,16 +220,16 @@ def _compared(
 
 
 def _candidates(dots: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return rows that hold the best 21; it is quicker than to order all."""
+    """Return rows that include the best 21, without sorting all."""
     largest = np.maximum.reduceat(dots, np.arange(0, len(dots), _FEW))
     bound = np.partition(largest, -_WIDTH)[-_WIDTH] if len(largest) > _WIDTH else 0
     return np.flatnonzero(dots >= max(bound, 1))
 
 
 class _Index:
-    """Every distinct picture once, with the first rows that show it.
+    """An index of the distinct pictures, with the first rows that have each.
 
-    A shop shows some pictures many times: as entries of their own they would fill the results.
+    Some pictures are used by many sales: indexed once per sale they would fill the results.
     """
 
     def __init__(self, steps: NDArray[np.float32], partition: InvertedFile | None) -> None:
@@ -238,10 +242,13 @@ class _Index:
         self._picture = np.full(len(steps), NONE)
         self._picture[pictured] = picture
         self._shown_by = _first_of_each(pictured, picture, n=len(first))
-        self._index = _on_device(self._filled())
+        self._index = self._filled()
+        if search_device() is Device.CUDA:
+            resources = faiss.StandardGpuResources()
+            self._index = faiss.index_cpu_to_gpu(resources, 0, self._index)
 
     def search(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return what `_compared` does."""
+        """Return the same as `_compared`."""
         pictures, of_row = np.unique(self._picture[rows], return_inverse=True)
         found = np.empty((len(pictures), _WIDTH), dtype=np.int64)
         for block in blocks(len(pictures), _BLOCK):
@@ -261,7 +268,7 @@ class _Index:
         )
         index.nprobe = cells.n_searched
         home = self._partition.home[self._first].astype(np.int64)
-        # Cells are assigned here, so that a search on any device looks into the same ones.
+        # Cells are assigned here, so that every device searches the same ones.
         index.add_core(len(vectors), faiss.swig_ptr(vectors), None, faiss.swig_ptr(home))
         return index
 
@@ -276,7 +283,7 @@ class _Index:
             dots, pictures = search(vectors, k, cells, None)
         near = np.where(pictures[:, :, None] < 0, NONE, self._shown_by[pictures])
         found = best(ranked(dots[:, :, None], near).reshape(len(rows), -1), _WIDTH)
-        # Among equals at the end of its results an index may have left out lower rows.
+        # Of ties at the end of its results the index may have omitted lower rows.
         last, _ = unranked(found[:, -1])
         cut = (last <= dots[:, -1]) & (dots[:, -1] > 0) & (k < len(self._first))
         found[cut] = _compared(self._steps, rows[cut], self._partition)
@@ -306,12 +313,6 @@ def _first_of_each(
     return shown_by
 
 
-def _on_device(index: faiss.Index) -> faiss.Index:
-    if search_device() is Device.CPU:
-        return index
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
-
-
 def nearest(
     embeddings: NDArray[np.float32],
     vector: NDArray[np.float32],
@@ -324,12 +325,12 @@ def nearest(
     Args:
         embeddings: Unit vectors, shape ``(n, 128)``.
         vector: Unit vector, shape ``(128,)``.
-        rows: The rows to look among, shape ``(m,)``.
-        k: How many are wanted.
+        rows: Candidate rows, shape ``(m,)``.
+        k: Number of neighbours.
 
     Returns:
-        At most ``k`` of the rows, most similar first, and their cosine similarities, which
-        are positive; rows that are not similar at all are left out.
+        At most ``k`` rows, most similar first, and their cosine similarities; rows with a
+        similarity of 0 or less are omitted.
     """
     if not len(rows):
         return rows, np.empty(0, dtype=np.float32)

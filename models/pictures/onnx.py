@@ -1,4 +1,4 @@
-"""Opens every ONNX session: explicit threads, and the provider that it really got.
+"""ONNX sessions with explicit threads and a verified execution provider.
 
 The only module that imports ``onnxruntime``.
 """
@@ -31,14 +31,14 @@ _UNREADABLE: tuple[type[Exception], ...] = (
 
 
 class Provider(StrEnum):
-    """Where a session computes."""
+    """Execution provider of a session."""
 
     CPU = "CPUExecutionProvider"
     CUDA = "CUDAExecutionProvider"
 
 
 def listed_providers() -> frozenset[Provider]:
-    """Return what the installed runtime was built for, whether or not it loads here."""
+    """Return the providers that the installed runtime was built for; they may fail to load."""
     listed = set(onnxruntime.get_available_providers())
     return frozenset(one for one in Provider if one.value in listed)
 
@@ -48,12 +48,12 @@ class OnnxError(ValueError):
 
 
 class OnnxSession:
-    """An open ONNX model that knows where it runs.
+    """An open ONNX model and its execution provider.
 
     Attributes:
-        asked: The provider that was asked for.
-        provider: The provider that the session really got. A runtime can list CUDA and still not
-            load it, and then answers from the CPU without an exception.
+        asked: The requested provider.
+        provider: The provider in use. A runtime may list CUDA, fail to load it, and fall back to
+            the CPU without an exception.
         inputs: Names of the inputs.
         outputs: Names of the outputs, in the model's order.
     """
@@ -65,11 +65,6 @@ class OnnxSession:
         self.provider = Provider(session.get_providers()[0])
         self.inputs = tuple(str(entry.name) for entry in session.get_inputs())
         self.outputs = tuple(str(entry.name) for entry in session.get_outputs())
-
-    @property
-    def fell_back(self) -> bool:
-        """Whether the session runs elsewhere than asked."""
-        return self.provider != self.asked
 
     def run(self, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
         """Compute every output.
@@ -90,15 +85,15 @@ def open_session(
     *,
     threads: int = 1,
 ) -> OnnxSession:
-    """Open a model, on the CPU where the asked provider is absent or does not load.
+    """Open a model, on the CPU if the requested provider is absent or does not load.
 
     Args:
         model: Path or content of the ONNX file.
-        provider: Where to compute.
-        threads: Threads within an operator; operators run one after another.
+        provider: Requested provider.
+        threads: Threads within an operator; operators run sequentially.
 
     Returns:
-        The session, which says what it got.
+        The session.
 
     Raises:
         OnnxError: If the runtime cannot read the model.
@@ -111,10 +106,10 @@ def open_session(
     wanted = [one for one in dict.fromkeys((provider, Provider.CPU)) if one in listed]
     content = model if isinstance(model, bytes) else str(model)
     try:
-        # It prints what it falls back from; stdout belongs to the commands.
+        # It prints warnings of a fallback; stdout is reserved for the output of commands.
         with redirect_stdout(sys.stderr):
             if Provider.CUDA in wanted:
-                # CUDA lies in packages beside the runtime, where the linker does not look.
+                # The CUDA libraries are in pip packages, outside the search path of the linker.
                 onnxruntime.preload_dlls()
             session = onnxruntime.InferenceSession(content, options, providers=wanted)
     except _UNREADABLE as exc:

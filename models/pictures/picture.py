@@ -1,4 +1,4 @@
-"""Pictures from strangers: checked before they are decoded, and always the same array after."""
+"""Decoding of untrusted pictures: checked before decoding, always to the same pixels."""
 
 import hashlib
 import struct
@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from models.pictures.png import without_ballast
+from models.pictures.png import without_metadata
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 Box = tuple[float, float, float, float]
 Measure = Literal["bytes", "pixels", "pixels on a side", "scans"]
 
-_REDUCING_GAP = 3.0  # Pillow: from here on hardly to be told from a resampling in one step
+_REDUCING_GAP = 3.0  # Pillow's documentation: visually almost equal to resampling in one step
 _START_OF_SCAN = b"\xff\xda"
 
-# Everything that Pillow's three decoders raise on bytes that are not what they claim.
+# All exceptions that Pillow's three decoders raise on corrupt files.
 _FAULTS = (
     OSError,
     SyntaxError,
@@ -60,12 +60,12 @@ class PictureError(ValueError):
 
 
 class PictureTooLargeError(PictureError):
-    """A picture with more bytes, pixels or scans than are decoded for strangers."""
+    """A picture with more bytes, pixels or scans than are accepted."""
 
     code = "picture_too_large"
 
     def __init__(self, *, measure: Measure, value: int | None, limit: int) -> None:
-        """Name the measure that is exceeded, its limit and, where it is known, its value."""
+        """Name the measure that is exceeded, its limit and, if known, its value."""
         amount = "" if value is None else f": {value:,}"
         super().__init__(f"the picture has more than {limit:,} {measure}{amount}")
         self.measure = measure
@@ -74,17 +74,17 @@ class PictureTooLargeError(PictureError):
 
 
 class PictureFormatError(PictureError):
-    """Bytes that do not begin as a JPEG, PNG or WebP picture."""
+    """A file that is not a JPEG, PNG or WebP picture."""
 
     code = "picture_format"
 
     def __init__(self) -> None:
-        """Name the formats that are read."""
+        """Name the supported formats."""
         super().__init__(f"the file is no picture in one of the formats {', '.join(FORMATS)}")
 
 
 class PictureBrokenError(PictureError):
-    """A picture that begins well and cannot be decoded to its end."""
+    """A picture of a supported format that cannot be decoded."""
 
     code = "picture_broken"
 
@@ -96,15 +96,16 @@ class PictureBrokenError(PictureError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is decoded for strangers.
+    """Limits of untrusted pictures.
 
     Attributes:
         n_bytes: Bytes of the file.
         n_pixels: Width times height, read from the header.
         n_side: Pixels of the longer side.
-        n_scans: Scans of a JPEG; each walks over the whole picture, and a few bytes make one.
+        n_scans: Scans of a JPEG; each decodes the whole picture, and takes only a few bytes.
     """
 
+    # Chosen, not measured: several times what photographs of shops have.
     n_bytes: int = 16 * 2**20
     n_pixels: int = 40_000_000
     n_side: int = 16_384
@@ -113,7 +114,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """How a picture becomes the input of a network.
+    """Crop and size of the input of a network.
 
     Attributes:
         size: Side of the square input in pixels.
@@ -126,7 +127,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One outcome of ``decode_many``: the picture's pixels, or why there are none."""
+    """One outcome of ``decode_many``: pixels, or the reason for which there are none."""
 
     position: int
     outcome: NDArray[np.uint8] | PictureError
@@ -138,16 +139,16 @@ def decode(
     *,
     limits: Limits = Limits(),
 ) -> NDArray[np.uint8]:
-    """Decode an untrusted picture to the centred square that a network sees.
+    """Decode an untrusted picture to a centred square.
 
-    Sizes are checked in the header before any pixel is decoded. Orientation is applied,
-    transparency is laid over white, 16-bit, grey, palette and CMYK pictures become RGB, and of an
-    animation the first frame counts. The name of the file plays no part.
+    Sizes are checked in the header before any pixel is decoded. The EXIF orientation is applied,
+    transparency is composed over white, 16-bit, grey, palette and CMYK pictures are converted to
+    RGB, and an animation is represented by its first frame. The file name is not used.
 
     Args:
         picture: Content of a JPEG, PNG or WebP file.
         frame: Crop and size; the resampling is bicubic.
-        limits: What is refused unseen.
+        limits: Checked before decoding.
 
     Returns:
         RGB pixels, shape ``(frame.size, frame.size, 3)``.
@@ -176,14 +177,14 @@ def decode_cuts(
     least: int,
     limits: Limits = Limits(),
 ) -> NDArray[np.uint8]:
-    """Decode several cuts of an untrusted picture; see ``decode``.
+    """Decode several crops of an untrusted picture; see ``decode``.
 
     Args:
         picture: Content of a JPEG, PNG or WebP file.
-        boxes: Given the picture's width and height, as stored and perhaps reduced, the cuts.
-        size: Side of a cut after resampling, in pixels.
-        least: The picture is not reduced below this shorter side, in pixels.
-        limits: What is refused unseen.
+        boxes: Returns the crops for the width and height as decoded.
+        size: Side of a crop after resampling, in pixels.
+        least: A JPEG is not decoded at a shorter side below this, in pixels.
+        limits: Checked before decoding.
 
     Returns:
         RGB pixels, shape ``(n_boxes, size, size, 3)``.
@@ -195,7 +196,7 @@ def decode_cuts(
     """
     image = _open(picture, limits)
     try:
-        image.draft("RGB", (least, least))  # a JPEG is decoded at a fraction of its size
+        image.draft("RGB", (least, least))  # decodes a JPEG at a fraction of its size
         return _pixels(image, size, boxes)
     except (*_FAULTS, MemoryError) as exc:
         raise PictureBrokenError(str(exc)) from exc
@@ -218,11 +219,11 @@ def centred_box(width: int, height: int, *, crop: float) -> Box:
 
 
 def read_picture(path: Path, *, limits: Limits = Limits()) -> bytes:
-    """Read a picture's file, unless it is too large to be decoded.
+    """Read a picture's file, unless it is too large.
 
     Args:
         path: The file.
-        limits: What is refused unread.
+        limits: Checked before reading.
 
     Returns:
         The content.
@@ -233,7 +234,7 @@ def read_picture(path: Path, *, limits: Limits = Limits()) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(limits.n_bytes + 1)  # a file may grow after its size was asked
+            content = file.read(limits.n_bytes + 1)  # the file may grow after a call of stat
     except OSError as exc:
         raise PictureBrokenError(exc.strerror or str(exc)) from exc
     _refuse_above(limits.n_bytes, "bytes", len(content))
@@ -241,7 +242,7 @@ def read_picture(path: Path, *, limits: Limits = Limits()) -> bytes:
 
 
 def content_hash(path: Path) -> str:
-    """Return the SHA-256 of a picture's file, hexadecimal; empty if it is not to be read."""
+    """Return the SHA-256 of a picture's file, hexadecimal; empty if it cannot be read."""
     try:
         return hashlib.sha256(read_picture(path)).hexdigest()
     except PictureError:
@@ -255,13 +256,13 @@ def decode_many(
     threads: int = 1,
     ahead: int = 32,
 ) -> Iterator[Decoded]:
-    """Decode files in order, ahead of who takes them.
+    """Decode files in order, ahead of the consumer.
 
     Args:
         paths: Files of pictures.
         frame: Crop and size.
         threads: Decoding threads; Pillow decodes without the interpreter's lock.
-        ahead: Pictures decoded at most before they are taken.
+        ahead: Maximum number of decoded pictures that wait for the consumer.
 
     Yields:
         One outcome a path, in the order of the paths.
@@ -286,7 +287,7 @@ def _decode_file(position: int, path: Path, frame: Frame) -> Decoded:
 def _open(picture: bytes, limits: Limits) -> Image.Image:
     _refuse_above(limits.n_bytes, "bytes", len(picture))
     try:
-        image = Image.open(BytesIO(without_ballast(picture)), formats=FORMATS)
+        image = Image.open(BytesIO(without_metadata(picture)), formats=FORMATS)
     except Image.DecompressionBombError as exc:
         raise PictureTooLargeError(measure="pixels", value=None, limit=limits.n_pixels) from exc
     except Image.UnidentifiedImageError as exc:
@@ -314,7 +315,7 @@ def _pixels(
         flat.resize((size, size), Image.Resampling.BICUBIC, box, _REDUCING_GAP)
         for box in boxes(*flat.size)
     ]
-    # A square may be turned after it was cut, which moves far fewer pixels.
+    # Crop first: transposing a square moves far fewer pixels.
     upright = squares if turn is None else [square.transpose(turn) for square in squares]
     return np.stack([np.asarray(_over_white(square), dtype=np.uint8) for square in upright])
 
@@ -340,5 +341,5 @@ def _orientation(image: Image.Image) -> int:
     try:
         value: object = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _FAULTS:
-        return 1  # pixels that decode are worth more than a note on them that does not
+        return 1  # broken EXIF data are no reason to refuse pixels that decode
     return value if isinstance(value, int) else 1

@@ -1,4 +1,4 @@
-"""PNG files without what is beside their pixels: a profile can be larger than the picture."""
+"""Strips colour profiles and texts from PNG files, which can be larger than the pixels."""
 
 import struct
 import zlib
@@ -14,24 +14,25 @@ _TEXTS: Final = frozenset({_PLAIN, _DEFLATED, _INTERNATIONAL})
 _ORIENTED: Final = frozenset(
     {b"exif", b"Raw profile type exif", b"Raw profile type APP1", b"XML:com.adobe.xmp"}
 )
-"""Texts that may say how the camera was held."""
+"""Texts that may hold the EXIF orientation."""
 
 _MAX_TEXT_BYTES: Final = 2**18
-"""Inflated; EXIF in hexadecimal has half of it. Pillow refuses a whole file for a text of 1 MiB."""
+"""Limit of an inflated text: EXIF has at most 64 KiB, 128 KiB in hexadecimal. Pillow refuses
+files with a text above 1 MiB."""
 
 
-def without_ballast(picture: bytes) -> bytes:
-    """Leave out the colour profile and the texts of a PNG file.
+def without_metadata(picture: bytes) -> bytes:
+    """Remove the colour profile and the texts of a PNG file.
 
-    They are legitimate and may have megabytes, and no decoder needs to inflate them. Texts stay
-    that may hold the orientation, one of each name.
+    They may have megabytes, which the decoder would inflate. Texts that may hold the orientation
+    are kept, one of each name.
 
     Args:
         picture: Content of any file.
 
     Returns:
-        The file without these chunks; anything that is no PNG as it is. A chunk that is cut off
-        stays, for the decoder to judge.
+        The file without these chunks; other formats unchanged. A truncated chunk is kept, so that
+        the decoder reports it.
     """
     if not picture.startswith(_SIGNATURE):
         return picture
@@ -54,7 +55,7 @@ def without_ballast(picture: bytes) -> bytes:
 
 
 def _is_short(kind: bytes, text: bytes) -> bool:
-    """Tell whether a text is short, without inflating more of it than may be."""
+    """Return whether a text is within the limit, without inflating more than the limit."""
     if kind == _DEFLATED:
         packed = text[1:]
     elif kind == _INTERNATIONAL and text[:1] == b"\1":

@@ -1,4 +1,4 @@
-"""Pictures → label probabilities and embeddings, by one ONNX file."""
+"""Scene labeller: label probabilities and embeddings of pictures, by an ONNX model."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.domain.errors import UserError
 from models.domain.sale import PictureScores
-from models.pictures.image_statistics import looks_of
+from models.pictures.image_statistics import image_statistics
 from models.pictures.onnx import OnnxSession, Provider, open_session
 from models.pictures.picture import Frame, PictureError, decode, decode_many
 
@@ -35,7 +35,7 @@ EMBEDDING_WIDTH = 128
 
 
 class SceneModelError(UserError, ValueError):
-    """A directory that holds no usable scene model."""
+    """A directory without a valid scene model."""
 
 
 class LabelFigures(BaseModel):
@@ -50,7 +50,7 @@ class LabelFigures(BaseModel):
     calibration_error: float = Field(description="Expected calibration error, 15 equal bins.")
 
     def __str__(self) -> str:
-        """Name the figures in one line."""
+        """Return the figures in one line."""
         return (
             f"top-1 {self.top1:.3f}, top-5 {self.top5:.3f}, log loss {self.log_loss:.3f}, "
             f"calibration error {self.calibration_error:.3f}, {self.n} pictures"
@@ -58,7 +58,7 @@ class LabelFigures(BaseModel):
 
 
 class SceneDescription(BaseModel):
-    """What a labeller must know beside the graph; stands in ``scenes.json``."""
+    """Metadata of the graph, the content of ``scenes.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -82,13 +82,13 @@ class SceneDescription(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SceneScores:
-    """What the labeller says of ``b`` pictures.
+    """Scores of ``b`` pictures.
 
     Attributes:
         probabilities: Calibrated label probabilities, float32 ``(b, n_labels)``; rows sum to 1.
-        embeddings: Unit vectors, float32 ``(b, 128)``; alike pictures have a large dot product.
-        looks: Measures of `models.pictures.image_statistics`, float32 ``(b, 4)``.
-        unlikeness: How unlike every known scene, float32 ``(b,)``; unitless, larger is stranger.
+        embeddings: Unit vectors, float32 ``(b, 128)``; similar pictures have a large dot product.
+        looks: Image statistics, see `models.pictures.image_statistics`, float32 ``(b, 4)``.
+        unlikeness: Out-of-distribution score, unitless, float32 ``(b,)``.
         unlike: Whether ``unlikeness`` exceeds the model's threshold, bool ``(b,)``.
     """
 
@@ -98,8 +98,8 @@ class SceneScores:
     unlikeness: NDArray[np.float32]
     unlike: NDArray[np.bool_]
 
-    def of(self, row: int) -> PictureScores:
-        """Return what is kept of one picture."""
+    def for_picture(self, row: int) -> PictureScores:
+        """Return the scores of one row."""
         return PictureScores(self.probabilities[row], self.embeddings[row], self.looks[row])
 
 
@@ -110,7 +110,7 @@ class PictureFault:
     Attributes:
         path: The file.
         code: Stable name of the reason, see ``PictureError``.
-        message: The reason in words.
+        message: The reason.
     """
 
     path: Path
@@ -123,7 +123,7 @@ class LabelledPictures:
     """Outcome of labelling many files.
 
     Attributes:
-        positions: Positions in the given paths of those that were labelled, int64 ``(n,)``.
+        positions: Indices of the labelled paths, int64 ``(n,)``.
         scores: Their scores, in the same order.
         faults: The other paths, each with its reason.
     """
@@ -138,7 +138,7 @@ class SceneLabeller:
 
     Attributes:
         description: Labels, crop and threshold.
-        provider: Where it computes.
+        provider: Execution provider in use.
     """
 
     def __init__(self, session: OnnxSession, description: SceneDescription) -> None:
@@ -149,18 +149,18 @@ class SceneLabeller:
 
     @classmethod
     def open(cls, directory: Path, *, threads: int = 1, provider: Provider = Provider.CPU) -> Self:
-        """Open and verify a directory that training wrote.
+        """Open and verify a scene model directory.
 
         Args:
             directory: Holds ``scenes.onnx`` and ``scenes.json``.
             threads: Threads of one evaluation.
-            provider: Where to compute, if it loads.
+            provider: Requested execution provider.
 
         Returns:
             The labeller.
 
         Raises:
-            SceneModelError: If a file is missing, malformed or not the one that was described.
+            SceneModelError: If a file is missing, malformed or does not match its description.
         """
         try:
             description = (directory / DESCRIPTION_FILE).read_bytes()
@@ -183,19 +183,19 @@ class SceneLabeller:
         threads: int = 1,
         provider: Provider = Provider.CPU,
     ) -> Self:
-        """Open what was read already, as from a verified bundle.
+        """Open a scene model from file contents, such as those of a verified bundle.
 
         Args:
             graph: Content of ``scenes.onnx``.
             description: Content of ``scenes.json``.
             threads: Threads of one evaluation.
-            provider: Where to compute, if it loads.
+            provider: Requested execution provider.
 
         Returns:
             The labeller.
 
         Raises:
-            SceneModelError: If the description is malformed or of another graph.
+            SceneModelError: If the description is malformed or does not match the graph.
         """
         try:
             described = SceneDescription.model_validate_json(description)
@@ -215,8 +215,8 @@ class SceneLabeller:
     def label(self, pictures: NDArray[np.uint8]) -> SceneScores:
         """Score decoded pictures.
 
-        On the CPU a picture is evaluated by itself: a batch is no faster there, and so a picture's
-        scores do not depend, in any bit, on the pictures beside it.
+        On the CPU pictures are evaluated one at a time: batches are no faster there, and a
+        picture's bits do not depend on the other pictures.
 
         Args:
             pictures: RGB pixels, uint8 ``(b, size, size, 3)``, from ``decode`` with ``frame``.
@@ -236,7 +236,7 @@ class SceneLabeller:
             self._session.run({"pictures": pictures[start : start + step]})
             for start in range(0, len(pictures), step)
         ]
-        return self._scores(parts, looks_of(pictures))
+        return self._scores(parts, image_statistics(pictures))
 
     def _scores(
         self, parts: Sequence[dict[str, NDArray[np.generic]]], looks: NDArray[np.float32]
@@ -262,7 +262,7 @@ def label_pictures(
     threads: int = 1,
     on_picture: Callable[[], None] = lambda: None,
 ) -> LabelledPictures:
-    """Label files; decoding runs beside the network, and a broken picture is reported.
+    """Label files; decoding runs in threads, and broken pictures are reported.
 
     Args:
         paths: Files of pictures.
@@ -287,15 +287,12 @@ def label_pictures(
             yield labeller.label(decoded.outcome[None])
 
     nothing = labeller.label(np.empty((0, *[labeller.description.size] * 2, 3), dtype=np.uint8))
-    scores = _stacked([nothing, *good()])
-    return LabelledPictures(np.array(positions, dtype=np.int64), scores, tuple(faults))
-
-
-def _stacked(parts: Sequence[SceneScores]) -> SceneScores:
-    return SceneScores(
+    parts = [nothing, *good()]
+    scores = SceneScores(
         probabilities=np.concatenate([part.probabilities for part in parts]),
         embeddings=np.concatenate([part.embeddings for part in parts]),
         looks=np.concatenate([part.looks for part in parts]),
         unlikeness=np.concatenate([part.unlikeness for part in parts]),
         unlike=np.concatenate([part.unlike for part in parts]),
     )
+    return LabelledPictures(np.array(positions, dtype=np.int64), scores, tuple(faults))

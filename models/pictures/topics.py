@@ -1,4 +1,4 @@
-"""Topics: labels that occur together, so that overlapping labels do not compete."""
+"""Topics: non-negative mixtures of scene labels that occur together."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 
-_STEPS: Final = 200
+_STEPS: Final = 200  # a fixed number, so that results do not depend on a tolerance. Chosen
 _TINY: Final = 1e-12
 
 
@@ -29,7 +29,7 @@ class Topics:
 
     @classmethod
     def none(cls) -> Self:
-        """Return no topics, for data without labelled pictures."""
+        """Return zero topics, for data without labelled pictures."""
         return cls(np.empty((0, 0)), ())
 
     @property
@@ -38,11 +38,11 @@ class Topics:
         return len(self.names)
 
     def shares(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Describe label probabilities as shares of topics.
+        """Convert label probabilities to topic shares.
 
         Minimises the squared error of ``shares @ components`` under non-negativity by
-        multiplicative updates, a fixed number of them, then scales rows to sum 1. A row does
-        not depend, in any bit, on the rows beside it.
+        multiplicative updates, then scales rows to sum 1. A row's bits do not depend on the other
+        rows.
 
         Args:
             probabilities: Shape ``(n, n_labels)``.
@@ -75,7 +75,7 @@ class Topics:
         """Read what `to_bytes` wrote.
 
         Raises:
-            ValueError: If the content is not such a file.
+            ValueError: If the content is malformed.
         """
         arrays = Arrays.from_bytes(content)
         components, names = arrays.floats("components"), arrays.strings("names")
@@ -90,10 +90,10 @@ class Topics:
 
 
 def percentages(shares: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Round shares to whole percent that still sum to 100.
+    """Round shares to whole percentages that sum to 100.
 
-    Every share is rounded down; what is missing goes, one each, to the largest remainders, of
-    equal ones to the first.
+    Every share is rounded down; the missing percentages go to the largest remainders, ties to the
+    first.
 
     Args:
         shares: Rows that sum to 1, shape ``(n, n_topics)``.
@@ -105,7 +105,7 @@ def percentages(shares: NDArray[np.float32]) -> NDArray[np.int64]:
         The method of the largest remainder (Hare and Niemeyer).
     """
     exact = shares.astype(np.float64) * 100
-    # Float32 sums to 1 within 1e-7 only, which must not cost a whole percent.
+    # float32 shares sum to 1 within 1e-7 only, which must not cost a whole percent.
     whole = np.floor(exact + 1e-4).astype(np.int64)
     missing = 100 - whole.sum(axis=1, keepdims=True)
     order = np.argsort(whole - exact, axis=1, kind="stable")

@@ -1,1 +1,1 @@
-"""The way of a bundle to its customers: shadow, estimate, canary, full, or stopped."""
+"""Promotion of a bundle to all customers: shadow, estimate, canary, active, or stopped."""

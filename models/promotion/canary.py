@@ -1,4 +1,4 @@
-"""The rules of the canary: what a candidate does to the customers that see it."""
+"""Canary rules: effects of a candidate on the customers that see it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -16,16 +16,16 @@ COVERAGE: Final = "coverage"
 
 
 def live_findings(rules: CanaryRules, counts: Mapping[str, int]) -> Iterator[Finding]:
-    """Hold the answers of both sides against each other, a second after they were given.
+    """Compare the answers of both sides, as counted by the workers.
 
-    They stop what is worse for certain, at any look, and hold nothing up. Answers count as
-    independent here; units, which are, count in `sale_findings`.
+    These findings stop a candidate that is significantly worse, at any look, and delay nothing.
+    Answers are treated as independent; `sale_findings` uses units, which are.
 
     Args:
         rules: The rules.
-        counts: What the workers counted together.
+        counts: Sums of the workers' counts.
     """
-    own, other = ArmCounts.of(CANDIDATE, counts), ArmCounts.of(SERVING, counts)
+    own, other = ArmCounts.from_counts(CANDIDATE, counts), ArmCounts.from_counts(SERVING, counts)
     if min(own.answers, other.answers) < MIN_UNITS:
         return
     width = sequential_width(own.answers + other.answers, planned_units=rules.results.planned_units)
@@ -36,7 +36,7 @@ def live_findings(rules: CanaryRules, counts: Mapping[str, int]) -> Iterator[Fin
 
 
 def n_analysed(results: Results | None) -> int:
-    """Return the customers of the smaller side whose window is over."""
+    """Return the analysed customers of the smaller side."""
     if results is None:
         return 0
     analysed = {variant.name: variant.analysed for variant in results.variants}
@@ -46,15 +46,15 @@ def n_analysed(results: Results | None) -> int:
 def sale_findings(
     rules: CanaryRules, results: Results | None, *, why_none: str, n_before: int, is_last: bool
 ) -> Iterator[Finding]:
-    """Hold what both sides brought against each other, by what was exported so far.
+    """Compare the outcomes of both sides, by the exported data so far.
 
     Args:
         rules: The rules.
         results: Of the canary's experiment; None where there are none yet.
-        why_none: Why not.
-        n_before: Customers of each side that earlier shares were judged by.
-        is_last: Whether the next share is everybody: then the candidate must be known to be
-            no worse than the margin; before that, only not known to be worse.
+        why_none: The reason for that.
+        n_before: Customers of each side that were analysed at earlier shares.
+        is_last: Whether the next step is all customers: then the candidate must be
+            significantly better than minus the margin; before, not significantly worse.
     """
     if results is None:
         said = f"no results of the canary yet: {why_none}"
@@ -108,7 +108,7 @@ def _sample_ratio(results: Results) -> Finding:
 
 
 def _exported(one: Guardrail) -> Finding:
-    # What is open waits for nothing: the next share brings more answers to judge it by.
+    # An open guardrail does not delay: the next share brings more answers.
     return Finding(
         rule=one.name,
         found=one.change.value,
@@ -119,7 +119,7 @@ def _exported(one: Guardrail) -> Finding:
 
 
 def _guarded(rule: str, found: Interval, limit: float, *, said: str) -> Finding:
-    span = Span.of(found)
+    span = Span.from_interval(found)
     worse = span.low is not None and span.low > limit
     return Finding(
         rule=rule,

@@ -1,4 +1,4 @@
-"""The canary as an experiment of the plan: the candidate beside as many who see what serves."""
+"""The canary as an experiment: the candidate against an equal share with the serving bundle."""
 
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ from models.promotion.count import CANDIDATE, SERVING
 from models.promotion.promotion import Promotion
 
 LAYER: Final = "promotion"
-"""Experiments on bundles belong into this layer, so that none meets a canary."""
+"""Layer of canaries; experiments on bundles belong into it, so that they exclude each other."""
 
 _PREFIX: Final = "promotion-"
 
@@ -24,9 +24,9 @@ _PREFIX: Final = "promotion-"
 def with_canary(plan: Plan, promotion: Promotion, *, share_bp: int, now: datetime) -> Plan:
     """Return a plan with the canary of a promotion at a share of all customers.
 
-    Half of its traffic sees the candidate. A larger share adds traffic and moves nobody from
-    one side to the other, so that its sides stay comparable over all shares. Canaries of
-    earlier promotions go: what came of them is with their decisions.
+    Half of its traffic sees the candidate. A larger share adds traffic and moves no customer from
+    one side to the other, so that the sides stay comparable. Canaries of earlier promotions are
+    removed; their findings are in their decisions.
 
     Args:
         plan: The plan.
@@ -39,8 +39,8 @@ def with_canary(plan: Plan, promotion: Promotion, *, share_bp: int, now: datetim
     """
     if plan.default.bundle is not None:
         msg = (
-            f"everybody sees bundle {plan.default.bundle}, which the plan's default names, "
-            "whatever is activated: take it out there first"
+            f"the plan's default names bundle {plan.default.bundle}, so that no activated bundle "
+            "is served: remove it from the default first"
         )
         raise ValueError(msg)
     name = promotion.experiment
@@ -70,9 +70,9 @@ def with_canary(plan: Plan, promotion: Promotion, *, share_bp: int, now: datetim
 
 
 def with_its_canary(draft: PlanDraft, before: Plan) -> PlanDraft:
-    """Return a draft with the canary that the plan before it holds, unless it names it.
+    """Return a draft with the canary of the previous plan, unless the draft has it.
 
-    Who keeps the plan in a file would otherwise end the promotion that runs.
+    Otherwise uploading a plan from a file would end the running promotion.
     """
     kept = [one for one in before.experiments if _is_canary(one)]
     named = {one.name for one in draft.experiments}
@@ -101,7 +101,7 @@ def _fields(plan: Plan | PlanDraft) -> dict[str, object]:
 
 
 def _with_layer(plan: Plan, name: str) -> Plan:
-    """Deal a canary its customers anew, so that not the same ones are always the first."""
+    """Add the layer with a salt of its own, so that each canary starts with other customers."""
     if any(one.layer == LAYER for one in plan.experiments):
         return plan
     layer = Layer(name=LAYER, salt=f"{name}-traffic")

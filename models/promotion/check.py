@@ -1,4 +1,4 @@
-"""What a rule found, and what all findings together come to."""
+"""Findings of promotion rules, and the verdict of all findings."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -12,7 +12,7 @@ FINISHED: Final = "every rule holds"
 
 
 class Verdict(StrEnum):
-    """What is to be done with a candidate."""
+    """Next step of a candidate."""
 
     GO = "go"
     WAIT = "wait"
@@ -32,7 +32,7 @@ class Finding(BaseModel):
 
 
 def verdict(findings: Sequence[Finding]) -> Verdict:
-    """Return what findings come to: one breach stops, one open rule waits."""
+    """Return the verdict: any breached rule stops, any open rule waits."""
     states = {finding.state for finding in findings}
     if State.BREACHED in states:
         return Verdict.STOP
@@ -40,7 +40,7 @@ def verdict(findings: Sequence[Finding]) -> Verdict:
 
 
 def reason(findings: Sequence[Finding]) -> str:
-    """Name the rules that decide: the breached ones, or else the open ones."""
+    """Return the findings that decide: the breached ones, otherwise the open ones."""
     for state in (State.BREACHED, State.OPEN):
         named = [finding.said for finding in findings if finding.state is state]
         if named:
@@ -49,7 +49,7 @@ def reason(findings: Sequence[Finding]) -> str:
 
 
 def at_least(rule: str, found: float, *, limit: float, unit: str) -> Finding:
-    """Wait until something is enough."""
+    """Wait until a quantity reaches a limit."""
     state = State.HELD if found >= limit else State.OPEN
     return Finding(
         rule=rule, found=found, limit=limit, state=state, said=f"{found:.6g} of {limit:g} {unit}"
@@ -57,7 +57,7 @@ def at_least(rule: str, found: float, *, limit: float, unit: str) -> Finding:
 
 
 def in_time(findings: Sequence[Finding], hours: float, *, limit: float) -> Finding:
-    """Stop what is undecided for too long."""
+    """Stop a candidate that is undecided for too long."""
     late = verdict(findings) is Verdict.WAIT and hours > limit
     return Finding(
         rule="max_hours",

@@ -1,4 +1,4 @@
-"""What the workers counted together for a promotion: whole numbers, so that they add up."""
+"""Counts of a promotion, summed over workers: integers, so that sums are exact."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -12,25 +12,25 @@ SERVING: Final = "serving"
 
 MILLION: Final = 1_000_000
 TICK_US: Final = 100
-"""Times are squared in tenths of a millisecond: microseconds would overflow the store's sums."""
+"""Unit of squared times, 0.1 ms: squared microseconds would overflow the store's 64-bit sums."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowCounts:
-    """Answers that a candidate ranked again while nobody saw it.
+    """Answers that a candidate re-ranked in shadow, without showing them.
 
     Attributes:
         scored: Rankings that it made.
         failed: Rankings that it failed to make.
-        serving_us: Computing time of the serving bundle for the same questions, microseconds.
+        serving_us: Computing time of the serving bundle for the same requests, microseconds.
         candidate_us: Computing time of the candidate.
         shown: Sales of the answers.
         shared: Those of them that the candidate shows too.
         serving_ppm: Purchase probabilities shown, summed, in millionths.
         candidate_ppm: The same of the candidate.
-        serving_cells: Features of all candidates for a place, of the serving bundle.
+        serving_cells: Feature values of all candidate sales, of the serving bundle.
         serving_missing: Those of them that are missing.
-        candidate_cells: Features of the candidate.
+        candidate_cells: The same of the candidate bundle.
         candidate_missing: Those of them that are missing.
     """
 
@@ -48,12 +48,12 @@ class ShadowCounts:
     candidate_missing: int = 0
 
     @classmethod
-    def of(cls, counts: Mapping[str, int]) -> Self:
-        """Pick them out of all counts of a promotion."""
+    def from_counts(cls, counts: Mapping[str, int]) -> Self:
+        """Select these counts from all counts of a promotion."""
         return cls(**{one.name: counts.get(f"{SHADOW}.{one.name}", 0) for one in fields(cls)})
 
     def named(self) -> dict[str, int]:
-        """Return those that are not 0, by the names of all counts."""
+        """Return the counts that are not 0, by their names in the store."""
         return {f"{SHADOW}.{name}": n for name, n in asdict(self).items() if n}
 
 
@@ -63,8 +63,8 @@ class ArmCounts:
 
     Attributes:
         answers: All of them.
-        degraded: Those from a rung below the full one.
-        took: Time of all, in tenths of a millisecond.
+        degraded: Answers below the full degradation level.
+        took: Total time, in tenths of a millisecond.
         took_squared: Sum of the squares of each.
     """
 
@@ -74,8 +74,8 @@ class ArmCounts:
     took_squared: int = 0
 
     @classmethod
-    def of(cls, arm: str, counts: Mapping[str, int]) -> Self:
-        """Pick those of an arm, `CANDIDATE` or `SERVING`, out of all counts of a promotion."""
+    def from_counts(cls, arm: str, counts: Mapping[str, int]) -> Self:
+        """Select the counts of an arm, `CANDIDATE` or `SERVING`, from all counts of a promotion."""
         return cls(**{one.name: counts.get(f"{arm}.{one.name}", 0) for one in fields(cls)})
 
     @classmethod
@@ -85,15 +85,15 @@ class ArmCounts:
         return cls(answers=1, degraded=int(is_degraded), took=ticks, took_squared=ticks**2)
 
     def named(self, arm: str) -> dict[str, int]:
-        """Return those that are not 0, by the names of all counts."""
+        """Return the counts that are not 0, by their names in the store."""
         return {f"{arm}.{name}": n for name, n in asdict(self).items() if n}
 
     def degraded_share(self) -> Estimate:
-        """Return the share of degraded answers; NaN of no answer."""
+        """Return the share of degraded answers; NaN without answers."""
         return _mean(self.answers, self.degraded, squares=self.degraded)
 
     def mean_time(self) -> Estimate:
-        """Return the mean time of an answer, in tenths of a millisecond; NaN of no answer."""
+        """Return the mean time of an answer, in tenths of a millisecond; NaN without answers."""
         return _mean(self.answers, self.took, squares=self.took_squared)
 
 
@@ -101,6 +101,6 @@ def _mean(n: int, total: int, *, squares: int) -> Estimate:
     if not n:
         return Estimate(float("nan"), float("nan"))
     mean = total / n
-    # Of whole numbers, exact until the division: no cancellation however long it took.
+    # Integers are exact until the division, so the subtraction does not cancel.
     scatter = (n * squares - total**2) / n
     return Estimate(mean, scatter / max(n - 1, 1) / n)

@@ -1,4 +1,4 @@
-"""The rule of the off-policy estimate: what the log of served answers says of a candidate."""
+"""Rule of the off-policy estimate of a candidate, from the log of served answers."""
 
 from typing import Final
 
@@ -11,11 +11,11 @@ from models.promotion.rule import EstimateRules
 
 RULE: Final = "estimate"
 
-_NO_CHANCE: Final = "answers are made without chance, so that their log says nothing of another"
+_NO_CHANCE: Final = "answers are not randomised, so their log has no support for another policy"
 
 
 class OffPolicyEstimate(BaseModel):
-    """What ``python -m training off-policy --json`` prints, as far as a rule reads it."""
+    """The part of the output of ``python -m training off-policy --json`` that the rule reads."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,16 +32,16 @@ class OffPolicyEstimate(BaseModel):
 def estimate_finding(
     rules: EstimateRules, estimate: OffPolicyEstimate | None, *, explores: bool
 ) -> Finding:
-    """Hold an estimate against its rule.
+    """Check an estimate against its rule.
 
     Args:
         rules: The rule.
-        estimate: The last one handed in; None without.
-        explores: Whether served answers are drawn by chance, without which none is waited for.
+        estimate: The last one that was submitted; None without.
+        explores: Whether served answers are randomised; otherwise no estimate is awaited.
     """
     if estimate is None:
         if explores:
-            return _found(State.OPEN, rules, said="no off-policy estimate was handed in yet")
+            return _found(State.OPEN, rules, said="no off-policy estimate was submitted yet")
         return _unsupported(rules, _NO_CHANCE)
     if estimate.refusal is not None:
         return _unsupported(rules, estimate.refusal)

@@ -1,4 +1,4 @@
-"""A promotion: where a candidate stands, and how it came there."""
+"""Promotion: the stage of a candidate bundle, and the decisions that led to it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
 class Stage(StrEnum):
-    """How many customers see a candidate: nobody, some, all, or nobody any more."""
+    """Stage of a candidate: shadow, canary, active for all, or stopped."""
 
     SHADOW = "shadow"
     ESTIMATE = "estimate"
@@ -48,16 +48,16 @@ class Decision(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What is known of a candidate at a moment.
+    """Evidence on a candidate at one time.
 
     Attributes:
-        serving: The bundle that all workers shall answer with.
-        counts: What the workers counted together for this promotion.
-        n_without: Workers that do not hold the candidate.
-        explores: Whether served answers are drawn by chance.
-        undone: What of the stage somebody took back by hand; empty for nothing.
+        serving: The active bundle.
+        counts: Sums of the workers' counts for this promotion.
+        n_without: Workers that have not loaded the candidate.
+        explores: Whether served answers are randomised.
+        undone: The part of the stage that was reverted by hand; empty if none.
         results: Of the canary's experiment; None where there are none.
-        why_none: Why not.
+        why_none: The reason for that.
     """
 
     serving: str
@@ -123,7 +123,7 @@ class Promotion(BaseModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is decided any more."""
+        """Whether the promotion has ended."""
         return self.stage in {Stage.FULL, Stage.STOPPED}
 
     @property
@@ -132,11 +132,11 @@ class Promotion(BaseModel):
         return f"promotion-{self.number}"
 
     def settled(self) -> Self:
-        """Return it with plan and bundles as its stage wants them."""
+        """Return it as settled: plan and bundles are in accordance with its stage."""
         return self.model_copy(update={"is_settled": True})
 
     def unsettled(self) -> Self:
-        """Return it for a store that forgot plan and bundles."""
+        """Return it as not settled, for a store that lost plan and bundles."""
         return self.model_copy(update={"is_settled": False})
 
     def with_estimate(self, estimate: OffPolicyEstimate) -> Self:
@@ -150,7 +150,7 @@ class Promotion(BaseModel):
         return self._moved(Stage.STOPPED, 0, at=at, who=who, why=why, findings=findings)
 
     def findings(self, evidence: Evidence, now: datetime) -> tuple[Finding, ...]:
-        """Hold what is known against the rules of its stage; nothing where it is over."""
+        """Check the evidence against the rules of its stage; empty after its end."""
         if self.is_over:
             return ()
         found = [*self._untouched(evidence), *self._judged(evidence, now)]
@@ -163,7 +163,7 @@ class Promotion(BaseModel):
         return (*found, in_time(found, hours, limit=limits[self.stage]))
 
     def stepped(self, evidence: Evidence, *, now: datetime, who: str) -> Self | None:
-        """Return it one step further or stopped; None while rules are open, or it is over."""
+        """Return it one step further or stopped; None while rules are open, or after its end."""
         found = self.findings(evidence, now)
         decided = Verdict.WAIT if self.is_over else verdict(found)
         if decided is Verdict.WAIT:
@@ -183,7 +183,7 @@ class Promotion(BaseModel):
     def _judged(self, evidence: Evidence, now: datetime) -> Iterable[Finding]:
         match self.stage:
             case Stage.SHADOW:
-                counts = ShadowCounts.of(evidence.counts)
+                counts = ShadowCounts.from_counts(evidence.counts)
                 rules = self.rules.shadow
                 return shadow_findings(rules, counts, n_without=evidence.n_without)
             case Stage.ESTIMATE:

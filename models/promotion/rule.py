@@ -1,4 +1,4 @@
-"""What a bundle must show before it is shown to more customers: rules as data."""
+"""Promotion rules: conditions for showing a bundle to more customers."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -8,7 +8,7 @@ from models.experiments.analysis.attribution import Rules
 from models.experiments.plan.bucketing import BUCKETS
 
 MAX_SHARE_BP: Final = BUCKETS // 2
-"""A canary has as many customers beside it that see the serving bundle: half is all."""
+"""Maximum share of a canary: an equal share of customers sees the serving bundle."""
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
@@ -17,7 +17,7 @@ ShareBp = Annotated[int, Field(gt=0, le=MAX_SHARE_BP)]
 
 
 class ShadowRules(BaseModel):
-    """What a candidate must show while nobody sees it."""
+    """Conditions on a candidate in shadow."""
 
     model_config = _FROZEN
 
@@ -41,7 +41,7 @@ class ShadowRules(BaseModel):
 
 
 class EstimateRules(BaseModel):
-    """What the log of served answers must say of a candidate, where it can say anything."""
+    """Conditions on the off-policy estimate of a candidate."""
 
     model_config = _FROZEN
 
@@ -56,7 +56,7 @@ class EstimateRules(BaseModel):
 
 
 class CanaryRules(BaseModel):
-    """What a candidate must show to the customers that see it."""
+    """Conditions on a candidate in canary."""
 
     model_config = _FROZEN
 

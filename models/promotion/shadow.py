@@ -1,4 +1,4 @@
-"""The rules of the shadow: what a candidate does with visits that it does not answer."""
+"""Shadow rules: rankings of a candidate for requests that it does not answer."""
 
 from models.experiments.analysis.guardrail import State
 from models.promotion.check import Finding, at_least
@@ -9,15 +9,15 @@ from models.promotion.rule import ShadowRules
 def shadow_findings(
     rules: ShadowRules, counts: ShadowCounts, *, n_without: int
 ) -> tuple[Finding, ...]:
-    """Hold a shadow against its rules.
+    """Check a shadow against its rules.
 
-    Failures stop as soon as too many of the wanted answers failed, whatever the others do;
-    everything else is judged once, when there are enough answers.
+    Failures stop the candidate as soon as they exceed the limit for the required number of
+    answers; all other rules are decided once there are enough answers.
 
     Args:
         rules: The rules.
-        counts: What the workers counted together.
-        n_without: Workers that do not hold the candidate.
+        counts: Sums of the workers' counts.
+        n_without: Workers that have not loaded the candidate.
     """
     n = counts.scored + counts.failed
     enough = n >= rules.min_answers
@@ -97,7 +97,7 @@ def _workers(n_without: int) -> Finding:
         found=n_without,
         limit=0,
         state=State.OPEN if n_without else State.HELD,
-        said=f"{n_without} workers do not hold the candidate",
+        said=f"{n_without} workers have not loaded the candidate",
     )
 
 

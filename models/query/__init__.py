@@ -1,1 +1,1 @@
-"""The question that a slate answers: customer, moment, market, candidates."""
+"""Queries: customer, context and candidate sales of a request."""

@@ -1,4 +1,4 @@
-"""A list of sales that a caller ordered himself: what he wants to be ranked anew."""
+"""Caller candidates: a list of sales, in the caller's order, to be re-ranked."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from models.catalogue.catalogue import Catalogue
 
 @dataclass(frozen=True, eq=False)
 class CallerCandidates:
-    """The caller's list; of a sale that stands in it twice, the first place counts.
+    """The caller's list; of a sale that is listed twice, the first place counts.
 
     Attributes:
         rows: Catalogue rows, shape ``(n,)``.
@@ -25,7 +25,7 @@ class CallerCandidates:
     prices: NDArray[np.float64]
 
     @classmethod
-    def of(
+    def from_rows(
         cls,
         catalogue: Catalogue,
         rows: NDArray[np.int64],
@@ -36,10 +36,10 @@ class CallerCandidates:
         """Make a list of sales.
 
         Args:
-            catalogue: Gives the prices that the caller does not.
+            catalogue: Source of prices that the caller does not give.
             rows: Catalogue rows in the caller's order, shape ``(n,)``.
             ranks: Their ranks; 1, 2, … if not given, shape ``(n,)``.
-            prices: What the caller asks for each, NaN where he does not say, shape ``(n,)``.
+            prices: The caller's prices, NaN for the catalogue's, shape ``(n,)``.
         """
         known = np.expm1(catalogue.log_price[rows])
         return cls(
@@ -49,7 +49,7 @@ class CallerCandidates:
         )
 
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Return where sales stand in the list, from 0; -1 for sales that it lacks.
+        """Return the places of sales in the list, from 0; -1 for sales that are not in it.
 
         Args:
             rows: Catalogue rows, shape ``(n_sales,)``.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue.eligible_sales import Offer
+from models.catalogue.eligible_sales import EligibleSales
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.query.caller_candidates import CallerCandidates
@@ -33,44 +33,49 @@ class CallerChoice:
     sale_ids: Sequence[str] | None = None
     is_ordered: bool = False
 
-    def rows(self, offer: Offer) -> NDArray[np.int64]:
+    def rows(self, eligible: EligibleSales) -> NDArray[np.int64]:
         """Return the catalogue rows of the candidates, shape ``(n_candidates,)``.
 
         In the caller's order where it carries meaning, else ascending, so that the order in
-        which a caller happens to name sales decides nothing. The array is the offer's own where
-        nothing is excluded or chosen: what is remembered of an offer is found by it.
+        which a caller happens to name sales decides nothing. The array is that of ``eligible``
+        if nothing is excluded or chosen, so that the query shares its cache.
         """
-        rows, row_of = offer.rows, offer.catalogue.row_of
+        rows, row_for = eligible.rows, eligible.catalogue.row_for
         if self.exclude:
-            excluded = [row for row in map(row_of, self.exclude) if row is not None]
+            excluded = [row for row in map(row_for, self.exclude) if row is not None]
             rows = rows[~np.isin(rows, excluded)]
         if self.sale_ids is None:
             return rows
-        found = [row for row in map(row_of, self.sale_ids) if row is not None]
+        found = [row for row in map(row_for, self.sale_ids) if row is not None]
         named = np.array(found, dtype=np.int64)
         kept = named[np.isin(named, rows)]
         return kept if self.is_ordered else np.sort(kept)
 
 
 def candidate_query(
-    offer: Offer, context: Context, *, window: Window, profile: Profile, choice: CallerChoice
+    eligible: EligibleSales,
+    context: Context,
+    *,
+    window: Window,
+    profile: Profile,
+    choice: CallerChoice,
 ) -> Query:
     """Return the query of an answer.
 
     Args:
-        offer: The eligible sales of the market at the moment.
-        context: Moment, market and device.
+        eligible: The eligible sales of the market at the time of the request.
+        context: Time, market and device.
         window: The customer's window.
         profile: The customer's profile.
         choice: What the caller excludes or wants to have ranked.
     """
-    rows = choice.rows(offer)
+    rows = choice.rows(eligible)
     return Query(
         window=window,
         profile=profile,
-        catalogue=offer.catalogue,
+        catalogue=eligible.catalogue,
         context=context,
         rows=rows,
-        listing=CallerCandidates.of(offer.catalogue, rows) if choice.is_ordered else None,
-        offer=offer,
+        listing=CallerCandidates.from_rows(eligible.catalogue, rows) if choice.is_ordered else None,
+        eligible=eligible,
     )

@@ -1,7 +1,7 @@
-"""What customers did, joined to the sales that a catalogue knows, at the moment each is asked for.
+"""Customer history: the events of windows, joined to the catalogue, with decayed interest.
 
-The events of several customers stand one customer after the other; a customer alone is several
-of one.
+The events of several customers are stored one customer after the other (ragged rows); a single
+customer is the case of one row.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,12 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays.ragged import Ragged, cells_of
+from models.arrays.ragged import Ragged, flat_cells
 from models.catalogue.catalogue import Catalogue
 from models.domain.customer import Window
-from models.domain.event import KIND, KINDS, SECOND_US, EventType
+from models.domain.event import KIND, KINDS, EventType
 from models.domain.recent_impressions import NOTHING_SHOWN
+from models.domain.units import DAY_S, MINUTE_S, SECOND_US
 
 _INTEREST_BY_TYPE: Final = {
     EventType.IMPRESSION: 0.0,
@@ -26,42 +27,47 @@ _INTEREST_BY_TYPE: Final = {
     EventType.PURCHASE: 3.0,
 }
 INTEREST: Final = np.array([_INTEREST_BY_TYPE[event_type] for event_type in KINDS])
-"""How much interest in a sale one event of each type shows, by type code."""
+"""Interest weight of one event by type code. Chosen, not measured; part of the schema hash."""
 
-VISIT_HALF_LIFE_S: Final = 30.0 * 60.0
-TASTE_HALF_LIFE_S: Final = 14.0 * 24.0 * 3600.0
-HALF_LIVES_S: Final = (VISIT_HALF_LIFE_S, TASTE_HALF_LIFE_S)
-"""Half-lives of interest: this visit, and lasting taste."""
+_VISIT_HALF_LIFE_S: Final = 30 * MINUTE_S
+_LASTING_HALF_LIFE_S: Final = 14 * DAY_S
+HALF_LIVES_S: Final = (_VISIT_HALF_LIFE_S, _LASTING_HALF_LIFE_S)
+"""Half-lives of interest: of this visit, and lasting. Chosen; part of the schema hash."""
 
 VISIT: Final = 0
-"""Index of this visit in `HALF_LIVES_S`."""
+"""Index of the half-life of this visit in `HALF_LIVES_S`."""
 
 LASTING: Final = 1
-"""Index of lasting taste in `HALF_LIVES_S`."""
+"""Index of the lasting half-life in `HALF_LIVES_S`."""
 
 EVIDENCE: Final = 0.5
-"""Interest that a taste is shrunk by: one old view says less than ten."""
+"""Pseudo-interest by which profiles are shrunk towards 0, so that one old view counts less than
+ten. Chosen, not measured; part of the schema hash."""
+
+VISIT_GAP_S: Final = 30 * MINUTE_S
+"""A longer gap between events ends a visit: 30 minutes, as is usual in web analytics."""
 
 _HALF_LIVES_S: Final = np.array(HALF_LIVES_S)[:, None]
-TASTE_MEMORY_S: Final = 60.0 * 24.0 * 3600.0
-"""Half-life of what is learned of a taste, which lasts longer than interest in one sale."""
+TASTE_MEMORY_S: Final = 60 * DAY_S
+"""Half-life of evidence on a taste, which changes more slowly than interest in single sales."""
 
-_TASTE_HALF_LIVES_S: Final = np.array([[TASTE_MEMORY_S], [VISIT_HALF_LIFE_S]])
+# Lasting first, unlike `HALF_LIVES_S`.
+_TASTE_HALF_LIVES_S: Final = np.array([[TASTE_MEMORY_S], [_VISIT_HALF_LIFE_S]])
 
 _NEVER: Final = np.array([np.nan])
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The events of windows at their moments, joined to the sales that a catalogue knows.
+    """The events of windows, joined to catalogue rows, each customer at their own time.
 
     Attributes:
-        customers: Whose events stand where.
+        customers: Owner of each event.
         rows: Catalogue row of each event, a customer's oldest first, shape ``(n,)``.
         kinds: Type code of each event, shape ``(n,)``.
         age_s: Seconds since each event, not negative, shape ``(n,)``.
-        interest: Interest of each event, faded by each half-life, shape ``(2, n)``.
-        n_unknown: Events of each customer whose sale the catalogue does not know, shape
+        interest: Interest of each event, decayed by each half-life, shape ``(2, n)``.
+        n_unknown: Events of each customer whose sale is not in the catalogue, shape
             ``(n_customers,)``.
     """
 
@@ -73,19 +79,22 @@ class History:
     n_unknown: NDArray[np.int64]
 
     @classmethod
-    def of(cls, windows: Sequence[Window], catalogue: Catalogue, now_us: NDArray[np.int64]) -> Self:
-        """Join windows to a catalogue; times after a customer's ``now_us`` count as it.
+    def from_windows(
+        cls, windows: Sequence[Window], catalogue: Catalogue, now_us: NDArray[np.int64]
+    ) -> Self:
+        """Join windows to a catalogue; times after a customer's ``now_us`` count as ``now_us``.
 
         Args:
-            windows: One of each customer.
-            catalogue: Knows sales.
-            now_us: The moment of each, microseconds since the epoch, shape ``(n_customers,)``.
+            windows: One per customer.
+            catalogue: The known sales.
+            now_us: Time of each query, microseconds since the epoch, shape ``(n_customers,)``.
         """
-        every = Ragged.of(list(map(len, windows)))
-        # A window of all events is no window of one customer, but is read like one.
-        members = _joined([window.members for window in windows])
-        events = Window(members, NOTHING_SHOWN)
-        rows = catalogue.rows_of(events.sale_keys)
+        every = Ragged.from_lengths(list(map(len, windows)))
+        # One window of all events: the accessors of `Window` decode packed members of any number.
+        members = [window.members for window in windows]
+        joined = members[0] if len(members) == 1 else np.concatenate(members)
+        events = Window(joined, NOTHING_SHOWN)
+        rows = catalogue.rows_for(events.sale_keys)
         known = rows >= 0
         customers = every.select(known)
         kinds = events.kinds[known]
@@ -106,29 +115,33 @@ class History:
 
     @cached_property
     def weight(self) -> NDArray[np.float64]:
-        """What tastes are divided by: `EVIDENCE` and all interest, shape ``(2, n_customers)``."""
+        """Denominator of profiles: `EVIDENCE` plus all interest, shape ``(2, n_customers)``."""
         return EVIDENCE + self.customers.sums(self.interest)
 
-    def mean(self, described: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return what customers looked at, weighted by interest and shrunk by `EVIDENCE`.
+    def mean(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Average the vectors of each customer's sales by interest, shrunk by `EVIDENCE`.
 
         Args:
-            described: Describes every sale of the catalogue, finite, shape ``(n_catalogue, n)``.
+            vectors: A vector of every sale of the catalogue, finite, shape ``(n_catalogue, n)``.
 
         Returns:
-            ``sum of interest * described / weight`` by half-life, shape ``(2, n_customers, n)``.
+            ``sum of interest * vector / weight`` by half-life, shape ``(2, n_customers, n)``.
         """
-        summed = self.customers.weighted(self.interest, described, rows=self.rows)
+        summed = self.customers.weighted(self.interest, vectors, rows=self.rows)
         return summed / self.weight[..., None]
 
     def counts(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Count each customer's events that are chosen, shape ``(n_customers,)``."""
+        """Count each customer's events under a mask ``(n,)``, shape ``(n_customers,)``."""
         return np.bincount(self.customers.owners[chosen], minlength=self.customers.n_rows)
 
     def newest_age_s(self, event_type: EventType | None = None) -> NDArray[np.float64]:
-        """Return the age of each customer's newest event, of one type if given; NaN without."""
+        """Return the age of each customer's newest event, of one type if given; NaN if none.
+
+        Returns:
+            Seconds, shape ``(n_customers,)``.
+        """
         newest = np.full(self.customers.n_rows, np.nan)
-        # Oldest first: the newest event is written last and stays.
+        # Events are ordered by time: of repeated indices numpy keeps the last assignment.
         if event_type is None:
             newest[self.customers.owners] = self.age_s
         else:
@@ -138,17 +151,17 @@ class History:
 
 
 @dataclass(frozen=True, eq=False)
-class CustomerHistory:
-    """Histories by sale.
+class HistoryBySale:
+    """Histories aggregated by sale.
 
-    What is known of a customer's sale stands at the place of his last event with it, counted
-    from 1; place 0 stands for the sales that he never touched.
+    The aggregate of a customer's sale is stored at the place of their last event with it, counted
+    from 1; place 0 is for sales without events.
 
     Attributes:
         place: Place of each sale of the catalogue, shape ``(n_customers, n_catalogue)``.
         counts: Events by type code, shape ``(n + 1, 5)``.
         age_s: Seconds since the last event, NaN if never, shape ``(n + 1,)``.
-        interest: Faded interest by half-life, shape ``(2, n + 1)``.
+        interest: Decayed interest by half-life, shape ``(2, n + 1)``.
         is_newest: Whether each event is the newest with its sale, shape ``(n,)``.
     """
 
@@ -159,16 +172,18 @@ class CustomerHistory:
     is_newest: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, history: History, n_catalogue: int) -> Self:
-        """Sum histories over the events with each sale."""
+    def from_history(cls, history: History, n_catalogue: int) -> Self:
+        """Aggregate histories over the events with each sale."""
         n, counted = len(history) + 1, np.arange(1, len(history) + 1)
-        # Zeroed memory is not touched until written: cheap for a large catalogue.
+        # ``zeros`` maps pages lazily, which is cheap for a large catalogue.
         place = np.zeros((history.customers.n_rows, n_catalogue), dtype=np.intp)
         cells = history.customers.cells(history.rows, n_catalogue)
-        # Oldest first: of repeated cells the newest event is written last and stays.
+        # Of repeated cells numpy keeps the last assignment, the newest event.
         place.reshape(-1)[cells] = counted
         places = place.take(cells)
-        interest = [np.bincount(places, weights=faded, minlength=n) for faded in history.interest]
+        interest = [
+            np.bincount(places, weights=decayed, minlength=n) for decayed in history.interest
+        ]
         counts = np.bincount(places * len(KINDS) + history.kinds, minlength=n * len(KINDS))
         return cls(
             place=place,
@@ -179,8 +194,8 @@ class CustomerHistory:
         )
 
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Return the places of each customer's sales, rows of shape ``(n_customers, ...)``."""
-        return self.place.take(cells_of(rows, self.place.shape[1]))
+        """Return the places of catalogue rows ``(n_customers, ...)``, same shape."""
+        return self.place.take(flat_cells(rows, self.place.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +203,7 @@ class SaleInteractions:
     """The distinct sales of each history.
 
     Attributes:
-        customers: Whose sales stand where.
+        customers: Owner of each sale.
         rows: Catalogue rows, a customer's ascending, shape ``(n,)``.
         age_s: Seconds since the newest event with each, shape ``(n,)``.
     """
@@ -199,18 +214,14 @@ class SaleInteractions:
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
-        """How much each tells of a taste, lasting and of this visit, shape ``(2, n)``."""
+        """Weight of each as evidence of a taste, lasting and of this visit, shape ``(2, n)``."""
         return np.exp2(-self.age_s / _TASTE_HALF_LIVES_S)
 
     @classmethod
-    def of(cls, history: History, touches: CustomerHistory) -> Self:
+    def from_history(cls, history: History, by_sale: HistoryBySale) -> Self:
         """Take each sale once, at its newest event."""
-        newest = np.flatnonzero(touches.is_newest)
+        newest = np.flatnonzero(by_sale.is_newest)
         order = newest[np.lexsort((history.rows[newest], history.customers.owners[newest]))]
         owners = history.customers.owners[order]
         customers = Ragged(owners, history.customers.n_rows)
         return cls(customers, history.rows[order], history.age_s[order])
-
-
-def _joined(members: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    return members[0] if len(members) == 1 else np.concatenate(members)

@@ -1,4 +1,4 @@
-"""Questions to a scorer: who asks, what he did, when and where, about which sales."""
+"""Queries: the customer, the context and the candidate sales that are to be scored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.eligible_sales import Memoiser, Offer
+from models.catalogue.catalogue_cache import CatalogueCache
+from models.catalogue.eligible_sales import EligibleSales
 from models.domain.customer import Window
 from models.domain.event import KIND, EventType
 from models.domain.profile import Profile
 from models.query.caller_candidates import CallerCandidates
-from models.query.customer_history import CustomerHistory, History, SaleInteractions
+from models.query.customer_history import History, HistoryBySale, SaleInteractions
 from models.query.impressions import Impressions
 
 T = TypeVar("T", bound=np.generic)
@@ -22,12 +23,12 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where and when a slate is asked for.
+    """Time and place of a request.
 
     Attributes:
-        now_us: The moment, microseconds since the epoch.
+        now_us: Microseconds since the epoch.
         market: The customer's market, if known.
-        device: His device, if known.
+        device: The customer's device, if known.
     """
 
     now_us: int
@@ -37,18 +38,19 @@ class Context:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """All that a recommender or a feature may look at, for some candidate sales.
+    """Input of recommenders and features, for some candidate sales.
 
     Attributes:
         window: The customer's window.
-        profile: What lies further back.
+        profile: Totals of events before the window.
         catalogue: All known sales with their counts.
         context: Time and place.
         rows: Catalogue rows of the candidates, shape ``(n_sales,)``.
-        positions: Where each was shown, from 1, when learning; None when serving, which
-            scores every sale as if it stood first, shape ``(n_sales,)``.
-        listing: The caller's own list, if he gave one; holds every candidate.
-        offer: What the candidates are, where others are asked about the same ones.
+        positions: Position at which each was shown, from 1, when training; None when serving,
+            which scores every sale at position 1, shape ``(n_sales,)``.
+        listing: The caller's list, if given; contains every candidate.
+        eligible: The eligible sales of the market, if they are the candidates: queries of several
+            customers then share what is derived from them.
     """
 
     window: Window
@@ -58,10 +60,10 @@ class Query:
     rows: NDArray[np.int64]
     positions: NDArray[np.int64] | None = None
     listing: CallerCandidates | None = None
-    offer: Offer | None = None
+    eligible: EligibleSales | None = None
 
-    def among(self, rows: NDArray[np.int64]) -> Self:
-        """Ask the same about some of the candidates.
+    def select(self, rows: NDArray[np.int64]) -> Self:
+        """Return the same query for some of the candidates.
 
         Args:
             rows: Catalogue rows, each one of the candidates, shape ``(n,)``.
@@ -74,54 +76,54 @@ class Query:
 
     @property
     def n_known_events(self) -> int:
-        """How many events of the customer are known, impressions apart."""
+        """Number of known events of the customer without impressions."""
         counts = self.profile.counts
-        # The profile knows all that the last night knew, the window the latest 128 of all.
+        # The profile counts all events up to last night, the window holds the latest 128.
         return max(len(self.window), sum(counts) - counts[KIND[EventType.IMPRESSION]])
 
     @property
-    def memo(self) -> Memoiser:
-        """What follows from catalogue and candidates alone, as far as it is known."""
-        offer = self.offer
-        if offer is None or offer.catalogue is not self.catalogue or offer.rows is not self.rows:
-            return Memoiser()
-        return offer.memo
+    def cache(self) -> CatalogueCache:
+        """Values derived from catalogue and candidates; empty unless candidates are shared."""
+        shared = self.eligible
+        if shared is None or shared.catalogue is not self.catalogue or shared.rows is not self.rows:
+            return CatalogueCache()
+        return shared.cache
 
     @cached_property
     def history(self) -> History:
-        """The window joined to the catalogue at this moment."""
-        return History.of([self.window], self.catalogue, np.array([self.context.now_us]))
+        """The window joined to the catalogue."""
+        return History.from_windows([self.window], self.catalogue, np.array([self.context.now_us]))
 
     @cached_property
-    def touches(self) -> CustomerHistory:
-        """The history by sale."""
-        return CustomerHistory.of(self.history, len(self.catalogue))
+    def by_sale(self) -> HistoryBySale:
+        """The history aggregated by sale."""
+        return HistoryBySale.from_history(self.history, len(self.catalogue))
 
     @cached_property
-    def touched(self) -> SaleInteractions:
+    def interactions(self) -> SaleInteractions:
         """The distinct sales of the history."""
-        return SaleInteractions.of(self.history, self.touches)
+        return SaleInteractions.from_history(self.history, self.by_sale)
 
 
 @dataclass(frozen=True, eq=False)
-class Counted:
-    """Events that were counted of candidates and of the sales with the most similar pictures.
+class CandidateCounts:
+    """Event counts of candidates and of the sales with the most similar pictures.
 
     Attributes:
-        faded: Events of each candidate, by half-life and type code, shape
+        decayed: Events of each candidate, by half-life and type code, shape
             ``(n_half_lives, n_queries, n_sales, 5)``; see `models.catalogue.event_counts`.
         neighbours: Catalogue rows of each candidate's neighbours, shape ``(n_queries, n_sales,
             20)``.
         of_neighbours: Events of each neighbour, shape ``(n_queries, n_sales, 20, 5)``.
     """
 
-    faded: NDArray[np.float64]
+    decayed: NDArray[np.float64]
     neighbours: NDArray[np.int64]
     of_neighbours: NDArray[np.float64]
 
     @classmethod
-    def now(cls, query: Query) -> Self:
-        """Read what is counted of a query's candidates; a replay's counts will move on."""
+    def from_query(cls, query: Query) -> Self:
+        """Copy the counts of a query's candidates, as a replay updates its counts in place."""
         catalogue, rows = query.catalogue, query.rows[None]
         neighbours = catalogue.neighbours.rows.take(rows, axis=0)
         return cls(
@@ -131,10 +133,10 @@ class Counted:
         )
 
     @classmethod
-    def together(cls, counted: Sequence[Self]) -> Self:
-        """Join what was counted for several queries."""
+    def concatenate(cls, counted: Sequence[Self]) -> Self:
+        """Join the counts of several queries."""
         return cls(
-            np.concatenate([one.faded for one in counted], axis=1),
+            np.concatenate([one.decayed for one in counted], axis=1),
             np.concatenate([one.neighbours for one in counted]),
             np.concatenate([one.of_neighbours for one in counted]),
         )
@@ -142,53 +144,57 @@ class Counted:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Queries that are answered in one step, each to the bit as alone.
+    """Queries that are scored in one step, bit-identical to scoring each one alone.
 
     Attributes:
-        queries: At least one, with equally many candidates each; their catalogues know the same
-            sales, of which counts and openings may differ.
+        queries: At least one, with equal numbers of candidates; their catalogues have the same
+            sales, with counts and openings that may differ.
         rows: Catalogue rows of the candidates, shape ``(n_queries, n_sales)``.
         opens_us: Their openings, same shape.
-        now_us: Moments, shape ``(n_queries,)``.
-        counted: What is counted of the candidates at these moments.
-        history: The windows joined to the catalogue at these moments.
-        memo: What follows from catalogues and candidates alone, whoever asks.
+        now_us: Time of each query, shape ``(n_queries,)``.
+        counts: Event counts of the candidates at these times.
+        history: The windows joined to the catalogue at these times.
+        cache: What is derived from catalogues and candidates, for any customer.
     """
 
     queries: Sequence[Query]
     rows: NDArray[np.int64]
     opens_us: NDArray[np.int64]
     now_us: NDArray[np.int64]
-    counted: Counted
+    counts: CandidateCounts
     history: History
-    memo: Memoiser
+    cache: CatalogueCache
 
     @classmethod
-    def of(cls, queries: Sequence[Query], counted: Sequence[Counted]) -> Self:
-        """Gather queries, with what was counted of each at its moment."""
+    def from_queries(cls, queries: Sequence[Query], counts: Sequence[CandidateCounts]) -> Self:
+        """Batch queries, each with the counts of its candidates at its time."""
         now_us = np.array([one.context.now_us for one in queries])
         return cls(
             queries=queries,
             rows=np.array([one.rows for one in queries]),
             opens_us=np.array([one.catalogue.opens_us[one.rows] for one in queries]),
             now_us=now_us,
-            counted=Counted.together(counted),
-            history=History.of([one.window for one in queries], queries[0].catalogue, now_us),
-            memo=Memoiser(),
+            counts=CandidateCounts.concatenate(counts),
+            history=History.from_windows(
+                [one.window for one in queries], queries[0].catalogue, now_us
+            ),
+            cache=CatalogueCache(),
         )
 
     @classmethod
-    def alone(cls, query: Query) -> Self:
-        """Return a batch of one query, of which nothing large is copied."""
-        memo = query.memo
+    def from_query(cls, query: Query) -> Self:
+        """Return a batch of one query, without copying large arrays."""
+        cache = query.cache
         return cls(
             queries=(query,),
             rows=query.rows[None],
-            opens_us=memo.once("opens_us", lambda: query.catalogue.opens_us[query.rows][None]),
+            opens_us=cache.get_or_make(
+                "opens_us", lambda: query.catalogue.opens_us[query.rows][None]
+            ),
             now_us=np.array([query.context.now_us]),
-            counted=memo.once("counted", lambda: Counted.now(query)),
+            counts=cache.get_or_make("counts", lambda: CandidateCounts.from_query(query)),
             history=query.history,
-            memo=memo,
+            cache=cache,
         )
 
     def __len__(self) -> int:
@@ -197,44 +203,44 @@ class Batch:
 
     @property
     def catalogue(self) -> Catalogue:
-        """All known sales; of counts and openings see `counted` and `opens_us`."""
+        """All known sales; for counts and openings see `counts` and `opens_us`."""
         return self.queries[0].catalogue
 
-    def described(self, table: NDArray[T]) -> NDArray[T]:
-        """Look up the candidates in a table that goes with the catalogue.
+    def gather(self, table: NDArray[T]) -> NDArray[T]:
+        """Gather the candidates' rows of a table of the catalogue; cached by the table's identity.
 
         Args:
-            table: Describes every sale, shape ``(n_catalogue, ...)``. It is made once for a
-                catalogue, not for a query: it is remembered by what it is.
+            table: One row per sale, shape ``(n_catalogue, ...)``; made once for a catalogue, not
+                for each query.
 
         Returns:
             Shape ``(n_queries, n_sales, ...)``; read only.
         """
-        found: tuple[NDArray[T], NDArray[T]] = self.memo.once(
-            # While the table is remembered, no other one has its id.
-            ("described", id(table)),
+        found: tuple[NDArray[T], NDArray[T]] = self.cache.get_or_make(
+            # The cached value holds the table, so that no other one gets its id.
+            ("gathered", id(table)),
             lambda: (table, _rows(table, self.rows)),
         )
         return found[1]
 
     @cached_property
     def impressions(self) -> Impressions:
-        """What the customers were shown at these moments."""
+        """Recent impressions of the customers."""
         shown = [one.window.shown for one in self.queries]
-        return Impressions.of(shown, self.catalogue, self.now_us)
+        return Impressions.from_recent(shown, self.catalogue, self.now_us)
 
     @cached_property
-    def touches(self) -> CustomerHistory:
-        """The histories by sale."""
-        return CustomerHistory.of(self.history, len(self.catalogue))
+    def by_sale(self) -> HistoryBySale:
+        """The histories aggregated by sale."""
+        return HistoryBySale.from_history(self.history, len(self.catalogue))
 
     @cached_property
-    def touched(self) -> SaleInteractions:
+    def interactions(self) -> SaleInteractions:
         """The distinct sales of the histories."""
-        return SaleInteractions.of(self.history, self.touches)
+        return SaleInteractions.from_history(self.history, self.by_sale)
 
 
 def _rows(table: NDArray[T], rows: NDArray[np.int64]) -> NDArray[T]:
     found = table.take(rows, axis=0)
-    found.flags.writeable = False  # others read it too
+    found.flags.writeable = False  # shared through the cache
     return found

@@ -1,1 +1,1 @@
-"""The meta-model: trees upon a linear offset, objectives, explanations, drift."""
+"""The ranker: trees on a linear offset, objectives, explanations, drift baseline."""

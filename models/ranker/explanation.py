@@ -1,4 +1,4 @@
-"""Why a sale stands where it stands: exact contributions, and one sentence made of them."""
+"""Explanation of a rank: exact contributions of features, and one sentence made of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.units import DAY_S
 from models.features.context import PLACE
 from models.features.cross import CROSS
 from models.features.feature import Scope
@@ -14,12 +15,12 @@ from models.features.schema import GROUPS, FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Query
 
-WORTH_TELLING: Final = 0.05
-"""Log-odds below which a group of features is no reason: five percent of the odds."""
+MIN_CONTRIBUTION: Final = 0.05
+"""Log-odds below which a group is not named as a reason: 5% of the odds. Chosen."""
 
 MAX_REASONS: Final = 2
-THIS_WEEK_S: Final = 7 * 24 * 3600.0
-NO_REASON: Final = "Nothing in particular speaks for it: it is as likely as the average sale."
+THIS_WEEK_S: Final = 7 * DAY_S
+NO_REASON: Final = "No particular reason: it is as likely as the average sale."
 
 _SAME_SALE: Final = "same_sale"
 _POSITION: Final = "position"
@@ -27,7 +28,7 @@ _POSITION: Final = "position"
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Where the log-odds of a purchase come from.
+    """Contributions to the log-odds of a purchase.
 
     ``base`` and the values of ``features``, and so those of ``groups``, sum to ``log_odds``.
 
@@ -36,11 +37,11 @@ class Explanation:
         probability: P(buys), as in the answer.
         log_odds: Its log-odds.
         base: Log-odds of the average training example.
-        features: What each feature adds, by name, in the order of the columns.
-        groups: What each recommender, and each other group of features, adds; the largest
+        features: Contribution of each feature by name, in column order.
+        groups: Contribution of each recommender and each other group of features, the largest
             first. Groups are ``customer``, ``sale``, ``context``, ``position``, ``list``,
             ``same_sale`` and the names of recommenders.
-        sentence: The strongest reasons that speak for it, in words.
+        sentence: The largest positive contributions, in words.
     """
 
     sale_id: str
@@ -53,7 +54,7 @@ class Explanation:
 
 
 def feature_groups(schema: FeatureSchema) -> tuple[str, ...]:
-    """Return the group of every feature, in the order of the columns."""
+    """Return the group of every feature, in column order."""
     own = {id(CROSS): _SAME_SALE, id(PLACE): _POSITION}
     names: list[str] = []
     for group in GROUPS:
@@ -72,11 +73,11 @@ def explain(
     schema: FeatureSchema,
     topics: Topics,
 ) -> tuple[Explanation, ...]:
-    """Put contributions into words.
+    """Explain contributions.
 
     Args:
-        query: Who asked; its rows are the sales to explain.
-        contributions: Log-odds that each feature adds, the base in the last column, shape
+        query: The query; its rows are the sales to explain.
+        contributions: Contribution of each feature, the base in the last column, shape
             ``(n_sales, n_features + 1)``.
         matrix: The features, shape ``(n_sales, n_features)``.
         probabilities: P(buys), shape ``(n_sales,)``.
@@ -111,7 +112,7 @@ class Candidate:
     """A sale whose rank is explained.
 
     Attributes:
-        query: Who asked.
+        query: The query.
         row: Its catalogue row.
         values: Its features by name.
     """
@@ -122,16 +123,16 @@ class Candidate:
 
     @property
     def has_history(self) -> bool:
-        """Whether the customer did anything with sales that are known."""
+        """Whether the customer has events with known sales."""
         return len(self.query.history) > 0
 
     def main_topic(self) -> int | None:
-        """Return the topic that its picture shows most of."""
+        """Return the topic with the largest share of its pictures, None without one."""
         shares = self.query.catalogue.topics[self.row]
         return int(np.argmax(shares)) if shares.size and shares.max() > 0 else None
 
     def n_alike(self, topic: int) -> int:
-        """Count the other sales of this main topic that he touched in the last 7 days."""
+        """Count the other sales of this main topic in the customer's history of the last 7 days."""
         history, shares = self.query.history, self.query.catalogue.topics
         recent = np.unique(history.rows[history.age_s <= THIS_WEEK_S])
         recent = recent[recent != self.row]
@@ -148,13 +149,17 @@ def _sentence(
     groups: Sequence[str],
     topics: Topics,
 ) -> str:
-    """Name the strongest groups that speak for the sale and about which something true is known."""
+    """Name the groups of largest contribution for which a true statement is known."""
     reasons: list[str] = []
     for group in sorted(sums, key=lambda name: -sums[name]):
-        if sums[group] < WORTH_TELLING or len(reasons) == MAX_REASONS:
+        if sums[group] < MIN_CONTRIBUTION or len(reasons) == MAX_REASONS:
             break
-        inside = [name for name, of in zip(added, groups, strict=True) if of == group]
-        reason = _reason(group, max(inside, key=lambda name: added[name]), sale, topics=topics)
+        members = [name for name, own in zip(added, groups, strict=True) if own == group]
+        if group in _WORDS:
+            feature = max(members, key=lambda name: added[name])
+            reason = _WORDS[group](sale, feature, topics)
+        else:
+            reason = f"suggested by the recommender {group!r}"
         if reason and reason not in reasons:
             reasons.append(reason)
     if not reasons:
@@ -163,16 +168,11 @@ def _sentence(
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _reason(group: str, feature: str, sale: Candidate, *, topics: Topics) -> str | None:
-    if group in _WORDS:
-        return _WORDS[group](sale, feature, topics)
-    return f"the recommender {group!r} puts it forward"
-
-
 def _same_sale(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del feature, topics
     opened = round(sale.values["same_sale_views"])
-    return f"he opened it {_times(opened)} before" if opened else None
+    times = {1: "once", 2: "twice"}.get(opened, f"{opened} times")
+    return f"opened {times} before by this customer" if opened else None
 
 
 def _popularity(sale: Candidate, feature: str, topics: Topics) -> str | None:
@@ -187,9 +187,9 @@ def _content(sale: Candidate, feature: str, topics: Topics) -> str | None:
         return None
     alike = sale.n_alike(topic) if topic is not None else 0
     if topic is None or not alike:
-        return "close to what he looked at before"
+        return "similar to sales this customer opened before"
     sales = "sale" if alike == 1 else f"{alike} sales"
-    return f"like the {sales} of {topics.names[topic]!r} that he opened this week"
+    return f"like the {sales} of {topics.names[topic]!r} this customer opened this week"
 
 
 def _images(sale: Candidate, feature: str, topics: Topics) -> str | None:
@@ -200,12 +200,12 @@ def _images(sale: Candidate, feature: str, topics: Topics) -> str | None:
 
 def _others(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del feature, topics
-    return "customers who opened the same sales turn to it" if sale.has_history else None
+    return "opened by customers who opened the same sales" if sale.has_history else None
 
 
 def _visit(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del feature, topics
-    return "visits like this one turn to it next" if sale.has_history else None
+    return "often next in visits like this one" if sale.has_history else None
 
 
 def _audience(sale: Candidate, feature: str, topics: Topics) -> str | None:
@@ -215,7 +215,9 @@ def _audience(sale: Candidate, feature: str, topics: Topics) -> str | None:
 
 def _text(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del feature, topics
-    return "its text is like those of what he looked at" if sale.has_history else None
+    return (
+        "its text is similar to those of sales this customer opened" if sale.has_history else None
+    )
 
 
 def _sale(sale: Candidate, feature: str, topics: Topics) -> str | None:
@@ -224,18 +226,18 @@ def _sale(sale: Candidate, feature: str, topics: Topics) -> str | None:
         return f"{sale.values[feature]:.0%} below its original price"
     return {
         "sale_price": "its price",
-        "sale_age": "for how long it has been open",
+        "sale_age": "how long it has been open",
         "sale_time_left": "how soon it closes",
     }.get(feature)
 
 
 def _listed(sale: Candidate, feature: str, topics: Topics) -> str | None:
     del sale, topics
-    return "its place in the list that was given" if feature == "list_rank" else None
+    return "its place in the given list" if feature == "list_rank" else None
 
 
 def _nothing(sale: Candidate, feature: str, topics: Topics) -> None:
-    """Give no reason: what is the same for all sales speaks for none of them."""
+    """Return no reason: these features are equal for all candidates."""
     del sale, feature, topics
 
 
@@ -258,13 +260,9 @@ _WORDS: Final[Mapping[str, Callable[[Candidate, str, Topics], str | None]]] = {
 
 
 _AUDIENCES: Final = {
-    "audience": "popular in his market",
-    "audience_market": "popular in his market",
-    "audience_device": "popular with customers of his device",
-    "audience_segment": "customers like him open it",
+    "audience": "popular in this market",
+    "audience_market": "popular in this market",
+    "audience_device": "popular on this device",
+    "audience_segment": "popular with similar customers",
 }
-"""What his market or device does whatever the sale is speaks for none of them."""
-
-
-def _times(n: int) -> str:
-    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+"""Activity of a market or device is equal for all candidates, so it is no reason."""

@@ -1,4 +1,4 @@
-"""Policies: what sales are ordered by, and what the orders of the meta-model aim at."""
+"""Objectives of the ranker and the policies that order by them."""
 
 from enum import StrEnum
 from typing import Final
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Objective(StrEnum):
-    """What a slate should bring as much of as possible."""
+    """Quantity that a slate maximises."""
 
     PURCHASES = "purchases"
     REVENUE = "revenue"
@@ -16,7 +16,7 @@ class Objective(StrEnum):
 
 
 class Policy(StrEnum):
-    """Policies that every bundle has; its recommenders are policies under their names too."""
+    """Policies that every bundle has; its recommenders are policies as well, by their names."""
 
     META = "meta"
     META_REVENUE = "meta-revenue"
@@ -29,34 +29,33 @@ OBJECTIVES: Final = {
     Policy.META_REVENUE: Objective.REVENUE,
     Policy.META_MARGIN: Objective.MARGIN,
 }
-"""What each policy of the meta-model aims at."""
+"""Objective of each policy of the ranker."""
 
-UNKNOWN_WORTH: Final = -1e9
-"""What orders at or below say: that the sale's worth is unknown. No purchase loses as much."""
+UNKNOWN_VALUE: Final = -1e9
+"""Orders at or below it are of unknown value; far below any loss of a single purchase."""
 
 
-def expected_worth(
-    probabilities: NDArray[np.float64], worth: NDArray[np.float64]
+def expected_value(
+    probabilities: NDArray[np.float64], values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return what each sale brings on average, in an order that has a place for the unknown.
+    """Return the expected value of showing each sale, ``p * value``.
 
-    ``p * worth``. Sales of unknown worth follow all others, the most probable first, by
-    ``-1e9 / p``, which is below what any purchase can lose.
+    Sales of unknown value get ``-1e9 / p``: they follow all others, the most probable first.
 
     Args:
         probabilities: P(buys), in ``(0, 1)``, shape ``(n,)``.
-        worth: What a purchase brings, above -1e9, NaN if unknown, shape ``(n,)``.
+        values: Value of a purchase, above -1e9, NaN if unknown, shape ``(n,)``.
 
     Returns:
         Higher is better, no NaN, shape ``(n,)``.
     """
-    return np.where(np.isnan(worth), UNKNOWN_WORTH / probabilities, probabilities * worth)
+    return np.where(np.isnan(values), UNKNOWN_VALUE / probabilities, probabilities * values)
 
 
 def known_margins(
     margins: NDArray[np.float64], prices: NDArray[np.float64], *, usual_share: float
 ) -> NDArray[np.float64]:
-    """Fill in margins that nobody gave with the usual share of the price.
+    """Impute unknown margins by the usual share of the price.
 
     Args:
         margins: NaN if unknown, shape ``(n,)``.
@@ -70,9 +69,9 @@ def known_margins(
 
 
 def usual_margin_share(margins: NDArray[np.float64], prices: NDArray[np.float64]) -> float:
-    """Return the median margin as a share of the price, over sales that tell both.
+    """Return the median margin as a share of the price, over sales with both.
 
-    1 where none does: sales are then ordered by revenue.
+    1 if there are none: sales are then ordered by revenue.
     """
     both = ~np.isnan(margins) & (prices > 0)
     return float(np.median(margins[both] / prices[both])) if both.any() else 1.0

@@ -1,1 +1,1 @@
-"""Recommenders: each scores sales for a query, alone as a policy or as features of the ranker."""
+"""Recommenders: score sales for a query, as policies or as features of the ranker."""

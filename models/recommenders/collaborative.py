@@ -1,8 +1,7 @@
-"""What similar customers turn to: factors of customers and sales, from implicit feedback."""
+"""Collaborative filtering: ALS factors of implicit feedback, for new sales from content."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.arrays.ragged import Ragged
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.catalogue_cache import CatalogueCache
 from models.query.query import Batch
 from models.recommenders.content_encoder import Projection
 from models.recommenders.recommender import Recommender
@@ -21,17 +19,17 @@ from models.recommenders.recommender import Recommender
 class Collaborative(Recommender):
     """Scores by the dot product of a customer's factors with a sale's.
 
-    A sale's factors are predicted from its content, so that a sale of the first minute has
-    some; what else is known of the factors of a sale that customers touched is added. A
-    customer's are solved for from the distinct sales ``y`` of his window, as the fit does:
+    A sale's factors are predicted from its content, so that a new sale has some; for sales that
+    customers interacted with in training a residual is added. A customer's factors are folded in
+    from the distinct sales ``y`` of their window, as in the fit:
     ``(Y'Y + r I + a * sum y y') u = (1 + a) * sum y``.
 
     Attributes:
-        projection: Factors by content.
-        keys: Keys of the sales with factors of their own, ascending, shape ``(n,)``.
-        residuals: What these have beyond content, shape ``(n, n_factors)``.
+        projection: Predicts factors from content.
+        keys: Keys of the sales with a residual, ascending, shape ``(n,)``.
+        residuals: Their factors minus the prediction, shape ``(n, n_factors)``.
         gramian: ``Y'Y + r I`` of the fit, shape ``(n_factors, n_factors)``.
-        confidence: The weight ``a`` of a touched sale beyond one that was not touched.
+        confidence: Additional weight ``a`` of an interaction over a missing one.
     """
 
     projection: Projection
@@ -42,55 +40,51 @@ class Collaborative(Recommender):
 
     name: ClassVar[str] = "collaborative"
     columns: ClassVar[Mapping[str, str]] = {
-        "collaborative": "Agreement of ALS factors, the customer's solved for from his window",
+        "collaborative": "Dot product of ALS factors, the customer's folded in from the window",
     }
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by factors; see `Recommender.batch_scores`."""
-        touched = batch.touched
-        if not len(self.gramian) or not len(touched.rows):
+        """Score by factors, shape ``(n_queries, n_sales, 1)``; see `Recommender.batch_scores`."""
+        seen = batch.interactions
+        if not len(self.gramian) or not len(seen.rows):
             return np.full((*batch.rows.shape, 1), np.nan)
         factors = self.factors(batch.catalogue)
-        customers = self.folded_in(touched.customers, factors, touched=touched.rows)
-        customers = touched.customers.blank_empty(customers)
-        return np.einsum("bij,bj->bi", batch.described(factors), customers)[..., None]
+        customers = self.fold_in(seen.customers, factors, rows=seen.rows)
+        customers = seen.customers.blank_empty(customers)
+        return np.einsum("bij,bj->bi", batch.gather(factors), customers)[..., None]
 
-    def folded_in(
-        self, customers: Ragged, factors: NDArray[np.float64], *, touched: NDArray[np.int64]
+    def fold_in(
+        self, customers: Ragged, factors: NDArray[np.float64], *, rows: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Solve for the factors of customers.
 
         Args:
-            customers: Who touched what.
+            customers: Owner of each interaction.
             factors: Factors of every sale, shape ``(n_catalogue, n_factors)``.
-            touched: The distinct sales that each touched, shape ``(n,)``.
+            rows: Catalogue row of each interaction, distinct per customer, shape ``(n,)``.
 
         Returns:
             Shape ``(n_customers, n_factors)``.
         """
-        normal = self.gramian + self.confidence * customers.gramian(factors, touched)
-        wanted = (1 + self.confidence) * customers.total(factors, touched)
+        normal = self.gramian + self.confidence * customers.gramian(factors, rows)
+        wanted = (1 + self.confidence) * customers.total(factors, rows)
         solved = np.linalg.solve(normal, wanted[..., None])
         return np.asarray(solved[..., 0], dtype=np.float64)
 
     def factors(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Return the factors of every sale, shape ``(n_catalogue, n_factors)``; read only."""
-        return self._factors.of(catalogue)
+        return catalogue.cache.get_or_make((self, "factors"), lambda: self._factors(catalogue))
 
-    @cached_property
-    def _factors(self) -> CatalogueCache[NDArray[np.float64]]:
-        return CatalogueCache(self._factors_of)
-
-    def _factors_of(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        factors = self.projection.of(catalogue).copy()
-        rows = catalogue.rows_of(self.keys)
+    def _factors(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        factors = self.projection.project(catalogue).copy()
+        rows = catalogue.rows_for(self.keys)
         known = rows >= 0
         factors[rows[known]] += self.residuals[known]
         factors.flags.writeable = False
         return factors
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
-        """Return what was fitted; see `Recommender.to_arrays`."""
+        """Return the fitted arrays; see `Recommender.to_arrays`."""
         return {
             **self.projection.to_arrays(),
             "keys": self.keys.view(np.int64),

@@ -1,7 +1,6 @@
-"""Describes the content of a sale by numbers: what its picture shows, its attributes, its price."""
+"""Content features of a sale as one vector: picture, topics, attributes and price."""
 
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -9,7 +8,6 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.catalogue_cache import CatalogueCache
 from models.catalogue.columns import Vocabulary
 
 _N_PRICES: Final = 2
@@ -17,16 +15,16 @@ _N_PRICES: Final = 2
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """A centred vector for every sale; what is unknown of a sale stands at the centre.
+    """Encodes sales as centred vectors; an unknown part of a sale is 0.
 
     Attributes:
-        values: Column and value of each attribute indicator.
+        values: Column and value of each one-hot attribute.
         picture_centre: Mean picture vector, shape ``(128,)``.
-        picture_axes: Directions in which pictures differ most, shape ``(128, n_axes)``.
+        picture_axes: Principal axes of the picture vectors, shape ``(128, n_axes)``.
         topic_centre: Mean topic shares, shape ``(n_topics,)``.
-        look_centre: Mean looks, shape ``(4,)``.
+        look_centre: Mean image statistics, shape ``(4,)``.
         look_scale: Their standard deviations, positive, shape ``(4,)``.
-        value_centre: How common each value is, shape ``(n_values,)``.
+        value_centre: Share of sales with each value, shape ``(n_values,)``.
         price_centre: Means of log price and discount, shape ``(2,)``.
         price_scale: Their standard deviations, positive, shape ``(2,)``.
     """
@@ -53,9 +51,9 @@ class Encoder:
         )
 
     def encode(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        """Describe every sale of a catalogue.
+        """Encode every sale of a catalogue.
 
-        A row does not depend, in any bit, on the rows beside it.
+        A row's bits do not depend on the other rows: einsum, not BLAS.
 
         Args:
             catalogue: The sales.
@@ -67,25 +65,23 @@ class Encoder:
         pictures = np.einsum(
             "ij,jk->ik", catalogue.embeddings - self.picture_centre, self.picture_axes
         )
+        # A catalogue without a scene model has no topics.
+        has_topics = catalogue.topics.shape[1] == len(self.topic_centre)
+        topics = catalogue.topics - self.topic_centre if has_topics else self.topic_centre * 0.0
         looks = (catalogue.looks - self.look_centre) / self.look_scale
-        prices = (prices_of(catalogue) - self.price_centre) / self.price_scale
+        prices = (price_columns(catalogue) - self.price_centre) / self.price_scale
         return np.hstack(
             [
                 np.where(pictured, pictures, 0.0),
-                np.where(pictured, self._topics(catalogue), 0.0),
+                np.where(pictured, topics, 0.0),
                 np.where(pictured, looks, 0.0),
                 indicators(catalogue.vocabulary, self.values) - self.value_centre,
                 np.nan_to_num(prices, nan=0.0),
             ]
         )
 
-    def _topics(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        if catalogue.topics.shape[1] != len(self.topic_centre):
-            return np.zeros((len(catalogue), len(self.topic_centre)))
-        return catalogue.topics - self.topic_centre
-
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return what was fitted; see `from_arrays`."""
+        """Return the fitted arrays; see `from_arrays`."""
         columns, names = np.array(self.values, dtype=np.str_).reshape(-1, 2).T
         numbers = {name: getattr(self, name) for name in _NUMBERS}
         return {"value_columns": columns, "value_names": names, **numbers}
@@ -95,7 +91,7 @@ class Encoder:
         """Restore an encoder.
 
         Raises:
-            ValueError: If an array is missing or does not fit its partners.
+            ValueError: If an array is missing or its shape does not fit the others.
         """
         columns, names = arrays.strings("value_columns"), arrays.strings("value_names")
         numbers = {name: arrays.floats(name) for name in _NUMBERS}
@@ -110,17 +106,17 @@ _NUMBERS: Final = tuple(f.name for f in fields(Encoder) if f.name != "values")
 
 
 def indicators(vocabulary: Vocabulary, values: tuple[tuple[str, str], ...]) -> NDArray[np.float64]:
-    """Tell which sales have which values.
+    """One-hot encode attribute values.
 
     Args:
         vocabulary: Values of the sales.
-        values: Column and value to look for.
+        values: Column and value of each output column.
 
     Returns:
         1 where a sale has a value, else 0, shape ``(n_sales, n_values)``.
     """
     place = {value: index for index, value in enumerate(values)}
-    # Codes count from 1, and 0 says that a sale has no value.
+    # Codes count from 1; 0 is a missing value.
     places = np.array([-1, *(place.get(value, -1) for value in vocabulary.values)])
     found = places[vocabulary.codes]
     known = found >= 0
@@ -129,18 +125,18 @@ def indicators(vocabulary: Vocabulary, values: tuple[tuple[str, str], ...]) -> N
     return matrix
 
 
-def prices_of(catalogue: Catalogue) -> NDArray[np.float64]:
+def price_columns(catalogue: Catalogue) -> NDArray[np.float64]:
     """Return log price and discount, NaN where unknown, shape ``(n_catalogue, 2)``."""
     return np.stack([catalogue.log_price, catalogue.discount], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Places sales in a space of few dimensions, by their content alone.
+    """A linear projection of content vectors to a few dimensions.
 
     Attributes:
-        encoder: Describes the content.
-        axes: What each dimension is made of, shape ``(size, n_dimensions)``.
+        encoder: Encodes the content.
+        axes: Weights of each dimension, shape ``(size, n_dimensions)``.
     """
 
     encoder: Encoder
@@ -151,24 +147,17 @@ class Projection:
         """Number of dimensions."""
         return self.axes.shape[1]
 
-    def of(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        """Place every sale of a catalogue, shape ``(n_catalogue, n_dimensions)``; read only.
+    def project(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Project every sale of a catalogue, shape ``(n_catalogue, n_dimensions)``; read only."""
+        return catalogue.cache.get_or_make((self, "projected"), lambda: self._project(catalogue))
 
-        Computed once for the same sales, whatever their counts are.
-        """
-        return self._places.of(catalogue)
-
-    @cached_property
-    def _places(self) -> CatalogueCache[NDArray[np.float64]]:
-        return CatalogueCache(self._placed)
-
-    def _placed(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        placed = np.einsum("ij,jk->ik", self.encoder.encode(catalogue), self.axes)
-        placed.flags.writeable = False
-        return placed
+    def _project(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        projected = np.einsum("ij,jk->ik", self.encoder.encode(catalogue), self.axes)
+        projected.flags.writeable = False
+        return projected
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return what was fitted; see `from_arrays`."""
+        """Return the fitted arrays; see `from_arrays`."""
         return {**self.encoder.to_arrays(), "axes": self.axes}
 
     @classmethod
@@ -176,7 +165,7 @@ class Projection:
         """Restore a projection.
 
         Raises:
-            ValueError: If an array is missing or does not fit its partners.
+            ValueError: If an array is missing or its shape does not fit the others.
         """
         encoder, axes = Encoder.from_arrays(arrays), arrays.floats("axes")
         if len(axes) != encoder.size:

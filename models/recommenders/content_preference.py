@@ -1,4 +1,4 @@
-"""What a customer likes in sales, learned from what customers opened of what they were shown."""
+"""Content preference: a Bayesian estimate of a customer's taste in content space."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,37 +14,34 @@ from models.recommenders.content_encoder import Projection
 from models.recommenders.recommender import Recommender
 
 _LASTING: Final = 0
-"""Index of the lasting taste, before that of this visit."""
+"""Index of the lasting taste; the taste of the visit follows it."""
 
-_ROUNDS: Final = 3
-_TINY: Final = 1e-300
-"""In place of no curvature, where there is no slope either."""
+_N_STEPS: Final = 3  # Newton steps from the prior mean; chosen, not measured
+_TINY: Final = 1e-300  # curvature of a zero step, whose slope is 0 as well
 
-_MAX_LIKING: Final = 4.0
-"""Of which an exponential is taken; more would be an outlier of the content."""
+_MAX_EXPONENT: Final = 4.0
+"""Bounds ``t . x`` before ``exp``: larger values come from outliers of the content."""
 
 
 @dataclass(frozen=True, eq=False)
 class ContentPreference(Recommender):
-    """Estimates a customer's taste from the content of the sales that he touched.
+    """Scores by the dot product of a sale's content with the customer's estimated taste.
 
-    Sales are placed so that those on offer have mean 0 and covariance ``I``. A customer of
-    taste ``t`` touches sales around ``t``, with ``t ~ N(mean, diag(spread))`` over customers.
-    After ``n`` sales of mean ``m`` he is expected to have, in every dimension, the taste
-    ``mean + (m - mean) * spread * n / (1 + spread * n)``; a sale's score is its dot product
-    with it, which is the logarithm of how much more likely he opens it than others, up to a
-    term of the second order.
+    Sales are whitened: eligible ones have mean 0 and covariance ``I``. A customer of taste ``t``
+    interacts with sales that scatter around ``t``; ``t ~ N(mean, diag(spread))`` over customers.
+    The posterior mean after ``n`` sales of mean ``m`` is, in every dimension,
+    ``mean + (m - mean) * spread * n / (1 + spread * n)``. The dot product is the log of how much
+    more likely the customer opens the sale than an average one, to the first order.
 
-    Where it is known what he was shown, what he passed over counts as well: of a sale ``x``
-    that he is shown he opens ``rate * exp(t . x)`` on average. The taste is then the mode of
-    the posterior, dimension by dimension, see `_mode`.
+    Where impressions are known, sales that were shown and not opened count as well: a shown sale
+    ``x`` is opened at the rate ``rate * exp(t . x)``, and the taste is the posterior mode; see
+    `_mode`.
 
     Attributes:
-        projection: Places sales.
-        mean: Taste of the average customer, shape ``(n_dimensions,)``.
-        spread: How much tastes differ between customers, positive, same shape.
-        rate: Share of the sales shown that the average customer opened; 0 where impressions
-            are not known.
+        projection: Places sales in the whitened space.
+        mean: Mean of tastes over customers, shape ``(n_dimensions,)``.
+        spread: Variance of tastes over customers, positive, same shape.
+        rate: Share of shown sales that the average customer opened; 0 without impressions.
     """
 
     projection: Projection
@@ -54,36 +51,36 @@ class ContentPreference(Recommender):
 
     name: ClassVar[str] = "taste"
     columns: ClassVar[Mapping[str, str]] = {
-        "taste": "Agreement of the sale's content with the taste that he is expected to have",
+        "taste": "Agreement of the sale's content with the customer's estimated taste",
         "taste_visit": "The same by this visit alone",
         "taste_appeal": "Agreement of the sale's content with the average customer's taste",
     }
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by content; see `Recommender.batch_scores`."""
+        """Score by content, shape ``(n_queries, n_sales, 3)``; see `Recommender.batch_scores`."""
         if not self.projection.n_dimensions:
             return np.full((*batch.rows.shape, len(self.columns)), np.nan)
-        places = self.projection.of(batch.catalogue)
+        places = self.projection.project(batch.catalogue)
         tastes = np.empty((len(self.columns), len(batch), len(self.mean)))
         tastes[:-1] = self.expected(batch, places)
         tastes[-1] = self.mean
-        return np.einsum("bij,hbj->bih", batch.described(places), tastes)
+        return np.einsum("bij,hbj->bih", batch.gather(places), tastes)
 
     def expected(self, batch: Batch, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the tastes to expect, lasting and of this visit.
+        """Estimate tastes, lasting and of this visit.
 
-        What he was shown tells of his lasting taste; in a visit it is too little.
+        Impressions are used for the lasting taste only; those of one visit are too few.
 
         Args:
             batch: The queries.
-            places: Where every sale stands, shape ``(n_catalogue, n_dimensions)``.
+            places: Projected sales, shape ``(n_catalogue, n_dimensions)``.
 
         Returns:
             Shape ``(2, n_queries, n_dimensions)``.
         """
-        touched = batch.touched
-        n = touched.customers.sums(touched.weights)[..., None]
-        sums = touched.customers.weighted(touched.weights, places, rows=touched.rows)
+        seen = batch.interactions
+        n = seen.customers.sums(seen.weights)[..., None]
+        sums = seen.customers.weighted(seen.weights, places, rows=seen.rows)
         tastes = self.mean + (sums - n * self.mean) * self.spread / (1 + self.spread * n)
         were_shown = batch.impressions.customers.lengths > 0
         if self.rate and were_shown.any():
@@ -94,19 +91,19 @@ class ContentPreference(Recommender):
     def _mode(
         self, batch: Batch, places: NDArray[np.float64], *, sums: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the most likely lasting tastes, given what was opened and what passed over.
+        """Return the posterior modes of the lasting tastes, given openings and impressions.
 
-        With ``n`` sales that he touched and is not known to have been shown, the logarithm of
-        the posterior is, up to a constant, ``t . sums - n t^2 / 2 - rate sum_shown exp(t . x) -
-        (t - mean)^2 / (2 spread)``: Poisson where it is known what was shown, and elsewhere the
-        mean of ``exp(t . x)`` over what is on offer. Climbed in Newton's steps, in every dimension
-        as if it were the only one, since the axes are hardly correlated; where what he was shown
-        is all alike they are, and a step is as long as is best along its direction.
+        With ``n`` interactions without a known impression, the log posterior is, up to a
+        constant, ``t . sums - n t^2 / 2 - rate sum_shown exp(t . x) - (t - mean)^2 / (2 spread)``:
+        a Poisson likelihood for sales that were shown; elsewhere the mean of ``exp(t . x)`` over
+        eligible sales takes its place. Newton steps with a diagonal Hessian, as the axes are
+        nearly uncorrelated; an exact line search along each step covers impressions that are all
+        alike, where they are not.
 
         Args:
             batch: The queries.
-            places: Where every sale stands, shape ``(n_catalogue, n_dimensions)``.
-            sums: Of the places of what each touched, by weight, shape ``(n_queries,
+            places: Projected sales, shape ``(n_catalogue, n_dimensions)``.
+            sums: Weighted sums of the places of interactions, shape ``(n_queries,
                 n_dimensions)``.
 
         Returns:
@@ -116,15 +113,15 @@ class ContentPreference(Recommender):
         at = places.take(shown.rows, axis=0)
         block = shown.customers.vectors(np.hstack([at, at * at]), np.arange(len(at)))
         looks = self.rate * np.exp2(-shown.age_s / TASTE_MEMORY_S)
-        precision = 1 / self.spread + _elsewhere(batch)[:, None]
-        told = sums + self.mean / self.spread
+        precision = 1 / self.spread + _weight_without_impression(batch)[:, None]
+        linear = sums + self.mean / self.spread
         taste = self.mean[None].repeat(len(batch), axis=0)
-        for _ in range(_ROUNDS):
+        for _ in range(_N_STEPS):
             liking = np.einsum("ij,ij->i", at, taste.take(shown.customers.owners, axis=0))
-            opens = looks * np.exp(liking.clip(-_MAX_LIKING, _MAX_LIKING))
-            # The expected sum of what he opens, and how fast it grows with his taste.
+            opens = looks * np.exp(liking.clip(-_MAX_EXPONENT, _MAX_EXPONENT))
+            # First and second derivative of ``rate sum_shown exp(t . x)``.
             expected = np.einsum("bi,bij->bj", shown.customers.padded(opens, before=0.0), block)
-            slope = told - expected[:, :size] - precision * taste
+            slope = linear - expected[:, :size] - precision * taste
             step = slope / (precision + expected[:, size:])
             along = np.einsum("ij,ij->i", at, step.take(shown.customers.owners, axis=0))
             bend = np.einsum("bj,bj->b", precision * step, step) + shown.customers.sums(
@@ -135,7 +132,7 @@ class ContentPreference(Recommender):
         return taste
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
-        """Return what was fitted; see `Recommender.to_arrays`."""
+        """Return the fitted arrays; see `Recommender.to_arrays`."""
         return {
             **self.projection.to_arrays(),
             "mean": self.mean,
@@ -153,15 +150,15 @@ class ContentPreference(Recommender):
             raise ValueError(msg)
         [rate] = arrays.floats("rate").tolist()
         if not 0 <= rate <= 1:
-            msg = f"a share of {rate} of the sales shown cannot be opened"
+            msg = f"the opening rate must be in [0, 1], got {rate}"
             raise ValueError(msg)
         return cls(projection, mean, spread, rate)
 
 
-def _elsewhere(batch: Batch) -> NDArray[np.float64]:
-    """Weigh what each customer touched and is not known to have been shown, ``(n_queries,)``."""
-    touched, shown, n = batch.touched, batch.impressions, len(batch.catalogue)
-    elsewhere = np.ones(len(batch) * n)
-    elsewhere[shown.customers.cells(shown.rows, n)] = 0.0
-    counted = elsewhere[touched.customers.cells(touched.rows, n)]
-    return touched.customers.sums(counted * touched.weights[_LASTING])
+def _weight_without_impression(batch: Batch) -> NDArray[np.float64]:
+    """Sum the weights of interactions without a known impression, shape ``(n_queries,)``."""
+    seen, shown, n = batch.interactions, batch.impressions, len(batch.catalogue)
+    not_shown = np.ones(len(batch) * n)
+    not_shown[shown.customers.cells(shown.rows, n)] = 0.0
+    counted = not_shown[seen.customers.cells(seen.rows, n)]
+    return seen.customers.sums(counted * seen.weights[_LASTING])

@@ -1,4 +1,4 @@
-"""Sales like those that the customer looked at: topics of their pictures, and attributes."""
+"""Content profile: agreement of topics, attributes and price with the customer's history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.arrays.ragged import cells_of
+from models.arrays.ragged import flat_cells
 from models.catalogue.columns import TEXT_COLUMNS
 from models.query.customer_history import HALF_LIVES_S, LASTING, VISIT
 from models.query.query import Batch
@@ -18,8 +18,8 @@ CATEGORY, COUNTRY, DESTINATION = map(TEXT_COLUMNS.index, ("category", "country",
 
 
 @dataclass(frozen=True)
-class Content(Recommender):
-    """Compares a sale's content with the customer's faded interest; nothing is fitted."""
+class ContentProfile(Recommender):
+    """Compares a sale's content with the customer's decayed interest; nothing is fitted."""
 
     name: ClassVar[str] = "content"
     columns: ClassVar[Mapping[str, str]] = {
@@ -34,7 +34,7 @@ class Content(Recommender):
     }
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by content; see `Recommender.batch_scores`."""
+        """Score by content, shape ``(n_queries, n_sales, 8)``; see `Recommender.batch_scores`."""
         topics = topic_agreement(batch)
         visit, lasting = interest_shares(batch)
         pictured = np.where(np.isnan(topics[LASTING]), 0.0, topics[LASTING])
@@ -66,11 +66,11 @@ class Content(Recommender):
 
 
 def topic_agreement(batch: Batch) -> NDArray[np.float64]:
-    """Compare topic shares with the topics of what the customer looked at.
+    """Compare topic shares with the topics of the customer's history.
 
-    With interest ``w_i`` in sales of shares ``t_i`` the taste is ``sum w_i t_i /
-    (EVIDENCE + sum w_i)``; the score is its dot product with the unit vector of the
-    candidate's shares.
+    With interest ``w_i`` in sales of topic shares ``t_i`` the profile is ``sum w_i t_i /
+    (EVIDENCE + sum w_i)``; the score is its dot product with the candidate's shares, scaled to
+    unit length.
 
     Args:
         batch: The queries.
@@ -83,12 +83,12 @@ def topic_agreement(batch: Batch) -> NDArray[np.float64]:
     if not shares.shape[1]:
         return np.full((len(HALF_LIVES_S), *batch.rows.shape), np.nan)
     taste = batch.history.mean(shares)
-    agreement = np.einsum("bij,hbj->hbi", batch.described(shares), taste)
-    return agreement / batch.described(batch.catalogue.topic_length)
+    agreement = np.einsum("bij,hbj->hbi", batch.gather(shares), taste)
+    return agreement / batch.gather(batch.catalogue.topic_length)
 
 
 def interest_shares(batch: Batch) -> NDArray[np.float64]:
-    """Return the share of faded interest in sales that have a value in common.
+    """Return the share of decayed interest in sales with the same attribute value.
 
     Args:
         batch: The queries.
@@ -104,14 +104,14 @@ def interest_shares(batch: Batch) -> NDArray[np.float64]:
     cells = history.customers.cells(codes, n_codes)
     by_value = np.array(
         [
-            np.bincount(cells.ravel(), weights=faded, minlength=len(batch) * n_codes)
-            for faded in history.interest.repeat(codes.shape[1], axis=1)
+            np.bincount(cells.ravel(), weights=decayed, minlength=len(batch) * n_codes)
+            for decayed in history.interest.repeat(codes.shape[1], axis=1)
         ],
         dtype=np.float64,
     ).reshape(-1, len(batch), n_codes)
-    by_value[..., 0] = 0.0  # sales without a value have nothing in common
+    by_value[..., 0] = 0.0  # code 0 is a missing value, which does not agree with itself
     by_value /= history.weight[..., None]
-    cells = cells_of(batch.described(vocabulary.codes), n_codes)
+    cells = flat_cells(batch.gather(vocabulary.codes), n_codes)
     return by_value.reshape(len(by_value), -1).take(cells, axis=1)
 
 
@@ -127,4 +127,4 @@ def price_distance(batch: Batch) -> NDArray[np.float64]:
     customers = history.customers.select(known)
     total = customers.sums(interest)
     mean = customers.sums(interest * seen[known]) / np.where(total > 0, total, np.nan)
-    return batch.described(log_price) - mean[:, None]
+    return batch.gather(log_price) - mean[:, None]

@@ -1,4 +1,4 @@
-"""Sales that the same customers turn to, as item-item co-visitation."""
+"""Co-visitation: item-item similarity of the sales that the same customers interact with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ from models.recommenders.recommender import Recommender
 
 @dataclass(frozen=True, eq=False)
 class Covisitation(Recommender):
-    """Sums the customer's interest in the sales that go together with a candidate.
+    """Sums the customer's interest in the sales most co-visited with a candidate.
 
     Attributes:
-        companions: Which sales the same customers touched.
+        companions: Co-visited sales of each sale.
     """
 
     companions: ItemSimilarity
 
     name: ClassVar[str] = "covisitation"
     columns: ClassVar[Mapping[str, str]] = {
-        "covisitation": "Lasting interest in the 20 sales that the same customers touched most",
+        "covisitation": "Lasting interest in the 20 sales most co-visited with this one",
     }
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by sales touched together; see `Recommender.batch_scores`."""
+        """Score by co-visits, shape ``(n_queries, n_sales, 1)``; see `Recommender.batch_scores`."""
         return self.companions.interest(batch, half_life=LASTING)[..., None]
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
-        """Return who goes with whom; see `Recommender.to_arrays`."""
+        """Return the fitted arrays; see `Recommender.to_arrays`."""
         return self.companions.to_arrays()
 
     @classmethod

@@ -1,8 +1,7 @@
-"""Sales whose pictures look like what the customer looked at, or like what sold."""
+"""Image similarity to the customer's history, and conversion of visually similar sales."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Final, Self
 
 import numpy as np
@@ -10,21 +9,20 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.catalogue_cache import CatalogueCache
 from models.query.customer_history import LASTING, VISIT
 from models.query.query import Batch
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
 
-_SQUARINGS: Final = 3  # of a similarity: its 8th power
+_SQUARINGS: Final = 3  # the 8th power of a similarity; chosen, not measured
 
 
 @dataclass(frozen=True)
-class Images(Recommender):
-    """Compares picture vectors with the customer's interest and with past sales.
+class ImageSimilarity(Recommender):
+    """Compares picture vectors with the customer's history and with other sales.
 
     Attributes:
-        popularity: How well other sales sold, for the conversion of look-alikes.
+        popularity: Smooths the conversion rates of look-alikes.
     """
 
     popularity: Popularity
@@ -39,31 +37,28 @@ class Images(Recommender):
     }
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by pictures; see `Recommender.batch_scores`."""
+        """Score by pictures, shape ``(n_queries, n_sales, 5)``; see `Recommender.batch_scores`."""
         agreement = picture_agreement(batch)
         return np.array(
             [
                 agreement[LASTING],
                 agreement[VISIT],
                 neighbour_interest(batch),
-                *self._look_alikes(batch),
+                *batch.cache.get_or_make(
+                    (self, "look-alikes"), lambda: self._look_alike_rates(batch)
+                ),
             ]
         ).transpose(1, 2, 0)
 
-    def _look_alikes(self, batch: Batch) -> NDArray[np.float64]:
+    def _look_alike_rates(self, batch: Batch) -> NDArray[np.float64]:
         """Return purchases and clicks per impression, shape ``(2, n_queries, n_sales)``."""
-        return batch.memo.once((self, "look-alikes"), lambda: self._rates(batch))
-
-    def _rates(self, batch: Batch) -> NDArray[np.float64]:
-        weights, known = self._weights.of(batch.catalogue)
-        counts = look_alike_counts(batch.described(weights), batch.counted.of_neighbours)
+        weights, known = batch.catalogue.cache.get_or_make(
+            "look-alike weights", lambda: look_alike_weights(batch.catalogue)
+        )
+        counts = look_alike_counts(batch.gather(weights), batch.counts.of_neighbours)
         click_rate, purchase_rate = self.popularity.rates(counts)
         rates = np.array([click_rate * purchase_rate, click_rate])
-        return np.where(batch.described(known), rates, np.nan)
-
-    @cached_property
-    def _weights(self) -> CatalogueCache[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
-        return CatalogueCache(look_alike_weights)
+        return np.where(batch.gather(known), rates, np.nan)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """Return the priors of popularity; see `Recommender.to_arrays`."""
@@ -76,9 +71,9 @@ class Images(Recommender):
 
 
 def picture_agreement(batch: Batch) -> NDArray[np.float64]:
-    """Compare picture vectors with the mean vector of what the customer looked at.
+    """Compare picture vectors with the mean vector of the customer's history.
 
-    With interest ``w_i`` in sales of unit vectors ``v_i`` the taste is ``sum w_i v_i /
+    With interest ``w_i`` in sales of unit vectors ``v_i`` the profile is ``sum w_i v_i /
     (EVIDENCE + sum w_i)``; the score is its dot product with the candidate's vector.
 
     Args:
@@ -90,11 +85,11 @@ def picture_agreement(batch: Batch) -> NDArray[np.float64]:
     """
     embeddings = batch.catalogue.embeddings
     taste = batch.history.mean(embeddings)
-    candidates = batch.memo.once(
+    candidates = batch.cache.get_or_make(
         "pictures", lambda: embeddings.take(batch.rows, axis=0).astype(np.float64)
     )
     agreement = np.einsum("bij,hbj->hbi", candidates, taste)
-    return np.where(batch.described(batch.catalogue.pictured), agreement, np.nan)
+    return np.where(batch.gather(batch.catalogue.pictured), agreement, np.nan)
 
 
 def neighbour_interest(batch: Batch) -> NDArray[np.float64]:
@@ -107,9 +102,9 @@ def neighbour_interest(batch: Batch) -> NDArray[np.float64]:
         ``sum over neighbours of similarity * interest / (EVIDENCE + all interest)``,
         0 without a picture, shape ``(n_queries, n_sales)``.
     """
-    touches = batch.touches
-    similarities = batch.described(batch.catalogue.neighbours.similarities)
-    interest = touches.interest[LASTING].take(touches.places(batch.counted.neighbours))
+    by_sale = batch.by_sale
+    similarities = batch.gather(batch.catalogue.neighbours.similarities)
+    interest = by_sale.interest[LASTING].take(by_sale.places(batch.counts.neighbours))
     near = np.einsum("bij,bij->bi", interest, similarities)
     return near / batch.history.weight[LASTING][:, None]
 
@@ -117,16 +112,16 @@ def neighbour_interest(batch: Batch) -> NDArray[np.float64]:
 def look_alike_weights(
     catalogue: Catalogue,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Weigh the neighbours of every sale by the 8th power of similarity.
+    """Weight the neighbours of every sale by the 8th power of their similarity.
 
-    The high power lets near look-alikes decide.
+    The high power gives most of the weight to the nearest ones.
 
     Returns:
         Weights, shape ``(n_catalogue, 20)``, and which sales have a neighbour at all, shape
         ``(n_catalogue,)``.
     """
     weights = catalogue.neighbours.similarities
-    for _ in range(_SQUARINGS):  # a twentieth of the time of ``**``
+    for _ in range(_SQUARINGS):  # takes a twentieth of the time of ``**``
         weights = weights * weights
     return weights, np.any(weights > 0, axis=1)
 
@@ -134,10 +129,9 @@ def look_alike_weights(
 def look_alike_counts(
     weights: NDArray[np.float64], of_each: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Add up what happened to look-alikes.
+    """Sum the event counts of look-alikes by weight.
 
-    Of equally near ones those that were shown more often decide, which with a mean of their
-    rates they would not.
+    Counts rather than rates are averaged, so that sales with more impressions weigh more.
 
     Args:
         weights: Weights of the neighbours, shape ``(n_queries, n_sales, 20)``.

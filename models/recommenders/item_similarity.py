@@ -1,7 +1,6 @@
-"""Sales that go together, by what customers did: fitted nightly, looked up by sale key."""
+"""Item-item similarity from customers' behaviour: fitted nightly, looked up by sale key."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -9,19 +8,18 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.catalogue_cache import CatalogueCache
 from models.neighbours.search import Neighbours
 from models.query.query import Batch
 
 
 @dataclass(frozen=True, eq=False)
 class ItemSimilarity:
-    """The strongest companions of each sale.
+    """The most similar sales of each sale.
 
     Attributes:
-        keys: Keys of the sales that any are known of, ascending, shape ``(n,)``.
-        companions: Keys of the companions, strongest first, shape ``(n, width)``.
-        strengths: How strongly each speaks for the sale, 0 where there is none, same shape.
+        keys: Keys of the sales that have companions, ascending, shape ``(n,)``.
+        companions: Keys of similar sales, most similar first, shape ``(n, width)``.
+        strengths: Similarities, 0 where there are fewer companions, same shape.
     """
 
     keys: NDArray[np.uint64]
@@ -33,40 +31,36 @@ class ItemSimilarity:
 
         Args:
             batch: The queries.
-            half_life: Index of `models.query.query.HALF_LIVES_S`.
+            half_life: Index of `models.query.customer_history.HALF_LIVES_S`.
 
         Returns:
             ``sum over companions of strength * interest / (EVIDENCE + all interest)``, NaN
-            for sales that nothing is known of, shape ``(n_queries, n_sales)``.
+            for sales without companions, shape ``(n_queries, n_sales)``.
         """
-        touches, every = batch.touches, self.of(batch.catalogue)
-        near, strengths = batch.described(every.rows), batch.described(every.similarities)
-        interest = touches.interest[half_life].take(touches.places(near))
+        by_sale, every = batch.by_sale, self.neighbours(batch.catalogue)
+        near, strengths = batch.gather(every.rows), batch.gather(every.similarities)
+        interest = by_sale.interest[half_life].take(by_sale.places(near))
         summed = np.einsum("bij,bij->bi", interest, strengths)
-        known = batch.memo.once((self, "known"), lambda: (strengths > 0).any(axis=-1))
+        known = batch.cache.get_or_make((self, "known"), lambda: (strengths > 0).any(axis=-1))
         return np.where(known, summed / batch.history.weight[half_life][:, None], np.nan)
 
-    def of(self, catalogue: Catalogue) -> Neighbours:
-        """Return the companions of every sale of a catalogue, by its rows."""
-        return self._aligned.of(catalogue)
-
-    @cached_property
-    def _aligned(self) -> CatalogueCache[Neighbours]:
-        return CatalogueCache(self._align)
+    def neighbours(self, catalogue: Catalogue) -> Neighbours:
+        """Return the companions of every sale as catalogue rows, shape ``(n_catalogue, width)``."""
+        return catalogue.cache.get_or_make((self, "rows"), lambda: self._align(catalogue))
 
     def _align(self, catalogue: Catalogue) -> Neighbours:
         width = self.companions.shape[1]
         rows = np.zeros((len(catalogue), width), dtype=np.int64)
         strengths = np.zeros((len(catalogue), width))
-        places = catalogue.rows_of(self.keys)
-        found = catalogue.rows_of(self.companions.ravel()).reshape(self.companions.shape)
+        places = catalogue.rows_for(self.keys)
+        found = catalogue.rows_for(self.companions.ravel()).reshape(self.companions.shape)
         known = places >= 0
         rows[places[known]] = np.maximum(found[known], 0)
         strengths[places[known]] = np.where(found[known] >= 0, self.strengths[known], 0.0)
         return Neighbours(rows, strengths)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return what was fitted; see `from_arrays`."""
+        """Return the fitted arrays; see `from_arrays`."""
         return {
             "keys": self.keys.view(np.int64),
             "companions": self.companions.view(np.int64),
@@ -78,7 +72,7 @@ class ItemSimilarity:
         """Restore the companions.
 
         Raises:
-            ValueError: If an array is missing or does not fit its partners.
+            ValueError: If an array is missing or its shape does not fit the others.
         """
         keys, companions = arrays.integers("keys"), arrays.integers("companions")
         strengths = arrays.floats("strengths")

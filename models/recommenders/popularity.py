@@ -1,4 +1,4 @@
-"""What sells now: smoothed rates and volumes of the last days."""
+"""Popularity: smoothed conversion rates and volumes of the last days."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ _CLICK: Final = KIND[EventType.CLICK]
 _PURCHASE: Final = KIND[EventType.PURCHASE]
 
 _FAST, _SLOW = 0, 1
-"""Which of `models.catalogue.event_counts.HALF_LIVES_HOURS` a sum is faded by."""
+"""Indices of `models.catalogue.event_counts.HALF_LIVES_HOURS`."""
 
 _N_PRIORS: Final = 4
 
 
 @dataclass(frozen=True)
 class Popularity(Recommender):
-    """Rates per impression and per visit of a sale, shrunk towards the shop's own.
+    """Beta-smoothed click and purchase rates, shrunk towards the rates of the whole shop.
 
     Attributes:
         click_rate: Prior mean of clicks per impression.
         purchase_rate: Prior mean of purchases per click or view.
-        click_weight: Prior weight in impressions.
-        purchase_weight: Prior weight in clicks and views.
+        click_weight: Pseudo-impressions of the prior.
+        purchase_weight: Pseudo-clicks of the prior.
     """
 
     click_rate: float
@@ -50,28 +50,30 @@ class Popularity(Recommender):
     }
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by popularity; see `Recommender.batch_scores`."""
-        return batch.memo.once((self, "scores"), lambda: self._scores(batch))
+        """Score by rates, shape ``(n_queries, n_sales, 5)``; see `Recommender.batch_scores`."""
+        return batch.cache.get_or_make((self, "scores"), lambda: self._scores(batch))
 
     def _scores(self, batch: Batch) -> NDArray[np.float64]:
         click_rate, purchase_rate = self._rates_of(batch)
-        volumes = np.einsum("hbij,j->hbi", batch.counted.faded, INTEREST)
+        volumes = np.einsum("hbij,j->hbi", batch.counts.decayed, INTEREST)
         volume = volumes[_SLOW]
         trend = volumes[_FAST] / np.maximum(volume, 1.0)
         columns = [self.order(batch), click_rate, purchase_rate, np.log1p(volume), trend]
         return np.array(columns).transpose(1, 2, 0)
 
     def order(self, batch: Batch) -> NDArray[np.float64]:
-        """Return what orders sales, the first column, alone, shape ``(n_queries, n_sales)``."""
+        """Return the first column, by which sales are ordered, shape ``(n_queries, n_sales)``."""
         if self.click_rate > 0:
             click_rate, purchase_rate = self._rates_of(batch)
             return click_rate * purchase_rate
-        # No impressions on record: what is visited and bought most.
-        return np.einsum("bij,j->bi", batch.counted.faded[_SLOW], INTEREST)
+        # Without impressions there are no rates: order by volume.
+        return np.einsum("bij,j->bi", batch.counts.decayed[_SLOW], INTEREST)
 
     def _rates_of(self, batch: Batch) -> tuple[NDArray[np.float64], ...]:
-        # The priors of one fit are in several recommenders.
-        return batch.memo.once((self, "rates"), lambda: self.rates(batch.counted.faded[_SLOW]))
+        # Several recommenders hold an equal `Popularity`; equal keys share the rates.
+        return batch.cache.get_or_make(
+            (self, "rates"), lambda: self.rates(batch.counts.decayed[_SLOW])
+        )
 
     def rates(self, counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return smoothed clicks per impression and purchases per click or view.
@@ -84,7 +86,7 @@ class Popularity(Recommender):
         """
         impressions, clicks = counts[..., _IMPRESSION], counts[..., _CLICK]
         opened = clicks + counts[..., _VIEW]
-        # A purchase may come without a click or view on record, as in data without them.
+        # Purchases can exceed clicks and views, in data that lack these.
         click_rate = (clicks + self.click_weight * self.click_rate) / (
             np.maximum(impressions, clicks) + self.click_weight
         )

@@ -1,4 +1,4 @@
-"""What every recommender is."""
+"""Protocol of recommenders."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Protocol, Self
@@ -11,12 +11,12 @@ from models.query.query import Batch, Query
 
 
 class Recommender(Protocol):
-    """Scores candidate sales; fitted in ``training``, kept in a bundle as arrays.
+    """Scores candidate sales; fitted in ``training``, stored in a bundle as arrays.
 
     Attributes:
         name: Name in bundles, variants and reports.
-        columns: What each score column is called as a feature, with its meaning; the first
-            one orders the sales where the recommender serves alone.
+        columns: Meaning of each score column by its feature name; a policy of this recommender
+            alone orders by the first one.
     """
 
     name: ClassVar[str]
@@ -25,17 +25,17 @@ class Recommender(Protocol):
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
         """Score the candidates of queries, shape ``(n_queries, n_sales, n_columns)``.
 
-        A row depends on its query and sale only, to the bit, not on the other candidates, nor
-        on the queries beside it. NaN says that nothing is known.
+        A row's bits depend on its query and sale only, not on other candidates or queries: that
+        is what makes offline and online scores equal. NaN: unknown.
         """
         ...
 
     def scores(self, query: Query) -> NDArray[np.float64]:
         """Score the candidates of one query, shape ``(n_sales, n_columns)``."""
-        return self.batch_scores(Batch.alone(query))[0]
+        return self.batch_scores(Batch.from_query(query))[0]
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
-        """Return what was fitted, for `from_arrays`."""
+        """Return the fitted arrays, for `from_arrays`."""
         ...
 
     @classmethod

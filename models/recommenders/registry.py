@@ -1,28 +1,28 @@
-"""All recommenders by name: adding one is a file and a line here."""
+"""Registry of recommenders by name, in feature order; a new one needs a file and a line here."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_preference import ContentPreference
-from models.recommenders.content_profile import Content
+from models.recommenders.content_profile import ContentProfile
 from models.recommenders.covisitation import Covisitation
-from models.recommenders.image_similarity import Images
+from models.recommenders.image_similarity import ImageSimilarity
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
 from models.recommenders.segment_popularity import SegmentPopularity
 from models.recommenders.session import Session
-from models.recommenders.text_similarity import Text
+from models.recommenders.text_similarity import TextSimilarity
 
 RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
     recommender.name: recommender
     for recommender in (
         Popularity,
-        Content,
-        Images,
+        ContentProfile,
+        ImageSimilarity,
         ContentPreference,
         Collaborative,
-        Text,
+        TextSimilarity,
         Covisitation,
         Session,
         SegmentPopularity,

@@ -1,8 +1,7 @@
-"""What a visit turns to next, by the sales that it turned to so far, in their order."""
+"""Session-based recommendation: a linear model of the next sale of a visit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Final, Self
 
 import numpy as np
@@ -11,32 +10,29 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.arrays.ragged import Ragged
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.catalogue_cache import CatalogueCache
+from models.query.customer_history import VISIT_GAP_S
 from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.recommender import Recommender
 
-VISIT_GAP_S: Final = 30.0 * 60.0
-"""A visit ends where nothing happens for so long."""
-
 N_LAST: Final = 3
-"""Sales of a visit whose order counts."""
+"""Latest sales of a visit whose order is used. Chosen, not measured."""
 
 
 @dataclass(frozen=True, eq=False)
 class Session(Recommender):
-    """Follows the steps of a visit through the space of collaborative factors.
+    """Predicts the next sale of a visit in the space of collaborative factors.
 
-    Sales are placed by their factors, scaled so that those on offer have mean 0 and
-    covariance ``I``. Where the next step leads is a linear function of where the last three
-    sales of the visit stand, the latest first, and of the mean of all of them; a sale's score
-    is its dot product with it. New sales have a place by their content.
+    Factors are whitened: eligible sales have mean 0 and covariance ``I``. The next place is a
+    linear function of the places of the last three sales of the visit, the latest first, and of
+    the mean of all of them; a sale's score is its dot product with the prediction. New sales have
+    a place by their content.
 
     Attributes:
-        collaborative: Gives the factors.
-        centre: Mean factors of what is on offer, shape ``(n_factors,)``.
+        collaborative: Source of the factors.
+        centre: Mean factors of eligible sales, shape ``(n_factors,)``.
         axes: From centred factors to places, shape ``(n_factors, n_axes)``.
-        steps: From a visit to its next place, shape ``(4 * n_axes, n_axes)``.
+        steps: From the description of a visit to the next place, ``(4 * n_axes, n_axes)``.
     """
 
     collaborative: Collaborative
@@ -46,33 +42,28 @@ class Session(Recommender):
 
     name: ClassVar[str] = "session"
     columns: ClassVar[Mapping[str, str]] = {
-        "session": "Agreement with where this visit's next step is expected to lead",
+        "session": "Agreement with the predicted next sale of this visit",
     }
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by the visit; see `Recommender.batch_scores`."""
-        visits, visit = visited(batch)
+        """Score by the visit, shape ``(n_queries, n_sales, 1)``; see `Recommender.batch_scores`."""
+        visits, visit = current_visits(batch)
         if not len(visit) or not self.axes.shape[1]:
             return np.full((*batch.rows.shape, 1), np.nan)
         places = self.places(batch.catalogue)
-        steps = np.einsum("bi,ij->bj", described(visits, places, rows=visit), self.steps)
+        steps = np.einsum("bi,ij->bj", describe_visits(visits, places, rows=visit), self.steps)
         expected = visits.blank_empty(steps)
-        return np.einsum("bij,bj->bi", batch.described(places), expected)[..., None]
+        return np.einsum("bij,bj->bi", batch.gather(places), expected)[..., None]
 
     def places(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Place every sale of a catalogue, shape ``(n_catalogue, n_axes)``."""
-        return self._places.of(catalogue)
-
-    @cached_property
-    def _places(self) -> CatalogueCache[NDArray[np.float64]]:
-        return CatalogueCache(self._placed)
-
-    def _placed(self, catalogue: Catalogue) -> NDArray[np.float64]:
         factors = self.collaborative.factors(catalogue)
-        return np.einsum("ij,jk->ik", factors - self.centre, self.axes)
+        return catalogue.cache.get_or_make(
+            (self, "places"), lambda: np.einsum("ij,jk->ik", factors - self.centre, self.axes)
+        )
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
-        """Return factors and steps; see `Recommender.to_arrays`."""
+        """Return the fitted arrays; see `Recommender.to_arrays`."""
         factors = self.collaborative.to_arrays()
         own = {"centre": self.centre, "space": self.axes, "steps": self.steps}
         return {**factors, **own}
@@ -90,12 +81,12 @@ class Session(Recommender):
         return cls(collaborative, centre, axes, steps)
 
 
-def visited(batch: Batch) -> tuple[Ragged, NDArray[np.int64]]:
-    """Return the sales of visits that go on, in order; one that follows itself once.
+def current_visits(batch: Batch) -> tuple[Ragged, NDArray[np.int64]]:
+    """Return the sales of each customer's current visit, in order, without direct repetitions.
 
     Returns:
-        Whose sales stand where, and their catalogue rows, a visit's latest last, none
-        without a visit, shape ``(n,)``.
+        Owner of each sale, and the catalogue rows, a visit's latest last, shape ``(n,)``; none
+        for a customer whose last visit has ended.
     """
     history = batch.history
     owners, rows, gaps = history.customers.owners, history.rows, history.age_s.copy()
@@ -109,18 +100,18 @@ def visited(batch: Batch) -> tuple[Ragged, NDArray[np.int64]]:
     return history.customers.select(kept), rows[kept]
 
 
-def described(
+def describe_visits(
     visits: Ragged, places: NDArray[np.float64], *, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Describe visits: their last three places, zeros where one has fewer, and their mean.
+    """Describe visits by their last three places, 0 where there are fewer, and their mean.
 
     Args:
-        visits: Whose sales stand where.
-        places: Where every sale stands, shape ``(n_catalogue, n_axes)``.
+        visits: Owner of each sale.
+        places: Place of every sale, shape ``(n_catalogue, n_axes)``.
         rows: Sales of the visits, a visit's latest last, shape ``(n,)``.
 
     Returns:
-        Shape ``(n_visits, 4 * n_axes)``; of a visit without sales all is 0.
+        Shape ``(n_visits, 4 * n_axes)``; 0 for a visit without sales.
     """
     last = np.zeros((visits.n_rows, N_LAST + 1, places.shape[1]))
     latest = visits.vectors(places, rows)[:, ::-1][:, :N_LAST]

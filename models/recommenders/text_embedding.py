@@ -1,4 +1,4 @@
-"""What texts are about: their terms, weighted, in a space of few dimensions."""
+"""Latent semantic analysis of texts: TF-IDF and a truncated singular value decomposition."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 
 MAX_TERMS: Final = 1_000
-"""A text of 20,000 characters says what it is about long before its end."""
+"""Terms read of a text at most; 20,000 characters would have about 3,000. Chosen."""
 
 _WORD: Final = re.compile(r"[^\W_]+")
 
@@ -22,14 +22,14 @@ _WORD: Final = re.compile(r"[^\W_]+")
 def terms(text: str) -> list[str]:
     """Split a text into terms, in any language.
 
-    Words are folded by case and compatibility. Scripts whose letters have no case are mostly
-    written without spaces: of their words every two neighbouring letters are a term.
+    Words are case-folded and NFKC-normalised. Scripts without letter case are mostly written
+    without spaces: their words are split into character bigrams.
 
     Args:
         text: The text.
 
     Returns:
-        At most `MAX_TERMS` terms in their order, with repetitions.
+        At most `MAX_TERMS` terms in order, with repetitions.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     found: list[str] = []
@@ -49,15 +49,15 @@ def _parts(word: str) -> Iterator[str]:
 
 @dataclass(frozen=True, eq=False)
 class TextSpace:
-    """Places texts by TF-IDF and a truncated singular value decomposition.
+    """Embeds texts by TF-IDF and a truncated singular value decomposition.
 
-    A term that occurs ``n`` times in a text weighs ``(1 + log n) * idf``. The weights of a
-    text are scaled to length 1, projected on the axes, and scaled to length 1 again.
+    A term that occurs ``n`` times in a text has the weight ``(1 + log n) * idf``. The weights of
+    a text are scaled to unit length, projected on the axes, and scaled to unit length again.
 
     Attributes:
-        words: Known terms, distinct, shape ``(n_terms,)``.
-        idf: How rare each is, positive, shape ``(n_terms,)``.
-        axes: What each dimension is made of, shape ``(n_terms, n_dimensions)``.
+        words: Vocabulary, distinct, shape ``(n_terms,)``.
+        idf: Inverse document frequencies, positive, shape ``(n_terms,)``.
+        axes: Weights of each dimension, shape ``(n_terms, n_dimensions)``.
     """
 
     words: tuple[str, ...]
@@ -69,8 +69,8 @@ class TextSpace:
         """Number of dimensions."""
         return self.axes.shape[1]
 
-    def place(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Place texts; a row does not depend, in any bit, on the texts beside it.
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Embed texts; a row's bits do not depend on the other texts.
 
         Args:
             texts: The texts.
@@ -80,10 +80,10 @@ class TextSpace:
         """
         placed = np.zeros((len(texts), self.n_dimensions))
         for row, text in enumerate(texts):
-            placed[row] = self._placed(text)
+            placed[row] = self._embed(text)
         return placed
 
-    def _placed(self, text: str) -> NDArray[np.float64]:
+    def _embed(self, text: str) -> NDArray[np.float64]:
         counts = Counter(
             place for term in terms(text) if (place := self._places.get(term, -1)) >= 0
         )
@@ -97,7 +97,7 @@ class TextSpace:
         return {word: place for place, word in enumerate(self.words)}
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return what was fitted; see `from_arrays`."""
+        """Return the fitted arrays; see `from_arrays`."""
         words = np.array(self.words, dtype=np.str_)
         return {"words": words, "idf": self.idf, "axes": self.axes}
 
@@ -106,7 +106,7 @@ class TextSpace:
         """Restore a space.
 
         Raises:
-            ValueError: If an array is missing or does not fit its partners.
+            ValueError: If an array is missing or its shape does not fit the others.
         """
         words, idf, axes = arrays.strings("words"), arrays.floats("idf"), arrays.floats("axes")
         if not len(words) == len(idf) == len(axes):

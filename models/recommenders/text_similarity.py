@@ -1,4 +1,4 @@
-"""Sales whose titles and descriptions read like those of what the customer looked at."""
+"""Text similarity: titles and descriptions compared with those of the customer's history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,35 +10,34 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.catalogue_cache import CatalogueCache
 from models.domain.sale import Sale
 from models.query.query import Batch
 from models.recommenders.recommender import Recommender
 from models.recommenders.text_embedding import TextSpace
 
-Words = tuple[str, str]
+Texts = tuple[str, str]
 
 
-def words_of(sale: Sale) -> Words:
-    """Return title and description, empty where there are none."""
+def title_and_description(sale: Sale) -> Texts:
+    """Return title and description, empty where missing."""
     return sale.title or "", sale.description or ""
 
 
 @dataclass(frozen=True, eq=False)
-class Text(Recommender):
-    """Compares texts in the dimensions in which one customer's sales were found to agree.
+class TextSimilarity(Recommender):
+    """Compares texts along the axes in which one customer's sales agree.
 
-    Texts on offer lie around 0 with covariance ``I``, those of a customer around his liking,
-    which varies by ``spread`` over customers around ``mean``. After ``n`` sales of mean ``m``
-    it is expected at ``mean + (m - mean) * spread * n / (1 + spread * n)``. Where titles say
-    nothing there are no such dimensions, and nothing is known.
+    Texts are whitened: those of eligible sales have mean 0 and covariance ``I``. The texts of one
+    customer scatter around their preference ``t ~ N(mean, diag(spread))``, whose posterior mean
+    after ``n`` sales of mean ``m`` is ``mean + (m - mean) * spread * n / (1 + spread * n)``.
+    Where texts are uninformative there are no axes, and all scores are NaN.
 
     Attributes:
-        space: Places texts.
-        centre: Where the texts on offer lie in it, shape ``(n_dimensions,)``.
-        axes: From there to the dimensions that tell, shape ``(n_dimensions, n_axes)``.
-        mean: What the average customer likes, shape ``(n_axes,)``.
-        spread: How much customers differ, positive, same shape.
+        space: Embeds texts.
+        centre: Mean embedding of eligible sales, shape ``(n_dimensions,)``.
+        axes: From centred embeddings to the axes, shape ``(n_dimensions, n_axes)``.
+        mean: Mean of preferences over customers, shape ``(n_axes,)``.
+        spread: Variance of preferences over customers, positive, same shape.
     """
 
     space: TextSpace
@@ -49,54 +48,57 @@ class Text(Recommender):
 
     name: ClassVar[str] = "text"
     columns: ClassVar[Mapping[str, str]] = {
-        "text": "Agreement of title and description with those of what he looked at",
+        "text": "Agreement of title and description with those of the customer's history",
         "text_visit": "The same by this visit alone",
     }
 
     @property
     def n_axes(self) -> int:
-        """Number of dimensions in which customers differ."""
+        """Number of axes."""
         return self.axes.shape[1]
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by texts; see `Recommender.batch_scores`."""
+        """Score by texts, shape ``(n_queries, n_sales, 2)``; see `Recommender.batch_scores`."""
         if not self.n_axes:
             return np.full((*batch.rows.shape, len(self.columns)), np.nan)
-        places = self._places.of(batch.catalogue)
-        liking = self._expected(batch, places)
-        return np.einsum("bij,hbj->bih", batch.described(places), liking)
+        catalogue = batch.catalogue
+        places = catalogue.cache.get_or_make(
+            (self, "places"), lambda: self._table.places(catalogue)
+        )
+        preferences = self._preferences(batch, places)
+        return np.einsum("bij,hbj->bih", batch.gather(places), preferences)
 
-    def _expected(self, batch: Batch, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what is expected to be liked, lasting and in this visit.
+    def _preferences(self, batch: Batch, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Estimate preferences, lasting and in this visit.
 
         Returns:
             Shape ``(2, n_queries, n_axes)``.
         """
-        touched = batch.touched
-        customers, rows, weights = touched.customers, touched.rows, touched.weights
-        says = ~np.isnan(places[rows, 0])
-        if not says.all():
+        seen = batch.interactions
+        customers, rows, weights = seen.customers, seen.rows, seen.weights
+        has_text = ~np.isnan(places[rows, 0])
+        if not has_text.all():
             customers, rows, weights = (
-                customers.select(says),
-                rows[says],
-                weights.compress(says, axis=1),
+                customers.select(has_text),
+                rows[has_text],
+                weights.compress(has_text, axis=1),
             )
         n = customers.sums(weights)[..., None]
         away = customers.weighted(weights, places, rows=rows) - n * self.mean
         return self.mean + away * self.spread / (1 + self.spread * n)
 
     @cached_property
-    def _places(self) -> CatalogueCache[NDArray[np.float64]]:
-        return CatalogueCache(_Table(self).of)
+    def _table(self) -> "_Table":
+        return _Table(self)
 
-    def place(self, words: list[Words]) -> NDArray[np.float64]:
-        """Place texts, NaN where nothing in them is known, shape ``(n, n_axes)``."""
-        vectors = self.space.place(["\n".join(one) for one in words])
+    def place(self, texts: list[Texts]) -> NDArray[np.float64]:
+        """Place texts, NaN for a text without a known term, shape ``(n, n_axes)``."""
+        vectors = self.space.embed(["\n".join(one) for one in texts])
         places = np.einsum("ij,jk->ik", vectors - self.centre, self.axes)
         return np.where(np.any(vectors != 0, axis=1)[:, None], places, np.nan)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
-        """Return what was fitted; see `Recommender.to_arrays`."""
+        """Return the fitted arrays; see `Recommender.to_arrays`."""
         return {
             **{f"space_{name}": array for name, array in self.space.to_arrays().items()},
             "centre": self.centre,
@@ -124,20 +126,20 @@ class Text(Recommender):
 
 
 class _Table:
-    """Places the texts of catalogues; of a text that the last one had too, no more than once."""
+    """Places the texts of successive catalogues; texts of the previous one are not placed again."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: TextSimilarity) -> None:
         self._text = text
-        self._known: Mapping[Words, NDArray[np.float64]] = {}
+        self._known: Mapping[Texts, NDArray[np.float64]] = {}
 
-    def of(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        """Place every sale, NaN where its text says nothing, shape ``(n_catalogue, n_axes)``."""
-        words = [words_of(sale) for sale in catalogue.sales]
+    def places(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Place every sale, NaN without a known term; read only, ``(n_catalogue, n_axes)``."""
+        texts = [title_and_description(sale) for sale in catalogue.sales]
         before = self._known
-        new = [one for one in dict.fromkeys(words) if one not in before]
+        new = [one for one in dict.fromkeys(texts) if one not in before]
         made = dict(zip(new, self._text.place(new), strict=True))
-        rows = {one: made[one] if one in made else before[one] for one in words}
+        rows = {one: made[one] if one in made else before[one] for one in texts}
         self._known = rows
-        table = np.array([rows[one] for one in words]).reshape(len(words), self._text.n_axes)
+        table = np.array([rows[one] for one in texts]).reshape(len(texts), self._text.n_axes)
         table.flags.writeable = False
         return table

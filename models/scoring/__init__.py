@@ -1,1 +1,1 @@
-"""Bundles and the scorer that they hold."""
+"""Bundles and their scorers."""

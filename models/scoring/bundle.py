@@ -22,8 +22,8 @@ MAX_FILE_BYTES: Final = 2**31
 
 _FILE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _ID: Final = re.compile(r"[0-9T]+-[0-9a-f]{12}")
-_OF_A_VOLUME: Final = "lost+found"
-"""In the root of a volume; names with a dot in front are those of Kubernetes, rsync and macOS."""
+_LOST_FOUND: Final = "lost+found"
+"""In the root of an ext4 volume. Names with a leading dot are of Kubernetes, rsync and macOS."""
 
 
 class BundleError(UserError):
@@ -31,13 +31,13 @@ class BundleError(UserError):
 
 
 class Manifest(BaseModel):
-    """What a bundle is and which bytes it consists of.
+    """Manifest of a bundle: its content hashes, configuration and metrics.
 
     Attributes:
         format_version: Version of this format.
-        until: End of the data that it knows, ISO 8601 in UTC.
-        judged_as: Id of the bundle that was judged in its place: the same meta-model, whose
-            recommenders knew less, so that something was left to judge it on. Empty without.
+        until: End of the training data, ISO 8601 in UTC.
+        judged_as: Id of the bundle that was evaluated in its place: the same ranker, with
+            recommenders fitted on less data, so that held-out data were left. Empty without.
         files: SHA-256 of every file by name, the manifest aside.
         schema_hash: Hash of the feature schema that the ranker was trained on.
         recommenders: Names of the recommenders in feature order.
@@ -45,10 +45,10 @@ class Manifest(BaseModel):
         config: The run's configuration.
         seed: The run's seed.
         data_fingerprint: Hash of the training data.
-        metrics: What was measured, by name.
+        metrics: Figures of the training run, by name.
         versions: Versions of the libraries that the scores depend on.
-        created_at: When it was made, ISO 8601 in UTC: of two that end at one time, the later is
-            the newer. Not part of the id, for equal runs have equal ids; empty if unknown.
+        created_at: Time of creation, ISO 8601 in UTC; of two bundles with equal ``until`` the later
+            is the newer. Not part of the id, as equal runs have equal ids; empty if unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,7 +68,7 @@ class Manifest(BaseModel):
     created_at: str = ""
 
     def to_bytes(self) -> bytes:
-        """Serialise in the one form that is accepted."""
+        """Serialise in the canonical form, the only one that is accepted."""
         content = self.model_dump()
         if not self.created_at:
             del content["created_at"]
@@ -83,7 +83,7 @@ class Manifest(BaseModel):
 
     @property
     def age_order(self) -> tuple[str, str, str]:
-        """Key that orders bundles, the newest last: end of the data, then time of making."""
+        """Sort key, the newest last: end of the data, then time of creation."""
         return self.until, self.created_at, self.bundle_id
 
 
@@ -129,7 +129,7 @@ class Bundle:
 
 
 def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) -> Path:
-    """Write a bundle atomically: it is there whole or not at all.
+    """Write a bundle atomically, by renaming a complete staging directory.
 
     Args:
         root: Directory of bundles; made if absent.
@@ -137,11 +137,11 @@ def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) 
         files: Content by name.
 
     Returns:
-        The bundle's directory, named by its id. An equal bundle that is there already
-        stays as it is.
+        The bundle's directory, named by its id. An equal bundle that exists already is
+        not written again.
 
     Raises:
-        BundleError: If a directory of that name is there and is not whole.
+        BundleError: If a directory of that name exists and is not a valid bundle.
         ValueError: If a file has a name that a bundle may not hold.
     """
     for name in files:
@@ -193,7 +193,7 @@ def read_bundle(directory: Path) -> Bundle:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Read what a bundle says of itself; its files are not looked at.
+    """Read and check the manifest only, not the files.
 
     The directory may have any name, as where a bundle is mounted at ``/bundle``, but not that
     of another bundle.
@@ -229,13 +229,13 @@ def _present(directory: Path) -> set[str]:
     except OSError as exc:
         msg = f"bundle {directory.name} cannot be read: {exc.strerror}"
         raise BundleError(msg) from exc
-    return {name for name in names if not name.startswith(".") and name != _OF_A_VOLUME}
+    return {name for name in names if not name.startswith(".") and name != _LOST_FOUND}
 
 
 def _read_file(directory: Path, name: str) -> bytes:
     path = directory / name
     try:
-        # Kubernetes mounts files as links to a directory beside them.
+        # Kubernetes mounts files as symbolic links into a sibling directory.
         is_inside = path.resolve().is_relative_to(directory.resolve())
         if not _FILE_NAME.fullmatch(name) or not is_inside or not path.is_file():
             msg = f"bundle {directory.name}: {name} is missing or no plain file"
@@ -244,7 +244,7 @@ def _read_file(directory: Path, name: str) -> bytes:
             msg = f"bundle {directory.name}: {name} is larger than {MAX_FILE_BYTES} bytes"
             raise BundleError(msg)
         return path.read_bytes()
-    except (OSError, RuntimeError) as exc:  # a RuntimeError is a circle of links
+    except (OSError, RuntimeError) as exc:  # RuntimeError: a loop of symbolic links
         msg = f"bundle {directory.name}: {name} cannot be read: {exc}"
         raise BundleError(msg) from exc
 
@@ -267,7 +267,7 @@ def _may_be_bundle(directory: Path) -> bool:
         if not directory.is_dir():
             return False
         return _ID.fullmatch(directory.name) is not None or (directory / MANIFEST).is_file()
-    except OSError:  # not to be entered
+    except OSError:  # no permission to enter it
         return False
 
 
@@ -314,7 +314,7 @@ def resolve_bundle(bundle: str | None, root: Path) -> Path:
     if found is not None:
         return found
     for path in reversed(bundle_directories(root)):
-        _ = read_bundle(path)  # says what is wrong with it
+        _ = read_bundle(path)  # raises the reason why it is not valid
     msg = f"no bundle in {root}; make one with: python -m training train --data DIR"
     raise BundleError(msg)
 

@@ -1,4 +1,4 @@
-"""Golden rows: what a bundle scored when it was made, so that every load can check it."""
+"""Golden rows: scores recorded when a bundle was made, recomputed at every load."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from models.domain.profile import Profile
 from models.query.query import Context, Query
 
 Orders = Callable[[Query], NDArray[np.float64]]
-"""What every policy orders the candidates by, shape ``(n_sales, n_policies)``."""
+"""Computes the sort keys of every policy, shape ``(n_sales, n_policies)``."""
 
 
 @dataclass(frozen=True, eq=False)
 class GoldenVisit:
-    """Who asks for a slate, and when and where.
+    """A recorded visit.
 
     Attributes:
         window: The customer's window.
-        profile: What lies further back.
+        profile: Totals of events before the window.
         context: Time and place.
     """
 
@@ -32,17 +32,17 @@ class GoldenVisit:
     context: Context
 
     def query(self, catalogue: Catalogue) -> Query:
-        """Ask about all eligible sales of a catalogue."""
+        """Return the query for all eligible sales of a catalogue."""
         rows = catalogue.eligible(self.context.market, self.context.now_us)
         return Query(self.window, self.profile, catalogue, self.context, rows)
 
 
 @dataclass(frozen=True)
 class GoldenRows:
-    """Visits, and what every policy ordered the sales by that were eligible then.
+    """Visits, and the sort keys of every policy for the sales that were eligible.
 
-    Probabilities alone would not do: a recommender that changed a little may cross no
-    threshold of the trees, and still serve another order where it serves alone.
+    Probabilities alone would not do: a small change of a recommender may cross no threshold of
+    the trees, and still change the order where the recommender serves alone.
 
     Attributes:
         visits: The visits.
@@ -113,7 +113,7 @@ class GoldenRows:
 
 
 def _difference(old: NDArray[np.float64], new: NDArray[np.float64]) -> float:
-    equal = old == new  # two infinities are equal, and their difference is not a number
+    equal = old == new  # infinities are equal, but their difference is NaN
     scale = np.maximum(np.abs(old[~equal]), 1.0)
     return float(np.max(np.abs(old[~equal] - new[~equal]) / scale, initial=0.0))
 

@@ -1,4 +1,4 @@
-"""A verified bundle made ready to score: the one path from a query to probabilities."""
+"""Scorer: a verified bundle, ready to score queries; the only path to probabilities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ from models.ranker.objective import (
     OBJECTIVES,
     Objective,
     Policy,
-    expected_worth,
+    expected_value,
     known_margins,
     usual_margin_share,
 )
@@ -48,7 +48,7 @@ from models.scoring.bundle import Bundle, BundleError
 from models.scoring.golden_rows import GoldenRows
 
 META: Final = Policy.META.value
-"""The policy that answers are ordered by unless something else is asked for."""
+"""The default policy."""
 
 TOPICS_FILE: Final = "topics.npz"
 SNAPSHOT_FILE: Final = "catalogue.npz"
@@ -60,6 +60,8 @@ DRIFT_BASELINE_FILE: Final = "reference.npz"
 LABELS_FILE: Final = "scenes.json"
 
 GOLDEN_TOLERANCE: Final = 1e-6
+"""Allowed difference of golden rows. Scores are bit-identical on one machine; libraries for other
+processors may round differently. Chosen, not measured."""
 
 
 def recommender_file(name: str) -> str:
@@ -69,14 +71,14 @@ def recommender_file(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What a scorer attaches to the candidates of a query.
+    """Scores of the candidates of a query.
 
     Attributes:
-        order: What the policy orders by, higher first, shape ``(n_sales,)``.
+        order: Sort key of the policy, higher first, shape ``(n_sales,)``.
         probabilities: P(buys within 24 hours, shown now at position 1), same shape.
-        features: The feature matrix behind them, shape ``(n_sales, n_features)``.
+        features: The feature matrix, shape ``(n_sales, n_features)``.
         prices: Prices, NaN if unknown, same shape as ``order``.
-        margins: What a purchase earns, NaN if unknown, same shape.
+        margins: Margin of a purchase, NaN if unknown, same shape.
     """
 
     order: NDArray[np.float64]
@@ -105,11 +107,11 @@ class Scorer:
         scene_model: Id of the scene model that its picture vectors come from.
         schema: Recommenders and feature columns.
         ranker: The meta-model.
-        topics: Label probabilities to topic shares.
+        topics: Maps label probabilities to topic shares.
         snapshot: The catalogue at the end of training.
         counts: Its counts at that time.
-        logistic: The baseline; None where none was fitted.
-        drift_baseline: What scores and features were like in training; None where nobody looked.
+        logistic: The logistic baseline; None if none was fitted.
+        drift_baseline: Distribution of scores and features in training; None in older bundles.
     """
 
     bundle_id: str
@@ -127,8 +129,8 @@ class Scorer:
         """Build the scorer of a bundle and recompute its golden rows.
 
         Raises:
-            BundleError: If a file is malformed, the features are not those of this
-                software, or a golden row comes out differently.
+            BundleError: If a file is malformed, the feature schema is not that of this
+                software, or a golden row is not reproduced.
         """
         try:
             scorer = cls._build(bundle)
@@ -178,25 +180,25 @@ class Scorer:
 
     @cached_property
     def usual_margin_share(self) -> float:
-        """Margin as a share of the price, for sales that do not tell theirs."""
-        told = [(sale.margin, sale.price) for sale in self.snapshot.sales]
-        pairs = np.array(told, dtype=np.float64).reshape(-1, 2)  # None becomes NaN
+        """Margin as a share of the price, for sales of unknown margin."""
+        known = [(sale.margin, sale.price) for sale in self.snapshot.sales]
+        pairs = np.array(known, dtype=np.float64).reshape(-1, 2)  # None becomes NaN
         return usual_margin_share(pairs[:, 0], pairs[:, 1])
 
     @property
     def pictures(self) -> Mapping[str, PictureScores]:
-        """What the pictures of the sales known to training show, by sale id."""
+        """Picture scores of the sales of the training data, by sale id."""
         return self.snapshot.pictures
 
     def seed_catalogue(self) -> Catalogue:
-        """Return the catalogue at the end of training, for a store that is empty."""
+        """Return the catalogue at the end of training, to serve from while the store is empty."""
         return self.snapshot.catalogue(self.topics).with_counts(self.counts)
 
     def prepare(self, catalogue: Catalogue) -> None:
-        """Make what recommenders make once of a catalogue's sales, so that no answer waits for it.
+        """Fill the catalogue's cache of derived values, so that no request waits for them.
 
         Args:
-            catalogue: Any; blocks for as long as its new sales take.
+            catalogue: Any catalogue; blocks for as long as its new sales take.
         """
         if not len(catalogue):
             return
@@ -235,12 +237,12 @@ class Scorer:
         return replace(scores, order=self.order(scores, policy))
 
     def orders(self, query: Query) -> NDArray[np.float64]:
-        """Return what every policy orders the candidates by, shape ``(n_sales, n_policies)``."""
+        """Return the sort keys of every policy, shape ``(n_sales, n_policies)``."""
         scores = self.score(query)
         return np.stack([self.order(scores, policy) for policy in self.policies], axis=1)
 
     def order(self, scores: Scores, policy: str) -> NDArray[np.float64]:
-        """Return what a policy orders scored candidates by, higher first.
+        """Return the sort keys of a policy, higher first, shape ``(n_sales,)``.
 
         Raises:
             ValueError: If the bundle has no such policy.
@@ -261,24 +263,24 @@ class Scorer:
             case Objective.PURCHASES:
                 return scores.probabilities
             case Objective.REVENUE:
-                return expected_worth(scores.probabilities, scores.prices)
+                return expected_value(scores.probabilities, scores.prices)
             case Objective.MARGIN:
                 margins = known_margins(
                     scores.margins, scores.prices, usual_share=self.usual_margin_share
                 )
-                return expected_worth(scores.probabilities, margins)
+                return expected_value(scores.probabilities, margins)
 
     def explain(self, query: Query, rows: NDArray[np.int64]) -> tuple[Explanation, ...]:
-        """Explain the probabilities of a few sales; about two milliseconds a sale.
+        """Explain the probabilities of a few sales; takes about two milliseconds per sale.
 
         Args:
             query: The query that was scored.
-            rows: Catalogue rows of the sales that are shown, shape ``(n_shown,)``.
+            rows: Catalogue rows of the sales to explain, shape ``(n_shown,)``.
 
         Returns:
             One explanation a row, in the order given.
         """
-        shown = query.among(rows)
+        shown = query.select(rows)
         matrix = self.schema.assemble(shown)
         return explain(
             shown,

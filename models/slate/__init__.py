@@ -1,1 +1,1 @@
-"""Slates of ten: order, diversity, exploration."""
+"""Slates: order, diversity, exploration."""

@@ -1,4 +1,4 @@
-"""Slates of different sales: maximal marginal relevance over topics and destinations."""
+"""Diversity: maximal marginal relevance (MMR) over topics and destinations."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.columns import TEXT_COLUMNS
-from models.ranker.objective import UNKNOWN_WORTH
+from models.ranker.objective import UNKNOWN_VALUE
 
 _DESTINATION: Final = TEXT_COLUMNS.index("destination")
-_TOPICS_SHARE: Final = 0.5
+_TOPICS_SHARE: Final = 0.5  # of the similarity; the rest is the destination. Chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Likeness:
-    """How much sales are alike, from 0 to 1.
+class Similarity:
+    """Pairwise similarity of sales, from 0 to 1.
 
-    Half of it is the cosine of their topics, 0 where one has no picture; half is whether both
-    name the same destination.
+    Half is the cosine of their topics, 0 if one has no picture; half is 1 if both have the same
+    destination, else 0.
 
     Attributes:
         topics: Topic shares, rows of length 1 or 0, shape ``(n, n_topics)``.
@@ -30,11 +30,11 @@ class Likeness:
     destinations: NDArray[np.intp]
 
     @classmethod
-    def of(cls, catalogue: Catalogue, rows: NDArray[np.int64]) -> Self:
-        """Compare sales of a catalogue.
+    def from_catalogue(cls, catalogue: Catalogue, rows: NDArray[np.int64]) -> Self:
+        """Take the topics and destinations of catalogue rows.
 
         Args:
-            catalogue: Whose sales.
+            catalogue: The sales.
             rows: Their rows, shape ``(n,)``.
         """
         length = np.nan_to_num(catalogue.topic_length[rows], nan=1.0)
@@ -43,20 +43,20 @@ class Likeness:
             catalogue.vocabulary.codes[rows, _DESTINATION],
         )
 
-    def among(self, chosen: NDArray[np.intp]) -> Self:
-        """Compare some of the sales only."""
+    def select(self, chosen: NDArray[np.intp]) -> Self:
+        """Return the similarity of some of the sales."""
         return type(self)(self.topics[chosen], self.destinations[chosen])
 
     def to(self, index: int) -> NDArray[np.float64]:
-        """Return how much every sale is like one of them, shape ``(n,)``."""
-        # einsum adds in the same order whatever stands beside a row: replays need every bit.
+        """Return the similarity of every sale to one of them, shape ``(n,)``."""
+        # einsum: a row's bits do not depend on the other rows, which replays rely on.
         cosine = np.einsum("ij,j->i", self.topics, self.topics[index])
         code = self.destinations[index]
         same = (self.destinations == code) & (code != 0)
         return _TOPICS_SHARE * np.clip(cosine, 0.0, 1.0) + (1.0 - _TOPICS_SHARE) * same
 
     def spread(self) -> float:
-        """Return 1 minus the mean likeness of two of the sales; NaN below two."""
+        """Return 1 minus the mean pairwise similarity; NaN below two sales."""
         n = len(self.destinations)
         if n <= 1:
             return float("nan")
@@ -65,10 +65,10 @@ class Likeness:
 
 
 def relevance(order: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale scores so that the best candidate has 1 and the worst 0.
+    """Min-max scale scores to [0, 1].
 
-    Scores of sales whose worth is unknown, see `models.ranker.objective.expected_worth`, and
-    infinite ones stay below all others. If all others are equal they get 0.
+    Scores of unknown value, see `models.ranker.objective.expected_value`, and infinite ones stay
+    below all others. If all others are equal they get 0.
 
     Args:
         order: Higher is better, no NaN, shape ``(n,)``.
@@ -76,7 +76,7 @@ def relevance(order: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns:
         Finite, shape ``(n,)``.
     """
-    known = order > UNKNOWN_WORTH
+    known = order > UNKNOWN_VALUE
     low = order[known].min(initial=np.inf)
     span = order[known].max(initial=-np.inf) - low
     scaled = np.maximum(order, np.finfo(np.float64).min)
@@ -85,18 +85,18 @@ def relevance(order: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def diversified(
-    order: NDArray[np.float64], likeness: Likeness, *, weight: float, limit: int
+    order: NDArray[np.float64], similarity: Similarity, *, weight: float, limit: int
 ) -> NDArray[np.intp]:
-    """Choose a slate sale by sale, each good and unlike what stands above it.
+    """Select a slate greedily by maximal marginal relevance.
 
     Every place goes to the candidate with the highest
-    ``(1 - weight) * relevance - weight * max(likeness to those above)``; of equal ones to the
-    first by score, then as given. The first place goes to the best score.
+    ``(1 - weight) * relevance - weight * max(similarity to those above)``; ties go to the
+    higher score, then to the given order. The first place goes to the best score.
 
     Args:
         order: Scores, higher is better, no NaN, shape ``(n,)``.
-        likeness: Of the same candidates.
-        weight: Weight of being unlike, in ``[0, 1)``; 0 keeps the order of the scores.
+        similarity: Of the same candidates.
+        weight: Weight of diversity, in ``[0, 1)``; 0 keeps the order of the scores.
         limit: Length of the slate.
 
     Returns:
@@ -110,10 +110,10 @@ def diversified(
     if not n_shown or not weight:
         return ranking[:n_shown]
     merits = (1.0 - weight) * relevance(order)[ranking]
-    # Likeness takes away at most the weight: one of the first n_shown, which is still there,
-    # is always worth more than what is further below them than that.
+    # Similarity subtracts at most the weight: a candidate whose relevance is lower than that of
+    # rank n_shown by more than the weight is never selected.
     n_near = int(np.count_nonzero(merits >= merits[n_shown - 1] - weight))
-    near = likeness.among(ranking[:n_near])
+    near = similarity.select(ranking[:n_near])
     values, closest = merits[:n_near], np.zeros(n_near)
     places = np.empty(n_shown, dtype=np.intp)
     for rank in range(n_shown):

@@ -1,4 +1,4 @@
-"""Slates that chance decides in part, with the exact probability of every decision.
+"""Exploration: randomised slates with exact propensities.
 
 A propensity is conditional: the probability that the sale at a rank was put there, given the
 sales above it. The product over the ranks is the probability of the slate.
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _DOMAIN: Final = b"vitrine slate\x1f"
-_DROPPED_BITS: Final = 12
+_DROPPED_BITS: Final = 12  # keeps 52 bits, which a float64 between 0 and 1 holds exactly
 _STEP: Final = 2.0**-52
-_NEVER_CERTAIN: Final = 1e-12
+_MIN_PROBABILITY: Final = 1e-12  # keeps log-odds finite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slate:
-    """What is shown, and how likely it was.
+    """The selected candidates and their propensities.
 
     Attributes:
         picks: Indices of candidates by rank, shape ``(n_shown,)``.
@@ -31,12 +31,12 @@ class Slate:
 
     @classmethod
     def certain(cls, picks: NDArray[np.intp]) -> Self:
-        """Return a slate that no chance decided."""
+        """Return a deterministic slate: all propensities are 1."""
         return cls(picks, np.ones(len(picks)))
 
 
-def seed_of(recommendation_id: str) -> int:
-    """Return the seed of an answer, so that its record is enough to draw the same again.
+def seed_from(recommendation_id: str) -> int:
+    """Return the seed of an answer, so that a replay draws the same slate from its record.
 
     The 16 bytes of BLAKE2b over ``vitrine slate``, one byte ``0x1f`` and the UTF-8 bytes of
     the id, read as a big-endian integer.
@@ -46,9 +46,9 @@ def seed_of(recommendation_id: str) -> int:
 
 
 def uniforms(seed: int, n: int) -> NDArray[np.float64]:
-    """Draw numbers between 0 and 1, never either, by a generator whose bits are specified.
+    """Draw uniform numbers in the open interval (0, 1), equal on every platform.
 
-    The upper 52 bits of each output of PCG64, and a half, times ``2**-52``.
+    ``(upper 52 bits of each output of PCG64 + 0.5) * 2**-52``.
 
     Returns:
         Shape ``(n,)``; with an equal seed, a larger ``n`` begins with the same numbers.
@@ -59,7 +59,7 @@ def uniforms(seed: int, n: int) -> NDArray[np.float64]:
 
 def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return finite log-odds of probabilities in ``[0, 1]``, same shape."""
-    clipped = np.clip(probabilities, _NEVER_CERTAIN, 1.0 - _NEVER_CERTAIN)
+    clipped = np.clip(probabilities, _MIN_PROBABILITY, 1.0 - _MIN_PROBABILITY)
     return np.log(clipped) - np.log1p(-clipped)
 
 
@@ -70,7 +70,7 @@ def plackett_luce(
     limit: int,
     drawn: NDArray[np.float64],
 ) -> Slate:
-    """Draw a slate place by place, each sale with odds ``exp(utility)``: Gumbel top-k.
+    """Sample a slate from the Plackett-Luce model, by the Gumbel top-k trick.
 
     Args:
         ranking: Candidates, shape ``(n,)``.
@@ -103,7 +103,7 @@ def plackett_luce_propensities(
     others = np.ones(len(utilities), dtype=np.bool_)
     others[picks] = False
     below = np.logaddexp.reduce(utilities[others]) if others.any() else -np.inf
-    # From the last rank up: what remains is added to, so that nothing cancels.
+    # Accumulated from the last rank up: adding avoids the cancellation of subtracting.
     upwards = np.concatenate([[below], utilities[picks][::-1]])
     remaining = np.logaddexp.accumulate(upwards)[1:][::-1]
     return np.exp(utilities[picks] - remaining)
@@ -117,10 +117,10 @@ def with_new_sales(
     limit: int,
     drawn: NDArray[np.float64],
 ) -> Slate:
-    """Keep the last places of a slate for new sales, each as likely as any other.
+    """Reserve the last places of a slate for uniformly drawn new sales.
 
-    New sales that stand above those places by their rank stay there. Where there are fewer
-    others than slots, the ranking goes on for as long, and all of them follow.
+    New sales that are ranked above those places stay there. If fewer other new sales than slots
+    remain, all of them take the last places, behind more of the ranking.
 
     Args:
         ranking: At least the first ``limit`` candidates, best first.

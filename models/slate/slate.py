@@ -1,12 +1,12 @@
-"""From scored candidates to a slate, by everything that a policy says."""
+"""Slate construction from scored candidates: order, diversity, exploration."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue.event_counts import HOUR_US
+from models.domain.units import HOUR_US
 from models.query.query import Query
 from models.scoring.scorer import Scores
-from models.slate.diversity import Likeness, diversified
+from models.slate.diversity import Similarity, diversified
 from models.slate.exploration import Slate, log_odds, plackett_luce, uniforms, with_new_sales
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 
@@ -14,16 +14,16 @@ from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 def make_slate(
     query: Query, scores: Scores, *, policy: SlatePolicy, limit: int, seed: int
 ) -> Slate:
-    """Choose what is shown: order, then diversity, then exploration.
+    """Select a slate: order, then diversity, then exploration.
 
-    Of equal scores the candidate that stands first is first.
+    Ties are broken by the order of the candidates.
 
     Args:
-        query: What was scored: a slate holds nothing but its candidates.
-        scores: With the order that the policy asks for.
-        policy: Its diversity and exploration; bundle and order were followed by scoring.
+        query: The scored query; a slate contains only its candidates.
+        scores: Ordered by the policy's ``order_by``.
+        policy: Diversity and exploration; scoring applied its bundle and order.
         limit: Length of the slate.
-        seed: Decides what chance decides, see `models.slate.exploration.seed_of`.
+        seed: Of the exploration, see `models.slate.exploration.seed_from`.
 
     Returns:
         A slate of ``min(limit, n_candidates)`` sales, each with its propensity.
@@ -41,15 +41,15 @@ def make_slate(
             )
         case PlackettLuce(temperature=temperature):
             ranking = _whole(query, scores, policy=policy, limit=limit)
-            # The order decides who stands where, the calibrated odds how firmly: both are one
-            # where probabilities order, and any other order is drawn around in the same way.
+            # Sorted log-odds are assigned by rank: the order may be that of any policy, and the
+            # probabilities determine only how strongly it is perturbed.
             utilities = np.sort(log_odds(scores.probabilities))[::-1] / temperature
             drawn = uniforms(seed, len(ranking))
             return plackett_luce(ranking, utilities, limit=limit, drawn=drawn)
 
 
 def new_sales(query: Query, *, hours: float) -> NDArray[np.bool_]:
-    """Tell which candidates opened less than so many hours ago, shape ``(n_candidates,)``."""
+    """Return which candidates opened less than ``hours`` ago, shape ``(n_candidates,)``."""
     return query.catalogue.opens_us[query.rows] > query.context.now_us - hours * HOUR_US
 
 
@@ -69,12 +69,12 @@ def best(order: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
 def _first(query: Query, scores: Scores, *, policy: SlatePolicy, limit: int) -> NDArray[np.intp]:
     if not policy.diversity:
         return best(scores.order, limit)
-    likeness = Likeness.of(query.catalogue, query.rows)
-    return diversified(scores.order, likeness, weight=policy.diversity, limit=limit)
+    similarity = Similarity.from_catalogue(query.catalogue, query.rows)
+    return diversified(scores.order, similarity, weight=policy.diversity, limit=limit)
 
 
 def _whole(query: Query, scores: Scores, *, policy: SlatePolicy, limit: int) -> NDArray[np.intp]:
-    """Rank all candidates: the first as `_first` does, the others by score."""
+    """Rank all candidates: the slate as `_first` does, the others by score."""
     ranking = best(scores.order, len(query.rows))
     if not policy.diversity:
         return ranking

@@ -1,4 +1,4 @@
-"""How a variant makes its slates: what orders, which bundle scores, what is mixed in."""
+"""Slate policy of a variant: bundle, order, diversity and exploration."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.scoring.scorer import META
 
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""What can stand in a URL, a file name and a metric's label."""
+"""Names that are safe in URLs, file names and metric labels."""
 
 
 class NewSaleSlots(BaseModel):
@@ -56,7 +56,7 @@ class SlatePolicy(BaseModel):
 
 
 class PolicyChange(BaseModel):
-    """What a variant changes of the policy; what it does not name stays."""
+    """What a variant changes of the policy; unset fields stay."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,7 +66,7 @@ class PolicyChange(BaseModel):
     exploration: Exploration | None = None
 
     def fields(self) -> dict[str, object]:
-        """Return the fields that it names, with their values."""
+        """Return the set fields with their values."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 

@@ -50,7 +50,7 @@ def snapshot(data: Path, colours: Path, tmp_path: Path) -> Snapshot:
     images = read_dataset(data).images
     pictures = score_pictures(images, labeller, cache=tmp_path / "cache")
     one = Sale(sale_id="s1", opens_at=datetime(2025, 1, 1, tzinfo=UTC))
-    return Snapshot.of({"s1": one}, pictures)
+    return Snapshot.from_sales({"s1": one}, pictures)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ async def test_labels_of_a_bundle_without_hashes_are_of_the_files_of_the_first_l
         sale_id: dataclasses.replace(scores, content="")
         for sale_id, scores in snapshot.pictures.items()
     }
-    older = Snapshot.of({one.sale_id: one for one in snapshot.sales}, unhashed)
+    older = Snapshot.from_sales({one.sale_id: one for one in snapshot.sales}, unhashed)
     written = write_bundle(
         tmp_path / "older",
         read_manifest(bundle),

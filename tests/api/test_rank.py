@@ -64,11 +64,11 @@ async def test_candidates_that_may_not_be_shown_are_named_with_the_reason(
 async def eventually_knows(client: httpx.AsyncClient, sale_id: str) -> None:
     """Return when the catalogue that answers see holds a sale."""
     async with asyncio.timeout(10.0):
-        while (await reason_of(client, sale_id)) == "unknown":
+        while (await reason_for(client, sale_id)) == "unknown":
             pass
 
 
-async def reason_of(client: httpx.AsyncClient, sale_id: str) -> str:
+async def reason_for(client: httpx.AsyncClient, sale_id: str) -> str:
     answer = await client.post(URL, json={"candidates": [sale_id]})
     [left_out] = answer.json()["left_out"]
     return str(left_out["reason"])

@@ -11,8 +11,9 @@ from app.stores.count import CountStore, EventCounts
 from app.stores.customer import CustomerStore
 from app.stores.keys import counts_prefix, partition
 from app.stores.server import StoreServer
-from models.catalogue.event_counts import HOUR_US, grid_floor
+from models.catalogue.event_counts import grid_floor
 from models.domain.event import KINDS, EventType, key
+from models.domain.units import HOUR_US
 from tests.contract.visit import MINUTE_US, append_at, event, visits
 
 CLICK = KINDS.index(EventType.CLICK)

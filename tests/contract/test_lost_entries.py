@@ -11,8 +11,8 @@ from app.stores.exposure import APPEND_EXPOSURE
 from app.stores.keys import COUNTED_PAIRS, counts_prefix, events_stream, exposures_stream
 from app.stores.keys import partition as partition_of
 from app.stores.server import Lost, StoreServer
-from models.catalogue.event_counts import HOUR_US
 from models.domain.event import KIND, EventType, key
+from models.domain.units import HOUR_US
 from tests.contract.visit import append_at, event
 
 N_ENTRIES = 1_000

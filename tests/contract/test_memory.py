@@ -15,9 +15,10 @@ from app.stores.connection import Connection
 from app.stores.customer import LoadedCustomer
 from app.stores.store import Stores
 from models.domain.customer import Window, stamps
-from models.domain.event import KIND, SECOND_US, EventType
+from models.domain.event import KIND, EventType
 from models.domain.profile import Profile
 from models.domain.recent_impressions import NOTHING_SHOWN
+from models.domain.units import SECOND_US
 from tests.contract.servers import redis_binary, redis_server
 from tests.proofs import Proof
 

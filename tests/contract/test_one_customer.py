@@ -12,8 +12,9 @@ from app.stores.connection import Connection
 from app.stores.count import CountStore
 from app.stores.server import StoreServer
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.event_counts import HOUR_US, grid_floor
+from models.catalogue.event_counts import grid_floor
 from models.domain.event import Event, EventType
+from models.domain.units import HOUR_US
 from tests.builders import catalogue, feature, query, sale
 from tests.contract.visit import MINUTE_US, append_at, event
 from tests.proofs import Proof

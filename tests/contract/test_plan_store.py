@@ -17,7 +17,7 @@ EMPTY = Plan()
 def plan(popularity_bp: int) -> Plan:
     experiment = {"name": "order", **terms(popularity_bp)}
     draft = PlanDraft.model_validate({"layers": [LAYER], "experiments": [experiment]})
-    return draft.dealt(EMPTY)
+    return draft.to_plan(EMPTY)
 
 
 def change(before: int, *, who: str = "key k1", doing: str = "put the plan") -> PlanChange:

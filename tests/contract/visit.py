@@ -9,8 +9,9 @@ from app.stores.connection import Connection, Script
 from app.stores.customer import APPEND_EVENTS, append_keys, append_limits, event_arguments
 from app.stores.keys import CustomerKeys
 from models.domain.customer import Window, pack_member
-from models.domain.event import KINDS, SECOND_US, Event, EventType, from_us, key, to_us
+from models.domain.event import KINDS, Event, EventType, from_us, key, to_us
 from models.domain.recent_impressions import RecentImpressions
+from models.domain.units import SECOND_US
 
 MINUTE_US = 60 * 1_000_000
 DAY_US = 24 * 60 * MINUTE_US
@@ -48,13 +49,13 @@ def window_of(events: list[Event]) -> Window:
     """The window as models define it, without any store."""
     shown = [e for e in events if e.type is EventType.IMPRESSION]
     keys = np.array([key(e.sale_id) for e in shown], dtype=np.uint64)
-    return Window.of(
+    return Window.from_members(
         (
             pack_member(key(e.event_id), key(e.sale_id), at_us=to_us(e.at), event_type=e.type)
             for e in events
             if e.type is not EventType.IMPRESSION
         ),
-        RecentImpressions.of(keys, np.array([to_us(e.at) for e in shown], dtype=np.int64)),
+        RecentImpressions.from_events(keys, np.array([to_us(e.at) for e in shown], dtype=np.int64)),
     )
 
 

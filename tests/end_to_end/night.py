@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from models.catalogue.event_counts import HOUR_US
+from models.domain.units import HOUR_US
 from tests.proofs import ROOT
 from tests.worlds import END_US, Silent
 from training.configuration import RunConfig

@@ -54,9 +54,9 @@ class Arms:
             pack_member(key(f"e{sale}"), key(sale), at_us=to_us(at), event_type=EventType.CLICK)
             for sale, at in self.clicks.items()
         ]
-        rows = self.catalogue.rows_of(np.array([key(one) for one in sale_ids], dtype=np.uint64))
+        rows = self.catalogue.rows_for(np.array([key(one) for one in sale_ids], dtype=np.uint64))
         query = Query(
-            Window.of(clicks),
+            Window.from_members(clicks),
             Profile.empty(),
             self.catalogue,
             Context(to_us(datetime.now(UTC))),

@@ -74,7 +74,7 @@ def _question(catalogue: Catalogue, now_us: int) -> Query:
         profile=Profile.empty(),
         catalogue=catalogue,
         context=Context(now_us),
-        rows=np.array([catalogue.row_of("bare")]),
+        rows=np.array([catalogue.row_for("bare")]),
     )
 
 

@@ -99,7 +99,7 @@ def _as_json(found: Validation, quarantine: Path | None, shown: int) -> dict[str
                 "reason": fault.reason,
             }
             for code in found.faults.counts()
-            for fault in found.faults.of_codes(code).first(shown)
+            for fault in found.faults.with_codes(code).first(shown)
         ],
     }
 
@@ -113,7 +113,7 @@ def _n_customers(dataset: Dataset | None) -> int | None:
 def _tell(found: Validation, quarantine: Path | None, shown: int) -> None:
     for code, n in found.faults.counts().items():
         typer.echo(f"{code} ({n:,}, {_COSTS[code.effect]})")
-        for fault in found.faults.of_codes(code).first(shown):
+        for fault in found.faults.with_codes(code).first(shown):
             typer.echo(f"  {fault}")
         if n > shown:
             typer.echo(f"  and {n - shown:,} more")

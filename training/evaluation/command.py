@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from models.catalogue.event_counts import HOUR_US
 from models.dataset.reading import Dataset, read_dataset
 from models.domain.event import to_us
 from models.domain.sale import PictureScores
+from models.domain.units import HOUR_US
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer

@@ -142,7 +142,7 @@ class SlateEvaluator:
         """Return whether the customer bought a known sale soon after each slate."""
         purchases = Bought(self.past.events, self.config.outcome_us)
         bought = (purchases.soon_after(slates, slate)[0] for slate in range(len(slates)))
-        followed = (bool(np.any(self.past.catalogue.rows_of(keys) >= 0)) for keys in bought)
+        followed = (bool(np.any(self.past.catalogue.rows_for(keys) >= 0)) for keys in bought)
         return np.fromiter(followed, dtype=np.bool_, count=len(slates))
 
     def _orders(
@@ -199,8 +199,8 @@ def last_touched_first(query: Query, as_shown: NDArray[np.float64]) -> NDArray[n
         query: The query.
         as_shown: Order values of the shown order, shape ``(n_sales,)``.
     """
-    touches = query.touches
-    age_s = touches.age_s[touches.place[0, query.rows]]
+    by_sale = query.by_sale
+    age_s = by_sale.age_s[by_sale.place[0, query.rows]]
     order = as_shown.copy()
     if not np.isnan(age_s).all():
         order[np.nanargmin(age_s)] = np.inf

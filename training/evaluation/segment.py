@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.query.query import Query
-from models.recommenders.segment_popularity import segment_of
+from models.recommenders.segment_popularity import segment_for
 
 NEW_US: Final = 24 * 3_600_000_000
 """Age up to which a sale is new, microseconds."""
@@ -31,7 +31,7 @@ class Situation:
     @property
     def segments(self) -> tuple[str, ...]:
         """Names of the segments that the slate belongs to."""
-        names = [f"customers: {segment_of(self.n_events)}"]
+        names = [f"customers: {segment_for(self.n_events)}"]
         if self.age_us is not None:
             names.append("bought: new sale" if self.age_us < NEW_US else "bought: older sale")
         if self.market is not None:

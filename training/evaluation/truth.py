@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.arrays.parquet import read_parquet, scan_parquet
 from models.catalogue.catalogue import Catalogue
-from models.dataset.events import keys_of
+from models.dataset.events import keys_for
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 
 TRUTH_FILE: Final = "truth.parquet"
@@ -62,7 +62,7 @@ class Truth:
         if frame.is_empty():
             return None
         ends = np.cumsum(frame["sale_ids"].list.len().to_numpy())[:-1]
-        keys = keys_of(frame["sale_ids"].explode())
+        keys = keys_for(frame["sale_ids"].explode())
         columns = (frame[name].explode().cast(pl.Float64) for name in ("truth", "knowable"))
         parts = zip(
             frame["exposure_id"].to_list(),
@@ -79,7 +79,7 @@ class Truth:
         if found is None:
             return None
         keys, truth, knowable = found
-        rows = catalogue.rows_of(keys)
+        rows = catalogue.rows_for(keys)
         return VisitTruth(_spread(truth, rows, catalogue), _spread(knowable, rows, catalogue))
 
 
@@ -87,7 +87,7 @@ def _examined(directory: Path) -> NDArray[np.float64]:
     if not (directory / POSITIONS_FILE).is_file():
         reason = f"{directory} holds {TRUTH_FILE} without {POSITIONS_FILE}: simulate it again"
         fault = Fault(file=POSITIONS_FILE, code=FaultCode.MISSING_FILE, reason=reason)
-        raise DatasetError(FaultReport.of([fault]))
+        raise DatasetError(FaultReport.from_faults([fault]))
     return read_parquet(directory / POSITIONS_FILE).sort("position")["examined"].to_numpy()
 
 

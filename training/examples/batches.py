@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from models.query.query import Batch, Counted, Query
+from models.query.query import Batch, CandidateCounts, Query
 
 BATCH_SIZE: Final = 64
 """Largest batch: twice as many are no faster, and all waiting queries are in memory."""
@@ -30,7 +30,7 @@ def batches(
     Yields:
         Indices of a batch's queries, and the batch; all of one fit before the next.
     """
-    waiting: dict[tuple[int, int], list[tuple[int, Query, Counted]]] = defaultdict(list)
+    waiting: dict[tuple[int, int], list[tuple[int, Query, CandidateCounts]]] = defaultdict(list)
     last_fit: int | None = None
     for place, query in enumerate(queries):
         fit = fit_at(query.context.now_us)
@@ -39,13 +39,13 @@ def batches(
             waiting.clear()
             last_fit = fit
         kind = len(query.rows), len(query.window).bit_length() // 2
-        waiting[kind].append((place, query, Counted.now(query)))
+        waiting[kind].append((place, query, CandidateCounts.from_query(query)))
         if len(waiting[kind]) == BATCH_SIZE:
             yield _batch(waiting.pop(kind))
         tick()
     yield from map(_batch, waiting.values())
 
 
-def _batch(alike: list[tuple[int, Query, Counted]]) -> tuple[list[int], Batch]:
+def _batch(alike: list[tuple[int, Query, CandidateCounts]]) -> tuple[list[int], Batch]:
     places, queries, counted = zip(*alike, strict=True)
-    return list(places), Batch.of(queries, counted)
+    return list(places), Batch.from_queries(queries, counted)

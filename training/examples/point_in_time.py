@@ -57,7 +57,7 @@ class PointInTime:
             sale.sale_id: sale.model_copy(update={"stock": None}) if sale.stock == 0 else sale
             for sale in dataset.sales
         }
-        return cls(dataset.events, Snapshot.of(sales, pictures).catalogue(topics))
+        return cls(dataset.events, Snapshot.from_sales(sales, pictures).catalogue(topics))
 
     def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
         """Yield the query of every slate; the next query changes the counts of the last in place.
@@ -90,7 +90,7 @@ class PointInTime:
             entries = slates.entries(slate)
             positions, listing = slates.positions[entries], None
             if caller_orders:
-                listing = CallerCandidates.of(
+                listing = CallerCandidates.from_rows(
                     self.catalogue,
                     slates.rows[entries],
                     ranks=positions,

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import (
-    HOUR_US,
     N_KINDS,
     RETENTION_HOURS,
     HourlyCounts,
     SaleCounts,
-    fade,
+    decayed_counts,
     grid_floor,
 )
 from models.dataset.events import EventTable
@@ -22,6 +21,7 @@ from models.domain.customer import WINDOW_EVENTS, Window, canonical_order, stamp
 from models.domain.event import KIND, EventType
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, seconds
+from models.domain.units import HOUR_US
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +167,7 @@ class ProfileReplay:
     def profile(self, customer: int, now_us: int) -> Profile:
         """Return the profile of a customer by the last night before ``now_us``."""
         known = self._known(customer, now_us)
-        return Profile.of(self._kinds[known], self._at_us[known])
+        return Profile.from_events(self._kinds[known], self._at_us[known])
 
     def last_us(self, customer: int, now_us: int) -> int | None:
         """Return the time of the customer's last event known to that night, None without one."""
@@ -184,14 +184,14 @@ class CountReplay:
     """Counts of a catalogue's sales at moments that do not go back."""
 
     def __init__(self, events: EventTable, catalogue: Catalogue) -> None:
-        rows = catalogue.rows_of(events.sale_keys)
+        rows = catalogue.rows_for(events.sale_keys)
         order = np.flatnonzero((rows >= 0) & events.counted)
         self._rows = rows[order]
         self._kinds = events.kinds[order].astype(np.int64)
         self._received_us = events.received_us[order]
         self._n_sales = len(catalogue)
         self._hourly = _by_hour(
-            HourlyCounts.of(
+            HourlyCounts.from_entries(
                 self._rows,
                 self._kinds,
                 hours=self._received_us // HOUR_US,
@@ -231,7 +231,7 @@ class CountReplay:
         self._hour = hour
         counted = np.searchsorted(self._hourly.hours, [hour - RETENTION_HOURS, hour])
         hourly = _part(self._hourly, slice(int(counted[0]), int(counted[1])))
-        self._whole_hours = fade(hourly, hour=hour, n_sales=self._n_sales)
+        self._whole_hours = decayed_counts(hourly, hour=hour, n_sales=self._n_sales)
         self._partial[:] = 0
         self._current = self._whole_hours.with_partial(self._partial, at_us=hour * HOUR_US)
         self._next = int(np.searchsorted(self._received_us, hour * HOUR_US))

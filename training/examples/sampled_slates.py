@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
-from models.domain.event import KIND, SECOND_US, EventType
+from models.domain.event import KIND, EventType
+from models.domain.units import MINUTE_US
 from training.configuration import RunConfig
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates, has_impressions, label_of, shown_slates
 
-VISIT_GAP_US: Final = 30 * 60 * SECOND_US  # the usual session timeout of web analytics
+VISIT_GAP_US: Final = 30 * MINUTE_US  # the usual session timeout of web analytics
 
 
 def training_slates(past: PointInTime, config: RunConfig, *, seed: int) -> Slates:
@@ -131,7 +132,7 @@ def _sample(
     within = (at_us >= now_us) & (at_us <= now_us + outcome_us)
     # An event received before is known to the features: as an outcome it would leak.
     within &= events.received_us[later] >= now_us
-    bought = np.intersect1d(catalogue.rows_of(events.sale_keys[later[within]]), eligible)
+    bought = np.intersect1d(catalogue.rows_for(events.sale_keys[later[within]]), eligible)
     others = np.setdiff1d(eligible, bought, assume_unique=True)
     drawn = rng.choice(others, size=min(n_negatives, len(others)), replace=False)
     return (

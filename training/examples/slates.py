@@ -99,7 +99,7 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
     Returns:
         The slates, ordered by time.
     """
-    rows = catalogue.rows_of(events.sale_keys)
+    rows = catalogue.rows_for(events.sale_keys)
     shown = np.flatnonzero((events.kinds == _IMPRESSION) & (rows >= 0))
     group = _groups(events, shown)
     # A slate's moment is that of its first impression; the others were scrolled to later.

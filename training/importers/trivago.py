@@ -12,7 +12,8 @@ from models.dataset.faults import DatasetError, FaultCode, FaultReport
 from models.dataset.reading import Progress
 from models.dataset.schema import Column, Kind
 from models.dataset.tables import Table, read_table
-from models.domain.event import SECOND_US, EventType
+from models.domain.event import EventType
+from models.domain.units import SECOND_US
 
 PURCHASE_ACTION: Final = "clickout item"
 VIEW_ACTIONS: Final = (
@@ -108,7 +109,7 @@ def _usable_rows(table: Table) -> tuple[pl.DataFrame, FaultReport]:
     frame = frame.with_columns(
         **lists, at=pl.col("timestamp") * SECOND_US + pl.col("step"), id=_ROW_ID
     )
-    faults = FaultReport.together([faults, find_faults(frame, _CHECKS, file=table.file)])
+    faults = FaultReport.concatenate([faults, find_faults(frame, _CHECKS, file=table.file)])
     return without_refused(frame, faults, file=table.file), faults
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from models.catalogue.event_counts import HOUR_US
 from models.domain.event import to_us
+from models.domain.units import HOUR_US
 from models.scoring.bundle import resolve_bundle
 from training.configuration import RunConfig
 from training.console import Threads, bars, exit_on_user_error, print_json

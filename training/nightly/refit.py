@@ -37,7 +37,9 @@ def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
     before = Scorer.load(bundle)
     dataset = cut(trial.dataset, trial.until_us)
     sales = {sale.sale_id: sale for sale in dataset.sales}
-    snapshot = Snapshot.of(sales, pictures_of(before, judged, dataset=dataset, cache=trial.cache))
+    snapshot = Snapshot.from_sales(
+        sales, pictures_of(before, judged, dataset=dataset, cache=trial.cache)
+    )
     past = PointInTime(dataset.events, snapshot.catalogue(before.topics))
     recommenders = fit_recommenders(Interactions.from_events(past.events, past.catalogue))
     scorer = replace(

@@ -13,7 +13,8 @@ from pydantic import JsonValue, TypeAdapter
 from models.arrays.atomic_file import write_file
 from models.dataset.reading import Dataset, read_dataset
 from models.domain.errors import UserError
-from models.domain.event import SECOND_US, from_us, to_us
+from models.domain.event import from_us, to_us
+from models.domain.units import SECOND_US
 from models.scoring.bundle import (
     FORMAT_VERSION,
     MANIFEST,

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import typer
 
-from models.catalogue.event_counts import HOUR_US
 from models.dataset import Dataset, read_dataset
 from models.domain.event import to_us
+from models.domain.units import HOUR_US
 from models.experiments.exposure import read_exposures
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
@@ -25,7 +25,7 @@ from training.off_policy.document import (
     VALUE,
     crossing_json,
     document,
-    rows_of,
+    rows_for,
     valuation_json,
 )
 from training.off_policy.logged_answers import (
@@ -97,7 +97,7 @@ def off_policy_command(
         found = valuation_json(valuation)
         print_json({"bundle": scorer.bundle_id, **found, "left_out": {**chosen.left_out}})
         return
-    print_table(f"{reward.value} a slate", rows_of(valuation))
+    print_table(f"{reward.value} a slate", rows_for(valuation))
     typer.echo(f"left out: {chosen.left_out}", err=True)
 
 
@@ -153,4 +153,4 @@ def open_bandit_command(
         if one.valuation is None:
             typer.echo(f"{title}: {one.refusal}")
             continue
-        print_table(title, {"its own log": {VALUE: one.own}} | rows_of(one.valuation))
+        print_table(title, {"its own log": {VALUE: one.own}} | rows_for(one.valuation))

@@ -26,7 +26,7 @@ _READING: Final = (
 )
 
 
-def rows_of(valuation: Valuation) -> dict[str, dict[str, Interval]]:
+def rows_for(valuation: Valuation) -> dict[str, dict[str, Interval]]:
     """Return the values, and differences to the logged one, a line an estimator."""
     found = {
         name: {VALUE: interval, DIFFERENCE: valuation.difference[name]}
@@ -96,7 +96,7 @@ def document(
         Table("What is asked", ["", ""], [list(row) for row in question.items()]),
         Heading("What the policies bring a slate"),
         BarPlot("Value a slate", bars),
-        interval_table("Estimates", rows_of(valuation), first="estimator"),
+        interval_table("Estimates", rows_for(valuation), first="estimator"),
         Paragraph(_READING),
         Heading("How much the log says"),
         Table("Support", ["", ""], [list(row) for row in told.items()]),

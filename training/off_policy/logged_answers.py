@@ -14,7 +14,7 @@ from models.catalogue.catalogue import Catalogue
 from models.catalogue.eligible_sales import EligibleSales
 from models.catalogue.snapshot_folder import SnapshotFolder
 from models.dataset import EventTable
-from models.dataset.events import keys_of
+from models.dataset.events import keys_for
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
@@ -206,7 +206,7 @@ def _question(row: dict[str, Any], catalogue: Catalogue) -> tuple[Query, NDArray
     rows = query.rows
     ranked = sorted(row["slate"], key=itemgetter("rank"))
     sale_ids = pl.Series([one["sale_id"] for one in ranked], dtype=pl.String)
-    wanted = catalogue.rows_of(keys_of(sale_ids))
+    wanted = catalogue.rows_for(keys_for(sale_ids))
     shown = np.searchsorted(rows, wanted)
     found = rows[np.minimum(shown, len(rows) - 1)] if len(rows) else np.full(len(wanted), -2)
     if not np.array_equal(found, wanted):

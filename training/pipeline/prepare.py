@@ -6,7 +6,8 @@ from pathlib import Path
 
 from models.dataset.reading import SCENES, Dataset, read_dataset
 from models.domain.errors import UserError
-from models.domain.event import LAST, MAX_AHEAD_US, SECOND_US, from_us, to_us
+from models.domain.event import LAST, MAX_AHEAD_US, from_us, to_us
+from models.domain.units import SECOND_US
 from models.pictures.scene_labeller import PictureFault, SceneLabeller
 from training.configuration import TrainingOptions
 from training.console import Progress

@@ -69,7 +69,7 @@ def counts_at_end(past: PointInTime, until_us: int) -> SaleCounts:
 
 def seed_snapshot(data: TrainingData) -> Snapshot:
     """Return the sales and picture scores that a bundle carries."""
-    return Snapshot.of({sale.sale_id: sale for sale in data.dataset.sales}, data.pictures)
+    return Snapshot.from_sales({sale.sale_id: sale for sale in data.dataset.sales}, data.pictures)
 
 
 def manifest_of(

@@ -1,1 +1,1 @@
-"""Fits the parts of the meta-model."""
+"""Fits the ranker: offset, trees, calibration, drift baseline."""

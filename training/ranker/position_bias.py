@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from models.catalogue.event_counts import HOUR_US
+from models.domain.units import DAY_US
 from training.examples.slates import Slates
 
 MAX_POSITION: Final = 32
 """Later positions count as this one: few customers look so far down. Chosen, not measured."""
 
-_DAY_US: Final = 24 * HOUR_US
 _ROUNDS: Final = 200
 _CLOSE: Final = 1e-6  # change of an effect at which the two factors have converged
 _MAX_CHANCE: Final = 1 - 1e-12  # keeps the denominator of the posterior positive
@@ -21,7 +20,7 @@ _MAX_CHANCE: Final = 1 - 1e-12  # keeps the denominator of the posterior positiv
 
 def sale_days(slates: Slates) -> NDArray[np.int64]:
     """Number the pairs of sale and day of the entries, shape ``(n_entries,)``."""
-    days = np.repeat(slates.now_us // _DAY_US, np.diff(slates.starts))
+    days = np.repeat(slates.now_us // DAY_US, np.diff(slates.starts))
     pairs = days * (int(slates.rows.max(initial=0)) + 1) + slates.rows
     return np.unique(pairs, return_inverse=True)[1].astype(np.int64)
 

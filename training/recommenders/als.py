@@ -43,14 +43,14 @@ def factorise(
 ) -> NDArray[np.float64]:
     """Factorise the interactions of customers and sales, by ALS for implicit feedback.
 
-    One thread and one seed: the same entries give the same bits.
+    One thread and one seed: equal entries give equal bits.
 
     Args:
         customers: Customer of each entry, shape ``(n,)``.
         rows: Sale of each entry, same shape; no entry twice.
         n_customers: Number of customers.
         n_rows: Number of sales.
-        config: How to factorise.
+        config: Hyper-parameters.
 
     Returns:
         Factors of the sales, shape ``(n_rows, n_factors)``.

@@ -46,7 +46,7 @@ def fit_collaborative(interactions: Interactions) -> Collaborative:
     normal = vectors.T @ weighted + _CONTENT_RIDGE * np.eye(vectors.shape[1])
     axes = np.asarray(np.linalg.solve(normal, weighted.T @ factors), dtype=np.float64)
     projection = Projection(encoder, axes)
-    by_content = projection.of(catalogue)
+    by_content = projection.project(catalogue)
     residuals = (n / (n + _OWN))[:, None] * (factors - by_content)
     known = np.flatnonzero(n > 0)
     final = by_content[known] + residuals[known]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
-from models.recommenders.content_encoder import Encoder, indicators, prices_of
+from models.recommenders.content_encoder import Encoder, indicators, price_columns
 
 N_PICTURE_AXES: Final = 24  # principal axes of picture embeddings; chosen, not measured
 MIN_SHARE: Final = 1e-3
@@ -25,7 +25,7 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
     present = indicators(catalogue.vocabulary, catalogue.vocabulary.values)
     shares = _mean(present, exposure)
     common = np.flatnonzero(shares >= MIN_SHARE)
-    prices = prices_of(catalogue)
+    prices = price_columns(catalogue)
     centre, scale = zip(*(_moments(column, exposure) for column in prices.T), strict=True)
     looks = catalogue.looks.astype(np.float64).T
     look_centre, look_scale = zip(*(_moments(column, pictured) for column in looks), strict=True)

@@ -52,7 +52,7 @@ class Interactions:
         """Take the columns of an event table, which has this order."""
         return cls(
             catalogue=catalogue,
-            rows=catalogue.rows_of(events.sale_keys),
+            rows=catalogue.rows_for(events.sale_keys),
             customers=events.customers.codes,
             n_customers=len(events.customers.values),
             kinds=events.kinds,
@@ -130,6 +130,6 @@ class Interactions:
         return max(len(self.catalogue), 1)
 
     def _pairs(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Number the distinct pairs of customer and known sale of some events, ascending."""
+        """Return the distinct pairs of customer and known sale of events as numbers, ascending."""
         kept = chosen & (self.rows >= 0)
         return np.unique(self.customers[kept] * self._n_sales + self.rows[kept])

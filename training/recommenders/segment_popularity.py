@@ -12,10 +12,10 @@ from models.recommenders.popularity import Popularity
 from models.recommenders.segment_popularity import (
     HOT_EVENTS,
     SEGMENTS,
-    Appeal,
-    Habits,
+    CustomerActivity,
+    GroupActivity,
+    SaleLift,
     SegmentPopularity,
-    Ways,
 )
 from training.recommenders.interactions import Interactions
 
@@ -44,22 +44,22 @@ def fit_segment_popularity(interactions: Interactions, popularity: Popularity) -
     segments = Grouped(interactions, _segments(interactions), SEGMENTS)
     return SegmentPopularity(
         popularity,
-        markets=markets.appeal(),
-        devices=devices.appeal(),
-        segments=segments.appeal(),
-        market_habits=markets.habits(),
-        device_habits=devices.habits(),
-        ways=fit_ways(interactions),
+        markets=markets.lift(),
+        devices=devices.lift(),
+        segments=segments.lift(),
+        market_activity=markets.activity(),
+        device_activity=devices.activity(),
+        customer_activity=fit_customer_activity(interactions),
     )
 
 
-def fit_ways(interactions: Interactions) -> Ways:
+def fit_customer_activity(interactions: Interactions) -> CustomerActivity:
     """Fit the mean rates of opening and buying, and how much customers differ in them."""
     n = interactions.n_customers * len(KINDS)
     cells = interactions.customers * len(KINDS) + interactions.kinds
     counts = np.bincount(cells, minlength=n).reshape(-1, len(KINDS)).astype(np.float64)
     clicks, opened = counts[:, _CLICK], counts[:, _CLICK] + counts[:, _VIEW]
-    return Ways(
+    return CustomerActivity(
         *_rate_and_weight(clicks, counts[:, _IMPRESSION]),
         *_rate_and_weight(counts[:, _PURCHASE], opened),
     )
@@ -128,18 +128,18 @@ class Grouped:
         of_all = self.opened.sum(axis=1, keepdims=True)
         return of_all / np.maximum(looks.sum(axis=1, keepdims=True), 1e-9) * looks
 
-    def appeal(self) -> Appeal:
+    def appeal(self) -> SaleLift:
         """Return ``(opened + 10) / (expected + 10)`` of every opened sale."""
         rows = np.flatnonzero(self.opened.any(axis=1))
         factors = (self.opened[rows] + PRIOR) / (self.expected[rows] + PRIOR)
-        return Appeal(self.names, self.interactions.catalogue.keys[rows], factors)
+        return SaleLift(self.names, self.interactions.catalogue.keys[rows], factors)
 
-    def habits(self) -> Habits:
+    def habits(self) -> GroupActivity:
         """Return the same over all sales together, for openings and for purchases per opening."""
         opened = self.opened.sum(axis=0)
         bought = self._count(self._known & (self.interactions.kinds == _PURCHASE)).sum(axis=0)
         a_time = bought.sum() / max(int(opened.sum()), 1)
-        return Habits(
+        return GroupActivity(
             self.names,
             opens=np.log((opened + PRIOR) / (self.expected.sum(axis=0) + PRIOR)),
             buys=np.log((bought + PRIOR) / (a_time * opened + PRIOR)),

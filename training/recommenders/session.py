@@ -5,9 +5,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KIND, SECOND_US, EventType
+from models.domain.event import KIND, EventType
+from models.domain.units import SECOND_US
+from models.query.customer_history import VISIT_GAP_S
 from models.recommenders.collaborative import Collaborative
-from models.recommenders.session import N_LAST, VISIT_GAP_S, Session
+from models.recommenders.session import N_LAST, Session
 from training.recommenders.content_encoder import weighted_covariance
 from training.recommenders.interactions import Interactions
 
@@ -52,7 +54,7 @@ def _scaling(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 def visit_steps(
     interactions: Interactions, places: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Describe the visit before every step as `models.recommenders.session.described` does.
+    """Describe the visit before every step as `models.recommenders.session.describe_visits` does.
 
     Args:
         interactions: The events.

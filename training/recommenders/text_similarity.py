@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from models.recommenders.text_similarity import Text, words_of
+from models.recommenders.text_similarity import TextSimilarity, title_and_description
 from training.recommenders.interactions import Interactions
 from training.recommenders.pairs import fit_agreement
 from training.recommenders.tfidf import fit_text_space
@@ -22,16 +22,16 @@ def fit_text_similarity(interactions: Interactions) -> Text:
         interactions: The events.
     """
     exposure = interactions.exposure()
-    words = [words_of(sale) for sale in interactions.catalogue.sales]
+    words = [title_and_description(sale) for sale in interactions.catalogue.sales]
     offered: list[int] = np.flatnonzero(exposure > 0).tolist()
     space = fit_text_space(["\n".join(words[row]) for row in offered])
-    vectors = space.place(["\n".join(one) for one in words])
+    vectors = space.embed(["\n".join(one) for one in words])
     says = np.any(vectors != 0, axis=1)
     weights = exposure * says
     centre = weights @ vectors / max(float(weights.sum()), 1.0)
     centred = np.where(says[:, None], vectors - centre, 0.0)
     found = fit_agreement(interactions, centred, exposure=weights)
-    return Text(
+    return TextSimilarity(
         space=space,
         centre=centre,
         axes=np.ascontiguousarray(found.axes[:, :MAX_AXES]),

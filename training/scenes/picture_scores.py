@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.arrays.atomic_file import atomic_file
 from models.domain.sale import PictureScores
 from models.neighbours.search import EMBEDDING_SIZE
-from models.pictures.image_statistics import LOOK
+from models.pictures.image_statistics import STATISTICS
 from models.pictures.picture import content_hash
 from models.pictures.scene_labeller import PictureFault, SceneLabeller, label_pictures
 
@@ -35,7 +35,7 @@ class ScoreCache:
             values = np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
         except (OSError, ValueError, EOFError):
             return None
-        ends = np.cumsum([self._n_labels, EMBEDDING_SIZE, len(LOOK)])
+        ends = np.cumsum([self._n_labels, EMBEDDING_SIZE, len(STATISTICS)])
         if values.shape != (ends[-1],):
             return None
         probabilities, embedding, look = np.split(values, ends[:-1])
@@ -86,14 +86,14 @@ def score_pictures(
     positions: list[int] = labelled.positions.tolist()
     for index, position in enumerate(positions):
         path = new[position]
-        by_path[path] = labelled.scores.of(index)
+        by_path[path] = labelled.scores.for_picture(index)
         if path in files:
             kept.write(files[path], by_path[path])
     by_path = {path: replace(scores, content=contents[path]) for path, scores in by_path.items()}
     by_sale: dict[str, PictureScores] = {}
     for sale_id, each in images.items():
         if good := {number: by_path[path] for number, path in each.items() if path in by_path}:
-            by_sale[sale_id] = PictureScores.together(good)
+            by_sale[sale_id] = PictureScores.combine(good)
     return by_sale
 
 

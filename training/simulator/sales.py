@@ -35,7 +35,7 @@ class Sales:
         closes_us: Closing, microseconds.
         ends_us: The earlier of closing and selling out.
         stock: Units at opening.
-        appeal: Appeal to all customers alike, in logits, shape ``(n_sales, 2)``: for
+        appeal: SaleLift to all customers alike, in logits, shape ``(n_sales, 2)``: for
             clicks and for purchases after a click.
     """
 

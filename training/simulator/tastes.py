@@ -47,7 +47,7 @@ def draw_tastes(
     A type is a mean taste, shared by all, plus lifestyles: ``sd * (s * L f + sqrt(1 - s^2) e)``
     with five lifestyle factors ``f``, loadings ``L`` (rows of length one) drawn for the world,
     own noise ``e`` and ``s = 0.9``. With regimes, the factors and the noise of regime ``r`` are
-    ``l * z + sqrt(1 - l^2) * z_r`` with likeness ``l``, common part ``z`` and own part ``z_r``.
+    ``l * z + sqrt(1 - l^2) * z_r`` with similarity ``l``, common part ``z`` and own part ``z_r``.
 
     Args:
         parameters: The world.
@@ -94,8 +94,8 @@ def _regime_normals(
 ) -> NDArray[np.float64]:
     shape = (parameters.n_types, parameters.n_regimes, width)
     common = rng.normal(size=(parameters.n_types, 1, width))
-    likeness = parameters.regime_likeness
-    mixed = likeness * common + np.sqrt(1.0 - likeness**2) * rng.normal(size=shape)
+    similarity = parameters.regime_likeness
+    mixed = similarity * common + np.sqrt(1.0 - similarity**2) * rng.normal(size=shape)
     return mixed.reshape(-1, width)
 
 

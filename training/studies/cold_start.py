@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.catalogue.event_counts import HOUR_US
 from models.dataset.reading import Dataset, read_dataset
 from models.domain.errors import UserError
 from models.domain.sale import PictureScores
+from models.domain.units import HOUR_US
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from models.catalogue.event_counts import HOUR_US
+from models.domain.units import HOUR_US
 from training.configuration import RunConfig, TrainingOptions
 from training.console import (
     BUNDLES,

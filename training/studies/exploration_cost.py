@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from models.query.query import Query
 from models.scoring.scorer import Scorer, Scores
-from models.slate.diversity import Likeness
-from models.slate.exploration import Slate, seed_of
+from models.slate.diversity import Similarity
+from models.slate.exploration import Slate, seed_from
 from models.slate.slate import make_slate, new_sales
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 from training.console import Progress
@@ -122,7 +122,7 @@ def _slates(
         if known is not None:
             gains = np.nan_to_num(known.truth[query.rows])
         scores = scorer.score(query)
-        seed = seed_of(f"{question.seed} {number}")
+        seed = seed_from(f"{question.seed} {number}")
         made = [
             make_slate(query, scores, policy=policy, limit=K, seed=seed)
             for policy in SETTINGS.values()
@@ -144,14 +144,14 @@ def figures_of(
     Returns:
         Figures in the order of `METRICS`, shape ``(n_slates, 4)``.
     """
-    likeness = Likeness.of(query.catalogue, query.rows)
+    similarity = Similarity.from_catalogue(query.catalogue, query.rows)
     is_new = new_sales(query, hours=_NEW_HOURS)
     return np.array(
         [
             [
                 scores.probabilities[slate.picks].sum(),
                 gains[slate.picks].sum(),
-                likeness.among(slate.picks).spread(),
+                similarity.select(slate.picks).spread(),
                 is_new[slate.picks].sum(),
             ]
             for slate in slates

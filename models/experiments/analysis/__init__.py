@@ -1,1 +1,1 @@
-"""Results of experiments: estimates, intervals, tests."""
+"""Analysis of experiments: estimates, intervals, tests."""

@@ -1,30 +1,27 @@
-"""Whose purchases count for which variant: those of a unit, within a window of its exposure.
+"""Attribution: outcomes of units within a window after their first exposure.
 
-A unit is assigned by any answer that the experiment routed and no other platform forced; it is
-exposed by the first of them that showed a sale. What it does within a window from then on is
-the variant's; what it did before is the covariate. Every unit is looked at for equally long: one
-whose window is not over yet is counted and waits.
+A unit is assigned by any answer that the experiment routed and no other platform forced. It is
+exposed by the first of these answers that showed a sale. Its outcome is what it does within a
+window after that; what it did before is the covariate. All windows have equal length: a unit whose
+window has not ended is counted, but not analysed yet.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
 from models.domain.event import to_us
+from models.domain.units import DAY_US, HOUR_US
 from models.experiments.analysis.outcome import outcomes, with_outcomes
 from models.experiments.exposure import answers
 from models.experiments.plan.experiment import Experiment, Unit
 
-HOUR_US: Final = 3_600_000_000
-DAY_US: Final = 24 * HOUR_US
-
 
 class Rules(BaseModel):
-    """How an experiment is read; to be decided before it starts."""
+    """Settings of the analysis; to be decided before the experiment starts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,15 +38,15 @@ class Rules(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attributed:
-    """The units of an experiment and what they did.
+    """The units of an experiment and their outcomes.
 
     Attributes:
         answers: Answers by variant in the order of time, without forced ones; see
             `models.experiments.exposure.answers`.
-        units: Per analysed unit ``unit_id, variant, first_us, answers``, and what it did:
+        units: Per analysed unit ``unit_id, variant, first_us, answers``, and its outcomes:
             ``bought, purchases, revenue, clicks``, the same ``_before``, and ``unpriced``:
             purchases without a revenue or a price.
-        assigned: Units by variant, before anything is left out.
+        assigned: Units by variant, before any is left out.
         exposed: The same of units that were shown a sale.
         left_out: Number of answers and units by the reason.
     """
@@ -70,7 +67,7 @@ def attribute(
     until: datetime,
     rules: Rules,
 ) -> Attributed:
-    """Find the units of an experiment and what each did within its window.
+    """Find the units of an experiment and their outcomes within the window.
 
     Left out and counted are: answers that another platform forced, that lie outside the
     experiment's time, that name no unit; units first seen under other shares than the
@@ -79,10 +76,10 @@ def attribute(
 
     Args:
         exposures: Rows of the file of exposures.
-        events: Events of the same shop, from ``before_days`` before the start on.
+        events: Events of the same shop, since ``before_days`` before the start.
         experiment: The experiment.
-        unit: What its layer deals.
-        until: Up to when events are known.
+        unit: Assignment unit of its layer.
+        until: End of the known events.
         rules: Window and covariate.
 
     Raises:

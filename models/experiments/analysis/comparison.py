@@ -1,4 +1,4 @@
-"""Variants beside the control, by one metric, as seen at the end of every day."""
+"""Comparison of variants with the control by one metric, at the end of every day."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.domain.event import to_us
+from models.domain.units import DAY_US
 from models.experiments.analysis.estimate import (
     Adjustment,
     adjustment,
@@ -26,12 +27,11 @@ from models.experiments.analysis.metric import Metric
 from models.experiments.analysis.moments import Moments, running
 from models.experiments.analysis.sequential_test import MIN_UNITS, always_valid_p, sequential_width
 
-DAY_US: Final = 86_400_000_000
 _FROZEN: Final = ConfigDict(frozen=True)
 
 
 class Look(BaseModel):
-    """What one would have seen at the end of a day."""
+    """Lift as it was known at the end of a day."""
 
     model_config = _FROZEN
 
@@ -59,12 +59,12 @@ class Comparison(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The days of an experiment, from its start on; a unit counts once its window is over.
+    """The days of an experiment since its start; a unit counts when its window has ended.
 
     Attributes:
         starts_at: Start of the first day.
-        until: End of the last one.
-        window_us: From a unit's first exposure on, microseconds.
+        until: End of the last day.
+        window_us: Window after a unit's first exposure, microseconds.
     """
 
     starts_at: datetime
@@ -73,7 +73,7 @@ class Calendar:
 
     @property
     def n_days(self) -> int:
-        """Number of days, the last one maybe short."""
+        """Number of days; the last one may be shorter."""
         return max(0, to_us(self.until) - to_us(self.starts_at)) // DAY_US + 1
 
     def days(self, units: pl.DataFrame) -> NDArray[np.int64]:
@@ -88,7 +88,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
-    """What is known of a variant and of the control at the end of a day."""
+    """A variant and the control at the end of a day."""
 
     day: int
     own: Moments
@@ -111,10 +111,10 @@ def compare(
     """Compare every variant with the control.
 
     Args:
-        metric: What is compared.
+        metric: The metric.
         units: Units by variant, see `models.experiments.analysis.attribution.Attributed`.
         control: Name of the control.
-        calendar: When one may have looked.
+        calendar: The days of the experiment.
         planned_units: See `models.experiments.analysis.sequential_test.sequential_width`.
     """
     days = range(calendar.n_days)
@@ -139,7 +139,7 @@ def _looks(
             continue
         own, other = (estimate(arm, pair.adjusted) for arm in (pair.own, pair.control))
         width = sequential_width(pair.n_units, planned_units=planned_units)
-        lift = Span.of(relative_lift(own, other, width=width))
+        lift = Span.from_interval(relative_lift(own, other, width=width))
         z = z_score(own, other)
         smallest = min(smallest, always_valid_p(z, pair.n_units, planned_units=planned_units))
         yield Look(until=calendar.end(pair.day), n_units=pair.n_units, lift=lift), smallest
@@ -153,10 +153,12 @@ def _compared(
     return Comparison(
         variant=variant,
         metric=metric,
-        difference=Span.of(difference(own, other)),
-        lift=Span.of(relative_lift(own, other)),
+        difference=Span.from_interval(difference(own, other)),
+        lift=Span.from_interval(relative_lift(own, other)),
         p_value=None if math.isnan(p) else p,
-        unadjusted_lift=Span.of(relative_lift(estimate(last.own), estimate(last.control))),
+        unadjusted_lift=Span.from_interval(
+            relative_lift(estimate(last.own), estimate(last.control))
+        ),
         variance_reduction=last.adjusted.reduction,
         safe_lift=looks[-1][0].lift if looks else Span(),
         safe_p_value=looks[-1][1] if looks else 1.0,

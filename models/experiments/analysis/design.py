@@ -1,4 +1,4 @@
-"""What an experiment could see and how long it would take, from what was before its start."""
+"""Design of an experiment: detectable effects and duration, from data before its start."""
 
 import math
 from datetime import datetime
@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
 from models.domain.event import to_us
-from models.experiments.analysis.attribution import DAY_US, HOUR_US, Rules
-from models.experiments.analysis.estimate import COVARIATE, NUMERATOR, Adjustment, adjustment
+from models.domain.units import DAY_US, HOUR_US
+from models.experiments.analysis.attribution import Rules
+from models.experiments.analysis.estimate import COVARIATE, NUMERATOR, adjustment
 from models.experiments.analysis.metric import METRICS, Metric
 from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.outcome import outcomes, texts, with_outcomes
@@ -32,7 +33,7 @@ _FROZEN: Final = ConfigDict(frozen=True)
 
 
 class Size(BaseModel):
-    """What one metric could show, by the smallest variant beside the control."""
+    """Sample size by one metric, for the smallest variant against the control."""
 
     model_config = _FROZEN
 
@@ -41,7 +42,7 @@ class Size(BaseModel):
     variance: float = Field(description="Between units, after the covariate.")
     variance_reduction: float = Field(description="Share of variance the covariate explains.")
     detectable_lift: dict[int, float | None] = Field(
-        description="Smallest lift that is found, by days; null: nobody came."
+        description="Smallest lift that is found, by days; null: no units."
     )
     required_units: int | None = Field(
         description="Units for the wanted lift; null: nothing was bought."
@@ -80,21 +81,22 @@ def design(
     until: datetime | None = None,
     rules: Rules | None = None,
 ) -> Design:
-    """Plan an experiment from four weeks in which nothing was tried.
+    """Plan an experiment from a baseline of four weeks.
 
-    Every unit that came is taken as if its first event had been its exposure. The market and
-    device of the audience are applied to events; who is new or returning is not known of them.
+    The first event of every unit is taken as its exposure. The market and device of the audience
+    are applied to events; they do not tell new from returning customers.
 
     Args:
         experiment: The experiment.
         events: Events of the shop.
-        unit: What its layer deals: customers or sessions; events do not name devices.
-        wanted_lift: Relative lift of the control that is to be found, not 0.
-        until: End of the history; the start of the experiment or of what is known if None.
-        rules: How the experiment will be read.
+        unit: Assignment unit of its layer: customers or sessions; events do not name devices.
+        wanted_lift: Relative lift that is to be detected, not 0.
+        until: End of the baseline; if None, the earlier of the experiment's start and the end
+            of the events.
+        rules: Settings of the analysis.
 
     Raises:
-        NoBaselineError: If the events do not reach back far enough, or do not name the unit.
+        NoBaselineError: If the events do not cover the baseline, or do not name the unit.
     """
     read_by = rules or Rules()
     units, start_us = _baseline(experiment, events, unit=unit, until=until, rules=read_by)
@@ -130,9 +132,9 @@ def _baseline(
     until: datetime | None,
     rules: Rules,
 ) -> tuple[pl.DataFrame, int]:
-    """Give the units of the baseline with what they did, and when it starts."""
+    """Return the units of the baseline with their outcomes, and its start."""
     if unit is Unit.DEVICE:
-        msg = f"{experiment.name} deals devices, which events do not name: plan it by sessions"
+        msg = f"{experiment.name} assigns devices, which events do not name: plan it by sessions"
         raise NoBaselineError(msg)
     window_us = round(rules.window_hours * HOUR_US)
     known_us = int(events.received_us.max(initial=0))
@@ -177,9 +179,11 @@ def _size(
     by_day: tuple[int, ...],
     wanted_lift: float,
 ) -> Size:
-    sample = Moments.of(metric.columns(units))
+    sample = Moments.from_columns(metric.columns(units))
     known = adjustment([sample])
-    mean, variance = float(sample.means[NUMERATOR]), _left(sample, known)
+    mean, covariance = float(sample.means[NUMERATOR]), sample.covariance()
+    explained = known.theta**2 * float(covariance[COVARIATE, COVARIATE])
+    variance = float(covariance[NUMERATOR, NUMERATOR]) - explained
     shares = {one.name: one.share_bp / BUCKETS for one in experiment.variants}
     control = shares.pop(experiment.control)
     pair = (min(shares.values(), default=control), control)
@@ -191,20 +195,12 @@ def _size(
         variance=variance,
         variance_reduction=known.reduction,
         detectable_lift={
-            day: _detectable(variance, n, shares=pair) / mean if n and mean else None
+            day: minimum_detectable_effect(standard_error(variance, n, shares=pair)) / mean
+            if n and mean
+            else None
             for day, n in enumerate(by_day, start=1)
             if day % _WEEK == 0
         },
         required_units=wanted,
         minimum_days=None if enough is None else math.ceil(enough / _WEEK) * _WEEK,
     )
-
-
-def _left(sample: Moments, known: Adjustment) -> float:
-    covariance = sample.covariance()
-    explained = known.theta**2 * float(covariance[COVARIATE, COVARIATE])
-    return float(covariance[NUMERATOR, NUMERATOR]) - explained
-
-
-def _detectable(variance: float, n_units: int, *, shares: tuple[float, float]) -> float:
-    return minimum_detectable_effect(standard_error(variance, n_units, shares=shares))

@@ -1,4 +1,4 @@
-"""What a change of a plan changes, in words."""
+"""Differences between two plans, in words."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -8,15 +8,15 @@ from models.experiments.plan.experiment import Experiment
 from models.experiments.plan.plan import Plan
 
 MAX_CHANGES: Final = 200
-"""Changes of one audit entry; the last of more says how many are not named."""
+"""Changes of one audit entry at most; the last one counts those that are omitted. Chosen."""
 
 ABSENT: Final = "–"
 
 
 def changes(before: Plan, after: Plan) -> tuple[str, ...]:
-    """Say what differs between two plans: ``what: before → after`` each, sorted.
+    """Return the differences between two plans, each ``what: before → after``, sorted.
 
-    Shares stand for buckets; exact buckets are in the plans.
+    Buckets are summarised by their share; exact buckets are in the plans.
     """
     old, new = dict(_facts(before)), dict(_facts(after))
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
@@ -34,11 +34,11 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     for layer in plan.layers:
         yield f"layer {layer.name}", layer.model_dump_json(exclude={"name"})
     for experiment in plan.experiments:
-        for field, value in _of_experiment(experiment).items():
+        for field, value in _experiment_facts(experiment).items():
             yield f"experiment {experiment.name}, {field}", value
 
 
-def _of_experiment(experiment: Experiment) -> Mapping[str, str]:
+def _experiment_facts(experiment: Experiment) -> Mapping[str, str]:
     facts = {
         "layer": experiment.layer,
         "salt": experiment.salt,

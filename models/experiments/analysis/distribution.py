@@ -1,4 +1,4 @@
-"""Tails and quantiles of the two distributions that results need, in closed form."""
+"""Tails and quantiles of the normal and the chi-square distribution, in closed form."""
 
 import math
 from statistics import NormalDist
@@ -16,19 +16,14 @@ def two_sided_tail(z: float) -> float:
     return math.erfc(abs(z) / _ROOT_2)
 
 
-def normal_below(z: float) -> float:
-    """Return the probability that a standard normal lies below ``z``."""
-    return math.erfc(-z / _ROOT_2) / 2
-
-
 def normal_quantile(share: float) -> float:
-    """Return what a standard normal lies below with a probability in ``(0, 1)``.
+    """Return the quantile of a standard normal for a probability in ``(0, 1)``.
 
     Raises:
         ValueError: If the probability is 0, 1 or outside.
     """
     if not 0 < share < 1:
-        msg = f"a quantile is of a probability in (0, 1), got {share:g}"
+        msg = f"the probability of a quantile must be in (0, 1), got {share:g}"
         raise ValueError(msg)
     return _NORMAL.inv_cdf(share)
 
@@ -44,13 +39,13 @@ def chi_square_tail(value: float, degrees: int) -> float:
         degrees: Degrees of freedom, at least 1.
 
     Raises:
-        ValueError: If there is no such distribution or value.
+        ValueError: If ``degrees`` is below 1 or ``value`` is negative.
 
     Source:
         Abramowitz and Stegun, Handbook of Mathematical Functions, 26.4.4 and 26.4.5.
     """
     if degrees < 1 or value < 0:
-        msg = f"chi-square has degrees of at least 1 and no value below 0, got {degrees}, {value:g}"
+        msg = f"chi-square needs degrees >= 1 and a value >= 0, got {degrees}, {value:g}"
         raise ValueError(msg)
     half = value / 2
     if degrees % 2 == 0:

@@ -15,7 +15,7 @@ from models.experiments.analysis.distribution import two_sided_tail
 from models.experiments.analysis.moments import Moments
 
 LEVEL: Final = 0.05
-"""Chance of an interval to miss the truth."""
+"""Significance level: 95% intervals are usual in the field."""
 
 WIDTH: Final = 1.959963984540054
 """Standard errors on each side of a 95% interval: the normal's 97.5% quantile."""
@@ -26,7 +26,7 @@ COVARIATE: Final = 2
 
 
 class Interval(NamedTuple):
-    """A value between two ends; an end may be infinite, all are NaN of nothing."""
+    """A value with a lower and an upper end; ends may be infinite, all are NaN without data."""
 
     value: float
     low: float
@@ -38,8 +38,8 @@ class Estimate:
     """A variant's mean or ratio.
 
     Attributes:
-        value: The estimate, NaN of nothing.
-        variance: Variance of the estimate, NaN of fewer than two units.
+        value: The estimate, NaN without data.
+        variance: Variance of the estimate, NaN for fewer than two units.
     """
 
     value: float
@@ -53,10 +53,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """What a covariate from before the first exposure explains, taken from every unit.
+    """CUPED adjustment by a covariate from before the first exposure.
 
     Attributes:
-        theta: Outcome per unit of the covariate.
+        theta: Regression coefficient of the outcome on the covariate.
         centre: Mean of the covariate over all variants.
         reduction: Share of the variance that it explains, in ``[0, 1]``.
     """
@@ -70,10 +70,10 @@ UNADJUSTED: Final = Adjustment()
 
 
 def adjustment(arms: Sequence[Moments]) -> Adjustment:
-    """Find how much of the outcome the covariate tells, over all variants together (CUPED).
+    """Estimate the CUPED adjustment, pooled over all variants.
 
     ``theta = S_xc / S_cc`` of the sums of products of deviations from each variant's own means,
-    so that no effect of a variant is explained away; the explained share is
+    so that effects of variants are not absorbed; the explained share is
     ``S_xc^2 / (S_xx S_cc)``, the squared correlation. A covariate without variance gives 0.
 
     Args:
@@ -98,12 +98,12 @@ def estimate(arm: Moments, adjusted: Adjustment = UNADJUSTED) -> Estimate:
     """Estimate a variant's ratio of means, with the delta method.
 
     ``r = mean(x) / mean(y)``, whose variance is that of ``(x - r y) / mean(y)``, divided by the
-    number of units; with a covariate ``r - theta (mean(c) - centre)``. The centre is taken as
-    given: its own error is that of all units together and moves all variants alike.
+    number of units; with a covariate ``r - theta (mean(c) - centre)``. The error of
+    the centre is neglected: it is equal for all variants and cancels in differences.
 
     Args:
         arm: Moments of the numerator, denominator and covariate per unit.
-        adjusted: What the covariate explains; only of denominators of 1.
+        adjusted: CUPED adjustment; only for denominators of 1.
 
     Returns:
         The estimate; NaN without units or with denominators of 0.
@@ -123,19 +123,19 @@ def estimate(arm: Moments, adjusted: Adjustment = UNADJUSTED) -> Estimate:
 
 
 def difference(treatment: Estimate, control: Estimate, *, width: float = WIDTH) -> Interval:
-    """Return how much more the treatment has, with ``width`` standard errors on each side."""
+    """Return treatment minus control, with ``width`` standard errors on each side."""
     apart = Estimate(treatment.value - control.value, treatment.variance + control.variance)
     return apart.interval(width)
 
 
 def z_score(treatment: Estimate, control: Estimate) -> float:
-    """Return the difference in standard errors; NaN where there is no error to speak of."""
+    """Return the difference in standard errors; NaN for a standard error of 0."""
     error = math.sqrt(treatment.variance + control.variance)
     return (treatment.value - control.value) / error if error > 0 else math.nan
 
 
 def p_value(treatment: Estimate, control: Estimate) -> float:
-    """Return how likely such a difference is where there is none, by a two-sided z-test."""
+    """Return the p-value of the difference by a two-sided z-test."""
     return two_sided_tail(z_score(treatment, control))
 
 
@@ -143,8 +143,8 @@ def relative_lift(treatment: Estimate, control: Estimate, *, width: float = WIDT
     """Return ``treatment / control - 1`` with Fieller's interval.
 
     All ratios ``R`` with ``(t - R c)^2 <= width^2 (var(t) + R^2 var(c))``, less 1. It excludes 0
-    exactly where the test of the difference does. If the control is not told from 0 itself,
-    every lift is possible and both ends are infinite.
+    exactly if the test of the difference does. If the control is not significantly different
+    from 0, both ends are infinite.
 
     Args:
         treatment: Estimate of the variant.

@@ -1,4 +1,4 @@
-"""What no variant may make worse, whatever it sells: rungs, latency, coverage."""
+"""Guardrail metrics: degraded answers, latency, coverage."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -19,17 +19,17 @@ _LATENCY: Final = Metric("latency", "mean time of an answer", "took", "timed")
 _MICROSECONDS: Final = 1_000
 
 MAX_MORE_DEGRADED: Final = 0.01
-"""Degraded answers that a variant may have more than the control, as a share of its answers."""
+"""Maximum increase of the share of degraded answers over the control. Chosen."""
 
 MAX_SLOWER: Final = 0.2
-"""How much slower than the control's its mean answer may be, as a share."""
+"""Maximum relative increase of the mean latency over the control. Chosen."""
 
 MAX_LESS_COVERAGE: Final = 0.2
-"""How many sales fewer than the control it may show in as many answers, as a share."""
+"""Maximum relative loss of distinct sales shown in equally many answers. Chosen."""
 
 
 class State(StrEnum):
-    """What is known of a guardrail."""
+    """State of a guardrail."""
 
     HELD = "held"
     OPEN = "open"
@@ -55,7 +55,7 @@ class Guardrail(BaseModel):
 
 
 class Latency(BaseModel):
-    """How long the answers of a variant took, in milliseconds."""
+    """Latency of the answers of a variant, in milliseconds."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,7 +65,7 @@ class Latency(BaseModel):
 
 
 def latency(answers: pl.DataFrame) -> Latency | None:
-    """Return quantiles of the time that answers took, None if no record says it."""
+    """Return quantiles of the latency of answers, None if it was not recorded."""
     took = answers[TOOK].drop_nulls() / _MICROSECONDS
     if took.is_empty():
         return None
@@ -76,9 +76,9 @@ def latency(answers: pl.DataFrame) -> Latency | None:
 def guardrails(
     answers: Mapping[str, pl.DataFrame], control: str, *, planned_units: int
 ) -> tuple[Guardrail, ...]:
-    """Hold every variant against the control.
+    """Compare every variant with the control.
 
-    Shares and times are ratios over units, since the answers of a unit are alike. Coverage is
+    Shares and times are ratios over units, as answers of one unit are correlated. Coverage is
     the number of distinct sales among the first answers, equally many of both.
 
     Args:
@@ -94,10 +94,10 @@ def guardrails(
             continue
         width = sequential_width(n_units, planned_units=planned_units)
         own, other = (_estimated(_DEGRADED, units[which]) for which in (name, control))
-        change = Span.of(difference(own, other, width=width))
+        change = Span.from_interval(difference(own, other, width=width))
         found.append(_judged("degraded", name, (other, own), change, limit=MAX_MORE_DEGRADED))
         own, other = (_estimated(_LATENCY, units[which]) for which in (name, control))
-        change = Span.of(relative_lift(own, other, width=width))
+        change = Span.from_interval(relative_lift(own, other, width=width))
         if change.value is not None:
             found.append(_judged("latency", name, (other, own), change, limit=MAX_SLOWER))
         found.append(_coverage(name, answers[name], answers[control]))
@@ -114,7 +114,7 @@ def _by_unit(answers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _estimated(metric: Metric, units: pl.DataFrame) -> Estimate:
-    return estimate(Moments.of(metric.columns(units)))
+    return estimate(Moments.from_columns(metric.columns(units)))
 
 
 def _judged(
@@ -139,7 +139,9 @@ def _judged(
 
 def _coverage(variant: str, own: pl.DataFrame, control: pl.DataFrame) -> Guardrail:
     n = min(own.height, control.height)
-    shown, wanted = (_distinct_sales(frame.head(n)) for frame in (own, control))
+    shown, wanted = (
+        frame.head(n)["sale_ids"].explode().drop_nulls().n_unique() for frame in (own, control)
+    )
     change = shown / wanted - 1 if wanted else 0.0
     return Guardrail(
         name="coverage",
@@ -150,7 +152,3 @@ def _coverage(variant: str, own: pl.DataFrame, control: pl.DataFrame) -> Guardra
         limit=-MAX_LESS_COVERAGE,
         state=State.BREACHED if change < -MAX_LESS_COVERAGE else State.HELD,
     )
-
-
-def _distinct_sales(answers: pl.DataFrame) -> int:
-    return answers["sale_ids"].explode().drop_nulls().n_unique()

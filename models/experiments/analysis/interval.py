@@ -1,4 +1,4 @@
-"""A value and its interval as JSON can say them."""
+"""Intervals for JSON, which has no infinities."""
 
 import math
 from typing import Self
@@ -18,12 +18,7 @@ class Span(BaseModel):
     high: float | None = Field(default=None, description="Upper end; null: none.")
 
     @classmethod
-    def of(cls, interval: Interval) -> Self:
-        """Return an interval with null for what is not finite."""
+    def from_interval(cls, interval: Interval) -> Self:
+        """Return an interval, None for values that are not finite."""
         value, low, high = (part if math.isfinite(part) else None for part in interval)
         return cls(value=value, low=low, high=high)
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether 0 lies outside."""
-        return (self.low is not None and self.low > 0) or (self.high is not None and self.high < 0)

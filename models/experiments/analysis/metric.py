@@ -1,4 +1,4 @@
-"""What is measured of a unit: a mean per unit, or a ratio of two sums over units."""
+"""Metrics of experiments: a mean per unit, or a ratio of two sums over units."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,8 +15,8 @@ class Metric:
     """A mean per unit, or a ratio where answers or purchases are counted instead of units.
 
     Attributes:
-        name: Of the metric.
-        text: What it is, in words.
+        name: Name of the metric.
+        text: Description.
         numerator: Column of the units' table that is summed.
         denominator: Column that the sum is divided by; None for the number of units.
         covariate: Column with the same before the first exposure; None if there is none.
@@ -45,4 +45,4 @@ METRICS: Final = (
     Metric("clicks_per_answer", "clicks per answer", "clicks", denominator="answers"),
     Metric("revenue_per_purchase", "revenue per purchase", "revenue", denominator="purchases"),
 )
-"""Every metric of results; the first is the one that an experiment is planned by."""
+"""All metrics of results; experiments are planned by the first."""

@@ -1,4 +1,4 @@
-"""Sums and cross products of units' outcomes: all that an estimate needs, day by day."""
+"""Moments: sums and cross products of outcomes, the sufficient statistics of estimates."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """What a sample leaves of its columns.
+    """Sums and cross products of a sample.
 
     Attributes:
         n: Number of units.
@@ -23,17 +23,17 @@ class Moments:
     products: NDArray[np.float64]
 
     @classmethod
-    def of(cls, columns: NDArray[np.float64]) -> Self:
-        """Sum up a sample.
+    def from_columns(cls, columns: NDArray[np.float64]) -> Self:
+        """Sum a sample.
 
         Args:
-            columns: A row a unit, shape ``(n, n_columns)``.
+            columns: One row per unit, shape ``(n, n_columns)``.
         """
         return cls(len(columns), columns.sum(axis=0), columns.T @ columns)
 
     @property
     def means(self) -> NDArray[np.float64]:
-        """Mean of each column, NaN of nothing, shape ``(n_columns,)``."""
+        """Mean of each column, NaN without data, shape ``(n_columns,)``."""
         return self.sums / self.n if self.n else np.full_like(self.sums, np.nan)
 
     def scatter(self) -> NDArray[np.float64]:
@@ -41,7 +41,7 @@ class Moments:
         return self.products - np.outer(self.sums, self.sums) / max(self.n, 1)
 
     def covariance(self) -> NDArray[np.float64]:
-        """Return the unbiased covariance of the columns; NaN of fewer than two units."""
+        """Return the unbiased covariance of the columns; NaN for fewer than two units."""
         scatter = self.scatter()
         return scatter / (self.n - 1) if self.n > 1 else np.full_like(scatter, np.nan)
 
@@ -49,19 +49,19 @@ class Moments:
 def running(
     columns: NDArray[np.float64], days: NDArray[np.int64], *, n_days: int
 ) -> Iterator[Moments]:
-    """Sum up what is known at the end of each day, one day after the other.
+    """Yield cumulative moments at the end of each day.
 
     Args:
-        columns: A row a unit, shape ``(n, n_columns)``.
-        days: Day on which each unit's row is complete, from 0, shape ``(n,)``.
+        columns: One row per unit, shape ``(n, n_columns)``.
+        days: Day on which each unit's window ends, from 0, shape ``(n,)``.
         n_days: Number of days.
     """
     order = np.argsort(days, kind="stable")
     ends = np.searchsorted(days[order], np.arange(n_days), side="right")
-    total = Moments.of(columns[:0])
+    total = Moments.from_columns(columns[:0])
     start = 0
     for end in ends:
-        new = Moments.of(columns[order[start:end]])
+        new = Moments.from_columns(columns[order[start:end]])
         total = Moments(total.n + new.n, total.sums + new.sums, total.products + new.products)
         start = end
         yield total

@@ -1,4 +1,4 @@
-"""What units did: their clicks and purchases, within a window of a moment and before it."""
+"""Outcomes of units: clicks and purchases within a window after a time, and before it."""
 
 from typing import Final
 
@@ -23,13 +23,13 @@ _COUNTED: Final = (
 
 
 def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.DataFrame:
-    """Return the clicks and purchases that have a unit.
+    """Return the clicks and purchases with a known unit.
 
     Args:
         events: Events of a shop.
-        answers: ``recommendation_id, unit_id`` of answers: an event tells its device by the
-            answer that it refers to.
-        unit: Whose they are to be.
+        answers: ``recommendation_id, unit_id`` of answers; the device of an event is that of
+            the answer that it refers to.
+        unit: The assignment unit.
 
     Returns:
         ``unit_id, at_us, is_purchase`` and ``paid``: the revenue, else price times quantity,
@@ -59,18 +59,18 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
 def with_outcomes(
     units: pl.DataFrame, did: pl.DataFrame, *, window_us: int, before_us: int
 ) -> pl.DataFrame:
-    """Add to each unit what it did.
+    """Add outcomes to units.
 
     Args:
         units: ``unit_id, first_us`` and further columns, each unit once.
         did: See `outcomes`.
-        window_us: From ``first_us`` on, microseconds.
-        before_us: Up to ``first_us``, microseconds.
+        window_us: Length of the window after ``first_us``, microseconds.
+        before_us: Length of the period before ``first_us``, microseconds.
 
     Returns:
         The same rows with ``bought`` (1 or 0), ``purchases, revenue, clicks`` and ``unpriced``
-        of the window, where ``unpriced`` are purchases that nobody knows the price of and that
-        add nothing to the revenue, and ``bought, purchases, revenue`` before it, which end in
+        of the window, where ``unpriced`` are purchases of unknown price, which add nothing to
+        the revenue, and ``bought, purchases, revenue`` before it, which end in
         ``_before``.
     """
     own = did.join(units.select("unit_id", "first_us"), on="unit_id", how="inner")
@@ -93,5 +93,5 @@ def with_outcomes(
 
 
 def texts(labels: Labels, rows: NDArray[np.intp]) -> pl.Series:
-    """Return the texts of some rows, null where there is none."""
+    """Return the texts of rows, null where missing."""
     return labels.values.gather(pl.Series(labels.codes[rows]).replace(-1, None))

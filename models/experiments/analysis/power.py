@@ -1,14 +1,14 @@
-"""What an experiment can see, before it starts."""
+"""Statistical power and sample size, before an experiment starts."""
 
 import math
 from collections.abc import Sequence
 from typing import Final
 
-from models.experiments.analysis.distribution import normal_below, normal_quantile
+from models.experiments.analysis.distribution import normal_quantile
 from models.experiments.analysis.estimate import WIDTH
 
 POWER: Final = 0.8
-"""Chance to find an effect of the size that is asked for."""
+"""Default power; 80% is usual in the field."""
 
 
 def standard_error(variance: float, n_units: int, *, shares: tuple[float, float]) -> float:
@@ -25,25 +25,12 @@ def standard_error(variance: float, n_units: int, *, shares: tuple[float, float]
     return math.sqrt(variance / n_units * (1 / treatment + 1 / control))
 
 
-def power_of(effect: float, error: float) -> float:
-    """Return the chance that a two-sided test finds an effect.
-
-    ``P(Z < e - w) + P(Z < -e - w)`` with the effect ``e`` in standard errors.
-
-    Args:
-        effect: True difference.
-        error: Standard error of the estimated difference, positive.
-    """
-    apart = effect / error
-    return normal_below(apart - WIDTH) + normal_below(-apart - WIDTH)
-
-
 def minimum_detectable_effect(error: float, *, power: float = POWER) -> float:
-    """Return the smallest true difference that a test finds with a given chance.
+    """Return the smallest true difference that a test detects with a given power.
 
     Args:
         error: Standard error of the estimated difference.
-        power: The chance, in ``(0, 1)``.
+        power: In ``(0, 1)``.
 
     Source:
         Kohavi, Tang and Xu, Trustworthy Online Controlled Experiments, 2020, chapter 17.
@@ -54,23 +41,23 @@ def minimum_detectable_effect(error: float, *, power: float = POWER) -> float:
 def required_units(
     effect: float, variance: float, *, shares: tuple[float, float], power: float = POWER
 ) -> int:
-    """Return how many units the whole experiment needs to find an effect.
+    """Return the number of units of the whole experiment that detect an effect.
 
     Args:
         effect: True difference, not 0.
         variance: As for `standard_error`.
         shares: As for `standard_error`.
-        power: Chance to find it, in ``(0, 1)``.
+        power: In ``(0, 1)``.
     """
     of_one = standard_error(variance, 1, shares=shares)
     return math.ceil((minimum_detectable_effect(of_one, power=power) / effect) ** 2)
 
 
 def minimum_days(units_by_day: Sequence[int], wanted: int) -> int | None:
-    """Return after how many days so many units have come, None if never.
+    """Return the number of days until so many units were seen, None if never.
 
     Args:
         units_by_day: Distinct units seen until the end of each day, ascending.
-        wanted: Units that are needed.
+        wanted: Required units.
     """
     return next((day for day, n in enumerate(units_by_day, start=1) if n >= wanted), None)

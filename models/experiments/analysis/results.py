@@ -1,4 +1,4 @@
-"""What came of an experiment: one function for the service and for reports."""
+"""Results of an experiment: one function for the service and for reports."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
 from models.domain.event import to_us
-from models.experiments.analysis.attribution import HOUR_US, Attributed, Rules, attribute
+from models.domain.units import HOUR_US
+from models.experiments.analysis.attribution import Attributed, Rules, attribute
 from models.experiments.analysis.comparison import Calendar, Comparison, compare
 from models.experiments.analysis.estimate import estimate
 from models.experiments.analysis.guardrail import Guardrail, Latency, guardrails, latency
@@ -37,7 +38,7 @@ class VariantResult(BaseModel):
 
 
 class Results(BaseModel):
-    """What came of an experiment so far."""
+    """Results of an experiment so far."""
 
     model_config = _FROZEN
 
@@ -64,15 +65,15 @@ def experiment_results(
     until: datetime | None = None,
     rules: Rules | None = None,
 ) -> Results:
-    """Work out an experiment from its exposures and events.
+    """Analyse an experiment from its exposures and events.
 
     Args:
         experiment: The experiment.
         exposures: Rows of the file of exposures, see `models.experiments.exposure`.
-        unit: What its layer deals.
+        unit: Assignment unit of its layer.
         events: Events of the same shop.
-        until: Up to when events are known; the latest event or answer if None.
-        rules: How it is read.
+        until: End of the known events; the latest event or answer if None.
+        rules: Settings of the analysis.
 
     Raises:
         ExposureError: If the exposures lack a column.
@@ -115,7 +116,7 @@ def experiment_results(
 
 
 def _calendar(experiment: Experiment, until: datetime, *, rules: Rules) -> Calendar:
-    """End the days where nothing can be added any more."""
+    """Return the calendar, which ends when the last window of the experiment has ended."""
     window = timedelta(hours=rules.window_hours)
     ends = [until] if experiment.ends_at is None else [until, experiment.ends_at + window]
     return Calendar(experiment.starts_at, min(ends), round(rules.window_hours * HOUR_US))
@@ -133,7 +134,9 @@ def _variant(
     found: Attributed, name: str, *, share_bp: int, units: pl.DataFrame, answers: pl.DataFrame
 ) -> VariantResult:
     means = {
-        metric.name: Span.of(estimate(Moments.of(metric.columns(units))).interval())
+        metric.name: Span.from_interval(
+            estimate(Moments.from_columns(metric.columns(units))).interval()
+        )
         for metric in METRICS
     }
     return VariantResult(

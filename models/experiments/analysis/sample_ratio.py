@@ -1,4 +1,4 @@
-"""Sample-ratio mismatch: whether units came in the shares that were dealt."""
+"""Sample ratio mismatch: test of observed units against the assigned shares."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict
 from models.experiments.analysis.distribution import chi_square_tail
 
 ALARM: Final = 1e-4
-"""A p-value below is an alarm: by chance it is one experiment in ten thousand."""
+"""Alarm threshold of the p-value: one false alarm in ten thousand experiments. Chosen."""
 
 
 class Mismatch(BaseModel):
-    """Units as counted beside units as dealt; results of an experiment with an alarm mislead."""
+    """Observed against assigned units; results of an experiment with an alarm are not valid."""
 
     model_config = ConfigDict(frozen=True)
 

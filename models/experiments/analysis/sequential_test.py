@@ -1,8 +1,8 @@
-"""Inference that stays valid however often one looks: asymptotic confidence sequences.
+"""Sequential test: asymptotic confidence sequences, valid at every look.
 
-The normal mixture of Robbins, as a limit for any outcome with a finite variance. The chance
-that the sequence ever misses the truth, at any look, is at most `LEVEL`. Its price is width:
-about half as wide again as a fixed interval at the planned size, more far from it.
+The normal mixture of Robbins, as a limit for any outcome with a finite variance. The probability
+that the sequence misses the truth at any look is at most `LEVEL`. At the planned size it is about
+half as wide again as a fixed interval, and wider far from it.
 
 Source:
     Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and
@@ -17,37 +17,37 @@ from typing import Final
 from models.experiments.analysis.estimate import LEVEL
 
 MIN_UNITS: Final = 100
-"""Units of each variant before the first look: the limit needs some to begin with."""
+"""Units of each variant before the first look, as the theory is asymptotic. Chosen."""
 
 
 def _tightness(planned_units: int) -> float:
-    """Give the mixture's variance per unit that makes it tightest at the planned size."""
+    """Return the mixture's variance per unit that is tightest at the planned size."""
     twice = -2 * math.log(LEVEL)
     return (twice + math.log(twice) + 1) / planned_units
 
 
 def sequential_width(n_units: int, *, planned_units: int) -> float:
-    """Return the standard errors on each side that are safe at every look.
+    """Return the half-width in standard errors that is valid at every look.
 
     ``sqrt(2 (v + 1) / v * log(sqrt(v + 1) / LEVEL))`` with ``v = n_units * tightness``.
 
     Args:
         n_units: Units of both variants so far, positive.
-        planned_units: Size at which it is tightest; chosen before the start, never from what
-            was seen.
+        planned_units: Size at which it is tightest; chosen before the start, not from the
+            data.
     """
     v = n_units * _tightness(planned_units)
     return math.sqrt(2 * (v + 1) / v * math.log(math.sqrt(v + 1) / LEVEL))
 
 
 def always_valid_p(z: float, n_units: int, *, planned_units: int) -> float:
-    """Return the p-value of one look; the smallest of all looks is valid.
+    """Return the p-value of one look; the minimum over all looks is valid.
 
     One over the mixture's likelihood ratio, ``sqrt(1 + v) exp(-z^2 v / (2 (1 + v)))``, at most
     1. It is `LEVEL` exactly where ``|z|`` is `sequential_width`.
 
     Args:
-        z: The difference in standard errors; NaN says nothing.
+        z: The difference in standard errors; NaN gives 1.
         n_units: Units of both variants so far, positive.
         planned_units: As for `sequential_width`.
     """

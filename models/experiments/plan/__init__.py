@@ -1,1 +1,1 @@
-"""Plans of experiments, and the variant that a customer is assigned to."""
+"""Plans of experiments, and the assignment of units to variants."""

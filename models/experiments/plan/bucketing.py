@@ -1,6 +1,6 @@
-"""The hash that deals units to buckets, and ranges of buckets.
+"""Bucketing: the hash that assigns units to buckets, and ranges of buckets.
 
-Other languages can repeat it; vectors to check them against stand in ``docs/experiments.md``.
+``docs/experiments.md`` has test vectors for implementations in other languages.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-BUCKETS: Final = 10_000
+BUCKETS: Final = 10_000  # a bucket is a basis point
 
 
 def bucket(unit_id: str, salt: str) -> int:
@@ -24,7 +24,7 @@ def bucket(unit_id: str, salt: str) -> int:
 
 
 class BucketRange(BaseModel):
-    """Buckets from one to before another."""
+    """A half-open range of buckets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +43,7 @@ class BucketRange(BaseModel):
         return self.stop - self.start
 
     def __contains__(self, number: int) -> bool:
-        """Tell whether a bucket lies in it."""
+        """Return whether a bucket is in the range."""
         return self.start <= number < self.stop
 
 
@@ -59,7 +59,7 @@ def share_bp(buckets: Iterable[BucketRange]) -> int:
 
 
 def overlap(first: Buckets, second: Buckets) -> int | None:
-    """Return the lowest bucket that lies in both, None if there is none."""
+    """Return the lowest common bucket, None if there is none."""
     common = [
         max(one.start, other.start)
         for one in first
@@ -70,20 +70,20 @@ def overlap(first: Buckets, second: Buckets) -> int | None:
 
 
 def resized(held: Sequence[Buckets], shares_bp: Sequence[int]) -> tuple[Buckets, ...]:
-    """Deal all buckets anew by other shares, so that no unit moves that need not.
+    """Reallocate buckets to other shares, moving as few units as possible.
 
-    Whoever has too many gives the highest of his; whoever has too few takes the lowest free
+    A variant with too many gives up its highest buckets; one with too few takes the lowest free
     ones, in the order of the list.
 
     Args:
-        held: Buckets of each variant now, empty for a new one.
-        shares_bp: Buckets wanted by each, none below 0; as many as ``held``.
+        held: Present buckets of each variant, empty for a new one.
+        shares_bp: Number of buckets of each, not negative; as many as ``held``.
 
     Returns:
         Ranges of each, no two of which overlap.
 
     Raises:
-        ValueError: If more than all buckets are wanted.
+        ValueError: If the shares exceed all buckets.
     """
     wanted = sum(shares_bp)
     if wanted > BUCKETS:
@@ -99,23 +99,23 @@ def resized(held: Sequence[Buckets], shares_bp: Sequence[int]) -> tuple[Buckets,
     return tuple(map(_ranges, dealt))
 
 
-def dealt_beside(held: Buckets, share: int, *, taken: Iterable[BucketRange]) -> Buckets:
-    """Deal buckets among those that others leave, so that no unit moves that need not.
+def allocate_beside(held: Buckets, share: int, *, taken: Iterable[BucketRange]) -> Buckets:
+    """Allocate buckets that others leave free, moving as few units as possible.
 
     Args:
-        held: Buckets held now; those that others take are given up.
-        share: Buckets wanted.
-        taken: What others hold; may overlap.
+        held: Present buckets; those that others take are given up.
+        share: Number of buckets.
+        taken: Buckets of others; may overlap.
 
     Returns:
-        Ranges of exactly so many buckets: of those held the lowest, then the lowest free ones.
+        Ranges of exactly ``share`` buckets: the lowest of those held, then the lowest free ones.
 
     Raises:
-        ValueError: If the others leave too few.
+        ValueError: If too few are free.
     """
     occupied = {number for one in taken for number in range(one.start, one.stop)}
     if share > BUCKETS - len(occupied):
-        msg = f"{share} buckets are wanted and others leave {BUCKETS - len(occupied)}"
+        msg = f"{share} buckets are needed, but only {BUCKETS - len(occupied)} are free"
         raise ValueError(msg)
     kept = [number for number in _numbers(held) if number not in occupied][:share]
     occupied.update(kept)

@@ -1,6 +1,6 @@
-"""Experiments as data: validated as a whole, never repaired."""
+"""Experiments: variants, traffic and audience; validated as a whole, not repaired."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -16,18 +16,17 @@ from models.experiments.plan.bucketing import (
     BucketRange,
     Buckets,
     overlap,
-    resized,
     share_bp,
 )
 from models.slate.slate_policy import UNCHANGED, Name, PolicyChange
 
-MAX_VARIANTS: Final = 20
+MAX_VARIANTS: Final = 20  # chosen, not measured
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
 class Unit(StrEnum):
-    """What is dealt to variants."""
+    """Assignment unit."""
 
     CUSTOMER = "customer"
     SESSION = "session"
@@ -35,7 +34,7 @@ class Unit(StrEnum):
 
 
 class Visitors(StrEnum):
-    """Whom an experiment is for, by what is known of him."""
+    """Customers that an experiment includes: all, new, or returning."""
 
     ALL = "all"
     NEW = "new"
@@ -43,7 +42,7 @@ class Visitors(StrEnum):
 
 
 class Audience(BaseModel):
-    """Whom an experiment is for; whoever leaves the audience leaves the experiment."""
+    """Audience of an experiment; a customer who leaves it leaves the experiment."""
 
     model_config = _FROZEN
 
@@ -54,7 +53,7 @@ class Audience(BaseModel):
     )
 
     def includes(self, *, market: str | None, device: str | None, is_new: bool | None) -> bool:
-        """Tell whether a visit is in the audience; what is not known of it is in none."""
+        """Return whether a visit is in the audience; an unknown property never matches."""
         return (
             (self.markets is None or market in self.markets)
             and (self.devices is None or device in self.devices)
@@ -96,14 +95,17 @@ class Experiment(BaseModel):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        _require_distinct("variants", [variant.name for variant in self.variants])
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) != len(names):
+            msg = f"variants must have distinct names, got {', '.join(names)}"
+            raise ValueError(msg)
         _require_apart({variant.name: variant.buckets for variant in self.variants})
         _require_apart({f"traffic {i}": (one,) for i, one in enumerate(self.traffic)})
         total = sum(variant.share_bp for variant in self.variants)
         if total != BUCKETS:
             msg = f"shares of the variants of {self.name} must sum to {BUCKETS}, got {total}"
             raise ValueError(msg)
-        if self.control not in {variant.name for variant in self.variants}:
+        if self.control not in names:
             msg = f"control {self.control!r} is no variant of {self.name}"
             raise ValueError(msg)
         if self.ends_at is not None and self.ends_at <= self.starts_at:
@@ -112,59 +114,25 @@ class Experiment(BaseModel):
         return self
 
     def runs_at(self, now: datetime) -> bool:
-        """Tell whether it runs at a moment: from its start to before its end."""
+        """Return whether it runs at a time: from its start, before its end."""
         return self.starts_at <= now and (self.ends_at is None or now < self.ends_at)
 
-    def variant_of(self, number: int) -> Variant:
-        """Return the variant that holds a bucket."""
+    def variant_for(self, number: int) -> Variant:
+        """Return the variant of a bucket."""
         return self.variants[self._variant_by_bucket[number]]
 
     def takes(self, number: int) -> bool:
-        """Tell whether a bucket of the layer takes part."""
+        """Return whether a bucket of the layer takes part."""
         return any(number in buckets for buckets in self.traffic)
 
     @cached_property
     def _variant_by_bucket(self) -> bytes:
-        # Buckets that moved often lie in many ranges; a request must not go through them.
+        # A table by bucket: after many changes a variant may have too many ranges to scan.
         table = bytearray(BUCKETS)
         for index, variant in enumerate(self.variants):
             for one in variant.buckets:
                 table[one.start : one.stop] = bytes([index]) * len(one)
         return bytes(table)
-
-    def with_shares(self, shares_bp: Mapping[str, int]) -> Self:
-        """Return it with other shares of its variants; only units move that must.
-
-        Args:
-            shares_bp: Share by variant, summing to `BUCKETS`.
-
-        Raises:
-            ValueError: If the variants are others or the shares do not sum.
-        """
-        names = [variant.name for variant in self.variants]
-        if sorted(names) != sorted(shares_bp):
-            msg = f"{self.name} has the variants {', '.join(names)}, got {', '.join(shares_bp)}"
-            raise ValueError(msg)
-        dealt = resized([one.buckets for one in self.variants], [shares_bp[name] for name in names])
-        variants = [
-            {**variant.model_dump(exclude={"buckets"}, exclude_unset=True), "buckets": buckets}
-            for variant, buckets in zip(self.variants, dealt, strict=True)
-        ]
-        return self.model_validate(
-            {**self.model_dump(exclude={"variants"}, exclude_unset=True), "variants": variants}
-        )
-
-
-def dealt_in_order(shares_bp: Iterable[int]) -> tuple[Buckets, ...]:
-    """Deal buckets to the variants of a new experiment: the first holds the lowest."""
-    shares = list(shares_bp)
-    return resized([()] * len(shares), shares)
-
-
-def _require_distinct(what: str, names: list[str]) -> None:
-    if len(set(names)) != len(names):
-        msg = f"{what} must have distinct names, got {', '.join(names)}"
-        raise ValueError(msg)
 
 
 def _require_apart(held: Mapping[str, tuple[BucketRange, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""All experiments of a shop together, and which variants a visit sees."""
+"""Plan: all experiments of a shop, and the routing of visits to variants."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from models.experiments.plan.experiment import Experiment, Unit, Variant, Visito
 from models.slate.slate_policy import Name, SlatePolicy
 
 HOLDOUT: Final = "holdout"
-"""What a held-out unit's route is called; no experiment may have this name."""
+"""Reserved name of the assignment of held-out units."""
 
 AUDIT: Final = "audit"
-"""Where the service lists changes of the plan among the experiments: no name of one either."""
+"""Reserved name: the service lists changes of the plan under it in the path of experiments."""
 
 MAX_EXPERIMENTS: Final = 100
 
@@ -53,15 +53,15 @@ class Holdout(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What routing may look at.
+    """Input of routing.
 
     Attributes:
-        now: The moment, with a time zone.
-        units: Id by unit, as far as the caller named them.
+        now: The time, with a time zone.
+        units: Id by unit, as far as the caller gave them.
         market: The market, if known.
         device: The kind of device, if known.
-        is_new: Whether nothing is on record of the customer; None if that cannot be known
-            now: he is in no audience then that asks for it.
+        is_new: Whether the customer has no events; None if that is unknown, which matches no
+            audience of new or returning customers.
         forced: Name of the variant by experiment, where another platform decides.
     """
 
@@ -80,7 +80,7 @@ class Assignment:
     Attributes:
         experiment: Name of the experiment, or `HOLDOUT`.
         variant: Name of the variant.
-        unit: What was dealt.
+        unit: Assignment unit.
         unit_id: Its id; None where a variant was forced on a visit that does not name it.
         share_bp: The variant's share of the experiment's units: the assignment propensity
             in basis points.
@@ -97,11 +97,11 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a visit sees, and why.
+    """Policy of a visit, and the assignments that determined it.
 
     Attributes:
-        policy: How its slate is made.
-        assignments: The variants that decided it, by experiment in the plan's order.
+        policy: The slate policy.
+        assignments: Assigned variants by experiment, in the plan's order.
     """
 
     policy: SlatePolicy
@@ -123,7 +123,9 @@ class Plan(BaseModel):
         layers = {layer.name for layer in self.layers}
         _require_distinct("layers", [layer.name for layer in self.layers])
         _require_distinct("experiments", [HOLDOUT, AUDIT, *(one.name for one in self.experiments)])
-        _require_distinct("salts", [*self._salts()])
+        holdout = () if self.holdout is None else (self.holdout,)
+        salted = (*self.layers, *self.experiments, *holdout)
+        _require_distinct("salts", [one.salt for one in salted])
         for experiment in self.experiments:
             if experiment.layer not in layers:
                 msg = f"{experiment.name} is in layer {experiment.layer!r}, which the plan lacks"
@@ -133,28 +135,22 @@ class Plan(BaseModel):
                 _require_compatible(first, second)
         return self
 
-    def _salts(self) -> Iterator[str]:
-        yield from (layer.salt for layer in self.layers)
-        yield from (experiment.salt for experiment in self.experiments)
-        if self.holdout is not None:
-            yield self.holdout.salt
-
     @cached_property
     def bundles(self) -> frozenset[str]:
-        """Ids of all bundles that it names."""
+        """Ids of all named bundles."""
         policies = [variant.policy for one in self.experiments for variant in one.variants]
         named = {self.default.bundle, *(policy.bundle for policy in policies)}
         return frozenset(bundle for bundle in named if bundle)
 
     @cached_property
     def orders(self) -> frozenset[str]:
-        """All that its policies order by."""
+        """All values of ``order_by`` of its policies."""
         variants = [policy for one in self.experiments for policy in self.policies(one)]
         return frozenset(policy.order_by for policy in (self.default, *variants))
 
     @cached_property
     def asks_for_visitors(self) -> bool:
-        """Whether any audience asks if a customer is new."""
+        """Whether any audience depends on whether a customer is new."""
         return any(one.audience.visitors is not Visitors.ALL for one in self.experiments)
 
     def policies(self, experiment: Experiment) -> Iterator[SlatePolicy]:
@@ -162,19 +158,19 @@ class Plan(BaseModel):
         return (self.default.changed(variant.policy) for variant in experiment.variants)
 
     def to_json(self) -> bytes:
-        """Write it, with what each variant changes and no more; `Plan` reads it back."""
+        """Serialise; variants list only the fields that they change. `Plan` reads it."""
         return self.model_dump_json(exclude_unset=True).encode()
 
     def route(self, visit: Visit) -> Route:
-        """Return the policy of a visit, and the variants that decide it.
+        """Return the policy of a visit, and the variants that determine it.
 
-        Pure and without a store: the same unit sees the same variants on every replica.
-        A unit that the caller does not name is in no experiment of its layers. Who is held
-        out sees what is forced on him, and no other experiment.
+        Pure, without a store: a unit gets the same variants on every replica. A visit without
+        an id of the layer's unit is in none of its experiments. A held-out unit gets forced
+        variants and no others.
 
         Raises:
-            UnknownVariantError: If a forced variant is none of a running experiment.
-            ExclusiveVariantsError: If two are forced of one layer.
+            UnknownVariantError: If a forced variant is not in a running experiment.
+            ExclusiveVariantsError: If two variants of one layer are forced.
         """
         held = self._held(visit)
         if held is not None and not visit.forced:
@@ -205,11 +201,12 @@ class Plan(BaseModel):
         for experiment in running:
             layer, is_forced = self._layers[experiment.layer], experiment.name in visit.forced
             if is_forced:
-                variant = _named(experiment, visit.forced[experiment.name])
+                wanted = visit.forced[experiment.name]
+                variant = next((one for one in experiment.variants if one.name == wanted), None)
             elif layer.name in forced_layers:
                 continue
             else:
-                variant = _dealt(experiment, visit, layer)
+                variant = _assigned(experiment, visit, layer)
             if variant is not None:
                 yield (
                     variant,
@@ -225,7 +222,7 @@ class Plan(BaseModel):
 
 
 def _forced_layers(forced: Iterable[Experiment]) -> Mapping[str, str]:
-    """Return the experiment that is forced by layer, one each."""
+    """Return the forced experiment of each layer."""
     layers: dict[str, str] = {}
     for experiment in forced:
         other = layers.setdefault(experiment.layer, experiment.name)
@@ -238,11 +235,7 @@ def _forced_layers(forced: Iterable[Experiment]) -> Mapping[str, str]:
     return layers
 
 
-def _named(experiment: Experiment, name: str) -> Variant | None:
-    return next((variant for variant in experiment.variants if variant.name == name), None)
-
-
-def _dealt(experiment: Experiment, visit: Visit, layer: Layer) -> Variant | None:
+def _assigned(experiment: Experiment, visit: Visit, layer: Layer) -> Variant | None:
     unit_id = visit.units.get(layer.unit)
     if unit_id is None or not experiment.audience.includes(
         market=visit.market, device=visit.device, is_new=visit.is_new
@@ -250,7 +243,7 @@ def _dealt(experiment: Experiment, visit: Visit, layer: Layer) -> Variant | None
         return None
     if not experiment.takes(bucket(unit_id, layer.salt)):
         return None
-    return experiment.variant_of(bucket(unit_id, experiment.salt))
+    return experiment.variant_for(bucket(unit_id, experiment.salt))
 
 
 def _require_known(forced: Mapping[str, str], known: set[str]) -> None:
@@ -261,28 +254,28 @@ def _require_known(forced: Mapping[str, str], known: set[str]) -> None:
 
 
 class Timed(Protocol):
-    """Whatever begins, and may end."""
+    """An object with a start and an optional end."""
 
     @property
     def starts_at(self) -> datetime:
-        """The first moment."""
+        """The start."""
         ...
 
     @property
     def ends_at(self) -> datetime | None:
-        """The first moment after it; None for never."""
+        """The end, exclusive; None for never."""
         ...
 
 
 def meet(first: Timed, second: Timed) -> bool:
-    """Tell whether both run at some moment."""
+    """Return whether both run at some common time."""
     return (second.ends_at is None or first.starts_at < second.ends_at) and (
         first.ends_at is None or second.starts_at < first.ends_at
     )
 
 
 def _require_compatible(first: Experiment, second: Experiment) -> None:
-    """Check that of two experiments never both decide the same thing for a unit."""
+    """Require that two experiments cannot change the same field for a unit at the same time."""
     if first.layer == second.layer:
         common = overlap(first.traffic, second.traffic)
         if common is not None:

@@ -1,4 +1,4 @@
-"""Experiments as people write them: shares instead of buckets, which are dealt from them."""
+"""Plan drafts: experiments with shares, from which buckets are allocated."""
 
 from collections.abc import Iterable
 from typing import Final, Self
@@ -6,7 +6,13 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.domain.times import Time
-from models.experiments.plan.bucketing import BUCKETS, EVERY_BUCKET, Buckets, dealt_beside, resized
+from models.experiments.plan.bucketing import (
+    BUCKETS,
+    EVERY_BUCKET,
+    Buckets,
+    allocate_beside,
+    resized,
+)
 from models.experiments.plan.experiment import MAX_VARIANTS, Audience, Experiment, Variant
 from models.experiments.plan.plan import MAX_EXPERIMENTS, Holdout, Layer, Plan, meet
 from models.slate.slate_policy import UNCHANGED, Name, PolicyChange, SlatePolicy
@@ -86,7 +92,7 @@ class ExperimentDraft(ExperimentTerms):
 
 
 class PlanDraft(BaseModel):
-    """A whole plan, by shares or by exact buckets; a `Plan` as it is shown is one too."""
+    """A whole plan, by shares or by exact buckets; the JSON of a `Plan` is valid as well."""
 
     model_config = _FROZEN
 
@@ -95,35 +101,35 @@ class PlanDraft(BaseModel):
     layers: tuple[Layer, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
     experiments: tuple[ExperimentDraft, ...] = Field(default=(), max_length=MAX_EXPERIMENTS)
 
-    def dealt(self, before: Plan) -> Plan:
-        """Return the plan, with buckets dealt so that no unit moves that need not.
+    def to_plan(self, before: Plan) -> Plan:
+        """Return the plan, with buckets allocated so that as few units as possible move.
 
         Raises:
             ValueError: If the plan contradicts itself; see `Plan`.
         """
         plan = Plan(default=self.default, holdout=self.holdout, layers=self.layers)
-        # Exact and unchanged ones first: the others take what these leave.
+        # Exact and unchanged buckets first; the others are allocated from what remains.
         held = {experiment.name: experiment for experiment in before.experiments}
         dealt: dict[str, Experiment] = {}
-        for draft in sorted(self.experiments, key=_is_free):
-            dealt[draft.name] = _dealt(draft, held.get(draft.name), dealt.values())
+        for draft in sorted(self.experiments, key=lambda one: one.traffic_bp is not None):
+            dealt[draft.name] = _allocated(draft, held.get(draft.name), dealt.values())
         return Plan.model_validate(
             {**dict(plan), "experiments": [dealt[draft.name] for draft in self.experiments]}
         )
 
 
 def with_experiment(plan: Plan, draft: ExperimentDraft) -> Plan:
-    """Return a plan with an experiment put into it, or changed.
+    """Return a plan with an experiment added or changed.
 
-    Buckets of its variants move as little as its shares allow, and no other experiment's.
-    Its traffic is dealt from what the experiments of its layer leave that run at its time.
+    As few units as possible move between its variants, and none of other experiments. Its traffic
+    is allocated from the buckets that concurrent experiments of its layer leave free.
 
     Raises:
         ValueError: If the plan would contradict itself; see `Plan`.
     """
     others = [one for one in plan.experiments if one.name != draft.name]
     before = next((one for one in plan.experiments if one.name == draft.name), None)
-    changed = _dealt(draft, before, others)
+    changed = _allocated(draft, before, others)
     experiments = [changed if one.name == draft.name else one for one in plan.experiments]
     if before is None:
         experiments.append(changed)
@@ -131,7 +137,7 @@ def with_experiment(plan: Plan, draft: ExperimentDraft) -> Plan:
 
 
 def without_experiment(plan: Plan, name: str) -> Plan:
-    """Return a plan that lacks an experiment."""
+    """Return the plan without an experiment."""
     experiments = [one for one in plan.experiments if one.name != name]
     return Plan.model_validate({**_fields(plan), "experiments": experiments})
 
@@ -140,14 +146,10 @@ def _fields(plan: Plan) -> dict[str, object]:
     return {name: getattr(plan, name) for name in plan.model_fields_set}
 
 
-def _is_free(draft: ExperimentDraft) -> bool:
-    return draft.traffic_bp is not None
-
-
-def _dealt(
+def _allocated(
     draft: ExperimentDraft, before: Experiment | None, others: Iterable[Experiment]
 ) -> Experiment:
-    # Another salt or layer deals every unit anew: there is nothing to keep then.
+    # Another salt or layer reassigns every unit, so there is nothing to keep.
     same_salt = before if before and before.salt == draft.salt else None
     same_layer = before if before and before.layer == draft.layer else None
     return Experiment.model_validate(
@@ -193,4 +195,4 @@ def _traffic(
         for one in other.traffic
     )
     held = before.traffic if before else ()
-    return dealt_beside(held, draft.traffic_bp, taken=taken)
+    return allocate_beside(held, draft.traffic_bp, taken=taken)

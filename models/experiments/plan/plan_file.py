@@ -1,4 +1,4 @@
-"""Reads a plan of experiments from a file."""
+"""Reads plans of experiments from files."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from models.experiments.plan.plan_edit import PlanDraft
 
 
 class PlanFileError(UserError):
-    """A file that holds no plan, or not the experiment that is asked for."""
+    """A file without a valid plan, or without the requested experiment."""
 
 
 def read_draft(path: Path) -> PlanDraft:
-    """Read a plan as people write it, by shares or exact buckets, in YAML or JSON.
+    """Read a draft of a plan, by shares or exact buckets, in YAML or JSON.
 
     Raises:
         PlanFileError: If it cannot be read, or is no plan.
@@ -28,20 +28,20 @@ def read_draft(path: Path) -> PlanDraft:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan, with buckets dealt as if there had been none before.
+    """Read a plan, with buckets allocated as for a new plan.
 
     Raises:
         PlanFileError: If it cannot be read, or is refused as a whole.
     """
     draft = read_draft(path)
     try:
-        return draft.dealt(Plan())
+        return draft.to_plan(Plan())
     except ValueError as exc:
         raise _refused(path, exc) from exc
 
 
-def reason_of(exc: Exception) -> str:
-    """Say in one line why something is no plan."""
+def reason_for(exc: Exception) -> str:
+    """Return the reason why a plan is invalid, on one line."""
     if not isinstance(exc, ValidationError):
         return str(exc)
     faults = exc.errors(include_url=False, include_context=False, include_input=False)
@@ -52,7 +52,7 @@ def reason_of(exc: Exception) -> str:
 
 
 def find(plan: Plan, name: str) -> tuple[Experiment, Unit]:
-    """Return an experiment of a plan and what its layer deals.
+    """Return an experiment of a plan and the assignment unit of its layer.
 
     Raises:
         PlanFileError: If the plan has none of that name.
@@ -67,4 +67,4 @@ def find(plan: Plan, name: str) -> tuple[Experiment, Unit]:
 
 
 def _refused(path: Path, exc: Exception) -> PlanFileError:
-    return PlanFileError(f"{path} holds no plan of experiments: {reason_of(exc)}")
+    return PlanFileError(f"{path} holds no plan of experiments: {reason_for(exc)}")

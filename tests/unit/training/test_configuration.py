@@ -7,7 +7,7 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 
-from models.domain.event import SECOND_US
+from models.domain.units import SECOND_US
 from tests.proofs import ROOT
 from training.configuration import ConfigurationError, RunConfig, TreeConfig
 

@@ -10,10 +10,10 @@ from app.catalogue.clock import StoreClock
 from app.catalogue.model import Model
 from app.errors import StoreUnavailableError
 from app.stores.picture import LabelledPicture, RemovedPicture
-from models.catalogue.event_counts import HOUR_US
 from models.catalogue.snapshot import Snapshot
-from models.domain.event import KIND, SECOND_US, EventType, key
+from models.domain.event import KIND, EventType, key
 from models.domain.sale import PictureScores
+from models.domain.units import HOUR_US, SECOND_US
 from models.neighbours.search import EMBEDDING_SIZE
 from tests.shop import sale, scorer
 from tests.unit.app.conftest import Power, Shop, WallClock
@@ -68,7 +68,7 @@ async def test_loaded_history_counts_even_if_it_comes_after_its_sales(
 
     assert live.served is not None
     catalogue = live.served.catalogue
-    row = catalogue.row_of("s1")
+    row = catalogue.row_for("s1")
     assert catalogue.counts.totals[row, KIND[EventType.PURCHASE]] == 7
 
 
@@ -199,10 +199,10 @@ async def test_pictures_of_a_sale_come_and_go_one_by_one(shop: Shop, power: Powe
     """What the bundle knows stays below what the store says, number by number."""
     power.on()
     bundled = {
-        "s1": PictureScores.together({n: labelled("s1", "m", number=n).scores for n in (1, 2)})
+        "s1": PictureScores.combine({n: labelled("s1", "m", number=n).scores for n in (1, 2)})
     }
     model = dataclasses.replace(
-        scorer(), scene_model="m", snapshot=Snapshot.of({"s1": sale("s1")}, bundled)
+        scorer(), scene_model="m", snapshot=Snapshot.from_sales({"s1": sale("s1")}, bundled)
     )
     live = shop.live(model)
     await shop.stores.sales.put([sale("s1")])
@@ -221,7 +221,7 @@ async def test_pictures_of_a_sale_come_and_go_one_by_one(shop: Shop, power: Powe
     assert states == [[1, 2, 4], [1, 4], [1, 4], [1], [1, 2]]
     assert live.n_unread == 2
     assert live.served is not None
-    row = live.served.catalogue.row_of("s1")
+    row = live.served.catalogue.row_for("s1")
     half = 0.5**0.5
     np.testing.assert_allclose(live.served.catalogue.embeddings[row, :2], [half, half], atol=1e-6)
 
@@ -233,7 +233,7 @@ async def test_a_sale_put_under_the_id_of_a_deleted_one_has_nothing_of_its_pictu
     power.on()
     bundled = {"s1": labelled("s1", "m").scores}
     model = dataclasses.replace(
-        scorer(), scene_model="m", snapshot=Snapshot.of({"s1": sale("s1")}, bundled)
+        scorer(), scene_model="m", snapshot=Snapshot.from_sales({"s1": sale("s1")}, bundled)
     )
     live = shop.live(model)
     await shop.stores.sales.put([sale("s1")])

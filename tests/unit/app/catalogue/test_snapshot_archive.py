@@ -8,8 +8,8 @@ import pytest
 
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.snapshot_archive import RETENTION_S, SnapshotArchive, SnapshotPruning
-from models.catalogue.snapshot import base_id_of, content_file
-from models.domain.event import SECOND_US
+from models.catalogue.snapshot import base_id_from, content_file
+from models.domain.units import SECOND_US
 from tests.shop import sale, scorer
 
 NOW_S = 1_800_000_000
@@ -107,7 +107,7 @@ def test_a_content_that_differs_little_is_written_upon_an_earlier_one(tmp_path: 
         archive.keep(one)
 
     bases = [
-        base_id_of((tmp_path / content_file(one.content.id)).read_bytes())
+        base_id_from((tmp_path / content_file(one.content.id)).read_bytes())
         for one in (whole, other, far)
     ]
     assert bases == [None, whole.content.id, None]

@@ -22,12 +22,13 @@ from app.stores.keys import CUSTOMER_TTL_S, CustomerKeys
 from app.stores.sale import SaleStore
 from app.stores.store import Stores
 from models.catalogue.catalogue import closing_us
-from models.catalogue.event_counts import HOUR_US, grid_floor
+from models.catalogue.event_counts import grid_floor
 from models.dataset import read_dataset
 from models.dataset.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
-from models.domain.event import KIND, KINDS, SECOND_US, Event, EventType, from_us, key, to_us
+from models.domain.event import KIND, KINDS, Event, EventType, from_us, key, to_us
 from models.domain.profile import Profile, night_floor
 from models.domain.sale import Sale
+from models.domain.units import HOUR_US, SECOND_US
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, window_of
 
 

@@ -23,7 +23,7 @@ FIRST = StoredPlan(0, Plan())
 def planned(popularity_bp: int) -> Plan:
     experiment = {"name": "order", **terms(popularity_bp)}
     draft = PlanDraft.model_validate({"layers": [LAYER], "experiments": [experiment]})
-    return draft.dealt(Plan())
+    return draft.to_plan(Plan())
 
 
 def change(before: int) -> PlanChange:

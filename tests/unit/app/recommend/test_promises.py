@@ -33,8 +33,9 @@ from app.stores.customer import CustomerState, CustomerStore
 from app.stores.embedded import embedded_server
 from app.stores.plan import StoredPlan
 from app.stores.store import Stores
-from models.domain.event import SECOND_US, from_us, to_us
+from models.domain.event import from_us, to_us
 from models.domain.sale import Sale
+from models.domain.units import SECOND_US
 from models.experiments.plan.plan import Plan
 from models.query.candidates import CallerChoice
 from tests.shop import scorer

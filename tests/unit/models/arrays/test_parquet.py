@@ -1,4 +1,4 @@
-"""Files are read by their names, whatever characters a path holds."""
+"""Files are read by their names, with any characters in the path."""
 
 from pathlib import Path
 

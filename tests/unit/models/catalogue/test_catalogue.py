@@ -117,7 +117,7 @@ def test_keys_find_their_rows_and_unknown_keys_none() -> None:
     asked = ["c", "unknown", "a", "c"]
     edges = np.array([0, 2**64 - 1, *(key(one) for one in asked)], dtype=np.uint64)
 
-    found: list[int] = of.rows_of(edges).tolist()
+    found: list[int] = of.rows_for(edges).tolist()
 
     assert found[:2] == [-1, -1]
     assert [of.sales[index].sale_id if index >= 0 else None for index in found[2:]] == [
@@ -131,15 +131,15 @@ def test_keys_find_their_rows_and_unknown_keys_none() -> None:
 def test_an_empty_catalogue_knows_no_key_and_shows_nothing() -> None:
     of = catalogue()
 
-    assert of.rows_of(np.array([0, 5], dtype=np.uint64)).tolist() == [-1, -1]
-    assert of.rows_of(np.empty(0, dtype=np.uint64)).tolist() == []
-    assert (of.row_of("s"), shown(of), len(of)) == (None, set(), 0)
+    assert of.rows_for(np.array([0, 5], dtype=np.uint64)).tolist() == [-1, -1]
+    assert of.rows_for(np.empty(0, dtype=np.uint64)).tolist() == []
+    assert (of.row_for("s"), shown(of), len(of)) == (None, set(), 0)
 
 
 def test_a_sale_id_that_is_not_there_has_no_row() -> None:
     of = catalogue(sale("s1"), sale("s2"))
 
-    assert (of.row_of("S1"), of.row_of(""), of.row_of("s3")) == (None, None, None)
+    assert (of.row_for("S1"), of.row_for(""), of.row_for("s3")) == (None, None, None)
 
 
 def test_two_sales_of_one_id_are_refused() -> None:

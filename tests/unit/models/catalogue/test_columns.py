@@ -56,7 +56,7 @@ def test_any_sequence_of_changes_gives_the_columns_of_a_fresh_build(
 ) -> None:
     known: dict[str, Sale] = {}
     seen: dict[str, PictureScores] = {}
-    content, built = Snapshot.of({}, {}), build_catalogue((), {}, topics=TOPICS)
+    content, built = Snapshot.from_sales({}, {}), build_catalogue((), {}, topics=TOPICS)
 
     for step in steps:
         for change in step:
@@ -71,9 +71,9 @@ def test_any_sequence_of_changes_gives_the_columns_of_a_fresh_build(
                     seen.pop(sale_id, None)
                 case _:
                     raise AssertionError(change)
-        content = Snapshot.of(known, seen, before=content)
+        content = Snapshot.from_sales(known, seen, before=content)
         built = content.catalogue(TOPICS, before=built)
-        fresh = Snapshot.of(known, seen)
+        fresh = Snapshot.from_sales(known, seen)
         expected = fresh.catalogue(TOPICS)
 
         assert content.id == fresh.id
@@ -93,13 +93,13 @@ def test_what_has_not_changed_is_taken_over() -> None:
     """The earlier columns are believed: only a new sale is read, only a new picture described."""
     known = {sale_id: sale(sale_id) for sale_id in IDS}
     seen = {sale_id: picture(0.5, 0.5, embedding={0: 1.0}) for sale_id in IDS[:3]}
-    before = Snapshot.of(known, seen).catalogue(TOPICS)
+    before = Snapshot.from_sales(known, seen).catalogue(TOPICS)
     before.topics[:] = 0.75
     before.margin[:] = 0.75
 
     known["s1"] = sale("s1", margin=0.5)
     seen["s2"] = picture(0.25, 0.75, embedding={0: 1.0})
-    of = Snapshot.of(known, seen).catalogue(TOPICS, before=before)
+    of = Snapshot.from_sales(known, seen).catalogue(TOPICS, before=before)
 
     three = rows(of, "s0", "s1", "s2")
     assert of.margin[three].tolist() == [0.75, 0.5, 0.75]

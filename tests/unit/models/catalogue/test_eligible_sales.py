@@ -1,4 +1,4 @@
-"""What is on offer: when it changes, what is kept of it, and that sharing it changes no bit."""
+"""Eligible sales: when they change, what is cached, and that sharing changes no bit."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.eligible_sales import MAX_OFFERS, EligibleSales, Memoiser
+from models.catalogue.eligible_sales import MAX_MARKETS_CACHED, EligibleSalesCache
 from models.domain.event import EventType, from_us
 from models.query.query import Batch, Context, Query
 from tests.builders import (
@@ -32,13 +32,13 @@ SHOP = catalogue(
 )
 
 
-def on_offer(offers: EligibleSales, market: str | None, now_us: int) -> set[str]:
+def on_offer(offers: EligibleSalesCache, market: str | None, now_us: int) -> set[str]:
     found: list[int] = offers.at(market, now_us).rows.tolist()
     return {SHOP.sales[row].sale_id for row in found}
 
 
 def test_an_offer_lasts_from_one_opening_or_closing_up_to_the_next() -> None:
-    offers = EligibleSales(SHOP)
+    offers = EligibleSalesCache(SHOP)
     first = offers.at("fr", NOW_US)
 
     assert offers.at("fr", NOW_US + HOUR_US - 1) is first
@@ -48,7 +48,7 @@ def test_an_offer_lasts_from_one_opening_or_closing_up_to_the_next() -> None:
 
 
 def test_a_clock_that_goes_back_sees_what_was_on_offer_then() -> None:
-    offers = EligibleSales(SHOP)
+    offers = EligibleSalesCache(SHOP)
 
     assert on_offer(offers, None, NOW_US + HOUR_US) == {"now", "french", "german"}
     assert on_offer(offers, None, NOW_US) == {"now", "ending", "french", "german"}
@@ -57,7 +57,7 @@ def test_a_clock_that_goes_back_sees_what_was_on_offer_then() -> None:
 
 @pytest.mark.parametrize("market", [None, "fr", "de", "nowhere"])
 def test_every_moment_offers_what_is_eligible(market: str | None) -> None:
-    offers = EligibleSales(SHOP)
+    offers = EligibleSalesCache(SHOP)
 
     for now_us in range(NOW_US - 2 * HOUR_US, NOW_US + 26 * HOUR_US, HOUR_US // 2):
         eligible = SHOP.eligible(market, now_us)
@@ -65,19 +65,19 @@ def test_every_moment_offers_what_is_eligible(market: str | None) -> None:
 
 
 def test_a_shop_without_sales_offers_nothing() -> None:
-    assert EligibleSales(catalogue()).at(None, NOW_US).rows.tolist() == []
+    assert EligibleSalesCache(catalogue()).at(None, NOW_US).rows.tolist() == []
 
 
 def test_markets_that_no_sale_names_have_one_offer_together() -> None:
-    offers = EligibleSales(SHOP)
+    offers = EligibleSalesCache(SHOP)
 
     assert offers.at("nowhere", NOW_US) is offers.at("elsewhere", NOW_US)
     assert on_offer(offers, "nowhere", NOW_US) == {"now", "ending"}
 
 
 def test_no_more_than_so_many_offers_are_kept() -> None:
-    names = [f"m{index}" for index in range(MAX_OFFERS + 1)]
-    offers = EligibleSales(catalogue(*(sale(name, markets=[name]) for name in names)))
+    names = [f"m{index}" for index in range(MAX_MARKETS_CACHED + 1)]
+    offers = EligibleSalesCache(catalogue(*(sale(name, markets=[name]) for name in names)))
     first, last_but_one = offers.at(names[0], NOW_US), offers.at(names[-2], NOW_US)
     assert offers.at(names[0], NOW_US) is first
 
@@ -87,13 +87,6 @@ def test_no_more_than_so_many_offers_are_kept() -> None:
     assert offers.at(names[-1], NOW_US) is offers.at(names[-1], NOW_US)
     assert offers.at(names[0], NOW_US) is not first
     assert offers.at(names[-2], NOW_US) is not last_but_one
-
-
-def test_a_memo_makes_once() -> None:
-    memo, made = Memoiser(), iter(range(9))
-
-    assert [memo.once("a", lambda: next(made)) for _ in range(3)] == [0, 0, 0]
-    assert memo.once("b", lambda: next(made)) == 1
 
 
 def customers(shop: Catalogue, rng: np.random.Generator) -> Iterator[Query]:
@@ -108,40 +101,43 @@ def test_customers_who_share_an_offer_are_answered_to_the_bit_as_alone(
     rng: np.random.Generator,
 ) -> None:
     shop = crowd(60, rng)
-    offer = EligibleSales(shop).at(None, NOW_US)
+    offer = EligibleSalesCache(shop).at(None, NOW_US)
 
     for asked in customers(shop, rng):
         alone = SCHEMA.assemble(replace(asked, rows=offer.rows.copy()))
-        together = SCHEMA.assemble(replace(asked, rows=offer.rows, offer=offer))
+        together = SCHEMA.assemble(replace(asked, rows=offer.rows, eligible=offer))
         assert together.tobytes() == alone.tobytes()
 
 
 def test_what_is_on_offer_is_looked_up_once(rng: np.random.Generator) -> None:
     shop = crowd(20, rng)
-    offer = EligibleSales(shop).at(None, NOW_US)
-    asked = replace(query(shop), rows=offer.rows, offer=offer)
+    offer = EligibleSalesCache(shop).at(None, NOW_US)
+    asked = replace(query(shop), rows=offer.rows, eligible=offer)
 
-    first, second = Batch.alone(asked), Batch.alone(replace(asked, context=Context(NOW_US + 1)))
+    first, second = (
+        Batch.from_query(asked),
+        Batch.from_query(replace(asked, context=Context(NOW_US + 1))),
+    )
 
-    assert first.counted is second.counted
-    assert first.described(shop.log_price) is second.described(shop.log_price)
-    assert first.described(shop.log_price).tobytes() == shop.log_price[offer.rows].tobytes()
+    assert first.counts is second.counts
+    assert first.gather(shop.log_price) is second.gather(shop.log_price)
+    assert first.gather(shop.log_price).tobytes() == shop.log_price[offer.rows].tobytes()
     with pytest.raises(ValueError, match="read-only"):
-        first.described(shop.log_price)[0, 0] = 1.0
+        first.gather(shop.log_price)[0, 0] = 1.0
 
 
 def test_an_offer_says_nothing_of_other_candidates_or_counts() -> None:
     shop = catalogue(sale("a", price=10), sale("b", price=20))
-    offer = EligibleSales(shop).at(None, NOW_US)
-    asked = replace(query(shop), rows=offer.rows, offer=offer)
+    offer = EligibleSalesCache(shop).at(None, NOW_US)
+    asked = replace(query(shop), rows=offer.rows, eligible=offer)
     visited = catalogue(*shop.sales, counts={"a": {EventType.CLICK: 7.0}})
     SCHEMA.assemble(asked)
 
-    fewer = asked.among(rows(shop, "b"))
+    fewer = asked.select(rows(shop, "b"))
     later = replace(asked, catalogue=visited)
 
-    assert Batch.alone(fewer).described(shop.log_price).tolist() == [
+    assert Batch.from_query(fewer).gather(shop.log_price).tolist() == [
         [shop.log_price[row(shop, "b")]]
     ]
-    clicks = Batch.alone(later).counted.faded[0, 0, row(visited, "a")]
+    clicks = Batch.from_query(later).counts.decayed[0, 0, row(visited, "a")]
     assert clicks.sum() == 7.0

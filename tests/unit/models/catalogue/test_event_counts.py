@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from models.catalogue.event_counts import (
     GRID_US,
     HALF_LIVES_HOURS,
-    HOUR_US,
     N_KINDS,
     RETENTION_HOURS,
     HourlyCounts,
     SaleCounts,
     counts_at,
-    fade,
+    decayed_counts,
     grid_floor,
 )
+from models.domain.units import HOUR_US
 
 N_SALES = 4
 HOUR = 483_780
@@ -41,7 +41,7 @@ ENTRIES = st.lists(
 
 def hourly(entries: list[Entry]) -> HourlyCounts:
     rows, kinds, hours, counts = np.array(entries, dtype=np.int64).reshape(-1, 4).T
-    return HourlyCounts.of(rows, kinds, hours=hours, counts=counts)
+    return HourlyCounts.from_entries(rows, kinds, hours=hours, counts=counts)
 
 
 def at(entries: list[Entry]) -> SaleCounts:
@@ -130,7 +130,7 @@ def test_adding_the_running_hour_to_faded_ones_changes_no_bit(entries: list[Entr
     partial = np.zeros((N_SALES, N_KINDS), dtype=np.int64)
     for row, kind, hour, count in entries:
         partial[row, kind] += count * (hour == HOUR)
-    faded = fade(hourly(entries), hour=HOUR, n_sales=N_SALES)
+    faded = decayed_counts(hourly(entries), hour=HOUR, n_sales=N_SALES)
 
     counts = faded.with_partial(partial, at_us=HOUR * HOUR_US)
 
@@ -138,7 +138,9 @@ def test_adding_the_running_hour_to_faded_ones_changes_no_bit(entries: list[Entr
 
 
 def test_hours_to_come_are_left_out() -> None:
-    faded = fade(hourly([(0, 1, HOUR, 3), (0, 1, HOUR + 1, 4)]), hour=HOUR, n_sales=N_SALES)
+    faded = decayed_counts(
+        hourly([(0, 1, HOUR, 3), (0, 1, HOUR + 1, 4)]), hour=HOUR, n_sales=N_SALES
+    )
 
     assert faded.totals.sum() == 0
 

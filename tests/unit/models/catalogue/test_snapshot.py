@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.arrays.array_file import Arrays
-from models.catalogue.snapshot import Snapshot, base_id_of
+from models.catalogue.snapshot import Snapshot, base_id_from
 from models.domain.sale import PictureScores, Sale
 from tests.builders import TOPICS, picture, sale
 
@@ -27,7 +27,7 @@ PICTURES = {
     "s3": picture(1.0, 0.0, embedding={9: 1.0}),
     "gone": picture(0.5, 0.5, embedding={1: 1.0}),
 }
-SNAPSHOT = Snapshot.of(SALES, PICTURES)
+SNAPSHOT = Snapshot.from_sales(SALES, PICTURES)
 
 
 def backwards(content: Mapping[str, T]) -> dict[str, T]:
@@ -35,7 +35,7 @@ def backwards(content: Mapping[str, T]) -> dict[str, T]:
 
 
 def test_the_id_does_not_depend_on_the_order_of_the_content() -> None:
-    assert Snapshot.of(backwards(SALES), backwards(PICTURES)).id == SNAPSHOT.id
+    assert Snapshot.from_sales(backwards(SALES), backwards(PICTURES)).id == SNAPSHOT.id
 
 
 def test_pictures_without_a_sale_are_left_out() -> None:
@@ -55,10 +55,12 @@ def test_pictures_without_a_sale_are_left_out() -> None:
 def test_other_content_has_another_id(
     sales: dict[str, Sale], pictures: dict[str, PictureScores]
 ) -> None:
-    assert Snapshot.of(sales, pictures).id != SNAPSHOT.id
+    assert Snapshot.from_sales(sales, pictures).id != SNAPSHOT.id
 
 
-@pytest.mark.parametrize("snapshot", [SNAPSHOT, Snapshot.of(SALES, {}), Snapshot.of({}, {})])
+@pytest.mark.parametrize(
+    "snapshot", [SNAPSHOT, Snapshot.from_sales(SALES, {}), Snapshot.from_sales({}, {})]
+)
 def test_bytes_round_trip(snapshot: Snapshot) -> None:
     restored = Snapshot.from_bytes(snapshot.to_bytes())
 
@@ -79,7 +81,7 @@ def test_the_catalogue_of_a_snapshot_has_its_sales_and_pictures() -> None:
 
 def test_every_picture_of_a_sale_comes_back_under_its_number() -> None:
     each = {1: PICTURES["s2"], 4: PICTURES["s3"]}
-    snapshot = Snapshot.of(SALES, {"s1": PictureScores.together(each), "s3": PICTURES["s3"]})
+    snapshot = Snapshot.from_sales(SALES, {"s1": PictureScores.combine(each), "s3": PICTURES["s3"]})
 
     restored = Snapshot.from_bytes(snapshot.to_bytes())
 
@@ -92,8 +94,8 @@ def test_every_picture_of_a_sale_comes_back_under_its_number() -> None:
 
 def test_pictures_under_other_numbers_are_another_content() -> None:
     def numbered(number: int) -> str:
-        scores = PictureScores.together({number: PICTURES["s2"], 5: PICTURES["s3"]})
-        return Snapshot.of(SALES, {"s1": scores}).id
+        scores = PictureScores.combine({number: PICTURES["s2"], 5: PICTURES["s3"]})
+        return Snapshot.from_sales(SALES, {"s1": scores}).id
 
     assert numbered(1) != numbered(2)
 
@@ -113,7 +115,7 @@ AFTER: list[tuple[dict[str, Sale], dict[str, PictureScores]]] = [
 def test_what_differs_from_a_base_comes_back_with_it(
     sales: dict[str, Sale], pictures: dict[str, PictureScores]
 ) -> None:
-    after = Snapshot.of(sales, pictures)
+    after = Snapshot.from_sales(sales, pictures)
 
     restored = Snapshot.from_bytes(
         after.to_bytes(base=SNAPSHOT), base_of={SNAPSHOT.id: SNAPSHOT}.__getitem__
@@ -124,24 +126,24 @@ def test_what_differs_from_a_base_comes_back_with_it(
 
 
 def test_only_what_differs_is_written() -> None:
-    after = Snapshot.of(SALES | {"s1": sale("s1", price=98.0)}, PICTURES)
+    after = Snapshot.from_sales(SALES | {"s1": sale("s1", price=98.0)}, PICTURES)
     content = after.to_bytes(base=SNAPSHOT)
 
     written = Arrays.from_bytes(content)
 
     assert len(written.octets("sales").splitlines()) == 1
     assert not len(written.vectors("embeddings"))
-    assert (base_id_of(content), base_id_of(after.to_bytes())) == (SNAPSHOT.id, None)
+    assert (base_id_from(content), base_id_from(after.to_bytes())) == (SNAPSHOT.id, None)
 
 
 def test_without_its_base_a_content_is_refused() -> None:
     content = SNAPSHOT.to_bytes(base=SNAPSHOT)
-    message = f"written upon {SNAPSHOT.id}, which is not at hand"
+    message = f"a difference to {SNAPSHOT.id}, which was not found"
 
     with pytest.raises(ValueError, match=message):
         Snapshot.from_bytes(content)
     with pytest.raises(ValueError, match=message):
-        Snapshot.from_bytes(content, base_of=lambda _: Snapshot.of({}, {}))
+        Snapshot.from_bytes(content, base_of=lambda _: Snapshot.from_sales({}, {}))
 
 
 @pytest.mark.parametrize("pictured", [[0, 3], [-1, 0], [0], [0, 1, 2]])
@@ -162,11 +164,11 @@ def test_anything_else_is_refused(content: bytes) -> None:
 def test_the_hash_of_a_file_comes_back_and_an_older_file_of_arrays_has_none() -> None:
     """Answers do not depend on it, so the id does not either."""
     hashed = {"s3": replace(PICTURES["s3"], content="ab" * 32)}
-    written = Snapshot.of(SALES, hashed)
+    written = Snapshot.from_sales(SALES, hashed)
     arrays = dict(Arrays.from_bytes(written.to_bytes()).arrays)
     del arrays["contents"]
 
     now, before = map(Snapshot.from_bytes, (written.to_bytes(), Arrays(arrays).to_bytes()))
 
     assert [one.pictures["s3"].content for one in (now, before)] == ["ab" * 32, ""]
-    assert written.id == Snapshot.of(SALES, {"s3": PICTURES["s3"]}).id
+    assert written.id == Snapshot.from_sales(SALES, {"s3": PICTURES["s3"]}).id

@@ -94,7 +94,7 @@ def test_an_infinite_attribute_is_named_and_left_out_of_its_sale(tmp_path: Path)
     sales = pl.concat([SALE, SALE.with_columns(sale_id=pl.lit("s2"))])
     dataset = read(tmp_path, sales=sales.with_columns(stars=pl.Series([4.0, float("inf")])))
 
-    infinite = dataset.faults.of_codes(FaultCode.INFINITE_ATTRIBUTE)
+    infinite = dataset.faults.with_codes(FaultCode.INFINITE_ATTRIBUTE)
     assert [one.attributes.get("stars") for one in dataset.sales] == [4.0, None]
     assert [(fault.row, fault.column) for fault in infinite] == [(2, "stars")]
 
@@ -118,7 +118,7 @@ def test_a_column_nearly_called_like_one_of_the_contract_is_noted(
 ) -> None:
     dataset = read(tmp_path, sales=SALE.with_columns(pl.lit("9.5").alias(name)))
 
-    (fault,) = dataset.faults.of_codes(FaultCode.UNKNOWN_COLUMN)
+    (fault,) = dataset.faults.with_codes(FaultCode.UNKNOWN_COLUMN)
     assert f"column {name!r} is read as an attribute" in fault.reason
 
 

@@ -1,4 +1,4 @@
-"""What erased customers did before is not read, not quoted, and counted."""
+"""Rows of erased customers are neither read nor quoted, and are counted."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def read_ids(directory: Path) -> list[str]:
 def test_what_happened_or_was_received_before_an_erasure_goes(
     tmp_path: Path, at: str, received_at: str, *, stays: bool
 ) -> None:
-    """A fast clock hides nothing, a late event brings nobody back."""
+    """A fast clock hides nothing, a late event brings no customer back."""
     other = did("other", customer_id="c2", at="2025-03-01T11:00:00Z", received_at="")
     write_dataset(tmp_path, events=[did("e", at=at, received_at=received_at), other])
     write_csv(tmp_path / "erasures.csv", ERASED)
@@ -56,7 +56,7 @@ def test_erased_rows_are_counted_and_not_quoted_even_if_they_are_faulty(tmp_path
 
     dataset = read_dataset(tmp_path)
 
-    assert dataset.faults.of_codes(FaultCode.ERASED).table["file"].to_list() == [
+    assert dataset.faults.with_codes(FaultCode.ERASED).table["file"].to_list() == [
         *["events.csv"] * 3,
         "customers.csv",
     ]

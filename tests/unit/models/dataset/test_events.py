@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from models.dataset import Labels, read_dataset
-from models.dataset.events import keys_of
+from models.dataset.events import keys_for
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Refusal, accept, from_us, key
 from tests.datasets import event, sale, write_dataset
 
@@ -78,7 +78,7 @@ def test_every_column_follows_its_event(tmp_path: Path) -> None:
 
 
 def test_labels_are_sorted_and_missing_ones_have_no_code() -> None:
-    labels = Labels.of(pl.Series(["b", None, "a", "b"]))
+    labels = Labels.from_series(pl.Series(["b", None, "a", "b"]))
 
     assert labels.values.to_list() == ["a", "b"]
     assert labels.codes.tolist() == [1, -1, 0, 1]
@@ -87,7 +87,7 @@ def test_labels_are_sorted_and_missing_ones_have_no_code() -> None:
 def test_keys_of_a_column_are_the_keys_of_its_values() -> None:
     identifiers = ["a", "é", "x" * 128, "a"]
 
-    assert keys_of(pl.Series(identifiers)).tolist() == [key(one) for one in identifiers]
+    assert keys_for(pl.Series(identifiers)).tolist() == [key(one) for one in identifiers]
 
 
 def test_columns_are_accepted_by_the_rule_of_single_events(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_names_of_folders_are_columns(folder: Path) -> None:
     dataset = read_dataset(folder)
 
     assert dataset.events.markets.values.to_list() == ["fr/ch"]
-    assert [(f.code, f.column) for f in dataset.faults.of_codes(FaultCode.UNKNOWN_COLUMN)] == [
+    assert [(f.code, f.column) for f in dataset.faults.with_codes(FaultCode.UNKNOWN_COLUMN)] == [
         (FaultCode.UNKNOWN_COLUMN, "day")
     ]
 
@@ -232,4 +232,4 @@ def test_a_row_in_another_encoding_is_named_and_the_others_are_read(tmp_path: Pa
     dataset = read_dataset(tmp_path)
 
     assert [one.sale_id for one in dataset.sales] == ["s2"]
-    assert dataset.faults.of_codes(FaultCode.NOT_UTF8).refused_rows("sales.csv") == [1]
+    assert dataset.faults.with_codes(FaultCode.NOT_UTF8).refused_rows("sales.csv") == [1]

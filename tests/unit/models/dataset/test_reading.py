@@ -88,7 +88,9 @@ def test_a_stored_time_is_read_to_the_end_of_the_year_9999_and_refused_beyond(
     dataset = read_dataset(tmp_path)
 
     if expected is None:
-        assert dataset.faults.of_codes(FaultCode.OUT_OF_RANGE).refused_rows("sales.parquet") == [1]
+        assert dataset.faults.with_codes(FaultCode.OUT_OF_RANGE).refused_rows("sales.parquet") == [
+            1
+        ]
     else:
         assert [one.closes_at for one in dataset.sales] == [expected, None]
 

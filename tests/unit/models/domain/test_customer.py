@@ -16,8 +16,9 @@ from models.domain.customer import (
     pack_member,
     stamps,
 )
-from models.domain.event import KIND, SECOND_US, EventType, key
+from models.domain.event import KIND, EventType, key
 from models.domain.recent_impressions import NOTHING_SHOWN, RecentImpressions
+from models.domain.units import SECOND_US
 
 KEPT = [event_type for event_type in EventType if event_type is not EventType.IMPRESSION]
 
@@ -63,7 +64,7 @@ def test_an_impression_is_no_member() -> None:
 
 @given(LISTS)
 def test_the_window_is_the_last_128_of_the_set_by_time_and_bytes(members: list[bytes]) -> None:
-    assert Window.of(members).pack() == packed(oracle(members))
+    assert Window.from_members(members).pack() == packed(oracle(members))
 
 
 @given(LISTS, st.randoms(use_true_random=False), st.integers(1, 3))
@@ -75,12 +76,12 @@ def test_order_and_repetition_leave_the_same_bytes(
     shuffled = members * times
     random.shuffle(shuffled)
 
-    assert Window.of(shuffled).pack() == Window.of(members).pack()
+    assert Window.from_members(shuffled).pack() == Window.from_members(members).pack()
 
 
 @given(st.lists(LISTS, min_size=1, max_size=5))
 def test_any_split_merges_to_the_same_bytes(parts: list[list[bytes]]) -> None:
-    merged = reduce(Window.merge, map(Window.of, parts))
+    merged = reduce(Window.merge, map(Window.from_members, parts))
 
     assert merged.pack() == packed(oracle([member for part in parts for member in part]))
 
@@ -89,7 +90,7 @@ def test_any_split_merges_to_the_same_bytes(parts: list[list[bytes]]) -> None:
 def test_merging_is_associative_commutative_and_idempotent(
     first: list[bytes], second: list[bytes], third: list[bytes]
 ) -> None:
-    a, b, c = Window.of(first), Window.of(second), Window.of(third)
+    a, b, c = Window.from_members(first), Window.from_members(second), Window.from_members(third)
 
     assert a.merge(b).merge(c).pack() == a.merge(b.merge(c)).pack()
     assert a.merge(b).pack() == b.merge(a).pack()
@@ -106,7 +107,7 @@ def test_a_window_is_bounded_however_its_events_arrive(
     order: list[int] = rng.permutation(n_events).tolist()
     parts = [[members[i] for i in order[part::n_parts]] for part in range(n_parts)]
 
-    merged = reduce(Window.merge, map(Window.of, parts))
+    merged = reduce(Window.merge, map(Window.from_members, parts))
 
     assert merged.pack() == packed(b"".join(members[-128:]))
     assert len(merged) == min(n_events, WINDOW_EVENTS)
@@ -114,10 +115,10 @@ def test_a_window_is_bounded_however_its_events_arrive(
 
 @given(LISTS, st.integers(0, 3))
 def test_packing_and_unpacking_round_trips(members: list[bytes], n_shown: int) -> None:
-    shown = RecentImpressions.of(
+    shown = RecentImpressions.from_events(
         np.arange(n_shown, dtype=np.uint64), NOON_US + np.arange(n_shown) * SECOND_US
     )
-    window = Window.of(members, shown)
+    window = Window.from_members(members, shown)
 
     assert window.pack() == packed(oracle(members), shown.pack())
     again = Window.unpack(window.pack())
@@ -128,9 +129,11 @@ def test_packing_and_unpacking_round_trips(members: list[bytes], n_shown: int) -
 
 def test_merging_keeps_what_was_shown_on_either_side() -> None:
     seconds = NOON_US + np.array([5, 0, 9]) * SECOND_US
-    one = Window.of([], RecentImpressions.of(np.array([1, 2], dtype=np.uint64), seconds[:2]))
-    other = Window.of(
-        numbered(1), RecentImpressions.of(np.array([2], dtype=np.uint64), seconds[2:])
+    one = Window.from_members(
+        [], RecentImpressions.from_events(np.array([1, 2], dtype=np.uint64), seconds[:2])
+    )
+    other = Window.from_members(
+        numbered(1), RecentImpressions.from_events(np.array([2], dtype=np.uint64), seconds[2:])
     )
 
     merged = one.merge(other)
@@ -141,7 +144,7 @@ def test_merging_keeps_what_was_shown_on_either_side() -> None:
 
 
 def test_columns_are_what_was_packed() -> None:
-    window = Window.of(
+    window = Window.from_members(
         [
             pack_member(9, key("s2"), at_us=20, event_type=EventType.CART),
             pack_member(8, key("s1"), at_us=10, event_type=EventType.VIEW),
@@ -160,7 +163,7 @@ def test_one_event_id_with_two_contents_keeps_both() -> None:
         for event_type in (EventType.VIEW, EventType.CART)
     ]
 
-    assert len(Window.of(reused)) == 2
+    assert len(Window.from_members(reused)) == 2
 
 
 @pytest.mark.parametrize("n_bytes", [0, 1, 2, 25])
@@ -172,8 +175,8 @@ def test_a_cut_window_is_refused(n_bytes: int) -> None:
 
 def test_cut_parts_are_refused() -> None:
     with pytest.raises(ValueError, match="25 bytes are no multiple of 24"):
-        Window.of_parts(bytes(25), NOTHING_SHOWN)
-    with pytest.raises(ValueError, match="11 bytes, no multiple of 12"):
+        Window.from_parts(bytes(25), NOTHING_SHOWN)
+    with pytest.raises(ValueError, match="11 bytes are no multiple of 12"):
         Window.unpack(packed(b"", bytes(11)))
 
 
@@ -189,4 +192,4 @@ def test_columns_make_the_same_members_as_single_events(
 
     window = Window(canonical_order(members), NOTHING_SHOWN)
 
-    assert window.pack() == Window.of(member(*event) for event in events).pack()
+    assert window.pack() == Window.from_members(member(*event) for event in events).pack()

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from models.domain.event import KIND, EventType
-from models.domain.profile import NIGHT_US, Profile, night_floor
+from models.domain.profile import Profile, night_floor
+from models.domain.units import DAY_US
 from tests.builders import NOW_US
 
 
 def test_the_night_is_cut_at_midnight_in_utc() -> None:
-    midnight = NOW_US - NOW_US % NIGHT_US
+    midnight = NOW_US - NOW_US % DAY_US
 
     assert night_floor(NOW_US) == midnight
     assert [night_floor(midnight + shift) for shift in (-1, 0, 1)] == [
@@ -23,13 +24,13 @@ def test_a_profile_totals_events_by_type() -> None:
     kinds = np.array([KIND[EventType.VIEW], KIND[EventType.PURCHASE], KIND[EventType.VIEW]])
     at_us = np.array([30, 10, 20])
 
-    assert Profile.of(kinds, at_us) == Profile(first_us=10, counts=(0, 2, 0, 0, 1))
+    assert Profile.from_events(kinds, at_us) == Profile(first_us=10, counts=(0, 2, 0, 0, 1))
 
 
 def test_no_events_make_the_empty_profile() -> None:
     nothing = np.empty(0, dtype=np.int64)
 
-    assert Profile.of(nothing, nothing) == Profile.empty() == Profile.unpack(b"")
+    assert Profile.from_events(nothing, nothing) == Profile.empty() == Profile.unpack(b"")
 
 
 @pytest.mark.parametrize(

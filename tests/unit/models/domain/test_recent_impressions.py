@@ -1,4 +1,4 @@
-"""What was shown does not depend on order, repetition or split of the impressions."""
+"""Recent impressions do not depend on order, repetition or split of the impressions."""
 
 from functools import reduce
 from random import Random
@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.domain.event import SECOND_US
 from models.domain.recent_impressions import (
     NOTHING_SHOWN,
     SHOWN_BYTES,
     SHOWN_SALES,
     RecentImpressions,
 )
+from models.domain.units import SECOND_US
 
 NOON_US = 1_741_608_000_000_000
 
@@ -29,7 +29,9 @@ Impression = tuple[int, int]
 
 def shown(impressions: list[Impression]) -> RecentImpressions:
     keys = np.array([key for key, _ in impressions], dtype=np.uint64)
-    return RecentImpressions.of(keys, np.array([at_us for _, at_us in impressions], dtype=np.int64))
+    return RecentImpressions.from_events(
+        keys, np.array([at_us for _, at_us in impressions], dtype=np.int64)
+    )
 
 
 def oracle(impressions: list[Impression]) -> bytes:
@@ -104,5 +106,5 @@ def test_times_of_another_century_are_the_first_or_the_last_one_that_is_held() -
 
 
 def test_cut_bytes_are_refused() -> None:
-    with pytest.raises(ValueError, match="takes 13 bytes, no multiple of 12"):
+    with pytest.raises(ValueError, match="packed impressions of 13 bytes are no multiple of 12"):
         RecentImpressions.unpack(bytes(13))

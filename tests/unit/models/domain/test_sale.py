@@ -1,4 +1,4 @@
-"""What a sale must be."""
+"""Validation of sales."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_pictures_of_a_sale_are_averaged_and_the_vector_has_unit_length() -> Non
         3: picture(0.5, 0.5, embedding={1: 1.0}, look=(0.75, -0.5, 0.0, 0.5)),
     }
 
-    together = PictureScores.together(each)
+    together = PictureScores.combine(each)
 
     half = 0.5**0.5
     np.testing.assert_allclose(together.embedding[:3], [half, half, 0], atol=1e-6)
@@ -97,7 +97,7 @@ def test_the_order_in_which_pictures_came_does_not_matter(rng: np.random.Generat
     }
 
     forwards, backwards = (
-        PictureScores.together(given) for given in (each, dict(reversed(list(each.items()))))
+        PictureScores.combine(given) for given in (each, dict(reversed(list(each.items()))))
     )
 
     assert forwards.embedding.tobytes() == backwards.embedding.tobytes()
@@ -107,19 +107,19 @@ def test_the_order_in_which_pictures_came_does_not_matter(rng: np.random.Generat
 def test_a_cover_alone_stays_as_it_is() -> None:
     cover = picture(0.25, 0.75, embedding={0: 0.6, 5: 0.8})
 
-    assert PictureScores.together({1: cover}) is cover
-    assert [*PictureScores.together({2: cover}).each] == [2]
+    assert PictureScores.combine({1: cover}) is cover
+    assert [*PictureScores.combine({2: cover}).each] == [2]
 
 
 def test_vectors_that_cancel_out_leave_none() -> None:
     each = {1: picture(1.0, 0.0, embedding={0: 1.0}), 2: picture(1.0, 0.0, embedding={0: -1.0})}
 
-    assert not PictureScores.together(each).embedding.any()
+    assert not PictureScores.combine(each).embedding.any()
 
 
 def test_no_picture_cannot_be_combined() -> None:
     with pytest.raises(ValueError, match="no picture to combine"):
-        PictureScores.together({})
+        PictureScores.combine({})
 
 
 @pytest.mark.parametrize("end", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999-12:00"])

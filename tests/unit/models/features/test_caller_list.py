@@ -16,7 +16,7 @@ CLICK, PURCHASE = EventType.CLICK, EventType.PURCHASE
 SHOP = catalogue(
     sale("a", price=99.0), sale("b", price=199.0), sale("c"), sale("d", price=399.0), sale("e")
 )
-LIST = CallerCandidates.of(SHOP, rows(SHOP, "d", "b", "a", "c"))
+LIST = CallerCandidates.from_rows(SHOP, rows(SHOP, "d", "b", "a", "c"))
 
 
 def asked(*sale_ids: str, seen: tuple[tuple[EventType, str, float], ...] = ()) -> Query:
@@ -49,7 +49,7 @@ def test_prices_are_told_against_the_list() -> None:
 
 
 def test_a_price_of_the_caller_stands_for_that_of_the_sale() -> None:
-    asking = CallerCandidates.of(SHOP, rows(SHOP, "a", "b"), prices=np.array([np.nan, 9.0]))
+    asking = CallerCandidates.from_rows(SHOP, rows(SHOP, "a", "b"), prices=np.array([np.nan, 9.0]))
     question = replace(query(SHOP), rows=rows(SHOP, "a", "b"), listing=asking)
 
     assert feature(question, "list_price") == pytest.approx([np.log(100), np.log(10)], rel=1e-6)
@@ -71,14 +71,14 @@ def test_prices_are_told_against_what_he_touched_each_sale_once() -> None:
 
 
 def test_of_a_sale_that_stands_twice_the_first_place_counts() -> None:
-    twice = CallerCandidates.of(SHOP, rows(SHOP, "b", "a", "b"))
+    twice = CallerCandidates.from_rows(SHOP, rows(SHOP, "b", "a", "b"))
 
     assert twice.places(rows(SHOP, "b", "a", "d")).tolist() == [0, 1, -1]
 
 
 def test_a_list_without_prices_and_an_empty_list_say_so() -> None:
-    unpriced = CallerCandidates.of(SHOP, rows(SHOP, "c"))
-    empty = CallerCandidates.of(SHOP, rows(SHOP))
+    unpriced = CallerCandidates.from_rows(SHOP, rows(SHOP, "c"))
+    empty = CallerCandidates.from_rows(SHOP, rows(SHOP))
 
     for listing in (unpriced, empty):
         question = replace(query(SHOP), rows=rows(SHOP, "c"), listing=listing)

@@ -15,8 +15,8 @@ from models.features import schema
 from models.features.feature import Scope
 from models.features.schema import GROUPS, FeatureSchema
 from models.query.caller_candidates import CallerCandidates
-from models.query.query import Batch, Counted, Query
-from models.recommenders.content_profile import Content
+from models.query.query import Batch, CandidateCounts, Query
+from models.recommenders.content_profile import ContentProfile
 from models.recommenders.recommender import Recommender
 from tests.builders import (
     DAY_US,
@@ -64,7 +64,7 @@ def question(n_sales: int, rng: np.random.Generator) -> Query:
     return replace(
         asked,
         positions=rng.integers(1, 11, size=n_sales),
-        listing=CallerCandidates.of(asked.catalogue, rng.permutation(n_sales)),
+        listing=CallerCandidates.from_rows(asked.catalogue, rng.permutation(n_sales)),
     )
 
 
@@ -102,8 +102,8 @@ def test_only_places_may_only_lower_a_probability() -> None:
 def test_another_list_of_recommenders_has_another_hash() -> None:
     schemas = [
         FeatureSchema(()),
-        FeatureSchema((POPULARITY, Content())),
-        FeatureSchema((Content(), POPULARITY)),
+        FeatureSchema((POPULARITY, ContentProfile())),
+        FeatureSchema((ContentProfile(), POPULARITY)),
         FeatureSchema((POPULARITY, RowNumber())),
         FeatureSchema((POPULARITY, RenamedRowNumber())),
     ]
@@ -162,12 +162,14 @@ def test_queries_together_have_the_bits_of_each_alone(rng: np.random.Generator) 
         replace(
             query(of, *browse(n_events, 50, rng=rng)),
             rows=rng.permutation(50)[:9],
-            listing=CallerCandidates.of(of, np.arange(50)) if n_events % 2 else None,
+            listing=CallerCandidates.from_rows(of, np.arange(50)) if n_events % 2 else None,
         )
         for n_events in (0, 1, 7, 30, 8, 0, 128)
     ]
 
-    together = SCHEMA.assemble_batch(Batch.of(queries, list(map(Counted.now, queries))))
+    together = SCHEMA.assemble_batch(
+        Batch.from_queries(queries, list(map(CandidateCounts.from_query, queries)))
+    )
 
     for matrix, one in zip(together, queries, strict=True):
         assert matrix.tobytes() == SCHEMA.assemble(one).tobytes()
@@ -214,14 +216,14 @@ def test_a_query_joins_its_events_and_what_was_shown_to_the_catalogue_once(
 ) -> None:
     """A guard of the time a request takes, by its work: every group shares one join."""
     asked = question(10, rng)
-    rows_of = Catalogue.rows_of
+    rows_for = Catalogue.rows_for
     sizes: list[int] = []
 
     def counted(of: Catalogue, sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         sizes.append(len(sale_keys))
-        return rows_of(of, sale_keys)
+        return rows_for(of, sale_keys)
 
-    monkeypatch.setattr(Catalogue, "rows_of", counted)
+    monkeypatch.setattr(Catalogue, "rows_for", counted)
     SCHEMA.assemble(asked)
 
     assert sizes == [len(asked.window), len(asked.window.shown)]

@@ -36,7 +36,7 @@ def axes(*coordinates: int) -> NDArray[np.float32]:
 
 def among(vectors: NDArray[np.float32]) -> Neighbours:
     """Neighbours among pictures of sales that opened one after the other."""
-    return Neighbours.among(vectors, opens_us=np.arange(len(vectors)))
+    return Neighbours.from_embeddings(vectors, opens_us=np.arange(len(vectors)))
 
 
 def plain(vectors: NDArray[np.float32]) -> list[list[tuple[int, int]]]:
@@ -175,29 +175,29 @@ def scenes(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def by_cells(vectors: NDArray[np.float32], opens_us: NDArray[np.int64]) -> Neighbours:
-    return Neighbours.among(vectors, opens_us=opens_us, exact_below=EXACT_BELOW)
+    return Neighbours.from_embeddings(vectors, opens_us=opens_us, exact_below=EXACT_BELOW)
 
 
-def cells_of(found: Neighbours) -> Cells:
+def flat_cells(found: Neighbours) -> Cells:
     assert found.partition is not None
     assert found.partition.cells is not None
     return found.partition.cells
 
 
 def test_near_cells_hold_nearly_all_neighbours(rng: np.random.Generator) -> None:
-    """0.98 of the true ones, of whatever kind the pictures are; the cells searched are few."""
+    """0.98 of the true ones, for any kind of pictures; the cells searched are few."""
     vectors = np.concatenate([scenes(1_500, rng), unit(30, rng)])
     opens_us = rng.permutation(len(vectors))
 
     found = by_cells(vectors, opens_us)
 
-    true = Neighbours.among(vectors, opens_us=opens_us)
+    true = Neighbours.from_embeddings(vectors, opens_us=opens_us)
     pairs = [
         len(set(near) & set(of_all))
         for near, of_all in zip(found.rows.tolist(), true.rows.tolist(), strict=True)
     ]
     assert sum(pairs) / true.rows.size >= RECALL
-    assert cells_of(found).n_searched * 4 <= len(cells_of(found).centres)
+    assert flat_cells(found).n_searched * 4 <= len(flat_cells(found).centres)
     hit = (found.rows[:, :, None] == true.rows[:, None, :]) & (found.similarities[:, :, None] > 0)
     which, mine, theirs = np.nonzero(hit)
     assert np.array_equal(found.similarities[which, mine], true.similarities[which, theirs])
@@ -234,7 +234,7 @@ def test_an_update_by_cells_finds_what_a_search_of_all_cells_finds(seed: int) ->
         vectors = after
 
         fresh = by_cells(vectors, opens_us)
-        assert cells_of(found).n_searched == cells_of(fresh).n_searched
+        assert flat_cells(found).n_searched == flat_cells(fresh).n_searched
         assert found.rows.tobytes() == fresh.rows.tobytes()
         assert found.similarities.tobytes() == fresh.similarities.tobytes()
 
@@ -252,8 +252,8 @@ def test_new_sales_leave_the_cells_where_they_are(rng: np.random.Generator) -> N
         exact_below=EXACT_BELOW,
     )
 
-    assert np.array_equal(cells_of(first).centres, cells_of(grown).centres)
-    assert cells_of(updated) is cells_of(first)
+    assert np.array_equal(flat_cells(first).centres, flat_cells(grown).centres)
+    assert flat_cells(updated) is flat_cells(first)
     assert updated.rows.tobytes() == grown.rows.tobytes()
 
 

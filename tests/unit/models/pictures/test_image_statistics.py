@@ -1,9 +1,9 @@
-"""What a picture looks like, by hand."""
+"""Image statistics, by hand."""
 
 import numpy as np
 import pytest
 
-from models.pictures.image_statistics import looks_of
+from models.pictures.image_statistics import image_statistics
 
 
 def halves(left: tuple[int, int, int], right: tuple[int, int, int], *, size: int = 16) -> object:
@@ -13,7 +13,7 @@ def halves(left: tuple[int, int, int], right: tuple[int, int, int], *, size: int
 
 
 def look(pixels: object) -> list[float]:
-    (measures,) = looks_of(np.asarray(pixels, dtype=np.uint8)).tolist()
+    (measures,) = image_statistics(np.asarray(pixels, dtype=np.uint8)).tolist()
     return measures
 
 
@@ -45,10 +45,10 @@ def test_pixels_beyond_the_last_whole_block_do_not_count() -> None:
 def test_a_picture_is_measured_bit_for_bit_the_same_among_others(rng: np.random.Generator) -> None:
     pictures = rng.integers(0, 256, size=(5, 32, 32, 3), dtype=np.uint8)
 
-    alone = [looks_of(one[None])[0].tobytes() for one in pictures]
+    alone = [image_statistics(one[None])[0].tobytes() for one in pictures]
 
-    assert [one.tobytes() for one in looks_of(pictures)] == alone
+    assert [one.tobytes() for one in image_statistics(pictures)] == alone
 
 
 def test_no_pictures_have_no_measures() -> None:
-    assert looks_of(np.empty((0, 16, 16, 3), dtype=np.uint8)).shape == (0, 4)
+    assert image_statistics(np.empty((0, 16, 16, 3), dtype=np.uint8)).shape == (0, 4)

@@ -134,7 +134,7 @@ def test_a_promotion_is_read_as_it_was_written() -> None:
 def test_stages_only_follow_each_other_and_customers_see_it_only_in_a_canary(
     course: list[str],
 ) -> None:
-    """Whatever happens: shadow, estimate, canary, and no step without a decision."""
+    """In any case: shadow, estimate, canary, and no step without a decision."""
     promotion = begun()
     for event in course:
         before = promotion
@@ -156,7 +156,7 @@ def test_stages_only_follow_each_other_and_customers_see_it_only_in_a_canary(
     assert stages == order[: len(stages)] or (
         stages[-1] is Stage.STOPPED and stages[:-1] == order[: len(stages) - 1]
     )
-    assert Stage.FULL not in stages  # nobody sold anything
+    assert Stage.FULL not in stages  # no side sold anything
 
 
 def _known(event: str) -> Evidence:
@@ -179,7 +179,7 @@ def who_sees(plan: Plan, customers: Iterable[str] = CUSTOMERS) -> dict[str, str 
 
 
 def test_a_larger_share_moves_only_those_that_must() -> None:
-    """Nobody who sees the candidate loses it, and nobody changes sides."""
+    """No customer who sees the candidate loses it, and none changes sides."""
     promotion, plan = begun(), Plan()
     before: dict[str, str | None] = dict.fromkeys(CUSTOMERS)
     sides: dict[str, str] = {}
@@ -233,7 +233,7 @@ def test_an_experiment_on_bundles_in_another_layer_keeps_a_canary_away() -> None
 def test_a_plan_whose_default_names_a_bundle_has_no_canary() -> None:
     plan = Plan(default=SlatePolicy(bundle="b1"))
 
-    with pytest.raises(ValueError, match="take it out there first"):
+    with pytest.raises(ValueError, match="remove it from the default first"):
         with_canary(plan, begun(), share_bp=100, now=START)
 
 
@@ -251,7 +251,7 @@ def test_a_plan_from_a_file_keeps_the_canary_that_runs() -> None:
     home = {"name": "home", "salt": "home-1"}
     draft = PlanDraft.model_validate({"layers": [home], "experiments": [order]})
 
-    after = with_its_canary(draft, before).dealt(before)
+    after = with_its_canary(draft, before).to_plan(before)
 
     assert [one.name for one in after.experiments] == ["order", "promotion-1"]
     assert after.experiments[1] == before.experiments[0]

@@ -1,4 +1,4 @@
-"""What each rule of a promotion finds, by hand."""
+"""Findings of each promotion rule, by hand."""
 
 import math
 from datetime import timedelta
@@ -44,7 +44,7 @@ def by_rule(findings: tuple[Finding, ...] | list[Finding]) -> dict[str, Finding]
 
 def changed(**counts: int) -> ShadowCounts:
     named = GOOD.named() | {f"shadow.{name}": n for name, n in counts.items()}
-    return ShadowCounts.of(named)
+    return ShadowCounts.from_counts(named)
 
 
 def test_what_a_shadow_shows_is_found_by_hand() -> None:
@@ -148,7 +148,7 @@ def arm(name: str, *, degraded: int, times_ms: tuple[int, ...]) -> dict[str, int
 
 
 def test_means_of_counted_answers_are_those_of_the_answers() -> None:
-    one = ArmCounts.of(SERVING, arm(SERVING, degraded=1, times_ms=(2, 4, 4, 6)))
+    one = ArmCounts.from_counts(SERVING, arm(SERVING, degraded=1, times_ms=(2, 4, 4, 6)))
 
     # Mean 4 ms; variance of one answer (4 + 0 + 0 + 4) / 3 ms², of the mean a quarter of it.
     assert one.mean_time().value == 40.0

@@ -42,7 +42,8 @@ def test_one_millisecond_of_now_changes_the_interest() -> None:
     seen = window((VIEW, "a", 600.0))
 
     sooner, later = (
-        History.of([seen], SHOP, np.array([NOW_US + shift])).interest for shift in (0, 1_000)
+        History.from_windows([seen], SHOP, np.array([NOW_US + shift])).interest
+        for shift in (0, 1_000)
     )
 
     assert np.all(later < sooner)
@@ -81,18 +82,18 @@ def test_the_newest_event_of_a_type_is_found() -> None:
 
 
 def test_what_is_known_of_a_sale_is_summed_over_its_events() -> None:
-    touches = query(
+    by_sale = query(
         SHOP, (VIEW, "a", 1_800.0), (CLICK, "b", 100.0), (VIEW, "a", 0.0), (CART, "a", 3_600.0)
-    ).touches
-    a, b, c = touches.place[0, rows(SHOP, "a", "b", "c")]
+    ).by_sale
+    a, b, c = by_sale.place[0, rows(SHOP, "a", "b", "c")]
 
-    assert touches.counts[a].tolist() == [0.0, 2.0, 0.0, 1.0, 0.0]
-    assert touches.counts[b].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0]
-    assert (touches.age_s[a], touches.age_s[b]) == (0.0, 100.0)
-    assert touches.interest[VISIT, a] == 1.0 + 0.5 + 2.0 / 4
-    assert (c, math.isnan(touches.age_s[c])) == (0, True)
-    assert not touches.counts[c].any()
-    assert not touches.interest[:, c].any()
+    assert by_sale.counts[a].tolist() == [0.0, 2.0, 0.0, 1.0, 0.0]
+    assert by_sale.counts[b].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0]
+    assert (by_sale.age_s[a], by_sale.age_s[b]) == (0.0, 100.0)
+    assert by_sale.interest[VISIT, a] == 1.0 + 0.5 + 2.0 / 4
+    assert (c, math.isnan(by_sale.age_s[c])) == (0, True)
+    assert not by_sale.counts[c].any()
+    assert not by_sale.interest[:, c].any()
 
 
 def test_sums_by_sale_are_those_of_a_plain_loop(rng: np.random.Generator) -> None:
@@ -100,11 +101,11 @@ def test_sums_by_sale_are_those_of_a_plain_loop(rng: np.random.Generator) -> Non
     asked = query(of, *(seen := browse(100, 12, rng=rng)))
 
     events = [one for one in seen if one[0] is not EventType.IMPRESSION]
-    for sale_id in {sale_id for _, sale_id, _ in events if of.row_of(sale_id) is not None}:
-        place = asked.touches.place[0, row(of, sale_id)]
+    for sale_id in {sale_id for _, sale_id, _ in events if of.row_for(sale_id) is not None}:
+        place = asked.by_sale.place[0, row(of, sale_id)]
         own = [(kind, age_s) for kind, of_sale, age_s in events if of_sale == sale_id]
         weights = {VIEW: 1.0, CLICK: 1.0, CART: 2.0, PURCHASE: 3.0}
         lasting = sum(weights[kind] * 2 ** (-age_s / HALF_LIVES_S[LASTING]) for kind, age_s in own)
-        assert asked.touches.age_s[place] == pytest.approx(min(age for _, age in own), abs=1e-6)
-        assert asked.touches.interest[LASTING, place] == pytest.approx(lasting)
-        assert asked.touches.counts[place].sum() == len(own)
+        assert asked.by_sale.age_s[place] == pytest.approx(min(age for _, age in own), abs=1e-6)
+        assert asked.by_sale.interest[LASTING, place] == pytest.approx(lasting)
+        assert asked.by_sale.counts[place].sum() == len(own)

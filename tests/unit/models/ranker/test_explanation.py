@@ -122,7 +122,7 @@ def test_a_sentence_counts_the_sales_of_the_topic_that_he_opened_this_week() -> 
 
     explanation = told(asked, content_topics=0.9, popularity=0.3, customer_views=2.0)
 
-    expected = "Like the 2 sales of 'beach' that he opened this week; popular now."
+    expected = "Like the 2 sales of 'beach' this customer opened this week; popular now."
     assert explanation.sentence == expected
 
 
@@ -133,9 +133,9 @@ def test_a_sentence_counts_the_sales_of_the_topic_that_he_opened_this_week() -> 
         ("images_look_alikes", "Sales with pictures like this one sell well."),
         ("sale_discount", "40% below its original price."),
         ("sale_price", "Its price."),
-        ("list_rank", "Its place in the list that was given."),
-        ("content_category", NO_REASON),  # nothing is known of what he likes
-        ("same_sale_views", NO_REASON),  # he never opened it: that speaks, but not in words
+        ("list_rank", "Its place in the given list."),
+        ("content_category", NO_REASON),  # the customer has no history
+        ("same_sale_views", NO_REASON),  # never opened: a contribution without a sentence
         ("customer_views", NO_REASON),  # the same for all sales
         ("position", NO_REASON),
     ],
@@ -151,7 +151,7 @@ def test_a_sale_that_he_opened_is_said_to_be() -> None:
         SHOP, (EventType.VIEW, "b0", 5.0), (EventType.CLICK, "b0", 4.0), candidates=["b0"]
     )
 
-    assert told(asked, same_sale_recency=0.4).sentence == "He opened it twice before."
+    assert told(asked, same_sale_recency=0.4).sentence == "Opened twice before by this customer."
 
 
 def test_what_speaks_against_a_sale_or_hardly_for_it_is_no_reason() -> None:

@@ -1,4 +1,4 @@
-"""What trees start from: rows by hand, bytes, and what is refused."""
+"""Linear offsets: rows by hand, bytes, and refused arrays."""
 
 from dataclasses import replace
 

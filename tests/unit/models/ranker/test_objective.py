@@ -1,21 +1,21 @@
-"""What the meta-model's orders aim at, and where unknown worth stands."""
+"""Orders by objective, and the place of sales of unknown value."""
 
 import numpy as np
 import pytest
 
-from models.ranker.objective import expected_worth, known_margins, usual_margin_share
+from models.ranker.objective import expected_value, known_margins, usual_margin_share
 
 NAN = float("nan")
 
 
 def test_worth_is_probability_times_what_a_purchase_brings() -> None:
-    worth = expected_worth(np.array([0.1, 0.2]), np.array([50.0, -30.0]))
+    worth = expected_value(np.array([0.1, 0.2]), np.array([50.0, -30.0]))
 
     assert worth.tolist() == pytest.approx([5.0, -6.0])
 
 
 def test_unknown_worth_follows_the_worst_loss_the_most_probable_first() -> None:
-    order = expected_worth(np.array([0.001, 0.9, 0.01, 0.002]), np.array([NAN, -1e6, NAN, 0.0]))
+    order = expected_value(np.array([0.001, 0.9, 0.01, 0.002]), np.array([NAN, -1e6, NAN, 0.0]))
 
     assert np.argsort(-order).tolist() == [3, 1, 2, 0]
 

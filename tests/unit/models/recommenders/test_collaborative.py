@@ -57,7 +57,7 @@ def test_factors_are_the_solution_of_least_squares(rng: np.random.Generator) -> 
         confidence=4.0,
     )
 
-    (found,) = fitted.folded_in(Ragged.of([3]), sales, touched=touched)
+    (found,) = fitted.fold_in(Ragged.from_lengths([3]), sales, rows=touched)
 
     wanted, weights = np.isin(np.arange(30), touched).astype(float), np.ones(30)
     weights[touched] = 5.0
@@ -84,7 +84,7 @@ def test_a_score_does_not_depend_on_the_candidates_beside_it(rng: np.random.Gene
     asked = query(shop, *browse(20, 60, rng=rng))
 
     def scored(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        return FITTED.scores(asked.among(rows))
+        return FITTED.scores(asked.select(rows))
 
     some = rng.permutation(60)[:7]
     np.testing.assert_array_equal(scored(some), scored(np.arange(60))[some])

@@ -50,8 +50,8 @@ def test_sales_are_placed_once_for_the_same_sales_with_other_counts() -> None:
     projection = Projection(ENCODER, np.ones((ENCODER.size, 1)))
     later = SHOP.with_counts(SHOP.counts)
 
-    assert projection.of(later) is projection.of(SHOP)
-    assert projection.of(SHOP)[:, 0] == pytest.approx(ENCODER.encode(SHOP).sum(axis=1))
+    assert projection.project(later) is projection.project(SHOP)
+    assert projection.project(SHOP)[:, 0] == pytest.approx(ENCODER.encode(SHOP).sum(axis=1))
 
 
 def test_a_sale_is_placed_bit_for_bit_the_same_among_other_sales(
@@ -61,9 +61,9 @@ def test_a_sale_is_placed_bit_for_bit_the_same_among_other_sales(
     projection = Projection(ENCODER, rng.normal(size=(ENCODER.size, 7)))
     alone = catalogue(SHOP.sales[row(SHOP, "sea")])
 
-    (placed,) = projection.of(alone)
+    (placed,) = projection.project(alone)
 
-    assert placed.tobytes() == projection.of(SHOP)[row(SHOP, "sea")].tobytes()
+    assert placed.tobytes() == projection.project(SHOP)[row(SHOP, "sea")].tobytes()
 
 
 def test_a_window_names_each_touched_sale_once_with_its_newest_age() -> None:
@@ -74,6 +74,8 @@ def test_a_window_names_each_touched_sale_once_with_its_newest_age() -> None:
         (EventType.CART, "slope", 5.0),
     )
 
-    ages = dict(zip(asked.touched.rows.tolist(), asked.touched.age_s.tolist(), strict=True))
+    ages = dict(
+        zip(asked.interactions.rows.tolist(), asked.interactions.age_s.tolist(), strict=True)
+    )
 
     assert ages == {row(SHOP, "slope"): 5.0, row(SHOP, "sea"): 30.0}

@@ -7,7 +7,7 @@ import pytest
 
 from models.arrays.array_file import Arrays
 from models.domain.event import EventType
-from models.query.query import Batch, Counted
+from models.query.query import Batch, CandidateCounts
 from models.recommenders.content_encoder import Encoder, Projection
 from models.recommenders.content_preference import ContentPreference
 from tests.builders import DAY_US, SECOND_US, Seen, browse, catalogue, crowd, query, sale
@@ -123,7 +123,7 @@ def test_pages_of_one_kind_do_not_throw_a_taste_beyond_its_mode(rng: np.random.G
     names = [f"ski {index}" for index in range(60)]
     of = catalogue(*(sale(name, category="ski") for name in names))
     passed: list[Seen] = [(SHOWN, name, 60.0) for name in names]
-    place = taste.projection.of(of)[0]
+    place = taste.projection.project(of)[0]
 
     [liking] = set(taste.scores(query(of, *passed))[:, 0].round(9).tolist())
 
@@ -155,7 +155,9 @@ def test_customers_together_are_answered_to_the_bit_as_alone(
     queries = [query(of, *browse(n_events, 40, rng=rng)) for n_events in (0, 3, 90, 1, 200, 0, 17)]
     queries.append(query(of, (CLICK, "s3", 5.0)))
 
-    together = taste.batch_scores(Batch.of(queries, list(map(Counted.now, queries))))
+    together = taste.batch_scores(
+        Batch.from_queries(queries, list(map(CandidateCounts.from_query, queries)))
+    )
 
     for asked, scores in zip(queries, together, strict=True):
         np.testing.assert_array_equal(scores, taste.scores(asked))
@@ -181,8 +183,8 @@ def test_it_round_trips() -> None:
     ("name", "array", "message"),
     [
         ("mean", np.zeros(2), "tastes of 2 dimensions for sales of 1"),
-        ("rate", np.array([-0.1]), "a share of -0.1 of the sales shown cannot be opened"),
-        ("rate", np.array([np.nan]), "a share of nan of the sales shown cannot be opened"),
+        ("rate", np.array([-0.1]), "the opening rate must be in .0, 1., got -0.1"),
+        ("rate", np.array([np.nan]), "the opening rate must be in .0, 1., got nan"),
         ("axes", np.zeros((3, 1)), "3 rows of axes for vectors of length 8"),
         ("value_centre", np.zeros(5), "an encoder of 2 values has 5 means"),
     ],

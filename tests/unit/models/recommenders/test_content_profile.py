@@ -9,7 +9,7 @@ from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue, build_catalogue
 from models.domain.event import EventType
 from models.pictures.topics import Topics
-from models.recommenders.content_profile import Content
+from models.recommenders.content_profile import ContentProfile
 from tests.builders import TOPICS, Seen, catalogue, picture, query, sale
 
 VIEW, CART = EventType.VIEW, EventType.CART
@@ -29,8 +29,8 @@ NAMES = ["slope", "chalet", "sea", "bare"]
 
 
 def column(name: str, *events: Seen, of: Catalogue = SHOP) -> list[float]:
-    values = Content().scores(query(of, *events, candidates=NAMES))
-    return values[:, list(Content.columns).index(name)].tolist()
+    values = ContentProfile().scores(query(of, *events, candidates=NAMES))
+    return values[:, list(ContentProfile.columns).index(name)].tolist()
 
 
 def approximately(*expected: float) -> object:
@@ -124,7 +124,7 @@ def test_on_a_checkerboard_a_taste_finds_its_colour(rng: np.random.Generator) ->
     seen = [f"s{index}" for index in even]
     unseen = [one.sale_id for one in board if one.sale_id not in seen]
 
-    scores = Content().scores(
+    scores = ContentProfile().scores(
         query(of, *((VIEW, sale_id, 60.0) for sale_id in seen), candidates=unseen)
     )
 
@@ -133,4 +133,4 @@ def test_on_a_checkerboard_a_taste_finds_its_colour(rng: np.random.Generator) ->
 
 
 def test_nothing_is_fitted() -> None:
-    assert Content.from_arrays(Arrays(Content().to_arrays())) == Content()
+    assert ContentProfile.from_arrays(Arrays(ContentProfile().to_arrays())) == ContentProfile()

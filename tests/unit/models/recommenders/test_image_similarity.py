@@ -7,11 +7,11 @@ import pytest
 
 from models.arrays.array_file import Arrays
 from models.domain.event import EventType
-from models.recommenders.image_similarity import Images
+from models.recommenders.image_similarity import ImageSimilarity
 from tests.builders import POPULARITY, Seen, catalogue, picture, query, sale
 
 VIEW = EventType.VIEW
-IMAGES = Images(POPULARITY)
+IMAGES = ImageSimilarity(POPULARITY)
 NAMES = ["east", "north_east", "north", "west", "bare"]
 SHOP = catalogue(
     *map(sale, NAMES),
@@ -27,7 +27,7 @@ SHOP = catalogue(
 
 def column(name: str, *events: Seen) -> list[float]:
     values = IMAGES.scores(query(SHOP, *events, candidates=NAMES))
-    return values[:, list(Images.columns).index(name)].tolist()
+    return values[:, list(ImageSimilarity.columns).index(name)].tolist()
 
 
 def approximately(*expected: float) -> object:
@@ -113,4 +113,4 @@ def test_a_new_sale_inherits_from_the_pictures_it_looks_like(rng: np.random.Gene
 def test_priors_round_trip() -> None:
     content = Arrays(IMAGES.to_arrays()).to_bytes()
 
-    assert Images.from_arrays(Arrays.from_bytes(content)) == IMAGES
+    assert ImageSimilarity.from_arrays(Arrays.from_bytes(content)) == IMAGES

@@ -36,7 +36,7 @@ TOGETHER = companions(piste={"slope": 0.5, "gone": 0.25}, sea={"piste": 0.1}, go
 
 def interest(*events: Seen, half_life: int = LASTING) -> list[float]:
     asked = query(SHOP, *events, candidates=NAMES)
-    return TOGETHER.interest(Batch.alone(asked), half_life=half_life)[0].tolist()
+    return TOGETHER.interest(Batch.from_query(asked), half_life=half_life)[0].tolist()
 
 
 def test_interest_in_companions_is_summed_by_strength() -> None:
@@ -57,7 +57,7 @@ def test_companions_are_found_in_other_catalogues() -> None:
     other = catalogue(sale("new"), sale("sea"), sale("piste"))
 
     asked = query(other, (CLICK, "piste", 0.0), candidates=["new", "sea", "piste"])
-    (found,) = TOGETHER.interest(Batch.alone(asked), half_life=LASTING)
+    (found,) = TOGETHER.interest(Batch.from_query(asked), half_life=LASTING)
 
     assert found.tolist() == pytest.approx([math.nan, 0.1 / 1.5, math.nan], nan_ok=True)
 

@@ -9,23 +9,23 @@ from models.domain.event import EventType, key
 from models.domain.profile import Profile
 from models.query.query import Context
 from models.recommenders.segment_popularity import (
-    Appeal,
-    Habits,
+    CustomerActivity,
+    GroupActivity,
+    SaleLift,
     SegmentPopularity,
-    Ways,
-    segment_of,
+    segment_for,
 )
 from tests.builders import NOW_US, POPULARITY, Seen, catalogue, query, sale
 
 SHOP = catalogue(sale("a"), sale("b"), counts={"a": {EventType.IMPRESSION: 90.0}})
 
 
-def appeal(groups: tuple[str, ...], *factors: float) -> Appeal:
+def appeal(groups: tuple[str, ...], *factors: float) -> SaleLift:
     """What is known of sale a, and of one that is gone."""
     keys = np.sort(np.array([key("a"), key("gone")], dtype=np.uint64))
     table = np.full((2, len(groups)), 7.0)
     table[keys == key("a")] = factors
-    return Appeal(groups, keys, table)
+    return SaleLift(groups, keys, table)
 
 
 AUDIENCE = SegmentPopularity(
@@ -33,9 +33,13 @@ AUDIENCE = SegmentPopularity(
     markets=appeal(("fr", "uk"), 2.0, 0.5),
     devices=appeal(("mobile",), 4.0),
     segments=appeal(("cold", "warm", "hot"), 1.0, 1.5, 3.0),
-    market_habits=Habits(("fr", "uk"), opens=np.array([0.1, 0.2]), buys=np.array([0.3, 0.4])),
-    device_habits=Habits(("mobile",), opens=np.array([0.5]), buys=np.array([-0.6])),
-    ways=Ways(click_rate=0.1, click_weight=4.0, purchase_rate=0.25, purchase_weight=2.0),
+    market_activity=GroupActivity(
+        ("fr", "uk"), opens=np.array([0.1, 0.2]), buys=np.array([0.3, 0.4])
+    ),
+    device_activity=GroupActivity(("mobile",), opens=np.array([0.5]), buys=np.array([-0.6])),
+    customer_activity=CustomerActivity(
+        click_rate=0.1, click_weight=4.0, purchase_rate=0.25, purchase_weight=2.0
+    ),
 )
 NOTHING = [0.0] * 6
 
@@ -92,11 +96,11 @@ def test_a_customer_is_as_hot_as_window_or_profile_know() -> None:
     hot = Profile(first_us=0, counts=(50, 4, 4, 1, 1))
 
     assert scores(profile=hot)[0, 3] == pytest.approx(np.log(3.0))
-    assert [segment_of(n) for n in (0, 1, 9, 10)] == ["cold", "warm", "warm", "hot"]
+    assert [segment_for(n) for n in (0, 1, 9, 10)] == ["cold", "warm", "warm", "hot"]
 
 
 def test_a_customers_own_ways_are_those_of_his_profile() -> None:
-    """Of 60 sales he opened 11, where 6 were expected; of those he bought 1, where 3 were."""
+    """Of 60 sales 11 were opened and 6 expected; of those 1 was bought and 3 expected."""
     profile = Profile(first_us=0, counts=(60, 1, 11, 0, 1))
 
     own = scores(profile=profile)[:, 8:]
@@ -105,10 +109,15 @@ def test_a_customers_own_ways_are_those_of_his_profile() -> None:
 
 
 def test_nothing_is_known_of_who_was_shown_nothing_or_where_nothing_is_opened() -> None:
-    never = Ways(click_rate=0.0, click_weight=4.0, purchase_rate=0.0, purchase_weight=2.0)
+    never = CustomerActivity(
+        click_rate=0.0, click_weight=4.0, purchase_rate=0.0, purchase_weight=2.0
+    )
 
-    assert AUDIENCE.ways.of(Profile(first_us=0, counts=(0, 0, 5, 0, 0)))[0] == 0.0
-    assert never.of(Profile(first_us=0, counts=(60, 0, 5, 0, 0))) == (0.0, 0.0)
+    assert (
+        AUDIENCE.customer_activity.log_factors(Profile(first_us=0, counts=(0, 0, 5, 0, 0)))[0]
+        == 0.0
+    )
+    assert never.log_factors(Profile(first_us=0, counts=(60, 0, 5, 0, 0))) == (0.0, 0.0)
 
 
 def test_it_round_trips() -> None:
@@ -139,7 +148,7 @@ def test_habits_that_do_not_fit_are_refused() -> None:
 def test_ways_of_another_number_are_refused() -> None:
     broken = {**AUDIENCE.to_arrays(), "ways": np.ones(3)}
 
-    with pytest.raises(ValueError, match="3 numbers of how much customers open and buy"):
+    with pytest.raises(ValueError, match="customer activity has 4 numbers, got 3"):
         SegmentPopularity.from_arrays(Arrays(broken))
 
 
@@ -147,5 +156,5 @@ def test_ways_of_another_number_are_refused() -> None:
 def test_ways_that_no_factor_follows_from_are_refused(ways: tuple[float, ...]) -> None:
     broken = {**AUDIENCE.to_arrays(), "ways": np.array(ways)}
 
-    with pytest.raises(ValueError, match="how much customers open and buy cannot be"):
+    with pytest.raises(ValueError, match="customer activity must be positive"):
         SegmentPopularity.from_arrays(Arrays(broken))

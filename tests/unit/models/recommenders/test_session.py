@@ -10,7 +10,7 @@ from models.arrays.ragged import Ragged
 from models.domain.event import EventType
 from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
-from models.recommenders.session import Session, described, visited
+from models.recommenders.session import Session, current_visits, describe_visits
 from tests.builders import Seen, catalogue, query, row, sale
 from tests.unit.models.recommenders.test_content_preference import PLACES
 
@@ -50,7 +50,7 @@ def test_the_last_sales_count_by_their_order_and_all_by_their_mean() -> None:
 def test_a_visit_is_described_by_its_last_three_places() -> None:
     places = np.array([[8.0], [4.0], [2.0], [1.0]])
 
-    found = described(Ragged.of([4, 1, 0]), places, rows=np.array([0, 1, 2, 3, 3]))
+    found = describe_visits(Ragged.from_lengths([4, 1, 0]), places, rows=np.array([0, 1, 2, 3, 3]))
 
     assert found.tolist() == [[1.0, 2.0, 4.0, 15.0 / 4.0], [1.0, 0.0, 0.0, 1.0], [0.0] * 4]
 
@@ -70,7 +70,7 @@ def test_a_visit_is_described_by_its_last_three_places() -> None:
 def test_a_visit_is_what_no_half_hour_of_silence_parts(
     events: list[Seen], expected: list[str]
 ) -> None:
-    visits, rows = visited(Batch.alone(query(SHOP, *events)))
+    visits, rows = current_visits(Batch.from_query(query(SHOP, *events)))
 
     assert visits.lengths.tolist() == [len(expected)]
     assert rows.tolist() == [row(SHOP, name) for name in expected]

@@ -41,35 +41,35 @@ def test_a_long_text_ends_early() -> None:
 
 def test_a_text_is_placed_by_its_terms() -> None:
     """Weights 1 + log 2 and 2 · 1 on the two axes; unknown words count nothing."""
-    (placed,) = SPACE.place(["Sea, sea and ski"])
+    (placed,) = SPACE.embed(["Sea, sea and ski"])
 
     length = math.hypot(1 + math.log(2), 2)
     assert placed.tolist() == pytest.approx([(1 + math.log(2)) / length, 2 / length])
 
 
 def test_terms_of_one_axis_add_up_and_the_length_is_one() -> None:
-    (placed,) = SPACE.place(["ski spa"])
+    (placed,) = SPACE.embed(["ski spa"])
 
     assert placed.tolist() == pytest.approx([0.0, 1.0])
 
 
 def test_a_text_without_a_known_term_has_no_place() -> None:
-    assert SPACE.place(["", "mountains"]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert SPACE.embed(["", "mountains"]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
 @given(st.lists(st.text(alphabet="seakip 海温é", max_size=30), min_size=1, max_size=5))
 def test_a_place_has_length_one_or_none_and_does_not_depend_on_others(texts: list[str]) -> None:
-    placed = SPACE.place(texts)
+    placed = SPACE.embed(texts)
 
     lengths = np.sqrt(np.square(placed).sum(axis=1))
     assert np.all(np.isclose(lengths, 1.0) | (lengths == 0.0))
-    np.testing.assert_array_equal(placed, np.vstack([SPACE.place([text]) for text in texts]))
+    np.testing.assert_array_equal(placed, np.vstack([SPACE.embed([text]) for text in texts]))
 
 
 def test_it_round_trips() -> None:
     again = TextSpace.from_arrays(Arrays.from_bytes(Arrays(SPACE.to_arrays()).to_bytes()))
 
-    assert again.place(["ski, sea"]).tolist() == SPACE.place(["ski, sea"]).tolist()
+    assert again.embed(["ski, sea"]).tolist() == SPACE.embed(["ski, sea"]).tolist()
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:

@@ -14,12 +14,12 @@ from models.catalogue.catalogue import Catalogue
 from models.domain.event import EventType
 from models.features.schema import FeatureSchema
 from models.recommenders.text_embedding import TextSpace
-from models.recommenders.text_similarity import Text
+from models.recommenders.text_similarity import TextSimilarity
 from tests.builders import Seen, catalogue, query, sale, scorer
 
 CLICK, PURCHASE = EventType.CLICK, EventType.PURCHASE
 
-TEXT = Text(
+TEXT = TextSimilarity(
     space=TextSpace(("sea", "ski"), np.ones(2), np.eye(2)),
     centre=np.array([0.5, 0.5]),
     axes=np.array([[-1.0], [1.0]]),
@@ -37,9 +37,11 @@ SHOP = catalogue(
 NAMES = ["slope", "piste", "beach", "mute"]
 
 
-def column(name: str, *events: Seen, text: Text = TEXT, shop: Catalogue = SHOP) -> list[float]:
+def column(
+    name: str, *events: Seen, text: TextSimilarity = TEXT, shop: Catalogue = SHOP
+) -> list[float]:
     values = text.scores(query(shop, *events, candidates=NAMES))
-    return values[:, list(Text.columns).index(name)].tolist()
+    return values[:, list(TextSimilarity.columns).index(name)].tolist()
 
 
 def liking(mean: float, n: float) -> float:
@@ -80,10 +82,10 @@ class CountingSpace(TextSpace):
 
     placed: ClassVar[list[int]] = []
 
-    def place(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Place texts."""
         self.placed.append(len(texts))
-        return super().place(texts)
+        return super().embed(texts)
 
 
 def test_texts_are_read_once_and_those_that_changed_again() -> None:
@@ -112,13 +114,15 @@ def test_a_catalogue_that_was_prepared_makes_no_answer_wait() -> None:
 
 def test_without_dimensions_nothing_is_known() -> None:
     none = np.empty(0)
-    blind = Text(TextSpace((), none, np.empty((0, 0))), none, np.empty((0, 0)), none, none)
+    blind = TextSimilarity(
+        TextSpace((), none, np.empty((0, 0))), none, np.empty((0, 0)), none, none
+    )
 
     assert all(map(math.isnan, column("text", (CLICK, "slope", 0.0), text=blind)))
 
 
 def test_it_round_trips() -> None:
-    again = Text.from_arrays(Arrays.from_bytes(Arrays(TEXT.to_arrays()).to_bytes()))
+    again = TextSimilarity.from_arrays(Arrays.from_bytes(Arrays(TEXT.to_arrays()).to_bytes()))
 
     events = ((CLICK, "slope", 9.0), (CLICK, "beach", 99.0))
     np.testing.assert_array_equal(column("text", *events, text=again), column("text", *events))
@@ -129,4 +133,4 @@ def test_it_round_trips() -> None:
 )
 def test_arrays_that_do_not_fit_are_refused(name: str, array: NDArray[np.float64]) -> None:
     with pytest.raises(ValueError, match="for texts of 2 dimensions"):
-        Text.from_arrays(Arrays({**TEXT.to_arrays(), name: array}))
+        TextSimilarity.from_arrays(Arrays({**TEXT.to_arrays(), name: array}))

@@ -99,7 +99,7 @@ def test_any_changed_byte_is_found_and_its_file_named(
     with pytest.raises(BundleError) as caught:
         read_bundle(bundle)
 
-    # A changed version is told as such: it is what the operator can act on.
+    # A changed version is reported as such, as the operator can act on it.
     assert name in str(caught.value) or "format version" in str(caught.value)
 
 

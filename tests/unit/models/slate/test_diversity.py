@@ -4,19 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.ranker.objective import expected_worth
-from models.slate.diversity import Likeness, diversified, relevance
+from models.ranker.objective import expected_value
+from models.slate.diversity import Similarity, diversified, relevance
 from tests.builders import catalogue, picture, rows, sale
 
 
-def likeness(topics: list[list[float]], destinations: list[int]) -> Likeness:
+def similarity(topics: list[list[float]], destinations: list[int]) -> Similarity:
     shares = np.array(topics, dtype=np.float64).reshape(len(topics), -1 if topics else 0)
     length = np.linalg.norm(shares, axis=1, keepdims=True)
-    return Likeness(shares / np.where(length > 0, length, 1.0), np.array(destinations))
+    return Similarity(shares / np.where(length > 0, length, 1.0), np.array(destinations))
 
 
 def by_definition(
-    order: NDArray[np.float64], alike: Likeness, *, weight: float, limit: int
+    order: NDArray[np.float64], alike: Similarity, *, weight: float, limit: int
 ) -> list[int]:
     """Maximal marginal relevance, written as its formula."""
     worth, left, slate = relevance(order), [*range(len(order))], list[int]()
@@ -33,18 +33,18 @@ def by_definition(
 
 def test_likeness_is_half_topics_and_half_destination() -> None:
     """The cosine of (1, 0) and (0.6, 0.8) is 0.6; no picture and no destination are like none."""
-    alike = likeness([[1, 0], [0.6, 0.8], [0, 0], [1, 0]], [1, 1, 1, 0])
+    alike = similarity([[1, 0], [0.6, 0.8], [0, 0], [1, 0]], [1, 1, 1, 0])
 
     assert alike.to(0) == pytest.approx([1.0, 0.8, 0.5, 0.5])
     assert alike.to(3) == pytest.approx([0.5, 0.3, 0.0, 0.5])
 
 
 def test_the_spread_of_a_slate_is_one_minus_its_mean_likeness() -> None:
-    """Of the three pairs, likeness 0.8, 0.5 and 0.5."""
-    alike = likeness([[1, 0], [0.6, 0.8], [0, 0]], [1, 1, 1])
+    """Of the three pairs, similarity 0.8, 0.5 and 0.5."""
+    alike = similarity([[1, 0], [0.6, 0.8], [0, 0]], [1, 1, 1])
 
     assert alike.spread() == pytest.approx(1 - 1.8 / 3)
-    assert np.isnan(alike.among(np.array([0])).spread())
+    assert np.isnan(alike.select(np.array([0])).spread())
 
 
 def test_sales_of_a_catalogue_are_compared_by_pictures_and_destinations() -> None:
@@ -52,14 +52,14 @@ def test_sales_of_a_catalogue_are_compared_by_pictures_and_destinations() -> Non
     sales = [sale("a", destination="Alps"), sale("b", destination="Alps"), sale("c")]
     shop = catalogue(*sales, pictures={"a": pictured, "c": pictured})
 
-    alike = Likeness.of(shop, rows(shop, "a", "b", "c"))
+    alike = Similarity.from_catalogue(shop, rows(shop, "a", "b", "c"))
 
     assert alike.to(0) == pytest.approx([1.0, 0.5, 0.5])
 
 
 def test_a_slate_trades_score_for_being_unlike_what_stands_above() -> None:
     """At 0.3: of 0.7 * 0.9 - 0.3 and 0.7 * 0.5 the second is higher, then 0.33 against 0."""
-    alike = likeness([[1, 0], [1, 0], [0, 1], [0, 1]], [1, 1, 2, 2])
+    alike = similarity([[1, 0], [1, 0], [0, 1], [0, 1]], [1, 1, 2, 2])
     order = np.array([1.0, 0.9, 0.5, 0.0])
 
     assert diversified(order, alike, weight=0.3, limit=3).tolist() == [0, 2, 1]
@@ -77,7 +77,7 @@ def test_what_is_not_looked_at_could_not_have_been_chosen(
     sales: list[tuple[int, int, int]], weight: float, limit: int
 ) -> None:
     order = np.array([score / 6 for score, _, _ in sales])
-    alike = likeness([[t == 0, t == 1, t == 2] for _, t, _ in sales], [d for _, _, d in sales])
+    alike = similarity([[t == 0, t == 1, t == 2] for _, t, _ in sales], [d for _, _, d in sales])
 
     chosen = diversified(order, alike, weight=weight, limit=limit)
 
@@ -85,23 +85,23 @@ def test_what_is_not_looked_at_could_not_have_been_chosen(
 
 
 def test_without_weight_the_order_of_the_scores_is_kept() -> None:
-    alike = likeness([[1, 0]] * 3, [1, 1, 1])
+    alike = similarity([[1, 0]] * 3, [1, 1, 1])
 
     assert diversified(np.array([0.1, 0.3, 0.3]), alike, weight=0.0, limit=9).tolist() == [1, 2, 0]
 
 
 @pytest.mark.parametrize("limit", [0, 3])
 def test_nothing_to_choose_from_gives_nothing(limit: int) -> None:
-    chosen = diversified(np.empty(0), likeness([], []), weight=0.5, limit=limit)
+    chosen = diversified(np.empty(0), similarity([], []), weight=0.5, limit=limit)
 
     assert chosen.tolist() == []
 
 
 def test_sales_of_unknown_worth_and_without_score_follow_all_others() -> None:
     """However much alike the known ones are."""
-    worth = expected_worth(np.array([0.2, 0.1, 0.3]), np.array([10.0, 9.0, np.nan]))
+    worth = expected_value(np.array([0.2, 0.1, 0.3]), np.array([10.0, 9.0, np.nan]))
     order = np.concatenate([worth, [-np.inf, -np.inf]])
-    alike = likeness([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]], [1, 1, 2, 2, 2])
+    alike = similarity([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]], [1, 1, 2, 2, 2])
 
     assert diversified(order, alike, weight=0.9, limit=5).tolist() == [0, 1, 2, 3, 4]
 

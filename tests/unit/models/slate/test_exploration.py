@@ -12,7 +12,7 @@ from models.slate.exploration import (
     log_odds,
     plackett_luce,
     plackett_luce_propensities,
-    seed_of,
+    seed_from,
     uniforms,
     with_new_sales,
 )
@@ -32,7 +32,7 @@ def require_frequencies(
     """
     seen = Counter[tuple[int, ...]]()
     for number in range(N_DRAWS):
-        slate = draw(seed_of(f"answer {number}"))
+        slate = draw(seed_from(f"answer {number}"))
         picks = tuple(slate.picks.tolist())
         seen[picks] += 1
         assert abs(float(np.prod(slate.propensities)) - expected[picks]) < 1e-12
@@ -45,7 +45,7 @@ def require_frequencies(
 
 def test_seeds_and_numbers_are_pinned() -> None:
     """Others would make old answers impossible to replay. The first is `b2sum`'s."""
-    assert seed_of("answer 1") == 66040106450243898484391634086538898326
+    assert seed_from("answer 1") == 66040106450243898484391634086538898326
     assert uniforms(1, 3).tolist() == [0.5118216247002568, 0.9504636963259353, 0.14415961271963373]
     assert uniforms(1, 5)[:3].tolist() == uniforms(1, 3).tolist()
 

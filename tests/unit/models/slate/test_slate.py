@@ -1,4 +1,4 @@
-"""What every policy promises of its slates."""
+"""Guarantees of slates under every policy."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.catalogue.catalogue import build_catalogue
-from models.catalogue.event_counts import HOUR_US
 from models.domain.customer import Window
 from models.domain.event import from_us
 from models.domain.profile import Profile
+from models.domain.units import HOUR_US
 from models.pictures.topics import Topics
 from models.query.query import Context, Query
 from models.scoring.scorer import Scores
@@ -43,7 +43,7 @@ def question(n: int = len(AGES_HOURS)) -> Query:
         for number, (hours, destination) in enumerate(zip(AGES_HOURS, DESTINATIONS, strict=True))
     ]
     catalogue = build_catalogue(sales, {}, topics=Topics.none())
-    rows = np.array([catalogue.row_of(f"s{number}") for number in range(len(sales))][-n:])
+    rows = np.array([catalogue.row_for(f"s{number}") for number in range(len(sales))][-n:])
     context = Context(NOW_US)
     return Query(Window.empty(), Profile.empty(), catalogue, context, rows.astype(np.int64))
 
@@ -70,7 +70,7 @@ def test_every_slate_shows_each_candidate_once_at_most_and_leaves_no_place_empty
     policy: SlatePolicy, probabilities: list[float], limit: int, seed: int
 ) -> None:
     n = len(probabilities)
-    query = question(n) if n else question().among(np.empty(0, dtype=np.int64))
+    query = question(n) if n else question().select(np.empty(0, dtype=np.int64))
 
     slate = make_slate(query, scores(probabilities), policy=policy, limit=limit, seed=seed)
 

@@ -39,7 +39,7 @@ def report() -> Evaluation:
     predictions = Predictions(np.linspace(0.1, 0.5, 20), np.tile([0.0, 1.0], 10), np.arange(20))
     return Evaluation(
         protocols={"open": figures_of(two_slates(), seed=0)},
-        catalogue=Snapshot.of(sales, {}).catalogue(Topics.none()),
+        catalogue=Snapshot.from_sales(sales, {}).catalogue(Topics.none()),
         reliability={"as_shown": reliability(predictions, seed=0)},
     )
 

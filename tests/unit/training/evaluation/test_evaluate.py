@@ -81,7 +81,7 @@ def evaluation_of(
         schema=SCHEMA,
         ranker=PriceRanker(dear_first=dear_first),
         topics=Topics.none(),
-        snapshot=Snapshot.of({}, {}),
+        snapshot=Snapshot.from_sales({}, {}),
         counts=SaleCounts.none(0),
     )
     question = Question(
@@ -375,7 +375,9 @@ def test_of_every_session_the_last_list_that_was_bought_from_is_judged() -> None
         Row(kind="purchase", at=1, sale="s1", customer="c3"),
         Row(kind="purchase", at=HOUR + 1, sale="s2", customer="c3"),
     ]
-    catalogue = Snapshot.of({one.sale_id: one for one in SALES}, {}).catalogue(Topics.none())
+    catalogue = Snapshot.from_sales({one.sale_id: one for one in SALES}, {}).catalogue(
+        Topics.none()
+    )
     events = event_table(log)
 
     kept = last_of_sessions(shown_slates(events, catalogue, outcome_us=DAY))

@@ -51,8 +51,8 @@ def test_what_is_counted_is_that_of_each_querys_moment(rng: np.random.Generator)
 
     ((_, batch),) = batches(replayed(), fit_at=lambda _: 0)
 
-    assert batch.counted.faded[0, :, 0, 0].tolist() == [1.0, 2.0, 3.0]
-    assert batch.counted.of_neighbours[:, 0, 0, 0].tolist() == [1.0, 2.0, 3.0]
+    assert batch.counts.decayed[0, :, 0, 0].tolist() == [1.0, 2.0, 3.0]
+    assert batch.counts.of_neighbours[:, 0, 0, 0].tolist() == [1.0, 2.0, 3.0]
 
 
 def test_every_query_ticks_once(rng: np.random.Generator) -> None:

@@ -65,7 +65,7 @@ def columns_that_know_the_future(
         one = slates.select(np.array([slate]))
         then = past_of(cut(dataset, int(one.now_us[0])))
         keys = past.catalogue.keys[one.rows]
-        same = replace(one, rows=then.catalogue.rows_of(keys))
+        same = replace(one, rows=then.catalogue.rows_for(keys))
         expected = assemble_slates(then, same, schema=schema)
         differs = ~np.isclose(matrix[slates.entries(slate)], expected, rtol=0, equal_nan=True)
         found |= {schema.names[column] for column in np.flatnonzero(differs.any(axis=0))}
@@ -195,7 +195,7 @@ def test_a_purchase_at_the_very_moment_of_its_impression_is_its_outcome_and_not_
     matrix = assemble_slates(past, slates, schema=schema)
 
     purchases = matrix[:, schema.names.index("same_sale_purchases")]
-    of_s1 = slates.rows == past.catalogue.row_of("s1")
+    of_s1 = slates.rows == past.catalogue.row_for("s1")
     assert slates.bought.tolist() == of_s1.tolist()
     assert purchases[of_s1].tolist() == [0.0]
     assert purchases[~of_s1].tolist() == [1.0]

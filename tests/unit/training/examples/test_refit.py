@@ -33,7 +33,7 @@ def world(tiny_world: Path) -> Dataset:
 @pytest.fixture(scope="module")
 def past(world: Dataset) -> PointInTime:
     sales = {sale.sale_id: sale for sale in world.sales}
-    return PointInTime(world.events, Snapshot.of(sales, {}).catalogue(Topics.none()))
+    return PointInTime(world.events, Snapshot.from_sales(sales, {}).catalogue(Topics.none()))
 
 
 @pytest.fixture(scope="module")

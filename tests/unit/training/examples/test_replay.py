@@ -80,7 +80,7 @@ def test_a_window_at_any_moment_is_that_of_the_events_received_until_then(
     for code, customer in enumerate(events.customers.values):
         sent = members_received(log, customer, until_us) * 2
         random.shuffle(sent)
-        expected = Window.of(sent, shown_until(log, customer, until_us))
+        expected = Window.from_members(sent, shown_until(log, customer, until_us))
         assert replay.window(code, until_us).pack() == expected.pack()
 
 
@@ -97,7 +97,7 @@ def test_a_long_window_is_the_last_128_events_received_so_far(
 
     for second in (0, 100, 127, 128, 129, 250, 399, 500):
         until_us = NOON + second * SECOND
-        expected = Window.of(members_received(log, "c1", until_us))
+        expected = Window.from_members(members_received(log, "c1", until_us))
         assert replay.window(0, until_us).pack() == expected.pack()
 
 
@@ -172,8 +172,8 @@ def test_counts_are_bit_for_bit_those_of_a_store_that_sums_hours(
     for offset in np.sort(np.concatenate(moments)).tolist():
         at_us = grid_floor(NOON + offset)
         known = events.received_us < at_us
-        hourly = HourlyCounts.of(
-            shop.rows_of(events.sale_keys[known]),
+        hourly = HourlyCounts.from_entries(
+            shop.rows_for(events.sale_keys[known]),
             events.kinds[known].astype(np.int64),
             hours=events.received_us[known] // HOUR,
             counts=np.ones(int(known.sum()), dtype=np.int64),
@@ -199,7 +199,7 @@ def test_counts_fade_by_whole_hours_and_forget_after_fourteen_days(
             age = at_us // HOUR - row.received_us // HOUR
             if row.received_us >= at_us or age > 14 * 24:
                 continue
-            cell = (shop.row_of(row.sale), KIND[EventType(row.kind)])
+            cell = (shop.row_for(row.sale), KIND[EventType(row.kind)])
             totals[cell] += 1
             for half, half_life in enumerate(HALF_LIVES_HOURS):
                 decayed[half][cell] += 2 ** (-age / half_life)
@@ -227,7 +227,7 @@ def test_inside_an_hour_only_sales_with_events_are_counted_anew() -> None:
 
     assert after.totals is before.totals
     assert after.decayed is before.decayed
-    assert after.totals.sum(axis=1)[shop.row_of("s1")] == 2
+    assert after.totals.sum(axis=1)[shop.row_for("s1")] == 2
     assert replay.at(NOON + HOUR).totals is not before.totals
 
 

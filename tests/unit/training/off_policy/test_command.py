@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from models.catalogue.event_counts import HOUR_US
 from models.catalogue.snapshot import content_file, counts_file
 from models.domain.customer import Window
 from models.domain.event import from_us
 from models.domain.profile import Profile
+from models.domain.units import HOUR_US
 from models.experiments.exposure_record import FILE_COLUMNS
 from models.promotion.estimate import OffPolicyEstimate, estimate_finding
 from models.promotion.rule import EstimateRules

@@ -54,7 +54,7 @@ def answer(
 @pytest.fixture
 def snapshots(tmp_path: Path) -> Path:
     """The files that a service keeps of the catalogue of the three sales."""
-    snapshot = Snapshot.of({sale.sale_id: sale for sale in SALES}, {})
+    snapshot = Snapshot.from_sales({sale.sale_id: sale for sale in SALES}, {})
     counts = SaleCounts.none(len(SALES))
     (tmp_path / content_file("c")).write_bytes(snapshot.to_bytes())
     (tmp_path / counts_file("n")).write_bytes(counts.to_bytes())
@@ -63,8 +63,8 @@ def snapshots(tmp_path: Path) -> Path:
 
 def test_a_content_that_was_written_upon_another_is_read(snapshots: Path) -> None:
     """As a service writes nearly all of them."""
-    base = Snapshot.of({sale.sale_id: sale for sale in SALES[:2]}, {})
-    whole = Snapshot.of({sale.sale_id: sale for sale in SALES}, {})
+    base = Snapshot.from_sales({sale.sale_id: sale for sale in SALES[:2]}, {})
+    whole = Snapshot.from_sales({sale.sale_id: sale for sale in SALES}, {})
     answers = [answer("a", "s2", "s1", propensities=[0.5, 0.25])]
     expected = log_of(answers, snapshots)
     (snapshots / content_file(base.id)).write_bytes(base.to_bytes())
@@ -105,7 +105,7 @@ def test_a_policy_that_draws_evenly_has_the_probabilities_of_drawing_evenly(
 
 def test_a_policy_without_chance_shows_its_slate_and_no_other(snapshots: Path) -> None:
     """Of equal scores the first row is first: s1, s2, s3 in the order of their keys."""
-    order = [sale.sale_id for sale in Snapshot.of({s.sale_id: s for s in SALES}, {}).sales]
+    order = [sale.sale_id for sale in Snapshot.from_sales({s.sale_id: s for s in SALES}, {}).sales]
     answers = [answer("a", *order), answer("b", order[0], order[2], order[1])]
 
     rounds = log_of(answers, snapshots, policy=BEST_FIRST)

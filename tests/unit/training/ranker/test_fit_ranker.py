@@ -85,7 +85,7 @@ def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
     """On real features, judged on slates that neither fitted nor stopped nor calibrated."""
     dataset = read_dataset(tiny_world)
     sales = {sale.sale_id: sale for sale in dataset.sales}
-    past = PointInTime(dataset.events, Snapshot.of(sales, {}).catalogue(Topics.none()))
+    past = PointInTime(dataset.events, Snapshot.from_sales(sales, {}).catalogue(Topics.none()))
     schema = FeatureSchema(fit_recommenders(Interactions.from_events(past.events, past.catalogue)))
     slates = shown_slates(past.events, past.catalogue, outcome_us=DAY)
     matrix = assemble_slates(past, slates, schema=schema)

@@ -81,7 +81,7 @@ def test_a_ranking_learned_where_position_decides_does_not_chase_position(
     first[:, schema.names.index("position")] = 1
     predicted = ranker.probabilities(first)
     bought = slates.bought[late].astype(np.float64)
-    places = [past.catalogue.row_of(sale) for sale in SALES]
+    places = [past.catalogue.row_for(sale) for sale in SALES]
     observed, learned = (
         np.array([values[rows == row].mean() for row in places]) for values in (bought, predicted)
     )

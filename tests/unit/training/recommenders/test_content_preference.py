@@ -109,7 +109,7 @@ def test_who_looked_at_what_is_counted_by_position() -> None:
 
     exposure = Interactions.from_events(event_table(log), SHOP).exposure()
 
-    assert exposure[SHOP.row_of("s1")] == pytest.approx(1.5)
+    assert exposure[SHOP.row_for("s1")] == pytest.approx(1.5)
     assert exposure.sum() == pytest.approx(1.5)
 
 
@@ -118,4 +118,4 @@ def test_without_impressions_on_record_every_sale_with_an_event_is_on_offer() ->
         event_table([Row(sale="s1"), Row(sale="s1")]), SHOP
     ).exposure()
 
-    assert exposure[SHOP.row_of("s1")] == exposure.sum() == 1.0
+    assert exposure[SHOP.row_for("s1")] == exposure.sum() == 1.0

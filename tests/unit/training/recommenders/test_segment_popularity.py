@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.domain.event import KIND, EventType, key
-from models.recommenders.segment_popularity import Appeal, SegmentPopularity
+from models.recommenders.segment_popularity import SaleLift, SegmentPopularity
 from tests.logs import HOUR, MINUTE, Row, catalogue, event_table
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
@@ -21,7 +21,7 @@ def fitted(rows: list[Row]) -> SegmentPopularity:
     return fit_segment_popularity(interactions, fit_popularity(interactions))
 
 
-def factor(appeal: Appeal, sale_id: str, group: str) -> float:
+def factor(appeal: SaleLift, sale_id: str, group: str) -> float:
     (place,) = np.flatnonzero(appeal.keys == np.uint64(key(sale_id))).tolist()
     return float(appeal.factors[place, appeal.groups.index(group)])
 
@@ -88,7 +88,7 @@ def test_a_device_that_buys_less_of_what_it_opens_is_known_for_it() -> None:
     """Of 60 opened with either 30 are bought in all: each is expected to buy half."""
     habits = fitted(bought(5, device="mobile", opened=20) + bought(25, device="desktop", opened=40))
 
-    mobile, desktop = habits.device_habits.of(["mobile", "desktop"]).tolist()
+    mobile, desktop = habits.device_activity.lookup(["mobile", "desktop"]).tolist()
 
     # Every look was opened.
     assert (mobile[0], desktop[0]) == pytest.approx((0.0, 0.0))
@@ -100,10 +100,10 @@ def test_a_market_that_opens_more_is_known_for_it() -> None:
     """30 of 80 looks open: of 40 each 15 are expected."""
     log = shown(40, clicks=25, market="fr") + shown(40, clicks=5, market="uk")
 
-    habits = fitted(log).market_habits
+    habits = fitted(log).market_activity
 
-    assert habits.of(["fr"])[0, 0] == pytest.approx(np.log((25 + 10) / (15 + 10)))
-    assert habits.of(["uk"])[0, 0] == pytest.approx(np.log((5 + 10) / (15 + 10)))
+    assert habits.lookup(["fr"])[0, 0] == pytest.approx(np.log((25 + 10) / (15 + 10)))
+    assert habits.lookup(["uk"])[0, 0] == pytest.approx(np.log((5 + 10) / (15 + 10)))
 
 
 def test_devices_like_sales_as_markets_do() -> None:
@@ -159,7 +159,7 @@ def test_how_much_customers_open_and_how_much_they_differ_is_found_again(
     clicks = rng.poisson(0.1 * rng.gamma(4.0, 1 / 4.0, size=n) * impressions)
     interactions = counted(impression=impressions, click=clicks)
 
-    ways = fit_ways(interactions)
+    ways = fit_customer_activity(interactions)
 
     assert ways.click_rate == pytest.approx(0.1, rel=0.05)
     assert ways.click_weight == pytest.approx(4.0, rel=0.15)
@@ -170,7 +170,7 @@ def test_customers_who_differ_by_chance_alone_have_no_ways(rng: np.random.Genera
     views = np.full(3_000, 40)
     interactions = counted(view=views, purchase=rng.poisson(0.2 * views))
 
-    ways = fit_ways(interactions)
+    ways = fit_customer_activity(interactions)
 
     assert (ways.click_rate, ways.click_weight) == (0.0, 1_000.0)
     assert ways.purchase_rate == pytest.approx(0.2, rel=0.03)

@@ -6,7 +6,7 @@ import pytest
 from models.domain.event import EventType
 from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
-from models.recommenders.session import Session, described, visited
+from models.recommenders.session import Session, current_visits, describe_visits
 from tests.builders import query as ask
 from tests.logs import HOUR, MINUTE, Row, catalogue, event_table, sale
 from tests.unit.models.recommenders.test_content_preference import PLACES
@@ -69,10 +69,10 @@ def test_a_visit_is_described_as_when_serving(rng: np.random.Generator) -> None:
     for place in range(1, len(log)):
         now = log[place].at
         seen = [(EventType.CLICK, one.sale, (now - one.at) / 1e6) for one in log[:place]]
-        visits, visit = visited(Batch.alone(ask(SHOP, *seen)))
-        if len(visit) and visit[-1] != SHOP.row_of(log[place].sale):
-            expected.append(described(visits, places, rows=visit)[0])
-            targets.append(SHOP.row_of(log[place].sale))
+        visits, visit = current_visits(Batch.from_query(ask(SHOP, *seen)))
+        if len(visit) and visit[-1] != SHOP.row_for(log[place].sale):
+            expected.append(describe_visits(visits, places, rows=visit)[0])
+            targets.append(SHOP.row_for(log[place].sale))
     np.testing.assert_allclose(described_here, np.array(expected))
     assert next_rows.tolist() == targets
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.catalogue.catalogue import Catalogue
 from models.domain.event import EventType
-from models.recommenders.text_similarity import Text
+from models.recommenders.text_similarity import TextSimilarity
 from tests.builders import query as ask
 from tests.logs import HOUR, Row, catalogue, event_table, sale
 from training.recommenders.interactions import Interactions
@@ -87,7 +87,7 @@ def test_rare_terms_weigh_more() -> None:
     texts = ["hills sea sea", "hills spa", "sea ski", "sea inn", "dunes", "moors"]
     space = fit_text_space(texts)
 
-    (placed,) = space.place(["The sea, the sea, the hills"])
+    (placed,) = space.embed(["The sea, the sea, the hills"])
 
     assert space.words == ("hills", "sea")
     weights = [1 + math.log(7 / 3), (1 + math.log(2)) * (1 + math.log(7 / 4))]

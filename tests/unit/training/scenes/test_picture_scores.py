@@ -109,6 +109,6 @@ def test_pictures_of_a_sale_are_combined_and_broken_ones_reported(
     }
     assert [fault.path for fault in faults] == [broken]
     assert len(ticks) == 3
-    together = PictureScores.together(seen["both"].each)
+    together = PictureScores.combine(seen["both"].each)
     assert bits(seen["both"]) == bits(together)
     assert bits(seen["both"].each[3]) == bits(seen["blue"])

@@ -15,7 +15,7 @@ from models.domain.event import from_us
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.ranker.ranker import POSITION
-from models.recommenders.content_profile import Content
+from models.recommenders.content_profile import ContentProfile
 from models.recommenders.popularity import Popularity
 from models.recommenders.registry import RECOMMENDERS
 from tests.logs import DAY, HOUR, NOON, Row, catalogue, event_table
@@ -36,7 +36,7 @@ from training.studies.ablation import (
     require_later_purchases,
 )
 
-SCHEMA: Final = FeatureSchema((Popularity(0.1, 0.1, 20, 10), Content()))
+SCHEMA: Final = FeatureSchema((Popularity(0.1, 0.1, 20, 10), ContentProfile()))
 CONFIG: Final = RunConfig(trees=TreeConfig(max_trees=40, min_rows_per_leaf=20, patience=10))
 
 

@@ -1,4 +1,4 @@
-"""What results promise, on a thousand simulated experiments without an effect and with one."""
+"""Guarantees of results, on a thousand simulated experiments without an effect and with one."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.dataset.events import EventTable
 from models.experiments.analysis.comparison import Comparison
 from models.experiments.analysis.interval import Span
-from models.experiments.analysis.power import power_of, standard_error
+from models.experiments.analysis.power import standard_error
 from models.experiments.analysis.results import Results, Rules, experiment_results
 from models.experiments.plan.experiment import Experiment, Unit
 from tests import reference
@@ -184,7 +184,7 @@ def test_a_known_lift_is_found_as_often_and_as_exactly_as_promised(
     power = float(np.mean([(one.p_value or 0.0) <= 0.05 for one in pairs]))
     reduction, variance = _explained()
     error = standard_error(variance * (1 - reduction), n_units, shares=(0.5, 0.5))
-    computed = power_of(MEAN * LIFT, error)
+    computed = reference.power(MEAN * LIFT, error)
     reductions = np.array([one.variance_reduction for one in pairs])
     spread = [np.var([s.value or 0.0 for s in spans]) for spans in _lifts(pairs)]
 

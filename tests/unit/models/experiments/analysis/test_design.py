@@ -1,4 +1,4 @@
-"""What an experiment could see, from what was before its start."""
+"""The design of experiments, from data before their start."""
 
 import math
 from datetime import timedelta
@@ -96,5 +96,5 @@ def test_too_short_a_history_is_refused(rng: np.random.Generator) -> None:
         planned(known)
     with pytest.raises(NoBaselineError, match="planned from 28 days"):
         planned(events([]))
-    with pytest.raises(NoBaselineError, match="deals devices"):
+    with pytest.raises(NoBaselineError, match="assigns devices"):
         design(two_arms(), history(rng), unit=Unit.DEVICE, wanted_lift=0.1)

@@ -217,7 +217,7 @@ def test_a_look_knows_the_units_whose_window_was_over(rng: np.random.Generator) 
 
 
 def test_the_safe_p_value_remembers_its_smallest() -> None:
-    """On the first day half of the treated buy and nobody else, on the second it is turned."""
+    """On the first day only half of the treated buy, on the second it is turned."""
     answers = [
         Answer(unit=f"{v}-{d}-{i}", variant=v, at=d * DAY_US)
         for v in ("control", "treatment")

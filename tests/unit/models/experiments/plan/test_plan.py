@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.experiments.plan.bucketing import BUCKETS
-from models.experiments.plan.experiment import Experiment, Unit, dealt_in_order
+from models.experiments.plan.bucketing import BUCKETS, resized
+from models.experiments.plan.experiment import Experiment, Unit
 from models.experiments.plan.plan import (
     HOLDOUT,
     ExclusiveVariantsError,
@@ -18,6 +18,7 @@ from models.experiments.plan.plan import (
     UnknownVariantError,
     Visit,
 )
+from tests.plans import with_shares
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 END = START + timedelta(days=14)
@@ -29,7 +30,7 @@ Fields = Mapping[str, Any]
 
 def experiment(name: str = "order", **fields: object) -> dict[str, Any]:
     """Half of the customers see popularity, half the meta-model."""
-    popular, meta = dealt_in_order([5_000, 5_000])
+    popular, meta = resized([(), ()], [5_000, 5_000])
     return {
         "name": name,
         "layer": "ranking",
@@ -66,7 +67,7 @@ def traffic(start: int, stop: int) -> list[dict[str, int]]:
 
 
 def diversity(name: str = "mix", **fields: object) -> dict[str, Any]:
-    off, on = dealt_in_order([5_000, 5_000])
+    off, on = resized([(), ()], [5_000, 5_000])
     variants = [
         {"name": "off", "buckets": off, "policy": {"diversity": 0.0}},
         {"name": "on", "buckets": on, "policy": {"diversity": 0.3}},
@@ -146,7 +147,7 @@ def test_an_experiment_reaches_its_audience_only(
 
 @pytest.mark.parametrize("visitors", ["new", "returning"])
 def test_of_whom_nothing_can_be_known_nobody_says_new_or_returning(visitors: str) -> None:
-    """The store is away: he may be either, and a guess would mix the two."""
+    """While the store is unavailable, a guess would mix new and returning customers."""
     shop = plan(experiment(audience={"visitors": visitors}))
 
     assert not seen(shop, "c1", is_new=None)
@@ -201,7 +202,7 @@ def test_a_forced_variant_must_exist(forced: Mapping[str, str]) -> None:
 
 def test_growing_a_share_moves_units_into_the_grown_variant_only() -> None:
     small = Experiment.model_validate(experiment())
-    large = small.with_shares({"popular": 4_000, "meta": 6_000})
+    large = with_shares(small, {"popular": 4_000, "meta": 6_000})
     before, after = plan(small.model_dump()), plan(large.model_dump())
 
     moved = [c for c in CUSTOMERS if seen(before, c) != seen(after, c)]
@@ -236,7 +237,7 @@ def test_experiments_may_follow_each_other_on_the_same_traffic() -> None:
 
 
 def test_shares_that_leave_buckets_empty_or_share_them_are_refused() -> None:
-    first, second = dealt_in_order([5_000, 4_999])
+    first, second = resized([(), ()], [5_000, 4_999])
     variants = [{"name": "popular", "buckets": first}, {"name": "meta", "buckets": second}]
 
     with pytest.raises(ValidationError, match="must sum to 10000, got 9999"):

@@ -12,6 +12,7 @@ from models.experiments.plan.bucketing import bucket
 from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Plan, Visit
 from models.experiments.plan.plan_edit import PlanDraft
+from tests.plans import with_shares
 from tests.proofs import ROOT
 
 PAGE = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
@@ -63,7 +64,7 @@ def plan() -> Plan:
     for experiment in terms["experiments"]:
         experiment["starts_at"] = "2026-01-01T00:00:00Z"
         experiment["control"] = experiment["variants"][0]["name"]
-    return PlanDraft.model_validate(terms).dealt(Plan())
+    return PlanDraft.model_validate(terms).to_plan(Plan())
 
 
 def test_the_vectors_of_the_documentation_are_those_of_the_hash() -> None:
@@ -97,7 +98,7 @@ def test_any_unit_is_dealt_as_the_documentation_says(plan: Plan) -> None:
 
 def test_a_grown_share_moves_who_the_documentation_says(plan: Plan) -> None:
     grown = [
-        one.with_shares(GROWN[one.name]) if one.name in GROWN else one for one in plan.experiments
+        with_shares(one, GROWN[one.name]) if one.name in GROWN else one for one in plan.experiments
     ]
     after = Plan.model_validate({**dict(plan), "experiments": grown})
 
