@@ -128,13 +128,13 @@ class Grouped:
         of_all = self.opened.sum(axis=1, keepdims=True)
         return of_all / np.maximum(looks.sum(axis=1, keepdims=True), 1e-9) * looks
 
-    def appeal(self) -> SaleLift:
+    def lift(self) -> SaleLift:
         """Return ``(opened + 10) / (expected + 10)`` of every opened sale."""
         rows = np.flatnonzero(self.opened.any(axis=1))
         factors = (self.opened[rows] + PRIOR) / (self.expected[rows] + PRIOR)
         return SaleLift(self.names, self.interactions.catalogue.keys[rows], factors)
 
-    def habits(self) -> GroupActivity:
+    def activity(self) -> GroupActivity:
         """Return the same over all sales together, for openings and for purchases per opening."""
         opened = self.opened.sum(axis=0)
         bought = self._count(self._known & (self.interactions.kinds == _PURCHASE)).sum(axis=0)
