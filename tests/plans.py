@@ -35,10 +35,11 @@ def with_shares(experiment: Experiment, shares_bp: Mapping[str, int]) -> Experim
     held = [one.buckets for one in experiment.variants]
     grown = resized(held, [shares_bp[one.name] for one in experiment.variants])
     variants = [
-        one.model_copy(update={"buckets": buckets})
+        {**one.model_dump(exclude={"buckets"}, exclude_unset=True), "buckets": buckets}
         for one, buckets in zip(experiment.variants, grown, strict=True)
     ]
-    return experiment.model_copy(update={"variants": tuple(variants)})
+    others = experiment.model_dump(exclude={"variants"}, exclude_unset=True)
+    return Experiment.model_validate({**others, "variants": variants})
 
 
 def written(folder: Path, *, popularity_bp: int = 5_000) -> Path:
