@@ -51,7 +51,7 @@ def test_every_event_type_is_documented() -> None:
 
 
 def test_the_required_column_of_customers_is_documented() -> None:
-    assert all(f"`{name}`, required" in section("customers") for name in names(CUSTOMERS))
+    assert all(f"`{name}` is required" in section("customers") for name in names(CUSTOMERS))
 
 
 def test_every_fault_is_documented_with_its_effect() -> None:
