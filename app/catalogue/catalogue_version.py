@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Self
 
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.eligible_sales import EligibleSalesCache
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
 from models.scoring.scorer import Scorer

@@ -21,7 +21,7 @@ from app.promotion.promotion_editor import PromotionEditor
 from app.settings import Settings
 from app.stores.store import Stores
 from models.domain.errors import UserError
-from models.experiments.plan.plan_file import reason_of
+from models.experiments.plan.plan_file import reason_for
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Promotion
 from models.promotion.rule import PromotionRules

@@ -143,7 +143,7 @@ class PlanEditor:
         try:
             changed = edit(plan, now)
         except ValueError as exc:
-            raise PlanRefusedError(THE_PLAN, reason_of(exc)) from exc
+            raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc
         active = (await self.bundles.wanted()).active
         await asyncio.to_thread(self._require_bundles, changed, active)
         return changed

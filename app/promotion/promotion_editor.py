@@ -16,7 +16,7 @@ from app.errors import (
 )
 from app.experiments.plan_editor import THE_PLAN, PlanEditor
 from app.stores.promotion import KEPT_PROMOTIONS, PromotionStore, StoredPromotion
-from models.experiments.plan.plan_file import reason_of
+from models.experiments.plan.plan_file import reason_for
 from models.promotion.canary_plan import with_canary
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Promotion
@@ -140,7 +140,7 @@ class PromotionEditor:
             return await self.store.read()
         except ValueError as exc:
             what = "the promotion in the store"
-            raise PromotionRefusedError(what, reason_of(exc)) from exc
+            raise PromotionRefusedError(what, reason_for(exc)) from exc
 
     async def _serving(self, bundle_id: str) -> str:
         wanted = await self.editor.bundles.wanted()

@@ -234,7 +234,7 @@ async def test_a_store_that_lost_sales_is_a_failure_with_the_command_that_fills_
     stores = Stores.open(url)
     await stores.sales.put([sale("s1"), sale("s2")])
     served = CatalogueVersion.from_content(
-        Snapshot.of({one: sale(one) for one in ("s1", "s2")}, {}),
+        Snapshot.from_sales({one: sale(one) for one in ("s1", "s2")}, {}),
         catalogue(),
         source=Source.STORE,
         scorer=None,

@@ -79,7 +79,7 @@ class Trial:
     def counted(self) -> ShadowCounts:
         taken = self.counter.take("w1")
         assert taken is not None
-        return ShadowCounts.of(taken.counts)
+        return ShadowCounts.from_counts(taken.counts)
 
 
 @dataclass(frozen=True)
