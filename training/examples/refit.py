@@ -17,7 +17,6 @@ from training.examples.slates import Slates
 from training.recommenders.collaborative import fit_collaborative
 from training.recommenders.content_preference import fit_content_preference
 from training.recommenders.covisitation import fit_covisitation
-from training.recommenders.image_similarity import fit_image_similarity
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
 from training.recommenders.segment_popularity import fit_segment_popularity

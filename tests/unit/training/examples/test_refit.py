@@ -51,7 +51,7 @@ def columns_of_another_past(
         start_us = int(starts[starts <= query.context.now_us].max())
         known = select_events(past.events, past.events.received_us < start_us)
         honest = FeatureSchema(fit_recommenders(Interactions.from_events(known, past.catalogue)))
-        features = refitted.assemble_batch(Batch.alone(query))[0]
+        features = refitted.assemble_batch(Batch.from_query(query))[0]
         differs = ~np.isclose(features, honest.assemble(query), equal_nan=True)
         found |= {honest.names[column] for column in np.flatnonzero(differs.any(axis=0))}
     return found
@@ -105,7 +105,7 @@ def test_a_moment_before_the_first_refit_is_refused(past: PointInTime, slates: S
     with pytest.raises(
         ValueError, match=f"no recommender was fitted before {slates.now_us[0] - 1}"
     ):
-        refitted.assemble_batch(Batch.alone(first))
+        refitted.assemble_batch(Batch.from_query(first))
 
 
 def test_without_slates_there_is_one_fit_on_nothing(past: PointInTime, slates: Slates) -> None:

@@ -11,7 +11,7 @@ from models.recommenders.segment_popularity import SaleLift, SegmentPopularity
 from tests.logs import HOUR, MINUTE, Row, catalogue, event_table
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
-from training.recommenders.segment_popularity import fit_segment_popularity, fit_ways
+from training.recommenders.segment_popularity import fit_customer_activity, fit_segment_popularity
 
 SHOP = catalogue("s1", "s2")
 

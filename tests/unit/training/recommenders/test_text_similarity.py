@@ -7,7 +7,6 @@ import pytest
 
 from models.catalogue.catalogue import Catalogue
 from models.domain.event import EventType
-from models.recommenders.text_similarity import TextSimilarity
 from tests.builders import query as ask
 from tests.logs import HOUR, Row, catalogue, event_table, sale
 from training.recommenders.interactions import Interactions
