@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Self
 
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.eligible_sales import EligibleSalesCache
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
 from models.scoring.scorer import Scorer
@@ -45,9 +46,9 @@ class CatalogueVersion:
         return self.scorer.bundle_id if self.scorer else ""
 
     @cached_property
-    def offers(self) -> EligibleSales:
+    def offers(self) -> EligibleSalesCache:
         """Eligible sales per market, shared by all requests."""
-        return EligibleSales(self.catalogue)
+        return EligibleSalesCache(self.catalogue)
 
     @classmethod
     def from_content(

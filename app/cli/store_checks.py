@@ -21,7 +21,7 @@ from app.stores.connection import Command, Connection
 from app.stores.keys import PREFIXES
 from app.stores.server import StoreServer, refusal_of
 from app.stores.store import Stores
-from models.domain.event import SECOND_US
+from models.domain.units import SECOND_US
 from models.experiments.plan.plan_file import PlanFileError
 
 TIMEOUT_S: Final = 5.0

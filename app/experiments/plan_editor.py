@@ -91,7 +91,7 @@ class PlanEditor:
     async def preview(self, draft: PlanDraft, plan: Plan) -> Plan:
         """Return the plan that a draft would make of a plan, and change nothing."""
         now = await self.server.now()
-        return await self._checked(plan, lambda before, _: draft.dealt(before), now=now)
+        return await self._checked(plan, lambda before, _: draft.to_plan(before), now=now)
 
     async def put_experiment(self, draft: ExperimentDraft, order: Order) -> StoredPlan:
         """Create an experiment, or change it; see `with_experiment`."""

@@ -14,7 +14,8 @@ from redis.exceptions import ResponseError
 from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
 from app.stores.keys import N_PARTITIONS, PROBE_TTL_S, counts_prefix, write_probe
-from models.domain.event import SECOND_US, from_us
+from models.domain.event import from_us
+from models.domain.units import SECOND_US
 
 _DOING: Final = "asking for its health"
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.query.query import Batch
-from models.recommenders.content_profile import Content
-from models.recommenders.image_similarity import Images
 from models.recommenders.recommender import Recommender
 from training.examples.slates import Slates
 from training.recommenders.collaborative import fit_collaborative
 from training.recommenders.content_preference import fit_content_preference
+from training.recommenders.content_profile import fit_content_profile
 from training.recommenders.covisitation import fit_covisitation
+from training.recommenders.image_similarity import fit_image_similarity
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
 from training.recommenders.segment_popularity import fit_segment_popularity
@@ -33,8 +33,8 @@ def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
     collaborative = fit_collaborative(interactions)
     return (
         popularity,
-        Content(),
-        Images(popularity),
+        fit_content_profile(),
+        fit_image_similarity(popularity),
         fit_content_preference(interactions),
         collaborative,
         fit_text_similarity(interactions),

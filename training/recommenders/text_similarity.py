@@ -13,7 +13,7 @@ MAX_AXES: Final = 32
 """Most dimensions kept, those with the largest spread over customers. Chosen, not measured."""
 
 
-def fit_text_similarity(interactions: Interactions) -> Text:
+def fit_text_similarity(interactions: Interactions) -> TextSimilarity:
     """Fit the text space on exposed sales, and find the dimensions in which customers agree.
 
     Sales without a text are at the centre, where they agree with none.

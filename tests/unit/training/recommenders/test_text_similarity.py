@@ -7,6 +7,7 @@ import pytest
 
 from models.catalogue.catalogue import Catalogue
 from models.domain.event import EventType
+from models.recommenders.text_similarity import TextSimilarity
 from tests.builders import query as ask
 from tests.logs import HOUR, Row, catalogue, event_table, sale
 from training.recommenders.interactions import Interactions
@@ -41,7 +42,7 @@ def faithful_log(rng: np.random.Generator) -> list[Row]:
     ]
 
 
-def fitted(rng: np.random.Generator, *, told: bool) -> Text:
+def fitted(rng: np.random.Generator, *, told: bool) -> TextSimilarity:
     return fit_text_similarity(
         Interactions.from_events(event_table(faithful_log(rng)), shop(told=told))
     )
