@@ -305,10 +305,8 @@ def _label(
     pictures: list[LabelledPicture] = []
     for row, position in enumerate(map(int, outcome.positions)):
         sale_id, number, path = new[position]
-        seen, is_unlike = (
-            replace(scores.for_picture(row), content=contents[path]),
-            bool(scores.unlike[row]),
-        )
+        seen = replace(scores.for_picture(row), content=contents[path])
+        is_unlike = bool(scores.unlike[row])
         model = known.scene_model
         pictures.append(LabelledPicture(sale_id, seen, model, is_unlike=is_unlike, number=number))
     return Labelling(pictures, adopted, n_known, len(outcome.faults))
