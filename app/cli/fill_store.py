@@ -306,7 +306,6 @@ def _label(
     for row, position in enumerate(map(int, outcome.positions)):
         sale_id, number, path = new[position]
         seen = replace(scores.for_picture(row), content=contents[path])
-        is_unlike = bool(scores.unlike[row])
-        model = known.scene_model
-        pictures.append(LabelledPicture(sale_id, seen, model, is_unlike=is_unlike, number=number))
+        unlike, model = bool(scores.unlike[row]), known.scene_model
+        pictures.append(LabelledPicture(sale_id, seen, model, is_unlike=unlike, number=number))
     return Labelling(pictures, adopted, n_known, len(outcome.faults))
