@@ -9,7 +9,7 @@ import polars as pl
 import typer
 
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.eligible_sales import EligibleSales
+from models.catalogue.eligible_sales import EligibleSalesCache
 from models.catalogue.snapshot_folder import SnapshotFolder
 from models.dataset import Dataset, read_dataset
 from models.domain.customer import Window
@@ -120,7 +120,7 @@ class OfflineRows:
 
     def _hash(self, answer: ExposureRecord, catalogue: Catalogue) -> str:
         window, profile = self._state(answer)
-        offer = EligibleSales(catalogue).at(answer.market, answer.now_us)
+        offer = EligibleSalesCache(catalogue).at(answer.market, answer.now_us)
         query = candidate_query(
             offer, answer.context, window=window, profile=profile, choice=answer.choice
         )

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.eligible_sales import EligibleSales
+from models.catalogue.eligible_sales import EligibleSalesCache
 from models.catalogue.snapshot_folder import SnapshotFolder
 from models.dataset import EventTable
 from models.dataset.events import keys_for
@@ -197,7 +197,7 @@ def _missing(exc: OSError) -> str:
 def _question(row: dict[str, Any], catalogue: Catalogue) -> tuple[Query, NDArray[np.int64]]:
     """Return the query of an answer, and which of its candidates were shown, by rank."""
     query = candidate_query(
-        EligibleSales(catalogue).at(row["market"], row["now_us"]),
+        EligibleSalesCache(catalogue).at(row["market"], row["now_us"]),
         Context(row["now_us"], row["market"], row["device"]),
         window=Window.unpack(row["window"]),
         profile=Profile.unpack(row["profile"]),
