@@ -150,9 +150,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
 
     def _head_without_offer(self) -> bytes:
-        """Return the head of the last request without its offer, for a parser of its own.
+        """Return the head of the last request without its upgrade offer, and make a new parser.
 
-        The parser takes what follows an offer for another protocol and skips the body.
+        The old parser takes what follows an offer for another protocol and skips the body.
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
@@ -200,7 +200,10 @@ class BoundedProtocol(HttpToolsProtocol):
             raise MalformedRequestError(msg)
 
     def on_headers_complete(self) -> None:
-        """Stamp a request and start it, unless it offers an upgrade: it comes again without."""
+        """Record the arrival of a request and start it.
+
+        A request that offers an upgrade is ignored: it is parsed again without the offer.
+        """
         if self.parser.should_upgrade():
             return
         check_head(self.url, self.headers, version=self.parser.get_http_version())
@@ -234,7 +237,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._send_by_s = self.loop.time() + self.door.bounds.keep_alive_s
 
     def on_response_complete(self) -> None:
-        """End an answer; the next request may come, or has, or was refused."""
+        """End an answer; if the next request was refused, send the refusal."""
         self._n_unanswered -= 1
         super().on_response_complete()
         if self._refusal is not None and not (self._n_unanswered or self.transport.is_closing()):

@@ -1,4 +1,4 @@
-"""The catalogue's source of truth: sales, scores of their pictures, and a log of changes.
+"""Store of the catalogue: sales, scores of their pictures, and a log of changes.
 
 Scripts: ``change_catalogue``, ``read_changes``, ``vouch_for_catalogue``, ``distrust_catalogue``.
 """
@@ -43,11 +43,11 @@ Change = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredSale:
-    """One sale and its pictures, as the store holds them.
+    """A stored sale and its stored pictures.
 
     Attributes:
         sale: The sale as last put.
-        pictures: What is stored of its pictures, by number.
+        pictures: Its stored pictures, by number.
     """
 
     sale: Sale
@@ -56,18 +56,19 @@ class StoredSale:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SaleChanges:
-    """What changed in the catalogue after a version.
+    """Changes of the catalogue after a version.
 
     Attributes:
-        generation: Another one once the store was emptied; empty without, or if it lacks something.
+        generation: Id of the store's content, new once the store was emptied; empty if the store
+            has no sales yet or its catalogue is marked as incomplete.
         version: Pass it to the next call; the same if nothing changed, less if changes were lost.
-        vouched: Version at which the catalogue was last said to be whole, 0 if never.
+        vouched: Version at which the catalogue was last marked as complete, 0 if never.
         n_sales: Sales in the store now.
-        server: Which server answered, by its run and its replication.
+        server: Id of the server that answered: run id and replication id.
         sales: Sales put since, each in its latest form.
         pictures: Pictures labelled or removed since, each in its latest form.
         deleted: Ids deleted since, and not put again.
-        unpictured: Id and number of pictures that went with their sale, and were not put again.
+        unpictured: Sale id and number of pictures deleted with their sale, and not put again.
     """
 
     generation: str
@@ -180,7 +181,7 @@ class SaleStore:
                 )
 
     async def vouch(self, version: int = 0) -> None:
-        """Mark the catalogue as whole: workers trust it instead of what they remember.
+        """Mark the catalogue as complete: workers use it instead of the sales in their memory.
 
         Later changes get versions above the given one, that the caller knows.
         """

@@ -1,4 +1,7 @@
-"""Ragged arrays: rows of different lengths in one array, with bit-exact sums per row."""
+"""Ragged arrays: rows of different lengths, stored one after the other in one array.
+
+Sums per row are bit-identical to those of the row alone.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +28,7 @@ def flat_cells(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """Row of each value of an array that stores one row after the other.
+    """Row structure of a ragged array: the row of each value.
 
     All results are bit-identical to those of each row alone. A request has one row, for which
     the padding and shifting is skipped.

@@ -1,4 +1,4 @@
-"""Memoisation of what is derived from a catalogue, or from a catalogue and its candidates."""
+"""Cache of values that are derived from a catalogue or from the eligible sales of a market."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
@@ -7,10 +7,11 @@ T = TypeVar("T")
 
 
 class CatalogueCache:
-    """Derived values by key; lives and dies with the object that they are derived from.
+    """Cache of derived values by key, with the lifetime of the object they are derived from.
 
-    A catalogue has one for what follows from its sales (`Catalogue.cache`), and the eligible
-    sales of a market have one for what follows from their rows, too (`EligibleSales.cache`).
+    A catalogue has one for values that depend on its sales (`Catalogue.cache`), and the eligible
+    sales of a market have one for values that depend on their rows as well
+    (`EligibleSales.cache`).
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Eligible sales per market, cached until the next opening or closing."""
+"""Eligible sales of a market, cached until the next sale opens or closes."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,14 +18,14 @@ _ALWAYS_US: Final = np.iinfo(np.int64).min
 
 @dataclass(frozen=True, eq=False)
 class EligibleSales:
-    """The sales that may be shown in a market, until the next opening or closing.
+    """Eligible sales of a market, with the time for which they stay the same.
 
     Attributes:
         catalogue: All known sales with their counts.
         rows: Catalogue rows of the candidates, shape ``(n_sales,)``.
         from_us: Start of validity, microseconds since the epoch.
         until_us: End of validity, exclusive.
-        cache: What is derived from catalogue and rows.
+        cache: Values derived from the catalogue and the rows.
     """
 
     catalogue: Catalogue
@@ -36,7 +36,7 @@ class EligibleSales:
 
 
 class EligibleSalesCache:
-    """The eligible sales of one catalogue by market."""
+    """Cache of the eligible sales of one catalogue, by market."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         """Start empty."""
@@ -44,8 +44,9 @@ class EligibleSalesCache:
         self._by_market: dict[int | None, EligibleSales] = {}
 
     def at(self, market: str | None, now_us: int) -> EligibleSales:
-        """Return what may be shown in a market at a moment; see `Catalogue.eligible`."""
-        # Callers may name any market; all that no sale names share one entry, so memory is bounded.
+        """Return the eligible sales of a market at a time; see `Catalogue.eligible`."""
+        # Callers may send any market. All markets without a sale of their own share one entry, so
+        # that unknown names cannot fill the memory.
         bit = None if market is None else int(self._catalogue.markets.bit(market))
         found = self._by_market.get(bit)
         if found is not None and found.from_us <= now_us < found.until_us:

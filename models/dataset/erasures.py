@@ -1,4 +1,7 @@
-"""Erasures: rows of erased customers from before their erasure are left out of datasets."""
+"""Erasures of customers (right to be forgotten), applied when a dataset is read.
+
+Rows of an erased customer from before the erasure are left out.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""File of all customers' profiles: written by the nightly run, loaded into the store."""
+"""Profile file (``profiles.parquet``): the profiles of all customers as of one night.
+
+The nightly run writes it, and ``python -m app load-profiles`` loads it into the store.
+"""
 
 import io
 from collections.abc import Iterable, Iterator

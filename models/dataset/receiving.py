@@ -1,4 +1,7 @@
-"""Times of receipt of events; detects those of a bulk import, which are not used."""
+"""Receipt times of events (``received_at``), and detection of bulk imports.
+
+Receipt times of a bulk import are replaced by the times of the events.
+"""
 
 from typing import Final
 

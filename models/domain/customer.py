@@ -1,9 +1,9 @@
-"""Window: the state of a customer, a join-semilattice of their latest events.
+"""Customer window: the latest events and impressions of a customer, mergeable in any order.
 
-The window of a set of events consists of its last 128 that are not impressions, ordered by time
-and then by bytes, and of the latest impressions, see `models.domain.recent_impressions`. Merging
-is commutative, associative and idempotent: late and repeated events need neither a memory of past
-ids nor a lock.
+A window holds the last 128 events that are not impressions, ordered by time and then by bytes, and
+the latest impressions, see `models.domain.recent_impressions`. It is a join-semilattice (a
+state-based CRDT): merging is commutative, associative and idempotent. Late and repeated events
+therefore need neither a list of past event ids nor a lock.
 """
 
 from collections.abc import Iterable

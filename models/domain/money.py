@@ -1,4 +1,7 @@
-"""Currencies of a catalogue: amounts are compared without conversion, so there should be one."""
+"""Currencies of a catalogue, and a warning about several of them.
+
+Amounts are compared without conversion, so a catalogue should have one currency.
+"""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Recent impressions of a customer: a join-semilattice of the latest impression by sale.
+"""Recent impressions of a customer: the latest impression of each sale, mergeable in any order.
 
 The latest impression of each sale, and of all sales the 128 that were shown last, ordered by time
 and then by key. Like the window, merging is commutative, associative and idempotent: an impression
@@ -26,7 +26,7 @@ LAST_SECOND: Final = 2**32 - 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecentImpressions:
-    """The sales that a customer was shown last, the latest at the end.
+    """Recent impressions of a customer: one per sale, the latest at the end.
 
     Attributes:
         sale_keys: Keys of the sales, none twice, shape ``(n,)`` with ``n <= 128``.

@@ -1,1 +1,1 @@
-"""Experiments: plans, exposures, and their analysis."""
+"""Experiments (A/B tests): plans, assignment, exposures and analysis."""

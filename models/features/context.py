@@ -53,7 +53,7 @@ def _places(batch: Batch) -> NDArray[np.float64]:
 PLACE: Final = FeatureGroup(
     scope=Scope.CONTEXT,
     features={
-        "position": "Position at which the sale was shown, for position bias; 1 when serving",
+        "position": "Position in the shown list, to correct for position bias; 1 when serving",
     },
     values=_places,
     decreasing=frozenset({"position"}),

@@ -1,4 +1,4 @@
-"""Inverted file index (IVF): of very many pictures only the nearest cells are searched.
+"""Inverted file index (IVF): approximate nearest-neighbour search in the nearest k-means cells.
 
 The centroids depend on the oldest pictures only and are integers. New sales therefore do not move
 them, and an incrementally updated catalogue has the same neighbours as one built from scratch.
@@ -24,7 +24,7 @@ _BLOCK: Final = 4_096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """Centroids, and the number of nearest cells to search.
+    """Centroids of the cells, and the number of cells that a search probes.
 
     Attributes:
         centres: Quantised centroids, shape ``(n_cells, n_dimensions)``.
@@ -38,7 +38,7 @@ class Cells:
     def from_sample(cls, vectors: NDArray[np.float32], *, n_neighbours: int) -> Self | None:
         """Place centroids by k-means, and probe as many cells as reach `RECALL` on the sample.
 
-        Among more vectors neighbours are nearer, so that the recall rather rises.
+        Among more vectors, neighbours are nearer, and the recall tends to be higher.
 
         Args:
             vectors: Quantised sample, shape ``(n, n_dimensions)``.
@@ -77,7 +77,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InvertedFile:
-    """Cell of each row, and the cells that it probes.
+    """Inverted file of a catalogue: the cell of each row, and the cells that it probes.
 
     Attributes:
         sample: Rows by which the centroids were placed, ascending, shape ``(n_sample,)``.

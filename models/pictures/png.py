@@ -1,4 +1,4 @@
-"""Strips colour profiles and texts from PNG files, which can be larger than the pixels."""
+"""Removal of PNG metadata: colour profiles and texts, which a decoder would inflate in full."""
 
 import struct
 import zlib

@@ -1,4 +1,7 @@
-"""The canary as an experiment: the candidate against an equal share with the serving bundle."""
+"""Canary experiment: the experiment of a promotion in the plan.
+
+The candidate and the serving bundle get equal shares of customers.
+"""
 
 from datetime import datetime
 from typing import Final

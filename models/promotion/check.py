@@ -1,4 +1,4 @@
-"""Findings of promotion rules, and the verdict of all findings."""
+"""Promotion checks: one finding per rule, and the verdict (go, wait or stop) of all findings."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 
 class Finding(BaseModel):
-    """A rule beside what it was held against."""
+    """Result of one promotion rule: the value found, the limit, and the state."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,6 +1,6 @@
-"""Candidates of an answer: the eligible sales, less those that the caller excludes or leaves out.
+"""Candidate sales of an answer: the eligible sales, restricted by the caller.
 
-The service, the replay of its answers and the check of parity choose candidates here.
+Serving, replay and the parity check select candidates here.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ from models.query.query import Context, Query
 
 @dataclass(frozen=True, slots=True)
 class CallerChoice:
-    """The sales that a caller excludes, and those that the caller wants to have ranked.
+    """Restriction of the candidates by the caller: excluded sales, and an optional list to rank.
 
-    Ids that the catalogue does not know change nothing.
+    Unknown ids are ignored.
 
     Attributes:
         exclude: Sale ids that must not be shown.
         sale_ids: The caller's own candidates, each once; None for all eligible sales.
-        is_ordered: Whether their order carries meaning: it then decides between sales that are
-            scored alike, and is the order of the answer where no model can score.
+        is_ordered: Whether ``sale_ids`` is a ranking by the caller: it then breaks ties between
+            equal scores, and is the order of the answer if no model can score.
     """
 
     exclude: Sequence[str] = ()
@@ -36,9 +36,9 @@ class CallerChoice:
     def rows(self, eligible: EligibleSales) -> NDArray[np.int64]:
         """Return the catalogue rows of the candidates, shape ``(n_candidates,)``.
 
-        In the caller's order where it carries meaning, else ascending, so that the order in
-        which a caller happens to name sales decides nothing. The array is that of ``eligible``
-        if nothing is excluded or chosen, so that the query shares its cache.
+        They are in the caller's order if ``is_ordered``, otherwise ascending, so that an
+        unordered list gives the same answer in any order. If nothing is excluded or chosen, the
+        array is ``eligible.rows`` itself, so that the query can use its cache.
         """
         rows, row_for = eligible.rows, eligible.catalogue.row_for
         if self.exclude:

@@ -265,4 +265,4 @@ _AUDIENCES: Final = {
     "audience_device": "popular on this device",
     "audience_segment": "popular with similar customers",
 }
-"""Activity of a market or device is equal for all candidates, so it is no reason."""
+"""Reasons by feature, without activity: it is equal for all candidates, so it explains no rank."""

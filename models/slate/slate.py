@@ -41,8 +41,9 @@ def make_slate(
             )
         case PlackettLuce(temperature=temperature):
             ranking = _whole(query, scores, policy=policy, limit=limit)
-            # Sorted log-odds are assigned by rank: the order may be that of any policy, and the
-            # probabilities determine only how strongly it is perturbed.
+            # Utilities must fall with rank, and the order may be by another score than the
+            # probability. The sorted log-odds are therefore assigned by rank: they determine only
+            # how strongly the order is perturbed.
             utilities = np.sort(log_odds(scores.probabilities))[::-1] / temperature
             drawn = uniforms(seed, len(ranking))
             return plackett_luce(ranking, utilities, limit=limit, drawn=drawn)

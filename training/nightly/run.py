@@ -1,4 +1,4 @@
-"""One night, from a dataset to a published bundle."""
+"""Nightly run: validates a dataset, trains, evaluates, gates and publishes a bundle."""
 
 import json
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class FaultyDataError(UserError):
 
 
 class NightVerdict(StrEnum):
-    """How a night ended."""
+    """Verdict of a nightly run."""
 
     PUBLISHED = "published"
     REJECTED = "rejected"
@@ -60,7 +60,7 @@ class Night:
         data: The dataset.
         bundles: Where published bundles lie; the newest one serves.
         profiles: Where published profiles lie.
-        state: What the stages of unfinished runs came to, candidates and reports.
+        state: Stage results of unfinished runs, candidates and reports.
         cache: Picture features and scene models.
         scenes: Labelled pictures; None for the dataset's own.
         champion: The bundle to compare with; None for the newest published one.
@@ -89,12 +89,12 @@ class Night:
 
 @dataclass(frozen=True)
 class Champion:
-    """What a candidate is compared with.
+    """Champion: the published bundle that a candidate is compared with.
 
     Attributes:
         name: Id of the published bundle.
-        judged: The bundle that stands for it: the one that was judged in its place, if it is
-            still there, which did not learn from the days since; else itself.
+        judged: Bundle that is evaluated for it. If it still exists, the candidate that the
+            champion was refitted from, which was not trained on the days since; else itself.
     """
 
     name: str
@@ -103,17 +103,17 @@ class Champion:
 
 @dataclass(frozen=True, kw_only=True)
 class NightOutcome:
-    """What a run came to.
+    """Outcome of a nightly run.
 
     Attributes:
-        verdict: How it ended.
-        reasons: Why.
+        verdict: The verdict.
+        reasons: Reasons for the verdict.
         candidate: Id of the bundle that was trained and judged; None without one.
         published: Id of what was published: the candidate, refreshed; None without.
         champion: Id of the bundle that it was compared with; None without one.
         report: The kept report; None where nothing was judged.
         profiles: The published profiles; None where nothing was published.
-        remarks: What is odd about whole files of the dataset.
+        remarks: Remarks on whole files of the dataset.
     """
 
     verdict: NightVerdict
@@ -191,7 +191,7 @@ def _champion(night: Night) -> Champion | None:
 
 
 def _end_of(champion: Champion | None) -> int:
-    """Return the end of a bundle's training data: what it learned from cannot judge it."""
+    """Return the end of a bundle's training data, after which it may be evaluated."""
     if champion is None:
         return 0
     return to_us(datetime.fromisoformat(read_bundle(champion.judged).manifest.until))

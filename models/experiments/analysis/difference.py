@@ -1,4 +1,4 @@
-"""Differences between two plans, in words."""
+"""Plan diff: the differences between two plans of experiments as lines of text."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""Guardrail metrics: degraded answers, latency, coverage."""
+"""Guardrail metrics of an experiment: degraded answers, latency and catalogue coverage."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -29,7 +29,7 @@ MAX_LESS_COVERAGE: Final = 0.2
 
 
 class State(StrEnum):
-    """State of a guardrail."""
+    """State of a guardrail or a promotion rule."""
 
     HELD = "held"
     OPEN = "open"
@@ -37,10 +37,10 @@ class State(StrEnum):
 
 
 class Guardrail(BaseModel):
-    """A limit on how much worse than the control a variant may be.
+    """Guardrail: a limit on how much worse than the control a variant may be.
 
-    Breached is what lies beyond the limit with all of its interval, which is safe at every
-    look; held is what lies within it with all of it.
+    Breached if the whole interval of the change lies beyond the limit, held if the whole interval
+    lies within it, otherwise open. The interval is valid at every look. Coverage has no interval.
     """
 
     model_config = ConfigDict(frozen=True)
