@@ -91,10 +91,10 @@ class Resources:
         explainer: Explains them.
         customers: Stores events and erases customers.
         live: Follows the catalogue.
-        registration: Writes sales and pictures.
-        gallery: Reads them.
-        holder: Loads and activates bundles.
-        promotions: Leads promotions.
+        sale_writer: Writes sales and pictures.
+        sale_details: Reads them.
+        active_bundle: Loads and activates bundles.
+        promotion_controller: Leads promotions.
         readiness: Reports what is missing.
         metrics: Of this worker.
         metrics_dir: See `Worker`.
@@ -105,10 +105,10 @@ class Resources:
     explainer: Explainer
     customers: CustomerStore
     live: CatalogueFollower
-    registration: SaleWriter
-    gallery: SaleDetails
-    holder: ActiveBundle
-    promotions: PromotionController
+    sale_writer: SaleWriter
+    sale_details: SaleDetails
+    active_bundle: ActiveBundle
+    promotion_controller: PromotionController
     readiness: Readiness
     metrics: Metrics
     metrics_dir: str | None
@@ -117,29 +117,29 @@ class Resources:
     @property
     def plan(self) -> LivePlan:
         """The plan of experiments that answers follow."""
-        return self.promotions.plan
+        return self.promotion_controller.plan
 
     @property
-    def planner(self) -> PlanEditor:
+    def plan_editor(self) -> PlanEditor:
         """Changes the plan."""
-        return self.promotions.editor
+        return self.promotion_controller.editor
 
     @property
     def results(self) -> ExportedResults | None:
         """Results of experiments; None where the settings name no exports."""
-        return self.promotions.results
+        return self.promotion_controller.results
 
     @property
     def promotion_editor(self) -> PromotionEditor:
         """Changes of promotions by hand."""
         return PromotionEditor(
-            self.promotions.store, self.planner, has_exports=self.results is not None
+            self.promotion_controller.store, self.plan_editor, has_exports=self.results is not None
         )
 
     @property
-    def bulk(self) -> BulkWriter:
+    def bulk_writer(self) -> BulkWriter:
         """Writes many sales at once."""
-        return BulkWriter(self.registration.sales, self.registration.server)
+        return BulkWriter(self.sale_writer.sales, self.sale_writer.server)
 
 
 @asynccontextmanager
@@ -177,10 +177,10 @@ async def resources_over(
         live = CatalogueFollower(
             stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
         )
-        plan, planner = _plan(stores, settings, metrics)
-        holder = _holder(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
+        plan, editor = _plan(stores, settings, metrics)
+        active = _active_bundle(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
         results = _results(settings, pool)
-        promotions = _promotions(stores, holder, plan, planner=planner, results=results)
+        promotions = _promotions(stores, active, plan, editor=editor, results=results)
         recommender = _recommender(
             stores,
             settings,
@@ -192,7 +192,7 @@ async def resources_over(
             shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=promotions.counter),
             counts=AnswerCounts(metrics, promotions.counter),
         )
-        await _begin(plan, live, holder, stores.customers, recommender=recommender)
+        await _begin(plan, live, active, stores.customers, recommender=recommender)
         readiness = _readiness(stores, recommender, worker)
         async with _background(recommender, promotions, readiness, archive=archive, worker=worker):
             yield Resources(
@@ -200,10 +200,10 @@ async def resources_over(
                 explainer=Explainer(explaining_pool, metrics.explanations),
                 customers=stores.customers,
                 live=live,
-                registration=_registration(stores, live, pool=labelling_pool, metrics=metrics),
-                holder=holder,
-                promotions=promotions,
-                gallery=SaleDetails(stores.sales, live, clock),
+                sale_writer=_sale_writer(stores, live, pool=labelling_pool, metrics=metrics),
+                active_bundle=active,
+                promotion_controller=promotions,
+                sale_details=SaleDetails(stores.sales, live, clock),
                 readiness=readiness,
                 metrics=metrics,
                 metrics_dir=worker.metrics_dir,
@@ -261,20 +261,20 @@ def _plan(stores: Stores, settings: Settings, metrics: Metrics) -> tuple[LivePla
 
 def _promotions(
     stores: Stores,
-    holder: ActiveBundle,
+    active: ActiveBundle,
     plan: LivePlan,
     *,
-    planner: PlanEditor,
+    editor: PlanEditor,
     results: ExportedResults | None,
 ) -> PromotionController:
     return PromotionController(
         store=stores.promotions,
-        active=holder,
-        editor=planner,
+        active=active,
+        editor=editor,
         plan=plan,
         counter=AnswerCounter(),
         results=results,
-        metrics=holder.metrics,
+        metrics=active.metrics,
     )
 
 
@@ -312,14 +312,14 @@ def _recommender(
     )
 
 
-def _registration(
+def _sale_writer(
     stores: Stores, live: CatalogueFollower, *, pool: Executor, metrics: Metrics
 ) -> SaleWriter:
     labeller = PictureLabeller(lambda: live.model, pool=pool, metrics=metrics)
     return SaleWriter(stores.sales, stores.server, live, labeller)
 
 
-def _holder(
+def _active_bundle(
     stores: Stores,
     live: CatalogueFollower,
     plan: LivePlan,
@@ -364,7 +364,7 @@ def _warm_up(ranker: SlateRanker, live: CatalogueFollower, now_us: int) -> None:
 async def _begin(
     plan: LivePlan,
     live: CatalogueFollower,
-    holder: ActiveBundle,
+    active: ActiveBundle,
     customers: CustomerStore,
     *,
     recommender: Recommender,
@@ -374,7 +374,7 @@ async def _begin(
     with suppress(StoreUnavailableError):
         # Before the first answer: a variant whose bundle is not loaded yet would be answered by
         # the default, and a starting worker would count against the canary that it joins.
-        await holder.poll()
+        await active.poll()
         _ = await customers.read(ABSENT_CUSTOMER)
     _warm_up(recommender.ranker, live, recommender.clock.now_us())
 

@@ -94,17 +94,17 @@ class ShelvedBundle(BaseModel):
     )
 
     @classmethod
-    def from_info(cls, shelved: BundleInfo) -> Self:
-        """Describe a bundle of the library."""
-        manifest = shelved.manifest
+    def from_info(cls, info: BundleInfo) -> Self:
+        """Describe a bundle of the repository."""
+        manifest = info.manifest
         return cls(
-            bundle=shelved.bundle_id,
+            bundle=info.bundle_id,
             until=manifest.until if manifest else None,
             recommenders=manifest.recommenders if manifest else [],
             scene_model=(manifest.scene_model or None) if manifest else None,
             seed=manifest.seed if manifest else None,
             data_fingerprint=manifest.data_fingerprint if manifest else None,
-            fault=shelved.fault,
+            fault=info.fault,
         )
 
 
@@ -162,15 +162,16 @@ BundleBodyDep = Annotated[BundleBody, Depends(read_bundle_body)]
 @router.get("", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def list_bundles(resources: ResourcesDep) -> BundleList:
     """Return the bundles of this machine, those that are wanted, and those that workers serve."""
-    holder = resources.holder
-    wanted = await holder.store.wanted()
+    active_bundle = resources.active_bundle
+    wanted = await active_bundle.store.wanted()
     # The answering worker's own state is known better than by its last report.
-    reports = {report.worker: report for report in await holder.store.reports()}
-    reports[holder.name] = holder.report()
+    reports = {report.worker: report for report in await active_bundle.store.reports()}
+    reports[active_bundle.name] = active_bundle.report()
     return BundleList(
         wanted=WantedBundles.from_wanted(wanted),
         bundles=[
-            ShelvedBundle.from_info(one) for one in await asyncio.to_thread(holder.repository.infos)
+            ShelvedBundle.from_info(info)
+            for info in await asyncio.to_thread(active_bundle.repository.infos)
         ],
         workers=[WorkerState.from_report(reports[name]) for name in sorted(reports)],
     )
@@ -182,13 +183,13 @@ async def activate_bundle(
 ) -> WantedBundles:
     """Verify a bundle here, then have all workers answer with it; within two seconds they do."""
     changed(request, bundle=body.bundle)
-    return WantedBundles.from_wanted(await resources.holder.activate(body.bundle))
+    return WantedBundles.from_wanted(await resources.active_bundle.activate(body.bundle))
 
 
 @router.post("/rollback", responses=_SAID)
 async def roll_back(request: Request, resources: ResourcesDep) -> WantedBundles:
     """Have all workers answer with the bundle before; a second call returns to this one."""
-    wanted = await resources.holder.roll_back()
+    wanted = await resources.active_bundle.roll_back()
     changed(request, bundle=wanted.active)
     return WantedBundles.from_wanted(wanted)
 
@@ -199,10 +200,10 @@ async def shadow_bundle(
 ) -> WantedBundles:
     """Have all workers score with a bundle as the shadow, as far as they have time."""
     changed(request, bundle=body.bundle)
-    return WantedBundles.from_wanted(await resources.holder.shadow_by(body.bundle))
+    return WantedBundles.from_wanted(await resources.active_bundle.shadow_by(body.bundle))
 
 
 @router.delete("/shadow", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def end_shadow(resources: ResourcesDep) -> WantedBundles:
     """End the shadow of all workers."""
-    return WantedBundles.from_wanted(await resources.holder.shadow_by(""))
+    return WantedBundles.from_wanted(await resources.active_bundle.shadow_by(""))

@@ -160,7 +160,9 @@ async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesD
 async def post_sales(request: Request, resources: ResourcesDep) -> BulkAnswer:
     """Insert or replace many sales, a JSON object a line; every line has its result."""
     lines = await asyncio.to_thread(_parsed, await request.body())
-    upserted = await resources.bulk.put([line for line in lines.values() if isinstance(line, Sale)])
+    upserted = await resources.bulk_writer.put(
+        [line for line in lines.values() if isinstance(line, Sale)]
+    )
     answer = _answer(lines, upserted)
     changed(request, **answer.model_dump(exclude={"results"}))
     return answer

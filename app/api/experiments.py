@@ -99,7 +99,7 @@ async def read_draft(request: Request) -> PlanDraft:
 @router.get("/experiments", response_model=ExperimentList, responses=_READ)
 async def list_experiments(resources: ResourcesDep) -> Response:
     """Return all experiments of the plan, those that ended too."""
-    stored = await resources.planner.current()
+    stored = await resources.plan_editor.current()
     items = [_json(one) for one in stored.plan.experiments]
     return _answer(stored, {"version": stored.version, "items": items})
 
@@ -110,13 +110,13 @@ async def read_audit(
     limit: Annotated[int, Query(ge=1, le=MAX_AUDIT, description="How many.")] = 100,
 ) -> AuditAnswer:
     """Return who changed the plan, when and how, the latest first; the last 1,000 are kept."""
-    return AuditAnswer(items=await resources.planner.plans.audit(limit))
+    return AuditAnswer(items=await resources.plan_editor.plans.audit(limit))
 
 
 @router.get("/experiments/{name}", response_model=Experiment, responses=_READ)
 async def get_experiment(name: ExperimentName, resources: ResourcesDep) -> Response:
     """Return an experiment with the buckets of its variants."""
-    stored = await resources.planner.current()
+    stored = await resources.plan_editor.current()
     return _answer(stored, _json(find_experiment(stored.plan, name)))
 
 
@@ -125,7 +125,7 @@ async def get_results(name: ExperimentName, resources: ResourcesDep) -> Results:
     """Return the results of an experiment, from the answers and events exported so far."""
     if resources.results is None:
         raise NoResultsError(_NO_EXPORTS)
-    plan = (await resources.planner.current()).plan
+    plan = (await resources.plan_editor.current()).plan
     experiment = find_experiment(plan, name)
     units = {layer.name: layer.unit for layer in plan.layers}
     try:
@@ -147,7 +147,7 @@ async def put_experiment(
     resources: ResourcesDep,
 ) -> Response:
     """Create an experiment or change it; only the units that must change variant do."""
-    stored = await resources.planner.put_experiment(terms.named(name), order)
+    stored = await resources.plan_editor.put_experiment(terms.named(name), order)
     await resources.plan.poll()
     _warn_of_currencies(stored, resources)
     return _answer(stored, _json(find_experiment(stored.plan, name)))
@@ -158,13 +158,13 @@ async def end_experiment(
     name: ExperimentName, order: OrderDep, resources: ResourcesDep
 ) -> Response:
     """End an experiment now, which keeps it for its results; remove one that does not run."""
-    return await _put(await resources.planner.end_experiment(name, order), resources)
+    return await _put(await resources.plan_editor.end_experiment(name, order), resources)
 
 
 @router.get("/plan", response_model=Plan, responses=_READ)
 async def get_plan(resources: ResourcesDep) -> Response:
     """Return the whole plan; its version is the ETag."""
-    stored = await resources.planner.current()
+    stored = await resources.plan_editor.current()
     return _answer(stored, orjson.loads(stored.plan.to_json()))
 
 
@@ -176,7 +176,7 @@ async def put_plan(
     resources: ResourcesDep,
 ) -> Response:
     """Replace the whole plan: it is taken as it is or refused, never repaired."""
-    stored = await resources.planner.put_plan(draft, order)
+    stored = await resources.plan_editor.put_plan(draft, order)
     changed(request, version=stored.version)
     return await _put(stored, resources)
 

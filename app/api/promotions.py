@@ -116,7 +116,7 @@ async def get_promotion(number: Number, resources: ResourcesDep) -> PromotionSta
     """Return a promotion, and the findings of its rules now."""
     promotion = await resources.promotion_editor.get(number)
     return PromotionState(
-        promotion=promotion, findings=[*await resources.promotions.findings(promotion)]
+        promotion=promotion, findings=[*await resources.promotion_controller.findings(promotion)]
     )
 
 

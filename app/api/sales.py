@@ -214,7 +214,7 @@ async def put_sale(
     sale_id: SaleId, request: Request, response: Response, resources: ResourcesDep
 ) -> Sale:
     """Insert or replace a sale; every worker recommends it within a second."""
-    registered = await resources.registration.put(_parsed(sale_id, await request.body()))
+    registered = await resources.sale_writer.put(_parsed(sale_id, await request.body()))
     if registered.is_new:
         response.status_code = HTTPStatus.CREATED
     return registered.sale
@@ -227,7 +227,7 @@ async def put_sale(
 )
 async def get_sale(sale_id: SaleId, resources: ResourcesDep) -> SaleAnswer:
     """Return a sale with the labels, topics and neighbours of its picture."""
-    return _shown(await resources.gallery.get(sale_id, n_look_alikes=N_NEIGHBOURS))
+    return _shown(await resources.sale_details.get(sale_id, n_look_alikes=N_NEIGHBOURS))
 
 
 @router.delete(
@@ -241,7 +241,7 @@ async def delete_sale(sale_id: SaleId, resources: ResourcesDep) -> None:
     It is 404 where the sale is not known, or no longer: after a reply that was lost, a repeated
     request finds it deleted, so that 404 means that it is done.
     """
-    await resources.registration.delete(sale_id)
+    await resources.sale_writer.delete(sale_id)
 
 
 _PICTURE_PROBLEMS: Final = problems(
@@ -289,7 +289,7 @@ async def delete_image(sale_id: SaleId, number: Number, resources: ResourcesDep)
 
     A repeated request is 404 where the first one did it.
     """
-    await resources.registration.remove_picture(sale_id, number)
+    await resources.sale_writer.remove_picture(sale_id, number)
 
 
 @router.get(
@@ -302,7 +302,7 @@ async def similar(
     sale_id: SaleId, query: Annotated[SimilarQuery, Query()], resources: ResourcesDep
 ) -> SimilarAnswer:
     """Return the sales whose pictures are nearest, by exact search over all sales."""
-    found = await resources.gallery.similar(sale_id, limit=query.limit, is_open=query.open)
+    found = await resources.sale_details.similar(sale_id, limit=query.limit, is_open=query.open)
     return SimilarAnswer(items=[_near(one) for one in found])
 
 
@@ -319,11 +319,11 @@ async def _put_picture(
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES:
         raise PictureTypeError(media_type[:MAX_LIMIT], MEDIA_TYPES)
-    picture = await resources.registration.put_picture(
+    picture = await resources.sale_writer.put_picture(
         sale_id, _within_time(request.body), number=number
     )
-    sight = await asyncio.to_thread(resources.gallery.view, picture)
-    return PictureAnswer.model_validate(_seen(sight))
+    view = await asyncio.to_thread(resources.sale_details.view, picture)
+    return PictureAnswer.model_validate(_seen(view))
 
 
 def _within_time(receive: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[bytes]]:
@@ -344,23 +344,23 @@ def _shown(shown: DetailedSale) -> SaleAnswer:
         open=shown.is_open,
         picture=PictureAnswer.model_validate(_seen(shown.picture)) if shown.picture else None,
         pictures=[
-            NumberedPictureAnswer.model_validate({"number": number, **_seen(sight)})
-            for number, sight in shown.pictures.items()
+            NumberedPictureAnswer.model_validate({"number": number, **_seen(view)})
+            for number, view in shown.pictures.items()
         ],
         neighbours=[_near(one) for one in shown.look_alikes],
     )
 
 
-def _seen(sight: PictureView) -> dict[str, object]:
-    topics = [(topic.name, round(100 * topic.share, 1)) for topic in sight.topics]
+def _seen(view: PictureView) -> dict[str, object]:
+    topics = [(topic.name, round(100 * topic.share, 1)) for topic in view.topics]
     return {
-        "scene_model": sight.scene_model,
+        "scene_model": view.scene_model,
         "labels": [
             LabelAnswer(label=label.name, share=round(label.share, 4))
-            for label in sight.labels[:N_LABELS]
+            for label in view.labels[:N_LABELS]
         ],
         "topics": [TopicAnswer(topic=name, percent=percent) for name, percent in topics if percent],
-        "unlike": sight.is_unlike,
+        "unlike": view.is_unlike,
     }
 
 
