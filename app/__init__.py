@@ -1,4 +1,4 @@
-"""The service: answers the website, and everything that touches the store."""
+"""The recommendation service: HTTP API, workers, and the commands that use the store."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""``python -m app``: every command that touches the store."""
+"""Command line ``python -m app``: the service, and the commands that use the store."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""The composition root: all that a worker opens at start and closes at its end."""
+"""Composition root: opens all resources of a worker at start, and closes them at its end."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The settings: environment variables, read once at start and passed down.
+"""Settings of the service: environment variables, read once at start and passed down.
 
 docs/settings.md lists the same, and a test compares the two.
 """

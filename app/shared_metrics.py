@@ -1,4 +1,4 @@
-"""Directory in which the workers of a service share their metrics.
+"""Metrics directory, through which the workers of a service share their metrics.
 
 prometheus_client maps its files into memory and grows them sparsely: if the disk has no room for
 a page, the kernel kills the worker that touches it (SIGBUS). Therefore the files are in memory if

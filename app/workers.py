@@ -1,4 +1,4 @@
-"""Worker processes on one socket, with a graceful stop that fails no request."""
+"""Worker processes on one shared socket, with a graceful stop that fails no request."""
 
 import asyncio
 import os

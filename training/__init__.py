@@ -1,1 +1,1 @@
-"""Makes models from files; run as ``python -m training``."""
+"""Training: makes bundles from datasets; run as ``python -m training``."""

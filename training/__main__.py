@@ -1,4 +1,4 @@
-"""``python -m training``: every command that makes models."""
+"""Command line ``python -m training``: training, evaluation and reports."""
 
 import typer
 

@@ -1,1 +1,1 @@
-"""The HTTP interface: one file a noun."""
+"""HTTP API: one router per resource."""

@@ -1,4 +1,4 @@
-"""`GET /v1/assignments`: the variants of a visit, without a slate."""
+"""`GET /v1/assignments`: the experiment variants of a visit, without a slate."""
 
 from http import HTTPStatus
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Dependencies of routes: the resources of the worker, and the name of the caller."""
+"""FastAPI dependencies of routes: the resources of the worker, and the name of the caller."""
 
 from typing import Annotated
 

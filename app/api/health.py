@@ -1,4 +1,4 @@
-"""Health: liveness, readiness, and whether answers are full."""
+"""Health checks: liveness, readiness, and whether answers are degraded."""
 
 from http import HTTPStatus
 from typing import Annotated, Final

@@ -1,4 +1,4 @@
-"""The metrics, for Prometheus."""
+"""`GET /metrics`: the metrics in the text format of Prometheus."""
 
 import asyncio
 

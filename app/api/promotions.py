@@ -1,4 +1,4 @@
-"""Promotions: a bundle is shown to more and more customers, and stopped by its rules."""
+"""Promotions: staged rollout of a bundle to more and more customers, with rules that stop it."""
 
 from http import HTTPStatus
 from typing import Annotated, Final

@@ -1,4 +1,4 @@
-"""`POST /v1/rank`: the caller's own candidates, ranked for a customer."""
+"""`POST /v1/rank`: re-ranking of the caller's own candidates for a customer."""
 
 from collections import Counter
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Keys that an object of a JSON text has twice; parsers silently take the last value."""
+"""Check for duplicate keys of JSON objects, of which parsers silently take the last value."""
 
 import json
 from typing import Final

@@ -1,1 +1,1 @@
-"""Bundles of this machine, and the one that answers."""
+"""Bundles of this machine, and the active bundle."""

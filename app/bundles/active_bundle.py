@@ -1,4 +1,4 @@
-"""Models of a worker: the active bundle, the previous one, the shadow, and those of variants."""
+"""Loaded models of a worker: the active bundle, the previous one, the shadow, and variants."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,1 +1,1 @@
-"""The catalogue that a worker serves, and how sales are written to it."""
+"""The catalogue of a worker, and the writers of sales."""

@@ -1,4 +1,4 @@
-"""Writes many sales in one request, with an outcome for each."""
+"""Bulk writer: writes many sales in one request, with an outcome for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The catalogue in use by a worker: follows the store, rebuilt aside and replaced as a whole."""
+"""Catalogue follower: polls the store, rebuilds the catalogue in a thread, and swaps it whole."""
 
 import asyncio
 from collections.abc import Callable, Collection

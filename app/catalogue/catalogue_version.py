@@ -1,4 +1,4 @@
-"""An immutable pair of catalogue and model, from which an answer is made."""
+"""Catalogue version: an immutable pair of catalogue and model, from which an answer is made."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Event counts of each sale in the last 14 days, read from the store by the hour."""
+"""Hourly event counts of sales over the last 14 days, read from the store."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The newest known state of every sale, kept where the store lost it or has an older one.
+"""Known catalogue: the newest known state of every sale, which survives losses of the store.
 
 A store can be emptied, replaced by an empty replica, or restored from a backup. The worker then
 keeps what it knows, and takes only newer changes from the store, until the store is complete

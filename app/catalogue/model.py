@@ -1,4 +1,4 @@
-"""A loaded bundle as a process serves it, or the reason why there is none."""
+"""Loaded model of a process, or the reason for which there is none."""
 
 from dataclasses import dataclass
 

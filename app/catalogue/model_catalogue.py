@@ -1,4 +1,4 @@
-"""The catalogue as built for one model: with the pictures of its scene model, and its topics."""
+"""Model catalogue: a catalogue with the picture scores and topics of one model."""
 
 from collections.abc import Iterable, Mapping
 

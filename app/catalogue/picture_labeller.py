@@ -1,4 +1,4 @@
-"""Labels uploaded pictures with the scene model of the served bundle, off the event loop."""
+"""Picture labeller: labels uploaded pictures by the scene model of the active bundle, in a pool."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator

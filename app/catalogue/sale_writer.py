@@ -1,4 +1,4 @@
-"""Writes single sales and their pictures to the store, which every worker follows."""
+"""Sale writer: writes single sales and their pictures to the store."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Snapshots that answers were made from, as files, so that the answers can be replayed."""
+"""Snapshot archive: the catalogues of answers as files, so that answers can be replayed."""
 
 import asyncio
 import os

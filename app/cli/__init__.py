@@ -1,1 +1,1 @@
-"""Commands beside the service."""
+"""Commands of ``python -m app`` other than the service itself."""

@@ -1,4 +1,4 @@
-"""Shared by all commands: settings, the store, progress bars, and errors that the user can mend."""
+"""Shared parts of commands: settings, the store, progress bars, and reports of user errors."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The plan of experiments in use by a worker: follows the store, and is replaced as a whole."""
+"""Live plan: the plan of experiments of a worker, which follows the store and is swapped whole."""
 
 import asyncio
 

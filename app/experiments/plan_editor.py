@@ -1,4 +1,4 @@
-"""Changes of the plan of experiments: checked as a whole, by compare-and-set, with an audit."""
+"""Plan editor: validated changes of the plan of experiments, by compare-and-set, with an audit."""
 
 import asyncio
 from collections.abc import Callable

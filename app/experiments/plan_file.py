@@ -1,4 +1,4 @@
-"""The plan of experiments in a file: that of the settings, and the last one of the store."""
+"""Plan files: the plan of experiments of the settings, and a copy of the last one of the store."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Adopts the files that a directory held before its first export, as the first part.
+"""Adoption of existing files: those of a directory before its first export become the first part.
 
 A shop can train on a dataset of its own, load it, serve, and export into the same directory:
 training then reads the old and the new events.

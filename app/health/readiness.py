@@ -1,4 +1,4 @@
-"""Readiness: whether a worker can answer, and whether its answers are full.
+"""Readiness: whether a worker can answer, and whether its answers are degraded.
 
 The first is the orchestrator's check before it routes callers: a worker stays ready in an outage
 of the store. The second is for the alerts of operators.

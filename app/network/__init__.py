@@ -1,1 +1,1 @@
-"""HTTP connections: bounds that hold before a request reaches the application."""
+"""HTTP connections, and the limits that hold before a request reaches the application."""

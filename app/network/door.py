@@ -1,4 +1,4 @@
-"""Limits on the open connections of a worker: number, number per address, and bytes held.
+"""Connection limits of a worker: number, number per address, and bytes held.
 
 Where no place is left, the connection that has waited longest for its own caller is closed.
 """

@@ -1,4 +1,4 @@
-"""Counts of a worker for the promotion that runs, until the store has them."""
+"""Answer counter: counts of a worker for the running promotion, flushed to the store."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Controller of promotions: leads a candidate bundle from shadow through a canary to all customers.
+"""Promotion controller: moves a candidate from shadow through canary to all customers.
 
 Every worker watches the store and counts answers. The one worker that holds the lease decides by
 the rules of the stage, and acts: it sets plan and bundles to what the stage requires.

@@ -1,4 +1,4 @@
-"""Changes of promotions by people: begin one, stop it, hand in an estimate.
+"""Promotion editor: manual changes, which begin or stop a promotion or submit an estimate.
 
 The store takes each change by compare-and-set of its version; `PromotionController` acts on it.
 """

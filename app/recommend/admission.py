@@ -1,4 +1,4 @@
-"""Admission control of a worker: which request is taken up next, and which are cut short.
+"""Admission control and load shedding of a worker.
 
 A worker computes on one thread. Where more requests arrive than it can answer in full, they wait
 here, before the store is read: rankings in the order of their arrival, under overload newest

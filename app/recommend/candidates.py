@@ -1,4 +1,4 @@
-"""Why sales that a caller wanted to have ranked may not be shown."""
+"""Ineligible candidates: reasons for which sales of the caller's list may not be shown."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""A check for orders by revenue or margin over sales of several currencies."""
+"""Currency check: orders by revenue or margin must not mix several currencies."""
 
 from collections.abc import Iterable
 from typing import Final

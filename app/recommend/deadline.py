@@ -1,4 +1,4 @@
-"""A wait with a deadline that holds even if the work ignores its cancellation."""
+"""Wait with a deadline, which holds even if the awaited work ignores its cancellation."""
 
 import asyncio
 from collections.abc import Coroutine

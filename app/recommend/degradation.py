@@ -1,4 +1,4 @@
-"""Log of degraded answers: one line a second at most, with their numbers by level."""
+"""Rate-limited log of degraded answers: at most one line per second, with counts by level."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The exposure record of an answer."""
+"""Exposure record of an answer, made from the request, the slate and the scores."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A queue of exposure records in front of the log: answers never wait for the store."""
+"""Exposure queue: buffers exposure records, so that answers never wait for the store."""
 
 import asyncio
 from concurrent.futures import Executor

@@ -1,4 +1,4 @@
-"""Degradation levels of answers, their causes, and the order by popularity without a model."""
+"""Fallbacks: degradation levels of answers, their causes, and popularity without a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

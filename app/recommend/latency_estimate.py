@@ -1,4 +1,4 @@
-"""Estimate of the time that scoring takes on this machine, to keep deadlines."""
+"""Latency estimate: the time that scoring takes on this machine, to keep deadlines."""
 
 from collections import defaultdict, deque
 from typing import Final

@@ -1,4 +1,4 @@
-"""A recommendation, from the request to the record. Start here.
+"""Recommendation pipeline, from the request to the exposure record. Start here.
 
 `app.api.recommendations` and `app.api.rank` call `Recommender.recommend` once a request. Its steps
 in order: read the customer, route the visit, choose catalogue and policy, rank, record.

@@ -1,4 +1,4 @@
-"""Answers of the last minute, by what they had to do without."""
+"""Answers of the last minute, counted by degradation level and cause."""
 
 from collections import Counter, deque
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A request for a recommendation, and all that its ranking depends on."""
+"""Ranking request: a request for a recommendation, and all inputs of its ranking."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

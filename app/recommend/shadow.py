@@ -1,4 +1,4 @@
-"""Shadow scoring: a candidate model ranks requests again that the active one has answered.
+"""Shadow scoring: a candidate model re-ranks answered requests, without being shown.
 
 Its slates are counted and not shown; answers never wait for it.
 """

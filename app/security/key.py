@@ -1,4 +1,4 @@
-"""API keys: the entries that are stored of them, and their constant-time check."""
+"""API keys: their stored entries (hashes), and the constant-time check."""
 
 import hmac
 import secrets

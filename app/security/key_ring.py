@@ -1,4 +1,4 @@
-"""The file of API keys, and the keys of a running service, which reads the file again."""
+"""Key ring: the API keys of a running service, reloaded from their file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Quotas: a token bucket a key, in each worker."""
+"""Quotas: one token bucket per API key, in each worker."""
 
 import math
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""Stores in Redis or Valkey: one module a noun, its Lua scripts beside it."""
+"""Stores in Redis or Valkey: one module per kind of data, with its Lua scripts beside it."""

@@ -1,4 +1,4 @@
-"""The bundles that all workers are to serve, and the reports of those that they do serve.
+"""Store of bundle assignments: the wanted bundles, and the reports of those that workers serve.
 
 Scripts: ``activate_bundle``, ``report_worker``.
 """

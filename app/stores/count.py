@@ -1,4 +1,4 @@
-"""Events counted per sale, type and time of reception, live ones and loaded history.
+"""Store of event counts per sale, type and time of receipt, live and loaded ones.
 
 Scripts: ``read_counts``, ``put_counts``.
 """

@@ -1,4 +1,4 @@
-"""Windows and profiles of customers, and the keys of their recent events.
+"""Store of customers: windows, profiles, and the keys of their recent events.
 
 Scripts: ``read_customer``, ``append_events``, ``merge_customer``, ``describe_customer``,
 ``erase_customer``, ``apply_erasure``.

@@ -1,4 +1,4 @@
-"""Windows, profiles and counts of a dataset's events at a moment, computed from columns."""
+"""Dataset loader: windows, profiles and counts of a dataset at a given time, from columns."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise

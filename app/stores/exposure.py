@@ -1,4 +1,4 @@
-"""The exposure log: records of answers, packed, in streams.
+"""Store of the exposure log: records of answers, packed, in streams.
 
 A packed record is its JSON, compressed against a dictionary of what nearly all records hold.
 Script: ``append_exposure``.

@@ -1,4 +1,4 @@
-"""Scene scores of the pictures of a sale, and their bytes in the store."""
+"""Stored pictures: the scene scores of a sale's pictures, and their packed format."""
 
 import struct
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The plan of experiments that all workers follow, and its audit trail.
+"""Store of the plan of experiments, and of its audit trail.
 
 Script: ``change_plan``.
 """

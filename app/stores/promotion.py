@@ -1,4 +1,4 @@
-"""The state of the latest promotion, the lease of the worker that decides, and its counts.
+"""Store of promotions: state of the latest one, lease of the deciding worker, and counts.
 
 Scripts: ``change_promotion``, ``lease_promotion``, ``count_promotion``.
 """

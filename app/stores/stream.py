@@ -1,4 +1,4 @@
-"""The streams of accepted events and of answers, read and emptied from the front."""
+"""Streams of accepted events and of answers: read, and trimmed from the front."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

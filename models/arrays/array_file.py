@@ -29,7 +29,7 @@ _UNREADABLE: Final = (
 
 @dataclass(frozen=True)
 class Arrays:
-    """Arrays by name, read with the type that the reader expects."""
+    """Named arrays, each read with the expected type."""
 
     arrays: Mapping[str, NDArray[np.generic]]
 

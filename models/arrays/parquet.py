@@ -1,4 +1,4 @@
-"""Reads Parquet files by literal paths; polars would expand patterns in them."""
+"""Parquet reader for literal paths, in which polars would expand patterns."""
 
 from collections.abc import Sequence
 from pathlib import Path

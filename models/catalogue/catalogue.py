@@ -24,7 +24,7 @@ _OPEN_END: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """All sales ever known, as contiguous columns in the order of their keys.
+    """Catalogue: all known sales as contiguous columns, in the order of their keys.
 
     A row is an index into every column. Closed sales stay: they are part of customer histories,
     and their conversion rates inform those of similar sales.

@@ -98,7 +98,7 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Markets:
-    """Markets of each sale as bits.
+    """Markets of each sale as a bit mask.
 
     Attributes:
         names: Known markets, sorted.

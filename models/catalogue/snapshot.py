@@ -16,7 +16,7 @@ from models.pictures.topics import Topics
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Sales and their picture scores; equal content has an equal id.
+    """Snapshot of sales and their picture scores; equal content has an equal id.
 
     Attributes:
         sales: The sales, ordered by key.

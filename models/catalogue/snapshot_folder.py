@@ -1,4 +1,4 @@
-"""Reads the snapshots and counts that a service archived."""
+"""Snapshot folder: reads the snapshots and counts that a service archived."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -8,7 +8,7 @@ from models.catalogue.snapshot import Snapshot, content_file, counts_file
 
 
 class SnapshotFolder:
-    """The directory ``snapshots`` below a service's state directory."""
+    """Reader of the directory ``snapshots`` below a service's state directory."""
 
     def __init__(self, directory: Path) -> None:
         """Read from a directory."""

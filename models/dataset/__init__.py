@@ -1,4 +1,4 @@
-"""The dataset contract: what users export, and training and the store read."""
+"""The dataset contract: the files that users export, and that training and the store read."""
 
 from models.dataset.events import EventTable, Labels
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport

@@ -44,7 +44,7 @@ def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Check:
-    """A rule for the values of one column.
+    """Validation rule for the values of one column.
 
     Attributes:
         code: The fault of a row that breaks it.

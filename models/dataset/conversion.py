@@ -1,4 +1,4 @@
-"""Converts the columns of a file to those of the contract, with the checks of each."""
+"""Conversion of the columns of a file to those of the contract, with the checks of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

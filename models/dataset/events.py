@@ -1,4 +1,4 @@
-"""Reads the events of a dataset into columns."""
+"""Event table: the events of a dataset as columns."""
 
 from dataclasses import dataclass
 from hashlib import blake2b

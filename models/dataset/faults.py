@@ -149,7 +149,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaultReport:
-    """All faults found, as a table, since there may be millions.
+    """Report of all faults found, as a table, since there may be millions.
 
     Attributes:
         table: Columns ``file, row, column, code, effect, reason, record``.
@@ -250,7 +250,7 @@ class FaultReport:
 
 
 class DatasetError(UserError):
-    """A dataset that cannot be used; `faults` holds everything found until then."""
+    """A dataset that cannot be used; `faults` holds all faults found so far."""
 
     SHOWN: Final = 20
 

@@ -1,4 +1,4 @@
-"""Files of a table: one, or a folder of parts, as Spark writes it."""
+"""Part files of a table: one file, or a folder of parts as Spark writes it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Finds the pictures of sales, and checks that they can be decoded."""
+"""Picture files of sales, with a check that they can be decoded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reads a dataset: sales, events, customers, and the fingerprint of all files."""
+"""Dataset reader: sales, events, customers, and the fingerprint of all files."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

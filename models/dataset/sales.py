@@ -1,4 +1,4 @@
-"""Reads the sales of a dataset: validated values, and pictures below ``images/``."""
+"""Sales reader: the validated sales of a dataset, and their pictures below ``images/``."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Reads the tables of a dataset without conversion, with row numbers."""
+"""Table reader: the tables of a dataset without conversion, with row numbers."""
 
 import zlib
 from collections.abc import Sequence

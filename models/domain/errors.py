@@ -1,4 +1,4 @@
-"""Base of errors that the user of a command can mend.
+"""Base class of errors that the user of a command can fix.
 
 A command prints the message and ends with status 1; any other exception is a bug and keeps its
 traceback.
@@ -6,7 +6,7 @@ traceback.
 
 
 class UserError(Exception):
-    """A file, an option or a state of the shop that must change before the command can succeed.
+    """An error in a file, an option or the state of the shop, which the user can fix.
 
     The message says what happened, where, and what to do.
     """

@@ -1,4 +1,4 @@
-"""The exposure record: everything that one answer was computed from, and the answer.
+"""Exposure record: all inputs of one answer, and the answer.
 
 The service writes it, the export turns it into ``exposures.parquet``, and replay and the check of
 parity read it back. The columns of the file follow from the class.
@@ -24,7 +24,7 @@ Columns = dict[str, pl.DataType | type[pl.DataType]]
 
 @dataclass(frozen=True, slots=True)
 class ShownItem:
-    """One sale of a slate.
+    """A shown sale of a slate.
 
     Attributes:
         sale_id: The sale.
@@ -42,7 +42,7 @@ class ShownItem:
 
 @dataclass(frozen=True, slots=True)
 class ExposureRecord:
-    """Everything that an answer was computed from, and the answer.
+    """Exposure record: all inputs of one answer, and the answer.
 
     The candidates follow from ``snapshot_id``, ``now_us``, ``market``, ``exclude`` and
     ``candidates``. Ids that the catalogue does not know change no answer: they are counted, so

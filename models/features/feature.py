@@ -26,7 +26,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class FeatureGroup:
-    """Features that are computed together.
+    """Feature group: features that are computed together.
 
     Attributes:
         scope: Subject of the features.

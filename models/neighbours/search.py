@@ -50,7 +50,7 @@ def search_device() -> Device:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """The most similar other pictures of each row, most similar first.
+    """Nearest neighbours: the most similar other pictures of each row, most similar first.
 
     Ties are ordered by row, so that the neighbours depend on the vectors alone, not on the way
     in which they were found.

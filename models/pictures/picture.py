@@ -1,4 +1,4 @@
-"""Decoding of untrusted pictures: checked before decoding, always to the same pixels."""
+"""Picture decoder for untrusted files: limits are checked first, and pixels are reproducible."""
 
 import hashlib
 import struct

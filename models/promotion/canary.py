@@ -1,4 +1,4 @@
-"""Canary rules: effects of a candidate on the customers that see it."""
+"""Canary checks: effects of a candidate on the customers who see it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

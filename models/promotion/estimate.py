@@ -1,4 +1,4 @@
-"""Rule of the off-policy estimate of a candidate, from the log of served answers."""
+"""Off-policy check: the estimate of a candidate from the log of served answers."""
 
 from typing import Final
 

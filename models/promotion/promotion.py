@@ -33,7 +33,7 @@ class Stage(StrEnum):
 
 
 class Decision(BaseModel):
-    """A step of a promotion, and the figures that it was made of."""
+    """Decision of a promotion, with the findings that it is based on."""
 
     model_config = _FROZEN
 
@@ -70,7 +70,7 @@ class Evidence:
 
 
 class Promotion(BaseModel):
-    """A candidate on its way to all customers; a value, which steps lead from one to the next."""
+    """Promotion of a candidate to all customers; immutable, each step returns the next state."""
 
     model_config = _FROZEN
 

@@ -1,4 +1,4 @@
-"""Shadow rules: rankings of a candidate for requests that it does not answer."""
+"""Shadow checks: rankings of a candidate for requests that the serving bundle answers."""
 
 from models.experiments.analysis.guardrail import State
 from models.promotion.check import Finding, at_least

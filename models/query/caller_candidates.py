@@ -12,7 +12,7 @@ from models.catalogue.catalogue import Catalogue
 
 @dataclass(frozen=True, eq=False)
 class CallerCandidates:
-    """The caller's list; of a sale that is listed twice, the first place counts.
+    """Ordered candidates of a caller; of a repeated sale the first place counts.
 
     Attributes:
         rows: Catalogue rows, shape ``(n,)``.

@@ -59,7 +59,7 @@ _NEVER: Final = np.array([np.nan])
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The events of windows, joined to catalogue rows, each customer at their own time.
+    """Customer histories: the events of windows, joined to catalogue rows, as of each query.
 
     Attributes:
         customers: Owner of each event.
@@ -200,7 +200,7 @@ class HistoryBySale:
 
 @dataclass(frozen=True, eq=False)
 class SaleInteractions:
-    """The distinct sales of each history.
+    """Interactions per customer and sale: the distinct sales of each history.
 
     Attributes:
         customers: Owner of each sale.

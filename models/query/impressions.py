@@ -15,7 +15,7 @@ from models.domain.units import SECOND_US
 
 @dataclass(frozen=True, eq=False)
 class Impressions:
-    """The sales that each customer was shown last.
+    """Recent impressions of each customer.
 
     Attributes:
         customers: Owner of each sale.

@@ -23,7 +23,7 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Time and place of a request.
+    """Context of a request: time, market and device.
 
     Attributes:
         now_us: Microseconds since the epoch.

@@ -16,7 +16,7 @@ class Objective(StrEnum):
 
 
 class Policy(StrEnum):
-    """Policies that every bundle has; its recommenders are policies as well, by their names."""
+    """Ranking policies of every bundle; its recommenders are policies as well, by their names."""
 
     META = "meta"
     META_REVENUE = "meta-revenue"

@@ -22,7 +22,7 @@ Word = np.unsignedinteger
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """An inner node: values above its threshold go right.
+    """Inner node of a tree: values above its threshold go right.
 
     Attributes:
         column: Index of its feature.
@@ -39,7 +39,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One tree.
+    """A decision tree.
 
     Attributes:
         splits: Its inner nodes.

@@ -14,7 +14,7 @@ from models.query.query import Batch
 
 @dataclass(frozen=True, eq=False)
 class ItemSimilarity:
-    """The most similar sales of each sale.
+    """Item-item similarity: the most similar sales of each sale.
 
     Attributes:
         keys: Keys of the sales that have companions, ascending, shape ``(n,)``.

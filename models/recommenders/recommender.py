@@ -1,4 +1,4 @@
-"""Protocol of recommenders."""
+"""Recommender protocol: attributes and methods of every recommender."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Protocol, Self

@@ -1,1 +1,1 @@
-"""Bundles and their scorers."""
+"""Scoring: bundles, and the scorers loaded from them."""

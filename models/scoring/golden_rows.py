@@ -19,7 +19,7 @@ Orders = Callable[[Query], NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class GoldenVisit:
-    """A recorded visit.
+    """Recorded visit of the golden rows.
 
     Attributes:
         window: The customer's window.
@@ -39,7 +39,7 @@ class GoldenVisit:
 
 @dataclass(frozen=True)
 class GoldenRows:
-    """Visits, and the sort keys of every policy for the sales that were eligible.
+    """Golden rows: recorded visits, and the sort keys of every policy for the eligible sales.
 
     Probabilities alone would not do: a small change of a recommender may cross no threshold of
     the trees, and still change the order where the recommender serves alone.

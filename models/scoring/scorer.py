@@ -100,7 +100,7 @@ def feature_hash(matrix: NDArray[np.float32]) -> str:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Everything that turns queries into scores, from one bundle.
+    """Scorer of one bundle: features, recommenders and ranker, from queries to scores.
 
     Attributes:
         bundle_id: The bundle's id.

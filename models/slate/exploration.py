@@ -19,7 +19,7 @@ _MIN_PROBABILITY: Final = 1e-12  # keeps log-odds finite
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slate:
-    """The selected candidates and their propensities.
+    """Slate: the selected candidates, and their propensities.
 
     Attributes:
         picks: Indices of candidates by rank, shape ``(n_shown,)``.

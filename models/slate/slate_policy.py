@@ -11,7 +11,7 @@ Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]
 
 
 class NewSaleSlots(BaseModel):
-    """Places of the slate that only new sales compete for."""
+    """Exploration by reserved places: only new sales compete for them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,7 +21,7 @@ class NewSaleSlots(BaseModel):
 
 
 class PlackettLuce(BaseModel):
-    """Every place is drawn, the likelier the higher the score: Gumbel top-k."""
+    """Plackett-Luce exploration: draws every place by the scores (Gumbel top-k)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +35,7 @@ Exploration = Annotated[NewSaleSlots | PlackettLuce, Field(discriminator="kind")
 
 
 class SlatePolicy(BaseModel):
-    """Everything that decides about a slate, beside the customer and the catalogue."""
+    """Slate policy: bundle, order, diversity and exploration of a slate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class SlatePolicy(BaseModel):
 
 
 class PolicyChange(BaseModel):
-    """What a variant changes of the policy; unset fields stay."""
+    """Policy overrides of a variant; unset fields keep their value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""``python -m training features``: the documentation of all features."""
+"""Feature table: ``python -m training features``, the documentation of all features."""
 
 import tempfile
 from collections.abc import Iterator

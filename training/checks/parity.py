@@ -1,4 +1,4 @@
-"""Proves that offline rows equal online rows: answers recomputed from exported files."""
+"""Offline-online parity check: recomputes served answers from exported files, bit for bit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""``python -m training validate``: what is wrong with a dataset, fault by fault."""
+"""Dataset validation: ``python -m training validate``, which lists all faults of a dataset."""
 
 from dataclasses import dataclass
 from pathlib import Path

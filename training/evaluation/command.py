@@ -1,4 +1,4 @@
-"""``python -m training evaluate``."""
+"""Command ``python -m training evaluate``: metrics of a bundle on later visits."""
 
 from datetime import datetime
 from pathlib import Path

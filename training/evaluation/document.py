@@ -1,4 +1,4 @@
-"""An evaluation as the blocks of a report."""
+"""Evaluation report: an evaluation as the blocks of an HTML page."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

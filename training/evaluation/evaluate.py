@@ -1,4 +1,4 @@
-"""Evaluates a bundle on a dataset, from a moment on."""
+"""Offline evaluation of a bundle on the part of a dataset after a given time."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Metrics of a ranking of a slate's candidates, by purchases and by the truth."""
+"""Ranking metrics of a slate's candidates, by purchases and by the simulator's ground truth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Purchases of customers soon after a slate, from any list."""
+"""Purchase outcomes: purchases of a customer soon after a slate, from any list."""
 
 import numpy as np
 from numpy.typing import NDArray

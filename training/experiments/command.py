@@ -1,4 +1,4 @@
-"""``python -m training experiment-report``."""
+"""Command ``python -m training experiment-report``: results or design of an experiment."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Results and designs of experiments as the blocks of a report."""
+"""Experiment report: results and designs of experiments as the blocks of an HTML page."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""``python -m training import``: public data sets as datasets of the contract."""
+"""Commands ``python -m training import``: convert public data sets to the dataset contract."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Reads logs of the Open Bandit Dataset: single positions of pages, with propensities.
+"""Reader of the Open Bandit Dataset: logs of single positions, with propensities.
 
 Source: Saito et al., Open Bandit Dataset and Pipeline, NeurIPS 2021 Datasets and Benchmarks.
 """

@@ -1,4 +1,4 @@
-"""Imports the hotel search sessions of the trivago RecSys Challenge 2019."""
+"""Importer of the trivago RecSys Challenge 2019: hotel search sessions."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""The nightly run: validate, train, evaluate, gate, publish; it goes on where it was killed."""
+"""Nightly run: validate, train, evaluate, gate, publish; resumes after the last finished stage."""

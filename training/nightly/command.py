@@ -1,4 +1,4 @@
-"""``python -m training nightly``."""
+"""Command ``python -m training nightly``: one nightly run."""
 
 from datetime import UTC, datetime
 from pathlib import Path

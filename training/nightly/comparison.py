@@ -1,4 +1,4 @@
-"""Two scorers on the same slates, slate by slate."""
+"""Paired comparison of two bundles on the same slates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The gate: decides whether a candidate bundle replaces the champion."""
+"""Publishing gate: decides whether a candidate bundle replaces the champion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Profiles of all customers at the last night's cut, in one file."""
+"""Profile writer: the profiles of all customers as of the last midnight, in one file."""
 
 from collections.abc import Iterator
 from pathlib import Path

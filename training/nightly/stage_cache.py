@@ -1,4 +1,4 @@
-"""Results of the stages of a nightly run, cached by the hash of their inputs."""
+"""Stage cache: results of the stages of a nightly run, by the hash of their inputs."""
 
 import json
 from collections.abc import Callable, Generator, Mapping

@@ -1,4 +1,4 @@
-"""Each policy of the Open Bandit Dataset valued from the log of the other, and from its own.
+"""Off-policy estimates on the Open Bandit Dataset: each policy from the log of the other.
 
 Neither log says what the other policy would have done in its contexts. The target policy is
 therefore the one that shows each item at each position as often as the other log shows it,

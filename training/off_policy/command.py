@@ -1,4 +1,4 @@
-"""``python -m training off-policy`` and ``open-bandit``."""
+"""Commands ``python -m training off-policy`` and ``open-bandit``: off-policy estimates."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A valuation as JSON, as a table on a terminal, and as the blocks of a report."""
+"""Output of off-policy estimates: JSON, a table on a terminal, and the blocks of a report."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

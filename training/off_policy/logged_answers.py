@@ -1,4 +1,4 @@
-"""Exported answers → rounds: what was logged, and what a target policy says of it."""
+"""Logged answers: exported answers as rounds, with their probabilities under a target policy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A log and a target policy → values with intervals, or a refusal."""
+"""Policy value: off-policy estimates of a target policy with intervals, or a refusal."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Rewards of each sale of each logged slate."""
+"""Rewards: clicks, purchases or revenue of each sale of each logged slate."""
 
 from enum import StrEnum
 from typing import Final

@@ -1,4 +1,4 @@
-"""Logged slates as arrays: what was shown, how likely it was, and what came of it."""
+"""Rounds: logged slates as arrays of shown sales, propensities and rewards."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Support: how much a log can say about a target policy."""
+"""Support of a log for a target policy: effective sample size, and clipped weights."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""Probabilities of logged slates under a target policy."""
+"""Target policy: probabilities of logged slates under it."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""``python -m training train``."""
+"""Command ``python -m training train``: trains a bundle from a dataset."""
 
 from datetime import UTC, datetime
 from pathlib import Path

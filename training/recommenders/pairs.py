@@ -1,4 +1,4 @@
-"""Agreement of the sales of one customer: covariance of pairs, beyond that of all sales."""
+"""Within-customer covariance: of pairs of one customer's sales, beyond that of all sales."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,1 +1,1 @@
-"""One self-contained HTML page out of a few kinds of blocks."""
+"""Reports: self-contained HTML pages, made of a few kinds of blocks."""

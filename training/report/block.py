@@ -1,4 +1,4 @@
-"""Blocks of a report."""
+"""Blocks of a report: headings, paragraphs, tables, plots and pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

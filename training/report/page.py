@@ -1,4 +1,4 @@
-"""Blocks → one HTML page that needs nothing but itself."""
+"""HTML page of a report: renders blocks to one file without external resources."""
 
 from base64 import b64encode
 from collections.abc import Sequence

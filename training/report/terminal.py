@@ -1,4 +1,4 @@
-"""Texts and tables of a report on a terminal."""
+"""Terminal output of a report: its texts and tables."""
 
 from collections.abc import Sequence
 

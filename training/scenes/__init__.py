@@ -1,1 +1,1 @@
-"""Makes a scene labeller out of labelled pictures and a frozen network."""
+"""Training of the scene labeller, by labelled pictures and a frozen network (transfer learning)."""

@@ -1,4 +1,4 @@
-"""The frozen network whose features the head is trained on: the default, or a user's own."""
+"""Backbone: the frozen network that makes the features of the head; the default or a user's own."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``python -m training scenes``: train the labeller, and label with it."""
+"""Commands ``python -m training scenes``: train the labeller, and label pictures with it."""
 
 import sys
 from collections.abc import Callable, Generator, Sequence

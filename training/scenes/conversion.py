@@ -1,4 +1,4 @@
-"""Conversion: the share of opened sales that were bought, by topic and market."""
+"""Conversion rates: the share of opened sales that were bought, by topic and market."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

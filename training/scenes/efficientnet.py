@@ -1,4 +1,4 @@
-"""Writes EfficientNet-Lite0 with its ImageNet weights as an ONNX graph, without torch."""
+"""EfficientNet-Lite0 with its ImageNet weights, written as an ONNX graph without torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

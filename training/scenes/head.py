@@ -1,4 +1,4 @@
-"""The two fully connected layers, fitted by Adam in numpy."""
+"""Classification head: two fully connected layers, fitted by Adam in numpy."""
 
 import math
 from collections.abc import Iterator

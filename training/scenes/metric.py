@@ -1,4 +1,4 @@
-"""Metrics of label probabilities."""
+"""Metrics of label probabilities: accuracy, log loss, calibration error."""
 
 import numpy as np
 from numpy.typing import NDArray

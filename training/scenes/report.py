@@ -1,4 +1,4 @@
-"""The report on scenes: topics, their conversion, and how good the labeller is."""
+"""Scene report: topics, their conversion rates, and the quality of the labeller."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""``python -m training scenes report``: what the scenes are worth, on one page."""
+"""Command ``python -m training scenes report``: the scene report as one HTML page."""
 
 from pathlib import Path
 from typing import Annotated

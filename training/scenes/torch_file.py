@@ -1,4 +1,4 @@
-"""Reads tensors out of a file in torch's old format, without torch.
+"""Reader of tensors in torch's old file format, without torch.
 
 Such a file is four pickles (magic number, protocol, system, an ordered dict of tensors), a fifth
 with the keys of the storages in order, and then the raw storages. A pickle can call anything it

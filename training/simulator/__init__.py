@@ -1,1 +1,1 @@
-"""A simulated flash-sale travel site, written to be an honest judge; see docs/world.md."""
+"""Simulator of a flash-sale travel site with known ground truth; see docs/world.md."""

@@ -1,4 +1,4 @@
-"""``python -m training simulate``."""
+"""Command ``python -m training simulate``: writes a simulated dataset."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime

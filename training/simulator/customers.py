@@ -1,4 +1,4 @@
-"""Customers and the moments of their visits."""
+"""Simulated customers, and the times of their visits."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The period of a simulation."""
+"""Simulated period: first and last moment of a simulation."""
 
 from dataclasses import dataclass
 

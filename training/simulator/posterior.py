@@ -1,4 +1,4 @@
-"""Posterior over the taste states of customers given their events: what can be known, exactly."""
+"""Exact posterior of the taste states of customers, given their events."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Titles and descriptions of sales."""
+"""Titles and descriptions of simulated sales."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""``python -m training ablate``: what each recommender adds."""
+"""Command ``python -m training ablate``: the contribution of each recommender."""
 
 from datetime import datetime
 from pathlib import Path

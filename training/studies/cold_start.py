@@ -1,4 +1,4 @@
-"""The proof that pictures place new sales: one bundle with them, one without, judged alike."""
+"""Cold-start study: a bundle with picture features against one without, on new sales."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

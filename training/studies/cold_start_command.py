@@ -1,4 +1,4 @@
-"""``python -m training cold-start``: what pictures are worth to sales that are new."""
+"""Command ``python -m training cold-start``: the value of pictures for new sales."""
 
 from dataclasses import asdict
 from datetime import datetime

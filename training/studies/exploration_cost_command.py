@@ -1,4 +1,4 @@
-"""``python -m training slate-cost``."""
+"""Command ``python -m training slate-cost``: the cost of exploration and diversity."""
 
 from dataclasses import asdict
 from datetime import datetime

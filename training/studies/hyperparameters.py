@@ -1,4 +1,4 @@
-"""Searches hyper-parameters at random, on features that are assembled once."""
+"""Random search of hyper-parameters, on features that are assembled once."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

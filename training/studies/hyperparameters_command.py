@@ -1,4 +1,4 @@
-"""``python -m training tune``: searches hyper-parameters."""
+"""Command ``python -m training tune``: random search of hyper-parameters."""
 
 import time
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Variance over seeds: trains and evaluates the meta-model once a seed."""
+"""Seed variance: trains and evaluates the meta-model once per seed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""``python -m training seeds``: how far figures move with the seed."""
+"""Command ``python -m training seeds``: the variance of metrics over seeds."""
 
 from datetime import datetime
 from pathlib import Path

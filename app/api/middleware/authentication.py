@@ -1,4 +1,4 @@
-"""Authentication: lets in requests whose key has the scope, as often as the key may."""
+"""Authentication, authorisation by scope, and quota of API keys."""
 
 import re
 from typing import Final

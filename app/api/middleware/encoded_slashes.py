@@ -1,4 +1,4 @@
-"""Ids in paths, which may hold any character, an encoded slash too."""
+"""Path ids with any character: encoded slashes (``%2F``) do not split the path."""
 
 from typing import Annotated, Final
 from urllib.parse import unquote

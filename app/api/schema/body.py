@@ -1,4 +1,4 @@
-"""Bodies of requests, parsed strictly: a number is no time, a string no price.
+"""Strict parsing of request bodies: a number is not a time, and a string is not a price.
 
 Parsing takes bounded time and memory for any body up to the size limit.
 """

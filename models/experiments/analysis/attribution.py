@@ -21,7 +21,7 @@ from models.experiments.plan.experiment import Experiment, Unit
 
 
 class Rules(BaseModel):
-    """Settings of the analysis; to be decided before the experiment starts."""
+    """Settings of the analysis, which must be fixed before the experiment starts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class Rules(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attributed:
-    """The units of an experiment and their outcomes.
+    """Attributed outcomes of the units of an experiment.
 
     Attributes:
         answers: Answers by variant in the order of time, without forced ones; see

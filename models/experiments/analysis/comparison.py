@@ -31,7 +31,7 @@ _FROZEN: Final = ConfigDict(frozen=True)
 
 
 class Look(BaseModel):
-    """Lift as it was known at the end of a day."""
+    """Interim look: the lift at the end of a day."""
 
     model_config = _FROZEN
 
@@ -41,7 +41,7 @@ class Look(BaseModel):
 
 
 class Comparison(BaseModel):
-    """A variant beside the control, by one metric; intervals of 95%."""
+    """Comparison of a variant with the control by one metric; intervals of 95%."""
 
     model_config = _FROZEN
 
@@ -88,7 +88,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
-    """A variant and the control at the end of a day."""
+    """Sums of a variant and of the control at the end of a day."""
 
     day: int
     own: Moments

@@ -53,7 +53,7 @@ class Size(BaseModel):
 
 
 class Design(BaseModel):
-    """An experiment before its start."""
+    """Design of an experiment: expected units, power and duration, before its start."""
 
     model_config = _FROZEN
 

@@ -35,7 +35,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A variant's mean or ratio.
+    """Estimate of a variant's mean or ratio.
 
     Attributes:
         value: The estimate, NaN without data.

@@ -1,4 +1,4 @@
-"""Intervals for JSON, which has no infinities."""
+"""Intervals in JSON, with null for infinite ends."""
 
 import math
 from typing import Self
@@ -9,7 +9,7 @@ from models.experiments.analysis.estimate import Interval
 
 
 class Span(BaseModel):
-    """A value and its interval; null is what is unknown, or an end without bound."""
+    """A value and its interval; null for an unknown value or an infinite end."""
 
     model_config = ConfigDict(frozen=True)
 

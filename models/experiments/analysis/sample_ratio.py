@@ -12,7 +12,7 @@ ALARM: Final = 1e-4
 
 
 class Mismatch(BaseModel):
-    """Observed against assigned units; results of an experiment with an alarm are not valid."""
+    """Sample ratio test: observed against assigned units; with an alarm, results are not valid."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -77,7 +77,7 @@ class Variant(BaseModel):
 
 
 class Experiment(BaseModel):
-    """A comparison of policies on part of the units of a layer."""
+    """Experiment: a randomised comparison of policies on part of the units of a layer."""
 
     model_config = _FROZEN
 

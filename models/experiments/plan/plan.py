@@ -33,7 +33,7 @@ class ExclusiveVariantsError(ValueError):
 
 
 class Layer(BaseModel):
-    """Experiments that exclude each other; those of another layer are independent."""
+    """Layer of mutually exclusive experiments; layers are independent of each other."""
 
     model_config = _FROZEN
 
@@ -43,7 +43,7 @@ class Layer(BaseModel):
 
 
 class Holdout(BaseModel):
-    """Customers whom no experiment reaches: what all of them together bring is seen here."""
+    """Global holdout: customers without experiments, to measure the effect of all experiments."""
 
     model_config = _FROZEN
 
@@ -109,7 +109,7 @@ class Route:
 
 
 class Plan(BaseModel):
-    """Layers, experiments and what everyone else sees."""
+    """Plan of experiments: layers, experiments, holdout and the default policy."""
 
     model_config = _FROZEN
 

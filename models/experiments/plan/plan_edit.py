@@ -21,7 +21,7 @@ _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
 class VariantDraft(BaseModel):
-    """An arm of an experiment, by its share or by its exact buckets."""
+    """Draft of a variant, with its share or its exact buckets."""
 
     model_config = _FROZEN
 
@@ -43,7 +43,7 @@ class VariantDraft(BaseModel):
 
 
 class ExperimentTerms(BaseModel):
-    """An experiment without its name."""
+    """Draft of an experiment without its name."""
 
     model_config = _FROZEN
 
@@ -86,13 +86,13 @@ class ExperimentTerms(BaseModel):
 
 
 class ExperimentDraft(ExperimentTerms):
-    """An experiment, by shares or by exact buckets."""
+    """Draft of an experiment, with shares or exact buckets."""
 
     name: Name
 
 
 class PlanDraft(BaseModel):
-    """A whole plan, by shares or by exact buckets; the JSON of a `Plan` is valid as well."""
+    """Draft of a plan, with shares or exact buckets; the JSON of a `Plan` is valid as well."""
 
     model_config = _FROZEN
 
