@@ -27,7 +27,7 @@ PROBABILITY_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0
 
 @dataclass(frozen=True, slots=True)
 class ShadowMetrics:
-    """The shadow beside the model that answers.
+    """Shadow metrics: the shadow model against the active one.
 
     Attributes:
         answers: Answers while there is a shadow, by outcome.
@@ -67,7 +67,7 @@ class ShadowMetrics:
 
 @dataclass(frozen=True, slots=True)
 class DriftMetrics:
-    """Features and scores of answers, and those of training.
+    """Drift metrics: features and scores of answers, and those of training.
 
     Attributes:
         scored: Candidates of the answers that were counted, by bundle and band of scores.

@@ -55,7 +55,7 @@ class BundleBody(BaseModel):
 
 
 class WantedBundles(BaseModel):
-    """The bundles that all workers are to serve."""
+    """Wanted bundles: those that all workers are to serve."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_WANTED]})
 
@@ -137,7 +137,7 @@ class WorkerState(BaseModel):
 
 
 class BundleList(BaseModel):
-    """The bundles of this machine, those that are wanted, and those that workers serve."""
+    """Bundles of this machine, wanted bundles, and bundles served by each worker."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -105,7 +105,7 @@ class TopicAnswer(BaseModel):
 
 
 class PictureAnswer(BaseModel):
-    """What a picture shows."""
+    """Scene labels and topics of a picture."""
 
     model_config = _example(_PICTURE)
 
@@ -121,7 +121,7 @@ class PictureAnswer(BaseModel):
 
 
 class NumberedPictureAnswer(PictureAnswer):
-    """What one of a sale's pictures shows."""
+    """Scene labels and topics of one of a sale's pictures."""
 
     model_config = _example({"number": COVER, **_PICTURE})
 
@@ -139,7 +139,7 @@ class LookAlikeAnswer(BaseModel):
 
 
 class SaleAnswer(BaseModel):
-    """A sale, what its picture shows, and what looks like it."""
+    """A sale, the labels and topics of its pictures, and sales that look like it."""
 
     model_config = _example(
         {
@@ -171,7 +171,7 @@ class SimilarAnswer(BaseModel):
 
 
 class SimilarQuery(BaseModel):
-    """Which neighbours are wanted."""
+    """Number and filter of similar sales."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

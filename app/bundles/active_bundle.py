@@ -34,7 +34,7 @@ class _Refusal:
 
 @dataclass(slots=True)
 class ActiveBundle:
-    """Makes this worker serve the bundles that the store wants; a loaded bundle switches at once.
+    """Active bundle of a worker: follows the store; a loaded bundle is switched to at once.
 
     Attributes:
         name: Name of this worker.

@@ -25,7 +25,7 @@ AT_ONCE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ErasureSummary:
-    """What erasures removed from a store.
+    """Summary of the data that erasures removed from a store.
 
     Attributes:
         customers: Customers that the files say were erased.

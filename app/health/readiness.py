@@ -24,7 +24,7 @@ PING_TIMEOUT_S: Final = 1.0
 
 @dataclass(slots=True)
 class Drain:
-    """Whether this process is about to stop: it still answers, but is no longer ready.
+    """Draining state of a process before its stop: it still answers, but is not ready.
 
     Attributes:
         started: Whether draining began.

@@ -64,7 +64,7 @@ class Caller(Protocol):
 
 @dataclass(slots=True)
 class Door:
-    """All connections of a worker.
+    """Door of a worker: admits its connections, and enforces their limits.
 
     Attributes:
         bounds: Their limits.

@@ -57,7 +57,7 @@ class Lane(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a request is answered."""
+    """Outcome of admission: how a request is answered."""
 
     FULL = "full"
     POPULARITY = "popularity"

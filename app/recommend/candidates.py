@@ -8,7 +8,7 @@ from models.catalogue.catalogue import Catalogue
 
 
 class Obstacle(StrEnum):
-    """Why a sale that the caller asked for may not be shown."""
+    """Reason for which a sale of the caller may not be shown."""
 
     UNKNOWN = "unknown"
     NOT_YET_OPEN = "not_yet_open"

@@ -31,7 +31,7 @@ Waiting = tuple[PackedExposure, CatalogueVersion | None]
 
 
 class ExposureQueue:
-    """Holds records until the log takes them; what does not fit is dropped and counted."""
+    """Bounded queue of exposure records; records that do not fit are dropped and counted."""
 
     def __init__(
         self, log: ExposureLog, archive: SnapshotArchive, *, pool: Executor, metrics: Metrics

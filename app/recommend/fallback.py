@@ -16,7 +16,7 @@ _SLOW: Final = 1
 
 
 class DegradationLevel(StrEnum):
-    """What an answer had to do without, from the least to the worst."""
+    """Degradation level: the missing part of an answer, from the least to the worst."""
 
     ANONYMOUS = "anonymous"
     """The customer's window is unavailable: ranked as for an unknown customer."""
@@ -36,7 +36,7 @@ class DegradationLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why answers are of a level, and what operators can do."""
+    """Cause of a degradation, with advice for operators."""
 
     reason: str
     advice: str

@@ -12,7 +12,7 @@ estimate that a slow moment left behind would never be corrected. Chosen, not me
 
 
 class LatencyEstimate:
-    """Remembers how long rankings took, by the power of two of their candidates.
+    """Latency estimate of rankings, by the power of two of the number of candidates.
 
     Scoring cannot be interrupted: a deadline can only keep it from beginning. Sizes that were
     not measured `REMEMBERED` times are always allowed.

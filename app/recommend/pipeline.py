@@ -41,7 +41,7 @@ third as many rankings were too late for their model; full answers were as many 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What all answers of this process have in common.
+    """Origin of answers: the plan and library versions, equal for all answers of this process.
 
     Attributes:
         plan: Routes visits to variants.
@@ -73,7 +73,7 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class Recommender:
-    """Answers every request, and names in the answer what it had to do without.
+    """Recommendation pipeline: answers every request, and names the degradation in the answer.
 
     Attributes:
         customers: Windows and profiles.
@@ -82,7 +82,7 @@ class Recommender:
         ranker: Ranks the candidates.
         exposures: Takes the records.
         origin: Plan of experiments and versions.
-        degradation: Logs what answers had to do without.
+        degradation: Logs degraded answers.
         shadow: Ranks again with a model whose slates are not shown.
         counts: Counts answers by variant.
         read_timeout_s: After this a customer is anonymous.

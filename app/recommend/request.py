@@ -37,7 +37,7 @@ class RecommendationRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankingRequest:
-    """A request at its moment: two rankings of one of these are equal to the bit.
+    """Ranking request: all inputs of a ranking, so that repeated rankings are bit-identical.
 
     Attributes:
         request: The caller's request.

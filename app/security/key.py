@@ -31,7 +31,7 @@ class Scope(StrEnum):
 
 
 class KeyEntry(BaseModel):
-    """The stored entry of a key: enough to check it, nothing to make it from.
+    """Stored entry of a key: its hash, from which the key cannot be derived.
 
     A key is 32 random bytes: there is no dictionary to try, so one fast hash protects it as
     well as a slow one would, which every request would have to wait for.

@@ -23,7 +23,7 @@ _READING: Final = "reading which bundle is to answer"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The bundles that all workers are to serve; an empty id stands for none.
+    """Wanted bundles: those that all workers are to serve; an empty id stands for none.
 
     Attributes:
         active: Answers; empty before the first activation, when each worker's settings decide.
@@ -38,14 +38,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """The bundles that a worker really serves.
+    """Report of a worker on the bundles that it serves.
 
     Attributes:
         worker: Its name: machine and process.
         active: The bundle that answers, empty without.
         previous: The bundle that is kept ready, empty without.
         shadow: The bundle that scores without being shown, empty without.
-        failure: Why it does not serve what is wanted; None if it does.
+        failure: Reason for which it does not serve the wanted bundles; None if it does.
         n_unread_pictures: Pictures that another scene model labelled.
     """
 

@@ -63,13 +63,13 @@ APPLY_ERASURE: Final = Script.named("apply_erasure", after=["tombstone"])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CustomerState:
-    """What one read of the store returns about a customer.
+    """State of a customer: clock, window and profile, read in one round trip.
 
     Attributes:
         now_us: The store's clock in the same round trip, microseconds since the epoch:
             an acknowledged event is never later than it.
         window: The latest events, and the sales shown last; empty for an unknown customer.
-        profile: What lies further back; empty for an unknown customer.
+        profile: Totals of older events; empty for an unknown customer.
     """
 
     now_us: int
@@ -99,7 +99,7 @@ class KnownCustomer:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What was erased.
+    """Result of an erasure.
 
     Attributes:
         erased_us: When, by the store's clock, microseconds since the epoch.
@@ -117,7 +117,7 @@ class Erasure:
 
 
 class EventStatus(StrEnum):
-    """What became of an event."""
+    """Status of an event in the store."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -130,7 +130,7 @@ class EventOutcome:
     """The store's answer to one event.
 
     Attributes:
-        status: What became of it.
+        status: Its status.
         reason: A stable word for a rejection (see `models.domain.event.Refusal`), else None.
     """
 

@@ -22,7 +22,7 @@ _DOING: Final = "asking for its health"
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Entries that the store dropped for want of room, over its whole life.
+    """Lost entries: dropped because a bound of the store was reached, over its whole life.
 
     Attributes:
         events: Accepted events that a full stream dropped before they were exported; windows
@@ -38,7 +38,7 @@ class Lost:
 
 
 class Refusal(StrEnum):
-    """Why a store that can be read takes no writes."""
+    """Reason for which a readable store refuses writes."""
 
     FULL = "full"
     DISK = "disk"

@@ -11,7 +11,7 @@ from models.query.query import Batch, Query
 
 
 class Recommender(Protocol):
-    """Scores candidate sales; fitted in ``training``, stored in a bundle as arrays.
+    """Recommender: scores candidate sales; fitted in ``training``, stored in a bundle as arrays.
 
     Attributes:
         name: Name in bundles, variants and reports.

@@ -30,7 +30,7 @@ class ParityError(UserError):
 
 @dataclass(frozen=True)
 class Parity:
-    """How recomputed answers compare.
+    """Parity of recomputed and served answers.
 
     Attributes:
         equal: Ids of answers whose features came out bit for bit.

@@ -14,11 +14,11 @@ from training.console import bars, print_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """What a validation found.
+    """Result of a validation.
 
     Attributes:
         directory: The dataset.
-        dataset: What could be read; None if it cannot be used.
+        dataset: The dataset that was read; None if it cannot be used.
         faults: Everything found wrong.
         strict: Whether any loss makes the dataset unusable.
     """

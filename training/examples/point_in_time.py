@@ -29,7 +29,7 @@ Masked = Callable[[int, Query], Query]
 
 @dataclass(frozen=True, eq=False)
 class PointInTime:
-    """Reconstructs what the service knew at any moment; see `training.examples.replay`.
+    """Point-in-time state of the service, at any time; see `training.examples.replay`.
 
     Attributes:
         events: The event table.

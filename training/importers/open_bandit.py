@@ -29,7 +29,7 @@ class BanditLogError(UserError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BanditLog:
-    """What one policy showed in one campaign; all arrays of shape ``(n_rows,)``.
+    """Log of one policy in one campaign; all arrays of shape ``(n_rows,)``.
 
     Attributes:
         items: Item shown, from 0.

@@ -31,7 +31,7 @@ _STEPS: Final = ("read", "events", "sales", "write")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Imported:
-    """What an import made of its source.
+    """Summary of an import.
 
     Attributes:
         n_rows: Rows of the source.

@@ -34,13 +34,13 @@ _TINY: Final = 1e-12
 
 @dataclass(frozen=True)
 class BundleComparison:
-    """What scorers are compared on.
+    """Paired comparison of bundles: the slates and settings that they are compared on.
 
     Attributes:
         dataset: All that is known.
         from_us: Slates from then on are judged, microseconds since the epoch.
         until_us: End of the data.
-        config: What a purchase is credited to.
+        config: Rules by which purchases are credited to slates.
         seed: Seed of samples and resamples.
         cache: Directory of picture features.
     """

@@ -14,7 +14,7 @@ BASELINE: Final = "popularity"
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate decided.
+    """Decision of the publishing gate.
 
     Attributes:
         passed: Whether the candidate may be published.

@@ -29,7 +29,7 @@ _OF_SLATES = ("rips", "cascade-dr")
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A policy's click rate, from its own log and from the other's.
+    """Cross-estimate: a policy's click rate from its own log and from the other's.
 
     Attributes:
         campaign: Part of the shop.

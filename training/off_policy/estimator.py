@@ -23,7 +23,7 @@ from training.off_policy.rounds import Rounds
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Terms:
-    """An estimate before it is summed up.
+    """Per-round terms of an estimate.
 
     Attributes:
         numerators: Shape ``(n_rounds, n_terms)``.

@@ -42,12 +42,12 @@ _NEEDED: Final = (
 
 
 class AnswersError(UserError):
-    """Exported answers that no policy can be valued from."""
+    """Exported answers that allow no off-policy estimate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedAnswers:
-    """Answers that can be judged.
+    """Logged answers that can be evaluated.
 
     Attributes:
         answers: Rows of the file of exposures with ``now_us``, by snapshot and time.
@@ -92,12 +92,12 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is asked of a log.
+    """Settings of an off-policy estimate.
 
     Attributes:
         target: The policy to value.
         snapshots: Directory of the service's snapshots.
-        reward: What slates are valued by.
+        reward: The reward of slates.
         window_us: How long after an answer its rewards count.
         seed: Draws slates of a target policy of chance, and resamples.
     """

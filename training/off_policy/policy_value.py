@@ -15,13 +15,13 @@ from training.statistics.bootstrap import Interval, percentile_interval, resampl
 
 @dataclass(frozen=True, slots=True)
 class Valuation:
-    """What two policies bring a slate.
+    """Values of the logging and the target policy per slate.
 
     Attributes:
         logged: The logging policy's value.
         target: The target policy's, by estimator.
         difference: Target minus logged, by estimator, paired in every resample.
-        support: How much of the log speaks about the target policy.
+        support: Support of the log for the target policy.
     """
 
     logged: Interval

@@ -13,7 +13,7 @@ from models.experiments.analysis.outcome import texts
 
 
 class Reward(StrEnum):
-    """What a slate is valued by."""
+    """Reward by which a slate is valued."""
 
     CLICKS = "clicks"
     PURCHASES = "purchases"

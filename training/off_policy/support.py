@@ -18,11 +18,11 @@ _STANDARD_ERRORS: Final = 4.0
 
 
 class RefusedError(UserError):
-    """A log that says nothing about the policy."""
+    """A log without enough support for the target policy."""
 
 
 class NoSupportError(RefusedError):
-    """A target policy that shows what the logging policy never shows."""
+    """A target policy that shows sales which the logging policy never shows."""
 
 
 class TooFewRoundsError(RefusedError):
@@ -31,7 +31,7 @@ class TooFewRoundsError(RefusedError):
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """How much of a log speaks about the target policy.
+    """Support of a log for the target policy.
 
     Attributes:
         n_rounds: Logged slates.

@@ -19,7 +19,7 @@ N_DRAWS: Final = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A logged slate as the target policy sees it; see `training.off_policy.rounds.Rounds`.
+    """A logged slate under the target policy; see `training.off_policy.rounds.Rounds`.
 
     All arrays have shape ``(n_shown,)``.
     """
@@ -36,7 +36,7 @@ class TargetError(UserError):
 
 @dataclass(frozen=True)
 class TargetPolicy:
-    """A bundle's policy, with or without chance.
+    """Target policy: a policy of a bundle, deterministic or randomised.
 
     Attributes:
         scorer: The bundle; the policy's own ``bundle`` says nothing here.

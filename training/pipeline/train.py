@@ -85,7 +85,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
 
 @dataclass(frozen=True, eq=False)
 class TrainingExamples:
-    """Everything that the ranker is fitted on.
+    """Training examples of the ranker.
 
     Attributes:
         topics: Maps label probabilities to topic shares.

@@ -46,7 +46,7 @@ class SceneFiles:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything that a run learns from.
+    """Training data of a run.
 
     Attributes:
         dataset: The dataset, cut at ``until_us``.

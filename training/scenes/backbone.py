@@ -26,7 +26,7 @@ class BackboneError(UserError):
 
 
 class Output(BaseModel):
-    """One output of a backbone, and what of it becomes features."""
+    """Output of a backbone, and its pooling to features."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class BackboneDescription(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A network and what its input must look like.
+    """Backbone network, with the description of its input.
 
     Attributes:
         description: Its input and outputs.

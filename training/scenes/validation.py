@@ -38,7 +38,7 @@ class Unlike(BaseModel):
 
 
 class Beside(BaseModel):
-    """Metrics of a baseline, and the head's minus the baseline's, paired by picture."""
+    """Baseline metrics, and the paired difference of the head to the baseline."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -19,7 +19,7 @@ _NOISE_SD = 0.3
 
 @dataclass(frozen=True)
 class LoggedSlates:
-    """What was shown, row by visit and column by position; ``-1`` and 0 where nothing was left.
+    """Shown slates, row by visit and column by position; ``-1`` and 0 at empty positions.
 
     Attributes:
         column: Column of the day's market, shape ``(n_visits, slate_size)``.

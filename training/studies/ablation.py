@@ -33,7 +33,7 @@ _NOTHING: Final[Mapping[str, NDArray[np.int64]]] = MappingProxyType({})
 
 
 class NothingToJudgeError(UserError):
-    """An end of the training data that no purchase of what was shown follows."""
+    """Training data after whose end nothing was bought."""
 
 
 def require_later_purchases(events: EventTable, until_us: int) -> None:
@@ -55,7 +55,7 @@ def require_later_purchases(events: EventTable, until_us: int) -> None:
 
 @dataclass(frozen=True)
 class Ablation:
-    """What was found.
+    """Result of an ablation.
 
     Attributes:
         means: By meta-model, `ALL` and ``without NAME``, and metric: `MRR` of what was bought

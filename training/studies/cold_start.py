@@ -25,12 +25,12 @@ class NoPicturesError(UserError):
 
 
 class NoNewSalesError(UserError):
-    """An end of training that no visit with new sales follows."""
+    """Training data after whose end no visit has new sales."""
 
 
 @dataclass(frozen=True)
 class ColdStart:
-    """How the proof is made.
+    """Settings of the cold-start study.
 
     Attributes:
         data: The dataset's directory, with what happened after the training data ends.

@@ -47,7 +47,7 @@ _NEW_HOURS: Final = NewSaleSlots().hours
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a setting does to slates.
+    """Effect of an exploration or diversity setting on slates.
 
     Attributes:
         means: Mean over slates by metric; without what is not known.

@@ -23,11 +23,11 @@ from training.studies.ablation import NothingToJudgeError
 
 @dataclass(frozen=True)
 class Study:
-    """What is trained and judged, over and over.
+    """Settings of a seed study: trained and evaluated once per seed.
 
     Attributes:
         dataset: The whole dataset: what follows the training data is judged.
-        material: What to learn from.
+        material: The training data.
         config: Hyper-parameters.
         max_visits: At most so many visits are judged, the same ones for every seed.
         root: Directory of bundles.
@@ -44,7 +44,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over seeds.
+    """Mean and spread of a metric over seeds.
 
     Attributes:
         mean: Its mean.

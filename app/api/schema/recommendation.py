@@ -49,7 +49,7 @@ SLATE_EXAMPLE: Final[JsonDict] = {
 
 
 class Contribution(BaseModel):
-    """What one recommender, or another group of features, adds to a probability."""
+    """Contribution of a recommender, or another group of features, to the log-odds of purchase."""
 
     model_config = ConfigDict(
         frozen=True, json_schema_extra={"examples": [{"group": "content", "log_odds": 0.52}]}
@@ -90,7 +90,7 @@ class RecommendedSale(BaseModel):
 
 
 class AssignedVariant(BaseModel):
-    """A variant that the visit is in."""
+    """Variant that the visit is assigned to."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [ASSIGNMENT_EXAMPLE]})
 

@@ -28,7 +28,7 @@ _HOUR_SHARES = (0.36, 0.18, 0.18, 0.18, 0.10)
 
 @dataclass(frozen=True)
 class Light:
-    """Time of day: colours of the sky, and what they do to everything below.
+    """Light of a time of day: colours of the sky, and their effect on the scene.
 
     Attributes:
         hour: Name of the time of day.
