@@ -36,10 +36,10 @@ from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import fit_recommenders
 from training.examples.replay import WindowReplay
 from training.examples.sampled_slates import training_slates
+from training.pipeline.bundle_parts import seed_snapshot
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import train
 from training.pipeline.training_data import TrainingData
-from training.pipeline.write_bundle import seed_snapshot
 from training.recommenders.interactions import Interactions
 from training.simulator.creation import create_world
 from training.simulator.parameters import WORLDS

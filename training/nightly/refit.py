@@ -11,8 +11,8 @@ from models.scoring.scorer import Scorer
 from training.examples.point_in_time import PointInTime
 from training.examples.refit import fit_recommenders
 from training.nightly.comparison import BundleComparison, pictures_of
+from training.pipeline.bundle_parts import counts_at_end, known_files
 from training.pipeline.training_data import cut
-from training.pipeline.write_bundle import counts_at_end, known_files
 from training.recommenders.interactions import Interactions
 
 

@@ -23,8 +23,8 @@ from training.examples.refit import (
 )
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, settled
+from training.pipeline.bundle_parts import counts_at_end, known_files, manifest_of, seed_snapshot
 from training.pipeline.training_data import TrainingData
-from training.pipeline.write_bundle import counts_at_end, known_files, manifest_of, seed_snapshot
 from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
 from training.ranker.fit_ranker import fit_ranker

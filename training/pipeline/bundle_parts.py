@@ -1,4 +1,7 @@
-"""The parts of a bundle: manifest, catalogue snapshot, counts, recommenders and golden rows."""
+"""The parts of a bundle: manifest, catalogue snapshot, counts, recommenders and golden rows.
+
+Makes them from a model and its training data; `models.scoring.bundle` writes them to disk.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
