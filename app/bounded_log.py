@@ -1,4 +1,4 @@
-"""Warnings that callers can cause, logged at a bounded rate."""
+"""Rate-limited log of warnings that callers can cause."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

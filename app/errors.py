@@ -1,4 +1,4 @@
-"""Errors that a client can distinguish: a class, a stable code and a status each."""
+"""Service errors: one class, stable code and HTTP status per case that a client can distinguish."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""The ASGI application."""
+"""The ASGI application (FastAPI): lifespan, middlewares and routers."""
 
 import asyncio
 import time

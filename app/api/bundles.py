@@ -1,4 +1,4 @@
-"""Bundles: the active one, the previous one and the shadow; activation and rollback."""
+"""Bundle routes: active, previous and shadow bundle; activation and rollback."""
 
 import asyncio
 from http import HTTPStatus

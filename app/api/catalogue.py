@@ -1,4 +1,4 @@
-"""All sales: listed page by page, and put in bulk."""
+"""Catalogue routes: paged list of sales, and bulk writes."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""One customer: the stored window and profile, and erasure."""
+"""Customer routes: stored window and profile, and erasure."""
 
 from collections.abc import Iterator
 from datetime import datetime

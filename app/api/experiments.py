@@ -1,4 +1,4 @@
-"""Experiments and the plan: read, change, audit trail and results."""
+"""Experiment routes: the plan, its changes and audit trail, and results."""
 
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Parameters of URLs: numbers in digits, and each parameter once."""
+"""URL parameters: integers in plain digits, and single-valued parameters at most once."""
 
 import re
 from collections import Counter

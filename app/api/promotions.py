@@ -1,4 +1,4 @@
-"""Promotions: staged rollout of a bundle to more and more customers, with rules that stop it."""
+"""Promotion routes: staged rollout of a bundle to more and more customers, stopped by its rules."""
 
 from http import HTTPStatus
 from typing import Annotated, Final

@@ -1,4 +1,4 @@
-"""One sale: put, read, delete, its pictures, and the sales that look like it."""
+"""Sale routes: write, read and delete a sale, its pictures, and visually similar sales."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

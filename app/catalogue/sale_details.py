@@ -1,4 +1,4 @@
-"""Details of a sale: the labels and topics of its pictures, and sales that look alike."""
+"""Sale details: labels and topics of the pictures, and visually similar sales."""
 
 import asyncio
 from collections.abc import Mapping

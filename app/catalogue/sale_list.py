@@ -1,4 +1,4 @@
-"""Pages of the list of sales."""
+"""Paged list of sales."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""``python -m app apply-erasures``: repeat in a restored store what was erased since its backup."""
+"""``python -m app apply-erasures``: repeat the erasures since the backup in a restored store."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

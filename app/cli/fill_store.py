@@ -1,4 +1,4 @@
-"""Fill the store from files: sales, pictures, the latest windows, profiles, counts."""
+"""Store loader: sales, pictures, windows, profiles and counts from the files of a dataset."""
 
 import asyncio
 import time

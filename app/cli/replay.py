@@ -1,4 +1,4 @@
-"""``python -m app replay``: recorded answers computed again, and compared bit for bit."""
+"""``python -m app replay``: recompute recorded answers, and compare them bit for bit."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

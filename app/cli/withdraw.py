@@ -1,4 +1,4 @@
-"""Withdraw sales of the store that a full dump of the shop no longer holds (``load --full``)."""
+"""Withdrawal of stored sales that a full dump of the shop no longer holds (``load --full``)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

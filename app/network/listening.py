@@ -1,4 +1,4 @@
-"""A listening socket that accepts many connections a round of the event loop.
+"""Listening socket that accepts many connections per round of the event loop.
 
 uvloop accepts one a round. Under load a round computes a ranking: after a burst of 500 connections
 the next caller, a health probe as well, would be accepted seconds later.

@@ -1,4 +1,4 @@
-"""Explanations of the sales of one answer, by a thread of their own and within a second."""
+"""Explanations of the sales of an answer, computed in a separate thread within one second."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The slate of one answer: by the model, or by popularity where the model cannot answer."""
+"""Slate ranking of one answer: by the model, or by popularity if the model cannot answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The Redis or Valkey server as a whole: liveness, clock, losses, and whether it takes writes.
+"""Store server (Redis or Valkey): liveness, clock, lost entries, and refused writes.
 
 Every method of every store raises `app.errors.StoreUnavailableError` if the server is down, slow
 or refuses the command, and no other error of the network.

@@ -1,4 +1,4 @@
-"""Quarantine: writes the rows that were left out to a file, unchanged."""
+"""Quarantine file: the rows that were left out, unchanged."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""ONNX sessions with explicit threads and a verified execution provider.
+"""ONNX Runtime sessions, with explicit threads and a verified execution provider.
 
 The only module that imports ``onnxruntime``.
 """

@@ -1,4 +1,4 @@
-"""Evaluation protocols: the order of a shown list, and the order of all open sales."""
+"""Evaluation protocols: ranking of a shown list, and ranking of all open sales."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace

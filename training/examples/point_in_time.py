@@ -1,4 +1,4 @@
-"""Point-in-time features: the features of every slate as they were at its moment."""
+"""Point-in-time features: the features of every slate as of its time, without leakage."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Target policy: probabilities of logged slates under it."""
+"""Target policy, and the probabilities of logged slates under it."""
 
 from dataclasses import dataclass
 from typing import Final

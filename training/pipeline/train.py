@@ -1,4 +1,4 @@
-"""A training run: the steps from training data to a bundle, in order."""
+"""Training run: the steps from training data to a bundle, in order."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Training data: a dataset up to a moment, its scene model, and its picture scores."""
+"""Training data: a dataset up to a given time, its scene model, and its picture scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace

@@ -1,4 +1,4 @@
-"""Fits the boosted trees of the ranker; with `models.ranker.ranker`, the home of ``lightgbm``."""
+"""Fits the boosted trees of the ranker; only here and in `models.ranker` is LightGBM imported."""
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Sequence
