@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from tests.proofs import ROOT
 
@@ -21,6 +22,14 @@ def test_every_folder_is_on_the_page(package: str) -> None:
     folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
 
     assert {name for name in folders if f"`{package}/{name}/`" not in PAGE} == set()
+
+
+def test_every_route_of_the_page_is_in_the_api() -> None:
+    named = re.findall(r"`(GET|PUT|POST|DELETE) (/v1/[^`?]+)`", PAGE)
+    api = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
+
+    assert named
+    assert [route for method, route in named if method.lower() not in api.get(route, {})] == []
 
 
 def test_every_decision_is_in_the_index() -> None:
