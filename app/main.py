@@ -127,8 +127,9 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
             refused=worker.metrics.refused,
         )
     app.add_middleware(EncodedSlashes)
-    app.add_middleware(RequestContext, worker=worker, slow_s=settings.slow_request_ms / MS_PER_S)
-    for error in (ServiceError, PictureError, RequestValidationError, HTTPException, Exception):
+    slow_s = settings.slow_request_ms / MS_PER_S
+    app.add_middleware(RequestContext, worker=worker, slow_s=slow_s, render_error=_problem)
+    for error in (ServiceError, PictureError, RequestValidationError, HTTPException):
         app.add_exception_handler(error, _problem)
     return app
 

@@ -1,7 +1,10 @@
 """The application over a real store, with a model made by hand."""
 
+import logging
+import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
+from io import StringIO
 from pathlib import Path
 
 import httpx
@@ -9,6 +12,7 @@ import pytest
 
 from app.catalogue.model import Model
 from app.main import create_app
+from app.observability import configure_logging
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.embedded import embedded_server
@@ -75,3 +79,20 @@ async def client(
 
     async with client_of(create_app(settings, worker, opener=opener)) as client:
         yield client
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Generator[StringIO]:
+    """Log as the service does, down to the finest, and the tests' own client not at all."""
+    root, talkative = logging.getLogger(), [logging.getLogger(n) for n in ("httpx", "httpcore")]
+    before = root.level, root.handlers[:], [logger.level for logger in talkative]
+    lines = StringIO()
+    monkeypatch.setattr(sys, "stderr", lines)
+    configure_logging("debug")
+    for logger in talkative:
+        logger.setLevel(logging.CRITICAL)
+    yield lines
+    root.handlers[:] = before[1]
+    root.setLevel(before[0])
+    for logger, level in zip(talkative, before[2], strict=True):
+        logger.setLevel(level)

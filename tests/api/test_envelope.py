@@ -1,10 +1,18 @@
 """Request id, headers and metrics of every answer."""
 
+import json
 from collections.abc import AsyncGenerator
+from io import StringIO
+from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from app.api.middleware.request_context import RequestContext
+from app.resources import Worker
 from app.settings import Settings
 
 PATHS = ["/health/live", "/v1/recommendations?customer_id=c1", "/v1/recommendations", "/nowhere"]
@@ -125,3 +133,63 @@ async def test_the_document_is_rendered_once(client: httpx.AsyncClient) -> None:
     assert first.content == second.content
     assert head.headers["content-length"] == str(len(first.content))
     assert head.headers["content-type"] == "application/json"
+
+
+class TestAFaultOfTheService:
+    """The folder of the workers' metrics is gone, so that `GET /metrics` raises."""
+
+    @pytest.fixture
+    def worker(self, tmp_path: Path) -> Worker:
+        return Worker(metrics_dir=str(tmp_path / "gone"))
+
+    async def test_is_a_problem_with_the_headers_of_every_answer(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.get("/metrics", headers={"X-Request-Id": "scrape-17"})
+
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["x-request-id"] == "scrape-17"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["server-timing"].startswith("total;dur=")
+
+    async def test_is_logged_once_with_the_request_id_of_its_answer(
+        self, client: httpx.AsyncClient, written: StringIO
+    ) -> None:
+        answer = await client.get("/metrics")
+
+        errors = errors_in(written)
+        assert [line["request_id"] for line in errors] == [answer.headers["x-request-id"]]
+        assert errors[0]["route"] == "/metrics"
+        assert "ValueError" in str(errors[0]["exception"])
+
+    async def test_is_counted_as_500(self, client: httpx.AsyncClient, worker: Worker) -> None:
+        await client.get("/metrics")
+
+        labels = {"route": "/metrics", "status": "500", "variant": "", "bundle": "", "rung": ""}
+        name = "vitrine_request_seconds_count"
+        assert worker.metrics.registry.get_sample_value(name, labels) == 1.0
+
+
+async def test_an_answer_that_fails_after_it_has_begun_is_cut_off(written: StringIO) -> None:
+    async def half(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        msg = "the other half is lost"
+        raise ArithmeticError(msg)
+
+    def unused(_request: Request, _exc: Exception) -> Response:
+        raise AssertionError
+
+    app = RequestContext(half, Worker(), slow_s=60.0, render_error=unused)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://vitrine") as client:
+        with pytest.raises(ArithmeticError, match="the other half"):
+            await client.get("/", headers={"X-Request-Id": "page-18"})
+
+    assert [line["request_id"] for line in errors_in(written)] == ["page-18"]
+
+
+def errors_in(written: StringIO) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    return [line for line in lines if line["level"] == "error"]

@@ -1,9 +1,6 @@
 """Log lines of requests: they identify the request, not the customer."""
 
 import json
-import logging
-import sys
-from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -15,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from app.catalogue.model import Model
-from app.observability import configure_logging
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
 from app.settings import Settings
@@ -51,23 +47,6 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
     entry = entry_of(KEY, KEY_ID, scopes=KEY_SCOPES, created_at=made)
     write_keys(tmp_path / "keys.json", KeyFile(keys=(entry,)))
     return settings.model_copy(update={"keys": tmp_path / "keys.json", "slow_request_ms": 0})
-
-
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> Generator[StringIO]:
-    """Log as the service does, down to the finest, and the tests' own client not at all."""
-    root, talkative = logging.getLogger(), [logging.getLogger(n) for n in ("httpx", "httpcore")]
-    before = root.level, root.handlers[:], [logger.level for logger in talkative]
-    lines = StringIO()
-    monkeypatch.setattr(sys, "stderr", lines)
-    configure_logging("debug")
-    for logger in talkative:
-        logger.setLevel(logging.CRITICAL)
-    yield lines
-    root.handlers[:] = before[1]
-    root.setLevel(before[0])
-    for logger, level in zip(talkative, before[2], strict=True):
-        logger.setLevel(level)
 
 
 def event(**fields: object) -> dict[str, object]:

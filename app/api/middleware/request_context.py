@@ -1,16 +1,22 @@
-"""Request context: request id, security headers, timing, and metrics of every answer."""
+"""Request context: request id, security headers, timing, and metrics of every answer.
 
+Unexpected errors are answered here: outside of it their answer and log line would lack the id.
+"""
+
+from collections.abc import Callable
 from time import monotonic
 from typing import Final
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from app.bounded_log import BoundedLog
 from app.network.protocol import ARRIVED, GONE
+from app.observability import get_logger
 from app.resources import Worker
 
 REQUEST_ID: Final = "X-Request-Id"
@@ -25,14 +31,24 @@ SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 
+_log = get_logger(__name__)
+
 
 class RequestContext:
-    """ASGI middleware around all routes."""
+    """ASGI middleware around all routes and other middlewares; `render_error` makes the 500."""
 
-    def __init__(self, app: ASGIApp, worker: Worker, *, slow_s: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        worker: Worker,
+        *,
+        slow_s: float,
+        render_error: Callable[[Request, Exception], Response],
+    ) -> None:
         self._app = app
         self._worker = worker
         self._slow_s = slow_s
+        self._render_error = render_error
         self._log = BoundedLog(
             __name__
         )  # under load all requests are slow, and a line each would slow them further
@@ -45,18 +61,17 @@ class RequestContext:
         # The worker's protocol records when the head arrived; other servers, as of tests, do not.
         started = scope.setdefault("state", {}).setdefault(ARRIVED, monotonic())
         request_id = _request_id(scope)
-        status = 500
+        status, has_begun = 500, False
 
         async def complete(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 status = int(message["status"])
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = request_id
-                headers.update(SECURITY_HEADERS)
-                if self._worker.drain.started:
-                    headers["Connection"] = "close"  # the next request belongs to another process
                 headers["Server-Timing"] = _server_timing(scope, monotonic() - started)
+                headers.update(SECURITY_HEADERS | self._connection_header())
             await send(message)
 
         with bound_contextvars(request_id=request_id):
@@ -64,16 +79,26 @@ class RequestContext:
                 await self._app(scope, receive, complete)
             except ClientDisconnect:
                 status = CALLER_GONE
+            except Exception as exc:
+                _log.exception(
+                    "unexpected error, a fault of this service: report it", route=_route(scope)
+                )
+                if has_begun:
+                    raise  # the server closes the connection: the caller sees that a part is lost
+                await self._render_error(Request(scope), exc)(scope, receive, complete)
             finally:
                 if GONE in scope.get("state", {}):
                     status = CALLER_GONE
                 self._observe(scope, status, monotonic() - started)
 
+    def _connection_header(self) -> dict[str, str]:
+        # The next request belongs to another process.
+        return {"Connection": "close"} if self._worker.drain.started else {}
+
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         state = scope.get("state", {})
         seen = (state.get(name, "") for name in ("variant", "bundle", "rung"))
-        # Paths that no route has would make a series each.
-        route = getattr(scope.get("route"), "path", "none")
+        route = _route(scope)
         self._worker.metrics.requests.labels(route, str(status), *seen).observe(seconds)
         if seconds > self._slow_s:
             self._worker.metrics.slow.labels(route).inc()
@@ -86,6 +111,11 @@ class RequestContext:
                 total_ms=round(seconds * 1e3, 3),
                 stages_ms=stages,
             )
+
+
+def _route(scope: Scope) -> str:
+    # Paths that no route has would make a series each.
+    return getattr(scope.get("route"), "path", "none")
 
 
 def _request_id(scope: Scope) -> str:
