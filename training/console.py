@@ -24,6 +24,13 @@ Data = Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=Fals
 Threads = Annotated[
     int, typer.Option(min=1, help="Threads; the bundle is the same for any number.")
 ]
+BundleId = Annotated[str, typer.Option(help="Bundle: a directory, or an id.")]
+Bundles = Annotated[Path, typer.Option(help="Directory of bundles.")]
+Start = Annotated[
+    datetime | None,
+    typer.Option("--from", help="Judge what was shown from then on, UTC; default: all."),
+]
+PictureCache = Annotated[Path, typer.Option(help="Picture scores.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

@@ -19,8 +19,12 @@ from training.console import (
     BUNDLES,
     CACHE,
     Bars,
+    BundleId,
+    Bundles,
     Data,
     Json,
+    PictureCache,
+    Start,
     aware,
     bars,
     exit_on_user_error,
@@ -38,15 +42,12 @@ from training.scenes.picture_scores import permuted, score_pictures
 
 
 def evaluate_command(
-    bundle: Annotated[str, typer.Option(help="Bundle: a directory, or an id.")],
+    bundle: BundleId,
     data: Data,
-    start: Annotated[
-        datetime | None,
-        typer.Option("--from", help="Judge what was shown from then on, UTC; default: all."),
-    ] = None,
-    bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
+    start: Start = None,
+    bundles: Bundles = BUNDLES,
     max_visits: Annotated[int, typer.Option(min=1, help="Visits of the protocol open.")] = 4_000,
-    cache: Annotated[Path, typer.Option(help="Picture scores.")] = CACHE,
+    cache: PictureCache = CACHE,
     seed: Annotated[int, typer.Option(min=0, help="Seed of samples.")] = 0,
     new_sales_hours: Annotated[
         float | None,

@@ -15,6 +15,7 @@ from training.configuration import RunConfig, TrainingOptions
 from training.console import (
     BUNDLES,
     CACHE,
+    Bundles,
     Data,
     Json,
     Threads,
@@ -34,7 +35,7 @@ from training.pipeline.train import train
 
 def train_command(
     data: Data,
-    out: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
+    out: Bundles = BUNDLES,
     config: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs.")] = None,
     until: Annotated[
         datetime | None, typer.Option(help="Learn only from what was received before, UTC.")

@@ -10,7 +10,16 @@ from models.pictures.scene_labeller import PictureFault, SceneLabeller
 from models.pictures.topics import Topics
 from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
-from training.console import Bars, bars, exit_on_user_error, print_json, with_folder
+from training.console import (
+    BUNDLES,
+    Bars,
+    BundleId,
+    Bundles,
+    bars,
+    exit_on_user_error,
+    print_json,
+    with_folder,
+)
 from training.report.block import Block, Paragraph
 from training.report.page import page
 from training.scenes.backbone import default_backbone, read_backbone
@@ -22,12 +31,12 @@ from training.scenes.report import labeller_blocks, seen_sales, topic_blocks
 
 
 def report(
-    bundle: Annotated[str, typer.Option(help="Bundle: a directory, or an id.")],
+    bundle: BundleId,
     data: Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)],
     out: Annotated[
         Path, typer.Option(help="The page to write.", dir_okay=False, callback=with_folder)
     ],
-    bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = Path("models/bundles"),
+    bundles: Bundles = BUNDLES,
     backbone: Annotated[
         Path | None, typer.Option(help="Description of another backbone.", exists=True)
     ] = None,

@@ -1,8 +1,6 @@
 """Command ``python -m training slate-cost``: the cost of exploration and diversity."""
 
 from dataclasses import asdict
-from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,8 +12,12 @@ from models.scoring.scorer import Scorer
 from training.console import (
     BUNDLES,
     CACHE,
+    BundleId,
+    Bundles,
     Data,
     Json,
+    PictureCache,
+    Start,
     aware,
     bars,
     exit_on_user_error,
@@ -29,15 +31,12 @@ from training.studies.exploration_cost import PLAIN, Cost, slate_cost
 
 
 def slate_cost_command(
-    bundle: Annotated[str, typer.Option(help="Bundle: a directory, or an id.")],
+    bundle: BundleId,
     data: Data,
-    start: Annotated[
-        datetime | None,
-        typer.Option("--from", help="Judge what was shown from then on, UTC; default: all."),
-    ] = None,
-    bundles: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
+    start: Start = None,
+    bundles: Bundles = BUNDLES,
     max_visits: Annotated[int, typer.Option(min=1, help="Visits at most.")] = 4_000,
-    cache: Annotated[Path, typer.Option(help="Picture scores.")] = CACHE,
+    cache: PictureCache = CACHE,
     seed: Annotated[int, typer.Option(min=0, help="Seed of draws and samples.")] = 0,
     as_json: Json = False,
 ) -> None:

@@ -11,6 +11,7 @@ from training.configuration import RunConfig, TrainingOptions
 from training.console import (
     BUNDLES,
     CACHE,
+    Bundles,
     Data,
     Json,
     aware,
@@ -29,7 +30,7 @@ def seeds_command(
         datetime, typer.Option(help="Learn from what was received before, judge what follows; UTC.")
     ],
     n_seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds.")] = 5,
-    out: Annotated[Path, typer.Option(help="Directory of bundles.")] = BUNDLES,
+    out: Bundles = BUNDLES,
     config: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs.")] = None,
     cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
     max_visits: Annotated[int, typer.Option(min=1, help="Visits of the protocol open.")] = 4_000,

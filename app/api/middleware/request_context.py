@@ -49,9 +49,8 @@ class RequestContext:
         self._worker = worker
         self._slow_s = slow_s
         self._render_error = render_error
-        self._log = BoundedLog(
-            __name__
-        )  # under load all requests are slow, and a line each would slow them further
+        # Under load all requests are slow, and a line each would slow them further.
+        self._slow_log = BoundedLog(__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and complete its answer."""
@@ -103,7 +102,7 @@ class RequestContext:
         if seconds > self._slow_s:
             self._worker.metrics.slow.labels(route).inc()
             stages = {name: round(s * 1e3, 3) for name, s in state.get("stages", {}).items()}
-            self._log.warning(
+            self._slow_log.warning(
                 "slow request",
                 route,
                 route=route,
