@@ -15,8 +15,10 @@ from models.domain.units import SECOND_US
 ACTIVATE_BUNDLE: Final = Script.named("activate_bundle")
 REPORT_WORKER: Final = Script.named("report_worker")
 
+# Workers report once a second: one that missed ten reports is gone.
 REPORT_TTL_US: Final = 10 * SECOND_US
 
+# `report_worker.lua` puts the time in front of each report; 16 digits suffice until 2286.
 _AT_DIGITS: Final = 16
 _READING: Final = "reading which bundle is to answer"
 
@@ -88,6 +90,7 @@ class BundleStore:
     async def restore(self, wanted: Wanted) -> None:
         """Write again what an emptied store forgot, where nothing else is wanted by now."""
         fields = ("active", wanted.active), ("previous", wanted.previous), ("shadow", wanted.shadow)
+        # HSETNX: several workers restore at once, and an activation meanwhile has to win.
         commands = [("HSETNX", WANTED, name, value) for name, value in fields if value]
         await self._connection.execute_many(commands, doing="restoring which bundle is to answer")
 

@@ -30,26 +30,23 @@ from app.stores.client import Client, Dial, close, dialler
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
 
-NO_KEY: Final = frozenset({"PING", "TIME", "INFO"})
-"""Commands that any node of a cluster may answer."""
+# No key says which node of a cluster is asked: any may answer.
+_ANY_NODE: Final = frozenset({"PING", "TIME", "INFO"})
 
+# For commands and tests; the service passes its settings. Chosen.
 DEFAULT_TIMEOUT_S: Final = 1.0
 DEFAULT_CONNECTIONS: Final = 32
 
-RENEW_EVERY_S: Final = 1.0
-"""The store is dialled anew once a second at most, for any number of failed commands."""
+# The store is dialled anew once a second at most, for any number of failed commands.
+_RENEW_EVERY_S: Final = 1.0
+# An outage is one line of the log a minute, not one for every time that the store is dialled.
+_QUIET_S: Final = 60.0
 
-QUIET_S: Final = 60.0
-"""An outage is one line of the log a minute, not one for every time that the store is dialled."""
-
-NO_LONGER_MASTER: Final = (ReadOnlyError, ClusterDownError, BusyLoadingError)
-"""READONLY; CLUSTERDOWN and MASTERDOWN; LOADING: another server may be the master by now."""
-
-NO_REPLICAS: Final = "NOREPLICAS"
-"""Begins the refusal of a master that was cut off from its replicas."""
-
-
-NO_MASTER_ADVICE: Final = (
+# READONLY; CLUSTERDOWN and MASTERDOWN; LOADING: another server may be the master by now.
+_NO_LONGER_MASTER: Final = (ReadOnlyError, ClusterDownError, BusyLoadingError)
+# Begins the refusal of a master that was cut off from its replicas.
+_NO_REPLICAS: Final = "NOREPLICAS"
+_NO_MASTER_ADVICE: Final = (
     "NAME of redis+sentinel://HOSTS/NAME has to be that of a master which the Sentinels monitor,"
     " and one of them has to be reachable"
 )
@@ -142,7 +139,7 @@ class Connection:
             StoreUnavailableError: If the store is down, slow, or refuses.
         """
         async with self._place(doing) as client:
-            is_anywhere = isinstance(client, RedisCluster) and command[0] in NO_KEY
+            is_anywhere = isinstance(client, RedisCluster) and command[0] in _ANY_NODE
             node = {"target_nodes": RedisCluster.DEFAULT_NODE} if is_anywhere else {}
             return cast("object", await client.execute_command(*command, **node))
 
@@ -190,15 +187,15 @@ class Connection:
         """Return a failure as the error of stores, and dial anew where that may help."""
         now_s = time.monotonic()
         if now_s >= self._renew_at_s and _needs_dialling(self._client, exc):
-            self._renew_at_s = now_s + RENEW_EVERY_S
+            self._renew_at_s = now_s + _RENEW_EVERY_S
             if now_s >= self._quiet_until_s:
                 _log.warning("the store is dialled anew", doing=doing, reason=str(exc))
-            self._quiet_until_s = now_s + QUIET_S
+            self._quiet_until_s = now_s + _QUIET_S
             before, self._client = self._client, self._dial(self._client)
             retiring = asyncio.create_task(self._retire(before))
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
-        advice = f"; {NO_MASTER_ADVICE}" if isinstance(exc, MasterNotFoundError) else ""
+        advice = f"; {_NO_MASTER_ADVICE}" if isinstance(exc, MasterNotFoundError) else ""
         return StoreUnavailableError(doing, (str(exc) or type(exc).__name__) + advice)
 
     async def _retire(self, client: Client) -> None:
@@ -242,6 +239,6 @@ def _needs_dialling(client: Client, exc: Exception) -> bool:
     """
     if isinstance(exc, RedisTimeoutError):
         return not isinstance(client, RedisCluster)
-    if isinstance(exc, NO_LONGER_MASTER) or str(exc).startswith(NO_REPLICAS):
+    if isinstance(exc, _NO_LONGER_MASTER) or str(exc).startswith(_NO_REPLICAS):
         return True
     return not isinstance(exc, (RedisError, OSError))

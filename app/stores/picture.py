@@ -12,12 +12,12 @@ from models.pictures.image_statistics import STATISTICS
 ALL_PICTURES: Final = 0
 """Number of a removed picture that stands for all pictures that bundles have of a sale's id."""
 
+# Stored, not deleted: without it the picture that a bundle was trained with would come back.
 REMOVED: Final = b"-"
-"""Stored instead of scores where a picture was removed."""
 
+# Number of labels, bytes of the model's name, and the index in `_UNLIKE`.
 _HEADER: Final = struct.Struct(">HHB")
-"""Number of labels, bytes of the model's name, and the index in `_UNLIKE`."""
-
+# Stored as indices: a further value goes to the end.
 _UNLIKE: Final = (None, False, True)
 _FLOAT: Final = np.dtype("<f4")
 

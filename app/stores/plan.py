@@ -15,6 +15,7 @@ from models.experiments.plan.plan import Plan
 
 CHANGE_PLAN: Final = Script.named("change_plan")
 
+# Chosen, not measured; docs/store.md promises them.
 AUDIT_ENTRIES: Final = 1_000
 
 _READING: Final = "reading the plan of experiments"

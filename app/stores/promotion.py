@@ -17,9 +17,11 @@ CHANGE_PROMOTION: Final = Script.named("change_promotion")
 LEASE_PROMOTION: Final = Script.named("lease_promotion")
 COUNT_PROMOTION: Final = Script.named("count_promotion")
 
+# Chosen, not measured.
 KEPT_PROMOTIONS: Final = 100
 MS_PER_S: Final = 1_000
 
+# Begins the fields of `count_promotion.lua` with a worker's last batch; no name of a count does.
 _LAST_BATCH: Final = b"@"
 _READING: Final = "reading the promotion"
 _COUNTING: Final = "counting for the promotion"

@@ -88,6 +88,7 @@ class StoreServer:
         Returns:
             The reason and the server's own words, or None if all writes were taken.
         """
+        # A write, because nothing that can be read shows all of these refusals.
         commands = [("SET", write_probe(p), 1, "EX", PROBE_TTL_S) for p in range(N_PARTITIONS)]
         try:
             await self._connection.execute_many(commands, doing="trying to write")
@@ -102,6 +103,7 @@ class StoreServer:
         await self._connection.close()
 
 
+# Words of the replies of Redis 7 and Valkey 8, in lower case; the client cuts most codes off.
 _REFUSALS: Final = {
     "maxmemory": Refusal.FULL,
     "misconf": Refusal.DISK,
@@ -109,7 +111,6 @@ _REFUSALS: Final = {
     "permission": Refusal.RIGHTS,
     "user executing the script": Refusal.RIGHTS,
 }
-"""Words of the replies of Redis 7 and Valkey 8; the client cuts most codes off."""
 
 
 def refusal_of(exc: StoreUnavailableError) -> Refusal:

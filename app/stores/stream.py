@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from app.stores.connection import Connection
+from app.stores.connection import Command, Connection
 from app.stores.keys import N_PARTITIONS
 
-FIRST: Final = "0-0"
+# Below the id of every entry: the server gives none that is 0-0.
+_BEFORE_FIRST: Final = "0-0"
 
 Cursors = Mapping[int, str]
 """Last entry id by partition; a partition that is not in it starts at its first entry."""
@@ -41,7 +42,7 @@ class Streams:
             n_each: Entries per partition at most.
         """
         commands = [
-            ("XRANGE", name, f"({cursors.get(p, FIRST)}", "+", "COUNT", n_each)
+            ("XRANGE", name, f"({cursors.get(p, _BEFORE_FIRST)}", "+", "COUNT", n_each)
             for p, name in enumerate(self._names)
         ]
         replies = await self._connection.execute_many(commands, doing="reading streams")
@@ -51,12 +52,10 @@ class Streams:
 
     async def forget(self, cursors: Cursors) -> None:
         """Remove all entries up to the cursors, which must be safe elsewhere."""
-        commands = [
-            ("XTRIM", self._names[p], "MINID", _after(entry)) for p, entry in cursors.items()
-        ]
+        commands: list[Command] = []
+        for p, entry in cursors.items():
+            # MINID keeps the entry that it names: the next possible id leaves none behind.
+            milliseconds, sequence = entry.split("-")
+            first_kept = f"{milliseconds}-{int(sequence) + 1}"
+            commands.append(("XTRIM", self._names[p], "MINID", first_kept))
         await self._connection.execute_many(commands, doing="emptying streams")
-
-
-def _after(entry: str) -> str:
-    milliseconds, sequence = entry.split("-")
-    return f"{milliseconds}-{int(sequence) + 1}"
