@@ -1,6 +1,6 @@
 """Attributes of sales: the columns beyond the contract, as numbers, booleans or texts."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,67 +41,55 @@ def read_attributes(table: Table) -> Attributes:
     names = [name for name in table.columns if name not in _CONTRACT]
     if len(names) > MAX_ATTRIBUTES:
         reason = f"has {len(names)} columns beyond the contract, at most {MAX_ATTRIBUTES} are kept"
-        fault = Fault(file=table.file, code=FaultCode.TOO_MANY_COLUMNS, reason=reason)
+        fault = table.fault(FaultCode.TOO_MANY_COLUMNS, reason)
         return Attributes({}, FaultReport.from_faults([fault]))
     columns = {name: values for name in names if (values := _values(table, name)) is not None}
+    notes: list[Fault] = []
+    for name in names:
+        code, similar = FaultCode.UNKNOWN_COLUMN, name.strip().lower()
+        if name not in columns:
+            reason = f"column {name!r} of type {table.dtype(name)} cannot be an attribute"
+            notes.append(table.fault(code, reason, column=name))
+        elif similar in _CONTRACT:
+            reason = f"column {name!r} is read as an attribute: the contract says {similar!r}"
+            notes.append(table.fault(code, reason, column=name))
+    if columns:
+        kept = ", ".join(columns)
+        reason = f"attributes are stored with the sale, but not used as features: {kept}"
+        notes.append(table.fault(FaultCode.NOT_LEARNED, reason))
+    numbers = {name: each for name, each in columns.items() if each.dtype == pl.Float64}
     checks = [
         Check(FaultCode.INFINITE_ATTRIBUTE, name, pl.lit(values.is_infinite()), "be finite")
-        for name, values in columns.items()
-        if values.dtype == pl.Float64
+        for name, values in numbers.items()
     ]
-    notes = FaultReport.from_faults(_column_notes(table, names, kept=columns.keys()))
-    faults = FaultReport.concatenate([notes, find_faults(table.frame, checks, file=table.file)])
-    return Attributes({name: _known(values) for name, values in columns.items()}, faults)
-
-
-def _known(values: pl.Series) -> pl.Series:
-    if values.dtype != pl.Float64:
-        return values
-    return values.to_frame().select(pl.when(pl.all().is_finite()).then(pl.all())).to_series()
-
-
-def _column_notes(table: Table, names: Sequence[str], *, kept: Set[str]) -> Iterator[Fault]:
-    for name in names:
-        if name not in kept:
-            reason = f"column {name!r} of type {table.dtype(name)} cannot be an attribute"
-            yield _unknown_column(table, name, reason)
-        elif (similar := name.strip().lower()) in _CONTRACT:
-            reason = f"column {name!r} is read as an attribute: the contract says {similar!r}"
-            yield _unknown_column(table, name, reason)
-    if kept:
-        reason = f"attributes are stored with the sale, but not used as features: {', '.join(kept)}"
-        yield Fault(file=table.file, code=FaultCode.NOT_LEARNED, reason=reason)
-
-
-def _unknown_column(table: Table, name: str, reason: str) -> Fault:
-    return Fault(file=table.file, column=name, code=FaultCode.UNKNOWN_COLUMN, reason=reason)
+    faults = FaultReport.from_faults(notes) + find_faults(table.frame, checks, file=table.file)
+    finite = pl.when(pl.all().is_finite()).then(pl.all())
+    columns |= {name: each.to_frame().select(finite).to_series() for name, each in numbers.items()}
+    return Attributes(columns, faults)
 
 
 def _values(table: Table, name: str) -> pl.Series | None:
     column = table.frame[given(name)]
-    if column.dtype.is_nested() or isinstance(column.dtype, pl.Binary | pl.Object):
+    dtype = column.dtype
+    if dtype.is_nested() or isinstance(dtype, pl.Binary | pl.Object):
         return None
     try:
-        return _attribute(column, typed=table.typed)
+        if dtype == pl.Boolean:
+            return column
+        if dtype.is_numeric():
+            return column.cast(pl.Float64)
+        if isinstance(dtype, pl.Duration):
+            ticks_a_day = _SECONDS_A_DAY * _TICKS_A_SECOND[dtype.time_unit]
+            return column.to_physical().cast(pl.Float64) / ticks_a_day
+        text = column.to_frame().select(as_text(pl.col(column.name), dtype)).to_series()
     # A type of a later polars version that cannot be converted costs only its column.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
-
-
-def _attribute(column: pl.Series, *, typed: bool) -> pl.Series:
-    dtype = column.dtype
-    if dtype == pl.Boolean:
-        return column
-    if dtype.is_numeric():
-        return column.cast(pl.Float64)
-    if isinstance(dtype, pl.Duration):
-        ticks_a_day = _SECONDS_A_DAY * _TICKS_A_SECOND[dtype.time_unit]
-        return column.to_physical().cast(pl.Float64) / ticks_a_day
-    text = column.to_frame().select(as_text(pl.col(column.name), dtype)).to_series()
-    return text if typed else _typed(text)
+    return text if table.typed else _typed(text)
 
 
 def _typed(text: pl.Series) -> pl.Series:
+    # All or nothing: a column of which some values are numbers stays text.
     if text.drop_nulls().is_in(_BOOLEANS).all():
         return text == "true"
     numbers = text.cast(pl.Float64, strict=False)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -13,9 +14,12 @@ ROW: Final = "\x00row"
 """Column of the data row, from 1. No file can have a column of this name that we read."""
 
 CONTROL_CHARACTERS: Final = r"[\x00-\x1f\x7f]"
+# Chosen: a reason with a value of this length still fits on two lines of a terminal.
 _SHOWN_CHARS: Final = 80
-_FIRST_DAY: Final = -719_162  # the year 1, in days before 1970: what Python and polars can write
-_LAST_DAY: Final = 2_932_896  # the last of the year 9999
+# Days from 1970 to the first of the year 1 and the last of 9999, between which Python and polars
+# can write a date.
+_FIRST_DAY: Final = -719_162
+_LAST_DAY: Final = 2_932_896
 _DAY_TICKS: Final = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 
@@ -74,12 +78,24 @@ def find_faults(frame: pl.DataFrame, checks: Sequence[Check], *, file: str) -> F
     failed = frame.select(
         check.failed.fill_null(value=False).alias(str(index)) for index, check in enumerate(checks)
     )
-    broken = [
-        (check, frame.filter(failed[str(index)]))
-        for index, check in enumerate(checks)
-        if failed[str(index)].any()
-    ]
-    return FaultReport.concatenate(_faults(rows, check, file) for check, rows in broken)
+    reports = [FaultReport.none()]
+    for check, is_failed in zip(checks, failed.iter_columns(), strict=True):
+        if not is_failed.any():
+            continue
+        rows = frame.filter(is_failed)
+        effect = check.code.effect
+        # A row is repeated only where it is left out: the others can be looked up in the dataset.
+        records = _records(rows) if effect is Effect.ROW else pl.lit(None, dtype=pl.String)
+        columns = [
+            pl.lit(file).alias("file"),
+            pl.col(ROW).alias("row"),
+            pl.lit(check.column).alias("column"),
+            pl.lit(check.code.value).alias("code"),
+            pl.lit(effect.value).alias("effect"),
+            _reason(rows, check).alias("reason"),
+        ]
+        reports.append(FaultReport(rows.select(columns).with_columns(records.alias("record"))))
+    return FaultReport.concatenate(reports)
 
 
 def without_refused(frame: pl.DataFrame, faults: FaultReport, *, file: str) -> pl.DataFrame:
@@ -88,20 +104,6 @@ def without_refused(frame: pl.DataFrame, faults: FaultReport, *, file: str) -> p
     if not refused:
         return frame
     return frame.filter(~pl.col(ROW).is_in(refused))
-
-
-def _faults(rows: pl.DataFrame, check: Check, file: str) -> FaultReport:
-    effect = check.code.effect
-    columns = [
-        pl.lit(file).alias("file"),
-        pl.col(ROW).alias("row"),
-        pl.lit(check.column).alias("column"),
-        pl.lit(check.code.value).alias("code"),
-        pl.lit(effect.value).alias("effect"),
-        _reason(rows, check).alias("reason"),
-    ]
-    records = _records(rows) if effect is Effect.ROW else pl.lit(None, dtype=pl.String)
-    return FaultReport(rows.select(columns).with_columns(records.alias("record")))
 
 
 def _reason(rows: pl.DataFrame, check: Check) -> pl.Expr:
@@ -127,8 +129,5 @@ def _records(rows: pl.DataFrame) -> pl.Series:
         for name, dtype in rows.schema.items()
         if names[name] != name
     ).rename(names, strict=False)
-    encoded = [
-        json.dumps(record, default=str, ensure_ascii=False)
-        for record in original.iter_rows(named=True)
-    ]
-    return pl.Series(encoded, dtype=pl.String)
+    encode = partial(json.dumps, default=str, ensure_ascii=False)
+    return pl.Series(map(encode, original.iter_rows(named=True)), dtype=pl.String)

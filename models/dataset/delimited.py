@@ -3,7 +3,7 @@
 import csv
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,8 +17,10 @@ from models.dataset.faults import Fault, FaultCode
 if TYPE_CHECKING:
     from _csv import Reader as _Reader
 
+# Chosen: bounds the memory that rows take as Python tuples before they become columns.
 _ROWS_AT_ONCE: Final = 100_000
 _BYTE_ORDER_MARK: Final = "\ufeff"
+# Between columns in exports of spreadsheets; a header with one is refused instead of guessed at.
 _OTHER_MARKS: Final = (";", "\t", "|")
 
 
@@ -62,29 +64,18 @@ class CsvFile:
 
     def _lines(self) -> Iterator[str]:
         offset = 0
+        opened = gzip.open if self.path.suffix.lower() == ".gz" else open
         # Undecodable bytes become lone surrogates, so that only their rows are lost.
-        with self._open() as file:
-            for number, line in enumerate(file, start=1):
-                if line.isascii():
-                    offset += len(line)
-                else:
-                    offset += self._n_bytes(line, number, offset)
+        file = opened(self.path, "rt", encoding="utf-8", errors="surrogateescape", newline="")
+        with cast("TextIO", file) as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    offset += len(line) if line.isascii() else len(line.encode())
+                except UnicodeEncodeError as exc:
+                    self.undecodable[number] = offset + len(line[: exc.start].encode())
+                    offset += len(line.encode(errors="surrogateescape"))
                 # Before the first name, which may be quoted.
                 yield line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
-
-    def _open(self) -> TextIO:
-        opened = gzip.open if self.path.suffix.lower() == ".gz" else open
-        return cast(
-            "TextIO",
-            opened(self.path, "rt", encoding="utf-8", errors="surrogateescape", newline=""),
-        )
-
-    def _n_bytes(self, line: str, number: int, offset: int) -> int:
-        try:
-            return len(line.encode())
-        except UnicodeEncodeError as exc:
-            self.undecodable[number] = offset + len(line[: exc.start].encode())
-            return len(line.encode(errors="surrogateescape"))
 
     def _header(self, reader: "_Reader") -> tuple[str, ...]:
         try:
@@ -109,62 +100,44 @@ class CsvFile:
         return tuple(names)
 
     def _rows(self, reader: "_Reader", n_columns: int) -> Iterator[tuple[int | str, ...]]:
-        for row, record in enumerate(_records(reader), start=1):
-            problem = self._problem(record, n_columns)
-            if problem is None:
-                yield (row, *record.fields)
-            else:
-                self.faults.append(self._fault(row, record, problem))
-
-    def _problem(self, record: "_Record", n_columns: int) -> tuple[FaultCode, str] | None:
-        if record.error is not None:
-            return FaultCode.MALFORMED_ROW, f"not CSV: {record.error}"
-        if self.undecodable and (bad := self.undecodable.keys() & set(record.lines)):
-            first = self.undecodable[min(bad)]
-            return FaultCode.NOT_UTF8, f"not UTF-8 at byte {first} of the file"
-        if len(record.fields) != n_columns:
-            n_fields = len(record.fields)
-            return FaultCode.MALFORMED_ROW, f"{n_fields} fields under {n_columns} columns"
-        return None
-
-    def _fault(self, row: int, record: "_Record", problem: tuple[FaultCode, str]) -> Fault:
-        first, last = record.lines[0], record.lines[-1]
-        where = f"line {first}" if first == last else f"lines {first} to {last}"
-        code, reason = problem
-        return Fault(
-            file=self.path.name,
-            row=row,
-            code=code,
-            reason=f"{where}: {reason}",
-            record=_json(record.fields) if record.fields else None,
-        )
+        for row, (lines, fields, error) in enumerate(_records(reader), start=1):
+            code, problem = FaultCode.MALFORMED_ROW, error
+            if error:
+                problem = f"not CSV: {error}"
+            elif self.undecodable and (bad := self.undecodable.keys() & set(lines)):
+                first = self.undecodable[min(bad)]
+                code, problem = FaultCode.NOT_UTF8, f"not UTF-8 at byte {first} of the file"
+            elif len(fields) != n_columns:
+                problem = f"{len(fields)} fields under {n_columns} columns"
+            if not problem:
+                yield (row, *fields)
+                continue
+            where = f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
+            # Bytes that are not UTF-8 are shown escaped: a lone surrogate is no valid JSON.
+            shown = [
+                field.encode(errors="surrogateescape").decode(errors="backslashreplace")
+                for field in fields
+            ]
+            fault = Fault(
+                file=self.path.name,
+                row=row,
+                code=code,
+                reason=f"{where}: {problem}",
+                record=json.dumps(shown, ensure_ascii=False) if fields else None,
+            )
+            self.faults.append(fault)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    lines: range
-    fields: Sequence[str] = ()
-    error: str | None = None
-
-
-def _records(reader: "_Reader") -> Iterator[_Record]:
-    """Yield all rows except blank lines."""
+def _records(reader: "_Reader") -> Iterator[tuple[range, list[str], str]]:
+    # The lines of each row, its fields, and what is wrong with it; blank lines are no rows.
     while True:
         first = reader.line_num + 1
+        fields, error = list[str](), ""
         try:
             fields = next(reader)
         except StopIteration:
             return
         except csv.Error as exc:
-            yield _Record(range(first, reader.line_num + 1), error=str(exc))
-            continue
-        if fields:
-            yield _Record(range(first, reader.line_num + 1), fields)
-
-
-def _json(fields: Sequence[str]) -> str:
-    """Return the fields of a malformed row as JSON; bytes that are not UTF-8 are escaped."""
-    shown = [
-        field.encode(errors="surrogateescape").decode(errors="backslashreplace") for field in fields
-    ]
-    return json.dumps(shown, ensure_ascii=False)
+            error = str(exc)
+        if fields or error:
+            yield range(first, reader.line_num + 1), fields, error

@@ -16,8 +16,8 @@ from models.dataset.schema import ERASURES
 from models.dataset.tables import Table
 
 _UNTIL: Final = "\x00erased"
+# In place of the column's name, so that no report repeats the id.
 _CUSTOMER: Final = "customer"
-"""In place of the id, which a report must not repeat."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,7 @@ class Erasures:
         rows = notes.table["row"].implode()
         others = (pl.col("file") != file) | ~pl.col("row").is_in(rows).fill_null(value=False)
         kept = frame.filter(~pl.col(ROW).is_in(rows))
-        return kept, FaultReport.concatenate([FaultReport(faults.table.filter(others)), notes])
+        return kept, FaultReport(faults.table.filter(others)) + notes
 
 
 def read_erasures(table: Table) -> tuple[Erasures, FaultReport]:

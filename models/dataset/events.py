@@ -21,6 +21,7 @@ from models.domain.event import KIND, MAX_AGE_US, MAX_AHEAD_US, EventType
 IDENTITY: Final = ("customer_id", "event_id")
 """Key of an event: event ids are unique within a customer only."""
 
+# Chosen: bounds the memory that ids take as Python texts while they are hashed.
 _KEYS_AT_ONCE: Final = 250_000
 
 
@@ -193,30 +194,30 @@ def read_events(
     if faults.unusable():
         return None, faults
     frame, late = with_received(frame, file=table.file, as_given=as_received)
-    faults = FaultReport.concatenate([faults, late])
+    faults += late
     frame, faults = erasures.apply(frame, faults, file=table.file, times=("at", "received_us"))
-    faults = FaultReport.concatenate([faults, find_faults(frame, _REFUSALS, file=table.file)])
+    faults += find_faults(frame, _REFUSALS, file=table.file)
     frame = without_refused(frame, faults, file=table.file)
-    frame, repeats = _distinct(frame, table.file)
+    repeated = repeated_rows(frame)
+    if repeated.height:
+        # The first row of every event is kept.
+        faults += find_faults(repeated, _REPEATS, file=table.file)
+        frame = frame.filter(~pl.col(ROW).is_in(repeated[ROW].to_list()))
     checks = _NOTES if sales is None else (_UNKNOWN_SALE, *_NOTES)
     frame = _with_sales(frame, pl.DataFrame(schema=_OF_SALES) if sales is None else sales)
-    notes = find_faults(frame, checks, file=table.file)
-    return EventTable.from_frame(frame), FaultReport.concatenate([faults, repeats, notes])
+    faults += find_faults(frame, checks, file=table.file)
+    return EventTable.from_frame(frame), faults
 
 
 def _with_sales(frame: pl.DataFrame, sales: pl.DataFrame) -> pl.DataFrame:
-    """Add opening and closing of each event's sale, and whether its market includes the event's."""
+    # `limited`: the sale names markets; `sees`: the event's market is one of them, else null.
     times = sales.select(
         "sale_id", "opens_us", "closes_us", limited=pl.col("markets").is_not_null()
     )
     seen = sales.select("sale_id", market="markets").explode("market").drop_nulls().unique()
+    seen = seen.with_columns(sees=pl.lit(value=True))
     frame = frame.join(times, on="sale_id", how="left", maintain_order="left")
-    return frame.join(
-        seen.with_columns(sees=pl.lit(value=True)),
-        on=["sale_id", "market"],
-        how="left",
-        maintain_order="left",
-    )
+    return frame.join(seen, on=["sale_id", "market"], how="left", maintain_order="left")
 
 
 def repeated_rows(frame: pl.DataFrame) -> pl.DataFrame:
@@ -235,15 +236,6 @@ def repeated_rows(frame: pl.DataFrame) -> pl.DataFrame:
     same = pl.all_horizontal(each.eq_missing(each.first().over(IDENTITY)) for each in content)
     later = pl.col(ROW) != pl.col(ROW).first().over(IDENTITY)
     return found.with_columns(same=same, later=later).filter("later").drop("later")
-
-
-def _distinct(frame: pl.DataFrame, file: str) -> tuple[pl.DataFrame, FaultReport]:
-    """Keep the first row of every event; later ones are repeats or contradictions."""
-    repeated = repeated_rows(frame)
-    if not repeated.height:
-        return frame, FaultReport.none()
-    faults = find_faults(repeated, _REPEATS, file=file)
-    return frame.filter(~pl.col(ROW).is_in(repeated[ROW].to_list())), faults
 
 
 _CODES: Final = {event_type.value: code for event_type, code in KIND.items()}

@@ -24,16 +24,30 @@ class Effect(StrEnum):
 
 
 class FaultCode(StrEnum):
-    """Codes of faults, which scripts may match on."""
+    """Codes of faults, which scripts may match on.
 
-    MISSING_FILE = "missing_file"
-    AMBIGUOUS_FILE = "ambiguous_file"
-    UNREADABLE_FILE = "unreadable_file"
-    MISSING_COLUMN = "missing_column"
-    WRONG_COLUMN_TYPE = "wrong_column_type"
-    TOO_MANY_COLUMNS = "too_many_columns"
-    TOO_MANY_MARKETS_TOGETHER = "too_many_markets_together"
+    Attributes:
+        effect: Effect of faults of this code.
+    """
 
+    effect: Effect
+
+    def __new__(cls, code: str, effect: Effect = Effect.ROW) -> Self:
+        """Make a code; see `FaultCode`."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.effect = effect
+        return member
+
+    MISSING_FILE = "missing_file", Effect.FILE
+    AMBIGUOUS_FILE = "ambiguous_file", Effect.FILE
+    UNREADABLE_FILE = "unreadable_file", Effect.FILE
+    MISSING_COLUMN = "missing_column", Effect.FILE
+    WRONG_COLUMN_TYPE = "wrong_column_type", Effect.FILE
+    TOO_MANY_COLUMNS = "too_many_columns", Effect.FILE
+    TOO_MANY_MARKETS_TOGETHER = "too_many_markets_together", Effect.FILE
+
+    # Rows that are left out.
     NOT_UTF8 = "not_utf8"
     MALFORMED_ROW = "malformed_row"
     MISSING_VALUE = "missing_value"
@@ -56,59 +70,26 @@ class FaultCode(StrEnum):
     FUTURE = "future"
     TOO_OLD = "too_old"
 
-    IMAGE_OUTSIDE = "image_outside"
-    MISSING_IMAGE = "missing_image"
-    BROKEN_IMAGE = "broken_image"
-    NO_SALES = "no_sales"
-    NO_EVENTS = "no_events"
-    INFINITE_ATTRIBUTE = "infinite_attribute"
+    IMAGE_OUTSIDE = "image_outside", Effect.GAP
+    MISSING_IMAGE = "missing_image", Effect.GAP
+    BROKEN_IMAGE = "broken_image", Effect.GAP
+    NO_SALES = "no_sales", Effect.GAP
+    NO_EVENTS = "no_events", Effect.GAP
+    INFINITE_ATTRIBUTE = "infinite_attribute", Effect.GAP
 
-    UNKNOWN_COLUMN = "unknown_column"
-    NOT_LEARNED = "not_learned"
-    MIXED_CURRENCIES = "mixed_currencies"
-    IMPORTED = "imported"
-    RECEIVED_LATE = "received_late"
-    ERASED = "erased"
-    DUPLICATE_EVENT = "duplicate_event"
-    UNKNOWN_SALE = "unknown_sale"
-    BEFORE_OPENING = "before_opening"
-    AFTER_CLOSE = "after_close"
-    OTHER_MARKET = "other_market"
-    NO_POSITION = "no_position"
+    UNKNOWN_COLUMN = "unknown_column", Effect.NOTE
+    NOT_LEARNED = "not_learned", Effect.NOTE
+    MIXED_CURRENCIES = "mixed_currencies", Effect.NOTE
+    IMPORTED = "imported", Effect.NOTE
+    RECEIVED_LATE = "received_late", Effect.NOTE
+    ERASED = "erased", Effect.NOTE
+    DUPLICATE_EVENT = "duplicate_event", Effect.NOTE
+    UNKNOWN_SALE = "unknown_sale", Effect.NOTE
+    BEFORE_OPENING = "before_opening", Effect.NOTE
+    AFTER_CLOSE = "after_close", Effect.NOTE
+    OTHER_MARKET = "other_market", Effect.NOTE
+    NO_POSITION = "no_position", Effect.NOTE
 
-    @property
-    def effect(self) -> Effect:
-        """Effect of faults of this code."""
-        return _EFFECTS.get(self, Effect.ROW)
-
-
-_EFFECTS: Final = {
-    FaultCode.MISSING_FILE: Effect.FILE,
-    FaultCode.AMBIGUOUS_FILE: Effect.FILE,
-    FaultCode.UNREADABLE_FILE: Effect.FILE,
-    FaultCode.MISSING_COLUMN: Effect.FILE,
-    FaultCode.WRONG_COLUMN_TYPE: Effect.FILE,
-    FaultCode.TOO_MANY_COLUMNS: Effect.FILE,
-    FaultCode.TOO_MANY_MARKETS_TOGETHER: Effect.FILE,
-    FaultCode.IMAGE_OUTSIDE: Effect.GAP,
-    FaultCode.MISSING_IMAGE: Effect.GAP,
-    FaultCode.BROKEN_IMAGE: Effect.GAP,
-    FaultCode.NO_SALES: Effect.GAP,
-    FaultCode.NO_EVENTS: Effect.GAP,
-    FaultCode.INFINITE_ATTRIBUTE: Effect.GAP,
-    FaultCode.UNKNOWN_COLUMN: Effect.NOTE,
-    FaultCode.NOT_LEARNED: Effect.NOTE,
-    FaultCode.MIXED_CURRENCIES: Effect.NOTE,
-    FaultCode.IMPORTED: Effect.NOTE,
-    FaultCode.RECEIVED_LATE: Effect.NOTE,
-    FaultCode.ERASED: Effect.NOTE,
-    FaultCode.DUPLICATE_EVENT: Effect.NOTE,
-    FaultCode.UNKNOWN_SALE: Effect.NOTE,
-    FaultCode.BEFORE_OPENING: Effect.NOTE,
-    FaultCode.AFTER_CLOSE: Effect.NOTE,
-    FaultCode.OTHER_MARKET: Effect.NOTE,
-    FaultCode.NO_POSITION: Effect.NOTE,
-}
 
 _SCHEMA: Final = {
     "file": pl.String,
@@ -176,21 +157,19 @@ class FaultReport:
         """Return one report of all faults, in order."""
         return cls(pl.concat([pl.DataFrame(schema=_SCHEMA), *(each.table for each in reports)]))
 
+    def __add__(self, later: "FaultReport") -> "FaultReport":
+        """Return the faults of both."""
+        return FaultReport(pl.concat([self.table, later.table]))
+
     def __len__(self) -> int:
         """Return the number of faults; a row may have several."""
         return self.table.height
 
     def __iter__(self) -> Iterator[Fault]:
         """Iterate over the faults, file by file as they were found."""
-        for file, row, column, code, _, reason, record in self.table.iter_rows():
-            yield Fault(
-                file=file,
-                row=row,
-                column=column,
-                code=FaultCode(code),
-                reason=reason,
-                record=record,
-            )
+        for values in self.table.drop("effect").iter_rows(named=True):
+            values["code"] = FaultCode(values["code"])
+            yield Fault(**values)
 
     def for_part(self, part: str, *, file: str, n_before: int) -> "FaultReport":
         """Return the faults of a part as faults of its table.
@@ -257,7 +236,7 @@ class DatasetError(UserError):
     def __init__(self, faults: FaultReport) -> None:
         """List the faults, up to `SHOWN`."""
         lesser = faults.having(Effect.ROW, Effect.GAP)
-        stopping = FaultReport.concatenate([faults.having(Effect.FILE), lesser])
+        stopping = faults.having(Effect.FILE) + lesser
         lines = [str(fault) for fault in stopping.first(self.SHOWN)]
         if len(stopping) > self.SHOWN:
             lines.append(f"and {len(stopping) - self.SHOWN} more")

@@ -1,6 +1,6 @@
 """Part files of a table: one file, or a folder of parts as Spark writes it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,10 +10,11 @@ PARQUET: Final = (".parquet",)
 CSV: Final = (".csv", ".csv.gz")
 SUFFIXES: Final = (*PARQUET, *CSV)
 
+# Prefixes of files that are not parts: Spark writes `_SUCCESS` and `.part-0.crc`.
 _HIDDEN: Final = ("_", ".")
-"""Prefixes of files that are not parts: Spark writes `_SUCCESS` and `.part-0.crc`."""
 
 _LAKES: Final = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
+# Hive's name of the folder of rows whose partition column is null.
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -58,17 +59,22 @@ def parts_in(path: Path) -> list[Part]:
         if (path / name).exists():
             msg = f"is a table of {kind}, whose folder holds removed rows too: write it as Parquet"
             raise UnreadableFolderError(msg)
-    files = sorted(_files(path))
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file()
+        and not any(name.startswith(_HIDDEN) for name in file.relative_to(path).parts)
+    )
     _require_one_kind(files)
-    found = [file for file in files if not is_csv(file) or file.stat().st_size]
-    return [Part(file, file.relative_to(path).as_posix(), _values(path, file)) for file in found]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        names = path.relative_to(folder).parts
-        if path.is_file() and not any(name.startswith(_HIDDEN) for name in names):
-            yield path
+    parts: list[Part] = []
+    for file in files:
+        if is_csv(file) and not file.stat().st_size:
+            continue
+        below = file.relative_to(path)
+        pairs = [name.partition("=") for name in below.parts[:-1] if "=" in name]
+        values = {key: None if text == _NO_VALUE else unquote(text) for key, _, text in pairs}
+        parts.append(Part(file, below.as_posix(), values))
+    return parts
 
 
 def _require_one_kind(files: list[Path]) -> None:
@@ -82,8 +88,3 @@ def _require_one_kind(files: list[Path]) -> None:
     if len({is_csv(file) for file in files}) > 1:
         msg = "is a folder with Parquet and CSV parts: keep those of one kind"
         raise UnreadableFolderError(msg)
-
-
-def _values(folder: Path, file: Path) -> dict[str, str | None]:
-    pairs = [name.partition("=") for name in file.relative_to(folder).parts[:-1] if "=" in name]
-    return {name: None if value == _NO_VALUE else unquote(value) for name, _, value in pairs}

@@ -11,8 +11,6 @@ from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.domain.sale import COVER
 from models.pictures.picture import PictureError, decode, read_picture
 
-_KEPT = "the sale is kept without it"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
@@ -57,13 +55,16 @@ def find_pictures(
     for done, (row, sale_id, image, number) in enumerate(named.iter_rows(), start=1):
         found = _find(root, image)
         if isinstance(found, Path) and on_decoded is not None:
-            found = _decodable(found)
+            try:
+                decode(read_picture(found))
+            except PictureError as exc:
+                found = FaultCode.BROKEN_IMAGE, f"cannot be used: {exc}"
             on_decoded(done, named.height)
         if isinstance(found, Path):
             paths.setdefault(sale_id, {})[number] = found
             continue
         code, problem = found
-        reason = f"image {image!r} {problem}; {_KEPT}"
+        reason = f"image {image!r} {problem}; the sale is kept without it"
         faults.append(Fault(file=file, row=row, column="image", code=code, reason=reason))
     return Pictures(paths, FaultReport.from_faults(faults))
 
@@ -77,11 +78,3 @@ def _find(root: Path, image: str) -> Path | tuple[FaultCode, str]:
         return path if path.is_file() else missing
     except (OSError, RuntimeError):  # a name too long for the file system, a loop of links
         return missing
-
-
-def _decodable(path: Path) -> Path | tuple[FaultCode, str]:
-    try:
-        decode(read_picture(path))
-    except PictureError as exc:
-        return FaultCode.BROKEN_IMAGE, f"cannot be used: {exc}"
-    return path

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Final
 
-import polars as pl
-
 from models.arrays.atomic_file import atomic_file
 from models.dataset.faults import Effect, FaultReport
 from models.dataset.tables import TABLES
@@ -32,23 +30,15 @@ def write_quarantine(faults: FaultReport, target: Path) -> Path | None:
         OSError: If the file cannot be written.
     """
     rows = faults.having(Effect.ROW).table.drop("effect")
+    path = target
     if target.suffix not in _SUFFIXES:
-        return _write_into(target, rows)
-    if target.stem in TABLES:
+        path = target / DEFAULT_NAME
+        if not rows.height:
+            path.unlink(missing_ok=True)
+            return None
+    elif target.stem in TABLES:
         msg = f"{target} has the name of a table of a dataset and could replace it: choose another"
         raise ValueError(msg)
-    return _write(target, rows)
-
-
-def _write_into(folder: Path, rows: pl.DataFrame) -> Path | None:
-    path = folder / DEFAULT_NAME
-    if rows.height:
-        return _write(path, rows)
-    path.unlink(missing_ok=True)
-    return None
-
-
-def _write(path: Path, rows: pl.DataFrame) -> Path:
     with atomic_file(path) as file:
         if path.suffix == ".csv":
             rows.write_csv(file)

@@ -1,7 +1,7 @@
 """Dataset reader: sales, events, customers, and the fingerprint of all files."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ from models.dataset.tables import TABLES, Table, read_table, table_path
 from models.domain.sale import Sale
 
 SCENES: Final = "scenes"
-
+_N_STEPS: Final = 4
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the step that begins, the number of finished steps, and of all."""
@@ -93,19 +93,22 @@ def read_dataset(
         DatasetError: If a file is missing or cannot be used as a whole, or in strict reading
             if anything would be left out.
     """
-    tell = progress or _silent
+    tell: Progress = progress or (lambda _step, _done, _total: None)
     tell("sales", 0, _N_STEPS)
     sales = _sales(directory, partial(tell, "pictures") if decode_pictures else None)
-    _stop(sales.faults, strict=strict)
+    faults = sales.faults
+    _stop(faults, strict=strict)
     tell("events", 1, _N_STEPS)
-    erasures, erasure_faults = _erasures(directory)
-    _stop(erasure_faults, strict=strict)
-    events, event_faults = _events(directory, sales, erasures=erasures, as_received=as_received)
-    _stop(event_faults, strict=strict)
+    erasures, found = _erasures(directory)
+    faults += found
+    _stop(faults, strict=strict)
+    events, found = _events(directory, sales, erasures=erasures, as_received=as_received)
+    faults += found
+    _stop(faults, strict=strict)
     tell("customers", 2, _N_STEPS)
-    customers, customer_faults = _customers(directory, erasures)
-    _stop(customer_faults, strict=strict)
-    faults = FaultReport.concatenate([sales.faults, erasure_faults, event_faults, customer_faults])
+    customers, found = _customers(directory, erasures)
+    faults += found
+    _stop(faults, strict=strict)
     if events is None or faults.unusable():
         raise DatasetError(faults)
     tell("fingerprint", 3, _N_STEPS)
@@ -126,18 +129,12 @@ def read_event_log(directory: Path) -> tuple[EventTable, FaultReport]:
     Raises:
         DatasetError: If a file is missing or cannot be used as a whole.
     """
-    erasures, erasure_faults = _erasures(directory)
-    events, event_faults = read_events(
-        _required_table(directory, "events"), None, erasures=erasures
-    )
-    faults = FaultReport.concatenate([erasure_faults, event_faults])
+    erasures, faults = _erasures(directory)
+    events, found = _events(directory, None, erasures=erasures)
+    faults += found
     if events is None or faults.unusable():
         raise DatasetError(faults)
     return events, faults
-
-
-def _silent(step: str, done: int, total: int) -> None:
-    del step, done, total
 
 
 def _stop(faults: FaultReport, *, strict: bool) -> None:
@@ -145,82 +142,70 @@ def _stop(faults: FaultReport, *, strict: bool) -> None:
         raise DatasetError(faults)
 
 
-def _table(directory: Path, name: str) -> Table | None:
-    path = table_path(directory, name)
-    return None if path is None else read_table(path)
-
-
-def _required_table(directory: Path, name: str) -> Table:
-    table = _table(directory, name)
-    if table is None:
-        reason = f"{directory} holds no {name}.parquet or {name}.csv{_similar(directory, name)}"
-        fault = Fault(file=name, code=FaultCode.MISSING_FILE, reason=reason)
-        raise DatasetError(FaultReport.from_faults([fault]))
-    return table
-
-
-def _similar(directory: Path, name: str) -> str:
-    """Name similar files: with other letter case, or of an unsupported format."""
-    if not directory.is_dir():
-        return ""
-    found = sorted(path.name for path in directory.iterdir())
-    alike = [other for other in found if other.lower().partition(".")[0] == name]
-    return f", and does not read {', '.join(alike)}" if alike else ""
+def _table(
+    directory: Path, name: str, *, required: bool = False
+) -> tuple[Table | None, FaultReport]:
+    try:
+        path = table_path(directory, name)
+        if path is not None:
+            return read_table(path), FaultReport.none()
+    except DatasetError as exc:
+        return None, exc.faults
+    if not required:
+        return None, FaultReport.none()
+    # A file with other letter case, or of a format that is not read, is probably what was meant.
+    names = sorted(each.name for each in directory.iterdir()) if directory.is_dir() else []
+    alike = [each for each in names if each.lower().partition(".")[0] == name]
+    similar = f", and does not read {', '.join(alike)}" if alike else ""
+    reason = f"{directory} holds no {name}.parquet or {name}.csv{similar}"
+    fault = Fault(file=name, code=FaultCode.MISSING_FILE, reason=reason)
+    return None, FaultReport.from_faults([fault])
 
 
 def _sales(directory: Path, on_decoded: Callable[[int, int], None] | None) -> SalesFile:
-    try:
-        table = _required_table(directory, "sales")
-    except DatasetError as exc:
-        return SalesFile.unusable(exc.faults)
+    table, faults = _table(directory, "sales", required=True)
+    if table is None:
+        return SalesFile.unusable(faults)
     found = read_sales(table, directory / IMAGES, on_decoded=on_decoded)
     if found.sales or found.faults.unusable():
         return found
-    return found.with_fault(_empty(table, FaultCode.NO_SALES))
+    return replace(found, faults=found.faults + _empty(table, FaultCode.NO_SALES))
 
 
 def _erasures(directory: Path) -> tuple[Erasures, FaultReport]:
-    try:
-        table = _table(directory, "erasures")
-    except DatasetError as exc:
-        return Erasures.none(), exc.faults
-    return (Erasures.none(), FaultReport.none()) if table is None else read_erasures(table)
+    table, faults = _table(directory, "erasures")
+    return (Erasures.none(), faults) if table is None else read_erasures(table)
 
 
 def _events(
-    directory: Path, sales: SalesFile, *, erasures: Erasures, as_received: bool
+    directory: Path, sales: SalesFile | None, *, erasures: Erasures, as_received: bool = False
 ) -> tuple[EventTable | None, FaultReport]:
-    try:
-        table = _required_table(directory, "events")
-    except DatasetError as exc:
-        return None, exc.faults
-    events, faults = read_events(table, sales.times, erasures=erasures, as_received=as_received)
+    table, faults = _table(directory, "events", required=True)
+    if table is None:
+        return None, faults
+    times = sales.times if sales else None
+    events, faults = read_events(table, times, erasures=erasures, as_received=as_received)
     n_unknown = len(faults.with_codes(FaultCode.UNKNOWN_SALE))
-    if events is not None and len(events) == n_unknown:
-        empty = FaultReport.from_faults([_empty(table, FaultCode.NO_EVENTS)])
-        faults = FaultReport.concatenate([faults, empty])
+    if sales and events is not None and len(events) == n_unknown:
+        faults += _empty(table, FaultCode.NO_EVENTS)
     return events, faults
 
 
-def _empty(table: Table, code: FaultCode) -> Fault:
-    reason = f"has no row that could be accepted, of {table.frame.height + len(table.faults)}"
-    return Fault(file=table.file, code=code, reason=reason)
+def _empty(table: Table, code: FaultCode) -> FaultReport:
+    n_rows = table.frame.height + len(table.faults)
+    reason = f"has no row that could be accepted, of {n_rows}"
+    return FaultReport.from_faults([table.fault(code, reason)])
 
 
 def _customers(directory: Path, erasures: Erasures) -> tuple[pl.DataFrame | None, FaultReport]:
-    try:
-        table = _table(directory, "customers")
-    except DatasetError as exc:
-        return None, exc.faults
+    table, faults = _table(directory, "customers")
     if table is None:
-        return None, FaultReport.none()
+        return None, faults
     frame, faults = convert(table, CUSTOMERS)
     if faults.unusable():
         return None, faults
     frame, faults = erasures.apply(frame, faults, file=table.file)
-    faults = FaultReport.concatenate(
-        [faults, find_faults(frame, _CUSTOMER_CHECKS, file=table.file)]
-    )
+    faults += find_faults(frame, _CUSTOMER_CHECKS, file=table.file)
     frame = without_refused(frame, faults, file=table.file)
     others = {given(name): name for name in table.columns if name != "customer_id"}
     return frame.select("customer_id", *others).rename(others), faults
@@ -240,8 +225,6 @@ def _fingerprint(directory: Path, images: Iterable[Path]) -> str:
         digest.update(name.encode(errors="surrogateescape") + b"\0" + content)
     return digest.hexdigest()
 
-
-_N_STEPS: Final = 4
 
 _CUSTOMER_CHECKS: Final = (
     Check(

@@ -11,10 +11,10 @@ from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.domain.event import from_us
 from models.domain.units import DAY_US, HOUR_US
 
+# Chosen: fewer late events in an hour may come from phones that were offline.
 _MIN_LATE: Final = 20
-"""Minimum of late events of an import; fewer may come from phones that were offline. Chosen."""
+# Chosen, not measured: the share of events an hour late above which a note is written.
 _LATE_SHARE: Final = 0.1
-"""Share of events an hour late, above which a note is written. Chosen, not measured."""
 
 
 def with_received(

@@ -1,7 +1,7 @@
 """Sales reader: the validated sales of a dataset, and their pictures below ``images/``."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, cast
 
@@ -11,7 +11,7 @@ from models.catalogue.columns import MAX_MARKETS
 from models.dataset.attributes import read_attributes
 from models.dataset.checks import Check, find_faults, without_refused
 from models.dataset.conversion import convert
-from models.dataset.faults import Fault, FaultCode, FaultReport
+from models.dataset.faults import FaultCode, FaultReport
 from models.dataset.pictures import find_pictures
 from models.dataset.schema import SALES, Kind
 from models.dataset.tables import Table
@@ -46,12 +46,6 @@ class SalesFile:
         """Return the empty content of an unusable file."""
         return cls((), {}, None, faults)
 
-    def with_fault(self, fault: Fault) -> Self:
-        """Return the same sales with an additional fault."""
-        return replace(
-            self, faults=FaultReport.concatenate([self.faults, FaultReport.from_faults([fault])])
-        )
-
 
 def read_sales(
     table: Table, images: Path, *, on_decoded: Callable[[int, int], None] | None = None
@@ -65,50 +59,34 @@ def read_sales(
     """
     frame, faults = convert(table, SALES)
     attributes = read_attributes(table)
-    faults = FaultReport.concatenate([faults, attributes.faults])
+    faults += attributes.faults
     if faults.unusable():
         return SalesFile.unusable(faults)
     frame = frame.with_columns(
         values.alias(_read(name)) for name, values in attributes.columns.items()
     )
-    faults = FaultReport.concatenate([faults, find_faults(frame, _ROW_CHECKS, file=table.file)])
+    faults += find_faults(frame, _ROW_CHECKS, file=table.file)
     frame = without_refused(frame, faults, file=table.file)
-    faults = FaultReport.concatenate(
-        [faults, FaultReport.from_faults(_too_many_markets(frame, table.file))]
-    )
-    if faults.unusable():
-        return SalesFile.unusable(faults)
+    n_markets = frame["markets"].explode().drop_nulls().n_unique()
+    if n_markets >= MAX_MARKETS:
+        most = MAX_MARKETS - 1
+        reason = f"names {n_markets} markets in all its rows, at most {most} are supported"
+        fault = table.fault(FaultCode.TOO_MANY_MARKETS_TOGETHER, reason, column="markets")
+        return SalesFile.unusable(faults + FaultReport.from_faults([fault]))
     pictures = find_pictures(frame, images, file=table.file, on_decoded=on_decoded)
-    faults = FaultReport.concatenate([faults, pictures.faults])
+    faults += pictures.faults
     # Without the unconverted columns: Python has no dates after the year 9999.
     rows = frame.select(*_NAMES, *map(_read, attributes.columns)).iter_rows(named=True)
     sales = tuple(_sale(row, attributes.columns, pictures.paths) for row in rows)
-    faults = FaultReport.concatenate(
-        [faults, FaultReport.from_faults(_mixed_currencies(sales, table.file))]
-    )
+    if mixed := mixture(sales):
+        fault = table.fault(FaultCode.MIXED_CURRENCIES, mixed, column="currency")
+        faults += FaultReport.from_faults([fault])
     times = frame.select("sale_id", "markets", opens_us="opens_at", closes_us="closes_at")
     return SalesFile(sales, pictures.paths, times, faults)
 
 
-def _too_many_markets(frame: pl.DataFrame, file: str) -> list[Fault]:
-    n_markets = frame["markets"].explode().drop_nulls().n_unique()
-    if n_markets < MAX_MARKETS:
-        return []
-    reason = f"names {n_markets} markets in all its rows, at most {MAX_MARKETS - 1} are supported"
-    code = FaultCode.TOO_MANY_MARKETS_TOGETHER
-    return [Fault(file=file, column="markets", code=code, reason=reason)]
-
-
-def _mixed_currencies(sales: tuple[Sale, ...], file: str) -> list[Fault]:
-    mixed = mixture(sales)
-    if mixed is None:
-        return []
-    code = FaultCode.MIXED_CURRENCIES
-    return [Fault(file=file, column="currency", code=code, reason=mixed)]
-
-
 def _read(name: str) -> str:
-    """Return the name of the column of an attribute's converted values."""
+    # The column of an attribute's converted values; no column of a file can have this name.
     return f"\x00attribute {name}"
 
 

@@ -40,6 +40,10 @@ class Table:
         """Return the type a column has in the file."""
         return self.frame.schema[given(column)]
 
+    def fault(self, code: FaultCode, reason: str, *, column: str | None = None) -> Fault:
+        """Return a fault of the whole table, or of one of its columns."""
+        return Fault(file=self.file, column=column, code=code, reason=reason)
+
 
 def table_path(directory: Path, name: str) -> Path | None:
     """Find the file or folder of a table, None if there is none.
@@ -69,41 +73,38 @@ def read_table(path: Path) -> Table:
         parts = parts_in(path)
     except (UnreadableFolderError, OSError) as exc:
         raise _file_error(path.name, FaultCode.UNREADABLE_FILE, str(exc)) from exc
-    tables = [_read_part(part) for part in parts]
+    tables: list[Table] = []
+    for part in parts:
+        table = _read_csv(part) if is_csv(part.path) else _read_parquet(part)
+        new = {name: text for name, text in part.values.items() if name not in table.columns}
+        values = (pl.lit(text, dtype=pl.String).alias(given(name)) for name, text in new.items())
+        frame = table.frame.with_columns(values)
+        tables.append(replace(table, columns=(*table.columns, *new), frame=frame))
     return _join_parts(path, parts, tables) if path.is_dir() else tables[0]
-
-
-def _read_part(part: Part) -> Table:
-    table = _read_csv(part) if is_csv(part.path) else _read_parquet(part)
-    named = {name: value for name, value in part.values.items() if name not in table.columns}
-    values = (pl.lit(value, dtype=pl.String).alias(given(name)) for name, value in named.items())
-    return replace(table, columns=(*table.columns, *named), frame=table.frame.with_columns(values))
 
 
 def _join_parts(path: Path, parts: Sequence[Part], tables: Sequence[Table]) -> Table:
     frames: list[pl.DataFrame] = []
     faults: list[FaultReport] = []
+    types: dict[str, set[str]] = {}
     n_before = 0
     for part, table in zip(parts, tables, strict=True):
         frames.append(table.frame.with_columns(pl.col(ROW) + n_before))
         faults.append(table.faults.for_part(part.name, file=path.name, n_before=n_before))
         n_before += table.frame.height + len(table.faults)
+        for name in table.columns:
+            types.setdefault(name, set()).add(str(table.dtype(name)))
     try:
         frame = pl.concat(frames, how="diagonal_relaxed")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
-        reason = f"is a folder whose parts have columns of several types: {_differing(tables)}"
+        differing = ", ".join(
+            f"{name!r} ({' and '.join(sorted(each))})"
+            for name, each in types.items()
+            if len(each) > 1
+        )
+        reason = f"is a folder whose parts have columns of several types: {differing}"
         raise _file_error(path.name, FaultCode.UNREADABLE_FILE, reason) from exc
-    columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
-    return Table(path.name, columns, frame, FaultReport.concatenate(faults), tables[0].typed)
-
-
-def _differing(tables: Sequence[Table]) -> str:
-    types: dict[str, set[str]] = {}
-    for table in tables:
-        for name in table.columns:
-            types.setdefault(name, set()).add(str(table.dtype(name)))
-    found = {name: sorted(each) for name, each in types.items() if len(each) > 1}
-    return ", ".join(f"{name!r} ({' and '.join(each)})" for name, each in found.items())
+    return Table(path.name, tuple(types), frame, FaultReport.concatenate(faults), tables[0].typed)
 
 
 def _read_parquet(part: Part) -> Table:
