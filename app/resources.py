@@ -177,8 +177,8 @@ async def resources_over(
         live = CatalogueFollower(
             stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
         )
-        plan, editor = _plan(stores, settings, metrics)
-        active = _active_bundle(stores, live, plan, settings=settings, pool=pool, metrics=metrics)
+        active = _active_bundle(stores, live, settings=settings, pool=pool, metrics=metrics)
+        plan, editor = _plan(stores, active, settings, metrics)
         results = _results(settings, pool)
         promotions = _promotions(stores, active, plan, editor=editor, results=results)
         recommender = _recommender(
@@ -252,9 +252,11 @@ def _pools() -> Generator[tuple[Executor, Executor, Executor]]:
         yield aside, labelling, explaining
 
 
-def _plan(stores: Stores, settings: Settings, metrics: Metrics) -> tuple[LivePlan, PlanEditor]:
+def _plan(
+    stores: Stores, active: ActiveBundle, settings: Settings, metrics: Metrics
+) -> tuple[LivePlan, PlanEditor]:
     first, file = first_plan(settings.plan), PlanFile(settings.state_dir / "plan.json")
-    live = LivePlan(stores.plans, first, file=file, metrics=metrics)
+    live = LivePlan(stores.plans, first, file=file, hold=active.hold, metrics=metrics)
     repository = _repository(settings)
     return live, PlanEditor(stores.plans, stores.bundles, stores.server, repository, first)
 
@@ -322,7 +324,6 @@ def _sale_writer(
 def _active_bundle(
     stores: Stores,
     live: CatalogueFollower,
-    plan: LivePlan,
     *,
     settings: Settings,
     pool: Executor,
@@ -333,7 +334,6 @@ def _active_bundle(
         store=stores.bundles,
         repository=_repository(settings),
         live=live,
-        plan_bundles=lambda: plan.current.plan.bundles,
         pool=pool,
         metrics=metrics,
         monotonic_s=time.monotonic,
@@ -369,11 +369,11 @@ async def _begin(
     *,
     recommender: Recommender,
 ) -> None:
-    await plan.begin()
     await _first_catalogue(live)
+    # Before the first answer: a variant whose bundle is not loaded yet would be answered by
+    # the default, and a starting worker would count against the canary that it joins.
+    await plan.begin()
     with suppress(StoreUnavailableError):
-        # Before the first answer: a variant whose bundle is not loaded yet would be answered by
-        # the default, and a starting worker would count against the canary that it joins.
         await active.poll()
         _ = await customers.read(ABSENT_CUSTOMER)
     _warm_up(recommender.ranker, live, recommender.clock.now_us())

@@ -41,7 +41,6 @@ class ActiveBundle:
         store: Holds the wanted bundles, the same for all workers.
         repository: The bundles of this machine.
         live: The catalogue, which holds the model that answers.
-        plan_bundles: Returns the bundles that variants of the plan of experiments name.
         pool: Threads to load and verify in.
         metrics: Count loaded and refused bundles.
         monotonic_s: A clock that never goes back.
@@ -51,13 +50,13 @@ class ActiveBundle:
     store: BundleStore
     repository: BundleRepository
     live: CatalogueFollower
-    plan_bundles: Callable[[], frozenset[str]]
     pool: Executor
     metrics: Metrics
     monotonic_s: Callable[[], float]
     _loaded: dict[str, Model] = field(default_factory=dict[str, Model])
     _refused: dict[str, _Refusal] = field(default_factory=dict[str, _Refusal])
     _wanted: Wanted = NOTHING
+    _named: frozenset[str] = frozenset()
     _shadow_id: str = ""
     _report_at_s: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -133,9 +132,18 @@ class ActiveBundle:
                 wanted = self._wanted
             await self._follow(wanted)
 
+    async def hold(self, bundle_ids: frozenset[str]) -> None:
+        """Hold the bundles that variants are answered with, and drop others held for variants.
+
+        A bundle that cannot be loaded is reported, and tried again by `poll`.
+        """
+        async with self._lock:
+            self._named = bundle_ids
+            await self._follow_plan()
+
     def report(self) -> WorkerReport:
         """Return the bundles that this worker serves, and why it does not serve wanted ones."""
-        named = sorted(self.plan_bundles())
+        named = sorted(self._named)
         wanted = (self._wanted.active, self._wanted.previous, self._wanted.shadow, *named)
         refused = [self._refused[one].reason for one in wanted if one in self._refused]
         return WorkerReport(
@@ -163,7 +171,7 @@ class ActiveBundle:
         # The previous bundle stays loaded and verified: a roll-back switches at once.
         kept = {
             *(self.live.model.bundle_id, self._shadow_id, wanted.active, wanted.previous),
-            *self.live.beside,
+            *self._named,
         }
         self._loaded = {one: model for one, model in self._loaded.items() if one in kept}
 
@@ -176,7 +184,7 @@ class ActiveBundle:
 
     async def _follow_plan(self) -> None:
         """Hold the bundles that variants name, except the active one, and drop all others."""
-        named = self.plan_bundles() - {self.live.model.bundle_id}
+        named = self._named - {self.live.model.bundle_id}
         if self.live.beside - named:
             await self.live.keep_beside(named)
         for bundle_id in sorted(named - self.live.beside):

@@ -1,6 +1,7 @@
 """Live plan: the plan of experiments of a worker, which follows the store and is swapped whole."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from app.errors import StoreUnavailableError
 from app.experiments.plan_file import PlanFile
@@ -15,14 +16,30 @@ class LivePlan:
     """Follows the plan in the store; it never changes between two polls."""
 
     def __init__(
-        self, store: PlanStore, first: StoredPlan, *, file: PlanFile, metrics: Metrics
+        self,
+        store: PlanStore,
+        first: StoredPlan,
+        *,
+        file: PlanFile,
+        hold: Callable[[frozenset[str]], Awaitable[None]],
+        metrics: Metrics,
     ) -> None:
-        """Use a plan until the store has one."""
+        """Use a plan until the store has one.
+
+        Args:
+            store: Holds the plan of all workers.
+            first: The plan until then.
+            file: Keeps the plan on this machine.
+            hold: Loads the bundles that variants name; see `ActiveBundle.hold`.
+            metrics: Count plans that were not kept.
+        """
         self._metrics = metrics
         self._store = store
         self._file = file
+        self._hold = hold
         self._current = first
         self._refused: int | None = None
+        self._polling = asyncio.Lock()
 
     @property
     def current(self) -> StoredPlan:
@@ -30,7 +47,10 @@ class LivePlan:
         return self._current
 
     async def begin(self) -> None:
-        """Use the store's plan; while the store is away, the last one kept on this machine."""
+        """Use the store's plan; while the store is away, the last one kept on this machine.
+
+        The catalogue must be there: the bundles that variants name are loaded for it.
+        """
         try:
             await self.poll()
         except StoreUnavailableError as exc:
@@ -41,13 +61,18 @@ class LivePlan:
                 version=self._current.version,
                 reason=str(exc),
             )
+        await self._hold(self._current.plan.bundles)
 
     async def poll(self) -> None:
-        """Use the store's plan.
+        """Use the store's plan, once the bundles that its variants name are loaded.
 
         Raises:
             StoreUnavailableError: If the store cannot be read; the plan stays.
         """
+        async with self._polling:
+            await self._poll()
+
+    async def _poll(self) -> None:
         version = await self._store.version()
         if version in {self._current.version, self._refused}:
             return
@@ -64,7 +89,11 @@ class LivePlan:
             await self._adopt(stored)
 
     async def _adopt(self, stored: StoredPlan) -> None:
+        # Bundles first: customers of a variant whose bundle is missing get the default's sales and
+        # count as degraded, and a canary would be stopped for what its beginning took.
+        await self._hold(self._current.plan.bundles | stored.plan.bundles)
         self._current = stored
+        await self._hold(stored.plan.bundles)
         _log.info("the plan of experiments changed", version=stored.version)
         try:
             await asyncio.to_thread(self._file.keep, stored)

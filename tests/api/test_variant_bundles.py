@@ -80,10 +80,11 @@ def side(answer: dict[str, Any]) -> str:
 
 
 async def until_it_is_held(client: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
-    """Answers once all are routed and none is degraded."""
+    """Answers once all are routed and none is degraded; on the way none lacks the bundle."""
     async with asyncio.timeout(60.0):
         while True:
             found = await answers(client)
+            assert "variant" not in {one["degraded"] for one in found.values()}
             if all(one["assignments"] and not one["degraded"] for one in found.values()):
                 return found
 
@@ -128,6 +129,23 @@ async def test_a_variant_is_answered_by_its_own_bundle_which_exposures_name(
     }
     assert min(chance["own"]) > max(chance["popularity"])
     assert {one["recommendation_id"]: one["bundle_id"] for one in records} == ids
+
+
+async def test_a_worker_that_runs_follows_the_plan_once_it_has_loaded_the_bundle(
+    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str]
+) -> None:
+    whole, _, serving, own = shelves
+    async with (
+        worker(stores, settings, shelf=whole, serving=serving) as planning,
+        worker(stores, settings, shelf=whole, serving=serving) as other,
+    ):
+        await planned(planning, own)
+        found = await until_it_is_held(other)
+
+    assert {(side(one), one["bundle"]) for one in found.values()} == {
+        ("popularity", serving),
+        ("own", own),
+    }
 
 
 async def test_a_worker_that_starts_later_has_the_bundle_at_its_first_answer(

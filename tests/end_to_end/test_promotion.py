@@ -68,6 +68,8 @@ def buy(client: httpx.Client, liked: set[str]) -> set[str]:
     answered: set[str] = set()
     for number in range(N_CUSTOMERS):
         body = ask(client, f"c{number}")
+        # Each worker had loaded the candidate's bundle before it followed the canary's plan.
+        assert body["degraded"] != "variant", number
         answered.add(body["bundle"])
         first = body["items"][0]["sale_id"]
         if first in liked and number % 5:

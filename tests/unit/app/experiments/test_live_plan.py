@@ -1,9 +1,10 @@
 """Workers follow the store's plan, over a restart, while it is away, and once it was emptied."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from app.experiments.live_plan import LivePlan
 from app.experiments.plan_file import PlanFile
@@ -20,8 +21,10 @@ from tests.unit.app.conftest import Power
 FIRST = StoredPlan(0, Plan())
 
 
-def planned(popularity_bp: int) -> Plan:
-    experiment = {"name": "order", **terms(popularity_bp)}
+def planned(popularity_bp: int, bundle: str | None = None) -> Plan:
+    experiment: dict[str, Any] = {"name": "order", **terms(popularity_bp)}
+    if bundle is not None:
+        experiment["variants"][0]["policy"]["bundle"] = bundle
     draft = PlanDraft.model_validate({"layers": [LAYER], "experiments": [experiment]})
     return draft.to_plan(Plan())
 
@@ -44,10 +47,36 @@ async def opened(power: Power) -> AsyncGenerator[Stores]:
     await stores.server.close()
 
 
-def worker_of(stores: Stores, folder: Path) -> LivePlan:
-    return LivePlan(
-        stores.plans, FIRST, file=PlanFile(folder / "plan.json"), metrics=Metrics.create()
-    )
+async def no_bundles(bundle_ids: frozenset[str]) -> None:
+    assert not bundle_ids
+
+
+def worker_of(
+    stores: Stores, folder: Path, hold: Callable[[frozenset[str]], Awaitable[None]] = no_bundles
+) -> LivePlan:
+    file = PlanFile(folder / "plan.json")
+    return LivePlan(stores.plans, FIRST, file=file, hold=hold, metrics=Metrics.create())
+
+
+async def test_a_plan_is_followed_once_the_bundles_of_its_variants_are_loaded(
+    power: Power, tmp_path: Path
+) -> None:
+    followed: list[tuple[int, frozenset[str]]] = []
+
+    async def hold(bundle_ids: frozenset[str]) -> None:
+        followed.append((worker.current.version, bundle_ids))
+
+    power.on()
+    async with opened(power) as stores:
+        worker = worker_of(stores, tmp_path, hold)
+        await stores.plans.change(planned(3_000, bundle="b1"), change(0))
+        await worker.poll()
+        await stores.plans.change(planned(3_000, bundle="b2"), change(1))
+        await worker.poll()
+
+    b1, b2 = frozenset({"b1"}), frozenset({"b2"})
+    # What is shown now is kept until the new plan is followed, and dropped after that.
+    assert followed == [(0, b1), (1, b1), (1, b1 | b2), (2, b2)]
 
 
 async def test_workers_route_alike_once_they_polled(power: Power, tmp_path: Path) -> None:

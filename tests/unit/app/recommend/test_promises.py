@@ -40,6 +40,7 @@ from models.experiments.plan.plan import Plan
 from models.query.candidates import CallerChoice
 from tests.shop import scorer
 from tests.unit.app.conftest import WallClock
+from tests.unit.app.experiments.test_live_plan import no_bundles
 
 SALE_IDS = [f"s{number}" for number in range(8)]
 MARKETS = ["fr", "de"]
@@ -92,7 +93,7 @@ class Promises(RuleBasedStateMachine):
         self.wire = Wire(self.stores.connection)
         first, counter = StoredPlan(0, Plan()), AnswerCounter()
         file = PlanFile(folder / "plan.json")
-        plan = LivePlan(self.stores.plans, first, file=file, metrics=metrics)
+        plan = LivePlan(self.stores.plans, first, file=file, hold=no_bundles, metrics=metrics)
         self.recommender = Recommender(
             customers=self.wire,
             live=self.live,
