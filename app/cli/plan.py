@@ -20,7 +20,7 @@ from app.experiments.plan_file import first_plan
 from app.settings import Settings
 from app.stores.plan import StoredPlan
 from app.stores.store import Stores
-from models.experiments.analysis.difference import changes
+from models.experiments.plan.difference import changes
 from models.experiments.plan.plan_file import read_draft
 from models.promotion.canary_plan import with_its_canary
 

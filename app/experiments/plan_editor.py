@@ -17,7 +17,7 @@ from app.errors import (
 from app.stores.bundle import BundleStore
 from app.stores.plan import PlanChange, PlanStore, StoredPlan
 from app.stores.server import StoreServer
-from models.experiments.analysis.difference import changes
+from models.experiments.plan.difference import changes
 from models.experiments.plan.experiment import Experiment
 from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_edit import (

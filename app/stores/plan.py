@@ -44,7 +44,7 @@ class PlanChange:
         doing: What was asked for.
         before: Version of the plan that was changed.
         after: Version of the plan from then on.
-        changes: What differs, see `models.experiments.analysis.difference.changes`.
+        changes: What differs, see `models.experiments.plan.difference.changes`.
     """
 
     at: datetime

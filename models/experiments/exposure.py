@@ -66,34 +66,26 @@ def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
         msg = f"exposures lack the columns {', '.join(missing)}: results of {experiment} need them"
         raise ExposureError(msg)
     took = pl.col(TOOK) if TOOK in exposures.columns else pl.lit(None, pl.Int64).alias(TOOK)
+    own = pl.element().struct.field("experiment") == experiment
+    routed = pl.col("routed").struct
     return (
-        _routed(exposures.with_columns(took), experiment)
+        exposures.with_columns(took)
+        .with_columns(
+            routed=pl.col(_ASSIGNMENTS).list.eval(pl.element().filter(own)).list.first(),
+            sale_ids=pl.col("slate").list.eval(pl.element().struct.field("sale_id")).fill_null([]),
+        )
+        .filter(routed.field("experiment").is_not_null())
         .select(
             "recommendation_id",
-            "unit_id",
+            routed.field("unit_id"),
             pl.col("now").dt.epoch("us").alias("now_us"),
-            "variant",
-            "share_bp",
-            "is_forced",
+            routed.field("variant"),
+            routed.field("share_bp"),
+            routed.field("is_forced"),
             "limit",
             "degraded",
             TOOK,
-            pl.col("slate")
-            .list.eval(pl.element().struct.field("sale_id"))
-            .fill_null([])
-            .alias("sale_ids"),
+            "sale_ids",
         )
         .sort("now_us", "recommendation_id")
-    )
-
-
-def _routed(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
-    own = pl.element().struct.field("experiment") == experiment
-    one = pl.col(_ASSIGNMENTS).list.eval(pl.element().filter(own)).list.first().alias("routed")
-    fields = pl.col("routed").struct
-    names = ("variant", "unit_id", "share_bp", "is_forced")
-    return (
-        exposures.with_columns(one)
-        .filter(fields.field("experiment").is_not_null())
-        .with_columns(fields.field(name) for name in names)
     )

@@ -25,6 +25,7 @@ class Rules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # Defaults are chosen: a week, because visits repeat weekly, and four weeks before it.
     window_hours: float = Field(
         default=168.0, gt=0, le=2_160, description="From a unit's first exposure on, it counts."
     )
@@ -48,7 +49,8 @@ class Attributed:
             purchases without a revenue or a price.
         assigned: Units by variant, before any is left out.
         exposed: The same of units that were shown a sale.
-        left_out: Number of answers and units by the reason.
+        left_out: Number of answers and units by the reason, each counted at the first that
+            applies.
     """
 
     answers: pl.DataFrame
@@ -69,11 +71,6 @@ def attribute(
 ) -> Attributed:
     """Find the units of an experiment and their outcomes within the window.
 
-    Left out and counted are: answers that another platform forced, that lie outside the
-    experiment's time, that name no unit; units first seen under other shares than the
-    experiment has now, units seen in two variants, units assigned and never shown a sale, and
-    units whose window is not over.
-
     Args:
         exposures: Rows of the file of exposures.
         events: Events of the same shop, since ``before_days`` before the start.
@@ -85,69 +82,62 @@ def attribute(
     Raises:
         ExposureError: If the exposures lack a column.
     """
-    routed, left_out = _own(answers(exposures, experiment.name), experiment, until=until)
-    everyone = _units(routed)
-    shares = {variant.name: variant.share_bp for variant in experiment.variants}
-    now = pl.col("variant").replace_strict(shares, default=None, return_dtype=pl.Int64)
-    settled = pl.col("share_bp").eq_missing(now)
-    single, shown = pl.col("n_variants") == 1, pl.col("first_us").is_not_null()
-    window_us = round(rules.window_hours * HOUR_US)
-    over = pl.col("first_us") + window_us <= to_us(until)
-    known = everyone.filter(settled)
-    alone = known.filter(single)
-    exposed = alone.filter(shown)
-    analysed = exposed.filter(over)
-    left_out |= {
-        "units_under_other_shares": everyone.height - known.height,
-        "units_in_two_variants": known.height - alone.height,
-        "units_never_shown_a_sale": alone.height - exposed.height,
-        "units_with_an_open_window": exposed.height - analysed.height,
-    }
-    did = outcomes(events, routed, unit=unit)
-    before_us = round(rules.before_days * DAY_US)
-    return Attributed(
-        routed,
-        with_outcomes(
-            _with_answers(analysed, routed, window_us=window_us),
-            did,
-            window_us=window_us,
-            before_us=before_us,
-        ),
-        _by_variant(known),
-        _by_variant(exposed),
-        left_out,
-    )
-
-
-def _own(
-    routed: pl.DataFrame, experiment: Experiment, *, until: datetime
-) -> tuple[pl.DataFrame, dict[str, int]]:
     end = until if experiment.ends_at is None else min(until, experiment.ends_at)
-    dealt = routed.filter(~pl.col("is_forced"))
-    inside = dealt.filter(
-        (pl.col("now_us") >= to_us(experiment.starts_at)) & (pl.col("now_us") < to_us(end))
+    window_us = round(rules.window_hours * HOUR_US)
+    left_out: dict[str, int] = {}
+    now_us, first_us = pl.col("now_us"), pl.col("first_us")
+    routed = _kept(
+        answers(exposures, experiment.name),
+        left_out,
+        answers_forced=~pl.col("is_forced"),
+        answers_outside_its_time=(now_us >= to_us(experiment.starts_at)) & (now_us < to_us(end)),
+        answers_without_unit=pl.col("unit_id").is_not_null(),
     )
-    named = inside.filter(pl.col("unit_id").is_not_null())
-    return named, {
-        "answers_forced": routed.height - dealt.height,
-        "answers_outside_its_time": dealt.height - inside.height,
-        "answers_without_unit": inside.height - named.height,
-    }
+    known = _kept(_units(routed, experiment), left_out, units_under_other_shares="is_settled")
+    exposed = _kept(
+        known,
+        left_out,
+        units_in_two_variants=pl.col("n_variants") == 1,
+        units_never_shown_a_sale=first_us.is_not_null(),
+    )
+    over = first_us + window_us <= to_us(until)
+    analysed = _kept(exposed, left_out, units_with_an_open_window=over)
+    units = with_outcomes(
+        _with_answers(analysed, routed, window_us=window_us),
+        outcomes(events, routed, unit=unit),
+        window_us=window_us,
+        before_us=round(rules.before_days * DAY_US),
+    )
+    return Attributed(routed, units, _by_variant(known), _by_variant(exposed), left_out)
 
 
-def _units(routed: pl.DataFrame) -> pl.DataFrame:
+def _kept(
+    frame: pl.DataFrame, left_out: dict[str, int], **conditions: pl.Expr | str
+) -> pl.DataFrame:
+    # Counts in `left_out` what each condition, by the reason of its name, takes away.
+    for reason, condition in conditions.items():
+        kept = frame.filter(condition)
+        left_out[reason] = frame.height - kept.height
+        frame = kept
+    return frame
+
+
+def _units(routed: pl.DataFrame, experiment: Experiment) -> pl.DataFrame:
     shown = pl.col("now_us").filter(pl.col("sale_ids").list.len() > 0)
-    return routed.group_by("unit_id", maintain_order=True).agg(
+    units = routed.group_by("unit_id", maintain_order=True).agg(
         pl.col("variant").first(),
         pl.col("share_bp").first(),
         pl.col("variant").n_unique().alias("n_variants"),
         shown.first().alias("first_us"),
     )
+    # Units assigned under other shares are not comparable: their chance of each variant differed.
+    shares = {variant.name: variant.share_bp for variant in experiment.variants}
+    now = pl.col("variant").replace_strict(shares, default=None, return_dtype=pl.Int64)
+    return units.with_columns(is_settled=pl.col("share_bp").eq_missing(now))
 
 
 def _by_variant(units: pl.DataFrame) -> dict[str, int]:
-    counted = units.group_by("variant").len().sort("variant")
-    return dict(counted.iter_rows())
+    return dict(units.group_by("variant").len().sort("variant").iter_rows())
 
 
 def _with_answers(units: pl.DataFrame, routed: pl.DataFrame, *, window_us: int) -> pl.DataFrame:

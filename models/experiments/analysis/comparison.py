@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from models.domain.event import to_us
 from models.domain.units import DAY_US
 from models.experiments.analysis.estimate import (
     Adjustment,
+    Estimate,
     adjustment,
     difference,
     estimate,
@@ -26,6 +27,7 @@ from models.experiments.analysis.interval import Span
 from models.experiments.analysis.metric import Metric
 from models.experiments.analysis.moments import Moments, running
 from models.experiments.analysis.sequential_test import MIN_UNITS, always_valid_p, sequential_width
+from models.experiments.plan.experiment import Experiment
 
 _FROZEN: Final = ConfigDict(frozen=True)
 
@@ -71,6 +73,12 @@ class Calendar:
     until: datetime
     window_us: int
 
+    @classmethod
+    def for_experiment(cls, experiment: Experiment, until: datetime, *, window: timedelta) -> Self:
+        """Return the days until events are known, or the last window of the experiment ended."""
+        last = until if experiment.ends_at is None else min(until, experiment.ends_at + window)
+        return cls(experiment.starts_at, last, window // timedelta(microseconds=1))
+
     @property
     def n_days(self) -> int:
         """Number of days; the last one may be shorter."""
@@ -95,9 +103,8 @@ class _Pair:
     control: Moments
     adjusted: Adjustment
 
-    @property
-    def n_units(self) -> int:
-        return self.own.n + self.control.n
+    def estimates(self) -> tuple[Estimate, Estimate]:
+        return estimate(self.own, self.adjusted), estimate(self.control, self.adjusted)
 
 
 def compare(
@@ -124,43 +131,40 @@ def compare(
     }
     adjusted = [adjustment([arm[day] for arm in arms.values()]) for day in days]
     for name in units:
-        if name != control:
-            pairs = [_Pair(d, arms[name][d], arms[control][d], adjusted[d]) for d in days]
-            looks = list(_looks(pairs, calendar, planned_units=planned_units))
-            yield _compared(metric.name, name, last=pairs[-1], looks=looks)
+        if name == control:
+            continue
+        pairs = [_Pair(d, arms[name][d], arms[control][d], adjusted[d]) for d in days]
+        looks = list(_looks(pairs, calendar, planned_units=planned_units))
+        last = pairs[-1]
+        own, other = last.estimates()
+        p = p_value(own, other)
+        raw = relative_lift(estimate(last.own), estimate(last.control))
+        yield Comparison(
+            variant=name,
+            metric=metric.name,
+            difference=Span.from_interval(difference(own, other)),
+            lift=Span.from_interval(relative_lift(own, other)),
+            p_value=None if math.isnan(p) else p,
+            unadjusted_lift=Span.from_interval(raw),
+            variance_reduction=last.adjusted.reduction,
+            safe_lift=looks[-1][0].lift if looks else Span(),
+            safe_p_value=looks[-1][1] if looks else 1.0,
+            looks=tuple(look for look, _ in looks),
+        )
 
 
 def _looks(
     pairs: Sequence[_Pair], calendar: Calendar, *, planned_units: int
 ) -> Iterator[tuple[Look, float]]:
+    # Each look with the smallest p-value so far, which stays valid however often one looks.
     smallest = 1.0
     for pair in pairs:
         if min(pair.own.n, pair.control.n) < MIN_UNITS:
             continue
-        own, other = (estimate(arm, pair.adjusted) for arm in (pair.own, pair.control))
-        width = sequential_width(pair.n_units, planned_units=planned_units)
+        own, other = pair.estimates()
+        n_units = pair.own.n + pair.control.n
+        width = sequential_width(n_units, planned_units=planned_units)
         lift = Span.from_interval(relative_lift(own, other, width=width))
         z = z_score(own, other)
-        smallest = min(smallest, always_valid_p(z, pair.n_units, planned_units=planned_units))
-        yield Look(until=calendar.end(pair.day), n_units=pair.n_units, lift=lift), smallest
-
-
-def _compared(
-    metric: str, variant: str, *, last: _Pair, looks: Sequence[tuple[Look, float]]
-) -> Comparison:
-    own, other = (estimate(arm, last.adjusted) for arm in (last.own, last.control))
-    p = p_value(own, other)
-    return Comparison(
-        variant=variant,
-        metric=metric,
-        difference=Span.from_interval(difference(own, other)),
-        lift=Span.from_interval(relative_lift(own, other)),
-        p_value=None if math.isnan(p) else p,
-        unadjusted_lift=Span.from_interval(
-            relative_lift(estimate(last.own), estimate(last.control))
-        ),
-        variance_reduction=last.adjusted.reduction,
-        safe_lift=looks[-1][0].lift if looks else Span(),
-        safe_p_value=looks[-1][1] if looks else 1.0,
-        looks=tuple(look for look, _ in looks),
-    )
+        smallest = min(smallest, always_valid_p(z, n_units, planned_units=planned_units))
+        yield Look(until=calendar.end(pair.day), n_units=n_units, lift=lift), smallest

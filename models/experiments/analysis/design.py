@@ -26,6 +26,7 @@ from models.experiments.analysis.power import (
 from models.experiments.plan.bucketing import BUCKETS, share_bp
 from models.experiments.plan.experiment import Experiment, Unit
 
+# Chosen: whole weeks, as traffic repeats weekly; four are the longest usual test.
 BASELINE_DAYS: Final = 28
 _WEEK: Final = 7
 _FEWEST: Final = 2  # a single unit has no variance
@@ -142,6 +143,10 @@ def _baseline(
     start_us = end_us - BASELINE_DAYS * DAY_US
     labels = events.customers if unit is Unit.CUSTOMER else events.sessions
     every = np.arange(len(events))
+    wanted = {"market": experiment.audience.markets, "device": experiment.audience.devices}
+    in_audience = [
+        pl.col(name).is_in(list(values)) for name, values in wanted.items() if values is not None
+    ]
     frame = pl.DataFrame(
         {
             "unit_id": texts(labels, every),
@@ -149,7 +154,7 @@ def _baseline(
             "market": texts(events.markets, every),
             "device": texts(events.devices, every),
         }
-    ).filter(_in_audience(experiment), pl.col("unit_id").is_not_null())
+    ).filter(pl.col("unit_id").is_not_null(), *in_audience)
     inside = pl.col("at_us").is_between(start_us, end_us, closed="left")
     units = frame.filter(inside).group_by("unit_id").agg(pl.col("at_us").min().alias("first_us"))
     if units.height < _FEWEST or int(events.at_us.min(initial=end_us)) > start_us + DAY_US:
@@ -161,14 +166,6 @@ def _baseline(
     did = outcomes(events, pl.DataFrame(), unit=unit)
     before_us = round(rules.before_days * DAY_US)
     return with_outcomes(units, did, window_us=window_us, before_us=before_us), start_us
-
-
-def _in_audience(experiment: Experiment) -> pl.Expr:
-    wanted = {"market": experiment.audience.markets, "device": experiment.audience.devices}
-    conditions = [
-        pl.col(name).is_in(list(values)) for name, values in wanted.items() if values is not None
-    ]
-    return pl.all_horizontal(pl.lit(value=True), *conditions)
 
 
 def _size(

@@ -14,12 +14,14 @@ import numpy as np
 from models.experiments.analysis.distribution import two_sided_tail
 from models.experiments.analysis.moments import Moments
 
+# Significance level: 95% intervals are usual in the field.
 LEVEL: Final = 0.05
-"""Significance level: 95% intervals are usual in the field."""
 
+# The normal's 97.5% quantile.
 WIDTH: Final = 1.959963984540054
-"""Standard errors on each side of a 95% interval: the normal's 97.5% quantile."""
+"""Standard errors on each side of a 95% interval."""
 
+# Columns of the moments of a metric.
 NUMERATOR: Final = 0
 DENOMINATOR: Final = 1
 COVARIATE: Final = 2
@@ -119,6 +121,7 @@ def estimate(arm: Moments, adjusted: Adjustment = UNADJUSTED) -> Estimate:
     weights = np.array([1.0, -ratio, -adjusted.theta * per]) / per
     variance = float(weights @ arm.covariance() @ weights) / arm.n
     moved = adjusted.theta * (float(means[COVARIATE]) - adjusted.centre)
+    # By rounding the variance may be just below 0, which has no square root.
     return Estimate(ratio - moved, max(variance, 0.0))
 
 
@@ -160,6 +163,7 @@ def relative_lift(treatment: Estimate, control: Estimate, *, width: float = WIDT
     a = c**2 - squared * control.variance
     if math.isnan(a):
         return Interval(math.nan, math.nan, math.nan)
+    # The control may be 0: no ratio can be excluded.
     if a <= 0:
         return Interval(value, -math.inf, math.inf)
     root = math.sqrt(max((t * c) ** 2 - a * (t**2 - squared * treatment.variance), 0.0))

@@ -60,6 +60,7 @@ def running(
     ends = np.searchsorted(days[order], np.arange(n_days), side="right")
     total = Moments.from_columns(columns[:0])
     start = 0
+    # Days are added up instead of summed anew: linear in units, however many days.
     for end in ends:
         new = Moments.from_columns(columns[order[start:end]])
         total = Moments(total.n + new.n, total.sums + new.sums, total.products + new.products)

@@ -7,8 +7,8 @@ from typing import Final
 from models.experiments.analysis.distribution import normal_quantile
 from models.experiments.analysis.estimate import WIDTH
 
+# 80% is usual in the field.
 POWER: Final = 0.8
-"""Default power; 80% is usual in the field."""
 
 
 def standard_error(variance: float, n_units: int, *, shares: tuple[float, float]) -> float:

@@ -1,6 +1,7 @@
 """Results of an experiment: one function for the service and for reports."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -8,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
 from models.domain.event import to_us
-from models.domain.units import HOUR_US
 from models.experiments.analysis.attribution import Attributed, Rules, attribute
 from models.experiments.analysis.comparison import Calendar, Comparison, compare
 from models.experiments.analysis.estimate import estimate
@@ -81,11 +81,17 @@ def experiment_results(
     read_by = rules or Rules()
     end = until or _latest(experiment, exposures, events=events)
     found = attribute(exposures, events, experiment=experiment, unit=unit, until=end, rules=read_by)
-    names = [variant.name for variant in experiment.variants]
-    units = {name: found.units.filter(pl.col("variant") == name) for name in names}
-    answers = {name: found.answers.filter(pl.col("variant") == name) for name in names}
     shares = {variant.name: variant.share_bp for variant in experiment.variants}
-    calendar = _calendar(experiment, end, rules=read_by)
+    units = {name: found.units.filter(pl.col("variant") == name) for name in shares}
+    answers = {name: found.answers.filter(pl.col("variant") == name) for name in shares}
+    compared = partial(
+        compare,
+        control=experiment.control,
+        calendar=Calendar.for_experiment(
+            experiment, end, window=timedelta(hours=read_by.window_hours)
+        ),
+        planned_units=read_by.planned_units,
+    )
     return Results(
         experiment=experiment.name,
         unit=unit,
@@ -96,33 +102,17 @@ def experiment_results(
         left_out=found.left_out,
         unpriced_purchases=int(found.units["unpriced"].sum()),
         variants=tuple(
-            _variant(found, name, share_bp=shares[name], units=units[name], answers=answers[name])
-            for name in names
+            _variant(found, name, share_bp=share, units=units[name], answers=answers[name])
+            for name, share in shares.items()
         ),
         sample_ratio=sample_ratio(found.assigned, shares),
-        comparisons=tuple(
-            one
-            for metric in METRICS
-            for one in compare(
-                metric,
-                units,
-                control=experiment.control,
-                calendar=calendar,
-                planned_units=read_by.planned_units,
-            )
-        ),
+        comparisons=tuple(one for metric in METRICS for one in compared(metric, units)),
         guardrails=guardrails(answers, experiment.control, planned_units=read_by.planned_units),
     )
 
 
-def _calendar(experiment: Experiment, until: datetime, *, rules: Rules) -> Calendar:
-    """Return the calendar, which ends when the last window of the experiment has ended."""
-    window = timedelta(hours=rules.window_hours)
-    ends = [until] if experiment.ends_at is None else [until, experiment.ends_at + window]
-    return Calendar(experiment.starts_at, min(ends), round(rules.window_hours * HOUR_US))
-
-
 def _latest(experiment: Experiment, exposures: pl.DataFrame, *, events: EventTable) -> datetime:
+    # One microsecond after all that is known: ends are exclusive.
     start = to_us(experiment.starts_at)
     latest = [int(events.received_us.max(initial=start))]
     if exposures.height:

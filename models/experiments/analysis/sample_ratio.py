@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict
 
 from models.experiments.analysis.distribution import chi_square_tail
 
+# Chosen: one false alarm in ten thousand experiments.
 ALARM: Final = 1e-4
-"""Alarm threshold of the p-value: one false alarm in ten thousand experiments. Chosen."""
+"""Alarm threshold of the p-value."""
 
 
 class Mismatch(BaseModel):

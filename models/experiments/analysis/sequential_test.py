@@ -16,8 +16,8 @@ from typing import Final
 
 from models.experiments.analysis.estimate import LEVEL
 
+# Chosen: units of each variant before the first look, as the theory is asymptotic.
 MIN_UNITS: Final = 100
-"""Units of each variant before the first look, as the theory is asymptotic. Chosen."""
 
 
 def _tightness(planned_units: int) -> float:

@@ -19,6 +19,7 @@ HOLDOUT: Final = "holdout"
 AUDIT: Final = "audit"
 """Reserved name: the service lists changes of the plan under it in the path of experiments."""
 
+# Chosen: routing looks at every experiment of the plan in each request.
 MAX_EXPERIMENTS: Final = 100
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
@@ -172,24 +173,22 @@ class Plan(BaseModel):
             UnknownVariantError: If a forced variant is not in a running experiment.
             ExclusiveVariantsError: If two variants of one layer are forced.
         """
-        held = self._held(visit)
-        if held is not None and not visit.forced:
-            return Route(self.default, (held,))
+        held, customer = self.holdout, visit.units.get(Unit.CUSTOMER)
+        if held and not (customer and bucket(customer, held.salt) < held.share_bp):
+            held = None
+        if held and not visit.forced:
+            assignment = Assignment(HOLDOUT, HOLDOUT, Unit.CUSTOMER, customer, held.share_bp)
+            return Route(self.default, (assignment,))
         decided = [one for one in self._decided(visit) if held is None or one[1].is_forced]
-        if visit.forced:
-            _require_known(visit.forced, {assignment.experiment for _, assignment in decided})
+        known = {assignment.experiment for _, assignment in decided}
+        for experiment, variant in visit.forced.items():
+            if experiment not in known:
+                msg = f"no running experiment {experiment!r} has a variant {variant!r}"
+                raise UnknownVariantError(msg)
         policy = self.default
         for variant, _ in decided:
             policy = policy.changed(variant.policy)
         return Route(policy, tuple([assignment for _, assignment in decided]))
-
-    def _held(self, visit: Visit) -> Assignment | None:
-        customer = visit.units.get(Unit.CUSTOMER)
-        if self.holdout is None or not customer:
-            return None
-        if bucket(customer, self.holdout.salt) >= self.holdout.share_bp:
-            return None
-        return Assignment(HOLDOUT, HOLDOUT, Unit.CUSTOMER, customer, self.holdout.share_bp)
 
     @cached_property
     def _layers(self) -> dict[str, Layer]:
@@ -200,29 +199,28 @@ class Plan(BaseModel):
         forced_layers = _forced_layers(one for one in running if one.name in visit.forced)
         for experiment in running:
             layer, is_forced = self._layers[experiment.layer], experiment.name in visit.forced
+            unit_id = visit.units.get(layer.unit)
+            variant = None
             if is_forced:
                 wanted = visit.forced[experiment.name]
                 variant = next((one for one in experiment.variants if one.name == wanted), None)
-            elif layer.name in forced_layers:
-                continue
-            else:
-                variant = _assigned(experiment, visit, layer)
-            if variant is not None:
-                yield (
-                    variant,
-                    Assignment(
-                        experiment.name,
-                        variant.name,
-                        layer.unit,
-                        visit.units.get(layer.unit),
-                        variant.share_bp,
-                        is_forced,
-                    ),
+            elif (
+                layer.name not in forced_layers
+                and unit_id is not None
+                and experiment.audience.includes(
+                    market=visit.market, device=visit.device, is_new=visit.is_new
                 )
+                and experiment.takes(bucket(unit_id, layer.salt))
+            ):
+                variant = experiment.variant_for(bucket(unit_id, experiment.salt))
+            if variant is not None:
+                names = experiment.name, variant.name
+                share = variant.share_bp
+                yield variant, Assignment(*names, layer.unit, unit_id, share, is_forced)
 
 
 def _forced_layers(forced: Iterable[Experiment]) -> Mapping[str, str]:
-    """Return the forced experiment of each layer."""
+    # By layer, its forced experiment: no other experiment of the layer may assign the visit.
     layers: dict[str, str] = {}
     for experiment in forced:
         other = layers.setdefault(experiment.layer, experiment.name)
@@ -233,24 +231,6 @@ def _forced_layers(forced: Iterable[Experiment]) -> Mapping[str, str]:
             )
             raise ExclusiveVariantsError(msg)
     return layers
-
-
-def _assigned(experiment: Experiment, visit: Visit, layer: Layer) -> Variant | None:
-    unit_id = visit.units.get(layer.unit)
-    if unit_id is None or not experiment.audience.includes(
-        market=visit.market, device=visit.device, is_new=visit.is_new
-    ):
-        return None
-    if not experiment.takes(bucket(unit_id, layer.salt)):
-        return None
-    return experiment.variant_for(bucket(unit_id, experiment.salt))
-
-
-def _require_known(forced: Mapping[str, str], known: set[str]) -> None:
-    for experiment, variant in forced.items():
-        if experiment not in known:
-            msg = f"no running experiment {experiment!r} has a variant {variant!r}"
-            raise UnknownVariantError(msg)
 
 
 class Timed(Protocol):

@@ -152,15 +152,20 @@ def _allocated(
     # Another salt or layer reassigns every unit, so there is nothing to keep.
     same_salt = before if before and before.salt == draft.salt else None
     same_layer = before if before and before.layer == draft.layer else None
+    traffic = draft.traffic or EVERY_BUCKET
+    if draft.traffic_bp is not None:
+        taken = tuple(
+            one
+            for other in others
+            if other.layer == draft.layer and meet(other, draft)
+            for one in other.traffic
+        )
+        held = same_layer.traffic if same_layer else ()
+        traffic = allocate_beside(held, draft.traffic_bp, taken=taken)
+    changed = draft.model_fields_set - {"traffic", "traffic_bp", "variants"}
+    fields = {name: getattr(draft, name) for name in changed}
     return Experiment.model_validate(
-        {
-            **{
-                name: getattr(draft, name)
-                for name in draft.model_fields_set - {"traffic", "traffic_bp", "variants"}
-            },
-            "traffic": _traffic(draft, same_layer, others),
-            "variants": _variants(draft, same_salt),
-        }
+        {**fields, "traffic": traffic, "variants": _variants(draft, same_salt)}
     )
 
 
@@ -179,20 +184,3 @@ def _variants(draft: ExperimentDraft, before: Experiment | None) -> list[Variant
         )
         for variant, buckets in zip(draft.variants, dealt, strict=True)
     ]
-
-
-def _traffic(
-    draft: ExperimentDraft, before: Experiment | None, others: Iterable[Experiment]
-) -> Buckets:
-    if draft.traffic is not None:
-        return draft.traffic
-    if draft.traffic_bp is None:
-        return EVERY_BUCKET
-    taken = tuple(
-        one
-        for other in others
-        if other.layer == draft.layer and meet(other, draft)
-        for one in other.traffic
-    )
-    held = before.traffic if before else ()
-    return allocate_beside(held, draft.traffic_bp, taken=taken)

@@ -1,14 +1,13 @@
 """Plan diff: the differences between two plans of experiments as lines of text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from models.experiments.plan.bucketing import Buckets, share_bp
-from models.experiments.plan.experiment import Experiment
 from models.experiments.plan.plan import Plan
 
+# Chosen: bounds an audit entry; the last line counts those that are omitted.
 MAX_CHANGES: Final = 200
-"""Changes of one audit entry at most; the last one counts those that are omitted. Chosen."""
 
 ABSENT: Final = "–"
 
@@ -34,24 +33,20 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     for layer in plan.layers:
         yield f"layer {layer.name}", layer.model_dump_json(exclude={"name"})
     for experiment in plan.experiments:
-        for field, value in _experiment_facts(experiment).items():
+        facts = {
+            "layer": experiment.layer,
+            "salt": experiment.salt,
+            "traffic": _buckets(experiment.traffic),
+            "start": experiment.starts_at.isoformat(),
+            "end": experiment.ends_at.isoformat() if experiment.ends_at else ABSENT,
+            "audience": experiment.audience.model_dump_json(exclude_defaults=True),
+            "control": experiment.control,
+        }
+        for variant in experiment.variants:
+            policy = variant.policy.model_dump_json(exclude_unset=True)
+            facts[f"variant {variant.name}"] = f"{_buckets(variant.buckets)} {policy}"
+        for field, value in facts.items():
             yield f"experiment {experiment.name}, {field}", value
-
-
-def _experiment_facts(experiment: Experiment) -> Mapping[str, str]:
-    facts = {
-        "layer": experiment.layer,
-        "salt": experiment.salt,
-        "traffic": _buckets(experiment.traffic),
-        "start": experiment.starts_at.isoformat(),
-        "end": experiment.ends_at.isoformat() if experiment.ends_at else ABSENT,
-        "audience": experiment.audience.model_dump_json(exclude_defaults=True),
-        "control": experiment.control,
-    }
-    for variant in experiment.variants:
-        policy = variant.policy.model_dump_json(exclude_unset=True)
-        facts[f"variant {variant.name}"] = f"{_buckets(variant.buckets)} {policy}"
-    return facts
 
 
 def _buckets(buckets: Buckets) -> str:
