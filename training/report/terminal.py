@@ -1,30 +1,63 @@
-"""Terminal output of a report: its texts and tables."""
+"""Terminal output of a report: its texts and tables, in 80 columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from training.report.block import Block, Paragraph, Table
+from training.report.block import Block, Cell, Conclusion, Paragraph, Table
 
-_WIDTH = 160
+WIDTH: Final = 80  # of a terminal that was not widened, and of a quoted mail
+_BETWEEN: Final = 3  # padding and divider that `rich` puts around a column
 
 
 def print_blocks(blocks: Sequence[Block]) -> None:
-    """Print the paragraphs and tables of a report; plots need a page."""
-    console = Console(width=_WIDTH)
+    """Print the texts and tables of a report; plots need a page."""
+    console = Console(width=WIDTH)
     for block in blocks:
         match block:
             case Paragraph():
                 console.print(Text(block.text))
+            case Conclusion():
+                console.print(Text(f"{block.mark.word}: {block.text}"))
             case Table():
-                table = RichTable(title=Text(block.caption), box=box.SIMPLE, title_justify="left")
-                for number, column in enumerate(block.columns):
-                    table.add_column(Text(column), justify="right" if number else "left")
-                for row in block.rows:
-                    table.add_row(*map(Text, row))
-                console.print(table)
+                print_table(block)
             case _:
                 continue
+
+
+def print_table(table: Table) -> None:
+    """Print a table, in several parts where its columns do not fit beside each other."""
+    texts = [[_text(cell) for cell in row] for row in table.rows]
+    caption = table.caption
+    for part in _parts(table.columns, texts):
+        printed = RichTable(title=Text(caption), box=box.SIMPLE, title_justify="left")
+        for column in part:
+            printed.add_column(Text(table.columns[column]), justify="right" if column else "left")
+        for row in texts:
+            printed.add_row(*(Text(row[column]) for column in part))
+        Console(width=WIDTH).print(printed)
+        caption = f"{table.caption}, continued"
+
+
+def _text(cell: str | Cell) -> str:
+    written = cell if isinstance(cell, str) else f"{cell.text} {cell.mark.word}"
+    return " ".join(written.split())
+
+
+def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+    """Group columns so that each group fits with the first column, which names the rows."""
+    widths = [
+        _BETWEEN + max(map(len, (name, *(row[column] for row in rows))))
+        for column, name in enumerate(columns)
+    ]
+    part = [0]
+    for column in range(1, len(columns)):
+        if len(part) > 1 and sum(widths[one] for one in (*part, column)) > WIDTH:
+            yield part
+            part = [0]
+        part.append(column)
+    yield part

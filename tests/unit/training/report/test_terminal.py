@@ -1,0 +1,37 @@
+"""Tables on a terminal are never wider than 80 columns, and lose nothing."""
+
+import pytest
+
+from training.report.block import Cell, Conclusion, Mark, Paragraph, Table, Tone
+from training.report.terminal import WIDTH, print_blocks, print_table
+
+COLUMNS = ["scorer", *(f"expected_figure_{number}" for number in range(7))]
+
+
+def test_columns_that_do_not_fit_go_on_below(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [[f"scorer {row}", *(f"0.{row}{n} [0.1234, 0.5678]" for n in range(7))] for row in "12"]
+
+    print_table(Table("Everything", COLUMNS, rows))
+
+    lines = capsys.readouterr().out.splitlines()
+    printed = "\n".join(lines)
+    assert max(map(len, lines)) <= WIDTH
+    assert all(printed.count(cell) == 1 for row in rows for cell in row[1:])
+    assert printed.count("scorer 1") == printed.count("scorer 2") == 4
+    assert printed.count("Everything, continued") == 3
+
+
+def test_a_verdict_stands_beside_its_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    mark = Mark("worse", Tone.BAD)
+    blocks = [
+        Conclusion(mark, "below popularity"),
+        Paragraph("a paragraph"),
+        Table("a", ["x", "y"], [["b", Cell("0.5\n[0.4, 0.6]", mark)]]),
+    ]
+
+    print_blocks(blocks)
+
+    printed = capsys.readouterr().out
+    assert "worse: below popularity" in printed
+    assert "a paragraph" in printed
+    assert "0.5 [0.4, 0.6] worse" in printed
