@@ -58,21 +58,17 @@ class BulkWriter:
             status = Upsert.UNCHANGED if before == after else Upsert.UPDATED
             outcomes.append(Upserted(sale.sale_id, status if before else Upsert.CREATED))
         changed = {one.sale_id for one in outcomes if one.status is not Upsert.UNCHANGED}
-        refusals = await self._put([sale for sale_id, sale in known.items() if sale_id in changed])
+        refusals: dict[str, CatalogueFullError] = {}
+        while True:
+            accepted = changed - refusals.keys()
+            try:
+                await self.sales.put([sale for i, sale in known.items() if i in accepted])
+                break
+            except CatalogueFullError as exc:  # of one kind; the next attempt may meet others
+                refusals |= {sale_id: exc.of(sale_id) for sale_id in exc.sale_ids}
         return [
             Upserted(one.sale_id, Upsert.REJECTED, str(refusals[one.sale_id]))
             if one.sale_id in refusals
             else one
             for one in outcomes
         ]
-
-    async def _put(self, sales: Sequence[Sale]) -> dict[str, CatalogueFullError]:
-        """Write sales, and return the refusals by sale id."""
-        refusals: dict[str, CatalogueFullError] = {}
-        while True:
-            try:
-                await self.sales.put([sale for sale in sales if sale.sale_id not in refusals])
-            except CatalogueFullError as exc:  # of one kind; the next attempt may meet others
-                refusals |= {sale_id: exc.of(sale_id) for sale_id in exc.sale_ids}
-            else:
-                return refusals

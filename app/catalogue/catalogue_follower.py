@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.clock import StoreClock
 from app.catalogue.count_history import NO_COUNTS, CountHistory
-from app.catalogue.known_catalogue import CatalogueUpdate, KnownCatalogue, SavedCatalogue
+from app.catalogue.known_catalogue import KnownCatalogue, SavedCatalogue
 from app.catalogue.model import Model
 from app.catalogue.model_catalogue import ModelCatalogue, seed
 from app.catalogue.pause_detector import PauseDetector
@@ -21,11 +21,12 @@ from models.catalogue.event_counts import GRID_US, grid_floor
 from models.domain.sale import Sale
 from models.domain.units import HOUR_US, SECOND_US
 
+# Chosen: failovers end within seconds (docs/store.md), and no answer is reported as not full for
+# them; a catalogue of a minute ago lacks few sales.
 STALE_AFTER_US: Final = 60 * SECOND_US
-"""Without confirmation by the store, before answers are reported as not full; chosen."""
 
+# Chosen: longer than the timeout of a customer's read, as the catalogue may have to be built.
 CATCH_UP_S: Final = 1.0
-"""Longer than the timeout of a customer's read: the catalogue may have to be built. Chosen."""
 
 T = TypeVar("T")
 
@@ -232,8 +233,16 @@ class CatalogueFollower:
         now_us = await self._stores.server.time_us()
         self._clock.set(now_us)
         grid_us = grid_floor(now_us)
-        if self._take(await self._known.update(now_us)):
+        update = await self._known.update(now_us)
+        if update.has_new:
             self._new_sales_us = grid_us
+        # Stays set if the build below fails: the next refresh builds again.
+        self._changed = self._changed or not update.is_empty
+        for view in self._views():
+            if update.is_replaced:
+                view.forget_all()
+            view.add_pictures(update.changes.pictures)
+            view.forget_pictures(update.changes.unpictured)
         await self._known.report()
         is_next = grid_us != self._grid_us
         # Changed sales are saved at once, mere counts by the hour: each save writes a file.
@@ -269,30 +278,15 @@ class CatalogueFollower:
             view.served = await self._in_pool(lambda: self._saved_or_seed(model))
         else:
             grid_us = self._grid_us
-            await self._in_pool(lambda: self._rebuild(view, grid_us))
+            await self._in_pool(lambda: self._build(view, grid_us))
         return view
 
-    def _take(self, update: CatalogueUpdate) -> bool:
-        """Pass an update to the catalogues of all models; return whether it has new sales."""
-        changes = update.changes
-        if update.is_replaced:
-            for view in self._views():
-                view.forget_all()
-        self._changed = self._changed or not update.is_empty
-        for view in self._views():
-            view.add_pictures(changes.pictures)
-            view.forget_pictures(changes.unpictured)
-        return update.has_new
-
     def _build(self, view: ModelCatalogue, grid_us: int) -> None:
-        if self._changed or view.served is None:
-            self._rebuild(view, grid_us)
-        else:
+        scorer = view.model.scorer
+        if view.served is not None and not self._changed:
             view.set_counts(self._counts, grid_us=grid_us)
-
-    def _rebuild(self, view: ModelCatalogue, grid_us: int) -> None:
-        if self._known.is_blank and view.model.scorer is not None:
-            view.serve_seed()
+        elif self._known.is_blank and scorer is not None:
+            view.served = seed(scorer)
         else:
             view.build(self._known.sales, self._counts, grid_us=grid_us)
 

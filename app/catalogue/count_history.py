@@ -42,6 +42,7 @@ class CountHistory:
         # A clock that was set back brings an hour that was complete to run again.
         first = oldest if self._next_hour is None else max(min(self._next_hour, hour), oldest)
         new = await self._store.since(first, until_us=grid_us)
+        # Kept only after the read: where it failed, the next call begins at the same hour.
         counts = EventCounts(
             np.concatenate([known.sale_keys, new.sale_keys]),
             np.concatenate([known.kinds, new.kinds]),

@@ -12,7 +12,7 @@ generation), and vouch for it once it is complete.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
@@ -25,8 +25,8 @@ from models.domain.sale import Sale
 from models.domain.units import SECOND_US
 
 N_EXAMPLES: Final = 5
+# Between removals of lost sales that are over, which compare every one; chosen, not measured.
 LOOK_EVERY_US: Final = 10 * SECOND_US
-"""Between removals of lost sales that are over, which compare every one; chosen, not measured."""
 
 ADVICE: Final = (
     "run `python -m app load --data DIR` to fill the store again, or put or delete the sales that"
@@ -184,12 +184,20 @@ class KnownCatalogue:
         is_mended = self.loss is not None and not self.loss.is_known and changes.generation != ""
         if changes.vouched > self.version or is_mended:
             return self._replace(await self._store.changes(0))
+        if self.loss is not None and is_same_server:
+            self.loss.mend(changes, sales, now_us=now_us)
+            return self._take(changes, sales)
         # After a failover a lost change may show neither in the version nor in the number of
-        # sales, as a later change took its place: compare all sales.
-        if self.loss is None or not is_same_server:
-            return await self._compare(now_us)
-        self.loss.mend(changes, sales, now_us=now_us)
-        return self._take(changes, sales)
+        # sales, as a later change took its place: compare all sales. The changes are read after
+        # them, so that those of between are in both.
+        everything = await self._store.changes(0)
+        changes = await self._store.changes(self.version)
+        sales = _changed(self.sales, changes)
+        loss = await self._find_loss(sales, everything, changes, now_us=now_us)
+        is_whole = self.loss is None and not loss.outdated and self._continues(changes, sales)
+        update = self._take(changes, sales)
+        self.loss = None if is_whole else loss
+        return update
 
     async def report(self) -> None:
         """Mark the store as complete or incomplete, for workers that start now.
@@ -199,6 +207,8 @@ class KnownCatalogue:
         if self.loss is None or not self.loss.is_known:
             return
         with suppress(StoreUnavailableError):
+            # Both scripts keep what another worker or `load` wrote meanwhile: `vouch` gets a
+            # version above it, and `distrust` changes no generation but the one that was read.
             if not self.loss.outdated:
                 await self._store.vouch(self.version)
             elif self._seen != ("", self.version):  # else it is marked already
@@ -220,7 +230,17 @@ class KnownCatalogue:
         self.pictures = {(one.sale_id, one.number): one for one in saved.pictures}
         self._take(since, sales)
         self.loss = loss
-        return CatalogueUpdate(self._everything_known(since), is_replaced=True, has_new=False)
+        everything_known = replace(
+            since,
+            generation=self.generation,
+            version=self.version,
+            n_sales=len(self.sales),
+            sales=tuple(self.sales.values()),
+            pictures=tuple(self.pictures.values()),
+            deleted=(),
+            unpictured=(),
+        )
+        return CatalogueUpdate(everything_known, is_replaced=True, has_new=False)
 
     def _replace(self, everything: SaleChanges) -> CatalogueUpdate:
         """Trust the store, and drop everything known before."""
@@ -239,17 +259,6 @@ class KnownCatalogue:
     def _continues(self, changes: SaleChanges, sales: Mapping[str, Sale]) -> bool:
         is_same = changes.generation == self.generation or self.is_blank
         return is_same and changes.version >= self.version and len(sales) == changes.n_sales
-
-    async def _compare(self, now_us: int) -> CatalogueUpdate:
-        """Take over changes, and compare all sales of the store with the known ones."""
-        everything = await self._store.changes(0)
-        changes = await self._store.changes(self.version)
-        sales = _changed(self.sales, changes)
-        loss = await self._find_loss(sales, everything, changes, now_us=now_us)
-        is_whole = self.loss is None and not loss.outdated and self._continues(changes, sales)
-        update = self._take(changes, sales)
-        self.loss = None if is_whole else loss
-        return update
 
     async def _find_loss(
         self,
@@ -285,19 +294,6 @@ class KnownCatalogue:
         self._seen = changes.generation, changes.version
         self._server = changes.server
         return CatalogueUpdate(changes, is_replaced=False, has_new=has_new)
-
-    def _everything_known(self, changes: SaleChanges) -> SaleChanges:
-        return SaleChanges(
-            generation=self.generation,
-            version=self.version,
-            vouched=changes.vouched,
-            n_sales=len(self.sales),
-            server=changes.server,
-            sales=tuple(self.sales.values()),
-            pictures=tuple(self.pictures.values()),
-            deleted=(),
-            unpictured=(),
-        )
 
 
 def _changed(sales: Mapping[str, Sale], changes: SaleChanges) -> dict[str, Sale]:

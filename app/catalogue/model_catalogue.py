@@ -75,6 +75,7 @@ class ModelCatalogue:
         )
         catalogue = catalogue.with_counts(by_row(counts, catalogue, grid_us=grid_us))
         if self.model.scorer:
+            # Before any answer is made from it: what is cached per catalogue costs none its time.
             self.model.scorer.prepare(catalogue)
         self.served = CatalogueVersion.from_content(
             content, catalogue, source=Source.STORE, scorer=self.model.scorer
@@ -100,11 +101,6 @@ class ModelCatalogue:
         each = {**(known.each if known else {}), **own}
         if left := {number: scores for number, scores in each.items() if scores}:
             self._pictures[sale_id] = PictureScores.combine(left)
-
-    def serve_seed(self) -> None:
-        """Serve the catalogue of the bundle's training, if there is a bundle."""
-        scorer = self.model.scorer
-        self.served = seed(scorer) if scorer else None
 
 
 def seed(scorer: Scorer) -> CatalogueVersion:

@@ -5,10 +5,11 @@ from typing import Final
 
 from models.domain.units import SECOND_US
 
+# A fifth of a pause, so that no jitter of the loop is taken for one.
 BEAT_EVERY_S: Final = 0.1
 
+# With a round of the catalogue, less than the second within which a change is promised.
 PAUSE_US: Final = SECOND_US // 2
-"""With a round of the catalogue, less than the second within which a change is promised."""
 
 
 class PauseDetector:

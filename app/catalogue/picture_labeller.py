@@ -15,11 +15,9 @@ from models.domain.sale import PictureScores
 from models.pictures.picture import PictureError, decode
 from models.pictures.scene_labeller import SceneLabeller
 
+# Pictures that a worker holds at once, from the first byte until they are labelled. Chosen: 128 MiB
+# of memory, as a picture has at most 16 MiB (`models.pictures.picture`).
 MAX_UPLOADS: Final = 8
-"""Pictures that a worker holds at once, from the first byte until they are labelled.
-
-Bounds memory: 128 MiB, as a picture has at most 16 MiB (`models.pictures.picture`). Chosen.
-"""
 
 
 class PictureLabeller:

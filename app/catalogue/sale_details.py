@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.catalogue.catalogue_follower import CatalogueFollower
-from app.catalogue.catalogue_version import CatalogueVersion, Source
+from app.catalogue.catalogue_version import Source
 from app.catalogue.clock import StoreClock
 from app.errors import UnknownSaleError
 from app.stores.picture import ALL_PICTURES, LabelledPicture, RemovedPicture
 from app.stores.sale import SaleStore, StoredSale
-from models.catalogue.catalogue import Catalogue, closing_us
+from models.catalogue.catalogue import closing_us
 from models.domain.event import key, to_us
 from models.domain.sale import PictureScores, Sale
 from models.neighbours.search import nearest
@@ -106,13 +106,20 @@ class SaleDetails:
         known = await self._known(sale_id)
         sale, together = known.sale, known.together
         # Ranking hundreds of labels and the topics of each picture takes milliseconds.
-        picture, pictures = await asyncio.to_thread(self._views, known)
+        picture, pictures = await asyncio.to_thread(
+            lambda: (
+                self.view(together) if together else None,
+                {number: self.view(one) for number, one in known.pictures.items()},
+            )
+        )
         return DetailedSale(
             sale=sale,
             is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
             picture=picture,
             pictures=pictures,
-            look_alikes=await self._near(together, limit=n_look_alikes, is_open=None),
+            look_alikes=await asyncio.to_thread(
+                self._near, together, limit=n_look_alikes, is_open=None
+            ),
         )
 
     async def similar(
@@ -129,7 +136,7 @@ class SaleDetails:
             UnknownSaleError: If there is no such sale.
         """
         known = await self._known(sale_id)
-        return await self._near(known.together, limit=limit, is_open=is_open)
+        return await asyncio.to_thread(self._near, known.together, limit=limit, is_open=is_open)
 
     def view(self, picture: LabelledPicture) -> PictureView:
         """Name labels and topics of a picture; none if another scene model labelled it.
@@ -147,11 +154,6 @@ class SaleDetails:
             is_unlike=picture.is_unlike,
         )
 
-    def _views(self, known: "_KnownSale") -> tuple[PictureView | None, dict[int, PictureView]]:
-        together = known.together
-        each = {number: self.view(one) for number, one in known.pictures.items()}
-        return self.view(together) if together else None, each
-
     async def _known(self, sale_id: str) -> "_KnownSale":
         """Return a sale, with the pictures that the served model understands."""
         stored = await self.sales.read(sale_id)
@@ -161,7 +163,10 @@ class SaleDetails:
         if self.live.is_outdated(sale_id, stored.sale if stored else None) or (
             stored is None and is_seed
         ):
-            stored = _served(served, sale_id)
+            # The store lacks the newest state, which answers are made from.
+            row = served.catalogue.row_for(sale_id) if served else None
+            known = served.catalogue.sales[row] if served and row is not None else None
+            stored = StoredSale(known, ()) if known else None
         if stored is None:
             raise UnknownSaleError(sale_id)
         scores = served.content.pictures.get(sale_id) if served else None
@@ -178,19 +183,32 @@ class SaleDetails:
                 pictures[one.number] = one
         return _KnownSale(stored.sale, dict(sorted(pictures.items())))
 
-    async def _near(
+    def _near(
         self, picture: LabelledPicture | None, *, limit: int, is_open: bool | None
     ) -> tuple[LookAlike, ...]:
-        if picture is None or self.live.served is None:
+        """Find the nearest sales.
+
+        At 100,000 sales this takes tens of milliseconds, in which no answer may wait: call it in
+        a thread.
+        """
+        served = self.live.served
+        if picture is None or served is None:
             return ()
-        # At 100,000 sales a search takes tens of milliseconds, in which no answer may wait.
-        return await asyncio.to_thread(
-            _look_alikes,
-            self.live.served.catalogue,
-            picture,
-            limit=limit,
-            is_open=is_open,
-            now_us=self.clock.now_us(),
+        catalogue = served.catalogue
+        opened = np.zeros(len(catalogue), dtype=np.bool_)
+        opened[catalogue.eligible(None, self.clock.now_us())] = True
+        wanted = catalogue.pictured & (catalogue.keys != np.uint64(key(picture.sale_id)))
+        if is_open is not None:
+            wanted &= opened == is_open
+        found, similarities = nearest(
+            catalogue.embeddings, picture.scores.embedding, rows=np.flatnonzero(wanted), k=limit
+        )
+        near: list[tuple[int, float]] = list(
+            zip(found.tolist(), similarities.tolist(), strict=True)
+        )
+        return tuple(
+            LookAlike(catalogue.sales[row].sale_id, similarity, bool(opened[row]))
+            for row, similarity in near
         )
 
 
@@ -211,37 +229,6 @@ class _KnownSale:
         looks = {one.is_unlike for one in self.pictures.values()}
         is_unlike = False if False in looks else None if None in looks else True
         return replace(first, scores=PictureScores.combine(scores), is_unlike=is_unlike)
-
-
-def _look_alikes(
-    catalogue: Catalogue,
-    picture: LabelledPicture,
-    *,
-    limit: int,
-    is_open: bool | None,
-    now_us: int,
-) -> tuple[LookAlike, ...]:
-    opened = np.zeros(len(catalogue), dtype=np.bool_)
-    opened[catalogue.eligible(None, now_us)] = True
-    wanted = catalogue.pictured & (catalogue.keys != np.uint64(key(picture.sale_id)))
-    if is_open is not None:
-        wanted &= opened == is_open
-    found, similarities = nearest(
-        catalogue.embeddings, picture.scores.embedding, rows=np.flatnonzero(wanted), k=limit
-    )
-    near: list[tuple[int, float]] = list(zip(found.tolist(), similarities.tolist(), strict=True))
-    return tuple(
-        LookAlike(catalogue.sales[row].sale_id, similarity, bool(opened[row]))
-        for row, similarity in near
-    )
-
-
-def _served(served: CatalogueVersion | None, sale_id: str) -> StoredSale | None:
-    """Return a sale of the served catalogue, where the store lacks its newest state."""
-    if served is None:
-        return None
-    row = served.catalogue.row_for(sale_id)
-    return None if row is None else StoredSale(served.catalogue.sales[row], ())
 
 
 def _ranked(names: tuple[str, ...], shares: NDArray[np.float32]) -> tuple[Share, ...]:

@@ -48,11 +48,7 @@ def page(catalogue: Catalogue, wanted: ListQuery, *, now_us: int) -> Page:
     """
     opened = np.zeros(len(catalogue), dtype=np.bool_)
     opened[catalogue.eligible(wanted.market, now_us)] = True
-    shown = (
-        np.ones(len(catalogue), dtype=np.bool_)
-        if wanted.is_open is None
-        else (opened == wanted.is_open)
-    )
+    shown = np.ones_like(opened) if wanted.is_open is None else opened == wanted.is_open
     if wanted.market is not None:
         shown &= (catalogue.markets.bits & catalogue.markets.bit(wanted.market)) != 0
     if wanted.after is not None:

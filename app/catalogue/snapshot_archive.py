@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,12 +21,14 @@ from models.domain.units import SECOND_US
 from models.pictures.topics import Topics
 from models.scoring.scorer import Scorer
 
+# Of snapshots that nothing used: as long as answers can be replayed. Chosen.
 RETENTION_S: Final = 30 * 24 * 3600
-"""Of snapshots that nothing used; as long as answers can be replayed. Chosen."""
 
 _LATEST: Final = "latest"
 _N_EARLIER: Final = 100  # a generation more each time that the store is emptied and filled
-_WHOLE_SHARE: Final = 4  # above one sale in four that is not in the base, a content is a new base
+# Above one sale in four that is not in the base, a content is a new base. Chosen: by then a
+# difference saves little, and a base stays for as long as one difference from it.
+_WHOLE_SHARE: Final = 4
 
 
 class Remembered(BaseModel):
@@ -93,12 +96,14 @@ class SnapshotArchive:
             before = self._last_or_none()
             if before and before.generation == generation and before.version > version:
                 return
+            known = dict.fromkeys((*before.earlier, before.generation) if before else ())
+            earlier = tuple(one for one in known if one != generation)
             last = Remembered(
                 snapshot_id=served.snapshot_id,
                 scene_model=served.scorer.scene_model if served.scorer else "",
                 generation=generation,
                 version=version,
-                earlier=_earlier(before, generation),
+                earlier=earlier[-_N_EARLIER:],
             )
             write_file(self._directory / _LATEST, last.model_dump_json().encode())
 
@@ -137,7 +142,23 @@ class SnapshotArchive:
         if served.snapshot_id == self._kept:
             return
         content_id, counts_id = served.snapshot_id.split(".")
-        self._keep_content(content_id, served.content)
+        content, path = served.content, self._content_path(content_id)
+        parts = self._parts(path)
+        if not parts:
+            base = self._base
+            if base is not None and (
+                not self._content_path(base.id).exists()
+                or len(set(content.digests).difference(base.digests)) * _WHOLE_SHARE
+                > len(base.digests)
+            ):
+                base = None
+            write_file(path, content.to_bytes(base=base))
+            parts = [self._content_path(base.id)] if base else []
+            self._base = base or content
+        elif parts == [path] and self._base is None:
+            self._base = content
+        for part in parts:
+            os.utime(part)  # `prune` goes by the time of the last use
         counts = self._counts_path(counts_id)
         if counts.exists():
             os.utime(counts)
@@ -194,23 +215,18 @@ class SnapshotArchive:
         """
         remove_abandoned(self._directory)
         oldest_s = now_us / SECOND_US - RETENTION_S
-        last = self._last_files()
-        files = (path for path in self._directory.glob("*.npz") if path not in last)
-        return sum(_remove_older(path, oldest_s) for path in files)
-
-    def _keep_content(self, content_id: str, content: Snapshot) -> None:
-        path = self._content_path(content_id)
-        parts = self._parts(path)
-        if parts == [path] and self._base is None:
-            self._base = content
-        elif not parts and (base := self._base_for(content)):
-            write_file(path, content.to_bytes(base=base))
-            parts = [self._content_path(base.id)]
-        elif not parts:
-            write_file(path, content.to_bytes())
-            self._base = content
-        for part in parts:
-            os.utime(part)  # `prune` goes by the time of the last use
+        last, kept, n_removed = self._last_or_none(), set[Path](), 0
+        if last is not None:
+            # However old: a worker that starts while the store is away begins with it.
+            content_id, counts_id = last.snapshot_id.split(".")
+            kept = {*self._parts(self._content_path(content_id)), self._counts_path(counts_id)}
+        for path in self._directory.glob("*.npz"):
+            # Another worker of this machine may have removed it already.
+            with suppress(FileNotFoundError):
+                if path not in kept and path.stat().st_mtime < oldest_s:
+                    path.unlink()
+                    n_removed += 1
+        return n_removed
 
     def _parts(self, path: Path) -> list[Path]:
         """Return the files that a content is read from, none if one of them is missing."""
@@ -220,22 +236,6 @@ class SnapshotArchive:
             return []
         parts = [path, *([self._content_path(base_id)] if base_id else [])]
         return parts if parts[-1].exists() else []
-
-    def _base_for(self, content: Snapshot) -> Snapshot | None:
-        """Return the base to write the difference from; None to write the content in full."""
-        base = self._base
-        if base is None or not self._content_path(base.id).exists():
-            return None
-        n_own = len(set(content.digests).difference(base.digests))
-        return base if n_own * _WHOLE_SHARE <= len(base.digests) else None
-
-    def _last_files(self) -> list[Path]:
-        """Return the files of the last catalogue, which are never pruned."""
-        last = self._last_or_none()
-        if last is None:
-            return []
-        content_id, counts_id = last.snapshot_id.split(".")
-        return [*self._parts(self._content_path(content_id)), self._counts_path(counts_id)]
 
     def _last_or_none(self) -> Remembered | None:
         try:
@@ -269,22 +269,3 @@ class SnapshotPruning:
             OSError: If the directory cannot be read, or takes no removal.
         """
         _ = await asyncio.to_thread(self.archive.prune, self.machine_us())
-
-
-def _earlier(before: Remembered | None, generation: str) -> tuple[str, ...]:
-    """Return the generations before one, each once, the latest last."""
-    if before is None:
-        return ()
-    known = dict.fromkeys((*before.earlier, before.generation))
-    return tuple(one for one in known if one != generation)[-_N_EARLIER:]
-
-
-def _remove_older(path: Path, oldest_s: float) -> bool:
-    """Remove a file last used before a time; another worker may have removed it already."""
-    try:
-        is_old = path.stat().st_mtime < oldest_s
-        if is_old:
-            path.unlink()
-    except FileNotFoundError:
-        return False
-    return is_old
