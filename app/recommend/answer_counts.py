@@ -7,8 +7,8 @@ from app.promotion.answer_counter import AnswerCounter
 from models.experiments.exposure_record import ExposureRecord
 from models.experiments.plan.plan import Assignment
 
+# Names with series of their own: a process outlives many plans, and every name is a series. Chosen.
 MAX_VARIANTS: Final = 200
-"""Names with series of their own: a process outlives many plans, and every name is a series."""
 
 OTHER: Final = "other"
 

@@ -8,6 +8,7 @@ from app.observability import get_logger
 from app.recommend.fallback import CAUSES, Cause, DegradationLevel
 from app.recommend.recent_answers import RecentAnswers
 
+# Chosen: soon enough for an alert, and no load of its own.
 EVERY_S: Final = 1.0
 
 _log = get_logger(__name__)

@@ -12,11 +12,9 @@ from app.observability import DriftMetrics
 from models.ranker.drift_baseline import DriftBaseline, bin_counts, missing_counts
 from models.scoring.scorer import Scorer, Scores
 
+# At most four answers a second are counted, so that the cost does not grow with the load. Counting
+# 371 candidates of 110 features takes 0.4 to 0.8 ms on two busy cores: 0.3% of one.
 EVERY_S: Final = 0.25
-"""At most four answers a second are counted, so that the cost does not grow with the load.
-
-Counting 371 candidates of 110 features takes 0.4 to 0.8 ms on two busy cores: 0.3% of one.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ from app.recommend.ranking import query_of
 from app.recommend.request import RankingRequest
 from models.ranker.explanation import Explanation
 
+# Sales of one answer: about two milliseconds each.
 MAX_EXPLAINED: Final = 20
-"""Sales of one answer that are explained: about two milliseconds each."""
 
+# Answers that wait for the thread: at 40 ms each, the last waits a third of a second.
 MAX_WAITING: Final = 8
-"""Answers that wait for the thread at most: at 40 ms each, the last waits a third of a second."""
 
+# After this an answer goes out without explanations; chosen, not measured.
 WITHIN_S: Final = 1.0
-"""After this an answer goes out without explanations; chosen, not measured."""
 
 NOTHING: Final[tuple[Explanation, ...]] = ()
 
@@ -61,6 +61,7 @@ class Explainer:
             self.outcomes.labels("busy").inc()
             return NOTHING
         self._n_waiting += 1
+        # The context carries the request id into the log lines of the thread.
         context, explained = copy_context(), tuple(sale_ids[:MAX_EXPLAINED])
         explaining = asyncio.get_running_loop().run_in_executor(
             self.pool, lambda: context.run(self._explained, asked, explained)

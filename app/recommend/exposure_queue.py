@@ -11,20 +11,19 @@ from app.observability import Metrics, get_logger
 from app.stores.exposure import ExposureLog, PackedExposure
 from models.experiments.exposure_record import ExposureRecord
 
+# Of packed records: five thousand of customers with full windows, see docs/store.md.
 CAPACITY_BYTES: Final = 16 * 1024 * 1024
-"""Of packed records: five thousand of customers with full windows, see docs/store.md."""
 
+# Records in one round trip at most; chosen, not measured.
 BATCH: Final = 256
-"""Records in one round trip at most; chosen, not measured."""
 
+# The first of a batch waits for others: a round trip costs more than a record. Chosen.
 LINGER_S: Final = 0.05
-"""How long the first of a batch waits for others: a round trip costs more than a record."""
 
+# A round without answers ends after this: a task that stays silent counts as hung.
 IDLE_S: Final = 1.0
-"""A round without answers ends after this: a task that stays silent counts as hung."""
 
 _log = get_logger(__name__)
-
 
 Waiting = tuple[PackedExposure, CatalogueVersion | None]
 """A record, and the snapshot that must be on disk before the record is in the log."""
@@ -64,9 +63,13 @@ class ExposureQueue:
             StoreUnavailableError: If the store takes no batch.
         """
         if not self._batch:
-            await self._take()
-        if not self._batch:
-            return
+            try:
+                self._batch.append(await asyncio.wait_for(self._queue.get(), IDLE_S))
+            except TimeoutError:
+                return
+            await asyncio.sleep(LINGER_S)
+            while len(self._batch) < BATCH and not self._queue.empty():
+                self._batch.append(self._queue.get_nowait())
         try:
             # First the snapshots: a record in the log can then always be replayed.
             await self._keep_snapshots()
@@ -82,15 +85,6 @@ class ExposureQueue:
     async def drain(self) -> None:
         """Return when everything taken so far is logged."""
         await self._queue.join()
-
-    async def _take(self) -> None:
-        try:
-            self._batch.append(await asyncio.wait_for(self._queue.get(), IDLE_S))
-        except TimeoutError:
-            return
-        await asyncio.sleep(LINGER_S)
-        while len(self._batch) < BATCH and not self._queue.empty():
-            self._batch.append(self._queue.get_nowait())
 
     def _forget_batch(self) -> None:
         for packed, _ in self._batch:

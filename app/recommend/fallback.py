@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.query.customer_history import INTEREST
 
+# The 48-hour half-life of `models.catalogue.event_counts.HALF_LIVES_HOURS`.
 _SLOW: Final = 1
-"""The 48-hour half-life of `models.catalogue.event_counts.HALF_LIVES_HOURS`."""
 
 
 class DegradationLevel(StrEnum):
@@ -54,6 +54,7 @@ NO_MODEL: Final = Cause(
 )
 MODEL_FAILED: Final = Cause("the model failed", "see its error in the log, and roll back")
 
+# By level; the cause of `POPULARITY` may be another one.
 CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
     DegradationLevel.ANONYMOUS: Cause(
         "customers were not read from the store in time",
@@ -71,10 +72,9 @@ CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
     ),
     DegradationLevel.EMPTY: Cause("nothing is open in their market", "load sales that are open"),
 }
-"""By level; the cause of `POPULARITY` may be another one."""
 
+# Levels of the catalogue, which name an answer before any other thing that it lacks.
 OF_CATALOGUE: Final = frozenset({DegradationLevel.REMEMBERED, DegradationLevel.SNAPSHOT})
-"""Levels of the catalogue, which name an answer before any other thing that it lacks."""
 
 
 def popularity_order(catalogue: Catalogue, rows: NDArray[np.int64]) -> NDArray[np.float64]:

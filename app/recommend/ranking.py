@@ -102,7 +102,15 @@ class SlateRanker:
                 # Training saw known customers and all that was open: others do not compare.
                 self.drift.compare(scorer, scores)
             return _with_model(asked, query, scores, policy=policy)
-        return _by_popularity(asked, query, cause=scores)
+        limit = asked.request.limit
+        if asked.request.choice.is_ordered:
+            picks = np.arange(min(limit, len(query.rows)))
+        else:
+            picks = best(popularity_order(query.catalogue, query.rows), limit)
+        items = _items(query, Slate.certain(picks), [None] * len(picks))
+        if asked.degraded in OF_CATALOGUE:
+            return Ranking(items, "", asked.degraded)
+        return Ranking(items, "", DegradationLevel.POPULARITY, cause=scores)
 
     def _scores(
         self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float | None
@@ -160,18 +168,6 @@ def _with_model(
     slate = make_slate(query, scores, policy=policy, limit=limit, seed=seed)
     probabilities: list[float] = scores.probabilities[slate.picks].tolist()
     return Ranking(_items(query, slate, probabilities), scores.feature_hash, asked.degraded)
-
-
-def _by_popularity(asked: RankingRequest, query: Query, *, cause: Cause) -> Ranking:
-    limit = asked.request.limit
-    if asked.request.choice.is_ordered:
-        picks = np.arange(min(limit, len(query.rows)))
-    else:
-        picks = best(popularity_order(query.catalogue, query.rows), limit)
-    items = _items(query, Slate.certain(picks), [None] * len(picks))
-    if asked.degraded in OF_CATALOGUE:
-        return Ranking(items, "", asked.degraded)
-    return Ranking(items, "", DegradationLevel.POPULARITY, cause)
 
 
 def _items(

@@ -7,9 +7,10 @@ from typing import Final
 
 from app.recommend.fallback import Cause, DegradationLevel
 
+# Chosen: `/health/full` speaks of now, and a minute outlasts any single slow answer.
 WITHIN_S: Final = 60
+# Fewer answers are no sample: one slow answer is no fault of a service. Chosen, not measured.
 LEAST: Final = 20
-"""Fewer answers are no sample: one slow answer is no fault of a service. Chosen, not measured."""
 
 Shortfall = tuple[DegradationLevel, Cause]
 

@@ -49,6 +49,7 @@ def routed(
         Unit.SESSION: request.session_id,
         Unit.DEVICE: request.device_id,
     }
+    # None, where the store could not be read, enters no experiment on new or known customers.
     is_new = None if known is None else not len(known.window) and not any(known.profile.counts)
     visit = Visit(
         now=from_us(now_us),

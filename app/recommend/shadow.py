@@ -21,12 +21,10 @@ from app.recommend.request import RankingRequest
 from models.promotion.count import MILLION, ShadowCounts
 from models.scoring.scorer import Scores
 
+# After each ranking the shadow rests nine times as long: a tenth of one core at most. A thread of
+# low priority would be worse than none: while it holds the interpreter and waits for its turn on a
+# busy machine, all answers wait with it.
 RESTS: Final = 9
-"""After each ranking the shadow rests nine times as long: a tenth of one core at most.
-
-A thread of low priority would be worse than none: while it holds the interpreter and waits for
-its turn on a busy machine, all answers wait with it.
-"""
 
 NS_PER_US: Final = 1_000
 
@@ -100,16 +98,27 @@ class Shadow:
         else:
             challenger = _timed(asked, shadow)
             champion = _timed(asked, served)
-        self._observe(champion.ranking, challenger.ranking)
-        return _compared(champion, challenger)
-
-    def _observe(self, champion: Ranking, challenger: Ranking) -> None:
-        if not champion.slate:
-            return
-        self._metrics.overlap.observe(_n_shared(champion, challenger) / len(champion.slate))
-        for role, ranking in (("champion", champion), ("shadow", challenger)):
-            for probability in _probabilities(ranking):
-                self._metrics.probability.labels(role).observe(probability)
+        shown = champion.ranking.sale_ids
+        n_shared = len(set(shown) & set(challenger.ranking.sale_ids))
+        if shown:
+            self._metrics.overlap.observe(n_shared / len(shown))
+            for role, one in (("champion", champion), ("shadow", challenger)):
+                for probability in one.probabilities:
+                    self._metrics.probability.labels(role).observe(probability)
+        return ShadowCounts(
+            scored=1,
+            serving_us=champion.took_us,
+            candidate_us=challenger.took_us,
+            shown=len(shown),
+            shared=n_shared,
+            # Integers, because the store adds up counters of all workers exactly.
+            serving_ppm=round(sum(champion.probabilities) * MILLION),
+            candidate_ppm=round(sum(challenger.probabilities) * MILLION),
+            serving_cells=champion.scores.features.size,
+            serving_missing=int(np.isnan(champion.scores.features).sum()),
+            candidate_cells=challenger.scores.features.size,
+            candidate_missing=int(np.isnan(challenger.scores.features).sum()),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,34 +129,14 @@ class _Timed:
     scores: Scores
     took_us: int
 
+    @property
+    def probabilities(self) -> list[float]:
+        given = (shown.purchase_probability for shown in self.ranking.slate)
+        return [probability for probability in given if probability is not None]
+
 
 def _timed(asked: RankingRequest, served: CatalogueVersion) -> _Timed:
     # Processor time of this thread alone: elapsed time would include waiting for other threads.
     started = thread_time_ns()
     ranking, scores = rank_with(asked, served)
     return _Timed(ranking, scores, (thread_time_ns() - started) // NS_PER_US)
-
-
-def _compared(champion: _Timed, challenger: _Timed) -> ShadowCounts:
-    return ShadowCounts(
-        scored=1,
-        serving_us=champion.took_us,
-        candidate_us=challenger.took_us,
-        shown=len(champion.ranking.slate),
-        shared=_n_shared(champion.ranking, challenger.ranking),
-        serving_ppm=round(sum(_probabilities(champion.ranking)) * MILLION),
-        candidate_ppm=round(sum(_probabilities(challenger.ranking)) * MILLION),
-        serving_cells=champion.scores.features.size,
-        serving_missing=int(np.isnan(champion.scores.features).sum()),
-        candidate_cells=challenger.scores.features.size,
-        candidate_missing=int(np.isnan(challenger.scores.features).sum()),
-    )
-
-
-def _n_shared(champion: Ranking, challenger: Ranking) -> int:
-    return len(set(champion.sale_ids) & set(challenger.sale_ids))
-
-
-def _probabilities(ranking: Ranking) -> list[float]:
-    given = (shown.purchase_probability for shown in ranking.slate)
-    return [probability for probability in given if probability is not None]
