@@ -43,7 +43,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_pictures_per_second(paths: list[Path], threads: int, tmp_path: Path) -> None:
     """Print pictures per second, and their ratio to bare ONNX Runtime on ready arrays."""
     backbone = default_backbone()
-    extractor = FeatureExtractor(backbone, tmp_path, n_crops=0, threads=threads)
+    extractor = FeatureExtractor(backbone, tmp_path, threads=threads)
     start_s = time.perf_counter()
     extracted = extractor.extract(paths, threads=threads)
     extracting_s = (time.perf_counter() - start_s) / 2  # two views a picture

@@ -17,7 +17,8 @@ from training.scenes.head import softmax
 from training.scenes.metric import label_figures
 from training.scenes.model import best_temperature
 
-_PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)  # scikit-learn's C, in steps of about 3
+# scikit-learn's C, in steps of about 3, all below its default of 1.0: features are many.
+_PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)
 _DEFAULT_PENALTY = 1.0  # scikit-learn's
 _N_ITERATIONS = 1_000  # above scikit-learn's default of 100, so that the baseline converges
 
@@ -54,16 +55,7 @@ def default_regression(
 def tuned_regression(
     features: NDArray[np.float32], targets: NDArray[np.int64], *, splits: Sequence[Split]
 ) -> NDArray[np.float32]:
-    """Compute the same with the penalty and the temperature that serve the other folds best.
-
-    Args:
-        features: Shape ``(n, n_features)``.
-        targets: Labels, shape ``(n,)``.
-        splits: The folds.
-
-    Returns:
-        Shape ``(n, n_labels)``.
-    """
+    """Compute `default_regression` with penalty and temperature chosen on the other folds."""
     tried = [_logits(features, targets, splits=splits, penalty=penalty) for penalty in _PENALTIES]
     return calibrated(tried, targets, splits=splits)
 
@@ -92,6 +84,7 @@ def calibrated(
             for position, one in enumerate(candidates)
             for warmth in (best_temperature(one[split.kept], others),)
         ]
+        # The position breaks a tie, so that the first of equal candidates is taken.
         _, position, warmth = min(tried)
         probabilities[split.held_back] = _softened(candidates[position][split.held_back], warmth)
     return probabilities

@@ -8,7 +8,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from pydantic import BaseModel, JsonValue
 from rich.console import Console
 from rich.progress import Progress
@@ -21,7 +20,7 @@ from models.pictures.scene_labeller import (
     SceneLabeller,
     label_pictures,
 )
-from training.console import exit_on_user_error, print_json
+from training.console import Json, exit_on_user_error, print_json
 from training.scenes.backbone import default_backbone, read_backbone
 from training.scenes.features import FeatureExtractor, n_plain_features
 from training.scenes.layout import (
@@ -35,7 +34,6 @@ from training.scenes.layout import (
 )
 from training.scenes.metric import label_figures
 from training.scenes.model import (
-    N_CROPS,
     SceneModel,
     fit_scenes,
     labelled_features,
@@ -65,7 +63,6 @@ BackboneFile = Annotated[
 Seed = Annotated[int, typer.Option(help="Of the splits and the fits.")]
 Cache = Annotated[Path, typer.Option(help="Where features are kept, by content.")]
 Threads = Annotated[int, typer.Option(help="Threads of the network, and of decoding.", min=1)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
@@ -105,8 +102,11 @@ def train(
                 on_picture=advance,
             )
         model.save(out)
-        judged_by = _test_pictures(images, test, test_list)
-        judged = None if judged_by is None else _judge(out, judged_by, threads)
+        directory = test or images
+        judged_list = test_list or list_beside(directory, TESTING_LISTS)
+        judged = None
+        if test is not None or judged_list is not None:
+            judged = _judge(out, _read(directory, judged_list), threads)
     _report_training(model, judged, as_json=as_json)
 
 
@@ -124,21 +124,16 @@ def label(
     paths = sorted(path for path in images.rglob("*") if path.is_file())
     labelled = _label(paths, labeller, threads)
     positions: list[int] = labelled.positions.tolist()
-    rows = [
-        _LabelledPicture(
-            picture=str(paths[position]),
-            labels=_top(labeller.labels, labelled.scores.probabilities[row], top),
-            unlike=bool(labelled.scores.unlike[row]),
-        )
-        for row, position in enumerate(positions)
-    ]
+    rows: list[_LabelledPicture] = []
+    for row, position in enumerate(positions):
+        probabilities = labelled.scores.probabilities[row]
+        best: list[int] = np.argsort(-probabilities, kind="stable")[:top].tolist()
+        labels = {labeller.labels[one]: round(float(probabilities[one]), 4) for one in best}
+        unlike = bool(labelled.scores.unlike[row])
+        rows.append(_LabelledPicture(picture=str(paths[position]), labels=labels, unlike=unlike))
     if as_json:
-        print_json(
-            {
-                "pictures": [row.model_dump() for row in rows],
-                "faults": _faults(labelled.faults),
-            }
-        )
+        pictures: list[JsonValue] = [row.model_dump() for row in rows]
+        print_json({"pictures": pictures, "faults": _faults(labelled.faults)})
         return
     for row in rows:
         typer.echo(row.sentence())
@@ -170,7 +165,7 @@ def validate(
     with exit_on_user_error():
         pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
         network = default_backbone() if backbone is None else read_backbone(backbone)
-        extractor = FeatureExtractor(network, cache, n_crops=N_CROPS, threads=threads)
+        extractor = FeatureExtractor(network, cache, threads=threads)
         with _bar("features", len(pictures.paths)) as advance:
             data = labelled_features(pictures, extractor, threads=threads, on_picture=advance)
     with _bar("fits", folds + N_GROUPS) as advance:
@@ -188,12 +183,6 @@ def _read(directory: Path, file_list: Path | None) -> LabelledPaths:
     return read_layout(directory) if file_list is None else read_list(directory, file_list)
 
 
-def _test_pictures(images: Path, test: Path | None, test_list: Path | None) -> LabelledPaths | None:
-    directory = test or images
-    file_list = test_list or list_beside(directory, TESTING_LISTS)
-    return None if test is None and file_list is None else _read(directory, file_list)
-
-
 class _Judged(NamedTuple):
     figures: LabelFigures
     faults: tuple[PictureFault, ...]
@@ -206,6 +195,7 @@ def _judge(model: Path, pictures: LabelledPaths, threads: int) -> _Judged:
         msg = f"the test pictures have labels that were not trained: {', '.join(unknown)}"
         raise LayoutError(msg)
     labelled = _label(pictures.paths, labeller, threads)
+    # The test pictures may have some of the trained labels only, so their numbers differ.
     columns = np.array([labeller.labels.index(name) for name in pictures.labels])
     targets = columns[pictures.targets[labelled.positions]]
     if not len(targets):
@@ -217,11 +207,6 @@ def _judge(model: Path, pictures: LabelledPaths, threads: int) -> _Judged:
 def _label(paths: Sequence[Path], labeller: SceneLabeller, threads: int) -> LabelledPictures:
     with _bar("labels", len(paths)) as advance:
         return label_pictures(paths, labeller, threads=threads, on_picture=advance)
-
-
-def _top(labels: Sequence[str], probabilities: NDArray[np.float32], top: int) -> dict[str, float]:
-    best = np.argsort(-probabilities, kind="stable")[:top]
-    return {labels[int(column)]: round(float(probabilities[column]), 4) for column in best}
 
 
 def _report_training(model: SceneModel, judged: _Judged | None, *, as_json: bool) -> None:

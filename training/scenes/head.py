@@ -11,7 +11,8 @@ from models.pictures.scene_labeller import EMBEDDING_WIDTH
 
 Floats = NDArray[np.float32]
 
-_LENGTH_FLOOR = 1e-6  # against division by 0 of an embedding of zeros
+# Against division by 0 of an embedding of zeros; the graph floors the square, at 1e-12.
+_LENGTH_FLOOR = 1e-6
 # Adam's defaults but for 0.99, whose default is 0.999. Chosen, not measured.
 _MOMENTUM, _SQUARE_MOMENTUM, _EPSILON = 0.9, 0.99, 1e-8
 
@@ -22,21 +23,24 @@ class Recipe:
 
     Attributes:
         epochs: Passes over the pictures, each time by one random view.
+        dropout: Share of the features that a step does not see.
         batch: Pictures of a step.
         rate: Peak learning rate of Adam, after a linear warm-up and before a half cosine.
         decay: Weight decay, as a share of the learning rate.
-        dropout: Share of the features that a step does not see.
         smoothing: Share of a label that is spread over all labels.
         scale: Standard deviation of a logit at the start.
         least_steps: Few pictures are passed over more often, until so many steps are done.
     """
 
+    # 40 passes at a dropout of 0.8: top-1 0.940 and log loss 0.198; 30 at 0.7: 0.937 and 0.205; at
+    # 0.5: 0.937 and 0.218 (2,473 photographs, five folds, docs/scenes.md). 60 gained nothing.
     epochs: int = 40
+    dropout: float = 0.8
+    # Chosen; not measured one by one.
     batch: int = 128
     rate: float = 2e-3
     decay: float = 0.05
-    dropout: float = 0.8
-    smoothing: float = 0.1
+    smoothing: float = 0.1  # as in Szegedy et al.; without, top-1 was the same
     scale: float = 0.7
     least_steps: int = 300
 
@@ -80,26 +84,12 @@ class Head:
         return len(self.b1)
 
     def embeddings(self, features: Floats) -> Floats:
-        """Compute the first layer.
-
-        Args:
-            features: Shape ``(n, n_features)``.
-
-        Returns:
-            Unit vectors, shape ``(n, 128)``.
-        """
+        """Compute the unit vectors ``(n, 128)`` of features ``(n, n_features)``."""
         hidden = features @ self.w1 + self.b1
         return hidden / _length(hidden)
 
     def logits(self, features: Floats) -> Floats:
-        """Compute both layers.
-
-        Args:
-            features: Shape ``(n, n_features)``.
-
-        Returns:
-            Shape ``(n, n_labels)``; their softmax is the label probabilities.
-        """
+        """Compute both layers: features ``(n, n_features)`` to logits ``(n, n_labels)``."""
         return self.embeddings(features) @ self.w2 + self.b2
 
     def unlikeness(self, features: Floats) -> Floats:
@@ -114,14 +104,7 @@ class Head:
         return -(self.embeddings(features) @ self.centres).max(axis=1)
 
     def at_temperature(self, temperature: float) -> "Head":
-        """Divide the logits by a temperature.
-
-        Args:
-            temperature: Positive; above 1 the probabilities become less certain.
-
-        Returns:
-            A head of the same ranking.
-        """
+        """Divide the logits by a positive temperature; above 1 probabilities are less certain."""
         divisor = np.float32(temperature)
         return replace(self, w2=self.w2 / divisor, b2=self.b2 / divisor)
 
@@ -139,8 +122,7 @@ def fit_head(
     Features are standardised; the standardisation is folded into the first layer afterwards.
 
     Args:
-        views: Features of several views (flips, crops) a picture, shape
-            ``(n, n_views, n_features)``.
+        views: Features of several views (flips, crops) a picture, ``(n, n_views, n_features)``.
         labels: Label of each picture, ``0 .. n_labels - 1``, shape ``(n,)``.
         n_labels: Number of labels.
         recipe: Regularisation and schedule.
@@ -156,6 +138,7 @@ def fit_head(
     rng = np.random.default_rng(seed)
     rows = views.reshape(-1, views.shape[2])
     spread = rows.std(axis=0)
+    # A feature that hardly varies is not blown up: its scale is at least 0.001 of the largest.
     mean, scale = rows.mean(axis=0), np.maximum(spread, 1e-3 * spread.max())
     targets = np.eye(n_labels, dtype=np.float32)[labels] * np.float32(1 - recipe.smoothing)
     targets += np.float32(recipe.smoothing / n_labels)
@@ -171,12 +154,8 @@ def fit_head(
     w1 = head.w1 / scale[:, None]
     folded = replace(head, w1=w1, b1=head.b1 - mean @ w1)
     embeddings = folded.embeddings(np.ascontiguousarray(views[:, 0]))
-    return replace(folded, centres=_centres(embeddings, labels, n_labels))
-
-
-def _centres(embeddings: Floats, labels: NDArray[np.int64], n_labels: int) -> Floats:
     totals = np.eye(n_labels, dtype=np.float32)[labels].T @ embeddings
-    return as_floats((totals / _length(totals)).T)
+    return replace(folded, centres=as_floats((totals / _length(totals)).T))
 
 
 def _start(n_features: int, n_labels: int, recipe: Recipe, rng: np.random.Generator) -> Head:
@@ -229,44 +208,28 @@ class _Adam:
 
     def step(self, gradients: list[Floats], *, done: float) -> None:
         self._n_steps += 1
-        warm = min(1.0, done / 0.05)
+        warm = min(1.0, done / 0.05)  # over the first twentieth; chosen
         rate = np.float32(self._recipe.rate * warm * 0.5 * (1 + np.cos(np.pi * done)))
+        mean_bias = np.float32(1 - _MOMENTUM**self._n_steps)
+        square_bias = np.float32(1 - _SQUARE_MOMENTUM**self._n_steps)
         for index, gradient in enumerate(gradients):
-            step = rate * self._direction(index, gradient)
+            mean, square = self._means[index], self._squares[index]
+            mean += np.float32(1 - _MOMENTUM) * (gradient - mean)
+            square += np.float32(1 - _SQUARE_MOMENTUM) * (gradient * gradient - square)
+            length = np.sqrt(square / square_bias) + np.float32(_EPSILON)
+            step = rate * (mean / mean_bias / length)
             kept = np.float32(1) - rate * np.float32(self._recipe.decay)
             self._values[index] = as_floats(self._values[index] * kept - step)
 
-    def _direction(self, index: int, gradient: Floats) -> Floats:
-        mean, square = self._means[index], self._squares[index]
-        mean += np.float32(1 - _MOMENTUM) * (gradient - mean)
-        square += np.float32(1 - _SQUARE_MOMENTUM) * (gradient * gradient - square)
-        mean_bias = np.float32(1 - _MOMENTUM**self._n_steps)
-        square_bias = np.float32(1 - _SQUARE_MOMENTUM**self._n_steps)
-        return mean / mean_bias / (np.sqrt(square / square_bias) + np.float32(_EPSILON))
-
 
 def softmax(logits: Floats) -> Floats:
-    """Turn logits into probabilities, without overflow.
-
-    Args:
-        logits: Shape ``(n, n_labels)``.
-
-    Returns:
-        Same shape; rows sum to 1.
-    """
+    """Turn logits ``(n, n_labels)`` into probabilities of that shape, without overflow."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 def as_floats(values: NDArray[np.floating]) -> Floats:
-    """Return float32, without a copy where it is.
-
-    Args:
-        values: Any shape.
-
-    Returns:
-        Same shape.
-    """
+    """Return values as float32, without a copy where they are."""
     return values.astype(np.float32, copy=False)
 
 

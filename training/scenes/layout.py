@@ -41,13 +41,7 @@ class LabelledPaths:
 
 
 def labelled_paths(pictures: Mapping[str, Sequence[Path]]) -> LabelledPaths:
-    """Order pictures that are given by label.
-
-    Args:
-        pictures: Files by label.
-
-    Returns:
-        The same files, sorted by label and path.
+    """Order files of pictures, given by label, by label and path.
 
     Raises:
         LayoutError: If fewer than two labels have a picture.
@@ -72,11 +66,7 @@ def read_layout(directory: Path) -> LabelledPaths:
     A folder that holds pictures is a label, and its path below the directory is the label's
     name, without SUN397's folder of the first letter: ``a/abbey`` is ``abbey``.
 
-    Args:
-        directory: The root.
-
-    Returns:
-        Every picture below it, by suffix; hidden files are none.
+    Pictures are known by their suffix; hidden files are none.
 
     Raises:
         LayoutError: If fewer than two folders hold pictures, or one lies in no folder.
@@ -97,15 +87,7 @@ def read_layout(directory: Path) -> LabelledPaths:
 
 
 def list_beside(directory: Path, names: Sequence[str]) -> Path | None:
-    """Find the file list of a directory by its usual names.
-
-    Args:
-        directory: The root of the pictures.
-        names: ``TRAINING_LISTS`` or ``TESTING_LISTS``.
-
-    Returns:
-        The first of them that lies there, or None.
-    """
+    """Return the first of some usual names of file lists that lies in a directory."""
     return next((directory / name for name in names if (directory / name).is_file()), None)
 
 
@@ -116,13 +98,6 @@ def read_list(directory: Path, file_list: Path) -> LabelledPaths:
     SUN397's partitions (``/a/abbey/1.jpg``) the folder is the label, as in `read_layout`; in
     Places365's lists (``/a/airfield/1.jpg 0``) the number is, and ``categories_places365.txt``
     beside the list or the pictures (``/a/airfield 0``) names it.
-
-    Args:
-        directory: The root of the pictures.
-        file_list: The list.
-
-    Returns:
-        The pictures of the list.
 
     Raises:
         LayoutError: If a line cannot be understood, names a picture that is not there, leads out
@@ -142,7 +117,10 @@ def read_list(directory: Path, file_list: Path) -> LabelledPaths:
             label = _folder_label(path, directory, where)
         else:
             categories = categories or _categories(file_list.parent, directory)
-            label = _named(categories, number, where)
+            if number not in categories:
+                msg = f"{where}: {CATEGORIES} has no category {number}"
+                raise LayoutError(msg)
+            label = categories[number]
         pictures.setdefault(label, []).append(path)
     try:
         return labelled_paths(pictures)
@@ -172,21 +150,19 @@ def _numbered(line: str) -> tuple[str, int | None]:
 
 def _listed(directory: Path, name: str, where: str) -> Path:
     parts = PurePosixPath(name.lstrip("/")).parts
+    # A list may come from outside: it must not read what lies beside the pictures.
     if ".." in parts:
         msg = f"{where}: {name} leads out of {directory}"
         raise LayoutError(msg)
     path = directory.joinpath(*parts)
-    if not name.lower().endswith(_SUFFIXES) or not _is_file(path):
+    try:
+        found = path.is_file()
+    except OSError:  # a name longer than the file system takes
+        found = False
+    if not found or not name.lower().endswith(_SUFFIXES):
         msg = f"{where}: {name} is no picture below {directory}; is that the root of the list?"
         raise LayoutError(msg)
     return path
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name longer than the file system takes
-        return False
 
 
 def _categories(*directories: Path) -> dict[int, str]:
@@ -207,13 +183,6 @@ def _categories(*directories: Path) -> dict[int, str]:
     return categories
 
 
-def _named(categories: Mapping[int, str], number: int, where: str) -> str:
-    if number not in categories:
-        msg = f"{where}: {CATEGORIES} has no category {number}"
-        raise LayoutError(msg)
-    return categories[number]
-
-
 def _folder_label(path: Path, directory: Path, where: str) -> str:
     if path.parent == directory:
         msg = f"{where}: {path.name} has neither a folder nor a number that could be its label"
@@ -223,6 +192,7 @@ def _folder_label(path: Path, directory: Path, where: str) -> str:
 
 def _label(folder: Path) -> str:
     parts = folder.parts
+    # SUN397 files a/abbey under its first letter; a category such as b/other keeps both parts.
     if len(parts) > 1 and len(parts[0]) == 1 and parts[1].startswith(parts[0]):
         return "/".join(parts[1:])
     return "/".join(parts)

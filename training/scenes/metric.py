@@ -10,18 +10,11 @@ _TOP = 5
 
 
 def label_figures(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> LabelFigures:
-    """Compute the figures of label probabilities; a label ranks behind those that tie with it.
-
-    Args:
-        probabilities: Shape ``(n, n_labels)``.
-        targets: The true labels, shape ``(n,)``.
-
-    Returns:
-        The figures.
-    """
-    rows = np.arange(len(targets))
-    of_target = probabilities[rows, targets]
+    """Compute the figures of label probabilities ``(n, n_labels)`` for true labels ``(n,)``."""
+    of_target = probabilities[np.arange(len(targets)), targets]
+    # A label ranks behind those that tie with it: equal probabilities do not count as right.
     ranks = (probabilities >= of_target[:, None]).sum(axis=1)
+    # A probability that is 0 in float32 would make the mean infinite.
     loss = -np.log(np.maximum(of_target, np.finfo(np.float32).tiny))
     return LabelFigures(
         n=len(targets),
@@ -35,14 +28,8 @@ def label_figures(probabilities: NDArray[np.float32], targets: NDArray[np.int64]
 def calibration_error(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
     """Compute the expected calibration error of the most probable label.
 
-    ``sum_b n_b / n * |accuracy_b - confidence_b|`` over 15 bins of equal width.
-
-    Args:
-        probabilities: Shape ``(n, n_labels)``.
-        targets: The true labels, shape ``(n,)``.
-
-    Returns:
-        In ``[0, 1]``.
+    ``sum_b n_b / n * |accuracy_b - confidence_b|`` over 15 bins of equal width, in ``[0, 1]``; of
+    probabilities ``(n, n_labels)`` and true labels ``(n,)``.
 
     Source:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017.

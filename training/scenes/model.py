@@ -32,7 +32,6 @@ from training.scenes.head import Head, Recipe, fit_head, softmax
 from training.scenes.layout import LabelledPaths
 from training.scenes.metric import label_figures
 
-N_CROPS = 0  # random crops had top-1 0.939 against 0.942 without (docs/scenes.md)
 FALSE_ALARM_RATE = 0.05  # of known scenes; chosen, not measured
 _N_FOLDS = 5  # one fold is held back: a fifth of the pictures
 
@@ -96,11 +95,7 @@ class SceneModel:
     provider: Provider
 
     def save(self, directory: Path) -> None:
-        """Write ``scenes.onnx`` and ``scenes.json``, which ``SceneLabeller.open`` reads.
-
-        Args:
-            directory: Created when needed.
-        """
+        """Write ``scenes.onnx`` and ``scenes.json``, which ``SceneLabeller.open`` reads."""
         directory.mkdir(parents=True, exist_ok=True)
         (directory / GRAPH_FILE).write_bytes(self.graph.SerializeToString())
         text = self.description.model_dump_json(indent=2) + "\n"
@@ -131,21 +126,14 @@ def fit_scenes(
         threads: Threads of the backbone, and of decoding.
         on_picture: Called after every picture.
 
-    Returns:
-        The model.
-
     Raises:
         SceneTrainingError: If a label has fewer than two pictures that can be decoded.
     """
     network = backbone or default_backbone()
-    extractor = FeatureExtractor(
-        network, cache, n_crops=N_CROPS, threads=threads, provider=provider
-    )
+    extractor = FeatureExtractor(network, cache, threads=threads, provider=provider)
     data = labelled_features(pictures, extractor, threads=threads, on_picture=on_picture)
     trial = hold_back(data, seed)
-    head = fit_head(
-        data.views, data.targets, n_labels=len(data.labels), recipe=Recipe(), seed=seed
-    ).at_temperature(trial.temperature)
+    head = fit_on(data, slice(None), seed=seed).at_temperature(trial.temperature)
     graph = scene_graph(network, head)
     return SceneModel(
         graph=graph,
@@ -174,15 +162,6 @@ def labelled_features(
 ) -> LabelledFeatures:
     """Extract the features of labelled pictures, and set the broken ones aside.
 
-    Args:
-        pictures: Files and labels.
-        extractor: The backbone and its cache.
-        threads: Decoding threads.
-        on_picture: Called after every picture.
-
-    Returns:
-        Features and labels of the good pictures.
-
     Raises:
         SceneTrainingError: If a label has fewer than two of them.
     """
@@ -195,6 +174,12 @@ def labelled_features(
         raise SceneTrainingError(msg)
     paths = tuple(pictures.paths[position] for position in found.positions)
     return LabelledFeatures(pictures.labels, paths, found.views, targets, found.faults)
+
+
+def fit_on(data: LabelledFeatures, rows: NDArray[np.int64] | slice, *, seed: int) -> Head:
+    """Fit a head by the shipped recipe to some rows of labelled pictures."""
+    views, targets = data.views[rows], data.targets[rows]
+    return fit_head(views, targets, n_labels=len(data.labels), recipe=Recipe(), seed=seed)
 
 
 def best_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
@@ -225,42 +210,30 @@ def best_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) ->
         energies = np.asarray(logsumexp(exact / temperature, axis=1))
         return float((energies - of_wanted / temperature).mean())
 
+    # The logarithm is searched, so that half and double are equally far.
     found = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
     return float(np.exp(cast("OptimizeResult", found).x))
 
 
 def unlike_threshold(unlikeness: NDArray[np.float32]) -> float:
-    """Find the unlikeness that known scenes exceed at the false-alarm rate.
+    """Find the quantile of unlikeness that known scenes exceed at the false-alarm rate.
 
     Args:
         unlikeness: Of pictures of known scenes that the head has not seen, shape ``(n,)``.
-
-    Returns:
-        The quantile.
     """
     return float(np.quantile(unlikeness, 1 - FALSE_ALARM_RATE, method="higher"))
 
 
 def hold_back(data: LabelledFeatures, seed: int) -> HeldBack:
-    """Fit a head without a fifth of the pictures, and score that fifth.
+    """Fit a head without a fifth of the pictures, and score that fifth, which it has not seen.
 
-    Args:
-        data: Features and labels.
-        seed: Of the split and the fit.
-
-    Returns:
-        Scores of pictures that the head has not seen; the temperature alone is fitted to them.
+    The temperature alone is fitted to that fifth.
     """
+    # Stratification needs a picture of every label in every fold.
     n_folds = min(_N_FOLDS, int(np.bincount(data.targets).min()))
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     kept, rows = next(iter(folds.split(data.targets, data.targets)))
-    head = fit_head(
-        data.views[kept],
-        data.targets[kept],
-        n_labels=len(data.labels),
-        recipe=Recipe(),
-        seed=seed,
-    )
+    head = fit_on(data, kept, seed=seed)
     unseen = data.views[rows, 0]
     temperature = best_temperature(head.logits(unseen), data.targets[rows])
     probabilities = softmax(head.at_temperature(temperature).logits(unseen))

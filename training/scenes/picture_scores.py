@@ -20,7 +20,9 @@ class ScoreCache:
     """Scores of one scene model: a file per picture, named by the hash of its content."""
 
     def __init__(self, cache: Path, labeller: SceneLabeller) -> None:
-        """Use a folder of its own per scene model, described by its graph and its input."""
+        """Use a folder of its own per scene model."""
+        # The description holds the hash of the graph and the crop: another model or another input
+        # finds no scores of this one.
         described = labeller.description.model_dump_json().encode()
         self._directory = cache / "scores" / hashlib.sha256(described).hexdigest()[:16]
         self._n_labels = len(labeller.labels)
@@ -35,6 +37,7 @@ class ScoreCache:
             values = np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
         except (OSError, ValueError, EOFError):
             return None
+        # Scores from before a change of labels, embedding or statistics are computed anew.
         ends = np.cumsum([self._n_labels, EMBEDDING_SIZE, len(STATISTICS)])
         if values.shape != (ends[-1],):
             return None
@@ -59,7 +62,7 @@ def score_pictures(
     faults: list[PictureFault] | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> dict[str, PictureScores]:
-    """Label the pictures of sales, which may share pictures.
+    """Label the pictures of sales.
 
     Args:
         images: Pictures by sale id and number.
@@ -79,6 +82,7 @@ def score_pictures(
     by_path = {path: scores for path, file in files.items() if (scores := kept.read(file))}
     for _ in by_path:
         tick()
+    # Each picture is scored once, however many sales share it.
     new = [path for path in paths if path not in by_path]
     labelled = label_pictures(new, labeller, threads=threads, on_picture=tick)
     if faults is not None:

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,7 @@ from training.report.block import (
     PictureGrid,
     Table,
 )
-from training.scenes.conversion import Conversion, conversions
+from training.scenes.conversion import conversions
 from training.scenes.metric import label_figures
 from training.scenes.model import HeldBack, LabelledFeatures
 
@@ -78,17 +78,25 @@ def seen_sales(
 
 
 def topic_blocks(dataset: Dataset, seen: SeenSales, *, topics: Topics) -> list[Block]:
-    """Show topics with coherence and example pictures, and their conversion by market.
-
-    Args:
-        dataset: The events.
-        seen: Its sales with a picture.
-        topics: The topics.
-    """
+    """Show topics with coherence and example pictures, and their conversion by market."""
     first = seen.shares.argmax(axis=1)
     columns: list[int] = first.tolist()
     names = [topics.names[column] for column in columns]
-    of_sale = dict(zip(seen.sale_ids, names, strict=True))
+    found = conversions(dataset.events, dict(zip(seen.sale_ids, names, strict=True)))
+    by_market: dict[str, list[Bar]] = {}
+    for one in found:
+        bar = Bar(
+            f"{one.topic} (n = {one.share.n})", one.share.value, one.share.low, one.share.high
+        )
+        by_market.setdefault(one.market, []).append(bar)
+    n_sales = np.bincount(first, minlength=topics.n_topics)
+    coherence = topics.coherence or (math.nan,) * topics.n_topics
+    rows = [
+        (name, "–" if math.isnan(figure) else f"{figure:.2f}", str(n), f"{share:.0%}")
+        for name, figure, n, share in zip(
+            topics.names, coherence, n_sales, seen.shares.mean(axis=0), strict=True
+        )
+    ]
     return [
         Heading("Topics"),
         Paragraph(
@@ -96,30 +104,40 @@ def topic_blocks(dataset: Dataset, seen: SeenSales, *, topics: Topics) -> list[B
             "where its top labels only occur together, 0 where they are independent, -1 where "
             "they never meet; a topic of one label has none. Pictures show their shares of topics."
         ),
-        _topic_table(seen, topics, first),
+        Table("Topics", ("topic", "coherence", "sales", "mean share"), rows),
         *(_examples(topic, seen, topics) for topic in range(topics.n_topics)),
         Heading("Conversion by topic and market"),
         Paragraph(
             "The share of opened sales that the customer bought; a sale counts for its largest "
             "topic. Lines are 95% intervals (Wilson)."
         ),
-        *_conversion_blocks(conversions(dataset.events, of_sale)),
+        *(
+            BarPlot(f"Market {market}", bars, percent=True)
+            for market, bars in sorted(by_market.items())
+        ),
     ]
 
 
 def labeller_blocks(data: LabelledFeatures, held_back: HeldBack) -> list[Block]:
-    """Evaluate the scene head on labelled pictures that were held back from it.
-
-    Args:
-        data: The labelled pictures.
-        held_back: What a head says of those that it has not seen.
-    """
+    """Evaluate the scene head on labelled pictures that were held back from it."""
     targets = data.targets[held_back.rows]
     figures = label_figures(held_back.probabilities, targets)
     said = held_back.probabilities.argmax(axis=1)
     counts = np.zeros((len(data.labels), len(data.labels)), dtype=np.int64)
     np.add.at(counts, (targets, said), 1)
     rows: list[list[int]] = counts.tolist()
+    # The wrong answers that were surest.
+    sure = held_back.probabilities.max(axis=1)
+    wrong = np.flatnonzero(said != targets)
+    worst: list[int] = wrong[np.argsort(-sure[wrong], kind="stable")][:N_ERRORS].tolist()
+    errors = [
+        Picture(
+            thumbnail(data.paths[int(held_back.rows[row])]),
+            f"is {data.labels[int(targets[row])]}, said {data.labels[int(said[row])]} "
+            f"({sure[row]:.0%})",
+        )
+        for row in worst
+    ]
     return [
         Heading("The labeller on held-back pictures"),
         Paragraph(
@@ -136,7 +154,7 @@ def labeller_blocks(data: LabelledFeatures, held_back: HeldBack) -> list[Block]:
             "share that was right",
             (Line("held-back pictures", calibration_points(held_back.probabilities, targets)),),
         ),
-        _worst(data, held_back, targets),
+        PictureGrid("Worst errors", errors),
     ]
 
 
@@ -150,7 +168,7 @@ def calibration_points(
         targets: The true labels, shape ``(n,)``.
 
     Returns:
-        (mean probability of the most probable label, share right) of every bin with a picture.
+        Mean probability of the most probable label and share right, of every bin with a picture.
     """
     said = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == targets
@@ -161,19 +179,6 @@ def calibration_points(
     ]
 
 
-def _topic_table(seen: SeenSales, topics: Topics, first: NDArray[np.int64]) -> Table:
-    n_sales = np.bincount(first, minlength=topics.n_topics)
-    mean_shares = seen.shares.mean(axis=0)
-    coherence = topics.coherence or (math.nan,) * topics.n_topics
-    rows = [
-        (name, "–" if math.isnan(figure) else f"{figure:.2f}", str(n), f"{share:.0%}")
-        for name, figure, n, share in zip(
-            topics.names, coherence, n_sales, mean_shares, strict=True
-        )
-    ]
-    return Table("Topics", ("topic", "coherence", "sales", "mean share"), rows)
-
-
 def _examples(topic: int, seen: SeenSales, topics: Topics) -> PictureGrid:
     shares = seen.shares[:, topic]
     best: list[int] = np.argsort(-shares, kind="stable").tolist()
@@ -182,50 +187,18 @@ def _examples(topic: int, seen: SeenSales, topics: Topics) -> PictureGrid:
     for row in best:
         if int(seen.shares[row].argmax()) == topic:
             chosen.setdefault(seen.paths[row], row)
-    pictures = [
-        Picture(thumbnail(path), f"{seen.titles[row]} · {_in_percent(seen.shares[row], topics)}")
-        for path, row in list(chosen.items())[:N_EXAMPLES]
-    ]
+    pictures: list[Picture] = []
+    for path, row in list(chosen.items())[:N_EXAMPLES]:
+        percents: list[int] = percentages(seen.shares[row][None])[0].tolist()
+        named = sorted(zip(percents, topics.names, strict=True), key=lambda pair: -pair[0])
+        shown = ", ".join(f"{name} {percent}%" for percent, name in named[:_N_SHARES] if percent)
+        pictures.append(Picture(thumbnail(path), f"{seen.titles[row]} · {shown}"))
     return PictureGrid(topics.names[topic], pictures)
 
 
-def _in_percent(shares: NDArray[np.float32], topics: Topics) -> str:
-    percents: list[int] = percentages(shares[None])[0].tolist()
-    named = sorted(zip(percents, topics.names, strict=True), key=lambda pair: -pair[0])
-    return ", ".join(f"{name} {percent}%" for percent, name in named[:_N_SHARES] if percent)
-
-
-def _conversion_blocks(found: Sequence[Conversion]) -> Iterator[Block]:
-    for market in sorted({one.market for one in found}):
-        bars = [
-            Bar(f"{one.topic} (n = {one.share.n})", one.share.value, one.share.low, one.share.high)
-            for one in found
-            if one.market == market
-        ]
-        yield BarPlot(f"Market {market}", bars, percent=True)
-
-
-def _worst(data: LabelledFeatures, held_back: HeldBack, targets: NDArray[np.int64]) -> PictureGrid:
-    """Show the wrong answers that were surest."""
-    said = held_back.probabilities.argmax(axis=1)
-    sure = held_back.probabilities.max(axis=1)
-    wrong = np.flatnonzero(said != targets)
-    worst: list[int] = wrong[np.argsort(-sure[wrong], kind="stable")][:N_ERRORS].tolist()
-    return PictureGrid(
-        "Worst errors",
-        [
-            Picture(
-                thumbnail(data.paths[int(held_back.rows[row])]),
-                f"is {data.labels[int(targets[row])]}, said {data.labels[int(said[row])]} "
-                f"({sure[row]:.0%})",
-            )
-            for row in worst
-        ],
-    )
-
-
 def thumbnail(path: Path) -> bytes:
-    """Decode a stranger's picture with every check, and write it anew as a small JPEG."""
+    """Decode a picture with every check, and write it anew as a small JPEG."""
+    # Nothing of the original file reaches the page: pictures come from outside.
     content = io.BytesIO()
     Image.fromarray(decode(path.read_bytes(), _THUMBNAIL)).save(content, "JPEG", quality=75)
     return content.getvalue()

@@ -7,14 +7,15 @@ import typer
 
 from models.dataset.reading import SCENES, read_dataset
 from models.pictures.scene_labeller import PictureFault, SceneLabeller
-from models.pictures.topics import Topics
-from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
+from models.scoring.bundle import BundleError, read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
 from training.console import (
     BUNDLES,
     Bars,
     BundleId,
     Bundles,
+    Data,
+    Json,
     bars,
     exit_on_user_error,
     print_json,
@@ -25,14 +26,14 @@ from training.report.page import page
 from training.scenes.backbone import default_backbone, read_backbone
 from training.scenes.features import FeatureExtractor
 from training.scenes.layout import read_layout
-from training.scenes.model import N_CROPS, hold_back, labelled_features
+from training.scenes.model import hold_back, labelled_features
 from training.scenes.picture_scores import score_pictures
 from training.scenes.report import labeller_blocks, seen_sales, topic_blocks
 
 
 def report(
     bundle: BundleId,
-    data: Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)],
+    data: Data,
     out: Annotated[
         Path, typer.Option(help="The page to write.", dir_okay=False, callback=with_folder)
     ],
@@ -42,44 +43,38 @@ def report(
     ] = None,
     cache: Annotated[Path, typer.Option(help="Where features are kept.")] = Path("var/features"),
     threads: Annotated[int, typer.Option(help="Threads of the networks.", min=1)] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a page on topics, their conversion, and the labeller on held-back pictures."""
     with exit_on_user_error(), bars() as progress:
         directory = resolve_bundle(bundle, bundles)
         loaded = read_bundle(directory)
-        topics = _topics(loaded)
+        topics = Scorer.load(loaded).topics
+        if not loaded.manifest.scene_model or not topics.n_topics:
+            msg = f"bundle {loaded.id} was trained without pictures: it has no topics to report"
+            raise BundleError(msg)
         dataset = read_dataset(data)
         progress.stage("pictures", len(dataset.pictures))
         labeller = SceneLabeller.open(directory, threads=threads)
         faults: list[PictureFault] = []
+        tick, images = progress.tick, dataset.images
         pictures = score_pictures(
-            dataset.images,
-            labeller,
-            cache=cache,
-            threads=threads,
-            faults=faults,
-            tick=progress.tick,
+            images, labeller, cache=cache, threads=threads, faults=faults, tick=tick
         )
-        blocks: list[Block] = [
-            Paragraph(
-                f"Bundle {loaded.id} on {data.resolve().name}: {len(pictures)} sales with a "
-                f"picture, {len(faults)} pictures that could not be read."
-            ),
-            Paragraph(
-                f"Its labeller ({labeller.description.backbone}, two trained layers) on labelled "
-                f"pictures held back when it was trained: {labeller.description.validation}."
-            ),
-        ]
+        summary = (
+            f"Bundle {loaded.id} on {data.resolve().name}: {len(pictures)} sales with a "
+            f"picture, {len(faults)} pictures that could not be read.",
+            f"Its labeller ({labeller.description.backbone}, two trained layers) on labelled "
+            f"pictures held back when it was trained: {labeller.description.validation}.",
+        )
+        blocks: list[Block] = [Paragraph(text) for text in summary]
         if pictures:
             seen = seen_sales(dataset, pictures, topics=topics)
             blocks += topic_blocks(dataset, seen, topics=topics)
         if (data / SCENES).is_dir():
             network = default_backbone() if backbone is None else read_backbone(backbone)
-            extractor = FeatureExtractor(network, cache, n_crops=N_CROPS, threads=threads)
-            blocks += _labeller(
-                data / SCENES, extractor, seed=loaded.manifest.seed, progress=progress
-            )
+            extractor = FeatureExtractor(network, cache, threads=threads)
+            blocks += _labeller(data / SCENES, extractor, loaded.manifest.seed, progress)
         out.write_text(page(f"Scenes of bundle {loaded.id}", blocks), encoding="utf-8")
     if as_json:
         print_json({"report": str(out), "topics": topics.n_topics, "sales": len(pictures)})
@@ -87,17 +82,7 @@ def report(
     typer.echo(f"report {out}")
 
 
-def _topics(bundle: Bundle) -> Topics:
-    topics = Scorer.load(bundle).topics
-    if not bundle.manifest.scene_model or not topics.n_topics:
-        msg = f"bundle {bundle.id} was trained without pictures: it has no topics to report"
-        raise BundleError(msg)
-    return topics
-
-
-def _labeller(
-    scenes: Path, extractor: FeatureExtractor, *, seed: int, progress: Bars
-) -> list[Block]:
+def _labeller(scenes: Path, extractor: FeatureExtractor, seed: int, progress: Bars) -> list[Block]:
     labelled = read_layout(scenes)
     progress.stage("features", len(labelled.paths))
     features = labelled_features(labelled, extractor, on_picture=progress.tick)

@@ -5,7 +5,7 @@
 # pyright: reportUnknownArgumentType=false
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Final
 
@@ -17,15 +17,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from models.pictures.topics import Topics
 
-MIN_TOPICS: Final = 2
-N_SPLITS: Final = 5
+MIN_TOPICS: Final = 2  # of one topic there is no agreement to compare
+N_SPLITS: Final = 5  # chosen: each split is two fits for each number of topics
 PRESENT: Final = 0.05  # probability from which a picture shows a label; chosen, not measured
 
 _HALF: Final = 1_000  # pictures of a half at most: bounds the time of all fits
 _RARE: Final = 0.2  # smallest length of a label, as a share of the longest; chosen
-_MAX_STEPS: Final = 1_000
-_NAMED_LABELS: Final = 3  # a name of more does not fit a table; the share is chosen
-_NAMED_SHARE: Final = 0.2
+_MAX_STEPS: Final = 1_000  # five times scikit-learn's default; bounds the time of a fit
+_NAMED_LABELS: Final = 3  # a name of more does not fit a table
+_NAMED_SHARE: Final = 0.2  # of the first label's weight; chosen
 _TINY: Final = 1e-9  # against division by 0 where all pictures are alike
 
 
@@ -61,7 +61,11 @@ def fit_topics(
         n: quality(probabilities, n, rng=np.random.default_rng([seed, n]))
         for n in range(MIN_TOPICS, most + 1)
     }
-    components = _components(probabilities, _smallest_good(tried))
+    means = {n: float(figures.mean()) for n, figures in tried.items()}
+    best = max(means, key=lambda n: means[n])
+    error = float(tried[best].std(ddof=1)) / np.sqrt(N_SPLITS)
+    chosen = min(n for n, mean in means.items() if mean >= means[best] - error)
+    components = _components(probabilities, chosen)
     return Topics(
         components,
         tuple(topic_name(weights, labels) for weights in components),
@@ -90,19 +94,16 @@ def quality(
     figures: list[float] = []
     for _ in range(N_SPLITS):
         drawn = probabilities[rng.permutation(len(probabilities))]
-        figures.append(_quality(drawn[:size], drawn[size : 2 * size], n_topics))
+        one, other = drawn[:size], drawn[size : 2 * size]
+        topics, others = (_components(half, n_topics) for half in (one, other))
+        cosines = _unit_rows(topics) @ _unit_rows(others).T
+        mine, theirs = linear_sum_assignment(-cosines)
+        shares = Topics(topics, ("",) * n_topics).shares(other)
+        missed = ((other - shares @ topics) ** 2).sum()
+        explained = 1 - missed / max(((other - other.mean(axis=0)) ** 2).sum(), _TINY)
+        together = np.nan_to_num([coherence(other, _top_labels(weights)) for weights in topics])
+        figures.append(float(cosines[mine, theirs].mean() + explained + together.mean()))
     return np.array(figures)
-
-
-def _quality(one: NDArray[np.float32], other: NDArray[np.float32], n_topics: int) -> float:
-    topics, others = (_components(half, n_topics) for half in (one, other))
-    cosines = _unit_rows(topics) @ _unit_rows(others).T
-    mine, theirs = linear_sum_assignment(-cosines)
-    shares = Topics(topics, ("",) * n_topics).shares(other)
-    missed = ((other - shares @ topics) ** 2).sum()
-    explained = 1 - missed / max(((other - other.mean(axis=0)) ** 2).sum(), _TINY)
-    together = np.nan_to_num([coherence(other, _top_labels(weights)) for weights in topics])
-    return float(cosines[mine, theirs].mean() + explained + together.mean())
 
 
 def coherence(probabilities: NDArray[np.float32], top_labels: Sequence[int]) -> float:
@@ -125,7 +126,15 @@ def coherence(probabilities: NDArray[np.float32], top_labels: Sequence[int]) -> 
         Lau, Newman and Baldwin, Machine Reading Tea Leaves, EACL 2014.
     """
     present = probabilities[:, list(top_labels)] >= PRESENT
-    pairs = [_npmi(one, other) for one, other in combinations(present.T, 2)]
+    pairs: list[float] = []
+    for one, other in combinations(present.T, 2):
+        both = float((one & other).mean())
+        # The limits, where the logarithm of 0 or a division by 0 would stand.
+        if both in (0.0, 1.0):
+            pairs.append(2 * both - 1)
+            continue
+        independent = float(one.mean()) * float(other.mean())
+        pairs.append(float(np.log(both / independent) / -np.log(both)))
     return float(np.mean(pairs)) if pairs else float("nan")
 
 
@@ -140,27 +149,10 @@ def _top_labels(weights: NDArray[np.float64]) -> list[int]:
     return [label for label in top if weights[label] >= _NAMED_SHARE * weights[top[0]]]
 
 
-def _smallest_good(tried: Mapping[int, NDArray[np.float64]]) -> int:
-    means = {n: float(figures.mean()) for n, figures in tried.items()}
-    best = max(means, key=lambda n: means[n])
-    error = float(tried[best].std(ddof=1)) / np.sqrt(N_SPLITS)
-    return min(n for n, mean in means.items() if mean >= means[best] - error)
-
-
-def _npmi(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    both = float((one & other).mean())
-    if both in (0.0, 1.0):
-        return 2 * both - 1
-    independent = float(one.mean()) * float(other.mean())
-    return float(np.log(both / independent) / -np.log(both))
-
-
 def _components(probabilities: NDArray[np.float32], n_topics: int) -> NDArray[np.float64]:
-    """Factorise, without randomness; rows sum to 1.
-
-    Labels are scaled to equal length before: otherwise one more topic rather splits a common
-    group of labels than finds a rare one. Labels that hardly occur are not blown up.
-    """
+    """Factorise, without randomness; rows sum to 1."""
+    # Labels are scaled to equal length: otherwise one more topic rather splits a common group of
+    # labels than finds a rare one. Labels that hardly occur are not blown up.
     exact = probabilities.astype(np.float64)
     length = np.sqrt((exact**2).mean(axis=0))
     scale = np.maximum(length, _RARE * length.max())

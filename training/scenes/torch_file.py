@@ -67,20 +67,20 @@ def _read(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
     tensors = cast("OrderedDict[str, _Tensor]", _unpickle(file))
     keys = cast("list[str]", _unpickle(file))
     dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
-    storages = {key: _storage(file, dtypes[key]) for key in keys}
+    storages: dict[str, NDArray[np.generic]] = {}
+    for key in keys:
+        size = int.from_bytes(file.read(8), "little") * dtypes[key].itemsize
+        raw = file.read(size)
+        if len(raw) < size:
+            msg = "a storage ends early"
+            raise EOFError(msg)
+        storages[key] = np.frombuffer(raw, dtypes[key])
     return {name: _array(storages[tensor.key], tensor) for name, tensor in tensors.items()}
 
 
-def _storage(file: BinaryIO, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-    n_values = int.from_bytes(file.read(8), "little")
-    raw = file.read(n_values * dtype.itemsize)
-    if len(raw) < n_values * dtype.itemsize:
-        msg = "a storage ends early"
-        raise EOFError(msg)
-    return np.frombuffer(raw, dtype)
-
-
 def _array(storage: NDArray[np.generic], tensor: _Tensor) -> NDArray[np.generic]:
+    # The file states offset, shape and strides, and as_strided checks none of them: a wrong one
+    # would read memory beside the storage.
     steps = zip(tensor.shape, tensor.strides, strict=True)
     last = tensor.offset + sum((length - 1) * stride for length, stride in steps)
     if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0 or last >= len(storage):
@@ -96,7 +96,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str, /) -> object:
         if (module, name) == ("collections", "OrderedDict"):
-            return _plain_ordered_dict
+            return _PlainOrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _tensor
         if module == "torch" and name in _STORAGES:
@@ -117,10 +117,6 @@ class _PlainOrderedDict(OrderedDict[str, object]):
 
     def __setstate__(self, state: object) -> None:
         del state
-
-
-def _plain_ordered_dict() -> OrderedDict[str, object]:
-    return _PlainOrderedDict()
 
 
 def _tensor(

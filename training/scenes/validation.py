@@ -17,10 +17,10 @@ from models.pictures.scene_labeller import LabelFigures
 from training.scenes.baseline import Split, calibrated, default_regression, tuned_regression
 from training.scenes.head import Recipe, fit_head
 from training.scenes.metric import label_figures
-from training.scenes.model import LabelledFeatures, unlike_threshold
+from training.scenes.model import LabelledFeatures, fit_on, unlike_threshold
 from training.statistics.bootstrap import Interval, percentile_interval
 
-_N_RESAMPLES = 1_000
+_N_RESAMPLES = 1_000  # usual for 95% intervals (Efron and Tibshirani, 1993)
 N_GROUPS = 4  # groups of labels, each unknown in turn: a fit of the head per group
 
 
@@ -57,11 +57,7 @@ class HeadValidation(BaseModel):
     unlike: Unlike
 
     def lines(self) -> Iterator[str]:
-        """Write the figures for people.
-
-        Yields:
-            A line a metric of the head and of each baseline.
-        """
+        """Yield a line for each metric of the head and of each baseline."""
         for metric, one in self.head.items():
             yield f"{metric}: head {_written(one)}"
             for name, beside in self.baselines.items():
@@ -86,7 +82,7 @@ def validate_scenes(
     seed: int,
     on_fit: Callable[[], None] = lambda: None,
 ) -> HeadValidation:
-    """Cross-validate the head and logistic regressions on the same folds.
+    """Cross-validate the head and logistic regressions on the same folds, stratified by label.
 
     ``logistic`` is the regression that scikit-learn fits by default to the head's features;
     ``logistic_tuned`` is given, as the head is, the temperature that has the least log loss on
@@ -96,54 +92,36 @@ def validate_scenes(
     Args:
         data: Features and labels.
         n_plain: Number of the first features that are the plain ones.
-        n_folds: Number of folds, stratified by label.
-        seed: Of the folds, the fits and the resamples.
+        n_folds: Number of folds.
+        seed: Of the folds, the fits and the bootstrap over pictures.
         on_fit: Called after every fit of a head; at most ``n_folds + 4``.
-
-    Returns:
-        Figures with bootstrap intervals over pictures.
     """
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     splits = [Split(*pair) for pair in folds.split(data.targets, data.targets)]
-    head = calibrated([_head_logits(data, splits, seed, on_fit)], data.targets, splits=splits)
+    logits = np.empty((len(data.targets), len(data.labels)), dtype=np.float32)
+    for split in splits:
+        one = fit_on(data, split.kept, seed=seed)
+        logits[split.held_back] = one.logits(data.views[split.held_back, 0])
+        on_fit()
+    head = calibrated([logits], data.targets, splits=splits)
     features = np.ascontiguousarray(data.views[:, 0])
     baselines = {
         "logistic": default_regression(features, data.targets, splits=splits),
         "logistic_tuned": tuned_regression(features, data.targets, splits=splits),
         "plain_tuned": tuned_regression(features[:, :n_plain], data.targets, splits=splits),
     }
-    rows = np.random.default_rng(seed).integers(
-        len(data.targets), size=(_N_RESAMPLES, len(data.targets))
-    )
-    ours, n = _resampled(head, data.targets, rows), len(data.targets)
+    # The same resamples for every model, so that differences are paired by picture.
+    n = len(data.targets)
+    rows = np.random.default_rng(seed).integers(n, size=(_N_RESAMPLES, n))
+    ours = _resampled(head, data.targets, rows)
     beside: dict[str, Beside] = {}
     for name, one in baselines.items():
         theirs = _resampled(one, data.targets, rows)
         differences = {metric: ours[metric] - theirs[metric] for metric in ours}
         beside[name] = Beside(figures=_intervals(theirs, n), head_minus=_intervals(differences, n))
-    return HeadValidation(
-        folds=n_folds,
-        head=_intervals(ours, n),
-        baselines=beside,
-        unlike=_unlike(data, seed, on_fit),
-    )
-
-
-def _head_logits(
-    data: LabelledFeatures, splits: list[Split], seed: int, on_fit: Callable[[], None]
-) -> NDArray[np.float32]:
-    logits = np.empty((len(data.targets), len(data.labels)), dtype=np.float32)
-    for split in splits:
-        head = fit_head(
-            data.views[split.kept],
-            data.targets[split.kept],
-            n_labels=len(data.labels),
-            recipe=Recipe(),
-            seed=seed,
-        )
-        logits[split.held_back] = head.logits(data.views[split.held_back, 0])
-        on_fit()
-    return logits
+    unlike = _unlike(data, seed, on_fit)
+    figures = _intervals(ours, n)
+    return HeadValidation(folds=n_folds, head=figures, baselines=beside, unlike=unlike)
 
 
 def _resampled(
@@ -157,10 +135,10 @@ def _resampled(
 
 
 def _intervals(resampled: dict[str, NDArray[np.float64]], n: int) -> dict[str, Interval]:
-    intervals: dict[str, Interval] = {}
-    for name, values in resampled.items():
-        intervals[name] = percentile_interval(float(values[0]), values[1:], n=n)
-    return intervals
+    return {
+        name: percentile_interval(float(values[0]), values[1:], n=n)
+        for name, values in resampled.items()
+    }
 
 
 def _unlike(data: LabelledFeatures, seed: int, on_fit: Callable[[], None]) -> Unlike:
@@ -168,33 +146,19 @@ def _unlike(data: LabelledFeatures, seed: int, on_fit: Callable[[], None]) -> Un
     figures: list[tuple[float, float, float]] = []
     n_groups = min(N_GROUPS, len(data.labels))
     for group in np.array_split(rng.permutation(len(data.labels)), n_groups):
-        known = np.flatnonzero(~np.isin(data.targets, group))
-        strange = np.flatnonzero(np.isin(data.targets, group))
-        figures.append(_detection(data, rng.permutation(known), strange, seed=seed))
+        of_group = np.isin(data.targets, group)
+        known = rng.permutation(np.flatnonzero(~of_group))
+        # Three fifths of the known scenes fit the head, one sets the threshold, the last is judged.
+        kept, tuned, judged = np.split(known, [len(known) * 3 // 5, len(known) * 4 // 5])
+        labels, targets = np.unique(data.targets[kept], return_inverse=True)
+        head = fit_head(data.views[kept], targets, n_labels=len(labels), recipe=Recipe(), seed=seed)
+        threshold = unlike_threshold(head.unlikeness(data.views[tuned, 0]))
+        alarms = head.unlikeness(data.views[judged, 0])
+        found = head.unlikeness(data.views[of_group, 0])
+        is_strange = np.repeat([0, 1], [len(alarms), len(found)])
+        area = cast("float", roc_auc_score(is_strange, np.concatenate([alarms, found])))
+        shares = float((alarms > threshold).mean()), float((found > threshold).mean())
+        figures.append((*shares, area))
         on_fit()
     alarms, detected, area = (float(value) for value in np.mean(figures, axis=0))
     return Unlike(false_alarm_rate=alarms, detected=detected, area_under_roc=area)
-
-
-def _detection(
-    data: LabelledFeatures,
-    known: NDArray[np.int64],
-    strange: NDArray[np.int64],
-    *,
-    seed: int,
-) -> tuple[float, float, float]:
-    """Fit on three fifths of the known scenes, set the threshold on one, judge on the last."""
-    kept, tuned, judged = np.split(known, [len(known) * 3 // 5, len(known) * 4 // 5])
-    labels, targets = np.unique(data.targets[kept], return_inverse=True)
-    head = fit_head(data.views[kept], targets, n_labels=len(labels), recipe=Recipe(), seed=seed)
-    threshold = unlike_threshold(head.unlikeness(data.views[tuned, 0]))
-    alarms = head.unlikeness(data.views[judged, 0])
-    found = head.unlikeness(data.views[strange, 0])
-    area = roc_auc_score(
-        np.repeat([0, 1], [len(alarms), len(found)]), np.concatenate([alarms, found])
-    )
-    return (
-        float((alarms > threshold).mean()),
-        float((found > threshold).mean()),
-        cast("float", area),
-    )

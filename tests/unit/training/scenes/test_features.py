@@ -28,7 +28,7 @@ def picture(tmp_path: Path, rng: np.random.Generator) -> Path:
 def test_features_are_the_statistics_of_the_normalised_pixels(
     backbone: Backbone, picture: Path, tmp_path: Path
 ) -> None:
-    views = FeatureExtractor(backbone, tmp_path / "cache", n_crops=0).extract([picture]).views
+    views = FeatureExtractor(backbone, tmp_path / "cache").extract([picture]).views
 
     pixels = decode(picture.read_bytes(), backbone.frame).astype(np.float64)
     normalised = ((pixels - [100, 110, 120]) / [50, 60, 70]).reshape(-1, 3)
@@ -42,7 +42,7 @@ def test_bands_are_means_of_upper_middle_and_lower_rows(picture: Path, tmp_path:
     outputs = [{"name": "map", "pool": ["bands"]}]
     network = read_backbone(write_backbone(tmp_path, outputs=outputs))
 
-    views = FeatureExtractor(network, tmp_path / "cache", n_crops=0).extract([picture]).views
+    views = FeatureExtractor(network, tmp_path / "cache").extract([picture]).views
 
     pixels = decode(picture.read_bytes(), network.frame).astype(np.float64)
     normalised = (pixels - [100, 110, 120]) / [50, 60, 70]
@@ -63,7 +63,7 @@ def test_blue_first_networks_get_blue_first(picture: Path, tmp_path: Path) -> No
     rows: dict[str, list[float]] = {}
     for order in ("RGB", "BGR"):
         network = read_backbone(write_backbone(tmp_path, channels=order, **plain))
-        found = FeatureExtractor(network, tmp_path / "cache", n_crops=0).extract([picture])
+        found = FeatureExtractor(network, tmp_path / "cache").extract([picture])
         rows[order] = found.views[0, 0].tolist()
 
     assert rows["BGR"] == rows["RGB"][::-1]
@@ -72,7 +72,7 @@ def test_blue_first_networks_get_blue_first(picture: Path, tmp_path: Path) -> No
 def test_a_second_run_reads_what_the_first_wrote(
     backbone: Backbone, picture: Path, tmp_path: Path
 ) -> None:
-    extractor = FeatureExtractor(backbone, tmp_path / "cache", n_crops=2)
+    extractor = FeatureExtractor(backbone, tmp_path / "cache")
     first = extractor.extract([picture])
     (stored,) = (tmp_path / "cache").rglob("*.npy")
     np.save(stored, np.load(stored) + 1)
@@ -84,31 +84,18 @@ def test_a_second_run_reads_what_the_first_wrote(
     np.testing.assert_allclose(second.views, first.views + 1, rtol=1e-6)
 
 
-def test_random_crops_are_those_of_the_content(
-    backbone: Backbone, picture: Path, tmp_path: Path
-) -> None:
-    one, other = (
-        FeatureExtractor(backbone, tmp_path / cache, n_crops=3).extract([picture]).views
-        for cache in ("one", "other")
-    )
-
-    assert one.shape == (1, 5, 9)
-    assert np.array_equal(one, other)
-    assert not np.array_equal(one[0, 2], one[0, 3])
-
-
 def test_broken_pictures_are_set_aside(backbone: Backbone, picture: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"nothing")
 
-    found = FeatureExtractor(backbone, tmp_path, n_crops=0).extract([broken, picture], threads=2)
+    found = FeatureExtractor(backbone, tmp_path).extract([broken, picture], threads=2)
 
     assert found.positions.tolist() == [1]
     assert [(fault.path, fault.code) for fault in found.faults] == [(broken, "picture_format")]
 
 
 def test_no_picture_gives_no_row(backbone: Backbone, tmp_path: Path) -> None:
-    assert len(FeatureExtractor(backbone, tmp_path, n_crops=0).extract([]).views) == 0
+    assert len(FeatureExtractor(backbone, tmp_path).extract([]).views) == 0
 
 
 def test_other_outputs_are_other_features(tmp_path: Path) -> None:

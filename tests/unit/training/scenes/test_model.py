@@ -52,7 +52,7 @@ def fit(root: Path, *, seed: int) -> SceneModel:
 def test_the_graph_computes_what_the_head_computes(root: Path, model: SceneModel) -> None:
     backbone = read_backbone(root / "backbone.json")
     path = read_layout(root / "pictures").paths[0]
-    views = FeatureExtractor(backbone, root / "cache", n_crops=0).extract([path]).views
+    views = FeatureExtractor(backbone, root / "cache").extract([path]).views
     session = open_session(scene_graph(backbone, model.head).SerializeToString())
 
     outputs = session.run({"pictures": decode(path.read_bytes(), backbone.frame)[None]})
@@ -90,7 +90,7 @@ def test_a_label_that_cannot_be_decoded_is_named(root: Path, tmp_path: Path) -> 
     write_pictures(tmp_path / "pictures", n_each=3, rng=np.random.default_rng(1))
     for path in sorted((tmp_path / "pictures" / "green").iterdir())[1:]:
         path.write_bytes(b"broken")
-    extractor = FeatureExtractor(read_backbone(root / "backbone.json"), tmp_path, n_crops=0)
+    extractor = FeatureExtractor(read_backbone(root / "backbone.json"), tmp_path)
 
     with pytest.raises(SceneTrainingError, match="label 'green' has 1 pictures"):
         labelled_features(read_layout(tmp_path / "pictures"), extractor)
@@ -125,7 +125,7 @@ def test_known_scenes_exceed_the_threshold_at_the_promised_rate(rng: np.random.G
 def test_validation_reports_head_and_baselines_with_intervals(root: Path) -> None:
     """The vectors alone tell the colours apart, and so do all features."""
     backbone = read_backbone(root / "backbone.json")
-    extractor = FeatureExtractor(backbone, root / "cache", n_crops=0)
+    extractor = FeatureExtractor(backbone, root / "cache")
     data = labelled_features(read_layout(root / "pictures"), extractor)
 
     found = validate_scenes(data, n_plain=n_plain_features(backbone), n_folds=3, seed=0)
@@ -143,7 +143,7 @@ def test_validation_reports_head_and_baselines_with_intervals(root: Path) -> Non
 
 def test_plain_features_alone_are_worse_where_they_say_nothing(root: Path) -> None:
     """The first column is noise: the regression on it guesses, the one on all columns knows."""
-    extractor = FeatureExtractor(read_backbone(root / "backbone.json"), root / "cache", n_crops=0)
+    extractor = FeatureExtractor(read_backbone(root / "backbone.json"), root / "cache")
     data = labelled_features(read_layout(root / "pictures"), extractor)
     noise = np.random.default_rng(4).normal(size=(*data.views.shape[:2], 1)).astype(np.float32)
     noisy = replace(data, views=np.concatenate([noise, data.views], axis=2))

@@ -14,7 +14,7 @@ from training.scenes.backbone import read_backbone
 from training.scenes.command import app
 from training.scenes.features import FeatureExtractor
 from training.scenes.layout import read_layout
-from training.scenes.model import N_CROPS, HeldBack, labelled_features
+from training.scenes.model import HeldBack, labelled_features
 from training.scenes.report import calibration_points, labeller_blocks, thumbnail
 
 
@@ -33,9 +33,7 @@ def test_confusion_and_errors_are_those_of_the_held_back(
     """Of blue 0, green 0 and red 0, green is said to be red, rather surely."""
     pictures = read_layout(write_pictures(tmp_path / "images", n_each=2, rng=rng))
     network = read_backbone(write_backbone(tmp_path))
-    data = labelled_features(
-        pictures, FeatureExtractor(network, tmp_path / "cache", n_crops=N_CROPS)
-    )
+    data = labelled_features(pictures, FeatureExtractor(network, tmp_path / "cache"))
     said = np.array([[0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.0, 0.0, 1.0]], dtype=np.float32)
     held_back = HeldBack(np.array([0, 2, 4]), 1.0, said, np.zeros(3, dtype=np.float32))
 
