@@ -31,7 +31,6 @@ class StoreUnavailableError(ServiceError):
     def __init__(self, doing: str, reason: str) -> None:
         """Name the operation, as "appending events", and the reason."""
         super().__init__(f"the store is unavailable while {doing}: {reason}")
-        self.doing = doing
 
 
 class BodyTooLargeError(ServiceError):
@@ -41,9 +40,7 @@ class BodyTooLargeError(ServiceError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
     def __init__(self, limit_bytes: int) -> None:
-        """Name the limit."""
         super().__init__(f"the body is larger than {limit_bytes} bytes: send less at once")
-        self.limit_bytes = limit_bytes
 
 
 class SlowBodyError(ServiceError):
@@ -53,7 +50,6 @@ class SlowBodyError(ServiceError):
     status = HTTPStatus.REQUEST_TIMEOUT
 
     def __init__(self, limit_s: float) -> None:
-        """Name the time that it had."""
         super().__init__(f"the body did not arrive within {limit_s:g} seconds")
 
 
@@ -64,7 +60,6 @@ class OverloadedError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
-        """The message is the same for every request."""
         super().__init__("too many requests wait for this worker: repeat it after a second")
 
 
@@ -75,7 +70,6 @@ class UnauthenticatedError(ServiceError):
     status = HTTPStatus.UNAUTHORIZED
 
     def __init__(self) -> None:
-        """Describe how to send a key; the one that was sent is in no message."""
         super().__init__("no valid key: send one as X-API-Key, or as Authorization: Bearer")
 
 
@@ -86,9 +80,7 @@ class ForbiddenError(ServiceError):
     status = HTTPStatus.FORBIDDEN
 
     def __init__(self, scope: str) -> None:
-        """Name the scope that it needs."""
         super().__init__(f"the key lacks the scope '{scope}': use one that has it")
-        self.scope = scope
 
 
 class RateLimitedError(ServiceError):
@@ -98,9 +90,7 @@ class RateLimitedError(ServiceError):
     status = HTTPStatus.TOO_MANY_REQUESTS
 
     def __init__(self, per_second: int) -> None:
-        """Name the limit."""
         super().__init__(f"more than {per_second} requests a second with this key: send fewer")
-        self.per_second = per_second
 
 
 class UnknownPictureError(ServiceError):
@@ -110,10 +100,7 @@ class UnknownPictureError(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
     def __init__(self, sale_id: str, number: int) -> None:
-        """Name the sale and the number."""
         super().__init__(f"sale {sale_id!r} has no picture {number}")
-        self.sale_id = sale_id
-        self.number = number
 
 
 class UnknownSaleError(ServiceError):
@@ -123,9 +110,7 @@ class UnknownSaleError(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
     def __init__(self, sale_id: str) -> None:
-        """Name the sale."""
         super().__init__(f"unknown sale {sale_id!r}")
-        self.sale_id = sale_id
 
 
 class UnknownMarketError(ServiceError):
@@ -135,13 +120,11 @@ class UnknownMarketError(ServiceError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __init__(self, market: str, known: Sequence[str]) -> None:
-        """Name it, and the markets with the most similar names."""
         likest = get_close_matches(market, known, n=MAX_NAMED) or known[:MAX_NAMED]
         super().__init__(
             f"no sale is of market {market!r}: sales are of {', '.join(map(repr, likest))}"
             + (", and others" if len(known) > len(likest) else "")
         )
-        self.market = market
 
 
 class UnknownModelError(ServiceError):
@@ -151,9 +134,7 @@ class UnknownModelError(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        """Name the model, and those that are served."""
         super().__init__(f"unknown model {name!r}: served are {', '.join(known)}")
-        self.name = name
 
 
 class UnknownVariantError(ServiceError):
@@ -177,9 +158,7 @@ class UnknownExperimentError(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
     def __init__(self, name: str) -> None:
-        """Name it."""
         super().__init__(f"the plan has no experiment {name!r}")
-        self.name = name
 
 
 class PlanRefusedError(ServiceError):
@@ -189,7 +168,6 @@ class PlanRefusedError(ServiceError):
     status = HTTPStatus.CONFLICT
 
     def __init__(self, where: str, reason: str) -> None:
-        """Name the source of the plan, and the reason."""
         super().__init__(f"{where} is refused and nothing changed: {reason}")
 
 
@@ -200,10 +178,8 @@ class PlanChangedError(ServiceError):
     status = HTTPStatus.PRECONDITION_FAILED
 
     def __init__(self, meant: int | None, version: int) -> None:
-        """Name the version that the caller meant, if any, and the current one."""
         what = f"version {meant} was" if meant is not None else "an earlier one was"
         super().__init__(f"the plan has version {version} and {what} to be changed: read it again")
-        self.version = version
 
 
 class SaleMismatchError(ServiceError):
@@ -213,7 +189,6 @@ class SaleMismatchError(ServiceError):
     status = HTTPStatus.CONFLICT
 
     def __init__(self, of_path: str, of_body: str) -> None:
-        """Name both."""
         super().__init__(
             f"the path says {of_path!r} and sale_id {of_body!r}: leave it out, or repeat it"
         )
@@ -230,7 +205,6 @@ class CatalogueFullError(ServiceError):
     names: ClassVar[str] = "names"
 
     def __init__(self, sale_ids: frozenset[str], limit: int) -> None:
-        """Name the sales that were left out, and the limit."""
         super().__init__(
             f"the catalogue would have more than {limit} {self.names} with sale"
             f" {', '.join(map(repr, sorted(sale_ids)[:MAX_NAMED]))}: use the names of"
@@ -265,7 +239,6 @@ class SceneModelMissingError(ServiceError):
     status = HTTPStatus.CONFLICT
 
     def __init__(self) -> None:
-        """The message is the same for every request."""
         super().__init__(
             "the served bundle labels no pictures: train one on data with images, and serve it"
         )
@@ -278,7 +251,6 @@ class LabellingBusyError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, limit: int) -> None:
-        """Name the limit."""
         super().__init__(f"{limit} pictures are being received or labelled already: try again")
 
 
@@ -289,7 +261,6 @@ class PictureTypeError(ServiceError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
     def __init__(self, media_type: str, known: tuple[str, ...]) -> None:
-        """Name the media type, and those that are allowed."""
         super().__init__(f"the Content-Type is {media_type!r}: send one of {', '.join(known)}")
 
 
@@ -300,9 +271,7 @@ class UnknownBundleError(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
     def __init__(self, bundle_id: str, root: str) -> None:
-        """Name the bundle, and the directory that was searched."""
         super().__init__(f"no bundle {bundle_id!r} in {root}: copy it there, under its own name")
-        self.bundle_id = bundle_id
 
 
 class BundleRefusedError(ServiceError):
@@ -312,9 +281,7 @@ class BundleRefusedError(ServiceError):
     status = HTTPStatus.CONFLICT
 
     def __init__(self, bundle_id: str, reason: str) -> None:
-        """Name the bundle and the reason."""
         super().__init__(f"bundle {bundle_id} is refused and nothing changed: {reason}")
-        self.bundle_id = bundle_id
 
 
 class NoPreviousBundleError(ServiceError):
@@ -324,7 +291,6 @@ class NoPreviousBundleError(ServiceError):
     status = HTTPStatus.CONFLICT
 
     def __init__(self) -> None:
-        """The message is the same for every request."""
         super().__init__("no bundle answered before this one: activate one by its id")
 
 
@@ -335,7 +301,6 @@ class PromotionRefusedError(ServiceError):
     status = HTTPStatus.CONFLICT
 
     def __init__(self, what: str, reason: str) -> None:
-        """Name the change, and the reason."""
         super().__init__(f"{what} is refused and nothing changed: {reason}")
 
 
@@ -346,9 +311,7 @@ class UnknownPromotionError(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
     def __init__(self, number: int) -> None:
-        """Name it."""
         super().__init__(f"there is no promotion {number}; the last 100 are kept")
-        self.number = number
 
 
 class NoResultsError(ServiceError):
@@ -358,7 +321,6 @@ class NoResultsError(ServiceError):
     status = HTTPStatus.CONFLICT
 
     def __init__(self, reason: str) -> None:
-        """Name the reason."""
         super().__init__(f"there are no results: {reason}")
 
 
@@ -369,9 +331,7 @@ class NotLiveError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, sick: tuple[str, ...]) -> None:
-        """Name each task with the reason."""
         super().__init__("not live: background task " + "; ".join(sick))
-        self.sick = sick
 
 
 class NotInFullError(ServiceError):
@@ -381,9 +341,7 @@ class NotInFullError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, missing: tuple[str, ...]) -> None:
-        """Name each missing thing with its reason."""
         super().__init__("answers are not full: " + "; ".join(missing))
-        self.missing = missing
 
 
 class NotReadyError(ServiceError):
@@ -393,6 +351,4 @@ class NotReadyError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, missing: tuple[str, ...]) -> None:
-        """Name each missing thing with its reason."""
         super().__init__("not ready: " + "; ".join(missing))
-        self.missing = missing

@@ -1,10 +1,9 @@
 """`GET /v1/assignments`: the experiment variants of a visit, without a slate."""
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.api.dependencies import ResourcesDep
 from app.api.parameters import EACH_ONCE
@@ -17,10 +16,8 @@ from models.experiments.plan.experiment import Unit
 router = APIRouter(prefix="/v1", tags=["experiments"])
 
 
-class AssignmentQuery(BaseModel):
+class AssignmentQuery(BaseModel, frozen=True, extra="forbid"):
     """Ids of the units of a visit, and its market and device for audiences."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     customer_id: Identifier | None = Field(default=None, examples=["c-1842"])
     session_id: Identifier | None = Field(default=None, examples=["v-77"])
@@ -30,10 +27,8 @@ class AssignmentQuery(BaseModel):
     variant: ForcedPairs = ()
 
 
-class AssignmentAnswer(BaseModel):
+class AssignmentAnswer(BaseModel, frozen=True):
     """A unit's variant in one experiment."""
-
-    model_config = ConfigDict(frozen=True)
 
     experiment: str
     variant: str
@@ -43,10 +38,8 @@ class AssignmentAnswer(BaseModel):
     forced: bool
 
 
-class AssignmentList(BaseModel):
+class AssignmentList(BaseModel, frozen=True):
     """The variants of a visit."""
-
-    model_config = ConfigDict(frozen=True)
 
     version: int = Field(description="Of the plan that decided.")
     items: list[AssignmentAnswer]
@@ -55,7 +48,7 @@ class AssignmentList(BaseModel):
 @router.get(
     "/assignments",
     dependencies=[EACH_ONCE],
-    responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=problems(404, 409, 422),
 )
 async def assignments(
     query: Annotated[AssignmentQuery, Query()], resources: ResourcesDep

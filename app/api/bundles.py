@@ -1,16 +1,15 @@
 """Bundle routes: active, previous and shadow bundle; activation and rollback."""
 
 import asyncio
-from http import HTTPStatus
 from typing import Annotated, Final, Self
 
-from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.audit import changed
-from app.api.schema.body import described, parsed
+from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
 from app.bundles.bundle_repository import BundleInfo
 from app.stores.bundle import Wanted, WorkerReport
@@ -36,20 +35,13 @@ _WORKER: Final[JsonDict] = {
     "failure": None,
     "unread_pictures": 0,
 }
-_SAID: Final = problems(
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_SAID: Final = problems(404, 409, 422, 503)
 
 
 class BundleBody(BaseModel):
     """Names a bundle."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra={"examples": [{"bundle": _ID}]}
-    )
+    model_config = example({"bundle": _ID}, extra="forbid")
 
     bundle: Identifier = Field(description="Its id.")
 
@@ -57,7 +49,7 @@ class BundleBody(BaseModel):
 class WantedBundles(BaseModel):
     """Wanted bundles: those that all workers are to serve."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_WANTED]})
+    model_config = example(_WANTED)
 
     active: str | None = Field(
         description="Answers; null before the first activation: the settings decide."
@@ -78,7 +70,7 @@ class WantedBundles(BaseModel):
 class ShelvedBundle(BaseModel):
     """A bundle that this machine has."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_BUNDLE]})
+    model_config = example(_BUNDLE)
 
     bundle: str = Field(description="Its id.")
     until: str | None = Field(description="End of its training data; null if unreadable.")
@@ -111,7 +103,7 @@ class ShelvedBundle(BaseModel):
 class WorkerState(BaseModel):
     """A worker's report within the last ten seconds."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_WORKER]})
+    model_config = example(_WORKER)
 
     worker: str = Field(description="Machine and process.")
     active: str | None = Field(description="The bundle that answers.")
@@ -139,27 +131,17 @@ class WorkerState(BaseModel):
 class BundleList(BaseModel):
     """Bundles of this machine, wanted bundles, and bundles served by each worker."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={
-            "examples": [{"wanted": _WANTED, "bundles": [_BUNDLE], "workers": [_WORKER]}]
-        },
-    )
+    model_config = example({"wanted": _WANTED, "bundles": [_BUNDLE], "workers": [_WORKER]})
 
     wanted: WantedBundles
     bundles: list[ShelvedBundle] = Field(description="Of the answering machine, newest first.")
     workers: list[WorkerState] = Field(description="Of all machines.")
 
 
-async def read_bundle_body(request: Request) -> BundleBody:
-    """Parse the body."""
-    return parsed(BundleBody, await request.body())
+BundleBodyDep = Annotated[BundleBody, body_of(BundleBody)]
 
 
-BundleBodyDep = Annotated[BundleBody, Depends(read_bundle_body)]
-
-
-@router.get("", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("", responses=problems(503))
 async def list_bundles(resources: ResourcesDep) -> BundleList:
     """Return the bundles of this machine, those that are wanted, and those that workers serve."""
     active_bundle = resources.active_bundle
@@ -203,7 +185,7 @@ async def shadow_bundle(
     return WantedBundles.from_wanted(await resources.active_bundle.shadow_by(body.bundle))
 
 
-@router.delete("/shadow", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.delete("/shadow", responses=problems(503))
 async def end_shadow(resources: ResourcesDep) -> WantedBundles:
     """End the shadow of all workers."""
     return WantedBundles.from_wanted(await resources.active_bundle.shadow_by(""))

@@ -2,31 +2,31 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.audit import changed
 from app.api.parameters import DIGITS, EACH_ONCE
 from app.api.sales import SALE_EXAMPLE
-from app.api.schema.body import read
+from app.api.schema.body import example, read
 from app.api.schema.problem import problems
-from app.catalogue.bulk_writer import Upsert, Upserted
-from app.catalogue.sale_list import ListQuery, Page, page
+from app.catalogue.bulk_writer import Upsert
+from app.catalogue.sale_list import ListQuery, page
 from app.errors import NotReadyError
 from models.domain.event import Market
 from models.domain.sale import Sale
 
+# Chosen; 5,000 lines of 800 bytes fill a body of the largest size, 4 MiB.
 MAX_LIMIT: Final = 1_000
 MAX_LINES: Final = 5_000
 MAX_REASONS: Final = 10
 """Faults that the result of one line names at most."""
+
 NDJSON: Final = "application/x-ndjson"
 
 router = APIRouter(prefix="/v1/sales", tags=["sales"])
@@ -49,14 +49,8 @@ _BULK: Final[JsonDict] = {
 }
 
 
-def _example(example: JsonDict) -> ConfigDict:
-    return ConfigDict(frozen=True, json_schema_extra={"examples": [example]})
-
-
-class SalesQuery(BaseModel):
+class SalesQuery(BaseModel, frozen=True, extra="forbid"):
     """Filters and the page of a list of sales."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cursor: str | None = Field(
         default=None,
@@ -76,7 +70,7 @@ class SalesQuery(BaseModel):
 class ListedSale(BaseModel):
     """A sale of the catalogue."""
 
-    model_config = _example(_LISTED)
+    model_config = example(_LISTED)
 
     sale: Sale
     open: bool = Field(description="Whether it can be bought now, in the market asked for.")
@@ -85,7 +79,7 @@ class ListedSale(BaseModel):
 class SalesAnswer(BaseModel):
     """A page of the catalogue, in an order that never changes."""
 
-    model_config = _example(_PAGE)
+    model_config = example(_PAGE)
 
     items: list[ListedSale]
     next_cursor: str | None = Field(description="Ask for the next page with it; null: the last.")
@@ -94,7 +88,7 @@ class SalesAnswer(BaseModel):
 class LineResult(BaseModel):
     """The result of one line."""
 
-    model_config = _example(_RESULT)
+    model_config = example(_RESULT)
 
     line: int = Field(ge=1, description="Its number, from 1, blank lines counted.")
     sale_id: str | None = Field(description="Null where the line could not be read.")
@@ -105,7 +99,7 @@ class LineResult(BaseModel):
 class BulkAnswer(BaseModel):
     """The results of all lines, in their order."""
 
-    model_config = _example(_BULK)
+    model_config = example(_BULK)
 
     created: int = Field(ge=0)
     updated: int = Field(ge=0)
@@ -134,7 +128,7 @@ _LINES: Final[dict[str, Any]] = {
 @router.get(
     "",
     dependencies=[EACH_ONCE],
-    responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+    responses=problems(422, 503),
 )
 async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesDep) -> SalesAnswer:
     """Return the sales that answers are made from, a page at a time."""
@@ -145,25 +139,48 @@ async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesD
     after = None if query.cursor is None else int(query.cursor, 16)
     wanted = ListQuery(after, query.limit, market=query.market, is_open=query.open)
     now_us = resources.recommender.clock.now_us()
-    return _shown(page(served.catalogue, wanted, now_us=now_us))
+    found = page(served.catalogue, wanted, now_us=now_us)
+    return SalesAnswer(
+        items=[
+            ListedSale(sale=sale, open=is_open)
+            for sale, is_open in zip(found.sales, found.are_open, strict=True)
+        ],
+        # As text: JSON numbers of 64 bits lose digits in JavaScript.
+        next_cursor=None if found.last is None else f"{found.last:016x}",
+    )
 
 
 @router.post(
     "",
     openapi_extra=_LINES,
-    responses=problems(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses=problems(413, 422, 503),
 )
 async def post_sales(request: Request, resources: ResourcesDep) -> BulkAnswer:
     """Insert or replace many sales, a JSON object a line; every line has its result."""
+    # A body of 4 MiB takes a thread: parsed here, it would hold up every other answer.
     lines = await asyncio.to_thread(_parsed, await request.body())
-    upserted = await resources.bulk_writer.put(
-        [line for line in lines.values() if isinstance(line, Sale)]
+    upserted = iter(
+        await resources.bulk_writer.put([line for line in lines.values() if isinstance(line, Sale)])
     )
-    answer = _answer(lines, upserted)
+    results: list[LineResult] = []
+    for number, line in lines.items():
+        outcome = next(upserted) if isinstance(line, Sale) else None
+        results.append(
+            LineResult(
+                line=number,
+                sale_id=outcome.sale_id if outcome else None,
+                status=outcome.status if outcome else Upsert.REJECTED,
+                reason=outcome.reason if outcome else str(line),
+            )
+        )
+    counts = Counter(result.status for result in results)
+    answer = BulkAnswer(
+        created=counts[Upsert.CREATED],
+        updated=counts[Upsert.UPDATED],
+        unchanged=counts[Upsert.UNCHANGED],
+        rejected=counts[Upsert.REJECTED],
+        results=results,
+    )
     changed(request, **answer.model_dump(exclude={"results"}))
     return answer
 
@@ -174,45 +191,11 @@ def _parsed(content: bytes) -> dict[int, Sale | str]:
     if not 1 <= len(numbered) <= MAX_LINES:
         fault = f"{len(numbered)} lines: send 1 to {MAX_LINES} sales at once, one a line"
         raise RequestValidationError([{"loc": ("body",), "msg": fault}])
-    return {i: _sale(line) for i, line in numbered}
-
-
-def _sale(line: bytes) -> Sale | str:
-    found = read(Sale, line, most=MAX_REASONS)
-    if isinstance(found, Sale):
-        return found
-    faults = [(".".join(map(str, fault.where)), fault.what) for fault in found]
-    return "; ".join(f"{where}: {what}" if where else what for where, what in faults)
-
-
-def _answer(lines: dict[int, Sale | str], upserted: Sequence[Upserted]) -> BulkAnswer:
-    remaining = iter(upserted)
-    results: list[LineResult] = []
-    for number, line in lines.items():
-        outcome = next(remaining) if isinstance(line, Sale) else None
-        results.append(
-            LineResult(
-                line=number,
-                sale_id=outcome.sale_id if outcome else None,
-                status=outcome.status if outcome else Upsert.REJECTED,
-                reason=outcome.reason if outcome else str(line),
-            )
-        )
-    counts = Counter(result.status for result in results)
-    return BulkAnswer(
-        created=counts[Upsert.CREATED],
-        updated=counts[Upsert.UPDATED],
-        unchanged=counts[Upsert.UNCHANGED],
-        rejected=counts[Upsert.REJECTED],
-        results=results,
-    )
-
-
-def _shown(found: Page) -> SalesAnswer:
-    return SalesAnswer(
-        items=[
-            ListedSale(sale=sale, open=is_open)
-            for sale, is_open in zip(found.sales, found.are_open, strict=True)
-        ],
-        next_cursor=None if found.last is None else f"{found.last:016x}",
-    )
+    sales: dict[int, Sale | str] = {}
+    for i, line in numbered:
+        found = read(Sale, line, most=MAX_REASONS)
+        if isinstance(found, list):
+            faults = [(".".join(map(str, fault.where)), fault.what) for fault in found]
+            found = "; ".join(f"{where}: {what}" if where else what for where, what in faults)
+        sales[i] = found
+    return sales

@@ -2,21 +2,20 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Final
 
 import numpy as np
 from fastapi import APIRouter, Path, Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.audit import changed
 from app.api.middleware.encoded_slashes import PathIdentifier
+from app.api.schema.body import example
 from app.api.schema.problem import problems
 from app.catalogue.catalogue_version import CatalogueVersion
-from app.stores.customer import KnownCustomer
 from models.domain.event import KINDS, EventType, from_us
 from models.domain.profile import Profile
 from models.domain.units import SECOND_US
@@ -56,14 +55,10 @@ _ERASED: Final[JsonDict] = {
 }
 
 
-def _example(example: JsonDict) -> ConfigDict:
-    return ConfigDict(frozen=True, json_schema_extra={"examples": [example]})
-
-
 class KnownEvent(BaseModel):
     """One event of a customer's window."""
 
-    model_config = _example(_EVENT)
+    model_config = example(_EVENT)
 
     type: EventType
     sale_id: str | None = Field(description="Null for a sale that the catalogue does not know.")
@@ -74,7 +69,7 @@ class KnownEvent(BaseModel):
 class KnownImpression(BaseModel):
     """A sale that a customer was shown, and when last."""
 
-    model_config = _example(_SHOWN)
+    model_config = example(_SHOWN)
 
     sale_id: str | None = Field(description="Null for a sale that the catalogue does not know.")
     sale_key: str = Field(description="The sale's key, hexadecimal.")
@@ -84,7 +79,7 @@ class KnownImpression(BaseModel):
 class KnownProfile(BaseModel):
     """Totals of the events before the last night."""
 
-    model_config = _example(_PROFILE)
+    model_config = example(_PROFILE)
 
     first_at: datetime = Field(description="The customer's first event.")
     counts: dict[EventType, int] = Field(description="Events by type.")
@@ -93,7 +88,7 @@ class KnownProfile(BaseModel):
 class CustomerAnswer(BaseModel):
     """All that the service stores of a customer to make answers."""
 
-    model_config = _example(_KNOWN)
+    model_config = example(_KNOWN)
 
     customer_id: str
     events: list[KnownEvent] = Field(description="The latest events, oldest first; at most 128.")
@@ -112,7 +107,7 @@ class CustomerAnswer(BaseModel):
 class ErasureAnswer(BaseModel):
     """The erasure of a customer, and its effect on events that still come."""
 
-    model_config = _example(_ERASED)
+    model_config = example(_ERASED)
 
     customer_id: str
     erased_at: datetime = Field(
@@ -127,19 +122,35 @@ class ErasureAnswer(BaseModel):
 
 CustomerId = Annotated[PathIdentifier, Path(description="The customer.", examples=["c-1842"])]
 
-_PROBLEMS: Final = problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
+_PROBLEMS: Final = problems(422, 503)
 
 
 @router.get("/{customer_id}", responses=_PROBLEMS)
 async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> CustomerAnswer:
     """Return all that is stored of a customer; an unknown customer has no events."""
     known = await resources.customers.describe(customer_id)
-    expires_us = known.expires_us
+    window, shown, profile = known.window, known.window.shown, known.profile
+    served, expires_us = resources.live.served, known.expires_us
+    kinds: list[int] = window.kinds.tolist()
+    events = zip(_sales(window.sale_keys, served), kinds, window.at_us.tolist(), strict=True)
     return CustomerAnswer(
         customer_id=customer_id,
-        events=_events(known, resources.live.served),
-        shown=_shown(known, resources.live.served),
-        profile=_profile(known.profile),
+        events=[
+            KnownEvent(type=KINDS[kind], sale_id=sale_id, sale_key=sale_key, at=from_us(at_us))
+            for (sale_id, sale_key), kind, at_us in events
+        ],
+        shown=[
+            KnownImpression(sale_id=sale_id, sale_key=sale_key, at=from_us(at_s * SECOND_US))
+            for (sale_id, sale_key), at_s in zip(
+                _sales(shown.sale_keys, served), shown.at_s.tolist(), strict=True
+            )
+        ],
+        profile=None
+        if profile == Profile.empty()
+        else KnownProfile(
+            first_at=from_us(profile.first_us),
+            counts=dict(zip(KINDS, profile.counts, strict=True)),
+        ),
         remembered=known.n_remembered,
         expires_at=None if expires_us is None else from_us(expires_us),
     )
@@ -162,25 +173,6 @@ async def delete_customer(
     )
 
 
-def _events(known: KnownCustomer, served: CatalogueVersion | None) -> list[KnownEvent]:
-    window = known.window
-    kinds: list[int] = window.kinds.tolist()
-    columns = zip(_sales(window.sale_keys, served), kinds, window.at_us.tolist(), strict=True)
-    return [
-        KnownEvent(type=KINDS[kind], sale_id=sale_id, sale_key=sale_key, at=from_us(at_us))
-        for (sale_id, sale_key), kind, at_us in columns
-    ]
-
-
-def _shown(known: KnownCustomer, served: CatalogueVersion | None) -> list[KnownImpression]:
-    shown = known.window.shown
-    columns = zip(_sales(shown.sale_keys, served), shown.at_s.tolist(), strict=True)
-    return [
-        KnownImpression(sale_id=sale_id, sale_key=sale_key, at=from_us(at_s * SECOND_US))
-        for (sale_id, sale_key), at_s in columns
-    ]
-
-
 def _sales(
     keys: NDArray[np.uint64], served: CatalogueVersion | None
 ) -> Iterator[tuple[str | None, str]]:
@@ -189,10 +181,3 @@ def _sales(
     sales = served.catalogue.sales if served else ()
     for key, row in zip(keys.tolist(), rows, strict=True):
         yield (sales[row].sale_id if row >= 0 else None), f"{key:016x}"
-
-
-def _profile(profile: Profile) -> KnownProfile | None:
-    if profile == Profile.empty():
-        return None
-    counts = dict(zip(KINDS, profile.counts, strict=True))
-    return KnownProfile(first_at=from_us(profile.first_us), counts=counts)

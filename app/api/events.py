@@ -4,14 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated, Final, cast
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -21,18 +19,17 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
-from app.api.schema.body import described, parsed
+from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
 from app.bounded_log import BoundedLog
-from app.catalogue.catalogue_version import CatalogueVersion
 from app.errors import MAX_NAMED, StoreUnavailableError
-from app.observability import Metrics
 from app.stores.customer import EventOutcome, EventStatus
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Event, Identifier
 from models.domain.units import SECOND_US
 
+# Chosen, not measured.
 MAX_EVENTS: Final = 1_000
-"""Events of a batch; chosen, not measured."""
+"""Events of a batch."""
 
 MALFORMED: Final = "malformed"
 
@@ -43,6 +40,7 @@ _DETAILS: Final = {
     "too_old": f"at: more than {MAX_AGE_US // _DAY_US} days before the store's clock",
 }
 
+# Callers decide names and number of fields: an answer must not grow with them. Chosen.
 _MAX_DETAIL_CHARS: Final = 400
 _MAX_FIELD_CHARS: Final = 40
 _ID: Final = TypeAdapter(Identifier)
@@ -84,7 +82,17 @@ def _event_or_fault(value: object, validate: ValidatorFunctionWrapHandler) -> ob
     try:
         return validate(value)
     except ValidationError as exc:
-        return MalformedEvent(_readable_id(fields), _detail(exc))
+        errors = exc.errors(include_url=False, include_context=False, include_input=False)
+    faults = [
+        f"{'.'.join(map(str, error['loc']))[:_MAX_FIELD_CHARS] or 'event'}: {error['msg']}"
+        for error in errors[:MAX_NAMED]
+    ]
+    if len(errors) > MAX_NAMED:
+        faults.append(f"and {len(errors) - MAX_NAMED} more")
+    return MalformedEvent(
+        _readable_id(fields),
+        "; ".join(faults)[:_MAX_DETAIL_CHARS],
+    )
 
 
 def _readable_id(fields: dict[str, object]) -> str | None:
@@ -94,23 +102,10 @@ def _readable_id(fields: dict[str, object]) -> str | None:
         return None
 
 
-def _detail(exc: ValidationError) -> str:
-    errors = exc.errors(include_url=False, include_context=False, include_input=False)
-    faults = [
-        f"{'.'.join(map(str, error['loc']))[:_MAX_FIELD_CHARS] or 'event'}: {error['msg']}"
-        for error in errors[:MAX_NAMED]
-    ]
-    if len(errors) > MAX_NAMED:
-        faults.append(f"and {len(errors) - MAX_NAMED} more")
-    return "; ".join(faults)[:_MAX_DETAIL_CHARS]
-
-
 class EventBatch(BaseModel):
     """Events of any customers, in any order; a malformed one is rejected beside the others."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra={"examples": [{"events": [_EXAMPLE]}]}
-    )
+    model_config = example({"events": [_EXAMPLE]}, extra="forbid")
 
     events: list[Annotated[Event, WrapValidator(_event_or_fault)]] = Field(
         min_length=1, max_length=MAX_EVENTS
@@ -122,10 +117,8 @@ class EventBatch(BaseModel):
         return cast("Sequence[Event | MalformedEvent]", self.events)
 
 
-class EventResult(BaseModel):
+class EventResult(BaseModel, frozen=True):
     """The result of one event."""
-
-    model_config = ConfigDict(frozen=True)
 
     index: int = Field(ge=0, description="Place of the event in the batch, from 0.")
     event_id: str | None = Field(description="Null where it cannot be read.")
@@ -158,20 +151,15 @@ _REJECTED_ONE: Final[JsonDict] = {
 class EventBatchAnswer(BaseModel):
     """The results of a batch, in the order of its events."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "accepted": 1,
-                    "duplicate": 0,
-                    "rejected": 1,
-                    "erased": 0,
-                    "unknown_sales": [],
-                    "results": [_ACCEPTED_ONE, _REJECTED_ONE],
-                }
-            ]
-        },
+    model_config = example(
+        {
+            "accepted": 1,
+            "duplicate": 0,
+            "rejected": 1,
+            "erased": 0,
+            "unknown_sales": [],
+            "results": [_ACCEPTED_ONE, _REJECTED_ONE],
+        }
     )
 
     accepted: int = Field(ge=0)
@@ -187,23 +175,14 @@ class EventBatchAnswer(BaseModel):
     results: list[EventResult]
 
 
-async def read_batch(request: Request) -> EventBatch:
-    """Parse the body."""
-    return parsed(EventBatch, await request.body(), judges_parts=True)
-
-
 @router.post(
     "/events",
     response_model=EventBatchAnswer,
     openapi_extra=described(EventBatch),
-    responses=problems(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses=problems(413, 422, 503),
 )
 async def post_events(
-    batch: Annotated[EventBatch, Depends(read_batch)], resources: ResourcesDep
+    batch: Annotated[EventBatch, body_of(EventBatch, judges_parts=True)], resources: ResourcesDep
 ) -> Response:
     """Accept events; the next answer of any worker sees them. Safe to repeat."""
     events = [entry for entry in batch.entries if isinstance(entry, Event)]
@@ -213,33 +192,39 @@ async def post_events(
     except TimeoutError as exc:
         doing = "appending events"
         raise StoreUnavailableError(doing, "no answer in time; repeat the batch") from exc
-    unknown = _unknown_sales(events, outcomes, resources.live.served)
-    results = _results(batch.entries, outcomes)
-    _count(resources.metrics, results, n_unknown=len(unknown))
-    return _render(results, sorted(set(unknown)))
-
-
-def _unknown_sales(
-    events: Sequence[Event], outcomes: Sequence[EventOutcome], served: CatalogueVersion | None
-) -> list[str]:
-    return [
+    served, metrics = resources.live.served, resources.metrics
+    unknown = [
         event.sale_id
         for event, outcome in zip(events, outcomes, strict=True)
         if outcome.status is EventStatus.ACCEPTED
         and (served is None or served.catalogue.row_for(event.sale_id) is None)
     ]
+    metrics.unknown_sales.inc(len(unknown))
+    results = _results(batch.entries, outcomes)
+    for (status, reason), n_events in Counter((one.status, one.reason) for one in results).items():
+        metrics.events.labels(status, reason or "").inc(n_events)
+        if status is EventStatus.REJECTED:
+            _LOG.warning("events were rejected", str(reason), reason=reason, events=n_events)
+    statuses = Counter(one.status for one in results)
+    body = {
+        **{status.value: statuses[status] for status in EventStatus},
+        "unknown_sales": sorted(set(unknown)),
+        "results": [dict(one) for one in results],
+    }
+    return Response(orjson.dumps(body), media_type="application/json")
 
 
 def _results(
     entries: Sequence[Event | MalformedEvent], outcomes: Sequence[EventOutcome]
 ) -> list[EventResult]:
-    """Return what became of each entry; the outcomes are those of the events among them."""
+    """Match the outcomes, which only valid events have, with the entries of the batch."""
     remaining = iter(outcomes)
     results: list[EventResult] = []
     for index, entry in enumerate(entries):
         is_event = isinstance(entry, Event)
         outcome = next(remaining) if is_event else EventOutcome(EventStatus.REJECTED, MALFORMED)
         results.append(
+            # Made here and valid: nothing is gained by a validation of each.
             EventResult.model_construct(
                 index=index,
                 event_id=entry.event_id,
@@ -249,21 +234,3 @@ def _results(
             )
         )
     return results
-
-
-def _count(metrics: Metrics, results: Sequence[EventResult], *, n_unknown: int) -> None:
-    for (status, reason), n_events in Counter((one.status, one.reason) for one in results).items():
-        metrics.events.labels(status, reason or "").inc(n_events)
-        if status is EventStatus.REJECTED:
-            _LOG.warning("events were rejected", str(reason), reason=reason, events=n_events)
-    metrics.unknown_sales.inc(n_unknown)
-
-
-def _render(results: Sequence[EventResult], unknown_sales: list[str]) -> Response:
-    statuses = Counter(one.status for one in results)
-    body = {
-        **{status.value: statuses[status] for status in EventStatus},
-        "unknown_sales": unknown_sales,
-        "results": [dict(one) for one in results],
-    }
-    return Response(orjson.dumps(body), media_type="application/json")

@@ -1,16 +1,15 @@
 """Experiment routes: the plan, its changes and audit trail, and results."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.api.dependencies import ResourcesDep, caller
 from app.api.middleware.audit import changed
-from app.api.schema.body import described, parsed
+from app.api.schema.body import body_of, described
 from app.api.schema.problem import problems
 from app.errors import NoResultsError
 from app.experiments.plan_editor import Order, find_experiment
@@ -36,34 +35,19 @@ _NO_EXPORTS: Final = (
     "set VITRINE_EXPORTS to the folder that `python -m app export-events` writes on this machine"
 )
 
-_READ: Final = problems(
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
-_CHANGED: Final = problems(
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.PRECONDITION_FAILED,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_READ: Final = problems(404, 409, 422, 503)
+_CHANGED: Final = problems(404, 409, 412, 422, 503)
 
 
-class ExperimentList(BaseModel):
+class ExperimentList(BaseModel, frozen=True):
     """All experiments of the plan, and the version of the plan."""
-
-    model_config = ConfigDict(frozen=True)
 
     version: int = Field(description="Of the plan; also its ETag.")
     items: list[Experiment]
 
 
-class AuditAnswer(BaseModel):
+class AuditAnswer(BaseModel, frozen=True):
     """The audit trail of the plan, the latest change first."""
-
-    model_config = ConfigDict(frozen=True)
 
     items: list[PlanChange]
 
@@ -84,16 +68,6 @@ async def order(request: Request, if_match: IfMatch = "") -> Order:
 
 
 OrderDep = Annotated[Order, Depends(order)]
-
-
-async def read_terms(request: Request) -> ExperimentTerms:
-    """Parse the body."""
-    return parsed(ExperimentTerms, await request.body())
-
-
-async def read_draft(request: Request) -> PlanDraft:
-    """Parse the body."""
-    return parsed(PlanDraft, await request.body())
 
 
 @router.get("/experiments", response_model=ExperimentList, responses=_READ)
@@ -142,7 +116,7 @@ async def get_results(name: ExperimentName, resources: ResourcesDep) -> Results:
 )
 async def put_experiment(
     name: ExperimentName,
-    terms: Annotated[ExperimentTerms, Depends(read_terms)],
+    terms: Annotated[ExperimentTerms, body_of(ExperimentTerms)],
     order: OrderDep,
     resources: ResourcesDep,
 ) -> Response:
@@ -170,7 +144,7 @@ async def get_plan(resources: ResourcesDep) -> Response:
 
 @router.put("/plan", response_model=Plan, openapi_extra=described(PlanDraft), responses=_CHANGED)
 async def put_plan(
-    draft: Annotated[PlanDraft, Depends(read_draft)],
+    draft: Annotated[PlanDraft, body_of(PlanDraft)],
     order: OrderDep,
     request: Request,
     resources: ResourcesDep,

@@ -1,14 +1,14 @@
 """Health checks: liveness, readiness, and whether answers are degraded."""
 
-from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app import __version__
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.encoded_slashes import PathIdentifier
+from app.api.schema.body import example
 from app.api.schema.problem import problems
 from app.errors import NotInFullError, NotLiveError, NotReadyError, UnknownModelError
 from app.resources import Resources
@@ -21,7 +21,7 @@ router = APIRouter(tags=["health"])
 class Health(BaseModel):
     """An answer of the health routes."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [{"status": "ok"}]})
+    model_config = example({"status": "ok"})
 
     status: str
 
@@ -29,7 +29,7 @@ class Health(BaseModel):
 class Live(BaseModel):
     """The Open Inference Protocol's answer on liveness."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [{"live": True}]})
+    model_config = example({"live": True})
 
     live: bool
 
@@ -37,7 +37,7 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """The Open Inference Protocol's answer on readiness."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [{"ready": True}]})
+    model_config = example({"ready": True})
 
     ready: bool
 
@@ -45,10 +45,7 @@ class Ready(BaseModel):
 class ServerMetadata(BaseModel):
     """The Open Inference Protocol's answer on the server."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={"examples": [{"name": "vitrine", "version": "0.1.0", "extensions": []}]},
-    )
+    model_config = example({"name": "vitrine", "version": "0.1.0", "extensions": []})
 
     name: str
     version: str
@@ -60,9 +57,7 @@ class ServerMetadata(BaseModel):
 class ModelReady(BaseModel):
     """The Open Inference Protocol's answer on one model."""
 
-    model_config = ConfigDict(
-        frozen=True, json_schema_extra={"examples": [{"name": "vitrine", "ready": True}]}
-    )
+    model_config = example({"name": "vitrine", "ready": True})
 
     name: str
     ready: bool
@@ -72,7 +67,7 @@ ModelName = Annotated[PathIdentifier, Path(description="The model.", examples=["
 
 
 @router.head("/health/live", include_in_schema=False)
-@router.get("/health/live", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/health/live", responses=problems(503))
 async def live(resources: ResourcesDep) -> Health:
     """Answer 200 while the process and its background tasks live; touches nothing but memory."""
     _require_live(resources)
@@ -80,7 +75,7 @@ async def live(resources: ResourcesDep) -> Health:
 
 
 @router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/health/ready", responses=problems(503))
 async def ready(resources: ResourcesDep) -> Health:
     """Answer 503 until this process can answer, and say what is missing; the store may be away."""
     _require_ready(resources)
@@ -88,7 +83,7 @@ async def ready(resources: ResourcesDep) -> Health:
 
 
 @router.head("/health/full", include_in_schema=False)
-@router.get("/health/full", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/health/full", responses=problems(503))
 async def full(resources: ResourcesDep) -> Health:
     """Answer 503 while answers have to do without something, and say what; no probe for pods."""
     missing = await resources.readiness.missing_in_full()
@@ -98,7 +93,7 @@ async def full(resources: ResourcesDep) -> Health:
 
 
 @router.head("/v2/health/live", include_in_schema=False)
-@router.get("/v2/health/live", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/v2/health/live", responses=problems(503))
 async def live_v2(resources: ResourcesDep) -> Live:
     """Answer 200 while the process lives, as the Open Inference Protocol has it."""
     _require_live(resources)
@@ -106,7 +101,7 @@ async def live_v2(resources: ResourcesDep) -> Live:
 
 
 @router.head("/v2/health/ready", include_in_schema=False)
-@router.get("/v2/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/v2/health/ready", responses=problems(503))
 async def ready_v2(resources: ResourcesDep) -> Ready:
     """Answer 503 until this process can answer, as the Open Inference Protocol has it."""
     _require_ready(resources)
@@ -121,9 +116,7 @@ async def server_metadata() -> ServerMetadata:
 
 @router.get(
     "/v2/models/{name}/ready",
-    responses=problems(
-        HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
-    ),
+    responses=problems(404, 422, 503),
 )
 async def model_ready(name: ModelName, resources: ResourcesDep) -> ModelReady:
     """Answer 503 until the model can be asked, by `vitrine` or by the served bundle's id."""

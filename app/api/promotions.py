@@ -3,13 +3,13 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, Field
 
 from app.api.dependencies import ResourcesDep, caller
 from app.api.middleware.audit import changed
 from app.api.parameters import DIGITS
-from app.api.schema.body import described, parsed
+from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
 from models.domain.event import Identifier
 from models.promotion.check import Finding
@@ -19,24 +19,16 @@ from models.promotion.rule import PromotionRules
 
 router = APIRouter(prefix="/v1/promotions", tags=["promotions"])
 
+# The largest whole number that JavaScript and JSON readers in it take exactly.
 MAX_NUMBER: Final = 2**53
 
-_READ: Final = problems(
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_READ: Final = problems(404, 409, 422, 503)
 
 
 class PromotionBody(BaseModel):
     """A bundle to promote, and its rules; rules that are left out have their defaults."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        json_schema_extra={"examples": [{"bundle": "20261101T000000-5b1f0c9d3a77"}]},
-    )
+    model_config = example({"bundle": "20261101T000000-5b1f0c9d3a77"}, extra="forbid")
 
     bundle: Identifier = Field(description="Its id.")
     rules: PromotionRules = PromotionRules()
@@ -45,25 +37,19 @@ class PromotionBody(BaseModel):
 class StopBody(BaseModel):
     """The reason why a promotion is stopped."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra={"examples": [{"reason": "wrong prices"}]}
-    )
+    model_config = example({"reason": "wrong prices"}, extra="forbid")
 
     reason: str = Field(min_length=1, max_length=1_000)
 
 
-class PromotionList(BaseModel):
+class PromotionList(BaseModel, frozen=True):
     """The last promotions, the latest first."""
-
-    model_config = ConfigDict(frozen=True)
 
     items: list[Promotion]
 
 
-class PromotionState(BaseModel):
+class PromotionState(BaseModel, frozen=True):
     """A promotion, and the findings of its rules now."""
-
-    model_config = ConfigDict(frozen=True)
 
     promotion: Promotion
     findings: list[Finding] = Field(
@@ -76,21 +62,6 @@ Number = Annotated[
 ]
 
 
-async def read_body(request: Request) -> PromotionBody:
-    """Parse the body."""
-    return parsed(PromotionBody, await request.body())
-
-
-async def read_stop(request: Request) -> StopBody:
-    """Parse the body."""
-    return parsed(StopBody, await request.body())
-
-
-async def read_estimate(request: Request) -> OffPolicyEstimate:
-    """Parse the body."""
-    return parsed(OffPolicyEstimate, await request.body())
-
-
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
@@ -98,14 +69,16 @@ async def read_estimate(request: Request) -> OffPolicyEstimate:
     responses=_READ,
 )
 async def begin_promotion(
-    body: Annotated[PromotionBody, Depends(read_body)], request: Request, resources: ResourcesDep
+    body: Annotated[PromotionBody, body_of(PromotionBody)],
+    request: Request,
+    resources: ResourcesDep,
 ) -> Promotion:
     """Verify a bundle here, and begin its promotion: in shadow within two seconds."""
     changed(request, bundle=body.bundle)
     return await resources.promotion_editor.begin(body.bundle, body.rules, who=caller(request))
 
 
-@router.get("", responses=problems(HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("", responses=problems(409, 503))
 async def list_promotions(resources: ResourcesDep) -> PromotionList:
     """Return the last promotions with all their decisions; a hundred are kept."""
     return PromotionList(items=await resources.promotion_editor.recent())
@@ -123,7 +96,7 @@ async def get_promotion(number: Number, resources: ResourcesDep) -> PromotionSta
 @router.post("/{number}/stop", openapi_extra=described(StopBody), responses=_READ)
 async def stop_promotion(
     number: Number,
-    body: Annotated[StopBody, Depends(read_stop)],
+    body: Annotated[StopBody, body_of(StopBody)],
     request: Request,
     resources: ResourcesDep,
 ) -> Promotion:
@@ -134,7 +107,7 @@ async def stop_promotion(
 @router.put("/{number}/estimate", openapi_extra=described(OffPolicyEstimate), responses=_READ)
 async def put_estimate(
     number: Number,
-    estimate: Annotated[OffPolicyEstimate, Depends(read_estimate)],
+    estimate: Annotated[OffPolicyEstimate, body_of(OffPolicyEstimate)],
     resources: ResourcesDep,
 ) -> Promotion:
     """Hand in the output of `python -m training off-policy --json` for the bundle."""

@@ -1,16 +1,15 @@
 """`POST /v1/rank`: re-ranking of the caller's own candidates for a customer."""
 
 from collections import Counter
-from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, field_validator
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.admission import turn_of
-from app.api.schema.body import described, parsed
+from app.api.schema.body import body_of, described, example
 from app.api.schema.forced import ForcedPairs, forced
 from app.api.schema.problem import problems
 from app.api.schema.recommendation import SLATE_EXAMPLE, SlateAnswer, answered
@@ -36,7 +35,7 @@ _ANSWER: Final[JsonDict] = {**SLATE_EXAMPLE, "left_out": [_LEFT_OUT]}
 class RankBody(BaseModel):
     """The sales to rank, and the customer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [_BODY]})
+    model_config = example(_BODY, extra="forbid")
 
     candidates: tuple[Identifier, ...] = Field(
         min_length=1,
@@ -75,7 +74,7 @@ class RankBody(BaseModel):
 class LeftOutAnswer(BaseModel):
     """A candidate that may not be shown."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_LEFT_OUT]})
+    model_config = example(_LEFT_OUT)
 
     sale_id: str
     reason: Obstacle = Field(description="Why not.")
@@ -84,32 +83,21 @@ class LeftOutAnswer(BaseModel):
 class RankAnswer(SlateAnswer):
     """The candidates that may be shown, best first, and those that may not."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_ANSWER]})
+    model_config = example(_ANSWER)
 
     left_out: list[LeftOutAnswer] = Field(
         description="Candidates that may not be shown, in the order given."
     )
 
 
-async def read_rank(request: Request) -> RankBody:
-    """Parse the body."""
-    return parsed(RankBody, await request.body())
-
-
 @router.post(
     "/rank",
     response_model=RankAnswer,
     openapi_extra=described(RankBody),
-    responses=problems(
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses=problems(404, 409, 413, 422, 503),
 )
 async def rank(
-    body: Annotated[RankBody, Depends(read_rank)], request: Request, resources: ResourcesDep
+    body: Annotated[RankBody, body_of(RankBody)], request: Request, resources: ResourcesDep
 ) -> Response:
     """Rank the caller's own candidates; those that may not be shown are named with the reason."""
     recommendation = await resources.recommender.recommend(

@@ -1,10 +1,9 @@
 """`GET /v1/recommendations`: the slate of a customer."""
 
-from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.admission import turn_of
@@ -22,10 +21,8 @@ MAX_EXCLUDED: Final = 500
 router = APIRouter(prefix="/v1", tags=["recommendations"])
 
 
-class RecommendationQuery(BaseModel):
+class RecommendationQuery(BaseModel, frozen=True, extra="forbid"):
     """Parameters of a recommendation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     customer_id: Identifier | None = Field(
         default=None,
@@ -60,12 +57,7 @@ class RecommendationQuery(BaseModel):
     "/recommendations",
     dependencies=[EACH_ONCE],
     response_model=SlateAnswer,
-    responses=problems(
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses=problems(404, 409, 422, 503),
 )
 async def recommend(
     query: Annotated[RecommendationQuery, Query()], request: Request, resources: ResourcesDep

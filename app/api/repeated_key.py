@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-_SHOWN_CHARS: Final = 64
+_SHOWN_CHARS: Final = 64  # chosen: callers decide how long a key is
 
 
 class _RepeatedKeyError(Exception):
@@ -13,11 +13,7 @@ class _RepeatedKeyError(Exception):
 def repeated_key(content: bytes) -> str | None:
     """Return a key that an object of a JSON text has twice, cut where it is long.
 
-    Args:
-        content: The text; None is returned for one that is no JSON.
-
-    Returns:
-        None if no object has a key twice.
+    None is returned for a text that is no JSON, too: `parsed` says what is wrong with it.
     """
     try:
         # Numbers stay text: to make thousands of digits a number takes seconds.

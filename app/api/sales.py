@@ -1,44 +1,42 @@
 """Sale routes: write, read and delete a sale, its pictures, and visually similar sales."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.encoded_slashes import PathIdentifier
 from app.api.parameters import DIGITS, EACH_ONCE
-from app.api.schema.body import described, parsed
+from app.api.schema.body import described, example, parsed
 from app.api.schema.problem import problems
-from app.catalogue.sale_details import DetailedSale, LookAlike, PictureView
+from app.catalogue.sale_details import LookAlike, PictureView
 from app.errors import PictureTypeError, SaleMismatchError, SlowBodyError
 from app.resources import Resources
 from models.domain.event import Identifier
 from models.domain.sale import COVER, MAX_PICTURES, Sale
 from models.pictures.picture import PictureBrokenError, PictureFormatError, PictureTooLargeError
 
+# Chosen: what a page shows beside a sale.
 MAX_LIMIT: Final = 100
 N_LABELS: Final = 5
 N_NEIGHBOURS: Final = 10
+
+# Chosen, not measured: the largest picture, 16 MiB, at 4.5 Mbit/s.
 RECEIVE_WITHIN_S: Final = 30.0
-"""Time for a picture to arrive; chosen, not measured: 16 MiB at 4.5 Mbit/s."""
+"""Time for a picture to arrive."""
 
 MEDIA_TYPES: Final = ("image/jpeg", "image/png", "image/webp")
 
+# `models` knows no HTTP: an error of a picture has a code there, and its status here.
 PICTURE_STATUS: Final = {
     PictureTooLargeError.code: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     PictureFormatError.code: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     PictureBrokenError.code: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-"""The status of each reason to refuse a picture."""
-
-_UNKNOWN: Final = HTTPStatus.NOT_FOUND
-_UNAVAILABLE: Final = HTTPStatus.SERVICE_UNAVAILABLE
-_MALFORMED: Final = HTTPStatus.UNPROCESSABLE_ENTITY
 
 router = APIRouter(prefix="/v1/sales", tags=["sales"])
 
@@ -70,10 +68,6 @@ _PICTURE: Final[JsonDict] = {
 }
 
 
-def _example(example: JsonDict) -> ConfigDict:
-    return ConfigDict(frozen=True, json_schema_extra={"examples": [example]})
-
-
 class SaleBody(Sale):
     """A sale of the dataset contract; without `sale_id` it is that of the path.
 
@@ -81,7 +75,7 @@ class SaleBody(Sale):
     known. A stock above 0 opens it again and drops `sold_out_at`.
     """
 
-    model_config = _example(SALE_EXAMPLE)
+    model_config = example(SALE_EXAMPLE)
 
     sale_id: Identifier = Field(default_factory=str, description="That of the path, or left out.")
 
@@ -89,7 +83,7 @@ class SaleBody(Sale):
 class LabelAnswer(BaseModel):
     """One scene label of a picture."""
 
-    model_config = _example({"label": "ski_resort", "share": 0.914})
+    model_config = example({"label": "ski_resort", "share": 0.914})
 
     label: str
     share: float = Field(ge=0, le=1, description="Probability; all labels sum to 1.")
@@ -98,7 +92,7 @@ class LabelAnswer(BaseModel):
 class TopicAnswer(BaseModel):
     """One topic of a picture."""
 
-    model_config = _example({"topic": "Ski resort – Ski slope – Mountain", "percent": 96.1})
+    model_config = example({"topic": "Ski resort – Ski slope – Mountain", "percent": 96.1})
 
     topic: str = Field(description="Named by its top labels.")
     percent: float = Field(ge=0, le=100, description="Share of the picture.")
@@ -107,7 +101,7 @@ class TopicAnswer(BaseModel):
 class PictureAnswer(BaseModel):
     """Scene labels and topics of a picture."""
 
-    model_config = _example(_PICTURE)
+    model_config = example(_PICTURE)
 
     scene_model: str = Field(description="Id of the scene model that labelled it.")
     labels: list[LabelAnswer] = Field(
@@ -123,7 +117,7 @@ class PictureAnswer(BaseModel):
 class NumberedPictureAnswer(PictureAnswer):
     """Scene labels and topics of one of a sale's pictures."""
 
-    model_config = _example({"number": COVER, **_PICTURE})
+    model_config = example({"number": COVER, **_PICTURE})
 
     number: int = Field(ge=COVER, le=MAX_PICTURES, description="1 is the cover.")
 
@@ -131,7 +125,7 @@ class NumberedPictureAnswer(PictureAnswer):
 class LookAlikeAnswer(BaseModel):
     """A sale with a picture that looks alike."""
 
-    model_config = _example(_LOOK_ALIKE)
+    model_config = example(_LOOK_ALIKE)
 
     sale_id: str
     similarity: float = Field(gt=0, le=1.001, description="Cosine of the picture vectors.")
@@ -141,7 +135,7 @@ class LookAlikeAnswer(BaseModel):
 class SaleAnswer(BaseModel):
     """A sale, the labels and topics of its pictures, and sales that look like it."""
 
-    model_config = _example(
+    model_config = example(
         {
             "sale": SALE_EXAMPLE,
             "open": True,
@@ -165,15 +159,13 @@ class SaleAnswer(BaseModel):
 class SimilarAnswer(BaseModel):
     """The sales whose pictures are nearest, the nearest first."""
 
-    model_config = _example({"items": [_LOOK_ALIKE]})
+    model_config = example({"items": [_LOOK_ALIKE]})
 
     items: list[LookAlikeAnswer] = Field(description="Empty where the sale has no picture.")
 
 
-class SimilarQuery(BaseModel):
+class SimilarQuery(BaseModel, frozen=True, extra="forbid"):
     """Number and filter of similar sales."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), DIGITS] = Field(
         default=N_NEIGHBOURS, description="How many."
@@ -205,16 +197,18 @@ _PICTURE_BODY: Final[dict[str, Any]] = {
     "/{sale_id}",
     response_model=Sale,
     openapi_extra=described(SaleBody),
-    responses=problems(
-        HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _MALFORMED, _UNAVAILABLE
-    )
+    responses=problems(409, 413, 422, 503)
     | {int(HTTPStatus.CREATED): {"model": Sale, "description": "It was not known before."}},
 )
 async def put_sale(
     sale_id: SaleId, request: Request, response: Response, resources: ResourcesDep
 ) -> Sale:
     """Insert or replace a sale; every worker recommends it within a second."""
-    registered = await resources.sale_writer.put(_parsed(sale_id, await request.body()))
+    body = parsed(SaleBody, await request.body())
+    if body.sale_id not in {"", sale_id}:
+        raise SaleMismatchError(sale_id, body.sale_id)
+    sale = Sale.model_validate({**dict(body), "sale_id": sale_id})
+    registered = await resources.sale_writer.put(sale)
     if registered.is_new:
         response.status_code = HTTPStatus.CREATED
     return registered.sale
@@ -223,17 +217,27 @@ async def put_sale(
 @router.get(
     "/{sale_id}",
     response_model=SaleAnswer,
-    responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
+    responses=problems(404, 422, 503),
 )
 async def get_sale(sale_id: SaleId, resources: ResourcesDep) -> SaleAnswer:
     """Return a sale with the labels, topics and neighbours of its picture."""
-    return _shown(await resources.sale_details.get(sale_id, n_look_alikes=N_NEIGHBOURS))
+    shown = await resources.sale_details.get(sale_id, n_look_alikes=N_NEIGHBOURS)
+    return SaleAnswer(
+        sale=shown.sale,
+        open=shown.is_open,
+        picture=PictureAnswer.model_validate(_seen(shown.picture)) if shown.picture else None,
+        pictures=[
+            NumberedPictureAnswer.model_validate({"number": number, **_seen(view)})
+            for number, view in shown.pictures.items()
+        ],
+        neighbours=[_near(one) for one in shown.look_alikes],
+    )
 
 
 @router.delete(
     "/{sale_id}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
+    responses=problems(404, 422, 503),
 )
 async def delete_sale(sale_id: SaleId, resources: ResourcesDep) -> None:
     """Delete a sale and what its picture shows; to close it, put a stock of 0 instead.
@@ -244,15 +248,7 @@ async def delete_sale(sale_id: SaleId, resources: ResourcesDep) -> None:
     await resources.sale_writer.delete(sale_id)
 
 
-_PICTURE_PROBLEMS: Final = problems(
-    _UNKNOWN,
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    _MALFORMED,
-    _UNAVAILABLE,
-)
+_PICTURE_PROBLEMS: Final = problems(404, 408, 409, 413, 415, 422, 503)
 
 
 @router.put(
@@ -282,7 +278,7 @@ async def put_numbered_image(
 @router.delete(
     "/{sale_id}/images/{number}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
+    responses=problems(404, 422, 503),
 )
 async def delete_image(sale_id: SaleId, number: Number, resources: ResourcesDep) -> None:
     """Remove one of a sale's pictures; the others keep their numbers.
@@ -296,7 +292,7 @@ async def delete_image(sale_id: SaleId, number: Number, resources: ResourcesDep)
     "/{sale_id}/similar",
     dependencies=[EACH_ONCE],
     response_model=SimilarAnswer,
-    responses=problems(_UNKNOWN, _MALFORMED, _UNAVAILABLE),
+    responses=problems(404, 422, 503),
 )
 async def similar(
     sale_id: SaleId, query: Annotated[SimilarQuery, Query()], resources: ResourcesDep
@@ -306,49 +302,24 @@ async def similar(
     return SimilarAnswer(items=[_near(one) for one in found])
 
 
-def _parsed(sale_id: str, content: bytes) -> Sale:
-    body = parsed(SaleBody, content)
-    if body.sale_id not in {"", sale_id}:
-        raise SaleMismatchError(sale_id, body.sale_id)
-    return Sale.model_validate({**dict(body), "sale_id": sale_id})
-
-
 async def _put_picture(
     sale_id: str, number: int, *, request: Request, resources: Resources
 ) -> PictureAnswer:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES:
         raise PictureTypeError(media_type[:MAX_LIMIT], MEDIA_TYPES)
-    picture = await resources.sale_writer.put_picture(
-        sale_id, _within_time(request.body), number=number
-    )
-    view = await asyncio.to_thread(resources.sale_details.view, picture)
-    return PictureAnswer.model_validate(_seen(view))
 
-
-def _within_time(receive: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[bytes]]:
     async def received() -> bytes:
         # A caller that sends a byte a minute would hold one of few places without end.
         try:
             async with asyncio.timeout(RECEIVE_WITHIN_S):
-                return await receive()
+                return await request.body()
         except TimeoutError as exc:
             raise SlowBodyError(RECEIVE_WITHIN_S) from exc
 
-    return received
-
-
-def _shown(shown: DetailedSale) -> SaleAnswer:
-    return SaleAnswer(
-        sale=shown.sale,
-        open=shown.is_open,
-        picture=PictureAnswer.model_validate(_seen(shown.picture)) if shown.picture else None,
-        pictures=[
-            NumberedPictureAnswer.model_validate({"number": number, **_seen(view)})
-            for number, view in shown.pictures.items()
-        ],
-        neighbours=[_near(one) for one in shown.look_alikes],
-    )
+    picture = await resources.sale_writer.put_picture(sale_id, received, number=number)
+    view = await asyncio.to_thread(resources.sale_details.view, picture)
+    return PictureAnswer.model_validate(_seen(view))
 
 
 def _seen(view: PictureView) -> dict[str, object]:

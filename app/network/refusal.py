@@ -24,7 +24,6 @@ class UnknownExpectationError(ServiceError):
     status = HTTPStatus.EXPECTATION_FAILED
 
     def __init__(self) -> None:
-        """Name what is known."""
         super().__init__("of Expect nothing but 100-continue is known: leave the header out")
 
 
@@ -35,7 +34,6 @@ class UrlTooLongError(ServiceError):
     status = HTTPStatus.REQUEST_URI_TOO_LONG
 
     def __init__(self, limit_bytes: int) -> None:
-        """Name the limit."""
         super().__init__(f"the URL is longer than {limit_bytes} bytes")
 
 
@@ -46,7 +44,6 @@ class HeadTooLargeError(ServiceError):
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
     def __init__(self, limit_bytes: int, n_headers: int) -> None:
-        """Name the limits."""
         super().__init__(
             f"URL and headers take more than {limit_bytes} bytes, or are more than {n_headers}"
         )
@@ -59,7 +56,6 @@ class SlowHeadError(ServiceError):
     status = HTTPStatus.REQUEST_TIMEOUT
 
     def __init__(self, limit_s: float) -> None:
-        """Name the time that they had."""
         super().__init__(f"the headers did not arrive within {limit_s:g} seconds")
 
 
@@ -70,7 +66,6 @@ class TooManyConnectionsError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
-        """The message is the same for every request."""
         super().__init__("too many connections: use those that are open, or try again later")
 
 
@@ -81,7 +76,6 @@ class TooMuchHeldError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
-        """The message is the same for every request."""
         super().__init__("too many bytes of requests are being received: try again later")
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, field_validator
 
 PREFIX: Final = "vitrine"
 SEPARATOR: Final = "_"
@@ -30,14 +30,12 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-class KeyEntry(BaseModel):
+class KeyEntry(BaseModel, frozen=True, extra="forbid"):
     """Stored entry of a key: its hash, from which the key cannot be derived.
 
     A key is 32 random bytes: there is no dictionary to try, so one fast hash protects it as
     well as a slow one would, which every request would have to wait for.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key_id: KeyId
     scopes: tuple[Scope, ...] = Field(min_length=1)
@@ -51,10 +49,8 @@ class KeyEntry(BaseModel):
         return hmac.compare_digest(_digest(key), self.sha256)
 
 
-class KeyFile(BaseModel):
+class KeyFile(BaseModel, frozen=True, extra="forbid"):
     """All keys of a service, as they stand in its file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: tuple[KeyEntry, ...] = ()
 

@@ -10,11 +10,10 @@ from app.api.middleware.encoded_slashes import SLASH
 from app.observability import audit_log
 
 UNCHANGING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# Posts that change nothing that an operator is responsible for; events are in the metrics.
 NO_CHANGES: Final = frozenset({"/v1/events", "/v1/rank"})
-"""Posts that change nothing that an operator is responsible for; events are in the metrics."""
-
+# No log line names a customer: logs are kept longer than erased customers may be.
 NOT_LOGGED: Final = frozenset({"customer_id"})
-"""Parts of paths that no log line holds."""
 
 
 class Audit:
@@ -36,7 +35,7 @@ class Audit:
         if not changes:
             await self._app(scope, receive, send)
             return
-        status = 500
+        status = 500  # where an exception leaves the application before an answer begins
 
         async def seen(message: Message) -> None:
             nonlocal status
@@ -47,27 +46,22 @@ class Audit:
         try:
             await self._app(scope, receive, seen)
         finally:
-            _log_change(scope, status)
+            params = scope.get("path_params", {})
+            audit_log().info(
+                "change",
+                method=scope["method"],
+                route=getattr(scope.get("route"), "path", "none"),
+                status=status,
+                caller=caller(Request(scope)),
+                **{
+                    name: str(value).replace(SLASH, "/")
+                    for name, value in params.items()
+                    if name not in NOT_LOGGED
+                },
+                **scope.get("state", {}).get("changed", {}),
+            )
 
 
 def changed(request: Request, **what: object) -> None:
     """Add to the audit line of a request what its path does not show."""
     request.state.changed = what
-
-
-def _log_change(scope: Scope, status: int) -> None:
-    path_params = scope.get("path_params", {})
-    named = {
-        name: str(value).replace(SLASH, "/")
-        for name, value in path_params.items()
-        if name not in NOT_LOGGED
-    }
-    audit_log().info(
-        "change",
-        method=scope["method"],
-        route=getattr(scope.get("route"), "path", "none"),
-        status=status,
-        caller=caller(Request(scope)),
-        **named,
-        **scope.get("state", {}).get("changed", {}),
-    )

@@ -5,25 +5,27 @@ from typing import Final
 
 from prometheus_client import Counter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.schema.problem import problem_response
 from app.bounded_log import BoundedLog
 from app.errors import ForbiddenError, RateLimitedError, ServiceError, UnauthenticatedError
-from app.security.key import KeyEntry
 from app.security.key import Scope as KeyScope
 from app.security.key_ring import KeyRing
-from app.security.quota import Grant, Quotas
+from app.security.quota import Quotas
 
 KEY_HEADER: Final = "X-API-Key"
 BEARER: Final = "bearer "
 
+# Paths without secrets; orchestrators call them without a key.
 PUBLIC: Final = frozenset({"/openapi.json", "/v2", "/v2/health/live", "/v2/health/ready"})
 PUBLIC_BELOW: Final = ("/health/", "/v2/models/")
-"""Paths without secrets; orchestrators call them without a key."""
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
+# The first that fits counts. A website needs `read` and `events`, which open neither margins and
+# stocks nor customers' histories.
 _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = (
     (KeyScope.READ, _SAFE, re.compile(r"/v1/(recommendations|assignments|sales/[^/]+/similar)")),
     (KeyScope.READ, ("POST",), re.compile(r"/v1/rank")),
@@ -33,8 +35,7 @@ _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = 
     (KeyScope.METRICS, _SAFE, re.compile(r"/metrics")),
     (KeyScope.INSPECT, _SAFE, re.compile(r"/v1/(plan|experiments|bundles|promotions)(/.*)?")),
 )
-"""Scope, methods and whole path; the first that fits counts. A website needs ``read`` and
-``events``, which open neither margins and stocks nor customers' histories."""
+"""Scope, methods and whole path."""
 
 
 def required_scope(method: str, path: str) -> KeyScope | None:
@@ -73,28 +74,39 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         entry = self._keys.recognise(_given_key(Headers(scope=scope)))
-        grant = self._quotas.take(entry.key_id, entry.per_second or self._limit) if entry else None
-        refusal = _refusal(entry, grant, needed=needed)
-        if refusal is None:
-            scope["key_id"] = entry.key_id if entry else ""
-            await self._app(scope, receive, _telling(grant, send))
+        if entry is None:
+            headers = {"WWW-Authenticate": 'Bearer realm="vitrine"'}
+            answer = self._refused_by(UnauthenticatedError(), key_id="", headers=headers)
+            await answer(scope, receive, send)
             return
-        self._report(refusal, key_id=entry.key_id if entry else "")
-        answer = problem_response(
-            refusal.status, refusal.code, detail=str(refusal), headers=_headers(refusal, grant)
-        )
+        # Forbidden calls count as well: a wrong key cannot try routes without a limit.
+        grant = self._quotas.take(entry.key_id, entry.per_second or self._limit)
+        if grant.is_granted and needed in entry.scopes:
+            scope["key_id"] = entry.key_id
+
+            async def send_with_quota(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    MutableHeaders(scope=message).update(grant.headers)
+                await send(message)
+
+            await self._app(scope, receive, send_with_quota)
+            return
+        refusal, headers = ForbiddenError(needed), grant.headers
+        if not grant.is_granted:
+            refusal = RateLimitedError(grant.limit)
+            headers = {**headers, "Retry-After": str(grant.wait_s)}
+        answer = self._refused_by(refusal, key_id=entry.key_id, headers=headers)
         await answer(scope, receive, send)
 
-    def _report(self, refusal: ServiceError, *, key_id: str) -> None:
-        self._refused.labels(refusal.code, key_id).inc()
+    def _refused_by(
+        self, refusal: ServiceError, *, key_id: str, headers: dict[str, str]
+    ) -> Response:
+        reason, code = str(refusal), refusal.code
+        self._refused.labels(code, key_id).inc()
         self._log.warning(
-            "a request was refused",
-            refusal.code,
-            key_id,
-            code=refusal.code,
-            key=key_id,
-            reason=str(refusal),
+            "a request was refused", code, key_id, code=code, key=key_id, reason=reason
         )
+        return problem_response(refusal.status, code, detail=reason, headers=headers)
 
 
 def _given_key(headers: Headers) -> str:
@@ -104,29 +116,3 @@ def _given_key(headers: Headers) -> str:
     authorization = headers.get("Authorization", "")
     is_bearer = authorization[: len(BEARER)].lower() == BEARER
     return authorization[len(BEARER) :].strip() if is_bearer else ""
-
-
-def _refusal(
-    entry: KeyEntry | None, grant: Grant | None, *, needed: KeyScope
-) -> ServiceError | None:
-    if entry is None or grant is None:
-        return UnauthenticatedError()
-    if not grant.is_granted:
-        return RateLimitedError(grant.limit)
-    return None if needed in entry.scopes else ForbiddenError(needed)
-
-
-def _headers(refusal: ServiceError, grant: Grant | None) -> dict[str, str]:
-    if grant is None:
-        return {"WWW-Authenticate": 'Bearer realm="vitrine"'}
-    retry = {"Retry-After": str(grant.wait_s)} if isinstance(refusal, RateLimitedError) else {}
-    return {**grant.headers, **retry}
-
-
-def _telling(grant: Grant | None, send: Send) -> Send:
-    async def send_with_quota(message: Message) -> None:
-        if grant is not None and message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(grant.headers)
-        await send(message)
-
-    return send_with_quota

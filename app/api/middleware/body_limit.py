@@ -33,18 +33,15 @@ class BodyLimit:
             refusal = problem_response(exc.status, exc.code, detail=str(exc))
             await refusal(scope, receive, send)
             return
-        await self._app(scope, _counted(receive, limit_bytes), send)
+        n_bytes = 0
 
+        # A length may be missing or wrong, as of a chunked body: what arrives is counted as well.
+        async def receive_within_limit() -> Message:
+            nonlocal n_bytes
+            message = await receive()
+            n_bytes += len(message.get("body", b""))
+            if n_bytes > limit_bytes:
+                raise BodyTooLargeError(limit_bytes)
+            return message
 
-def _counted(receive: Receive, limit_bytes: int) -> Receive:
-    n_bytes = 0
-
-    async def receive_within_limit() -> Message:
-        nonlocal n_bytes
-        message = await receive()
-        n_bytes += len(message.get("body", b""))
-        if n_bytes > limit_bytes:
-            raise BodyTooLargeError(limit_bytes)
-        return message
-
-    return receive_within_limit
+        await self._app(scope, receive_within_limit, send)

@@ -20,10 +20,11 @@ from app.observability import get_logger
 from app.resources import Worker
 
 REQUEST_ID: Final = "X-Request-Id"
-MAX_REQUEST_ID: Final = 64
+MAX_REQUEST_ID: Final = 64  # chosen; UUIDs have 36 characters, trace ids of W3C 32
 CALLER_GONE: Final = 499
-"""The status of a request whose caller left before the end of its answer, as nginx has it."""
+"""Status, in the log and the metrics alone, of a request whose caller left; as nginx has it."""
 
+# Answers are for one customer: no cache may keep them, and no page may embed or run them.
 SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -69,8 +70,13 @@ class RequestContext:
                 status = int(message["status"])
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = request_id
-                headers["Server-Timing"] = _server_timing(scope, monotonic() - started)
-                headers.update(SECURITY_HEADERS | self._connection_header())
+                stages = scope["state"].get("stages", {}) | {"total": monotonic() - started}
+                headers["Server-Timing"] = ", ".join(
+                    f"{name};dur={s * 1e3:.3f}" for name, s in stages.items()
+                )
+                headers.update(SECURITY_HEADERS)
+                if self._worker.drain.started:
+                    headers["Connection"] = "close"  # the next request is for another process
             await send(message)
 
         with bound_contextvars(request_id=request_id):
@@ -86,16 +92,11 @@ class RequestContext:
                     raise  # the server closes the connection: the caller sees that a part is lost
                 await self._render_error(Request(scope), exc)(scope, receive, complete)
             finally:
-                if GONE in scope.get("state", {}):
-                    status = CALLER_GONE
                 self._observe(scope, status, monotonic() - started)
 
-    def _connection_header(self) -> dict[str, str]:
-        # The next request belongs to another process.
-        return {"Connection": "close"} if self._worker.drain.started else {}
-
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
-        state = scope.get("state", {})
+        state = scope["state"]
+        status = CALLER_GONE if GONE in state else status
         seen = (state.get(name, "") for name in ("variant", "bundle", "rung"))
         route = _route(scope)
         self._worker.metrics.requests.labels(route, str(status), *seen).observe(seconds)
@@ -118,13 +119,9 @@ def _route(scope: Scope) -> str:
 
 
 def _request_id(scope: Scope) -> str:
+    # A caller's id goes into log lines and headers: anything but a plain word is replaced.
     given = Headers(scope=scope).get(REQUEST_ID, "")
     plain = given.replace("-", "").replace("_", "")
     if plain.isascii() and plain.isalnum() and len(given) <= MAX_REQUEST_ID:
         return given
     return uuid4().hex
-
-
-def _server_timing(scope: Scope, seconds: float) -> str:
-    stages = scope.get("state", {}).get("stages", {}) | {"total": seconds}
-    return ", ".join(f"{name};dur={s * 1e3:.3f}" for name, s in stages.items())

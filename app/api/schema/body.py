@@ -3,15 +3,17 @@
 Parsing takes bounded time and memory for any body up to the size limit.
 """
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, Unpack
 
+from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.config import JsonDict
 
 from app.api.repeated_key import repeated_key
 from app.api.schema.shape import Fault, shape_faults
 
-MAX_FAULTS: Final = 100
+MAX_FAULTS: Final = 100  # chosen: enough to mend a body, and an answer of bounded size
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -31,6 +33,7 @@ def read(
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_context=False, include_input=False)
         return [Fault(error["loc"], error["msg"]) for error in errors[:most]]
+    # Last, and of valid bodies alone: it parses the text once more, in Python.
     key = repeated_key(content)
     return found if key is None else [Fault((), f"an object has the key {key!r} twice")]
 
@@ -47,6 +50,20 @@ def parsed(model: type[Model], content: bytes, *, judges_parts: bool = False) ->
             [{"loc": ("body", *fault.where), "msg": fault.what} for fault in found]
         )
     return found
+
+
+def example(value: JsonDict, **config: Unpack[ConfigDict]) -> ConfigDict:
+    """Configure an immutable model with its example for OpenAPI."""
+    return {"frozen": True, "json_schema_extra": {"examples": [value]}, **config}
+
+
+def body_of(model: type[Model], *, judges_parts: bool = False) -> Any:  # noqa: ANN401 - as `Depends`
+    """Return the dependency that parses a route's body; see `parsed`."""
+
+    async def read_body(request: Request) -> Model:
+        return parsed(model, await request.body(), judges_parts=judges_parts)
+
+    return Depends(read_body)
 
 
 def described(model: type[BaseModel]) -> dict[str, Any]:

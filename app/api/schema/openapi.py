@@ -1,7 +1,6 @@
 """The OpenAPI document, with the schemas that FastAPI cannot see."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter, FastAPI
@@ -18,7 +17,6 @@ from app.api.rank import RankBody
 from app.api.sales import SaleBody
 from app.api.schema.openapi_examples import add_examples, add_parameter_examples
 from app.api.schema.problem import Problem, problems
-from app.security.key import Scope
 from models.experiments.plan.plan_edit import ExperimentTerms, PlanDraft
 from models.promotion.estimate import OffPolicyEstimate
 
@@ -32,8 +30,12 @@ SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
 }
 
-_REFUSALS: Final = problems(
-    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS
+_REFUSALS: Final = problems(401, 403, 429)
+
+# Routes parse these themselves, so that FastAPI does not know them.
+_BODIES: Final = (
+    *(EventBatch, SaleBody, RankBody, BundleBody, PromotionBody, StopBody),
+    *(OffPolicyEstimate, ExperimentTerms, PlanDraft),
 )
 
 TEMPLATE: Final = "#/components/schemas/{model}"
@@ -50,18 +52,7 @@ def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
         title=app.title, version=app.version, summary=app.summary, routes=app.routes
     )
     _, schemas = models_json_schema(
-        [
-            (EventBatch, "validation"),
-            (SaleBody, "validation"),
-            (RankBody, "validation"),
-            (BundleBody, "validation"),
-            (PromotionBody, "validation"),
-            (StopBody, "validation"),
-            (OffPolicyEstimate, "validation"),
-            (ExperimentTerms, "validation"),
-            (PlanDraft, "validation"),
-            (Problem, "serialization"),
-        ],
+        [*((body, "validation") for body in _BODIES), (Problem, "serialization")],
         ref_template=TEMPLATE,
     )
     components = document.setdefault("components", {}).setdefault("schemas", {})
@@ -73,7 +64,12 @@ def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             add_parameter_examples(operation)
-            _secure(operation, required_scope(method.upper(), path))
+            scope = required_scope(method.upper(), path)
+            if scope is not None:
+                # OpenAPI lets a key's scheme list roles: the scope that it needs.
+                operation["security"] = [{name: [scope.value]} for name in SCHEMES]
+                described = operation["responses"] | {str(n): one for n, one in _REFUSALS.items()}
+                operation["responses"] = dict(sorted(described.items()))
     return document
 
 
@@ -90,14 +86,3 @@ def _restore_nulls(components: dict[str, Any], routers: Sequence[APIRouter]) -> 
     for name, schema in schemas["$defs"].items():
         if "examples" in schema:
             components[name]["examples"] = schema["examples"]
-
-
-def _secure(operation: dict[str, Any], scope: Scope | None) -> None:
-    """Declare the scope that a key needs, as a role, and the refusals without it."""
-    if scope is None:
-        return
-    operation["security"] = [{name: [scope.value]} for name in SCHEMES]
-    described = operation["responses"] | {
-        str(status): problem for status, problem in _REFUSALS.items()
-    }
-    operation["responses"] = dict(sorted(described.items()))

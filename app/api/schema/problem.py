@@ -6,15 +6,15 @@ from typing import Any, Final
 
 import orjson
 from fastapi import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from app.api.schema.body import example
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 
-class FieldProblem(BaseModel):
+class FieldProblem(BaseModel, frozen=True):
     """One fault of a malformed request."""
-
-    model_config = ConfigDict(frozen=True)
 
     location: str = Field(description="Where: query or body, and the path to the field.")
     detail: str = Field(description="What is wrong there.")
@@ -23,20 +23,15 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """An error answer; clients may match on `code`, never on `detail`."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "urn:vitrine:problem:store_unavailable",
-                    "title": "Service Unavailable",
-                    "status": 503,
-                    "detail": "the store is unavailable while appending events: timed out",
-                    "code": "store_unavailable",
-                    "errors": [],
-                }
-            ]
-        },
+    model_config = example(
+        {
+            "type": "urn:vitrine:problem:store_unavailable",
+            "title": "Service Unavailable",
+            "status": 503,
+            "detail": "the store is unavailable while appending events: timed out",
+            "code": "store_unavailable",
+            "errors": [],
+        }
     )
 
     type: str = Field(description="`urn:vitrine:problem:` and the code.")
@@ -69,7 +64,10 @@ def problem_response(
     )
 
 
-def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe a route's error answers for OpenAPI."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in statuses
+    }

@@ -7,10 +7,11 @@ from typing import Final
 
 import orjson
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from app.api.middleware.admission import turn_of
+from app.api.schema.body import example
 from app.recommend.explanation import MAX_EXPLAINED
 from app.recommend.fallback import DegradationLevel
 from app.recommend.pipeline import Recommendation
@@ -51,9 +52,7 @@ SLATE_EXAMPLE: Final[JsonDict] = {
 class Contribution(BaseModel):
     """Contribution of a recommender, or another group of features, to the log-odds of purchase."""
 
-    model_config = ConfigDict(
-        frozen=True, json_schema_extra={"examples": [{"group": "content", "log_odds": 0.52}]}
-    )
+    model_config = example({"group": "content", "log_odds": 0.52})
 
     group: str = Field(description="A recommender's name, or what the features are about.")
     log_odds: float = Field(description="What it adds; below 0 it speaks against the sale.")
@@ -62,7 +61,7 @@ class Contribution(BaseModel):
 class SaleExplanation(BaseModel):
     """The explanation of a purchase probability."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [EXPLANATION_EXAMPLE]})
+    model_config = example(EXPLANATION_EXAMPLE)
 
     sentence: str = Field(description="The strongest reasons that speak for it, in words.")
     log_odds: float = Field(description="Log-odds of the probability: the sum of what follows.")
@@ -73,7 +72,7 @@ class SaleExplanation(BaseModel):
 class RecommendedSale(BaseModel):
     """One sale of a slate."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [SALE_EXAMPLE]})
+    model_config = example(SALE_EXAMPLE)
 
     sale_id: str
     rank: int = Field(ge=1, description="Position on the page, from 1.")
@@ -92,7 +91,7 @@ class RecommendedSale(BaseModel):
 class AssignedVariant(BaseModel):
     """Variant that the visit is assigned to."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [ASSIGNMENT_EXAMPLE]})
+    model_config = example(ASSIGNMENT_EXAMPLE)
 
     experiment: str
     variant: str
@@ -102,7 +101,7 @@ class AssignedVariant(BaseModel):
 class SlateAnswer(BaseModel):
     """A slate: the sales in the order of the page."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [SLATE_EXAMPLE]})
+    model_config = example(SLATE_EXAMPLE)
 
     recommendation_id: str = Field(description="Send it back as `exposure_id` of events.")
     bundle: str | None = Field(description="The bundle that scored; null without a model.")
