@@ -12,13 +12,19 @@ from numpy.typing import NDArray
 
 from models.neighbours.quantization import LARGEST, SCALE, blocks
 
+# Chosen: see decision record 0014.
 RECALL: Final = 0.98
-"""Recall that the number of searched cells must reach on the sample. Chosen."""
+"""Recall that the number of searched cells must reach on the sample."""
 
-_PER_CELL: Final = 40  # sample vectors per centroid; faiss warns below 39
-_ROUNDS: Final = 8  # of k-means; chosen, not measured
-_N_JUDGED: Final = 1_000  # sample vectors by which the recall is measured
-_WORTHWHILE: Final = 4  # searching more than one cell in four costs more than an exact search
+# Sample vectors per centroid; faiss warns below 39.
+_PER_CELL: Final = 40
+# Rounds of k-means; chosen, not measured.
+_ROUNDS: Final = 8
+# Chosen: sample vectors by which the recall is measured.
+_N_JUDGED: Final = 1_000
+# Searching more than one cell in four costs more than an exact search.
+_WORTHWHILE: Final = 4
+# Rows at once; bounds memory.
 _BLOCK: Final = 4_096
 
 
@@ -47,6 +53,7 @@ class Cells:
         Returns:
             None if more than one cell in four would have to be probed.
         """
+        # A picture that many sales share would draw centroids to itself.
         distinct = np.unique(vectors, axis=0)
         centres = _centres(distinct)
         ranks = np.sort(_cell_ranks(distinct, centres, n_neighbours=n_neighbours))

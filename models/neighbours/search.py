@@ -14,15 +14,22 @@ from models.neighbours.quantization import LARGEST, NONE, best, blocks, quantize
 
 EMBEDDING_SIZE: Final = 128
 N_NEIGHBOURS: Final = 20
+# Chosen: the time of an exact search of all by all grows with the square; decision record 0014.
 EXACT_BELOW: Final = 100_000
-"""Number of pictures from which on the search is by cells (IVF); below, exact search is fast."""
+"""Number of pictures from which on the search is by cells (IVF)."""
 
-_WIDTH: Final = N_NEIGHBOURS + 1  # a row is its own nearest neighbour
-_SLACK: Final = 12  # further results of the index, to detect ties at the end
-_BLOCK: Final = 512  # rows searched at once
-_FEW: Final = 64  # so few rows are compared with all others faster than an index is built
-_COMPARED: Final = 16  # rows compared with all others at once
-_REBUILD_SHARE: Final = 4  # above one changed row in four, all are searched again
+# A row is its own nearest neighbour.
+_WIDTH: Final = N_NEIGHBOURS + 1
+# Chosen: further results of the index, by which ties at the end are detected.
+_SLACK: Final = 12
+# Rows searched at once; bounds memory.
+_BLOCK: Final = 512
+# So few rows are compared with all others faster than an index is built.
+_FEW: Final = 64
+# Rows compared with all others at once; bounds memory to 16 rows of similarities.
+_COMPARED: Final = 16
+# Above one changed row in four, all are searched again.
+_REBUILD_SHARE: Final = 4
 
 faiss.omp_set_num_threads(1)
 
@@ -129,7 +136,12 @@ class Neighbours:
         if self.partition is not None and sample is not None:
             partition = self.partition.moved(steps, sample, kept=kept, before=rows[kept])
         changed = np.setdiff1d(np.arange(n), kept)
-        listed, lost = self._listed(rows[kept], place)
+        # The known neighbours of kept rows at their new places, shape (n_kept, 20); a row that
+        # lost one is searched again.
+        dots = np.rint(self.similarities[rows[kept]] * LARGEST)
+        places = place[self.rows[rows[kept]]]
+        lost = np.any((places < 0) & (dots > 0), axis=1)
+        listed = ranked(dots, places)
         found = np.full((n, N_NEIGHBOURS), NONE)
         found[kept] = _merged(steps, kept, listed=listed, others=changed, partition=partition)
         searched = np.union1d(changed, kept[lost])
@@ -141,15 +153,6 @@ class Neighbours:
         if self.partition is None or sample is None:
             return self.partition is None and sample is None
         return np.array_equal(place[self.partition.sample], sample)
-
-    def _listed(
-        self, rows: NDArray[np.int64], place: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the ranks of rows' neighbours at their new places, and which rows lost one."""
-        dots = np.rint(self.similarities[rows] * LARGEST)
-        places = place[self.rows[rows]]
-        lost = np.any((places < 0) & (dots > 0), axis=1)
-        return ranked(dots, places), lost
 
     @classmethod
     def _from_ranks(cls, ranks: NDArray[np.int64], partition: InvertedFile | None) -> Self:
@@ -214,16 +217,12 @@ def _compared(
         if partition is not None:
             dots *= partition.reached(rows[block])
         for place, of_row in enumerate(dots, start=block.start):
-            near = _candidates(of_row)
+            # The maxima of blocks bound the 21st largest from below, so that few rows are sorted.
+            largest = np.maximum.reduceat(of_row, np.arange(0, len(of_row), _FEW))
+            bound = np.partition(largest, -_WIDTH)[-_WIDTH] if len(largest) > _WIDTH else 0
+            near = np.flatnonzero(of_row >= max(bound, 1))
             found[place] = best(ranked(of_row[near], near)[None], _WIDTH)[0]
     return found
-
-
-def _candidates(dots: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return rows that include the best 21, without sorting all."""
-    largest = np.maximum.reduceat(dots, np.arange(0, len(dots), _FEW))
-    bound = np.partition(largest, -_WIDTH)[-_WIDTH] if len(largest) > _WIDTH else 0
-    return np.flatnonzero(dots >= max(bound, 1))
 
 
 class _Index:
@@ -237,7 +236,10 @@ class _Index:
         self._partition = partition
         self._cells = partition.cells if partition else None
         pictured = np.flatnonzero(steps.any(axis=1))
-        first, picture = _distinct(steps[pictured])
+        # One byte string a row, so that `np.unique` compares single values.
+        small = np.ascontiguousarray(steps[pictured].astype(np.int16))
+        words = small.view(f"S{small.shape[1] * small.itemsize}").ravel()
+        _, first, picture = np.unique(words, return_index=True, return_inverse=True)
         self._first = pictured[first]
         self._picture = np.full(len(steps), NONE)
         self._picture[pictured] = picture
@@ -288,16 +290,6 @@ class _Index:
         cut = (last <= dots[:, -1]) & (dots[:, -1] > 0) & (k < len(self._first))
         found[cut] = _compared(self._steps, rows[cut], self._partition)
         return found
-
-
-def _distinct(
-    steps: NDArray[np.float32],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first row of each distinct vector, and each row's number among these."""
-    small = np.ascontiguousarray(steps.astype(np.int16))
-    words = small.view(f"S{small.shape[1] * small.itemsize}").ravel()
-    _, first, of_row = np.unique(words, return_index=True, return_inverse=True)
-    return first, of_row
 
 
 def _first_of_each(

@@ -25,7 +25,13 @@ def image_statistics(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         Shares of the full scale in the order of `STATISTICS`, shape ``(b, 4)``.
     """
-    blocks = _block_means(pictures)
+    n = pictures.shape[1] // _BLOCK
+    # Pixels beyond the last whole block are left out.
+    whole = pictures[:, : n * _BLOCK, : n * _BLOCK]
+    # einsum is 20 times as fast here as `sum`, which would reduce block by block.
+    rows = whole.reshape(len(pictures), n, _BLOCK, n * _BLOCK * 3)
+    columns = np.einsum("bnrw->bnw", rows, dtype=np.uint16).reshape(-1, n, n, _BLOCK, 3)
+    blocks = np.einsum("bnmck->bnmk", columns) / (_BRIGHTEST * _BLOCK**2)
     grey = blocks.mean(axis=3)
     measures = [
         grey,
@@ -36,14 +42,3 @@ def image_statistics(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     ]
     *colours, down, aside = (values.mean(axis=(1, 2)) for values in measures)
     return np.stack([*colours, down + aside], axis=1).astype(np.float32)
-
-
-def _block_means(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Average blocks; pixels beyond the last whole block are left out, shape ``(b, n, n, 3)``."""
-    n = pictures.shape[1] // _BLOCK
-    whole = pictures[:, : n * _BLOCK, : n * _BLOCK]
-    # einsum is 20 times as fast here as ``sum``, which would reduce block by block.
-    rows = whole.reshape(len(pictures), n, _BLOCK, n * _BLOCK * 3)
-    columns = np.einsum("bnrw->bnw", rows, dtype=np.uint16).reshape(-1, n, n, _BLOCK, 3)
-    blocks = np.einsum("bnmck->bnmk", columns)
-    return blocks / (_BRIGHTEST * _BLOCK**2)

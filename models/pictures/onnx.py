@@ -19,7 +19,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ignore[reportAttributeAccessIssue] - compiled
 
-_ERRORS_ONLY = 3  # the runtime's severities: verbose, info, warning, error, fatal
+# The runtime's severities are verbose, info, warning, error, fatal, from 0.
+_ERRORS_ONLY = 3
 _UNREADABLE: tuple[type[Exception], ...] = (
     state.Fail,
     state.InvalidArgument,

@@ -22,7 +22,8 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 Box = tuple[float, float, float, float]
 Measure = Literal["bytes", "pixels", "pixels on a side", "scans"]
 
-_REDUCING_GAP = 3.0  # Pillow's documentation: visually almost equal to resampling in one step
+# Pillow's documentation: visually almost equal to resampling in one step.
+_REDUCING_GAP = 3.0
 _START_OF_SCAN = b"\xff\xda"
 
 # All exceptions that Pillow's three decoders raise on corrupt files.
@@ -39,6 +40,7 @@ _FAULTS = (
     zlib.error,
     Image.DecompressionBombError,
 )
+# By EXIF orientation, what turns the stored pixels upright (EXIF 2.32, tag 0x0112).
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -309,7 +311,11 @@ def _refuse_above(limit: int, measure: Measure, value: int) -> None:
 def _pixels(
     image: Image.Image, size: int, boxes: Callable[[int, int], Sequence[Box]]
 ) -> NDArray[np.uint8]:
-    turn = _TRANSPOSITIONS.get(_orientation(image))
+    try:
+        orientation: object = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _FAULTS:
+        orientation = 1  # broken EXIF data are no reason to refuse pixels that decode
+    turn = _TRANSPOSITIONS.get(orientation) if isinstance(orientation, int) else None
     flat = _flat(image)
     squares = [
         flat.resize((size, size), Image.Resampling.BICUBIC, box, _REDUCING_GAP)
@@ -317,29 +323,18 @@ def _pixels(
     ]
     # Crop first: transposing a square moves far fewer pixels.
     upright = squares if turn is None else [square.transpose(turn) for square in squares]
-    return np.stack([np.asarray(_over_white(square), dtype=np.uint8) for square in upright])
+    if flat.mode == "RGBA":
+        white = Image.new("RGBA", (size, size), "white")
+        upright = [Image.alpha_composite(white, square) for square in upright]
+    return np.stack([np.asarray(square.convert("RGB"), dtype=np.uint8) for square in upright])
 
 
 def _flat(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
+        # 16 bits: the high byte, as a conversion by Pillow would cut off at 255.
         high = np.asarray(image).astype(np.uint32) >> 8
         return Image.fromarray(np.minimum(high, 255).astype(np.uint8))
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     transparent = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
     return image.convert("RGBA" if transparent else "RGB")
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
-        return image.convert("RGB")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value: object = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _FAULTS:
-        return 1  # broken EXIF data are no reason to refuse pixels that decode
-    return value if isinstance(value, int) else 1

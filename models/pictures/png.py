@@ -11,14 +11,13 @@ _CHECKSUM_BYTES: Final = 4
 _PROFILE: Final = b"iCCP"
 _PLAIN, _DEFLATED, _INTERNATIONAL = b"tEXt", b"zTXt", b"iTXt"
 _TEXTS: Final = frozenset({_PLAIN, _DEFLATED, _INTERNATIONAL})
+# Texts that may hold the EXIF orientation.
 _ORIENTED: Final = frozenset(
     {b"exif", b"Raw profile type exif", b"Raw profile type APP1", b"XML:com.adobe.xmp"}
 )
-"""Texts that may hold the EXIF orientation."""
-
+# Of an inflated text: EXIF has at most 64 KiB, 128 KiB in hexadecimal, and Pillow refuses files
+# with a text above 1 MiB.
 _MAX_TEXT_BYTES: Final = 2**18
-"""Limit of an inflated text: EXIF has at most 64 KiB, 128 KiB in hexadecimal. Pillow refuses
-files with a text above 1 MiB."""
 
 
 def without_metadata(picture: bytes) -> bytes:
@@ -55,7 +54,7 @@ def without_metadata(picture: bytes) -> bytes:
 
 
 def _is_short(kind: bytes, text: bytes) -> bool:
-    """Return whether a text is within the limit, without inflating more than the limit."""
+    # Inflates no more than the limit.
     if kind == _DEFLATED:
         packed = text[1:]
     elif kind == _INTERNATIONAL and text[:1] == b"\1":

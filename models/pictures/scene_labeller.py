@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, Self
 
@@ -14,23 +14,11 @@ from models.domain.errors import UserError
 from models.domain.sale import PictureScores
 from models.pictures.image_statistics import image_statistics
 from models.pictures.onnx import OnnxSession, Provider, open_session
-from models.pictures.picture import Frame, PictureError, decode, decode_many
-
-__all__ = [
-    "LabelFigures",
-    "LabelledPictures",
-    "PictureError",
-    "PictureFault",
-    "SceneDescription",
-    "SceneLabeller",
-    "SceneModelError",
-    "SceneScores",
-    "decode",
-    "label_pictures",
-]
+from models.pictures.picture import Frame, PictureError, decode_many
 
 GRAPH_FILE = "scenes.onnx"
 DESCRIPTION_FILE = "scenes.json"
+# Of the head that training fits; neighbours are searched in vectors of this width.
 EMBEDDING_WIDTH = 128
 
 
@@ -231,16 +219,13 @@ class SceneLabeller:
         if pictures.dtype != np.uint8 or pictures.shape[1:] != (size, size, 3):
             msg = f"expected uint8 (b, {size}, {size}, 3), got {pictures.dtype} {pictures.shape}"
             raise ValueError(msg)
+        # 32 is chosen: on a GPU, batches are faster.
         step = 1 if self.provider is Provider.CPU else 32
         parts = [
             self._session.run({"pictures": pictures[start : start + step]})
             for start in range(0, len(pictures), step)
         ]
-        return self._scores(parts, image_statistics(pictures))
 
-    def _scores(
-        self, parts: Sequence[dict[str, NDArray[np.generic]]], looks: NDArray[np.float32]
-    ) -> SceneScores:
         def joined(name: str, *shape: int) -> NDArray[np.float32]:
             empty = np.empty((0, *shape), dtype=np.float32)
             return np.concatenate([empty, *(part[name] for part in parts)], dtype=np.float32)
@@ -249,7 +234,7 @@ class SceneLabeller:
         return SceneScores(
             probabilities=joined("probabilities", len(self.labels)),
             embeddings=joined("embeddings", EMBEDDING_WIDTH),
-            looks=looks,
+            looks=image_statistics(pictures),
             unlikeness=unlikeness,
             unlike=unlikeness > self.description.unlike_above,
         )
@@ -288,11 +273,9 @@ def label_pictures(
 
     nothing = labeller.label(np.empty((0, *[labeller.description.size] * 2, 3), dtype=np.uint8))
     parts = [nothing, *good()]
-    scores = SceneScores(
-        probabilities=np.concatenate([part.probabilities for part in parts]),
-        embeddings=np.concatenate([part.embeddings for part in parts]),
-        looks=np.concatenate([part.looks for part in parts]),
-        unlikeness=np.concatenate([part.unlikeness for part in parts]),
-        unlike=np.concatenate([part.unlike for part in parts]),
-    )
+    joined = {
+        column.name: np.concatenate([getattr(part, column.name) for part in parts])
+        for column in fields(SceneScores)
+    }
+    scores = SceneScores(**joined)
     return LabelledPictures(np.array(positions, dtype=np.int64), scores, tuple(faults))

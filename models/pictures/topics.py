@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 
-_STEPS: Final = 200  # a fixed number, so that results do not depend on a tolerance. Chosen
+# Chosen: a fixed number, so that results do not depend on a tolerance.
+_STEPS: Final = 200
+# Chosen: keeps a division by 0 from a label that no topic has; far below any share.
 _TINY: Final = 1e-12
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from models.experiments.analysis.estimate import Interval, difference, relative_lift
-from models.experiments.analysis.guardrail import MAX_MORE_DEGRADED, MAX_SLOWER, Guardrail, State
+from models.experiments.analysis.guardrail import MAX_MORE_DEGRADED, MAX_SLOWER, State
 from models.experiments.analysis.interval import Span
 from models.experiments.analysis.results import Results
 from models.experiments.analysis.sequential_test import MIN_UNITS, sequential_width
@@ -63,12 +63,24 @@ def sale_findings(
     n = n_analysed(results)
     more = "more customers of each side at this share"
     yield at_least("min_units", n - n_before, limit=rules.min_units, unit=more)
-    yield _sample_ratio(results)
-    yield from (
-        _exported(one)
-        for one in results.guardrails
-        if one.variant == CANDIDATE and (one.name != COVERAGE or n >= rules.min_units)
+    ratio = results.sample_ratio
+    yield Finding(
+        rule="sample_ratio",
+        found=ratio.p_value,
+        limit=None,
+        state=State.BREACHED if ratio.alarm else State.HELD,
+        said=f"sides of {ratio.observed} customers, p {ratio.p_value:.2g}",
     )
+    for one in results.guardrails:
+        if one.variant == CANDIDATE and (one.name != COVERAGE or n >= rules.min_units):
+            # An open guardrail does not delay: the next share brings more answers.
+            yield Finding(
+                rule=one.name,
+                found=one.change.value,
+                limit=one.limit,
+                state=State.BREACHED if one.state is State.BREACHED else State.HELD,
+                said=f"{one.name} changes by {_in_words(one.change)}, limit {one.limit:+.1%}",
+            )
     yield _sold(rules, results, is_last=is_last)
 
 
@@ -93,28 +105,6 @@ def _sold(rules: CanaryRules, results: Results, *, is_last: bool) -> Finding:
         limit=-rules.margin if is_last else 0.0,
         state=state,
         said=f"{rules.metric} changes by {_in_words(lift)} and {bound}",
-    )
-
-
-def _sample_ratio(results: Results) -> Finding:
-    found = results.sample_ratio
-    return Finding(
-        rule="sample_ratio",
-        found=found.p_value,
-        limit=None,
-        state=State.BREACHED if found.alarm else State.HELD,
-        said=f"sides of {found.observed} customers, p {found.p_value:.2g}",
-    )
-
-
-def _exported(one: Guardrail) -> Finding:
-    # An open guardrail does not delay: the next share brings more answers.
-    return Finding(
-        rule=one.name,
-        found=one.change.value,
-        limit=one.limit,
-        state=State.BREACHED if one.state is State.BREACHED else State.HELD,
-        said=f"{one.name} changes by {_in_words(one.change)}, limit {one.limit:+.1%}",
     )
 
 

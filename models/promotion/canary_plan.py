@@ -104,7 +104,7 @@ def _fields(plan: Plan | PlanDraft) -> dict[str, object]:
 
 
 def _with_layer(plan: Plan, name: str) -> Plan:
-    """Add the layer with a salt of its own, so that each canary starts with other customers."""
+    # A salt of its own, so that each canary starts with other customers.
     if any(one.layer == LAYER for one in plan.experiments):
         return plan
     layer = Layer(name=LAYER, salt=f"{name}-traffic")

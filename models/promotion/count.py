@@ -11,8 +11,9 @@ CANDIDATE: Final = "candidate"
 SERVING: Final = "serving"
 
 MILLION: Final = 1_000_000
+# 0.1 ms: squares of microseconds would overflow the store's 64-bit sums.
 TICK_US: Final = 100
-"""Unit of squared times, 0.1 ms: squared microseconds would overflow the store's 64-bit sums."""
+"""Unit of squared times, microseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,24 @@ class ShadowCounts:
     serving_missing: int = 0
     candidate_cells: int = 0
     candidate_missing: int = 0
+
+    @property
+    def slower(self) -> float | None:
+        """Additional computing time, as a share of the serving bundle's; None if unknown."""
+        return self.candidate_us / self.serving_us - 1 if self.serving_us else None
+
+    @property
+    def drift(self) -> float | None:
+        """Distance of the mean probability shown, as a share of the serving bundle's."""
+        return abs(self.candidate_ppm / self.serving_ppm - 1) if self.serving_ppm else None
+
+    @property
+    def more_missing(self) -> float | None:
+        """Share of missing features beyond the serving bundle's; None if unknown."""
+        if not (self.candidate_cells and self.serving_cells):
+            return None
+        own = self.candidate_missing / self.candidate_cells
+        return own - self.serving_missing / self.serving_cells
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> Self:

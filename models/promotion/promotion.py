@@ -153,14 +153,27 @@ class Promotion(BaseModel):
         """Check the evidence against the rules of its stage; empty after its end."""
         if self.is_over:
             return ()
-        found = [*self._untouched(evidence), *self._judged(evidence, now)]
-        hours = (now - self.since) / _HOUR
-        limits = {
-            Stage.SHADOW: self.rules.shadow.max_hours,
-            Stage.ESTIMATE: self.rules.estimate.max_hours,
-            Stage.CANARY: self.rules.canary.max_days * _HOURS_A_DAY,
-        }
-        return (*found, in_time(found, hours, limit=limits[self.stage]))
+        undone = evidence.undone
+        if evidence.serving != self.serving:
+            undone = f"bundle {evidence.serving} was activated instead of {self.serving}"
+        found: list[Finding] = []
+        if undone:
+            breached = State.BREACHED
+            by_hand = Finding(rule="by_hand", found=None, limit=None, state=breached, said=undone)
+            found.append(by_hand)
+        if self.stage is Stage.SHADOW:
+            shadow, counts = self.rules.shadow, ShadowCounts.from_counts(evidence.counts)
+            found += shadow_findings(shadow, counts, n_without=evidence.n_without)
+            limit = shadow.max_hours
+        elif self.stage is Stage.ESTIMATE:
+            rules = self.rules.estimate
+            found.append(estimate_finding(rules, self.estimate, explores=evidence.explores))
+            limit = rules.max_hours
+        else:
+            found += self._canary(evidence, now)
+            limit = self.rules.canary.max_days * _HOURS_A_DAY
+        # Last, as it also says which rules are undecided.
+        return (*found, in_time(found, (now - self.since) / _HOUR, limit=limit))
 
     def stepped(self, evidence: Evidence, *, now: datetime, who: str) -> Self | None:
         """Return it one step further or stopped; None while rules are open, or after its end."""
@@ -170,27 +183,12 @@ class Promotion(BaseModel):
             return None
         if decided is Verdict.STOP:
             return self.stopped(reason(found), at=now, who=who, findings=found)
-        stage, share_bp = self._next()
+        stage, share_bp = Stage.ESTIMATE, 0
+        if self.stage is not Stage.SHADOW:
+            larger = [one for one in self.rules.canary.shares_bp if one > self.share_bp]
+            stage, share_bp = (Stage.CANARY, larger[0]) if larger else (Stage.FULL, 0)
         moved = self._moved(stage, share_bp, at=now, who=who, why=FINISHED, findings=found)
         return moved.model_copy(update={"n_before": n_analysed(evidence.results)})
-
-    def _next(self) -> tuple[Stage, int]:
-        if self.stage is Stage.SHADOW:
-            return Stage.ESTIMATE, 0
-        larger = [one for one in self.rules.canary.shares_bp if one > self.share_bp]
-        return (Stage.CANARY, larger[0]) if larger else (Stage.FULL, 0)
-
-    def _judged(self, evidence: Evidence, now: datetime) -> Iterable[Finding]:
-        match self.stage:
-            case Stage.SHADOW:
-                counts = ShadowCounts.from_counts(evidence.counts)
-                rules = self.rules.shadow
-                return shadow_findings(rules, counts, n_without=evidence.n_without)
-            case Stage.ESTIMATE:
-                rules = self.rules.estimate
-                return (estimate_finding(rules, self.estimate, explores=evidence.explores),)
-            case _:
-                return self._canary(evidence, now)
 
     def _canary(self, evidence: Evidence, now: datetime) -> Iterable[Finding]:
         rules = self.rules.canary
@@ -206,15 +204,6 @@ class Promotion(BaseModel):
                 is_last=self.share_bp == rules.shares_bp[-1],
             ),
         )
-
-    def _untouched(self, evidence: Evidence) -> Iterable[Finding]:
-        if evidence.serving != self.serving:
-            said = f"bundle {evidence.serving} was activated instead of {self.serving}"
-        elif evidence.undone:
-            said = evidence.undone
-        else:
-            return
-        yield Finding(rule="by_hand", found=None, limit=None, state=State.BREACHED, said=said)
 
     def _moved(
         self,

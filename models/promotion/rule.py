@@ -7,13 +7,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from models.experiments.analysis.attribution import Rules
 from models.experiments.plan.bucketing import BUCKETS
 
+# Half of all: an equal share of customers sees the serving bundle.
 MAX_SHARE_BP: Final = BUCKETS // 2
-"""Maximum share of a canary: an equal share of customers sees the serving bundle."""
+"""Maximum share of a canary."""
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ShareBp = Annotated[int, Field(gt=0, le=MAX_SHARE_BP)]
+
+
+# Defaults of all rules are chosen, not measured; an operator sets them by the shop's traffic.
 
 
 class ShadowRules(BaseModel):

@@ -21,12 +21,21 @@ def shadow_findings(
     """
     n = counts.scored + counts.failed
     enough = n >= rules.min_answers
+    of = max(n, rules.min_answers)
+    failed = counts.failed / of
     return (
         at_least("min_answers", n, limit=rules.min_answers, unit="answers ranked in shadow"),
-        _failed(rules, counts),
+        # Before there are enough answers, all that are missing count as successes.
+        Finding(
+            rule="max_failed",
+            found=failed,
+            limit=rules.max_failed,
+            state=State.BREACHED if failed > rules.max_failed else State.HELD,
+            said=f"{counts.failed} of {of} rankings failed, at most {rules.max_failed:.1%} may",
+        ),
         _above(
             "max_slower",
-            _more(counts.candidate_us, counts.serving_us),
+            counts.slower,
             rules.max_slower,
             enough=enough,
             said="computing takes longer by",
@@ -34,31 +43,25 @@ def shadow_findings(
         _overlap(rules, counts, enough=enough),
         _above(
             "max_drift",
-            _apart(counts),
+            counts.drift,
             rules.max_drift,
             enough=enough,
             said="purchase probabilities shown are apart by",
         ),
         _above(
             "max_missing",
-            _missing(counts),
+            counts.more_missing,
             rules.max_missing,
             enough=enough,
             said="more features are missing by",
         ),
-        _workers(n_without),
-    )
-
-
-def _failed(rules: ShadowRules, counts: ShadowCounts) -> Finding:
-    n = max(counts.scored + counts.failed, rules.min_answers)
-    share = counts.failed / n
-    return Finding(
-        rule="max_failed",
-        found=share,
-        limit=rules.max_failed,
-        state=State.BREACHED if share > rules.max_failed else State.HELD,
-        said=f"{counts.failed} of {n} rankings failed, at most {rules.max_failed:.1%} may",
+        Finding(
+            rule="workers",
+            found=n_without,
+            limit=0,
+            state=State.OPEN if n_without else State.HELD,
+            said=f"{n_without} workers have not loaded the candidate",
+        ),
     )
 
 
@@ -89,29 +92,3 @@ def _overlap(rules: ShadowRules, counts: ShadowCounts, *, enough: bool) -> Findi
         state=state,
         said=f"{value} of sales shown are its own too, at least {rules.min_overlap:.1%} must be",
     )
-
-
-def _workers(n_without: int) -> Finding:
-    return Finding(
-        rule="workers",
-        found=n_without,
-        limit=0,
-        state=State.OPEN if n_without else State.HELD,
-        said=f"{n_without} workers have not loaded the candidate",
-    )
-
-
-def _more(candidate: int, serving: int) -> float | None:
-    return candidate / serving - 1 if serving else None
-
-
-def _apart(counts: ShadowCounts) -> float | None:
-    more = _more(counts.candidate_ppm, counts.serving_ppm)
-    return None if more is None else abs(more)
-
-
-def _missing(counts: ShadowCounts) -> float | None:
-    if not (counts.candidate_cells and counts.serving_cells):
-        return None
-    own = counts.candidate_missing / counts.candidate_cells
-    return own - counts.serving_missing / counts.serving_cells

@@ -74,8 +74,11 @@ class Calendar:
     window_us: int
 
     @classmethod
-    def for_experiment(cls, experiment: Experiment, until: datetime, *, window: timedelta) -> Self:
+    def for_experiment(
+        cls, experiment: Experiment, until: datetime, *, window_hours: float
+    ) -> Self:
         """Return the days until events are known, or the last window of the experiment ended."""
+        window = timedelta(hours=window_hours)
         last = until if experiment.ends_at is None else min(until, experiment.ends_at + window)
         return cls(experiment.starts_at, last, window // timedelta(microseconds=1))
 

@@ -87,9 +87,7 @@ def experiment_results(
     compared = partial(
         compare,
         control=experiment.control,
-        calendar=Calendar.for_experiment(
-            experiment, end, window=timedelta(hours=read_by.window_hours)
-        ),
+        calendar=Calendar.for_experiment(experiment, end, window_hours=read_by.window_hours),
         planned_units=read_by.planned_units,
     )
     return Results(
