@@ -1,5 +1,7 @@
 """Shadow checks: rankings of a candidate for requests that the serving bundle answers."""
 
+from functools import partial
+
 from models.experiments.analysis.guardrail import State
 from models.promotion.check import Finding, at_least
 from models.promotion.count import ShadowCounts
@@ -23,6 +25,7 @@ def shadow_findings(
     enough = n >= rules.min_answers
     of = max(n, rules.min_answers)
     failed = counts.failed / of
+    above = partial(_above, enough=enough)
     return (
         at_least("min_answers", n, limit=rules.min_answers, unit="answers ranked in shadow"),
         # Before there are enough answers, all that are missing count as successes.
@@ -33,26 +36,18 @@ def shadow_findings(
             state=State.BREACHED if failed > rules.max_failed else State.HELD,
             said=f"{counts.failed} of {of} rankings failed, at most {rules.max_failed:.1%} may",
         ),
-        _above(
-            "max_slower",
-            counts.slower,
-            rules.max_slower,
-            enough=enough,
-            said="computing takes longer by",
-        ),
+        above("max_slower", counts.slower, rules.max_slower, said="computing takes longer by"),
         _overlap(rules, counts, enough=enough),
-        _above(
+        above(
             "max_drift",
             counts.drift,
             rules.max_drift,
-            enough=enough,
             said="purchase probabilities shown are apart by",
         ),
-        _above(
+        above(
             "max_missing",
             counts.more_missing,
             rules.max_missing,
-            enough=enough,
             said="more features are missing by",
         ),
         Finding(
