@@ -1,6 +1,7 @@
 """``python -m app activate``: make a bundle the active one of a running service."""
 
 import json
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -13,8 +14,8 @@ from app.bundles.bundle_repository import BundleRepository
 from app.cli.console import JsonOption, exit_on_user_error, print_summary, read_settings
 from models.domain.errors import UserError
 
+# The service loads and verifies the bundle before it answers; chosen, not measured.
 TIMEOUT_S: Final = 60.0
-"""The service loads and verifies the bundle before it answers; chosen, not measured."""
 
 ACTIVE: Final = "/v1/bundles/active"
 
@@ -74,13 +75,11 @@ def activate(url: str, bundle_id: str, *, api_key: str | None) -> None:
         raise ActivationError(bundle_id, url, str(exc) or type(exc).__name__) from exc
     finally:
         connection.close()
-    if status != HTTPStatus.OK:
-        raise ActivationError(bundle_id, url, _reason(status, content))
-
-
-def _reason(status: int, body: bytes) -> str:
-    try:
-        problem = json.loads(body)
-        return f"{status} {problem['code']}: {problem['detail']}"
-    except (ValueError, KeyError, TypeError):
-        return f"it answered {status}, and not as Vitrine does"
+    if status == HTTPStatus.OK:
+        return
+    reason = f"it answered {status}, and not as Vitrine does"
+    # Another service, or a proxy on the way, may have answered.
+    with suppress(ValueError, KeyError, TypeError):
+        problem = json.loads(content)
+        reason = f"{status} {problem['code']}: {problem['detail']}"
+    raise ActivationError(bundle_id, url, reason)

@@ -18,8 +18,8 @@ from app.stores.embedded import embedded_server
 from app.stores.store import Stores
 from models.domain.errors import UserError
 
+# A command may wait longer than a customer; chosen, not measured.
 COMMAND_TIMEOUT_S: Final = 30.0
-"""A command may wait longer than a customer; chosen, not measured."""
 
 RedisUrlOption = Annotated[str | None, typer.Option(help="The store; unset: the embedded server.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -24,21 +24,21 @@ from app.cli.finding import Finding, Verdict
 from app.cli.store_checks import store_findings
 from app.experiments.plan_file import first_plan
 from app.observability import configure_logging
-from app.security.key_ring import KeyFileError, read_keys
+from app.security.key_ring import read_keys
 from app.settings import Settings
-from models.experiments.plan.plan_file import PlanFileError
+from models.domain.errors import UserError
 from models.neighbours.search import Device, is_built_for_gpu, search_device
 from models.pictures.onnx import Provider, listed_providers
-from models.pictures.scene_labeller import SceneModelError
-from models.scoring.bundle import BundleError, read_bundle, resolve_bundle
+from models.scoring.bundle import read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
 
+# Age of training data at which doctor warns; chosen, not measured.
 OLD_DAYS: Final = 7.0
-"""Age of training data at which doctor warns; chosen, not measured."""
 DAY_S: Final = 24 * 3600.0
+# Chosen: below it, 30 days of snapshots of a large shop may not fit.
 LITTLE_DISK_BYTES: Final = 1_000_000_000
+# A catalogue of 100,000 sales with its counts.
 LEAST_DISK_BYTES: Final = 16_000_000
-"""A catalogue of 100,000 sales with its counts."""
 GB: Final = 1e9
 MB: Final = 1e6
 WORLD_WRITABLE: Final = 0o002
@@ -66,32 +66,51 @@ def doctor_command(*, redis_url: RedisUrlOption = None, as_json: JsonOption = Fa
 
 def examine(settings: Settings, store_url: str) -> list[Finding]:
     """Check everything that serving needs; a check that cannot run is a finding too."""
+    is_open = settings.open_to_network and settings.keys is None
     return [
         *asyncio.run(store_findings(store_url, settings)),
         *_bundle(settings),
         search_finding(search_device(), built_for_gpu=is_built_for_gpu()),
         _keys(settings),
         _plan(settings),
-        _network(settings),
+        Finding.checked(
+            "network",
+            f"listens on {settings.host}, open to all callers, without keys"
+            if is_open
+            else f"listens on {settings.host}",
+            is_ok=not is_open,
+            advice="make keys (docs/security.md), or let only your own machines reach the port",
+        ),
         disk_finding(settings),
     ]
 
 
 def _bundle(settings: Settings) -> Iterator[Finding]:
+    # With CUDA wherever onnxruntime was built for it: if it then labels on the CPU, a GPU is
+    # missing that this machine was set up for.
+    best = Provider.CUDA if Provider.CUDA in listed_providers() else Provider.CPU
     try:
         bundle = read_bundle(resolve_bundle(settings.bundle, settings.bundles))
         scorer = Scorer.load(bundle)
-        labeller = scene_labeller(bundle, provider=_best_provider())
-    except (BundleError, OSError, SceneModelError) as exc:
+        labeller = scene_labeller(bundle, provider=best)
+    except (UserError, OSError) as exc:
         advice = "train one with `python -m training train`, or copy one there"
         yield Finding("bundle", Verdict.FAILURE, str(exc), advice)
         return
     yield Finding("bundle", Verdict.OK, f"{scorer.bundle_id} is whole and reproduces its scores")
-    yield _age(bundle.manifest.until)
+    until = datetime.fromisoformat(bundle.manifest.until)
+    days = (datetime.now(UTC) - until).total_seconds() / DAY_S
+    yield Finding.checked(
+        "bundle age",
+        f"its training data ended {days:.1f} days ago",
+        is_ok=days <= OLD_DAYS,
+        advice="export events, train and activate: the bundle knows newer sales only by their"
+        " pictures",
+    )
     if labeller is None:
         yield Finding("pictures", Verdict.WARNING, "the bundle labels no pictures")
     else:
-        yield provider_finding(asked=_best_provider(), got=labeller.provider)
+        yield provider_finding(asked=best, got=labeller.provider)
 
 
 def provider_finding(*, asked: Provider, got: Provider) -> Finding:
@@ -110,29 +129,13 @@ def search_finding(got: Device, *, built_for_gpu: bool) -> Finding:
     return Finding("search", Verdict.WARNING, f"{seen}, though it is built for a GPU", NO_GPU)
 
 
-def _best_provider() -> Provider:
-    return Provider.CUDA if Provider.CUDA in listed_providers() else Provider.CPU
-
-
-def _age(until: str) -> Finding:
-    days = (datetime.now(UTC) - datetime.fromisoformat(until)).total_seconds() / DAY_S
-    seen = f"its training data ended {days:.1f} days ago"
-    if days <= OLD_DAYS:
-        return Finding("bundle age", Verdict.OK, seen)
-    advice = (
-        "export events, train and activate: the bundle knows newer sales only by their pictures"
-    )
-    return Finding("bundle age", Verdict.WARNING, seen, advice)
-
-
 def _keys(settings: Settings) -> Finding:
     if settings.keys is None:
-        return Finding(
-            "keys", Verdict.OK, "none: any caller that reaches the port may do everything"
-        )
+        seen = "none: any caller that reaches the port may do everything"
+        return Finding("keys", Verdict.OK, seen)
     try:
         n_keys = len(read_keys(settings.keys).keys)
-    except KeyFileError as exc:
+    except UserError as exc:
         advice = "make keys with `python -m app keys new`, or correct VITRINE_KEYS"
         return Finding("keys", Verdict.FAILURE, str(exc), advice)
     if settings.keys.stat().st_mode & WORLD_WRITABLE:
@@ -144,19 +147,11 @@ def _keys(settings: Settings) -> Finding:
 def _plan(settings: Settings) -> Finding:
     try:
         n_experiments = len(first_plan(settings.plan).plan.experiments)
-    except PlanFileError as exc:
+    except UserError as exc:
         advice = "correct it, or unset VITRINE_PLAN; docs/experiments.md has the form"
         return Finding("plan", Verdict.FAILURE, str(exc), advice)
     where = f"in {settings.plan}" if settings.plan else "until one is put into the store"
     return Finding("plan", Verdict.OK, f"{n_experiments} experiments {where}")
-
-
-def _network(settings: Settings) -> Finding:
-    seen = f"listens on {settings.host}"
-    if settings.keys is not None or not settings.open_to_network:
-        return Finding("network", Verdict.OK, seen)
-    advice = "make keys (docs/security.md), or let only your own machines reach the port"
-    return Finding("network", Verdict.WARNING, f"{seen}, open to all callers, without keys", advice)
 
 
 def disk_finding(settings: Settings) -> Finding:
@@ -164,17 +159,14 @@ def disk_finding(settings: Settings) -> Finding:
     folder = settings.state_dir.resolve()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
-    seen = (
-        f"{free / GB:.1f} GB free for {folder}"
-        if free >= GB
-        else f"{free / MB:.1f} MB free for {folder}"
-    )
+    room = f"{free / GB:.1f} GB" if free >= GB else f"{free / MB:.1f} MB"
+    seen = f"{room} free for {folder}"
+    # A quota, a read-only mount or a missing right shows only when bytes are written.
     try:
         with TemporaryFile(dir=there) as tried:
             tried.write(bytes(LEAST_DISK_BYTES))
     except OSError as exc:
         seen = f"{there} does not take {LEAST_DISK_BYTES / MB:.0f} MB: {exc.strerror}; {seen}"
         return Finding("disk", Verdict.FAILURE, seen, STATE_ADVICE)
-    if free >= LITTLE_DISK_BYTES:
-        return Finding("disk", Verdict.OK, seen)
-    return Finding("disk", Verdict.WARNING, seen, "make room: snapshots of 30 days are kept there")
+    advice = "make room: snapshots of 30 days are kept there"
+    return Finding.checked("disk", seen, is_ok=free >= LITTLE_DISK_BYTES, advice=advice)

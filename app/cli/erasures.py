@@ -19,8 +19,8 @@ from app.stores.store import Stores
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.tables import read_table, table_path
 
+# Erasures of one pipeline of commands; chosen, not measured.
 AT_ONCE: Final = 200
-"""Erasures of one pipeline of commands; chosen, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,7 @@ async def apply_erasures(erasures: Erasures, stores: Stores) -> ErasureSummary:
         StoreUnavailableError: If the store does not answer; run it again.
     """
     rows = [*erasures.moments()]
-    events, shown, profiles = 0, 0, 0
+    erased = [(0, 0, 0)]
     for start in range(0, len(rows), AT_ONCE):
-        for erased in await stores.customers.erase_again(rows[start : start + AT_ONCE]):
-            events += erased[0]
-            shown += erased[1]
-            profiles += erased[2]
-    return ErasureSummary(len(rows), events, shown, profiles)
+        erased += await stores.customers.erase_again(rows[start : start + AT_ONCE])
+    return ErasureSummary(len(rows), *map(sum, zip(*erased, strict=True)))

@@ -26,8 +26,8 @@ from models.pictures.scene_labeller import label_pictures
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import SNAPSHOT_FILE
 
+# Customers of one pipeline of commands; chosen, not measured.
 CUSTOMERS_AT_ONCE: Final = 200
-"""Customers of one pipeline of commands; chosen, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +164,6 @@ async def fill_from_dataset(
 ) -> LoadSummary:
     """Fill a store from a dataset; a second load of the same dataset changes nothing.
 
-    Sales and pictures are put under their ids; windows are merged, which is idempotent;
-    profiles and the counts of history are replaced.
-
     Args:
         dataset: The dataset.
         stores: The stores to fill.
@@ -190,16 +187,15 @@ async def fill_from_dataset(
     withdrawn = absent if extent.is_full else None
     await _put_catalogue(dataset, labelling, stores, now_us=now_us, withdrawn=withdrawn)
     progress.step("customers", len(dataset.events.customers.values))
-    customers = loaded_customers(dataset.events, now_us)
-    n_customers, n_erased = await _merge(customers, stores, progress)
+    merged = await _merge(loaded_customers(dataset.events, now_us), stores, progress)
     return LoadSummary(
         sales=len(dataset.sales),
         pictures=len(labelling.pictures),
         known_pictures=labelling.n_known,
         broken_pictures=labelling.n_broken,
-        customers=n_customers,
+        customers=merged[0],
         events=len(dataset.events),
-        erased=n_erased,
+        erased=merged[1],
         refused={code.value: n for code, n in dataset.faults.having(Effect.ROW).counts().items()},
         absent=len(absent.sales),
         first_absent=absent.first,
@@ -292,19 +288,18 @@ def _label(
         for number, path in each.items()
         if not known.include(sale_id, number, content=contents[path])
     ]
+    # `adopted` is stored too: from then on a changed file is recognised by its hash.
     n_known = sum(map(len, dataset.images.values())) - len(new)
     if not new:
         return Labelling([], adopted, n_known)
     progress.step("pictures", len(new))
-    outcome = label_pictures(
-        [path for _, _, path in new],
-        labeller,
-        on_picture=lambda: progress.advance(1),
-    )
+    paths = [path for _, _, path in new]
+    outcome = label_pictures(paths, labeller, on_picture=lambda: progress.advance(1))
     scores = outcome.scores
     pictures: list[LabelledPicture] = []
     for row, position in enumerate(map(int, outcome.positions)):
         sale_id, number, path = new[position]
+        # With the hash of the file, the next load labels it only if the file changed.
         seen = replace(scores.for_picture(row), content=contents[path])
         unlike, model = bool(scores.unlike[row]), known.scene_model
         pictures.append(LabelledPicture(sale_id, seen, model, is_unlike=unlike, number=number))

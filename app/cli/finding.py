@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 
 class Verdict(StrEnum):
@@ -27,3 +28,16 @@ class Finding:
     verdict: Verdict
     seen: str
     advice: str = ""
+
+    @classmethod
+    def checked(
+        cls,
+        subject: str,
+        seen: str,
+        *,
+        is_ok: bool,
+        advice: str,
+        otherwise: Verdict = Verdict.WARNING,
+    ) -> Self:
+        """Return the finding of a check that has two outcomes."""
+        return cls(subject, Verdict.OK, seen) if is_ok else cls(subject, otherwise, seen, advice)

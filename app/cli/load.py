@@ -1,6 +1,5 @@
 """``python -m app load`` and ``load-profiles``: fill the store from files, and print the result."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,6 @@ from app.cli.console import (
     with_stores,
 )
 from app.cli.fill_store import Extent, LoadSummary, fill_from_dataset, fill_profiles
-from app.settings import Settings
 from models.dataset import read_dataset
 from models.dataset.profile_file import newest_profiles
 from models.scoring.bundle import BundleError, resolve_bundle
@@ -46,7 +44,14 @@ def load_command(
         dataset = read_dataset(data, strict=strict, decode_pictures=False)
         for remark in dataset.faults.remarks():
             typer.echo(f"note: {remark}", err=True)
-        labeller = _bundle_or_none(settings)
+        try:
+            labeller = resolve_bundle(settings.bundle, settings.bundles)
+        except BundleError:
+            if settings.bundle is not None:
+                raise
+            # The first load of a shop comes before its first training.
+            typer.echo("warning: no bundle yet, so pictures are left out: load again", err=True)
+            labeller = None
         extent = Extent(is_full=full, is_confirmed=yes)
         summary = with_stores(
             settings,
@@ -77,46 +82,31 @@ def load_profiles_command(
 
 def report(summary: LoadSummary, *, as_json: bool) -> None:
     """Print the result of a load, with a warning for sales that it reopened or does not hold."""
-    for warning in _warnings(summary):
-        typer.echo(f"warning: {warning}", err=True)
-    print_summary(asdict(summary) if as_json else _in_words(summary), as_json=as_json)
-
-
-def _bundle_or_none(settings: Settings) -> Path | None:
-    try:
-        return resolve_bundle(settings.bundle, settings.bundles)
-    except BundleError:
-        if settings.bundle is not None:
-            raise
-        typer.echo("warning: no bundle yet, so pictures are left out: load again", err=True)
-        return None
-
-
-def _warnings(summary: LoadSummary) -> Iterator[str]:
     if summary.reopened:
-        yield (
-            f"{summary.reopened} sales, such as {', '.join(summary.first_reopened)}: these were"
-            " sold out, closed or withdrawn in the store and are open by the files; put them again"
-            " if the files are older than that"
+        typer.echo(
+            f"warning: {summary.reopened} sales, such as {', '.join(summary.first_reopened)}: these"
+            " were sold out, closed or withdrawn in the store and are open by the files; put them"
+            " again if the files are older than that",
+            err=True,
         )
     if summary.absent > summary.withdrawn:
-        yield (
-            f"{summary.absent} sales that are open or will open are not in the dataset,"
-            f" such as {', '.join(summary.first_absent)}: to withdraw them, load with --full"
+        typer.echo(
+            f"warning: {summary.absent} sales that are open or will open are not in the dataset,"
+            f" such as {', '.join(summary.first_absent)}: to withdraw them, load with --full",
+            err=True,
         )
-
-
-def _in_words(summary: LoadSummary) -> dict[str, JsonValue]:
-    refused = [f"{n} {reason}" for reason, n in summary.refused.items()]
-    words: dict[str, JsonValue] = {
-        **asdict(summary),
-        "pictures": f"{summary.pictures} new ({summary.known_pictures} known)",
-        "refused": ", ".join(refused) or "none",
-        "absent": _such_as(summary.absent, summary.first_absent),
-        "reopened": _such_as(summary.reopened, summary.first_reopened),
-    }
-    joined = {"known_pictures", "first_absent", "first_reopened"}
-    return {name: value for name, value in words.items() if name not in joined}
+    fields: dict[str, JsonValue] = asdict(summary)
+    if not as_json:
+        refused = [f"{n} {reason}" for reason, n in summary.refused.items()]
+        fields |= {
+            "pictures": f"{summary.pictures} new ({summary.known_pictures} known)",
+            "refused": ", ".join(refused) or "none",
+            "absent": _such_as(summary.absent, summary.first_absent),
+            "reopened": _such_as(summary.reopened, summary.first_reopened),
+        }
+        for joined in ("known_pictures", "first_absent", "first_reopened"):
+            del fields[joined]
+    print_summary(fields, as_json=as_json)
 
 
 def _such_as(n_sales: int, first: tuple[str, ...]) -> str:

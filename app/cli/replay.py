@@ -22,10 +22,9 @@ from app.errors import BundleRefusedError, UnknownBundleError
 from app.export import exposure_table
 from app.observability import Metrics, configure_logging
 from app.recommend.fallback import DegradationLevel
-from app.recommend.ranking import Ranking, SlateRanker
+from app.recommend.ranking import SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.resources import SNAPSHOTS, scoring_versions
-from app.settings import Settings
 from app.stores.connection import Connection
 from app.stores.customer import CustomerState
 from app.stores.exposure import unpacked
@@ -38,8 +37,8 @@ from models.experiments.exposure import read_exposures
 from models.experiments.exposure_record import ExposureRecord, read_records
 from models.scoring.scorer import Scorer
 
+# Entries of each partition in one read; chosen, not measured.
 ENTRIES_AT_ONCE: Final = 200
-"""Entries of each partition in one read; chosen, not measured."""
 
 _ID: Final = "recommendation_id"
 
@@ -67,26 +66,21 @@ def replay_command(
     with exit_on_user_error():
         if everything is not None:
             exposures = read_exposures(everything)
+        elif data is not None:
+            exposures = read_exposures(data).filter(pl.col(_ID) == recommendation_id)
         else:
-            exposures = _one_answer(recommendation_id or "", data, settings)
+            wanted = recommendation_id or ""
+            exposures = with_stores(settings, lambda stores: stored(stores.connection, wanted))
+        if recommendation_id is not None and not exposures.height:
+            where = data or "the store: what was exported is no longer there, see --exported"
+            msg = f"no answer {recommendation_id!r} in {where}"
+            raise ReplayError(msg)
         repository = BundleRepository(settings.bundles, settings.bundle)
         archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
         replays = replay_all(exposures, Replayer(repository, archive))
     print_summary(asdict(replays), as_json=as_json)
     if replays.equal < exposures.height or not exposures.height:
         raise typer.Exit(1)
-
-
-def _one_answer(recommendation_id: str, directory: Path | None, settings: Settings) -> pl.DataFrame:
-    if directory is not None:
-        found = read_exposures(directory).filter(pl.col(_ID) == recommendation_id)
-    else:
-        found = with_stores(settings, lambda stores: stored(stores.connection, recommendation_id))
-    if not found.height:
-        where = directory or "the store: what was exported is no longer there, see --exported"
-        msg = f"no answer {recommendation_id!r} in {where}"
-        raise ReplayError(msg)
-    return found
 
 
 class ReplayError(UserError):
@@ -119,37 +113,41 @@ class Replayer:
         except ValueError as exc:
             msg = f"its level or its exploration is none of this software: {exc}"
             raise ReplayError(msg) from exc
-        return _first_difference(recorded, self._ranker.rank(asked))
+        again = self._ranker.rank(asked)
+        pairs: list[tuple[str, object, object]] = [
+            ("degraded", recorded.degraded, again.degraded),
+            ("feature hash", recorded.feature_hash, again.feature_hash),
+            ("length of the slate", len(recorded.slate), len(again.slate)),
+        ]
+        ranks = zip(recorded.slate, again.slate, strict=False)
+        pairs += ((f"rank {then.rank}", then, now) for then, now in ranks)
+        differences = (
+            f"{what}: recorded {then}, made again {now}" for what, then, now in pairs if then != now
+        )
+        return next(differences, None)
 
     def _catalogue(self, recorded: ExposureRecord) -> CatalogueVersion | None:
         if not recorded.snapshot_id:
             return None
         # Only what a model scored has features; without them no model may score again.
         bundle_id = recorded.bundle_id if recorded.feature_hash else ""
-        if self._served is None or self._served[:2] != (bundle_id, recorded.snapshot_id):
-            served = self._loaded(recorded.snapshot_id, self._scorer(bundle_id))
-            self._served = (bundle_id, recorded.snapshot_id, served)
-        return self._served[2]
-
-    def _loaded(self, snapshot_id: str, scorer: Scorer | None) -> CatalogueVersion:
-        try:
-            return self.archive.load(snapshot_id, scorer)
-        except (OSError, ValueError) as exc:
-            msg = (
-                f"snapshot {snapshot_id} is not here: {exc}; snapshots are kept for 30 days"
-                " where the service ran, below VITRINE_STATE_DIR"
-            )
-            raise ReplayError(msg) from exc
-
-    def _scorer(self, bundle_id: str) -> Scorer | None:
-        if not bundle_id:
-            return None
-        if bundle_id not in self._scorers:
+        if self._served is not None and self._served[:2] == (bundle_id, recorded.snapshot_id):
+            return self._served[2]
+        if bundle_id and bundle_id not in self._scorers:
             try:
                 self._scorers[bundle_id] = self.repository.load(bundle_id).scorer
             except (UnknownBundleError, BundleRefusedError) as exc:
                 raise ReplayError(str(exc)) from exc
-        return self._scorers[bundle_id]
+        try:
+            served = self.archive.load(recorded.snapshot_id, self._scorers.get(bundle_id))
+        except (OSError, ValueError) as exc:
+            msg = (
+                f"snapshot {recorded.snapshot_id} is not here: {exc}; snapshots are kept for 30"
+                " days where the service ran, below VITRINE_STATE_DIR"
+            )
+            raise ReplayError(msg) from exc
+        self._served = (bundle_id, recorded.snapshot_id, served)
+        return served
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +174,15 @@ def replay_all(exposures: pl.DataFrame, replayer: Replayer) -> Replays:
         ExposureError: If they are not recorded as this software does.
     """
     equal, differing, impossible = 0, dict[str, str](), dict[str, str]()
-    others: set[str] = set()
+    others, here = set[str](), dict(scoring_versions())
     # Those of one bundle and snapshot together: each is loaded once.
     together = exposures.sort("bundle_id", "snapshot_id", "now", _ID)
     for recorded in read_records(together):
-        others.update(_other_versions(recorded))
+        others.update(
+            f"{name} was {then}, is {here.get(name, 'missing')}"
+            for name, then in recorded.versions
+            if here.get(name) != then
+        )
         try:
             difference = replayer.difference(recorded)
         except ReplayError as exc:
@@ -212,15 +214,6 @@ async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame
     return exposure_table(Batch([], cursors))
 
 
-def _other_versions(recorded: ExposureRecord) -> list[str]:
-    here = dict(scoring_versions())
-    return [
-        f"{name} was {then}, is {here.get(name, 'missing')}"
-        for name, then in recorded.versions
-        if here.get(name) != then
-    ]
-
-
 def _asked(recorded: ExposureRecord, served: CatalogueVersion | None) -> RankingRequest:
     """Return the ranking request that a record says was answered."""
     request = RecommendationRequest(
@@ -241,20 +234,3 @@ def _asked(recorded: ExposureRecord, served: CatalogueVersion | None) -> Ranking
     return RankingRequest(
         request, state, served, recorded.policy, level, recorded.recommendation_id
     )
-
-
-def _first_difference(recorded: ExposureRecord, again: Ranking) -> str | None:
-    if recorded.degraded != again.degraded:
-        return _difference("degraded", recorded.degraded, again.degraded)
-    if recorded.feature_hash != again.feature_hash:
-        return _difference("feature hash", recorded.feature_hash, again.feature_hash)
-    if len(recorded.slate) != len(again.slate):
-        return _difference("length of the slate", len(recorded.slate), len(again.slate))
-    for then, now in zip(recorded.slate, again.slate, strict=True):
-        if then != now:
-            return _difference(f"rank {then.rank}", then, now)
-    return None
-
-
-def _difference(what: str, then: object, now: object) -> str:
-    return f"{what}: recorded {then}, made again {now}"
