@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+# Chosen: no write takes an hour, so an older partial file is of a process that was killed.
 ABANDONED_AFTER_S: Final = 3600.0
-"""No write takes an hour: an older partial file is of a process that was killed. Chosen."""
 
 _SUFFIX: Final = ".partial"
 _READABLE: Final = 0o666  # narrowed by the umask of the process

@@ -18,8 +18,8 @@ from models.pictures.image_statistics import STATISTICS
 from models.pictures.topics import Topics
 
 NEVER_US: Final = np.iinfo(np.int64).max
+# Later closings count as none: shops write 2999-12-31 or 9999-12-31 for no end.
 _OPEN_END: Final = datetime(2200, 1, 1, tzinfo=UTC)
-"""Later closings count as none: shops write 2999-12-31 or 9999-12-31 for no end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +74,32 @@ class Catalogue:
     counts: SaleCounts
     cache: CatalogueCache = field(default_factory=CatalogueCache)
 
+    @classmethod
+    def none(cls, topics: Topics) -> Self:
+        """Return the catalogue of no sales."""
+        no_time, no_number = np.empty(0, dtype=np.int64), np.empty(0)
+        no_vectors = np.empty((0, EMBEDDING_SIZE), dtype=np.float32)
+        return cls(
+            sales=(),
+            pictures=(),
+            keys=np.empty(0, dtype=np.uint64),
+            opens_us=no_time,
+            closes_us=no_time,
+            scheduled_us=no_time,
+            markets=Markets.none(),
+            vocabulary=Vocabulary.none(),
+            log_price=no_number,
+            discount=no_number,
+            margin=no_number,
+            topics=np.empty((0, topics.n_topics)),
+            topic_length=no_number,
+            embeddings=no_vectors,
+            looks=np.empty((0, len(STATISTICS)), dtype=np.float32),
+            pictured=np.empty(0, dtype=np.bool_),
+            neighbours=Neighbours.from_embeddings(no_vectors, opens_us=no_time),
+            counts=SaleCounts.none(0),
+        )
+
     def __len__(self) -> int:
         """Return the number of sales."""
         return len(self.sales)
@@ -93,11 +119,13 @@ class Catalogue:
         """Return the rows of sale keys, -1 for unknown ones; same shape."""
         if not len(self.keys):
             return np.full(len(sale_keys), -1, dtype=np.int64)
+        # A key above all others would be found behind the last row.
         found = np.minimum(self.keys.searchsorted(sale_keys), len(self.keys) - 1)
         return np.where(self.keys[found] == sale_keys, found, -1)
 
     def row_for(self, sale_id: str) -> int | None:
         """Return the row of a sale id, None for an unknown one."""
+        # Keys are hashes: an unknown id may have the key of another sale.
         row = int(self.rows_for(np.array([key(sale_id)], dtype=np.uint64))[0])
         return row if row >= 0 and self.sales[row].sale_id == sale_id else None
 
@@ -140,12 +168,8 @@ def build_catalogue(
     Raises:
         ValueError: If two sales share an id or a key, or there are too many markets.
     """
-    before = before or _empty(topics)
-    given = tuple(sales)
-    keys = np.array([key(sale.sale_id) for sale in given], dtype=np.uint64)
-    order: list[int] = np.argsort(keys, kind="stable").tolist()
-    keys, ordered = keys[order], tuple(given[place] for place in order)
-    _require_distinct(ordered, keys)
+    before = before or Catalogue.none(topics)
+    keys, ordered = _ordered(sales)
     seen = tuple(pictures.get(sale.sale_id) for sale in ordered)
     rows = before.rows_for(keys)
     described = RowReuse.from_rows(rows, is_same=_same(before.sales, ordered, rows))
@@ -181,29 +205,18 @@ def build_catalogue(
     )
 
 
-def _empty(topics: Topics) -> Catalogue:
-    no_time, no_number = np.empty(0, dtype=np.int64), np.empty(0)
-    no_vectors = np.empty((0, EMBEDDING_SIZE), dtype=np.float32)
-    return Catalogue(
-        sales=(),
-        pictures=(),
-        keys=np.empty(0, dtype=np.uint64),
-        opens_us=no_time,
-        closes_us=no_time,
-        scheduled_us=no_time,
-        markets=Markets.none(),
-        vocabulary=Vocabulary.none(),
-        log_price=no_number,
-        discount=no_number,
-        margin=no_number,
-        topics=np.empty((0, topics.n_topics)),
-        topic_length=no_number,
-        embeddings=no_vectors,
-        looks=np.empty((0, len(STATISTICS)), dtype=np.float32),
-        pictured=np.empty(0, dtype=np.bool_),
-        neighbours=Neighbours.from_embeddings(no_vectors, opens_us=no_time),
-        counts=SaleCounts.none(0),
-    )
+def _ordered(sales: Iterable[Sale]) -> tuple[NDArray[np.uint64], tuple[Sale, ...]]:
+    # By key, so that the order of the rows depends on the sales alone.
+    given = tuple(sales)
+    keys = np.array([key(sale.sale_id) for sale in given], dtype=np.uint64)
+    order: list[int] = np.argsort(keys, kind="stable").tolist()
+    keys, ordered = keys[order], tuple(given[place] for place in order)
+    repeated: list[int] = np.flatnonzero(keys[1:] == keys[:-1]).tolist()
+    if repeated:
+        first, second = ordered[repeated[0]], ordered[repeated[0] + 1]
+        msg = f"sales {first.sale_id!r} and {second.sale_id!r} share an id or a key"
+        raise ValueError(msg)
+    return keys, ordered
 
 
 def _same(
@@ -228,14 +241,6 @@ def _end_us(moment: datetime | None) -> int:
     return NEVER_US if moment is None or moment >= _OPEN_END else to_us(moment)
 
 
-def _require_distinct(sales: Sequence[Sale], keys: NDArray[np.uint64]) -> None:
-    repeated: list[int] = np.flatnonzero(keys[1:] == keys[:-1]).tolist()
-    if repeated:
-        first, second = sales[repeated[0]], sales[repeated[0] + 1]
-        msg = f"sales {first.sale_id!r} and {second.sale_id!r} share an id or a key"
-        raise ValueError(msg)
-
-
 def _picture_columns(
     before: Catalogue,
     pictures: Sequence[PictureScores | None],
@@ -243,7 +248,7 @@ def _picture_columns(
     *,
     topics: Topics,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:
-    """Return topic shares, picture vectors and image statistics, one row per sale."""
+    # Topic shares (n, n_topics), picture vectors (n, 128), image statistics (n, 4).
     shown = RowReuse.from_rows(rows, is_same=_same(before.pictures, pictures, rows))
     made: list[int] = shown.new.tolist()
     seen = [(place, scores) for place, row in enumerate(made) if (scores := pictures[row])]

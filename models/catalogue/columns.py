@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from models.domain.sale import Sale
 
-MAX_MARKETS: Final = 64  # bits of a word; the last one stands for markets that no sale names
+# Bits of a word; the last one stands for markets that no sale names.
+MAX_MARKETS: Final = 64
 
 TEXT_COLUMNS: Final = ("category", "country", "destination")
 """Attributes that sales are compared by, in the order of `Vocabulary.codes`."""

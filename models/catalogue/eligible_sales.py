@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import NEVER_US, Catalogue
 from models.catalogue.catalogue_cache import CatalogueCache
 
+# Chosen: an entry takes about 3 kB per sale.
 MAX_MARKETS_CACHED: Final = 8
-"""Markets cached at most per catalogue; an entry takes about 3 kB per sale. Chosen."""
+"""Markets cached at most per catalogue."""
 
 _ALWAYS_US: Final = np.iinfo(np.int64).min
 
@@ -64,7 +65,7 @@ class EligibleSalesCache:
 
     @cached_property
     def _changes_us(self) -> NDArray[np.int64]:
-        """Openings and closings of all sales, ascending, between minus and plus infinity."""
+        # Openings and closings of all sales, ascending, between minus and plus infinity.
         catalogue = self._catalogue
         ends = np.array([_ALWAYS_US, NEVER_US])
         return np.unique(np.concatenate([ends, catalogue.opens_us, catalogue.closes_us]))

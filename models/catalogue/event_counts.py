@@ -17,18 +17,20 @@ from models.arrays.array_file import Arrays
 from models.domain.event import KINDS
 from models.domain.units import HOUR_US, MINUTE_US
 
+# Chosen: the service reads counts once a minute.
 GRID_US: Final = MINUTE_US
+# Chosen: seven of the longer half-life, after which an event weighs less than one in a hundred.
 RETENTION_HOURS: Final = 14 * 24
+# Chosen, not measured; part of the schema hash, as is the retention.
 HALF_LIVES_HOURS: Final = (6.0, 48.0)
-"""Chosen, not measured; part of the schema hash, as is the retention."""
 
 N_KINDS: Final = len(KINDS)
 
 # Hours since the epoch fit until the year 2448.
 _HOUR_BITS: Final = 22
 
+# Weight of an event by half-life and age in whole hours, shape (n_half_lives, n_hours).
 _DECAY: Final = np.exp2(-np.arange(RETENTION_HOURS + 1) / np.array(HALF_LIVES_HOURS)[:, None])
-"""Weight of an event by half-life and age in whole hours, shape ``(n_half_lives, n_hours)``."""
 
 
 def counted(

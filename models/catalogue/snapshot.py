@@ -82,6 +82,7 @@ class Snapshot:
             if sale.sale_id in self.pictures
             for number, scores in self.pictures[sale.sale_id].each.items()
         ]
+        # Pictures have one row each, all of a sale after the other; `pictured` is the sale's row.
         arrays = {
             "base": np.array([base.id] if base else [], dtype=np.str_),
             "gone": np.array(gone, dtype=np.int64),
@@ -137,7 +138,6 @@ def _base_id(arrays: Arrays) -> str | None:
 
 
 def _read(arrays: Arrays) -> tuple[dict[str, Sale], dict[str, PictureScores]]:
-    """Return the sales and pictures in the arrays."""
     lines = arrays.octets("sales").decode().split("\n")
     sales = tuple(Sale.model_validate_json(line) for line in lines if line)
     probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
@@ -163,6 +163,7 @@ _Hashed = tuple[Sale, PictureScores | None, bytes]
 
 
 def _digest(sale: Sale, scores: PictureScores | None, known: Mapping[str, _Hashed]) -> bytes:
+    # By identity: hashing all sales anew at each change would take longer than the change.
     hashed = known.get(sale.sale_id)
     if hashed and hashed[0] is sale and hashed[1] is scores:
         return hashed[2]

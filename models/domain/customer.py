@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from models.domain.event import KIND, EventType
 from models.domain.recent_impressions import NOTHING_SHOWN, RecentImpressions
 
-WINDOW_EVENTS: Final = 128  # chosen, not measured; part of the schema hash
+# Chosen, not measured; part of the schema hash.
+WINDOW_EVENTS: Final = 128
 MEMBER_BYTES: Final = 24
 
 _KIND_BITS: Final = 3

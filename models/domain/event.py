@@ -14,14 +14,15 @@ from pydantic import (
     StringConstraints,
 )
 
-from models.domain.times import FORMS, Time
+from models.domain.times import EPOCH, FORMS, MICROSECOND, Time
 from models.domain.units import DAY_US, MINUTE_US
 
+# Chosen: clocks of phones run ahead by minutes, and an app that was offline delivers late.
 MAX_AHEAD_US: Final = 5 * MINUTE_US
 MAX_AGE_US: Final = 90 * DAY_US
 
+# Control characters would allow forged log lines and store keys.
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
-"""No control characters: they would allow forged log lines and store keys."""
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
 
@@ -45,11 +46,12 @@ def _whole(value: object) -> object:
 WHOLE: Final = BeforeValidator(_whole)
 """Accepts 3.0 as the integer 3, as JSON Schema does."""
 
+# Ratios and sums of two amounts in these bounds fit into float32, in any currency.
 MAX_AMOUNT: Final = 1e12
-"""Largest amount of money, in any currency: ratios and sums of two fit into float32."""
+"""Largest amount of money."""
 
 MIN_AMOUNT: Final = 1e-6
-"""Smallest amount that is not 0: a price divided by a smaller one may exceed float32."""
+"""Smallest amount of money that is not 0."""
 
 
 def _not_tiny(amount: float) -> float:
@@ -152,20 +154,18 @@ def key(identifier: str) -> int:
     return int.from_bytes(blake2b(identifier.encode(), digest_size=8).digest(), "big")
 
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
+# Windows store 61 bits, but a datetime ends with the year 9999.
 LAST: Final = datetime.max.replace(tzinfo=UTC)
-"""Latest time: windows store 61 bits, but a datetime ends with the year 9999."""
+"""Latest time of the contract."""
 
+# West of Greenwich the year 9999 ends after `LAST`: times up to a day later become `LAST`.
 BEYOND_LAST: Final = timedelta(days=1)
-"""West of Greenwich the year 9999 ends after `LAST`; times up to a day later become `LAST`."""
 
 WITHIN_YEARS: Final = "lie between the years 1970 and 9999"
 
 
 def _within_contract(moment: datetime) -> datetime:
-    if moment < _EPOCH:
+    if moment < EPOCH:
         msg = f"{moment.isoformat()} does not {WITHIN_YEARS}"
         raise ValueError(msg)
     return min(moment, LAST)
@@ -181,9 +181,9 @@ def to_us(moment: datetime) -> int:
     Raises:
         TypeError: If the time is naive.
     """
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - EPOCH) // MICROSECOND
 
 
 def from_us(at_us: int) -> datetime:
     """Convert microseconds since the epoch to a time in UTC, exactly."""
-    return _EPOCH + timedelta(microseconds=at_us)
+    return EPOCH + timedelta(microseconds=at_us)

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 from models.domain.units import SECOND_US
 
-SHOWN_SALES: Final = 128  # chosen, not measured
+# Chosen, not measured.
+SHOWN_SALES: Final = 128
 
 _PACKED: Final = np.dtype([("key", ">u8"), ("at_s", ">u4")])
 SHOWN_BYTES: Final = _PACKED.itemsize
 
+# September 2001 to February 2106: a time in seconds has ten digits, which the
+# store's scripts rely on, and fits into four bytes.
 FIRST_SECOND: Final = 10**9
 LAST_SECOND: Final = 2**32 - 1
-"""September 2001 to February 2106: a time in seconds has ten digits and fits into four bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

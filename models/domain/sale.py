@@ -12,8 +12,8 @@ from models.domain.event import PRINTABLE, WHOLE, Amount, Balance, Identifier, M
 
 AttributeValue = str | Annotated[float, Field(allow_inf_nan=False)] | bool | None
 
+# Files and many clients store numbers as floats, which are exact integers up to here.
 MAX_STOCK: Final = 2**53
-"""Files and many clients store numbers as floats, which are exact integers up to here."""
 
 
 class Sale(BaseModel):
@@ -75,8 +75,8 @@ class Sale(BaseModel):
         return self
 
 
+# Chosen, the cover included: the scores of each are stored and averaged.
 MAX_PICTURES: Final = 9
-"""Pictures of a sale, the cover included."""
 
 COVER: Final = 1
 """Number of the first picture."""
@@ -137,7 +137,8 @@ class PictureScores:
         return self.parts or {COVER: self}
 
 
-_CANCELLED: Final = 1e-6  # a mean of unit float32 vectors below this length is rounding error
+# A mean of unit float32 vectors below this length is rounding error.
+_CANCELLED: Final = 1e-6
 
 
 def _mean(vectors: list[NDArray[np.float32]]) -> NDArray[np.float64]:

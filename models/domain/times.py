@@ -7,8 +7,8 @@ from typing import Annotated, Final
 import polars as pl
 from pydantic import AwareDatetime, BeforeValidator
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
 
 _DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -16,6 +16,7 @@ _CLOCK: Final = "[0-9]{2}:[0-9]{2}(?P<seconds>:[0-9]{2}(?:[.,][0-9]{1,9})?)?"
 _OFFSET: Final = "(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)"
 _TIME: Final = re.compile(f"{_DATE}[Tt ]{_CLOCK}{_OFFSET}")
 _LEAP: Final = ":60"
+# Chosen: what an error quotes of a text that may be of any length.
 _SHOWN_CHARS: Final = 80
 
 NAIVE: Final = f"^{_DATE}(?:[Tt ]{_CLOCK})?$"
@@ -60,17 +61,14 @@ def read_time(text: str) -> datetime:
     before = text[: found.start("offset")]
     if (found["seconds"] or "").startswith(_LEAP):
         at = found.start("seconds")
-        before = f"{before[:at]}:59{before[at + len(_LEAP) :]}"
-        return _next_second(datetime.fromisoformat(before + offset))
+        # `datetime` knows no leap second: the one after 59 is taken.
+        moment = datetime.fromisoformat(f"{before[:at]}:59{before[at + len(_LEAP) :]}{offset}")
+        try:
+            return moment + _SECOND
+        except OverflowError as exc:
+            msg = f"the second after {moment.isoformat()} does not lie before the year 10000"
+            raise ValueError(msg) from exc
     return datetime.fromisoformat(before + offset)
-
-
-def _next_second(moment: datetime) -> datetime:
-    try:
-        return moment + _SECOND
-    except OverflowError as exc:
-        msg = f"the second after {moment.isoformat()} does not lie before the year 10000"
-        raise ValueError(msg) from exc
 
 
 def read_times(column: pl.Series) -> pl.Series:
@@ -82,15 +80,13 @@ def read_times(column: pl.Series) -> pl.Series:
     Returns:
         Microseconds since the epoch, null where there is no text or one that is no time.
     """
-    values = [None if text is None else _us(text) for text in column.to_list()]
+    values: list[int | None] = []
+    for text in column.to_list():
+        try:
+            values.append(None if text is None else (read_time(text) - EPOCH) // MICROSECOND)
+        except ValueError:
+            values.append(None)
     return pl.Series(column.name, values, dtype=pl.Int64)
-
-
-def _us(text: str) -> int | None:
-    try:
-        return (read_time(text) - _EPOCH) // _MICROSECOND
-    except ValueError:
-        return None
 
 
 def _in_utc(value: object) -> object:

@@ -19,6 +19,7 @@ from models.domain.event import KIND, KINDS, EventType
 from models.domain.recent_impressions import NOTHING_SHOWN
 from models.domain.units import DAY_S, MINUTE_S, SECOND_US
 
+# Chosen, not measured; part of the schema hash. An impression is no act of the customer.
 _INTEREST_BY_TYPE: Final = {
     EventType.IMPRESSION: 0.0,
     EventType.VIEW: 1.0,
@@ -27,12 +28,13 @@ _INTEREST_BY_TYPE: Final = {
     EventType.PURCHASE: 3.0,
 }
 INTEREST: Final = np.array([_INTEREST_BY_TYPE[event_type] for event_type in KINDS])
-"""Interest weight of one event by type code. Chosen, not measured; part of the schema hash."""
+"""Interest weight of one event by type code, shape ``(5,)``."""
 
+# Chosen; part of the schema hash.
 _VISIT_HALF_LIFE_S: Final = 30 * MINUTE_S
 _LASTING_HALF_LIFE_S: Final = 14 * DAY_S
 HALF_LIVES_S: Final = (_VISIT_HALF_LIFE_S, _LASTING_HALF_LIFE_S)
-"""Half-lives of interest: of this visit, and lasting. Chosen; part of the schema hash."""
+"""Half-lives of interest: of this visit, and lasting."""
 
 VISIT: Final = 0
 """Index of the half-life of this visit in `HALF_LIVES_S`."""
@@ -40,16 +42,18 @@ VISIT: Final = 0
 LASTING: Final = 1
 """Index of the lasting half-life in `HALF_LIVES_S`."""
 
+# Chosen, not measured; part of the schema hash. One old view counts less than ten.
 EVIDENCE: Final = 0.5
-"""Pseudo-interest by which profiles are shrunk towards 0, so that one old view counts less than
-ten. Chosen, not measured; part of the schema hash."""
+"""Pseudo-interest by which profiles are shrunk towards 0."""
 
+# 30 minutes, as is usual in web analytics.
 VISIT_GAP_S: Final = 30 * MINUTE_S
-"""A longer gap between events ends a visit: 30 minutes, as is usual in web analytics."""
+"""A longer gap between events ends a visit."""
 
 _HALF_LIVES_S: Final = np.array(HALF_LIVES_S)[:, None]
+# Chosen: a taste changes more slowly than interest in single sales.
 TASTE_MEMORY_S: Final = 60 * DAY_S
-"""Half-life of evidence on a taste, which changes more slowly than interest in single sales."""
+"""Half-life of evidence on a taste."""
 
 # Lasting first, unlike `HALF_LIVES_S`.
 _TASTE_HALF_LIVES_S: Final = np.array([[TASTE_MEMORY_S], [_VISIT_HALF_LIFE_S]])

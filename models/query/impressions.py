@@ -38,10 +38,8 @@ class Impressions:
             catalogue: The known sales.
             now_us: Time of each query, microseconds since the epoch, shape ``(n_customers,)``.
         """
-        every, together = (
-            Ragged.from_lengths(list(map(len, shown))),
-            RecentImpressions.concatenate(shown),
-        )
+        every = Ragged.from_lengths(list(map(len, shown)))
+        together = RecentImpressions.concatenate(shown)
         rows = catalogue.rows_for(together.sale_keys)
         known = rows >= 0
         customers = every.select(known)

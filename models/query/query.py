@@ -216,12 +216,14 @@ class Batch:
         Returns:
             Shape ``(n_queries, n_sales, ...)``; read only.
         """
-        found: tuple[NDArray[T], NDArray[T]] = self.cache.get_or_make(
+
+        def make() -> tuple[NDArray[T], NDArray[T]]:
+            found = table.take(self.rows, axis=0)
+            found.flags.writeable = False  # shared through the cache
             # The cached value holds the table, so that no other one gets its id.
-            ("gathered", id(table)),
-            lambda: (table, _rows(table, self.rows)),
-        )
-        return found[1]
+            return table, found
+
+        return self.cache.get_or_make(("gathered", id(table)), make)[1]
 
     @cached_property
     def impressions(self) -> Impressions:
@@ -238,9 +240,3 @@ class Batch:
     def interactions(self) -> SaleInteractions:
         """The distinct sales of the histories."""
         return SaleInteractions.from_history(self.history, self.by_sale)
-
-
-def _rows(table: NDArray[T], rows: NDArray[np.int64]) -> NDArray[T]:
-    found = table.take(rows, axis=0)
-    found.flags.writeable = False  # shared through the cache
-    return found

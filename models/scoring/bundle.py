@@ -18,12 +18,13 @@ from models.domain.errors import UserError
 
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
+# Chosen: files are read into memory as a whole.
 MAX_FILE_BYTES: Final = 2**31
 
 _FILE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _ID: Final = re.compile(r"[0-9T]+-[0-9a-f]{12}")
+# In the root of an ext4 volume. Names with a leading dot are of Kubernetes, rsync and macOS.
 _LOST_FOUND: Final = "lost+found"
-"""In the root of an ext4 volume. Names with a leading dot are of Kubernetes, rsync and macOS."""
 
 
 class BundleError(UserError):
@@ -160,6 +161,7 @@ def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) 
         for name, content in files.items():
             write_file(staging / name, content)
         write_file(staging / MANIFEST, complete.to_bytes())
+        # `mkdtemp` makes directories that only their owner may enter.
         staging.chmod(0o755)
         staging.rename(target)
         sync_directory(root)
@@ -177,9 +179,15 @@ def read_bundle(directory: Path) -> Bundle:
             gives it.
     """
     manifest = read_manifest(directory)
-    for name in sorted(_present(directory) - manifest.files.keys() - {MANIFEST}):
-        msg = f"bundle {directory.name}: {name} is not in the manifest; remove it"
-        raise BundleError(msg)
+    try:
+        present = {path.name for path in directory.iterdir()}
+    except OSError as exc:
+        msg = f"bundle {directory.name} cannot be read: {exc.strerror}"
+        raise BundleError(msg) from exc
+    for name in sorted(present - manifest.files.keys() - {MANIFEST, _LOST_FOUND}):
+        if not name.startswith("."):
+            msg = f"bundle {directory.name}: {name} is not in the manifest; remove it"
+            raise BundleError(msg)
     files = {name: _read_file(directory, name) for name in manifest.files}
     for name, content in files.items():
         found = sha256(content).hexdigest()
@@ -221,15 +229,6 @@ def read_manifest(directory: Path) -> Manifest:
         )
         raise BundleError(msg)
     return manifest
-
-
-def _present(directory: Path) -> set[str]:
-    try:
-        names = {path.name for path in directory.iterdir()}
-    except OSError as exc:
-        msg = f"bundle {directory.name} cannot be read: {exc.strerror}"
-        raise BundleError(msg) from exc
-    return {name for name in names if not name.startswith(".") and name != _LOST_FOUND}
 
 
 def _read_file(directory: Path, name: str) -> bytes:
@@ -309,21 +308,17 @@ def resolve_bundle(bundle: str | None, root: Path) -> Path:
         BundleError: If there is none; the message says what to do.
     """
     if bundle is not None:
-        return _named(bundle, root)
+        for path in (Path(bundle), root / bundle):
+            if _may_be_bundle(path):
+                return path
+        if named := bundle_paths(root).get(bundle):
+            return named
+        msg = f"no bundle {bundle!r}: neither a directory with a {MANIFEST} nor an id in {root}"
+        raise BundleError(msg)
     found = newest_bundle(root)
     if found is not None:
         return found
     for path in reversed(bundle_directories(root)):
         _ = read_bundle(path)  # raises the reason why it is not valid
     msg = f"no bundle in {root}; make one with: python -m training train --data DIR"
-    raise BundleError(msg)
-
-
-def _named(bundle: str, root: Path) -> Path:
-    for path in (Path(bundle), root / bundle):
-        if _may_be_bundle(path):
-            return path
-    if found := bundle_paths(root).get(bundle):
-        return found
-    msg = f"no bundle {bundle!r}: neither a directory with a {MANIFEST} nor an id in {root}"
     raise BundleError(msg)

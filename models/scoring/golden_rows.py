@@ -65,10 +65,17 @@ class GoldenRows:
         of sales is eligible, NaN where a value is NaN.
         """
         again = GoldenRows.record(self.visits, catalogue, orders=orders)
-        pairs = list(zip(self.orders, again.orders, strict=True))
-        if any(old.shape != new.shape for old, new in pairs):
-            return float("inf")
-        return max((_difference(old, new) for old, new in pairs if old.size), default=0.0)
+        worst = 0.0
+        for old, new in zip(self.orders, again.orders, strict=True):
+            if old.shape != new.shape:
+                return float("inf")
+            # Infinities are equal, but their difference is NaN.
+            differs = old != new
+            scale = np.maximum(np.abs(old[differs]), 1.0)
+            difference = np.max(np.abs(old[differs] - new[differs]) / scale, initial=0.0)
+            # Unlike `max`, it keeps NaN, whichever visit has it.
+            worst = np.maximum(worst, difference)
+        return float(worst)
 
     def to_bytes(self) -> bytes:
         """Serialise; see `from_bytes`."""
@@ -110,12 +117,6 @@ class GoldenRows:
             for window, profile, (now_us, market) in zip(windows, profiles, contexts, strict=True)
         )
         return cls(tuple(visits), tuple(orders))
-
-
-def _difference(old: NDArray[np.float64], new: NDArray[np.float64]) -> float:
-    equal = old == new  # infinities are equal, but their difference is NaN
-    scale = np.maximum(np.abs(old[~equal]), 1.0)
-    return float(np.max(np.abs(old[~equal] - new[~equal]) / scale, initial=0.0))
 
 
 def _split(joined: bytes, lengths: NDArray[np.int64]) -> Sequence[bytes]:

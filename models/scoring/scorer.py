@@ -59,9 +59,10 @@ SCENES_FILE: Final = "scenes.onnx"
 DRIFT_BASELINE_FILE: Final = "reference.npz"
 LABELS_FILE: Final = "scenes.json"
 
+# Chosen, not measured: scores are bit-identical on one machine, but libraries for other processors
+# may round differently.
 GOLDEN_TOLERANCE: Final = 1e-6
-"""Allowed difference of golden rows. Scores are bit-identical on one machine; libraries for other
-processors may round differently. Chosen, not measured."""
+"""Allowed difference of golden rows."""
 
 
 def recommender_file(name: str) -> str:
@@ -149,14 +150,27 @@ class Scorer:
 
     @classmethod
     def _build(cls, bundle: Bundle) -> Self:
-        schema = FeatureSchema(tuple(_recommenders(bundle)))
+        recommenders: list[Recommender] = []
+        for name in bundle.manifest.recommenders:
+            if name not in RECOMMENDERS:
+                msg = f"unknown recommender {name!r}; known are {', '.join(RECOMMENDERS)}"
+                raise ValueError(msg)
+            arrays = Arrays.from_bytes(bundle.content(recommender_file(name)))
+            recommenders.append(RECOMMENDERS[name].from_arrays(arrays))
+        schema = FeatureSchema(tuple(recommenders))
         if schema.hash != bundle.manifest.schema_hash:
             msg = (
                 f"feature schema {bundle.manifest.schema_hash[:12]}, this software has "
                 f"{schema.hash[:12]}; train it again"
             )
             raise ValueError(msg)
+        n_features = len(schema.names)
         snapshot = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
+        baseline = None
+        if DRIFT_BASELINE_FILE in bundle.files:
+            baseline = DriftBaseline.from_bytes(
+                bundle.content(DRIFT_BASELINE_FILE), n_features=n_features
+            )
         return cls(
             bundle_id=bundle.id,
             scene_model=bundle.manifest.scene_model,
@@ -166,9 +180,9 @@ class Scorer:
             snapshot=snapshot,
             counts=SaleCounts.from_bytes(bundle.content(COUNTS_FILE), n_sales=len(snapshot.sales)),
             logistic=LogisticRanker.from_bytes(
-                bundle.content(LOGISTIC_FILE), n_features=len(schema.names)
+                bundle.content(LOGISTIC_FILE), n_features=n_features
             ),
-            drift_baseline=_drift_baseline(bundle, n_features=len(schema.names)),
+            drift_baseline=baseline,
         )
 
     @property
@@ -248,27 +262,24 @@ class Scorer:
             ValueError: If the bundle has no such policy.
         """
         if policy in OBJECTIVES:
-            return self._meta_order(scores, OBJECTIVES[Policy(policy)])
+            match OBJECTIVES[Policy(policy)]:
+                case Objective.PURCHASES:
+                    return scores.probabilities
+                case Objective.REVENUE:
+                    return expected_value(scores.probabilities, scores.prices)
+                case Objective.MARGIN:
+                    share = self.usual_margin_share
+                    margins = known_margins(scores.margins, scores.prices, usual_share=share)
+                    return expected_value(scores.probabilities, margins)
         if policy == Policy.LOGISTIC and self.logistic is not None:
             return self.logistic.log_odds(scores.features)
         for recommender in self.schema.recommenders:
             if recommender.name == policy:
+                # Its first column is its score; sales that it does not know come last.
                 column = self.schema.names.index(next(iter(recommender.columns)))
                 return np.nan_to_num(scores.features[:, column].astype(np.float64), nan=-np.inf)
         msg = f"no policy {policy!r}; this bundle has {', '.join(self.policies)}"
         raise ValueError(msg)
-
-    def _meta_order(self, scores: Scores, objective: Objective) -> NDArray[np.float64]:
-        match objective:
-            case Objective.PURCHASES:
-                return scores.probabilities
-            case Objective.REVENUE:
-                return expected_value(scores.probabilities, scores.prices)
-            case Objective.MARGIN:
-                margins = known_margins(
-                    scores.margins, scores.prices, usual_share=self.usual_margin_share
-                )
-                return expected_value(scores.probabilities, margins)
 
     def explain(self, query: Query, rows: NDArray[np.int64]) -> tuple[Explanation, ...]:
         """Explain the probabilities of a few sales; takes about two milliseconds per sale.
@@ -301,20 +312,3 @@ def _ranker(bundle: Bundle, names: tuple[str, ...]) -> LightGbmRanker | TwoStage
         {name: bundle.content(name) for name in offsets},
         names=names,
     )
-
-
-def _drift_baseline(bundle: Bundle, *, n_features: int) -> DriftBaseline | None:
-    if DRIFT_BASELINE_FILE not in bundle.files:
-        return None
-    return DriftBaseline.from_bytes(bundle.content(DRIFT_BASELINE_FILE), n_features=n_features)
-
-
-def _recommenders(bundle: Bundle) -> list[Recommender]:
-    loaded: list[Recommender] = []
-    for name in bundle.manifest.recommenders:
-        if name not in RECOMMENDERS:
-            msg = f"unknown recommender {name!r}; known are {', '.join(RECOMMENDERS)}"
-            raise ValueError(msg)
-        arrays = Arrays.from_bytes(bundle.content(recommender_file(name)))
-        loaded.append(RECOMMENDERS[name].from_arrays(arrays))
-    return loaded

@@ -11,7 +11,8 @@ from models.catalogue.columns import TEXT_COLUMNS
 from models.ranker.objective import UNKNOWN_VALUE
 
 _DESTINATION: Final = TEXT_COLUMNS.index("destination")
-_TOPICS_SHARE: Final = 0.5  # of the similarity; the rest is the destination. Chosen
+# Chosen: of the similarity; the rest is the destination.
+_TOPICS_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)

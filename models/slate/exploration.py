@@ -11,10 +11,13 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+# Keeps these hashes apart from those of ids and buckets.
 _DOMAIN: Final = b"vitrine slate\x1f"
-_DROPPED_BITS: Final = 12  # keeps 52 bits, which a float64 between 0 and 1 holds exactly
+# Keeps 52 bits, which a float64 between 0 and 1 holds exactly, half a step included.
+_DROPPED_BITS: Final = 12
 _STEP: Final = 2.0**-52
-_MIN_PROBABILITY: Final = 1e-12  # keeps log-odds finite
+# Chosen: keeps log-odds finite.
+_MIN_PROBABILITY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,19 +28,25 @@ def make_slate(
     Returns:
         A slate of ``min(limit, n_candidates)`` sales, each with its propensity.
     """
+    first = best(scores.order, limit)
+    if policy.diversity:
+        similarity = Similarity.from_catalogue(query.catalogue, query.rows)
+        first = diversified(scores.order, similarity, weight=policy.diversity, limit=limit)
     match policy.exploration:
         case None:
-            return Slate.certain(_first(query, scores, policy=policy, limit=limit))
+            return Slate.certain(first)
         case NewSaleSlots(slots=slots, hours=hours):
             return with_new_sales(
-                _first(query, scores, policy=policy, limit=limit),
+                first,
                 new_sales(query, hours=hours),
                 slots=slots,
                 limit=limit,
                 drawn=uniforms(seed, slots),
             )
         case PlackettLuce(temperature=temperature):
-            ranking = _whole(query, scores, policy=policy, limit=limit)
+            # All candidates: behind the slate the others by score.
+            by_score = best(scores.order, len(query.rows))
+            ranking = np.concatenate([first, by_score[~np.isin(by_score, first)]])
             # Utilities must fall with rank, and the order may be by another score than the
             # probability. The sorted log-odds are therefore assigned by rank: they determine only
             # how strongly the order is perturbed.
@@ -65,19 +71,3 @@ def best(order: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
         Indices, shape ``(min(limit, n_candidates),)``.
     """
     return np.argsort(-order, kind="stable")[:limit]
-
-
-def _first(query: Query, scores: Scores, *, policy: SlatePolicy, limit: int) -> NDArray[np.intp]:
-    if not policy.diversity:
-        return best(scores.order, limit)
-    similarity = Similarity.from_catalogue(query.catalogue, query.rows)
-    return diversified(scores.order, similarity, weight=policy.diversity, limit=limit)
-
-
-def _whole(query: Query, scores: Scores, *, policy: SlatePolicy, limit: int) -> NDArray[np.intp]:
-    """Rank all candidates: the slate as `_first` does, the others by score."""
-    ranking = best(scores.order, len(query.rows))
-    if not policy.diversity:
-        return ranking
-    first = _first(query, scores, policy=policy, limit=limit)
-    return np.concatenate([first, ranking[~np.isin(ranking, first)]])

@@ -74,6 +74,17 @@ def test_a_score_that_is_no_number_is_never_close() -> None:
     assert math.isnan(worst)
 
 
+def test_a_score_that_is_no_number_is_found_in_any_visit() -> None:
+    """The windows of the visits have 0, 2 and 0 events: the second visit alone has no number."""
+    golden = GoldenRows.record(VISITS, SHOP, orders=tenths)
+
+    worst = golden.worst_difference(
+        SHOP, orders=lambda query: tenths(query) + (np.nan if len(query.window) else 0.1)
+    )
+
+    assert math.isnan(worst)
+
+
 def test_bytes_round_trip() -> None:
     golden = GoldenRows.record(VISITS, SHOP, orders=tenths)
 
