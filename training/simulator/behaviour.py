@@ -7,15 +7,16 @@ from numpy.typing import NDArray
 
 from training.simulator.parameters import SECOND_US
 
+# P(interest | click) = P(purchase | click) ** INTEREST. Chosen below 1, so that interest precedes
+# every purchase and some interest ends without one.
 INTEREST = 0.6
-"""P(interest | click) = P(purchase | click) ** INTEREST: interest precedes every purchase."""
 
 # Shares and delays are chosen, not measured: docs/world.md, "Visits".
-_DEPTHS = np.array([4, 5, 6, 7, 8, 9, 10])
+_DEPTHS = np.array([4, 5, 6, 7, 8, 9, 10])  # 8.6 on average
 _DEPTH_SHARES = np.array([0.06, 0.05, 0.08, 0.08, 0.09, 0.08, 0.56])
 _VIEWS = np.array([0, 1, 2])
 _VIEW_SHARES = np.array([0.65, 0.25, 0.10])
-_CART_SEEN = 0.8
+_CART_SEEN = 0.8  # of purchases: some shops buy without a cart
 _READING_US = 90 * SECOND_US
 _DECIDING_US = 1_200 * SECOND_US
 _FINISH = 0.95  # of the time left: a purchase never falls on the closing itself
@@ -71,9 +72,6 @@ def react(
         buy: P(purchase | click), same shape.
         shown: Where the slate holds a sale, same shape.
         rng: Source of randomness.
-
-    Returns:
-        The reactions.
     """
     n_visits, n_positions = shown.shape[0], shown.shape[1]
     depth: NDArray[np.int64] = rng.choice(_DEPTHS, size=n_visits, p=_DEPTH_SHARES)
@@ -87,29 +85,13 @@ def react(
 
 
 def carts_seen(reactions: Reactions, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Draw the interests with a cart event: all without a purchase, 80% of those with one.
-
-    Args:
-        reactions: The reactions.
-        rng: Source of randomness.
-
-    Returns:
-        Shape ``(n_visits, slate_size)``.
-    """
+    """Draw the interests with a cart event: all without a purchase, 80% of those with one."""
     direct = reactions.bought & (rng.random(reactions.bought.shape) >= _CART_SEEN)
     return reactions.interested & ~direct
 
 
 def count_views(n_visits: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw how many sales a visit opened from search or e-mail before the home page.
-
-    Args:
-        n_visits: Number of visits.
-        rng: Source of randomness.
-
-    Returns:
-        Counts from 0 to 2, shape ``(n_visits,)``.
-    """
+    """Draw how many sales, 0 to 2, each visit opened from search or e-mail before the home page."""
     return rng.choice(_VIEWS, size=n_visits, p=_VIEW_SHARES)
 
 
@@ -126,6 +108,7 @@ def choose_views(
     Returns:
         Chosen columns, shape ``(n_views,)``.
     """
+    # By the inverse of the cumulative sum: one draw a row, and no loop over rows.
     cumulative = np.cumsum(np.where(eligible, click, 0.0), axis=1)
     target = rng.random(len(click)) * cumulative[:, -1]
     return np.argmax(cumulative > target[:, None], axis=1)

@@ -72,15 +72,15 @@ def simulate(
     if as_json:
         print_json(asdict(summary))
         return
-    typer.echo(_described(summary, out))
+    _print(summary, out)
 
 
-def _described(summary: Summary, out: Path) -> str:
+def _print(summary: Summary, out: Path) -> None:
     oracles = ", ".join(
         f"{name} {value:.4f}" for name, value in summary.expected_purchases_at_10.items()
     )
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.by_type.items())
-    return (
+    typer.echo(
         f"{out}: world {summary.world}, {summary.customers:,} customers, {summary.sales:,} sales, "
         f"{summary.visits:,} visits, {summary.pictures:,} pictures in {summary.seconds:.0f} s\n"
         f"{summary.events:,} events: {kinds}\n"

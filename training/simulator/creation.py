@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,42 +80,30 @@ def create_world(
         folder: Where to write; made if absent.
         parameters: The world.
         period: Simulated time.
-        n_customers: Number of customers.
+        n_customers: How many visit.
         seed: The same seed gives the same files, byte for byte.
         photos: Folder of photographs, one folder per category; rendered pictures if None.
         progress: Called with the name of a stage and the share of it that is done.
-
-    Returns:
-        Its sizes.
 
     Raises:
         ValueError: If the folder of photographs holds too few.
     """
     started = time.perf_counter()
     streams = _streams(seed)
+    n = parameters.scenes_per_category
     source: PictureSource = RenderedPictures()
     if photos is not None:
-        n_labelled = parameters.scenes_per_category
-        source = Photographs(photos, n_labelled=n_labelled, rng=streams.split)
-    sales = draw_sales(
-        parameters,
-        period,
-        scenes=source.scenes,
-        destinations=source.destinations,
-        rng=streams.sales,
-    )
+        source = Photographs(photos, n_labelled=n, rng=streams.split)
+    scenes, places = source.scenes, source.destinations
+    sales = draw_sales(parameters, period, scenes=scenes, destinations=places, rng=streams.sales)
     attributes = _write_covers(folder, sales, source=source, rng=streams.covers, progress=progress)
-    n_labelled = _write_labelled(
-        folder, parameters, source=source, rng=streams.labelled, progress=progress
-    )
-    features = SaleFeatures(
-        sales, attributes, scenes=source.scenes, destinations=source.destinations
-    )
+    n_labelled = _write_labelled(folder, n, source=source, rng=streams.labelled, progress=progress)
+    features = SaleFeatures(sales, attributes, scenes=scenes, destinations=places)
     world = _drawn(parameters, period, features=features, n_customers=n_customers, streams=streams)
-    history = simulate(
-        world, rng=streams.behaviour, progress=lambda share: progress("visits", share)
-    )
-    _write_sales(folder, world, source=source, attributes=attributes, rng=streams.texts)
+    history = simulate(world, rng=streams.behaviour, progress=partial(progress, "visits"))
+    texts = write_texts(sales, scenes=scenes, destinations=places, rng=streams.texts)
+    files.write_sales(folder, sales, period=period, destinations=places, texts=texts)
+    files.write_sale_truth(folder, sales, scenes=scenes, attributes=attributes)
     files.write_customers(folder, world.customers)
     by_type = files.write_events(folder, world, history=history, rng=streams.quantities)
     files.write_truth(folder, world, truth=history.truth)
@@ -143,19 +132,14 @@ def redraw_world(
         period: Simulated time.
         n_customers: Number of customers.
         seed: Its seed.
-
-    Returns:
-        The state before the first visit.
     """
     streams = _streams(seed)
     source = RenderedPictures()
-    scenes, destinations = source.scenes, source.destinations
-    sales = draw_sales(
-        parameters, period, scenes=scenes, destinations=destinations, rng=streams.sales
-    )
+    scenes, places = source.scenes, source.destinations
+    sales = draw_sales(parameters, period, scenes=scenes, destinations=places, rng=streams.sales)
     pictures = [folder / "images" / f"{name}.jpg" for name in files.sale_names(len(sales))]
     measured = np.array([measure_jpeg(picture.read_bytes()) for picture in pictures])
-    features = SaleFeatures(sales, standardised(measured), scenes=scenes, destinations=destinations)
+    features = SaleFeatures(sales, standardised(measured), scenes=scenes, destinations=places)
     return _drawn(parameters, period, features=features, n_customers=n_customers, streams=streams)
 
 
@@ -183,21 +167,8 @@ def _drawn(
     )
 
 
-def _write_sales(
-    folder: Path,
-    world: World,
-    *,
-    source: PictureSource,
-    attributes: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> None:
-    places = source.destinations
-    texts = write_texts(world.sales, scenes=source.scenes, destinations=places, rng=rng)
-    files.write_sales(folder, world.sales, period=world.period, destinations=places, texts=texts)
-    files.write_sale_truth(folder, world.sales, scenes=source.scenes, attributes=attributes)
-
-
 def _streams(seed: int) -> _Streams:
+    # By the order of the fields: a new stream goes last, or all later ones change.
     names = _Streams.__dataclass_fields__
     seeds = np.random.SeedSequence(seed).spawn(len(names))
     return _Streams(**dict(zip(names, map(np.random.default_rng, seeds), strict=True)))
@@ -224,7 +195,7 @@ def _write_covers(
 
 def _write_labelled(
     folder: Path,
-    parameters: Parameters,
+    n_per_scene: int,
     *,
     source: PictureSource,
     rng: np.random.Generator,
@@ -234,7 +205,7 @@ def _write_labelled(
     for index, scene in enumerate(source.scenes):
         category = folder / "scenes" / scene.name
         category.mkdir(parents=True, exist_ok=True)
-        pictures = source.labelled(index, parameters.scenes_per_category, rng=rng)
+        pictures = source.labelled(index, n_per_scene, rng=rng)
         for number, picture in enumerate(pictures):
             (category / f"{number:04d}.jpg").write_bytes(picture)
         n_written += len(pictures)

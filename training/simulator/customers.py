@@ -20,14 +20,13 @@ from training.simulator.period import Period
 _LOYALTY_SHAPE = 0.8
 _MEMBER_DAYS = 700
 _OTHER_DEVICE = 0.15
-_GAP_US = HOUR_US
+_GAP_US = HOUR_US  # longer than any reaction of a visit: 90 s to click and 20 min to buy
 # Relative intensity by hour of the day (UTC), with a peak in the evening.
 _HOURLY = np.array(
     [20, 10, 6, 5, 6, 12, 30, 55, 60, 55, 52, 55, 70, 68, 55, 50, 52, 58, 68, 85, 100, 95, 70, 40]
 )
-_WEEKLY = np.array([1.0, 0.95, 0.95, 1.0, 0.9, 1.05, 1.25])
-_MONDAY_DAYS = 4
-"""Days from the epoch, a Thursday, to its first Monday."""
+_WEEKLY = np.array([1.0, 0.95, 0.95, 1.0, 0.9, 1.05, 1.25])  # from Monday
+_MONDAY_DAYS = 4  # from the epoch, a Thursday, to its first Monday
 
 
 @dataclass(frozen=True)
@@ -79,17 +78,7 @@ class Visits:
 def draw_customers(
     parameters: Parameters, period: Period, *, n_customers: int, rng: np.random.Generator
 ) -> Customers:
-    """Draw customers: three of ten join during the period, the others up to 700 days before it.
-
-    Args:
-        parameters: The world.
-        period: Simulated time.
-        n_customers: How many.
-        rng: Source of randomness.
-
-    Returns:
-        The customers, in random order.
-    """
+    """Draw customers: three of ten join during the period, the others up to 700 days before it."""
     length_us = period.end_us - period.start_us
     new = rng.random(n_customers) < parameters.new_share
     age_us = (rng.random(n_customers) * _MEMBER_DAYS * DAY_US).astype(np.int64)
@@ -110,15 +99,6 @@ def draw_visits(
 
     Moments follow a daily and a weekly rhythm from the moment of joining. Two visits of one
     customer are at least an hour apart, so that a visit's events never meet the next visit.
-
-    Args:
-        parameters: The world.
-        period: Simulated time.
-        customers: The customers.
-        rng: Source of randomness.
-
-    Returns:
-        Visits in the order of time.
     """
     edges_us, cumulative = _rhythm(period)
     from_us = np.maximum(customers.joined_us, period.start_us)
@@ -128,12 +108,31 @@ def draw_visits(
     customer = np.repeat(
         np.arange(len(customers)), rng.multinomial(n_visits, weight / weight.sum())
     )
+    # Uniform in the share of the rhythm that is left after joining; its inverse gives the moment.
     share = passed[customer] + rng.random(len(customer)) * (1.0 - passed[customer])
     at_us = np.interp(share, cumulative, edges_us).astype(np.int64)
     order = np.lexsort((at_us, customer))
     customer, at_us = customer[order], _spaced(customer[order], at_us[order])
+    # Those that were pushed beyond the end are lost.
     inside = at_us < period.end_us
-    return _ordered(customer[inside], at_us[inside], customers=customers, rng=rng)
+    customer, at_us = customer[inside], at_us[inside]
+    next_us = np.full(len(at_us), np.iinfo(np.int64).max)
+    same = customer[1:] == customer[:-1]
+    next_us[:-1][same] = at_us[1:][same]
+    # A number for each customer and day, so that one pass counts the turns of all.
+    n_days = int(at_us.max() // DAY_US) + 1 if len(at_us) else 1
+    turn = _turns(customer * n_days + at_us // DAY_US)
+    other = rng.random(len(customer)) < _OTHER_DEVICE
+    random_device = rng.choice(len(DEVICES), size=len(customer), p=DEVICE_SHARES)
+    device = np.where(other, random_device, customers.device[customer])
+    order = np.argsort(at_us, kind="stable")
+    return Visits(
+        customer=customer[order],
+        at_us=at_us[order],
+        next_us=next_us[order],
+        device=device[order],
+        turn=turn[order],
+    )
 
 
 def _rhythm(period: Period) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -165,28 +164,3 @@ def _turns(group: NDArray[np.int64]) -> NDArray[np.int64]:
     index = np.arange(len(group))
     starts = np.append(True, group[1:] != group[:-1])[: len(group)]
     return index - np.maximum.accumulate(np.where(starts, index, 0))
-
-
-def _ordered(
-    customer: NDArray[np.int64],
-    at_us: NDArray[np.int64],
-    *,
-    customers: Customers,
-    rng: np.random.Generator,
-) -> Visits:
-    next_us = np.full(len(at_us), np.iinfo(np.int64).max)
-    same = customer[1:] == customer[:-1]
-    next_us[:-1][same] = at_us[1:][same]
-    n_days = int(at_us.max() // DAY_US) + 1 if len(at_us) else 1
-    turn = _turns(customer * n_days + at_us // DAY_US)
-    other = rng.random(len(customer)) < _OTHER_DEVICE
-    random_device = rng.choice(len(DEVICES), size=len(customer), p=DEVICE_SHARES)
-    device = np.where(other, random_device, customers.device[customer])
-    order = np.argsort(at_us, kind="stable")
-    return Visits(
-        customer=customer[order],
-        at_us=at_us[order],
-        next_us=next_us[order],
-        device=device[order],
-        turn=turn[order],
-    )

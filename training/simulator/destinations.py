@@ -32,6 +32,8 @@ class Destination:
     scenes: tuple[int, ...]
 
 
+# Chosen: typical prices and seasons. Some words are of several scenes, so that texts hint at a
+# scene without naming it.
 RENDERED_SCENES: Final = (
     Scene("beach", 620, 160, ("sandy beach", "sea", "parasols", "coast")),
     Scene("castle", 340, 250, ("castle", "battlements", "heritage", "history")),
@@ -49,6 +51,7 @@ RENDERED_SCENES: Final = (
     Scene("vineyard", 330, 270, ("vineyards", "wine tasting", "cellars", "heritage")),
 )
 
+# Real names and countries, for texts that read like a shop's; scenes by rough plausibility.
 _PLACES: Final = (
     ("Nice", "France", "beach harbour old_town"),
     ("Chamonix", "France", "ski_slope lake forest"),
@@ -94,11 +97,7 @@ _PLACES: Final = (
 
 
 def rendered_destinations() -> tuple[Destination, ...]:
-    """Return the destinations of a world whose pictures are rendered.
-
-    Returns:
-        Destinations whose scenes are indices into ``RENDERED_SCENES``.
-    """
+    """Return the destinations of rendered pictures; scenes are indices into `RENDERED_SCENES`."""
     index = {scene.name: number for number, scene in enumerate(RENDERED_SCENES)}
     return tuple(
         Destination(name, country, tuple(index[scene] for scene in scenes.split()))
@@ -121,18 +120,17 @@ def photographed_scenes(
     Returns:
         Scenes in the order of ``names``, and destinations that show them.
     """
-    scenes = tuple(
-        Scene(name, float(rng.uniform(250, 900)), int(rng.integers(1, 366)), _words(name))
-        for name in names
-    )
+    scenes: list[Scene] = []
+    for name in names:
+        plain = name.replace("_", " ")
+        words = (plain, *plain.split()) if " " in plain else (plain, f"{plain} views")
+        # Euros, about the range of RENDERED_SCENES, and a day of the year.
+        price, peak_day = float(rng.uniform(250, 900)), int(rng.integers(1, 366))
+        scenes.append(Scene(name, price, peak_day, words))
+    # Repeated in the order of the permutation, so that every scene is shown somewhere.
     shuffled = np.resize(rng.permutation(len(names)), (4, len(_PLACES))).T
     destinations = tuple(
         Destination(name, country, tuple(sorted({int(scene) for scene in shown})))
         for (name, country, _), shown in zip(_PLACES, shuffled, strict=True)
     )
-    return scenes, destinations
-
-
-def _words(name: str) -> tuple[str, ...]:
-    words = name.replace("_", " ")
-    return (words, *words.split()) if " " in words else (words, f"{words} views")
+    return tuple(scenes), destinations

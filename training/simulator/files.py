@@ -31,18 +31,14 @@ def write_sales(
     destinations: Sequence[Destination],
     texts: tuple[list[str], list[str]],
 ) -> None:
-    """Write ``sales.parquet``; a sale that sells out after the period is not sold out yet.
-
-    Args:
-        folder: Where to write.
-        sales: The sales.
-        period: Simulated time.
-        destinations: Destinations of the world.
-        texts: Titles and descriptions.
-    """
+    """Write ``sales.parquet``; ``texts`` are titles and descriptions."""
     places: list[Destination] = [destinations[int(row)] for row in sales.destination]
     ids = sale_names(len(sales))
+    # A sale that sells out after the period is not sold out yet.
     sold_out = (sales.ends_us < sales.closes_us) & (sales.ends_us <= period.end_us)
+    market_lists = [
+        [market for market, sold in zip(MARKETS, row, strict=True) if sold] for row in sales.markets
+    ]
     frame = pl.DataFrame(
         {
             "sale_id": ids,
@@ -55,7 +51,7 @@ def write_sales(
             "original_price": sales.original_price,
             "currency": ["EUR"] * len(sales),
             "margin": np.round(sales.price * sales.margin, 2),
-            "markets": _market_lists(sales),
+            "markets": market_lists,
             "opens_at": _times(sales.opens_us),
             "closes_at": _times(sales.closes_us),
             "sold_out_at": _times(sales.ends_us).set(pl.Series(~sold_out), None),
@@ -67,12 +63,7 @@ def write_sales(
 
 
 def write_customers(folder: Path, customers: Customers) -> None:
-    """Write ``customers.parquet``.
-
-    Args:
-        folder: Where to write.
-        customers: The customers.
-    """
+    """Write ``customers.parquet``."""
     frame = pl.DataFrame(
         {
             "customer_id": _names("c", np.arange(len(customers)), 7),
@@ -89,20 +80,20 @@ def write_events(
 ) -> dict[str, int]:
     """Write ``events.parquet``, ordered by ``at``: the events received until the period's end.
 
-    Args:
-        folder: Where to write.
-        world: The world.
-        history: The simulation's results.
-        rng: Source of the quantities bought.
-
     Returns:
         The number of events of each type.
     """
-    events = _received(history.events, world.period)
+    everything = history.events
+    kept = np.flatnonzero(everything.received_us <= world.period.end_us)
+    # The impressions of a slate share a moment: they stand by position.
+    keys = (everything.position[kept], everything.visit[kept], everything.at_us[kept])
+    order = kept[np.lexsort(keys)]
+    events = Events(**{name: column[order] for name, column in vars(everything).items()})
     visit, n_events = events.visit, len(events.kind)
     price = world.sales.price[events.sale]
     slate = pl.Series(events.kind != KINDS.index(VIEW))
     bought = pl.Series(events.kind == KINDS.index(PURCHASE))
+    # Drawn for every event, so that a draw does not depend on which events are purchases.
     quantity = 1 + rng.poisson(0.8, size=n_events)
     customer = world.visits.customer[visit]
     variant = _labels(VARIANTS, history.uniform[visit].astype(np.int64))
@@ -131,20 +122,8 @@ def write_events(
     return dict(zip(KINDS, counts.tolist(), strict=True))
 
 
-def _received(events: Events, period: Period) -> Events:
-    kept = np.flatnonzero(events.received_us <= period.end_us)
-    order = kept[np.lexsort((events.position[kept], events.visit[kept], events.at_us[kept]))]
-    return Events(**{name: column[order] for name, column in vars(events).items()})
-
-
 def write_truth(folder: Path, world: World, *, truth: WorldTruth) -> None:
-    """Write ``truth.parquet``: for evaluation only, one row per visit.
-
-    Args:
-        folder: Where to write.
-        world: The world.
-        truth: The truth, ordered by visit.
-    """
+    """Write ``truth.parquet``, for evaluation only: a row per visit, of truth in that order."""
     flat = pl.DataFrame(
         {
             "visit": truth.visit,
@@ -170,12 +149,7 @@ def write_truth(folder: Path, world: World, *, truth: WorldTruth) -> None:
 
 
 def write_position_truth(folder: Path, n_positions: int) -> None:
-    """Write ``truth_positions.parquet``: for evaluation only, P(examined | seen) by position.
-
-    Args:
-        folder: Where to write.
-        n_positions: Positions of a slate.
-    """
+    """Write ``truth_positions.parquet``, for evaluation only: P(examined | seen) by position."""
     positions = pl.Series(range(1, n_positions + 1), dtype=pl.Int32)
     frame = pl.DataFrame({"position": positions, "examined": examination(n_positions)})
     frame.write_parquet(folder / "truth_positions.parquet")
@@ -184,13 +158,9 @@ def write_position_truth(folder: Path, n_positions: int) -> None:
 def write_sale_truth(
     folder: Path, sales: Sales, *, scenes: Sequence[Scene], attributes: NDArray[np.float64]
 ) -> None:
-    """Write ``truth_sales.parquet``: for evaluation only, scene and attributes of each picture.
+    """Write ``truth_sales.parquet``, for evaluation only: scene and attributes of each picture.
 
-    Args:
-        folder: Where to write.
-        sales: The sales.
-        scenes: Scenes of the world.
-        attributes: Standardised picture attributes, shape ``(n_sales, n_attributes)``.
+    Attributes are standardised, shape ``(n_sales, n_attributes)``.
     """
     measured = {name: attributes[:, column] for column, name in enumerate(ATTRIBUTES)}
     frame = pl.DataFrame(
@@ -201,13 +171,6 @@ def write_sale_truth(
         }
     )
     frame.write_parquet(folder / "truth_sales.parquet")
-
-
-def _market_lists(sales: Sales) -> list[list[str]]:
-    return [
-        [market for column, market in enumerate(MARKETS) if sales.markets[row, column]]
-        for row in range(len(sales))
-    ]
 
 
 def _names(prefix: str, numbers: NDArray[np.int64], width: int) -> pl.Series:

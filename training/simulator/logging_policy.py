@@ -11,7 +11,8 @@ from training.simulator.sales import Sales
 # Chosen: docs/world.md, "Logging policy". The prior rate is near the mean click rate of a world.
 _DAILY_DECAY = 0.6
 _PRIOR_RATE = 0.08
-_PRIOR_WEIGHT = 20.0
+_PRIOR_WEIGHT = 20.0  # examined impressions: a sale's own rate counts as much from then on
+# In logits: noise and novelty are small beside popularity, yet every sale gets shown.
 _POPULARITY_WEIGHT = 1.2
 _NOVELTY = 0.3
 _NOISE_SD = 0.3
@@ -35,13 +36,7 @@ class LoggingPolicy:
     """Popularity with decay, a bonus for new sales and daily noise; recomputed every midnight."""
 
     def __init__(self, parameters: Parameters, sales: Sales, rng: np.random.Generator) -> None:
-        """Start without any history.
-
-        Args:
-            parameters: The world.
-            sales: All sales.
-            rng: Source of the daily noise.
-        """
+        """Start without any history; ``rng`` draws the daily noise."""
         self._sales = sales
         self._slate_size = parameters.slate_size
         self._rng = rng
@@ -84,6 +79,7 @@ class LoggingPolicy:
         rate = clicks / (self._examined[:, rows] + _PRIOR_WEIGHT)
         new = self._sales.opens_us[rows] > day_us - DAY_US
         noise = self._rng.normal(0.0, _NOISE_SD, size=rate.shape)
+        # All sales decay, not only the day's: each passes one midnight a day.
         self._clicks *= _DAILY_DECAY
         self._examined *= _DAILY_DECAY
         return _POPULARITY_WEIGHT * np.log(rate / _PRIOR_RATE) + _NOVELTY * new + noise
@@ -103,9 +99,6 @@ class LoggingPolicy:
             eligible: Which sales may be shown, same shape.
             uniform: Visits whose slate ignores the scores, shape ``(n_visits,)``.
             rng: Source of randomness.
-
-        Returns:
-            The slates.
         """
         logits = np.where(eligible, np.where(uniform[:, None], 0.0, scores), -np.inf)
         return plackett_luce(logits, self._slate_size, rng=rng)
@@ -136,6 +129,8 @@ def plackett_luce(
     column = np.argsort(-keys, axis=1)[:, :size]
     weight = np.exp(logits)
     chosen = np.take_along_axis(weight, column, axis=1)
+    # Weights of what is not drawn, floored against rounding; sums from the last position on keep
+    # the propensity of the last one exact.
     rest = np.maximum(weight.sum(axis=1) - chosen.sum(axis=1), 0.0)
     remaining = rest[:, None] + np.cumsum(chosen[:, ::-1], axis=1)[:, ::-1]
     shown = chosen > 0

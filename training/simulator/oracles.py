@@ -39,8 +39,15 @@ class Oracles:
         """
         gains = np.where(eligible, truth, 0.0)
         scores = {"popularity": popular, "knowable": knowable, "truth": truth}
+        size = min(_SIZE, gains.shape[1])
         for name, score in scores.items():
-            self._totals[name] += _expected(gains, np.where(eligible, score, -1.0))
+            # Probabilities are positive, so that -1 ranks behind every sale that may be shown.
+            behind = -np.where(eligible, score, -1.0)
+            first = np.argpartition(behind, size - 1, axis=1)[:, :size]
+            best = np.argsort(np.take_along_axis(behind, first, axis=1), axis=1, kind="stable")
+            order = np.take_along_axis(first, best, axis=1)
+            ranked = np.take_along_axis(gains, order, axis=1)
+            self._totals[name] += float((ranked * examination(size)).sum())
         counts = eligible.sum(axis=1)
         reach = np.cumsum(np.append(0.0, examination(_SIZE)))[np.minimum(counts, _SIZE)]
         self._totals["random"] += float((gains.sum(axis=1) / np.maximum(counts, 1) * reach).sum())
@@ -49,11 +56,3 @@ class Oracles:
     def means(self) -> dict[str, float]:
         """Return expected purchases@10 a visit, by oracle; 0 before any visit."""
         return {name: total / max(self._n_visits, 1) for name, total in self._totals.items()}
-
-
-def _expected(gains: NDArray[np.float32], scores: NDArray[np.float32]) -> float:
-    size = min(_SIZE, scores.shape[1])
-    first = np.argpartition(-scores, size - 1, axis=1)[:, :size]
-    best = np.argsort(-np.take_along_axis(scores, first, axis=1), axis=1, kind="stable")
-    order = np.take_along_axis(first, best, axis=1)
-    return float((np.take_along_axis(gains, order, axis=1) * examination(size)).sum())

@@ -24,8 +24,9 @@ class Parameters:
     A world with one regime has constant tastes.
     """
 
+    # All chosen; docs/world.md, "Preferences" and "Visits".
     name: str = "standard"
-    n_types: int = 2048
+    n_types: int = 2048  # finite, so that the posterior over types can be computed exactly
     n_regimes: int = 1
     regime_stay: float = 1.0
     regime_likeness: float = 1.0
@@ -51,7 +52,9 @@ class Parameters:
 
 WORLDS: Final = {
     "standard": Parameters(),
+    # About five times fewer purchases for the same clicks.
     "rare": Parameters(name="rare", buy_intercept=-4.9),
+    # Fewer types, since each has a state for every regime.
     "regimes": Parameters(
         name="regimes", n_types=700, n_regimes=3, regime_stay=0.85, regime_likeness=0.4
     ),
@@ -64,9 +67,6 @@ def world(name: str, *, visits: float | None = None) -> Parameters:
     Args:
         name: One of ``standard``, ``rare`` and ``regimes``.
         visits: Mean visits of a customer over the whole period; the world's own if None.
-
-    Returns:
-        The parameters.
 
     Raises:
         ValueError: If no world has this name.

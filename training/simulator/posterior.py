@@ -15,12 +15,9 @@ class Evidence:
     """Log-likelihoods of one day's observations under every taste state."""
 
     def __init__(self, market: Market, n_positions: int) -> None:
-        """Tabulate the log-probability of every observation of every sale.
-
-        Args:
-            market: The day.
-            n_positions: Positions of a slate.
-        """
+        """Tabulate the log-probability of every observation of every sale."""
+        # The table has shape (n_observations * n_rows, n_states): a visit's log-likelihood is a sum
+        # of its rows, so that one sparse product serves all visits.
         click, buy = (np.ascontiguousarray(part.T) for part in (market.click, market.buy))
         interest = buy**INTEREST
         ignored = [np.log1p(-np.float32(share) * click) for share in examination(n_positions)]
@@ -43,29 +40,24 @@ class Evidence:
         Returns:
             Shape ``(n_visits, n_states)``.
         """
-        entries = [
-            self._entries(slates, mask, offset)
-            for mask, offset in [
-                (reactions.seen & ~reactions.clicked, None),
-                (reactions.clicked, _CLICK),
-                (reactions.bought, _BUY),
-                (reactions.interested & ~reactions.bought, _CART),
-                (reactions.clicked & ~reactions.interested, _LEAVE),
-            ]
-        ]
+        entries: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        for mask, outcome in [
+            (reactions.seen & ~reactions.clicked, None),
+            (reactions.clicked, _CLICK),
+            (reactions.bought, _BUY),
+            (reactions.interested & ~reactions.bought, _CART),
+            (reactions.clicked & ~reactions.interested, _LEAVE),
+        ]:
+            visit, position = np.nonzero(mask)
+            # The table holds a block of sales for each ignored position, then for each outcome.
+            block = position if outcome is None else self._n_positions + outcome
+            entries.append((visit, block * self._n_rows + slates.column[visit, position]))
         visit, observed = (np.concatenate(part) for part in zip(*entries, strict=True))
         counts: csr_array = csr_array(
             (np.ones(len(visit), dtype=np.float32), (visit, observed)),
             shape=(len(slates.column), len(self._table)),
         )
         return np.asarray(counts @ self._table, dtype=np.float32)
-
-    def _entries(
-        self, slates: LoggedSlates, mask: NDArray[np.bool_], offset: int | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        visit, position = np.nonzero(mask)
-        block = position if offset is None else self._n_positions + offset
-        return visit, block * self._n_rows + slates.column[visit, position]
 
     def of_views(
         self, column: NDArray[np.int64], eligible: NDArray[np.bool_]
@@ -92,25 +84,17 @@ class Posterior:
     """
 
     def __init__(self, tastes: Tastes, n_customers: int) -> None:
-        """Start from the prior, under which all states are equally likely.
-
-        Args:
-            tastes: Taste types of the world.
-            n_customers: Number of customers.
-        """
+        """Start from the prior, under which all states are equally likely."""
         self._log = np.zeros((n_customers, len(tastes.weights)), dtype=np.float32)
         self._transition = tastes.transition.astype(np.float32)
 
     def move(self, customer: NDArray[np.int64]) -> None:
-        """Let the regimes of customers who come back change.
-
-        Args:
-            customer: Rows, each at most once, shape ``(n,)``.
-        """
+        """Let the regimes of customers ``(n,)`` who come back change; each row at most once."""
         n_regimes = len(self._transition)
         if n_regimes == 1:
             return
         states = self.probabilities(customer)
+        # The floor, near the least float32, keeps the logarithm of an impossible state finite.
         moved = states.reshape(-1, n_regimes) @ self._transition
         self._log[customer] = np.log(np.maximum(moved.reshape(states.shape), np.float32(1e-37)))
 
@@ -122,18 +106,12 @@ class Posterior:
             likelihood: Log-likelihood of the states, shape ``(n, n_states)``.
         """
         updated = self._log[customer] + likelihood
+        # Constants cancel in `probabilities`; otherwise sums over many visits would lose digits.
         updated -= updated.max(axis=1, keepdims=True)
         self._log[customer] = updated
 
     def probabilities(self, customer: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the posterior probabilities of states.
-
-        Args:
-            customer: Rows, shape ``(n,)``.
-
-        Returns:
-            Shape ``(n, n_states)``; every row sums to 1.
-        """
+        """Return the posterior probabilities ``(n, n_states)`` of customers' rows ``(n,)``."""
         log = self._log[customer]
         states = np.exp(log - log.max(axis=1, keepdims=True))
         return states / states.sum(axis=1, keepdims=True)

@@ -13,9 +13,9 @@ from training.simulator.period import Period
 # Chosen to resemble a flash-sale site: docs/world.md, "Sales". Sales last at most nine days, so
 # that the first day has all its open ones.
 _LEAD_DAYS = 9
-_AFTER_DAYS = 7
-_PRICE_SPREAD = 0.45
-_CATEGORY_PRICE = np.array([1.0, 1.35, 1.6, 1.2, 1.9])
+_AFTER_DAYS = 7  # so that a running demo has sales to open for a week
+_PRICE_SPREAD = 0.45  # of the logarithm of the price
+_CATEGORY_PRICE = np.array([1.0, 1.35, 1.6, 1.2, 1.9])  # relative to a hotel, by CATEGORIES
 _SOLD_OUT_SHARE = 0.05
 
 
@@ -69,40 +69,40 @@ def draw_sales(
     destinations: Sequence[Destination],
     rng: np.random.Generator,
 ) -> Sales:
-    """Draw sales that open from nine days before the period until seven days after it.
-
-    Args:
-        parameters: The world.
-        period: Simulated time.
-        scenes: Scenes of the world.
-        destinations: Destinations of the world.
-        rng: Source of randomness.
-
-    Returns:
-        All sales, in the order in which they open.
-    """
+    """Draw sales that open from nine days before the period until seven days after it."""
+    # The order of the draws is part of a world: another order gives other files for a seed.
     opens_us = _openings(parameters, period, rng)
     n_sales = len(opens_us)
     destination = rng.integers(len(destinations), size=n_sales)
     scene = np.array(
         [rng.choice(destinations[int(place)].scenes) for place in destination], dtype=np.int64
     )
-    category = (scene + rng.choice(len(CATEGORIES), size=n_sales, p=[0.4, 0.3, 0.1, 0.1, 0.1])) % (
-        len(CATEGORIES)
-    )
-    price, original_price = _prices(scenes, scene, category=category, rng=rng)
-    closes_us = _closings(opens_us, rng)
+    # The product goes with the scene, but does not name it.
+    shift = rng.choice(len(CATEGORIES), size=n_sales, p=[0.4, 0.3, 0.1, 0.1, 0.1])
+    category = (scene + shift) % len(CATEGORIES)
+    typical = np.array([one.price for one in scenes])[scene] * _CATEGORY_PRICE[category]
+    factor = np.exp(rng.normal(0.0, _PRICE_SPREAD, n_sales))
+    price = np.round(typical * factor).astype(np.float64)
+    discount = 0.1 + 0.6 * rng.beta(2.5, 2.5, n_sales)
+    nights = rng.integers(3, 9, size=n_sales)
+    hours = rng.integers(20, 24, size=n_sales)
+    closes_us = (opens_us // DAY_US + nights) * DAY_US + hours * HOUR_US
+    margin = np.round(rng.beta(6, 24, size=n_sales), 3)
+    n_markets = rng.choice([1, 2, 3], size=n_sales, p=[0.5, 0.35, 0.15])
+    order = np.argsort(rng.random((n_sales, len(MARKETS))), axis=1)
+    sold_out = rng.random(n_sales) < _SOLD_OUT_SHARE
+    lasts = np.where(sold_out, rng.uniform(0.4, 0.95, n_sales), 1.0)
     return Sales(
         scene=scene,
         destination=destination,
         category=category,
         price=price,
-        original_price=original_price,
-        margin=np.round(rng.beta(6, 24, size=n_sales), 3),
-        markets=_markets(n_sales, rng),
+        original_price=np.round(price / (1.0 - discount)).astype(np.float64),
+        margin=margin,
+        markets=order.argsort(axis=1) < n_markets[:, None],
         opens_us=opens_us,
         closes_us=closes_us,
-        ends_us=_ends(opens_us, closes_us, rng),
+        ends_us=opens_us + (lasts * (closes_us - opens_us)).astype(np.int64),
         stock=rng.integers(5, 60, size=n_sales),
         appeal=rng.normal(0.0, parameters.appeal_sd, size=(n_sales, 2)),
     )
@@ -118,38 +118,3 @@ def _openings(
     hours = rng.choice([6, 7, 8], size=len(days), p=[0.3, 0.5, 0.2])
     opens_us = days * DAY_US + hours * HOUR_US
     return np.sort(opens_us[opens_us <= period.end_us + _AFTER_DAYS * DAY_US])
-
-
-def _closings(opens_us: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    nights = rng.integers(3, 9, size=len(opens_us))
-    hours = rng.integers(20, 24, size=len(opens_us))
-    return (opens_us // DAY_US + nights) * DAY_US + hours * HOUR_US
-
-
-def _ends(
-    opens_us: NDArray[np.int64], closes_us: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    part = np.where(
-        rng.random(len(opens_us)) < _SOLD_OUT_SHARE, rng.uniform(0.4, 0.95, len(opens_us)), 1.0
-    )
-    return opens_us + (part * (closes_us - opens_us)).astype(np.int64)
-
-
-def _prices(
-    scenes: Sequence[Scene],
-    scene: NDArray[np.int64],
-    *,
-    category: NDArray[np.int64],
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    typical = np.array([scene.price for scene in scenes])[scene] * _CATEGORY_PRICE[category]
-    factor = np.exp(rng.normal(0.0, _PRICE_SPREAD, len(scene)))
-    price = np.round(typical * factor).astype(np.float64)
-    discount = 0.1 + 0.6 * rng.beta(2.5, 2.5, len(scene))
-    return price, np.round(price / (1.0 - discount)).astype(np.float64)
-
-
-def _markets(n_sales: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    n_chosen = rng.choice([1, 2, 3], size=n_sales, p=[0.5, 0.35, 0.15])
-    order = np.argsort(rng.random((n_sales, len(MARKETS))), axis=1)
-    return order.argsort(axis=1) < n_chosen[:, None]

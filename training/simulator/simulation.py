@@ -115,16 +115,7 @@ class History:
 def simulate(
     world: World, *, rng: np.random.Generator, progress: Callable[[float], None]
 ) -> History:
-    """Run all visits of the period.
-
-    Args:
-        world: The world.
-        rng: Source of randomness.
-        progress: Called after every day with the share of days that are done.
-
-    Returns:
-        Events and truth.
-    """
+    """Run all visits of the period; ``progress`` gets the share of days that are done."""
     shop = _Shop(world, rng)
     days_us = world.period.days_us()
     for number, day_us in enumerate(days_us, start=1):
@@ -157,6 +148,7 @@ class _Shop:
         visits = self.world.visits
         first, last = np.searchsorted(visits.at_us, [day_us, day_us + DAY_US])
         market = self.world.features.market(self.world.parameters, self.world.tastes, day_us=day_us)
+        # Also on a day without visits, since counts decay at each midnight.
         scores = self.policy.scores(market.rows, day_us=day_us)
         if first == last or not len(market.rows):
             return
@@ -168,20 +160,38 @@ class _Shop:
             purchase=purchase,
             popular=purchase.mean(axis=0),
         )
+        # Customers' first visits of the day, then their second: visits that are served together are
+        # of different customers, and each posterior holds the visits before.
         turn = visits.turn[first:last]
         for number in range(int(turn.max()) + 1):
             self._serve(first + np.flatnonzero(turn == number), day)
 
     def _serve(self, visit: NDArray[np.int64], day: "_Day") -> None:
         """Run visits of different customers on one day."""
-        eligible = self._eligible(visit, day.market.rows)
+        sales, rows = self.world.sales, day.market.rows
+        at_us = self.world.visits.at_us[visit][:, None]
+        markets = self.world.customers.market[self.world.visits.customer[visit]]
+        # Shape (n_visits, n_rows).
+        eligible = (sales.opens_us[rows] <= at_us) & (at_us < sales.ends_us[rows])
+        eligible &= sales.markets[rows].T[markets]
         visit, eligible = visit[eligible.any(axis=1)], eligible[eligible.any(axis=1)]
         customer = self.world.visits.customer[visit]
-        self._move(customer)
+        # Before anything of this visit is observed: the regime is that of the visit.
+        self.posterior.move(customer)
+        edges = self.world.tastes.transition.cumsum(axis=1)[self.regime[customer]]
+        draw = self.rng.random((len(customer), 1)) * edges[:, -1:]
+        self.regime[customer] = (draw >= edges).sum(axis=1)
         state = self.world.customers.type[customer] * self.world.tastes.n_regimes
         state += self.regime[customer]
         self._view(visit, day, eligible=eligible, state=state)
-        self.truths.append(self._truth(visit, day, eligible=eligible, state=state))
+        # What is knowable holds the views, and nothing of the slate that follows.
+        states = self.posterior.probabilities(customer)
+        truth, knowable = day.purchase[state], states @ day.purchase
+        self.oracles.add(truth, knowable, popular=day.popular, eligible=eligible)
+        row, column = np.nonzero(eligible)
+        self.truths.append(
+            WorldTruth(visit[row], rows[column], truth=truth[eligible], knowable=knowable[eligible])
+        )
         slates = self.policy.fill(
             day.scores[self.world.customers.market[customer]],
             eligible=eligible,
@@ -197,19 +207,6 @@ class _Shop:
         )
         self.posterior.observe(customer, day.evidence.of_slates(slates, reactions))
         self._report(visit, day, slates=slates, reactions=reactions)
-
-    def _eligible(self, visit: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        sales, visits = self.world.sales, self.world.visits
-        at_us = visits.at_us[visit][:, None]
-        market = self.world.customers.market[visits.customer[visit]]
-        open_now = (sales.opens_us[rows] <= at_us) & (at_us < sales.ends_us[rows])
-        return open_now & sales.markets[rows].T[market]
-
-    def _move(self, customer: NDArray[np.int64]) -> None:
-        self.posterior.move(customer)
-        edges = self.world.tastes.transition.cumsum(axis=1)[self.regime[customer]]
-        draw = self.rng.random((len(customer), 1)) * edges[:, -1:]
-        self.regime[customer] = (draw >= edges).sum(axis=1)
 
     def _view(
         self,
@@ -230,25 +227,6 @@ class _Shop:
             before_us = np.minimum(_VIEW_US, now_us - self.world.sales.opens_us[sale])
             at_us = now_us - (before_us * self.rng.uniform(0.1, 0.9, len(who))).astype(np.int64)
             self.events.append(_events(VIEW, visit[who], sale=sale, at_us=at_us))
-
-    def _truth(
-        self,
-        visit: NDArray[np.int64],
-        day: "_Day",
-        *,
-        eligible: NDArray[np.bool_],
-        state: NDArray[np.int64],
-    ) -> WorldTruth:
-        states = self.posterior.probabilities(self.world.visits.customer[visit])
-        truth, knowable = day.purchase[state], states @ day.purchase
-        self.oracles.add(truth, knowable, popular=day.popular, eligible=eligible)
-        row, column = np.nonzero(eligible)
-        return WorldTruth(
-            visit=visit[row],
-            sale=day.market.rows[column],
-            truth=truth[eligible],
-            knowable=knowable[eligible],
-        )
 
     def _report(
         self,
@@ -289,11 +267,9 @@ class _Shop:
     def _sent(
         self, visit: NDArray[np.int64], row: NDArray[np.int64], *, last_us: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Return the moment before which no event of a visit is received; 0 without a delay.
-
-        A late device sends all events at once, at the latest before the customer's next visit, so
-        that the events of earlier visits are known then.
-        """
+        """Return the moment before which no event of a visit is received; 0 without a delay."""
+        # A late device sends all events at once, at the latest before the customer's next visit, so
+        # that the events of earlier visits are known then.
         ended_us = np.zeros(len(visit), dtype=np.int64)
         np.maximum.at(ended_us, row, last_us)
         delay_us = np.exp(self.rng.normal(np.log(_LATE_MEDIAN_US), _LATE_SPREAD, len(visit)))

@@ -13,11 +13,12 @@ from training.simulator.sales import Sales
 
 # Chosen: docs/world.md, "Tastes", gives the model and all values.
 _YEAR_DAYS = 365.25
-_N_LIFESTYLES = 5
+_N_LIFESTYLES = 5  # so that tastes are correlated, and the events of others are worth something
 _SHARED = 0.9
 _MEAN_TASTE = {"price": -0.08, "discount": 0.08, "season": 0.15}
 _MEAN_ATTRIBUTES = (0.06, 0.08, 0.06, -0.04)
 _MEAN_SCENE_SD = 0.12
+# In logits: urgency and price, which are the same for all customers.
 _LAST_DAY = 0.25
 _FIRST_DAY = 0.15
 _BUY_PRICE = -0.10
@@ -54,11 +55,13 @@ def draw_tastes(
         n_scenes: Number of scenes.
         n_countries: Number of countries.
         rng: Source of randomness.
-
-    Returns:
-        The types.
     """
-    spread = _spread(parameters, n_scenes, n_countries=n_countries)
+    plain = (parameters.price_sd, parameters.discount_sd, parameters.season_sd, parameters.level_sd)
+    # In the order of the columns of `SaleFeatures.market`, as the means below.
+    spread = np.repeat(
+        [parameters.scene_sd, parameters.country_sd, parameters.attribute_sd, *plain],
+        [n_scenes, n_countries, len(ATTRIBUTES), 1, 1, 1, 1],
+    )
     loadings = rng.normal(size=(len(spread), _N_LIFESTYLES))
     loadings /= np.linalg.norm(loadings, axis=1, keepdims=True)
     factors = _regime_normals(parameters, _N_LIFESTYLES, rng)
@@ -74,19 +77,6 @@ def draw_tastes(
         parameters.regime_stay - move
     )
     return Tastes(weights=mean + spread * deviation, n_regimes=regimes, transition=transition)
-
-
-def _spread(parameters: Parameters, n_scenes: int, *, n_countries: int) -> NDArray[np.float64]:
-    plain = [
-        parameters.price_sd,
-        parameters.discount_sd,
-        parameters.season_sd,
-        parameters.level_sd,
-    ]
-    return np.repeat(
-        [parameters.scene_sd, parameters.country_sd, parameters.attribute_sd, *plain],
-        [n_scenes, n_countries, len(ATTRIBUTES), 1, 1, 1, 1],
-    )
 
 
 def _regime_normals(
@@ -192,15 +182,6 @@ def country_names(destinations: Sequence[Destination]) -> list[str]:
 
 
 def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shift and scale columns to mean 0 and standard deviation 1.
-
-    A constant column becomes zeros.
-
-    Args:
-        values: Shape ``(n,)`` or ``(n, n_columns)``.
-
-    Returns:
-        Same shape.
-    """
+    """Scale columns of ``(n,)`` or ``(n, n_columns)`` to mean 0 and deviation 1; constants to 0."""
     spread = values.std(axis=0)
     return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)

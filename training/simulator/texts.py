@@ -8,7 +8,8 @@ from training.simulator.destinations import Destination, Scene
 from training.simulator.parameters import CATEGORIES
 from training.simulator.sales import Sales
 
-_TELLS_SCENE = 0.6  # share of texts that hint at the scene; chosen
+# Share of texts that hint at the scene; chosen, so that pictures tell what texts do not.
+_TELLS_SCENE = 0.6
 _PRODUCTS = {
     "hotel": ("hotel", "boutique hotel", "resort"),
     "flight_hotel": ("flight and hotel", "package holiday", "getaway with flights"),
@@ -32,12 +33,6 @@ def write_texts(
 
     Destination, country and product are always named. Six texts of ten also hint at the scene,
     with words that several scenes may share.
-
-    Args:
-        sales: The sales.
-        scenes: Scenes of the world.
-        destinations: Destinations of the world.
-        rng: Source of randomness.
 
     Returns:
         Titles and descriptions, in the order of the sales.

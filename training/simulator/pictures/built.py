@@ -18,7 +18,16 @@ def castle(canvas: Canvas) -> None:
     _battlements(canvas, left, right, top=wall, stone=stone)
     roofs = canvas.chance(0.5)
     for _ in canvas.several(2, 5):
-        _tower(canvas, canvas.between(left, right), foot, stone=stone, roofs=roofs)
+        x = canvas.between(left, right)
+        half, top = canvas.between(8, 18), foot - canvas.between(70, 150)
+        shade = tuple(int(value * canvas.between(0.8, 1.0)) for value in stone)
+        canvas.draw.rectangle((x - half, top, x + half, foot), fill=shade)
+        _battlements(canvas, x - half, x + half, top=top, stone=shade)
+        if roofs:
+            corners = [(x - half - 3, top), (x + half + 3, top), (x, top - half * 2.2)]
+            canvas.draw.polygon(corners, canvas.tone((120, 65, 55)))
+        slit = canvas.tone((40, 35, 35))
+        canvas.draw.rectangle((x - 2, top + 14, x + 2, top + 24), fill=slit)
     gate = (left + right) / 2
     canvas.draw.rectangle((gate - 8, foot - 22, gate + 8, foot), fill=canvas.tone((50, 40, 35)))
     canvas.ridge(foot + 14, canvas.between(8, 24), colour=canvas.tone((90, 125, 60)), rough=0.2)
@@ -39,19 +48,6 @@ def _battlements(
 ) -> None:
     for x in np.arange(left, right - 5, 9):
         canvas.draw.rectangle((x, top - 5, x + 5, top), fill=stone)
-
-
-def _tower(canvas: Canvas, x: float, foot: float, *, stone: tuple[int, ...], roofs: bool) -> None:
-    half, top = canvas.between(8, 18), foot - canvas.between(70, 150)
-    shade = tuple(int(value * canvas.between(0.8, 1.0)) for value in stone)
-    canvas.draw.rectangle((x - half, top, x + half, foot), fill=shade)
-    _battlements(canvas, x - half, x + half, top=top, stone=shade)
-    if roofs:
-        canvas.draw.polygon(
-            [(x - half - 3, top), (x + half + 3, top), (x, top - half * 2.2)],
-            canvas.tone((120, 65, 55)),
-        )
-    canvas.draw.rectangle((x - 2, top + 14, x + 2, top + 24), fill=canvas.tone((40, 35, 35)))
 
 
 def city(canvas: Canvas) -> None:
@@ -114,7 +110,11 @@ def lighthouse(canvas: Canvas) -> None:
     """Paint a tower on a rocky cape by the sea."""
     canvas.water(canvas.horizon, calm=canvas.between(0.0, 0.7))
     foot = canvas.horizon + canvas.between(0, 60)
-    x = _cape(canvas, foot)
+    rock = canvas.tone((110, 105, 95) if canvas.chance(0.6) else (95, 125, 70))
+    x = canvas.between(50, 206)
+    reach = canvas.between(50, 150)
+    shore = [(x + reach, foot + 60), (x + reach + 40, WIDTH)]
+    canvas.draw.polygon([(x - reach, WIDTH), (x - 30, foot), (x + 25, foot - 4), *shore], rock)
     half = _light_tower(canvas, x, foot)
     if canvas.chance(0.4):
         canvas.house((x + half, foot - 18, x + half + 34, foot), canvas.tone((235, 230, 220)))
@@ -125,24 +125,6 @@ def lighthouse(canvas: Canvas) -> None:
             size=canvas.between(10, 26),
         )
     canvas.people(foot + 15, 245, most=10)
-
-
-def _cape(canvas: Canvas, foot: float) -> float:
-    """Paint the rocks and return where the tower stands on them."""
-    rock = canvas.tone((110, 105, 95) if canvas.chance(0.6) else (95, 125, 70))
-    x = canvas.between(50, 206)
-    reach = canvas.between(50, 150)
-    canvas.draw.polygon(
-        [
-            (x - reach, WIDTH),
-            (x - 30, foot),
-            (x + 25, foot - 4),
-            (x + reach, foot + 60),
-            (x + reach + 40, WIDTH),
-        ],
-        rock,
-    )
-    return x
 
 
 def _light_tower(canvas: Canvas, x: float, foot: float) -> float:
@@ -184,24 +166,19 @@ def old_town(canvas: Canvas) -> None:
     _house_row(canvas, foot, tall=(45, 120))
     canvas.ground(foot, canvas.tone((165, 150, 135)))
     if canvas.chance(0.55):
-        _alley(canvas, foot)
+        for side in (0, WIDTH):
+            inner = abs(side - canvas.between(55, 95))
+            warm = canvas.between(150, 230)
+            wall = canvas.tone((warm, warm * 0.84, warm * 0.62))
+            corners = [(side, 0), (inner, foot - 80), (inner, foot + 5), (side, WIDTH)]
+            canvas.draw.polygon(corners, wall)
+            for part in (0.2, 0.45, 0.7):
+                x, pane = side + (inner - side) * part, canvas.tone((70, 75, 80))
+                canvas.draw.rectangle((x - 5, 70 + 40 * part, x + 5, 95 + 40 * part), fill=pane)
     for _ in range(40):
         x, y = canvas.between(0, WIDTH), canvas.between(foot, WIDTH)
         canvas.draw.line((x, y, x + 8, y), fill=canvas.tone((135, 122, 110), 8))
     canvas.people(foot + 4, 250, most=45)
-
-
-def _alley(canvas: Canvas, foot: float) -> None:
-    for side in (0, WIDTH):
-        inner = abs(side - canvas.between(55, 95))
-        warm = canvas.between(150, 230)
-        wall = canvas.tone((warm, warm * 0.84, warm * 0.62))
-        canvas.draw.polygon([(side, 0), (inner, foot - 80), (inner, foot + 5), (side, WIDTH)], wall)
-        for part in (0.2, 0.45, 0.7):
-            x = side + (inner - side) * part
-            canvas.draw.rectangle(
-                (x - 5, 70 + 40 * part, x + 5, 95 + 40 * part), fill=canvas.tone((70, 75, 80))
-            )
 
 
 def spa_pool(canvas: Canvas) -> None:

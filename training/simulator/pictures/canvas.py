@@ -9,11 +9,13 @@ from PIL import Image, ImageDraw
 
 Colour = tuple[float, float, float]
 
+# All sizes, colours and shares of the painters are chosen by eye. What matters is that scenes
+# overlap in everything but their parts, so that a labeller has to look at those.
 WIDTH = 256
 HIGHEST_HORIZON = 72
 LOWEST_HORIZON = 158
 _COARSE = 64  # side of the noise that is enlarged to clouds and textures
-_SHARPNESS_PX = (120, 208)
+_SHARPNESS_PX = (120, 208)  # side of the drawing before it is enlarged to WIDTH
 # Colours at the top and at the horizon, and the tint of everything below.
 _SKIES = {
     "noon": ((70, 130, 210), (185, 215, 240), (1.0, 1.0, 1.0)),
@@ -47,25 +49,24 @@ class Canvas:
     """A square drawing of 256 px with its own light and randomness."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        """Draw the light and paint the sky.
-
-        Args:
-            rng: Source of randomness.
-        """
+        """Draw the light and paint the sky."""
         self.rng = rng
-        self.light = _light(rng)
+        hour = str(rng.choice(_HOURS, p=_HOUR_SHARES))
+        top, low, tint = _SKIES[hour]
+        shift = rng.normal(0, 14, 3)
+        self.light = Light(
+            hour, _clipped(np.array(top) + shift), _clipped(np.array(low) + shift), tint
+        )
         self.horizon = rng.uniform(HIGHEST_HORIZON, LOWEST_HORIZON)
         self.crowd = float(rng.beta(0.8, 1.6))
-        self.image = self._sky()
-        self.draw = ImageDraw.Draw(self.image)
-
-    def _sky(self) -> Image.Image:
         down = np.minimum(np.linspace(0, WIDTH / self.horizon, _COARSE, dtype=np.float32), 1)
         down = down[:, None, None]
         sky = _floats(self.light.top) * (1 - down) + _floats(self.light.low) * down
+        # Clouds: where the noise exceeds a threshold, white under this light.
         cover = np.clip((self._noise(5, _COARSE) - self.between(0.35, 0.8)) * 3, 0, 1) * 0.8
         sky = sky + (235 * _floats(self.light.tint) - sky) * cover
-        return Image.fromarray(sky.astype(np.uint8)).resize((WIDTH, WIDTH))
+        self.image = Image.fromarray(sky.astype(np.uint8)).resize((WIDTH, WIDTH))
+        self.draw = ImageDraw.Draw(self.image)
 
     def _noise(self, cells: int, side: int) -> NDArray[np.float32]:
         """Return smooth noise of two octaves in about 0..1, shape ``(side, side, 1)``."""
@@ -212,7 +213,11 @@ class Canvas:
         pixels *= 1 + np.float32(self.between(0.05, 0.35)) * (self._noise(24, side) - 0.5)
         haze = np.float32(self.between(0, 0.3)) * self._noise(3, side)
         pixels += (_floats(self.light.low) - pixels) * haze
-        pixels = self._graded(pixels)
+        # White balance, exposure and saturation vary as photographers' do.
+        warmer, exposure = self.rng.normal(0, 0.07), self.rng.normal(1, 0.08)
+        balance = _floats((exposure + warmer, exposure, exposure - warmer))
+        grey = pixels.mean(axis=2, keepdims=True)
+        pixels = (grey + (pixels - grey) * np.float32(self.between(0.45, 1.35))) * balance
         grain = self.rng.standard_normal((side, side, 1), dtype=np.float32)
         pixels += np.float32(self.between(2, 9)) * grain
         image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
@@ -235,28 +240,9 @@ class Canvas:
             fillcolor=edge,
         )
 
-    def _graded(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Shift white balance, saturation and exposure as photographers do."""
-        warmer, exposure = self.rng.normal(0, 0.07), self.rng.normal(1, 0.08)
-        balance = _floats((exposure + warmer, exposure, exposure - warmer))
-        grey = pixels.mean(axis=2, keepdims=True)
-        return (grey + (pixels - grey) * np.float32(self.between(0.45, 1.35))) * balance
-
 
 def _floats(colour: Colour) -> NDArray[np.float32]:
     return np.array(colour, dtype=np.float32)
-
-
-def _light(rng: np.random.Generator) -> Light:
-    hour = str(rng.choice(_HOURS, p=_HOUR_SHARES))
-    top, low, tint = _SKIES[hour]
-    shift = rng.normal(0, 14, 3)
-    return Light(
-        hour=hour,
-        top=_clipped(np.array(top) + shift),
-        low=_clipped(np.array(low) + shift),
-        tint=tint,
-    )
 
 
 def _clipped(colour: NDArray[np.float64]) -> Colour:

@@ -37,14 +37,7 @@ def measure(image: Image.Image) -> NDArray[np.float64]:
 
 
 def measure_jpeg(picture: bytes) -> NDArray[np.float64]:
-    """Measure an encoded picture; see ``measure``.
-
-    Args:
-        picture: A JPEG file.
-
-    Returns:
-        Values in the order of ``ATTRIBUTES``, shape ``(4,)``.
-    """
+    """Measure an encoded JPEG; see `measure`."""
     with Image.open(io.BytesIO(picture)) as image:
         image.draft("RGB", (_SIDE, _SIDE))
         return measure(image)

@@ -21,17 +21,14 @@ def beach(canvas: Canvas) -> None:
         cloth = canvas.any_tone(60, 250)
         canvas.draw.pieslice((x - size, y - size * 0.6, x + size, y + size * 0.6), 180, 360, cloth)
     for _ in canvas.several(0, 3):
-        _palm(canvas, canvas.between(0, WIDTH), canvas.between(shore, WIDTH))
+        x, foot = canvas.between(0, WIDTH), canvas.between(shore, WIDTH)
+        top, lean = foot - canvas.between(60, 130), canvas.between(-25, 25)
+        canvas.draw.line((x, foot, x + lean, top), fill=canvas.tone((110, 85, 60)), width=4)
+        leaf = canvas.tone((45, 105, 50))
+        for _ in range(8):
+            dx, dy = canvas.between(-38, 38), canvas.between(-18, 25)
+            canvas.draw.line((x + lean, top, x + lean + dx, top + dy), fill=leaf, width=4)
     canvas.people(shore, WIDTH - 4)
-
-
-def _palm(canvas: Canvas, x: float, foot: float) -> None:
-    top, lean = foot - canvas.between(60, 130), canvas.between(-25, 25)
-    canvas.draw.line((x, foot, x + lean, top), fill=canvas.tone((110, 85, 60)), width=4)
-    leaf = canvas.tone((45, 105, 50))
-    for _ in range(8):
-        dx, dy = canvas.between(-38, 38), canvas.between(-18, 25)
-        canvas.draw.line((x + lean, top, x + lean + dx, top + dy), fill=leaf, width=4)
 
 
 def desert(canvas: Canvas) -> None:
@@ -128,7 +125,9 @@ def lake(canvas: Canvas) -> None:
     ]
     canvas.draw.polygon([*line, (WIDTH, canvas.horizon + 5), (0, canvas.horizon + 5)], mirror)
     if canvas.chance(0.6):
-        _shore_trees(canvas)
+        for _ in canvas.several(4, 14):
+            foot = canvas.horizon + canvas.between(2, 12)
+            canvas.conifer(canvas.between(0, WIDTH), foot, height=canvas.between(15, 45))
     if canvas.chance(0.4):
         x = canvas.between(40, 200)
         canvas.draw.polygon(
@@ -146,12 +145,6 @@ def lake(canvas: Canvas) -> None:
             canvas.between(canvas.horizon + 15, 230),
             size=canvas.between(12, 34),
         )
-
-
-def _shore_trees(canvas: Canvas) -> None:
-    for _ in canvas.several(4, 14):
-        foot = canvas.horizon + canvas.between(2, 12)
-        canvas.conifer(canvas.between(0, WIDTH), foot, height=canvas.between(15, 45))
 
 
 def safari(canvas: Canvas) -> None:
@@ -226,18 +219,14 @@ def ski_slope(canvas: Canvas) -> None:
             canvas.between(0, WIDTH), foot, height=14 + (foot - canvas.horizon) * 0.35, snow=True
         )
     if canvas.chance(0.5):
-        _lift(canvas)
+        left, right = canvas.between(60, 140), canvas.between(10, 80)
+        wire, cabin = canvas.tone((60, 60, 70), 5), (180, 60, 50)
+        canvas.draw.line((0, left, WIDTH, right), fill=wire, width=2)
+        for step in range(5):
+            x, y = 20 + step * 50, left + (right - left) * (20 + step * 50) / WIDTH
+            canvas.draw.line((x, y, x, y + 10), fill=wire)
+            canvas.draw.rectangle((x - 5, y + 10, x + 5, y + 16), fill=canvas.tone(cabin))
     canvas.people(canvas.horizon + 45, 245, most=24)
-
-
-def _lift(canvas: Canvas) -> None:
-    left, right = canvas.between(60, 140), canvas.between(10, 80)
-    wire = canvas.tone((60, 60, 70), 5)
-    canvas.draw.line((0, left, WIDTH, right), fill=wire, width=2)
-    for step in range(5):
-        x, y = 20 + step * 50, left + (right - left) * (20 + step * 50) / WIDTH
-        canvas.draw.line((x, y, x, y + 10), fill=wire)
-        canvas.draw.rectangle((x - 5, y + 10, x + 5, y + 16), fill=canvas.tone((180, 60, 50)))
 
 
 def vineyard(canvas: Canvas) -> None:

@@ -75,16 +75,9 @@ class RenderedPictures:
 
 
 def render(scene: str, rng: np.random.Generator) -> Image.Image:
-    """Draw a picture of a scene.
+    """Draw an RGB picture of 256 x 256 pixels of a scene, a key of ``PAINTERS``.
 
     One picture of four shows, behind its scene, parts of another one.
-
-    Args:
-        scene: A key of ``PAINTERS``.
-        rng: Source of randomness.
-
-    Returns:
-        An RGB picture of 256 x 256 pixels.
     """
     canvas = Canvas(rng)
     if canvas.chance(_MIXED):
@@ -112,8 +105,12 @@ class Photographs:
         Raises:
             ValueError: If fewer than two categories hold at least two photographs.
         """
-        found = {path.name: _photographs(path) for path in sorted(folder.iterdir())}
-        usable = {name: files for name, files in found.items() if len(files) > 1}
+        usable: dict[str, list[Path]] = {}
+        for category in sorted(path for path in folder.iterdir() if path.is_dir()):
+            # Sorted, so that the split follows from the seed and not from the file system.
+            files = sorted(path for path in category.iterdir() if path.suffix.lower() in _SUFFIXES)
+            if len(files) > 1:
+                usable[category.name] = files
         if len(usable) < 2:  # noqa: PLR2004 -- two categories, two photographs in each
             msg = f"{folder}: expected at least two folders with two .jpg photographs or more"
             raise ValueError(msg)
@@ -138,9 +135,3 @@ class Photographs:
     def labelled(self, scene: int, n_pictures: int, *, rng: np.random.Generator) -> list[bytes]:  # noqa: ARG002 -- see above
         """Return the photographs of a scene that were kept."""
         return [path.read_bytes() for path in self._labelled[scene][:n_pictures]]
-
-
-def _photographs(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
