@@ -1,17 +1,16 @@
 """Feature table: ``python -m training features``, the documentation of all features."""
 
 import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from models.catalogue.catalogue import Catalogue, build_catalogue
-from models.dataset.reading import Dataset, read_dataset
+from models.catalogue.catalogue import build_catalogue
+from models.dataset.reading import read_dataset
 from models.domain.customer import Window
 from models.domain.event import to_us
 from models.domain.profile import Profile
@@ -42,7 +41,7 @@ e4,c1,seen,click,2026-01-02T00:00:01Z
 e5,c2,seen,click,2026-01-02T00:00:01Z
 e6,c1,seen,purchase,2026-01-02T00:00:02Z
 """
-# Two moments of another hour, day and day of the week.
+# Two moments of another hour, day and day of the week: what differs between them is always known.
 _MOMENTS: Final = (datetime(2026, 1, 3, 4, tzinfo=UTC), datetime(2026, 2, 5, 9, tzinfo=UTC))
 
 
@@ -54,43 +53,29 @@ def features_command() -> None:
 def feature_page() -> str:
     """Describe every feature: name, scope, meaning, and what it is where nothing is known."""
     with tempfile.TemporaryDirectory() as directory:
-        dataset = _dataset(Path(directory))
+        (Path(directory) / "sales.csv").write_text(_SALES)
+        (Path(directory) / "events.csv").write_text(_EVENTS)
+        dataset = read_dataset(Path(directory))
     catalogue = build_catalogue(dataset.sales, {}, topics=Topics.none())
     schema = FeatureSchema(fit_recommenders(Interactions.from_events(dataset.events, catalogue)))
-    first, second = (schema.assemble(_question(catalogue, to_us(moment)))[0] for moment in _MOMENTS)
-    return _HEAD + "\n".join(_lines(schema, first, second)) + "\n"
-
-
-def _dataset(directory: Path) -> Dataset:
-    (directory / "sales.csv").write_text(_SALES)
-    (directory / "events.csv").write_text(_EVENTS)
-    return read_dataset(directory)
-
-
-def _question(catalogue: Catalogue, now_us: int) -> Query:
-    """Return the features of an unknown customer and a sale without events."""
-    return Query(
-        window=Window.empty(),
-        profile=Profile.empty(),
-        catalogue=catalogue,
-        context=Context(now_us),
-        rows=np.array([catalogue.row_for("bare")]),
-    )
-
-
-def _lines(
-    schema: FeatureSchema, first: NDArray[np.float32], second: NDArray[np.float32]
-) -> Iterator[str]:
-    yield "| feature | scope | meaning | where nothing is known |"
-    yield "|---|---|---|---|"
-    for column, (name, (scope, meaning)) in enumerate(schema.features.items()):
-        value = _unknown(float(first[column]), float(second[column]))
-        yield f"| `{name}` | {scope} | {meaning} | {value} |"
-
-
-def _unknown(first: float, second: float) -> str:
-    if np.isnan(first):
-        return "unknown"
-    if first != second:
-        return "always known"
-    return str(int(first)) if first.is_integer() else "the shop's own"
+    rows: list[list[float]] = []
+    for moment in _MOMENTS:
+        # An unknown customer, and a sale without events.
+        query = Query(
+            window=Window.empty(),
+            profile=Profile.empty(),
+            catalogue=catalogue,
+            context=Context(to_us(moment)),
+            rows=np.array([catalogue.row_for("bare")]),
+        )
+        rows.append(schema.assemble(query)[0].tolist())
+    lines = ["| feature | scope | meaning | where nothing is known |", "|---|---|---|---|"]
+    for (name, (scope, meaning)), first, second in zip(schema.features.items(), *rows, strict=True):
+        if isnan(first):
+            value = "unknown"
+        elif first != second:
+            value = "always known"
+        else:
+            value = str(int(first)) if first.is_integer() else "the shop's own"
+        lines.append(f"| `{name}` | {scope} | {meaning} | {value} |")
+    return _HEAD + "\n".join(lines) + "\n"

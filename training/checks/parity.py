@@ -1,6 +1,6 @@
 """Offline-online parity check: recomputes served answers from exported files, bit for bit."""
 
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -70,73 +70,45 @@ class OfflineRows:
         equal: list[str] = []
         differing: list[str] = []
         other_counts: list[str] = []
-        for content_id in dict.fromkeys(_content_id(answer) for answer in answers):
-            catalogue = self._catalogue(content_id)
-            of_content = [answer for answer in answers if _content_id(answer) == content_id]
-            for answer, counted in self._counted(of_content, catalogue):
-                if counted.counts.id != _counts_id(answer):
+        by_content: defaultdict[str, list[tuple[str, ExposureRecord]]] = defaultdict(list)
+        for answer in answers:
+            content_id, _, counts_id = answer.snapshot_id.partition(".")
+            by_content[content_id].append((counts_id, answer))
+        for content_id, of_content in by_content.items():
+            try:
+                content = self._snapshots.content(content_id)
+                grid_us = {
+                    one: self._snapshots.counts(one, n_sales=len(content.sales)).at_us
+                    for one in {counts_id for counts_id, _ in of_content}
+                }
+            except OSError as exc:
+                kept = "snapshots are kept for 30 days where the service ran"
+                msg = f"{exc.filename} is missing: {kept}"
+                raise ParityError(msg) from exc
+            catalogue = content.catalogue(self._scorer.topics)
+            replay = CountReplay(self._events, catalogue)
+            # Workers step from one grid time to the next at slightly different moments, and the
+            # replay only goes forward.
+            for counts_id, answer in sorted(of_content, key=lambda one: grid_us[one[0]]):
+                counted = catalogue.with_counts(replay.at(grid_us[counts_id]))
+                if counted.counts.id != counts_id:
                     other_counts.append(answer.recommendation_id)
                 same = self._hash(answer, counted) == answer.feature_hash
                 (equal if same else differing).append(answer.recommendation_id)
                 progress.tick()
         return Parity(tuple(equal), tuple(differing), tuple(other_counts))
 
-    def _catalogue(self, content_id: str) -> Catalogue:
-        try:
-            content = self._snapshots.content(content_id)
-        except OSError as exc:
-            raise ParityError(_missing(exc)) from exc
-        return content.catalogue(self._scorer.topics)
-
-    def _counted(
-        self, answers: list[ExposureRecord], catalogue: Catalogue
-    ) -> Iterator[tuple[ExposureRecord, Catalogue]]:
-        """Pair each answer with the counts of its grid time, recomputed from the events."""
-        replay = CountReplay(self._events, catalogue)
-        grid_us = {
-            counts_id: self._grid_us(counts_id, len(catalogue))
-            for counts_id in {_counts_id(answer) for answer in answers}
-        }
-        # Workers step from one grid time to the next at slightly different moments.
-        for answer in sorted(answers, key=lambda answer: grid_us[_counts_id(answer)]):
-            yield answer, catalogue.with_counts(replay.at(grid_us[_counts_id(answer)]))
-
-    def _grid_us(self, counts_id: str, n_sales: int) -> int:
-        try:
-            return self._snapshots.counts(counts_id, n_sales=n_sales).at_us
-        except OSError as exc:
-            raise ParityError(_missing(exc)) from exc
-
-    def _state(self, answer: ExposureRecord) -> tuple[Window, Profile]:
-        customer = None
-        if answer.customer_id is not None:
-            customer = self._customers.get(answer.customer_id)
-        if customer is None:
-            return Window.empty(), Profile.empty()
-        return (
-            self._windows.window(customer, answer.now_us),
-            self._profiles.profile(customer, answer.now_us),
-        )
-
     def _hash(self, answer: ExposureRecord, catalogue: Catalogue) -> str:
-        window, profile = self._state(answer)
+        window, profile = Window.empty(), Profile.empty()
+        customer = self._customers.get(answer.customer_id or "")
+        if customer is not None:
+            window = self._windows.window(customer, answer.now_us)
+            profile = self._profiles.profile(customer, answer.now_us)
         offer = EligibleSalesCache(catalogue).at(answer.market, answer.now_us)
         query = candidate_query(
             offer, answer.context, window=window, profile=profile, choice=answer.choice
         )
         return self._scorer.score(query).feature_hash
-
-
-def _content_id(answer: ExposureRecord) -> str:
-    return answer.snapshot_id.partition(".")[0]
-
-
-def _counts_id(answer: ExposureRecord) -> str:
-    return answer.snapshot_id.partition(".")[2]
-
-
-def _missing(exc: OSError) -> str:
-    return f"{exc.filename} is missing: snapshots are kept for 30 days where the service ran"
 
 
 def parity_command(

@@ -1,8 +1,7 @@
 """Dataset validation: ``python -m training validate``, which lists all faults of a dataset."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from pydantic import JsonValue
@@ -11,22 +10,12 @@ from models.dataset import Dataset, DatasetError, Effect, FaultReport, read_data
 from models.dataset.quarantine import DEFAULT_NAME, write_quarantine
 from training.console import bars, print_json
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validation:
-    """Result of a validation.
-
-    Attributes:
-        directory: The dataset.
-        dataset: The dataset that was read; None if it cannot be used.
-        faults: Everything found wrong.
-        strict: Whether any loss makes the dataset unusable.
-    """
-
-    directory: Path
-    dataset: Dataset | None
-    faults: FaultReport
-    strict: bool
+_COSTS: Final = {
+    Effect.FILE: "the dataset cannot be used",
+    Effect.ROW: "rows left out",
+    Effect.GAP: "something missing, the rest is kept",
+    Effect.NOTE: "nothing lost",
+}
 
 
 def validate(
@@ -48,46 +37,53 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Report every kind of fault of a dataset; set rows that cannot be used aside."""
-    found = _inspect(data, strict=strict, decode_pictures=pictures)
+    dataset: Dataset | None = None
     try:
-        kept = None if strict else write_quarantine(found.faults, quarantine or data)
+        with bars() as bar:
+            dataset = read_dataset(
+                data,
+                strict=strict,
+                decode_pictures=pictures,
+                progress=lambda step, done, total: bar.reach(step, done=done, total=total),
+            )
+            faults = dataset.faults
+    except DatasetError as exc:
+        faults = exc.faults
+    # A dataset that cannot be used has rows too that are left out.
+    try:
+        kept = None if strict else write_quarantine(faults, quarantine or data)
     except (OSError, ValueError) as exc:
         typer.echo(f"error: rows left out cannot be kept: {exc}; see --quarantine", err=True)
         raise typer.Exit(1) from exc
     if as_json:
-        print_json(_as_json(found, kept, shown))
+        print_json(_as_json(dataset, faults, directory=data, quarantine=kept, shown=shown))
     else:
-        _tell(found, kept, shown)
-    if found.dataset is None:
+        _print_faults(faults, quarantine=kept, shown=shown)
+        stopped = " (strict: stopped at the first file with faults)" if strict else ""
+        verdict = f"cannot be used{stopped}" if dataset is None else f"usable, {_contents(dataset)}"
+        typer.echo(f"{data}: {verdict}")
+    if dataset is None:
         raise typer.Exit(1)
 
 
-def _inspect(directory: Path, *, strict: bool, decode_pictures: bool) -> Validation:
-    with bars() as bar:
-        try:
-            dataset = read_dataset(
-                directory,
-                strict=strict,
-                decode_pictures=decode_pictures,
-                progress=lambda step, done, total: bar.reach(step, done=done, total=total),
-            )
-        except DatasetError as exc:
-            return Validation(directory=directory, dataset=None, faults=exc.faults, strict=strict)
-    return Validation(directory=directory, dataset=dataset, faults=dataset.faults, strict=strict)
-
-
-def _as_json(found: Validation, quarantine: Path | None, shown: int) -> dict[str, JsonValue]:
-    dataset = found.dataset
+def _as_json(
+    dataset: Dataset | None,
+    faults: FaultReport,
+    *,
+    directory: Path,
+    quarantine: Path | None,
+    shown: int,
+) -> dict[str, JsonValue]:
     return {
-        "directory": str(found.directory),
+        "directory": str(directory),
         "usable": dataset is not None,
         "sales": None if dataset is None else len(dataset.sales),
         "events": None if dataset is None else len(dataset.events),
         "customers": _n_customers(dataset),
         "images": None if dataset is None else len(dataset.pictures),
         "fingerprint": None if dataset is None else dataset.fingerprint,
-        "counts": {code.value: n for code, n in found.faults.counts().items()},
-        "refused_rows": {**found.faults.n_refused()},
+        "counts": {code.value: n for code, n in faults.counts().items()},
+        "refused_rows": {**faults.n_refused()},
         "quarantine": None if quarantine is None else str(quarantine),
         "faults": [
             {
@@ -98,8 +94,8 @@ def _as_json(found: Validation, quarantine: Path | None, shown: int) -> dict[str
                 "effect": fault.code.effect.value,
                 "reason": fault.reason,
             }
-            for code in found.faults.counts()
-            for fault in found.faults.with_codes(code).first(shown)
+            for code in faults.counts()
+            for fault in faults.with_codes(code).first(shown)
         ],
     }
 
@@ -110,35 +106,22 @@ def _n_customers(dataset: Dataset | None) -> int | None:
     return dataset.customers.height
 
 
-def _tell(found: Validation, quarantine: Path | None, shown: int) -> None:
-    for code, n in found.faults.counts().items():
+def _print_faults(faults: FaultReport, *, quarantine: Path | None, shown: int) -> None:
+    for code, n in faults.counts().items():
         typer.echo(f"{code} ({n:,}, {_COSTS[code.effect]})")
-        for fault in found.faults.with_codes(code).first(shown):
+        for fault in faults.with_codes(code).first(shown):
             typer.echo(f"  {fault}")
         if n > shown:
             typer.echo(f"  and {n - shown:,} more")
-    for file, n in found.faults.n_refused().items():
+    for file, n in faults.n_refused().items():
         kept = "" if quarantine is None else f", kept in {quarantine}"
         typer.echo(f"{file}: {n:,} rows left out{kept}")
-    typer.echo(_verdict(found))
 
 
-def _verdict(found: Validation) -> str:
-    dataset = found.dataset
-    if dataset is None:
-        stopped = " (strict: stopped at the first file with faults)" if found.strict else ""
-        return f"{found.directory}: cannot be used{stopped}"
+def _contents(dataset: Dataset) -> str:
     n_customers = _n_customers(dataset)
     customers = "" if n_customers is None else f", {n_customers:,} customers"
     return (
-        f"{found.directory}: usable, {len(dataset.sales):,} sales, {len(dataset.events):,} events"
-        f"{customers}, {len(dataset.pictures):,} pictures; fingerprint {dataset.fingerprint[:16]}"
+        f"{len(dataset.sales):,} sales, {len(dataset.events):,} events{customers},"
+        f" {len(dataset.pictures):,} pictures; fingerprint {dataset.fingerprint[:16]}"
     )
-
-
-_COSTS = {
-    Effect.FILE: "the dataset cannot be used",
-    Effect.ROW: "rows left out",
-    Effect.GAP: "something missing, the rest is kept",
-    Effect.NOTE: "nothing lost",
-}

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue
 
 from models.dataset import read_event_log
 from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.design import Design, NoBaselineError, design
-from models.experiments.analysis.results import Results, experiment_results
+from models.experiments.analysis.results import experiment_results
 from models.experiments.exposure import read_exposures
 from models.experiments.plan.plan_file import find, read_plan
 from training.console import Data, Json, exit_on_user_error, print_json, with_folder
@@ -20,41 +19,46 @@ from training.report.terminal import print_blocks
 
 _RULES = Rules()
 
+PlanFile = Annotated[
+    Path, typer.Option(help="Plan of experiments, YAML or JSON.", exists=True, dir_okay=False)
+]
+Exposures = Annotated[
+    Path | None,
+    typer.Option(
+        help="Directory with exposures.parquet; none: only what it could see.",
+        exists=True,
+        file_okay=False,
+    ),
+]
+Page = Annotated[
+    Path | None, typer.Option(help="HTML page to write.", dir_okay=False, callback=with_folder)
+]
+# Chosen: at most a quarter of a year after the first exposure, and a year before it.
+WindowHours = Annotated[
+    float,
+    typer.Option(
+        min=0.1, max=2_160, help="What a unit does so long after its first exposure counts."
+    ),
+]
+BeforeDays = Annotated[
+    float, typer.Option(min=0.1, max=400, help="What it did so long before is the covariate.")
+]
+PlannedUnits = Annotated[
+    int, typer.Option(min=100, help="Units at which looking early costs least; chosen beforehand.")
+]
+Lift = Annotated[float, typer.Option(min=0.0001, help="Relative lift that is to be found.")]
+
 
 def experiment_report_command(
     name: Annotated[str, typer.Option(help="Experiment.")],
-    plan: Annotated[
-        Path, typer.Option(help="Plan of experiments, YAML or JSON.", exists=True, dir_okay=False)
-    ],
+    plan: PlanFile,
     data: Data,
-    exposures: Annotated[
-        Path | None,
-        typer.Option(
-            help="Directory with exposures.parquet; none: only what it could see.",
-            exists=True,
-            file_okay=False,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="HTML page to write.", dir_okay=False, callback=with_folder),
-    ] = None,
-    window_hours: Annotated[
-        float,
-        typer.Option(
-            min=0.1, max=2_160, help="What a unit does so long after its first exposure counts."
-        ),
-    ] = _RULES.window_hours,
-    before_days: Annotated[
-        float, typer.Option(min=0.1, max=400, help="What it did so long before is the covariate.")
-    ] = _RULES.before_days,
-    planned_units: Annotated[
-        int,
-        typer.Option(min=100, help="Units at which looking early costs least; chosen beforehand."),
-    ] = _RULES.planned_units,
-    lift: Annotated[
-        float, typer.Option(min=0.0001, help="Relative lift that is to be found.")
-    ] = 0.05,
+    exposures: Exposures = None,
+    out: Page = None,
+    window_hours: WindowHours = _RULES.window_hours,
+    before_days: BeforeDays = _RULES.before_days,
+    planned_units: PlannedUnits = _RULES.planned_units,
+    lift: Lift = 0.05,
     as_json: Json = False,
 ) -> None:
     """Say what came of an experiment, and what it can see, from exported files."""
@@ -63,6 +67,7 @@ def experiment_report_command(
             window_hours=window_hours, before_days=before_days, planned_units=planned_units
         )
         experiment, unit = find(read_plan(plan), name)
+        # An export holds no sales.
         events, faults = read_event_log(data)
         for code, n in faults.counts().items():
             typer.echo(f"{n} × {code}", err=True)
@@ -81,17 +86,13 @@ def experiment_report_command(
         blocks = list[Block](results_document(results)) if results else []
         blocks += design_document(planned) if planned else [Paragraph(unplanned)]
         out.write_text(page(f"Experiment {name}", blocks), encoding="utf-8")
-    _print(results, planned, as_json=as_json)
-
-
-def _print(results: Results | None, planned: Design | None, *, as_json: bool) -> None:
     if as_json:
-        found: dict[str, JsonValue] = {
-            "results": results.model_dump(mode="json") if results else None,
-            "design": planned.model_dump(mode="json") if planned else None,
-        }
-        print_json(found)
-        return
-    blocks = [*(results_document(results) if results else [])]
-    blocks += design_document(planned) if planned else []
-    print_blocks(blocks)
+        print_json(
+            {
+                "results": results.model_dump(mode="json") if results else None,
+                "design": planned.model_dump(mode="json") if planned else None,
+            }
+        )
+    else:
+        shown = list[Block](results_document(results)) if results else []
+        print_blocks(shown + (design_document(planned) if planned else []))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Final
 
-from models.experiments.analysis.comparison import Comparison
 from models.experiments.analysis.design import Design
 from models.experiments.analysis.guardrail import Guardrail
 from models.experiments.analysis.interval import Span
@@ -25,10 +24,12 @@ _SAFE: Final = (
     "mislead in at most one experiment of twenty. The others hold for one look, planned before "
     "the start. Of several variants or metrics each misleads on its own."
 )
+# One of ten thousand is `models.experiments.analysis.sample_ratio.ALARM`.
 _ALARM: Final = (
     "ALARM: units did not come in the assigned shares. Chance does that in fewer than one of ten "
     "thousand experiments. Find out where units were lost before believing anything below."
 )
+# Exports of the time before the start hold no exposures of this experiment.
 _CAUTION: Final = (
     "Every unit that came is taken as if its first event had been its exposure. A variant that "
     "changes how much outcomes vary changes what can be seen."
@@ -50,9 +51,25 @@ def results_document(results: Results) -> list[Block]:
         blocks.append(Paragraph(_ALARM))
     blocks += [_lift_table(results), Paragraph(_SAFE)]
     blocks += [Heading("Over time"), *_sequences(results)]
-    blocks += [Heading("Variants"), *_bars(results)]
+    blocks.append(Heading("Variants"))
+    for metric in METRICS:
+        bars = [
+            Bar(variant.name, span.value, max(span.low or 0.0, 0.0), span.high or span.value)
+            for variant in results.variants
+            if (span := variant.metrics[metric.name]).value is not None
+        ]
+        blocks.append(BarPlot(f"{metric.name}: {metric.text}", bars))
     blocks += [Heading("Units"), *_unit_tables(results)]
-    blocks += [Heading("Guardrails"), _guardrail_table(results.guardrails), _latency_table(results)]
+    latencies = [
+        [one.name, *(f"{ms:.3g}" for ms in (took.p50_ms, took.p95_ms, took.p99_ms))]
+        for one in results.variants
+        if (took := one.latency)
+    ]
+    blocks += [
+        Heading("Guardrails"),
+        _guardrail_table(results.guardrails),
+        Table("Time of an answer in ms", ["variant", "p50", "p95", "p99"], latencies),
+    ]
     return blocks
 
 
@@ -104,29 +121,18 @@ def _lift_table(results: Results) -> Table:
 
 def _sequences(results: Results) -> Iterator[BandPlot | Paragraph]:
     for one in results.comparisons:
-        bands = list(_bands(one))
+        bands = [
+            Band(f"{look.until:%m-%d}", value, low, high)
+            for look in one.looks
+            for value, low, high in [(look.lift.value, look.lift.low, look.lift.high)]
+            # Without both ends the first looks know too little for a band.
+            if value is not None and low is not None and high is not None
+        ]
         name = f"{one.metric}: {one.variant} beside {results.control}"
         if bands:
             yield BandPlot(f"{name}, safe at every look", "relative lift", bands, percent=True)
         else:
             yield Paragraph(f"{name}: too little is known yet to draw.")
-
-
-def _bands(one: Comparison) -> Iterator[Band]:
-    for look in one.looks:
-        value, low, high = look.lift.value, look.lift.low, look.lift.high
-        if value is not None and low is not None and high is not None:
-            yield Band(f"{look.until:%m-%d}", value, low, high)
-
-
-def _bars(results: Results) -> Iterator[BarPlot]:
-    for metric in METRICS:
-        bars = [
-            Bar(variant.name, span.value, max(span.low or 0.0, 0.0), span.high or span.value)
-            for variant in results.variants
-            if (span := variant.metrics[metric.name]).value is not None
-        ]
-        yield BarPlot(f"{metric.name}: {metric.text}", bars)
 
 
 def _unit_tables(results: Results) -> Iterator[Table]:
@@ -171,15 +177,6 @@ def _guardrail_table(guardrails: tuple[Guardrail, ...]) -> Table:
         for one in guardrails
     ]
     return Table("Degraded answers, mean latency in ms, sales shown; safe intervals", columns, rows)
-
-
-def _latency_table(results: Results) -> Table:
-    rows = [
-        [one.name, *(f"{ms:.3g}" for ms in (took.p50_ms, took.p95_ms, took.p99_ms))]
-        for one in results.variants
-        if (took := one.latency)
-    ]
-    return Table("Time of an answer in ms", ["variant", "p50", "p95", "p99"], rows)
 
 
 def _span(span: Span) -> str:

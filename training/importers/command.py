@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from models.dataset.quarantine import write_quarantine
 from training.console import bars, exit_on_user_error, print_json
-from training.importers.trivago import Imported, import_trivago
+from training.importers.trivago import import_trivago
 
 app = typer.Typer(name="import", help="Bring public data into the contract.", no_args_is_help=True)
 
@@ -29,15 +29,9 @@ def trivago(
     """Import the sessions of the trivago RecSys Challenge 2019."""
     with exit_on_user_error(), bars() as bar:
         imported = import_trivago(
-            source,
-            out,
-            progress=lambda step, done, total: bar.reach(step, done=done, total=total),
+            source, out, progress=lambda step, done, total: bar.reach(step, done=done, total=total)
         )
     quarantine = write_quarantine(imported.faults, out)
-    _report(imported, out, quarantine, as_json=as_json)
-
-
-def _report(imported: Imported, out: Path, quarantine: Path | None, *, as_json: bool) -> None:
     counts = {code.value: n for code, n in imported.faults.counts().items()}
     if as_json:
         report: dict[str, JsonValue] = {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.domain.errors import UserError
 
+# As the data set names its folders.
 POLICIES: Final = ("random", "bts")
 CAMPAIGNS: Final = ("men", "women")
 _COLUMNS: Final = {
@@ -20,6 +21,13 @@ _COLUMNS: Final = {
     "position": pl.Int64,
     "click": pl.Int64,
     "propensity_score": pl.Float64,
+}
+# A propensity of 0 would be divided by, and its row cannot have been drawn.
+_POSSIBLE: Final = {
+    "item_id": pl.col("item_id") >= 0,
+    "position": pl.col("position") >= 1,
+    "click": pl.col("click").is_in([0, 1]),
+    "propensity_score": pl.col("propensity_score").is_between(0, 1, closed="right"),
 }
 
 
@@ -73,24 +81,15 @@ def read_bandit_log(root: Path, *, policy: str, campaign: str) -> BanditLog:
     except pl.exceptions.PolarsError as exc:
         msg = f"{path}: {exc}"
         raise BanditLogError(msg) from exc
-    _require_possible(frame, path)
+    for name, rule in _POSSIBLE.items():
+        # Line 1 holds the names of the columns.
+        faulty = frame.with_row_index(offset=2).filter(~rule.fill_null(value=False))
+        if faulty.height:
+            msg = f"{path}, line {faulty['index'][0]}: {name} cannot be {faulty[name][0]}"
+            raise BanditLogError(msg)
     return BanditLog(
         items=frame["item_id"].to_numpy(),
         positions=frame["position"].to_numpy(),
         clicks=frame["click"].cast(pl.Float64).to_numpy(),
         propensities=frame["propensity_score"].to_numpy(),
     )
-
-
-def _require_possible(frame: pl.DataFrame, path: Path) -> None:
-    rules = {
-        "item_id": pl.col("item_id") >= 0,
-        "position": pl.col("position") >= 1,
-        "click": pl.col("click").is_in([0, 1]),
-        "propensity_score": pl.col("propensity_score").is_between(0, 1, closed="right"),
-    }
-    for name, rule in rules.items():
-        faulty = frame.with_row_index(offset=2).filter(~rule.fill_null(value=False))
-        if faulty.height:
-            msg = f"{path}, line {faulty['index'][0]}: {name} cannot be {faulty[name][0]}"
-            raise BanditLogError(msg)

@@ -25,7 +25,9 @@ VIEW_ACTIONS: Final = (
 )
 _OF_A_HOTEL: Final = (PURCHASE_ACTION, *VIEW_ACTIONS)
 _LAST_SECOND: Final = 253_402_214_400  # 9999-12-31, where times of the contract end
+# Chosen: far above the 25 hotels that a list of the source has at most.
 _LIST_CHARS: Final = 10_000
+_UTC: Final = pl.Datetime("us", "UTC")
 _STEPS: Final = ("read", "events", "sales", "write")
 
 
@@ -65,15 +67,19 @@ def import_trivago(source: Path, out: Path, *, progress: Progress | None = None)
     Raises:
         DatasetError: If the source cannot be read or lacks a column.
     """
-    tell = progress or _silent
+    tell: Progress = progress or (lambda _step, _done, _total: None)
     tell("read", 0, len(_STEPS))
     table = read_table(source)
     rows, faults = _usable_rows(table)
     tell("events", 1, len(_STEPS))
     shown = _impressions(rows)
-    events = _sorted([_purchases(rows, shown), _views(rows), shown])
+    # By id within a moment, too: the same source gives the same bytes.
+    events = pl.concat([_purchases(rows, shown), _views(rows), shown]).sort("at", "event_id")
+    events = events.with_columns(pl.col("at").cast(_UTC))
     tell("sales", 2, len(_STEPS))
-    sales = _sales(rows, events)
+    opening = pl.lit(rows["timestamp"].min(), dtype=pl.Int64) * SECOND_US
+    hotels = events.select(pl.col("sale_id").unique()).sort("sale_id")
+    sales = hotels.with_columns(opens_at=opening.cast(_UTC))
     tell("write", 3, len(_STEPS))
     out.mkdir(parents=True, exist_ok=True)
     sales.write_parquet(out / "sales.parquet")
@@ -86,10 +92,6 @@ def import_trivago(source: Path, out: Path, *, progress: Progress | None = None)
         not_imported=_count(rows.filter(~_is_of_a_hotel())["action_type"]),
         faults=faults,
     )
-
-
-def _silent(step: str, done: int, total: int) -> None:
-    del step, done, total
 
 
 def _count(column: pl.Series) -> dict[str, int]:
@@ -171,17 +173,7 @@ def _events(frame: pl.DataFrame, event_type: EventType, **columns: pl.Expr) -> p
     )
 
 
-def _sorted(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    events = pl.concat(parts).sort("at", "event_id")
-    return events.with_columns(pl.col("at").cast(pl.Datetime("us", "UTC")))
-
-
-def _sales(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    opening = pl.lit(rows["timestamp"].min(), dtype=pl.Int64) * SECOND_US
-    hotels = events.select(pl.col("sale_id").unique()).sort("sale_id")
-    return hotels.with_columns(opens_at=opening.cast(pl.Datetime("us", "UTC")))
-
-
+# Of the source; others are not read.
 COLUMNS: Final = (
     Column(name="user_id", kind=Kind.IDENTIFIER, required=True),
     Column(name="session_id", kind=Kind.IDENTIFIER, required=True),
@@ -194,7 +186,6 @@ COLUMNS: Final = (
     Column(name="impressions", kind=Kind.TEXT, max_chars=_LIST_CHARS),
     Column(name="prices", kind=Kind.TEXT, max_chars=_LIST_CHARS),
 )
-"""Columns of the source that are read."""
 
 # A session id may come back on another day and count its steps from 1 again.
 _ROW_ID: Final = pl.format("{}-{}-{}", "session_id", "timestamp", "step")

@@ -14,12 +14,12 @@ from training.console import Threads, bars, exit_on_user_error, print_json
 from training.nightly.run import Night, NightOutcome, NightVerdict, run_night
 
 BUNDLES: Final = Path("models/bundles")
+# Beside 1 for an expected error and 2 for a wrong command line.
 EXIT_CODES: Final = {
     NightVerdict.PUBLISHED: 0,
     NightVerdict.REJECTED: 3,
     NightVerdict.NOTHING_NEW: 4,
 }
-"""Beside 1 for an expected error and 2 for a wrong command line."""
 
 
 def nightly_command(

@@ -1,6 +1,6 @@
 """Paired comparison of two bundles on the same slates."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,20 +15,21 @@ from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig
-from training.evaluation.protocol import SlateEvaluator, last_of_sessions
+from training.evaluation.protocol import EvaluatedSlate, SlateEvaluator, last_of_sessions
 from training.examples.point_in_time import PointInTime
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, has_impressions, settled
 from training.scenes.picture_scores import score_pictures
 from training.statistics.bootstrap import Interval, mean_interval
 
+# Slates of each measure at most, so that a night's end can be foreseen. Chosen, not measured.
 MAX_SLATES: Final = 4_000
-"""Slates of each measure at most."""
 
 SHOWN_MRR: Final = "shown_mrr"
 OPEN_RECALL: Final = "open_recall_at_10"
 LOG_LIKELIHOOD: Final = "shown_log_likelihood"
 
+# Keeps the logarithm of a probability finite; far below any that a calibrated model gives.
 _TINY: Final = 1e-12
 
 
@@ -91,9 +92,11 @@ def measure(directory: Path, trial: BundleComparison) -> Measures:
     slates = slates.select(np.flatnonzero(slates.now_us >= trial.from_us))
     slates = settled(slates, trial.until_us, outcome_us=trial.config.outcome_us)
     evaluator = SlateEvaluator(scorer, past, trial.config, trial.seed)
-    found = {OPEN_RECALL: _open(evaluator, slates, trial)}
+    followed = slates.select(np.flatnonzero(evaluator.followed_by_purchase(slates)))
+    judged = evaluator.open(_sample(followed, trial), None)
+    found = {OPEN_RECALL: _by_policy(judged, metric="recall_at_10")}
     if has_impressions(past.events):
-        found[SHOWN_MRR] = _shown(evaluator, slates)
+        found[SHOWN_MRR] = _by_policy(evaluator.shown(last_of_sessions(slates)), metric="mrr")
         found[LOG_LIKELIHOOD] = _likelihood(scorer, past, slates, trial)
     return {name: measured for name, measured in found.items() if len(measured.customers)}
 
@@ -136,43 +139,27 @@ def pictures_of(
         dataset: Has the pictures.
         cache: Directory of picture features.
     """
-    known = {
-        sale: scorer.pictures[sale]
-        for sale, files in dataset.images.items()
-        if sale in scorer.pictures and _are_of(scorer.pictures[sale], files)
-    }
-    new = {sale: files for sale, files in dataset.images.items() if sale not in known}
+    known: dict[str, PictureScores] = {}
+    new: dict[str, Mapping[int, Path]] = {}
+    for sale, files in dataset.images.items():
+        scores = scorer.pictures.get(sale)
+        trained = {number: one.content for number, one in scores.each.items()} if scores else None
+        # Files are hashed only where there is something to compare with: there may be many.
+        if scores and trained == {number: content_hash(path) for number, path in files.items()}:
+            known[sale] = scores
+        else:
+            new[sale] = files
     if not scorer.scene_model or not new:
         return known
     return known | score_pictures(new, SceneLabeller.open(directory), cache=cache)
 
 
-def _are_of(scores: PictureScores, files: Mapping[int, Path]) -> bool:
-    contents = {number: content_hash(path) for number, path in files.items()}
-    return contents == {number: one.content for number, one in scores.each.items()}
-
-
-def _shown(evaluator: SlateEvaluator, slates: Slates) -> Measured:
-    bought_from = last_of_sessions(slates)
-    judged = list(evaluator.shown(bought_from))
-    return _by_policy([one.metrics for one in judged], [j.customer for j in judged], metric="mrr")
-
-
-def _open(evaluator: SlateEvaluator, slates: Slates, trial: BundleComparison) -> Measured:
-    followed = _sample(slates.select(np.flatnonzero(evaluator.followed_by_purchase(slates))), trial)
-    judged = list(evaluator.open(followed, None))
-    return _by_policy(
-        [one.metrics for one in judged], [one.customer for one in judged], metric="recall_at_10"
-    )
-
-
-def _by_policy(
-    metrics: list[Mapping[str, Mapping[str, float]]], customers: list[int], *, metric: str
-) -> Measured:
-    policies = list(metrics[0]) if metrics else []
+def _by_policy(slates: Iterable[EvaluatedSlate], *, metric: str) -> Measured:
+    judged = list(slates)
+    policies = list(judged[0].metrics) if judged else []
     return Measured(
-        np.array(customers, dtype=np.int64),
-        {name: np.array([one[name][metric] for one in metrics]) for name in policies},
+        np.array([one.customer for one in judged], dtype=np.int64),
+        {name: np.array([one.metrics[name][metric] for one in judged]) for name in policies},
     )
 
 
@@ -190,6 +177,7 @@ def _likelihood(
 
 
 def _sample(slates: Slates, trial: BundleComparison) -> Slates:
+    # One seed for all: both bundles are judged on the same slates, so that differences are paired.
     rng = np.random.default_rng(trial.seed)
     n = min(MAX_SLATES, len(slates))
     return slates.select(np.sort(rng.choice(len(slates), size=n, replace=False)))

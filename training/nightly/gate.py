@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import JsonValue
-
 from training.statistics.bootstrap import Interval
 
+# What a first bundle is compared with: its own popularity, which a shop has without any model.
 BASELINE: Final = "popularity"
-"""What a first bundle is compared with: its own popularity."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +35,12 @@ def decide(differences: Mapping[str, Interval], *, reference: str) -> Decision:
     """
     if not differences:
         return Decision(False, ("nothing was bought after the training data: not judged",))
-    worse = {name: found for name, found in differences.items() if found.high < 0}
-    if worse:
-        told = (_told(name, found, reference) for name, found in worse.items())
-        return Decision(False, tuple(told))
-    return Decision(True, (f"not worse than {reference} by {', '.join(differences)}",))
-
-
-def described(difference: Interval) -> dict[str, JsonValue]:
-    """Return an interval as JSON."""
-    return {
-        "value": difference.value,
-        "low": difference.low,
-        "high": difference.high,
-        "n": difference.n,
-    }
-
-
-def _told(name: str, found: Interval, reference: str) -> str:
-    return (
+    worse = tuple(
         f"{name} is {-found.value:.4g} below {reference} on {found.n} slates "
         f"(95% interval of the difference {found.low:.4g} to {found.high:.4g})"
+        for name, found in differences.items()
+        if found.high < 0
     )
+    if worse:
+        return Decision(False, worse)
+    return Decision(True, (f"not worse than {reference} by {', '.join(differences)}",))

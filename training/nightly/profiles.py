@@ -1,6 +1,5 @@
 """Profile writer: the profiles of all customers as of the last midnight, in one file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from models.arrays.atomic_file import write_file
@@ -26,14 +25,12 @@ def write_profiles(events: EventTable, until_us: int, *, directory: Path) -> Pat
     """
     night = from_us(night_floor(until_us)).date().isoformat()
     path = directory / night / PROFILES_FILE
-    write_file(path, profiles_to_bytes(_known(events, until_us)))
-    return path
-
-
-def _known(events: EventTable, until_us: int) -> Iterator[CustomerProfile]:
     replay = ProfileReplay(events)
     customers: list[str] = events.customers.values.to_list()
-    for code, customer_id in enumerate(customers):
-        last_us = replay.last_us(code, until_us)
-        if last_us is not None:
-            yield CustomerProfile(customer_id, replay.profile(code, until_us), last_us)
+    known = (
+        CustomerProfile(customer_id, replay.profile(code, until_us), last_us)
+        for code, customer_id in enumerate(customers)
+        if (last_us := replay.last_us(code, until_us)) is not None
+    )
+    write_file(path, profiles_to_bytes(known))
+    return path

@@ -54,6 +54,7 @@ def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
         "judged_as": bundle.id,
         "data_fingerprint": dataset.fingerprint,
     }
+    # `judged_as` leads the next night back to the candidate, which was not trained on these days.
     found = Bundle(bundle.manifest.model_copy(update=told), {**bundle.files, **known})
     Scorer.load(found)
     return found

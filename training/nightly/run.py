@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -28,7 +28,7 @@ from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
 from training.nightly.comparison import BundleComparison, differences, measure
-from training.nightly.gate import BASELINE, Decision, decide, described
+from training.nightly.gate import BASELINE, decide
 from training.nightly.profiles import write_profiles
 from training.nightly.refit import refreshed
 from training.nightly.stage_cache import StageCache
@@ -38,6 +38,8 @@ from training.statistics.bootstrap import Interval
 
 CANDIDATES: Final = "candidates"
 REPORTS: Final = "reports"
+
+_INTERVALS: Final = TypeAdapter(dict[str, Interval])
 
 
 class FaultyDataError(UserError):
@@ -100,6 +102,16 @@ class Champion:
     name: str
     judged: Path
 
+    @classmethod
+    def for_night(cls, night: Night) -> Self | None:
+        """Return the bundle that the night names, or the newest one; None before the first."""
+        published = night.champion or newest_bundle(night.bundles)
+        if published is None:
+            return None
+        manifest = read_manifest(published)
+        judged = night.state / CANDIDATES / (manifest.judged_as or manifest.bundle_id)
+        return cls(manifest.bundle_id, judged if (judged / MANIFEST).is_file() else published)
+
 
 @dataclass(frozen=True, kw_only=True)
 class NightOutcome:
@@ -150,22 +162,26 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
         progress.stage("validate")
         dataset = read_dataset(night.data)
         remarks = tuple(map(str, dataset.faults.remarks()))
-        outcome = _run(night, dataset, ledger, progress=progress)
-        return replace(outcome, remarks=remarks)
-
-
-def _run(night: Night, dataset: Dataset, ledger: StageCache, *, progress: Progress) -> NightOutcome:
-    if not len(dataset.events) and not dataset.faults.n_refused():
-        return _nothing_new(None, f"{night.data} holds no event yet")
-    _require_sound(night, dataset)
-    until_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
-    champion = _champion(night)
-    from_us_ = max(until_us - night.judge_us, _end_of(champion))
-    if from_us_ + night.config.outcome_us >= until_us:
-        reason = "the outcome of what was shown since the champion's training is not known yet"
-        return _nothing_new(champion, reason)
-    trial = BundleComparison(dataset, from_us_, until_us, night.config, night.seed, night.cache)
-    return _judged_and_published(night, trial, ledger, champion=champion, progress=progress)
+        outcome = NightOutcome(verdict=NightVerdict.NOTHING_NEW, reasons=(), remarks=remarks)
+        if not len(dataset.events) and not dataset.faults.n_refused():
+            return replace(outcome, reasons=(f"{night.data} holds no event yet",))
+        _require_sound(night, dataset)
+        champion, judged_from_us = Champion.for_night(night), 0
+        if champion is not None:
+            # What it was trained on tells nothing of how good it is.
+            until = read_bundle(champion.judged).manifest.until
+            judged_from_us = to_us(datetime.fromisoformat(until))
+            outcome = replace(outcome, champion=champion.name)
+        # Whole seconds: manifests keep no fractions.
+        until_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
+        start_us = max(until_us - night.judge_us, judged_from_us)
+        if start_us + night.config.outcome_us >= until_us:
+            reason = "the outcome of what was shown since the champion's training is not known yet"
+            return replace(outcome, reasons=(reason,))
+        trial = BundleComparison(dataset, start_us, until_us, night.config, night.seed, night.cache)
+        return _judged_and_published(
+            outcome, trial, night=night, champion=champion, ledger=ledger, progress=progress
+        )
 
 
 def _require_sound(night: Night, dataset: Dataset) -> None:
@@ -181,38 +197,16 @@ def _require_sound(night: Night, dataset: Dataset) -> None:
     require_happened(dataset, night.now_us)
 
 
-def _champion(night: Night) -> Champion | None:
-    published = night.champion or newest_bundle(night.bundles)
-    if published is None:
-        return None
-    manifest = read_manifest(published)
-    judged = night.state / CANDIDATES / (manifest.judged_as or manifest.bundle_id)
-    return Champion(manifest.bundle_id, judged if (judged / MANIFEST).is_file() else published)
-
-
-def _end_of(champion: Champion | None) -> int:
-    """Return the end of a bundle's training data, after which it may be evaluated."""
-    if champion is None:
-        return 0
-    return to_us(datetime.fromisoformat(read_bundle(champion.judged).manifest.until))
-
-
-def _nothing_new(champion: Champion | None, reason: str) -> NightOutcome:
-    return NightOutcome(
-        verdict=NightVerdict.NOTHING_NEW,
-        reasons=(reason,),
-        champion=champion.name if champion else None,
-    )
-
-
 def _judged_and_published(
-    night: Night,
+    outcome: NightOutcome,
     trial: BundleComparison,
-    ledger: StageCache,
     *,
+    night: Night,
     champion: Champion | None,
+    ledger: StageCache,
     progress: Progress,
 ) -> NightOutcome:
+    # All that a stage depends on: a night that was killed finds the outputs of equal inputs only.
     inputs: dict[str, JsonValue] = {
         "data": trial.dataset.fingerprint,
         "until": trial.from_us,
@@ -226,15 +220,23 @@ def _judged_and_published(
     inputs |= {"candidate": candidate.name, "champion": champion.judged.name if champion else None}
     found = ledger.once("evaluate", inputs, work=lambda: _evaluation(candidate, champion, trial))
     progress.stage("gate")
-    intervals = {name: _interval(told) for name, told in _objects(found["differences"]).items()}
+    intervals = _INTERVALS.validate_python(found["differences"])
     decision = decide(intervals, reference=str(found["reference"]))
-    report = _report(night, candidate, found, decision)
-    outcome = NightOutcome(
+    report = {
+        "candidate": candidate.name,
+        **found,
+        "passed": decision.passed,
+        "reasons": list(decision.reasons),
+        "metrics": read_bundle(candidate).manifest.metrics,
+    }
+    path = night.state / REPORTS / f"{candidate.name}.json"
+    write_file(path, json.dumps(report, indent=1).encode())
+    outcome = replace(
+        outcome,
         verdict=NightVerdict.REJECTED,
         reasons=decision.reasons,
         candidate=candidate.name,
-        champion=champion.name if champion else None,
-        report=report,
+        report=path,
     )
     return _published(outcome, night, trial, progress=progress) if decision.passed else outcome
 
@@ -286,23 +288,8 @@ def _evaluation(
         "reference": name,
         "from": from_us(trial.from_us).isoformat(),
         "until": from_us(trial.until_us).isoformat(),
-        "differences": {measure: described(interval) for measure, interval in found.items()},
+        "differences": {measure: asdict(interval) for measure, interval in found.items()},
     }
-
-
-def _report(
-    night: Night, candidate: Path, found: Mapping[str, JsonValue], decision: Decision
-) -> Path:
-    report = {
-        "candidate": candidate.name,
-        **found,
-        "passed": decision.passed,
-        "reasons": list(decision.reasons),
-        "metrics": read_bundle(candidate).manifest.metrics,
-    }
-    path = night.state / REPORTS / f"{candidate.name}.json"
-    write_file(path, json.dumps(report, indent=1).encode())
-    return path
 
 
 def _published(
@@ -310,20 +297,15 @@ def _published(
 ) -> NightOutcome:
     """Publish profiles, and last of all the bundle, which the service then finds."""
     progress.stage("refresh")
+    # Under the same meta-model: what was judged is what serves, with more knowledge.
     bundle = refreshed(night.state / CANDIDATES / str(outcome.candidate), trial)
     progress.stage("publish")
+    # Before the bundle: if the night is killed in between, the next one writes both again.
     profiles = write_profiles(trial.dataset.events, trial.until_us, directory=night.profiles)
+    # The newest bundle serves: microseconds, so that two nights never tie.
     now = from_us(night.now_us).isoformat(timespec="microseconds")
     manifest = bundle.manifest.model_copy(update={"created_at": now})
     written = write_bundle(night.bundles, manifest, files=bundle.files)
     return replace(
         outcome, verdict=NightVerdict.PUBLISHED, published=written.name, profiles=profiles
     )
-
-
-def _objects(value: JsonValue) -> dict[str, dict[str, JsonValue]]:
-    return TypeAdapter(dict[str, dict[str, JsonValue]]).validate_python(value)
-
-
-def _interval(told: Mapping[str, JsonValue]) -> Interval:
-    return TypeAdapter(Interval).validate_python(told)

@@ -50,8 +50,7 @@ class StageCache:
         """
         key = sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
         path = self._directory / f"{stage}-{key}.json"
-        kept = _read(path)
-        if kept is not None and holds(kept):
+        if path.exists() and holds(kept := _RECORD.validate_json(path.read_bytes())):
             return kept
         output = work()
         write_file(path, json.dumps(output, indent=1, allow_nan=False).encode())
@@ -70,10 +69,3 @@ class StageCache:
         except Timeout as exc:
             msg = f"another run works in {self._directory}: wait for its end"
             raise BusyError(msg) from exc
-
-
-def _read(path: Path) -> dict[str, JsonValue] | None:
-    try:
-        return _RECORD.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
