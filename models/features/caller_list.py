@@ -36,6 +36,7 @@ def _values(batch: Batch) -> NDArray[np.float64]:
 def _list_values(
     listing: CallerCandidates, candidates: NDArray[np.int64], history: History
 ) -> NDArray[np.float64]:
+    # Shape (n_candidates, 10). Place -1, of a sale outside the list, reads the appended NaN.
     places = listing.places(candidates)
     ranks, log_prices = listing.ranks.astype(np.float64), np.log1p(listing.prices)
     ranks, prices = np.append(ranks, np.nan)[places], np.append(log_prices, np.nan)[places]

@@ -15,20 +15,16 @@ _HOURS: Final = 24.0
 
 
 def _values(batch: Batch) -> NDArray[np.float64]:
-    return np.array([_moment(query.context.now_us) for query in batch.queries])[:, None]
-
-
-def _moment(now_us: int) -> list[float]:
-    now = from_us(now_us)
-    hour = 2 * math.pi * (now.hour + now.minute / 60) / _HOURS
-    day = 2 * math.pi * now.timetuple().tm_yday / _YEAR_DAYS
-    return [
-        math.sin(hour),
-        math.cos(hour),
-        math.sin(day),
-        math.cos(day),
-        float(now.weekday()),
-    ]
+    # Shape (n_queries, 1, 5): all candidates of a query share its moment.
+    values: list[list[float]] = []
+    for query in batch.queries:
+        now = from_us(query.context.now_us)
+        # As angles, so that midnight and the end of the year are no jumps.
+        hour = 2 * math.pi * (now.hour + now.minute / 60) / _HOURS
+        day = 2 * math.pi * now.timetuple().tm_yday / _YEAR_DAYS
+        circle = [math.sin(hour), math.cos(hour), math.sin(day), math.cos(day)]
+        values.append([*circle, float(now.weekday())])
+    return np.array(values)[:, None]
 
 
 CONTEXT: Final = FeatureGroup(
@@ -45,6 +41,7 @@ CONTEXT: Final = FeatureGroup(
 
 
 def _places(batch: Batch) -> NDArray[np.float64]:
+    # Shape (n_queries, n_sales, 1).
     first = np.ones(batch.rows.shape[1])
     shown = [first if one.positions is None else one.positions for one in batch.queries]
     return np.array(shown, dtype=np.float64)[..., None]

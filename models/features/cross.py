@@ -17,6 +17,7 @@ _PURCHASE: Final = KIND[EventType.PURCHASE]
 
 
 def _values(batch: Batch) -> NDArray[np.float64]:
+    # Shape (n_queries, n_sales, 8).
     by_sale = batch.by_sale
     places = by_sale.places(batch.rows)
     newest = batch.history.customers.ends[:, None]

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.event import KIND, KINDS, EventType
-from models.domain.profile import Profile
 from models.domain.units import DAY_S, SECOND_US
 from models.features.feature import FeatureGroup, Scope
 from models.query.customer_history import VISIT_GAP_S
@@ -37,6 +36,7 @@ def _values(batch: Batch) -> NDArray[np.float64]:
     history, n_kinds = batch.history, len(KINDS)
     cells = history.customers.cells(history.kinds, n_kinds)
     by_kind = np.bincount(cells, minlength=len(batch) * n_kinds).reshape(-1, n_kinds)
+    # The second axis has length 1: all candidates of a query share these values.
     values = np.empty((len(batch), 1, len(_FEATURES)))
     from_history = [
         by_kind[:, _VIEW] + by_kind[:, _CLICK],
@@ -48,17 +48,12 @@ def _values(batch: Batch) -> NDArray[np.float64]:
         history.n_unknown,
     ]
     values[:, 0, : len(from_history)] = np.array(from_history).T
-    values[:, 0, len(from_history) :] = [
-        _profile_values(one.profile, one.context.now_us) for one in batch.queries
-    ]
+    for place, query in enumerate(batch.queries):
+        counts, first_us = query.profile.counts, query.profile.first_us
+        since_us = max(query.context.now_us - first_us, 0)
+        tenure = since_us / SECOND_US / DAY_S if first_us else math.nan
+        values[place, 0, len(from_history) :] = counts[_PURCHASE], sum(counts), tenure
     return values
-
-
-def _profile_values(profile: Profile, now_us: int) -> tuple[float, float, float]:
-    """Return purchases, events and days since the first one."""
-    first_us = profile.first_us
-    tenure = max(now_us - first_us, 0) / SECOND_US / DAY_S if first_us else math.nan
-    return profile.counts[_PURCHASE], sum(profile.counts), tenure
 
 
 CUSTOMER: Final = FeatureGroup(

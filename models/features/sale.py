@@ -13,6 +13,7 @@ from models.query.query import Batch
 
 def _values(batch: Batch) -> NDArray[np.float64]:
     catalogue, now_us = batch.catalogue, batch.now_us[:, None]
+    # The announced closing: selling out is not known in advance.
     closes_us = batch.gather(catalogue.scheduled_us)
     time_left = np.log1p(np.maximum(closes_us - now_us, 0) / HOUR_US)
     return np.array(

@@ -63,6 +63,7 @@ class FeatureSchema:
     @property
     def hash(self) -> str:
         """Hash of the feature names and of the constants that they depend on."""
+        # Another value of one of these changes features under the same names.
         constants: Sequence[object] = (
             WINDOW_EVENTS,
             HALF_LIVES_S,
@@ -104,7 +105,6 @@ class FeatureSchema:
 
     @cached_property
     def _blocks(self) -> tuple[tuple[slice, Values], ...]:
-        """Columns and the function that computes them, in order."""
         parts: list[tuple[int, Values]] = [(len(group.features), group.values) for group in GROUPS]
         parts += [(len(one.columns), one.batch_scores) for one in self.recommenders]
         ends = list(accumulate(width for width, _ in parts))

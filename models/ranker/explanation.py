@@ -1,6 +1,6 @@
 """Explanation of a rank: exact contributions of features, and one sentence made of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,15 +15,18 @@ from models.features.schema import GROUPS, FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Query
 
+# Chosen: 5% of the odds.
 MIN_CONTRIBUTION: Final = 0.05
-"""Log-odds below which a group is not named as a reason: 5% of the odds. Chosen."""
+"""Log-odds below which a group is not named as a reason."""
 
+# Chosen: more reasons make a sentence that is not read.
 MAX_REASONS: Final = 2
 THIS_WEEK_S: Final = 7 * DAY_S
 NO_REASON: Final = "No particular reason: it is as likely as the average sale."
 
 _SAME_SALE: Final = "same_sale"
 _POSITION: Final = "position"
+_POPULARITY: Final = "popularity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +152,14 @@ def _sentence(
     groups: Sequence[str],
     topics: Topics,
 ) -> str:
-    """Name the groups of largest contribution for which a true statement is known."""
+    # The groups of largest contribution for which a true statement is known.
     reasons: list[str] = []
     for group in sorted(sums, key=lambda name: -sums[name]):
         if sums[group] < MIN_CONTRIBUTION or len(reasons) == MAX_REASONS:
             break
         members = [name for name, own in zip(added, groups, strict=True) if own == group]
-        if group in _WORDS:
-            feature = max(members, key=lambda name: added[name])
-            reason = _WORDS[group](sale, feature, topics)
-        else:
-            reason = f"suggested by the recommender {group!r}"
+        feature = max(members, key=lambda name: added[name])
+        reason = _reason(sale, group, feature, topics)
         if reason and reason not in reasons:
             reasons.append(reason)
     if not reasons:
@@ -168,20 +168,27 @@ def _sentence(
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _same_sale(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    del feature, topics
-    opened = round(sale.values["same_sale_views"])
-    times = {1: "once", 2: "twice"}.get(opened, f"{opened} times")
-    return f"opened {times} before by this customer" if opened else None
+def _reason(sale: Candidate, group: str, feature: str, topics: Topics) -> str | None:
+    # None where nothing true is known to say; `feature` adds most of its group.
+    words = _BY_FEATURE.get(feature)
+    if group == _SAME_SALE:
+        opened = round(sale.values["same_sale_views"])
+        times = {1: "once", 2: "twice"}.get(opened, f"{opened} times")
+        words = f"opened {times} before by this customer" if opened else None
+    elif feature == "sale_discount" and sale.values[feature] > 0:
+        words = f"{sale.values[feature]:.0%} below its original price"
+    elif group in _BY_HISTORY:
+        words = _BY_HISTORY[group] if sale.has_history else None
+    elif group == _POPULARITY and words is None:
+        words = "popular now"
+    elif group in _BY_CONTENT and words is None:
+        words = _content(sale, topics)
+    elif group not in _KNOWN:
+        words = f"suggested by the recommender {group!r}"
+    return words
 
 
-def _popularity(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    del sale, topics
-    return "rising in the last hours" if feature == "popularity_trend" else "popular now"
-
-
-def _content(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    del feature
+def _content(sale: Candidate, topics: Topics) -> str | None:
     topic = sale.main_topic()
     if not sale.has_history:
         return None
@@ -192,77 +199,33 @@ def _content(sale: Candidate, feature: str, topics: Topics) -> str | None:
     return f"like the {sales} of {topics.names[topic]!r} this customer opened this week"
 
 
-def _images(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    if feature == "images_look_alikes":
-        return "sales with pictures like this one sell well"
-    return _content(sale, feature, topics)
-
-
-def _others(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    del feature, topics
-    return "opened by customers who opened the same sales" if sale.has_history else None
-
-
-def _visit(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    del feature, topics
-    return "often next in visits like this one" if sale.has_history else None
-
-
-def _audience(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    del sale, topics
-    return _AUDIENCES.get(feature)
-
-
-def _text(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    del feature, topics
-    return (
-        "its text is similar to those of sales this customer opened" if sale.has_history else None
-    )
-
-
-def _sale(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    del topics
-    if feature == "sale_discount" and sale.values[feature] > 0:
-        return f"{sale.values[feature]:.0%} below its original price"
-    return {
-        "sale_price": "its price",
-        "sale_age": "how long it has been open",
-        "sale_time_left": "how soon it closes",
-    }.get(feature)
-
-
-def _listed(sale: Candidate, feature: str, topics: Topics) -> str | None:
-    del sale, topics
-    return "its place in the given list" if feature == "list_rank" else None
-
-
-def _nothing(sale: Candidate, feature: str, topics: Topics) -> None:
-    """Return no reason: these features are equal for all candidates."""
-    del sale, feature, topics
-
-
-_WORDS: Final[Mapping[str, Callable[[Candidate, str, Topics], str | None]]] = {
-    Scope.CUSTOMER: _nothing,
-    Scope.CONTEXT: _nothing,
-    _POSITION: _nothing,
-    Scope.SALE: _sale,
-    Scope.LIST: _listed,
-    _SAME_SALE: _same_sale,
-    "popularity": _popularity,
-    "content": _content,
-    "images": _images,
-    "collaborative": _others,
-    "covisitation": _others,
-    "session": _visit,
-    "audience": _audience,
-    "text": _text,
-}
-
-
-_AUDIENCES: Final = {
+# Not of the customer, the context or the position, nor of the activity of the audience: they are
+# equal for all candidates, so they explain no rank.
+_BY_FEATURE: Final = {
+    "popularity_trend": "rising in the last hours",
+    "images_look_alikes": "sales with pictures like this one sell well",
     "audience": "popular in this market",
     "audience_market": "popular in this market",
     "audience_device": "popular on this device",
     "audience_segment": "popular with similar customers",
+    "sale_price": "its price",
+    "sale_age": "how long it has been open",
+    "sale_time_left": "how soon it closes",
+    "list_rank": "its place in the given list",
 }
-"""Reasons by feature, without activity: it is equal for all candidates, so it explains no rank."""
+
+_BY_HISTORY: Final = {
+    "collaborative": "opened by customers who opened the same sales",
+    "covisitation": "opened by customers who opened the same sales",
+    "session": "often next in visits like this one",
+    "text": "its text is similar to those of sales this customer opened",
+}
+
+_BY_CONTENT: Final = ("content", "images")
+
+_KNOWN: Final = frozenset(
+    {
+        *(Scope.CUSTOMER, Scope.CONTEXT, Scope.SALE, Scope.LIST, _POSITION, _SAME_SALE),
+        *(_POPULARITY, "audience", *_BY_HISTORY, *_BY_CONTENT),
+    }
+)

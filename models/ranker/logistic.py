@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 
+# Chosen: standardised values are clipped here, so that outliers have a bounded effect.
 _MAX_Z: Final = 8.0
-"""Standardised values are clipped here, so that outliers have a bounded effect; chosen."""
 
 
 @dataclass(frozen=True, eq=False)

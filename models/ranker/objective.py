@@ -31,8 +31,9 @@ OBJECTIVES: Final = {
 }
 """Objective of each policy of the ranker."""
 
+# Chosen: far below any loss of a single purchase.
 UNKNOWN_VALUE: Final = -1e9
-"""Orders at or below it are of unknown value; far below any loss of a single purchase."""
+"""Orders at or below it are of unknown value."""
 
 
 def expected_value(

@@ -195,10 +195,7 @@ def calibrated_contributions(
 
 
 def _require_whole_trees(model: str) -> None:
-    """Check the text's ``tree_sizes`` against its trees.
-
-    LightGBM parses trees in threads, where a failed check of its own aborts the process.
-    """
+    # LightGBM parses trees in threads, where a failed check of its own aborts the process.
     sizes = re.search(r"^tree_sizes=([\d ]*)$", model, re.MULTILINE)
     start = model.find("\nTree=") + 1
     if sizes is None or not start:

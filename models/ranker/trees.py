@@ -8,10 +8,12 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+# One bit each of a 64-bit word.
 MAX_LEAVES: Final = 64
-"""Maximum number of leaves of a tree: one bit each of a 64-bit word."""
+"""Maximum number of leaves of a tree."""
 
-_ROWS_AT_ONCE: Final = 512  # one word per row and tree: a block stays in the second-level cache
+# One word per row and tree: a block stays in the second-level cache.
+_ROWS_AT_ONCE: Final = 512
 _WIDTHS: Final = (8, 16, 32, 64)
 # LightGBM's decision_type: bit 0 and bit 1, then two bits of the missing type.
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
@@ -123,24 +125,23 @@ class TreeTables:
         sums = np.empty((len(self.models), len(matrix)))
         for start in range(0, len(matrix), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            values = self.leaf_values.take(self._leaves(matrix[part]))
+            # Bits of the leaves of every row and tree, shape (n_rows, n_trees).
+            reachable = self._reachable(np.ascontiguousarray(matrix[part].T))
+            # Index of the lowest set bit: popcount of the zeros below it.
+            lowest = np.bitwise_count(~reachable & (reachable - reachable.dtype.type(1)))
+            values = self.leaf_values.take(lowest + self.first_leaves)
             for model, trees in enumerate(self.models):
                 np.sum(values[:, trees], axis=1, out=sums[model, part])
         return sums
-
-    def _leaves(self, matrix: NDArray[np.float32]) -> NDArray[np.intp]:
-        """Return the leaf of every row and tree, shape ``(n, n_trees)``."""
-        reachable = self._reachable(np.ascontiguousarray(matrix.T))
-        # Index of the lowest set bit: popcount of the zeros below it.
-        lowest = np.bitwise_count(~reachable & (reachable - reachable.dtype.type(1)))
-        return lowest + self.first_leaves
 
     def _reachable(self, features: NDArray[np.float32]) -> NDArray[Word]:
         shape = features.shape[1], len(self.first_leaves)
         shared = np.full(shape[1], -1, dtype=np.int64).astype(self._word)
         reachable: NDArray[Word] | None = None
         buffer = np.empty(shape, dtype=self._word)
-        is_same = _same_for_all(features)
+        # By their bits, so that NaN equals NaN.
+        bits = features.view(np.uint32)
+        is_same = (bits == bits[:, :1]).all(axis=1)
         for column, thresholds, table in zip(
             self.columns, self.thresholds, self.tables, strict=True
         ):
@@ -202,7 +203,7 @@ def _tree(fields: Mapping[str, str]) -> Tree:
 
 
 def _leaves_from_left(left: list[int], right: list[int]) -> tuple[list[int], dict[int, int]]:
-    """Return the leaves from left to right, and the left leaves' bits of each node."""
+    # The leaves from left to right, and the left leaves' bits of each node.
     order: list[int] = []
     below: dict[int, int] = {}
 
@@ -229,11 +230,18 @@ def _nan_right(kind: int, threshold: float) -> bool:
 def _table(
     splits: list[tuple[int, Split]], *, n_trees: int, word: type[Word]
 ) -> tuple[NDArray[np.float32], NDArray[Word]]:
-    above = _just_above(np.array([split.threshold for _, split in splits]))
+    # The smallest float32 above each threshold, as features are float32. NaN stands above infinity:
+    # a split at infinity separates known from unknown values.
+    exact = np.array([split.threshold for _, split in splits])
+    with np.errstate(over="ignore"):
+        rounded = exact.astype(np.float32)
+    above = np.where(rounded > exact, rounded, np.nextafter(rounded, np.float32(np.inf)))
+    above = np.where(np.isposinf(exact), np.float32(np.nan), above)
     thresholds, places = np.unique(above, return_inverse=True)
     everything = (1 << 8 * np.dtype(word).itemsize) - 1
     table = np.full((len(thresholds) + 2, n_trees), everything, dtype=word)
     for place, (tree, split) in zip(places.tolist(), splits, strict=True):
+        # Rows above the threshold go right: they cannot reach the leaves on the left.
         reachable = word(everything ^ split.left_leaves)
         table[place + 1 : -1, tree] &= reachable
         if split.nan_right:
@@ -243,20 +251,3 @@ def _table(
 
 def _intervals(thresholds: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.intp]:
     return thresholds.searchsorted(values, side="right")
-
-
-def _same_for_all(features: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which features are equal in all rows, by their bits, so that NaN equals NaN."""
-    bits = features.view(np.uint32)
-    return (bits == bits[:, :1]).all(axis=1)
-
-
-def _just_above(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the smallest float32 above each threshold; features are float32.
-
-    NaN stands above infinity: a split at infinity separates known from unknown values.
-    """
-    with np.errstate(over="ignore"):
-        rounded = thresholds.astype(np.float32)
-    above = np.where(rounded > thresholds, rounded, np.nextafter(rounded, np.float32(np.inf)))
-    return np.where(np.isposinf(thresholds), np.float32(np.nan), above)

@@ -21,8 +21,8 @@ CALIBRATION_FILE: Final = "calibration.json"
 OFFSET_FILE: Final = "margin.npz"
 BUYING_OFFSET_FILE: Final = "margin-buying.npz"
 
+# Nodes in (-1, 1) and weights of Gauss-Legendre quadrature; 24 are exact to 1e-12 for these slopes.
 _QUADRATURE: Final = np.polynomial.legendre.leggauss(24)
-"""Nodes in (-1, 1) and weights of Gauss-Legendre quadrature: exact to 1e-12 for these slopes."""
 
 UNCALIBRATED: Final = Calibration(slope=1.0, intercept=0.0)
 
@@ -91,7 +91,12 @@ class TwoStageRanker:
         opening, buying = self.opening.added(matrix), self.buying.added(matrix)
         bases = np.array([opening[:, -1], buying[:, -1]])
         ends = np.array([opening.sum(axis=1), buying.sum(axis=1)])
-        opening_slopes, buying_slopes = _mean_slopes(bases, ends)
+        # The mean gradient of `product_log_odds` on the way from bases to ends, shape (2, n).
+        slopes = np.zeros_like(ends)
+        for place, weight in zip(*_QUADRATURE, strict=True):
+            opens, buys = sigmoid(bases + (place + 1) / 2 * (ends - bases))
+            slopes += weight / 2 * np.array([1 - opens, 1 - buys]) / (1 - opens * buys)
+        opening_slopes, buying_slopes = slopes
         added = opening_slopes[:, None] * opening + buying_slopes[:, None] * buying
         added[:, -1] = product_log_odds(bases)
         return calibrated_contributions(self, matrix, added=added)
@@ -110,15 +115,6 @@ def product_log_odds(stages: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     opens, buys = stages
     return opens + buys - np.logaddexp(0.0, np.logaddexp(opens, buys))
-
-
-def _mean_slopes(bases: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average the gradient of `product_log_odds` from bases to ends, all of shape ``(2, n)``."""
-    slopes = np.zeros_like(ends)
-    for place, weight in zip(*_QUADRATURE, strict=True):
-        opens, buys = sigmoid(bases + (place + 1) / 2 * (ends - bases))
-        slopes += weight / 2 * np.array([1 - opens, 1 - buys]) / (1 - opens * buys)
-    return slopes
 
 
 def ranker_files(ranker: LightGbmRanker | TwoStageRanker) -> dict[str, bytes]:
