@@ -67,6 +67,7 @@ def serve(
         if settings.keys is not None:
             _ = read_keys(settings.keys)
         _ = first_plan(settings.plan)
+        # The port first: a second start of the service must not wait for a bundle to learn that.
         with listen(settings) as listener, store_url(settings) as url:
             asyncio.run(_require_bundle(settings, url))
             host, port = listener.getsockname()[:2]
@@ -80,6 +81,7 @@ async def _require_bundle(settings: Settings, url: str) -> None:
     Raises:
         BundleError: If neither is whole.
     """
+    # The settings first: their bundle is enough, also while the store is away.
     repository = BundleRepository(settings.bundles, settings.bundle)
     try:
         repository.require("")

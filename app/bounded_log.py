@@ -7,11 +7,13 @@ from typing import Final
 
 from app.observability import get_logger
 
+# Chosen: enough lines for an alert, too few to fill a disk.
 EVERY_S: Final = 10.0
-"""Between two lines of a kind: enough for an alert, too few to fill a disk. Chosen."""
+"""Time between two lines of a kind."""
 
+# Chosen: callers decide the kinds, so their number must be bounded.
 MAX_KINDS: Final = 256
-"""Further kinds share one line: callers decide the kinds, so their number must be bounded."""
+"""Number of kinds; further ones share one line."""
 
 OTHER: Final = ("other",)
 

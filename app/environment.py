@@ -1,18 +1,18 @@
 """Environment variables as Kubernetes, compose and env files write them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 _QUOTES: Final = frozenset("\"'")
 
+# Variables of one Service in every pod of its namespace; see "Accessing the Service" in the
+# Kubernetes documentation. Container links of Docker have the same form.
 _LINK_VALUE: Final = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 _LINK_NAME: Final = re.compile(r"(?P<service>\w+)_PORT(_\d+_(TCP|UDP|SCTP))?")
 _LINK_SUFFIX: Final = re.compile(
     r"_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?"
 )
-"""Variables of one Service in every pod of its namespace; see "Accessing the Service" in the
-Kubernetes documentation. Container links of Docker have the same form."""
 
 
 def plain(value: str) -> str:
@@ -38,22 +38,13 @@ def service_links(environment: Mapping[str, str], *, prefix: str) -> list[str]:
     other variables are known by their names.
     """
     names = [name for name in environment if name.startswith(prefix)]
-    services = frozenset(_services(names, environment))
-    return sorted(name for name in names if _is_link(name, environment[name], services))
+    links = [found for name in names if (found := _LINK_NAME.fullmatch(name)) is not None]
+    services = {one["service"] for one in links if is_service_link(environment[one[0]])}
 
-
-def _services(names: Iterable[str], environment: Mapping[str, str]) -> Iterable[str]:
-    for name in names:
-        found = _LINK_NAME.fullmatch(name)
-        if found is not None and is_service_link(environment[name]):
-            yield found["service"]
-
-
-def _is_link(name: str, value: str, services: frozenset[str]) -> bool:
-    for service in services:
+    def is_link(name: str, service: str) -> bool:
         if name == f"{service}_PORT":
-            return is_service_link(value)
+            return is_service_link(environment[name])  # VITRINE_PORT may be set by hand
         suffix = name.removeprefix(service)
-        if suffix != name and _LINK_SUFFIX.fullmatch(suffix):
-            return True
-    return False
+        return suffix != name and _LINK_SUFFIX.fullmatch(suffix) is not None
+
+    return sorted(name for name in names if any(is_link(name, one) for one in services))

@@ -7,8 +7,7 @@ from typing import ClassVar, Final
 
 from models.domain.errors import UserError
 
-MAX_NAMED: Final = 3
-"""Ids that a message names at most."""
+MAX_NAMED: Final = 3  # chosen: a message shows what kind of ids is meant, and stays one line
 
 
 class ServiceError(UserError):

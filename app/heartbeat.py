@@ -12,13 +12,15 @@ from typing import Final
 
 BEAT_S: Final = 1.0
 
+# Chosen: a busy machine makes a worker pause for a second or two.
 SILENT_S: Final = 5.0
-"""Silence before a warning. A busy machine makes a worker pause for a second or two."""
+"""Silence before a warning."""
 
+# Chosen: callers of what it was answering gave up long before.
 LOST_S: Final = 30.0
-"""Silence before a worker is replaced. Callers of what it was answering gave up long before."""
+"""Silence before a worker is replaced."""
 
-_READ_BYTES: Final = 65_536
+_READ_BYTES: Final = 65_536  # a Linux pipe holds no more: one read empties it
 
 
 def pipe() -> tuple[Connection, Connection]:
@@ -31,6 +33,7 @@ class HeartbeatSender:
     """The worker's end of the pipe."""
 
     def __init__(self, connection: Connection) -> None:
+        # A parent that hangs must not make its workers hang.
         os.set_blocking(connection.fileno(), False)
         self._connection = connection
 

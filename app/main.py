@@ -12,6 +12,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Match, Route
 
 from app import __version__
@@ -46,6 +47,7 @@ from app.security.quota import Quotas
 from app.settings import Settings
 from models.pictures.picture import PictureError
 
+# Chosen: callers decide number and names of faults, and answers must not grow with them.
 MAX_NAMED: Final = 3
 MAX_LISTED: Final = 100
 MAX_TEXT: Final = 300
@@ -101,6 +103,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         summary="The ten sales that a customer is most likely to buy.",
         version=__version__,
         lifespan=lifespan,
+        middleware=_middlewares(settings, worker),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -110,37 +113,42 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     for router in _ROUTERS:
         app.include_router(router)
     _add_document(app)
-    app.add_middleware(AdmissionControl, admission=_admission(settings, worker))
-    app.add_middleware(
-        BodyLimit,
-        limit_bytes=settings.max_body_bytes,
-        picture_limit_bytes=settings.max_picture_bytes,
+    for error in (ServiceError, PictureError, RequestValidationError, HTTPException):
+        app.add_exception_handler(error, _problem)
+    return app
+
+
+def _middlewares(settings: Settings, worker: Worker) -> list[Middleware]:
+    """Return the middlewares, outermost first."""
+    slow_s = settings.slow_request_ms / MS_PER_S
+    bounds = AdmissionBounds(
+        deadline_s=settings.deadline_ms / MS_PER_S,
+        max_in_flight=settings.max_in_flight,
+        max_waiting=settings.max_waiting,
     )
-    # Behind the keys, which say who asks.
-    app.add_middleware(Audit)
+    found = [
+        Middleware(RequestContext, worker=worker, slow_s=slow_s, render_error=_problem),
+        Middleware(EncodedSlashes),
+    ]
     if settings.keys is not None:
-        app.add_middleware(
+        authentication = Middleware(
             Authentication,
             keys=KeyRing(settings.keys, time.monotonic),
             quotas=Quotas(time.monotonic),
             limit=settings.requests_per_s,
             refused=worker.metrics.refused,
         )
-    app.add_middleware(EncodedSlashes)
-    slow_s = settings.slow_request_ms / MS_PER_S
-    app.add_middleware(RequestContext, worker=worker, slow_s=slow_s, render_error=_problem)
-    for error in (ServiceError, PictureError, RequestValidationError, HTTPException):
-        app.add_exception_handler(error, _problem)
-    return app
-
-
-def _admission(settings: Settings, worker: Worker) -> Admission:
-    bounds = AdmissionBounds(
-        deadline_s=settings.deadline_ms / MS_PER_S,
-        max_in_flight=settings.max_in_flight,
-        max_waiting=settings.max_waiting,
-    )
-    return Admission(bounds, metrics=worker.metrics.admission)
+        found.append(authentication)
+    return [
+        *found,
+        Middleware(Audit),  # behind the keys, which say who asks
+        Middleware(
+            BodyLimit,
+            limit_bytes=settings.max_body_bytes,
+            picture_limit_bytes=settings.max_picture_bytes,
+        ),
+        Middleware(AdmissionControl, admission=Admission(bounds, metrics=worker.metrics.admission)),
+    ]
 
 
 def _add_document(app: FastAPI) -> None:
@@ -165,7 +173,15 @@ def _problem(request: Request, exc: Exception) -> Response:
         case PictureError():
             return problem_response(PICTURE_STATUS[exc.code], exc.code, detail=str(exc))
         case RequestValidationError():
-            return _malformed(exc)
+            errors = tuple(
+                FieldProblem(
+                    location=".".join(map(str, error["loc"]))[:MAX_TEXT], detail=error["msg"]
+                )
+                for error in exc.errors()[:MAX_LISTED]
+            )
+            detail = "; ".join(f"{error.location}: {error.detail}" for error in errors[:MAX_NAMED])
+            status = HTTPStatus.UNPROCESSABLE_ENTITY
+            return problem_response(status, "malformed", detail=detail, errors=errors)
         case HTTPException():
             status = HTTPStatus(exc.status_code)
             code = status.name.lower()
@@ -186,14 +202,3 @@ def allowed_methods(request: Request) -> list[str]:
     # A literal path is no name: /v1/experiments/audit is not the experiment "audit".
     found = [route for route in found if route.path == request.url.path] or found
     return sorted({method for route in found for method in route.methods or ()})
-
-
-def _malformed(exc: RequestValidationError) -> Response:
-    errors = tuple(
-        FieldProblem(location=".".join(map(str, error["loc"]))[:MAX_TEXT], detail=error["msg"])
-        for error in exc.errors()[:MAX_LISTED]
-    )
-    detail = "; ".join(f"{error.location}: {error.detail}" for error in errors[:MAX_NAMED])
-    return problem_response(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", detail=detail, errors=errors
-    )

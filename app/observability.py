@@ -4,36 +4,56 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+# A full answer takes a few milliseconds, so most buckets are there; the last ones are outages.
 LATENCY_BUCKETS_S: Final = (
     *(0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075),
     *(0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
 )
-"""A quarter of a millisecond to five seconds: a full answer takes a few milliseconds."""
-
 
 AUDIT_LOGGER: Final = "vitrine.audit"
 
 SHARE_BUCKETS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
+# Chosen: few visits buy, so that equal steps would put nearly all answers into the first bucket.
 PROBABILITY_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+_Mode = Literal["livesum", "livemin", "livemax", "mostrecent"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Factory:
+    """Makes metrics of one registry; labels are names with spaces between them."""
+
+    registry: CollectorRegistry
+
+    def counter(self, name: str, meaning: str, *, labels: str = "") -> Counter:
+        return Counter(f"vitrine_{name}", meaning, labels.split(), registry=self.registry)
+
+    def gauge(self, name: str, meaning: str, *, labels: str = "", mode: _Mode) -> Gauge:
+        """Make a gauge; its mode decides which value the workers of a machine show together."""
+        name, names = f"vitrine_{name}", labels.split()
+        return Gauge(name, meaning, names, registry=self.registry, multiprocess_mode=mode)
+
+    def histogram(
+        self, name: str, meaning: str, *, labels: str = "", buckets: Sequence[float]
+    ) -> Histogram:
+        name, names = f"vitrine_{name}", labels.split()
+        return Histogram(name, meaning, names, registry=self.registry, buckets=buckets)
+
+    def seconds(self, name: str, meaning: str, *, labels: str = "") -> Histogram:
+        return self.histogram(f"{name}_seconds", meaning, labels=labels, buckets=LATENCY_BUCKETS_S)
 
 
 @dataclass(frozen=True, slots=True)
 class ShadowMetrics:
-    """Shadow metrics: the shadow model against the active one.
-
-    Attributes:
-        answers: Answers while there is a shadow, by outcome.
-        overlap: Share of an answer's sales that the shadow shows too.
-        probability: Purchase probabilities shown, by champion and shadow.
-    """
+    """Shadow metrics: the shadow model against the active one."""
 
     answers: Counter
     overlap: Histogram
@@ -42,39 +62,28 @@ class ShadowMetrics:
     @classmethod
     def create(cls, registry: CollectorRegistry) -> Self:
         """Register them."""
+        new = _Factory(registry)
         return cls(
-            answers=Counter(
-                "vitrine_shadow_answers",
-                "Answers while there is a shadow.",
-                ["outcome"],
-                registry=registry,
+            answers=new.counter(
+                "shadow_answers", "Answers while there is a shadow.", labels="outcome"
             ),
-            overlap=Histogram(
-                "vitrine_shadow_overlap",
+            overlap=new.histogram(
+                "shadow_overlap",
                 "Share of an answer's sales that the shadow shows too.",
                 buckets=SHARE_BUCKETS,
-                registry=registry,
             ),
-            probability=Histogram(
-                "vitrine_shadow_probability",
+            probability=new.histogram(
+                "shadow_probability",
                 "Purchase probabilities shown, by champion and shadow.",
-                ["role"],
+                labels="role",
                 buckets=PROBABILITY_BUCKETS,
-                registry=registry,
             ),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class DriftMetrics:
-    """Drift metrics: features and scores of answers, and those of training.
-
-    Attributes:
-        scored: Candidates of the answers that were counted, by bundle and band of scores.
-        trained_shares: Share of each band in training.
-        missing: Candidates of the same answers without a value, by bundle and feature.
-        trained_missing: Share of them in training.
-    """
+    """Drift metrics: features and scores of answers, and those of training."""
 
     scored: Counter
     trained_shares: Gauge
@@ -84,40 +93,35 @@ class DriftMetrics:
     @classmethod
     def create(cls, registry: CollectorRegistry) -> Self:
         """Register them."""
+        new = _Factory(registry)
+        # Shares of training are the same in all workers: their sum would be wrong.
         return cls(
-            scored=Counter(
-                "vitrine_scored_candidates",
-                "Candidates by band of scores.",
-                ["bundle", "band"],
-                registry=registry,
+            scored=new.counter(
+                "scored_candidates", "Candidates by band of scores.", labels="bundle band"
             ),
-            trained_shares=_trained(
-                registry, "score_share", meaning="Share of a band in training.", label="band"
+            trained_shares=new.gauge(
+                "trained_score_share",
+                "Share of a band in training.",
+                labels="bundle band",
+                mode="mostrecent",
             ),
-            missing=Counter(
-                "vitrine_missing_values",
+            missing=new.counter(
+                "missing_values",
                 "Candidates without a value of a feature.",
-                ["bundle", "feature"],
-                registry=registry,
+                labels="bundle feature",
             ),
-            trained_missing=_trained(
-                registry,
-                "missing_share",
-                meaning="Share of candidates without a value in training.",
-                label="feature",
+            trained_missing=new.gauge(
+                "trained_missing_share",
+                "Share of candidates without a value in training.",
+                labels="bundle feature",
+                mode="mostrecent",
             ),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionMetrics:
-    """Requests that wait, are worked on, and are cut short.
-
-    Attributes:
-        waiting: Requests that wait for their turn, by lane.
-        in_flight: Requests that are worked on, by lane.
-        shed: Requests that were cut short, by lane and by how they were answered.
-    """
+    """Requests that wait, are worked on, and are cut short."""
 
     waiting: Gauge
     in_flight: Gauge
@@ -126,62 +130,68 @@ class AdmissionMetrics:
     @classmethod
     def create(cls, registry: CollectorRegistry) -> Self:
         """Register them."""
-
-        def gauge(name: str, meaning: str) -> Gauge:
-            return Gauge(
-                f"vitrine_{name}_requests",
-                meaning,
-                ["lane"],
-                registry=registry,
-                multiprocess_mode="livesum",
-            )
-
+        new = _Factory(registry)
+        # `live`: a worker that died has no requests, while its counters go on counting.
+        waiting, working = "Requests that wait for their turn.", "Requests that are worked on."
         return cls(
-            waiting=gauge("waiting", "Requests that wait for their turn."),
-            in_flight=gauge("in_flight", "Requests that are worked on."),
-            shed=Counter(
-                "vitrine_shed_requests",
-                "Requests that were cut short under load.",
-                ["lane", "outcome"],
-                registry=registry,
+            waiting=new.gauge("waiting_requests", waiting, labels="lane", mode="livesum"),
+            in_flight=new.gauge("in_flight_requests", working, labels="lane", mode="livesum"),
+            shed=new.counter(
+                "shed_requests", "Requests that were cut short under load.", labels="lane outcome"
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HealthMetrics:
+    """What answers lack, faults of the store, and of background tasks."""
+
+    in_full: Gauge
+    missing: Gauge
+    lost: Gauge
+    write_refusals: Counter
+    clock_skew: Gauge
+    task_restarts: Counter
+    task_outages: Counter
+
+    @classmethod
+    def create(cls, registry: CollectorRegistry) -> Self:
+        """Register them."""
+        new = _Factory(registry)
+        return cls(
+            # One worker that lacks something is enough for an alert.
+            in_full=new.gauge("answers_in_full", "Whether answers lack nothing.", mode="livemin"),
+            missing=new.gauge(
+                "missing", "Whether full answers lack a part.", labels="part", mode="livemax"
+            ),
+            lost=new.gauge(
+                "lost_entries",
+                "What the store had no room for: entries of full streams, and counts of events.",
+                labels="stream",
+                mode="mostrecent",
+            ),
+            write_refusals=new.counter(
+                "write_refusals", "Refused writes of the probe.", labels="reason"
+            ),
+            clock_skew=new.gauge(
+                "store_clock_skew_seconds",
+                "How far the store's clock is ahead of this machine's.",
+                mode="mostrecent",
+            ),
+            task_restarts=new.counter(
+                "task_restarts", "Errors of background tasks.", labels="task"
+            ),
+            task_outages=new.counter(
+                "task_outages",
+                "Rounds of background tasks that an outage ended.",
+                labels="task lost",
             ),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Every metric of the service; docs/metrics.md lists the same.
-
-    Attributes:
-        registry: Where they are registered.
-        requests: Seconds per request, by route, status, variants, bundle and rung.
-        answers: Seconds per answer, by experiment, variant and rung.
-        callers_refused: Callers refused before the application, by code of the problem.
-        refused: Requests that no key opened, by code of the problem and id of the key.
-        events: Posted events, by status and reason.
-        unknown_sales: Accepted events of sales that the catalogue does not know.
-        unknown_markets: Recommendations asked for a market that no sale names.
-        model_errors: Rankings that the model failed to make, by class of the error.
-        pictures: Uploaded pictures, by what became of them.
-        labelling: Seconds per labelled picture, waiting for a thread included.
-        explanations: Answers that were to be explained, by what became of it.
-        slow: Requests that took longer than the settings allow, by route.
-        exposures_dropped: Exposure records that were not logged.
-        refreshes_failed: Failed reads of the catalogue from the store.
-        lost: What the store had no room for, by stream, and `counts`.
-        write_refusals: Times that the store took no writes, by reason.
-        in_full: Whether answers are full, 1 or 0; the least of the workers.
-        missing: What full answers lack, 1 or 0, by part; the most of the workers.
-        bundles: Bundles that were to be loaded, by what became of them.
-        shadow: The shadow beside the model that answers.
-        drift: Features and scores of answers beside those of training.
-        promotions: Steps of promotions, by the stage that they lead to.
-        task_restarts: Errors of background tasks, each of which starts it again, by task.
-        task_outages: Rounds of background tasks that an outage ended, by task and what was lost.
-        files_not_kept: Files that the state directory did not take, by kind.
-        clock_skew: How far the store's clock is ahead of this machine's, in seconds.
-        admission: Requests that wait, and that are cut short under load.
-    """
+    """Every metric of the service; docs/metrics.md lists the same, with their meaning."""
 
     registry: CollectorRegistry
     requests: Histogram
@@ -198,62 +208,54 @@ class Metrics:
     slow: Counter
     exposures_dropped: Counter
     refreshes_failed: Counter
-    lost: Gauge
-    write_refusals: Counter
-    in_full: Gauge
-    missing: Gauge
     bundles: Counter
+    promotions: Counter
+    files_not_kept: Counter
     shadow: ShadowMetrics
     drift: DriftMetrics
-    promotions: Counter
-    task_restarts: Counter
-    task_outages: Counter
-    files_not_kept: Counter
-    clock_skew: Gauge
     admission: AdmissionMetrics
+    health: HealthMetrics
 
     @classmethod
     def create(cls) -> Self:
         """Register every metric anew."""
-        registry = CollectorRegistry()
-        counter = partial(_counter, registry)
+        new = _Factory(CollectorRegistry())
+        counter = new.counter
+        request = "Time from a request's head to the end of its answer."
+        answer = "Time from a question to its answer, by the variants that decided it."
         return cls(
-            registry=registry,
-            requests=_requests(registry),
-            answers=_answers(registry),
+            registry=new.registry,
+            requests=new.seconds("request", request, labels="route status variant bundle rung"),
+            answers=new.seconds("answer", answer, labels="experiment variant rung"),
             callers_refused=counter(
-                "refused_callers", "Callers refused before the application.", "code"
+                "refused_callers", "Callers refused before the application.", labels="code"
             ),
-            refused=counter("refused_requests", "Requests that no key opened.", "code", "key"),
-            events=counter("events", "Posted events.", "status", "reason"),
+            refused=counter("refused_requests", "Requests that no key opened.", labels="code key"),
+            events=counter("events", "Posted events.", labels="status reason"),
             unknown_sales=counter(
                 "unknown_sale_events", "Accepted events of sales that the catalogue does not know."
             ),
             unknown_markets=counter(
                 "unknown_markets", "Recommendations asked for a market that no sale names."
             ),
-            model_errors=counter("model_errors", "Rankings that the model did not make.", "error"),
-            pictures=counter("pictures", "Uploaded pictures.", "outcome"),
-            labelling=_labelling(registry),
-            explanations=counter("explanations", "Answers that were to be explained.", "outcome"),
-            slow=counter("slow_requests", "Requests that took too long.", "route"),
+            model_errors=counter(
+                "model_errors", "Rankings that the model did not make.", labels="error"
+            ),
+            pictures=counter("pictures", "Uploaded pictures.", labels="outcome"),
+            labelling=new.seconds("labelling", "Time to decode and label an uploaded picture."),
+            explanations=counter(
+                "explanations", "Answers that were to be explained.", labels="outcome"
+            ),
+            slow=counter("slow_requests", "Requests that took too long.", labels="route"),
             exposures_dropped=counter("exposures_dropped", "Exposure records not logged."),
             refreshes_failed=counter("refreshes_failed", "Failed reads of the catalogue."),
-            lost=_lost(registry),
-            write_refusals=counter("write_refusals", "Refused writes of the probe.", "reason"),
-            in_full=_in_full(registry),
-            missing=_missing(registry),
-            bundles=counter("bundles", "Bundles that were to be loaded.", "outcome"),
-            shadow=ShadowMetrics.create(registry),
-            drift=DriftMetrics.create(registry),
-            promotions=counter("promotion_steps", "Steps of promotions.", "stage"),
-            task_restarts=counter("task_restarts", "Errors of background tasks.", "task"),
-            task_outages=counter(
-                "task_outages", "Rounds of background tasks that an outage ended.", "task", "lost"
-            ),
-            clock_skew=_clock_skew(registry),
-            files_not_kept=counter("files_not_kept", "Files that were not written.", "kind"),
-            admission=AdmissionMetrics.create(registry),
+            bundles=counter("bundles", "Bundles that were to be loaded.", labels="outcome"),
+            promotions=counter("promotion_steps", "Steps of promotions.", labels="stage"),
+            files_not_kept=counter("files_not_kept", "Files that were not written.", labels="kind"),
+            shadow=ShadowMetrics.create(new.registry),
+            drift=DriftMetrics.create(new.registry),
+            admission=AdmissionMetrics.create(new.registry),
+            health=HealthMetrics.create(new.registry),
         )
 
     def exposition(self, shared_dir: str | None) -> bytes:
@@ -268,83 +270,6 @@ class Metrics:
         summed = CollectorRegistry()
         MultiProcessCollector(summed, shared_dir)
         return generate_latest(summed)
-
-
-def _counter(registry: CollectorRegistry, name: str, meaning: str, *labels: str) -> Counter:
-    return Counter(f"vitrine_{name}", meaning, labels, registry=registry)
-
-
-def _seconds(
-    registry: CollectorRegistry, name: str, *, meaning: str, labels: Sequence[str]
-) -> Histogram:
-    name, buckets = f"vitrine_{name}_seconds", LATENCY_BUCKETS_S
-    return Histogram(name, meaning, labels, buckets=buckets, registry=registry)
-
-
-def _requests(registry: CollectorRegistry) -> Histogram:
-    meaning = "Time from a request's head to the end of its answer."
-    labels = ("route", "status", "variant", "bundle", "rung")
-    return _seconds(registry, "request", meaning=meaning, labels=labels)
-
-
-def _answers(registry: CollectorRegistry) -> Histogram:
-    meaning = "Time from a question to its answer, by the variants that decided it."
-    labels = ("experiment", "variant", "rung")
-    return _seconds(registry, "answer", meaning=meaning, labels=labels)
-
-
-def _labelling(registry: CollectorRegistry) -> Histogram:
-    meaning = "Time to decode and label an uploaded picture."
-    return _seconds(registry, "labelling", meaning=meaning, labels=())
-
-
-def _trained(registry: CollectorRegistry, name: str, *, meaning: str, label: str) -> Gauge:
-    # All workers have the same value for a bundle: the sum would be wrong.
-    return Gauge(
-        f"vitrine_trained_{name}",
-        meaning,
-        ["bundle", label],
-        registry=registry,
-        multiprocess_mode="mostrecent",
-    )
-
-
-def _clock_skew(registry: CollectorRegistry) -> Gauge:
-    return Gauge(
-        "vitrine_store_clock_skew_seconds",
-        "How far the store's clock is ahead of this machine's.",
-        registry=registry,
-        multiprocess_mode="mostrecent",
-    )
-
-
-def _in_full(registry: CollectorRegistry) -> Gauge:
-    return Gauge(
-        "vitrine_answers_in_full",
-        "Whether answers lack nothing.",
-        registry=registry,
-        multiprocess_mode="livemin",
-    )
-
-
-def _missing(registry: CollectorRegistry) -> Gauge:
-    return Gauge(
-        "vitrine_missing",
-        "Whether full answers lack a part.",
-        ["part"],
-        registry=registry,
-        multiprocess_mode="livemax",
-    )
-
-
-def _lost(registry: CollectorRegistry) -> Gauge:
-    return Gauge(
-        "vitrine_lost_entries",
-        "What the store had no room for: entries of full streams, and counts of events.",
-        ["stream"],
-        registry=registry,
-        multiprocess_mode="mostrecent",
-    )
 
 
 _SHARED_PROCESSORS: list[structlog.typing.Processor] = [

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from socket import gethostname
@@ -56,10 +56,10 @@ from models.slate.slate_policy import SlatePolicy
 
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
 SNAPSHOTS: Final = "snapshots"
+# Chosen: a bundle may load while the next catalogue is built.
 POOL_THREADS: Final = 2
-MS_PER_S: Final = 1_000
 ABSENT_CUSTOMER: Final = "nobody"
-"""Read at start: a store that restarted then knows the script before the first request."""
+MS_PER_S: Final = 1_000
 NS_PER_US: Final = 1_000
 
 _log = get_logger(__name__)
@@ -158,7 +158,13 @@ async def open_resources(settings: Settings, worker: Worker) -> AsyncGenerator[R
         stream_bytes=settings.stream_bytes,
     )
     try:
-        model = await _first_model(stores, settings)
+        wanted = ""
+        try:
+            wanted = (await stores.bundles.wanted()).active
+        except StoreUnavailableError as exc:
+            _log.warning("the settings decide which bundle answers", reason=str(exc))
+        repository = BundleRepository(settings.bundles, settings.bundle)
+        model = await asyncio.to_thread(repository.load_first, wanted)
         async with resources_over(stores, model, settings=settings, worker=worker) as resources:
             yield resources
     finally:
@@ -170,38 +176,34 @@ async def resources_over(
     stores: Stores, model: Model, *, settings: Settings, worker: Worker
 ) -> AsyncGenerator[Resources]:
     """Serve a model from the given stores; see `open_resources`."""
-    with _pools() as (pool, labelling_pool, explaining_pool):
-        metrics = worker.metrics
-        clock = StoreClock(_machine_us)
+    with (
+        ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as pool,
+        # One thread each: a second would take the processor from the answers.
+        ThreadPoolExecutor(1, thread_name_prefix="labelling") as labelling_pool,
+        ThreadPoolExecutor(1, thread_name_prefix="explaining") as explaining_pool,
+    ):
+        metrics, clock = worker.metrics, StoreClock(_machine_us)
         archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
         live = CatalogueFollower(
             stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
         )
-        active = _active_bundle(stores, live, settings=settings, pool=pool, metrics=metrics)
-        plan, editor = _plan(stores, active, settings, metrics)
-        results = _results(settings, pool)
-        promotions = _promotions(stores, active, plan, editor=editor, results=results)
+        promotions = _promotion_controller(stores, settings, live=live, pool=pool, metrics=metrics)
         recommender = _recommender(
-            stores,
-            settings,
-            live=live,
-            clock=clock,
-            ranker=SlateRanker(metrics, drift=Drift(metrics.drift)),
-            exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
-            origin=Origin(plan, scoring_versions()),
-            shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=promotions.counter),
-            counts=AnswerCounts(metrics, promotions.counter),
+            stores, settings, live=live, clock=clock, archive=archive, promotions=promotions
         )
-        await _begin(plan, live, active, stores.customers, recommender=recommender)
-        readiness = _readiness(stores, recommender, worker)
+        await _begin(recommender, promotions)
+        labeller = PictureLabeller(lambda: live.model, pool=labelling_pool, metrics=metrics)
+        monitor = StoreMonitor(stores.server, metrics, _machine_us)
+        recent = recommender.degradation.recent
+        readiness = Readiness(live, recent, worker.drain, worker.tasks, monitor, metrics)
         async with _background(recommender, promotions, readiness, archive=archive, worker=worker):
             yield Resources(
                 recommender=recommender,
                 explainer=Explainer(explaining_pool, metrics.explanations),
                 customers=stores.customers,
                 live=live,
-                sale_writer=_sale_writer(stores, live, pool=labelling_pool, metrics=metrics),
-                active_bundle=active,
+                sale_writer=SaleWriter(stores.sales, stores.server, live, labeller),
+                active_bundle=promotions.active,
                 promotion_controller=promotions,
                 sale_details=SaleDetails(stores.sales, live, clock),
                 readiness=readiness,
@@ -211,10 +213,91 @@ async def resources_over(
             )
 
 
-def _readiness(stores: Stores, recommender: Recommender, worker: Worker) -> Readiness:
-    monitor = StoreMonitor(stores.server, worker.metrics, _machine_us)
-    live, recent = recommender.live, recommender.degradation.recent
-    return Readiness(live, recent, worker.drain, worker.tasks, monitor, worker.metrics)
+def _machine_us() -> int:
+    return time.time_ns() // NS_PER_US
+
+
+def _promotion_controller(
+    stores: Stores,
+    settings: Settings,
+    *,
+    live: CatalogueFollower,
+    pool: Executor,
+    metrics: Metrics,
+) -> PromotionController:
+    """Open what a promotion leads: bundles, the plan of experiments, and its results."""
+    active = ActiveBundle(
+        name=f"{gethostname()}-{os.getpid()}",
+        store=stores.bundles,
+        repository=BundleRepository(settings.bundles, settings.bundle),
+        live=live,
+        pool=pool,
+        metrics=metrics,
+        monotonic_s=time.monotonic,
+    )
+    first, file = first_plan(settings.plan), PlanFile(settings.state_dir / "plan.json")
+    exports = settings.exports
+    return PromotionController(
+        store=stores.promotions,
+        active=active,
+        editor=PlanEditor(stores.plans, stores.bundles, stores.server, active.repository, first),
+        plan=LivePlan(stores.plans, first, file=file, hold=active.hold, metrics=metrics),
+        counter=AnswerCounter(),
+        results=ExportedResults(exports, rules=Rules(), pool=pool) if exports else None,
+        metrics=metrics,
+    )
+
+
+def _recommender(
+    stores: Stores,
+    settings: Settings,
+    *,
+    live: CatalogueFollower,
+    clock: StoreClock,
+    archive: SnapshotArchive,
+    promotions: PromotionController,
+) -> Recommender:
+    pool, metrics, counter = promotions.active.pool, promotions.metrics, promotions.counter
+    return Recommender(
+        customers=stores.customers,
+        live=live,
+        clock=clock,
+        ranker=SlateRanker(metrics, drift=Drift(metrics.drift)),
+        exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
+        origin=Origin(promotions.plan, scoring_versions()),
+        degradation=Degradation(time.monotonic),
+        shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=counter),
+        counts=AnswerCounts(metrics, counter),
+        deadline_s=settings.deadline_ms / MS_PER_S,
+        read_timeout_s=settings.read_timeout_ms / MS_PER_S,
+        new_id=lambda: uuid4().hex,
+    )
+
+
+async def _begin(recommender: Recommender, promotions: PromotionController) -> None:
+    """Read catalogue, plan and bundles before the first answer, and compute one."""
+    live = recommender.live
+    try:
+        await live.refresh()
+    except (StoreUnavailableError, ValueError) as exc:
+        await live.fall_back()
+        _log.error(
+            "no catalogue from the store: not ready, and answers come from the last one saved here;"
+            " start the store or correct VITRINE_REDIS_URL, it is tried again all the time",
+            reason=str(exc),
+        )
+    # Before the first answer: a variant whose bundle is not loaded yet would be answered by
+    # the default, and a starting worker would count against the canary that it joins.
+    await promotions.plan.begin()
+    with suppress(StoreUnavailableError):
+        await promotions.active.poll()
+        # A store that restarted then knows the script before the first request.
+        _ = await recommender.customers.read(ABSENT_CUSTOMER)
+    # An anonymous visitor pays for what libraries initialise at their first use, and no customer.
+    now_us, ranker = recommender.clock.now_us(), replace(recommender.ranker, drift=None)
+    anonymous = CustomerState(now_us, Window.empty(), Profile.empty())
+    for policy in (SlatePolicy(), BY_POPULARITY):
+        ranker.rank(RankingRequest(RecommendationRequest(), anonymous, live.served, policy))
 
 
 def _background(
@@ -225,7 +308,6 @@ def _background(
     archive: SnapshotArchive,
     worker: Worker,
 ) -> AbstractAsyncContextManager[None]:
-    metrics = worker.metrics
     tasks = worker_tasks(
         live=recommender.live,
         promotions=promotions,
@@ -233,162 +315,9 @@ def _background(
         exposures=recommender.exposures,
         pruning=SnapshotPruning(archive, _machine_us),
     )
+    metrics = worker.metrics
     supervisor = Supervisor(worker.tasks, Outages(metrics), metrics, worker.drain.fail)
     return running(tasks, supervisor, drain=recommender.exposures.drain)
-
-
-def _machine_us() -> int:
-    return time.time_ns() // NS_PER_US
-
-
-@contextmanager
-def _pools() -> Generator[tuple[Executor, Executor, Executor]]:
-    """Open one pool for background work, and a thread each to label and to explain."""
-    with (
-        ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as aside,
-        ThreadPoolExecutor(1, thread_name_prefix="labelling") as labelling,
-        ThreadPoolExecutor(1, thread_name_prefix="explaining") as explaining,
-    ):
-        yield aside, labelling, explaining
-
-
-def _plan(
-    stores: Stores, active: ActiveBundle, settings: Settings, metrics: Metrics
-) -> tuple[LivePlan, PlanEditor]:
-    first, file = first_plan(settings.plan), PlanFile(settings.state_dir / "plan.json")
-    live = LivePlan(stores.plans, first, file=file, hold=active.hold, metrics=metrics)
-    repository = _repository(settings)
-    return live, PlanEditor(stores.plans, stores.bundles, stores.server, repository, first)
-
-
-def _promotions(
-    stores: Stores,
-    active: ActiveBundle,
-    plan: LivePlan,
-    *,
-    editor: PlanEditor,
-    results: ExportedResults | None,
-) -> PromotionController:
-    return PromotionController(
-        store=stores.promotions,
-        active=active,
-        editor=editor,
-        plan=plan,
-        counter=AnswerCounter(),
-        results=results,
-        metrics=active.metrics,
-    )
-
-
-def _results(settings: Settings, pool: Executor) -> ExportedResults | None:
-    if settings.exports is None:
-        return None
-    return ExportedResults(settings.exports, rules=Rules(), pool=pool)
-
-
-def _recommender(
-    stores: Stores,
-    settings: Settings,
-    *,
-    live: CatalogueFollower,
-    clock: StoreClock,
-    ranker: SlateRanker,
-    exposures: ExposureQueue,
-    origin: Origin,
-    shadow: Shadow,
-    counts: AnswerCounts,
-) -> Recommender:
-    return Recommender(
-        customers=stores.customers,
-        live=live,
-        clock=clock,
-        ranker=ranker,
-        exposures=exposures,
-        origin=origin,
-        degradation=Degradation(time.monotonic),
-        shadow=shadow,
-        counts=counts,
-        deadline_s=settings.deadline_ms / MS_PER_S,
-        read_timeout_s=settings.read_timeout_ms / MS_PER_S,
-        new_id=lambda: uuid4().hex,
-    )
-
-
-def _sale_writer(
-    stores: Stores, live: CatalogueFollower, *, pool: Executor, metrics: Metrics
-) -> SaleWriter:
-    labeller = PictureLabeller(lambda: live.model, pool=pool, metrics=metrics)
-    return SaleWriter(stores.sales, stores.server, live, labeller)
-
-
-def _active_bundle(
-    stores: Stores,
-    live: CatalogueFollower,
-    *,
-    settings: Settings,
-    pool: Executor,
-    metrics: Metrics,
-) -> ActiveBundle:
-    return ActiveBundle(
-        name=f"{gethostname()}-{os.getpid()}",
-        store=stores.bundles,
-        repository=_repository(settings),
-        live=live,
-        pool=pool,
-        metrics=metrics,
-        monotonic_s=time.monotonic,
-    )
-
-
-async def _first_model(stores: Stores, settings: Settings) -> Model:
-    try:
-        wanted = (await stores.bundles.wanted()).active
-    except StoreUnavailableError as exc:
-        _log.warning("the settings decide which bundle answers", reason=str(exc))
-        wanted = ""
-    return await asyncio.to_thread(_repository(settings).load_first, wanted)
-
-
-def _repository(settings: Settings) -> BundleRepository:
-    return BundleRepository(settings.bundles, settings.bundle)
-
-
-def _warm_up(ranker: SlateRanker, live: CatalogueFollower, now_us: int) -> None:
-    """Rank for an anonymous visitor, so that no customer waits for lazy initialisation."""
-    ranker = replace(ranker, drift=None)
-    anonymous = CustomerState(now_us, Window.empty(), Profile.empty())
-    for policy in (SlatePolicy(), BY_POPULARITY):
-        ranker.rank(RankingRequest(RecommendationRequest(), anonymous, live.served, policy))
-
-
-async def _begin(
-    plan: LivePlan,
-    live: CatalogueFollower,
-    active: ActiveBundle,
-    customers: CustomerStore,
-    *,
-    recommender: Recommender,
-) -> None:
-    await _first_catalogue(live)
-    # Before the first answer: a variant whose bundle is not loaded yet would be answered by
-    # the default, and a starting worker would count against the canary that it joins.
-    await plan.begin()
-    with suppress(StoreUnavailableError):
-        await active.poll()
-        _ = await customers.read(ABSENT_CUSTOMER)
-    _warm_up(recommender.ranker, live, recommender.clock.now_us())
-
-
-async def _first_catalogue(live: CatalogueFollower) -> None:
-    try:
-        await live.refresh()
-    except (StoreUnavailableError, ValueError) as exc:
-        await live.fall_back()
-        _log.error(
-            "no catalogue from the store: not ready, and answers come from the last one saved here;"
-            " start the store or correct VITRINE_REDIS_URL, it is tried again all the time",
-            reason=str(exc),
-        )
 
 
 def scoring_versions() -> tuple[tuple[str, str], ...]:

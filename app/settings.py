@@ -26,8 +26,8 @@ from models.pictures.picture import Limits
 
 PREFIX: Final = "VITRINE_"
 
+# Full after some hours of a hundred answers a second without an export: docs/store.md.
 STREAM_BYTES: Final = 1024 * 1024 * 1024
-"""Full after some hours of a hundred answers a second without an export: docs/store.md."""
 
 SCHEMES: Final = (
     *("redis", "rediss", "unix"),
@@ -117,6 +117,7 @@ class Settings(BaseSettings):
         le=300,
         description="Seconds between losing readiness and closing, after a SIGTERM.",
     )
+    # Chosen: a page hardly waits for it. The read of the customer leaves 20 ms of it to rank in.
     deadline_ms: int = Field(
         default=50,
         ge=1,
@@ -124,6 +125,7 @@ class Settings(BaseSettings):
         description="Time for one answer, from the arrival of its request: what would end later "
         "is left out and named in it.",
     )
+    # An answer computes for most of its time: more at once would each take longer. Chosen.
     max_in_flight: int = Field(
         default=8,
         ge=1,
@@ -157,6 +159,8 @@ class Settings(BaseSettings):
         le=Limits().n_bytes,
         description="Larger pictures answer 413.",
     )
+    # Above the idle timeout of balancers, mostly 60 s: if they do not close first, a request may
+    # meet a connection that is being closed.
     keep_alive_s: int = Field(
         default=75,
         ge=1,
@@ -173,6 +177,7 @@ class Settings(BaseSettings):
     max_connections_per_address: int = Field(
         default=1_024, ge=1, le=65_536, description="Those of one address."
     )
+    # Node and Tomcat allow 8 to 16 KiB, for pages; a ranking names sales in its URL.
     max_head_bytes: int = Field(
         default=128 * 1024,
         ge=1_024,
@@ -182,6 +187,7 @@ class Settings(BaseSettings):
     max_headers: int = Field(
         default=100, ge=8, le=10_000, description="More headers of a request answer 431."
     )
+    # Chosen, as is the next: far above what a phone needs, and slow callers hold few places.
     head_timeout_s: float = Field(
         default=10.0,
         gt=0,
@@ -194,6 +200,7 @@ class Settings(BaseSettings):
         le=3_600,
         description="Seconds in which a body arrives, 408 beyond, and in which an answer is read.",
     )
+    # Chosen: four of the largest pictures, or sixteen of the largest other bodies.
     max_held_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1_024,
@@ -220,7 +227,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _as_meant(cls, given: dict[str, object]) -> dict[str, object]:
-        """Drop empty values, as compose sets them, and the port of a Kubernetes service link."""
+        # Compose sets empty values, and Kubernetes VITRINE_PORT for a Service named `vitrine`.
         values = {n: plain(v) if isinstance(v, str) else v for n, v in given.items()}
         port = values.get("port")
         if isinstance(port, str) and is_service_link(port):
@@ -241,7 +248,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _stays_on_loopback(self) -> Self:
-        if not (self.keys or self.open_to_network or _is_loopback(self.host)):
+        try:
+            is_loopback = self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            is_loopback = False  # another name may become any address
+        if not (self.keys or self.open_to_network or is_loopback):
             msg = (
                 f"host {self.host!r} is reachable from the network and the service has no keys:"
                 " listen on 127.0.0.1, or make keys with `python -m app keys new` and set"
@@ -271,12 +282,3 @@ def ignored(environment: Mapping[str, str] = os.environ) -> Ignored:  # noqa: TI
     carry = [name for name in environment if name.startswith(PREFIX) and name not in links]
     misspelt = sorted(name for name in carry if name.upper() not in known)
     return Ignored(tuple(misspelt), tuple(links))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

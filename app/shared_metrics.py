@@ -9,21 +9,22 @@ import fcntl
 import os
 import struct
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from app.observability import get_logger
 
+# Prefixes of the names of a worker's files, as `prometheus_client.values` makes them.
 KINDS: Final = (
     *("counter", "histogram", "gauge_mostrecent"),
     *("gauge_livesum", "gauge_livemin", "gauge_livemax"),
 )
-"""Prefixes of the names of a worker's files; see `prometheus_client.values`."""
 
+# prometheus_client begins with 1 MiB, for about 350 series of a histogram; a full file doubles,
+# with pages that are not allocated.
 FILE_BYTES: Final = 1024 * 1024
-"""About 350 series of a histogram; a full file doubles, with pages that are not allocated."""
 
 ROOM_BYTES: Final = (len(KINDS) + 1) * FILE_BYTES
 
@@ -31,8 +32,8 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108 - made for us alone, by `mkdtemp`
 
 _LIVE: Final = "gauge_live"
 _PROBE: Final = "room"
+# Head of a file of prometheus_client: the number of bytes in use.
 _USED: Final = struct.Struct("i")
-"""Head of a file of prometheus_client: the number of bytes in use."""
 
 _log = get_logger(__name__)
 
@@ -52,12 +53,18 @@ def shared_directory(
         n_workers: Number of workers, which need `ROOM_BYTES` each.
     """
     bases = [wanted] if wanted else [MEMORY, Path(tempfile.gettempdir()), state_dir / "metrics"]
-    made = _made(bases, name, n_bytes=n_workers * ROOM_BYTES)
-    if made is None:
+    for base in bases:
+        try:
+            base.mkdir(parents=True, exist_ok=True)
+            _remove_dead(base)
+            directory, lock = _make(base, name, n_bytes=n_workers * ROOM_BYTES)
+            break
+        except OSError as exc:
+            _log.warning("no room for metrics", directory=str(base), reason=str(exc))
+    else:
         _log.error("workers share no metrics, each answers for itself: set VITRINE_METRICS_DIR")
         yield ""
         return
-    directory, lock = made
     try:
         yield str(directory)
     finally:
@@ -86,19 +93,8 @@ def shrink(directory: str, pid: int | None) -> None:
             continue
         with suppress(OSError), path.open("r+b") as file:
             used: int = _USED.unpack(file.read(_USED.size))[0]
+            # Its readers expect a whole head of 8 bytes, also in a file without a series.
             file.truncate(max(used, 2 * _USED.size))
-
-
-def _made(bases: Sequence[Path], name: str, *, n_bytes: int) -> tuple[Path, int] | None:
-    """Return the first directory that can be made, and the descriptor of its lock."""
-    for base in bases:
-        try:
-            base.mkdir(parents=True, exist_ok=True)
-            _remove_dead(base)
-            return _make(base, name, n_bytes=n_bytes)
-        except OSError as exc:
-            _log.warning("no room for metrics", directory=str(base), reason=str(exc))
-    return None
 
 
 def _make(base: Path, name: str, *, n_bytes: int) -> tuple[Path, int]:

@@ -16,7 +16,7 @@ from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Self
 
 import uvicorn
 
@@ -32,16 +32,19 @@ from app.resources import Worker
 from app.settings import Settings
 from app.shared_metrics import allocate, shared_directory, shrink
 
+# Connections that wait in the kernel; it takes no more than `net.core.somaxconn`, mostly 4,096.
 BACKLOG: Final = 2_048
 RESTART_AFTER_S: Final = 1.0
+# Chosen: answers take milliseconds, and an orchestrator kills after 30 s.
 CLOSE_WITHIN_S: Final = 10
+# Chosen: what a caller had sent before the listener closed has arrived by then.
 LAST_REQUESTS_S: Final = 0.2
-TICKS_PER_S: Final = 10
+TICKS_PER_S: Final = 10  # of uvicorn
+# The store, the bundle, snapshots, and the libraries take 60.
 RESERVED_FILES: Final = 128
-"""Of a process: the store, the bundle, snapshots, and the libraries take 60."""
-
+# As uvicorn has it for a worker that could not start.
 EXIT_FAILED: Final = 3
-"""Status of a worker that could not start or go on; uvicorn's own for the former."""
+"""Status of a worker that could not start or go on."""
 
 _log = get_logger(__name__)
 
@@ -82,7 +85,11 @@ class DrainingServer(uvicorn.Server):
                 self._heart.beat()
         if self._drain.failed and not self._drain.started:
             self.handle_exit(signal.SIGTERM, None)
-            _end_hard(after_s=self._drain_s + CLOSE_WITHIN_S + LOG_DRAIN_S)
+            # What hangs may keep the loop from stopping: then the process ends without it.
+            after_s = self._drain_s + CLOSE_WITHIN_S + LOG_DRAIN_S
+            timer = threading.Timer(after_s, os._exit, (EXIT_FAILED,))
+            timer.daemon = True
+            timer.start()
         drained = self._stop_at is not None and time.monotonic() >= self._stop_at
         return await super().on_tick(counter) or drained
 
@@ -124,8 +131,25 @@ def run(settings: Settings, listener: socket.socket) -> None:
     with _signals_unwind():
         if settings.workers == 1:
             run_worker(settings, listener, metrics_dir=None)
-        else:
-            _supervise(settings, listener)
+            return
+        host, port = listener.getsockname()[:2]
+        with shared_directory(
+            f"{host}-{port}",
+            wanted=settings.metrics_dir,
+            state_dir=settings.state_dir,
+            n_workers=settings.workers,
+        ) as metrics_dir:
+            # prometheus_client reads this when a worker imports it, and nothing else.
+            if metrics_dir:
+                os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir  # noqa: TID251 - see above
+            start = partial(_Child.start, settings, listener, metrics_dir)
+            children = [start() for _ in range(settings.workers)]
+            try:
+                _look_after(children, start, metrics_dir=metrics_dir)
+            finally:
+                listener.close()  # refuse connections, instead of keeping them waiting
+                workers = [child.process for child in children]
+                _stop(workers, within_s=settings.drain_s + CLOSE_WITHIN_S + 1)
 
 
 def run_worker(
@@ -167,13 +191,6 @@ def run_worker(
         sys.exit(EXIT_FAILED)
 
 
-def _end_hard(*, after_s: float) -> None:
-    """End this process later, whether or not what hangs in it lets it stop."""
-    timer = threading.Timer(after_s, os._exit, (EXIT_FAILED,))
-    timer.daemon = True
-    timer.start()
-
-
 def _bounds(settings: Settings) -> Bounds:
     """Return the bounds on callers, whose connections leave files for the worker itself."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -200,15 +217,11 @@ def _run_below(
     configure_logging(settings.log_level)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     if metrics_dir:
-        _allocate(metrics_dir)
+        try:
+            allocate(metrics_dir, os.getpid())
+        except OSError as exc:
+            _log.error("no room for the metrics of this worker: make room", reason=str(exc))
     run_worker(settings, listener, metrics_dir=metrics_dir or None, heart=HeartbeatSender(beats))
-
-
-def _allocate(metrics_dir: str) -> None:
-    try:
-        allocate(metrics_dir, os.getpid())
-    except OSError as exc:
-        _log.error("no room for the metrics of this worker: make room", reason=str(exc))
 
 
 def _stop_with_parent() -> None:
@@ -223,20 +236,35 @@ class _Child:
     process: SpawnProcess
     heartbeat: HeartbeatReceiver
 
+    @classmethod
+    def start(cls, settings: Settings, listener: socket.socket, metrics_dir: str) -> Self:
+        reader, writer = pipe()
+        # Not forked: threads and locks of libraries would be copied as they stand.
+        process = get_context("spawn").Process(
+            target=_run_below,
+            args=(settings, listener),
+            kwargs={"metrics_dir": metrics_dir, "beats": writer},
+            name="worker",
+        )
+        process.start()
+        writer.close()  # a pipe ends where no process can write to it
+        return cls(process, HeartbeatReceiver(reader))
 
-def _supervise(settings: Settings, listener: socket.socket) -> None:
-    with _shared_metrics(settings, listener) as metrics_dir:
-        children = [_start(settings, listener, metrics_dir) for _ in range(settings.workers)]
-        try:
-            _look_after(
-                children,
-                lambda: _start(settings, listener, metrics_dir),
-                metrics_dir=metrics_dir,
-            )
-        finally:
-            listener.close()  # refuse connections, instead of keeping them waiting
-            workers = [child.process for child in children]
-            _stop(workers, within_s=settings.drain_s + CLOSE_WITHIN_S + 1)
+    def listen(self, elapsed_s: float) -> None:
+        """Read the heartbeat; warn of a silent worker, and kill one that stays silent."""
+        heartbeat, pid, before_s = self.heartbeat, self.process.pid, self.heartbeat.silent_s
+        was_awaited = heartbeat.is_awaited
+        heartbeat.listen(elapsed_s)
+        if heartbeat.is_awaited and not was_awaited:
+            _log.info("a worker is ready", pid=pid)
+        if heartbeat.silent_s >= LOST_S:
+            _log.error("a worker is silent for too long and is killed", pid=pid, after_s=LOST_S)
+            self.process.kill()
+            self.process.join()
+        elif before_s < SILENT_S <= heartbeat.silent_s:
+            _log.warning("a worker is silent: it hangs, or was stopped", pid=pid, after_s=SILENT_S)
+        elif before_s >= SILENT_S and not heartbeat.silent_s and heartbeat.is_awaited:
+            _log.info("a worker is heard again", pid=pid)
 
 
 def _look_after(
@@ -249,44 +277,14 @@ def _look_after(
         now_s = time.monotonic()
         for index, child in enumerate(children):
             if child.process.is_alive():
-                _listen(child, min(now_s - last_s, BEAT_S + RESTART_AFTER_S))
+                # Bounded: silence counts only while this process could have heard a beat.
+                child.listen(min(now_s - last_s, BEAT_S + RESTART_AFTER_S))
             else:
                 _log.error("a worker died and is replaced", exit_code=child.process.exitcode)
                 shrink(metrics_dir, child.process.pid)
                 child.heartbeat.connection.close()
                 children[index] = start()
         last_s = now_s
-
-
-def _listen(child: _Child, elapsed_s: float) -> None:
-    """Read a worker's heartbeat; warn of a silent one, and kill one that stays silent."""
-    heartbeat, pid, before_s = child.heartbeat, child.process.pid, child.heartbeat.silent_s
-    was_awaited = heartbeat.is_awaited
-    heartbeat.listen(elapsed_s)
-    if heartbeat.is_awaited and not was_awaited:
-        _log.info("a worker is ready", pid=pid)
-    if heartbeat.silent_s >= LOST_S:
-        _log.error("a worker is silent for too long and is killed", pid=pid, after_s=LOST_S)
-        child.process.kill()
-        child.process.join()
-    elif before_s < SILENT_S <= heartbeat.silent_s:
-        _log.warning("a worker is silent: it hangs, or was stopped", pid=pid, after_s=SILENT_S)
-    elif before_s >= SILENT_S and not heartbeat.silent_s and heartbeat.is_awaited:
-        _log.info("a worker is heard again", pid=pid)
-
-
-def _start(settings: Settings, listener: socket.socket, metrics_dir: str) -> _Child:
-    context = get_context("spawn")
-    reader, writer = pipe()
-    process = context.Process(
-        target=_run_below,
-        args=(settings, listener),
-        kwargs={"metrics_dir": metrics_dir, "beats": writer},
-        name="worker",
-    )
-    process.start()
-    writer.close()  # a pipe ends where no process can write to it
-    return _Child(process, HeartbeatReceiver(reader))
 
 
 def _stop(workers: list[SpawnProcess], *, within_s: float) -> None:
@@ -298,21 +296,6 @@ def _stop(workers: list[SpawnProcess], *, within_s: float) -> None:
         if worker.is_alive():
             _log.error("a worker did not stop in time and is killed")
             worker.kill()
-
-
-@contextmanager
-def _shared_metrics(settings: Settings, listener: socket.socket) -> Generator[str]:
-    host, port = listener.getsockname()[:2]
-    with shared_directory(
-        f"{host}-{port}",
-        wanted=settings.metrics_dir,
-        state_dir=settings.state_dir,
-        n_workers=settings.workers,
-    ) as directory:
-        # prometheus_client reads this when a worker imports it, and nothing else.
-        if directory:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # noqa: TID251 - see above
-        yield directory
 
 
 @contextmanager

@@ -180,7 +180,7 @@ class Supervisor:
         return task.every_s
 
     def _failed(self, task: BackgroundTask, state: TaskState, exc: Exception) -> float:
-        self.metrics.task_restarts.labels(task.name).inc()
+        self.metrics.health.task_restarts.labels(task.name).inc()
         state.n_errors += 1
         state.last_error = f"{type(exc).__name__}: {exc}"
         pause_s = BACK_OFF_S[min(state.n_errors, len(BACK_OFF_S)) - 1]

@@ -28,7 +28,7 @@ class Outages:
 
     def begin(self, task: str, lost: Dependency, *, reason: str) -> None:
         """Record an outage of a task; the first task of an outage is logged."""
-        self.metrics.task_outages.labels(task, lost).inc()
+        self.metrics.health.task_outages.labels(task, lost).inc()
         if lost not in self._by_task.values():
             _log.warning(f"lost the {lost}; retrying until it is back", task=task, reason=reason)
         self._by_task[task] = lost

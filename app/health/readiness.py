@@ -138,6 +138,6 @@ class Readiness:
     async def measure(self) -> None:
         """Set the gauges of full answers and of missing parts; a background task."""
         missing = {one.part for one in await self.missing_in_full()}
-        self.metrics.in_full.set(not missing)
+        self.metrics.health.in_full.set(not missing)
         for part in Part:
-            self.metrics.missing.labels(part).set(part in missing)
+            self.metrics.health.missing.labels(part).set(part in missing)

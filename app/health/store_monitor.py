@@ -62,7 +62,7 @@ class StoreMonitor:
         store_us = await self.server.time_us()
         # The store read its clock between request and reply: compare with the middle.
         ahead_s = (store_us - (before_us + self.machine_us()) // 2) / SECOND_US
-        self.metrics.clock_skew.set(ahead_s)
+        self.metrics.health.clock_skew.set(ahead_s)
         is_skewed = abs(ahead_s) > SKEW_S
         if is_skewed and not self._is_skewed:
             _log.warning(
@@ -85,7 +85,7 @@ class StoreMonitor:
             self.refused = self._refusal = None
             return
         refusal, reason = refused
-        self.metrics.write_refusals.labels(refusal).inc()
+        self.metrics.health.write_refusals.labels(refusal).inc()
         self.refused = f"{reason}: {WRITES_ADVICE[refusal]}"
         if refusal is not self._refusal:
             _log.error(
@@ -104,8 +104,8 @@ class StoreMonitor:
         self._policy = policy
 
     def _check_loss(self, lost: Lost) -> None:
-        self.metrics.lost.labels("events").set(lost.events)
-        self.metrics.lost.labels("exposures").set(lost.exposures)
+        self.metrics.health.lost.labels("events").set(lost.events)
+        self.metrics.health.lost.labels("exposures").set(lost.exposures)
         if lost.events > self._lost.events or lost.exposures > self._lost.exposures:
             _log.warning(
                 "full streams lost entries that were never exported:"
@@ -113,7 +113,7 @@ class StoreMonitor:
                 events=lost.events,
                 exposures=lost.exposures,
             )
-        self.metrics.lost.labels("counts").set(lost.counts)
+        self.metrics.health.lost.labels("counts").set(lost.counts)
         if lost.counts > self._lost.counts:
             _log.warning(
                 "events count for no sale: one hour names too many sales;"

@@ -29,8 +29,8 @@ def test_every_metric_stands_in_the_table_with_its_labels() -> None:
     }
 
     metrics = Metrics.create()
-    groups = (metrics, metrics.shadow, metrics.drift, metrics.admission)
-    groups_of_metrics = {"registry", "shadow", "drift", "admission"}
+    groups = (metrics, metrics.shadow, metrics.drift, metrics.admission, metrics.health)
+    groups_of_metrics = {"registry", "shadow", "drift", "admission", "health"}
     registered = [
         getattr(group, one.name)
         for group in groups
