@@ -34,9 +34,10 @@ RANKINGS_SHARE: Final = 1.0 - EVENTS_SHARE - SHED_SHARE
 """The share that rankings can count on. Without it a quarter of those that were taken up
 were too late for their model (60 of 256 a second, 512 callers, 2026-11-29)."""
 
-UNSEEN: Final = 0.1
+UNSEEN: Final = 0.2
 """What a request takes outside its turn (parsing, authentication, writing), in costs of a
-ranking: a refusal took 0.46 ms where a full answer took 5.2 (512 callers, 2026-11-29)."""
+ranking: 0.4 to 0.57 ms of the thread beside 2.3 of a ranking (8 to 128 callers, 2026-11-29). Where
+it counted as half of that, refusals took a fifth of the thread, and batches of events a quarter."""
 
 MAX_CREDIT_S: Final = 0.01
 """Unused time that a lane keeps: four rankings that a burst of shed answers may delay."""
@@ -279,7 +280,7 @@ class Admission:
     @property
     def _pace_s(self) -> float:
         """Seconds between the ends of two rankings, while the others have their share."""
-        return self._cost_s / RANKINGS_SHARE
+        return self._cost_s * (1.0 + UNSEEN) / RANKINGS_SHARE
 
     def _shed_excess(self) -> None:
         """Shed the oldest rankings beyond those that can end in time, and the newest events."""

@@ -1,36 +1,60 @@
 """Latency estimate: the time that scoring takes on this machine, to keep deadlines."""
 
 from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from time import perf_counter
 from typing import Final
 
 REMEMBERED: Final = 5
 """The estimate is the quickest of the last five: a pause of the machine is no slow model."""
 
-ASKED_AGAIN: Final = 20
-"""Of 20 rankings that had no time for the model, one calls it all the same: without that, an
-estimate that a slow moment left behind would never be corrected. Chosen, not measured."""
+ASKED_AGAIN_S: Final = 1.0
+"""A second after the last ranking by a model, one calls it even if it seems too slow: without
+that, an estimate that a slow moment left behind would never be corrected. Counted in time, since
+a candidate with 1% of the requests would wait for its correction a hundred times as long as the
+bundle that it is compared with. Chosen, not measured."""
+
+
+@dataclass(slots=True)
+class _Latest:
+    """The last rankings of one model and size.
+
+    Attributes:
+        took_s: Seconds that each took.
+        asked_s: When the model was last called, by the clock of the estimate.
+    """
+
+    took_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    asked_s: float = -inf
 
 
 class LatencyEstimate:
-    """Latency estimate of rankings, by the power of two of the number of candidates.
+    """Latency estimate by bundle, and by the power of two of the number of candidates.
 
-    Scoring cannot be interrupted: a deadline can only keep it from beginning. Sizes that were
-    not measured `REMEMBERED` times are always allowed.
+    Scoring cannot be interrupted: a deadline can only keep it from beginning. Sizes that a bundle
+    did not rank `REMEMBERED` times are always allowed. A slow bundle does not speak for another.
     """
 
-    def __init__(self) -> None:
-        """Begin without any measurement."""
-        self._took_s: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
-        self._n_refused = 0
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        """Begin without any measurement; the clock counts seconds, from any beginning."""
+        self._clock = clock
+        self._latest: defaultdict[tuple[str, int], _Latest] = defaultdict(_Latest)
 
-    def allows(self, n_candidates: int, within_s: float) -> bool:
+    def allows(self, bundle_id: str, n_candidates: int, *, within_s: float) -> bool:
         """Whether scoring so many candidates is likely to end in time."""
-        took_s = self._took_s[n_candidates.bit_length()]
-        if len(took_s) < REMEMBERED or min(took_s) <= within_s:
+        latest = self._latest[bundle_id, n_candidates.bit_length()]
+        if len(latest.took_s) < REMEMBERED or min(latest.took_s) <= within_s:
             return True
-        self._n_refused += 1
-        return self._n_refused % ASKED_AGAIN == 0
+        now_s = self._clock()
+        is_due = now_s - latest.asked_s >= ASKED_AGAIN_S
+        if is_due:
+            latest.asked_s = now_s  # the call may fail, and is then not recorded
+        return is_due
 
-    def record(self, n_candidates: int, took_s: float) -> None:
+    def record(self, bundle_id: str, n_candidates: int, *, took_s: float) -> None:
         """Record how long a ranking took."""
-        self._took_s[n_candidates.bit_length()].append(took_s)
+        latest = self._latest[bundle_id, n_candidates.bit_length()]
+        latest.took_s.append(took_s)
+        latest.asked_s = self._clock()

@@ -120,7 +120,7 @@ class SlateRanker:
         if within_s is None:
             return SHED
         n_candidates = len(query.rows)
-        if not self.latency.allows(n_candidates, within_s):
+        if not self.latency.allows(scorer.bundle_id, n_candidates, within_s=within_s):
             self.metrics.model_errors.labels("TooSlow").inc()
             return TOO_SLOW
         started = self.clock()
@@ -131,7 +131,7 @@ class SlateRanker:
             self.metrics.model_errors.labels(error).inc()
             _log.error("the model failed", error=error, reason=str(exc))
             return MODEL_FAILED
-        self.latency.record(n_candidates, self.clock() - started)
+        self.latency.record(scorer.bundle_id, n_candidates, took_s=self.clock() - started)
         return scores
 
 
