@@ -51,6 +51,7 @@ class Collaborative(Recommender):
         factors = self.factors(batch.catalogue)
         customers = self.fold_in(seen.customers, factors, rows=seen.rows)
         customers = seen.customers.blank_empty(customers)
+        # (n_queries, n_sales, n_factors) by (n_queries, n_factors).
         return np.einsum("bij,bj->bi", batch.gather(factors), customers)[..., None]
 
     def fold_in(
@@ -73,15 +74,16 @@ class Collaborative(Recommender):
 
     def factors(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Return the factors of every sale, shape ``(n_catalogue, n_factors)``; read only."""
-        return catalogue.cache.get_or_make((self, "factors"), lambda: self._factors(catalogue))
 
-    def _factors(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        factors = self.projection.project(catalogue).copy()
-        rows = catalogue.rows_for(self.keys)
-        known = rows >= 0
-        factors[rows[known]] += self.residuals[known]
-        factors.flags.writeable = False
-        return factors
+        def make() -> NDArray[np.float64]:
+            factors = self.projection.project(catalogue).copy()
+            rows = catalogue.rows_for(self.keys)
+            known = rows >= 0
+            factors[rows[known]] += self.residuals[known]
+            factors.flags.writeable = False
+            return factors
+
+        return catalogue.cache.get_or_make((self, "factors"), make)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `Recommender.to_arrays`."""

@@ -149,12 +149,13 @@ class Projection:
 
     def project(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Project every sale of a catalogue, shape ``(n_catalogue, n_dimensions)``; read only."""
-        return catalogue.cache.get_or_make((self, "projected"), lambda: self._project(catalogue))
 
-    def _project(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        projected = np.einsum("ij,jk->ik", self.encoder.encode(catalogue), self.axes)
-        projected.flags.writeable = False
-        return projected
+        def make() -> NDArray[np.float64]:
+            projected = np.einsum("ij,jk->ik", self.encoder.encode(catalogue), self.axes)
+            projected.flags.writeable = False
+            return projected
+
+        return catalogue.cache.get_or_make((self, "projected"), make)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `from_arrays`."""

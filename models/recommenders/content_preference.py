@@ -13,14 +13,14 @@ from models.query.query import Batch
 from models.recommenders.content_encoder import Projection
 from models.recommenders.recommender import Recommender
 
+# Index of the lasting taste; the taste of the visit follows it.
 _LASTING: Final = 0
-"""Index of the lasting taste; the taste of the visit follows it."""
-
-_N_STEPS: Final = 3  # Newton steps from the prior mean; chosen, not measured
-_TINY: Final = 1e-300  # curvature of a zero step, whose slope is 0 as well
-
+# Newton steps from the prior mean; chosen, not measured.
+_N_STEPS: Final = 3
+# Curvature of a zero step, whose slope is 0 as well.
+_TINY: Final = 1e-300
+# Chosen: bounds `t . x` before `exp`; larger values come from outliers of the content.
 _MAX_EXPONENT: Final = 4.0
-"""Bounds ``t . x`` before ``exp``: larger values come from outliers of the content."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +111,7 @@ class ContentPreference(Recommender):
         """
         shown, size = batch.impressions, len(self.mean)
         at = places.take(shown.rows, axis=0)
+        # Places and their squares together, shape (n_queries, longest, 2 n_dimensions).
         block = shown.customers.vectors(np.hstack([at, at * at]), np.arange(len(at)))
         looks = self.rate * np.exp2(-shown.age_s / TASTE_MEMORY_S)
         precision = 1 / self.spread + _weight_without_impression(batch)[:, None]
@@ -156,7 +157,7 @@ class ContentPreference(Recommender):
 
 
 def _weight_without_impression(batch: Batch) -> NDArray[np.float64]:
-    """Sum the weights of interactions without a known impression, shape ``(n_queries,)``."""
+    # Summed over interactions, shape (n_queries,).
     seen, shown, n = batch.interactions, batch.impressions, len(batch.catalogue)
     not_shown = np.ones(len(batch) * n)
     not_shown[shown.customers.cells(shown.rows, n)] = 0.0

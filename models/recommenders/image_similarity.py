@@ -14,7 +14,8 @@ from models.query.query import Batch
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
 
-_SQUARINGS: Final = 3  # the 8th power of a similarity; chosen, not measured
+# The 8th power of a similarity; chosen, not measured.
+_SQUARINGS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -38,27 +39,22 @@ class ImageSimilarity(Recommender):
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
         """Score by pictures, shape ``(n_queries, n_sales, 5)``; see `Recommender.batch_scores`."""
-        agreement = picture_agreement(batch)
-        return np.array(
-            [
-                agreement[LASTING],
-                agreement[VISIT],
-                neighbour_interest(batch),
-                *batch.cache.get_or_make(
-                    (self, "look-alikes"), lambda: self._look_alike_rates(batch)
-                ),
-            ]
-        ).transpose(1, 2, 0)
 
-    def _look_alike_rates(self, batch: Batch) -> NDArray[np.float64]:
-        """Return purchases and clicks per impression, shape ``(2, n_queries, n_sales)``."""
-        weights, known = batch.catalogue.cache.get_or_make(
-            "look-alike weights", lambda: look_alike_weights(batch.catalogue)
-        )
-        counts = look_alike_counts(batch.gather(weights), batch.counts.of_neighbours)
-        click_rate, purchase_rate = self.popularity.rates(counts)
-        rates = np.array([click_rate * purchase_rate, click_rate])
-        return np.where(batch.gather(known), rates, np.nan)
+        def look_alike_rates() -> NDArray[np.float64]:
+            # Purchases and clicks per impression, shape (2, n_queries, n_sales).
+            weights, known = batch.catalogue.cache.get_or_make(
+                "look-alike weights", lambda: look_alike_weights(batch.catalogue)
+            )
+            counts = look_alike_counts(batch.gather(weights), batch.counts.of_neighbours)
+            click_rate, purchase_rate = self.popularity.rates(counts)
+            rates = np.array([click_rate * purchase_rate, click_rate])
+            return np.where(batch.gather(known), rates, np.nan)
+
+        # Rates are the same for every customer, agreement and interest are not.
+        rates = batch.cache.get_or_make((self, "look-alikes"), look_alike_rates)
+        agreement = picture_agreement(batch)
+        columns = [agreement[LASTING], agreement[VISIT], neighbour_interest(batch), *rates]
+        return np.array(columns).transpose(1, 2, 0)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """Return the priors of popularity; see `Recommender.to_arrays`."""

@@ -46,18 +46,20 @@ class ItemSimilarity:
 
     def neighbours(self, catalogue: Catalogue) -> Neighbours:
         """Return the companions of every sale as catalogue rows, shape ``(n_catalogue, width)``."""
-        return catalogue.cache.get_or_make((self, "rows"), lambda: self._align(catalogue))
 
-    def _align(self, catalogue: Catalogue) -> Neighbours:
-        width = self.companions.shape[1]
-        rows = np.zeros((len(catalogue), width), dtype=np.int64)
-        strengths = np.zeros((len(catalogue), width))
-        places = catalogue.rows_for(self.keys)
-        found = catalogue.rows_for(self.companions.ravel()).reshape(self.companions.shape)
-        known = places >= 0
-        rows[places[known]] = np.maximum(found[known], 0)
-        strengths[places[known]] = np.where(found[known] >= 0, self.strengths[known], 0.0)
-        return Neighbours(rows, strengths)
+        def make() -> Neighbours:
+            width = self.companions.shape[1]
+            rows = np.zeros((len(catalogue), width), dtype=np.int64)
+            strengths = np.zeros((len(catalogue), width))
+            places = catalogue.rows_for(self.keys)
+            found = catalogue.rows_for(self.companions.ravel()).reshape(self.companions.shape)
+            known = places >= 0
+            # A companion that the catalogue lacks points to row 0 with strength 0.
+            rows[places[known]] = np.maximum(found[known], 0)
+            strengths[places[known]] = np.where(found[known] >= 0, self.strengths[known], 0.0)
+            return Neighbours(rows, strengths)
+
+        return catalogue.cache.get_or_make((self, "rows"), make)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `from_arrays`."""

@@ -18,8 +18,8 @@ _VIEW: Final = KIND[EventType.VIEW]
 _CLICK: Final = KIND[EventType.CLICK]
 _PURCHASE: Final = KIND[EventType.PURCHASE]
 
+# Indices of `models.catalogue.event_counts.HALF_LIVES_HOURS`.
 _FAST, _SLOW = 0, 1
-"""Indices of `models.catalogue.event_counts.HALF_LIVES_HOURS`."""
 
 _N_PRIORS: Final = 4
 
@@ -51,15 +51,17 @@ class Popularity(Recommender):
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
         """Score by rates, shape ``(n_queries, n_sales, 5)``; see `Recommender.batch_scores`."""
-        return batch.cache.get_or_make((self, "scores"), lambda: self._scores(batch))
 
-    def _scores(self, batch: Batch) -> NDArray[np.float64]:
-        click_rate, purchase_rate = self._rates_of(batch)
-        volumes = np.einsum("hbij,j->hbi", batch.counts.decayed, INTEREST)
-        volume = volumes[_SLOW]
-        trend = volumes[_FAST] / np.maximum(volume, 1.0)
-        columns = [self.order(batch), click_rate, purchase_rate, np.log1p(volume), trend]
-        return np.array(columns).transpose(1, 2, 0)
+        def make() -> NDArray[np.float64]:
+            click_rate, purchase_rate = self._rates_of(batch)
+            # Counts (n_half_lives, n_queries, n_sales, 5) by the weight of each type.
+            volumes = np.einsum("hbij,j->hbi", batch.counts.decayed, INTEREST)
+            volume = volumes[_SLOW]
+            trend = volumes[_FAST] / np.maximum(volume, 1.0)
+            columns = [self.order(batch), click_rate, purchase_rate, np.log1p(volume), trend]
+            return np.array(columns).transpose(1, 2, 0)
+
+        return batch.cache.get_or_make((self, "scores"), make)
 
     def order(self, batch: Batch) -> NDArray[np.float64]:
         """Return the first column, by which sales are ordered, shape ``(n_queries, n_sales)``."""

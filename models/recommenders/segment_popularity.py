@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.catalogue.catalogue import Catalogue
 from models.domain.event import KIND, EventType
 from models.domain.profile import Profile
 from models.query.query import Batch, Query
@@ -22,11 +21,12 @@ _VIEW: Final = KIND[EventType.VIEW]
 _CLICK: Final = KIND[EventType.CLICK]
 _PURCHASE: Final = KIND[EventType.PURCHASE]
 
+# Chosen.
 HOT_EVENTS: Final = 10
-"""Known events from which a customer is hot; one or more: warm; none: cold. Chosen."""
+"""Known events from which a customer is hot; one or more: warm; none: cold."""
 
+# The last columns depend on the customer's profile, the others on market, device and segment.
 _N_OWN: Final = 2
-"""The last columns depend on the customer's profile, the others on market, device and segment."""
 
 SEGMENTS: Final = ("cold", "warm", "hot")
 
@@ -61,25 +61,19 @@ class SaleLift:
             Shape ``(n_queries, n_sales)``.
         """
         catalogue = batch.catalogue
-        table = catalogue.cache.get_or_make((self, "table"), lambda: self._table(catalogue))
-        columns = [self._column.get(group, -1) for group in groups]
+
+        def make() -> NDArray[np.float64]:
+            # Shape (n_catalogue, n_groups + 1); the last column is for unknown groups.
+            table = np.ones((len(catalogue), len(self.groups) + 1))
+            rows = catalogue.rows_for(self.keys)
+            known = rows >= 0
+            table[rows[known], :-1] = self.factors[known]
+            return table
+
+        table = catalogue.cache.get_or_make((self, "table"), make)
+        column: dict[str | None, int] = {group: place for place, group in enumerate(self.groups)}
+        columns = [column.get(group, -1) for group in groups]
         return table[batch.rows, np.array(columns)[:, None]]
-
-    @cached_property
-    def _column(self) -> Mapping[str | None, int]:
-        return {group: column for column, group in enumerate(self.groups)}
-
-    def _table(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        """Align the factors with catalogue rows; the last column is for unknown groups.
-
-        Returns:
-            Shape ``(n_catalogue, n_groups + 1)``.
-        """
-        table = np.ones((len(catalogue), len(self.groups) + 1))
-        rows = catalogue.rows_for(self.keys)
-        known = rows >= 0
-        table[rows[known], :-1] = self.factors[known]
-        return table
 
     def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """Return the fitted arrays, their names with a prefix."""
@@ -120,12 +114,9 @@ class GroupActivity:
 
     def lookup(self, groups: Sequence[str | None]) -> NDArray[np.float64]:
         """Return both logs of each group, 0 where unknown, shape ``(n, 2)``."""
-        return np.array([self._known.get(group, (0.0, 0.0)) for group in groups])
-
-    @cached_property
-    def _known(self) -> Mapping[str | None, tuple[float, float]]:
         both = zip(self.opens.tolist(), self.buys.tolist(), strict=True)
-        return dict(zip(self.groups, both, strict=True))
+        known: dict[str | None, tuple[float, float]] = dict(zip(self.groups, both, strict=True))
+        return np.array([known.get(group, (0.0, 0.0)) for group in groups])
 
     def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """Return the fitted arrays, their names with a prefix."""
@@ -169,6 +160,23 @@ class CustomerActivity:
     click_weight: float
     purchase_rate: float
     purchase_weight: float
+
+    @classmethod
+    def from_numbers(cls, numbers: Sequence[float]) -> Self:
+        """Restore what was fitted from its numbers, in the order of the attributes.
+
+        Raises:
+            ValueError: If there is another number of them, or a prior is not positive.
+        """
+        expected = len(fields(cls))
+        if len(numbers) != expected:
+            msg = f"customer activity has {expected} numbers, got {len(numbers)}"
+            raise ValueError(msg)
+        found = cls(*numbers)
+        if min(found.click_weight, found.purchase_weight) <= 0 or min(numbers) < 0:
+            msg = f"customer activity must be positive, got {found}"
+            raise ValueError(msg)
+        return found
 
     def log_factors(self, profile: Profile) -> tuple[float, float]:
         """Return the logs of the open and the purchase factor, 0 where unknown."""
@@ -234,23 +242,25 @@ class SegmentPopularity(Recommender):
     def _groups(self, query: Query) -> tuple[str | None, str | None, str]:
         """Return market, device and segment; None for an unknown one, which bounds the cache."""
         market, device = query.context.market, query.context.device
+        known_markets, known_devices = self._known
         return (
-            market if market in self._known_markets else None,
-            device if device in self._known_devices else None,
+            market if market in known_markets else None,
+            device if device in known_devices else None,
             segment_for(query.n_known_events),
         )
 
     @cached_property
-    def _known_markets(self) -> frozenset[str]:
-        return frozenset([*self.markets.groups, *self.market_activity.groups])
-
-    @cached_property
-    def _known_devices(self) -> frozenset[str]:
-        return frozenset([*self.devices.groups, *self.device_activity.groups])
+    def _known(self) -> tuple[frozenset[str], frozenset[str]]:
+        # Markets and devices; a set, as a request looks one up before it knows its cache's key.
+        return (
+            frozenset([*self.markets.groups, *self.market_activity.groups]),
+            frozenset([*self.devices.groups, *self.device_activity.groups]),
+        )
 
     def _shared(
         self, batch: Batch, groups: Sequence[tuple[str | None, str | None, str]]
     ) -> NDArray[np.float64]:
+        # Shape (n_queries, n_sales, 8), the columns that no single customer changes.
         markets, devices, segments = zip(*groups, strict=True)
         lifts = np.array(
             [
@@ -289,17 +299,5 @@ class SegmentPopularity(Recommender):
             segments=SaleLift.from_arrays(arrays, "segments"),
             market_activity=GroupActivity.from_arrays(arrays, "markets"),
             device_activity=GroupActivity.from_arrays(arrays, "devices"),
-            customer_activity=_customer_activity(arrays.floats("ways").tolist()),
+            customer_activity=CustomerActivity.from_numbers(arrays.floats("ways").tolist()),
         )
-
-
-def _customer_activity(numbers: Sequence[float]) -> CustomerActivity:
-    expected = len(fields(CustomerActivity))
-    if len(numbers) != expected:
-        msg = f"customer activity has {expected} numbers, got {len(numbers)}"
-        raise ValueError(msg)
-    found = CustomerActivity(*numbers)
-    if min(found.click_weight, found.purchase_weight) <= 0 or min(numbers) < 0:
-        msg = f"customer activity must be positive, got {found}"
-        raise ValueError(msg)
-    return found

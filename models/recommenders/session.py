@@ -15,8 +15,9 @@ from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.recommender import Recommender
 
+# Chosen, not measured.
 N_LAST: Final = 3
-"""Latest sales of a visit whose order is used. Chosen, not measured."""
+"""Latest sales of a visit whose order is used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,7 @@ def current_visits(batch: Batch) -> tuple[Ragged, NDArray[np.int64]]:
     history = batch.history
     owners, rows, gaps = history.customers.owners, history.rows, history.age_s.copy()
     follows = owners[1:] == owners[:-1]
+    # Seconds from each event to the next of its customer, or to now.
     gaps[:-1] -= np.where(follows, history.age_s[1:], 0.0)
     ends = np.flatnonzero(gaps > VISIT_GAP_S)
     first = np.zeros(len(batch), dtype=np.intp)

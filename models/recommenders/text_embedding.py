@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Self
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 
+# Chosen: a text of 20,000 characters has about 3,000.
 MAX_TERMS: Final = 1_000
-"""Terms read of a text at most; 20,000 characters would have about 3,000. Chosen."""
+"""Terms read of a text at most."""
 
 _WORD: Final = re.compile(r"[^\W_]+")
 
@@ -34,17 +35,14 @@ def terms(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", text).casefold()
     found: list[str] = []
     for match in _WORD.finditer(folded):
-        found += _parts(match.group())
+        word = match.group()
+        if unicodedata.category(word[0]) != "Lo" or len(word) == 1:
+            found.append(word)
+        else:
+            found += [word[place : place + 2] for place in range(len(word) - 1)]
         if len(found) >= MAX_TERMS:
             break
     return found[:MAX_TERMS]
-
-
-def _parts(word: str) -> Iterator[str]:
-    if unicodedata.category(word[0]) != "Lo" or len(word) == 1:
-        yield word
-    else:
-        yield from (word[place : place + 2] for place in range(len(word) - 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,17 +78,15 @@ class TextSpace:
         """
         placed = np.zeros((len(texts), self.n_dimensions))
         for row, text in enumerate(texts):
-            placed[row] = self._embed(text)
+            # In the order of their first occurrence, on which the bits of the sum depend.
+            counts = Counter(
+                place for term in terms(text) if (place := self._places.get(term, -1)) >= 0
+            )
+            known = np.fromiter(counts, dtype=np.intp, count=len(counts))
+            n = np.fromiter(counts.values(), dtype=np.float64, count=len(counts))
+            weights = (1.0 + np.log(n)) * self.idf[known]
+            placed[row] = _unit(np.einsum("i,ij->j", _unit(weights), self.axes[known]))
         return placed
-
-    def _embed(self, text: str) -> NDArray[np.float64]:
-        counts = Counter(
-            place for term in terms(text) if (place := self._places.get(term, -1)) >= 0
-        )
-        known = np.fromiter(counts, dtype=np.intp, count=len(counts))
-        n = np.fromiter(counts.values(), dtype=np.float64, count=len(counts))
-        weights = (1.0 + np.log(n)) * self.idf[known]
-        return _unit(np.einsum("i,ij->j", _unit(weights), self.axes[known]))
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -65,15 +65,6 @@ class TextSimilarity(Recommender):
         places = catalogue.cache.get_or_make(
             (self, "places"), lambda: self._table.places(catalogue)
         )
-        preferences = self._preferences(batch, places)
-        return np.einsum("bij,hbj->bih", batch.gather(places), preferences)
-
-    def _preferences(self, batch: Batch, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Estimate preferences, lasting and in this visit.
-
-        Returns:
-            Shape ``(2, n_queries, n_axes)``.
-        """
         seen = batch.interactions
         customers, rows, weights = seen.customers, seen.rows, seen.weights
         has_text = ~np.isnan(places[rows, 0])
@@ -85,7 +76,9 @@ class TextSimilarity(Recommender):
             )
         n = customers.sums(weights)[..., None]
         away = customers.weighted(weights, places, rows=rows) - n * self.mean
-        return self.mean + away * self.spread / (1 + self.spread * n)
+        # Lasting and in this visit, shape (2, n_queries, n_axes).
+        preferences = self.mean + away * self.spread / (1 + self.spread * n)
+        return np.einsum("bij,hbj->bih", batch.gather(places), preferences)
 
     @cached_property
     def _table(self) -> "_Table":
