@@ -17,27 +17,32 @@ from app.errors import StoreUnavailableError
 from app.health.outages import Dependency, Outages
 from app.observability import Metrics, get_logger
 
+# Chosen, not measured: within the time that orchestrators leave after a SIGTERM.
 LOG_DRAIN_S: Final = 2.0
-"""For the exposures of the last answers at the end of a worker; chosen, not measured."""
+"""Time for the exposures of the last answers at the end of a worker."""
 
 CANCEL_AGAIN_S: Final = 0.1
 TICK_S: Final = 1.0
 
+# A catalogue of 100,000 sales is built in seconds, on a busy machine in tens.
 ROUND_WITHIN_S: Final = 120.0
-"""Longest round: a catalogue of 100,000 sales is built in seconds, on a busy machine in tens."""
+"""Longest round."""
 
+# After the last one the worker ends: a minute in all.
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Pauses after errors in a row. After the last one the worker ends: a minute in all."""
+"""Pauses after errors in a row."""
 
+# 1.5 s after the first error.
 SICK_AFTER: Final = 3
-"""Errors in a row that liveness reports, which is 1.5 s after the first."""
+"""Errors in a row that liveness reports."""
 
 STORE_RETRY_S: Final = 1.0
 DISK_RETRY_S: Final = 30.0
 """Longest pauses after an outage."""
 
+# Also of a task that waits for work and not for a time: it must not spin.
 LEAST_RETRY_S: Final = 0.5
-"""Shortest one, also of a task that waits for work and not for a time: it must not spin."""
+"""Shortest one."""
 
 _log = get_logger(__name__)
 
@@ -81,6 +86,7 @@ class TaskState:
     @property
     def is_stuck(self) -> bool:
         """Whether a round still runs although it was cancelled."""
+        # Twice: a round that heeds its cancellation needs time to end, too.
         return self.round_s is not None and self.round_s > 2 * self.within_s
 
     @property
@@ -141,7 +147,13 @@ class Supervisor:
         state = TaskState(task.within_s)
         self.health.states[task.name] = state
         running = asyncio.create_task(self._run(task, state), name=task.name)
-        running.add_done_callback(lambda ended: _record_end(ended, state))
+
+        def record_end(ended: asyncio.Task[None]) -> None:
+            state.is_dead = True
+            if not ended.cancelled() and (exc := ended.exception()) is not None:
+                _log.critical("a background task ended", task=ended.get_name(), exc_info=exc)
+
+        running.add_done_callback(record_end)
         return running
 
     async def watch(self) -> None:
@@ -168,42 +180,28 @@ class Supervisor:
             async with limit:
                 await task.step()
         except Exception as exc:  # noqa: BLE001 - supervision: counted, logged, tried again
-            lost = None if limit.expired() else _lost_by(exc)
-            if lost is None:
-                return self._failed(task, state, exc)
-            self.outages.begin(task.name, lost, reason=str(exc))
-            state.n_errors = 0
-            longest_s = STORE_RETRY_S if lost is Dependency.STORE else DISK_RETRY_S
-            return max(LEAST_RETRY_S, min(task.every_s, longest_s))
+            # `TimeoutError` is an `OSError`: a round that was cancelled is no outage.
+            if isinstance(exc, StoreUnavailableError | OSError) and not limit.expired():
+                is_store = isinstance(exc, StoreUnavailableError)
+                lost = Dependency.STORE if is_store else Dependency.DISK
+                self.outages.begin(task.name, lost, reason=str(exc))
+                state.n_errors = 0
+                longest_s = STORE_RETRY_S if is_store else DISK_RETRY_S
+                return max(LEAST_RETRY_S, min(task.every_s, longest_s))
+            self.metrics.health.task_restarts.labels(task.name).inc()
+            state.n_errors += 1
+            state.last_error = f"{type(exc).__name__}: {exc}"
+            pause_s = BACK_OFF_S[min(state.n_errors, len(BACK_OFF_S)) - 1]
+            _log.error(
+                "a background task failed and is restarted",
+                task=task.name,
+                after_s=pause_s,
+                exc_info=exc,
+            )
+            return pause_s
         self.outages.end(task.name)
         state.n_errors = 0
         return task.every_s
-
-    def _failed(self, task: BackgroundTask, state: TaskState, exc: Exception) -> float:
-        self.metrics.health.task_restarts.labels(task.name).inc()
-        state.n_errors += 1
-        state.last_error = f"{type(exc).__name__}: {exc}"
-        pause_s = BACK_OFF_S[min(state.n_errors, len(BACK_OFF_S)) - 1]
-        _log.error(
-            "a background task failed and is restarted",
-            task=task.name,
-            after_s=pause_s,
-            exc_info=exc,
-        )
-        return pause_s
-
-
-def _lost_by(exc: Exception) -> Dependency | None:
-    """Return the dependency whose outage raised an exception; None for any other error."""
-    if isinstance(exc, StoreUnavailableError):
-        return Dependency.STORE
-    return Dependency.DISK if isinstance(exc, OSError) else None
-
-
-def _record_end(ended: asyncio.Task[None], state: TaskState) -> None:
-    state.is_dead = True
-    if not ended.cancelled() and (exc := ended.exception()) is not None:
-        _log.critical("a background task ended", task=ended.get_name(), exc_info=exc)
 
 
 @asynccontextmanager

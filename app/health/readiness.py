@@ -19,7 +19,7 @@ from app.health.store_monitor import StoreMonitor
 from app.observability import Metrics
 from app.recommend.recent_answers import RecentAnswers
 
-PING_TIMEOUT_S: Final = 1.0
+PING_TIMEOUT_S: Final = 1.0  # chosen: probes of orchestrators wait for a second
 
 
 @dataclass(slots=True)
@@ -52,8 +52,8 @@ class Part(StrEnum):
     ANSWERS = "answers"
 
 
+# Parts whose absence explains that answers are not full.
 EXPLAINING: Final = frozenset({Part.BUNDLE, Part.STORE, Part.CATALOGUE})
-"""Parts whose absence explains that answers are not full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +125,8 @@ class Readiness:
         return (*missing, *self._unexplained(missing))
 
     def _unexplained(self, missing: Sequence[Missing]) -> Iterator[Missing]:
-        """Yield that most answers are not full, if no other missing part explains it.
-
-        Otherwise drop the answers of the last minute: after an outage they would be reported as
-        if it lasted.
-        """
+        """Yield that most answers are not full, if no other missing part explains it."""
+        # The answers of an outage go: after it they would be reported as if it lasted.
         if not EXPLAINING.isdisjoint(one.part for one in missing):
             self.answers.forget_all()
         elif (lacking := self.answers.lacking) is not None:

@@ -8,8 +8,9 @@ from app.observability import Metrics, get_logger
 from app.stores.server import Lost, Refusal, StoreServer
 from models.domain.units import SECOND_US
 
+# Chosen, not measured; NTP keeps it far below.
 SKEW_S: Final = 1.0
-"""Difference of the clocks that is reported; NTP keeps it far below. Chosen, not measured."""
+"""Difference of the clocks that is reported."""
 NO_EVICTION: Final = "noeviction"
 
 NONE: Final = Lost(0, 0, 0)
@@ -21,7 +22,6 @@ WRITES_ADVICE: Final = {
     Refusal.RIGHTS: "grant its user the rights of docs/store.md",
     Refusal.OTHER: "look at its log and its settings",
 }
-"""Advice by the reason why the store refuses writes."""
 
 _log = get_logger(__name__)
 
@@ -54,7 +54,14 @@ class StoreMonitor:
         """
         await self._check_clock()
         await self.check_writes()
-        self._check_policy(await self.server.eviction_policy())
+        policy = await self.server.eviction_policy()
+        if policy not in {self._policy, NO_EVICTION}:
+            _log.warning(
+                "the store evicts: when full, it drops customers and sales silently;"
+                " set maxmemory-policy noeviction",
+                policy=policy,
+            )
+        self._policy = policy
         self._check_loss(await self.server.lost())
 
     async def _check_clock(self) -> None:
@@ -93,15 +100,6 @@ class StoreMonitor:
                 reason=reason,
             )
         self._refusal = refusal
-
-    def _check_policy(self, policy: str) -> None:
-        if policy not in {self._policy, NO_EVICTION}:
-            _log.warning(
-                "the store evicts: when full, it drops customers and sales silently;"
-                " set maxmemory-policy noeviction",
-                policy=policy,
-            )
-        self._policy = policy
 
     def _check_loss(self, lost: Lost) -> None:
         self.metrics.health.lost.labels("events").set(lost.events)

@@ -10,11 +10,11 @@ from app.health.readiness import Readiness
 from app.promotion.controller import PromotionController
 from app.recommend.exposure_queue import ExposureQueue
 
+# A quarter of the second within which a changed sale is recommended.
 CATALOGUE_EVERY_S: Final = 0.25
-"""A quarter of the second within which a changed sale is recommended."""
 
+# Chosen: ten minutes to load bundles and recompute their golden rows, or to read exports.
 LOADING_WITHIN_S: Final = 600.0
-"""Longest round that loads bundles and recomputes their golden rows, or reads exports."""
 
 
 def worker_tasks(

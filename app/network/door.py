@@ -13,12 +13,12 @@ from prometheus_client import Counter as CounterMetric
 from app.bounded_log import BoundedLog
 from app.network.refusal import TooManyConnectionsError
 
+# A caller with IPv6 has a /64 to itself (RFC 6177), so that it counts as one address.
 _NETWORK_BYTES: Final = 8
-"""A caller with IPv6 has a /64 to itself, so that it counts as one address."""
 
+# Chosen, not measured: many round trips of any network.
 GRACE_S: Final = 1.0
-"""A connection that sent no whole request after this may be closed for another. Chosen, not
-measured: many round trips of any network."""
+"""A connection that sent no whole request after this may be closed for another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,20 +95,18 @@ class Door:
         if self._by_address[caller.address] >= self.bounds.connections_per_address:
             raise TooManyConnectionsError
         if len(self.callers) >= self.bounds.connections:
-            self._make_room(now_s)
+            # The slowest caller first: unfinished requests must not keep others out.
+            longest = next(iter(self.waiting), None)
+            is_slow = longest is not None and self.waiting[longest] + GRACE_S < now_s
+            chosen = longest if is_slow else next(iter(self.idle), longest)
+            if chosen is None:
+                raise TooManyConnectionsError
+            self.count("gave_way")
+            self.leave(chosen)
+            chosen.give_way()
         self.callers.add(caller)
         self._by_address[caller.address] += 1
         self.waiting[caller] = now_s
-
-    def _make_room(self, now_s: float) -> None:
-        longest = next(iter(self.waiting), None)
-        is_slow = longest is not None and self.waiting[longest] + GRACE_S < now_s
-        chosen = longest if is_slow else next(iter(self.idle), longest)
-        if chosen is None:
-            raise TooManyConnectionsError
-        self.count("gave_way")
-        self.leave(chosen)
-        chosen.give_way()
 
     def leave(self, caller: Caller) -> None:
         """Forget a connection that is closed; one that was not admitted is ignored."""
@@ -116,6 +114,7 @@ class Door:
             return
         self.callers.discard(caller)
         self._by_address[caller.address] -= 1
+        # A counter keeps zeros: callers would fill the memory with addresses.
         if not self._by_address[caller.address]:
             del self._by_address[caller.address]
         self.waiting.pop(caller, None)
@@ -140,7 +139,7 @@ class Door:
 
     def sweep(self, now_s: float) -> None:
         """Close the connections whose callers have taken too long."""
-        for caller in list(self.callers):
+        for caller in list(self.callers):  # a list: callers that are closed leave the set
             caller.expire(now_s)
 
     def count(self, code: str) -> None:

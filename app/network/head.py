@@ -7,8 +7,8 @@ from urllib.parse import unquote_to_bytes
 
 from app.network.refusal import MalformedRequestError, UnknownExpectationError
 
+# 500 excluded sales and the other parameters; every unknown one makes a fault.
 MAX_PARAMETERS: Final = 1_000
-"""Of a URL: 500 excluded sales and the other parameters; every unknown one makes a fault."""
 
 _NEWEST: Final = "1.1"
 _VERSIONS: Final = frozenset({"1.0", _NEWEST})
@@ -43,13 +43,14 @@ def check_head(url: bytes, headers: Sequence[tuple[bytes, bytes]], *, version: s
     if not all(map(_HOST.fullmatch, hosts)):
         msg = "the Host header holds no host"
         raise MalformedRequestError(msg)
+    # RFC 9110, 10.1.1: 417 for an expectation that is not met.
     for name, value in headers:
         if name == b"expect" and value.strip().lower() != _CONTINUE:
             raise UnknownExpectationError
 
 
 def _require_text(url: bytes) -> None:
-    """Refuse bytes that no id can hold."""
+    # Bytes that no id can hold.
     if b"%" not in url:
         return
     text = unquote_to_bytes(url)

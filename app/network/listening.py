@@ -12,10 +12,8 @@ from typing import Final
 
 from app.bounded_log import BoundedLog
 
+# Chosen, not measured; bounded because workers that share a socket share a burst.
 MOST_A_ROUND: Final = 32
-"""Accepted in one round of the loop; workers that share a socket share a burst. Chosen, not
-measured."""
-
 AGAIN_AFTER_S: Final = 1.0
 
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -53,20 +51,20 @@ class Listening:
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionAbortedError:
-                continue
+                continue  # that caller is gone; the next may wait
             except OSError as exc:
-                self._pause(exc)
+                if exc.errno not in _NO_ROOM:
+                    raise
+                # The loop would call again at once, and spin until there is room.
+                self._log.warning(
+                    "no connection can be taken for now", str(exc.errno), reason=str(exc)
+                )
+                self._loop.remove_reader(self._listener)
+                self._again = self._loop.call_later(AGAIN_AFTER_S, self._listen)
                 return
             task = self._loop.create_task(self._opened(taken))
             self._opening.add(task)  # the loop itself holds tasks by weak references alone
             task.add_done_callback(self._opening.discard)
-
-    def _pause(self, exc: OSError) -> None:
-        if exc.errno not in _NO_ROOM:
-            raise exc
-        self._log.warning("no connection can be taken for now", str(exc.errno), reason=str(exc))
-        self._loop.remove_reader(self._listener)
-        self._again = self._loop.call_later(AGAIN_AFTER_S, self._listen)
 
     async def _opened(self, taken: socket.socket) -> None:
         taken.setblocking(False)

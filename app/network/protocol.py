@@ -31,14 +31,16 @@ ARRIVED: Final = "arrived"
 GONE: Final = "gone"
 """Key of `scope["state"]`: set once the caller has left before the end of the answer."""
 
+# Chosen: browsers and proxies send one at a time.
 MAX_PIPELINED: Final = 16
-"""Unanswered requests of one connection; browsers and proxies send one at a time."""
+"""Unanswered requests of one connection."""
 
+# A reset in the middle of sending would make many callers lose the answer (RFC 9112, 9.6).
 LINGER_S: Final = 1.0
-"""After a refusal the rest of the request is still received for so long: a reset in the middle of
-sending would make many callers lose the answer."""
+"""After a refusal the rest of the request is still received for so long."""
 
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
+# Only callers that are still sending: the others read the answer before they close.
 _LINGER: Final = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
@@ -105,25 +107,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self._throw_away(len(data))
             return
         try:
-            self._hold(len(data))
+            if self._stage in {_Stage.IDLE, _Stage.ANSWER}:
+                self._await_head()
+            self._n_head_bytes += len(data)  # set to 0 again where they are a body
+            self._n_held_bytes += len(data)
+            self.door.n_held_bytes += len(data)
+            if self.door.n_held_bytes > self.door.bounds.held_bytes:
+                raise TooMuchHeldError
             self._feed(data)
             if self._n_head_bytes > self.door.bounds.head_bytes:
                 raise self._too_large()
         except ServiceError as exc:
             self._refuse(exc)
         except httptools.HttpParserError as exc:
+            # The parser wraps what the callbacks below raise.
             cause = exc.__context__
             known = isinstance(cause, ServiceError)
             self._refuse(cause if known else MalformedRequestError(f"no request: {exc}"))
-
-    def _hold(self, n_bytes: int) -> None:
-        if self._stage in {_Stage.IDLE, _Stage.ANSWER}:
-            self._await_head()
-        self._n_head_bytes += n_bytes  # set to 0 again where they are a body
-        self._n_held_bytes += n_bytes
-        self.door.n_held_bytes += n_bytes
-        if self.door.n_held_bytes > self.door.bounds.held_bytes:
-            raise TooMuchHeldError
 
     def _await_head(self) -> None:
         self._stage = _Stage.HEAD
@@ -206,6 +206,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         if self.parser.should_upgrade():
             return
+        # Before the request is held to have arrived: a refusal must not reach the application.
         check_head(self.url, self.headers, version=self.parser.get_http_version())
         self._n_head_bytes = 0
         self._n_unwanted_bytes = 0
@@ -307,6 +308,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _give_up_last(self) -> bool:
         """Forget the request whose body is faulty; return whether its answer had begun."""
         last = self.cycle
+        # Answered already, as by 413: only the rest of its body is faulty.
         if last.response_complete:
             return False
         self._n_unanswered -= 1

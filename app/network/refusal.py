@@ -81,6 +81,7 @@ class TooMuchHeldError(ServiceError):
 
 def answer_of(exc: ServiceError) -> bytes:
     """Return the bytes of an answer, in the form of RFC 9457, that ends its connection."""
+    # By hand: there is no ASGI scope yet that a response of Starlette could answer.
     problem: dict[str, object] = {
         "type": f"urn:vitrine:problem:{exc.code}",
         "title": exc.status.phrase,

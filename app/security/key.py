@@ -12,8 +12,8 @@ from pydantic import AwareDatetime, BaseModel, Field, field_validator
 
 PREFIX: Final = "vitrine"
 SEPARATOR: Final = "_"
-ID_BYTES: Final = 4
-SECRET_BYTES: Final = 32
+ID_BYTES: Final = 4  # names a key in logs and metrics; no secret
+SECRET_BYTES: Final = 32  # 256 bits, beyond any search
 
 KeyId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 
@@ -31,11 +31,10 @@ class Scope(StrEnum):
 
 
 class KeyEntry(BaseModel, frozen=True, extra="forbid"):
-    """Stored entry of a key: its hash, from which the key cannot be derived.
+    """Stored entry of a key: its hash, from which the key cannot be derived."""
 
-    A key is 32 random bytes: there is no dictionary to try, so one fast hash protects it as
-    well as a slow one would, which every request would have to wait for.
-    """
+    # A key is 32 random bytes: there is no dictionary to try, so one fast hash protects it as
+    # well as a slow one would, which every request would have to wait for.
 
     key_id: KeyId
     scopes: tuple[Scope, ...] = Field(min_length=1)
@@ -110,6 +109,7 @@ def entry_of(
 
 
 def _digest(key: str) -> str:
+    # Headers may hold any bytes: a strict encoding would raise for a caller's nonsense.
     return sha256(key.encode(errors="surrogateescape")).hexdigest()
 
 

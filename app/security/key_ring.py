@@ -12,8 +12,8 @@ from app.security.key import KeyEntry, KeyFile, Keys
 from models.arrays.atomic_file import write_file
 from models.domain.errors import UserError
 
+# A revoked key is refused within a second; a look is one `stat`.
 LOOK_EVERY_S: Final = 1.0
-"""A revoked key is refused within a second; a look is one `stat`."""
 
 _log = get_logger(__name__)
 
@@ -67,6 +67,7 @@ class KeyRing:
         Raises:
             KeyFileError: See `read_keys`.
         """
+        # State before content: a change in between is read at the next look.
         self._seen = _state(self.path)
         self._keys = Keys.from_entries(read_keys(self.path).keys)
         self._look_at_s = self.monotonic_s() + LOOK_EVERY_S

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+# A bucket holds what it gets in one second: a burst of a second, and then the rate.
 WINDOW_S: Final = 1
-"""A bucket holds what it gets in one second: a burst of a second, and then the rate."""
 
+# Beyond it the oldest bucket is forgotten, and is full when its key comes again: memory stays
+# bounded while keys come and go. Chosen, not measured.
 MAX_BUCKETS: Final = 1_024
-"""Beyond it the oldest bucket is forgotten, and is full when its key comes again: memory stays
-bounded while keys come and go. Chosen, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
