@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from training.evaluation.protocol import EvaluatedSlate
+from training.evaluation.protocol import EvaluatedSlate, PastEvent
 from training.evaluation.segment import Situation
 
 
@@ -15,7 +15,10 @@ def slate(
     market: str | None = None,
     n_events: int = 0,
     age_us: int | None = None,
+    now_us: int = 0,
+    before: tuple[PastEvent, ...] = (),
     candidates: tuple[int, ...] = (),
+    bought: tuple[int, ...] = (),
     chosen: Mapping[str, tuple[int, ...]] | None = None,
 ) -> EvaluatedSlate:
     """Build what was found on one slate."""
@@ -23,6 +26,9 @@ def slate(
         customer=customer,
         situation=Situation(market, n_events, age_us),
         metrics=metrics,
+        now_us=now_us,
+        before=before,
         candidates=np.array(candidates, dtype=np.int64),
+        bought=np.array(bought, dtype=np.int64),
         chosen={scorer: np.array(rows, dtype=np.int64) for scorer, rows in (chosen or {}).items()},
     )

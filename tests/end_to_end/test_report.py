@@ -81,8 +81,8 @@ def test_the_evaluation_says_in_a_browser_what_its_json_says(
     assert found - shown == set()
     assert {"popularity (popularity)", "visits only (collaborative)"} < shown
     assert {"pictures only (images)", "mix (meta)"} < shown
-    side_by_side = seen.dom.split("Side by side</h2>")[1]
-    assert side_by_side.count('src="data:image/jpeg;base64,') >= 20
+    examples = seen.dom.split("Example slates</h2>")[1].split("<h2")[0]
+    assert examples.count('src="data:image/jpeg;base64,') >= 20
     assert "tenths of the predictions" in seen.dom.split("Calibration</h2>")[1]
 
 

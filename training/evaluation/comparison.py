@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.measure import EXPECTED
-from training.evaluation.protocol import KNOWABLE, EvaluatedSlate
+from training.evaluation.protocol import KNOWABLE, SlateMetrics
 from training.evaluation.segment import segment_masks
 from training.statistics.bootstrap import Interval, holm, resample
 
@@ -54,7 +54,7 @@ Differences = dict[str, dict[str, Difference]]
 class Board:
     """The metrics of every scorer on every slate, as columns."""
 
-    def __init__(self, judged: Sequence[EvaluatedSlate], *, seed: int) -> None:
+    def __init__(self, judged: Sequence[SlateMetrics], *, seed: int) -> None:
         """Arrange the metrics of slates as columns; ``seed`` is that of the resamples."""
         self._seed = seed
         self._customers = np.array([one.customer for one in judged], dtype=np.int64)

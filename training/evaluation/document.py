@@ -3,22 +3,35 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from training.evaluation.comparison import Differences
-from training.evaluation.evaluate import Evaluation, ProtocolFigures
-from training.evaluation.example_slates import Thumbnail, gallery, talk_lines
-from training.evaluation.measure import MRR, PURCHASES
-from training.evaluation.output import columns_of
-from training.evaluation.protocol import Protocol
+from models.domain.event import from_us
+from models.domain.units import DAY_US
+from models.scoring.scorer import META
+from training.evaluation.comparison import Difference
+from training.evaluation.conclusion import (
+    MARKS,
+    METRIC_NAMES,
+    conclusion,
+    deciding,
+    metric_of,
+)
+from training.evaluation.evaluate import FLOOR, Evaluation, ProtocolFigures
+from training.evaluation.example_slates import Thumbnail, currency_of, gallery, talk_lines
+from training.evaluation.measure import REALISED_REVENUE, REVENUE
+from training.evaluation.output import difference_table, interval_table
+from training.evaluation.protocol import ORACLES, Protocol
 from training.evaluation.reliability import Reliability
 from training.report.block import (
     Bar,
     BarPlot,
     Block,
+    Facts,
     Heading,
     Line,
     LinePlot,
+    Mark,
     Paragraph,
     Table,
+    Tone,
 )
 from training.statistics.bootstrap import Interval
 
@@ -31,25 +44,37 @@ _WANTED: Final = (
     "Wanted: slope between 0.95 and 1.05, calibration error at most 10% of the base rate. "
     "Intervals are over customers; a calibration error is never below 0, so noise raises it."
 )
+_TITLES: Final[Mapping[str, str]] = {
+    Protocol.SHOWN: "Lists that were shown",
+    Protocol.OPEN: "All open sales",
+}
 _RANKED: Final[Mapping[str, str]] = {
-    Protocol.SHOWN: "Ranked: the last list of every session that something was bought from.",
-    Protocol.OPEN: "Ranked: all sales that were open at a visit, by what the customer then bought.",
+    Protocol.SHOWN: "Protocol shown: the last list of every session that something was bought "
+    "from is ranked again.",
+    Protocol.OPEN: "Protocol open: all sales that were open at a visit are ranked, and judged by "
+    "what the customer then bought.",
 }
 
 
 def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
-    """Return the blocks of a report.
+    """Return the blocks of a report: the conclusion, its figures, examples, then the rest.
 
     Args:
         evaluation: The evaluation.
         thumbnail: Returns the pictures of sales.
     """
-    blocks: list[Block] = []
-    for name, protocol in evaluation.protocols.items():
+    blocks: list[Block] = [conclusion(evaluation)]
+    chosen = deciding(evaluation)
+    if chosen is not None:
+        blocks += [Facts(list(_facts(chosen, currency_of(evaluation.catalogue))))]
+        blocks += [_scorer_plot(chosen)]
+    every = evaluation.protocols
+    examined = every.get(Protocol.OPEN, every.get(Protocol.SHOWN))
+    if examined is not None:
+        blocks.append(Heading("Example slates"))
+        blocks += gallery(examined.examples, evaluation.catalogue, thumbnail=thumbnail)
+    for name, protocol in every.items():
         blocks += _protocol(name, protocol)
-        if name == Protocol.OPEN:
-            blocks.append(Heading("Side by side"))
-            blocks += gallery(protocol.examples, evaluation.catalogue, thumbnail=thumbnail)
     if evaluation.reliability:
         blocks += [Heading("Calibration"), Paragraph(_WANTED)]
         figures = {name: one.figures for name, one in evaluation.reliability.items()}
@@ -58,64 +83,85 @@ def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
     return blocks
 
 
-def interval_table(
-    caption: str, rows: Mapping[str, Mapping[str, Interval]], *, first: str = ""
-) -> Table:
-    """Return a table of intervals, a line a scorer and a column a metric."""
-    metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row))
-    cells = [
-        [name, *(_stacked(row[metric]) if metric in row else "-" for metric in metrics)]
-        for name, row in rows.items()
+def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str, str]]:
+    own, floor = protocol.scorers[META], protocol.scorers.get(FLOOR, {})
+    gaps = protocol.differences.get(FLOOR, {}).get(META, {})
+    money = REVENUE if REVENUE in own else REALISED_REVENUE
+    # A shop that sends neither prices nor revenue has no money to show.
+    if money in own and own[money].high > 0:
+        unit = f" {currency}".rstrip()
+        name = "Expected revenue a visit" if money == REVENUE else "Revenue a bought slate"
+        yield f"{name}, first ten", f"{own[money].value:,.4g}{unit}", _beside(money, floor, gaps)
+    for metric, share in protocol.lift_shares.get(META, {}).items():
+        if metric == metric_of(protocol):
+            text = f"of the best possible gain over {FLOOR} {_interval(share, '.0%')}"
+            yield "Lift reached", f"{share.value:.0%}", text
+    extent = protocol.extent
+    yield "Slates", f"{extent.n_slates:,}", f"of {extent.n_customers:,} customers"
+    yield "Purchases", f"{extent.n_bought:,}", "of ranked sales, soon after"
+    days = (extent.last_us - extent.first_us) / DAY_US
+    first, last = from_us(extent.first_us), from_us(extent.last_us)
+    yield "Period", f"{days:.1f} days", f"{first:%-d %b %Y} to {last:%-d %b %Y}, UTC"
+
+
+def _beside(metric: str, floor: Mapping[str, Interval], gaps: Mapping[str, Difference]) -> str:
+    if metric not in floor or metric not in gaps:
+        return ""
+    gap = gaps[metric]
+    return (
+        f"{FLOOR}: {floor[metric].value:,.4g}; difference {gap.interval.value:+,.3g} "
+        f"{_interval(gap.interval, '+,.3g')}, {gap.verdict}"
+    )
+
+
+def _interval(interval: Interval, form: str) -> str:
+    return f"[{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def _scorer_plot(protocol: ProtocolFigures) -> BarPlot:
+    """Draw the metric that decides, the best scorer first, with verdicts beside the meta-model."""
+    metric = metric_of(protocol)
+    verdicts = {
+        scorer: MARKS[row[metric].verdict]
+        for scorer, row in protocol.differences.get(META, {}).items()
+        if metric in row
+    }
+    figures = {name: row[metric] for name, row in protocol.scorers.items() if metric in row}
+    marks = {**verdicts, META: Mark("this bundle", Tone.REFERENCE)}
+    bars = [
+        Bar(f"{name} (oracle)", one.value, one.low, one.high)
+        if name in ORACLES
+        else Bar(name, one.value, one.low, one.high, marks.get(name))
+        for name, one in sorted(figures.items(), key=lambda item: -item[1].value)
     ]
-    return Table(caption, [first, *metrics], cells)
+    caption = f"{METRIC_NAMES[metric]}, with 95% intervals; the word compares with {META}"
+    return BarPlot(caption[0].upper() + caption[1:], bars)
 
 
 def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
-    yield Heading(f"Protocol {name}")
+    yield Heading(_TITLES[name])
     yield Paragraph(_RANKED[name])
     scorers = protocol.scorers
-    chosen = PURCHASES if any(PURCHASES in row for row in scorers.values()) else MRR
-    bars = [
-        Bar(scorer, row[chosen].value, row[chosen].low, row[chosen].high)
-        for scorer, row in scorers.items()
-        if chosen in row
-    ]
-    if bars:
-        yield BarPlot(chosen, bars)
     lines = talk_lines(list(scorers))
     talk = {f"{line} ({scorer})": scorers[scorer] for line, scorer in lines.items()}
     yield interval_table("From popularity to the mix", talk, first="what is used")
-    yield interval_table("All scorers", scorers, first="scorer")
-    coverage = [[scorer, f"{share:.1%}"] for scorer, share in protocol.coverage.items()]
-    yield Table("Catalogue coverage of the first ten", ["scorer", "coverage"], coverage)
+    figures = interval_table("All scorers", scorers, first="scorer")
+    rows = [
+        [*row, f"{protocol.coverage[name]:.1%}"]
+        for name, row in zip(scorers, figures.rows, strict=True)
+    ]
+    yield Table(figures.caption, [*figures.columns, "coverage"], rows)
     if protocol.lift_shares:
         yield interval_table(
-            "Share of the knowable oracle's lift over popularity", protocol.lift_shares
+            f"Share of the knowable oracle's lift over {FLOOR}", protocol.lift_shares
         )
     yield Paragraph(_MULTIPLICITY)
     for reference, found in protocol.differences.items():
-        yield _difference_table(f"Difference to {reference}", found)
+        yield difference_table(f"Difference to {reference}", found)
+    if protocol.segments:
+        yield Heading(f"{_TITLES[name]}: segments")
     for segment, row in protocol.segments.items():
         yield interval_table(segment, row, first="scorer")
-
-
-def _difference_table(caption: str, found: Differences) -> Table:
-    metrics = columns_of(found)
-    rows = [
-        [
-            scorer,
-            *(
-                f"{_stacked(row[metric].interval)}\n{row[metric].verdict}" if metric in row else "-"
-                for metric in metrics
-            ),
-        ]
-        for scorer, row in found.items()
-    ]
-    return Table(caption, ["scorer", *metrics], rows)
-
-
-def _stacked(interval: Interval) -> str:
-    return f"{interval.value:.4g}\n[{interval.low:.4g}, {interval.high:.4g}]"
 
 
 def _reliability_plot(name: str, reliability: Reliability) -> LinePlot:

@@ -29,10 +29,28 @@ from training.examples.point_in_time import PointInTime
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, has_impressions, label_of, settled
 
-N_EXAMPLES: Final = 6  # slates shown in a report
+N_EXAMPLES: Final = 6  # slates shown in a report; chosen: two of each kind of customer
 
-FLOOR: Final = "popularity"
-"""The scorer with a share of 0 of the possible lift."""
+FLOOR: Final = "popularity"  # what a shop without a model would show: a share of 0 of the lift
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Size and period of the slates of a protocol.
+
+    Attributes:
+        n_slates: Number of slates.
+        n_customers: Number of customers that they belong to.
+        n_bought: Number of sales bought from them.
+        first_us: Moment of the first slate, microseconds since the epoch.
+        last_us: Moment of the last slate.
+    """
+
+    n_slates: int
+    n_customers: int
+    n_bought: int
+    first_us: int
+    last_us: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,7 @@ class ProtocolFigures:
     """Results of one protocol.
 
     Attributes:
+        extent: Size and period of its slates.
         scorers: Means by scorer and metric.
         segments: The same by segment.
         differences: Of every other scorer to `META` and to `FLOOR`, by that name.
@@ -48,6 +67,7 @@ class ProtocolFigures:
         examples: Some of the slates, for the report.
     """
 
+    extent: Extent
     scorers: Scorers
     segments: dict[str, Scorers]
     differences: dict[str, Differences]
@@ -126,9 +146,10 @@ def evaluate(
     evaluator, slates = evaluator_of(scorer, question)
     judged: dict[str, list[EvaluatedSlate]] = {}
     if Protocol.SHOWN in protocols:
-        judged[Protocol.SHOWN] = _evaluate_shown(
-            _with(evaluator, extras, "shown"), slates, progress
-        )
+        bought_from = shown_lists(evaluator, slates)
+        progress.stage(Protocol.SHOWN, len(bought_from))
+        ranked = _with(evaluator, extras, "shown").shown(bought_from)
+        judged[Protocol.SHOWN] = _collected(ranked, progress)
     if Protocol.OPEN in protocols:
         judged[Protocol.OPEN] = _evaluate_open(
             _with(evaluator, extras, "open"), slates, question, progress
@@ -177,14 +198,6 @@ def shown_lists(evaluator: SlateEvaluator, slates: Slates) -> Slates:
     if not has_impressions(evaluator.past.events) or evaluator.new_within_us is not None:
         return slates.select(np.empty(0, dtype=np.intp))
     return last_of_sessions(slates)
-
-
-def _evaluate_shown(
-    evaluator: SlateEvaluator, slates: Slates, progress: Progress
-) -> list[EvaluatedSlate]:
-    bought_from = shown_lists(evaluator, slates)
-    progress.stage(Protocol.SHOWN, len(bought_from))
-    return _collected(evaluator.shown(bought_from), progress)
 
 
 def open_visits(evaluator: SlateEvaluator, slates: Slates, *, question: Question) -> Slates:
@@ -242,12 +255,20 @@ def _reliability(
 
 
 def figures_of(judged: Sequence[EvaluatedSlate], *, seed: int) -> ProtocolFigures:
-    """Compute the results of a protocol from its slates; ``seed`` is that of the resamples."""
+    """Compute the results of a protocol from at least one slate; ``seed``: of the resamples."""
     board, coverage = Board(judged, seed=seed), Coverage()
     for one in judged:
         coverage.add(one.candidates, one.chosen)
     differences = {reference: board.differences(reference) for reference in (META, FLOOR)}
+    extent = Extent(
+        n_slates=len(judged),
+        n_customers=len({one.customer for one in judged}),
+        n_bought=sum(len(one.bought) for one in judged),
+        first_us=min(one.now_us for one in judged),
+        last_us=max(one.now_us for one in judged),
+    )
     return ProtocolFigures(
+        extent=extent,
         scorers=board.means(),
         segments=board.segments(),
         differences={name: found for name, found in differences.items() if found},

@@ -10,13 +10,16 @@ import numpy as np
 from PIL import Image
 
 from models.catalogue.catalogue import Catalogue
+from models.domain.event import from_us
+from models.domain.units import DAY_S, HOUR_S, MINUTE_S
 from models.pictures.picture import Frame, PictureError, decode, read_picture
 from models.scoring.scorer import META
 from training.evaluation.protocol import EvaluatedSlate
-from training.report.block import Block, Paragraph, Picture, PictureGrid
+from training.report.block import Block, Mark, Picture, PictureGrid, Table, Tone
 
-N_SALES: Final = 5
-SIDE: Final = 120
+N_SALES: Final = 5  # a row on a desktop, two on a phone; chosen
+SIDE: Final = 150  # pixels, as large as the page shows them
+BOUGHT: Final = Mark("bought", Tone.GOOD)
 
 TALK: Final[Mapping[str, tuple[str, ...]]] = {
     "popularity": ("popularity",),
@@ -66,13 +69,17 @@ def talk_lines(scorers: Sequence[str]) -> dict[str, str]:
 
 
 def examples(judged: Sequence[EvaluatedSlate], n: int) -> tuple[EvaluatedSlate, ...]:
-    """Choose slates of different customers, spread over segments and over time."""
+    """Choose slates of different customers, spread over segments and over time.
+
+    Of slates that something was bought from, if there are enough.
+    """
+    first: dict[int, EvaluatedSlate] = {}
+    for one in sorted(judged, key=lambda one: not len(one.bought)):
+        first.setdefault(one.customer, one)
+    bought = [one for one in first.values() if len(one.bought)]
     kinds: dict[str, list[EvaluatedSlate]] = {}
-    seen: set[int] = set()
-    for one in judged:
-        if one.customer not in seen:
-            seen.add(one.customer)
-            kinds.setdefault(one.situation.segments[0], []).append(one)
+    for one in bought if len(bought) >= n else first.values():
+        kinds.setdefault(one.situation.segments[0], []).append(one)
     each = -(-n // max(len(kinds), 1))
     picked = [
         members[int(index)]
@@ -85,31 +92,65 @@ def examples(judged: Sequence[EvaluatedSlate], n: int) -> tuple[EvaluatedSlate, 
 def gallery(
     chosen: Sequence[EvaluatedSlate], catalogue: Catalogue, *, thumbnail: Thumbnail
 ) -> Iterator[Block]:
-    """Show the first sales of slates by each compared line.
+    """Show slates: the customer's latest events, what was bought, and what each line puts first.
 
     Args:
         chosen: The slates.
         catalogue: Their sales.
         thumbnail: Returns pictures.
     """
-    for one in chosen:
-        yield Paragraph(_described(one))
+    for number, one in enumerate(chosen, start=1):
+        situation = one.situation
+        market = f" in market {situation.market}" if situation.market else ""
+        caption = (
+            f"Visit {number} of {len(chosen)}: {from_us(one.now_us):%Y-%m-%d %H:%M} UTC{market}, "
+            f"{len(one.candidates)} sales to rank, {situation.n_events} events known before"
+        )
+        rows = [
+            [_ago(event.age_s), event.event_type.value, title_of(catalogue, event.row)]
+            for event in one.before
+        ]
+        if not rows:
+            rows.append(["before", "nothing", "known of this customer"])
+        bought = one.bought.tolist()
+        rows += [["then", "bought", title_of(catalogue, row)] for row in bought]
+        if not bought:
+            rows.append(["then", "nothing", "bought of these sales"])
+        yield Table(caption, ["when", "event", "sale"], rows, of_words=True)
         for line, scorer in talk_lines(list(one.chosen)).items():
-            rows = one.chosen[scorer][:N_SALES].tolist()
-            pictures = [_picture(catalogue, row, thumbnail) for row in rows]
+            best: list[int] = one.chosen[scorer][:N_SALES].tolist()
+            pictures = [
+                Picture(
+                    thumbnail(catalogue.sales[row].sale_id),
+                    _priced(catalogue, row),
+                    BOUGHT if row in bought else None,
+                )
+                for row in best
+            ]
             yield PictureGrid(f"{line} ({scorer})", pictures)
 
 
-def _described(one: EvaluatedSlate) -> str:
-    situation = one.situation
-    market = f", market {situation.market}" if situation.market else ""
-    return (
-        f"A customer with {situation.n_events} known events{market}; "
-        f"{len(one.candidates)} sales were open."
-    )
+def title_of(catalogue: Catalogue, row: int) -> str:
+    """Return the title of a sale; its id if it has none."""
+    sale = catalogue.sales[row]
+    return sale.title or sale.sale_id
 
 
-def _picture(catalogue: Catalogue, row: int, thumbnail: Thumbnail) -> Picture:
+def currency_of(catalogue: Catalogue) -> str:
+    """Return the currency of all sales; empty where it is unknown, or there are several."""
+    found = {sale.currency for sale in catalogue.sales if sale.price is not None}
+    return next(iter(found)) or "" if len(found) == 1 else ""
+
+
+def _ago(age_s: float) -> str:
+    for unit, seconds in (("days", DAY_S), ("hours", HOUR_S), ("minutes", MINUTE_S)):
+        # Below two of a unit the next smaller one says more.
+        if age_s >= 2 * seconds:
+            return f"{age_s / seconds:.0f} {unit} before"
+    return f"{age_s:.0f} seconds before"
+
+
+def _priced(catalogue: Catalogue, row: int) -> str:
     sale = catalogue.sales[row]
     price = f", {sale.price:g} {sale.currency or ''}".rstrip() if sale.price is not None else ""
-    return Picture(thumbnail(sale.sale_id), f"{sale.title or sale.sale_id}{price}")
+    return title_of(catalogue, row) + price

@@ -23,6 +23,7 @@ K: Final = 10
 MRR: Final = "mrr"
 PURCHASES: Final = f"expected_purchases_at_{K}"
 REVENUE: Final = f"expected_revenue_at_{K}"
+REALISED_REVENUE: Final = f"revenue_at_{K}"
 EXPECTED: Final = (PURCHASES, REVENUE)
 """Metrics that are sums of true probabilities: of purchases, and of their revenue."""
 
@@ -87,7 +88,7 @@ def realised(bought: NDArray[np.bool_], paid: NDArray[np.float64]) -> Figures:
         f"recall_at_{K}": recall_at_k(bought, K),
         "hit_rate_at_1": hit_rate_at_k(bought, 1),
         f"hit_rate_at_{K}": hit_rate_at_k(bought, K),
-        f"revenue_at_{K}": float(paid[:K].sum()) if found else float("nan"),
+        REALISED_REVENUE: float(paid[:K].sum()) if found else float("nan"),
     }
 
 

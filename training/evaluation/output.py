@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from pydantic import JsonValue
-from rich.console import Console
-from rich.table import Table
 
-from training.evaluation.comparison import Differences, Scorers
+from training.evaluation.comparison import Differences
+from training.evaluation.conclusion import MARKS, conclusion
 from training.evaluation.evaluate import Evaluation
-from training.evaluation.reliability import Reliability
+from training.report.block import Block, Cell, Table
+from training.report.terminal import print_blocks
 from training.statistics.bootstrap import Interval
-
-WIDTH = 220
 
 
 def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
@@ -34,35 +32,62 @@ def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
         },
         "lift_shares": {name: plain(one.lift_shares) for name, one in protocols.items()},
         "coverage": {name: dict(one.coverage) for name, one in protocols.items()},
-        "calibration": {name: _calibrated(one) for name, one in evaluation.reliability.items()},
+        "calibration": {
+            name: {
+                **{metric: asdict(interval) for metric, interval in one.figures.items()},
+                "bins": [asdict(each) for each in one.bins],
+            }
+            for name, one in evaluation.reliability.items()
+        },
     }
 
 
 def print_tables(evaluation: Evaluation) -> None:
-    """Print the figures of each protocol, how scorers differ from the meta-model, calibration."""
+    """Print the conclusion, the figures of each protocol, differences, and calibration."""
+    blocks: list[Block] = [conclusion(evaluation)]
     for name, protocol in evaluation.protocols.items():
-        print_table(name, protocol.scorers)
-        for reference, found in protocol.differences.items():
-            print_differences(f"{name}: difference to {reference}", found)
+        blocks.append(interval_table(name, protocol.scorers))
+        blocks += [
+            difference_table(f"{name}: difference to {reference}", found)
+            for reference, found in protocol.differences.items()
+        ]
         if protocol.lift_shares:
-            print_table(f"{name}: share of the knowable lift", protocol.lift_shares)
-    reliability = {name: one.figures for name, one in evaluation.reliability.items()}
-    if reliability:
-        print_table("calibration", reliability)
+            caption = f"{name}: share of the knowable lift"
+            blocks.append(interval_table(caption, protocol.lift_shares))
+    if evaluation.reliability:
+        figures = {name: one.figures for name, one in evaluation.reliability.items()}
+        blocks.append(interval_table("calibration", figures))
+    print_blocks(blocks)
 
 
-def print_table(title: str, scorers: Mapping[str, Mapping[str, Interval]]) -> None:
-    """Print intervals, a line a scorer and a column a metric."""
-    cells = {
-        scorer: {metric: written(interval) for metric, interval in figures.items()}
-        for scorer, figures in scorers.items()
-    }
-    print_cells(title, cells)
+def interval_table(
+    caption: str, rows: Mapping[str, Mapping[str, Interval]], *, first: str = ""
+) -> Table:
+    """Return a table of intervals, a line a scorer and a column a metric; ``first`` names lines."""
+    metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row))
+    cells = [
+        [name, *(_stacked(row[metric]) if metric in row else "-" for metric in metrics)]
+        for name, row in rows.items()
+    ]
+    return Table(caption, [first, *metrics], cells)
 
 
-def written(interval: Interval) -> str:
-    """Write an interval with four digits."""
-    return f"{interval.value:.4g} [{interval.low:.4g}, {interval.high:.4g}]"
+def difference_table(caption: str, found: Differences) -> Table:
+    """Return a table of paired differences with verdicts, a line a scorer, a column a metric."""
+    metrics = list(dict.fromkeys(metric for row in found.values() for metric in row))
+    cells = [
+        [
+            scorer,
+            *(
+                Cell(_stacked(row[metric].interval), MARKS[row[metric].verdict])
+                if metric in row
+                else "-"
+                for metric in metrics
+            ),
+        ]
+        for scorer, row in found.items()
+    ]
+    return Table(caption, ["scorer", *metrics], cells)
 
 
 def plain(scorers: Mapping[str, Mapping[str, Interval]]) -> JsonValue:
@@ -71,33 +96,6 @@ def plain(scorers: Mapping[str, Mapping[str, Interval]]) -> JsonValue:
         scorer: {metric: asdict(interval) for metric, interval in metrics.items()}
         for scorer, metrics in scorers.items()
     }
-
-
-def columns_of(scorers: Scorers | Differences) -> list[str]:
-    """Return the metrics of scorers, in the order of their first occurrence."""
-    return list(dict.fromkeys(metric for metrics in scorers.values() for metric in metrics))
-
-
-def print_differences(title: str, found: Differences) -> None:
-    """Print paired differences as a table on stdout."""
-    cells = {
-        scorer: {
-            metric: f"{written(one.interval)} {one.verdict}" for metric, one in metrics.items()
-        }
-        for scorer, metrics in found.items()
-    }
-    print_cells(title, cells)
-
-
-def print_cells(title: str, cells: Mapping[str, Mapping[str, str]]) -> None:
-    """Print cells, a line a scorer and a column a metric; empty ones as a dash."""
-    metrics = list(dict.fromkeys(metric for row in cells.values() for metric in row))
-    table = Table("", title=title)
-    for metric in metrics:
-        table.add_column(metric, justify="right")
-    for scorer, row in cells.items():
-        table.add_row(scorer, *(row.get(metric, "-") for metric in metrics))
-    Console(width=WIDTH).print(table)
 
 
 def compared(found: Differences) -> JsonValue:
@@ -111,9 +109,5 @@ def compared(found: Differences) -> JsonValue:
     }
 
 
-def _calibrated(reliability: Reliability) -> JsonValue:
-    figures: dict[str, JsonValue] = {
-        name: asdict(interval) for name, interval in reliability.figures.items()
-    }
-    bins: list[JsonValue] = [asdict(one) for one in reliability.bins]
-    return {**figures, "bins": bins}
+def _stacked(interval: Interval) -> str:
+    return f"{interval.value:.4g}\n[{interval.low:.4g}, {interval.high:.4g}]"

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.event import KINDS, EventType
 from models.query.query import Query
 from models.scoring.scorer import META, Scorer, Scores
 from training.configuration import RunConfig
@@ -23,6 +24,9 @@ AS_SHOWN: Final = "as_shown"
 LAST_TOUCHED: Final = "last_touched"
 KNOWABLE: Final = "knowable"
 TRUTH: Final = "truth"
+ORACLES: Final = (KNOWABLE, TRUTH)
+
+N_PAST_EVENTS: Final = 6  # shown beside an example slate; chosen: a glance
 
 
 class Protocol(StrEnum):
@@ -33,21 +37,45 @@ class Protocol(StrEnum):
 
 
 @dataclass(frozen=True)
-class EvaluatedSlate:
+class SlateMetrics:
     """Metrics of every scorer on one slate.
 
     Attributes:
         customer: Code of the customer.
         situation: Gives the segments of the slate.
         metrics: Values by scorer and metric.
-        candidates: Catalogue rows that were ranked, shape ``(n_sales,)``.
-        chosen: Catalogue rows of each scorer's first ten.
     """
 
     customer: int
     situation: Situation
     metrics: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """Something that the customer did before a slate, and its age."""
+
+    row: int
+    event_type: EventType
+    age_s: float
+
+
+@dataclass(frozen=True)
+class EvaluatedSlate(SlateMetrics):
+    """One slate as it was ranked, and what it was ranked for.
+
+    Attributes:
+        now_us: Its moment, microseconds since the epoch.
+        before: The latest known events of the customer, the newest first.
+        candidates: Catalogue rows that were ranked, shape ``(n_sales,)``.
+        bought: Catalogue rows of those that the customer then bought.
+        chosen: Catalogue rows of each scorer's first ten.
+    """
+
+    now_us: int
+    before: tuple[PastEvent, ...]
     candidates: NDArray[np.int64]
+    bought: NDArray[np.int64]
     chosen: Mapping[str, NDArray[np.int64]]
 
 
@@ -174,9 +202,22 @@ class SlateEvaluator:
                 | (varied(query.catalogue, chosen[name]) if are_varied else {})
                 for name, ranking in rankings.items()
             },
+            now_us=query.context.now_us,
+            before=_latest_events(query),
             candidates=query.rows,
+            bought=query.rows[outcome.bought],
             chosen=chosen,
         )
+
+
+def _latest_events(query: Query) -> tuple[PastEvent, ...]:
+    history = query.history
+    latest = slice(None, -1 - N_PAST_EVENTS, -1)
+    rows, kinds, ages_s = history.rows[latest], history.kinds[latest], history.age_s[latest]
+    return tuple(
+        PastEvent(int(row), KINDS[int(kind)], float(age_s))
+        for row, kind, age_s in zip(rows, kinds, ages_s, strict=True)
+    )
 
 
 def _rankings(

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from models.experiments.analysis.design import Design
-from models.experiments.analysis.guardrail import Guardrail
+from models.experiments.analysis.estimate import LEVEL
+from models.experiments.analysis.guardrail import Guardrail, State
 from models.experiments.analysis.interval import Span
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.results import Results
@@ -14,9 +15,13 @@ from training.report.block import (
     Bar,
     BarPlot,
     Block,
+    Cell,
+    Conclusion,
     Heading,
+    Mark,
     Paragraph,
     Table,
+    Tone,
 )
 
 _SAFE: Final = (
@@ -35,11 +40,17 @@ _CAUTION: Final = (
     "changes how much outcomes vary changes what can be seen."
 )
 _UNKNOWN: Final = "–"
+_ABOVE: Final = Mark("above", Tone.GOOD)
+_BELOW: Final = Mark("below", Tone.BAD)
+_STATES: Final = {
+    State.OPEN: Mark("open", Tone.OPEN),
+    State.HELD: Mark("held", Tone.GOOD),
+    State.BREACHED: Mark("BREACHED", Tone.BAD),
+}
 
 
 def results_document(results: Results) -> list[Block]:
     """Return the blocks of what came of an experiment."""
-    mismatch = results.sample_ratio
     blocks: list[Block] = [
         Paragraph(
             f"{results.experiment}: from {results.starts_at:%Y-%m-%d %H:%M} until "
@@ -47,8 +58,7 @@ def results_document(results: Results) -> list[Block]:
             f"{results.rules.window_hours:g} hours of a unit's first exposure count."
         )
     ]
-    if mismatch.alarm:
-        blocks.append(Paragraph(_ALARM))
+    blocks += list(_conclusions(results))
     blocks += [_lift_table(results), Paragraph(_SAFE)]
     blocks += [Heading("Over time"), *_sequences(results)]
     blocks.append(Heading("Variants"))
@@ -100,6 +110,27 @@ def design_document(plan: Design) -> list[Block]:
         ),
         Table(f"Power and duration of {plan.experiment}", columns, rows),
     ]
+
+
+def _conclusions(results: Results) -> Iterator[Conclusion]:
+    """Say in one sentence a variant what came of it, by the metric that is listed first."""
+    if results.sample_ratio.alarm:
+        yield Conclusion(Mark("alarm", Tone.BAD), _ALARM)
+    breached = [one for one in results.guardrails if one.state is State.BREACHED]
+    for one in results.comparisons:
+        lift = one.safe_lift
+        if one.metric != METRICS[0].name:
+            continue
+        mark = Mark("cannot tell", Tone.OPEN)
+        text = f"Whether {one.variant} changes {one.metric} cannot be distinguished from chance yet"
+        if one.safe_p_value < LEVEL and lift.value is not None:
+            mark = _BELOW if lift.value < 0 else _ABOVE
+            text = f"{one.variant} has {'less' if lift.value < 0 else 'more'} {one.metric}"
+        names = ", ".join(rail.name for rail in breached if rail.variant == one.variant)
+        guards = f"; breached guardrails: {names}" if names else "; no guardrail is breached"
+        against = f" than {results.control}" if mark.tone is not Tone.OPEN else ""
+        span = " ".join(_span(lift).split())
+        yield Conclusion(mark, f"{text}{against}: {span}, safe at every look{guards}.")
 
 
 def _lift_table(results: Results) -> Table:
@@ -172,7 +203,7 @@ def _guardrail_table(guardrails: tuple[Guardrail, ...]) -> Table:
             f"{one.variant_value:.4g}",
             _span(one.change),
             f"{one.limit:+.0%}",
-            one.state.upper() if one.state == "breached" else one.state,
+            Cell("", _STATES[one.state]),
         ]
         for one in guardrails
     ]
@@ -184,7 +215,7 @@ def _span(span: Span) -> str:
         return _UNKNOWN
     if span.low is None or span.high is None:
         return _percent(span.value)
-    return f"{_percent(span.value)} [{_percent(span.low)}, {_percent(span.high)}]"
+    return f"{_percent(span.value)}\n[{_percent(span.low)}, {_percent(span.high)}]"
 
 
 def _percent(value: float | None) -> str:

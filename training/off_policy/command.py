@@ -18,7 +18,7 @@ from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from training.console import Bars, Data, Json, bars, exit_on_user_error, print_json, with_folder
-from training.evaluation.output import print_table
+from training.evaluation.output import interval_table
 from training.importers.open_bandit import CAMPAIGNS
 from training.off_policy.bandit import cross_policies
 from training.off_policy.document import (
@@ -39,6 +39,7 @@ from training.off_policy.reward import Reward
 from training.off_policy.support import MIN_EFFECTIVE, RefusedError
 from training.off_policy.target import TargetPolicy
 from training.report.page import page
+from training.report.terminal import print_table
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def off_policy_command(
         found = valuation_json(valuation)
         print_json({"bundle": scorer.bundle_id, **found, "left_out": {**chosen.left_out}})
         return
-    print_table(f"{reward.value} a slate", rows_for(valuation))
+    print_table(interval_table(f"{reward.value} a slate", rows_for(valuation)))
     typer.echo(f"left out: {chosen.left_out}", err=True)
 
 
@@ -153,4 +154,5 @@ def open_bandit_command(
         if one.valuation is None:
             typer.echo(f"{title}: {one.refusal}")
             continue
-        print_table(title, {"its own log": {VALUE: one.own}} | rows_for(one.valuation))
+        rows = {"its own log": {VALUE: one.own}} | rows_for(one.valuation)
+        print_table(interval_table(title, rows))

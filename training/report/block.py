@@ -12,11 +12,17 @@ class Tone(StrEnum):
     GOOD = "good"
     BAD = "bad"
     OPEN = "open"
+    REFERENCE = "reference"
 
 
-# Vermilion and blue of Okabe and Ito, Color Universal Design, 2002: they differ in lightness too,
-# so that readers with any kind of colour blindness, and grey prints, keep them apart.
-COLOURS: Final = {Tone.GOOD: "#0072b2", Tone.BAD: "#b84a00", Tone.OPEN: "#666666"}
+# Blue and, darkened to be read as text, vermilion of Okabe and Ito, Color Universal Design, 2002:
+# readers with any kind of colour blindness keep them apart.
+COLOURS: Final = {
+    Tone.GOOD: "#0072b2",
+    Tone.BAD: "#b84a00",
+    Tone.OPEN: "#666666",
+    Tone.REFERENCE: "#222222",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +87,13 @@ class Table:
         caption: What it shows.
         columns: Names of the columns.
         rows: As many cells a row as there are columns; the further lines of a cell are small.
+        of_words: Whether cells are words, aligned to the left, and not figures.
     """
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
+    of_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)

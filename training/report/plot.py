@@ -149,7 +149,7 @@ def _lines(plot: LinePlot) -> Figure:
 
 
 def _band(plot: BandPlot) -> Figure:
-    figure, axes = _axes((74, _STEPS, 28), (14, 230, 46))
+    figure, axes = _axes((74, _STEPS, 28), (32, 230, 30))
     steps = np.arange(len(plot.bands))
     low, high = [one.low for one in plot.bands], [one.high for one in plot.bands]
     axes.axhline(0, color="#999999", dashes=(4, 3), lw=1)
@@ -159,7 +159,7 @@ def _band(plot: BandPlot) -> Figure:
     axes.set_xticks(steps[::every], [one.name for one in plot.bands[::every]])
     axes.locator_params(axis="y", nbins=5)
     axes.yaxis.set_major_formatter(lambda value, _: _number(value, percent=plot.percent))
-    axes.set_ylabel(plot.y_axis)
+    axes.set_title(plot.y_axis, loc="left", fontsize=13)
     axes.grid(axis="y")
     return figure
 

@@ -32,15 +32,18 @@ def print_blocks(blocks: Sequence[Block]) -> None:
 def print_table(table: Table) -> None:
     """Print a table, in several parts where its columns do not fit beside each other."""
     texts = [[_text(cell) for cell in row] for row in table.rows]
-    caption = table.caption
+    console = Console(width=WIDTH)
+    console.print(Text(table.caption))
     for part in _parts(table.columns, texts):
-        printed = RichTable(title=Text(caption), box=box.SIMPLE, title_justify="left")
+        printed = RichTable(box=box.SIMPLE)
         for column in part:
-            printed.add_column(Text(table.columns[column]), justify="right" if column else "left")
+            printed.add_column(
+                Text(table.columns[column]),
+                justify="right" if column and not table.of_words else "left",
+            )
         for row in texts:
             printed.add_row(*(Text(row[column]) for column in part))
-        Console(width=WIDTH).print(printed)
-        caption = f"{table.caption}, continued"
+        console.print(printed)
 
 
 def _text(cell: str | Cell) -> str:
@@ -56,7 +59,7 @@ def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[li
     ]
     part = [0]
     for column in range(1, len(columns)):
-        if len(part) > 1 and sum(widths[one] for one in (*part, column)) > WIDTH:
+        if len(part) > 1 and sum(widths[one] for one in (*part, column)) >= WIDTH:
             yield part
             part = [0]
         part.append(column)

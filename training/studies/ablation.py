@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, Self
 
 import numpy as np
@@ -15,7 +14,7 @@ from models.features.schema import FeatureSchema
 from models.ranker.ranker import POSITION, Ranker
 from training.configuration import RunConfig
 from training.evaluation.comparison import Board, Differences, Scorers
-from training.evaluation.protocol import EvaluatedSlate, ranked
+from training.evaluation.protocol import SlateMetrics, ranked
 from training.evaluation.segment import Situation
 from training.examples.slates import Slates, settled
 from training.pipeline.train import TrainingExamples
@@ -29,7 +28,6 @@ MRR: Final = "mrr"
 LOG_LIKELIHOOD: Final = "log_likelihood"
 
 _NOWHERE: Final = Situation(market=None, n_events=0, age_us=None)
-_NOTHING: Final[Mapping[str, NDArray[np.int64]]] = MappingProxyType({})
 
 
 class NothingToJudgeError(UserError):
@@ -168,12 +166,10 @@ def ablate(
         tick()
     board = Board(
         [
-            EvaluatedSlate(
+            SlateMetrics(
                 customer=int(customer),
                 situation=_NOWHERE,
                 metrics={name: of_slates[slate] for name, of_slates in figures.items()},
-                candidates=halves.late.rows[halves.late.entries(slate)],
-                chosen=_NOTHING,
             )
             for slate, customer in enumerate(halves.late.customers.tolist())
         ],

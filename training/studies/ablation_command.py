@@ -18,9 +18,10 @@ from training.console import (
     print_json,
     print_left_out,
 )
-from training.evaluation.output import compared, plain, print_differences
+from training.evaluation.output import compared, difference_table, plain
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import assemble
+from training.report.terminal import print_table
 from training.studies.ablation import Halves, ablate, require_later_purchases
 
 
@@ -52,4 +53,4 @@ def ablate_command(
     if as_json:
         print_json({"figures": plain(found.means), "differences": compared(found.differences)})
     else:
-        print_differences("Difference to all recommenders", found.differences)
+        print_table(difference_table("Difference to all recommenders", found.differences))

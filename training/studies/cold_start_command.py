@@ -1,6 +1,5 @@
 """Command ``python -m training cold-start``: the value of pictures for new sales."""
 
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,13 +19,11 @@ from training.console import (
     print_json,
     print_left_out,
 )
-from training.evaluation.output import print_table
+from training.evaluation.output import interval_table, plain
 from training.evaluation.protocol import Protocol
 from training.pipeline.prepare import DataOptions, prepare
-from training.studies.cold_start import (
-    ColdStart,
-    prove_cold_start,
-)
+from training.report.terminal import print_table
+from training.studies.cold_start import ColdStart, prove_cold_start
 
 
 def cold_start_command(
@@ -64,11 +61,6 @@ def cold_start_command(
         print_left_out(prepared.dataset.faults.n_refused())
         figures = prove_cold_start(prepared, proof, progress=progress)
     if as_json:
-        print_json(
-            {
-                name: {metric: asdict(interval) for metric, interval in metrics.items()}
-                for name, metrics in figures.items()
-            }
-        )
-        return
-    print_table(f"{Protocol.OPEN}, new sales", figures)
+        print_json(plain(figures))
+    else:
+        print_table(interval_table(f"{Protocol.OPEN}, new sales", figures))

@@ -26,8 +26,9 @@ from training.console import (
 )
 from training.evaluation.command import config_of, pictures_of
 from training.evaluation.evaluate import Question
-from training.evaluation.output import print_cells
-from training.studies.exploration_cost import PLAIN, Cost, slate_cost
+from training.report.block import Table
+from training.report.terminal import print_table
+from training.studies.exploration_cost import METRICS, PLAIN, Cost, slate_cost
 
 
 def slate_cost_command(
@@ -65,21 +66,18 @@ def slate_cost_command(
     if as_json:
         print_json({setting: asdict(cost) for setting, cost in found.items()})
     else:
-        print_cells("Slates of ten: mean, and change against plain", _cells(found))
+        print_table(_table(found))
 
 
-def _cells(found: dict[str, Cost]) -> dict[str, dict[str, str]]:
-    return {
-        setting: {
-            metric: f"{one.value:.4g}"
-            if setting == PLAIN
-            else f"{one.value:.4g}  {_share(cost, metric)}"
-            for metric, one in cost.means.items()
-        }
-        for setting, cost in found.items()
-    }
-
-
-def _share(cost: Cost, metric: str) -> str:
-    one = cost.changes[metric]
-    return f"{one.value:+.1%} [{one.low:+.1%}, {one.high:+.1%}]"
+def _table(found: dict[str, Cost]) -> Table:
+    rows: list[list[str]] = []
+    for setting, cost in found.items():
+        row = [setting]
+        for metric in METRICS:
+            mean, change = cost.means.get(metric), cost.changes.get(metric)
+            text = "-" if mean is None else f"{mean.value:.4g}"
+            if setting != PLAIN and change is not None:
+                text += f"  {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}]"
+            row.append(text)
+        rows.append(row)
+    return Table("Slates of ten: mean, and change against plain", ["", *METRICS], rows)

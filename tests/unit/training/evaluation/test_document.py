@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from models.catalogue.snapshot import Snapshot
+from models.domain.event import EventType
+from models.domain.units import DAY_US
 from models.pictures.topics import Topics
 from models.ranker.objective import Policy
 from models.recommenders.registry import RECOMMENDERS
@@ -13,11 +15,11 @@ from tests.judged import slate
 from tests.logs import sale
 from training.evaluation.document import document
 from training.evaluation.evaluate import Evaluation, figures_of
-from training.evaluation.example_slates import TALK, Thumbnails, examples, talk_lines
+from training.evaluation.example_slates import BOUGHT, TALK, Thumbnails, examples, talk_lines
 from training.evaluation.measure import PURCHASES
-from training.evaluation.protocol import EvaluatedSlate
+from training.evaluation.protocol import EvaluatedSlate, PastEvent
 from training.evaluation.reliability import Predictions, reliability
-from training.report.block import PictureGrid, Table
+from training.report.block import Facts, PictureGrid, Table
 from training.report.page import page
 
 HOSTILE = '"><script src="http://evil.example/x.js"></script>'
@@ -26,10 +28,19 @@ HOSTILE = '"><script src="http://evil.example/x.js"></script>'
 def two_slates() -> list[EvaluatedSlate]:
     gains = {"popularity": 0.1, "images": 0.2, "meta": 0.3, "knowable": 0.5}
     metrics = {name: {PURCHASES: gain, "mrr": gain} for name, gain in gains.items()}
-    chosen = {"popularity": (0, 1), "images": (1, 0), "meta": (1, 0)}
+    chosen = {"popularity": (0, 1), "images": (1, 0), "meta": (1, 0), "knowable": (1, 0)}
     return [
-        slate(1, metrics, n_events=0, candidates=(0, 1), chosen=chosen),
-        slate(2, metrics, n_events=20, candidates=(0, 1), chosen=chosen, market=HOSTILE),
+        slate(1, metrics, n_events=0, candidates=(0, 1), bought=(1,), chosen=chosen),
+        slate(
+            2,
+            metrics,
+            n_events=20,
+            now_us=DAY_US,
+            before=(PastEvent(0, EventType.CART, age_s=7_260.0),),
+            candidates=(0, 1),
+            chosen=chosen,
+            market=HOSTILE,
+        ),
     ]
 
 
@@ -57,6 +68,32 @@ def test_the_comparison_goes_from_popularity_to_the_mix() -> None:
     lift = tables["Share of the knowable oracle's lift over popularity"]
     assert dict(zip(lift.columns, lift.rows[2], strict=True))[PURCHASES] == "0.5\n[0.5, 0.5]"
     assert "better" in str(tables["Difference to popularity"].rows)
+
+
+def test_an_example_says_what_the_customer_did_and_bought() -> None:
+    blocks = document(report(), thumbnail=Thumbnails({}))
+
+    first, second = (one for one in blocks if isinstance(one, Table) and "Visit" in one.caption)
+    assert first.rows == [["before", "nothing", "known of this customer"], ["then", "bought", "s2"]]
+    assert second.rows == [
+        ["2 hours before", "cart", HOSTILE],
+        ["then", "nothing", "bought of these sales"],
+    ]
+    grids = [block for block in blocks if isinstance(block, PictureGrid)]
+    assert [picture.mark for picture in grids[0].pictures] == [None, BOUGHT]
+
+
+def test_the_opening_names_size_and_period() -> None:
+    (facts,) = (
+        block for block in document(report(), thumbnail=Thumbnails({})) if isinstance(block, Facts)
+    )
+
+    assert facts.facts == [
+        ("Lift reached", "50%", "of the best possible gain over popularity [50%, 50%]"),
+        ("Slates", "2", "of 2 customers"),
+        ("Purchases", "1", "of ranked sales, soon after"),
+        ("Period", "1.0 days", "1 Jan 1970 to 2 Jan 1970, UTC"),
+    ]
 
 
 def test_a_line_without_a_recommender_is_left_out() -> None:
@@ -92,6 +129,13 @@ def test_hostile_titles_and_markets_are_text() -> None:
 
     assert "<script" not in html
     assert "&lt;script" in html
+
+
+def test_examples_are_slates_with_a_purchase_where_there_are_enough() -> None:
+    judged = [slate(customer, {}, bought=(1,) * (customer % 2)) for customer in range(9)]
+
+    assert {one.customer % 2 for one in examples(judged, 4)} == {1}
+    assert len(examples(judged, 6)) == 6
 
 
 def test_examples_are_of_different_customers_of_every_kind() -> None:

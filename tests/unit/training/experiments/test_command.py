@@ -77,6 +77,7 @@ def test_the_report_finds_who_bought_more(directory: Path, tmp_path: Path) -> No
     html = out.read_text(encoding="utf-8")
     assert html.count("fill: #5b8db8; fill-opacity: 0.35") >= 3
     assert "no alarm" in html
+    assert "Whether treatment changes conversion cannot be distinguished from chance" in html
     assert START.strftime("%Y-%m-%d") in html
 
 
@@ -92,7 +93,8 @@ def test_a_browser_shows_the_lift_and_complains_of_nothing(directory: Path, tmp_
     for one in found["results"]["comparisons"]:
         lift = one["lift"]
         if lift["low"] is not None and lift["high"] is not None:
-            assert f"{lift['value']:+.2%} [{lift['low']:+.2%}, {lift['high']:+.2%}]" in seen.dom
+            interval = f"[{lift['low']:+.2%}, {lift['high']:+.2%}]"
+            assert f"<td>{lift['value']:+.2%}<br><small>{interval}</small></td>" in seen.dom
 
 
 def test_an_alarm_stands_first(directory: Path, tmp_path: Path) -> None:
@@ -108,7 +110,9 @@ def test_an_alarm_stands_first(directory: Path, tmp_path: Path) -> None:
     found = reported(directory, "--json", "--out", str(out))
 
     assert found["results"]["sample_ratio"]["alarm"]
-    assert "ALARM: units did not come" in out.read_text(encoding="utf-8")
+    html = out.read_text(encoding="utf-8")
+    assert "ALARM: units did not come" in html
+    assert 0 < html.index("ALARM: units did not come") < html.index("conversion")
 
 
 def test_tables_are_printed(directory: Path) -> None:

@@ -1,0 +1,88 @@
+"""The sentence that opens a report says above, below, or that it cannot tell."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from models.catalogue.snapshot import Snapshot
+from models.pictures.topics import Topics
+from tests.judged import slate
+from training.evaluation.conclusion import conclusion
+from training.evaluation.evaluate import Evaluation, figures_of
+from training.evaluation.measure import MRR, PURCHASES
+
+CATALOGUE = Snapshot.from_sales({}, {}).catalogue(Topics.none())
+N_CUSTOMERS = 40
+
+
+def evaluation(
+    means: Mapping[str, float],
+    *,
+    noise: float = 0.0,
+    metric: str = PURCHASES,
+    protocol: str = "open",
+) -> Evaluation:
+    """Forty customers with these means; ``noise`` is a rival's own, which sums to 0."""
+    wave = noise * np.resize([1.0, -1.0], N_CUSTOMERS)
+    judged = [
+        slate(
+            customer,
+            {
+                name: {metric: mean + (0.0 if name == "meta" else float(wave[customer]))}
+                for name, mean in means.items()
+            },
+        )
+        for customer in range(N_CUSTOMERS)
+    ]
+    return Evaluation({protocol: figures_of(judged, seed=0)}, CATALOGUE, {})
+
+
+def test_it_is_above_all_where_every_interval_is() -> None:
+    found = conclusion(evaluation({"meta": 0.5, "taste": 0.25, "popularity": 0.125}))
+
+    assert found.mark.word == "above all"
+    assert "better than each of 2 parts and baselines; the best is taste" in found.text
+    assert "0.5 against 0.25, difference +0.25 [+0.25, +0.25]" in found.text
+
+
+def test_it_is_below_where_one_is_better() -> None:
+    found = conclusion(evaluation({"meta": 0.25, "taste": 0.5, "popularity": 0.125}))
+
+    assert found.mark.word == "below"
+    assert "ranks worse than taste" in found.text
+    assert "difference -0.25 [-0.25, -0.25]" in found.text
+
+
+@pytest.mark.parametrize("own", [0.26, 0.24])
+def test_it_cannot_tell_where_the_interval_of_the_best_holds_zero(own: float) -> None:
+    """By the best rival, on whichever side of it the meta-model is."""
+    found = conclusion(evaluation({"meta": own, "taste": 0.25, "popularity": 0.05}, noise=0.1))
+
+    assert found.mark.word == "cannot tell"
+    assert "better than 1 of 2 parts and baselines" in found.text
+    assert "taste, may be chance" in found.text
+
+
+def test_oracles_and_other_orders_of_the_meta_model_are_no_rivals() -> None:
+    means = {"meta": 0.5, "meta-revenue": 0.9, "knowable": 0.9, "truth": 0.9, "popularity": 0.1}
+
+    assert "each of 1 parts" in conclusion(evaluation(means)).text
+
+
+def test_shown_lists_decide_where_no_truth_is_known() -> None:
+    shown = evaluation({"meta": 0.5, "popularity": 0.1}, metric=MRR, protocol="shown")
+    opened = evaluation({"meta": 0.1, "popularity": 0.5}, metric=MRR)
+    true = evaluation({"meta": 0.1, "popularity": 0.5})
+
+    def word(other: Evaluation) -> str:
+        protocols = {**shown.protocols, **other.protocols}
+        return conclusion(Evaluation(protocols, CATALOGUE, {})).mark.word
+
+    assert word(opened) == "above all"
+    assert word(true) == "below"
+    assert conclusion(opened).mark.word == "below"
+
+
+def test_nothing_measured_is_said() -> None:
+    assert "nothing to compare" in conclusion(Evaluation({}, CATALOGUE, {})).text

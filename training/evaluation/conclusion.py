@@ -1,0 +1,85 @@
+"""Conclusion of an evaluation: whether the meta-model is above its parts and the baselines."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from models.ranker.objective import Policy
+from models.scoring.scorer import META
+from training.evaluation.comparison import Difference, Verdict
+from training.evaluation.evaluate import Evaluation, ProtocolFigures
+from training.evaluation.measure import MRR, PURCHASES
+from training.evaluation.protocol import ORACLES, Protocol
+from training.report.block import Conclusion, Mark, Tone
+
+METRIC_NAMES: Final[Mapping[str, str]] = {
+    PURCHASES: "expected purchases among the first ten sales of a visit",
+    MRR: "mean reciprocal rank of what was bought",
+}
+
+MARKS: Final[Mapping[Verdict, Mark]] = {
+    Verdict.BETTER: Mark("better", Tone.GOOD),
+    Verdict.WORSE: Mark("worse", Tone.BAD),
+    Verdict.OPEN: Mark("open", Tone.OPEN),
+}
+
+# Other orders of the meta-model, and orders that no shop can have, are no rivals of it.
+_NO_RIVALS: Final = frozenset({Policy.META_REVENUE, Policy.META_MARGIN, *ORACLES})
+
+
+def metric_of(figures: ProtocolFigures) -> str:
+    """Return the metric that decides: true probabilities have no noise of purchases."""
+    return PURCHASES if PURCHASES in figures.scorers[META] else MRR
+
+
+def deciding(evaluation: Evaluation) -> ProtocolFigures | None:
+    """Return the protocol that decides, None if nothing was measured.
+
+    All open sales where the truth is known, else the lists that customers saw: of a sale that was
+    open and not shown, it is unknown whether it would have been bought.
+    """
+    every = evaluation.protocols
+    known = every.get(Protocol.OPEN)
+    if known is not None and metric_of(known) == PURCHASES:
+        return known
+    return every.get(Protocol.SHOWN, known)
+
+
+def rivals(figures: ProtocolFigures) -> dict[str, Difference]:
+    """Return the paired differences of parts and baselines to the meta-model, the best first."""
+    metric = metric_of(figures)
+    found = {
+        scorer: differences[metric]
+        for scorer, differences in figures.differences.get(META, {}).items()
+        if scorer not in _NO_RIVALS and metric in differences
+    }
+    return dict(sorted(found.items(), key=lambda item: -item[1].interval.value))
+
+
+def conclusion(evaluation: Evaluation) -> Conclusion:
+    """Say in one sentence whether the meta-model ranks better than its best part and baseline."""
+    figures = deciding(evaluation)
+    against = {} if figures is None else rivals(figures)
+    if figures is None or not against:
+        text = "There is nothing to compare: no purchase follows what was shown then."
+        return Conclusion(Mark("cannot tell", Tone.OPEN), text)
+    metric = metric_of(figures)
+    better = [name for name, one in against.items() if one.verdict is Verdict.BETTER]
+    best = (better or list(against))[0]
+    own, its = (figures.scorers[name][metric].value for name in (META, best))
+    gap = against[best].interval
+    # The meta-model minus the rival: the interval is of the rival minus the meta-model.
+    gain = f"{-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]"
+    values = f"{METRIC_NAMES[metric]}: {own:.3g} against {its:.3g}, difference {gain}"
+    verdicts = [one.verdict for one in against.values()]
+    if better:
+        text = f"The meta-model ranks worse than {best}, by {values}."
+        return Conclusion(Mark("below", Tone.BAD), text)
+    if all(verdict is Verdict.WORSE for verdict in verdicts):
+        text = f"The meta-model ranks better than each of {len(against)} parts and baselines"
+        return Conclusion(Mark("above all", Tone.GOOD), f"{text}; the best is {best}, by {values}.")
+    n_above = verdicts.count(Verdict.WORSE)
+    text = (
+        f"The meta-model ranks better than {n_above} of {len(against)} parts and baselines; its "
+        f"difference to the best of them, {best}, may be chance, by {values}."
+    )
+    return Conclusion(Mark("cannot tell", Tone.OPEN), text)
