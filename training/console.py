@@ -114,7 +114,10 @@ class Bars:
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Complete the current bar and open the next; see `Progress`."""
-        self._finish()
+        # A stage of an unknown number of ticks ends as complete too.
+        task = self._bars.tasks[self._task]
+        done = task.completed or 1
+        self._bars.update(self._task, total=task.total or done, completed=task.total or done)
         self._task = self._bars.add_task(name, total=total)
 
     def tick(self) -> None:
@@ -125,15 +128,11 @@ class Bars:
         """Show in the current bar which step begins, and how many of ``total`` are done."""
         self._bars.update(self._task, description=step, completed=done, total=total)
 
-    def _finish(self) -> None:
-        task = self._bars.tasks[self._task]
-        done = task.completed or 1
-        self._bars.update(self._task, total=task.total or done, completed=task.total or done)
-
 
 @contextmanager
 def bars() -> Generator[Bars]:
     """Show bars while the block runs; plain lines where stderr is no terminal."""
+    # stdout is for results alone, so that they can be piped.
     columns = (
         TextColumn("{task.description:>10}"),
         BarColumn(),

@@ -9,17 +9,13 @@ from models.catalogue.catalogue import Catalogue
 from models.recommenders.content_encoder import Encoder, indicators, price_columns
 
 N_PICTURE_AXES: Final = 24  # principal axes of picture embeddings; chosen, not measured
-MIN_SHARE: Final = 1e-3
-"""Attribute values with a smaller share of the exposure are left out. Chosen, not measured."""
+MIN_SHARE: Final = 1e-3  # chosen, not measured: rarer values say nothing about other sales
+"""Attribute values with a smaller share of the exposure are left out."""
 
 
 def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
-    """Centre and scale the content of sales, weighted by exposure.
-
-    Args:
-        catalogue: The sales.
-        exposure: See `Interactions.exposure`, shape ``(n_catalogue,)``.
-    """
+    """Centre and scale the content of sales, weighted by `Interactions.exposure`."""
+    # Sales without a picture have vectors of zeros, which would move the centres.
     pictured = exposure * catalogue.pictured
     picture_centre = _mean(catalogue.embeddings.astype(np.float64), pictured)
     present = indicators(catalogue.vocabulary, catalogue.vocabulary.values)
@@ -29,10 +25,16 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
     centre, scale = zip(*(_moments(column, exposure) for column in prices.T), strict=True)
     looks = catalogue.looks.astype(np.float64).T
     look_centre, look_scale = zip(*(_moments(column, pictured) for column in looks), strict=True)
+    picture_axes = np.empty((len(picture_centre), 0))
+    if pictured.any():
+        covariance = weighted_covariance(catalogue.embeddings - picture_centre, pictured)
+        # Of ascending eigenvalues the last belong to the main axes.
+        _, axes = np.linalg.eigh(covariance)
+        picture_axes = np.ascontiguousarray(axes[:, ::-1][:, :N_PICTURE_AXES])
     return Encoder(
         values=tuple(catalogue.vocabulary.values[index] for index in common),
         picture_centre=picture_centre,
-        picture_axes=_main_axes(catalogue.embeddings - picture_centre, pictured),
+        picture_axes=picture_axes,
         topic_centre=_mean(catalogue.topics.astype(np.float64), pictured),
         look_centre=np.array(look_centre),
         look_scale=np.array(look_scale),
@@ -49,11 +51,21 @@ def weighted_covariance(
     return vectors.T @ (vectors * weights[:, None]) / max(float(weights.sum()), 1.0)
 
 
-def _main_axes(vectors: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    if not weights.any():
-        return np.empty((vectors.shape[1], 0))
-    _, axes = np.linalg.eigh(weighted_covariance(vectors, weights))
-    return np.ascontiguousarray(axes[:, ::-1][:, :N_PICTURE_AXES])
+def whitening(
+    covariance: NDArray[np.float64], *, ridge: float, least: float
+) -> NDArray[np.float64]:
+    """Return the map of centred vectors to a covariance of about ``I``, ``(size, n_axes)``.
+
+    Args:
+        covariance: Shape ``(size, size)``.
+        ridge: Added to the variances, as a share of their mean: rare directions are not blown up.
+        least: Smaller variances are rounding errors of null directions, which are left out.
+    """
+    if not len(covariance):
+        return np.empty((0, 0))
+    variances, axes = np.linalg.eigh(covariance)
+    kept = variances > least
+    return axes[:, kept] / np.sqrt(variances[kept] + ridge * variances.mean())
 
 
 def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,13 +12,8 @@ def fit_content_preference(interactions: Interactions) -> ContentPreference:
 
     Exposed sales are scaled to mean 0 and covariance ``I``; the preference of a customer is what
     two of their sales have in common, see `training.recommenders.pairs.fit_agreement`. The share
-    of shown sales that is opened is estimated once for all customers.
-
-    Args:
-        interactions: The events.
-
-    Returns:
-        The recommender; without dimensions where no customer has two sales.
+    of shown sales that is opened is estimated once for all customers. There are no dimensions
+    where no customer has two sales.
     """
     exposure = interactions.exposure()
     encoder = fit_encoder(interactions.catalogue, exposure)

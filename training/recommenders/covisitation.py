@@ -3,29 +3,26 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.recommenders.covisitation import Covisitation
 from models.recommenders.item_similarity import ItemSimilarity
 from training.recommenders.interactions import Interactions
-from training.recommenders.sparse import Pairs, shared
+from training.recommenders.sparse import shared
 
 N_COMPANIONS: Final = 20  # similar sales kept per sale; chosen, not measured
 
+# Chosen, not measured: pairs grow with the square of a customer's sales.
 MAX_TOUCHED: Final = 200
-"""Sales of a customer that count at most: pairs grow with the square. Chosen, not measured."""
+"""Sales of a customer that count at most."""
 
+# Shrinkage of a strength, in customers: two sales may meet by chance. Chosen, not measured.
 _EVIDENCE: Final = 5.0
-"""Shrinkage of a strength, in customers: two sales may meet by chance. Chosen, not measured."""
 
 
 def fit_covisitation(interactions: Interactions) -> Covisitation:
     """Find the sales with which each sale shares most customers.
 
     The strength of ``n_ij`` customers in common is ``n_ij / (5 + sqrt(n_i * n_j))``.
-
-    Args:
-        interactions: The events.
     """
     customers, rows = interactions.touched()
     first = np.searchsorted(customers, customers)
@@ -37,13 +34,8 @@ def fit_covisitation(interactions: Interactions) -> Covisitation:
     touched = np.bincount(rows, minlength=n_sales)
     together = np.sqrt(touched[pairs.rows].astype(np.float64) * touched[pairs.others])
     strengths = pairs.counts / (_EVIDENCE + together)
-    return Covisitation(_strongest(interactions.catalogue.keys, pairs, strengths=strengths))
-
-
-def _strongest(
-    keys: NDArray[np.uint64], pairs: Pairs, *, strengths: NDArray[np.float64]
-) -> ItemSimilarity:
-    """Keep the strongest pairs of every sale; of equal ones those of lower rows."""
+    # The strongest pairs of every sale; of equal ones those of lower rows, so that the bundle does
+    # not depend on the order of the pairs.
     order = np.lexsort((pairs.others, -strengths, pairs.rows))
     rows = pairs.rows[order]
     known, starts = np.unique(rows, return_index=True)
@@ -51,8 +43,9 @@ def _strongest(
     rank = np.arange(len(rows)) - np.repeat(starts, sizes)
     kept = rank < N_COMPANIONS
     place = np.repeat(np.arange(len(known)), sizes)[kept], rank[kept]
+    keys = interactions.catalogue.keys
     companions = np.zeros((len(known), N_COMPANIONS), dtype=np.uint64)
     table = np.zeros((len(known), N_COMPANIONS))
     companions[place] = keys[pairs.others[order][kept]]
     table[place] = strengths[order][kept]
-    return ItemSimilarity(keys[known], companions, table)
+    return Covisitation(ItemSimilarity(keys[known], companions, table))

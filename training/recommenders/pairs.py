@@ -6,13 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.recommenders.content_encoder import weighted_covariance
+from training.recommenders.content_encoder import weighted_covariance, whitening
 from training.recommenders.interactions import Interactions
 from training.recommenders.sparse import group_sums
 
-RIDGE: Final = 0.5
-"""Added to variances, as a share of their mean, against rare features. Chosen, not measured."""
-
+_RIDGE: Final = 0.5  # against rare features, see `whitening`; chosen, not measured
 _TINY: Final = 1e-9  # eigenvalues below are rounding errors of null directions
 
 
@@ -49,21 +47,13 @@ def fit_agreement(
     Returns:
         The dimensions; none where no customer has two sales.
     """
-    whitening = _whitening(vectors, exposure)
-    mean, covariance = _moments(interactions, vectors @ whitening)
+    scaling = whitening(weighted_covariance(vectors, exposure), ridge=_RIDGE, least=_TINY)
+    mean, covariance = _moments(interactions, vectors @ scaling)
     spread, axes = np.linalg.eigh(covariance)
     noise = float(np.mean(np.square(np.minimum(spread, 0.0)))) if len(spread) else 0.0
     kept = np.flatnonzero(spread > _TINY)[::-1]
     spread, axes = spread[kept], axes[:, kept]
-    return Agreement(whitening @ axes, mean @ axes, spread**3 / (spread**2 + noise))
-
-
-def _whitening(vectors: NDArray[np.float64], exposure: NDArray[np.float64]) -> NDArray[np.float64]:
-    variances, axes = np.linalg.eigh(weighted_covariance(vectors, exposure))
-    kept = np.flatnonzero(variances > _TINY)
-    if not len(kept):
-        return np.empty((vectors.shape[1], 0))
-    return axes[:, kept] / np.sqrt(variances[kept] + RIDGE * variances.mean())
+    return Agreement(scaling @ axes, mean @ axes, spread**3 / (spread**2 + noise))
 
 
 def _moments(
@@ -83,6 +73,7 @@ def _moments(
     mean = times @ placed / len(rows)
     weights = 1.0 / np.maximum(sizes - 1.0, 1.0)
     customers, rows = customers[several], rows[several]
+    # A sum over pairs is the square of the customer's sum, less each sale's pair with itself.
     sums = group_sums(customers, rows, n_groups=len(sizes), table=placed)
     own = np.bincount(rows, weights=weights[customers], minlength=n_sales)
     products = (sums * weights[:, None]).T @ sums - placed.T @ (placed * own[:, None])

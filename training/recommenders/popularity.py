@@ -18,14 +18,12 @@ def fit_popularity(interactions: Interactions) -> Popularity:
 
     The prior of a click rate weighs as many impressions as bring two clicks on average, that of a
     purchase rate as many openings as bring one purchase.
-
-    Args:
-        interactions: The events.
     """
     counts = np.bincount(interactions.kinds[interactions.counted], minlength=len(KINDS)).tolist()
     n = dict(zip(KINDS, counts, strict=True))
     opened = n[EventType.CLICK] + n[EventType.VIEW]
     click_rate = _rate(n[EventType.CLICK], n[EventType.IMPRESSION])
+    # Without clicks and views every purchase is a trial of its own.
     purchase_rate = _rate(n[EventType.PURCHASE], opened + n[EventType.PURCHASE] * (not opened))
     return Popularity(
         click_rate=click_rate,

@@ -19,11 +19,9 @@ from models.recommenders.segment_popularity import (
 )
 from training.recommenders.interactions import Interactions
 
-PRIOR: Final = 10.0
-"""Pseudo-count of expected openings or purchases of a group. Chosen, not measured."""
-
+_PRIOR: Final = 10.0  # pseudo-count of a group's openings or purchases; chosen, not measured
+# Bounds of the weight of the prior rate, against a customer's own events; chosen.
 _WEIGHTS: Final = (0.5, 1_000.0)
-"""Bounds of the weight of the prior rate, against a customer's own events. Chosen."""
 
 # Codes of the columns of counts by type.
 _IMPRESSION: Final = KIND[EventType.IMPRESSION]
@@ -35,9 +33,7 @@ _PURCHASE: Final = KIND[EventType.PURCHASE]
 def fit_segment_popularity(interactions: Interactions, popularity: Popularity) -> SegmentPopularity:
     """Compare observed events of groups of customers with those expected of all customers.
 
-    Args:
-        interactions: The events.
-        popularity: Fitted on the same events.
+    The popularity has to be fitted on the same events.
     """
     markets = Grouped(interactions, interactions.markets, interactions.market_names)
     devices = Grouped(interactions, interactions.devices, interactions.device_names)
@@ -68,16 +64,10 @@ def fit_customer_activity(interactions: Interactions) -> CustomerActivity:
 def _rate_and_weight(seen: NDArray[np.float64], tried: NDArray[np.float64]) -> tuple[float, float]:
     """Return the mean rate, and the shape of the gamma distribution of customers' rates.
 
-    By the method of moments: the variance of counts is their Poisson variance and
-    ``expected² / shape``.
-
-    Args:
-        seen: Events of each customer, shape ``(n_customers,)``.
-        tried: Opportunities of each customer, same shape.
-
-    Returns:
-        A rate, 0 without opportunities, and a shape within `_WEIGHTS`.
+    Of events and opportunities of each customer, shape ``(n_customers,)``.
     """
+    # By the method of moments: the variance of counts is their Poisson variance and
+    # ``expected² / shape``.
     least, most = _WEIGHTS
     if not tried.any():
         return 0.0, most
@@ -131,7 +121,7 @@ class Grouped:
     def lift(self) -> SaleLift:
         """Return ``(opened + 10) / (expected + 10)`` of every opened sale."""
         rows = np.flatnonzero(self.opened.any(axis=1))
-        factors = (self.opened[rows] + PRIOR) / (self.expected[rows] + PRIOR)
+        factors = (self.opened[rows] + _PRIOR) / (self.expected[rows] + _PRIOR)
         return SaleLift(self.names, self.interactions.catalogue.keys[rows], factors)
 
     def activity(self) -> GroupActivity:
@@ -141,8 +131,8 @@ class Grouped:
         a_time = bought.sum() / max(int(opened.sum()), 1)
         return GroupActivity(
             self.names,
-            opens=np.log((opened + PRIOR) / (self.expected.sum(axis=0) + PRIOR)),
-            buys=np.log((bought + PRIOR) / (a_time * opened + PRIOR)),
+            opens=np.log((opened + _PRIOR) / (self.expected.sum(axis=0) + _PRIOR)),
+            buys=np.log((bought + _PRIOR) / (a_time * opened + _PRIOR)),
         )
 
     @cached_property

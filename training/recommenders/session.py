@@ -10,45 +10,29 @@ from models.domain.units import SECOND_US
 from models.query.customer_history import VISIT_GAP_S
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.session import N_LAST, Session
-from training.recommenders.content_encoder import weighted_covariance
+from training.recommenders.content_encoder import weighted_covariance, whitening
 from training.recommenders.interactions import Interactions
 
-_RIDGE: Final = 300.0
-"""Ridge penalty of the regression, in steps. Chosen, not measured."""
-
-_SCALE_RIDGE: Final = 0.2
-"""Added to the variances of factors, as a share of their mean. Chosen, not measured."""
-
+_RIDGE: Final = 300.0  # of the regression, in steps; chosen, not measured
+_SCALE_RIDGE: Final = 0.2  # of the scaling of factors, see `whitening`; chosen, not measured
 _TINY: Final = 1e-12  # variances below are rounding errors of null directions
 
 
 def fit_session(interactions: Interactions, collaborative: Collaborative) -> Session:
     """Regress the position of the next sale of a visit on the sales before it.
 
-    Args:
-        interactions: The events.
-        collaborative: Fitted on the same events.
-
-    Returns:
-        The recommender; without axes where there are no factors.
+    The factors have to be fitted on the same events; without any there are no axes.
     """
     factors = collaborative.factors(interactions.catalogue)
     exposure = interactions.exposure()
     centre = exposure @ factors / max(float(exposure.sum()), 1.0)
-    axes = _scaling(weighted_covariance(factors - centre, exposure))
+    covariance = weighted_covariance(factors - centre, exposure)
+    axes = whitening(covariance, ridge=_SCALE_RIDGE, least=_TINY)
     places = (factors - centre) @ axes
     visits, next_rows = visit_steps(interactions, places)
     normal = visits.T @ visits + _RIDGE * np.eye(visits.shape[1])
     steps = np.linalg.solve(normal, visits.T @ places[next_rows])
     return Session(collaborative, centre, axes, np.asarray(steps, dtype=np.float64))
-
-
-def _scaling(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    if not len(covariance):
-        return np.empty((0, 0))
-    variances, axes = np.linalg.eigh(covariance)
-    kept = variances > _TINY
-    return axes[:, kept] / np.sqrt(variances[kept] + _SCALE_RIDGE * variances.mean())
 
 
 def visit_steps(
@@ -63,7 +47,18 @@ def visit_steps(
     Returns:
         Descriptions, shape ``(n_steps, 4 * n_axes)``, and the row that each step leads to.
     """
-    rows, starts = _touches(interactions)
+    touched = (interactions.kinds != KIND[EventType.IMPRESSION]) & (interactions.rows >= 0)
+    kept = np.flatnonzero(touched)
+    kept = kept[np.lexsort((interactions.at_us[kept], interactions.customers[kept]))]
+    rows, customers = interactions.rows[kept], interactions.customers[kept]
+    gap = np.diff(interactions.at_us[kept]) > VISIT_GAP_S * SECOND_US
+    first = np.array([True])[: len(kept)]
+    is_first = np.append(first, (customers[1:] != customers[:-1]) | gap)
+    # Several events on one sale in a row, as a click and its cart, are one step.
+    is_new = is_first | np.append(first, rows[1:] != rows[:-1])
+    is_first, rows = is_first[is_new], rows[is_new]
+    # Index of the first row of each row's visit.
+    starts = np.maximum.accumulate(np.where(is_first, np.arange(len(rows)), 0))
     here = places[rows]
     numbers = np.arange(len(rows))
     since = numbers - starts
@@ -75,17 +70,3 @@ def visit_steps(
     mean = (sums - sums[starts]) / np.maximum(since, 1)[:, None]
     is_step = since > 0
     return np.hstack([*parts, mean])[is_step], rows[is_step]
-
-
-def _touches(interactions: Interactions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the catalogue rows by visit and time, and the index of the first row of its visit."""
-    touched = (interactions.kinds != KIND[EventType.IMPRESSION]) & (interactions.rows >= 0)
-    kept = np.flatnonzero(touched)
-    kept = kept[np.lexsort((interactions.at_us[kept], interactions.customers[kept]))]
-    rows, customers = interactions.rows[kept], interactions.customers[kept]
-    gap = np.diff(interactions.at_us[kept]) > VISIT_GAP_S * SECOND_US
-    first = np.array([True])[: len(kept)]
-    is_first = np.append(first, (customers[1:] != customers[:-1]) | gap)
-    is_new = is_first | np.append(first, rows[1:] != rows[:-1])
-    is_first, rows = is_first[is_new], rows[is_new]
-    return rows, np.maximum.accumulate(np.where(is_first, np.arange(len(rows)), 0))

@@ -45,14 +45,7 @@ class Pairs:
 def shared(
     groups: NDArray[np.int64], rows: NDArray[np.int64], *, n_groups: int, n_rows: int
 ) -> Pairs:
-    """Count the groups that two rows have in common.
-
-    Args:
-        groups: Group of each entry, shape ``(n,)``.
-        rows: Row of each entry, same shape; no entry twice.
-        n_groups: Number of groups.
-        n_rows: Number of rows.
-    """
+    """Count the groups that two rows have in common, of entries ``(n,)`` without repetition."""
     matrix = csr_matrix((np.ones(len(rows)), (groups, rows)), shape=(n_groups, n_rows))
     together = (matrix.T @ matrix).tocoo()
     different = together.row != together.col

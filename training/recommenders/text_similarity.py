@@ -9,20 +9,18 @@ from training.recommenders.interactions import Interactions
 from training.recommenders.pairs import fit_agreement
 from training.recommenders.tfidf import fit_text_space
 
-MAX_AXES: Final = 32
-"""Most dimensions kept, those with the largest spread over customers. Chosen, not measured."""
+MAX_AXES: Final = 32  # chosen, not measured
+"""Most dimensions kept, those with the largest spread over customers."""
 
 
 def fit_text_similarity(interactions: Interactions) -> TextSimilarity:
     """Fit the text space on exposed sales, and find the dimensions in which customers agree.
 
     Sales without a text are at the centre, where they agree with none.
-
-    Args:
-        interactions: The events.
     """
     exposure = interactions.exposure()
     words = [title_and_description(sale) for sale in interactions.catalogue.sales]
+    # The space learns from what was on offer: future sales would leak their words.
     offered: list[int] = np.flatnonzero(exposure > 0).tolist()
     space = fit_text_space(["\n".join(words[row]) for row in offered])
     vectors = space.embed(["\n".join(one) for one in words])

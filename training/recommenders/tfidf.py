@@ -12,11 +12,8 @@ from models.recommenders.text_embedding import TextSpace, terms
 
 N_DIMENSIONS: Final = 128  # chosen, not measured, as is the size of the vocabulary
 MAX_WORDS: Final = 20_000
-MIN_TEXTS: Final = 2
-"""Fewest texts of a term: one of a single text does not relate it to others."""
-
-MAX_SHARE: Final = 0.5
-"""Largest share of texts of a term: more frequent ones do not discriminate. Chosen."""
+MIN_TEXTS: Final = 2  # a term of a single text does not relate it to others
+MAX_SHARE: Final = 0.5  # of texts: more frequent terms do not discriminate; chosen
 
 _SEED: Final = 0  # of the randomised SVD: the seed of a run must not move the text space
 
@@ -24,12 +21,9 @@ _SEED: Final = 0  # of the randomised SVD: the seed of a run must not move the t
 def fit_text_space(texts: Sequence[str]) -> TextSpace:
     """Weight terms by inverse document frequency, and reduce them to `N_DIMENSIONS`.
 
-    Args:
-        texts: The corpus.
-
-    Returns:
-        The space; without terms where no term is in two texts and in at most half of them.
+    There are no terms where none is in two texts and in at most half of them.
     """
+    # Repeated texts, as of sales that open again, would make their terms look frequent.
     distinct = sorted(set(texts))
     vectorizer = TfidfVectorizer(
         analyzer=terms,  # pyright: ignore[reportArgumentType] - any callable will do
@@ -45,6 +39,7 @@ def fit_text_space(texts: Sequence[str]) -> TextSpace:
     n_terms = weights.shape[1]
     words = tuple(str(word) for word in vectorizer.get_feature_names_out())
     idf = np.asarray(vectorizer.idf_, dtype=np.float64)
+    # Few terms need no reduction, and the SVD cannot make more dimensions than terms.
     if n_terms <= N_DIMENSIONS:
         return TextSpace(words, idf, np.eye(n_terms))
     decomposition = TruncatedSVD(N_DIMENSIONS, random_state=_SEED).fit(weights)

@@ -114,7 +114,11 @@ def read_list(directory: Path, file_list: Path) -> LabelledPaths:
             raise LayoutError(msg)
         seen.add(path)
         if number is None:
-            label = _folder_label(path, directory, where)
+            if path.parent == directory:
+                lacks = "neither a folder nor a number that could be its label"
+                msg = f"{where}: {path.name} has {lacks}"
+                raise LayoutError(msg)
+            label = _label(path.parent.relative_to(directory))
         else:
             categories = categories or _categories(file_list.parent, directory)
             if number not in categories:
@@ -181,13 +185,6 @@ def _categories(*directories: Path) -> dict[int, str]:
             raise LayoutError(msg)
         categories[number] = _label(Path(name.lstrip("/")))
     return categories
-
-
-def _folder_label(path: Path, directory: Path, where: str) -> str:
-    if path.parent == directory:
-        msg = f"{where}: {path.name} has neither a folder nor a number that could be its label"
-        raise LayoutError(msg)
-    return _label(path.parent.relative_to(directory))
 
 
 def _label(folder: Path) -> str:

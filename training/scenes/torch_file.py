@@ -75,20 +75,20 @@ def _read(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
             msg = "a storage ends early"
             raise EOFError(msg)
         storages[key] = np.frombuffer(raw, dtypes[key])
-    return {name: _array(storages[tensor.key], tensor) for name, tensor in tensors.items()}
-
-
-def _array(storage: NDArray[np.generic], tensor: _Tensor) -> NDArray[np.generic]:
-    # The file states offset, shape and strides, and as_strided checks none of them: a wrong one
-    # would read memory beside the storage.
-    steps = zip(tensor.shape, tensor.strides, strict=True)
-    last = tensor.offset + sum((length - 1) * stride for length, stride in steps)
-    if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0 or last >= len(storage):
-        msg = f"a tensor of shape {tensor.shape} exceeds its storage"
-        raise EOFError(msg)
-    strides = tuple(stride * storage.itemsize for stride in tensor.strides)
-    view = as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)
-    return np.ascontiguousarray(view)
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for name, tensor in tensors.items():
+        storage = storages[tensor.key]
+        # The file states offset, shape and strides, and as_strided checks none of them: a wrong
+        # one would read memory beside the storage.
+        steps = zip(tensor.shape, tensor.strides, strict=True)
+        last = tensor.offset + sum((length - 1) * stride for length, stride in steps)
+        if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0 or last >= len(storage):
+            msg = f"a tensor of shape {tensor.shape} exceeds its storage"
+            raise EOFError(msg)
+        strides = tuple(stride * storage.itemsize for stride in tensor.strides)
+        view = as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)
+        arrays[name] = np.ascontiguousarray(view)
+    return arrays
 
 
 class _Unpickler(pickle.Unpickler):

@@ -76,14 +76,9 @@ def create_world(
 ) -> Summary:
     """Draw a world, let its customers visit, and write it as a dataset.
 
-    Args:
-        folder: Where to write; made if absent.
-        parameters: The world.
-        period: Simulated time.
-        n_customers: How many visit.
-        seed: The same seed gives the same files, byte for byte.
-        photos: Folder of photographs, one folder per category; rendered pictures if None.
-        progress: Called with the name of a stage and the share of it that is done.
+    The same seed gives the same files, byte for byte. Pictures are rendered, or are those of the
+    folder ``photos``, with a folder per category. ``progress`` gets the name of a stage and the
+    share of it that is done.
 
     Raises:
         ValueError: If the folder of photographs holds too few.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 N_RESAMPLES: Final = 1_000  # usual for percentile intervals
 _QUANTILES: Final = (0.025, 0.975)
-_AT_ONCE: Final = 100  # resamples per matrix product: bounds the memory
+_AT_ONCE: Final = 100  # resamples per matrix product: bounds the memory; chosen
 _Z: Final = 1.959963984540054  # 97.5% quantile of the normal distribution
 
 
@@ -73,6 +73,7 @@ class Resampled:
 
         Twice the share of resamples on the rarer side of 0, at least ``2 / (N_RESAMPLES + 1)``.
         """
+        # One more than counted, as the data itself is one of the resamples: never 0.
         below = (self.resamples <= 0).sum(axis=0)
         above = (self.resamples >= 0).sum(axis=0)
         rarer = np.minimum(np.minimum(below, above) + 1, (N_RESAMPLES + 1) / 2)
@@ -102,6 +103,7 @@ def resample(
         weights as in Hanley and MacGibbon, 2006.
     """
     judged = ~np.isnan(values)
+    # A value that is missing has neither a sum nor a size.
     divisors = np.where(judged, 1.0 if per is None else per, 0.0)
     _, group = np.unique(customers, return_inverse=True)
     sums = _by_customer(np.where(judged, values, 0.0), group)
@@ -118,13 +120,7 @@ def resample(
 def mean_interval(
     values: NDArray[np.float64], customers: NDArray[np.int64], *, seed: int
 ) -> Interval:
-    """Average values, with a percentile bootstrap over customers; see `resample`.
-
-    Args:
-        values: One per slate, NaN without a value, shape ``(n,)``.
-        customers: Customer of each slate, shape ``(n,)``.
-        seed: Seed of the resamples; equal seeds give equal resamples.
-    """
+    """Average values ``(n,)``, NaN without one, with a bootstrap over customers; see `resample`."""
     return resample(values[:, None], customers, seed=seed).intervals()[0]
 
 
@@ -161,6 +157,7 @@ def wilson_interval(successes: int, trials: int) -> Interval:
     share, grown = successes / trials, 1 + _Z**2 / trials
     centre = (share + _Z**2 / (2 * trials)) / grown
     spread = share * (1 - share) / trials + _Z**2 / (4 * trials**2)
+    # Clipped against rounding: the interval itself never leaves [0, 1].
     half = _Z * math.sqrt(spread) / grown
     return Interval(share, max(0.0, centre - half), min(1.0, centre + half), trials)
 

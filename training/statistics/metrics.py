@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from training.statistics.newton import newton
 
-_TINY: Final = 1e-12
-_CLOSE: Final = 1e-9
+_TINY: Final = 1e-12  # bounds a log loss at 28
+_CLOSE: Final = 1e-9  # at which a fit has converged: far below any figure that is printed
 
 
 def dcg_at_k(gains: NDArray[np.float64], k: int) -> float:
@@ -114,6 +114,7 @@ def auc(
     pairs = positive.sum() * negative.sum()
     if pairs == 0:
         return float("nan")
+    # Scores are grouped in ascending order: what lies below, and half of what ties.
     below = np.cumsum(negative) - negative
     return float((positive * (below + negative / 2)).sum() / pairs)
 
@@ -183,6 +184,7 @@ def calibration_line(
     if not 0 < rate < 1 or np.ptp(log_odds) == 0:
         return float("nan"), float("nan")
     centre = float(np.average(log_odds, weights=weights))
+    # Centred, so that slope and intercept do not trade against each other.
     design = np.stack([log_odds - centre, np.ones_like(log_odds)])
 
     def step(line: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,8 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_STEPS: Final = 50
-"""The fits of this project take 5 to 15; a separable sample would never end."""
+_MAX_STEPS: Final = 50  # the fits of this project take 5 to 15; a separable sample never ends
 
 
 def newton(
@@ -29,10 +28,10 @@ def newton(
         tolerance: Stop when no component of a step exceeds it.
 
     Returns:
-        The last point, after at most `MAX_STEPS` steps, shape ``(n,)``.
+        The last point, after at most 50 steps, shape ``(n,)``.
     """
     found = start
-    for _ in range(MAX_STEPS):
+    for _ in range(_MAX_STEPS):
         full = step(found)
         size = float(np.abs(full).max())
         found = found - full * min(1.0, longest / max(size, tolerance))

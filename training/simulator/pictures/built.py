@@ -115,7 +115,20 @@ def lighthouse(canvas: Canvas) -> None:
     reach = canvas.between(50, 150)
     shore = [(x + reach, foot + 60), (x + reach + 40, WIDTH)]
     canvas.draw.polygon([(x - reach, WIDTH), (x - 30, foot), (x + 25, foot - 4), *shore], rock)
-    half = _light_tower(canvas, x, foot)
+    tall, half = canvas.between(60, 150), canvas.between(7, 15)
+    top = foot - tall
+    corners = [(x - half, foot), (x + half, foot), (x + half * 0.6, top), (x - half * 0.6, top)]
+    canvas.draw.polygon(corners, canvas.tone((238, 235, 228), 8))
+    if canvas.chance(0.6):
+        band = canvas.tone((200, 50, 45) if canvas.chance(0.7) else (50, 60, 110))
+        for part in (0.15, 0.5, 0.8):
+            y, wide = foot - tall * part, half * (1 - 0.4 * part)
+            canvas.draw.rectangle((x - wide, y - tall * 0.13, x + wide, y), fill=band)
+    lamp, roof = canvas.tone((250, 225, 120)), canvas.tone((160, 50, 45))
+    canvas.draw.rectangle((x - half * 0.5, top - 12, x + half * 0.5, top), fill=lamp)
+    canvas.draw.polygon(
+        [(x - half * 0.7, top - 12), (x + half * 0.7, top - 12), (x, top - 22)], roof
+    )
     if canvas.chance(0.4):
         canvas.house((x + half, foot - 18, x + half + 34, foot), canvas.tone((235, 230, 220)))
     for _ in canvas.several(0, 2):
@@ -125,32 +138,6 @@ def lighthouse(canvas: Canvas) -> None:
             size=canvas.between(10, 26),
         )
     canvas.people(foot + 15, 245, most=10)
-
-
-def _light_tower(canvas: Canvas, x: float, foot: float) -> float:
-    """Paint the tower with its light and return half the width of its foot."""
-    tall, half = canvas.between(60, 150), canvas.between(7, 15)
-    top = foot - tall
-    canvas.draw.polygon(
-        [(x - half, foot), (x + half, foot), (x + half * 0.6, top), (x - half * 0.6, top)],
-        canvas.tone((238, 235, 228), 8),
-    )
-    if canvas.chance(0.6):
-        band = canvas.tone((200, 50, 45) if canvas.chance(0.7) else (50, 60, 110))
-        for part in (0.15, 0.5, 0.8):
-            y = foot - tall * part
-            canvas.draw.rectangle(
-                (x - half * (1 - 0.4 * part), y - tall * 0.13, x + half * (1 - 0.4 * part), y),
-                fill=band,
-            )
-    canvas.draw.rectangle(
-        (x - half * 0.5, top - 12, x + half * 0.5, top), fill=canvas.tone((250, 225, 120))
-    )
-    canvas.draw.polygon(
-        [(x - half * 0.7, top - 12), (x + half * 0.7, top - 12), (x, top - 22)],
-        canvas.tone((160, 50, 45)),
-    )
-    return half
 
 
 def old_town(canvas: Canvas) -> None:

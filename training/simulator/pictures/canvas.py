@@ -209,7 +209,21 @@ class Canvas:
     def finished(self) -> Image.Image:
         """Frame the drawing; add texture, haze and grain at a random sharpness."""
         side = int(self.rng.integers(*_SHARPNESS_PX))
-        pixels = np.asarray(self._framed(side)).astype(np.float32)
+        # Crop, turn and perhaps mirror the drawing, in one resampling.
+        zoom = self.between(0.38, 1.0)
+        left, top = self.between(0, 1 - zoom) * WIDTH, self.between(0, 1 - zoom) * WIDTH
+        step, turn = zoom * WIDTH / side, math.radians(self.rng.normal(0, 2))
+        along, across = step * math.cos(turn), step * math.sin(turn)
+        if self.chance(0.5):
+            along, left = -along, left + zoom * WIDTH
+        framed = self.image.transform(
+            (side, side),
+            Image.Transform.AFFINE,
+            (along, across, left, -across, step * math.cos(turn), top),
+            Image.Resampling.BILINEAR,
+            fillcolor=self.image.getpixel((3, 3)),
+        )
+        pixels = np.asarray(framed).astype(np.float32)
         pixels *= 1 + np.float32(self.between(0.05, 0.35)) * (self._noise(24, side) - 0.5)
         haze = np.float32(self.between(0, 0.3)) * self._noise(3, side)
         pixels += (_floats(self.light.low) - pixels) * haze
@@ -222,23 +236,6 @@ class Canvas:
         pixels += np.float32(self.between(2, 9)) * grain
         image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
         return image.resize((WIDTH, WIDTH), Image.Resampling.BICUBIC)
-
-    def _framed(self, side: int) -> Image.Image:
-        """Crop, turn and perhaps mirror the drawing, in one resampling."""
-        zoom = self.between(0.38, 1.0)
-        left, top = self.between(0, 1 - zoom) * WIDTH, self.between(0, 1 - zoom) * WIDTH
-        step, turn = zoom * WIDTH / side, math.radians(self.rng.normal(0, 2))
-        along, across = step * math.cos(turn), step * math.sin(turn)
-        if self.chance(0.5):
-            along, left = -along, left + zoom * WIDTH
-        edge = self.image.getpixel((3, 3))
-        return self.image.transform(
-            (side, side),
-            Image.Transform.AFFINE,
-            (along, across, left, -across, step * math.cos(turn), top),
-            Image.Resampling.BILINEAR,
-            fillcolor=edge,
-        )
 
 
 def _floats(colour: Colour) -> NDArray[np.float32]:
