@@ -150,7 +150,8 @@ def crowd(n_sales: int, rng: np.random.Generator) -> Catalogue:
             pictures[f"s{index}"] = PictureScores(probabilities, vector.astype(np.float32), look)
     bare = build_catalogue(sales, pictures, topics=TOPICS)
     totals = rng.poisson(3.0, size=(n_sales, N_KINDS)).astype(np.float64)
-    return bare.with_counts(SaleCounts(NOW_US, totals, np.stack([totals * 0.3, totals * 0.8])))
+    decayed = np.multiply.outer([0.1, 0.3, 0.8, 0.95], totals)
+    return bare.with_counts(SaleCounts(NOW_US, totals, decayed))
 
 
 def browse(n_events: int, n_sales: int, *, rng: np.random.Generator) -> tuple[Seen, ...]:

@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.event_counts import DAYS
 from models.query.customer_history import INTEREST
-
-# The 48-hour half-life of `models.catalogue.event_counts.HALF_LIVES_HOURS`.
-_SLOW: Final = 1
 
 
 class DegradationLevel(StrEnum):
@@ -87,4 +85,4 @@ def popularity_order(catalogue: Catalogue, rows: NDArray[np.int64]) -> NDArray[n
     Returns:
         Scores, higher first, shape ``(n_candidates,)``.
     """
-    return np.einsum("ij,j->i", catalogue.counts.decayed[_SLOW][rows], INTEREST)
+    return np.einsum("ij,j->i", catalogue.counts.decayed[DAYS][rows], INTEREST)

@@ -46,9 +46,9 @@ class ImageSimilarity(Recommender):
                 "look-alike weights", lambda: look_alike_weights(batch.catalogue)
             )
             counts = look_alike_counts(batch.gather(weights), batch.counts.of_neighbours)
-            click_rate, purchase_rate = self.popularity.rates(counts)
-            rates = np.array([click_rate * purchase_rate, click_rate])
-            return np.where(batch.gather(known), rates, np.nan)
+            rates = self.popularity.rates(counts)
+            both = np.array([self.popularity.conversion(rates), rates[0]])
+            return np.where(batch.gather(known), both, np.nan)
 
         # Rates are the same for every customer, agreement and interest are not.
         rates = batch.cache.get_or_make((self, "look-alikes"), look_alike_rates)

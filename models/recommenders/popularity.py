@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
+from models.catalogue.event_counts import DAYS, HOUR, HOURS, WEEKS
 from models.domain.event import KIND, EventType
 from models.query.customer_history import INTEREST
 from models.query.query import Batch
@@ -18,27 +19,33 @@ _VIEW: Final = KIND[EventType.VIEW]
 _CLICK: Final = KIND[EventType.CLICK]
 _PURCHASE: Final = KIND[EventType.PURCHASE]
 
-# Indices of `models.catalogue.event_counts.HALF_LIVES_HOURS`.
-_FAST, _SLOW = 0, 1
+_N_PRIORS: Final = 5
 
-_N_PRIORS: Final = 4
+Rates = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Popularity(Recommender):
-    """Beta-smoothed click and purchase rates, shrunk towards the rates of the whole shop.
+    """Beta-smoothed rates of what a shop records, shrunk towards the rates of the whole shop.
+
+    Of a shop that records neither clicks nor purchases in its lists, or no lists, the product of
+    the rates that it does record is the popularity. Rates of short half-lives are shrunk towards
+    those of the next longer one: an hour without events says nothing new.
 
     Attributes:
-        click_rate: Prior mean of clicks per impression.
-        purchase_rate: Prior mean of purchases per click or view.
+        click_rate: Prior mean of openings per impression; 0 without impressions.
+        purchase_rate: Prior mean of purchases per click or view; 0 without purchases.
         click_weight: Pseudo-impressions of the prior.
         purchase_weight: Pseudo-clicks of the prior.
+        opening: Code of the event type that opens a sale from a list: clicks, or purchases where
+            lists have no clicks on record. Then an impression converts by its opening alone.
     """
 
     click_rate: float
     purchase_rate: float
     click_weight: float
     purchase_weight: float
+    opening: int = _CLICK
 
     name: ClassVar[str] = "popularity"
     columns: ClassVar[Mapping[str, str]] = {
@@ -47,52 +54,73 @@ class Popularity(Recommender):
         "popularity_purchase_rate": "Smoothed purchases per click or view, half-life 48 h",
         "popularity_volume": "Logarithm of weighted events, half-life 48 h",
         "popularity_trend": "Share of these of the last hours, half-life 6 h against 48 h",
+        "popularity_hour": "Smoothed purchases per impression, half-life 1 h",
+        "popularity_hours": "Smoothed purchases per impression, half-life 6 h",
+        "popularity_weeks": "Smoothed purchases per impression, half-life 14 d",
+        "popularity_looks": "Logarithm of impressions, or else of clicks and views, half-life 48 h",
     }
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by rates, shape ``(n_queries, n_sales, 5)``; see `Recommender.batch_scores`."""
+        """Score by rates, shape ``(n_queries, n_sales, 9)``; see `Recommender.batch_scores`."""
+        return batch.cache.get_or_make((self, "scores"), lambda: self._scores(batch))
 
-        def make() -> NDArray[np.float64]:
-            click_rate, purchase_rate = self._rates_of(batch)
-            # Counts (n_half_lives, n_queries, n_sales, 5) by the weight of each type.
-            volumes = np.einsum("hbij,j->hbi", batch.counts.decayed, INTEREST)
-            volume = volumes[_SLOW]
-            trend = volumes[_FAST] / np.maximum(volume, 1.0)
-            columns = [self.order(batch), click_rate, purchase_rate, np.log1p(volume), trend]
-            return np.array(columns).transpose(1, 2, 0)
-
-        return batch.cache.get_or_make((self, "scores"), make)
+    def _scores(self, batch: Batch) -> NDArray[np.float64]:
+        decayed = batch.counts.decayed
+        rates = self._rates_of(batch)
+        volumes = np.einsum("hbij,j->hbi", decayed[[HOURS, DAYS]], INTEREST)
+        volume = volumes[1]
+        trend = volumes[0] / np.maximum(volume, 1.0)
+        hours = self.rates(decayed[HOURS], prior=rates)
+        hour = self.rates(decayed[HOUR], prior=hours)
+        weeks = self.rates(decayed[WEEKS])
+        by_half_life = [self.conversion(one) for one in (hour, hours, weeks)]
+        looks = decayed[DAYS][..., _IMPRESSION]
+        if not self.click_rate:
+            looks = decayed[DAYS][..., _CLICK] + decayed[DAYS][..., _VIEW]
+        columns = [
+            *(self.order(batch), *rates, np.log1p(volume), trend),
+            *(*by_half_life, np.log1p(looks)),
+        ]
+        return np.array(columns).transpose(1, 2, 0)
 
     def order(self, batch: Batch) -> NDArray[np.float64]:
         """Return the first column, by which sales are ordered, shape ``(n_queries, n_sales)``."""
         if self.click_rate > 0:
-            click_rate, purchase_rate = self._rates_of(batch)
-            return click_rate * purchase_rate
+            return self.conversion(self._rates_of(batch))
         # Without impressions there are no rates: order by volume.
-        return np.einsum("bij,j->bi", batch.counts.decayed[_SLOW], INTEREST)
+        return np.einsum("bij,j->bi", batch.counts.decayed[DAYS], INTEREST)
 
-    def _rates_of(self, batch: Batch) -> tuple[NDArray[np.float64], ...]:
+    def conversion(self, rates: Rates) -> NDArray[np.float64]:
+        """Return purchases per impression by the rates that the shop has, shape ``(...)``."""
+        click_rate, purchase_rate = rates
+        if not self.purchase_rate or self.opening == _PURCHASE:
+            return click_rate
+        return click_rate * purchase_rate if self.click_rate else purchase_rate
+
+    def _rates_of(self, batch: Batch) -> Rates:
         # Several recommenders hold an equal `Popularity`; equal keys share the rates.
         return batch.cache.get_or_make(
-            (self, "rates"), lambda: self.rates(batch.counts.decayed[_SLOW])
+            (self, "rates"), lambda: self.rates(batch.counts.decayed[DAYS])
         )
 
-    def rates(self, counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return smoothed clicks per impression and purchases per click or view.
+    def rates(self, counts: NDArray[np.float64], *, prior: Rates | None = None) -> Rates:
+        """Return smoothed openings per impression and purchases per click or view.
 
         Args:
             counts: Events by type code, shape ``(..., 5)``.
+            prior: Means to shrink towards, each of shape ``(...)``; default: the shop's.
 
         Returns:
-            Two arrays of shape ``(...)``, each in ``(0, 1]``.
+            Two arrays of shape ``(...)``, each in ``[0, 1]``.
         """
-        impressions, clicks = counts[..., _IMPRESSION], counts[..., _CLICK]
-        opened = clicks + counts[..., _VIEW]
+        click_prior, purchase_prior = prior or (self.click_rate, self.purchase_rate)
+        impressions, clicks = counts[..., _IMPRESSION], counts[..., self.opening]
+        opened = counts[..., _CLICK] + counts[..., _VIEW]
         # Purchases can exceed clicks and views, in data that lack these.
-        click_rate = (clicks + self.click_weight * self.click_rate) / (
+        click_rate = (clicks + self.click_weight * click_prior) / (
             np.maximum(impressions, clicks) + self.click_weight
         )
-        purchase_rate = (counts[..., _PURCHASE] + self.purchase_weight * self.purchase_rate) / (
+        purchase_rate = (counts[..., _PURCHASE] + self.purchase_weight * purchase_prior) / (
             np.maximum(opened, counts[..., _PURCHASE]) + self.purchase_weight
         )
         return click_rate, purchase_rate
@@ -104,6 +132,7 @@ class Popularity(Recommender):
             self.purchase_rate,
             self.click_weight,
             self.purchase_weight,
+            self.opening,
         ]
         return {"priors": np.array(priors)}
 
@@ -114,4 +143,8 @@ class Popularity(Recommender):
         if len(priors) != _N_PRIORS:
             msg = f"popularity has {_N_PRIORS} priors, got {len(priors)}"
             raise ValueError(msg)
-        return cls(*priors)
+        *rates, opening = priors
+        if opening not in {_CLICK, _PURCHASE}:
+            msg = f"popularity opens sales by events of type {opening:g}, which is none"
+            raise ValueError(msg)
+        return cls(*rates, opening=int(opening))

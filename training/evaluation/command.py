@@ -37,6 +37,7 @@ from training.evaluation.evaluate import Question, evaluate
 from training.evaluation.example_slates import Thumbnails
 from training.evaluation.output import as_json as recorded
 from training.evaluation.output import print_tables
+from training.evaluation.protocol import Protocol
 from training.report.page import page
 from training.scenes.picture_scores import permuted, score_pictures
 
@@ -46,6 +47,10 @@ def evaluate_command(
     data: Data,
     start: Start = None,
     bundles: Bundles = BUNDLES,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(help="Lists that were shown, or all open sales; default: both."),
+    ] = None,
     max_visits: Annotated[int, typer.Option(min=1, help="Visits of the protocol open.")] = 4_000,
     cache: PictureCache = CACHE,
     seed: Annotated[int, typer.Option(min=0, help="Seed of samples.")] = 0,
@@ -86,7 +91,8 @@ def evaluate_command(
             seed=seed,
             new_within_us=None if new_sales_hours is None else round(new_sales_hours * HOUR_US),
         )
-        evaluation = evaluate(scorer, question, progress=progress)
+        protocols = tuple(Protocol) if protocol is None else (protocol,)
+        evaluation = evaluate(scorer, question, progress=progress, protocols=protocols)
     learned_until_us = to_us(datetime.fromisoformat(loaded.manifest.until))
     if question.from_us < learned_until_us:
         typer.echo(

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.catalogue.event_counts import (
+    DAYS,
     GRID_US,
     HALF_LIVES_HOURS,
+    HOURS,
     N_KINDS,
     RETENTION_HOURS,
     HourlyCounts,
@@ -104,8 +106,8 @@ def test_whole_hours_fade_and_the_running_hour_counts_in_full(
 def test_after_one_half_life_half_is_left() -> None:
     counts = at([(0, 1, HOUR - 6, 8), (1, 1, HOUR - 48, 8), (2, 1, HOUR, 8), (3, 1, HOUR - 12, 8)])
 
-    assert counts.decayed[0, :, 1].tolist() == [4.0, 8 / 256, 8.0, 2.0]
-    assert counts.decayed[1, 1, 1] == 4.0
+    assert counts.decayed[HOURS, :, 1].tolist() == [4.0, 8 / 256, 8.0, 2.0]
+    assert counts.decayed[DAYS, 1, 1] == 4.0
 
 
 @pytest.mark.parametrize(("age", "counted"), [(336, 5.0), (337, 0.0)])

@@ -1,13 +1,15 @@
 """Popularity: rates shrunk towards priors, by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
-from models.domain.event import EventType
+from models.catalogue.event_counts import DAYS, HOUR, HOURS
+from models.domain.event import KIND, EventType
 from models.recommenders.popularity import Popularity
 from tests.builders import NOW_US, POPULARITY, catalogue, query, sale
 
@@ -38,6 +40,10 @@ def test_an_unseen_sale_has_exactly_the_priors() -> None:
         "popularity_purchase_rate": 0.2,
         "popularity_volume": 0.0,
         "popularity_trend": 0.0,
+        "popularity_hour": 0.1 * 0.2,
+        "popularity_hours": 0.1 * 0.2,
+        "popularity_weeks": 0.1 * 0.2,
+        "popularity_looks": 0.0,
     }
 
 
@@ -57,8 +63,9 @@ def test_volume_weighs_events_by_interest() -> None:
 
 def test_the_trend_is_the_share_of_the_last_hours() -> None:
     of = shop(s=SEEN)
-    fast, slow = of.counts.decayed
-    of = of.with_counts(type(of.counts)(NOW_US, slow, np.stack([fast / 5, slow])))
+    decayed = of.counts.decayed.copy()
+    decayed[HOURS] /= 5
+    of = of.with_counts(type(of.counts)(NOW_US, decayed[DAYS], decayed))
 
     assert scores(of, "s")["popularity_trend"] == pytest.approx(0.2)
 
@@ -100,12 +107,63 @@ def test_without_impressions_on_record_volume_orders() -> None:
     assert order.tolist() == [0.0, 4.0, 9.0]
 
 
-def test_priors_round_trip() -> None:
-    content = Arrays(POPULARITY.to_arrays()).to_bytes()
+def test_rates_of_hours_are_shrunk_towards_those_of_the_next_longer_half_life() -> None:
+    of = shop(s=SEEN)
+    decayed = of.counts.decayed.copy()
+    decayed[HOUR] = 0.0
+    decayed[HOURS, 0, KIND[EventType.IMPRESSION]] = 10.0
+    decayed[HOURS, 0, KIND[EventType.CLICK]] = 8.0
+    decayed[HOURS, 0, KIND[EventType.PURCHASE]] = 4.0
+    of = of.with_counts(type(of.counts)(NOW_US, decayed[DAYS], decayed))
 
-    assert Popularity.from_arrays(Arrays.from_bytes(content)) == POPULARITY
+    seen = scores(of, "s")
+
+    # Of two days 0.2 and 6/29, each with the weight of the prior: 10 looks, 5 openings.
+    hours = (8 + 10 * 0.2) / (10 + 10) * (4 + 5 * 6 / 29) / (13 + 5)
+    assert seen["popularity_hours"] == pytest.approx(hours)
+    # An hour without events says what the hours before it say.
+    assert seen["popularity_hour"] == pytest.approx(hours)
+    assert seen["popularity_weeks"] == pytest.approx(0.2 * 6 / 29)
+
+
+def test_lists_without_clicks_convert_by_purchases_per_impression() -> None:
+    """(4 + 20 · 0.05) / (80 + 20); views from elsewhere are no part of it."""
+    news = Popularity(0.05, 0.9, 20.0, 5.0, opening=KIND[EventType.PURCHASE])
+    counts = {EventType.IMPRESSION: 80.0, EventType.PURCHASE: 4.0}
+    of = shop(s=counts, visited=counts | {EventType.VIEW: 500.0})
+
+    found = [scores(of, name, news)["popularity"] for name in ("s", "visited")]
+
+    assert found == pytest.approx([0.05, 0.05])
+
+
+def test_clicks_alone_order_by_clicks_per_impression() -> None:
+    clicks = Popularity(0.1, 0.0, 10.0, 20.0)
+    of = shop(s={EventType.IMPRESSION: 90.0, EventType.CLICK: 19.0})
+
+    assert scores(of, "s", clicks)["popularity"] == pytest.approx(0.2)
+
+
+def test_without_lists_the_other_half_lives_are_purchases_per_opening() -> None:
+    blind = Popularity(0.0, 0.2, 10.0, 5.0)
+    of = shop(s={EventType.VIEW: 15.0, EventType.PURCHASE: 3.0})
+
+    assert scores(of, "s", blind)["popularity_weeks"] == pytest.approx(4 / 20)
+    assert scores(of, "s", blind)["popularity_looks"] == pytest.approx(math.log1p(15))
+
+
+def test_priors_round_trip() -> None:
+    purchases = replace(POPULARITY, opening=KIND[EventType.PURCHASE])
+    for one in (POPULARITY, purchases):
+        content = Arrays(one.to_arrays()).to_bytes()
+        assert Popularity.from_arrays(Arrays.from_bytes(content)) == one
 
 
 def test_another_number_of_priors_is_refused() -> None:
-    with pytest.raises(ValueError, match="popularity has 4 priors, got 3"):
+    with pytest.raises(ValueError, match="popularity has 5 priors, got 3"):
         Popularity.from_arrays(Arrays({"priors": np.array([0.1, 0.2, 10.0])}))
+
+
+def test_openings_by_another_type_are_refused() -> None:
+    with pytest.raises(ValueError, match="opens sales by events of type 9, which is none"):
+        Popularity.from_arrays(Arrays({"priors": np.array([0.1, 0.2, 10.0, 5.0, 9.0])}))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.arrays.array_file import Arrays
-from models.domain.event import EventType
+from models.domain.event import KIND, EventType
 from models.domain.profile import Profile
 from models.query.query import Context
 from models.ranker.logistic import LogisticRanker, Scale
@@ -29,6 +29,7 @@ from models.scoring.scorer import (
 from tests.builders import NOW_US, SCHEMA, browse, picture, query, ranker, sale, scorer, window
 
 POPULARITY_FILE = recommender_file("popularity")
+CLICK = KIND[EventType.CLICK]
 SALES = [sale(f"s{index}", category=f"c{index % 2}", price=50.0 * index) for index in range(8)]
 PICTURES = {
     f"s{index}": picture(index / 8, 1 - index / 8, embedding={index: 1.0}) for index in range(6)
@@ -118,8 +119,14 @@ def test_a_loaded_scorer_gives_the_scores_of_the_one_that_was_kept() -> None:
     "changes",
     [
         pytest.param({RANKER_FILE: every_leaf_changed()}, id="a tree"),
-        pytest.param({POPULARITY_FILE: priors(0.1001, 0.2, 10.0, 5.0)}, id="a click rate"),
-        pytest.param({POPULARITY_FILE: priors(0.1, 0.2001, 10.0, 5.0)}, id="a purchase rate"),
+        pytest.param(
+            {POPULARITY_FILE: priors(0.1001, 0.2, 10.0, 5.0, KIND[EventType.CLICK])},
+            id="a click rate",
+        ),
+        pytest.param(
+            {POPULARITY_FILE: priors(0.1, 0.2001, 10.0, 5.0, KIND[EventType.CLICK])},
+            id="a purchase rate",
+        ),
         pytest.param({CALIBRATION_FILE: b'{"slope": 1.0, "intercept": -0.999}'}, id="an intercept"),
         pytest.param({CALIBRATION_FILE: b'{"slope": NaN, "intercept": -1.0}'}, id="not a number"),
     ],
@@ -150,7 +157,7 @@ def test_fewer_sales_than_golden_rows_are_not_loaded() -> None:
         ({GOLDEN_FILE: contents()[TOPICS_FILE]}, "array 'windows' is missing"),
         ({OFFSET_FILE: LOGISTIC.to_bytes()}, "array 'column' is missing"),
         ({LOGISTIC_FILE: contents()[TOPICS_FILE]}, "array 'logarithmic' is missing"),
-        ({POPULARITY_FILE: priors(0.1, 0.2)}, "popularity has 4 priors, got 2"),
+        ({POPULARITY_FILE: priors(0.1, 0.2)}, "popularity has 5 priors, got 2"),
     ],
 )
 def test_a_malformed_file_is_a_bundle_error(changes: dict[str, bytes], reason: str) -> None:

@@ -194,7 +194,7 @@ def test_counts_fade_by_whole_hours_and_forget_after_fourteen_days(
 
     for offset in (HOUR, 3 * DAY + 90 * SECOND, 15 * DAY + 59 * MINUTE + 30 * SECOND):
         at_us = (NOON + offset) // GRID_US * GRID_US
-        totals, decayed = np.zeros((4, 5)), np.zeros((2, 4, 5))
+        totals, decayed = np.zeros((4, 5)), np.zeros((len(HALF_LIVES_HOURS), 4, 5))
         for row in counted(log):
             age = at_us // HOUR - row.received_us // HOUR
             if row.received_us >= at_us or age > 14 * 24:
