@@ -31,12 +31,7 @@ class Upserted:
 
 @dataclass(frozen=True, slots=True)
 class BulkWriter:
-    """Writes many sales to the store.
-
-    Attributes:
-        sales: The catalogue's source of truth.
-        server: The store's clock.
-    """
+    """Writes many sales to the store, by its clock."""
 
     sales: SaleStore
     server: StoreServer

@@ -50,7 +50,6 @@ class CatalogueFollower:
         pool: Executor,
         metrics: Metrics,
     ) -> None:
-        """Begin with a model and without a catalogue."""
         self._stores = stores
         self._view = ModelCatalogue(model)
         self._shadow: ModelCatalogue | None = None

@@ -60,8 +60,5 @@ class CatalogueVersion:
     def with_counts(self, counts: SaleCounts) -> Self:
         """Return the same content with other counts, under its own id."""
         return self.from_content(
-            self.content,
-            self.catalogue.with_counts(counts),
-            source=self.source,
-            scorer=self.scorer,
+            self.content, self.catalogue.with_counts(counts), source=self.source, scorer=self.scorer
         )

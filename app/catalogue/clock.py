@@ -23,12 +23,7 @@ class StoreClock:
     def __init__(
         self, wall_us: Callable[[], int], elapsed_us: Callable[[], int] = since_boot_us
     ) -> None:
-        """Start from this machine's clock.
-
-        Args:
-            wall_us: This machine's clock, in microseconds since the epoch.
-            elapsed_us: A clock that never goes back, in microseconds.
-        """
+        """Start from this machine's clock; ``elapsed_us`` never goes back."""
         self._elapsed_us = elapsed_us
         self.set(wall_us())
 

@@ -21,7 +21,6 @@ class CountHistory:
     """Event counts of the last 14 days; complete hours never change and are read once."""
 
     def __init__(self, store: CountStore) -> None:
-        """Begin without counts."""
         self._store = store
         self._whole = NO_COUNTS
         self._next_hour: int | None = None
@@ -59,10 +58,7 @@ def by_row(counts: EventCounts, catalogue: Catalogue, *, grid_us: int) -> SaleCo
     rows = catalogue.rows_for(counts.sale_keys)
     known = rows >= 0
     hourly = HourlyCounts.from_entries(
-        rows[known],
-        counts.kinds[known],
-        hours=counts.hours[known],
-        counts=counts.counts[known],
+        rows[known], counts.kinds[known], hours=counts.hours[known], counts=counts.counts[known]
     )
     return counts_at(hourly, at_us=grid_us, n_sales=len(catalogue))
 

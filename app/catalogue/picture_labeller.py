@@ -11,9 +11,7 @@ from app.catalogue.model import Model
 from app.errors import LabellingBusyError, SceneModelMissingError
 from app.observability import Metrics
 from app.stores.picture import LabelledPicture
-from models.domain.sale import PictureScores
 from models.pictures.picture import PictureError, decode
-from models.pictures.scene_labeller import SceneLabeller
 
 # Pictures that a worker holds at once, from the first byte until they are labelled. Chosen: 128 MiB
 # of memory, as a picture has at most 16 MiB (`models.pictures.picture`).
@@ -49,21 +47,20 @@ class PictureLabeller:
         with self.place():
             picture = await receive()
             model = self._model()
-            if model.labeller is None:
+            if (labeller := model.labeller) is None:
                 raise SceneModelMissingError
-            started = perf_counter()
+            started, frame = perf_counter(), labeller.description.frame
             try:
-                scores, is_unlike = await asyncio.get_running_loop().run_in_executor(
-                    self._pool, _scores, model.labeller, picture
+                scores = await asyncio.get_running_loop().run_in_executor(
+                    self._pool, lambda: labeller.label(decode(picture, frame)[None])
                 )
             except PictureError as exc:
                 self._metrics.pictures.labels(exc.code).inc()
                 raise
         self._metrics.pictures.labels("labelled").inc()
         self._metrics.labelling.observe(perf_counter() - started)
-        return LabelledPicture(
-            sale_id, scores, model.scene_model, is_unlike=is_unlike, number=number
-        )
+        seen, is_unlike = scores.for_picture(0), bool(scores.unlike[0])
+        return LabelledPicture(sale_id, seen, model.scene_model, is_unlike=is_unlike, number=number)
 
     @contextmanager
     def place(self) -> Generator[None]:
@@ -82,9 +79,3 @@ class PictureLabeller:
             yield
         finally:
             self._n_free += 1
-
-
-def _scores(labeller: SceneLabeller, picture: bytes) -> tuple[PictureScores, bool]:
-    pixels = decode(picture, labeller.description.frame)
-    scores = labeller.label(pixels[None])
-    return scores.for_picture(0), bool(scores.unlike[0])

@@ -21,12 +21,7 @@ from models.neighbours.search import nearest
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A label or a topic of a picture.
-
-    Attributes:
-        name: Its name.
-        share: In [0, 1]; all labels, and all topics, of a picture sum to 1.
-    """
+    """A label or a topic of a picture; all labels, and all topics, have shares that sum to 1."""
 
     name: str
     share: float
@@ -85,13 +80,7 @@ class DetailedSale:
 
 @dataclass(frozen=True, slots=True)
 class SaleDetails:
-    """Describes sales and compares their pictures, closed sales included.
-
-    Attributes:
-        sales: The catalogue's source of truth.
-        live: The catalogue that answers see.
-        clock: The store's clock.
-    """
+    """Describes sales and compares their pictures, closed sales included."""
 
     sales: SaleStore
     live: CatalogueFollower

@@ -15,12 +15,7 @@ from models.domain.sale import Sale
 
 @dataclass(frozen=True, slots=True)
 class WrittenSale:
-    """A sale as it was written.
-
-    Attributes:
-        sale: The sale, with the time of its sell-out if its stock is 0.
-        is_new: Whether the store did not have it.
-    """
+    """A sale as it was written, with the time of its sell-out if its stock is 0."""
 
     sale: Sale
     is_new: bool
@@ -28,14 +23,7 @@ class WrittenSale:
 
 @dataclass(frozen=True, slots=True)
 class SaleWriter:
-    """Writes sales and pictures to the store.
-
-    Attributes:
-        sales: The catalogue's source of truth.
-        server: The store's clock.
-        live: The catalogue that answers see.
-        labeller: Labels pictures.
-    """
+    """Writes sales and pictures to the store, by its clock."""
 
     sales: SaleStore
     server: StoreServer
@@ -111,11 +99,6 @@ class SaleWriter:
 
 def with_sell_out(sale: Sale, before: Sale | None, *, now: datetime) -> Sale:
     """Set the time of the sell-out by the stock.
-
-    Args:
-        sale: The sale to write.
-        before: The stored sale; None for a new one.
-        now: The store's clock.
 
     Returns:
         The sale. A stock of 0 keeps the time of the sell-out, given or known before, or is

@@ -24,7 +24,6 @@ class ActivationError(UserError):
     """A running service that could not be brought to answer with a bundle."""
 
     def __init__(self, bundle_id: str, url: str, reason: str) -> None:
-        """Name the bundle, the address and the reason."""
         super().__init__(f"{url} does not answer with bundle {bundle_id}: {reason}")
 
 

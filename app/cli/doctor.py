@@ -13,13 +13,7 @@ import typer
 
 from app.bundles.bundle_repository import scene_labeller
 from app.catalogue.snapshot_archive import STATE_ADVICE
-from app.cli.console import (
-    JsonOption,
-    RedisUrlOption,
-    exit_on_user_error,
-    read_settings,
-    store_url,
-)
+from app.cli.console import JsonOption, RedisUrlOption, exit_on_user_error, read_settings, store_url
 from app.cli.finding import Finding, Verdict
 from app.cli.store_checks import store_findings
 from app.experiments.plan_file import first_plan

@@ -102,11 +102,6 @@ class KnownPictures:
         """Tell whether a picture with a file's content needs no labelling.
 
         A picture put or removed over HTTP stays while the file is the one of the training.
-
-        Args:
-            sale_id: The sale.
-            number: Which picture of it.
-            content: Hash of the file.
         """
         stored, known = self.store.get((sale_id, number)), self.bundle.get(sale_id)
         trained = known.each[number].content if known and number in known.each else None
@@ -120,13 +115,7 @@ class KnownPictures:
     def adopted(
         self, sale_id: str, files: Mapping[int, Path], *, contents: Mapping[Path, str]
     ) -> Iterator[LabelledPicture]:
-        """Yield the bundle's labels of a sale that have no hash yet, with the hashes of its files.
-
-        Args:
-            sale_id: The sale.
-            files: Its pictures by number.
-            contents: Hashes of files.
-        """
+        """Yield the bundle's labels of a sale that have no hash, with the hashes of its files."""
         known = self.bundle.get(sale_id)
         places = {(sale_id, number) for number in (*files, ALL_PICTURES)}
         if known is None or places & self.store.keys():
@@ -138,38 +127,20 @@ class KnownPictures:
                 yield LabelledPicture(sale_id, hashed, self.scene_model, number=number)
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Extent of a dataset: a part of the sales, or all of them.
-
-    Attributes:
-        is_full: Whether it holds every sale of the shop: others are withdrawn.
-        is_confirmed: Whether more than half of the sales may go.
-    """
-
-    is_full: bool = False
-    is_confirmed: bool = False
-
-
-PARTIAL: Final = Extent()
-
-
 async def fill_from_dataset(
     dataset: Dataset,
     stores: Stores,
     *,
     bundle: Path | None,
     progress: Progress,
-    extent: Extent = PARTIAL,
+    is_full: bool = False,
+    is_confirmed: bool = False,
 ) -> LoadSummary:
     """Fill a store from a dataset; a second load of the same dataset changes nothing.
 
-    Args:
-        dataset: The dataset.
-        stores: The stores to fill.
-        bundle: Labels pictures whose content is new to it and to the store; None leaves them out.
-        progress: Receives the steps.
-        extent: Whether sales that the dataset does not hold are withdrawn.
+    The bundle labels pictures whose content is new to it and to the store; without one they are
+    left out. A full dataset holds every sale of the shop: others are withdrawn, more than half of
+    them only where that is confirmed.
 
     Raises:
         BundleError: If the bundle is not sound.
@@ -178,13 +149,13 @@ async def fill_from_dataset(
     """
     started = time.monotonic()
     absent = await absent_from({sale.sale_id for sale in dataset.sales}, stores)
-    if extent.is_full:
-        require_full(dataset, absent, confirmed=extent.is_confirmed)
+    if is_full:
+        require_full(dataset, absent, confirmed=is_confirmed)
     held = (await stores.sales.changes(0)).pictures
     labelling = await asyncio.to_thread(_label, dataset, bundle, held, progress=progress)
     now_us = await stores.server.time_us()
     reopened = await reopened_by(dataset.sales, stores)
-    withdrawn = absent if extent.is_full else None
+    withdrawn = absent if is_full else None
     await _put_catalogue(dataset, labelling, stores, now_us=now_us, withdrawn=withdrawn)
     progress.step("customers", len(dataset.events.customers.values))
     merged = await _merge(loaded_customers(dataset.events, now_us), stores, progress)
@@ -207,12 +178,7 @@ async def fill_from_dataset(
 
 
 async def _put_catalogue(
-    dataset: Dataset,
-    labelling: Labelling,
-    stores: Stores,
-    *,
-    now_us: int,
-    withdrawn: Absent | None,
+    dataset: Dataset, labelling: Labelling, stores: Stores, *, now_us: int, withdrawn: Absent | None
 ) -> None:
     first_live_us = await stores.counts.first_live_us()
     history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
@@ -231,11 +197,6 @@ async def fill_profiles(path: Path, stores: Stores, *, progress: Progress) -> in
 
     A profile that begins before its customer's erasure is not kept, nor is one that would
     have expired. A second load of the same night changes nothing.
-
-    Args:
-        path: The night's file of profiles.
-        stores: The stores to fill.
-        progress: Receives the steps.
 
     Raises:
         ProfileFileError: If the file holds anything else.

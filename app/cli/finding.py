@@ -15,14 +15,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of one check.
-
-    Attributes:
-        subject: What was checked.
-        verdict: Severity.
-        seen: The state that was found.
-        advice: What to do; empty for nothing.
-    """
+    """Result of one check: its subject, what was seen, and what to do."""
 
     subject: str
     verdict: Verdict

@@ -16,7 +16,7 @@ from app.cli.console import (
     read_settings,
     with_stores,
 )
-from app.cli.fill_store import Extent, LoadSummary, fill_from_dataset, fill_profiles
+from app.cli.fill_store import LoadSummary, fill_from_dataset, fill_profiles
 from models.dataset import read_dataset
 from models.dataset.profile_file import newest_profiles
 from models.scoring.bundle import BundleError, resolve_bundle
@@ -52,11 +52,10 @@ def load_command(
             # The first load of a shop comes before its first training.
             typer.echo("warning: no bundle yet, so pictures are left out: load again", err=True)
             labeller = None
-        extent = Extent(is_full=full, is_confirmed=yes)
         summary = with_stores(
             settings,
             lambda stores: fill_from_dataset(
-                dataset, stores, bundle=labeller, progress=bars, extent=extent
+                dataset, stores, bundle=labeller, progress=bars, is_full=full, is_confirmed=yes
             ),
         )
     report(summary, as_json=as_json)

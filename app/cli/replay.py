@@ -89,12 +89,7 @@ class ReplayError(UserError):
 
 @dataclass(slots=True)
 class Replayer:
-    """Ranks recorded requests again, with the bundle and the snapshot that answered.
-
-    Attributes:
-        repository: The bundles of this machine.
-        archive: The snapshots that its service kept.
-    """
+    """Ranks recorded requests again, with bundles and snapshots of this machine."""
 
     repository: BundleRepository
     archive: SnapshotArchive
@@ -217,10 +212,7 @@ async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame
 def _asked(recorded: ExposureRecord, served: CatalogueVersion | None) -> RankingRequest:
     """Return the ranking request that a record says was answered."""
     request = RecommendationRequest(
-        market=recorded.market,
-        device=recorded.device,
-        limit=recorded.limit,
-        choice=recorded.choice,
+        market=recorded.market, device=recorded.device, limit=recorded.limit, choice=recorded.choice
     )
     state = CustomerState(
         recorded.now_us, Window.unpack(recorded.window), Profile.unpack(recorded.profile)

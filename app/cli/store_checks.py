@@ -59,12 +59,7 @@ TRIED: Final[Mapping[str, tuple[Command, ...]]] = {
         ("HEXISTS", "{key}", "a"),
         ("HLEN", "{key}"),
     ),
-    "i": (
-        ("SADD", "{key}", 1),
-        ("SISMEMBER", "{key}", 1),
-        ("SCARD", "{key}"),
-        ("EXISTS", "{key}"),
-    ),
+    "i": (("SADD", "{key}", 1), ("SISMEMBER", "{key}", 1), ("SCARD", "{key}"), ("EXISTS", "{key}")),
     "e": (("SETNX", "{key}", 1),),
     "x": (("LPUSH", "{key}", "a"), ("LTRIM", "{key}", 0, 0), ("LRANGE", "{key}", 0, 0)),
     "events": (

@@ -20,13 +20,7 @@ class WithdrawalError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Sales of the store, open or still to open, that a dump does not hold.
-
-    Attributes:
-        sales: The absent sales, by id.
-        n_current: Number of sales of the store that are open or still to open.
-        now: The store's clock.
-    """
+    """Current sales of the store (open, or still to open) that a dump does not hold, by id."""
 
     sales: tuple[Sale, ...]
     n_current: int

@@ -21,7 +21,6 @@ class Degradation:
     """
 
     def __init__(self, monotonic_s: Callable[[], float]) -> None:
-        """Count by a monotonic clock."""
         self.recent = RecentAnswers(monotonic_s)
         self._monotonic_s = monotonic_s
         self._counts: Counter[DegradationLevel] = Counter()

@@ -54,7 +54,6 @@ class Drift:
     """Counts scores and missing features of full answers, a few times a second at most."""
 
     def __init__(self, metrics: DriftMetrics, clock: Callable[[], float] = monotonic) -> None:
-        """Begin without any bundle."""
         self._metrics = metrics
         self._clock = clock
         self._next_s = float("-inf")

@@ -49,10 +49,6 @@ class Explainer:
     ) -> tuple[Explanation, ...]:
         """Explain the first sales of an answer that a model scored.
 
-        Args:
-            asked: The request that was answered.
-            sale_ids: The sales shown, in their order.
-
         Returns:
             One explanation each of the first `MAX_EXPLAINED`; none at all where explaining fails
             or takes too long, or too many answers wait for it.

@@ -18,15 +18,7 @@ def exposure_record(
     versions: tuple[tuple[str, str], ...],
     took_s: float,
 ) -> ExposureRecord:
-    """Return the record of an answer.
-
-    Args:
-        asked: The request and all that its ranking depended on.
-        routing: The variants that decided the policy.
-        ranking: The slate.
-        versions: Versions of the libraries that compute scores.
-        took_s: Seconds from the request to the slate.
-    """
+    """Return the record of an answer that took so many seconds from the request to the slate."""
     request, state, policy, served = asked.request, asked.state, asked.policy, asked.served
     choice = request.choice
     exclude = _known(choice.exclude, served)

@@ -39,12 +39,7 @@ ROUNDS_BETWEEN: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Origin of answers: the plan and library versions, equal for all answers of this process.
-
-    Attributes:
-        plan: Routes visits to variants.
-        versions: Versions of the libraries that scores depend on, by name.
-    """
+    """Origin of all answers of this process: the plan, and versions of libraries by name."""
 
     plan: LivePlan
     versions: tuple[tuple[str, str], ...]

@@ -17,11 +17,7 @@ Shortfall = tuple[DegradationLevel, Cause]
 
 @dataclass(slots=True)
 class RecentAnswers:
-    """Counts answers by level and cause, for a minute.
-
-    Attributes:
-        monotonic_s: A monotonic clock.
-    """
+    """Counts answers by level and cause, for a minute of a monotonic clock."""
 
     monotonic_s: Callable[[], float]
     _seconds: deque[tuple[int, Counter[Shortfall | None]]] = field(

@@ -14,23 +14,14 @@ from models.experiments.plan.plan import Route, Visit
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """A route and the plan that decided it.
-
-    Attributes:
-        stored: The plan and its version.
-        route: The policy and the assignments.
-    """
+    """A route (the policy and the assignments), and the plan that decided it."""
 
     stored: StoredPlan
     route: Route
 
 
 def routed(
-    stored: StoredPlan,
-    request: RecommendationRequest,
-    *,
-    known: CustomerState | None,
-    now_us: int,
+    stored: StoredPlan, request: RecommendationRequest, *, known: CustomerState | None, now_us: int
 ) -> Routing:
     """Route a request.
 

@@ -56,12 +56,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script that runs atomically inside the store, in one slot.
-
-    Attributes:
-        source: Its text.
-        sha: What EVALSHA knows it by.
-    """
+    """A Lua script that runs atomically inside the store, in one slot."""
 
     source: str
     sha: str

@@ -76,21 +76,15 @@ class CustomerState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KnownCustomer:
+class KnownCustomer(CustomerState):
     """All that is stored of a customer.
 
     Attributes:
-        now_us: The store's clock, microseconds since the epoch.
-        window: The latest events, and the sales shown last.
-        profile: What lies further back.
         n_remembered: Events of the last days that are remembered by key, to count none twice.
         expires_us: When window and profile expire without a further event; None if neither is
             there.
     """
 
-    now_us: int
-    window: Window
-    profile: Profile
     n_remembered: int
     expires_us: int | None
 
@@ -125,12 +119,7 @@ class EventStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """The store's answer to one event.
-
-    Attributes:
-        status: Its status.
-        reason: A stable word for a rejection (see `models.domain.event.Refusal`), else None.
-    """
+    """The store's answer to one event; a rejection has a reason, a stable word of `Refusal`."""
 
     status: EventStatus
     reason: str | None = None

@@ -45,9 +45,7 @@ class LabelledPicture:
 class RemovedPicture:
     """A picture that a sale no longer has, even where a bundle was trained with it.
 
-    Attributes:
-        sale_id: The sale.
-        number: Which picture of it; `ALL_PICTURES` where a sale of this id was deleted.
+    Number `ALL_PICTURES` stands where a sale of this id was deleted.
     """
 
     sale_id: str

@@ -43,12 +43,7 @@ Change = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredSale:
-    """A stored sale and its stored pictures.
-
-    Attributes:
-        sale: The sale as last put.
-        pictures: Its stored pictures, by number.
-    """
+    """A stored sale, and its stored pictures by number."""
 
     sale: Sale
     pictures: tuple[StoredPicture, ...]

@@ -16,12 +16,7 @@ Cursors = Mapping[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Entries of all partitions, each partition in its order.
-
-    Attributes:
-        fields: Fields of each entry.
-        cursors: Where they end.
-    """
+    """The fields of entries of all partitions, each partition in its order, and where they end."""
 
     fields: list[dict[bytes, bytes]]
     cursors: Cursors
@@ -35,12 +30,7 @@ class Streams:
         self._names = [name_of(p) for p in range(N_PARTITIONS)]
 
     async def read(self, cursors: Cursors, *, n_each: int) -> Batch:
-        """Read what follows the cursors, in one round trip.
-
-        Args:
-            cursors: Where the last batch ended.
-            n_each: Entries per partition at most.
-        """
+        """Read what follows the cursors in each partition, in one round trip."""
         commands = [
             ("XRANGE", name, f"({cursors.get(p, _BEFORE_FIRST)}", "+", "COUNT", n_each)
             for p, name in enumerate(self._names)

@@ -52,7 +52,6 @@ class BanditLog:
     propensities: NDArray[np.float64]
 
     def __len__(self) -> int:
-        """Return the number of rows."""
         return len(self.items)
 
 

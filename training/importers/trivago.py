@@ -74,8 +74,15 @@ def import_trivago(source: Path, out: Path, *, progress: Progress | None = None)
     tell("events", 1, len(_STEPS))
     shown = _impressions(rows)
     # By id within a moment, too: the same source gives the same bytes.
-    events = pl.concat([_purchases(rows, shown), _views(rows), shown]).sort("at", "event_id")
-    events = events.with_columns(pl.col("at").cast(_UTC))
+    views = _events(
+        rows.filter(pl.col("action_type").is_in(VIEW_ACTIONS)),
+        EventType.VIEW,
+        event_id=pl.col("id"),
+        sale_id=pl.col("reference"),
+    )
+    # Diagonal: a view has neither list, position nor price.
+    events = pl.concat([_purchases(rows, shown), views, shown], how="diagonal")
+    events = events.sort("at", "event_id").with_columns(pl.col("at").cast(_UTC))
     tell("sales", 2, len(_STEPS))
     opening = pl.lit(rows["timestamp"].min(), dtype=pl.Int64) * SECOND_US
     hotels = events.select(pl.col("sale_id").unique()).sort("sale_id")
@@ -146,18 +153,6 @@ def _purchases(rows: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
         exposure_id=pl.when(position.is_not_null()).then(pl.col("id")),
         position=position,
         price=pl.col("shown_price"),
-    )
-
-
-def _views(rows: pl.DataFrame) -> pl.DataFrame:
-    return _events(
-        rows.filter(pl.col("action_type").is_in(VIEW_ACTIONS)),
-        EventType.VIEW,
-        event_id=pl.col("id"),
-        sale_id=pl.col("reference"),
-        exposure_id=pl.lit(None, dtype=pl.String),
-        position=pl.lit(None, dtype=pl.Int64),
-        price=pl.lit(None, dtype=pl.Float64),
     )
 
 

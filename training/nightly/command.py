@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from pydantic import TypeAdapter
 
 from models.domain.event import to_us
 from models.domain.units import HOUR_US
@@ -14,12 +15,16 @@ from training.console import Threads, bars, exit_on_user_error, print_json
 from training.nightly.run import Night, NightOutcome, NightVerdict, run_night
 
 BUNDLES: Final = Path("models/bundles")
+PROFILES: Final = Path("var/profiles")
+STATE: Final = Path("var/nightly")
 # Beside 1 for an expected error and 2 for a wrong command line.
 EXIT_CODES: Final = {
     NightVerdict.PUBLISHED: 0,
     NightVerdict.REJECTED: 3,
     NightVerdict.NOTHING_NEW: 4,
 }
+
+_OUTCOME: Final = TypeAdapter(NightOutcome)
 
 
 def nightly_command(
@@ -28,12 +33,8 @@ def nightly_command(
     champion: Annotated[
         str | None, typer.Option(help="Bundle to compare with. Default: the newest published.")
     ] = None,
-    profiles: Annotated[Path, typer.Option(help="Where profiles are published.")] = Path(
-        "var/profiles"
-    ),
-    state: Annotated[Path, typer.Option(help="Unfinished stages, candidates, reports.")] = Path(
-        "var/nightly"
-    ),
+    profiles: Annotated[Path, typer.Option(help="Where profiles are published.")] = PROFILES,
+    state: Annotated[Path, typer.Option(help="Unfinished stages, candidates, reports.")] = STATE,
     cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = Path("var"),
     scenes: Annotated[
         Path | None, typer.Option(help="Labelled pictures; default: scenes/ of the dataset.")
@@ -67,25 +68,11 @@ def nightly_command(
             threads=threads,
         )
         outcome = run_night(night, progress=progress)
-    _tell(outcome, as_json=as_json)
-    raise typer.Exit(EXIT_CODES[outcome.verdict])
-
-
-def _tell(outcome: NightOutcome, *, as_json: bool) -> None:
     for remark in outcome.remarks:
         typer.echo(f"note: {remark}", err=True)
-    if not as_json:
+    if as_json:
+        print_json(_OUTCOME.dump_python(outcome, mode="json", exclude={"remarks"}))
+    else:
         bundle = outcome.published or outcome.candidate
         typer.echo(f"{outcome.verdict}: {bundle}: {'; '.join(outcome.reasons)}")
-        return
-    print_json(
-        {
-            "verdict": outcome.verdict.value,
-            "reasons": list(outcome.reasons),
-            "candidate": outcome.candidate,
-            "published": outcome.published,
-            "champion": outcome.champion,
-            "report": str(outcome.report) if outcome.report else None,
-            "profiles": str(outcome.profiles) if outcome.profiles else None,
-        }
-    )
+    raise typer.Exit(EXIT_CODES[outcome.verdict])

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from app.cli.console import Progress
-from app.cli.fill_store import Extent, LoadSummary, fill_from_dataset, fill_profiles
+from app.cli.fill_store import LoadSummary, fill_from_dataset, fill_profiles
 from app.cli.load import report
 from app.cli.withdraw import WithdrawalError
 from app.export import export
@@ -392,9 +392,14 @@ def dump(directory: Path, *sale_ids: str, opens: str = "2026-01-01T00:00:00Z") -
 
 
 async def load_full(directory: Path, stores: Stores, *, is_confirmed: bool = False) -> LoadSummary:
-    extent = Extent(is_full=True, is_confirmed=is_confirmed)
-    dataset = read_dataset(directory)
-    return await fill_from_dataset(dataset, stores, bundle=None, progress=Progress(), extent=extent)
+    return await fill_from_dataset(
+        read_dataset(directory),
+        stores,
+        bundle=None,
+        progress=Progress(),
+        is_full=True,
+        is_confirmed=is_confirmed,
+    )
 
 
 async def current(stores: Stores) -> list[str]:
