@@ -13,110 +13,85 @@ MAX_NAMED: Final = 3  # chosen: a message shows what kind of ids is meant, and s
 class ServiceError(UserError):
     """Base of every error that the API turns into a response.
 
-    Subclasses fix ``code``, the stable name that clients may match on, and ``status``;
-    the message is for humans and may change.
+    Subclasses fix ``code``, the stable name that clients may match on, and ``status``, that of
+    HTTP; the message is for humans and may change.
     """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
 
+    def __init_subclass__(cls, *, code: str | None = None, status: int | None = None) -> None:
+        # What a class leaves out, it has from its base.
+        cls.code = code or cls.code
+        cls.status = HTTPStatus(status or cls.status)
 
-class StoreUnavailableError(ServiceError):
+
+class StoreUnavailableError(ServiceError, code="store_unavailable", status=503):
     """The store refused, timed out, or could not be reached."""
-
-    code = "store_unavailable"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, doing: str, reason: str) -> None:
         """Name the operation, as "appending events", and the reason."""
         super().__init__(f"the store is unavailable while {doing}: {reason}")
 
 
-class BodyTooLargeError(ServiceError):
+class BodyTooLargeError(ServiceError, code="body_too_large", status=413):
     """A request body beyond the limit of the settings."""
-
-    code = "body_too_large"
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"the body is larger than {limit_bytes} bytes: send less at once")
 
 
-class SlowBodyError(ServiceError):
+class SlowBodyError(ServiceError, code="body_too_slow", status=408):
     """A request body that did not arrive in time."""
-
-    code = "body_too_slow"
-    status = HTTPStatus.REQUEST_TIMEOUT
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"the body did not arrive within {limit_s:g} seconds")
 
 
-class OverloadedError(ServiceError):
+class OverloadedError(ServiceError, code="overloaded", status=503):
     """A request that a worker cannot take: too many others wait."""
-
-    code = "overloaded"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
         super().__init__("too many requests wait for this worker: repeat it after a second")
 
 
-class UnauthenticatedError(ServiceError):
+class UnauthenticatedError(ServiceError, code="unauthenticated", status=401):
     """A request without a valid key for a service that has keys."""
-
-    code = "unauthenticated"
-    status = HTTPStatus.UNAUTHORIZED
 
     def __init__(self) -> None:
         super().__init__("no valid key: send one as X-API-Key, or as Authorization: Bearer")
 
 
-class ForbiddenError(ServiceError):
+class ForbiddenError(ServiceError, code="forbidden", status=403):
     """A request whose key lacks the scope."""
-
-    code = "forbidden"
-    status = HTTPStatus.FORBIDDEN
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"the key lacks the scope '{scope}': use one that has it")
 
 
-class RateLimitedError(ServiceError):
+class RateLimitedError(ServiceError, code="rate_limited", status=429):
     """A request beyond the quota of its key."""
-
-    code = "rate_limited"
-    status = HTTPStatus.TOO_MANY_REQUESTS
 
     def __init__(self, per_second: int) -> None:
         super().__init__(f"more than {per_second} requests a second with this key: send fewer")
 
 
-class UnknownPictureError(ServiceError):
+class UnknownPictureError(ServiceError, code="unknown_picture", status=404):
     """A picture number that a sale does not have."""
-
-    code = "unknown_picture"
-    status = HTTPStatus.NOT_FOUND
 
     def __init__(self, sale_id: str, number: int) -> None:
         super().__init__(f"sale {sale_id!r} has no picture {number}")
 
 
-class UnknownSaleError(ServiceError):
+class UnknownSaleError(ServiceError, code="unknown_sale", status=404):
     """A sale id that the catalogue does not know."""
-
-    code = "unknown_sale"
-    status = HTTPStatus.NOT_FOUND
 
     def __init__(self, sale_id: str) -> None:
         super().__init__(f"unknown sale {sale_id!r}")
 
 
-class UnknownMarketError(ServiceError):
+class UnknownMarketError(ServiceError, code="unknown_market", status=422):
     """A market that no sale names, while no sale is for all markets either."""
-
-    code = "unknown_market"
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __init__(self, market: str, known: Sequence[str]) -> None:
         likest = get_close_matches(market, known, n=MAX_NAMED) or known[:MAX_NAMED]
@@ -126,66 +101,45 @@ class UnknownMarketError(ServiceError):
         )
 
 
-class UnknownModelError(ServiceError):
+class UnknownModelError(ServiceError, code="unknown_model", status=404):
     """A model name that is not served."""
-
-    code = "unknown_model"
-    status = HTTPStatus.NOT_FOUND
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"unknown model {name!r}: served are {', '.join(known)}")
 
 
-class UnknownVariantError(ServiceError):
+class UnknownVariantError(ServiceError, code="unknown_variant", status=404):
     """A forced variant that no running experiment has."""
 
-    code = "unknown_variant"
-    status = HTTPStatus.NOT_FOUND
 
-
-class ExclusiveVariantsError(ServiceError):
+class ExclusiveVariantsError(ServiceError, code="exclusive_variants", status=409):
     """Forced variants of experiments that exclude each other."""
 
-    code = "exclusive_variants"
-    status = HTTPStatus.CONFLICT
 
-
-class UnknownExperimentError(ServiceError):
+class UnknownExperimentError(ServiceError, code="unknown_experiment", status=404):
     """An experiment that the plan does not have."""
-
-    code = "unknown_experiment"
-    status = HTTPStatus.NOT_FOUND
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the plan has no experiment {name!r}")
 
 
-class PlanRefusedError(ServiceError):
+class PlanRefusedError(ServiceError, code="plan_refused", status=409):
     """A plan of experiments that contradicts itself; the one before stays in force."""
-
-    code = "plan_refused"
-    status = HTTPStatus.CONFLICT
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"{where} is refused and nothing changed: {reason}")
 
 
-class PlanChangedError(ServiceError):
+class PlanChangedError(ServiceError, code="plan_changed", status=412):
     """A change of a plan that has another version by now."""
-
-    code = "plan_changed"
-    status = HTTPStatus.PRECONDITION_FAILED
 
     def __init__(self, meant: int | None, version: int) -> None:
         what = f"version {meant} was" if meant is not None else "an earlier one was"
         super().__init__(f"the plan has version {version} and {what} to be changed: read it again")
 
 
-class SaleMismatchError(ServiceError):
+class SaleMismatchError(ServiceError, code="sale_mismatch", status=409):
     """A sale whose body names another id than its path."""
-
-    code = "sale_mismatch"
-    status = HTTPStatus.CONFLICT
 
     def __init__(self, of_path: str, of_body: str) -> None:
         super().__init__(
@@ -193,14 +147,13 @@ class SaleMismatchError(ServiceError):
         )
 
 
-class CatalogueFullError(ServiceError):
+class CatalogueFullError(ServiceError, status=409):
     """Sales that would give the catalogue more names of a kind than it can hold.
 
     Those sales stay as they were; other sales of the same call are put. Subclasses fix
     ``names``, the kind.
     """
 
-    status = HTTPStatus.CONFLICT
     names: ClassVar[str] = "names"
 
     def __init__(self, sale_ids: frozenset[str], limit: int) -> None:
@@ -217,25 +170,20 @@ class CatalogueFullError(ServiceError):
         return type(self)(frozenset({sale_id}), self.limit)
 
 
-class TooManyMarketsError(CatalogueFullError):
+class TooManyMarketsError(CatalogueFullError, code="too_many_markets"):
     """Sales whose markets would be more than a catalogue can distinguish."""
 
-    code = "too_many_markets"
     names = "markets"
 
 
-class TooManyAttributesError(CatalogueFullError):
+class TooManyAttributesError(CatalogueFullError, code="too_many_attributes"):
     """Sales whose attributes would be more than the columns that a dataset has for them."""
 
-    code = "too_many_attributes"
     names = "attributes"
 
 
-class SceneModelMissingError(ServiceError):
+class SceneModelMissingError(ServiceError, code="scene_model_missing", status=409):
     """A picture for a service whose bundle has no scene model."""
-
-    code = "scene_model_missing"
-    status = HTTPStatus.CONFLICT
 
     def __init__(self) -> None:
         super().__init__(
@@ -243,111 +191,78 @@ class SceneModelMissingError(ServiceError):
         )
 
 
-class LabellingBusyError(ServiceError):
+class LabellingBusyError(ServiceError, code="labelling_busy", status=503):
     """More pictures at once than a worker can label."""
-
-    code = "labelling_busy"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} pictures are being received or labelled already: try again")
 
 
-class PictureTypeError(ServiceError):
+class PictureTypeError(ServiceError, code="picture_media_type", status=415):
     """An upload whose media type is none of a picture."""
-
-    code = "picture_media_type"
-    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
     def __init__(self, media_type: str, known: tuple[str, ...]) -> None:
         super().__init__(f"the Content-Type is {media_type!r}: send one of {', '.join(known)}")
 
 
-class UnknownBundleError(ServiceError):
+class UnknownBundleError(ServiceError, code="unknown_bundle", status=404):
     """A bundle id that a machine does not have."""
-
-    code = "unknown_bundle"
-    status = HTTPStatus.NOT_FOUND
 
     def __init__(self, bundle_id: str, root: str) -> None:
         super().__init__(f"no bundle {bundle_id!r} in {root}: copy it there, under its own name")
 
 
-class BundleRefusedError(ServiceError):
+class BundleRefusedError(ServiceError, code="bundle_refused", status=409):
     """A bundle that cannot be served; the one before stays active."""
-
-    code = "bundle_refused"
-    status = HTTPStatus.CONFLICT
 
     def __init__(self, bundle_id: str, reason: str) -> None:
         super().__init__(f"bundle {bundle_id} is refused and nothing changed: {reason}")
 
 
-class NoPreviousBundleError(ServiceError):
+class NoPreviousBundleError(ServiceError, code="no_previous_bundle", status=409):
     """A rollback before any activation."""
-
-    code = "no_previous_bundle"
-    status = HTTPStatus.CONFLICT
 
     def __init__(self) -> None:
         super().__init__("no bundle answered before this one: activate one by its id")
 
 
-class PromotionRefusedError(ServiceError):
+class PromotionRefusedError(ServiceError, code="promotion_refused", status=409):
     """A promotion that cannot begin, or not be changed in this way."""
-
-    code = "promotion_refused"
-    status = HTTPStatus.CONFLICT
 
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(f"{what} is refused and nothing changed: {reason}")
 
 
-class UnknownPromotionError(ServiceError):
+class UnknownPromotionError(ServiceError, code="unknown_promotion", status=404):
     """A promotion that does not exist, or is no longer stored."""
-
-    code = "unknown_promotion"
-    status = HTTPStatus.NOT_FOUND
 
     def __init__(self, number: int) -> None:
         super().__init__(f"there is no promotion {number}; the last 100 are kept")
 
 
-class NoResultsError(ServiceError):
+class NoResultsError(ServiceError, code="no_results", status=409):
     """Results of an experiment that cannot be computed here."""
-
-    code = "no_results"
-    status = HTTPStatus.CONFLICT
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"there are no results: {reason}")
 
 
-class NotLiveError(ServiceError):
+class NotLiveError(ServiceError, code="not_live", status=503):
     """A background task that this process cannot do without is dead, hangs or keeps failing."""
-
-    code = "not_live"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, sick: tuple[str, ...]) -> None:
         super().__init__("not live: background task " + "; ".join(sick))
 
 
-class NotInFullError(ServiceError):
+class NotInFullError(ServiceError, code="not_in_full", status=503):
     """Something that full answers need is missing."""
-
-    code = "not_in_full"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, missing: tuple[str, ...]) -> None:
         super().__init__("answers are not full: " + "; ".join(missing))
 
 
-class NotReadyError(ServiceError):
+class NotReadyError(ServiceError, code="not_ready", status=503):
     """Something that answers need is missing."""
-
-    code = "not_ready"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, missing: tuple[str, ...]) -> None:
         super().__init__("not ready: " + "; ".join(missing))

@@ -18,8 +18,9 @@ from app.observability import Metrics, get_logger
 from app.stores.bundle import BundleStore, Wanted, WorkerReport
 
 REPORT_EVERY_S: Final = 1.0
+# Chosen, not measured: each try reads the whole bundle.
 RETRY_S: Final = 5.0
-"""Until a refused bundle is tried again; each try reads the whole bundle. Chosen, not measured."""
+"""Until a refused bundle is tried again."""
 
 NOTHING: Final = Wanted("", "", "")
 
@@ -34,19 +35,9 @@ class _Refusal:
 
 @dataclass(slots=True)
 class ActiveBundle:
-    """Active bundle of a worker: follows the store; a loaded bundle is switched to at once.
+    """Active bundle of a worker: follows the store; a loaded bundle is switched to at once."""
 
-    Attributes:
-        name: Name of this worker.
-        store: Holds the wanted bundles, the same for all workers.
-        repository: The bundles of this machine.
-        live: The catalogue, which holds the model that answers.
-        pool: Threads to load and verify in.
-        metrics: Count loaded and refused bundles.
-        monotonic_s: A clock that never goes back.
-    """
-
-    name: str
+    name: str  # of this worker
     store: BundleStore
     repository: BundleRepository
     live: CatalogueFollower
@@ -59,6 +50,7 @@ class ActiveBundle:
     _named: frozenset[str] = frozenset()
     _shadow_id: str = ""
     _report_at_s: float = 0.0
+    # Held across loading and switching: two changes at once could each end with half of the other.
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -164,7 +156,11 @@ class ActiveBundle:
         ):
             _log.info("the active bundle changed", bundle=wanted.active)
         if wanted.shadow != self._shadow_id:
-            await self._follow_shadow(wanted.shadow)
+            if not wanted.shadow:
+                await self.live.shadow_by(None)
+                self._shadow_id = ""
+            elif await self._switch(wanted.shadow, self.live.shadow_by):
+                self._shadow_id = wanted.shadow
         if wanted.previous:
             _ = await self._switch(wanted.previous, _keep)
         await self._follow_plan()
@@ -174,13 +170,6 @@ class ActiveBundle:
             *self._named,
         }
         self._loaded = {one: model for one, model in self._loaded.items() if one in kept}
-
-    async def _follow_shadow(self, bundle_id: str) -> None:
-        if not bundle_id:
-            await self.live.shadow_by(None)
-        elif not await self._switch(bundle_id, self.live.shadow_by):
-            return
-        self._shadow_id = bundle_id
 
     async def _follow_plan(self) -> None:
         """Hold the bundles that variants name, except the active one, and drop all others."""

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from app.catalogue.model import Model
 from app.errors import BundleRefusedError, UnknownBundleError
@@ -40,6 +41,19 @@ class BundleInfo:
     manifest: Manifest | None
     fault: str | None
 
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Verify every byte of a bundle."""
+        try:
+            manifest = read_manifest(path)
+        except BundleError as exc:
+            return cls(path.resolve().name, None, str(exc))
+        try:
+            _ = read_bundle(path)
+        except BundleError as exc:
+            return cls(manifest.bundle_id, manifest, str(exc))
+        return cls(manifest.bundle_id, manifest, None)
+
     @property
     def age_order(self) -> tuple[str, str, str]:
         """See `Manifest.age_order`; before all others without a manifest."""
@@ -53,7 +67,6 @@ class BundleRepository:
     Methods block.
 
     Attributes:
-        root: The directory.
         first: Bundle of the settings, served until the store names another: an id, a directory,
             or None for the newest.
         verified: Results of verification by path, kept while the files do not change.
@@ -68,7 +81,13 @@ class BundleRepository:
 
         Every byte is verified, once as long as names, sizes and times of the files stay.
         """
-        found = [self._info(path) for path in self._directories()]
+        found: list[BundleInfo] = []
+        for path in self._directories():
+            # A bundle has megabytes to hash, and operators list bundles often.
+            state, verified = _file_state(path), self.verified.get(path)
+            if verified is None or state is None or verified.state != state:
+                verified = self.verified[path] = _Verified(state, BundleInfo.of(path))
+            found.append(verified.info)
         return sorted(found, key=lambda one: one.age_order, reverse=True)
 
     def manifest(self, bundle_id: str) -> Manifest:
@@ -163,13 +182,6 @@ class BundleRepository:
                 paths[read_manifest(Path(self.first)).bundle_id] = Path(self.first)
         return paths
 
-    def _info(self, path: Path) -> BundleInfo:
-        # A bundle has megabytes to hash, and operators list bundles often.
-        state, verified = _file_state(path), self.verified.get(path)
-        if verified is None or state is None or verified.state != state:
-            verified = self.verified[path] = _Verified(state, _verified(path))
-        return verified.info
-
 
 _State = frozenset[tuple[str, int, int]]
 
@@ -187,18 +199,6 @@ def _file_state(directory: Path) -> _State | None:
     except OSError:
         return None
     return frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
-
-
-def _verified(path: Path) -> BundleInfo:
-    try:
-        manifest = read_manifest(path)
-    except BundleError as exc:
-        return BundleInfo(path.resolve().name, None, str(exc))
-    try:
-        _ = read_bundle(path)
-    except BundleError as exc:
-        return BundleInfo(manifest.bundle_id, manifest, str(exc))
-    return BundleInfo(manifest.bundle_id, manifest, None)
 
 
 def _load(path: Path) -> Model:

@@ -46,6 +46,7 @@ class ExportedResults:
             DatasetError: If there are no events, or they cannot be read.
             ExposureError: If there are no exposures, or they cannot be read.
         """
+        # Alone: an analysis takes seconds and much memory, and two callers mostly ask the same.
         async with self._alone:
             read_by = rules or self._rules
             # An export replaces its files, so that no two of its runs leave the same times.

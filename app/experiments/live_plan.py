@@ -70,23 +70,21 @@ class LivePlan:
             StoreUnavailableError: If the store cannot be read; the plan stays.
         """
         async with self._polling:
-            await self._poll()
-
-    async def _poll(self) -> None:
-        version = await self._store.version()
-        if version in {self._current.version, self._refused}:
-            return
-        if version == 0:
-            await self._restore()
-            return
-        try:
-            stored = await self._store.read()
-        except ValueError as exc:
-            self._refused = version
-            _log.error("the plan in the store is unreadable: it is ignored", reason=str(exc))
-            return
-        if stored is not None:
-            await self._adopt(stored)
+            # The version alone first: a poll reads a few bytes, and the plan when it changed.
+            version = await self._store.version()
+            if version in {self._current.version, self._refused}:
+                return
+            if version == 0:
+                await self._restore()
+                return
+            try:
+                stored = await self._store.read()
+            except ValueError as exc:
+                self._refused = version  # logged once, and read again when it changes
+                _log.error("the plan in the store is unreadable: it is ignored", reason=str(exc))
+                return
+            if stored is not None:
+                await self._adopt(stored)
 
     async def _adopt(self, stored: StoredPlan) -> None:
         # Bundles first: customers of a variant whose bundle is missing get the default's sales and
@@ -102,7 +100,8 @@ class LivePlan:
             _log.warning("the plan of experiments was not kept on this machine", reason=str(exc))
 
     async def _restore(self) -> None:
-        """Publish the plan again in an emptied store; else all units would change variants."""
+        # Otherwise all units would change variants. The change succeeds for one of the workers: the
+        # others find a version other than the 0 that they mean.
         _log.warning("store was emptied; re-publishing the plan of experiments")
         change = PlanChange(
             at=from_us(0),

@@ -32,8 +32,9 @@ from models.slate.slate_policy import SlatePolicy
 
 THE_PLAN: Final = "the plan"
 
+# Chosen, not measured.
 ATTEMPTS: Final = 3
-"""Lost races before a change without a version is given up; chosen, not measured."""
+"""Lost races before a change without a version is given up."""
 
 Edit = Callable[[Plan, datetime], Plan]
 
@@ -58,20 +59,13 @@ class PlanEditor:
     Every method may raise `PlanRefusedError` for a plan that contradicts itself or names an
     unknown bundle or order, and `PlanChangedError` if the version is another by now; the plan is
     then unchanged.
-
-    Attributes:
-        plans: Keeps the plan and its audit trail.
-        bundles: Holds the active bundle, for policies that name none.
-        server: Its clock dates the changes.
-        repository: The bundles that variants may name.
-        first: The plan before the first change.
     """
 
     plans: PlanStore
-    bundles: BundleStore
-    server: StoreServer
+    bundles: BundleStore  # the active one is that of policies that name none
+    server: StoreServer  # its clock dates the changes
     repository: BundleRepository
-    first: StoredPlan
+    first: StoredPlan  # before the first change
 
     async def current(self) -> StoredPlan:
         """Return the plan that all workers follow.
@@ -104,9 +98,20 @@ class PlanEditor:
         Raises:
             UnknownExperimentError: If the plan has no experiment of that name.
         """
-        return await self.change(
-            f"end experiment {name}", lambda plan, now: _ended(plan, name, now=now), order=order
-        )
+
+        def edit(plan: Plan, now: datetime) -> Plan:
+            experiment = find_experiment(plan, name)
+            # One that has not begun has no results to keep.
+            if not experiment.runs_at(now) or experiment.starts_at == now:
+                return without_experiment(plan, name)
+            # Fields that were not set stay so: `exclude_unset` leaves them out of answers.
+            fields = {key: getattr(experiment, key) for key in experiment.model_fields_set}
+            ended = Experiment.model_validate({**fields, "ends_at": now})
+            experiments = [ended if one.name == name else one for one in plan.experiments]
+            whole = {key: getattr(plan, key) for key in plan.model_fields_set}
+            return Plan.model_validate({**whole, "experiments": experiments})
+
+        return await self.change(f"end experiment {name}", edit, order=order)
 
     async def change(self, doing: str, edit: Edit, *, order: Order) -> StoredPlan:
         """Edit the plan in the store; an edit that changes nothing writes nothing.
@@ -116,6 +121,7 @@ class PlanEditor:
             edit: Makes a plan of a plan and the store's clock; a `ValueError` refuses the change.
             order: Author and version.
         """
+        # Compare-and-set: read a version, edit, and write only if the store still has that version.
         for _ in range(ATTEMPTS):
             before = await self.current()
             if order.version not in {None, before.version}:
@@ -184,14 +190,3 @@ def find_experiment(plan: Plan, name: str) -> Experiment:
         if experiment.name == name:
             return experiment
     raise UnknownExperimentError(name)
-
-
-def _ended(plan: Plan, name: str, *, now: datetime) -> Plan:
-    experiment = find_experiment(plan, name)
-    if not experiment.runs_at(now) or experiment.starts_at == now:
-        return without_experiment(plan, name)
-    fields = {key: getattr(experiment, key) for key in experiment.model_fields_set}
-    ended = Experiment.model_validate({**fields, "ends_at": now})
-    experiments = [ended if one.name == name else one for one in plan.experiments]
-    whole = {key: getattr(plan, key) for key in plan.model_fields_set}
-    return Plan.model_validate({**whole, "experiments": experiments})

@@ -24,11 +24,7 @@ def first_plan(path: Path | None) -> StoredPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """Keeps the last plan of the store, for a start while the store is away. Methods block.
-
-    Attributes:
-        path: The file; its directory is made when a plan is kept.
-    """
+    """Keeps the last plan of the store, for a start while the store is away. Methods block."""
 
     path: Path
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import polars as pl
 
@@ -42,6 +42,21 @@ class _Known:
     sales: Mapping[str, Sale]
     images: Mapping[str, Sequence[str]]
 
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        folder = path.parent / IMAGES
+        found = read_sales(read_table(path), folder)
+        if found.faults.unusable():
+            msg = f"{path} cannot be used: see `python -m training validate --data {path.parent}`"
+            raise ExportError(msg)
+        refuse_faulty(found.faults, path)
+        root = folder.resolve()
+        images = {
+            sale_id: [each[number].relative_to(root).as_posix() for number in sorted(each)]
+            for sale_id, each in found.images.items()
+        }
+        return cls({sale.sale_id: sale for sale in found.sales}, images)
+
 
 async def export_sales(store: SaleStore, out: Path, *, parts: Path) -> int:
     """Update the sales of a directory from the store.
@@ -64,7 +79,7 @@ async def export_sales(store: SaleStore, out: Path, *, parts: Path) -> int:
     """
     stored = {sale.sale_id: sale for sale in (await store.changes(0)).sales}
     path = table_path(out, NAME)
-    known = _known(path) if path else _Known({}, {})
+    known = _Known.read(path) if path else _Known({}, {})
     if path and all(known.sales.get(sale_id) == sale for sale_id, sale in stored.items()):
         return len(known.sales)
     sales = {**known.sales, **stored}
@@ -124,18 +139,3 @@ def _attribute(name: str, values: Sequence[AttributeValue]) -> pl.Series:
         texts = [None if one is None else str(one) for one in texts]
         return pl.Series(name, texts, dtype=pl.String)
     return pl.Series(name, values, dtype=pl.Float64)
-
-
-def _known(path: Path) -> _Known:
-    folder = path.parent / IMAGES
-    found = read_sales(read_table(path), folder)
-    if found.faults.unusable():
-        msg = f"{path} cannot be used: see `python -m training validate --data {path.parent}`"
-        raise ExportError(msg)
-    refuse_faulty(found.faults, path)
-    root = folder.resolve()
-    images = {
-        sale_id: [each[number].relative_to(root).as_posix() for number in sorted(each)]
-        for sale_id, each in found.images.items()
-    }
-    return _Known({sale.sale_id: sale for sale in found.sales}, images)

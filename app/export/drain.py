@@ -14,7 +14,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import polars as pl
 from filelock import FileLock, Timeout
@@ -44,8 +44,9 @@ from models.dataset.events import IDENTITY, repeated_rows
 from models.dataset.schema import EVENTS as EVENT_COLUMNS
 from models.experiments.exposure_record import STREAM_COLUMNS, Columns, from_json
 
+# Chosen: a part of 64 partitions then has at most 128,000, and fits in memory many times.
 BATCH_ENTRIES: Final = 2_000
-"""Entries of each partition in one part, which then has at most 128,000."""
+"""Entries of each partition in one part."""
 
 _UTC: Final = pl.Datetime("us", "UTC")
 _TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
@@ -122,6 +123,22 @@ class Repeats:
     conflicting: int
     examples: tuple[str, ...]
 
+    @classmethod
+    def count(cls, parts: Path) -> Self:
+        """Count the events of all parts that were there before."""
+        written = list_parts(parts, EVENTS.name)
+        if not written:
+            return cls(0, 0, ())
+        twice = scan_parquet(written).with_row_index(ROW).filter(pl.col("event_id").is_duplicated())
+        repeated = repeated_rows(twice.collect())
+        conflicting = repeated.filter(~pl.col("same"))
+        named = conflicting.select(IDENTITY).unique(maintain_order=True).head(MAX_NAMED)
+        return cls(
+            repeated.height - conflicting.height,
+            conflicting.height,
+            tuple(f"{customer_id} {event_id}" for customer_id, event_id in named.iter_rows()),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StreamTable:
@@ -141,6 +158,58 @@ class StreamTable:
     time_columns: tuple[str, ...]
     stream: Callable[[int], str]
     table: Callable[[Batch], pl.DataFrame]
+
+    async def drain(
+        self, connection: Connection, parts: Path, *, n_each: int, on_part: Callable[[int], None]
+    ) -> int:
+        """Move the entries of the store into parts, and return their number."""
+        streams = Streams(connection, self.stream)
+        written = list_parts(parts, self.name)
+        cursors: Cursors = read_cursors(written[-1]) if written else {}
+        number = part_number(written[-1]) if written else 0
+        n_entries = 0
+        while True:
+            # First the entries that an earlier run wrote and was killed before it removed them.
+            await streams.forget(cursors)
+            batch = await streams.read(cursors, n_each=n_each)
+            if not batch.fields:
+                return n_entries
+            number += 1
+            path = part_path(parts, self.name, number=number)
+            # With its cursors, before the streams are trimmed: a crash here neither loses an entry
+            # nor writes it twice.
+            write_table(path, self.table(batch), cursors=batch.cursors)
+            cursors = batch.cursors
+            n_entries += len(batch.fields)
+            on_part(len(batch.fields))
+
+    def erase(self, parts: Path) -> int:
+        """Remove erased customers from the parts, and return the number of rows removed."""
+        erasures = list_parts(parts, ERASURES.name)
+        if not erasures:
+            return 0
+        until = scan_parquet(erasures).group_by("customer_id").agg(pl.col("erased_at").max())
+        erased_at = until.collect()
+        earliest = pl.min_horizontal(*self.time_columns)
+        n_erased = 0
+        for part in list_parts(parts, self.name):
+            frame = read_parquet(part)
+            joined = frame.join(erased_at, on="customer_id", how="left", maintain_order="left")
+            kept = joined.filter((earliest > pl.col("erased_at")).fill_null(value=True))
+            if kept.height < frame.height:
+                write_table(part, kept.drop("erased_at"), cursors=read_cursors(part))
+                n_erased += frame.height - kept.height
+        return n_erased
+
+    def join(self, out: Path) -> int:
+        """Write the table of all parts, each entry once, and return its number of rows."""
+        written = list_parts(out / PARTS, self.name)
+        if not written:
+            return 0
+        whole = scan_parquet(written).unique([*self.id_columns], keep="first", maintain_order=True)
+        frame = whole.collect()
+        write_table(out / f"{self.name}.parquet", frame)
+        return frame.height
 
 
 def event_table(batch: Batch) -> pl.DataFrame:
@@ -221,16 +290,16 @@ async def _export(
         remove_abandoned(directory)
     adopted = sum(adopt(out, name, parts=parts) for name in CONTRACTS)
     taken = {
-        kind.name: await _drain(Streams(connection, kind.stream), parts, kind, n_each, on_part)
+        kind.name: await kind.drain(connection, parts, n_each=n_each, on_part=on_part)
         for kind in STREAM_TABLES
     }
     if not list_parts(parts, EVENTS.name):
         # A dataset must have a table of events, even an empty one.
         first = part_path(parts, EVENTS.name, number=0)
         write_table(first, event_table(Batch([], {})), cursors={})
-    erased = {kind.name: _erase(parts, kind) for kind in (EVENTS, EXPOSURES)}
-    totals = {kind.name: _join(out, kind) for kind in STREAM_TABLES}
-    repeats = _repeats(parts)
+    erased = {kind.name: kind.erase(parts) for kind in (EVENTS, EXPOSURES)}
+    totals = {kind.name: kind.join(out) for kind in STREAM_TABLES}
+    repeats = Repeats.count(parts)
     n_sales = await export_sales(SaleStore(connection), out, parts=parts)
     lost = await StoreServer(connection).lost()
     return ExportSummary(
@@ -248,73 +317,6 @@ async def _export(
         total_exposures=totals[EXPOSURES.name],
         sales=n_sales,
         adopted=adopted,
-    )
-
-
-async def _drain(
-    streams: Streams, parts: Path, kind: StreamTable, n_each: int, on_part: Callable[[int], None]
-) -> int:
-    written = list_parts(parts, kind.name)
-    cursors: Cursors = read_cursors(written[-1]) if written else {}
-    number = part_number(written[-1]) if written else 0
-    n_entries = 0
-    while True:
-        # First the entries that an earlier run wrote and was killed before it removed them.
-        await streams.forget(cursors)
-        batch = await streams.read(cursors, n_each=n_each)
-        if not batch.fields:
-            return n_entries
-        number += 1
-        path = part_path(parts, kind.name, number=number)
-        # With its cursors, before the streams are trimmed: a crash here neither loses an entry
-        # nor writes it twice.
-        write_table(path, kind.table(batch), cursors=batch.cursors)
-        cursors = batch.cursors
-        n_entries += len(batch.fields)
-        on_part(len(batch.fields))
-
-
-def _erase(parts: Path, kind: StreamTable) -> int:
-    """Remove erased customers from the parts, and return the number of rows removed."""
-    erasures = list_parts(parts, ERASURES.name)
-    if not erasures:
-        return 0
-    until = scan_parquet(erasures).group_by("customer_id").agg(pl.col("erased_at").max())
-    erased_at = until.collect()
-    earliest = pl.min_horizontal(*kind.time_columns)
-    n_erased = 0
-    for part in list_parts(parts, kind.name):
-        frame = read_parquet(part)
-        joined = frame.join(erased_at, on="customer_id", how="left", maintain_order="left")
-        kept = joined.filter((earliest > pl.col("erased_at")).fill_null(value=True))
-        if kept.height < frame.height:
-            write_table(part, kept.drop("erased_at"), cursors=read_cursors(part))
-            n_erased += frame.height - kept.height
-    return n_erased
-
-
-def _join(out: Path, kind: StreamTable) -> int:
-    written = list_parts(out / PARTS, kind.name)
-    if not written:
-        return 0
-    whole = scan_parquet(written).unique([*kind.id_columns], keep="first", maintain_order=True)
-    frame = whole.collect()
-    write_table(out / f"{kind.name}.parquet", frame)
-    return frame.height
-
-
-def _repeats(parts: Path) -> Repeats:
-    written = list_parts(parts, EVENTS.name)
-    if not written:
-        return Repeats(0, 0, ())
-    twice = scan_parquet(written).with_row_index(ROW).filter(pl.col("event_id").is_duplicated())
-    repeated = repeated_rows(twice.collect())
-    conflicting = repeated.filter(~pl.col("same"))
-    named = conflicting.select(IDENTITY).unique(maintain_order=True).head(MAX_NAMED)
-    return Repeats(
-        repeated.height - conflicting.height,
-        conflicting.height,
-        tuple(f"{customer_id} {event_id}" for customer_id, event_id in named.iter_rows()),
     )
 
 

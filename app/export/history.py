@@ -15,7 +15,7 @@ from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import read_events
 from models.dataset.faults import FaultReport
 from models.dataset.schema import ERASURES, EVENTS, Column, Kind
-from models.dataset.tables import Table, read_table, table_path
+from models.dataset.tables import read_table, table_path
 
 GIVEN: Final = "given-"
 """Prefix of adopted files, which are kept among the parts."""
@@ -44,9 +44,25 @@ def adopt(out: Path, name: str, *, parts: Path) -> int:
         ExportError: If rows of it would be left out.
     """
     path = table_path(out, name)
-    if path is None or _is_written(path, name, parts=parts):
+    if path is None:
         return 0
-    frame = _whole(read_table(path), path, name=name)
+    if list_parts(parts, name):
+        # Adopted already; a run that was killed before its last step left the file here.
+        if not is_written(path):
+            keep_aside(path, parts)
+        return 0
+    table = read_table(path)
+    if name == "events":
+        _, faults = read_events(table, None, erasures=Erasures.none())
+    else:
+        _, faults = read_erasures(table)
+    refuse_faulty(faults, path)
+    frame, faults = convert(table, CONTRACTS[name])
+    if faults.unusable():
+        msg = f"{path} cannot be used: see `python -m training validate --data {path.parent}`"
+        raise ExportError(msg)
+    frame = in_contract_order(frame, CONTRACTS[name])
+    # The part first: a run that is killed in between finds it, and does not adopt the file again.
     write_table(part_path(parts, name, number=_FIRST), frame, cursors={})
     keep_aside(path, parts)
     return frame.height
@@ -79,25 +95,3 @@ def refuse_faulty(faults: FaultReport, path: Path) -> None:
             f"{path.parent}` names them: repair or remove them, and export again"
         )
         raise ExportError(msg)
-
-
-def _is_written(path: Path, name: str, *, parts: Path) -> bool:
-    """Tell whether an export wrote a file; a killed run may have adopted it already."""
-    if not list_parts(parts, name):
-        return False
-    if not is_written(path):
-        keep_aside(path, parts)
-    return True
-
-
-def _whole(table: Table, path: Path, *, name: str) -> pl.DataFrame:
-    if name == "events":
-        _, faults = read_events(table, None, erasures=Erasures.none())
-    else:
-        _, faults = read_erasures(table)
-    refuse_faulty(faults, path)
-    frame, faults = convert(table, CONTRACTS[name])
-    if faults.unusable():
-        msg = f"{path} cannot be used: see `python -m training validate --data {path.parent}`"
-        raise ExportError(msg)
-    return in_contract_order(frame, CONTRACTS[name])

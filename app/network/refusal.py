@@ -10,38 +10,26 @@ from app.errors import ServiceError
 _RETRY: Final = b"retry-after: 1\r\n"
 
 
-class MalformedRequestError(ServiceError):
+class MalformedRequestError(ServiceError, code="malformed_request", status=400):
     """Bytes that are no request of HTTP/1.1 or HTTP/1.0."""
 
-    code = "malformed_request"
-    status = HTTPStatus.BAD_REQUEST
 
-
-class UnknownExpectationError(ServiceError):
+class UnknownExpectationError(ServiceError, code="unknown_expectation", status=417):
     """A header `Expect` of something other than an interim answer."""
-
-    code = "unknown_expectation"
-    status = HTTPStatus.EXPECTATION_FAILED
 
     def __init__(self) -> None:
         super().__init__("of Expect nothing but 100-continue is known: leave the header out")
 
 
-class UrlTooLongError(ServiceError):
+class UrlTooLongError(ServiceError, code="url_too_long", status=414):
     """A request line beyond the limit of the settings."""
-
-    code = "url_too_long"
-    status = HTTPStatus.REQUEST_URI_TOO_LONG
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"the URL is longer than {limit_bytes} bytes")
 
 
-class HeadTooLargeError(ServiceError):
+class HeadTooLargeError(ServiceError, code="head_too_large", status=431):
     """Headers beyond the limits of the settings."""
-
-    code = "head_too_large"
-    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
     def __init__(self, limit_bytes: int, n_headers: int) -> None:
         super().__init__(
@@ -49,31 +37,22 @@ class HeadTooLargeError(ServiceError):
         )
 
 
-class SlowHeadError(ServiceError):
+class SlowHeadError(ServiceError, code="head_too_slow", status=408):
     """Headers that did not arrive in time."""
-
-    code = "head_too_slow"
-    status = HTTPStatus.REQUEST_TIMEOUT
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"the headers did not arrive within {limit_s:g} seconds")
 
 
-class TooManyConnectionsError(ServiceError):
+class TooManyConnectionsError(ServiceError, code="too_many_connections", status=503):
     """A connection beyond those that a worker holds, in all or of one address."""
-
-    code = "too_many_connections"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
         super().__init__("too many connections: use those that are open, or try again later")
 
 
-class TooMuchHeldError(ServiceError):
+class TooMuchHeldError(ServiceError, code="too_much_held", status=503):
     """A request whose bytes, with those of others, are more than a worker holds at once."""
-
-    code = "too_much_held"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
         super().__init__("too many bytes of requests are being received: try again later")

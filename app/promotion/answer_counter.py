@@ -31,6 +31,7 @@ class AnswerCounter:
 
     def record(self, record: ExposureRecord) -> None:
         """Count an answer of the canary, on the side that it was assigned to."""
+        # Read once, without the lock: another promotion may begin while this answer is counted.
         promotion = self._promotion
         if promotion is None:
             return

@@ -31,8 +31,8 @@ from models.promotion.canary_plan import with_canary
 from models.promotion.check import Finding
 from models.promotion.promotion import Evidence, Promotion, Stage
 
+# Ten polls; chosen, not measured. A deciding worker that dies is replaced after this time.
 LEASE_S: Final = 5.0
-"""Ten polls; chosen, not measured. A deciding worker that dies is replaced after this time."""
 
 _UNSEEN: Final = frozenset({Stage.SHADOW, Stage.ESTIMATE})
 
@@ -41,24 +41,14 @@ _log = get_logger(__name__)
 
 @dataclass(slots=True)
 class PromotionController:
-    """Follows the latest promotion, and leads it while this worker holds the lease.
-
-    Attributes:
-        store: Keeps the promotion, the lease, and the counts of all workers.
-        active: Activates and shadows bundles.
-        editor: Changes the plan of experiments.
-        plan: The plan as this worker knows it.
-        counter: Answers that this worker counted.
-        results: Results of the canary. A worker without exports never takes the lease.
-        metrics: Count the decisions.
-    """
+    """Follows the latest promotion, and leads it while this worker holds the lease."""
 
     store: PromotionStore
     active: ActiveBundle
     editor: PlanEditor
     plan: LivePlan
     counter: AnswerCounter
-    results: ExportedResults | None
+    results: ExportedResults | None  # a worker without exports never takes the lease
     metrics: Metrics
     _current: StoredPromotion | None = None
     _unreadable: int | None = None
@@ -84,7 +74,11 @@ class PromotionController:
             PlanRefusedError: If a plan without the canary is refused.
         """
         await self._watch()
-        await self._report_counts()
+        # An unacknowledged batch goes again under its own id: the store adds it once.
+        self._unsent = self._unsent or self.counter.take(self.active.name)
+        if self._unsent is not None:
+            await self.store.count(self._unsent)
+            self._unsent = None
         stored = self._current
         if stored is None or (stored.promotion.is_over and stored.promotion.is_settled):
             return
@@ -92,10 +86,14 @@ class PromotionController:
             return
         if not await self._is_restored():
             return
-        if stored.promotion.is_settled:
-            await self._decide(stored)
-        else:
+        if not stored.promotion.is_settled:
             await self._act(stored)
+            return
+        now = await self.editor.server.now()
+        evidence = await self._evidence(stored.promotion, now)
+        step = stored.promotion.stepped(evidence, now=now, who=self.active.name)
+        if step is not None:
+            await self._put(stored, step)
 
     async def findings(self, promotion: Promotion) -> tuple[Finding, ...]:
         """Check a promotion against the rules of its stage, with this worker's evidence."""
@@ -108,11 +106,17 @@ class PromotionController:
 
     async def _watch(self) -> None:
         version = await self.store.version()
-        known = self._current.version if self._current else 0
-        if version in {known, self._unreadable}:
+        if version in {self._current.version if self._current else 0, self._unreadable}:
             return
         if version == 0 and self._current is not None:
-            await self._restore(self._current)
+            # An emptied store. The counts of the promotion are lost and start at 0.
+            _log.warning("store was emptied; re-publishing the promotion")
+            known = self._current
+            promotion = known.promotion if known.promotion.is_over else known.promotion.unsettled()
+            again = StoredPromotion(known.version, promotion)
+            # Compare-and-set against the absent version: one worker publishes it.
+            if await self.store.change(again, before=0):
+                self._current = again
             return
         try:
             self._current = await self.store.read()
@@ -122,22 +126,6 @@ class PromotionController:
             return
         self.counter.follow(self._current.promotion if self._current else None)
 
-    async def _restore(self, known: StoredPromotion) -> None:
-        """Publish the promotion again in an emptied store; its counts are lost and start at 0."""
-        _log.warning("store was emptied; re-publishing the promotion")
-        promotion = known.promotion if known.promotion.is_over else known.promotion.unsettled()
-        again = StoredPromotion(known.version, promotion)
-        if await self.store.change(again, before=0):
-            self._current = again
-
-    async def _report_counts(self) -> None:
-        # An unacknowledged batch goes again under its own id: the store adds it once.
-        if self._unsent is None:
-            self._unsent = self.counter.take(self.active.name)
-        if self._unsent is not None:
-            await self.store.count(self._unsent)
-            self._unsent = None
-
     async def _is_restored(self) -> bool:
         """Tell whether the store has plan and bundles; other tasks re-publish them if emptied."""
         if self.plan.current.version and not await self.editor.plans.version():
@@ -145,13 +133,6 @@ class PromotionController:
         return bool((await self.active.store.wanted()).active)
 
     # Decide: the worker with the lease, while plan and bundles are as the stage requires.
-
-    async def _decide(self, stored: StoredPromotion) -> None:
-        now = await self.editor.server.now()
-        evidence = await self._evidence(stored.promotion, now)
-        step = stored.promotion.stepped(evidence, now=now, who=self.active.name)
-        if step is not None:
-            await self._put(stored, step)
 
     async def _evidence(self, promotion: Promotion, now: datetime) -> Evidence:
         wanted = await self.active.store.wanted()
@@ -197,7 +178,7 @@ class PromotionController:
             await self._set_stage(promotion)
         except (BundleRefusedError, UnknownBundleError, PlanRefusedError) as exc:
             if promotion.stage is Stage.STOPPED:
-                raise
+                raise  # it cannot be stopped again: the next poll goes on
             now = await self.editor.server.now()
             await self._put(stored, promotion.stopped(str(exc), at=now, who=self.active.name))
         else:
@@ -230,7 +211,15 @@ class PromotionController:
             return
         order = Order(f"promotion {promotion.number}, {self.active.name}")
         if promotion.stage is Stage.CANARY:
-            await self._set_canary(promotion, order)
+            doing = f"show bundle {promotion.candidate} to {promotion.share_bp} bp"
+            await self.editor.change(
+                doing,
+                lambda plan, now: with_canary(
+                    plan, promotion, share_bp=promotion.share_bp, now=now
+                ),
+                order=order,
+            )
+            await self.plan.poll()
         else:
             if promotion.stage is Stage.FULL:
                 await self.active.activate(promotion.candidate)
@@ -240,14 +229,6 @@ class PromotionController:
                 await self.plan.poll()
         # Last, so that the canary's catalogue is there before the shadow's goes.
         await self._set_shadow(promotion, is_wanted=False)
-
-    async def _set_canary(self, promotion: Promotion, order: Order) -> None:
-        def edit(plan: Plan, now: datetime) -> Plan:
-            return with_canary(plan, promotion, share_bp=promotion.share_bp, now=now)
-
-        doing = f"show bundle {promotion.candidate} to {promotion.share_bp} bp"
-        await self.editor.change(doing, edit, order=order)
-        await self.plan.poll()
 
     async def _set_shadow(self, promotion: Promotion, *, is_wanted: bool) -> None:
         shadow = (await self.active.store.wanted()).shadow

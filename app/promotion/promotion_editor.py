@@ -23,8 +23,9 @@ from models.promotion.promotion import Promotion
 from models.promotion.rule import PromotionRules
 from models.scoring.bundle import BundleError
 
+# Chosen, not measured.
 ATTEMPTS: Final = 3
-"""Lost races before a change is given up; chosen, not measured."""
+"""Lost races before a change is given up."""
 
 NO_EXPORTS: Final = (
     "a canary is judged by what was sold: set VITRINE_EXPORTS to the folder that"
@@ -34,13 +35,7 @@ NO_EXPORTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PromotionEditor:
-    """Writes changes into the store; the deciding worker acts on them within two seconds.
-
-    Attributes:
-        store: Keeps promotions.
-        editor: Plan, bundles, and the store's clock.
-        has_exports: Whether results of experiments can be computed on this machine.
-    """
+    """Writes changes into the store; the deciding worker acts on them within two seconds."""
 
     store: PromotionStore
     editor: PlanEditor
@@ -71,7 +66,12 @@ class PromotionEditor:
             at=await self.editor.server.now(),
             who=who,
         )
-        await self._require_room(promotion)
+        # Room for the largest canary now: later it would stop a promotion that went well.
+        plan, now = (await self.editor.current()).plan, await self.editor.server.now()
+        try:
+            with_canary(plan, promotion, share_bp=rules.canary.shares_bp[-1], now=now)
+        except ValueError as exc:
+            raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc
         # Where the settings chose it, too: a worker that starts must not choose another one.
         serving = promotion.serving
         await self.editor.bundles.activate(serving, instead_of=serving)
@@ -154,14 +154,6 @@ class PromotionEditor:
             reason = f"bundle {wanted.shadow} is in shadow: end that first"
             raise _refused(bundle_id, reason)
         return serving
-
-    async def _require_room(self, promotion: Promotion) -> None:
-        plan, now = (await self.editor.current()).plan, await self.editor.server.now()
-        largest = promotion.rules.canary.shares_bp[-1]
-        try:
-            with_canary(plan, promotion, share_bp=largest, now=now)
-        except ValueError as exc:
-            raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc
 
 
 def _refused(bundle_id: str, reason: str) -> PromotionRefusedError:
