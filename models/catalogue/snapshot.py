@@ -46,8 +46,21 @@ class Snapshot:
         ordered = tuple(sorted(sales.values(), key=lambda sale: key(sale.sale_id)))
         seen = {s.sale_id: pictures[s.sale_id] for s in ordered if s.sale_id in pictures}
         known = before.known_digests() if before else {}
-        digests = tuple(_digest(sale, seen.get(sale.sale_id), known) for sale in ordered)
-        return cls(ordered, seen, digests)
+        digests: list[bytes] = []
+        for sale in ordered:
+            scores, hashed = seen.get(sale.sale_id), known.get(sale.sale_id)
+            # By identity: hashing all sales anew at each change would take longer than the change.
+            if hashed and hashed[0] is sale and hashed[1] is scores:
+                digests.append(hashed[2])
+                continue
+            digest = blake2b(_json(sale).encode(), digest_size=16)
+            for number, one in scores.each.items() if scores else ():
+                digest.update(f"\n{number} {len(one.probabilities)}\n".encode())
+                digest.update(one.probabilities.tobytes())
+                digest.update(one.embedding.tobytes())
+                digest.update(one.look.tobytes())
+            digests.append(digest.digest())
+        return cls(ordered, seen, tuple(digests))
 
     @property
     def id(self) -> str:
@@ -160,20 +173,6 @@ def _read(arrays: Arrays) -> tuple[dict[str, Sale], dict[str, PictureScores]]:
 
 
 _Hashed = tuple[Sale, PictureScores | None, bytes]
-
-
-def _digest(sale: Sale, scores: PictureScores | None, known: Mapping[str, _Hashed]) -> bytes:
-    # By identity: hashing all sales anew at each change would take longer than the change.
-    hashed = known.get(sale.sale_id)
-    if hashed and hashed[0] is sale and hashed[1] is scores:
-        return hashed[2]
-    digest = blake2b(_json(sale).encode(), digest_size=16)
-    for number, one in scores.each.items() if scores else ():
-        digest.update(f"\n{number} {len(one.probabilities)}\n".encode())
-        digest.update(one.probabilities.tobytes())
-        digest.update(one.embedding.tobytes())
-        digest.update(one.look.tobytes())
-    return digest.digest()
 
 
 def _json(sale: Sale) -> str:

@@ -23,13 +23,14 @@ class SnapshotFolder:
             ValueError: If its files are damaged.
             OSError: If one is missing: the service keeps them for 30 days.
         """
-        content = (self._directory / content_file(content_id)).read_bytes()
-        return Snapshot.from_bytes(content, base_of=self._base)
+        return Snapshot.from_bytes(self._read(content_file(content_id)), base_of=self._base)
 
     def counts(self, counts_id: str, *, n_sales: int) -> SaleCounts:
         """Read counts of a content of so many sales; see `content`."""
-        content = (self._directory / counts_file(counts_id)).read_bytes()
-        return SaleCounts.from_bytes(content, n_sales=n_sales)
+        return SaleCounts.from_bytes(self._read(counts_file(counts_id)), n_sales=n_sales)
 
     def _whole(self, content_id: str) -> Snapshot:
-        return Snapshot.from_bytes((self._directory / content_file(content_id)).read_bytes())
+        return Snapshot.from_bytes(self._read(content_file(content_id)))
+
+    def _read(self, name: str) -> bytes:
+        return (self._directory / name).read_bytes()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import gt, le, lt
 from typing import Final
 
 import polars as pl
@@ -129,33 +130,26 @@ def _number(column: Column, dtype: pl.DataType) -> Converted | str:
         Check(FaultCode.WRONG_TYPE, name, unread, "be a number"),
         Check(FaultCode.NOT_FINITE, name, ~finite, "be finite"),
     ]
-    if column.low is not None:
-        code = FaultCode.OUT_OF_RANGE if column.low else FaultCode.NEGATIVE_NUMBER
-        failed = finite & (number < column.low)
-        checks.append(Check(code, name, failed, f"not be below {column.low:g}"))
-    if column.above is not None:
-        failed = finite & (number <= column.above)
-        checks.append(Check(FaultCode.OUT_OF_RANGE, name, failed, f"be above {column.above:g}"))
-    if column.high is not None:
-        failed = finite & (number > column.high)
-        must = f"not be above {column.high:g}"
-        checks.append(Check(FaultCode.OUT_OF_RANGE, name, failed, must))
+    bounds = (
+        (column.low, lt, "not be below"),
+        (column.above, le, "be above"),
+        (column.high, gt, "not be above"),
+    )
+    for bound, breaks, must in bounds:
+        if bound is not None:
+            is_sign = breaks is lt and not bound
+            code = FaultCode.NEGATIVE_NUMBER if is_sign else FaultCode.OUT_OF_RANGE
+            checks.append(Check(code, name, finite & breaks(number, bound), f"{must} {bound:g}"))
     if column.smallest:
         failed = finite & (number != 0) & (number.abs() < column.smallest)
         must = f"be 0, or at least {column.smallest:g} in size"
         checks.append(Check(FaultCode.OUT_OF_RANGE, name, failed, must))
+    if column.kind is Kind.WHOLE:
+        broken = finite & (number != number.floor())
+        checks.append(Check(FaultCode.WRONG_TYPE, name, broken, "be a whole number"))
+        safe = pl.when(number.abs() <= _WHOLE_LIMIT).then(number)
+        number = safe.cast(pl.Int64, strict=False)
     return Converted(number, tuple(checks))
-
-
-def _whole(column: Column, dtype: pl.DataType) -> Converted | str:
-    converted = _number(column, dtype)
-    if isinstance(converted, str):
-        return converted
-    number = converted.value
-    broken = number.is_finite() & (number != number.floor())
-    whole = Check(FaultCode.WRONG_TYPE, column.name, broken, "be a whole number")
-    safe = pl.when(number.abs() <= _WHOLE_LIMIT).then(number)
-    return Converted(safe.cast(pl.Int64, strict=False), (*converted.checks, whole))
 
 
 def _time(column: Column, dtype: pl.DataType) -> Converted | str:
@@ -236,7 +230,7 @@ _CONVERSIONS: Final = {
     Kind.IDENTIFIER: _text,
     Kind.TEXT: _text,
     Kind.NUMBER: _number,
-    Kind.WHOLE: _whole,
+    Kind.WHOLE: _number,
     Kind.TIME: _time,
     Kind.MARKET: _text,
     Kind.MARKETS: _texts,

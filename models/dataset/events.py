@@ -204,20 +204,17 @@ def read_events(
         faults += find_faults(repeated, _REPEATS, file=table.file)
         frame = frame.filter(~pl.col(ROW).is_in(repeated[ROW].to_list()))
     checks = _NOTES if sales is None else (_UNKNOWN_SALE, *_NOTES)
-    frame = _with_sales(frame, pl.DataFrame(schema=_OF_SALES) if sales is None else sales)
-    faults += find_faults(frame, checks, file=table.file)
-    return EventTable.from_frame(frame), faults
-
-
-def _with_sales(frame: pl.DataFrame, sales: pl.DataFrame) -> pl.DataFrame:
+    if sales is None:
+        sales = pl.DataFrame(schema=_OF_SALES)
     # `limited`: the sale names markets; `sees`: the event's market is one of them, else null.
-    times = sales.select(
-        "sale_id", "opens_us", "closes_us", limited=pl.col("markets").is_not_null()
-    )
+    limited = pl.col("markets").is_not_null()
+    times = sales.select("sale_id", "opens_us", "closes_us", limited=limited)
     seen = sales.select("sale_id", market="markets").explode("market").drop_nulls().unique()
     seen = seen.with_columns(sees=pl.lit(value=True))
     frame = frame.join(times, on="sale_id", how="left", maintain_order="left")
-    return frame.join(seen, on=["sale_id", "market"], how="left", maintain_order="left")
+    frame = frame.join(seen, on=["sale_id", "market"], how="left", maintain_order="left")
+    faults += find_faults(frame, checks, file=table.file)
+    return EventTable.from_frame(frame), faults
 
 
 def repeated_rows(frame: pl.DataFrame) -> pl.DataFrame:

@@ -39,11 +39,9 @@ Market = Annotated[
 """A market, in lower case and without whitespace around it: ``FR`` and ``fr `` are ``fr``."""
 
 
-def _whole(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-WHOLE: Final = BeforeValidator(_whole)
+WHOLE: Final = BeforeValidator(
+    lambda value: int(value) if isinstance(value, float) and value.is_integer() else value
+)
 """Accepts 3.0 as the integer 3, as JSON Schema does."""
 
 # Ratios and sums of two amounts in these bounds fit into float32, in any currency.

@@ -244,7 +244,20 @@ class _Index:
         self._picture = np.full(len(steps), NONE)
         self._picture[pictured] = picture
         self._shown_by = _first_of_each(pictured, picture, n=len(first))
-        self._index = self._filled()
+        vectors = steps[self._first]
+        index = faiss.IndexFlatIP(EMBEDDING_SIZE)
+        if partition is None or self._cells is None:
+            index.add(vectors)
+        else:
+            index.add(self._cells.centres)
+            index = faiss.IndexIVFFlat(
+                index, EMBEDDING_SIZE, len(self._cells.centres), faiss.METRIC_INNER_PRODUCT
+            )
+            index.nprobe = self._cells.n_searched
+            home = partition.home[self._first].astype(np.int64)
+            # Cells are assigned here, so that every device searches the same ones.
+            index.add_core(len(vectors), faiss.swig_ptr(vectors), None, faiss.swig_ptr(home))
+        self._index: faiss.Index = index
         if search_device() is Device.CUDA:
             resources = faiss.StandardGpuResources()
             self._index = faiss.index_cpu_to_gpu(resources, 0, self._index)
@@ -256,23 +269,6 @@ class _Index:
         for block in blocks(len(pictures), _BLOCK):
             found[block] = self._nearest(self._first[pictures[block]])
         return found[of_row]
-
-    def _filled(self) -> faiss.Index:
-        vectors, cells = self._steps[self._first], self._cells
-        if self._partition is None or cells is None:
-            index = faiss.IndexFlatIP(EMBEDDING_SIZE)
-            index.add(vectors)
-            return index
-        quantizer = faiss.IndexFlatIP(EMBEDDING_SIZE)
-        quantizer.add(cells.centres)
-        index = faiss.IndexIVFFlat(
-            quantizer, EMBEDDING_SIZE, len(cells.centres), faiss.METRIC_INNER_PRODUCT
-        )
-        index.nprobe = cells.n_searched
-        home = self._partition.home[self._first].astype(np.int64)
-        # Cells are assigned here, so that every device searches the same ones.
-        index.add_core(len(vectors), faiss.swig_ptr(vectors), None, faiss.swig_ptr(home))
-        return index
 
     def _nearest(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         k = min(_WIDTH + _SLACK, len(self._first))

@@ -316,7 +316,14 @@ def _pixels(
     except _FAULTS:
         orientation = 1  # broken EXIF data are no reason to refuse pixels that decode
     turn = _TRANSPOSITIONS.get(orientation) if isinstance(orientation, int) else None
-    flat = _flat(image)
+    flat = image
+    if image.mode.startswith("I"):
+        # 16 bits: the high byte, as a conversion by Pillow would cut off at 255.
+        high = np.asarray(image).astype(np.uint32) >> 8
+        flat = Image.fromarray(np.minimum(high, 255).astype(np.uint8))
+    elif image.mode != "RGB" or "transparency" in image.info:
+        is_clear = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
+        flat = image.convert("RGBA" if is_clear else "RGB")
     squares = [
         flat.resize((size, size), Image.Resampling.BICUBIC, box, _REDUCING_GAP)
         for box in boxes(*flat.size)
@@ -327,14 +334,3 @@ def _pixels(
         white = Image.new("RGBA", (size, size), "white")
         upright = [Image.alpha_composite(white, square) for square in upright]
     return np.stack([np.asarray(square.convert("RGB"), dtype=np.uint8) for square in upright])
-
-
-def _flat(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        # 16 bits: the high byte, as a conversion by Pillow would cut off at 255.
-        high = np.asarray(image).astype(np.uint32) >> 8
-        return Image.fromarray(np.minimum(high, 255).astype(np.uint8))
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    transparent = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
-    return image.convert("RGBA" if transparent else "RGB")

@@ -54,6 +54,11 @@ class ShadowCounts:
         return self.candidate_us / self.serving_us - 1 if self.serving_us else None
 
     @property
+    def overlap(self) -> float | None:
+        """Share of the sales shown that the candidate shows too; None if unknown."""
+        return self.shared / self.shown if self.shown else None
+
+    @property
     def drift(self) -> float | None:
         """Distance of the mean probability shown, as a share of the serving bundle's."""
         return abs(self.candidate_ppm / self.serving_ppm - 1) if self.serving_ppm else None

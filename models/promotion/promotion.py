@@ -1,6 +1,6 @@
 """Promotion: the stage of a candidate bundle, and the decisions that led to it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -156,6 +156,7 @@ class Promotion(BaseModel):
         undone = evidence.undone
         if evidence.serving != self.serving:
             undone = f"bundle {evidence.serving} was activated instead of {self.serving}"
+        hours = (now - self.since) / _HOUR
         found: list[Finding] = []
         if undone:
             breached = State.BREACHED
@@ -170,10 +171,21 @@ class Promotion(BaseModel):
             found.append(estimate_finding(rules, self.estimate, explores=evidence.explores))
             limit = rules.max_hours
         else:
-            found += self._canary(evidence, now)
-            limit = self.rules.canary.max_days * _HOURS_A_DAY
+            canary, unit = self.rules.canary, "hours at this share"
+            found += [
+                at_least("min_hours", hours, limit=canary.min_hours, unit=unit),
+                *live_findings(canary, evidence.counts),
+                *sale_findings(
+                    canary,
+                    evidence.results,
+                    why_none=evidence.why_none,
+                    n_before=self.n_before,
+                    is_last=self.share_bp == canary.shares_bp[-1],
+                ),
+            ]
+            limit = canary.max_days * _HOURS_A_DAY
         # Last, as it also says which rules are undecided.
-        return (*found, in_time(found, (now - self.since) / _HOUR, limit=limit))
+        return (*found, in_time(found, hours, limit=limit))
 
     def stepped(self, evidence: Evidence, *, now: datetime, who: str) -> Self | None:
         """Return it one step further or stopped; None while rules are open, or after its end."""
@@ -189,21 +201,6 @@ class Promotion(BaseModel):
             stage, share_bp = (Stage.CANARY, larger[0]) if larger else (Stage.FULL, 0)
         moved = self._moved(stage, share_bp, at=now, who=who, why=FINISHED, findings=found)
         return moved.model_copy(update={"n_before": n_analysed(evidence.results)})
-
-    def _canary(self, evidence: Evidence, now: datetime) -> Iterable[Finding]:
-        rules = self.rules.canary
-        hours = (now - self.since) / _HOUR
-        return (
-            at_least("min_hours", hours, limit=rules.min_hours, unit="hours at this share"),
-            *live_findings(rules, evidence.counts),
-            *sale_findings(
-                rules,
-                evidence.results,
-                why_none=evidence.why_none,
-                n_before=self.n_before,
-                is_last=self.share_bp == rules.shares_bp[-1],
-            ),
-        )
 
     def _moved(
         self,

@@ -1,11 +1,14 @@
 """Shadow checks: rankings of a candidate for requests that the serving bundle answers."""
 
 from functools import partial
+from typing import Literal
 
 from models.experiments.analysis.guardrail import State
 from models.promotion.check import Finding, at_least
 from models.promotion.count import ShadowCounts
 from models.promotion.rule import ShadowRules
+
+_Limit = Literal["max_slower", "min_overlap", "max_drift", "max_missing"]
 
 
 def shadow_findings(
@@ -25,7 +28,7 @@ def shadow_findings(
     enough = n >= rules.min_answers
     of = max(n, rules.min_answers)
     failed = counts.failed / of
-    above = partial(_above, enough=enough)
+    judged = partial(_judged, rules, enough=enough)
     return (
         at_least("min_answers", n, limit=rules.min_answers, unit="answers ranked in shadow"),
         # Before there are enough answers, all that are missing count as successes.
@@ -36,20 +39,10 @@ def shadow_findings(
             state=State.BREACHED if failed > rules.max_failed else State.HELD,
             said=f"{counts.failed} of {of} rankings failed, at most {rules.max_failed:.1%} may",
         ),
-        above("max_slower", counts.slower, rules.max_slower, said="computing takes longer by"),
-        _overlap(rules, counts, enough=enough),
-        above(
-            "max_drift",
-            counts.drift,
-            rules.max_drift,
-            said="purchase probabilities shown are apart by",
-        ),
-        above(
-            "max_missing",
-            counts.more_missing,
-            rules.max_missing,
-            said="more features are missing by",
-        ),
+        judged("max_slower", counts.slower, said="computing takes longer by {}"),
+        judged("min_overlap", counts.overlap, said="{} of sales shown are its own too"),
+        judged("max_drift", counts.drift, said="purchase probabilities shown are apart by {}"),
+        judged("max_missing", counts.more_missing, said="more features are missing by {}"),
         Finding(
             rule="workers",
             found=n_without,
@@ -60,30 +53,14 @@ def shadow_findings(
     )
 
 
-def _above(rule: str, found: float | None, limit: float, *, enough: bool, said: str) -> Finding:
+def _judged(
+    rules: ShadowRules, rule: _Limit, found: float | None, *, enough: bool, said: str
+) -> Finding:
+    limit, is_least = float(getattr(rules, rule)), rule == "min_overlap"
     state = State.OPEN
     if enough and found is not None:
-        state = State.BREACHED if found > limit else State.HELD
-    value = "an unknown share" if found is None else f"{found:.1%}"
-    return Finding(
-        rule=rule,
-        found=found,
-        limit=limit,
-        state=state,
-        said=f"{said} {value}, at most {limit:.1%}",
-    )
-
-
-def _overlap(rules: ShadowRules, counts: ShadowCounts, *, enough: bool) -> Finding:
-    found = counts.shared / counts.shown if counts.shown else None
-    state = State.OPEN
-    if enough and found is not None:
-        state = State.BREACHED if found < rules.min_overlap else State.HELD
-    value = "an unknown share" if found is None else f"{found:.1%}"
-    return Finding(
-        rule="min_overlap",
-        found=found,
-        limit=rules.min_overlap,
-        state=state,
-        said=f"{value} of sales shown are its own too, at least {rules.min_overlap:.1%} must be",
-    )
+        breaks = found < limit if is_least else found > limit
+        state = State.BREACHED if breaks else State.HELD
+    words = said.format("an unknown share" if found is None else f"{found:.1%}")
+    bound = f"at least {limit:.1%} must be" if is_least else f"at most {limit:.1%}"
+    return Finding(rule=rule, found=found, limit=limit, state=state, said=f"{words}, {bound}")

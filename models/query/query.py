@@ -99,11 +99,6 @@ class Query:
         """The history aggregated by sale."""
         return HistoryBySale.from_history(self.history, len(self.catalogue))
 
-    @cached_property
-    def interactions(self) -> SaleInteractions:
-        """The distinct sales of the history."""
-        return SaleInteractions.from_history(self.history, self.by_sale)
-
 
 @dataclass(frozen=True, eq=False)
 class CandidateCounts:

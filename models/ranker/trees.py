@@ -191,15 +191,16 @@ def _tree(fields: Mapping[str, str]) -> Tree:
     )
     thresholds = [float(value) for value in fields["threshold"].split()]
     order, below = _leaves_from_left(left, right)
-    return Tree(
-        splits=tuple(
-            Split(column, threshold, _nan_right(kind, threshold), below[node])
-            for node, (column, threshold, kind) in enumerate(
-                zip(columns, thresholds, kinds, strict=True)
-            )
-        ),
-        leaf_values=tuple(values[leaf] for leaf in order),
-    )
+    splits: list[Split] = []
+    for node, (column, threshold, kind) in enumerate(zip(columns, thresholds, kinds, strict=True)):
+        missing = kind >> 2
+        if kind & _CATEGORICAL or missing == _ZERO_IS_MISSING:
+            msg = f"decision type {kind} is not supported"
+            raise ValueError(msg)
+        # LightGBM reads NaN as 0 for a feature that had no NaN in training.
+        nan_right = not kind & _DEFAULT_LEFT if missing == _NAN_IS_MISSING else threshold < 0
+        splits.append(Split(column, threshold, nan_right, below[node]))
+    return Tree(tuple(splits), tuple(values[leaf] for leaf in order))
 
 
 def _leaves_from_left(left: list[int], right: list[int]) -> tuple[list[int], dict[int, int]]:
@@ -216,15 +217,6 @@ def _leaves_from_left(left: list[int], right: list[int]) -> tuple[list[int], dic
 
     visit(0)
     return order, below
-
-
-def _nan_right(kind: int, threshold: float) -> bool:
-    missing = kind >> 2
-    if kind & _CATEGORICAL or missing == _ZERO_IS_MISSING:
-        msg = f"decision type {kind} is not supported"
-        raise ValueError(msg)
-    # LightGBM reads NaN as 0 for a feature that had no NaN in training.
-    return not kind & _DEFAULT_LEFT if missing == _NAN_IS_MISSING else threshold < 0
 
 
 def _table(

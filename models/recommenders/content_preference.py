@@ -114,7 +114,13 @@ class ContentPreference(Recommender):
         # Places and their squares together, shape (n_queries, longest, 2 n_dimensions).
         block = shown.customers.vectors(np.hstack([at, at * at]), np.arange(len(at)))
         looks = self.rate * np.exp2(-shown.age_s / TASTE_MEMORY_S)
-        precision = 1 / self.spread + _weight_without_impression(batch)[:, None]
+        # Interactions without a known impression, marked by clearing the cells of impressions.
+        seen, n = batch.interactions, len(batch.catalogue)
+        not_shown = np.ones(len(batch) * n)
+        not_shown[shown.customers.cells(shown.rows, n)] = 0.0
+        counted = not_shown[seen.customers.cells(seen.rows, n)]
+        weight = seen.customers.sums(counted * seen.weights[_LASTING])
+        precision = 1 / self.spread + weight[:, None]
         linear = sums + self.mean / self.spread
         taste = self.mean[None].repeat(len(batch), axis=0)
         for _ in range(_N_STEPS):
@@ -154,12 +160,3 @@ class ContentPreference(Recommender):
             msg = f"the opening rate must be in [0, 1], got {rate}"
             raise ValueError(msg)
         return cls(projection, mean, spread, rate)
-
-
-def _weight_without_impression(batch: Batch) -> NDArray[np.float64]:
-    # Summed over interactions, shape (n_queries,).
-    seen, shown, n = batch.interactions, batch.impressions, len(batch.catalogue)
-    not_shown = np.ones(len(batch) * n)
-    not_shown[shown.customers.cells(shown.rows, n)] = 0.0
-    counted = not_shown[seen.customers.cells(seen.rows, n)]
-    return seen.customers.sums(counted * seen.weights[_LASTING])

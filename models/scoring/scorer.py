@@ -32,14 +32,13 @@ from models.ranker.objective import (
     known_margins,
     usual_margin_share,
 )
-from models.ranker.ranker import LightGbmRanker, Ranker
+from models.ranker.ranker import Ranker
 from models.ranker.two_stage import (
     BUYING_FILE,
     BUYING_OFFSET_FILE,
     CALIBRATION_FILE,
     OFFSET_FILE,
     RANKER_FILE,
-    TwoStageRanker,
     read_ranker,
 )
 from models.recommenders.recommender import Recommender
@@ -166,23 +165,29 @@ class Scorer:
             raise ValueError(msg)
         n_features = len(schema.names)
         snapshot = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
-        baseline = None
-        if DRIFT_BASELINE_FILE in bundle.files:
-            baseline = DriftBaseline.from_bytes(
-                bundle.content(DRIFT_BASELINE_FILE), n_features=n_features
-            )
+        texts, offsets = [RANKER_FILE, CALIBRATION_FILE], [OFFSET_FILE]
+        if BUYING_FILE in bundle.files:
+            texts, offsets = [*texts, BUYING_FILE], [*offsets, BUYING_OFFSET_FILE]
+        ranker = read_ranker(
+            {name: bundle.text(name) for name in texts},
+            {name: bundle.content(name) for name in offsets},
+            names=schema.names,
+        )
+        baseline = bundle.files.get(DRIFT_BASELINE_FILE)
         return cls(
             bundle_id=bundle.id,
             scene_model=bundle.manifest.scene_model,
             schema=schema,
-            ranker=_ranker(bundle, schema.names),
+            ranker=ranker,
             topics=Topics.from_bytes(bundle.content(TOPICS_FILE)),
             snapshot=snapshot,
             counts=SaleCounts.from_bytes(bundle.content(COUNTS_FILE), n_sales=len(snapshot.sales)),
             logistic=LogisticRanker.from_bytes(
                 bundle.content(LOGISTIC_FILE), n_features=n_features
             ),
-            drift_baseline=baseline,
+            drift_baseline=None
+            if baseline is None
+            else DriftBaseline.from_bytes(baseline, n_features=n_features),
         )
 
     @property
@@ -301,14 +306,3 @@ class Scorer:
             schema=self.schema,
             topics=self.topics,
         )
-
-
-def _ranker(bundle: Bundle, names: tuple[str, ...]) -> LightGbmRanker | TwoStageRanker:
-    texts, offsets = [RANKER_FILE, CALIBRATION_FILE], [OFFSET_FILE]
-    if BUYING_FILE in bundle.files:
-        texts, offsets = [*texts, BUYING_FILE], [*offsets, BUYING_OFFSET_FILE]
-    return read_ranker(
-        {name: bundle.text(name) for name in texts},
-        {name: bundle.content(name) for name in offsets},
-        names=names,
-    )

@@ -6,6 +6,7 @@ import pytest
 from models.catalogue.catalogue import build_catalogue
 from models.domain.event import EventType
 from models.pictures.topics import Topics
+from models.query.query import Batch
 from models.recommenders.content_encoder import Encoder, Projection
 from tests.builders import catalogue, picture, query, row, sale
 
@@ -74,8 +75,7 @@ def test_a_window_names_each_touched_sale_once_with_its_newest_age() -> None:
         (EventType.CART, "slope", 5.0),
     )
 
-    ages = dict(
-        zip(asked.interactions.rows.tolist(), asked.interactions.age_s.tolist(), strict=True)
-    )
+    seen = Batch.from_query(asked).interactions
+    ages = dict(zip(seen.rows.tolist(), seen.age_s.tolist(), strict=True))
 
     assert ages == {row(SHOP, "slope"): 5.0, row(SHOP, "sea"): 30.0}
