@@ -1,6 +1,6 @@
 """Simulated experiments on units: assignments, exposures with their times, purchases."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -10,7 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
+from models.domain.customer import Window
 from models.domain.event import to_us
+from models.domain.profile import Profile
 from models.experiments.plan.bucketing import bucket, resized
 from models.experiments.plan.experiment import Experiment
 
@@ -18,6 +20,27 @@ START: Final = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS: Final = 14
 DAY_US: Final = 86_400_000_000
 HOUR_US: Final = DAY_US // 24
+
+
+RECORDED: Final[Mapping[str, object]] = {
+    "limit": 3,
+    "exclude": [],
+    "excluded_unknown": 0,
+    "candidates_unknown": 0,
+    "candidates_ordered": False,
+    "window": Window.empty().pack(),
+    "profile": Profile.empty().pack(),
+    "snapshot_id": "c.n",
+    "bundle_id": "bundle",
+    "plan_version": 1,
+    "assignments": [],
+    "order_by": "meta",
+    "diversity": 0.0,
+    "feature_hash": "",
+    "took_us": 5_000,
+    "versions": [],
+}
+"""A row of the file of exposures, but for the answer's id, time and slate."""
 
 
 def two_arms(salt: str = "salt", *, treatment_bp: int = 5_000, name: str = "trial") -> Experiment:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.scoring.scorer import META
 from training.evaluation.protocol import EvaluatedSlate
@@ -55,7 +54,12 @@ def picture_worth(rankings: Rankings, *, seed: int) -> dict[str, dict[str, Inter
     Raises:
         ValueError: If the evaluations are not of the same slates.
     """
-    customers = _customers(rankings)
+    parts = (rankings.pictures, rankings.without, rankings.permuted)
+    evaluated = [[one.customer for one in part] for part in parts]
+    if evaluated[0] != evaluated[1] or evaluated[0] != evaluated[2]:
+        msg = "evaluations of different slates cannot be paired"
+        raise ValueError(msg)
+    customers = np.array(evaluated[0], dtype=np.int64)
     scorers = rankings.scorers()
     metrics = list(dict.fromkeys(m for one in rankings.pictures for m in one.metrics[META]))
     figures: dict[str, dict[str, Interval]] = {name: {} for name in scorers}
@@ -72,14 +76,3 @@ def picture_worth(rankings: Rankings, *, seed: int) -> dict[str, dict[str, Inter
                 gap = mean_interval(values[PICTURES] - own, customers, seed=seed)
                 figures.setdefault(f"{PICTURES} - {name}", {})[metric] = gap
     return figures
-
-
-def _customers(rankings: Rankings) -> NDArray[np.int64]:
-    judged = [
-        [one.customer for one in part]
-        for part in (rankings.pictures, rankings.without, rankings.permuted)
-    ]
-    if judged[0] != judged[1] or judged[0] != judged[2]:
-        msg = "evaluations of different slates cannot be paired"
-        raise ValueError(msg)
-    return np.array(judged[0], dtype=np.int64)

@@ -104,8 +104,15 @@ class Board:
                 for (scorer, name), column in self._columns.items()
                 if name == metric and scorer != reference
             }
-            for scorer, difference in self._compared(gaps).items():
-                found.setdefault(scorer, {})[metric] = difference
+            if not gaps:
+                continue
+            resampled = resample(
+                np.stack(list(gaps.values()), axis=1), self._customers, seed=self._seed
+            )
+            p_values: list[float] = holm(resampled.p_values()).tolist()
+            for scorer, interval, p in zip(gaps, resampled.intervals(), p_values, strict=True):
+                if interval.n:
+                    found.setdefault(scorer, {})[metric] = Difference(interval, p)
         return found
 
     def lift_shares(self, floor: str) -> Scorers:
@@ -145,12 +152,3 @@ class Board:
             if interval.n:
                 nested.setdefault(scorer, {})[metric] = interval
         return nested
-
-    def _compared(self, gaps: Mapping[str, NDArray[np.float64]]) -> dict[str, Difference]:
-        if not gaps:
-            return {}
-        resampled = resample(
-            np.stack(list(gaps.values()), axis=1), self._customers, seed=self._seed
-        )
-        tests = zip(gaps, resampled.intervals(), holm(resampled.p_values()).tolist(), strict=True)
-        return {scorer: Difference(interval, p) for scorer, interval, p in tests if interval.n}

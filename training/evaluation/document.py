@@ -19,7 +19,6 @@ from training.evaluation.example_slates import Thumbnail, currency_of, gallery, 
 from training.evaluation.measure import REALISED_REVENUE, REVENUE
 from training.evaluation.output import difference_table, interval_table
 from training.evaluation.protocol import ORACLES, Protocol
-from training.evaluation.reliability import Reliability
 from training.report.block import (
     Bar,
     BarPlot,
@@ -79,7 +78,12 @@ def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
         blocks += [Heading("Calibration"), Paragraph(_WANTED)]
         figures = {name: one.figures for name, one in evaluation.reliability.items()}
         blocks.append(interval_table("Probabilities of the meta-model", figures))
-        blocks += [_reliability_plot(name, one) for name, one in evaluation.reliability.items()]
+    for name, one in evaluation.reliability.items():
+        # Both axes as shares of the largest rate: purchases are rare, and would lie in a corner.
+        largest = max(max(each.predicted, each.observed) for each in one.bins) or 1.0
+        points = [(each.predicted / largest, each.observed / largest) for each in one.bins]
+        axes = (f"predicted, 1 = {largest:.3g}", f"observed, 1 = {largest:.3g}")
+        blocks.append(LinePlot(f"{name}: tenths of the predictions", *axes, [Line(name, points)]))
     return blocks
 
 
@@ -162,15 +166,3 @@ def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
         yield Heading(f"{_TITLES[name]}: segments")
     for segment, row in protocol.segments.items():
         yield interval_table(segment, row, first="scorer")
-
-
-def _reliability_plot(name: str, reliability: Reliability) -> LinePlot:
-    """Draw predicted against observed rates, both as shares of the largest of them."""
-    largest = max(max(one.predicted, one.observed) for one in reliability.bins) or 1.0
-    points = [(one.predicted / largest, one.observed / largest) for one in reliability.bins]
-    return LinePlot(
-        f"{name}: tenths of the predictions",
-        f"predicted, 1 = {largest:.3g}",
-        f"observed, 1 = {largest:.3g}",
-        [Line(name, points)],
-    )

@@ -119,14 +119,13 @@ def gallery(
         yield Table(caption, ["when", "event", "sale"], rows, of_words=True)
         for line, scorer in talk_lines(list(one.chosen)).items():
             best: list[int] = one.chosen[scorer][:N_SALES].tolist()
-            pictures = [
-                Picture(
-                    thumbnail(catalogue.sales[row].sale_id),
-                    _priced(catalogue, row),
-                    BOUGHT if row in bought else None,
-                )
-                for row in best
-            ]
+            pictures: list[Picture] = []
+            for row in best:
+                sale, text = catalogue.sales[row], title_of(catalogue, row)
+                if sale.price is not None:
+                    text += f", {sale.price:g} {sale.currency or ''}".rstrip()
+                mark = BOUGHT if row in bought else None
+                pictures.append(Picture(thumbnail(sale.sale_id), text, mark))
             yield PictureGrid(f"{line} ({scorer})", pictures)
 
 
@@ -148,9 +147,3 @@ def _ago(age_s: float) -> str:
         if age_s >= 2 * seconds:
             return f"{age_s / seconds:.0f} {unit} before"
     return f"{age_s:.0f} seconds before"
-
-
-def _priced(catalogue: Catalogue, row: int) -> str:
-    sale = catalogue.sales[row]
-    price = f", {sale.price:g} {sale.currency or ''}".rstrip() if sale.price is not None else ""
-    return title_of(catalogue, row) + price

@@ -71,7 +71,13 @@ class Truth:
             strict=True,
         )
         visits = {exposure: (keys, truth, knowable) for exposure, keys, truth, knowable in parts}
-        return cls(visits, _examined(directory))
+        positions = directory / POSITIONS_FILE
+        if not positions.is_file():
+            reason = f"{directory} holds {TRUTH_FILE} without {POSITIONS_FILE}: simulate it again"
+            fault = Fault(file=POSITIONS_FILE, code=FaultCode.MISSING_FILE, reason=reason)
+            raise DatasetError(FaultReport.from_faults([fault]))
+        examined = read_parquet(positions).sort("position")["examined"].to_numpy()
+        return cls(visits, examined)
 
     def of(self, exposure_id: str | None, catalogue: Catalogue) -> VisitTruth | None:
         """Return the probabilities of an exposure, None without any."""
@@ -81,14 +87,6 @@ class Truth:
         keys, truth, knowable = found
         rows = catalogue.rows_for(keys)
         return VisitTruth(_spread(truth, rows, catalogue), _spread(knowable, rows, catalogue))
-
-
-def _examined(directory: Path) -> NDArray[np.float64]:
-    if not (directory / POSITIONS_FILE).is_file():
-        reason = f"{directory} holds {TRUTH_FILE} without {POSITIONS_FILE}: simulate it again"
-        fault = Fault(file=POSITIONS_FILE, code=FaultCode.MISSING_FILE, reason=reason)
-        raise DatasetError(FaultReport.from_faults([fault]))
-    return read_parquet(directory / POSITIONS_FILE).sort("position")["examined"].to_numpy()
 
 
 def _spread(

@@ -21,8 +21,9 @@ from training.off_policy.support import RefusedError
 from training.statistics.bootstrap import Interval, wilson_interval
 
 _EVEN = "random"
+# Chosen, not measured: an item with more impressions is predicted by its own rate rather.
 _PRIOR_IMPRESSIONS = 200.0
-_FOLDS = 2
+_FOLDS = 2  # the fewest that leave an item's own click out
 # With one position these are ips, snips and dr under other names.
 _OF_SLATES = ("rips", "cascade-dr")
 
@@ -84,19 +85,16 @@ def _cross(
     n_items = 1 + max(int(log.items.max()), int(other.items.max()))
     n_positions = 1 + max(int(log.positions.max()), int(other.positions.max()))
     shape = (n_positions, n_items)
-    target = np.full(shape, 1 / n_items) if is_even else _frequencies(other, shape)
+    counts = np.zeros(shape)
+    np.add.at(counts, (other.positions, other.items), 1.0)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    target = np.full(shape, 1 / n_items) if is_even else shares
     rounds = bandit_rounds(log, target)
     try:
         valuation = value_policy(rounds, seed=seed)
     except RefusedError as exc:
         return None, str(exc)
     return _with_positions(valuation, rounds, log, seed=seed), None
-
-
-def _frequencies(log: BanditLog, shape: tuple[int, int]) -> NDArray[np.float64]:
-    counts = np.zeros(shape)
-    np.add.at(counts, (log.positions, log.items), 1.0)
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
 
 
 def bandit_rounds(log: BanditLog, target: NDArray[np.float64]) -> Rounds:
@@ -110,7 +108,15 @@ def bandit_rounds(log: BanditLog, target: NDArray[np.float64]) -> Rounds:
         target: Probability of each item at each position, shape ``(n_positions, n_items)``.
     """
     fold = np.arange(len(log)) % _FOLDS
-    rates = np.array([_rates(log, fold != one, target.shape[1]) for one in range(_FOLDS)])
+    n_items = target.shape[1]
+    rates = np.empty((_FOLDS, n_items))
+    for one in range(_FOLDS):
+        # Out of fold: an item's own click must not raise the rate that it is predicted by.
+        items, clicks = log.items[fold != one], log.clicks[fold != one]
+        shown = np.bincount(items, minlength=n_items)
+        clicked = np.bincount(items, weights=clicks, minlength=n_items)
+        prior = _PRIOR_IMPRESSIONS * float(clicks.mean())
+        rates[one] = (clicked + prior) / (shown + _PRIOR_IMPRESSIONS)
     direct = (target[log.positions] * rates[fold]).sum(axis=1)
     return Rounds(
         rewards=log.clicks[:, None],
@@ -121,14 +127,6 @@ def bandit_rounds(log: BanditLog, target: NDArray[np.float64]) -> Rounds:
         direct=direct[:, None],
         units=np.arange(len(log)),
     )
-
-
-def _rates(log: BanditLog, rows: NDArray[np.bool_], n_items: int) -> NDArray[np.float64]:
-    items, clicks = log.items[rows], log.clicks[rows]
-    shown = np.bincount(items, minlength=n_items)
-    clicked = np.bincount(items, weights=clicks, minlength=n_items)
-    prior = _PRIOR_IMPRESSIONS * float(clicks.mean())
-    return (clicked + prior) / (shown + _PRIOR_IMPRESSIONS)
 
 
 def _with_positions(

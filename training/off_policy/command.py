@@ -10,8 +10,7 @@ import numpy as np
 import polars as pl
 import typer
 
-from models.dataset import Dataset, read_dataset
-from models.domain.event import to_us
+from models.dataset import read_dataset
 from models.domain.units import HOUR_US
 from models.experiments.exposure import read_exposures
 from models.scoring.bundle import read_bundle
@@ -121,7 +120,11 @@ def _value(
     if variant is not None:
         names = pl.element().struct.field("variant")
         exposures = exposures.filter(pl.col("assignments").list.eval(names).list.contains(variant))
-    chosen = judged(exposures, until_us=_until_us(dataset, exposures), window_us=setting.window_us)
+    # Events are known up to the shop's latest event or answer, whichever was later.
+    until_us = int(np.max(dataset.events.received_us, initial=0))
+    if exposures.height:
+        until_us = max(until_us, int(exposures["now"].dt.epoch("us").to_numpy().max()))
+    chosen = judged(exposures, until_us=until_us, window_us=setting.window_us)
     progress.stage("answers", chosen.answers.height)
     rounds = rounds_of(chosen.answers, dataset.events, setting=setting, progress=progress)
     if limits.positions is not None:
@@ -129,13 +132,6 @@ def _value(
     return chosen, value_policy(
         rounds, seed=setting.seed, clip=limits.clip, min_effective=limits.min_effective
     )
-
-
-def _until_us(dataset: Dataset, exposures: pl.DataFrame) -> int:
-    """Return up to when the shop's events are known: its latest event or answer."""
-    latest = int(np.max(dataset.events.received_us, initial=0))
-    last = exposures["now"].max() if exposures.height else None
-    return max(latest, 0 if last is None else to_us(last))  # pyright: ignore[reportArgumentType] - a time
 
 
 def open_bandit_command(

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -18,27 +17,13 @@ from models.dataset.events import keys_for
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
-from models.query.candidates import CallerChoice, candidate_query
-from models.query.query import Context, Query
+from models.experiments.exposure_record import FILE_COLUMNS, ExposureRecord, read_records
+from models.query.candidates import candidate_query
+from models.query.query import Query
 from training.console import Progress
 from training.off_policy.reward import Reward, rewards_of
 from training.off_policy.rounds import Rounds
 from training.off_policy.target import TargetPolicy, View
-
-_NEEDED: Final = (
-    "recommendation_id",
-    "customer_id",
-    "now",
-    "market",
-    "device",
-    "exclude",
-    "candidates",
-    "window",
-    "profile",
-    "snapshot_id",
-    "degraded",
-    "slate",
-)
 
 
 class AnswersError(UserError):
@@ -72,7 +57,7 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
     Raises:
         AnswersError: If a column is missing.
     """
-    missing = [name for name in _NEEDED if name not in exposures.columns]
+    missing = [name for name in FILE_COLUMNS if name not in exposures.columns]
     if missing:
         msg = f"exposures lack the columns {', '.join(missing)}"
         raise AnswersError(msg)
@@ -125,15 +110,19 @@ def rounds_of(
 
     Raises:
         AnswersError: If a snapshot is missing, or an answer shows what was no candidate.
+        ExposureError: If an answer is not recorded as this software does.
     """
     rng = np.random.default_rng(setting.seed)
     views: list[View] = []
-    for row, catalogue in _with_catalogues(answers, setting):
-        views.append(setting.target.view(*_question(row, catalogue), rng=rng))
+    for record, catalogue in _with_catalogues(read_records(answers), setting):
+        views.append(setting.target.view(*_question(record, catalogue), rng=rng))
         progress.tick()
     shown = answers.with_row_index("round").explode("slate").unnest("slate").sort("round", "rank")
     rewards = rewards_of(shown, events, reward=setting.reward, window_us=setting.window_us)
-    return _rounds(shown, rewards, views, units=_units(answers))
+    # A visitor without id is a unit of its own.
+    names = pl.coalesce("customer_id", pl.concat_str(pl.lit("\x1f"), "recommendation_id"))
+    units = answers.select(names.rank("dense").cast(pl.Int64).alias("unit"))["unit"].to_numpy()
+    return _rounds(shown, rewards, views, units=units)
 
 
 def _rounds(
@@ -156,7 +145,9 @@ def _rounds(
         return np.concatenate([np.empty(0), *parts])
 
     logged, predicted = placed(rewards), placed(joined([view.predicted for view in views]))
-    factor = _calibrated(logged, predicted)
+    total = predicted.sum(axis=0)
+    factor = np.zeros(len(total))
+    np.divide(logged.sum(axis=0), total, out=factor, where=total > 0)
     return Rounds(
         rewards=logged,
         logging=placed(shown["propensity"].to_numpy(), empty=1.0),
@@ -169,14 +160,14 @@ def _rounds(
 
 
 def _with_catalogues(
-    answers: pl.DataFrame, setting: Setting
-) -> Iterator[tuple[dict[str, Any], Catalogue]]:
+    answers: Iterator[ExposureRecord], setting: Setting
+) -> Iterator[tuple[ExposureRecord, Catalogue]]:
     """Pair each answer with its catalogue; answers of one snapshot stand together."""
     folder = SnapshotFolder(setting.snapshots)
     read_id, content_id, catalogue = "", "", None
-    for row in answers.iter_rows(named=True):
-        if row["snapshot_id"] != read_id or catalogue is None:
-            read_id = row["snapshot_id"]
+    for record in answers:
+        if record.snapshot_id != read_id or catalogue is None:
+            read_id = record.snapshot_id
             wanted, _, counts_id = read_id.partition(".")
             try:
                 if wanted != content_id or catalogue is None:
@@ -185,49 +176,32 @@ def _with_catalogues(
                     content_id = wanted
                 counts = folder.counts(counts_id, n_sales=len(catalogue))
             except OSError as exc:
-                raise AnswersError(_missing(exc)) from exc
+                kept = "snapshots are kept for 30 days where the service ran"
+                msg = f"{exc.filename} is missing: {kept}"
+                raise AnswersError(msg) from exc
             catalogue = catalogue.with_counts(counts)
-        yield row, catalogue
+        yield record, catalogue
 
 
-def _missing(exc: OSError) -> str:
-    return f"{exc.filename} is missing: snapshots are kept for 30 days where the service ran"
-
-
-def _question(row: dict[str, Any], catalogue: Catalogue) -> tuple[Query, NDArray[np.int64]]:
+def _question(record: ExposureRecord, catalogue: Catalogue) -> tuple[Query, NDArray[np.int64]]:
     """Return the query of an answer, and which of its candidates were shown, by rank."""
     query = candidate_query(
-        EligibleSalesCache(catalogue).at(row["market"], row["now_us"]),
-        Context(row["now_us"], row["market"], row["device"]),
-        window=Window.unpack(row["window"]),
-        profile=Profile.unpack(row["profile"]),
-        choice=CallerChoice(exclude=row["exclude"] or ()),
+        EligibleSalesCache(catalogue).at(record.market, record.now_us),
+        record.context,
+        window=Window.unpack(record.window),
+        profile=Profile.unpack(record.profile),
+        choice=record.choice,
     )
     rows = query.rows
-    ranked = sorted(row["slate"], key=itemgetter("rank"))
-    sale_ids = pl.Series([one["sale_id"] for one in ranked], dtype=pl.String)
+    ranked = sorted(record.slate, key=attrgetter("rank"))
+    sale_ids = pl.Series([one.sale_id for one in ranked], dtype=pl.String)
     wanted = catalogue.rows_for(keys_for(sale_ids))
     shown = np.searchsorted(rows, wanted)
     found = rows[np.minimum(shown, len(rows) - 1)] if len(rows) else np.full(len(wanted), -2)
     if not np.array_equal(found, wanted):
         msg = (
-            f"answer {row['recommendation_id']} shows "
+            f"answer {record.recommendation_id} shows "
             f"{sale_ids[int(np.argmax(found != wanted))]!r}, which its snapshot does not offer"
         )
         raise AnswersError(msg)
     return query, shown
-
-
-def _calibrated(
-    rewards: NDArray[np.float64], predicted: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    logged, total = rewards.sum(axis=0), predicted.sum(axis=0)
-    factor = np.zeros(len(total))
-    np.divide(logged, total, out=factor, where=total > 0)
-    return factor
-
-
-def _units(answers: pl.DataFrame) -> NDArray[np.int64]:
-    """Number the customers; a visitor without id is a unit of its own."""
-    names = pl.coalesce("customer_id", pl.concat_str(pl.lit("\x1f"), "recommendation_id"))
-    return answers.select(names.rank("dense").alias("unit"))["unit"].cast(pl.Int64).to_numpy()

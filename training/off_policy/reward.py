@@ -46,7 +46,9 @@ def rewards_of(
     """
     rows = shown.with_row_index("row").with_columns(pl.col("now_us").cast(pl.Int64))
     happened = _happened(events, reward).sort("at_us")
-    credited = pl.concat([_named(rows, happened), _unnamed(rows, happened)])
+    answers = rows.select("row", "recommendation_id", "sale_id", "now_us")
+    named = happened.join(answers, on=["recommendation_id", "sale_id"], how="inner")
+    credited = pl.concat([named.select("row", "at_us", "now_us", "paid"), _unnamed(rows, happened)])
     since = pl.col("at_us") - pl.col("now_us")
     counted = credited.filter(since <= window_us)
     paid = np.zeros(len(shown))
@@ -67,12 +69,6 @@ def _happened(events: EventTable, reward: Reward) -> pl.DataFrame:
             "paid": np.nan_to_num(paid) if reward is Reward.REVENUE else np.ones(len(found)),
         }
     )
-
-
-def _named(rows: pl.DataFrame, happened: pl.DataFrame) -> pl.DataFrame:
-    own = rows.select("row", "recommendation_id", "sale_id", "now_us")
-    joined = happened.join(own, on=["recommendation_id", "sale_id"], how="inner")
-    return joined.select("row", "at_us", "now_us", "paid")
 
 
 def _unnamed(rows: pl.DataFrame, happened: pl.DataFrame) -> pl.DataFrame:

@@ -93,25 +93,26 @@ def require_support(
         TooFewRoundsError: If the log is worth too few rounds.
     """
     _require_chance(rounds)
-    support = _measure(rounds, weights, clip=clip)
-    if not support.effective or support.effective[-1] < min_effective:
-        raise TooFewRoundsError(_too_few(support, min_effective))
+    effective = effective_size(weights).tolist()
+    if not effective or effective[-1] < min_effective:
+        by_position = ", ".join(f"{size:.0f}" for size in effective)
+        msg = (
+            f"{len(rounds)} logged slates are worth too few of the target policy's: "
+            f"{by_position} down to each position, {min_effective:g} wanted at the last; judge "
+            f"fewer positions, log more, or explore nearer to the target policy"
+        )
+        raise TooFewRoundsError(msg)
     _require_mean_of_one(rounds)
-    return support
-
-
-def _measure(rounds: Rounds, weights: NDArray[np.float64], *, clip: float) -> Support:
     whole = rounds.weights[:, -1]
-    total = float(whole.sum())
     return Support(
         n_rounds=len(rounds),
         n_units=len(np.unique(rounds.units)),
-        effective=tuple(effective_size(weights).tolist()),
-        mean_weight=float(whole.mean()) if len(whole) else float("nan"),
-        largest_weight=float(whole.max(initial=0.0)),
+        effective=tuple(effective),
+        mean_weight=float(whole.mean()),
+        largest_weight=float(whole.max()),
         clip=clip,
-        clipped_rounds=float((rounds.weights > clip).any(axis=1).mean()) if len(whole) else 0.0,
-        clipped_mass=1 - float(weights[:, -1].sum()) / total if total else 0.0,
+        clipped_rounds=float((rounds.weights > clip).any(axis=1).mean()),
+        clipped_mass=1 - float(weights[:, -1].sum()) / float(whole.sum()),
     )
 
 
@@ -147,12 +148,3 @@ def _require_mean_of_one(rounds: Rounds) -> None:
         )
         msg = f"no support: weights average {mean:.3g} ± {error:.2g} instead of 1: {cause}"
         raise NoSupportError(msg)
-
-
-def _too_few(support: Support, min_effective: float) -> str:
-    by_position = ", ".join(f"{size:.0f}" for size in support.effective)
-    return (
-        f"{support.n_rounds} logged slates are worth too few of the target policy's: "
-        f"{by_position} down to each position, {min_effective:g} wanted at the last; judge "
-        f"fewer positions, log more, or explore nearer to the target policy"
-    )

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from models.domain.errors import UserError
 from models.query.query import Query
-from models.scoring.scorer import Scorer, Scores
+from models.scoring.scorer import Scorer
 from models.slate.exploration import log_odds, plackett_luce_propensities
 from models.slate.slate import best, make_slate
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 
+# Slates that the mean prediction of a policy of chance is taken over. Chosen, not measured: the
+# mean is over thousands of answers too.
 N_DRAWS: Final = 64
-"""Slates that the mean prediction of a policy of chance is taken over."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +75,10 @@ class TargetPolicy:
             rng: Draws slates where chance decides.
         """
         scores = self.scorer.score(query, self.policy.order_by)
-        worth = self._worth(scores)
+        worth = scores.probabilities
+        if self.by_price:
+            # A sale of unknown price brings no money.
+            worth = worth * np.nan_to_num(scores.prices, nan=0.0)
         match self.policy.exploration:
             case PlackettLuce(temperature=temperature):
                 utilities = np.empty(len(worth))
@@ -85,18 +89,9 @@ class TargetPolicy:
                 return _drawn(utilities, shown, worth, rng=rng)
             case _:
                 slate = make_slate(query, scores, policy=self.policy, limit=len(shown), seed=0)
-                return _certain(slate.picks, shown, worth)
-
-    def _worth(self, scores: Scores) -> NDArray[np.float64]:
-        """Predict what each candidate brings; a sale of unknown price brings no money."""
-        if not self.by_price:
-            return scores.probabilities
-        return scores.probabilities * np.nan_to_num(scores.prices, nan=0.0)
-
-
-def _certain(best: NDArray[np.intp], shown: NDArray[np.int64], worth: NDArray[np.float64]) -> View:
-    # Below another sale the policy would go on otherwise; such slates weigh nothing anyway.
-    return View((best == shown).astype(np.float64), worth[shown], worth[best], worth[best])
+                # Below another sale the policy would go on otherwise; such slates weigh nothing.
+                picks, is_same = slate.picks, (slate.picks == shown).astype(np.float64)
+                return View(is_same, worth[shown], worth[picks], worth[picks])
 
 
 def _drawn(

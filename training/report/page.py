@@ -4,7 +4,6 @@ from base64 import b64encode
 from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from training.report.block import Block, Heading, Table
 
@@ -37,25 +36,10 @@ def page(title: str, blocks: Sequence[Block]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters |= {
-        "draw": draw,
-        "kind": _kind,
-        "base64": _base64,
-        "breakable": _breakable,
-    }
-    headings = [block for block in blocks if isinstance(block, Heading)]
-    template = environment.get_template("page.html")
-    return template.render(title=title, blocks=blocks, headings=headings)
-
-
-def _kind(block: Block) -> str:
-    return type(block).__name__
-
-
-def _base64(content: bytes) -> str:
-    return b64encode(content).decode()
-
-
-def _breakable(name: str) -> Markup:
-    """Let a long name of a column break where it is joined."""
-    return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
+    return environment.get_template("page.html").render(
+        title=title,
+        blocks=[(type(block).__name__, block) for block in blocks],
+        headings=[block for block in blocks if isinstance(block, Heading)],
+        draw=draw,
+        encode=b64encode,
+    )

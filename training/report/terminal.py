@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from training.report.block import Block, Cell, Conclusion, Paragraph, Table
+from training.report.block import Block, Conclusion, Paragraph, Table
 
 WIDTH: Final = 80  # of a terminal that was not widened, and of a quoted mail
 _BETWEEN: Final = 3  # padding and divider that `rich` puts around a column
@@ -31,7 +31,13 @@ def print_blocks(blocks: Sequence[Block]) -> None:
 
 def print_table(table: Table) -> None:
     """Print a table, in several parts where its columns do not fit beside each other."""
-    texts = [[_text(cell) for cell in row] for row in table.rows]
+    texts = [
+        [
+            " ".join((cell if isinstance(cell, str) else f"{cell.text} {cell.mark.word}").split())
+            for cell in row
+        ]
+        for row in table.rows
+    ]
     console = Console(width=WIDTH)
     console.print(Text(table.caption))
     for part in _parts(table.columns, texts):
@@ -44,11 +50,6 @@ def print_table(table: Table) -> None:
         for row in texts:
             printed.add_row(*(Text(row[column]) for column in part))
         console.print(printed)
-
-
-def _text(cell: str | Cell) -> str:
-    written = cell if isinstance(cell, str) else f"{cell.text} {cell.mark.word}"
-    return " ".join(written.split())
 
 
 def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[list[int]]:

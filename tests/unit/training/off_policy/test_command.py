@@ -21,6 +21,7 @@ from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
 from models.slate.slate import make_slate
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
+from tests.trials import RECORDED
 from training.__main__ import app
 from training.simulator.parameters import DAY_US
 
@@ -62,14 +63,20 @@ def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
     (folder / counts_file("n")).write_bytes(scorer.counts.to_bytes())
     answers = [
         {
+            **RECORDED,
             "recommendation_id": f"r{number}",
             "customer_id": f"visitor{number}",
             "now": from_us(now_us),
-            "exclude": [],
-            "window": Window.empty().pack(),
-            "profile": Profile.empty().pack(),
-            "snapshot_id": "c.n",
-            "assignments": [{"experiment": "home", "variant": "explore", "share_bp": 10_000}],
+            "assignments": [
+                {
+                    "experiment": "home",
+                    "variant": "explore",
+                    "unit": "customer",
+                    "unit_id": f"visitor{number}",
+                    "share_bp": 10_000,
+                    "is_forced": False,
+                }
+            ],
             "slate": slate,
         }
         for number, slate in enumerate(slates(scorer, now_us))

@@ -10,13 +10,12 @@ import pytest
 
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot, content_file, counts_file
-from models.domain.customer import Window
 from models.domain.event import from_us
-from models.domain.profile import Profile
 from models.experiments.exposure_record import FILE_COLUMNS
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 from tests import shop
 from tests.logs import HOUR, NOON, Row, event_table
+from tests.trials import RECORDED
 from tests.worlds import Silent
 from training.off_policy.logged_answers import AnswersError, Setting, judged, rounds_of
 from training.off_policy.policy_value import value_policy
@@ -39,16 +38,13 @@ def answer(
         {"sale_id": sale_id, "rank": rank, "propensity": chance, "purchase_probability": 0.1}
         for rank, (sale_id, chance) in enumerate(zip(slate, chances, strict=True), start=1)
     ]
-    plain = {
+    own = {
         "recommendation_id": name,
         "customer_id": name,
         "now": from_us(NOON),
-        "exclude": [],
-        "window": Window.empty().pack(),
-        "profile": Profile.empty().pack(),
         "slate": shown,
     }
-    return plain | columns
+    return {**RECORDED, **own, **columns}
 
 
 @pytest.fixture
@@ -82,7 +78,7 @@ def log_of(
     policy: SlatePolicy = EVEN,
     reward: Reward = Reward.CLICKS,
 ) -> Rounds:
-    frame = pl.DataFrame([{"snapshot_id": "c.n"} | one for one in answers], schema=FILE_COLUMNS)
+    frame = pl.DataFrame(answers, schema=FILE_COLUMNS)
     chosen = judged(frame, until_us=NOON + 48 * HOUR, window_us=24 * HOUR)
     target = TargetPolicy(shop.scorer(), policy, by_price=reward is Reward.REVENUE)
     setting = Setting(target, snapshots, reward, 24 * HOUR, seed=0)
