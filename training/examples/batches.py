@@ -6,8 +6,9 @@ from typing import Final
 
 from models.query.query import Batch, CandidateCounts, Query
 
+# Twice as many are no faster, and all waiting queries are in memory.
 BATCH_SIZE: Final = 64
-"""Largest batch: twice as many are no faster, and all waiting queries are in memory."""
+"""Largest batch."""
 
 
 def batches(
@@ -38,6 +39,7 @@ def batches(
             yield from map(_batch, waiting.values())
             waiting.clear()
             last_fit = fit
+        # Windows are padded to the longest: classes of a factor of 4 keep the padding small.
         kind = len(query.rows), len(query.window).bit_length() // 2
         waiting[kind].append((place, query, CandidateCounts.from_query(query)))
         if len(waiting[kind]) == BATCH_SIZE:

@@ -12,8 +12,8 @@ from models.domain.profile import Profile
 from models.query.query import Query
 from training.examples.slates import Slates
 
+# Share of the repeated slates whose customer is masked as well. Chosen, not measured.
 _NEW_CUSTOMERS: Final = 0.1
-"""Share of the repeated slates whose customer is masked as well. Chosen, not measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +32,7 @@ class ColdStartMask:
 
     @classmethod
     def draw(cls, slates: Slates, *, share: float, seed: int) -> Self:
-        """Choose the slates to repeat at random.
-
-        Args:
-            slates: Ordered by time.
-            share: Share of the slates to repeat.
-            seed: Seed of the choice.
-        """
+        """Choose a share of the slates, which are ordered by time, to repeat at random."""
         # Both rows are always drawn, so that a share does not move the masked customers.
         draws = np.random.default_rng(seed).random((2, len(slates)))
         order = np.repeat(np.arange(len(slates)), 1 + (draws[0] < share))
@@ -61,7 +55,12 @@ def with_new_sales(query: Query) -> Query:
     catalogue, rows = query.catalogue, query.rows
     opens_us = catalogue.opens_us.copy()
     opens_us[rows] = np.maximum(opens_us[rows], query.context.now_us - GRID_US)
-    unseen = replace(catalogue, opens_us=opens_us, counts=_without(catalogue.counts, rows))
+    # Copies: the catalogue's own counts go on to the next query.
+    totals, decayed = catalogue.counts.totals.copy(), catalogue.counts.decayed.copy()
+    totals[rows] = 0.0
+    decayed[:, rows] = 0.0
+    counts = SaleCounts(catalogue.counts.at_us, totals, decayed)
+    unseen = replace(catalogue, opens_us=opens_us, counts=counts)
     touched, shown = (
         ~np.isin(part.sale_keys, catalogue.keys[rows])
         for part in (query.window, query.window.shown)
@@ -73,10 +72,3 @@ def with_new_sales(query: Query) -> Query:
 def with_new_customer(query: Query) -> Query:
     """Return the query without its customer's window and profile."""
     return replace(query, window=Window.empty(), profile=Profile.empty())
-
-
-def _without(counts: SaleCounts, rows: NDArray[np.int64]) -> SaleCounts:
-    totals, decayed = counts.totals.copy(), counts.decayed.copy()
-    totals[rows] = 0.0
-    decayed[:, rows] = 0.0
-    return SaleCounts(counts.at_us, totals, decayed)

@@ -43,16 +43,9 @@ class PointInTime:
     def from_dataset(
         cls, dataset: Dataset, pictures: Mapping[str, PictureScores], *, topics: Topics
     ) -> Self:
-        """Take a dataset's events, and its sales without a stock of 0.
-
-        A dataset has only the last known stock. A stock of 0 does not tell since when: without
-        ``sold_out_at`` the sale counts as open until it closed.
-
-        Args:
-            dataset: The dataset.
-            pictures: Scores of the sales' pictures, by sale id.
-            topics: Maps label probabilities to topic shares.
-        """
+        """Take a dataset's events, and its sales with the scores of their pictures, by sale id."""
+        # A dataset has only the last known stock. A stock of 0 does not tell since when: without
+        # ``sold_out_at`` the sale counts as open until it closed.
         sales = {
             sale.sale_id: sale.model_copy(update={"stock": None}) if sale.stock == 0 else sale
             for sale in dataset.sales

@@ -50,6 +50,7 @@ class CustomerLog:
 
     def seen(self, customer: int, now_us: int) -> slice | None:
         """Return the rows of a customer received up to a moment, None if they are no slice."""
+        # Events of a customer may be received in another order than they happened.
         if not self._orderly[customer]:
             return None
         start, end = self.span(customer)
@@ -85,7 +86,12 @@ class ShownReplay:
         self._log = CustomerLog.of(
             _codes(events)[shown], events.received_us[shown], n_customers=_n_customers(events)
         )
-        self._next = _next_alike(_codes(events)[shown], self._every.sale_keys)
+        # Index of the next impression of the same sale to the same customer, else ``n``.
+        customers, sale_keys = _codes(events)[shown], self._every.sale_keys
+        order = np.lexsort((sale_keys, customers))
+        alike = (np.diff(customers[order]) == 0) & (np.diff(sale_keys[order]) == 0)
+        self._next = np.full(len(order), len(order))
+        self._next[order[:-1][alike]] = order[1:][alike]
 
     def shown(self, customer: int, now_us: int) -> RecentImpressions:
         """Return the recent impressions of a customer; see `WindowReplay.window`."""
@@ -95,20 +101,6 @@ class ShownReplay:
         # The latest impression of a sale is the one without a later one in the slice.
         latest = np.flatnonzero(self._next[seen] >= seen.stop)[-SHOWN_SALES:]
         return self._every.select(seen.start + latest)
-
-
-def _next_alike(customers: NDArray[np.int64], sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return the index of the next impression of the same sale to the same customer, else ``n``.
-
-    Args:
-        customers: Ascending, shape ``(n,)``.
-        sale_keys: Same shape.
-    """
-    order = np.lexsort((sale_keys, customers))
-    alike = (np.diff(customers[order]) == 0) & (np.diff(sale_keys[order]) == 0)
-    following = np.full(len(order), len(order))
-    following[order[:-1][alike]] = order[1:][alike]
-    return following
 
 
 class WindowReplay:
@@ -138,12 +130,7 @@ class WindowReplay:
         )
 
     def window(self, customer: int, now_us: int) -> Window:
-        """Return the window of a customer.
-
-        Args:
-            customer: Code of the customer in the event table.
-            now_us: The moment: events received later are not seen.
-        """
+        """Return the window of a customer, by code, of what was received up to ``now_us``."""
         seen = self._log.seen(customer, now_us)
         if seen is None:
             apart = self._log.seen_apart(customer, now_us)
@@ -190,14 +177,15 @@ class CountReplay:
         self._kinds = events.kinds[order].astype(np.int64)
         self._received_us = events.received_us[order]
         self._n_sales = len(catalogue)
-        self._hourly = _by_hour(
-            HourlyCounts.from_entries(
-                self._rows,
-                self._kinds,
-                hours=self._received_us // HOUR_US,
-                counts=np.ones(len(order), dtype=np.int64),
-            )
+        hourly = HourlyCounts.from_entries(
+            self._rows,
+            self._kinds,
+            hours=self._received_us // HOUR_US,
+            counts=np.ones(len(order), dtype=np.int64),
         )
+        # By hour, so that the hours that count lie together. Inside a sale and type hours ascend as
+        # before: sums over them are the same to the bit.
+        self._hourly = _part(hourly, np.argsort(hourly.hours, kind="stable"))
         self._hour = -1
         self._whole_hours = SaleCounts.none(self._n_sales)
         self._partial = np.zeros((self._n_sales, N_KINDS), dtype=np.int64)
@@ -222,7 +210,16 @@ class CountReplay:
             raise ValueError(msg)
         if at_us > self._current.at_us:
             self._enter_hour(at_us // HOUR_US)
-            self._count_until(at_us)
+            end = int(self._received_us.searchsorted(at_us))
+            passed = slice(self._next, end)
+            rows = self._rows[passed]
+            np.add.at(self._partial, (rows, self._kinds[passed]), 1)
+            self._next = end
+            # The sums of `SaleCounts.with_partial`, of no more sales than something happened to.
+            partial, whole, current = self._partial[rows], self._whole_hours, self._current
+            current.totals[rows] = whole.totals[rows] + partial
+            current.decayed[:, rows] = whole.decayed[:, rows] + partial
+            self._current = SaleCounts(at_us, current.totals, current.decayed)
         return self._current
 
     def _enter_hour(self, hour: int) -> None:
@@ -235,26 +232,6 @@ class CountReplay:
         self._partial[:] = 0
         self._current = self._whole_hours.with_partial(self._partial, at_us=hour * HOUR_US)
         self._next = int(np.searchsorted(self._received_us, hour * HOUR_US))
-
-    def _count_until(self, at_us: int) -> None:
-        end = int(self._received_us.searchsorted(at_us))
-        passed = slice(self._next, end)
-        rows = self._rows[passed]
-        np.add.at(self._partial, (rows, self._kinds[passed]), 1)
-        self._next = end
-        # The sums of `SaleCounts.with_partial`, of no more sales than something happened to.
-        partial, whole, current = self._partial[rows], self._whole_hours, self._current
-        current.totals[rows] = whole.totals[rows] + partial
-        current.decayed[:, rows] = whole.decayed[:, rows] + partial
-        self._current = SaleCounts(at_us, current.totals, current.decayed)
-
-
-def _by_hour(hourly: HourlyCounts) -> HourlyCounts:
-    """Order by hour, so that the hours that count lie together.
-
-    Inside a sale and type hours ascend as before: sums over them are the same to the bit.
-    """
-    return _part(hourly, np.argsort(hourly.hours, kind="stable"))
 
 
 def _part(hourly: HourlyCounts, chosen: slice | NDArray[np.intp]) -> HourlyCounts:

@@ -1,5 +1,6 @@
 """Sampled slates, for data without impressions: purchases after a visit, and sampled negatives."""
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -17,13 +18,7 @@ VISIT_GAP_US: Final = 30 * MINUTE_US  # the usual session timeout of web analyti
 
 
 def training_slates(past: PointInTime, config: RunConfig, *, seed: int) -> Slates:
-    """Return the slates that were shown; without logged impressions, sampled slates.
-
-    Args:
-        past: Events and catalogue.
-        config: How purchases are credited and negatives sampled.
-        seed: Seed of the sample.
-    """
+    """Return the slates that were shown; without logged impressions, sampled slates."""
     if has_impressions(past.events):
         return shown_slates(past.events, past.catalogue, outcome_us=config.outcome_us)
     return visit_slates(
@@ -49,30 +44,16 @@ def visit_slates(
     ``outcome_us`` are positives. Of the other open sales ``n_negatives`` are drawn, with weights
     that undo the sampling.
 
-    Args:
-        events: The event table.
-        catalogue: Gives rows and open sales.
-        n_negatives: Negatives a visit.
-        outcome_us: Longest time from the moment to a purchase.
-        rng: Draws moments and negatives.
-
     Returns:
         The slates, ordered by time; positions are all 1.
     """
     moments = _moments(events, rng)
-    purchases = _purchases(events)
-    parts = [
-        _sample(
-            events,
-            catalogue,
-            moment,
-            purchases,
-            n_negatives=n_negatives,
-            outcome_us=outcome_us,
-            rng=rng,
-        )
-        for moment in moments
-    ]
+    bought = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
+    bought = bought[np.argsort(events.customers.codes[bought], kind="stable")]
+    buyers, starts = np.unique(events.customers.codes[bought], return_index=True)
+    purchases = dict(zip(buyers.tolist(), np.split(bought, starts)[1:], strict=True))
+    sample = partial(_sample, events, catalogue, n_negatives=n_negatives, outcome_us=outcome_us)
+    parts = [sample(moment, purchases, rng=rng) for moment in moments]
     sizes = [len(rows) for rows, _, _ in parts]
     rows, bought, weights = (
         np.concatenate([part[column] for part in parts]) if parts else np.empty(0)
@@ -102,16 +83,9 @@ def _moments(events: EventTable, rng: np.random.Generator) -> NDArray[np.intp]:
     fresh = (np.diff(customers, prepend=-1) != 0) | (np.diff(at_us, prepend=0) > VISIT_GAP_US)
     starts = np.flatnonzero(fresh)
     sizes = np.diff(np.append(starts, len(order)))
+    # Any event of the visit, so that slates of a visit's middle and end are learned from too.
     drawn = order[starts + rng.integers(0, sizes)]
     return drawn[np.argsort(events.at_us[drawn], kind="stable")]
-
-
-def _purchases(events: EventTable) -> dict[int, NDArray[np.intp]]:
-    """Return the purchases of every customer who bought."""
-    bought = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
-    bought = bought[np.argsort(events.customers.codes[bought], kind="stable")]
-    customers, starts = np.unique(events.customers.codes[bought], return_index=True)
-    return dict(zip(customers.tolist(), np.split(bought, starts)[1:], strict=True))
 
 
 def _sample(

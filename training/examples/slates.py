@@ -91,13 +91,7 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
     customer at one moment. A click or purchase is credited once: to the last impression of that
     sale to that customer, if it was shown at most ``outcome_us`` before.
 
-    Args:
-        events: The event table.
-        catalogue: Gives the rows; impressions of unknown sales are left out.
-        outcome_us: Longest time from an impression to a purchase credited to it.
-
-    Returns:
-        The slates, ordered by time.
+    Impressions of sales that the catalogue does not know are left out. Slates are ordered by time.
     """
     rows = catalogue.rows_for(events.sale_keys)
     shown = np.flatnonzero((events.kinds == _IMPRESSION) & (rows >= 0))
@@ -129,13 +123,7 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
 
 
 def settled(slates: Slates, until_us: int, *, outcome_us: int) -> Slates:
-    """Return the slates with a final outcome: nothing later can be credited to them.
-
-    Args:
-        slates: Any slates.
-        until_us: End of the data, microseconds since the epoch.
-        outcome_us: See `shown_slates`.
-    """
+    """Return the slates with a final outcome at the end of the data: nothing later is credited."""
     return slates.select(np.flatnonzero(slates.now_us <= until_us - outcome_us))
 
 
@@ -155,10 +143,7 @@ def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
 def _credited(
     events: EventTable, shown: NDArray[np.intp], event_type: EventType, *, outcome_us: int
 ) -> NDArray[np.bool_]:
-    """Credit each event of a type to the last impression of that sale to that customer.
-
-    An event received before the impression is known to its features: crediting it would leak.
-    """
+    """Credit each event of a type to the last impression of that sale to that customer."""
     outcomes = np.flatnonzero(events.kinds == KIND[event_type])
     both = np.concatenate([shown, outcomes])
     is_outcome = np.repeat([False, True], [len(shown), len(outcomes)])
@@ -170,6 +155,7 @@ def _credited(
     last = np.maximum.accumulate(impression)
     happened = np.flatnonzero(is_outcome[order] & (last >= 0))
     outcome, seen = both[order[happened]], both[order[last[happened]]]
+    # An event received before the impression is known to its features: crediting it would leak.
     credited = (
         (events.customers.codes[outcome] == events.customers.codes[seen])
         & (events.sale_keys[outcome] == events.sale_keys[seen])

@@ -3,7 +3,8 @@
 Makes them from a model and its training data; `models.scoring.bundle` writes them to disk.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -35,6 +36,7 @@ from training.pipeline.training_data import TrainingData
 
 N_GOLDEN: Final = 8  # visits of customers, beside that of a new one; chosen, not measured
 
+# Those whose versions may change a score in its last bit; faiss is one of the two.
 _SCORING_LIBRARIES: Final = ("faiss-cpu", "faiss-gpu", "lightgbm", "numpy")
 
 
@@ -51,8 +53,18 @@ def known_files(
         until_us: The moment, microseconds since the epoch.
         seed: Draws the golden rows.
     """
-    new_customer = GoldenVisit(Window.empty(), Profile.empty(), Context(until_us))
-    visits = [new_customer, *_sampled_visits(events, until_us, seed)]
+    visits = [GoldenVisit(Window.empty(), Profile.empty(), Context(until_us))]
+    windows, profiles = WindowReplay(events), ProfileReplay(events)
+    rng = np.random.default_rng(seed)
+    for event in rng.choice(len(events), size=min(N_GOLDEN, len(events)), replace=False):
+        customer = int(events.customers.codes[event])
+        visits.append(
+            GoldenVisit(
+                windows.window(customer, until_us),
+                profiles.profile(customer, until_us),
+                Context(until_us, label_of(events.markets, int(events.markets.codes[event]))),
+            )
+        )
     golden = GoldenRows.record(visits, scorer.seed_catalogue(), orders=scorer.orders)
     return {
         SNAPSHOT_FILE: scorer.snapshot.to_bytes(),
@@ -82,14 +94,11 @@ def manifest_of(
     metrics: Mapping[str, float],
     options: TrainingOptions,
 ) -> Manifest:
-    """Describe a bundle: everything but its files.
-
-    Args:
-        data: What it was trained on.
-        scorer: The model.
-        metrics: Figures of the fit, by name.
-        options: What it was trained with.
-    """
+    """Describe a bundle: everything but its files, which `write_bundle` fills in."""
+    versions: dict[str, str] = {}
+    for name in _SCORING_LIBRARIES:
+        with suppress(PackageNotFoundError):  # faiss is installed for the CPU or for the GPU
+            versions[name] = version(name)
     return Manifest(
         format_version=FORMAT_VERSION,
         until=from_us(data.until_us).isoformat(timespec="seconds"),
@@ -102,26 +111,6 @@ def manifest_of(
         seed=options.seed,
         data_fingerprint=data.dataset.fingerprint,
         metrics=dict(metrics),
-        versions=dict(_installed(_SCORING_LIBRARIES)),
+        versions=versions,
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
-
-
-def _installed(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    for name in names:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:  # faiss is installed for the CPU or for the GPU
-            continue
-
-
-def _sampled_visits(events: EventTable, until_us: int, seed: int) -> Iterator[GoldenVisit]:
-    windows, profiles = WindowReplay(events), ProfileReplay(events)
-    rng = np.random.default_rng(seed)
-    for event in rng.choice(len(events), size=min(N_GOLDEN, len(events)), replace=False):
-        customer = int(events.customers.codes[event])
-        yield GoldenVisit(
-            windows.window(customer, until_us),
-            profiles.profile(customer, until_us),
-            Context(until_us, label_of(events.markets, int(events.markets.codes[event]))),
-        )

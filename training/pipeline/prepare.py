@@ -53,13 +53,8 @@ def prepare(
 ) -> TrainingData:
     """Read a dataset and label its pictures.
 
-    Without labelled pictures to train a scene model on, pictures are not used.
-
-    Args:
-        data: What to read.
-        options: Seed of the scene model; threads that decode pictures.
-        progress: Receives the stages.
-        faults: Collects the pictures that could not be read.
+    Without labelled pictures to train a scene model on, pictures are not used. ``faults`` collects
+    the pictures that could not be read.
 
     Raises:
         DatasetError: If the dataset cannot be used.
@@ -68,11 +63,10 @@ def prepare(
     """
     dataset = read_dataset(data.directory, strict=data.strict)
     dataset.require_sales_and_events()
-    if data.until is None:
-        # The first whole second after the last event was received.
-        end_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
-        until_us = min(end_us, to_us(LAST))
-    else:
+    # The first whole second after the last event was received.
+    end_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
+    until_us = min(end_us, to_us(LAST))
+    if data.until is not None:
         until_us = to_us(data.until)
         dataset = cut(dataset, until_us)
         if not (dataset.sales and len(dataset.events)):
@@ -84,11 +78,10 @@ def prepare(
     labelled = data.scenes or data.directory / SCENES
     if not labelled.is_dir() or not dataset.images:
         return TrainingData(dataset, until_us, None, {})
-    layout = read_layout(labelled)
+    layout, tick = read_layout(labelled), progress.tick
     progress.stage("scenes", len(layout.paths))
-    model = fit_scenes(
-        layout, seed=options.seed, cache=data.cache / "features", on_picture=progress.tick
-    )
+    model = fit_scenes(layout, seed=options.seed, cache=data.cache / "features", on_picture=tick)
+    # By its content, so that an equal model is saved over itself.
     model_directory = data.cache / "scenes" / model.description.sha256
     model.save(model_directory)
     progress.stage("pictures", len(dataset.pictures))
@@ -98,7 +91,7 @@ def prepare(
         cache=data.cache,
         threads=options.threads,
         faults=faults,
-        tick=progress.tick,
+        tick=tick,
     )
     return TrainingData(dataset, until_us, SceneFiles.read(model_directory), pictures)
 
@@ -108,10 +101,6 @@ def require_happened(dataset: Dataset, now_us: int) -> None:
 
     Without ``--until`` a run learns up to the last event. A bundle of a future end would stay
     the newest, and later nights would find no data after its training to compare on.
-
-    Args:
-        dataset: What was read.
-        now_us: Now, microseconds since the epoch.
 
     Raises:
         FutureError: If an event was received more than 5 minutes after now.

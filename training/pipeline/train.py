@@ -33,13 +33,7 @@ from training.scenes.topics import fit_topics
 
 
 def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress: Progress) -> Path:
-    """Fit topics, recommenders and the ranker, and write the bundle.
-
-    Args:
-        data: The training data.
-        options: Hyper-parameters, seed and threads.
-        root: Directory of bundles.
-        progress: Receives the stages.
+    """Fit topics, recommenders and the ranker, and write the bundle below a directory of bundles.
 
     Returns:
         The bundle's directory.
@@ -108,17 +102,12 @@ class TrainingExamples:
 def assemble(
     data: TrainingData, options: TrainingOptions, *, progress: Progress
 ) -> TrainingExamples:
-    """Fit topics and recommenders, and compute the features of every slate.
-
-    Args:
-        data: The training data.
-        options: Hyper-parameters, seed and threads.
-        progress: Receives the stages.
-    """
+    """Fit topics and recommenders, and compute the features of every slate."""
     config, seed = options.config, options.seed
     progress.stage("topics")
     topics = Topics.none()
     if data.scenes is not None and data.pictures:
+        # In the order of ids, since topics are fitted on random halves.
         pictures = [data.pictures[sale_id] for sale_id in sorted(data.pictures)]
         probabilities = np.stack([picture.probabilities for picture in pictures])
         topics = fit_topics(
@@ -126,6 +115,7 @@ def assemble(
         )
     past = PointInTime.from_dataset(data.dataset, data.pictures, topics=topics)
     slates = training_slates(past, config, seed=seed)
+    # Slates of the last hours may still be bought from: they would be learned as not bought.
     slates = settled(slates, data.until_us, outcome_us=config.outcome_us)
     interactions = Interactions.from_events(past.events, past.catalogue)
     moments = refit_moments(slates)

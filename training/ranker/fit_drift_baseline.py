@@ -12,11 +12,9 @@ from models.scoring.scorer import Scorer
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates
 
-N_VISITS: Final = 100
-LATE_SHARE: Final = 0.25
-
-N_BINS: Final = 10
-"""Maximum number of score bins, of equal shares as far as ties allow: deciles, usual for PSI."""
+_N_VISITS: Final = 100  # chosen: some 10,000 scores, a thousand in a decile (decision 0022)
+_LATE_SHARE: Final = 0.25  # the slates that stopped the trees; earlier sales are closed
+_N_BINS: Final = 10  # of equal shares as far as ties allow: deciles, usual for PSI
 
 
 def fit_drift_baseline(scorer: Scorer, past: PointInTime, *, slates: Slates) -> DriftBaseline:
@@ -30,8 +28,8 @@ def fit_drift_baseline(scorer: Scorer, past: PointInTime, *, slates: Slates) -> 
         past: What was known when.
         slates: Ordered by time, at least one.
     """
-    first = int(len(slates) * (1 - LATE_SHARE))
-    n_visits = min(N_VISITS, len(slates) - first)
+    first = int(len(slates) * (1 - _LATE_SHARE))
+    n_visits = min(_N_VISITS, len(slates) - first)
     chosen = np.linspace(first, len(slates) - 1, n_visits).astype(np.intp)
     return summarise(_scored(scorer, past, slates=slates.select(chosen)))
 
@@ -63,7 +61,7 @@ def summarise(
     joined = np.concatenate(probabilities)
     if not len(joined):
         return DriftBaseline(np.empty(0), np.empty(0), np.zeros(len(missing[0])))
-    shares = np.arange(1, N_BINS) / N_BINS
+    shares = np.arange(1, _N_BINS) / _N_BINS
     edges = np.unique(np.quantile(joined, shares, method="inverted_cdf"))
     edges = edges[edges < joined.max()]  # an empty last bin would have a PSI of infinity
     counts = bin_counts(edges, joined)

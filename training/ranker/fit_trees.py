@@ -27,19 +27,8 @@ def fit_trees(
 
     They start from an offset and do not split on `POSITION`, whose effect the offset models.
 
-    Args:
-        fitting: Examples to learn from.
-        stopping: Later examples, whose log loss decides on the number of trees; without any
-            there are ``config.max_trees``.
-        names: Feature names, by column.
-        decreasing: Names of features with a monotone decreasing effect.
-        config: Hyper-parameters.
-        seed: Seed of row and feature sampling.
-        offset: Initial log-odds, and P(examined) by position.
-        n_threads: Threads; results are the same, to the byte, for any number.
-
-    Returns:
-        The trees, up to the best iteration with early stopping.
+    The log loss of ``stopping``, later examples, decides on the number of trees; without any there
+    are ``config.max_trees``. Features named in ``decreasing`` have a monotone decreasing effect.
     """
     parameters = {
         "objective": "binary",
@@ -53,6 +42,7 @@ def fit_trees(
         "monotone_constraints": [-1 if name in decreasing else 0 for name in names],
         "feature_contri": [0.0 if name == POSITION else 1.0 for name in names],
         "seed": seed,
+        # These two make the trees equal, to the byte, for any number of threads.
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": n_threads,

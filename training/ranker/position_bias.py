@@ -10,10 +10,10 @@ from scipy.optimize import isotonic_regression
 from models.domain.units import DAY_US
 from training.examples.slates import Slates
 
-MAX_POSITION: Final = 32
-"""Later positions count as this one: few customers look so far down. Chosen, not measured."""
+MAX_POSITION: Final = 32  # few customers look further down; chosen, not measured
+"""Later positions count as this one."""
 
-_ROUNDS: Final = 200
+_ROUNDS: Final = 200  # chosen; bounds the time where the two factors converge slowly
 _CLOSE: Final = 1e-6  # change of an effect at which the two factors have converged
 _MAX_CHANCE: Final = 1 - 1e-12  # keeps the denominator of the posterior positive
 
@@ -56,6 +56,8 @@ def position_effect(
     by_group = np.bincount(groups, weights=won, minlength=n_groups)
     by_place = np.bincount(places, weights=won, minlength=n_positions)
     effect = np.ones(n_positions)
+    # Inside sales: a regression on all features said 1.44 for the log-odds between positions 1 and
+    # 10 where the truth was 1.27; inside sales it is 1.33 (decision 0015).
     for _ in range(_ROUNDS):
         predicted = np.bincount(groups, weights=weights * effect[places], minlength=n_groups)
         quality = by_group / np.where(predicted > 0, predicted, 1.0)
