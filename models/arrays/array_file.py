@@ -41,6 +41,7 @@ class Arrays:
             ValueError: If the content is malformed or contains pickled objects.
         """
         try:
+            # Pickled objects could run code.
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls({name: arrays[name] for name in arrays.files})
         except _UNREADABLE as exc:

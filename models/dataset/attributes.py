@@ -12,6 +12,7 @@ from models.dataset.schema import MAX_ATTRIBUTES, SALES
 from models.dataset.tables import Table
 
 _BOOLEANS: Final = ["true", "false"]
+# Durations become days.
 _SECONDS_A_DAY: Final = 86_400
 _TICKS_A_SECOND: Final = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 

@@ -15,6 +15,7 @@ from models.dataset.faults import FaultCode, FaultReport
 from models.dataset.schema import ERASURES
 from models.dataset.tables import Table
 
+# No column of a file that we read can have this name.
 _UNTIL: Final = "\x00erased"
 # In place of the column's name, so that no report repeats the id.
 _CUSTOMER: Final = "customer"
@@ -69,6 +70,7 @@ class Erasures:
         notes = find_faults(joined, (note,), file=file)
         if not len(notes):
             return frame, faults
+        # Faults quote the rows, so those of erased rows go as well.
         rows = notes.table["row"].implode()
         others = (pl.col("file") != file) | ~pl.col("row").is_in(rows).fill_null(value=False)
         kept = frame.filter(~pl.col(ROW).is_in(rows))

@@ -70,6 +70,7 @@ class FaultCode(StrEnum):
     FUTURE = "future"
     TOO_OLD = "too_old"
 
+    # Values that are missing, in rows that are kept.
     IMAGE_OUTSIDE = "image_outside", Effect.GAP
     MISSING_IMAGE = "missing_image", Effect.GAP
     BROKEN_IMAGE = "broken_image", Effect.GAP
@@ -77,6 +78,7 @@ class FaultCode(StrEnum):
     NO_EVENTS = "no_events", Effect.GAP
     INFINITE_ATTRIBUTE = "infinite_attribute", Effect.GAP
 
+    # Notes, by which nothing is lost.
     UNKNOWN_COLUMN = "unknown_column", Effect.NOTE
     NOT_LEARNED = "not_learned", Effect.NOTE
     MIXED_CURRENCIES = "mixed_currencies", Effect.NOTE
@@ -155,6 +157,7 @@ class FaultReport:
     @classmethod
     def concatenate(cls, reports: Iterable[Self]) -> Self:
         """Return one report of all faults, in order."""
+        # The empty table first: there may be no report at all.
         return cls(pl.concat([pl.DataFrame(schema=_SCHEMA), *(each.table for each in reports)]))
 
     def __add__(self, later: "FaultReport") -> "FaultReport":
@@ -231,10 +234,12 @@ class FaultReport:
 class DatasetError(UserError):
     """A dataset that cannot be used; `faults` holds all faults found so far."""
 
+    # Chosen: a message that fits on a screen.
     SHOWN: Final = 20
 
     def __init__(self, faults: FaultReport) -> None:
         """List the faults, up to `SHOWN`."""
+        # What makes the dataset unusable first, as only some are shown.
         lesser = faults.having(Effect.ROW, Effect.GAP)
         stopping = faults.having(Effect.FILE) + lesser
         lines = [str(fault) for fault in stopping.first(self.SHOWN)]

@@ -54,6 +54,7 @@ def newest_profiles(directory: Path) -> Path:
     Raises:
         ProfileFileError: If there is none.
     """
+    # Days in ISO format sort by time.
     found = sorted(directory.glob(f"*/{PROFILES_FILE}"))
     if not found:
         msg = (

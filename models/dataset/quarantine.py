@@ -33,6 +33,7 @@ def write_quarantine(faults: FaultReport, target: Path) -> Path | None:
     path = target
     if target.suffix not in _SUFFIXES:
         path = target / DEFAULT_NAME
+        # A file of an earlier run would be taken for this run's.
         if not rows.height:
             path.unlink(missing_ok=True)
             return None

@@ -99,6 +99,7 @@ def read_dataset(
     faults = sales.faults
     _stop(faults, strict=strict)
     tell("events", 1, _N_STEPS)
+    # Before events and customers, of which the rows of erased customers are left out.
     erasures, found = _erasures(directory)
     faults += found
     _stop(faults, strict=strict)
@@ -219,6 +220,7 @@ def _fingerprint(directory: Path, images: Iterable[Path]) -> str:
     # Paths were resolved, so that symbolic links in the parents do not matter.
     folder = (directory / IMAGES).resolve()
     named |= {f"{IMAGES}/{path.relative_to(folder).as_posix()}": path for path in images}
+    # Sorted by name: the order in which a file system lists files must not matter.
     digest = sha256()
     for name in sorted(named):
         content = sha256(named[name].read_bytes()).digest()

@@ -67,6 +67,7 @@ def read_sales(
     )
     faults += find_faults(frame, _ROW_CHECKS, file=table.file)
     frame = without_refused(frame, faults, file=table.file)
+    # One bit of a word each, see `models.catalogue.columns.Markets`.
     n_markets = frame["markets"].explode().drop_nulls().n_unique()
     if n_markets >= MAX_MARKETS:
         most = MAX_MARKETS - 1

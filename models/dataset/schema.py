@@ -56,6 +56,8 @@ def _amount(name: str, *, low: float = 0) -> Column:
     return Column(name=name, kind=Kind.NUMBER, low=low, high=MAX_AMOUNT, smallest=MIN_AMOUNT)
 
 
+# Lengths and bounds are those of `Sale` and `Event`: files and requests accept the same values.
+
 SALES: Final = (
     _identifier("sale_id", required=True),
     Column(name="opens_at", kind=Kind.TIME, required=True),
@@ -105,5 +107,6 @@ ERASURES: Final = (
 )
 """Columns of ``erasures``; further columns are noted and not read."""
 
+# Chosen; the same bounds as of `models.domain.sale.Sale`, so that every row becomes a sale.
 MAX_ATTRIBUTES: Final = 100
 MAX_MARKETS_OF_A_SALE: Final = 64

@@ -76,6 +76,7 @@ def read_table(path: Path) -> Table:
     tables: list[Table] = []
     for part in parts:
         table = _read_csv(part) if is_csv(part.path) else _read_parquet(part)
+        # Hive leaves the partition columns out of the files; a file's own column goes before.
         new = {name: text for name, text in part.values.items() if name not in table.columns}
         values = (pl.lit(text, dtype=pl.String).alias(given(name)) for name, text in new.items())
         frame = table.frame.with_columns(values)
@@ -128,6 +129,7 @@ def _read_csv(part: Part) -> Table:
         raise _file_error(part.name, FaultCode.UNREADABLE_FILE, str(exc)) from exc
     frame = pl.concat(frames).rename({name: given(name) for name in header})
     text = pl.col(given(name) for name in header)
+    # CSV does not tell an empty text from none.
     frame = frame.with_columns(pl.when(text != "").then(text).name.keep())
     return Table(part.name, header, frame, FaultReport.from_faults(file.faults), typed=False)
 

@@ -18,8 +18,10 @@ from models.domain.recent_impressions import NOTHING_SHOWN, RecentImpressions
 
 # Chosen, not measured; part of the schema hash.
 WINDOW_EVENTS: Final = 128
+# Three 64-bit integers, see `pack_member`.
 MEMBER_BYTES: Final = 24
 
+# Five event types fit into 3 bits, which leaves 61 for the time.
 _KIND_BITS: Final = 3
 _KIND_MASK: Final = (1 << _KIND_BITS) - 1
 _PACKED: Final = np.dtype(">u8")

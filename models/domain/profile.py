@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.domain.event import KINDS
 from models.domain.units import DAY_US
 
+# The time of the first event, then a count a type.
 _FIELDS: Final = 1 + len(KINDS)
 _PACKED: Final = np.dtype(">i8")
 

@@ -87,5 +87,6 @@ def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
             TOOK,
             "sale_ids",
         )
+        # The id decides between answers of one microsecond, so that results can be repeated.
         .sort("now_us", "recommendation_id")
     )

@@ -186,6 +186,7 @@ def read_records(exposures: pl.DataFrame) -> Iterator[ExposureRecord]:
         ExposureError: If a column is missing or holds something else.
     """
     for row in exposures.iter_rows(named=True):
+        # A missing column is refused by the validation below, with the others.
         now = row.get("now")
         try:
             yield _RECORD.validate_python(row | {"now_us": now and to_us(now)})

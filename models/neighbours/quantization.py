@@ -12,6 +12,7 @@ SCALE: Final = 4_000
 LARGEST: Final = SCALE * SCALE
 NONE: Final = np.int64(-1)
 
+# Similarity above, row below: integers then sort by both. 24 and 32 bits fit into 63.
 _ROW_BITS: Final = 32
 _LAST_ROW: Final = (1 << _ROW_BITS) - 1
 

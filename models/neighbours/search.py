@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from models.neighbours.ivf import InvertedFile
 from models.neighbours.quantization import LARGEST, NONE, best, blocks, quantize, ranked, unranked
 
+# Of the scene head, see `models.pictures.scene_labeller`.
 EMBEDDING_SIZE: Final = 128
+# Chosen; part of the schema hash.
 N_NEIGHBOURS: Final = 20
 # Chosen: the time of an exact search of all by all grows with the square; decision record 0014.
 EXACT_BELOW: Final = 100_000
@@ -167,6 +169,7 @@ def _oldest(
     pictured = np.flatnonzero(steps.any(axis=1))
     if len(pictured) < exact_below:
         return None
+    # 40,000 of 100,000, decision record 0014. The oldest, whose set changes least.
     n_sample = exact_below * 2 // 5
     oldest = np.argsort(opens_us[pictured], kind="stable")[:n_sample]
     return np.sort(pictured[oldest])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 STATISTICS: Final = ("brightness", "warmth", "colour", "detail")
 """Names of the columns of `image_statistics`."""
 
+# Chosen.
 _BLOCK: Final = 4
 _BRIGHTEST: Final = 255
 

@@ -25,6 +25,7 @@ def live_findings(rules: CanaryRules, counts: Mapping[str, int]) -> Iterator[Fin
         rules: The rules.
         counts: Sums of the workers' counts.
     """
+    # Too early the interval does not hold, see `MIN_UNITS`.
     own, other = ArmCounts.from_counts(CANDIDATE, counts), ArmCounts.from_counts(SERVING, counts)
     if min(own.answers, other.answers) < MIN_UNITS:
         return
@@ -85,6 +86,7 @@ def sale_findings(
 
 
 def _sold(rules: CanaryRules, results: Results, *, is_last: bool) -> Finding:
+    # The interval of any look: promotions are judged at every step.
     lift = next(
         (
             one.safe_lift

@@ -33,6 +33,7 @@ class Finding(BaseModel):
 
 def verdict(findings: Sequence[Finding]) -> Verdict:
     """Return the verdict: any breached rule stops, any open rule waits."""
+    # A breach decides even while other rules are open.
     states = {finding.state for finding in findings}
     if State.BREACHED in states:
         return Verdict.STOP

@@ -49,6 +49,7 @@ def estimate_finding(
     span = estimate.difference.get(rules.estimator, Span())
     if not logged or logged < 0 or span.low is None or span.high is None:
         return _unsupported(rules, f"no interval by {rules.estimator} of answers that bring any")
+    # As a share of what is logged, as the margin is.
     low, high = span.low / logged, span.high / logged
     said = (
         f"by {rules.estimator} it brings {low:+.1%} to {high:+.1%} of what is logged,"

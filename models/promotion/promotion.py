@@ -200,6 +200,7 @@ class Promotion(BaseModel):
             larger = [one for one in self.rules.canary.shares_bp if one > self.share_bp]
             stage, share_bp = (Stage.CANARY, larger[0]) if larger else (Stage.FULL, 0)
         moved = self._moved(stage, share_bp, at=now, who=who, why=FINISHED, findings=found)
+        # Each share has to bring customers of its own.
         return moved.model_copy(update={"n_before": n_analysed(evidence.results)})
 
     def _moved(

@@ -41,6 +41,7 @@ class CallerCandidates:
             ranks: Their ranks; 1, 2, … if not given, shape ``(n,)``.
             prices: The caller's prices, NaN for the catalogue's, shape ``(n,)``.
         """
+        # The inverse of the catalogue's `log(1 + price)`.
         known = np.expm1(catalogue.log_price[rows])
         return cls(
             rows=rows,
@@ -57,6 +58,7 @@ class CallerCandidates:
         order, ordered = self._order
         if not len(ordered):
             return np.full(len(rows), -1, dtype=np.intp)
+        # Sorted stably: of a repeated sale the first place is found.
         found = np.searchsorted(ordered, rows)
         inside = np.minimum(found, len(ordered) - 1)
         return np.where(ordered[inside] == rows, order[inside], -1)

@@ -69,6 +69,7 @@ def candidate_query(
         profile: The customer's profile.
         choice: What the caller excludes or wants to have ranked.
     """
+    # The same object as `eligible.rows` without a choice: only then is the cache shared.
     rows = choice.rows(eligible)
     return Query(
         window=window,

@@ -53,6 +53,7 @@ class Impressions:
             rows: Catalogue rows, shape ``(n_customers, ...)``.
             n_catalogue: Number of sales of the catalogue.
         """
+        # A cell for every customer and sale: one gather then answers for all candidates.
         age_s = np.full(self.customers.n_rows * n_catalogue, np.nan)
         age_s[self.customers.cells(self.rows, n_catalogue)] = self.age_s
         return age_s.take(flat_cells(rows, n_catalogue))

@@ -58,6 +58,7 @@ def bin_counts(edges: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArr
     Returns:
         Shape ``(n_bins,)``.
     """
+    # `left`: a score equal to an edge belongs to the lower bin, as when the edges were made.
     bins = np.searchsorted(edges, scores, side="left")
     return np.bincount(bins, minlength=len(edges) + 1)
 

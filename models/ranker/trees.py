@@ -14,6 +14,7 @@ MAX_LEAVES: Final = 64
 
 # One word per row and tree: a block stays in the second-level cache.
 _ROWS_AT_ONCE: Final = 512
+# The smallest word that holds the leaves of a tree: tables of small trees stay in the cache.
 _WIDTHS: Final = (8, 16, 32, 64)
 # LightGBM's decision_type: bit 0 and bit 1, then two bits of the missing type.
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2

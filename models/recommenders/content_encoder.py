@@ -10,6 +10,7 @@ from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.columns import Vocabulary
 
+# Log price and discount.
 _N_PRICES: Final = 2
 
 
@@ -76,6 +77,7 @@ class Encoder:
                 np.where(pictured, topics, 0.0),
                 np.where(pictured, looks, 0.0),
                 indicators(catalogue.vocabulary, self.values) - self.value_centre,
+                # Standardised: 0 is the mean.
                 np.nan_to_num(prices, nan=0.0),
             ]
         )

@@ -37,6 +37,7 @@ class ContentProfile(Recommender):
         """Score by content, shape ``(n_queries, n_sales, 8)``; see `Recommender.batch_scores`."""
         topics = topic_agreement(batch)
         visit, lasting = interest_shares(batch)
+        # A sale without a picture is judged by its attributes alone.
         pictured = np.where(np.isnan(topics[LASTING]), 0.0, topics[LASTING])
         return np.array(
             [

@@ -87,6 +87,7 @@ class TextSimilarity(Recommender):
     def place(self, texts: list[Texts]) -> NDArray[np.float64]:
         """Place texts, NaN for a text without a known term, shape ``(n, n_axes)``."""
         vectors = self.space.embed(["\n".join(one) for one in texts])
+        # (n, n_dimensions) by (n_dimensions, n_axes); einsum, so that a row's bits are its own.
         places = np.einsum("ij,jk->ik", vectors - self.centre, self.axes)
         return np.where(np.any(vectors != 0, axis=1)[:, None], places, np.nan)
 

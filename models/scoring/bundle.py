@@ -16,12 +16,14 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from models.arrays.atomic_file import sync_directory, write_file
 from models.domain.errors import UserError
 
+# Raised where an older service could not read a bundle, or would score it otherwise.
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
 # Chosen: files are read into memory as a whole.
 MAX_FILE_BYTES: Final = 2**31
 
 _FILE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
+# End of the data without punctuation, and 48 bits of the content's hash.
 _ID: Final = re.compile(r"[0-9T]+-[0-9a-f]{12}")
 # In the root of an ext4 volume. Names with a leading dot are of Kubernetes, rsync and macOS.
 _LOST_FOUND: Final = "lost+found"

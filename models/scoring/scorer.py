@@ -221,6 +221,7 @@ class Scorer:
         """
         if not len(catalogue):
             return
+        # A customer with one event: recommenders skip much for one without any.
         view = np.array([[0, catalogue.keys[0], KIND[EventType.VIEW]]], dtype=np.uint64)
         first = np.zeros(1, dtype=np.int64)
         query = Query(
@@ -243,6 +244,7 @@ class Scorer:
         Raises:
             ValueError: If the bundle has no such policy.
         """
+        # Assembled once: the answer's record hashes the same matrix that was scored.
         features = self.schema.assemble(query)
         probabilities = self.ranker.probabilities(features)
         catalogue, rows = query.catalogue, query.rows

@@ -10,6 +10,9 @@ Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]
 """Names that are safe in URLs, file names and metric labels."""
 
 
+# Defaults and bounds of exploration are chosen, not measured.
+
+
 class NewSaleSlots(BaseModel):
     """Exploration by reserved places: only new sales compete for them."""
 

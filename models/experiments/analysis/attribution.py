@@ -85,6 +85,7 @@ def attribute(
     end = until if experiment.ends_at is None else min(until, experiment.ends_at)
     window_us = round(rules.window_hours * HOUR_US)
     left_out: dict[str, int] = {}
+    # The order of the conditions is the order in which units and answers are counted as left out.
     now_us, first_us = pl.col("now_us"), pl.col("first_us")
     routed = _kept(
         answers(exposures, experiment.name),

@@ -28,8 +28,10 @@ from models.experiments.plan.experiment import Experiment, Unit
 
 # Chosen: whole weeks, as traffic repeats weekly; four are the longest usual test.
 BASELINE_DAYS: Final = 28
+# Plans are in whole weeks, as weekdays differ.
 _WEEK: Final = 7
-_FEWEST: Final = 2  # a single unit has no variance
+# A single unit has no variance.
+_FEWEST: Final = 2
 _FROZEN: Final = ConfigDict(frozen=True)
 
 
@@ -139,6 +141,7 @@ def _baseline(
         raise NoBaselineError(msg)
     window_us = round(rules.window_hours * HOUR_US)
     known_us = int(events.received_us.max(initial=0))
+    # Back by a window, so that the outcome of the last unit is known.
     end_us = min(known_us, to_us(until or experiment.starts_at)) - window_us
     start_us = end_us - BASELINE_DAYS * DAY_US
     labels = events.customers if unit is Unit.CUSTOMER else events.sessions
@@ -157,6 +160,7 @@ def _baseline(
     ).filter(pl.col("unit_id").is_not_null(), *in_audience)
     inside = pl.col("at_us").is_between(start_us, end_us, closed="left")
     units = frame.filter(inside).group_by("unit_id").agg(pl.col("at_us").min().alias("first_us"))
+    # A day of tolerance: a quiet night may precede the first event.
     if units.height < _FEWEST or int(events.at_us.min(initial=end_us)) > start_us + DAY_US:
         msg = (
             f"{experiment.name} is planned from {BASELINE_DAYS} days and a window of "
@@ -183,6 +187,7 @@ def _size(
     variance = float(covariance[NUMERATOR, NUMERATOR]) - explained
     shares = {one.name: one.share_bp / BUCKETS for one in experiment.variants}
     control = shares.pop(experiment.control)
+    # The smallest variant decides how long the experiment takes.
     pair = (min(shares.values(), default=control), control)
     wanted = required_units(wanted_lift * mean, variance, shares=pair) if mean else None
     enough = None if wanted is None else minimum_days(by_day, wanted)

@@ -47,6 +47,7 @@ def chi_square_tail(value: float, degrees: int) -> float:
     if degrees < 1 or value < 0:
         msg = f"chi-square needs degrees >= 1 and a value >= 0, got {degrees}, {value:g}"
         raise ValueError(msg)
+    # Sums of half as many terms as there are degrees, which are fewer than 20 variants.
     half = value / 2
     if degrees % 2 == 0:
         terms = [half**i / math.factorial(i) for i in range(degrees // 2)]

@@ -85,6 +85,7 @@ def adjustment(arms: Sequence[Moments]) -> Adjustment:
         Deng, Xu, Kohavi and Walker, Improving the Sensitivity of Online Controlled
         Experiments by Utilizing Pre-Experiment Data, WSDM 2013.
     """
+    # Within variants, so that an effect of a variant is not taken for one of the covariate.
     scatter = np.sum([arm.scatter() for arm in arms], axis=0)
     across = float(scatter[NUMERATOR, COVARIATE])
     outcome = float(scatter[NUMERATOR, NUMERATOR])

@@ -99,6 +99,7 @@ def guardrails(
         n_units = units[name].height + units[control].height
         if name == control or not (units[name].height and units[control].height):
             continue
+        # Wider than for one look: guardrails may be read at any time.
         width = sequential_width(n_units, planned_units=planned_units)
         own, other = (_estimated(_DEGRADED, units[which]) for which in (name, control))
         change = Span.from_interval(difference(own, other, width=width))
@@ -136,6 +137,7 @@ def _judged(
 
 
 def _coverage(variant: str, own: pl.DataFrame, control: pl.DataFrame) -> Guardrail:
+    # Equally many answers: more answers show more distinct sales.
     n = min(own.height, control.height)
     shown, wanted = (
         frame.head(n)["sale_ids"].explode().drop_nulls().n_unique() for frame in (own, control)

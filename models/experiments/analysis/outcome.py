@@ -38,6 +38,7 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
     purchase, click = KIND[EventType.PURCHASE], KIND[EventType.CLICK]
     rows = np.flatnonzero((events.kinds == purchase) | (events.kinds == click))
     priced = events.prices * np.maximum(events.quantities, 1)
+    # The revenue as recorded, else the price of as many pieces, one if unknown.
     paid = np.where(np.isnan(events.revenues), priced, events.revenues)[rows]
     frame = pl.DataFrame(
         {
@@ -49,6 +50,7 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
             "paid": pl.Series(paid, dtype=pl.Float64, nan_to_null=True),
         }
     )
+    # Events do not name devices: the answer does to which an event refers.
     if unit is Unit.DEVICE:
         devices = answers.select("recommendation_id", "unit_id")
         return frame.join(devices, on="recommendation_id", how="inner")
@@ -78,6 +80,7 @@ def with_outcomes(
     within = (since >= 0) & (since < window_us)
     before = (since < 0) & (since >= -before_us)
     bought, paid = pl.col("is_purchase"), pl.col("paid").fill_null(0.0)
+    # From the first exposure on and before it: the latter cannot be an effect of the variant.
     summed = own.group_by("unit_id").agg(
         (within & bought).any().cast(pl.Float64).alias("bought"),
         (within & bought).sum().alias("purchases"),

@@ -84,11 +84,9 @@ def experiment_results(
     shares = {variant.name: variant.share_bp for variant in experiment.variants}
     units = {name: found.units.filter(pl.col("variant") == name) for name in shares}
     answers = {name: found.answers.filter(pl.col("variant") == name) for name in shares}
+    calendar = Calendar.for_experiment(experiment, end, window_hours=read_by.window_hours)
     compared = partial(
-        compare,
-        control=experiment.control,
-        calendar=Calendar.for_experiment(experiment, end, window_hours=read_by.window_hours),
-        planned_units=read_by.planned_units,
+        compare, control=experiment.control, calendar=calendar, planned_units=read_by.planned_units
     )
     return Results(
         experiment=experiment.name,

@@ -10,7 +10,8 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-BUCKETS: Final = 10_000  # a bucket is a basis point
+# A bucket is a basis point.
+BUCKETS: Final = 10_000
 
 
 def bucket(unit_id: str, salt: str) -> int:
@@ -91,6 +92,7 @@ def resized(held: Sequence[Buckets], shares_bp: Sequence[int]) -> tuple[Buckets,
         raise ValueError(msg)
     kept = [_numbers(ranges)[:share] for ranges, share in zip(held, shares_bp, strict=True)]
     taken = {number for numbers in kept for number in numbers}
+    # Ascending, so that two replicas allocate the same ones.
     free = iter([number for number in range(BUCKETS) if number not in taken])
     dealt = [
         sorted([*numbers, *(next(free) for _ in range(share - len(numbers)))])

@@ -179,6 +179,7 @@ class Plan(BaseModel):
         if held and not visit.forced:
             assignment = Assignment(HOLDOUT, HOLDOUT, Unit.CUSTOMER, customer, held.share_bp)
             return Route(self.default, (assignment,))
+        # A forced variant holds for a held-out unit too: another platform decided it.
         decided = [one for one in self._decided(visit) if held is None or one[1].is_forced]
         known = {assignment.experiment for _, assignment in decided}
         for experiment, variant in visit.forced.items():

@@ -44,6 +44,7 @@ def reason_for(exc: Exception) -> str:
     """Return the reason why a plan is invalid, on one line."""
     if not isinstance(exc, ValidationError):
         return str(exc)
+    # Without the input, which may be a file of any length.
     faults = exc.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(
         ": ".join([*([".".join(map(str, one["loc"]))] if one["loc"] else []), one["msg"]])
@@ -62,6 +63,7 @@ def find(plan: Plan, name: str) -> tuple[Experiment, Unit]:
         known = ", ".join(one.name for one in plan.experiments) or "none"
         msg = f"the plan has no experiment {name!r}; it has {known}"
         raise PlanFileError(msg)
+    # A valid plan has the layer of each of its experiments.
     unit = next(layer.unit for layer in plan.layers if layer.name == found.layer)
     return found, unit
 
