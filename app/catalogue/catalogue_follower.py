@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.clock import StoreClock
 from app.catalogue.count_history import NO_COUNTS, CountHistory
-from app.catalogue.known_catalogue import KnownCatalogue, SavedCatalogue
+from app.catalogue.known_catalogue import KnownCatalogue
 from app.catalogue.model import Model
 from app.catalogue.model_catalogue import ModelCatalogue, seed
 from app.catalogue.pause_detector import PauseDetector
@@ -60,7 +60,9 @@ class CatalogueFollower:
         self._metrics = metrics
         self._history = CountHistory(stores.counts)
         self._counts = NO_COUNTS
-        self._known = KnownCatalogue(stores.sales, self._saved)
+        self._known = KnownCatalogue(
+            stores.sales, lambda: self._in_pool(lambda: self._read_saved(archive.saved))
+        )
         self._changed = True
         self._grid_us: int | None = None
         self._new_sales_us = 0
@@ -290,12 +292,15 @@ class CatalogueFollower:
             view.build(self._known.sales, self._counts, grid_us=grid_us)
 
     def _saved_or_seed(self, model: Model) -> CatalogueVersion | None:
+        saved = self._read_saved(lambda: self._archive.latest(model.scorer))
+        return saved or (seed(model.scorer) if model.scorer else None)
+
+    def _read_saved(self, read: Callable[[], T | None]) -> T | None:
         try:
-            saved = self._archive.latest(model.scorer)
+            return read()
         except (OSError, ValueError) as exc:
             _log.warning("the saved snapshot is unreadable", reason=str(exc))
-            saved = None
-        return saved or (seed(model.scorer) if model.scorer else None)
+            return None
 
     def _save(self) -> None:
         """Save the catalogue for workers of this machine that start while the store is away."""
@@ -315,13 +320,6 @@ class CatalogueFollower:
             self.unsaved = str(exc)
         else:
             self.unsaved = None
-
-    async def _saved(self) -> SavedCatalogue | None:
-        try:
-            return await self._in_pool(self._archive.saved)
-        except (OSError, ValueError) as exc:
-            _log.warning("the saved snapshot is unreadable", reason=str(exc))
-            return None
 
     async def _in_pool(self, build: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, build)

@@ -65,6 +65,7 @@ def activate(url: str, bundle_id: str, *, api_key: str | None) -> None:
         raise ActivationError(bundle_id, url, "the address must be http://… or https://…")
     headers = {"Content-Type": "application/json"} | ({"X-API-Key": api_key} if api_key else {})
     body = json.dumps({"bundle": bundle_id})
+    # `http.client` follows no redirect: the key goes to this address only.
     connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=TIMEOUT_S)
     try:
         connection.request("PUT", parts.path.rstrip("/") + ACTIVE, body, headers)

@@ -21,6 +21,7 @@ from app.observability import configure_logging
 from app.security.key_ring import read_keys
 from app.settings import Settings
 from models.domain.errors import UserError
+from models.domain.units import DAY_S
 from models.neighbours.search import Device, is_built_for_gpu, search_device
 from models.pictures.onnx import Provider, listed_providers
 from models.scoring.bundle import read_bundle, resolve_bundle
@@ -28,7 +29,6 @@ from models.scoring.scorer import Scorer
 
 # Age of training data at which doctor warns; chosen, not measured.
 OLD_DAYS: Final = 7.0
-DAY_S: Final = 24 * 3600.0
 # Chosen: below it, 30 days of snapshots of a large shop may not fit.
 LITTLE_DISK_BYTES: Final = 1_000_000_000
 # A catalogue of 100,000 sales with its counts.

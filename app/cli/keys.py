@@ -36,6 +36,7 @@ def new_api_key(
     with exit_on_user_error():
         known = read_keys(path).keys if path.exists() else ()
         write_keys(path, KeyFile(keys=(*known, entry)))
+    # Printed only once its hash is in the file: a key that is seen works.
     typer.echo(key)
 
 

@@ -90,4 +90,5 @@ def apply_plan(
         return
     for line in differences or (UNCHANGED,):
         typer.echo(line)
+    # On stderr: stdout holds the differences alone.
     typer.echo(f"version {before.version} → {after.version}", err=True)

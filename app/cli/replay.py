@@ -200,6 +200,7 @@ async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame
     cursors: Cursors = {}
     wanted = f'"{recommendation_id}"'.encode()
     while (batch := await streams.read(cursors, n_each=ENTRIES_AT_ONCE)).fields:
+        # In bytes first: only records that hold the id are parsed.
         found = [fields for fields in batch.fields if wanted in unpacked(fields[b"x"])]
         table = exposure_table(Batch(found, batch.cursors))
         one = table.filter(pl.col(_ID) == recommendation_id)
@@ -218,7 +219,7 @@ def _asked(recorded: ExposureRecord, served: CatalogueVersion | None) -> Ranking
         recorded.now_us, Window.unpack(recorded.window), Profile.unpack(recorded.profile)
     )
     level = None if recorded.degraded is None else DegradationLevel(recorded.degraded)
-    # What was known to be missing before anything was ranked.
+    # The level as it was known before anything was ranked: `rank` finds these two by itself.
     if level is DegradationLevel.EMPTY:
         level = DegradationLevel.SNAPSHOT
     elif level is DegradationLevel.POPULARITY:

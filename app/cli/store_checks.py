@@ -198,6 +198,7 @@ async def _catalogue(stores: Stores, settings: Settings) -> Finding:
         except (OSError, ValueError):
             return None
 
+    # `report` is not called: a check marks nothing in the store.
     known = KnownCatalogue(stores.sales, saved)
     await known.update(await stores.server.time_us())
     if known.lacking is not None:

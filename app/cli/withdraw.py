@@ -77,6 +77,7 @@ def require_full(dataset: Dataset, absent: Absent, *, confirmed: bool) -> None:
         )
         raise WithdrawalError(msg)
     n_absent = len(absent.sales)
+    # Chosen: the dump of one market, or one that broke off, lacks more than half.
     if 2 * n_absent > absent.n_current and not confirmed:
         msg = (
             f"{n_absent} of {absent.n_current} current sales of the store are not in the dump, such"

@@ -1,5 +1,6 @@
 #!lua
--- Puts a plan of experiments by compare-and-set on the version that it changes.
+-- Puts a plan of experiments by compare-and-set on the version that it changes: of two editors that
+-- read the same version one wins, and the other has to read again.
 --
 -- KEYS  plan, audit
 -- ARGV  1 version that it changes, 2 its own version, 3 its JSON, 4 JSON of the change,

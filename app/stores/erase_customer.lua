@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Erases a customer: all events up to now, and those of them that still come.
+-- Erases a customer: all events up to now, and those of them that still come. Allowed without
+-- memory, because an erasure is owed also while the store is full.
 --
 -- KEYS  window, shown, profile, recent, tombstones' prefix, erasures
 -- ARGV  1 a secret, for a partition that has none, 2 TTL of a tombstone in s, 3 customer id

@@ -1,5 +1,6 @@
 #!lua
--- Takes or renews the lease of the promoter, unless another worker holds it.
+-- Takes or renews the lease of the promoter, unless another worker holds it. A worker that was
+-- paused for longer than its lease decides nothing: change_promotion.lua asks for the holder again.
 --
 -- KEYS  promoter
 -- ARGV  1 worker, 2 lifetime in ms

@@ -1,5 +1,6 @@
 #!lua
--- Replaces the counts of loaded history of one hour.
+-- Replaces the counts of loaded history of one hour; in one script, so that no reader sees the
+-- hour without its counts.
 --
 -- KEYS  hour
 -- ARGV  expiry in s since the epoch, then pairs of field and count

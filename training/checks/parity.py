@@ -49,6 +49,7 @@ def read_answers(data: Path, bundle_id: str) -> list[ExposureRecord]:
     Raises:
         ExposureError: If the directory has none that can be read.
     """
+    # A degraded answer was ranked without the model, or without what the files know.
     full = pl.col("degraded").is_null() & (pl.col("bundle_id") == bundle_id)
     return list(read_records(read_exposures(data).filter(full).sort("now")))
 

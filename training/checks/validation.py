@@ -100,6 +100,7 @@ def _as_json(
     }
 
 
+# Their file is optional: None is another thing than an empty one.
 def _n_customers(dataset: Dataset | None) -> int | None:
     if dataset is None or dataset.customers is None:
         return None
