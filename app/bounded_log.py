@@ -26,25 +26,14 @@ class _Kind:
 
 @dataclass(slots=True)
 class BoundedLog:
-    """Logs a warning of each kind at most every `EVERY_S`, with the number left out.
-
-    Attributes:
-        name: Name of the logger.
-        monotonic_s: A clock that never goes back.
-    """
+    """Logs a warning of each kind at most every `EVERY_S`, with the number left out."""
 
     name: str
     monotonic_s: Callable[[], float] = monotonic
     _kinds: dict[tuple[str, ...], _Kind] = field(default_factory=dict[tuple[str, ...], _Kind])
 
     def warning(self, event: str, *kind: str, **fields: object) -> None:
-        """Log a warning, or count it for the next one of its kind.
-
-        Args:
-            event: The text.
-            *kind: Distinguishes kinds with the same text.
-            **fields: Further fields of the line.
-        """
+        """Log a warning, or count it for the next one of its text and kind."""
         now_s = self.monotonic_s()
         seen = self._kinds.get((event, *kind))
         if seen is None:

@@ -38,7 +38,7 @@ from app.api.middleware.encoded_slashes import EncodedSlashes
 from app.api.middleware.request_context import RequestContext
 from app.api.sales import PICTURE_STATUS
 from app.api.schema.openapi import openapi_document
-from app.api.schema.problem import FieldProblem, problem_response
+from app.api.schema.problem import FieldProblem, error_response, problem_response
 from app.errors import ServiceError
 from app.recommend.admission import Admission, AdmissionBounds
 from app.resources import Resources, Worker, open_resources
@@ -83,11 +83,6 @@ class State(TypedDict):
 
 def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_resources) -> FastAPI:
     """Build the application.
-
-    Args:
-        settings: As read at start.
-        worker: The process that it runs in.
-        opener: Opens the resources of the routes.
 
     Raises:
         KeyFileError: If the settings name keys that cannot be read.
@@ -167,9 +162,7 @@ def _problem(request: Request, exc: Exception) -> Response:
     """Render any error as problem details, RFC 9457."""
     match exc:
         case ServiceError():
-            return problem_response(
-                exc.status, exc.code, detail=str(exc), headers=_RETRY.get(exc.status)
-            )
+            return error_response(exc, _RETRY.get(exc.status))
         case PictureError():
             return problem_response(PICTURE_STATUS[exc.code], exc.code, detail=str(exc))
         case RequestValidationError():

@@ -70,10 +70,7 @@ class Worker:
     """Metrics and state of a worker process.
 
     Attributes:
-        metrics: Its metrics.
         metrics_dir: Where the workers of this machine share their values; None for one worker.
-        drain: Set when it is about to stop.
-        tasks: Health of its background tasks.
     """
 
     metrics: Metrics = field(default_factory=Metrics.create)
@@ -84,22 +81,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The parts of a worker that routes use.
-
-    Attributes:
-        recommender: Makes the slates.
-        explainer: Explains them.
-        customers: Stores events and erases customers.
-        live: Follows the catalogue.
-        sale_writer: Writes sales and pictures.
-        sale_details: Reads them.
-        active_bundle: Loads and activates bundles.
-        promotion_controller: Leads promotions.
-        readiness: Reports what is missing.
-        metrics: Of this worker.
-        metrics_dir: See `Worker`.
-        write_timeout_s: After this a batch of events is given up.
-    """
+    """The parts of a worker that routes use."""
 
     recommender: Recommender
     explainer: Explainer

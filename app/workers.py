@@ -161,12 +161,6 @@ def run_worker(
 ) -> None:
     """Serve in this process until a signal stops it.
 
-    Args:
-        settings: As read at start.
-        listener: What `listen` returned.
-        metrics_dir: Where workers share their metrics; None for those of this process alone.
-        heart: Beats for the parent process, if there is one.
-
     Raises:
         SystemExit: With `EXIT_FAILED`, if it could not start, or its background tasks not go on.
     """
@@ -214,21 +208,21 @@ def _bounds(settings: Settings) -> Bounds:
 def _run_below(
     settings: Settings, listener: socket.socket, *, metrics_dir: str, beats: Connection
 ) -> None:
+    def stop_with_parent() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
     configure_logging(settings.log_level)
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    # A parent that is killed cannot stop its workers, which would keep the port.
+    threading.Thread(target=stop_with_parent, daemon=True).start()
     if metrics_dir:
         try:
             allocate(metrics_dir, os.getpid())
         except OSError as exc:
             _log.error("no room for the metrics of this worker: make room", reason=str(exc))
     run_worker(settings, listener, metrics_dir=metrics_dir or None, heart=HeartbeatSender(beats))
-
-
-def _stop_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)

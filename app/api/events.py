@@ -102,6 +102,21 @@ def _readable_id(fields: dict[str, object]) -> str | None:
         return None
 
 
+class EventResult(BaseModel, frozen=True):
+    """The result of one event."""
+
+    index: int = Field(ge=0, description="Place of the event in the batch, from 0.")
+    event_id: str | None = Field(description="Null where it cannot be read.")
+    status: EventStatus
+    reason: str | None = Field(
+        description="Why it was rejected: `future`, `too_old` or `malformed`. To send the same "
+        "event again changes nothing."
+    )
+    detail: str | None = Field(
+        description="What is wrong with a rejected event: its time, or which fields and how."
+    )
+
+
 class EventBatch(BaseModel):
     """Events of any customers, in any order; a malformed one is rejected beside the others."""
 
@@ -116,20 +131,24 @@ class EventBatch(BaseModel):
         """The entries of the batch, in its order."""
         return cast("Sequence[Event | MalformedEvent]", self.events)
 
-
-class EventResult(BaseModel, frozen=True):
-    """The result of one event."""
-
-    index: int = Field(ge=0, description="Place of the event in the batch, from 0.")
-    event_id: str | None = Field(description="Null where it cannot be read.")
-    status: EventStatus
-    reason: str | None = Field(
-        description="Why it was rejected: `future`, `too_old` or `malformed`. To send the same "
-        "event again changes nothing."
-    )
-    detail: str | None = Field(
-        description="What is wrong with a rejected event: its time, or which fields and how."
-    )
+    def results(self, outcomes: Sequence[EventOutcome]) -> list[EventResult]:
+        """Match the outcomes, which only valid events have, with the entries of the batch."""
+        remaining = iter(outcomes)
+        results: list[EventResult] = []
+        for index, entry in enumerate(self.entries):
+            is_event = isinstance(entry, Event)
+            outcome = next(remaining) if is_event else EventOutcome(EventStatus.REJECTED, MALFORMED)
+            results.append(
+                # Made here and valid: nothing is gained by a validation of each.
+                EventResult.model_construct(
+                    index=index,
+                    event_id=entry.event_id,
+                    status=outcome.status,
+                    reason=outcome.reason,
+                    detail=_DETAILS.get(outcome.reason or "") if is_event else entry.detail,
+                )
+            )
+        return results
 
 
 _ACCEPTED_ONE: Final[JsonDict] = {
@@ -200,7 +219,7 @@ async def post_events(
         and (served is None or served.catalogue.row_for(event.sale_id) is None)
     ]
     metrics.unknown_sales.inc(len(unknown))
-    results = _results(batch.entries, outcomes)
+    results = batch.results(outcomes)
     for (status, reason), n_events in Counter((one.status, one.reason) for one in results).items():
         metrics.events.labels(status, reason or "").inc(n_events)
         if status is EventStatus.REJECTED:
@@ -212,25 +231,3 @@ async def post_events(
         "results": [dict(one) for one in results],
     }
     return Response(orjson.dumps(body), media_type="application/json")
-
-
-def _results(
-    entries: Sequence[Event | MalformedEvent], outcomes: Sequence[EventOutcome]
-) -> list[EventResult]:
-    """Match the outcomes, which only valid events have, with the entries of the batch."""
-    remaining = iter(outcomes)
-    results: list[EventResult] = []
-    for index, entry in enumerate(entries):
-        is_event = isinstance(entry, Event)
-        outcome = next(remaining) if is_event else EventOutcome(EventStatus.REJECTED, MALFORMED)
-        results.append(
-            # Made here and valid: nothing is gained by a validation of each.
-            EventResult.model_construct(
-                index=index,
-                event_id=entry.event_id,
-                status=outcome.status,
-                reason=outcome.reason,
-                detail=_DETAILS.get(outcome.reason or "") if is_event else entry.detail,
-            )
-        )
-    return results

@@ -24,6 +24,8 @@ RETRY_S: Final = 5.0
 
 NOTHING: Final = Wanted("", "", "")
 
+_Use = Callable[[Model], Awaitable[None]]
+
 _log = get_logger(__name__)
 
 
@@ -162,7 +164,7 @@ class ActiveBundle:
             elif await self._switch(wanted.shadow, self.live.shadow_by):
                 self._shadow_id = wanted.shadow
         if wanted.previous:
-            _ = await self._switch(wanted.previous, _keep)
+            _ = await self._switch(wanted.previous, None)  # kept ready
         await self._follow_plan()
         # The previous bundle stays loaded and verified: a roll-back switches at once.
         kept = {
@@ -184,7 +186,7 @@ class ActiveBundle:
         await self._used(bundle_id, self.live.rehearse)
         self._refused.pop(bundle_id, None)
 
-    async def _switch(self, bundle_id: str, use: Callable[[Model], Awaitable[None]]) -> bool:
+    async def _switch(self, bundle_id: str, use: _Use | None) -> bool:
         """Use a wanted bundle, or record why it cannot be used; return whether it is used."""
         refusal = self._refused.get(bundle_id)
         if refusal is not None and self.monotonic_s() < refusal.until_s:
@@ -200,21 +202,18 @@ class ActiveBundle:
         self._refused.pop(bundle_id, None)
         return True
 
-    async def _used(self, bundle_id: str, use: Callable[[Model], Awaitable[None]]) -> None:
+    async def _used(self, bundle_id: str, use: _Use | None) -> None:
         try:
             if bundle_id not in self._loaded:
                 self._loaded[bundle_id] = await asyncio.get_running_loop().run_in_executor(
                     self.pool, self.repository.load, bundle_id
                 )
                 self.metrics.bundles.labels("loaded").inc()
-            await use(self._loaded[bundle_id])
+            if use is not None:
+                await use(self._loaded[bundle_id])
         except ValueError as exc:
             self.metrics.bundles.labels("refused").inc()
             raise BundleRefusedError(bundle_id, str(exc)) from exc
         except (BundleRefusedError, UnknownBundleError):
             self.metrics.bundles.labels("refused").inc()
             raise
-
-
-async def _keep(_model: Model) -> None:
-    """Keep a bundle ready, loaded and verified."""

@@ -17,13 +17,7 @@ _Key = tuple[str, Unit, Rules, tuple[tuple[int, int], ...]]
 
 
 class ExportedResults:
-    """Computes results, one at a time, and again only after a file or the experiment changed.
-
-    Args:
-        directory: Directory of the export.
-        rules: Rules of the analysis.
-        pool: Threads to compute in.
-    """
+    """Computes results, one at a time, and again only after a file or the experiment changed."""
 
     def __init__(self, directory: Path, *, rules: Rules, pool: Executor) -> None:
         self._directory = directory
@@ -37,18 +31,21 @@ class ExportedResults:
     ) -> Results:
         """Return the results of an experiment.
 
-        Args:
-            experiment: The experiment.
-            unit: Assignment unit of its layer.
-            rules: Rules of its analysis; None for those of all experiments.
-
         Raises:
             DatasetError: If there are no events, or they cannot be read.
             ExposureError: If there are no exposures, or they cannot be read.
         """
+
+        def compute() -> Results:
+            exposures = read_exposures(self._directory)
+            events, _ = read_event_log(self._directory)
+            return experiment_results(
+                experiment, exposures, unit=unit, events=events, rules=read_by
+            )
+
+        read_by = rules or self._rules
         # Alone: an analysis takes seconds and much memory, and two callers mostly ask the same.
         async with self._alone:
-            read_by = rules or self._rules
             # An export replaces its files, so that no two of its runs leave the same times.
             paths = [path for name in _FILES if (path := self._directory / name).is_file()]
             states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
@@ -56,13 +53,6 @@ class ExportedResults:
             known = self._known.get(experiment.name)
             if known is None or known[0] != key:
                 loop = asyncio.get_running_loop()
-                found = await loop.run_in_executor(
-                    self._pool, self._compute, experiment, unit, read_by
-                )
+                found = await loop.run_in_executor(self._pool, compute)
                 self._known[experiment.name] = known = key, found
             return known[1]
-
-    def _compute(self, experiment: Experiment, unit: Unit, rules: Rules) -> Results:
-        exposures = read_exposures(self._directory)
-        events, _ = read_event_log(self._directory)
-        return experiment_results(experiment, exposures, unit=unit, events=events, rules=rules)

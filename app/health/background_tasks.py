@@ -131,9 +131,6 @@ class Supervisor:
     """Runs background tasks for the whole life of a worker.
 
     Attributes:
-        health: State of the tasks, for liveness and readiness.
-        outages: Current outages of store and disk.
-        metrics: Count errors.
         end_worker: Called when this process must be replaced.
     """
 
@@ -146,13 +143,20 @@ class Supervisor:
         """Run a task until it is cancelled."""
         state = TaskState(task.within_s)
         self.health.states[task.name] = state
-        running = asyncio.create_task(self._run(task, state), name=task.name)
+
+        async def rounds() -> None:
+            while True:
+                state.round_s = 0.0
+                pause_s = await self._round(task, state)
+                state.round_s = None
+                await asyncio.sleep(pause_s)
 
         def record_end(ended: asyncio.Task[None]) -> None:
             state.is_dead = True
             if not ended.cancelled() and (exc := ended.exception()) is not None:
                 _log.critical("a background task ended", task=ended.get_name(), exc_info=exc)
 
+        running = asyncio.create_task(rounds(), name=task.name)
         running.add_done_callback(record_end)
         return running
 
@@ -165,13 +169,6 @@ class Supervisor:
             "background tasks are beyond repair: this worker ends, to be replaced", tasks=names
         )
         self.end_worker()
-
-    async def _run(self, task: BackgroundTask, state: TaskState) -> None:
-        while True:
-            state.round_s = 0.0
-            pause_s = await self._round(task, state)
-            state.round_s = None
-            await asyncio.sleep(pause_s)
 
     async def _round(self, task: BackgroundTask, state: TaskState) -> float:
         """Run one round of a task, and return the pause after it."""
@@ -208,13 +205,7 @@ class Supervisor:
 async def running(
     tasks: Sequence[BackgroundTask], supervisor: Supervisor, *, drain: Callable[[], Awaitable[None]]
 ) -> AsyncGenerator[None]:
-    """Run background tasks.
-
-    Args:
-        tasks: The tasks.
-        supervisor: Runs them.
-        drain: Returns once the exposures of all answers are written; limited by `LOG_DRAIN_S`.
-    """
+    """Run background tasks; at the end `drain` has `LOG_DRAIN_S` to write the last exposures."""
     started = [supervisor.start(task) for task in tasks]
     started.append(asyncio.create_task(supervisor.watch(), name="watch"))
     # Objects that live until the end need not be visited by every garbage collection.

@@ -17,11 +17,7 @@ class Dependency(StrEnum):
 
 @dataclass(slots=True)
 class Outages:
-    """Outages of a worker, shared by its background tasks.
-
-    Attributes:
-        metrics: Count each round that failed in an outage.
-    """
+    """Outages of a worker, shared by its background tasks."""
 
     metrics: Metrics
     _by_task: dict[str, Dependency] = field(default_factory=dict[str, Dependency])

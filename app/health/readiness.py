@@ -70,16 +70,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Checks the parts that answers, and full answers, depend on.
-
-    Attributes:
-        live: The catalogue.
-        answers: The answers of the last minute.
-        drain: Set when the process is about to stop.
-        tasks: Health of the background tasks.
-        monitor: State of the store, and whether it takes writes.
-        metrics: Gauges of the missing parts.
-    """
+    """Checks the parts that answers, and full answers, depend on."""
 
     live: CatalogueFollower
     answers: RecentAnswers

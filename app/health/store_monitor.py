@@ -31,9 +31,6 @@ class StoreMonitor:
     """Checks the store from time to time, and logs each fault once when it begins.
 
     Attributes:
-        server: The store.
-        metrics: Lost entries, refused writes, and the difference of the clocks.
-        machine_us: This machine's clock.
         refused: Why the store refused writes at the last check, with advice; None if it took them.
     """
 

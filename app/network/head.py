@@ -17,12 +17,7 @@ _CONTINUE: Final = b"100-continue"
 
 
 def check_head(url: bytes, headers: Sequence[tuple[bytes, bytes]], *, version: str) -> None:
-    """Check a whole head.
-
-    Args:
-        url: As it was sent.
-        headers: Names in lower case, with their values.
-        version: Of HTTP, as the request says.
+    """Check a whole head, with the names of its headers in lower case.
 
     Raises:
         MalformedRequestError: If no request with this head can be answered.

@@ -275,11 +275,9 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._send_by_s is None:
             if self.transport.is_closing():  # what was answered last may never be read
                 self._send_by_s = now_s + self.door.bounds.body_s
-        elif now_s > self._send_by_s:
-            self._end_late()
-
-    def _end_late(self) -> None:
-        if self._stage is _Stage.HEAD:
+        elif now_s <= self._send_by_s:
+            return
+        elif self._stage is _Stage.HEAD:
             self._refuse(SlowHeadError(self.door.bounds.head_s))
         elif self._stage is _Stage.BODY:
             self._refuse(SlowBodyError(self.door.bounds.body_s))

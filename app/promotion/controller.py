@@ -20,7 +20,6 @@ from app.experiments.live_plan import LivePlan
 from app.experiments.plan_editor import Order, PlanEditor
 from app.observability import Metrics, get_logger
 from app.promotion.answer_counter import AnswerCounter
-from app.stores.bundle import Wanted
 from app.stores.promotion import CountBatch, PromotionStore, StoredPromotion
 from models.dataset.faults import DatasetError
 from models.experiments.analysis.results import Results
@@ -84,7 +83,9 @@ class PromotionController:
             return
         if self.results is None or not await self.store.lease(self.active.name, ttl_s=LEASE_S):
             return
-        if not await self._is_restored():
+        # Other tasks publish plan and bundles again in an emptied store: wait for them.
+        is_plan_lost = self.plan.current.version and not await self.editor.plans.version()
+        if is_plan_lost or not (await self.active.store.wanted()).active:
             return
         if not stored.promotion.is_settled:
             await self._act(stored)
@@ -126,33 +127,33 @@ class PromotionController:
             return
         self.counter.follow(self._current.promotion if self._current else None)
 
-    async def _is_restored(self) -> bool:
-        """Tell whether the store has plan and bundles; other tasks re-publish them if emptied."""
-        if self.plan.current.version and not await self.editor.plans.version():
-            return False
-        return bool((await self.active.store.wanted()).active)
-
     # Decide: the worker with the lease, while plan and bundles are as the stage requires.
 
     async def _evidence(self, promotion: Promotion, now: datetime) -> Evidence:
+        """Collect what the rules of a running promotion judge."""
         wanted = await self.active.store.wanted()
         reports = await self.active.store.reports()
         results, why_none = None, ""
-        if promotion.stage is Stage.CANARY:
-            results, why_none = await self._results(promotion, now)
+        if promotion.stage in _UNSEEN:
+            undone = "" if wanted.shadow == promotion.candidate else "its shadow was ended by hand"
+        else:
+            plan = (await self.editor.current()).plan
+            canary = _canary(plan, promotion, at=now)
+            undone = "" if canary else "its experiment was ended by hand"
+            results, why_none = await self._results(promotion, plan, canary)
         return Evidence(
             serving=wanted.active,
             counts=await self.store.counts(promotion.number),
             n_without=sum(report.shadow != promotion.candidate for report in reports),
             explores=self.plan.current.plan.default.exploration is not None,
-            undone=await self._undone(promotion, wanted, now) if promotion.is_settled else "",
+            undone=undone if promotion.is_settled else "",
             results=results,
             why_none=why_none,
         )
 
-    async def _results(self, promotion: Promotion, now: datetime) -> tuple[Results | None, str]:
-        plan = (await self.editor.current()).plan
-        canary = _canary(plan, promotion, at=now)
+    async def _results(
+        self, promotion: Promotion, plan: Plan, canary: Experiment | None
+    ) -> tuple[Results | None, str]:
         if self.results is None or canary is None:
             return None, "this worker has no exports, or the experiment does not run"
         unit = next(layer.unit for layer in plan.layers if layer.name == canary.layer)
@@ -161,13 +162,6 @@ class PromotionController:
             return await self.results.for_experiment(canary, unit, rules=rules), ""
         except (DatasetError, ExposureError) as exc:
             return None, str(exc)
-
-    async def _undone(self, promotion: Promotion, wanted: Wanted, now: datetime) -> str:
-        """Name what an operator ended by hand of a stage's settings; empty for nothing."""
-        if promotion.stage in _UNSEEN:
-            return "" if wanted.shadow == promotion.candidate else "its shadow was ended by hand"
-        is_running = _canary((await self.editor.current()).plan, promotion, at=now)
-        return "" if is_running else "its experiment was ended by hand"
 
     # Act: the worker with the lease. Each action may be repeated and then changes nothing, so that
     # another worker can finish what a dead one began; `is_settled` records that all is done.

@@ -50,9 +50,7 @@ def write_keys(path: Path, keys: KeyFile) -> None:
 class KeyRing:
     """The keys of a running service; a change of the file counts within `LOOK_EVERY_S`.
 
-    Attributes:
-        path: The file. While it is unreadable, the keys read last stay valid.
-        monotonic_s: A monotonic clock.
+    While the file is unreadable, the keys read last stay valid.
     """
 
     path: Path
@@ -75,15 +73,12 @@ class KeyRing:
     def recognise(self, key: str) -> KeyEntry | None:
         """Return the entry of a key; None for one that is not, or no longer, valid."""
         now_s = self.monotonic_s()
-        if now_s >= self._look_at_s:
-            self._look_at_s = now_s + LOOK_EVERY_S
-            self._follow()
-        return self._keys.recognise(key)
-
-    def _follow(self) -> None:
+        if now_s < self._look_at_s:
+            return self._keys.recognise(key)
+        self._look_at_s = now_s + LOOK_EVERY_S
         seen = _state(self.path)
         if seen == self._seen:
-            return
+            return self._keys.recognise(key)
         self._seen = seen
         try:
             before, self._keys = self._keys.by_id, Keys.from_entries(read_keys(self.path).keys)
@@ -101,6 +96,7 @@ class KeyRing:
             _log.error(
                 "the file of keys is unreadable: the keys read last stay valid", reason=str(exc)
             )
+        return self._keys.recognise(key)
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

@@ -46,22 +46,13 @@ class _Bucket:
 
 @dataclass(slots=True)
 class Quotas:
-    """Counts the calls of every key in this worker.
-
-    Attributes:
-        monotonic_s: A monotonic clock.
-    """
+    """Counts the calls of every key in this worker."""
 
     monotonic_s: Callable[[], float]
     _buckets: dict[str, _Bucket] = field(default_factory=dict[str, _Bucket])
 
     def take(self, key_id: str, limit: int) -> Grant:
-        """Take one call of a key from its bucket.
-
-        Args:
-            key_id: The key.
-            limit: Calls a second that it may make; a changed limit counts at once.
-        """
+        """Take one call from the bucket of a key, which may make `limit` calls a second."""
         now_s = self.monotonic_s()
         bucket = self._buckets.get(key_id)
         if bucket is None:

@@ -1,7 +1,7 @@
 """Admission of requests in front of the routes that rank or take events."""
 
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from math import inf
 from operator import contains
@@ -11,12 +11,13 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.schema.problem import problem_response
+from app.api.schema.problem import error_response
 from app.errors import OverloadedError
 from app.network.protocol import ARRIVED, GONE
 from app.recommend.admission import Admission, Lane, Outcome, Ticket
 
 TURN: Final = "turn"
+# A caller that comes back at once meets the same queue, and a balancer has another worker by then.
 RETRY_AFTER: Final = {"Retry-After": "1"}
 
 _LANES: Final = {
@@ -36,10 +37,7 @@ class AdmissionControl:
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app
         self._admission = admission
-        overloaded = OverloadedError()
-        self._refusal = problem_response(
-            overloaded.status, overloaded.code, detail=str(overloaded), headers=RETRY_AFTER
-        )
+        self._refusal = error_response(OverloadedError(), RETRY_AFTER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on when it is its turn, or answer 503."""
@@ -59,7 +57,7 @@ class AdmissionControl:
                 if outcome is Outcome.GONE:
                     return
                 app = self._refusal if outcome is Outcome.REFUSED else app
-            await metered(_answered(app, scope, receive=receive, send=send), turn.spend)
+            await metered(app(scope, receive, send), turn.spend)
         finally:
             turn.end()
 
@@ -125,25 +123,18 @@ def turn_of(request: Request) -> Turn:
     return turn
 
 
-async def _answered(app: ASGIApp, scope: Scope, *, receive: Receive, send: Send) -> None:
-    await app(scope, receive, send)
-
-
 @coroutine
-def metered(
-    work: Coroutine[Any, Any, None], spend: Callable[[float], None]
-) -> Generator[Any, None, None]:
+def metered(work: Awaitable[None], spend: Callable[[float], None]) -> Generator[Any, None, None]:
     """Await work, and report the time of this thread that each of its steps takes.
 
-    Args:
-        work: What is awaited.
-        spend: Takes the seconds of a step; what others do while the work waits is not in them.
+    What others do while the work waits is not in the seconds that `spend` takes.
     """
+    steps = work.__await__()
     error: BaseException | None = None
     while True:
         started = time.monotonic()
         try:
-            awaited = work.send(None) if error is None else work.throw(error)
+            awaited = steps.send(None) if error is None else steps.throw(error)
         except StopIteration:
             return
         finally:

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.schema.problem import problem_response
+from app.api.schema.problem import error_response
 from app.bounded_log import BoundedLog
 from app.errors import ForbiddenError, RateLimitedError, ServiceError, UnauthenticatedError
 from app.security.key import Scope as KeyScope
@@ -106,7 +106,7 @@ class Authentication:
         self._log.warning(
             "a request was refused", code, key_id, code=code, key=key_id, reason=reason
         )
-        return problem_response(refusal.status, code, detail=reason, headers=headers)
+        return error_response(refusal, headers)
 
 
 def _given_key(headers: Headers) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.schema.problem import problem_response
+from app.api.schema.problem import error_response
 from app.errors import BodyTooLargeError
 
 _PICTURE: Final = re.compile(r"/v1/sales/[^/]+/image(?:s/[^/]+)?")
@@ -29,9 +29,7 @@ class BodyLimit:
         limit_bytes = self._picture_limit_bytes if is_picture else self._limit_bytes
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isascii() and announced.isdigit() and int(announced) > limit_bytes:
-            exc = BodyTooLargeError(limit_bytes)
-            refusal = problem_response(exc.status, exc.code, detail=str(exc))
-            await refusal(scope, receive, send)
+            await error_response(BodyTooLargeError(limit_bytes))(scope, receive, send)
             return
         n_bytes = 0
 

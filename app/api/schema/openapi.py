@@ -42,12 +42,7 @@ TEMPLATE: Final = "#/components/schemas/{model}"
 
 
 def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
-    """Describe the application: its routes, what they read, and every error answer.
-
-    Args:
-        app: The application.
-        routers: What it includes.
-    """
+    """Describe the application: its routes, what they read, and every error answer."""
     document = get_openapi(
         title=app.title, version=app.version, summary=app.summary, routes=app.routes
     )

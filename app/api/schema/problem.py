@@ -9,6 +9,7 @@ from fastapi import Response
 from pydantic import BaseModel, Field
 
 from app.api.schema.body import example
+from app.errors import ServiceError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -62,6 +63,11 @@ def problem_response(
     return Response(
         orjson.dumps(problem.model_dump()), status, headers=headers, media_type=MEDIA_TYPE
     )
+
+
+def error_response(exc: ServiceError, headers: Mapping[str, str] | None = None) -> Response:
+    """Render an error that clients can match on."""
+    return problem_response(exc.status, exc.code, detail=str(exc), headers=headers)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -122,15 +122,7 @@ async def answered(
     is_explained: bool,
     extra: Mapping[str, object],
 ) -> Response:
-    """Render an answer, timed, and labelled for the metrics.
-
-    Args:
-        request: The HTTP request.
-        recommendation: The answer of the pipeline.
-        resources: Those of the worker.
-        is_explained: Whether the caller wants explanations.
-        extra: Further fields of the answer.
-    """
+    """Render an answer, with `extra` fields, timed, and labelled for the metrics."""
     record = recommendation.record
     stages = {"read": recommendation.read_s, "rank": recommendation.rank_s}
     explanations: Sequence[Explanation] = ()
@@ -163,19 +155,17 @@ def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> d
                 "sale_id": shown.sale_id,
                 "rank": shown.rank,
                 "purchase_probability": shown.purchase_probability,
-                "explanation": _reasons(explanation) if explanation else None,
+                "explanation": explanation
+                and {
+                    "sentence": explanation.sentence,
+                    "log_odds": explanation.log_odds,
+                    "base": explanation.base,
+                    "contributions": [
+                        {"group": group, "log_odds": log_odds}
+                        for group, log_odds in explanation.groups.items()
+                    ],
+                },
             }
             for shown, explanation in zip_longest(record.slate, explanations)
-        ],
-    }
-
-
-def _reasons(explanation: Explanation) -> dict[str, object]:
-    return {
-        "sentence": explanation.sentence,
-        "log_odds": explanation.log_odds,
-        "base": explanation.base,
-        "contributions": [
-            {"group": group, "log_odds": log_odds} for group, log_odds in explanation.groups.items()
         ],
     }
