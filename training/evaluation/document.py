@@ -6,7 +6,6 @@ from typing import Final
 from models.domain.event import from_us
 from models.domain.units import DAY_US
 from models.scoring.scorer import META
-from training.evaluation.comparison import Difference
 from training.evaluation.conclusion import (
     MARKS,
     METRIC_NAMES,
@@ -95,7 +94,14 @@ def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str,
     if money in own and own[money].high > 0:
         unit = f" {currency}".rstrip()
         name = "Expected revenue a visit" if money == REVENUE else "Revenue a bought slate"
-        yield f"{name}, first ten", f"{own[money].value:,.4g}{unit}", _beside(money, floor, gaps)
+        note = ""
+        if money in floor and money in gaps:
+            gap = gaps[money]
+            note = (
+                f"{FLOOR}: {floor[money].value:,.4g}; difference {gap.interval.value:+,.3g} "
+                f"{_interval(gap.interval, '+,.3g')}, {gap.verdict}"
+            )
+        yield f"{name}, first ten", f"{own[money].value:,.4g}{unit}", note
     for metric, share in protocol.lift_shares.get(META, {}).items():
         if metric == metric_of(protocol):
             text = f"of the best possible gain over {FLOOR} {_interval(share, '.0%')}"
@@ -106,16 +112,6 @@ def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str,
     days = (extent.last_us - extent.first_us) / DAY_US
     first, last = from_us(extent.first_us), from_us(extent.last_us)
     yield "Period", f"{days:.1f} days", f"{first:%-d %b %Y} to {last:%-d %b %Y}, UTC"
-
-
-def _beside(metric: str, floor: Mapping[str, Interval], gaps: Mapping[str, Difference]) -> str:
-    if metric not in floor or metric not in gaps:
-        return ""
-    gap = gaps[metric]
-    return (
-        f"{FLOOR}: {floor[metric].value:,.4g}; difference {gap.interval.value:+,.3g} "
-        f"{_interval(gap.interval, '+,.3g')}, {gap.verdict}"
-    )
 
 
 def _interval(interval: Interval, form: str) -> str:

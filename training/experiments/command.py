@@ -76,15 +76,14 @@ def experiment_report_command(
             answers = read_exposures(exposures)
             results = experiment_results(experiment, answers, unit=unit, events=events, rules=rules)
     planned: Design | None = None
-    unplanned = ""
+    blocks = list[Block](results_document(results)) if results else []
     try:
         planned = design(experiment, events, unit=unit, wanted_lift=lift, rules=rules)
+        blocks += design_document(planned)
     except NoBaselineError as exc:
-        unplanned = str(exc)
         typer.echo(f"no power and duration: {exc}", err=True)
+        blocks.append(Paragraph(f"No power and duration: {exc}"))
     if out is not None:
-        blocks = list[Block](results_document(results)) if results else []
-        blocks += design_document(planned) if planned else [Paragraph(unplanned)]
         out.write_text(page(f"Experiment {name}", blocks), encoding="utf-8")
     if as_json:
         print_json(
@@ -94,5 +93,4 @@ def experiment_report_command(
             }
         )
     else:
-        shown = list[Block](results_document(results)) if results else []
-        print_blocks(shown + (design_document(planned) if planned else []))
+        print_blocks(blocks)

@@ -16,7 +16,8 @@ from models.experiments.exposure import read_exposures
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
-from training.console import Bars, Data, Json, bars, exit_on_user_error, print_json, with_folder
+from training.console import Bars, Data, Json, bars, exit_on_user_error, print_json
+from training.evaluation.command import Report
 from training.evaluation.output import interval_table
 from training.importers.open_bandit import CAMPAIGNS
 from training.off_policy.bandit import cross_policies
@@ -54,8 +55,7 @@ def off_policy_command(
     snapshots: Annotated[Path, typer.Option(help="The service's snapshots.", exists=True)],
     order_by: Annotated[str, typer.Option(help="Policy of the bundle.")] = META,
     temperature: Annotated[
-        float | None,
-        typer.Option(min=0.01, max=10, help="Of Plackett-Luce slates; default: no chance."),
+        float | None, typer.Option(min=0.01, max=10, help="Of Plackett-Luce slates; else no chance")
     ] = None,
     diversity: Annotated[float, typer.Option(min=0, max=0.99, help="As in policies.")] = 0.0,
     reward: Annotated[Reward, typer.Option(help="What slates bring.")] = Reward.PURCHASES,
@@ -69,10 +69,7 @@ def off_policy_command(
         float, typer.Option(min=2, help="Refuse a log that is worth fewer answers.")
     ] = MIN_EFFECTIVE,
     seed: Annotated[int, typer.Option(min=0, help="Of draws and resamples.")] = 0,
-    report: Annotated[
-        Path | None,
-        typer.Option(help="Write an HTML page.", dir_okay=False, callback=with_folder),
-    ] = None,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Estimate from exported answers what another bundle or policy would have brought."""
@@ -83,26 +80,26 @@ def off_policy_command(
         target = TargetPolicy(scorer, policy, by_price=reward is Reward.REVENUE)
         setting = Setting(target, snapshots, reward, round(window_hours * HOUR_US), seed)
         limits = _Limits(positions, clip, min_effective)
-        with _refusals_told(scorer.bundle_id, as_json=as_json):
+        with _refusals_reported(scorer.bundle_id, as_json=as_json):
             chosen, valuation = _value(data, setting, limits, variant=variant, progress=progress)
         if report is not None:
-            question = {
+            asked = {
                 "target": f"{scorer.bundle_id}: {policy.model_dump_json(exclude_defaults=True)}",
-                "log": f"{data}, " + ("every variant" if variant is None else f"only {variant}"),
+                "log": f"{data}, {'every variant' if variant is None else f'only {variant}'}",
                 "reward": f"{reward.value} within {window_hours:g} hours",
             }
-            blocks = document(valuation, question=question, left_out=chosen.left_out)
+            blocks = document(valuation, question=asked, left_out=chosen.left_out)
             report.write_text(page("Off-policy estimate", blocks), encoding="utf-8")
     if as_json:
         found = valuation_json(valuation)
         print_json({"bundle": scorer.bundle_id, **found, "left_out": {**chosen.left_out}})
-        return
-    print_table(interval_table(f"{reward.value} a slate", rows_for(valuation)))
-    typer.echo(f"left out: {chosen.left_out}", err=True)
+    else:
+        print_table(interval_table(f"{reward.value} a slate", rows_for(valuation)))
+        typer.echo(f"left out: {chosen.left_out}", err=True)
 
 
 @contextmanager
-def _refusals_told(bundle_id: str, *, as_json: bool) -> Generator[None]:
+def _refusals_reported(bundle_id: str, *, as_json: bool) -> Generator[None]:
     """Say in JSON too that nothing is estimated: to a promotion that is an answer."""
     try:
         yield

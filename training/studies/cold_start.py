@@ -3,9 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.dataset.reading import Dataset, read_dataset
+from models.dataset.reading import read_dataset
 from models.domain.errors import UserError
-from models.domain.sale import PictureScores
 from models.domain.units import HOUR_US
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import read_bundle
@@ -78,11 +77,11 @@ def prove_cold_start(
             root=proof.root,
             progress=progress,
         )
-        for part in (material, _without_pictures(material))
+        for part in (material, replace(material, scenes=None, pictures={}))
     )
     scorer = _scorer(seeing)
     question = _question(proof, seeing, material.until_us, progress)
-    dealt = replace(question, pictures=permuted(question.pictures, proof.seed))
+    exchanged = replace(question, pictures=permuted(question.pictures, proof.seed))
     pictured = evaluate_open(scorer, question, progress=progress)
     if not pictured:
         hours = proof.new_within_us / HOUR_US
@@ -91,13 +90,9 @@ def prove_cold_start(
     rankings = Rankings(
         pictures=pictured,
         without=evaluate_open(_scorer(blind), replace(question, pictures={}), progress=progress),
-        permuted=evaluate_open(scorer, dealt, progress=progress),
+        permuted=evaluate_open(scorer, exchanged, progress=progress),
     )
     return picture_worth(rankings, seed=proof.seed)
-
-
-def _without_pictures(material: TrainingData) -> TrainingData:
-    return replace(material, scenes=None, pictures={})
 
 
 def _scorer(bundle: Path) -> Scorer:
@@ -106,20 +101,14 @@ def _scorer(bundle: Path) -> Scorer:
 
 def _question(proof: ColdStart, seeing: Path, from_us: int, progress: Progress) -> Question:
     dataset = read_dataset(proof.data)
+    progress.stage("pictures", len(dataset.pictures))
+    labeller = SceneLabeller.open(seeing)
     return Question(
         dataset=dataset,
-        pictures=_pictures(dataset, seeing, proof.cache, progress),
+        pictures=score_pictures(dataset.images, labeller, cache=proof.cache, tick=progress.tick),
         from_us=from_us,
         max_visits=proof.max_visits,
         config=proof.config,
         seed=proof.seed,
         new_within_us=proof.new_within_us,
     )
-
-
-def _pictures(
-    dataset: Dataset, seeing: Path, cache: Path, progress: Progress
-) -> dict[str, PictureScores]:
-    progress.stage("pictures", len(dataset.pictures))
-    labeller = SceneLabeller.open(seeing)
-    return score_pictures(dataset.images, labeller, cache=cache, tick=progress.tick)

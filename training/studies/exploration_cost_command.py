@@ -5,9 +5,6 @@ from typing import Annotated
 
 import typer
 
-from models.dataset.reading import read_dataset
-from models.domain.event import to_us
-from models.scoring.bundle import read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
 from training.console import (
     BUNDLES,
@@ -18,14 +15,11 @@ from training.console import (
     Json,
     PictureCache,
     Start,
-    aware,
     bars,
     exit_on_user_error,
     print_json,
-    print_left_out,
 )
-from training.evaluation.command import config_of, pictures_of
-from training.evaluation.evaluate import Question
+from training.evaluation.question import QuestionOptions, read_question
 from training.report.block import Table
 from training.report.terminal import print_table
 from training.studies.exploration_cost import METRICS, PLAIN, Cost, slate_cost
@@ -42,23 +36,9 @@ def slate_cost_command(
     as_json: Json = False,
 ) -> None:
     """Say what exploration and diversity cost in expected purchases, beside what they gain."""
+    options = QuestionOptions(bundles, start, max_visits, cache, seed)
     with exit_on_user_error(), bars() as progress:
-        directory = resolve_bundle(bundle, bundles)
-        loaded = read_bundle(directory)
-        dataset = read_dataset(data)
-        dataset.require_sales_and_events()
-        print_left_out(dataset.faults.n_refused())
-        moment = aware(start)
-        question = Question(
-            dataset=dataset,
-            pictures=pictures_of(
-                loaded, directory, dataset=dataset, cache=cache, progress=progress
-            ),
-            from_us=to_us(moment) if moment else 0,
-            max_visits=max_visits,
-            config=config_of(loaded),
-            seed=seed,
-        )
+        loaded, question = read_question(bundle, data, options, progress=progress)
         found = slate_cost(Scorer.load(loaded), question, progress=progress)
     if not found:
         typer.echo("nothing can be compared: no visit since then", err=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from training.ranker.fit_ranker import fit_meta_model
 from training.statistics.metrics import log_loss
 from training.studies.ablation import Halves
 
+# Chosen: around the defaults of `TreeConfig`, doubled and halved.
 LEAVES: Final = (7, 15, 31, 63)
 BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "learning_rate": (0.02, 0.15),
@@ -104,33 +106,24 @@ def search(
     Yields:
         Trials from number 0 on.
     """
-    number = 0
-    while True:
-        yield known.get(number) or _tried(
-            halves, schema, config=drawn(start, number, seed=seed), seed=seed, study=(study, number)
-        )
-        number += 1
-
-
-def _tried(
-    halves: Halves, schema: FeatureSchema, *, config: RunConfig, seed: int, study: tuple[str, int]
-) -> Trial:
-    ranker = fit_meta_model(
-        RankerTraining(halves.early, halves.early_matrix, schema, config=config, seed=seed)
-    )
     late = halves.late
-    loss = log_loss(
-        ranker.probabilities(halves.late_matrix),
-        late.bought.astype(np.float64),
-        weights=late.weights,
-    )
-    return Trial(
-        study=study[0],
-        number=study[1],
-        trees=config.trees,
-        through_clicks=config.through_clicks,
-        log_loss=loss,
-    )
+    bought = late.bought.astype(np.float64)
+    for number in count():
+        if number in known:
+            yield known[number]
+            continue
+        config = drawn(start, number, seed=seed)
+        ranker = fit_meta_model(
+            RankerTraining(halves.early, halves.early_matrix, schema, config=config, seed=seed)
+        )
+        predicted = ranker.probabilities(halves.late_matrix)
+        yield Trial(
+            study=study,
+            number=number,
+            trees=config.trees,
+            through_clicks=config.through_clicks,
+            log_loss=log_loss(predicted, bought, weights=late.weights),
+        )
 
 
 def read_trials(path: Path, study: str) -> dict[int, Trial]:

@@ -1,0 +1,85 @@
+"""Question of a command: a bundle, a dataset, and the options by which it is judged."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from models.dataset.reading import read_dataset
+from models.domain.event import to_us
+from models.domain.sale import PictureScores
+from models.domain.units import HOUR_US
+from models.pictures.scene_labeller import SceneLabeller
+from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
+from training.configuration import RunConfig
+from training.console import Bars, aware, print_left_out
+from training.evaluation.evaluate import Question
+from training.scenes.picture_scores import permuted, score_pictures
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionOptions:
+    """Options of a command that judges a bundle on a dataset.
+
+    Attributes:
+        bundles: Directory of bundles, where the bundle is given by its id.
+        start: First moment that is judged; None for all.
+        max_visits: See `Question`.
+        cache: Directory of picture scores.
+        seed: See `Question`.
+        new_sales_hours: Rank only sales that opened at most so long before; None for all.
+        permute_pictures: Seed by which pictures are permuted among the sales; None for not.
+    """
+
+    bundles: Path
+    start: datetime | None
+    max_visits: int
+    cache: Path
+    seed: int
+    new_sales_hours: float | None = None
+    permute_pictures: int | None = None
+
+
+def read_question(
+    name: str, data: Path, options: QuestionOptions, *, progress: Bars
+) -> tuple[Bundle, Question]:
+    """Read a bundle and a dataset, and label its pictures by the bundle's scene model.
+
+    Args:
+        name: The bundle's directory or id.
+        data: The dataset's directory.
+        options: The options.
+        progress: Receives the stages.
+
+    Raises:
+        BundleError: If the bundle cannot be read, or is one of other software.
+        DatasetError: If the dataset cannot be read.
+    """
+    directory = resolve_bundle(name, options.bundles)
+    bundle = read_bundle(directory)
+    dataset = read_dataset(data)
+    dataset.require_sales_and_events()
+    print_left_out(dataset.faults.n_refused())
+    try:
+        config = RunConfig.model_validate(bundle.manifest.config)
+    except ValidationError as exc:
+        msg = f"bundle {bundle.id}: configured for other software, train it again: {exc}"
+        raise BundleError(msg) from exc
+    pictures: dict[str, PictureScores] = {}
+    if bundle.manifest.scene_model:
+        progress.stage("pictures", len(dataset.pictures))
+        labeller = SceneLabeller.open(directory)
+        pictures = score_pictures(dataset.images, labeller, cache=options.cache, tick=progress.tick)
+    if options.permute_pictures is not None:
+        pictures = permuted(pictures, options.permute_pictures)
+    moment, hours = aware(options.start), options.new_sales_hours
+    return bundle, Question(
+        dataset=dataset,
+        pictures=pictures,
+        from_us=to_us(moment) if moment else 0,
+        max_visits=options.max_visits,
+        config=config,
+        seed=options.seed,
+        new_within_us=None if hours is None else round(hours * HOUR_US),
+    )
