@@ -73,6 +73,7 @@ def picture_worth(rankings: Rankings, *, seed: int) -> dict[str, dict[str, Inter
         for name, own in values.items():
             figures[name][metric] = mean_interval(own, customers, seed=seed)
             if name != PICTURES:
+                # One seed, so that differences are of the same resamples as the means.
                 gap = mean_interval(values[PICTURES] - own, customers, seed=seed)
                 figures.setdefault(f"{PICTURES} - {name}", {})[metric] = gap
     return figures

@@ -63,7 +63,7 @@ def evaluate_command(
         bundles, start, max_visits, cache, seed, new_sales_hours, permute_pictures
     )
     with exit_on_user_error(), bars() as progress:
-        loaded, question = read_question(bundle, data, options, progress=progress)
+        loaded, question = read_question(bundle, data, options=options, progress=progress)
         scorer, protocols = (
             Scorer.load(loaded),
             tuple(Protocol) if protocol is None else (protocol,),

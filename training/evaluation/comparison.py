@@ -13,7 +13,7 @@ from training.evaluation.protocol import KNOWABLE, SlateMetrics
 from training.evaluation.segment import segment_masks
 from training.statistics.bootstrap import Interval, holm, resample
 
-ALPHA: Final = 0.05
+ALPHA: Final = 0.05  # the level of the 95% intervals
 
 Scorers = dict[str, dict[str, Interval]]
 """Intervals by scorer and metric."""
@@ -42,6 +42,7 @@ class Difference:
     @property
     def verdict(self) -> Verdict:
         """Better or worse if the interval excludes 0 and the adjusted p is below 5%, else open."""
+        # "Not below" holds for NaN too, the p-value of nothing.
         if not self.p < ALPHA or self.interval.low <= 0 <= self.interval.high:
             return Verdict.OPEN
         return Verdict.BETTER if self.interval.value > 0 else Verdict.WORSE
@@ -84,6 +85,7 @@ class Board:
 
     def segments(self) -> dict[str, Scorers]:
         """Average within every segment, by its name."""
+        # Other slates become NaN and are not left out: all segments then share their resamples.
         found = {
             name: self._nested(
                 {key: np.where(mask, column, np.nan) for key, column in self._columns.items()}
@@ -128,6 +130,7 @@ class Board:
         whole: dict[tuple[str, str], NDArray[np.float64]] = {}
         for (scorer, metric), column in self._columns.items():
             low, high = self._columns.get((floor, metric)), self._columns.get((KNOWABLE, metric))
+            # Purchases that were made say nothing of the best possible order.
             if metric in EXPECTED and low is not None and high is not None:
                 shares[scorer, metric] = column - low
                 whole[scorer, metric] = high - low

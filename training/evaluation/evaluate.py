@@ -221,6 +221,7 @@ def _evaluate_open(
 def _sample(slates: Slates, question: Question) -> Slates:
     rng = np.random.default_rng(question.seed)
     n = min(question.max_visits, len(slates))
+    # In the order of time: the replay of events only goes forward.
     return slates.select(np.sort(rng.choice(len(slates), size=n, replace=False)))
 
 
@@ -245,6 +246,7 @@ def _reliability(
     if not has_impressions(events) or question.new_within_us is not None:
         return {}
     end_us = int(events.received_us.max())
+    # An outcome that is not known yet would count as none.
     chosen = _sample(settled(slates, end_us, outcome_us=outcome_us), question)
     if not len(chosen):
         return {}

@@ -81,6 +81,7 @@ def examples(judged: Sequence[EvaluatedSlate], n: int) -> tuple[EvaluatedSlate, 
     for one in bought if len(bought) >= n else first.values():
         kinds.setdefault(one.situation.segments[0], []).append(one)
     each = -(-n // max(len(kinds), 1))
+    # The first, the last, and evenly between: members are in the order of time.
     picked = [
         members[int(index)]
         for _, members in sorted(kinds.items())

@@ -18,7 +18,7 @@ from training.statistics.metrics import (
     reciprocal_rank,
 )
 
-K: Final = 10
+K: Final = 10  # usual in the field, and about what a home page shows at once
 
 MRR: Final = "mrr"
 PURCHASES: Final = f"expected_purchases_at_{K}"
@@ -69,6 +69,7 @@ def outcome_of(
 ) -> Outcome:
     """Build the outcome of candidates; a price stands for an unknown amount paid."""
     prices = np.expm1(catalogue.log_price[rows])
+    # A sale that the truth of the visit does not list could not be bought: probability 0.
     gains = None if known is None else np.nan_to_num(known.truth[rows])
     paid = np.where(bought, np.where(np.isnan(paid), prices, paid), 0.0)
     return Outcome(bought, paid, gains, prices)
@@ -108,6 +109,7 @@ def varied(catalogue: Catalogue, chosen: NDArray[np.int64]) -> Figures:
         catalogue: With the counts of the moment.
         chosen: Catalogue rows of the first sales.
     """
+    # Without column 0, the impressions: novel is what customers did not touch, shown or not.
     known = catalogue.counts.totals[:, 1:].sum(axis=1)
     return {
         f"novelty_at_{K}": novelty(known, chosen),

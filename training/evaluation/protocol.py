@@ -139,6 +139,7 @@ class SlateEvaluator:
             rows = self.candidates(query)
             if not len(rows):
                 continue
+            # The list and positions of the log are of other sales than those ranked here.
             query = replace(query, rows=rows, positions=None, listing=None)
             known = self.known(truth, slates, slate=slate)
             bought, paid = purchases.among(query.catalogue.keys[rows], slates, slate=slate)
@@ -180,6 +181,7 @@ class SlateEvaluator:
         names = self.scorer.policies
         orders = {name: self.scorer.order(scores, name) for name in names if name != META}
         orders |= {name: extra(slate, query, scores) for name, extra in self.extras.items()}
+        # Tables list scorers in this order.
         return {META: scores.order, **orders, RANDOM: rng.random(len(query.rows))}
 
     def _judged(
@@ -241,6 +243,7 @@ def last_touched_first(query: Query, as_shown: NDArray[np.float64]) -> NDArray[n
         as_shown: Order values of the shown order, shape ``(n_sales,)``.
     """
     by_sale = query.by_sale
+    # NaN for candidates without an interaction, shape (n_sales,).
     age_s = by_sale.age_s[by_sale.place[0, query.rows]]
     order = as_shown.copy()
     if not np.isnan(age_s).all():
@@ -250,6 +253,7 @@ def last_touched_first(query: Query, as_shown: NDArray[np.float64]) -> NDArray[n
 
 def last_of_sessions(slates: Slates) -> Slates:
     """Return the last slate of every session, of the slates with a purchase."""
+    # Purchases before each slate, shape (n_slates + 1,): differences are those of a slate.
     before = np.concatenate([[0], np.cumsum(slates.bought)])[slates.starts]
     last: dict[tuple[int, int], int] = {}
     for slate in np.flatnonzero(np.diff(before) > 0).tolist():

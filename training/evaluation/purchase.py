@@ -19,6 +19,7 @@ class Bought:
             outcome_us: Longest time from a slate to a purchase.
         """
         purchases = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
+        # Stable: a customer's purchases stay in the order of time.
         order = np.argsort(events.customers.codes[purchases], kind="stable")
         self._purchases = purchases[order]
         self._customers = events.customers.codes[self._purchases]
@@ -42,6 +43,7 @@ class Bought:
         # Events received before are known to the features: as outcomes they would leak.
         purchases = purchases[soon & (self._events.received_us[purchases] >= now_us)]
         revenues = self._events.revenues[purchases]
+        # A quantity that was not logged is 0, and means one piece.
         quantities = np.maximum(self._events.quantities[purchases], 1)
         paid = np.where(np.isnan(revenues), self._events.prices[purchases] * quantities, revenues)
         return self._events.sale_keys[purchases], paid

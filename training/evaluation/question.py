@@ -42,7 +42,7 @@ class QuestionOptions:
 
 
 def read_question(
-    name: str, data: Path, options: QuestionOptions, *, progress: Bars
+    name: str, data: Path, *, options: QuestionOptions, progress: Bars
 ) -> tuple[Bundle, Question]:
     """Read a bundle and a dataset, and label its pictures by the bundle's scene model.
 

@@ -14,9 +14,8 @@ from training.statistics.bootstrap import Interval, percentile_interval
 from training.statistics.metrics import auc, calibration_line, expected_calibration_error, log_loss
 
 N_RESAMPLES: Final = 200  # a fifth of `bootstrap.N_RESAMPLES`: a resample takes a sort
-N_BINS: Final = 10
-N_OPEN: Final = 10
-"""Open sales drawn per slate, few enough to resample. Chosen, not measured."""
+N_BINS: Final = 10  # usual of expected calibration errors
+N_OPEN: Final = 10  # open sales drawn per slate: few enough to resample; chosen, not measured
 
 AS_SHOWN: Final = "as_shown"
 AS_SHOWN_TRUE: Final = "as_shown_against_truth"
@@ -97,6 +96,7 @@ def reliability(predictions: Predictions, *, seed: int) -> Reliability:
         found = np.array([one[name] for one in drawn if one])
         if not np.isnan(own) and not np.isnan(found).all():
             figures[name] = percentile_interval(own, found, n=len(group))
+    # Bins of equal size, not width: nearly all purchase probabilities are below 10%.
     order = np.argsort(predictions.probabilities, kind="stable")
     bins = tuple(
         Bin(
@@ -112,6 +112,7 @@ def reliability(predictions: Predictions, *, seed: int) -> Reliability:
 def _figures(predictions: Predictions, weights: NDArray[np.float64]) -> dict[str, float]:
     if not weights.any():
         return {}
+    # A Poisson weight is 0 for 37% of customers: the sort of each resample is that much shorter.
     kept = weights > 0
     p, y, w = predictions.probabilities[kept], predictions.targets[kept], weights[kept]
     base_rate = float(np.average(y, weights=w))
@@ -152,6 +153,7 @@ def predict(
         pairs = {AS_SHOWN: (as_shown, slates.bought[entries].astype(np.float64))}
         known = evaluator.known(truth, slates, slate=slate)
         if truth is not None and known is not None:
+            # Positions count from 1.
             examined = truth.examined[slates.positions[entries] - 1]
             first = replace(query, positions=None, listing=None)
             drawn = replace(first, rows=rng.permutation(evaluator.candidates(query))[:N_OPEN])

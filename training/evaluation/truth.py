@@ -61,6 +61,7 @@ class Truth:
         frame = rows.filter(pl.col("exposure_id").is_in(exposure_ids)).collect()
         if frame.is_empty():
             return None
+        # Lists of all exposures behind each other, parted again at the ends of each.
         ends = np.cumsum(frame["sale_ids"].list.len().to_numpy())[:-1]
         keys = keys_for(frame["sale_ids"].explode())
         columns = (frame[name].explode().cast(pl.Float64) for name in ("truth", "knowable"))
@@ -92,6 +93,7 @@ class Truth:
 def _spread(
     values: NDArray[np.float64], rows: NDArray[np.int64], catalogue: Catalogue
 ) -> NDArray[np.float64]:
+    # Sales that the catalogue does not know have row -1.
     spread = np.full(len(catalogue), np.nan)
     spread[rows[rows >= 0]] = values[rows >= 0]
     return spread

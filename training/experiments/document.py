@@ -64,6 +64,7 @@ def results_document(results: Results) -> list[Block]:
     blocks.append(Heading("Variants"))
     for metric in METRICS:
         bars = [
+            # Bars begin at 0; an interval of a mean of few units may begin below.
             Bar(variant.name, span.value, max(span.low or 0.0, 0.0), span.high or span.value)
             for variant in results.variants
             if (span := variant.metrics[metric.name]).value is not None

@@ -107,6 +107,7 @@ def bandit_rounds(log: BanditLog, target: NDArray[np.float64]) -> Rounds:
         log: The log.
         target: Probability of each item at each position, shape ``(n_positions, n_items)``.
     """
+    # In turn: both halves cover all days of the log.
     fold = np.arange(len(log)) % _FOLDS
     n_items = target.shape[1]
     rates = np.empty((_FOLDS, n_items))

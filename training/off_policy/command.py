@@ -115,6 +115,7 @@ def _value(
     dataset = read_dataset(data)
     exposures = read_exposures(data)
     if variant is not None:
+        # An answer has an assignment a layer; one of them is enough.
         names = pl.element().struct.field("variant")
         exposures = exposures.filter(pl.col("assignments").list.eval(names).list.contains(variant))
     # Events are known up to the shop's latest event or answer, whichever was later.

@@ -127,6 +127,7 @@ def cascade_doubly_robust(rounds: Rounds, weights: NDArray[np.float64]) -> Terms
         Cascade Behavior Model, WSDM 2022.
     """
     below = np.cumsum(rounds.direct[:, ::-1], axis=1)[:, ::-1] - rounds.direct
+    # Nothing stands above the first position.
     above = np.hstack([np.ones((len(rounds), 1)), weights[:, :-1]])
     errors = rounds.rewards - rounds.predicted - below
     return _mean((above * (rounds.expected + below) + weights * errors).sum(axis=1))
@@ -150,6 +151,7 @@ def independent_positions(
         Li et al., Offline Evaluation of Ranking Policies with Click Models, KDD 2018.
     """
     places = np.unique(positions)
+    # A column a position, 0 in the rows of the others, shape (n_rounds, n_places).
     at = (positions[:, None] == places) * weights
     return Terms(at * rounds.rewards, at * len(places))
 

@@ -72,6 +72,7 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
         kept = rest.filter(keeps)
         left_out[reason] = rest.height - kept.height
         rest = kept
+    # By snapshot: one catalogue is in memory at a time.
     return LoggedAnswers(rest.sort("snapshot_id", "now_us", "recommendation_id"), left_out)
 
 
@@ -133,6 +134,7 @@ def _rounds(
     units: NDArray[np.int64],
 ) -> Rounds:
     """Lay out rows of shown sales by round and position."""
+    # Rows of `shown` and parts of `views` are both in the order of rounds, then ranks.
     place = (shown["round"].to_numpy(), shown["rank"].to_numpy() - 1)
     shape = (len(units), 1 + int(place[1].max(initial=0)))
 
@@ -146,6 +148,7 @@ def _rounds(
 
     logged, predicted = placed(rewards), placed(joined([view.predicted for view in views]))
     total = predicted.sum(axis=0)
+    # One factor a position: what was logged there falls with the position, the prediction does not.
     factor = np.zeros(len(total))
     np.divide(logged.sum(axis=0), total, out=factor, where=total > 0)
     return Rounds(
@@ -196,6 +199,8 @@ def _question(record: ExposureRecord, catalogue: Catalogue) -> tuple[Query, NDAr
     ranked = sorted(record.slate, key=attrgetter("rank"))
     sale_ids = pl.Series([one.sale_id for one in ranked], dtype=pl.String)
     wanted = catalogue.rows_for(keys_for(sale_ids))
+    # Candidates are in the order of rows. What lies behind the last one gets the last one's place,
+    # and differs from it; an unknown sale has row -1, which -2 differs from where there are none.
     shown = np.searchsorted(rows, wanted)
     found = rows[np.minimum(shown, len(rows) - 1)] if len(rows) else np.full(len(wanted), -2)
     if not np.array_equal(found, wanted):

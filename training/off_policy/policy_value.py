@@ -76,6 +76,7 @@ def intervals(
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993; see `resample`.
     """
     every = [logged, *terms.values()]
+    # One bootstrap of all: differences are paired in every resample.
     drawn = resample(
         np.hstack([one.numerators for one in every]),
         units,
@@ -83,6 +84,7 @@ def intervals(
         per=np.hstack([one.denominators for one in every]),
     ).resamples
     ends = np.cumsum([one.numerators.shape[1] for one in every])
+    # An estimate is the sum of its terms' ratios.
     sums = [part.sum(axis=1) for part in np.split(drawn, ends[:-1], axis=1)]
     found = [
         percentile_interval(one.value, values, n=len(units))

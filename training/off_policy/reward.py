@@ -52,6 +52,7 @@ def rewards_of(
     since = pl.col("at_us") - pl.col("now_us")
     counted = credited.filter(since <= window_us)
     paid = np.zeros(len(shown))
+    # Several events may be of one row, which an indexed sum would count once.
     np.add.at(paid, counted["row"].to_numpy(), counted["paid"].to_numpy())
     return paid if reward is Reward.REVENUE else (paid > 0).astype(np.float64)
 
@@ -72,6 +73,7 @@ def _happened(events: EventTable, reward: Reward) -> pl.DataFrame:
 
 
 def _unnamed(rows: pl.DataFrame, happened: pl.DataFrame) -> pl.DataFrame:
+    # An event that names another answer, such as one of another shop, counts as one without a name.
     known = rows.select("recommendation_id", "sale_id").unique()
     others = happened.join(known, on=["recommendation_id", "sale_id"], how="anti").sort("at_us")
     own = rows.filter(pl.col("customer_id").is_not_null()).select(
@@ -83,6 +85,6 @@ def _unnamed(rows: pl.DataFrame, happened: pl.DataFrame) -> pl.DataFrame:
         right_on="now_us",
         by=["customer_id", "sale_id"],
         strategy="backward",
-        check_sortedness=False,
+        check_sortedness=False,  # sorted above; within groups it is not checked but warned about
     )
     return joined.filter(pl.col("row").is_not_null()).select("row", "at_us", "now_us", "paid")

@@ -53,6 +53,7 @@ class Rounds:
             "direct": self.direct,
         }
         for name, column in columns.items():
+            # A one-column log that lost its second axis would be read as one round.
             if column.ndim != len(("rounds", "positions")) or column.shape != self.rewards.shape:
                 msg = f"{name} has shape {column.shape}, rewards have {self.rewards.shape}"
                 raise ValueError(msg)

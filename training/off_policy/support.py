@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from models.domain.errors import UserError
 from training.off_policy.rounds import Rounds
 
+# Rounds that a log must be worth, below which nothing is estimated. Chosen: a rate of 10% then has
+# a standard error of 3 points.
 MIN_EFFECTIVE: Final = 100.0
-"""Rounds that a log must be worth, below which nothing is estimated."""
-
-_TOLERANCE: Final = 1e-9
+_TOLERANCE: Final = 1e-9  # rounding of products of probabilities
 # One log in 16,000 goes beyond by chance; a heavy tail of weights also does, and should.
 _STANDARD_ERRORS: Final = 4.0
 
@@ -124,6 +124,7 @@ def _require_chance(rounds: Rounds) -> None:
     missing &= above > 0
     n_missing = int(missing.any(axis=1).sum())
     if n_missing:
+        # The chance that the target policy gives to what the log never tried.
         mass = float((1 - rounds.target[missing]).mean())
         msg = (
             f"no support: {n_missing} of {len(rounds)} logged slates were made without chance "
@@ -138,6 +139,7 @@ def _require_mean_of_one(rounds: Rounds) -> None:
     whole = rounds.weights[:, -1]
     _, group = np.unique(rounds.units, return_inverse=True)
     mean = float(whole.mean())
+    # Weights of one unit depend on each other: their deviations are summed before they are squared.
     deviations = np.bincount(group, weights=whole - mean)
     error = float(np.sqrt((deviations**2).sum()) / len(rounds))
     if abs(mean - 1) > _STANDARD_ERRORS * error + _TOLERANCE:

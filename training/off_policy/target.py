@@ -101,11 +101,15 @@ def _drawn(
     *,
     rng: np.random.Generator,
 ) -> View:
+    # Row k holds what is left at position k, below the sales logged above it,
+    # shape (n_shown, n_candidates).
     left = np.tile(utilities, (len(shown), 1))
     for position in range(1, len(shown)):
         left[position:, shown[position - 1]] = -np.inf
+    # The largest is subtracted: exp(0) cannot overflow.
     odds = np.exp(left - left.max(axis=1, keepdims=True))
     chances = odds / odds.sum(axis=1, keepdims=True)
+    # Utilities with Gumbel noise, sorted, are a Plackett-Luce draw (Yellott, 1977).
     noise = rng.gumbel(size=(N_DRAWS, len(utilities)))
     slates = np.argsort(-(utilities + noise), axis=1)[:, : len(shown)]
     return View(

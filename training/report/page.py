@@ -33,7 +33,7 @@ def page(title: str, blocks: Sequence[Block]) -> str:
     environment = Environment(
         loader=PackageLoader("training.report"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=StrictUndefined,  # a name misspelt in the template is an error, not a blank
         trim_blocks=True,
     )
     return environment.get_template("page.html").render(

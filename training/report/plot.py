@@ -50,8 +50,8 @@ _OUTSIDE_HTML: Final = re.compile(r' xmlns(?::xlink)?="[^"]*"')
 _GROUP_ID: Final = re.compile(r'<g id="[^"]*"')
 
 # Sizes in pixels, chosen on screenshots of 1,280 and 400 pixels.
-_LETTER: Final = 8
-_LONGEST_NAME: Final = 32
+_LETTER: Final = 8  # of 13 pixels: between an i and an m
+_LONGEST_NAME: Final = 32  # longer names leave no room for bars on a phone
 _ROW: Final = 26
 _BARS: Final = 250
 _SIDE: Final = 300
@@ -107,6 +107,7 @@ def _bars(plot: BarPlot) -> Figure:
     axes.hlines(
         places, [bar.low for bar in plot.bars], [bar.high for bar in plot.bars], colors=_INK, lw=2
     )
+    # The last 2% keep the end of the longest interval off the border; an axis needs some length.
     largest = max((bar.high for bar in plot.bars), default=0.0) or 1.0
     axes.set(xlim=(0, largest * 1.02), ylim=(max(len(plot.bars), 1) - 0.5, -0.5))
     axes.set_yticks(places, [_short(bar.name) for bar in plot.bars])
@@ -173,7 +174,7 @@ def _matrix(matrix: CountMatrix) -> Figure:
     # Shares of the true label: rows of few pictures are as readable as those of many.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="#eeeeee", lw=1)
-    axes.invert_yaxis()
+    axes.invert_yaxis()  # the first label on top, as in a table
     axes.set_yticks(np.arange(len(names)) + 0.5, names)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)

@@ -95,12 +95,14 @@ class Halves:
         """
         slates = examples.slates
         known = len(settled(slates, until_us, outcome_us=outcome_us))
+        # Slates with masked history repeat others, and would count twice.
         later = np.flatnonzero((slates.now_us >= until_us) & ~examples.repeated)
         late = slates.select(later)
         if not late.bought.any():
             msg = "nothing was bought of what was shown after that time: choose an earlier one"
             raise NothingToJudgeError(msg)
         entries = np.repeat(np.isin(np.arange(len(slates)), later), np.diff(slates.starts))
+        # Slates are in the order of time, so that what is settled comes first.
         cut = int(slates.starts[known])
         return cls(
             early=slates.select(np.arange(known)),
@@ -154,6 +156,7 @@ def ablate(
         TooFewPurchasesError: If there is too little to learn from.
     """
     figures: dict[str, list[Mapping[str, float]]] = {}
+    # None first: all recommenders, which the others are compared with.
     for name in (None, *(recommender.name for recommender in schema.recommenders)):
         early = without(schema, halves.early_matrix, left_out=name)
         ranker = fit_meta_model(
@@ -195,6 +198,7 @@ def judged_lists(
     """
     rng = np.random.default_rng(seed)
     shown = ranker.probabilities(matrix)
+    # As in service: the position is not known before the order is.
     first = matrix.copy()
     first[:, position] = 1
     orders = ranker.probabilities(first)
@@ -202,6 +206,7 @@ def judged_lists(
     for slate in range(len(slates)):
         entries = slates.entries(slate)
         bought, weights = slates.bought[entries], slates.weights[entries]
+        # Ties at random: the order of entries is the shown one, which gives away clicks.
         shuffled = rng.permutation(len(bought))
         ranking = shuffled[ranked(orders[entries][shuffled])]
         mrr = reciprocal_rank(bought[ranking]) if bought.any() else float("nan")

@@ -81,6 +81,7 @@ def prove_cold_start(
     )
     scorer = _scorer(seeing)
     question = _question(proof, seeing, material.until_us, progress)
+    # Wrong pictures: as many, as good ones, that say nothing of the sale.
     exchanged = replace(question, pictures=permuted(question.pictures, proof.seed))
     pictured = evaluate_open(scorer, question, progress=progress)
     if not pictured:

@@ -21,6 +21,7 @@ from training.statistics.bootstrap import Interval, resample
 
 PLAIN: Final = "plain"
 
+# Weights and temperatures from hardly any effect to more than a shop would pay; chosen.
 SETTINGS: Final[Mapping[str, SlatePolicy]] = {
     PLAIN: SlatePolicy(),
     "new sales, 1 place": SlatePolicy(exploration=NewSaleSlots(slots=1)),
@@ -42,7 +43,7 @@ METRICS: Final = (PREDICTED, EXPECTED, SPREAD, NEW)
 """By the model's calibrated probabilities; by the truth; unlikeness of two sales of a slate, from
 0 to 1; sales that opened at most a day before."""
 
-_NEW_HOURS: Final = NewSaleSlots().hours
+_NEW_HOURS: Final = NewSaleSlots().hours  # what the reserved places call new
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def costs(
         seed: Seed of the resamples.
     """
     n_slates = len(values)
+    # The first setting, beside each, shape (n_slates, n_settings, n_metrics).
     plain = np.broadcast_to(values[:, :1], values.shape)
     flat = values.reshape(n_slates, -1)
     means = resample(flat, customers, seed=seed).intervals()
@@ -122,6 +124,7 @@ def _slates(
         if known is not None:
             gains = np.nan_to_num(known.truth[query.rows])
         scores = scorer.score(query)
+        # One seed for all settings: they differ by the setting and not by the draw.
         seed = seed_from(f"{question.seed} {number}")
         made = [
             make_slate(query, scores, policy=policy, limit=K, seed=seed)

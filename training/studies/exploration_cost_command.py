@@ -38,7 +38,7 @@ def slate_cost_command(
     """Say what exploration and diversity cost in expected purchases, beside what they gain."""
     options = QuestionOptions(bundles, start, max_visits, cache, seed)
     with exit_on_user_error(), bars() as progress:
-        loaded, question = read_question(bundle, data, options, progress=progress)
+        loaded, question = read_question(bundle, data, options=options, progress=progress)
         found = slate_cost(Scorer.load(loaded), question, progress=progress)
     if not found:
         typer.echo("nothing can be compared: no visit since then", err=True)

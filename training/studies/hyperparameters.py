@@ -68,6 +68,7 @@ def drawn(start: RunConfig, number: int, *, seed: int) -> RunConfig:
     """
     if number == 0:
         return start
+    # Seeded by both: a search that goes on later draws the same trials.
     rng = np.random.default_rng([seed, number])
     values = {name: low * (high / low) ** rng.random() for name, (low, high) in BOUNDS.items()}
     trees = {
@@ -79,6 +80,7 @@ def drawn(start: RunConfig, number: int, *, seed: int) -> RunConfig:
     return start.model_copy(
         update={
             "trees": TreeConfig.model_validate(trees),
+            # Data without clicks cannot be fitted in two stages.
             "through_clicks": start.through_clicks and bool(rng.integers(2)),
         }
     )
@@ -169,6 +171,7 @@ def run_trials(
     for trial in trials:
         found.append(trial)
         if trial.number not in known:
+            # At once: a search that is killed loses the trial that runs, and no other.
             with path.open("a") as file:
                 file.write(f"{trial.model_dump_json()}\n")
         if not more(len(found)):

@@ -102,7 +102,7 @@ def _figures(study: Study, seed: int, progress: Progress) -> Mapping[str, Mappin
         from_us=study.material.until_us,
         max_visits=study.max_visits,
         config=study.config,
-        seed=0,
+        seed=0,  # not that of the training: the same visits and resamples for all
     )
     evaluation = evaluate(Scorer.load(read_bundle(bundle)), question, progress=progress)
     if not evaluation.protocols:
