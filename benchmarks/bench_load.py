@@ -16,12 +16,11 @@ Last numbers: see results/benchmarks/load.json after `make bench`, and decision 
 
 import asyncio
 import os
-import random
 import statistics
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +29,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.results import write_result
+from tests.end_to_end.callers import Caller, Load
 from tests.end_to_end.service import Service, run, serving
 from tests.worlds import END_US, train_bundle
 from training.simulator.creation import create_world
@@ -42,7 +42,6 @@ EVENT_SHARES = (0.0, 0.2)
 N_ROUNDS = 3
 RUN_S = 4.0
 WARM_UP_S = 1.5
-HEALTH_EVERY_S = 0.05
 HEALTH_PATHS = ("/health/live", "/health/ready")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -65,98 +64,6 @@ class Shop:
         with serving(self.folder, "--bundle", str(self.bundle), **defaults, **workers) as service:
             service.wait_until("/health/ready", status=200)
             yield service
-
-
-@dataclass
-class Load:
-    """Callers of a service, and what they were answered.
-
-    Attributes:
-        address: Host and port of the service.
-        customers: Ids of the customers that requests name.
-        event_share: Share of the requests that post an event.
-        is_over: Whether callers and checks end.
-        took_ms: Milliseconds of each answer by ``full``, the level, ``events``, or the status.
-        health_ms: Milliseconds of each health check, by path.
-    """
-
-    address: tuple[str, int]
-    customers: list[str]
-    event_share: float
-    is_over: bool = False
-    took_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    health_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-
-    def request(self) -> bytes:
-        """Return the bytes of a request for a slate, or of one that posts a click."""
-        customer_id = random.choice(self.customers)
-        if random.random() >= self.event_share:
-            path = f"/v1/recommendations?customer_id={customer_id}&limit=10"
-            return f"GET {path} HTTP/1.1\r\nHost: vitrine\r\n\r\n".encode()
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        body = (
-            f'{{"events": [{{"event_id": "{random.random()}", "customer_id": "{customer_id}",'
-            f' "type": "click", "sale_id": "s1", "at": "{at}"}}]}}'
-        )
-        head = f"POST /v1/events HTTP/1.1\r\nHost: vitrine\r\nContent-Length: {len(body)}\r\n"
-        return f"{head}Content-Type: application/json\r\n\r\n{body}".encode()
-
-    async def check(self, path: str) -> None:
-        """Ask a health route again and again, over a new connection each time."""
-        while not self.is_over:
-            started = time.perf_counter()
-            reader, writer = await asyncio.open_connection(*self.address)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
-            await reader.read()
-            writer.close()
-            took_ms = (time.perf_counter() - started) * 1_000
-            self.health_ms.setdefault(path, []).append(took_ms)
-            await asyncio.sleep(HEALTH_EVERY_S)
-
-
-class Caller(asyncio.Protocol):
-    """One keep-alive connection that asks as soon as it was answered."""
-
-    def __init__(self, load: Load) -> None:
-        """Ask for a load."""
-        self._load = load
-        self._received = b""
-        self._asked_s = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the first time."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._ask()
-
-    def data_received(self, data: bytes) -> None:
-        """Record an answer once it is complete, and ask again."""
-        self._received += data
-        head, complete, body = self._received.partition(b"\r\n\r\n")
-        if not complete:
-            return
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        if len(body) < length:
-            return
-        took_ms = (time.perf_counter() - self._asked_s) * 1_000
-        self._load.took_ms.setdefault(kind_of(head[9:12], body), []).append(took_ms)
-        self._received = b""
-        if not self._load.is_over:
-            self._ask()
-
-    def _ask(self) -> None:
-        self._asked_s = time.perf_counter()
-        self._transport.write(self._load.request())
-
-
-def kind_of(status: bytes, body: bytes) -> str:
-    """Return the kind of an answer."""
-    if status != b"200":
-        return status.decode()
-    _, found, rest = body.partition(b'"degraded":')
-    if not found:
-        return "events"
-    return "full" if rest.startswith(b"null") else rest.split(b'"')[1].decode()
 
 
 def cpu_s(pid: int) -> float:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import pairwise
 from math import inf
 from time import monotonic
@@ -24,13 +25,7 @@ from app.stores.store import Stores
 
 URL = "/v1/recommendations?customer_id=c1&market=fr"
 N_CALLERS = 200
-EVENT = {
-    "event_id": "e1",
-    "customer_id": "c1",
-    "type": "click",
-    "sale_id": "alps",
-    "at": "2026-01-01T00:00:00Z",
-}
+EVENT = {"customer_id": "c1", "type": "click", "sale_id": "alps"}
 
 
 async def paused(stores: Stores, ms: int) -> None:
@@ -103,11 +98,20 @@ class TestOneAtATime:
     ) -> None:
         await paused(stores, 200)
 
+        at = datetime.now(UTC).isoformat()
+        batches = [
+            {"events": [{**EVENT, "at": at, "event_id": f"{n} {m}"} for m in "ab"]}
+            for n in range(5)
+        ]
         answers = await asyncio.gather(
-            *(client.post("/v1/events", json={"events": [EVENT]}) for _ in range(5))
+            *(client.post("/v1/events", json=batch) for batch in batches)
         )
 
         assert sorted(one.status_code for one in answers) == [200, 200, 503, 503, 503]
+        for batch, first in zip(batches, answers, strict=True):
+            again = (await client.post("/v1/events", json=batch)).json()
+            is_refused = first.status_code == 503
+            assert (again["accepted"], again["duplicate"]) == ((2, 0) if is_refused else (0, 2))
         refusal = next(one for one in answers if one.status_code == 503)
         assert (refusal.json()["code"], refusal.headers["retry-after"]) == ("overloaded", "1")
 
