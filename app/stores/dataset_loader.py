@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.stores.count import FIELD, HourCounts
 from app.stores.customer import LoadedCustomer
@@ -40,9 +39,16 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
         rows = order[start:end]
         before_night = rows[events.received_us[rows] < night_floor(now_us)]
         recent = rows[events.received_us[rows] >= now_us - _RECENT_US]
+        # Every member of a window of 128 is among the last 128 by (at, event key), in which `rows`
+        # are ordered: ids are distinct.
+        is_shown = events.kinds[rows] == KIND[EventType.IMPRESSION]
+        kept, shown = rows[~is_shown][-WINDOW_EVENTS:], rows[is_shown]
+        stamp = stamps(events.at_us[kept], events.kinds[kept])
+        members = np.stack([events.event_keys[kept], events.sale_keys[kept], stamp], axis=1)
+        impressions = RecentImpressions.from_events(events.sale_keys[shown], events.at_us[shown])
         yield LoadedCustomer(
             customer_id=events.customers.values[int(codes[start])],
-            window=_window(events, rows),
+            window=Window(members, impressions).latest(),
             profile=Profile.from_events(events.kinds[before_night], events.at_us[before_night]),
             last_us=int(events.at_us[rows[-1]]),
             recent=np.column_stack(
@@ -85,14 +91,3 @@ def loaded_counts(
     for hour, field, n in zip(unique[0].tolist(), fields, counts.tolist(), strict=True):
         by_hour[hour][field.tobytes()] = n
     return dict(by_hour)
-
-
-def _window(events: EventTable, rows: NDArray[np.int64]) -> Window:
-    # Every member of a window of 128 is among the last 128 by (at, event key): ids are distinct.
-    is_shown = events.kinds[rows] == KIND[EventType.IMPRESSION]
-    kept, shown = rows[~is_shown][-WINDOW_EVENTS:], rows[is_shown]
-    stamp = stamps(events.at_us[kept], events.kinds[kept])
-    members = np.stack([events.event_keys[kept], events.sale_keys[kept], stamp], axis=1)
-    return Window(
-        members, RecentImpressions.from_events(events.sale_keys[shown], events.at_us[shown])
-    ).latest()

@@ -97,7 +97,14 @@ def measure(directory: Path, trial: BundleComparison) -> Measures:
     found = {OPEN_RECALL: _by_policy(judged, metric="recall_at_10")}
     if has_impressions(past.events):
         found[SHOWN_MRR] = _by_policy(evaluator.shown(last_of_sessions(slates)), metric="mrr")
-        found[LOG_LIKELIHOOD] = _likelihood(scorer, past, slates, trial)
+        sample = _sample(slates, trial)
+        likelihoods: list[float] = []
+        queries = past.queries(sample, caller_orders=trial.config.caller_orders)
+        for slate, query in enumerate(queries):
+            bought = sample.bought[sample.entries(slate)]
+            p = np.clip(scorer.probabilities(query), _TINY, 1 - _TINY)
+            likelihoods.append(float(np.where(bought, np.log(p), np.log1p(-p)).mean()))
+        found[LOG_LIKELIHOOD] = Measured(sample.customers, {META: np.array(likelihoods)})
     return {name: measured for name, measured in found.items() if len(measured.customers)}
 
 
@@ -161,19 +168,6 @@ def _by_policy(slates: Iterable[EvaluatedSlate], *, metric: str) -> Measured:
         np.array([one.customer for one in judged], dtype=np.int64),
         {name: np.array([one.metrics[name][metric] for one in judged]) for name in policies},
     )
-
-
-def _likelihood(
-    scorer: Scorer, past: PointInTime, slates: Slates, trial: BundleComparison
-) -> Measured:
-    slates = _sample(slates, trial)
-    values: list[float] = []
-    queries = past.queries(slates, caller_orders=trial.config.caller_orders)
-    for slate, query in enumerate(queries):
-        bought = slates.bought[slates.entries(slate)]
-        p = np.clip(scorer.probabilities(query), _TINY, 1 - _TINY)
-        values.append(float(np.where(bought, np.log(p), np.log1p(-p)).mean()))
-    return Measured(slates.customers, {META: np.array(values)})
 
 
 def _sample(slates: Slates, trial: BundleComparison) -> Slates:
