@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from models.catalogue.attributes import unused_because
 from models.dataset.checks import Check, as_text, find_faults, given
 from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.schema import MAX_ATTRIBUTES, SALES
@@ -54,10 +55,12 @@ def read_attributes(table: Table) -> Attributes:
         elif similar in _CONTRACT:
             reason = f"column {name!r} is read as an attribute: the contract says {similar!r}"
             notes.append(table.fault(code, reason, column=name))
-    if columns:
-        kept = ", ".join(columns)
-        reason = f"attributes are stored with the sale, but not used as features: {kept}"
-        notes.append(table.fault(FaultCode.NOT_LEARNED, reason))
+    for name, values in columns.items():
+        known = values.drop_nulls()
+        why = unused_because(known.n_unique(), len(known), is_text=values.dtype == pl.String)
+        if why is not None:
+            reason = f"attribute {name!r} {why}: it is kept with the sales, no model reads it"
+            notes.append(table.fault(FaultCode.NOT_LEARNED, reason, column=name))
     numbers = {name: each for name, each in columns.items() if each.dtype == pl.Float64}
     checks = [
         Check(FaultCode.INFINITE_ATTRIBUTE, name, pl.lit(values.is_infinite()), "be finite")

@@ -1,4 +1,4 @@
-"""Content features of a sale as one vector: picture, topics, attributes and price."""
+"""Content features of a sale as one vector: picture, topics, texts, price and attributes."""
 
 from dataclasses import dataclass, fields
 from typing import Final, Self
@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
+from models.catalogue.attributes import attribute_numbers, mark_attribute_texts
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.columns import Vocabulary
 
 # Log price and discount.
 _N_PRICES: Final = 2
+# Chosen: in standard deviations; shops also write 999999 where they do not know a number.
+_MAX_NUMBER: Final = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,26 +21,28 @@ class Encoder:
     """Encodes sales as centred vectors; an unknown part of a sale is 0.
 
     Attributes:
-        values: Column and value of each one-hot attribute.
+        values: Column or attribute, and text, of each one-hot value.
+        numbers: Attributes of sales that are numbers or flags.
         picture_centre: Mean picture vector, shape ``(128,)``.
         picture_axes: Principal axes of the picture vectors, shape ``(128, n_axes)``.
         topic_centre: Mean topic shares, shape ``(n_topics,)``.
         look_centre: Mean image statistics, shape ``(4,)``.
         look_scale: Their standard deviations, positive, shape ``(4,)``.
         value_centre: Share of sales with each value, shape ``(n_values,)``.
-        price_centre: Means of log price and discount, shape ``(2,)``.
-        price_scale: Their standard deviations, positive, shape ``(2,)``.
+        number_centre: Means of log price, discount and ``numbers``, shape ``(2 + n_numbers,)``.
+        number_scale: Their standard deviations, positive, same shape.
     """
 
     values: tuple[tuple[str, str], ...]
+    numbers: tuple[str, ...]
     picture_centre: NDArray[np.float64]
     picture_axes: NDArray[np.float64]
     topic_centre: NDArray[np.float64]
     look_centre: NDArray[np.float64]
     look_scale: NDArray[np.float64]
     value_centre: NDArray[np.float64]
-    price_centre: NDArray[np.float64]
-    price_scale: NDArray[np.float64]
+    number_centre: NDArray[np.float64]
+    number_scale: NDArray[np.float64]
 
     @property
     def size(self) -> int:
@@ -48,7 +52,7 @@ class Encoder:
             + len(self.topic_centre)
             + len(self.look_centre)
             + len(self.value_centre)
-            + len(self.price_centre)
+            + len(self.number_centre)
         )
 
     def encode(self, catalogue: Catalogue) -> NDArray[np.float64]:
@@ -70,23 +74,25 @@ class Encoder:
         has_topics = catalogue.topics.shape[1] == len(self.topic_centre)
         topics = catalogue.topics - self.topic_centre if has_topics else self.topic_centre * 0.0
         looks = (catalogue.looks - self.look_centre) / self.look_scale
-        prices = (price_columns(catalogue) - self.price_centre) / self.price_scale
+        numbers = number_columns(catalogue, self.numbers)
+        numbers = (numbers - self.number_centre) / self.number_scale
         return np.hstack(
             [
                 np.where(pictured, pictures, 0.0),
                 np.where(pictured, topics, 0.0),
                 np.where(pictured, looks, 0.0),
-                indicators(catalogue.vocabulary, self.values) - self.value_centre,
+                indicators(catalogue, self.values) - self.value_centre,
                 # Standardised: 0 is the mean.
-                np.nan_to_num(prices, nan=0.0),
+                np.nan_to_num(numbers, nan=0.0).clip(-_MAX_NUMBER, _MAX_NUMBER),
             ]
         )
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `from_arrays`."""
         columns, names = np.array(self.values, dtype=np.str_).reshape(-1, 2).T
-        numbers = {name: getattr(self, name) for name in _NUMBERS}
-        return {"value_columns": columns, "value_names": names, **numbers}
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        numbers = np.array(self.numbers, dtype=np.str_)
+        return {"value_columns": columns, "value_names": names, "numbers": numbers, **arrays}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
@@ -96,40 +102,50 @@ class Encoder:
             ValueError: If an array is missing or its shape does not fit the others.
         """
         columns, names = arrays.strings("value_columns"), arrays.strings("value_names")
-        numbers = {name: arrays.floats(name) for name in _NUMBERS}
-        encoder = cls(tuple(zip(columns, names, strict=True)), **numbers)
-        if len(encoder.value_centre) != len(names) or len(encoder.price_scale) != _N_PRICES:
+        numbers = arrays.strings("numbers")
+        fitted = {name: arrays.floats(name) for name in _ARRAYS}
+        encoder = cls(tuple(zip(columns, names, strict=True)), tuple(numbers), **fitted)
+        if len(encoder.value_centre) != len(names):
             msg = f"an encoder of {len(names)} values has {len(encoder.value_centre)} means"
+            raise ValueError(msg)
+        if len(encoder.number_scale) != _N_PRICES + len(numbers):
+            msg = f"an encoder of {len(numbers)} numbers has {len(encoder.number_scale)} scales"
             raise ValueError(msg)
         return encoder
 
 
-_NUMBERS: Final = tuple(f.name for f in fields(Encoder) if f.name != "values")
+_ARRAYS: Final = tuple(f.name for f in fields(Encoder) if f.name not in {"values", "numbers"})
 
 
-def indicators(vocabulary: Vocabulary, values: tuple[tuple[str, str], ...]) -> NDArray[np.float64]:
-    """One-hot encode attribute values.
+def indicators(catalogue: Catalogue, values: tuple[tuple[str, str], ...]) -> NDArray[np.float64]:
+    """One-hot encode texts of sales.
 
     Args:
-        vocabulary: Values of the sales.
-        values: Column and value of each output column.
+        catalogue: The sales.
+        values: Column or attribute, and text, of each output column.
 
     Returns:
         1 where a sale has a value, else 0, shape ``(n_sales, n_values)``.
     """
     place = {value: index for index, value in enumerate(values)}
     # Codes count from 1; 0 is a missing value.
-    places = np.array([-1, *(place.get(value, -1) for value in vocabulary.values)])
-    found = places[vocabulary.codes]
+    places = np.array([-1, *(place.get(value, -1) for value in catalogue.vocabulary.values)])
+    found = places[catalogue.vocabulary.codes]
     known = found >= 0
     matrix = np.zeros((len(found), len(values)))
     matrix[np.nonzero(known)[0], found[known]] = 1.0
+    mark_attribute_texts(catalogue.sales, place, matrix=matrix)
     return matrix
 
 
-def price_columns(catalogue: Catalogue) -> NDArray[np.float64]:
-    """Return log price and discount, NaN where unknown, shape ``(n_catalogue, 2)``."""
-    return np.stack([catalogue.log_price, catalogue.discount], axis=1)
+def number_columns(catalogue: Catalogue, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return log price, discount and attributes, NaN where unknown.
+
+    Returns:
+        Shape ``(n_catalogue, 2 + n_names)``.
+    """
+    prices = np.stack([catalogue.log_price, catalogue.discount], axis=1)
+    return np.hstack([prices, attribute_numbers(catalogue.sales, names)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,14 @@
 """Fits the content encoder: centres and scales of the content of sales."""
 
+from collections import Counter, defaultdict
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.catalogue.attributes import unused_because
 from models.catalogue.catalogue import Catalogue
-from models.recommenders.content_encoder import Encoder, indicators, price_columns
+from models.recommenders.content_encoder import Encoder, indicators, number_columns
 
 N_PICTURE_AXES: Final = 24  # principal axes of picture embeddings; chosen, not measured
 MIN_SHARE: Final = 1e-3  # chosen, not measured: rarer values say nothing about other sales
@@ -18,11 +20,12 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
     # Sales without a picture have vectors of zeros, which would move the centres.
     pictured = exposure * catalogue.pictured
     picture_centre = _mean(catalogue.embeddings.astype(np.float64), pictured)
-    present = indicators(catalogue.vocabulary, catalogue.vocabulary.values)
-    shares = _mean(present, exposure)
+    numbers, texts = used_attributes(catalogue, exposure)
+    values = (*catalogue.vocabulary.values, *texts)
+    shares = _mean(indicators(catalogue, values), exposure)
     common = np.flatnonzero(shares >= MIN_SHARE)
-    prices = price_columns(catalogue)
-    centre, scale = zip(*(_moments(column, exposure) for column in prices.T), strict=True)
+    columns = number_columns(catalogue, numbers)
+    centre, scale = zip(*(_moments(column, exposure) for column in columns.T), strict=True)
     looks = catalogue.looks.astype(np.float64).T
     look_centre, look_scale = zip(*(_moments(column, pictured) for column in looks), strict=True)
     picture_axes = np.empty((len(picture_centre), 0))
@@ -32,15 +35,52 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
         _, axes = np.linalg.eigh(covariance)
         picture_axes = np.ascontiguousarray(axes[:, ::-1][:, :N_PICTURE_AXES])
     return Encoder(
-        values=tuple(catalogue.vocabulary.values[index] for index in common),
+        values=tuple(values[index] for index in common),
+        numbers=numbers,
         picture_centre=picture_centre,
         picture_axes=picture_axes,
         topic_centre=_mean(catalogue.topics.astype(np.float64), pictured),
         look_centre=np.array(look_centre),
         look_scale=np.array(look_scale),
         value_centre=shares[common],
-        price_centre=np.array(centre),
-        price_scale=np.array(scale),
+        number_centre=np.array(centre),
+        number_scale=np.array(scale),
+    )
+
+
+def used_attributes(
+    catalogue: Catalogue, exposure: NDArray[np.float64]
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Choose the attributes of sales that can say something about other sales.
+
+    Args:
+        catalogue: All sales.
+        exposure: See `Interactions.exposure`.
+
+    Returns:
+        Names of numbers and flags, and name and text of texts, of exposed sales; see
+        `unused_because`.
+    """
+    numbers: defaultdict[str, Counter[float]] = defaultdict(Counter)
+    texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in np.flatnonzero(exposure):
+        for name, value in catalogue.sales[row].attributes.items():
+            if isinstance(value, str):
+                texts[name][value] += 1
+            elif value is not None:
+                numbers[name][value] += 1
+    return (
+        tuple(
+            name
+            for name, found in sorted(numbers.items())
+            if unused_because(len(found), found.total(), is_text=False) is None
+        ),
+        tuple(
+            (name, text)
+            for name, found in sorted(texts.items())
+            if unused_because(len(found), found.total(), is_text=True) is None
+            for text in sorted(found)
+        ),
     )
 
 

@@ -78,6 +78,27 @@ def test_a_single_value_of_any_type_is_an_attribute(
     assert dataset.faults.counts() == {FaultCode.NOT_LEARNED: 1}
 
 
+def test_attributes_that_no_model_reads_are_noted_with_the_reason(tmp_path: Path) -> None:
+    sales = pl.concat([SALE.with_columns(sale_id=pl.lit(f"s{n}")) for n in range(1, 5)])
+    dataset = read(
+        tmp_path,
+        sales=sales.with_columns(
+            article=pl.Series(["a1", "a2", "a3", "a4"]),
+            board=pl.Series(["half", "full", "half", "full"]),
+            hotel=pl.lit("the only one"),
+            stars=pl.Series([1.0, 2.0, 3.0, 4.0]),
+            empty=pl.lit(None, pl.Float64),
+        ),
+    )
+
+    noted = dataset.faults.with_codes(FaultCode.NOT_LEARNED)
+    assert {fault.column: fault.reason.partition(":")[0] for fault in noted} == {
+        "article": "attribute 'article' has 4 texts for 4 sales",
+        "hotel": "attribute 'hotel' has one value",
+        "empty": "attribute 'empty' has no value",
+    }
+
+
 @pytest.mark.parametrize("values", NAMED)
 def test_a_column_that_is_no_single_value_is_named_with_its_type(
     tmp_path: Path, values: pl.Series

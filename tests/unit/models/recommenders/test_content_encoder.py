@@ -1,8 +1,11 @@
 """The content of sales as numbers, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import build_catalogue
 from models.domain.event import EventType
 from models.pictures.topics import Topics
@@ -17,14 +20,15 @@ SHOP = catalogue(
 )
 ENCODER = Encoder(
     values=(("category", "beach"), ("country", "FR")),
+    numbers=(),
     picture_centre=np.full(128, 0.5),
     picture_axes=np.eye(128)[:, :2],
     topic_centre=np.array([0.5, 0.5]),
     look_centre=np.array([0.5, 0.0, 0.5, 0.25]),
     look_scale=np.array([0.25, 0.1, 0.125, 0.25]),
     value_centre=np.array([0.25, 0.0]),
-    price_centre=np.array([np.log(10.0), 0.1]),
-    price_scale=np.array([np.log(10.0), 0.2]),
+    number_centre=np.array([np.log(10.0), 0.1]),
+    number_scale=np.array([np.log(10.0), 0.2]),
 )
 
 
@@ -79,3 +83,45 @@ def test_a_window_names_each_touched_sale_once_with_its_newest_age() -> None:
     ages = dict(zip(seen.rows.tolist(), seen.age_s.tolist(), strict=True))
 
     assert ages == {row(SHOP, "slope"): 5.0, row(SHOP, "sea"): 30.0}
+
+
+def test_numbers_flags_and_texts_of_attributes_are_encoded_and_unseen_ones_are_the_centre() -> None:
+    encoder = replace(
+        ENCODER,
+        values=(("board", "half"), ("board", "full")),
+        numbers=("kids", "stars"),
+        value_centre=np.array([0.25, 0.5]),
+        number_centre=np.array([0.0, 0.0, 0.5, 3.0]),
+        number_scale=np.array([1.0, 1.0, 0.5, 2.0]),
+    )
+    shop = catalogue(
+        sale("s1", attributes={"board": "half", "stars": 5.0, "kids": True, "half": "board"}),
+        # Another type than the others' values is an unknown one, and so is another text.
+        sale("s2", attributes={"board": "none", "stars": "five", "kids": False}),
+        sale("wrong", attributes={"stars": 999_999.0}),
+    )
+
+    own = encoder.encode(shop)[:, -6:]
+
+    assert own[row(shop, "s1")] == pytest.approx([0.75, -0.5, 0.0, 0.0, 1.0, 1.0])
+    assert own[row(shop, "s2")] == pytest.approx([-0.25, -0.5, 0.0, 0.0, -1.0, 0.0])
+    # A placeholder for an unknown number counts five standard deviations, not half a million.
+    assert own[row(shop, "wrong")] == pytest.approx([-0.25, -0.5, 0.0, 0.0, 0.0, 5.0])
+
+
+def test_an_encoder_round_trips() -> None:
+    encoder = replace(
+        ENCODER, numbers=("stars",), number_centre=np.zeros(3), number_scale=np.ones(3)
+    )
+
+    again = Encoder.from_arrays(Arrays.from_bytes(Arrays(encoder.to_arrays()).to_bytes()))
+
+    assert (again.values, again.numbers) == (encoder.values, encoder.numbers)
+    assert again.encode(SHOP).tobytes() == encoder.encode(SHOP).tobytes()
+
+
+def test_scales_of_another_number_of_attributes_are_refused() -> None:
+    arrays = ENCODER.to_arrays() | {"numbers": np.array(["stars"])}
+
+    with pytest.raises(ValueError, match="an encoder of 1 numbers has 2 scales"):
+        Encoder.from_arrays(Arrays(arrays))

@@ -16,14 +16,15 @@ CLICK, PURCHASE, SHOWN = EventType.CLICK, EventType.PURCHASE, EventType.IMPRESSI
 
 ENCODER = Encoder(
     values=(("category", "ski"), ("category", "beach")),
+    numbers=(),
     picture_centre=np.zeros(128),
     picture_axes=np.empty((128, 0)),
     topic_centre=np.empty(0),
     look_centre=np.zeros(4),
     look_scale=np.ones(4),
     value_centre=np.array([0.5, 0.5]),
-    price_centre=np.zeros(2),
-    price_scale=np.ones(2),
+    number_centre=np.zeros(2),
+    number_scale=np.ones(2),
 )
 PLACES = Projection(ENCODER, np.array([*[[0.0]] * 4, [2.0], [0.0], [0.0], [0.0]]))
 """Ski is at 1, everything else at -1."""

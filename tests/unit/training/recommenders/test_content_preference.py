@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.domain.event import EventType
+from models.domain.sale import Sale
 from models.recommenders.content_preference import ContentPreference
 from tests.builders import query as ask
 from tests.logs import DAY, HOUR, NOON, Row, catalogue, event_table, sale
@@ -12,6 +13,11 @@ from training.recommenders.interactions import Interactions
 
 COLOURS = ("black", "white")
 SHOP = catalogue(*(sale(f"s{index}", category=COLOURS[index % 2]) for index in range(40)))
+
+
+def coloured(index: int) -> Sale:
+    attributes = {"colour": COLOURS[index % 2], "number": f"n{index}", "in_shop": True}
+    return sale(f"s{index}", attributes=attributes)
 
 
 def shop_log(rng: np.random.Generator, *, faithful: float) -> list[Row]:
@@ -52,6 +58,37 @@ def test_after_one_sale_unseen_ones_of_its_colour_come_first(rng: np.random.Gene
     scores = taste.scores(ask(SHOP, (EventType.CLICK, "s0", 0.0), candidates=names))[:, 0]
 
     black = np.array([int(name[1:]) % 2 == 0 for name in names])
+    assert scores[black].min() > scores[~black].max()
+
+
+def test_a_taste_for_an_attribute_of_the_shop_is_found(rng: np.random.Generator) -> None:
+    """The same as with a column of the contract; article numbers and constants are no taste."""
+    rows = shop_log(rng, faithful=0.9)
+    shop = catalogue(*map(coloured, range(40)))
+
+    taste = fit_content_preference(Interactions.from_events(event_table(rows), shop))
+
+    encoder = taste.projection.encoder
+    assert (encoder.numbers, encoder.values) == ((), (("colour", "black"), ("colour", "white")))
+    assert taste.spread == pytest.approx(fitted(rows).spread)
+
+
+def test_numbers_and_flags_of_the_shop_are_part_of_tastes(rng: np.random.Generator) -> None:
+    shop = catalogue(
+        *(
+            sale(f"s{index}", attributes={"stars": index % 2, "is_white": index % 2 == 1})
+            for index in range(40)
+        )
+    )
+
+    taste = fit_content_preference(
+        Interactions.from_events(event_table(shop_log(rng, faithful=0.9)), shop)
+    )
+
+    names = [f"s{index}" for index in range(2, 40)]
+    scores = taste.scores(ask(shop, (EventType.CLICK, "s0", 0.0), candidates=names))[:, 0]
+    black = np.array([int(name[1:]) % 2 == 0 for name in names])
+    assert taste.projection.encoder.numbers == ("is_white", "stars")
     assert scores[black].min() > scores[~black].max()
 
 

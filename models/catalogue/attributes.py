@@ -1,0 +1,62 @@
+"""Attributes of sales as columns: numbers and flags as numbers, texts as indicators of values."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.sale import Sale
+
+# Texts a sale, chosen: an attribute with more of them names single sales, as an article number.
+MAX_DISTINCT: Final = 0.5
+
+
+def unused_because(n_distinct: int, n_values: int, *, is_text: bool) -> str | None:
+    """Return why an attribute says nothing about other sales, None if it may.
+
+    Args:
+        n_distinct: Distinct values.
+        n_values: Sales that have one.
+        is_text: Whether its values are texts, which are compared, not ordered.
+    """
+    if n_distinct <= 1:
+        return "has one value" if n_values else "has no value"
+    if is_text and n_distinct > MAX_DISTINCT * n_values:
+        return f"has {n_distinct:,} texts for {n_values:,} sales"
+    return None
+
+
+def attribute_numbers(sales: Sequence[Sale], names: Sequence[str]) -> NDArray[np.float64]:
+    """Return numbers and flags (1 and 0) of sales by attribute.
+
+    Args:
+        sales: The sales.
+        names: Attributes, one a column.
+
+    Returns:
+        NaN where a sale has no such attribute, or a text, shape ``(n_sales, n_names)``.
+    """
+    numbers = np.full((len(sales), len(names)), np.nan)
+    for row, sale in enumerate(sales):
+        for column, name in enumerate(names):
+            value = sale.attributes.get(name)
+            if value is not None and not isinstance(value, str):
+                numbers[row, column] = value
+    return numbers
+
+
+def mark_attribute_texts(
+    sales: Sequence[Sale], place: dict[tuple[str, str], int], *, matrix: NDArray[np.float64]
+) -> None:
+    """Set the cells of a matrix to 1 where a sale has the text of a column.
+
+    Args:
+        sales: The sales.
+        place: Column by attribute and text.
+        matrix: Changed in place, shape ``(n_sales, n_columns)``.
+    """
+    for row, sale in enumerate(sales):
+        for name, value in sale.attributes.items():
+            if isinstance(value, str) and (name, value) in place:
+                matrix[row, place[name, value]] = 1.0
