@@ -17,7 +17,7 @@ from models.arrays.array_file import Arrays
 from models.domain.event import KINDS
 from models.domain.units import HOUR_US, MINUTE_US
 
-# Chosen: the service reads counts once a minute.
+# Chosen: the running hour is cut on this grid, decision record 0005.
 GRID_US: Final = MINUTE_US
 # Chosen: one of the longest half-life and seven of that of two days.
 RETENTION_HOURS: Final = 14 * 24

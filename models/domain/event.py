@@ -90,6 +90,9 @@ KINDS: Final = tuple(EventType)
 KIND: Final = {event_type: code for code, event_type in enumerate(KINDS)}
 """The code of each event type."""
 
+IMPRESSION, VIEW, CLICK, CART, PURCHASE = range(len(KINDS))
+"""The codes by name, in the order of `KINDS`."""
+
 
 class Refusal(StrEnum):
     """Reason for which an event is not accepted."""

@@ -5,15 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KIND, EventType
+from models.domain.event import CART, CLICK, PURCHASE, VIEW
 from models.features.feature import FeatureGroup, Scope
 from models.query.customer_history import VISIT
 from models.query.query import Batch
-
-_VIEW: Final = KIND[EventType.VIEW]
-_CLICK: Final = KIND[EventType.CLICK]
-_CART: Final = KIND[EventType.CART]
-_PURCHASE: Final = KIND[EventType.PURCHASE]
 
 
 def _values(batch: Batch) -> NDArray[np.float64]:
@@ -24,9 +19,9 @@ def _values(batch: Batch) -> NDArray[np.float64]:
     counts = by_sale.counts.take(places, axis=0)
     return np.array(
         [
-            counts[..., _VIEW] + counts[..., _CLICK],
-            counts[..., _CART],
-            counts[..., _PURCHASE],
+            counts[..., VIEW] + counts[..., CLICK],
+            counts[..., CART],
+            counts[..., PURCHASE],
             np.log1p(by_sale.age_s[places]),
             np.where(places > 0, newest - places, np.nan),
             # Without events every sale has place 0, and none is the last one.

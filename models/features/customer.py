@@ -6,17 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KIND, KINDS, EventType
+from models.domain.event import CART, CLICK, KINDS, PURCHASE, VIEW, EventType
 from models.domain.units import DAY_S, SECOND_US
 from models.features.feature import FeatureGroup, Scope
 from models.query.customer_history import VISIT_GAP_S
 from models.query.query import Batch
-
-_VIEW: Final = KIND[EventType.VIEW]
-_CLICK: Final = KIND[EventType.CLICK]
-_CART: Final = KIND[EventType.CART]
-_PURCHASE: Final = KIND[EventType.PURCHASE]
-
 
 _FEATURES: Final = {
     "customer_views": "Views and clicks in the window",
@@ -39,9 +33,9 @@ def _values(batch: Batch) -> NDArray[np.float64]:
     # The second axis has length 1: all candidates of a query share these values.
     values = np.empty((len(batch), 1, len(_FEATURES)))
     from_history = [
-        by_kind[:, _VIEW] + by_kind[:, _CLICK],
-        by_kind[:, _CART],
-        by_kind[:, _PURCHASE],
+        by_kind[:, VIEW] + by_kind[:, CLICK],
+        by_kind[:, CART],
+        by_kind[:, PURCHASE],
         history.counts(history.age_s <= VISIT_GAP_S),
         np.log1p(history.newest_age_s()),
         np.log1p(history.newest_age_s(EventType.PURCHASE)),
@@ -52,7 +46,7 @@ def _values(batch: Batch) -> NDArray[np.float64]:
         counts, first_us = query.profile.counts, query.profile.first_us
         since_us = max(query.context.now_us - first_us, 0)
         tenure = since_us / SECOND_US / DAY_S if first_us else math.nan
-        values[place, 0, len(from_history) :] = counts[_PURCHASE], sum(counts), tenure
+        values[place, 0, len(from_history) :] = counts[PURCHASE], sum(counts), tenure
     return values
 
 

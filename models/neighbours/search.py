@@ -269,26 +269,24 @@ class _Index:
         """Return the same as `_compared`."""
         pictures, of_row = np.unique(self._picture[rows], return_inverse=True)
         found = np.empty((len(pictures), _WIDTH), dtype=np.int64)
-        for block in blocks(len(pictures), _BLOCK):
-            found[block] = self._nearest(self._first[pictures[block]])
-        return found[of_row]
-
-    def _nearest(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         k = min(_WIDTH + _SLACK, len(self._first))
-        vectors = self._steps[rows]
-        if self._partition is None or self._cells is None:
-            dots, pictures = self._index.search(vectors, k)
-        else:
-            cells = self._partition.searched[rows].astype(np.int64)
-            search = self._index.search_preassigned  # pyright: ignore[reportAttributeAccessIssue] - of IVF only
-            dots, pictures = search(vectors, k, cells, None)
-        near = np.where(pictures[:, :, None] < 0, NONE, self._shown_by[pictures])
-        found = best(ranked(dots[:, :, None], near).reshape(len(rows), -1), _WIDTH)
-        # Of ties at the end of its results the index may have omitted lower rows.
-        last, _ = unranked(found[:, -1])
-        cut = (last <= dots[:, -1]) & (dots[:, -1] > 0) & (k < len(self._first))
-        found[cut] = _compared(self._steps, rows[cut], self._partition)
-        return found
+        for block in blocks(len(pictures), _BLOCK):
+            asked = self._first[pictures[block]]
+            vectors = self._steps[asked]
+            if self._partition is None or self._cells is None:
+                dots, near = self._index.search(vectors, k)
+            else:
+                cells = self._partition.searched[asked].astype(np.int64)
+                search = self._index.search_preassigned  # pyright: ignore[reportAttributeAccessIssue] - of IVF only
+                dots, near = search(vectors, k, cells, None)
+            shown = np.where(near[:, :, None] < 0, NONE, self._shown_by[near])
+            ranks = best(ranked(dots[:, :, None], shown).reshape(len(asked), -1), _WIDTH)
+            # Of ties at the end of its results the index may have omitted lower rows.
+            last, _ = unranked(ranks[:, -1])
+            cut = (last <= dots[:, -1]) & (dots[:, -1] > 0) & (k < len(self._first))
+            ranks[cut] = _compared(self._steps, asked[cut], self._partition)
+            found[block] = ranks
+        return found[of_row]
 
 
 def _first_of_each(

@@ -12,7 +12,7 @@ from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import CatalogueCache
 from models.catalogue.eligible_sales import EligibleSales
 from models.domain.customer import Window
-from models.domain.event import KIND, EventType
+from models.domain.event import IMPRESSION
 from models.domain.profile import Profile
 from models.query.caller_candidates import CallerCandidates
 from models.query.customer_history import History, HistoryBySale, SaleInteractions
@@ -79,7 +79,7 @@ class Query:
         """Number of known events of the customer without impressions."""
         counts = self.profile.counts
         # The profile counts all events up to last night, the window holds the latest 128.
-        return max(len(self.window), sum(counts) - counts[KIND[EventType.IMPRESSION]])
+        return max(len(self.window), sum(counts) - counts[IMPRESSION])
 
     @property
     def cache(self) -> CatalogueCache:

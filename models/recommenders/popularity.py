@@ -9,15 +9,10 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.event_counts import DAYS, HOUR, HOURS, WEEKS
-from models.domain.event import KIND, EventType
+from models.domain.event import CLICK, IMPRESSION, PURCHASE, VIEW
 from models.query.customer_history import INTEREST
 from models.query.query import Batch
 from models.recommenders.recommender import Recommender
-
-_IMPRESSION: Final = KIND[EventType.IMPRESSION]
-_VIEW: Final = KIND[EventType.VIEW]
-_CLICK: Final = KIND[EventType.CLICK]
-_PURCHASE: Final = KIND[EventType.PURCHASE]
 
 _N_PRIORS: Final = 5
 
@@ -45,7 +40,7 @@ class Popularity(Recommender):
     purchase_rate: float
     click_weight: float
     purchase_weight: float
-    opening: int = _CLICK
+    opening: int = CLICK
 
     name: ClassVar[str] = "popularity"
     columns: ClassVar[Mapping[str, str]] = {
@@ -74,9 +69,9 @@ class Popularity(Recommender):
         hour = self.rates(decayed[HOUR], prior=hours)
         weeks = self.rates(decayed[WEEKS])
         by_half_life = [self.conversion(one) for one in (hour, hours, weeks)]
-        looks = decayed[DAYS][..., _IMPRESSION]
+        looks = decayed[DAYS][..., IMPRESSION]
         if not self.click_rate:
-            looks = decayed[DAYS][..., _CLICK] + decayed[DAYS][..., _VIEW]
+            looks = decayed[DAYS][..., CLICK] + decayed[DAYS][..., VIEW]
         columns = [
             *(self.order(batch), *rates, np.log1p(volume), trend),
             *(*by_half_life, np.log1p(looks)),
@@ -93,7 +88,7 @@ class Popularity(Recommender):
     def conversion(self, rates: Rates) -> NDArray[np.float64]:
         """Return purchases per impression by the rates that the shop has, shape ``(...)``."""
         click_rate, purchase_rate = rates
-        if not self.purchase_rate or self.opening == _PURCHASE:
+        if not self.purchase_rate or self.opening == PURCHASE:
             return click_rate
         return click_rate * purchase_rate if self.click_rate else purchase_rate
 
@@ -114,14 +109,14 @@ class Popularity(Recommender):
             Two arrays of shape ``(...)``, each in ``[0, 1]``.
         """
         click_prior, purchase_prior = prior or (self.click_rate, self.purchase_rate)
-        impressions, clicks = counts[..., _IMPRESSION], counts[..., self.opening]
-        opened = counts[..., _CLICK] + counts[..., _VIEW]
+        impressions, clicks = counts[..., IMPRESSION], counts[..., self.opening]
+        opened = counts[..., CLICK] + counts[..., VIEW]
         # Purchases can exceed clicks and views, in data that lack these.
         click_rate = (clicks + self.click_weight * click_prior) / (
             np.maximum(impressions, clicks) + self.click_weight
         )
-        purchase_rate = (counts[..., _PURCHASE] + self.purchase_weight * purchase_prior) / (
-            np.maximum(opened, counts[..., _PURCHASE]) + self.purchase_weight
+        purchase_rate = (counts[..., PURCHASE] + self.purchase_weight * purchase_prior) / (
+            np.maximum(opened, counts[..., PURCHASE]) + self.purchase_weight
         )
         return click_rate, purchase_rate
 
@@ -144,7 +139,7 @@ class Popularity(Recommender):
             msg = f"popularity has {_N_PRIORS} priors, got {len(priors)}"
             raise ValueError(msg)
         *rates, opening = priors
-        if opening not in {_CLICK, _PURCHASE}:
+        if opening not in {CLICK, PURCHASE}:
             msg = f"popularity opens sales by events of type {opening:g}, which is none"
             raise ValueError(msg)
         return cls(*rates, opening=int(opening))

@@ -10,16 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.domain.event import KIND, EventType
+from models.domain.event import CLICK, IMPRESSION, PURCHASE, VIEW
 from models.domain.profile import Profile
 from models.query.query import Batch, Query
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
-
-_IMPRESSION: Final = KIND[EventType.IMPRESSION]
-_VIEW: Final = KIND[EventType.VIEW]
-_CLICK: Final = KIND[EventType.CLICK]
-_PURCHASE: Final = KIND[EventType.PURCHASE]
 
 # Chosen.
 HOT_EVENTS: Final = 10
@@ -181,11 +176,11 @@ class CustomerActivity:
     def log_factors(self, profile: Profile) -> tuple[float, float]:
         """Return the logs of the open and the purchase factor, 0 where unknown."""
         counts = profile.counts
-        clicks, opened = counts[_CLICK], counts[_CLICK] + counts[_VIEW]
-        expected = self.click_rate * counts[_IMPRESSION]
+        clicks, opened = counts[CLICK], counts[CLICK] + counts[VIEW]
+        expected = self.click_rate * counts[IMPRESSION]
         return (
             _log_factor(clicks, expected, self.click_weight) if expected else 0.0,
-            _log_factor(counts[_PURCHASE], self.purchase_rate * opened, self.purchase_weight),
+            _log_factor(counts[PURCHASE], self.purchase_rate * opened, self.purchase_weight),
         )
 
 

@@ -14,7 +14,7 @@ from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
 from models.domain.customer import Window
-from models.domain.event import KIND, EventType
+from models.domain.event import VIEW
 from models.domain.profile import Profile
 from models.domain.recent_impressions import NOTHING_SHOWN
 from models.domain.sale import PictureScores
@@ -222,7 +222,7 @@ class Scorer:
         if not len(catalogue):
             return
         # A customer with one event: recommenders skip much for one without any.
-        view = np.array([[0, catalogue.keys[0], KIND[EventType.VIEW]]], dtype=np.uint64)
+        view = np.array([[0, catalogue.keys[0], VIEW]], dtype=np.uint64)
         first = np.zeros(1, dtype=np.int64)
         query = Query(
             Window(view, NOTHING_SHOWN), Profile.empty(), catalogue, Context(now_us=0), first

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable, Labels
-from models.domain.event import KIND, EventType
+from models.domain.event import CLICK, PURCHASE
 from models.experiments.plan.experiment import Unit
 
 _COUNTED: Final = (
@@ -35,8 +35,7 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
         ``unit_id, at_us, is_purchase`` and ``paid``: the revenue, else price times quantity,
         else null.
     """
-    purchase, click = KIND[EventType.PURCHASE], KIND[EventType.CLICK]
-    rows = np.flatnonzero((events.kinds == purchase) | (events.kinds == click))
+    rows = np.flatnonzero((events.kinds == PURCHASE) | (events.kinds == CLICK))
     priced = events.prices * np.maximum(events.quantities, 1)
     # The revenue as recorded, else the price of as many pieces, one if unknown.
     paid = np.where(np.isnan(events.revenues), priced, events.revenues)[rows]
@@ -46,7 +45,7 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
             "session_id": texts(events.sessions, rows),
             "recommendation_id": texts(events.exposures, rows),
             "at_us": events.at_us[rows],
-            "is_purchase": events.kinds[rows] == purchase,
+            "is_purchase": events.kinds[rows] == PURCHASE,
             "paid": pl.Series(paid, dtype=pl.Float64, nan_to_null=True),
         }
     )
