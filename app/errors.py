@@ -1,9 +1,11 @@
 """Service errors: one class, stable code and HTTP status per case that a client can distinguish."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import ClassVar, Final
+
+import orjson
 
 from models.domain.errors import UserError
 
@@ -266,3 +268,19 @@ class NotReadyError(ServiceError, code="not_ready", status=503):
 
     def __init__(self, missing: tuple[str, ...]) -> None:
         super().__init__("not ready: " + "; ".join(missing))
+
+
+def problem(
+    status: HTTPStatus, code: str, *, detail: str, errors: Sequence[Mapping[str, str]] = ()
+) -> bytes:
+    """Return the JSON of an error answer by RFC 9457, problem details."""
+    return orjson.dumps(
+        {
+            "type": f"urn:vitrine:problem:{code}",
+            "title": status.phrase,
+            "status": status,
+            "detail": detail,
+            "code": code,
+            "errors": errors,
+        }
+    )

@@ -107,7 +107,15 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     )
     for router in _ROUTERS:
         app.include_router(router)
-    _add_document(app)
+    # Cached: making the document takes hundreds of milliseconds, rendering it tens.
+    app.openapi = cache(lambda: openapi_document(app, _ROUTERS))
+    rendered = cache(lambda: orjson.dumps(app.openapi()))
+
+    async def document(_request: Request) -> Response:
+        content = await asyncio.to_thread(rendered)
+        return Response(content, media_type="application/json")
+
+    app.add_route("/openapi.json", document, include_in_schema=False)
     for error in (ServiceError, PictureError, RequestValidationError, HTTPException):
         app.add_exception_handler(error, _problem)
     return app
@@ -144,18 +152,6 @@ def _middlewares(settings: Settings, worker: Worker) -> list[Middleware]:
         ),
         Middleware(AdmissionControl, admission=Admission(bounds, metrics=worker.metrics.admission)),
     ]
-
-
-def _add_document(app: FastAPI) -> None:
-    # Making it takes hundreds of milliseconds, rendering it tens.
-    app.openapi = cache(lambda: openapi_document(app, _ROUTERS))
-    rendered = cache(lambda: orjson.dumps(app.openapi()))
-
-    async def document(_request: Request) -> Response:
-        content = await asyncio.to_thread(rendered)
-        return Response(content, media_type="application/json")
-
-    app.add_route("/openapi.json", document, include_in_schema=False)
 
 
 def _problem(request: Request, exc: Exception) -> Response:

@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -51,212 +51,147 @@ class _Factory:
         return self.histogram(f"{name}_seconds", meaning, labels=labels, buckets=LATENCY_BUCKETS_S)
 
 
-@dataclass(frozen=True, slots=True)
 class ShadowMetrics:
     """Shadow metrics: the shadow model against the active one."""
 
-    answers: Counter
-    overlap: Histogram
-    probability: Histogram
-
-    @classmethod
-    def create(cls, registry: CollectorRegistry) -> Self:
-        """Register them."""
+    def __init__(self, registry: CollectorRegistry) -> None:
         new = _Factory(registry)
-        return cls(
-            answers=new.counter(
-                "shadow_answers", "Answers while there is a shadow.", labels="outcome"
-            ),
-            overlap=new.histogram(
-                "shadow_overlap",
-                "Share of an answer's sales that the shadow shows too.",
-                buckets=SHARE_BUCKETS,
-            ),
-            probability=new.histogram(
-                "shadow_probability",
-                "Purchase probabilities shown, by champion and shadow.",
-                labels="role",
-                buckets=PROBABILITY_BUCKETS,
-            ),
+        self.answers = new.counter(
+            "shadow_answers", "Answers while there is a shadow.", labels="outcome"
+        )
+        self.overlap = new.histogram(
+            "shadow_overlap",
+            "Share of an answer's sales that the shadow shows too.",
+            buckets=SHARE_BUCKETS,
+        )
+        self.probability = new.histogram(
+            "shadow_probability",
+            "Purchase probabilities shown, by champion and shadow.",
+            labels="role",
+            buckets=PROBABILITY_BUCKETS,
         )
 
 
-@dataclass(frozen=True, slots=True)
 class DriftMetrics:
     """Drift metrics: features and scores of answers, and those of training."""
 
-    scored: Counter
-    trained_shares: Gauge
-    missing: Counter
-    trained_missing: Gauge
-
-    @classmethod
-    def create(cls, registry: CollectorRegistry) -> Self:
-        """Register them."""
+    def __init__(self, registry: CollectorRegistry) -> None:
         new = _Factory(registry)
         # Shares of training are the same in all workers: their sum would be wrong.
-        return cls(
-            scored=new.counter(
-                "scored_candidates", "Candidates by band of scores.", labels="bundle band"
-            ),
-            trained_shares=new.gauge(
-                "trained_score_share",
-                "Share of a band in training.",
-                labels="bundle band",
-                mode="mostrecent",
-            ),
-            missing=new.counter(
-                "missing_values",
-                "Candidates without a value of a feature.",
-                labels="bundle feature",
-            ),
-            trained_missing=new.gauge(
-                "trained_missing_share",
-                "Share of candidates without a value in training.",
-                labels="bundle feature",
-                mode="mostrecent",
-            ),
+        self.scored = new.counter(
+            "scored_candidates", "Candidates by band of scores.", labels="bundle band"
+        )
+        self.trained_shares = new.gauge(
+            "trained_score_share",
+            "Share of a band in training.",
+            labels="bundle band",
+            mode="mostrecent",
+        )
+        self.missing = new.counter(
+            "missing_values",
+            "Candidates without a value of a feature.",
+            labels="bundle feature",
+        )
+        self.trained_missing = new.gauge(
+            "trained_missing_share",
+            "Share of candidates without a value in training.",
+            labels="bundle feature",
+            mode="mostrecent",
         )
 
 
-@dataclass(frozen=True, slots=True)
 class AdmissionMetrics:
     """Requests that wait, are worked on, and are cut short."""
 
-    waiting: Gauge
-    in_flight: Gauge
-    shed: Counter
-
-    @classmethod
-    def create(cls, registry: CollectorRegistry) -> Self:
-        """Register them."""
+    def __init__(self, registry: CollectorRegistry) -> None:
         new = _Factory(registry)
         # `live`: a worker that died has no requests, while its counters go on counting.
         waiting, working = "Requests that wait for their turn.", "Requests that are worked on."
-        return cls(
-            waiting=new.gauge("waiting_requests", waiting, labels="lane", mode="livesum"),
-            in_flight=new.gauge("in_flight_requests", working, labels="lane", mode="livesum"),
-            shed=new.counter(
-                "shed_requests", "Requests that were cut short under load.", labels="lane outcome"
-            ),
+        self.waiting = new.gauge("waiting_requests", waiting, labels="lane", mode="livesum")
+        self.in_flight = new.gauge("in_flight_requests", working, labels="lane", mode="livesum")
+        self.shed = new.counter(
+            "shed_requests", "Requests that were cut short under load.", labels="lane outcome"
         )
 
 
-@dataclass(frozen=True, slots=True)
 class HealthMetrics:
-    """What answers lack, faults of the store, and of background tasks."""
+    """Health metrics: parts that answers lack, faults of the store and of background tasks."""
 
-    in_full: Gauge
-    missing: Gauge
-    lost: Gauge
-    write_refusals: Counter
-    clock_skew: Gauge
-    task_restarts: Counter
-    task_outages: Counter
-
-    @classmethod
-    def create(cls, registry: CollectorRegistry) -> Self:
-        """Register them."""
+    def __init__(self, registry: CollectorRegistry) -> None:
         new = _Factory(registry)
-        return cls(
-            # One worker that lacks something is enough for an alert.
-            in_full=new.gauge("answers_in_full", "Whether answers lack nothing.", mode="livemin"),
-            missing=new.gauge(
-                "missing", "Whether full answers lack a part.", labels="part", mode="livemax"
-            ),
-            lost=new.gauge(
-                "lost_entries",
-                "What the store had no room for: entries of full streams, and counts of events.",
-                labels="stream",
-                mode="mostrecent",
-            ),
-            write_refusals=new.counter(
-                "write_refusals", "Refused writes of the probe.", labels="reason"
-            ),
-            clock_skew=new.gauge(
-                "store_clock_skew_seconds",
-                "How far the store's clock is ahead of this machine's.",
-                mode="mostrecent",
-            ),
-            task_restarts=new.counter(
-                "task_restarts", "Errors of background tasks.", labels="task"
-            ),
-            task_outages=new.counter(
-                "task_outages",
-                "Rounds of background tasks that an outage ended.",
-                labels="task lost",
-            ),
+        # One worker that lacks something is enough for an alert.
+        self.in_full = new.gauge("answers_in_full", "Whether answers lack nothing.", mode="livemin")
+        self.missing = new.gauge(
+            "missing", "Whether full answers lack a part.", labels="part", mode="livemax"
+        )
+        self.lost = new.gauge(
+            "lost_entries",
+            "What the store had no room for: entries of full streams, and counts of events.",
+            labels="stream",
+            mode="mostrecent",
+        )
+        self.write_refusals = new.counter(
+            "write_refusals", "Refused writes of the probe.", labels="reason"
+        )
+        self.clock_skew = new.gauge(
+            "store_clock_skew_seconds",
+            "How far the store's clock is ahead of this machine's.",
+            mode="mostrecent",
+        )
+        self.task_restarts = new.counter(
+            "task_restarts", "Errors of background tasks.", labels="task"
+        )
+        self.task_outages = new.counter(
+            "task_outages",
+            "Rounds of background tasks that an outage ended.",
+            labels="task lost",
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Metrics:
     """Every metric of the service; docs/metrics.md lists the same, with their meaning."""
 
-    registry: CollectorRegistry
-    requests: Histogram
-    answers: Histogram
-    callers_refused: Counter
-    refused: Counter
-    events: Counter
-    unknown_sales: Counter
-    unknown_markets: Counter
-    model_errors: Counter
-    pictures: Counter
-    labelling: Histogram
-    explanations: Counter
-    slow: Counter
-    exposures_dropped: Counter
-    refreshes_failed: Counter
-    bundles: Counter
-    promotions: Counter
-    files_not_kept: Counter
-    shadow: ShadowMetrics
-    drift: DriftMetrics
-    admission: AdmissionMetrics
-    health: HealthMetrics
-
-    @classmethod
-    def create(cls) -> Self:
-        """Register every metric anew."""
+    def __init__(self) -> None:
         new = _Factory(CollectorRegistry())
         counter = new.counter
         request = "Time from a request's head to the end of its answer."
         answer = "Time from a question to its answer, by the variants that decided it."
-        return cls(
-            registry=new.registry,
-            requests=new.seconds("request", request, labels="route status variant bundle rung"),
-            answers=new.seconds("answer", answer, labels="experiment variant rung"),
-            callers_refused=counter(
-                "refused_callers", "Callers refused before the application.", labels="code"
-            ),
-            refused=counter("refused_requests", "Requests that no key opened.", labels="code key"),
-            events=counter("events", "Posted events.", labels="status reason"),
-            unknown_sales=counter(
-                "unknown_sale_events", "Accepted events of sales that the catalogue does not know."
-            ),
-            unknown_markets=counter(
-                "unknown_markets", "Recommendations asked for a market that no sale names."
-            ),
-            model_errors=counter(
-                "model_errors", "Rankings that the model did not make.", labels="error"
-            ),
-            pictures=counter("pictures", "Uploaded pictures.", labels="outcome"),
-            labelling=new.seconds("labelling", "Time to decode and label an uploaded picture."),
-            explanations=counter(
-                "explanations", "Answers that were to be explained.", labels="outcome"
-            ),
-            slow=counter("slow_requests", "Requests that took too long.", labels="route"),
-            exposures_dropped=counter("exposures_dropped", "Exposure records not logged."),
-            refreshes_failed=counter("refreshes_failed", "Failed reads of the catalogue."),
-            bundles=counter("bundles", "Bundles that were to be loaded.", labels="outcome"),
-            promotions=counter("promotion_steps", "Steps of promotions.", labels="stage"),
-            files_not_kept=counter("files_not_kept", "Files that were not written.", labels="kind"),
-            shadow=ShadowMetrics.create(new.registry),
-            drift=DriftMetrics.create(new.registry),
-            admission=AdmissionMetrics.create(new.registry),
-            health=HealthMetrics.create(new.registry),
+        self.registry = new.registry
+        self.requests = new.seconds("request", request, labels="route status variant bundle rung")
+        self.answers = new.seconds("answer", answer, labels="experiment variant rung")
+        self.callers_refused = counter(
+            "refused_callers", "Callers refused before the application.", labels="code"
         )
+        self.refused = counter(
+            "refused_requests", "Requests that no key opened.", labels="code key"
+        )
+        self.events = counter("events", "Posted events.", labels="status reason")
+        self.unknown_sales = counter(
+            "unknown_sale_events", "Accepted events of sales that the catalogue does not know."
+        )
+        self.unknown_markets = counter(
+            "unknown_markets", "Recommendations asked for a market that no sale names."
+        )
+        self.model_errors = counter(
+            "model_errors", "Rankings that the model did not make.", labels="error"
+        )
+        self.pictures = counter("pictures", "Uploaded pictures.", labels="outcome")
+        self.labelling = new.seconds("labelling", "Time to decode and label an uploaded picture.")
+        self.explanations = counter(
+            "explanations", "Answers that were to be explained.", labels="outcome"
+        )
+        self.slow = counter("slow_requests", "Requests that took too long.", labels="route")
+        self.exposures_dropped = counter("exposures_dropped", "Exposure records not logged.")
+        self.refreshes_failed = counter("refreshes_failed", "Failed reads of the catalogue.")
+        self.bundles = counter("bundles", "Bundles that were to be loaded.", labels="outcome")
+        self.promotions = counter("promotion_steps", "Steps of promotions.", labels="stage")
+        self.files_not_kept = counter(
+            "files_not_kept", "Files that were not written.", labels="kind"
+        )
+        self.shadow = ShadowMetrics(new.registry)
+        self.drift = DriftMetrics(new.registry)
+        self.admission = AdmissionMetrics(new.registry)
+        self.health = HealthMetrics(new.registry)
 
     def exposition(self, shared_dir: str | None) -> bytes:
         """Render all metrics as Prometheus reads them.

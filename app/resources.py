@@ -73,7 +73,7 @@ class Worker:
         metrics_dir: Where the workers of this machine share their values; None for one worker.
     """
 
-    metrics: Metrics = field(default_factory=Metrics.create)
+    metrics: Metrics = field(default_factory=Metrics)
     metrics_dir: str | None = None
     drain: Drain = field(default_factory=Drain)
     tasks: TaskHealth = field(default_factory=TaskHealth)

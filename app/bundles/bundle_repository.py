@@ -83,8 +83,13 @@ class BundleRepository:
         """
         found: list[BundleInfo] = []
         for path in self._directories():
+            try:
+                files = [(one.name, one.stat()) for one in path.iterdir()]
+                state = frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)
+            except OSError:
+                state = None
             # A bundle has megabytes to hash, and operators list bundles often.
-            state, verified = _file_state(path), self.verified.get(path)
+            verified = self.verified.get(path)
             if verified is None or state is None or verified.state != state:
                 verified = self.verified[path] = _Verified(state, BundleInfo.of(path))
             found.append(verified.info)
@@ -190,15 +195,6 @@ _State = frozenset[tuple[str, int, int]]
 class _Verified:
     state: _State | None
     info: BundleInfo
-
-
-def _file_state(directory: Path) -> _State | None:
-    """Return name, size and time of every file, None where they cannot be read."""
-    try:
-        found = [(path.name, path.stat()) for path in directory.iterdir()]
-    except OSError:
-        return None
-    return frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
 
 
 def _load(path: Path) -> Model:

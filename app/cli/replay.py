@@ -93,7 +93,7 @@ class Replayer:
 
     repository: BundleRepository
     archive: SnapshotArchive
-    _ranker: SlateRanker = field(default_factory=lambda: SlateRanker(Metrics.create()))
+    _ranker: SlateRanker = field(default_factory=lambda: SlateRanker(Metrics()))
     _scorers: dict[str, Scorer | None] = field(default_factory=dict[str, Scorer | None])
     _served: tuple[str, str, CatalogueVersion] | None = None
 

@@ -42,6 +42,7 @@ from models.arrays.parquet import read_parquet, scan_parquet
 from models.dataset.checks import ROW
 from models.dataset.events import IDENTITY, repeated_rows
 from models.dataset.schema import EVENTS as EVENT_COLUMNS
+from models.dataset.schema import Kind
 from models.experiments.exposure_record import STREAM_COLUMNS, Columns, from_json
 
 # Chosen: a part of 64 partitions then has at most 128,000, and fits in memory many times.
@@ -51,77 +52,42 @@ BATCH_ENTRIES: Final = 2_000
 _UTC: Final = pl.Datetime("us", "UTC")
 _TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
 
+# The JSON of an event as the store has it; when it was received is a field of its own.
+_JSON_TYPES: Final = {Kind.WHOLE: pl.Int64, Kind.NUMBER: pl.Float64}
 _EVENT: Final[Columns] = {
-    "event_id": pl.String,
-    "customer_id": pl.String,
-    "session_id": pl.String,
-    "type": pl.String,
-    "sale_id": pl.String,
-    "at": pl.String,
-    "exposure_id": pl.String,
-    "position": pl.Int64,
-    "price": pl.Float64,
-    "quantity": pl.Int64,
-    "revenue": pl.Float64,
-    "market": pl.String,
-    "device": pl.String,
-    "propensity": pl.Float64,
-    "variant": pl.String,
+    column.name: _JSON_TYPES.get(column.kind, pl.String)
+    for column in EVENT_COLUMNS
+    if column.name != "received_at"
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """Result of a run.
+    """Result of a run, in rows."""
 
-    Attributes:
-        events: Events that this run moved from the store.
-        exposures: Answers that this run moved from the store.
-        erasures: Erasures that this run moved from the store.
-        erased_events: Events that this run removed from the files, because their customers
-            were erased.
-        erased_exposures: Answers that this run removed for the same reason.
-        repeated_events: Events of the parts that an earlier one repeats, of all runs: left out.
-        conflicting_events: Events of the parts that contradict an earlier one of their customer
-            with their id, of all runs: left out.
-        conflicting: The first of these by customer and event id.
-        lost_events: Events that full streams lost before any run could export them, ever.
-        lost_exposures: Answers that full streams lost, ever.
-        total_events: Events in ``events.parquet``, of all runs.
-        total_exposures: Answers in ``exposures.parquet``, of all runs.
-        sales: Sales in the directory.
-        adopted: Rows that the directory held before its first export.
-    """
-
-    events: int
+    events: int  # moved from the store
     exposures: int
     erasures: int
-    erased_events: int
+    erased_events: int  # removed from the files, because their customers were erased
     erased_exposures: int
-    repeated_events: int
-    conflicting_events: int
-    conflicting: tuple[str, ...]
-    lost_events: int
+    repeated_events: int  # of all runs: equal to an earlier one, and left out
+    conflicting_events: int  # of all runs: contradict an earlier one with their id, and left out
+    conflicting: tuple[str, ...]  # the first of these, by customer and event id
+    lost_events: int  # ever, by full streams, before any run could export them
     lost_exposures: int
-    total_events: int
+    total_events: int  # of the table, of all runs
     total_exposures: int
     sales: int
-    adopted: int
+    adopted: int  # that the directory held before its first export
 
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """Events that the parts hold more than once, and ``events.parquet`` once.
+    """Events that the parts hold more than once, and ``events.parquet`` once."""
 
-    Attributes:
-        same: Events equal to an earlier one.
-        conflicting: Events that contradict an earlier one of their customer with their id.
-        examples: The first conflicting ones, by customer and event id.
-    """
-
-    same: int
-    conflicting: int
-    examples: tuple[str, ...]
+    same: int  # equal to an earlier one
+    conflicting: int  # contradict an earlier one of their customer with their id
+    examples: tuple[str, ...]  # the first of these, by customer and event id
 
     @classmethod
     def count(cls, parts: Path) -> Self:

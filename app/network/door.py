@@ -23,27 +23,15 @@ GRACE_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Limits on callers of a worker; see docs/settings.md.
-
-    Attributes:
-        connections: Connections open at once.
-        connections_per_address: Those of one address.
-        head_bytes: URL and headers of a request.
-        headers: Number of its headers.
-        head_s: Time for them to arrive.
-        body_bytes: Largest body; a refused body is received up to this size, too.
-        body_s: Time for a body to arrive, or for an answer to be read.
-        held_bytes: Bytes of all requests that are received or answered at once.
-        keep_alive_s: Time between an answer and the next request of a connection.
-    """
+    """Limits on callers of a worker; see docs/settings.md."""
 
     connections: int
     connections_per_address: int
-    head_bytes: int
+    head_bytes: int  # of URL and headers
     headers: int
     head_s: float
-    body_bytes: int
-    body_s: float
+    body_bytes: int  # a refused body is received up to this size, too
+    body_s: float  # for a body to arrive, or for an answer to be read
     held_bytes: int
     keep_alive_s: int
 

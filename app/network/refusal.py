@@ -3,9 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-import orjson
-
-from app.errors import ServiceError
+from app.errors import ServiceError, problem
 
 _RETRY: Final = b"retry-after: 1\r\n"
 
@@ -61,15 +59,7 @@ class TooMuchHeldError(ServiceError, code="too_much_held", status=503):
 def answer_of(exc: ServiceError) -> bytes:
     """Return the bytes of an answer, in the form of RFC 9457, that ends its connection."""
     # By hand: there is no ASGI scope yet that a response of Starlette could answer.
-    problem: dict[str, object] = {
-        "type": f"urn:vitrine:problem:{exc.code}",
-        "title": exc.status.phrase,
-        "status": exc.status,
-        "detail": str(exc),
-        "code": exc.code,
-        "errors": [],
-    }
-    body = orjson.dumps(problem)
+    body = problem(exc.status, exc.code, detail=str(exc))
     head = (
         f"HTTP/1.1 {exc.status.value} {exc.status.phrase}\r\n"
         "content-type: application/problem+json\r\n"

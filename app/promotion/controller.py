@@ -22,7 +22,6 @@ from app.observability import Metrics, get_logger
 from app.promotion.answer_counter import AnswerCounter
 from app.stores.promotion import CountBatch, PromotionStore, StoredPromotion
 from models.dataset.faults import DatasetError
-from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError
 from models.experiments.plan.experiment import Experiment
 from models.experiments.plan.plan import Plan
@@ -140,7 +139,15 @@ class PromotionController:
             plan = (await self.editor.current()).plan
             canary = _canary(plan, promotion, at=now)
             undone = "" if canary else "its experiment was ended by hand"
-            results, why_none = await self._results(promotion, plan, canary)
+            why_none = "this worker has no exports, or the experiment does not run"
+            if self.results is not None and canary is not None:
+                unit = next(layer.unit for layer in plan.layers if layer.name == canary.layer)
+                rules = promotion.rules.canary.results
+                try:
+                    results = await self.results.for_experiment(canary, unit, rules=rules)
+                    why_none = ""
+                except (DatasetError, ExposureError) as exc:
+                    why_none = str(exc)
         return Evidence(
             serving=wanted.active,
             counts=await self.store.counts(promotion.number),
@@ -150,18 +157,6 @@ class PromotionController:
             results=results,
             why_none=why_none,
         )
-
-    async def _results(
-        self, promotion: Promotion, plan: Plan, canary: Experiment | None
-    ) -> tuple[Results | None, str]:
-        if self.results is None or canary is None:
-            return None, "this worker has no exports, or the experiment does not run"
-        unit = next(layer.unit for layer in plan.layers if layer.name == canary.layer)
-        rules = promotion.rules.canary.results
-        try:
-            return await self.results.for_experiment(canary, unit, rules=rules), ""
-        except (DatasetError, ExposureError) as exc:
-            return None, str(exc)
 
     # Act: the worker with the lease. Each action may be repeated and then changes nothing, so that
     # another worker can finish what a dead one began; `is_settled` records that all is done.

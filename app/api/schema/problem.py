@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from fastapi import Response
 from pydantic import BaseModel, Field
 
 from app.api.schema.body import example
-from app.errors import ServiceError
+from app.errors import ServiceError, problem
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -52,17 +51,9 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Render an error answer."""
-    problem = Problem(
-        type=f"urn:vitrine:problem:{code}",
-        title=status.phrase,
-        status=status,
-        detail=detail,
-        code=code,
-        errors=list(errors),
-    )
-    return Response(
-        orjson.dumps(problem.model_dump()), status, headers=headers, media_type=MEDIA_TYPE
-    )
+    faults = [one.model_dump() for one in errors]
+    content = problem(status, code, detail=detail, errors=faults)
+    return Response(content, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def error_response(exc: ServiceError, headers: Mapping[str, str] | None = None) -> Response:

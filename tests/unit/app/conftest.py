@@ -58,7 +58,7 @@ class Shop:
     folder: Path
     pool: ThreadPoolExecutor
     wall: WallClock
-    metrics: Metrics = field(default_factory=Metrics.create)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def archive(self) -> SnapshotArchive:

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import fields
 
 import pytest
 from structlog.testing import capture_logs
@@ -28,14 +27,14 @@ def test_every_metric_stands_in_the_table_with_its_labels() -> None:
         if cell[0].startswith("`vitrine_")
     }
 
-    metrics = Metrics.create()
+    metrics = Metrics()
     groups = (metrics, metrics.shadow, metrics.drift, metrics.admission, metrics.health)
     groups_of_metrics = {"registry", "shadow", "drift", "admission", "health"}
     registered = [
-        getattr(group, one.name)
+        metric
         for group in groups
-        for one in fields(group)
-        if one.name not in groups_of_metrics
+        for name, metric in vars(group).items()
+        if name not in groups_of_metrics
     ]
 
     assert documented == {m._name: ", ".join(m._labelnames) for m in registered}

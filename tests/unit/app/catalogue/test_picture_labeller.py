@@ -17,7 +17,7 @@ def labeller(tmp_path_factory: pytest.TempPathFactory) -> SceneLabeller:
 
 
 def labelling(labeller: SceneLabeller | None, pool: ThreadPoolExecutor) -> PictureLabeller:
-    return PictureLabeller(lambda: Model(labeller=labeller), pool=pool, metrics=Metrics.create())
+    return PictureLabeller(lambda: Model(labeller=labeller), pool=pool, metrics=Metrics())
 
 
 def test_who_comes_while_all_places_are_taken_is_sent_away(labeller: SceneLabeller) -> None:

@@ -55,7 +55,7 @@ def worker_of(
     stores: Stores, folder: Path, hold: Callable[[frozenset[str]], Awaitable[None]] = no_bundles
 ) -> LivePlan:
     file = PlanFile(folder / "plan.json")
-    return LivePlan(stores.plans, FIRST, file=file, hold=hold, metrics=Metrics.create())
+    return LivePlan(stores.plans, FIRST, file=file, hold=hold, metrics=Metrics())
 
 
 async def test_a_plan_is_followed_once_the_bundles_of_its_variants_are_loaded(

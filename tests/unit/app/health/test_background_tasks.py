@@ -32,7 +32,7 @@ class Rounds:
 class Worker:
     """Background tasks that are supervised, and whether the worker was ended for them."""
 
-    metrics: Metrics = field(default_factory=Metrics.create)
+    metrics: Metrics = field(default_factory=Metrics)
     health: TaskHealth = field(default_factory=TaskHealth)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 

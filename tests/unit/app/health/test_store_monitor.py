@@ -33,7 +33,7 @@ class Server(StoreServer):
 
 
 async def test_a_store_that_evicts_is_named_once_with_what_to_do() -> None:
-    monitor = StoreMonitor(Server("allkeys-lru"), Metrics.create(), lambda: 0)
+    monitor = StoreMonitor(Server("allkeys-lru"), Metrics(), lambda: 0)
 
     with capture_logs() as lines:
         await monitor.check()
@@ -45,7 +45,7 @@ async def test_a_store_that_evicts_is_named_once_with_what_to_do() -> None:
 
 
 async def test_what_full_streams_lost_shows_and_is_named_whenever_it_grows() -> None:
-    server, metrics = Server(), Metrics.create()
+    server, metrics = Server(), Metrics()
     monitor = StoreMonitor(server, metrics, lambda: 0)
 
     with capture_logs() as lines:
@@ -61,7 +61,7 @@ async def test_what_full_streams_lost_shows_and_is_named_whenever_it_grows() -> 
 
 
 async def test_events_that_count_for_no_sale_show_and_are_named_whenever_there_are_more() -> None:
-    server, metrics = Server(), Metrics.create()
+    server, metrics = Server(), Metrics()
     monitor = StoreMonitor(server, metrics, lambda: 0)
 
     with capture_logs() as lines:
@@ -76,7 +76,7 @@ async def test_events_that_count_for_no_sale_show_and_are_named_whenever_there_a
 
 
 async def test_a_store_that_refuses_writes_is_named_once_and_counted_each_time() -> None:
-    server, metrics = Server(), Metrics.create()
+    server, metrics = Server(), Metrics()
     monitor = StoreMonitor(server, metrics, lambda: 0)
 
     with capture_logs() as lines:
@@ -96,13 +96,13 @@ async def test_a_store_that_refuses_writes_is_named_once_and_counted_each_time()
 
 async def test_a_store_in_order_is_no_news() -> None:
     with capture_logs() as lines:
-        await StoreMonitor(Server(), Metrics.create(), lambda: 0).check()
+        await StoreMonitor(Server(), Metrics(), lambda: 0).check()
 
     assert lines == []
 
 
 async def test_a_store_whose_clock_is_off_is_named_once_and_measured() -> None:
-    metrics = Metrics.create()
+    metrics = Metrics()
     monitor = StoreMonitor(Server(), metrics, lambda: 3_600_000_000)
 
     with capture_logs() as lines:

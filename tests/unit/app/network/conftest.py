@@ -126,7 +126,7 @@ class Host:
 @asynccontextmanager
 async def hosted(bounds: Bounds = BOUNDS) -> AsyncGenerator[Host]:
     """Serve while the block runs."""
-    app, metrics = Echo(), Metrics.create()
+    app, metrics = Echo(), Metrics()
     app.free.set()
     door = Door(bounds, metrics.callers_refused)
     config = uvicorn.Config(

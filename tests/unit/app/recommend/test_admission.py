@@ -67,7 +67,7 @@ async def settled() -> None:
 
 def desk(*, max_in_flight: int = 1, max_waiting: int = 10, deadline_s: float = DEADLINE_S) -> Desk:
     clock, registry = Clock(), CollectorRegistry()
-    metrics = AdmissionMetrics.create(registry)
+    metrics = AdmissionMetrics(registry)
     bounds = AdmissionBounds(deadline_s, max_in_flight, max_waiting)
     return Desk(clock, Admission(bounds, metrics=metrics, clock=clock), registry)
 

@@ -27,7 +27,7 @@ class Observed:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.metrics = DriftMetrics.create(self.registry)
+        self.metrics = DriftMetrics(self.registry)
 
     def band(self, name: str, band: int) -> float | None:
         labels = {"bundle": "by-hand", "band": str(band)}

@@ -47,7 +47,7 @@ def asked_of(ranker: CategoryRanker) -> RankingRequest:
 
 
 async def test_the_first_sales_are_explained_in_their_order(pool: ThreadPoolExecutor) -> None:
-    explainer = Explainer(pool, Metrics.create().explanations, within_s=60.0)
+    explainer = Explainer(pool, Metrics().explanations, within_s=60.0)
 
     explained = await explainer.explain(asked_of(CategoryRanker()), SALE_IDS[::-1])
 
@@ -57,7 +57,7 @@ async def test_the_first_sales_are_explained_in_their_order(pool: ThreadPoolExec
 async def test_what_takes_too_long_and_what_comes_too_much_goes_without(
     pool: ThreadPoolExecutor,
 ) -> None:
-    metrics, slow = Metrics.create(), SlowRanker()
+    metrics, slow = Metrics(), SlowRanker()
     question = asked_of(slow)
     explainer = Explainer(pool, metrics.explanations, within_s=0.01)
 

@@ -44,7 +44,7 @@ async def go_on(queue: ExposureQueue) -> None:
 
 async def logged(log: ListLog, directory: Path, *, n: int) -> float:
     """Put records, then run the queue dry; return how many were dropped."""
-    metrics = Metrics.create()
+    metrics = Metrics()
     with ThreadPoolExecutor(1) as pool:
         queue = ExposureQueue(log, SnapshotArchive(directory), pool=pool, metrics=metrics)
         for _ in range(n):
@@ -66,7 +66,7 @@ async def test_everything_is_logged_once(tmp_path: Path) -> None:
 async def test_answers_that_follow_each_other_share_a_round_trip(tmp_path: Path) -> None:
     log = ListLog()
     with ThreadPoolExecutor(1) as pool:
-        archive, metrics = SnapshotArchive(tmp_path), Metrics.create()
+        archive, metrics = SnapshotArchive(tmp_path), Metrics()
         queue = ExposureQueue(log, archive, pool=pool, metrics=metrics)
         running = asyncio.create_task(go_on(queue))
         for _ in range(3):
@@ -102,7 +102,7 @@ async def test_what_was_logged_makes_room(tmp_path: Path, monkeypatch: pytest.Mo
     log, n_bytes = ListLog(), len(PackedExposure.from_record(RECORD).content)
     monkeypatch.setattr(exposure_queue, "CAPACITY_BYTES", n_bytes)
     with ThreadPoolExecutor(1) as pool:
-        metrics = Metrics.create()
+        metrics = Metrics()
         queue = ExposureQueue(log, SnapshotArchive(tmp_path), pool=pool, metrics=metrics)
         running = asyncio.create_task(go_on(queue))
         for _ in range(2):
@@ -138,7 +138,7 @@ async def test_snapshots_that_a_full_disk_refuses_are_counted_and_hold_up_no_rec
     tmp_path: Path,
 ) -> None:
     (tmp_path / "snapshots").touch()  # a file where the directory has to be
-    log, metrics = ListLog(), Metrics.create()
+    log, metrics = ListLog(), Metrics()
     model = scorer(sale("s1"))
     served = CatalogueVersion.from_content(
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model

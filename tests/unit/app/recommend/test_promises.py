@@ -85,7 +85,7 @@ class Promises(RuleBasedStateMachine):
         pool = self.opened.enter_context(ThreadPoolExecutor(1))
         self.stores = Stores.open(url, timeout_s=10.0)
         self.opened.callback(lambda: self.loop.run_until_complete(self.stores.server.close()))
-        self.wall, metrics = WallClock(), Metrics.create()
+        self.wall, metrics = WallClock(), Metrics()
         clock, archive = StoreClock(self.wall, self.wall), SnapshotArchive(folder / "snapshots")
         self.live = CatalogueFollower(
             self.stores, Model(scorer()), archive=archive, clock=clock, pool=pool, metrics=metrics

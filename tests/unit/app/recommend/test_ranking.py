@@ -37,7 +37,7 @@ def shown(
     )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     request = RecommendationRequest("c1", market=market, choice=CallerChoice(exclude=exclude))
-    ranker = SlateRanker(Metrics.create())
+    ranker = SlateRanker(Metrics())
     ranking = ranker.rank(RankingRequest(request, state, served, degraded=rung))
     return sorted(ranking.sale_ids), ranking.degraded
 
@@ -86,7 +86,7 @@ def test_without_a_catalogue_the_answer_is_empty() -> None:
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     question = RankingRequest(RecommendationRequest("c1"), state, None)
 
-    ranking = SlateRanker(Metrics.create()).rank(question)
+    ranking = SlateRanker(Metrics()).rank(question)
 
     assert (ranking.sale_ids, ranking.degraded) == ((), DegradationLevel.EMPTY)
 
@@ -116,7 +116,7 @@ def test_an_answer_without_sales_is_always_the_last_rung() -> None:
         model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
     )
 
-    ranking = SlateRanker(Metrics.create()).rank(RankingRequest(request, state, served))
+    ranking = SlateRanker(Metrics()).rank(RankingRequest(request, state, served))
 
     assert (ranking.sale_ids, ranking.degraded) == ((), DegradationLevel.EMPTY)
 
@@ -129,7 +129,7 @@ def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> 
     )
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     question = RankingRequest(RecommendationRequest(), state, served)
-    ranker = SlateRanker(Metrics.create(), clock=map(float, count()).__next__)
+    ranker = SlateRanker(Metrics(), clock=map(float, count()).__next__)
 
     rungs = [ranker.rank(question, within_s=0.5).degraded for _ in range(REMEMBERED + 1)]
 
@@ -146,7 +146,7 @@ def features_of(*sale_ids: str, is_ordered: bool) -> str:
     request = RecommendationRequest(
         "c1", choice=CallerChoice(sale_ids=sale_ids, is_ordered=is_ordered)
     )
-    ranker = SlateRanker(Metrics.create())
+    ranker = SlateRanker(Metrics())
     return ranker.rank(RankingRequest(request, state, served)).feature_hash
 
 
@@ -165,7 +165,7 @@ def explored(recommendation_id: str, *, by: Scorer | None = None) -> Ranking:
     question = RankingRequest(
         RecommendationRequest(limit=3), state, served, policy, recommendation_id=recommendation_id
     )
-    return SlateRanker(Metrics.create()).rank(question)
+    return SlateRanker(Metrics()).rank(question)
 
 
 def test_the_id_of_an_answer_decides_what_its_policy_leaves_to_chance() -> None:
