@@ -194,6 +194,9 @@ class SlateEvaluator:
         rankings: Mapping[str, NDArray[np.intp]],
     ) -> EvaluatedSlate:
         chosen = {name: query.rows[ranking[:K]] for name, ranking in rankings.items()}
+        # The latest events, the newest first.
+        history, latest = query.history, slice(None, -1 - N_PAST_EVENTS, -1)
+        rows, kinds, ages_s = history.rows[latest], history.kinds[latest], history.age_s[latest]
         # With K candidates or fewer every ranking chooses the same sales.
         are_varied = len(query.rows) > K
         return EvaluatedSlate(
@@ -205,21 +208,14 @@ class SlateEvaluator:
                 for name, ranking in rankings.items()
             },
             now_us=query.context.now_us,
-            before=_latest_events(query),
+            before=tuple(
+                PastEvent(int(row), KINDS[int(kind)], float(age_s))
+                for row, kind, age_s in zip(rows, kinds, ages_s, strict=True)
+            ),
             candidates=query.rows,
             bought=query.rows[outcome.bought],
             chosen=chosen,
         )
-
-
-def _latest_events(query: Query) -> tuple[PastEvent, ...]:
-    history = query.history
-    latest = slice(None, -1 - N_PAST_EVENTS, -1)
-    rows, kinds, ages_s = history.rows[latest], history.kinds[latest], history.age_s[latest]
-    return tuple(
-        PastEvent(int(row), KINDS[int(kind)], float(age_s))
-        for row, kind, age_s in zip(rows, kinds, ages_s, strict=True)
-    )
 
 
 def _rankings(

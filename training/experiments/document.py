@@ -123,15 +123,14 @@ def _conclusions(results: Results) -> Iterator[Conclusion]:
         if one.metric != METRICS[0].name:
             continue
         mark = Mark("cannot tell", Tone.OPEN)
-        text = f"Whether {one.variant} changes {one.metric} cannot be distinguished from chance yet"
+        text = f"The effect of {one.variant} on {one.metric} may be chance so far"
         if one.safe_p_value < LEVEL and lift.value is not None:
             mark = _BELOW if lift.value < 0 else _ABOVE
-            text = f"{one.variant} has {'less' if lift.value < 0 else 'more'} {one.metric}"
+            text = f"The {one.metric} of {one.variant} is {mark.word} that of {results.control}"
         names = ", ".join(rail.name for rail in breached if rail.variant == one.variant)
         guards = f"; breached guardrails: {names}" if names else "; no guardrail is breached"
-        against = f" than {results.control}" if mark.tone is not Tone.OPEN else ""
         span = " ".join(_span(lift).split())
-        yield Conclusion(mark, f"{text}{against}: {span}, safe at every look{guards}.")
+        yield Conclusion(mark, f"{text}: {span}, safe at every look{guards}.")
 
 
 def _lift_table(results: Results) -> Table:

@@ -94,7 +94,17 @@ def _cross(
         valuation = value_policy(rounds, seed=seed)
     except RefusedError as exc:
         return None, str(exc)
-    return _with_positions(valuation, rounds, log, seed=seed), None
+    # Rows of one position: an estimator of independent positions in place of those of slates.
+    weights = clipped(rounds.weights, valuation.support.clip)
+    terms = {"iips": independent_positions(rounds, weights, positions=log.positions)}
+    _, own, difference = intervals(logged_value(rounds), terms, units=rounds.units, seed=seed)
+    kept = [name for name in valuation.target if name not in _OF_SLATES]
+    found = replace(
+        valuation,
+        target={name: valuation.target[name] for name in kept} | own,
+        difference={name: valuation.difference[name] for name in kept} | difference,
+    )
+    return found, None
 
 
 def bandit_rounds(log: BanditLog, target: NDArray[np.float64]) -> Rounds:
@@ -127,19 +137,4 @@ def bandit_rounds(log: BanditLog, target: NDArray[np.float64]) -> Rounds:
         expected=direct[:, None],
         direct=direct[:, None],
         units=np.arange(len(log)),
-    )
-
-
-def _with_positions(
-    valuation: Valuation, rounds: Rounds, log: BanditLog, *, seed: int
-) -> Valuation:
-    """Put the estimate that takes positions as independent in place of those of slates."""
-    weights = clipped(rounds.weights, valuation.support.clip)
-    terms = {"iips": independent_positions(rounds, weights, positions=log.positions)}
-    _, target, difference = intervals(logged_value(rounds), terms, units=rounds.units, seed=seed)
-    kept = [name for name in valuation.target if name not in _OF_SLATES]
-    return replace(
-        valuation,
-        target={name: valuation.target[name] for name in kept} | target,
-        difference={name: valuation.difference[name] for name in kept} | difference,
     )

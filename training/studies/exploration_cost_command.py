@@ -22,7 +22,7 @@ from training.console import (
 from training.evaluation.question import QuestionOptions, read_question
 from training.report.block import Table
 from training.report.terminal import print_table
-from training.studies.exploration_cost import METRICS, PLAIN, Cost, slate_cost
+from training.studies.exploration_cost import METRICS, PLAIN, slate_cost
 
 
 def slate_cost_command(
@@ -45,11 +45,7 @@ def slate_cost_command(
         raise typer.Exit(1)
     if as_json:
         print_json({setting: asdict(cost) for setting, cost in found.items()})
-    else:
-        print_table(_table(found))
-
-
-def _table(found: dict[str, Cost]) -> Table:
+        return
     rows: list[list[str]] = []
     for setting, cost in found.items():
         row = [setting]
@@ -60,4 +56,4 @@ def _table(found: dict[str, Cost]) -> Table:
                 text += f"  {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}]"
             row.append(text)
         rows.append(row)
-    return Table("Slates of ten: mean, and change against plain", ["", *METRICS], rows)
+    print_table(Table("Slates of ten: mean, and change against plain", ["", *METRICS], rows))
