@@ -56,5 +56,6 @@ def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
     }
     # `judged_as` leads the next night back to the candidate, which was not trained on these days.
     found = Bundle(bundle.manifest.model_copy(update=told), {**bundle.files, **known})
+    # Reproduces its golden rows here, or no service would take it.
     Scorer.load(found)
     return found

@@ -48,6 +48,7 @@ class StageCache:
             work: Does it.
             holds: Tells whether what an output names is still there.
         """
+        # 64 bits: two different nights of one directory never share a name.
         key = sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
         path = self._directory / f"{stage}-{key}.json"
         if path.exists() and holds(kept := _RECORD.validate_json(path.read_bytes())):
