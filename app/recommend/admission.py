@@ -204,7 +204,7 @@ class Admission:
         queue.spend(spent_s + UNSEEN * self._cost_s)
         if queue is self._rankings:
             cost_s = self._cost_s + SMOOTHING * (spent_s - self._cost_s)
-            # A fresh request must fit while nothing is in flight: the estimate could not fall.
+            # A pause of the machine is no ranking, and all requests are charged by this estimate.
             self._cost_s = max(LEAST_COST_S, min(cost_s, self._bounds.deadline_s / 2))
         self._dispatch()
 
@@ -279,8 +279,13 @@ class Admission:
 
     @property
     def _pace_s(self) -> float:
-        """Seconds between the ends of two rankings, while the others have their share."""
-        return self._cost_s * (1.0 + UNSEEN) / RANKINGS_SHARE
+        """Seconds between the ends of two rankings, while the others have their share.
+
+        However slow the machine, two are in flight: while one alone was, the next were late when
+        it ended, and shed answers took the time that was free until a fresh request came.
+        """
+        pace_s = self._cost_s * (1.0 + UNSEEN) / RANKINGS_SHARE
+        return min(pace_s, self._bounds.deadline_s / 4)
 
     def _shed_excess(self) -> None:
         """Shed the oldest rankings beyond those that can end in time, and the newest events."""

@@ -170,6 +170,17 @@ async def test_where_rankings_take_longer_fewer_are_in_flight() -> None:
     assert sorted(at.tickets) == ["a", "b"]
 
 
+async def test_where_each_ranking_takes_most_of_the_deadline_two_are_in_flight() -> None:
+    at = desk(max_in_flight=8)
+    for n in range(100):
+        await at.arrive(f"{n}")
+        await at.end(f"{n}", spent_s=0.04)
+
+    await at.arrive("a", "b", "c")
+
+    assert at.outcomes() == {"a": Outcome.FULL, "b": Outcome.FULL}
+
+
 async def test_a_ranking_is_tried_even_if_none_ever_ended_in_time() -> None:
     at = desk()
     for n in range(100):
