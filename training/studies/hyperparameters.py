@@ -1,13 +1,24 @@
-"""Random search of hyper-parameters, on features that are assembled once."""
+"""Search of hyper-parameters by Optuna, on features that are assembled once."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from itertools import count
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import BaseModel, ConfigDict
 
 from models.arrays.atomic_file import write_file
 from models.domain.errors import UserError
@@ -18,16 +29,18 @@ from training.ranker.fit_ranker import fit_meta_model
 from training.statistics.metrics import log_loss
 from training.studies.ablation import Halves
 
-# Chosen: around the defaults of `TreeConfig`, doubled and halved.
-LEAVES: Final = (7, 15, 31, 63)
-BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
-    "learning_rate": (0.02, 0.15),
-    "min_rows_per_leaf": (20, 300),
-    "l2": (1, 100),
-    "feature_share": (0.3, 1.0),
-    "row_share": (0.5, 1.0),
+# Chosen: around the defaults of `TreeConfig`, doubled and halved; evenly in the logarithm.
+TREES: Final[dict[str, BaseDistribution]] = {
+    "learning_rate": FloatDistribution(0.02, 0.15, log=True),
+    "min_rows_per_leaf": IntDistribution(20, 300, log=True),
+    "l2": FloatDistribution(1, 100, log=True),
+    "feature_share": FloatDistribution(0.3, 1.0, log=True),
+    "row_share": FloatDistribution(0.5, 1.0, log=True),
+    "leaves": CategoricalDistribution((7, 15, 31, 63)),
 }
-"""Bounds of what is drawn, evenly in its logarithm."""
+"""Values of the trees that are tried."""
+
+_THROUGH_CLICKS: Final = "through_clicks"
 
 
 class StudyError(UserError):
@@ -38,7 +51,6 @@ class Trial(BaseModel):
     """One configuration and its log loss on later slates.
 
     Attributes:
-        study: What was searched on: trials of one study can be compared.
         number: 0 is the configuration that the search started from.
         trees: What was tried.
         through_clicks: Whether in two steps; see `RunConfig`.
@@ -47,7 +59,6 @@ class Trial(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    study: str
     number: int
     trees: TreeConfig
     through_clicks: bool
@@ -58,128 +69,106 @@ class Trial(BaseModel):
         return start.model_copy(update={"trees": self.trees, "through_clicks": self.through_clicks})
 
 
-def drawn(start: RunConfig, number: int, *, seed: int) -> RunConfig:
-    """Draw a configuration; the same for the same seed and number, independent of earlier trials.
+def open_study(path: Path, name: str) -> optuna.Study:
+    """Open the study of a file, with the trials of earlier runs; a new one where there is no file.
 
     Args:
-        start: Gives what is not searched; number 0 is itself.
-        number: Which trial.
-        seed: Seed of the search.
-    """
-    if number == 0:
-        return start
-    # Seeded by both: a search that goes on later draws the same trials.
-    rng = np.random.default_rng([seed, number])
-    values = {name: low * (high / low) ** rng.random() for name, (low, high) in BOUNDS.items()}
-    trees = {
-        **start.trees.model_dump(),
-        **values,
-        "min_rows_per_leaf": round(values["min_rows_per_leaf"]),
-        "leaves": int(rng.choice(LEAVES)),
-    }
-    return start.model_copy(
-        update={
-            "trees": TreeConfig.model_validate(trees),
-            # Data without clicks cannot be fitted in two stages.
-            "through_clicks": start.through_clicks and bool(rng.integers(2)),
-        }
-    )
-
-
-def search(
-    halves: Halves,
-    schema: FeatureSchema,
-    *,
-    start: RunConfig,
-    seed: int,
-    study: str,
-    known: Mapping[int, Trial],
-) -> Iterator[Trial]:
-    """Try one configuration after the other, without end.
-
-    Args:
-        halves: What is learned from, and what follows.
-        schema: Names of the columns.
-        start: Tried first.
-        seed: Seed of the search and of the trees.
-        study: What is searched on.
-        known: Trials of an earlier run by number, which are not tried again.
-
-    Yields:
-        Trials from number 0 on.
-    """
-    late = halves.late
-    bought = late.bought.astype(np.float64)
-    for number in count():
-        if number in known:
-            yield known[number]
-            continue
-        config = drawn(start, number, seed=seed)
-        ranker = fit_meta_model(
-            RankerTraining(halves.early, halves.early_matrix, schema, config=config, seed=seed)
-        )
-        predicted = ranker.probabilities(halves.late_matrix)
-        yield Trial(
-            study=study,
-            number=number,
-            trees=config.trees,
-            through_clicks=config.through_clicks,
-            log_loss=log_loss(predicted, bought, weights=late.weights),
-        )
-
-
-def read_trials(path: Path, study: str) -> dict[int, Trial]:
-    """Read the trials of an earlier run by number; none where there is no file.
-
-    Args:
-        path: One JSON object a line; a last line that was cut off is left out.
-        study: What is searched on now.
+        path: Optuna's journal, one JSON object a line; a last line that was cut off is removed.
+        name: What is searched on: trials of one study can be compared.
 
     Raises:
         StudyError: If the trials are of another study, or the file holds something else.
     """
-    if not path.exists():
-        return {}
-    lines = path.read_text().split("\n")[:-1]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
+        # The next line would be written behind the rest of a line, and spoil both.
+        write_file(path, content[: content.rfind(b"\n") + 1])
     try:
-        trials = [Trial.model_validate_json(line) for line in lines]
-    except ValidationError as exc:
-        msg = f"{path}: no trials: {exc}"
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        if optuna.get_all_study_names(storage) in ([], [name]):
+            return optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
+    except (KeyError, TypeError, ValueError) as exc:
+        msg = f"{path}: no trials of a search: {exc!r}; move it away"
         raise StudyError(msg) from exc
-    if any(trial.study != study for trial in trials):
-        msg = f"{path}: trials on other data, of another time, seed or start; move it away"
-        raise StudyError(msg)
-    return {trial.number: trial for trial in trials}
+    msg = f"{path}: trials on other data, of another time, seed or start; move it away"
+    raise StudyError(msg)
 
 
-def run_trials(
-    trials: Iterator[Trial], path: Path, *, known: Mapping[int, Trial], more: Callable[[int], bool]
+def search(
+    study: optuna.Study,
+    loss: Callable[[RunConfig], float],
+    *,
+    start: RunConfig,
+    seed: int,
+    n_jobs: int,
+    more: Callable[[int], int],
+    tick: Callable[[], None] = lambda: None,
 ) -> list[Trial]:
-    """Run trials, and keep each new one in a file as soon as it is known.
+    """Try configurations, the start first, and keep each in the study as soon as it is known.
 
     Args:
-        trials: See `search`.
-        path: Where they are kept.
-        known: Those that the file has.
-        more: Whether to go on after so many; at least one is run.
+        study: Trials of an earlier run are not tried again.
+        loss: Fits a configuration and returns what has to be small.
+        start: Gives what is not searched.
+        seed: Seed of the search.
+        n_jobs: Trials that run at the same time, on threads: LightGBM and numpy release the lock.
+        more: Returns how many more to try after so many; at least one is.
+        tick: Called after every trial.
+
+    Returns:
+        The trials in order of their numbers.
     """
+    with ThreadPoolExecutor(n_jobs) as pool:
+        while True:
+            # First those that an earlier run began and did not end.
+            if not (asked := study.get_trials(states=(TrialState.RUNNING,))):
+                n_done = len(study.trials)
+                n_new = min(n_jobs, max(more(n_done), 0 if n_done else 1))
+                asked = [_ask(study, start, seed=seed) for _ in range(n_new)]
+            if not asked:
+                break
+            # In the order of numbers, whichever ends first: what is tried next depends on it.
+            losses = pool.map(loss, [_config(one, start) for one in asked])
+            for one, value in zip(asked, losses, strict=True):
+                study.tell(one.number, value)
+                tick()
     found: list[Trial] = []
-    if known:
-        # A line that was cut off would spoil the next one.
-        lines = "".join(f"{known[n].model_dump_json()}\n" for n in sorted(known))
-        write_file(path, lines.encode())
-    for trial in trials:
-        found.append(trial)
-        if trial.number not in known:
-            # At once: a search that is killed loses the trial that runs, and no other.
-            with path.open("a") as file:
-                file.write(f"{trial.model_dump_json()}\n")
-        if not more(len(found)):
-            break
+    for one in study.get_trials(states=(TrialState.COMPLETE,)):
+        config = _config(one, start).model_dump(include={"trees", _THROUGH_CLICKS})
+        found.append(Trial(number=one.number, log_loss=one.values[0], **config))
     return found
 
 
-def best(trials: list[Trial]) -> Trial:
+def _ask(study: optuna.Study, start: RunConfig, *, seed: int) -> optuna.Trial:
+    number = len(study.trials)
+    # A sampler of its own for each number: a resumed search draws what an uninterrupted one does.
+    source = np.random.SeedSequence([seed, number])
+    study.sampler = TPESampler(seed=int(source.generate_state(1)[0]))
+    searched = dict(TREES)
+    if start.through_clicks:
+        searched[_THROUGH_CLICKS] = CategoricalDistribution((True, False))
+    # Number 0, the start, may lie outside what is searched: it has no parameters in the study.
+    return study.ask(searched if number else None)
+
+
+def _config(trial: optuna.Trial | FrozenTrial, start: RunConfig) -> RunConfig:
+    drawn = dict(trial.params)
+    through_clicks = bool(drawn.pop(_THROUGH_CLICKS, start.through_clicks))
+    trees = TreeConfig.model_validate(start.trees.model_dump() | drawn)
+    return start.model_copy(update={"trees": trees, "through_clicks": through_clicks})
+
+
+def later_loss(config: RunConfig, halves: Halves, *, schema: FeatureSchema, seed: int) -> float:
+    """Fit a configuration on the earlier slates; return its log loss on the later ones."""
+    ranker = fit_meta_model(
+        RankerTraining(halves.early, halves.early_matrix, schema, config=config, seed=seed)
+    )
+    late = halves.late
+    bought = late.bought.astype(np.float64)
+    return log_loss(ranker.probabilities(halves.late_matrix), bought, weights=late.weights)
+
+
+def best(trials: Sequence[Trial]) -> Trial:
     """Return the trial of the smallest log loss; of equal ones the first."""
     return min(trials, key=lambda trial: (trial.log_loss, trial.number))
 

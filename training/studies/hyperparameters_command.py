@@ -1,7 +1,8 @@
-"""Command ``python -m training tune``: random search of hyper-parameters."""
+"""Command ``python -m training tune``: search of hyper-parameters."""
 
 import time
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -27,8 +28,8 @@ from training.studies.ablation import Halves, NothingToJudgeError
 from training.studies.hyperparameters import (
     Trial,
     best,
-    read_trials,
-    run_trials,
+    later_loss,
+    open_study,
     search,
     write_config,
 )
@@ -56,9 +57,12 @@ def tune_command(
     config: Annotated[Path | None, typer.Option(help="Where to start; TOML or JSON.")] = None,
     cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search and the trees.")] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Trials at the same time; other numbers try others.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Search hyper-parameters at random; goes on where an earlier run stopped."""
+    """Search hyper-parameters by Optuna; goes on where an earlier run stopped."""
     deadline = None if seconds is None else time.monotonic() + seconds
     with exit_on_user_error(), bars() as progress:
         start = RunConfig.read(config)
@@ -68,24 +72,19 @@ def tune_command(
         print_left_out(material.dataset.faults.n_refused())
         # Trials of one study can be compared: the same data, end, start and seed.
         same = (material.dataset.fingerprint, material.until_us, start.model_dump_json(), seed)
-        study = sha256("\n".join(map(str, same)).encode()).hexdigest()[:16]
-        log = out.with_suffix(".trials.jsonl")
-        known = read_trials(log, study)
+        name = sha256("\n".join(map(str, same)).encode()).hexdigest()[:16]
+        study = open_study(out.with_suffix(".trials.jsonl"), name)
         examples = assemble(material, options, progress=progress)
         halves = Halves.of(examples, _split_us(examples), outcome_us=start.outcome_us)
-        progress.stage("trials", trials)
+        loss = partial(later_loss, halves=halves, schema=examples.schema, seed=seed)
+        progress.stage("trials", max(trials - len(study.trials), 0))
 
-        def more(n_trials: int) -> bool:
-            progress.tick()
+        def more(n_done: int) -> int:
             in_time = deadline is None or time.monotonic() < deadline
-            return n_trials < trials and in_time
+            return trials - n_done if in_time else 0
 
-        found = run_trials(
-            search(halves, examples.schema, start=start, seed=seed, study=study, known=known),
-            log,
-            known=known,
-            more=more,
-        )
+        tick = progress.tick
+        found = search(study, loss, start=start, seed=seed, n_jobs=jobs, more=more, tick=tick)
         chosen = best(found)
         write_config(out, chosen.config(start))
     _tell(found, chosen, out=out, as_json=as_json)
@@ -93,9 +92,7 @@ def tune_command(
 
 def _tell(found: list[Trial], chosen: Trial, *, out: Path, as_json: bool) -> None:
     if as_json:
-        trials: list[JsonValue] = [
-            trial.model_dump(mode="json", exclude={"study"}) for trial in found
-        ]
+        trials: list[JsonValue] = [trial.model_dump(mode="json") for trial in found]
         print_json({"trials": trials, "best": chosen.number, "config": str(out)})
         return
     for trial in sorted(found, key=lambda trial: trial.log_loss):
