@@ -11,20 +11,31 @@ from models.domain.sale import Sale
 # Texts a sale, chosen: an attribute with more of them names single sales, as an article number.
 MAX_DISTINCT: Final = 0.5
 
+# Characters of a name or a text, chosen: longer ones are descriptions, and every value of a bundle
+# takes the room of the longest.
+MAX_LENGTH: Final = 128
+
 
 def unused_because(n_distinct: int, n_values: int, *, is_text: bool) -> str | None:
     """Return why an attribute says nothing about other sales, None if it may.
 
     Args:
-        n_distinct: Distinct values.
+        n_distinct: Distinct values; of texts, those that `is_comparable`.
         n_values: Sales that have one.
         is_text: Whether its values are texts, which are compared, not ordered.
     """
     if n_distinct <= 1:
-        return "has one value" if n_values else "has no value"
+        none = f"has no text of at most {MAX_LENGTH} characters" if is_text else "has no value"
+        return "has one value" if n_values else none
     if is_text and n_distinct > MAX_DISTINCT * n_values:
         return f"has {n_distinct:,} texts for {n_values:,} sales"
     return None
+
+
+def is_comparable(text: str) -> bool:
+    """Tell whether a name or a text of an attribute can be a value that sales are compared by."""
+    # Arrays of texts drop zeros at the end, and another text would be read back.
+    return len(text) <= MAX_LENGTH and not text.endswith("\0")
 
 
 def attribute_numbers(sales: Sequence[Sale], names: Sequence[str]) -> NDArray[np.float64]:

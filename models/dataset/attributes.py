@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from models.catalogue.attributes import unused_because
+from models.catalogue.attributes import MAX_LENGTH, unused_because
 from models.dataset.checks import Check, as_text, find_faults, given
 from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.schema import MAX_ATTRIBUTES, SALES
@@ -56,8 +56,10 @@ def read_attributes(table: Table) -> Attributes:
             reason = f"column {name!r} is read as an attribute: the contract says {similar!r}"
             notes.append(table.fault(code, reason, column=name))
     for name, values in columns.items():
-        known = values.drop_nulls()
-        why = unused_because(known.n_unique(), len(known), is_text=values.dtype == pl.String)
+        known, is_text = values.drop_nulls(), values.dtype == pl.String
+        if is_text:
+            known = known.filter(known.str.len_chars() <= MAX_LENGTH)
+        why = unused_because(known.n_unique(), len(known), is_text=is_text)
         if why is not None:
             reason = f"attribute {name!r} {why}: it is kept with the sales, no model reads it"
             notes.append(table.fault(FaultCode.NOT_LEARNED, reason, column=name))

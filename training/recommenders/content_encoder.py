@@ -6,13 +6,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue.attributes import unused_because
+from models.catalogue.attributes import is_comparable, unused_because
 from models.catalogue.catalogue import Catalogue
-from models.recommenders.content_encoder import Encoder, indicators, number_columns
+from models.recommenders.content_encoder import Encoder, number_columns
 
 N_PICTURE_AXES: Final = 24  # principal axes of picture embeddings; chosen, not measured
 MIN_SHARE: Final = 1e-3  # chosen, not measured: rarer values say nothing about other sales
 """Attribute values with a smaller share of the exposure are left out."""
+MAX_TEXTS: Final = 300  # chosen: each is a column of a covariance and of every encoded catalogue
+"""Texts of attributes; those with the largest shares are used."""
 
 
 def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
@@ -21,9 +23,7 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
     pictured = exposure * catalogue.pictured
     picture_centre = _mean(catalogue.embeddings.astype(np.float64), pictured)
     numbers, texts = used_attributes(catalogue, exposure)
-    values = (*catalogue.vocabulary.values, *texts)
-    shares = _mean(indicators(catalogue, values), exposure)
-    common = np.flatnonzero(shares >= MIN_SHARE)
+    values = {**_vocabulary_shares(catalogue, exposure), **texts}
     columns = number_columns(catalogue, numbers)
     centre, scale = zip(*(_moments(column, exposure) for column in columns.T), strict=True)
     looks = catalogue.looks.astype(np.float64).T
@@ -35,14 +35,14 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
         _, axes = np.linalg.eigh(covariance)
         picture_axes = np.ascontiguousarray(axes[:, ::-1][:, :N_PICTURE_AXES])
     return Encoder(
-        values=tuple(values[index] for index in common),
+        values=tuple(values),
         numbers=numbers,
         picture_centre=picture_centre,
         picture_axes=picture_axes,
         topic_centre=_mean(catalogue.topics.astype(np.float64), pictured),
         look_centre=np.array(look_centre),
         look_scale=np.array(look_scale),
-        value_centre=shares[common],
+        value_centre=np.array([*values.values()]),
         number_centre=np.array(centre),
         number_scale=np.array(scale),
     )
@@ -50,7 +50,7 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
 
 def used_attributes(
     catalogue: Catalogue, exposure: NDArray[np.float64]
-) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+) -> tuple[tuple[str, ...], dict[tuple[str, str], float]]:
     """Choose the attributes of sales that can say something about other sales.
 
     Args:
@@ -58,30 +58,52 @@ def used_attributes(
         exposure: See `Interactions.exposure`.
 
     Returns:
-        Names of numbers and flags, and name and text of texts, of exposed sales; see
-        `unused_because`.
+        Names of numbers and flags, and shares of the exposure by name and text, of exposed sales;
+        see `unused_because`.
     """
     numbers: defaultdict[str, Counter[float]] = defaultdict(Counter)
     texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    shares: defaultdict[tuple[str, str], float] = defaultdict(float)
+    total = max(float(exposure.sum()), 1.0)
     for row in np.flatnonzero(exposure):
         for name, value in catalogue.sales[row].attributes.items():
-            if isinstance(value, str):
-                texts[name][value] += 1
-            elif value is not None:
+            if value is None or not is_comparable(name):
+                continue
+            if not isinstance(value, str):
                 numbers[name][value] += 1
+            elif is_comparable(value):
+                texts[name][value] += 1
+                shares[name, value] += float(exposure[row]) / total
+    common = sorted(
+        (
+            (name, text)
+            for name, found in texts.items()
+            if unused_because(len(found), found.total(), is_text=True) is None
+            for text in found
+            if shares[name, text] >= MIN_SHARE
+        ),
+        key=lambda value: (-shares[value], value),
+    )
     return (
         tuple(
             name
             for name, found in sorted(numbers.items())
             if unused_because(len(found), found.total(), is_text=False) is None
         ),
-        tuple(
-            (name, text)
-            for name, found in sorted(texts.items())
-            if unused_because(len(found), found.total(), is_text=True) is None
-            for text in sorted(found)
-        ),
+        {value: shares[value] for value in sorted(common[:MAX_TEXTS])},
     )
+
+
+def _vocabulary_shares(
+    catalogue: Catalogue, exposure: NDArray[np.float64]
+) -> dict[tuple[str, str], float]:
+    """Return the shares of the exposure of common values of the contract's text columns."""
+    codes = catalogue.vocabulary.codes
+    weights = np.repeat(exposure, codes.shape[1])
+    sums = np.bincount(codes.ravel(), weights, minlength=len(catalogue.vocabulary.values) + 1)
+    shares = sums[1:] / max(float(exposure.sum()), 1.0)
+    named = zip(catalogue.vocabulary.values, shares.tolist(), strict=True)
+    return {value: share for value, share in named if share >= MIN_SHARE}
 
 
 def weighted_covariance(

@@ -88,6 +88,7 @@ def test_attributes_that_no_model_reads_are_noted_with_the_reason(tmp_path: Path
             hotel=pl.lit("the only one"),
             stars=pl.Series([1.0, 2.0, 3.0, 4.0]),
             empty=pl.lit(None, pl.Float64),
+            terms=pl.Series(["a" * 129, "b" * 129] * 2),
         ),
     )
 
@@ -96,6 +97,7 @@ def test_attributes_that_no_model_reads_are_noted_with_the_reason(tmp_path: Path
         "article": "attribute 'article' has 4 texts for 4 sales",
         "hotel": "attribute 'hotel' has one value",
         "empty": "attribute 'empty' has no value",
+        "terms": "attribute 'terms' has no text of at most 128 characters",
     }
 
 
