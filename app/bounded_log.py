@@ -7,14 +7,10 @@ from typing import Final
 
 from app.observability import get_logger
 
-# Chosen: enough lines for an alert, too few to fill a disk.
+# Between two lines of a kind: enough for an alert, too few to fill a disk. Chosen.
 EVERY_S: Final = 10.0
-"""Time between two lines of a kind."""
-
-# Chosen: callers decide the kinds, so their number must be bounded.
+# Callers decide the kinds, so that their number must be bounded: further ones share a line. Chosen.
 MAX_KINDS: Final = 256
-"""Number of kinds; further ones share one line."""
-
 OTHER: Final = ("other",)
 
 

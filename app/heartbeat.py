@@ -12,14 +12,10 @@ from typing import Final
 
 BEAT_S: Final = 1.0
 
-# Chosen: a busy machine makes a worker pause for a second or two.
+# Silence before a warning: a busy machine makes a worker pause for a second or two. Chosen.
 SILENT_S: Final = 5.0
-"""Silence before a warning."""
-
-# Chosen: callers of what it was answering gave up long before.
+# Silence before a worker is replaced: its callers gave up long before. Chosen.
 LOST_S: Final = 30.0
-"""Silence before a worker is replaced."""
-
 _READ_BYTES: Final = 65_536  # a Linux pipe holds no more: one read empties it
 
 
@@ -52,7 +48,6 @@ class HeartbeatReceiver:
     """The parent's end of the pipe.
 
     Attributes:
-        connection: Where beats arrive.
         is_awaited: Whether beats are due: from the first beat of a ready worker to its stop.
         silent_s: Time without a beat, in seconds in which the parent itself ran.
     """

@@ -264,15 +264,10 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Variables that carry the prefix and set nothing, sorted.
-
-    Attributes:
-        misspelt: Those that are no setting.
-        links: Those of Kubernetes Services whose names begin like the prefix.
-    """
+    """Variables that carry the prefix and set nothing, sorted."""
 
     misspelt: tuple[str, ...]
-    links: tuple[str, ...]
+    links: tuple[str, ...]  # of Kubernetes Services whose names begin like the prefix
 
 
 def ignored(environment: Mapping[str, str] = os.environ) -> Ignored:  # noqa: TID251 - its home

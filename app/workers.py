@@ -42,9 +42,8 @@ LAST_REQUESTS_S: Final = 0.2
 TICKS_PER_S: Final = 10  # of uvicorn
 # The store, the bundle, snapshots, and the libraries take 60.
 RESERVED_FILES: Final = 128
-# As uvicorn has it for a worker that could not start.
+# Of a worker that could not start or go on; uvicorn's own for the former.
 EXIT_FAILED: Final = 3
-"""Status of a worker that could not start or go on."""
 
 _log = get_logger(__name__)
 

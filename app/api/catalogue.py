@@ -24,9 +24,7 @@ from models.domain.sale import Sale
 # Chosen; 5,000 lines of 800 bytes fill a body of the largest size, 4 MiB.
 MAX_LIMIT: Final = 1_000
 MAX_LINES: Final = 5_000
-MAX_REASONS: Final = 10
-"""Faults that the result of one line names at most."""
-
+MAX_REASONS: Final = 10  # faults that the result of one line names
 NDJSON: Final = "application/x-ndjson"
 
 router = APIRouter(prefix="/v1/sales", tags=["sales"])

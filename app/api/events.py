@@ -27,10 +27,7 @@ from app.stores.customer import EventOutcome, EventStatus
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Event, Identifier
 from models.domain.units import SECOND_US
 
-# Chosen, not measured.
-MAX_EVENTS: Final = 1_000
-"""Events of a batch."""
-
+MAX_EVENTS: Final = 1_000  # of a batch; chosen, not measured
 MALFORMED: Final = "malformed"
 
 _MINUTE_US: Final = 60 * SECOND_US
@@ -62,12 +59,7 @@ _EXAMPLE: Final[JsonDict] = {
 
 @dataclass(frozen=True, slots=True)
 class MalformedEvent:
-    """A malformed event of a batch, beside others that are valid.
-
-    Attributes:
-        event_id: Its id, where that can be read.
-        detail: Which fields are wrong, and what is wrong with them.
-    """
+    """A malformed event of a batch, beside others that are valid."""
 
     event_id: str | None
     detail: str

@@ -19,8 +19,8 @@ def _in_digits(value: object) -> object:
     return value
 
 
+# Like 10, and not ``1_0``, ``10.0`` or `` 10``, which Python reads as well.
 DIGITS: Final = BeforeValidator(_in_digits)
-"""Reads a whole number like 10, and not ``1_0``, ``10.0`` or `` 10``."""
 
 
 async def _each_once(request: Request) -> None:

@@ -25,9 +25,8 @@ MAX_LIMIT: Final = 100
 N_LABELS: Final = 5
 N_NEIGHBOURS: Final = 10
 
-# Chosen, not measured: the largest picture, 16 MiB, at 4.5 Mbit/s.
+# For the largest picture, 16 MiB, at 4.5 Mbit/s. Chosen, not measured.
 RECEIVE_WITHIN_S: Final = 30.0
-"""Time for a picture to arrive."""
 
 MEDIA_TYPES: Final = ("image/jpeg", "image/png", "image/webp")
 

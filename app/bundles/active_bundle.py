@@ -18,9 +18,8 @@ from app.observability import Metrics, get_logger
 from app.stores.bundle import BundleStore, Wanted, WorkerReport
 
 REPORT_EVERY_S: Final = 1.0
-# Chosen, not measured: each try reads the whole bundle.
+# Until a refused bundle is tried again; each try reads the whole bundle. Chosen, not measured.
 RETRY_S: Final = 5.0
-"""Until a refused bundle is tried again."""
 
 NOTHING: Final = Wanted("", "", "")
 

@@ -29,12 +29,9 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BundleInfo:
-    """A bundle of the directory.
+    """A bundle of the directory, and why it fails verification; None if it passes.
 
-    Attributes:
-        bundle_id: Its id; the name of its directory where its manifest cannot be read.
-        manifest: Its manifest; None if that cannot be read.
-        fault: Why it fails verification; None if it passes.
+    Where its manifest cannot be read, its id is the name of its directory.
     """
 
     bundle_id: str
@@ -60,6 +57,9 @@ class BundleInfo:
         return self.manifest.age_order if self.manifest else ("", "", self.bundle_id)
 
 
+_State = frozenset[tuple[str, int, int]] | None
+
+
 @dataclass(frozen=True, slots=True)
 class BundleRepository:
     """A directory of bundles, and the bundle of the settings, which may lie elsewhere.
@@ -74,7 +74,9 @@ class BundleRepository:
 
     root: Path
     first: str | None
-    verified: dict[Path, "_Verified"] = field(default_factory=dict[Path, "_Verified"])
+    verified: dict[Path, tuple[_State, BundleInfo]] = field(
+        default_factory=dict[Path, tuple[_State, BundleInfo]]
+    )
 
     def infos(self) -> list[BundleInfo]:
         """Return every bundle, newest first, those without a readable manifest at the end.
@@ -90,9 +92,9 @@ class BundleRepository:
                 state = None
             # A bundle has megabytes to hash, and operators list bundles often.
             verified = self.verified.get(path)
-            if verified is None or state is None or verified.state != state:
-                verified = self.verified[path] = _Verified(state, BundleInfo.of(path))
-            found.append(verified.info)
+            if verified is None or state is None or verified[0] != state:
+                verified = self.verified[path] = state, BundleInfo.of(path)
+            found.append(verified[1])
         return sorted(found, key=lambda one: one.age_order, reverse=True)
 
     def manifest(self, bundle_id: str) -> Manifest:
@@ -186,15 +188,6 @@ class BundleRepository:
             with suppress(BundleError):
                 paths[read_manifest(Path(self.first)).bundle_id] = Path(self.first)
         return paths
-
-
-_State = frozenset[tuple[str, int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    state: _State | None
-    info: BundleInfo
 
 
 def _load(path: Path) -> Model:

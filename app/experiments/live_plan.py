@@ -24,15 +24,7 @@ class LivePlan:
         hold: Callable[[frozenset[str]], Awaitable[None]],
         metrics: Metrics,
     ) -> None:
-        """Use a plan until the store has one.
-
-        Args:
-            store: Holds the plan of all workers.
-            first: The plan until then.
-            file: Keeps the plan on this machine.
-            hold: Loads the bundles that variants name; see `ActiveBundle.hold`.
-            metrics: Count plans that were not kept.
-        """
+        """Use a plan until the store has one; `hold` loads the bundles that variants name."""
         self._metrics = metrics
         self._store = store
         self._file = file

@@ -32,21 +32,15 @@ from models.slate.slate_policy import SlatePolicy
 
 THE_PLAN: Final = "the plan"
 
-# Chosen, not measured.
+# Lost races before a change without a version is given up. Chosen, not measured.
 ATTEMPTS: Final = 3
-"""Lost races before a change without a version is given up."""
 
 Edit = Callable[[Plan, datetime], Plan]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Author of a change, and the version that it is meant for.
-
-    Attributes:
-        who: Name of a key, or where the call came from.
-        version: The version to change; None for the current one.
-    """
+    """Author of a change, and the version that it is meant for; None for the current one."""
 
     who: str
     version: int | None = None
@@ -116,10 +110,7 @@ class PlanEditor:
     async def change(self, doing: str, edit: Edit, *, order: Order) -> StoredPlan:
         """Edit the plan in the store; an edit that changes nothing writes nothing.
 
-        Args:
-            doing: Description for the audit trail.
-            edit: Makes a plan of a plan and the store's clock; a `ValueError` refuses the change.
-            order: Author and version.
+        `edit` makes a plan of a plan and the store's clock; its `ValueError` refuses the change.
         """
         # Compare-and-set: read a version, edit, and write only if the store still has that version.
         for _ in range(ATTEMPTS):

@@ -64,13 +64,8 @@ async def export_sales(store: SaleStore, out: Path, *, parts: Path) -> int:
     Sales that the store no longer has stay, as events name them. Pictures of the directory stay.
     A file that would not change is not written.
 
-    Args:
-        store: The catalogue.
-        out: Directory of the dataset.
-        parts: Directory for a replaced file that no export wrote.
-
-    Returns:
-        The number of sales in the directory.
+    A replaced file that no export wrote goes to ``parts``. Returns the number of sales in the
+    directory.
 
     Raises:
         DatasetError: If the sales of the directory cannot be used.

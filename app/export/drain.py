@@ -45,9 +45,8 @@ from models.dataset.schema import EVENTS as EVENT_COLUMNS
 from models.dataset.schema import Kind
 from models.experiments.exposure_record import STREAM_COLUMNS, Columns, from_json
 
-# Chosen: a part of 64 partitions then has at most 128,000, and fits in memory many times.
+# Of each partition in one part, which then has at most 128,000 and fits in memory many times.
 BATCH_ENTRIES: Final = 2_000
-"""Entries of each partition in one part."""
 
 _UTC: Final = pl.Datetime("us", "UTC")
 _TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"

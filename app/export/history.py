@@ -29,15 +29,7 @@ _UTC: Final = pl.Datetime("us", "UTC")
 def adopt(out: Path, name: str, *, parts: Path) -> int:
     """Copy a table that no export wrote into the first part of its kind.
 
-    The file itself is kept unchanged among the parts.
-
-    Args:
-        out: Directory of the dataset.
-        name: ``events`` or ``erasures``.
-        parts: Directory of its parts.
-
-    Returns:
-        The number of rows copied.
+    The file itself is kept unchanged among the parts. Returns the number of rows copied.
 
     Raises:
         DatasetError: If the file cannot be used.

@@ -17,32 +17,25 @@ from app.errors import StoreUnavailableError
 from app.health.outages import Dependency, Outages
 from app.observability import Metrics, get_logger
 
-# Chosen, not measured: within the time that orchestrators leave after a SIGTERM.
+# For the exposures of the last answers, within the time that orchestrators leave after a SIGTERM.
+# Chosen, not measured.
 LOG_DRAIN_S: Final = 2.0
-"""Time for the exposures of the last answers at the end of a worker."""
-
 CANCEL_AGAIN_S: Final = 0.1
 TICK_S: Final = 1.0
 
 # A catalogue of 100,000 sales is built in seconds, on a busy machine in tens.
 ROUND_WITHIN_S: Final = 120.0
-"""Longest round."""
 
-# After the last one the worker ends: a minute in all.
+# Pauses after errors in a row. After the last one the worker ends: a minute in all.
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Pauses after errors in a row."""
-
-# 1.5 s after the first error.
+# Errors in a row that liveness reports, which is 1.5 s after the first.
 SICK_AFTER: Final = 3
-"""Errors in a row that liveness reports."""
 
+# Pauses after an outage: the longest ones, and the shortest, also of a task that waits for work and
+# not for a time: it must not spin.
 STORE_RETRY_S: Final = 1.0
 DISK_RETRY_S: Final = 30.0
-"""Longest pauses after an outage."""
-
-# Also of a task that waits for work and not for a time: it must not spin.
 LEAST_RETRY_S: Final = 0.5
-"""Shortest one."""
 
 _log = get_logger(__name__)
 
@@ -52,9 +45,7 @@ class BackgroundTask:
     """A task that runs in rounds for the whole life of a worker.
 
     Attributes:
-        name: Its name in logs, metrics and health answers.
         step: One round; raises `StoreUnavailableError` or `OSError` in an outage.
-        every_s: Pause between two rounds.
         within_s: A round that takes longer is cancelled, which counts as an error.
     """
 
@@ -69,12 +60,9 @@ class TaskState:
     """State of a background task.
 
     Attributes:
-        within_s: See `BackgroundTask`.
         n_errors: Errors since the last successful round.
-        last_error: The last of these errors.
         round_s: Duration of the current round, in seconds in which the event loop ran, so that
             a pause of the process is not taken for a hanging task. None between two rounds.
-        is_dead: Whether the task ended.
     """
 
     within_s: float
@@ -128,11 +116,7 @@ class TaskHealth:
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """Runs background tasks for the whole life of a worker.
-
-    Attributes:
-        end_worker: Called when this process must be replaced.
-    """
+    """Runs background tasks, and calls `end_worker` when this process must be replaced."""
 
     health: TaskHealth
     outages: Outages

@@ -24,15 +24,10 @@ PING_TIMEOUT_S: Final = 1.0  # chosen: probes of orchestrators wait for a second
 
 @dataclass(slots=True)
 class Drain:
-    """Draining state of a process before its stop: it still answers, but is not ready.
-
-    Attributes:
-        started: Whether draining began.
-        failed: Whether the process must end because a background task is beyond repair.
-    """
+    """Draining state of a process before its stop: it still answers, but is not ready."""
 
     started: bool = False
-    failed: bool = False
+    failed: bool = False  # a background task is beyond repair
 
     def fail(self) -> None:
         """Make the process end, to be replaced."""

@@ -8,9 +8,8 @@ from app.observability import Metrics, get_logger
 from app.stores.server import Lost, Refusal, StoreServer
 from models.domain.units import SECOND_US
 
-# Chosen, not measured; NTP keeps it far below.
+# Difference of the clocks that is reported; NTP keeps it far below. Chosen, not measured.
 SKEW_S: Final = 1.0
-"""Difference of the clocks that is reported."""
 NO_EVICTION: Final = "noeviction"
 
 NONE: Final = Lost(0, 0, 0)

@@ -16,9 +16,9 @@ from app.network.refusal import TooManyConnectionsError
 # A caller with IPv6 has a /64 to itself (RFC 6177), so that it counts as one address.
 _NETWORK_BYTES: Final = 8
 
-# Chosen, not measured: many round trips of any network.
+# A connection that sent no whole request after this may be closed for another. Chosen, not
+# measured: many round trips of any network.
 GRACE_S: Final = 1.0
-"""A connection that sent no whole request after this may be closed for another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +52,15 @@ class Caller(Protocol):
 
 @dataclass(slots=True)
 class Door:
-    """Door of a worker: admits its connections, and enforces their limits.
-
-    Attributes:
-        bounds: Their limits.
-        refused: Counts refusals, by code.
-        n_held_bytes: Bytes of requests that are received or answered now.
-        callers: Connections that were admitted.
-        waiting: Those whose request is not there in full, or whose answer is not read, the
-            longest wait first, with when it began.
-        idle: Those between two requests, the longest wait first.
-    """
+    """Door of a worker: admits its connections, and enforces their limits."""
 
     bounds: Bounds
     refused: CounterMetric
     n_held_bytes: int = 0
     callers: set[Caller] = field(default_factory=set[Caller])
+    # A dict keeps its order: the first has waited longest for its caller to send or to read.
     waiting: dict[Caller, float] = field(default_factory=dict[Caller, float])
+    # Those between two requests, in the same order.
     idle: dict[Caller, None] = field(default_factory=dict[Caller, None])
     _log: BoundedLog = field(default_factory=lambda: BoundedLog(__name__))
     _by_address: Counter[str] = field(default_factory=Counter[str])

@@ -31,13 +31,11 @@ ARRIVED: Final = "arrived"
 GONE: Final = "gone"
 """Key of `scope["state"]`: set once the caller has left before the end of the answer."""
 
-# Chosen: browsers and proxies send one at a time.
+# Unanswered requests of one connection; browsers and proxies send one at a time. Chosen.
 MAX_PIPELINED: Final = 16
-"""Unanswered requests of one connection."""
-
-# A reset in the middle of sending would make many callers lose the answer (RFC 9112, 9.6).
+# After a refusal the rest of the request is still received for so long: a reset in the middle of
+# sending would make many callers lose the answer (RFC 9112, 9.6).
 LINGER_S: Final = 1.0
-"""After a refusal the rest of the request is still received for so long."""
 
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
 # Only callers that are still sending: the others read the answer before they close.

@@ -23,9 +23,7 @@ from models.promotion.promotion import Promotion
 from models.promotion.rule import PromotionRules
 from models.scoring.bundle import BundleError
 
-# Chosen, not measured.
-ATTEMPTS: Final = 3
-"""Lost races before a change is given up."""
+ATTEMPTS: Final = 3  # lost races before a change is given up; chosen, not measured
 
 NO_EXPORTS: Final = (
     "a canary is judged by what was sold: set VITRINE_EXPORTS to the folder that"

@@ -15,19 +15,12 @@ MAX_BUCKETS: Final = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The decision on one call.
-
-    Attributes:
-        is_granted: Whether it may go on.
-        limit: Calls a second.
-        left: Calls that could follow at once.
-        wait_s: Whole seconds until there is one again, at least 1; 0 while there are some.
-    """
+    """The decision on one call, and the calls that are left."""
 
     is_granted: bool
-    limit: int
+    limit: int  # calls a second
     left: int
-    wait_s: int
+    wait_s: int  # until there is one again, at least 1; 0 while there are some
 
     @property
     def headers(self) -> dict[str, str]:

@@ -8,8 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.domain.event import Identifier
 
+# Stands for a slash within an id; no id may hold it itself.
 SLASH: Final = "\x1f"
-"""Stands for a slash within an id; no id may hold it itself."""
 
 
 def _with_its_slashes(value: object) -> object:

@@ -21,8 +21,8 @@ from app.resources import Worker
 
 REQUEST_ID: Final = "X-Request-Id"
 MAX_REQUEST_ID: Final = 64  # chosen; UUIDs have 36 characters, trace ids of W3C 32
+# Status, in the log and the metrics alone, of a request whose caller left; as nginx has it.
 CALLER_GONE: Final = 499
-"""Status, in the log and the metrics alone, of a request whose caller left; as nginx has it."""
 
 # Answers are for one customer: no cache may keep them, and no page may embed or run them.
 SECURITY_HEADERS: Final = {

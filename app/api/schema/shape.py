@@ -22,12 +22,7 @@ Schema = dict[str, Any]
 
 
 class Fault(NamedTuple):
-    """One fault of a body.
-
-    Attributes:
-        where: Keys and positions that lead to it; a long key is cut.
-        what: What is wrong there.
-    """
+    """One fault of a body, and the keys and positions that lead to it; a long key is cut."""
 
     where: tuple[str | int, ...]
     what: str
@@ -36,17 +31,11 @@ class Fault(NamedTuple):
 def shape_faults(
     model: type[BaseModel], content: bytes, *, most: int, judges_parts: bool
 ) -> list[Fault]:
-    """Return faults of a body's shape; a body without any may still be invalid.
+    """Return at most `most` faults of a body's shape; a body without any may still be invalid.
 
     Looks at the number of values, then at unknown fields and at the lengths of lists and of
-    objects, as the model declares them.
-
-    Args:
-        model: The model that the body is to be parsed as.
-        content: The body.
-        most: Number of faults after which the check ends.
-        judges_parts: Whether the model reports faults of the models within it one by one, so that
-            a fault of one does not refuse the whole body.
+    objects, as the model declares them. A model that `judges_parts` reports faults of the models
+    within it one by one, so that a fault of one does not refuse the whole body.
     """
     # Each value of a list or an object follows one of these; those within strings count as well.
     n_values = sum(map(content.count, _SEPARATORS))
