@@ -173,14 +173,14 @@ def build_catalogue(
     seen = tuple(pictures.get(sale.sale_id) for sale in ordered)
     rows = before.rows_for(keys)
     described = RowReuse.from_rows(rows, is_same=_same(before.sales, ordered, rows))
-    made: list[int] = described.new.tolist()
-    new = [ordered[row] for row in made]
+    new = described.new_of(ordered)
     price = numbers(new, lambda sale: sale.price)
     original_price = numbers(new, lambda sale: sale.original_price or None)
     of_sale = described.column
     opens_us = of_sale(before.opens_us, times(new, lambda sale: to_us(sale.opens_at)))
     shares, embeddings, looks = _picture_columns(before, seen, rows, topics=topics)
     length = np.sqrt(np.square(shares).sum(axis=1))
+    near = before.neighbours.updated(before.embeddings, embeddings, rows=rows, opens_us=opens_us)
     return Catalogue(
         sales=ordered,
         pictures=seen,
@@ -198,9 +198,7 @@ def build_catalogue(
         embeddings=embeddings,
         looks=looks,
         pictured=np.any(embeddings != 0, axis=1),
-        neighbours=before.neighbours.updated(
-            before.embeddings, embeddings, rows=rows, opens_us=opens_us
-        ),
+        neighbours=near,
         counts=SaleCounts.none(len(ordered)),
     )
 
@@ -250,8 +248,7 @@ def _picture_columns(
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:
     # Topic shares (n, n_topics), picture vectors (n, 128), image statistics (n, 4).
     shown = RowReuse.from_rows(rows, is_same=_same(before.pictures, pictures, rows))
-    made: list[int] = shown.new.tolist()
-    seen = [(place, scores) for place, row in enumerate(made) if (scores := pictures[row])]
+    seen = [(place, scores) for place, scores in enumerate(shown.new_of(pictures)) if scores]
     shares = np.zeros((len(shown.new), topics.n_topics))
     embeddings = np.zeros((len(shown.new), EMBEDDING_SIZE), dtype=np.float32)
     looks = np.zeros((len(shown.new), len(STATISTICS)), dtype=np.float32)

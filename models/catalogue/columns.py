@@ -18,6 +18,7 @@ TEXT_COLUMNS: Final = ("category", "country", "destination")
 _EVERYWHERE: Final = (1 << MAX_MARKETS) - 1
 
 S = TypeVar("S", bound=np.generic)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +45,11 @@ class RowReuse:
         """
         kept = np.flatnonzero(is_same)
         return cls(np.flatnonzero(~is_same), kept, rows[kept])
+
+    def new_of(self, values: Sequence[T]) -> list[T]:
+        """Return the values of the computed rows, of one value a row."""
+        rows: list[int] = self.new.tolist()
+        return [values[row] for row in rows]
 
     def column(self, earlier: NDArray[S], made: NDArray[S]) -> NDArray[S]:
         """Join copied and computed values.
