@@ -76,11 +76,11 @@ def results_document(results: Results) -> list[Block]:
         for one in results.variants
         if (took := one.latency)
     ]
-    blocks += [
-        Heading("Guardrails"),
-        _guardrail_table(results.guardrails),
-        Table("Time of an answer in ms", ["variant", "p50", "p95", "p99"], latencies),
-    ]
+    blocks += [Heading("Guardrails"), _guardrail_table(results.guardrails)]
+    # Files from before latency was recorded have none.
+    if latencies:
+        columns = ["variant", "p50", "p95", "p99"]
+        blocks.append(Table("Time of an answer in ms", columns, latencies))
     return blocks
 
 

@@ -82,7 +82,7 @@ def document(
         for name, one in values.items()
     ]
     support = valuation.support
-    told = {
+    measured = {
         "answers judged": f"{support.n_rounds:,}",
         "customers": f"{support.n_units:,}",
         "worth of the target's, by position": ", ".join(f"{n:,.0f}" for n in support.effective),
@@ -93,13 +93,13 @@ def document(
         "weight that was cut off": f"{support.clipped_mass:.2%}",
     }
     return [
-        Table("What is asked", ["", ""], [list(row) for row in question.items()]),
+        Table("What is asked", ["", ""], [list(row) for row in question.items()], of_words=True),
         Heading("What the policies bring a slate"),
         BarPlot("Value a slate", bars),
         interval_table("Estimates", rows_for(valuation), first="estimator"),
         Paragraph(_READING),
         Heading("How much the log says"),
-        Table("Support", ["", ""], [list(row) for row in told.items()]),
+        Table("Support", ["", ""], [list(row) for row in measured.items()]),
         Table(
             "Answers left out", ["reason", "answers"], [[k, str(n)] for k, n in left_out.items()]
         ),
