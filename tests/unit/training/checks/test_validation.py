@@ -120,5 +120,5 @@ def test_what_is_odd_about_whole_files_is_said(tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     assert "EUR (1 sales), JPY (1 sales)" in result.stdout
-    assert "not used as features: stars" in result.stdout
+    assert "attribute 'stars' has one value" in result.stdout
     assert "received_at of 30 of 30 events (100%) is that of an import" in result.stdout
