@@ -45,13 +45,13 @@ from app.resources import Resources, Worker, open_resources
 from app.security.key_ring import KeyRing
 from app.security.quota import Quotas
 from app.settings import Settings
+from models.domain.units import MS_PER_S
 from models.pictures.picture import PictureError
 
 # Chosen: callers decide number and names of faults, and answers must not grow with them.
 MAX_NAMED: Final = 3
 MAX_LISTED: Final = 100
 MAX_TEXT: Final = 300
-MS_PER_S: Final = 1_000
 
 _ROUTERS: Final = tuple(
     noun.router

@@ -51,6 +51,7 @@ from app.stores.customer import CustomerState, CustomerStore
 from app.stores.store import Stores
 from models.domain.customer import Window
 from models.domain.profile import Profile
+from models.domain.units import MS_PER_S
 from models.experiments.analysis.attribution import Rules
 from models.slate.slate_policy import SlatePolicy
 
@@ -59,7 +60,6 @@ SNAPSHOTS: Final = "snapshots"
 # Chosen: a bundle may load while the next catalogue is built.
 POOL_THREADS: Final = 2
 ABSENT_CUSTOMER: Final = "nobody"
-MS_PER_S: Final = 1_000
 NS_PER_US: Final = 1_000
 
 _log = get_logger(__name__)

@@ -41,9 +41,7 @@ from models.domain.event import (
 )
 from models.domain.profile import Profile
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions
-from models.domain.units import SECOND_US
-
-MS_PER_S: Final = 1_000
+from models.domain.units import MS_PER_S, SECOND_US
 
 # A shown sale, as scripts join members and scores: see
 # `models.domain.recent_impressions.FIRST_SECOND` for the ten digits.

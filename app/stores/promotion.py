@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import COUNTS_TTL_S, EARLIER_PROMOTIONS, PROMOTER, PROMOTION, promotion_counts
+from models.domain.units import MS_PER_S
 from models.promotion.promotion import Promotion
 
 CHANGE_PROMOTION: Final = Script.named("change_promotion")
@@ -19,7 +20,6 @@ COUNT_PROMOTION: Final = Script.named("count_promotion")
 
 # Chosen, not measured.
 KEPT_PROMOTIONS: Final = 100
-MS_PER_S: Final = 1_000
 
 # Begins the fields of `count_promotion.lua` with a worker's last batch; no name of a count does.
 _LAST_BATCH: Final = b"@"
