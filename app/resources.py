@@ -57,7 +57,7 @@ from models.slate.slate_policy import SlatePolicy
 
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
 SNAPSHOTS: Final = "snapshots"
-# Chosen: a bundle may load while the next catalogue is built.
+# Chosen: a bundle may load while results of experiments are computed.
 POOL_THREADS: Final = 2
 ABSENT_CUSTOMER: Final = "nobody"
 NS_PER_US: Final = 1_000
@@ -160,6 +160,8 @@ async def resources_over(
     """Serve a model from the given stores; see `open_resources`."""
     with (
         ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aside") as pool,
+        # Of its own: bundles and results take minutes, and a sold-out sale must go within seconds.
+        ThreadPoolExecutor(1, thread_name_prefix="catalogue") as catalogue_pool,
         # One thread each: a second would take the processor from the answers.
         ThreadPoolExecutor(1, thread_name_prefix="labelling") as labelling_pool,
         ThreadPoolExecutor(1, thread_name_prefix="explaining") as explaining_pool,
@@ -167,7 +169,7 @@ async def resources_over(
         metrics, clock = worker.metrics, StoreClock(_machine_us)
         archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
         live = CatalogueFollower(
-            stores, model, archive=archive, clock=clock, pool=pool, metrics=metrics
+            stores, model, archive=archive, clock=clock, pool=catalogue_pool, metrics=metrics
         )
         promotions = _promotion_controller(stores, settings, live=live, pool=pool, metrics=metrics)
         recommender = _recommender(

@@ -1,17 +1,22 @@
 """GET and POST /v1/sales: page by page, and many at once."""
 
 import asyncio
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import orjson
 import pytest
 
+from app.catalogue.model import Model
+from app.resources import POOL_THREADS, Worker, resources_over
+from app.settings import Settings
 from app.stores.store import Stores
 from tests.shop import sale
 
 URL = "/v1/sales"
 NDJSON = {"content-type": "application/x-ndjson"}
+WITHIN_S = 30.0
 OPENS = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 
 
@@ -137,3 +142,24 @@ async def test_a_malformed_question_is_refused(
     client: httpx.AsyncClient, parameters: dict[str, str | int]
 ) -> None:
     assert (await client.get(URL, params=parameters)).status_code == 422
+
+
+async def test_a_sold_out_sale_goes_while_bundles_and_results_take_their_time(
+    stores: Stores, model: Model, settings: Settings, worker: Worker
+) -> None:
+    """A large bundle is read for a minute, and so are the exports of a month."""
+    async with resources_over(stores, model, settings=settings, worker=worker) as resources:
+        end: Future[None] = Future()
+        busy = [resources.active_bundle.pool.submit(end.result) for _ in range(POOL_THREADS)]
+        try:
+            await stores.sales.put([sale("alps", sold_out_at=OPENS)])
+            async with asyncio.timeout(WITHIN_S):
+                await resources.live.refresh()
+        finally:
+            end.set_result(None)
+
+        served = resources.live.served
+
+    assert len(busy) == POOL_THREADS
+    assert served is not None
+    assert [one.sale_id for one in served.catalogue.sales if one.sold_out_at] == ["alps"]
