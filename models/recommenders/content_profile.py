@@ -1,4 +1,4 @@
-"""Content profile: agreement of topics, attributes and price with the customer's history."""
+"""Content profile: agreement of topics, category, place and price with the customer's history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

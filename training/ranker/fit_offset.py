@@ -1,4 +1,4 @@
-"""Fits the linear offsets from which the trees start."""
+"""Fits the linear offsets from which the trees start, after the position effect."""
 
 import math
 from typing import Final

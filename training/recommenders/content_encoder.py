@@ -1,4 +1,4 @@
-"""Fits the content encoder: centres and scales of the content of sales."""
+"""Fits the content encoder: the attributes that are used, centres and scales of the content."""
 
 from collections import Counter, defaultdict
 from typing import Final
