@@ -18,7 +18,7 @@ _MAX_NUMBER: Final = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Encodes sales as centred vectors; an unknown part of a sale is 0.
+    """Encodes sales as centred vectors; an unknown picture or number is 0, an unknown text is none.
 
     Attributes:
         values: Column or attribute, and text, of each one-hot value.
