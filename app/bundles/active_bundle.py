@@ -126,13 +126,16 @@ class ActiveBundle:
             await self._follow(wanted)
 
     async def hold(self, bundle_ids: frozenset[str]) -> None:
-        """Hold the bundles that variants are answered with, and drop others held for variants.
+        """Return once each bundle that variants are answered with is held, or refused.
 
-        A bundle that cannot be loaded is reported, and tried again by `poll`.
+        Others that were held for variants are dropped by `poll`, which also tries refused ones
+        again. Where nothing is to be loaded this waits for nothing: an experiment can be ended
+        also while a bundle is being loaded.
         """
-        async with self._lock:
-            self._named = bundle_ids
-            await self._follow_plan()
+        self._named = bundle_ids
+        if bundle_ids - {*self.live.beside, self.live.model.bundle_id, *self._refused}:
+            async with self._lock:
+                await self._follow_plan()
 
     def report(self) -> WorkerReport:
         """Return the bundles that this worker serves, and why it does not serve wanted ones."""
@@ -167,10 +170,13 @@ class ActiveBundle:
         await self._follow_plan()
         # The previous bundle stays loaded and verified: a roll-back switches at once.
         kept = {
-            *(self.live.model.bundle_id, self._shadow_id, wanted.active, wanted.previous),
+            *(self.live.model.bundle_id, wanted.active, wanted.previous),
+            *(wanted.shadow, self._shadow_id),
             *self._named,
         }
         self._loaded = {one: model for one, model in self._loaded.items() if one in kept}
+        # One that is wanted again later may have been mended: `hold` waits until it is tried.
+        self._refused = {one: why for one, why in self._refused.items() if one in kept}
 
     async def _follow_plan(self) -> None:
         """Hold the bundles that variants name, except the active one, and drop all others."""

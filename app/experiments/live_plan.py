@@ -83,7 +83,7 @@ class LivePlan:
         # count as degraded, and a canary would be stopped for what its beginning took.
         await self._hold(self._current.plan.bundles | stored.plan.bundles)
         self._current = stored
-        await self._hold(stored.plan.bundles)
+        await self._hold(stored.plan.bundles)  # what is not named any more may go
         _log.info("the plan of experiments changed", version=stored.version)
         try:
             await asyncio.to_thread(self._file.keep, stored)
