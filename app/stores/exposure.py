@@ -54,9 +54,7 @@ class PackedExposure:
     def from_record(cls, record: ExposureRecord) -> Self:
         """Pack a record."""
         packer = zlib.compressobj(level=_LEVEL, zdict=_DICTIONARY)
-        # Bytes are the one type of a record that JSON does not have.
-        text = orjson.dumps(record, default=lambda value: b64encode(value).decode())
-        content = packer.compress(text) + packer.flush()
+        content = packer.compress(orjson.dumps(record, default=_base64)) + packer.flush()
         return cls(record.customer_id or record.recommendation_id, content)
 
 
@@ -86,3 +84,11 @@ def unpacked(content: bytes) -> bytes:
     if content.startswith(b"{"):  # written before records were compressed, and not exported yet
         return content
     return zlib.decompressobj(zdict=_DICTIONARY).decompress(content)
+
+
+def _base64(value: object) -> str:
+    # Bytes alone: `b64encode` takes NumPy's numbers and arrays as well, and would log their memory.
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    msg = f"a record holds a {type(value).__name__}, which has no JSON"
+    raise TypeError(msg)
