@@ -77,10 +77,10 @@ class DriftMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         new = _Factory(registry)
-        # Shares of training are the same in all workers: their sum would be wrong.
         self.scored = new.counter(
             "scored_candidates", "Candidates by band of scores.", labels="bundle band"
         )
+        # Shares of training are the same in all workers: their sum would be wrong.
         self.trained_shares = new.gauge(
             "trained_score_share",
             "Share of a band in training.",

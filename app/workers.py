@@ -207,21 +207,22 @@ def _bounds(settings: Settings) -> Bounds:
 def _run_below(
     settings: Settings, listener: socket.socket, *, metrics_dir: str, beats: Connection
 ) -> None:
-    def stop_with_parent() -> None:
-        parent = parent_process()
-        if parent is not None:
-            parent.join()
-            os.kill(os.getpid(), signal.SIGTERM)
-
     configure_logging(settings.log_level)
     # A parent that is killed cannot stop its workers, which would keep the port.
-    threading.Thread(target=stop_with_parent, daemon=True).start()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     if metrics_dir:
         try:
             allocate(metrics_dir, os.getpid())
         except OSError as exc:
             _log.error("no room for the metrics of this worker: make room", reason=str(exc))
     run_worker(settings, listener, metrics_dir=metrics_dir or None, heart=HeartbeatSender(beats))
+
+
+def _stop_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)

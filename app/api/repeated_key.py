@@ -15,20 +15,20 @@ def repeated_key(content: bytes) -> str | None:
 
     None is returned for a text that is no JSON, too: `parsed` says what is wrong with it.
     """
-
-    def check(pairs: list[tuple[str, object]]) -> None:
-        seen = {key for key, _ in pairs}
-        if len(seen) < len(pairs):
-            for key, _ in pairs:
-                if key not in seen:
-                    raise _RepeatedKeyError(key)
-                seen.discard(key)
-
     try:
         # Numbers stay text: to make thousands of digits a number takes seconds.
-        json.loads(content, object_pairs_hook=check, parse_int=str, parse_float=str)
+        json.loads(content, object_pairs_hook=_check, parse_int=str, parse_float=str)
     except _RepeatedKeyError as exc:
         return str(exc)[:_SHOWN_CHARS]
     except (ValueError, RecursionError):
         return None
     return None
+
+
+def _check(pairs: list[tuple[str, object]]) -> None:
+    seen = {key for key, _ in pairs}
+    if len(seen) < len(pairs):
+        for key, _ in pairs:
+            if key not in seen:
+                raise _RepeatedKeyError(key)
+            seen.discard(key)

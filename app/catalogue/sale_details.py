@@ -95,12 +95,7 @@ class SaleDetails:
         known = await self._known(sale_id)
         sale, together = known.sale, known.together
         # Ranking hundreds of labels and the topics of each picture takes milliseconds.
-        picture, pictures = await asyncio.to_thread(
-            lambda: (
-                self.view(together) if together else None,
-                {number: self.view(one) for number, one in known.pictures.items()},
-            )
-        )
+        picture, pictures = await asyncio.to_thread(self._views, known)
         return DetailedSale(
             sale=sale,
             is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
@@ -142,6 +137,11 @@ class SaleDetails:
             topics=_ranked(topics.names, topics.shares(labels[None])[0]) if topics.names else (),
             is_unlike=picture.is_unlike,
         )
+
+    def _views(self, known: "_KnownSale") -> tuple[PictureView | None, dict[int, PictureView]]:
+        together = known.together
+        each = {number: self.view(one) for number, one in known.pictures.items()}
+        return self.view(together) if together else None, each
 
     async def _known(self, sale_id: str) -> "_KnownSale":
         """Return a sale, with the pictures that the served model understands."""

@@ -83,7 +83,10 @@ async def apply_erasures(erasures: Erasures, stores: Stores) -> ErasureSummary:
         StoreUnavailableError: If the store does not answer; run it again.
     """
     rows = [*erasures.moments()]
-    erased = [(0, 0, 0)]
+    events, shown, profiles = 0, 0, 0
     for start in range(0, len(rows), AT_ONCE):
-        erased += await stores.customers.erase_again(rows[start : start + AT_ONCE])
-    return ErasureSummary(len(rows), *map(sum, zip(*erased, strict=True)))
+        for erased in await stores.customers.erase_again(rows[start : start + AT_ONCE]):
+            events += erased[0]
+            shown += erased[1]
+            profiles += erased[2]
+    return ErasureSummary(len(rows), events, shown, profiles)

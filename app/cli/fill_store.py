@@ -158,15 +158,15 @@ async def fill_from_dataset(
     withdrawn = absent if is_full else None
     await _put_catalogue(dataset, labelling, stores, now_us=now_us, withdrawn=withdrawn)
     progress.step("customers", len(dataset.events.customers.values))
-    merged = await _merge(loaded_customers(dataset.events, now_us), stores, progress)
+    n_customers, n_erased = await _merge(loaded_customers(dataset.events, now_us), stores, progress)
     return LoadSummary(
         sales=len(dataset.sales),
         pictures=len(labelling.pictures),
         known_pictures=labelling.n_known,
         broken_pictures=labelling.n_broken,
-        customers=merged[0],
+        customers=n_customers,
         events=len(dataset.events),
-        erased=merged[1],
+        erased=n_erased,
         refused={code.value: n for code, n in dataset.faults.having(Effect.ROW).counts().items()},
         absent=len(absent.sales),
         first_absent=absent.first,

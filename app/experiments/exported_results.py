@@ -35,14 +35,6 @@ class ExportedResults:
             DatasetError: If there are no events, or they cannot be read.
             ExposureError: If there are no exposures, or they cannot be read.
         """
-
-        def compute() -> Results:
-            exposures = read_exposures(self._directory)
-            events, _ = read_event_log(self._directory)
-            return experiment_results(
-                experiment, exposures, unit=unit, events=events, rules=read_by
-            )
-
         read_by = rules or self._rules
         # Alone: an analysis takes seconds and much memory, and two callers mostly ask the same.
         async with self._alone:
@@ -53,6 +45,13 @@ class ExportedResults:
             known = self._known.get(experiment.name)
             if known is None or known[0] != key:
                 loop = asyncio.get_running_loop()
-                found = await loop.run_in_executor(self._pool, compute)
+                found = await loop.run_in_executor(
+                    self._pool, self._compute, experiment, unit, read_by
+                )
                 self._known[experiment.name] = known = key, found
             return known[1]
+
+    def _compute(self, experiment: Experiment, unit: Unit, rules: Rules) -> Results:
+        exposures = read_exposures(self._directory)
+        events, _ = read_event_log(self._directory)
+        return experiment_results(experiment, exposures, unit=unit, events=events, rules=rules)

@@ -128,19 +128,12 @@ class Supervisor:
         state = TaskState(task.within_s)
         self.health.states[task.name] = state
 
-        async def rounds() -> None:
-            while True:
-                state.round_s = 0.0
-                pause_s = await self._round(task, state)
-                state.round_s = None
-                await asyncio.sleep(pause_s)
-
         def record_end(ended: asyncio.Task[None]) -> None:
             state.is_dead = True
             if not ended.cancelled() and (exc := ended.exception()) is not None:
                 _log.critical("a background task ended", task=ended.get_name(), exc_info=exc)
 
-        running = asyncio.create_task(rounds(), name=task.name)
+        running = asyncio.create_task(self._run(task, state), name=task.name)
         running.add_done_callback(record_end)
         return running
 
@@ -153,6 +146,13 @@ class Supervisor:
             "background tasks are beyond repair: this worker ends, to be replaced", tasks=names
         )
         self.end_worker()
+
+    async def _run(self, task: BackgroundTask, state: TaskState) -> None:
+        while True:
+            state.round_s = 0.0
+            pause_s = await self._round(task, state)
+            state.round_s = None
+            await asyncio.sleep(pause_s)
 
     async def _round(self, task: BackgroundTask, state: TaskState) -> float:
         """Run one round of a task, and return the pause after it."""

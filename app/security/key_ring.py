@@ -73,12 +73,15 @@ class KeyRing:
     def recognise(self, key: str) -> KeyEntry | None:
         """Return the entry of a key; None for one that is not, or no longer, valid."""
         now_s = self.monotonic_s()
-        if now_s < self._look_at_s:
-            return self._keys.recognise(key)
-        self._look_at_s = now_s + LOOK_EVERY_S
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + LOOK_EVERY_S
+            self._follow()
+        return self._keys.recognise(key)
+
+    def _follow(self) -> None:
         seen = _state(self.path)
         if seen == self._seen:
-            return self._keys.recognise(key)
+            return
         self._seen = seen
         try:
             before, self._keys = self._keys.by_id, Keys.from_entries(read_keys(self.path).keys)
@@ -96,7 +99,6 @@ class KeyRing:
             _log.error(
                 "the file of keys is unreadable: the keys read last stay valid", reason=str(exc)
             )
-        return self._keys.recognise(key)
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
