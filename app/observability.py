@@ -207,6 +207,14 @@ class Metrics:
         return generate_latest(summed)
 
 
+def _without_terminal_copy(
+    _logger: object, _method: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Remove the copy of a message with terminal colours, which Uvicorn adds."""
+    line.pop("color_message", None)
+    return line
+
+
 _SHARED_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -238,6 +246,7 @@ def configure_logging(level: str) -> None:
             foreign_pre_chain=_SHARED_PROCESSORS,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_terminal_copy,
                 structlog.processors.JSONRenderer(),
             ],
         )

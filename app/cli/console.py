@@ -13,6 +13,7 @@ from rich.progress import Progress as RichProgress
 from rich.progress import TaskID
 
 from app.errors import MAX_NAMED
+from app.observability import configure_logging
 from app.settings import Settings, ignored
 from app.stores.embedded import embedded_server
 from app.stores.store import Stores
@@ -76,6 +77,8 @@ async def opened(url: str) -> AsyncGenerator[Stores]:
 
 def with_stores(settings: Settings, command: Callable[[Stores], Awaitable[T]]) -> T:
     """Run a command over the stores of the settings, and return its result."""
+    # Otherwise lines of the log would be on stdout, in front of the JSON object.
+    configure_logging("warning")
 
     async def run(url: str) -> T:
         async with opened(url) as stores:
@@ -91,7 +94,16 @@ def print_summary(summary: dict[str, JsonValue], *, as_json: bool) -> None:
         typer.echo(json.dumps(summary))
         return
     for name, value in summary.items():
-        typer.echo(f"{name}: {value}")
+        typer.echo(f"{name}: {_in_words(value)}")
+
+
+def _in_words(value: JsonValue | tuple[JsonValue, ...]) -> str:
+    """Return a value as a person reads it: the parts of a collection, or ``none``."""
+    if isinstance(value, dict):
+        value = [f"{name}: {one}" for name, one in value.items()]
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
 
 
 class Progress:

@@ -88,7 +88,7 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
         scorer = Scorer.load(bundle)
         labeller = scene_labeller(bundle, provider=best)
     except (UserError, OSError) as exc:
-        advice = "train one with `python -m training train`, or copy one there"
+        advice = "copy an intact one there from the machine that trains"
         yield Finding("bundle", Verdict.FAILURE, str(exc), advice)
         return
     yield Finding("bundle", Verdict.OK, f"{scorer.bundle_id} is whole and reproduces its scores")

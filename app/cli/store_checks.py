@@ -13,7 +13,7 @@ from app.catalogue.snapshot_archive import SnapshotArchive
 from app.cli.finding import Finding, Verdict
 from app.errors import StoreUnavailableError
 from app.experiments.plan_file import first_plan
-from app.health.store_monitor import NO_EVICTION, SKEW_S, WRITES_ADVICE
+from app.health.store_monitor import NO_EVICTION, SKEW_S, STORE_ADVICE, WRITES_ADVICE
 from app.recommend.currency import mixed_currencies
 from app.resources import SNAPSHOTS
 from app.settings import Settings
@@ -107,8 +107,7 @@ async def store_findings(url: str, settings: Settings) -> list[Finding]:
             *await _currencies(stores, settings),
         ]
     except StoreUnavailableError as exc:
-        advice = "start it, or correct VITRINE_REDIS_URL; docs/store.md lists the rights it needs"
-        return [Finding("store", Verdict.FAILURE, str(exc), advice)]
+        return [Finding("store", Verdict.FAILURE, str(exc), STORE_ADVICE)]
     finally:
         await connection.close()
 

@@ -15,7 +15,7 @@ from app.catalogue.known_catalogue import ADVICE
 from app.catalogue.snapshot_archive import STATE_ADVICE
 from app.errors import StoreUnavailableError
 from app.health.background_tasks import TaskHealth
-from app.health.store_monitor import StoreMonitor
+from app.health.store_monitor import STORE_ADVICE, StoreMonitor
 from app.observability import Metrics
 from app.recommend.recent_answers import RecentAnswers
 
@@ -97,7 +97,8 @@ class Readiness:
                 if self.monitor.refused is not None:
                     await self.monitor.check_writes()
         except (StoreUnavailableError, TimeoutError) as exc:
-            missing.append(Missing(Part.STORE, str(exc) or "no answer in time"))
+            reason = str(exc) or "no answer in time"
+            missing.append(Missing(Part.STORE, f"{reason}: {STORE_ADVICE}"))
         if self.monitor.refused is not None:
             missing.append(Missing(Part.WRITES, self.monitor.refused))
         if self.live.is_stale:

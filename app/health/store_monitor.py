@@ -14,6 +14,10 @@ NO_EVICTION: Final = "noeviction"
 
 NONE: Final = Lost(0, 0, 0)
 
+STORE_ADVICE: Final = (
+    "start it, or correct VITRINE_REDIS_URL; docs/store.md lists the rights it needs"
+)
+"""For a store that cannot be reached."""
 WRITES_ADVICE: Final = {
     Refusal.FULL: "raise maxmemory, or run `python -m app export-events`, which makes room",
     Refusal.DISK: "look at its log and its disk: it cannot save, and takes nothing until it can",
@@ -92,7 +96,8 @@ class StoreMonitor:
         self.refused = f"{reason}: {WRITES_ADVICE[refusal]}"
         if refusal is not self._refusal:
             _log.error(
-                f"the store refuses writes, so events are answered 503; {WRITES_ADVICE[refusal]}",
+                "the store refuses writes, so events and changes of sales are answered 503;"
+                f" {WRITES_ADVICE[refusal]}",
                 reason=reason,
             )
         self._refusal = refusal

@@ -134,8 +134,20 @@ def join_cluster(ports: Sequence[int]) -> None:
 def documented_rights() -> str:
     """The rights of the user that docs/store.md tells operators to make."""
     page = (ROOT / "docs/store.md").read_text(encoding="utf-8")
-    command = page.split("ACL SETUSER vitrine on >PASSWORD", 1)[1].split("```", 1)[0]
+    command = page.split("ACL SETUSER vitrine on >PASSWORD", 1)[1].split("\nEND", 1)[0]
     return " ".join(command.replace("\\", " ").split())
+
+
+def documented_shell() -> str:
+    """The shell command of docs/store.md that makes this user."""
+    page = (ROOT / "docs/store.md").read_text(encoding="utf-8")
+    return "redis-cli" + page.split("```\nredis-cli", 1)[1].split("```", 1)[0]
+
+
+def documented_sentinel_rights() -> str:
+    """The rights that docs/store.md gives a user of Sentinels."""
+    page = (ROOT / "docs/store.md").read_text(encoding="utf-8")
+    return page.split("A user of Sentinels needs `", 1)[1].split("`", 1)[0]
 
 
 def free_port() -> int:

@@ -9,7 +9,15 @@ import pytest
 
 from app.errors import StoreUnavailableError
 from app.stores.connection import Connection, Script
-from tests.contract.servers import Nodes, free_port, join_cluster, nodes, redis_binary, tell
+from tests.contract.servers import (
+    Nodes,
+    documented_sentinel_rights,
+    free_port,
+    join_cluster,
+    nodes,
+    redis_binary,
+    tell,
+)
 from tests.end_to_end.faults import Proxy
 
 pytestmark = pytest.mark.redis
@@ -112,10 +120,12 @@ async def test_the_master_that_sentinels_name_is_followed(servers: Nodes) -> Non
         "sentinel auth-pass shop secret\n"
         "sentinel down-after-milliseconds shop 500\n"
         "sentinel failover-timeout shop 5000\n"
+        f"user vitrine on >seen resetchannels -@all {documented_sentinel_rights()}\n"
     )
     servers.start(sentinel, str(folder / "sentinel.conf"), "--sentinel")
     away = free_port()
     url = f"redis+sentinel://:secret@127.0.0.1:{away},127.0.0.1:{sentinel}/shop/0"
+    url += "?sentinel_username=vitrine&sentinel_password=seen"
     async with connected(url) as connection:
         await until_put(connection, "before")
         servers.kill(old)

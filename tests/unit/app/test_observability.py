@@ -1,4 +1,5 @@
 import json
+import logging
 import subprocess
 import sys
 
@@ -51,6 +52,16 @@ def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
         "warning",
         "away",
     )
+
+
+def test_a_line_of_uvicorn_has_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info")
+
+    coloured = {"color_message": "Started [\x1b[36m%d\x1b[0m]"}
+    logging.getLogger("uvicorn.error").info("Started [%d]", 7, extra=coloured)
+
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], "color_message" in line) == ("Started [7]", False)
 
 
 def test_loggers_follow_a_second_configuration() -> None:

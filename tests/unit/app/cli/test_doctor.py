@@ -1,6 +1,8 @@
 import asyncio
 import json
 import resource
+import shutil
+import subprocess
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +28,13 @@ from models.catalogue.snapshot import Snapshot
 from models.neighbours.search import Device
 from models.pictures.onnx import Provider
 from tests.builders import catalogue
-from tests.contract.servers import acl_server, documented_rights, redis_binary
+from tests.contract.servers import (
+    acl_server,
+    documented_rights,
+    documented_shell,
+    redis_binary,
+    redis_server,
+)
 from tests.shop import sale
 
 
@@ -159,6 +167,22 @@ def test_the_documented_rights_are_enough_and_nothing_is_left_behind(tmp_path: P
 
     assert found.verdict is Verdict.OK, found
     assert left == []
+
+
+@pytest.mark.redis
+def test_the_user_is_made_by_pasting_the_command_of_the_page(tmp_path: Path) -> None:
+    binary, cli = redis_binary(), shutil.which("redis-cli")
+    if binary is None or cli is None:
+        pytest.skip("redis-server is not installed")
+    with redis_server(binary, tmp_path) as url:
+        path = url.removeprefix("unix://")
+        pasted = documented_shell().replace("redis-cli", f"{cli} -s {path}")
+        said = subprocess.run(["/bin/sh"], input=pasted, check=True, capture_output=True, text=True)
+        as_user = f"{url}?username=vitrine&password=PASSWORD"
+        found = of(examine(settings(tmp_path), as_user), "store rights")
+
+    assert said.stdout.split() == ["OK"]
+    assert found.verdict is Verdict.OK, found
 
 
 async def names(url: str) -> list[object]:

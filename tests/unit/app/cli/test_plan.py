@@ -144,3 +144,18 @@ def test_what_cannot_be_said_of_promotions_is_an_error(tmp_path: Path) -> None:
     assert "there was no promotion yet" in none_yet.stderr
     assert "set VITRINE_EXPORTS" in no_exports.stderr
     assert "shares of the canary must rise, got 200, 100" in malformed.stderr
+
+
+@pytest.mark.usefixtures("url")
+def test_stdout_has_no_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_bundle: tuple[Path, Path]
+) -> None:
+    bundle = tiny_bundle[0]
+    monkeypatch.setenv("VITRINE_BUNDLES", str(bundle.parent))
+    monkeypatch.setenv("VITRINE_BUNDLE", bundle.name)
+    monkeypatch.setenv("VITRINE_EXPORTS", str(tmp_path))
+
+    refused = run("promotion", "begin", bundle.name, "--json")
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "it is the active bundle already" in refused.stderr
