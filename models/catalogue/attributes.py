@@ -1,12 +1,13 @@
 """Attributes of sales as columns: numbers and flags as numbers, texts as indicators of values."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.sale import Sale
+from models.domain.sale import AttributeValue, Sale
 
 # Texts a sale, chosen: an attribute with more of them names single sales, as an article number.
 MAX_DISTINCT: Final = 0.5
@@ -14,6 +15,9 @@ MAX_DISTINCT: Final = 0.5
 # Characters of a name or a text, chosen: longer ones are descriptions, and every value of a bundle
 # takes the room of the longest.
 MAX_LENGTH: Final = 128
+
+# Chosen: the squares of numbers up to here, and their sum over all sales, are finite.
+_LARGEST: Final = 1e100
 
 
 def unused_because(n_distinct: int, n_values: int, *, is_text: bool) -> str | None:
@@ -46,15 +50,16 @@ def attribute_numbers(sales: Sequence[Sale], names: Sequence[str]) -> NDArray[np
         names: Attributes, one a column.
 
     Returns:
-        NaN where a sale has no such attribute, or a text, shape ``(n_sales, n_names)``.
+        Within 1e100 of 0; NaN where a sale has no such attribute, or a text. Shape
+        ``(n_sales, n_names)``.
     """
-    numbers = np.full((len(sales), len(names)), np.nan)
+    numbers = np.empty((len(sales), len(names)))
     for row, sale in enumerate(sales):
-        for column, name in enumerate(names):
-            value = sale.attributes.get(name)
-            if value is not None and not isinstance(value, str):
-                numbers[row, column] = value
-    return numbers
+        values = [sale.attributes.get(name) for name in names]
+        numbers[row] = [
+            np.nan if value is None or isinstance(value, str) else value for value in values
+        ]
+    return numbers.clip(-_LARGEST, _LARGEST)
 
 
 def mark_attribute_texts(
@@ -67,7 +72,15 @@ def mark_attribute_texts(
         place: Column by attribute and text.
         matrix: Changed in place, shape ``(n_sales, n_columns)``.
     """
+    columns: defaultdict[str, dict[AttributeValue, int]] = defaultdict(dict)
+    for (name, text), column in place.items():
+        columns[name][text] = column
+    rows: list[int] = []
+    marked: list[int] = []
     for row, sale in enumerate(sales):
-        for name, value in sale.attributes.items():
-            if isinstance(value, str) and (name, value) in place:
-                matrix[row, place[name, value]] = 1.0
+        for name, by_text in columns.items():
+            column = by_text.get(sale.attributes.get(name))
+            if column is not None:
+                rows.append(row)
+                marked.append(column)
+    matrix[rows, marked] = 1.0

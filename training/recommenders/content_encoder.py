@@ -1,6 +1,7 @@
 """Fits the content encoder: the attributes that are used, centres and scales of the content."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.attributes import is_comparable, unused_because
 from models.catalogue.catalogue import Catalogue
+from models.domain.sale import AttributeValue
 from models.recommenders.content_encoder import Encoder, number_columns
 
 N_PICTURE_AXES: Final = 24  # principal axes of picture embeddings; chosen, not measured
@@ -61,37 +63,35 @@ def used_attributes(
         Names of numbers and flags, and shares of the exposure by name and text, of exposed sales;
         see `unused_because`.
     """
-    numbers: defaultdict[str, Counter[float]] = defaultdict(Counter)
-    texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    shares: defaultdict[tuple[str, str], float] = defaultdict(float)
-    total = max(float(exposure.sum()), 1.0)
-    for row in np.flatnonzero(exposure):
-        for name, value in catalogue.sales[row].attributes.items():
-            if value is None or not is_comparable(name):
-                continue
-            if not isinstance(value, str):
-                numbers[name][value] += 1
-            elif is_comparable(value):
-                texts[name][value] += 1
-                shares[name, value] += float(exposure[row]) / total
-    common = sorted(
-        (
-            (name, text)
-            for name, found in texts.items()
-            if unused_because(len(found), found.total(), is_text=True) is None
-            for text in found
-            if shares[name, text] >= MIN_SHARE
-        ),
-        key=lambda value: (-shares[value], value),
-    )
-    return (
-        tuple(
-            name
-            for name, found in sorted(numbers.items())
-            if unused_because(len(found), found.total(), is_text=False) is None
-        ),
-        {value: shares[value] for value in sorted(common[:MAX_TEXTS])},
-    )
+    rows: list[int] = np.flatnonzero(exposure).tolist()
+    every = [catalogue.sales[row].attributes for row in rows]
+    weights: list[float] = (exposure[rows] / max(float(exposure.sum()), 1.0)).tolist()
+    names: set[str] = set()
+    for attributes in every:
+        names.update(attributes)
+    numbers: list[str] = []
+    shares: dict[tuple[str, str], float] = {}
+    # One attribute at a time: article numbers of all sales are held once, not once an attribute.
+    for name in filter(is_comparable, sorted(names)):
+        values = [attributes.get(name) for attributes in every]
+        known = [one for one in values if one is not None and not isinstance(one, str)]
+        if unused_because(len(set(known)), len(known), is_text=False) is None:
+            numbers.append(name)
+        found = _text_shares(values, weights)
+        shares |= {(name, text): share for text, share in found.items() if share >= MIN_SHARE}
+    common = sorted(shares, key=lambda value: (-shares[value], value))
+    return tuple(numbers), {value: shares[value] for value in sorted(common[:MAX_TEXTS])}
+
+
+def _text_shares(values: Sequence[AttributeValue], weights: Sequence[float]) -> Mapping[str, float]:
+    """Return the sum of the weights of each text of an attribute; none of one that is not used."""
+    shares: defaultdict[str, float] = defaultdict(float)
+    n_texts = 0
+    for value, weight in zip(values, weights, strict=True):
+        if isinstance(value, str) and is_comparable(value):
+            shares[value] += weight
+            n_texts += 1
+    return shares if unused_because(len(shares), n_texts, is_text=True) is None else {}
 
 
 def _vocabulary_shares(

@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from models.arrays.array_file import Arrays
 from models.recommenders.content_encoder import Encoder
@@ -59,3 +60,38 @@ def test_long_texts_and_those_that_arrays_cannot_hold_are_no_values() -> None:
 
     assert encoder.values == (("a.b", "b"), ("a.b", "🏖 b "))
     assert again.encode(shop).tobytes() == encoder.encode(shop).tobytes()
+
+
+def test_numbers_of_any_size_are_learned_without_overflow() -> None:
+    """Warnings are errors here: the square of 1e300 is infinite."""
+    shop = catalogue(
+        sale("a", attributes={"odd": 1e300, "stars": True}),
+        sale("b", attributes={"odd": -1.7e308, "stars": 1.0}),
+        sale("c", attributes={"odd": 2.0, "stars": 5.0}),
+    )
+
+    encoder = fit_encoder(shop, np.ones(len(shop.sales)))
+    vectors = encoder.encode(shop)
+
+    assert encoder.numbers == ("odd", "stars")
+    (odd, stars), order = vectors[:, -2:].T, [one.sale_id for one in shop.sales]
+    assert dict(zip(order, odd.tolist(), strict=True)) == pytest.approx(
+        {"a": 1.5**0.5, "b": -(1.5**0.5), "c": 0.0}
+    )
+    # A flag is the number 1 beside numbers of the same name.
+    assert dict(zip(order, stars.tolist(), strict=True)) == pytest.approx(
+        {"a": -(0.5**0.5), "b": -(0.5**0.5), "c": 2**0.5}
+    )
+
+
+def test_an_attribute_of_numbers_and_texts_is_both() -> None:
+    values = ["half", "half", "full", "full", 1.0, 2.0]
+    shop = catalogue(
+        *(sale(f"s{index}", attributes={"board": value}) for index, value in enumerate(values))
+    )
+
+    encoder = fit_encoder(shop, np.ones(len(shop.sales)))
+
+    assert encoder.numbers == ("board",)
+    assert encoder.values == (("board", "full"), ("board", "half"))
+    assert encoder.value_centre == pytest.approx([1 / 3, 1 / 3])
