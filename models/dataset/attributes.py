@@ -55,6 +55,13 @@ def read_attributes(table: Table) -> Attributes:
         elif similar in _CONTRACT:
             reason = f"column {name!r} is read as an attribute: the contract says {similar!r}"
             notes.append(table.fault(code, reason, column=name))
+    numbers = {name: each for name, each in columns.items() if each.dtype == pl.Float64}
+    checks = [
+        Check(FaultCode.INFINITE_ATTRIBUTE, name, pl.lit(values.is_infinite()), "be finite")
+        for name, values in numbers.items()
+    ]
+    finite = pl.when(pl.all().is_finite()).then(pl.all())
+    columns |= {name: each.to_frame().select(finite).to_series() for name, each in numbers.items()}
     for name, values in columns.items():
         known, is_text = values.drop_nulls(), values.dtype == pl.String
         if is_text:
@@ -63,14 +70,7 @@ def read_attributes(table: Table) -> Attributes:
         if why is not None:
             reason = f"attribute {name!r} {why}: it is kept with the sales, no model reads it"
             notes.append(table.fault(FaultCode.NOT_LEARNED, reason, column=name))
-    numbers = {name: each for name, each in columns.items() if each.dtype == pl.Float64}
-    checks = [
-        Check(FaultCode.INFINITE_ATTRIBUTE, name, pl.lit(values.is_infinite()), "be finite")
-        for name, values in numbers.items()
-    ]
     faults = FaultReport.from_faults(notes) + find_faults(table.frame, checks, file=table.file)
-    finite = pl.when(pl.all().is_finite()).then(pl.all())
-    columns |= {name: each.to_frame().select(finite).to_series() for name, each in numbers.items()}
     return Attributes(columns, faults)
 
 

@@ -122,6 +122,14 @@ def test_an_infinite_attribute_is_named_and_left_out_of_its_sale(tmp_path: Path)
     assert [(fault.row, fault.column) for fault in infinite] == [(2, "stars")]
 
 
+def test_an_attribute_of_one_number_beside_no_numbers_is_not_learned_from(tmp_path: Path) -> None:
+    sales = pl.concat([SALE, SALE.with_columns(sale_id=pl.lit("s2"))])
+    dataset = read(tmp_path, sales=sales.with_columns(stars=pl.Series([4.0, float("nan")])))
+
+    (noted,) = dataset.faults.with_codes(FaultCode.NOT_LEARNED)
+    assert "attribute 'stars' has one value" in noted.reason
+
+
 @pytest.mark.parametrize("column", [column.name for column in SALES])
 def test_no_type_of_a_column_of_sales_is_a_crash(tmp_path: Path, column: str) -> None:
     for values in [*(values for values, _ in USED), *NAMED]:
