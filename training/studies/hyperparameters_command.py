@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import JsonValue
@@ -25,14 +25,9 @@ from training.console import (
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import TrainingExamples, assemble
 from training.studies.ablation import Halves, NothingToJudgeError
-from training.studies.hyperparameters import (
-    Trial,
-    best,
-    later_loss,
-    open_study,
-    search,
-    write_config,
-)
+
+if TYPE_CHECKING:
+    from training.studies.hyperparameters import Trial
 
 # Last share of the slates before ``--until``, which judges trials and teaches none. Chosen: the
 # usual fifth of a hold-out.
@@ -63,6 +58,9 @@ def tune_command(
     as_json: Json = False,
 ) -> None:
     """Search hyper-parameters by Optuna; goes on where an earlier run stopped."""
+    # Optuna takes most of a second to import, which no other command waits for.
+    from training.studies.hyperparameters import best, later_loss, open_study, search, write_config
+
     deadline = None if seconds is None else time.monotonic() + seconds
     with exit_on_user_error(), bars() as progress:
         start = RunConfig.read(config)
@@ -90,7 +88,7 @@ def tune_command(
     _tell(found, chosen, out=out, as_json=as_json)
 
 
-def _tell(found: list[Trial], chosen: Trial, *, out: Path, as_json: bool) -> None:
+def _tell(found: "list[Trial]", chosen: "Trial", *, out: Path, as_json: bool) -> None:
     if as_json:
         trials: list[JsonValue] = [trial.model_dump(mode="json") for trial in found]
         print_json({"trials": trials, "best": chosen.number, "config": str(out)})

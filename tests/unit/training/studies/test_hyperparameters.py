@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -147,6 +149,26 @@ def test_a_file_that_was_cut_off_in_its_first_line_has_no_trials(tmp_path: Path)
     (tmp_path / "trials").write_text('{"op_code": 0')
 
     assert open_study(tmp_path / "trials", "s").trials == []
+
+
+@pytest.mark.parametrize("text", ["{}", "a note", '{"op_code": 0}\na note'])
+def test_a_file_of_something_else_without_a_last_newline_is_refused_and_kept(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "trials").write_text(text)
+
+    with pytest.raises(StudyError, match="no trials"):
+        open_study(tmp_path / "trials", "s")
+
+    assert (tmp_path / "trials").read_text() == text
+
+
+def test_the_command_line_does_not_wait_for_optuna_and_matplotlib() -> None:
+    code = "import sys, training.__main__; print(*{'optuna', 'matplotlib'} & sys.modules.keys())"
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert result.stdout == b"\n"
 
 
 def tune(directory: Path, *options: str) -> Result:
