@@ -180,7 +180,8 @@ def _reason(sale: Candidate, group: str, feature: str, topics: Topics) -> str | 
     elif group in _BY_HISTORY:
         words = _BY_HISTORY[group] if sale.has_history else None
     elif group == _POPULARITY and words is None:
-        words = "popular now"
+        # That a sale was looked at much or little, of the same rates, does not make it popular.
+        words = None if feature == "popularity_looks" else "popular now"
     elif group in _BY_CONTENT and words is None:
         words = _content(sale, topics)
     elif group not in _KNOWN:

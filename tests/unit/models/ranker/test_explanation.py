@@ -95,6 +95,13 @@ def test_every_feature_is_in_the_group_of_its_maker() -> None:
     assert groups["context_weekday"] == "context"
 
 
+def test_few_looks_are_not_said_to_be_popularity() -> None:
+    asked = query(SHOP, candidates=["ski"])
+
+    assert told(asked, popularity_looks=0.5).sentence == NO_REASON
+    assert told(asked, popularity_hour=0.5).sentence == "Popular now."
+
+
 def test_groups_are_sums_of_their_features_the_largest_first() -> None:
     explanation = told(
         query(SHOP, candidates=["ski"]), popularity=0.5, popularity_trend=-0.1, content=0.6
