@@ -64,11 +64,8 @@ def evaluate_command(
     )
     with exit_on_user_error(), bars() as progress:
         loaded, question = read_question(bundle, data, options=options, progress=progress)
-        scorer, protocols = (
-            Scorer.load(loaded),
-            tuple(Protocol) if protocol is None else (protocol,),
-        )
-        evaluation = evaluate(scorer, question, progress=progress, protocols=protocols)
+        protocols = tuple(Protocol) if protocol is None else (protocol,)
+        evaluation = evaluate(Scorer.load(loaded), question, progress=progress, protocols=protocols)
     learned_until = loaded.manifest.until
     if question.from_us < to_us(datetime.fromisoformat(learned_until)):
         typer.echo(

@@ -78,7 +78,8 @@ def examples(judged: Sequence[EvaluatedSlate], n: int) -> tuple[EvaluatedSlate, 
         first.setdefault(one.customer, one)
     bought = [one for one in first.values() if len(one.bought)]
     kinds: dict[str, list[EvaluatedSlate]] = {}
-    for one in bought if len(bought) >= n else first.values():
+    used = bought if len(bought) >= n else first.values()
+    for one in sorted(used, key=lambda one: one.now_us):
         kinds.setdefault(one.situation.segments[0], []).append(one)
     each = -(-n // max(len(kinds), 1))
     # The first, the last, and evenly between: members are in the order of time.
