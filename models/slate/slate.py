@@ -28,7 +28,8 @@ def make_slate(
     Returns:
         A slate of ``min(limit, n_candidates)`` sales, each with its propensity.
     """
-    first = best(scores.order, limit)
+    by_score = best(scores.order, len(query.rows))
+    first = by_score[:limit]
     if policy.diversity:
         similarity = Similarity.from_catalogue(query.catalogue, query.rows)
         first = diversified(scores.order, similarity, weight=policy.diversity, limit=limit)
@@ -45,7 +46,6 @@ def make_slate(
             )
         case PlackettLuce(temperature=temperature):
             # All candidates: behind the slate the others by score.
-            by_score = best(scores.order, len(query.rows))
             ranking = np.concatenate([first, by_score[~np.isin(by_score, first)]])
             # Utilities must fall with rank, and the order may be by another score than the
             # probability. The sorted log-odds are therefore assigned by rank: they determine only

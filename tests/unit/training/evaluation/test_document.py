@@ -1,5 +1,6 @@
 """The report shows what was found, and what each scorer would have shown."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from models.catalogue.snapshot import Snapshot
 from models.domain.event import EventType
-from models.domain.units import DAY_US
+from models.domain.units import DAY_US, HOUR_US
 from models.pictures.topics import Topics
 from models.ranker.objective import Policy
 from models.recommenders.registry import RECOMMENDERS
@@ -136,6 +137,15 @@ def test_examples_are_slates_with_a_purchase_where_there_are_enough() -> None:
 
     assert {one.customer % 2 for one in examples(judged, 4)} == {1}
     assert len(examples(judged, 6)) == 6
+
+
+def test_examples_of_too_few_purchases_are_spread_over_time() -> None:
+    judged = [
+        replace(slate(hour, {}, bought=(1,) * (hour == 2)), now_us=hour * HOUR_US)
+        for hour in range(5)
+    ]
+
+    assert [one.now_us // HOUR_US for one in examples(judged, 3)] == [0, 2, 4]
 
 
 def test_examples_are_of_different_customers_of_every_kind() -> None:
