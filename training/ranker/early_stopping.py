@@ -22,8 +22,8 @@ from training.statistics.metrics import log_loss
 _BUYING_LEAVES: Final = 7  # of a tree of the second stage, which has few examples; chosen
 # With fewer opened sales per purchase, clicks add little to purchases. Chosen, not measured.
 _MIN_OPENED_PER_PURCHASE: Final = 2
-# Prior standard deviations of a weight of 0.06 to 0.01. Three worlds chose 3,000, 10,000 and 300,
-# for 0.0002 to 0.0021 more expected purchases@10 than 300 for all (decision 0026).
+# Prior standard deviations of a weight of 0.06 to 0.01. Three worlds chose 3,000, 10,000 and 300:
+# none suits all (decision 0026).
 BUYING_RIDGES: Final = (300.0, 1_000.0, 3_000.0, 10_000.0)
 """Ridge penalties of P(buys | opened) around a multiple of P(opens), tried on the later slates."""
 
