@@ -143,7 +143,7 @@ class PromotionEditor:
     async def _serving(self, bundle_id: str) -> str:
         wanted = await self.editor.bundles.wanted()
         try:
-            serving = wanted.active or await asyncio.to_thread(self.editor.repository.first_id)
+            serving = wanted.active or await self._first(bundle_id)
         except BundleError as exc:
             raise _refused(bundle_id, str(exc)) from exc
         if serving == bundle_id:
@@ -152,6 +152,21 @@ class PromotionEditor:
             reason = f"bundle {wanted.shadow} is in shadow: end that first"
             raise _refused(bundle_id, reason)
         return serving
+
+    async def _first(self, bundle_id: str) -> str:
+        """Return the bundle that workers serve before any was activated.
+
+        The settings alone do not say it: a bundle that was copied to this machine since the
+        workers started is the newest here, and is served by none of them.
+        """
+        reports = await self.editor.bundles.reports()
+        served = sorted({report.active for report in reports if report.active})
+        if len(served) > 1:
+            reason = f"workers serve {', '.join(served)}: activate one of these first"
+            raise _refused(bundle_id, reason)
+        if served:
+            return served[0]
+        return await asyncio.to_thread(self.editor.repository.first_id)
 
 
 def _refused(bundle_id: str, reason: str) -> PromotionRefusedError:

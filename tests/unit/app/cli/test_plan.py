@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.__main__ import commands
+from app.stores.bundle import WorkerReport
 from app.stores.promotion import StoredPromotion
 from app.stores.store import Stores
 from tests.plans import LAYER, terms, written
@@ -159,3 +160,39 @@ def test_stdout_has_no_line_of_the_log(
 
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "it is the active bundle already" in refused.stderr
+
+
+def test_the_serving_bundle_is_the_one_that_workers_report(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_bundle: tuple[Path, Path]
+) -> None:
+    newest = tiny_bundle[0]
+    monkeypatch.setenv("VITRINE_BUNDLES", str(newest.parent))
+    monkeypatch.setenv("VITRINE_BUNDLE", newest.name)
+    monkeypatch.setenv("VITRINE_EXPORTS", str(tmp_path))
+    in_store(url, lambda stores: stores.bundles.report(serving("w1", "b1")))
+
+    begun = run("promotion", "begin", newest.name, "--json")
+
+    assert begun.exit_code == 0, begun.stderr
+    assert json.loads(begun.stdout)["serving"] == "b1"
+    assert in_store(url, lambda stores: stores.bundles.wanted()).active == "b1"
+
+
+def test_no_promotion_begins_while_workers_serve_different_bundles(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_bundle: tuple[Path, Path]
+) -> None:
+    monkeypatch.setenv("VITRINE_BUNDLES", str(tiny_bundle[0].parent))
+    monkeypatch.setenv("VITRINE_EXPORTS", str(tmp_path))
+    for worker, bundle in (("w1", "b1"), ("w2", "b2")):
+        report = serving(worker, bundle)
+        in_store(url, lambda stores, report=report: stores.bundles.report(report))
+
+    refused = run("promotion", "begin", tiny_bundle[0].name)
+
+    assert refused.exit_code == 1
+    assert "workers serve b1, b2: activate one of these first" in refused.stderr
+    assert in_store(url, lambda stores: stores.bundles.wanted()).active == ""
+
+
+def serving(worker: str, bundle_id: str) -> WorkerReport:
+    return WorkerReport(worker, bundle_id, "", "", None, 0)
