@@ -13,6 +13,7 @@ from app.export.history import keep_aside, refuse_faulty
 from app.export.part import ExportError, is_written, write_table
 from app.observability import get_logger
 from app.stores.sale import SaleStore
+from models.catalogue.attributes import attribute_text
 from models.dataset.sales import IMAGES, read_sales
 from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
 from models.dataset.tables import read_table, table_path
@@ -129,8 +130,5 @@ def _attribute(name: str, values: Sequence[AttributeValue]) -> pl.Series:
     if all(isinstance(value, bool) for value in given):
         return pl.Series(name, values, dtype=pl.Boolean)
     if any(isinstance(value, bool | str) for value in given):
-        # As JSON and the dataset contract write them: ``true``, not ``True``.
-        texts = [str(one).lower() if isinstance(one, bool) else one for one in values]
-        texts = [None if one is None else str(one) for one in texts]
-        return pl.Series(name, texts, dtype=pl.String)
+        return pl.Series(name, [*map(attribute_text, values)], dtype=pl.String)
     return pl.Series(name, values, dtype=pl.Float64)

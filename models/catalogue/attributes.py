@@ -42,6 +42,12 @@ def is_comparable(text: str) -> bool:
     return len(text) <= MAX_LENGTH and not text.endswith("\0")
 
 
+def attribute_text(value: AttributeValue) -> str | None:
+    """Return a value as files have it where others of its attribute are texts."""
+    # As JSON and the dataset contract write them: `true`, not `True`.
+    return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def attribute_numbers(sales: Sequence[Sale], names: Sequence[str]) -> NDArray[np.float64]:
     """Return numbers and flags (1 and 0) of sales by attribute.
 
@@ -67,6 +73,8 @@ def mark_attribute_texts(
 ) -> None:
     """Set the cells of a matrix to 1 where a sale has the text of a column.
 
+    A number or a flag counts as its text: where one sale has a text, files have texts for all.
+
     Args:
         sales: The sales.
         place: Column by attribute and text.
@@ -79,7 +87,8 @@ def mark_attribute_texts(
     marked: list[int] = []
     for row, sale in enumerate(sales):
         for name, by_text in columns.items():
-            column = by_text.get(sale.attributes.get(name))
+            value = sale.attributes.get(name)
+            column = by_text.get(value if isinstance(value, str) else attribute_text(value))
             if column is not None:
                 rows.append(row)
                 marked.append(column)

@@ -109,6 +109,23 @@ def test_numbers_flags_and_texts_of_attributes_are_encoded_and_unseen_ones_are_t
     assert own[row(shop, "wrong")] == pytest.approx([-0.25, -0.5, 0.0, 0.0, 0.0, 5.0])
 
 
+def test_a_number_counts_as_the_text_that_files_have_where_another_sale_has_a_text() -> None:
+    encoder = replace(
+        ENCODER,
+        values=(("stars", "4.0"), ("kids", "true"), ("stars", "")),
+        value_centre=np.zeros(3),
+    )
+    shop = catalogue(
+        sale("s1", attributes={"stars": 4.0, "kids": True}),
+        sale("s2", attributes={"stars": "4.0", "kids": "true"}),
+        sale("s3", attributes={"stars": "4+", "kids": False}),
+    )
+
+    own = encoder.encode(shop)[:, -5:-2]
+
+    assert own.tolist() == [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+
+
 def test_an_encoder_round_trips() -> None:
     encoder = replace(
         ENCODER, numbers=("stars",), number_centre=np.zeros(3), number_scale=np.ones(3)
