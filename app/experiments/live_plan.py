@@ -2,12 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from app.errors import StoreUnavailableError
 from app.experiments.plan_file import PlanFile
 from app.observability import Metrics, get_logger
 from app.stores.plan import PlanChange, PlanStore, StoredPlan
 from models.domain.event import from_us
+
+# Chosen: most bundles load in less, and who changes a plan waits for it.
+FOLLOW_WITHIN_S: Final = 5.0
+
+# Chosen: a worker that loads a bundle for one plan follows the next within two seconds.
+LOOK_WITHIN_S: Final = 1.0
 
 _log = get_logger(__name__)
 
@@ -32,6 +39,7 @@ class LivePlan:
         self._current = first
         self._refused: int | None = None
         self._polling = asyncio.Lock()
+        self._adopting: tuple[int, asyncio.Task[None]] | None = None
 
     @property
     def current(self) -> StoredPlan:
@@ -44,7 +52,7 @@ class LivePlan:
         The catalogue must be there: the bundles that variants name are loaded for it.
         """
         try:
-            await self.poll()
+            await self.poll(within_s=None)
         except StoreUnavailableError as exc:
             remembered = await asyncio.to_thread(self._file.last)
             self._current = remembered or self._current
@@ -55,33 +63,61 @@ class LivePlan:
             )
         await self._hold(self._current.plan.bundles)
 
-    async def poll(self) -> None:
+    async def follow(self) -> None:
+        """Poll once, as a background task.
+
+        Raises:
+            StoreUnavailableError: See `poll`.
+        """
+        await self.poll(within_s=LOOK_WITHIN_S)
+
+    async def poll(self, within_s: float | None = FOLLOW_WITHIN_S) -> None:
         """Use the store's plan, once the bundles that its variants name are loaded.
+
+        Args:
+            within_s: Wait no longer for these bundles; they go on loading, and unless the plan
+                changes again it is used after that. None waits until they are loaded.
 
         Raises:
             StoreUnavailableError: If the store cannot be read; the plan stays.
         """
         async with self._polling:
-            # The version alone first: a poll reads a few bytes, and the plan when it changed.
-            version = await self._store.version()
-            if version in {self._current.version, self._refused}:
+            stored = await self._next()
+            if stored is None:
                 return
-            if version == 0:
-                await self._restore()
-                return
-            try:
-                stored = await self._store.read()
-            except ValueError as exc:
-                self._refused = version  # logged once, and read again when it changes
-                _log.error("the plan in the store is unreadable: it is ignored", reason=str(exc))
-                return
-            if stored is not None:
-                await self._adopt(stored)
+            # In a task of its own: a later plan, which may end an experiment, must not wait for
+            # the bundles of this one.
+            if self._adopting is None or self._adopting[0] != stored.version:
+                self._adopting = stored.version, asyncio.create_task(self._adopt(stored))
+            adopting = self._adopting
+        await asyncio.wait({adopting[1]}, timeout=within_s)
+        if adopting[1].done():
+            if self._adopting is adopting:
+                self._adopting = None
+            adopting[1].result()
+
+    async def _next(self) -> StoredPlan | None:
+        """Return the store's plan, None if there is no other to follow."""
+        # The version alone first: a poll reads a few bytes, and the plan when it changed.
+        version = await self._store.version()
+        if version in {self._current.version, self._refused}:
+            return None
+        if version == 0:
+            await self._restore()
+            return None
+        try:
+            return await self._store.read()
+        except ValueError as exc:
+            self._refused = version  # logged once, and read again when it changes
+            _log.error("the plan in the store is unreadable: it is ignored", reason=str(exc))
+            return None
 
     async def _adopt(self, stored: StoredPlan) -> None:
         # Bundles first: customers of a variant whose bundle is missing get the default's sales and
         # count as degraded, and a canary would be stopped for what its beginning took.
         await self._hold(self._current.plan.bundles | stored.plan.bundles)
+        if self._adopting is None or self._adopting[0] != stored.version:
+            return  # another plan came meanwhile
         self._current = stored
         await self._hold(stored.plan.bundles)  # what is not named any more may go
         _log.info("the plan of experiments changed", version=stored.version)

@@ -48,7 +48,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class PlanEditor:
-    """Changes the plan in the store; every worker follows it within two seconds.
+    """Changes the plan in the store; see `LivePlan` for when workers follow.
 
     Every method may raise `PlanRefusedError` for a plan that contradicts itself or names an
     unknown bundle or order, and `PlanChangedError` if the version is another by now; the plan is

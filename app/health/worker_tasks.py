@@ -29,7 +29,7 @@ def worker_tasks(
     return (
         BackgroundTask("pulse", live.beat, every_s=BEAT_EVERY_S),
         BackgroundTask("catalogue", live.follow, every_s=CATALOGUE_EVERY_S),
-        BackgroundTask("plan", promotions.plan.poll, every_s=0.5, within_s=LOADING_WITHIN_S),
+        BackgroundTask("plan", promotions.plan.follow, every_s=0.5),
         BackgroundTask(
             "model_holder", promotions.active.follow, every_s=0.25, within_s=LOADING_WITHIN_S
         ),

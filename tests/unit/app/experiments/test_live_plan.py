@@ -1,10 +1,13 @@
 """Workers follow the store's plan, over a restart, while it is away, and once it was emptied."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from app.experiments.live_plan import LivePlan
 from app.experiments.plan_file import PlanFile
@@ -77,6 +80,74 @@ async def test_a_plan_is_followed_once_the_bundles_of_its_variants_are_loaded(
     b1, b2 = frozenset({"b1"}), frozenset({"b2"})
     # What is shown now is kept until the new plan is followed, and dropped after that.
     assert followed == [(0, b1), (1, b1), (1, b1 | b2), (2, b2)]
+
+
+async def test_an_experiment_ends_while_the_bundle_of_its_variant_is_loading(
+    power: Power, tmp_path: Path
+) -> None:
+    """A bundle of gigabytes takes a minute; an operator who thinks better of it does not wait."""
+    loaded = asyncio.Event()
+
+    async def hold(bundle_ids: frozenset[str]) -> None:
+        if bundle_ids:
+            await loaded.wait()
+
+    power.on()
+    async with opened(power) as stores:
+        worker = worker_of(stores, tmp_path, hold)
+        await stores.plans.change(planned(3_000, bundle="b1"), change(0))
+        await worker.poll(within_s=0.05)
+        meanwhile = worker.current.version
+        await stores.plans.change(planned(3_000), change(1))
+        await worker.poll(within_s=None)
+        ended = worker.current.version
+        loaded.set()
+        await worker.follow()
+        await asyncio.sleep(0)
+
+        assert (meanwhile, ended, worker.current.version) == (0, 2, 2)
+
+
+async def test_a_plan_whose_bundles_take_long_is_followed_once_they_are_loaded(
+    power: Power, tmp_path: Path
+) -> None:
+    loaded = asyncio.Event()
+
+    async def hold(_bundle_ids: frozenset[str]) -> None:
+        await loaded.wait()
+
+    power.on()
+    async with opened(power) as stores:
+        worker = worker_of(stores, tmp_path, hold)
+        await stores.plans.change(planned(3_000, bundle="b1"), change(0))
+        await worker.poll(within_s=0.05)
+        await worker.poll(within_s=0.05)
+        meanwhile = worker.current.version
+        loaded.set()
+        await worker.poll(within_s=None)
+
+        assert (meanwhile, worker.current.version) == (0, 1)
+
+
+async def test_bundles_that_cannot_be_held_are_an_error_of_the_task_and_tried_again(
+    power: Power, tmp_path: Path
+) -> None:
+    held: list[frozenset[str]] = []
+
+    async def hold(bundle_ids: frozenset[str]) -> None:
+        held.append(bundle_ids)
+        if len(held) == 1:
+            raise MemoryError
+
+    power.on()
+    async with opened(power) as stores:
+        worker = worker_of(stores, tmp_path, hold)
+        await stores.plans.change(planned(3_000, bundle="b1"), change(0))
+        with pytest.raises(MemoryError):
+            await worker.follow()
+        await worker.follow()
+
+        assert worker.current.version == 1
 
 
 async def test_workers_route_alike_once_they_polled(power: Power, tmp_path: Path) -> None:
