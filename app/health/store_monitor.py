@@ -67,8 +67,12 @@ class StoreMonitor:
     async def _check_clock(self) -> None:
         before_us = self.machine_us()
         store_us = await self.server.time_us()
+        after_us = self.machine_us()
+        # A worker that was busy took the reply late: half of its delay would look like a skew.
+        if after_us - before_us > SKEW_S * SECOND_US:
+            return
         # The store read its clock between request and reply: compare with the middle.
-        ahead_s = (store_us - (before_us + self.machine_us()) // 2) / SECOND_US
+        ahead_s = (store_us - (before_us + after_us) // 2) / SECOND_US
         self.metrics.health.clock_skew.set(ahead_s)
         is_skewed = abs(ahead_s) > SKEW_S
         if is_skewed and not self._is_skewed:

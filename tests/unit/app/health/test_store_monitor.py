@@ -101,6 +101,20 @@ async def test_a_store_in_order_is_no_news() -> None:
     assert lines == []
 
 
+async def test_a_reply_that_is_taken_late_says_nothing_of_the_clock() -> None:
+    metrics, machine_us = Metrics(), iter([0, 3_660_000, 0, 100_000])
+    monitor = StoreMonitor(Server(), metrics, lambda: next(machine_us))
+
+    with capture_logs() as lines:
+        await monitor.check()
+        late = metrics.exposition(None).decode()
+        await monitor.check()
+
+    assert lines == []
+    assert "store_clock_skew_seconds 0.0" in late
+    assert "store_clock_skew_seconds -0.05" in metrics.exposition(None).decode()
+
+
 async def test_a_store_whose_clock_is_off_is_named_once_and_measured() -> None:
     metrics = Metrics()
     monitor = StoreMonitor(Server(), metrics, lambda: 3_600_000_000)
