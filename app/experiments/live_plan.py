@@ -39,6 +39,7 @@ class LivePlan:
         self._current = first
         self._refused: int | None = None
         self._polling = asyncio.Lock()
+        self._keeping = asyncio.Lock()
         self._adopting: tuple[int, asyncio.Task[None]] | None = None
 
     @property
@@ -122,7 +123,9 @@ class LivePlan:
         await self._hold(stored.plan.bundles)  # what is not named any more may go
         _log.info("the plan of experiments changed", version=stored.version)
         try:
-            await asyncio.to_thread(self._file.keep, stored)
+            # One after the other: an earlier plan, written slowly, would replace a later one.
+            async with self._keeping:
+                await asyncio.to_thread(self._file.keep, self._current)
         except OSError as exc:
             self._metrics.files_not_kept.labels("plan").inc()
             _log.warning("the plan of experiments was not kept on this machine", reason=str(exc))

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -127,6 +129,44 @@ async def test_a_plan_whose_bundles_take_long_is_followed_once_they_are_loaded(
         await worker.poll(within_s=None)
 
         assert (meanwhile, worker.current.version) == (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class SlowFile(PlanFile):
+    """A disk that takes its time for the first plan."""
+
+    free: Event = field(default_factory=Event)
+
+    def keep(self, stored: StoredPlan) -> None:
+        if stored.version == 1:
+            assert self.free.wait(timeout=30.0)
+        PlanFile.keep(self, stored)
+
+
+async def followed(worker: LivePlan, version: int) -> None:
+    while worker.current.version != version:  # noqa: ASYNC110 - a worker tells no one
+        await asyncio.sleep(0.001)
+
+
+async def test_a_plan_that_is_written_slowly_does_not_replace_a_later_one(
+    power: Power, tmp_path: Path
+) -> None:
+    power.on()
+    async with opened(power) as stores, asyncio.timeout(30.0):
+        file = SlowFile(tmp_path / "plan.json")
+        worker = LivePlan(stores.plans, FIRST, file=file, hold=no_bundles, metrics=Metrics())
+        await stores.plans.change(planned(3_000), change(0))
+        first = asyncio.create_task(worker.poll(within_s=None))
+        await followed(worker, 1)
+        await stores.plans.change(planned(6_000), change(1))
+        second = asyncio.create_task(worker.poll(within_s=None))
+        await followed(worker, 2)
+        file.free.set()
+        await asyncio.gather(first, second)
+
+        kept = file.last()
+        assert kept is not None
+        assert (worker.current.version, kept.version) == (2, 2)
 
 
 async def test_bundles_that_cannot_be_held_are_an_error_of_the_task_and_tried_again(
