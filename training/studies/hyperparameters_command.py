@@ -24,6 +24,7 @@ from training.console import (
 )
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import TrainingExamples, assemble
+from training.pipeline.training_data import TrainingData
 from training.studies.ablation import Halves, NothingToJudgeError
 
 if TYPE_CHECKING:
@@ -68,14 +69,12 @@ def tune_command(
         source = DataOptions(directory=data, cache=cache, until=aware(until))
         material = prepare(source, options, progress=progress)
         print_left_out(material.dataset.faults.n_refused())
-        # Trials of one study can be compared: the same data, end, start and seed.
-        same = (material.dataset.fingerprint, material.until_us, start.model_dump_json(), seed)
-        name = sha256("\n".join(map(str, same)).encode()).hexdigest()[:16]
-        study = open_study(out.with_suffix(".trials.jsonl"), name)
+        study = open_study(out.with_suffix(".trials.jsonl"), _study_name(material, options))
         examples = assemble(material, options, progress=progress)
         halves = Halves.of(examples, _split_us(examples), outcome_us=start.outcome_us)
         loss = partial(later_loss, halves=halves, schema=examples.schema, seed=seed)
-        progress.stage("trials", max(trials - len(study.trials), 0))
+        n_known = sum(one.state.is_finished() for one in study.trials)
+        progress.stage("trials", max(trials - n_known, 0))
 
         def more(n_done: int) -> int:
             in_time = deadline is None or time.monotonic() < deadline
@@ -86,6 +85,13 @@ def tune_command(
         chosen = best(found)
         write_config(out, chosen.config(start))
     _tell(found, chosen, out=out, as_json=as_json)
+
+
+def _study_name(data: TrainingData, options: TrainingOptions) -> str:
+    # Trials of one study can be compared: the same data, end, start and seed.
+    start = options.config.model_dump_json()
+    same = (data.dataset.fingerprint, data.until_us, start, options.seed)
+    return sha256("\n".join(map(str, same)).encode()).hexdigest()[:16]
 
 
 def _tell(found: "list[Trial]", chosen: "Trial", *, out: Path, as_json: bool) -> None:
