@@ -159,6 +159,8 @@ class ActiveBundle:
             and await self._switch(wanted.active, self.live.serve)
         ):
             _log.info("the active bundle changed", bundle=wanted.active)
+        refusal = self._refused.get(wanted.active)
+        self.live.refused = refusal and f"{self.live.model.bundle_id} answers: {refusal.reason}"
         if wanted.shadow != self._shadow_id:
             if not wanted.shadow:
                 await self.live.shadow_by(None)

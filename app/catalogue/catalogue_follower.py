@@ -69,6 +69,7 @@ class CatalogueFollower:
         self._confirmed_us: int | None = None
         self._is_refused = False
         self.unsaved: str | None = None
+        self.refused: str | None = None  # why another bundle answers than the active one
         """Why this machine does not have the catalogue in its state directory; None if it has."""
         self._pauses = PauseDetector(clock.elapsed_us)
         self._tried_us = clock.elapsed_us()

@@ -101,6 +101,8 @@ class Readiness:
             missing.append(Missing(Part.STORE, f"{reason}: {STORE_ADVICE}"))
         if self.monitor.refused is not None:
             missing.append(Missing(Part.WRITES, self.monitor.refused))
+        if self.live.refused is not None:
+            missing.append(Missing(Part.BUNDLE, self.live.refused))
         if self.live.is_stale:
             reason = "not read from the store within the last minute"
             missing.append(Missing(Part.CATALOGUE, reason))

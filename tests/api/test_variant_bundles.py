@@ -89,6 +89,15 @@ async def until_it_is_held(client: httpx.AsyncClient) -> dict[str, dict[str, Any
                 return found
 
 
+async def until_full(client: httpx.AsyncClient, *, status: int) -> str:
+    """What `/health/full` says once it has a status."""
+    async with asyncio.timeout(60.0):
+        while True:
+            full = await client.get("/health/full")
+            if full.status_code == status:
+                return full.text
+
+
 async def exposures(stores: Stores, ids: set[str]) -> list[dict[str, Any]]:
     """The records of these answers, once they are logged."""
     async with asyncio.timeout(60.0):
@@ -192,6 +201,29 @@ async def test_a_worker_without_the_bundle_answers_by_the_default_and_says_so(
     rungs = Counter((side(one), one["degraded"]) for one in found.values())
     assert set(rungs) == {("popularity", None), ("own", "variant")}
     assert (refused.status_code, refused.json()["code"]) == (409, "plan_refused")
+
+
+async def test_a_worker_that_cannot_load_the_active_bundle_says_which_one_answers(
+    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str]
+) -> None:
+    """Its answers are full, by a bundle that was not chosen: callers are served, alerts fire."""
+    whole, poor, serving, own = shelves
+    async with (
+        worker(stores, settings, shelf=whole, serving=serving) as rich,
+        worker(stores, settings, shelf=poor, serving=serving) as lacking,
+    ):
+        before = await lacking.get("/health/full")
+        activated = await rich.put("/v1/bundles/active", json={"bundle": own})
+        full = await until_full(lacking, status=503)
+        ready, answer = await lacking.get("/health/ready"), await lacking.get("/v1/recommendations")
+        returned = await rich.post("/v1/bundles/rollback")
+        await until_full(lacking, status=200)
+
+    assert (before.status_code, activated.status_code, returned.status_code) == (200, 200, 200)
+    assert f"{serving} answers: " in full
+    assert own in full
+    assert ready.status_code == 200
+    assert (answer.json()["bundle"], answer.json()["degraded"]) == (serving, None)
 
 
 async def test_an_ended_experiment_returns_everybody_to_the_default(
