@@ -68,13 +68,16 @@ class Popularity(Recommender):
         hours = self.rates(decayed[HOURS], prior=rates)
         hour = self.rates(decayed[HOUR], prior=hours)
         weeks = self.rates(decayed[WEEKS])
-        by_half_life = [self.conversion(one) for one in (hour, hours, weeks)]
         looks = decayed[DAYS][..., IMPRESSION]
         if not self.click_rate:
             looks = decayed[DAYS][..., CLICK] + decayed[DAYS][..., VIEW]
         columns = [
-            *(self.order(batch), *rates, np.log1p(volume), trend),
-            *(*by_half_life, np.log1p(looks)),
+            self.order(batch),
+            *rates,
+            np.log1p(volume),
+            trend,
+            *(self.conversion(one) for one in (hour, hours, weeks)),
+            np.log1p(looks),
         ]
         return np.array(columns).transpose(1, 2, 0)
 
