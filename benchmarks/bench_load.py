@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.results import write_result
-from tests.end_to_end.callers import Caller, Load
+from tests.end_to_end.callers import Load, calling
 from tests.end_to_end.service import Service, run, serving
 from tests.worlds import END_US, train_bundle
 from training.simulator.creation import create_world
@@ -80,20 +80,13 @@ async def measure(
     """Run callers for a while, and return the figures per second."""
     parts = urlsplit(service.url)
     load = Load((parts.hostname or "", parts.port or 0), customers, event_share)
-    loop = asyncio.get_running_loop()
-    callers = [
-        await loop.create_connection(lambda: Caller(load), *load.address) for _ in range(n_callers)
-    ]
-    await asyncio.sleep(WARM_UP_S)
-    load.took_ms.clear()
-    started = time.perf_counter(), time.process_time(), cpu_s(service.process.pid)
-    checks = [asyncio.create_task(load.check(path)) for path in HEALTH_PATHS]
-    await asyncio.sleep(RUN_S)
-    ended = time.perf_counter(), time.process_time(), cpu_s(service.process.pid)
-    took_ms, load.took_ms, load.is_over = load.took_ms, {}, True
-    await asyncio.gather(*checks)
-    for transport, _ in callers:
-        transport.abort()
+    async with calling(load, n_callers, warm_up_s=WARM_UP_S):
+        started = time.perf_counter(), time.process_time(), cpu_s(service.process.pid)
+        checks = [asyncio.create_task(load.check(path)) for path in HEALTH_PATHS]
+        await asyncio.sleep(RUN_S)
+        ended = time.perf_counter(), time.process_time(), cpu_s(service.process.pid)
+        took_ms, load.took_ms, load.is_over = load.took_ms, {}, True
+        await asyncio.gather(*checks)
     run_s, client_s, service_s = (
         after - before for before, after in zip(started, ended, strict=True)
     )

@@ -3,6 +3,8 @@
 import asyncio
 import random
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -104,3 +106,17 @@ def kind_of(status: bytes, body: bytes) -> str:
     if not found:
         return "events"
     return "full" if rest.startswith(b"null") else rest.split(b'"')[1].decode()
+
+
+@asynccontextmanager
+async def calling(load: Load, n_callers: int, *, warm_up_s: float) -> AsyncGenerator[None]:
+    """Have callers ask; what they were answered in the warm-up is forgotten."""
+    loop = asyncio.get_running_loop()
+    callers = [
+        await loop.create_connection(lambda: Caller(load), *load.address) for _ in range(n_callers)
+    ]
+    await asyncio.sleep(warm_up_s)
+    load.took_ms.clear()
+    yield
+    for transport, _ in callers:
+        transport.abort()

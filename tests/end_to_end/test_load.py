@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.end_to_end.callers import Caller, Load
+from tests.end_to_end.callers import Load, calling
 from tests.end_to_end.service import Service, serving
 from tests.proofs import FULL_SCALE, Proof
 
@@ -25,18 +25,11 @@ async def asked(service: Service, n_callers: int) -> Load:
     """Return what callers were answered within a second."""
     parts = urlsplit(service.url)
     load = Load((parts.hostname or "", parts.port or 0), CUSTOMERS, EVENT_SHARE)
-    loop = asyncio.get_running_loop()
-    callers = [
-        await loop.create_connection(lambda: Caller(load), *load.address) for _ in range(n_callers)
-    ]
-    await asyncio.sleep(WARM_UP_S)
-    load.took_ms.clear()
-    checking = asyncio.create_task(load.check("/health/live"))
-    await asyncio.sleep(RUN_S)
-    load.is_over = True
-    await checking
-    for transport, _ in callers:
-        transport.abort()
+    async with calling(load, n_callers, warm_up_s=WARM_UP_S):
+        checking = asyncio.create_task(load.check("/health/live"))
+        await asyncio.sleep(RUN_S)
+        load.is_over = True
+        await checking
     return load
 
 
