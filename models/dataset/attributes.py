@@ -91,10 +91,11 @@ def _values(table: Table, name: str) -> pl.Series | None:
     # A type of a later polars version that cannot be converted costs only its column.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
-    return text if table.typed else _typed(text)
+    return text if table.typed else typed_text(text)
 
 
-def _typed(text: pl.Series) -> pl.Series:
+def typed_text(text: pl.Series) -> pl.Series:
+    """Convert texts to booleans or numbers if all of them can be read as such."""
     # All or nothing: a column of which some values are numbers stays text.
     if text.drop_nulls().is_in(_BOOLEANS).all():
         return text == "true"

@@ -85,7 +85,7 @@ def find_faults(frame: pl.DataFrame, checks: Sequence[Check], *, file: str) -> F
         rows = frame.filter(is_failed)
         effect = check.code.effect
         # A row is repeated only where it is left out: the others can be looked up in the dataset.
-        records = _records(rows) if effect is Effect.ROW else pl.lit(None, dtype=pl.String)
+        records = as_records(rows) if effect is Effect.ROW else pl.lit(None, dtype=pl.String)
         columns = [
             pl.lit(file).alias("file"),
             pl.col(ROW).alias("row"),
@@ -122,7 +122,8 @@ def _reason(rows: pl.DataFrame, check: Check) -> pl.Expr:
     return pl.lit(f"{check.column} must {check.must}, got ") + quoted
 
 
-def _records(rows: pl.DataFrame) -> pl.Series:
+def as_records(rows: pl.DataFrame) -> pl.Series:
+    """Return the unconverted columns of each row as a JSON object."""
     names = {name: name.removeprefix(given("")) for name in rows.columns}
     original = rows.select(
         as_text(pl.col(name), dtype) if dtype.is_temporal() else pl.col(name)

@@ -34,11 +34,15 @@ class CsvFile:
 
     Attributes:
         path: The file.
+        separator: The character between columns.
+        encoding: Its encoding, ASCII or one that extends it.
         faults: The rows that could not be read, filled by `read`.
-        undecodable: Byte offset of the first byte that is not UTF-8, by line number.
+        undecodable: Byte offset of the first undecodable byte, by line number.
     """
 
     path: Path
+    separator: str = ","
+    encoding: str = "utf-8"
     faults: list[Fault] = field(default_factory=list[Fault])
     undecodable: dict[int, int] = field(default_factory=dict[int, int])
 
@@ -52,7 +56,7 @@ class CsvFile:
             UnreadableHeaderError: If the first line is no header.
             OSError: If the file cannot be read.
         """
-        reader = csv.reader(self._lines(), strict=True)
+        reader = csv.reader(self._lines(), strict=True, delimiter=self.separator)
         header = self._header(reader)
         rows = self._rows(reader, len(header))
         schema = {ROW: pl.Int64, **dict.fromkeys(header, pl.String)}
@@ -66,14 +70,14 @@ class CsvFile:
         offset = 0
         opened = gzip.open if self.path.suffix.lower() == ".gz" else open
         # Undecodable bytes become lone surrogates, so that only their rows are lost.
-        file = opened(self.path, "rt", encoding="utf-8", errors="surrogateescape", newline="")
+        file = opened(self.path, "rt", encoding=self.encoding, errors="surrogateescape", newline="")
         with cast("TextIO", file) as lines:
             for number, line in enumerate(lines, start=1):
                 try:
-                    offset += len(line) if line.isascii() else len(line.encode())
+                    offset += len(line) if line.isascii() else len(line.encode(self.encoding))
                 except UnicodeEncodeError as exc:
-                    self.undecodable[number] = offset + len(line[: exc.start].encode())
-                    offset += len(line.encode(errors="surrogateescape"))
+                    self.undecodable[number] = offset + len(line[: exc.start].encode(self.encoding))
+                    offset += len(line.encode(self.encoding, errors="surrogateescape"))
                 # Before the first name, which may be quoted.
                 yield line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
 
@@ -85,13 +89,17 @@ class CsvFile:
             raise UnreadableHeaderError(msg) from exc
         if self.undecodable:
             first = min(self.undecodable.values())
-            msg = f"is not UTF-8 at byte {first}, in the header: save the file as UTF-8"
+            name = self.encoding.upper()
+            msg = f"is not {name} at byte {first}, in the header: save the file as UTF-8"
             raise UnreadableHeaderError(msg)
         if not names:
             msg = "is empty: the first line must name the columns"
             raise UnreadableHeaderError(msg)
         if len(names) == 1 and (found := [mark for mark in _OTHER_MARKS if mark in names[0]]):
-            msg = f"has {found[0]!r} between its columns: save it with commas"
+            msg = (
+                f"has {found[0]!r} between its columns, not {self.separator!r}: save it with"
+                " commas, or import it by a mapping with `csv: {separator: …}`"
+            )
             raise UnreadableHeaderError(msg)
         if len(set(names)) < len(names):
             repeated = sorted({name for name in names if names.count(name) > 1})
@@ -106,7 +114,10 @@ class CsvFile:
                 problem = f"not CSV: {error}"
             elif self.undecodable and (bad := self.undecodable.keys() & set(lines)):
                 first = self.undecodable[min(bad)]
-                code, problem = FaultCode.NOT_UTF8, f"not UTF-8 at byte {first} of the file"
+                code, problem = (
+                    FaultCode.NOT_UTF8,
+                    f"not {self.encoding.upper()} at byte {first} of the file",
+                )
             elif len(fields) != n_columns:
                 problem = f"{len(fields)} fields under {n_columns} columns"
             if not problem:

@@ -1,6 +1,6 @@
 """Part files of a table: one file, or a folder of parts as Spark writes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,13 +42,14 @@ def is_csv(path: Path) -> bool:
     return path.name.lower().endswith(CSV)
 
 
-def parts_in(path: Path) -> list[Part]:
+def parts_in(path: Path, *, kinds: Sequence[tuple[str, ...]] = (PARQUET, CSV)) -> list[Part]:
     """Return the files of a table, in the order of their names.
 
     Args:
-        path: A file, or a folder of files that all are Parquet or all CSV. Names with
-            a leading dot or underscore are ignored, and so are empty CSV files, which Spark
-            writes for empty partitions.
+        path: A file, or a folder of files that all are of one kind. Names with a leading dot or
+            underscore are ignored, and so are empty files other than Parquet, which Spark writes
+            for empty partitions.
+        kinds: Suffixes of each kind of files that is read.
 
     Raises:
         UnreadableFolderError: If the folder holds anything else, or no part.
@@ -65,10 +66,10 @@ def parts_in(path: Path) -> list[Part]:
         if file.is_file()
         and not any(name.startswith(_HIDDEN) for name in file.relative_to(path).parts)
     )
-    _require_one_kind(files)
+    _require_one_kind(files, kinds)
     parts: list[Part] = []
     for file in files:
-        if is_csv(file) and not file.stat().st_size:
+        if not file.name.lower().endswith(PARQUET) and not file.stat().st_size:
             continue
         below = file.relative_to(path)
         pairs = [name.partition("=") for name in below.parts[:-1] if "=" in name]
@@ -77,14 +78,18 @@ def parts_in(path: Path) -> list[Part]:
     return parts
 
 
-def _require_one_kind(files: list[Path]) -> None:
+def _require_one_kind(files: list[Path], kinds: Sequence[tuple[str, ...]]) -> None:
     if not files:
-        msg = "is a folder without a part: neither Parquet nor CSV is in it"
+        msg = "is a folder without a part: no file in it is Parquet or CSV"
         raise UnreadableFolderError(msg)
-    other = [file.name for file in files if not file.name.lower().endswith(SUFFIXES)]
-    if other:
-        msg = f"is a folder with {other[0]!r}, which is neither Parquet nor CSV: remove it"
+    found = {
+        file: next((kind for kind in kinds if file.name.lower().endswith(kind)), None)
+        for file in files
+    }
+    if other := [file.name for file, kind in found.items() if kind is None]:
+        known = ", ".join(suffix for kind in kinds for suffix in kind)
+        msg = f"is a folder with {other[0]!r}, which is none of {known}: remove it"
         raise UnreadableFolderError(msg)
-    if len({is_csv(file) for file in files}) > 1:
-        msg = "is a folder with Parquet and CSV parts: keep those of one kind"
+    if len(set(found.values())) > 1:
+        msg = "is a folder with parts of several kinds, such as Parquet and CSV: keep those of one"
         raise UnreadableFolderError(msg)

@@ -56,7 +56,7 @@ def table_path(directory: Path, name: str) -> Path | None:
     found += [folder] if folder.is_dir() else []
     if len(found) > 1:
         reason = f"{found[0].name} is there too: keep one of the two"
-        raise _file_error(found[1].name, FaultCode.AMBIGUOUS_FILE, reason)
+        raise file_error(found[1].name, FaultCode.AMBIGUOUS_FILE, reason=reason)
     return found[0] if found else None
 
 
@@ -72,24 +72,25 @@ def read_table(path: Path) -> Table:
     try:
         parts = parts_in(path)
     except (UnreadableFolderError, OSError) as exc:
-        raise _file_error(path.name, FaultCode.UNREADABLE_FILE, str(exc)) from exc
+        raise file_error(path.name, FaultCode.UNREADABLE_FILE, reason=str(exc)) from exc
     tables: list[Table] = []
     for part in parts:
-        table = _read_csv(part) if is_csv(part.path) else _read_parquet(part)
-        # Hive leaves the partition columns out of the files; a file's own column goes before.
-        new = {name: text for name, text in part.values.items() if name not in table.columns}
-        values = (pl.lit(text, dtype=pl.String).alias(given(name)) for name, text in new.items())
-        frame = table.frame.with_columns(values)
-        tables.append(replace(table, columns=(*table.columns, *new), frame=frame))
-    return _join_parts(path, parts, tables) if path.is_dir() else tables[0]
+        table = read_csv(part) if is_csv(part.path) else _read_parquet(part)
+        tables.append(table)
+    return join_parts(path, parts, tables=tables) if path.is_dir() else tables[0]
 
 
-def _join_parts(path: Path, parts: Sequence[Part], tables: Sequence[Table]) -> Table:
+def join_parts(path: Path, parts: Sequence[Part], *, tables: Sequence[Table]) -> Table:
+    """Join the parts of a folder, whose rows are counted through all of them.
+
+    Raises:
+        DatasetError: If a column has types in several parts that do not fit together.
+    """
     frames: list[pl.DataFrame] = []
     faults: list[FaultReport] = []
     types: dict[str, set[str]] = {}
     n_before = 0
-    for part, table in zip(parts, tables, strict=True):
+    for part, table in zip(parts, map(_with_partition, parts, tables), strict=True):
         frames.append(table.frame.with_columns(pl.col(ROW) + n_before))
         faults.append(table.faults.for_part(part.name, file=path.name, n_before=n_before))
         n_before += table.frame.height + len(table.faults)
@@ -104,8 +105,16 @@ def _join_parts(path: Path, parts: Sequence[Part], tables: Sequence[Table]) -> T
             if len(each) > 1
         )
         reason = f"is a folder whose parts have columns of several types: {differing}"
-        raise _file_error(path.name, FaultCode.UNREADABLE_FILE, reason) from exc
+        raise file_error(path.name, FaultCode.UNREADABLE_FILE, reason=reason) from exc
     return Table(path.name, tuple(types), frame, FaultReport.concatenate(faults), tables[0].typed)
+
+
+def _with_partition(part: Part, table: Table) -> Table:
+    # Hive leaves the partition columns out of the files; a file's own column goes before.
+    new = {name: text for name, text in part.values.items() if name not in table.columns}
+    values = (pl.lit(text, dtype=pl.String).alias(given(name)) for name, text in new.items())
+    frame = table.frame.with_columns(values)
+    return replace(table, columns=(*table.columns, *new), frame=frame)
 
 
 def _read_parquet(part: Part) -> Table:
@@ -114,19 +123,29 @@ def _read_parquet(part: Part) -> Table:
     # Corrupt files can make the reader panic, which is not an Exception.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
         reason = f"is not a readable Parquet file: {str(exc).splitlines()[0]}"
-        raise _file_error(part.name, FaultCode.UNREADABLE_FILE, reason) from exc
+        raise file_error(part.name, FaultCode.UNREADABLE_FILE, reason=reason) from exc
     columns = tuple(frame.columns)
     frame = frame.rename({name: given(name) for name in columns})
     frame = frame.with_row_index(ROW, offset=1).with_columns(pl.col(ROW).cast(pl.Int64))
     return Table(part.name, columns, frame, FaultReport.none(), typed=True)
 
 
-def _read_csv(part: Part) -> Table:
-    file = CsvFile(part.path)
+def read_csv(part: Part, *, separator: str = ",", encoding: str = "utf-8") -> Table:
+    """Read one CSV file, with a fault for every row that could not be read.
+
+    Args:
+        part: The file.
+        separator: The character between columns.
+        encoding: Its encoding, ASCII or one that extends it.
+
+    Raises:
+        DatasetError: If it cannot be read at all.
+    """
+    file = CsvFile(part.path, separator, encoding)
     try:
         header, frames = file.read()
     except (UnreadableHeaderError, OSError, EOFError, zlib.error) as exc:
-        raise _file_error(part.name, FaultCode.UNREADABLE_FILE, str(exc)) from exc
+        raise file_error(part.name, FaultCode.UNREADABLE_FILE, reason=str(exc)) from exc
     frame = pl.concat(frames).rename({name: given(name) for name in header})
     text = pl.col(given(name) for name in header)
     # CSV does not tell an empty text from none.
@@ -134,5 +153,6 @@ def _read_csv(part: Part) -> Table:
     return Table(part.name, header, frame, FaultReport.from_faults(file.faults), typed=False)
 
 
-def _file_error(file: str, code: FaultCode, reason: str) -> DatasetError:
+def file_error(file: str, code: FaultCode, *, reason: str) -> DatasetError:
+    """Return the error of a file that cannot be used as a whole."""
     return DatasetError(FaultReport.from_faults([Fault(file=file, code=code, reason=reason)]))

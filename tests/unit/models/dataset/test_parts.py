@@ -138,8 +138,11 @@ def of_other_zones(events: Path) -> None:
     [
         (no_part, "events: is a folder without a part"),
         (delta, "events: is a table of Delta"),
-        (of_two_kinds, "events: is a folder with Parquet and CSV parts"),
-        (of_another_kind, "events: is a folder with 'part-0.json', which is neither"),
+        (of_two_kinds, "events: is a folder with parts of several kinds"),
+        (
+            of_another_kind,
+            "events: is a folder with 'part-0.json', which is none of .parquet, .csv",
+        ),
         (of_no_bytes, "part-0.parquet: is not a readable Parquet file"),
         (of_other_zones, "events: is a folder whose parts have columns of several types: 'at'"),
     ],

@@ -154,7 +154,7 @@ def test_the_command_reports_what_was_and_was_not_imported(tmp_path: Path) -> No
         "events": {"impression": 3, "purchase": 1},
         "not_imported": {"change of sort order": 1},
         "faults": {"wrong_type": 1},
-        "quarantine": str(tmp_path / "out" / "quarantine.parquet"),
+        "quarantine": str(tmp_path / "out" / "not_imported.parquet"),
     }
 
 

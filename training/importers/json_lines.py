@@ -1,0 +1,96 @@
+"""JSON lines reader: nested objects as columns ``a.b``, every value as text."""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Final, TextIO, cast
+
+import polars as pl
+
+from models.dataset.checks import ROW
+from models.dataset.faults import Fault, FaultCode
+
+JSON_LINES: Final = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
+# Chosen, as for CSV: bounds the memory that rows take as Python objects.
+_ROWS_AT_ONCE: Final = 100_000
+# Chosen: what an error quotes of a line that may be of any length.
+_SHOWN_CHARS: Final = 200
+
+
+@dataclass(slots=True)
+class JsonLines:
+    """One file of JSON lines.
+
+    Attributes:
+        path: The file.
+        faults: Lines that could not be read, filled by `read`.
+    """
+
+    path: Path
+    faults: list[Fault] = field(default_factory=list[Fault])
+
+    def read(self) -> pl.DataFrame:
+        """Read the file.
+
+        Returns:
+            `ROW` and a text column for each field found, null where a line lacks it. A list is
+            its JSON; its first element is also the column ``name.0``.
+
+        Raises:
+            OSError: If the file cannot be read.
+        """
+        opened = gzip.open if self.path.suffix.lower() == ".gz" else open
+        with cast("TextIO", opened(self.path, "rt", encoding="utf-8", errors="replace")) as lines:
+            rows = self._rows(lines)
+            frames = [pl.DataFrame(schema={ROW: pl.Int64})]
+            while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+                # A dictionary keeps the order in which the fields come.
+                names = {name: pl.String for _, values in chunk for name in values}
+                records = [{ROW: row, **values} for row, values in chunk]
+                frames.append(pl.DataFrame(records, schema={ROW: pl.Int64, **names}))
+        return pl.concat(frames, how="diagonal")
+
+    def _rows(self, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str | None]]]:
+        for row, line in enumerate((line for line in lines if line.strip()), start=1):
+            try:
+                content: object = json.loads(line)
+            except ValueError as exc:
+                content, problem = None, f"not JSON: {exc}"
+            else:
+                problem = "not a JSON object"
+            if isinstance(content, dict):
+                yield row, flattened(cast("dict[str, object]", content))
+                continue
+            fault = Fault(
+                file=self.path.name,
+                row=row,
+                code=FaultCode.MALFORMED_ROW,
+                reason=f"the line is {problem}",
+                record=json.dumps([line.strip()[:_SHOWN_CHARS]], ensure_ascii=False),
+            )
+            self.faults.append(fault)
+
+
+def flattened(content: dict[str, object], prefix: str = "") -> dict[str, str | None]:
+    """Flatten an object to texts by name; see `JsonLines.read`."""
+    flat: dict[str, str | None] = {}
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            flat |= flattened(cast("dict[str, object]", value), f"{name}.")
+        elif isinstance(value, list):
+            elements = cast("list[object]", value)
+            flat[name] = json.dumps(elements, ensure_ascii=False)
+            if elements and not isinstance(elements[0], dict | list):
+                flat[f"{name}.0"] = as_field(elements[0])
+        else:
+            flat[name] = as_field(value)
+    return flat
+
+
+def as_field(value: object) -> str | None:
+    """Return a JSON scalar as text: ``true``, ``1.5``; None for null."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,368 @@
+"""Importer of tables: a shop's own files to a dataset of the contract, by a mapping."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from models.dataset.checks import ROW, Check, find_faults, given
+from models.dataset.faults import DatasetError, Effect, FaultCode, FaultReport
+from models.dataset.reading import Progress
+from models.dataset.schema import CUSTOMERS, EVENTS, SALES, Column, Kind
+from models.dataset.tables import Table
+from training.importers.mapped import ENTRY, converted, in_utc, mapped
+from training.importers.mapping import (
+    Csv,
+    EventSection,
+    Mapping,
+    MappingError,
+    Section,
+    Value,
+)
+from training.importers.source import Source, read_source
+from training.importers.unfold import unfold
+from training.importers.values import (
+    rows_where,
+    text_of,
+    time_of,
+    used_columns,
+    value_of,
+)
+
+# Columns beside those of a file; no file can have columns of these names that we read.
+_TYPE: Final = "\x00type"
+_KEY, _NAME, _AT = "\x00key", "\x00name", "\x00at"
+
+
+@dataclass(slots=True, eq=False)
+class Imported:
+    """Summary of an import.
+
+    Attributes:
+        n_rows: Rows read, by file.
+        n_sales: Sales written.
+        n_events: Events written, by type.
+        n_customers: Customers written; None without a file of them.
+        left_out: Rows that the mapping leaves out on purpose, by its name for them.
+        unused: Columns that the mapping does not name, by file.
+        remarks: What was assumed.
+        faults: Rows that could not be used.
+    """
+
+    n_rows: dict[str, int] = field(default_factory=dict[str, int])
+    n_sales: int = 0
+    n_events: dict[str, int] = field(default_factory=dict[str, int])
+    n_customers: int | None = None
+    left_out: dict[str, int] = field(default_factory=dict[str, int])
+    unused: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    remarks: list[str] = field(default_factory=list[str])
+    faults: FaultReport = field(default_factory=FaultReport.none)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of an import.
+
+    Attributes:
+        events: One for all sections of events, or one for each.
+        sales: None to make sales of the events.
+        customers: None for no table of customers.
+    """
+
+    events: Sequence[Path]
+    sales: Path | None = None
+    customers: Path | None = None
+
+
+def import_table(
+    files: Files, mapping: Mapping, *, out: Path, progress: Progress | None = None
+) -> Imported:
+    """Write a shop's own files as a dataset of the contract.
+
+    The same files give the same bytes. A row that cannot be used is a fault, named with its
+    file and row.
+
+    Args:
+        files: The source.
+        mapping: What of it becomes what.
+        out: Folder for ``sales.parquet``, ``events.parquet`` and ``customers.parquet``, which
+            are replaced.
+        progress: Receives each step that begins, and how many of how many are done.
+
+    Raises:
+        DatasetError: If a file cannot be read, or not one event is left.
+        MappingError: If the mapping does not fit the files.
+    """
+    tell: Progress = progress or (lambda _step, _done, _total: None)
+    _require_sections(files, mapping)
+    imported = Imported()
+    tell("events", 0, 3)
+    events, first = _events(files.events, mapping, imported)
+    tell("sales", 1, 3)
+    sales = _sales(files.sales, mapping, imported, events=events, first=first)
+    tell("customers", 2, 3)
+    out.mkdir(parents=True, exist_ok=True)
+    if files.customers is not None and mapping.customers is not None:
+        source = _read(files.customers, mapping, imported)
+        customers = _rows(source, mapping.customers, CUSTOMERS, mapping, imported)
+        imported.n_customers = customers.height
+        customers.write_parquet(out / "customers.parquet")
+    sales.write_parquet(out / "sales.parquet")
+    events.write_parquet(out / "events.parquet")
+    tell("done", 3, 3)
+    imported.n_sales = sales.height
+    counted = events["type"].value_counts(sort=False).sort("type")
+    imported.n_events = dict(counted.iter_rows())
+    return imported
+
+
+def _require_sections(files: Files, mapping: Mapping) -> None:
+    if len(files.events) not in {1, len(mapping.events)}:
+        msg = (
+            f"{len(files.events)} files of events, and the mapping has {len(mapping.events)}"
+            " sections `events`: give one --events for all, or one for each, in this order"
+        )
+        raise MappingError(msg)
+    for name in ("sales", "customers"):
+        if getattr(files, name) is not None and getattr(mapping, name) is None:
+            msg = f"--{name} is given, and the mapping has no section `{name}`"
+            raise MappingError(msg)
+
+
+def _read(path: Path, mapping: Mapping, imported: Imported) -> Source:
+    source = read_source(path, mapping.csv)
+    imported.n_rows[path.name] = source.frame.height + len(source.table.faults)
+    imported.faults += source.table.faults
+    return source
+
+
+# Events
+
+
+def _events(
+    paths: Sequence[Path], mapping: Mapping, imported: Imported
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the events, and per sale the columns that sales are made of."""
+    frames: list[pl.DataFrame] = []
+    first: list[pl.DataFrame] = []
+    groups = (
+        [(paths[0], mapping.events)]
+        if len(paths) == 1
+        else [(path, (section,)) for path, section in zip(paths, mapping.events, strict=True)]
+    )
+    number = 0
+    for path, sections in groups:
+        source = _read(path, mapping, imported)
+        imported.faults += _unclaimed(source, sections)
+        used: set[str] = set()
+        for section in sections:
+            number += 1
+            made = _events_of_section(source, section, mapping, imported, number=number)
+            frames.append(made[0])
+            first.append(made[1])
+            used |= _used(section) | used_columns(mapping.sales_from_events or {})
+        imported.unused[path.name] = source.unused(used)
+    events = pl.concat(frames, how="diagonal").sort("at", "customer_id", "event_id")
+    if not events.height:
+        raise DatasetError(imported.faults.having(Effect.FILE, Effect.ROW))
+    return events, pl.concat(first, how="diagonal").sort("at", maintain_order=True)
+
+
+def _used(section: Section) -> set[str]:
+    used = used_columns(section.columns) | set(section.where)
+    if section.each is not None:
+        used.add(section.each.list_column)
+    if section.properties is not None:
+        named = section.properties
+        used |= {named.name, named.value} | ({named.at} if named.at else set())
+    if isinstance(section, EventSection):
+        for conditions in (*section.types.values(), *section.left_out.values()):
+            used |= set(conditions)
+    return used
+
+
+def _unclaimed(source: Source, sections: Sequence[EventSection]) -> FaultReport:
+    claimed = [rows_where(source, section.where) for section in sections]
+    column = next((name for section in sections for name in section.where), "")
+    check = Check(
+        FaultCode.UNKNOWN_TYPE, column, ~pl.any_horizontal(claimed), "be what a section reads"
+    )
+    return find_faults(source.frame, [check], file=source.table.file)
+
+
+def _events_of_section(
+    source: Source,
+    section: EventSection,
+    mapping: Mapping,
+    imported: Imported,
+    *,
+    number: int,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rows = replace(source, frame=source.frame.filter(rows_where(source, section.where)))
+    if section.each is not None:
+        n_before = rows.frame[ROW].n_unique()
+        rows, faults = unfold(rows, section.each, keep_empty=False)
+        imported.faults += faults
+        n_empty = n_before - rows.frame[ROW].n_unique() - len(faults)
+        _count(imported.left_out, f"empty {section.each.list_column}", n_empty)
+    rows = _without_left_out(rows, section, imported)
+    imported.faults += _untyped(rows, section)
+    parts = [
+        rows.frame.filter(rows_where(rows, conditions)).with_columns(
+            pl.lit(kind.value).alias(_TYPE)
+        )
+        for kind, conditions in section.types.items()
+    ]
+    typed = replace(rows, frame=pl.concat(parts))
+    form = section.time_format or mapping.time_format
+    raw = mapped(typed, section.columns, columns=EVENTS, form=form, zone=mapping.time_zone)
+    raw = raw.with_columns(
+        typed.frame.select(pl.col(_TYPE).alias(given("type")), _event_id(typed, section, number))
+    )
+    events, faults = converted(typed, raw, columns=EVENTS)
+    imported.faults += faults
+    beside = mapping.sales_from_events or {}
+    of_sales = in_utc(mapped(typed, beside, columns=SALES, form=form, zone=mapping.time_zone))
+    first = events.select(ENTRY, "sale_id", "at").join(
+        of_sales.with_row_index(ENTRY), on=ENTRY, maintain_order="left"
+    )
+    return events.drop(ENTRY), first.select("sale_id", "at", *map(given, beside))
+
+
+def _event_id(rows: Source, section: EventSection, number: int) -> pl.Expr:
+    value = section.columns.get("event_id")
+    parts = [pl.format("{}-{}", pl.lit(number), ROW)]
+    if value is not None:
+        parts = [value_of(rows, value, kind=Kind.IDENTIFIER)]
+    if section.each is not None:
+        parts.append(rows.raw(f"{section.each.list_column}.position"))
+    if len(section.types) > 1:
+        parts.append(pl.col(_TYPE))
+    return pl.concat_str(parts, separator="-").alias(given("event_id"))
+
+
+def _count(counts: dict[str, int], name: str, n: int) -> None:
+    if n:
+        counts[name] = counts.get(name, 0) + n
+
+
+def _without_left_out(rows: Source, section: EventSection, imported: Imported) -> Source:
+    for name, conditions in section.left_out.items():
+        left_out = rows_where(rows, conditions)
+        _count(imported.left_out, name, rows.frame.select(left_out.sum()).item())
+        rows = replace(rows, frame=rows.frame.filter(~left_out))
+    return rows
+
+
+def _untyped(rows: Source, section: EventSection) -> FaultReport:
+    is_typed = [rows_where(rows, conditions) for conditions in section.types.values()]
+    column = next((name for conditions in section.types.values() for name in conditions), "")
+    must = "be what `types` or `left_out` of the mapping name"
+    check = Check(FaultCode.UNKNOWN_TYPE, column, ~pl.any_horizontal(is_typed), must)
+    return find_faults(rows.frame, [check], file=rows.table.file)
+
+
+# Sales and customers
+
+
+def _sales(
+    path: Path | None,
+    mapping: Mapping,
+    imported: Imported,
+    *,
+    events: pl.DataFrame,
+    first: pl.DataFrame,
+) -> pl.DataFrame:
+    frames: list[pl.DataFrame] = []
+    if path is not None and mapping.sales is not None:
+        source = _read(path, mapping, imported)
+        frames.append(_rows(source, mapping.sales, SALES, mapping, imported, events=events))
+        if mapping.sales_from_events is None:
+            return frames[0]
+        first = first.join(frames[0], on="sale_id", how="anti", maintain_order="left")
+    if first.height or not frames:
+        source = _sales_of_events(first)
+        section = Section(columns={name: Value(columns=(name,)) for name in source.table.columns})
+        imported.remarks.append(f"sales made of events: {source.frame.height:,}")
+        frames.append(_rows(source, section, SALES, mapping, imported, events=events))
+    return pl.concat(frames, how="diagonal_relaxed")
+
+
+def _sales_of_events(first: pl.DataFrame) -> Source:
+    others = [pl.col(name) for name in first.columns if name not in {"sale_id", "at"}]
+    known = first.group_by("sale_id", maintain_order=True).agg(
+        each.drop_nulls().first() for each in others
+    )
+    known = known.rename({"sale_id": given("sale_id")}).sort(given("sale_id"))
+    frame = known.with_row_index(ROW, offset=1).with_columns(pl.col(ROW).cast(pl.Int64))
+    names = tuple(name.removeprefix(given("")) for name in frame.columns if name != ROW)
+    table = Table("sales made of events", names, frame, FaultReport.none(), typed=True)
+    return Source(table, frame, Csv(), open_ended=False)
+
+
+def _rows(
+    source: Source,
+    section: Section,
+    columns: Sequence[Column],
+    mapping: Mapping,
+    imported: Imported,
+    *,
+    events: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    whole = source
+    source = replace(source, frame=source.frame.filter(rows_where(source, section.where)))
+    if section.each is not None:
+        source, faults = unfold(source, section.each, keep_empty=True)
+        imported.faults += faults
+    form = section.time_format or mapping.time_format
+    if section.properties is not None:
+        source = _gathered(source, section, columns[0].name, form=form, zone=mapping.time_zone)
+    imported.unused[whole.table.file] = whole.unused(_used(section))
+    raw = mapped(source, section.columns, columns=columns, form=form, zone=mapping.time_zone)
+    if events is not None:
+        if "opens_at" not in section.columns:
+            raw = _opened_at_first_event(raw, events, imported)
+        if mapping.currency:
+            raw = raw.with_columns(pl.lit(mapping.currency).alias(given("currency")))
+    made, faults = converted(source, raw, columns=columns)
+    imported.faults += faults
+    return made.drop(ENTRY)
+
+
+def _gathered(source: Source, section: Section, key: str, *, form: str, zone: str | None) -> Source:
+    """Make one row of all properties of a sale or customer; the last value counts."""
+    named = section.properties
+    if named is None:
+        return source
+    wanted = sorted(used_columns(section.columns) - used_columns({key: section.columns[key]}))
+    frame = source.frame.with_columns(
+        value_of(source, section.columns[key], kind=Kind.IDENTIFIER).alias(_KEY),
+        text_of(source, named.name).alias(_NAME),
+    )
+    if named.at is not None:
+        _, at = time_of(source, Value(columns=(named.at,)), form=form, zone=zone)
+        frame = frame.with_columns(at.alias(_AT)).sort(_AT, maintain_order=True)
+    values = [
+        pl.col(given(named.value)).filter(pl.col(_NAME) == name).last().alias(given(name))
+        for name in wanted
+    ]
+    of_key = [pl.col(given(name)).first() for name in source.columns() if name not in wanted]
+    rows = frame.group_by(_KEY, maintain_order=True).agg(pl.col(ROW).first(), *of_key, *values)
+    return replace(source, frame=rows.sort(ROW))
+
+
+def _opened_at_first_event(
+    raw: pl.DataFrame, events: pl.DataFrame, imported: Imported
+) -> pl.DataFrame:
+    seen = events.group_by("sale_id").agg(pl.col("at").min().alias(given("opens_at")))
+    joined = raw.join(
+        seen, left_on=given("sale_id"), right_on="sale_id", how="left", maintain_order="left"
+    )
+    if n_unseen := joined[given("opens_at")].null_count():
+        imported.remarks.append(
+            f"opens_at is not mapped: it is the first event of each sale, and of {n_unseen:,}"
+            " sales without an event the first event of all"
+        )
+    return joined.with_columns(pl.col(given("opens_at")).fill_null(events["at"].min()))

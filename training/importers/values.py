@@ -1,0 +1,136 @@
+"""Values of a mapping as expressions over a source: columns, conditions, times."""
+
+import re
+from collections.abc import Mapping as AnyMapping
+from typing import Final
+
+import polars as pl
+
+from models.dataset.checks import as_text
+from models.dataset.schema import Kind
+from training.importers.mapping import ISO, Condition, MappingError, Scalar, Value
+from training.importers.source import Source
+from training.importers.times import moments
+
+_BRACES: Final = re.compile(r"\{([^{}]+)\}")
+_NUMERIC: Final = (Kind.NUMBER, Kind.WHOLE)
+
+
+def used_columns(values: AnyMapping[str, Value]) -> set[str]:
+    """Return the columns of the source that values are made of."""
+    named = [name for value in values.values() for name in value.columns]
+    return {column for name in named for column in _BRACES.findall(name) or [name]}
+
+
+def text_of(source: Source, column: str) -> pl.Expr:
+    """Return a column as texts; whole numbers without a decimal point."""
+    dtype, raw = source.dtype(column), source.raw(column)
+    if dtype.is_float():
+        whole = raw.cast(pl.Int64, strict=False).cast(pl.String)
+        return pl.when(raw == raw.floor()).then(whole).otherwise(raw.cast(pl.String))
+    if dtype.is_nested() or isinstance(dtype, pl.Binary | pl.Object):
+        msg = f"column {column!r} of {source.table.file} is of type {dtype}: name a part of it"
+        raise MappingError(msg)
+    text = as_text(raw, dtype)
+    return pl.when(text != "").then(text)
+
+
+def number_of(source: Source, column: str) -> pl.Expr:
+    """Return a column as it is, or as texts with a decimal point."""
+    if source.dtype(column).is_numeric():
+        return source.raw(column)
+    text = text_of(source, column).str.strip_chars()
+    if source.csv.decimal == "," and not source.table.typed:
+        text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    return text
+
+
+def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:
+    """Return a value of the mapping.
+
+    Args:
+        source: The rows.
+        value: Where it comes from.
+        kind: Kind of the contract's column: texts, or numbers as the source has them. None for
+            a column beyond the contract, which is taken as it is.
+    """
+    if value.constant is not None:
+        return pl.lit(value.constant)
+    if value.values is not None:
+        new = {key: str(each) for key, each in value.values.items()}
+        text = text_of(source, value.columns[0])
+        return text.replace_strict(new, default=None, return_dtype=pl.String)
+    if (column := _plain(value)) is not None:
+        if kind is None or source.dtype(column).is_nested():
+            return source.raw(column)
+        if kind in _NUMERIC:
+            return number_of(source, column)
+    return pl.coalesce(_text(source, column) for column in value.columns)
+
+
+def _plain(value: Value) -> str | None:
+    """Return the column that a value is, None if it is put together of several."""
+    column = value.columns[0] if len(value.columns) == 1 else "{several}"
+    return None if _BRACES.search(column) else column
+
+
+def _text(source: Source, column: str) -> pl.Expr:
+    names = _BRACES.findall(column)
+    if not names:
+        return text_of(source, column)
+    return pl.format(_BRACES.sub("{}", column), *(text_of(source, name) for name in names))
+
+
+def time_of(
+    source: Source, value: Value, *, form: str, zone: str | None
+) -> tuple[pl.Expr, pl.Expr]:
+    """Return a time of the mapping as it is given, and in UTC; see `moments`."""
+    if value.constant is not None:
+        text = pl.lit(str(value.constant))
+        return text, moments(text, pl.String(), form=ISO, zone=zone)
+    column = _plain(value)
+    if column is None or value.values is not None:
+        text = value_of(source, value, kind=Kind.TEXT)
+        return text, moments(text, pl.String(), form=form, zone=zone)
+    raw = source.raw(column)
+    try:
+        return raw, moments(raw, source.dtype(column), form=form, zone=zone)
+    except MappingError as exc:
+        msg = f"column {column!r} of {source.table.file}: {exc}"
+        raise MappingError(msg) from exc
+
+
+def rows_where(source: Source, conditions: AnyMapping[str, Condition]) -> pl.Expr:
+    """Return which rows meet all conditions; without one all do."""
+    rules = [
+        rule
+        for column, condition in conditions.items()
+        for rule in _rules(source, column, condition)
+    ]
+    every = pl.all_horizontal(rules) if rules else pl.lit(value=True)
+    return every.fill_null(value=False)
+
+
+def _rules(source: Source, column: str, condition: Condition) -> list[pl.Expr]:
+    text = text_of(source, column)
+    number = number_of(source, column).cast(pl.Float64, strict=False)
+    rules: list[pl.Expr] = []
+    if condition.one_of is not None:
+        rules.append(pl.any_horizontal(_equals(text, number, one) for one in condition.one_of))
+    if condition.at_least is not None:
+        rules.append(number >= condition.at_least)
+    if condition.below is not None:
+        rules.append(number < condition.below)
+    if condition.begins_with is not None:
+        rules.append(text.str.starts_with(condition.begins_with))
+    if condition.missing is not None:
+        rules.append(text.is_null() == condition.missing)
+    return rules
+
+
+def _equals(text: pl.Expr, number: pl.Expr, value: Scalar) -> pl.Expr:
+    if isinstance(value, bool):
+        return text.str.to_lowercase() == str(value).lower()
+    if isinstance(value, int | float):
+        return number == value
+    return text == value
