@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from models.pictures.png import without_metadata
 FORMATS = ("JPEG", "PNG", "WEBP")
 Box = tuple[float, float, float, float]
 Measure = Literal["bytes", "pixels", "pixels on a side", "scans"]
+T = TypeVar("T")
 
 # Pillow's documentation: visually almost equal to resampling in one step.
 _REDUCING_GAP = 3.0
@@ -125,14 +126,6 @@ class Frame:
 
     size: int = 224
     crop: float = 224 / 256
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """One outcome of ``decode_many``: pixels, or the reason for which there are none."""
-
-    position: int
-    outcome: NDArray[np.uint8] | PictureError
 
 
 def decode(
@@ -252,38 +245,35 @@ def content_hash(path: Path) -> str:
 
 
 def decode_many(
-    paths: Iterable[Path],
-    frame: Frame = Frame(),
-    *,
-    threads: int = 1,
-    ahead: int = 32,
-) -> Iterator[Decoded]:
+    paths: Iterable[Path], decode_file: Callable[[Path], T], *, threads: int = 1, ahead: int = 32
+) -> Iterator[T | PictureError]:
     """Decode files in order, ahead of the consumer.
 
     Args:
         paths: Files of pictures.
-        frame: Crop and size.
-        threads: Decoding threads; Pillow decodes without the interpreter's lock.
+        decode_file: Called in threads; Pillow decodes without the interpreter's lock.
+        threads: Decoding threads.
         ahead: Maximum number of decoded pictures that wait for the consumer.
 
     Yields:
-        One outcome a path, in the order of the paths.
+        What was decoded of each path, or the reason for which nothing was, in the order of the
+        paths.
     """
-    waiting: deque[Future[Decoded]] = deque()
+
+    def outcome(path: Path) -> T | PictureError:
+        try:
+            return decode_file(path)
+        except PictureError as exc:
+            return exc
+
+    waiting: deque[Future[T | PictureError]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-        for position, path in enumerate(paths):
-            waiting.append(pool.submit(_decode_file, position, path, frame))
+        for path in paths:
+            waiting.append(pool.submit(outcome, path))
             if len(waiting) >= ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _decode_file(position: int, path: Path, frame: Frame) -> Decoded:
-    try:
-        return Decoded(position, decode(read_picture(path), frame))
-    except PictureError as exc:
-        return Decoded(position, exc)
 
 
 def _open(picture: bytes, limits: Limits) -> Image.Image:

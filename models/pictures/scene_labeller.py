@@ -14,7 +14,7 @@ from models.domain.errors import UserError
 from models.domain.sale import PictureScores
 from models.pictures.image_statistics import image_statistics
 from models.pictures.onnx import OnnxSession, Provider, open_session
-from models.pictures.picture import Frame, PictureError, decode_many
+from models.pictures.picture import Frame, PictureError, decode, decode_many, read_picture
 
 GRAPH_FILE = "scenes.onnx"
 DESCRIPTION_FILE = "scenes.json"
@@ -262,14 +262,17 @@ def label_pictures(
     faults: list[PictureFault] = []
 
     def good() -> Iterator[SceneScores]:
-        for decoded in decode_many(paths, labeller.description.frame, threads=threads):
+        frame = labeller.description.frame
+        decoded = decode_many(
+            paths, lambda path: decode(read_picture(path), frame), threads=threads
+        )
+        for position, pixels in enumerate(decoded):
             on_picture()
-            if isinstance(decoded.outcome, PictureError):
-                fault = decoded.outcome
-                faults.append(PictureFault(paths[decoded.position], fault.code, str(fault)))
+            if isinstance(pixels, PictureError):
+                faults.append(PictureFault(paths[position], pixels.code, str(pixels)))
                 continue
-            positions.append(decoded.position)
-            yield labeller.label(decoded.outcome[None])
+            positions.append(position)
+            yield labeller.label(pixels[None])
 
     nothing = labeller.label(np.empty((0, *[labeller.description.size] * 2, 3), dtype=np.uint8))
     parts = [nothing, *good()]

@@ -1,9 +1,7 @@
 """Backbone features of labelled pictures, several views each, cached on disk by content."""
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from models.pictures.picture import (
     PictureError,
     centred_box,
     decode_cuts,
+    decode_many,
     read_picture,
 )
 from models.pictures.scene_labeller import PictureFault
@@ -108,7 +107,8 @@ class FeatureExtractor:
         rows: list[NDArray[np.float32]] = []
         positions: list[int] = []
         faults: list[PictureFault] = []
-        for position, prepared in enumerate(self._prepared(paths, threads)):
+        decoded = decode_many(paths, self._prepare, threads=threads, ahead=_AHEAD)
+        for position, prepared in enumerate(decoded):
             on_picture()
             if isinstance(prepared, PictureError):
                 faults.append(PictureFault(paths[position], prepared.code, str(prepared)))
@@ -125,34 +125,19 @@ class FeatureExtractor:
         views = np.stack(rows) if rows else np.empty((0, 2, 0), np.float32)
         return PictureFeatures(np.array(positions, dtype=np.int64), views, tuple(faults))
 
-    def _prepared(self, paths: Sequence[Path], threads: int) -> "Iterator[_Prepared]":
-        waiting: deque[Future[_Prepared]] = deque()
-        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-            for path in paths:
-                waiting.append(pool.submit(self._prepare, path))
-                if len(waiting) >= _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+    def _prepare(self, path: Path) -> tuple[Path, NDArray[np.uint8] | None]:
+        """Return the file of a picture's features and, if it does not exist, its two views."""
+        content = read_picture(path)
+        digest = hashlib.sha256(content).hexdigest()
+        cached = self._cache / digest[:2] / f"{digest}.npy"
+        if cached.exists():
+            return cached, None
+        frame = self._frame
 
-    def _prepare(self, path: Path) -> "_Prepared":
-        try:
-            content = read_picture(path)
-            digest = hashlib.sha256(content).hexdigest()
-            cached = self._cache / digest[:2] / f"{digest}.npy"
-            if cached.exists():
-                return cached, None
-            frame = self._frame
+        def boxes(width: int, height: int) -> list[Box]:
+            crops = (frame.crop, frame.crop * _CLOSER)
+            return [centred_box(width, height, crop=crop) for crop in crops]
 
-            def boxes(width: int, height: int) -> list[Box]:
-                crops = (frame.crop, frame.crop * _CLOSER)
-                return [centred_box(width, height, crop=crop) for crop in crops]
-
-            least = round(frame.size / frame.crop)
-            seen, closer = decode_cuts(content, boxes, size=frame.size, least=least)
-            return cached, np.stack([seen, closer[:, ::-1]])
-        except PictureError as exc:
-            return exc
-
-
-_Prepared = tuple[Path, NDArray[np.uint8] | None] | PictureError
+        least = round(frame.size / frame.crop)
+        seen, closer = decode_cuts(content, boxes, size=frame.size, least=least)
+        return cached, np.stack([seen, closer[:, ::-1]])
