@@ -1,9 +1,11 @@
 """Cache of values that are derived from a catalogue or from the eligible sales of a market."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+Owner = TypeVar("Owner", bound=Hashable)
 
 
 class CatalogueCache:
@@ -32,3 +34,28 @@ class CatalogueCache:
         if value is None:
             value = self._values[key] = make()
         return value
+
+
+class HasCache(Protocol):
+    """An object with a cache: a catalogue, or a batch of queries."""
+
+    @property
+    def cache(self) -> CatalogueCache:
+        """What was derived from it."""
+        ...
+
+
+Source = TypeVar("Source", bound=HasCache)
+
+
+def cached(method: Callable[[Owner, Source], T]) -> Callable[[Owner, Source], T]:
+    """Cache what a method returns for a catalogue or a batch, in that one's cache.
+
+    Owners that are equal share the value.
+    """
+
+    @wraps(method)
+    def look_up(self: Owner, source: Source) -> T:
+        return source.cache.get_or_make((self, method.__name__), lambda: method(self, source))
+
+    return look_up

@@ -211,14 +211,12 @@ class Batch:
         Returns:
             Shape ``(n_queries, n_sales, ...)``; read only.
         """
-
-        def make() -> tuple[NDArray[T], NDArray[T]]:
-            found = table.take(self.rows, axis=0)
-            found.flags.writeable = False  # shared through the cache
-            # The cached value holds the table, so that no other one gets its id.
-            return table, found
-
-        return self.cache.get_or_make(("gathered", id(table)), make)[1]
+        # The cached value holds the table, so that no other one gets its id.
+        _, found = self.cache.get_or_make(
+            ("gathered", id(table)), lambda: (table, table.take(self.rows, axis=0))
+        )
+        found.flags.writeable = False  # shared through the cache
+        return found
 
     @cached_property
     def impressions(self) -> Impressions:

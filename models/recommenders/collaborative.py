@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.arrays.ragged import Ragged
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import cached
 from models.query.query import Batch
 from models.recommenders.content_encoder import Projection
 from models.recommenders.recommender import Recommender
@@ -72,18 +73,15 @@ class Collaborative(Recommender):
         solved = np.linalg.solve(normal, wanted[..., None])
         return np.asarray(solved[..., 0], dtype=np.float64)
 
+    @cached
     def factors(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Return the factors of every sale, shape ``(n_catalogue, n_factors)``; read only."""
-
-        def make() -> NDArray[np.float64]:
-            factors = self.projection.project(catalogue).copy()
-            rows = catalogue.rows_for(self.keys)
-            known = rows >= 0
-            factors[rows[known]] += self.residuals[known]
-            factors.flags.writeable = False
-            return factors
-
-        return catalogue.cache.get_or_make((self, "factors"), make)
+        factors = self.projection.project(catalogue).copy()
+        rows = catalogue.rows_for(self.keys)
+        known = rows >= 0
+        factors[rows[known]] += self.residuals[known]
+        factors.flags.writeable = False
+        return factors
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `Recommender.to_arrays`."""

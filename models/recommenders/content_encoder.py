@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.catalogue.attributes import attribute_numbers, mark_attribute_texts
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import cached
 
 # Log price and discount.
 _N_PRICES: Final = 2
@@ -165,15 +166,12 @@ class Projection:
         """Number of dimensions."""
         return self.axes.shape[1]
 
+    @cached
     def project(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Project every sale of a catalogue, shape ``(n_catalogue, n_dimensions)``; read only."""
-
-        def make() -> NDArray[np.float64]:
-            projected = np.einsum("ij,jk->ik", self.encoder.encode(catalogue), self.axes)
-            projected.flags.writeable = False
-            return projected
-
-        return catalogue.cache.get_or_make((self, "projected"), make)
+        projected = np.einsum("ij,jk->ik", self.encoder.encode(catalogue), self.axes)
+        projected.flags.writeable = False
+        return projected
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `from_arrays`."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import cached
 from models.query.customer_history import LASTING, VISIT
 from models.query.query import Batch
 from models.recommenders.popularity import Popularity
@@ -39,22 +40,26 @@ class ImageSimilarity(Recommender):
 
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
         """Score by pictures, shape ``(n_queries, n_sales, 5)``; see `Recommender.batch_scores`."""
-
-        def look_alike_rates() -> NDArray[np.float64]:
-            # Purchases and clicks per impression, shape (2, n_queries, n_sales).
-            weights, known = batch.catalogue.cache.get_or_make(
-                "look-alike weights", lambda: look_alike_weights(batch.catalogue)
-            )
-            counts = look_alike_counts(batch.gather(weights), batch.counts.of_neighbours)
-            rates = self.popularity.rates(counts)
-            both = np.array([self.popularity.conversion(rates), rates[0]])
-            return np.where(batch.gather(known), both, np.nan)
-
-        # Rates are the same for every customer, agreement and interest are not.
-        rates = batch.cache.get_or_make((self, "look-alikes"), look_alike_rates)
         agreement = picture_agreement(batch)
-        columns = [agreement[LASTING], agreement[VISIT], neighbour_interest(batch), *rates]
+        columns = [
+            agreement[LASTING],
+            agreement[VISIT],
+            neighbour_interest(batch),
+            *self.look_alike_rates(batch),
+        ]
         return np.array(columns).transpose(1, 2, 0)
+
+    # Cached: the rates are the same for every customer, agreement and interest are not.
+    @cached
+    def look_alike_rates(self, batch: Batch) -> NDArray[np.float64]:
+        """Return purchases and clicks per impression, shape ``(2, n_queries, n_sales)``."""
+        weights, known = batch.catalogue.cache.get_or_make(
+            "look-alike weights", lambda: look_alike_weights(batch.catalogue)
+        )
+        counts = look_alike_counts(batch.gather(weights), batch.counts.of_neighbours)
+        rates = self.popularity.rates(counts)
+        both = np.array([self.popularity.conversion(rates), rates[0]])
+        return np.where(batch.gather(known), both, np.nan)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """Return the priors of popularity; see `Recommender.to_arrays`."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import cached
 from models.neighbours.search import Neighbours
 from models.query.query import Batch
 
@@ -44,22 +45,19 @@ class ItemSimilarity:
         known = batch.cache.get_or_make((self, "known"), lambda: (strengths > 0).any(axis=-1))
         return np.where(known, summed / batch.history.weight[half_life][:, None], np.nan)
 
+    @cached
     def neighbours(self, catalogue: Catalogue) -> Neighbours:
         """Return the companions of every sale as catalogue rows, shape ``(n_catalogue, width)``."""
-
-        def make() -> Neighbours:
-            width = self.companions.shape[1]
-            rows = np.zeros((len(catalogue), width), dtype=np.int64)
-            strengths = np.zeros((len(catalogue), width))
-            places = catalogue.rows_for(self.keys)
-            found = catalogue.rows_for(self.companions.ravel()).reshape(self.companions.shape)
-            known = places >= 0
-            # A companion that the catalogue lacks points to row 0 with strength 0.
-            rows[places[known]] = np.maximum(found[known], 0)
-            strengths[places[known]] = np.where(found[known] >= 0, self.strengths[known], 0.0)
-            return Neighbours(rows, strengths)
-
-        return catalogue.cache.get_or_make((self, "rows"), make)
+        width = self.companions.shape[1]
+        rows = np.zeros((len(catalogue), width), dtype=np.int64)
+        strengths = np.zeros((len(catalogue), width))
+        places = catalogue.rows_for(self.keys)
+        found = catalogue.rows_for(self.companions.ravel()).reshape(self.companions.shape)
+        known = places >= 0
+        # A companion that the catalogue lacks points to row 0 with strength 0.
+        rows[places[known]] = np.maximum(found[known], 0)
+        strengths[places[known]] = np.where(found[known] >= 0, self.strengths[known], 0.0)
+        return Neighbours(rows, strengths)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `from_arrays`."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
+from models.catalogue.catalogue_cache import cached
 from models.catalogue.event_counts import DAYS, HOUR, HOURS, WEEKS
 from models.domain.event import CLICK, IMPRESSION, PURCHASE, VIEW
 from models.query.customer_history import INTEREST
@@ -55,11 +56,9 @@ class Popularity(Recommender):
         "popularity_looks": "Logarithm of impressions, or else of clicks and views, half-life 48 h",
     }
 
+    @cached
     def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
         """Score by rates, shape ``(n_queries, n_sales, 9)``; see `Recommender.batch_scores`."""
-        return batch.cache.get_or_make((self, "scores"), lambda: self._scores(batch))
-
-    def _scores(self, batch: Batch) -> NDArray[np.float64]:
         decayed = batch.counts.decayed
         rates = self._rates_of(batch)
         volumes = np.einsum("hbij,j->hbi", decayed[[HOURS, DAYS]], INTEREST)
@@ -95,11 +94,10 @@ class Popularity(Recommender):
             return click_rate
         return click_rate * purchase_rate if self.click_rate else purchase_rate
 
+    # Several recommenders hold an equal `Popularity`, and share the rates.
+    @cached
     def _rates_of(self, batch: Batch) -> Rates:
-        # Several recommenders hold an equal `Popularity`; equal keys share the rates.
-        return batch.cache.get_or_make(
-            (self, "rates"), lambda: self.rates(batch.counts.decayed[DAYS])
-        )
+        return self.rates(batch.counts.decayed[DAYS])
 
     def rates(self, counts: NDArray[np.float64], *, prior: Rates | None = None) -> Rates:
         """Return smoothed openings per impression and purchases per click or view.

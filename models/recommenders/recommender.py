@@ -22,7 +22,7 @@ class Recommender(Protocol):
     name: ClassVar[str]
     columns: ClassVar[Mapping[str, str]]
 
-    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+    def batch_scores(self, batch: Batch, /) -> NDArray[np.float64]:
         """Score the candidates of queries, shape ``(n_queries, n_sales, n_columns)``.
 
         A row's bits depend on its query and sale only, not on other candidates or queries: that

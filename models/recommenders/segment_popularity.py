@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import cached
 from models.domain.event import CLICK, IMPRESSION, PURCHASE, VIEW
 from models.domain.profile import Profile
 from models.query.query import Batch, Query
@@ -55,20 +57,21 @@ class SaleLift:
         Returns:
             Shape ``(n_queries, n_sales)``.
         """
-        catalogue = batch.catalogue
-
-        def make() -> NDArray[np.float64]:
-            # Shape (n_catalogue, n_groups + 1); the last column is for unknown groups.
-            table = np.ones((len(catalogue), len(self.groups) + 1))
-            rows = catalogue.rows_for(self.keys)
-            known = rows >= 0
-            table[rows[known], :-1] = self.factors[known]
-            return table
-
-        table = catalogue.cache.get_or_make((self, "table"), make)
         column: dict[str | None, int] = {group: place for place, group in enumerate(self.groups)}
         columns = [column.get(group, -1) for group in groups]
-        return table[batch.rows, np.array(columns)[:, None]]
+        return self.table(batch.catalogue)[batch.rows, np.array(columns)[:, None]]
+
+    @cached
+    def table(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return the factors of every sale, shape ``(n_catalogue, n_groups + 1)``.
+
+        The last column is for unknown groups.
+        """
+        table = np.ones((len(catalogue), len(self.groups) + 1))
+        rows = catalogue.rows_for(self.keys)
+        known = rows >= 0
+        table[rows[known], :-1] = self.factors[known]
+        return table
 
     def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """Return the fitted arrays, their names with a prefix."""

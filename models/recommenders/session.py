@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.arrays.ragged import Ragged
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import cached
 from models.query.customer_history import VISIT_GAP_S
 from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
@@ -56,11 +57,11 @@ class Session(Recommender):
         expected = visits.blank_empty(steps)
         return np.einsum("bij,bj->bi", batch.gather(places), expected)[..., None]
 
+    @cached
     def places(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Place every sale of a catalogue, shape ``(n_catalogue, n_axes)``."""
-        factors = self.collaborative.factors(catalogue)
-        return catalogue.cache.get_or_make(
-            (self, "places"), lambda: np.einsum("ij,jk->ik", factors - self.centre, self.axes)
+        return np.einsum(
+            "ij,jk->ik", self.collaborative.factors(catalogue) - self.centre, self.axes
         )
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:

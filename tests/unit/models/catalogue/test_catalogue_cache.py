@@ -1,8 +1,20 @@
 """Values derived from a catalogue are computed once, and again for other sales."""
 
-from models.catalogue.catalogue_cache import CatalogueCache
+from dataclasses import dataclass
+
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import CatalogueCache, cached
 from models.catalogue.event_counts import SaleCounts
 from tests.builders import catalogue, sale
+
+
+@dataclass(frozen=True)
+class Counter:
+    step: int
+
+    @cached
+    def counted(self, shop: Catalogue) -> list[int]:
+        return [len(shop) * self.step]
 
 
 def test_a_value_is_made_once_for_each_key() -> None:
@@ -20,3 +32,13 @@ def test_the_same_sales_with_other_counts_share_what_was_derived() -> None:
 
 def test_other_sales_share_nothing() -> None:
     assert catalogue(sale("a")).cache is not catalogue(sale("a")).cache
+
+
+def test_a_cached_method_computes_once_for_a_catalogue_and_equal_owners() -> None:
+    shop = catalogue(sale("a"), sale("b"))
+    found = Counter(1).counted(shop)
+
+    assert found == [2]
+    assert Counter(1).counted(shop) is found
+    assert Counter(2).counted(shop) == [4]
+    assert Counter(1).counted(catalogue(sale("a"))) == [1]
