@@ -144,7 +144,7 @@ def event_columns(units: Sequence[str], *, at: NDArray[np.int64], **columns: obj
     return EventTable.from_frame(pl.DataFrame(whole, schema_overrides=_TYPES).with_columns(ids))
 
 
-def dealt(experiment: Experiment, units: Sequence[str]) -> NDArray[np.bool_]:
+def is_treated(experiment: Experiment, units: Sequence[str]) -> NDArray[np.bool_]:
     """Tell which units the hash deals to the treatment, shape ``(n_units,)``."""
     found = [experiment.variant_for(bucket(unit, experiment.salt)).name for unit in units]
     return np.array(found) == "treatment"

@@ -10,12 +10,11 @@ from pydantic.config import JsonDict
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.admission import turn_of
 from app.api.schema.body import body_of, described, example
-from app.api.schema.forced import ForcedPairs, forced
 from app.api.schema.problem import problems
 from app.api.schema.recommendation import SLATE_EXAMPLE, SlateAnswer, answered
+from app.api.schema.visit import VisitFields
 from app.recommend.candidates import Obstacle
-from app.recommend.request import RecommendationRequest
-from models.domain.event import WHOLE, Identifier, Market
+from models.domain.event import WHOLE, Identifier
 from models.query.candidates import CallerChoice
 
 MAX_CANDIDATES: Final = 1_000
@@ -32,7 +31,7 @@ _LEFT_OUT: Final[JsonDict] = {"sale_id": "s-7", "reason": "sold_out"}
 _ANSWER: Final[JsonDict] = {**SLATE_EXAMPLE, "left_out": [_LEFT_OUT]}
 
 
-class RankBody(BaseModel):
+class RankBody(VisitFields):
     """The sales to rank, and the customer."""
 
     model_config = example(_BODY, extra="forbid")
@@ -48,17 +47,9 @@ class RankBody(BaseModel):
         description="Whether their order carries meaning: it is then a feature of the model, "
         "decides between equal scores, and is the answer's where no model can score.",
     )
-    customer_id: Identifier | None = Field(
-        default=None, description="Unset or unknown: ranked as for a new customer."
-    )
-    session_id: Identifier | None = Field(default=None, description="The visit, for the log.")
-    device_id: Identifier | None = Field(default=None, description="The device, for the log.")
-    market: Market | None = Field(default=None, description="Only sales of this market.")
-    device: Identifier | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_CANDIDATES), WHOLE] = Field(
         default=MAX_CANDIDATES, description="Number of sales wanted."
     )
-    variant: ForcedPairs = ()
     explain: bool = Field(default=False, description="Explain the first sales; takes longer.")
 
     @field_validator("candidates")
@@ -101,14 +92,8 @@ async def rank(
 ) -> Response:
     """Rank the caller's own candidates; those that may not be shown are named with the reason."""
     recommendation = await resources.recommender.recommend(
-        RecommendationRequest(
-            customer_id=body.customer_id,
-            session_id=body.session_id,
-            device_id=body.device_id,
-            market=body.market,
-            device=body.device,
+        body.to_request(
             limit=body.limit,
-            forced=forced(body.variant),
             choice=CallerChoice(sale_ids=body.candidates, is_ordered=body.ordered),
         ),
         ends_s=turn_of(request).ends_s,

@@ -3,16 +3,15 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.admission import turn_of
 from app.api.parameters import DIGITS, EACH_ONCE
-from app.api.schema.forced import ForcedPairs, forced
 from app.api.schema.problem import problems
 from app.api.schema.recommendation import SlateAnswer, answered
-from app.recommend.request import RecommendationRequest
-from models.domain.event import Identifier, Market
+from app.api.schema.visit import VisitFields
+from models.domain.event import Identifier
 from models.query.candidates import CallerChoice
 
 MAX_LIMIT: Final = 100
@@ -21,35 +20,15 @@ MAX_EXCLUDED: Final = 500
 router = APIRouter(prefix="/v1", tags=["recommendations"])
 
 
-class RecommendationQuery(BaseModel, frozen=True, extra="forbid"):
+class RecommendationQuery(VisitFields):
     """Parameters of a recommendation."""
 
-    customer_id: Identifier | None = Field(
-        default=None,
-        description="The customer; unset or unknown: ranked as for a new customer.",
-        examples=["c-1842"],
-    )
-    session_id: Identifier | None = Field(
-        default=None,
-        description="The visit, for the log and for experiments by visit.",
-        examples=["v-77"],
-    )
-    device_id: Identifier | None = Field(
-        default=None,
-        description="The device, for the log and for experiments by device.",
-        examples=["d-4f1"],
-    )
-    market: Market | None = Field(
-        default=None, description="Only sales of this market; unset: of any.", examples=["fr"]
-    )
-    device: Identifier | None = Field(default=None, examples=["mobile"])
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), DIGITS] = Field(
         default=10, description="Number of sales wanted."
     )
     exclude: list[Identifier] = Field(
         default=[], max_length=MAX_EXCLUDED, description="Sales not to show; repeat per sale."
     )
-    variant: ForcedPairs = ()
     explain: bool = Field(default=False, description="Explain the first sales; takes longer.")
 
 
@@ -64,16 +43,7 @@ async def recommend(
 ) -> Response:
     """Return the sales that the customer is most likely to buy, best first."""
     recommendation = await resources.recommender.recommend(
-        RecommendationRequest(
-            customer_id=query.customer_id,
-            session_id=query.session_id,
-            device_id=query.device_id,
-            market=query.market,
-            device=query.device,
-            limit=query.limit,
-            forced=forced(query.variant),
-            choice=CallerChoice(exclude=tuple(query.exclude)),
-        ),
+        query.to_request(limit=query.limit, choice=CallerChoice(exclude=tuple(query.exclude))),
         ends_s=turn_of(request).ends_s,
     )
     return await answered(

@@ -19,7 +19,7 @@ from app.stores.plan import PlanChange, PlanStore, StoredPlan
 from app.stores.server import StoreServer
 from models.experiments.plan.difference import changes
 from models.experiments.plan.experiment import Experiment
-from models.experiments.plan.plan import Plan
+from models.experiments.plan.plan import Plan, given_fields
 from models.experiments.plan.plan_edit import (
     ExperimentDraft,
     PlanDraft,
@@ -99,11 +99,9 @@ class PlanEditor:
             if not experiment.runs_at(now) or experiment.starts_at == now:
                 return without_experiment(plan, name)
             # Fields that were not set stay so: `exclude_unset` leaves them out of answers.
-            fields = {key: getattr(experiment, key) for key in experiment.model_fields_set}
-            ended = Experiment.model_validate({**fields, "ends_at": now})
+            ended = Experiment.model_validate({**given_fields(experiment), "ends_at": now})
             experiments = [ended if one.name == name else one for one in plan.experiments]
-            whole = {key: getattr(plan, key) for key in plan.model_fields_set}
-            return Plan.model_validate({**whole, "experiments": experiments})
+            return Plan.model_validate({**given_fields(plan), "experiments": experiments})
 
         return await self.change(f"end experiment {name}", edit, order=order)
 

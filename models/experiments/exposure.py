@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from models.arrays.parquet import scan_parquet
+from models.dataset.events import EventTable
 from models.domain.errors import UserError
 
 FILE: Final = "exposures.parquet"
@@ -44,6 +45,14 @@ def read_exposures(directory: Path, columns: Iterable[str] | None = None) -> pl.
         reason = str(exc).splitlines()[0]
         msg = f"{path} is no readable file of exposures; write it with export-events: {reason}"
         raise ExposureError(msg) from exc
+
+
+def known_until_us(exposures: pl.DataFrame, events: EventTable) -> int:
+    """Return the time of the latest event or answer, microseconds since the epoch; 0 without."""
+    latest = int(events.received_us.max(initial=0))
+    if exposures.height:
+        latest = max(latest, int(exposures["now"].dt.epoch("us").to_numpy().max()))
+    return latest
 
 
 def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from models.experiments.analysis.estimate import Interval, difference, relative_lift
+from models.experiments.analysis.estimate import difference, relative_lift
 from models.experiments.analysis.guardrail import MAX_MORE_DEGRADED, MAX_SLOWER, State
-from models.experiments.analysis.interval import Span
+from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.results import Results
 from models.experiments.analysis.sequential_test import MIN_UNITS, sequential_width
 from models.promotion.check import Finding, at_least
@@ -93,7 +93,7 @@ def _sold(rules: CanaryRules, results: Results, *, is_last: bool) -> Finding:
             for one in results.comparisons
             if one.variant == CANDIDATE and one.metric == rules.metric
         ),
-        Span(),
+        Interval(),
     )
     state = State.HELD
     if lift.high is not None and lift.high < 0:
@@ -111,19 +111,19 @@ def _sold(rules: CanaryRules, results: Results, *, is_last: bool) -> Finding:
 
 
 def _guarded(rule: str, found: Interval, limit: float, *, said: str) -> Finding:
-    span = Span.from_interval(found)
-    worse = span.low is not None and span.low > limit
+    worse = found.low is not None and found.low > limit
     return Finding(
         rule=rule,
-        found=span.value,
+        found=found.value,
         limit=limit,
         state=State.BREACHED if worse else State.HELD,
-        said=f"{said} {_in_words(span)}, limit {limit:.1%}",
+        said=f"{said} {_in_words(found)}, limit {limit:.1%}",
     )
 
 
-def _in_words(span: Span) -> str:
+def _in_words(found: Interval) -> str:
     value, low, high = (
-        "unknown" if part is None else f"{part:+.1%}" for part in (span.value, span.low, span.high)
+        "unknown" if part is None else f"{part:+.1%}"
+        for part in (found.value, found.low, found.high)
     )
     return f"{value} ({low} to {high})"

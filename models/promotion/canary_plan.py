@@ -8,7 +8,7 @@ from typing import Final
 
 from models.experiments.plan.bucketing import BUCKETS
 from models.experiments.plan.experiment import Experiment
-from models.experiments.plan.plan import Layer, Plan
+from models.experiments.plan.plan import Layer, Plan, given_fields
 from models.experiments.plan.plan_edit import (
     ExperimentDraft,
     PlanDraft,
@@ -82,13 +82,13 @@ def with_its_canary(draft: PlanDraft, before: Plan) -> PlanDraft:
     kept = [one for one in kept if one.name not in named]
     if not kept:
         return draft
-    whole = Plan.model_validate({**_fields(before), "experiments": kept})
+    whole = Plan.model_validate({**given_fields(before), "experiments": kept})
     exact = PlanDraft.model_validate_json(whole.to_json())
     known = {layer.name for layer in draft.layers}
     layers = [one for one in before.layers if one.name == LAYER and LAYER not in known]
     return PlanDraft.model_validate(
         {
-            **_fields(draft),
+            **given_fields(draft),
             "layers": [*draft.layers, *layers],
             "experiments": [*draft.experiments, *exact.experiments],
         }
@@ -99,14 +99,10 @@ def _is_canary(experiment: Experiment) -> bool:
     return experiment.layer == LAYER and experiment.name.startswith(_PREFIX)
 
 
-def _fields(plan: Plan | PlanDraft) -> dict[str, object]:
-    return {name: getattr(plan, name) for name in plan.model_fields_set}
-
-
 def _with_layer(plan: Plan, name: str) -> Plan:
     # A salt of its own, so that each canary starts with other customers.
     if any(one.layer == LAYER for one in plan.experiments):
         return plan
     layer = Layer(name=LAYER, salt=f"{name}-traffic")
     layers = [one for one in plan.layers if one.name != LAYER]
-    return Plan.model_validate({**_fields(plan), "layers": [*layers, layer]})
+    return Plan.model_validate({**given_fields(plan), "layers": [*layers, layer]})

@@ -5,7 +5,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.experiments.analysis.guardrail import State
-from models.experiments.analysis.interval import Span
+from models.experiments.analysis.interval import Interval
 from models.promotion.check import Finding
 from models.promotion.rule import EstimateRules
 
@@ -23,8 +23,10 @@ class OffPolicyEstimate(BaseModel):
     refusal: str | None = Field(
         default=None, max_length=2_000, description="Why the log says nothing of it."
     )
-    logged: Span = Field(default=Span(), description="What the logged answers brought a slate.")
-    difference: dict[str, Span] = Field(
+    logged: Interval = Field(
+        default=Interval(), description="What the logged answers brought a slate."
+    )
+    difference: dict[str, Interval] = Field(
         default={}, max_length=20, description="The bundle's less the logged, by estimator."
     )
 
@@ -46,11 +48,11 @@ def estimate_finding(
     if estimate.refusal is not None:
         return _unsupported(rules, estimate.refusal)
     logged = estimate.logged.value
-    span = estimate.difference.get(rules.estimator, Span())
-    if not logged or logged < 0 or span.low is None or span.high is None:
+    found = estimate.difference.get(rules.estimator, Interval())
+    if not logged or logged < 0 or found.low is None or found.high is None:
         return _unsupported(rules, f"no interval by {rules.estimator} of answers that bring any")
     # As a share of what is logged, as the margin is.
-    low, high = span.low / logged, span.high / logged
+    low, high = found.low / logged, found.high / logged
     said = (
         f"by {rules.estimator} it brings {low:+.1%} to {high:+.1%} of what is logged,"
         f" and must not be below {-rules.margin:.1%}"

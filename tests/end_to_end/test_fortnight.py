@@ -17,7 +17,7 @@ from scipy.stats import binom
 from models.dataset import read_event_log
 from models.dataset.events import EventTable
 from models.domain.event import from_us, to_us
-from models.experiments.analysis.interval import Span
+from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.exposure import read_exposures
 from models.experiments.plan.plan_file import find, read_plan
@@ -191,16 +191,16 @@ def _report(folder: Path, *, plan: Path, log: Path, out: Path) -> tuple[dict[str
     return json.loads(told.stdout), page
 
 
-def _lifts(results: Results) -> dict[str, Span]:
+def _lifts(results: Results) -> dict[str, Interval]:
     return {one.metric: one.lift for one in results.comparisons}
 
 
-def _safe_lifts(results: Results) -> dict[str, Span]:
+def _safe_lifts(results: Results) -> dict[str, Interval]:
     return {one.metric: one.safe_lift for one in results.comparisons}
 
 
-def _holds(span: Span, truth: float) -> bool:
-    return (span.low is None or span.low <= truth) and (span.high is None or truth <= span.high)
+def _holds(found: Interval, truth: float) -> bool:
+    return (found.low is None or found.low <= truth) and (found.high is None or truth <= found.high)
 
 
 def _truth(visits: list[Visit], results: Results) -> dict[str, float]:
@@ -213,7 +213,7 @@ def _truth(visits: list[Visit], results: Results) -> dict[str, float]:
     )
 
 
-def _by_group(two_weeks: Fortnight) -> Iterator[tuple[dict[str, Span], dict[str, float]]]:
+def _by_group(two_weeks: Fortnight) -> Iterator[tuple[dict[str, Interval], dict[str, float]]]:
     """Read the experiment of every group of customers as if there were no others."""
     experiment, unit = find(read_plan(two_weeks.plan), EXPERIMENT)
     for visits in groups(two_weeks.visits, N_GROUPS):
@@ -246,8 +246,8 @@ def test_results_of_two_weeks_say_what_the_truth_says(
         _check_counts(two_weeks, results)
         # Of a hundredth only clicks are enough for an interval that can be relied on.
         for metric in FIGURES if is_full else ["clicks_per_answer"]:
-            span = _safe_lifts(results)[metric] if is_full else _lifts(results)[metric]
-            assert _holds(span, truth[metric]), (metric, results, truth)
+            interval = _safe_lifts(results)[metric] if is_full else _lifts(results)[metric]
+            assert _holds(interval, truth[metric]), (metric, results, truth)
         n_found += not _holds(_lifts(results)["purchases"], 0.0)
         if is_full:
             held.update(

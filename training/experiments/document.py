@@ -6,11 +6,10 @@ from typing import Final
 from models.experiments.analysis.design import Design
 from models.experiments.analysis.estimate import LEVEL
 from models.experiments.analysis.guardrail import Guardrail, State
-from models.experiments.analysis.interval import Span
+from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.results import Results
 from training.report.block import (
-    Band,
     BandPlot,
     Bar,
     BarPlot,
@@ -65,9 +64,9 @@ def results_document(results: Results) -> list[Block]:
     for metric in METRICS:
         bars = [
             # Bars begin at 0; an interval of a mean of few units may begin below.
-            Bar(variant.name, span.value, max(span.low or 0.0, 0.0), span.high or span.value)
+            Bar(variant.name, found.value, max(found.low or 0.0, 0.0), found.high or found.value)
             for variant in results.variants
-            if (span := variant.metrics[metric.name]).value is not None
+            if (found := variant.metrics[metric.name]).value is not None
         ]
         blocks.append(BarPlot(f"{metric.name}: {metric.text}", bars))
     blocks += [Heading("Units"), *_unit_tables(results)]
@@ -129,8 +128,8 @@ def _conclusions(results: Results) -> Iterator[Conclusion]:
             text = f"The {one.metric} of {one.variant} is {mark.word} that of {results.control}"
         names = ", ".join(rail.name for rail in breached if rail.variant == one.variant)
         guards = f"; breached guardrails: {names}" if names else "; no guardrail is breached"
-        span = " ".join(_span(lift).split())
-        yield Conclusion(mark, f"{text}: {span}, safe at every look{guards}.")
+        found = " ".join(_interval(lift).split())
+        yield Conclusion(mark, f"{text}: {found}, safe at every look{guards}.")
 
 
 def _lift_table(results: Results) -> Table:
@@ -139,9 +138,9 @@ def _lift_table(results: Results) -> Table:
         [
             one.variant,
             one.metric,
-            _span(one.lift),
+            _interval(one.lift),
             _UNKNOWN if one.p_value is None else f"{one.p_value:.2g}",
-            _span(one.safe_lift),
+            _interval(one.safe_lift),
             f"{one.safe_p_value:.2g}",
             f"{one.variance_reduction:.0%}",
         ]
@@ -153,7 +152,7 @@ def _lift_table(results: Results) -> Table:
 def _sequences(results: Results) -> Iterator[BandPlot | Paragraph]:
     for one in results.comparisons:
         bands = [
-            Band(f"{look.until:%m-%d}", value, low, high)
+            Bar(f"{look.until:%m-%d}", value, low, high)
             for look in one.looks
             for value, low, high in [(look.lift.value, look.lift.low, look.lift.high)]
             # Without both ends the first looks know too little for a band.
@@ -201,7 +200,7 @@ def _guardrail_table(guardrails: tuple[Guardrail, ...]) -> Table:
             one.name,
             f"{one.control_value:.4g}",
             f"{one.variant_value:.4g}",
-            _span(one.change),
+            _interval(one.change),
             f"{one.limit:+.0%}",
             Cell("", _STATES[one.state]),
         ]
@@ -210,12 +209,12 @@ def _guardrail_table(guardrails: tuple[Guardrail, ...]) -> Table:
     return Table("Degraded answers, mean latency in ms, sales shown; safe intervals", columns, rows)
 
 
-def _span(span: Span) -> str:
-    if span.value is None:
+def _interval(found: Interval) -> str:
+    if found.value is None:
         return _UNKNOWN
-    if span.low is None or span.high is None:
-        return _percent(span.value)
-    return f"{_percent(span.value)}\n[{_percent(span.low)}, {_percent(span.high)}]"
+    if found.low is None or found.high is None:
+        return _percent(found.value)
+    return f"{_percent(found.value)}\n[{_percent(found.low)}, {_percent(found.high)}]"
 
 
 def _percent(value: float | None) -> str:

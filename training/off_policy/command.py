@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import polars as pl
 import typer
 
 from models.dataset import read_dataset
 from models.domain.units import HOUR_US
-from models.experiments.exposure import read_exposures
+from models.experiments.exposure import known_until_us, read_exposures
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
@@ -118,10 +117,7 @@ def _value(
         # An answer has an assignment a layer; one of them is enough.
         names = pl.element().struct.field("variant")
         exposures = exposures.filter(pl.col("assignments").list.eval(names).list.contains(variant))
-    # Events are known up to the shop's latest event or answer, whichever was later.
-    until_us = int(np.max(dataset.events.received_us, initial=0))
-    if exposures.height:
-        until_us = max(until_us, int(exposures["now"].dt.epoch("us").to_numpy().max()))
+    until_us = known_until_us(exposures, dataset.events)
     chosen = judged(exposures, until_us=until_us, window_us=setting.window_us)
     progress.stage("answers", chosen.answers.height)
     rounds = rounds_of(chosen.answers, dataset.events, setting=setting, progress=progress)

@@ -98,7 +98,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A value and its interval, finite, no less than 0.
+    """A value and its interval, finite; in a `BarPlot` no less than 0.
 
     Attributes:
         name: Of the bar.
@@ -156,29 +156,19 @@ class LinePlot:
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """A value and its interval at a step, finite; no interval where both ends are the value."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class BandPlot:
     """A value with its interval over equal steps, beside a line at 0.
 
     Attributes:
         caption: What it shows.
         y_axis: Name of the vertical axis.
-        bands: From left to right.
+        bands: From left to right; no interval where both ends are the value.
         percent: Whether values are shares, to be written in percent.
     """
 
     caption: str
     y_axis: str
-    bands: Sequence[Band]
+    bands: Sequence[Bar]
     percent: bool = False
 
 

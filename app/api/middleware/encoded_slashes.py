@@ -12,11 +12,7 @@ from models.domain.event import Identifier
 SLASH: Final = "\x1f"
 
 
-def _with_its_slashes(value: object) -> object:
-    return value.replace(SLASH, "/") if isinstance(value, str) else value
-
-
-PathIdentifier = Annotated[Identifier, BeforeValidator(_with_its_slashes)]
+PathIdentifier = Annotated[Identifier, BeforeValidator(lambda text: text.replace(SLASH, "/"))]
 """An id as a part of a path."""
 
 

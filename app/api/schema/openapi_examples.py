@@ -43,16 +43,16 @@ _AUDITED: Final = {
     **{"at": _FROM, "who": "k3f9", "doing": "put experiment revenue", "before": 3, "after": 4},
     "changes": ["experiment revenue begins"],
 }
-_SPAN: Final = {"value": 0.021, "low": -0.004, "high": 0.046}
-_LOOK: Final = {"until": _UNTIL, "n_units": 20_412, "lift": _SPAN}
+_INTERVAL: Final = {"value": 0.021, "low": -0.004, "high": 0.046}
+_LOOK: Final = {"until": _UNTIL, "n_units": 20_412, "lift": _INTERVAL}
 _COMPARISON: Final = {
-    **{"variant": "by-revenue", "metric": "revenue", "difference": _SPAN, "lift": _SPAN},
-    **{"p_value": 0.1, "unadjusted_lift": _SPAN, "variance_reduction": 0.18},
-    **{"safe_lift": _SPAN, "safe_p_value": 0.4, "looks": [_LOOK]},
+    **{"variant": "by-revenue", "metric": "revenue", "difference": _INTERVAL, "lift": _INTERVAL},
+    **{"p_value": 0.1, "unadjusted_lift": _INTERVAL, "variance_reduction": 0.18},
+    **{"safe_lift": _INTERVAL, "safe_p_value": 0.4, "looks": [_LOOK]},
 }
 _GUARDRAIL: Final = {
     **{"name": "p99_ms", "variant": "by-revenue", "control_value": 31.0, "variant_value": 32.0},
-    **{"change": _SPAN, "limit": 0.1, "state": "held"},
+    **{"change": _INTERVAL, "limit": 0.1, "state": "held"},
 }
 _MISMATCH: Final = {
     **{"observed": {"as-is": 10_180, "by-revenue": 10_232}, "chi_square": 0.13},
@@ -61,7 +61,12 @@ _MISMATCH: Final = {
 _LATENCY: Final = {"p50_ms": 2.8, "p95_ms": 6.1, "p99_ms": 12.4}
 _RESULT: Final = {
     **{"name": "as-is", "share_bp": 2_500, "assigned": 10_180, "exposed": 9_954},
-    **{"analysed": 9_950, "answers": 48_211, "metrics": {"revenue": _SPAN}, "latency": _LATENCY},
+    **{
+        "analysed": 9_950,
+        "answers": 48_211,
+        "metrics": {"revenue": _INTERVAL},
+        "latency": _LATENCY,
+    },
 }
 _RULES: Final = {"window_hours": 24.0, "before_days": 28.0, "planned_units": 20_000}
 _EVENT: Final = {
@@ -123,7 +128,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Mismatch": _MISMATCH,
     "NewSaleSlots": _EXPLORATION,
     "OffPolicyEstimate": {
-        **{"bundle": _ID, "refusal": None, "logged": _SPAN, "difference": {"cascade-dr": _SPAN}},
+        **{"bundle": _ID, "refusal": None, "logged": _INTERVAL},
+        **{"difference": {"cascade-dr": _INTERVAL}},
     },
     "PlackettLuce": {"kind": "plackett_luce", "temperature": 0.2},
     "Plan": {
@@ -150,7 +156,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Sale": _SALE,
     "ShadowRules": _STAGES["shadow"],
     "SlatePolicy": {**_POLICY, "bundle": _ID, "exploration": _EXPLORATION},
-    "Span": _SPAN,
+    "Interval": _INTERVAL,
     "Variant": {**_VARIANT, "policy": _CHANGE},
     "VariantDraft": _SHARES[1],
     "VariantResult": _RESULT,

@@ -155,19 +155,17 @@ def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> d
                 "sale_id": shown.sale_id,
                 "rank": shown.rank,
                 "purchase_probability": shown.purchase_probability,
-                "explanation": _reasons(explanation) if explanation else None,
+                "explanation": explanation
+                and {
+                    "sentence": explanation.sentence,
+                    "log_odds": explanation.log_odds,
+                    "base": explanation.base,
+                    "contributions": [
+                        {"group": group, "log_odds": log_odds}
+                        for group, log_odds in explanation.groups.items()
+                    ],
+                },
             }
             for shown, explanation in zip_longest(record.slate, explanations)
-        ],
-    }
-
-
-def _reasons(explanation: Explanation) -> dict[str, object]:
-    return {
-        "sentence": explanation.sentence,
-        "log_odds": explanation.log_odds,
-        "base": explanation.base,
-        "contributions": [
-            {"group": group, "log_odds": log_odds} for group, log_odds in explanation.groups.items()
         ],
     }

@@ -1,40 +1,73 @@
-"""Forced variants of a request: another platform decides instead of the hash."""
+"""Visit of a request: the customer, their market and device, and forced variants."""
 
-from collections.abc import Iterable
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import ExclusiveVariantsError
+from app.recommend.request import RecommendationRequest
+from models.domain.event import Identifier, Market
 from models.experiments.plan.experiment import MAX_VARIANTS
+from models.query.candidates import CallerChoice
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
 ForcedPair = Annotated[str, Field(pattern=rf"^{_NAME}:{_NAME}$")]
 
 
-ForcedPairs = Annotated[
-    tuple[ForcedPair, ...],
-    Field(
+class VisitFields(BaseModel):
+    """Fields of every request that is assigned to variants."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    customer_id: Identifier | None = Field(
+        default=None,
+        description="The customer; unset or unknown: ranked as for a new customer.",
+        examples=["c-1842"],
+    )
+    session_id: Identifier | None = Field(
+        default=None,
+        description="The visit, for the log and for experiments by visit.",
+        examples=["v-77"],
+    )
+    device_id: Identifier | None = Field(
+        default=None,
+        description="The device, for the log and for experiments by device.",
+        examples=["d-4f1"],
+    )
+    market: Market | None = Field(
+        default=None, description="Only sales of this market; unset: of any.", examples=["fr"]
+    )
+    device: Identifier | None = Field(default=None, examples=["mobile"])
+    variant: tuple[ForcedPair, ...] = Field(
+        default=(),
         max_length=MAX_VARIANTS,
         description="Variants to force, as `experiment:variant`: where another platform decides, "
         "or to look at them. They are recorded as forced, and count in no result.",
         examples=[["home-page:popularity"]],
-    ),
-]
-"""Forced variants of a request, at most one per experiment."""
+    )
 
+    def to_request(
+        self, *, limit: int = 10, choice: CallerChoice | None = None
+    ) -> RecommendationRequest:
+        """Return the request for a slate of so many sales.
 
-def forced(pairs: Iterable[str]) -> dict[str, str]:
-    """Return the variant by experiment; repeated pairs count once.
-
-    Raises:
-        ExclusiveVariantsError: If an experiment is forced to different variants.
-    """
-    found: dict[str, str] = {}
-    for pair in pairs:
-        experiment, _, variant = pair.partition(":")
-        if found.setdefault(experiment, variant) != variant:
-            msg = f"experiment {experiment!r} is forced to {found[experiment]!r} and {variant!r}"
-            raise ExclusiveVariantsError(msg)
-    return found
+        Raises:
+            ExclusiveVariantsError: If an experiment is forced to different variants.
+        """
+        variants: dict[str, str] = {}
+        for pair in self.variant:
+            name, _, variant = pair.partition(":")
+            if variants.setdefault(name, variant) != variant:
+                msg = f"experiment {name!r} is forced to {variants[name]!r} and {variant!r}"
+                raise ExclusiveVariantsError(msg)
+        return RecommendationRequest(
+            customer_id=self.customer_id,
+            session_id=self.session_id,
+            device_id=self.device_id,
+            market=self.market,
+            device=self.device,
+            limit=limit,
+            forced=variants,
+            choice=choice or CallerChoice(),
+        )

@@ -23,7 +23,7 @@ from models.experiments.analysis.estimate import (
     relative_lift,
     z_score,
 )
-from models.experiments.analysis.interval import Span
+from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import Metric
 from models.experiments.analysis.moments import Moments, running
 from models.experiments.analysis.sequential_test import MIN_UNITS, always_valid_p, sequential_width
@@ -39,7 +39,7 @@ class Look(BaseModel):
 
     until: datetime
     n_units: int
-    lift: Span = Field(description="Relative lift; its interval is safe at every look.")
+    lift: Interval = Field(description="Relative lift; its interval is safe at every look.")
 
 
 class Comparison(BaseModel):
@@ -49,12 +49,12 @@ class Comparison(BaseModel):
 
     variant: str
     metric: str
-    difference: Span = Field(description="Variant less control, adjusted by the covariate.")
-    lift: Span = Field(description="The same as a share of the control.")
+    difference: Interval = Field(description="Variant less control, adjusted by the covariate.")
+    lift: Interval = Field(description="The same as a share of the control.")
     p_value: float | None = Field(description="Of one look at the planned end; null: unknown.")
-    unadjusted_lift: Span = Field(description="Without the covariate.")
+    unadjusted_lift: Interval = Field(description="Without the covariate.")
     variance_reduction: float = Field(description="Share of variance the covariate explains.")
-    safe_lift: Span = Field(description="Lift with an interval that is safe at every look.")
+    safe_lift: Interval = Field(description="Lift with an interval that is safe at every look.")
     safe_p_value: float = Field(description="Smallest of all looks; may be looked at any day.")
     looks: tuple[Look, ...]
 
@@ -141,16 +141,15 @@ def compare(
         last = pairs[-1]
         own, other = last.estimates()
         p = p_value(own, other)
-        raw = relative_lift(estimate(last.own), estimate(last.control))
         yield Comparison(
             variant=name,
             metric=metric.name,
-            difference=Span.from_interval(difference(own, other)),
-            lift=Span.from_interval(relative_lift(own, other)),
+            difference=difference(own, other),
+            lift=relative_lift(own, other),
             p_value=None if math.isnan(p) else p,
-            unadjusted_lift=Span.from_interval(raw),
+            unadjusted_lift=relative_lift(estimate(last.own), estimate(last.control)),
             variance_reduction=last.adjusted.reduction,
-            safe_lift=looks[-1][0].lift if looks else Span(),
+            safe_lift=looks[-1][0].lift if looks else Interval(),
             safe_p_value=looks[-1][1] if looks else 1.0,
             looks=tuple(look for look, _ in looks),
         )
@@ -167,7 +166,7 @@ def _looks(
         own, other = pair.estimates()
         n_units = pair.own.n + pair.control.n
         width = sequential_width(n_units, planned_units=planned_units)
-        lift = Span.from_interval(relative_lift(own, other, width=width))
+        lift = relative_lift(own, other, width=width)
         z = z_score(own, other)
         smallest = min(smallest, always_valid_p(z, n_units, planned_units=planned_units))
         yield Look(until=calendar.end(pair.day), n_units=n_units, lift=lift), smallest

@@ -7,11 +7,12 @@ unit. A mean per unit is the ratio with denominators of 1.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from models.experiments.analysis.distribution import two_sided_tail
+from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.moments import Moments
 
 # Significance level: 95% intervals are usual in the field.
@@ -25,14 +26,6 @@ WIDTH: Final = 1.959963984540054
 NUMERATOR: Final = 0
 DENOMINATOR: Final = 1
 COVARIATE: Final = 2
-
-
-class Interval(NamedTuple):
-    """A value with a lower and an upper end; ends may be infinite, all are NaN without data."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,7 @@ class Estimate:
     def interval(self, width: float = WIDTH) -> Interval:
         """Return the value with ``width`` standard errors on each side."""
         half = width * math.sqrt(self.variance)
-        return Interval(self.value, self.value - half, self.value + half)
+        return Interval.from_numbers(self.value, self.value - half, self.value + half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +141,7 @@ def relative_lift(treatment: Estimate, control: Estimate, *, width: float = WIDT
 
     All ratios ``R`` with ``(t - R c)^2 <= width^2 (var(t) + R^2 var(c))``, less 1. It excludes 0
     exactly if the test of the difference does. If the control is not significantly different
-    from 0, both ends are infinite.
+    from 0, there is no end.
 
     Args:
         treatment: Estimate of the variant.
@@ -163,9 +156,9 @@ def relative_lift(treatment: Estimate, control: Estimate, *, width: float = WIDT
     squared = width**2
     a = c**2 - squared * control.variance
     if math.isnan(a):
-        return Interval(math.nan, math.nan, math.nan)
+        return Interval()
     # The control may be 0: no ratio can be excluded.
     if a <= 0:
-        return Interval(value, -math.inf, math.inf)
+        return Interval.from_numbers(value, -math.inf, math.inf)
     root = math.sqrt(max((t * c) ** 2 - a * (t**2 - squared * treatment.variance), 0.0))
-    return Interval(value, (t * c - root) / a - 1, (t * c + root) / a - 1)
+    return Interval.from_numbers(value, (t * c - root) / a - 1, (t * c + root) / a - 1)

@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from models.experiments.analysis.estimate import Estimate, difference, estimate, relative_lift
-from models.experiments.analysis.interval import Span
+from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import Metric
 from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.sequential_test import sequential_width
@@ -53,7 +53,7 @@ class Guardrail(BaseModel):
     variant: str
     control_value: float
     variant_value: float
-    change: Span
+    change: Interval
     limit: float
     state: State
 
@@ -102,10 +102,10 @@ def guardrails(
         # Wider than for one look: guardrails may be read at any time.
         width = sequential_width(n_units, planned_units=planned_units)
         own, other = (_estimated(_DEGRADED, units[which]) for which in (name, control))
-        change = Span.from_interval(difference(own, other, width=width))
+        change = difference(own, other, width=width)
         found.append(_judged("degraded", name, (other, own), change, limit=MAX_MORE_DEGRADED))
         own, other = (_estimated(_LATENCY, units[which]) for which in (name, control))
-        change = Span.from_interval(relative_lift(own, other, width=width))
+        change = relative_lift(own, other, width=width)
         if change.value is not None:
             found.append(_judged("latency", name, (other, own), change, limit=MAX_SLOWER))
         found.append(_coverage(name, answers[name], answers[control]))
@@ -117,7 +117,7 @@ def _estimated(metric: Metric, units: pl.DataFrame) -> Estimate:
 
 
 def _judged(
-    name: str, variant: str, values: tuple[Estimate, Estimate], change: Span, *, limit: float
+    name: str, variant: str, values: tuple[Estimate, Estimate], change: Interval, *, limit: float
 ) -> Guardrail:
     state = State.OPEN
     if change.low is not None and change.low > limit:
@@ -148,7 +148,7 @@ def _coverage(variant: str, own: pl.DataFrame, control: pl.DataFrame) -> Guardra
         variant=variant,
         control_value=wanted,
         variant_value=shown,
-        change=Span(value=change),
+        change=Interval(value=change),
         limit=-MAX_LESS_COVERAGE,
         state=State.BREACHED if change < -MAX_LESS_COVERAGE else State.HELD,
     )

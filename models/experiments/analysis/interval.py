@@ -5,10 +5,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.experiments.analysis.estimate import Interval
 
-
-class Span(BaseModel):
+class Interval(BaseModel):
     """A value and its interval; null for an unknown value or an infinite end."""
 
     model_config = ConfigDict(frozen=True)
@@ -18,7 +16,7 @@ class Span(BaseModel):
     high: float | None = Field(default=None, description="Upper end; null: none.")
 
     @classmethod
-    def from_interval(cls, interval: Interval) -> Self:
-        """Return an interval, None for values that are not finite."""
-        value, low, high = (part if math.isfinite(part) else None for part in interval)
-        return cls(value=value, low=low, high=high)
+    def from_numbers(cls, value: float, low: float, high: float) -> Self:
+        """Return an interval, None for numbers that are not finite."""
+        known = (part if math.isfinite(part) else None for part in (value, low, high))
+        return cls(**dict(zip(("value", "low", "high"), known, strict=True)))

@@ -1,6 +1,6 @@
 """Results of an experiment: one function for the service and for reports."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -8,15 +8,16 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
-from models.domain.event import to_us
+from models.domain.event import from_us, to_us
 from models.experiments.analysis.attribution import Attributed, Rules, attribute
 from models.experiments.analysis.comparison import Calendar, Comparison, compare
 from models.experiments.analysis.estimate import estimate
 from models.experiments.analysis.guardrail import Guardrail, Latency, guardrails, latency
-from models.experiments.analysis.interval import Span
+from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.sample_ratio import Mismatch, sample_ratio
+from models.experiments.exposure import known_until_us
 from models.experiments.plan.experiment import Experiment, Unit
 
 _FROZEN: Final = ConfigDict(frozen=True)
@@ -33,7 +34,7 @@ class VariantResult(BaseModel):
     exposed: int
     analysed: int
     answers: int
-    metrics: dict[str, Span]
+    metrics: dict[str, Interval]
     latency: Latency | None = Field(description="Null where no record says how long it took.")
 
 
@@ -72,14 +73,14 @@ def experiment_results(
         exposures: Rows of the file of exposures, see `models.experiments.exposure`.
         unit: Assignment unit of its layer.
         events: Events of the same shop.
-        until: End of the known events; the latest event or answer if None.
+        until: End of the known events, exclusive; after the latest event or answer if None.
         rules: Settings of the analysis.
 
     Raises:
         ExposureError: If the exposures lack a column.
     """
     read_by = rules or Rules()
-    end = until or _latest(experiment, exposures, events=events)
+    end = until or from_us(1 + max(known_until_us(exposures, events), to_us(experiment.starts_at)))
     found = attribute(exposures, events, experiment=experiment, unit=unit, until=end, rules=read_by)
     shares = {variant.name: variant.share_bp for variant in experiment.variants}
     units = {name: found.units.filter(pl.col("variant") == name) for name in shares}
@@ -107,22 +108,11 @@ def experiment_results(
     )
 
 
-def _latest(experiment: Experiment, exposures: pl.DataFrame, *, events: EventTable) -> datetime:
-    # One microsecond after all that is known: ends are exclusive.
-    start = to_us(experiment.starts_at)
-    latest = [int(events.received_us.max(initial=start))]
-    if exposures.height:
-        latest.append(int(exposures["now"].dt.epoch("us").to_numpy().max()))
-    return experiment.starts_at + timedelta(microseconds=max(latest) + 1 - start)
-
-
 def _variant(
     found: Attributed, name: str, *, share_bp: int, units: pl.DataFrame, answers: pl.DataFrame
 ) -> VariantResult:
     means = {
-        metric.name: Span.from_interval(
-            estimate(Moments.from_columns(metric.columns(units))).interval()
-        )
+        metric.name: estimate(Moments.from_columns(metric.columns(units))).interval()
         for metric in METRICS
     }
     return VariantResult(

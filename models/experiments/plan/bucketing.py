@@ -94,11 +94,11 @@ def resized(held: Sequence[Buckets], shares_bp: Sequence[int]) -> tuple[Buckets,
     taken = {number for numbers in kept for number in numbers}
     # Ascending, so that two replicas allocate the same ones.
     free = iter([number for number in range(BUCKETS) if number not in taken])
-    dealt = [
+    assigned = [
         sorted([*numbers, *(next(free) for _ in range(share - len(numbers)))])
         for numbers, share in zip(kept, shares_bp, strict=True)
     ]
-    return tuple(map(_ranges, dealt))
+    return tuple(map(_ranges, assigned))
 
 
 def allocate_beside(held: Buckets, share: int, *, taken: Iterable[BucketRange]) -> Buckets:

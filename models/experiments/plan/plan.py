@@ -25,6 +25,11 @@ MAX_EXPERIMENTS: Final = 100
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
+def given_fields(model: BaseModel) -> dict[str, object]:
+    """Return the fields that a model was given; the others stay out of its JSON."""
+    return {name: getattr(model, name) for name in model.model_fields_set}
+
+
 class UnknownVariantError(ValueError):
     """A forced variant that no experiment of the plan has."""
 
@@ -191,15 +196,12 @@ class Plan(BaseModel):
             policy = policy.changed(variant.policy)
         return Route(policy, tuple([assignment for _, assignment in decided]))
 
-    @cached_property
-    def _layers(self) -> dict[str, Layer]:
-        return {layer.name: layer for layer in self.layers}
-
     def _decided(self, visit: Visit) -> Iterator[tuple[Variant, Assignment]]:
+        layers = {layer.name: layer for layer in self.layers}
         running = [one for one in self.experiments if one.runs_at(visit.now)]
         forced_layers = _forced_layers(one for one in running if one.name in visit.forced)
         for experiment in running:
-            layer, is_forced = self._layers[experiment.layer], experiment.name in visit.forced
+            layer, is_forced = layers[experiment.layer], experiment.name in visit.forced
             unit_id = visit.units.get(layer.unit)
             variant = None
             if is_forced:

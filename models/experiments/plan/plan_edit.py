@@ -14,7 +14,7 @@ from models.experiments.plan.bucketing import (
     resized,
 )
 from models.experiments.plan.experiment import MAX_VARIANTS, Audience, Experiment, Variant
-from models.experiments.plan.plan import MAX_EXPERIMENTS, Holdout, Layer, Plan, meet
+from models.experiments.plan.plan import MAX_EXPERIMENTS, Holdout, Layer, Plan, given_fields, meet
 from models.slate.slate_policy import UNCHANGED, Name, PolicyChange, SlatePolicy
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
@@ -80,9 +80,7 @@ class ExperimentTerms(BaseModel):
 
     def named(self, name: str) -> "ExperimentDraft":
         """Return it with its name."""
-        return ExperimentDraft(
-            name=name, **{key: getattr(self, key) for key in self.model_fields_set}
-        )
+        return ExperimentDraft.model_validate({"name": name, **given_fields(self)})
 
 
 class ExperimentDraft(ExperimentTerms):
@@ -110,11 +108,11 @@ class PlanDraft(BaseModel):
         plan = Plan(default=self.default, holdout=self.holdout, layers=self.layers)
         # Exact and unchanged buckets first; the others are allocated from what remains.
         held = {experiment.name: experiment for experiment in before.experiments}
-        dealt: dict[str, Experiment] = {}
+        allocated: dict[str, Experiment] = {}
         for draft in sorted(self.experiments, key=lambda one: one.traffic_bp is not None):
-            dealt[draft.name] = _allocated(draft, held.get(draft.name), dealt.values())
+            allocated[draft.name] = _allocated(draft, held.get(draft.name), allocated.values())
         return Plan.model_validate(
-            {**dict(plan), "experiments": [dealt[draft.name] for draft in self.experiments]}
+            {**dict(plan), "experiments": [allocated[draft.name] for draft in self.experiments]}
         )
 
 
@@ -133,17 +131,13 @@ def with_experiment(plan: Plan, draft: ExperimentDraft) -> Plan:
     experiments = [changed if one.name == draft.name else one for one in plan.experiments]
     if before is None:
         experiments.append(changed)
-    return Plan.model_validate({**_fields(plan), "experiments": experiments})
+    return Plan.model_validate({**given_fields(plan), "experiments": experiments})
 
 
 def without_experiment(plan: Plan, name: str) -> Plan:
     """Return the plan without an experiment."""
     experiments = [one for one in plan.experiments if one.name != name]
-    return Plan.model_validate({**_fields(plan), "experiments": experiments})
-
-
-def _fields(plan: Plan) -> dict[str, object]:
-    return {name: getattr(plan, name) for name in plan.model_fields_set}
+    return Plan.model_validate({**given_fields(plan), "experiments": experiments})
 
 
 def _allocated(
@@ -162,11 +156,9 @@ def _allocated(
         )
         held = same_layer.traffic if same_layer else ()
         traffic = allocate_beside(held, draft.traffic_bp, taken=taken)
-    changed = draft.model_fields_set - {"traffic", "traffic_bp", "variants"}
-    fields = {name: getattr(draft, name) for name in changed}
-    return Experiment.model_validate(
-        {**fields, "traffic": traffic, "variants": _variants(draft, same_salt)}
-    )
+    fields = given_fields(draft) | {"traffic": traffic, "variants": _variants(draft, same_salt)}
+    fields.pop("traffic_bp", None)
+    return Experiment.model_validate(fields)
 
 
 def _variants(draft: ExperimentDraft, before: Experiment | None) -> list[Variant]:
@@ -174,13 +166,13 @@ def _variants(draft: ExperimentDraft, before: Experiment | None) -> list[Variant
     exact = [variant.buckets for variant in draft.variants]
     if any(shares):
         held = {one.name: one.buckets for one in before.variants} if before else {}
-        dealt = resized([held.get(variant.name, ()) for variant in draft.variants], shares)
+        assigned = resized([held.get(variant.name, ()) for variant in draft.variants], shares)
     else:
-        dealt = [buckets or () for buckets in exact]
+        assigned = [buckets or () for buckets in exact]
     return [
         Variant.model_validate(
             {"name": variant.name, "buckets": buckets}
             | ({"policy": variant.policy} if "policy" in variant.model_fields_set else {})
         )
-        for variant, buckets in zip(draft.variants, dealt, strict=True)
+        for variant, buckets in zip(draft.variants, assigned, strict=True)
     ]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.guardrail import State
-from models.experiments.analysis.interval import Span
+from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Plan
@@ -93,9 +93,11 @@ def test_a_worker_without_the_candidate_is_waited_for() -> None:
 
 
 def estimated(low: float, high: float) -> OffPolicyEstimate:
-    span = Span(value=(low + high) / 2, low=low, high=high)
+    interval = Interval(value=(low + high) / 2, low=low, high=high)
     return OffPolicyEstimate(
-        bundle="b2", logged=Span(value=0.2, low=0.19, high=0.21), difference={"cascade-dr": span}
+        bundle="b2",
+        logged=Interval(value=0.2, low=0.19, high=0.21),
+        difference={"cascade-dr": interval},
     )
 
 
@@ -126,7 +128,7 @@ def test_an_estimate_is_waited_for_only_where_the_log_can_say_something() -> Non
     "estimate",
     [
         OffPolicyEstimate(bundle="b2", refusal="no support: 7 of 9 logged slates"),
-        OffPolicyEstimate(bundle="b2", logged=Span(value=0.0)),
+        OffPolicyEstimate(bundle="b2", logged=Interval(value=0.0)),
     ],
 )
 def test_a_log_that_says_nothing_is_a_rule_of_its_own(estimate: OffPolicyEstimate) -> None:

@@ -8,7 +8,6 @@ from matplotlib import rcParams
 
 from training.report.block import (
     COLOURS,
-    Band,
     BandPlot,
     Bar,
     BarPlot,
@@ -62,7 +61,7 @@ def every_block(text: str) -> list[Block]:
         Table(text, [text, "n"], [[text, Cell(text, mark)]]),
         BarPlot(text, [Bar(text, 0.5, 0.25, 1.0), Bar(text, 0.5, 0.25, 1.0, mark)]),
         LinePlot(text, text, text, [Line(text, [(0.0, 0.0), (1.0, 0.5)]), Line(text, [])]),
-        BandPlot(text, text, [Band(text, 0.5, 0.25, 1.0), Band(text, 0.5, -0.25, 1.0)]),
+        BandPlot(text, text, [Bar(text, 0.5, 0.25, 1.0), Bar(text, 0.5, -0.25, 1.0)]),
         CountMatrix(text, [text, "b"], [[3, 1], [0, 2]]),
         PictureGrid(text, [Picture(b"\xff\xd8", text, mark), Picture(b"", text)]),
     ]
@@ -140,7 +139,7 @@ def test_a_verdict_on_a_bar_is_a_word_beside_its_value() -> None:
 
 
 def test_an_axis_of_large_shares_is_written_without_decimals() -> None:
-    bands = [Band("d1", 0.5, -0.5, 217.3567), Band("d2", 0.5, 0.0, 2.0)]
+    bands = [Bar("d1", 0.5, -0.5, 217.3567), Bar("d2", 0.5, 0.0, 2.0)]
 
     html = page("a", [BandPlot("a", "lift", bands, percent=True)])
 
@@ -150,7 +149,7 @@ def test_an_axis_of_large_shares_is_written_without_decimals() -> None:
 
 def test_a_band_reaches_from_its_lowest_to_its_highest_end() -> None:
     """40% of a lift from -10% to 30%, with a margin of a twentieth at each side, on 230 units."""
-    bands = [Band("d1", 0.1, -0.1, 0.3), Band("d2", 0.1, 0.0, 0.2)]
+    bands = [Bar("d1", 0.1, -0.1, 0.3), Bar("d2", 0.1, 0.0, 0.2)]
 
     html = page("a", [BandPlot("a", "lift", bands, percent=True)])
 

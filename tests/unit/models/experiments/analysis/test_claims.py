@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
 from models.experiments.analysis.comparison import Comparison
-from models.experiments.analysis.interval import Span
+from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.power import standard_error
 from models.experiments.analysis.results import Results, Rules, experiment_results
 from models.experiments.plan.experiment import Experiment, Unit
 from tests import reference
 from tests.proofs import Proof
-from tests.trials import DAY_US, DAYS, START, dealt, event_columns, seen_once, two_arms
+from tests.trials import DAY_US, DAYS, START, event_columns, is_treated, seen_once, two_arms
 
 RULES: Final = Rules(window_hours=24, before_days=28)
 UNTIL: Final = START + timedelta(days=DAYS + 1)
@@ -98,8 +98,8 @@ def of(found: Results, metric: str) -> Comparison:
     return next(one for one in found.comparisons if one.metric == metric)
 
 
-def holds(span: Span, truth: float) -> bool:
-    return (span.low is None or span.low <= truth) and (span.high is None or truth <= span.high)
+def holds(found: Interval, truth: float) -> bool:
+    return (found.low is None or found.low <= truth) and (found.high is None or truth <= found.high)
 
 
 def off(share: float, n: int) -> float:
@@ -119,7 +119,7 @@ def test_experiments_without_an_effect_find_none(proof: Proof, rng: np.random.Ge
     for number in range(n):
         share = (5_000, 2_000, 1_000)[number % 3]
         experiment = two_arms(f"salt-{number}", treatment_bp=share)
-        treated = dealt(experiment, shop.units)
+        treated = is_treated(experiment, shop.units)
         found = run(experiment, treated=treated, shop=shop)
         error = math.sqrt(share / 10_000 * (1 - share / 10_000) / n_units)
         worst_share = max(worst_share, abs(treated.mean() - share / 10_000) / error)
@@ -173,7 +173,7 @@ def test_a_known_lift_is_found_as_often_and_as_exactly_as_promised(
     found: list[Results] = []
     for number in range(n):
         experiment = two_arms(f"lift-{number}")
-        treated = dealt(experiment, units_of(n_units))
+        treated = is_treated(experiment, units_of(n_units))
         shop = Shop(n_units, rng, treated=treated)
         found.append(run(experiment, treated=treated, shop=shop))
     truth = {"purchases": LIFT, "revenue": LIFT, "conversion": _true_lift_of_conversion()}
@@ -186,7 +186,7 @@ def test_a_known_lift_is_found_as_often_and_as_exactly_as_promised(
     error = standard_error(variance * (1 - reduction), n_units, shares=(0.5, 0.5))
     computed = reference.power(MEAN * LIFT, error)
     reductions = np.array([one.variance_reduction for one in pairs])
-    spread = [np.var([s.value or 0.0 for s in spans]) for spans in _lifts(pairs)]
+    spread = [np.var([s.value or 0.0 for s in lifts]) for lifts in _lifts(pairs)]
 
     proof.record(
         "experiments-with-lift",
@@ -236,5 +236,5 @@ def _always_holds(one: Comparison, truth: float) -> bool:
     return all(holds(look.lift, truth) for look in one.looks)
 
 
-def _lifts(pairs: Sequence[Comparison]) -> tuple[list[Span], list[Span]]:
+def _lifts(pairs: Sequence[Comparison]) -> tuple[list[Interval], list[Interval]]:
     return [one.lift for one in pairs], [one.unadjusted_lift for one in pairs]

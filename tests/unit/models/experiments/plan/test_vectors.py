@@ -36,7 +36,7 @@ def hashed(salt: str, unit: str) -> int:
     return int.from_bytes(digest[:8], "big") % 10_000
 
 
-def dealt(terms: dict[str, Any], unit: str) -> tuple[str, str]:
+def assigned(terms: dict[str, Any], unit: str) -> tuple[str, str]:
     """What the documentation says of holdout, layer, traffic and variants, with loops alone."""
     if hashed(terms["holdout"]["salt"], unit) < terms["holdout"]["share_bp"]:
         return "holdout", "holdout"
@@ -81,7 +81,7 @@ def test_the_vectors_of_the_documentation_are_those_of_the_deal(plan: Plan) -> N
 
     assert len(found) == 8
     assert {experiment for experiment, _ in found} == {"order", "mix", "holdout", ""}
-    assert [dealt(documented(), unit) for unit, *_ in DEALS] == found
+    assert [assigned(documented(), unit) for unit, *_ in DEALS] == found
     assert [routed(plan, unit) for unit, *_ in DEALS] == found
     salts = {one["name"]: one["salt"] for one in documented()["experiments"]}
     for unit, held, home, experiment, own, *_ in DEALS:
@@ -93,7 +93,7 @@ def test_any_unit_is_dealt_as_the_documentation_says(plan: Plan) -> None:
     terms = documented()
     units = [f"unit-{number}" for number in range(2_000)]
 
-    assert [routed(plan, unit) for unit in units] == [dealt(terms, unit) for unit in units]
+    assert [routed(plan, unit) for unit in units] == [assigned(terms, unit) for unit in units]
 
 
 def test_a_grown_share_moves_who_the_documentation_says(plan: Plan) -> None:
