@@ -46,7 +46,7 @@ class CatalogueVersion:
         return self.scorer.bundle_id if self.scorer else ""
 
     @cached_property
-    def offers(self) -> EligibleSalesCache:
+    def eligible_sales(self) -> EligibleSalesCache:
         """Eligible sales per market, shared by all requests."""
         return EligibleSalesCache(self.catalogue)
 

@@ -6,7 +6,7 @@ from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.count_history import by_row
 from app.catalogue.model import Model
 from app.stores.count import EventCounts
-from app.stores.picture import ALL_PICTURES, RemovedPicture, StoredPicture
+from app.stores.picture import RemovedPicture, StoredPicture, join_pictures
 from models.catalogue.snapshot import Snapshot
 from models.domain.sale import PictureScores, Sale
 from models.scoring.scorer import Scorer
@@ -26,8 +26,8 @@ class ModelCatalogue:
         self.served: CatalogueVersion | None = None
         self._known: Mapping[str, PictureScores] = model.scorer.pictures if model.scorer else {}
         self._pictures = dict(self._known)
-        # Pictures of the store take precedence over those of the bundle; None: removed.
-        self._own: dict[str, dict[int, PictureScores | None]] = {}
+        # Pictures of the store that the model understands, and removed ones.
+        self._own: dict[str, dict[int, StoredPicture]] = {}
         self._unread: set[tuple[str, int]] = set()
 
     @property
@@ -43,11 +43,10 @@ class ModelCatalogue:
         for picture in pictures:
             # Also drops an earlier picture of this number.
             self._forget(picture.sale_id, picture.number)
-            own = self._own.setdefault(picture.sale_id, {})
-            if isinstance(picture, RemovedPicture):
-                own[picture.number] = None
-            elif self.model.scorer and picture.scene_model == self.model.scorer.scene_model:
-                own[picture.number] = picture.scores
+            if isinstance(picture, RemovedPicture) or (
+                self.model.scorer and picture.scene_model == self.model.scene_model
+            ):
+                self._own.setdefault(picture.sale_id, {})[picture.number] = picture
             else:
                 self._unread.add((picture.sale_id, picture.number))
             self._combine(picture.sale_id)
@@ -92,15 +91,14 @@ class ModelCatalogue:
         self._own.get(sale_id, {}).pop(number, None)
 
     def _combine(self, sale_id: str) -> None:
-        own = self._own.get(sale_id, {})
-        known = None if ALL_PICTURES in own else self._known.get(sale_id)
+        own, known = self._own.get(sale_id, {}), self._known.get(sale_id)
         self._pictures.pop(sale_id, None)
         if known and not own:
             self._pictures[sale_id] = known
             return
-        each = {**(known.each if known else {}), **own}
-        if left := {number: scores for number, scores in each.items() if scores}:
-            self._pictures[sale_id] = PictureScores.combine(left)
+        joined = join_pictures(sale_id, known, own.values(), scene_model=self.model.scene_model)
+        if scores := {number: picture.scores for number, picture in joined.items()}:
+            self._pictures[sale_id] = PictureScores.combine(scores)
 
 
 def seed(scorer: Scorer) -> CatalogueVersion:

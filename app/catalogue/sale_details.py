@@ -11,7 +11,7 @@ from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.catalogue_version import Source
 from app.catalogue.clock import StoreClock
 from app.errors import UnknownSaleError
-from app.stores.picture import ALL_PICTURES, LabelledPicture, RemovedPicture
+from app.stores.picture import LabelledPicture, join_pictures
 from app.stores.sale import SaleStore, StoredSale
 from models.catalogue.catalogue import closing_us
 from models.domain.event import key, to_us
@@ -95,11 +95,13 @@ class SaleDetails:
         known = await self._known(sale_id)
         sale, together = known.sale, known.together
         # Ranking hundreds of labels and the topics of each picture takes milliseconds.
-        picture, pictures = await asyncio.to_thread(self._views, known)
+        pictures = await asyncio.to_thread(
+            lambda: {number: self.view(one) for number, one in known.pictures.items()}
+        )
         return DetailedSale(
             sale=sale,
             is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
-            picture=picture,
+            picture=await asyncio.to_thread(self.view, together) if together else None,
             pictures=pictures,
             look_alikes=await asyncio.to_thread(
                 self._near, together, limit=n_look_alikes, is_open=None
@@ -138,11 +140,6 @@ class SaleDetails:
             is_unlike=picture.is_unlike,
         )
 
-    def _views(self, known: "_KnownSale") -> tuple[PictureView | None, dict[int, PictureView]]:
-        together = known.together
-        each = {number: self.view(one) for number, one in known.pictures.items()}
-        return self.view(together) if together else None, each
-
     async def _known(self, sale_id: str) -> "_KnownSale":
         """Return a sale, with the pictures that the served model understands."""
         stored = await self.sales.read(sale_id)
@@ -159,18 +156,8 @@ class SaleDetails:
         if stored is None:
             raise UnknownSaleError(sale_id)
         scores = served.content.pictures.get(sale_id) if served else None
-        pictures = {
-            number: LabelledPicture(sale_id, one, scene_model, number=number)
-            for number, one in (scores.each.items() if scores else ())
-        }
-        for one in stored.pictures:
-            if one.number == ALL_PICTURES:
-                pictures.clear()
-            elif isinstance(one, RemovedPicture):
-                pictures.pop(one.number, None)
-            elif one.scene_model == scene_model:
-                pictures[one.number] = one
-        return _KnownSale(stored.sale, dict(sorted(pictures.items())))
+        pictures = join_pictures(sale_id, scores, stored.pictures, scene_model=scene_model)
+        return _KnownSale(stored.sale, pictures)
 
     def _near(
         self, picture: LabelledPicture | None, *, limit: int, is_open: bool | None

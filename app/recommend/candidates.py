@@ -33,7 +33,7 @@ def left_out(asked: RankingRequest) -> tuple[LeftOut, ...]:
     now_us, catalogue = asked.state.now_us, asked.served.catalogue
     eligible: set[int | None] = set()
     if sale_ids:
-        eligible.update(asked.served.offers.at(asked.request.market, now_us).rows.tolist())
+        eligible.update(asked.served.eligible_sales.at(asked.request.market, now_us).rows.tolist())
     rows = [(sale_id, catalogue.row_for(sale_id)) for sale_id in sale_ids]
     return tuple(
         LeftOut(sale_id, _obstacle(catalogue, row, now_us=now_us))

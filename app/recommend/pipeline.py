@@ -170,7 +170,7 @@ class Recommender:
         if served and names and market is not None and market not in names:
             self.counts.record_unknown_market()
             # Sales for all markets, and the caller's own, are an answer in any market.
-            is_empty = not len(served.offers.at(market, state.now_us).rows)
+            is_empty = not len(served.eligible_sales.at(market, state.now_us).rows)
             if is_empty and request.choice.sale_ids is None:
                 raise UnknownMarketError(market, names)
         ranking = self.ranker.rank(asked, within_s=within_s)

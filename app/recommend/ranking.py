@@ -153,7 +153,7 @@ def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
     """Return the model's query for a request, in a catalogue version."""
     request, state = asked.request, asked.state
     return candidate_query(
-        served.offers.at(request.market, state.now_us),
+        served.eligible_sales.at(request.market, state.now_us),
         Context(state.now_us, request.market, request.device),
         window=state.window,
         profile=state.profile,

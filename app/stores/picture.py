@@ -1,7 +1,9 @@
 """Stored pictures: the scene scores of a sale's pictures, and their packed format."""
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, cast
 
 import numpy as np
@@ -53,6 +55,37 @@ class RemovedPicture:
 
 
 StoredPicture = LabelledPicture | RemovedPicture
+
+
+def join_pictures(
+    sale_id: str,
+    bundled: PictureScores | None,
+    stored: Iterable[StoredPicture],
+    *,
+    scene_model: str,
+) -> dict[int, LabelledPicture]:
+    """Return the pictures of a sale by number, where those of the store replace the bundle's.
+
+    Args:
+        sale_id: The sale.
+        bundled: Scores of the pictures that the bundle was trained with.
+        stored: The store's pictures of the sale.
+        scene_model: Id of the bundle's scene model. The store's pictures of another model are left
+            out, as their scores do not compare.
+    """
+    pictures = {
+        number: LabelledPicture(sale_id, scores, scene_model, number=number)
+        for number, scores in (bundled.each.items() if bundled else ())
+    }
+    # `ALL_PICTURES` has the lowest number: pictures that were put after it stay.
+    for one in sorted(stored, key=attrgetter("number")):
+        if one.number == ALL_PICTURES:
+            pictures.clear()
+        elif isinstance(one, RemovedPicture):
+            pictures.pop(one.number, None)
+        elif one.scene_model == scene_model:
+            pictures[one.number] = one
+    return dict(sorted(pictures.items()))
 
 
 def pack_picture(picture: StoredPicture) -> bytes:

@@ -156,14 +156,12 @@ def build_catalogue(
 ) -> Catalogue:
     """Build a catalogue with zero counts.
 
-    Columns of sales and pictures that are the same objects as in an earlier catalogue are
-    copied from it. The result is bit-identical to a build without an earlier one.
-
     Args:
         sales: Sales with distinct ids, in any order.
         pictures: Picture scores of some of them, by sale id.
         topics: Maps label probabilities to topic shares.
-        before: An earlier catalogue with the same topics.
+        before: An earlier catalogue with the same topics. Columns of sales and pictures that are
+            the same objects are copied from it; the result is bit-identical without it.
 
     Raises:
         ValueError: If two sales share an id or a key, or there are too many markets.
@@ -174,8 +172,6 @@ def build_catalogue(
     rows = before.rows_for(keys)
     described = RowReuse.from_rows(rows, is_same=_same(before.sales, ordered, rows))
     new = described.new_of(ordered)
-    price = numbers(new, lambda sale: sale.price)
-    original_price = numbers(new, lambda sale: sale.original_price or None)
     of_sale = described.column
     opens_us = of_sale(before.opens_us, times(new, lambda sale: to_us(sale.opens_at)))
     shares, embeddings, looks = _picture_columns(before, seen, rows, topics=topics)
@@ -190,8 +186,8 @@ def build_catalogue(
         scheduled_us=of_sale(before.scheduled_us, times(new, lambda sale: _end_us(sale.closes_at))),
         markets=before.markets.updated(new, described),
         vocabulary=before.vocabulary.updated(new, described),
-        log_price=of_sale(before.log_price, np.log1p(price)),
-        discount=of_sale(before.discount, 1.0 - price / original_price),
+        log_price=of_sale(before.log_price, np.log1p(numbers(new, lambda sale: sale.price))),
+        discount=of_sale(before.discount, numbers(new, lambda sale: sale.discount)),
         margin=of_sale(before.margin, numbers(new, lambda sale: sale.margin)),
         topics=shares,
         topic_length=np.where(length > 0, length, np.nan),

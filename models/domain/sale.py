@@ -74,6 +74,13 @@ class Sale(BaseModel):
             raise ValueError(msg)
         return self
 
+    @property
+    def discount(self) -> float | None:
+        """Share by which the price is below the original one; None if either is unknown."""
+        if self.price is None or not self.original_price:
+            return None
+        return 1.0 - self.price / self.original_price
+
 
 # Chosen, the cover included: the scores of each are stored and averaged.
 MAX_PICTURES: Final = 9
