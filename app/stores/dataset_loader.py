@@ -14,7 +14,7 @@ from models.catalogue.event_counts import RETENTION_HOURS, grid_floor
 from models.dataset import EventTable
 from models.dataset.events import keys_for
 from models.domain.customer import WINDOW_EVENTS, Window, stamps
-from models.domain.event import KIND, EventType
+from models.domain.event import IMPRESSION
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import RecentImpressions
 from models.domain.units import HOUR_US, SECOND_US
@@ -41,7 +41,7 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
         recent = rows[events.received_us[rows] >= now_us - _RECENT_US]
         # Every member of a window of 128 is among the last 128 by (at, event key), in which `rows`
         # are ordered: ids are distinct.
-        is_shown = events.kinds[rows] == KIND[EventType.IMPRESSION]
+        is_shown = events.kinds[rows] == IMPRESSION
         kept, shown = rows[~is_shown][-WINDOW_EVENTS:], rows[is_shown]
         stamp = stamps(events.at_us[kept], events.kinds[kept])
         members = np.stack([events.event_keys[kept], events.sale_keys[kept], stamp], axis=1)

@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from benchmarks.quality.plain import NAMES, plain_features
-from models.domain.event import KIND, KINDS, EventType
+from models.domain.event import IMPRESSION, KINDS
 from models.query.query import Query
 from models.scoring.scorer import Scores
 from training.evaluation.protocol import Extra, Protocol, SlateEvaluator
@@ -30,7 +30,7 @@ SCORES = "scores.parquet"
 def write_train(evaluator: SlateEvaluator, from_us: int, directory: Path) -> None:
     """Write what was received before the split, and the lists shown before it."""
     events = evaluator.past.events
-    kept = (events.received_us < from_us) & (events.kinds != KIND[EventType.IMPRESSION])
+    kept = (events.received_us < from_us) & (events.kinds != IMPRESSION)
     frame = pl.DataFrame(
         {
             "customer": events.customers.codes[kept],

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KIND, EventType
+from models.domain.event import IMPRESSION, PURCHASE
 from models.query.query import Query
 
 NAMES: Final = (
@@ -40,7 +40,7 @@ def plain_features(
         prices: Price shown with each, NaN where unknown, shape ``(n_sales,)``.
     """
     totals = query.catalogue.counts.totals[query.rows]
-    shown, bought = totals[:, KIND[EventType.IMPRESSION]], totals[:, KIND[EventType.PURCHASE]]
+    shown, bought = totals[:, IMPRESSION], totals[:, PURCHASE]
     rate = (bought + 1) / (shown + 10)
     place = query.by_sale.place[0, query.rows]
     age_s = query.by_sale.age_s[place]

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KIND, EventType
+from models.domain.event import PURCHASE
 from models.features.feature import FeatureGroup, Scope
 from models.query.caller_candidates import CallerCandidates
 from models.query.customer_history import History
@@ -41,7 +41,7 @@ def _list_values(
     ranks, log_prices = listing.ranks.astype(np.float64), np.log1p(listing.prices)
     ranks, prices = np.append(ranks, np.nan)[places], np.append(log_prices, np.nan)[places]
     touched = listing.places(history.rows)
-    bought = history.kinds == KIND[EventType.PURCHASE]
+    bought = history.kinds == PURCHASE
     n_touched = len(np.unique(touched[touched >= 0]))
     known = log_prices[~np.isnan(log_prices)]
     return np.array(

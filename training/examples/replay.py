@@ -18,7 +18,7 @@ from models.catalogue.event_counts import (
 )
 from models.dataset.events import EventTable
 from models.domain.customer import WINDOW_EVENTS, Window, canonical_order, stamps
-from models.domain.event import KIND, EventType
+from models.domain.event import IMPRESSION
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, seconds
 from models.domain.units import HOUR_US
@@ -78,7 +78,7 @@ class ShownReplay:
     """Recent impressions of all customers at any moment; see `models.domain.recent_impressions`."""
 
     def __init__(self, events: EventTable) -> None:
-        shown = np.flatnonzero(events.kinds == KIND[EventType.IMPRESSION])
+        shown = np.flatnonzero(events.kinds == IMPRESSION)
         at_s = seconds(events.at_us[shown])
         order = np.lexsort((events.sale_keys[shown], at_s, _codes(events)[shown]))
         shown = shown[order]
@@ -111,7 +111,7 @@ class WindowReplay:
 
     def __init__(self, events: EventTable) -> None:
         self._shown = ShownReplay(events)
-        kept = np.flatnonzero(events.kinds != KIND[EventType.IMPRESSION])
+        kept = np.flatnonzero(events.kinds != IMPRESSION)
         members = np.stack(
             [
                 events.event_keys[kept],

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
-from models.domain.event import KIND, EventType
+from models.domain.event import PURCHASE
 from models.domain.units import MINUTE_US
 from training.configuration import RunConfig
 from training.examples.point_in_time import PointInTime
@@ -48,7 +48,7 @@ def visit_slates(
         The slates, ordered by time; positions are all 1.
     """
     moments = _moments(events, rng)
-    bought = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
+    bought = np.flatnonzero(events.kinds == PURCHASE)
     bought = bought[np.argsort(events.customers.codes[bought], kind="stable")]
     buyers, starts = np.unique(events.customers.codes[bought], return_index=True)
     purchases = dict(zip(buyers.tolist(), np.split(bought, starts)[1:], strict=True))

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable, Labels
-from models.domain.event import KIND, EventType
-
-_IMPRESSION: Final = KIND[EventType.IMPRESSION]
+from models.domain.event import IMPRESSION, KIND, EventType
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +79,7 @@ class Slates:
 
 def has_impressions(events: EventTable) -> bool:
     """Return whether any impression was logged."""
-    return bool(np.any(events.kinds == _IMPRESSION))
+    return bool(np.any(events.kinds == IMPRESSION))
 
 
 def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -> Slates:
@@ -94,7 +92,7 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
     Impressions of sales that the catalogue does not know are left out. Slates are ordered by time.
     """
     rows = catalogue.rows_for(events.sale_keys)
-    shown = np.flatnonzero((events.kinds == _IMPRESSION) & (rows >= 0))
+    shown = np.flatnonzero((events.kinds == IMPRESSION) & (rows >= 0))
     group = _groups(events, shown)
     # A slate's moment is that of its first impression; the others were scrolled to later.
     order = np.lexsort((events.positions[shown], events.at_us[shown], group))

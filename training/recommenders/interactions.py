@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import counted
 from models.dataset.events import EventTable
-from models.domain.event import KIND, EventType
-
-_IMPRESSION: Final = KIND[EventType.IMPRESSION]
+from models.domain.event import IMPRESSION
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +96,7 @@ class Interactions:
         An impression at position ``r`` counts ``r ** -0.5``, a rough examination probability.
         Without logged impressions every sale with an event counts 1.
         """
-        shown = np.flatnonzero((self.kinds == _IMPRESSION) & (self.rows >= 0) & self.counted)
+        shown = np.flatnonzero((self.kinds == IMPRESSION) & (self.rows >= 0) & self.counted)
         n_sales = len(self.catalogue)
         if not len(shown):
             known = self.rows[self.rows >= 0]
@@ -112,7 +110,7 @@ class Interactions:
         Returns:
             Customer codes and catalogue rows, ordered by both.
         """
-        pairs = self._pairs(self.kinds != _IMPRESSION)
+        pairs = self._pairs(self.kinds != IMPRESSION)
         return pairs // self._n_sales, pairs % self._n_sales
 
     def opened_share(self) -> float:
@@ -120,10 +118,10 @@ class Interactions:
 
         It is 0 without logged impressions.
         """
-        shown = self._pairs(self.kinds == _IMPRESSION)
+        shown = self._pairs(self.kinds == IMPRESSION)
         if not len(shown):
             return 0.0
-        return float(np.mean(np.isin(shown, self._pairs(self.kinds != _IMPRESSION))))
+        return float(np.mean(np.isin(shown, self._pairs(self.kinds != IMPRESSION))))
 
     @property
     def _n_sales(self) -> int:

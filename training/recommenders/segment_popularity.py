@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KIND, KINDS, EventType
+from models.domain.event import CLICK, IMPRESSION, KINDS, PURCHASE, VIEW
 from models.recommenders.popularity import Popularity
 from models.recommenders.segment_popularity import (
     HOT_EVENTS,
@@ -24,10 +24,6 @@ _PRIOR: Final = 10.0  # pseudo-count of a group's openings or purchases; chosen,
 _WEIGHTS: Final = (0.5, 1_000.0)
 
 # Codes of the columns of counts by type.
-_IMPRESSION: Final = KIND[EventType.IMPRESSION]
-_VIEW: Final = KIND[EventType.VIEW]
-_CLICK: Final = KIND[EventType.CLICK]
-_PURCHASE: Final = KIND[EventType.PURCHASE]
 
 
 def fit_segment_popularity(interactions: Interactions, popularity: Popularity) -> SegmentPopularity:
@@ -54,10 +50,10 @@ def fit_customer_activity(interactions: Interactions) -> CustomerActivity:
     n = interactions.n_customers * len(KINDS)
     cells = interactions.customers * len(KINDS) + interactions.kinds
     counts = np.bincount(cells, minlength=n).reshape(-1, len(KINDS)).astype(np.float64)
-    clicks, opened = counts[:, _CLICK], counts[:, _CLICK] + counts[:, _VIEW]
+    clicks, opened = counts[:, CLICK], counts[:, CLICK] + counts[:, VIEW]
     return CustomerActivity(
-        *_rate_and_weight(clicks, counts[:, _IMPRESSION]),
-        *_rate_and_weight(counts[:, _PURCHASE], opened),
+        *_rate_and_weight(clicks, counts[:, IMPRESSION]),
+        *_rate_and_weight(counts[:, PURCHASE], opened),
     )
 
 
@@ -97,7 +93,7 @@ class Grouped:
     def opened(self) -> NDArray[np.int64]:
         """Clicks; without logged impressions all events, shape ``(n_sales, n_groups)``."""
         shown = self._shown.any()
-        clicks = self._known & (self.interactions.kinds == _CLICK) if shown else self._known
+        clicks = self._known & (self.interactions.kinds == CLICK) if shown else self._known
         return self._count(clicks).astype(np.int64)
 
     @cached_property
@@ -127,7 +123,7 @@ class Grouped:
     def activity(self) -> GroupActivity:
         """Return the same over all sales together, for openings and for purchases per opening."""
         opened = self.opened.sum(axis=0)
-        bought = self._count(self._known & (self.interactions.kinds == _PURCHASE)).sum(axis=0)
+        bought = self._count(self._known & (self.interactions.kinds == PURCHASE)).sum(axis=0)
         a_time = bought.sum() / max(int(opened.sum()), 1)
         return GroupActivity(
             self.names,
@@ -142,7 +138,7 @@ class Grouped:
 
     @cached_property
     def _shown(self) -> NDArray[np.bool_]:
-        return self._known & (self.interactions.kinds == _IMPRESSION)
+        return self._known & (self.interactions.kinds == IMPRESSION)
 
     def _count(
         self, chosen: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
@@ -161,7 +157,7 @@ def _segments(interactions: Interactions) -> NDArray[np.int64]:
     """
     order = np.argsort(interactions.customers, kind="stable")
     customers = interactions.customers[order]
-    shown = interactions.kinds[order] == _IMPRESSION
+    shown = interactions.kinds[order] == IMPRESSION
     before = np.cumsum(~shown) - ~shown
     places = np.arange(len(order))
     seen = np.maximum.accumulate(np.where(shown, places, -1))

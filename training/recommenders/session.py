@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KIND, EventType
+from models.domain.event import IMPRESSION
 from models.domain.units import SECOND_US
 from models.query.customer_history import VISIT_GAP_S
 from models.recommenders.collaborative import Collaborative
@@ -47,7 +47,7 @@ def visit_steps(
     Returns:
         Descriptions, shape ``(n_steps, 4 * n_axes)``, and the row that each step leads to.
     """
-    touched = (interactions.kinds != KIND[EventType.IMPRESSION]) & (interactions.rows >= 0)
+    touched = (interactions.kinds != IMPRESSION) & (interactions.rows >= 0)
     kept = np.flatnonzero(touched)
     kept = kept[np.lexsort((interactions.at_us[kept], interactions.customers[kept]))]
     rows, customers = interactions.rows[kept], interactions.customers[kept]

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from models.dataset.events import EventTable
-from models.domain.event import KIND, EventType, key
+from models.domain.event import IMPRESSION, PURCHASE, key
 from training.statistics.bootstrap import Interval, wilson_interval
 
 UNKNOWN: Final = "unknown"
@@ -42,7 +42,7 @@ def conversions(events: EventTable, topics: Mapping[str, str]) -> list[Conversio
         One for each topic and market with a pair, in their order.
     """
     by_key = {key(sale_id): topic for sale_id, topic in topics.items()}
-    opened = events.kinds != KIND[EventType.IMPRESSION]
+    opened = events.kinds != IMPRESSION
     opened &= np.isin(events.sale_keys, np.array(list(by_key), dtype=np.uint64))
     # Many views of a sale by one customer are one trial: they are not independent, and Wilson's
     # interval would be too narrow.
@@ -52,7 +52,7 @@ def conversions(events: EventTable, topics: Mapping[str, str]) -> list[Conversio
                 "customer": events.customers.codes[opened],
                 "sale": events.sale_keys[opened],
                 "market": events.markets.codes[opened],
-                "bought": events.kinds[opened] == KIND[EventType.PURCHASE],
+                "bought": events.kinds[opened] == PURCHASE,
             }
         )
         .group_by("customer", "sale", maintain_order=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
 from models.domain.errors import UserError
-from models.domain.event import KIND, EventType, from_us
+from models.domain.event import PURCHASE, from_us
 from models.features.schema import FeatureSchema
 from models.ranker.ranker import POSITION, Ranker
 from training.configuration import RunConfig
@@ -40,7 +40,7 @@ def require_later_purchases(events: EventTable, until_us: int) -> None:
     Raises:
         NothingToJudgeError: If nothing is.
     """
-    bought_us = events.at_us[events.kinds == KIND[EventType.PURCHASE]]
+    bought_us = events.at_us[events.kinds == PURCHASE]
     if not (bought_us >= until_us).any():
         last = (
             f"the last purchase is of {from_us(int(bought_us.max()))}"
