@@ -85,13 +85,13 @@ class Settings(BaseSettings):
     )
     exports: Path | None = Field(
         default=None,
-        description="Where `python -m app export-events` writes on this machine; results of "
-        "experiments are worked out from it. Unset: there are none.",
+        description="Where `python -m app export-events` writes on this machine. Results of "
+        "experiments are computed from these files. Unset: there are no results.",
     )
     bundles: Path = Field(default=Path("models/bundles"), description="Directory of all bundles.")
     bundle: str | None = Field(
         default=None,
-        description="What to serve until a bundle is activated: an id below `bundles`, or a "
+        description="Bundle to serve until one is activated: an id below `bundles`, or a "
         "directory. Unset: the newest.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -103,61 +103,64 @@ class Settings(BaseSettings):
     )
     open_to_network: bool = Field(
         default=False,
-        description="Listen beyond loopback without keys: anybody who connects may do everything.",
+        description="Listen beyond loopback without keys: every caller may do everything.",
     )
     requests_per_s: int = Field(
         default=1_000,
         ge=1,
-        description="What a key may send each worker, unless its file says otherwise; 429 beyond.",
+        description="Requests a second of a key to each worker, unless its file says otherwise; "
+        "429 beyond.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Processes that share the port.")
     drain_s: float = Field(
         default=2.0,
         ge=0,
         le=300,
-        description="Seconds between losing readiness and closing, after a SIGTERM.",
+        description="Seconds between reporting not ready and closing the port, after a SIGTERM.",
     )
     # Chosen: a page hardly waits for it. The read of the customer leaves 20 ms of it to rank in.
     deadline_ms: int = Field(
         default=50,
         ge=1,
         le=60_000,
-        description="Time for one answer, from the arrival of its request: what would end later "
-        "is left out and named in it.",
+        description="Time for one answer, from the arrival of its request. Without time left for "
+        "the model, sales are ranked by popularity.",
     )
     # An answer computes for most of its time: more at once would each take longer. Chosen.
     max_in_flight: int = Field(
         default=8,
         ge=1,
         le=64,
-        description="Recommendations, and batches of events, that a worker works on at once; "
-        "further ones wait. Fewer recommendations where they take longer.",
+        description="Recommendations, and batches of events, that a worker computes at the same "
+        "time; further ones wait. Fewer recommendations if they take longer.",
     )
     max_waiting: int = Field(
         default=64,
         ge=1,
         le=10_000,
         description="Requests that may wait for a worker, of each kind. Beyond it the oldest "
-        "recommendations are answered by popularity, and further requests 503.",
+        "recommendations are answered by popularity, and further requests get 503.",
     )
     read_timeout_ms: int = Field(
         default=30,
         ge=1,
         le=10_000,
-        description="After this a customer's window counts as unavailable, and the customer is "
-        "anonymous.",
+        description="Longest read of a customer; then they are answered as `anonymous`.",
     )
     write_timeout_ms: int = Field(
-        default=2_000, ge=1, le=60_000, description="After this a batch of events answers 503."
+        default=2_000,
+        ge=1,
+        le=60_000,
+        description="Longest write of a batch of events; then it gets 503.",
     )
     max_body_bytes: int = Field(
-        default=4 * 1024 * 1024, ge=1_024, description="Larger request bodies answer 413."
+        default=4 * 1024 * 1024, ge=1_024, description="Larger request bodies get 413."
     )
     max_picture_bytes: int = Field(
         default=Limits().n_bytes,
         ge=1_024,
         le=Limits().n_bytes,
-        description="Larger pictures answer 413.",
+        description="Larger pictures get 413.",
     )
     # Above the idle timeout of balancers, mostly 60 s: if they do not close first, a request may
     # meet a connection that is being closed.
@@ -165,8 +168,8 @@ class Settings(BaseSettings):
         default=75,
         ge=1,
         le=3_600,
-        description="Keep-alive: seconds that a connection may be idle between two requests; more "
-        "than a balancer in front lets it.",
+        description="Keep-alive: seconds that a connection may be idle between two requests. Set "
+        "it above the idle timeout of a load balancer.",
     )
     max_connections: int = Field(
         default=4_096,
@@ -175,30 +178,30 @@ class Settings(BaseSettings):
         description="Connections that a worker holds at once, see docs/security.md.",
     )
     max_connections_per_address: int = Field(
-        default=1_024, ge=1, le=65_536, description="Those of one address."
+        default=1_024, ge=1, le=65_536, description="The same of one address."
     )
     # Node and Tomcat allow 8 to 16 KiB, for pages; a ranking names sales in its URL.
     max_head_bytes: int = Field(
         default=128 * 1024,
         ge=1_024,
         le=16 * 1024 * 1024,
-        description="A longer URL answers 414, larger headers 431. 500 excluded sales take 70,000.",
+        description="A longer URL gets 414, larger headers 431. 500 excluded sales take 70,000.",
     )
     max_headers: int = Field(
-        default=100, ge=8, le=10_000, description="More headers of a request answer 431."
+        default=100, ge=8, le=10_000, description="A request with more headers gets 431."
     )
     # Chosen, as is the next: far above what a phone needs, and slow callers hold few places.
     head_timeout_s: float = Field(
         default=10.0,
         gt=0,
         le=3_600,
-        description="Seconds in which a request's headers arrive; 408 beyond.",
+        description="Longest wait for the headers of a request; then it gets 408.",
     )
     body_timeout_s: float = Field(
         default=30.0,
         gt=0,
         le=3_600,
-        description="Seconds in which a body arrives, 408 beyond, and in which an answer is read.",
+        description="Longest wait for a body, then 408, and for the caller to read an answer.",
     )
     # Chosen: four of the largest pictures, or sixteen of the largest other bodies.
     max_held_bytes: int = Field(
@@ -210,18 +213,18 @@ class Settings(BaseSettings):
         default=STREAM_BYTES,
         ge=1024 * 1024,
         description="Bytes that events and answers may take in the store until they are exported, "
-        "half each; the oldest beyond are dropped and counted, see docs/store.md.",
+        "half each. Beyond it the oldest are dropped and counted, see docs/store.md.",
     )
     plan: Path | None = Field(
         default=None,
         description="File with the plan of experiments until one is put into the store, see "
-        "docs/experiments.md. Unset: everybody sees the meta-model's order.",
+        "docs/experiments.md. Unset: all customers get the order of the meta-model.",
     )
     slow_request_ms: int = Field(
         default=250, ge=1, description="Slower requests are logged with their stages."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least level of the log lines on stderr."
+        default="info", description="Lowest level of log lines on stderr."
     )
 
     @model_validator(mode="before")
