@@ -46,12 +46,14 @@ class ExportedResults:
             if known is None or known[0] != key:
                 loop = asyncio.get_running_loop()
                 found = await loop.run_in_executor(
-                    self._pool, self._compute, experiment, unit, read_by
+                    self._pool,
+                    lambda: experiment_results(
+                        experiment,
+                        read_exposures(self._directory),
+                        unit=unit,
+                        events=read_event_log(self._directory)[0],
+                        rules=read_by,
+                    ),
                 )
                 self._known[experiment.name] = known = key, found
             return known[1]
-
-    def _compute(self, experiment: Experiment, unit: Unit, rules: Rules) -> Results:
-        exposures = read_exposures(self._directory)
-        events, _ = read_event_log(self._directory)
-        return experiment_results(experiment, exposures, unit=unit, events=events, rules=rules)

@@ -104,7 +104,18 @@ class LivePlan:
         if version in {self._current.version, self._refused}:
             return None
         if version == 0:
-            await self._restore()
+            # Otherwise all units would change variants. The change succeeds for one of the workers:
+            # the others find a version other than the 0 that they mean.
+            _log.warning("store was emptied; re-publishing the plan of experiments")
+            change = PlanChange(
+                at=from_us(0),
+                who="worker",
+                doing="restore what an emptied store forgot",
+                before=0,
+                after=self._current.version,
+                changes=(),
+            )
+            await self._store.change(self._current.plan, change)
             return None
         try:
             return await self._store.read()
@@ -129,17 +140,3 @@ class LivePlan:
         except OSError as exc:
             self._metrics.files_not_kept.labels("plan").inc()
             _log.warning("the plan of experiments was not kept on this machine", reason=str(exc))
-
-    async def _restore(self) -> None:
-        # Otherwise all units would change variants. The change succeeds for one of the workers: the
-        # others find a version other than the 0 that they mean.
-        _log.warning("store was emptied; re-publishing the plan of experiments")
-        change = PlanChange(
-            at=from_us(0),
-            who="worker",
-            doing="restore what an emptied store forgot",
-            before=0,
-            after=self._current.version,
-            changes=(),
-        )
-        await self._store.change(self._current.plan, change)

@@ -186,7 +186,10 @@ class Admission:
         try:
             await ticket.turn()
         except asyncio.CancelledError:
-            self._give_up(ticket)
+            if ticket.outcome is None:
+                self._queue_of(ticket).waiting.remove(ticket)
+            else:
+                self.leave(ticket, spent_s=0.0)
             raise
         return ticket
 
@@ -208,12 +211,6 @@ class Admission:
             self._cost_s = max(LEAST_COST_S, min(cost_s, self._bounds.deadline_s / 2))
         self._dispatch()
 
-    def _give_up(self, ticket: Ticket) -> None:
-        if ticket.outcome is None:
-            self._queue_of(ticket).waiting.remove(ticket)
-        else:
-            self.leave(ticket, spent_s=0.0)
-
     def _queue_of(self, ticket: Ticket) -> _Queue:
         return self._shed if ticket.is_shed else self._queues[ticket.lane]
 
@@ -233,14 +230,22 @@ class Admission:
             while queue.waiting and (queue.waiting[0].is_gone() or self._has_turn(queue)):
                 self._begin(queue, queue.waiting.popleft())
         self._dispatch_later()
-        self._show()
+        for queue, waiting, in_flight in self._gauges:
+            waiting.set(len(queue.waiting))
+            in_flight.set(queue.n_in_flight)
 
     def _begin(self, queue: _Queue, ticket: Ticket) -> None:
         if ticket.is_gone():
             self._metrics.shed.labels(ticket.lane, Outcome.GONE).inc()
             ticket.call(Outcome.GONE)
-        else:
-            queue.take_up(ticket, self._outcome(ticket))
+            return
+        outcome = Outcome.FULL
+        if ticket.is_shed:
+            is_crowded = len(self._shed.waiting) >= self._bounds.max_waiting
+            is_refused = is_crowded or ticket.lane is Lane.EVENTS
+            outcome = Outcome.REFUSED if is_refused else Outcome.POPULARITY
+            self._metrics.shed.labels(ticket.lane, outcome).inc()
+        queue.take_up(ticket, outcome)
 
     def _dispatch_later(self) -> None:
         """Go on when a lane has time again, even if no ranking ends until then."""
@@ -298,17 +303,3 @@ class Admission:
     def _cut_short(self, ticket: Ticket) -> None:
         ticket.is_shed = True
         self._shed.waiting.append(ticket)
-
-    def _outcome(self, ticket: Ticket) -> Outcome:
-        if not ticket.is_shed:
-            return Outcome.FULL
-        is_crowded = len(self._shed.waiting) >= self._bounds.max_waiting
-        is_refused = is_crowded or ticket.lane is Lane.EVENTS
-        outcome = Outcome.REFUSED if is_refused else Outcome.POPULARITY
-        self._metrics.shed.labels(ticket.lane, outcome).inc()
-        return outcome
-
-    def _show(self) -> None:
-        for queue, waiting, in_flight in self._gauges:
-            waiting.set(len(queue.waiting))
-            in_flight.set(queue.n_in_flight)

@@ -26,12 +26,8 @@ async def within(seconds: float, work: Coroutine[None, None, T]) -> T:
     finally:
         if not task.done():
             task.cancel()
-            task.add_done_callback(_forget)
+            # Its exception is read: unread, it would be logged.
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     if not done:
         raise TimeoutError
     return task.result()
-
-
-def _forget(task: asyncio.Task[T]) -> None:
-    if not task.cancelled():
-        task.exception()

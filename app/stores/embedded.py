@@ -65,7 +65,17 @@ def embedded_server(state_dir: Path) -> Generator[str]:
         return
     process = None
     try:
-        process = None if answers(path) else _start(folder, path)
+        if not answers(path):
+            command = [str(get_binary_path()), "--dir", str(folder), "--unixsocket", str(path)]
+            with (folder / "valkey.log").open("ab") as log:
+                # A session of its own: Ctrl-C must reach the service first, which stops the store.
+                process = subprocess.Popen(  # noqa: S603 - the path comes from the package
+                    [*command, *_SETTINGS],
+                    cwd=folder,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
         _wait_until_ready(path, folder, process=process)
         yield f"unix://{path}"
     finally:
@@ -80,15 +90,6 @@ def socket_path(folder: Path) -> Path:
         return path
     name = blake2b(bytes(folder), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir()) / f"vitrine-{name}.sock"
-
-
-def _start(folder: Path, path: Path) -> subprocess.Popen[bytes]:
-    command = [str(get_binary_path()), "--dir", str(folder), "--unixsocket", str(path), *_SETTINGS]
-    with (folder / "valkey.log").open("ab") as log:
-        # A session of its own: Ctrl-C must reach the service first, which then stops the store.
-        return subprocess.Popen(  # noqa: S603 - the path comes from the package
-            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
 
 
 def _wait_until_ready(

@@ -49,13 +49,13 @@ def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
         counts=counts_at_end(past, trial.until_us),
     )
     known = known_files(scorer, past.events, until_us=trial.until_us, seed=bundle.manifest.seed)
-    told = {
+    changed = {
         "until": from_us(trial.until_us).isoformat(timespec="seconds"),
         "judged_as": bundle.id,
         "data_fingerprint": dataset.fingerprint,
     }
     # `judged_as` leads the next night back to the candidate, which was not trained on these days.
-    found = Bundle(bundle.manifest.model_copy(update=told), {**bundle.files, **known})
+    found = Bundle(bundle.manifest.model_copy(update=changed), {**bundle.files, **known})
     # Reproduces its golden rows here, or no service would take it.
     Scorer.load(found)
     return found

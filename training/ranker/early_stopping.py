@@ -74,10 +74,6 @@ class RankerTraining:
         """Whether each entry was clicked or bought, shape ``(n_entries,)``."""
         return self.slates.clicked | self.slates.bought
 
-    @cached_property
-    def _sale_days(self) -> NDArray[np.int64]:
-        return sale_days(self.slates)
-
     def rows(self, labels: NDArray[np.bool_]) -> TrainingRows:
         """Return all entries as labelled examples."""
         return TrainingRows(self.matrix, labels.astype(np.float64), self.slates.weights)
@@ -133,7 +129,7 @@ class RankerTraining:
         """Fit the offset of the trees on rows, which are the first entries."""
         if self.config.caller_orders:
             return flat_offset(rows, schema=self.schema)
-        groups = self._sale_days[: len(rows.labels)]
+        groups = sale_days(self.slates)[: len(rows.labels)]
         return fit_offset(rows, groups, schema=self.schema, seed=self.seed)
 
     def _buying_offset(

@@ -1,6 +1,6 @@
 """Fits the drift baseline: scores the last visits of training as the service would."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -31,16 +31,18 @@ def fit_drift_baseline(scorer: Scorer, past: PointInTime, *, slates: Slates) -> 
     first = int(len(slates) * (1 - _LATE_SHARE))
     n_visits = min(_N_VISITS, len(slates) - first)
     chosen = np.linspace(first, len(slates) - 1, n_visits).astype(np.intp)
-    return summarise(_scored(scorer, past, slates=slates.select(chosen)))
-
-
-def _scored(
-    scorer: Scorer, past: PointInTime, *, slates: Slates
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
-    for query in past.queries(slates):
-        rows = query.catalogue.eligible(query.context.market, query.context.now_us)
-        scores = scorer.score(replace(query, rows=rows, positions=None, listing=None))
-        yield scores.probabilities, scores.features
+    scores = (
+        scorer.score(
+            replace(
+                query,
+                rows=query.catalogue.eligible(query.context.market, query.context.now_us),
+                positions=None,
+                listing=None,
+            )
+        )
+        for query in past.queries(slates.select(chosen))
+    )
+    return summarise((one.probabilities, one.features) for one in scores)
 
 
 def summarise(

@@ -1,6 +1,6 @@
 """Cost of exploration and diversity in expected purchases, and the gain in diversity."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -72,9 +72,27 @@ def slate_cost(scorer: Scorer, question: Question, *, progress: Progress) -> dic
     """
     customers: list[int] = []
     values: list[NDArray[np.float64]] = []
-    for customer, figures in _slates(scorer, question, progress):
-        customers.append(customer)
-        values.append(figures)
+    evaluator, slates = evaluator_of(scorer, question)
+    visits = open_visits(evaluator, slates, question=question)
+    progress.stage("slates", len(visits))
+    truth = Truth.read(question.dataset.directory, exposure_ids(evaluator.past, visits))
+    for number, shown in enumerate(evaluator.past.queries(visits)):
+        query = replace(shown, rows=evaluator.candidates(shown), positions=None, listing=None)
+        if not len(query.rows):
+            continue
+        known = evaluator.known(truth, visits, slate=number)
+        gains = np.full(len(query.rows), np.nan)
+        if known is not None:
+            gains = np.nan_to_num(known.truth[query.rows])
+        scores = scorer.score(query)
+        # One seed for all settings: they differ by the setting and not by the draw.
+        seed = seed_from(f"{question.seed} {number}")
+        made = [
+            make_slate(query, scores, policy=policy, limit=K, seed=seed)
+            for policy in SETTINGS.values()
+        ]
+        customers.append(int(visits.customers[number]))
+        values.append(figures_of(query, scores, gains=gains, slates=made))
         progress.tick()
     return costs(np.array(values), np.array(customers), seed=question.seed) if values else {}
 
@@ -106,31 +124,6 @@ def costs(
 def _by_metric(intervals: list[Interval], place: int) -> dict[str, Interval]:
     own = intervals[place * len(METRICS) : (place + 1) * len(METRICS)]
     return {metric: one for metric, one in zip(METRICS, own, strict=True) if one.n}
-
-
-def _slates(
-    scorer: Scorer, question: Question, progress: Progress
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    evaluator, slates = evaluator_of(scorer, question)
-    visits = open_visits(evaluator, slates, question=question)
-    progress.stage("slates", len(visits))
-    truth = Truth.read(question.dataset.directory, exposure_ids(evaluator.past, visits))
-    for number, shown in enumerate(evaluator.past.queries(visits)):
-        query = replace(shown, rows=evaluator.candidates(shown), positions=None, listing=None)
-        if not len(query.rows):
-            continue
-        known = evaluator.known(truth, visits, slate=number)
-        gains = np.full(len(query.rows), np.nan)
-        if known is not None:
-            gains = np.nan_to_num(known.truth[query.rows])
-        scores = scorer.score(query)
-        # One seed for all settings: they differ by the setting and not by the draw.
-        seed = seed_from(f"{question.seed} {number}")
-        made = [
-            make_slate(query, scores, policy=policy, limit=K, seed=seed)
-            for policy in SETTINGS.values()
-        ]
-        yield int(visits.customers[number]), figures_of(query, scores, gains=gains, slates=made)
 
 
 def figures_of(

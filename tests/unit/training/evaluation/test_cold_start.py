@@ -55,9 +55,11 @@ def test_pictures_are_dealt_out_anew_and_none_is_lost() -> None:
         for number in range(20)
     }
 
-    dealt = permuted(pictures, 1)
+    exchanged = permuted(pictures, 1)
 
-    assert sorted(dealt) == sorted(pictures)
-    assert {id(scores) for scores in dealt.values()} == {id(scores) for scores in pictures.values()}
-    assert sum(dealt[name] is pictures[name] for name in pictures) < len(pictures) / 2
-    assert permuted(pictures, 1) == dealt
+    assert sorted(exchanged) == sorted(pictures)
+    assert {id(scores) for scores in exchanged.values()} == {
+        id(scores) for scores in pictures.values()
+    }
+    assert sum(exchanged[name] is pictures[name] for name in pictures) < len(pictures) / 2
+    assert permuted(pictures, 1) == exchanged
