@@ -96,7 +96,8 @@ class ModelCatalogue:
         if known and not own:
             self._pictures[sale_id] = known
             return
-        joined = join_pictures(sale_id, known, own.values(), scene_model=self.model.scene_model)
+        scene_model = self.model.scene_model
+        joined = join_pictures(sale_id, known, stored=own.values(), scene_model=scene_model)
         if scores := {number: picture.scores for number, picture in joined.items()}:
             self._pictures[sale_id] = PictureScores.combine(scores)
 

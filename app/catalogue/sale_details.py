@@ -156,7 +156,7 @@ class SaleDetails:
         if stored is None:
             raise UnknownSaleError(sale_id)
         scores = served.content.pictures.get(sale_id) if served else None
-        pictures = join_pictures(sale_id, scores, stored.pictures, scene_model=scene_model)
+        pictures = join_pictures(sale_id, scores, stored=stored.pictures, scene_model=scene_model)
         return _KnownSale(stored.sale, pictures)
 
     def _near(

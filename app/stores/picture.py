@@ -60,8 +60,8 @@ StoredPicture = LabelledPicture | RemovedPicture
 def join_pictures(
     sale_id: str,
     bundled: PictureScores | None,
-    stored: Iterable[StoredPicture],
     *,
+    stored: Iterable[StoredPicture],
     scene_model: str,
 ) -> dict[int, LabelledPicture]:
     """Return the pictures of a sale by number, where those of the store replace the bundle's.
