@@ -43,6 +43,13 @@ class BodyTooLargeError(ServiceError, code="body_too_large", status=413):
         super().__init__(f"the body is larger than {limit_bytes} bytes: send less at once")
 
 
+class CompressedBodyError(ServiceError, code="body_compressed", status=415):
+    """A request body in a content coding, such as gzip."""
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(f"the Content-Encoding is {coding!r}: send the body uncompressed")
+
+
 class SlowBodyError(ServiceError, code="body_too_slow", status=408):
     """A request body that did not arrive in time."""
 

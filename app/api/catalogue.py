@@ -151,7 +151,7 @@ async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesD
 @router.post(
     "",
     openapi_extra=_LINES,
-    responses=problems(413, 422, 503),
+    responses=problems(413, 415, 422, 503),
 )
 async def post_sales(request: Request, resources: ResourcesDep) -> BulkAnswer:
     """Insert or replace many sales, a JSON object a line; every line has its result."""

@@ -196,7 +196,7 @@ _PICTURE_BODY: Final[dict[str, Any]] = {
     "/{sale_id}",
     response_model=Sale,
     openapi_extra=described(SaleBody),
-    responses=problems(409, 413, 422, 503)
+    responses=problems(409, 413, 415, 422, 503)
     | {int(HTTPStatus.CREATED): {"model": Sale, "description": "It was not known before."}},
 )
 async def put_sale(

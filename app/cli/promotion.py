@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.stores.store import Stores
 from models.domain.errors import UserError
 from models.experiments.plan.plan_file import reason_for
+from models.experiments.yaml_document import read_yaml
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Promotion
 from models.promotion.rule import PromotionRules
@@ -125,7 +126,7 @@ async def _found(editor: PromotionEditor, number: int | None) -> Promotion:
 
 def _read(model: type[M], file: Path) -> M:
     try:
-        return model.model_validate(yaml.safe_load(file.read_bytes()))
+        return model.model_validate(read_yaml(file.read_bytes()))
     except (yaml.YAMLError, ValidationError) as exc:
         raise PromotionRefusedError(str(file), reason_for(exc)) from exc
 

@@ -1,5 +1,6 @@
 """Attributes of sales as columns: numbers and flags as numbers, texts as indicators of values."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
@@ -19,11 +20,15 @@ MAX_LENGTH: Final = 128
 # Chosen: the squares of numbers up to here, and their sum over all sales, are finite.
 _LARGEST: Final = 1e100
 
+# Columns that pandas writes: the numbers of its rows, in Parquet, in CSV, and read again from CSV.
+_ROW_NUMBERS: Final = re.compile(r"__index_level_\d+__||Unnamed: \d+")
 
-def unused_because(n_distinct: int, n_values: int, *, is_text: bool) -> str | None:
+
+def unused_because(name: str, *, n_distinct: int, n_values: int, is_text: bool) -> str | None:
     """Return why an attribute says nothing about other sales, None if it may.
 
     Args:
+        name: The attribute.
         n_distinct: Distinct values; of texts, those that `is_comparable`.
         n_values: Sales that have one.
         is_text: Whether its values are texts, which are compared, not ordered.
@@ -33,6 +38,8 @@ def unused_because(n_distinct: int, n_values: int, *, is_text: bool) -> str | No
         return "has one value" if n_values else none
     if is_text and n_distinct > MAX_DISTINCT * n_values:
         return f"has {n_distinct:,} texts for {n_values:,} sales"
+    if _ROW_NUMBERS.fullmatch(name):
+        return "has the name of row numbers, which pandas writes with its index"
     return None
 
 

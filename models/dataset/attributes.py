@@ -66,7 +66,9 @@ def read_attributes(table: Table) -> Attributes:
         known, is_text = values.drop_nulls(), values.dtype == pl.String
         if is_text:
             known = known.filter(known.str.len_chars() <= MAX_LENGTH)
-        why = unused_because(known.n_unique(), len(known), is_text=is_text)
+        why = unused_because(
+            name, n_distinct=known.n_unique(), n_values=len(known), is_text=is_text
+        )
         if why is not None:
             reason = f"attribute {name!r} {why}: it is kept with the sales, no model reads it"
             notes.append(table.fault(FaultCode.NOT_LEARNED, reason, column=name))

@@ -93,7 +93,9 @@ def _convert(column: Column, table: Table) -> Converted | Fault:
 
 
 def _text(column: Column, dtype: pl.DataType) -> Converted | str:
-    if not _is_text(dtype) and not dtype.is_integer():
+    # Snowflake and Oracle have no integers: their whole numbers are decimals of scale 0.
+    is_whole = dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale == 0)
+    if not _is_text(dtype) and not is_whole:
         return "text or integers"
     name, low, high = column.name, column.min_chars, column.max_chars
     text = pl.col(given(name)).cast(pl.String)

@@ -5,9 +5,10 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import polars as pl
 
@@ -22,6 +23,15 @@ _ROWS_AT_ONCE: Final = 100_000
 _BYTE_ORDER_MARK: Final = "\ufeff"
 # Between columns in exports of spreadsheets; a header with one is refused instead of guessed at.
 _OTHER_MARKS: Final = (";", "\t", "|")
+# First bytes of files that are no CSV but often have its name.
+_OTHER_KINDS: Final = {
+    b"\xff\xfe": "is UTF-16: save it as UTF-8",
+    b"\xfe\xff": "is UTF-16: save it as UTF-8",
+    b"PK\x03\x04": "is a spreadsheet or a zip archive: save it as CSV",
+    b"\xd0\xcf\x11\xe0": "is a spreadsheet: save it as CSV",
+    b"\x1f\x8b": "is compressed by gzip: name it .csv.gz",
+    b"PAR1": "is Parquet: name it .parquet",
+}
 
 
 class UnreadableHeaderError(ValueError):
@@ -56,6 +66,11 @@ class CsvFile:
             UnreadableHeaderError: If the first line is no header.
             OSError: If the file cannot be read.
         """
+        with self._opened() as file:
+            first = file.read(max(map(len, _OTHER_KINDS)))
+        for mark, reason in _OTHER_KINDS.items():
+            if first.startswith(mark):
+                raise UnreadableHeaderError(reason)
         reader = csv.reader(self._lines(), strict=True, delimiter=self.separator)
         header = self._header(reader)
         rows = self._rows(reader, len(header))
@@ -66,12 +81,17 @@ class CsvFile:
             frames.append(pl.DataFrame(columns, schema=schema))
         return header, frames
 
+    def _opened(self) -> BinaryIO:
+        opened = gzip.open if self.path.suffix.lower() == ".gz" else open
+        return cast("BinaryIO", opened(self.path, "rb"))
+
     def _lines(self) -> Iterator[str]:
         offset = 0
-        opened = gzip.open if self.path.suffix.lower() == ".gz" else open
         # Undecodable bytes become lone surrogates, so that only their rows are lost.
-        file = opened(self.path, "rt", encoding=self.encoding, errors="surrogateescape", newline="")
-        with cast("TextIO", file) as lines:
+        text = TextIOWrapper(
+            self._opened(), encoding=self.encoding, errors="surrogateescape", newline=""
+        )
+        with text as lines:
             for number, line in enumerate(lines, start=1):
                 try:
                     offset += len(line) if line.isascii() else len(line.encode(self.encoding))
@@ -91,6 +111,9 @@ class CsvFile:
             first = min(self.undecodable.values())
             name = self.encoding.upper()
             msg = f"is not {name} at byte {first}, in the header: save the file as UTF-8"
+            raise UnreadableHeaderError(msg)
+        if any("\0" in name for name in names):
+            msg = "has NULs in its header, as UTF-16 has: save the file as UTF-8"
             raise UnreadableHeaderError(msg)
         if not names:
             msg = "is empty: the first line must name the columns"

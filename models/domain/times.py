@@ -13,7 +13,9 @@ _SECOND: Final = timedelta(seconds=1)
 
 _DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK: Final = "[0-9]{2}:[0-9]{2}(?P<seconds>:[0-9]{2}(?:[.,][0-9]{1,9})?)?"
-_OFFSET: Final = "(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)"
+# BigQuery and Ruby end their times with the name of the one zone that is an offset.
+_UTC: Final = " UTC"
+_OFFSET: Final = f"(?P<offset>[Zz]|{_UTC}|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)"
 _TIME: Final = re.compile(f"{_DATE}[Tt ]{_CLOCK}{_OFFSET}")
 _LEAP: Final = ":60"
 # Chosen: what an error quotes of a text that may be of any length.
@@ -38,8 +40,8 @@ def read_time(text: str) -> datetime:
 
     ISO 8601 date and time in extended form, separated by ``T`` or a blank. Seconds are optional;
     60 is the second after 59. Up to nine decimals after a point or a comma are truncated to six.
-    The offset is ``Z``, ``+hh``, ``+hhmm`` or ``+hh:mm``. A bare number is refused, as its unit
-    is unknown.
+    The offset is ``Z``, ``UTC`` after a blank, ``+hh``, ``+hhmm`` or ``+hh:mm``. A bare number is
+    refused, as its unit is unknown.
 
     Args:
         text: The time, without surrounding text.
@@ -57,7 +59,7 @@ def read_time(text: str) -> datetime:
             raise NaiveTimeError(text)
         msg = f"{text[:_SHOWN_CHARS]!r} is no time such as {FORMS}"
         raise ValueError(msg)
-    offset = found["offset"].upper()
+    offset = "Z" if found["offset"] == _UTC else found["offset"].upper()
     before = text[: found.start("offset")]
     if (found["seconds"] or "").startswith(_LEAP):
         at = found.start("seconds")

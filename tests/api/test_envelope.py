@@ -1,5 +1,6 @@
 """Request id, headers and metrics of every answer."""
 
+import gzip
 import json
 from collections.abc import AsyncGenerator
 from io import StringIO
@@ -99,6 +100,29 @@ class TestASmallLimitOfBodies:
         answer = await client.post("/v1/events", content=b" " * 1_024)
 
         assert answer.json()["code"] == "malformed"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_compressed_body_is_refused_as_such_and_not_as_faulty_json(
+    client: httpx.AsyncClient, method: str
+) -> None:
+    path = "/v1/events" if method == "POST" else "/v1/sales/s1/image"
+
+    answer = await client.request(
+        method, path, content=gzip.compress(b"{}"), headers={"Content-Encoding": "GZIP"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "body_compressed")
+    assert answer.json()["detail"] == "the Content-Encoding is 'gzip': send the body uncompressed"
+    assert answer.headers["accept-encoding"] == "identity"
+
+
+async def test_a_body_that_says_it_is_not_compressed_is_read(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/v1/events", content=b"{}", headers={"Content-Encoding": "identity"}
+    )
+
+    assert answer.json()["code"] == "malformed"
 
 
 async def test_a_method_that_a_path_does_not_have_is_answered_with_all_that_it_has(

@@ -1,5 +1,6 @@
 """POST /v1/events."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -135,6 +136,24 @@ async def test_one_malformed_event_is_rejected_and_the_others_are_taken(
     assert [one["event_id"] for one in body["results"]] == ["first", event_id, "last"]
     metrics = (await client.get("/metrics")).text
     assert 'vitrine_events_total{reason="malformed",status="rejected"} 1.0' in metrics
+
+
+async def test_half_an_emoji_in_an_id_costs_its_event_alone(client: httpx.AsyncClient) -> None:
+    """JavaScript cuts texts between the halves of a character, and escapes what is left."""
+    whole = event("e2", device="phone \U0001f4f1 \\ud83d")
+    batch = [event("e1"), event("e3", device="CUT"), whole]
+    body = json.dumps({"events": batch}).replace("CUT", r"phone \ud83d")
+
+    answer = (await client.post(URL, content=body)).json()
+
+    assert [one["status"] for one in answer["results"]] == ["accepted", "rejected", "accepted"]
+    assert answer["results"][1]["detail"].startswith("device: String should match pattern")
+
+
+async def test_a_byte_order_mark_is_no_part_of_a_body(client: httpx.AsyncClient) -> None:
+    body = json.dumps({"events": [event()]}).encode("utf-8-sig")
+
+    assert (await client.post(URL, content=body)).json()["accepted"] == 1
 
 
 async def test_of_a_thousand_events_999_are_taken(client: httpx.AsyncClient) -> None:

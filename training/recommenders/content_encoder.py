@@ -75,15 +75,18 @@ def used_attributes(
     for name in filter(is_comparable, sorted(names)):
         values = [attributes.get(name) for attributes in every]
         known = [one for one in values if one is not None and not isinstance(one, str)]
-        if unused_because(len(set(known)), len(known), is_text=False) is None:
+        n_distinct = len(set(known))
+        if not unused_because(name, n_distinct=n_distinct, n_values=len(known), is_text=False):
             numbers.append(name)
-        found = _text_shares(values, weights)
+        found = _text_shares(name, values, weights)
         shares |= {(name, text): share for text, share in found.items() if share >= MIN_SHARE}
     common = sorted(shares, key=lambda value: (-shares[value], value))
     return tuple(numbers), {value: shares[value] for value in sorted(common[:MAX_TEXTS])}
 
 
-def _text_shares(values: Sequence[AttributeValue], weights: Sequence[float]) -> Mapping[str, float]:
+def _text_shares(
+    name: str, values: Sequence[AttributeValue], weights: Sequence[float]
+) -> Mapping[str, float]:
     """Return the sum of the weights of each text of an attribute; none of one that is not used."""
     shares: defaultdict[str, float] = defaultdict(float)
     n_texts = 0
@@ -91,7 +94,8 @@ def _text_shares(values: Sequence[AttributeValue], weights: Sequence[float]) -> 
         if isinstance(value, str) and is_comparable(value):
             shares[value] += weight
             n_texts += 1
-    return shares if unused_because(len(shares), n_texts, is_text=True) is None else {}
+    why = unused_because(name, n_distinct=len(shares), n_values=n_texts, is_text=True)
+    return {} if why else shares
 
 
 def _vocabulary_shares(

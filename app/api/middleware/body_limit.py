@@ -1,4 +1,4 @@
-"""Limit on the size of bodies, by their announced length and while they are read."""
+"""Limits on bodies: their size, as announced and while they are read, and no compression."""
 
 import re
 from typing import Final
@@ -7,7 +7,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.schema.problem import error_response
-from app.errors import BodyTooLargeError
+from app.errors import BodyTooLargeError, CompressedBodyError
+
+_AS_IT_IS: Final = "identity"
+# What is quoted of a header, which callers decide the length of; chosen.
+_SHOWN_CHARS: Final = 40
 
 _PICTURE: Final = re.compile(r"/v1/sales/[^/]+/image(?:s/[^/]+)?")
 
@@ -21,13 +25,21 @@ class BodyLimit:
         self._picture_limit_bytes = picture_limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, unless its body is said or found to be too large."""
+        """Pass a request on, unless its body is compressed, or said or found to be too large."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        coding = headers.get("content-encoding", _AS_IT_IS).strip().lower()
+        if coding not in {"", _AS_IT_IS}:
+            # RFC 9110, 15.5.16: the answer names the codings that are accepted.
+            refusal = CompressedBodyError(coding[:_SHOWN_CHARS])
+            answer = error_response(refusal, {"Accept-Encoding": _AS_IT_IS})
+            await answer(scope, receive, send)
+            return
         is_picture = _PICTURE.fullmatch(scope["path"]) is not None
         limit_bytes = self._picture_limit_bytes if is_picture else self._limit_bytes
-        announced = Headers(scope=scope).get("content-length", "0")
+        announced = headers.get("content-length", "0")
         if announced.isascii() and announced.isdigit() and int(announced) > limit_bytes:
             await error_response(BodyTooLargeError(limit_bytes))(scope, receive, send)
             return

@@ -3,6 +3,7 @@
 Parsing takes bounded time and memory for any body up to the size limit.
 """
 
+import re
 from typing import Any, Final, TypeVar, Unpack
 
 from fastapi import Depends, Request
@@ -11,9 +12,21 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.config import JsonDict
 
 from app.api.repeated_key import repeated_key
-from app.api.schema.shape import Fault, shape_faults
+from app.api.schema.shape import MAX_VALUES, Fault, shape_faults
 
 MAX_FAULTS: Final = 100  # chosen: enough to mend a body, and an answer of bounded size
+
+# .NET writes it in front of UTF-8.
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+# Escapes of a JSON text: a pair of surrogates, half of one, or any other.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+# Refused in every id, which half a character is too.
+_NUL: Final = rb"\u0000"
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -24,7 +37,12 @@ def read(
     """Parse JSON, or return its first faults; see `shape_faults`.
 
     An object that has a key twice is a fault of the whole: which value was meant is not known.
+    Where parts are judged, half a character of one is a fault of this part.
     """
+    content = content.removeprefix(_BYTE_ORDER_MARK)
+    # Fewer escapes than values are allowed: the substitution calls back for each.
+    if judges_parts and _SURROGATE.search(content) and content.count(b"\\") <= MAX_VALUES:
+        content = _ESCAPE.sub(lambda one: _NUL if one["half"] else one[0], content)
     faults = shape_faults(model, content, most=most, judges_parts=judges_parts)
     if faults:
         return faults

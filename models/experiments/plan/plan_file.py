@@ -9,6 +9,7 @@ from models.domain.errors import UserError
 from models.experiments.plan.experiment import Experiment, Unit
 from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_edit import PlanDraft
+from models.experiments.yaml_document import read_yaml
 
 
 class PlanFileError(UserError):
@@ -22,7 +23,7 @@ def read_draft(path: Path) -> PlanDraft:
         PlanFileError: If it cannot be read, or is no plan.
     """
     try:
-        return PlanDraft.model_validate(yaml.safe_load(path.read_bytes()))
+        return PlanDraft.model_validate(read_yaml(path.read_bytes()))
     except (OSError, yaml.YAMLError, ValueError) as exc:
         raise _refused(path, exc) from exc
 

@@ -4,11 +4,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from models.dataset import Dataset, DatasetError, FaultCode, read_dataset
 from models.dataset.schema import EVENTS, SALES
+from tests.logs import catalogue
+from training.recommenders.content_encoder import used_attributes
 
 AT = datetime(2025, 1, 2, tzinfo=UTC)
 SALE = pl.DataFrame({"sale_id": ["s1"], "opens_at": [AT]})
@@ -128,6 +131,32 @@ def test_an_attribute_of_one_number_beside_no_numbers_is_not_learned_from(tmp_pa
 
     (noted,) = dataset.faults.with_codes(FaultCode.NOT_LEARNED)
     assert "attribute 'stars' has one value" in noted.reason
+
+
+@pytest.mark.parametrize("name", ["__index_level_0__", "Unnamed: 0", ""])
+def test_the_row_numbers_of_pandas_are_noted_and_not_learned_from(
+    tmp_path: Path, name: str
+) -> None:
+    sales = pl.concat([SALE, SALE.with_columns(sale_id=pl.lit("s2"))])
+    dataset = read(tmp_path, sales=sales.with_columns(pl.Series(name, [0, 1])))
+
+    (noted,) = dataset.faults.with_codes(FaultCode.NOT_LEARNED)
+    assert f"attribute {name!r} has the name of row numbers" in noted.reason
+    shop = catalogue(*dataset.sales)
+    assert used_attributes(shop, np.ones(2)) == ((), {})
+
+
+def test_whole_decimals_are_ids_as_integers_are(tmp_path: Path) -> None:
+    """Snowflake writes every NUMBER without fraction digits as DECIMAL(38, 0)."""
+    whole = pl.Series([12]).cast(pl.Decimal(38, 0))
+    events = EVENT.with_columns(sale_id=pl.lit(12), customer_id=whole)
+
+    dataset = read(tmp_path, sales=SALE.with_columns(sale_id=whole), events=events)
+
+    assert [one.sale_id for one in dataset.sales] == ["12"]
+    assert not [*dataset.faults]
+    with pytest.raises(DatasetError, match=r"must hold text or integers, is of type Decimal"):
+        read(tmp_path, sales=SALE.with_columns(sale_id=whole.cast(pl.Decimal(38, 2))))
 
 
 @pytest.mark.parametrize("column", [column.name for column in SALES])

@@ -1,5 +1,6 @@
 """CSV files of all sorts: only the rows that cannot be read are lost, by number."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -35,10 +36,30 @@ def test_a_row_that_is_not_utf8_is_lost_alone_and_its_byte_named(tmp_path: Path)
 
 
 def test_a_header_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    text = (HEADER + row(b"e1")).decode().encode("utf-16")
+    with pytest.raises(DatasetError, match=r"events.csv: is not UTF-8 at byte 5, in the header"):
+        read(tmp_path, b"type,\xe9t\xe9\n")
 
-    with pytest.raises(DatasetError, match=r"events.csv: is not UTF-8 at byte 0, in the header"):
-        read(tmp_path, text)
+
+TEXT = (HEADER + row(b"e1")).decode()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (TEXT.encode("utf-16"), "is UTF-16: save it as UTF-8"),
+        (b"\xfe\xff" + TEXT.encode("utf-16-be"), "is UTF-16: save it as UTF-8"),
+        (TEXT.encode("utf-16-le"), "has NULs in its header, as UTF-16 has"),
+        (gzip.compress(TEXT.encode()), "is compressed by gzip: name it .csv.gz"),
+        (b"PK\x03\x04" + bytes(30), "is a spreadsheet or a zip archive: save it as CSV"),
+        (bytes.fromhex("d0cf11e0a1b11ae1"), "is a spreadsheet: save it as CSV"),
+        (b"PAR1" + bytes(30), "is Parquet: name it .parquet"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_by_what_it_is(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    with pytest.raises(DatasetError, match=f"events.csv: {reason}"):
+        read(tmp_path, content)
 
 
 @pytest.mark.parametrize(
