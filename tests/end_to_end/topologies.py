@@ -52,6 +52,9 @@ class Node:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Have it run, if it does not."""
+        if self.process is not None and self.process.poll() is None:
+            return
         self.folder.mkdir(exist_ok=True)
         binary = shutil.which("redis-server")
         assert binary is not None
@@ -84,6 +87,16 @@ class Node:
         wait(lambda: self.tell("BGSAVE").startswith(b"+"))
         said = b"rdb_bgsave_in_progress:0", b"rdb_last_bgsave_status:" + outcome
         wait(lambda: all(line in self.tell("INFO persistence") for line in said))
+
+    def block_dump(self) -> bool:
+        """Put a folder where it saves.
+
+        Raises:
+            OSError: If the server wrote its file in between.
+        """
+        (self.folder / DUMP).unlink(missing_ok=True)
+        (self.folder / DUMP).mkdir()
+        return True
 
     def _answers(self) -> bool:
         with suppress(OSError):
@@ -175,15 +188,16 @@ class Topology(ABC):
     def fill_disk(self) -> None:
         """Have servers fail to save what they hold; then they refuse writes."""
         for node in self.nodes:
-            (node.folder / DUMP).unlink(missing_ok=True)
-            (node.folder / DUMP).mkdir()
+            wait(node.block_dump)
             node.tell('CONFIG SET save "3600 1000000"')
             node.save(outcome=b"err")
 
     def free_disk(self) -> None:
         for node in self.nodes:
             (node.folder / DUMP).rmdir()
+            node.start()  # a replica ends itself where it cannot write what its master sends
             node.save(outcome=b"ok")
+        self.again()
 
     def set_clock(self, ahead_s: int) -> None:
         """Set the clock of all servers, as seconds ahead of this machine's."""
@@ -292,11 +306,9 @@ class Watched(Topology):
     def again(self) -> None:
         master = self._master()
         for node in (master, *self.nodes):
+            node.start()
             if node is not master:
-                node.start()
                 node.tell(f"REPLICAOF 127.0.0.1 {master.port}")
-            elif node.process is None or node.process.poll() is not None:
-                node.start()
         wait(self.is_whole)
 
     def empty(self) -> None:
