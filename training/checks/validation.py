@@ -1,6 +1,7 @@
-"""Dataset validation: ``python -m training validate``, which lists all faults of a dataset."""
+"""Dataset validation: ``python -m training validate``, faults and profile of a dataset."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Final
 
 import typer
@@ -8,7 +9,10 @@ from pydantic import JsonValue
 
 from models.dataset import Dataset, DatasetError, Effect, FaultReport, read_dataset
 from models.dataset.quarantine import DEFAULT_NAME, write_quarantine
+from training.checks.profile import Profile, advice_for, profile_of
 from training.console import bars, print_json
+from training.report.block import Block, Paragraph, Table
+from training.report.terminal import WIDTH, print_blocks
 
 _COSTS: Final = {
     Effect.FILE: "the dataset cannot be used",
@@ -36,7 +40,7 @@ def validate(
     shown: Annotated[int, typer.Option(min=0, help="Faults shown of each kind.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Report every kind of fault of a dataset; set rows that cannot be used aside."""
+    """Report faults and the profile of a dataset; set rows that cannot be used aside."""
     dataset: Dataset | None = None
     try:
         with bars() as bar:
@@ -62,6 +66,8 @@ def validate(
         stopped = " (strict: stopped at the first file with faults)" if strict else ""
         verdict = f"cannot be used{stopped}" if dataset is None else f"usable, {_contents(dataset)}"
         typer.echo(f"{data}: {verdict}")
+        if dataset is not None:
+            _print_profile(profile_of(dataset))
     if dataset is None:
         raise typer.Exit(1)
 
@@ -82,6 +88,7 @@ def _as_json(
         "customers": _n_customers(dataset),
         "images": None if dataset is None else len(dataset.pictures),
         "fingerprint": None if dataset is None else dataset.fingerprint,
+        "profile": None if dataset is None else _profile_as_json(profile_of(dataset)),
         "counts": {code.value: n for code, n in faults.counts().items()},
         "refused_rows": {**faults.n_refused()},
         "quarantine": None if quarantine is None else str(quarantine),
@@ -98,6 +105,60 @@ def _as_json(
             for fault in faults.with_codes(code).first(shown)
         ],
     }
+
+
+def _profile_as_json(profile: Profile) -> dict[str, JsonValue]:
+    return {
+        "customers": profile.n_customers,
+        "events": {**profile.events},
+        "first": None if profile.first is None else profile.first.isoformat(),
+        "last": None if profile.last is None else profile.last.isoformat(),
+        "days": profile.days,
+        "rates": {**profile.rates},
+        "sales_with": {**profile.of_sales},
+        "shares": {**profile.of_events},
+        "recommenders": {
+            name: {"usable": use.usable, "reason": use.reason}
+            for name, use in profile.recommenders.items()
+        },
+        "send_next": [
+            {"what": advice.what, "why": advice.why, "worth": advice.worth}
+            for advice in advice_for(profile)
+        ],
+    }
+
+
+def _print_profile(profile: Profile) -> None:
+    events = ", ".join(f"{n:,} {name}" for name, n in profile.events.items() if n)
+    facts: list[Block] = [
+        Paragraph(f"customers with events: {profile.n_customers:,}"),
+        Paragraph(f"events: {events or 'none'}"),
+    ]
+    if profile.first and profile.last:
+        period = f"{profile.first:%Y-%m-%d %H:%M} to {profile.last:%Y-%m-%d %H:%M} UTC"
+        facts.append(Paragraph(f"period: {period}, {profile.days:,.1f} days"))
+    shares = [(name, f"{rate:.2%}") for name, rate in profile.rates.items()]
+    shares += [(f"sales with {name}", f"{share:.0%}") for name, share in profile.of_sales.items()]
+    shares += [(name, f"{share:.0%}") for name, share in profile.of_events.items()]
+    uses = [
+        (name, "yes" if use.usable else "no", use.reason)
+        for name, use in profile.recommenders.items()
+    ]
+    print_blocks(
+        [
+            *facts,
+            Table("Rates and shares", ("share of", ""), shares),
+            Table(
+                "What recommenders can use", ("recommender", "data", "of what"), uses, of_words=True
+            ),
+        ]
+    )
+    for number, advice in enumerate(advice_for(profile), start=1):
+        if number == 1:
+            typer.echo("What to send next, by what it was worth where it was measured:")
+        typer.echo(f"{number}. {advice.what}")
+        for line in (advice.why, f"worth: {advice.worth}"):
+            typer.echo(fill(line, WIDTH, initial_indent="   ", subsequent_indent="   "))
 
 
 # Their file is optional: None is another thing than an empty one.

@@ -1,0 +1,117 @@
+"""The profile of a dataset, computed by hand on a dozen events."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from models.dataset import read_dataset
+from models.recommenders.registry import RECOMMENDERS
+from tests.datasets import event, sale, write_dataset
+from training.checks.profile import USES, Profile, advice_for, profile_of
+from training.checks.validation import validate
+
+app = typer.Typer()
+app.command()(validate)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sales = [
+        sale(title="Ski", price="100", stars="3"),
+        sale(sale_id="s2", price="90", stars="4"),
+        sale(sale_id="s3"),
+        sale(sale_id="s4"),
+    ]
+    shown = [
+        event(event_id=f"i{n}", sale_id=f"s{n}", type="impression", position=position)
+        for n, position in ((1, "1"), (2, "2"), (3, ""), (4, ""))
+    ]
+    rest = [
+        event(event_id="k1", type="click", session_id="v"),
+        event(event_id="b1", type="purchase", revenue="99", at="2025-01-05T00:00:00Z"),
+        event(event_id="w1", sale_id="s2", type="view", customer_id="c2"),
+        event(event_id="w2", sale_id="s3", type="view", customer_id="c2"),
+        event(event_id="x", sale_id="unknown", customer_id="c3", at="2030-01-01T00:00:00Z"),
+    ]
+    return write_dataset(tmp_path_factory.mktemp("shop"), sales=sales, events=[*shown, *rest])
+
+
+@pytest.fixture(scope="module")
+def profile(shop: Path) -> Profile:
+    return profile_of(read_dataset(shop))
+
+
+def test_counts_period_and_rates_are_of_events_of_known_sales(profile: Profile) -> None:
+    assert (profile.n_sales, profile.n_customers) == (4, 2)
+    assert profile.events == {"impression": 4, "view": 2, "click": 1, "cart": 0, "purchase": 1}
+    assert profile.days == 3
+    assert profile.rates == {
+        "clicks per impression": 1 / 4,
+        "purchases per impression": 1 / 4,
+        "purchases per view or click": 1 / 3,
+        "customers who bought": 1 / 2,
+    }
+
+
+def test_shares_say_what_sales_and_events_have(profile: Profile) -> None:
+    assert profile.of_sales == {
+        "a text": 1 / 4,
+        "a price": 1 / 2,
+        "a picture": 0,
+        "a category": 0,
+        "a closing time": 0,
+        "attributes": 1 / 2,
+    }
+    assert profile.of_events["impressions with a position"] == 1 / 2
+    assert profile.of_events["purchases with a price or revenue"] == 1
+    assert profile.of_events["events with a session"] == 1 / 8
+
+
+def test_every_recommender_says_whether_it_has_data(profile: Profile) -> None:
+    assert USES.keys() == RECOMMENDERS.keys()
+    usable = {name for name, use in profile.recommenders.items() if use.usable}
+    assert usable == RECOMMENDERS.keys() - {"images"}
+    assert profile.recommenders["images"].reason == "no picture"
+    assert profile.recommenders["covisitation"].reason == "1 customers with 2 or more sales"
+
+
+def test_what_to_send_next_begins_with_what_was_worth_most(profile: Profile) -> None:
+    assert [advice.what.split(":")[0] for advice in advice_for(profile)] == [
+        "a longer history",
+        "pictures of sales, in images/",
+        "titles and descriptions",
+        "session_id",
+        "market and device",
+    ]
+
+
+def test_a_dataset_of_purchases_alone_is_asked_for_impressions(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path, events=[event(type="purchase")])
+    alone = profile_of(read_dataset(folder))
+
+    assert alone.rates == {"customers who bought": 1}
+    assert not alone.recommenders["covisitation"].usable
+    assert advice_for(alone)[1].what.startswith("impressions")
+
+
+def test_a_dataset_without_events_has_a_profile(tmp_path: Path) -> None:
+    empty = profile_of(read_dataset(write_dataset(tmp_path, events=[event(sale_id="none")])))
+
+    assert (empty.first, empty.days, empty.rates) == (None, 0, {})
+    assert not any(use.usable for use in empty.recommenders.values())
+
+
+def test_validate_prints_the_profile_within_80_columns_and_as_json(shop: Path) -> None:
+    printed = CliRunner().invoke(app, ["--data", str(shop)]).stdout
+    report = json.loads(CliRunner().invoke(app, ["--data", str(shop), "--json"]).stdout)
+
+    after = printed[printed.index("customers with events") :]
+    assert max(map(len, after.splitlines())) <= 80
+    assert "period: 2025-01-02 00:00 to 2025-01-05 00:00 UTC, 3.0 days" in after
+    assert "1. a longer history: 1 purchases, aim at 1,000" in after
+    assert report["profile"]["events"]["impression"] == 4
+    assert report["profile"]["recommenders"]["images"] == {"usable": False, "reason": "no picture"}
+    assert report["profile"]["send_next"][0]["worth"] == "decides whether to train at all"

@@ -1,0 +1,341 @@
+"""Profile of a dataset: what it holds, what each recommender can use, and what to send next."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset import Dataset, EventTable, FaultCode
+from models.domain.event import KIND, EventType, from_us
+from models.domain.units import DAY_US
+
+# As `docs/training.md` says: below, a model can rank worse than popularity.
+FEW_PURCHASES: Final = 200
+ENOUGH_PURCHASES: Final = 1_000
+# Chosen: what less than half of the rows have is named as missing.
+_MOST: Final = 0.5
+
+_TYPES: Final = {name: KIND[name] for name in EventType}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Profile of a dataset.
+
+    Attributes:
+        n_sales: Accepted sales.
+        n_customers: Customers with an event of a known sale.
+        events: Accepted events of known sales, by type.
+        first: The first event; None without one.
+        last: The last event.
+        rates: Conversion rates by name, only those whose counts exist.
+        of_sales: Share of sales with a text, a price, …
+        of_events: Share of events with a session, of impressions with a position, …
+        recommenders: Whether each recommender has data, and what it goes by.
+    """
+
+    n_sales: int
+    n_customers: int
+    events: dict[str, int]
+    first: datetime | None
+    last: datetime | None
+    rates: dict[str, float]
+    of_sales: dict[str, float]
+    of_events: dict[str, float]
+    recommenders: dict[str, "Usable"]
+
+    @property
+    def days(self) -> float:
+        """Days from the first event to the last."""
+        if self.first is None or self.last is None:
+            return 0.0
+        return (self.last - self.first).total_seconds() * 1e6 / DAY_US
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """Whether a recommender has data, and what there is of it or is missing."""
+
+    usable: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing to send next.
+
+    Attributes:
+        what: What to send.
+        why: What is lost without it.
+        worth: What it was worth where it was measured.
+    """
+
+    what: str
+    why: str
+    worth: str
+
+
+def profile_of(dataset: Dataset) -> Profile:
+    """Return the profile of a dataset, of its events of known sales."""
+    events = dataset.events
+    known = _known(dataset)
+    kinds = events.kinds[known]
+    counts = {name.value: int(np.sum(kinds == code)) for name, code in _TYPES.items()}
+    times = events.at_us[known]
+    of_sales = _shares_of_sales(dataset)
+    facts = Facts.collect(dataset, known, counts, of_sales)
+    return Profile(
+        n_sales=len(dataset.sales),
+        n_customers=len(np.unique(events.customers.codes[known])),
+        events=counts,
+        first=from_us(int(times.min())) if len(times) else None,
+        last=from_us(int(times.max())) if len(times) else None,
+        rates=_rates(events, known, counts),
+        of_sales=of_sales,
+        of_events=_shares_of_events(events, known),
+        recommenders={name: use(facts) for name, use in USES.items()},
+    )
+
+
+def _known(dataset: Dataset) -> NDArray[np.bool_]:
+    ids = dataset.events.sale_ids
+    of_sales = ids.values.is_in([sale.sale_id for sale in dataset.sales]).to_numpy()
+    return of_sales[ids.codes] if len(of_sales) else np.zeros(len(dataset.events), dtype=np.bool_)
+
+
+def _rates(
+    events: EventTable, known: NDArray[np.bool_], counts: dict[str, int]
+) -> dict[str, float]:
+    shown, bought = counts["impression"], counts["purchase"]
+    opened = counts["click"] + counts["view"]
+    customers = events.customers.codes[known]
+    buyers = len(np.unique(customers[events.kinds[known] == _TYPES[EventType.PURCHASE]]))
+    pairs = {
+        "clicks per impression": (counts["click"], shown),
+        "purchases per impression": (bought, shown),
+        "purchases per view or click": (bought, opened),
+        "customers who bought": (buyers, len(np.unique(customers))),
+    }
+    # A rate of what is never recorded would read as if nothing were opened or bought.
+    return {name: part / of for name, (part, of) in pairs.items() if part and of}
+
+
+def _shares_of_sales(dataset: Dataset) -> dict[str, float]:
+    sales = dataset.sales
+    has: dict[str, Callable[[int], bool]] = {
+        "a text": lambda row: bool(sales[row].title or sales[row].description),
+        "a price": lambda row: sales[row].price is not None,
+        "a picture": lambda row: sales[row].sale_id in dataset.images,
+        "a category": lambda row: sales[row].category is not None,
+        "a closing time": lambda row: sales[row].closes_at is not None,
+        "attributes": lambda row: any(v is not None for v in sales[row].attributes.values()),
+    }
+    return {
+        name: float(np.mean([test(row) for row in range(len(sales))])) if sales else 0.0
+        for name, test in has.items()
+    }
+
+
+def _shares_of_events(events: EventTable, known: NDArray[np.bool_]) -> dict[str, float]:
+    shown = known & (events.kinds == _TYPES[EventType.IMPRESSION])
+    bought = known & (events.kinds == _TYPES[EventType.PURCHASE])
+    paid = np.isfinite(events.prices) | np.isfinite(events.revenues)
+    of = {
+        "impressions with a position": (events.positions > 0, shown),
+        "impressions with an exposure id": (events.exposures.codes >= 0, shown),
+        "impressions with a propensity": (np.isfinite(events.propensities), shown),
+        "purchases with a price or revenue": (paid, bought),
+        "events with a session": (events.sessions.codes >= 0, known),
+        "events with a market": (events.markets.codes >= 0, known),
+        "events with a device": (events.devices.codes >= 0, known),
+    }
+    return {name: float(np.mean(has[rows])) for name, (has, rows) in of.items() if rows.any()}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What recommenders need to know of a dataset.
+
+    Attributes:
+        counts: Events by type.
+        of_sales: See `Profile`.
+        n_returning: Customers who touched two sales or more.
+        n_attributes: Attributes that can be learned from.
+        n_groups: Markets and devices.
+    """
+
+    counts: dict[str, int]
+    of_sales: dict[str, float]
+    n_returning: int
+    n_attributes: int
+    n_groups: int
+
+    @classmethod
+    def collect(
+        cls,
+        dataset: Dataset,
+        known: NDArray[np.bool_],
+        counts: dict[str, int],
+        of_sales: dict[str, float],
+    ) -> "Facts":
+        """Collect them from a dataset and the mask of its events of known sales."""
+        events = dataset.events
+        touched = known & (events.kinds != _TYPES[EventType.IMPRESSION])
+        pairs = np.unique(
+            np.stack([events.customers.codes[touched], events.sale_ids.codes[touched]]), axis=1
+        )
+        _, n_sales = np.unique(pairs[0], return_counts=True)
+        unused = {fault.column for fault in dataset.faults.with_codes(FaultCode.NOT_LEARNED)}
+        named = {name for sale in dataset.sales for name in sale.attributes}
+        return cls(
+            counts=counts,
+            of_sales=of_sales,
+            n_returning=int(np.sum(n_sales > 1)),
+            n_attributes=len(named - unused),
+            n_groups=len(events.markets.values) + len(events.devices.values),
+        )
+
+    @property
+    def has_content(self) -> bool:
+        """Whether sales have anything that they can be compared by."""
+        content = ("a picture", "a category", "a price")
+        return self.n_attributes > 0 or any(self.of_sales[name] for name in content)
+
+
+def _popularity(facts: Facts) -> Usable:
+    outcomes = {name: n for name, n in facts.counts.items() if n and name != "impression"}
+    listed = ", ".join(f"{n:,} of {name}" for name, n in outcomes.items())
+    return Usable(bool(outcomes), listed or "no event but impressions")
+
+
+def _content(facts: Facts) -> Usable:
+    shares = {name: facts.of_sales[f"a {name}"] for name in ("category", "price", "picture")}
+    listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
+    return Usable(bool(listed), listed or "sales have no category, price or picture")
+
+
+def _images(facts: Facts) -> Usable:
+    share = facts.of_sales["a picture"]
+    return Usable(share > 0, f"pictures of {share:.0%} of sales" if share else "no picture")
+
+
+def _taste(facts: Facts) -> Usable:
+    if not facts.has_content:
+        return Usable(usable=False, reason="sales have no picture, category, price or attribute")
+    return _of_returning(facts, f"{facts.n_attributes} attributes, ")
+
+
+def _of_returning(facts: Facts, before: str = "") -> Usable:
+    n = facts.n_returning
+    return Usable(n > 0, f"{before}{n:,} customers with 2 or more sales")
+
+
+def _text(facts: Facts) -> Usable:
+    share = facts.of_sales["a text"]
+    if not share:
+        return Usable(usable=False, reason="no title, no description")
+    return _of_returning(facts, f"texts of {share:.0%} of sales, ")
+
+
+def _audience(facts: Facts) -> Usable:
+    popularity = _popularity(facts)
+    groups = f"{facts.n_groups} markets and devices" if facts.n_groups else "no market, no device"
+    return Usable(popularity.usable, f"{groups}; amount of history")
+
+
+USES: Final[Mapping[str, Callable[[Facts], Usable]]] = {
+    "popularity": _popularity,
+    "content": _content,
+    "images": _images,
+    "taste": _taste,
+    "collaborative": _of_returning,
+    "text": _text,
+    "covisitation": _of_returning,
+    "session": _of_returning,
+    "audience": _audience,
+}
+"""How much each recommender has to go by; in the order of the registry."""
+
+
+def advice_for(profile: Profile) -> list[Advice]:
+    """Return what to send next, by expected worth.
+
+    The order is that of what was measured in `docs/evaluation.md`; what was not measured comes
+    last. Nothing of it is an estimate for this shop.
+    """
+    counts, of_sales, of_events = profile.events, profile.of_sales, profile.of_events
+    n_bought = counts["purchase"]
+    shown = counts["impression"] > 0
+    # By the relative effect where it was measured, see `docs/evaluation.md`.
+    candidates = [
+        (
+            n_bought < ENOUGH_PURCHASES,
+            Advice(
+                f"a longer history: {n_bought:,} purchases, aim at {ENOUGH_PURCHASES:,}",
+                f"below {FEW_PURCHASES} a model can rank worse than popularity",
+                "decides whether to train at all",
+            ),
+        ),
+        (
+            not shown,
+            Advice(
+                "impressions: what was shown, with exposure_id and position",
+                "sales that a customer saw and passed over say nothing; no probability of buying"
+                " what is shown, no position effect",
+                "not measured alone",
+            ),
+        ),
+        (
+            of_sales["attributes"] < _MOST,
+            Advice(
+                "attributes of sales: any column of your own",
+                "new sales are compared by price, category and picture only",
+                "planted shop: 95% of the possible lift, in place of 63%",
+            ),
+        ),
+        (
+            of_sales["a picture"] < _MOST,
+            Advice(
+                "pictures of sales, in images/",
+                "a new sale is ranked without what customers see of it",
+                "simulated shops: +7% to +9% expected purchases of new sales",
+            ),
+        ),
+        (
+            counts["click"] == 0 and shown,
+            Advice(
+                "clicks on what was shown",
+                "P(buys) is learned from purchases alone, which are fewer",
+                "simulated shops: +0.8% to +1.8% expected purchases",
+            ),
+        ),
+        (
+            shown and of_events["impressions with a position"] < _MOST,
+            Advice("positions of impressions", "a sale far down looks unwanted", "not measured"),
+        ),
+        (
+            of_sales["a text"] < _MOST,
+            Advice(
+                "titles and descriptions",
+                "`text` has no scores",
+                "simulated shop: without it −3.5e−5 log likelihood a sale",
+            ),
+        ),
+        (
+            of_sales["a price"] < _MOST,
+            Advice("prices of sales", "no order by revenue, no taste for prices", "not measured"),
+        ),
+        (
+            of_events.get("events with a session", 0) < _MOST,
+            Advice("session_id", "visits are cut at gaps of 30 minutes", "not measured"),
+        ),
+        (
+            of_events.get("events with a market", 0) < _MOST
+            and of_events.get("events with a device", 0) < _MOST,
+            Advice("market and device", "`audience` knows no such groups", "not measured"),
+        ),
+    ]
+    return [advice for missing, advice in candidates if missing]
