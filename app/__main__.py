@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -31,6 +32,8 @@ from app.observability import configure_logging, get_logger
 from app.resources import Worker
 from app.security.key_ring import read_keys
 from app.settings import Settings
+from app.stores.embedded import server_folder
+from app.stores.past_clock import PastClockError, set_back
 from app.workers import listen, run
 from models.scoring.bundle import BundleError
 
@@ -57,6 +60,10 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks one.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(help="Replay a past for a try: the store's clock starts at this time, UTC."),
+    ] = None,
 ) -> None:
     """Answer the website. Options come before VITRINE_ variables, see docs/settings.md."""
     settings = read_settings(
@@ -64,6 +71,8 @@ def serve(
     )
     configure_logging(settings.log_level)
     with exit_on_user_error():
+        if as_of is not None:
+            _set_back(settings, as_of)
         if settings.keys is not None:
             _ = read_keys(settings.keys)
         _ = first_plan(settings.plan)
@@ -73,6 +82,15 @@ def serve(
             host, port = listener.getsockname()[:2]
             _log.info("listening", url=f"http://{host}:{port}", workers=settings.workers)
             run(settings.model_copy(update={"redis_url": url}), listener)
+
+
+def _set_back(settings: Settings, as_of: datetime) -> None:
+    if settings.redis_url is not None or not settings.is_on_loopback:
+        msg = "--as-of is for a try: it needs the embedded store, and a host on loopback"
+        raise PastClockError(msg)
+    moment = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+    set_back(server_folder(settings.state_dir), moment)
+    _log.warning("the store lives in the past, for a try", as_of=moment.isoformat())
 
 
 async def _require_bundle(settings: Settings, url: str) -> None:

@@ -249,13 +249,17 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return self
 
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False  # another name may become any address
+
     @model_validator(mode="after")
     def _stays_on_loopback(self) -> Self:
-        try:
-            is_loopback = self.host == "localhost" or ip_address(self.host).is_loopback
-        except ValueError:
-            is_loopback = False  # another name may become any address
-        if not (self.keys or self.open_to_network or is_loopback):
+        if not (self.keys or self.open_to_network or self.is_on_loopback):
             msg = (
                 f"host {self.host!r} is reachable from the network and the service has no keys:"
                 " listen on 127.0.0.1, or make keys with `python -m app keys new` and set"

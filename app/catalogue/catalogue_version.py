@@ -7,8 +7,9 @@ from typing import Self
 
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.eligible_sales import EligibleSalesCache
-from models.catalogue.event_counts import SaleCounts
+from models.catalogue.event_counts import RETENTION_HOURS, SaleCounts
 from models.catalogue.snapshot import Snapshot
+from models.domain.units import HOUR_US
 from models.scoring.scorer import Scorer
 
 
@@ -49,6 +50,20 @@ class CatalogueVersion:
     def eligible_sales(self) -> EligibleSalesCache:
         """Eligible sales per market, shared by all requests."""
         return EligibleSalesCache(self.catalogue)
+
+    def has_stale_counts(self, now_us: int) -> bool:
+        """Tell whether no recent event is known, and the model learned from counts that are old.
+
+        Args:
+            now_us: The moment; events of the last 14 days before it are recent.
+        """
+        if self.scorer is None or self._has_counts or not self.scorer.counts.totals.any():
+            return False
+        return self.scorer.counts.at_us < now_us - RETENTION_HOURS * HOUR_US
+
+    @cached_property
+    def _has_counts(self) -> bool:
+        return bool(self.catalogue.counts.totals.any())
 
     @classmethod
     def from_content(

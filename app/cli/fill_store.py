@@ -20,7 +20,9 @@ from models.catalogue.snapshot import Snapshot
 from models.dataset import Dataset, Effect
 from models.dataset.profile_file import read_profiles
 from models.domain.customer import Window
+from models.domain.event import from_us
 from models.domain.sale import PictureScores
+from models.domain.units import DAY_US
 from models.pictures.picture import content_hash
 from models.pictures.scene_labeller import label_pictures
 from models.scoring.bundle import read_bundle
@@ -41,6 +43,8 @@ class LoadSummary:
         broken_pictures: Pictures that could not be labelled.
         customers: Customers with events.
         events: Accepted events.
+        newest_event: The last event up to now, ISO 8601 in UTC; None without one.
+        days_ago: Days from it to the store's clock.
         erased: Events that were left out because their customers were erased from the store.
         refused: Rows of the dataset that were left out, by reason.
         absent: Sales of the store, open or still to open, that the dataset does not hold.
@@ -57,6 +61,8 @@ class LoadSummary:
     broken_pictures: int
     customers: int
     events: int
+    newest_event: str | None
+    days_ago: float | None
     erased: int
     refused: dict[str, int]
     absent: int
@@ -157,6 +163,8 @@ async def fill_from_dataset(
     reopened = await reopened_by(dataset.sales, stores)
     withdrawn = absent if is_full else None
     await _put_catalogue(dataset, labelling, stores, now_us=now_us, withdrawn=withdrawn)
+    at_us = dataset.events.at_us[dataset.events.at_us <= now_us]
+    newest_us = int(at_us.max()) if len(at_us) else None
     progress.step("customers", len(dataset.events.customers.values))
     n_customers, n_erased = await _merge(loaded_customers(dataset.events, now_us), stores, progress)
     return LoadSummary(
@@ -166,6 +174,8 @@ async def fill_from_dataset(
         broken_pictures=labelling.n_broken,
         customers=n_customers,
         events=len(dataset.events),
+        newest_event=None if newest_us is None else from_us(newest_us).isoformat(),
+        days_ago=None if newest_us is None else round((now_us - newest_us) / DAY_US, 1),
         erased=n_erased,
         refused={code.value: n for code, n in dataset.faults.having(Effect.ROW).counts().items()},
         absent=len(absent.sales),

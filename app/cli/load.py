@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from pydantic import JsonValue
@@ -17,9 +17,14 @@ from app.cli.console import (
     with_stores,
 )
 from app.cli.fill_store import LoadSummary, fill_from_dataset, fill_profiles
+from models.catalogue.event_counts import RETENTION_HOURS
 from models.dataset import read_dataset
 from models.dataset.profile_file import newest_profiles
+from models.domain.units import DAY_US, HOUR_US
 from models.scoring.bundle import BundleError, resolve_bundle
+
+OLD_DAYS: Final = RETENTION_HOURS * HOUR_US / DAY_US
+"""Days after which no event counts for its sale."""
 
 
 def load_command(
@@ -81,6 +86,13 @@ def load_profiles_command(
 
 def report(summary: LoadSummary, *, as_json: bool) -> None:
     """Print the result of a load, with a warning for sales that it reopened or does not hold."""
+    if summary.newest_event is not None and (summary.days_ago or 0.0) > OLD_DAYS:
+        typer.echo(
+            f"warning: the newest event is {summary.days_ago:,.1f} days old, so no sale counts as"
+            " visited or bought, and answers are `stale_counts`: load newer events, or replay"
+            f" that time with `serve --as-of {summary.newest_event[:19]}`",
+            err=True,
+        )
     if summary.reopened:
         typer.echo(
             f"warning: {summary.reopened} sales, such as {', '.join(summary.first_reopened)}: these"

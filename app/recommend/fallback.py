@@ -16,6 +16,9 @@ from models.query.customer_history import INTEREST
 class DegradationLevel(StrEnum):
     """Degradation level: the missing part of an answer, from the least to the worst."""
 
+    STALE_COUNTS = "stale_counts"
+    """No event of the last 14 days is known, and the model's data is older: ranked by the model,
+    as if no sale were visited or bought."""
     ANONYMOUS = "anonymous"
     """The customer's window is unavailable: ranked as for an unknown customer."""
     VARIANT = "variant"
@@ -54,6 +57,10 @@ MODEL_FAILED: Final = Cause("the model failed", "see its error in the log, and r
 
 # By level; the cause of `POPULARITY` may be another one.
 CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
+    DegradationLevel.STALE_COUNTS: Cause(
+        "no event of the last 14 days is known",
+        "send events, or load and train on newer ones; `serve --as-of TIME` replays old data",
+    ),
     DegradationLevel.ANONYMOUS: Cause(
         "customers were not read from the store in time",
         "look at the store and its latency, or raise VITRINE_READ_TIMEOUT_MS",

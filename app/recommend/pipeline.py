@@ -209,4 +209,6 @@ class Recommender:
             policy = routing.stored.plan.default
             served = self.live.served_by(policy.bundle) or self.live.served
             degraded = degraded if degraded in OF_CATALOGUE else DegradationLevel.VARIANT
+        if degraded is None and served is not None and served.has_stale_counts(state.now_us):
+            degraded = DegradationLevel.STALE_COUNTS
         return RankingRequest(request, state, served, policy, degraded, self.new_id())

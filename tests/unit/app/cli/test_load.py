@@ -460,6 +460,8 @@ def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
         broken_pictures=0,
         customers=1,
         events=9,
+        newest_event="2013-05-09T18:30:00+00:00",
+        days_ago=14.1,
         erased=0,
         refused={},
         absent=0,
@@ -476,6 +478,8 @@ def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
     as_json = json.loads(capsys.readouterr().out)
 
     assert "warning: 2 sales, such as s1, s2: these were sold out, closed or withdrawn" in said.err
+    assert "the newest event is 14.1 days old" in said.err
+    assert "replay that time with `serve --as-of 2013-05-09T18:30:00`" in said.err
     for line in ("pictures: 0 new (892 known)", "refused: none", "absent: 0", "reopened: 2, such"):
         assert f"\n{line}" in said.out
     assert (as_json["refused"], as_json["known_pictures"]) == ({"future": 2, "too_old": 1}, 892)
