@@ -266,76 +266,80 @@ def advice_for(profile: Profile) -> list[Advice]:
     The order is that of what was measured in `docs/evaluation.md`; what was not measured comes
     last. Nothing of it is an estimate for this shop.
     """
-    counts, of_sales, of_events = profile.events, profile.of_sales, profile.of_events
-    n_bought = counts["purchase"]
-    shown = counts["impression"] > 0
-    # By the relative effect where it was measured, see `docs/evaluation.md`.
-    candidates = [
-        (
-            n_bought < ENOUGH_PURCHASES,
-            Advice(
-                f"a longer history: {n_bought:,} purchases, aim at {ENOUGH_PURCHASES:,}",
-                f"below {FEW_PURCHASES} a model can rank worse than popularity",
-                "decides whether to train at all",
-            ),
+    n_bought = profile.events["purchase"]
+    history = Advice(
+        f"a longer history: {n_bought:,} purchases, aim at {ENOUGH_PURCHASES:,}",
+        f"below {FEW_PURCHASES} a model can rank worse than popularity",
+        "decides whether to train at all",
+    )
+    few = [history] if n_bought < ENOUGH_PURCHASES else []
+    return few + [advice for is_missing, advice in _ADVICE if is_missing(profile)]
+
+
+def _lacks(share: str) -> Callable[[Profile], bool]:
+    # A share of no rows at all is not on record: there is nothing to send it with.
+    return lambda profile: {**profile.of_sales, **profile.of_events}.get(share, 1.0) < _MOST
+
+
+# By the relative effect where it was measured, see `docs/evaluation.md`; the others follow.
+_ADVICE: Final[tuple[tuple[Callable[[Profile], bool], Advice], ...]] = (
+    (
+        lambda profile: not profile.events["impression"],
+        Advice(
+            "impressions: what was shown, with exposure_id and position",
+            "sales that a customer saw and passed over say nothing; no probability of buying what"
+            " is shown, no position effect",
+            "not measured alone",
         ),
-        (
-            not shown,
-            Advice(
-                "impressions: what was shown, with exposure_id and position",
-                "sales that a customer saw and passed over say nothing; no probability of buying"
-                " what is shown, no position effect",
-                "not measured alone",
-            ),
+    ),
+    (
+        _lacks("attributes"),
+        Advice(
+            "attributes of sales: any column of your own",
+            "new sales are compared by price, category and picture only",
+            "planted shop: 95% of the possible lift, in place of 63%",
         ),
-        (
-            of_sales["attributes"] < _MOST,
-            Advice(
-                "attributes of sales: any column of your own",
-                "new sales are compared by price, category and picture only",
-                "planted shop: 95% of the possible lift, in place of 63%",
-            ),
+    ),
+    (
+        _lacks("a picture"),
+        Advice(
+            "pictures of sales, in images/",
+            "a new sale is ranked without what customers see of it",
+            "simulated shops: +7% to +9% expected purchases of new sales",
         ),
-        (
-            of_sales["a picture"] < _MOST,
-            Advice(
-                "pictures of sales, in images/",
-                "a new sale is ranked without what customers see of it",
-                "simulated shops: +7% to +9% expected purchases of new sales",
-            ),
+    ),
+    (
+        lambda profile: profile.events["impression"] > 0 and not profile.events["click"],
+        Advice(
+            "clicks on what was shown",
+            "P(buys) is learned from purchases alone, which are fewer",
+            "simulated shops: +0.8% to +1.8% expected purchases",
         ),
-        (
-            counts["click"] == 0 and shown,
-            Advice(
-                "clicks on what was shown",
-                "P(buys) is learned from purchases alone, which are fewer",
-                "simulated shops: +0.8% to +1.8% expected purchases",
-            ),
+    ),
+    (
+        _lacks("impressions with a position"),
+        Advice("positions of impressions", "a sale far down looks unwanted", "not measured"),
+    ),
+    (
+        _lacks("a text"),
+        Advice(
+            "titles and descriptions",
+            "`text` has no scores",
+            "simulated shop: without it −3.5e−5 log likelihood a sale",
         ),
-        (
-            shown and of_events["impressions with a position"] < _MOST,
-            Advice("positions of impressions", "a sale far down looks unwanted", "not measured"),
+    ),
+    (
+        _lacks("a price"),
+        Advice("prices of sales", "no order by revenue, no taste for prices", "not measured"),
+    ),
+    (
+        _lacks("events with a session"),
+        Advice("session_id", "visits are cut at gaps of 30 minutes", "not measured"),
+    ),
+    (
+        lambda profile: (
+            _lacks("events with a market")(profile) and _lacks("events with a device")(profile)
         ),
-        (
-            of_sales["a text"] < _MOST,
-            Advice(
-                "titles and descriptions",
-                "`text` has no scores",
-                "simulated shop: without it −3.5e−5 log likelihood a sale",
-            ),
-        ),
-        (
-            of_sales["a price"] < _MOST,
-            Advice("prices of sales", "no order by revenue, no taste for prices", "not measured"),
-        ),
-        (
-            of_events.get("events with a session", 0) < _MOST,
-            Advice("session_id", "visits are cut at gaps of 30 minutes", "not measured"),
-        ),
-        (
-            of_events.get("events with a market", 0) < _MOST
-            and of_events.get("events with a device", 0) < _MOST,
-            Advice("market and device", "`audience` knows no such groups", "not measured"),
-        ),
-    ]
-    return [advice for missing, advice in candidates if missing]
+        Advice("market and device", "`audience` knows no such groups", "not measured"),
+    ),
+)
