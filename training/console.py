@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Final, Protocol
 
 import typer
@@ -129,16 +130,55 @@ class Bars:
         self._bars.update(self._task, description=step, completed=done, total=total)
 
 
+class Lines:
+    """Progress as lines on stderr: one where a stage begins, at each tenth of it, and its end."""
+
+    def __init__(self) -> None:
+        """Begin with the stage of reading."""
+        self._begin("reading", None)
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Say that the stage is done and the next begins; see `Progress`."""
+        self.end()
+        self._begin(name, total)
+
+    def tick(self) -> None:
+        """Count a piece."""
+        self._done += 1
+        total = self._total
+        if total and self._done < total and self._done * 10 // total > self._tenths:
+            self._tenths = self._done * 10 // total
+            typer.echo(f"{self._name}: {self._done:,} of {total:,}", err=True)
+
+    def reach(self, step: str, *, done: int, total: int) -> None:
+        """Say which step begins, and how many of ``total`` are done."""
+        typer.echo(f"{step}: step {done + 1} of {total}", err=True)
+
+    def end(self) -> None:
+        """Say that the stage is done."""
+        counted = f" {self._done:,}," if self._done else ""
+        typer.echo(f"{self._name}:{counted} done, {perf_counter() - self._from_s:.1f} s", err=True)
+
+    def _begin(self, name: str, total: int | None) -> None:
+        self._name, self._total = name, total
+        self._done, self._tenths, self._from_s = 0, 0, perf_counter()
+        typer.echo(name if total is None else f"{name}: 0 of {total:,}", err=True)
+
+
 @contextmanager
-def bars() -> Generator[Bars]:
-    """Show bars while the block runs; plain lines where stderr is no terminal."""
+def bars() -> Generator[Bars | Lines]:
+    """Show bars on stderr while the block runs; lines where it is no terminal."""
     # stdout is for results alone, so that they can be piped.
+    if not sys.stderr.isatty():
+        lines = Lines()
+        yield lines
+        lines.end()
+        return
     columns = (
         TextColumn("{task.description:>10}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    console = Console(stderr=True, force_terminal=sys.stderr.isatty())
-    with rich_progress.Progress(*columns, console=console) as progress:
+    with rich_progress.Progress(*columns, console=Console(stderr=True)) as progress:
         yield Bars(progress)

@@ -21,7 +21,7 @@ from benchmarks.quality.plain import NAMES, plain_features
 from models.domain.event import IMPRESSION, KINDS
 from models.query.query import Query
 from models.scoring.scorer import Scores
-from training.evaluation.protocol import Extra, Protocol, SlateEvaluator
+from training.evaluation.protocol import Extra, Protocol, SlateEvaluator, SlateKey
 from training.examples.slates import Slates, shown_slates
 
 SCORES = "scores.parquet"
@@ -83,8 +83,8 @@ def peer_scorer(directory: Path, n_lists: int) -> Extra:
     for number, sale, score in frame.select("list", "sale", "score").iter_rows():
         scores[number][sale] = score
 
-    def order(slate: int, query: Query, _: Scores) -> NDArray[np.float64]:
-        known = scores[slate]
+    def order(slate: SlateKey, query: Query, _: Scores) -> NDArray[np.float64]:
+        known = scores[slate.number]
         return np.array([known.get(row, -np.inf) for row in query.rows.tolist()])
 
     return order

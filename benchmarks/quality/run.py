@@ -88,12 +88,14 @@ def compare(
         dataset=dataset,
         pictures=pictures,
         from_us=to_us(moment) if moment else 0,
+        learned_until_us=to_us(datetime.fromisoformat(loaded.manifest.until)),
         max_visits=max_visits,
         config=RunConfig.model_validate(loaded.manifest.config),
         seed=0,
     )
     scorer = Scorer.load(loaded)
-    evaluator, slates = evaluator_of(scorer, question)
+    evaluator, every = evaluator_of(scorer, question)
+    slates = question.judged(every)
     lists = (
         shown_lists(evaluator, slates)
         if protocol == Protocol.SHOWN

@@ -41,16 +41,17 @@ CONTEXT: Final = FeatureGroup(
 
 
 def _places(batch: Batch) -> NDArray[np.float64]:
-    # Shape (n_queries, n_sales, 1).
     first = np.ones(batch.rows.shape[1])
     shown = [first if one.positions is None else one.positions for one in batch.queries]
-    return np.array(shown, dtype=np.float64)[..., None]
+    places = np.array(shown, dtype=np.float64)[..., None]  # shape (n_queries, n_sales, 1)
+    return np.where(places > 0, places, np.nan)
 
 
 PLACE: Final = FeatureGroup(
     scope=Scope.CONTEXT,
     features={
-        "position": "Position in the shown list, to correct for position bias; 1 when serving",
+        "position": "Position in the shown list, to correct for position bias; 1 when serving, "
+        "unknown where it is not on record",
     },
     values=_places,
     decreasing=frozenset({"position"}),

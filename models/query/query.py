@@ -46,8 +46,9 @@ class Query:
         catalogue: All known sales with their counts.
         context: Time and place.
         rows: Catalogue rows of the candidates, shape ``(n_sales,)``.
-        positions: Position at which each was shown, from 1, when training; None when serving,
-            which scores every sale at position 1, shape ``(n_sales,)``.
+        positions: Position at which each was shown, from 1, 0 where it is not on record, when
+            training; None when serving, which scores every sale at position 1, shape
+            ``(n_sales,)``.
         listing: The caller's list, if given; contains every candidate.
         eligible: The eligible sales of the market, if they are the candidates: queries of several
             customers then share what is derived from them.

@@ -1,5 +1,6 @@
 """Command ``python -m training evaluate``: metrics of a bundle on later visits."""
 
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -25,10 +26,13 @@ from training.console import (
 from training.evaluation.document import document
 from training.evaluation.evaluate import evaluate
 from training.evaluation.example_slates import Thumbnails
+from training.evaluation.known_sales import count_known_sales
 from training.evaluation.output import as_json as recorded
 from training.evaluation.output import print_tables
+from training.evaluation.own_scores import OWN_SCORES, OwnScores
 from training.evaluation.protocol import Protocol
 from training.evaluation.question import QuestionOptions, read_question
+from training.evaluation.slate_file import slate_file
 from training.report.page import page
 
 Report = Annotated[
@@ -55,6 +59,16 @@ def evaluate_command(
     permute_pictures: Annotated[
         int | None, typer.Option(min=0, help="Seed: give sales each other's pictures.")
     ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Your own ranking: exposure_id, sale_id, score.", exists=True),
+    ] = None,
+    slates_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet: scores, ranks, outcomes.", dir_okay=False, callback=with_folder
+        ),
+    ] = None,
     report: Report = None,
     as_json: Json = False,
 ) -> None:
@@ -62,10 +76,25 @@ def evaluate_command(
     options = QuestionOptions(
         bundles, start, max_visits, cache, seed, new_sales_hours, permute_pictures
     )
-    with exit_on_user_error(), bars() as progress:
+    protocols = tuple(Protocol) if protocol is None else (protocol,)
+    with exit_on_user_error(), bars() as progress, ExitStack() as stack:
+        own = None if scores is None else OwnScores.read(scores)
         loaded, question = read_question(bundle, data, options=options, progress=progress)
-        protocols = tuple(Protocol) if protocol is None else (protocol,)
-        evaluation = evaluate(Scorer.load(loaded), question, progress=progress, protocols=protocols)
+        scorer = Scorer.load(loaded)
+        sales = count_known_sales(scorer, question)
+        record = None
+        if slates_out is not None:
+            record = stack.enter_context(slate_file(slates_out, question.dataset.events)).add
+        evaluation = evaluate(
+            scorer,
+            question,
+            progress=progress,
+            extras={one: {OWN_SCORES: own.scorer(one)} for one in protocols} if own else {},
+            protocols=protocols,
+            record=record,
+        )
+        if own is not None:
+            own.require_used()
     learned_until = loaded.manifest.until
     if question.from_us < to_us(datetime.fromisoformat(learned_until)):
         typer.echo(
@@ -79,7 +108,11 @@ def evaluate_command(
         blocks = document(evaluation, thumbnail=Thumbnails(question.dataset.images))
         html = page(f"Bundle {loaded.id} on {data.name}", blocks)
         report.write_text(html, encoding="utf-8")
+    counted = {"sales": sales, **({} if own is None else {OWN_SCORES: own.summary()})}
     if as_json:
-        print_json(recorded(evaluation))
-    else:
-        print_tables(evaluation)
+        print_json({**recorded(evaluation), **counted})
+        return
+    print_tables(evaluation)
+    for name, counts in counted.items():
+        found = ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items())
+        typer.echo(f"{name.replace('_', ' ')}: {found}", err=True)

@@ -11,6 +11,7 @@ from models.catalogue.catalogue import Catalogue
 from models.dataset.reading import Dataset
 from models.domain.sale import PictureScores
 from models.scoring.scorer import META, Scorer
+from training.baselines.baselines import Baselines, fit_baselines
 from training.configuration import RunConfig
 from training.console import Progress
 from training.evaluation.comparison import Board, Differences, Scorers
@@ -20,6 +21,7 @@ from training.evaluation.protocol import (
     EvaluatedSlate,
     Extra,
     Protocol,
+    Record,
     SlateEvaluator,
     last_of_sessions,
 )
@@ -99,6 +101,8 @@ class Question:
         dataset: The whole dataset, with the events before each slate.
         pictures: Scores of its pictures by the bundle's scene model, by sale id.
         from_us: First moment of the slates evaluated, microseconds since the epoch.
+        learned_until_us: End of the data that the bundle learned from; the baselines learn from
+            the same.
         max_visits: Largest number of visits of the protocol ``open``, sampled.
         config: The bundle's configuration: how purchases are credited.
         seed: Seed of samples and resamples.
@@ -109,10 +113,15 @@ class Question:
     dataset: Dataset
     pictures: dict[str, PictureScores]
     from_us: int
+    learned_until_us: int
     max_visits: int
     config: RunConfig
     seed: int
     new_within_us: int | None = None
+
+    def judged(self, slates: Slates) -> Slates:
+        """Return the slates from `from_us` on."""
+        return slates.select(np.flatnonzero(slates.now_us >= self.from_us))
 
 
 Extras = Mapping[str, Mapping[str, Extra]]
@@ -128,8 +137,9 @@ def evaluate(
     progress: Progress,
     extras: Extras = _NO_EXTRAS,
     protocols: Collection[Protocol] = tuple(Protocol),
+    record: Record | None = None,
 ) -> Evaluation:
-    """Evaluate every scorer of a bundle.
+    """Evaluate every scorer of a bundle, and the baselines.
 
     Without logged impressions slates are sampled visits, and the protocol ``shown`` has none.
 
@@ -137,23 +147,38 @@ def evaluate(
         scorer: The bundle's scorer.
         question: The data and options.
         progress: Receives the stages.
-        extras: Scorers beside those of the bundle.
+        extras: Scorers beside these.
         protocols: The protocols to run.
+        record: Receives every slate.
 
     Returns:
         The results; metrics without a value are left out.
     """
-    evaluator, slates = evaluator_of(scorer, question)
+    evaluator, every = evaluator_of(scorer, question)
+    slates, past, config = question.judged(every), evaluator.past, question.config
+    progress.stage("baselines")
+    fitted = fit_baselines(
+        past.events,
+        past.catalogue,
+        lists=every if has_impressions(past.events) else None,
+        until_us=question.learned_until_us,
+        config=config,
+    )
     judged: dict[str, list[EvaluatedSlate]] = {}
-    if Protocol.SHOWN in protocols:
-        bought_from = shown_lists(evaluator, slates)
-        progress.stage(Protocol.SHOWN, len(bought_from))
-        ranked = _with(evaluator, extras, "shown").shown(bought_from)
-        judged[Protocol.SHOWN] = _collected(ranked, progress)
-    if Protocol.OPEN in protocols:
-        judged[Protocol.OPEN] = _evaluate_open(
-            _with(evaluator, extras, "open"), slates, question, progress
+    for protocol in protocols:
+        beside = replace(
+            evaluator,
+            extras=extras.get(protocol, {}),
+            # Made anew for each: they only go forward in time.
+            baselines=Baselines(fitted, past.events, catalogue=past.catalogue),
+            record=record,
         )
+        if protocol is Protocol.OPEN:
+            judged[protocol] = _evaluate_open(beside, slates, question, progress)
+        else:
+            bought_from = shown_lists(evaluator, slates)
+            progress.stage(protocol, len(bought_from))
+            judged[protocol] = _collected(beside.shown(bought_from), progress)
     results = {name: figures_of(part, seed=question.seed) for name, part in judged.items() if part}
     return Evaluation(
         protocols={name: figures for name, figures in results.items() if figures.scorers},
@@ -175,22 +200,17 @@ def evaluate_open(
         progress: Receives the stages.
     """
     evaluator, slates = evaluator_of(scorer, question)
-    return _evaluate_open(evaluator, slates, question, progress)
+    return _evaluate_open(evaluator, question.judged(slates), question, progress)
 
 
 def evaluator_of(scorer: Scorer, question: Question) -> tuple[SlateEvaluator, Slates]:
-    """Return the evaluator and the slates of a question, ordered by time."""
+    """Return the evaluator of a question and all slates of its dataset, ordered by time."""
     past = PointInTime.from_dataset(question.dataset, question.pictures, topics=scorer.topics)
     slates = training_slates(past, question.config, seed=question.seed)
-    slates = slates.select(np.flatnonzero(slates.now_us >= question.from_us))
     evaluator = SlateEvaluator(
         scorer, past, question.config, question.seed, new_within_us=question.new_within_us
     )
     return evaluator, slates
-
-
-def _with(evaluator: SlateEvaluator, extras: Extras, protocol: str) -> SlateEvaluator:
-    return replace(evaluator, extras=extras.get(protocol, {}))
 
 
 def shown_lists(evaluator: SlateEvaluator, slates: Slates) -> Slates:

@@ -12,6 +12,7 @@ from training.evaluation.truth import VisitTruth
 from training.statistics.metrics import (
     diversity,
     hit_rate_at_k,
+    list_auc,
     ndcg_at_k,
     novelty,
     recall_at_k,
@@ -40,12 +41,14 @@ class Outcome:
         paid: Amount paid for each, 0 where it was not bought, NaN where unknown, same shape.
         gains: True purchase probability of each, None where unknown, same shape.
         prices: Price of each, NaN where unknown, same shape.
+        clicked: Whether each was clicked, same shape; None for sales that were not shown.
     """
 
     bought: NDArray[np.bool_]
     paid: NDArray[np.float64]
     gains: NDArray[np.float64] | None
     prices: NDArray[np.float64]
+    clicked: NDArray[np.bool_] | None = None
 
     def measure(self, ranking: NDArray[np.intp]) -> Figures:
         """Measure a ranking by purchases and, where it is known, by the truth.
@@ -86,6 +89,7 @@ def realised(bought: NDArray[np.bool_], paid: NDArray[np.float64]) -> Figures:
     return {
         MRR: reciprocal_rank(bought) if found else float("nan"),
         f"ndcg_at_{K}": ndcg_at_k(bought.astype(np.float64), K),
+        "auc": list_auc(bought),
         f"recall_at_{K}": recall_at_k(bought, K),
         "hit_rate_at_1": hit_rate_at_k(bought, 1),
         f"hit_rate_at_{K}": hit_rate_at_k(bought, K),

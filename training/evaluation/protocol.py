@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KINDS, EventType
+from models.domain.event import KINDS, EventType, from_us
 from models.query.query import Query
 from models.scoring.scorer import META, Scorer, Scores
+from training.baselines.baselines import Baselines
 from training.configuration import RunConfig
 from training.evaluation.measure import K, Outcome, outcome_of, varied
 from training.evaluation.purchase import Bought
@@ -21,7 +22,6 @@ from training.examples.slates import Slates, label_of
 
 RANDOM: Final = "random"
 AS_SHOWN: Final = "as_shown"
-LAST_TOUCHED: Final = "last_touched"
 KNOWABLE: Final = "knowable"
 TRUTH: Final = "truth"
 ORACLES: Final = (KNOWABLE, TRUTH)
@@ -79,8 +79,46 @@ class EvaluatedSlate(SlateMetrics):
     chosen: Mapping[str, NDArray[np.int64]]
 
 
-Extra = Callable[[int, Query, Scores], NDArray[np.float64]]
-"""A scorer beside those of the bundle: slate number, query and scores to order values."""
+@dataclass(frozen=True, slots=True)
+class SlateKey:
+    """Identity of a slate.
+
+    Attributes:
+        number: Its number among the slates of its protocol.
+        name: Its exposure id; without one, its customer and moment.
+        customer: Code of its customer.
+    """
+
+    number: int
+    name: str
+    customer: int
+
+
+Extra = Callable[[SlateKey, Query, Scores], NDArray[np.float64] | None]
+"""A scorer beside those of the bundle: order values of a query, None for those it leaves out."""
+
+
+@dataclass(frozen=True, eq=False)
+class RankedSlate:
+    """A slate with all that it was ranked by.
+
+    Attributes:
+        key: Its identity.
+        query: What was known, and the candidates.
+        outcome: What became of them.
+        orders: Order values by scorer, each of shape ``(n_sales,)``.
+        rankings: Indices of the candidates by scorer, the best first, same shape.
+    """
+
+    key: SlateKey
+    query: Query
+    outcome: Outcome
+    orders: Mapping[str, NDArray[np.float64]]
+    rankings: Mapping[str, NDArray[np.intp]]
+
+
+Record = Callable[[Protocol, RankedSlate], None]
+"""Receives the slates of an evaluation as they are ranked."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +132,8 @@ class SlateEvaluator:
         seed: Seed of the random scorer, and of the order of ties.
         new_within_us: See `training.evaluation.evaluate.Question`.
         extras: Further scorers, by name.
+        baselines: Baselines that stand before the first slate; None to leave them out.
+        record: Receives every slate, if anything does.
     """
 
     scorer: Scorer
@@ -102,6 +142,8 @@ class SlateEvaluator:
     seed: int
     new_within_us: int | None = None
     extras: Mapping[str, Extra] = field(default_factory=dict[str, Extra])
+    baselines: Baselines | None = None
+    record: Record | None = None
 
     def shown(self, slates: Slates) -> Iterator[EvaluatedSlate]:
         """Evaluate the order of each shown list, by the purchases credited to it."""
@@ -117,16 +159,16 @@ class SlateEvaluator:
             outcome = outcome_of(
                 query.catalogue, query.rows, bought=slates.bought[entries], paid=paid, known=None
             )
-            as_shown = -slates.positions[entries].astype(np.float64)
-            orders = self._orders(slate, query, rng=rng)
-            orders[LAST_TOUCHED] = last_touched_first(query, as_shown)
-            yield self._judged(
-                slates,
-                slate,
-                query=query,
-                outcome=outcome,
-                rankings=_rankings(orders, rng) | {AS_SHOWN: ranked(as_shown)},
-            )
+            outcome = replace(outcome, clicked=slates.clicked[entries])
+            positions, key = slates.known_positions(slate), self._key(slates, slate)
+            orders = self._orders(key, query, rng=rng, positions=positions)
+            rankings = _rankings(orders, rng)
+            if positions is not None:
+                rankings[AS_SHOWN] = np.argsort(positions, kind="stable")
+            one = RankedSlate(key, query, outcome, orders, rankings)
+            if self.record is not None:
+                self.record(Protocol.SHOWN, one)
+            yield _evaluated(one)
 
     def open(self, slates: Slates, truth: Truth | None) -> Iterator[EvaluatedSlate]:
         """Evaluate the order of all sales that were open at each slate's moment.
@@ -144,13 +186,15 @@ class SlateEvaluator:
             known = self.known(truth, slates, slate=slate)
             bought, paid = purchases.among(query.catalogue.keys[rows], slates, slate=slate)
             outcome = outcome_of(query.catalogue, rows, bought=bought, paid=paid, known=known)
-            orders = self._orders(slate, query, rng=rng)
+            key = self._key(slates, slate)
+            orders = self._orders(key, query, rng=rng, positions=None)
             if known is not None:
                 orders[KNOWABLE] = np.nan_to_num(known.knowable[rows])
                 orders[TRUTH] = np.nan_to_num(known.truth[rows])
-            yield self._judged(
-                slates, slate, query=query, outcome=outcome, rankings=_rankings(orders, rng)
-            )
+            one = RankedSlate(key, query, outcome, orders, _rankings(orders, rng))
+            if self.record is not None:
+                self.record(Protocol.OPEN, one)
+            yield _evaluated(one)
 
     def candidates(self, query: Query) -> NDArray[np.int64]:
         """Return the catalogue rows that the protocol `open` ranks for a query."""
@@ -174,48 +218,62 @@ class SlateEvaluator:
         followed = (bool(np.any(self.past.catalogue.rows_for(keys) >= 0)) for keys in bought)
         return np.fromiter(followed, dtype=np.bool_, count=len(slates))
 
+    def _key(self, slates: Slates, slate: int) -> SlateKey:
+        events, customer = self.past.events, int(slates.customers[slate])
+        name = label_of(events.exposures, int(slates.exposures[slate]))
+        if name is None:
+            moment = from_us(int(slates.now_us[slate]))
+            name = f"{events.customers.values[customer]} {moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+        return SlateKey(slate, name, customer)
+
     def _orders(
-        self, slate: int, query: Query, *, rng: np.random.Generator
+        self,
+        key: SlateKey,
+        query: Query,
+        *,
+        rng: np.random.Generator,
+        positions: NDArray[np.int64] | None,
     ) -> dict[str, NDArray[np.float64]]:
         scores = self.scorer.score(query)
         names = self.scorer.policies
         orders = {name: self.scorer.order(scores, name) for name in names if name != META}
-        orders |= {name: extra(slate, query, scores) for name, extra in self.extras.items()}
+        for name, extra in self.extras.items():
+            order = extra(key, query, scores)
+            if order is not None:
+                orders[name] = order
+        if self.baselines is not None:
+            orders |= self.baselines.orders(
+                key.customer, query.rows, now_us=query.context.now_us, positions=positions
+            )
         # Tables list scorers in this order.
         return {META: scores.order, **orders, RANDOM: rng.random(len(query.rows))}
 
-    def _judged(
-        self,
-        slates: Slates,
-        slate: int,
-        *,
-        query: Query,
-        outcome: Outcome,
-        rankings: Mapping[str, NDArray[np.intp]],
-    ) -> EvaluatedSlate:
-        chosen = {name: query.rows[ranking[:K]] for name, ranking in rankings.items()}
-        # The latest events, the newest first.
-        history, latest = query.history, slice(None, -1 - N_PAST_EVENTS, -1)
-        rows, kinds, ages_s = history.rows[latest], history.kinds[latest], history.age_s[latest]
-        # With K candidates or fewer every ranking chooses the same sales.
-        are_varied = len(query.rows) > K
-        return EvaluatedSlate(
-            customer=int(slates.customers[slate]),
-            situation=situation(query, outcome.bought),
-            metrics={
-                name: outcome.measure(ranking)
-                | (varied(query.catalogue, chosen[name]) if are_varied else {})
-                for name, ranking in rankings.items()
-            },
-            now_us=query.context.now_us,
-            before=tuple(
-                PastEvent(int(row), KINDS[int(kind)], float(age_s))
-                for row, kind, age_s in zip(rows, kinds, ages_s, strict=True)
-            ),
-            candidates=query.rows,
-            bought=query.rows[outcome.bought],
-            chosen=chosen,
-        )
+
+def _evaluated(one: RankedSlate) -> EvaluatedSlate:
+    query, outcome, rankings = one.query, one.outcome, one.rankings
+    chosen = {name: query.rows[ranking[:K]] for name, ranking in rankings.items()}
+    # The latest events, the newest first.
+    history, latest = query.history, slice(None, -1 - N_PAST_EVENTS, -1)
+    rows, kinds, ages_s = history.rows[latest], history.kinds[latest], history.age_s[latest]
+    # With K candidates or fewer every ranking chooses the same sales.
+    are_varied = len(query.rows) > K
+    return EvaluatedSlate(
+        customer=one.key.customer,
+        situation=situation(query, outcome.bought),
+        metrics={
+            name: outcome.measure(ranking)
+            | (varied(query.catalogue, chosen[name]) if are_varied else {})
+            for name, ranking in rankings.items()
+        },
+        now_us=query.context.now_us,
+        before=tuple(
+            PastEvent(int(row), KINDS[int(kind)], float(age_s))
+            for row, kind, age_s in zip(rows, kinds, ages_s, strict=True)
+        ),
+        candidates=query.rows,
+        bought=query.rows[outcome.bought],
+        chosen=chosen,
+    )
 
 
 def _rankings(
@@ -229,22 +287,6 @@ def _rankings(
 def ranked(order: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the candidates from the highest to the lowest, ties in the given order."""
     return np.argsort(-order, kind="stable")
-
-
-def last_touched_first(query: Query, as_shown: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Order candidates as shown, with the one that the customer last interacted with first.
-
-    Args:
-        query: The query.
-        as_shown: Order values of the shown order, shape ``(n_sales,)``.
-    """
-    by_sale = query.by_sale
-    # NaN for candidates without an interaction, shape (n_sales,).
-    age_s = by_sale.age_s[by_sale.place[0, query.rows]]
-    order = as_shown.copy()
-    if not np.isnan(age_s).all():
-        order[np.nanargmin(age_s)] = np.inf
-    return order
 
 
 def last_of_sessions(slates: Slates) -> Slates:

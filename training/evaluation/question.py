@@ -13,7 +13,7 @@ from models.domain.units import HOUR_US
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from training.configuration import RunConfig
-from training.console import Bars, aware, print_left_out
+from training.console import Progress, aware, print_left_out
 from training.evaluation.evaluate import Question
 from training.scenes.picture_scores import permuted, score_pictures
 
@@ -42,7 +42,7 @@ class QuestionOptions:
 
 
 def read_question(
-    name: str, data: Path, *, options: QuestionOptions, progress: Bars
+    name: str, data: Path, *, options: QuestionOptions, progress: Progress
 ) -> tuple[Bundle, Question]:
     """Read a bundle and a dataset, and label its pictures by the bundle's scene model.
 
@@ -78,6 +78,7 @@ def read_question(
         dataset=dataset,
         pictures=pictures,
         from_us=to_us(moment) if moment else 0,
+        learned_until_us=to_us(datetime.fromisoformat(bundle.manifest.until)),
         max_visits=options.max_visits,
         config=config,
         seed=options.seed,

@@ -18,6 +18,7 @@ N_BINS: Final = 10  # usual of expected calibration errors
 N_OPEN: Final = 10  # open sales drawn per slate: few enough to resample; chosen, not measured
 
 AS_SHOWN: Final = "as_shown"
+UNPLACED: Final = "shown_without_position"
 AS_SHOWN_TRUE: Final = "as_shown_against_truth"
 FIRST_TRUE: Final = "at_position_1_against_truth"
 OPEN_TRUE: Final = "open_at_position_1_against_truth"
@@ -140,7 +141,8 @@ def predict(
         truth: True probabilities, if there are any.
 
     Returns:
-        By name: `AS_SHOWN`, at the position shown against what was bought; `AS_SHOWN_TRUE`,
+        By name: `AS_SHOWN`, at the position shown against what was bought, or `UNPLACED` of lists
+        whose positions are not on record; `AS_SHOWN_TRUE`,
         against the true probability at that position; `FIRST_TRUE`, the same sales at
         position 1; `OPEN_TRUE`, ten open sales drawn a slate, at position 1.
     """
@@ -150,11 +152,13 @@ def predict(
     for slate, query in enumerate(queries):
         entries, customer = slates.entries(slate), int(slates.customers[slate])
         as_shown = evaluator.scorer.probabilities(query)
-        pairs = {AS_SHOWN: (as_shown, slates.bought[entries].astype(np.float64))}
+        positions = slates.known_positions(slate)
+        kind = UNPLACED if positions is None else AS_SHOWN
+        pairs = {kind: (as_shown, slates.bought[entries].astype(np.float64))}
         known = evaluator.known(truth, slates, slate=slate)
-        if truth is not None and known is not None:
+        if truth is not None and known is not None and positions is not None:
             # Positions count from 1.
-            examined = truth.examined[slates.positions[entries] - 1]
+            examined = truth.examined[positions - 1]
             first = replace(query, positions=None, listing=None)
             drawn = replace(first, rows=rng.permutation(evaluator.candidates(query))[:N_OPEN])
             pairs |= {

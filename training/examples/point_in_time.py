@@ -81,12 +81,12 @@ class PointInTime:
             if counted is not catalogue.counts:
                 catalogue = replace(self.catalogue, counts=counted)
             entries = slates.entries(slate)
-            positions, listing = slates.positions[entries], None
-            if caller_orders:
+            ranks, listing = slates.known_positions(slate), None
+            if caller_orders and ranks is not None:
                 listing = CallerCandidates.from_rows(
                     self.catalogue,
                     slates.rows[entries],
-                    ranks=positions,
+                    ranks=ranks,
                     prices=slates.prices[entries],
                 )
             yield Query(
@@ -95,7 +95,7 @@ class PointInTime:
                 catalogue=catalogue,
                 context=context,
                 rows=slates.rows[entries],
-                positions=None if caller_orders else positions,
+                positions=None if caller_orders else slates.positions[entries],
                 listing=listing,
             )
 

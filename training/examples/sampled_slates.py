@@ -45,7 +45,7 @@ def visit_slates(
     that undo the sampling.
 
     Returns:
-        The slates, ordered by time; positions are all 1.
+        The slates, ordered by time; positions are not known.
     """
     moments = _moments(events, rng)
     bought = np.flatnonzero(events.kinds == PURCHASE)
@@ -68,7 +68,7 @@ def visit_slates(
         devices=events.devices.codes[moments],
         starts=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]),
         rows=rows.astype(np.int64),
-        positions=np.ones(len(rows), dtype=np.int64),
+        positions=np.zeros(len(rows), dtype=np.int64),
         prices=np.full(len(rows), np.nan),
         clicked=np.zeros(len(rows), dtype=np.bool_),
         bought=bought.astype(np.bool_),

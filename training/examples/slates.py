@@ -25,7 +25,7 @@ class Slates:
         devices: Device code of each slate, -1 where unknown, shape ``(n,)``.
         starts: First entry of each slate, and the end, shape ``(n + 1,)``.
         rows: Catalogue row of each entry, shape ``(m,)``.
-        positions: Position of each entry from 1, shape ``(m,)``.
+        positions: Position of each entry from 1, 0 where it is not on record, shape ``(m,)``.
         prices: Price shown with each entry, NaN where it is not on record, shape ``(m,)``.
         clicked: Whether the customer clicked it in this slate, shape ``(m,)``.
         bought: Whether the customer bought it, credited to this slate, shape ``(m,)``.
@@ -53,6 +53,11 @@ class Slates:
     def entries(self, slate: int) -> slice:
         """Return the entries of a slate."""
         return slice(int(self.starts[slate]), int(self.starts[slate + 1]))
+
+    def known_positions(self, slate: int) -> NDArray[np.int64] | None:
+        """Return the positions of a slate's entries, None where one is not on record."""
+        positions = self.positions[self.entries(slate)]
+        return positions if positions.all() else None
 
     def select(self, chosen: NDArray[np.intp]) -> Self:
         """Return some of the slates, in the order given."""
@@ -99,8 +104,6 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
     shown, group = shown[order], group[order]
     starts = np.concatenate([np.flatnonzero(np.diff(group, prepend=-1)), [len(group)]])
     first = shown[starts[:-1]]
-    logged = events.positions[shown].astype(np.int64)
-    order_within = np.arange(len(shown)) - np.repeat(starts[:-1], np.diff(starts)) + 1
     slates = Slates(
         customers=events.customers.codes[first],
         sessions=events.sessions.codes[first],
@@ -110,8 +113,7 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
         devices=events.devices.codes[first],
         starts=starts,
         rows=rows[shown],
-        # Where no position was logged, the order within the slate.
-        positions=np.where(logged > 0, logged, order_within),
+        positions=events.positions[shown].astype(np.int64),
         prices=events.prices[shown],
         clicked=_credited(events, shown, EventType.CLICK, outcome_us=outcome_us),
         bought=_credited(events, shown, EventType.PURCHASE, outcome_us=outcome_us),

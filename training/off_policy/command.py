@@ -15,7 +15,7 @@ from models.experiments.exposure import known_until_us, read_exposures
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
-from training.console import Bars, Data, Json, bars, exit_on_user_error, print_json
+from training.console import Data, Json, Progress, bars, exit_on_user_error, print_json
 from training.evaluation.command import Report
 from training.evaluation.output import interval_table
 from training.importers.open_bandit import CAMPAIGNS
@@ -109,7 +109,7 @@ def _refusals_reported(bundle_id: str, *, as_json: bool) -> Generator[None]:
 
 
 def _value(
-    data: Path, setting: Setting, limits: _Limits, *, variant: str | None, progress: Bars
+    data: Path, setting: Setting, limits: _Limits, *, variant: str | None, progress: Progress
 ) -> tuple[LoggedAnswers, Valuation]:
     dataset = read_dataset(data)
     exposures = read_exposures(data)

@@ -11,7 +11,7 @@ from models.pictures.topics import Topics
 from models.ranker.two_stage import ranker_files
 from models.scoring.bundle import write_bundle
 from models.scoring.scorer import DRIFT_BASELINE_FILE, LOGISTIC_FILE, TOPICS_FILE, Scorer
-from training.configuration import TrainingOptions
+from training.configuration import ConfigurationError, TrainingOptions
 from training.console import Progress
 from training.examples.cold_start_mask import ColdStartMask
 from training.examples.point_in_time import PointInTime, assemble_slates
@@ -102,7 +102,11 @@ class TrainingExamples:
 def assemble(
     data: TrainingData, options: TrainingOptions, *, progress: Progress
 ) -> TrainingExamples:
-    """Fit topics and recommenders, and compute the features of every slate."""
+    """Fit topics and recommenders, and compute the features of every slate.
+
+    Raises:
+        ConfigurationError: If lists are said to be ordered by a caller, and none has positions.
+    """
     config, seed = options.config, options.seed
     progress.stage("topics")
     topics = Topics.none()
@@ -115,6 +119,12 @@ def assemble(
         )
     past = PointInTime.from_dataset(data.dataset, data.pictures, topics=topics)
     slates = training_slates(past, config, seed=seed)
+    if config.caller_orders and not slates.positions.any():
+        msg = (
+            "caller_orders: the order of shown lists is a feature, and no impression has a "
+            "position: send `position`, or set caller_orders = false"
+        )
+        raise ConfigurationError(msg)
     # Slates of the last hours may still be bought from: they would be learned as not bought.
     slates = settled(slates, data.until_us, outcome_us=config.outcome_us)
     interactions = Interactions.from_events(past.events, past.catalogue)

@@ -28,10 +28,18 @@ def fit_offset(
     `training.ranker.position_bias.position_effect`.
     """
     column = schema.names.index(POSITION)
-    places = np.minimum(rows.matrix[:, column], MAX_POSITION).astype(np.int64)
+    positions = rows.matrix[:, column]
+    known = ~np.isnan(positions)
+    # Unknown positions teach no effect, and count as the first.
+    places = np.minimum(np.fmax(positions, 1), MAX_POSITION).astype(np.int64)
     examined = np.ones(1)
-    if np.ptp(places):
-        examined = position_effect(places, groups, labels=rows.labels, weights=rows.weights)
+    if rows.labels[known].any() and np.ptp(places[known]):
+        examined = position_effect(
+            places[known],
+            groups[known],
+            labels=rows.labels[known],
+            weights=rows.weights[known],
+        )
     examination = examined[np.minimum(places, len(examined)) - 1]
     regression = fit_logistic(
         rows, seed=seed, examination=examination, ridge=_RIDGE, blind=_context_features(schema)

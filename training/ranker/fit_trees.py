@@ -1,4 +1,4 @@
-"""Fits the boosted trees of the ranker; only here and in `models.ranker` is LightGBM imported."""
+"""Fits the boosted trees of the ranker, the only user of LightGBM here beside a baseline."""
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Sequence

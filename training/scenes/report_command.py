@@ -11,11 +11,11 @@ from models.scoring.bundle import BundleError, read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
 from training.console import (
     BUNDLES,
-    Bars,
     BundleId,
     Bundles,
     Data,
     Json,
+    Progress,
     bars,
     exit_on_user_error,
     print_json,
@@ -82,7 +82,9 @@ def report(
     typer.echo(f"report {out}")
 
 
-def _labeller(scenes: Path, extractor: FeatureExtractor, seed: int, progress: Bars) -> list[Block]:
+def _labeller(
+    scenes: Path, extractor: FeatureExtractor, seed: int, progress: Progress
+) -> list[Block]:
     labelled = read_layout(scenes)
     progress.stage("features", len(labelled.paths))
     features = labelled_features(labelled, extractor, on_picture=progress.tick)

@@ -50,6 +50,22 @@ def hit_rate_at_k(relevant: NDArray[np.bool_], k: int) -> float:
     return float(relevant[:k].any()) if relevant.any() else float("nan")
 
 
+def list_auc(relevant: NDArray[np.bool_]) -> float:
+    """Return the share of pairs of a relevant and another entry that are in the right order.
+
+    The area under the ROC curve of one ranking. Ties have to be broken at random before.
+
+    Args:
+        relevant: In ranked order, shape ``(n,)``.
+
+    Returns:
+        In ``[0, 1]``; NaN unless there are entries of both kinds.
+    """
+    n_others_below = np.cumsum(~relevant[::-1])[::-1][relevant]
+    n_pairs = len(n_others_below) * int((~relevant).sum())
+    return float(n_others_below.sum()) / n_pairs if n_pairs else float("nan")
+
+
 def novelty(counts: NDArray[np.float64], chosen: NDArray[np.int64]) -> float:
     """Return the mean self-information of chosen sales, in bits.
 

@@ -108,6 +108,7 @@ def _question(proof: ColdStart, seeing: Path, from_us: int, progress: Progress) 
         dataset=dataset,
         pictures=score_pictures(dataset.images, labeller, cache=proof.cache, tick=progress.tick),
         from_us=from_us,
+        learned_until_us=from_us,
         max_visits=proof.max_visits,
         config=proof.config,
         seed=proof.seed,

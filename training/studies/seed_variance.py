@@ -100,6 +100,7 @@ def _figures(study: Study, seed: int, progress: Progress) -> Mapping[str, Mappin
         dataset=study.dataset,
         pictures=pictures,
         from_us=study.material.until_us,
+        learned_until_us=study.material.until_us,
         max_visits=study.max_visits,
         config=study.config,
         seed=0,  # not that of the training: the same visits and resamples for all

@@ -63,3 +63,19 @@ def test_bars_keep_stdout_clean_and_finish_stages_that_had_no_total(
     assert printed.out == ""
     for line in ("reading", "features", "ranker", "done"):
         assert line in printed.err
+
+
+def test_where_stderr_is_no_terminal_progress_is_a_line_at_each_tenth(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with bars() as progress:
+        progress.stage("features", 2_500)
+        for _ in range(2_500):
+            progress.tick()
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "reading"
+    assert lines[2:4] == ["features: 0 of 2,500", "features: 250 of 2,500"]
+    assert lines[11] == "features: 2,250 of 2,500"
+    assert lines[12].startswith("features: 2,500, done, ")
+    assert len(lines) == 13

@@ -2,66 +2,28 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
 
-from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
-from models.dataset.faults import DatasetError, FaultReport
-from models.dataset.reading import Dataset
+from models.dataset.faults import DatasetError
 from models.domain.event import from_us
 from models.domain.sale import Sale
-from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
-from models.scoring.scorer import Scorer
-from tests.builders import Unexplained
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, event_table, sale
+from tests.priced import SALES, impressions, price_scorer, question_on
 from tests.worlds import Silent
-from training.configuration import RunConfig
 from training.evaluation.comparison import Scorers
-from training.evaluation.evaluate import Evaluation, Question, evaluate
+from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.protocol import Protocol, last_of_sessions
 from training.evaluation.truth import POSITIONS_FILE, TRUTH_FILE
 from training.examples.slates import shown_slates
 
 Figures = dict[str, Scorers]
-
-SCHEMA: Final = FeatureSchema(())
-PRICE: Final = SCHEMA.names.index("sale_price")
-
-SALES: Final = tuple(sale(f"s{number}", price=10.0 * number) for number in (1, 2, 3, 4))
-
-
-@dataclass(frozen=True)
-class PriceRanker(Unexplained):
-    """Ranks by price: dear sales first, or cheap ones."""
-
-    dear_first: bool = True
-
-    def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        price = matrix[:, PRICE].astype(np.float64)
-        return price if self.dear_first else -price
-
-
-def impressions(at: int, *sale_ids: str, **names: str) -> list[Row]:
-    return [
-        Row(
-            kind="impression",
-            at=at,
-            sale=sale_id,
-            position=position,
-            customer=names.get("customer", "c1"),
-            session=names.get("session"),
-            exposure=names.get("exposure"),
-        )
-        for position, sale_id in enumerate(sale_ids, start=1)
-    ]
 
 
 def evaluation_of(
@@ -74,26 +36,11 @@ def evaluation_of(
     new_within: int | None = None,
     judged_by: Collection[Protocol] = tuple(Protocol),
 ) -> Evaluation:
-    dataset = Dataset(sales, event_table(log), None, directory, {}, FaultReport.none(), "")
-    scorer = Scorer(
-        bundle_id="",
-        scene_model="",
-        schema=SCHEMA,
-        ranker=PriceRanker(dear_first=dear_first),
-        topics=Topics.none(),
-        snapshot=Snapshot.from_sales({}, {}),
-        counts=SaleCounts.none(0),
+    question = question_on(log, directory, sales=sales, start=start)
+    question = replace(question, new_within_us=new_within)
+    return evaluate(
+        price_scorer(dear_first=dear_first), question, progress=Silent(), protocols=judged_by
     )
-    question = Question(
-        dataset=dataset,
-        pictures={},
-        from_us=NOON + start,
-        max_visits=100,
-        config=RunConfig(),
-        seed=0,
-        new_within_us=new_within,
-    )
-    return evaluate(scorer, question, progress=Silent(), protocols=judged_by)
 
 
 def figures_of(
@@ -136,8 +83,9 @@ def test_a_list_is_judged_as_it_was_shown_and_as_each_scorer_orders_it(tmp_path:
     # All three are among the first ten, and s3 cost 30.
     always = {"recall_at_10": 1.0, "hit_rate_at_10": 1.0, "revenue_at_10": 30.0}
     first, second, third = (
-        always | {"mrr": 1 / rank, "ndcg_at_10": 1 / math.log2(rank + 1), "hit_rate_at_1": hit}
-        for rank, hit in ((1, 1.0), (2, 0.0), (3, 0.0))
+        always
+        | {"mrr": 1 / rank, "ndcg_at_10": 1 / math.log2(rank + 1), "hit_rate_at_1": hit, "auc": auc}
+        for rank, hit, auc in ((1, 1.0, 1.0), (2, 0.0, 0.5), (3, 0.0, 0.0))
     )
     assert values(perfect, "shown", "as_shown") == second
     assert values(perfect, "shown", "meta") == first
@@ -154,6 +102,18 @@ def test_one_protocol_alone_finds_what_it_finds_beside_the_other(
 
     assert set(both) == set(Protocol)
     assert alone == {protocol: both[protocol]}
+
+
+def test_without_positions_no_order_as_shown_is_made_up(tmp_path: Path) -> None:
+    settled = Row(at=2 * DAY, sale="s1", customer="c2")
+    log = [*(replace(row, position=None) for row in BOUGHT), settled]
+
+    found = evaluation_of(log, tmp_path)
+
+    shown = found.protocols["shown"].scorers
+    assert "as_shown" not in shown
+    assert values({"shown": shown}, "shown", "meta")["mrr"] == 1.0
+    assert found.reliability.keys() == {"shown_without_position"}
 
 
 def test_what_was_touched_last_comes_first_and_the_rest_as_shown(tmp_path: Path) -> None:
@@ -336,7 +296,7 @@ def test_a_truth_about_other_visits_is_no_truth(tmp_path: Path) -> None:
 
     figures = figures_of(BOUGHT, tmp_path)["open"]
 
-    assert figures.keys() == {"meta", "meta-revenue", "meta-margin", "random"}
+    assert not figures.keys() & {"truth", "knowable"}
     assert "true_ndcg_at_10" not in figures["meta"]
 
 

@@ -62,7 +62,7 @@ def test_what_was_bought_within_24_hours_is_positive_and_the_rest_are_samples() 
     assert bought_ids(slates.select(np.array([0]))) == ["s2", "s3"]
     assert slates.weights[entries].tolist() == [1.0, 1.0, 2.5, 2.5]
     assert len(set(slates.rows[entries].tolist())) == 4
-    assert set(slates.positions.tolist()) == {1}
+    assert set(slates.positions.tolist()) == {0}
 
 
 def test_a_purchase_at_the_very_moment_is_an_outcome() -> None:

@@ -80,14 +80,22 @@ def test_slates_are_ordered_by_time_also_where_impressions_were_received_late() 
     assert np.diff(slates.now_us).tolist() == [MINUTE, 59 * MINUTE]
 
 
-def test_positions_are_those_logged_and_otherwise_the_order_inside_the_slate() -> None:
+def test_positions_are_those_logged_and_otherwise_unknown() -> None:
     logged = slates_of(
         shown(sale="s1", exposure="x", position=7), shown(sale="s2", exposure="x", position=4)
     )
     unlogged = slates_of(shown(0, sale="s1", exposure="x"), shown(1, sale="s2", exposure="x"))
 
     assert (sales(logged), logged.positions.tolist()) == ([["s2", "s1"]], [4, 7])
-    assert (sales(unlogged), unlogged.positions.tolist()) == ([["s1", "s2"]], [1, 2])
+    assert (sales(unlogged), unlogged.positions.tolist()) == ([["s1", "s2"]], [0, 0])
+    assert unlogged.known_positions(0) is None
+
+
+def test_the_positions_of_a_list_are_known_if_all_are() -> None:
+    slates = slates_of(shown(sale="s1", exposure="x", position=7), shown(sale="s2", exposure="x"))
+
+    assert sorted(slates.positions.tolist()) == [0, 7]
+    assert slates.known_positions(0) is None
 
 
 def test_impressions_of_sales_outside_the_catalogue_are_left_out() -> None:

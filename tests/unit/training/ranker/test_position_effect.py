@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from models.features.schema import FeatureSchema
+from models.ranker.ranker import POSITION
+from training.ranker.fit_offset import fit_offset
 from training.ranker.position_bias import position_effect
+from training.ranker.training_rows import TrainingRows
 
 CHANCES = np.array([1.0, 0.6, 0.4])
 
@@ -52,3 +56,27 @@ def test_weights_stand_for_repeated_rows(rng: np.random.Generator) -> None:
     )
 
     np.testing.assert_allclose(weighted, repeated, rtol=1e-9)
+
+
+def test_unknown_positions_teach_no_effect_and_count_as_the_first(
+    rng: np.random.Generator,
+) -> None:
+    """Half of the rows have a position; the others, all bought, would flatten its effect."""
+    schema = FeatureSchema(())
+    n, column = 4_000, schema.names.index(POSITION)
+    matrix = rng.normal(size=(n, len(schema.names))).astype(np.float32)
+    matrix[:, column] = rng.integers(1, 4, size=n)
+    labels = (rng.random(n) < 0.3 * CHANCES[matrix[:, column].astype(int) - 1]).astype(np.float64)
+    rows, groups = TrainingRows(matrix, labels, np.ones(n)), rng.integers(5, size=n)
+    unplaced = matrix.copy()
+    unplaced[:, column] = np.nan
+    both = TrainingRows(
+        np.concatenate([matrix, unplaced]), np.concatenate([labels, np.ones(n)]), np.ones(2 * n)
+    )
+
+    known = fit_offset(rows, groups, schema=schema, seed=0)
+    mixed = fit_offset(both, np.tile(groups, 2), schema=schema, seed=0)
+
+    np.testing.assert_allclose(mixed.examined, known.examined)
+    assert known.examined[2] < 0.6
+    assert (mixed.examination(unplaced) == 1).all()

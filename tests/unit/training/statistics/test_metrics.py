@@ -21,6 +21,7 @@ from training.statistics.metrics import (
     diversity,
     expected_calibration_error,
     hit_rate_at_k,
+    list_auc,
     log_loss,
     ndcg_at_k,
     novelty,
@@ -100,6 +101,17 @@ def test_auc_counts_ties_half_and_is_unknown_with_one_class_only() -> None:
 
     assert auc(ones, np.array([0.0, 1.0, 0.0, 1.0]), weights=ones) == 0.5
     assert math.isnan(auc(np.arange(4.0), ones, weights=ones))
+
+
+def test_auc_of_a_list_is_that_of_scores_that_fall_with_the_rank(rng: np.random.Generator) -> None:
+    relevant = rng.random(20) < 0.3
+
+    by_library = roc_auc_score(relevant, -np.arange(20))
+
+    assert list_auc(relevant) == pytest.approx(by_library)
+    assert list_auc(np.array([True, False, True, False, False])) == pytest.approx(5 / 6)
+    assert math.isnan(list_auc(np.array([True, True])))
+    assert math.isnan(list_auc(np.array([False])))
 
 
 def test_log_loss_of_a_certain_error_is_large_but_finite() -> None:

@@ -1,0 +1,166 @@
+"""Baselines order a shop of three sales as counted by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from models.domain.event import from_us
+from models.ranker.objective import Policy
+from models.recommenders.registry import RECOMMENDERS
+from tests.logs import DAY, HOUR, MINUTE, NOON, Row, catalogue, event_table, sale
+from training.baselines.baselines import Baselines, fit_baselines
+from training.baselines.item_cosine import ItemCosine
+from training.baselines.lambdarank import MIN_LISTS
+from training.baselines.log_state import LogState
+from training.configuration import RunConfig
+from training.examples.slates import shown_slates
+
+SHOP = catalogue(*(sale(f"s{n}", price=10.0 * n) for n in (1, 2, 3)))
+S1, S2, S3 = (SHOP.row_for(f"s{n}") or 0 for n in (1, 2, 3))
+ROWS = np.array([S1, S2, S3])
+
+
+def ranking(order: np.ndarray) -> list[list[str]]:
+    """Sale ids from the highest order value to the lowest, equal ones together."""
+    return [
+        [f"s{place + 1}" for place in np.flatnonzero(order == value).tolist()]
+        for value in sorted(set(order.tolist()), reverse=True)
+    ]
+
+
+def orders(
+    log: list[Row], *, customer: int = 0, positions: list[int] | None = None, at: int = 0
+) -> dict[str, list[list[str]]]:
+    events = event_table(log)
+    fitted = fit_baselines(events, SHOP, lists=None, until_us=NOON + at, config=RunConfig())
+    found = Baselines(fitted, events, catalogue=SHOP).orders(
+        customer,
+        ROWS,
+        now_us=NOON + at,
+        positions=None if positions is None else np.array(positions),
+    )
+    return {name: ranking(order) for name, order in found.items()}
+
+
+# c1 bought s3 and touched s2 last; all others bought s1.
+LOG = [
+    Row(at=-5 * HOUR, sale="s3"),
+    Row(at=-4 * HOUR, sale="s3", kind="purchase"),
+    Row(at=-HOUR, sale="s2"),
+    Row(at=-HOUR, sale="s1", kind="purchase", customer="c2"),
+    Row(at=-HOUR, sale="s1", kind="purchase", customer="c3"),
+]
+
+
+def test_each_rule_orders_as_its_name_says() -> None:
+    found = orders(LOG)
+
+    assert found["most_bought"] == [["s1"], ["s3"], ["s2"]]
+    assert found["bought_before"] == [["s3"], ["s1"], ["s2"]]
+    assert found["last_touched"] == [["s2"], ["s3"], ["s1"]]
+
+
+def test_the_sale_touched_last_is_moved_to_the_front_of_a_list_that_was_shown() -> None:
+    """Of the list s1, s3, s2 they touched s2 last; s3, which they touched before, stays."""
+    assert orders(LOG, positions=[1, 3, 2])["last_touched"] == [["s2"], ["s1"], ["s3"]]
+    assert orders(LOG[3:], customer=9, positions=[1, 3, 2])["last_touched"] == [
+        ["s1"], ["s3"], ["s2"]
+    ]  # fmt: skip
+
+
+def test_a_customer_without_history_gets_what_is_popular() -> None:
+    found = orders(LOG, customer=9)
+
+    for name in ("bought_before", "last_touched", "item_cosine"):
+        assert found[name] == found["most_bought"]
+
+
+def test_the_newest_sale_opened_last() -> None:
+    shop = catalogue(
+        sale("s1", opens_at=from_us(NOON - DAY)), sale("s2", opens_at=from_us(NOON - HOUR))
+    )
+    rows = np.array([shop.row_for("s1"), shop.row_for("s2")])
+    events = event_table(LOG)
+    fitted = fit_baselines(events, shop, lists=None, until_us=NOON, config=RunConfig())
+
+    found = Baselines(fitted, events, catalogue=shop).orders(0, rows, now_us=NOON, positions=None)
+
+    assert ranking(found["newest"]) == [["s2"], ["s1"]]
+
+
+def test_what_comes_later_is_not_known() -> None:
+    late = Row(at=-5 * HOUR, received=MINUTE, sale="s2", kind="purchase")
+
+    assert orders([*LOG, late]) == orders(LOG)
+
+
+def test_rates_are_of_the_last_day_and_grow_and_fade_as_the_log_goes_on() -> None:
+    """Three looks and one click an hour ago, another click two days ago."""
+    log = [
+        Row(at=-2 * DAY, sale="s1", kind="click"),
+        *(Row(at=-HOUR, sale="s1", kind="impression") for _ in range(3)),
+        Row(at=-HOUR, sale="s1", kind="click"),
+    ]
+    state = LogState(event_table(log), SHOP)
+
+    before, now, after = (
+        state.facts(0, ROWS, now_us=NOON + at) for at in (-DAY - HOUR, 0, 2 * DAY)
+    )
+
+    assert before.recent_rate[0] == pytest.approx(2 / 25)
+    assert now.recent_rate[0] == pytest.approx(2 / 28)
+    assert (now.looks[0], now.successes[0]) == (3, 2)
+    assert after.recent_rate[0] == pytest.approx(1 / 25)
+
+
+def test_without_clicks_and_impressions_a_rate_is_of_purchases_by_view() -> None:
+    """s3 was bought once and looked at once, s2 only looked at."""
+    facts = LogState(event_table(LOG), SHOP).facts(0, ROWS, now_us=NOON)
+
+    assert facts.recent_rate.tolist() == pytest.approx([3 / 25, 1 / 26, 2 / 26])
+
+
+def test_the_cosine_is_that_of_customers_in_common() -> None:
+    """s1 has c2, c3, c4, s2 has c2 and c3, and s3 c4 alone: 2 / sqrt(6), 1 / sqrt(3)."""
+    log = [
+        Row(at=-HOUR, sale=sale_id, customer=customer)
+        for sale_id, customers in (("s1", "234"), ("s2", "23"), ("s3", "4"))
+        for customer in (f"c{one}" for one in customers)
+    ]
+    cosine = ItemCosine.fit(event_table([*log, *log[:2]]), SHOP, until_us=NOON)
+
+    assert cosine.scores(np.array([S1]), ROWS).tolist() == pytest.approx(
+        [1, 2 / math.sqrt(6), 1 / math.sqrt(3)]
+    )
+    nothing = ItemCosine.fit(event_table(log), SHOP, until_us=NOON - DAY)
+    assert nothing.scores(np.array([S1]), ROWS).tolist() == [0, 0, 0]
+
+
+def test_the_lambdarank_learns_the_order_of_lists_and_needs_enough_of_them() -> None:
+    """In every list the cheapest sale is bought, wherever it stands."""
+    rng = np.random.default_rng(0)
+    log = list[Row]()
+    for visit in range(6 * MIN_LISTS):
+        at, customer = visit * MINUTE, f"c{visit}"
+        log += [
+            Row(kind="impression", at=at, sale=f"s{n}", position=place, customer=customer)
+            for place, n in enumerate(rng.permutation([1, 2, 3]).tolist(), start=1)
+        ]
+        log.append(Row(kind="purchase", at=at + 1, sale="s1", customer=customer))
+    events = event_table(log)
+    lists = shown_slates(events, SHOP, outcome_us=DAY)
+
+    found = {
+        day: fit_baselines(events, SHOP, lists=lists, until_us=NOON + day * DAY, config=RunConfig())
+        for day in (1, 3)
+    }
+
+    assert found[1].ranker is None
+    assert found[3].ranker is not None
+    order = Baselines(found[3], events, catalogue=SHOP).orders(
+        0, ROWS, now_us=NOON + DAY, positions=None
+    )
+    assert ranking(order["lambdarank"])[0] == ["s1"]
+    # A baseline of the name of a recommender or a policy would stand in its place.
+    assert not order.keys() & {*RECOMMENDERS, *(policy.value for policy in Policy)}

@@ -1,0 +1,167 @@
+"""Scores of another ranking, read from a file and judged beside the bundle."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.dataset.checks import ROW, given
+from models.dataset.events import keys_for
+from models.dataset.tables import Table, read_table
+from models.domain.errors import UserError
+from models.query.query import Query
+from models.scoring.scorer import Scores
+from training.evaluation.protocol import Extra, Protocol, SlateKey
+
+OWN_SCORES: Final = "own_scores"
+"""Name of the scorer."""
+
+# Each column under the name of the dataset contract, and under a short one.
+_EXPOSURE: Final = ("exposure_id", "exposure")
+_SALE: Final = ("sale_id", "sale")
+_SCORE: Final = ("score",)
+
+
+class OwnScoresError(UserError):
+    """A file of scores that cannot be used; the message names the file, the row and the value."""
+
+
+@dataclass(eq=False)
+class OwnScores:
+    """Scores by list and sale.
+
+    Attributes:
+        file: Name of the file.
+        spans: First row and end of each list, by its name.
+        keys: Sale key of each row, ascending within a list, shape ``(n,)``.
+        scores: Score of each row, same shape.
+        is_used: Whether a judged list had the row's sale, same shape.
+        counts: Lists and sales of judged lists, with and without a score, by protocol.
+    """
+
+    file: str
+    spans: dict[str, tuple[int, int]]
+    keys: NDArray[np.uint64]
+    scores: NDArray[np.float64]
+    is_used: NDArray[np.bool_]
+    counts: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a Parquet or CSV file with the columns exposure, sale and score.
+
+        Raises:
+            DatasetError: If it is no such file.
+            OwnScoresError: If a column is missing, a row is broken, or a sale is scored twice.
+        """
+        table = read_table(path)
+        for fault in table.faults:
+            raise OwnScoresError(str(fault))
+        names = [_column(table, wanted) for wanted in (_EXPOSURE, _SALE, _SCORE)]
+        frame = table.frame.select(
+            ROW,
+            exposure=pl.col(given(names[0])).cast(pl.String),
+            sale=pl.col(given(names[1])).cast(pl.String),
+            score=pl.col(given(names[2])).cast(pl.Float64, strict=False),
+            text=pl.col(given(names[2])).cast(pl.String),
+        )
+        _require_whole(frame, table.file)
+        frame = frame.with_columns(key=pl.Series(keys_for(frame["sale"]))).sort("exposure", "key")
+        lists = frame.group_by("exposure", maintain_order=True).len()
+        ends = np.cumsum(lists["len"].to_numpy()).tolist()
+        return cls(
+            file=table.file,
+            spans=dict(zip(lists["exposure"], zip([0, *ends], ends, strict=False), strict=True)),
+            keys=frame["key"].to_numpy(),
+            scores=frame["score"].to_numpy(),
+            is_used=np.zeros(frame.height, dtype=np.bool_),
+        )
+
+    def scorer(self, protocol: Protocol) -> Extra:
+        """Return the scorer of a protocol; it counts what it scores.
+
+        Sales of a shown list without a score come last. Of all open sales each one needs a score.
+        """
+        counts = self.counts.setdefault(protocol.value, Counter())
+
+        def order(slate: SlateKey, query: Query, _: Scores) -> NDArray[np.float64] | None:
+            start, end = self.spans.get(slate.name, (0, 0))
+            keys = query.catalogue.keys[query.rows]
+            # A key above all others would be found behind the last row of the list.
+            place = start + np.minimum(
+                np.searchsorted(self.keys[start:end], keys), max(end - start - 1, 0)
+            )
+            found = self.keys[place] == keys if end > start else np.zeros(len(keys), dtype=np.bool_)
+            self.is_used[place[found]] = True
+            if not found.any() or (protocol is Protocol.OPEN and not found.all()):
+                counts["lists_without"] += 1
+                return None
+            counts["lists"] += 1
+            counts["sales_without"] += int((~found).sum())
+            return np.where(found, self.scores[place], -np.inf)
+
+        return order
+
+    def require_used(self) -> None:
+        """Refuse scores of which none was used.
+
+        Raises:
+            OwnScoresError: If no row names a sale of a judged list.
+        """
+        if not self.is_used.any():
+            msg = (
+                f"{self.file}: none of its {len(self.keys):,} rows names a sale of a judged list; "
+                f"its first list is {next(iter(self.spans))!r}: lists are named by the exposure_id "
+                "of their impressions, as --slates-out writes them"
+            )
+            raise OwnScoresError(msg)
+
+    def summary(self) -> dict[str, int]:
+        """Count rows, rows of no judged list, and lists and sales with and without a score."""
+        n_used = int(self.is_used.sum())
+        return {
+            "rows": len(self.keys),
+            "rows_of_no_judged_list": len(self.keys) - n_used,
+            **{
+                f"{protocol}_{name}": counts[name]
+                for protocol, counts in self.counts.items()
+                for name in ("lists", "lists_without", "sales_without")
+            },
+        }
+
+
+def _column(table: Table, wanted: tuple[str, ...]) -> str:
+    for name in wanted:
+        if name in table.columns:
+            return name
+    msg = (
+        f"{table.file}: has no column {' or '.join(wanted)}; "
+        f"its columns are {', '.join(table.columns)}"
+    )
+    raise OwnScoresError(msg)
+
+
+def _require_whole(frame: pl.DataFrame, file: str) -> None:
+    if frame.is_empty():
+        msg = f"{file}: has no rows"
+        raise OwnScoresError(msg)
+    bad = pl.any_horizontal(
+        pl.col("exposure").is_null(), pl.col("sale").is_null(), ~pl.col("score").is_finite()
+    ).fill_null(value=True)
+    for row in frame.filter(bad).head(1).iter_rows(named=True):
+        msg = (
+            f"{file}, row {row[ROW]}: exposure {row['exposure']!r}, sale {row['sale']!r} and score "
+            f"{row['text']!r} must be two ids and a finite number; leave out what has no score"
+        )
+        raise OwnScoresError(msg)
+    repeated = frame.filter(pl.struct("exposure", "sale").is_duplicated()).sort("exposure", "sale")
+    for row in repeated.head(1).iter_rows(named=True):
+        msg = (
+            f"{file}, row {row[ROW]}: sale {row['sale']!r} of list {row['exposure']!r} is scored "
+            "more than once; keep one score"
+        )
+        raise OwnScoresError(msg)
