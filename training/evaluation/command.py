@@ -110,7 +110,7 @@ def evaluate_command(
         report.write_text(html, encoding="utf-8")
     counted = {"sales": sales, **({} if own is None else {OWN_SCORES: own.summary()})}
     if as_json:
-        print_json({**recorded(evaluation), **counted})
+        print_json({**recorded(evaluation), **{name: {**one} for name, one in counted.items()}})
         return
     print_tables(evaluation)
     for name, counts in counted.items():

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from models.arrays.parquet import scan_parquet
 from models.dataset.events import EventTable
@@ -34,7 +35,7 @@ class SlateFile:
     def add(self, protocol: Protocol, slate: RankedSlate) -> None:
         """Add the candidates of a slate."""
         query, outcome = slate.query, slate.outcome
-        columns = {"bought": outcome.bought, "paid": outcome.paid}
+        columns: dict[str, NDArray[np.generic]] = {"bought": outcome.bought, "paid": outcome.paid}
         if outcome.clicked is not None:
             columns["clicked"] = outcome.clicked
         if outcome.gains is not None:
@@ -45,7 +46,8 @@ class SlateFile:
             columns[f"rank_{name}"] = ranks
         for name, order in slate.orders.items():
             columns[f"score_{name}"] = order
-        sales = [query.catalogue.sales[row].sale_id for row in query.rows.tolist()]
+        rows: list[int] = query.rows.tolist()
+        sales = [query.catalogue.sales[row].sale_id for row in rows]
         named = pl.DataFrame({"sale_id": sales}, schema={"sale_id": pl.String}).select(
             protocol=pl.lit(protocol.value),
             slate=pl.lit(slate.key.name),
