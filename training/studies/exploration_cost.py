@@ -73,7 +73,7 @@ def slate_cost(scorer: Scorer, question: Question, *, progress: Progress) -> dic
     customers: list[int] = []
     values: list[NDArray[np.float64]] = []
     evaluator, slates = evaluator_of(scorer, question)
-    visits = open_visits(evaluator, slates, question=question)
+    visits = open_visits(evaluator, question.judged(slates), question=question)
     progress.stage("slates", len(visits))
     truth = Truth.read(question.dataset.directory, exposure_ids(evaluator.past, visits))
     for number, shown in enumerate(evaluator.past.queries(visits)):
@@ -126,34 +126,6 @@ def _by_metric(intervals: list[Interval], place: int) -> dict[str, Interval]:
     return {metric: one for metric, one in zip(METRICS, own, strict=True) if one.n}
 
 
-<<<<<<< HEAD
-=======
-def _slates(
-    scorer: Scorer, question: Question, progress: Progress
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    evaluator, slates = evaluator_of(scorer, question)
-    visits = open_visits(evaluator, question.judged(slates), question=question)
-    progress.stage("slates", len(visits))
-    truth = Truth.read(question.dataset.directory, exposure_ids(evaluator.past, visits))
-    for number, shown in enumerate(evaluator.past.queries(visits)):
-        query = replace(shown, rows=evaluator.candidates(shown), positions=None, listing=None)
-        if not len(query.rows):
-            continue
-        known = evaluator.known(truth, visits, slate=number)
-        gains = np.full(len(query.rows), np.nan)
-        if known is not None:
-            gains = np.nan_to_num(known.truth[query.rows])
-        scores = scorer.score(query)
-        # One seed for all settings: they differ by the setting and not by the draw.
-        seed = seed_from(f"{question.seed} {number}")
-        made = [
-            make_slate(query, scores, policy=policy, limit=K, seed=seed)
-            for policy in SETTINGS.values()
-        ]
-        yield int(visits.customers[number]), figures_of(query, scores, gains=gains, slates=made)
-
-
->>>>>>> ecd8015 (evaluate: baselines beside every bundle, one's own scores, slates as a file, unknown sales; positions that are not on record stay unknown)
 def figures_of(
     query: Query, scores: Scores, *, gains: NDArray[np.float64], slates: list[Slate]
 ) -> NDArray[np.float64]:
