@@ -88,7 +88,7 @@ class OwnScores:
         """
         counts = self.counts.setdefault(protocol.value, Counter())
 
-        def order(slate: SlateKey, query: Query, _: Scores) -> NDArray[np.float64] | None:
+        def _order(slate: SlateKey, query: Query, _: Scores) -> NDArray[np.float64] | None:
             start, end = self.spans.get(slate.name, (0, 0))
             keys = query.catalogue.keys[query.rows]
             # A key above all others would be found behind the last row of the list.
@@ -104,7 +104,7 @@ class OwnScores:
             counts["sales_without"] += int((~found).sum())
             return np.where(found, self.scores[place], -np.inf)
 
-        return order
+        return _order
 
     def require_used(self) -> None:
         """Refuse scores of which none was used.
