@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from models.domain.event import to_us
 from models.scoring.scorer import Scorer
 from training.console import (
     BUNDLES,
@@ -24,7 +23,7 @@ from training.console import (
     with_folder,
 )
 from training.evaluation.document import document
-from training.evaluation.evaluate import evaluate
+from training.evaluation.evaluate import Evaluation, Question, evaluate
 from training.evaluation.example_slates import Thumbnails
 from training.evaluation.known_sales import count_known_sales
 from training.evaluation.output import as_json as recorded
@@ -95,15 +94,7 @@ def evaluate_command(
         )
         if own is not None:
             own.require_used()
-    learned_until = loaded.manifest.until
-    if question.from_us < to_us(datetime.fromisoformat(learned_until)):
-        typer.echo(
-            f"these figures flatter: the bundle learned from what was received before "
-            f"{learned_until}; judge from then on, see --from",
-            err=True,
-        )
-    if not evaluation.protocols:
-        typer.echo("nothing can be judged: no purchase follows what was shown then", err=True)
+    _print_warnings(evaluation, question, loaded.manifest.until)
     if report:
         blocks = document(evaluation, thumbnail=Thumbnails(question.dataset.images))
         html = page(f"Bundle {loaded.id} on {data.name}", blocks)
@@ -116,3 +107,14 @@ def evaluate_command(
     for name, counts in counted.items():
         found = ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items())
         typer.echo(f"{name.replace('_', ' ')}: {found}", err=True)
+
+
+def _print_warnings(evaluation: Evaluation, question: Question, learned_until: str) -> None:
+    if question.from_us < question.learned_until_us:
+        typer.echo(
+            f"these figures flatter: the bundle learned from what was received before "
+            f"{learned_until}; judge from then on, see --from",
+            err=True,
+        )
+    if not evaluation.protocols:
+        typer.echo("nothing can be judged: no purchase follows what was shown then", err=True)

@@ -11,7 +11,7 @@ from models.pictures.topics import Topics
 from models.ranker.two_stage import ranker_files
 from models.scoring.bundle import write_bundle
 from models.scoring.scorer import DRIFT_BASELINE_FILE, LOGISTIC_FILE, TOPICS_FILE, Scorer
-from training.configuration import ConfigurationError, TrainingOptions
+from training.configuration import ConfigurationError, RunConfig, TrainingOptions
 from training.console import Progress
 from training.examples.cold_start_mask import ColdStartMask
 from training.examples.point_in_time import PointInTime, assemble_slates
@@ -119,12 +119,7 @@ def assemble(
         )
     past = PointInTime.from_dataset(data.dataset, data.pictures, topics=topics)
     slates = training_slates(past, config, seed=seed)
-    if config.caller_orders and not slates.positions.any():
-        msg = (
-            "caller_orders: the order of shown lists is a feature, and no impression has a "
-            "position: send `position`, or set caller_orders = false"
-        )
-        raise ConfigurationError(msg)
+    _require_positions(slates, config)
     # Slates of the last hours may still be bought from: they would be learned as not bought.
     slates = settled(slates, data.until_us, outcome_us=config.outcome_us)
     interactions = Interactions.from_events(past.events, past.catalogue)
@@ -151,3 +146,12 @@ def assemble(
         matrix=matrix,
         schema=FeatureSchema(fit_recommenders(interactions)),
     )
+
+
+def _require_positions(slates: Slates, config: RunConfig) -> None:
+    if config.caller_orders and not slates.positions.any():
+        msg = (
+            "caller_orders: the order of shown lists is a feature, and no impression has a "
+            "position: send `position`, or set caller_orders = false"
+        )
+        raise ConfigurationError(msg)
