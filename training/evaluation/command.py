@@ -1,7 +1,6 @@
 """Command ``python -m training evaluate``: metrics of a bundle on later visits."""
 
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
