@@ -61,13 +61,13 @@ def sale(sale_id: str, **fields: object) -> Sale:
 def picture(
     *probabilities: float,
     embedding: Mapping[int, float],
-    look: tuple[float, float, float, float] = (0.5, 0.0, 0.25, 0.125),
+    statistics: tuple[float, float, float, float] = (0.5, 0.0, 0.25, 0.125),
 ) -> PictureScores:
     """A picture of given label probabilities and non-zero coordinates of its vector."""
     vector = np.zeros(EMBEDDING_SIZE, dtype=np.float32)
     vector[list(embedding)] = list(embedding.values())
     return PictureScores(
-        np.array(probabilities, dtype=np.float32), vector, np.array(look, dtype=np.float32)
+        np.array(probabilities, dtype=np.float32), vector, np.array(statistics, dtype=np.float32)
     )
 
 
@@ -146,8 +146,10 @@ def crowd(n_sales: int, rng: np.random.Generator) -> Catalogue:
             vector = rng.normal(size=EMBEDDING_SIZE)
             vector /= np.sqrt(np.square(vector).sum())
             probabilities = rng.dirichlet([1.0, 1.0]).astype(np.float32)
-            look = rng.random(len(STATISTICS), dtype=np.float32)
-            pictures[f"s{index}"] = PictureScores(probabilities, vector.astype(np.float32), look)
+            statistics = rng.random(len(STATISTICS), dtype=np.float32)
+            pictures[f"s{index}"] = PictureScores(
+                probabilities, vector.astype(np.float32), statistics
+            )
     bare = build_catalogue(sales, pictures, topics=TOPICS)
     totals = rng.poisson(3.0, size=(n_sales, N_KINDS)).astype(np.float64)
     decayed = np.multiply.outer([0.1, 0.3, 0.8, 0.95], totals)

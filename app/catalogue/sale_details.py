@@ -202,8 +202,8 @@ class _KnownSale:
         if not others:
             return first
         scores = {number: one.scores for number, one in self.pictures.items()}
-        looks = {one.is_unlike for one in self.pictures.values()}
-        is_unlike = False if False in looks else None if None in looks else True
+        known = {one.is_unlike for one in self.pictures.values()}
+        is_unlike = False if False in known else None if None in known else True
         return replace(first, scores=PictureScores.combine(scores), is_unlike=is_unlike)
 
 

@@ -98,7 +98,7 @@ def pack_picture(picture: StoredPicture) -> bytes:
         return REMOVED
     scores = picture.scores
     model = f"{picture.scene_model} {scores.content}".rstrip().encode()
-    numbers = np.concatenate([scores.probabilities, scores.look, scores.embedding])
+    numbers = np.concatenate([scores.probabilities, scores.statistics, scores.embedding])
     header = _HEADER.pack(len(scores.probabilities), len(model), _UNLIKE.index(picture.is_unlike))
     return header + model + numbers.astype(_FLOAT).tobytes()
 
@@ -111,7 +111,7 @@ def unpack_picture(field: str, packed: bytes) -> StoredPicture:
     n_labels, n_model, unlike = cast("tuple[int, int, int]", _HEADER.unpack_from(packed))
     end = _HEADER.size + n_model
     numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
-    probabilities, look, embedding = np.split(numbers, [n_labels, n_labels + len(STATISTICS)])
+    probabilities, statistics, embedding = np.split(numbers, [n_labels, n_labels + len(STATISTICS)])
     model, _, content = packed[_HEADER.size : end].decode().partition(" ")
-    scores = PictureScores(probabilities, embedding, look, content=content)
+    scores = PictureScores(probabilities, embedding, statistics, content=content)
     return LabelledPicture(sale_id, scores, model, is_unlike=_UNLIKE[unlike], number=number)

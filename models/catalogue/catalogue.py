@@ -46,8 +46,8 @@ class Catalogue:
         topics: Topic shares, zero rows for sales without a picture, shape ``(n, n_topics)``.
         topic_length: Euclidean length of each row of ``topics``, NaN instead of 0.
         embeddings: Unit picture vectors, zero rows without a picture, shape ``(n, 128)``.
-        looks: Image statistics, see `models.pictures.image_statistics`, zero rows without a
-            picture, shape ``(n, 4)``.
+        image_statistics: See `models.pictures.image_statistics`, zero rows without a picture, shape
+            ``(n, 4)``.
         pictured: Whether the row has a picture vector, shape ``(n,)``.
         neighbours: Most similar other pictures of each row.
         counts: Events per sale at a grid time.
@@ -68,7 +68,7 @@ class Catalogue:
     topics: NDArray[np.float64]
     topic_length: NDArray[np.float64]
     embeddings: NDArray[np.float32]
-    looks: NDArray[np.float32]
+    image_statistics: NDArray[np.float32]
     pictured: NDArray[np.bool_]
     neighbours: Neighbours
     counts: SaleCounts
@@ -94,7 +94,7 @@ class Catalogue:
             topics=np.empty((0, topics.n_topics)),
             topic_length=no_number,
             embeddings=no_vectors,
-            looks=np.empty((0, len(STATISTICS)), dtype=np.float32),
+            image_statistics=np.empty((0, len(STATISTICS)), dtype=np.float32),
             pictured=np.empty(0, dtype=np.bool_),
             neighbours=Neighbours.from_embeddings(no_vectors, opens_us=no_time),
             counts=SaleCounts.none(0),
@@ -174,7 +174,7 @@ def build_catalogue(
     new = described.new_of(ordered)
     of_sale = described.column
     opens_us = of_sale(before.opens_us, times(new, lambda sale: to_us(sale.opens_at)))
-    shares, embeddings, looks = _picture_columns(before, seen, rows, topics=topics)
+    shares, embeddings, statistics = _picture_columns(before, seen, rows, topics=topics)
     length = np.sqrt(np.square(shares).sum(axis=1))
     near = before.neighbours.updated(before.embeddings, embeddings, rows=rows, opens_us=opens_us)
     return Catalogue(
@@ -192,7 +192,7 @@ def build_catalogue(
         topics=shares,
         topic_length=np.where(length > 0, length, np.nan),
         embeddings=embeddings,
-        looks=looks,
+        image_statistics=statistics,
         pictured=np.any(embeddings != 0, axis=1),
         neighbours=near,
         counts=SaleCounts.none(len(ordered)),
@@ -247,14 +247,14 @@ def _picture_columns(
     seen = [(place, scores) for place, scores in enumerate(shown.new_of(pictures)) if scores]
     shares = np.zeros((len(shown.new), topics.n_topics))
     embeddings = np.zeros((len(shown.new), EMBEDDING_SIZE), dtype=np.float32)
-    looks = np.zeros((len(shown.new), len(STATISTICS)), dtype=np.float32)
+    statistics = np.zeros((len(shown.new), len(STATISTICS)), dtype=np.float32)
     if seen:
         places = [place for place, _ in seen]
         embeddings[places] = np.stack([scores.embedding for _, scores in seen])
-        looks[places] = np.stack([scores.look for _, scores in seen])
+        statistics[places] = np.stack([scores.statistics for _, scores in seen])
         shares[places] = topics.shares(np.stack([scores.probabilities for _, scores in seen]))
     return (
         shown.column(before.topics, shares),
         shown.column(before.embeddings, embeddings),
-        shown.column(before.looks, looks),
+        shown.column(before.image_statistics, statistics),
     )

@@ -58,7 +58,7 @@ class Snapshot:
                 digest.update(f"\n{number} {len(one.probabilities)}\n".encode())
                 digest.update(one.probabilities.tobytes())
                 digest.update(one.embedding.tobytes())
-                digest.update(one.look.tobytes())
+                digest.update(one.statistics.tobytes())
             digests.append(digest.digest())
         return cls(ordered, seen, tuple(digests))
 
@@ -104,7 +104,7 @@ class Snapshot:
             "numbers": np.array([number for _, number, _ in seen], dtype=np.int64),
             "probabilities": np.array([s.probabilities for _, _, s in seen], dtype=np.float32),
             "embeddings": np.array([s.embedding for _, _, s in seen], dtype=np.float32),
-            "looks": np.array([s.look for _, _, s in seen], dtype=np.float32),
+            "looks": np.array([s.statistics for _, _, s in seen], dtype=np.float32),
             "contents": np.array([s.content for _, _, s in seen], dtype=np.str_),
         }
         return Arrays(arrays).to_bytes()
@@ -154,18 +154,20 @@ def _read(arrays: Arrays) -> tuple[dict[str, Sale], dict[str, PictureScores]]:
     lines = arrays.octets("sales").decode().split("\n")
     sales = tuple(Sale.model_validate_json(line) for line in lines if line)
     probabilities, embeddings = arrays.vectors("probabilities"), arrays.vectors("embeddings")
-    looks = arrays.vectors("looks")
+    statistics = arrays.vectors("looks")
     rows: list[int] = arrays.integers("pictured").tolist()
     numbers: list[int] = arrays.integers("numbers").tolist()
     contents = arrays.strings("contents") if "contents" in arrays.arrays else [""] * len(rows)
-    lengths = {len(part) for part in (rows, numbers, probabilities, embeddings, looks, contents)}
+    lengths = {
+        len(part) for part in (rows, numbers, probabilities, embeddings, statistics, contents)
+    }
     if len(lengths) > 1 or not all(0 <= row < len(sales) for row in rows):
         msg = f"not a snapshot: {len(rows)} pictures of {len(sales)} sales do not match"
         raise ValueError(msg)
     each: dict[str, dict[int, PictureScores]] = {}
     for index, (row, number) in enumerate(zip(rows, numbers, strict=True)):
         scores = PictureScores(
-            probabilities[index], embeddings[index], looks[index], content=contents[index]
+            probabilities[index], embeddings[index], statistics[index], content=contents[index]
         )
         each.setdefault(sales[row].sale_id, {})[number] = scores
     pictures = {sale_id: PictureScores.combine(seen) for sale_id, seen in each.items()}

@@ -96,14 +96,14 @@ class PictureScores:
     Attributes:
         probabilities: Label probabilities, shape ``(n_labels,)``, float32.
         embedding: Unit vector, shape ``(128,)``, float32.
-        look: Image statistics, see `models.pictures.image_statistics`, shape ``(4,)``, float32.
+        statistics: See `models.pictures.image_statistics`, shape ``(4,)``, float32.
         parts: Scores of the single pictures by number; empty for the cover alone.
         content: SHA-256 of the single picture's file, hexadecimal; empty if unknown.
     """
 
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
-    look: NDArray[np.float32]
+    statistics: NDArray[np.float32]
     parts: Mapping[int, "PictureScores"] = field(default_factory=dict[int, "PictureScores"])
     content: str = ""
 
@@ -130,11 +130,11 @@ class PictureScores:
         length = np.sqrt(np.square(mean).sum())
         embedding = mean / length if length > _CANCELLED else np.zeros_like(mean)
         probabilities = _mean([one.probabilities for one in parts.values()])
-        look = _mean([one.look for one in parts.values()])
+        statistics = _mean([one.statistics for one in parts.values()])
         return cls(
             probabilities.astype(np.float32),
             embedding.astype(np.float32),
-            look.astype(np.float32),
+            statistics.astype(np.float32),
             parts,
         )
 

@@ -75,20 +75,20 @@ class SceneScores:
     Attributes:
         probabilities: Calibrated label probabilities, float32 ``(b, n_labels)``; rows sum to 1.
         embeddings: Unit vectors, float32 ``(b, 128)``; similar pictures have a large dot product.
-        looks: Image statistics, see `models.pictures.image_statistics`, float32 ``(b, 4)``.
+        statistics: Image statistics, see `models.pictures.image_statistics`, float32 ``(b, 4)``.
         unlikeness: Out-of-distribution score, unitless, float32 ``(b,)``.
         unlike: Whether ``unlikeness`` exceeds the model's threshold, bool ``(b,)``.
     """
 
     probabilities: NDArray[np.float32]
     embeddings: NDArray[np.float32]
-    looks: NDArray[np.float32]
+    statistics: NDArray[np.float32]
     unlikeness: NDArray[np.float32]
     unlike: NDArray[np.bool_]
 
     def for_picture(self, row: int) -> PictureScores:
         """Return the scores of one row."""
-        return PictureScores(self.probabilities[row], self.embeddings[row], self.looks[row])
+        return PictureScores(self.probabilities[row], self.embeddings[row], self.statistics[row])
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class SceneLabeller:
         return SceneScores(
             probabilities=joined("probabilities", len(self.labels)),
             embeddings=joined("embeddings", EMBEDDING_WIDTH),
-            looks=image_statistics(pictures),
+            statistics=image_statistics(pictures),
             unlikeness=unlikeness,
             unlike=unlikeness > self.description.unlike_above,
         )

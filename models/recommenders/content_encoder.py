@@ -27,8 +27,8 @@ class Encoder:
         picture_centre: Mean picture vector, shape ``(128,)``.
         picture_axes: Principal axes of the picture vectors, shape ``(128, n_axes)``.
         topic_centre: Mean topic shares, shape ``(n_topics,)``.
-        look_centre: Mean image statistics, shape ``(4,)``.
-        look_scale: Their standard deviations, positive, shape ``(4,)``.
+        statistics_centre: Mean image statistics, shape ``(4,)``.
+        statistics_scale: Their standard deviations, positive, shape ``(4,)``.
         value_centre: Share of sales with each value, shape ``(n_values,)``.
         number_centre: Means of log price, discount and ``numbers``, shape ``(2 + n_numbers,)``.
         number_scale: Their standard deviations, positive, same shape.
@@ -39,8 +39,8 @@ class Encoder:
     picture_centre: NDArray[np.float64]
     picture_axes: NDArray[np.float64]
     topic_centre: NDArray[np.float64]
-    look_centre: NDArray[np.float64]
-    look_scale: NDArray[np.float64]
+    statistics_centre: NDArray[np.float64]
+    statistics_scale: NDArray[np.float64]
     value_centre: NDArray[np.float64]
     number_centre: NDArray[np.float64]
     number_scale: NDArray[np.float64]
@@ -51,7 +51,7 @@ class Encoder:
         return (
             self.picture_axes.shape[1]
             + len(self.topic_centre)
-            + len(self.look_centre)
+            + len(self.statistics_centre)
             + len(self.value_centre)
             + len(self.number_centre)
         )
@@ -74,14 +74,14 @@ class Encoder:
         # A catalogue without a scene model has no topics.
         has_topics = catalogue.topics.shape[1] == len(self.topic_centre)
         topics = catalogue.topics - self.topic_centre if has_topics else self.topic_centre * 0.0
-        looks = (catalogue.looks - self.look_centre) / self.look_scale
+        statistics = (catalogue.image_statistics - self.statistics_centre) / self.statistics_scale
         numbers = number_columns(catalogue, self.numbers)
         numbers = (numbers - self.number_centre) / self.number_scale
         return np.hstack(
             [
                 np.where(pictured, pictures, 0.0),
                 np.where(pictured, topics, 0.0),
-                np.where(pictured, looks, 0.0),
+                np.where(pictured, statistics, 0.0),
                 indicators(catalogue, self.values) - self.value_centre,
                 # Standardised: 0 is the mean.
                 np.nan_to_num(numbers, nan=0.0).clip(-_MAX_NUMBER, _MAX_NUMBER),

@@ -28,7 +28,7 @@ def scores(seed: int) -> PictureScores:
     return PictureScores(
         probabilities=rng.random(26, dtype=np.float32),
         embedding=rng.standard_normal(128, dtype=np.float32),
-        look=rng.random(4, dtype=np.float32),
+        statistics=rng.random(4, dtype=np.float32),
     )
 
 

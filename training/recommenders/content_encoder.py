@@ -28,8 +28,10 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
     values = {**_vocabulary_shares(catalogue, exposure), **texts}
     columns = number_columns(catalogue, numbers)
     centre, scale = zip(*(_moments(column, exposure) for column in columns.T), strict=True)
-    looks = catalogue.looks.astype(np.float64).T
-    look_centre, look_scale = zip(*(_moments(column, pictured) for column in looks), strict=True)
+    statistics = catalogue.image_statistics.astype(np.float64).T
+    statistics_centre, statistics_scale = zip(
+        *(_moments(column, pictured) for column in statistics), strict=True
+    )
     picture_axes = np.empty((len(picture_centre), 0))
     if pictured.any():
         covariance = weighted_covariance(catalogue.embeddings - picture_centre, pictured)
@@ -42,8 +44,8 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
         picture_centre=picture_centre,
         picture_axes=picture_axes,
         topic_centre=_mean(catalogue.topics.astype(np.float64), pictured),
-        look_centre=np.array(look_centre),
-        look_scale=np.array(look_scale),
+        statistics_centre=np.array(statistics_centre),
+        statistics_scale=np.array(statistics_scale),
         value_centre=np.array([*values.values()]),
         number_centre=np.array(centre),
         number_scale=np.array(scale),

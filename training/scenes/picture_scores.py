@@ -41,13 +41,13 @@ class ScoreCache:
         ends = np.cumsum([self._n_labels, EMBEDDING_SIZE, len(STATISTICS)])
         if values.shape != (ends[-1],):
             return None
-        probabilities, embedding, look = np.split(values, ends[:-1])
-        return PictureScores(probabilities, embedding, look)
+        probabilities, embedding, statistics = np.split(values, ends[:-1])
+        return PictureScores(probabilities, embedding, statistics)
 
     def write(self, path: Path, scores: PictureScores) -> None:
         """Write scores atomically."""
         values: NDArray[np.float32] = np.concatenate(
-            [scores.probabilities, scores.embedding, scores.look]
+            [scores.probabilities, scores.embedding, scores.statistics]
         )
         with atomic_file(path) as file:
             np.save(file, values, allow_pickle=False)

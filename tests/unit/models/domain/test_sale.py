@@ -76,8 +76,8 @@ def test_a_faulty_field_is_refused_by_name(name: str, value: object) -> None:
 
 def test_pictures_of_a_sale_are_averaged_and_the_vector_has_unit_length() -> None:
     each = {
-        1: picture(1.0, 0.0, embedding={0: 1.0}, look=(0.25, 0.0, 1.0, 0.5)),
-        3: picture(0.5, 0.5, embedding={1: 1.0}, look=(0.75, -0.5, 0.0, 0.5)),
+        1: picture(1.0, 0.0, embedding={0: 1.0}, statistics=(0.25, 0.0, 1.0, 0.5)),
+        3: picture(0.5, 0.5, embedding={1: 1.0}, statistics=(0.75, -0.5, 0.0, 0.5)),
     }
 
     together = PictureScores.combine(each)
@@ -85,7 +85,7 @@ def test_pictures_of_a_sale_are_averaged_and_the_vector_has_unit_length() -> Non
     half = 0.5**0.5
     np.testing.assert_allclose(together.embedding[:3], [half, half, 0], atol=1e-6)
     assert together.probabilities.tolist() == [0.75, 0.25]
-    assert together.look.tolist() == [0.5, -0.25, 0.5, 0.5]
+    assert together.statistics.tolist() == [0.5, -0.25, 0.5, 0.5]
     assert together.each == each
 
 

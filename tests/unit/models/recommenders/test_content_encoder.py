@@ -16,7 +16,7 @@ from tests.builders import catalogue, picture, query, row, sale
 SHOP = catalogue(
     sale("slope", category="ski", price=99.0, original_price=198.0),
     sale("sea", category="beach"),
-    pictures={"slope": picture(0.25, 0.75, embedding={0: 1.0}, look=(0.75, 0.0, 0.25, 0.5))},
+    pictures={"slope": picture(0.25, 0.75, embedding={0: 1.0}, statistics=(0.75, 0.0, 0.25, 0.5))},
 )
 ENCODER = Encoder(
     values=(("category", "beach"), ("country", "FR")),
@@ -24,8 +24,8 @@ ENCODER = Encoder(
     picture_centre=np.full(128, 0.5),
     picture_axes=np.eye(128)[:, :2],
     topic_centre=np.array([0.5, 0.5]),
-    look_centre=np.array([0.5, 0.0, 0.5, 0.25]),
-    look_scale=np.array([0.25, 0.1, 0.125, 0.25]),
+    statistics_centre=np.array([0.5, 0.0, 0.5, 0.25]),
+    statistics_scale=np.array([0.25, 0.1, 0.125, 0.25]),
     value_centre=np.array([0.25, 0.0]),
     number_centre=np.array([np.log(10.0), 0.1]),
     number_scale=np.array([np.log(10.0), 0.2]),
