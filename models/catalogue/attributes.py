@@ -21,7 +21,7 @@ MAX_LENGTH: Final = 128
 _LARGEST: Final = 1e100
 
 # Columns that pandas writes: the numbers of its rows, in Parquet, in CSV, and read again from CSV.
-_ROW_NUMBERS: Final = re.compile(r"__index_level_\d+__||Unnamed: \d+")
+_ROW_NUMBERS: Final = re.compile(r"__index_level_\d+__|Unnamed: \d+")
 
 
 def unused_because(name: str, *, n_distinct: int, n_values: int, is_text: bool) -> str | None:

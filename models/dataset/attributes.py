@@ -1,5 +1,6 @@
 """Attributes of sales: the columns beyond the contract, as numbers, booleans or texts."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -7,10 +8,12 @@ from typing import Final
 import polars as pl
 
 from models.catalogue.attributes import MAX_LENGTH, unused_because
-from models.dataset.checks import Check, as_text, find_faults, given
+from models.dataset.checks import SHOWN_CHARS, Check, as_text, find_faults, given
 from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.schema import MAX_ATTRIBUTES, SALES
 from models.dataset.tables import Table
+from models.domain.event import MAX_IDENTIFIER, PRINTABLE
+from models.domain.sale import MAX_ATTRIBUTE_CHARS
 
 _BOOLEANS: Final = ["true", "false"]
 # Durations become days.
@@ -24,7 +27,7 @@ class Attributes:
 
     Attributes:
         columns: Values by name, each in the order of the file: floats, booleans or texts.
-        faults: Columns that cannot be attributes, and values that are no numbers.
+        faults: Columns that cannot be attributes, and values that are infinite or too long.
     """
 
     columns: Mapping[str, pl.Series]
@@ -35,7 +38,8 @@ def read_attributes(table: Table) -> Attributes:
     """Read every column that the contract of sales does not name.
 
     Numbers become floats, durations days, and of untyped text what all of it can be read as.
-    Columns of lists, structs, bytes and unknown types are noted and left out.
+    Columns of lists, structs, bytes and unknown types are noted and left out, and so are those
+    whose names no request may have.
 
     Args:
         table: The unconverted sales table.
@@ -45,8 +49,10 @@ def read_attributes(table: Table) -> Attributes:
         reason = f"has {len(names)} columns beyond the contract, at most {MAX_ATTRIBUTES} are kept"
         fault = table.fault(FaultCode.TOO_MANY_COLUMNS, reason)
         return Attributes({}, FaultReport.from_faults([fault]))
+    nameless = [name for name in names if not _is_name(name)]
+    names = [name for name in names if name not in nameless]
     columns = {name: values for name in names if (values := _values(table, name)) is not None}
-    notes: list[Fault] = []
+    notes = [_nameless(table, name) for name in nameless]
     for name in names:
         code, similar = FaultCode.UNKNOWN_COLUMN, name.strip().lower()
         if name not in columns:
@@ -55,13 +61,7 @@ def read_attributes(table: Table) -> Attributes:
         elif similar in _CONTRACT:
             reason = f"column {name!r} is read as an attribute: the contract says {similar!r}"
             notes.append(table.fault(code, reason, column=name))
-    numbers = {name: each for name, each in columns.items() if each.dtype == pl.Float64}
-    checks = [
-        Check(FaultCode.INFINITE_ATTRIBUTE, name, pl.lit(values.is_infinite()), "be finite")
-        for name, values in numbers.items()
-    ]
-    finite = pl.when(pl.all().is_finite()).then(pl.all())
-    columns |= {name: each.to_frame().select(finite).to_series() for name, each in numbers.items()}
+    columns, out_of_bounds = _within_bounds(table, columns)
     for name, values in columns.items():
         known, is_text = values.drop_nulls(), values.dtype == pl.String
         if is_text:
@@ -72,8 +72,39 @@ def read_attributes(table: Table) -> Attributes:
         if why is not None:
             reason = f"attribute {name!r} {why}: it is kept with the sales, no model reads it"
             notes.append(table.fault(FaultCode.NOT_LEARNED, reason, column=name))
-    faults = FaultReport.from_faults(notes) + find_faults(table.frame, checks, file=table.file)
-    return Attributes(columns, faults)
+    return Attributes(columns, FaultReport.from_faults(notes) + out_of_bounds)
+
+
+def _within_bounds(
+    table: Table, columns: Mapping[str, pl.Series]
+) -> tuple[dict[str, pl.Series], FaultReport]:
+    kept = dict(columns)
+    checks: list[Check] = []
+    finite = pl.when(pl.all().is_finite()).then(pl.all())
+    short = pl.when(pl.all().str.len_chars() <= MAX_ATTRIBUTE_CHARS).then(pl.all())
+    at_most = f"have at most {MAX_ATTRIBUTE_CHARS} characters"
+    for name, values in columns.items():
+        if values.dtype == pl.Float64:
+            infinite = pl.lit(values.is_infinite())
+            checks.append(Check(FaultCode.INFINITE_ATTRIBUTE, name, infinite, "be finite"))
+            kept[name] = values.to_frame().select(finite).to_series()
+        elif values.dtype == pl.String:
+            long = pl.lit(values.str.len_chars() > MAX_ATTRIBUTE_CHARS)
+            checks.append(Check(FaultCode.LONG_ATTRIBUTE, name, long, at_most))
+            kept[name] = values.to_frame().select(short).to_series()
+    return kept, find_faults(table.frame, checks, file=table.file)
+
+
+def _is_name(name: str) -> bool:
+    return len(name) <= MAX_IDENTIFIER and re.fullmatch(PRINTABLE, name) is not None
+
+
+def _nameless(table: Table, name: str) -> Fault:
+    reason = (
+        f"column {name[:SHOWN_CHARS]!r} cannot be an attribute: names have 1 to {MAX_IDENTIFIER}"
+        " characters, no control characters among them"
+    )
+    return table.fault(FaultCode.UNKNOWN_COLUMN, reason, column=name)
 
 
 def _values(table: Table, name: str) -> pl.Series | None:

@@ -15,7 +15,7 @@ ROW: Final = "\x00row"
 
 CONTROL_CHARACTERS: Final = r"[\x00-\x1f\x7f]"
 # Chosen: a reason with a value of this length still fits on two lines of a terminal.
-_SHOWN_CHARS: Final = 80
+SHOWN_CHARS: Final = 80
 # Days from 1970 to the first of the year 1 and the last of 9999, between which Python and polars
 # can write a date.
 _FIRST_DAY: Final = -719_162
@@ -115,7 +115,7 @@ def _reason(rows: pl.DataFrame, check: Check) -> pl.Expr:
         value = pl.col(name).cast(pl.List(pl.String)).list.join("|", ignore_nulls=True)
     else:
         value = as_text(pl.col(name), dtype)
-    shown = value.str.slice(0, _SHOWN_CHARS)
+    shown = value.str.slice(0, SHOWN_CHARS)
     # Control characters of a file must not forge lines in a terminal or a log.
     safe = shown.str.replace_all(CONTROL_CHARACTERS, "\N{REPLACEMENT CHARACTER}")
     quoted = (pl.lit("'") + safe + pl.lit("'")).fill_null("nothing")

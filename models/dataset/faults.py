@@ -77,6 +77,7 @@ class FaultCode(StrEnum):
     NO_SALES = "no_sales", Effect.GAP
     NO_EVENTS = "no_events", Effect.GAP
     INFINITE_ATTRIBUTE = "infinite_attribute", Effect.GAP
+    LONG_ATTRIBUTE = "long_attribute", Effect.GAP
 
     # Notes, by which nothing is lost.
     UNKNOWN_COLUMN = "unknown_column", Effect.NOTE

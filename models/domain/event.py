@@ -24,7 +24,11 @@ MAX_AGE_US: Final = 90 * DAY_US
 # Control characters would allow forged log lines and store keys.
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
+MAX_IDENTIFIER: Final = 128  # chosen: a UUID has 36 characters, a SHA-512 in hexadecimal 128
+
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER, pattern=PRINTABLE)
+]
 
 Market = Annotated[
     str,
@@ -32,7 +36,7 @@ Market = Annotated[
         strip_whitespace=True,
         to_lower=True,
         min_length=1,
-        max_length=128,
+        max_length=MAX_IDENTIFIER,
         pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s][^\x00-\x1f\x7f]*$",
     ),
 ]

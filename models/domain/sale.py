@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from models.domain.event import PRINTABLE, WHOLE, Amount, Balance, Identifier, Market, Moment
 
-AttributeValue = str | Annotated[float, Field(allow_inf_nan=False)] | bool | None
+# Chosen, as that of titles: longer texts are descriptions. A sale then takes at most 100,000
+# characters of attributes.
+MAX_ATTRIBUTE_CHARS: Final = 1_000
+
+AttributeValue = (
+    Annotated[str, Field(max_length=MAX_ATTRIBUTE_CHARS)]
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | bool
+    | None
+)
 
 # Files and many clients store numbers as floats, which are exact integers up to here.
 MAX_STOCK: Final = 2**53
@@ -50,7 +59,7 @@ class Sale(BaseModel):
         pattern=PRINTABLE,
         description="Path below images/.",
     )
-    attributes: dict[str, AttributeValue] = Field(
+    attributes: dict[Identifier, AttributeValue] = Field(
         default_factory=dict,
         max_length=100,
         description="Under names that no other field has: in files they are further columns.",

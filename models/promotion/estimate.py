@@ -4,6 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.domain.event import Identifier
 from models.experiments.analysis.guardrail import State
 from models.experiments.analysis.interval import Interval
 from models.promotion.check import Finding
@@ -26,7 +27,7 @@ class OffPolicyEstimate(BaseModel):
     logged: Interval = Field(
         default=Interval(), description="What the logged answers brought a slate."
     )
-    difference: dict[str, Interval] = Field(
+    difference: dict[Identifier, Interval] = Field(
         default={}, max_length=20, description="The bundle's less the logged, by estimator."
     )
 

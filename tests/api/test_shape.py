@@ -27,6 +27,7 @@ def listed(value: str, n: int) -> str:
     return "[" + ",".join([value] * n) + "]"
 
 
+LONG = "a" * (LARGEST - 100)
 BODIES = {
     "/v1/rank": [
         unknown(420_000),
@@ -36,15 +37,20 @@ BODIES = {
         '{"candidates":["a"],"variant":%}'.replace("%", listed('"a:"', MANY)),
         "[" * LARGEST,
         '{"limit":%}'.replace("%", ("9" * (LARGEST - 100))),
-        '{"%":0}'.replace("%", ("a" * (LARGEST - 100))),
-        '{"candidates":["%"]}'.replace("%", ("a" * (LARGEST - 100))),
+        '{"%":0}'.replace("%", LONG),
+        '{"candidates":["%"]}'.replace("%", LONG),
     ],
     "/v1/events": [
         '{"events":%}'.replace("%", listed("0", 2_000_000)),
         '{"events":%}'.replace("%", listed("{}", MANY)),
         unknown(MANY),
     ],
-    "/v1/sales/s-1": [unknown(MANY), '{"attributes":%}'.replace("%", unknown(MANY))],
+    "/v1/sales/s-1": [
+        unknown(MANY),
+        '{"attributes":%}'.replace("%", unknown(MANY)),
+        '{"opens_at":"2026-01-01T00:00:00Z","attributes":{"terms":"%"}}'.replace("%", LONG),
+        '{"opens_at":"2026-01-01T00:00:00Z","attributes":{"%":1}}'.replace("%", LONG),
+    ],
     "/v1/experiments/plan": [
         '{"layers":%}'.replace("%", listed("{}", MANY // 2)),
         '{"experiments":[{"variants":%}]}'.replace("%", listed("0", MANY)),

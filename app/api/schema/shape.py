@@ -100,7 +100,12 @@ def _object_faults(
         yield Fault(where, f"{len(value)} fields: at most {most} are allowed")
         return
     known = {key: one for each in alternatives for key, one in each.get("properties", {}).items()}
-    others = [each.get("additionalProperties", {}) for each in alternatives]
+    # Names with a pattern have it in place of `additionalProperties`.
+    unnamed = (
+        each.get("patternProperties", {"": each.get("additionalProperties", {})})
+        for each in alternatives
+    )
+    others = [other for each in unnamed for other in each.values()]
     is_closed = bool(others) and not any(other is not False for other in others)
     schemas: list[Schema] = [other for other in others if isinstance(other, dict)]
     for key, one in value.items():

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.domain.event import Market
+from models.domain.event import Identifier, Market
 from models.domain.times import Time
 from models.experiments.plan.bucketing import (
     BUCKETS,
@@ -47,7 +47,7 @@ class Audience(BaseModel):
     model_config = _FROZEN
 
     markets: frozenset[Market] | None = Field(default=None, description="Unset: every market.")
-    devices: frozenset[str] | None = Field(default=None, description="Unset: every device.")
+    devices: frozenset[Identifier] | None = Field(default=None, description="Unset: every device.")
     visitors: Visitors = Field(
         default=Visitors.ALL, description="New: without any event on record."
     )

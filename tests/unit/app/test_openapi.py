@@ -1,9 +1,10 @@
 import json
+from collections.abc import Iterator
 
 import jsonschema_rs
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from app import __version__
 from app.api.schema.openapi_examples import EXAMPLES
@@ -66,6 +67,39 @@ def test_an_example_holds_together(name: str, model: type[BaseModel]) -> None:
     """What relates two fields stands in no schema: shares that sum up, opening before closing."""
     for example in SCHEMAS[name]["examples"]:
         model.model_validate_json(json.dumps(example))
+
+
+def request_schemas() -> Iterator[dict[str, JsonValue]]:
+    """Yield every schema within the bodies of requests, references followed."""
+    operations = [one for path in DOCUMENT["paths"].values() for one in path.values()]
+    waiting: list[JsonValue] = [one.get("requestBody") for one in operations]
+    seen = set[str]()
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, list):
+            waiting += found
+        elif isinstance(found, dict):
+            yield found
+            waiting += [one for key, one in found.items() if not key.startswith("example")]
+            name = str(found.get("$ref", "")).rpartition("/")[2]
+            if name not in seen:
+                seen.add(name)
+                waiting.append(SCHEMAS.get(name))
+
+
+def test_every_text_of_a_request_has_a_bound() -> None:
+    """What is stored is sent to every worker and written to every export."""
+    bounds = {"maxLength", "enum", "const", "format", "pattern"}
+    values = {"patternProperties", "additionalProperties"}
+
+    schemas = list(request_schemas())
+    texts = [one for one in schemas if one.get("type") == "string"]
+    mappings = [one for one in schemas if any(isinstance(one.get(key), dict) for key in values)]
+
+    assert texts
+    assert mappings
+    assert [one for one in texts if not one.keys() & bounds] == []
+    assert [one for one in mappings if "maxLength" not in str(one.get("propertyNames"))] == []
 
 
 def test_no_example_is_left_of_what_is_gone() -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from models.dataset import Dataset, DatasetError, FaultCode, read_dataset
 from models.dataset.schema import EVENTS, SALES
+from models.domain.sale import Sale
 from tests.logs import catalogue
 from training.recommenders.content_encoder import used_attributes
 
@@ -123,6 +125,32 @@ def test_an_infinite_attribute_is_named_and_left_out_of_its_sale(tmp_path: Path)
     infinite = dataset.faults.with_codes(FaultCode.INFINITE_ATTRIBUTE)
     assert [one.attributes.get("stars") for one in dataset.sales] == [4.0, None]
     assert [(fault.row, fault.column) for fault in infinite] == [(2, "stars")]
+
+
+def test_a_text_is_as_long_in_a_file_as_in_a_request_and_a_longer_one_is_named(
+    tmp_path: Path,
+) -> None:
+    texts = ["x" * 1_000, "é" * 1_001]
+    sales = pl.concat([SALE, SALE.with_columns(sale_id=pl.lit("s2"))])
+    dataset = read(tmp_path, sales=sales.with_columns(terms=pl.Series(texts)))
+
+    (long,) = dataset.faults.with_codes(FaultCode.LONG_ATTRIBUTE)
+    assert (long.file, long.row, long.column) == ("sales.parquet", 2, "terms")
+    assert [one.attributes.get("terms") for one in dataset.sales] == [texts[0], None]
+    with pytest.raises(ValidationError, match="at most 1000 characters"):
+        Sale.model_validate({**dict(dataset.sales[1]), "attributes": {"terms": texts[1]}})
+
+
+@pytest.mark.parametrize("name", ["", "x" * 129, "stars\nforged"])
+def test_a_column_whose_name_no_request_may_have_is_named_and_left_out(
+    tmp_path: Path, name: str
+) -> None:
+    dataset = read(tmp_path, sales=SALE.with_columns(pl.lit("half").alias(name)))
+
+    (fault,) = dataset.faults
+    assert (fault.code, dataset.sales[0].attributes) == (FaultCode.UNKNOWN_COLUMN, {})
+    assert "names have 1 to 128 characters" in fault.reason
+    assert "\n" not in str(fault)
 
 
 def test_an_attribute_of_one_number_beside_no_numbers_is_not_learned_from(tmp_path: Path) -> None:
