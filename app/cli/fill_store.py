@@ -10,7 +10,8 @@ from typing import Final
 
 from app.bundles.bundle_repository import scene_labeller
 from app.cli.console import Progress
-from app.cli.withdraw import Absent, absent_from, reopened_by, require_full, withdraw
+from app.cli.last_known import Reopening, last_known
+from app.cli.withdraw import Absent, absent_from, require_full, withdraw
 from app.errors import MAX_NAMED
 from app.stores.customer import LoadedCustomer
 from app.stores.dataset_loader import loaded_counts, loaded_customers
@@ -50,8 +51,11 @@ class LoadSummary:
         absent: Sales of the store, open or still to open, that the dataset does not hold.
         first_absent: The first of them.
         withdrawn: How many of them were closed because the dataset is a full dump.
-        reopened: Sales that were over in the store and are not over in the dataset.
+        reopened: Sales that were over in the store and are open, or still to open, now.
         first_reopened: The first of them.
+        kept_closed: Sales that the dataset would open too, and that stay over, see `Reopening`.
+        first_kept_closed: The first of them.
+        unknown_loss: Whether the store had lost sales whose last states this machine does not know.
         seconds: Duration of the load.
     """
 
@@ -70,6 +74,9 @@ class LoadSummary:
     withdrawn: int
     reopened: int
     first_reopened: tuple[str, ...]
+    kept_closed: int
+    first_kept_closed: tuple[str, ...]
+    unknown_loss: bool
     seconds: float
 
 
@@ -138,6 +145,7 @@ async def fill_from_dataset(
     stores: Stores,
     *,
     bundle: Path | None,
+    state_dir: Path,
     progress: Progress,
     is_full: bool = False,
     is_confirmed: bool = False,
@@ -145,8 +153,9 @@ async def fill_from_dataset(
     """Fill a store from a dataset; a second load of the same dataset changes nothing.
 
     The bundle labels pictures whose content is new to it and to the store; without one they are
-    left out. A full dataset holds every sale of the shop: others are withdrawn, more than half of
-    them only where that is confirmed.
+    left out. Sales that the store lost stay over where they were by the last catalogue of this
+    machine, below the directory of its state; see `Reopening`. A full dataset holds every sale of
+    the shop: others are withdrawn, more than half of them only where that is confirmed.
 
     Raises:
         BundleError: If the bundle is not sound.
@@ -160,9 +169,12 @@ async def fill_from_dataset(
     held = (await stores.sales.changes(0)).pictures
     labelling = await asyncio.to_thread(_label, dataset, bundle, held, progress=progress)
     now_us = await stores.server.time_us()
-    reopened = await reopened_by(dataset.sales, stores)
+    known = await last_known(stores, state_dir)
+    reopening = Reopening.of(dataset.sales, known, now_us=now_us)
+    sales = tuple(reopening.kept.get(sale.sale_id, sale) for sale in dataset.sales)
+    restored = replace(dataset, sales=sales)
     withdrawn = absent if is_full else None
-    await _put_catalogue(dataset, labelling, stores, now_us=now_us, withdrawn=withdrawn)
+    await _put_catalogue(restored, labelling, stores, now_us=now_us, withdrawn=withdrawn)
     at_us = dataset.events.at_us[dataset.events.at_us <= now_us]
     newest_us = int(at_us.max()) if len(at_us) else None
     progress.step("customers", len(dataset.events.customers.values))
@@ -181,8 +193,11 @@ async def fill_from_dataset(
         absent=len(absent.sales),
         first_absent=absent.first,
         withdrawn=len(withdrawn.sales) if withdrawn else 0,
-        reopened=len(reopened),
-        first_reopened=reopened[:MAX_NAMED],
+        reopened=len(reopening.opened),
+        first_reopened=reopening.opened[:MAX_NAMED],
+        kept_closed=len(reopening.kept),
+        first_kept_closed=tuple(reopening.kept)[:MAX_NAMED],
+        unknown_loss=known.loss is not None and not known.loss.is_known,
         seconds=round(time.monotonic() - started, 3),
     )
 

@@ -60,7 +60,13 @@ def load_command(
         summary = with_stores(
             settings,
             lambda stores: fill_from_dataset(
-                dataset, stores, bundle=labeller, progress=bars, is_full=full, is_confirmed=yes
+                dataset,
+                stores,
+                bundle=labeller,
+                state_dir=settings.state_dir,
+                progress=bars,
+                is_full=full,
+                is_confirmed=yes,
             ),
         )
     report(summary, as_json=as_json)
@@ -85,12 +91,26 @@ def load_profiles_command(
 
 
 def report(summary: LoadSummary, *, as_json: bool) -> None:
-    """Print the result of a load, with a warning for sales that it reopened or does not hold."""
+    """Print the result of a load, with warnings of what is old, lost, left closed or reopened."""
     if summary.newest_event is not None and (summary.days_ago or 0.0) > OLD_DAYS:
         typer.echo(
             f"warning: the newest event is {summary.days_ago:,.1f} days old, so no sale counts as"
             " visited or bought, and answers are `stale_counts`: load newer events, or replay"
             f" that time with `serve --as-of {summary.newest_event[:19]}`",
+            err=True,
+        )
+    if summary.unknown_loss:
+        typer.echo(
+            "warning: the store had lost sales whose last states this machine does not know: what"
+            " sold out after the files were written is open again. Put these sales; the next time,"
+            " load with the VITRINE_STATE_DIR of a machine that serves",
+            err=True,
+        )
+    if summary.kept_closed:
+        typer.echo(
+            f"warning: {summary.kept_closed} sales, such as {', '.join(summary.first_kept_closed)}:"
+            " these were sold out, closed or withdrawn before the store lost them, and stay so"
+            " though they are open by the files; if the files are newer than that, load again",
             err=True,
         )
     if summary.reopened:
@@ -114,8 +134,9 @@ def report(summary: LoadSummary, *, as_json: bool) -> None:
             "refused": ", ".join(refused) or "none",
             "absent": _such_as(summary.absent, summary.first_absent),
             "reopened": _such_as(summary.reopened, summary.first_reopened),
+            "kept_closed": _such_as(summary.kept_closed, summary.first_kept_closed),
         }
-        for joined in ("known_pictures", "first_absent", "first_reopened"):
+        for joined in ("known_pictures", "first_absent", "first_reopened", "first_kept_closed"):
             del fields[joined]
     print_summary(fields, as_json=as_json)
 

@@ -1,6 +1,5 @@
 """Checks of the store for ``python -m app doctor``, as the user that the service connects as."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from secrets import token_hex
@@ -8,14 +7,13 @@ from statistics import median
 from time import perf_counter
 from typing import Final, cast
 
-from app.catalogue.known_catalogue import ADVICE, KnownCatalogue, SavedCatalogue
-from app.catalogue.snapshot_archive import SnapshotArchive
+from app.catalogue.known_catalogue import ADVICE
 from app.cli.finding import Finding, Verdict
+from app.cli.last_known import last_known
 from app.errors import StoreUnavailableError
 from app.experiments.plan_file import first_plan
 from app.health.store_monitor import NO_EVICTION, SKEW_S, STORE_ADVICE, WRITES_ADVICE
 from app.recommend.currency import mixed_currencies
-from app.resources import SNAPSHOTS
 from app.settings import Settings
 from app.stores.connection import Command, Connection
 from app.stores.keys import PREFIXES
@@ -188,18 +186,7 @@ async def rights_finding(connection: Connection) -> Finding:
 
 
 async def _catalogue(stores: Stores, settings: Settings) -> Finding:
-    """Compare the store with the last catalogue of this machine, as a starting worker does."""
-    archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
-
-    async def saved() -> SavedCatalogue | None:
-        try:
-            return await asyncio.to_thread(archive.saved)
-        except (OSError, ValueError):
-            return None
-
-    # `report` is not called: a check marks nothing in the store.
-    known = KnownCatalogue(stores.sales, saved)
-    await known.update(await stores.server.time_us())
+    known = await last_known(stores, settings.state_dir)
     if known.lacking is not None:
         return Finding("store catalogue", Verdict.FAILURE, known.lacking, ADVICE)
     return Finding.checked(

@@ -1,6 +1,6 @@
 """Withdrawal of stored sales that a full dump of the shop no longer holds (``load --full``)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from app.stores.store import Stores
 from models.catalogue.catalogue import closing_us
 from models.dataset import Dataset
 from models.domain.errors import UserError
-from models.domain.event import from_us, to_us
+from models.domain.event import from_us
 from models.domain.sale import Sale
 
 
@@ -41,24 +41,6 @@ async def absent_from(held: Collection[str], stores: Stores) -> Absent:
         (sale for sale in current if sale.sale_id not in held), key=lambda sale: sale.sale_id
     )
     return Absent(tuple(absent), len(current), from_us(now_us))
-
-
-async def reopened_by(sales: Sequence[Sale], stores: Stores) -> tuple[str, ...]:
-    """Return the sales of a dump that are over in the store and not over in the dump."""
-    now_us = await stores.server.time_us()
-    stored = await stores.sales.read_many([sale.sale_id for sale in sales])
-    return tuple(
-        sale.sale_id
-        for sale in sales
-        if sale.sale_id in stored
-        and _is_over(stored[sale.sale_id], now_us)
-        and not _is_over(sale, now_us)
-    )
-
-
-def _is_over(sale: Sale, now_us: int) -> bool:
-    """Tell whether a sale will never be shown again; one may sell out before it opens."""
-    return closing_us(sale) <= max(now_us, to_us(sale.opens_at))
 
 
 def require_full(dataset: Dataset, absent: Absent, *, confirmed: bool) -> None:

@@ -92,7 +92,9 @@ def show(data: Path, colours: Path, colour: str) -> None:
 
 
 async def loaded(data: Path, stores: Stores, bundle: Path) -> LoadSummary:
-    return await fill_from_dataset(read_dataset(data), stores, bundle=bundle, progress=Progress())
+    return await fill_from_dataset(
+        read_dataset(data), stores, bundle=bundle, state_dir=data, progress=Progress()
+    )
 
 
 async def label(client: httpx.AsyncClient) -> str:

@@ -10,11 +10,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from app.catalogue.catalogue_version import CatalogueVersion, Source
+from app.catalogue.snapshot_archive import SnapshotArchive
 from app.cli.console import Progress
 from app.cli.fill_store import LoadSummary, fill_from_dataset, fill_profiles
 from app.cli.load import report
 from app.cli.withdraw import WithdrawalError
 from app.export import export
+from app.resources import SNAPSHOTS
 from app.stores.connection import Connection
 from app.stores.count import EventCounts
 from app.stores.customer import EventStatus
@@ -23,12 +26,14 @@ from app.stores.sale import SaleStore
 from app.stores.store import Stores
 from models.catalogue.catalogue import closing_us
 from models.catalogue.event_counts import grid_floor
+from models.catalogue.snapshot import Snapshot
 from models.dataset import read_dataset
 from models.dataset.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
 from models.domain.event import KIND, KINDS, Event, EventType, from_us, key, to_us
 from models.domain.profile import Profile, night_floor
 from models.domain.sale import Sale
 from models.domain.units import HOUR_US, SECOND_US
+from models.pictures.topics import Topics
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, window_of
 
 
@@ -77,8 +82,9 @@ def write(directory: Path, events: list[Event], *, delay_us: int = 0) -> Path:
 
 
 async def load_from(directory: Path, stores: Stores) -> LoadSummary:
+    """Load without a catalogue of this machine, as its directory holds a dataset only."""
     return await fill_from_dataset(
-        read_dataset(directory), stores, bundle=None, progress=Progress()
+        read_dataset(directory), stores, bundle=None, state_dir=directory, progress=Progress()
     )
 
 
@@ -372,9 +378,7 @@ async def test_a_dataset_without_an_event_yet_is_loaded(stores: Stores, tmp_path
     names = ["event_id", "customer_id", "sale_id", "type", "at"]
     pl.DataFrame({name: [] for name in names}).write_parquet(tmp_path / "events.parquet")
 
-    summary = await fill_from_dataset(
-        read_dataset(tmp_path), stores, bundle=None, progress=Progress()
-    )
+    summary = await load_from(tmp_path, stores)
 
     assert (summary.sales, summary.events, summary.customers) == (1, 0, 0)
 
@@ -396,6 +400,7 @@ async def load_full(directory: Path, stores: Stores, *, is_confirmed: bool = Fal
         read_dataset(directory),
         stores,
         bundle=None,
+        state_dir=directory,
         progress=Progress(),
         is_full=True,
         is_confirmed=is_confirmed,
@@ -450,6 +455,103 @@ async def test_a_load_names_the_sales_that_it_opens_again(stores: Stores, tmp_pa
     assert again.reopened == 0
 
 
+async def save(stores: Stores, state_dir: Path) -> dict[str, Sale]:
+    """Save the catalogue as a worker of this machine does, and return its sales."""
+    changes = await stores.sales.changes(0)
+    sales = {sale.sale_id: sale for sale in changes.sales}
+    content = Snapshot.from_sales(sales, {})
+    version = CatalogueVersion.from_content(
+        content, content.catalogue(Topics.none()), source=Source.STORE, scorer=None
+    )
+    archive = SnapshotArchive(state_dir / SNAPSHOTS)
+    archive.remember(version, generation=changes.generation, version=changes.version)
+    return sales
+
+
+async def over(stores: Stores) -> list[Sale]:
+    """Sell out one of three loaded sales, close another, and withdraw the third."""
+    known = await stores.sales.read_many(["s1", "s2", "s3"])
+    ended = from_us(await stores.server.time_us() - SECOND_US)
+    changes: dict[str, dict[str, object]] = {
+        "s1": {"stock": 0},
+        "s2": {"closes_at": ended},
+        "s3": {"stock": 0, "sold_out_at": ended},
+    }
+    return [known[name].model_copy(update=change) for name, change in changes.items()]
+
+
+async def test_a_load_of_old_files_into_a_store_that_lost_its_sales_sells_none_again(
+    stores: Stores, tmp_path: Path
+) -> None:
+    """Workers of this machine saved their last catalogue; one sale was put again since the loss."""
+    files = dump(tmp_path / "files", "s1", "s2", "s3", "s4")
+    await load_from(files, stores)
+    await stores.sales.put(await over(stores))
+    before = await save(stores, tmp_path / "state")
+    await stores.connection.execute("FLUSHALL", doing="losing everything")
+    await stores.sales.put([before["s1"]])
+
+    dataset = read_dataset(files)
+    first, second = [
+        await fill_from_dataset(
+            dataset, stores, bundle=None, state_dir=tmp_path / "state", progress=Progress()
+        )
+        for _ in range(2)
+    ]
+
+    assert (first.kept_closed, first.first_kept_closed) == (3, ("s1", "s2", "s3"))
+    assert (first.reopened, first.unknown_loss) == (0, False)
+    # The store is complete by then: files count again, and each sale is named.
+    assert (second.reopened, second.kept_closed) == (3, 0)
+    assert second.first_reopened == ("s1", "s2", "s3")
+
+
+async def test_a_kept_sale_is_stored_as_it_was_last_known(stores: Stores, tmp_path: Path) -> None:
+    files = dump(tmp_path / "files", "s1", "s2", "s3", "s4")
+    await load_from(files, stores)
+    await stores.sales.put(await over(stores))
+    before = await save(stores, tmp_path / "state")
+    await stores.connection.execute("FLUSHALL", doing="losing everything")
+
+    await fill_from_dataset(
+        read_dataset(files), stores, bundle=None, state_dir=tmp_path / "state", progress=Progress()
+    )
+
+    assert await current(stores) == ["s4"]
+    known = [name for name in before if name != "s4"]
+    assert await stores.sales.read_many(known) == {name: before[name] for name in known}
+
+
+async def test_a_sale_that_opens_at_another_time_is_another_one(
+    stores: Stores, tmp_path: Path
+) -> None:
+    await load_from(dump(tmp_path / "files", "s1", "s2", "s3"), stores)
+    await stores.sales.put(await over(stores))
+    await save(stores, tmp_path / "state")
+    await stores.connection.execute("FLUSHALL", doing="losing everything")
+    new = dump(tmp_path / "new", "s1", opens="2026-02-01T00:00:00Z")
+
+    summary = await fill_from_dataset(
+        read_dataset(new), stores, bundle=None, state_dir=tmp_path / "state", progress=Progress()
+    )
+
+    assert (summary.reopened, summary.kept_closed) == (1, 0)
+    assert await current(stores) == ["s1"]
+
+
+async def test_a_machine_that_does_not_know_what_the_store_lost_says_so(
+    stores: Stores, tmp_path: Path
+) -> None:
+    files = dump(tmp_path, "s1", "s2")
+    await load_from(files, stores)
+    changes = await stores.sales.changes(0)
+    await stores.sales.distrust(changes.generation, changes.version + 1)
+
+    marked, whole = await load_from(files, stores), await load_from(files, stores)
+
+    assert (marked.unknown_loss, whole.unknown_loss) == (True, False)
+
+
 def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -469,6 +571,9 @@ def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
         withdrawn=0,
         reopened=2,
         first_reopened=("s1", "s2"),
+        kept_closed=1,
+        first_kept_closed=("s3",),
+        unknown_loss=False,
         seconds=1.5,
     )
 
@@ -480,7 +585,9 @@ def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
     assert "warning: 2 sales, such as s1, s2: these were sold out, closed or withdrawn" in said.err
     assert "the newest event is 14.1 days old" in said.err
     assert "replay that time with `serve --as-of 2013-05-09T18:30:00`" in said.err
-    for line in ("pictures: 0 new (892 known)", "refused: none", "absent: 0", "reopened: 2, such"):
+    assert "warning: 1 sales, such as s3: these were sold out, closed or withdrawn" in said.err
+    lines = ("pictures: 0 new (892 known)", "refused: none", "absent: 0", "reopened: 2, such")
+    for line in (*lines, "kept_closed: 1, such as s3"):
         assert f"\n{line}" in said.out
     assert (as_json["refused"], as_json["known_pictures"]) == ({"future": 2, "too_old": 1}, 892)
 
