@@ -18,8 +18,10 @@ from app.observability import Metrics, get_logger
 from app.stores.bundle import BundleStore, Wanted, WorkerReport
 
 REPORT_EVERY_S: Final = 1.0
-# Until a refused bundle is tried again; each try reads the whole bundle. Chosen, not measured.
+# Between looks at whether a refused bundle changed, and until it is tried again though it did not:
+# each try reads the whole bundle, and a disk may have failed. Chosen, not measured.
 RETRY_S: Final = 5.0
+RETRY_UNCHANGED_S: Final = 300.0
 
 NOTHING: Final = Wanted("", "", "")
 
@@ -31,7 +33,9 @@ _log = get_logger(__name__)
 @dataclass(slots=True)
 class _Refusal:
     reason: str
-    until_s: float
+    cause: object  # as `_cause` returned it before the bundle was tried
+    look_at_s: float
+    retry_at_s: float
 
 
 @dataclass(slots=True)
@@ -195,8 +199,12 @@ class ActiveBundle:
 
     async def _switch(self, bundle_id: str, use: _Use | None) -> bool:
         """Use a wanted bundle, or record why it cannot be used; return whether it is used."""
-        refusal = self._refused.get(bundle_id)
-        if refusal is not None and self.monotonic_s() < refusal.until_s:
+        refusal, now_s = self._refused.get(bundle_id), self.monotonic_s()
+        if refusal is not None and now_s < refusal.look_at_s:
+            return False
+        cause = await self._cause(bundle_id)
+        if refusal is not None and refusal.cause == cause and now_s < refusal.retry_at_s:
+            refusal.look_at_s = now_s + RETRY_S
             return False
         try:
             await self._used(bundle_id, use)
@@ -204,10 +212,19 @@ class ActiveBundle:
             if refusal is None:
                 _log.error("the store wants a bundle that fails", bundle=bundle_id, reason=str(exc))
             # It may be copied to this machine a little later, or the sales may change.
-            self._refused[bundle_id] = _Refusal(str(exc), self.monotonic_s() + RETRY_S)
+            now_s = self.monotonic_s()
+            self._refused[bundle_id] = _Refusal(
+                str(exc), cause, now_s + RETRY_S, now_s + RETRY_UNCHANGED_S
+            )
             return False
         self._refused.pop(bundle_id, None)
         return True
+
+    async def _cause(self, bundle_id: str) -> object:
+        """Return what a refusal depends on: the sales of a loaded bundle, or else all files."""
+        if bundle_id in self._loaded:
+            return self.live.served and self.live.served.content.id
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self.repository.state)
 
     async def _used(self, bundle_id: str, use: _Use | None) -> None:
         try:

@@ -57,7 +57,16 @@ class BundleInfo:
         return self.manifest.age_order if self.manifest else ("", "", self.bundle_id)
 
 
-_State = frozenset[tuple[str, int, int]] | None
+FileState = frozenset[tuple[str, int, int]]
+"""Names, sizes and times of change of the files of a bundle. A new right is a change too."""
+
+
+def _state(path: Path) -> FileState | None:
+    try:
+        files = [(one.name, one.stat()) for one in path.iterdir()]
+    except OSError:
+        return None
+    return frozenset((name, stat.st_size, stat.st_ctime_ns) for name, stat in files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +78,13 @@ class BundleRepository:
     Attributes:
         first: Bundle of the settings, served until the store names another: an id, a directory,
             or None for the newest.
-        verified: Results of verification by path, kept while the files do not change.
+        verified: Results of verification by path, kept while the files stay as they are.
     """
 
     root: Path
     first: str | None
-    verified: dict[Path, tuple[_State, BundleInfo]] = field(
-        default_factory=dict[Path, tuple[_State, BundleInfo]]
+    verified: dict[Path, tuple[FileState | None, BundleInfo]] = field(
+        default_factory=dict[Path, tuple[FileState | None, BundleInfo]]
     )
 
     def infos(self) -> list[BundleInfo]:
@@ -83,19 +92,24 @@ class BundleRepository:
 
         Every byte is verified, once as long as names, sizes and times of the files stay.
         """
-        found: list[BundleInfo] = []
-        for path in self._directories():
-            try:
-                files = [(one.name, one.stat()) for one in path.iterdir()]
-                state = frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)
-            except OSError:
-                state = None
-            # A bundle has megabytes to hash, and operators list bundles often.
-            verified = self.verified.get(path)
-            if verified is None or state is None or verified[0] != state:
-                verified = self.verified[path] = state, BundleInfo.of(path)
-            found.append(verified[1])
+        found = map(self._verified, self._directories())
         return sorted(found, key=lambda one: one.age_order, reverse=True)
+
+    def state(self) -> dict[Path, FileState | None]:
+        """Return the state of all files, without reading them; None of an unreadable bundle."""
+        return {path: _state(path) for path in self._directories()}
+
+    def whole(self, bundle_id: str) -> Manifest:
+        """Return the manifest of a bundle whose every byte is verified, once as in `infos`.
+
+        Raises:
+            UnknownBundleError: If this machine has no such bundle.
+            BundleRefusedError: If it fails verification, as while it is being copied.
+        """
+        info = self._verified(self._path(bundle_id))
+        if info.manifest is None or info.fault is not None:
+            raise BundleRefusedError(bundle_id, info.fault or "")
+        return info.manifest
 
     def manifest(self, bundle_id: str) -> Manifest:
         """Read the manifest of a bundle.
@@ -164,6 +178,14 @@ class BundleRepository:
                 "no bundle could be loaded: answers are ordered by popularity", reason=str(exc)
             )
             return Model(failure=str(exc))
+
+    def _verified(self, path: Path) -> BundleInfo:
+        state = _state(path)
+        # A bundle has megabytes to hash, and operators list bundles often.
+        verified = self.verified.get(path)
+        if verified is None or state is None or verified[0] != state:
+            verified = self.verified[path] = state, BundleInfo.of(path)
+        return verified[1]
 
     def _path(self, bundle_id: str) -> Path:
         found = self._paths().get(bundle_id)

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from threading import Event
 
 import pytest
 
-from app.bundles.active_bundle import RETRY_S, ActiveBundle
-from app.bundles.bundle_repository import BundleRepository
+from app.bundles.active_bundle import RETRY_S, RETRY_UNCHANGED_S, ActiveBundle
+from app.bundles.bundle_repository import BundleRepository, FileState
 from app.catalogue.model import Model
 from app.errors import BundleRefusedError
 from tests.shop import scorer
@@ -26,6 +27,9 @@ class Shelf(BundleRepository):
     broken: set[str] = field(default_factory=set[str])
     reads: list[str] = field(default_factory=list[str])
     waits: Event = field(default_factory=Event)
+
+    def state(self) -> dict[Path, FileState | None]:
+        return {Path(one): frozenset() for one in self.broken}
 
     def load(self, bundle_id: str) -> Model:
         self.reads.append(bundle_id)
@@ -119,6 +123,27 @@ async def test_a_refused_bundle_holds_up_no_plan_and_is_tried_again_by_polls(pow
         await at.active.poll()
 
         assert (at.active.live.beside, at.active.report().failure) == ({"b1"}, None)
+
+
+async def test_a_refused_bundle_is_read_again_when_its_files_change_or_after_minutes(
+    powered: Shop,
+) -> None:
+    """Each read takes all of its bytes; that of an active bundle was repeated every 5 seconds."""
+    async with bench(powered, "b1") as at:
+        at.shelf.broken.add("b1")
+        await at.active.hold(frozenset({"b1"}))
+        for _ in range(10):
+            at.now_s[0] += RETRY_S
+            await at.active.poll()
+        unchanged = len(at.shelf.reads)
+        at.shelf.broken.add("a file more")
+        at.now_s[0] += RETRY_S
+        await at.active.poll()
+        changed = len(at.shelf.reads)
+        at.now_s[0] += RETRY_UNCHANGED_S
+        await at.active.poll()
+
+        assert (unchanged, changed, len(at.shelf.reads)) == (1, 2, 3)
 
 
 async def test_a_bundle_that_was_refused_and_mended_is_loaded_before_a_later_plan_is_followed(

@@ -1,11 +1,13 @@
 """The bundles of a machine: half copies are named, and become usable when they are whole."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from app.bundles.bundle_repository import BundleRepository
+from app.errors import BundleRefusedError, UnknownBundleError
 from models.scoring.bundle import FORMAT_VERSION, BundleError, Manifest, write_bundle
 
 FILES = {"ranker.txt": b"tree\n", "topics.npz": bytes(range(40))}
@@ -80,6 +82,36 @@ def test_what_is_not_changed_is_verified_once(tmp_path: Path) -> None:
     _ = repository.infos()
 
     assert repository.verified[whole] is first
+
+
+def test_a_change_of_bytes_or_of_rights_shows_without_reading_a_file(tmp_path: Path) -> None:
+    whole = bundle(tmp_path)
+    repository = BundleRepository(tmp_path, None)
+    before = repository.state()
+    same = repository.state()
+
+    (whole / "ranker.txt").chmod(0o600)
+    rights = repository.state()
+    content, times = (whole / "ranker.txt").read_bytes(), (whole / "ranker.txt").stat()
+    (whole / "ranker.txt").write_bytes(content[::-1])
+    # Copied with its time, as by `rsync -t`.
+    os.utime(whole / "ranker.txt", ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    assert same == before
+    assert len({str(one) for one in (before, rights, repository.state())}) == 3
+
+
+def test_a_half_copied_bundle_is_not_whole_and_says_what_it_lacks(tmp_path: Path) -> None:
+    half = bundle(tmp_path)
+    repository = BundleRepository(tmp_path, None)
+    assert repository.whole(half.name).bundle_id == half.name
+
+    (half / "topics.npz").unlink()
+
+    with pytest.raises(BundleRefusedError, match=r"topics\.npz is missing"):
+        repository.whole(half.name)
+    with pytest.raises(UnknownBundleError):
+        repository.whole("another")
 
 
 def test_a_whole_bundle_that_the_store_wants_is_enough_to_start(tmp_path: Path) -> None:
