@@ -140,14 +140,24 @@ class PlanEditor:
         except ValueError as exc:
             raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc
         active = (await self.bundles.wanted()).active
-        await asyncio.to_thread(self._require_bundles, changed, active)
+        await asyncio.to_thread(self._require_bundles, plan, changed, now=now, active=active)
         return changed
 
-    def _require_bundles(self, plan: Plan, active: str) -> None:
-        """Check that this machine has every bundle of a plan, and each the order that is named."""
-        self._require("the default policy", plan.default, active=active)
+    def _require_bundles(self, before: Plan, plan: Plan, *, now: datetime, active: str) -> None:
+        """Check that this machine has the bundles of a change whole, with the orders it names.
+
+        What the change leaves as it is, or ends, is not checked: a bundle that was removed since
+        must not keep another experiment from being ended.
+        """
+        if plan.default != before.default:
+            self._require("the default policy", plan.default, active=active)
+        known = {one.name: (one, tuple(before.policies(one))) for one in before.experiments}
         for experiment in plan.experiments:
-            for variant, policy in zip(experiment.variants, plan.policies(experiment), strict=True):
+            policies = tuple(plan.policies(experiment))
+            is_over = experiment.ends_at is not None and experiment.ends_at <= now
+            if is_over or known.get(experiment.name) == (experiment, policies):
+                continue
+            for variant, policy in zip(experiment.variants, policies, strict=True):
                 where = f"variant {variant.name} of {experiment.name}"
                 self._require(where, policy, active=active)
 
@@ -155,7 +165,8 @@ class PlanEditor:
         if not (policy.bundle or active):
             return
         try:
-            manifest = self.repository.manifest(policy.bundle or active)
+            find = self.repository.whole if policy.bundle else self.repository.manifest
+            manifest = find(policy.bundle or active)
         except (UnknownBundleError, BundleRefusedError) as exc:
             if policy.bundle is None:
                 return  # the active bundle is not the plan's choice

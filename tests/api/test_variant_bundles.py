@@ -1,6 +1,7 @@
 """A variant with a bundle of its own: who answers, who is named, and who lacks it."""
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -172,6 +173,34 @@ async def test_a_worker_that_starts_later_has_the_bundle_at_its_first_answer(
         ("popularity", serving, None),
         ("own", own, None),
     }
+
+
+async def test_a_plan_that_names_a_half_copied_bundle_is_refused_and_others_are_still_changed(
+    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str], tmp_path: Path
+) -> None:
+    """As an activation refuses it; what runs already must not keep another one from its end."""
+    whole, _, serving, own = shelves
+    shelf = Path(shutil.copytree(whole, tmp_path / "shelf"))
+    by_own = [{"name": "own", "share_bp": 10_000, "policy": {"bundle": own}}]
+    by_active = [{"name": "own", "share_bp": 10_000}]
+    half: dict[str, Any] = {"traffic_bp": 5_000, "control": "own"}
+    async with worker(stores, settings, shelf=shelf, serving=serving) as client:
+        await client.put("/v1/plan", json={"layers": [LAYER]})
+        running = await client.put("/v1/experiments/a", json=terms(variants=by_own, **half))
+        (shelf / own / "golden.npz").unlink()
+
+        refused = await client.put(
+            "/v1/experiments/b", json=terms(variants=by_own, salt="b", **half)
+        )
+        other = await client.put(
+            "/v1/experiments/b", json=terms(variants=by_active, salt="b", **half)
+        )
+        ended = await client.delete("/v1/experiments/a")
+
+    assert (running.status_code, other.status_code, ended.status_code) == (200, 200, 200)
+    assert (refused.status_code, refused.json()["code"]) == (409, "plan_refused")
+    assert "variant own of b" in refused.json()["detail"]
+    assert "golden.npz is missing" in refused.json()["detail"]
 
 
 async def test_a_worker_without_the_bundle_answers_by_the_default_and_says_so(
