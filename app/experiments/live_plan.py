@@ -41,6 +41,7 @@ class LivePlan:
         self._polling = asyncio.Lock()
         self._keeping = asyncio.Lock()
         self._adopting: tuple[int, asyncio.Task[None]] | None = None
+        self._superseded = set[asyncio.Task[None]]()
 
     @property
     def current(self) -> StoredPlan:
@@ -89,6 +90,10 @@ class LivePlan:
             # In a task of its own: a later plan, which may end an experiment, must not wait for
             # the bundles of this one.
             if self._adopting is None or self._adopting[0] != stored.version:
+                if self._adopting is not None:
+                    # It ends by itself: no poll waits for it any more.
+                    self._superseded.add(self._adopting[1])
+                    self._adopting[1].add_done_callback(self._end_superseded)
                 self._adopting = stored.version, asyncio.create_task(self._adopt(stored))
             adopting = self._adopting
         await asyncio.wait({adopting[1]}, timeout=within_s)
@@ -140,3 +145,10 @@ class LivePlan:
         except OSError as exc:
             self._metrics.files_not_kept.labels("plan").inc()
             _log.warning("the plan of experiments was not kept on this machine", reason=str(exc))
+
+    def _end_superseded(self, task: asyncio.Task[None]) -> None:
+        self._superseded.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            _log.error(
+                "a plan of experiments could not be adopted before the next one came", exc_info=exc
+            )

@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.experiments.live_plan import LivePlan
 from app.experiments.plan_file import PlanFile
@@ -108,6 +109,36 @@ async def test_an_experiment_ends_while_the_bundle_of_its_variant_is_loading(
         await asyncio.sleep(0)
 
         assert (meanwhile, ended, worker.current.version) == (0, 2, 2)
+
+
+async def test_an_adoption_that_fails_after_another_plan_came_is_an_error_in_the_log(
+    power: Power, tmp_path: Path
+) -> None:
+    """No poll waits for it any more."""
+    loaded = asyncio.Event()
+
+    async def hold(bundle_ids: frozenset[str]) -> None:
+        if bundle_ids:
+            await loaded.wait()
+            msg = "the disk broke"
+            raise RuntimeError(msg)
+
+    power.on()
+    async with opened(power) as stores:
+        worker = worker_of(stores, tmp_path, hold)
+        await stores.plans.change(planned(3_000, bundle="b1"), change(0))
+        await worker.poll(within_s=0.05)
+        await stores.plans.change(planned(3_000), change(1))
+        await worker.poll(within_s=None)
+        with capture_logs() as lines:
+            loaded.set()
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+    assert worker.current.version == 2
+    [line] = [one for one in lines if one["log_level"] == "error"]
+    assert "could not be adopted" in line["event"]
+    assert str(line["exc_info"]) == "the disk broke"
 
 
 async def test_a_plan_whose_bundles_take_long_is_followed_once_they_are_loaded(
