@@ -16,6 +16,12 @@ that, an estimate that a slow moment left behind would never be corrected. Count
 a candidate with 1% of the requests would wait for its correction a hundred times as long as the
 bundle that it is compared with. Chosen, not measured."""
 
+MAX_DOUBLINGS: Final = 5
+"""Each time that a model is found too slow again, it is asked half as often, down to once in 32
+seconds and in 32 rankings: the answer of such a call is late. Counted in rankings too, since a shop
+with one a minute would get every answer late. A model that was slow for a while is asked again
+after as long at the latest. Chosen, not measured."""
+
 
 @dataclass(slots=True)
 class _Latest:
@@ -24,10 +30,14 @@ class _Latest:
     Attributes:
         took_s: Seconds that each took.
         asked_s: When the model was last called, by the clock of the estimate.
+        n_spared: Rankings since then that did without it.
+        doublings: How often in a row it was called though it seemed too slow.
     """
 
     took_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     asked_s: float = -inf
+    n_spared: int = 0
+    doublings: int = 0
 
 
 class LatencyEstimate:
@@ -46,12 +56,15 @@ class LatencyEstimate:
         """Whether scoring so many candidates is likely to end in time."""
         latest = self._latest[bundle_id, n_candidates.bit_length()]
         if len(latest.took_s) < REMEMBERED or min(latest.took_s) <= within_s:
+            latest.n_spared = latest.doublings = 0
             return True
-        now_s = self._clock()
-        is_due = now_s - latest.asked_s >= ASKED_AGAIN_S
-        if is_due:
-            latest.asked_s = now_s  # the call may fail, and is then not recorded
-        return is_due
+        now_s, rarer = self._clock(), 2**latest.doublings
+        if now_s - latest.asked_s < rarer * ASKED_AGAIN_S or latest.n_spared < rarer - 1:
+            latest.n_spared += 1
+            return False
+        latest.asked_s = now_s  # the call may fail, and is then not recorded
+        latest.n_spared, latest.doublings = 0, min(latest.doublings + 1, MAX_DOUBLINGS)
+        return True
 
     def record(self, bundle_id: str, n_candidates: int, *, took_s: float) -> None:
         """Record how long a ranking took."""

@@ -54,20 +54,61 @@ def test_a_slow_candidate_does_not_keep_the_bundle_beside_it_from_being_asked() 
     assert not pace.allows(CANDIDATE, 100, within_s=0.05)
 
 
-@pytest.mark.parametrize("rate", [1, 10, 1_000])
-def test_a_model_that_was_too_slow_is_asked_again_once_a_second(rate: int) -> None:
+def asked_at(pace: LatencyEstimate, clock: Clock, *, every_s: float, for_s: float) -> list[float]:
+    """Seconds from now at which a model that is too slow is asked."""
+    began_s, found = clock.now_s, list[float]()
+    while clock.now_s - began_s < for_s:
+        clock.now_s += every_s
+        if pace.allows(SERVING, 100, within_s=0.05):
+            found.append(clock.now_s - began_s)
+            pace.record(SERVING, 100, took_s=3.0)
+    return found
+
+
+@pytest.mark.parametrize("every_s", [0.001, 0.1, 1.0])
+def test_a_model_that_stays_too_slow_is_asked_more_and_more_rarely(every_s: float) -> None:
     """Whichever share of the requests it has: or else a candidate would seem slow for longer."""
     clock = Clock()
+
+    asked = asked_at(slow_at(100, 3.0, clock=clock), clock, every_s=every_s, for_s=100.0)
+
+    assert asked == pytest.approx([1, 3, 7, 15, 31, 63, 95], abs=7 * every_s)
+
+
+def test_where_requests_are_rare_most_do_without_a_model_that_is_too_slow() -> None:
+    """Each call is an answer after its deadline: with one a minute, all were."""
+    clock = Clock()
+
+    asked = asked_at(slow_at(100, 3.0, clock=clock), clock, every_s=60.0, for_s=100 * 60.0)
+
+    assert asked == [60.0 * request for request in (1, 3, 7, 15, 31, 63, 95)]
+
+
+def test_a_model_that_was_slow_for_a_while_is_asked_after_as_long_again() -> None:
+    clock = Clock()
     pace = slow_at(100, 3.0, clock=clock)
+    asked_at(pace, clock, every_s=0.1, for_s=10.0)
 
-    n_allowed = 0
-    for _ in range(10 * rate):
-        clock.now_s += 1 / rate
-        if pace.allows(SERVING, 100, within_s=0.05):
-            n_allowed += 1
-            pace.record(SERVING, 100, took_s=3.0)
+    n_spared = 0
+    while not pace.allows(SERVING, 100, within_s=0.05):
+        clock.now_s += 0.1
+        n_spared += 1
+    pace.record(SERVING, 100, took_s=0.01)
 
-    assert n_allowed == pytest.approx(10 / ASKED_AGAIN_S, abs=1)
+    assert n_spared < 100
+    assert all(pace.allows(SERVING, 100, within_s=0.05) for _ in range(100))
+
+
+def test_a_model_that_is_slow_again_is_asked_again_after_a_second() -> None:
+    clock = Clock()
+    pace = slow_at(100, 3.0, clock=clock)
+    asked_at(pace, clock, every_s=0.1, for_s=100.0)
+    pace.record(SERVING, 100, took_s=0.01)
+    assert pace.allows(SERVING, 100, within_s=0.05)
+    for _ in range(REMEMBERED):
+        pace.record(SERVING, 100, took_s=3.0)
+
+    assert asked_at(pace, clock, every_s=0.1, for_s=1.5) == pytest.approx([ASKED_AGAIN_S], abs=0.1)
 
 
 def test_a_model_that_is_quick_again_is_asked_from_then_on() -> None:
