@@ -47,20 +47,39 @@ class Part(StrEnum):
     ANSWERS = "answers"
 
 
+DRAIN_ADVICE: Final = "send requests to another worker; nothing else is to be done"
+BUNDLE_ADVICE: Final = (
+    "copy a whole one below VITRINE_BUNDLES, or activate another by `python -m app activate`;"
+    " GET /v1/bundles shows which are whole"
+)
+NO_CATALOGUE_ADVICE: Final = (
+    "let the worker reach the store (`python -m app doctor` says what is in the way), or give it a"
+    " bundle, whose catalogue it serves until then"
+)
+STALE_ADVICE: Final = (
+    "`python -m app doctor` checks the store; if that is well, look in the log for `the catalogue"
+    " cannot be built`"
+)
+TASKS_ADVICE: Final = (
+    "look in the log for `a background task failed`, which has the traceback; if it goes on, the"
+    " worker ends, to be replaced"
+)
+
 # Parts whose absence explains that answers are not full.
 EXPLAINING: Final = frozenset({Part.BUNDLE, Part.STORE, Part.CATALOGUE})
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A part that is missing, with the reason."""
+    """A part that is missing, with the reason and what to do."""
 
     part: Part
     reason: str
+    advice: str
 
     def __str__(self) -> str:
-        """Return part and reason."""
-        return f"{self.part}: {self.reason}"
+        """Return part, reason and advice."""
+        return f"{self.part}: {self.reason}: {self.advice}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +97,16 @@ class Readiness:
         """Return the parts that answers lack, without input or output; empty if ready."""
         missing: list[Missing] = []
         if self.drain.started:
-            missing.append(Missing(Part.DRAINING, "the process is about to stop"))
+            missing.append(Missing(Part.DRAINING, "the process is about to stop", DRAIN_ADVICE))
         if self.live.model.failure is not None:
-            missing.append(Missing(Part.BUNDLE, self.live.model.failure))
+            missing.append(Missing(Part.BUNDLE, self.live.model.failure, BUNDLE_ADVICE))
         if self.live.served is None:
             reason = "none was read from the store, and none is saved on this machine"
-            missing.append(Missing(Part.CATALOGUE, reason))
-        missing += [Missing(Part.TASKS, f"background task {fault}") for fault in self.tasks.sick()]
+            missing.append(Missing(Part.CATALOGUE, reason, NO_CATALOGUE_ADVICE))
+        missing += [
+            Missing(Part.TASKS, f"background task {fault}", TASKS_ADVICE)
+            for fault in self.tasks.sick()
+        ]
         return tuple(missing)
 
     async def missing_in_full(self) -> tuple[Missing, ...]:
@@ -98,19 +120,19 @@ class Readiness:
                     await self.monitor.check_writes()
         except (StoreUnavailableError, TimeoutError) as exc:
             reason = str(exc) or "no answer in time"
-            missing.append(Missing(Part.STORE, f"{reason}: {STORE_ADVICE}"))
+            missing.append(Missing(Part.STORE, reason, STORE_ADVICE))
         if self.monitor.refused is not None:
-            missing.append(Missing(Part.WRITES, self.monitor.refused))
+            missing.append(Missing(Part.WRITES, *self.monitor.refused))
         if self.live.refused is not None:
-            missing.append(Missing(Part.BUNDLE, self.live.refused))
+            missing.append(Missing(Part.BUNDLE, self.live.refused, BUNDLE_ADVICE))
         if self.live.is_stale:
             reason = "not read from the store within the last minute"
-            missing.append(Missing(Part.CATALOGUE, reason))
+            missing.append(Missing(Part.CATALOGUE, reason, STALE_ADVICE))
         if self.live.lacking is not None:
-            missing.append(Missing(Part.CATALOGUE, f"{self.live.lacking}: {ADVICE}"))
+            missing.append(Missing(Part.CATALOGUE, self.live.lacking, ADVICE))
         if self.live.unsaved is not None:
             reason = f"the catalogue is not saved on this machine: {self.live.unsaved}"
-            missing.append(Missing(Part.STATE, f"{reason}: {STATE_ADVICE}"))
+            missing.append(Missing(Part.STATE, reason, STATE_ADVICE))
         return (*missing, *self._unexplained(missing))
 
     def _unexplained(self, missing: Sequence[Missing]) -> Iterator[Missing]:
@@ -119,7 +141,7 @@ class Readiness:
         if not EXPLAINING.isdisjoint(one.part for one in missing):
             self.answers.forget_all()
         elif (lacking := self.answers.lacking) is not None:
-            yield Missing(Part.ANSWERS, lacking)
+            yield Missing(Part.ANSWERS, *lacking)
 
     async def measure(self) -> None:
         """Set the gauges of full answers and of missing parts; a background task."""

@@ -34,13 +34,14 @@ class StoreMonitor:
     """Checks the store from time to time, and logs each fault once when it begins.
 
     Attributes:
-        refused: Why the store refused writes at the last check, with advice; None if it took them.
+        refused: Why the store refused writes at the last check, and what to do; None if it took
+            them.
     """
 
     server: StoreServer
     metrics: Metrics
     machine_us: Callable[[], int]
-    refused: str | None = None
+    refused: tuple[str, str] | None = None
     _refusal: Refusal | None = None
     _policy: str = NO_EVICTION
     _lost: Lost = NONE
@@ -97,7 +98,7 @@ class StoreMonitor:
             return
         refusal, reason = refused
         self.metrics.health.write_refusals.labels(refusal).inc()
-        self.refused = f"{reason}: {WRITES_ADVICE[refusal]}"
+        self.refused = reason, WRITES_ADVICE[refusal]
         if refusal is not self._refusal:
             _log.error(
                 "the store refuses writes, so events and changes of sales are answered 503;"

@@ -32,8 +32,8 @@ class RecentAnswers:
         self._seconds[-1][1][shortfall] += 1
 
     @property
-    def lacking(self) -> str | None:
-        """What most answers had to do without and what to do; None where most are full."""
+    def lacking(self) -> tuple[str, str] | None:
+        """What most answers had to do without, and what to do; None where most are full."""
         self._forget()
         counts: Counter[Shortfall | None] = Counter()
         for _, of_second in self._seconds:
@@ -43,10 +43,11 @@ class RecentAnswers:
         if n_answers < LEAST or 2 * lower.total() <= n_answers:
             return None
         [((level, cause), n_of_level)] = lower.most_common(1)
-        return (
+        reason = (
             f"{lower.total()} of the {n_answers} answers of the last minute were not full,"
-            f" {n_of_level} of them by {level}: {cause.reason}: {cause.advice}"
+            f" {n_of_level} of them by {level}: {cause.reason}"
         )
+        return reason, cause.advice
 
     def forget_all(self) -> None:
         """Begin the minute anew."""

@@ -1,18 +1,21 @@
 """The health routes."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 
 from app import __version__
 from app.catalogue.model import Model
-from app.resources import Worker
+from app.main import create_app
+from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.keys import PLAN
 from app.stores.store import Stores
 from tests.api.conftest import SALES
-from tests.shop import sale
+from tests.shop import client_of, sale
 
 LIVE = ["/health/live", "/v2/health/live"]
 READY = ["/health/ready", "/v2/health/ready"]
@@ -168,7 +171,8 @@ async def test_a_background_task_that_ended_is_named_by_liveness_and_readiness(
 
     assert (live.status_code, live.json()["code"]) == (503, "not_live")
     assert live.json()["detail"] == "not live: background task plan: ended"
-    assert ready.json()["detail"] == "not ready: tasks: background task plan: ended"
+    detail = "not ready: tasks: background task plan: ended: look in the log for `a background task"
+    assert ready.json()["detail"].startswith(detail)
 
 
 async def test_a_background_task_that_keeps_failing_is_named_until_it_succeeds(
@@ -206,7 +210,8 @@ async def test_a_draining_process_is_not_ready_but_answers(
 
     assert (ready.status_code, ready.json()["detail"]) == (
         503,
-        "not ready: draining: the process is about to stop",
+        "not ready: draining: the process is about to stop: send requests to another worker;"
+        " nothing else is to be done",
     )
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
 
@@ -225,6 +230,25 @@ async def test_another_model_is_unknown(client: httpx.AsyncClient) -> None:
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_model")
     assert answer.json()["detail"] == "unknown model 'other': served are vitrine, by-hand"
+
+
+async def test_a_worker_that_never_had_a_catalogue_says_what_to_do(
+    settings: Settings, worker: Worker
+) -> None:
+    """The store is away, nothing is saved on this machine, and there is no bundle."""
+    stores = Stores.open(f"unix://{settings.state_dir}/none.sock")
+
+    @asynccontextmanager
+    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
+        async with resources_over(stores, Model(), settings=given, worker=process) as resources:
+            yield resources
+
+    async with client_of(create_app(settings, worker, opener=opener)) as client:
+        ready = await client.get("/health/ready")
+
+    assert ready.status_code == 503
+    assert "catalogue: none was read from the store" in ready.json()["detail"]
+    assert "`python -m app doctor`" in ready.json()["detail"]
 
 
 async def test_the_server_says_what_it_is(client: httpx.AsyncClient) -> None:

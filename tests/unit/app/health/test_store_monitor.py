@@ -89,7 +89,8 @@ async def test_a_store_that_refuses_writes_is_named_once_and_counted_each_time()
 
     assert [line["log_level"] for line in lines] == ["error", "info"]
     assert "raise maxmemory" in lines[0]["event"]
-    assert (refused or "").startswith("used memory > 'maxmemory': raise maxmemory")
+    assert refused is not None
+    assert (refused[0], refused[1][:15]) == ("used memory > 'maxmemory'", "raise maxmemory")
     assert monitor.refused is None
     assert 'write_refusals_total{reason="full"} 2.0' in metrics.exposition(None).decode()
 
