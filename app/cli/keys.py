@@ -8,7 +8,7 @@ import typer
 
 from app.cli.console import exit_on_user_error, read_settings
 from app.security.key import KeyFile, Scope, entry_of, new_key
-from app.security.key_ring import KeyFileError, read_keys, write_keys
+from app.security.key_ring import KeyFileError, changing_keys, read_keys, write_keys
 
 keys_commands = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
@@ -33,7 +33,7 @@ def new_api_key(
         per_second=per_second,
         note=note,
     )
-    with exit_on_user_error():
+    with exit_on_user_error(), changing_keys(path):
         known = read_keys(path).keys if path.exists() else ()
         write_keys(path, KeyFile(keys=(*known, entry)))
     # Printed only once its hash is in the file: a key that is seen works.
@@ -53,7 +53,7 @@ def list_api_keys() -> None:
 def revoke_api_key(key_id: Annotated[str, typer.Argument(help="Its id.")]) -> None:
     """Forget a key; running services refuse it a second later."""
     path = _key_path()
-    with exit_on_user_error():
+    with exit_on_user_error(), changing_keys(path):
         known = read_keys(path).keys
         kept = tuple(entry for entry in known if entry.key_id != key_id)
         if len(kept) == len(known):

@@ -1,10 +1,13 @@
 """Key ring: the API keys of a running service, reloaded from their file."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from filelock import FileLock
 from pydantic import ValidationError
 
 from app.observability import audit_log, get_logger
@@ -41,16 +44,36 @@ def read_keys(path: Path) -> KeyFile:
 
 
 def write_keys(path: Path, keys: KeyFile) -> None:
-    """Write a file of keys, atomically, readable by its owner only."""
+    """Write a file of keys, atomically, readable by its owner only.
+
+    A file that is replaced keeps its group's rights and, if root writes it, its owner: otherwise
+    the service could not read its keys any more.
+    """
     content = keys.model_dump_json(indent=1, exclude_defaults=True) + "\n"
-    write_file(path, content.encode(), mode=0o600)
+    before = path.stat() if path.exists() else None
+    mode = 0o600 if before is None else 0o600 | before.st_mode & 0o060
+    write_file(path, content.encode(), mode=mode)
+    if before is not None and os.geteuid() == 0:
+        os.chown(path, before.st_uid, before.st_gid)
+
+
+@contextmanager
+def changing_keys(path: Path) -> Generator[None]:
+    """Hold the file of keys: of two changes at once the later would undo the earlier.
+
+    Raises:
+        OSError: If its directory cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
 
 
 @dataclass(slots=True)
 class KeyRing:
     """The keys of a running service; a change of the file counts within `LOOK_EVERY_S`.
 
-    While the file is unreadable, the keys read last stay valid.
+    While the file is unreadable, the keys read last stay valid, and each look tries to read it.
     """
 
     path: Path
@@ -58,6 +81,7 @@ class KeyRing:
     _keys: Keys = field(init=False)
     _seen: tuple[int, ...] | None = field(init=False)
     _look_at_s: float = field(init=False)
+    _failure: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Read the file.
@@ -80,7 +104,7 @@ class KeyRing:
 
     def _follow(self) -> None:
         seen = _state(self.path)
-        if seen == self._seen:
+        if seen == self._seen and self._failure is None:
             return
         self._seen = seen
         try:
@@ -95,10 +119,13 @@ class KeyRing:
                     if self._keys.by_id.get(key_id, entry) != entry
                 ),
             )
+            self._failure = None
         except KeyFileError as exc:
-            _log.error(
-                "the file of keys is unreadable: the keys read last stay valid", reason=str(exc)
-            )
+            if str(exc) != self._failure:
+                _log.error(
+                    "the file of keys is unreadable: the keys read last stay valid", reason=str(exc)
+                )
+            self._failure = str(exc)
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

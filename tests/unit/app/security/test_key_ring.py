@@ -1,7 +1,9 @@
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import LOOK_EVERY_S, KeyFileError, KeyRing, read_keys, write_keys
@@ -57,6 +59,30 @@ def test_a_file_that_breaks_leaves_the_keys_that_it_had(
     clock.now_s += LOOK_EVERY_S
 
     assert ring.recognise(key[1]) is not None
+
+
+def test_a_file_that_is_mended_counts_though_its_times_do_not_show_it(tmp_path: Path) -> None:
+    """As of a right that was missing: until the next edit a revoked key would stay valid."""
+    path, clock = tmp_path / "keys.json", Clock()
+    old, new = new_key(), new_key()
+    write(path, old)
+    ring = KeyRing(path, clock)
+    write(path, new)
+    content, times = path.read_bytes(), path.stat()
+    path.write_bytes(b"{" * len(content))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with capture_logs() as lines:
+        for _ in range(3):
+            clock.now_s += LOOK_EVERY_S
+            assert ring.recognise(old[1]) is not None
+
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    clock.now_s += LOOK_EVERY_S
+
+    assert ring.recognise(old[1]) is None
+    assert ring.recognise(new[1]) is not None
+    assert [line["log_level"] for line in lines] == ["error"]
 
 
 def test_keys_are_written_for_their_owner_only(tmp_path: Path) -> None:

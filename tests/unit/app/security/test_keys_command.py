@@ -1,10 +1,14 @@
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from app.__main__ import commands
-from app.security.key_ring import KeyRing
+from app.cli.keys import new_api_key, revoke_api_key
+from app.security.key import Scope
+from app.security.key_ring import KeyRing, read_keys
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -44,6 +48,37 @@ def test_a_revoked_key_is_forgotten_and_the_others_stay(path: Path) -> None:
     assert "no key" in again[1]
     assert ring.recognise(first) is None
     assert ring.recognise(second) is not None
+
+
+def test_keys_that_are_made_at_once_are_all_kept(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key that was printed works, and one that was revoked meanwhile does not come back."""
+    revoked = run("new", "--scope", "read")[1].strip()
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [pool.submit(new_api_key, scope=[Scope.READ]) for _ in range(7)]
+        pool.submit(revoke_api_key, revoked.split("_")[1]).result()
+        for one in made:
+            one.result()
+
+    ring = KeyRing(path, lambda: 0.0)
+    assert None not in map(ring.recognise, capsys.readouterr().out.split())
+    assert ring.recognise(revoked) is None
+    assert len(read_keys(path).keys) == 7
+
+
+def test_a_file_that_is_changed_keeps_the_rights_by_which_the_service_reads_it(path: Path) -> None:
+    """An operator changes it as root, and the service runs as another user of its group."""
+    run("new", "--scope", "read")
+    path.chmod(0o644)
+    owner = 12_345 if os.geteuid() == 0 else os.geteuid()
+    os.chown(path, owner, -1)
+
+    run("new", "--scope", "read")
+
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.stat().st_uid == owner
 
 
 def test_without_a_file_to_keep_them_in_there_are_no_keys(
