@@ -70,6 +70,9 @@ _ROUTERS: Final = tuple(
         metrics,
     )
 )
+_ROUTES: Final = tuple(
+    route for router in _ROUTERS for route in router.routes if isinstance(route, Route)
+)
 _RETRY: Final = {HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER}
 
 Opener = Callable[[Settings, Worker], AbstractAsyncContextManager[Resources]]
@@ -140,6 +143,7 @@ def _middlewares(settings: Settings, worker: Worker) -> list[Middleware]:
             quotas=Quotas(time.monotonic),
             limit=settings.requests_per_s,
             refused=worker.metrics.refused,
+            routes=_ROUTES,
         )
         found.append(authentication)
     return [
@@ -186,8 +190,7 @@ def _problem(request: Request, exc: Exception) -> Response:
 
 def allowed_methods(request: Request) -> list[str]:
     """Return the methods of all routes of a path; Starlette names those of the first alone."""
-    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
-    found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    found = [route for route in _ROUTES if route.matches(request.scope)[0] is not Match.NONE]
     # A literal path is no name: /v1/experiments/audit is not the experiment "audit".
     found = [route for route in found if route.path == request.url.path] or found
     return sorted({method for route in found for method in route.methods or ()})

@@ -11,13 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.observability import configure_logging
+from app.observability import AUDIT_LOGGER, configure_logging
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import KeyRing, write_keys
 from app.settings import Settings
 
 MADE = datetime(2026, 11, 24, tzinfo=UTC)
 KEY_ID, KEY = new_key()
+WEBSITE_ID, WEBSITE_KEY = new_key()
 HEADERS = {"X-API-Key": KEY}
 SALE = {"opens_at": "2026-01-01T00:00:00Z", "title": "Alps"}
 CUSTOMER = "customer-4711-of-the-test"
@@ -26,7 +27,8 @@ CUSTOMER = "customer-4711-of-the-test"
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:
     entry = entry_of(KEY, KEY_ID, scopes=Scope, created_at=MADE)
-    write_keys(tmp_path / "keys.json", KeyFile(keys=(entry,)))
+    website = entry_of(WEBSITE_KEY, WEBSITE_ID, scopes=[Scope.READ], created_at=MADE)
+    write_keys(tmp_path / "keys.json", KeyFile(keys=(entry, website)))
     return settings.model_copy(update={"keys": tmp_path / "keys.json"})
 
 
@@ -64,6 +66,32 @@ async def test_a_change_is_logged_with_its_key_whatever_the_level(
     assert (bundle["route"], bundle["bundle"]) == ("/v1/bundles/active", "none")
     assert bundle["status"] == 404
     assert (many["created"], many["rejected"]) == (1, 1)
+
+
+async def test_a_change_that_is_refused_is_logged_with_its_key_and_route_and_counted(
+    client: httpx.AsyncClient, written: StringIO
+) -> None:
+    """A stolen key of a website that tries out what it may change."""
+    headers = {"X-API-Key": WEBSITE_KEY}
+    for number in range(3):
+        await client.put("/v1/plan", json={}, headers=headers)
+        await client.delete(f"/v1/customers/{CUSTOMER}-{number}", headers=headers)
+    await client.get("/v1/plan", headers=headers)
+    await client.put("/v1/sales/a%2Fb", json=SALE)
+    await client.post("/v1/nowhere", headers=headers)
+    metrics = (await client.get("/metrics", headers=HEADERS)).text
+
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(one["code"], one["key"], one["method"], one["route"]) for one in lines] == [
+        ("forbidden", WEBSITE_ID, "PUT", "/v1/plan"),
+        ("forbidden", WEBSITE_ID, "DELETE", "/v1/customers/{customer_id}"),
+        ("unauthenticated", "", "PUT", "/v1/sales/{sale_id}"),
+        ("forbidden", WEBSITE_ID, "POST", "none"),
+    ]
+    assert {one["logger"] for one in lines} == {AUDIT_LOGGER}
+    assert CUSTOMER not in written.getvalue()
+    # Reading is refused and counted as well.
+    assert f'refused_requests_total{{code="forbidden",key="{WEBSITE_ID}"}} 8.0' in metrics
 
 
 async def test_an_erasure_is_logged_without_the_customer(

@@ -1,5 +1,6 @@
 """Authentication and scopes of a service with keys."""
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,19 +29,29 @@ REQUESTS = [
     ("PUT", "/v1/sales/alps", Scope.SALES),
     ("DELETE", "/v1/sales/alps", Scope.SALES),
     ("PUT", "/v1/sales/alps/image", Scope.SALES),
+    ("PUT", "/v1/sales/alps/images/2", Scope.SALES),
+    ("DELETE", "/v1/sales/alps/images/2", Scope.SALES),
     ("GET", "/v1/customers/c1", Scope.CUSTOMERS),
     ("DELETE", "/v1/customers/c1", Scope.CUSTOMERS),
     ("GET", "/metrics", Scope.METRICS),
     ("GET", "/v1/plan", Scope.INSPECT),
     ("GET", "/v1/experiments", Scope.INSPECT),
     ("GET", "/v1/experiments/audit", Scope.INSPECT),
+    ("GET", "/v1/experiments/order", Scope.INSPECT),
+    ("GET", "/v1/experiments/order/results", Scope.INSPECT),
     ("GET", "/v1/promotions", Scope.INSPECT),
+    ("GET", "/v1/promotions/1", Scope.INSPECT),
     ("GET", "/v1/bundles", Scope.INSPECT),
     ("PUT", "/v1/plan", Scope.ADMIN),
+    ("PUT", "/v1/experiments/order", Scope.ADMIN),
+    ("DELETE", "/v1/experiments/order", Scope.ADMIN),
     ("PUT", "/v1/bundles/active", Scope.ADMIN),
     ("POST", "/v1/bundles/rollback", Scope.ADMIN),
+    ("PUT", "/v1/bundles/shadow", Scope.ADMIN),
     ("DELETE", "/v1/bundles/shadow", Scope.ADMIN),
     ("POST", "/v1/promotions", Scope.ADMIN),
+    ("POST", "/v1/promotions/1/stop", Scope.ADMIN),
+    ("PUT", "/v1/promotions/1/estimate", Scope.ADMIN),
     ("DELETE", "/v1/recommendations", Scope.ADMIN),
     ("GET", "/nowhere", Scope.ADMIN),
 ]
@@ -161,3 +172,9 @@ def test_every_route_but_health_is_behind_a_key_and_openapi_says_so() -> None:
         "/v2/models/{name}/ready",
     }
     assert described["POST", "/v1/events"] == [{"key": ["events"]}, {"bearer": ["events"]}]
+    tried = {
+        (method, re.sub(r"/(alps|c1|order|1|2)(?=/|$)", "/{}", path))
+        for method, path, _ in REQUESTS
+    }
+    behind = {one: security for one, security in described.items() if security}
+    assert {(method, re.sub(r"{\w+}", "{}", path)) for method, path in behind} <= tried

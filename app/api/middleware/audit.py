@@ -27,12 +27,7 @@ class Audit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and log it once it is answered."""
-        changes = (
-            scope["type"] == "http"
-            and scope["method"] not in UNCHANGING
-            and scope["path"] not in NO_CHANGES
-        )
-        if not changes:
+        if not (scope["type"] == "http" and is_change(scope)):
             await self._app(scope, receive, send)
             return
         status = 500  # where an exception leaves the application before an answer begins
@@ -60,6 +55,11 @@ class Audit:
                 },
                 **scope.get("state", {}).get("changed", {}),
             )
+
+
+def is_change(scope: Scope) -> bool:
+    """Tell whether a request changes something, if it is not refused."""
+    return scope["method"] not in UNCHANGING and scope["path"] not in NO_CHANGES
 
 
 def changed(request: Request, **what: object) -> None:

@@ -161,7 +161,7 @@ def test_an_attribute_of_one_number_beside_no_numbers_is_not_learned_from(tmp_pa
     assert "attribute 'stars' has one value" in noted.reason
 
 
-@pytest.mark.parametrize("name", ["__index_level_0__", "Unnamed: 0", ""])
+@pytest.mark.parametrize("name", ["__index_level_0__", "Unnamed: 0"])
 def test_the_row_numbers_of_pandas_are_noted_and_not_learned_from(
     tmp_path: Path, name: str
 ) -> None:
