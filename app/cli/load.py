@@ -1,5 +1,6 @@
 """``python -m app load`` and ``load-profiles``: fill the store from files, and print the result."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -91,41 +92,9 @@ def load_profiles_command(
 
 
 def report(summary: LoadSummary, *, as_json: bool) -> None:
-    """Print the result of a load, with warnings of what is old, lost, left closed or reopened."""
-    if summary.newest_event is not None and (summary.days_ago or 0.0) > OLD_DAYS:
-        typer.echo(
-            f"warning: the newest event is {summary.days_ago:,.1f} days old, so no sale counts as"
-            " visited or bought, and answers are `stale_counts`: load newer events, or replay"
-            f" that time with `serve --as-of {summary.newest_event[:19]}`",
-            err=True,
-        )
-    if summary.unknown_loss:
-        typer.echo(
-            "warning: the store had lost sales whose last states this machine does not know: what"
-            " sold out after the files were written is open again. Put these sales; the next time,"
-            " load with the VITRINE_STATE_DIR of a machine that serves",
-            err=True,
-        )
-    if summary.kept_closed:
-        typer.echo(
-            f"warning: {summary.kept_closed} sales, such as {', '.join(summary.first_kept_closed)}:"
-            " these were sold out, closed or withdrawn before the store lost them, and stay so"
-            " though they are open by the files; if the files are newer than that, load again",
-            err=True,
-        )
-    if summary.reopened:
-        typer.echo(
-            f"warning: {summary.reopened} sales, such as {', '.join(summary.first_reopened)}: these"
-            " were sold out, closed or withdrawn in the store and are open by the files; put them"
-            " again if the files are older than that",
-            err=True,
-        )
-    if summary.absent > summary.withdrawn:
-        typer.echo(
-            f"warning: {summary.absent} sales that are open or will open are not in the dataset,"
-            f" such as {', '.join(summary.first_absent)}: to withdraw them, load with --full",
-            err=True,
-        )
+    """Print the result of a load, with its warnings."""
+    for warning in _warnings(summary):
+        typer.echo(f"warning: {warning}", err=True)
     fields: dict[str, JsonValue] = asdict(summary)
     if not as_json:
         refused = [f"{n} {reason}" for reason, n in summary.refused.items()]
@@ -143,3 +112,36 @@ def report(summary: LoadSummary, *, as_json: bool) -> None:
 
 def _such_as(n_sales: int, first: tuple[str, ...]) -> str:
     return f"{n_sales}, such as {', '.join(first)}" if first else str(n_sales)
+
+
+def _warnings(summary: LoadSummary) -> Iterator[str]:
+    """Yield what is old, and which sales were lost, left closed, opened again or not loaded."""
+    if summary.newest_event is not None and (summary.days_ago or 0.0) > OLD_DAYS:
+        yield (
+            f"the newest event is {summary.days_ago:,.1f} days old, so no sale counts as"
+            " visited or bought, and answers are `stale_counts`: load newer events, or replay"
+            f" that time with `serve --as-of {summary.newest_event[:19]}`"
+        )
+    if summary.unknown_loss:
+        yield (
+            "the store had lost sales whose last states this machine does not know: what sold out"
+            " after the files were written is open again. Put these sales; the next time, load with"
+            " the VITRINE_STATE_DIR of a machine that serves"
+        )
+    if summary.kept_closed:
+        yield (
+            f"{summary.kept_closed} sales, such as {', '.join(summary.first_kept_closed)}: these"
+            " were sold out, closed or withdrawn before the store lost them, and stay so though"
+            " they are open by the files; if the files are newer than that, load again"
+        )
+    if summary.reopened:
+        yield (
+            f"{summary.reopened} sales, such as {', '.join(summary.first_reopened)}: these were"
+            " sold out, closed or withdrawn in the store and are open by the files; put them again"
+            " if the files are older than that"
+        )
+    if summary.absent > summary.withdrawn:
+        yield (
+            f"{summary.absent} sales that are open or will open are not in the dataset, such as"
+            f" {', '.join(summary.first_absent)}: to withdraw them, load with --full"
+        )
