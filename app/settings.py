@@ -39,6 +39,24 @@ _ONE_PLACE: Final = TypeAdapter[AnyUrl](
 )
 
 
+_ENCODE: Final = "special characters of a password have to be encoded, such as / by %2F"
+
+
+def _check_database(scheme: str, path: str) -> None:
+    """Check the path of a URL: a database, behind the name of a master for Sentinels."""
+    master, _, database = path.partition("/") if scheme.endswith("+sentinel") else ("-", "", path)
+    if not master:
+        msg = "names no master: add it as redis+sentinel://host:26379/NAME/0"
+        raise ValueError(msg)
+    # redis-py takes a name for database 0, and an export would empty the streams of another shop.
+    if database and not database.isdecimal():
+        msg = f"names database {database!r}: a database is a number, such as /0"
+        raise ValueError(msg)
+    if scheme.endswith("+cluster") and database.strip("0"):
+        msg = f"names database {database}: a cluster has database 0 alone"
+        raise ValueError(msg)
+
+
 def _store_url(url: str) -> str:
     """Check a URL that may name several places, separated by commas."""
     scheme, _, rest = url.partition("://")
@@ -49,13 +67,15 @@ def _store_url(url: str) -> str:
             place = _ONE_PLACE.validate_python(f"{scheme}://{user}{at}{host}{rest[end:]}")
         except ValidationError as exc:
             msg = exc.errors(include_url=False, include_input=False)[0]["msg"]
-            raise ValueError(msg) from exc
+            raise ValueError(f"{msg}; {_ENCODE}" if at else msg) from exc
         if scheme != "unix" and not place.host:
             msg = "names no host"
             raise ValueError(msg)
-    if scheme.endswith("+sentinel") and not rest[end:].partition("?")[0].strip("/"):
-        msg = "names no master: add it as redis+sentinel://host:26379/NAME/0"
-        raise ValueError(msg)
+    path = rest[end:].partition("?")[0].strip("/")
+    if "@" in path:
+        raise ValueError(_ENCODE)  # without the path, which holds a part of the password
+    if scheme != "unix":
+        _check_database(scheme, path)
     if "," in hosts and "+" not in scheme:
         msg = "names several hosts: only a cluster and Sentinels have more than one"
         raise ValueError(msg)

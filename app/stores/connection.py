@@ -15,6 +15,7 @@ from typing import Final, Self, cast
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
     NoScriptError,
@@ -46,10 +47,12 @@ _QUIET_S: Final = 60.0
 _NO_LONGER_MASTER: Final = (ReadOnlyError, ClusterDownError, BusyLoadingError)
 # Begins the refusal of a master that was cut off from its replicas.
 _NO_REPLICAS: Final = "NOREPLICAS"
-_NO_MASTER_ADVICE: Final = (
-    "NAME of redis+sentinel://HOSTS/NAME has to be that of a master which the Sentinels monitor,"
-    " and one of them has to be reachable"
-)
+# What to do, by the failure.
+_ADVICE: Final = {
+    MasterNotFoundError: "NAME of redis+sentinel://HOSTS/NAME has to be that of a master which the"
+    " Sentinels monitor, and one of them has to be reachable",
+    AuthenticationError: "VITRINE_REDIS_URL has to hold a user and a password of the store",
+}
 
 _log = get_logger(__name__)
 
@@ -190,8 +193,10 @@ class Connection:
             retiring = asyncio.create_task(self._retire(before))
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
-        advice = f"; {_NO_MASTER_ADVICE}" if isinstance(exc, MasterNotFoundError) else ""
-        return StoreUnavailableError(doing, (str(exc) or type(exc).__name__) + advice)
+        # A cluster and a Unix socket raise a refused login as the cause of another error.
+        seen = (exc, exc.__cause__, exc.__context__)
+        advice = [text for kind, text in _ADVICE.items() if any(isinstance(e, kind) for e in seen)]
+        return StoreUnavailableError(doing, "; ".join([str(exc) or type(exc).__name__, *advice]))
 
     async def _retire(self, client: Client) -> None:
         """Close a client once its last commands have ended or timed out."""

@@ -64,6 +64,7 @@ def test_a_store_of_another_kind_is_refused(url: str) -> None:
     "url",
     [
         "redis+cluster://:secret@a:7000,b:7001,[::1]:7002",
+        "redis+cluster://a:7000,b:7001/0",
         "rediss+sentinel://user:secret@a:26379,b/shop/0?sentinel_password=x&ssl_ca_certs=/ca.pem",
     ],
 )
@@ -78,6 +79,17 @@ def test_a_cluster_and_sentinels_may_have_several_hosts(url: str) -> None:
         ("redis+sentinel://a:26379", "names no master"),
         ("redis+sentinel://a:26379,/shop", "host"),
         ("redis+cluster://a:7000,b:x", "port"),
+        ("redis://a:6379/shop", "names database 'shop': a database is a number"),
+        ("redis+sentinel://a:26379/shop/x", "names database 'x': a database is a number"),
+        ("redis+cluster://a:7000/1", "names database 1: a cluster has database 0 alone"),
+        (
+            "redis://:p@ss/w#rd@a:6379/0",
+            "error, special characters of a password have to be encoded",
+        ),
+        (
+            "redis://:p@ss:w#rd@a:6379/0",
+            "port.*special characters of a password have to be encoded",
+        ),
     ],
 )
 def test_a_store_that_cannot_be_found_is_refused_with_the_reason(url: str, reason: str) -> None:

@@ -46,6 +46,21 @@ async def test_a_master_that_no_sentinel_knows_is_named_with_what_the_url_has_to
         await connection.execute("PING", doing="looking")
 
 
+@pytest.mark.parametrize("login", ["", "?password=wrong", "?username=other&password=secret"])
+async def test_a_login_that_the_store_refuses_is_named_with_what_to_do(
+    tmp_path: Path, login: str
+) -> None:
+    with embedded_server(tmp_path) as url:
+        known, refused = Connection.open(url), Connection.open(url + login)
+        await known.execute("CONFIG", "SET", "requirepass", "secret", doing="locking")
+        try:
+            with pytest.raises(StoreUnavailableError, match="; VITRINE_REDIS_URL has to hold a us"):
+                await refused.execute("PING", doing="looking")
+        finally:
+            await known.close()
+            await refused.close()
+
+
 async def test_a_store_that_hangs_is_unavailable_and_then_available(stores: Stores) -> None:
     now_us = await stores.server.time_us()
     hung = await process_id(stores.connection)
