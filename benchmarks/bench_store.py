@@ -62,7 +62,7 @@ def customer(c: int, n_events: int, *, now_us: int) -> LoadedCustomer:
         window=Window.from_members(
             members, RecentImpressions.from_events(np.array(keys, dtype=np.uint64)[:, 1], at_us)
         ),
-        profile=Profile(first_us=now_us, counts=(0, n_events, 0, 0, 0)),
+        profile=Profile(first_us=now_us, counts=(0, n_events, 0, 0, 0, 0, 0, 0, 0, 0)),
         last_us=now_us,
     )
 

@@ -12,7 +12,7 @@ from models.catalogue.catalogue import Catalogue, build_catalogue
 from models.catalogue.event_counts import HALF_LIVES_HOURS, N_KINDS, SaleCounts
 from models.catalogue.snapshot import Snapshot
 from models.domain.customer import Window, pack_member
-from models.domain.event import KIND, EventType, from_us, key, to_us
+from models.domain.event import FAVOURITE, KIND, KINDS, TOUCHES, EventType, from_us, key, to_us
 from models.domain.profile import Profile
 from models.domain.recent_impressions import RecentImpressions
 from models.domain.sale import PictureScores, Sale
@@ -158,7 +158,7 @@ def crowd(n_sales: int, rng: np.random.Generator) -> Catalogue:
 
 def browse(n_events: int, n_sales: int, *, rng: np.random.Generator) -> tuple[Seen, ...]:
     """Random events of one customer with the sales of `crowd`, and with unknown ones."""
-    types = list(EventType)
+    types = [EventType.IMPRESSION, *(KINDS[code] for code in sorted(TOUCHES - {FAVOURITE}))]
     return tuple(
         (
             types[int(rng.integers(len(types)))],

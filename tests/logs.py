@@ -37,6 +37,8 @@ class Row:
     position: int | None = None
     market: str | None = None
     device: str | None = None
+    quantity: int | None = None
+    revenue: float | None = None
 
     @property
     def at_us(self) -> int:
@@ -89,6 +91,8 @@ def event_table(rows: Iterable[Row]) -> EventTable:
             "position": row.position,
             "market": row.market,
             "device": row.device,
+            "quantity": row.quantity,
+            "revenue": row.revenue,
         }
         for index, row in enumerate(rows)
     ]

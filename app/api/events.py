@@ -102,7 +102,8 @@ class EventResult(BaseModel, frozen=True):
     status: EventStatus
     reason: str | None = Field(
         description="Why it was rejected: `future`, `too_old` or `malformed`. To send the same "
-        "event again changes nothing."
+        "event again changes nothing. Of an accepted refund: `no_purchase` if the customer's "
+        "latest 128 events have no purchase of the sale that it could take back."
     )
     detail: str | None = Field(
         description="What is wrong with a rejected event: its time, or which fields and how."
@@ -155,7 +156,8 @@ _REJECTED_ONE: Final[JsonDict] = {
     "event_id": "e-90413",
     "status": "rejected",
     "reason": MALFORMED,
-    "detail": "type: Input should be 'impression', 'view', 'click', 'cart' or 'purchase'",
+    "detail": "type: Input should be 'impression', 'view', 'click', 'cart', 'purchase', "
+    "'favourite', 'refund', 'dislike', 'search' or 'email_open'",
 }
 
 
@@ -208,6 +210,7 @@ async def post_events(
         event.sale_id
         for event, outcome in zip(events, outcomes, strict=True)
         if outcome.status is EventStatus.ACCEPTED
+        and event.sale_id is not None
         and (served is None or served.catalogue.row_for(event.sale_id) is None)
     ]
     metrics.unknown_sales.inc(len(unknown))

@@ -37,9 +37,12 @@ class CountHistory:
         """
         hour = grid_us // HOUR_US
         oldest = hour - RETENTION_HOURS
-        known = _hours(self._whole, oldest, hour) if self._next_hour is not None else NO_COUNTS
-        # A clock that was set back brings an hour that was complete to run again.
-        first = oldest if self._next_hour is None else max(min(self._next_hour, hour), oldest)
+        # A clock that was set back brings an hour that was complete to run again. Its refunds are
+        # of purchases of earlier hours, which are therefore read again as well.
+        if self._next_hour is None or hour < self._next_hour:
+            known, first = NO_COUNTS, oldest
+        else:
+            known, first = _hours(self._whole, oldest, hour), max(self._next_hour, oldest)
         new = await self._store.since(first, until_us=grid_us)
         # Kept only after the read: where it failed, the next call begins at the same hour.
         counts = EventCounts(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import DAYS
-from models.query.customer_history import INTEREST
+from models.query.customer_history import COUNTED_INTEREST
 
 
 class DegradationLevel(StrEnum):
@@ -92,4 +92,4 @@ def popularity_order(catalogue: Catalogue, rows: NDArray[np.int64]) -> NDArray[n
     Returns:
         Scores, higher first, shape ``(n_candidates,)``.
     """
-    return np.einsum("ij,j->i", catalogue.counts.decayed[DAYS][rows], INTEREST)
+    return np.einsum("ij,j->i", catalogue.counts.decayed[DAYS][rows], COUNTED_INTEREST)

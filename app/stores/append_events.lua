@@ -4,19 +4,22 @@
 -- KEYS  window, shown, profile, recent, events, counters' prefix, tombstones' prefix
 -- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 sales shown, 5 customer TTL s,
 --       6 recent TTL s, 7 stream bytes, 8 minute TTL s, 9 hour TTL s, 10 TTL s of the set
---       of customers counted, 11 pairs of sale and type counted in an hour; then per event: event key, a
---       signed integer; at µs; sale key and type code (9 bytes); member (24 bytes), of an
+--       of customers counted, 11 pairs of sale and type counted in an hour, 12 hours that
+--       counts are kept; then per event: event key, a signed integer; at µs; field of a counter
+--       (FIELD in count.py), empty of an event that is not counted; member (24 bytes), of an
 --       impression empty; JSON
 -- Returns a code per event, see OUTCOMES in customer.py.
-local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED = 0, 1, 2, 3, 4
-local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 12, 5, 8, 16
+local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED, NO_PURCHASE = 0, 1, 2, 3, 4, 5
+local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 13, 5, 8, 16
 local window, shown, profile, recent, events, counters, erased = unpack(KEYS)
 local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
 local received = time[1] * 1000000 + time[2]
 local received_text = string.format('%.0f', received)
 local minute = counters .. 'm' .. string.format('%d', math.floor(received / 60000000))
-local hour_number = string.format('%d', math.floor(received / 3600000000))
+local HOUR_US = 3600000000
+local this_hour = math.floor(received / HOUR_US)
+local hour_number = string.format('%d', this_hour)
 local hour, counted = counters .. 'h' .. hour_number, counters .. 'u' .. hour_number
 
 local today = math.floor(time[1] / 86400)
@@ -36,16 +39,38 @@ local function is_new(event_key, member)
   return member == '' or not redis.call('ZSCORE', window, member)
 end
 
+local function has_room(field)
+  if redis.call('HLEN', hour) < tonumber(ARGV[11]) or redis.call('HEXISTS', hour, field) == 1 then
+    return true
+  end
+  redis.call('HINCRBY', counters .. 'lost', 'counts', 1)
+  return false
+end
+
 -- A customer counts once per sale, type and hour: see `models.catalogue.event_counts.counted`.
 local function count(field)
-  if redis.call('HLEN', hour) >= tonumber(ARGV[11]) and redis.call('HEXISTS', hour, field) == 0 then
-    redis.call('HINCRBY', counters .. 'lost', 'counts', 1)
-    return
-  end
+  if not has_room(field) then return end
   local digest = string.sub(redis.sha1hex(window .. field), 1, DIGEST_BYTES)
   if redis.call('SADD', counted, digest) == 0 then return end
   redis.call('HINCRBY', minute, field, 1)
   redis.call('HINCRBY', hour, field, 1)
+end
+
+-- Takes purchases out of the counts of the hours in which none of the sale is left: see
+-- `models.dataset.refunds.counted_refunds`. Returns whether the refund found a purchase.
+local function count_refund(field, member)
+  local sale, kind = string.sub(field, 1, KEY_BYTES), string.sub(field, KEY_BYTES + 1, KEY_BYTES + 1)
+  local events = redis.call('ZRANGE', window, 0, -1, 'WITHSCORES')
+  local before, n_before = purchases_left(events, sale, member)
+  local after, n_after = purchases_left(events, sale)
+  for purchased in pairs(before) do
+    local age = math.max(this_hour - purchased, 0)
+    local aged = sale .. kind .. struct.pack('>I2', age)
+    if not after[purchased] and age <= tonumber(ARGV[12]) and has_room(aged) then
+      redis.call('HINCRBY', hour, aged, 1)
+    end
+  end
+  return n_after < n_before
 end
 
 local function append(i)
@@ -59,17 +84,22 @@ local function append(i)
   else
     add_bounded(window, ARGV[3], at, member)
   end
-  count(field)
+  local outcome = ACCEPTED
+  if is_refund(member) then
+    if not count_refund(field, member) then outcome = NO_PURCHASE end
+  elseif field ~= '' then
+    count(field)
+  end
   add_entry(events, 'events', counters, #json, 'e', json, 'r', received_text)
   redis.call('SADD', remembered_today, event_key)
-  return ACCEPTED
+  return outcome
 end
 
 local codes, n_accepted = {}, 0
 for i = FIRST_EVENT, #ARGV, PER_EVENT do
   local code = append(i)
   codes[#codes + 1] = code
-  if code == ACCEPTED then n_accepted = n_accepted + 1 end
+  if code == ACCEPTED or code == NO_PURCHASE then n_accepted = n_accepted + 1 end
 end
 if n_accepted > 0 then
   redis.call('EXPIRE', window, ARGV[5])

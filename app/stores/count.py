@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import HOUR_TTL_S, MINUTE_TTL_S, N_PARTITIONS, counts_prefix, history_hour
+from models.domain.event import PURCHASE, REFUND
 from models.domain.units import HOUR_US, SECOND_US
 
 READ_COUNTS: Final = Script.named("read_counts")
 PUT_COUNTS: Final = Script.named("put_counts")
 
-# The 9 bytes that `append_events.lua` gets as a field: big-endian, as sale keys stand everywhere.
-FIELD: Final = np.dtype([("sale", ">u8"), ("kind", "u1")])
+# Big-endian, as sale keys stand everywhere. The age is that of a purchase when it was taken back,
+# in hours, and 0 of all other events.
+FIELD: Final = np.dtype([("sale", ">u8"), ("kind", "u1"), ("age", ">u2")])
 
 KEPT_HOURS: Final = HOUR_TTL_S * SECOND_US // HOUR_US
 
@@ -33,11 +35,13 @@ HourCounts = Mapping[bytes, int]
 class EventCounts:
     """Events per (sale, type, hour of ``received_at``), in any order, entries may repeat.
 
+    A refund is a purchase less, in the hour of its purchase.
+
     Attributes:
         sale_keys: Keys of the sales, shape ``(n,)``.
         kinds: Type codes, shape ``(n,)``.
         hours: Hours since the epoch, shape ``(n,)``.
-        counts: Positive numbers of events, shape ``(n,)``.
+        counts: Numbers of events, shape ``(n,)``.
     """
 
     sale_keys: NDArray[np.uint64]
@@ -91,13 +95,16 @@ class CountStore:
             fields += history
             counts += map(int, history.values())
         # The cut hour minus its later minutes is 0 for what happened in these alone.
-        kept = np.array(counts, dtype=np.int64) > 0
-        cells = np.frombuffer(b"".join(fields), dtype=FIELD)[kept]
+        cells = np.frombuffer(b"".join(fields), dtype=FIELD)
+        received, n_events = np.array(hours, dtype=np.int64), np.array(counts, dtype=np.int64)
+        is_refund = cells["kind"] == REFUND
+        # Purchases are taken back once the hour is over, see `models.catalogue.event_counts`.
+        kept = (n_events > 0) & ~(is_refund & (received == until_us // HOUR_US))
         return EventCounts(
-            sale_keys=cells["sale"].astype(np.uint64),
-            kinds=cells["kind"].astype(np.int64),
-            hours=np.array(hours, dtype=np.int64)[kept],
-            counts=np.array(counts, dtype=np.int64)[kept],
+            sale_keys=cells["sale"].astype(np.uint64)[kept],
+            kinds=np.where(is_refund, PURCHASE, cells["kind"]).astype(np.int64)[kept],
+            hours=(received - cells["age"].astype(np.int64))[kept],
+            counts=np.where(is_refund, -n_events, n_events)[kept],
         )
 
     async def put_history(self, history: Mapping[int, HourCounts], *, now_us: int) -> None:

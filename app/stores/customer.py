@@ -28,11 +28,14 @@ from app.stores.keys import (
     CustomerKeys,
     stream_limit,
 )
+from models.catalogue.event_counts import N_KINDS, RETENTION_HOURS
 from models.domain.customer import MEMBER_BYTES, WINDOW_EVENTS, Window, pack_member
 from models.domain.event import (
     KIND,
     MAX_AGE_US,
     MAX_AHEAD_US,
+    NO_SALE,
+    REFUND,
     Event,
     EventType,
     Refusal,
@@ -49,7 +52,7 @@ _SCORED: Final = np.dtype([("key", ">u8"), ("at_s", "S10")])
 
 READ_CUSTOMER: Final = Script.named("read_customer")
 APPEND_EVENTS: Final = Script.named(
-    "append_events", after=["tombstone", "bounded", "remembered", "stream"]
+    "append_events", after=["tombstone", "bounded", "remembered", "stream", "refund"]
 )
 MERGE_CUSTOMER: Final = Script.named("merge_customer", after=["tombstone", "bounded"])
 DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["remembered"])
@@ -117,11 +120,17 @@ class EventStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """The store's answer to one event; a rejection has a reason, a stable word of `Refusal`."""
+    """The store's answer to one event.
+
+    A rejection has a reason, a stable word of `Refusal`; an accepted refund may have `NO_PURCHASE`.
+    """
 
     status: EventStatus
     reason: str | None = None
 
+
+NO_PURCHASE: Final = "no_purchase"
+"""Reason given with an accepted refund that found no purchase in its customer's window."""
 
 # By the codes of `append_events.lua`: the order is part of the script.
 OUTCOMES: Final = (
@@ -130,6 +139,7 @@ OUTCOMES: Final = (
     EventOutcome(EventStatus.REJECTED, Refusal.FUTURE),
     EventOutcome(EventStatus.REJECTED, Refusal.TOO_OLD),
     EventOutcome(EventStatus.ERASED),
+    EventOutcome(EventStatus.ACCEPTED, NO_PURCHASE),
 )
 
 
@@ -286,6 +296,7 @@ def append_limits(stream_bytes: int = STREAM_BYTES) -> tuple[Argument, ...]:
     return (
         *(MAX_AHEAD_US, MAX_AGE_US, WINDOW_EVENTS, SHOWN_SALES, CUSTOMER_TTL_S, RECENT_TTL_S),
         *(stream_limit(stream_bytes), MINUTE_TTL_S, HOUR_TTL_S, COUNTED_TTL_S, COUNTED_PAIRS),
+        RETENTION_HOURS,
     )
 
 
@@ -308,11 +319,18 @@ def event_arguments(event: Event) -> tuple[Argument, ...]:
     """Return one event's arguments of ``append_events.lua``."""
     # A time before 1970 does not fit into a member; at 0 it is refused as well, as too old.
     at_us = max(to_us(event.at), 0)
-    event_key, sale_key = key(event.event_id), key(event.sale_id)
-    field = sale_key.to_bytes(8, "big") + bytes([KIND[event.type]])
+    event_key = key(event.event_id)
+    sale_key = NO_SALE if event.sale_id is None else key(event.sale_id)
+    kind = KIND[event.type]
+    # Of a refund the script fills in the age of the purchase.
+    field = sale_key.to_bytes(8, "big") + bytes([kind, 0, 0])
+    if kind >= N_KINDS and kind != REFUND:
+        field = b""
     member = b""
     if event.type is not EventType.IMPRESSION:
-        member = pack_member(event_key, sale_key, at_us=at_us, event_type=event.type)
+        member = pack_member(
+            event_key, sale_key, at_us=at_us, event_type=event.type, quantity=event.quantity
+        )
     # Sets keep integers of 64 bits packed, and know only signed ones.
     signed = event_key - 2**64 if event_key >= 2**63 else event_key
     return signed, at_us, field, member, event.model_dump_json(exclude_none=True)

@@ -13,7 +13,8 @@ from app.stores.keys import N_PARTITIONS, RECENT_TTL_S
 from models.catalogue.event_counts import RETENTION_HOURS, grid_floor
 from models.dataset import EventTable
 from models.dataset.events import keys_for
-from models.domain.customer import WINDOW_EVENTS, Window, stamps
+from models.dataset.refunds import Refunds, counted_refunds
+from models.domain.customer import WINDOW_EVENTS, Window, stamps, with_quantities
 from models.domain.event import IMPRESSION
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import RecentImpressions
@@ -31,7 +32,9 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
         now_us: The store's clock; what is received later is left out. Profiles total what
             was received before the last night.
     """
-    order = np.lexsort((events.event_keys, events.at_us, events.customers.codes))
+    firsts = with_quantities(events.event_keys, events.kinds, quantities=events.quantities)
+    undone_us = Refunds.from_events(events).undone_us
+    order = np.lexsort((firsts, events.at_us, events.customers.codes))
     order = order[events.received_us[order] <= now_us]
     codes = events.customers.codes[order]
     bounds = [*np.flatnonzero(np.diff(codes, prepend=-1)).tolist(), len(order)]
@@ -39,17 +42,21 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
         rows = order[start:end]
         before_night = rows[events.received_us[rows] < night_floor(now_us)]
         recent = rows[events.received_us[rows] >= now_us - _RECENT_US]
-        # Every member of a window of 128 is among the last 128 by (at, event key), in which `rows`
-        # are ordered: ids are distinct.
+        # Every member of a window of 128 is among the last 128 by (at, first column), in which
+        # `rows` are ordered: ids are distinct.
         is_shown = events.kinds[rows] == IMPRESSION
         kept, shown = rows[~is_shown][-WINDOW_EVENTS:], rows[is_shown]
         stamp = stamps(events.at_us[kept], events.kinds[kept])
-        members = np.stack([events.event_keys[kept], events.sale_keys[kept], stamp], axis=1)
+        members = np.stack([firsts[kept], events.sale_keys[kept], stamp], axis=1)
         impressions = RecentImpressions.from_events(events.sale_keys[shown], events.at_us[shown])
         yield LoadedCustomer(
             customer_id=events.customers.values[int(codes[start])],
             window=Window(members, impressions).latest(),
-            profile=Profile.from_events(events.kinds[before_night], events.at_us[before_night]),
+            profile=Profile.from_events(
+                events.kinds[before_night],
+                events.at_us[before_night],
+                undone=undone_us[before_night] < night_floor(now_us),
+            ),
             last_us=int(events.at_us[rows[-1]]),
             recent=np.column_stack(
                 [events.at_us[recent], events.event_keys[recent].astype(np.int64)]
@@ -76,17 +83,27 @@ def loaded_counts(
     partitions = keys_for(events.customers.values) % np.uint64(N_PARTITIONS)
     end = ends[partitions[events.customers.codes].astype(np.int64)]
     first_us = (until_us // HOUR_US - RETENTION_HOURS) * HOUR_US
-    kept = events.counted & (events.received_us >= first_us) & (events.received_us < end)
+    kept = np.flatnonzero(
+        events.counted & (events.received_us >= first_us) & (events.received_us < end)
+    )
+    refunds, of_hours = counted_refunds(events)
+    refunded_us = events.received_us[refunds]
+    inside = (refunded_us >= first_us) & (refunded_us < end[refunds])
+    refunds, of_hours = refunds[inside], of_hours[inside]
+    hours = events.received_us // HOUR_US
+    rows = np.concatenate([kept, refunds])
+    ages = np.concatenate([np.zeros_like(kept), np.maximum(hours[refunds] - of_hours, 0)])
     cells = np.stack(
         [
-            (events.received_us[kept] // HOUR_US).astype(np.uint64),
-            events.sale_keys[kept],
-            events.kinds[kept].astype(np.uint64),
+            hours[rows].astype(np.uint64),
+            events.sale_keys[rows],
+            events.kinds[rows].astype(np.uint64),
+            ages.astype(np.uint64),
         ]
     )
     unique, counts = np.unique(cells, axis=1, return_counts=True)
     fields = np.empty(unique.shape[1], dtype=FIELD)
-    fields["sale"], fields["kind"] = unique[1], unique[2]
+    fields["sale"], fields["kind"], fields["age"] = unique[1:]
     by_hour: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
     for hour, field, n in zip(unique[0].tolist(), fields, counts.tolist(), strict=True):
         by_hour[hour][field.tobytes()] = n

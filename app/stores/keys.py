@@ -13,7 +13,7 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 ``erasures:{p}``            stream of erasures: ``c`` customer id, ``r`` erased_at in µs
 ``e:{p}:<hash>``            tombstone of an erased customer: erased_at in µs
 ``e:{p}:secret``            what ids are hashed with for their tombstones
-``n:{p}:h<hour>``           hash: sale key and type code → events of that hour
+``n:{p}:h<hour>``           hash: sale key, type code and a refund's age → events of that hour
 ``n:{p}:m<minute>``         the same for one minute, to cut the running hour on the grid
 ``n:{p}:u<hour>``           set: hashes of customer, sale and type that counted in that hour
 ``n:{p}:since``             received time of the partition's first live event, in µs

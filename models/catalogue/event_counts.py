@@ -4,6 +4,9 @@ A customer counts at most once per sale, event type and hour, so that no single 
 a sale by sending more events. Counts are taken on a fixed 60-second grid of ``received_at``,
 online and offline alike. Whole hours decay by half-life; the current hour counts in full. All sums
 start from integers in one fixed order, so that equal events give equal bits on both sides.
+
+A purchase counts until it is taken back: once the hour in which its refund was received is over,
+it is missing from the hour in which it happened.
 """
 
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.domain.event import KINDS
+from models.domain.event import FAVOURITE, KINDS, PURCHASE
 from models.domain.units import HOUR_US, MINUTE_US
 
 # Chosen: the running hour is cut on this grid, decision record 0005.
@@ -28,7 +31,8 @@ HALF_LIVES_HOURS: Final = (1.0, 6.0, 48.0, 336.0)
 HOUR, HOURS, DAYS, WEEKS = range(len(HALF_LIVES_HOURS))
 """Indices of the half-lives."""
 
-N_KINDS: Final = len(KINDS)
+N_KINDS: Final = FAVOURITE + 1
+"""Types whose events are counted by sale: those before `models.domain.event.REFUND`."""
 
 # Hours since the epoch fit until the year 2448.
 _HOUR_BITS: Final = 22
@@ -44,7 +48,7 @@ def counted(
     kinds: NDArray[np.uint8],
     received_us: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Return which events count: the first of each customer, sale, type and hour.
+    """Return which events count: the first of each customer, sale, counted type and hour.
 
     Later events do not change the result. The store applies the same rule when it receives an
     event, see ``append_events.lua``.
@@ -58,10 +62,10 @@ def counted(
     Returns:
         A mask of shape ``(n,)``.
     """
-    cells = ((customers * N_KINDS + kinds) << _HOUR_BITS) | (received_us // HOUR_US)
+    cells = ((customers * len(KINDS) + kinds) << _HOUR_BITS) | (received_us // HOUR_US)
     order = np.lexsort((sales, cells))  # stable: by time within a cell and sale
     repeats = (np.diff(cells[order]) == 0) & (np.diff(sales[order]) == 0)
-    first = np.ones(len(cells), dtype=np.bool_)
+    first = kinds < N_KINDS
     first[order[1:][repeats]] = False
     return first
 
@@ -81,7 +85,7 @@ class HourlyCounts:
         rows: Catalogue rows, shape ``(n,)``.
         kinds: Type codes, shape ``(n,)``.
         hours: Hours since the epoch, shape ``(n,)``.
-        counts: Positive numbers of events, shape ``(n,)``.
+        counts: Numbers of events, shape ``(n,)``.
     """
 
     rows: NDArray[np.int64]
@@ -112,10 +116,27 @@ class HourlyCounts:
         none = np.empty(0, dtype=np.int64)
         return cls(none, none, none, none)
 
+    def merge(self, other: Self) -> Self:
+        """Sum the entries of both."""
+        return self.from_entries(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.kinds, other.kinds]),
+            hours=np.concatenate([self.hours, other.hours]),
+            counts=np.concatenate([self.counts, other.counts]),
+        )
+
     def before(self, hour: int) -> Self:
         """Return the entries of the whole hours that count at ``hour``."""
         kept = (self.hours < hour) & (self.hours >= hour - RETENTION_HOURS)
         return type(self)(self.rows[kept], self.kinds[kept], self.hours[kept], self.counts[kept])
+
+
+def taken_back(rows: NDArray[np.int64], hours: NDArray[np.int64]) -> HourlyCounts:
+    """Return one entry a refund: a purchase less, in the hour in which it happened, shape ``(n,)``.
+
+    Not in canonical form: entries may repeat.
+    """
+    return HourlyCounts(rows, np.full(len(rows), PURCHASE), hours, np.full(len(rows), -1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,8 +145,8 @@ class SaleCounts:
 
     Attributes:
         at_us: The grid time: events received before it are counted.
-        totals: Events of the last 14 days, shape ``(n_sales, 5)``, by type code.
-        decayed: The same, decayed by each half-life, shape ``(n_half_lives, n_sales, 5)``.
+        totals: Events of the last 14 days, shape ``(n_sales, 6)``, by type code.
+        decayed: The same, decayed by each half-life, shape ``(n_half_lives, n_sales, 6)``.
     """
 
     at_us: int
@@ -145,7 +166,7 @@ class SaleCounts:
         """Add the events of the current hour, without decay.
 
         Args:
-            partial: Events since the last whole hour, shape ``(n_sales, 5)``.
+            partial: Events since the last whole hour, shape ``(n_sales, 6)``.
             at_us: The grid time up to which they were counted.
         """
         return type(self)(at_us, self.totals + partial, self.decayed + partial)
@@ -198,7 +219,8 @@ def decayed_counts(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCoun
     age = hour - past.hours
     weights = [past.counts, *(past.counts * decay.take(age) for decay in _DECAY)]
     sums = np.array([np.bincount(cells, weights=w, minlength=size) for w in weights], np.float64)
-    totals, *decayed = sums.reshape(len(weights), n_sales, N_KINDS)
+    # Late events are counted when received, and taken back where they happened.
+    totals, *decayed = np.maximum(sums, 0.0).reshape(len(weights), n_sales, N_KINDS)
     return SaleCounts(hour * HOUR_US, totals, np.stack(decayed))
 
 

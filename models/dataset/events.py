@@ -1,6 +1,6 @@
 """Event table: the events of a dataset as columns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
 from typing import Final, Self
 
@@ -16,7 +16,14 @@ from models.dataset.faults import FaultCode, FaultReport
 from models.dataset.receiving import with_received
 from models.dataset.schema import EVENTS
 from models.dataset.tables import Table
-from models.domain.event import KIND, MAX_AGE_US, MAX_AHEAD_US, EventType
+from models.domain.event import (
+    KIND,
+    MAX_AGE_US,
+    MAX_AHEAD_US,
+    NO_SALE,
+    WITHOUT_SALE,
+    EventType,
+)
 
 IDENTITY: Final = ("customer_id", "event_id")
 """Key of an event: event ids are unique within a customer only."""
@@ -46,6 +53,9 @@ class Labels:
         return cls(values, coded.to_numpy())
 
 
+Column = Labels | pl.Series | NDArray[np.generic]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EventTable:
     """Accepted events, sorted by (received, at, event key); all arrays of shape ``(n_events,)``.
@@ -55,8 +65,8 @@ class EventTable:
         event_keys: `models.domain.event.key` of the event ids.
         customers: Customer ids; never -1.
         sessions: Session ids.
-        sale_ids: Sale ids; never -1.
-        sale_keys: `models.domain.event.key` of the sale ids.
+        sale_ids: Sale ids; -1 only of searches and opened e-mails.
+        sale_keys: `models.domain.event.key` of the sale ids, `NO_SALE` without one.
         kinds: Codes `models.domain.event.KIND` of the types.
         at_us: Time of the event, microseconds since the epoch.
         received_us: Time of receipt; ``at_us`` if the file does not have it, or only that of
@@ -64,7 +74,7 @@ class EventTable:
         exposures: Exposure ids.
         positions: Rank in the slate from 1, 0 where unknown.
         prices: Price at that moment, NaN where unknown.
-        quantities: Bought quantity, 0 where unknown.
+        quantities: Pieces bought or given back, 0 where unknown.
         revenues: Revenue, NaN where unknown.
         markets: Markets.
         devices: Devices.
@@ -105,6 +115,18 @@ class EventTable:
             received_us=self.received_us,
         )
 
+    def select(self, chosen: NDArray[np.bool_]) -> Self:
+        """Return the events of a mask; codes of text columns stay as they are."""
+
+        def part(column: Column) -> Column:
+            if isinstance(column, Labels):
+                return Labels(column.values, column.codes[chosen])
+            if isinstance(column, pl.Series):
+                return column.filter(pl.Series(chosen))
+            return column[chosen]
+
+        return replace(self, **{f.name: part(getattr(self, f.name)) for f in fields(self)})
+
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Self:
         """Build the table of accepted events.
@@ -122,7 +144,8 @@ class EventTable:
             customers=columns.labels("customer_id"),
             sessions=columns.labels("session_id"),
             sale_ids=sales,
-            sale_keys=keys_for(sales.values)[sales.codes],
+            # Code -1, without a sale, reads the appended key.
+            sale_keys=np.append(keys_for(sales.values), np.uint64(NO_SALE))[sales.codes],
             kinds=columns.kinds(),
             at_us=columns.times("at"),
             received_us=columns.times("received_us"),
@@ -260,6 +283,12 @@ _REFUSALS: Final = (
         "type",
         pl.col("type").ne("") & ~pl.col("type").is_in(list(_CODES)),
         f"be one of {', '.join(_CODES)}",
+    ),
+    Check(
+        FaultCode.MISSING_VALUE,
+        "sale_id",
+        pl.col("sale_id").is_null() & ~pl.col("type").is_in(sorted(WITHOUT_SALE)),
+        f"be there, except of {' and '.join(sorted(WITHOUT_SALE))}",
     ),
     # `models.domain.event.accept`, for whole columns.
     Check(

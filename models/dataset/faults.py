@@ -92,6 +92,7 @@ class FaultCode(StrEnum):
     AFTER_CLOSE = "after_close", Effect.NOTE
     OTHER_MARKET = "other_market", Effect.NOTE
     NO_POSITION = "no_position", Effect.NOTE
+    REFUND_WITHOUT_PURCHASE = "refund_without_purchase", Effect.NOTE
 
 
 _SCHEMA: Final = {

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from models.dataset.checks import Check, find_faults, given, without_refused
@@ -16,9 +17,11 @@ from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
 from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
+from models.dataset.refunds import Refunds
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.schema import CUSTOMERS
 from models.dataset.tables import TABLES, Table, read_table, table_path
+from models.domain.event import REFUND
 from models.domain.sale import Sale
 
 SCENES: Final = "scenes"
@@ -187,9 +190,26 @@ def _events(
     times = sales.times if sales else None
     events, faults = read_events(table, times, erasures=erasures, as_received=as_received)
     n_unknown = len(faults.with_codes(FaultCode.UNKNOWN_SALE))
-    if sales and events is not None and len(events) == n_unknown:
+    if events is None:
+        return None, faults
+    if sales and len(events) == n_unknown:
         faults += _empty(table, FaultCode.NO_EVENTS)
+    faults += _lone_refunds(table, events)
     return events, faults
+
+
+def _lone_refunds(table: Table, events: EventTable) -> FaultReport:
+    alone = Refunds.from_events(events).without_purchase
+    if not len(alone):
+        return FaultReport.none()
+    n_refunds = int(np.sum(events.kinds == REFUND))
+    reason = (
+        f"{len(alone):,} of {n_refunds:,} refunds have no purchase of the sale by the customer"
+        f" before them and take nothing back, such as event {events.event_ids[int(alone[0])]!r}"
+    )
+    return FaultReport.from_faults(
+        [table.fault(FaultCode.REFUND_WITHOUT_PURCHASE, reason, column="type")]
+    )
 
 
 def _empty(table: Table, code: FaultCode) -> FaultReport:

@@ -81,7 +81,7 @@ SALES: Final = (
 EVENTS: Final = (
     _identifier("event_id", required=True),
     _identifier("customer_id", required=True),
-    _identifier("sale_id", required=True),
+    _identifier("sale_id"),
     _identifier("type", required=True),
     Column(name="at", kind=Kind.TIME, required=True),
     Column(name="received_at", kind=Kind.TIME),

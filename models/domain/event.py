@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    model_validator,
 )
 
 from models.domain.times import EPOCH, FORMS, MICROSECOND, Time
@@ -86,6 +87,11 @@ class EventType(StrEnum):
     CLICK = "click"
     CART = "cart"
     PURCHASE = "purchase"
+    FAVOURITE = "favourite"
+    REFUND = "refund"
+    DISLIKE = "dislike"
+    SEARCH = "search"
+    EMAIL_OPEN = "email_open"
 
 
 KINDS: Final = tuple(EventType)
@@ -94,8 +100,19 @@ KINDS: Final = tuple(EventType)
 KIND: Final = {event_type: code for code, event_type in enumerate(KINDS)}
 """The code of each event type."""
 
-IMPRESSION, VIEW, CLICK, CART, PURCHASE = range(len(KINDS))
+IMPRESSION, VIEW, CLICK, CART, PURCHASE, FAVOURITE, REFUND, DISLIKE, SEARCH, EMAIL_OPEN = range(
+    len(KINDS)
+)
 """The codes by name, in the order of `KINDS`."""
+
+TOUCHES: Final = frozenset({VIEW, CLICK, CART, PURCHASE, FAVOURITE})
+"""Codes of the events by which a customer shows interest in a sale."""
+
+WITHOUT_SALE: Final = frozenset({EventType.SEARCH, EventType.EMAIL_OPEN})
+"""Types of events that need not be about a sale."""
+
+NO_SALE: Final = 0
+"""The key of no sale."""
 
 
 class Refusal(StrEnum):
@@ -116,7 +133,9 @@ class Event(BaseModel):
     customer_id: Identifier
     session_id: Identifier | None = Field(default=None, description="The visit it belongs to.")
     type: EventType
-    sale_id: Identifier
+    sale_id: Identifier | None = Field(
+        default=None, description="Required, except of `search` and `email_open`."
+    )
     at: Time = Field(description=f"When it happened, as the client says: {FORMS}.")
     exposure_id: Identifier | None = Field(
         default=None, description="Recommendation id of the answer that showed the sale."
@@ -125,12 +144,23 @@ class Event(BaseModel):
         default=None, description="Rank in the slate."
     )
     price: Amount | None = None
-    quantity: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
+    quantity: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(
+        default=None,
+        description="Pieces bought, one if missing; of a refund the pieces given back, all of the "
+        "purchase if missing.",
+    )
     revenue: Amount | None = None
     market: Market | None = None
     device: Identifier | None = None
     propensity: float | None = Field(default=None, gt=0, le=1)
     variant: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _has_sale(self) -> Self:
+        if self.sale_id is None and self.type not in WITHOUT_SALE:
+            msg = f"sale_id is required of a {self.type}"
+            raise ValueError(msg)
+        return self
 
 
 def accept(at_us: int, received_us: int) -> Refusal | None:
@@ -159,7 +189,7 @@ def key(identifier: str) -> int:
     return int.from_bytes(blake2b(identifier.encode(), digest_size=8).digest(), "big")
 
 
-# Windows store 61 bits, but a datetime ends with the year 9999.
+# Windows store 60 bits, but a datetime ends with the year 9999.
 LAST: Final = datetime.max.replace(tzinfo=UTC)
 """Latest time of the contract."""
 

@@ -25,7 +25,7 @@ class Profile:
 
     Attributes:
         first_us: Time of the first event, microseconds since the epoch; 0 if unknown.
-        counts: Number of events by type code, length 5.
+        counts: Number of events by type code, without purchases that were taken back.
     """
 
     first_us: int
@@ -37,11 +37,23 @@ class Profile:
         return cls(first_us=0, counts=(0,) * len(KINDS))
 
     @classmethod
-    def from_events(cls, kinds: NDArray[np.integer], at_us: NDArray[np.int64]) -> Self:
-        """Total a customer's events received before midnight; both of shape ``(n,)``."""
+    def from_events(
+        cls,
+        kinds: NDArray[np.integer],
+        at_us: NDArray[np.int64],
+        *,
+        undone: NDArray[np.bool_],
+    ) -> Self:
+        """Total a customer's events received before midnight.
+
+        Args:
+            kinds: Type codes, shape ``(n,)``.
+            at_us: When each happened, same shape.
+            undone: Purchases that were taken back by then, which do not count, same shape.
+        """
         if not len(kinds):
             return cls.empty()
-        counts = np.bincount(kinds, minlength=len(KINDS)).tolist()
+        counts = np.bincount(kinds[~undone], minlength=len(KINDS)).tolist()
         return cls(first_us=int(at_us.min()), counts=tuple(counts))
 
     @classmethod

@@ -5,14 +5,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import CART, CLICK, PURCHASE, VIEW
+from models.domain.event import CART, CLICK, FAVOURITE, PURCHASE, VIEW
 from models.features.feature import FeatureGroup, Scope
 from models.query.customer_history import VISIT
 from models.query.query import Batch
 
 
 def _values(batch: Batch) -> NDArray[np.float64]:
-    # Shape (n_queries, n_sales, 8).
+    # Shape (n_queries, n_sales, 10).
     by_sale = batch.by_sale
     places = by_sale.places(batch.rows)
     newest = batch.history.customers.ends[:, None]
@@ -28,6 +28,8 @@ def _values(batch: Batch) -> NDArray[np.float64]:
             places == np.maximum(newest, 1),
             by_sale.interest[VISIT][places],
             np.log1p(batch.impressions.ages_s(batch.rows, len(batch.catalogue))),
+            counts[..., FAVOURITE],
+            batch.history.disliked(batch.rows, len(batch.catalogue)),
         ]
     ).transpose(1, 2, 0)
 
@@ -43,6 +45,8 @@ CROSS: Final = FeatureGroup(
         "same_sale_last": "1 if the customer's last event was with this sale, else 0",
         "same_sale_visit": "This visit's decayed interest in this sale",
         "same_sale_shown": "Logarithm of seconds since its last impression; unknown if never",
+        "same_sale_favourites": "The customer's favourites of this sale in the window",
+        "same_sale_disliked": "1 if the customer disliked this sale in the window, else 0",
     },
     values=_values,
 )

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import CART, CLICK, KINDS, PURCHASE, VIEW, EventType
+from models.domain.event import CART, CLICK, FAVOURITE, KINDS, PURCHASE, VIEW, EventType
 from models.domain.units import DAY_S, SECOND_US
 from models.features.feature import FeatureGroup, Scope
 from models.query.customer_history import VISIT_GAP_S
@@ -15,12 +15,15 @@ from models.query.query import Batch
 _FEATURES: Final = {
     "customer_views": "Views and clicks in the window",
     "customer_carts": "Carts in the window",
-    "customer_purchases": "Purchases in the window",
+    "customer_purchases": "Purchases in the window, without those taken back",
     "customer_visit_events": "Events of the last 30 minutes",
     "customer_recency": "Logarithm of seconds since the last event; unknown without one",
     "customer_purchase_recency": "The same since the last purchase",
     "customer_unknown_events": "Events in the window whose sale is unknown",
-    "customer_past_purchases": "Purchases before last night",
+    "customer_favourites": "Favourites in the window",
+    "customer_searches": "Searches and opened e-mails in the window",
+    "customer_active_recency": "Logarithm of seconds since the last event of any type",
+    "customer_past_purchases": "Purchases before last night, without those taken back",
     "customer_past_events": "Events before last night",
     "customer_tenure_days": "Days since the first event, by last night's profile",
 }
@@ -40,6 +43,9 @@ def _values(batch: Batch) -> NDArray[np.float64]:
         np.log1p(history.newest_age_s()),
         np.log1p(history.newest_age_s(EventType.PURCHASE)),
         history.n_unknown,
+        by_kind[:, FAVOURITE],
+        history.n_searches,
+        np.log1p(history.active_age_s),
     ]
     values[:, 0, : len(from_history)] = np.array(from_history).T
     for place, query in enumerate(batch.queries):

@@ -14,21 +14,28 @@ from numpy.typing import NDArray
 
 from models.arrays.ragged import Ragged, flat_cells
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.event_counts import N_KINDS
 from models.domain.customer import Window
-from models.domain.event import KIND, KINDS, EventType
+from models.domain.event import DISLIKE, KIND, KINDS, REFUND, WITHOUT_SALE, EventType
 from models.domain.recent_impressions import NOTHING_SHOWN
+from models.domain.refund import SHOWS_INTEREST, standing
 from models.domain.units import DAY_S, MINUTE_S, SECOND_US
 
-# Chosen, not measured; part of the schema hash. An impression is no act of the customer.
+# Chosen, not measured; part of the schema hash. Other events show no interest in a sale.
 _INTEREST_BY_TYPE: Final = {
-    EventType.IMPRESSION: 0.0,
     EventType.VIEW: 1.0,
     EventType.CLICK: 1.0,
     EventType.CART: 2.0,
     EventType.PURCHASE: 3.0,
+    EventType.FAVOURITE: 2.0,
 }
-INTEREST: Final = np.array([_INTEREST_BY_TYPE[event_type] for event_type in KINDS])
-"""Interest weight of one event by type code, shape ``(5,)``."""
+INTEREST: Final = np.array([_INTEREST_BY_TYPE.get(event_type, 0.0) for event_type in KINDS])
+"""Interest weight of one event by type code, shape ``(n_kinds,)``."""
+
+COUNTED_INTEREST: Final = INTEREST[:N_KINDS]
+"""The same for the types that are counted by sale, shape ``(6,)``."""
+
+_IS_SEARCH: Final = np.array([event_type in WITHOUT_SALE for event_type in KINDS])
 
 # Chosen; part of the schema hash.
 _VISIT_HALF_LIFE_S: Final = 30 * MINUTE_S
@@ -65,6 +72,9 @@ _NEVER: Final = np.array([np.nan])
 class History:
     """Customer histories: the events of windows, joined to catalogue rows, as of each query.
 
+    The events are those that still show interest, see `models.domain.refund.standing`: purchases
+    that were taken back are not among them.
+
     Attributes:
         customers: Owner of each event.
         rows: Catalogue row of each event, a customer's oldest first, shape ``(n,)``.
@@ -73,6 +83,10 @@ class History:
         interest: Interest of each event, decayed by each half-life, shape ``(2, n)``.
         n_unknown: Events of each customer whose sale is not in the catalogue, shape
             ``(n_customers,)``.
+        n_searches: Searches and opened e-mails in each window, same shape.
+        active_age_s: Seconds since each customer's last event of any type, NaN if none, same
+            shape.
+        dislikes: Catalogue rows that each customer dislikes.
     """
 
     customers: Ragged
@@ -81,6 +95,9 @@ class History:
     age_s: NDArray[np.float64]
     interest: NDArray[np.float64]
     n_unknown: NDArray[np.int64]
+    n_searches: NDArray[np.int64]
+    active_age_s: NDArray[np.float64]
+    dislikes: tuple[Ragged, NDArray[np.int64]]
 
     @classmethod
     def from_windows(
@@ -99,18 +116,25 @@ class History:
         joined = members[0] if len(members) == 1 else np.concatenate(members)
         events = Window(joined, NOTHING_SHOWN)
         rows = catalogue.rows_for(events.sale_keys)
-        known = rows >= 0
+        stands = _standing(every, events)
+        known = stands & (rows >= 0)
         customers = every.select(known)
-        kinds = events.kinds[known]
-        moments = now_us.take(customers.owners)
-        age_s = np.maximum(moments - events.at_us[known], 0) / SECOND_US
+        every_age_s = np.maximum(now_us.take(every.owners) - events.at_us, 0) / SECOND_US
+        kinds, age_s = events.kinds[known], every_age_s[known]
+        # Events are ordered by time: of repeated indices numpy keeps the last assignment.
+        active_age_s = np.full(every.n_rows, np.nan)
+        active_age_s[every.owners] = every_age_s
+        disliked = (events.kinds == DISLIKE) & (rows >= 0)
         return cls(
             customers=customers,
             rows=rows[known],
             kinds=kinds,
             age_s=age_s,
             interest=INTEREST[kinds] * np.exp2(-age_s / _HALF_LIVES_S),
-            n_unknown=every.lengths - customers.lengths,
+            n_unknown=every.select(stands).lengths - customers.lengths,
+            n_searches=every.select(_IS_SEARCH.take(events.kinds)).lengths,
+            active_age_s=active_age_s,
+            dislikes=(every.select(disliked), rows[disliked]),
         )
 
     def __len__(self) -> int:
@@ -138,6 +162,11 @@ class History:
         """Count each customer's events under a mask ``(n,)``, shape ``(n_customers,)``."""
         return np.bincount(self.customers.owners[chosen], minlength=self.customers.n_rows)
 
+    def disliked(self, rows: NDArray[np.int64], n_catalogue: int) -> NDArray[np.bool_]:
+        """Return whether each customer dislikes catalogue rows ``(n_customers, n)``, same shape."""
+        customers, disliked = self.dislikes
+        return np.isin(flat_cells(rows, n_catalogue), customers.cells(disliked, n_catalogue))
+
     def newest_age_s(self, event_type: EventType | None = None) -> NDArray[np.float64]:
         """Return the age of each customer's newest event, of one type if given; NaN if none.
 
@@ -154,6 +183,17 @@ class History:
         return newest
 
 
+def _standing(customers: Ragged, events: Window) -> NDArray[np.bool_]:
+    kinds = events.kinds
+    stands = SHOWS_INTEREST.take(kinds)
+    # Few customers have any: the others are decided by the types alone.
+    undoing = (kinds == REFUND) | (kinds == DISLIKE)
+    for customer in np.unique(customers.owners[undoing]):
+        own = np.flatnonzero(customers.owners == customer)
+        stands[own] = standing(events.sale_keys[own], kinds[own], quantities=events.quantities[own])
+    return stands
+
+
 @dataclass(frozen=True, eq=False)
 class HistoryBySale:
     """Histories aggregated by sale.
@@ -163,7 +203,7 @@ class HistoryBySale:
 
     Attributes:
         place: Place of each sale of the catalogue, shape ``(n_customers, n_catalogue)``.
-        counts: Events by type code, shape ``(n + 1, 5)``.
+        counts: Events by type code, shape ``(n + 1, n_kinds)``.
         age_s: Seconds since the last event, NaN if never, shape ``(n + 1,)``.
         interest: Decayed interest by half-life, shape ``(2, n + 1)``.
         is_newest: Whether each event is the newest with its sale, shape ``(n,)``.

@@ -107,10 +107,10 @@ class CandidateCounts:
 
     Attributes:
         decayed: Events of each candidate, by half-life and type code, shape
-            ``(n_half_lives, n_queries, n_sales, 5)``; see `models.catalogue.event_counts`.
+            ``(n_half_lives, n_queries, n_sales, 6)``; see `models.catalogue.event_counts`.
         neighbours: Catalogue rows of each candidate's neighbours, shape ``(n_queries, n_sales,
             20)``.
-        of_neighbours: Events of each neighbour, shape ``(n_queries, n_sales, 20, 5)``.
+        of_neighbours: Events of each neighbour, shape ``(n_queries, n_sales, 20, 6)``.
     """
 
     decayed: NDArray[np.float64]

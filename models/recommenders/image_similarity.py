@@ -136,9 +136,9 @@ def look_alike_counts(
 
     Args:
         weights: Weights of the neighbours, shape ``(n_queries, n_sales, 20)``.
-        of_each: Events of each, shape ``(n_queries, n_sales, 20, 5)``.
+        of_each: Events of each, shape ``(n_queries, n_sales, 20, 6)``.
 
     Returns:
-        Events by type code, shape ``(n_queries, n_sales, 5)``.
+        Events by type code, shape ``(n_queries, n_sales, 6)``.
     """
     return np.einsum("bij,bijk->bik", weights, of_each)

@@ -11,7 +11,7 @@ from models.arrays.array_file import Arrays
 from models.catalogue.catalogue_cache import cached
 from models.catalogue.event_counts import DAYS, HOUR, HOURS, WEEKS
 from models.domain.event import CLICK, IMPRESSION, PURCHASE, VIEW
-from models.query.customer_history import INTEREST
+from models.query.customer_history import COUNTED_INTEREST
 from models.query.query import Batch
 from models.recommenders.recommender import Recommender
 
@@ -61,7 +61,7 @@ class Popularity(Recommender):
         """Score by rates, shape ``(n_queries, n_sales, 9)``; see `Recommender.batch_scores`."""
         decayed = batch.counts.decayed
         rates = self._rates_of(batch)
-        volumes = np.einsum("hbij,j->hbi", decayed[[HOURS, DAYS]], INTEREST)
+        volumes = np.einsum("hbij,j->hbi", decayed[[HOURS, DAYS]], COUNTED_INTEREST)
         volume = volumes[1]
         trend = volumes[0] / np.maximum(volume, 1.0)
         hours = self.rates(decayed[HOURS], prior=rates)
@@ -85,7 +85,7 @@ class Popularity(Recommender):
         if self.click_rate > 0:
             return self.conversion(self._rates_of(batch))
         # Without impressions there are no rates: order by volume.
-        return np.einsum("bij,j->bi", batch.counts.decayed[DAYS], INTEREST)
+        return np.einsum("bij,j->bi", batch.counts.decayed[DAYS], COUNTED_INTEREST)
 
     def conversion(self, rates: Rates) -> NDArray[np.float64]:
         """Return purchases per impression by the rates that the shop has, shape ``(...)``."""
@@ -103,7 +103,7 @@ class Popularity(Recommender):
         """Return smoothed openings per impression and purchases per click or view.
 
         Args:
-            counts: Events by type code, shape ``(..., 5)``.
+            counts: Events by type code, shape ``(..., 6)``.
             prior: Means to shrink towards, each of shape ``(...)``; default: the shop's.
 
         Returns:

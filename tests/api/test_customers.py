@@ -16,7 +16,7 @@ URL = "/v1/customers/c1"
 async def test_what_is_known_of_a_customer_is_told(
     client: httpx.AsyncClient, stores: Stores
 ) -> None:
-    profile = Profile(first_us=1_700_000_000_000_000, counts=(9, 8, 7, 6, 5))
+    profile = Profile(first_us=1_700_000_000_000_000, counts=(9, 8, 7, 6, 5, 0, 0, 0, 0, 0))
     await stores.connection.execute(
         "SET", CustomerKeys.for_customer("c1").profile, profile.pack(), doing="setting up"
     )
@@ -39,6 +39,7 @@ async def test_what_is_known_of_a_customer_is_told(
         "click": 7,
         "cart": 6,
         "purchase": 5,
+        **dict.fromkeys(("favourite", "refund", "dislike", "search", "email_open"), 0),
     }
     [last] = body["shown"]
     assert (last["sale_id"], last["sale_key"]) == ("rome", f"{key('rome'):016x}")

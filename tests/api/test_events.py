@@ -73,6 +73,25 @@ async def test_an_event_of_an_unknown_sale_is_kept_and_named(client: httpx.Async
     assert "vitrine_unknown_sale_events_total 2.0" in (await client.get("/metrics")).text
 
 
+async def test_a_refund_without_a_purchase_is_taken_and_named(client: httpx.AsyncClient) -> None:
+    bought = event("e1", type="purchase", quantity=2)
+    back = [event(f"r{n}", type="refund", quantity=1) for n in range(3)]
+    search = event("e2", type="search", sale_id=None)
+
+    answer = await client.post(URL, json={"events": [bought, *back, search]})
+
+    assert answer.json()["unknown_sales"] == []
+    assert answer.json()["results"] == [
+        result(0, "e1", "accepted"),
+        result(1, "r0", "accepted"),
+        result(2, "r1", "accepted"),
+        result(3, "r2", "accepted", reason="no_purchase"),
+        result(4, "e2", "accepted"),
+    ]
+    metrics = (await client.get("/metrics")).text
+    assert 'vitrine_events_total{reason="no_purchase",status="accepted"} 1.0' in metrics
+
+
 async def test_a_thousand_events_are_one_batch(client: httpx.AsyncClient) -> None:
     batch = [event(f"e{number}", customer_id=f"c{number % 7}") for number in range(1_000)]
 
@@ -104,6 +123,7 @@ async def test_a_body_that_is_no_batch_is_refused_whole_and_the_fault_located(
     ("malformed", "event_id", "detail"),
     [
         (event("x", type="like"), "x", "type: "),
+        (event(sale_id=None), "e1", "event: Value error, sale_id is required of a view"),
         (event("x" * 129), None, "event_id: "),
         (event(""), None, "event_id: "),
         (event("a\nb"), None, "event_id: "),

@@ -5,16 +5,18 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from app.catalogue.count_history import CountHistory
+from app.catalogue.count_history import CountHistory, by_row
 from app.stores.connection import Connection
 from app.stores.count import CountStore, EventCounts
-from app.stores.customer import CustomerStore
+from app.stores.customer import OUTCOMES, CustomerStore
 from app.stores.keys import counts_prefix, partition
 from app.stores.server import StoreServer
-from models.catalogue.event_counts import grid_floor
-from models.domain.event import KINDS, EventType, key
+from models.catalogue.event_counts import N_KINDS, grid_floor
+from models.domain.event import KINDS, PURCHASE, EventType, key, to_us
 from models.domain.units import HOUR_US
-from tests.contract.visit import MINUTE_US, append_at, event, visits
+from tests.contract.visit import MINUTE_US, append_at, event, sale_key_of, visits
+from tests.logs import NOON, Row, catalogue, event_id, event_table
+from training.examples.replay import CountReplay
 
 CLICK = KINDS.index(EventType.CLICK)
 
@@ -63,9 +65,70 @@ class CountStoreContract:
         counts = await store.since(hour - 1, until_us=grid_floor(now_us))
 
         by_hour = as_counter(counts)
-        once = {(e.customer_id, e.sale_id, e.type) for e in events}
-        expected = Counter((key(sale_id), KINDS.index(kind)) for _, sale_id, kind in once)
+        once = {(e.customer_id, sale_key_of(e), KINDS.index(e.type)) for e in events}
+        expected = Counter((sale, kind) for _, sale, kind in once if kind < N_KINDS)
         assert Counter({(s, k): n for (s, k, _), n in by_hour.items()}) == expected
+
+    async def test_a_refund_takes_its_purchase_out_of_its_hour_once_its_own_is_over(
+        self, store: CountStore, connection: Connection, now_us: int
+    ) -> None:
+        hour = now_us // HOUR_US - 5
+        bought_us, refunded_us = hour * HOUR_US, (hour + 3) * HOUR_US
+        purchase = event("p", at_us=bought_us, type=EventType.PURCHASE, quantity=2)
+        await append_at(connection, [purchase], received_us=bought_us)
+        history = CountHistory(store)
+        codes: list[int] = []
+        for n in range(3):
+            refund = event(f"r{n}", at_us=refunded_us, type=EventType.REFUND, quantity=1)
+            codes += await append_at(connection, [refund], received_us=refunded_us)
+
+        counts = [
+            as_counter(await history.until(refunded_us + minutes * MINUTE_US))[
+                key("s1"), PURCHASE, hour
+            ]
+            for minutes in (59, 60, 61)
+        ]
+
+        assert counts == [1, 0, 0]
+        assert [OUTCOMES[code].reason for code in codes] == [None, None, "no_purchase"]
+
+    async def test_counts_with_refunds_equal_those_of_a_replay(
+        self, store: CountStore, connection: Connection, now_us: int
+    ) -> None:
+        """Purchases and refunds of few customers and sales, some late, over five hours."""
+        rng = np.random.default_rng(7)
+        start_us = (now_us // HOUR_US - 5) * HOUR_US
+        log: list[Row] = []
+        for n, minute in enumerate(np.sort(rng.integers(0, 300, size=120)).tolist()):
+            received_us = start_us + minute * MINUTE_US + n
+            late_us = int(rng.integers(0, 90)) * MINUTE_US if n % 4 == 0 else 0
+            of = event(
+                event_id(n),
+                at_us=received_us - late_us,
+                sale_id=f"s{rng.integers(2)}",
+                customer_id=f"c{rng.integers(3)}",
+                type=EventType.PURCHASE if rng.integers(2) else EventType.REFUND,
+                quantity=int(rng.integers(1, 4)) if rng.integers(2) else None,
+            )
+            await append_at(connection, [of], received_us=received_us)
+            log.append(
+                Row(
+                    kind=of.type,
+                    at=to_us(of.at) - NOON,
+                    received=received_us - NOON,
+                    customer=of.customer_id,
+                    sale=str(of.sale_id),
+                    quantity=of.quantity,
+                )
+            )
+        shop, history = catalogue("s0", "s1"), CountHistory(store)
+        replay = CountReplay(event_table(log), shop)
+
+        for minutes in (245, 275, 299, 300):
+            grid_us = start_us + minutes * MINUTE_US
+            counts = by_row(await history.until(grid_us), shop, grid_us=grid_us)
+
+            assert counts.id == replay.at(grid_us).id
 
     async def age_minutes(
         self, connection: Connection, customers: set[str], *, now_us: int

@@ -15,6 +15,7 @@ from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
 from app.stores.customer import OUTCOMES, CustomerStore, EventOutcome, EventStatus, LoadedCustomer
 from app.stores.keys import CUSTOMER_TTL_S, HOUR_TTL_S, MINUTE_TTL_S, RECENT_TTL_S, CustomerKeys
+from models.catalogue.event_counts import N_KINDS
 from models.domain.customer import WINDOW_EVENTS
 from models.domain.event import Event, EventType, to_us
 from models.domain.profile import Profile
@@ -197,9 +198,9 @@ class CustomerStoreContract:
 
         entries = await streamed(connection)
         fields = {
-            blake2b(e.sale_id.encode(), digest_size=8).digest()
-            + bytes([list(EventType).index(e.type)])
+            blake2b(str(e.sale_id).encode(), digest_size=8).digest() + bytes([kind, 0, 0])
             for e in events
+            if (kind := list(EventType).index(e.type)) < N_KINDS
         }
         received = {at // (60 * MINUTE_US) for _, at in entries}
         minutes = {at // MINUTE_US for _, at in entries}
@@ -315,7 +316,7 @@ class CustomerStoreContract:
     async def test_a_profile_is_read_with_the_window(
         self, store: CustomerStore, connection: Connection
     ) -> None:
-        profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5))
+        profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5, 0, 0, 0, 0, 0))
         await connection.execute("SET", C1.profile, profile.pack(), doing="setting up")
 
         assert (await store.read("c1")).profile == profile
@@ -364,7 +365,7 @@ class CustomerStoreContract:
         self, store: CustomerStore, connection: Connection, now_us: int
     ) -> None:
         click = event("e1", at_us=now_us)
-        profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5))
+        profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5, 0, 0, 0, 0, 0))
         await connection.execute("SET", C1.profile, profile.pack(), doing="setting up")
         shown = event("e2", at_us=now_us, type=EventType.IMPRESSION)
         await store.append([click, shown])

@@ -103,7 +103,9 @@ class Shop:
 
     async def load(self) -> None:
         days = int(self.rng.integers(500))
-        profile = Profile(first_us=await self.stores.server.time_us(), counts=(0, 1, 0, 0, 0))
+        profile = Profile(
+            first_us=await self.stores.server.time_us(), counts=(0, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+        )
         chosen = profile if self.rng.random() < 0.7 else Profile.empty()
         await self.stores.customers.merge([loaded(now_us=self.now_us, profile=chosen, days=days)])
 
@@ -133,7 +135,7 @@ class LifetimeContract:
     ) -> None:
         """A profile from a file of last year must not leave a customer of today."""
         now_us = await stores.server.time_us()
-        profile = Profile(first_us=now_us, counts=(0, 1, 0, 0, 0))
+        profile = Profile(first_us=now_us, counts=(0, 1, 0, 0, 0, 0, 0, 0, 0, 0))
         await stores.customers.append([event("e1", at_us=now_us)])
 
         await stores.customers.merge([loaded(now_us=now_us, profile=profile, days=300)])
@@ -147,7 +149,7 @@ class LifetimeContract:
         self, stores: Stores, connection: Connection
     ) -> None:
         now_us = await stores.server.time_us()
-        profile = Profile(first_us=now_us, counts=(0, 1, 0, 0, 0))
+        profile = Profile(first_us=now_us, counts=(0, 1, 0, 0, 0, 0, 0, 0, 0, 0))
 
         await stores.customers.merge([loaded(now_us=now_us, profile=profile, days=300)])
 

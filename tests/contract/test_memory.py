@@ -55,7 +55,7 @@ async def bytes_each(url: str, *, sizes: list[int]) -> dict[str, float]:
     """Bytes per customer by what is kept and of how many customers."""
     stores = Stores.open(url, timeout_s=120.0)
     now_us = await stores.server.time_us()
-    full = Profile(first_us=now_us, counts=(0, N_EVENTS, 0, 0, 0))
+    full = Profile(first_us=now_us, counts=(0, N_EVENTS, 0, 0, 0, 0, 0, 0, 0, 0))
     found: dict[str, float] = {}
     for name, profile in {"windows": Profile.empty(), "with profiles": full}.items():
         # What scripts and connections take is there before the first customer is counted.

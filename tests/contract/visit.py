@@ -9,7 +9,7 @@ from app.stores.connection import Connection, Script
 from app.stores.customer import APPEND_EVENTS, append_keys, append_limits, event_arguments
 from app.stores.keys import CustomerKeys
 from models.domain.customer import Window, pack_member
-from models.domain.event import KINDS, Event, EventType, from_us, key, to_us
+from models.domain.event import KINDS, NO_SALE, Event, EventType, from_us, key, to_us
 from models.domain.recent_impressions import RecentImpressions
 from models.domain.units import SECOND_US
 
@@ -24,14 +24,21 @@ def event(
     sale_id: str = "s1",
     customer_id: str = "c1",
     type: EventType = EventType.CLICK,  # noqa: A002 - the contract's name
+    quantity: int | None = None,
 ) -> Event:
     return Event(
-        event_id=event_id, customer_id=customer_id, type=type, sale_id=sale_id, at=from_us(at_us)
+        event_id=event_id,
+        customer_id=customer_id,
+        type=type,
+        sale_id=sale_id,
+        at=from_us(at_us),
+        quantity=quantity,
     )
 
 
 def visits(rng: np.random.Generator, n: int, *, customer_id: str, now_us: int) -> list[Event]:
-    """Accepted events of every type within the last days; some share their time."""
+    """Accepted events of every type but refunds within the last days; some share their time."""
+    kinds = [kind for kind in KINDS if kind is not EventType.REFUND]
     seconds = rng.integers(0, 5 * 24 * 3600 if n % 2 else 20, size=n)
     return [
         event(
@@ -39,19 +46,29 @@ def visits(rng: np.random.Generator, n: int, *, customer_id: str, now_us: int) -
             at_us=now_us - int(seconds[i]) * 1_000_000,
             sale_id=f"s{rng.integers(7)}",
             customer_id=customer_id,
-            type=KINDS[rng.integers(len(KINDS))],
+            type=kinds[rng.integers(len(kinds))],
         )
         for i in range(n)
     ]
 
 
+def sale_key_of(of: Event) -> int:
+    return NO_SALE if of.sale_id is None else key(of.sale_id)
+
+
 def window_of(events: list[Event]) -> Window:
     """The window as models define it, without any store."""
     shown = [e for e in events if e.type is EventType.IMPRESSION]
-    keys = np.array([key(e.sale_id) for e in shown], dtype=np.uint64)
+    keys = np.array([sale_key_of(e) for e in shown], dtype=np.uint64)
     return Window.from_members(
         (
-            pack_member(key(e.event_id), key(e.sale_id), at_us=to_us(e.at), event_type=e.type)
+            pack_member(
+                key(e.event_id),
+                sale_key_of(e),
+                at_us=to_us(e.at),
+                event_type=e.type,
+                quantity=e.quantity,
+            )
             for e in events
             if e.type is not EventType.IMPRESSION
         ),

@@ -4,12 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
+from models.dataset.refunds import net_of_refunds
 from models.domain.event import KIND, EventType
 from training.examples.slates import Slates
 
 
 class Bought:
-    """Purchases by customer and time."""
+    """Purchases by customer and time, net of refunds."""
 
     def __init__(self, events: EventTable, outcome_us: int) -> None:
         """Sort the purchases of an event table by customer.
@@ -18,6 +19,7 @@ class Bought:
             events: The event table.
             outcome_us: Longest time from a slate to a purchase.
         """
+        events = net_of_refunds(events)
         purchases = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
         # Stable: a customer's purchases stay in the order of time.
         order = np.argsort(events.customers.codes[purchases], kind="stable")

@@ -15,9 +15,17 @@ from models.catalogue.event_counts import (
     SaleCounts,
     decayed_counts,
     grid_floor,
+    taken_back,
 )
 from models.dataset.events import EventTable
-from models.domain.customer import WINDOW_EVENTS, Window, canonical_order, stamps
+from models.dataset.refunds import Refunds, counted_refunds
+from models.domain.customer import (
+    WINDOW_EVENTS,
+    Window,
+    canonical_order,
+    stamps,
+    with_quantities,
+)
 from models.domain.event import IMPRESSION
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, seconds
@@ -114,7 +122,11 @@ class WindowReplay:
         kept = np.flatnonzero(events.kinds != IMPRESSION)
         members = np.stack(
             [
-                events.event_keys[kept],
+                with_quantities(
+                    events.event_keys[kept],
+                    events.kinds[kept],
+                    quantities=events.quantities[kept],
+                ),
                 events.sale_keys[kept],
                 stamps(events.at_us[kept], events.kinds[kept]),
             ],
@@ -147,6 +159,7 @@ class ProfileReplay:
         order = np.lexsort((events.received_us, _codes(events)))
         self._kinds = events.kinds[order]
         self._at_us = events.at_us[order]
+        self._undone_us = Refunds.from_events(events).undone_us[order]
         self._log = CustomerLog.of(
             _codes(events)[order], events.received_us[order], n_customers=_n_customers(events)
         )
@@ -154,7 +167,8 @@ class ProfileReplay:
     def profile(self, customer: int, now_us: int) -> Profile:
         """Return the profile of a customer by the last night before ``now_us``."""
         known = self._known(customer, now_us)
-        return Profile.from_events(self._kinds[known], self._at_us[known])
+        undone = self._undone_us[known] < night_floor(now_us)
+        return Profile.from_events(self._kinds[known], self._at_us[known], undone=undone)
 
     def last_us(self, customer: int, now_us: int) -> int | None:
         """Return the time of the customer's last event known to that night, None without one."""
@@ -186,6 +200,10 @@ class CountReplay:
         # By hour, so that the hours that count lie together. Inside a sale and type hours ascend as
         # before: sums over them are the same to the bit.
         self._hourly = _part(hourly, np.argsort(hourly.hours, kind="stable"))
+        refunds, of_hours = counted_refunds(events)
+        known = rows[refunds] >= 0
+        self._taken_back = taken_back(rows[refunds[known]], of_hours[known])
+        self._refund_hours = events.received_us[refunds[known]] // HOUR_US
         self._hour = -1
         self._whole_hours = SaleCounts.none(self._n_sales)
         self._partial = np.zeros((self._n_sales, N_KINDS), dtype=np.int64)
@@ -228,13 +246,18 @@ class CountReplay:
         self._hour = hour
         counted = np.searchsorted(self._hourly.hours, [hour - RETENTION_HOURS, hour])
         hourly = _part(self._hourly, slice(int(counted[0]), int(counted[1])))
+        undone = self._refund_hours < hour
+        if undone.any():
+            hourly = hourly.merge(_part(self._taken_back, undone))
         self._whole_hours = decayed_counts(hourly, hour=hour, n_sales=self._n_sales)
         self._partial[:] = 0
         self._current = self._whole_hours.with_partial(self._partial, at_us=hour * HOUR_US)
         self._next = int(np.searchsorted(self._received_us, hour * HOUR_US))
 
 
-def _part(hourly: HourlyCounts, chosen: slice | NDArray[np.intp]) -> HourlyCounts:
+def _part(
+    hourly: HourlyCounts, chosen: slice | NDArray[np.intp] | NDArray[np.bool_]
+) -> HourlyCounts:
     return HourlyCounts(
         hourly.rows[chosen], hourly.kinds[chosen], hourly.hours[chosen], hourly.counts[chosen]
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
+from models.dataset.refunds import net_of_refunds
 from models.domain.event import PURCHASE
 from models.domain.units import MINUTE_US
 from training.configuration import RunConfig
@@ -41,12 +42,13 @@ def visit_slates(
     """Make one slate per visit, of purchases after it and of sampled open sales.
 
     A visit's moment is that of one of its events, drawn uniformly. Sales bought within
-    ``outcome_us`` are positives. Of the other open sales ``n_negatives`` are drawn, with weights
-    that undo the sampling.
+    ``outcome_us`` are positives, without those that were taken back. Of the other open sales
+    ``n_negatives`` are drawn, with weights that undo the sampling.
 
     Returns:
         The slates, ordered by time; positions are not known.
     """
+    events = net_of_refunds(events)
     moments = _moments(events, rng)
     bought = np.flatnonzero(events.kinds == PURCHASE)
     bought = bought[np.argsort(events.customers.codes[bought], kind="stable")]

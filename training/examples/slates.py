@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable, Labels
+from models.dataset.refunds import net_of_refunds
 from models.domain.event import IMPRESSION, KIND, EventType
 
 
@@ -92,10 +93,12 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
 
     A slate is one exposure to one customer; without an exposure id, the impressions of a
     customer at one moment. A click or purchase is credited once: to the last impression of that
-    sale to that customer, if it was shown at most ``outcome_us`` before.
+    sale to that customer, if it was shown at most ``outcome_us`` before. A purchase that was taken
+    back is none.
 
     Impressions of sales that the catalogue does not know are left out. Slates are ordered by time.
     """
+    events = net_of_refunds(events)
     rows = catalogue.rows_for(events.sale_keys)
     shown = np.flatnonzero((events.kinds == IMPRESSION) & (rows >= 0))
     group = _groups(events, shown)

@@ -41,7 +41,8 @@ def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
         sales, pictures_of(before, judged, dataset=dataset, cache=trial.cache)
     )
     past = PointInTime(dataset.events, snapshot.catalogue(before.topics))
-    recommenders = fit_recommenders(Interactions.from_events(past.events, past.catalogue))
+    interactions = Interactions.from_events(past.events, past.catalogue)
+    recommenders = fit_recommenders(interactions.before(trial.until_us))
     scorer = replace(
         before,
         schema=FeatureSchema(recommenders),

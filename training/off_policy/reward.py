@@ -8,12 +8,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
+from models.dataset.refunds import net_of_refunds
 from models.domain.event import KIND, EventType
 from models.experiments.analysis.outcome import texts
 
 
 class Reward(StrEnum):
-    """Reward by which a slate is valued."""
+    """Reward by which a slate is valued, net of refunds."""
 
     CLICKS = "clicks"
     PURCHASES = "purchases"
@@ -58,6 +59,7 @@ def rewards_of(
 
 
 def _happened(events: EventTable, reward: Reward) -> pl.DataFrame:
+    events = net_of_refunds(events)
     found = np.flatnonzero(events.kinds == KIND[_TYPE[reward]])
     priced = events.prices * np.maximum(events.quantities, 1)
     paid = np.where(np.isnan(events.revenues), priced, events.revenues)[found]

@@ -144,7 +144,7 @@ def assemble(
         slates=mask.slates,
         repeated=mask.new_sales,
         matrix=matrix,
-        schema=FeatureSchema(fit_recommenders(interactions)),
+        schema=FeatureSchema(fit_recommenders(interactions.before(data.until_us))),
     )
 
 

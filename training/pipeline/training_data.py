@@ -1,21 +1,14 @@
 """Training data: a dataset up to a given time, its scene model, and its picture scores."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
-from models.dataset.events import EventTable, Labels
 from models.dataset.reading import Dataset
 from models.domain.event import to_us
 from models.domain.sale import PictureScores
 from models.pictures.scene_labeller import DESCRIPTION_FILE, GRAPH_FILE, SceneLabeller
-
-Column = Labels | pl.Series | NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -78,17 +71,6 @@ def cut(dataset: Dataset, until_us: int) -> Dataset:
     return replace(
         dataset,
         sales=tuple(sales),
-        events=select_events(dataset.events, dataset.events.received_us < until_us),
+        events=dataset.events.select(dataset.events.received_us < until_us),
         images={sale_id: path for sale_id, path in dataset.images.items() if sale_id in known},
     )
-
-
-def select_events(events: EventTable, chosen: NDArray[np.bool_]) -> EventTable:
-    """Return the events of a mask; codes of text columns stay as they are."""
-
-    def part(column: Column) -> Column:
-        if isinstance(column, Labels):
-            return Labels(column.values, column.codes[chosen])
-        return column.filter(pl.Series(chosen)) if isinstance(column, pl.Series) else column[chosen]
-
-    return replace(events, **{f.name: part(getattr(events, f.name)) for f in fields(events)})

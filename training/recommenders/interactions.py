@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import counted
 from models.dataset.events import EventTable
+from models.dataset.refunds import undone_us
 from models.domain.event import IMPRESSION
+from models.domain.refund import SHOWS_INTEREST
 
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
     """Events ordered by the time at which they were received, as columns of shape ``(n,)``.
+
+    They are impressions, and events that show interest in a sale. `before` leaves out those that
+    were taken back by the moment.
 
     Attributes:
         catalogue: All sales, with counts of no particular moment.
@@ -30,6 +35,7 @@ class Interactions:
         device_names: Device of each code.
         at_us: When each happened, microseconds since the epoch.
         received_us: When each was received, ascending.
+        undone_us: Since when each does not count any more, see `models.dataset.refunds.undone_us`.
     """
 
     catalogue: Catalogue
@@ -44,10 +50,15 @@ class Interactions:
     device_names: tuple[str, ...]
     at_us: NDArray[np.int64]
     received_us: NDArray[np.int64]
+    undone_us: NDArray[np.int64]
 
     @classmethod
     def from_events(cls, events: EventTable, catalogue: Catalogue) -> Self:
         """Take the columns of an event table, which has this order."""
+        undone = undone_us(events)
+        used = SHOWS_INTEREST.take(events.kinds) | (events.kinds == IMPRESSION)
+        if not used.all():
+            events, undone = events.select(used), undone[used]
         return cls(
             catalogue=catalogue,
             rows=catalogue.rows_for(events.sale_keys),
@@ -61,6 +72,7 @@ class Interactions:
             device_names=tuple(map(str, events.devices.values)),
             at_us=events.at_us,
             received_us=events.received_us,
+            undone_us=undone,
         )
 
     @cached_property
@@ -76,18 +88,24 @@ class Interactions:
         return len(self.rows)
 
     def before(self, moment_us: int) -> Self:
-        """Return the events received before a moment, as views of the columns."""
+        """Return the events received before a moment and not taken back before it.
+
+        They are views of the columns where nothing was taken back.
+        """
         end = int(np.searchsorted(self.received_us, moment_us))
+        stands = self.undone_us[:end] >= moment_us
+        kept = slice(end) if stands.all() else np.flatnonzero(stands)
         return replace(
             self,
-            rows=self.rows[:end],
-            customers=self.customers[:end],
-            kinds=self.kinds[:end],
-            positions=self.positions[:end],
-            markets=self.markets[:end],
-            devices=self.devices[:end],
-            at_us=self.at_us[:end],
-            received_us=self.received_us[:end],
+            rows=self.rows[kept],
+            customers=self.customers[kept],
+            kinds=self.kinds[kept],
+            positions=self.positions[kept],
+            markets=self.markets[kept],
+            devices=self.devices[kept],
+            at_us=self.at_us[kept],
+            received_us=self.received_us[kept],
+            undone_us=self.undone_us[kept],
         )
 
     def exposure(self) -> NDArray[np.float64]:

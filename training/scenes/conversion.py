@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 
 from models.dataset.events import EventTable
-from models.domain.event import IMPRESSION, PURCHASE, key
+from models.dataset.refunds import net_of_refunds
+from models.domain.event import PURCHASE, key
+from models.domain.refund import SHOWS_INTEREST
 from training.statistics.bootstrap import Interval, wilson_interval
 
 UNKNOWN: Final = "unknown"
@@ -32,7 +34,8 @@ class Conversion:
 def conversions(events: EventTable, topics: Mapping[str, str]) -> list[Conversion]:
     """Count, by topic and market, the pairs of customer and sale that ended in a purchase.
 
-    A pair counts if it has another event than impressions, in the market of the first such event.
+    A pair counts if it has an event that shows interest, in the market of the first such event.
+    A purchase that was taken back is none.
 
     Args:
         events: The events.
@@ -41,8 +44,9 @@ def conversions(events: EventTable, topics: Mapping[str, str]) -> list[Conversio
     Returns:
         One for each topic and market with a pair, in their order.
     """
+    events = net_of_refunds(events)
     by_key = {key(sale_id): topic for sale_id, topic in topics.items()}
-    opened = events.kinds != IMPRESSION
+    opened = SHOWS_INTEREST.take(events.kinds)
     opened &= np.isin(events.sale_keys, np.array(list(by_key), dtype=np.uint64))
     # Many views of a sale by one customer are one trial: they are not independent, and Wilson's
     # interval would be too narrow.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
+from models.dataset.refunds import net_of_refunds
 from models.domain.errors import UserError
 from models.domain.event import PURCHASE, from_us
 from models.features.schema import FeatureSchema
@@ -40,6 +41,7 @@ def require_later_purchases(events: EventTable, until_us: int) -> None:
     Raises:
         NothingToJudgeError: If nothing is.
     """
+    events = net_of_refunds(events)
     bought_us = events.at_us[events.kinds == PURCHASE]
     if not (bought_us >= until_us).any():
         last = (

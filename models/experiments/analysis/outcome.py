@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable, Labels
+from models.dataset.refunds import net_of_refunds
 from models.domain.event import CLICK, PURCHASE
 from models.experiments.plan.experiment import Unit
 
@@ -23,7 +24,7 @@ _COUNTED: Final = (
 
 
 def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.DataFrame:
-    """Return the clicks and purchases with a known unit.
+    """Return the clicks and purchases with a known unit, net of refunds.
 
     Args:
         events: Events of a shop.
@@ -35,6 +36,7 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
         ``unit_id, at_us, is_purchase`` and ``paid``: the revenue, else price times quantity,
         else null.
     """
+    events = net_of_refunds(events)
     rows = np.flatnonzero((events.kinds == PURCHASE) | (events.kinds == CLICK))
     priced = events.prices * np.maximum(events.quantities, 1)
     # The revenue as recorded, else the price of as many pieces, one if unknown.

@@ -150,7 +150,7 @@ def test_hours_to_come_are_left_out() -> None:
 def test_nobody_has_seen_anything() -> None:
     none, nothing = SaleCounts.none(N_SALES), at([])
 
-    assert none.totals.tolist() == nothing.totals.tolist() == [[0.0] * 5] * N_SALES
+    assert none.totals.tolist() == nothing.totals.tolist() == [[0.0] * N_KINDS] * N_SALES
     assert none.decayed.tolist() == nothing.decayed.tolist()
     assert len(HourlyCounts.empty().rows) == 0
 

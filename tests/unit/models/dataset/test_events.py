@@ -7,7 +7,8 @@ import polars as pl
 
 from models.dataset import Labels, read_dataset
 from models.dataset.events import keys_for
-from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Refusal, accept, from_us, key
+from models.dataset.faults import FaultCode
+from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, NO_SALE, Refusal, accept, from_us, key
 from tests.datasets import event, sale, write_dataset
 
 NOW_US = 1_735_776_000_000_000  # 2025-01-02T00:00:00Z
@@ -108,3 +109,34 @@ def test_columns_are_accepted_by_the_rule_of_single_events(tmp_path: Path) -> No
     }
     assert faults == expected
     assert set(expected.values()) == {Refusal.FUTURE.value, Refusal.TOO_OLD.value}
+
+
+def test_refunds_without_a_purchase_are_noted(tmp_path: Path) -> None:
+    rows = [
+        event(event_id="p", type="purchase", at=at(0)),
+        event(event_id="r1", type="refund", at=at(1)),
+        event(event_id="r2", type="refund", at=at(2)),
+    ]
+    write_dataset(tmp_path, events=rows)
+
+    faults = read_dataset(tmp_path).faults
+
+    assert faults.counts() == {FaultCode.REFUND_WITHOUT_PURCHASE: 1}
+    assert "1 of 2 refunds have no purchase" in str(next(iter(faults)))
+    assert "'r2'" in str(next(iter(faults)))
+
+
+def test_only_searches_and_opened_mails_need_no_sale(tmp_path: Path) -> None:
+    rows = [
+        event(event_id="e1", type="search", sale_id=""),
+        event(event_id="e2", type="email_open", sale_id=""),
+        event(event_id="e3", type="dislike", sale_id=""),
+        event(event_id="e4", type="favourite"),
+    ]
+    write_dataset(tmp_path, events=rows)
+
+    dataset = read_dataset(tmp_path)
+
+    assert sorted(dataset.events.event_ids) == ["e1", "e2", "e4"]
+    assert sorted(dataset.events.sale_keys.tolist()) == [NO_SALE, NO_SALE, key("s1")]
+    assert dataset.faults.counts() == {FaultCode.MISSING_VALUE: 1}

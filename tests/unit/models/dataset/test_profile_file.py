@@ -16,8 +16,8 @@ from models.dataset.profile_file import (
 from models.domain.profile import Profile
 
 KNOWN = (
-    CustomerProfile("c1", Profile(first_us=7, counts=(1, 2, 3, 4, 5)), last_us=9),
-    CustomerProfile("é/c2", Profile(first_us=1, counts=(0, 1, 0, 0, 0)), last_us=1),
+    CustomerProfile("c1", Profile(first_us=7, counts=(1, 2, 3, 4, 5, 0, 0, 0, 0, 0)), last_us=9),
+    CustomerProfile("é/c2", Profile(first_us=1, counts=(0, 1, 0, 0, 0, 0, 0, 0, 0, 0)), last_us=1),
 )
 
 

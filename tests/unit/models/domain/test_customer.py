@@ -15,6 +15,7 @@ from models.domain.customer import (
     canonical_order,
     pack_member,
     stamps,
+    with_quantities,
 )
 from models.domain.event import KIND, EventType, key
 from models.domain.recent_impressions import NOTHING_SHOWN, RecentImpressions
@@ -24,7 +25,7 @@ KEPT = [event_type for event_type in EventType if event_type is not EventType.IM
 
 # Few keys and times, so that repetitions and equal times are common; and the extremes.
 KEYS = st.integers(0, 3) | st.sampled_from([2**63, 2**64 - 1])
-TIMES = st.integers(0, 4) | st.sampled_from([1_741_608_000_000_000, 2**61 - 1])
+TIMES = st.integers(0, 4) | st.sampled_from([1_741_608_000_000_000, 2**60 - 1])
 EVENTS = st.tuples(KEYS, KEYS, TIMES, st.sampled_from(KEPT))
 LISTS = st.lists(EVENTS.map(lambda event: member(*event)), max_size=12)
 
@@ -38,7 +39,7 @@ def member(event_key: int, sale_key: int, at_us: int, event_type: EventType) -> 
 
 def oracle(members: list[bytes]) -> bytes:
     """The definition, in plain Python: sort the set by (at, bytes), keep the last 128."""
-    ordered = sorted(set(members), key=lambda m: (int.from_bytes(m[16:], "big") >> 3, m))
+    ordered = sorted(set(members), key=lambda m: (int.from_bytes(m[16:], "big") >> 4, m))
     return b"".join(ordered[-128:])
 
 
@@ -54,7 +55,34 @@ def numbered(n: int) -> list[bytes]:
 def test_a_member_is_three_big_endian_numbers() -> None:
     member = pack_member(1, 2, at_us=5, event_type=EventType.PURCHASE)
 
-    assert member == bytes.fromhex("0000000000000001 0000000000000002 000000000000002c")
+    assert member == bytes.fromhex("0000000000000001 0000000000000002 0000000000000054")
+
+
+@pytest.mark.parametrize(
+    ("event_type", "quantity", "pieces"),
+    [
+        (EventType.PURCHASE, None, 1),
+        (EventType.PURCHASE, 3, 3),
+        (EventType.PURCHASE, 1_000_000, 65_535),
+        (EventType.REFUND, None, 0),
+        (EventType.REFUND, 2, 2),
+    ],
+)
+def test_members_of_purchases_and_refunds_hold_their_pieces(
+    event_type: EventType, quantity: int | None, pieces: int
+) -> None:
+    packed_one = pack_member(2**64 - 1, 2, at_us=5, event_type=event_type, quantity=quantity)
+
+    window = Window.from_members([packed_one])
+
+    assert window.quantities.tolist() == [pieces]
+    assert (window.at_us.tolist(), window.kinds.tolist()) == ([5], [KIND[event_type]])
+    columns = with_quantities(
+        np.array([2**64 - 1], dtype=np.uint64),
+        np.array([KIND[event_type]]),
+        quantities=np.array([quantity or 0]),
+    )
+    assert columns.tolist() == window.members[:, 0].tolist()
 
 
 def test_an_impression_is_no_member() -> None:
@@ -188,7 +216,8 @@ def test_columns_make_the_same_members_as_single_events(
     at_us = np.array([event[2] for event in events], dtype=np.int64)
     kinds = np.array([KIND[event[3]] for event in events], dtype=np.int8)
     keys = np.array([event[:2] for event in events], dtype=np.uint64).reshape(-1, 2)
-    members = np.column_stack([keys, stamps(at_us, kinds)])
+    firsts = with_quantities(keys[:, 0], kinds, quantities=np.zeros(len(events), dtype=np.int64))
+    members = np.column_stack([firsts, keys[:, 1], stamps(at_us, kinds)])
 
     window = Window(canonical_order(members), NOTHING_SHOWN)
 

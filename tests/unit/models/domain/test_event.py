@@ -64,10 +64,24 @@ def test_keys_are_pinned() -> None:
 
 def test_codes_of_types_are_pinned() -> None:
     """Windows and counters store the code: another order would turn clicks into carts."""
-    expected = ["impression", "view", "click", "cart", "purchase"]
+    expected = [
+        *("impression", "view", "click", "cart", "purchase"),
+        *("favourite", "refund", "dislike", "search", "email_open"),
+    ]
 
     assert [str(event_type) for event_type in KINDS] == expected
-    assert [KIND[EventType(name)] for name in expected] == [0, 1, 2, 3, 4]
+    assert [KIND[EventType(name)] for name in expected] == list(range(10))
+
+
+@pytest.mark.parametrize("event_type", EventType)
+def test_searches_and_opened_mails_need_no_sale(event_type: EventType) -> None:
+    fields = {"event_id": "e1", "customer_id": "c1", "type": event_type, "at": "2025-03-10T12:00Z"}
+    if event_type in {EventType.SEARCH, EventType.EMAIL_OPEN}:
+        assert Event.model_validate(fields).sale_id is None
+        return
+
+    with pytest.raises(ValidationError, match=f"sale_id is required of a {event_type}"):
+        Event.model_validate(fields)
 
 
 @pytest.mark.parametrize(

@@ -24,31 +24,49 @@ def test_a_profile_totals_events_by_type() -> None:
     kinds = np.array([KIND[EventType.VIEW], KIND[EventType.PURCHASE], KIND[EventType.VIEW]])
     at_us = np.array([30, 10, 20])
 
-    assert Profile.from_events(kinds, at_us) == Profile(first_us=10, counts=(0, 2, 0, 0, 1))
+    assert Profile.from_events(kinds, at_us, undone=np.zeros(3, dtype=np.bool_)) == Profile(
+        first_us=10, counts=(0, 2, 0, 0, 1, 0, 0, 0, 0, 0)
+    )
+
+
+def test_a_purchase_that_was_taken_back_is_none() -> None:
+    kinds = np.array([KIND[EventType.PURCHASE], KIND[EventType.PURCHASE], KIND[EventType.REFUND]])
+
+    profile = Profile.from_events(
+        kinds, np.array([30, 40, 50]), undone=np.array([False, True, False])
+    )
+
+    assert profile.counts == (0, 0, 0, 0, 1, 0, 1, 0, 0, 0)
 
 
 def test_no_events_make_the_empty_profile() -> None:
     nothing = np.empty(0, dtype=np.int64)
 
-    assert Profile.from_events(nothing, nothing) == Profile.empty() == Profile.unpack(b"")
+    assert (
+        Profile.from_events(nothing, nothing, undone=nothing > 0)
+        == Profile.empty()
+        == Profile.unpack(b"")
+    )
 
 
 @pytest.mark.parametrize(
-    "profile", [Profile.empty(), Profile(first_us=NOW_US, counts=(2**40, 0, 7, 1, 3))]
+    "profile",
+    [Profile.empty(), Profile(first_us=NOW_US, counts=(2**40, 0, 7, 1, 3, 0, 2, 0, 9, 1))],
 )
 def test_packing_and_unpacking_round_trips(profile: Profile) -> None:
     assert Profile.unpack(profile.pack()) == profile
 
 
 def test_packed_bytes_are_pinned() -> None:
-    """The store keeps profiles for 400 days: what one version packs, the next must read."""
-    packed = Profile(first_us=256, counts=(1, 2, 3, 4, 5)).pack()
+    """Workers of one version read what the store and the files of another night hold."""
+    packed = Profile(first_us=256, counts=(1, 2, 3, 4, 5, 0, 0, 0, 0, 0)).pack()
 
-    assert packed == b"".join(n.to_bytes(8, "big") for n in (256, 1, 2, 3, 4, 5))
+    assert packed == b"".join(n.to_bytes(8, "big") for n in (256, 1, 2, 3, 4, 5, *[0] * 5))
 
 
 @pytest.mark.parametrize(
-    ("n_bytes", "reason"), [(40, "6 numbers, got 5"), (56, "6 numbers, got 7"), (47, "multiple")]
+    ("n_bytes", "reason"),
+    [(80, "11 numbers, got 10"), (96, "11 numbers, got 12"), (87, "multiple")],
 )
 def test_a_profile_of_another_length_is_refused(n_bytes: int, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):

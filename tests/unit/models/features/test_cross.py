@@ -30,6 +30,8 @@ EVENTS = (
         ("same_sale_events_since", 1.0, 0.0, math.nan),
         ("same_sale_last", 0.0, 1.0, 0.0),
         ("same_sale_shown", math.log(100), math.nan, math.nan),
+        ("same_sale_favourites", 0.0, 0.0, 0.0),
+        ("same_sale_disliked", 0.0, 0.0, 0.0),
         ("same_sale_visit", 0.25 + 0.5 + 2 * 2 ** (-99 / 1_800), 3 * 2 ** (-9 / 1_800), 0.0),
     ],
 )
@@ -37,6 +39,25 @@ def test_what_he_did_with_the_sale(name: str, a: float, b: float, never: float) 
     asked = query(SHOP, *EVENTS, candidates=["a", "b", "never"])
 
     assert feature(asked, name).tolist() == pytest.approx([a, b, never], rel=1e-6, nan_ok=True)
+
+
+def test_a_refund_takes_its_purchase_back_and_a_dislike_all_before_it() -> None:
+    asked = query(
+        SHOP,
+        (EventType.PURCHASE, "a", 90.0),
+        (EventType.PURCHASE, "b", 80.0),
+        (EventType.REFUND, "a", 70.0),
+        (EventType.FAVOURITE, "never", 60.0),
+        (EventType.CART, "never", 50.0),
+        (EventType.DISLIKE, "never", 40.0),
+        (EventType.FAVOURITE, "never", 30.0),
+        candidates=["a", "b", "never"],
+    )
+
+    assert feature(asked, "same_sale_purchases").tolist() == [0.0, 1.0, 0.0]
+    assert feature(asked, "same_sale_carts").tolist() == [0.0, 0.0, 0.0]
+    assert feature(asked, "same_sale_favourites").tolist() == [0.0, 0.0, 1.0]
+    assert feature(asked, "same_sale_disliked").tolist() == [0.0, 0.0, 1.0]
 
 
 def test_a_customer_without_events_touched_nothing_last() -> None:

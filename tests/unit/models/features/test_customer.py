@@ -16,6 +16,9 @@ EVENTS = (
     (EventType.CART, "b", 1_000.0),
     (EventType.VIEW, "unknown", 500.0),
     (EventType.CLICK, "c", 99.0),
+    (EventType.FAVOURITE, "c", 99.0),
+    (EventType.SEARCH, "unknown", 9.0),
+    (EventType.EMAIL_OPEN, "a", 9.0),
 )
 PROFILE = Profile(first_us=NOW_US - 3 * DAY_US - DAY_US // 2, counts=(100, 20, 10, 3, 2))
 
@@ -26,10 +29,13 @@ PROFILE = Profile(first_us=NOW_US - 3 * DAY_US - DAY_US // 2, counts=(100, 20, 1
         ("customer_views", 3.0),
         ("customer_carts", 1.0),
         ("customer_purchases", 1.0),
-        ("customer_visit_events", 3.0),
+        ("customer_visit_events", 4.0),
         ("customer_recency", math.log(100)),
         ("customer_purchase_recency", math.log(86_400)),
         ("customer_unknown_events", 1.0),
+        ("customer_favourites", 1.0),
+        ("customer_searches", 2.0),
+        ("customer_active_recency", math.log(10)),
         ("customer_past_purchases", 2.0),
         ("customer_past_events", 135.0),
         ("customer_tenure_days", 3.5),
@@ -49,6 +55,8 @@ def test_a_customer_is_described_alike_for_every_sale(name: str, value: float) -
         ("customer_recency", math.nan),
         ("customer_purchase_recency", math.nan),
         ("customer_unknown_events", 0.0),
+        ("customer_searches", 0.0),
+        ("customer_active_recency", math.nan),
         ("customer_past_events", 0.0),
         ("customer_tenure_days", math.nan),
     ],

@@ -87,8 +87,8 @@ def test_what_is_known_of_a_sale_is_summed_over_its_events() -> None:
     ).by_sale
     a, b, c = by_sale.place[0, rows(SHOP, "a", "b", "c")]
 
-    assert by_sale.counts[a].tolist() == [0.0, 2.0, 0.0, 1.0, 0.0]
-    assert by_sale.counts[b].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0]
+    assert by_sale.counts[a].tolist() == [0.0, 2.0, 0.0, 1.0, *[0.0] * 6]
+    assert by_sale.counts[b].tolist() == [0.0, 0.0, 1.0, *[0.0] * 7]
     assert (by_sale.age_s[a], by_sale.age_s[b]) == (0.0, 100.0)
     assert by_sale.interest[VISIT, a] == 1.0 + 0.5 + 2.0 / 4
     assert (c, math.isnan(by_sale.age_s[c])) == (0, True)

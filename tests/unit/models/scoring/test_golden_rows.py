@@ -18,7 +18,7 @@ VISITS = (
     GoldenVisit(window(), Profile.empty(), Context(NOW_US)),
     GoldenVisit(
         window((EventType.VIEW, "a", 5.0), (EventType.CART, "b", 3.0)),
-        Profile(first_us=NOW_US - 9 * HOUR_US, counts=(9, 2, 0, 1, 0)),
+        Profile(first_us=NOW_US - 9 * HOUR_US, counts=(9, 2, 0, 1, 0, 0, 0, 0, 0, 0)),
         Context(NOW_US + 1, market="IT"),
     ),
     GoldenVisit(window(), Profile.empty(), Context(NOW_US - 2 * HOUR_US)),

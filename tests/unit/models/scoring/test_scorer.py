@@ -54,7 +54,11 @@ def contents() -> Mapping[str, bytes]:
     events = browse(30, len(SALES), rng=np.random.default_rng(5))
     visits = [
         GoldenVisit(window(), Profile.empty(), Context(NOW_US)),
-        GoldenVisit(window(*events), Profile(NOW_US - 10**12, (0, 3, 2, 1, 1)), Context(NOW_US)),
+        GoldenVisit(
+            window(*events),
+            Profile(NOW_US - 10**12, (0, 3, 2, 1, 1, 0, 0, 0, 0, 0)),
+            Context(NOW_US),
+        ),
     ]
     golden = GoldenRows.record(visits, made.seed_catalogue(), orders=made.orders)
     return {

@@ -19,7 +19,6 @@ from training.examples.refit import (
     refit_moments,
 )
 from training.examples.slates import Slates, shown_slates
-from training.pipeline.training_data import select_events
 from training.recommenders.interactions import Interactions
 
 N_SLATES = 20
@@ -49,7 +48,7 @@ def columns_of_another_past(
     starts = np.array(refitted.starts_us)
     for query in past.queries(slates):
         start_us = int(starts[starts <= query.context.now_us].max())
-        known = select_events(past.events, past.events.received_us < start_us)
+        known = past.events.select(past.events.received_us < start_us)
         honest = FeatureSchema(fit_recommenders(Interactions.from_events(known, past.catalogue)))
         features = refitted.assemble_batch(Batch.from_query(query))[0]
         differs = ~np.isclose(features, honest.assemble(query), equal_nan=True)

@@ -151,6 +151,18 @@ def test_a_purchase_that_was_received_late_is_an_outcome() -> None:
     assert slates.bought.tolist() == [True]
 
 
+def test_a_purchase_that_was_taken_back_is_no_outcome() -> None:
+    kept = Row(kind="refund", at=3 * HOUR, sale="s2", quantity=1)
+    log = [shown(), shown(sale="s2"), bought(1), bought(2, sale="s2", quantity=2)]
+
+    slates = slates_of(*log, Row(kind="refund", at=2 * HOUR), kept)
+
+    assert dict(zip(sales(slates)[0], slates.bought.tolist(), strict=True)) == {
+        "s1": False,
+        "s2": True,
+    }
+
+
 def test_a_log_without_impressions_has_no_slates() -> None:
     assert len(slates_of(Row(kind="view"), bought(MINUTE))) == 0
 

@@ -12,7 +12,7 @@ from models.domain.event import from_us
 from models.domain.sale import Sale
 from models.pictures.scene_labeller import SceneModelError
 from tests.logs import DAY, HOUR, NOON, Row, event_table, sale
-from training.pipeline.training_data import SceneFiles, cut, select_events
+from training.pipeline.training_data import SceneFiles, cut
 
 SOLD_OUT = from_us(NOON + HOUR)
 
@@ -58,7 +58,7 @@ def test_a_mask_selects_the_same_rows_of_every_column() -> None:
     log = [Row(at=n * DAY, sale=f"s{n}", customer=f"c{n}", market="fr") for n in range(4)]
     events = event_table(log)
 
-    part = select_events(events, np.array([False, True, False, True]))
+    part = events.select(np.array([False, True, False, True]))
 
     assert len(part) == 2
     assert part.event_ids.to_list() == ["e1", "e3"]

@@ -1,0 +1,167 @@
+"""Refunds of an event table: what purchases are left of, and since when."""
+
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue.event_counts import RETENTION_HOURS
+from models.dataset.events import EventTable
+from models.domain.customer import WINDOW_EVENTS, stamps, with_quantities
+from models.domain.event import DISLIKE, IMPRESSION, PURCHASE, REFUND
+from models.domain.refund import Purchases, refunds_in_order
+from models.domain.units import HOUR_US
+
+NEVER: Final = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, eq=False)
+class Refunds:
+    """What the refunds of an event table take back.
+
+    Attributes:
+        left: Pieces left of each purchase, 0 of one that was taken back whole; of other events as
+            recorded, shape ``(n_events,)``.
+        undone_us: When the refund was received that took the last piece of a purchase, `NEVER`
+            of all other events, same shape.
+        without_purchase: Rows of the refunds that took nothing back.
+    """
+
+    left: NDArray[np.int64]
+    undone_us: NDArray[np.int64]
+    without_purchase: NDArray[np.intp]
+
+    @classmethod
+    def from_events(cls, events: EventTable) -> Self:
+        """Match refunds with purchases; see `models.domain.refund`."""
+        left = events.quantities.astype(np.int64)
+        undone_us = np.full(len(events), NEVER)
+        is_purchase = events.kinds == PURCHASE
+        left[is_purchase] = np.maximum(left[is_purchase], 1)
+        refunds = np.flatnonzero(events.kinds == REFUND)
+        if not len(refunds):
+            return cls(left, undone_us, refunds)
+        rows = np.concatenate([np.flatnonzero(is_purchase), refunds])
+        rows = rows[_canonical(events, rows)]
+        groups = zip(events.customers.codes[rows].tolist(), events.sale_keys[rows], strict=True)
+        kinds, quantities = events.kinds[rows].tolist(), left[rows].tolist()
+        without: list[int] = []
+        for place, changed in refunds_in_order(groups, kinds, quantities=quantities):
+            if not changed:
+                without.append(int(rows[place]))
+            for purchase, pieces in changed:
+                row = rows[purchase]
+                left[row] = pieces
+                if not pieces:
+                    undone_us[row] = max(events.received_us[rows[place]], events.received_us[row])
+        return cls(left, undone_us, np.array(without, dtype=np.intp))
+
+
+def net_of_refunds(events: EventTable) -> EventTable:
+    """Return what remains of events after all refunds, for outcomes and revenue.
+
+    Purchases that were taken back whole are left out, and so are the refunds. Of a purchase that
+    was taken back in part, quantity and revenue are those of the pieces left.
+    """
+    if not np.any(events.kinds == REFUND):
+        return events
+    refunds = Refunds.from_events(events)
+    kept = (events.kinds != REFUND) & (refunds.undone_us == NEVER)
+    bought = np.maximum(events.quantities, 1)
+    is_part = kept & (events.kinds == PURCHASE) & (refunds.left < bought)
+    return replace(
+        events,
+        quantities=np.where(is_part, refunds.left, events.quantities).astype(np.int32),
+        revenues=np.where(is_part, events.revenues * refunds.left / bought, events.revenues),
+    ).select(kept)
+
+
+def undone_us(events: EventTable) -> NDArray[np.int64]:
+    """Return since when each event shows no interest in its sale any more, `NEVER` if it does.
+
+    A purchase does not once a refund took all of it back, and no event does once the customer
+    dislikes the sale, shape ``(n_events,)``.
+    """
+    undone = Refunds.from_events(events).undone_us
+    is_dislike = events.kinds == DISLIKE
+    if not is_dislike.any():
+        return undone
+    order = np.lexsort((is_dislike, events.at_us, events.sale_keys, events.customers.codes))
+    # Place of the next dislike from each event on, in this order.
+    places = np.where(is_dislike[order], np.arange(len(order)), len(order) - 1)
+    following = order[np.minimum.accumulate(places[::-1])[::-1]]
+    same = (
+        is_dislike[following]
+        & (events.customers.codes[following] == events.customers.codes[order])
+        & (events.sale_keys[following] == events.sale_keys[order])
+    )
+    disliked = order[same]
+    undone[disliked] = np.minimum(undone[disliked], events.received_us[following[same]])
+    return undone
+
+
+def counted_refunds(events: EventTable) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Return the refunds by which purchases stop to count, as ``append_events.lua`` does.
+
+    A purchase stops to count in the hour in which it happened, if no other purchase of the sale by
+    the customer is left of that hour. It has to be in the customer's window.
+
+    Returns:
+        Rows of refunds, and the hour of a purchase that each takes back, since the epoch, shape
+        ``(n,)`` each. Purchases that are too old to be counted are left out.
+    """
+    refunding = np.unique(events.customers.codes[events.kinds == REFUND])
+    kept = np.isin(events.customers.codes, refunding) & (events.kinds != IMPRESSION)
+    rows = np.flatnonzero(kept)
+    # Stable: a customer's events stay in the order in which they were received.
+    rows = rows[np.argsort(events.customers.codes[rows], kind="stable")]
+    found = [
+        (row, hour)
+        for row, hour in _taken_back(events, rows)
+        if events.received_us[row] // HOUR_US - hour <= RETENTION_HOURS
+    ]
+    pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0].astype(np.intp), pairs[:, 1]
+
+
+def _taken_back(events: EventTable, rows: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    firsts = with_quantities(events.event_keys, events.kinds, quantities=events.quantities)
+    least = (events.kinds == PURCHASE).astype(np.int64)
+    quantities = np.maximum(events.quantities, least)
+    customer, window = -1, list[tuple[int, int, int, int]]()
+    for row in rows.tolist():
+        if events.customers.codes[row] != customer:
+            customer, window = int(events.customers.codes[row]), []
+        member = (
+            int(events.at_us[row]),
+            int(firsts[row]),
+            int(events.sale_keys[row]),
+            row,
+        )
+        insort(window, member)
+        del window[:-WINDOW_EVENTS]
+        if events.kinds[row] == REFUND and member in window:
+            sale = [one[3] for one in window if one[2] == member[2]]
+            before = [other for other in sale if other != row]
+            left = _hours_left(events, sale, quantities)
+            yield from ((row, hour) for hour in _hours_left(events, before, quantities) - left)
+
+
+def _hours_left(events: EventTable, rows: list[int], quantities: NDArray[np.int64]) -> set[int]:
+    purchases = Purchases()
+    for row in rows:
+        if events.kinds[row] == PURCHASE:
+            purchases.left.append((row, int(quantities[row])))
+        elif events.kinds[row] == REFUND:
+            purchases.refund(int(quantities[row]))
+    return {int(events.at_us[row]) // HOUR_US for row, _ in purchases.left}
+
+
+def _canonical(events: EventTable, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the order of windows: by time, then by member."""
+    kinds, at_us = events.kinds[rows], events.at_us[rows]
+    firsts = with_quantities(events.event_keys[rows], kinds, quantities=events.quantities[rows])
+    return np.lexsort((stamps(at_us, kinds), events.sale_keys[rows], firsts, at_us))

@@ -1,0 +1,98 @@
+"""Refunds: the purchases that they take back, and the interest that a dislike takes back.
+
+A refund takes pieces of the latest purchases of its sale by its customer before it: those with
+pieces left, the latest first. Without a quantity it takes the whole of one purchase.
+``append_events.lua`` applies the same rule when it receives a refund.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.customer import ALL_PIECES
+from models.domain.event import DISLIKE, KINDS, PURCHASE, REFUND, TOUCHES
+
+SHOWS_INTEREST: Final = np.isin(np.arange(len(KINDS)), sorted(TOUCHES))
+"""Whether events of each type code show interest in their sale, shape ``(n_kinds,)``."""
+
+
+@dataclass(slots=True)
+class Purchases:
+    """Purchases of one sale by one customer.
+
+    Attributes:
+        left: Place and remaining pieces of each purchase that is not taken back, the latest at
+            the end.
+    """
+
+    left: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+
+    def refund(self, quantity: int) -> list[tuple[int, int]]:
+        """Take pieces back.
+
+        Args:
+            quantity: Pieces, or `ALL_PIECES` of one purchase.
+
+        Returns:
+            Place of each purchase that lost pieces, and how many it has left; empty for a refund
+            without a purchase.
+        """
+        changed: list[tuple[int, int]] = []
+        while self.left:
+            place, pieces = self.left.pop()
+            taken = pieces if quantity == ALL_PIECES else min(quantity, pieces)
+            changed.append((place, pieces - taken))
+            if taken < pieces:
+                self.left.append((place, pieces - taken))
+            if quantity in {ALL_PIECES, taken}:
+                break
+            quantity -= taken
+        return changed
+
+
+def refunds_in_order(
+    groups: Iterable[object], kinds: Sequence[int], *, quantities: Sequence[int]
+) -> Iterable[tuple[int, list[tuple[int, int]]]]:
+    """Yield the place of each refund, and what it changed; see `Purchases.refund`.
+
+    Args:
+        groups: Customer and sale of each event, in the order in which they happened.
+        kinds: Type codes.
+        quantities: Pieces of purchases, at least 1, and of refunds.
+    """
+    purchases: defaultdict[object, Purchases] = defaultdict(Purchases)
+    for place, (group, kind) in enumerate(zip(groups, kinds, strict=True)):
+        if kind == PURCHASE:
+            purchases[group].left.append((place, quantities[place]))
+        elif kind == REFUND:
+            yield place, purchases[group].refund(quantities[place])
+
+
+def standing(
+    sale_keys: NDArray[np.uint64],
+    kinds: NDArray[np.integer],
+    *,
+    quantities: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Return which events of one customer still show interest, shape ``(n,)``.
+
+    Views, clicks, carts, favourites and purchases do; not purchases that were taken back whole,
+    and no event with a sale before a dislike of it.
+
+    Args:
+        sale_keys: Sale of each event, in the order in which they happened, shape ``(n,)``.
+        kinds: Type codes, same shape.
+        quantities: Pieces of purchases and refunds, same shape.
+    """
+    stands = SHOWS_INTEREST.take(kinds)
+    if np.any(kinds == REFUND):
+        pieces: list[int] = quantities.tolist()
+        for _, changed in refunds_in_order(sale_keys.tolist(), kinds.tolist(), quantities=pieces):
+            stands[[place for place, left in changed if not left]] = False
+    for place in np.flatnonzero(kinds == DISLIKE):
+        stands[:place] &= sale_keys[:place] != sale_keys[place]
+    return stands

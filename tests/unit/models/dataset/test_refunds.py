@@ -1,0 +1,103 @@
+"""Purchases of an event table net of its refunds."""
+
+import numpy as np
+import pytest
+
+from models.dataset.refunds import (
+    NEVER,
+    Refunds,
+    counted_refunds,
+    net_of_refunds,
+    undone_us,
+)
+from models.domain.event import REFUND
+from tests.logs import DAY, HOUR, NOON, Row, event_table
+
+LOG = [
+    Row(kind="purchase", at=0, quantity=4, revenue=100.0),
+    Row(kind="purchase", at=1, sale="s2", revenue=30.0),
+    Row(kind="purchase", at=2, customer="c2", quantity=4, revenue=100.0),
+    Row(kind="refund", at=DAY, quantity=1),
+    Row(kind="refund", at=DAY, received=2 * DAY, sale="s2"),
+    Row(kind="refund", at=DAY + 1, customer="c3"),
+]
+
+
+def test_a_refund_in_part_leaves_its_share_of_quantity_and_revenue() -> None:
+    net = net_of_refunds(event_table(LOG))
+
+    assert net.quantities.tolist() == [3, 4]
+    assert net.revenues.tolist() == [75.0, 100.0]
+
+
+def test_without_refunds_nothing_changes() -> None:
+    events = event_table(LOG[:3])
+
+    assert net_of_refunds(events) is events
+
+
+def test_a_purchase_is_undone_when_its_refund_was_received() -> None:
+    refunds = Refunds.from_events(event_table(LOG))
+
+    assert refunds.undone_us[:3].tolist() == [NEVER, NOON + 2 * DAY, NEVER]
+
+
+def test_refunds_of_nothing_are_named() -> None:
+    events = event_table(LOG)
+
+    alone = Refunds.from_events(events).without_purchase
+
+    assert [events.event_ids[int(row)] for row in alone] == ["e5"]
+
+
+def test_a_dislike_undoes_what_came_before_it() -> None:
+    log = [
+        Row(kind="view", at=0),
+        Row(kind="view", at=0, customer="c2"),
+        Row(kind="cart", at=1),
+        Row(kind="dislike", at=2, received=5),
+        Row(kind="view", at=6),
+    ]
+
+    events = event_table(log)
+    undone = dict(zip(events.event_ids, undone_us(events).tolist(), strict=True))
+
+    assert [undone[f"e{n}"] for n in (0, 1, 2, 4)] == [NOON + 5, NEVER, NOON + 5, NEVER]
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [(0, [NOON // HOUR]), (126, [NOON // HOUR]), (127, [])],
+)
+def test_a_refund_counts_while_its_purchase_is_in_the_window(
+    between: int, expected: list[int]
+) -> None:
+    """The refund is the last of 128 events, so that 126 fit between it and its purchase."""
+    views = [Row(kind="view", at=1 + n) for n in range(between)]
+    events = event_table([Row(kind="purchase"), *views, Row(kind="refund", at=DAY)])
+
+    rows, hours = counted_refunds(events)
+
+    assert hours.tolist() == expected
+    assert events.kinds[rows].tolist() == [REFUND] * len(expected)
+
+
+def test_an_hour_counts_as_long_as_a_purchase_of_it_is_left() -> None:
+    """A customer counts once an hour: of two purchases the first refund takes no count back."""
+    log = [
+        Row(kind="purchase"),
+        Row(kind="purchase", at=1),
+        Row(kind="refund", at=2),
+        Row(kind="refund", at=HOUR),
+    ]
+    events = event_table(log)
+
+    rows, hours = counted_refunds(events)
+
+    assert (events.event_ids[int(rows[0])], hours.tolist()) == ("e3", [NOON // HOUR])
+
+
+def test_a_purchase_that_is_no_longer_counted_is_not_taken_back() -> None:
+    events = event_table([Row(kind="purchase"), Row(kind="refund", at=15 * DAY)])
+
+    assert not np.size(counted_refunds(events)[0])
