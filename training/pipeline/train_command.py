@@ -79,5 +79,6 @@ def train_command(
     typer.echo(f"bundle {directory}")
     for name, value in bundle.manifest.metrics.items():
         typer.echo(f"  {name}: {value:.6g}")
-    for code, n in faults.items():
-        typer.echo(f"  {n} × {code}", err=True)
+    if faults:
+        listed = ", ".join(f"{code} {n:,}" for code, n in faults.items())
+        typer.echo(f"what `python -m training validate` explains: {listed}", err=True)

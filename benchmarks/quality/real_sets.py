@@ -1,0 +1,201 @@
+"""Real data sets by mappings: a bundle beside its recommenders and baselines, split by time.
+
+Question: on data that this project did not make, is the meta-model above its best recommender and
+the baselines?
+
+Method: ``python -m benchmarks.quality.real_sets [--only coupons]``. Each set is imported by its
+mapping in ``mappings/``, a bundle is trained on what was received before the split, and evaluated
+on what was shown, or bought, after it. Every step is the command that users run, in a process of
+its own, whose seconds and peak memory are recorded. Sets that are absent are named and left out.
+Differences are paired, with bootstrap intervals over customers, as `evaluate` has them.
+
+Last numbers: see docs/evaluation.md.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Final
+
+import polars as pl
+import typer
+
+from benchmarks.results import write_result
+from tests.proofs import ROOT
+
+MAPPINGS: Final = ROOT / "benchmarks" / "quality" / "mappings"
+SHARED: Final = ROOT.parent / "shared" / "data"
+
+Tables = Mapping[str, Path]
+"""Files by the option of `import table` that takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealSet:
+    """A data set and how it is split.
+
+    Attributes:
+        tables: Makes the files to import, from the folder of the set and a folder to write to.
+        until: The split, UTC.
+        protocol: What is ranked.
+        configuration: TOML of the training run.
+    """
+
+    tables: Callable[[Path, Path], Tables]
+    until: str
+    protocol: str
+    configuration: str = ""
+
+
+def _coupons(folder: Path, out: Path) -> Tables:
+    """Join the items of a coupon, which no mapping does."""
+    items = pl.read_parquet(folder / "items.parquet")
+    of_coupon = (
+        pl.read_parquet(folder / "coupon_items.parquet")
+        .join(items, on="item_id")
+        .group_by("coupon_id")
+        .agg(
+            items=pl.len(),
+            brands=pl.col("brand").n_unique(),
+            established=(pl.col("brand_type") == "Established").mean(),
+            category=pl.col("category").mode().sort().first(),
+        )
+    )
+    keys = ["campaign_id", "coupon_id"]
+    exposures = pl.read_parquet(folder / "exposures.parquet")
+    sales = exposures.select(*keys, "campaign_type", "start_date", "end_date").unique()
+    sales = sales.join(of_coupon, on="coupon_id", how="left").sort(keys)
+    sales.write_parquet(out / "coupons.parquet")
+    return {
+        "events": folder / "exposures.parquet",
+        "sales": out / "coupons.parquet",
+        "customers": folder / "customers.parquet",
+    }
+
+
+def _fifth_of_customers(folder: Path, out: Path) -> Tables:
+    """Take every fifth customer and order of a guest, by a hash of the id."""
+    lines = pl.read_parquet(folder / "transactions.parquet")
+    whose = pl.coalesce(pl.col("customer_id").cast(pl.Int64).cast(pl.String), "invoice")
+    lines.filter(whose.hash(0) % 5 == 0).write_parquet(out / "lines.parquet")
+    return {"events": out / "lines.parquet"}
+
+
+SETS: Final[Mapping[str, RealSet]] = {
+    "coupons": RealSet(
+        _coupons,
+        until="2013-02-16",
+        protocol="shown",
+        # The longest campaign has 63 days.
+        configuration="outcome_hours = 1512\n",
+    ),
+    "movielens": RealSet(
+        lambda folder, _out: {
+            "events": folder / "ratings.parquet",
+            "sales": folder / "movies.parquet",
+        },
+        # About a fifth of the ratings are later.
+        until="2008-12-01",
+        protocol="open",
+    ),
+    "mind": RealSet(
+        lambda folder, _out: {
+            "events": folder / "behaviors.parquet",
+            "sales": folder / "news.parquet",
+        },
+        until="2019-11-13",
+        protocol="shown",
+        configuration="outcome_hours = 1\n",
+    ),
+    "expedia": RealSet(
+        lambda folder, _out: {"events": folder / "slates.parquet"},
+        until="2013-03-06",
+        protocol="shown",
+    ),
+    "online_retail": RealSet(_fifth_of_customers, until="2010-11-25", protocol="open"),
+}
+FOLDERS: Final = {"movielens": "movielens_posters"}
+
+
+def run(*arguments: str | Path) -> tuple[dict[str, Any], float, float]:
+    """Run ``python -m training`` with ``--json``; return its object, wall and processor seconds."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    command = [sys.executable, "-m", "training", *map(str, arguments), "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT, env=os.environ)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return json.loads(done.stdout), time.monotonic() - started, used
+
+
+def judge(name: str, real: RealSet, *, source: Path, work: Path) -> dict[str, Any]:
+    """Import, train and evaluate one set; return figures and costs."""
+    data, bundles, configuration = work / "data", work / "bundles", work / "config.toml"
+    configuration.write_text(real.configuration)
+    options = [
+        argument
+        for option, path in real.tables(source, work).items()
+        for argument in (f"--{option}", path)
+    ]
+    mapping = MAPPINGS / f"{name}.yaml"
+    imported, _, import_s = run("import", "table", *options, "--map", mapping, "--out", data)
+    until = ("--until", real.until, "--config", configuration, "--out", bundles)
+    trained, _, train_s = run("train", "--data", data, *until)
+    [bundle] = [path for path in bundles.iterdir() if path.is_dir()]
+    since = ("--from", real.until, "--protocol", real.protocol, "--max-visits", "1000")
+    judged, _, evaluate_s = run("evaluate", "--data", data, "--bundle", bundle, *since)
+    as_shown: dict[str, Any] = judged["calibration"].get("as_shown") or {}
+    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {
+        "imported": imported,
+        "trained": trained,
+        "figures": judged["figures"][real.protocol],
+        "differences": judged["differences"][real.protocol]["meta"],
+        "auc": as_shown.get("auc"),
+        "processor_s": {"import": import_s, "train": train_s, "evaluate": evaluate_s},
+        "peak_mb": peak_mb,
+    }
+
+
+def show(name: str, found: Mapping[str, Any], *, metric: str) -> None:
+    """Print every scorer with its difference to the meta-model, the best first."""
+    figures = found["figures"]
+    cost = ", ".join(f"{step} {s:.0f} s" for step, s in found["processor_s"].items())
+    typer.echo(f"\n## {name}: {metric}, n = {figures['meta'][metric]['n']:,}; {cost}")
+    if (auc := found["auc"]) is not None:
+        typer.echo(f"AUC of meta as shown: {_interval(auc)}, n = {auc['n']:,}")
+    for scorer in sorted(figures, key=lambda one: -(figures[one][metric]["value"] or 0)):
+        difference = found["differences"].get(scorer, {}).get(metric)
+        beside = "" if difference is None else f" | {_interval(difference)}"
+        typer.echo(f"| {scorer} | {_interval(figures[scorer][metric])}{beside} |")
+
+
+def _interval(figure: Mapping[str, Any]) -> str:
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def compare(
+    only: Annotated[list[str] | None, typer.Option(help="A set; again for several.")] = None,
+    shared: Annotated[Path, typer.Option(help="Where the sets are.")] = SHARED,
+    metric: Annotated[str, typer.Option(help="The metric of the table.")] = "ndcg_at_10",
+) -> None:
+    """Judge every set that is there, and write results/benchmarks/real-….json."""
+    for name in only or SETS:
+        source = shared / FOLDERS.get(name, name)
+        if not source.exists():
+            typer.echo(f"{name}: absent, {source}", err=True)
+            continue
+        with TemporaryDirectory() as work:
+            found = judge(name, SETS[name], source=source, work=Path(work))
+        show(name, found, metric=metric)
+        write_result(f"real-{name}", found)
+
+
+if __name__ == "__main__":
+    typer.run(compare)
