@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.domain.errors import UserError
+from models.domain.errors import UserError, reason_for
 from models.domain.units import HOUR_US
 from models.ranker.trees import MAX_LEAVES
 
@@ -98,7 +98,7 @@ class RunConfig(BaseModel):
             values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
             return cls.model_validate(values)
         except (OSError, ValueError, ValidationError) as exc:
-            msg = f"configuration {path}: {exc}"
+            msg = f"configuration {path}: {reason_for(exc)}"
             raise ConfigurationError(msg) from exc
 
 

@@ -17,6 +17,7 @@ from app.errors import (
 from app.stores.bundle import BundleStore
 from app.stores.plan import PlanChange, PlanStore, StoredPlan
 from app.stores.server import StoreServer
+from models.domain.errors import reason_for
 from models.experiments.plan.difference import changes
 from models.experiments.plan.experiment import Experiment
 from models.experiments.plan.plan import Plan, given_fields
@@ -26,7 +27,6 @@ from models.experiments.plan.plan_edit import (
     with_experiment,
     without_experiment,
 )
-from models.experiments.plan.plan_file import reason_for
 from models.ranker.objective import Policy
 from models.slate.slate_policy import SlatePolicy
 

@@ -16,7 +16,7 @@ from app.errors import (
 )
 from app.experiments.plan_editor import THE_PLAN, PlanEditor
 from app.stores.promotion import KEPT_PROMOTIONS, PromotionStore, StoredPromotion
-from models.experiments.plan.plan_file import reason_for
+from models.domain.errors import reason_for
 from models.promotion.canary_plan import with_canary
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Promotion

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import PLAN, PLAN_AUDIT
+from models.domain.errors import reason_for
 from models.experiments.plan.plan import Plan
 
 CHANGE_PLAN: Final = Script.named("change_plan")
@@ -82,7 +83,8 @@ class PlanStore:
         try:
             return StoredPlan(int(version), Plan.model_validate_json(content))
         except ValidationError as exc:
-            msg = f"the stored plan, version {int(version)}, is none of this software: {exc}"
+            what = f"the stored plan, version {int(version)}"
+            msg = f"{what}, is none of this software: {reason_for(exc)}"
             raise ValueError(msg) from exc
 
     async def change(self, plan: Plan, change: PlanChange) -> bool:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import COUNTS_TTL_S, EARLIER_PROMOTIONS, PROMOTER, PROMOTION, promotion_counts
+from models.domain.errors import reason_for
 from models.domain.units import MS_PER_S
 from models.promotion.promotion import Promotion
 
@@ -83,7 +84,8 @@ class PromotionStore:
         try:
             return StoredPromotion(int(version), Promotion.model_validate_json(content))
         except ValidationError as exc:
-            msg = f"the stored promotion, version {int(version)}, is none of this software: {exc}"
+            what = f"the stored promotion, version {int(version)}"
+            msg = f"{what}, is none of this software: {reason_for(exc)}"
             raise ValueError(msg) from exc
 
     async def change(

@@ -4,9 +4,23 @@ A command prints the message and ends with status 1; any other exception is a bu
 traceback.
 """
 
+from pydantic import ValidationError
+
 
 class UserError(Exception):
     """An error in a file, an option or the state of the shop, which the user can fix.
 
     The message says what happened, where, and what to do.
     """
+
+
+def reason_for(exc: Exception) -> str:
+    """Return the reason why a document is refused, on one line."""
+    if not isinstance(exc, ValidationError):
+        return str(exc)
+    # Without the input, which may be a file of any length.
+    faults = exc.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        ": ".join([*([".".join(map(str, one["loc"]))] if one["loc"] else []), one["msg"]])
+        for one in faults
+    )

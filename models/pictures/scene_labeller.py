@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.domain.errors import UserError
+from models.domain.errors import UserError, reason_for
 from models.domain.sale import PictureScores
 from models.pictures.image_statistics import image_statistics
 from models.pictures.onnx import OnnxSession, Provider, open_session
@@ -188,7 +188,7 @@ class SceneLabeller:
         try:
             described = SceneDescription.model_validate_json(description)
         except ValidationError as exc:
-            msg = f"{DESCRIPTION_FILE} is malformed: {exc}"
+            msg = f"{DESCRIPTION_FILE} is malformed: {reason_for(exc)}"
             raise SceneModelError(msg) from exc
         if hashlib.sha256(graph).hexdigest() != described.sha256:
             msg = f"{GRAPH_FILE} is not the file that {DESCRIPTION_FILE} describes"

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from models.arrays.atomic_file import sync_directory, write_file
-from models.domain.errors import UserError
+from models.domain.errors import UserError, reason_for
 
 # Raised where an older service could not read a bundle, or would score it otherwise.
 FORMAT_VERSION: Final = 4
@@ -31,6 +31,12 @@ _LOST_FOUND: Final = "lost+found"
 
 class BundleError(UserError):
     """A bundle that must not be served: the message names the file and the reason."""
+
+
+class _Format(BaseModel):
+    """What the manifest of every format says."""
+
+    format_version: int
 
 
 class Manifest(BaseModel):
@@ -213,13 +219,15 @@ def read_manifest(directory: Path) -> Manifest:
     """
     content = _read_file(directory, MANIFEST)
     try:
-        manifest = Manifest.model_validate_json(content)
+        version = _Format.model_validate_json(content).format_version
+        # Another format may have other fields.
+        manifest = Manifest.model_validate_json(content) if version == FORMAT_VERSION else None
     except (ValidationError, ValueError) as exc:
-        msg = f"bundle {directory.name}: malformed {MANIFEST}: {exc}"
+        msg = f"bundle {directory.name}: malformed {MANIFEST}: {reason_for(exc)}"
         raise BundleError(msg) from exc
-    if manifest.format_version != FORMAT_VERSION:
+    if manifest is None:
         msg = (
-            f"bundle {directory.name}: format version {manifest.format_version}, "
+            f"bundle {directory.name}: format version {version}, "
             f"this software reads {FORMAT_VERSION}; train it again"
         )
         raise BundleError(msg)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from models.dataset.reading import read_dataset
+from models.domain.errors import reason_for
 from models.domain.event import to_us
 from models.domain.sale import PictureScores
 from models.domain.units import HOUR_US
@@ -64,7 +65,9 @@ def read_question(
     try:
         config = RunConfig.model_validate(bundle.manifest.config)
     except ValidationError as exc:
-        msg = f"bundle {bundle.id}: configured for other software, train it again: {exc}"
+        msg = (
+            f"bundle {bundle.id}: configured for other software, train it again: {reason_for(exc)}"
+        )
         raise BundleError(msg) from exc
     pictures: dict[str, PictureScores] = {}
     if bundle.manifest.scene_model:

@@ -8,7 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.domain.errors import UserError
+from models.domain.errors import UserError, reason_for
 from models.pictures.picture import Frame
 from training.scenes.efficientnet import efficientnet_lite0, weights_path
 from training.scenes.torch_file import read_tensors
@@ -108,7 +108,7 @@ def read_backbone(path: Path) -> Backbone:
         graph = (path.parent / description.onnx).read_bytes()
         model = onnx.load_model_from_string(graph)
     except (OSError, ValidationError, DecodeError) as exc:
-        msg = f"{path} describes no usable backbone: {exc}"
+        msg = f"{path} describes no usable backbone: {reason_for(exc)}"
         raise BackboneError(msg) from exc
     known = {name for node in model.graph.node for name in node.output}
     unknown = [output.name for output in description.outputs if output.name not in known]

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 
-from models.domain.errors import UserError
+from models.domain.errors import UserError, reason_for
 from models.experiments.plan.experiment import Experiment, Unit
 from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_edit import PlanDraft
@@ -39,18 +38,6 @@ def read_plan(path: Path) -> Plan:
         return draft.to_plan(Plan())
     except ValueError as exc:
         raise _refused(path, exc) from exc
-
-
-def reason_for(exc: Exception) -> str:
-    """Return the reason why a plan is invalid, on one line."""
-    if not isinstance(exc, ValidationError):
-        return str(exc)
-    # Without the input, which may be a file of any length.
-    faults = exc.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        ": ".join([*([".".join(map(str, one["loc"]))] if one["loc"] else []), one["msg"]])
-        for one in faults
-    )
 
 
 def find(plan: Plan, name: str) -> tuple[Experiment, Unit]:

@@ -205,6 +205,21 @@ def test_another_format_version_is_told(tmp_path: Path) -> None:
         read_bundle(bundle)
 
 
+def test_another_format_with_other_fields_is_told(bundle: Path) -> None:
+    (bundle / MANIFEST).write_bytes(b'{"format_version": 99, "trees": []}')
+
+    with pytest.raises(BundleError, match="format version 99, this software reads"):
+        read_bundle(bundle)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format_version": "new"}'])
+def test_a_manifest_that_is_none_is_told_on_one_line(bundle: Path, content: bytes) -> None:
+    (bundle / MANIFEST).write_bytes(content)
+
+    with pytest.raises(BundleError, match=rf"^bundle {bundle.name}: malformed manifest.json: .+$"):
+        read_bundle(bundle)
+
+
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"bundle absent: manifest\.json is missing"):
         read_bundle(tmp_path / "absent")
