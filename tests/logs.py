@@ -51,7 +51,7 @@ class Row:
         return self.at_us if self.received is None else NOON + self.received
 
 
-_SCHEMA: Final = {
+SCHEMA: Final = {
     "event_id": pl.String,
     "customer_id": pl.String,
     "session_id": pl.String,
@@ -96,7 +96,7 @@ def event_table(rows: Iterable[Row]) -> EventTable:
         }
         for index, row in enumerate(rows)
     ]
-    return EventTable.from_frame(pl.DataFrame(columns, schema=_SCHEMA))
+    return EventTable.from_frame(pl.DataFrame(columns, schema=SCHEMA))
 
 
 def sale(sale_id: str, **fields: object) -> Sale:

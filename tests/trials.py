@@ -15,6 +15,7 @@ from models.domain.event import to_us
 from models.domain.profile import Profile
 from models.experiments.plan.bucketing import bucket, resized
 from models.experiments.plan.experiment import Experiment
+from tests.logs import SCHEMA
 
 START: Final = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS: Final = 14
@@ -216,18 +217,4 @@ _EVENT: Final[dict[str, object]] = {
     "variant": None,
 }
 
-_TYPES: Final = {
-    "customer_id": pl.String,
-    "session_id": pl.String,
-    "type": pl.String,
-    "sale_id": pl.String,
-    "exposure_id": pl.String,
-    "position": pl.Int64,
-    "price": pl.Float64,
-    "quantity": pl.Int64,
-    "revenue": pl.Float64,
-    "market": pl.String,
-    "device": pl.String,
-    "propensity": pl.Float64,
-    "variant": pl.String,
-}
+_TYPES: Final = {name: SCHEMA[name] for name in ("customer_id", *_EVENT)}

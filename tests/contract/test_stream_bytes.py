@@ -15,8 +15,8 @@ from app.stores.exposure import ExposureLog, PackedExposure
 from app.stores.keys import N_PARTITIONS, exposures_stream
 from models.experiments.exposure_record import ExposureRecord, ShownItem
 from tests.contract.servers import redis_binary, redis_server
-from tests.contract.test_exposure_log import RECORD
 from tests.proofs import ROOT
+from tests.records import RECORD
 
 ENTRY_BYTES = 64
 """See ``stream.lua``."""

@@ -19,8 +19,8 @@ from app.stores.keys import N_PARTITIONS, events_stream
 from app.stores.server import StoreServer
 from models.dataset import read_dataset
 from models.domain.event import Event, EventType, from_us, to_us
-from tests.contract.test_exposure_log import RECORD
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits
+from tests.records import RECORD
 
 N_BYTES_LEFT = 100
 N_EVENTS = 240

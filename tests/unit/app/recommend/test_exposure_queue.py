@@ -14,7 +14,7 @@ from app.observability import Metrics
 from app.recommend import exposure_queue
 from app.recommend.exposure_queue import BATCH, ExposureQueue
 from app.stores.exposure import ExposureLog, PackedExposure
-from tests.contract.test_exposure_log import RECORD
+from tests.records import RECORD
 from tests.shop import sale, scorer
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.stores.exposure import PackedExposure
 from models.experiments.exposure_record import ShownItem
-from tests.contract.test_exposure_log import RECORD
+from tests.records import RECORD
 
 
 def test_a_number_of_numpy_is_refused_and_not_logged_as_its_bytes() -> None:

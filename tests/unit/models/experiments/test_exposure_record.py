@@ -16,33 +16,18 @@ from models.experiments.plan.plan import Assignment
 from models.query.candidates import CallerChoice
 from models.query.query import Context
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
+from tests import records
 
-RECORD = ExposureRecord(
-    recommendation_id="r1",
+RECORD = replace(
+    records.RECORD,
     customer_id=None,
     session_id="v1",
     device_id=None,
-    now_us=1_795_370_746_382_841,
-    market="fr",
     device="mobile",
-    limit=10,
-    exclude=("s9",),
-    excluded_unknown=1,
-    candidates=("s1", "s2"),
-    candidates_unknown=2,
-    candidates_ordered=True,
-    window=bytes(range(24)),
-    profile=b"",
     snapshot_id="abc.def",
-    bundle_id="b1",
-    plan_version=3,
     assignments=(Assignment("order", "meta", Unit.CUSTOMER, None, 9_000, is_forced=True),),
     order_by="content",
-    diversity=0.25,
     exploration='{"kind":"plackett_luce","temperature":2.0}',
-    degraded=None,
-    feature_hash="ff",
-    took_us=2_500,
     slate=(ShownItem("s1", 1, 0.5, 0.0125), ShownItem("s2", 2, 1.0, None)),
     versions=(("numpy", "2"), ("vitrine", "0")),
 )
