@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, EventTable, FaultCode
-from models.domain.event import KIND, EventType, from_us
+from models.domain.event import KIND, TOUCHES, EventType, from_us
 from models.domain.units import DAY_US
 
 # As `docs/training.md` says: below, a model can rank worse than popularity.
@@ -27,8 +27,8 @@ class Profile:
 
     Attributes:
         n_sales: Accepted sales.
-        n_customers: Customers with an event of a known sale.
-        events: Accepted events of known sales, by type.
+        n_customers: Customers with an event of a known sale, or of none.
+        events: Accepted events of known sales, and of none, by type.
         first: The first event; None without one.
         last: The last event.
         rates: Conversion rates by name, only those whose counts exist.
@@ -103,7 +103,8 @@ def profile_of(dataset: Dataset) -> Profile:
 def _known(dataset: Dataset) -> NDArray[np.bool_]:
     ids = dataset.events.sale_ids
     of_sales = ids.values.is_in([sale.sale_id for sale in dataset.sales]).to_numpy()
-    return of_sales[ids.codes] if len(of_sales) else np.zeros(len(dataset.events), dtype=np.bool_)
+    # The last is that of no sale, code -1: searches and opened e-mails are of a customer.
+    return np.append(of_sales, values=True)[ids.codes]
 
 
 def _rates(
@@ -183,7 +184,7 @@ class Facts:
     ) -> "Facts":
         """Collect them from a dataset and the mask of its events of known sales."""
         events = dataset.events
-        touched = known & (events.kinds != _TYPES[EventType.IMPRESSION])
+        touched = known & np.isin(events.kinds, sorted(TOUCHES))
         pairs = np.unique(
             np.stack([events.customers.codes[touched], events.sale_ids.codes[touched]]), axis=1
         )
@@ -206,7 +207,9 @@ class Facts:
 
 
 def _popularity(facts: Facts) -> Usable:
-    outcomes = {name: n for name, n in facts.counts.items() if n and name != "impression"}
+    outcomes = {
+        name: n for name, n in facts.counts.items() if n and KIND[EventType(name)] in TOUCHES
+    }
     listed = ", ".join(f"{n:,} of {name}" for name, n in outcomes.items())
     return Usable(bool(outcomes), listed or "no event but impressions")
 

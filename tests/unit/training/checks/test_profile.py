@@ -34,6 +34,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         event(event_id="b1", type="purchase", revenue="99", at="2025-01-05T00:00:00Z"),
         event(event_id="w1", sale_id="s2", type="view", customer_id="c2"),
         event(event_id="w2", sale_id="s3", type="view", customer_id="c2"),
+        event(event_id="q", type="search", sale_id="", customer_id="c2"),
         event(event_id="x", sale_id="unknown", customer_id="c3", at="2030-01-01T00:00:00Z"),
     ]
     return write_dataset(tmp_path_factory.mktemp("shop"), sales=sales, events=[*shown, *rest])
@@ -46,7 +47,13 @@ def profile(shop: Path) -> Profile:
 
 def test_counts_period_and_rates_are_of_events_of_known_sales(profile: Profile) -> None:
     assert (profile.n_sales, profile.n_customers) == (4, 2)
-    assert profile.events == {"impression": 4, "view": 2, "click": 1, "cart": 0, "purchase": 1}
+    assert {name: n for name, n in profile.events.items() if n} == {
+        "impression": 4,
+        "view": 2,
+        "click": 1,
+        "purchase": 1,
+        "search": 1,
+    }
     assert profile.days == 3
     assert profile.rates == {
         "clicks per impression": 1 / 4,
@@ -67,7 +74,7 @@ def test_shares_say_what_sales_and_events_have(profile: Profile) -> None:
     }
     assert profile.of_events["impressions with a position"] == 1 / 2
     assert profile.of_events["purchases with a price or revenue"] == 1
-    assert profile.of_events["events with a session"] == 1 / 8
+    assert profile.of_events["events with a session"] == 1 / 9
 
 
 def test_every_recommender_says_whether_it_has_data(profile: Profile) -> None:
