@@ -77,7 +77,7 @@ class LoadSummary:
     kept_closed: int
     first_kept_closed: tuple[str, ...]
     unknown_loss: bool
-    seconds: float
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,36 +169,54 @@ async def fill_from_dataset(
     held = (await stores.sales.changes(0)).pictures
     labelling = await asyncio.to_thread(_label, dataset, bundle, held, progress=progress)
     now_us = await stores.server.time_us()
-    known = await last_known(stores, state_dir)
-    reopening = Reopening.of(dataset.sales, known, now_us=now_us)
-    sales = tuple(reopening.kept.get(sale.sale_id, sale) for sale in dataset.sales)
-    restored = replace(dataset, sales=sales)
+    reopening = Reopening.of(dataset.sales, await last_known(stores, state_dir), now_us=now_us)
     withdrawn = absent if is_full else None
+    restored = replace(dataset, sales=reopening.restored(dataset.sales))
     await _put_catalogue(restored, labelling, stores, now_us=now_us, withdrawn=withdrawn)
+    progress.step("customers", len(dataset.events.customers.values))
+    summary = _summary(
+        dataset,
+        labelling,
+        reopening=reopening,
+        absent=absent,
+        is_full=is_full,
+        merged=await _merge(loaded_customers(dataset.events, now_us), stores, progress),
+        now_us=now_us,
+    )
+    return replace(summary, seconds=round(time.monotonic() - started, 3))
+
+
+def _summary(
+    dataset: Dataset,
+    labelling: Labelling,
+    *,
+    reopening: Reopening,
+    absent: Absent,
+    is_full: bool,
+    merged: tuple[int, int],
+    now_us: int,
+) -> LoadSummary:
     at_us = dataset.events.at_us[dataset.events.at_us <= now_us]
     newest_us = int(at_us.max()) if len(at_us) else None
-    progress.step("customers", len(dataset.events.customers.values))
-    n_customers, n_erased = await _merge(loaded_customers(dataset.events, now_us), stores, progress)
     return LoadSummary(
         sales=len(dataset.sales),
         pictures=len(labelling.pictures),
         known_pictures=labelling.n_known,
         broken_pictures=labelling.n_broken,
-        customers=n_customers,
+        customers=merged[0],
         events=len(dataset.events),
         newest_event=None if newest_us is None else from_us(newest_us).isoformat(),
         days_ago=None if newest_us is None else round((now_us - newest_us) / DAY_US, 1),
-        erased=n_erased,
+        erased=merged[1],
         refused={code.value: n for code, n in dataset.faults.having(Effect.ROW).counts().items()},
         absent=len(absent.sales),
         first_absent=absent.first,
-        withdrawn=len(withdrawn.sales) if withdrawn else 0,
+        withdrawn=len(absent.sales) if is_full else 0,
         reopened=len(reopening.opened),
         first_reopened=reopening.opened[:MAX_NAMED],
         kept_closed=len(reopening.kept),
         first_kept_closed=tuple(reopening.kept)[:MAX_NAMED],
-        unknown_loss=known.loss is not None and not known.loss.is_known,
-        seconds=round(time.monotonic() - started, 3),
+        unknown_loss=reopening.unknown_loss,
     )
 
 

@@ -43,10 +43,12 @@ class Reopening:
         opened: Ids of those that a load opens: its files are newer, as far as is known.
         kept: Those that stay over, as last known: the store lost sales, so that the load restores
             it, and the state of a moment ago is newer than any file.
+        unknown_loss: Whether the store lost sales whose last states this machine does not know.
     """
 
     opened: tuple[str, ...]
     kept: Mapping[str, Sale]
+    unknown_loss: bool
 
     @classmethod
     def of(cls, sales: Iterable[Sale], known: KnownCatalogue, *, now_us: int) -> "Reopening":
@@ -63,7 +65,12 @@ class Reopening:
             and not _is_over(sale, now_us)
         }
         kept = {one: before[one] for one, is_same in over.items() if is_same and known.loss}
-        return cls(tuple(one for one in over if one not in kept), kept)
+        unknown_loss = known.loss is not None and not known.loss.is_known
+        return cls(tuple(one for one in over if one not in kept), kept, unknown_loss)
+
+    def restored(self, sales: Iterable[Sale]) -> tuple[Sale, ...]:
+        """Return the sales of files, and the last known states of those that stay over."""
+        return tuple(self.kept.get(sale.sale_id, sale) for sale in sales)
 
 
 def _is_over(sale: Sale, now_us: int) -> bool:

@@ -1,5 +1,6 @@
 """Command ``python -m training evaluate``: metrics of a bundle on later visits."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from training.console import (
     Data,
     Json,
     PictureCache,
+    Progress,
     Start,
     bars,
     exit_on_user_error,
@@ -75,11 +77,33 @@ def evaluate_command(
         bundles, start, max_visits, cache, seed, new_sales_hours, permute_pictures
     )
     protocols = tuple(Protocol) if protocol is None else (protocol,)
-    with exit_on_user_error(), bars() as progress, ExitStack() as stack:
+    with exit_on_user_error(), bars() as progress:
         own = None if scores is None else OwnScores.read(scores)
         loaded, question = read_question(bundle, data, options=options, progress=progress)
         scorer = Scorer.load(loaded)
         sales = count_known_sales(scorer, question)
+        evaluation = _evaluated(
+            scorer, question, own, protocols=protocols, slates_out=slates_out, progress=progress
+        )
+    _print_warnings(evaluation, question, loaded.manifest.until)
+    if report:
+        blocks = document(evaluation, thumbnail=Thumbnails(question.dataset.images))
+        html = page(f"Bundle {loaded.id} on {data.name}", blocks)
+        report.write_text(html, encoding="utf-8")
+    counted = {"sales": sales, **({} if own is None else {OWN_SCORES: own.summary()})}
+    _print(evaluation, counted, as_json=as_json)
+
+
+def _evaluated(
+    scorer: Scorer,
+    question: Question,
+    own: OwnScores | None,
+    *,
+    protocols: tuple[Protocol, ...],
+    slates_out: Path | None,
+    progress: Progress,
+) -> Evaluation:
+    with ExitStack() as stack:
         record = None
         if slates_out is not None:
             record = stack.enter_context(slate_file(slates_out, question.dataset.events)).add
@@ -91,14 +115,14 @@ def evaluate_command(
             protocols=protocols,
             record=record,
         )
-        if own is not None:
-            own.require_used()
-    _print_warnings(evaluation, question, loaded.manifest.until)
-    if report:
-        blocks = document(evaluation, thumbnail=Thumbnails(question.dataset.images))
-        html = page(f"Bundle {loaded.id} on {data.name}", blocks)
-        report.write_text(html, encoding="utf-8")
-    counted = {"sales": sales, **({} if own is None else {OWN_SCORES: own.summary()})}
+    if own is not None:
+        own.require_used()
+    return evaluation
+
+
+def _print(
+    evaluation: Evaluation, counted: Mapping[str, Mapping[str, int]], *, as_json: bool
+) -> None:
     if as_json:
         print_json({**recorded(evaluation), **{name: {**one} for name, one in counted.items()}})
         return

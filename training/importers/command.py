@@ -11,7 +11,7 @@ from models.dataset.faults import Effect, FaultReport
 from models.dataset.quarantine import write_quarantine
 from training.console import Json, bars, exit_on_user_error, print_json
 from training.importers.mapping import read_mapping, shipped_mappings, shipped_text
-from training.importers.table import Files, import_table
+from training.importers.table import Files, Imported, import_table
 from training.importers.trivago import import_trivago
 
 app = typer.Typer(
@@ -64,6 +64,17 @@ def table(
         }
         print_json(report)
         return
+    _print_table(imported, out)
+    _print_counts("rows that could not be used", counts)
+    rows = imported.faults.having(Effect.ROW)
+    for code in rows.counts():
+        typer.echo(f"  {rows.with_codes(code).first(1)[0]}")
+    if quarantine is not None:
+        typer.echo(f"  all of them are kept in {quarantine}")
+    typer.echo(f"next: python -m training validate --data {out}")
+
+
+def _print_table(imported: Imported, out: Path) -> None:
     n_rows = ", ".join(f"{n:,} rows of {file}" for file, n in imported.n_rows.items())
     typer.echo(f"{out}: {imported.n_sales:,} sales from {n_rows}")
     _print_counts("events", imported.n_events)
@@ -75,22 +86,11 @@ def table(
             typer.echo(f"columns of {file} not in the mapping: {', '.join(names)}")
     for remark in imported.remarks:
         typer.echo(f"note: {remark}")
-    _print_counts("rows that could not be used", counts)
-    _print_first(imported.faults, quarantine)
-    typer.echo(f"next: python -m training validate --data {out}")
 
 
 def _print_counts(title: str, figures: AnyMapping[str, int]) -> None:
     listed = ", ".join(f"{name} {n:,}" for name, n in figures.items())
     typer.echo(f"{title}: {listed or 'none'}")
-
-
-def _print_first(faults: FaultReport, quarantine: Path | None) -> None:
-    rows = faults.having(Effect.ROW)
-    for code in rows.counts():
-        typer.echo(f"  {rows.with_codes(code).first(1)[0]}")
-    if quarantine is not None:
-        typer.echo(f"  all of them are kept in {quarantine}")
 
 
 def _set_aside(faults: FaultReport, out: Path) -> Path | None:

@@ -32,7 +32,7 @@ _STEPS: Final = ("read", "events", "sales", "write")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Imported:
+class SessionImport:
     """Summary of an import.
 
     Attributes:
@@ -50,7 +50,7 @@ class Imported:
     faults: FaultReport
 
 
-def import_trivago(source: Path, out: Path, *, progress: Progress | None = None) -> Imported:
+def import_trivago(source: Path, out: Path, *, progress: Progress | None = None) -> SessionImport:
     """Write the sessions as a dataset of the contract; the same source gives the same bytes.
 
     A clickout is a purchase, an interaction with a hotel or a search for it a view, and the
@@ -92,7 +92,7 @@ def import_trivago(source: Path, out: Path, *, progress: Progress | None = None)
     sales.write_parquet(out / "sales.parquet")
     events.write_parquet(out / "events.parquet")
     tell("done", len(_STEPS), len(_STEPS))
-    return Imported(
+    return SessionImport(
         n_rows=table.frame.height + len(table.faults),
         n_sales=sales.height,
         n_events=_count(events["type"]),
