@@ -277,6 +277,14 @@ _UNKNOWN_SALE: Final = Check(
     "be among the accepted sales",
 )
 
+OF_A_SALE: Final = Check(
+    FaultCode.MISSING_VALUE,
+    "sale_id",
+    pl.col("sale_id").is_null() & ~pl.col("type").is_in(sorted(WITHOUT_SALE)),
+    f"be there, except of {' and '.join(sorted(WITHOUT_SALE))}",
+)
+"""Rule that an event of most types is about a sale."""
+
 _REFUSALS: Final = (
     Check(
         FaultCode.UNKNOWN_TYPE,
@@ -284,12 +292,7 @@ _REFUSALS: Final = (
         pl.col("type").ne("") & ~pl.col("type").is_in(list(_CODES)),
         f"be one of {', '.join(_CODES)}",
     ),
-    Check(
-        FaultCode.MISSING_VALUE,
-        "sale_id",
-        pl.col("sale_id").is_null() & ~pl.col("type").is_in(sorted(WITHOUT_SALE)),
-        f"be there, except of {' and '.join(sorted(WITHOUT_SALE))}",
-    ),
+    OF_A_SALE,
     # `models.domain.event.accept`, for whole columns.
     Check(
         FaultCode.FUTURE,

@@ -52,7 +52,11 @@ def mapped(
 
 
 def converted(
-    source: Source, raw: pl.DataFrame, *, columns: Sequence[Column]
+    source: Source,
+    raw: pl.DataFrame,
+    *,
+    columns: Sequence[Column],
+    checks: Sequence[Check] = (),
 ) -> tuple[pl.DataFrame, FaultReport]:
     """Check rows against the contract.
 
@@ -60,6 +64,7 @@ def converted(
         source: The rows before they were mapped.
         raw: Their columns, from `mapped`.
         columns: The columns of the contract.
+        checks: Its rules beyond those of each column.
 
     Returns:
         Accepted rows with their columns and `ENTRY`, their row in ``raw`` from 0; and the
@@ -79,6 +84,7 @@ def converted(
     checked, found = convert(Table(file, names, frame, FaultReport.none(), typed=True), columns)
     if found.unusable():
         raise DatasetError(found)
+    found += find_faults(checked, checks, file=file)
     rows = without_refused(checked, found, file=file)
     contract = {column.name: column.kind for column in columns}
     accepted = rows.select(

@@ -20,7 +20,7 @@ from pydantic import (
 
 from models.dataset.schema import EVENTS
 from models.domain.errors import UserError
-from models.domain.event import EventType
+from models.domain.event import WITHOUT_SALE, EventType
 
 EPOCHS: Final = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 """Microseconds in a tick of each form of epoch numbers."""
@@ -67,11 +67,13 @@ class Value(_Part):
             first that has a value counts.
         constant: The same value for every row.
         values: New values by those of the column; others become missing.
+        absolute: Whether the sign of numbers is left out, as of pieces given back.
     """
 
     columns: tuple[str, ...] = ()
     constant: Scalar | None = None
     values: dict[str, Scalar] | None = None
+    absolute: bool = False
 
     @model_validator(mode="after")
     def _from_one_place(self) -> Self:
@@ -195,7 +197,9 @@ class EventSection(Section):
         if self.properties is not None:
             msg = "properties are for sales and customers"
             raise ValueError(msg)
-        _require(self.columns, "customer_id", "sale_id", "at")
+        _require(self.columns, "customer_id", "at")
+        if self.types.keys() - WITHOUT_SALE:
+            _require(self.columns, "sale_id")
         known = [column.name for column in EVENTS if column.name != "type"]
         for name in self.columns.keys() - known:
             alike = get_close_matches(name, known, n=1)

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from models.dataset.checks import ROW, Check, find_faults, given
+from models.dataset.events import OF_A_SALE
 from models.dataset.faults import DatasetError, Effect, FaultCode, FaultReport
 from models.dataset.reading import Progress
 from models.dataset.schema import CUSTOMERS, EVENTS, SALES, Column, Kind
@@ -167,7 +168,8 @@ def _events(
     events = pl.concat(frames, how="diagonal").sort("at", "customer_id", "event_id")
     if not events.height:
         raise DatasetError(imported.faults.having(Effect.FILE, Effect.ROW))
-    return events, pl.concat(first, how="diagonal").sort("at", maintain_order=True)
+    of_sales = pl.concat(first, how="diagonal").drop_nulls("sale_id")
+    return events, of_sales.sort("at", maintain_order=True)
 
 
 def _used(section: Section) -> set[str]:
@@ -221,7 +223,7 @@ def _events_of_section(
     raw = raw.with_columns(
         typed.frame.select(pl.col(_TYPE).alias(given("type")), _event_id(typed, section, number))
     )
-    events, faults = converted(typed, raw, columns=EVENTS)
+    events, faults = converted(typed, raw, columns=EVENTS, checks=(OF_A_SALE,))
     imported.faults += faults
     beside = mapping.sales_from_events or {}
     of_sales = in_utc(mapped(typed, beside, columns=SALES, form=form, zone=mapping.time_zone))

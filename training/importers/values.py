@@ -64,7 +64,8 @@ def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:
         if kind is None or source.dtype(column).is_nested():
             return source.raw(column)
         if kind in _NUMERIC:
-            return number_of(source, column)
+            number = number_of(source, column)
+            return number.cast(pl.Float64, strict=False).abs() if value.absolute else number
     return pl.coalesce(_text(source, column) for column in value.columns)
 
 

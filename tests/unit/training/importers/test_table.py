@@ -243,7 +243,7 @@ def test_metarank_rankings_interactions_items_and_users(tmp_path: Path) -> None:
             "type": "click",
             "item": "p1",
         },
-        {"event": "interaction", "id": "x2", "timestamp": at, "type": "like", "item": "p1"},
+        {"event": "interaction", "id": "x2", "timestamp": at, "type": "poke", "item": "p1"},
     )
     imported = imported_by("metarank", tmp_path / "o", file, sales=file, customers=file)
 
@@ -318,6 +318,8 @@ def test_opensearch_queries_and_events(tmp_path: Path) -> None:
         tmp_path / "events.jsonl",
         event | {"action_name": "click", "event_attributes": attributes},
         event | {"action_name": "on_search"},
+        event | {"action_name": "login"},
+        event | {"action_name": "purchase"},
     )
     imported = imported_by("opensearch_ubi", tmp_path / "o", queries, events)
 
@@ -325,11 +327,12 @@ def test_opensearch_queries_and_events(tmp_path: Path) -> None:
         ("impression", "p1", "q", 1),
         ("impression", "p2", "q", 2),
         ("click", "p2", "q", 2),
+        ("search", None, "q", None),
     ]
-    assert imported.left_out == {
-        "empty query_response_hit_ids": 1,
-        "actions without an item": 1,
-    }
+    assert imported.left_out == {"empty query_response_hit_ids": 1, "other actions": 1}
+    assert [(fault.row, fault.reason) for fault in imported.faults] == [
+        (4, "sale_id must be there, except of email_open and search, got nothing")
+    ]
     assert rows_of(tmp_path / "o", "sale_id", table="sales") == [("p1",), ("p2",)]
 
 
@@ -400,16 +403,16 @@ def test_order_lines_make_their_own_sales_and_guests(tmp_path: Path) -> None:
     assert rows_of(tmp_path / "o", *columns) == [
         ("13085.0", "489434", 12, 6.95, "united kingdom"),
         ("guest-489435", "489435", 1, 7.5, "france"),
+        ("16321.0", "C489449", 12, 2.95, "australia"),
     ]
-    assert imported.left_out == {
-        "cancelled lines": 1,
-        "lines without a positive quantity": 1,
-    }
+    assert imported.n_events == {"purchase": 2, "refund": 1}
+    assert imported.left_out == {"corrections of stock": 1}
     sales = pl.read_parquet(tmp_path / "o" / "sales.parquet")
     assert sales.select("sale_id", "title", "price", "currency").rows() == [
-        ("85048", "GLASS BALL", 6.95, "GBP")
+        ("22087", "BUNTING", 2.95, "GBP"),
+        ("85048", "GLASS BALL", 6.95, "GBP"),
     ]
-    assert sales["opens_at"][0].isoformat() == "2009-12-01T07:45:00+00:00"
+    assert sales["opens_at"][1].isoformat() == "2009-12-01T07:45:00+00:00"
 
 
 def test_a_row_may_be_several_events_and_a_list_within_a_text_one_event_each(
