@@ -76,14 +76,13 @@ def evaluate_command(
     options = QuestionOptions(
         bundles, start, max_visits, cache, seed, new_sales_hours, permute_pictures
     )
-    protocols = tuple(Protocol) if protocol is None else (protocol,)
     with exit_on_user_error(), bars() as progress:
         own = None if scores is None else OwnScores.read(scores)
         loaded, question = read_question(bundle, data, options=options, progress=progress)
         scorer = Scorer.load(loaded)
         sales = count_known_sales(scorer, question)
         evaluation = _evaluated(
-            scorer, question, own, protocols=protocols, slates_out=slates_out, progress=progress
+            scorer, question, own, protocol=protocol, slates_out=slates_out, progress=progress
         )
     _print_warnings(evaluation, question, loaded.manifest.until)
     if report:
@@ -99,10 +98,11 @@ def _evaluated(
     question: Question,
     own: OwnScores | None,
     *,
-    protocols: tuple[Protocol, ...],
+    protocol: Protocol | None,
     slates_out: Path | None,
     progress: Progress,
 ) -> Evaluation:
+    protocols = tuple(Protocol) if protocol is None else (protocol,)
     with ExitStack() as stack:
         record = None
         if slates_out is not None:
