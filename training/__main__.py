@@ -2,6 +2,7 @@
 
 import typer
 
+from training.checks.bundles_command import app as bundles
 from training.checks.feature_table import features_command
 from training.checks.parity import parity_command
 from training.checks.validation import validate
@@ -39,6 +40,7 @@ app.command("slate-cost")(slate_cost_command)
 app.command("ablate")(ablate_command)
 app.command("tune")(tune_command)
 app.command("nightly")(nightly_command)
+app.add_typer(bundles)
 app.add_typer(importers)
 app.add_typer(scenes)
 

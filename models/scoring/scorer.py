@@ -45,6 +45,8 @@ from models.recommenders.recommender import Recommender
 from models.recommenders.registry import RECOMMENDERS
 from models.scoring.bundle import Bundle, BundleError
 from models.scoring.golden_rows import GoldenRows
+from models.scoring.model_card import MODEL_CARD_FILE, ModelCard
+from models.scoring.probability import ProbabilityOf
 
 META: Final = Policy.META.value
 """The default policy."""
@@ -112,6 +114,7 @@ class Scorer:
         counts: Its counts at that time.
         logistic: The logistic baseline; None if none was fitted.
         drift_baseline: Distribution of scores and features in training; None in older bundles.
+        probability_of: What the probabilities are of.
     """
 
     bundle_id: str
@@ -123,6 +126,7 @@ class Scorer:
     counts: SaleCounts
     logistic: LogisticRanker | None = None
     drift_baseline: DriftBaseline | None = None
+    probability_of: ProbabilityOf = ProbabilityOf.SHOWN_FIRST
 
     @classmethod
     def load(cls, bundle: Bundle) -> Self:
@@ -188,6 +192,9 @@ class Scorer:
             drift_baseline=None
             if baseline is None
             else DriftBaseline.from_bytes(baseline, n_features=n_features),
+            probability_of=ModelCard.model_validate_json(
+                bundle.content(MODEL_CARD_FILE)
+            ).probability_of,
         )
 
     @property

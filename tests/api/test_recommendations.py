@@ -43,6 +43,7 @@ async def test_an_unknown_customer_is_answered_in_full(client: httpx.AsyncClient
     assert sorted(sale_ids(answer)) == ["alps", "bali", "nice", "rome", "tignes"]
     body = answer.json()
     assert (body["bundle"], body["assignments"], body["degraded"]) == ("by-hand", [], None)
+    assert body["probability_of"] == "shown_at_position_1"
     assert [item["rank"] for item in body["items"]] == [1, 2, 3, 4, 5]
     assert {item["purchase_probability"] for item in body["items"]} == {0.1}
 
@@ -285,6 +286,7 @@ class TestNoModel:
 
         assert len(sale_ids(answer)) == 5
         assert (answer.json()["degraded"], answer.json()["bundle"]) == ("popularity", None)
+        assert answer.json()["probability_of"] is None
 
     async def test_the_service_is_not_ready_and_says_why(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/health/ready")

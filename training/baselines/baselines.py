@@ -21,6 +21,15 @@ NEWEST: Final = "newest"
 MOST_BOUGHT: Final = "most_bought"
 ITEM_COSINE: Final = "item_cosine"
 LAMBDARANK: Final = "lambdarank"
+BASELINES: Final = (
+    RECENT_RATE,
+    MOST_BOUGHT,
+    NEWEST,
+    BOUGHT_BEFORE,
+    LAST_TOUCHED,
+    ITEM_COSINE,
+    LAMBDARANK,
+)
 
 # Bounds the time of the LambdaRank to some seconds; chosen.
 MAX_LISTS: Final = 5_000

@@ -22,6 +22,13 @@ MARKS: Final[Mapping[Verdict, Mark]] = {
     Verdict.OPEN: Mark("open", Tone.OPEN),
 }
 
+RIVAL_MARKS: Final[Mapping[Verdict, Mark]] = {
+    Verdict.BETTER: Mark("better", Tone.BAD),
+    Verdict.WORSE: Mark("worse", Tone.GOOD),
+    Verdict.OPEN: Mark("open", Tone.OPEN),
+}
+"""Verdicts on others, in the colours of what they say of the meta-model."""
+
 # Other orders of the meta-model, and orders that no shop can have, are no rivals of it.
 _NO_RIVALS: Final = frozenset({Policy.META_REVENUE, Policy.META_MARGIN, *ORACLES})
 

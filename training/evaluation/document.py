@@ -6,9 +6,11 @@ from typing import Final
 from models.domain.event import from_us
 from models.domain.units import DAY_US
 from models.scoring.scorer import META
+from training.baselines.baselines import BASELINES
 from training.evaluation.conclusion import (
     MARKS,
     METRIC_NAMES,
+    RIVAL_MARKS,
     conclusion,
     deciding,
     metric_of,
@@ -122,7 +124,7 @@ def _scorer_plot(protocol: ProtocolFigures) -> BarPlot:
     """Draw the metric that decides, the best scorer first, with verdicts beside the meta-model."""
     metric = metric_of(protocol)
     verdicts = {
-        scorer: MARKS[row[metric].verdict]
+        scorer: RIVAL_MARKS[row[metric].verdict]
         for scorer, row in protocol.differences.get(META, {}).items()
         if metric in row
     }
@@ -131,7 +133,13 @@ def _scorer_plot(protocol: ProtocolFigures) -> BarPlot:
     bars = [
         Bar(f"{name} (oracle)", one.value, one.low, one.high)
         if name in ORACLES
-        else Bar(name, one.value, one.low, one.high, marks.get(name))
+        else Bar(
+            f"{name} (baseline)" if name in BASELINES else name,
+            one.value,
+            one.low,
+            one.high,
+            marks.get(name),
+        )
         for name, one in sorted(figures.items(), key=lambda item: -item[1].value)
     ]
     caption = f"{METRIC_NAMES[metric]}, with 95% intervals; the word compares with {META}"
@@ -157,7 +165,8 @@ def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
         )
     yield Paragraph(_MULTIPLICITY)
     for reference, found in protocol.differences.items():
-        yield difference_table(f"Difference to {reference}", found)
+        marks = RIVAL_MARKS if reference == META else MARKS
+        yield difference_table(f"Difference to {reference}", found, marks=marks)
     if protocol.segments:
         yield Heading(f"{_TITLES[name]}: segments")
     for segment, row in protocol.segments.items():

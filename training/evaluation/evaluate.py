@@ -17,6 +17,7 @@ from training.console import Progress
 from training.evaluation.comparison import Board, Differences, Scorers
 from training.evaluation.example_slates import examples
 from training.evaluation.measure import Coverage
+from training.evaluation.predictions import predict
 from training.evaluation.protocol import (
     EvaluatedSlate,
     Extra,
@@ -25,11 +26,11 @@ from training.evaluation.protocol import (
     SlateEvaluator,
     last_of_sessions,
 )
-from training.evaluation.reliability import Reliability, predict, reliability
 from training.evaluation.truth import Truth
 from training.examples.point_in_time import PointInTime
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, has_impressions, label_of, settled
+from training.statistics.reliability import Reliability, reliability
 
 N_EXAMPLES: Final = 6  # slates shown in a report; chosen: two of each kind of customer
 
@@ -85,7 +86,7 @@ class Evaluation:
     Attributes:
         protocols: By protocol; those without a slate are left out.
         catalogue: The sales, by row.
-        reliability: Calibration by kind of prediction; see `training.evaluation.reliability`.
+        reliability: Calibration by kind of prediction; see `training.evaluation.predictions`.
     """
 
     protocols: dict[str, ProtocolFigures]

@@ -119,16 +119,35 @@ def gallery(
         if not bought:
             rows.append(["then", "nothing", "bought of these sales"])
         yield Table(caption, ["when", "event", "sale"], rows, of_words=True)
+        if bought:
+            pictures = [
+                _picture(catalogue, row, thumbnail=thumbnail, is_bought=True)
+                for row in bought[:N_SALES]
+            ]
+            yield PictureGrid("what was bought", pictures)
         for line, scorer in talk_lines(list(one.chosen)).items():
-            best: list[int] = one.chosen[scorer][:N_SALES].tolist()
-            pictures: list[Picture] = []
-            for row in best:
-                sale, text = catalogue.sales[row], title_of(catalogue, row)
-                if sale.price is not None:
-                    text += f", {sale.price:g} {sale.currency or ''}".rstrip()
-                mark = BOUGHT if row in bought else None
-                pictures.append(Picture(thumbnail(sale.sale_id), text, mark))
-            yield PictureGrid(f"{line} ({scorer})", pictures)
+            first_ten: list[int] = one.chosen[scorer].tolist()
+            pictures = [
+                _picture(catalogue, row, thumbnail=thumbnail, is_bought=row in bought)
+                for row in first_ten[:N_SALES]
+            ]
+            yield PictureGrid(f"{line} ({scorer}){_ranks(first_ten, bought)}", pictures)
+
+
+def _picture(catalogue: Catalogue, row: int, *, thumbnail: Thumbnail, is_bought: bool) -> Picture:
+    sale, text = catalogue.sales[row], title_of(catalogue, row)
+    if sale.price is not None:
+        text += f", {sale.price:g} {sale.currency or ''}".rstrip()
+    return Picture(thumbnail(sale.sale_id), text, BOUGHT if is_bought else None)
+
+
+def _ranks(first_ten: Sequence[int], bought: Sequence[int]) -> str:
+    """Say at which ranks the bought sales are; nothing where nothing was bought."""
+    if not bought:
+        return ""
+    ranks = [str(rank) for rank, row in enumerate(first_ten, start=1) if row in bought]
+    found = f"at {', '.join(ranks)}" if ranks else f"not in the first {len(first_ten)}"
+    return f": bought {found}"
 
 
 def title_of(catalogue: Catalogue, row: int) -> str:

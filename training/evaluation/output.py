@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
-from training.evaluation.comparison import Differences
+from training.evaluation.comparison import Differences, Verdict
 from training.evaluation.conclusion import MARKS, conclusion
 from training.evaluation.evaluate import Evaluation
-from training.report.block import Block, Cell, Table
+from training.report.block import Block, Cell, Mark, Table
 from training.report.terminal import print_blocks
 from training.statistics.bootstrap import Interval
 
@@ -72,14 +72,16 @@ def interval_table(
     return Table(caption, [first, *metrics], cells)
 
 
-def difference_table(caption: str, found: Differences) -> Table:
+def difference_table(
+    caption: str, found: Differences, *, marks: Mapping[Verdict, Mark] = MARKS
+) -> Table:
     """Return a table of paired differences with verdicts, a line a scorer, a column a metric."""
     metrics = list(dict.fromkeys(metric for row in found.values() for metric in row))
     cells = [
         [
             scorer,
             *(
-                Cell(_stacked(row[metric].interval), MARKS[row[metric].verdict])
+                Cell(_stacked(row[metric].interval), marks[row[metric].verdict])
                 if metric in row
                 else "-"
                 for metric in metrics

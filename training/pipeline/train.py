@@ -10,6 +10,7 @@ from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.ranker.two_stage import ranker_files
 from models.scoring.bundle import write_bundle
+from models.scoring.model_card import MODEL_CARD_FILE
 from models.scoring.scorer import DRIFT_BASELINE_FILE, LOGISTIC_FILE, TOPICS_FILE, Scorer
 from training.configuration import ConfigurationError, RunConfig, TrainingOptions
 from training.console import Progress
@@ -24,6 +25,8 @@ from training.examples.refit import (
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, settled
 from training.pipeline.bundle_parts import counts_at_end, known_files, manifest_of, seed_snapshot
+from training.pipeline.held_out import HeldOutSlates
+from training.pipeline.model_card import model_card
 from training.pipeline.training_data import TrainingData
 from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
@@ -43,15 +46,22 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     """
     examples = assemble(data, options, progress=progress)
     progress.stage("ranker")
-    fitted = fit_ranker(
-        RankerTraining(
-            examples.slates,
-            examples.matrix,
-            examples.schema,
-            config=options.config,
-            seed=options.seed,
-            n_threads=options.threads,
-        )
+    training = RankerTraining(
+        examples.slates,
+        examples.matrix,
+        examples.schema,
+        config=options.config,
+        seed=options.seed,
+        n_threads=options.threads,
+    )
+    fitted = fit_ranker(training)
+    progress.stage("model card")
+    later = np.arange(len(examples.slates)) >= training.n_early
+    measured = HeldOutSlates(
+        examples.slates, examples.matrix, examples.schema, fitted.stopped, options.seed
+    ).select(later & ~examples.repeated)
+    card = model_card(
+        data, examples.past, held_out=measured, slates=examples.slates, config=options.config
     )
     scorer = Scorer(
         bundle_id="",
@@ -69,6 +79,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: examples.topics.to_bytes(),
         DRIFT_BASELINE_FILE: drift_baseline.to_bytes(),
+        MODEL_CARD_FILE: card.to_bytes(),
         **known_files(scorer, data.dataset.events, until_us=data.until_us, seed=options.seed),
         **(data.scenes.files if data.scenes else {}),
     }

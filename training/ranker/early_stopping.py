@@ -69,6 +69,11 @@ class RankerTraining:
         n_opened, n_bought = int(self.opened.sum()), int(self.slates.bought.sum())
         return self.config.through_clicks and n_opened >= _MIN_OPENED_PER_PURCHASE * n_bought
 
+    @property
+    def n_early(self) -> int:
+        """Number of the earlier slates; the later ones are the last ``holdout_share``."""
+        return int(len(self.slates) * (1 - self.config.holdout_share))
+
     @cached_property
     def opened(self) -> NDArray[np.bool_]:
         """Whether each entry was clicked or bought, shape ``(n_entries,)``."""
@@ -80,8 +85,7 @@ class RankerTraining:
 
     def split(self, labels: NDArray[np.bool_]) -> tuple[TrainingRows, TrainingRows]:
         """Split the entries by time, at the last ``holdout_share`` of the slates."""
-        n_early = int(len(self.slates) * (1 - self.config.holdout_share))
-        cut, rows = int(self.slates.starts[n_early]), self.rows(labels)
+        cut, rows = int(self.slates.starts[self.n_early]), self.rows(labels)
         return (
             TrainingRows(rows.matrix[:cut], rows.labels[:cut], rows.weights[:cut]),
             TrainingRows(rows.matrix[cut:], rows.labels[cut:], rows.weights[cut:]),

@@ -23,12 +23,14 @@ class FittedRanker:
 
     Attributes:
         ranker: The ranker, fitted on all slates.
+        stopped: The ranker that was fitted on the earlier slates.
         logistic: The baseline, a logistic regression fitted on the same slates.
         metrics: Sizes, and metrics of ranker and baseline on the later slates, at the positions
             shown, when fitted on the earlier ones.
     """
 
     ranker: MetaModel
+    stopped: MetaModel
     logistic: LogisticRanker
     metrics: dict[str, float]
 
@@ -57,7 +59,8 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
         "holdout_logistic_auc": auc(baseline, labels, weights=weights),
         "holdout_logistic_log_loss": log_loss(baseline, labels, weights=weights),
     }
-    return FittedRanker(ranker, fit_logistic(training.rows(bought), seed=seed), metrics)
+    logistic = fit_logistic(training.rows(bought), seed=seed)
+    return FittedRanker(ranker, stopped, logistic, metrics)
 
 
 def fit_meta_model(training: RankerTraining) -> MetaModel:

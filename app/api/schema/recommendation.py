@@ -18,6 +18,7 @@ from app.recommend.pipeline import Recommendation
 from app.resources import Resources
 from models.experiments.exposure_record import ExposureRecord
 from models.ranker.explanation import Explanation
+from models.scoring.probability import MEANINGS, ProbabilityOf
 
 ASSIGNMENT_EXAMPLE: Final[JsonDict] = {
     "experiment": "home-page",
@@ -45,6 +46,7 @@ SLATE_EXAMPLE: Final[JsonDict] = {
     "bundle": "20261101T000000-5b1f0c9d3a77",
     "assignments": [ASSIGNMENT_EXAMPLE],
     "degraded": None,
+    "probability_of": "shown_at_position_1",
     "items": [SALE_EXAMPLE],
 }
 
@@ -79,8 +81,8 @@ class RecommendedSale(BaseModel):
     purchase_probability: float | None = Field(
         ge=0,
         le=1,
-        description="Probability that the customer buys within 24 hours if shown first; "
-        "null where no model scored.",
+        description="Probability of a purchase within the bundle's `outcome_hours` (24 unless "
+        "configured), of what `probability_of` says; null where no model scored.",
     )
     explanation: SaleExplanation | None = Field(
         description=f"With `explain`: why, for the first {MAX_EXPLAINED} sales; null where it "
@@ -111,6 +113,11 @@ class SlateAnswer(BaseModel):
     degraded: DegradationLevel | None = Field(
         description="What the answer had to do without; null: nothing."
     )
+    probability_of: ProbabilityOf | None = Field(
+        description="What `purchase_probability` is of, by what the shop logs: "
+        + "; ".join(f"`{one}`, that {meaning}" for one, meaning in MEANINGS.items())
+        + ". Null where no model scored."
+    )
     items: list[RecommendedSale]
 
 
@@ -136,7 +143,11 @@ async def answered(
     request.state.rung = record.degraded or ""
     request.state.bundle = record.bundle_id
     request.state.stages = stages
+    served = recommendation.asked.served
+    is_scored = any(shown.purchase_probability is not None for shown in record.slate)
+    scorer = served.scorer if served is not None and is_scored else None
     body = slate_body(record, explanations) | dict(extra)
+    body["probability_of"] = scorer.probability_of if scorer is not None else None
     return Response(orjson.dumps(body), media_type="application/json")
 
 

@@ -19,9 +19,9 @@ from training.evaluation.evaluate import Evaluation, figures_of
 from training.evaluation.example_slates import BOUGHT, TALK, Thumbnails, examples, talk_lines
 from training.evaluation.measure import PURCHASES
 from training.evaluation.protocol import EvaluatedSlate, PastEvent
-from training.evaluation.reliability import Predictions, reliability
 from training.report.block import Facts, PictureGrid, Table
 from training.report.page import page
+from training.statistics.reliability import Predictions, reliability
 
 HOSTILE = '"><script src="http://evil.example/x.js"></script>'
 
@@ -81,7 +81,7 @@ def test_an_example_says_what_the_customer_did_and_bought() -> None:
         ["then", "nothing", "bought of these sales"],
     ]
     grids = [block for block in blocks if isinstance(block, PictureGrid)]
-    assert [picture.mark for picture in grids[0].pictures] == [None, BOUGHT]
+    assert [picture.mark for picture in grids[1].pictures] == [None, BOUGHT]
 
 
 def test_the_opening_names_size_and_period() -> None:
@@ -115,12 +115,14 @@ def test_slates_stand_side_by_side_with_their_pictures(tmp_path: Path, tiny_worl
     blocks = document(report(), thumbnail=Thumbnails({"s1": {1: picture}, "s2": {1: broken}}))
 
     grids = [block for block in blocks if isinstance(block, PictureGrid)]
-    assert [grid.caption for grid in grids[:3]] == [
+    assert [grid.caption for grid in grids[:5]] == [
+        "what was bought",
+        "popularity (popularity): bought at 2",
+        "pictures only (images): bought at 1",
+        "mix (meta): bought at 1",
         "popularity (popularity)",
-        "pictures only (images)",
-        "mix (meta)",
     ]
-    first, second = grids[0].pictures
+    first, second = grids[1].pictures
     assert first.caption.startswith(HOSTILE)
     assert (first.jpeg[:2], second.jpeg) == (b"\xff\xd8", b"")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.reliability import Predictions, reliability
+from training.statistics.reliability import Predictions, reliability
 
 N = 20_000
 

@@ -1,0 +1,74 @@
+"""Bundles are listed, shown and compared by their model cards."""
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
+from tests.bundles import recalibrated
+from training.checks.bundles_command import app, read_card
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_a_card_says_what_was_learned_from_and_how_well(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, _ = tiny_bundle
+    page = tmp_path / "card.html"
+
+    shown = run("show", bundle, "--report", page)
+    card = json.loads(run("show", bundle, "--json").stdout)
+
+    assert shown.exit_code == 0, shown.stderr
+    manifest = read_bundle(bundle).manifest
+    assert card["bundle"] == manifest.bundle_id
+    assert card["trained_on"]["n_events"]["purchase"] > 0
+    assert card["held_out"]["last"] < card["trained_on"]["until"] == manifest.until
+    scorers = {"meta", *manifest.recommenders, "most_bought", "last_touched", "item_cosine"}
+    assert scorers <= card["figures"].keys()
+    assert card["differences"].keys() == card["figures"].keys() - {"meta"}
+    assert card["calibration"]["base_rate"]["n"] > 0
+    assert set(manifest.recommenders) <= card["importances"].keys()
+    assert "shown now at position 1" in " ".join(shown.stdout.split())
+    assert "Model card of bundle" in page.read_text()
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_the_scorer_knows_what_its_probabilities_are_of(tiny_bundle: tuple[Path, Path]) -> None:
+    bundle, _ = tiny_bundle
+
+    assert Scorer.load(read_bundle(bundle)).probability_of == "shown_at_position_1"
+
+
+def test_bundles_are_listed_and_one_that_is_broken_is_named(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, _ = tiny_bundle
+    whole = recalibrated(bundle, tmp_path, shift=0.0)
+    broken = recalibrated(bundle, tmp_path, shift=0.1)
+    (broken / "topics.npz").unlink()
+
+    found = run("list", "--bundles", tmp_path)
+    listed = json.loads(run("list", "--bundles", tmp_path, "--json").stdout)["bundles"]
+
+    assert whole.name in found.stdout
+    assert broken.name not in found.stdout
+    assert "topics.npz is missing" in found.stderr
+    assert [one["bundle"] for one in listed] == [whole.name]
+
+
+def test_a_comparison_names_what_differs(tiny_bundle: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, _ = tiny_bundle
+    loaded = read_bundle(bundle)
+    other = recalibrated(bundle, tmp_path, shift=0.1)
+
+    same = json.loads(run("compare", bundle, other, "--json").stdout)
+
+    assert same["bundles"] == [loaded.id, other.name]
+    assert same["differing"] == {}
+    assert read_card(loaded).held_out.n_lists > 0

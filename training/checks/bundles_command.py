@@ -1,0 +1,158 @@
+"""Commands ``python -m training bundles``: list, show and compare bundles by their model cards."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from pydantic import JsonValue
+
+from models.scoring.bundle import (
+    Bundle,
+    BundleError,
+    Manifest,
+    bundle_directories,
+    read_bundle,
+    resolve_bundle,
+)
+from models.scoring.model_card import MODEL_CARD_FILE, ModelCard
+from models.scoring.scorer import META
+from training.checks.card_document import best_part, card_blocks, figure_text
+from training.console import BUNDLES, Bundles, Json, exit_on_user_error, print_json, with_folder
+from training.report.block import Table
+from training.report.page import page
+from training.report.terminal import print_blocks, print_table
+
+app = typer.Typer(name="bundles", no_args_is_help=True, help="List, show and compare bundles.")
+
+Named = Annotated[str, typer.Argument(help="Bundle: a directory, or an id.")]
+
+_MRR: Final = "mrr"
+
+
+def read_card(bundle: Bundle) -> ModelCard:
+    """Read the model card of a bundle.
+
+    Raises:
+        BundleError: If it is missing or malformed.
+    """
+    try:
+        return ModelCard.model_validate_json(bundle.content(MODEL_CARD_FILE))
+    except ValueError as exc:
+        msg = f"bundle {bundle.id}: malformed {MODEL_CARD_FILE}: {exc}"
+        raise BundleError(msg) from exc
+
+
+@app.command("list")
+def list_command(bundles: Bundles = BUNDLES, as_json: Json = False) -> None:
+    """List the bundles of a directory, the newest last."""
+    cards: list[tuple[Bundle, ModelCard]] = []
+    for path in bundle_directories(bundles):
+        try:
+            bundle = read_bundle(path)
+            cards.append((bundle, read_card(bundle)))
+        except BundleError as exc:
+            typer.echo(f"left out: {exc}", err=True)
+    cards.sort(key=lambda one: one[0].manifest.age_order)
+    if as_json:
+        print_json({"bundles": [_summary(*one) for one in cards]})
+        return
+    rows = [
+        [
+            bundle.id,
+            f"{card.trained_on.n_events.get('purchase', 0):,}",
+            figure_text(card.figures.get(META, {}).get(_MRR)),
+        ]
+        for bundle, card in cards
+    ]
+    print_table(Table(f"Bundles in {bundles}", ["bundle", "purchases", "held-out mrr"], rows))
+
+
+@app.command("show")
+def show_command(
+    bundle: Named,
+    bundles: Bundles = BUNDLES,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="HTML page to write.", dir_okay=False, callback=with_folder),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the model card of a bundle."""
+    with exit_on_user_error():
+        loaded = read_bundle(resolve_bundle(bundle, bundles))
+        card = read_card(loaded)
+        blocks = list(card_blocks(card, loaded.manifest))
+        if report is not None:
+            report.write_text(page(f"Model card of bundle {loaded.id}", blocks), encoding="utf-8")
+    if as_json:
+        print_json({"bundle": loaded.id, **card.model_dump(mode="json")})
+    else:
+        print_blocks(blocks)
+
+
+@app.command("compare")
+def compare_command(
+    first: Named, second: Named, bundles: Bundles = BUNDLES, as_json: Json = False
+) -> None:
+    """Print what differs between two bundles: data, configuration, parts and figures."""
+    with exit_on_user_error():
+        loaded = [read_bundle(resolve_bundle(one, bundles)) for one in (first, second)]
+        cards = [read_card(one) for one in loaded]
+    sides = [_described(one.manifest, card) for one, card in zip(loaded, cards, strict=True)]
+    names = list(dict.fromkeys(name for side in sides for name in side))
+    differing = [name for name in names if sides[0].get(name) != sides[1].get(name)]
+    if as_json:
+        pairs: dict[str, JsonValue] = {
+            name: [side.get(name) for side in sides] for name in differing
+        }
+        print_json({"bundles": [one.id for one in loaded], "differing": pairs})
+        return
+    rows = [[name, *(side.get(name, "-") for side in sides)] for name in differing]
+    print_table(Table("What differs", ["", *(one.id for one in loaded)], rows, of_words=True))
+    if cards[0].held_out != cards[1].held_out:
+        typer.echo(
+            "the figures are of different lists: judge both with `evaluate` on the same ones",
+            err=True,
+        )
+
+
+def _summary(bundle: Bundle, card: ModelCard) -> JsonValue:
+    figure = card.figures.get(META, {}).get(_MRR)
+    return {
+        "bundle": bundle.id,
+        "until": bundle.manifest.until,
+        "probability_of": card.probability_of.value,
+        "n_events": dict(card.trained_on.n_events),
+        "held_out_mrr": None if figure is None else figure.model_dump(),
+    }
+
+
+def _described(manifest: Manifest, card: ModelCard) -> dict[str, str]:
+    """Return what two bundles are compared by, as texts."""
+    best = best_part(card)
+    return {
+        "until": manifest.until,
+        "data": manifest.data_fingerprint,
+        "seed": str(manifest.seed),
+        "recommenders": ", ".join(manifest.recommenders),
+        "scene model": manifest.scene_model[:12],
+        "probability of": card.probability_of.value,
+        **{name: str(value) for name, value in _flat(manifest.config)},
+        **{f"events: {name}": f"{n:,}" for name, n in card.trained_on.n_events.items()},
+        "sales": f"{card.trained_on.n_sales:,}",
+        **{
+            f"{META}: {metric}": " ".join(figure_text(one).split())
+            for metric, one in card.figures.get(META, {}).items()
+        },
+        "best part": "-" if best is None else best[0],
+    }
+
+
+def _flat(config: dict[str, JsonValue], prefix: str = "") -> list[tuple[str, JsonValue]]:
+    found: list[tuple[str, JsonValue]] = []
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", value))
+    return found

@@ -1,0 +1,175 @@
+"""Model card as the blocks of a page, and of a terminal."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from models.recommenders.registry import RECOMMENDERS
+from models.scoring.bundle import Manifest
+from models.scoring.model_card import Figure, Figures, ModelCard
+from models.scoring.probability import MEANINGS
+from models.scoring.scorer import META
+from training.baselines.baselines import BASELINES
+from training.report.block import (
+    Bar,
+    BarPlot,
+    Block,
+    Conclusion,
+    Facts,
+    Heading,
+    Line,
+    LinePlot,
+    Mark,
+    Paragraph,
+    Table,
+    Tone,
+)
+
+_MRR: Final = "mrr"
+_MEASURED: Final = (
+    "The lists are later than those that the measured ranker was fitted on; recommenders and "
+    "baselines knew only what came before. The ranker's number of trees was chosen on these lists, "
+    "which flatters it a little. The bundle's own ranker was then fitted on all lists."
+)
+
+
+def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
+    """Yield the blocks of a model card: verdict, size, figures, then its data and parts."""
+    yield _verdict(card)
+    yield Facts(list(_facts(card)))
+    yield Paragraph(
+        f"A probability is that {MEANINGS[card.probability_of]}, within "
+        f"{card.outcome_hours:g} hours."
+    )
+    yield _plot(card)
+    yield Heading("Figures on held-out lists")
+    yield Paragraph(_MEASURED)
+    yield figure_table(f"{card.held_out.kind} lists", card.figures, first="scorer")
+    yield figure_table(f"Difference to {META}, paired", card.differences, first="scorer")
+    for segment, figures in card.segments.items():
+        yield figure_table(segment, figures, first="scorer")
+    yield Heading("Importances")
+    yield Paragraph("Loss of reciprocal rank where a group of features is permuted among sales.")
+    losses = {name: {"loss": one} for name, one in card.importances.items()}
+    yield figure_table("Permutation importance", losses, first="group")
+    yield Heading("Calibration")
+    if card.calibration:
+        rows = {name: {"value": one} for name, one in card.calibration.items()}
+        yield figure_table("Probabilities where they were shown", rows, first="figure")
+        yield _calibration_plot(card)
+    else:
+        yield Paragraph("Not measured: sampled lists have the rates of the sample.")
+    yield Heading("Data and parts")
+    yield Table("Training data", ["", ""], _data_rows(card, manifest), of_words=True)
+
+
+def figure_table(caption: str, figures: Figures, *, first: str) -> Table:
+    """Return a table of figures, a line a scorer and a column a metric."""
+    metrics = list(dict.fromkeys(metric for row in figures.values() for metric in row))
+    rows = [
+        [name, *(figure_text(row.get(metric)) for metric in metrics)]
+        for name, row in figures.items()
+    ]
+    return Table(caption, [first, *metrics], rows)
+
+
+def figure_text(figure: Figure | None) -> str:
+    """Write a figure with its interval on a second line; a dash without one."""
+    if figure is None:
+        return "-"
+    return f"{figure.value:.4g}\n[{figure.low:.4g}, {figure.high:.4g}]"
+
+
+def best_part(card: ModelCard) -> tuple[str, Figure] | None:
+    """Return the scorer that ranks best beside the meta-model, with its difference to it."""
+    gaps = {name: row[_MRR] for name, row in card.differences.items() if _MRR in row}
+    return max(gaps.items(), key=lambda item: item[1].value, default=None)
+
+
+def _verdict(card: ModelCard) -> Conclusion:
+    found = best_part(card)
+    if found is None:
+        return Conclusion(Mark("cannot tell", Tone.OPEN), "No held-out list has a purchase.")
+    name, gap = found
+    own = card.figures[META][_MRR].value
+    text = (
+        f"On {card.held_out.n_lists:,} held-out lists with a purchase the mean reciprocal rank is "
+        f"{own:.3g}, that of the best part or baseline, {name}, {own + gap.value:.3g}: difference "
+        f"{-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]."
+    )
+    if gap.high < 0:
+        return Conclusion(Mark("above its parts", Tone.GOOD), text)
+    if gap.low > 0:
+        return Conclusion(Mark("below", Tone.BAD), text)
+    return Conclusion(Mark("cannot tell", Tone.OPEN), text)
+
+
+def _facts(card: ModelCard) -> Iterator[tuple[str, str, str]]:
+    data, held_out = card.trained_on, card.held_out
+    yield "Training data", f"{sum(data.n_events.values()):,} events", _days(data.first, data.until)
+    yield "Purchases", f"{data.n_events.get('purchase', 0):,}", f"of {data.n_customers:,} customers"
+    yield "Sales", f"{data.n_sales:,}", f"{data.sale_shares.get('picture', 0):.0%} with a picture"
+    yield (
+        "Held-out lists",
+        f"{held_out.n_lists:,}",
+        f"{held_out.n_bought:,} purchases, {_days(held_out.first, held_out.last)}",
+    )
+
+
+def _plot(card: ModelCard) -> BarPlot:
+    figures = {name: row[_MRR] for name, row in card.figures.items() if _MRR in row}
+    bars = [
+        Bar(
+            f"{name} (baseline)" if name in BASELINES else name,
+            one.value,
+            one.low,
+            one.high,
+            _mark(name, card),
+        )
+        for name, one in sorted(figures.items(), key=lambda item: -item[1].value)
+    ]
+    return BarPlot(f"Mean reciprocal rank with 95% intervals; the word compares with {META}", bars)
+
+
+def _mark(name: str, card: ModelCard) -> Mark:
+    if name == META:
+        return Mark("this bundle", Tone.REFERENCE)
+    gap = card.differences.get(name, {}).get(_MRR)
+    if gap is None or gap.low <= 0 <= gap.high:
+        return Mark("open", Tone.OPEN)
+    # In the colours of what it says of the bundle.
+    return Mark("better", Tone.BAD) if gap.value > 0 else Mark("worse", Tone.GOOD)
+
+
+def _calibration_plot(card: ModelCard) -> LinePlot:
+    # Both axes as shares of the largest rate: purchases are rare, and would lie in a corner.
+    largest = max(max(one.predicted, one.observed) for one in card.bins) or 1.0
+    points = [(one.predicted / largest, one.observed / largest) for one in card.bins]
+    axes = (f"predicted, 1 = {largest:.3g}", f"observed, 1 = {largest:.3g}")
+    return LinePlot("Tenths of the predictions", *axes, [Line(META, points)])
+
+
+def _data_rows(card: ModelCard, manifest: Manifest) -> list[list[str]]:
+    data = card.trained_on
+    absent = [name for name in RECOMMENDERS if name not in manifest.recommenders]
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in data.sale_shares.items())
+    return [
+        ["period", f"{data.first} to {data.until}"],
+        ["events", _counts(data.n_events)],
+        ["lists learned from", f"{data.n_lists:,}"],
+        ["sales with", shares],
+        ["impressions with a position", f"{data.position_share:.0%}"],
+        ["recommenders", ", ".join(manifest.recommenders)],
+        ["recommenders left out", ", ".join(absent) or "none"],
+        ["scene model", manifest.scene_model[:12] or "none"],
+        ["data fingerprint", manifest.data_fingerprint],
+        ["judged as", manifest.judged_as or "itself"],
+        ["seed", str(manifest.seed)],
+    ]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n:,} {name}" for name, n in counts.items() if n)
+
+
+def _days(first: str, last: str) -> str:
+    return f"{first[:10]} to {last[:10]}"
