@@ -101,7 +101,9 @@ def test_segments_are_by_what_was_received_of_the_customer() -> None:
     ]
     events = event_table(log)
     slates = shown_slates(events, SHOP, outcome_us=DAY)
-    late = HeldOutSlates(slates, np.empty((3, 1)), SCHEMA, cast("MetaModel", PriceModel()), seed=0)
+    late = HeldOutSlates(
+        slates, np.empty((3, 1), np.float32), SCHEMA, cast("MetaModel", PriceModel()), seed=0
+    )
 
     found = segments_of(late, PointInTime(events, SHOP))
 
