@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
-from models.domain.event import KIND, EventType
+from models.domain.event import TOUCHES
 
 
 class ItemCosine:
@@ -24,7 +24,7 @@ class ItemCosine:
     def fit(cls, events: EventTable, catalogue: Catalogue, *, until_us: int) -> Self:
         """Count the customers of each sale in the events received before a moment."""
         rows, customers = catalogue.rows_for(events.sale_keys), events.customers.codes
-        kept = (rows >= 0) & (events.kinds != KIND[EventType.IMPRESSION])
+        kept = (rows >= 0) & np.isin(events.kinds, sorted(TOUCHES))
         kept &= events.received_us < until_us
         pairs = np.unique(np.stack([rows[kept], customers[kept]]), axis=1)
         touched = np.bincount(pairs[0], minlength=len(catalogue))

@@ -8,15 +8,14 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
-from models.domain.event import KIND, KINDS, EventType
+from models.domain.event import CLICK, IMPRESSION, KINDS, PURCHASE, REFUND, TOUCHES, VIEW
 from models.domain.units import HOUR_US
 
 RECENT_HOURS: Final = 24  # chosen: a day holds each hour of the clock once
 # A prior of one success in 25, as in the rates that the baselines of news lists are quoted with.
 PRIOR_LOOKS: Final = 25
 
-_IMPRESSION: Final = KIND[EventType.IMPRESSION]
-_PURCHASE: Final = KIND[EventType.PURCHASE]
+_TOUCHES: Final = sorted(TOUCHES)
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,9 @@ class CandidateFacts:
         looks: Impressions so far; views where the log has no impressions.
         successes: Clicks so far; purchases where the log has no clicks.
         recent_rate: ``(successes + 1) / (looks + 25)`` of the last `RECENT_HOURS` hours.
-        popularity: Purchases so far; of equal ones the more touched is larger.
-        own_purchases: How often the customer bought it.
-        own_touches: How often the customer touched it, purchases included.
+        popularity: Purchases so far, without refunds; of equal ones the more touched is larger.
+        own_purchases: How often the customer bought it, without refunds.
+        own_touches: How often the customer touched it, purchases and refunds included.
         touched_age_h: Hours since the customer last touched it, NaN where they did not.
         open_age_h: Hours since it opened.
         prices: Price, NaN where unknown.
@@ -64,26 +63,28 @@ class LogState:
         self._rows, self._kinds = rows[known], events.kinds[known]
         self._received_us = events.received_us[known]
         has = np.bincount(self._kinds, minlength=len(KINDS)) > 0
-        self._look = _IMPRESSION if has[_IMPRESSION] else KIND[EventType.VIEW]
-        self._success = KIND[EventType.CLICK] if has[KIND[EventType.CLICK]] else _PURCHASE
+        self._look = IMPRESSION if has[IMPRESSION] else VIEW
+        self._success = CLICK if has[CLICK] else PURCHASE
         # Events up to the first place are counted; those up to the second are no longer recent.
         self._counted, self._faded = 0, 0
         self._counts, self._recent = np.zeros((2, len(KINDS), len(catalogue)))
-        touches = np.flatnonzero(self._kinds != _IMPRESSION)
+        # Refunds are kept: they take a purchase back from when they were received.
+        touches = np.flatnonzero(np.isin(self._kinds, [*_TOUCHES, REFUND]))
         customers = events.customers.codes[known][touches]
         # Stable: the touches of a customer stay in the order in which they were received.
         order = np.argsort(customers, kind="stable")
         self._touches, self._touchers = touches[order], customers[order]
 
     def touches(self, customer: int, now_us: int) -> NDArray[np.intp]:
-        """Return places of the customer's touches received by a moment, the latest last."""
+        """Return places of the customer's touches and refunds by a moment, the latest last."""
         start, end = np.searchsorted(self._touchers, [customer, customer + 1])
         own = self._touches[start:end]
         return own[: np.searchsorted(self._received_us[own], now_us, side="right")]
 
     def touched_rows(self, customer: int, now_us: int) -> NDArray[np.int64]:
         """Return the catalogue rows that the customer touched by a moment, each once."""
-        return np.unique(self._rows[self.touches(customer, now_us)])
+        own = self.touches(customer, now_us)
+        return np.unique(self._rows[own[self._kinds[own] != REFUND]])
 
     def facts(self, customer: int, rows: NDArray[np.int64], *, now_us: int) -> CandidateFacts:
         """Return the facts of candidates.
@@ -96,21 +97,22 @@ class LogState:
         """
         self._advance(now_us)
         counts, recent = self._counts[:, rows], self._recent[:, rows]
-        touched = counts.sum(axis=0) - counts[_IMPRESSION]
+        touched = counts[_TOUCHES].sum(axis=0)
         own = self.touches(customer, now_us)
         own_rows = self._rows[own]
         n = len(self._catalogue)
         last_us = np.full(n, np.nan)
         last_us[own_rows] = self._received_us[own]  # the latest of each stays
-        bought = own_rows[self._kinds[own] == _PURCHASE]
+        kinds = self._kinds[own]
+        bought = (kinds == PURCHASE).astype(np.float64) - (kinds == REFUND)
         catalogue, now_h = self._catalogue, now_us / HOUR_US
         return CandidateFacts(
             rows=rows,
             looks=counts[self._look],
             successes=counts[self._success],
             recent_rate=(recent[self._success] + 1) / (recent[self._look] + PRIOR_LOOKS),
-            popularity=counts[_PURCHASE] + touched / (touched.sum() + 1),
-            own_purchases=np.bincount(bought, minlength=n)[rows].astype(np.float64),
+            popularity=counts[PURCHASE] - counts[REFUND] + touched / (touched.sum() + 1),
+            own_purchases=np.bincount(own_rows, weights=bought, minlength=n)[rows],
             own_touches=np.bincount(own_rows, minlength=n)[rows].astype(np.float64),
             touched_age_h=now_h - last_us[rows] / HOUR_US,
             open_age_h=now_h - catalogue.opens_us[rows] / HOUR_US,

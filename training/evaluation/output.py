@@ -5,10 +5,11 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
+from models.scoring.scorer import META
 from training.evaluation.comparison import Differences, Verdict
-from training.evaluation.conclusion import MARKS, conclusion
-from training.evaluation.evaluate import Evaluation
-from training.report.block import Block, Cell, Mark, Table
+from training.evaluation.conclusion import MARKS, METRIC_NAMES, conclusion, metric_of
+from training.evaluation.evaluate import Evaluation, ProtocolFigures
+from training.report.block import Block, Cell, Mark, Paragraph, Table
 from training.report.terminal import print_blocks
 from training.statistics.bootstrap import Interval
 
@@ -43,21 +44,32 @@ def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
 
 
 def print_tables(evaluation: Evaluation) -> None:
-    """Print the conclusion, the figures of each protocol, differences, and calibration."""
+    """Print the conclusion, a table of scorers a protocol, shares of the lift, and calibration."""
     blocks: list[Block] = [conclusion(evaluation)]
     for name, protocol in evaluation.protocols.items():
-        blocks.append(interval_table(name, protocol.scorers))
-        blocks += [
-            difference_table(f"{name}: difference to {reference}", found)
-            for reference, found in protocol.differences.items()
-        ]
+        blocks.append(summary_table(name, protocol))
         if protocol.lift_shares:
             caption = f"{name}: share of the knowable lift"
             blocks.append(interval_table(caption, protocol.lift_shares))
     if evaluation.reliability:
         figures = {name: one.figures for name, one in evaluation.reliability.items()}
         blocks.append(interval_table("calibration", figures))
+    blocks.append(Paragraph("All metrics, differences and segments: --report, --json."))
     print_blocks(blocks)
+
+
+def summary_table(name: str, protocol: ProtocolFigures) -> Table:
+    """Return the scorers by the metric that decides, the best first, with differences to meta."""
+    metric = metric_of(protocol)
+    found = {scorer: row[metric] for scorer, row in protocol.scorers.items() if metric in row}
+    gaps = protocol.differences.get(META, {})
+    rows: list[list[str | Cell]] = []
+    for scorer, one in sorted(found.items(), key=lambda item: -item[1].value):
+        gap = gaps.get(scorer, {}).get(metric)
+        text = "" if gap is None else _stacked(gap.interval)
+        cell = text if gap is None else Cell(text, MARKS[gap.verdict])
+        rows.append([scorer, _stacked(one), cell])
+    return Table(f"{name}: {METRIC_NAMES[metric]}", ["scorer", metric, f"- {META}"], rows)
 
 
 def interval_table(

@@ -109,7 +109,7 @@ class HeldOutSlates:
         return found
 
 
-def orders_of(held_out: HeldOutSlates, past: PointInTime, config: RunConfig) -> Orders:
+def orders_of(held_out: HeldOutSlates, past: PointInTime, *, config: RunConfig) -> Orders:
     """Return the orders of the meta-model, the recommenders and the baselines.
 
     Baselines learn from the events before the first slate; the plain LambdaRank is left to

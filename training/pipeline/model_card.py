@@ -63,7 +63,7 @@ def model_card(
         config: The run's configuration.
     """
     sold = held_out.sold().spread(MAX_RANKED)
-    orders = orders_of(sold, past, config)
+    orders = orders_of(sold, past, config=config)
     columns = sold.measure(orders)
     gaps = {
         (name, metric): column - columns[META, metric]

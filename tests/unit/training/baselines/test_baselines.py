@@ -61,6 +61,20 @@ def test_each_rule_orders_as_its_name_says() -> None:
     assert found["last_touched"] == [["s2"], ["s3"], ["s1"]]
 
 
+def test_a_refund_takes_a_purchase_back_and_a_dislike_is_no_touch() -> None:
+    """c1 gave s3 back: of the purchases only those of s1 are left."""
+    log = [
+        *LOG,
+        Row(at=-MINUTE, sale="s3", kind="refund"),
+        *(Row(at=-MINUTE, sale="s2", kind="dislike", customer="c2") for _ in range(9)),
+    ]
+
+    found = orders(log)
+
+    assert found["most_bought"] == [["s1"], ["s3"], ["s2"]]
+    assert found["bought_before"] == found["most_bought"]
+
+
 def test_the_sale_touched_last_is_moved_to_the_front_of_a_list_that_was_shown() -> None:
     """Of the list s1, s3, s2 they touched s2 last; s3, which they touched before, stays."""
     assert orders(LOG, positions=[1, 3, 2])["last_touched"] == [["s2"], ["s1"], ["s3"]]
