@@ -5,8 +5,9 @@ In the spirit of Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.scoring.bundle import Bundle, BundleError
 from models.scoring.probability import ProbabilityOf
 
 MODEL_CARD_FILE: Final = "model_card.json"
@@ -111,3 +112,16 @@ class ModelCard(_Part):
     def to_bytes(self) -> bytes:
         """Serialise; equal cards give equal bytes."""
         return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+def read_model_card(bundle: Bundle) -> ModelCard:
+    """Read the model card of a bundle.
+
+    Raises:
+        BundleError: If it is missing or malformed.
+    """
+    try:
+        return ModelCard.model_validate_json(bundle.content(MODEL_CARD_FILE))
+    except ValidationError as exc:
+        msg = f"bundle {bundle.id}: malformed {MODEL_CARD_FILE}: {exc}"
+        raise BundleError(msg) from exc

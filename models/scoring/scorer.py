@@ -45,7 +45,7 @@ from models.recommenders.recommender import Recommender
 from models.recommenders.registry import RECOMMENDERS
 from models.scoring.bundle import Bundle, BundleError
 from models.scoring.golden_rows import GoldenRows
-from models.scoring.model_card import MODEL_CARD_FILE, ModelCard
+from models.scoring.model_card import read_model_card
 from models.scoring.probability import ProbabilityOf
 
 META: Final = Policy.META.value
@@ -167,7 +167,7 @@ class Scorer:
                 f"{schema.hash[:12]}; train it again"
             )
             raise ValueError(msg)
-        n_features = len(schema.names)
+        n = len(schema.names)
         snapshot = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
         texts, offsets = [RANKER_FILE, CALIBRATION_FILE], [OFFSET_FILE]
         if BUYING_FILE in bundle.files:
@@ -186,15 +186,11 @@ class Scorer:
             topics=Topics.from_bytes(bundle.content(TOPICS_FILE)),
             snapshot=snapshot,
             counts=SaleCounts.from_bytes(bundle.content(COUNTS_FILE), n_sales=len(snapshot.sales)),
-            logistic=LogisticRanker.from_bytes(
-                bundle.content(LOGISTIC_FILE), n_features=n_features
-            ),
+            logistic=LogisticRanker.from_bytes(bundle.content(LOGISTIC_FILE), n_features=n),
             drift_baseline=None
             if baseline is None
-            else DriftBaseline.from_bytes(baseline, n_features=n_features),
-            probability_of=ModelCard.model_validate_json(
-                bundle.content(MODEL_CARD_FILE)
-            ).probability_of,
+            else DriftBaseline.from_bytes(baseline, n_features=n),
+            probability_of=read_model_card(bundle).probability_of,
         )
 
     @property

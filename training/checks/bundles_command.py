@@ -14,7 +14,7 @@ from models.scoring.bundle import (
     read_bundle,
     resolve_bundle,
 )
-from models.scoring.model_card import MODEL_CARD_FILE, ModelCard
+from models.scoring.model_card import ModelCard, read_model_card
 from models.scoring.scorer import META
 from training.checks.card_document import best_part, card_blocks, figure_text
 from training.console import BUNDLES, Bundles, Json, exit_on_user_error, print_json, with_folder
@@ -29,19 +29,6 @@ Named = Annotated[str, typer.Argument(help="Bundle: a directory, or an id.")]
 _MRR: Final = "mrr"
 
 
-def read_card(bundle: Bundle) -> ModelCard:
-    """Read the model card of a bundle.
-
-    Raises:
-        BundleError: If it is missing or malformed.
-    """
-    try:
-        return ModelCard.model_validate_json(bundle.content(MODEL_CARD_FILE))
-    except ValueError as exc:
-        msg = f"bundle {bundle.id}: malformed {MODEL_CARD_FILE}: {exc}"
-        raise BundleError(msg) from exc
-
-
 @app.command("list")
 def list_command(bundles: Bundles = BUNDLES, as_json: Json = False) -> None:
     """List the bundles of a directory, the newest last."""
@@ -49,7 +36,7 @@ def list_command(bundles: Bundles = BUNDLES, as_json: Json = False) -> None:
     for path in bundle_directories(bundles):
         try:
             bundle = read_bundle(path)
-            cards.append((bundle, read_card(bundle)))
+            cards.append((bundle, read_model_card(bundle)))
         except BundleError as exc:
             typer.echo(f"left out: {exc}", err=True)
     cards.sort(key=lambda one: one[0].manifest.age_order)
@@ -80,7 +67,7 @@ def show_command(
     """Print the model card of a bundle."""
     with exit_on_user_error():
         loaded = read_bundle(resolve_bundle(bundle, bundles))
-        card = read_card(loaded)
+        card = read_model_card(loaded)
         blocks = list(card_blocks(card, loaded.manifest))
         if report is not None:
             report.write_text(page(f"Model card of bundle {loaded.id}", blocks), encoding="utf-8")
@@ -97,7 +84,7 @@ def compare_command(
     """Print what differs between two bundles: data, configuration, parts and figures."""
     with exit_on_user_error():
         loaded = [read_bundle(resolve_bundle(one, bundles)) for one in (first, second)]
-        cards = [read_card(one) for one in loaded]
+        cards = [read_model_card(one) for one in loaded]
     sides = [_described(one.manifest, card) for one, card in zip(loaded, cards, strict=True)]
     names = list(dict.fromkeys(name for side in sides for name in side))
     differing = [name for name in names if sides[0].get(name) != sides[1].get(name)]

@@ -18,7 +18,7 @@ from training.configuration import RunConfig
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates
 from training.ranker.calibration import fit_calibration
-from training.ranker.early_stopping import MetaModel
+from training.ranker.early_stopping import MetaModel, RankerTraining
 from training.statistics.bootstrap import Interval, resample
 from training.statistics.metrics import list_auc, ndcg_at_k, reciprocal_rank
 from training.statistics.reliability import Predictions, Reliability, reliability
@@ -53,6 +53,21 @@ class HeldOutSlates:
     schema: FeatureSchema
     ranker: MetaModel
     seed: int
+
+    @classmethod
+    def from_training(
+        cls, training: RankerTraining, ranker: MetaModel, *, repeated: NDArray[np.bool_]
+    ) -> Self:
+        """Take the later slates of a training, without those that are repeated.
+
+        Args:
+            training: Slates and features.
+            ranker: Fitted on the earlier slates.
+            repeated: Whether a slate is there twice, see `ColdStartMask`, shape ``(n_slates,)``.
+        """
+        every = cls(training.slates, training.matrix, training.schema, ranker, training.seed)
+        later = np.arange(len(training.slates)) >= training.n_early
+        return every.select(later & ~repeated)
 
     def select(self, chosen: NDArray[np.bool_]) -> Self:
         """Return the slates of a mask."""

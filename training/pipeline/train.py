@@ -56,12 +56,9 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     )
     fitted = fit_ranker(training)
     progress.stage("model card")
-    later = np.arange(len(examples.slates)) >= training.n_early
-    measured = HeldOutSlates(
-        examples.slates, examples.matrix, examples.schema, fitted.stopped, options.seed
-    ).select(later & ~examples.repeated)
+    later = HeldOutSlates.from_training(training, fitted.stopped, repeated=examples.repeated)
     card = model_card(
-        data, examples.past, held_out=measured, slates=examples.slates, config=options.config
+        data, examples.past, held_out=later, slates=examples.slates, config=options.config
     )
     scorer = Scorer(
         bundle_id="",

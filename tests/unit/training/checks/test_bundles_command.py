@@ -6,9 +6,10 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from models.scoring.bundle import read_bundle
+from models.scoring.model_card import read_model_card
 from models.scoring.scorer import Scorer
 from tests.bundles import recalibrated
-from training.checks.bundles_command import app, read_card
+from training.checks.bundles_command import app
 
 
 def run(*words: object) -> Result:
@@ -71,4 +72,4 @@ def test_a_comparison_names_what_differs(tiny_bundle: tuple[Path, Path], tmp_pat
 
     assert same["bundles"] == [loaded.id, other.name]
     assert same["differing"] == {}
-    assert read_card(loaded).held_out.n_lists > 0
+    assert read_model_card(loaded).held_out.n_lists > 0
