@@ -15,6 +15,8 @@ from models.ranker.logistic import LogisticRanker, Scale
 from models.ranker.two_stage import CALIBRATION_FILE, OFFSET_FILE, RANKER_FILE
 from models.scoring.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
 from models.scoring.golden_rows import GoldenRows, GoldenVisit
+from models.scoring.model_card import MODEL_CARD_FILE
+from models.scoring.probability import ProbabilityOf
 from models.scoring.scorer import (
     COUNTS_FILE,
     GOLDEN_FILE,
@@ -27,6 +29,7 @@ from models.scoring.scorer import (
     recommender_file,
 )
 from tests.builders import NOW_US, SCHEMA, browse, picture, query, ranker, sale, scorer, window
+from tests.cards import card
 
 POPULARITY_FILE = recommender_file("popularity")
 CLICK = KIND[EventType.CLICK]
@@ -70,6 +73,7 @@ def contents() -> Mapping[str, bytes]:
         SNAPSHOT_FILE: made.snapshot.to_bytes(),
         COUNTS_FILE: made.counts.to_bytes(),
         GOLDEN_FILE: golden.to_bytes(),
+        MODEL_CARD_FILE: card(ProbabilityOf.VISIT).to_bytes(),
         **{
             recommender_file(one.name): Arrays(one.to_arrays()).to_bytes()
             for one in SCHEMA.recommenders
@@ -117,6 +121,7 @@ def test_a_loaded_scorer_gives_the_scores_of_the_one_that_was_kept() -> None:
     assert loaded.schema.names == made.schema.names
     assert (loaded.scene_model, loaded.bundle_id) == ("scenes-1", bundle().id)
     assert set(loaded.pictures) == set(PICTURES)
+    assert loaded.probability_of is ProbabilityOf.VISIT
 
 
 @pytest.mark.parametrize(
@@ -162,6 +167,7 @@ def test_fewer_sales_than_golden_rows_are_not_loaded() -> None:
         ({OFFSET_FILE: LOGISTIC.to_bytes()}, "array 'column' is missing"),
         ({LOGISTIC_FILE: contents()[TOPICS_FILE]}, "array 'logarithmic' is missing"),
         ({POPULARITY_FILE: priors(0.1, 0.2)}, "popularity has 5 priors, got 2"),
+        ({MODEL_CARD_FILE: b"{}"}, r"malformed model_card\.json"),
     ],
 )
 def test_a_malformed_file_is_a_bundle_error(changes: dict[str, bytes], reason: str) -> None:
