@@ -23,8 +23,9 @@ export POLARS_MAX_THREADS = $(THREADS)
 export PYTHONDONTWRITEBYTECODE =
 
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement
-# Whole files go to two workers in the order of their names: the long tests first, units last.
-PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=10
+# Whole files go to four workers in the order of their names: the long tests first, units last. Four
+# for two cores: many tests wait for services, and for what those do every second.
+PYTEST = $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=10
 CHANGED = $(BIN)/python -m tests.changed
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate $(UPGRADE)
@@ -68,7 +69,7 @@ all-tests:
 changed-types:
 	files=$$($(CHANGED) types main); [[ -z $$files ]] || $(BIN)/basedpyright $$files
 changed-tests:
-	+$(PYTEST) $(if $(ALL),tests/unit,$$($(CHANGED) tests main))
+	+$(PYTEST) --numprocesses=2 $(if $(ALL),tests/unit,$$($(CHANGED) tests main))
 
 fix: $(VENV)/.development ## Format, and repair what ruff can repair
 	$(BIN)/ruff format .

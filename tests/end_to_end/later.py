@@ -5,6 +5,7 @@ so a test lives through days.
 """
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.connection import Argument, Command, Connection, Script
 from app.stores.store import Stores
-from tests.end_to_end.service import Service
+from tests.end_to_end.service import IMAGE, Service
 from tests.proofs import ROOT
 
 
@@ -108,6 +109,7 @@ def serving_later(folder: Path, seconds: int, **settings: str) -> Generator[Late
             subprocess.Popen(
                 [sys.executable, "-m", __name__, json.dumps(asked)],
                 cwd=ROOT,
+                env=os.environ | IMAGE,
                 pass_fds=[listener.fileno()],
                 stdout=output,
                 stderr=output,

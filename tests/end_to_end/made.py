@@ -5,6 +5,7 @@ Several may serve one socket, as workers do. A fault can be planted in each.
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import uvicorn
 from fastapi import FastAPI
 
@@ -25,6 +25,7 @@ from app.settings import Settings
 from app.stores.customer import CustomerStore, EventOutcome, EventStatus
 from app.stores.store import Stores
 from models.domain.event import Event
+from tests.end_to_end.service import IMAGE, http
 from tests.proofs import ROOT
 from tests.shop import sale, scorer
 
@@ -99,6 +100,7 @@ def made_workers(
                 subprocess.Popen(
                     [sys.executable, "-m", __name__, json.dumps(asked)],
                     cwd=ROOT,
+                    env=os.environ | IMAGE,
                     pass_fds=[listener.fileno()],
                     stdout=log,
                     stderr=log,
@@ -107,7 +109,7 @@ def made_workers(
             stack.callback(process.terminate)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         # Connections wait in the socket until a worker listens.
-        assert httpx.get(f"{url}/health/live", timeout=START_TIMEOUT_S).status_code == 200
+        assert http.get(f"{url}/health/live", timeout=START_TIMEOUT_S).status_code == 200
         yield url
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-import httpx
-
 from tests.end_to_end.faults import Disk, worker_pids
-from tests.end_to_end.service import Service, run
+from tests.end_to_end.in_process import run_here
+from tests.end_to_end.service import Service, http
 from tests.end_to_end.topologies import Topology, wait
 
 SEEN_WITHIN_S = 1.0
@@ -52,10 +51,9 @@ class Shop:
 
     def ask(self, *, limit: int = 50, **params: str) -> dict[str, Any]:
         """Ask as a website does, each time by a new connection: any worker may answer."""
-        answer = httpx.get(
+        answer = http.get(
             f"{self.service.url}/v1/recommendations",
             params={"limit": str(limit), **params},
-            timeout=30.0,
         )
         assert answer.status_code == 200, answer.text
         self.rungs[answer.json()["degraded"] or "full"] += 1
@@ -64,19 +62,19 @@ class Shop:
     def put(self, sale_id: str, **changes: object) -> None:
         """Change a sale, and wait until the promise holds."""
         url = f"{self.service.url}/v1/sales/{sale_id}"
-        sale = httpx.get(url, timeout=30.0).json()["sale"]
-        answer = httpx.put(url, json={**sale, **changes}, timeout=30.0)
+        sale = http.get(url).json()["sale"]
+        answer = http.put(url, json={**sale, **changes})
         assert answer.status_code in {200, 201}, answer.text
         self._now_gone(sale_id)
 
     def close(self, sale_id: str) -> None:
         """Close a sale right after it opened, which is past by every clock."""
-        sale = httpx.get(f"{self.service.url}/v1/sales/{sale_id}", timeout=30.0).json()["sale"]
+        sale = http.get(f"{self.service.url}/v1/sales/{sale_id}").json()["sale"]
         closes_at = datetime.fromisoformat(sale["opens_at"]) + timedelta(seconds=1)
         self.put(sale_id, closes_at=closes_at.isoformat())
 
     def delete(self, sale_id: str) -> None:
-        answer = httpx.delete(f"{self.service.url}/v1/sales/{sale_id}", timeout=30.0)
+        answer = http.delete(f"{self.service.url}/v1/sales/{sale_id}")
         assert answer.status_code in {200, 204}, answer.text
         self._now_gone(sale_id)
 
@@ -86,8 +84,8 @@ class Shop:
 
     def fill(self) -> None:
         """Load the data set, which says of every sale what it says."""
-        ended = run(*self.load)
-        assert ended.returncode == 0, ended.stderr
+        ended = run_here(*self.load)
+        assert ended.exit_code == 0, ended.output
         self.gone.clear()
 
     def find_back(self, *, is_saved: bool) -> None:
@@ -99,7 +97,7 @@ class Shop:
 
     def says_full(self) -> bool:
         url = f"{self.service.url}/health/full"
-        return all(httpx.get(url, timeout=30.0).status_code == 200 for _ in range(N_ASKED))
+        return all(http.get(url).status_code == 200 for _ in range(N_ASKED))
 
     def _is_full(self) -> bool:
         return self.ask(customer_id="c1")["degraded"] is None and self._takes_events()
@@ -112,7 +110,7 @@ class Shop:
             "sale_id": "s000200",
             "at": (datetime.now(UTC) - timedelta(hours=1)).isoformat(),
         }
-        answer = httpx.post(f"{self.service.url}/v1/events", json={"events": [event]}, timeout=30.0)
+        answer = http.post(f"{self.service.url}/v1/events", json={"events": [event]})
         return answer.status_code == 200 and answer.json()["accepted"] == 1
 
     def workers(self) -> list[int]:

@@ -17,6 +17,10 @@ from tests.proofs import ROOT
 
 START_TIMEOUT_S = 120.0  # machines that run tests are busy
 STOP_TIMEOUT_S = 60.0
+IMAGE = {"PYTHONPATH": str(ROOT / "tests/end_to_end/service_image")}
+# Each request by a connection of its own, which any worker may accept. One client for all: each
+# `httpx.get` reads the certificates of the machine anew, which took 33 ms of CPU time (2026-11-29).
+http = httpx.Client(timeout=30.0, limits=httpx.Limits(max_keepalive_connections=0))
 INHERITED = ("PATH", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -45,7 +49,7 @@ class Service:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                answer = httpx.get(self.url + path, timeout=5.0)
+                answer = http.get(self.url + path, timeout=5.0)
                 if answer.status_code == status:
                     return answer
             except (httpx.TransportError, AssertionError):
@@ -58,13 +62,14 @@ class Service:
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run ``python -m`` with these settings and no others."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    image = IMAGE if command[0] == "app" else {}
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
         check=False,
         capture_output=True,
         text=True,
-        env=inherited | variables,
+        env=inherited | image | variables,
     )
 
 
@@ -74,6 +79,7 @@ def serving(folder: Path, *options: str, **variables: str) -> Generator[Service]
     log = folder / "service.log"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("VITRINE_")},
+        **IMAGE,
         "VITRINE_STATE_DIR": str(folder / "state"),
         "VITRINE_DRAIN_S": "0.5",
         "VITRINE_READ_TIMEOUT_MS": "5000",

@@ -20,7 +20,7 @@ from models.query.query import Context, Query
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
 from tests.bundles import dishonest, recalibrated
-from tests.end_to_end.service import Service, serving
+from tests.end_to_end.service import Service, http, serving
 from tests.proofs import Proof
 
 SHIFT: Final = 6.0
@@ -91,7 +91,7 @@ def level(bundle: Path) -> tuple[float, float]:
 
 def active(service: Service) -> str:
     """The bundle of one answer; a connection of its own meets any worker."""
-    answer = httpx.get(f"{service.url}/v1/recommendations?customer_id=c1", timeout=60.0)
+    answer = http.get(f"{service.url}/v1/recommendations?customer_id=c1", timeout=60.0)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["bundle"])
 

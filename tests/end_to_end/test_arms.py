@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -20,7 +19,8 @@ from models.query.query import Context, Query
 from models.recommenders.registry import RECOMMENDERS
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
-from tests.end_to_end.service import Service, run, serving
+from tests.end_to_end.in_process import run_here
+from tests.end_to_end.service import Service, http, serving
 from tests.plans import LAYER, START
 
 CUSTOMER: Final = "unknown customer"
@@ -39,10 +39,9 @@ class Arms:
 
     def order(self, arm: str) -> list[str]:
         """Ask for the page of one variant."""
-        answer = httpx.get(
+        answer = http.get(
             f"{self.service.url}/v1/recommendations",
             params={"customer_id": CUSTOMER, "limit": 100, "variant": f"alone:{arm}"},
-            timeout=30,
         ).json()
         assert answer["degraded"] is None
         assert answer["assignments"] == [{"experiment": "alone", "variant": arm, "forced": True}]
@@ -73,8 +72,8 @@ def arms(
     bundle, data = tiny_bundle
     folder = tmp_path_factory.mktemp("arms")
     arguments = ["--data", str(data), "--bundle", str(bundle)]
-    loaded = run("app", "load", *arguments, VITRINE_STATE_DIR=str(folder / "state"))
-    assert loaded.returncode == 0, loaded.stderr
+    loaded = run_here("app", "load", *arguments, VITRINE_STATE_DIR=str(folder / "state"))
+    assert loaded.exit_code == 0, loaded.output
     plan = folder / "plan.json"
     plan.write_text(json.dumps({"layers": [LAYER], "experiments": [experiment()]}))
     scorer = Scorer.load(read_bundle(bundle))
@@ -95,7 +94,7 @@ def arms(
             }
             for sale, at in found.clicks.items()
         ]
-        posted = httpx.post(f"{service.url}/v1/events", json={"events": events}, timeout=30)
+        posted = http.post(f"{service.url}/v1/events", json={"events": events})
         assert posted.json()["accepted"] == len(events)
         yield found
 

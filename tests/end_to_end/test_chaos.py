@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from tests.end_to_end.faults import Faults, Proxy, running_store
+from tests.end_to_end.in_process import run_here
 from tests.end_to_end.service import Service, run, serving
 from tests.proofs import FULL_SCALE, Proof
 
@@ -139,7 +140,7 @@ class Drill:
         fault(seconds)
         ended = time.monotonic()
         if name == EMPTIED:
-            assert run(*self.load).returncode == 0
+            assert run_here(*self.load).exit_code == 0
         recovered = seconds_to_recover(self.service.url)
         time.sleep(seconds)
         until.set()
@@ -188,7 +189,7 @@ def test_faults_under_load_leave_no_page_empty_and_lose_nothing(
     with running_store(tmp_path / "redis") as store, Proxy(store.port).running() as proxy:
         direct, through = (f"redis://127.0.0.1:{port}/0" for port in (store.port, proxy.port))
         load = ["app", "load", "--data", str(data), "--bundle", str(bundle), "--redis-url", direct]
-        assert run(*load).returncode == 0
+        assert run_here(*load).exit_code == 0
         options = ["--bundle", str(bundle), "--workers", "2", "--redis-url", through]
         deadlines = {"VITRINE_READ_TIMEOUT_MS": "250", "VITRINE_DEADLINE_MS": "500"}
         with serving(tmp_path, *options, **deadlines) as service:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import numpy as np
 import polars as pl
 import pytest
@@ -22,7 +21,8 @@ from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.exposure import read_exposures
 from models.experiments.plan.plan_file import find, read_plan
 from tests.clock import clock_library, clocked_store
-from tests.end_to_end.service import run, serving
+from tests.end_to_end.in_process import run_here
+from tests.end_to_end.service import http, serving
 from tests.end_to_end.visitors import FIGURES, Caller, Shop, Visit, groups, tally, true_lift
 from tests.plans import LAYER, terms
 from tests.proofs import FULL_SCALE, Proof
@@ -148,8 +148,8 @@ def _two_weeks(folder: Path, setting: Setting, *, seed: int, n_visits: float) ->
             "VITRINE_EXPORTS": str(out),
         }
         shop = ["--data", str(setting.data), "--bundle", str(setting.bundle)]
-        loaded = run("app", "load", *shop, **variables)
-        assert loaded.returncode == 0, loaded.stderr
+        loaded = run_here("app", "load", *shop, **variables)
+        assert loaded.exit_code == 0, loaded.output
         with (
             serving(folder, "--bundle", str(setting.bundle), **variables) as service,
             closing(Caller(service)) as website,
@@ -159,9 +159,9 @@ def _two_weeks(folder: Path, setting: Setting, *, seed: int, n_visits: float) ->
             visitors.run(visits)
             store.advance(end_us + HOUR_US)
             assert _is_unrouted(website), "it is over"
-            drained = run("app", "export-events", "--out", str(out), **variables)
-            assert drained.returncode == 0, drained.stderr
-            answer = httpx.get(f"{service.url}/v1/experiments/{EXPERIMENT}/results", timeout=60)
+            drained = run_here("app", "export-events", "--out", str(out), **variables)
+            assert drained.exit_code == 0, drained.output
+            answer = http.get(f"{service.url}/v1/experiments/{EXPERIMENT}/results", timeout=60)
             assert answer.status_code == 200, answer.text
             assert service.stop() == 0
     log.mkdir()
@@ -186,8 +186,8 @@ def _report(folder: Path, *, plan: Path, log: Path, out: Path) -> tuple[dict[str
     page = folder / "report.html"
     named = {"name": EXPERIMENT, "plan": plan, "data": log, "exposures": out, "out": page}
     options = [word for name, value in named.items() for word in (f"--{name}", str(value))]
-    told = run("training", "experiment-report", *options, "--json")
-    assert told.returncode == 0, told.stderr
+    told = run_here("training", "experiment-report", *options, "--json")
+    assert told.exit_code == 0, told.output
     return json.loads(told.stdout), page
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.end_to_end.service import Service, serving
+from tests.end_to_end.service import Service, http, serving
 from tests.proofs import FULL_SCALE, Proof
 
 MAX_GROWTH_MB: Final = 100
@@ -91,7 +91,7 @@ def connected(service: Service) -> socket.socket:
 def post(service: Service, path: str, body: bytes) -> None:
     """Send a body; the service may refuse it and close before its end."""
     with suppress(httpx.TransportError):
-        answer = httpx.post(f"{service.url}{path}", content=body, timeout=TIMEOUT_S)
+        answer = http.post(f"{service.url}{path}", content=body, timeout=TIMEOUT_S)
         assert answer.status_code < 500
 
 
@@ -164,7 +164,7 @@ def upgrades(service: Service, proof: Proof) -> None:
     body = b"x" * proof.scale(BODY_BYTES)
     for _ in range(3):
         with suppress(httpx.TransportError):
-            _ = httpx.post(
+            _ = http.post(
                 f"{service.url}/v1/events", content=body, headers=headers, timeout=TIMEOUT_S
             )
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from shutil import which
 from tempfile import mkdtemp
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
@@ -25,8 +24,9 @@ from hypothesis.stateful import (
 
 from tests.clock import clock_library
 from tests.end_to_end.faults import GONE, STATE_FAULTS, state_disk, worker_pids
+from tests.end_to_end.in_process import run_here
 from tests.end_to_end.outage_shop import N_WORKERS, Shop
-from tests.end_to_end.service import run, serving
+from tests.end_to_end.service import http, serving
 from tests.end_to_end.topologies import KINDS, Topology, running_topology
 from tests.proofs import FULL_SCALE, Proof, share_to_prove
 
@@ -78,7 +78,7 @@ class Outages(RuleBasedStateMachine):
         )
         load = ["app", "load", "--data", str(self.data), "--bundle", str(self.bundle_path)]
         load += ["--redis-url", store.url]
-        assert run(*load).returncode == 0
+        assert run_here(*load).exit_code == 0
         store.kill()
         store.back_up(folder / "backup")
         store.again()
@@ -237,8 +237,8 @@ class Outages(RuleBasedStateMachine):
         first = self.shop.ask(limit=1)["items"][0]["sale_id"]
         others = {item["sale_id"] for item in self.shop.ask(exclude=first)["items"]}
         assert first not in others
-        live = httpx.get(f"{self.shop.service.url}/health/live", timeout=30.0)
-        ready = httpx.get(f"{self.shop.service.url}/health/ready", timeout=30.0)
+        live = http.get(f"{self.shop.service.url}/health/live")
+        ready = http.get(f"{self.shop.service.url}/health/ready")
         assert (live.status_code, ready.status_code) == (200, 200), (live.text, ready.text)
 
     @invariant()

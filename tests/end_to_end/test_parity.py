@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import numpy as np
 import polars as pl
 import pytest
 
-from tests.end_to_end.service import Service, run, serving
+from tests.end_to_end.in_process import run_here
+from tests.end_to_end.service import Service, http, serving
 from tests.proofs import Proof
 
 N_CUSTOMERS = 1_000
@@ -47,15 +47,13 @@ def visit(service: Service, customer: str, sales: list[str], rng: np.random.Gene
     """Post events shuffled, in parts, repeated; ask in between and at the end."""
     events = events_of(customer, sales, rng)
     for part in (events[:5], events[3:8], events[:2] + events[8:]):
-        posted = httpx.post(f"{service.url}/v1/events", json={"events": part}, timeout=30)
+        posted = http.post(f"{service.url}/v1/events", json={"events": part})
         assert posted.status_code == 200, posted.text
-        answer = httpx.get(
-            f"{service.url}/v1/recommendations?customer_id={customer}&market=fr", timeout=30
-        )
+        answer = http.get(f"{service.url}/v1/recommendations?customer_id={customer}&market=fr")
         assert answer.json()["degraded"] is None, answer.text
     asked = {"candidates": ["unknown", *sales[::-2]], "ordered": bool(rng.integers(2))}
     body = {**asked, "customer_id": customer, "market": "fr"}
-    ranked = httpx.post(f"{service.url}/v1/rank", json=body, timeout=30)
+    ranked = http.post(f"{service.url}/v1/rank", json=body)
     assert ranked.json()["degraded"] is None, ranked.text
 
 
@@ -69,10 +67,9 @@ def served(
     bundle, world = tiny_bundle
     folder = tmp_path_factory.mktemp("parity")
     state = str(folder / "state")
-    loaded = run(
-        "app", "load", "--data", str(world), "--bundle", str(bundle), VITRINE_STATE_DIR=state
-    )
-    assert loaded.returncode == 0, loaded.stderr
+    options = ("--data", str(world), "--bundle", str(bundle))
+    loaded = run_here("app", "load", *options, VITRINE_STATE_DIR=state)
+    assert loaded.exit_code == 0, loaded.output
     rng = np.random.default_rng(8)
     sales = pl.read_parquet(world / "sales.parquet")["sale_id"].to_list()
     n_customers = max(5, round(N_CUSTOMERS * proof_share))
@@ -82,8 +79,8 @@ def served(
             visit(service, f"c{number:07d}" if number % 2 else f"new{number}", sales, rng)
         assert service.stop() == 0
     exported = folder / "export"
-    drained = run("app", "export-events", "--out", str(exported), VITRINE_STATE_DIR=state)
-    assert drained.returncode == 0, drained.stderr
+    drained = run_here("app", "export-events", "--out", str(exported), VITRINE_STATE_DIR=state)
+    assert drained.exit_code == 0, drained.output
     data = with_history(world, exported, folder / "data")
     return Served(data, bundle, folder / "state" / "snapshots", 4 * n_customers)
 
@@ -100,10 +97,12 @@ def with_history(world: Path, exported: Path, data: Path) -> Path:
 
 
 def parity(served: Served, data: Path) -> dict[str, list[str] | int]:
-    """Recompute the answers in another process."""
+    """Recompute the answers in this process, which has answered nothing."""
     arguments = ["--data", str(data), "--bundle", str(served.bundle)]
-    done = run("training", "parity", *arguments, "--snapshots", str(served.snapshots), "--json")
-    assert done.stdout, done.stderr
+    done = run_here(
+        "training", "parity", *arguments, "--snapshots", str(served.snapshots), "--json"
+    )
+    assert done.stdout, done.output
     return json.loads(done.stdout)
 
 

@@ -16,7 +16,8 @@ from app.stores.connection import Connection
 from app.stores.embedded import socket_path
 from app.stores.keys import PROMOTER
 from tests.bundles import recalibrated, reversed_order
-from tests.end_to_end.service import START_TIMEOUT_S, run, serving
+from tests.end_to_end.in_process import run_here
+from tests.end_to_end.service import START_TIMEOUT_S, serving
 
 N_CUSTOMERS: Final = 420
 SHOWN: Final = 4
@@ -132,11 +133,11 @@ def test_customers_who_buy_less_stop_a_bad_bundle_though_its_leader_is_killed(
         os.kill(int(killed.rpartition("-")[2]), signal.SIGKILL)
         for _ in until(client, "stopped"):
             ask(client, "visitor")  # its time ends the windows of the others
-            exported = run(
+            exported = run_here(
                 *("app", "export-events", "--out", str(tmp_path / "out")),
                 VITRINE_STATE_DIR=str(state),
             )
-            assert exported.returncode == 0, exported.stderr
+            assert exported.exit_code == 0, exported.output
         while (seen := {ask(client, f"c{n}")["bundle"] for n in range(AS_ONE)}) != {
             serving_bundle.name
         }:

@@ -4,10 +4,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.end_to_end.service import serving
+from tests.end_to_end.service import http, serving
 
 N_SALES = 5
 WITHIN_S = 5.0  # a second on a quiet machine: workers look every quarter of one
@@ -15,9 +14,7 @@ WITHIN_S = 5.0  # a second on a quiet machine: workers look every quarter of one
 
 def seen_by(url: str) -> set[str]:
     """What one worker recommends: a new connection, so that any of them may answer."""
-    answer = httpx.get(
-        f"{url}/v1/recommendations", params={"customer_id": "c", "limit": 100}, timeout=30
-    )
+    answer = http.get(f"{url}/v1/recommendations", params={"customer_id": "c", "limit": 100})
     return {item["sale_id"] for item in answer.json()["items"]}
 
 
@@ -46,15 +43,13 @@ def test_both_workers_recommend_a_new_sale_with_its_picture_until_it_sold_out(
         service.wait_until("/health/ready", status=200)
         for number in range(N_SALES):
             sale = f"{service.url}/v1/sales/new-{number}"
-            assert httpx.put(sale, json=body, timeout=30).status_code == 201
-            put = httpx.put(
-                f"{sale}/image", content=picture, headers={"content-type": "image/jpeg"}, timeout=30
-            )
+            assert http.put(sale, json=body).status_code == 201
+            put = http.put(f"{sale}/image", content=picture, headers={"content-type": "image/jpeg"})
             assert put.status_code == 200, put.text
             seconds_until_all_show(service.url, f"new-{number}", shown=True)
-        gone = httpx.put(f"{service.url}/v1/sales/new-0", json={**body, "stock": 0}, timeout=30)
+        gone = http.put(f"{service.url}/v1/sales/new-0", json={**body, "stock": 0})
         seconds_until_all_show(service.url, "new-0", shown=False)
-        near = httpx.get(f"{service.url}/v1/sales/new-0/similar", timeout=30).json()["items"]
+        near = http.get(f"{service.url}/v1/sales/new-0/similar").json()["items"]
 
     assert gone.status_code == 200
     assert {f"new-{number}" for number in range(1, N_SALES)} <= {one["sale_id"] for one in near}

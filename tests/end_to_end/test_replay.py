@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from tests.bundles import recalibrated
-from tests.end_to_end.service import Service, run, serving
+from tests.end_to_end.in_process import run_here
+from tests.end_to_end.service import Service, http, run, serving
 from tests.proofs import Proof
 
 N_ANSWERS: Final = 10_000
@@ -53,14 +54,14 @@ def test_answers_are_replayed_bit_for_bit_after_a_restart_and_a_swap(
     first, second = (recalibrated(tiny_bundle[0], root, shift=shift) for shift in (0.0, 1.0))
     variables = {"VITRINE_BUNDLES": str(root), "VITRINE_BUNDLE": first.name}
     kept = variables | {"VITRINE_STATE_DIR": state}
-    loaded = run("app", "load", "--data", str(tiny_bundle[1]), **kept)
-    assert loaded.returncode == 0, loaded.stderr
+    loaded = run_here("app", "load", "--data", str(tiny_bundle[1]), **kept)
+    assert loaded.exit_code == 0, loaded.output
     sales = pl.read_parquet(tiny_bundle[1] / "sales.parquet")["sale_id"].to_list()
     n = max(proof.scale(N_ANSWERS) // PHASES, 1)
     with serving(tmp_path, **variables) as service:
         service.wait_until("/health/ready", status=200)
         ids = ask(service, sales, n=n, rng=rng)
-        swapped = httpx.put(
+        swapped = http.put(
             f"{service.url}/v1/bundles/active", json={"bundle": second.name}, timeout=60.0
         )
         assert swapped.status_code == 200, swapped.text
@@ -72,11 +73,11 @@ def test_answers_are_replayed_bit_for_bit_after_a_restart_and_a_swap(
         ids += ask(service, sales, n=n, rng=rng)
         assert service.stop() == 0
 
-    alone = run("app", "replay", ids[0], "--json", **kept)
-    assert alone.returncode == 0, alone.stdout + alone.stderr
+    alone = run_here("app", "replay", ids[0], "--json", **kept)
+    assert alone.exit_code == 0, alone.output
     out = tmp_path / "export"
-    drained = run("app", "export-events", "--out", str(out), **kept)
-    assert drained.returncode == 0, drained.stderr
+    drained = run_here("app", "export-events", "--out", str(out), **kept)
+    assert drained.exit_code == 0, drained.output
     replayed = run("app", "replay", "--all", str(out), "--json", **kept)
 
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
@@ -95,6 +96,6 @@ def test_answers_are_replayed_bit_for_bit_after_a_restart_and_a_swap(
     planted = exposures.with_columns(pl.col("now") + pl.duration(days=1))
     (tmp_path / "planted").mkdir()
     planted.write_parquet(tmp_path / "planted" / "exposures.parquet")
-    noticed = run("app", "replay", "--all", str(tmp_path / "planted"), "--json", **kept)
-    assert noticed.returncode == 1
+    noticed = run_here("app", "replay", "--all", str(tmp_path / "planted"), "--json", **kept)
+    assert noticed.exit_code == 1
     assert json.loads(noticed.stdout)["differing"]

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
 
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
 from app.stores.embedded import embedded_server
 from tests.end_to_end.made import made_workers
+from tests.end_to_end.service import http
 from tests.proofs import ROOT, Proof
 
 N_EXAMPLES: Final = 600
@@ -83,7 +83,7 @@ def n_answers(url: str, key: str) -> tuple[int, int]:
     """All answers of the service so far, and those that are its own fault."""
     counted = re.findall(
         r'request_seconds_count\{.*status="(\d+)".*\} ([\d.]+)',
-        httpx.get(f"{url}/metrics", headers={"X-API-Key": key}, timeout=30).text,
+        http.get(f"{url}/metrics", headers={"X-API-Key": key}).text,
     )
     counts = [(int(status), int(float(n))) for status, n in counted]
     return sum(n for _, n in counts), sum(n for status, n in counts if status >= 500)

@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -19,8 +17,7 @@ import pytest
 from app.stores.embedded import embedded_server
 from app.stores.store import Stores
 from tests.end_to_end.faults import worker_pids
-from tests.end_to_end.service import Service, run, serving
-from tests.proofs import ROOT
+from tests.end_to_end.service import Service, http, run, serving
 from tests.shop import sale
 
 SALES = [sale(f"s{number}", category="ski" if number % 2 else "city") for number in range(12)]
@@ -54,9 +51,9 @@ def answers_after_own_event(url: str, n_customers: int) -> Counter[tuple[int, st
     """Status, rung and length of each customer's answer right after their own event."""
     found: Counter[tuple[int, str | None, int]] = Counter()
     for number in range(n_customers):
-        posted = httpx.post(f"{url}/v1/events", json={"events": [view(number)]}, timeout=30)
+        posted = http.post(f"{url}/v1/events", json={"events": [view(number)]})
         assert posted.json()["accepted"] == 1
-        answer = httpx.get(f"{url}/v1/recommendations?customer_id=c{number}", timeout=30)
+        answer = http.get(f"{url}/v1/recommendations?customer_id=c{number}")
         found[answer.status_code, answer.json()["degraded"], len(answer.json()["items"])] += 1
     return found
 
@@ -80,7 +77,7 @@ def test_it_serves_from_start_to_stop(tmp_path: Path, bundle: Path, workers: str
         wait_for_sales(service.url)
 
         answers = answers_after_own_event(service.url, 20)
-        metrics = httpx.get(f"{service.url}/metrics", timeout=30).text
+        metrics = http.get(f"{service.url}/metrics").text
         status = service.stop()
 
     assert answers == {(200, None, 10): 20}
@@ -99,11 +96,11 @@ def test_a_second_service_with_the_same_state_leaves_the_metrics_of_the_first(
     (tmp_path / "second").mkdir()
     with serving(tmp_path, *options, **state) as first:
         first.wait_until("/health/ready", status=200)
-        httpx.post(f"{first.url}/v1/events", json={"events": [view(1)]}, timeout=30)
+        http.post(f"{first.url}/v1/events", json={"events": [view(1)]})
 
         with serving(tmp_path / "second", *options, **state) as second:
             second.wait_until("/health/ready", status=200)
-            metrics = [httpx.get(f"{one.url}/metrics", timeout=30).text for one in (first, second)]
+            metrics = [http.get(f"{one.url}/metrics").text for one in (first, second)]
 
     accepted = 'vitrine_events_total{reason="",status="accepted"} 1.0'
     assert [accepted in text.splitlines() for text in metrics] == [True, False]
@@ -113,7 +110,7 @@ def wait_for_sales(url: str) -> None:
     """Return when both workers, which answer in turn, have seen the sales."""
     n_seen = 0
     while n_seen < 20:
-        answer = httpx.get(f"{url}/v1/recommendations?customer_id=c&limit=1", timeout=30)
+        answer = http.get(f"{url}/v1/recommendations?customer_id=c&limit=1")
         n_seen = n_seen + 1 if answer.json()["items"][:1] else 0
 
 
@@ -128,7 +125,7 @@ def test_a_stop_under_load_fails_no_request(tmp_path: Path, bundle: Path, worker
     def ask(url: str) -> None:
         while not stopped.is_set():
             try:
-                answer = httpx.get(f"{url}/v1/recommendations?customer_id=c1", timeout=30)
+                answer = http.get(f"{url}/v1/recommendations?customer_id=c1")
             except httpx.HTTPError as exc:
                 failed.append(repr(exc))
                 return
@@ -161,7 +158,7 @@ def test_who_comes_after_a_stop_is_refused_and_not_cut_off(tmp_path: Path, bundl
         times = 0
         while True:
             try:
-                httpx.get(f"{url}/health/live", timeout=30)
+                http.get(f"{url}/health/live")
             except httpx.ConnectError:
                 break
             except httpx.HTTPError:
@@ -192,9 +189,9 @@ def test_it_answers_while_the_store_is_down_at_start(tmp_path: Path, bundle: Pat
     ) as service:
         service.wait_until("/health/live", status=200)
 
-        ready = httpx.get(f"{service.url}/health/ready", timeout=30)
-        full = httpx.get(f"{service.url}/health/full", timeout=30)
-        answer = httpx.get(f"{service.url}/v1/recommendations?customer_id=c1", timeout=30)
+        ready = http.get(f"{service.url}/health/ready")
+        full = http.get(f"{service.url}/health/full")
+        answer = http.get(f"{service.url}/v1/recommendations?customer_id=c1")
 
         assert ready.status_code == 200
         assert (full.status_code, full.json()["code"]) == (503, "not_in_full")
@@ -228,14 +225,7 @@ def test_a_bundle_with_a_flipped_byte_is_not_served(tmp_path: Path, bundle: Path
     content[1_000] ^= 1
     (copy / "ranker.txt").write_bytes(content)
 
-    result = subprocess.run(
-        [sys.executable, "-m", "app", "serve", "--port", "0", "--bundle", str(copy)],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    result = run("app", "serve", "--port", "0", "--bundle", str(copy))
 
     assert result.returncode == 1
     assert "ranker.txt has sha256" in result.stderr

@@ -6,10 +6,9 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.end_to_end.service import Service, serving
+from tests.end_to_end.service import Service, http, serving
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def connected(service: Service) -> socket.socket:
 
 def counted(service: Service, metric: str) -> float:
     """The sum of all values of a metric with these labels."""
-    text = httpx.get(f"{service.url}/metrics", timeout=30).text
+    text = http.get(f"{service.url}/metrics").text
     return sum(map(float, re.findall(rf"^{metric} (.+)$", text, re.MULTILINE)))
 
 

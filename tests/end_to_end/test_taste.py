@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import numpy as np
 import polars as pl
 import pytest
 
-from tests.end_to_end.service import Service, run, serving
+from tests.end_to_end.in_process import run_here
+from tests.end_to_end.service import Service, http, serving
 from tests.proofs import FULL_SCALE, Proof
 from tests.worlds import END_US, train_bundle
 from training.simulator.creation import create_world
@@ -42,10 +42,9 @@ class Shop:
 
     def ranks(self, customer: str) -> dict[str, int]:
         """Rank all open sales for a customer."""
-        answer = httpx.get(
+        answer = http.get(
             f"{self.service.url}/v1/recommendations",
             params={"customer_id": customer, "limit": EVERYTHING},
-            timeout=30,
         ).json()
         assert answer["degraded"] is None
         return {item["sale_id"]: item["rank"] for item in answer["items"]}
@@ -62,7 +61,7 @@ class Shop:
             }
             for sale in sales
         ]
-        posted = httpx.post(f"{self.service.url}/v1/events", json={"events": events}, timeout=30)
+        posted = http.post(f"{self.service.url}/v1/events", json={"events": events})
         assert posted.json()["accepted"] == len(sales)
 
     def of_scenes(self, sales: Mapping[str, int]) -> list[list[str]]:
@@ -89,8 +88,8 @@ def shop(
         create_world(data, WORLDS["standard"], period=period, n_customers=N_SHOP_CUSTOMERS, seed=1)
         bundle = train_bundle(data, folder / "bundles", cache=picture_cache)
     arguments = ["--data", str(data), "--bundle", str(bundle)]
-    loaded = run("app", "load", *arguments, VITRINE_STATE_DIR=str(folder / "state"))
-    assert loaded.returncode == 0, loaded.stderr
+    loaded = run_here("app", "load", *arguments, VITRINE_STATE_DIR=str(folder / "state"))
+    assert loaded.exit_code == 0, loaded.output
     truth = pl.read_parquet(data / "truth_sales.parquet")
     scenes = dict(truth.select("sale_id", "scene").iter_rows())
     plan = folder / "plan.json"

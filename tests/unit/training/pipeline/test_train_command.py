@@ -31,6 +31,12 @@ def train(data: Path, root: Path, *options: object) -> Result:
     return run("train", "--data", data, "--out", root / "bundles", "--cache", cache, *options)
 
 
+def evaluate(made: tuple[Path, Path], cache: Path, *options: object) -> Result:
+    """Evaluate a bundle on a dataset; ``cache`` holds what its pictures show."""
+    bundle, data = made
+    return run("evaluate", "--bundle", bundle, "--data", data, "--cache", cache, *options)
+
+
 def day(offset: int) -> str:
     """A day, counted from the one that the small world ends on."""
     return from_us(END_US + offset * DAY).date().isoformat()
@@ -111,14 +117,14 @@ def test_a_dataset_of_the_required_columns_only_trains_and_is_evaluated(
 
 
 def test_a_simulated_world_is_judged_by_its_truth(
-    tiny_bundle: tuple[Path, Path],
+    tiny_bundle: tuple[Path, Path], picture_cache: Path
 ) -> None:
     bundle, data = tiny_bundle
 
     figures = figures_of(
         run(
             *("evaluate", "--bundle", bundle.name, "--bundles", bundle.parent, "--data", data),
-            *("--from", day(-2), "--max-visits", 60, "--json"),
+            *("--from", day(-2), "--max-visits", 60, "--cache", picture_cache, "--json"),
         )
     )["open"]
 
@@ -127,10 +133,10 @@ def test_a_simulated_world_is_judged_by_its_truth(
     assert figures["truth"]["true_ndcg_at_10"]["value"] == 1.0
 
 
-def test_without_json_figures_are_tables(tiny_bundle: tuple[Path, Path]) -> None:
-    bundle, data = tiny_bundle
-
-    result = run("evaluate", "--bundle", bundle, "--data", data, "--max-visits", 20)
+def test_without_json_figures_are_tables(
+    tiny_bundle: tuple[Path, Path], picture_cache: Path
+) -> None:
+    result = evaluate(tiny_bundle, picture_cache, "--max-visits", 20)
 
     assert result.exit_code == 0
     assert "expected_purchases_at_10" in result.stdout
@@ -158,37 +164,32 @@ def test_until_leaves_out_what_was_received_later(tiny_world: Path, tmp_path: Pa
 
 
 def test_nothing_to_judge_is_an_empty_object_and_a_sentence(
-    tiny_bundle: tuple[Path, Path],
+    tiny_bundle: tuple[Path, Path], picture_cache: Path
 ) -> None:
-    bundle, data = tiny_bundle
-
-    result = run("evaluate", "--bundle", bundle, "--data", data, "--from", "2030-01-01", "--json")
+    result = evaluate(tiny_bundle, picture_cache, "--from", "2030-01-01", "--json")
 
     assert figures_of(result) == {}
     assert "nothing can be judged" in result.stderr
 
 
 def test_a_report_is_written_into_a_folder_that_was_not_there(
-    tiny_bundle: tuple[Path, Path], tmp_path: Path
+    tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
 ) -> None:
-    bundle, data = tiny_bundle
     page = tmp_path / "reports" / "today.html"
 
-    result = run(
-        *("evaluate", "--bundle", bundle, "--data", data, "--max-visits", 20, "--report", page)
-    )
+    result = evaluate(tiny_bundle, picture_cache, "--max-visits", 20, "--report", page)
 
     assert result.exit_code == 0
     assert "<html" in page.read_text(encoding="utf-8")
 
 
 def test_figures_of_what_a_bundle_learned_from_are_said_to_flatter(
-    tiny_bundle: tuple[Path, Path],
+    tiny_bundle: tuple[Path, Path], picture_cache: Path
 ) -> None:
-    bundle, data = tiny_bundle
-    arguments = ("evaluate", "--bundle", bundle, "--data", data, "--max-visits", 20, "--json")
-
-    known, later = (run(*arguments, "--from", day(offset)) for offset in (-2, 1))
+    known, later = (
+        evaluate(tiny_bundle, picture_cache, "--max-visits", 20, "--json", "--from", day(offset))
+        for offset in (-2, 1)
+    )
 
     assert "these figures flatter" in known.stderr
     assert f"learned from what was received before {day(0)}" in known.stderr
@@ -196,7 +197,7 @@ def test_figures_of_what_a_bundle_learned_from_are_said_to_flatter(
 
 
 def test_rows_that_could_not_be_judged_by_are_counted(
-    tiny_bundle: tuple[Path, Path], tmp_path: Path
+    tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
 ) -> None:
     bundle, data = tiny_bundle
     events = pl.read_parquet(data / "events.parquet")
@@ -204,7 +205,7 @@ def test_rows_that_could_not_be_judged_by_are_counted(
     pl.concat([events, odd]).write_parquet(tmp_path / "events.parquet")
     shutil.copy(data / "sales.parquet", tmp_path)
 
-    result = run("evaluate", "--bundle", bundle, "--data", tmp_path, "--max-visits", 20, "--json")
+    result = evaluate((bundle, tmp_path), picture_cache, "--max-visits", 20, "--json")
 
     assert "events.parquet: 3 rows left out" in result.stderr
     assert len(result.stdout.splitlines()) == 1
