@@ -120,6 +120,11 @@ class CatalogueFollower:
         return confirmed is None or self._clock.elapsed_us() - confirmed > STALE_AFTER_US
 
     @property
+    def has_stale_counts(self) -> bool:
+        """Whether counts are too old to rank by; see `CatalogueVersion.has_stale_counts`."""
+        return self.served is not None and self.served.has_stale_counts(self._clock.now_us())
+
+    @property
     def is_behind(self) -> bool:
         """Whether this process was paused, and has not tried to read the store since."""
         return self._tried_us < self._pauses.resumed_us

@@ -17,6 +17,7 @@ from app.errors import StoreUnavailableError
 from app.health.background_tasks import TaskHealth
 from app.health.store_monitor import STORE_ADVICE, StoreMonitor
 from app.observability import Metrics
+from app.recommend.fallback import CAUSES, DegradationLevel
 from app.recommend.recent_answers import RecentAnswers
 
 PING_TIMEOUT_S: Final = 1.0  # chosen: probes of orchestrators wait for a second
@@ -44,6 +45,7 @@ class Part(StrEnum):
     WRITES = "writes"
     CATALOGUE = "catalogue"
     STATE = "state"
+    COUNTS = "counts"
     ANSWERS = "answers"
 
 
@@ -125,15 +127,22 @@ class Readiness:
             missing.append(Missing(Part.WRITES, *self.monitor.refused))
         if self.live.refused is not None:
             missing.append(Missing(Part.BUNDLE, self.live.refused, BUNDLE_ADVICE))
+        missing += self._of_catalogue()
+        return (*missing, *self._unexplained(missing))
+
+    def _of_catalogue(self) -> Iterator[Missing]:
+        """Yield what the catalogue lacks, or its file on this machine."""
         if self.live.is_stale:
             reason = "not read from the store within the last minute"
-            missing.append(Missing(Part.CATALOGUE, reason, STALE_ADVICE))
+            yield Missing(Part.CATALOGUE, reason, STALE_ADVICE)
         if self.live.lacking is not None:
-            missing.append(Missing(Part.CATALOGUE, self.live.lacking, ADVICE))
+            yield Missing(Part.CATALOGUE, self.live.lacking, ADVICE)
         if self.live.unsaved is not None:
             reason = f"the catalogue is not saved on this machine: {self.live.unsaved}"
-            missing.append(Missing(Part.STATE, reason, STATE_ADVICE))
-        return (*missing, *self._unexplained(missing))
+            yield Missing(Part.STATE, reason, STATE_ADVICE)
+        if self.live.has_stale_counts:
+            stale = CAUSES[DegradationLevel.STALE_COUNTS]
+            yield Missing(Part.COUNTS, stale.reason, stale.advice)
 
     def _unexplained(self, missing: Sequence[Missing]) -> Iterator[Missing]:
         """Yield that most answers are not full, if no other missing part explains it."""

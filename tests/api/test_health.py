@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
+import numpy as np
 import pytest
 
 from app import __version__
@@ -15,7 +17,7 @@ from app.settings import Settings
 from app.stores.keys import PLAN
 from app.stores.store import Stores
 from tests.api.conftest import SALES
-from tests.shop import client_of, sale
+from tests.shop import client_of, sale, scorer
 
 LIVE = ["/health/live", "/v2/health/live"]
 READY = ["/health/ready", "/v2/health/ready"]
@@ -255,3 +257,26 @@ async def test_the_server_says_what_it_is(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v2")
 
     assert answer.json() == {"name": "vitrine", "version": __version__, "extensions": []}
+
+
+async def test_counts_that_are_too_old_are_named_in_answers_and_health(
+    stores: Stores, settings: Settings
+) -> None:
+    """The model learned from events of 1970, and none is known since."""
+    trained = scorer(*SALES)
+    totals = np.ones_like(trained.counts.totals)
+    model = Model(scorer=replace(trained, counts=replace(trained.counts, totals=totals)))
+
+    @asynccontextmanager
+    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
+        async with resources_over(stores, model, settings=given, worker=process) as resources:
+            yield resources
+
+    async with client_of(create_app(settings, Worker(), opener=opener)) as client:
+        answer = (await client.get("/v1/recommendations", params={"customer_id": "c1"})).json()
+        full, ready = await client.get(FULL), await client.get("/health/ready")
+
+    assert answer["degraded"] == "stale_counts"
+    assert answer["items"][0]["purchase_probability"] is not None
+    assert "counts: no event of the last 14 days is known: send events" in full.json()["detail"]
+    assert ready.status_code == 200
