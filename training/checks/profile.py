@@ -86,7 +86,7 @@ def profile_of(dataset: Dataset) -> Profile:
     counts = {name.value: int(np.sum(kinds == code)) for name, code in _TYPES.items()}
     times = events.at_us[known]
     of_sales = _shares_of_sales(dataset)
-    facts = Facts.collect(dataset, known, counts, of_sales)
+    facts = DatasetFacts.collect(dataset, known, counts, of_sales)
     return Profile(
         n_sales=len(dataset.sales),
         n_customers=len(np.unique(events.customers.codes[known])),
@@ -157,7 +157,7 @@ def _shares_of_events(events: EventTable, known: NDArray[np.bool_]) -> dict[str,
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DatasetFacts:
     """What recommenders need to know of a dataset.
 
     Attributes:
@@ -181,7 +181,7 @@ class Facts:
         known: NDArray[np.bool_],
         counts: dict[str, int],
         of_sales: dict[str, float],
-    ) -> "Facts":
+    ) -> "DatasetFacts":
         """Collect them from a dataset and the mask of its events of known sales."""
         events = dataset.events
         touched = known & np.isin(events.kinds, sorted(TOUCHES))
@@ -206,7 +206,7 @@ class Facts:
         return self.n_attributes > 0 or any(self.of_sales[name] for name in content)
 
 
-def _popularity(facts: Facts) -> Usable:
+def _popularity(facts: DatasetFacts) -> Usable:
     outcomes = {
         name: n for name, n in facts.counts.items() if n and KIND[EventType(name)] in TOUCHES
     }
@@ -214,42 +214,42 @@ def _popularity(facts: Facts) -> Usable:
     return Usable(bool(outcomes), listed or "no event but impressions")
 
 
-def _content(facts: Facts) -> Usable:
+def _content(facts: DatasetFacts) -> Usable:
     shares = {name: facts.of_sales[f"a {name}"] for name in ("category", "price", "picture")}
     listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
     return Usable(bool(listed), listed or "sales have no category, price or picture")
 
 
-def _images(facts: Facts) -> Usable:
+def _images(facts: DatasetFacts) -> Usable:
     share = facts.of_sales["a picture"]
     return Usable(share > 0, f"pictures of {share:.0%} of sales" if share else "no picture")
 
 
-def _taste(facts: Facts) -> Usable:
+def _taste(facts: DatasetFacts) -> Usable:
     if not facts.has_content:
         return Usable(usable=False, reason="sales have no picture, category, price or attribute")
     return _of_returning(facts, f"{facts.n_attributes} attributes, ")
 
 
-def _of_returning(facts: Facts, before: str = "") -> Usable:
+def _of_returning(facts: DatasetFacts, before: str = "") -> Usable:
     n = facts.n_returning
     return Usable(n > 0, f"{before}{n:,} customers with 2 or more sales")
 
 
-def _text(facts: Facts) -> Usable:
+def _text(facts: DatasetFacts) -> Usable:
     share = facts.of_sales["a text"]
     if not share:
         return Usable(usable=False, reason="no title, no description")
     return _of_returning(facts, f"texts of {share:.0%} of sales, ")
 
 
-def _audience(facts: Facts) -> Usable:
+def _audience(facts: DatasetFacts) -> Usable:
     popularity = _popularity(facts)
     groups = f"{facts.n_groups} markets and devices" if facts.n_groups else "no market, no device"
     return Usable(popularity.usable, f"{groups}; amount of history")
 
 
-USES: Final[Mapping[str, Callable[[Facts], Usable]]] = {
+USES: Final[Mapping[str, Callable[[DatasetFacts], Usable]]] = {
     "popularity": _popularity,
     "content": _content,
     "images": _images,

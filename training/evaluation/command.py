@@ -115,8 +115,8 @@ def _evaluated(
             protocols=protocols,
             record=record,
         )
-    if own is not None:
-        own.require_used()
+        if own is not None:
+            own.require_used()
     return evaluation
 
 

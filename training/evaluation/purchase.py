@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
 from models.dataset.refunds import net_of_refunds
-from models.domain.event import KIND, EventType
+from models.domain.event import PURCHASE
 from training.examples.slates import Slates
 
 
@@ -20,7 +20,7 @@ class Bought:
             outcome_us: Longest time from a slate to a purchase.
         """
         events = net_of_refunds(events)
-        purchases = np.flatnonzero(events.kinds == KIND[EventType.PURCHASE])
+        purchases = np.flatnonzero(events.kinds == PURCHASE)
         # Stable: a customer's purchases stay in the order of time.
         order = np.argsort(events.customers.codes[purchases], kind="stable")
         self._purchases = purchases[order]
