@@ -158,12 +158,9 @@ def evaluate(
     evaluator, every = evaluator_of(scorer, question)
     slates, past, config = question.judged(every), evaluator.past, question.config
     progress.stage("baselines")
+    lists, until_us = every if has_impressions(past.events) else None, question.learned_until_us
     fitted = fit_baselines(
-        past.events,
-        past.catalogue,
-        lists=every if has_impressions(past.events) else None,
-        until_us=question.learned_until_us,
-        config=config,
+        past.events, past.catalogue, lists=lists, until_us=until_us, config=config
     )
     judged: dict[str, list[EvaluatedSlate]] = {}
     for protocol in protocols:
@@ -177,9 +174,7 @@ def evaluate(
         if protocol is Protocol.OPEN:
             judged[protocol] = _evaluate_open(beside, slates, question, progress)
         else:
-            bought_from = shown_lists(evaluator, slates)
-            progress.stage(protocol, len(bought_from))
-            judged[protocol] = _collected(beside.shown(bought_from), progress)
+            judged[protocol] = _evaluate_shown(beside, slates, progress)
     results = {name: figures_of(part, seed=question.seed) for name, part in judged.items() if part}
     return Evaluation(
         protocols={name: figures for name, figures in results.items() if figures.scorers},
@@ -275,6 +270,14 @@ def _reliability(
     truth = Truth.read(question.dataset.directory, exposure_ids(evaluator.past, chosen))
     predictions = predict(evaluator, chosen, truth=truth)
     return {name: reliability(part, seed=question.seed) for name, part in predictions.items()}
+
+
+def _evaluate_shown(
+    evaluator: SlateEvaluator, slates: Slates, progress: Progress
+) -> list[EvaluatedSlate]:
+    bought_from = shown_lists(evaluator, slates)
+    progress.stage(Protocol.SHOWN, len(bought_from))
+    return _collected(evaluator.shown(bought_from), progress)
 
 
 def figures_of(judged: Sequence[EvaluatedSlate], *, seed: int) -> ProtocolFigures:
