@@ -48,6 +48,7 @@ from app.recommend.request import RankingRequest, RecommendationRequest
 from app.recommend.shadow import Shadow
 from app.settings import Settings
 from app.stores.customer import CustomerState, CustomerStore
+from app.stores.loop_errors import LoopErrors
 from app.stores.store import Stores
 from models.domain.customer import Window
 from models.domain.profile import Profile
@@ -134,6 +135,7 @@ async def open_resources(settings: Settings, worker: Worker) -> AsyncGenerator[R
     if settings.redis_url is None:
         msg = "a worker needs the URL of a store; `python -m app serve` starts the embedded one"
         raise ValueError(msg)
+    asyncio.get_running_loop().set_exception_handler(LoopErrors().handle)
     stores = Stores.open(
         str(settings.redis_url),
         timeout_s=settings.write_timeout_ms / MS_PER_S,
