@@ -289,9 +289,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self.door.count(exc.code)
         if self.transport.is_closing():
             return
-        is_cut = self._stage is _Stage.BODY and self._give_up_last()
+        is_in_body = self._stage is _Stage.BODY
+        is_answered = is_in_body and self.cycle.response_complete
+        is_cut = is_in_body and not is_answered and self._give_up_last()
         self._stage = _Stage.REFUSED
-        if is_cut:
+        if is_answered:
+            # As by 413, and only the rest of its body is faulty: a second answer would be taken
+            # for that of another request.
+            self._close_soon()
+            self.flow.resume_reading()
+            self.transport.write_eof()
+        elif is_cut:
             self._close_soon()
             self.transport.close()
         elif self._n_unanswered:
@@ -304,9 +312,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _give_up_last(self) -> bool:
         """Forget the request whose body is faulty; return whether its answer had begun."""
         last = self.cycle
-        # Answered already, as by 413: only the rest of its body is faulty.
-        if last.response_complete:
-            return False
         self._n_unanswered -= 1
         if self.pipeline and self.pipeline[0][0] is last:
             self.pipeline.popleft()

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Send
+from starlette.types import Scope as ASGIScope
 
+from app.api.middleware.audit import Audit
 from app.observability import AUDIT_LOGGER, configure_logging
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import KeyRing, write_keys
@@ -92,6 +96,25 @@ async def test_a_change_that_is_refused_is_logged_with_its_key_and_route_and_cou
     assert CUSTOMER not in written.getvalue()
     # Reading is refused and counted as well.
     assert f'refused_requests_total{{code="forbidden",key="{WEBSITE_ID}"}} 8.0' in metrics
+
+
+async def test_a_change_whose_caller_left_before_its_body_had_arrived_is_no_error_of_ours(
+    written: StringIO,
+) -> None:
+    async def broken_off(_scope: ASGIScope, _receive: Receive, _send: Send) -> None:
+        raise ClientDisconnect
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Message) -> None:
+        raise AssertionError
+
+    scope: ASGIScope = {"type": "http", "method": "PUT", "path": "/v1/sales/s1", "headers": []}
+    with pytest.raises(ClientDisconnect):
+        await Audit(broken_off)(scope, receive, send)
+
+    assert [line["status"] for line in changes(written)] == [499]
 
 
 async def test_an_erasure_is_logged_without_the_customer(

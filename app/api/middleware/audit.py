@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.dependencies import caller
 from app.api.middleware.encoded_slashes import SLASH
+from app.api.middleware.request_context import CALLER_GONE
 from app.observability import audit_log
 
 UNCHANGING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -40,6 +41,9 @@ class Audit:
 
         try:
             await self._app(scope, receive, seen)
+        except ClientDisconnect:
+            status = CALLER_GONE
+            raise
         finally:
             params = scope.get("path_params", {})
             audit_log().info(
