@@ -1,4 +1,4 @@
-"""What the event loop reports of connections that were given up."""
+"""Errors of the event loop: TLS connections that were given up."""
 
 import asyncio
 import logging
