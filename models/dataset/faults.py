@@ -76,13 +76,13 @@ class FaultCode(StrEnum):
     BROKEN_IMAGE = "broken_image", Effect.GAP
     NO_SALES = "no_sales", Effect.GAP
     NO_EVENTS = "no_events", Effect.GAP
+    MIXED_CURRENCIES = "mixed_currencies", Effect.GAP
     INFINITE_ATTRIBUTE = "infinite_attribute", Effect.GAP
     LONG_ATTRIBUTE = "long_attribute", Effect.GAP
 
     # Notes, by which nothing is lost.
     UNKNOWN_COLUMN = "unknown_column", Effect.NOTE
     NOT_LEARNED = "not_learned", Effect.NOTE
-    MIXED_CURRENCIES = "mixed_currencies", Effect.NOTE
     IMPORTED = "imported", Effect.NOTE
     RECEIVED_LATE = "received_late", Effect.NOTE
     ERASED = "erased", Effect.NOTE

@@ -17,11 +17,13 @@ from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
 from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
+from models.dataset.rates import Rates, in_one_currency, read_rates
 from models.dataset.refunds import Refunds
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.schema import CUSTOMERS
 from models.dataset.tables import TABLES, Table, read_table, table_path
 from models.domain.event import REFUND
+from models.domain.money import mixture
 from models.domain.sale import Sale
 
 SCENES: Final = "scenes"
@@ -60,15 +62,18 @@ class Dataset:
         """The files of all sales' pictures; sales may share one."""
         return distinct(self.images)
 
-    def require_sales_and_events(self) -> None:
-        """Refuse a dataset without sales or events.
+    def require_trainable(self) -> None:
+        """Refuse a dataset that nothing can be learned or judged from.
 
         Raises:
-            DatasetError: If it has no accepted sales or no accepted events of them.
+            DatasetError: If it has no accepted sales, no accepted events of them, or amounts in
+                several currencies.
         """
-        empty = self.faults.with_codes(FaultCode.NO_SALES, FaultCode.NO_EVENTS)
-        if len(empty):
-            raise DatasetError(empty)
+        lacking = self.faults.with_codes(
+            FaultCode.NO_SALES, FaultCode.NO_EVENTS, FaultCode.MIXED_CURRENCIES
+        )
+        if len(lacking):
+            raise DatasetError(lacking)
 
 
 def read_dataset(
@@ -86,7 +91,7 @@ def read_dataset(
 
     Args:
         directory: Folder with ``sales`` and ``events``, each as ``.parquet`` or ``.csv``, and
-            optionally ``erasures``, ``customers``, ``images/`` and ``scenes/``.
+            optionally ``erasures``, ``customers``, ``rates``, ``images/`` and ``scenes/``.
         strict: Stop at the first file with a fault other than a note.
         decode_pictures: Decode every picture of a sale, to find broken ones.
         as_received: Use the file's times of receipt, even those of an import.
@@ -113,12 +118,22 @@ def read_dataset(
     customers, found = _customers(directory, erasures)
     faults += found
     _stop(faults, strict=strict)
+    rates, found = _rates(directory)
+    faults += found
+    _stop(faults, strict=strict)
     if events is None or faults.unusable():
         raise DatasetError(faults)
+    converted, events = in_one_currency(sales.sales, events, rates=rates)
+    if mixed := mixture(converted):
+        fault = Fault(
+            file="sales", column="currency", code=FaultCode.MIXED_CURRENCIES, reason=mixed
+        )
+        faults += FaultReport.from_faults([fault])
+        _stop(faults, strict=strict)
     tell("fingerprint", 3, _N_STEPS)
     fingerprint = _fingerprint(directory, distinct(sales.images))
     tell("done", _N_STEPS, _N_STEPS)
-    return Dataset(sales.sales, events, customers, directory, sales.images, faults, fingerprint)
+    return Dataset(converted, events, customers, directory, sales.images, faults, fingerprint)
 
 
 def read_event_log(directory: Path) -> tuple[EventTable, FaultReport]:
@@ -181,6 +196,11 @@ def _erasures(directory: Path) -> tuple[Erasures, FaultReport]:
     return (Erasures.none(), faults) if table is None else read_erasures(table)
 
 
+def _rates(directory: Path) -> tuple[Rates, FaultReport]:
+    table, faults = _table(directory, "rates")
+    return (Rates.none(), faults) if table is None else read_rates(table)
+
+
 def _events(
     directory: Path, sales: SalesFile | None, *, erasures: Erasures, as_received: bool = False
 ) -> tuple[EventTable | None, FaultReport]:
@@ -229,6 +249,16 @@ def _customers(directory: Path, erasures: Erasures) -> tuple[pl.DataFrame | None
     faults += find_faults(frame, _CUSTOMER_CHECKS, file=table.file)
     frame = without_refused(frame, faults, file=table.file)
     others = {given(name): name for name in table.columns if name != "customer_id"}
+    faults += FaultReport.from_faults(
+        [
+            table.fault(
+                FaultCode.NOT_LEARNED,
+                f"column {name!r} of customers is kept, no model reads it",
+                column=name,
+            )
+            for name in others.values()
+        ]
+    )
     return frame.select("customer_id", *others).rename(others), faults
 
 

@@ -16,7 +16,6 @@ from models.dataset.pictures import find_pictures
 from models.dataset.schema import SALES, Kind
 from models.dataset.tables import Table
 from models.domain.event import from_us
-from models.domain.money import mixture
 from models.domain.sale import COVER, Sale
 
 IMAGES: Final = "images"
@@ -79,9 +78,6 @@ def read_sales(
     # Without the unconverted columns: Python has no dates after the year 9999.
     rows = frame.select(*_NAMES, *map(_read, attributes.columns)).iter_rows(named=True)
     sales = tuple(_sale(row, attributes.columns, pictures.paths) for row in rows)
-    if mixed := mixture(sales):
-        fault = table.fault(FaultCode.MIXED_CURRENCIES, mixed, column="currency")
-        faults += FaultReport.from_faults([fault])
     times = frame.select("sale_id", "markets", opens_us="opens_at", closes_us="closes_at")
     return SalesFile(sales, pictures.paths, times, faults)
 

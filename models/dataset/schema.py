@@ -101,6 +101,13 @@ EVENTS: Final = (
 CUSTOMERS: Final = (_identifier("customer_id", required=True),)
 """Columns of ``customers``; further columns are kept as they are."""
 
+RATES: Final = (
+    Column(name="currency", kind=Kind.TEXT, required=True, min_chars=3, max_chars=3),
+    Column(name="rate", kind=Kind.NUMBER, required=True, above=0, high=MAX_AMOUNT),
+    Column(name="at", kind=Kind.TIME, required=True),
+)
+"""Columns of ``rates``; further columns are noted and not read."""
+
 ERASURES: Final = (
     _identifier("customer_id", required=True),
     Column(name="erased_at", kind=Kind.TIME, required=True),

@@ -14,7 +14,7 @@ from models.dataset.delimited import CsvFile, UnreadableHeaderError
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.parts import SUFFIXES, Part, UnreadableFolderError, is_csv, parts_in
 
-TABLES: Final = ("sales", "events", "customers", "erasures")
+TABLES: Final = ("sales", "events", "customers", "erasures", "rates")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

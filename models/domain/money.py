@@ -1,6 +1,7 @@
 """Currencies of a catalogue, and a warning about several of them.
 
-Amounts are compared without conversion, so a catalogue should have one currency.
+Amounts are compared as they are, so a catalogue has to have one currency, see
+`models.dataset.rates`.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ def currencies(sales: Iterable[Sale]) -> dict[str, int]:
         sales: Any sales; those without a currency are not counted.
     """
     counted = Counter(
-        sale.currency
+        sale.currency.upper()
         for sale in sales
         if sale.currency is not None and (sale.price, sale.margin) != (None, None)
     )
@@ -37,6 +38,6 @@ def mixture(sales: Iterable[Sale]) -> str | None:
         return None
     named = ", ".join(f"{currency} ({n:,} sales)" for currency, n in counted.items())
     return (
-        f"amounts are in {len(counted)} currencies: {named}; they are compared without conversion,"
-        " so price features and orders by revenue or margin mix them: convert them to one"
+        f"amounts are in {len(counted)} currencies: {named}; nothing can be learned or judged from"
+        " a mixture: add a table `rates` for all but one of them, or leave their amounts out"
     )

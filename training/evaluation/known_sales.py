@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.domain.errors import UserError
-from models.domain.event import from_us, key, to_us
+from models.domain.event import NO_SALE, from_us, key, to_us
 from models.scoring.scorer import Scorer
 from training.evaluation.evaluate import Question
 
@@ -35,7 +35,7 @@ def count_known_sales(scorer: Scorer, question: Question) -> dict[str, int]:
     earlier = [sale.sale_id for sale in dataset.sales if to_us(sale.opens_at) < until_us]
     unknown = [sale_id for sale_id in earlier if sale_id not in learned]
     events = dataset.events
-    judged = np.flatnonzero(events.at_us >= question.from_us)
+    judged = np.flatnonzero((events.at_us >= question.from_us) & (events.sale_keys != NO_SALE))
     listed = np.array([key(sale.sale_id) for sale in dataset.sales], dtype=np.uint64)
     unlisted = judged[~np.isin(events.sale_keys[judged], listed)]
     if 2 * len(unknown) > len(earlier):

@@ -60,7 +60,7 @@ def read_question(
     directory = resolve_bundle(name, options.bundles)
     bundle = read_bundle(directory)
     dataset = read_dataset(data)
-    dataset.require_sales_and_events()
+    dataset.require_trainable()
     print_left_out(dataset.faults.n_refused())
     try:
         config = RunConfig.model_validate(bundle.manifest.config)

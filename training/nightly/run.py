@@ -185,7 +185,7 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
 
 
 def _require_sound(night: Night, dataset: Dataset) -> None:
-    dataset.require_sales_and_events()
+    dataset.require_trainable()
     n_refused = sum(dataset.faults.n_refused().values())
     n_rows = n_refused + len(dataset.sales) + len(dataset.events)
     if n_refused > night.max_fault_share * n_rows:

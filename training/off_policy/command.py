@@ -112,6 +112,8 @@ def _value(
     data: Path, setting: Setting, limits: _Limits, *, variant: str | None, progress: Progress
 ) -> tuple[LoggedAnswers, Valuation]:
     dataset = read_dataset(data)
+    if setting.reward is Reward.REVENUE:
+        dataset.require_trainable()
     exposures = read_exposures(data)
     if variant is not None:
         # An answer has an assignment a layer; one of them is enough.

@@ -62,7 +62,7 @@ def prepare(
         SceneTrainingError: If the scene model cannot be trained.
     """
     dataset = read_dataset(data.directory, strict=data.strict)
-    dataset.require_sales_and_events()
+    dataset.require_trainable()
     # The first whole second after the last event was received.
     end_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
     until_us = min(end_us, to_us(LAST))

@@ -25,6 +25,7 @@ from training.examples.refit import (
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, settled
 from training.pipeline.bundle_parts import counts_at_end, known_files, manifest_of, seed_snapshot
+from training.pipeline.column_uses import COLUMNS_FILE, column_uses, uses_to_bytes
 from training.pipeline.held_out import HeldOutSlates
 from training.pipeline.model_card import model_card
 from training.pipeline.training_data import TrainingData
@@ -72,6 +73,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     )
     drift_baseline = fit_drift_baseline(scorer, examples.past, slates=examples.slates)
     files = {
+        COLUMNS_FILE: uses_to_bytes(column_uses(data.dataset, scorer)),
         **ranker_files(fitted.ranker),
         LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: examples.topics.to_bytes(),

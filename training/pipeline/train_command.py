@@ -1,5 +1,6 @@
 """Command ``python -m training train``: trains a bundle from a dataset."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ from training.console import (
     print_json,
     print_remarks,
 )
+from training.pipeline.column_uses import COLUMNS_FILE
 from training.pipeline.prepare import (
     DataOptions,
     prepare,
@@ -65,6 +67,7 @@ def train_command(
     bundle = read_bundle(directory)
     Scorer.load(bundle)
     print_remarks(dataset.faults.remarks())
+    columns: list[dict[str, JsonValue]] = json.loads(bundle.text(COLUMNS_FILE))
     faults = {code.value: n for code, n in dataset.faults.counts().items()}
     report: dict[str, JsonValue] = {
         "bundle": bundle.id,
@@ -72,6 +75,7 @@ def train_command(
         "metrics": bundle.manifest.metrics,
         "faults": dict(faults),
         "broken_pictures": len(broken_pictures),
+        "columns": [*columns],
     }
     if as_json:
         print_json(report)
@@ -79,6 +83,9 @@ def train_command(
     typer.echo(f"bundle {directory}")
     for name, value in bundle.manifest.metrics.items():
         typer.echo(f"  {name}: {value:.6g}")
+    for column in columns:
+        if not column["used"]:
+            typer.echo(f"  not used: {column['table']}.{column['column']}: {column['why']}")
     if faults:
         listed = ", ".join(f"{code} {n:,}" for code, n in faults.items())
         typer.echo(f"what `python -m training validate` explains: {listed}", err=True)

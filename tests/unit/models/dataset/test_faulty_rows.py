@@ -171,7 +171,7 @@ def test_nothing_can_be_learned_from_events_of_unknown_sales_alone(tmp_path: Pat
     dataset = read_dataset(tmp_path)
 
     with pytest.raises(DatasetError, match="no_events"):
-        dataset.require_sales_and_events()
+        dataset.require_trainable()
 
 
 def test_of_events_that_contradict_each_other_the_first_is_kept(tmp_path: Path) -> None:
@@ -249,6 +249,9 @@ def test_a_customer_who_stands_twice_is_kept_once(tmp_path: Path) -> None:
 
     dataset = read_dataset(tmp_path)
 
-    assert dataset.faults.counts() == {FaultCode.DUPLICATE_CUSTOMER: 1}
+    assert dataset.faults.counts() == {
+        FaultCode.DUPLICATE_CUSTOMER: 1,
+        FaultCode.NOT_LEARNED: 1,  # no model reads `since`
+    }
     assert dataset.customers is not None
     assert dataset.customers.to_dicts() == [{"customer_id": "c1", "since": "2020"}]

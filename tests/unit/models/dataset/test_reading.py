@@ -228,7 +228,7 @@ def test_an_empty_dataset_reads_leniently_and_is_refused_for_learning(tmp_path: 
 
     assert (len(dataset.sales), len(dataset.events)) == (1, 0)
     with pytest.raises(DatasetError, match=r"events.csv: has no row .* of 0 \[no_events\]"):
-        dataset.require_sales_and_events()
+        dataset.require_trainable()
 
 
 def test_a_dataset_without_sales_says_so(tmp_path: Path) -> None:

@@ -21,15 +21,14 @@ def test_sales_with_an_amount_are_counted_by_currency() -> None:
     assert counted == {"JPY": 2, "EUR": 1}
 
 
-@pytest.mark.parametrize("one", [[], [("EUR", 1), ("EUR", 2)], [("EUR", 1), (None, 2)]])
+@pytest.mark.parametrize("one", [[], [("EUR", 1), ("eur", 2)], [("EUR", 1), (None, 2)]])
 def test_one_currency_is_no_mixture(one: list[tuple[str | None, float | None]]) -> None:
     assert mixture(sales(*one)) is None
 
 
-@pytest.mark.parametrize("other", ["JPY", "eur"])
-def test_a_mixture_names_currencies_and_sales(other: str) -> None:
-    mixed = mixture(sales(("EUR", 1), ("EUR", 2), (other, 300)))
+def test_a_mixture_names_currencies_and_sales() -> None:
+    mixed = mixture(sales(("EUR", 1), ("EUR", 2), ("JPY", 300)))
 
     assert mixed is not None
-    assert f"EUR (2 sales), {other} (1 sales)" in mixed
-    assert "orders by revenue or margin" in mixed
+    assert "EUR (2 sales), JPY (1 sales)" in mixed
+    assert "add a table `rates`" in mixed

@@ -108,7 +108,7 @@ def test_broken_pictures_are_looked_for_on_demand(tmp_path: Path) -> None:
 
 
 def test_what_is_odd_about_whole_files_is_said(tmp_path: Path) -> None:
-    """Each of these would cost a model its use, and stops nothing."""
+    """Each of these would cost a model its use."""
     sales = [sale(currency="EUR", price="9"), sale(sale_id="s2", currency="JPY", price="900")]
     events = [
         event(event_id=f"e{day}", at=f"2025-01-{day:02}T00:00:00Z", received_at=IMPORTED)
@@ -116,7 +116,7 @@ def test_what_is_odd_about_whole_files_is_said(tmp_path: Path) -> None:
     ]
     write_dataset(tmp_path, sales=[{**one, "stars": "4"} for one in sales], events=events)
 
-    result = run(tmp_path, "--strict")
+    result = run(tmp_path)
 
     assert result.exit_code == 0
     assert "EUR (1 sales), JPY (1 sales)" in result.stdout

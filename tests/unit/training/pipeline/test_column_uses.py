@@ -1,0 +1,66 @@
+"""Every column that was sent is named, with what it is used for or why it is not."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.dataset import read_dataset
+from models.features.schema import FeatureSchema
+from models.recommenders.content_encoder import Projection
+from models.recommenders.content_preference import ContentPreference
+from tests.builders import scorer
+from tests.datasets import event, sale, write_csv, write_dataset
+from tests.logs import catalogue
+from training.pipeline.column_uses import ColumnUse, column_uses, uses_to_bytes
+from training.recommenders.content_encoder import fit_encoder
+
+
+@pytest.fixture
+def uses(tmp_path: Path) -> dict[tuple[str, str], ColumnUse]:
+    stars = [{"stars": "3", "sku": "a1"}, {"stars": "5", "sku": "a2"}, {"stars": "4", "sku": "a3"}]
+    sales = [sale(sale_id=f"s{n}", price="9", **each) for n, each in enumerate(stars)]
+    events = [event(sale_id="s1", position="2", type="impression", colour="red")]
+    write_dataset(tmp_path, sales=sales, events=events)
+    write_csv(tmp_path / "customers.csv", [{"customer_id": "c1", "club": "gold"}])
+    dataset = read_dataset(tmp_path)
+    shop = catalogue(*dataset.sales)
+    encoder = fit_encoder(shop, np.ones(len(shop)))
+    taste = ContentPreference(
+        Projection(encoder, np.zeros((encoder.size, 0))), np.empty(0), spread=np.empty(0), rate=0.0
+    )
+    found = column_uses(dataset, replace(scorer(dataset.sales), schema=FeatureSchema((taste,))))
+    return {(use.table, use.column): use for use in found}
+
+
+def test_each_column_with_a_value_is_listed(
+    uses: dict[tuple[str, str], ColumnUse],
+) -> None:
+    assert {name: use.used for name, use in uses.items()} == {
+        ("sales", "opens_at"): True,
+        ("sales", "price"): True,
+        ("sales", "sku"): False,
+        ("sales", "stars"): True,
+        ("events", "position"): True,
+        ("events", "colour"): False,
+        ("customers", "club"): False,
+    }
+
+
+def test_an_unused_column_has_its_reason(uses: dict[tuple[str, str], ColumnUse]) -> None:
+    assert "has 3 texts for 3 sales" in uses["sales", "sku"].why
+    assert "not of the contract" in uses["events", "colour"].why
+    assert "no model reads" in uses["customers", "club"].why
+
+
+def test_a_bundle_holds_the_list_as_json(uses: dict[tuple[str, str], ColumnUse]) -> None:
+    [first, *_] = json.loads(uses_to_bytes(tuple(uses.values())))
+
+    assert first == {
+        "table": "sales",
+        "column": "opens_at",
+        "used": True,
+        "why": "age of the sale, and when it is eligible",
+    }

@@ -1,0 +1,164 @@
+"""Column uses: each column that a dataset has, and whether the models of a bundle read it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+
+from models.dataset.events import EventTable
+from models.dataset.faults import FaultCode
+from models.dataset.reading import Dataset
+from models.domain.sale import Sale
+from models.recommenders.content_encoder import Encoder
+from models.recommenders.content_preference import ContentPreference
+from models.scoring.scorer import Scorer
+from training.recommenders.content_encoder import MAX_TEXTS, MIN_SHARE
+
+COLUMNS_FILE: Final = "columns.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnUse:
+    """Whether models read a column, and what for or why not.
+
+    Attributes:
+        table: ``sales``, ``events`` or ``customers``.
+        column: Its name.
+        used: Whether a feature or a label is computed from it.
+        why: What it is used for, or why it is not.
+    """
+
+    table: str
+    column: str
+    used: bool
+    why: str
+
+
+_CONTENT: Final = "content that recommenders compare sales by"
+_OPEN: Final = "when the sale is eligible"
+_SALES: Final = {
+    "opens_at": (True, "age of the sale, and when it is eligible"),
+    "closes_at": (True, "time left, and when the sale is eligible"),
+    "sold_out_at": (True, _OPEN),
+    "stock": (False, "closes sales in the service; its past is not on record"),
+    "title": (True, "similarity of texts"),
+    "description": (True, "similarity of texts"),
+    "destination": (True, _CONTENT),
+    "country": (True, _CONTENT),
+    "category": (True, _CONTENT),
+    "price": (True, "features of prices"),
+    "original_price": (True, "features of discounts"),
+    "currency": (False, "only checked: amounts have to be in one"),
+    "margin": (False, "read by orders by margin, no feature"),
+    "markets": (True, "who sees the sale"),
+}
+_EVENTS: Final = {
+    "exposure_id": (True, "what was shown together"),
+    "position": (True, "position effect of impressions"),
+    "market": (True, "popularity by market, eligible sales"),
+    "device": (True, "popularity by device"),
+    "session_id": (False, "read by evaluation and experiments; visits are found by their gaps"),
+    "price": (False, "read by evaluation, and of lists that a caller orders"),
+    "quantity": (True, "pieces that refunds take back"),
+    "revenue": (False, "read by evaluation and experiments"),
+    "propensity": (False, "read by off-policy estimates"),
+    "variant": (False, "no model reads it"),
+}
+
+
+def column_uses(dataset: Dataset, scorer: Scorer) -> tuple[ColumnUse, ...]:
+    """Return the use of each column that has a value, and of each that could not be read.
+
+    Args:
+        dataset: The training data.
+        scorer: The model that was trained on it.
+    """
+    return (*_of_sales(dataset, scorer), *_of_events(dataset), *_of_customers(dataset))
+
+
+def uses_to_bytes(uses: tuple[ColumnUse, ...]) -> bytes:
+    """Serialise as a JSON list of objects, a file of the bundle."""
+    return (json.dumps([asdict(use) for use in uses], indent=1) + "\n").encode()
+
+
+def _of_sales(dataset: Dataset, scorer: Scorer) -> Iterator[ColumnUse]:
+    for name, (used, why) in _SALES.items():
+        if any(_value(sale, name) for sale in dataset.sales):
+            yield ColumnUse("sales", name, used, why)
+    if dataset.images:
+        why = "scene labels, topics and similarity of pictures"
+        lacks = "no labelled pictures to train a scene labeller on (`scenes/`)"
+        yield ColumnUse(
+            "sales", "image", bool(scorer.scene_model), why if scorer.scene_model else lacks
+        )
+    encoded = _encoded(scorer)
+    reasons = _reasons(dataset, FaultCode.NOT_LEARNED, FaultCode.UNKNOWN_COLUMN)
+    names = {name for sale in dataset.sales for name in sale.attributes}
+    for name in sorted(names | reasons.keys() - _SALES.keys() - {"sale_id", "image"}):
+        rare = f"no text has a share of {MIN_SHARE:.1%}, or is among the {MAX_TEXTS} most shown"
+        why = _CONTENT if name in encoded else reasons.get(name, rare)
+        yield ColumnUse("sales", name, name in encoded, why)
+
+
+def _value(sale: Sale, name: str) -> bool:
+    value: object = getattr(sale, name)
+    return value not in (None, "", ())
+
+
+def _encoded(scorer: Scorer) -> frozenset[str]:
+    encoders: list[Encoder] = [
+        one.projection.encoder
+        for one in scorer.schema.recommenders
+        if isinstance(one, ContentPreference)
+    ]
+    return frozenset(
+        name for one in encoders for name in (*one.numbers, *(column for column, _ in one.values))
+    )
+
+
+def _reasons(dataset: Dataset, *codes: FaultCode, table: str = "sales") -> dict[str, str]:
+    return {
+        fault.column: fault.reason
+        for fault in dataset.faults.with_codes(*codes)
+        if fault.column is not None and fault.file.startswith(table)
+    }
+
+
+def _of_events(dataset: Dataset) -> Iterator[ColumnUse]:
+    has = _recorded(dataset.events)
+    for name, (used, why) in _EVENTS.items():
+        if has[name]:
+            yield ColumnUse("events", name, used, why)
+    for name, why in _reasons(dataset, FaultCode.UNKNOWN_COLUMN, table="events").items():
+        yield ColumnUse("events", name, used=False, why=why)
+
+
+def _recorded(events: EventTable) -> dict[str, bool]:
+    texts = {
+        "exposure_id": events.exposures,
+        "market": events.markets,
+        "device": events.devices,
+        "session_id": events.sessions,
+        "variant": events.variants,
+    }
+    numbers = {
+        "price": events.prices,
+        "revenue": events.revenues,
+        "propensity": events.propensities,
+    }
+    return {
+        **{name: bool((labels.codes >= 0).any()) for name, labels in texts.items()},
+        **{name: not np.isnan(values).all() for name, values in numbers.items()},
+        "position": bool(events.positions.any()),
+        "quantity": bool(events.quantities.any()),
+    }
+
+
+def _of_customers(dataset: Dataset) -> Iterator[ColumnUse]:
+    if dataset.customers is not None:
+        for name in dataset.customers.columns:
+            if name != "customer_id":
+                why = "no model reads columns of customers"
+                yield ColumnUse("customers", name, used=False, why=why)
