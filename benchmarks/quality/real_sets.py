@@ -118,6 +118,8 @@ SETS: Final[Mapping[str, RealSet]] = {
         lambda folder, _out: {"events": folder / "slates.parquet"},
         until="2013-03-06",
         protocol="shown",
+        # Two thirds of the pages are in the order of the shop.
+        configuration="caller_orders = true\n",
     ),
     "online_retail": RealSet(_fifth_of_customers, until="2010-11-25", protocol="open"),
 }
