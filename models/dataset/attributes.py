@@ -130,8 +130,9 @@ def _values(table: Table, name: str) -> pl.Series | None:
 def typed_text(text: pl.Series) -> pl.Series:
     """Convert texts to booleans or numbers if all of them can be read as such."""
     # All or nothing: a column of which some values are numbers stays text.
-    if text.drop_nulls().is_in(_BOOLEANS).all():
-        return text == "true"
+    lower = text.str.to_lowercase()
+    if lower.drop_nulls().is_in(_BOOLEANS).all():
+        return lower == "true"
     numbers = text.cast(pl.Float64, strict=False)
     return text if numbers.null_count() > text.null_count() else numbers
 

@@ -18,6 +18,9 @@ from models.domain.units import SECOND_US
 
 _LAST_US: Final = to_us(LAST)
 _END_US: Final = _LAST_US + round(BEYOND_LAST.total_seconds()) * SECOND_US
+# Other forms of a list as a text, such as ['fr', 'de'] of Python: taken for the name of one market
+# they would hide the sale in all others.
+_OTHER_LISTS: Final = r"[,;\[\]{}]"
 # Above 2^53 floats are not exact integers; the bounds of the contract refuse such values anyway.
 _WHOLE_LIMIT: Final = 2.0**53
 
@@ -187,11 +190,14 @@ def _time(column: Column, dtype: pl.DataType) -> Converted | str:
 def _texts(column: Column, dtype: pl.DataType) -> Converted | str:
     name, high, markets = column.name, column.max_chars, column.kind is Kind.MARKETS
     value = pl.col(given(name))
+    other = pl.lit(value=False)
     if dtype in (pl.List(pl.String), pl.List(pl.Null), pl.List(pl.Categorical)):
         value = value.cast(pl.List(pl.String))
     elif _is_text(dtype):
         text = value.cast(pl.String)
         value = pl.when(text != "").then(text.str.split("|"))
+        if markets:
+            other = text.str.contains(_OTHER_LISTS)
     else:
         like = "fr|de" if markets else "cover.jpg|pool.jpg"
         return f"a list of texts, or a text like {like!r}"
@@ -210,6 +216,7 @@ def _texts(column: Column, dtype: pl.DataType) -> Converted | str:
         must = "hold no empty path"
         too_many, most = FaultCode.TOO_MANY_PICTURES, MAX_PICTURES
     checks = (
+        Check(FaultCode.WRONG_TYPE, name, other, "separate its names by '|'"),
         Check(FaultCode.EMPTY_TEXT, name, empty, must),
         Check(FaultCode.WRONG_LENGTH, name, long, f"have names of 1 to {high} characters"),
         Check(FaultCode.CONTROL_CHARACTER, name, forging, "not hold control characters"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+from polars import selectors
 
 from models.arrays.parquet import read_parquet
 from models.dataset.checks import ROW, given
@@ -91,7 +92,9 @@ def join_parts(path: Path, parts: Sequence[Part], *, tables: Sequence[Table]) ->
     types: dict[str, set[str]] = {}
     n_before = 0
     for part, table in zip(parts, map(_with_partition, parts, tables), strict=True):
-        frames.append(table.frame.with_columns(pl.col(ROW) + n_before))
+        # Writers in other time zones write the same moments under another type.
+        in_utc = selectors.datetime(time_zone="*").dt.convert_time_zone("UTC")
+        frames.append(table.frame.with_columns(pl.col(ROW) + n_before, in_utc))
         faults.append(table.faults.for_part(part.name, file=path.name, n_before=n_before))
         n_before += table.frame.height + len(table.faults)
         for name in table.columns:

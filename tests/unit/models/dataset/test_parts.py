@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from models.dataset import DatasetError, FaultCode, read_dataset
+from models.domain.event import to_us
 from tests.datasets import EVENT, SALE, event, sale, write_csv, write_dataset
 
 AT = datetime(2025, 1, 2, tzinfo=UTC)
@@ -69,6 +70,19 @@ def test_parts_may_differ_in_columns_and_widths_of_numbers(folder: Path) -> None
     assert events.event_ids.sort().to_list() == ["e1", "e2", "e3"]
     assert sorted(events.positions.tolist()) == [0, 0, 3]
     assert events.customers.values.to_list() == ["7", "c1"]
+
+
+def test_times_of_parts_may_be_of_several_zones(folder: Path) -> None:
+    parts = folder / "events"
+    parquet(parts / "part-0.parquet", event_id="e1")
+    for number, zone in ((1, "Europe/Paris"), (2, "+02:00")):
+        frame = pl.DataFrame([EVENT | {"at": AT, "event_id": f"e{number + 1}"}])
+        elsewhere = frame.with_columns(pl.col("at").dt.convert_time_zone(zone))
+        elsewhere.write_parquet(parts / f"part-{number}.parquet")
+
+    events = read_dataset(folder, strict=True).events
+
+    assert events.at_us.tolist() == [to_us(AT)] * 3
 
 
 def test_csv_parts_may_be_packed_or_of_no_bytes(folder: Path) -> None:

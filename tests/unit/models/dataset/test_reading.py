@@ -126,6 +126,20 @@ def test_further_columns_of_a_sale_become_attributes(tmp_path: Path) -> None:
     assert attributes[1] == {"stars": 3.5, "pool": False}
 
 
+@pytest.mark.parametrize("text", ["true,false", "True,False", "TRUE,FALSE"])
+def test_booleans_of_a_csv_file_are_those_of_a_request_however_they_are_written(
+    tmp_path: Path, text: str
+) -> None:
+    """Python writes True, spreadsheets TRUE; the service is sent true for the same sale."""
+    first, second = text.split(",")
+    write_dataset(tmp_path, sales=[sale(spa=first), sale(sale_id="s2", spa=second)])
+
+    assert [one.attributes for one in read_dataset(tmp_path).sales] == [
+        {"spa": True},
+        {"spa": False},
+    ]
+
+
 @pytest.mark.parametrize("given", [pl.Series([["fr", "de"]]), pl.Series(["fr|de"])])
 def test_markets_are_a_list_or_a_text(tmp_path: Path, given: pl.Series) -> None:
     write_dataset(tmp_path)
