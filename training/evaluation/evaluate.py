@@ -266,9 +266,9 @@ def _reliability(
     chosen = _sample(settled(slates, end_us, outcome_us=outcome_us), question)
     if not len(chosen):
         return {}
-    progress.stage("calibration")
+    progress.stage("calibration", len(chosen))
     truth = Truth.read(question.dataset.directory, exposure_ids(evaluator.past, chosen))
-    predictions = predict(evaluator, chosen, truth=truth)
+    predictions = predict(evaluator, chosen, truth=truth, tick=progress.tick)
     return {name: reliability(part, seed=question.seed) for name, part in predictions.items()}
 
 

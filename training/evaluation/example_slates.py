@@ -146,7 +146,7 @@ def _ranks(first_ten: Sequence[int], bought: Sequence[int]) -> str:
     if not bought:
         return ""
     ranks = [str(rank) for rank, row in enumerate(first_ten, start=1) if row in bought]
-    found = f"at {', '.join(ranks)}" if ranks else f"not in the first {len(first_ten)}"
+    found = f"at rank {', '.join(ranks)}" if ranks else f"not among the first {len(first_ten)}"
     return f": bought {found}"
 
 

@@ -69,7 +69,7 @@ def summary_table(name: str, protocol: ProtocolFigures) -> Table:
         text = "" if gap is None else _stacked(gap.interval)
         cell = text if gap is None else Cell(text, MARKS[gap.verdict])
         rows.append([scorer, _stacked(one), cell])
-    return Table(f"{name}: {METRIC_NAMES[metric]}", ["scorer", metric, f"- {META}"], rows)
+    return Table(f"{name}: {METRIC_NAMES[metric]}", ["scorer", "mean", f"- {META}"], rows)
 
 
 def interval_table(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from training.evaluation.protocol import SlateEvaluator
 from training.evaluation.truth import Truth
+from training.examples.point_in_time import Tick
 from training.examples.slates import Slates
 from training.statistics.reliability import Predictions
 
@@ -21,7 +22,7 @@ OPEN_TRUE: Final = "open_at_position_1_against_truth"
 
 
 def predict(
-    evaluator: SlateEvaluator, slates: Slates, *, truth: Truth | None
+    evaluator: SlateEvaluator, slates: Slates, *, truth: Truth | None, tick: Tick
 ) -> dict[str, Predictions]:
     """Predict purchases of shown sales and, where the truth is known, of open sales.
 
@@ -29,6 +30,7 @@ def predict(
         evaluator: The bundle's scorer and the state at every moment.
         slates: Shown slates, ordered by time, settled.
         truth: True probabilities, if there are any.
+        tick: Called once a slate.
 
     Returns:
         By name: `AS_SHOWN`, at the position shown against what was bought, or `UNPLACED` of lists
@@ -59,6 +61,7 @@ def predict(
         for name, (probabilities, targets) in pairs.items():
             part = Predictions(probabilities, targets, np.full(len(targets), customer))
             parts.setdefault(name, []).append(part)
+        tick()
     return {name: Predictions.joined(found) for name, found in parts.items()}
 
 

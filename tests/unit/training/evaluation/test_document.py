@@ -117,9 +117,9 @@ def test_slates_stand_side_by_side_with_their_pictures(tmp_path: Path, tiny_worl
     grids = [block for block in blocks if isinstance(block, PictureGrid)]
     assert [grid.caption for grid in grids[:5]] == [
         "what was bought",
-        "popularity (popularity): bought at 2",
-        "pictures only (images): bought at 1",
-        "mix (meta): bought at 1",
+        "popularity (popularity): bought at rank 2",
+        "pictures only (images): bought at rank 1",
+        "mix (meta): bought at rank 1",
         "popularity (popularity)",
     ]
     first, second = grids[1].pictures
