@@ -114,10 +114,11 @@ class Baselines:
         """
         facts = self._state.facts(customer, rows, now_us=now_us)
         latest = np.nan_to_num(-facts.touched_age_h, nan=-np.inf)
-        rest = facts.popularity
+        rest: NDArray[np.float64] = facts.popularity
         if positions is not None:
             # A list that was shown stays as it is, but for the sale touched last.
-            latest, rest = np.where(latest == latest.max(), latest, -np.inf), -positions
+            latest = np.where(latest == latest.max(), latest, -np.inf)
+            rest = -positions.astype(np.float64)
         own = self._state.touched_rows(customer, now_us)
         orders = {
             RECENT_RATE: facts.recent_rate,

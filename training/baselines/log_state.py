@@ -105,6 +105,8 @@ class LogState:
         last_us[own_rows] = self._received_us[own]  # the latest of each stays
         kinds = self._kinds[own]
         bought = (kinds == PURCHASE).astype(np.float64) - (kinds == REFUND)
+        own_purchases = np.zeros(n)
+        np.add.at(own_purchases, own_rows, bought)
         catalogue, now_h = self._catalogue, now_us / HOUR_US
         return CandidateFacts(
             rows=rows,
@@ -112,7 +114,7 @@ class LogState:
             successes=counts[self._success],
             recent_rate=(recent[self._success] + 1) / (recent[self._look] + PRIOR_LOOKS),
             popularity=counts[PURCHASE] - counts[REFUND] + touched / (touched.sum() + 1),
-            own_purchases=np.bincount(own_rows, weights=bought, minlength=n)[rows],
+            own_purchases=own_purchases[rows],
             own_touches=np.bincount(own_rows, minlength=n)[rows].astype(np.float64),
             touched_age_h=now_h - last_us[rows] / HOUR_US,
             open_age_h=now_h - catalogue.opens_us[rows] / HOUR_US,
