@@ -170,6 +170,20 @@ async def test_half_an_emoji_in_an_id_costs_its_event_alone(client: httpx.AsyncC
     assert answer["results"][1]["detail"].startswith("device: String should match pattern")
 
 
+async def test_an_event_that_has_a_key_twice_is_rejected_alone(client: httpx.AsyncClient) -> None:
+    """Which of the two sales was clicked is not known."""
+    good, twice = json.dumps(event("e1")), json.dumps(event("e2"))
+    batch = f'{{"events": [{good}, {twice[:-1]}, "sale_id": "rome"}}]}}'
+
+    answer = (await client.post(URL, content=batch)).json()
+    whole = await client.post(URL, content=f'{{"events": [], "events": [{good}]}}')
+
+    assert answer["accepted"] == 1
+    assert answer["results"][1]["detail"] == "sale_id twice: Extra inputs are not permitted"
+    assert whole.status_code == 422
+    assert "an object has the key 'events' twice" in whole.json()["detail"]
+
+
 async def test_a_byte_order_mark_is_no_part_of_a_body(client: httpx.AsyncClient) -> None:
     body = json.dumps({"events": [event()]}).encode("utf-8-sig")
 

@@ -4,6 +4,7 @@ Parsing takes bounded time and memory for any body up to the size limit.
 """
 
 import re
+from contextlib import suppress
 from typing import Any, Final, TypeVar, Unpack
 
 from fastapi import Depends, Request
@@ -11,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.config import JsonDict
 
-from app.api.repeated_key import repeated_key
+from app.api.repeated_key import repeated_key, with_marks
 from app.api.schema.shape import MAX_VALUES, Fault, shape_faults
 
 MAX_FAULTS: Final = 100  # chosen: enough to mend a body, and an answer of bounded size
@@ -36,8 +37,8 @@ def read(
 ) -> Model | list[Fault]:
     """Parse JSON, or return its first faults; see `shape_faults`.
 
-    An object that has a key twice is a fault of the whole: which value was meant is not known.
-    Where parts are judged, half a character of one is a fault of this part.
+    An object that has a key twice is a fault: which value was meant is not known. Where parts are
+    judged, this and half a character are faults of their part, and of the whole otherwise.
     """
     content = content.removeprefix(_BYTE_ORDER_MARK)
     # Fewer escapes than values are allowed: the substitution calls back for each.
@@ -53,7 +54,12 @@ def read(
         return [Fault(error["loc"], error["msg"]) for error in errors[:most]]
     # Last, and of valid bodies alone: it parses the text once more, in Python.
     key = repeated_key(content)
-    return found if key is None else [Fault((), f"an object has the key {key!r} twice")]
+    if key is None:
+        return found
+    if judges_parts:
+        with suppress(ValueError):
+            return model.model_validate_json(with_marks(content), strict=True)
+    return [Fault((), f"an object has the key {key!r} twice")]
 
 
 def parsed(model: type[Model], content: bytes, *, judges_parts: bool = False) -> Model:
