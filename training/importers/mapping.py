@@ -94,14 +94,11 @@ def _value(given: object) -> object:
         # YAML reads 0 and true as a number and a boolean; values are compared as texts.
         if isinstance(values, dict):
             values = {
-                _as_key(key): new for key, new in cast("dict[object, object]", values).items()
+                str(key).lower() if isinstance(key, bool) else str(key): new
+                for key, new in cast("dict[object, object]", values).items()
             }
         return {"columns": (named.pop("column"),), "values": values, **named}
     return cast("object", given)
-
-
-def _as_key(key: object) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 class Condition(_Part):

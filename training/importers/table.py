@@ -209,7 +209,10 @@ def _events_of_section(
         imported.faults += faults
         n_empty = n_before - rows.frame[ROW].n_unique() - len(faults)
         _count(imported.left_out, f"empty {section.each.list_column}", n_empty)
-    rows = _without_left_out(rows, section, imported)
+    for name, conditions in section.left_out.items():
+        left_out = rows_where(rows, conditions)
+        _count(imported.left_out, name, rows.frame.select(left_out.sum()).item())
+        rows = replace(rows, frame=rows.frame.filter(~left_out))
     imported.faults += _untyped(rows, section)
     parts = [
         rows.frame.filter(rows_where(rows, conditions)).with_columns(
@@ -248,14 +251,6 @@ def _event_id(rows: Source, section: EventSection, number: int) -> pl.Expr:
 def _count(counts: dict[str, int], name: str, n: int) -> None:
     if n:
         counts[name] = counts.get(name, 0) + n
-
-
-def _without_left_out(rows: Source, section: EventSection, imported: Imported) -> Source:
-    for name, conditions in section.left_out.items():
-        left_out = rows_where(rows, conditions)
-        _count(imported.left_out, name, rows.frame.select(left_out.sum()).item())
-        rows = replace(rows, frame=rows.frame.filter(~left_out))
-    return rows
 
 
 def _untyped(rows: Source, section: EventSection) -> FaultReport:
