@@ -60,7 +60,12 @@ def customer(c: int, n_events: int, *, now_us: int) -> LoadedCustomer:
     return LoadedCustomer(
         customer_id=f"customer-{c:08d}",
         window=Window.from_members(
-            members, RecentImpressions.from_events(np.array(keys, dtype=np.uint64)[:, 1], at_us)
+            members,
+            RecentImpressions.from_events(
+                np.array(keys, dtype=np.uint64)[:, 1],
+                at_us,
+                positions=np.arange(1, n_events + 1),
+            ),
         ),
         profile=Profile(first_us=now_us, counts=(0, n_events, 0, 0, 0, 0, 0, 0, 0, 0)),
         last_us=now_us,

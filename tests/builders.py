@@ -111,7 +111,12 @@ def window(*events: Seen) -> Window:
     ]
     shown = [one[1:] for one in seen if one[0] is EventType.IMPRESSION]
     keys, at_us = np.array(shown, dtype=np.uint64).reshape(-1, 2).T
-    return Window.from_members(members, RecentImpressions.from_events(keys, at_us.astype(np.int64)))
+    # Of equal age they stood as they are given.
+    positions = np.arange(1, len(keys) + 1)
+    return Window.from_members(
+        members,
+        RecentImpressions.from_events(keys, at_us.astype(np.int64), positions=positions),
+    )
 
 
 def query(

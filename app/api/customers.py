@@ -1,7 +1,7 @@
 """Customer routes: stored window and profile, and erasure."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Final
 
 import numpy as np
@@ -18,7 +18,8 @@ from app.api.schema.problem import problems
 from app.catalogue.catalogue_version import CatalogueVersion
 from models.domain.event import KINDS, EventType, from_us
 from models.domain.profile import Profile
-from models.domain.units import SECOND_US
+from models.domain.purchase_history import PurchaseHistory
+from models.domain.units import DAY_US, SECOND_US
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
@@ -32,10 +33,19 @@ _SHOWN: Final[JsonDict] = {
     "sale_id": "s-31",
     "sale_key": "0c4a9b5d2e6f7a81",
     "at": "2026-11-22T18:03:58Z",
+    "position": 3,
+}
+_BOUGHT: Final[JsonDict] = {
+    "sale_id": "s-12",
+    "sale_key": "5d2e6f7a810c4a9b",
+    "days": 2,
+    "first_on": "2026-02-01",
+    "last_on": "2026-03-14",
 }
 _PROFILE: Final[JsonDict] = {
     "first_at": "2026-02-01T08:30:00Z",
-    "counts": {"impression": 120, "view": 9, "click": 14, "cart": 2, "purchase": 1},
+    "counts": {"impression": 120, "view": 9, "click": 14, "cart": 2, "purchase": 2},
+    "bought": [_BOUGHT],
 }
 _KNOWN: Final[JsonDict] = {
     "customer_id": "c-1842",
@@ -74,6 +84,19 @@ class KnownImpression(BaseModel):
     sale_id: str | None = Field(description="Null for a sale that the catalogue does not know.")
     sale_key: str = Field(description="The sale's key, hexadecimal.")
     at: datetime = Field(description="When it was shown last, to the second.")
+    position: int | None = Field(description="Where it stood then, up to 999; null if unknown.")
+
+
+class KnownPurchase(BaseModel):
+    """A sale that a customer bought before the last night."""
+
+    model_config = example(_BOUGHT)
+
+    sale_id: str | None = Field(description="Null for a sale that the catalogue does not know.")
+    sale_key: str = Field(description="The sale's key, hexadecimal.")
+    days: int = Field(ge=1, description="Days (UTC) on which it was bought.")
+    first_on: date = Field(description="The first of them.")
+    last_on: date = Field(description="The last of them.")
 
 
 class KnownProfile(BaseModel):
@@ -83,6 +106,7 @@ class KnownProfile(BaseModel):
 
     first_at: datetime = Field(description="The customer's first event.")
     counts: dict[EventType, int] = Field(description="Events by type.")
+    bought: list[KnownPurchase] = Field(description="Sales bought last, by key; at most 256.")
 
 
 class CustomerAnswer(BaseModel):
@@ -140,9 +164,17 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
             for (sale_id, sale_key), kind, at_us in events
         ],
         shown=[
-            KnownImpression(sale_id=sale_id, sale_key=sale_key, at=from_us(at_s * SECOND_US))
-            for (sale_id, sale_key), at_s in zip(
-                _sales(shown.sale_keys, served), shown.at_s.tolist(), strict=True
+            KnownImpression(
+                sale_id=sale_id,
+                sale_key=sale_key,
+                at=from_us(at_s * SECOND_US),
+                position=position or None,
+            )
+            for (sale_id, sale_key), at_s, position in zip(
+                _sales(shown.sale_keys, served),
+                shown.at_s.tolist(),
+                shown.positions.tolist(),
+                strict=True,
             )
         ],
         profile=None
@@ -150,6 +182,7 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
         else KnownProfile(
             first_at=from_us(profile.first_us),
             counts=dict(zip(KINDS, profile.counts, strict=True)),
+            bought=list(_bought(profile, served)),
         ),
         remembered=known.n_remembered,
         expires_at=None if expires_us is None else from_us(expires_us),
@@ -181,3 +214,20 @@ def _sales(
     sales = served.catalogue.sales if served else ()
     for key, row in zip(keys.tolist(), rows, strict=True):
         yield (sales[row].sale_id if row >= 0 else None), f"{key:016x}"
+
+
+def _bought(profile: Profile, served: CatalogueVersion | None) -> Iterator[KnownPurchase]:
+    """Yield the purchases of a profile."""
+    found = PurchaseHistory.unpack(profile.bought)
+    days = zip(
+        found.n_days.tolist(), found.first_days.tolist(), found.last_days.tolist(), strict=True
+    )
+    named = _sales(found.sale_keys, served)
+    for (sale_id, sale_key), (n_days, first, last) in zip(named, days, strict=True):
+        yield KnownPurchase(
+            sale_id=sale_id,
+            sale_key=sale_key,
+            days=n_days,
+            first_on=from_us(first * DAY_US).date(),
+            last_on=from_us(last * DAY_US).date(),
+        )

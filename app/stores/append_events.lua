@@ -7,10 +7,10 @@
 --       of customers counted, 11 pairs of sale and type counted in an hour, 12 hours that
 --       counts are kept; then per event: event key, a signed integer; at µs; field of a counter
 --       (FIELD in count.py), empty of an event that is not counted; member (24 bytes), of an
---       impression empty; JSON
+--       impression empty; stamp of an impression, otherwise empty; JSON
 -- Returns a code per event, see OUTCOMES in customer.py.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED, NO_PURCHASE = 0, 1, 2, 3, 4, 5
-local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 13, 5, 8, 16
+local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 13, 6, 8, 16
 local window, shown, profile, recent, events, counters, erased = unpack(KEYS)
 local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
@@ -74,13 +74,13 @@ local function count_refund(field, member)
 end
 
 local function append(i)
-  local event_key, at, field, member, json = unpack(ARGV, i, i + PER_EVENT - 1)
+  local event_key, at, field, member, stamp, json = unpack(ARGV, i, i + PER_EVENT - 1)
   if tonumber(at) > received + ARGV[1] then return FUTURE end
   if tonumber(at) < received - ARGV[2] then return TOO_OLD end
   if tonumber(at) <= erased_us then return ERASED end
   if not is_new(event_key, member) then return DUPLICATE end
   if member == '' then
-    add_bounded(shown, ARGV[4], math.floor(at / 1000000), string.sub(field, 1, KEY_BYTES))
+    add_bounded(shown, ARGV[4], stamp, string.sub(field, 1, KEY_BYTES))
   else
     add_bounded(window, ARGV[3], at, member)
   end

@@ -13,7 +13,7 @@ local until_text = string.format('%.0f', until_us)
 
 local n_events = redis.call('ZREMRANGEBYSCORE', window, '-inf', until_text)
 local n_shown = redis.call(
-  'ZREMRANGEBYSCORE', shown, '-inf', string.format('%.0f', math.floor(until_us / 1000000)))
+  'ZREMRANGEBYSCORE', shown, '-inf', string.format('%.0f', math.floor(until_us / 1000000) * 1000 + 999))
 local packed, n_profiles = redis.call('GET', profile), 0
 if packed and struct.unpack('>i8', packed) <= until_us then n_profiles = redis.call('DEL', profile) end
 

@@ -43,12 +43,12 @@ from models.domain.event import (
     to_us,
 )
 from models.domain.profile import Profile
-from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions
+from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, stamps_of
 from models.domain.units import MS_PER_S, SECOND_US
 
 # A shown sale, as scripts join members and scores: see
-# `models.domain.recent_impressions.FIRST_SECOND` for the ten digits.
-_SCORED: Final = np.dtype([("key", ">u8"), ("at_s", "S10")])
+# `models.domain.recent_impressions.FIRST_SECOND` for the 13 digits.
+_SCORED: Final = np.dtype([("key", ">u8"), ("stamp", "S13")])
 
 READ_CUSTOMER: Final = Script.named("read_customer")
 APPEND_EVENTS: Final = Script.named(
@@ -283,7 +283,7 @@ class CustomerStore:
                     len(members),
                     len(sales),
                     *_scored(window.at_us, members),
-                    *_scored(window.shown.at_s, sales),
+                    *_scored(window.shown.stamps, sales),
                     *customer.recent.ravel().tolist(),
                 )
             )
@@ -308,7 +308,7 @@ def append_keys(keys: CustomerKeys) -> list[str]:
 
 def _shown(scored: bytes) -> RecentImpressions:
     found = np.frombuffer(scored, dtype=_SCORED)
-    return RecentImpressions(found["key"].astype(np.uint64), found["at_s"].astype(np.int64))
+    return RecentImpressions(found["key"].astype(np.uint64), found["stamp"].astype(np.int64))
 
 
 def _scored(scores: NDArray[np.int64], members: Sequence[bytes]) -> Iterator[Argument]:
@@ -326,11 +326,14 @@ def event_arguments(event: Event) -> tuple[Argument, ...]:
     field = sale_key.to_bytes(8, "big") + bytes([kind, 0, 0])
     if kind >= N_KINDS and kind != REFUND:
         field = b""
-    member = b""
-    if event.type is not EventType.IMPRESSION:
+    member, stamp = b"", ""
+    if event.type is EventType.IMPRESSION:
+        shown_at = stamps_of(np.array([at_us]), np.array([event.position or 0]))
+        stamp = str(shown_at.item())
+    else:
         member = pack_member(
             event_key, sale_key, at_us=at_us, event_type=event.type, quantity=event.quantity
         )
     # Sets keep integers of 64 bits packed, and know only signed ones.
     signed = event_key - 2**64 if event_key >= 2**63 else event_key
-    return signed, at_us, field, member, event.model_dump_json(exclude_none=True)
+    return signed, at_us, field, member, stamp, event.model_dump_json(exclude_none=True)

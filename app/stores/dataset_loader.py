@@ -48,13 +48,16 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
         kept, shown = rows[~is_shown][-WINDOW_EVENTS:], rows[is_shown]
         stamp = stamps(events.at_us[kept], events.kinds[kept])
         members = np.stack([firsts[kept], events.sale_keys[kept], stamp], axis=1)
-        impressions = RecentImpressions.from_events(events.sale_keys[shown], events.at_us[shown])
+        impressions = RecentImpressions.from_events(
+            events.sale_keys[shown], events.at_us[shown], positions=events.positions[shown]
+        )
         yield LoadedCustomer(
             customer_id=events.customers.values[int(codes[start])],
             window=Window(members, impressions).latest(),
             profile=Profile.from_events(
                 events.kinds[before_night],
                 events.at_us[before_night],
+                sale_keys=events.sale_keys[before_night],
                 undone=undone_us[before_night] < night_floor(now_us),
             ),
             last_us=int(events.at_us[rows[-1]]),

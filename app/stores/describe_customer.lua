@@ -2,7 +2,7 @@
 -- Reads all that is stored of a customer, see customer.py.
 --
 -- KEYS  window, shown, profile, recent
--- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale
+-- Returns the clock in µs, the packed events, key and stamp (13 digits) of each sale
 -- shown, the packed profile, when the last of them expires in ms since the epoch, negative if
 -- nothing will, and the number of remembered events.
 local window, shown, profile, recent = unpack(KEYS)

@@ -5,7 +5,8 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 
 ==========================  ===========================================================
 ``c:{p}:<customer>``        window: sorted set of 24-byte members, score ``at_us``
-``d:{p}:<customer>``        the sales shown last: sorted set of sale keys, score seconds
+``d:{p}:<customer>``        the sales shown last: sorted set of sale keys, score a stamp:
+                            ``1000 * second + position``
 ``p:{p}:<customer>``        packed profile
 ``i:{p}:<customer>:<day>``  keys of events that were received that day, to count none twice
 ``events:{p}``              stream of accepted events: ``e`` JSON, ``r`` received_at in µs

@@ -6,7 +6,7 @@
 -- KEYS  window, shown, profile, recent, tombstones' prefix
 -- ARGV  1 window events, 2 sales shown, 3 expiry in s since the epoch, 4 packed profile, empty
 --       for none, 5 when it begins in µs, 6 recent TTL s, 7 number of events, 8 number of
---       sales shown; then at µs and member of each event; then at s and sale key of each
+--       sales shown; then at µs and member of each event; then stamp and sale key of each
 --       impression; then at µs and event key of each event that may be sent again
 -- Returns the number of events that were left out.
 local FIRST_EVENT = 9
@@ -22,11 +22,12 @@ local function expire(key)
   redis.call('EXPIREAT', key, expires, 'GT')
 end
 
--- Returns score and member of those from `first` to `last` that no erasure covers.
-local function kept(first, last, unit_us)
+-- Returns score and member of those from `first` to `last` that no erasure covers. A unit of time
+-- has so many scores.
+local function kept(first, last, scores, unit_us)
   local found = {}
   for i = first, last, 2 do
-    if ARGV[i] * unit_us > erased_us then
+    if math.floor(ARGV[i] / scores) * unit_us > erased_us then
       found[#found + 1] = ARGV[i]
       found[#found + 1] = ARGV[i + 1]
     end
@@ -39,10 +40,10 @@ local function merge(key, scored, limit)
   if #scored > 0 then expire(key) end
 end
 
-local events = kept(FIRST_EVENT, first_impression - 1, 1)
+local events = kept(FIRST_EVENT, first_impression - 1, 1, 1)
 merge(window, events, ARGV[1])
-merge(shown, kept(first_impression, first_recent - 1, 1000000), ARGV[2])
-local keys = kept(first_recent, #ARGV, 1)
+merge(shown, kept(first_impression, first_recent - 1, 1000, 1000000), ARGV[2])
+local keys = kept(first_recent, #ARGV, 1, 1)
 if #keys > 0 then
   local today = recent .. ':' .. string.format('%d', math.floor(redis.call('TIME')[1] / 86400))
   for i = 2, #keys, 2 do redis.call('SADD', today, keys[i]) end

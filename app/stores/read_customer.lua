@@ -2,7 +2,7 @@
 -- Reads a customer and the clock in one round trip.
 --
 -- KEYS  window, shown, profile
--- Returns the clock in µs, the packed events, key and seconds (10 digits) of each sale
+-- Returns the clock in µs, the packed events, key and stamp (13 digits) of each sale
 -- shown, the packed profile.
 local window, shown, profile = unpack(KEYS)
 local time = redis.call('TIME')

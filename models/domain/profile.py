@@ -6,12 +6,14 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KINDS
+from models.domain.event import KINDS, PURCHASE
+from models.domain.purchase_history import PurchaseHistory
 from models.domain.units import DAY_US
 
 # The time of the first event, then a count a type.
 _FIELDS: Final = 1 + len(KINDS)
 _PACKED: Final = np.dtype(">i8")
+_HEAD_BYTES: Final = _FIELDS * _PACKED.itemsize
 
 
 def night_floor(now_us: int) -> int:
@@ -26,10 +28,12 @@ class Profile:
     Attributes:
         first_us: Time of the first event, microseconds since the epoch; 0 if unknown.
         counts: Number of events by type code, without purchases that were taken back.
+        bought: Packed purchases by sale, the same; see `models.domain.purchase_history`.
     """
 
     first_us: int
     counts: tuple[int, ...]
+    bought: bytes = b""
 
     @classmethod
     def empty(cls) -> Self:
@@ -42,6 +46,7 @@ class Profile:
         kinds: NDArray[np.integer],
         at_us: NDArray[np.int64],
         *,
+        sale_keys: NDArray[np.uint64],
         undone: NDArray[np.bool_],
     ) -> Self:
         """Total a customer's events received before midnight.
@@ -49,12 +54,17 @@ class Profile:
         Args:
             kinds: Type codes, shape ``(n,)``.
             at_us: When each happened, same shape.
+            sale_keys: Keys of the sales, same shape.
             undone: Purchases that were taken back by then, which do not count, same shape.
         """
         if not len(kinds):
             return cls.empty()
         counts = np.bincount(kinds[~undone], minlength=len(KINDS)).tolist()
-        return cls(first_us=int(at_us.min()), counts=tuple(counts))
+        bought = b""
+        if counts[PURCHASE]:
+            paid = (kinds == PURCHASE) & ~undone
+            bought = PurchaseHistory.from_purchases(sale_keys[paid], at_us[paid]).pack()
+        return cls(first_us=int(at_us.min()), counts=tuple(counts), bought=bought)
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
@@ -65,12 +75,15 @@ class Profile:
         """
         if not packed:
             return cls.empty()
-        values = np.frombuffer(packed, dtype=_PACKED).tolist()
-        if len(values) != _FIELDS:
-            msg = f"a packed profile has {_FIELDS} numbers, got {len(values)}"
+        if len(packed) < _HEAD_BYTES:
+            msg = f"a packed profile begins with {_FIELDS} numbers, got {len(packed)} bytes"
             raise ValueError(msg)
-        return cls(first_us=values[0], counts=tuple(values[1:]))
+        head, bought = packed[:_HEAD_BYTES], packed[_HEAD_BYTES:]
+        # Read once here, so that damaged purchases are found where they come in.
+        PurchaseHistory.unpack(bought)
+        first_us, *counts = np.frombuffer(head, dtype=_PACKED).tolist()
+        return cls(first_us=first_us, counts=tuple(counts), bought=bought)
 
     def pack(self) -> bytes:
         """Return the bytes that `unpack` reads."""
-        return np.array([self.first_us, *self.counts], dtype=_PACKED).tobytes()
+        return np.array([self.first_us, *self.counts], dtype=_PACKED).tobytes() + self.bought

@@ -22,6 +22,11 @@ _FEATURES: Final = {
     "list_touched": "Sales of the list in the customer's history",
     "list_from_last": "Ranks below the list's sale of the customer's last event",
     "list_from_purchase": "Ranks below the list's sale that the customer bought last",
+    "list_from_previous": "Ranks below the list's other sale of the customer's last events",
+    "list_from_deepest": "Ranks below the lowest of the list's sales in the customer's history",
+    "list_price_last": "Logarithm of the price against the list's sale of the last event",
+    "list_from_usual": "Ranks below the mean position of sales that the customer chose",
+    "list_overlap": "Share of the list that was in the list that the customer last chose from",
 }
 
 
@@ -29,20 +34,35 @@ def _values(batch: Batch) -> NDArray[np.float64]:
     values = np.full((*batch.rows.shape, len(_FEATURES)), np.nan)
     for place, query in enumerate(batch.queries):
         if query.listing is not None:
-            values[place] = _list_values(query.listing, query.rows, query.history)
+            own = _list_values(query.listing, query.rows, query.history)
+            values[place, :, : own.shape[1]] = own
+            values[place, :, own.shape[1] :] = _last_list_values(batch, place, query.listing)
     return values
+
+
+def _last_list_values(
+    batch: Batch, customer: int, listing: CallerCandidates
+) -> NDArray[np.float64]:
+    # Rank against the usual position, and overlap with the last list, shape (n_candidates, 2).
+    last = batch.last_lists
+    ranks = np.append(listing.ranks, np.nan)[listing.places(batch.rows[customer])]
+    in_last = last.is_in[batch.impressions.place[customer].take(listing.rows)]
+    overlap = in_last.mean() if last.event[customer] >= 0 else np.nan
+    return np.stack([ranks - last.usual_position[customer], np.full(len(ranks), overlap)], axis=1)
 
 
 def _list_values(
     listing: CallerCandidates, candidates: NDArray[np.int64], history: History
 ) -> NDArray[np.float64]:
-    # Shape (n_candidates, 10). Place -1, of a sale outside the list, reads the appended NaN.
+    # Shape (n_candidates, 13). Place -1, of a sale outside the list, reads the appended NaN.
     places = listing.places(candidates)
     ranks, log_prices = listing.ranks.astype(np.float64), np.log1p(listing.prices)
     ranks, prices = np.append(ranks, np.nan)[places], np.append(log_prices, np.nan)[places]
     touched = listing.places(history.rows)
     bought = history.kinds == PURCHASE
-    n_touched = len(np.unique(touched[touched >= 0]))
+    inside = touched[touched >= 0]
+    distinct = np.unique(inside)
+    previous = inside[inside != inside[-1]] if len(inside) else inside
     known = log_prices[~np.isnan(log_prices)]
     return np.array(
         [
@@ -52,10 +72,13 @@ def _list_values(
             np.where(np.isnan(prices), np.nan, np.searchsorted(np.sort(known), prices)),
             prices - _mean(known),
             prices - known.min(initial=np.inf),
-            prices - _mean(log_prices[np.unique(touched[touched >= 0])]),
-            np.full(len(places), float(n_touched)),
+            prices - _mean(log_prices[distinct]),
+            np.full(len(places), float(len(distinct))),
             ranks - _last_rank(touched, listing),
             ranks - _last_rank(touched[bought], listing),
+            ranks - _last_rank(previous, listing),
+            ranks - (listing.ranks[distinct].max() if len(distinct) else np.nan),
+            prices - (log_prices[inside[-1]] if len(inside) else np.nan),
         ]
     ).T
 

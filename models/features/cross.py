@@ -27,7 +27,7 @@ def _values(batch: Batch) -> NDArray[np.float64]:
             # Without events every sale has place 0, and none is the last one.
             places == np.maximum(newest, 1),
             by_sale.interest[VISIT][places],
-            np.log1p(batch.impressions.ages_s(batch.rows, len(batch.catalogue))),
+            np.log1p(batch.impressions.age_s[batch.impressions.places(batch.rows)]),
             counts[..., FAVOURITE],
             batch.history.disliked(batch.rows, len(batch.catalogue)),
         ]

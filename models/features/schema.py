@@ -17,13 +17,23 @@ from models.features.context import CONTEXT, PLACE
 from models.features.cross import CROSS
 from models.features.customer import CUSTOMER
 from models.features.feature import FeatureGroup, Scope, Values
+from models.features.last_list import LAST_LIST
 from models.features.sale import SALE
 from models.neighbours.search import N_NEIGHBOURS
 from models.query.customer_history import EVIDENCE, HALF_LIVES_S, INTEREST
+from models.query.last_list import LIST_S
 from models.query.query import Batch, Query
 from models.recommenders.recommender import Recommender
 
-GROUPS: Final[tuple[FeatureGroup, ...]] = (CUSTOMER, SALE, CONTEXT, PLACE, CROSS, LISTED)
+GROUPS: Final[tuple[FeatureGroup, ...]] = (
+    CUSTOMER,
+    SALE,
+    CONTEXT,
+    PLACE,
+    CROSS,
+    LAST_LIST,
+    LISTED,
+)
 """Feature groups in column order; the scores of recommenders follow them."""
 
 
@@ -73,6 +83,7 @@ class FeatureSchema:
             GRID_US,
             HALF_LIVES_HOURS,
             RETENTION_HOURS,
+            LIST_S,
         )
         described = "\n".join([*self.names, *map(repr, constants)])
         return sha256(described.encode()).hexdigest()

@@ -19,7 +19,7 @@ from models.domain.customer import Window
 from models.domain.event import DISLIKE, KIND, KINDS, REFUND, WITHOUT_SALE, EventType
 from models.domain.recent_impressions import NOTHING_SHOWN
 from models.domain.refund import SHOWS_INTEREST, standing
-from models.domain.units import DAY_S, MINUTE_S, SECOND_US
+from models.domain.units import DAY_S, DAY_US, MINUTE_S, SECOND_US
 
 # Chosen, not measured; part of the schema hash. Other events show no interest in a sale.
 _INTEREST_BY_TYPE: Final = {
@@ -80,6 +80,7 @@ class History:
         rows: Catalogue row of each event, a customer's oldest first, shape ``(n,)``.
         kinds: Type code of each event, shape ``(n,)``.
         age_s: Seconds since each event, not negative, shape ``(n,)``.
+        days: UTC day of each event, days since the epoch, shape ``(n,)``.
         interest: Interest of each event, decayed by each half-life, shape ``(2, n)``.
         n_unknown: Events of each customer whose sale is not in the catalogue, shape
             ``(n_customers,)``.
@@ -93,6 +94,7 @@ class History:
     rows: NDArray[np.int64]
     kinds: NDArray[np.intp]
     age_s: NDArray[np.float64]
+    days: NDArray[np.int64]
     interest: NDArray[np.float64]
     n_unknown: NDArray[np.int64]
     n_searches: NDArray[np.int64]
@@ -119,7 +121,8 @@ class History:
         stands = _standing(every, events)
         known = stands & (rows >= 0)
         customers = every.select(known)
-        every_age_s = np.maximum(now_us.take(every.owners) - events.at_us, 0) / SECOND_US
+        every_at_us = np.minimum(events.at_us, now_us.take(every.owners))
+        every_age_s = (now_us.take(every.owners) - every_at_us) / SECOND_US
         kinds, age_s = events.kinds[known], every_age_s[known]
         # Events are ordered by time: of repeated indices numpy keeps the last assignment.
         active_age_s = np.full(every.n_rows, np.nan)
@@ -130,6 +133,7 @@ class History:
             rows=rows[known],
             kinds=kinds,
             age_s=age_s,
+            days=every_at_us[known] // DAY_US,
             interest=INTEREST[kinds] * np.exp2(-age_s / _HALF_LIVES_S),
             n_unknown=every.select(stands).lengths - customers.lengths,
             n_searches=every.select(_IS_SEARCH.take(events.kinds)).lengths,
@@ -206,6 +210,7 @@ class HistoryBySale:
         counts: Events by type code, shape ``(n + 1, n_kinds)``.
         age_s: Seconds since the last event, NaN if never, shape ``(n + 1,)``.
         interest: Decayed interest by half-life, shape ``(2, n + 1)``.
+        event_places: Place of the sale of each event, shape ``(n,)``.
         is_newest: Whether each event is the newest with its sale, shape ``(n,)``.
     """
 
@@ -213,6 +218,7 @@ class HistoryBySale:
     counts: NDArray[np.float64]
     age_s: NDArray[np.float64]
     interest: NDArray[np.float64]
+    event_places: NDArray[np.intp]
     is_newest: NDArray[np.bool_]
 
     @classmethod
@@ -234,6 +240,7 @@ class HistoryBySale:
             counts=counts.reshape(n, -1).astype(np.float64),
             age_s=np.concatenate([_NEVER, history.age_s]),
             interest=np.array(interest, dtype=np.float64),
+            event_places=places,
             is_newest=places == counted,
         )
 

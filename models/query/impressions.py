@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +12,29 @@ from models.catalogue.catalogue import Catalogue
 from models.domain.recent_impressions import RecentImpressions
 from models.domain.units import SECOND_US
 
+_NEVER: Final = np.array([np.nan])
+
 
 @dataclass(frozen=True, eq=False)
 class Impressions:
     """Recent impressions of each customer.
 
+    An impression is found at its place, which counts from 1; place 0 is for sales that the customer
+    was not shown.
+
     Attributes:
         customers: Owner of each sale.
         rows: Catalogue rows, distinct per customer, the latest at the end, shape ``(n,)``.
-        age_s: Seconds since each was shown last, not negative, shape ``(n,)``.
+        place: Place of each sale of the catalogue, shape ``(n_customers, n_catalogue)``.
+        age_s: Seconds since each was shown last, not negative, NaN for never, shape ``(n + 1,)``.
+        positions: Position at which it was shown last, NaN where unknown, same shape.
     """
 
     customers: Ragged
     rows: NDArray[np.int64]
+    place: NDArray[np.intp]
     age_s: NDArray[np.float64]
+    positions: NDArray[np.float64]
 
     @classmethod
     def from_recent(
@@ -44,16 +53,19 @@ class Impressions:
         known = rows >= 0
         customers = every.select(known)
         age_s = now_us.take(customers.owners) / SECOND_US - together.at_s[known]
-        return cls(customers, rows[known], np.maximum(age_s, 0.0))
+        positions = together.positions[known].astype(np.float64)
+        # ``zeros`` maps pages lazily, which is cheap for a large catalogue.
+        place = np.zeros((len(shown), len(catalogue)), dtype=np.intp)
+        cells = customers.cells(rows[known], len(catalogue))
+        place.reshape(-1)[cells] = np.arange(1, len(cells) + 1)
+        return cls(
+            customers=customers,
+            rows=rows[known],
+            place=place,
+            age_s=np.concatenate([_NEVER, np.maximum(age_s, 0.0)]),
+            positions=np.concatenate([_NEVER, np.where(positions > 0, positions, np.nan)]),
+        )
 
-    def ages_s(self, rows: NDArray[np.int64], n_catalogue: int) -> NDArray[np.float64]:
-        """Return the seconds since each customer was last shown sales, NaN for never.
-
-        Args:
-            rows: Catalogue rows, shape ``(n_customers, ...)``.
-            n_catalogue: Number of sales of the catalogue.
-        """
-        # A cell for every customer and sale: one gather then answers for all candidates.
-        age_s = np.full(self.customers.n_rows * n_catalogue, np.nan)
-        age_s[self.customers.cells(self.rows, n_catalogue)] = self.age_s
-        return age_s.take(flat_cells(rows, n_catalogue))
+    def places(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return the places of catalogue rows ``(n_customers, ...)``, same shape."""
+        return self.place.take(flat_cells(rows, self.place.shape[1]))

@@ -17,6 +17,8 @@ from models.domain.profile import Profile
 from models.query.caller_candidates import CallerCandidates
 from models.query.customer_history import History, HistoryBySale, SaleInteractions
 from models.query.impressions import Impressions
+from models.query.last_list import LastLists
+from models.query.purchases import Purchases
 
 T = TypeVar("T", bound=np.generic)
 
@@ -226,9 +228,20 @@ class Batch:
         return Impressions.from_recent(shown, self.catalogue, self.now_us)
 
     @cached_property
+    def last_lists(self) -> LastLists:
+        """The lists that the customers last chose from."""
+        return LastLists.from_history(self.history, self.impressions)
+
+    @cached_property
     def by_sale(self) -> HistoryBySale:
         """The histories aggregated by sale."""
         return HistoryBySale.from_history(self.history, len(self.catalogue))
+
+    @cached_property
+    def purchases(self) -> Purchases:
+        """The purchases of the customers, of profiles and windows."""
+        profiles = [one.profile for one in self.queries]
+        return Purchases.from_histories(profiles, self.history, self.catalogue)
 
     @cached_property
     def interactions(self) -> SaleInteractions:

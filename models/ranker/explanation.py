@@ -171,10 +171,11 @@ def _sentence(
 def _reason(sale: Candidate, group: str, feature: str, topics: Topics) -> str | None:
     # None where nothing true is known to say; `feature` adds most of its group.
     words = _BY_FEATURE.get(feature)
-    if group == _SAME_SALE:
-        opened = round(sale.values["same_sale_views"])
-        times = {1: "once", 2: "twice"}.get(opened, f"{opened} times")
-        words = f"opened {times} before by this customer" if opened else None
+    if group in _BY_SALE:
+        did, column = _BY_SALE[group]
+        n = round(sale.values[column])
+        times = {1: "once", 2: "twice"}.get(n, f"{n} times")
+        words = f"{did} {times} before by this customer" if n else None
     elif feature == "sale_discount" and sale.values[feature] > 0:
         words = f"{sale.values[feature]:.0%} below its original price"
     elif group in _BY_HISTORY:
@@ -215,6 +216,11 @@ _BY_FEATURE: Final = {
     "list_rank": "its place in the given list",
 }
 
+_BY_SALE: Final = {
+    _SAME_SALE: ("opened", "same_sale_views"),
+    "buy_again": ("bought", "buy_again_days"),
+}
+
 _BY_HISTORY: Final = {
     "collaborative": "opened by customers who opened the same sales",
     "covisitation": "opened by customers who opened the same sales",
@@ -226,7 +232,7 @@ _BY_CONTENT: Final = ("content", "images")
 
 _KNOWN: Final = frozenset(
     {
-        *(Scope.CUSTOMER, Scope.CONTEXT, Scope.SALE, Scope.LIST, _POSITION, _SAME_SALE),
-        *(_POPULARITY, "audience", *_BY_HISTORY, *_BY_CONTENT),
+        *(Scope.CUSTOMER, Scope.CONTEXT, Scope.SALE, Scope.LIST, _POSITION),
+        *(_POPULARITY, "audience", *_BY_SALE, *_BY_HISTORY, *_BY_CONTENT),
     }
 )

@@ -113,7 +113,7 @@ class ContentPreference(Recommender):
         at = places.take(shown.rows, axis=0)
         # Places and their squares together, shape (n_queries, longest, 2 n_dimensions).
         block = shown.customers.vectors(np.hstack([at, at * at]), np.arange(len(at)))
-        looks = self.rate * np.exp2(-shown.age_s / TASTE_MEMORY_S)
+        looks = self.rate * np.exp2(-shown.age_s[1:] / TASTE_MEMORY_S)
         # Interactions without a known impression, marked by clearing the cells of impressions.
         seen, n = batch.interactions, len(batch.catalogue)
         not_shown = np.ones(len(batch) * n)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from models.recommenders.buy_again import BuyAgain
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_preference import ContentPreference
 from models.recommenders.content_profile import ContentProfile
@@ -26,5 +27,6 @@ RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
         Covisitation,
         Session,
         SegmentPopularity,
+        BuyAgain,
     )
 }

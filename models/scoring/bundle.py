@@ -11,13 +11,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from models.arrays.atomic_file import sync_directory, write_file
 from models.domain.errors import UserError, reason_for
 
 # Raised where an older service could not read a bundle, or would score it otherwise.
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 MANIFEST: Final = "manifest.json"
 # Chosen: files are read into memory as a whole.
 MAX_FILE_BYTES: Final = 2**31
@@ -50,6 +50,7 @@ class Manifest(BaseModel):
         files: SHA-256 of every file by name, the manifest aside.
         schema_hash: Hash of the feature schema that the ranker was trained on.
         recommenders: Names of the recommenders in feature order.
+        left_out: Why the others are not among them, by name.
         scene_model: Hash of the scene labeller that made the picture vectors; empty without.
         config: The run's configuration.
         seed: The run's seed.
@@ -68,6 +69,7 @@ class Manifest(BaseModel):
     files: dict[str, str]
     schema_hash: str
     recommenders: list[str]
+    left_out: dict[str, str] = Field(default_factory=dict)
     scene_model: str
     config: dict[str, JsonValue]
     seed: int

@@ -3,11 +3,14 @@
 from datetime import datetime
 
 import httpx
+import numpy as np
 
 from app.stores.keys import CustomerKeys
 from app.stores.store import Stores
 from models.domain.event import from_us, key
 from models.domain.profile import Profile
+from models.domain.purchase_history import PurchaseHistory
+from models.domain.units import DAY_US
 from tests.api.test_recommendations import click, sale_ids
 
 URL = "/v1/customers/c1"
@@ -16,12 +19,16 @@ URL = "/v1/customers/c1"
 async def test_what_is_known_of_a_customer_is_told(
     client: httpx.AsyncClient, stores: Stores
 ) -> None:
-    profile = Profile(first_us=1_700_000_000_000_000, counts=(9, 8, 7, 6, 5, 0, 0, 0, 0, 0))
+    keys = np.array([key("alps"), key("alps"), key("gone")], dtype=np.uint64)
+    days = np.array([20_000, 20_030, 20_001]) * DAY_US
+    bought = PurchaseHistory.from_purchases(keys, days).pack()
+    counts = (9, 8, 7, 6, 5, 0, 0, 0, 0, 0)
+    profile = Profile(first_us=1_700_000_000_000_000, counts=counts, bought=bought)
     await stores.connection.execute(
         "SET", CustomerKeys.for_customer("c1").profile, profile.pack(), doing="setting up"
     )
     known, unknown = click("e1", "alps"), click("e2", "elsewhere")
-    shown = {**click("e3", "rome"), "type": "impression"}
+    shown = {**click("e3", "rome"), "type": "impression", "position": 4}
     await client.post("/v1/events", json={"events": [known, unknown, shown]})
 
     body = (await client.get(URL)).json()
@@ -41,7 +48,11 @@ async def test_what_is_known_of_a_customer_is_told(
         "purchase": 5,
         **dict.fromkeys(("favourite", "refund", "dislike", "search", "email_open"), 0),
     }
+    alps = next(one for one in body["profile"]["bought"] if one["sale_id"] == "alps")
+    assert (alps["days"], alps["first_on"], alps["last_on"]) == (2, "2024-10-04", "2024-11-03")
+    assert {one["sale_id"] for one in body["profile"]["bought"]} == {"alps", None}
     [last] = body["shown"]
+    assert last["position"] == 4
     assert (last["sale_id"], last["sale_key"]) == ("rome", f"{key('rome'):016x}")
     shown_at = datetime.fromisoformat(shown["at"]).replace(microsecond=0)
     assert datetime.fromisoformat(last["at"]) == shown_at

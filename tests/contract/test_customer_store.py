@@ -168,6 +168,7 @@ class CustomerStoreContract:
                 at_us=now_us - int(rng.integers(200)) * 1_000_000,
                 sale_id=f"s{rng.integers(3 * SHOWN_SALES)}",
                 type=EventType.IMPRESSION,
+                position=1 + i % 1_500 if i % 7 else None,
             )
             for i in range(1_000)
         ]

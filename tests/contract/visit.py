@@ -25,6 +25,7 @@ def event(
     customer_id: str = "c1",
     type: EventType = EventType.CLICK,  # noqa: A002 - the contract's name
     quantity: int | None = None,
+    position: int | None = None,
 ) -> Event:
     return Event(
         event_id=event_id,
@@ -33,6 +34,7 @@ def event(
         sale_id=sale_id,
         at=from_us(at_us),
         quantity=quantity,
+        position=position,
     )
 
 
@@ -72,7 +74,11 @@ def window_of(events: list[Event]) -> Window:
             for e in events
             if e.type is not EventType.IMPRESSION
         ),
-        RecentImpressions.from_events(keys, np.array([to_us(e.at) for e in shown], dtype=np.int64)),
+        RecentImpressions.from_events(
+            keys,
+            np.array([to_us(e.at) for e in shown], dtype=np.int64),
+            positions=np.array([e.position or 0 for e in shown], dtype=np.int64),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.catalogue.event_counts import GRID_US, SaleCounts
 from models.domain.customer import Window
 from models.domain.profile import Profile
+from models.domain.purchase_history import PurchaseHistory
 from models.query.query import Query
 from training.examples.slates import Slates
 
@@ -49,8 +50,8 @@ class ColdStartMask:
 def with_new_sales(query: Query) -> Query:
     """Return the query as if its candidates had opened a minute ago.
 
-    Their counts are 0 and the customer's window has none of them. Other sales and the closing
-    times stay.
+    Their counts are 0, and the customer's window and purchases have none of them. Other sales and
+    the closing times stay.
     """
     catalogue, rows = query.catalogue, query.rows
     opens_us = catalogue.opens_us.copy()
@@ -66,7 +67,12 @@ def with_new_sales(query: Query) -> Query:
         for part in (query.window, query.window.shown)
     )
     window = Window(query.window.members[touched], query.window.shown.select(shown))
-    return replace(query, window=window, catalogue=unseen)
+    profile = query.profile
+    if profile.bought:
+        bought = PurchaseHistory.unpack(profile.bought)
+        bought = bought.select(~np.isin(bought.sale_keys, catalogue.keys[rows]))
+        profile = replace(profile, bought=bought.pack())
+    return replace(query, window=window, profile=profile, catalogue=unseen)
 
 
 def with_new_customer(query: Query) -> Query:

@@ -1,7 +1,7 @@
 """Recommenders refitted over time, as the nightly run does, so that features do not leak."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -13,7 +13,9 @@ from models.query.query import Batch
 from models.recommenders.content_profile import ContentProfile
 from models.recommenders.image_similarity import ImageSimilarity
 from models.recommenders.recommender import Recommender
+from models.recommenders.registry import RECOMMENDERS
 from training.examples.slates import Slates
+from training.recommenders.buy_again import fit_buy_again
 from training.recommenders.collaborative import fit_collaborative
 from training.recommenders.content_preference import fit_content_preference
 from training.recommenders.covisitation import fit_covisitation
@@ -29,11 +31,13 @@ REFIT_SHARES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Recommenders are refitted after these shares of the slates."""
 
 
-def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
-    """Fit every recommender."""
+def fit_recommenders(
+    interactions: Interactions, names: Collection[str] = tuple(RECOMMENDERS)
+) -> tuple[Recommender, ...]:
+    """Fit every recommender, and return those of the names, in feature order."""
     popularity = fit_popularity(interactions)
     collaborative = fit_collaborative(interactions)
-    return (
+    fitted: tuple[Recommender, ...] = (
         popularity,
         ContentProfile(),
         ImageSimilarity(popularity),
@@ -43,7 +47,9 @@ def fit_recommenders(interactions: Interactions) -> tuple[Recommender, ...]:
         fit_covisitation(interactions),
         fit_session(interactions, collaborative),
         fit_segment_popularity(interactions, popularity),
+        fit_buy_again(interactions),
     )
+    return tuple(one for one in fitted if one.name in names)
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,13 @@ class RefittedSchema:
         interactions: Interactions,
         starts_us: Sequence[int],
         *,
+        names: Collection[str] = tuple(RECOMMENDERS),
         tick: Callable[[], None] = lambda: None,
     ) -> Self:
-        """Fit the recommenders once per start."""
+        """Fit the recommenders of these names once per start."""
         schemas: list[FeatureSchema] = []
         for start_us in starts_us:
-            schemas.append(FeatureSchema(fit_recommenders(interactions.before(start_us))))
+            schemas.append(FeatureSchema(fit_recommenders(interactions.before(start_us), names)))
             tick()
         return cls(starts_us, schemas)
 

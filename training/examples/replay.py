@@ -28,7 +28,7 @@ from models.domain.customer import (
 )
 from models.domain.event import IMPRESSION
 from models.domain.profile import Profile, night_floor
-from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, seconds
+from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, stamps_of
 from models.domain.units import HOUR_US
 
 
@@ -87,10 +87,10 @@ class ShownReplay:
 
     def __init__(self, events: EventTable) -> None:
         shown = np.flatnonzero(events.kinds == IMPRESSION)
-        at_s = seconds(events.at_us[shown])
-        order = np.lexsort((events.sale_keys[shown], at_s, _codes(events)[shown]))
+        shown_at = stamps_of(events.at_us[shown], events.positions[shown])
+        order = np.lexsort((events.sale_keys[shown], shown_at, _codes(events)[shown]))
         shown = shown[order]
-        self._every = RecentImpressions(events.sale_keys[shown], at_s[order])
+        self._every = RecentImpressions(events.sale_keys[shown], shown_at[order])
         self._log = CustomerLog.of(
             _codes(events)[shown], events.received_us[shown], n_customers=_n_customers(events)
         )
@@ -160,6 +160,7 @@ class ProfileReplay:
         self._kinds = events.kinds[order]
         self._at_us = events.at_us[order]
         self._undone_us = Refunds.from_events(events).undone_us[order]
+        self._sale_keys = events.sale_keys[order]
         self._log = CustomerLog.of(
             _codes(events)[order], events.received_us[order], n_customers=_n_customers(events)
         )
@@ -168,7 +169,12 @@ class ProfileReplay:
         """Return the profile of a customer by the last night before ``now_us``."""
         known = self._known(customer, now_us)
         undone = self._undone_us[known] < night_floor(now_us)
-        return Profile.from_events(self._kinds[known], self._at_us[known], undone=undone)
+        return Profile.from_events(
+            self._kinds[known],
+            self._at_us[known],
+            sale_keys=self._sale_keys[known],
+            undone=undone,
+        )
 
     def last_us(self, customer: int, now_us: int) -> int | None:
         """Return the time of the customer's last event known to that night, None without one."""

@@ -42,7 +42,9 @@ def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
     )
     past = PointInTime(dataset.events, snapshot.catalogue(before.topics))
     interactions = Interactions.from_events(past.events, past.catalogue)
-    recommenders = fit_recommenders(interactions.before(trial.until_us))
+    recommenders = fit_recommenders(
+        interactions.before(trial.until_us), bundle.manifest.recommenders
+    )
     scorer = replace(
         before,
         schema=FeatureSchema(recommenders),

@@ -93,6 +93,7 @@ def manifest_of(
     *,
     metrics: Mapping[str, float],
     options: TrainingOptions,
+    left_out: Mapping[str, str],
 ) -> Manifest:
     """Describe a bundle: everything but its files, which `write_bundle` fills in."""
     versions: dict[str, str] = {}
@@ -106,6 +107,7 @@ def manifest_of(
         files={},
         schema_hash=scorer.schema.hash,
         recommenders=[recommender.name for recommender in scorer.schema.recommenders],
+        left_out=dict(left_out),
         scene_model=scorer.scene_model,
         config=options.config.model_dump(mode="json"),
         seed=options.seed,

@@ -1,5 +1,6 @@
 """Training run: the steps from training data to a bundle, in order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
 from training.ranker.fit_ranker import fit_ranker
 from training.recommenders.interactions import Interactions
+from training.recommenders.left_out import without_data
 from training.scenes.topics import fit_topics
 
 
@@ -82,9 +84,10 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         **known_files(scorer, data.dataset.events, until_us=data.until_us, seed=options.seed),
         **(data.scenes.files if data.scenes else {}),
     }
-    return write_bundle(
-        root, manifest_of(data, scorer, metrics=fitted.metrics, options=options), files=files
+    manifest = manifest_of(
+        data, scorer, metrics=fitted.metrics, options=options, left_out=examples.left_out
     )
+    return write_bundle(root, manifest, files=files)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +102,7 @@ class TrainingExamples:
         matrix: Features of the slates' entries, by the recommenders of their time, shape
             ``(n_entries, n_features)``.
         schema: The features, with recommenders fitted on all events.
+        left_out: Why recommenders are not among them, by name.
     """
 
     topics: Topics
@@ -107,6 +111,7 @@ class TrainingExamples:
     repeated: NDArray[np.bool_]
     matrix: NDArray[np.float32]
     schema: FeatureSchema
+    left_out: Mapping[str, str]
 
 
 def assemble(
@@ -135,7 +140,13 @@ def assemble(
     interactions = Interactions.from_events(past.events, past.catalogue)
     moments = refit_moments(slates)
     progress.stage("recommenders", len(moments))
-    refitted = RefittedSchema.fit(interactions, moments, tick=progress.tick)
+    known = interactions.before(data.until_us)
+    everything = fit_recommenders(known)
+    left_out = without_data(everything, known)
+    recommenders = tuple(one for one in everything if one.name not in left_out)
+    refitted = RefittedSchema.fit(
+        interactions, moments, names=[one.name for one in recommenders], tick=progress.tick
+    )
     # Before the first refit no recommender exists that did not see the outcomes.
     slates = after_first_refit(slates, moments)
     mask = ColdStartMask.draw(slates, share=config.hidden_share, seed=seed)
@@ -154,7 +165,8 @@ def assemble(
         slates=mask.slates,
         repeated=mask.new_sales,
         matrix=matrix,
-        schema=FeatureSchema(fit_recommenders(interactions.before(data.until_us))),
+        schema=FeatureSchema(recommenders),
+        left_out=left_out,
     )
 
 

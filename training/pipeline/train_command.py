@@ -73,6 +73,7 @@ def train_command(
         "bundle": bundle.id,
         "directory": str(directory),
         "metrics": bundle.manifest.metrics,
+        "left_out": dict(bundle.manifest.left_out),
         "faults": dict(faults),
         "broken_pictures": len(broken_pictures),
         "columns": [*columns],
@@ -86,6 +87,8 @@ def train_command(
     for column in columns:
         if not column["used"]:
             typer.echo(f"  not used: {column['table']}.{column['column']}: {column['why']}")
+    for name, reason in bundle.manifest.left_out.items():
+        typer.echo(f"  without {name}: {reason}")
     if faults:
         listed = ", ".join(f"{code} {n:,}" for code, n in faults.items())
         typer.echo(f"what `python -m training validate` explains: {listed}", err=True)

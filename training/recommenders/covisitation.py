@@ -31,21 +31,18 @@ def fit_covisitation(interactions: Interactions) -> Covisitation:
     customers, rows = customers[kept], rows[kept]
     n_sales = len(interactions.catalogue)
     pairs = shared(customers, rows, n_groups=interactions.n_customers, n_rows=n_sales)
-    touched = np.bincount(rows, minlength=n_sales)
-    together = np.sqrt(touched[pairs.rows].astype(np.float64) * touched[pairs.others])
-    strengths = pairs.counts / (_EVIDENCE + together)
-    # The strongest pairs of every sale; of equal ones those of lower rows, so that the bundle does
-    # not depend on the order of the pairs.
-    order = np.lexsort((pairs.others, -strengths, pairs.rows))
-    rows = pairs.rows[order]
-    known, starts = np.unique(rows, return_index=True)
-    sizes = np.diff(np.append(starts, len(rows)))
-    rank = np.arange(len(rows)) - np.repeat(starts, sizes)
-    kept = rank < N_COMPANIONS
-    place = np.repeat(np.arange(len(known)), sizes)[kept], rank[kept]
-    keys = interactions.catalogue.keys
+    touched = np.bincount(rows, minlength=n_sales).astype(np.float64)
+    known = np.flatnonzero(np.diff(pairs.starts))
     companions = np.zeros((len(known), N_COMPANIONS), dtype=np.uint64)
     table = np.zeros((len(known), N_COMPANIONS))
-    companions[place] = keys[pairs.others[order][kept]]
-    table[place] = strengths[order][kept]
+    keys = interactions.catalogue.keys
+    # Sale by sale: to sort all pairs together takes longer than to count them.
+    for place, row in enumerate(known.tolist()):
+        own = slice(int(pairs.starts[row]), int(pairs.starts[row + 1]))
+        others = pairs.others[own]
+        strengths = pairs.counts[own] / (_EVIDENCE + np.sqrt(touched[row] * touched[others]))
+        # Stable: of equal strengths the lower rows.
+        strongest = np.argsort(-strengths, kind="stable")[:N_COMPANIONS]
+        companions[place, : len(strongest)] = keys[others[strongest]]
+        table[place, : len(strongest)] = strengths[strongest]
     return Covisitation(ItemSimilarity(keys[known], companions, table))

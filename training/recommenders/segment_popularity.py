@@ -18,12 +18,9 @@ from models.recommenders.segment_popularity import (
     SegmentPopularity,
 )
 from training.recommenders.interactions import Interactions
+from training.statistics.gamma_poisson import rate_and_shape
 
 _PRIOR: Final = 10.0  # pseudo-count of a group's openings or purchases; chosen, not measured
-# Bounds of the weight of the prior rate, against a customer's own events; chosen.
-_WEIGHTS: Final = (0.5, 1_000.0)
-
-# Codes of the columns of counts by type.
 
 
 def fit_segment_popularity(interactions: Interactions, popularity: Popularity) -> SegmentPopularity:
@@ -52,27 +49,9 @@ def fit_customer_activity(interactions: Interactions) -> CustomerActivity:
     counts = np.bincount(cells, minlength=n).reshape(-1, len(KINDS)).astype(np.float64)
     clicks, opened = counts[:, CLICK], counts[:, CLICK] + counts[:, VIEW]
     return CustomerActivity(
-        *_rate_and_weight(clicks, counts[:, IMPRESSION]),
-        *_rate_and_weight(counts[:, PURCHASE], opened),
+        *rate_and_shape(clicks, counts[:, IMPRESSION]),
+        *rate_and_shape(counts[:, PURCHASE], opened),
     )
-
-
-def _rate_and_weight(seen: NDArray[np.float64], tried: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the mean rate, and the shape of the gamma distribution of customers' rates.
-
-    Of events and opportunities of each customer, shape ``(n_customers,)``.
-    """
-    # By the method of moments: the variance of counts is their Poisson variance and
-    # ``expected² / shape``.
-    least, most = _WEIGHTS
-    if not tried.any():
-        return 0.0, most
-    rate = float(seen.sum() / tried.sum())
-    expected = rate * tried
-    beyond = float((np.square(seen - expected) - expected).sum())
-    if beyond <= 0:
-        return rate, most
-    return rate, min(max(float(np.square(expected).sum()) / beyond, least), most)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,15 +29,15 @@ def group_sums(
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Ordered pairs of different rows, each once; all of shape ``(n,)``.
+    """Ordered pairs of different rows, each once, by the first row and then the second.
 
     Attributes:
-        rows: The first of each.
-        others: The second.
-        counts: How often the pair occurs, positive.
+        starts: Where the pairs of each first row start, and the end, shape ``(n_rows + 1,)``.
+        others: The second row of each pair, ascending within a first row, shape ``(n,)``.
+        counts: How often the pair occurs, positive, same shape.
     """
 
-    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
     others: NDArray[np.int64]
     counts: NDArray[np.float64]
 
@@ -47,10 +47,13 @@ def shared(
 ) -> Pairs:
     """Count the groups that two rows have in common, of entries ``(n,)`` without repetition."""
     matrix = csr_matrix((np.ones(len(rows)), (groups, rows)), shape=(n_groups, n_rows))
-    together = (matrix.T @ matrix).tocoo()
-    different = together.row != together.col
+    together = (matrix.T @ matrix).tocsr()
+    together.sort_indices()
+    first = np.repeat(np.arange(n_rows), np.diff(together.indptr))
+    different = first != together.indices
+    sizes = np.bincount(first[different], minlength=n_rows)
     return Pairs(
-        together.row[different].astype(np.int64),
-        together.col[different].astype(np.int64),
+        np.concatenate([[0], np.cumsum(sizes)]),
+        together.indices[different].astype(np.int64),
         together.data[different],
     )

@@ -5,6 +5,7 @@ import pytest
 
 from models.domain.event import KIND, EventType
 from models.domain.profile import Profile, night_floor
+from models.domain.purchase_history import PurchaseHistory
 from models.domain.units import DAY_US
 from tests.builders import NOW_US
 
@@ -20,38 +21,46 @@ def test_the_night_is_cut_at_midnight_in_utc() -> None:
     ]
 
 
-def test_a_profile_totals_events_by_type() -> None:
+def test_a_profile_totals_events_by_type_and_purchases_by_sale() -> None:
     kinds = np.array([KIND[EventType.VIEW], KIND[EventType.PURCHASE], KIND[EventType.VIEW]])
     at_us = np.array([30, 10, 20])
+    keys = np.array([7, 8, 7], dtype=np.uint64)
+    bought = PurchaseHistory.from_purchases(keys[1:2], at_us[1:2]).pack()
 
-    assert Profile.from_events(kinds, at_us, undone=np.zeros(3, dtype=np.bool_)) == Profile(
-        first_us=10, counts=(0, 2, 0, 0, 1, 0, 0, 0, 0, 0)
-    )
+    found = Profile.from_events(kinds, at_us, sale_keys=keys, undone=np.zeros(3, dtype=np.bool_))
+
+    assert found == Profile(10, (0, 2, 0, 0, 1, 0, 0, 0, 0, 0), bought)
 
 
 def test_a_purchase_that_was_taken_back_is_none() -> None:
     kinds = np.array([KIND[EventType.PURCHASE], KIND[EventType.PURCHASE], KIND[EventType.REFUND]])
+    at_us = np.array([30, 40, 50])
+    keys = np.array([7, 8, 8], dtype=np.uint64)
 
     profile = Profile.from_events(
-        kinds, np.array([30, 40, 50]), undone=np.array([False, True, False])
+        kinds, at_us, sale_keys=keys, undone=np.array([False, True, False])
     )
 
     assert profile.counts == (0, 0, 0, 0, 1, 0, 1, 0, 0, 0)
+    assert PurchaseHistory.unpack(profile.bought).sale_keys.tolist() == [7]
 
 
 def test_no_events_make_the_empty_profile() -> None:
     nothing = np.empty(0, dtype=np.int64)
 
-    assert (
-        Profile.from_events(nothing, nothing, undone=nothing > 0)
-        == Profile.empty()
-        == Profile.unpack(b"")
+    found = Profile.from_events(
+        nothing, nothing, sale_keys=nothing.astype(np.uint64), undone=nothing > 0
     )
+
+    assert found == Profile.empty() == Profile.unpack(b"")
 
 
 @pytest.mark.parametrize(
     "profile",
-    [Profile.empty(), Profile(first_us=NOW_US, counts=(2**40, 0, 7, 1, 3, 0, 2, 0, 9, 1))],
+    [
+        Profile.empty(),
+        Profile(NOW_US, (2**40, 0, 7, 1, 3, 0, 2, 0, 9, 1), bought=bytes(28)),
+    ],
 )
 def test_packing_and_unpacking_round_trips(profile: Profile) -> None:
     assert Profile.unpack(profile.pack()) == profile
@@ -66,7 +75,7 @@ def test_packed_bytes_are_pinned() -> None:
 
 @pytest.mark.parametrize(
     ("n_bytes", "reason"),
-    [(80, "11 numbers, got 10"), (96, "11 numbers, got 12"), (87, "multiple")],
+    [(80, "11 numbers, got 80 bytes"), (96, "purchases of 8 bytes")],
 )
 def test_a_profile_of_another_length_is_refused(n_bytes: int, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):

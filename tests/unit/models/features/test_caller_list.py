@@ -84,3 +84,23 @@ def test_a_list_without_prices_and_an_empty_list_say_so() -> None:
         question = replace(query(SHOP), rows=rows(SHOP, "c"), listing=listing)
         assert np.isnan(feature(question, "list_cheaper")).all()
         assert np.isnan(feature(question, "list_price_mean")).all()
+
+
+def test_ranks_and_prices_are_given_from_other_sales_of_the_history() -> None:
+    """The list is d, b, a, c: first b, then a twice, and e, which is not in it."""
+    seen = ((CLICK, "b", 90), (CLICK, "a", 60), (CLICK, "a", 50), (CLICK, "e", 30))
+    question = asked("d", "c", seen=seen)
+
+    assert feature(question, "list_from_previous").tolist() == [-1.0, 2.0]
+    assert feature(question, "list_from_deepest").tolist() == [-2.0, 1.0]
+    assert feature(question, "list_price_last")[0] == pytest.approx(np.log(4), rel=1e-6)
+
+
+def test_a_list_is_compared_with_the_one_that_the_customer_chose_from() -> None:
+    """Of d, b, a and c the last list had a and d, where the customer chose the third of three."""
+    shown = tuple((EventType.IMPRESSION, name, 90.0) for name in ("a", "e", "d"))
+    question = asked("d", "c", seen=(*shown, (CLICK, "d", 60.0)))
+
+    assert feature(question, "list_overlap").tolist() == [0.5, 0.5]
+    assert feature(question, "list_from_usual").tolist() == [-2.0, 1.0]
+    assert np.isnan(feature(asked("d", seen=shown), "list_overlap")).all()

@@ -16,6 +16,7 @@ def test_every_recommender_is_known_by_its_own_name() -> None:
             "covisitation",
             "session",
             "audience",
+            "buy_again",
         )
     }
 

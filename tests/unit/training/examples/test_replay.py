@@ -18,6 +18,7 @@ from models.catalogue.event_counts import (
 from models.domain.customer import Window, pack_member
 from models.domain.event import KIND, KINDS, EventType, key
 from models.domain.profile import Profile
+from models.domain.purchase_history import PurchaseHistory
 from models.domain.recent_impressions import RecentImpressions
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_id, event_table
 from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
@@ -47,13 +48,17 @@ def logs(*, unit: int, n_moments: int, max_delay: int) -> st.SearchStrategy[list
 
 def shown_until(log: list[Row], customer: str, until_us: int) -> RecentImpressions:
     """What a customer was shown by what was received up to a moment, in plain Python."""
-    latest: dict[int, int] = {}
+    latest: dict[int, tuple[int, int]] = {}
     for row in log:
         if row.customer == customer and row.kind == "impression" and row.received_us <= until_us:
-            latest[key(row.sale)] = max(latest.get(key(row.sale), 0), row.at_us // SECOND)
-    ordered = sorted((at_s, sale) for sale, at_s in latest.items())[-128:]
+            stamp = row.at_us // SECOND, row.position or 0
+            latest[key(row.sale)] = max(latest.get(key(row.sale), (0, 0)), stamp)
+    ordered = sorted((*stamp, sale) for sale, stamp in latest.items())[-128:]
     return RecentImpressions.unpack(
-        b"".join(sale.to_bytes(8, "big") + at_s.to_bytes(4, "big") for at_s, sale in ordered)
+        b"".join(
+            sale.to_bytes(8, "big") + at_s.to_bytes(4, "big") + position.to_bytes(2, "big")
+            for at_s, position, sale in ordered
+        )
     )
 
 
@@ -114,6 +119,7 @@ def test_of_many_impressions_the_last_128_sales_shown_so_far_are_known(
             at=index * SECOND,
             received=(index + int(delay)) * SECOND,
             sale=f"s{rng.integers(200)}",
+            position=1 + index % 10,
         )
         for index, delay in enumerate(delays)
     ]
@@ -139,7 +145,12 @@ def test_a_profile_totals_what_was_received_before_the_last_midnight(
         known = [r for r in log if r.customer == customer and r.received_us < midnight]
         counts = tuple(sum(r.kind == name for r in known) for name in KIND_NAMES)
         first_us = min((r.at_us for r in known), default=0)
-        assert replay.profile(code, now_us) == Profile(first_us, counts)
+        paid = [r for r in known if r.kind == "purchase"]
+        bought = PurchaseHistory.from_purchases(
+            np.array([key(r.sale) for r in paid], dtype=np.uint64),
+            np.array([r.at_us for r in paid], dtype=np.int64),
+        )
+        assert replay.profile(code, now_us) == Profile(first_us, counts, bought.pack())
 
 
 @pytest.mark.parametrize(("day", "purchases"), [(1, 2), (2, 2), (3, 1)])

@@ -1,0 +1,39 @@
+"""Features of the list that the customer last chose from, and of the positions of choices."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.feature import FeatureGroup, Scope
+from models.query.query import Batch
+
+_FEATURES: Final = {
+    "last_list_in": "1 if it was in the list that the customer last chose from; unknown without",
+    "last_list_below": "Positions below the sale that was chosen then; negative: passed over",
+    "last_list_since": "The customer's events with it since then",
+    "last_list_usual": "Mean position of the sales that the customer chose",
+    "shown_position": "Position at which it was shown last",
+}
+
+
+def _values(batch: Batch) -> NDArray[np.float64]:
+    # Shape (n_queries, n_sales, 5).
+    impressions, last, by_sale = batch.impressions, batch.last_lists, batch.by_sale
+    places = impressions.places(batch.rows)
+    is_in, positions = last.is_in[places], impressions.positions[places]
+    choices = last.event.take(batch.history.customers.owners)
+    later = by_sale.event_places[np.arange(len(choices)) > choices]
+    since = np.bincount(later, minlength=len(by_sale.age_s))
+    return np.array(
+        [
+            np.where((last.event >= 0)[:, None], is_in, np.nan),
+            np.where(is_in, positions - last.position[:, None], np.nan),
+            since.take(by_sale.places(batch.rows)).astype(np.float64),
+            np.broadcast_to(last.usual_position[:, None], places.shape),
+            positions,
+        ]
+    ).transpose(1, 2, 0)
+
+
+LAST_LIST: Final = FeatureGroup(scope=Scope.LIST, features=_FEATURES, values=_values)

@@ -1,0 +1,74 @@
+"""Recommenders without data: they are left out of a bundle, and the reason is given."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+
+from models.catalogue.catalogue import Catalogue
+from models.recommenders.buy_again import BuyAgain
+from models.recommenders.collaborative import Collaborative
+from models.recommenders.content_preference import ContentPreference
+from models.recommenders.content_profile import ContentProfile
+from models.recommenders.covisitation import Covisitation
+from models.recommenders.image_similarity import ImageSimilarity
+from models.recommenders.recommender import Recommender
+from models.recommenders.session import Session
+from models.recommenders.text_similarity import TextSimilarity
+from training.recommenders.buy_again import BoughtPairs
+from training.recommenders.interactions import Interactions
+
+# As many as the meta-model needs on either side of its split; chosen, not measured.
+MIN_REPEATS: Final = 10
+"""Repeat purchases from which something can be said about buying again."""
+
+
+def without_data(
+    recommenders: Iterable[Recommender], interactions: Interactions
+) -> Mapping[str, str]:
+    """Return why recommenders say nothing of any sale, by the names of those that do not.
+
+    Args:
+        recommenders: Fitted on all events.
+        interactions: These events.
+    """
+    reasons = {
+        one.name: _lacks_content(one, interactions.catalogue) or _lacks_events(one, interactions)
+        for one in recommenders
+    }
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _lacks_content(recommender: Recommender, catalogue: Catalogue) -> str:
+    match recommender:
+        case ContentProfile() if not _has_content(catalogue):
+            return "no sale has a category, country, destination, price or picture topics"
+        case ImageSimilarity() if not catalogue.pictured.any():
+            return "no sale has a labelled picture"
+        case ContentPreference() if not recommender.projection.axes.shape[1]:
+            return "the sales of one customer agree in no content"
+        case TextSimilarity() if not recommender.n_axes:
+            return "the sales of one customer agree in no words"
+        case _:
+            return ""
+
+
+def _lacks_events(recommender: Recommender, interactions: Interactions) -> str:
+    match recommender:
+        case Collaborative() if not len(recommender.gramian):
+            return "too few customers with events beyond impressions"
+        case Covisitation() if not len(recommender.companions.keys):
+            return "no customer has events with two sales"
+        case Session() if not recommender.steps.any():
+            return "no visit has events with two sales"
+        case BuyAgain():
+            n_again = int(BoughtPairs.from_interactions(interactions).n_again.sum())
+            few = f"{n_again} repeat purchases of a sale on another day, {MIN_REPEATS} are needed"
+            return few if n_again < MIN_REPEATS else ""
+        case _:
+            return ""
+
+
+def _has_content(catalogue: Catalogue) -> bool:
+    known = catalogue.vocabulary.codes.any() or catalogue.topics.any()
+    return bool(known or np.isfinite(catalogue.log_price).any())
