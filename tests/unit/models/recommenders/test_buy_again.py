@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.arrays.array_file import Arrays
-from models.domain.event import EventType, key
+from models.domain.event import KINDS, EventType, key
 from models.domain.profile import Profile
 from models.domain.purchase_history import PurchaseHistory
 from models.query.query import Batch, CandidateCounts, Query
@@ -33,7 +33,7 @@ def profile(*purchases: tuple[str, float]) -> Profile:
     """A profile with purchases, each a sale and how many days ago."""
     keys = np.array([key(name) for name, _ in purchases], dtype=np.uint64)
     at_us = np.array([NOW_US - round(days * DAY_US) for _, days in purchases])
-    return Profile(0, (0,) * 5, PurchaseHistory.from_purchases(keys, at_us).pack())
+    return Profile(0, (0,) * len(KINDS), PurchaseHistory.from_purchases(keys, at_us).pack())
 
 
 def asked(*events: Seen, known: Profile | None = None) -> Query:
