@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, EventTable, FaultCode
-from models.domain.event import KIND, TOUCHES, EventType, from_us
+from models.domain.event import KIND, PURCHASE, TOUCHES, EventType, from_us
 from models.domain.units import DAY_US
+from training.recommenders.left_out import MIN_REPEATS
 
 # As `docs/training.md` says: below, a model can rank worse than popularity.
 FEW_PURCHASES: Final = 200
@@ -164,6 +165,7 @@ class DatasetFacts:
         counts: Events by type.
         of_sales: See `Profile`.
         n_returning: Customers who touched two sales or more.
+        n_again: Purchases of a sale by a customer who had bought it on an earlier day.
         n_attributes: Attributes that can be learned from.
         n_groups: Markets and devices.
     """
@@ -171,6 +173,7 @@ class DatasetFacts:
     counts: dict[str, int]
     of_sales: dict[str, float]
     n_returning: int
+    n_again: int
     n_attributes: int
     n_groups: int
 
@@ -189,12 +192,16 @@ class DatasetFacts:
             np.stack([events.customers.codes[touched], events.sale_ids.codes[touched]]), axis=1
         )
         _, n_sales = np.unique(pairs[0], return_counts=True)
+        paid = known & (events.kinds == PURCHASE)
+        pairs = np.stack([events.customers.codes[paid], events.sale_ids.codes[paid]])
+        of_days = np.unique(np.stack([*pairs, events.at_us[paid] // DAY_US]), axis=1)
         unused = {fault.column for fault in dataset.faults.with_codes(FaultCode.NOT_LEARNED)}
         named = {name for sale in dataset.sales for name in sale.attributes}
         return cls(
             counts=counts,
             of_sales=of_sales,
             n_returning=int(np.sum(n_sales > 1)),
+            n_again=of_days.shape[1] - np.unique(pairs, axis=1).shape[1],
             n_attributes=len(named - unused),
             n_groups=len(events.markets.values) + len(events.devices.values),
         )
@@ -249,6 +256,11 @@ def _audience(facts: DatasetFacts) -> Usable:
     return Usable(popularity.usable, f"{groups}; amount of history")
 
 
+def _buy_again(facts: DatasetFacts) -> Usable:
+    listed = f"{facts.n_again:,} repeat purchases on another day, {MIN_REPEATS} are needed"
+    return Usable(facts.n_again >= MIN_REPEATS, listed)
+
+
 USES: Final[Mapping[str, Callable[[DatasetFacts], Usable]]] = {
     "popularity": _popularity,
     "content": _content,
@@ -259,6 +271,7 @@ USES: Final[Mapping[str, Callable[[DatasetFacts], Usable]]] = {
     "covisitation": _of_returning,
     "session": _of_returning,
     "audience": _audience,
+    "buy_again": _buy_again,
 }
 """How much each recommender has to go by; in the order of the registry."""
 
