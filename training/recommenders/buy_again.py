@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from models.domain.event import PURCHASE
 from models.domain.units import DAY_US
 from models.recommenders.buy_again import BuyAgain
+from training.recommenders.gamma_poisson import rate_and_shape
 from training.recommenders.interactions import Interactions
-from training.statistics.gamma_poisson import rate_and_shape
 
 # Prior of the shop: one repeat purchase in a year, worth one; chosen, it matters where there are
 # hardly any.

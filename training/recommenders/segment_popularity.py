@@ -17,8 +17,8 @@ from models.recommenders.segment_popularity import (
     SaleLift,
     SegmentPopularity,
 )
+from training.recommenders.gamma_poisson import rate_and_shape
 from training.recommenders.interactions import Interactions
-from training.statistics.gamma_poisson import rate_and_shape
 
 _PRIOR: Final = 10.0  # pseudo-count of a group's openings or purchases; chosen, not measured
 
