@@ -60,9 +60,8 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     fitted = fit_ranker(training)
     progress.stage("model card")
     later = HeldOutSlates.from_training(training, fitted.stopped, repeated=examples.repeated)
-    card = model_card(
-        data, examples.past, held_out=later, slates=examples.slates, config=options.config
-    )
+    past, slates = examples.past, examples.slates
+    card = model_card(data, past, held_out=later, slates=slates, config=options.config)
     scorer = Scorer(
         bundle_id="",
         scene_model=data.scenes.scene_model if data.scenes else "",
@@ -70,10 +69,10 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         ranker=fitted.ranker,
         topics=examples.topics,
         snapshot=seed_snapshot(data),
-        counts=counts_at_end(examples.past, data.until_us),
+        counts=counts_at_end(past, data.until_us),
         logistic=fitted.logistic,
     )
-    drift_baseline = fit_drift_baseline(scorer, examples.past, slates=examples.slates)
+    drift_baseline = fit_drift_baseline(scorer, past, slates=slates)
     files = {
         COLUMNS_FILE: uses_to_bytes(column_uses(data.dataset, scorer)),
         **ranker_files(fitted.ranker),
@@ -124,14 +123,7 @@ def assemble(
     """
     config, seed = options.config, options.seed
     progress.stage("topics")
-    topics = Topics.none()
-    if data.scenes is not None and data.pictures:
-        # In the order of ids, since topics are fitted on random halves.
-        pictures = [data.pictures[sale_id] for sale_id in sorted(data.pictures)]
-        probabilities = np.stack([picture.probabilities for picture in pictures])
-        topics = fit_topics(
-            probabilities, data.scenes.labels, max_topics=config.max_topics, seed=seed
-        )
+    topics = _topics_of(data, max_topics=config.max_topics, seed=seed)
     past = PointInTime.from_dataset(data.dataset, data.pictures, topics=topics)
     slates = training_slates(past, config, seed=seed)
     _require_positions(slates, config)
@@ -168,6 +160,15 @@ def assemble(
         schema=FeatureSchema(recommenders),
         left_out=left_out,
     )
+
+
+def _topics_of(data: TrainingData, *, max_topics: int, seed: int) -> Topics:
+    if data.scenes is None or not data.pictures:
+        return Topics.none()
+    # In the order of ids, since topics are fitted on random halves.
+    pictures = [data.pictures[sale_id] for sale_id in sorted(data.pictures)]
+    probabilities = np.stack([picture.probabilities for picture in pictures])
+    return fit_topics(probabilities, data.scenes.labels, max_topics=max_topics, seed=seed)
 
 
 def _require_positions(slates: Slates, config: RunConfig) -> None:
