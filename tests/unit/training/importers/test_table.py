@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from models.dataset import DatasetError, FaultCode, read_dataset
+from models.dataset.schema import SALES
 from models.domain.event import EventType
+from tests.proofs import ROOT
 from training.importers.command import NOT_IMPORTED, app
 from training.importers.mapping import MappingError, read_mapping
 from training.importers.table import Files, Imported, import_table
@@ -38,7 +40,7 @@ EVENTS = """nr;who;offer;when;action;paid;note
 5;bert;s2;14/07/2025 10:00;wave;;
 6;;s2;14/07/2025 10:00;page;;
 """
-SALES = """id;name;from;amount;stars
+OFFERS = """id;name;from;amount;stars
 s1;Forêt à 5 €;01/07/2025 00:00;99,9;4
 s2;Plage;01/07/2025 00:00;120;3
 """
@@ -68,7 +70,7 @@ def shop(tmp_path: Path) -> tuple[Path, Imported]:
         str(write(tmp_path / "map.yaml", MAPPING)),
         tmp_path / "out",
         write(tmp_path / "log.csv", EVENTS, "cp1252"),
-        sales=write(tmp_path / "offers.csv", SALES, "cp1252"),
+        sales=write(tmp_path / "offers.csv", OFFERS, "cp1252"),
     )
     return tmp_path / "out", imported
 
@@ -110,7 +112,7 @@ def test_what_is_not_imported_is_counted_and_named_by_row(shop: tuple[Path, Impo
 def test_the_command_keeps_rows_apart_from_those_of_validate(tmp_path: Path) -> None:
     arguments = ["table", "--map", str(write(tmp_path / "map.yaml", MAPPING))]
     arguments += ["--events", str(write(tmp_path / "log.csv", EVENTS, "cp1252"))]
-    arguments += ["--sales", str(write(tmp_path / "offers.csv", SALES, "cp1252"))]
+    arguments += ["--sales", str(write(tmp_path / "offers.csv", OFFERS, "cp1252"))]
     result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
 
     assert result.exit_code == 0, result.output
@@ -481,7 +483,7 @@ def test_lines_that_are_no_json_objects_are_named(tmp_path: Path) -> None:
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     mapping = str(write(tmp_path / "map.yaml", MAPPING))
     log = write(tmp_path / "log.csv", EVENTS, "cp1252")
-    sales = write(tmp_path / "offers.csv", SALES, "cp1252")
+    sales = write(tmp_path / "offers.csv", OFFERS, "cp1252")
     for name in ("one", "two"):
         imported_by(mapping, tmp_path / name, log, sales=sales)
 
@@ -502,3 +504,18 @@ def test_every_shipped_mapping_is_printed_and_valid() -> None:
     ]
     assert CliRunner().invoke(app, ["mapping", "gorse"]).stdout.startswith("about: Gorse")
     assert CliRunner().invoke(app, ["mapping", "nothing"]).exit_code == 1
+
+
+@pytest.mark.parametrize("page", ["dataset.md", "training.md"])
+def test_mappings_of_the_documentation_are_valid(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    shown = [part.split("```")[0] for part in text.split("```yaml\n")[1:]]
+    mappings = [part for part in shown if "\nevents:\n" in part]
+
+    assert mappings
+    for mapping in mappings:
+        read = read_mapping(str(write(tmp_path / "map.yaml", mapping)))
+        assert read.sales is not None
+        assert read.sales.columns.keys() - {"stars", "items", "brands", "established"} <= {
+            column.name for column in SALES
+        }
