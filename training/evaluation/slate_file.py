@@ -45,7 +45,7 @@ class SlateFile:
             ranks[ranking] = np.arange(1, len(ranking) + 1)
             columns[f"rank_{name}"] = ranks
         for name, order in slate.orders.items():
-            columns[f"score_{name}"] = order
+            columns[f"score_{name}"] = np.where(np.isfinite(order), order, np.nan)
         rows: list[int] = query.rows.tolist()
         sales = [query.catalogue.sales[row].sale_id for row in rows]
         named = pl.DataFrame({"sale_id": sales}, schema={"sale_id": pl.String}).select(
@@ -56,7 +56,8 @@ class SlateFile:
             at=pl.lit(query.context.now_us + 1).cast(pl.Datetime("us", "UTC")),
             sale_id="sale_id",
         )
-        self._frames.append(named.hstack(pl.DataFrame(columns)))
+        # A sale that a scorer does not know has no score, and not the lowest one.
+        self._frames.append(named.hstack(pl.DataFrame(columns, nan_to_null=True)))
         self._n_rows += len(sales)
         if self._n_rows > _ROWS_AT_ONCE:
             self._write_part()
