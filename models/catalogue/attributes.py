@@ -20,7 +20,7 @@ MAX_LENGTH: Final = 128
 # Chosen: the squares of numbers up to here, and their sum over all sales, are finite.
 _LARGEST: Final = 1e100
 
-# Columns that pandas writes: the numbers of its rows, in Parquet, in CSV, and read again from CSV.
+# Columns that pandas writes: the numbers of its rows, in Parquet, and read again from CSV.
 _ROW_NUMBERS: Final = re.compile(r"__index_level_\d+__|Unnamed: \d+")
 
 

@@ -238,7 +238,7 @@ async def test_a_sale_at_the_bounds_of_the_contract_is_exported_and_read_again(
         stock=2**53,
         image="a|b/c d.jpg",
         title="two\nlines",
-        attributes={"": 1.0, "a\nb": 2.0},
+        attributes={"a" * 128: 1.0, " é.b ": 2.0, "text": "x" * 1_000},
     )
     await SaleStore(connection).put([extreme])
     await posted(connection, "e1")
