@@ -152,7 +152,11 @@ def judge(name: str, real: RealSet, *, source: Path, work: Path) -> dict[str, An
     [bundle] = [path for path in bundles.iterdir() if path.is_dir()]
     since = ("--from", real.until, "--protocol", real.protocol, "--max-visits", "1000")
     judged, _, evaluate_s = run("evaluate", "--data", data, "--bundle", bundle, *since)
-    as_shown: dict[str, Any] = judged["calibration"].get("as_shown") or {}
+    # At the logged positions where there are some, and without any otherwise.
+    calibration: dict[str, Any] = judged["calibration"]
+    as_shown: dict[str, Any] = (
+        calibration.get("as_shown") or calibration.get("shown_without_position") or {}
+    )
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {
         "imported": imported,
