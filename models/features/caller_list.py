@@ -33,32 +33,32 @@ _FEATURES: Final = {
 def _values(batch: Batch) -> NDArray[np.float64]:
     values = np.full((*batch.rows.shape, len(_FEATURES)), np.nan)
     for place, query in enumerate(batch.queries):
-        if query.listing is not None:
-            own = _list_values(query.listing, query.rows, query.history)
+        if query.caller_list is not None:
+            own = _list_values(query.caller_list, query.rows, query.history)
             values[place, :, : own.shape[1]] = own
-            values[place, :, own.shape[1] :] = _last_list_values(batch, place, query.listing)
+            values[place, :, own.shape[1] :] = _last_list_values(batch, place, query.caller_list)
     return values
 
 
 def _last_list_values(
-    batch: Batch, customer: int, listing: CallerCandidates
+    batch: Batch, customer: int, caller_list: CallerCandidates
 ) -> NDArray[np.float64]:
     # Rank against the usual position, and overlap with the last list, shape (n_candidates, 2).
     last = batch.last_lists
-    ranks = np.append(listing.ranks, np.nan)[listing.places(batch.rows[customer])]
-    in_last = last.is_in[batch.impressions.place[customer].take(listing.rows)]
+    ranks = np.append(caller_list.ranks, np.nan)[caller_list.places(batch.rows[customer])]
+    in_last = last.is_in[batch.impressions.place[customer].take(caller_list.rows)]
     overlap = in_last.mean() if last.event[customer] >= 0 else np.nan
     return np.stack([ranks - last.usual_position[customer], np.full(len(ranks), overlap)], axis=1)
 
 
 def _list_values(
-    listing: CallerCandidates, candidates: NDArray[np.int64], history: History
+    caller_list: CallerCandidates, candidates: NDArray[np.int64], history: History
 ) -> NDArray[np.float64]:
     # Shape (n_candidates, 13). Place -1, of a sale outside the list, reads the appended NaN.
-    places = listing.places(candidates)
-    ranks, log_prices = listing.ranks.astype(np.float64), np.log1p(listing.prices)
+    places = caller_list.places(candidates)
+    ranks, log_prices = caller_list.ranks.astype(np.float64), np.log1p(caller_list.prices)
     ranks, prices = np.append(ranks, np.nan)[places], np.append(log_prices, np.nan)[places]
-    touched = listing.places(history.rows)
+    touched = caller_list.places(history.rows)
     bought = history.kinds == PURCHASE
     inside = touched[touched >= 0]
     distinct = np.unique(inside)
@@ -67,17 +67,17 @@ def _list_values(
     return np.array(
         [
             ranks,
-            np.full(len(places), float(len(listing.rows))),
+            np.full(len(places), float(len(caller_list.rows))),
             prices,
             np.where(np.isnan(prices), np.nan, np.searchsorted(np.sort(known), prices)),
             prices - _mean(known),
             prices - known.min(initial=np.inf),
             prices - _mean(log_prices[distinct]),
             np.full(len(places), float(len(distinct))),
-            ranks - _last_rank(touched, listing),
-            ranks - _last_rank(touched[bought], listing),
-            ranks - _last_rank(previous, listing),
-            ranks - (listing.ranks[distinct].max() if len(distinct) else np.nan),
+            ranks - _last_rank(touched, caller_list),
+            ranks - _last_rank(touched[bought], caller_list),
+            ranks - _last_rank(previous, caller_list),
+            ranks - (caller_list.ranks[distinct].max() if len(distinct) else np.nan),
             prices - (log_prices[inside[-1]] if len(inside) else np.nan),
         ]
     ).T
@@ -88,9 +88,9 @@ def _mean(log_prices: NDArray[np.float64]) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _last_rank(places: NDArray[np.intp], listing: CallerCandidates) -> float:
+def _last_rank(places: NDArray[np.intp], caller_list: CallerCandidates) -> float:
     inside = places[places >= 0]
-    return float(listing.ranks[inside[-1]]) if len(inside) else float("nan")
+    return float(caller_list.ranks[inside[-1]]) if len(inside) else float("nan")
 
 
 LISTED: Final = FeatureGroup(

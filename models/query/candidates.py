@@ -77,6 +77,8 @@ def candidate_query(
         catalogue=eligible.catalogue,
         context=context,
         rows=rows,
-        listing=CallerCandidates.from_rows(eligible.catalogue, rows) if choice.is_ordered else None,
+        caller_list=CallerCandidates.from_rows(eligible.catalogue, rows)
+        if choice.is_ordered
+        else None,
         eligible=eligible,
     )

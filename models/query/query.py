@@ -51,7 +51,7 @@ class Query:
         positions: Position at which each was shown, from 1, 0 where it is not on record, when
             training; None when serving, which scores every sale at position 1, shape
             ``(n_sales,)``.
-        listing: The caller's list, if given; contains every candidate.
+        caller_list: Candidates that the caller ordered, if given; contains every candidate.
         eligible: The eligible sales of the market, if they are the candidates: queries of several
             customers then share what is derived from them.
     """
@@ -62,7 +62,7 @@ class Query:
     context: Context
     rows: NDArray[np.int64]
     positions: NDArray[np.int64] | None = None
-    listing: CallerCandidates | None = None
+    caller_list: CallerCandidates | None = None
     eligible: EligibleSales | None = None
 
     def select(self, rows: NDArray[np.int64]) -> Self:

@@ -51,7 +51,7 @@ def predict(
         if truth is not None and known is not None and positions is not None:
             # Positions count from 1.
             examined = truth.examined[positions - 1]
-            first = replace(query, positions=None, listing=None)
+            first = replace(query, positions=None, caller_list=None)
             drawn = replace(first, rows=rng.permutation(evaluator.candidates(query))[:N_OPEN])
             pairs |= {
                 AS_SHOWN_TRUE: _known(as_shown, known.truth[query.rows] * examined),

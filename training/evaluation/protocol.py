@@ -182,7 +182,7 @@ class SlateEvaluator:
             if not len(rows):
                 continue
             # The list and positions of the log are of other sales than those ranked here.
-            query = replace(query, rows=rows, positions=None, listing=None)
+            query = replace(query, rows=rows, positions=None, caller_list=None)
             known = self.known(truth, slates, slate=slate)
             bought, paid = purchases.among(query.catalogue.keys[rows], slates, slate=slate)
             outcome = outcome_of(query.catalogue, rows, bought=bought, paid=paid, known=known)

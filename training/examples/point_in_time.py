@@ -81,9 +81,9 @@ class PointInTime:
             if counted is not catalogue.counts:
                 catalogue = replace(self.catalogue, counts=counted)
             entries = slates.entries(slate)
-            ranks, listing = slates.known_positions(slate), None
+            ranks, caller_list = slates.known_positions(slate), None
             if caller_orders and ranks is not None:
-                listing = CallerCandidates.from_rows(
+                caller_list = CallerCandidates.from_rows(
                     self.catalogue,
                     slates.rows[entries],
                     ranks=ranks,
@@ -96,7 +96,7 @@ class PointInTime:
                 context=context,
                 rows=slates.rows[entries],
                 positions=None if caller_orders else slates.positions[entries],
-                listing=listing,
+                caller_list=caller_list,
             )
 
 

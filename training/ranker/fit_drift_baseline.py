@@ -37,7 +37,7 @@ def fit_drift_baseline(scorer: Scorer, past: PointInTime, *, slates: Slates) -> 
                 query,
                 rows=query.catalogue.eligible(query.context.market, query.context.now_us),
                 positions=None,
-                listing=None,
+                caller_list=None,
             )
         )
         for query in past.queries(slates.select(chosen))

@@ -77,7 +77,7 @@ def slate_cost(scorer: Scorer, question: Question, *, progress: Progress) -> dic
     progress.stage("slates", len(visits))
     truth = Truth.read(question.dataset.directory, exposure_ids(evaluator.past, visits))
     for number, shown in enumerate(evaluator.past.queries(visits)):
-        query = replace(shown, rows=evaluator.candidates(shown), positions=None, listing=None)
+        query = replace(shown, rows=evaluator.candidates(shown), positions=None, caller_list=None)
         if not len(query.rows):
             continue
         known = evaluator.known(truth, visits, slate=number)

@@ -20,7 +20,7 @@ LIST = CallerCandidates.from_rows(SHOP, rows(SHOP, "d", "b", "a", "c"))
 
 
 def asked(*sale_ids: str, seen: tuple[tuple[EventType, str, float], ...] = ()) -> Query:
-    return replace(query(SHOP, *seen), rows=rows(SHOP, *sale_ids), listing=LIST)
+    return replace(query(SHOP, *seen), rows=rows(SHOP, *sale_ids), caller_list=LIST)
 
 
 def test_without_a_list_nothing_is_known() -> None:
@@ -50,7 +50,7 @@ def test_prices_are_told_against_the_list() -> None:
 
 def test_a_price_of_the_caller_stands_for_that_of_the_sale() -> None:
     asking = CallerCandidates.from_rows(SHOP, rows(SHOP, "a", "b"), prices=np.array([np.nan, 9.0]))
-    question = replace(query(SHOP), rows=rows(SHOP, "a", "b"), listing=asking)
+    question = replace(query(SHOP), rows=rows(SHOP, "a", "b"), caller_list=asking)
 
     assert feature(question, "list_price") == pytest.approx([np.log(100), np.log(10)], rel=1e-6)
 
@@ -80,8 +80,8 @@ def test_a_list_without_prices_and_an_empty_list_say_so() -> None:
     unpriced = CallerCandidates.from_rows(SHOP, rows(SHOP, "c"))
     empty = CallerCandidates.from_rows(SHOP, rows(SHOP))
 
-    for listing in (unpriced, empty):
-        question = replace(query(SHOP), rows=rows(SHOP, "c"), listing=listing)
+    for caller_list in (unpriced, empty):
+        question = replace(query(SHOP), rows=rows(SHOP, "c"), caller_list=caller_list)
         assert np.isnan(feature(question, "list_cheaper")).all()
         assert np.isnan(feature(question, "list_price_mean")).all()
 

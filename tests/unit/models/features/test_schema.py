@@ -64,7 +64,7 @@ def question(n_sales: int, rng: np.random.Generator) -> Query:
     return replace(
         asked,
         positions=rng.integers(1, 11, size=n_sales),
-        listing=CallerCandidates.from_rows(asked.catalogue, rng.permutation(n_sales)),
+        caller_list=CallerCandidates.from_rows(asked.catalogue, rng.permutation(n_sales)),
     )
 
 
@@ -162,7 +162,7 @@ def test_queries_together_have_the_bits_of_each_alone(rng: np.random.Generator) 
         replace(
             query(of, *browse(n_events, 50, rng=rng)),
             rows=rng.permutation(50)[:9],
-            listing=CallerCandidates.from_rows(of, np.arange(50)) if n_events % 2 else None,
+            caller_list=CallerCandidates.from_rows(of, np.arange(50)) if n_events % 2 else None,
         )
         for n_events in (0, 1, 7, 30, 8, 0, 128)
     ]
