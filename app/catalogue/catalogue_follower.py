@@ -67,7 +67,8 @@ class CatalogueFollower:
         self._grid_us: int | None = None
         self._new_sales_us = 0
         self._confirmed_us: int | None = None
-        self._is_refused = False
+        self.unbuilt: str | None = None
+        """Why no catalogue can be built of what the store holds; None if it can."""
         self.unsaved: str | None = None
         self.refused: str | None = None  # why another bundle answers than the active one
         """Why this machine does not have the catalogue in its state directory; None if it has."""
@@ -151,11 +152,11 @@ class CatalogueFollower:
             raise
         except ValueError as exc:
             self._metrics.refreshes_failed.inc()
-            if not self._is_refused:
+            if self.unbuilt is None:
                 _log.error("the catalogue cannot be built: the last one stays", reason=str(exc))
-            self._is_refused = True
+            self.unbuilt = str(exc)
         else:
-            self._is_refused = False
+            self.unbuilt = None
 
     async def refresh(self) -> None:
         """Read the store and rebuild the catalogue where it changed.

@@ -58,9 +58,10 @@ NO_CATALOGUE_ADVICE: Final = (
     "let the worker reach the store (`python -m app doctor` says what is in the way), or give it a"
     " bundle, whose catalogue it serves until then"
 )
-STALE_ADVICE: Final = (
-    "`python -m app doctor` checks the store; if that is well, look in the log for `the catalogue"
-    " cannot be built`"
+STALE_ADVICE: Final = "`python -m app doctor` says what keeps the worker from reading the store"
+UNBUILT_ADVICE: Final = (
+    "put or delete the sale that it names; after an upgrade, load the dataset again (`python -m app"
+    " load`)"
 )
 TASKS_ADVICE: Final = (
     "look in the log for `a background task failed`, which has the traceback; if it goes on, the"
@@ -132,7 +133,10 @@ class Readiness:
 
     def _of_catalogue(self) -> Iterator[Missing]:
         """Yield what the catalogue lacks, or its file on this machine."""
-        if self.live.is_stale:
+        if self.live.unbuilt is not None:
+            reason = f"none can be built of what the store holds: {self.live.unbuilt}"
+            yield Missing(Part.CATALOGUE, reason, UNBUILT_ADVICE)
+        elif self.live.is_stale:
             reason = "not read from the store within the last minute"
             yield Missing(Part.CATALOGUE, reason, STALE_ADVICE)
         if self.live.lacking is not None:

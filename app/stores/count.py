@@ -5,11 +5,13 @@ Scripts: ``read_counts``, ``put_counts``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.observability import get_logger
 from app.stores.connection import Connection, Script
 from app.stores.keys import HOUR_TTL_S, MINUTE_TTL_S, N_PARTITIONS, counts_prefix, history_hour
 from models.domain.event import PURCHASE, REFUND
@@ -27,6 +29,8 @@ KEPT_HOURS: Final = HOUR_TTL_S * SECOND_US // HOUR_US
 # Minutes live for three hours: within two hours none of those that are subtracted has expired.
 _CUT_WITHIN_US: Final = (MINUTE_TTL_S - 3600) * SECOND_US
 _DOING: Final = "reading the counters"
+
+_log = get_logger(__name__)
 
 HourCounts = Mapping[bytes, int]
 
@@ -94,9 +98,14 @@ class CountStore:
             hours += [at] * len(history)
             fields += history
             counts += map(int, history.values())
+        is_own = np.fromiter((len(field) == FIELD.itemsize for field in fields), dtype=bool)
+        if not is_own.all():
+            fields = list(compress(fields, is_own))
+            _log.warning("counts of another version are left out: load the newest dataset again")
         # The cut hour minus its later minutes is 0 for what happened in these alone.
         cells = np.frombuffer(b"".join(fields), dtype=FIELD)
-        received, n_events = np.array(hours, dtype=np.int64), np.array(counts, dtype=np.int64)
+        received = np.array(hours, dtype=np.int64)[is_own]
+        n_events = np.array(counts, dtype=np.int64)[is_own]
         is_refund = cells["kind"] == REFUND
         # Purchases are taken back once the hour is over, see `models.catalogue.event_counts`.
         kept = (n_events > 0) & ~(is_refund & (received == until_us // HOUR_US))

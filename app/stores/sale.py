@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from pydantic import ValidationError
+
 from app.errors import TooManyAttributesError, TooManyMarketsError
 from app.stores.connection import Connection, Script
 from app.stores.keys import (
@@ -147,7 +149,12 @@ class SaleStore:
         return changed.n_changes > 0
 
     async def changes(self, since: int) -> SaleChanges:
-        """Return what changed after a version, read in pages; 0 returns everything."""
+        """Return what changed after a version, read in pages; 0 returns everything.
+
+        Raises:
+            ValueError: If a sale is unreadable, as of another version of this software; it is
+                named.
+        """
         latest: dict[str, bytes | None] = {}
         first, reached = b"", since
         while True:
@@ -169,7 +176,7 @@ class SaleStore:
                     vouched=int(vouched),
                     n_sales=int(n_sales),
                     server=server.decode(),
-                    sales=tuple(Sale.model_validate_json(v) for v in sales.values() if v),
+                    sales=tuple(_read_sale(sale_id, v) for sale_id, v in sales.items() if v),
                     pictures=tuple(unpack_picture(i, v) for i, v in pictures.items() if v),
                     deleted=tuple(sale_id for sale_id, v in sales.items() if not v),
                     unpictured=tuple((i[1:], int(i[0])) for i, v in pictures.items() if not v),
@@ -224,6 +231,16 @@ class _Changed:
     unknown: frozenset[str]
     of_markets: frozenset[str]
     of_attributes: frozenset[str]
+
+
+def _read_sale(sale_id: str, value: bytes) -> Sale:
+    try:
+        return Sale.model_validate_json(value)
+    except ValidationError as exc:
+        error = exc.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, error["loc"]))
+        msg = f"sale {sale_id!r} is unreadable: {field}: {error['msg']}"
+        raise ValueError(msg) from exc
 
 
 def _member(sale_id: str, number: int) -> str:

@@ -14,7 +14,8 @@ from app.catalogue.model import Model
 from app.main import create_app
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.keys import PLAN
+from app.stores.keys import CHANGES, PLAN
+from app.stores.keys import SALES as SALES_KEY
 from app.stores.store import Stores
 from tests.api.conftest import SALES
 from tests.shop import client_of, sale, scorer
@@ -232,6 +233,22 @@ async def test_another_model_is_unknown(client: httpx.AsyncClient) -> None:
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_model")
     assert answer.json()["detail"] == "unknown model 'other': served are vitrine, by-hand"
+
+
+async def test_a_store_of_which_no_catalogue_can_be_built_is_named_with_the_reason(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    """The last catalogue stays, and answers from it: nothing else would say that it is old."""
+    broken = ("HSET", SALES_KEY, "alps", "{}")
+    await stores.connection.execute(*broken, doing="breaking a sale")
+    await stores.sales.put([sale("new")])
+    await stores.connection.execute("ZADD", CHANGES, 2**53, "salps", doing="telling of it")
+
+    full = await answer_with(client, FULL, "none can be built")
+
+    reason = "sale 'alps' is unreadable: sale_id: Field required"
+    assert f"catalogue: none can be built of what the store holds: {reason}" in full
+    assert "put or delete the sale that it names" in full
 
 
 async def test_a_worker_that_never_had_a_catalogue_says_what_to_do(

@@ -4,12 +4,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from app.catalogue.count_history import CountHistory, by_row
 from app.stores.connection import Connection
 from app.stores.count import CountStore, EventCounts
 from app.stores.customer import OUTCOMES, CustomerStore
-from app.stores.keys import counts_prefix, partition
+from app.stores.keys import counts_prefix, history_hour, partition
 from app.stores.server import StoreServer
 from models.catalogue.event_counts import N_KINDS, grid_floor
 from models.domain.event import KINDS, PURCHASE, EventType, key, to_us
@@ -68,6 +69,20 @@ class CountStoreContract:
         once = {(e.customer_id, sale_key_of(e), KINDS.index(e.type)) for e in events}
         expected = Counter((sale, kind) for _, sale, kind in once if kind < N_KINDS)
         assert Counter({(s, k): n for (s, k, _), n in by_hour.items()}) == expected
+
+    async def test_counts_of_another_version_of_this_software_are_left_out_with_a_word(
+        self, store: CountStore, connection: Connection, now_us: int
+    ) -> None:
+        """Without it a worker that was upgraded had no catalogue at all."""
+        hour = now_us // HOUR_US - 1
+        await append_at(connection, [event("e1", at_us=hour * HOUR_US)], received_us=hour * HOUR_US)
+        await connection.execute("HSET", history_hour(hour), b"\x00" * 9, 5, doing="an old load")
+
+        with capture_logs() as lines:
+            counts = await store.since(hour - 1, until_us=grid_floor(now_us))
+
+        assert as_counter(counts).total() == 1
+        assert ["counts of another version" in line["event"] for line in lines] == [True]
 
     async def test_a_refund_takes_its_purchase_out_of_its_hour_once_its_own_is_over(
         self, store: CountStore, connection: Connection, now_us: int
@@ -206,7 +221,7 @@ class CountStoreContract:
         self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         hour = now_us // HOUR_US
-        field = key("s1").to_bytes(8, "big") + bytes([CLICK])
+        field = key("s1").to_bytes(8, "big") + bytes([CLICK, 0, 0])
         await click_at(connection, hour * HOUR_US - 1, event_id="live")
         await store.put_history({hour - 1: {field: 40}}, now_us=now_us)
 
@@ -218,7 +233,7 @@ class CountStoreContract:
         self, store: CountStore, now_us: int
     ) -> None:
         hour = now_us // HOUR_US
-        field = key("s1").to_bytes(8, "big") + bytes([CLICK])
+        field = key("s1").to_bytes(8, "big") + bytes([CLICK, 0, 0])
         await store.put_history({hour - 1: {field: 40}, hour - 2: {field: 1}}, now_us=now_us)
         for _ in range(2):
             await store.put_history({hour - 1: {field: 2}}, now_us=now_us)
@@ -230,7 +245,7 @@ class CountStoreContract:
     async def test_history_of_many_sales_is_put_whole(self, store: CountStore, now_us: int) -> None:
         """Lua cannot unpack more than some thousand values at once."""
         hour = now_us // HOUR_US
-        history = {i.to_bytes(8, "big") + b"\x01": i + 1 for i in range(10_000)}
+        history = {i.to_bytes(8, "big") + b"\x01\0\0": i + 1 for i in range(10_000)}
         await store.put_history({hour - 1: history}, now_us=now_us)
 
         counts = await store.since(hour - 1, until_us=grid_floor(now_us))

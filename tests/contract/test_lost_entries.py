@@ -84,7 +84,7 @@ class LostEntriesContract:
         _ = await append_at(connection, [same_partition], received_us=received_us)
 
         hour = f"{counts_prefix(partition_of('c1'))}h{received_us // HOUR_US}"
-        field = key("real").to_bytes(8, "big") + bytes([KIND[EventType.IMPRESSION]])
+        field = key("real").to_bytes(8, "big") + bytes([KIND[EventType.IMPRESSION], 0, 0])
         counted = await connection.execute("HGET", hour, field, doing="looking")
         n_fields = await connection.execute("HLEN", hour, doing="looking")
         assert (counted, n_fields) == (b"2", COUNTED_PAIRS)

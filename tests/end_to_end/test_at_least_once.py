@@ -124,7 +124,7 @@ async def counted(store_url: str) -> Counter[bytes]:
 
 
 def in_field(event: Event) -> bytes:
-    return key(event.sale_id).to_bytes(8, "big") + bytes([KIND[event.type]])
+    return key(event.sale_id).to_bytes(8, "big") + bytes([KIND[event.type], 0, 0])
 
 
 @pytest.mark.prove

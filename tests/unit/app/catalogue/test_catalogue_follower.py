@@ -60,7 +60,7 @@ async def test_loaded_history_counts_even_if_it_comes_after_its_sales(
     await shop.stores.sales.put([sale("s1")])
     await live.refresh()
     now_us = await shop.stores.server.time_us()
-    field = key("s1").to_bytes(8, "big") + bytes([KIND[EventType.PURCHASE]])
+    field = key("s1").to_bytes(8, "big") + bytes([KIND[EventType.PURCHASE], 0, 0])
     await shop.stores.counts.put_history({now_us // HOUR_US - 2: {field: 7}}, now_us=now_us)
     await shop.stores.sales.put([sale("s2")])
 
