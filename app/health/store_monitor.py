@@ -23,6 +23,7 @@ WRITES_ADVICE: Final = {
     Refusal.DISK: "look at its log and its disk: it cannot save, and takes nothing until it can",
     Refusal.REPLICA: "it is a replica: correct VITRINE_REDIS_URL, or promote it",
     Refusal.RIGHTS: "grant its user the rights of docs/store.md",
+    Refusal.SLOT: "bring the node of this slot back, or run `redis-cli --cluster fix HOST:PORT`",
     Refusal.OTHER: "look at its log and its settings",
 }
 

@@ -13,6 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import SlotNotCoveredError
 
 Client = Redis | RedisCluster
 Dial = Callable[[Client | None], Client]
@@ -26,6 +27,10 @@ SENTINEL: Final = "+sentinel"
 
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
+
+# redis-py 8.1 looks the nodes of a slot up in a dictionary, and raises its KeyError.
+UNCOVERED: Final = (SlotNotCoveredError, KeyError)
+"""Errors of a cluster's client for a key whose slot no node serves; the message is the number."""
 
 Options = dict[str, Any]
 
@@ -65,7 +70,10 @@ def _cluster(url: str, options: Options) -> Dial:
         known = before.get_nodes() if isinstance(before, RedisCluster) else []
         places = [*nodes, *((str(node.host), int(node.port)) for node in known)]
         start = [ClusterNode(host, port or REDIS_PORT) for host, port in dict.fromkeys(places)]
-        return RedisCluster(startup_nodes=start, retry=retry, **options, **login)
+        # One slot that no node serves must not take the others away, unless the servers say so.
+        return RedisCluster(
+            startup_nodes=start, retry=retry, require_full_coverage=False, **options, **login
+        )
 
     return dial
 

@@ -26,7 +26,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.errors import StoreUnavailableError
 from app.observability import get_logger
-from app.stores.client import Client, Dial, close, dialler
+from app.stores.client import UNCOVERED, Client, Dial, close, dialler
 
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
@@ -49,6 +49,10 @@ _NO_LONGER_MASTER: Final = (ReadOnlyError, ClusterDownError, BusyLoadingError)
 _NO_REPLICAS: Final = "NOREPLICAS"
 # What to do, by the failure.
 _ADVICE: Final = {
+    UNCOVERED: (
+        "this is a slot that no node of the cluster serves: bring its node back, or run"
+        " `redis-cli --cluster fix HOST:PORT`"
+    ),
     MasterNotFoundError: "NAME of redis+sentinel://HOSTS/NAME has to be that of a master which the"
     " Sentinels monitor, and one of them has to be reachable",
     AuthenticationError: "VITRINE_REDIS_URL has to hold a user and a password of the store",

@@ -6,9 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from redis.crc import key_slot
 
 from app.errors import StoreUnavailableError
+from app.stores.client import UNCOVERED
 from app.stores.connection import Connection, Script
+from app.stores.keys import write_probe
+from app.stores.server import Refusal, StoreServer
 from tests.contract.servers import (
     Nodes,
     documented_sentinel_rights,
@@ -162,6 +166,40 @@ async def test_a_cluster_is_found_by_any_of_the_nodes_of_its_url(servers: Nodes)
     away = free_port()
     async with connected(f"redis+cluster://127.0.0.1:{away},127.0.0.1:{ports[1]}/0") as connection:
         await put(connection, "here")
+
+
+async def test_a_slot_that_no_node_serves_takes_no_other_away(servers: Nodes) -> None:
+    """As where a node without a replica is gone, and the servers answer for the others."""
+    ports = [free_port() for _ in range(3)]
+    for port in ports:
+        settings = ("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
+        servers.start(port, *settings)
+    join_cluster(ports)
+    lost = write_probe(0)
+    slot = key_slot(lost.encode())
+    async with connected(f"redis+cluster://127.0.0.1:{ports[0]}") as connection:
+        await put(connection, "before")
+        for port in ports:
+            tell(port, f"CLUSTER DELSLOTS {slot}")
+
+        with pytest.raises(StoreUnavailableError, match=f"{slot}; this is a slot that no node"):
+            await until_refused(connection, lost)
+        await put(connection, "meanwhile")
+        refused = await StoreServer(connection).refused_write()
+
+    assert refused == (Refusal.SLOT, f"no node of the cluster serves slot {slot}")
+
+
+async def until_refused(connection: Connection, key: str) -> None:
+    """Read a key until the client has learnt that its slot is gone."""
+    async with asyncio.timeout(BACK_WITHIN_S):
+        while True:
+            try:
+                await connection.execute("GET", key, doing="reading")
+            except StoreUnavailableError as exc:
+                if isinstance(exc.__cause__, UNCOVERED):
+                    raise
+            await asyncio.sleep(0.1)
 
 
 async def test_a_url_of_a_cluster_that_leads_to_a_single_server_is_an_outage(

@@ -93,7 +93,7 @@ async def test_the_store_accepts_exactly_what_models_accept(
 
 
 def test_every_refusal_has_an_outcome() -> None:
-    assert {outcome.reason for outcome in OUTCOMES} == {None, *Refusal}
+    assert {outcome.reason for outcome in OUTCOMES} == {None, *Refusal, "no_purchase"}
 
 
 def test_what_a_script_touches_lies_in_one_slot() -> None:
