@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from models.recommenders.registry import RECOMMENDERS
 from models.scoring.bundle import Manifest
 from models.scoring.model_card import Figure, Figures, ModelCard
 from models.scoring.probability import MEANINGS
@@ -150,7 +149,7 @@ def _calibration_plot(card: ModelCard) -> LinePlot:
 
 def _data_rows(card: ModelCard, manifest: Manifest) -> list[list[str]]:
     data = card.trained_on
-    absent = [name for name in RECOMMENDERS if name not in manifest.recommenders]
+    absent = [f"{name}: {reason}" for name, reason in manifest.left_out.items()]
     shares = ", ".join(f"{name} {share:.0%}" for name, share in data.sale_shares.items())
     return [
         ["period", f"{data.first} to {data.until}"],
@@ -159,7 +158,7 @@ def _data_rows(card: ModelCard, manifest: Manifest) -> list[list[str]]:
         ["sales with", shares],
         ["impressions with a position", f"{data.position_share:.0%}"],
         ["recommenders", ", ".join(manifest.recommenders)],
-        ["recommenders left out", ", ".join(absent) or "none"],
+        ["recommenders left out", "; ".join(absent) or "none"],
         ["scene model", manifest.scene_model[:12] or "none"],
         ["data fingerprint", manifest.data_fingerprint],
         ["judged as", manifest.judged_as or "itself"],
