@@ -154,13 +154,13 @@ def _data_rows(card: ModelCard, manifest: Manifest) -> list[list[str]]:
     return [
         ["period", f"{data.first} to {data.until}"],
         ["events", _counts(data.n_events)],
-        ["lists learned from", f"{data.n_lists:,}"],
+        ["lists, those repeated included", f"{data.n_lists:,}"],
         ["sales with", shares],
         ["impressions with a position", f"{data.position_share:.0%}"],
         ["recommenders", ", ".join(manifest.recommenders)],
         ["recommenders left out", "; ".join(absent) or "none"],
         ["scene model", manifest.scene_model[:12] or "none"],
-        ["data fingerprint", manifest.data_fingerprint],
+        ["data fingerprint", manifest.data_fingerprint[:12]],
         ["judged as", manifest.judged_as or "itself"],
         ["seed", str(manifest.seed)],
     ]
