@@ -49,8 +49,8 @@ def test_of_many_common_texts_the_most_shown_are_used() -> None:
 
 
 def test_long_texts_and_those_that_arrays_cannot_hold_are_no_values() -> None:
-    odd = {"terms": "x" * 20_000, "a\0": "in", "y" * 129: "in", "zero": "b\0", "a.b": "🏖 b "}
-    other = {"terms": "y" * 20_000, "a\0": "out", "y" * 129: "out", "zero": "b", "a.b": "b"}
+    odd = {"terms": "x" * 1_000, "zero": "b\0", "a.b": "🏖 b "}
+    other = {"terms": "y" * 1_000, "zero": "b", "a.b": "b"}
     shop = catalogue(
         *(sale(f"s{index}", attributes=other if index % 2 else odd) for index in range(8))
     )
