@@ -1,0 +1,33 @@
+"""Purchases after a slate, net of refunds."""
+
+import pytest
+
+from models.domain.event import key
+from tests.logs import DAY, HOUR, Row, catalogue, event_table
+from training.evaluation.purchase import Bought
+from training.examples.slates import shown_slates
+
+
+@pytest.mark.parametrize(
+    ("quantity", "paid"),
+    [(None, {"s2": 30.0}), (3, {"s1": 75.0, "s2": 30.0}), (12, {"s2": 30.0})],
+)
+def test_revenue_is_that_of_the_pieces_that_were_kept(
+    quantity: int | None, paid: dict[str, float]
+) -> None:
+    """Of twelve pieces for 100, all or three are given back a day later."""
+    events = event_table(
+        [
+            Row(kind="impression"),
+            Row(kind="purchase", at=1, quantity=12, revenue=100.0),
+            Row(kind="purchase", at=2, sale="s2", revenue=30.0),
+            Row(kind="refund", at=DAY, quantity=quantity),
+        ]
+    )
+    slates = shown_slates(events, catalogue("s1", "s2"), outcome_us=HOUR)
+
+    sale_keys, amounts = Bought(events, HOUR).soon_after(slates, 0)
+
+    names = {key(sale_id): sale_id for sale_id in ("s1", "s2")}
+    found = {names[int(k)]: float(n) for k, n in zip(sale_keys, amounts, strict=True)}
+    assert found == pytest.approx(paid)
