@@ -30,7 +30,8 @@ def _values(batch: Batch) -> NDArray[np.float64]:
             np.log1p(batch.impressions.age_s[batch.impressions.places(batch.rows)]),
             counts[..., FAVOURITE],
             batch.history.disliked(batch.rows, len(batch.catalogue)),
-        ]
+        ],
+        dtype=np.float64,
     ).transpose(1, 2, 0)
 
 

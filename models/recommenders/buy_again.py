@@ -66,7 +66,8 @@ class BuyAgain(Recommender):
             return scores
         # Of what was bought alone: few of the candidates.
         places = places.take(bought)
-        today = (batch.now_us // DAY_US).take(bought // batch.rows.shape[1])
+        owners: NDArray[np.intp] = bought // batch.rows.shape[1]
+        today = batch.now_us.take(owners) // DAY_US
         first = batch.purchases.first_days.take(places)
         last = batch.purchases.last_days.take(places)
         n_days = batch.purchases.n_days.take(places)

@@ -36,7 +36,6 @@ def fit_covisitation(interactions: Interactions) -> Covisitation:
     companions = np.zeros((len(known), N_COMPANIONS), dtype=np.uint64)
     table = np.zeros((len(known), N_COMPANIONS))
     keys = interactions.catalogue.keys
-    # Sale by sale: to sort all pairs together takes longer than to count them.
     for place, row in enumerate(known.tolist()):
         own = slice(int(pairs.starts[row]), int(pairs.starts[row + 1]))
         others = pairs.others[own]
