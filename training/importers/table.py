@@ -9,7 +9,7 @@ import polars as pl
 
 from models.dataset.checks import ROW, Check, find_faults, given
 from models.dataset.events import OF_A_SALE
-from models.dataset.faults import DatasetError, Effect, FaultCode, FaultReport
+from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.reading import Progress
 from models.dataset.schema import CUSTOMERS, EVENTS, SALES, Column, Kind
 from models.dataset.tables import Table
@@ -167,7 +167,11 @@ def _events(
         imported.unused[path.name] = source.unused(used)
     events = pl.concat(frames, how="diagonal").sort("at", "customer_id", "event_id")
     if not events.height:
-        raise DatasetError(imported.faults.having(Effect.FILE, Effect.ROW))
+        reason = f"has no row that became an event, of {sum(imported.n_rows.values()):,}"
+        if imported.left_out:
+            reason += f"; left out by the mapping: {sum(imported.left_out.values()):,}"
+        nothing = Fault(file=paths[0].name, code=FaultCode.NO_EVENTS, reason=reason)
+        raise DatasetError(FaultReport.from_faults([nothing]) + imported.faults)
     of_sales = pl.concat(first, how="diagonal").drop_nulls("sale_id")
     return events, of_sales.sort("at", maintain_order=True)
 
