@@ -1,6 +1,6 @@
 """Dataset reader: sales, events, customers, and the fingerprint of all files."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -104,36 +104,35 @@ def read_dataset(
     tell: Progress = progress or (lambda _step, _done, _total: None)
     tell("sales", 0, _N_STEPS)
     sales = _sales(directory, partial(tell, "pictures") if decode_pictures else None)
-    faults = sales.faults
-    _stop(faults, strict=strict)
+    faults = _stop(sales.faults, strict=strict)
     tell("events", 1, _N_STEPS)
     # Before events and customers, of which the rows of erased customers are left out.
     erasures, found = _erasures(directory)
-    faults += found
-    _stop(faults, strict=strict)
+    faults = _stop(faults + found, strict=strict)
     events, found = _events(directory, sales, erasures=erasures, as_received=as_received)
-    faults += found
-    _stop(faults, strict=strict)
+    faults = _stop(faults + found, strict=strict)
     tell("customers", 2, _N_STEPS)
     customers, found = _customers(directory, erasures)
-    faults += found
-    _stop(faults, strict=strict)
+    faults = _stop(faults + found, strict=strict)
     rates, found = _rates(directory)
-    faults += found
-    _stop(faults, strict=strict)
+    faults = _stop(faults + found, strict=strict)
     if events is None or faults.unusable():
         raise DatasetError(faults)
     converted, events = in_one_currency(sales.sales, events, rates=rates)
-    if mixed := mixture(converted):
-        fault = Fault(
-            file="sales", column="currency", code=FaultCode.MIXED_CURRENCIES, reason=mixed
-        )
-        faults += FaultReport.from_faults([fault])
-        _stop(faults, strict=strict)
+    faults = _stop(faults + _mixed(converted), strict=strict)
     tell("fingerprint", 3, _N_STEPS)
     fingerprint = _fingerprint(directory, distinct(sales.images))
     tell("done", _N_STEPS, _N_STEPS)
     return Dataset(converted, events, customers, directory, sales.images, faults, fingerprint)
+
+
+def _mixed(sales: Sequence[Sale]) -> FaultReport:
+    reason, code = mixture(sales), FaultCode.MIXED_CURRENCIES
+    if not reason:
+        return FaultReport.none()
+    return FaultReport.from_faults(
+        [Fault(file="sales", column="currency", code=code, reason=reason)]
+    )
 
 
 def read_event_log(directory: Path) -> tuple[EventTable, FaultReport]:
@@ -156,9 +155,11 @@ def read_event_log(directory: Path) -> tuple[EventTable, FaultReport]:
     return events, faults
 
 
-def _stop(faults: FaultReport, *, strict: bool) -> None:
+def _stop(faults: FaultReport, *, strict: bool) -> FaultReport:
+    """Return the faults; in strict reading they stop it."""
     if strict and len(faults.having(Effect.FILE, Effect.ROW, Effect.GAP)):
         raise DatasetError(faults)
+    return faults
 
 
 def _table(

@@ -12,7 +12,7 @@ from models.catalogue.event_counts import RETENTION_HOURS
 from models.dataset.events import EventTable
 from models.domain.customer import WINDOW_EVENTS, stamps, with_quantities
 from models.domain.event import DISLIKE, IMPRESSION, PURCHASE, REFUND
-from models.domain.refund import Purchases, refunds_in_order
+from models.domain.refund import SalePurchases, refunds_in_order
 from models.domain.units import HOUR_US
 
 NEVER: Final = np.iinfo(np.int64).max
@@ -151,7 +151,7 @@ def _taken_back(events: EventTable, rows: NDArray[np.intp]) -> Iterator[tuple[in
 
 
 def _hours_left(events: EventTable, rows: list[int], quantities: NDArray[np.int64]) -> set[int]:
-    purchases = Purchases()
+    purchases = SalePurchases()
     for row in rows:
         if events.kinds[row] == PURCHASE:
             purchases.left.append((row, int(quantities[row])))

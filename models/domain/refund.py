@@ -21,7 +21,7 @@ SHOWS_INTEREST: Final = np.isin(np.arange(len(KINDS)), sorted(TOUCHES))
 
 
 @dataclass(slots=True)
-class Purchases:
+class SalePurchases:
     """Purchases of one sale by one customer.
 
     Attributes:
@@ -57,14 +57,14 @@ class Purchases:
 def refunds_in_order(
     groups: Iterable[object], kinds: Sequence[int], *, quantities: Sequence[int]
 ) -> Iterable[tuple[int, list[tuple[int, int]]]]:
-    """Yield the place of each refund, and what it changed; see `Purchases.refund`.
+    """Yield the place of each refund, and what it changed; see `SalePurchases.refund`.
 
     Args:
         groups: Customer and sale of each event, in the order in which they happened.
         kinds: Type codes.
         quantities: Pieces of purchases, at least 1, and of refunds.
     """
-    purchases: defaultdict[object, Purchases] = defaultdict(Purchases)
+    purchases: defaultdict[object, SalePurchases] = defaultdict(SalePurchases)
     for place, (group, kind) in enumerate(zip(groups, kinds, strict=True)):
         if kind == PURCHASE:
             purchases[group].left.append((place, quantities[place]))

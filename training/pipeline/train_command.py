@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from models.domain.event import to_us
 from models.pictures.scene_labeller import PictureFault
-from models.scoring.bundle import read_bundle
+from models.scoring.bundle import Manifest, read_bundle
 from models.scoring.scorer import Scorer
 from training.configuration import RunConfig, TrainingOptions
 from training.console import (
@@ -81,14 +81,20 @@ def train_command(
     if as_json:
         print_json(report)
         return
+    _print_bundle(bundle.manifest, columns, directory=directory)
+    if faults:
+        listed = ", ".join(f"{code} {n:,}" for code, n in faults.items())
+        typer.echo(f"what `python -m training validate` explains: {listed}", err=True)
+
+
+def _print_bundle(
+    manifest: Manifest, columns: list[dict[str, JsonValue]], *, directory: Path
+) -> None:
     typer.echo(f"bundle {directory}")
-    for name, value in bundle.manifest.metrics.items():
+    for name, value in manifest.metrics.items():
         typer.echo(f"  {name}: {value:.6g}")
     for column in columns:
         if not column["used"]:
             typer.echo(f"  not used: {column['table']}.{column['column']}: {column['why']}")
-    for name, reason in bundle.manifest.left_out.items():
+    for name, reason in manifest.left_out.items():
         typer.echo(f"  without {name}: {reason}")
-    if faults:
-        listed = ", ".join(f"{code} {n:,}" for code, n in faults.items())
-        typer.echo(f"what `python -m training validate` explains: {listed}", err=True)

@@ -15,7 +15,7 @@ from models.domain.event import (
     SEARCH,
     VIEW,
 )
-from models.domain.refund import Purchases, refunds_in_order, standing
+from models.domain.refund import SalePurchases, refunds_in_order, standing
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_refund_takes_pieces_of_the_latest_purchases(
     changed: list[tuple[int, int]],
     left: list[tuple[int, int]],
 ) -> None:
-    purchases = Purchases(list(enumerate(bought)))
+    purchases = SalePurchases(list(enumerate(bought)))
 
     assert purchases.refund(quantity) == changed
     assert purchases.left == left
