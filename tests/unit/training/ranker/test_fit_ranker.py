@@ -130,6 +130,23 @@ def test_clicks_teach_what_few_purchases_cannot(rng: np.random.Generator) -> Non
     assert abs(found.mean() - 0.05 * opens.mean()) < 0.005
 
 
+@pytest.mark.parametrize(("n_bought", "has_trees"), [(199, False), (200, True)])
+def test_few_purchases_are_left_to_the_line(
+    rng: np.random.Generator, *, n_bought: int, has_trees: bool
+) -> None:
+    """Whoever buys buys above a price, which only a tree can say exactly."""
+    matrix = rng.normal(size=(2_000, len(SCHEMA.names))).astype(np.float32)
+    matrix[:, POSITION] = 1
+    dear = np.flatnonzero(matrix[:, PRICE] > 0)
+    bought = np.zeros(len(matrix), dtype=np.bool_)
+    bought[rng.choice(dear, n_bought, replace=False)] = True
+
+    fitted = fit_ranker(RankerTraining(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0))
+
+    assert isinstance(fitted.ranker, LightGbmRanker)
+    assert (fitted.ranker.n_trees > 1) == has_trees
+
+
 @pytest.mark.parametrize("through_clicks", [True, False])
 def test_the_lists_of_a_caller_are_left_to_the_trees(
     rng: np.random.Generator, *, through_clicks: bool
