@@ -1,7 +1,7 @@
 """Catalogue follower: polls the store, rebuilds the catalogue in a thread, and swaps it whole."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final, TypeVar
@@ -134,6 +134,11 @@ class CatalogueFollower:
     def lacking(self) -> str | None:
         """What the store lost of the sales known here; None if nothing."""
         return self._known.lacking
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Why stored sales cannot be read, by id: the catalogue is built without them."""
+        return self._known.unreadable
 
     def is_outdated(self, sale_id: str, stored: Sale | None) -> bool:
         """Tell whether the store's state of a sale is older than the served one."""

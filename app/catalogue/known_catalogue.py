@@ -89,7 +89,7 @@ class CatalogueUpdate:
     def is_empty(self) -> bool:
         """Whether nothing changed."""
         new = self.changes
-        changed = new.sales or new.pictures or new.deleted or new.unpictured
+        changed = new.sales or new.pictures or new.deleted or new.unpictured or new.unreadable
         return not (self.is_replaced or changed)
 
 
@@ -143,6 +143,7 @@ class KnownCatalogue:
         self.version = 0
         self.sales: dict[str, Sale] = {}
         self.pictures: dict[tuple[str, int], StoredPicture] = {}
+        self.unreadable: dict[str, str] = {}  # why, by id of a sale that the store holds
         self.loss: Loss | None = None
         self._seen = ("", 0)
         self._server = ""
@@ -191,6 +192,7 @@ class KnownCatalogue:
         # them, so that those of between are in both.
         everything = await self._store.changes(0)
         changes = await self._store.changes(self.version)
+        self.unreadable = dict(everything.unreadable)
         sales = _changed(self.sales, changes)
         loss = await self._find_loss(sales, everything, changes, now_us=now_us)
         is_whole = self.loss is None and not loss.outdated and self._continues(changes, sales)
@@ -226,6 +228,7 @@ class KnownCatalogue:
             return self._replace(everything)
         self._has_begun = True
         self.generation, self.version = saved.generation, saved.version
+        self.unreadable = dict(everything.unreadable)
         self.pictures = {(one.sale_id, one.number): one for one in saved.pictures}
         self._take(since, sales)
         self.loss = loss
@@ -238,6 +241,7 @@ class KnownCatalogue:
             pictures=tuple(self.pictures.values()),
             deleted=(),
             unpictured=(),
+            unreadable=self.unreadable,
         )
         return CatalogueUpdate(everything_known, is_replaced=True, has_new=False)
 
@@ -248,6 +252,7 @@ class KnownCatalogue:
         self._has_begun = True
         self.generation, self.version = everything.generation, 0
         self.pictures.clear()
+        self.unreadable = {}
         self._take(everything, _changed({}, everything))
         is_whole = everything.generation != "" or everything.version == 0
         self.loss = None if is_whole else Loss(is_known=False)
@@ -257,7 +262,14 @@ class KnownCatalogue:
 
     def _continues(self, changes: SaleChanges, sales: Mapping[str, Sale]) -> bool:
         is_same = changes.generation == self.generation or self.is_blank
-        return is_same and changes.version >= self.version and len(sales) == changes.n_sales
+        left_out = self._unreadable_after(changes)
+        n_stored = len(sales) + len(left_out.keys() - sales.keys())
+        return is_same and changes.version >= self.version and n_stored == changes.n_sales
+
+    def _unreadable_after(self, changes: SaleChanges) -> dict[str, str]:
+        mended = {sale.sale_id for sale in changes.sales}.union(changes.deleted)
+        before = {i: reason for i, reason in self.unreadable.items() if i not in mended}
+        return {**before, **changes.unreadable}
 
     async def _find_loss(
         self, sales: Mapping[str, Sale], everything: SaleChanges, since: SaleChanges, *, now_us: int
@@ -290,6 +302,7 @@ class KnownCatalogue:
             self.generation = changes.generation
         self.version = max(self.version, changes.version)
         self.sales = sales
+        self.unreadable = self._unreadable_after(changes)
         self.pictures.update(((one.sale_id, one.number), one) for one in changes.pictures)
         for place in changes.unpictured:
             self.pictures.pop(place, None)
@@ -300,10 +313,10 @@ class KnownCatalogue:
 
 def _changed(sales: Mapping[str, Sale], changes: SaleChanges) -> dict[str, Sale]:
     """Return sales with changes applied; the same object if there are none."""
-    if isinstance(sales, dict) and not (changes.sales or changes.deleted):
+    if isinstance(sales, dict) and not (changes.sales or changes.deleted or changes.unreadable):
         return sales
     after = {**sales, **{sale.sale_id: sale for sale in changes.sales}}
-    for sale_id in changes.deleted:
+    for sale_id in (*changes.deleted, *changes.unreadable):
         after.pop(sale_id, None)
     return after
 

@@ -12,6 +12,7 @@ from app.cli.finding import Finding, Verdict
 from app.cli.last_known import last_known
 from app.errors import StoreUnavailableError
 from app.experiments.plan_file import first_plan
+from app.health.readiness import UNREADABLE_ADVICE, unreadable_reason
 from app.health.store_monitor import NO_EVICTION, SKEW_S, STORE_ADVICE, WRITES_ADVICE
 from app.recommend.currency import mixed_currencies
 from app.settings import Settings
@@ -189,6 +190,9 @@ async def _catalogue(stores: Stores, settings: Settings) -> Finding:
     known = await last_known(stores, settings.state_dir)
     if known.lacking is not None:
         return Finding("store catalogue", Verdict.FAILURE, known.lacking, ADVICE)
+    if known.unreadable:
+        seen = unreadable_reason(known.unreadable)
+        return Finding("store catalogue", Verdict.FAILURE, seen, UNREADABLE_ADVICE)
     return Finding.checked(
         "store catalogue",
         f"{len(known.sales) or 'no'} sales" + ("" if known.sales else " yet"),

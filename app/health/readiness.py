@@ -5,15 +5,16 @@ of the store. The second is for the alerts of operators.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.known_catalogue import ADVICE
 from app.catalogue.snapshot_archive import STATE_ADVICE
-from app.errors import StoreUnavailableError
+from app.errors import MAX_NAMED, StoreUnavailableError
 from app.health.background_tasks import TaskHealth
 from app.health.store_monitor import STORE_ADVICE, StoreMonitor
 from app.observability import Metrics
@@ -63,6 +64,9 @@ UNBUILT_ADVICE: Final = (
     "put or delete the sale that it names; after an upgrade, load the dataset again (`python -m app"
     " load`)"
 )
+UNREADABLE_ADVICE: Final = (
+    "put or delete each of them, or load the dataset again (`python -m app load`)"
+)
 TASKS_ADVICE: Final = (
     "look in the log for `a background task failed`, which has the traceback; if it goes on, the"
     " worker ends, to be replaced"
@@ -83,6 +87,13 @@ class Missing:
     def __str__(self) -> str:
         """Return part, reason and advice."""
         return f"{self.part}: {self.reason}: {self.advice}"
+
+
+def unreadable_reason(unreadable: Mapping[str, str]) -> str:
+    """Return how many stored sales cannot be read, and why for the first, by sale id."""
+    first = islice(unreadable.items(), MAX_NAMED)
+    named = ", ".join(f"{sale_id!r} ({reason})" for sale_id, reason in first)
+    return f"{len(unreadable)} stored sales are unreadable and left out: {named}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +150,10 @@ class Readiness:
         elif self.live.is_stale:
             reason = "not read from the store within the last minute"
             yield Missing(Part.CATALOGUE, reason, STALE_ADVICE)
+        if self.live.unreadable:
+            yield Missing(
+                Part.CATALOGUE, unreadable_reason(self.live.unreadable), UNREADABLE_ADVICE
+            )
         if self.live.lacking is not None:
             yield Missing(Part.CATALOGUE, self.live.lacking, ADVICE)
         if self.live.unsaved is not None:

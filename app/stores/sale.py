@@ -3,13 +3,15 @@
 Scripts: ``change_catalogue``, ``read_changes``, ``vouch_for_catalogue``, ``distrust_catalogue``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, cast
 
 from pydantic import ValidationError
 
-from app.errors import TooManyAttributesError, TooManyMarketsError
+from app.bounded_log import BoundedLog
+from app.errors import MAX_NAMED, TooManyAttributesError, TooManyMarketsError
 from app.stores.connection import Connection, Script
 from app.stores.keys import (
     ATTRIBUTES,
@@ -66,6 +68,8 @@ class SaleChanges:
         pictures: Pictures labelled or removed since, each in its latest form.
         deleted: Ids deleted since, and not put again.
         unpictured: Sale id and number of pictures deleted with their sale, and not put again.
+        unreadable: Why a sale put since cannot be read, by id: another version put it. Such sales
+            count in `n_sales`.
     """
 
     generation: str
@@ -77,17 +81,20 @@ class SaleChanges:
     pictures: tuple[StoredPicture, ...]
     deleted: tuple[str, ...]
     unpictured: tuple[tuple[str, int], ...]
+    unreadable: Mapping[str, str]
 
 
 class SaleStore:
     """The catalogue in Redis 7 or Valkey.
 
     A sale that is put as it already stands is no change: loading the same data twice costs no
-    rebuild of the catalogue.
+    rebuild of the catalogue. A stored sale that cannot be read, as of another version of this
+    software, is left out as if it were absent, and named in the log: put or delete it.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._log = BoundedLog(__name__)
 
     async def put(self, sales: Sequence[Sale]) -> int:
         """Insert or replace sales, in steps of `PAGE`; return the new version.
@@ -113,11 +120,12 @@ class SaleStore:
         sale, packed = await self._connection.execute_many(
             [("HGET", SALES, sale_id), ("HMGET", PICTURES, *fields)], doing="reading a sale"
         )
-        if sale is None:
+        readable = self._readable({} if sale is None else {sale_id: cast("bytes", sale)}).sales
+        if sale_id not in readable:
             return None
         pictures = zip(fields, cast("list[bytes | None]", packed), strict=True)
         seen = tuple(unpack_picture(field, value) for field, value in pictures if value)
-        return StoredSale(Sale.model_validate_json(cast("bytes", sale)), seen)
+        return StoredSale(readable[sale_id], seen)
 
     async def read_many(self, sale_ids: Sequence[str]) -> dict[str, Sale]:
         """Return those of the sales that are known, as they stand now, by id; one round trip."""
@@ -126,8 +134,8 @@ class SaleStore:
             [("HMGET", SALES, *page) for page in pages], doing="reading sales"
         )
         found = [value for reply in replies for value in cast("list[bytes | None]", reply)]
-        known = [(i, value) for i, value in zip(sale_ids, found, strict=True) if value is not None]
-        return {sale_id: Sale.model_validate_json(value) for sale_id, value in known}
+        known = zip(sale_ids, found, strict=True)
+        return self._readable({i: value for i, value in known if value is not None}).sales
 
     async def put_pictures(self, pictures: Sequence[StoredPicture]) -> frozenset[str]:
         """Store scores of pictures, or that they are removed, in steps of `PAGE`.
@@ -149,12 +157,7 @@ class SaleStore:
         return changed.n_changes > 0
 
     async def changes(self, since: int) -> SaleChanges:
-        """Return what changed after a version, read in pages; 0 returns everything.
-
-        Raises:
-            ValueError: If a sale is unreadable, as of another version of this software; it is
-                named.
-        """
+        """Return what changed after a version, read in pages; 0 returns everything."""
         latest: dict[str, bytes | None] = {}
         first, reached = b"", since
         while True:
@@ -170,16 +173,18 @@ class SaleStore:
             if len(members) < PAGE:
                 sales = {name[1:]: v for name, v in latest.items() if name[0] == _SALE}
                 pictures = {name[1:]: v for name, v in latest.items() if name[0] == _PICTURE}
+                put = self._readable({sale_id: v for sale_id, v in sales.items() if v})
                 return SaleChanges(
                     generation=generation.decode(),
                     version=reached,
                     vouched=int(vouched),
                     n_sales=int(n_sales),
                     server=server.decode(),
-                    sales=tuple(_read_sale(sale_id, v) for sale_id, v in sales.items() if v),
+                    sales=tuple(put.sales.values()),
                     pictures=tuple(unpack_picture(i, v) for i, v in pictures.items() if v),
                     deleted=tuple(sale_id for sale_id, v in sales.items() if not v),
                     unpictured=tuple((i[1:], int(i[0])) for i, v in pictures.items() if not v),
+                    unreadable=put.unreadable,
                 )
 
     async def vouch(self, version: int = 0) -> None:
@@ -206,6 +211,23 @@ class SaleStore:
             doing="marking the catalogue as incomplete",
         )
 
+    def _readable(self, values: Mapping[str, bytes]) -> "_Readable":
+        read = _Readable({}, {})
+        for sale_id, value in values.items():
+            try:
+                read.sales[sale_id] = Sale.model_validate_json(value)
+            except ValidationError as exc:
+                error = exc.errors(include_url=False, include_input=False)[0]
+                field = ".".join(map(str, error["loc"]))
+                read.unreadable[sale_id] = f"{field}: {error['msg']}" if field else error["msg"]
+        if read.unreadable:
+            self._log.warning(
+                "stored sales are unreadable and left out: put or delete each of them",
+                n_sales=len(read.unreadable),
+                first=dict(islice(read.unreadable.items(), MAX_NAMED)),
+            )
+        return read
+
     async def _change(self, changes: Sequence[Change], *, doing: str) -> "_Changed":
         version, n_changes = 0, 0
         everywhere = (set[str](), set[str](), set[str]())
@@ -225,22 +247,18 @@ class SaleStore:
 
 
 @dataclass(frozen=True, slots=True)
+class _Readable:
+    sales: dict[str, Sale]
+    unreadable: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Changed:
     version: int
     n_changes: int
     unknown: frozenset[str]
     of_markets: frozenset[str]
     of_attributes: frozenset[str]
-
-
-def _read_sale(sale_id: str, value: bytes) -> Sale:
-    try:
-        return Sale.model_validate_json(value)
-    except ValidationError as exc:
-        error = exc.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, error["loc"]))
-        msg = f"sale {sale_id!r} is unreadable: {field}: {error['msg']}"
-        raise ValueError(msg) from exc
 
 
 def _member(sale_id: str, number: int) -> str:

@@ -1,6 +1,7 @@
 """The health routes."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from app.catalogue.model import Model
 from app.main import create_app
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.keys import CHANGES, PLAN
+from app.stores.keys import CHANGES, PICTURES, PLAN, VERSION
 from app.stores.keys import SALES as SALES_KEY
 from app.stores.store import Stores
 from tests.api.conftest import SALES
@@ -239,16 +240,35 @@ async def test_a_store_of_which_no_catalogue_can_be_built_is_named_with_the_reas
     client: httpx.AsyncClient, stores: Stores
 ) -> None:
     """The last catalogue stays, and answers from it: nothing else would say that it is old."""
-    broken = ("HSET", SALES_KEY, "alps", "{}")
-    await stores.connection.execute(*broken, doing="breaking a sale")
-    await stores.sales.put([sale("new")])
-    await stores.connection.execute("ZADD", CHANGES, 2**53, "salps", doing="telling of it")
+    broken = ("HSET", PICTURES, "1alps", bytes(6))
+    await stores.connection.execute(*broken, doing="breaking a picture")
+    await stores.connection.execute("ZADD", CHANGES, 2**53, "p1alps", doing="telling of it")
 
     full = await answer_with(client, FULL, "none can be built")
 
-    reason = "sale 'alps' is unreadable: sale_id: Field required"
-    assert f"catalogue: none can be built of what the store holds: {reason}" in full
-    assert "put or delete the sale that it names" in full
+    assert "catalogue: none can be built of what the store holds: buffer size" in full
+
+
+async def test_an_unreadable_sale_is_named_and_a_put_mends_it(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    await stores.sales.put([sale("old")])
+    broken = ("HSET", SALES_KEY, "old", "{}")
+    await stores.connection.execute(*broken, doing="breaking a sale")
+    await stores.connection.execute("ZADD", CHANGES, 2**52, "sold", doing="telling of it")
+    await stores.connection.execute("SET", VERSION, 2**52, doing="telling of it")
+
+    full = await answer_with(client, FULL, "unreadable")
+    absent = await client.get("/v1/sales/old")
+    body = sale("old").model_dump_json(exclude_defaults=True)
+    many = await client.post("/v1/sales", content=body)
+    put = await client.put("/v1/sales/old", json=json.loads(body))
+    await answer_of(client, FULL, status=200)
+
+    assert "catalogue: 1 stored sales are unreadable and left out: 'old' (sale_id: Field" in full
+    assert "put or delete each of them" in full
+    assert (absent.status_code, many.json()["created"], put.status_code) == (404, 1, 200)
+    assert (await client.get("/v1/sales/old")).status_code == 200
 
 
 async def test_a_worker_that_never_had_a_catalogue_says_what_to_do(

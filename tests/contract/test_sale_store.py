@@ -1,15 +1,18 @@
 """The contract of the sale store, on the embedded server and on Redis."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from app.errors import TooManyAttributesError, TooManyMarketsError
 from app.stores.connection import Connection
+from app.stores.keys import SALES
 from app.stores.picture import ALL_PICTURES, LabelledPicture, RemovedPicture
 from app.stores.sale import PAGE, SaleChanges, SaleStore
 from models.catalogue.columns import MAX_MARKETS
@@ -48,6 +51,25 @@ class SaleStoreContract:
 
         assert changes.version == 0
         assert (changes.sales, changes.pictures, changes.deleted) == ((), (), ())
+
+    async def test_an_unreadable_sale_is_as_if_absent_and_named(
+        self, store: SaleStore, connection: Connection
+    ) -> None:
+        """A former version took texts that this one refuses."""
+        await store.put([sale("s1"), sale("s2")])
+        broken = sale("s2").model_dump(mode="json") | {"attributes": {"text": "x" * 1_001}}
+        await connection.execute("HSET", SALES, "s2", json.dumps(broken), doing="breaking a sale")
+
+        with capture_logs() as lines:
+            changes = await store.changes(0)
+            read, many = await store.read("s2"), await store.read_many(["s1", "s2"])
+
+        assert sale_ids(changes) == ["s1"]
+        assert (changes.n_sales, list(changes.unreadable)) == (2, ["s2"])
+        assert "at most 1000 characters" in changes.unreadable["s2"]
+        assert (read, list(many)) == (None, ["s1"])
+        [line] = lines
+        assert (line["n_sales"], list(line["first"])) == (1, ["s2"])
 
     async def test_a_sale_comes_back_as_it_was_put(self, store: SaleStore) -> None:
         full = Sale(

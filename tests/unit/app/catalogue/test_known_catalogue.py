@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.catalogue.catalogue_follower import CatalogueFollower
+from app.stores.keys import CHANGES, SALES, VERSION
 from models.domain.event import to_us
 from models.domain.sale import Sale
 from tests.shop import sale, scorer
@@ -55,6 +56,29 @@ async def running(shop: Shop, power: Power) -> CatalogueFollower:
     await shop.stores.sales.delete("gone")
     await live.refresh()
     return live
+
+
+async def test_one_unreadable_sale_holds_up_no_other(
+    shop: Shop, running: CatalogueFollower
+) -> None:
+    """Neither that of a running worker, nor that of one which starts; nothing counts as lost."""
+    await shop.stores.connection.execute("HSET", SALES, "s2", "{}", doing="breaking a sale")
+    version = await shop.stores.sales.put([sale("s3")])
+    mark = [("ZADD", CHANGES, version + 1, "ss2"), ("SET", VERSION, version + 1)]
+    await shop.stores.connection.execute_many(mark, doing="telling of it")
+    starting = shop.live(scorer(sale("seed")), archive=shop.archive_of_another_machine)
+
+    for live in (running, starting):
+        await live.refresh()
+        await live.refresh()
+        assert (open_now(live), live.lacking) == (["s1", "s3"], None)
+        assert live.unreadable == {"s2": "sale_id: Field required"}
+
+    await shop.stores.sales.put([sale("s2"), sale("s4")])
+    for live in (running, starting):
+        await live.refresh()
+        assert (open_now(live), live.lacking) == (["s1", "s2", "s3", "s4"], None)
+        assert live.unreadable == {}
 
 
 async def test_an_emptied_store_does_not_bring_back_what_sold_out_or_was_deleted(
