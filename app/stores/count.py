@@ -3,7 +3,7 @@
 Scripts: ``read_counts``, ``put_counts``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Final, cast
@@ -98,23 +98,7 @@ class CountStore:
             hours += [at] * len(history)
             fields += history
             counts += map(int, history.values())
-        is_own = np.fromiter((len(field) == FIELD.itemsize for field in fields), dtype=bool)
-        if not is_own.all():
-            fields = list(compress(fields, is_own))
-            _log.warning("counts of another version are left out: load the newest dataset again")
-        # The cut hour minus its later minutes is 0 for what happened in these alone.
-        cells = np.frombuffer(b"".join(fields), dtype=FIELD)
-        received = np.array(hours, dtype=np.int64)[is_own]
-        n_events = np.array(counts, dtype=np.int64)[is_own]
-        is_refund = cells["kind"] == REFUND
-        # Purchases are taken back once the hour is over, see `models.catalogue.event_counts`.
-        kept = (n_events > 0) & ~(is_refund & (received == until_us // HOUR_US))
-        return EventCounts(
-            sale_keys=cells["sale"].astype(np.uint64)[kept],
-            kinds=np.where(is_refund, PURCHASE, cells["kind"]).astype(np.int64)[kept],
-            hours=(received - cells["age"].astype(np.int64))[kept],
-            counts=np.where(is_refund, -n_events, n_events)[kept],
-        )
+        return _decoded(hours, fields, counts, until_us=until_us)
 
     async def put_history(self, history: Mapping[int, HourCounts], *, now_us: int) -> None:
         """Replace the counts of loaded history.
@@ -139,3 +123,26 @@ class CountStore:
         commands = [("GET", f"{counts_prefix(p)}since") for p in range(N_PARTITIONS)]
         replies = await self._connection.execute_many(commands, doing=_DOING)
         return [None if reply is None else int(cast("bytes", reply)) for reply in replies]
+
+
+def _decoded(
+    hours: Sequence[int], fields: Sequence[bytes], counts: Sequence[int], *, until_us: int
+) -> EventCounts:
+    """Return counts of fields by the hour of receipt; those of another version are left out."""
+    is_own = np.fromiter((len(field) == FIELD.itemsize for field in fields), dtype=bool)
+    if not is_own.all():
+        fields = list(compress(fields, is_own))
+        _log.warning("counts of another version are left out: load the newest dataset again")
+    # The cut hour minus its later minutes is 0 for what happened in these alone.
+    cells = np.frombuffer(b"".join(fields), dtype=FIELD)
+    received = np.array(hours, dtype=np.int64)[is_own]
+    n_events = np.array(counts, dtype=np.int64)[is_own]
+    is_refund = cells["kind"] == REFUND
+    # Purchases are taken back once the hour is over, see `models.catalogue.event_counts`.
+    kept = (n_events > 0) & ~(is_refund & (received == until_us // HOUR_US))
+    return EventCounts(
+        sale_keys=cells["sale"].astype(np.uint64)[kept],
+        kinds=np.where(is_refund, PURCHASE, cells["kind"]).astype(np.int64)[kept],
+        hours=(received - cells["age"].astype(np.int64))[kept],
+        counts=np.where(is_refund, -n_events, n_events)[kept],
+    )
