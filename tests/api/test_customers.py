@@ -54,7 +54,7 @@ async def test_what_is_known_of_a_customer_is_told(
     [last] = body["shown"]
     assert last["position"] == 4
     assert (last["sale_id"], last["sale_key"]) == ("rome", f"{key('rome'):016x}")
-    shown_at = datetime.fromisoformat(shown["at"]).replace(microsecond=0)
+    shown_at = datetime.fromisoformat(str(shown["at"])).replace(microsecond=0)
     assert datetime.fromisoformat(last["at"]) == shown_at
     assert body["expires_at"] is not None
 

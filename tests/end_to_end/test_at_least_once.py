@@ -124,6 +124,7 @@ async def counted(store_url: str) -> Counter[bytes]:
 
 
 def in_field(event: Event) -> bytes:
+    assert event.sale_id is not None
     return key(event.sale_id).to_bytes(8, "big") + bytes([KIND[event.type], 0, 0])
 
 

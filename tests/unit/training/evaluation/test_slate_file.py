@@ -36,7 +36,7 @@ def scores(path: Path, *lines: tuple[str, str, str]) -> Path:
 
 
 def judged(own: OwnScores, directory: Path) -> Evaluation:
-    extras = {protocol: {OWN_SCORES: own.scorer(protocol)} for protocol in Protocol}
+    extras = {str(protocol): {OWN_SCORES: own.scorer(protocol)} for protocol in Protocol}
     question = question_on(LOG, directory)
     return evaluate(price_scorer(), question, progress=Silent(), extras=extras)
 
