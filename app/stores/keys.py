@@ -1,13 +1,14 @@
 """Keys of the store: names, bounds and lifetimes.
 
 A Lua script may touch one slot of a cluster only. So all keys that one event changes carry
-the hash tag of its customer's partition, and the catalogue carries a tag of its own.
+the hash tag of its customer's partition, and the catalogue carries a tag of its own. The `FORM` of
+windows, impressions and profiles is in their keys, so that another form is never read.
 
 ==========================  ===========================================================
-``c:{p}:<customer>``        window: sorted set of 24-byte members, score ``at_us``
-``d:{p}:<customer>``        the sales shown last: sorted set of sale keys, score a stamp:
+``c:2:{p}:<customer>``      window: sorted set of 24-byte members, score ``at_us``
+``d:2:{p}:<customer>``      the sales shown last: sorted set of sale keys, score a stamp:
                             ``1000 * second + position``
-``p:{p}:<customer>``        packed profile
+``p:2:{p}:<customer>``      packed profile
 ``i:{p}:<customer>:<day>``  keys of events that were received that day, to count none twice
 ``events:{p}``              stream of accepted events: ``e`` JSON, ``r`` received_at in µs
 ``exposures:{p}``           stream of answers: ``x`` packed record; in both ``b``: ``stream.lua``
@@ -51,6 +52,10 @@ from models.domain.event import key
 # Part of every key: another number would lose all that is stored. Chosen, not measured: more
 # spreads a cluster more evenly, fewer makes the reads of all streams and counters cheaper.
 N_PARTITIONS: Final = 64
+
+# Raise it where the bytes of a window, of impressions or of a profile change: keys of another form
+# are unread, and expire.
+FORM: Final = 2
 
 DAY_S: Final = 24 * 3600
 # Chosen: longer than a year, in which the customers of a season come back.
@@ -123,9 +128,9 @@ class CustomerKeys:
         """Name the keys of a customer."""
         p = partition(customer_id)
         return cls(
-            window=f"c:{{{p}}}:{customer_id}",
-            shown=f"d:{{{p}}}:{customer_id}",
-            profile=f"p:{{{p}}}:{customer_id}",
+            window=f"c:{FORM}:{{{p}}}:{customer_id}",
+            shown=f"d:{FORM}:{{{p}}}:{customer_id}",
+            profile=f"p:{FORM}:{{{p}}}:{customer_id}",
             recent=f"i:{{{p}}}:{customer_id}",
             events=events_stream(p),
             counts=counts_prefix(p),

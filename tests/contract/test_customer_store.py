@@ -14,12 +14,20 @@ from hypothesis import strategies as st
 from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
 from app.stores.customer import OUTCOMES, CustomerStore, EventOutcome, EventStatus, LoadedCustomer
-from app.stores.keys import CUSTOMER_TTL_S, HOUR_TTL_S, MINUTE_TTL_S, RECENT_TTL_S, CustomerKeys
+from app.stores.keys import (
+    CUSTOMER_TTL_S,
+    HOUR_TTL_S,
+    MINUTE_TTL_S,
+    RECENT_TTL_S,
+    CustomerKeys,
+    partition,
+)
 from models.catalogue.event_counts import N_KINDS
 from models.domain.customer import WINDOW_EVENTS
 from models.domain.event import Event, EventType, to_us
 from models.domain.profile import Profile
 from models.domain.recent_impressions import SHOWN_SALES
+from models.domain.units import SECOND_US
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, window_of
 
 ACCEPTED = EventOutcome(EventStatus.ACCEPTED)
@@ -57,6 +65,25 @@ class CustomerStoreContract:
 
         assert len(state.window) == 0
         assert state.profile == Profile.empty()
+
+    async def test_what_another_form_left_of_a_customer_is_not_read(
+        self, store: CustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        """Earlier versions had other members, stamps and profiles, under keys without a form."""
+        window, shown, profile = (f"{kind}:{{{partition('c1')}}}:c1" for kind in "cdp")
+        earlier = [
+            ("ZADD", window, now_us, bytes(20)),
+            ("ZADD", shown, now_us // SECOND_US, bytes(8)),
+            ("SET", profile, bytes(48)),
+        ]
+        await connection.execute_many(earlier, doing="putting an earlier form")
+        click = event("e1", at_us=now_us)
+
+        unknown = await store.describe("c1")
+        await store.append([click])
+
+        assert (len(unknown.window), unknown.profile) == (0, Profile.empty())
+        assert (await store.read("c1")).window.pack() == window_of([click]).pack()
 
     async def test_an_acknowledged_event_is_in_the_next_window(
         self, store: CustomerStore, now_us: int

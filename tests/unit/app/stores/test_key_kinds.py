@@ -10,7 +10,7 @@ from tests.proofs import ROOT
 
 
 def test_the_table_of_the_layout_names_every_kind_and_no_other() -> None:
-    table = re.findall(r"^``([a-z]+):\{", layout.__doc__ or "", re.MULTILINE)
+    table = re.findall(r"^``([a-z]+):(?:\d+:)?\{", layout.__doc__ or "", re.MULTILINE)
 
     assert set(table) == set(PREFIXES)
 
@@ -29,4 +29,4 @@ def test_the_documented_user_may_use_every_kind(kind: str) -> None:
     page = (ROOT / "docs/store.md").read_text(encoding="utf-8")
 
     assert f"~{kind}:*" in page
-    assert re.search(rf"^\| .*`{kind}:\{{", page, re.MULTILINE)
+    assert re.search(rf"^\| .*`{kind}:(\d+:)?\{{", page, re.MULTILINE)
