@@ -33,7 +33,7 @@ from app.resources import Worker
 from app.security.key_ring import read_keys
 from app.settings import Settings
 from app.stores.embedded import server_folder
-from app.stores.past_clock import PastClockError, set_back
+from app.stores.past_clock import PastClockError, require_present
 from app.workers import listen, run
 from models.scoring.bundle import BundleError
 
@@ -71,26 +71,31 @@ def serve(
     )
     configure_logging(settings.log_level)
     with exit_on_user_error():
-        if as_of is not None:
-            _set_back(settings, as_of)
+        moment = _clock_start(settings, as_of)
         if settings.keys is not None:
             _ = read_keys(settings.keys)
         _ = first_plan(settings.plan)
         # The port first: a second start of the service must not wait for a bundle to learn that.
-        with listen(settings) as listener, store_url(settings) as url:
+        with listen(settings) as listener, store_url(settings, as_of=moment) as url:
             asyncio.run(_require_bundle(settings, url))
             host, port = listener.getsockname()[:2]
             _log.info("listening", url=f"http://{host}:{port}", workers=settings.workers)
             run(settings.model_copy(update={"redis_url": url}), listener)
 
 
-def _set_back(settings: Settings, as_of: datetime) -> None:
+def _clock_start(settings: Settings, as_of: datetime | None) -> datetime | None:
+    """Return the time at which the store's clock is to start; None for the present."""
+    if as_of is None:
+        # Other commands follow the store's clock, but a website must not be in the past unasked.
+        if settings.redis_url is None:
+            require_present(server_folder(settings.state_dir))
+        return None
     if settings.redis_url is not None or not settings.is_on_loopback:
         msg = "--as-of is for a try: it needs the embedded store, and a host on loopback"
         raise PastClockError(msg)
     moment = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
-    set_back(server_folder(settings.state_dir), moment)
     _log.warning("the store lives in the past, for a try", as_of=moment.isoformat())
+    return moment
 
 
 async def _require_bundle(settings: Settings, url: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Annotated, Final, TypeVar
 
 import typer
@@ -56,12 +57,17 @@ def exit_on_user_error() -> Generator[None]:
 
 
 @contextmanager
-def store_url(settings: Settings) -> Generator[str]:
-    """Yield the URL of the store; without a setting, of the embedded server, which runs here."""
+def store_url(settings: Settings, *, as_of: datetime | None = None) -> Generator[str]:
+    """Yield the URL of the store; without a setting, of the embedded server, which runs here.
+
+    Args:
+        settings: The settings.
+        as_of: See `embedded_server`; None with another store.
+    """
     if settings.redis_url is not None:
         yield str(settings.redis_url)
         return
-    with embedded_server(settings.state_dir) as url:
+    with embedded_server(settings.state_dir, as_of=as_of) as url:
         yield url
 
 

@@ -165,10 +165,14 @@ class Readiness:
 
     def _unexplained(self, missing: Sequence[Missing]) -> Iterator[Missing]:
         """Yield that most answers are not full, if no other missing part explains it."""
+        parts = {one.part for one in missing}
         # The answers of an outage go: after it they would be reported as if it lasted.
-        if not EXPLAINING.isdisjoint(one.part for one in missing):
+        if not EXPLAINING.isdisjoint(parts):
             self.answers.forget_all()
-        elif (lacking := self.answers.lacking) is not None:
+            return
+        if Part.COUNTS in parts:
+            self.answers.excuse(DegradationLevel.STALE_COUNTS)
+        if (lacking := self.answers.lacking) is not None:
             yield Missing(Part.ANSWERS, *lacking)
 
     async def measure(self) -> None:

@@ -49,6 +49,12 @@ class RecentAnswers:
         )
         return reason, cause.advice
 
+    def excuse(self, level: DegradationLevel) -> None:
+        """Count the answers of a level as full: their cause is reported by another part."""
+        for _, of_second in self._seconds:
+            for one in [one for one in of_second if one is not None and one[0] is level]:
+                of_second[None] += of_second.pop(one)
+
     def forget_all(self) -> None:
         """Begin the minute anew."""
         self._seconds.clear()

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -41,7 +42,7 @@ class EmbeddedServerError(UserError):
 
 
 @contextmanager
-def embedded_server(state_dir: Path) -> Generator[str]:
+def embedded_server(state_dir: Path, *, as_of: datetime | None = None) -> Generator[str]:
     """Run the machine's embedded server, and yield its URL.
 
     The first process to enter owns the server: it starts it, or adopts one that a killed
@@ -49,9 +50,11 @@ def embedded_server(state_dir: Path) -> Generator[str]:
 
     Args:
         state_dir: Where the server keeps its data; one server per directory.
+        as_of: The time at which its clock starts, with a zone; None for the clock that it has.
 
     Raises:
         EmbeddedServerError: If the server does not answer in time.
+        PastClockError: If the clock cannot be set to ``as_of``.
     """
     folder = server_folder(state_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -60,12 +63,18 @@ def embedded_server(state_dir: Path) -> Generator[str]:
     lock = FileLock(folder / "owner.lock", blocking=False)
     try:
         lock.acquire()
-    except Timeout:
+    except Timeout as exc:
+        if as_of is not None:
+            msg = f"{folder} is in use: end what uses it, or choose another VITRINE_STATE_DIR"
+            raise past_clock.PastClockError(msg) from exc
         _wait_until_ready(path, folder)
         yield f"unix://{path}"
         return
     process = None
     try:
+        if as_of is not None:
+            past_clock.set_back(folder, as_of)
+            _stop(path, process)  # what a killed owner left runs in another time
         if not answers(path):
             command = [str(get_binary_path()), "--dir", str(folder), "--unixsocket", str(path)]
             with (folder / "valkey.log").open("ab") as log:

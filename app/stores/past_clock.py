@@ -20,14 +20,13 @@ def set_back(folder: Path, moment: datetime) -> None:
     """Have the server of a folder start at a moment, each time that it starts.
 
     Args:
-        folder: The folder of the embedded server; it is made.
+        folder: The folder of the embedded server, which does not run.
         moment: The time, with a zone.
 
     Raises:
         PastClockError: If libfaketime is not installed, or the folder was used in the present.
     """
     _ = _library()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / _FILE
     if not file.exists() and (folder / "appendonlydir").exists():
         msg = (
@@ -36,6 +35,22 @@ def set_back(folder: Path, moment: datetime) -> None:
         )
         raise PastClockError(msg)
     file.write_text(f"{moment.astimezone(UTC):{_FORM}}\n")
+
+
+def require_present(folder: Path) -> None:
+    """Refuse a folder whose server starts in the past.
+
+    Raises:
+        PastClockError: If its clock was set back.
+    """
+    file = folder / _FILE
+    if file.exists():
+        moment = datetime.strptime(file.read_text().strip(), _FORM).replace(tzinfo=UTC)
+        msg = (
+            f"{folder} lives in the past, from {moment:%Y-%m-%dT%H:%M:%S}: give `--as-of` for a"
+            " try, or choose another VITRINE_STATE_DIR for the present"
+        )
+        raise PastClockError(msg)
 
 
 def variables(folder: Path) -> Mapping[str, str] | None:

@@ -98,6 +98,29 @@ async def test_a_change_that_is_refused_is_logged_with_its_key_and_route_and_cou
     assert f'refused_requests_total{{code="forbidden",key="{WEBSITE_ID}"}} 8.0' in metrics
 
 
+async def test_callers_cannot_crowd_out_the_refused_changes_of_others(
+    client: httpx.AsyncClient, written: StringIO
+) -> None:
+    """A scanner without a key, and one with a key, try many methods and routes."""
+    routes = ("/v1/plan", "/v1/sales/s1", "/v1/bundles/active", "/v1/nowhere")
+    for method in ("PUT", "POST", "PROPFIND", "MKCOL", "LOCK"):
+        for route in routes:
+            await client.request(method, route)
+    for method in ("PROPFIND", "MKCOL", "LOCK", "PUT"):
+        for route in routes:
+            await client.request(method, route, headers={"X-API-Key": WEBSITE_KEY})
+
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(one["code"], one["method"], one["route"]) for one in lines] == [
+        ("unauthenticated", "PUT", "/v1/plan"),
+        ("forbidden", "PROPFIND", "/v1/plan"),
+        # A method and a route that belong together have a line of their own.
+        ("forbidden", "PUT", "/v1/plan"),
+        ("forbidden", "PUT", "/v1/sales/{sale_id}"),
+        ("forbidden", "PUT", "/v1/bundles/active"),
+    ]
+
+
 async def test_a_change_whose_caller_left_before_its_body_had_arrived_is_no_error_of_ours(
     written: StringIO,
 ) -> None:

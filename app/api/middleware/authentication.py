@@ -117,22 +117,26 @@ class Authentication:
         said = {"code": refusal.code, "key": key_id, "reason": str(refusal)}
         self._n_refused.labels(refusal.code, key_id).inc()
         if is_change(scope):
-            where = {"method": scope["method"], "route": self._route(scope)}
-            kind = (refusal.code, key_id, *where.values())
-            self._audit.warning("a change was refused", *kind, **where, **said)
+            match, route = self._route(scope)
+            where = {"method": scope["method"], "route": route}
+            # Callers without a key, and methods that the route does not have, decide no kinds.
+            kind = tuple(where.values()) if key_id and match is Match.FULL else ()
+            self._audit.warning(
+                "a change was refused", refusal.code, key_id, *kind, **where, **said
+            )
         else:
             self._log.warning("a request was refused", refusal.code, key_id, **said)
         return error_response(refusal, headers)
 
-    def _route(self, scope: Scope) -> str:
+    def _route(self, scope: Scope) -> tuple[Match, str]:
         """Return the route that a request would have reached, which names no customer."""
         found = (
-            route.path
+            (match, route.path)
             for match in (Match.FULL, Match.PARTIAL)
             for route in self._routes
             if route.matches(scope)[0] is match
         )
-        return next(found, "none")
+        return next(found, (Match.NONE, "none"))
 
 
 def _given_key(headers: Headers) -> str:

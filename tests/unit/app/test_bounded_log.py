@@ -63,3 +63,21 @@ def test_however_many_kinds_there_are_the_lines_are_bounded(
         log.warning("refused", str(i))
 
     assert len(lines) == MAX_KINDS + 1
+
+
+def test_kinds_that_went_quiet_make_room_and_what_they_left_out_is_still_reported(
+    lines: list[structlog.typing.EventDict],
+) -> None:
+    now_s = 0.0
+    log = BoundedLog("test", lambda: now_s)
+    for i in range(2 * MAX_KINDS):
+        log.warning("refused", str(i % MAX_KINDS))
+
+    now_s, lines[:] = EVERY_S, []
+    log.warning("refused", "new one")
+    log.warning("refused", "new two")
+
+    assert [line["left_out"] for line in lines] == [0, 0]
+    for i in range(MAX_KINDS):
+        log.warning("refused", f"later {i}")
+    assert sum(line["left_out"] for line in lines) == MAX_KINDS

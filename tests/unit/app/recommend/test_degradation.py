@@ -68,3 +68,16 @@ def test_answers_are_forgotten_after_a_minute() -> None:
 
     assert "overload" in str(within)
     assert degradation.recent.lacking is None
+
+
+def test_answers_whose_cause_is_reported_elsewhere_are_no_shortfall_and_hide_none() -> None:
+    degradation = noted(full=2, late=6, empty=12)
+
+    degradation.recent.excuse(DegradationLevel.EMPTY)
+    assert degradation.recent.lacking is None
+
+    for _ in range(10):
+        degradation.recent.record((DegradationLevel.POPULARITY, TOO_SLOW))
+    lacking = degradation.recent.lacking
+    assert lacking is not None
+    assert lacking[0].startswith("16 of the 30 answers")
