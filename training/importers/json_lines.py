@@ -41,17 +41,12 @@ class JsonLines:
 
         Raises:
             OSError: If the file cannot be read.
+            EOFError: If a gzip file is cut off.
+            zlib.error: If a gzip file is damaged.
         """
         opened = gzip.open if self.path.suffix.lower() == ".gz" else open
         with cast("TextIO", opened(self.path, "rt", encoding="utf-8", errors="replace")) as lines:
-            rows = self._rows(lines)
-            frames = [pl.DataFrame(schema={ROW: pl.Int64})]
-            while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-                # A dictionary keeps the order in which the fields come.
-                names = {name: pl.String for _, values in chunk for name in values}
-                records = [{ROW: row, **values} for row, values in chunk]
-                frames.append(pl.DataFrame(records, schema={ROW: pl.Int64, **names}))
-        return pl.concat(frames, how="diagonal")
+            return numbered_texts(self._rows(lines), ROW, pl.Int64())
 
     def _rows(self, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str | None]]]:
         for row, line in enumerate((line for line in lines if line.strip()), start=1):
@@ -72,6 +67,28 @@ class JsonLines:
                 record=json.dumps([line.strip()[:_SHOWN_CHARS]], ensure_ascii=False),
             )
             self.faults.append(fault)
+
+
+def numbered_texts(
+    rows: Iterator[tuple[int, dict[str, str | None]]], number: str, dtype: pl.DataType
+) -> pl.DataFrame:
+    """Make a table of numbered texts by name.
+
+    Args:
+        rows: Number and texts of each row, read a chunk at a time.
+        number: Name of the column of numbers.
+        dtype: Its type.
+
+    Returns:
+        The numbers, and a text column for each name found, null where a row lacks it.
+    """
+    frames = [pl.DataFrame(schema={number: dtype})]
+    while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+        # A dictionary keeps the order in which the fields come.
+        names = {name: pl.String() for _, texts in chunk for name in texts}
+        records = [{number: row, **texts} for row, texts in chunk]
+        frames.append(pl.DataFrame(records, schema={number: dtype, **names}))
+    return pl.concat(frames, how="diagonal")
 
 
 def flattened(content: dict[str, object], prefix: str = "") -> dict[str, str | None]:

@@ -33,7 +33,8 @@ def mapped(
 ) -> pl.DataFrame:
     """Return `ROW` of the source and the mapped columns under `given` of their new names.
 
-    Times are given twice: as they are, and under `_PARSED` of their names in UTC.
+    Times are given twice: as they are, and under `_PARSED` of their names in UTC. Attributes are
+    untyped; see `with_typed_attributes`.
     """
     kinds = {column.name: column.kind for column in columns}
     made = [pl.col(ROW).alias(_SOURCE_ROW)]
@@ -44,11 +45,18 @@ def mapped(
             made += [raw.alias(given(name)), parsed.alias(_PARSED + name)]
         else:
             made.append(value_of(source, value, kind=kind).alias(given(name)))
-    frame = source.frame.select(made)
-    if source.table.typed:
-        return frame
-    extra = [given(name) for name in values if name not in kinds]
-    return frame.with_columns(typed_text(frame[name]) for name in extra)
+    return source.frame.select(made)
+
+
+def with_typed_attributes(raw: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
+    """Make texts of `mapped` beyond the contract numbers or booleans, where all of a column are."""
+    contract = {given(column.name) for column in columns}
+    extra = [
+        name
+        for name, dtype in raw.schema.items()
+        if dtype == pl.String and name.startswith(given("")) and name not in contract
+    ]
+    return raw.with_columns(typed_text(raw[name]) for name in extra)
 
 
 def converted(

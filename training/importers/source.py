@@ -1,8 +1,11 @@
 """Source tables: CSV, Parquet and JSON lines, single files or folders of parts."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -21,13 +24,13 @@ class Source:
     Attributes:
         table: Its rows, unconverted.
         frame: Rows that are left, with columns that were unfolded.
-        csv: Form of CSV files.
+        decimal: Decimal mark of numbers in texts; with a comma, points separate thousands.
         open_ended: Whether rows may lack columns, as JSON lines do: an unknown column is empty.
     """
 
     table: Table
     frame: pl.DataFrame
-    csv: Csv
+    decimal: Literal[".", ","]
     open_ended: bool
 
     def has(self, column: str) -> bool:
@@ -63,7 +66,7 @@ class Source:
         return sorted(set(self.table.columns) - set(used))
 
 
-def read_source(path: Path, csv: Csv) -> Source:
+def _read_source(path: Path, csv: Csv) -> Source:
     """Read a file or a folder of parts, by the suffix.
 
     Raises:
@@ -76,7 +79,7 @@ def read_source(path: Path, csv: Csv) -> Source:
     is_json = any(part.path.name.lower().endswith(JSON_LINES) for part in parts)
     if not is_json and not any(is_csv(part.path) for part in parts):
         table = read_table(path)
-        return Source(table, table.frame, csv, open_ended=False)
+        return Source(table, table.frame, ".", open_ended=False)
     tables = [
         _read_json(part)
         if is_json
@@ -84,14 +87,55 @@ def read_source(path: Path, csv: Csv) -> Source:
         for part in parts
     ]
     table = join_parts(path, parts, tables=tables) if path.is_dir() else tables[0]
-    return Source(table, table.frame, csv, open_ended=is_json)
+    decimal = "." if is_json else csv.decimal
+    return Source(table, table.frame, decimal, open_ended=is_json)
+
+
+@dataclass(slots=True)
+class Sources:
+    """The files of an import, of which several tables may be made.
+
+    Attributes:
+        paths: One for each table, so the same again for several of one file.
+        csv: Form of CSV files.
+    """
+
+    paths: Sequence[Path]
+    csv: Csv
+    _kept: dict[Path, Source] = field(default_factory=dict[Path, Source])
+    _n_reads: Counter[Path] = field(default_factory=Counter[Path])
+
+    def read(self, path: Path) -> Source:
+        """Return a file, read at the first call; it is released at its last.
+
+        Its name is its path where another file has the same name.
+
+        Raises:
+            DatasetError: If it cannot be read as a whole.
+        """
+        file = path.resolve()
+        files = [each.resolve() for each in self.paths]
+        source = self._kept.pop(file, None)
+        if source is None:
+            source = _read_source(path, self.csv)
+            if any(each.name == path.name for each in self.paths if each.resolve() != file):
+                source = replace(source, table=_named(source.table, str(path)))
+        self._n_reads[file] += 1
+        if self._n_reads[file] < files.count(file):
+            self._kept[file] = source
+        return source
+
+
+def _named(table: Table, file: str) -> Table:
+    faults = FaultReport(table.faults.table.with_columns(pl.lit(file).alias("file")))
+    return replace(table, file=file, faults=faults)
 
 
 def _read_json(part: Part) -> Table:
     file = JsonLines(part.path)
     try:
         frame = file.read()
-    except (OSError, EOFError) as exc:
+    except (OSError, EOFError, zlib.error) as exc:
         raise file_error(part.name, FaultCode.UNREADABLE_FILE, reason=str(exc)) from exc
     columns = tuple(frame.columns[1:])
     frame = frame.rename({column: given(column) for column in columns})

@@ -13,28 +13,15 @@ from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.reading import Progress
 from models.dataset.schema import CUSTOMERS, EVENTS, SALES, Column, Kind
 from models.dataset.tables import Table
-from training.importers.mapped import ENTRY, converted, in_utc, mapped
-from training.importers.mapping import (
-    Csv,
-    EventSection,
-    Mapping,
-    MappingError,
-    Section,
-    Value,
-)
-from training.importers.source import Source, read_source
+from training.importers.mapped import ENTRY, converted, in_utc, mapped, with_typed_attributes
+from training.importers.mapping import EventSection, Mapping, MappingError, Section, Value
+from training.importers.properties import gathered
+from training.importers.source import Source, Sources
 from training.importers.unfold import unfold
-from training.importers.values import (
-    rows_where,
-    text_of,
-    time_of,
-    used_columns,
-    value_of,
-)
+from training.importers.values import rows_where, used_columns, value_of
 
-# Columns beside those of a file; no file can have columns of these names that we read.
+# Column beside those of a file; no file can have a column of this name that we read.
 _TYPE: Final = "\x00type"
-_KEY, _NAME, _AT = "\x00key", "\x00name", "\x00at"
 
 
 @dataclass(slots=True, eq=False)
@@ -42,14 +29,14 @@ class Imported:
     """Summary of an import.
 
     Attributes:
-        n_rows: Rows read, by file.
+        n_rows: Rows read, by file: its name, or its path where several have the name.
         n_sales: Sales written.
         n_events: Events written, by type.
         n_customers: Customers written; None without a file of them.
         left_out: Rows that the mapping leaves out on purpose, by its name for them.
-        unused: Columns that the mapping does not name, by file.
+        unused: Columns that no section of the mapping names, by file.
         remarks: What was assumed.
-        faults: Rows that could not be used.
+        faults: Rows that could not be used, each once by column and code.
     """
 
     n_rows: dict[str, int] = field(default_factory=dict[str, int])
@@ -99,20 +86,25 @@ def import_table(
     tell: Progress = progress or (lambda _step, _done, _total: None)
     _require_sections(files, mapping)
     imported = Imported()
+    others = [path for path in (files.sales, files.customers) if path is not None]
+    sources = Sources([*files.events, *others], mapping.csv)
     tell("events", 0, 3)
-    events, first = _events(files.events, mapping, imported)
+    events, first = _events(files.events, sources, mapping, imported)
     tell("sales", 1, 3)
-    sales = _sales(files.sales, mapping, imported, events=events, first=first)
+    offers = None if files.sales is None else _read(files.sales, sources, imported)
+    sales = _sales(offers, mapping, imported, events=events, first=first)
     tell("customers", 2, 3)
     out.mkdir(parents=True, exist_ok=True)
     if files.customers is not None and mapping.customers is not None:
-        source = _read(files.customers, mapping, imported)
+        source = _read(files.customers, sources, imported)
+        _note_unused(source, mapping.customers, set(), imported)
         customers = _rows(source, mapping.customers, CUSTOMERS, mapping, imported)
         imported.n_customers = customers.height
         customers.write_parquet(out / "customers.parquet")
     sales.write_parquet(out / "sales.parquet")
     events.write_parquet(out / "events.parquet")
     tell("done", 3, 3)
+    imported.faults = _by_row(imported.faults)
     imported.n_sales = sales.height
     counted = events["type"].value_counts(sort=False).sort("type")
     imported.n_events = dict(counted.iter_rows())
@@ -132,18 +124,47 @@ def _require_sections(files: Files, mapping: Mapping) -> None:
             raise MappingError(msg)
 
 
-def _read(path: Path, mapping: Mapping, imported: Imported) -> Source:
-    source = read_source(path, mapping.csv)
-    imported.n_rows[path.name] = source.frame.height + len(source.table.faults)
-    imported.faults += source.table.faults
+def _read(path: Path, sources: Sources, imported: Imported) -> Source:
+    source = sources.read(path)
+    file = source.table.file
+    if file not in imported.n_rows:
+        imported.n_rows[file] = source.frame.height + len(source.table.faults)
+        imported.faults += source.table.faults
     return source
+
+
+def _note_unused(source: Source, section: Section, used: set[str], imported: Imported) -> None:
+    file = source.table.file
+    unused = source.unused(used | _used(section))
+    imported.unused[file] = [name for name in unused if name in imported.unused.get(file, unused)]
+
+
+def _by_row(faults: FaultReport) -> FaultReport:
+    # A row that becomes several events, or rows of several tables, fails a check for each.
+    keys = ["file", "row", "column", "code"]
+    return FaultReport(faults.table.unique(keys, keep="first", maintain_order=True))
+
+
+def _joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    try:
+        return pl.concat(frames, how="diagonal_relaxed")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
+        types: dict[str, dict[str, None]] = {}
+        for frame in frames:
+            for name, dtype in frame.schema.items():
+                types.setdefault(name.removeprefix(given("")), {})[str(dtype)] = None
+        differing = (
+            f"{name!r} ({' and '.join(each)})" for name, each in types.items() if len(each) > 1
+        )
+        msg = f"columns of sales have types that do not fit together: {', '.join(differing)}"
+        raise MappingError(msg) from exc
 
 
 # Events
 
 
 def _events(
-    paths: Sequence[Path], mapping: Mapping, imported: Imported
+    paths: Sequence[Path], sources: Sources, mapping: Mapping, imported: Imported
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the events, and per sale the columns that sales are made of."""
     frames: list[pl.DataFrame] = []
@@ -153,27 +174,27 @@ def _events(
         if len(paths) == 1
         else [(path, (section,)) for path, section in zip(paths, mapping.events, strict=True)]
     )
-    number = 0
+    of_sales = used_columns(mapping.sales_from_events or {})
+    number, is_typed = 0, True
     for path, sections in groups:
-        source = _read(path, mapping, imported)
+        source = _read(path, sources, imported)
+        is_typed &= source.table.typed
         imported.faults += _unclaimed(source, sections)
-        used: set[str] = set()
         for section in sections:
             number += 1
             made = _events_of_section(source, section, mapping, imported, number=number)
             frames.append(made[0])
             first.append(made[1])
-            used |= _used(section) | used_columns(mapping.sales_from_events or {})
-        imported.unused[path.name] = source.unused(used)
+            _note_unused(source, section, of_sales, imported)
     events = pl.concat(frames, how="diagonal").sort("at", "customer_id", "event_id")
     if not events.height:
         reason = f"has no row that became an event, of {sum(imported.n_rows.values()):,}"
         if imported.left_out:
             reason += f"; left out by the mapping: {sum(imported.left_out.values()):,}"
         nothing = Fault(file=paths[0].name, code=FaultCode.NO_EVENTS, reason=reason)
-        raise DatasetError(FaultReport.from_faults([nothing]) + imported.faults)
-    of_sales = pl.concat(first, how="diagonal").drop_nulls("sale_id")
-    return events, of_sales.sort("at", maintain_order=True)
+        raise DatasetError(FaultReport.from_faults([nothing]) + _by_row(imported.faults))
+    found = _joined(first).drop_nulls("sale_id").sort("at", maintain_order=True)
+    return events, found if is_typed else with_typed_attributes(found, SALES)
 
 
 def _used(section: Section) -> set[str]:
@@ -269,7 +290,7 @@ def _untyped(rows: Source, section: EventSection) -> FaultReport:
 
 
 def _sales(
-    path: Path | None,
+    source: Source | None,
     mapping: Mapping,
     imported: Imported,
     *,
@@ -277,18 +298,18 @@ def _sales(
     first: pl.DataFrame,
 ) -> pl.DataFrame:
     frames: list[pl.DataFrame] = []
-    if path is not None and mapping.sales is not None:
-        source = _read(path, mapping, imported)
+    if source is not None and mapping.sales is not None:
+        _note_unused(source, mapping.sales, set(), imported)
         frames.append(_rows(source, mapping.sales, SALES, mapping, imported, events=events))
         if mapping.sales_from_events is None:
             return frames[0]
         first = first.join(frames[0], on="sale_id", how="anti", maintain_order="left")
     if first.height or not frames:
-        source = _sales_of_events(first)
-        section = Section(columns={name: Value(columns=(name,)) for name in source.table.columns})
-        imported.remarks.append(f"sales made of events: {source.frame.height:,}")
-        frames.append(_rows(source, section, SALES, mapping, imported, events=events))
-    return pl.concat(frames, how="diagonal_relaxed")
+        made = _sales_of_events(first)
+        section = Section(columns={name: Value(columns=(name,)) for name in made.table.columns})
+        imported.remarks.append(f"sales made of events: {made.frame.height:,}")
+        frames.append(_rows(made, section, SALES, mapping, imported, events=events))
+    return _joined(frames)
 
 
 def _sales_of_events(first: pl.DataFrame) -> Source:
@@ -300,7 +321,7 @@ def _sales_of_events(first: pl.DataFrame) -> Source:
     frame = known.with_row_index(ROW, offset=1).with_columns(pl.col(ROW).cast(pl.Int64))
     names = tuple(name.removeprefix(given("")) for name in frame.columns if name != ROW)
     table = Table("sales made of events", names, frame, FaultReport.none(), typed=True)
-    return Source(table, frame, Csv(), open_ended=False)
+    return Source(table, frame, ".", open_ended=False)
 
 
 def _rows(
@@ -312,16 +333,23 @@ def _rows(
     *,
     events: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    whole = source
     source = replace(source, frame=source.frame.filter(rows_where(source, section.where)))
     if section.each is not None:
         source, faults = unfold(source, section.each, keep_empty=True)
         imported.faults += faults
     form = section.time_format or mapping.time_format
     if section.properties is not None:
-        source = _gathered(source, section, columns[0].name, form=form, zone=mapping.time_zone)
-    imported.unused[whole.table.file] = whole.unused(_used(section))
+        source = gathered(
+            source,
+            section.properties,
+            section.columns,
+            key=columns[0].name,
+            form=form,
+            zone=mapping.time_zone,
+        )
     raw = mapped(source, section.columns, columns=columns, form=form, zone=mapping.time_zone)
+    if not source.table.typed:
+        raw = with_typed_attributes(raw, columns)
     if events is not None:
         if "opens_at" not in section.columns:
             raw = _opened_at_first_event(raw, events, imported)
@@ -330,28 +358,6 @@ def _rows(
     made, faults = converted(source, raw, columns=columns)
     imported.faults += faults
     return made.drop(ENTRY)
-
-
-def _gathered(source: Source, section: Section, key: str, *, form: str, zone: str | None) -> Source:
-    """Make one row of all properties of a sale or customer; the last value counts."""
-    named = section.properties
-    if named is None:
-        return source
-    wanted = sorted(used_columns(section.columns) - used_columns({key: section.columns[key]}))
-    frame = source.frame.with_columns(
-        value_of(source, section.columns[key], kind=Kind.IDENTIFIER).alias(_KEY),
-        text_of(source, named.name).alias(_NAME),
-    )
-    if named.at is not None:
-        _, at = time_of(source, Value(columns=(named.at,)), form=form, zone=zone)
-        frame = frame.with_columns(at.alias(_AT)).sort(_AT, maintain_order=True)
-    values = [
-        pl.col(given(named.value)).filter(pl.col(_NAME) == name).last().alias(given(name))
-        for name in wanted
-    ]
-    of_key = [pl.col(given(name)).first() for name in source.columns() if name not in wanted]
-    rows = frame.group_by(_KEY, maintain_order=True).agg(pl.col(ROW).first(), *of_key, *values)
-    return replace(source, frame=rows.sort(ROW))
 
 
 def _opened_at_first_event(

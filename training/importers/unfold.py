@@ -1,6 +1,7 @@
 """Lists within a row: each element becomes a row."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -8,7 +9,7 @@ import polars as pl
 
 from models.dataset.checks import Check, find_faults, given
 from models.dataset.faults import FaultCode, FaultReport
-from training.importers.json_lines import as_field, flattened
+from training.importers.json_lines import as_field, flattened, numbered_texts
 from training.importers.mapping import Each, MappingError
 from training.importers.source import Source
 
@@ -59,30 +60,27 @@ def unfold(source: Source, each: Each, *, keep_empty: bool) -> tuple[Source, Fau
 def _json_elements(
     frame: pl.DataFrame, name: str, *, file: str
 ) -> tuple[pl.DataFrame, FaultReport]:
-    indices: list[int] = []
-    values: list[dict[str, str | None]] = []
     unread: list[int] = []
-    for index, text in frame.select(_INDEX, given(name)).iter_rows():
-        try:
-            found: object = json.loads(text) if text else []
-        except ValueError:
-            found = None
-        if not isinstance(found, list):
-            unread.append(index)
-            continue
-        for element in cast("list[object]", found):
-            fields = (
-                flattened(cast("dict[str, object]", element))
-                if isinstance(element, dict)
-                else {"": as_field(element)}
-            )
-            indices.append(index)
-            values.append(fields)
-    names = {field: pl.String for fields in values for field in fields}
-    elements = pl.DataFrame(values, schema=names).select(pl.struct(pl.all()).alias(_VALUE))
-    if not names:
-        elements = pl.DataFrame(schema={_VALUE: pl.Struct({"": pl.String})})
-    elements = elements.with_columns(pl.Series(_INDEX, indices, dtype=frame.schema[_INDEX]))
+
+    def read() -> Iterator[tuple[int, dict[str, str | None]]]:
+        for index, text in frame.select(_INDEX, given(name)).iter_rows():
+            try:
+                found: object = json.loads(text) if text else []
+            except ValueError:
+                found = None
+            if not isinstance(found, list):
+                unread.append(index)
+                continue
+            for element in cast("list[object]", found):
+                if isinstance(element, dict):
+                    yield index, flattened(cast("dict[str, object]", element))
+                else:
+                    yield index, {"": as_field(element)}
+
+    elements = numbered_texts(read(), _INDEX, frame.schema[_INDEX])
+    if elements.width == 1:
+        elements = elements.with_columns(pl.lit(None, dtype=pl.String).alias(""))
+    elements = elements.select(_INDEX, pl.struct(pl.exclude(_INDEX)).alias(_VALUE))
     check = Check(FaultCode.MALFORMED_ROW, name, pl.col(_INDEX).is_in(unread), "be a JSON list")
     return elements, find_faults(frame, [check], file=file)
 

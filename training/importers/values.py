@@ -14,6 +14,8 @@ from training.importers.times import moments
 
 _BRACES: Final = re.compile(r"\{([^{}]+)\}")
 _NUMERIC: Final = (Kind.NUMBER, Kind.WHOLE)
+# Points only between thousands, so that dates such as 14.07.2025 stay texts.
+_WITH_COMMA: Final = r"^[+-]?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+)(,[0-9]+)?$"
 
 
 def used_columns(values: AnyMapping[str, Value]) -> set[str]:
@@ -40,9 +42,20 @@ def number_of(source: Source, column: str) -> pl.Expr:
     if source.dtype(column).is_numeric():
         return source.raw(column)
     text = text_of(source, column).str.strip_chars()
-    if source.csv.decimal == "," and not source.table.typed:
-        text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-    return text
+    return _with_point(text) if source.decimal == "," else text
+
+
+def _with_point(text: pl.Expr) -> pl.Expr:
+    return text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+
+
+def _attribute(source: Source, column: str) -> pl.Expr:
+    raw = source.raw(column)
+    if source.decimal == "." or source.dtype(column) != pl.String:
+        return raw
+    text = raw.str.strip_chars()
+    # All or nothing, as texts become numbers: a column of which some are numbers stays text.
+    return pl.when(text.str.contains(_WITH_COMMA).all()).then(_with_point(text)).otherwise(raw)
 
 
 def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:
@@ -52,7 +65,7 @@ def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:
         source: The rows.
         value: Where it comes from.
         kind: Kind of the contract's column: texts, or numbers as the source has them. None for
-            a column beyond the contract, which is taken as it is.
+            a column beyond the contract: as it is, with a decimal point if all are numbers.
     """
     if value.constant is not None:
         return pl.lit(value.constant)
@@ -61,11 +74,13 @@ def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:
         text = text_of(source, value.columns[0])
         return text.replace_strict(new, default=None, return_dtype=pl.String)
     if (column := _plain(value)) is not None:
-        if kind is None or source.dtype(column).is_nested():
+        if kind is None:
+            return _attribute(source, column)
+        if source.dtype(column).is_nested():
             return source.raw(column)
-        if kind in _NUMERIC:
-            number = number_of(source, column)
-            return number.cast(pl.Float64, strict=False).abs() if value.absolute else number
+    if kind in _NUMERIC and not any(_BRACES.search(column) for column in value.columns):
+        number = pl.coalesce(number_of(source, column) for column in value.columns)
+        return number.cast(pl.Float64, strict=False).abs() if value.absolute else number
     return pl.coalesce(_text(source, column) for column in value.columns)
 
 

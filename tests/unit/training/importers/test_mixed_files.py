@@ -1,0 +1,205 @@
+"""Files that differ in columns, types and form, or are read for several tables, are one import."""
+
+import gzip
+import json
+import re
+import tracemalloc
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from models.dataset import DatasetError, FaultCode
+from training.importers import json_lines
+from training.importers.mapping import MappingError, read_mapping
+from training.importers.table import Files, Imported, import_table
+
+TWO_SECTIONS = """
+time_format: s
+events:
+  - {where: {kind: seen}, types: {view: {}}, columns: {customer_id: c, sale_id: s, at: t}}
+  - {where: {kind: paid}, types: {purchase: {}}, columns: {customer_id: c, sale_id: s, at: t}}
+sales_from_events: {brand: brand, price: paid}
+"""
+TWO_FILES = TWO_SECTIONS.replace("where: {kind: seen}, ", "").replace("where: {kind: paid}, ", "")
+VIEWS = "time_format: s\nevents: {types: {view: {}}, columns: {customer_id: c, sale_id: s, at: t}}"
+
+
+def write(path: Path, content: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def lines(path: Path, *rows: object) -> Path:
+    return write(path, "".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def imported_by(mapping: str, out: Path, *events: Path, **others: Path) -> Imported:
+    map_file = write(out / "map.yaml", mapping)
+    return import_table(Files(events, **others), read_mapping(str(map_file)), out=out)
+
+
+def sales_of(out: Path, *columns: str) -> list[tuple[object, ...]]:
+    return pl.read_parquet(out / "sales.parquet").select(columns).rows()
+
+
+def test_an_attribute_that_one_section_of_events_lacks_is_that_of_the_other(tmp_path: Path) -> None:
+    seen = {"kind": "seen", "c": "a", "s": "s1", "t": 60}
+    paid = {"kind": "paid", "c": "a", "s": "s2", "t": 70, "brand": "Alp"}
+    imported_by(TWO_SECTIONS, tmp_path, lines(tmp_path / "e.jsonl", seen, paid))
+
+    assert sales_of(tmp_path, "sale_id", "brand") == [("s1", None), ("s2", "Alp")]
+
+
+def test_sales_are_made_of_events_in_parquet_and_in_csv(tmp_path: Path) -> None:
+    seen = {"c": ["a"], "s": ["s1"], "t": [60], "brand": [7.5], "paid": [12.5]}
+    pl.DataFrame(seen).write_parquet(tmp_path / "seen.parquet")
+    paid = write(tmp_path / "paid.csv", "c,s,t,brand,paid\na,s2,70,8,99.5\n")
+    imported_by(TWO_FILES, tmp_path, tmp_path / "seen.parquet", paid)
+
+    assert sales_of(tmp_path, "sale_id", "brand", "price") == [
+        ("s1", 7.5, 12.5),
+        ("s2", 8.0, 99.5),
+    ]
+
+
+def test_sections_whose_types_do_not_fit_are_named(tmp_path: Path) -> None:
+    seen = {"c": ["a"], "s": ["s1"], "t": [60], "brand": [["Alp"]], "paid": [12.5]}
+    pl.DataFrame(seen).write_parquet(tmp_path / "seen.parquet")
+    paid = write(tmp_path / "paid.csv", "c,s,t,brand,paid\na,s2,70,Alp,99.5\n")
+
+    with pytest.raises(MappingError, match=r"'brand' \(List\(String\) and String\)"):
+        imported_by(TWO_FILES, tmp_path, tmp_path / "seen.parquet", paid)
+
+
+def test_metarank_events_without_users_or_fields_make_no_customers(tmp_path: Path) -> None:
+    no_fields: list[object] = []
+    item = {"event": "item", "id": "i", "timestamp": 60_000, "item": "p1"}
+    click = {"event": "interaction", "id": "x", "timestamp": 70_000, "user": "a", "item": "p1"}
+    file = lines(tmp_path / "e.jsonl", {**item, "fields": no_fields}, click | {"type": "click"})
+    files = Files([file], sales=file, customers=file)
+    imported = import_table(files, read_mapping("metarank"), out=tmp_path)
+
+    assert (imported.n_customers, imported.n_events) == (0, {"click": 1})
+    assert sales_of(tmp_path, "sale_id", "title") == [("p1", None)]
+
+
+def test_a_misspelt_column_of_properties_is_named(tmp_path: Path) -> None:
+    mapping = f"{VIEWS}\nsales: {{columns: {{sale_id: id, title: name}}, properties: {{name: p, "
+    sales = write(tmp_path / "s.csv", "id,p,value\ns1,name,Ski\n")
+    events = write(tmp_path / "e.csv", "c,s,t\na,s1,60\n")
+
+    with pytest.raises(MappingError, match=r"s.csv has no column 'valeu'"):
+        imported_by(f"{mapping}value: valeu}}}}", tmp_path, events, sales=sales)
+
+
+DECIMALS = """
+time_format: s
+csv: {separator: ";", decimal: ","}
+events: {types: {view: {}}, columns: {customer_id: c, sale_id: s, at: t}}
+sales:
+  columns:
+    {sale_id: id, price: [paid, listed], stars: stars, area: area, built: built, size: size,
+     shop: {constant: 7}}
+"""
+
+
+def test_numbers_of_attributes_have_the_decimal_comma_of_a_csv_file(tmp_path: Path) -> None:
+    events = write(tmp_path / "e.csv", "c;s;t\na;s1;60\n")
+    head = "id;paid;listed;stars;area;built;size\n"
+    rows = "s1;12,5;;4,5;1.250;14.07.2025;4,5\ns2;;1.000,5;3;-10.000,25;01.02.2024;small\n"
+    imported_by(DECIMALS, tmp_path, events, sales=write(tmp_path / "s.csv", head + rows))
+
+    # Dates and texts stay as they are.
+    assert sales_of(tmp_path, "price", "stars", "area", "built", "size", "shop") == [
+        (12.5, 4.5, 1250.0, "14.07.2025", "4,5", 7),
+        (1000.5, 3.0, -10000.25, "01.02.2024", "small", 7),
+    ]
+
+
+def test_numbers_of_json_have_a_point_beside_csv_files_with_a_comma(tmp_path: Path) -> None:
+    events = write(tmp_path / "e.csv", "c;s;t\na;s1;60\n")
+    sale = {"id": "s1", "paid": 12.5, "stars": 4.125}
+    imported_by(DECIMALS, tmp_path, events, sales=lines(tmp_path / "s.jsonl", sale))
+
+    assert sales_of(tmp_path, "price", "stars") == [(12.5, 4.125)]
+
+
+def test_a_file_of_several_tables_is_read_once(tmp_path: Path) -> None:
+    item = {"event": "item", "id": "i", "timestamp": 60_000, "item": "p1", "colour": "red"}
+    click = {"event": "interaction", "id": "x", "timestamp": 70_000, "user": "a", "item": "p1"}
+    file = lines(tmp_path / "e.jsonl", item, click | {"type": "click"})
+    file.write_text(file.read_text(encoding="utf-8") + "{broken\n", encoding="utf-8")
+    files = Files([file], sales=tmp_path / "out" / ".." / "e.jsonl", customers=file)
+    imported = import_table(files, read_mapping("metarank"), out=tmp_path)
+
+    assert imported.n_rows == {"e.jsonl": 3}
+    assert imported.faults.counts() == {FaultCode.MALFORMED_ROW: 1}
+    # `type` is used by events, and not by customers, which are read last.
+    assert imported.unused == {"e.jsonl": ["colour"]}
+
+
+def test_two_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    seen = write(tmp_path / "seen" / "log.csv", "c,s,t,brand,paid,note\na,s1,60,,,\n")
+    paid = write(tmp_path / "paid" / "log.csv", "c,s,t,brand,paid\na,s1,70,,5\n,s1,80,,5\n")
+    imported = imported_by(TWO_FILES, tmp_path, seen, paid)
+
+    assert imported.n_rows == {str(seen): 1, str(paid): 2}
+    assert imported.unused == {str(seen): ["note"], str(paid): []}
+    assert [(fault.file, fault.row) for fault in imported.faults] == [(str(paid), 2)]
+
+
+def test_a_row_of_several_events_is_one_row_that_could_not_be_used(tmp_path: Path) -> None:
+    mapping = """
+time_format: s
+events:
+  each: {list: shown, separator: " "}
+  types: {impression: {}, view: {}}
+  columns: {customer_id: c, sale_id: shown, at: t}
+"""
+    events = write(tmp_path / "e.csv", "c,t,shown\na,60,s1 s2\na,soon,s1 s2\n")
+    imported = imported_by(mapping, tmp_path, events)
+
+    assert [(fault.row, fault.column) for fault in imported.faults] == [(2, "at")]
+
+
+def test_a_row_that_two_sections_refuse_is_one_row_that_could_not_be_used(tmp_path: Path) -> None:
+    events = write(tmp_path / "e.csv", "c,s,t,brand,paid\na,s1,60,,\na,s1,soon,,\n")
+    imported = imported_by(TWO_FILES, tmp_path, events)
+
+    assert imported.faults.counts() == {FaultCode.UNPARSABLE_TIME: 1}
+
+
+def test_lists_of_many_elements_take_the_memory_of_few_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines, "_ROWS_AT_ONCE", 100)
+    mapping = VIEWS.replace("{types", "{each: {list: l}, types").replace("s, at", "l.id, at")
+    shown = json.dumps([{"id": "s1"}] * 9 + [{"id": "s2", "rank": 1}])
+    rows = pl.DataFrame({"c": ["a"] * 2_000, "t": [60] * 2_000, "l": [shown] * 2_000})
+    rows.write_parquet(tmp_path / "e.parquet")
+    tracemalloc.start()
+    imported = imported_by(mapping, tmp_path, tmp_path / "e.parquet")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert imported.n_events == {"view": 20_000}
+    assert imported.n_sales == 2
+    # A dictionary has at least 184 bytes: those of all elements at once would have 3.6 MB.
+    assert peak < 3_000_000
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_damaged_gzip_file_is_named(tmp_path: Path, damage: str) -> None:
+    text = "".join(json.dumps({"c": f"c{n * n}", "s": f"s{n}", "t": n}) + "\n" for n in range(500))
+    packed = gzip.compress(text.encode())
+    # The first block begins at byte 10, and there is no block of type 3 (RFC 1951 and 1952).
+    changed = packed[:10] + b"\x07" + packed[11:]
+    path = tmp_path / "e.jsonl.gz"
+    path.write_bytes(packed[: len(packed) // 2] if damage == "cut" else changed)
+
+    with pytest.raises(DatasetError, match=re.escape("e.jsonl.gz: ")) as raised:
+        imported_by(VIEWS, tmp_path / "out", path)
+
+    assert raised.value.faults.counts() == {FaultCode.UNREADABLE_FILE: 1}
