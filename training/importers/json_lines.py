@@ -46,7 +46,7 @@ class JsonLines:
         """
         opened = gzip.open if self.path.suffix.lower() == ".gz" else open
         with cast("TextIO", opened(self.path, "rt", encoding="utf-8", errors="replace")) as lines:
-            return numbered_texts(self._rows(lines), ROW, pl.Int64())
+            return numbered_texts(self._rows(lines), ROW, dtype=pl.Int64())
 
     def _rows(self, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str | None]]]:
         for row, line in enumerate((line for line in lines if line.strip()), start=1):
@@ -70,7 +70,7 @@ class JsonLines:
 
 
 def numbered_texts(
-    rows: Iterator[tuple[int, dict[str, str | None]]], number: str, dtype: pl.DataType
+    rows: Iterator[tuple[int, dict[str, str | None]]], number: str, *, dtype: pl.DataType
 ) -> pl.DataFrame:
     """Make a table of numbered texts by name.
 

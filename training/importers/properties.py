@@ -22,8 +22,8 @@ _AT: Final = "\x00at"
 def gathered(
     source: Source,
     named: Properties,
-    columns: AnyMapping[str, Value],
     *,
+    columns: AnyMapping[str, Value],
     key: str,
     form: str,
     zone: str | None,

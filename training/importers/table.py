@@ -342,7 +342,7 @@ def _rows(
         source = gathered(
             source,
             section.properties,
-            section.columns,
+            columns=section.columns,
             key=columns[0].name,
             form=form,
             zone=mapping.time_zone,

@@ -77,7 +77,7 @@ def _json_elements(
                 else:
                     yield index, {"": as_field(element)}
 
-    elements = numbered_texts(read(), _INDEX, frame.schema[_INDEX])
+    elements = numbered_texts(read(), _INDEX, dtype=frame.schema[_INDEX])
     if elements.width == 1:
         elements = elements.with_columns(pl.lit(None, dtype=pl.String).alias(""))
     elements = elements.select(_INDEX, pl.struct(pl.exclude(_INDEX)).alias(_VALUE))
