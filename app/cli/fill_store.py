@@ -226,7 +226,8 @@ async def _put_catalogue(
     first_live_us = await stores.counts.first_live_us()
     history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
     # Counts before sales: a worker that finds a new sale reads the counts, which must be complete.
-    await stores.counts.put_history(history, now_us=now_us)
+    await stores.counts.put_history(history.by_hour, now_us=now_us)
+    await stores.counts.put_purchases(history.purchases)
     await stores.sales.put(dataset.sales)
     if withdrawn:
         await withdraw(withdrawn, stores)

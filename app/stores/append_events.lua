@@ -11,6 +11,7 @@
 -- Returns a code per event, see OUTCOMES in customer.py.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED, NO_PURCHASE = 0, 1, 2, 3, 4, 5
 local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 13, 6, 8, 16
+local PURCHASE_CELL = string.char(PURCHASE, 0, 0)
 local window, shown, profile, recent, events, counters, erased = unpack(KEYS)
 local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
@@ -47,30 +48,47 @@ local function has_room(field)
   return false
 end
 
+local function digest_of(field)
+  return string.sub(redis.sha1hex(window .. field), 1, DIGEST_BYTES)
+end
+
+local function bought_in(at_hour) return counters .. 'b' .. string.format('%d', at_hour) end
+
 -- A customer counts once per sale, type and hour: see `models.catalogue.event_counts.counted`.
-local function count(field)
+local function count(field, at, member)
   if not has_room(field) then return end
-  local digest = string.sub(redis.sha1hex(window .. field), 1, DIGEST_BYTES)
+  local digest = digest_of(field)
   if redis.call('SADD', counted, digest) == 0 then return end
   redis.call('HINCRBY', minute, field, 1)
   redis.call('HINCRBY', hour, field, 1)
+  if is_purchase(member) then
+    local bought = bought_in(math.floor(at / HOUR_US))
+    redis.call('HSET', bought, digest, hour_number)
+    redis.call('EXPIRE', bought, ARGV[9])
+  end
 end
 
--- Takes purchases out of the counts of the hours in which none of the sale is left: see
--- `models.dataset.refunds.counted_refunds`. Returns whether the refund found a purchase.
+-- Takes the purchase that counted for an hour, if one did, out of the hour that counted it.
+local function uncount(sale, at_hour)
+  local bought, purchase = bought_in(at_hour), digest_of(sale .. PURCHASE_CELL)
+  local counted_in = redis.call('HGET', bought, purchase)
+  if not counted_in then return end
+  redis.call('HDEL', bought, purchase)
+  local age = math.max(this_hour - counted_in, 0)
+  local aged = sale .. string.char(REFUND) .. struct.pack('>I2', age)
+  if age <= tonumber(ARGV[12]) and has_room(aged) then redis.call('HINCRBY', hour, aged, 1) end
+end
+
+-- Takes purchases out of the counts once none of the sale is left of the hour in which they
+-- happened: see `models.dataset.refunds.counted_refunds`. Returns whether there was a purchase.
 local function count_refund(field, member)
-  local sale, kind = string.sub(field, 1, KEY_BYTES), string.sub(field, KEY_BYTES + 1, KEY_BYTES + 1)
+  local sale = string.sub(field, 1, KEY_BYTES)
   local events = redis.call('ZRANGE', window, 0, -1, 'WITHSCORES')
-  local before, n_before = purchases_left(events, sale, member)
-  local after, n_after = purchases_left(events, sale)
-  for purchased in pairs(before) do
-    local age = math.max(this_hour - purchased, 0)
-    local aged = sale .. kind .. struct.pack('>I2', age)
-    if not after[purchased] and age <= tonumber(ARGV[12]) and has_room(aged) then
-      redis.call('HINCRBY', hour, aged, 1)
-    end
+  local before, after, found = purchases_left(events, sale, member)
+  for at_hour in pairs(before) do
+    if not after[at_hour] then uncount(sale, at_hour) end
   end
-  return n_after < n_before
+  return found
 end
 
 local function append(i)
@@ -88,7 +106,7 @@ local function append(i)
   if is_refund(member) then
     if not count_refund(field, member) then outcome = NO_PURCHASE end
   elseif field ~= '' then
-    count(field)
+    count(field, tonumber(at), member)
   end
   add_entry(events, 'events', counters, #json, 'e', json, 'r', received_text)
   redis.call('SADD', remembered_today, event_key)

@@ -3,25 +3,36 @@
 Scripts: ``read_counts``, ``put_counts``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha1
 from itertools import compress
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.observability import get_logger
 from app.stores.connection import Connection, Script
-from app.stores.keys import HOUR_TTL_S, MINUTE_TTL_S, N_PARTITIONS, counts_prefix, history_hour
+from app.stores.keys import (
+    HOUR_TTL_S,
+    MINUTE_TTL_S,
+    N_PARTITIONS,
+    CustomerKeys,
+    bought_in,
+    counts_prefix,
+    history_hour,
+    partition,
+)
 from models.domain.event import PURCHASE, REFUND
 from models.domain.units import HOUR_US, SECOND_US
 
 READ_COUNTS: Final = Script.named("read_counts")
 PUT_COUNTS: Final = Script.named("put_counts")
 
-# Big-endian, as sale keys stand everywhere. The age is that of a purchase when it was taken back,
-# in hours, and 0 of all other events.
+# Big-endian, as sale keys stand everywhere. The age is how many hours ago the purchase counted
+# that a refund takes back, and 0 of all other events.
 FIELD: Final = np.dtype([("sale", ">u8"), ("kind", "u1"), ("age", ">u2")])
 
 KEPT_HOURS: Final = HOUR_TTL_S * SECOND_US // HOUR_US
@@ -34,12 +45,23 @@ _log = get_logger(__name__)
 
 HourCounts = Mapping[bytes, int]
 
+_DIGEST_DIGITS: Final = 16  # as in ``append_events.lua``
+
+
+class CountedPurchase(NamedTuple):
+    """A purchase that counts; hours are since the epoch."""
+
+    customer_id: str
+    sale_key: int
+    at_hour: int
+    received_hour: int
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventCounts:
     """Events per (sale, type, hour of ``received_at``), in any order, entries may repeat.
 
-    A refund is a purchase less, in the hour of its purchase.
+    A refund is a purchase less, in the hour that counted it.
 
     Attributes:
         sale_keys: Keys of the sales, shape ``(n,)``.
@@ -114,6 +136,19 @@ class CountStore:
             await self._connection.run(
                 PUT_COUNTS, [history_hour(hour)], expires_s, *flat, doing="putting counts"
             )
+
+    async def put_purchases(self, purchases: Iterable[CountedPurchase]) -> None:
+        """Let refunds that still come take purchases of loaded history out of the counts."""
+        counted = defaultdict[str, list[bytes | int]](list)
+        for one in purchases:
+            window = CustomerKeys.for_customer(one.customer_id).window.encode()
+            field = one.sale_key.to_bytes(8, "big") + bytes([PURCHASE, 0, 0])
+            digest = sha1(window + field, usedforsecurity=False).hexdigest()[:_DIGEST_DIGITS]
+            name = bought_in(partition(one.customer_id), one.at_hour)
+            counted[name] += [digest.encode(), one.received_hour]
+        for name, pairs in counted.items():
+            commands = [("HSET", name, *pairs), ("EXPIRE", name, HOUR_TTL_S)]
+            await self._connection.execute_many(commands, doing="putting counts")
 
     async def first_live_us(self) -> list[int | None]:
         """Return when each partition received its first live event, None if it never did.

@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.stores.count import FIELD, HourCounts
+from app.stores.count import FIELD, CountedPurchase, HourCounts
 from app.stores.customer import LoadedCustomer
 from app.stores.keys import N_PARTITIONS, RECENT_TTL_S
 from models.catalogue.event_counts import RETENTION_HOURS, grid_floor
@@ -15,7 +17,7 @@ from models.dataset import EventTable
 from models.dataset.events import keys_for
 from models.dataset.refunds import Refunds, counted_refunds
 from models.domain.customer import WINDOW_EVENTS, Window, stamps, with_quantities
-from models.domain.event import IMPRESSION
+from models.domain.event import IMPRESSION, PURCHASE
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import RecentImpressions
 from models.domain.units import HOUR_US, SECOND_US
@@ -67,9 +69,22 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedCounts:
+    """Counts of loaded history.
+
+    Attributes:
+        by_hour: Counts by hour since the epoch, and by field of a counter hash.
+        purchases: Those among them that no refund took back.
+    """
+
+    by_hour: dict[int, HourCounts]
+    purchases: list[CountedPurchase]
+
+
 def loaded_counts(
     events: EventTable, now_us: int, *, first_live_us: Sequence[int | None]
-) -> dict[int, HourCounts]:
+) -> LoadedCounts:
     """Count what was received in the last 14 days and before the store took events itself.
 
     Args:
@@ -77,9 +92,6 @@ def loaded_counts(
         now_us: The store's clock; what is received after the last grid time is left out.
         first_live_us: When each partition received its first live event, None if never:
             from then on its own counters count, also what was exported and is now loaded.
-
-    Returns:
-        Counts by hour since the epoch, and by field of a counter hash.
     """
     until_us = grid_floor(now_us)
     ends = np.array([until_us if at is None else min(at, until_us) for at in first_live_us])
@@ -91,11 +103,13 @@ def loaded_counts(
     )
     refunds, of_hours = counted_refunds(events)
     refunded_us = events.received_us[refunds]
+    known = refunded_us <= now_us
+    purchases = _standing(events, kept, refunds=refunds[known], of_hours=of_hours[known])
     inside = (refunded_us >= first_us) & (refunded_us < end[refunds])
     refunds, of_hours = refunds[inside], of_hours[inside]
     hours = events.received_us // HOUR_US
     rows = np.concatenate([kept, refunds])
-    ages = np.concatenate([np.zeros_like(kept), np.maximum(hours[refunds] - of_hours, 0)])
+    ages = np.concatenate([np.zeros_like(kept), hours[refunds] - of_hours])
     cells = np.stack(
         [
             hours[rows].astype(np.uint64),
@@ -110,4 +124,26 @@ def loaded_counts(
     by_hour: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
     for hour, field, n in zip(unique[0].tolist(), fields, counts.tolist(), strict=True):
         by_hour[hour][field.tobytes()] = n
-    return dict(by_hour)
+    return LoadedCounts(dict(by_hour), purchases)
+
+
+def _standing(
+    events: EventTable,
+    counted: NDArray[np.intp],
+    *,
+    refunds: NDArray[np.intp],
+    of_hours: NDArray[np.int64],
+) -> list[CountedPurchase]:
+    codes = events.customers.codes
+    refunded = zip(codes[refunds].tolist(), events.sale_keys[refunds], of_hours, strict=True)
+    gone = {(code, int(sale_key), int(hour)) for code, sale_key, hour in refunded}
+    # The latest of an hour replaces those before it, as in ``append_events.lua``.
+    latest: dict[tuple[int, int, int], int] = {}
+    for row in counted[events.kinds[counted] == PURCHASE].tolist():
+        of = int(codes[row]), int(events.sale_keys[row])
+        latest[*of, int(events.at_us[row]) // HOUR_US] = int(events.received_us[row]) // HOUR_US
+    return [
+        CountedPurchase(events.customers.values[code], sale_key, at_hour, received_hour)
+        for (code, sale_key, at_hour), received_hour in latest.items()
+        if (code, sale_key, received_hour) not in gone
+    ]

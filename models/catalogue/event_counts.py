@@ -6,7 +6,7 @@ online and offline alike. Whole hours decay by half-life; the current hour count
 start from integers in one fixed order, so that equal events give equal bits on both sides.
 
 A purchase counts until it is taken back: once the hour in which its refund was received is over,
-it is missing from the hour in which it happened.
+it is missing from the hour that counted it.
 """
 
 from dataclasses import dataclass
@@ -132,7 +132,7 @@ class HourlyCounts:
 
 
 def taken_back(rows: NDArray[np.int64], hours: NDArray[np.int64]) -> HourlyCounts:
-    """Return one entry a refund: a purchase less, in the hour in which it happened, shape ``(n,)``.
+    """Return one entry a refund: a purchase less, in the hour that counted it, shape ``(n,)``.
 
     Not in canonical form: entries may repeat.
     """
@@ -219,7 +219,7 @@ def decayed_counts(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCoun
     age = hour - past.hours
     weights = [past.counts, *(past.counts * decay.take(age) for decay in _DECAY)]
     sums = np.array([np.bincount(cells, weights=w, minlength=size) for w in weights], np.float64)
-    # Late events are counted when received, and taken back where they happened.
+    # History that is loaded again may lack purchases that refunds took back since.
     totals, *decayed = np.maximum(sums, 0.0).reshape(len(weights), n_sales, N_KINDS)
     return SaleCounts(hour * HOUR_US, totals, np.stack(decayed))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.event_counts import RETENTION_HOURS
 from models.dataset.events import EventTable
-from models.domain.customer import WINDOW_EVENTS, stamps, with_quantities
+from models.domain.customer import MOST_PIECES, WINDOW_EVENTS, stamps, with_quantities
 from models.domain.event import DISLIKE, IMPRESSION, PURCHASE, REFUND
 from models.domain.refund import SalePurchases, refunds_in_order
 from models.domain.units import HOUR_US
@@ -26,7 +26,8 @@ class Refunds:
         left: Pieces left of each purchase, 0 of one that was taken back whole; of other events as
             recorded, shape ``(n_events,)``.
         undone_us: When the refund was received that took the last piece of a purchase, `NEVER`
-            of all other events, same shape.
+            of all other events, same shape. As in windows, no more than `MOST_PIECES` of a
+            purchase or refund are read.
         without_purchase: Rows of the refunds that took nothing back.
     """
 
@@ -46,17 +47,20 @@ class Refunds:
             return cls(left, undone_us, refunds)
         rows = np.concatenate([np.flatnonzero(is_purchase), refunds])
         rows = rows[_canonical(events, rows)]
-        groups = zip(events.customers.codes[rows].tolist(), events.sale_keys[rows], strict=True)
-        kinds, quantities = events.kinds[rows].tolist(), left[rows].tolist()
+        of = zip(events.customers.codes[rows].tolist(), events.sale_keys[rows], strict=True)
+        groups, kinds, bought = list(of), events.kinds[rows].tolist(), left[rows]
         without: list[int] = []
-        for place, changed in refunds_in_order(groups, kinds, quantities=quantities):
+        for place, changed in refunds_in_order(groups, kinds, quantities=bought.tolist()):
             if not changed:
                 without.append(int(rows[place]))
             for purchase, pieces in changed:
-                row = rows[purchase]
-                left[row] = pieces
+                left[rows[purchase]] = pieces
+        in_windows = np.minimum(bought, MOST_PIECES).tolist()
+        for place, changed in refunds_in_order(groups, kinds, quantities=in_windows):
+            for purchase, pieces in changed:
                 if not pieces:
-                    undone_us[row] = max(events.received_us[rows[place]], events.received_us[row])
+                    times = events.received_us[rows[[place, purchase]]]
+                    undone_us[rows[purchase]] = times.max()
         return cls(left, undone_us, np.array(without, dtype=np.intp))
 
 
@@ -69,9 +73,10 @@ def net_of_refunds(events: EventTable) -> EventTable:
     if not np.any(events.kinds == REFUND):
         return events
     refunds = Refunds.from_events(events)
-    kept = (events.kinds != REFUND) & (refunds.undone_us == NEVER)
+    is_purchase = events.kinds == PURCHASE
+    kept = (events.kinds != REFUND) & ~(is_purchase & (refunds.left == 0))
     bought = np.maximum(events.quantities, 1)
-    is_part = kept & (events.kinds == PURCHASE) & (refunds.left < bought)
+    is_part = kept & is_purchase & (refunds.left < bought)
     return replace(
         events,
         quantities=np.where(is_part, refunds.left, events.quantities).astype(np.int32),
@@ -106,12 +111,14 @@ def undone_us(events: EventTable) -> NDArray[np.int64]:
 def counted_refunds(events: EventTable) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
     """Return the refunds by which purchases stop to count, as ``append_events.lua`` does.
 
-    A purchase stops to count in the hour in which it happened, if no other purchase of the sale by
-    the customer is left of that hour. It has to be in the customer's window.
+    A purchase that counted is taken out of the hour that counted it once no purchase of the sale
+    by the customer is left of the hour in which it happened. It has to be in the customer's window.
+    Nothing is taken out that did not count, so a customer never lowers a sale by more than they
+    raised it.
 
     Returns:
-        Rows of refunds, and the hour of a purchase that each takes back, since the epoch, shape
-        ``(n,)`` each. Purchases that are too old to be counted are left out.
+        Rows of refunds, and the hour of receipt of a purchase that each takes back, since the
+        epoch, shape ``(n,)`` each. Purchases that are too old to be counted are left out.
     """
     refunding = np.unique(events.customers.codes[events.kinds == REFUND])
     kept = np.isin(events.customers.codes, refunding) & (events.kinds != IMPRESSION)
@@ -129,12 +136,14 @@ def counted_refunds(events: EventTable) -> tuple[NDArray[np.intp], NDArray[np.in
 
 def _taken_back(events: EventTable, rows: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
     firsts = with_quantities(events.event_keys, events.kinds, quantities=events.quantities)
-    least = (events.kinds == PURCHASE).astype(np.int64)
-    quantities = np.maximum(events.quantities, least)
+    is_purchase = events.kinds == PURCHASE
+    quantities = np.clip(events.quantities, is_purchase, MOST_PIECES).astype(np.int64)
+    counts = events.counted & is_purchase
     customer, window = -1, list[tuple[int, int, int, int]]()
+    counted_in: dict[tuple[int, int], int] = {}  # by sale and hour in which it happened
     for row in rows.tolist():
         if events.customers.codes[row] != customer:
-            customer, window = int(events.customers.codes[row]), []
+            customer, window, counted_in = int(events.customers.codes[row]), [], {}
         member = (
             int(events.at_us[row]),
             int(firsts[row]),
@@ -143,11 +152,15 @@ def _taken_back(events: EventTable, rows: NDArray[np.intp]) -> Iterator[tuple[in
         )
         insort(window, member)
         del window[:-WINDOW_EVENTS]
+        if counts[row]:
+            at_hour = member[0] // HOUR_US
+            counted_in[member[2], at_hour] = int(events.received_us[row]) // HOUR_US
         if events.kinds[row] == REFUND and member in window:
             sale = [one[3] for one in window if one[2] == member[2]]
             before = [other for other in sale if other != row]
-            left = _hours_left(events, sale, quantities)
-            yield from ((row, hour) for hour in _hours_left(events, before, quantities) - left)
+            gone = _hours_left(events, before, quantities) - _hours_left(events, sale, quantities)
+            hours = (counted_in.pop((member[2], at_hour), None) for at_hour in sorted(gone))
+            yield from ((row, hour) for hour in hours if hour is not None)
 
 
 def _hours_left(events: EventTable, rows: list[int], quantities: NDArray[np.int64]) -> set[int]:

@@ -30,7 +30,7 @@ _COUNT_BYTES: Final = 2
 # The last two bytes of the event key of a purchase or refund hold its pieces. The other 48 bits
 # tell the events of one customer apart: of 128 events, two share them with probability 3e-11.
 _QUANTITY_BITS: Final = 16
-_QUANTITY_MASK: Final = (1 << _QUANTITY_BITS) - 1
+MOST_PIECES: Final = (1 << _QUANTITY_BITS) - 1
 
 ALL_PIECES: Final = 0
 """Quantity of a refund that takes the whole purchase back."""
@@ -64,7 +64,7 @@ def pack_member(
         raise ValueError(msg)
     if event_type in {EventType.PURCHASE, EventType.REFUND}:
         least = 1 if event_type is EventType.PURCHASE else ALL_PIECES
-        pieces = min(quantity or least, _QUANTITY_MASK)
+        pieces = min(quantity or least, MOST_PIECES)
         event_key = event_key >> _QUANTITY_BITS << _QUANTITY_BITS | pieces
     stamp = at_us << _KIND_BITS | KIND[event_type]
     return b"".join(part.to_bytes(8, "big") for part in (event_key, sale_key, stamp))
@@ -147,7 +147,7 @@ class Window:
     @property
     def quantities(self) -> NDArray[np.int64]:
         """Pieces of each purchase, at least 1, and of each refund, shape ``(n,)``."""
-        return (self.members[:, 0] & np.uint64(_QUANTITY_MASK)).astype(np.int64)
+        return (self.members[:, 0] & np.uint64(MOST_PIECES)).astype(np.int64)
 
     @property
     def at_us(self) -> NDArray[np.int64]:
@@ -184,8 +184,8 @@ def with_quantities(
             shape. A purchase of unknown quantity has one piece, a refund takes all back.
     """
     of_pieces = (kinds == PURCHASE) | (kinds == REFUND)
-    pieces = np.clip(quantities, (kinds == PURCHASE).astype(np.int64), _QUANTITY_MASK)
-    kept = event_keys & ~np.uint64(_QUANTITY_MASK)
+    pieces = np.clip(quantities, (kinds == PURCHASE).astype(np.int64), MOST_PIECES)
+    kept = event_keys & ~np.uint64(MOST_PIECES)
     return np.where(of_pieces, kept | pieces.astype(np.uint64), event_keys)
 
 

@@ -11,7 +11,7 @@ from models.query.query import Batch
 _FEATURES: Final = {
     "last_list_in": "1 if it was in the list that the customer last chose from; unknown without",
     "last_list_below": "Positions below the sale that was chosen then; negative: passed over",
-    "last_list_since": "The customer's events with it since then",
+    "last_list_since": "The customer's events with it since then; unknown without a list",
     "last_list_usual": "Mean position of the sales that the customer chose",
     "shown_position": "Position at which it was shown last",
 }
@@ -22,14 +22,15 @@ def _values(batch: Batch) -> NDArray[np.float64]:
     impressions, last, by_sale = batch.impressions, batch.last_lists, batch.by_sale
     places = impressions.places(batch.rows)
     is_in, positions = last.is_in[places], impressions.positions[places]
+    has_chosen = (last.event >= 0)[:, None]
     choices = last.event.take(batch.history.customers.owners)
     later = by_sale.event_places[np.arange(len(choices)) > choices]
     since = np.bincount(later, minlength=len(by_sale.age_s))
     return np.array(
         [
-            np.where((last.event >= 0)[:, None], is_in, np.nan),
+            np.where(has_chosen, is_in, np.nan),
             np.where(is_in, positions - last.position[:, None], np.nan),
-            since.take(by_sale.places(batch.rows)).astype(np.float64),
+            np.where(has_chosen, since.take(by_sale.places(batch.rows)), np.nan),
             np.broadcast_to(last.usual_position[:, None], places.shape),
             positions,
         ]

@@ -10,10 +10,11 @@ from app.catalogue.count_history import CountHistory, by_row
 from app.stores.connection import Connection
 from app.stores.count import CountStore, EventCounts
 from app.stores.customer import OUTCOMES, CustomerStore
-from app.stores.keys import counts_prefix, history_hour, partition
+from app.stores.dataset_loader import loaded_counts, loaded_customers
+from app.stores.keys import N_PARTITIONS, counts_prefix, history_hour, partition
 from app.stores.server import StoreServer
 from models.catalogue.event_counts import N_KINDS, grid_floor
-from models.domain.event import KINDS, PURCHASE, EventType, key, to_us
+from models.domain.event import KINDS, PURCHASE, Event, EventType, key, to_us
 from models.domain.units import HOUR_US
 from tests.contract.visit import MINUTE_US, append_at, event, sale_key_of, visits
 from tests.logs import NOON, Row, catalogue, event_id, event_table
@@ -35,6 +36,38 @@ async def click_at(connection: Connection, received_us: int, *, event_id: str) -
     """Append a click on ``s1`` by a store whose clock stands at a moment."""
     click = event(event_id, at_us=received_us)
     await append_at(connection, [click], received_us=received_us)
+
+
+def purchases_and_refunds(start_us: int) -> list[tuple[Event, int]]:
+    """Events of five hours and when each is received; some are late, some stamped ahead."""
+    rng = np.random.default_rng(7)
+    log: list[tuple[Event, int]] = []
+    for n, minute in enumerate(np.sort(rng.integers(0, 300, size=120)).tolist()):
+        received_us = start_us + minute * MINUTE_US + n
+        late_us = int(rng.integers(-4, 200)) * MINUTE_US if n % 4 == 0 else 0
+        of = event(
+            event_id(n),
+            at_us=received_us - late_us,
+            sale_id=f"s{rng.integers(2)}",
+            customer_id=f"c{rng.integers(3)}",
+            type=EventType.PURCHASE if rng.integers(2) else EventType.REFUND,
+            quantity=int(rng.choice([1, 2, 3, 65_535, 65_536, 100_000])) if n % 2 else None,
+        )
+        log.append((of, received_us))
+    return log
+
+
+def row_of(received: tuple[Event, int]) -> Row:
+    """The same event in a file."""
+    of, received_us = received
+    return Row(
+        kind=of.type,
+        at=to_us(of.at) - NOON,
+        received=received_us - NOON,
+        customer=of.customer_id,
+        sale=str(of.sale_id),
+        quantity=of.quantity,
+    )
 
 
 class CountStoreContract:
@@ -111,39 +144,72 @@ class CountStoreContract:
         self, store: CountStore, connection: Connection, now_us: int
     ) -> None:
         """Purchases and refunds of few customers and sales, some late, over five hours."""
-        rng = np.random.default_rng(7)
         start_us = (now_us // HOUR_US - 5) * HOUR_US
-        log: list[Row] = []
-        for n, minute in enumerate(np.sort(rng.integers(0, 300, size=120)).tolist()):
-            received_us = start_us + minute * MINUTE_US + n
-            late_us = int(rng.integers(0, 90)) * MINUTE_US if n % 4 == 0 else 0
-            of = event(
-                event_id(n),
-                at_us=received_us - late_us,
-                sale_id=f"s{rng.integers(2)}",
-                customer_id=f"c{rng.integers(3)}",
-                type=EventType.PURCHASE if rng.integers(2) else EventType.REFUND,
-                quantity=int(rng.integers(1, 4)) if rng.integers(2) else None,
-            )
+        log = purchases_and_refunds(start_us)
+        for of, received_us in log:
             await append_at(connection, [of], received_us=received_us)
-            log.append(
-                Row(
-                    kind=of.type,
-                    at=to_us(of.at) - NOON,
-                    received=received_us - NOON,
-                    customer=of.customer_id,
-                    sale=str(of.sale_id),
-                    quantity=of.quantity,
-                )
-            )
         shop, history = catalogue("s0", "s1"), CountHistory(store)
-        replay = CountReplay(event_table(log), shop)
+        replay = CountReplay(event_table(map(row_of, log)), shop)
 
         for minutes in (245, 275, 299, 300):
             grid_us = start_us + minutes * MINUTE_US
             counts = by_row(await history.until(grid_us), shop, grid_us=grid_us)
 
             assert counts.id == replay.at(grid_us).id
+
+    async def test_refunds_of_loaded_purchases_equal_those_of_a_replay(
+        self, store: CountStore, connection: Connection, now_us: int
+    ) -> None:
+        """Two of five hours come from files, the others live."""
+        start_us = (now_us // HOUR_US - 5) * HOUR_US
+        live_us = start_us + 2 * HOUR_US
+        log = purchases_and_refunds(start_us)
+        events = event_table(map(row_of, log))
+        loaded = loaded_counts(events, live_us, first_live_us=[None] * N_PARTITIONS)
+        await store.put_history(loaded.by_hour, now_us=now_us)
+        await store.put_purchases(loaded.purchases)
+        await CustomerStore(connection).merge(list(loaded_customers(events, live_us)))
+
+        for of, received_us in log:
+            if received_us >= live_us:
+                await append_at(connection, [of], received_us=received_us)
+
+        shop, grid_us = catalogue("s0", "s1"), start_us + 5 * HOUR_US
+        counts = by_row(await CountHistory(store).until(grid_us), shop, grid_us=grid_us)
+        assert counts.id == CountReplay(events, shop).at(grid_us).id
+
+    @pytest.mark.parametrize("abuse", ["one hour", "many past hours", "stamped ahead"])
+    async def test_a_customer_never_lowers_a_sale_by_more_than_they_raised_it(
+        self, store: CountStore, connection: Connection, now_us: int, abuse: str
+    ) -> None:
+        """A stranger's purchase stays, however often the customer buys and gives back."""
+        hour_us = (now_us // HOUR_US - 4) * HOUR_US
+        theirs = event("p", at_us=hour_us, customer_id="stranger", type=EventType.PURCHASE)
+        log = [(theirs, hour_us)]
+        for n in range(4):
+            bought_us = hour_us + n * MINUTE_US
+            at_us = {
+                "one hour": bought_us,
+                "many past hours": bought_us - n * HOUR_US,
+                "stamped ahead": bought_us + HOUR_US,
+            }[abuse]
+            refunded_us = bought_us + (1 if abuse == "one hour" else 2 * HOUR_US)
+            if abuse == "stamped ahead":
+                bought_us += HOUR_US - 4 * MINUTE_US
+            bought = event(f"p{n}", at_us=at_us, type=EventType.PURCHASE)
+            given_back = event(f"r{n}", at_us=refunded_us, type=EventType.REFUND)
+            log += [(bought, bought_us), (given_back, refunded_us)]
+        log.sort(key=lambda one: one[1])
+        for of, received_us in log:
+            codes = await append_at(connection, [of], received_us=received_us)
+            assert codes == [0]
+        shop, grid_us = catalogue("s1"), hour_us + 4 * HOUR_US
+
+        counts = by_row(await store.since(0, until_us=grid_us), shop, grid_us=grid_us)
+
+        alone = CountReplay(event_table([row_of((theirs, hour_us))]), shop).at(grid_us)
+        assert np.all(counts.decayed >= alone.decayed)
+        assert counts.id == CountReplay(event_table(map(row_of, log)), shop).at(grid_us).id
 
     async def age_minutes(
         self, connection: Connection, customers: set[str], *, now_us: int

@@ -31,6 +31,7 @@ DOCUMENTED: Final = {
     "m": MINUTE_TTL_S,
     "h": HOUR_TTL_S,
     "u": COUNTED_TTL_S,
+    "b": HOUR_TTL_S,
 }
 """Longest life by kind of key; of counters by the letter before the hour or minute.
 

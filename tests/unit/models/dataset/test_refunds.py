@@ -101,3 +101,39 @@ def test_a_purchase_that_is_no_longer_counted_is_not_taken_back() -> None:
     events = event_table([Row(kind="purchase"), Row(kind="refund", at=15 * DAY)])
 
     assert not np.size(counted_refunds(events)[0])
+
+
+def test_a_purchase_of_more_pieces_than_a_window_knows_keeps_its_revenue() -> None:
+    """Windows know 65,535: there 70,000 take all of 100,000 back, and revenue knows better."""
+    log = [
+        Row(kind="purchase", quantity=100_000, revenue=100_000.0),
+        Row(kind="refund", at=DAY, quantity=70_000),
+    ]
+    events = event_table(log)
+
+    net = net_of_refunds(events)
+
+    assert (net.quantities.tolist(), net.revenues.tolist()) == ([30_000], [30_000.0])
+    assert undone_us(events)[0] == NOON + DAY
+    assert counted_refunds(events)[1].tolist() == [NOON // HOUR]
+
+
+@pytest.mark.parametrize(
+    ("at", "received", "refunded", "hours"),
+    [
+        ([0, 2], [0, 2], [1, 3], [0]),
+        ([-HOUR * n for n in range(5)], list(range(5)), [HOUR + n for n in range(5)], [0]),
+        ([-HOUR, -HOUR], [0, HOUR], [2 * HOUR, 2 * HOUR + 1], [1]),
+        ([HOUR], [HOUR - 1], [2 * HOUR], [0]),
+    ],
+    ids=["again and again", "many past hours", "the same past hour", "stamped ahead"],
+)
+def test_no_more_purchases_are_taken_back_than_counted(
+    at: list[int], received: list[int], refunded: list[int], hours: list[int]
+) -> None:
+    """Each hour is the one in which a purchase was received and counted."""
+    bought = [Row(kind="purchase", at=a, received=r) for a, r in zip(at, received, strict=True)]
+    given_back = [Row(kind="refund", at=one) for one in refunded]
+    events = event_table([*bought, *given_back])
+
+    assert (counted_refunds(events)[1] - NOON // HOUR).tolist() == hours

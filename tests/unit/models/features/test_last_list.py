@@ -42,7 +42,6 @@ def test_a_sale_of_the_list_stands_above_or_below_the_choice() -> None:
 
 def test_events_since_the_choice_are_counted_apart() -> None:
     assert values("last_list_since", *VISIT) == [0, 0, 2, 1]
-    assert values("last_list_since", (VIEW, "a", 60.0)) == [1, 0, 0, 0]
 
 
 def test_the_usual_position_is_the_mean_of_choices() -> None:
@@ -67,7 +66,7 @@ def test_a_list_is_what_was_shown_within_a_minute_of_the_choice() -> None:
     ids=["no events", "never shown", "shown again since", "only looked at"],
 )
 def test_without_a_choice_on_record_there_is_no_list(events: tuple[Seen, ...]) -> None:
-    for name in ("last_list_in", "last_list_below", "last_list_usual"):
+    for name in ("last_list_in", "last_list_below", "last_list_since", "last_list_usual"):
         assert np.isnan(values(name, *events)).all(), name
 
 
