@@ -81,7 +81,7 @@ class Shop:
 
     async def step(self) -> str:
         name = str(
-            self.rng.choice(["click", "impression", "late", "many", "erase", "load", "count"])
+            self.rng.choice(["click", "impression", "late", "many", "erase", "load", "purchase"])
         )
         match name:
             case "erase":
@@ -97,7 +97,7 @@ class Shop:
 
     async def append(self, name: str) -> None:
         at_us = await self.stores.server.time_us()
-        type_ = EventType.IMPRESSION if name == "impression" else EventType.CLICK
+        type_ = EventType(name) if name in {"impression", "purchase"} else EventType.CLICK
         late_us = 80 * DAY_US if name == "late" else 0
         one = event(f"e{next(self.numbers) // 2}", at_us=at_us - late_us, type=type_)
         await self.stores.customers.append([one])
