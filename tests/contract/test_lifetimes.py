@@ -40,7 +40,7 @@ That loaded history expires is a promise of the store of counts.
 
 UNTIL_EXPORTED: Final = ("events:", "exposures:", "erasures:")
 OF_NO_CUSTOMER: Final = ("secret", "since", "lost", "written")
-DEEDS: Final = ("click", "impression", "late", "many", "erase", "load")
+DEEDS: Final = ("click", "impression", "late", "many", "erase", "load", "purchase")
 STEPS: Final = 60
 
 
@@ -80,9 +80,7 @@ class Shop:
         self.numbers = iter(range(10_000))
 
     async def step(self) -> str:
-        name = str(
-            self.rng.choice(["click", "impression", "late", "many", "erase", "load", "purchase"])
-        )
+        name = str(self.rng.choice(DEEDS))
         match name:
             case "erase":
                 await self.stores.customers.erase("c1")
