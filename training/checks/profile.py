@@ -8,10 +8,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.catalogue.catalogue import build_catalogue
 from models.dataset import Dataset, EventTable, FaultCode
-from models.domain.event import KIND, PURCHASE, TOUCHES, EventType, from_us
+from models.dataset.refunds import NEVER
+from models.domain.event import KIND, TOUCHES, EventType, from_us
 from models.domain.units import DAY_US
-from training.recommenders.left_out import MIN_REPEATS
+from models.pictures.topics import Topics
+from training.recommenders.buy_again import BoughtPairs
+from training.recommenders.collaborative import MIN_CUSTOMERS
+from training.recommenders.interactions import Interactions
+from training.recommenders.left_out import MIN_REPEATS, has_content
+from training.recommenders.session import visit_steps
 
 # As `docs/training.md` says: below, a model can rank worse than popularity.
 FEW_PURCHASES: Final = 200
@@ -87,7 +94,7 @@ def profile_of(dataset: Dataset) -> Profile:
     counts = {name.value: int(np.sum(kinds == code)) for name, code in _TYPES.items()}
     times = events.at_us[known]
     of_sales = _shares_of_sales(dataset)
-    facts = DatasetFacts.collect(dataset, known, counts, of_sales)
+    facts = DatasetFacts.collect(dataset, counts, of_sales)
     return Profile(
         n_sales=len(dataset.sales),
         n_customers=len(np.unique(events.customers.codes[known])),
@@ -132,6 +139,8 @@ def _shares_of_sales(dataset: Dataset) -> dict[str, float]:
         "a price": lambda row: sales[row].price is not None,
         "a picture": lambda row: sales[row].sale_id in dataset.images,
         "a category": lambda row: sales[row].category is not None,
+        "a country": lambda row: sales[row].country is not None,
+        "a destination": lambda row: sales[row].destination is not None,
         "a closing time": lambda row: sales[row].closes_at is not None,
         "attributes": lambda row: any(v is not None for v in sales[row].attributes.values()),
     }
@@ -159,12 +168,17 @@ def _shares_of_events(events: EventTable, known: NDArray[np.bool_]) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class DatasetFacts:
-    """What recommenders need to know of a dataset.
+    """What recommenders need to know of a dataset, as `training.recommenders.left_out` asks for.
+
+    Refunded purchases, and events before a dislike of their sale, are no interest in it.
 
     Attributes:
         counts: Events by type.
         of_sales: See `Profile`.
-        n_returning: Customers who touched two sales or more.
+        has_content: Whether sales have content but for pictures, which are not labelled here.
+        n_interested: Customers with interest in a sale.
+        n_returning: Customers with interest in two sales or more.
+        n_steps: Events of a visit with interest in another sale than the one before.
         n_again: Purchases of a sale by a customer who had bought it on an earlier day.
         n_attributes: Attributes that can be learned from.
         n_groups: Markets and devices.
@@ -172,45 +186,37 @@ class DatasetFacts:
 
     counts: dict[str, int]
     of_sales: dict[str, float]
+    has_content: bool
+    n_interested: int
     n_returning: int
+    n_steps: int
     n_again: int
     n_attributes: int
     n_groups: int
 
     @classmethod
     def collect(
-        cls,
-        dataset: Dataset,
-        known: NDArray[np.bool_],
-        counts: dict[str, int],
-        of_sales: dict[str, float],
+        cls, dataset: Dataset, counts: dict[str, int], of_sales: dict[str, float]
     ) -> "DatasetFacts":
-        """Collect them from a dataset and the mask of its events of known sales."""
+        """Collect them from a dataset."""
         events = dataset.events
-        touched = known & np.isin(events.kinds, sorted(TOUCHES))
-        pairs = np.unique(
-            np.stack([events.customers.codes[touched], events.sale_ids.codes[touched]]), axis=1
-        )
-        _, n_sales = np.unique(pairs[0], return_counts=True)
-        paid = known & (events.kinds == PURCHASE)
-        pairs = np.stack([events.customers.codes[paid], events.sale_ids.codes[paid]])
-        of_days = np.unique(np.stack([*pairs, events.at_us[paid] // DAY_US]), axis=1)
+        catalogue = build_catalogue(dataset.sales, {}, topics=Topics.none())
+        interactions = Interactions.from_events(events, catalogue).before(NEVER)
+        _, n_sales = np.unique(interactions.touched()[0], return_counts=True)
+        steps, _ = visit_steps(interactions, np.empty((len(catalogue), 0)))
         unused = {fault.column for fault in dataset.faults.with_codes(FaultCode.NOT_LEARNED)}
         named = {name for sale in dataset.sales for name in sale.attributes}
         return cls(
             counts=counts,
             of_sales=of_sales,
+            has_content=has_content(catalogue),
+            n_interested=len(n_sales),
             n_returning=int(np.sum(n_sales > 1)),
-            n_again=of_days.shape[1] - np.unique(pairs, axis=1).shape[1],
+            n_steps=len(steps),
+            n_again=int(BoughtPairs.from_interactions(interactions).n_again.sum()),
             n_attributes=len(named - unused),
             n_groups=len(events.markets.values) + len(events.devices.values),
         )
-
-    @property
-    def has_content(self) -> bool:
-        """Whether sales have anything that they can be compared by."""
-        content = ("a picture", "a category", "a price")
-        return self.n_attributes > 0 or any(self.of_sales[name] for name in content)
 
 
 def _popularity(facts: DatasetFacts) -> Usable:
@@ -222,9 +228,11 @@ def _popularity(facts: DatasetFacts) -> Usable:
 
 
 def _content(facts: DatasetFacts) -> Usable:
-    shares = {name: facts.of_sales[f"a {name}"] for name in ("category", "price", "picture")}
+    names = ("category", "country", "destination", "price", "picture")
+    shares = {name: facts.of_sales[f"a {name}"] for name in names}
     listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
-    return Usable(bool(listed), listed or "sales have no category, price or picture")
+    usable = facts.has_content or shares["picture"] > 0
+    return Usable(usable, listed or f"sales have no {', '.join(names[:-1])} or {names[-1]}")
 
 
 def _images(facts: DatasetFacts) -> Usable:
@@ -233,21 +241,33 @@ def _images(facts: DatasetFacts) -> Usable:
 
 
 def _taste(facts: DatasetFacts) -> Usable:
-    if not facts.has_content:
-        return Usable(usable=False, reason="sales have no picture, category, price or attribute")
-    return _of_returning(facts, f"{facts.n_attributes} attributes, ")
+    if not (_content(facts).usable or facts.n_attributes):
+        return Usable(usable=False, reason="sales have no content and no attribute")
+    return _covisitation(facts, f"{facts.n_attributes} attributes, ")
 
 
-def _of_returning(facts: DatasetFacts, before: str = "") -> Usable:
+def _covisitation(facts: DatasetFacts, before: str = "") -> Usable:
     n = facts.n_returning
     return Usable(n > 0, f"{before}{n:,} customers with 2 or more sales")
+
+
+def _collaborative(facts: DatasetFacts) -> Usable:
+    n = facts.n_interested
+    listed = f"{n:,} customers with events beyond impressions, {MIN_CUSTOMERS} are needed"
+    return Usable(n >= MIN_CUSTOMERS, listed)
+
+
+def _session(facts: DatasetFacts) -> Usable:
+    collaborative = _collaborative(facts)
+    steps = Usable(facts.n_steps > 0, f"{facts.n_steps:,} steps from sale to sale in a visit")
+    return steps if collaborative.usable else collaborative
 
 
 def _text(facts: DatasetFacts) -> Usable:
     share = facts.of_sales["a text"]
     if not share:
         return Usable(usable=False, reason="no title, no description")
-    return _of_returning(facts, f"texts of {share:.0%} of sales, ")
+    return _covisitation(facts, f"texts of {share:.0%} of sales, ")
 
 
 def _audience(facts: DatasetFacts) -> Usable:
@@ -266,10 +286,10 @@ USES: Final[Mapping[str, Callable[[DatasetFacts], Usable]]] = {
     "content": _content,
     "images": _images,
     "taste": _taste,
-    "collaborative": _of_returning,
+    "collaborative": _collaborative,
     "text": _text,
-    "covisitation": _of_returning,
-    "session": _of_returning,
+    "covisitation": _covisitation,
+    "session": _session,
     "audience": _audience,
     "buy_again": _buy_again,
 }

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
-from models.dataset.refunds import net_of_refunds
-from models.domain.event import PURCHASE
+from models.dataset.refunds import NEVER, Refunds
+from models.domain.event import PURCHASE, REFUND
 from models.domain.units import MINUTE_US
 from training.configuration import RunConfig
 from training.examples.point_in_time import PointInTime
@@ -41,16 +41,16 @@ def visit_slates(
 ) -> Slates:
     """Make one slate per visit, of purchases after it and of sampled open sales.
 
-    A visit's moment is that of one of its events, drawn uniformly. Sales bought within
-    ``outcome_us`` are positives, without those that were taken back. Of the other open sales
-    ``n_negatives`` are drawn, with weights that undo the sampling.
+    A visit's moment is that of one of its events, drawn uniformly; a refund is no visit. Sales
+    bought within ``outcome_us`` are positives, without those that were taken back. Of the other
+    open sales ``n_negatives`` are drawn, with weights that undo the sampling.
 
     Returns:
         The slates, ordered by time; positions are not known.
     """
-    events = net_of_refunds(events)
     moments = _moments(events, rng)
-    bought = np.flatnonzero(events.kinds == PURCHASE)
+    kept = Refunds.from_events(events).undone_us == NEVER
+    bought = np.flatnonzero((events.kinds == PURCHASE) & kept)
     bought = bought[np.argsort(events.customers.codes[bought], kind="stable")]
     buyers, starts = np.unique(events.customers.codes[bought], return_index=True)
     purchases = dict(zip(buyers.tolist(), np.split(bought, starts)[1:], strict=True))
@@ -80,7 +80,8 @@ def visit_slates(
 
 def _moments(events: EventTable, rng: np.random.Generator) -> NDArray[np.intp]:
     """Draw one event of every visit, ordered by time."""
-    order = np.lexsort((events.at_us, events.customers.codes))
+    visiting = np.flatnonzero(events.kinds != REFUND)
+    order = visiting[np.lexsort((events.at_us[visiting], events.customers.codes[visiting]))]
     at_us, customers = events.at_us[order], events.customers.codes[order]
     fresh = (np.diff(customers, prepend=-1) != 0) | (np.diff(at_us, prepend=0) > VISIT_GAP_US)
     starts = np.flatnonzero(fresh)

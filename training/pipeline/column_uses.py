@@ -13,7 +13,9 @@ from models.dataset.reading import Dataset
 from models.domain.sale import Sale
 from models.recommenders.content_encoder import Encoder
 from models.recommenders.content_preference import ContentPreference
+from models.recommenders.text_similarity import TextSimilarity
 from models.scoring.scorer import Scorer
+from training.configuration import RunConfig
 from training.recommenders.content_encoder import MAX_TEXTS, MIN_SHARE
 
 COLUMNS_FILE: Final = "columns.json"
@@ -36,6 +38,7 @@ class ColumnUse:
     why: str
 
 
+_TEXTS: Final = ("title", "description")
 _CONTENT: Final = "content that recommenders compare sales by"
 _OPEN: Final = "when the sale is eligible"
 _SALES: Final = {
@@ -43,8 +46,6 @@ _SALES: Final = {
     "closes_at": (True, "time left, and when the sale is eligible"),
     "sold_out_at": (True, _OPEN),
     "stock": (False, "closes sales in the service; its past is not on record"),
-    "title": (True, "similarity of texts"),
-    "description": (True, "similarity of texts"),
     "destination": (True, _CONTENT),
     "country": (True, _CONTENT),
     "category": (True, _CONTENT),
@@ -56,11 +57,9 @@ _SALES: Final = {
 }
 _EVENTS: Final = {
     "exposure_id": (True, "what was shown together"),
-    "position": (True, "position effect of impressions"),
     "market": (True, "popularity by market, eligible sales"),
     "device": (True, "popularity by device"),
     "session_id": (False, "read by evaluation and experiments; visits are found by their gaps"),
-    "price": (False, "read by evaluation, and of lists that a caller orders"),
     "quantity": (True, "pieces that refunds take back"),
     "revenue": (False, "read by evaluation and experiments"),
     "propensity": (False, "read by off-policy estimates"),
@@ -68,14 +67,15 @@ _EVENTS: Final = {
 }
 
 
-def column_uses(dataset: Dataset, scorer: Scorer) -> tuple[ColumnUse, ...]:
+def column_uses(dataset: Dataset, scorer: Scorer, config: RunConfig) -> tuple[ColumnUse, ...]:
     """Return the use of each column that has a value, and of each that could not be read.
 
     Args:
         dataset: The training data.
         scorer: The model that was trained on it.
+        config: How it was trained.
     """
-    return (*_of_sales(dataset, scorer), *_of_events(dataset), *_of_customers(dataset))
+    return (*_of_sales(dataset, scorer), *_of_events(dataset, config), *_of_customers(dataset))
 
 
 def uses_to_bytes(uses: tuple[ColumnUse, ...]) -> bytes:
@@ -84,7 +84,10 @@ def uses_to_bytes(uses: tuple[ColumnUse, ...]) -> bytes:
 
 
 def _of_sales(dataset: Dataset, scorer: Scorer) -> Iterator[ColumnUse]:
-    for name, (used, why) in _SALES.items():
+    compares = any(isinstance(one, TextSimilarity) for one in scorer.schema.recommenders)
+    why = "similarity of texts" if compares else "the recommender `text` is left out"
+    uses = {**_SALES, **dict.fromkeys(_TEXTS, (compares, why))}
+    for name, (used, why) in uses.items():
         if any(_value(sale, name) for sale in dataset.sales):
             yield ColumnUse("sales", name, used, why)
     if dataset.images:
@@ -96,7 +99,7 @@ def _of_sales(dataset: Dataset, scorer: Scorer) -> Iterator[ColumnUse]:
     encoded = _encoded(scorer)
     reasons = _reasons(dataset, FaultCode.NOT_LEARNED, FaultCode.UNKNOWN_COLUMN)
     names = {name for sale in dataset.sales for name in sale.attributes}
-    for name in sorted(names | reasons.keys() - _SALES.keys() - {"sale_id", "image"}):
+    for name in sorted(names | reasons.keys() - uses.keys() - {"sale_id", "image"}):
         rare = f"no text has a share of {MIN_SHARE:.1%}, or is among the {MAX_TEXTS} most shown"
         why = _CONTENT if name in encoded else reasons.get(name, rare)
         yield ColumnUse("sales", name, name in encoded, why)
@@ -126,9 +129,14 @@ def _reasons(dataset: Dataset, *codes: FaultCode, table: str = "sales") -> dict[
     }
 
 
-def _of_events(dataset: Dataset) -> Iterator[ColumnUse]:
-    has = _recorded(dataset.events)
-    for name, (used, why) in _EVENTS.items():
+def _of_events(dataset: Dataset, config: RunConfig) -> Iterator[ColumnUse]:
+    has, by_caller = _recorded(dataset.events), config.caller_orders
+    uses = {
+        **_EVENTS,
+        "position": (True, "order of the caller" if by_caller else "position effect"),
+        "price": (by_caller, "prices of the caller's list" if by_caller else "read by evaluation"),
+    }
+    for name, (used, why) in uses.items():
         if has[name]:
             yield ColumnUse("events", name, used, why)
     for name, why in _reasons(dataset, FaultCode.UNKNOWN_COLUMN, table="events").items():
@@ -157,8 +165,5 @@ def _recorded(events: EventTable) -> dict[str, bool]:
 
 
 def _of_customers(dataset: Dataset) -> Iterator[ColumnUse]:
-    if dataset.customers is not None:
-        for name in dataset.customers.columns:
-            if name != "customer_id":
-                why = "no model reads columns of customers"
-                yield ColumnUse("customers", name, used=False, why=why)
+    for name, why in _reasons(dataset, FaultCode.NOT_LEARNED, table="customers").items():
+        yield ColumnUse("customers", name, used=False, why=why)

@@ -66,8 +66,11 @@ def train_command(
     # Loaded as the service loads it: a bundle that cannot be served fails here.
     bundle = read_bundle(directory)
     Scorer.load(bundle)
-    print_remarks(dataset.faults.remarks())
     columns: list[dict[str, JsonValue]] = json.loads(bundle.text(COLUMNS_FILE))
+    # The list of columns says these already.
+    unused = {(column["column"], column["why"]) for column in columns if not column["used"]}
+    remarks = dataset.faults.remarks()
+    print_remarks(one for one in remarks if (one.column, one.reason) not in unused)
     faults = {code.value: n for code, n in dataset.faults.counts().items()}
     report: dict[str, JsonValue] = {
         "bundle": bundle.id,

@@ -10,11 +10,13 @@ from training.recommenders.als import CONFIDENCE, REGULARISATION, factorise
 from training.recommenders.content_encoder import fit_encoder
 from training.recommenders.interactions import Interactions
 
-_MIN_CUSTOMERS: Final = 50  # fewest that are factorised; chosen, not measured
 _CONTENT_RIDGE: Final = 300.0  # of the regression on content, in customers; chosen, not measured
 # A sale with so many customers has half of its factors from content. At 5 customers ALS alone
 # scored 0.234, by content alone 0.272: a sale's own factors say who was shown it (decision 0020).
 _OWN: Final = 100.0
+
+MIN_CUSTOMERS: Final = 50  # chosen, not measured
+"""Customers with events beyond impressions from which factors are fitted."""
 
 
 def fit_collaborative(interactions: Interactions) -> Collaborative:
@@ -29,7 +31,7 @@ def fit_collaborative(interactions: Interactions) -> Collaborative:
     present, customers = np.unique(customers, return_inverse=True)
     encoder = fit_encoder(catalogue, interactions.exposure())
     factors = np.empty((len(catalogue), 0))
-    if len(present) >= _MIN_CUSTOMERS:
+    if len(present) >= MIN_CUSTOMERS:
         factors = factorise(customers, rows, n_customers=len(present), n_rows=len(catalogue))
     n = np.bincount(rows, minlength=len(catalogue)).astype(np.float64)
     # Ridge regression of factors on content, each sale weighted by its customers.

@@ -16,6 +16,7 @@ from models.recommenders.recommender import Recommender
 from models.recommenders.session import Session
 from models.recommenders.text_similarity import TextSimilarity
 from training.recommenders.buy_again import BoughtPairs
+from training.recommenders.collaborative import MIN_CUSTOMERS
 from training.recommenders.interactions import Interactions
 
 # As many as the meta-model needs on either side of its split; chosen, not measured.
@@ -39,9 +40,15 @@ def without_data(
     return {name: reason for name, reason in reasons.items() if reason}
 
 
+def has_content(catalogue: Catalogue) -> bool:
+    """Return whether any sale has content: category, country, destination, price or topics."""
+    known = catalogue.vocabulary.codes.any() or catalogue.topics.any()
+    return bool(known or np.isfinite(catalogue.log_price).any())
+
+
 def _lacks_content(recommender: Recommender, catalogue: Catalogue) -> str:
     match recommender:
-        case ContentProfile() if not _has_content(catalogue):
+        case ContentProfile() if not has_content(catalogue):
             return "no sale has a category, country, destination, price or picture topics"
         case ImageSimilarity() if not catalogue.pictured.any():
             return "no sale has a labelled picture"
@@ -56,9 +63,11 @@ def _lacks_content(recommender: Recommender, catalogue: Catalogue) -> str:
 def _lacks_events(recommender: Recommender, interactions: Interactions) -> str:
     match recommender:
         case Collaborative() if not len(recommender.gramian):
-            return "too few customers with events beyond impressions"
+            return _few_customers(interactions)
         case Covisitation() if not len(recommender.companions.keys):
             return "no customer has events with two sales"
+        case Session() if not len(recommender.collaborative.gramian):
+            return _few_customers(interactions)
         case Session() if not recommender.steps.any():
             return "no visit has events with two sales"
         case BuyAgain():
@@ -69,6 +78,6 @@ def _lacks_events(recommender: Recommender, interactions: Interactions) -> str:
             return ""
 
 
-def _has_content(catalogue: Catalogue) -> bool:
-    known = catalogue.vocabulary.codes.any() or catalogue.topics.any()
-    return bool(known or np.isfinite(catalogue.log_price).any())
+def _few_customers(interactions: Interactions) -> str:
+    n = len(np.unique(interactions.touched()[0]))
+    return f"{n} customers with events beyond impressions, {MIN_CUSTOMERS} are needed"

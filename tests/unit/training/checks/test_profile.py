@@ -7,11 +7,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from models.catalogue.catalogue import build_catalogue
 from models.dataset import read_dataset
+from models.pictures.topics import Topics
 from models.recommenders.registry import RECOMMENDERS
-from tests.datasets import event, sale, write_dataset
+from tests.datasets import Row, event, sale, write_dataset
 from training.checks.profile import USES, Profile, advice_for, profile_of
 from training.checks.validation import validate
+from training.examples.refit import fit_recommenders
+from training.recommenders.interactions import Interactions
+from training.recommenders.left_out import without_data
 
 app = typer.Typer()
 app.command()(validate)
@@ -69,6 +74,8 @@ def test_shares_say_what_sales_and_events_have(profile: Profile) -> None:
         "a price": 1 / 2,
         "a picture": 0,
         "a category": 0,
+        "a country": 0,
+        "a destination": 0,
         "a closing time": 0,
         "attributes": 1 / 2,
     }
@@ -80,11 +87,92 @@ def test_shares_say_what_sales_and_events_have(profile: Profile) -> None:
 def test_every_recommender_says_whether_it_has_data(profile: Profile) -> None:
     assert USES.keys() == RECOMMENDERS.keys()
     usable = {name for name, use in profile.recommenders.items() if use.usable}
-    assert usable == RECOMMENDERS.keys() - {"images", "buy_again"}
+    assert usable == RECOMMENDERS.keys() - {"images", "collaborative", "session", "buy_again"}
     assert profile.recommenders["images"].reason == "no picture"
     reason = "0 repeat purchases on another day, 10 are needed"
     assert profile.recommenders["buy_again"].reason == reason
     assert profile.recommenders["covisitation"].reason == "1 customers with 2 or more sales"
+    for name in ("collaborative", "session"):
+        reason = "2 customers with events beyond impressions, 50 are needed"
+        assert profile.recommenders[name].reason == reason
+
+
+def purchases(days: int, *, n_customers: int) -> list[Row]:
+    """Purchases of one sale by each customer on several days."""
+    return [
+        event(
+            event_id=f"b{customer}.{day}",
+            customer_id=f"c{customer}",
+            type="purchase",
+            at=f"2025-01-{2 + day:02}T00:00:00Z",
+        )
+        for customer in range(n_customers)
+        for day in range(days)
+    ]
+
+
+def refunded(purchase: Row) -> Row:
+    at = purchase["at"].replace("00:00:00", "12:00:00")
+    return {**purchase, "event_id": f"r{purchase['event_id']}", "type": "refund", "at": at}
+
+
+def visits(n_customers: int, *, minutes: int) -> list[Row]:
+    """Two of four sales that each customer views, so many minutes apart."""
+    return [
+        event(
+            event_id=f"v{customer}.{number}",
+            customer_id=f"c{customer}",
+            sale_id=f"s{customer % 2 * 2 + number + 1}",
+            type="view",
+            at=f"2025-01-02T00:{number * minutes:02}:00Z",
+        )
+        for customer in range(n_customers)
+        for number in range(2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sales", "events", "names"),
+    [
+        pytest.param({}, visits(49, minutes=5), {"covisitation"}, id="49 customers"),
+        pytest.param(
+            {},
+            visits(50, minutes=5),
+            {"collaborative", "covisitation", "session"},
+            id="50 customers",
+        ),
+        pytest.param(
+            {}, visits(50, minutes=45), {"collaborative", "covisitation"}, id="visits of one sale"
+        ),
+        pytest.param({"country": "IT"}, visits(1, minutes=45), {"content", "covisitation"}, id="it"),
+        pytest.param(
+            {"destination": "Rome"}, visits(1, minutes=45), {"content", "covisitation"}, id="rome"
+        ),
+        pytest.param({}, purchases(2, n_customers=10), {"buy_again"}, id="bought again"),
+        pytest.param(
+            {},
+            [*purchases(2, n_customers=10), refunded(purchases(2, n_customers=1)[1])],
+            set[str](),
+            id="one of them refunded",
+        ),
+    ],
+)
+def test_the_profile_agrees_with_what_training_leaves_out(
+    tmp_path: Path, sales: dict[str, str], events: list[Row], names: set[str]
+) -> None:
+    known = [sale(sale_id=f"s{number}", **sales) for number in range(1, 5)]
+    dataset = read_dataset(write_dataset(tmp_path, sales=known, events=events))
+    shop = build_catalogue(dataset.sales, {}, topics=Topics.none())
+    interactions = Interactions.from_events(dataset.events, shop)
+    interactions = interactions.before(int(dataset.events.received_us.max()) + 1)
+    left_out = without_data(fit_recommenders(interactions), interactions)
+
+    found = profile_of(dataset).recommenders
+
+    # Whether `taste` and `text` have an axis is not known before they are fitted.
+    asked = RECOMMENDERS.keys() - {"popularity", "audience", "taste", "text"}
+    assert {name for name in asked if found[name].usable} == names
+    assert asked - left_out.keys() == names
 
 
 def test_what_to_send_next_begins_with_what_was_worth_most(profile: Profile) -> None:

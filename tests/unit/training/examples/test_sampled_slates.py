@@ -65,6 +65,20 @@ def test_what_was_bought_within_24_hours_is_positive_and_the_rest_are_samples() 
     assert set(slates.positions.tolist()) == {0}
 
 
+def test_a_visit_whose_purchase_is_refunded_later_stays_a_visit_without_an_outcome() -> None:
+    """Whether it is one may not depend on what happens days later; a refund is none."""
+    log = [
+        Row(kind="purchase", sale="s2"),
+        Row(kind="refund", at=2 * DAY, sale="s2"),
+        Row(at=HOUR, customer="c2"),
+    ]
+
+    slates = slates_of(*log)
+
+    assert ((slates.now_us - NOON) // HOUR).tolist() == [0, 1]
+    assert bought_ids(slates) == []
+
+
 def test_a_purchase_at_the_very_moment_is_an_outcome() -> None:
     assert bought_ids(slates_of(Row(kind="purchase", sale="s2"))) == ["s2"]
 

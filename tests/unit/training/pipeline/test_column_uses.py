@@ -14,25 +14,30 @@ from models.recommenders.content_preference import ContentPreference
 from tests.builders import scorer
 from tests.datasets import event, sale, write_csv, write_dataset
 from tests.logs import catalogue
+from training.configuration import RunConfig
 from training.pipeline.column_uses import ColumnUse, column_uses, uses_to_bytes
 from training.recommenders.content_encoder import fit_encoder
 
 
-@pytest.fixture
-def uses(tmp_path: Path) -> dict[tuple[str, str], ColumnUse]:
+def uses_of(folder: Path, config: RunConfig) -> dict[tuple[str, str], ColumnUse]:
     stars = [{"stars": "3", "sku": "a1"}, {"stars": "5", "sku": "a2"}, {"stars": "4", "sku": "a3"}]
-    sales = [sale(sale_id=f"s{n}", price="9", **each) for n, each in enumerate(stars)]
-    events = [event(sale_id="s1", position="2", type="impression", colour="red")]
-    write_dataset(tmp_path, sales=sales, events=events)
-    write_csv(tmp_path / "customers.csv", [{"customer_id": "c1", "club": "gold"}])
-    dataset = read_dataset(tmp_path)
+    sales = [sale(sale_id=f"s{n}", title="Ski", price="9", **one) for n, one in enumerate(stars)]
+    shown = {"type": "impression", "position": "2", "price": "8", "colour": "red"}
+    write_dataset(folder, sales=sales, events=[event(sale_id="s1", **shown)])
+    write_csv(folder / "customers.csv", [{"customer_id": "c1", "club": "gold"}])
+    dataset = read_dataset(folder)
     shop = catalogue(*dataset.sales)
     encoder = fit_encoder(shop, np.ones(len(shop)))
     taste = ContentPreference(
         Projection(encoder, np.zeros((encoder.size, 0))), np.empty(0), spread=np.empty(0), rate=0.0
     )
-    found = column_uses(dataset, replace(scorer(dataset.sales), schema=FeatureSchema((taste,))))
-    return {(use.table, use.column): use for use in found}
+    model = replace(scorer(dataset.sales), schema=FeatureSchema((taste,)))
+    return {(use.table, use.column): use for use in column_uses(dataset, model, config)}
+
+
+@pytest.fixture
+def uses(tmp_path: Path) -> dict[tuple[str, str], ColumnUse]:
+    return uses_of(tmp_path, RunConfig())
 
 
 def test_each_column_with_a_value_is_listed(
@@ -41,9 +46,11 @@ def test_each_column_with_a_value_is_listed(
     assert {name: use.used for name, use in uses.items()} == {
         ("sales", "opens_at"): True,
         ("sales", "price"): True,
+        ("sales", "title"): False,
         ("sales", "sku"): False,
         ("sales", "stars"): True,
         ("events", "position"): True,
+        ("events", "price"): False,
         ("events", "colour"): False,
         ("customers", "club"): False,
     }
@@ -53,6 +60,14 @@ def test_an_unused_column_has_its_reason(uses: dict[tuple[str, str], ColumnUse])
     assert "has 3 texts for 3 sales" in uses["sales", "sku"].why
     assert "not of the contract" in uses["events", "colour"].why
     assert "no model reads" in uses["customers", "club"].why
+    assert uses["sales", "title"].why == "the recommender `text` is left out"
+
+
+def test_prices_of_lists_are_used_where_a_caller_orders_them(tmp_path: Path) -> None:
+    uses = uses_of(tmp_path, RunConfig(caller_orders=True))
+
+    assert uses["events", "price"].used
+    assert uses["events", "position"].why == "order of the caller"
 
 
 def test_a_bundle_holds_the_list_as_json(uses: dict[tuple[str, str], ColumnUse]) -> None:
