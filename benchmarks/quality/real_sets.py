@@ -14,10 +14,8 @@ Last numbers: see docs/evaluation.md.
 
 import json
 import os
-import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,14 +124,46 @@ SETS: Final[Mapping[str, RealSet]] = {
 FOLDERS: Final = {"movielens": "movielens_posters"}
 
 
-def run(*arguments: str | Path) -> tuple[dict[str, Any], float, float]:
-    """Run ``python -m training`` with ``--json``; return its object, wall and processor seconds."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    command = [sys.executable, "-m", "training", *map(str, arguments), "--json"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT, env=os.environ)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return json.loads(done.stdout), time.monotonic() - started, used
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command that was run.
+
+    Attributes:
+        printed: What it printed on stdout.
+        processor_s: Its processor time, seconds.
+        peak_mb: Its peak resident memory, MB.
+    """
+
+    printed: bytes
+    processor_s: float
+    peak_mb: float
+
+    @classmethod
+    def run(cls, *command: str | Path) -> "Step":
+        """Run a command in the folder of the project.
+
+        Raises:
+            subprocess.CalledProcessError: If it fails.
+        """
+        with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, cwd=ROOT) as process:
+            assert process.stdout is not None
+            printed = process.stdout.read()
+            # RUSAGE_CHILDREN has the highest peak of all commands so far, this has the own one.
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, process.args)
+        return cls(printed, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The JSON object that it printed."""
+        return json.loads(self.printed)
+
+
+def run(*arguments: str | Path) -> Step:
+    """Run ``python -m training`` with ``--json``."""
+    return Step.run(sys.executable, "-m", "training", *arguments, "--json")
 
 
 def judge(name: str, real: RealSet, *, source: Path, work: Path) -> dict[str, Any]:
@@ -146,26 +176,27 @@ def judge(name: str, real: RealSet, *, source: Path, work: Path) -> dict[str, An
         for argument in (f"--{option}", path)
     ]
     mapping = MAPPINGS / f"{name}.yaml"
-    imported, _, import_s = run("import", "table", *options, "--map", mapping, "--out", data)
+    imported = run("import", "table", *options, "--map", mapping, "--out", data)
     until = ("--until", real.until, "--config", configuration, "--out", bundles)
-    trained, _, train_s = run("train", "--data", data, *until)
+    trained = run("train", "--data", data, *until)
     [bundle] = [path for path in bundles.iterdir() if path.is_dir()]
     since = ("--from", real.until, "--protocol", real.protocol, "--max-visits", "1000")
-    judged, _, evaluate_s = run("evaluate", "--data", data, "--bundle", bundle, *since)
+    evaluated = run("evaluate", "--data", data, "--bundle", bundle, *since)
+    judged = evaluated.report
     # At the logged positions where there are some, and without any otherwise.
     calibration: dict[str, Any] = judged["calibration"]
     as_shown: dict[str, Any] = (
         calibration.get("as_shown") or calibration.get("shown_without_position") or {}
     )
-    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    steps = {"import": imported, "train": trained, "evaluate": evaluated}
     return {
-        "imported": imported,
-        "trained": trained,
+        "imported": imported.report,
+        "trained": trained.report,
         "figures": judged["figures"][real.protocol],
         "differences": judged["differences"][real.protocol]["meta"],
         "auc": as_shown.get("auc"),
-        "processor_s": {"import": import_s, "train": train_s, "evaluate": evaluate_s},
-        "peak_mb": peak_mb,
+        "processor_s": {name: step.processor_s for name, step in steps.items()},
+        "peak_mb": {name: step.peak_mb for name, step in steps.items()},
     }
 
 

@@ -144,7 +144,9 @@ def visits(n_customers: int, *, minutes: int) -> list[Row]:
         pytest.param(
             {}, visits(50, minutes=45), {"collaborative", "covisitation"}, id="visits of one sale"
         ),
-        pytest.param({"country": "IT"}, visits(1, minutes=45), {"content", "covisitation"}, id="it"),
+        pytest.param(
+            {"country": "IT"}, visits(1, minutes=45), {"content", "covisitation"}, id="it"
+        ),
         pytest.param(
             {"destination": "Rome"}, visits(1, minutes=45), {"content", "covisitation"}, id="rome"
         ),

@@ -145,14 +145,20 @@ def test_without_json_figures_are_tables(
     assert "as_shown" in result.stdout
 
 
-def test_until_leaves_out_what_was_received_later(tiny_world: Path, tmp_path: Path) -> None:
+def test_until_leaves_out_what_was_received_later_and_unread_columns_are_named_once(
+    tiny_world: Path, tmp_path: Path
+) -> None:
     data = stripped(tiny_world, tmp_path / "data", impressions=True)
+    sales = pl.read_parquet(data / "sales.parquet")
+    sales.with_columns(shop=pl.lit("one")).write_parquet(data / "sales.parquet")
     config = tmp_path / "run.toml"
     config.write_text("holdout_share = 0.4\nhidden_share = 0.0")
     options = ("--until", day(-1), "--config", config, "--json")
 
-    report = trained(train(data, tmp_path, *options))
+    result = train(data, tmp_path, *options)
 
+    report = trained(result)
+    assert result.output.count("attribute 'shop' has one value") == 1
     events = pl.read_parquet(data / "events.parquet")
     before = events.filter(pl.col("at") < pl.lit(day(-2)).str.to_datetime(time_zone="UTC"))
     # Impressions of the last day are not settled: one at the very edge is.
