@@ -67,7 +67,7 @@ _EVENTS: Final = {
 }
 
 
-def column_uses(dataset: Dataset, scorer: Scorer, config: RunConfig) -> tuple[ColumnUse, ...]:
+def column_uses(dataset: Dataset, scorer: Scorer, *, config: RunConfig) -> tuple[ColumnUse, ...]:
     """Return the use of each column that has a value, and of each that could not be read.
 
     Args:

@@ -74,7 +74,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     )
     drift_baseline = fit_drift_baseline(scorer, past, slates=slates)
     files = {
-        COLUMNS_FILE: uses_to_bytes(column_uses(data.dataset, scorer, options.config)),
+        COLUMNS_FILE: uses_to_bytes(column_uses(data.dataset, scorer, config=options.config)),
         **ranker_files(fitted.ranker),
         LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: examples.topics.to_bytes(),

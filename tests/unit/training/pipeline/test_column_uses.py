@@ -32,7 +32,7 @@ def uses_of(folder: Path, config: RunConfig) -> dict[tuple[str, str], ColumnUse]
         Projection(encoder, np.zeros((encoder.size, 0))), np.empty(0), spread=np.empty(0), rate=0.0
     )
     model = replace(scorer(dataset.sales), schema=FeatureSchema((taste,)))
-    return {(use.table, use.column): use for use in column_uses(dataset, model, config)}
+    return {(use.table, use.column): use for use in column_uses(dataset, model, config=config)}
 
 
 @pytest.fixture
