@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.observability import Metrics, get_logger
+from app.stores.client import UNCOVERED_ADVICE
 from app.stores.server import Lost, Refusal, StoreServer
 from models.domain.units import SECOND_US
 
@@ -23,7 +24,7 @@ WRITES_ADVICE: Final = {
     Refusal.DISK: "look at its log and its disk: it cannot save, and takes nothing until it can",
     Refusal.REPLICA: "it is a replica: correct VITRINE_REDIS_URL, or promote it",
     Refusal.RIGHTS: "grant its user the rights of docs/store.md",
-    Refusal.SLOT: "bring the node of this slot back, or run `redis-cli --cluster fix HOST:PORT`",
+    Refusal.SLOT: UNCOVERED_ADVICE,
     Refusal.OTHER: "look at its log and its settings",
 }
 

@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # redis-py annotates options as unknown.
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -30,9 +31,19 @@ SENTINEL_PORT: Final = 26379
 
 # redis-py 8.1 looks the nodes of a slot up in a dictionary, and raises its KeyError.
 UNCOVERED: Final = (SlotNotCoveredError, KeyError)
-"""Errors of a cluster's client for a key whose slot no node serves; the message is the number."""
+"""Errors of a cluster's client for a key whose slot no node serves; the message has the number."""
+
+UNCOVERED_ADVICE: Final = (
+    "bring the node of this slot back, or run `redis-cli --cluster fix HOST:PORT`"
+)
 
 Options = dict[str, Any]
+
+
+def uncovered(exc: BaseException | None) -> str | None:
+    """Return which slot of a cluster no node serves, None if this is another error."""
+    slot = re.search(r"\d+", str(exc)) if isinstance(exc, UNCOVERED) else None
+    return f"no node of the cluster serves slot {slot[0]}" if slot else None
 
 
 def dialler(url: str, *, timeout_s: float, max_connections: int) -> Dial:

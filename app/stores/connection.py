@@ -26,7 +26,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.errors import StoreUnavailableError
 from app.observability import get_logger
-from app.stores.client import UNCOVERED, Client, Dial, close, dialler
+from app.stores.client import UNCOVERED, UNCOVERED_ADVICE, Client, Dial, close, dialler, uncovered
 
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
@@ -49,10 +49,7 @@ _NO_LONGER_MASTER: Final = (ReadOnlyError, ClusterDownError, BusyLoadingError)
 _NO_REPLICAS: Final = "NOREPLICAS"
 # What to do, by the failure.
 _ADVICE: Final = {
-    UNCOVERED: (
-        "this is a slot that no node of the cluster serves: bring its node back, or run"
-        " `redis-cli --cluster fix HOST:PORT`"
-    ),
+    UNCOVERED: UNCOVERED_ADVICE,
     MasterNotFoundError: "NAME of redis+sentinel://HOSTS/NAME has to be that of a master which the"
     " Sentinels monitor, and one of them has to be reachable",
     AuthenticationError: "VITRINE_REDIS_URL has to hold a user and a password of the store",
@@ -187,11 +184,12 @@ class Connection:
 
     def _outage(self, exc: Exception, *, doing: str) -> StoreUnavailableError:
         """Return a failure as the error of stores, and dial anew where that may help."""
+        reason = uncovered(exc) or str(exc) or type(exc).__name__
         now_s = time.monotonic()
         if now_s >= self._renew_at_s and _needs_dialling(self._client, exc):
             self._renew_at_s = now_s + _RENEW_EVERY_S
             if now_s >= self._quiet_until_s:
-                _log.warning("the store is dialled anew", doing=doing, reason=str(exc))
+                _log.warning("the store is dialled anew", doing=doing, reason=reason)
             self._quiet_until_s = now_s + _QUIET_S
             before, self._client = self._client, self._dial(self._client)
             retiring = asyncio.create_task(self._retire(before))
@@ -200,7 +198,7 @@ class Connection:
         # A cluster and a Unix socket raise a refused login as the cause of another error.
         seen = (exc, exc.__cause__, exc.__context__)
         advice = [text for kind, text in _ADVICE.items() if any(isinstance(e, kind) for e in seen)]
-        return StoreUnavailableError(doing, "; ".join([str(exc) or type(exc).__name__, *advice]))
+        return StoreUnavailableError(doing, "; ".join([reason, *advice]))
 
     async def _retire(self, client: Client) -> None:
         """Close a client once its last commands have ended or timed out."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from app.observability import get_logger
 from app.stores.connection import Connection, Script
 from app.stores.keys import (
+    DAY_S,
     HOUR_TTL_S,
     MINUTE_TTL_S,
     N_PARTITIONS,
@@ -85,6 +86,7 @@ class CountStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._has_warned = False
 
     async def since(self, hour: int, *, until_us: int) -> EventCounts:
         """Return the events received from an hour on and before a grid time, in two round trips.
@@ -120,7 +122,20 @@ class CountStore:
             hours += [at] * len(history)
             fields += history
             counts += map(int, history.values())
-        return _decoded(hours, fields, counts, until_us=until_us)
+        is_own = np.fromiter((len(field) == FIELD.itemsize for field in fields), dtype=bool)
+        # Once, not at each minute's read.
+        if not (self._has_warned or is_own.all()):
+            self._has_warned = True
+            _log.warning(
+                "counts of another version are left out: they expire within"
+                f" {HOUR_TTL_S // DAY_S} days; load the newest dataset again to replace them"
+            )
+        return _decoded(
+            np.array(hours, dtype=np.int64)[is_own],
+            list(compress(fields, is_own)),
+            np.array(counts, dtype=np.int64)[is_own],
+            until_us=until_us,
+        )
 
     async def put_history(self, history: Mapping[int, HourCounts], *, now_us: int) -> None:
         """Replace the counts of loaded history.
@@ -161,17 +176,15 @@ class CountStore:
 
 
 def _decoded(
-    hours: Sequence[int], fields: Sequence[bytes], counts: Sequence[int], *, until_us: int
+    received: NDArray[np.int64],
+    fields: Sequence[bytes],
+    n_events: NDArray[np.int64],
+    *,
+    until_us: int,
 ) -> EventCounts:
-    """Return counts of fields by the hour of receipt; those of another version are left out."""
-    is_own = np.fromiter((len(field) == FIELD.itemsize for field in fields), dtype=bool)
-    if not is_own.all():
-        fields = list(compress(fields, is_own))
-        _log.warning("counts of another version are left out: load the newest dataset again")
+    """Return counts of fields by the hour of receipt."""
     # The cut hour minus its later minutes is 0 for what happened in these alone.
     cells = np.frombuffer(b"".join(fields), dtype=FIELD)
-    received = np.array(hours, dtype=np.int64)[is_own]
-    n_events = np.array(counts, dtype=np.int64)[is_own]
     is_refund = cells["kind"] == REFUND
     # Purchases are taken back once the hour is over, see `models.catalogue.event_counts`.
     kept = (n_events > 0) & ~(is_refund & (received == until_us // HOUR_US))

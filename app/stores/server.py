@@ -12,7 +12,7 @@ from typing import Final, cast
 from redis.exceptions import ResponseError
 
 from app.errors import StoreUnavailableError
-from app.stores.client import UNCOVERED
+from app.stores.client import uncovered
 from app.stores.connection import Connection
 from app.stores.keys import N_PARTITIONS, PROBE_TTL_S, counts_prefix, write_probe
 from models.domain.event import from_us
@@ -95,8 +95,8 @@ class StoreServer:
         try:
             await self._connection.execute_many(commands, doing="trying to write")
         except StoreUnavailableError as exc:
-            if isinstance(exc.__cause__, UNCOVERED):
-                return Refusal.SLOT, f"no node of the cluster serves slot {exc.__cause__}"
+            if (slot := uncovered(exc.__cause__)) is not None:
+                return Refusal.SLOT, slot
             if not isinstance(exc.__cause__, ResponseError):
                 raise
             return refusal_of(exc), str(exc.__cause__)

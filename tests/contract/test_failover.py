@@ -9,10 +9,13 @@ import pytest
 from redis.crc import key_slot
 
 from app.errors import StoreUnavailableError
-from app.stores.client import UNCOVERED
+from app.stores.client import uncovered
 from app.stores.connection import Connection, Script
-from app.stores.keys import write_probe
+from app.stores.count import CountStore
+from app.stores.customer import CustomerStore
+from app.stores.keys import partition, write_probe
 from app.stores.server import Refusal, StoreServer
+from models.catalogue.event_counts import grid_floor
 from tests.contract.servers import (
     Nodes,
     documented_sentinel_rights,
@@ -22,6 +25,7 @@ from tests.contract.servers import (
     redis_binary,
     tell,
 )
+from tests.contract.visit import event
 from tests.end_to_end.faults import Proxy
 
 pytestmark = pytest.mark.redis
@@ -182,10 +186,26 @@ async def test_a_slot_that_no_node_serves_takes_no_other_away(servers: Nodes) ->
         for port in ports:
             tell(port, f"CLUSTER DELSLOTS {slot}")
 
-        with pytest.raises(StoreUnavailableError, match=f"{slot}; this is a slot that no node"):
+        with pytest.raises(StoreUnavailableError, match=f"serves slot {slot}; bring the node"):
             await until_refused(connection, lost)
         await put(connection, "meanwhile")
+        # What needs all partitions fails with it, and a batch of events as a whole.
+        now_us = await StoreServer(connection).time_us()
+        there, gone = (
+            next(f"c{n}" for n in range(1_000) if (partition(f"c{n}") == 0) is is_gone)
+            for is_gone in (False, True)
+        )
+        mixed = [event(f"e-{one}", at_us=now_us, customer_id=one) for one in (there, gone)]
+        customers = CustomerStore(connection)
+        with pytest.raises(StoreUnavailableError, match=f"appending events: .* slot {slot};"):
+            await customers.append(mixed)
+        nothing = await customers.read(there)
+        await customers.append(mixed[:1])
+        with pytest.raises(StoreUnavailableError, match=f"reading the counters: .* slot {slot};"):
+            await CountStore(connection).since(0, until_us=grid_floor(now_us))
         refused = await StoreServer(connection).refused_write()
+
+        assert (len(nothing.window), len((await customers.read(there)).window)) == (0, 1)
 
     assert refused == (Refusal.SLOT, f"no node of the cluster serves slot {slot}")
 
@@ -197,7 +217,7 @@ async def until_refused(connection: Connection, key: str) -> None:
             try:
                 await connection.execute("GET", key, doing="reading")
             except StoreUnavailableError as exc:
-                if isinstance(exc.__cause__, UNCOVERED):
+                if uncovered(exc.__cause__):
                     raise
             await asyncio.sleep(0.1)
 

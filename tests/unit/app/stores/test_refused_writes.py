@@ -3,7 +3,9 @@
 from collections.abc import AsyncGenerator
 
 import pytest
+from redis.exceptions import SlotNotCoveredError
 
+from app.stores.client import uncovered
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
 from app.stores.server import Refusal, StoreServer
@@ -15,6 +17,15 @@ async def connection(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
         connection = Connection.open(url, timeout_s=10.0)
         yield connection
         await connection.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError(12), SlotNotCoveredError('Slot "12" is not covered by the cluster. "full=False"')],
+)
+def test_an_uncovered_slot_is_named_by_its_number(error: Exception) -> None:
+    assert uncovered(error) == "no node of the cluster serves slot 12"
+    assert uncovered(KeyError("name")) is None
 
 
 async def test_a_store_that_takes_writes_refuses_none(connection: Connection) -> None:
