@@ -12,7 +12,7 @@ from training.baselines.item_cosine import ItemCosine
 from training.baselines.lambdarank import LambdaRank, RankedList, features_of
 from training.baselines.log_state import LogState
 from training.configuration import RunConfig
-from training.examples.slates import Slates, settled
+from training.examples.slates import settled, shown_slates
 
 RECENT_RATE: Final = "recent_rate"
 BOUGHT_BEFORE: Final = "bought_before"
@@ -54,22 +54,25 @@ def fit_baselines(
     events: EventTable,
     catalogue: Catalogue,
     *,
-    lists: Slates | None,
     until_us: int,
     config: RunConfig,
+    with_ranker: bool = False,
 ) -> FittedBaselines:
     """Fit cosine and LambdaRank on what was received before a moment.
 
     Args:
         events: The log.
         catalogue: Its sales.
-        lists: Lists that were shown, ordered by time; None without impressions.
         until_us: The moment, microseconds since the epoch.
         config: How purchases are credited, and whether positions are the ranking of a caller.
+        with_ranker: Whether the LambdaRank is fitted, which takes as long as a small ranker.
     """
     cosine = ItemCosine.fit(events, catalogue, until_us=until_us)
-    if lists is None:
+    if not with_ranker:
         return FittedBaselines(cosine, None, config.caller_orders)
+    # Of the whole log, labels would know purchases and refunds that arrive later.
+    known = events.select(events.received_us < until_us)
+    lists = shown_slates(known, catalogue, outcome_us=config.outcome_us)
     lists = settled(lists, until_us, outcome_us=config.outcome_us)
     # Lists without an outcome have no order to learn.
     sums = np.concatenate([[0], np.cumsum(lists.clicked | lists.bought)])

@@ -119,7 +119,7 @@ def _dataset(lists: Sequence[RankedList], reference: lightgbm.Dataset | None) ->
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank from 0 for the smallest, NaN last."""
-    ranks = np.empty(len(values))
-    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return ranks
+    """Rank from 0 for the smallest, equal ones alike, NaN where unknown."""
+    # Without ties in the order given: that of a shown list is the ranking that was logged.
+    ranks = np.unique(values, return_inverse=True)[1].astype(np.float64)
+    return np.where(np.isnan(values), np.nan, ranks)

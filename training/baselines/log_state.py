@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
-from models.domain.event import CLICK, IMPRESSION, KINDS, PURCHASE, REFUND, TOUCHES, VIEW
+from models.dataset.refunds import NEVER, Refunds
+from models.domain.event import CLICK, IMPRESSION, KINDS, PURCHASE, TOUCHES, VIEW
 from models.domain.units import HOUR_US
 
 RECENT_HOURS: Final = 24  # chosen: a day holds each hour of the clock once
@@ -27,9 +28,11 @@ class CandidateFacts:
         looks: Impressions so far; views where the log has no impressions.
         successes: Clicks so far; purchases where the log has no clicks.
         recent_rate: ``(successes + 1) / (looks + 25)`` of the last `RECENT_HOURS` hours.
-        popularity: Purchases so far, without refunds; of equal ones the more touched is larger.
-        own_purchases: How often the customer bought it, without refunds.
-        own_touches: How often the customer touched it, purchases and refunds included.
+        popularity: Purchases so far that were not taken back; of equal ones the more touched is
+            larger.
+        own_purchases: How often the customer bought it, without what was taken back.
+        own_touches: How often the customer touched it, purchases included, without those that
+            were taken back.
         touched_age_h: Hours since the customer last touched it, NaN where they did not.
         open_age_h: Hours since it opened.
         prices: Price, NaN where unknown.
@@ -68,23 +71,28 @@ class LogState:
         # Events up to the first place are counted; those up to the second are no longer recent.
         self._counted, self._faded = 0, 0
         self._counts, self._recent = np.zeros((2, len(KINDS), len(catalogue)))
-        # Refunds are kept: they take a purchase back from when they were received.
-        touches = np.flatnonzero(np.isin(self._kinds, [*_TOUCHES, REFUND]))
+        self._undone_us = Refunds.from_events(events).undone_us[known]
+        undone = np.flatnonzero(self._undone_us < NEVER)
+        self._undone = undone[np.argsort(self._undone_us[undone], kind="stable")]
+        touches = np.flatnonzero(np.isin(self._kinds, _TOUCHES))
         customers = events.customers.codes[known][touches]
         # Stable: the touches of a customer stay in the order in which they were received.
         order = np.argsort(customers, kind="stable")
         self._touches, self._touchers = touches[order], customers[order]
 
     def touches(self, customer: int, now_us: int) -> NDArray[np.intp]:
-        """Return places of the customer's touches and refunds by a moment, the latest last."""
+        """Return places of the customer's touches by a moment, the latest last.
+
+        Purchases that were taken back by then are left out.
+        """
         start, end = np.searchsorted(self._touchers, [customer, customer + 1])
         own = self._touches[start:end]
-        return own[: np.searchsorted(self._received_us[own], now_us, side="right")]
+        own = own[: np.searchsorted(self._received_us[own], now_us, side="right")]
+        return own[self._undone_us[own] > now_us]
 
     def touched_rows(self, customer: int, now_us: int) -> NDArray[np.int64]:
         """Return the catalogue rows that the customer touched by a moment, each once."""
-        own = self.touches(customer, now_us)
-        return np.unique(self._rows[own[self._kinds[own] != REFUND]])
+        return np.unique(self._rows[self.touches(customer, now_us)])
 
     def facts(self, customer: int, rows: NDArray[np.int64], *, now_us: int) -> CandidateFacts:
         """Return the facts of candidates.
@@ -103,18 +111,17 @@ class LogState:
         n = len(self._catalogue)
         last_us = np.full(n, np.nan)
         last_us[own_rows] = self._received_us[own]  # the latest of each stays
-        kinds = self._kinds[own]
-        bought = (kinds == PURCHASE).astype(np.float64) - (kinds == REFUND)
-        own_purchases = np.zeros(n)
-        np.add.at(own_purchases, own_rows, bought)
+        own_purchases = np.bincount(own_rows[self._kinds[own] == PURCHASE], minlength=n)
+        n_undone = np.searchsorted(self._undone_us[self._undone], now_us, side="right")
+        undone = np.bincount(self._rows[self._undone[:n_undone]], minlength=n)[rows]
         catalogue, now_h = self._catalogue, now_us / HOUR_US
         return CandidateFacts(
             rows=rows,
             looks=counts[self._look],
             successes=counts[self._success],
             recent_rate=(recent[self._success] + 1) / (recent[self._look] + PRIOR_LOOKS),
-            popularity=counts[PURCHASE] - counts[REFUND] + touched / (touched.sum() + 1),
-            own_purchases=own_purchases[rows],
+            popularity=counts[PURCHASE] - undone + touched / (touched.sum() + 1),
+            own_purchases=own_purchases[rows].astype(np.float64),
             own_touches=np.bincount(own_rows, minlength=n)[rows].astype(np.float64),
             touched_age_h=now_h - last_us[rows] / HOUR_US,
             open_age_h=now_h - catalogue.opens_us[rows] / HOUR_US,

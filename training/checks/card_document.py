@@ -79,23 +79,28 @@ def figure_text(figure: Figure | None) -> str:
 
 
 def best_part(card: ModelCard) -> tuple[str, Figure] | None:
-    """Return the scorer that ranks best beside the meta-model, with its difference to it."""
+    """Return the best rival of the meta-model, with its difference to it; see `_gaps`."""
+    return next(iter(_gaps(card).items()), None)
+
+
+def _gaps(card: ModelCard) -> dict[str, Figure]:
+    """Return the differences of all rivals, the best first; surely better ones before others."""
     gaps = {name: row[_MRR] for name, row in card.differences.items() if _MRR in row}
-    return max(gaps.items(), key=lambda item: item[1].value, default=None)
+    return dict(sorted(gaps.items(), key=lambda item: (item[1].low <= 0, -item[1].value)))
 
 
 def _verdict(card: ModelCard) -> Conclusion:
-    found = best_part(card)
-    if found is None:
+    gaps = _gaps(card)
+    if not gaps:
         return Conclusion(Mark("cannot tell", Tone.OPEN), "No held-out list has a purchase.")
-    name, gap = found
+    name, gap = next(iter(gaps.items()))
     own = card.figures[META][_MRR].value
     text = (
         f"On {card.held_out.n_lists:,} held-out lists with a purchase the mean reciprocal rank is "
         f"{own:.3g}, that of the best part or baseline, {name}, {own + gap.value:.3g}: difference "
         f"{-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]."
     )
-    if gap.high < 0:
+    if all(one.high < 0 for one in gaps.values()):
         return Conclusion(Mark("above its parts", Tone.GOOD), text)
     if gap.low > 0:
         return Conclusion(Mark("below", Tone.BAD), text)

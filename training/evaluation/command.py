@@ -103,10 +103,12 @@ def _evaluated(
     progress: Progress,
 ) -> Evaluation:
     protocols = tuple(Protocol) if protocol is None else (protocol,)
+    if own is not None:
+        own.require_customers(question.dataset.events)
     with ExitStack() as stack:
         record = None
         if slates_out is not None:
-            record = stack.enter_context(slate_file(slates_out, question.dataset.events)).add
+            record = stack.enter_context(slate_file(slates_out)).add
         evaluation = evaluate(
             scorer,
             question,

@@ -155,12 +155,12 @@ def evaluate(
     Returns:
         The results; metrics without a value are left out.
     """
-    evaluator, every = evaluator_of(scorer, question)
-    slates, past, config = question.judged(every), evaluator.past, question.config
+    evaluator, slates = evaluator_of(scorer, question)
+    slates, past, config = question.judged(slates), evaluator.past, question.config
     progress.stage("baselines")
-    lists, until_us = every if has_impressions(past.events) else None, question.learned_until_us
+    until_us = question.learned_until_us
     fitted = fit_baselines(
-        past.events, past.catalogue, lists=lists, until_us=until_us, config=config
+        past.events, past.catalogue, until_us=until_us, config=config, with_ranker=True
     )
     judged: dict[str, list[EvaluatedSlate]] = {}
     for protocol in protocols:

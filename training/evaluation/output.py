@@ -7,7 +7,13 @@ from pydantic import JsonValue
 
 from models.scoring.scorer import META
 from training.evaluation.comparison import Differences, Verdict
-from training.evaluation.conclusion import MARKS, METRIC_NAMES, conclusion, metric_of
+from training.evaluation.conclusion import (
+    MARKS,
+    METRIC_NAMES,
+    RIVAL_MARKS,
+    conclusion,
+    metric_of,
+)
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
 from training.report.block import Block, Cell, Mark, Paragraph, Table
 from training.report.terminal import print_blocks
@@ -67,7 +73,7 @@ def summary_table(name: str, protocol: ProtocolFigures) -> Table:
     for scorer, one in sorted(found.items(), key=lambda item: -item[1].value):
         gap = gaps.get(scorer, {}).get(metric)
         text = "" if gap is None else _stacked(gap.interval)
-        cell = text if gap is None else Cell(text, MARKS[gap.verdict])
+        cell = text if gap is None else Cell(text, RIVAL_MARKS[gap.verdict])
         rows.append([scorer, _stacked(one), cell])
     return Table(f"{name}: {METRIC_NAMES[metric]}", ["scorer", "mean", f"- {META}"], rows)
 

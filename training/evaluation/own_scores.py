@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.checks import ROW, given
-from models.dataset.events import keys_for
+from models.dataset.events import EventTable, keys_for
 from models.dataset.tables import Table, read_table
 from models.domain.errors import UserError
 from models.query.query import Query
@@ -22,6 +22,7 @@ OWN_SCORES: Final = "own_scores"
 
 # Each column under the name of the dataset contract, and under a short one.
 _EXPOSURE: Final = ("exposure_id", "exposure")
+_CUSTOMER: Final = ("customer_id", "customer")
 _SALE: Final = ("sale_id", "sale")
 _SCORE: Final = ("score",)
 
@@ -36,7 +37,9 @@ class OwnScores:
 
     Attributes:
         file: Name of the file.
-        spans: First row and end of each list, by its name.
+        has_customers: Whether each row names its customer.
+        spans: First row and end of each list, by its name and customer; the latter is empty
+            without ``has_customers``.
         keys: Sale key of each row, ascending within a list, shape ``(n,)``.
         scores: Score of each row, same shape.
         is_used: Whether a judged list had the row's sale, same shape.
@@ -44,7 +47,8 @@ class OwnScores:
     """
 
     file: str
-    spans: dict[str, tuple[int, int]]
+    has_customers: bool
+    spans: dict[tuple[str, str], tuple[int, int]]
     keys: NDArray[np.uint64]
     scores: NDArray[np.float64]
     is_used: NDArray[np.bool_]
@@ -52,7 +56,7 @@ class OwnScores:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a Parquet or CSV file with the columns exposure, sale and score.
+        """Read a Parquet or CSV file with the columns exposure, sale, score, perhaps customer.
 
         Raises:
             DatasetError: If it is no such file.
@@ -62,20 +66,28 @@ class OwnScores:
         for fault in table.faults:
             raise OwnScoresError(str(fault))
         names = [_column(table, wanted) for wanted in (_EXPOSURE, _SALE, _SCORE)]
+        customers = [name for name in _CUSTOMER if name in table.columns][:1]
+        customer = pl.col(given(customers[0])) if customers else pl.lit("")
         frame = table.frame.select(
             ROW,
+            customer=customer.cast(pl.String),
             exposure=pl.col(given(names[0])).cast(pl.String),
             sale=pl.col(given(names[1])).cast(pl.String),
             score=pl.col(given(names[2])).cast(pl.Float64, strict=False),
             text=pl.col(given(names[2])).cast(pl.String),
         )
         _require_whole(frame, table.file)
-        frame = frame.with_columns(key=pl.Series(keys_for(frame["sale"]))).sort("exposure", "key")
-        lists = frame.group_by("exposure", maintain_order=True).len()
+        frame = frame.with_columns(key=pl.Series(keys_for(frame["sale"])))
+        frame = frame.sort("exposure", "customer", "key")
+        lists = frame.group_by("exposure", "customer", maintain_order=True).len()
         ends = np.cumsum(lists["len"].to_numpy()).tolist()
         return cls(
             file=table.file,
-            spans=dict(zip(lists["exposure"], zip([0, *ends], ends, strict=False), strict=True)),
+            has_customers=bool(customers),
+            spans={
+                (exposure, customer): (end - n, end)
+                for (exposure, customer, n), end in zip(lists.iter_rows(), ends, strict=True)
+            },
             keys=frame["key"].to_numpy(),
             scores=frame["score"].to_numpy(),
             is_used=np.zeros(frame.height, dtype=np.bool_),
@@ -89,7 +101,8 @@ class OwnScores:
         counts = self.counts.setdefault(protocol.value, Counter())
 
         def _order(slate: SlateKey, query: Query, _: Scores) -> NDArray[np.float64] | None:
-            start, end = self.spans.get(slate.name, (0, 0))
+            customer = slate.customer_id if self.has_customers else ""
+            start, end = self.spans.get((slate.name, customer), (0, 0))
             keys = query.catalogue.keys[query.rows]
             # A key above all others would be found behind the last row of the list.
             place = start + np.minimum(
@@ -106,6 +119,30 @@ class OwnScores:
 
         return _order
 
+    def require_customers(self, events: EventTable) -> None:
+        """Refuse lists of a name that several customers share, where rows do not name theirs.
+
+        Args:
+            events: The log, which gives each list its customer.
+
+        Raises:
+            OwnScoresError: If there is one.
+        """
+        if self.has_customers:
+            return
+        codes = pl.DataFrame(
+            {"exposure": events.exposures.codes, "customer": events.customers.codes}
+        ).filter(pl.col("exposure") >= 0)
+        shared = codes.group_by("exposure").n_unique().filter(pl.col("customer") > 1)
+        for code, n in shared.sort("exposure").iter_rows():
+            name = str(events.exposures.values[code])
+            if (name, "") in self.spans:
+                msg = (
+                    f"{self.file}: list {name!r} was shown to {n:,} customers: give each row its "
+                    f"customer, in a column {_CUSTOMER[0]}"
+                )
+                raise OwnScoresError(msg)
+
     def require_used(self) -> None:
         """Refuse scores of which none was used.
 
@@ -115,8 +152,8 @@ class OwnScores:
         if not self.is_used.any():
             msg = (
                 f"{self.file}: none of its {len(self.keys):,} rows names a sale of a judged list; "
-                f"its first list is {next(iter(self.spans))!r}: lists are named by the exposure_id "
-                "of their impressions, as --slates-out writes them"
+                f"its first list is {next(iter(self.spans))[0]!r}: lists are named by the "
+                "exposure_id of their impressions, as --slates-out writes them"
             )
             raise OwnScoresError(msg)
 
@@ -158,10 +195,14 @@ def _require_whole(frame: pl.DataFrame, file: str) -> None:
             f"{row['text']!r} must be two ids and a finite number; leave out what has no score"
         )
         raise OwnScoresError(msg)
-    repeated = frame.filter(pl.struct("exposure", "sale").is_duplicated()).sort("exposure", "sale")
+    for row in frame.filter(pl.col("customer").is_null()).head(1).iter_rows(named=True):
+        msg = f"{file}, row {row[ROW]}: has no customer; give each row one, or leave out the column"
+        raise OwnScoresError(msg)
+    identity = ("exposure", "customer", "sale")
+    repeated = frame.filter(pl.struct(identity).is_duplicated()).sort(identity)
     for row in repeated.head(1).iter_rows(named=True):
         msg = (
             f"{file}, row {row[ROW]}: sale {row['sale']!r} of list {row['exposure']!r} is scored "
-            "more than once; keep one score"
+            "more than once; keep one score, or name the customer of a list that several have"
         )
         raise OwnScoresError(msg)

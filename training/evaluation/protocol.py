@@ -87,11 +87,13 @@ class SlateKey:
         number: Its number among the slates of its protocol.
         name: Its exposure id; without one, its customer and moment.
         customer: Code of its customer.
+        customer_id: Id of its customer.
     """
 
     number: int
     name: str
     customer: int
+    customer_id: str
 
 
 Extra = Callable[[SlateKey, Query, Scores], NDArray[np.float64] | None]
@@ -220,11 +222,12 @@ class SlateEvaluator:
 
     def _key(self, slates: Slates, slate: int) -> SlateKey:
         events, customer = self.past.events, int(slates.customers[slate])
+        customer_id = str(events.customers.values[customer])
         name = label_of(events.exposures, int(slates.exposures[slate]))
         if name is None:
             moment = from_us(int(slates.now_us[slate]))
-            name = f"{events.customers.values[customer]} {moment:%Y-%m-%dT%H:%M:%S.%fZ}"
-        return SlateKey(slate, name, customer)
+            name = f"{customer_id} {moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+        return SlateKey(slate, name, customer, customer_id)
 
     def _orders(
         self,

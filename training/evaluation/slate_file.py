@@ -11,7 +11,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.arrays.parquet import scan_parquet
-from models.dataset.events import EventTable
 from training.evaluation.protocol import Protocol, RankedSlate
 
 _ROWS_AT_ONCE: Final = 200_000  # of some fifty columns: about 80 MB; chosen
@@ -20,14 +19,9 @@ _ROWS_AT_ONCE: Final = 200_000  # of some fifty columns: about 80 MB; chosen
 class SlateFile:
     """Collects ranked slates in parts of a folder."""
 
-    def __init__(self, folder: Path, events: EventTable) -> None:
-        """Begin with no slate.
-
-        Args:
-            folder: An empty one, for the parts.
-            events: Names the customers.
-        """
-        self._folder, self._events = folder, events
+    def __init__(self, folder: Path) -> None:
+        """Begin with no slate; ``folder``: an empty one, for the parts."""
+        self._folder = folder
         self._frames = list[pl.DataFrame]()
         self._n_rows = 0
         self._parts = list[Path]()
@@ -51,7 +45,7 @@ class SlateFile:
         named = pl.DataFrame({"sale_id": sales}, schema={"sale_id": pl.String}).select(
             protocol=pl.lit(protocol.value),
             slate=pl.lit(slate.key.name),
-            customer_id=pl.lit(self._events.customers.values[slate.key.customer]),
+            customer_id=pl.lit(slate.key.customer_id),
             # A query's moment is the microsecond before its slate.
             at=pl.lit(query.context.now_us + 1).cast(pl.Datetime("us", "UTC")),
             sale_id="sale_id",
@@ -78,9 +72,9 @@ class SlateFile:
 
 
 @contextmanager
-def slate_file(path: Path, events: EventTable) -> Generator[SlateFile]:
+def slate_file(path: Path) -> Generator[SlateFile]:
     """Collect slates while the block runs, then write them to a file; not after an error."""
     with TemporaryDirectory() as folder:
-        slates = SlateFile(Path(folder), events)
+        slates = SlateFile(Path(folder))
         yield slates
         slates.write(path)

@@ -13,7 +13,6 @@ from models.ranker.ranker import Calibration
 from models.recommenders.segment_popularity import segment_for
 from models.scoring.scorer import META
 from training.baselines.baselines import Baselines, fit_baselines
-from training.baselines.log_state import LogState
 from training.configuration import RunConfig
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates
@@ -55,19 +54,16 @@ class HeldOutSlates:
     seed: int
 
     @classmethod
-    def from_training(
-        cls, training: RankerTraining, ranker: MetaModel, *, repeated: NDArray[np.bool_]
-    ) -> Self:
+    def from_training(cls, training: RankerTraining, ranker: MetaModel) -> Self:
         """Take the later slates of a training, without those that are repeated.
 
         Args:
             training: Slates and features.
             ranker: Fitted on the earlier slates.
-            repeated: Whether a slate is there twice, see `ColdStartMask`, shape ``(n_slates,)``.
         """
         every = cls(training.slates, training.matrix, training.schema, ranker, training.seed)
         later = np.arange(len(training.slates)) >= training.n_early
-        return every.select(later & ~repeated)
+        return every.select(later & training.distinct)
 
     def select(self, chosen: NDArray[np.bool_]) -> Self:
         """Return the slates of a mask."""
@@ -136,9 +132,7 @@ def orders_of(held_out: HeldOutSlates, past: PointInTime, *, config: RunConfig) 
         column = matrix[:, names.index(next(iter(one.columns)))].astype(np.float64)
         orders[one.name] = np.nan_to_num(column, nan=-np.inf)
     until_us = int(slates.now_us[0])
-    fitted = fit_baselines(
-        past.events, past.catalogue, lists=None, until_us=until_us, config=config
-    )
+    fitted = fit_baselines(past.events, past.catalogue, until_us=until_us, config=config)
     baselines = Baselines(fitted, past.events, catalogue=past.catalogue)
     parts = [
         baselines.orders(
@@ -154,9 +148,7 @@ def orders_of(held_out: HeldOutSlates, past: PointInTime, *, config: RunConfig) 
 
 def segments_of(held_out: HeldOutSlates, past: PointInTime) -> dict[str, NDArray[np.bool_]]:
     """Return the slates of cold, warm and hot customers, each a mask ``(n_slates,)``."""
-    slates, state = held_out.slates, LogState(past.events, past.catalogue)
-    pairs = zip(slates.customers.tolist(), slates.now_us.tolist(), strict=True)
-    kinds = [segment_for(len(state.touches(customer, now_us - 1))) for customer, now_us in pairs]
+    kinds = [segment_for(query.n_known_events) for query in past.queries(held_out.slates)]
     return {
         f"customers: {kind}": np.array([one == kind for one in kinds])
         for kind in sorted(set(kinds))
@@ -171,11 +163,13 @@ def calibration_of(held_out: HeldOutSlates) -> Reliability:
     """
     slates, matrix, ranker = held_out.slates, held_out.matrix, held_out.ranker
     customers = np.repeat(slates.customers, np.diff(slates.starts))
+    # Numbers from 0: codes of customers with held-out slates may all be even.
+    numbers = np.unique(customers, return_inverse=True)[1]
     log_odds, examination = ranker.log_odds(matrix), ranker.examination(matrix)
     labels = slates.bought.astype(np.float64)
     probabilities = np.empty(len(labels))
     for half in (0, 1):
-        own = customers % 2 == half
+        own = numbers % 2 == half
         line: Calibration = fit_calibration(
             log_odds[~own],
             examination[~own],

@@ -55,11 +55,12 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         examples.schema,
         config=options.config,
         seed=options.seed,
+        repeated=examples.repeated,
         n_threads=options.threads,
     )
     fitted = fit_ranker(training)
     progress.stage("model card")
-    later = HeldOutSlates.from_training(training, fitted.stopped, repeated=examples.repeated)
+    later = HeldOutSlates.from_training(training, fitted.stopped)
     past, slates = examples.past, examples.slates
     card = model_card(data, past, held_out=later, slates=slates, config=options.config)
     scorer = Scorer(
@@ -72,13 +73,12 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         counts=counts_at_end(past, data.until_us),
         logistic=fitted.logistic,
     )
-    drift_baseline = fit_drift_baseline(scorer, past, slates=slates)
     files = {
         COLUMNS_FILE: uses_to_bytes(column_uses(data.dataset, scorer, config=options.config)),
         **ranker_files(fitted.ranker),
         LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: examples.topics.to_bytes(),
-        DRIFT_BASELINE_FILE: drift_baseline.to_bytes(),
+        DRIFT_BASELINE_FILE: fit_drift_baseline(scorer, past, slates=slates).to_bytes(),
         MODEL_CARD_FILE: card.to_bytes(),
         **known_files(scorer, data.dataset.events, until_us=data.until_us, seed=options.seed),
         **(data.scenes.files if data.scenes else {}),

@@ -39,9 +39,9 @@ def fit_calibration(
         weights: Weight of each row, shape ``(n,)``.
 
     Returns:
-        The line; slope 1 and intercept 0 if the labels are all the same.
+        The line; slope 1 and intercept 0 if the labels are all the same, or if there are none.
     """
-    if labels.min(initial=1.0) == labels.max(initial=0.0):
+    if labels.min(initial=1.0) >= labels.max(initial=0.0):
         return Calibration(slope=1.0, intercept=0.0)
     centre = float(np.average(log_odds, weights=weights))
     design = np.stack([log_odds - centre, np.ones_like(log_odds)], axis=1)

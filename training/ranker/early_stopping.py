@@ -57,6 +57,8 @@ class RankerTraining:
         schema: Names of the columns.
         config: Shares and hyper-parameters.
         seed: Seed of the trees.
+        repeated: Whether each slate is there a second time, with masked history, see
+            `ColdStartMask`, shape ``(n_slates,)``; None: none is.
         n_threads: Threads; results are the same for any number.
     """
 
@@ -65,6 +67,7 @@ class RankerTraining:
     schema: FeatureSchema
     config: RunConfig
     seed: int
+    repeated: NDArray[np.bool_] | None = None
     n_threads: int = 1
 
     @property
@@ -77,6 +80,12 @@ class RankerTraining:
     def n_early(self) -> int:
         """Number of the earlier slates; the later ones are the last ``holdout_share``."""
         return int(len(self.slates) * (1 - self.config.holdout_share))
+
+    @property
+    def distinct(self) -> NDArray[np.bool_]:
+        """Whether each slate is no repeated one, shape ``(n_slates,)``."""
+        n = len(self.slates)
+        return np.ones(n, dtype=np.bool_) if self.repeated is None else ~self.repeated
 
     @cached_property
     def opened(self) -> NDArray[np.bool_]:
@@ -136,9 +145,11 @@ class RankerTraining:
     def _trees(self, outcomes: NDArray[np.bool_]) -> TreeConfig:
         """Return the options of trees; with few outcomes one tree, the least that there can be.
 
-        In lists that a caller orders nothing but trees learns, from however little.
+        In lists that a caller orders nothing but trees learns, from however little. Outcomes of
+        repeated slates are no further ones.
         """
-        if self.config.caller_orders or outcomes.sum() >= _MIN_OUTCOMES_FOR_TREES:
+        n_outcomes = outcomes[np.repeat(self.distinct, np.diff(self.slates.starts))].sum()
+        if self.config.caller_orders or n_outcomes >= _MIN_OUTCOMES_FOR_TREES:
             return self.config.trees
         return self.config.trees.model_copy(update={"max_trees": 1})
 

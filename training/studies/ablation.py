@@ -74,12 +74,14 @@ class Halves:
     Attributes:
         early: Settled slates that are learned from.
         early_matrix: Features of their entries.
+        early_repeated: Which of them are there a second time, shape ``(n_slates,)``.
         late: Slates that are judged, each once.
         late_matrix: Features of their entries.
     """
 
     early: Slates
     early_matrix: NDArray[np.float32]
+    early_repeated: NDArray[np.bool_]
     late: Slates
     late_matrix: NDArray[np.float32]
 
@@ -109,6 +111,7 @@ class Halves:
         return cls(
             early=slates.select(np.arange(known)),
             early_matrix=examples.matrix[:cut],
+            early_repeated=examples.repeated[:known],
             late=late,
             late_matrix=examples.matrix[entries],
         )
@@ -162,7 +165,14 @@ def ablate(
     for name in (None, *(recommender.name for recommender in schema.recommenders)):
         early = without(schema, halves.early_matrix, left_out=name)
         ranker = fit_meta_model(
-            RankerTraining(halves.early, early, schema, config=config, seed=seed)
+            RankerTraining(
+                halves.early,
+                early,
+                schema,
+                config=config,
+                seed=seed,
+                repeated=halves.early_repeated,
+            )
         )
         late = without(schema, halves.late_matrix, left_out=name)
         figures[f"without {name}" if name else ALL] = judged_lists(

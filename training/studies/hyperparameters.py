@@ -167,7 +167,14 @@ def _config(trial: optuna.Trial | FrozenTrial, start: RunConfig) -> RunConfig:
 def later_loss(config: RunConfig, halves: Halves, *, schema: FeatureSchema, seed: int) -> float:
     """Fit a configuration on the earlier slates; return its log loss on the later ones."""
     ranker = fit_meta_model(
-        RankerTraining(halves.early, halves.early_matrix, schema, config=config, seed=seed)
+        RankerTraining(
+            halves.early,
+            halves.early_matrix,
+            schema,
+            config=config,
+            seed=seed,
+            repeated=halves.early_repeated,
+        )
     )
     late = halves.late
     bought = late.bought.astype(np.float64)

@@ -11,10 +11,9 @@ from models.recommenders.registry import RECOMMENDERS
 from tests.logs import DAY, HOUR, MINUTE, NOON, Row, catalogue, event_table, sale
 from training.baselines.baselines import Baselines, fit_baselines
 from training.baselines.item_cosine import ItemCosine
-from training.baselines.lambdarank import MIN_LISTS
+from training.baselines.lambdarank import MIN_LISTS, features_of
 from training.baselines.log_state import LogState
 from training.configuration import RunConfig
-from training.examples.slates import shown_slates
 
 SHOP = catalogue(*(sale(f"s{n}", price=10.0 * n) for n in (1, 2, 3)))
 S1, S2, S3 = (SHOP.row_for(f"s{n}") or 0 for n in (1, 2, 3))
@@ -33,7 +32,7 @@ def orders(
     log: list[Row], *, customer: int = 0, positions: list[int] | None = None, at: int = 0
 ) -> dict[str, list[list[str]]]:
     events = event_table(log)
-    fitted = fit_baselines(events, SHOP, lists=None, until_us=NOON + at, config=RunConfig())
+    fitted = fit_baselines(events, SHOP, until_us=NOON + at, config=RunConfig())
     found = Baselines(fitted, events, catalogue=SHOP).orders(
         customer,
         ROWS,
@@ -75,6 +74,28 @@ def test_a_refund_takes_a_purchase_back_and_a_dislike_is_no_touch() -> None:
     assert found["bought_before"] == found["most_bought"]
 
 
+def test_a_refund_of_some_pieces_leaves_the_purchase_until_the_last_is_given_back() -> None:
+    """Of twelve pieces one is given back, a day later another, then the other ten."""
+    pieces = [("purchase", 12, -DAY), ("refund", 1, -HOUR), ("refund", 1, 0), ("refund", 10, DAY)]
+    log = [Row(at=at, kind=kind, sale="s1", quantity=n) for kind, n, at in pieces]
+    # Of a purchase that is not on record nothing can be taken back.
+    log.append(Row(at=-HOUR, kind="refund", sale="s2"))
+    state = LogState(event_table(log), SHOP)
+
+    facts = [state.facts(0, ROWS, now_us=NOON + at) for at in (0, 2 * DAY)]
+
+    assert [one.own_purchases.tolist() for one in facts] == [[1, 0, 0], [0, 0, 0]]
+    assert facts[0].popularity.tolist() == pytest.approx([1.5, 0, 0])
+    assert facts[1].popularity.tolist() == pytest.approx([0.5, 0, 0])
+    assert [one.own_touches.tolist() for one in facts] == [[1, 0, 0], [0, 0, 0]]
+
+
+def test_what_was_given_back_is_not_touched_last() -> None:
+    log = [*LOG, Row(at=-MINUTE, sale="s3", kind="refund")]
+
+    assert orders(log)["last_touched"] == [["s2"], ["s3"], ["s1"]]
+
+
 def test_the_sale_touched_last_is_moved_to_the_front_of_a_list_that_was_shown() -> None:
     """Of the list s1, s3, s2 they touched s2 last; s3, which they touched before, stays."""
     assert orders(LOG, positions=[1, 3, 2])["last_touched"] == [["s2"], ["s1"], ["s3"]]
@@ -96,7 +117,7 @@ def test_the_newest_sale_opened_last() -> None:
     )
     rows = np.array([shop.row_for("s1"), shop.row_for("s2")])
     events = event_table(LOG)
-    fitted = fit_baselines(events, shop, lists=None, until_us=NOON, config=RunConfig())
+    fitted = fit_baselines(events, shop, until_us=NOON, config=RunConfig())
 
     found = Baselines(fitted, events, catalogue=shop).orders(0, rows, now_us=NOON, positions=None)
 
@@ -163,10 +184,11 @@ def test_the_lambdarank_learns_the_order_of_lists_and_needs_enough_of_them() -> 
         ]
         log.append(Row(kind="purchase", at=at + 1, sale="s1", customer=customer))
     events = event_table(log)
-    lists = shown_slates(events, SHOP, outcome_us=DAY)
 
     found = {
-        day: fit_baselines(events, SHOP, lists=lists, until_us=NOON + day * DAY, config=RunConfig())
+        day: fit_baselines(
+            events, SHOP, until_us=NOON + day * DAY, config=RunConfig(), with_ranker=True
+        )
         for day in (1, 3)
     }
 
@@ -178,3 +200,48 @@ def test_the_lambdarank_learns_the_order_of_lists_and_needs_enough_of_them() -> 
     assert ranking(order["lambdarank"])[0] == ["s1"]
     # A baseline of the name of a recommender or a policy would stand in its place.
     assert not order.keys() & {*RECOMMENDERS, *(policy.value for policy in Policy)}
+
+
+def test_features_do_not_tell_the_order_in_which_candidates_are_given() -> None:
+    """s1 and s2 have one rate, and c9 touched nothing: no rank tells which one came first."""
+    facts = (
+        LogState(event_table(LOG[:2]), SHOP).facts(9, rows, now_us=NOON)
+        for rows in (ROWS, ROWS[::-1])
+    )
+
+    forwards, backwards = (features_of(one, None) for one in facts)
+
+    np.testing.assert_array_equal(forwards, backwards[::-1])
+    np.testing.assert_array_equal(forwards[0, :13], forwards[1, :13])
+
+
+@pytest.mark.parametrize("kind", ["purchase", "refund"])
+def test_the_lambdarank_learns_nothing_of_what_is_received_later(kind: str) -> None:
+    """That s2 was bought as well, or that all purchases were given back."""
+    n, seen = 4 * MIN_LISTS, list[Row]()
+    for visit in range(n):
+        at, customer = visit * MINUTE, f"c{visit}"
+        seen += [
+            Row(kind="impression", at=at, sale=f"s{place}", position=place, customer=customer)
+            for place in (1, 2, 3)
+        ]
+        bought = "s1" if visit % 2 else "s3"
+        seen.append(Row(kind="purchase", at=at + 1, sale=bought, customer=customer))
+    late = [
+        Row(kind=kind, at=v * MINUTE + 2, received=4 * DAY, sale=sale_id, customer=f"c{v}")
+        for v in range(n)
+        for sale_id in (["s2"] if kind == "purchase" else ["s1", "s3"])
+    ]
+    until_us = NOON + 3 * DAY
+    features = np.random.default_rng(0).normal(size=(50, 15)) * 30
+
+    alone, with_late = (
+        fit_baselines(
+            event_table(log), SHOP, until_us=until_us, config=RunConfig(), with_ranker=True
+        ).ranker
+        for log in (seen, [*seen, *late])
+    )
+
+    assert alone is not None
+    assert with_late is not None
+    assert alone.scores(features).tolist() == with_late.scores(features).tolist()

@@ -3,13 +3,22 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from models.scoring.bundle import read_bundle
-from models.scoring.model_card import read_model_card
+from models.scoring.model_card import Figure, read_model_card
 from models.scoring.scorer import Scorer
 from tests.bundles import recalibrated
 from training.checks.bundles_command import app
+from training.checks.card_document import card_blocks
+from training.report.block import Conclusion
+
+# Differences to the meta-model: value and interval.
+BELOW = (-0.1, -0.2, -0.05)
+UNSURE = (-0.2, -0.5, 0.1)
+ABOVE = (0.05, 0.01, 0.1)
+WIDE = (0.06, -0.1, 0.2)
 
 
 def run(*words: object) -> Result:
@@ -73,3 +82,33 @@ def test_a_comparison_names_what_differs(tiny_bundle: tuple[Path, Path], tmp_pat
     assert same["bundles"] == [loaded.id, other.name]
     assert same["differing"] == {}
     assert read_model_card(loaded).held_out.n_lists > 0
+
+
+@pytest.mark.parametrize(
+    ("gaps", "word", "name"),
+    [
+        ([BELOW, BELOW], "above its parts", "r0"),
+        # The one of the highest mean is below, but another one may be above.
+        ([BELOW, UNSURE], "cannot tell", "r0"),
+        # The one of the highest mean is unsure, but another one is above.
+        ([WIDE, ABOVE], "below", "r1"),
+    ],
+)
+def test_the_verdict_is_over_every_rival(
+    tiny_bundle: tuple[Path, Path],
+    gaps: list[tuple[float, float, float]],
+    word: str,
+    name: str,
+) -> None:
+    bundle = read_bundle(tiny_bundle[0])
+    differences = {
+        f"r{place}": {"mrr": Figure(value=value, low=low, high=high, n=100)}
+        for place, (value, low, high) in enumerate(gaps)
+    }
+    card = read_model_card(bundle).model_copy(update={"differences": differences})
+
+    verdict = next(card_blocks(card, bundle.manifest))
+
+    assert isinstance(verdict, Conclusion)
+    assert verdict.mark.word == word
+    assert f", {name}," in verdict.text

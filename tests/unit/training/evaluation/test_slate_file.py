@@ -80,7 +80,7 @@ def test_scores_in_parquet_with_short_names_and_numbers_as_ids_are_read(tmp_path
 
     own = OwnScores.read(path)
 
-    assert own.spans == {"1": (0, 2)}
+    assert own.spans == {("1", ""): (0, 2)}
     assert sorted(own.scores.tolist()) == [1.0, 2.0]
 
 
@@ -118,9 +118,59 @@ def test_scores_of_other_lists_are_refused_by_name(tmp_path: Path) -> None:
         own.require_used()
 
 
+# Both customers are shown page x1; c1 buys s3 of it, and c2 s2.
+PAGE: Final = [
+    *(
+        row
+        for customer in ("c1", "c2")
+        for row in impressions(0, "s1", "s2", "s3", exposure="x1", customer=customer)
+    ),
+    Row(kind="purchase", at=MINUTE, sale="s3"),
+    Row(kind="purchase", at=MINUTE, sale="s2", customer="c2"),
+]
+
+
+def test_slates_that_were_written_are_scores_of_the_lists_of_the_same_customers(
+    tmp_path: Path,
+) -> None:
+    """Scores that put first what was bought, of two customers who saw lists of one name."""
+    question, path = question_on(PAGE, tmp_path), tmp_path / "slates.parquet"
+    with slate_file(path) as slates:
+        evaluate(price_scorer(), question, progress=Silent(), record=slates.add)
+    scored = pl.read_parquet(path).filter(protocol="shown")
+    scored.rename({"slate": "exposure_id"}).select(
+        "exposure_id", "customer_id", "sale_id", score=pl.col("bought").cast(pl.Float64)
+    ).write_parquet(path)
+    own = OwnScores.read(path)
+    own.require_customers(question.dataset.events)
+
+    extras = {"shown": {OWN_SCORES: own.scorer(Protocol.SHOWN)}}
+    found = evaluate(price_scorer(), question, progress=Silent(), extras=extras)
+
+    mrr = found.protocols["shown"].scorers[OWN_SCORES]["mrr"]
+    assert (mrr.value, mrr.n) == (1, 2)
+    assert own.summary()["rows_of_no_judged_list"] == 0
+
+
+def test_a_name_that_customers_share_needs_the_customer(tmp_path: Path) -> None:
+    own = OwnScores.read(scores(tmp_path, ("x1", "s1", "1")))
+
+    own.require_customers(question_on(LOG, tmp_path).dataset.events)
+    with pytest.raises(OwnScoresError, match=r"list 'x1' .* 2 customers: .* column customer_id"):
+        own.require_customers(question_on(PAGE, tmp_path).dataset.events)
+
+
+def test_scores_without_the_customer_of_a_row_are_refused(tmp_path: Path) -> None:
+    line = {"exposure_id": "x1", "customer_id": "", "sale_id": "s1", "score": "1"}
+    path = write_csv(tmp_path / "scores.csv", [line])
+
+    with pytest.raises(OwnScoresError, match="row 1: has no customer"):
+        OwnScores.read(path)
+
+
 def test_the_file_of_slates_holds_what_the_figures_were_made_of(tmp_path: Path) -> None:
     question, path = question_on(LOG, tmp_path), tmp_path / "slates.parquet"
-    with slate_file(path, question.dataset.events) as slates:
+    with slate_file(path) as slates:
         found = evaluate(price_scorer(), question, progress=Silent(), record=slates.add)
 
     table = pl.read_parquet(path)
@@ -150,7 +200,7 @@ def test_nothing_is_written_after_an_error(tmp_path: Path) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), slate_file(path, question.dataset.events):
+    with pytest.raises(KeyboardInterrupt), slate_file(path):
         evaluate(price_scorer(), question, progress=Silent(), record=interrupt)
 
     assert not path.exists()

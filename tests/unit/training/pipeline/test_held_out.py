@@ -93,10 +93,25 @@ def test_probabilities_are_calibrated_on_other_customers_than_measured() -> None
     assert figures["auc"].value == pytest.approx(0.5, abs=0.05)
 
 
-def test_segments_are_by_what_was_received_of_the_customer() -> None:
+def test_probabilities_are_measured_whatever_the_numbers_of_the_customers() -> None:
+    """All held-out customers have an even code; one alone has none to calibrate on."""
+    slates = held_out(400, prices=np.zeros(3))
+    even = slates.select(slates.slates.customers % 2 == 0)
+    even.matrix[:, PRICE] = 5
+
+    many, one = (calibration_of(part).figures for part in (even, even.spread(1)))
+
+    # One of three is bought; a line that was not fitted would say 99%.
+    assert many["calibration_error"].value < 0.05
+    assert one["base_rate"].value == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(("sale", "kind"), [("s1", "view"), ("unknown", "view"), ("", "search")])
+def test_segments_are_by_what_was_received_of_the_customer(sale: str, kind: str) -> None:
+    """Searches, and events with sales that the dataset does not have, count as in `evaluate`."""
     log = [
-        *(Row(at=-1, sale="s1", customer="hot") for _ in range(10)),
-        Row(at=-1, sale="s1", customer="warm"),
+        *(Row(at=-1, sale=sale, kind=kind, customer="hot") for _ in range(10)),
+        Row(at=-1, sale=sale, kind=kind, customer="warm"),
         *(Row(kind="impression", sale="s1", customer=name) for name in ("hot", "warm", "cold")),
     ]
     events = event_table(log)

@@ -145,3 +145,7 @@ def test_certain_scores_give_a_finite_line() -> None:
 
     assert math.isfinite(line.slope)
     assert math.isfinite(line.intercept)
+
+
+def test_without_labels_the_line_stays() -> None:
+    assert fitted(np.empty(0), np.empty(0)) == Calibration(slope=1.0, intercept=0.0)

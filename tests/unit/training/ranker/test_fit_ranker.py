@@ -147,6 +147,25 @@ def test_few_purchases_are_left_to_the_line(
     assert (fitted.ranker.n_trees > 1) == has_trees
 
 
+def test_purchases_of_repeated_lists_count_once(rng: np.random.Generator) -> None:
+    """199 purchases, a tenth of them repeated, are as few as 199."""
+    matrix = rng.normal(size=(2_000, len(SCHEMA.names))).astype(np.float32)
+    matrix[:, POSITION] = 1
+    bought = np.zeros(len(matrix), dtype=np.bool_)
+    bought[rng.choice(np.flatnonzero(matrix[:, PRICE] > 0), 199, replace=False)] = True
+    slates = slates_of(bought)
+    order = np.repeat(np.arange(len(slates)), 1 + (np.arange(len(slates)) % 10 == 0))
+    entries = (order[:, None] * 5 + np.arange(5)).ravel()
+    repeated = np.diff(order, prepend=-1) == 0
+
+    training = RankerTraining(
+        slates.select(order), matrix[entries], SCHEMA, CONFIG, seed=0, repeated=repeated
+    )
+
+    assert training.slates.bought.sum() >= 200
+    assert training.fit_early().ranker.n_trees == 1
+
+
 @pytest.mark.parametrize("through_clicks", [True, False])
 def test_the_lists_of_a_caller_are_left_to_the_trees(
     rng: np.random.Generator, *, through_clicks: bool
