@@ -49,7 +49,7 @@ TEXT = (HEADER + row(b"e1")).decode()
         (TEXT.encode("utf-16"), "is UTF-16: save it as UTF-8"),
         (b"\xfe\xff" + TEXT.encode("utf-16-be"), "is UTF-16: save it as UTF-8"),
         (TEXT.encode("utf-16-le"), "has NULs in its header, as UTF-16 has"),
-        (gzip.compress(TEXT.encode()), "is compressed by gzip: name it .csv.gz"),
+        (gzip.compress(TEXT.encode(), mtime=0), "is compressed by gzip: name it .csv.gz"),
         (b"PK\x03\x04" + bytes(30), "is a spreadsheet or a zip archive: save it as CSV"),
         (bytes.fromhex("d0cf11e0a1b11ae1"), "is a spreadsheet: save it as CSV"),
         (b"PAR1" + bytes(30), "is Parquet: name it .parquet"),
