@@ -131,7 +131,7 @@ class Step:
     Attributes:
         printed: What it printed on stdout.
         processor_s: Its processor time, seconds.
-        peak_mb: Its peak resident memory, MB.
+        peak_mb: Its peak resident memory, MB; at least that of the process that started it.
     """
 
     printed: bytes
