@@ -38,7 +38,7 @@ from app.promotion.answer_counter import AnswerCounter
 from app.promotion.controller import PromotionController
 from app.promotion.promotion_editor import PromotionEditor
 from app.recommend.answer_counts import AnswerCounts
-from app.recommend.degradation import Degradation
+from app.recommend.degraded_log import Degradation
 from app.recommend.drift import Drift
 from app.recommend.explanation import Explainer
 from app.recommend.exposure_queue import ExposureQueue

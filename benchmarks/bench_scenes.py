@@ -15,10 +15,10 @@ from PIL import Image
 from models.pictures.onnx import open_session
 from models.pictures.scene_labeller import SceneDescription, SceneLabeller, label_pictures
 from training.scenes.backbone import default_backbone
-from training.scenes.features import FeatureExtractor
 from training.scenes.graph import scene_graph
 from training.scenes.head import Recipe, fit_head
 from training.scenes.metric import label_figures
+from training.scenes.picture_features import FeatureExtractor
 
 N_PICTURES = 256
 N_LABELS = 26

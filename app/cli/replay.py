@@ -21,7 +21,7 @@ from app.cli.console import (
 from app.errors import BundleRefusedError, UnknownBundleError
 from app.export import exposure_table
 from app.observability import Metrics, configure_logging
-from app.recommend.fallback import DegradationLevel
+from app.recommend.degradation_level import DegradationLevel
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.resources import SNAPSHOTS, scoring_versions

@@ -18,7 +18,7 @@ from app.errors import MAX_NAMED, StoreUnavailableError
 from app.health.background_tasks import TaskHealth
 from app.health.store_monitor import STORE_ADVICE, StoreMonitor
 from app.observability import Metrics
-from app.recommend.fallback import CAUSES, DegradationLevel
+from app.recommend.degradation_level import CAUSES, DegradationLevel
 from app.recommend.recent_answers import RecentAnswers
 
 PING_TIMEOUT_S: Final = 1.0  # chosen: probes of orchestrators wait for a second

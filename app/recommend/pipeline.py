@@ -17,10 +17,10 @@ from app.experiments.live_plan import LivePlan
 from app.recommend.answer_counts import AnswerCounts
 from app.recommend.candidates import LeftOut, left_out
 from app.recommend.deadline import within
-from app.recommend.degradation import Degradation
+from app.recommend.degradation_level import OF_CATALOGUE, DegradationLevel
+from app.recommend.degraded_log import Degradation
 from app.recommend.exposure import exposure_record
 from app.recommend.exposure_queue import ExposureQueue
-from app.recommend.fallback import OF_CATALOGUE, DegradationLevel
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.recommend.routing import Routing, routed

@@ -10,8 +10,7 @@ import numpy as np
 
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.observability import Metrics, get_logger
-from app.recommend.drift import Drift
-from app.recommend.fallback import (
+from app.recommend.degradation_level import (
     MODEL_FAILED,
     NO_MODEL,
     OF_CATALOGUE,
@@ -19,12 +18,14 @@ from app.recommend.fallback import (
     TOO_SLOW,
     Cause,
     DegradationLevel,
-    popularity_order,
 )
+from app.recommend.drift import Drift
 from app.recommend.latency_estimate import LatencyEstimate
 from app.recommend.request import RankingRequest
+from models.catalogue.event_counts import DAYS
 from models.experiments.exposure_record import ShownItem
 from models.query.candidates import candidate_query
+from models.query.customer_history import COUNTED_INTEREST
 from models.query.query import Context, Query
 from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer, Scores
@@ -106,7 +107,8 @@ class SlateRanker:
         if asked.request.choice.is_ordered:
             picks = np.arange(min(limit, len(query.rows)))
         else:
-            picks = best(popularity_order(query.catalogue, query.rows), limit)
+            decayed = query.catalogue.counts.decayed[DAYS][query.rows]
+            picks = best(np.einsum("ij,j->i", decayed, COUNTED_INTEREST), limit)
         items = _items(query, Slate.certain(picks), [None] * len(picks))
         if asked.degraded in OF_CATALOGUE:
             return Ranking(items, "", asked.degraded)

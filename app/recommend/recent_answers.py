@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.recommend.fallback import Cause, DegradationLevel
+from app.recommend.degradation_level import Cause, DegradationLevel
 
 # Chosen: `/health/full` speaks of now, and a minute outlasts any single slow answer.
 WITHIN_S: Final = 60

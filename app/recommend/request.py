@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.catalogue.catalogue_version import CatalogueVersion
-from app.recommend.fallback import DegradationLevel
+from app.recommend.degradation_level import DegradationLevel
 from app.stores.customer import CustomerState
 from models.query.candidates import CallerChoice
 from models.slate.slate_policy import SlatePolicy

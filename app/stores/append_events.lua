@@ -24,16 +24,16 @@ local hour_number = string.format('%d', this_hour)
 local hour, counted = counters .. 'h' .. hour_number, counters .. 'u' .. hour_number
 
 local today = math.floor(time[1] / 86400)
-local remembered_today = recent .. ':' .. string.format('%d', today)
-local remembered = {}
-for _, set in ipairs(remembered_sets(recent, today)) do
-  if set == remembered_today or redis.call('EXISTS', set) == 1 then
-    remembered[#remembered + 1] = set
+local keys_of_today = recent .. ':' .. string.format('%d', today)
+local recent_sets = {}
+for _, set in ipairs(recent_key_sets(recent, today)) do
+  if set == keys_of_today or redis.call('EXISTS', set) == 1 then
+    recent_sets[#recent_sets + 1] = set
   end
 end
 
 local function is_new(event_key, member)
-  for _, set in ipairs(remembered) do
+  for _, set in ipairs(recent_sets) do
     if redis.call('SISMEMBER', set, event_key) == 1 then return false end
   end
   -- The window holds its events for longer than the sets.
@@ -80,7 +80,8 @@ local function uncount(sale, at_hour)
 end
 
 -- Takes purchases out of the counts once none of the sale is left of the hour in which they
--- happened: see `models.dataset.refunds.counted_refunds`. Returns whether there was a purchase.
+-- happened: see `models.dataset.refunded_events.counted_refunds`. Returns whether there was a
+-- purchase.
 local function count_refund(field, member)
   local sale = string.sub(field, 1, KEY_BYTES)
   local events = redis.call('ZRANGE', window, 0, -1, 'WITHSCORES')
@@ -109,7 +110,7 @@ local function append(i)
     count(field, tonumber(at), member)
   end
   add_entry(events, 'events', counters, #json, 'e', json, 'r', received_text)
-  redis.call('SADD', remembered_today, event_key)
+  redis.call('SADD', keys_of_today, event_key)
   return outcome
 end
 
@@ -123,7 +124,7 @@ if n_accepted > 0 then
   redis.call('EXPIRE', window, ARGV[5])
   redis.call('EXPIRE', shown, ARGV[5])
   redis.call('EXPIRE', profile, ARGV[5])
-  redis.call('EXPIRE', remembered_today, ARGV[6])
+  redis.call('EXPIRE', keys_of_today, ARGV[6])
   redis.call('EXPIRE', minute, ARGV[8])
   redis.call('EXPIRE', hour, ARGV[9])
   redis.call('EXPIRE', counted, ARGV[10])

@@ -52,11 +52,12 @@ _SCORED: Final = np.dtype([("key", ">u8"), ("stamp", "S13")])
 
 READ_CUSTOMER: Final = Script.named("read_customer")
 APPEND_EVENTS: Final = Script.named(
-    "append_events", after=["tombstone", "bounded", "remembered", "stream", "refund"]
+    "append_events",
+    after=["tombstone", "bounded", "recent_event_keys", "stream", "refund_matching"],
 )
 MERGE_CUSTOMER: Final = Script.named("merge_customer", after=["tombstone", "bounded"])
-DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["remembered"])
-ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone", "remembered"])
+DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["recent_event_keys"])
+ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone", "recent_event_keys"])
 APPLY_ERASURE: Final = Script.named("apply_erasure", after=["tombstone"])
 
 

@@ -4,7 +4,7 @@
 -- KEYS  window, shown, profile, recent
 -- Returns the clock in µs, the packed events, key and stamp (13 digits) of each sale
 -- shown, the packed profile, when the last of them expires in ms since the epoch, negative if
--- nothing will, and the number of remembered events.
+-- nothing will, and the number of recent event keys.
 local window, shown, profile, recent = unpack(KEYS)
 local time = redis.call('TIME')
 local expires_ms = -1
@@ -17,5 +17,5 @@ return {
   table.concat(redis.call('ZRANGE', shown, 0, -1, 'WITHSCORES')),
   redis.call('GET', profile) or '',
   expires_ms,
-  n_remembered(remembered_sets(recent, math.floor(time[1] / 86400)))
+  n_recent_keys(recent_key_sets(recent, math.floor(time[1] / 86400)))
 }

@@ -5,7 +5,7 @@
 -- KEYS  window, shown, profile, recent, tombstones' prefix, erasures
 -- ARGV  1 a secret, for a partition that has none, 2 TTL of a tombstone in s, 3 customer id
 -- Returns the clock in µs, the number of events of the window, of sales shown, of profiles,
--- and of remembered events.
+-- and of recent event keys.
 local window, shown, profile, recent, erased, erasures = unpack(KEYS)
 local time = redis.call('TIME')
 local now_text = string.format('%.0f', time[1] * 1000000 + time[2])
@@ -14,7 +14,7 @@ redis.call('SETNX', erased .. 'secret', ARGV[1])
 redis.call('SET', tombstone_of(erased, window), now_text, 'EX', ARGV[2])
 redis.call('XADD', erasures, '*', 'c', ARGV[3], 'r', now_text)
 local n_events, n_shown = redis.call('ZCARD', window), redis.call('ZCARD', shown)
-local remembered = remembered_sets(recent, math.floor(time[1] / 86400))
-local n_keys, n_profiles = n_remembered(remembered), redis.call('DEL', profile)
-redis.call('DEL', window, shown, unpack(remembered))
+local key_sets = recent_key_sets(recent, math.floor(time[1] / 86400))
+local n_keys, n_profiles = n_recent_keys(key_sets), redis.call('DEL', profile)
+redis.call('DEL', window, shown, unpack(key_sets))
 return {tonumber(now_text), n_events, n_shown, n_profiles, n_keys}

@@ -62,7 +62,7 @@ FORM: Final = 2
 DAY_S: Final = 24 * 3600
 # Chosen: longer than a year, in which the customers of a season come back.
 CUSTOMER_TTL_S: Final = 400 * DAY_S
-RECENT_TTL_S: Final = 2 * DAY_S  # see remembered.lua
+RECENT_TTL_S: Final = 2 * DAY_S  # see recent_event_keys.lua
 TOMBSTONE_TTL_S: Final = 100 * DAY_S  # events older than 90 days are refused anyway
 # A day more than popularity looks back, see `models.catalogue.event_counts.RETENTION_HOURS`.
 HOUR_TTL_S: Final = 15 * DAY_S

@@ -18,7 +18,7 @@ from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultR
 from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
 from models.dataset.rates import Rates, in_one_currency, read_rates
-from models.dataset.refunds import Refunds
+from models.dataset.refunded_events import Refunds
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.schema import CUSTOMERS
 from models.dataset.tables import TABLES, Table, read_table, table_path

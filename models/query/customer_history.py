@@ -18,7 +18,7 @@ from models.catalogue.event_counts import N_KINDS
 from models.domain.customer import Window
 from models.domain.event import DISLIKE, KIND, KINDS, REFUND, WITHOUT_SALE, EventType
 from models.domain.recent_impressions import NOTHING_SHOWN
-from models.domain.refund import SHOWS_INTEREST, standing
+from models.domain.refund_matching import SHOWS_INTEREST, standing
 from models.domain.units import DAY_S, DAY_US, MINUTE_S, SECOND_US
 
 # Chosen, not measured; part of the schema hash. Other events show no interest in a sale.
@@ -72,7 +72,7 @@ _NEVER: Final = np.array([np.nan])
 class History:
     """Customer histories: the events of windows, joined to catalogue rows, as of each query.
 
-    The events are those that still show interest, see `models.domain.refund.standing`: purchases
+    The events are those that still show interest, see `models.domain.refund_matching.standing`: purchases
     that were taken back are not among them.
 
     Attributes:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
-from models.dataset.refunds import NEVER, Refunds
+from models.dataset.refunded_events import NEVER, Refunds
 from models.domain.event import CLICK, IMPRESSION, KINDS, PURCHASE, TOUCHES, VIEW
 from models.domain.units import HOUR_US
 

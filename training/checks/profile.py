@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import build_catalogue
 from models.dataset import Dataset, EventTable, FaultCode
-from models.dataset.refunds import NEVER
+from models.dataset.refunded_events import NEVER
 from models.domain.event import KIND, TOUCHES, EventType, from_us
 from models.domain.units import DAY_US
 from models.pictures.topics import Topics

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
-from models.dataset.refunds import net_of_refunds
+from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import PURCHASE
 from training.examples.slates import Slates
 

@@ -18,7 +18,7 @@ from models.catalogue.event_counts import (
     taken_back,
 )
 from models.dataset.events import EventTable
-from models.dataset.refunds import Refunds, counted_refunds
+from models.dataset.refunded_events import Refunds, counted_refunds
 from models.domain.customer import (
     WINDOW_EVENTS,
     Window,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
-from models.dataset.refunds import NEVER, Refunds
+from models.dataset.refunded_events import NEVER, Refunds
 from models.domain.event import PURCHASE, REFUND
 from models.domain.units import MINUTE_US
 from training.configuration import RunConfig

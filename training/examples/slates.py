@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable, Labels
-from models.dataset.refunds import net_of_refunds
+from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import IMPRESSION, KIND, EventType
 
 

@@ -28,8 +28,8 @@ from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
 from training.nightly.comparison import BundleComparison, differences, measure
-from training.nightly.gate import BASELINE, decide
 from training.nightly.profiles import write_profiles
+from training.nightly.publish_gate import BASELINE, decide
 from training.nightly.refit import refreshed
 from training.nightly.stage_cache import StageCache
 from training.pipeline.prepare import DataOptions, prepare, require_happened

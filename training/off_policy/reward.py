@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
-from models.dataset.refunds import net_of_refunds
+from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import KIND, EventType
 from models.experiments.analysis.outcome import texts
 

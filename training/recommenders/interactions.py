@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import counted
 from models.dataset.events import EventTable
-from models.dataset.refunds import undone_us
+from models.dataset.refunded_events import undone_us
 from models.domain.event import IMPRESSION
-from models.domain.refund import SHOWS_INTEREST
+from models.domain.refund_matching import SHOWS_INTEREST
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Interactions:
         device_names: Device of each code.
         at_us: When each happened, microseconds since the epoch.
         received_us: When each was received, ascending.
-        undone_us: Since when each does not count any more, see `models.dataset.refunds.undone_us`.
+        undone_us: Since when each does not count any more, see `models.dataset.refunded_events.undone_us`.
     """
 
     catalogue: Catalogue

@@ -22,7 +22,6 @@ from models.pictures.scene_labeller import (
 )
 from training.console import Json, exit_on_user_error, print_json
 from training.scenes.backbone import default_backbone, read_backbone
-from training.scenes.features import FeatureExtractor, n_plain_features
 from training.scenes.layout import (
     TESTING_LISTS,
     TRAINING_LISTS,
@@ -38,6 +37,7 @@ from training.scenes.model import (
     fit_scenes,
     labelled_features,
 )
+from training.scenes.picture_features import FeatureExtractor, n_plain_features
 from training.scenes.report_command import report
 from training.scenes.validation import N_GROUPS, validate_scenes
 

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from models.dataset.events import EventTable
-from models.dataset.refunds import net_of_refunds
+from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import PURCHASE, key
-from models.domain.refund import SHOWS_INTEREST
+from models.domain.refund_matching import SHOWS_INTEREST
 from training.statistics.bootstrap import Interval, wilson_interval
 
 UNKNOWN: Final = "unknown"

@@ -26,11 +26,11 @@ from models.pictures.scene_labeller import (
     SceneDescription,
 )
 from training.scenes.backbone import Backbone, default_backbone
-from training.scenes.features import FeatureExtractor
 from training.scenes.graph import scene_graph
 from training.scenes.head import Head, Recipe, fit_head, softmax
 from training.scenes.layout import LabelledPaths
 from training.scenes.metric import label_figures
+from training.scenes.picture_features import FeatureExtractor
 
 FALSE_ALARM_RATE = 0.05  # of known scenes; chosen, not measured
 _N_FOLDS = 5  # one fold is held back: a fifth of the pictures

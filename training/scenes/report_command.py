@@ -24,9 +24,9 @@ from training.console import (
 from training.report.block import Block, Paragraph
 from training.report.page import page
 from training.scenes.backbone import default_backbone, read_backbone
-from training.scenes.features import FeatureExtractor
 from training.scenes.layout import read_layout
 from training.scenes.model import hold_back, labelled_features
+from training.scenes.picture_features import FeatureExtractor
 from training.scenes.picture_scores import score_pictures
 from training.scenes.report import labeller_blocks, seen_sales, topic_blocks
 

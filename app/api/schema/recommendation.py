@@ -12,8 +12,8 @@ from pydantic.config import JsonDict
 
 from app.api.middleware.admission import turn_of
 from app.api.schema.body import example
+from app.recommend.degradation_level import DegradationLevel
 from app.recommend.explanation import MAX_EXPLAINED
-from app.recommend.fallback import DegradationLevel
 from app.recommend.pipeline import Recommendation
 from app.resources import Resources
 from models.experiments.exposure_record import ExposureRecord

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable, Labels
-from models.dataset.refunds import net_of_refunds
+from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import CLICK, PURCHASE
 from models.experiments.plan.experiment import Unit
 

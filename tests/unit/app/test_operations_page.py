@@ -3,7 +3,7 @@
 import re
 
 from app.health.readiness import Part
-from app.recommend.fallback import DegradationLevel
+from app.recommend.degradation_level import DegradationLevel
 from tests.proofs import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ from app.experiments.plan_file import PlanFile
 from app.observability import Metrics
 from app.promotion.answer_counter import AnswerCounter
 from app.recommend.answer_counts import AnswerCounts
-from app.recommend.degradation import Degradation
+from app.recommend.degraded_log import Degradation
 from app.recommend.exposure_queue import ExposureQueue
 from app.recommend.pipeline import Origin, Recommender
 from app.recommend.ranking import SlateRanker

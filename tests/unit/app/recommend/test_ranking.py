@@ -5,7 +5,7 @@ import pytest
 
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.observability import Metrics
-from app.recommend.fallback import DegradationLevel
+from app.recommend.degradation_level import DegradationLevel
 from app.recommend.latency_estimate import REMEMBERED
 from app.recommend.ranking import Ranking, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest

@@ -15,7 +15,7 @@ from tests.proofs import ROOT
 from training.__main__ import app
 from training.nightly.command import EXIT_CODES
 from training.nightly.comparison import Measured, differences
-from training.nightly.gate import decide
+from training.nightly.publish_gate import decide
 from training.nightly.run import NightVerdict
 from training.nightly.stage_cache import BusyError, StageCache
 from training.statistics.bootstrap import Interval

@@ -11,7 +11,6 @@ from models.pictures.picture import decode
 from models.pictures.scene_labeller import SceneLabeller, SceneScores, label_pictures
 from tests.scenes import write_backbone, write_pictures
 from training.scenes.backbone import default_backbone, read_backbone
-from training.scenes.features import FeatureExtractor, n_plain_features
 from training.scenes.graph import scene_graph
 from training.scenes.head import softmax
 from training.scenes.layout import read_layout
@@ -24,6 +23,7 @@ from training.scenes.model import (
     labelled_features,
     unlike_threshold,
 )
+from training.scenes.picture_features import FeatureExtractor, n_plain_features
 from training.scenes.validation import validate_scenes
 
 

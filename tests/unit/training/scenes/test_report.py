@@ -12,9 +12,9 @@ from tests.scenes import write_backbone, write_pictures
 from training.report.block import CountMatrix, LinePlot, PictureGrid
 from training.scenes.backbone import read_backbone
 from training.scenes.command import app
-from training.scenes.features import FeatureExtractor
 from training.scenes.layout import read_layout
 from training.scenes.model import HeldBack, labelled_features
+from training.scenes.picture_features import FeatureExtractor
 from training.scenes.report import calibration_points, labeller_blocks, thumbnail
 
 

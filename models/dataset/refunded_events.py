@@ -12,7 +12,7 @@ from models.catalogue.event_counts import RETENTION_HOURS
 from models.dataset.events import EventTable
 from models.domain.customer import MOST_PIECES, WINDOW_EVENTS, stamps, with_quantities
 from models.domain.event import DISLIKE, IMPRESSION, PURCHASE, REFUND
-from models.domain.refund import SalePurchases, refunds_in_order
+from models.domain.refund_matching import SalePurchases, refunds_in_order
 from models.domain.units import HOUR_US
 
 NEVER: Final = np.iinfo(np.int64).max
@@ -37,7 +37,7 @@ class Refunds:
 
     @classmethod
     def from_events(cls, events: EventTable) -> Self:
-        """Match refunds with purchases; see `models.domain.refund`."""
+        """Match refunds with purchases; see `models.domain.refund_matching`."""
         left = events.quantities.astype(np.int64)
         undone_us = np.full(len(events), NEVER)
         is_purchase = events.kinds == PURCHASE

@@ -9,8 +9,8 @@ from PIL import Image
 from models.pictures.picture import decode
 from tests.scenes import SIZE, write_backbone
 from training.scenes.backbone import Backbone, BackboneError, read_backbone
-from training.scenes.features import FeatureExtractor
 from training.scenes.graph import feature_graph
+from training.scenes.picture_features import FeatureExtractor
 
 
 @pytest.fixture

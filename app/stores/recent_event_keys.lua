@@ -1,20 +1,20 @@
 -- Functions of scripts that know the events of a customer received in the last days.
 
 -- A repetition is recognised for at least so many days after its event was received.
-local REMEMBERED_DAYS = 2
+local RECENT_DAYS = 2
 
 -- Returns the names of the sets that hold a customer's event keys, one per day of reception, as
 -- integers: up to 512 of them take 8 bytes each. The day after today is read too: after a
 -- failover the new server's clock may be behind.
-local function remembered_sets(recent, today)
+local function recent_key_sets(recent, today)
   local names = {}
-  for day = today - REMEMBERED_DAYS, today + 1 do
+  for day = today - RECENT_DAYS, today + 1 do
     names[#names + 1] = recent .. ':' .. string.format('%d', day)
   end
   return names
 end
 
-local function n_remembered(sets)
+local function n_recent_keys(sets)
   local n = 0
   for _, set in ipairs(sets) do n = n + redis.call('SCARD', set) end
   return n

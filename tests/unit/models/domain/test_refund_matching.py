@@ -15,7 +15,7 @@ from models.domain.event import (
     SEARCH,
     VIEW,
 )
-from models.domain.refund import SalePurchases, refunds_in_order, standing
+from models.domain.refund_matching import SalePurchases, refunds_in_order, standing
 
 
 @pytest.mark.parametrize(

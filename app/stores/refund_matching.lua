@@ -1,5 +1,5 @@
 -- Functions of scripts about purchases that refunds take back, by the rule of
--- `models.domain.refund`. Members of windows are of `models.domain.customer.pack_member`.
+-- `models.domain.refund_matching`. Members of windows are of `models.domain.customer.pack_member`.
 local PURCHASE, REFUND = 4, 6
 
 local function kind_of(member) return string.byte(member, 24) % 16 end

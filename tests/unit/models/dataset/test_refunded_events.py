@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.dataset.refunds import (
+from models.dataset.refunded_events import (
     NEVER,
     Refunds,
     counted_refunds,

@@ -1,8 +1,8 @@
 import pytest
 from structlog.testing import capture_logs
 
-from app.recommend.degradation import Degradation
-from app.recommend.fallback import NO_MODEL, SHED, TOO_SLOW, Cause, DegradationLevel
+from app.recommend.degradation_level import NO_MODEL, SHED, TOO_SLOW, Cause, DegradationLevel
+from app.recommend.degraded_log import Degradation
 
 
 def test_degraded_answers_are_one_line_a_second_with_their_numbers() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from app.observability import get_logger
-from app.recommend.fallback import CAUSES, Cause, DegradationLevel
+from app.recommend.degradation_level import CAUSES, Cause, DegradationLevel
 from app.recommend.recent_answers import RecentAnswers
 
 # Chosen: soon enough for an alert, and no load of its own.

@@ -1,16 +1,9 @@
-"""Fallbacks: degradation levels of answers, their causes, and popularity without a model."""
+"""Degradation levels of answers, and their causes with advice for operators."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
-
-from models.catalogue.catalogue import Catalogue
-from models.catalogue.event_counts import DAYS
-from models.query.customer_history import COUNTED_INTEREST
 
 
 class DegradationLevel(StrEnum):
@@ -80,16 +73,3 @@ CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
 
 # Levels of the catalogue, which name an answer before any other thing that it lacks.
 OF_CATALOGUE: Final = frozenset({DegradationLevel.REMEMBERED, DegradationLevel.SNAPSHOT})
-
-
-def popularity_order(catalogue: Catalogue, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Score rows by their faded events, weighted by the interest that each shows.
-
-    Args:
-        catalogue: All known sales with their counts.
-        rows: Candidates.
-
-    Returns:
-        Scores, higher first, shape ``(n_candidates,)``.
-    """
-    return np.einsum("ij,j->i", catalogue.counts.decayed[DAYS][rows], COUNTED_INTEREST)
