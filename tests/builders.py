@@ -228,7 +228,7 @@ def flat_offset(n_features: int) -> LinearOffset:
             intercept=0.0,
         ),
         column=0,
-        examined=np.ones(1),
+        position_effect=np.ones(1),
     )
 
 

@@ -40,19 +40,19 @@ CONTEXT: Final = FeatureGroup(
 )
 
 
-def _places(batch: Batch) -> NDArray[np.float64]:
+def _positions(batch: Batch) -> NDArray[np.float64]:
     first = np.ones(batch.rows.shape[1])
     shown = [first if one.positions is None else one.positions for one in batch.queries]
-    places = np.array(shown, dtype=np.float64)[..., None]  # shape (n_queries, n_sales, 1)
-    return np.where(places > 0, places, np.nan)
+    positions = np.array(shown, dtype=np.float64)[..., None]  # shape (n_queries, n_sales, 1)
+    return np.where(positions > 0, positions, np.nan)
 
 
-PLACE: Final = FeatureGroup(
+POSITION_GROUP: Final = FeatureGroup(
     scope=Scope.CONTEXT,
     features={
-        "position": "Position in the shown list, to correct for position bias; 1 when serving, "
-        "unknown where it is not on record",
+        "position": "Position in the shown list, to correct for the position effect; 1 when "
+        "serving, unknown where it is not on record",
     },
-    values=_places,
+    values=_positions,
     decreasing=frozenset({"position"}),
 )

@@ -9,9 +9,10 @@ from models.features.feature import FeatureGroup, Scope
 from models.query.query import Batch
 
 _FEATURES: Final = {
-    "last_list_in": "1 if it was in the list that the customer last chose from; unknown without",
-    "last_list_below": "Positions below the sale that was chosen then; negative: passed over",
-    "last_list_since": "The customer's events with it since then; unknown without a list",
+    "last_list_in": "1 if it was in the list that the customer last chose from, else 0; unknown "
+    "if there is no such list",
+    "last_list_below": "How many positions below the sale chosen then; negative if above it",
+    "last_list_since": "The customer's events with it since then; unknown if there is no such list",
     "last_list_usual": "Mean position of the sales that the customer chose",
     "shown_position": "Position at which it was shown last",
 }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.catalogue.event_counts import GRID_US, HALF_LIVES_HOURS, RETENTION_HOURS
 from models.domain.customer import WINDOW_EVENTS
 from models.features.caller_list import LISTED
-from models.features.context import CONTEXT, PLACE
+from models.features.context import CONTEXT, POSITION_GROUP
 from models.features.cross import CROSS
 from models.features.customer import CUSTOMER
 from models.features.feature import FeatureGroup, Scope, Values
@@ -29,7 +29,7 @@ GROUPS: Final[tuple[FeatureGroup, ...]] = (
     CUSTOMER,
     SALE,
     CONTEXT,
-    PLACE,
+    POSITION_GROUP,
     CROSS,
     LAST_LIST,
     LISTED,

@@ -72,8 +72,8 @@ _NEVER: Final = np.array([np.nan])
 class History:
     """Customer histories: the events of windows, joined to catalogue rows, as of each query.
 
-    The events are those that still show interest, see `models.domain.refund_matching.standing`: purchases
-    that were taken back are not among them.
+    The events are those that still show interest, see `models.domain.refund_matching.standing`:
+    purchases that were taken back are not among them.
 
     Attributes:
         customers: Owner of each event.

@@ -1,4 +1,4 @@
-"""Linear offset (init score) of the trees, and the position bias.
+"""Linear offset (init score) of the trees, and the position effect.
 
 The examination model: P(click at position k) = P(examined at k) · P(click | examined).
 """
@@ -27,14 +27,14 @@ class LinearOffset:
     Attributes:
         regression: A logistic regression without a weight for the position.
         column: Index of the position among the features.
-        examined: P(examined) at position 1, 2, …, relative to position 1: starts at 1, does not
-            rise, positive, shape ``(n,)`` with ``n >= 1``. Positions beyond ``n`` have the
-            last value.
+        position_effect: P(examined) at position 1, 2, …, relative to position 1: starts at 1,
+            does not rise, positive, shape ``(n,)`` with ``n >= 1``. Positions beyond ``n`` have
+            the last value.
     """
 
     regression: LogisticRanker
     column: int
-    examined: NDArray[np.float64]
+    position_effect: NDArray[np.float64]
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log-odds at position 1 of features ``(n, n_features)``, shape ``(n,)``.
@@ -53,15 +53,15 @@ class LinearOffset:
             return self
         return replace(self, regression=replace(self.regression, scale=scale))
 
-    def examination(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(examined) at each row's position, relative to position 1, shape ``(n,)``."""
         # ``fmax`` ignores NaN: an unknown position counts as the first.
-        places = np.minimum(np.fmax(matrix[:, self.column], 1), len(self.examined))
-        return self.examined[places.astype(np.intp) - 1]
+        positions = np.minimum(np.fmax(matrix[:, self.column], 1), len(self.position_effect))
+        return self.position_effect[positions.astype(np.intp) - 1]
 
     def to_bytes(self) -> bytes:
         """Serialise as arrays; see `from_bytes`."""
-        own = {"column": np.array([self.column]), "examined": self.examined}
+        own = {"column": np.array([self.column]), "examined": self.position_effect}
         return Arrays({**self.regression.to_arrays(), **own}).to_bytes()
 
     @classmethod
@@ -73,14 +73,14 @@ class LinearOffset:
         """
         arrays = Arrays.from_bytes(content)
         regression = LogisticRanker.from_arrays(arrays, n_features=n_features)
-        column, examined = arrays.integers("column"), arrays.floats("examined")
+        column, effect = arrays.integers("column"), arrays.floats("examined")
         if column.shape != (1,) or not 0 <= column[0] < n_features:
             msg = f"not an offset over {n_features} features: column {column.tolist()}"
             raise ValueError(msg)
-        if examined.ndim != 1 or not len(examined) or not np.all((examined > 0) & (examined <= 1)):
-            msg = f"examination probabilities must be in (0, 1], got {examined.tolist()}"
+        if effect.ndim != 1 or not len(effect) or not np.all((effect > 0) & (effect <= 1)):
+            msg = f"examination probabilities must be in (0, 1], got {effect.tolist()}"
             raise ValueError(msg)
-        return cls(regression, int(column[0]), examined)
+        return cls(regression, int(column[0]), effect)
 
 
 def offset_log_odds(

@@ -127,11 +127,11 @@ class LightGbmRanker:
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `Ranker`."""
-        return self.examination(matrix) * self.calibration.apply(self.log_odds(matrix))
+        return self.p_examined(matrix) * self.calibration.apply(self.log_odds(matrix))
 
-    def examination(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return P(examined) at each row's position; see `LinearOffset.examination`."""
-        return self.offset.examination(matrix)
+    def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(examined) at each row's position; see `LinearOffset.p_examined`."""
+        return self.offset.p_examined(matrix)
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return each feature's additive contribution; see `Ranker`."""
@@ -167,7 +167,7 @@ class CalibratedRanker(Protocol):
         """Return log-odds at position 1, shape ``(n_sales,)``."""
         ...
 
-    def examination(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(examined) at each row's position, shape ``(n_sales,)``."""
         ...
 
@@ -187,10 +187,10 @@ def calibrated_contributions(
     """
     scaled = ranker.calibration.slope * added
     scaled[:, -1] += ranker.calibration.intercept
-    examination = ranker.examination(matrix)
-    if np.any(examination != 1):
+    p_examined = ranker.p_examined(matrix)
+    if np.any(p_examined != 1):
         place, chances = ranker.feature_names.index(POSITION), sigmoid(scaled.sum(axis=1))
-        scaled[:, place] += np.log(examination * (1 - chances) / (1 - examination * chances))
+        scaled[:, place] += np.log(p_examined * (1 - chances) / (1 - p_examined * chances))
     return scaled
 
 

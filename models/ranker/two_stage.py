@@ -67,14 +67,14 @@ class TwoStageRanker:
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `models.ranker.ranker.Ranker`."""
-        return self.examination(matrix) * self.calibration.apply(self.log_odds(matrix))
+        return self.p_examined(matrix) * self.calibration.apply(self.log_odds(matrix))
 
-    def examination(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return P(examined) at each row's position; see `LinearOffset.examination`.
+    def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(examined) at each row's position; see `LinearOffset.p_examined`.
 
         An opened sale was examined, so only the first stage depends on the position.
         """
-        return self.opening.examination(matrix)
+        return self.opening.p_examined(matrix)
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return each feature's additive contribution; see `models.ranker.ranker.Ranker`.

@@ -165,18 +165,18 @@ def calibration_of(held_out: HeldOutSlates) -> Reliability:
     customers = np.repeat(slates.customers, np.diff(slates.starts))
     # Numbers from 0: codes of customers with held-out slates may all be even.
     numbers = np.unique(customers, return_inverse=True)[1]
-    log_odds, examination = ranker.log_odds(matrix), ranker.examination(matrix)
+    log_odds, p_examined = ranker.log_odds(matrix), ranker.p_examined(matrix)
     labels = slates.bought.astype(np.float64)
     probabilities = np.empty(len(labels))
     for half in (0, 1):
         own = numbers % 2 == half
         line: Calibration = fit_calibration(
             log_odds[~own],
-            examination[~own],
+            p_examined[~own],
             labels=labels[~own],
             weights=slates.weights[~own],
         )
-        probabilities[own] = examination[own] * line.apply(log_odds[own])
+        probabilities[own] = p_examined[own] * line.apply(log_odds[own])
     return reliability(Predictions(probabilities, labels, customers), seed=held_out.seed)
 
 

@@ -22,7 +22,7 @@ SLOPE_PRIOR: Final = 400.0
 
 def fit_calibration(
     log_odds: NDArray[np.float64],
-    examination: NDArray[np.float64],
+    p_examined: NDArray[np.float64],
     *,
     labels: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -34,7 +34,7 @@ def fit_calibration(
 
     Args:
         log_odds: At position 1, shape ``(n,)``.
-        examination: P(examined) where each was shown, relative to position 1, shape ``(n,)``.
+        p_examined: P(examined) where each was shown, relative to position 1, shape ``(n,)``.
         labels: 1 for a success, shape ``(n,)``.
         weights: Weight of each row, shape ``(n,)``.
 
@@ -49,10 +49,11 @@ def fit_calibration(
 
     def step(line: NDArray[np.float64]) -> NDArray[np.float64]:
         fitted = sigmoid(np.clip(design @ line, -500.0, 500.0))
-        seen = examination_posterior(fitted, examination=examination, labels=labels)
+        posterior = examination_posterior(fitted, p_examined=p_examined, labels=labels)
+        expected = weights * posterior
         pull = prior @ (line - np.array([1.0, 0.0]))
-        gradient = design.T @ (weights * seen * (fitted - labels)) + pull
-        curvature = (design * (weights * seen * fitted * (1 - fitted))[:, None]).T @ design + prior
+        gradient = design.T @ (expected * (fitted - labels)) + pull
+        curvature = (design * (expected * fitted * (1 - fitted))[:, None]).T @ design + prior
         # The identity keeps the system regular where all labels are fitted exactly.
         return np.asarray(np.linalg.solve(curvature + _TOLERANCE * np.eye(2), gradient), np.float64)
 
@@ -66,7 +67,7 @@ def recentred(
     line: Calibration,
     log_odds: NDArray[np.float64],
     *,
-    examination: NDArray[np.float64],
+    p_examined: NDArray[np.float64],
     labels: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> Calibration:
@@ -77,7 +78,7 @@ def recentred(
 
     def step(intercept: NDArray[np.float64]) -> NDArray[np.float64]:
         chances = sigmoid(np.clip(line.slope * log_odds + intercept, -500.0, 500.0))
-        expected = weights * examination * chances
+        expected = weights * p_examined * chances
         return (expected.sum() - weights @ labels) / (expected * (1 - chances)).sum(keepdims=True)
 
     start = np.array([line.intercept])

@@ -27,9 +27,9 @@ def fit_logistic(
     rows: TrainingRows,
     *,
     seed: int,
-    examination: NDArray[np.float64] | None = None,
+    p_examined: NDArray[np.float64] | None = None,
     ridge: float = 1.0,
-    blind: Sequence[int] = (),
+    excluded_features: Sequence[int] = (),
 ) -> LogisticRanker:
     """Fit P(success) by maximum likelihood with a ridge penalty.
 
@@ -39,28 +39,32 @@ def fit_logistic(
     Args:
         rows: Examples, both labels among them.
         seed: Draws the sample.
-        examination: P(examined) of each example, shape ``(n,)``, so that P(success | examined)
+        p_examined: P(examined) of each example, shape ``(n,)``, so that P(success | examined)
             is fitted; 1 if not given.
         ridge: Precision of the prior that a weight is 0, positive.
-        blind: Features whose weight is 0.
+        excluded_features: Features whose weight is 0.
     """
     chosen, weights = _sample(rows, np.random.default_rng(seed))
     matrix = rows.matrix[chosen]
-    known = np.ones(len(rows.labels)) if examination is None else examination
+    known = np.ones(len(rows.labels)) if p_examined is None else p_examined
     scale = _scale(matrix)
     examples = _Examples(
-        design=_design(matrix, scale, blind=blind),
+        design=_design(matrix, scale, excluded_features=excluded_features),
         labels=rows.labels[chosen],
         weights=weights,
-        examination=known[chosen],
+        p_examined=known[chosen],
     )
     # The intercept is free; its tolerance keeps the system regular.
     penalty = np.append(np.full(examples.design.shape[1] - 1, ridge), _TOLERANCE)
     return _regression(scale, _maximised(examples, penalty))
 
 
-def fit_leaning(
-    rows: TrainingRows, first: LogisticRanker, *, ridge: float, blind: Sequence[int] = ()
+def fit_shrunk_towards(
+    rows: TrainingRows,
+    first: LogisticRanker,
+    *,
+    ridge: float,
+    excluded_features: Sequence[int] = (),
 ) -> LogisticRanker:
     """Fit P(success) from few examples, shrunk towards a multiple of another regression.
 
@@ -71,9 +75,9 @@ def fit_leaning(
         rows: Examples, both labels among them.
         first: The other regression, over the same features.
         ridge: Precision of the prior that a deviation is 0, positive.
-        blind: Features whose weight is 0 in both regressions.
+        excluded_features: Features whose weight is 0 in both regressions.
     """
-    design = _design(rows.matrix, first.scale, blind=blind)
+    design = _design(rows.matrix, first.scale, excluded_features=excluded_features)
     shared = np.concatenate([first.weights, first.unknown_weights, [0.0]])
     leaning = design @ shared
     centre = float(np.average(leaning, weights=rows.weights))
@@ -81,7 +85,7 @@ def fit_leaning(
         design=np.concatenate([(leaning - centre)[:, None], design], axis=1),
         labels=rows.labels,
         weights=rows.weights,
-        examination=np.ones(len(leaning)),
+        p_examined=np.ones(len(leaning)),
     )
     penalty = np.concatenate([[1.0], np.full(design.shape[1] - 1, ridge), [_TOLERANCE]])
     multiple, *own = _maximised(examples, penalty)
@@ -97,7 +101,7 @@ class _Examples:
     design: NDArray[np.float64]
     labels: NDArray[np.float64]
     weights: NDArray[np.float64]
-    examination: NDArray[np.float64]
+    p_examined: NDArray[np.float64]
 
 
 def _scale(matrix: NDArray[np.float32]) -> Scale:
@@ -121,10 +125,10 @@ def _scale(matrix: NDArray[np.float32]) -> Scale:
 
 
 def _design(
-    matrix: NDArray[np.float32], scale: Scale, *, blind: Sequence[int] = ()
+    matrix: NDArray[np.float32], scale: Scale, *, excluded_features: Sequence[int] = ()
 ) -> NDArray[np.float64]:
     features = scale.standardised(matrix)
-    features.z[:, blind] = features.unknown[:, blind] = 0.0
+    features.z[:, excluded_features] = features.unknown[:, excluded_features] = 0.0
     return np.concatenate([features.z, features.unknown, np.ones((len(matrix), 1))], axis=1)
 
 
@@ -151,10 +155,10 @@ def _maximised(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.fl
 
     def step(found: NDArray[np.float64]) -> NDArray[np.float64]:
         fitted = sigmoid(design @ found)
-        posterior = examination_posterior(fitted, examination=examples.examination, labels=labels)
-        seen = weights * posterior
-        gradient = design.T @ (seen * (fitted - labels)) + ridge * found
-        curvature = (design * (seen * fitted * (1 - fitted))[:, None]).T @ design
+        posterior = examination_posterior(fitted, p_examined=examples.p_examined, labels=labels)
+        expected = weights * posterior
+        gradient = design.T @ (expected * (fitted - labels)) + ridge * found
+        curvature = (design * (expected * fitted * (1 - fitted))[:, None]).T @ design
         return np.asarray(np.linalg.solve(curvature + np.diag(ridge), gradient), dtype=np.float64)
 
     return newton(start, step, longest=_LONGEST_STEP, tolerance=_TOLERANCE)

@@ -11,7 +11,7 @@ from models.features.schema import FeatureSchema
 from models.ranker.linear_offset import LinearOffset
 from models.ranker.logistic import LogisticRanker, Scale
 from models.ranker.ranker import POSITION
-from training.ranker.fit_logistic import fit_leaning, fit_logistic
+from training.ranker.fit_logistic import fit_logistic, fit_shrunk_towards
 from training.ranker.position_bias import MAX_POSITION, position_effect
 from training.ranker.training_rows import TrainingRows
 
@@ -21,7 +21,7 @@ _RIDGE: Final = 30.0  # precision of a weight's prior: a standard deviation of 0
 def fit_offset(
     rows: TrainingRows, groups: NDArray[np.int64], *, schema: FeatureSchema, seed: int
 ) -> LinearOffset:
-    """Fit the position bias, then a logistic regression of P(success | examined).
+    """Estimate the position effect, then a logistic regression of P(success | examined).
 
     Fitted together, part of the position effect would go to features that are correlated with
     the position, such as a sale's past click rate. For the groups see
@@ -31,20 +31,24 @@ def fit_offset(
     positions = rows.matrix[:, column]
     known = ~np.isnan(positions)
     # Unknown positions teach no effect, and count as the first.
-    places = np.minimum(np.fmax(positions, 1), MAX_POSITION).astype(np.int64)
-    examined = np.ones(1)
-    if rows.labels[known].any() and np.ptp(places[known]):
-        examined = position_effect(
-            places[known],
+    counted = np.minimum(np.fmax(positions, 1), MAX_POSITION).astype(np.int64)
+    effect = np.ones(1)
+    if rows.labels[known].any() and np.ptp(counted[known]):
+        effect = position_effect(
+            counted[known],
             groups[known],
             labels=rows.labels[known],
             weights=rows.weights[known],
         )
-    examination = examined[np.minimum(places, len(examined)) - 1]
+    p_examined = effect[np.minimum(counted, len(effect)) - 1]
     regression = fit_logistic(
-        rows, seed=seed, examination=examination, ridge=_RIDGE, blind=_context_features(schema)
+        rows,
+        seed=seed,
+        p_examined=p_examined,
+        ridge=_RIDGE,
+        excluded_features=_context_features(schema),
     )
-    return LinearOffset(regression, column, examined)
+    return LinearOffset(regression, column, effect)
 
 
 def flat_offset(rows: TrainingRows, *, schema: FeatureSchema) -> LinearOffset:
@@ -71,10 +75,10 @@ def fit_buying_offset(
     """Fit P(buys | opened), shrunk towards a multiple of P(opens); without a position effect.
 
     The position decides whether a sale is examined, not whether an opened one is bought. For the
-    ridge see `training.ranker.fit_logistic.fit_leaning`.
+    ridge see `training.ranker.fit_logistic.fit_shrunk_towards`.
     """
-    regression = fit_leaning(
-        opened, opening.regression, ridge=ridge, blind=_context_features(schema)
+    regression = fit_shrunk_towards(
+        opened, opening.regression, ridge=ridge, excluded_features=_context_features(schema)
     )
     return LinearOffset(regression, opening.column, np.ones(1))
 

@@ -91,7 +91,7 @@ def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
     stopped = training.fit_early()
     line = fit_calibration(
         stopped.ranker.log_odds(late.matrix),
-        stopped.ranker.examination(late.matrix),
+        stopped.ranker.p_examined(late.matrix),
         labels=late.labels,
         weights=late.weights,
     )
@@ -99,7 +99,7 @@ def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
     centred = recentred(
         line,
         ranker.log_odds(rows.matrix),
-        examination=ranker.examination(rows.matrix),
+        p_examined=ranker.p_examined(rows.matrix),
         labels=rows.labels,
         weights=rows.weights,
     )

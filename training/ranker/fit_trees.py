@@ -72,13 +72,13 @@ def _dataset(
     reference: lightgbm.Dataset | None = None,
 ) -> lightgbm.Dataset:
     log_odds = offset.log_odds(rows.matrix)
-    seen = examination_posterior(
-        sigmoid(log_odds), examination=offset.examination(rows.matrix), labels=rows.labels
+    posterior = examination_posterior(
+        sigmoid(log_odds), p_examined=offset.p_examined(rows.matrix), labels=rows.labels
     )
     return lightgbm.Dataset(
         rows.matrix,
         label=rows.labels,
-        weight=rows.weights * seen,
+        weight=rows.weights * posterior,
         init_score=log_odds,
         feature_name=list(names),
         reference=reference,

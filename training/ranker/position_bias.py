@@ -1,4 +1,4 @@
-"""Position bias: estimates P(examined) by position, separately from the quality of the sales."""
+"""Position effect: estimates P(examined) by position, separately from the quality of the sales."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from typing import Final
@@ -51,38 +51,38 @@ def position_effect(
     Source:
         The examination hypothesis of Richardson et al., Predicting Clicks, WWW 2007.
     """
-    places, won = positions - 1, weights * labels
+    indices, won = positions - 1, weights * labels
     n_positions, n_groups = int(positions.max()), int(groups.max()) + 1
     by_group = np.bincount(groups, weights=won, minlength=n_groups)
-    by_place = np.bincount(places, weights=won, minlength=n_positions)
+    by_position = np.bincount(indices, weights=won, minlength=n_positions)
     effect = np.ones(n_positions)
     # Inside sales: a regression on all features said 1.44 for the log-odds between positions 1 and
     # 10 where the truth was 1.27; inside sales it is 1.33 (decision 0015).
     for _ in range(_ROUNDS):
-        predicted = np.bincount(groups, weights=weights * effect[places], minlength=n_groups)
+        predicted = np.bincount(groups, weights=weights * effect[indices], minlength=n_groups)
         quality = by_group / np.where(predicted > 0, predicted, 1.0)
-        expected = np.bincount(places, weights=weights * quality[groups], minlength=n_positions)
-        found = (by_place + 1) / (expected + expected.sum() / by_place.sum())
+        expected = np.bincount(indices, weights=weights * quality[groups], minlength=n_positions)
+        found = (by_position + 1) / (expected + expected.sum() / by_position.sum())
         found /= found[0]
         moved, effect = float(np.abs(found - effect).max()), found
         if moved < _CLOSE:
             break
-    shown = np.bincount(places, weights=weights, minlength=n_positions)
+    shown = np.bincount(indices, weights=weights, minlength=n_positions)
     pooled = isotonic_regression(effect, weights=np.maximum(shown, _CLOSE), increasing=False)
     shares = np.asarray(pooled.x, dtype=np.float64)
     return shares / shares[0]
 
 
 def examination_posterior(
-    chances: NDArray[np.float64], *, examination: NDArray[np.float64], labels: NDArray[np.float64]
+    chances: NDArray[np.float64], *, p_examined: NDArray[np.float64], labels: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return P(examined | label), shape ``(n,)``.
 
-    1 for a success, otherwise ``examination * (1 - chance) / (1 - examination * chance)``.
+    1 for a success, otherwise ``p_examined * (1 - chance) / (1 - p_examined * chance)``.
 
     Args:
         chances: P(success | examined), shape ``(n,)``.
-        examination: P(examined), same shape.
+        p_examined: P(examined), same shape.
         labels: 1 for a success, same shape.
 
     Source:
@@ -90,4 +90,4 @@ def examination_posterior(
         Rank in Personal Search, WSDM 2018.
     """
     bounded = np.minimum(chances, _MAX_CHANCE)
-    return np.where(labels > 0, 1.0, examination * (1 - bounded) / (1 - examination * bounded))
+    return np.where(labels > 0, 1.0, p_examined * (1 - bounded) / (1 - p_examined * bounded))

@@ -35,7 +35,8 @@ class Interactions:
         device_names: Device of each code.
         at_us: When each happened, microseconds since the epoch.
         received_us: When each was received, ascending.
-        undone_us: Since when each does not count any more, see `models.dataset.refunded_events.undone_us`.
+        undone_us: Since when each does not count any more, see
+            `models.dataset.refunded_events.undone_us`.
     """
 
     catalogue: Catalogue

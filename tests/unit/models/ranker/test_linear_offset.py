@@ -12,7 +12,7 @@ from tests.builders import SCHEMA, flat_offset, offset
 BY_HAND = LinearOffset(
     replace(flat_offset(2).regression, weights=np.array([0.5, 0.0]), intercept=-1.0),
     column=1,
-    examined=np.array([1.0, 0.25]),
+    position_effect=np.array([1.0, 0.25]),
 )
 ROWS = np.array([[2.0, 1.0], [2.0, 2.0], [-2.0, 7.0], [np.nan, np.nan]], dtype=np.float32)
 
@@ -22,7 +22,7 @@ def test_log_odds_are_those_of_position_1() -> None:
 
 
 def test_who_looks_depends_on_the_position_alone() -> None:
-    assert BY_HAND.examination(ROWS).tolist() == [1.0, 0.25, 0.25, 1.0]
+    assert BY_HAND.p_examined(ROWS).tolist() == [1.0, 0.25, 0.25, 1.0]
 
 
 def test_many_rows_are_scored_as_one_by_one(rng: np.random.Generator) -> None:

@@ -26,7 +26,7 @@ def test_calibration_is_a_line_over_log_odds() -> None:
 
 def test_positions_multiply_calibrated_chances(rng: np.random.Generator) -> None:
     """Positions from the last known one on are as good as it."""
-    offset = replace(FLAT, column=1, examined=np.array([1.0, 0.5, 0.2]))
+    offset = replace(FLAT, column=1, position_effect=np.array([1.0, 0.5, 0.2]))
     ranker = LightGbmRanker(
         fitted(visits(2_000, rng), decreasing=frozenset()).booster, Calibration(3.0, -1.0), offset
     )

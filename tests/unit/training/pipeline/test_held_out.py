@@ -25,7 +25,7 @@ class PriceModel:
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         return matrix[:, PRICE].astype(np.float64)
 
-    def examination(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.ones(len(matrix))
 
 

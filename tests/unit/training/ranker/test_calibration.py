@@ -50,11 +50,11 @@ def test_the_line_is_that_of_what_was_looked_at(rng: np.random.Generator) -> Non
     A line over what was shown takes the position for dislike. Standard errors are as above.
     """
     n = 200_000
-    log_odds, examination = rng.normal(-1.0, 1.0, size=n), rng.choice([1.0, 0.5, 0.2], size=n)
+    log_odds, p_examined = rng.normal(-1.0, 1.0, size=n), rng.choice([1.0, 0.5, 0.2], size=n)
     truth = 1 / (1 + np.exp(-(1.5 * log_odds + 0.3)))
-    labels = (rng.random(n) < examination * truth).astype(np.float64)
+    labels = (rng.random(n) < p_examined * truth).astype(np.float64)
 
-    line = fit_calibration(log_odds, examination, labels=labels, weights=np.ones(n))
+    line = fit_calibration(log_odds, p_examined, labels=labels, weights=np.ones(n))
 
     assert line.slope == pytest.approx(1.5, abs=0.05)
     assert line.intercept == pytest.approx(0.3, abs=0.1)
@@ -110,18 +110,18 @@ def test_a_slope_is_kept_and_as_many_successes_are_expected_as_there_were(
 ) -> None:
     """The line that was drawn from is found again by its slope; looks make a half of a chance."""
     n = 200_000
-    log_odds, examination = rng.normal(-2.0, 1.0, size=n), rng.choice([1.0, 0.5], size=n)
+    log_odds, p_examined = rng.normal(-2.0, 1.0, size=n), rng.choice([1.0, 0.5], size=n)
     truth = 1 / (1 + np.exp(-(1.2 * log_odds - 0.7)))
-    labels = (rng.random(n) < examination * truth).astype(np.float64)
+    labels = (rng.random(n) < p_examined * truth).astype(np.float64)
     weights = rng.choice([1.0, 3.0], size=n)
 
     line = recentred(
-        Calibration(1.2, 5.0), log_odds, examination=examination, labels=labels, weights=weights
+        Calibration(1.2, 5.0), log_odds, p_examined=p_examined, labels=labels, weights=weights
     )
 
     assert line.slope == 1.2
     assert line.intercept == pytest.approx(-0.7, abs=0.05)
-    expected = float((weights * examination * line.apply(log_odds)).sum())
+    expected = float((weights * p_examined * line.apply(log_odds)).sum())
     assert expected == pytest.approx(float(weights @ labels), rel=1e-6)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.ranker.logistic import LogisticRanker, Scale
-from training.ranker.fit_logistic import fit_leaning, fit_logistic
+from training.ranker.fit_logistic import fit_logistic, fit_shrunk_towards
 from training.ranker.training_rows import TrainingRows
 
 NAN = float("nan")
@@ -47,8 +47,8 @@ def test_few_examples_leave_hardly_more_than_a_multiple_of_the_other(
     """Of 200 examples four free weights would have standard errors of 0.17 each."""
     rows = opened(rng, 200, own=0.0)
 
-    leaning = fit_leaning(rows, OPENING, ridge=1e6)
-    free = fit_leaning(rows, OPENING, ridge=1e-3)
+    leaning = fit_shrunk_towards(rows, OPENING, ridge=1e6)
+    free = fit_shrunk_towards(rows, OPENING, ridge=1e-3)
 
     multiples = leaning.weights[:2] / OPENING.weights[:2]
     assert multiples == pytest.approx(multiples[0], abs=0.01)
@@ -59,7 +59,7 @@ def test_few_examples_leave_hardly_more_than_a_multiple_of_the_other(
 def test_many_examples_find_what_the_other_does_not_know(rng: np.random.Generator) -> None:
     rows = opened(rng, 40_000, own=0.7)
 
-    weights = fit_leaning(rows, OPENING, ridge=300.0, blind=[3]).weights
+    weights = fit_shrunk_towards(rows, OPENING, ridge=300.0, excluded_features=[3]).weights
 
     assert weights.tolist() == pytest.approx([0.6, -0.4, 0.7, 0.0], abs=0.08)
     assert weights[3] == 0
@@ -69,12 +69,12 @@ def test_what_was_seldom_looked_at_is_not_taken_for_disliked(rng: np.random.Gene
     """Half of the sales, those of a high first value, stand where one of four looks."""
     n = 60_000
     matrix = rng.normal(size=(n, 2)).astype(np.float32)
-    examination = np.where(matrix[:, 0] > 0, 0.25, 1.0)
+    p_examined = np.where(matrix[:, 0] > 0, 0.25, 1.0)
     law = -1 + 0.8 * matrix[:, 0]
-    labels = (rng.random(n) < examination / (1 + np.exp(-law))).astype(np.float64)
+    labels = (rng.random(n) < p_examined / (1 + np.exp(-law))).astype(np.float64)
     rows = TrainingRows(matrix, labels, np.ones(n))
 
-    fitted = fit_logistic(rows, seed=1, examination=examination)
+    fitted = fit_logistic(rows, seed=1, p_examined=p_examined)
     deceived = fit_logistic(rows, seed=1)
 
     assert np.sqrt(np.square(fitted.log_odds(matrix) - law).mean()) < 0.06

@@ -16,7 +16,7 @@ def test_what_was_passed_over_was_looked_at_less_often() -> None:
     """By hand: of half looked at and a fifth of these taken, 0.4 of 0.9 that were not taken."""
     shares = examination_posterior(
         np.array([0.2, 0.2, 1.0]),
-        examination=np.array([0.5, 0.5, 1.0]),
+        p_examined=np.array([0.5, 0.5, 1.0]),
         labels=np.array([1.0, 0.0, 0.0]),
     )
 

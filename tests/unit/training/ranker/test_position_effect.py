@@ -77,6 +77,6 @@ def test_unknown_positions_teach_no_effect_and_count_as_the_first(
     known = fit_offset(rows, groups, schema=schema, seed=0)
     mixed = fit_offset(both, np.tile(groups, 2), schema=schema, seed=0)
 
-    np.testing.assert_allclose(mixed.examined, known.examined)
-    assert known.examined[2] < 0.6
-    assert (mixed.examination(unplaced) == 1).all()
+    np.testing.assert_allclose(mixed.position_effect, known.position_effect)
+    assert known.position_effect[2] < 0.6
+    assert (mixed.p_examined(unplaced) == 1).all()
