@@ -103,7 +103,7 @@ class EventResult(BaseModel, frozen=True):
     reason: str | None = Field(
         description="Why it was rejected: `future`, `too_old` or `malformed`. To send the same "
         "event again changes nothing. Of an accepted refund: `no_purchase` if the customer's "
-        "latest 128 events have no purchase of the sale that it could take back."
+        "latest 128 events have no purchase of the sale that it could refund."
     )
     detail: str | None = Field(
         description="What is wrong with a rejected event: its time, or which fields and how."

@@ -6,8 +6,8 @@
 --       6 recent TTL s, 7 stream bytes, 8 minute TTL s, 9 hour TTL s, 10 TTL s of the set
 --       of customers counted, 11 pairs of sale and type counted in an hour, 12 hours that
 --       counts are kept; then per event: event key, a signed integer; at µs; field of a counter
---       (FIELD in count.py), empty of an event that is not counted; member (24 bytes), of an
---       impression empty; stamp of an impression, otherwise empty; JSON
+--       (FIELD in count.py), empty for an event that is not counted; member (24 bytes), empty for
+--       an impression; stamp of an impression, otherwise empty; JSON
 -- Returns a code per event, see OUTCOMES in customer.py.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED, NO_PURCHASE = 0, 1, 2, 3, 4, 5
 local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 13, 6, 8, 16
@@ -68,8 +68,9 @@ local function count(field, at, member)
   end
 end
 
--- Takes the purchase that counted for an hour, if one did, out of the hour that counted it.
-local function uncount(sale, at_hour)
+-- Takes the purchase of a sale that happened in an hour out of the hour that counted it, if one
+-- counted.
+local function remove_from_counts(sale, at_hour)
   local bought, purchase = bought_in(at_hour), digest_of(sale .. PURCHASE_CELL)
   local counted_in = redis.call('HGET', bought, purchase)
   if not counted_in then return end
@@ -87,7 +88,7 @@ local function count_refund(field, member)
   local events = redis.call('ZRANGE', window, 0, -1, 'WITHSCORES')
   local before, after, found = purchases_left(events, sale, member)
   for at_hour in pairs(before) do
-    if not after[at_hour] then uncount(sale, at_hour) end
+    if not after[at_hour] then remove_from_counts(sale, at_hour) end
   end
   return found
 end

@@ -32,8 +32,8 @@ from models.domain.units import HOUR_US, SECOND_US
 READ_COUNTS: Final = Script.named("read_counts")
 PUT_COUNTS: Final = Script.named("put_counts")
 
-# Big-endian, as sale keys stand everywhere. The age is how many hours ago the purchase counted
-# that a refund takes back, and 0 of all other events.
+# Big-endian, as sale keys stand everywhere. The age is, for a refund, the hours between the count
+# of its purchase and the refund; otherwise 0.
 FIELD: Final = np.dtype([("sale", ">u8"), ("kind", "u1"), ("age", ">u2")])
 
 KEPT_HOURS: Final = HOUR_TTL_S * SECOND_US // HOUR_US
@@ -186,7 +186,7 @@ def _decoded(
     # The cut hour minus its later minutes is 0 for what happened in these alone.
     cells = np.frombuffer(b"".join(fields), dtype=FIELD)
     is_refund = cells["kind"] == REFUND
-    # Purchases are taken back once the hour is over, see `models.catalogue.event_counts`.
+    # A refund is subtracted once its hour is over, see `models.catalogue.event_counts`.
     kept = (n_events > 0) & ~(is_refund & (received == until_us // HOUR_US))
     return EventCounts(
         sale_keys=cells["sale"].astype(np.uint64)[kept],

@@ -75,7 +75,7 @@ class LoadedCounts:
 
     Attributes:
         by_hour: Counts by hour since the epoch, and by field of a counter hash.
-        purchases: Those among them that no refund took back.
+        purchases: Those among them that are not refunded.
     """
 
     by_hour: dict[int, HourCounts]
@@ -104,7 +104,7 @@ def loaded_counts(
     refunds, of_hours = counted_refunds(events)
     refunded_us = events.received_us[refunds]
     known = refunded_us <= now_us
-    purchases = _standing(events, kept, refunds=refunds[known], of_hours=of_hours[known])
+    purchases = _not_refunded(events, kept, refunds=refunds[known], of_hours=of_hours[known])
     inside = (refunded_us >= first_us) & (refunded_us < end[refunds])
     refunds, of_hours = refunds[inside], of_hours[inside]
     hours = events.received_us // HOUR_US
@@ -127,7 +127,7 @@ def loaded_counts(
     return LoadedCounts(dict(by_hour), purchases)
 
 
-def _standing(
+def _not_refunded(
     events: EventTable,
     counted: NDArray[np.intp],
     *,
@@ -135,8 +135,8 @@ def _standing(
     of_hours: NDArray[np.int64],
 ) -> list[CountedPurchase]:
     codes = events.customers.codes
-    refunded = zip(codes[refunds].tolist(), events.sale_keys[refunds], of_hours, strict=True)
-    gone = {(code, int(sale_key), int(hour)) for code, sale_key, hour in refunded}
+    pairs = zip(codes[refunds].tolist(), events.sale_keys[refunds], of_hours, strict=True)
+    refunded_keys = {(code, int(sale_key), int(hour)) for code, sale_key, hour in pairs}
     # The latest of an hour replaces those before it, as in ``append_events.lua``.
     latest: dict[tuple[int, int, int], int] = {}
     for row in counted[events.kinds[counted] == PURCHASE].tolist():
@@ -145,5 +145,5 @@ def _standing(
     return [
         CountedPurchase(events.customers.values[code], sale_key, at_hour, received_hour)
         for (code, sale_key, at_hour), received_hour in latest.items()
-        if (code, sale_key, received_hour) not in gone
+        if (code, sale_key, received_hour) not in refunded_keys
     ]

@@ -19,7 +19,7 @@ windows, impressions and profiles is in their keys, so that another form is neve
 ``n:{p}:m<minute>``         the same for one minute, to cut the running hour on the grid
 ``n:{p}:u<hour>``           set: hashes of customer, sale and type that counted in that hour
 ``n:{p}:b<hour>``           hash: the same hashes of purchases that happened in that hour → hour
-                            that counted them, until a refund takes them back
+                            that counted them, until they are refunded
 ``n:{p}:since``             received time of the partition's first live event, in µs
 ``n:{p}:written``           hash: ``events`` and ``exposures`` → bytes ever written to streams
 ``n:{p}:lost``              hash: ``events`` and ``exposures`` → entries that full streams lost,

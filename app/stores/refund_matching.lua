@@ -1,4 +1,4 @@
--- Functions of scripts about purchases that refunds take back, by the rule of
+-- Functions of scripts that match refunds with purchases, by the rule of
 -- `models.domain.refund_matching`. Members of windows are of `models.domain.customer.pack_member`.
 local PURCHASE, REFUND = 4, 6
 
@@ -8,7 +8,7 @@ local function is_purchase(member) return member ~= '' and kind_of(member) == PU
 
 local function is_refund(member) return member ~= '' and kind_of(member) == REFUND end
 
-local function take_back(left, pieces)
+local function take_pieces(left, pieces)
   if pieces == 0 and #left > 0 then pieces = left[#left].pieces end
   while pieces > 0 and #left > 0 do
     local last = left[#left]
@@ -27,8 +27,8 @@ local function hours_of(left)
   return hours, n_pieces
 end
 
--- Returns the hours since the epoch of a window's purchases of a sale that are not taken back
--- whole, as a set: without one refund and with it; and whether this refund took anything.
+-- Returns the hours since the epoch of a window's purchases of a sale that are not fully refunded,
+-- as a set: without one refund and with it; and whether this refund took anything.
 local function purchases_left(events, sale, refund)
   local before, after = {}, {}
   for i = 1, #events, 2 do
@@ -41,8 +41,8 @@ local function purchases_left(events, sale, refund)
         before[#before + 1] = {hour = hour, pieces = pieces}
         after[#after + 1] = {hour = hour, pieces = pieces}
       else
-        if member ~= refund then take_back(before, pieces) end
-        take_back(after, pieces)
+        if member ~= refund then take_pieces(before, pieces) end
+        take_pieces(after, pieces)
       end
     end
   end

@@ -5,8 +5,8 @@ a sale by sending more events. Counts are taken on a fixed 60-second grid of ``r
 online and offline alike. Whole hours decay by half-life; the current hour counts in full. All sums
 start from integers in one fixed order, so that equal events give equal bits on both sides.
 
-A purchase counts until it is taken back: once the hour in which its refund was received is over,
-it is missing from the hour that counted it.
+A purchase counts until it is fully refunded: once the hour in which its refund was received is
+over, it is missing from the hour that counted it.
 """
 
 from dataclasses import dataclass
@@ -131,7 +131,7 @@ class HourlyCounts:
         return type(self)(self.rows[kept], self.kinds[kept], self.hours[kept], self.counts[kept])
 
 
-def taken_back(rows: NDArray[np.int64], hours: NDArray[np.int64]) -> HourlyCounts:
+def refunded(rows: NDArray[np.int64], hours: NDArray[np.int64]) -> HourlyCounts:
     """Return one entry a refund: a purchase less, in the hour that counted it, shape ``(n,)``.
 
     Not in canonical form: entries may repeat.
@@ -219,7 +219,7 @@ def decayed_counts(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCoun
     age = hour - past.hours
     weights = [past.counts, *(past.counts * decay.take(age) for decay in _DECAY)]
     sums = np.array([np.bincount(cells, weights=w, minlength=size) for w in weights], np.float64)
-    # History that is loaded again may lack purchases that refunds took back since.
+    # History that is loaded again may lack purchases that were refunded since.
     totals, *decayed = np.maximum(sums, 0.0).reshape(len(weights), n_sales, N_KINDS)
     return SaleCounts(hour * HOUR_US, totals, np.stack(decayed))
 

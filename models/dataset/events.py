@@ -74,7 +74,7 @@ class EventTable:
         exposures: Exposure ids.
         positions: Rank in the slate from 1, 0 where unknown.
         prices: Price at that moment, NaN where unknown.
-        quantities: Pieces bought or given back, 0 where unknown.
+        quantities: Pieces bought or refunded, 0 where unknown.
         revenues: Revenue, NaN where unknown.
         markets: Markets.
         devices: Devices.

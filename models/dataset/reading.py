@@ -226,7 +226,7 @@ def _lone_refunds(table: Table, events: EventTable) -> FaultReport:
     n_refunds = int(np.sum(events.kinds == REFUND))
     reason = (
         f"{len(alone):,} of {n_refunds:,} refunds have no purchase of the sale by the customer"
-        f" before them and take nothing back, such as event {events.event_ids[int(alone[0])]!r}"
+        f" before them and change nothing, such as event {events.event_ids[int(alone[0])]!r}"
     )
     return FaultReport.from_faults(
         [table.fault(FaultCode.REFUND_WITHOUT_PURCHASE, reason, column="type")]

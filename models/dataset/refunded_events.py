@@ -1,4 +1,4 @@
-"""Refunds of an event table: what purchases are left of, and since when."""
+"""Refunds of an event table: remaining pieces, since when, and what they do to the counts."""
 
 from bisect import insort
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ NEVER: Final = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, eq=False)
 class Refunds:
-    """What the refunds of an event table take back.
+    """Effect of the refunds of an event table.
 
     Attributes:
-        left: Pieces left of each purchase, 0 of one that was taken back whole; of other events as
+        left: Pieces left of each purchase, 0 of a fully refunded one; of other events as
             recorded, shape ``(n_events,)``.
         undone_us: When the refund was received that took the last piece of a purchase, `NEVER`
             of all other events, same shape. As in windows, no more than `MOST_PIECES` of a
             purchase or refund are read.
-        without_purchase: Rows of the refunds that took nothing back.
+        without_purchase: Rows of the refunds that no purchase is left for.
     """
 
     left: NDArray[np.int64]
@@ -67,8 +67,8 @@ class Refunds:
 def net_of_refunds(events: EventTable) -> EventTable:
     """Return what remains of events after all refunds, for outcomes and revenue.
 
-    Purchases that were taken back whole are left out, and so are the refunds. Of a purchase that
-    was taken back in part, quantity and revenue are those of the pieces left.
+    Fully refunded purchases are left out, and so are the refunds. Of a partly refunded purchase,
+    quantity and revenue are those of the pieces left.
     """
     if not np.any(events.kinds == REFUND):
         return events
@@ -87,7 +87,7 @@ def net_of_refunds(events: EventTable) -> EventTable:
 def undone_us(events: EventTable) -> NDArray[np.int64]:
     """Return since when each event shows no interest in its sale any more, `NEVER` if it does.
 
-    A purchase does not once a refund took all of it back, and no event does once the customer
+    A purchase does not once it is fully refunded, and no event does once the customer
     dislikes the sale, shape ``(n_events,)``.
     """
     undone = Refunds.from_events(events).undone_us
@@ -109,7 +109,9 @@ def undone_us(events: EventTable) -> NDArray[np.int64]:
 
 
 def counted_refunds(events: EventTable) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Return the refunds by which purchases stop to count, as ``append_events.lua`` does.
+    """Return the refunds that remove a counted purchase from the counts.
+
+    ``append_events.lua`` applies the same rule.
 
     A purchase that counted is taken out of the hour that counted it once no purchase of the sale
     by the customer is left of the hour in which it happened. It has to be in the customer's window.
@@ -117,7 +119,7 @@ def counted_refunds(events: EventTable) -> tuple[NDArray[np.intp], NDArray[np.in
     raised it.
 
     Returns:
-        Rows of refunds, and the hour of receipt of a purchase that each takes back, since the
+        Rows of refunds, and the hour of receipt of the purchase that each removes, since the
         epoch, shape ``(n,)`` each. Purchases that are too old to be counted are left out.
     """
     refunding = np.unique(events.customers.codes[events.kinds == REFUND])
@@ -127,14 +129,14 @@ def counted_refunds(events: EventTable) -> tuple[NDArray[np.intp], NDArray[np.in
     rows = rows[np.argsort(events.customers.codes[rows], kind="stable")]
     found = [
         (row, hour)
-        for row, hour in _taken_back(events, rows)
+        for row, hour in _removed_from_counts(events, rows)
         if events.received_us[row] // HOUR_US - hour <= RETENTION_HOURS
     ]
     pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
     return pairs[:, 0].astype(np.intp), pairs[:, 1]
 
 
-def _taken_back(events: EventTable, rows: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+def _removed_from_counts(events: EventTable, rows: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
     firsts = with_quantities(events.event_keys, events.kinds, quantities=events.quantities)
     is_purchase = events.kinds == PURCHASE
     quantities = np.clip(events.quantities, is_purchase, MOST_PIECES).astype(np.int64)

@@ -33,7 +33,7 @@ _QUANTITY_BITS: Final = 16
 MOST_PIECES: Final = (1 << _QUANTITY_BITS) - 1
 
 ALL_PIECES: Final = 0
-"""Quantity of a refund that takes the whole purchase back."""
+"""Quantity of a refund of a whole purchase."""
 
 
 def pack_member(

@@ -146,7 +146,7 @@ class Event(BaseModel):
     price: Amount | None = None
     quantity: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(
         default=None,
-        description="Pieces bought, one if missing; of a refund the pieces given back, all of the "
+        description="Pieces bought, one if missing; for a refund the pieces refunded, all of the "
         "purchase if missing.",
     )
     revenue: Amount | None = None

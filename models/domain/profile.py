@@ -27,7 +27,7 @@ class Profile:
 
     Attributes:
         first_us: Time of the first event, microseconds since the epoch; 0 if unknown.
-        counts: Number of events by type code, without purchases that were taken back.
+        counts: Number of events by type code, without fully refunded purchases.
         bought: Packed purchases by sale, the same; see `models.domain.purchase_history`.
     """
 
@@ -55,7 +55,7 @@ class Profile:
             kinds: Type codes, shape ``(n,)``.
             at_us: When each happened, same shape.
             sale_keys: Keys of the sales, same shape.
-            undone: Purchases that were taken back by then, which do not count, same shape.
+            undone: Purchases that were fully refunded by then, which do not count, same shape.
         """
         if not len(kinds):
             return cls.empty()

@@ -1,4 +1,4 @@
-"""Refunds: the purchases that they take back, and the interest that a dislike takes back.
+"""Matching of refunds with purchases, and the interest that remains after refunds and dislikes.
 
 A refund takes pieces of the latest purchases of its sale by its customer before it: those with
 pieces left, the latest first. Without a quantity it takes the whole of one purchase.
@@ -25,29 +25,29 @@ class SalePurchases:
     """Purchases of one sale by one customer.
 
     Attributes:
-        left: Place and remaining pieces of each purchase that is not taken back, the latest at
-            the end.
+        left: Index and remaining pieces of each purchase that is not fully refunded, the latest
+            at the end.
     """
 
     left: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
     def refund(self, quantity: int) -> list[tuple[int, int]]:
-        """Take pieces back.
+        """Take refunded pieces from the latest purchases.
 
         Args:
             quantity: Pieces, or `ALL_PIECES` of one purchase.
 
         Returns:
-            Place of each purchase that lost pieces, and how many it has left; empty for a refund
+            Index of each purchase that lost pieces, and how many it has left; empty for a refund
             without a purchase.
         """
         changed: list[tuple[int, int]] = []
         while self.left:
-            place, pieces = self.left.pop()
+            index, pieces = self.left.pop()
             taken = pieces if quantity == ALL_PIECES else min(quantity, pieces)
-            changed.append((place, pieces - taken))
+            changed.append((index, pieces - taken))
             if taken < pieces:
-                self.left.append((place, pieces - taken))
+                self.left.append((index, pieces - taken))
             if quantity in {ALL_PIECES, taken}:
                 break
             quantity -= taken
@@ -57,7 +57,7 @@ class SalePurchases:
 def refunds_in_order(
     groups: Iterable[object], kinds: Sequence[int], *, quantities: Sequence[int]
 ) -> Iterable[tuple[int, list[tuple[int, int]]]]:
-    """Yield the place of each refund, and what it changed; see `SalePurchases.refund`.
+    """Yield the index of each refund, and what it changed; see `SalePurchases.refund`.
 
     Args:
         groups: Customer and sale of each event, in the order in which they happened.
@@ -65,14 +65,14 @@ def refunds_in_order(
         quantities: Pieces of purchases, at least 1, and of refunds.
     """
     purchases: defaultdict[object, SalePurchases] = defaultdict(SalePurchases)
-    for place, (group, kind) in enumerate(zip(groups, kinds, strict=True)):
+    for index, (group, kind) in enumerate(zip(groups, kinds, strict=True)):
         if kind == PURCHASE:
-            purchases[group].left.append((place, quantities[place]))
+            purchases[group].left.append((index, quantities[index]))
         elif kind == REFUND:
-            yield place, purchases[group].refund(quantities[place])
+            yield index, purchases[group].refund(quantities[index])
 
 
-def standing(
+def still_shows_interest(
     sale_keys: NDArray[np.uint64],
     kinds: NDArray[np.integer],
     *,
@@ -80,7 +80,7 @@ def standing(
 ) -> NDArray[np.bool_]:
     """Return which events of one customer still show interest, shape ``(n,)``.
 
-    Views, clicks, carts, favourites and purchases do; not purchases that were taken back whole,
+    Views, clicks, carts, favourites and purchases do; not fully refunded purchases,
     and no event with a sale before a dislike of it.
 
     Args:
@@ -88,11 +88,11 @@ def standing(
         kinds: Type codes, same shape.
         quantities: Pieces of purchases and refunds, same shape.
     """
-    stands = SHOWS_INTEREST.take(kinds)
+    shows = SHOWS_INTEREST.take(kinds)
     if np.any(kinds == REFUND):
         pieces: list[int] = quantities.tolist()
         for _, changed in refunds_in_order(sale_keys.tolist(), kinds.tolist(), quantities=pieces):
-            stands[[place for place, left in changed if not left]] = False
-    for place in np.flatnonzero(kinds == DISLIKE):
-        stands[:place] &= sale_keys[:place] != sale_keys[place]
-    return stands
+            shows[[index for index, left in changed if not left]] = False
+    for index in np.flatnonzero(kinds == DISLIKE):
+        shows[:index] &= sale_keys[:index] != sale_keys[index]
+    return shows

@@ -15,7 +15,7 @@ from models.query.query import Batch
 _FEATURES: Final = {
     "customer_views": "Views and clicks in the window",
     "customer_carts": "Carts in the window",
-    "customer_purchases": "Purchases in the window, without those taken back",
+    "customer_purchases": "Purchases in the window, without fully refunded ones",
     "customer_visit_events": "Events of the last 30 minutes",
     "customer_recency": "Logarithm of seconds since the last event; unknown without one",
     "customer_purchase_recency": "The same since the last purchase",
@@ -23,7 +23,7 @@ _FEATURES: Final = {
     "customer_favourites": "Favourites in the window",
     "customer_searches": "Searches and opened e-mails in the window",
     "customer_active_recency": "Logarithm of seconds since the last event of any type",
-    "customer_past_purchases": "Purchases before last night, without those taken back",
+    "customer_past_purchases": "Purchases before last night, without fully refunded ones",
     "customer_past_events": "Events before last night",
     "customer_tenure_days": "Days since the first event, by last night's profile",
 }

@@ -18,7 +18,7 @@ from models.catalogue.event_counts import N_KINDS
 from models.domain.customer import Window
 from models.domain.event import DISLIKE, KIND, KINDS, REFUND, WITHOUT_SALE, EventType
 from models.domain.recent_impressions import NOTHING_SHOWN
-from models.domain.refund_matching import SHOWS_INTEREST, standing
+from models.domain.refund_matching import SHOWS_INTEREST, still_shows_interest
 from models.domain.units import DAY_S, DAY_US, MINUTE_S, SECOND_US
 
 # Chosen, not measured; part of the schema hash. Other events show no interest in a sale.
@@ -72,8 +72,8 @@ _NEVER: Final = np.array([np.nan])
 class History:
     """Customer histories: the events of windows, joined to catalogue rows, as of each query.
 
-    The events are those that still show interest, see `models.domain.refund_matching.standing`:
-    purchases that were taken back are not among them.
+    The events are those that still show interest, without refunded purchases; see
+    `models.domain.refund_matching.still_shows_interest`.
 
     Attributes:
         customers: Owner of each event.
@@ -118,8 +118,8 @@ class History:
         joined = members[0] if len(members) == 1 else np.concatenate(members)
         events = Window(joined, NOTHING_SHOWN)
         rows = catalogue.rows_for(events.sale_keys)
-        stands = _standing(every, events)
-        known = stands & (rows >= 0)
+        shows = _still_shows_interest(every, events)
+        known = shows & (rows >= 0)
         customers = every.select(known)
         every_at_us = np.minimum(events.at_us, now_us.take(every.owners))
         every_age_s = (now_us.take(every.owners) - every_at_us) / SECOND_US
@@ -135,7 +135,7 @@ class History:
             age_s=age_s,
             days=every_at_us[known] // DAY_US,
             interest=INTEREST[kinds] * np.exp2(-age_s / _HALF_LIVES_S),
-            n_unknown=every.select(stands).lengths - customers.lengths,
+            n_unknown=every.select(shows).lengths - customers.lengths,
             n_searches=every.select(_IS_SEARCH.take(events.kinds)).lengths,
             active_age_s=active_age_s,
             dislikes=(every.select(disliked), rows[disliked]),
@@ -187,15 +187,17 @@ class History:
         return newest
 
 
-def _standing(customers: Ragged, events: Window) -> NDArray[np.bool_]:
+def _still_shows_interest(customers: Ragged, events: Window) -> NDArray[np.bool_]:
     kinds = events.kinds
-    stands = SHOWS_INTEREST.take(kinds)
+    shows = SHOWS_INTEREST.take(kinds)
     # Few customers have any: the others are decided by the types alone.
     undoing = (kinds == REFUND) | (kinds == DISLIKE)
     for customer in np.unique(customers.owners[undoing]):
         own = np.flatnonzero(customers.owners == customer)
-        stands[own] = standing(events.sale_keys[own], kinds[own], quantities=events.quantities[own])
-    return stands
+        shows[own] = still_shows_interest(
+            events.sale_keys[own], kinds[own], quantities=events.quantities[own]
+        )
+    return shows
 
 
 @dataclass(frozen=True, eq=False)

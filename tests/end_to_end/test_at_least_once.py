@@ -114,7 +114,7 @@ async def windows(store_url: str, customers: Sequence[str]) -> list[bytes]:
 async def counted(store_url: str) -> Counter[bytes]:
     """The live counters of all partitions and hours, by sale key and type code.
 
-    Without refunds: what one takes back depends on what came before it.
+    Without refunds: which purchase one is matched with depends on what came before it.
     """
     stores = Stores.open(store_url, timeout_s=TIMEOUT_S)
     total: Counter[bytes] = Counter()

@@ -28,11 +28,11 @@ class CandidateFacts:
         looks: Impressions so far; views where the log has no impressions.
         successes: Clicks so far; purchases where the log has no clicks.
         recent_rate: ``(successes + 1) / (looks + 25)`` of the last `RECENT_HOURS` hours.
-        popularity: Purchases so far that were not taken back; of equal ones the more touched is
+        popularity: Purchases so far that are not fully refunded; of equal ones the more touched is
             larger.
-        own_purchases: How often the customer bought it, without what was taken back.
-        own_touches: How often the customer touched it, purchases included, without those that
-            were taken back.
+        own_purchases: How often the customer bought it, without full refunds.
+        own_touches: How often the customer touched it, purchases included, without fully
+            refunded ones.
         touched_age_h: Hours since the customer last touched it, NaN where they did not.
         open_age_h: Hours since it opened.
         prices: Price, NaN where unknown.
@@ -83,7 +83,7 @@ class LogState:
     def touches(self, customer: int, now_us: int) -> NDArray[np.intp]:
         """Return places of the customer's touches by a moment, the latest last.
 
-        Purchases that were taken back by then are left out.
+        Purchases that were fully refunded by then are left out.
         """
         start, end = np.searchsorted(self._touchers, [customer, customer + 1])
         own = self._touches[start:end]

@@ -15,7 +15,7 @@ from models.catalogue.event_counts import (
     SaleCounts,
     decayed_counts,
     grid_floor,
-    taken_back,
+    refunded,
 )
 from models.dataset.events import EventTable
 from models.dataset.refunded_events import Refunds, counted_refunds
@@ -208,7 +208,7 @@ class CountReplay:
         self._hourly = _part(hourly, np.argsort(hourly.hours, kind="stable"))
         refunds, of_hours = counted_refunds(events)
         known = rows[refunds] >= 0
-        self._taken_back = taken_back(rows[refunds[known]], of_hours[known])
+        self._refunded = refunded(rows[refunds[known]], of_hours[known])
         self._refund_hours = events.received_us[refunds[known]] // HOUR_US
         self._hour = -1
         self._whole_hours = SaleCounts.none(self._n_sales)
@@ -252,9 +252,9 @@ class CountReplay:
         self._hour = hour
         counted = np.searchsorted(self._hourly.hours, [hour - RETENTION_HOURS, hour])
         hourly = _part(self._hourly, slice(int(counted[0]), int(counted[1])))
-        undone = self._refund_hours < hour
-        if undone.any():
-            hourly = hourly.merge(_part(self._taken_back, undone))
+        is_over = self._refund_hours < hour
+        if is_over.any():
+            hourly = hourly.merge(_part(self._refunded, is_over))
         self._whole_hours = decayed_counts(hourly, hour=hour, n_sales=self._n_sales)
         self._partial[:] = 0
         self._current = self._whole_hours.with_partial(self._partial, at_us=hour * HOUR_US)

@@ -42,7 +42,7 @@ def visit_slates(
     """Make one slate per visit, of purchases after it and of sampled open sales.
 
     A visit's moment is that of one of its events, drawn uniformly; a refund is no visit. Sales
-    bought within ``outcome_us`` are positives, without those that were taken back. Of the other
+    bought within ``outcome_us`` are positives, without refunded ones. Of the other
     open sales ``n_negatives`` are drawn, with weights that undo the sampling.
 
     Returns:

@@ -60,7 +60,7 @@ _EVENTS: Final = {
     "market": (True, "popularity by market, eligible sales"),
     "device": (True, "popularity by device"),
     "session_id": (False, "read by evaluation and experiments; visits are found by their gaps"),
-    "quantity": (True, "pieces that refunds take back"),
+    "quantity": (True, "pieces that were refunded"),
     "revenue": (False, "read by evaluation and experiments"),
     "propensity": (False, "read by off-policy estimates"),
     "variant": (False, "no model reads it"),

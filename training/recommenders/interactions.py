@@ -20,7 +20,7 @@ class Interactions:
     """Events ordered by the time at which they were received, as columns of shape ``(n,)``.
 
     They are impressions, and events that show interest in a sale. `before` leaves out those that
-    were taken back by the moment.
+    were undone by the moment, by a refund or a dislike.
 
     Attributes:
         catalogue: All sales, with counts of no particular moment.
@@ -89,9 +89,9 @@ class Interactions:
         return len(self.rows)
 
     def before(self, moment_us: int) -> Self:
-        """Return the events received before a moment and not taken back before it.
+        """Return the events received before a moment and not undone before it.
 
-        They are views of the columns where nothing was taken back.
+        They are views of the columns where nothing was undone.
         """
         end = int(np.searchsorted(self.received_us, moment_us))
         stands = self.undone_us[:end] >= moment_us

@@ -35,7 +35,7 @@ def conversions(events: EventTable, topics: Mapping[str, str]) -> list[Conversio
     """Count, by topic and market, the pairs of customer and sale that ended in a purchase.
 
     A pair counts if it has an event that shows interest, in the market of the first such event.
-    A purchase that was taken back is none.
+    A refunded purchase is none.
 
     Args:
         events: The events.

@@ -97,7 +97,7 @@ def test_an_hour_counts_as_long_as_a_purchase_of_it_is_left() -> None:
     assert (events.event_ids[int(rows[0])], hours.tolist()) == ("e3", [NOON // HOUR])
 
 
-def test_a_purchase_that_is_no_longer_counted_is_not_taken_back() -> None:
+def test_a_purchase_that_is_no_longer_counted_is_not_removed() -> None:
     events = event_table([Row(kind="purchase"), Row(kind="refund", at=15 * DAY)])
 
     assert not np.size(counted_refunds(events)[0])
@@ -128,7 +128,7 @@ def test_a_purchase_of_more_pieces_than_a_window_knows_keeps_its_revenue() -> No
     ],
     ids=["again and again", "many past hours", "the same past hour", "stamped ahead"],
 )
-def test_no_more_purchases_are_taken_back_than_counted(
+def test_no_more_purchases_are_removed_than_counted(
     at: list[int], received: list[int], refunded: list[int], hours: list[int]
 ) -> None:
     """Each hour is the one in which a purchase was received and counted."""

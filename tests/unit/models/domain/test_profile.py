@@ -32,7 +32,7 @@ def test_a_profile_totals_events_by_type_and_purchases_by_sale() -> None:
     assert found == Profile(10, (0, 2, 0, 0, 1, 0, 0, 0, 0, 0), bought)
 
 
-def test_a_purchase_that_was_taken_back_is_none() -> None:
+def test_a_refunded_purchase_does_not_count() -> None:
     kinds = np.array([KIND[EventType.PURCHASE], KIND[EventType.PURCHASE], KIND[EventType.REFUND]])
     at_us = np.array([30, 40, 50])
     keys = np.array([7, 8, 8], dtype=np.uint64)

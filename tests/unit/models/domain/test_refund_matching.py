@@ -1,4 +1,4 @@
-"""Refunds take back the latest purchases before them, pieces first come from the latest."""
+"""Refunds are matched with the latest purchases before them, the latest first."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from models.domain.event import (
     SEARCH,
     VIEW,
 )
-from models.domain.refund_matching import SalePurchases, refunds_in_order, standing
+from models.domain.refund_matching import SalePurchases, refunds_in_order, still_shows_interest
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_what_still_shows_interest() -> None:
     ]
     kinds, sales, quantities, expected = zip(*events, strict=True)
 
-    stands = standing(
+    shows = still_shows_interest(
         np.array(sales, dtype=np.uint64), np.array(kinds), quantities=np.array(quantities)
     )
 
-    assert stands.tolist() == list(expected)
+    assert shows.tolist() == list(expected)

@@ -78,7 +78,7 @@ def test_a_refund_of_some_pieces_leaves_the_purchase_until_the_last_is_given_bac
     """Of twelve pieces one is given back, a day later another, then the other ten."""
     pieces = [("purchase", 12, -DAY), ("refund", 1, -HOUR), ("refund", 1, 0), ("refund", 10, DAY)]
     log = [Row(at=at, kind=kind, sale="s1", quantity=n) for kind, n, at in pieces]
-    # Of a purchase that is not on record nothing can be taken back.
+    # Of a purchase that is not on record nothing can be refunded.
     log.append(Row(at=-HOUR, kind="refund", sale="s2"))
     state = LogState(event_table(log), SHOP)
 

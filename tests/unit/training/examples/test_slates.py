@@ -151,7 +151,7 @@ def test_a_purchase_that_was_received_late_is_an_outcome() -> None:
     assert slates.bought.tolist() == [True]
 
 
-def test_a_purchase_that_was_taken_back_is_no_outcome() -> None:
+def test_a_refunded_purchase_is_no_outcome() -> None:
     kept = Row(kind="refund", at=3 * HOUR, sale="s2", quantity=1)
     log = [shown(), shown(sale="s2"), bought(1), bought(2, sale="s2", quantity=2)]
 

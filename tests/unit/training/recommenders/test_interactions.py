@@ -1,4 +1,4 @@
-"""Recommenders are fitted on interest that was not taken back by then."""
+"""Recommenders are fitted on interest that was not undone by then."""
 
 import pytest
 
