@@ -157,8 +157,10 @@ class Metrics:
         request = "Time from a request's head to the end of its answer."
         answer = "Time from a question to its answer, by the variants that decided it."
         self.registry = new.registry
-        self.requests = new.seconds("request", request, labels="route status variant bundle rung")
-        self.answers = new.seconds("answer", answer, labels="experiment variant rung")
+        self.requests = new.seconds(
+            "request", request, labels="route status variant bundle degraded"
+        )
+        self.answers = new.seconds("answer", answer, labels="experiment variant degraded")
         self.callers_refused = counter(
             "refused_callers", "Callers refused before the application.", labels="code"
         )

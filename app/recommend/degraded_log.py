@@ -50,7 +50,7 @@ class Degradation:
         if now_s >= self._next_s:
             counts = {level.value: n for level, n in self._counts.items()}
             reasons = [*self._reasons, *([self._blamed] if self._blamed else [])]
-            _log.warning("degraded answers", rungs=counts, reason="; ".join(reasons))
+            _log.warning("degraded answers", levels=counts, reason="; ".join(reasons))
             self._counts.clear()
             self._reasons.clear()
             self._blamed = ""

@@ -58,7 +58,7 @@ async def test_what_no_route_answers_is_a_problem_too(
     assert (answer.json()["code"], answer.json()["type"]) == (code, f"urn:vitrine:problem:{code}")
 
 
-async def test_requests_are_counted_by_route_status_and_rung(
+async def test_requests_are_counted_by_route_status_and_level(
     client: httpx.AsyncClient,
 ) -> None:
     for path in ("/v1/recommendations?customer_id=c1", "/nowhere", "/elsewhere"):
@@ -67,9 +67,11 @@ async def test_requests_are_counted_by_route_status_and_rung(
     lines = (await client.get("/metrics")).text.splitlines()
 
     name = "vitrine_request_seconds_count"
-    answered = '{bundle="by-hand",route="/v1/recommendations",rung="",status="200",variant=""} 1.0'
+    answered = (
+        '{bundle="by-hand",degraded="",route="/v1/recommendations",status="200",variant=""} 1.0'
+    )
     assert name + answered in lines
-    assert name + '{bundle="",route="none",rung="",status="404",variant=""} 2.0' in lines
+    assert name + '{bundle="",degraded="",route="none",status="404",variant=""} 2.0' in lines
 
 
 class TestASmallLimitOfBodies:
@@ -191,7 +193,7 @@ class TestAFaultOfTheService:
     async def test_is_counted_as_500(self, client: httpx.AsyncClient, worker: Worker) -> None:
         await client.get("/metrics")
 
-        labels = {"route": "/metrics", "status": "500", "variant": "", "bundle": "", "rung": ""}
+        labels = {"route": "/metrics", "status": "500", "variant": "", "bundle": "", "degraded": ""}
         name = "vitrine_request_seconds_count"
         assert worker.metrics.registry.get_sample_value(name, labels) == 1.0
 

@@ -241,7 +241,7 @@ class TestAForcedVariant:
         [assigned] = answer.json()["assignments"]
         lines = (await client.get("/metrics")).text.splitlines()
         counts = [line for line in lines if line.startswith("vitrine_answer_seconds_count")]
-        labels = f'experiment="order",rung="",variant="{assigned["variant"]}"'
+        labels = f'degraded="",experiment="order",variant="{assigned["variant"]}"'
         assert counts == [f"vitrine_answer_seconds_count{{{labels}}} 1.0"]
 
 

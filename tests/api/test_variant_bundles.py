@@ -227,8 +227,8 @@ async def test_a_worker_without_the_bundle_answers_by_the_default_and_says_so(
     # Both workers deal alike; only what they can serve differs.
     assert {one: side(served[one]) for one in served} == {one: side(found[one]) for one in found}
     assert {one["bundle"] for one in found.values()} == {serving}
-    rungs = Counter((side(one), one["degraded"]) for one in found.values())
-    assert set(rungs) == {("popularity", None), ("own", "variant")}
+    levels = Counter((side(one), one["degraded"]) for one in found.values())
+    assert set(levels) == {("popularity", None), ("own", "variant")}
     assert (refused.status_code, refused.json()["code"]) == (409, "plan_refused")
 
 

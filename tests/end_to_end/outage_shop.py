@@ -34,7 +34,7 @@ class Shop:
         service: The service, two workers.
         load: The command that fills the store.
         gone: Sales that were sold out, closed or deleted, each acknowledged.
-        rungs: Answers by what they had to do without.
+        levels: Answers by what they had to do without.
         recovered_s: Seconds from the end of an outage to full answers.
         happened: What went wrong or was mended, each how often.
     """
@@ -45,7 +45,7 @@ class Shop:
     service: Service
     load: Sequence[str]
     gone: set[str] = field(default_factory=set[str])
-    rungs: Counter[str] = field(default_factory=Counter[str])
+    levels: Counter[str] = field(default_factory=Counter[str])
     recovered_s: list[float] = field(default_factory=list[float])
     happened: Counter[str] = field(default_factory=Counter[str])
 
@@ -56,7 +56,7 @@ class Shop:
             params={"limit": str(limit), **params},
         )
         assert answer.status_code == 200, answer.text
-        self.rungs[answer.json()["degraded"] or "full"] += 1
+        self.levels[answer.json()["degraded"] or "full"] += 1
         return answer.json()
 
     def put(self, sale_id: str, **changes: object) -> None:

@@ -110,7 +110,7 @@ class Seen:
     answers: int
     not_answered: dict[str, int]
     too_short: int
-    rungs: dict[str, int]
+    levels: dict[str, int]
     before: dict[str, float]
     during: dict[str, float]
     after: dict[str, float]
@@ -158,7 +158,7 @@ class Drill:
             answers=len(answers),
             not_answered=dict(Counter(why for one in callers for _, why in one.unanswered)),
             too_short=sum(n < self.n_wanted for _, _, n, _ in answers),
-            rungs=dict(Counter(rung for *_, rung in during)),
+            levels=dict(Counter(level for *_, level in during)),
             before=percentiles([one for one in answers if one[0] < began]),
             during=percentiles(during),
             after=percentiles([one for one in answers if one[0] > ended]),

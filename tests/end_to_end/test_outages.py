@@ -298,7 +298,7 @@ def test_after_outages_in_any_order_nothing_withdrawn_is_shown_and_answers_are_f
     )
 
     recovered = sorted(s for shop in machines.seen for s in shop.recovered_s)
-    rungs = sum((shop.rungs for shop in machines.seen), Counter[str]())
+    levels = sum((shop.levels for shop in machines.seen), Counter[str]())
     happened = sum((shop.happened for shop in machines.seen), Counter[str]())
     proof.record(
         f"outages_{kind}",
@@ -308,11 +308,11 @@ def test_after_outages_in_any_order_nothing_withdrawn_is_shown_and_answers_are_f
             "steps": n_steps,
             "minutes": round((time.monotonic() - started) / 60, 1),
             "happened": dict(happened),
-            "answers": dict(rungs),
+            "answers": dict(levels),
             "outages": len(recovered),
             "slowest_recovery_s": recovered[-5:],
         },
     )
-    assert rungs["full"] > 0
+    assert levels["full"] > 0
     # A check shares its machine with others; there it is enough to find back.
     assert proof.share < FULL_SCALE or recovered[-1] < FULL_WITHIN_S

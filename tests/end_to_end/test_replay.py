@@ -67,7 +67,7 @@ def test_answers_are_replayed_bit_for_bit_after_a_restart_and_a_swap(
         assert swapped.status_code == 200, swapped.text
         ids += ask(service, sales, n=n, rng=rng)
         assert service.stop() == 0
-    # No time for the model: the lower rungs are recorded and replayed too.
+    # No time for the model: the lower levels are recorded and replayed too.
     with serving(tmp_path, **variables, VITRINE_DEADLINE_MS="1") as service:
         service.wait_until("/health/ready", status=200)
         ids += ask(service, sales, n=n, rng=rng)
@@ -90,8 +90,8 @@ def test_answers_are_replayed_bit_for_bit_after_a_restart_and_a_swap(
         "impossible": {},
         "other_versions": [],
     }
-    rungs = exposures["degraded"].fill_null("full").value_counts()
-    proof.record("replay", {"answers": len(ids), "rungs": dict(rungs.iter_rows())})
+    levels = exposures["degraded"].fill_null("full").value_counts()
+    proof.record("replay", {"answers": len(ids), "levels": dict(levels.iter_rows())})
 
     planted = exposures.with_columns(pl.col("now") + pl.duration(days=1))
     (tmp_path / "planted").mkdir()

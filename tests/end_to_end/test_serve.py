@@ -48,7 +48,7 @@ def view(number: int) -> dict[str, str]:
 
 
 def answers_after_own_event(url: str, n_customers: int) -> Counter[tuple[int, str | None, int]]:
-    """Status, rung and length of each customer's answer right after their own event."""
+    """Status, level and length of each customer's answer right after their own event."""
     found: Counter[tuple[int, str | None, int]] = Counter()
     for number in range(n_customers):
         posted = http.post(f"{url}/v1/events", json={"events": [view(number)]})

@@ -97,7 +97,7 @@ class RequestContext:
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         state = scope["state"]
         status = CALLER_GONE if GONE in state else status
-        seen = (state.get(name, "") for name in ("variant", "bundle", "rung"))
+        seen = (state.get(name, "") for name in ("variant", "bundle", "degraded"))
         route = _route(scope)
         self._worker.metrics.requests.labels(route, str(status), *seen).observe(seconds)
         if seconds > self._slow_s:

@@ -140,7 +140,7 @@ async def answered(
         explanations = await resources.explainer.explain(recommendation.asked, sale_ids)
         stages["explain"] = perf_counter() - started
     request.state.variant = resources.recommender.counts.label(record)
-    request.state.rung = record.degraded or ""
+    request.state.degraded = record.degraded or ""
     request.state.bundle = record.bundle_id
     request.state.stages = stages
     served = recommendation.asked.served

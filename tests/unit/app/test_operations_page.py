@@ -16,7 +16,7 @@ def rows(heading: str) -> set[str]:
 
 
 def test_every_value_of_degraded_has_its_row() -> None:
-    assert rows("What `degraded` says") == {rung.value for rung in DegradationLevel}
+    assert rows("What `degraded` says") == {level.value for level in DegradationLevel}
 
 
 def test_every_part_that_health_can_miss_has_its_row() -> None:

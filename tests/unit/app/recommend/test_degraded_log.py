@@ -15,7 +15,7 @@ def test_degraded_answers_are_one_line_a_second_with_their_numbers() -> None:
             degradation.record(DegradationLevel.ANONYMOUS)
         degradation.record(None)
 
-    assert [line["rungs"] for line in lines] == [{"anonymous": 1}, {"anonymous": 3}]
+    assert [line["levels"] for line in lines] == [{"anonymous": 1}, {"anonymous": 3}]
     assert lines[0]["reason"] == "customers were not read from the store in time; TimeoutError"
 
 

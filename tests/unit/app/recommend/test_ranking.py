@@ -27,7 +27,7 @@ MICROSECOND = timedelta(microseconds=1)
 def shown(
     *sales: Sale,
     by: Scorer | None = None,
-    rung: DegradationLevel | None = None,
+    level: DegradationLevel | None = None,
     market: str | None = None,
     exclude: tuple[str, ...] = (),
 ) -> tuple[list[str], DegradationLevel | None]:
@@ -38,14 +38,14 @@ def shown(
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     request = RecommendationRequest("c1", market=market, choice=CallerChoice(exclude=exclude))
     ranker = SlateRanker(Metrics())
-    ranking = ranker.rank(RankingRequest(request, state, served, degraded=rung))
+    ranking = ranker.rank(RankingRequest(request, state, served, degraded=level))
     return sorted(ranking.sale_ids), ranking.degraded
 
 
 @pytest.mark.parametrize("by", [None, scorer(), scorer(ranker=BrokenRanker())])
-@pytest.mark.parametrize("rung", [None, DegradationLevel.ANONYMOUS, DegradationLevel.SNAPSHOT])
-def test_no_rung_shows_what_may_not_be_shown(
-    by: Scorer | None, rung: DegradationLevel | None
+@pytest.mark.parametrize("level", [None, DegradationLevel.ANONYMOUS, DegradationLevel.SNAPSHOT])
+def test_no_level_shows_what_may_not_be_shown(
+    by: Scorer | None, level: DegradationLevel | None
 ) -> None:
     sales = [
         sale("open", now_us=NOW_US),
@@ -59,7 +59,7 @@ def test_no_rung_shows_what_may_not_be_shown(
         sale("excluded", now_us=NOW_US),
     ]
 
-    sale_ids, _ = shown(*sales, by=by, rung=rung, market="fr", exclude=("excluded",))
+    sale_ids, _ = shown(*sales, by=by, level=level, market="fr", exclude=("excluded",))
 
     assert sale_ids == ["closes next", "open", "opens now"]
 
@@ -76,10 +76,10 @@ def test_no_rung_shows_what_may_not_be_shown(
         (scorer(ranker=BrokenRanker()), None, DegradationLevel.POPULARITY),
     ],
 )
-def test_the_lowest_rung_is_named(
+def test_the_lowest_level_is_named(
     by: Scorer | None, missing: DegradationLevel | None, named: DegradationLevel | None
 ) -> None:
-    assert shown(sale("s1", now_us=NOW_US), by=by, rung=missing) == (["s1"], named)
+    assert shown(sale("s1", now_us=NOW_US), by=by, level=missing) == (["s1"], named)
 
 
 def test_without_a_catalogue_the_answer_is_empty() -> None:
@@ -91,23 +91,23 @@ def test_without_a_catalogue_the_answer_is_empty() -> None:
     assert (ranking.sale_ids, ranking.degraded) == ((), DegradationLevel.EMPTY)
 
 
-def test_a_stale_catalogue_with_nothing_open_is_the_last_rung() -> None:
+def test_a_stale_catalogue_with_nothing_open_is_the_last_level() -> None:
     closed = sale("closed", now_us=NOW_US, closes_at=NOW)
 
-    assert shown(closed, by=scorer(), rung=DegradationLevel.SNAPSHOT) == (
+    assert shown(closed, by=scorer(), level=DegradationLevel.SNAPSHOT) == (
         [],
         DegradationLevel.EMPTY,
     )
 
 
-def test_a_market_in_which_nothing_is_open_is_the_last_rung() -> None:
+def test_a_market_in_which_nothing_is_open_is_the_last_level() -> None:
     """An empty page is never an answer without a word."""
     closed = sale("closed", now_us=NOW_US, closes_at=NOW)
 
-    assert shown(closed, by=scorer(), rung=None) == ([], DegradationLevel.EMPTY)
+    assert shown(closed, by=scorer(), level=None) == ([], DegradationLevel.EMPTY)
 
 
-def test_an_answer_without_sales_is_always_the_last_rung() -> None:
+def test_an_answer_without_sales_is_always_the_last_level() -> None:
     """Here all that is open is what the caller has already."""
     request = RecommendationRequest("c1", choice=CallerChoice(exclude=("s1",)))
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
@@ -131,9 +131,9 @@ def test_a_model_that_is_too_slow_for_what_is_left_gives_way_to_popularity() -> 
     question = RankingRequest(RecommendationRequest(), state, served)
     ranker = SlateRanker(Metrics(), clock=map(float, count()).__next__)
 
-    rungs = [ranker.rank(question, within_s=0.5).degraded for _ in range(REMEMBERED + 1)]
+    levels = [ranker.rank(question, within_s=0.5).degraded for _ in range(REMEMBERED + 1)]
 
-    assert rungs == [None] * REMEMBERED + [DegradationLevel.POPULARITY]
+    assert levels == [None] * REMEMBERED + [DegradationLevel.POPULARITY]
 
 
 def features_of(*sale_ids: str, is_ordered: bool) -> str:
