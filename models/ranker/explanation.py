@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.units import DAY_S
-from models.features.context import PLACE
+from models.features.context import POSITION_GROUP
 from models.features.cross import CROSS
 from models.features.feature import Scope
 from models.features.schema import GROUPS, FeatureSchema
@@ -58,7 +58,7 @@ class Explanation:
 
 def feature_groups(schema: FeatureSchema) -> tuple[str, ...]:
     """Return the group of every feature, in column order."""
-    own = {id(CROSS): _SAME_SALE, id(PLACE): _POSITION}
+    own = {id(CROSS): _SAME_SALE, id(POSITION_GROUP): _POSITION}
     names: list[str] = []
     for group in GROUPS:
         names += [own.get(id(group), group.scope.value)] * len(group.features)
