@@ -153,14 +153,12 @@ class Metrics:
 
     def __init__(self) -> None:
         new = _Factory(CollectorRegistry())
-        counter = new.counter
+        counter, timed = new.counter, new.seconds
         request = "Time from a request's head to the end of its answer."
         answer = "Time from a question to its answer, by the variants that decided it."
         self.registry = new.registry
-        self.requests = new.seconds(
-            "request", request, labels="route status variant bundle degraded"
-        )
-        self.answers = new.seconds("answer", answer, labels="experiment variant degraded")
+        self.requests = timed("request", request, labels="route status variant bundle degraded")
+        self.answers = timed("answer", answer, labels="experiment variant degraded")
         self.callers_refused = counter(
             "refused_callers", "Callers refused before the application.", labels="code"
         )
@@ -178,7 +176,7 @@ class Metrics:
             "model_errors", "Rankings that the model did not make.", labels="error"
         )
         self.pictures = counter("pictures", "Uploaded pictures.", labels="outcome")
-        self.labelling = new.seconds("labelling", "Time to decode and label an uploaded picture.")
+        self.labelling = timed("labelling", "Time to decode and label an uploaded picture.")
         self.explanations = counter(
             "explanations", "Answers that were to be explained.", labels="outcome"
         )
