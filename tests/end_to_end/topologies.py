@@ -53,7 +53,7 @@ class Node:
 
     def start(self) -> None:
         """Have it run, if it does not."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and not self._has_ended():
             return
         self.folder.mkdir(exist_ok=True)
         binary = shutil.which("redis-server")
@@ -82,11 +82,27 @@ class Node:
     def tell(self, command: str) -> bytes:
         return tell(self.port, command)
 
-    def save(self, *, outcome: bytes) -> None:
-        """Have it save what it holds, and wait until that came out."""
-        wait(lambda: self.tell("BGSAVE").startswith(b"+"))
-        said = b"rdb_bgsave_in_progress:0", b"rdb_last_bgsave_status:" + outcome
-        wait(lambda: all(line in self.tell("INFO persistence") for line in said))
+    def saves(self) -> bool:
+        """Tell whether it saves what it holds, and start it if it has ended.
+
+        A replica that failed to save ends itself at the next command of its master.
+        """
+        self.start()
+        return self._has_saved(b"ok")
+
+    def fails_to_save(self) -> bool:
+        """Tell whether it failed to save, or has ended because of that."""
+        return self._has_ended() or self._has_saved(b"err")
+
+    def _has_saved(self, outcome: bytes) -> bool:
+        last = b"rdb_bgsave_in_progress:0", b"rdb_last_bgsave_status:" + outcome
+        if all(line in self.tell("INFO persistence") for line in last):
+            return True
+        self.tell("BGSAVE")
+        return False
+
+    def _has_ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
 
     def block_dump(self) -> bool:
         """Put a folder where it saves.
@@ -190,13 +206,12 @@ class Topology(ABC):
         for node in self.nodes:
             wait(node.block_dump)
             node.tell('CONFIG SET save "3600 1000000"')
-            node.save(outcome=b"err")
+            wait(node.fails_to_save)
 
     def free_disk(self) -> None:
         for node in self.nodes:
             (node.folder / DUMP).rmdir()
-            node.start()  # a replica ends itself where it cannot write what its master sends
-            node.save(outcome=b"ok")
+            wait(node.saves)
         self.again()
 
     def set_clock(self, ahead_s: int) -> None:
