@@ -112,11 +112,13 @@ class CandidateCounts:
             ``(n_half_lives, n_queries, n_sales, 6)``; see `models.catalogue.event_counts`.
         neighbours: Catalogue rows of each candidate's neighbours, shape ``(n_queries, n_sales,
             20)``.
+        similarities: Their similarities, same shape; see `models.neighbours.search.Neighbours`.
         of_neighbours: Events of each neighbour, shape ``(n_queries, n_sales, 20, 6)``.
     """
 
     decayed: NDArray[np.float64]
     neighbours: NDArray[np.int64]
+    similarities: NDArray[np.float64]
     of_neighbours: NDArray[np.float64]
 
     @classmethod
@@ -127,6 +129,7 @@ class CandidateCounts:
         return cls(
             catalogue.counts.decayed.take(rows, axis=1),
             neighbours,
+            catalogue.neighbours.similarities.take(rows, axis=0),
             catalogue.counts.totals.take(neighbours, axis=0),
         )
 
@@ -136,6 +139,7 @@ class CandidateCounts:
         return cls(
             np.concatenate([one.decayed for one in counted], axis=1),
             np.concatenate([one.neighbours for one in counted]),
+            np.concatenate([one.similarities for one in counted]),
             np.concatenate([one.of_neighbours for one in counted]),
         )
 
@@ -146,7 +150,7 @@ class Batch:
 
     Attributes:
         queries: At least one, with equal numbers of candidates; their catalogues have the same
-            sales, with counts and openings that may differ.
+            sales, with counts, neighbours and openings that may differ.
         rows: Catalogue rows of the candidates, shape ``(n_queries, n_sales)``.
         opens_us: Their openings, same shape.
         now_us: Time of each query, shape ``(n_queries,)``.
@@ -201,7 +205,7 @@ class Batch:
 
     @property
     def catalogue(self) -> Catalogue:
-        """All known sales; for counts and openings see `counts` and `opens_us`."""
+        """All known sales; for counts, neighbours and openings see `counts` and `opens_us`."""
         return self.queries[0].catalogue
 
     def gather(self, table: NDArray[T]) -> NDArray[T]:

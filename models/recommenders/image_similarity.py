@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import cached
 from models.query.customer_history import LASTING, VISIT
 from models.query.query import Batch
@@ -53,13 +52,11 @@ class ImageSimilarity(Recommender):
     @cached
     def look_alike_rates(self, batch: Batch) -> NDArray[np.float64]:
         """Return purchases and clicks per impression, shape ``(2, n_queries, n_sales)``."""
-        weights, known = batch.catalogue.cache.get_or_make(
-            "look-alike weights", lambda: look_alike_weights(batch.catalogue)
-        )
-        counts = look_alike_counts(batch.gather(weights), batch.counts.of_neighbours)
+        weights = look_alike_weights(batch.counts.similarities)
+        counts = look_alike_counts(weights, batch.counts.of_neighbours)
         rates = self.popularity.rates(counts)
         both = np.array([self.popularity.conversion(rates), rates[0]])
-        return np.where(batch.gather(known), both, np.nan)
+        return np.where(np.any(weights > 0, axis=-1), both, np.nan)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """Return the priors of popularity; see `Recommender.to_arrays`."""
@@ -104,27 +101,20 @@ def neighbour_interest(batch: Batch) -> NDArray[np.float64]:
         0 without a picture, shape ``(n_queries, n_sales)``.
     """
     by_sale = batch.by_sale
-    similarities = batch.gather(batch.catalogue.neighbours.similarities)
     interest = by_sale.interest[LASTING].take(by_sale.places(batch.counts.neighbours))
-    near = np.einsum("bij,bij->bi", interest, similarities)
+    near = np.einsum("bij,bij->bi", interest, batch.counts.similarities)
     return near / batch.history.weight[LASTING][:, None]
 
 
-def look_alike_weights(
-    catalogue: Catalogue,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Weight the neighbours of every sale by the 8th power of their similarity.
+def look_alike_weights(similarities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weight neighbours by the 8th power of their similarity, same shape.
 
     The high power gives most of the weight to the nearest ones.
-
-    Returns:
-        Weights, shape ``(n_catalogue, 20)``, and which sales have a neighbour at all, shape
-        ``(n_catalogue,)``.
     """
-    weights = catalogue.neighbours.similarities
+    weights = similarities
     for _ in range(_SQUARINGS):  # takes a twentieth of the time of ``**``
         weights = weights * weights
-    return weights, np.any(weights > 0, axis=1)
+    return weights
 
 
 def look_alike_counts(

@@ -19,7 +19,7 @@ from models.query.caller_candidates import CallerCandidates
 from models.query.query import Context, Query
 from training.examples.batches import batches
 from training.examples.refit import RefittedSchema
-from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
+from training.examples.replay import CountReplay, NeighbourReplay, ProfileReplay, WindowReplay
 from training.examples.slates import Slates, texts_of
 
 Tick = Callable[[], None]
@@ -33,7 +33,7 @@ class PointInTime:
 
     Attributes:
         events: The event table.
-        catalogue: All sales, with counts of no particular moment.
+        catalogue: All sales, with counts and neighbours of no particular moment.
     """
 
     events: EventTable
@@ -64,6 +64,7 @@ class PointInTime:
         """
         windows, profiles = WindowReplay(self.events), ProfileReplay(self.events)
         counts = CountReplay(self.events, self.catalogue)
+        neighbours = NeighbourReplay(self.catalogue)
         catalogue = self.catalogue
         # A query's moment is the microsecond before its slate.
         contexts = map(
@@ -76,10 +77,10 @@ class PointInTime:
             zip(slates.customers.tolist(), contexts, strict=True)
         ):
             now_us = context.now_us
-            counted = counts.at(now_us)
-            # `CountReplay.at` returns the same object as long as the minute does not change.
-            if counted is not catalogue.counts:
-                catalogue = replace(self.catalogue, counts=counted)
+            counted, near = counts.at(now_us), neighbours.at(now_us)
+            # Both are the same objects as long as no minute is over and no sale has opened.
+            if counted is not catalogue.counts or near is not catalogue.neighbours:
+                catalogue = replace(self.catalogue, counts=counted, neighbours=near)
             entries = slates.entries(slate)
             ranks, caller_list = slates.known_positions(slate), None
             if caller_orders and ranks is not None:

@@ -1,4 +1,4 @@
-"""Replay of the event log: windows, profiles and counts as the service knew them at any moment."""
+"""Replay of the log: windows, profiles, counts and neighbours as the service knew them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +30,7 @@ from models.domain.event import IMPRESSION
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, stamps_of
 from models.domain.units import HOUR_US
+from models.neighbours.search import Neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,6 +260,32 @@ class CountReplay:
         self._partial[:] = 0
         self._current = self._whole_hours.with_partial(self._partial, at_us=hour * HOUR_US)
         self._next = int(np.searchsorted(self._received_us, hour * HOUR_US))
+
+
+class NeighbourReplay:
+    """Picture neighbours among the sales that had opened, at moments that do not go back.
+
+    The service knows no sale before it is registered, and gives it its neighbours then.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._embeddings, self._opens_us = catalogue.embeddings, catalogue.opens_us
+        self._openings = np.sort(catalogue.opens_us[catalogue.pictured])
+        self._n_open = 0
+        self._open = np.zeros_like(catalogue.embeddings)
+        self._current = Neighbours.from_embeddings(self._open, opens_us=self._opens_us)
+
+    def at(self, now_us: int) -> Neighbours:
+        """Return the neighbours at a moment, not before that of the last call."""
+        n_open = int(self._openings.searchsorted(now_us, side="right"))
+        if n_open > self._n_open:
+            is_open = (self._opens_us <= now_us)[:, None]
+            before, self._open = self._open, np.where(is_open, self._embeddings, np.float32(0))
+            self._n_open = n_open
+            self._current = self._current.updated(
+                before, self._open, rows=np.arange(len(before)), opens_us=self._opens_us
+            )
+        return self._current
 
 
 def _part(

@@ -10,11 +10,12 @@ import pytest
 
 from models.dataset.faults import FaultReport
 from models.dataset.reading import Dataset, read_dataset
-from models.domain.event import from_us
+from models.domain.event import from_us, key
 from models.domain.profile import Profile
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Context, Query
+from tests.builders import picture
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_table, ids_of, sale
 from training.examples.cold_start_mask import ColdStartMask
 from training.examples.point_in_time import PointInTime, assemble_slates
@@ -28,11 +29,27 @@ N_MOMENTS = 25
 
 
 def past_of(dataset: Dataset) -> PointInTime:
-    return PointInTime.from_dataset(dataset, {}, topics=Topics.none())
+    """Every sale has a picture, the same in every cut of the dataset."""
+    motifs = {one.sale_id: key(one.sale_id) for one in dataset.sales}
+    pictures = {
+        sale_id: picture(1, 0, embedding={motif % 3: 0.8, 3 + motif % 100: 0.6})
+        for sale_id, motif in motifs.items()
+    }
+    return PointInTime.from_dataset(dataset, pictures, topics=Topics.none())
 
 
 def schema_of(past: PointInTime) -> FeatureSchema:
     return FeatureSchema(fit_recommenders(Interactions.from_events(past.events, past.catalogue)))
+
+
+@dataclass(frozen=True, eq=False)
+class AllRegistered(PointInTime):
+    """A past with a leak planted: neighbours are among all sales, those that open later, too."""
+
+    def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
+        for query in super().queries(slates, caller_orders=caller_orders):
+            catalogue = replace(query.catalogue, neighbours=self.catalogue.neighbours)
+            yield replace(query, catalogue=catalogue)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +115,19 @@ def test_a_planted_leak_is_found(world: Dataset, rng: np.random.Generator) -> No
     found = columns_that_know_the_future(peeking, world, slates=slates, schema=schema)
 
     assert {"same_sale_views", "same_sale_recency", "customer_views"} <= found
+
+
+def test_look_alikes_that_open_later_are_a_leak_that_would_be_found(
+    world: Dataset, rng: np.random.Generator
+) -> None:
+    honest = past_of(world)
+    schema = schema_of(honest)
+    slates = slate_of_a_day(honest, rng)
+    knowing = AllRegistered(honest.events, honest.catalogue)
+
+    found = columns_that_know_the_future(knowing, world, slates=slates, schema=schema)
+
+    assert found == {"images_neighbours", "images_look_alikes", "images_look_alike_clicks"}
 
 
 def test_the_end_of_a_sale_that_sells_out_later_is_a_leak_that_would_be_found(
