@@ -17,6 +17,8 @@ from models.domain.units import HOUR_US
 
 NEVER: Final = np.iinfo(np.int64).max
 
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)  # spreads small numbers over 64 bits
+
 
 @dataclass(frozen=True, eq=False)
 class Refunds:
@@ -45,7 +47,9 @@ class Refunds:
         refunds = np.flatnonzero(events.kinds == REFUND)
         if not len(refunds):
             return cls(left, undone_us, refunds)
-        rows = np.concatenate([np.flatnonzero(is_purchase), refunds])
+        rows = np.concatenate(
+            [_with_refunds(events, np.flatnonzero(is_purchase), refunds), refunds]
+        )
         rows = rows[_canonical(events, rows)]
         of = zip(events.customers.codes[rows].tolist(), events.sale_keys[rows], strict=True)
         groups, kinds, bought = list(of), events.kinds[rows].tolist(), left[rows]
@@ -173,6 +177,15 @@ def _hours_left(events: EventTable, rows: list[int], quantities: NDArray[np.int6
         elif events.kinds[row] == REFUND:
             purchases.refund(int(quantities[row]))
     return {int(events.at_us[row]) // HOUR_US for row, _ in purchases.left}
+
+
+def _with_refunds(
+    events: EventTable, purchases: NDArray[np.intp], refunds: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Return the purchases of a sale that the customer has a refund of, and perhaps a few more."""
+    # Of equal customer and sale equal; others collide rarely, and change nothing.
+    pairs = events.customers.codes.astype(np.uint64) * _ODD ^ events.sale_keys
+    return purchases[np.isin(pairs[purchases], pairs[refunds])]
 
 
 def _canonical(events: EventTable, rows: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -150,6 +150,10 @@ def transformed(
     """
     values = matrix.astype(np.float64)
     columns = np.flatnonzero(logarithmic > 0)
-    skewed = values[:, columns]
-    values[:, columns] = np.copysign(np.log1p(np.abs(skewed)), skewed)
+    values[:, columns] = signed_logarithm(values[:, columns])
     return values
+
+
+def signed_logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``sign(x) log(1 + |x|)``, same shape."""
+    return np.copysign(np.log1p(np.abs(values)), values)

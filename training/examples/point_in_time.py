@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import starmap
 from typing import Self
 
@@ -52,6 +53,14 @@ class PointInTime:
         }
         return cls(dataset.events, Snapshot.from_sales(sales, pictures).catalogue(topics))
 
+    @cached_property
+    def _windows(self) -> WindowReplay:
+        return WindowReplay(self.events)
+
+    @cached_property
+    def _profiles(self) -> ProfileReplay:
+        return ProfileReplay(self.events)
+
     def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
         """Yield the query of every slate; the next query changes the counts of the last in place.
 
@@ -62,7 +71,6 @@ class PointInTime:
             caller_orders: Whether positions are the ranking of a caller, known before the slate
                 is ordered, and not the position bias of where a sale stood.
         """
-        windows, profiles = WindowReplay(self.events), ProfileReplay(self.events)
         counts = CountReplay(self.events, self.catalogue)
         neighbours = NeighbourReplay(self.catalogue)
         catalogue = self.catalogue
@@ -91,8 +99,8 @@ class PointInTime:
                     prices=slates.prices[entries],
                 )
             yield Query(
-                window=windows.window(customer, now_us),
-                profile=profiles.profile(customer, now_us),
+                window=self._windows.window(customer, now_us),
+                profile=self._profiles.profile(customer, now_us),
                 catalogue=catalogue,
                 context=context,
                 rows=slates.rows[entries],

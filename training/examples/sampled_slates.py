@@ -109,8 +109,10 @@ def _sample(
     within = (at_us >= now_us) & (at_us <= now_us + outcome_us)
     # An event received before is known to the features: as an outcome it would leak.
     within &= events.received_us[later] >= now_us
-    bought = np.intersect1d(catalogue.rows_for(events.sale_keys[later[within]]), eligible)
-    others = np.setdiff1d(eligible, bought, assume_unique=True)
+    found = catalogue.rows_for(events.sale_keys[later[within]])
+    is_bought = np.zeros(len(catalogue), dtype=np.bool_)
+    is_bought[found[found >= 0]] = True
+    bought, others = eligible[is_bought[eligible]], eligible[~is_bought[eligible]]
     drawn = rng.choice(others, size=min(n_negatives, len(others)), replace=False)
     return (
         np.concatenate([bought, drawn]),

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranker.logistic import LogisticRanker, Scale, transformed
+from models.ranker.logistic import LogisticRanker, Scale, signed_logarithm
 from models.ranker.ranker import sigmoid
 from training.ranker.position_bias import examination_posterior
 from training.ranker.training_rows import TrainingRows
@@ -16,7 +16,7 @@ from training.statistics.newton import newton
 # About a hundred weights need no more: 300,000 brought 0.0003 expected purchases@10, which is not
 # worth their memory (decision 0026).
 MAX_ROWS: Final = 100_000
-"""Maximum number of negatives."""
+"""Maximum number of examples of either label."""
 
 _SKEWED: Final = 2.0  # skewness of an exponential variable
 _TOLERANCE: Final = 1e-6  # of weights: far below their own errors
@@ -33,8 +33,8 @@ def fit_logistic(
 ) -> LogisticRanker:
     """Fit P(success) by maximum likelihood with a ridge penalty.
 
-    Of more than `MAX_ROWS` examples all successes are kept and a sample of the others, weighted
-    by the inverse of its share.
+    Of more than `MAX_ROWS` examples of either label a sample is kept, weighted by the inverse of
+    its share.
 
     Args:
         rows: Examples, both labels among them.
@@ -48,15 +48,13 @@ def fit_logistic(
     matrix = rows.matrix[chosen]
     known = np.ones(len(rows.labels)) if p_examined is None else p_examined
     scale = _scale(matrix)
-    examples = _Examples(
-        design=_design(matrix, scale, excluded_features=excluded_features),
-        labels=rows.labels[chosen],
-        weights=weights,
-        p_examined=known[chosen],
-    )
+    design, kept = _design(matrix, scale, excluded_features=excluded_features)
+    examples = _Examples(design, rows.labels[chosen], weights, known[chosen])
     # The intercept is free; its tolerance keeps the system regular.
-    penalty = np.append(np.full(examples.design.shape[1] - 1, ridge), _TOLERANCE)
-    return _regression(scale, _maximised(examples, penalty))
+    penalty = np.append(np.full(len(kept) - 1, ridge), _TOLERANCE)
+    found = np.zeros(2 * len(scale.centres) + 1)
+    found[kept] = _maximised(examples, penalty)
+    return _regression(scale, found)
 
 
 def fit_shrunk_towards(
@@ -77,9 +75,9 @@ def fit_shrunk_towards(
         ridge: Precision of the prior that a deviation is 0, positive.
         excluded_features: Features whose weight is 0 in both regressions.
     """
-    design = _design(rows.matrix, first.scale, excluded_features=excluded_features)
+    design, kept = _design(rows.matrix, first.scale, excluded_features=excluded_features)
     shared = np.concatenate([first.weights, first.unknown_weights, [0.0]])
-    leaning = design @ shared
+    leaning = design @ shared[kept]
     centre = float(np.average(leaning, weights=rows.weights))
     examples = _Examples(
         design=np.concatenate([(leaning - centre)[:, None], design], axis=1),
@@ -89,7 +87,8 @@ def fit_shrunk_towards(
     )
     penalty = np.concatenate([[1.0], np.full(design.shape[1] - 1, ridge), [_TOLERANCE]])
     multiple, *own = _maximised(examples, penalty)
-    found = np.array(own) + multiple * shared
+    found = multiple * shared
+    found[kept] += own
     found[-1] -= multiple * centre
     return _regression(first.scale, found)
 
@@ -105,31 +104,46 @@ class _Examples:
 
 
 def _scale(matrix: NDArray[np.float32]) -> Scale:
-    # Features whose third standardised moment is beyond ±2 are taken by their logarithm: a few
-    # large counts would otherwise set the scale of all.
-    values = matrix.astype(np.float64)
-    known = np.isfinite(values)
-    n_known = np.maximum(known.sum(axis=0), 1)
-    centred = np.where(known, values, 0.0)
-    centred = np.where(known, centred - centred.sum(axis=0) / n_known, 0.0)
-    spread = np.sqrt(np.square(centred).sum(axis=0) / n_known)
-    third = (centred**3).sum(axis=0) / n_known
-    skewness = np.divide(third, spread**3, out=np.zeros_like(third), where=spread > 0)
-    logarithmic = (np.abs(skewness) > _SKEWED).astype(np.float64)
-    values = transformed(matrix, logarithmic)
-    known = ~np.isnan(values)
-    n_known = np.maximum(known.sum(axis=0), 1)
-    centres = np.where(known, values, 0.0).sum(axis=0) / n_known
-    spread = np.sqrt(np.where(known, np.square(values - centres), 0.0).sum(axis=0) / n_known)
-    return Scale(logarithmic, centres, np.where(spread > 0, spread, 1.0))
+    # A column at a time: temporary arrays of the whole matrix would take most of the time.
+    columns = [_moments(column[~np.isnan(column)]) for column in np.ascontiguousarray(matrix.T)]
+    logarithmic, centres, scales = np.array(columns).reshape(-1, 3).T.copy()
+    return Scale(logarithmic, centres, scales)
+
+
+def _moments(known: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Return whether a feature is taken by its logarithm, its centre and its scale.
+
+    It is if its third standardised moment is beyond ±2: a few large counts would otherwise set
+    the scale of all.
+    """
+    values = known.astype(np.float64)
+    if not len(values) or not np.ptp(values):
+        return 0.0, float(values[:1].sum()), 1.0
+    centred = values - values.mean()
+    variance = np.square(centred).mean()
+    third = (np.square(centred) * centred).mean()
+    logarithmic = variance > 0 and abs(third) > _SKEWED * variance**1.5
+    if logarithmic:
+        values = signed_logarithm(values)
+    spread = float(values.std())
+    return float(logarithmic), float(values.mean()), spread if spread > 0 else 1.0
 
 
 def _design(
     matrix: NDArray[np.float32], scale: Scale, *, excluded_features: Sequence[int] = ()
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return the columns that are not 0 everywhere, and the places of their weights.
+
+    The weights of the others are 0. Features that are always known, about half, have such columns.
+    """
     features = scale.standardised(matrix)
     features.z[:, excluded_features] = features.unknown[:, excluded_features] = 0.0
-    return np.concatenate([features.z, features.unknown, np.ones((len(matrix), 1))], axis=1)
+    of_z, of_unknown = (np.flatnonzero(part.any(axis=0)) for part in (features.z, features.unknown))
+    n_features = len(scale.centres)
+    kept = np.concatenate([of_z, n_features + of_unknown, [2 * n_features]])
+    ones = np.ones((len(matrix), 1))
+    columns = [features.z[:, of_z], features.unknown[:, of_unknown], ones]
+    return np.concatenate(columns, axis=1), kept
 
 
 def _regression(scale: Scale, found: NDArray[np.float64]) -> LogisticRanker:
@@ -158,7 +172,8 @@ def _maximised(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.fl
         posterior = examination_posterior(fitted, p_examined=examples.p_examined, labels=labels)
         expected = weights * posterior
         gradient = design.T @ (expected * (fitted - labels)) + ridge * found
-        curvature = (design * (expected * fitted * (1 - fitted))[:, None]).T @ design
+        scaled = design * np.sqrt(expected * fitted * (1 - fitted))[:, None]
+        curvature = scaled.T @ scaled
         return np.asarray(np.linalg.solve(curvature + np.diag(ridge), gradient), dtype=np.float64)
 
     return newton(start, step, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
@@ -170,11 +185,11 @@ def _sample(
     """Return which examples to fit on, and their weights."""
     if len(rows.labels) <= MAX_ROWS:
         return np.arange(len(rows.labels)), rows.weights
-    others = np.flatnonzero(rows.labels == 0)
-    n_drawn = min(len(others), MAX_ROWS)
-    drawn = rng.choice(others, size=n_drawn, replace=False)
-    chosen = np.sort(np.concatenate([np.flatnonzero(rows.labels != 0), drawn]))
+    every = [np.flatnonzero(rows.labels == 0), np.flatnonzero(rows.labels != 0)]
+    drawn = [rng.choice(one, size=min(len(one), MAX_ROWS), replace=False) for one in every]
     # Those that are left stand for all, so that the intercept stays that of the data.
-    weights = rows.weights[chosen]
-    weights[rows.labels[chosen] == 0] *= len(others) / n_drawn
-    return chosen, weights
+    shares = [len(all_of) / max(len(part), 1) for all_of, part in zip(every, drawn, strict=True)]
+    chosen = np.concatenate(drawn)
+    weights = rows.weights[chosen] * np.repeat(shares, [len(part) for part in drawn])
+    order = np.argsort(chosen)
+    return chosen[order], weights[order]

@@ -22,8 +22,10 @@ def fit_text_similarity(interactions: Interactions) -> TextSimilarity:
     words = [title_and_description(sale) for sale in interactions.catalogue.sales]
     # The space learns from what was on offer: future sales would leak their words.
     offered: list[int] = np.flatnonzero(exposure > 0).tolist()
-    space = fit_text_space(["\n".join(words[row]) for row in offered])
-    vectors = space.embed(["\n".join(one) for one in words])
+    texts = ["\n".join(words[row]) for row in offered]
+    space = fit_text_space(texts)
+    vectors = np.zeros((len(words), space.n_dimensions))
+    vectors[offered] = space.embed(texts)
     says = np.any(vectors != 0, axis=1)
     weights = exposure * says
     centre = weights @ vectors / max(float(weights.sum()), 1.0)

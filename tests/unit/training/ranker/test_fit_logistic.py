@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.ranker.logistic import LogisticRanker, Scale
-from training.ranker.fit_logistic import fit_logistic, fit_shrunk_towards
+from training.ranker.fit_logistic import MAX_ROWS, fit_logistic, fit_shrunk_towards
 from training.ranker.training_rows import TrainingRows
 
 NAN = float("nan")
@@ -79,3 +79,13 @@ def test_what_was_seldom_looked_at_is_not_taken_for_disliked(rng: np.random.Gene
 
     assert np.sqrt(np.square(fitted.log_odds(matrix) - law).mean()) < 0.06
     assert deceived.weights[0] < 0.3
+
+
+def test_examples_that_are_left_out_of_a_sample_are_stood_for() -> None:
+    """Of either label more than are fitted on: the odds stay those of all, 300 to 150."""
+    labels = np.repeat([1.0, 0.0], [3 * MAX_ROWS, 3 * MAX_ROWS // 2])
+    rows = TrainingRows(np.zeros((len(labels), 1), dtype=np.float32), labels, np.ones(len(labels)))
+
+    fitted = fit_logistic(rows, seed=1)
+
+    assert fitted.intercept == pytest.approx(np.log(2.0))
