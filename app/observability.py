@@ -173,7 +173,7 @@ class Metrics:
             "unknown_markets", "Recommendations asked for a market that no sale names."
         )
         self.model_errors = counter(
-            "model_errors", "Rankings that the model did not make.", labels="error"
+            "model_errors", "Rankings not made by the model.", labels="error"
         )
         self.pictures = counter("pictures", "Uploaded pictures.", labels="outcome")
         self.labelling = timed("labelling", "Time to decode and label an uploaded picture.")

@@ -30,6 +30,7 @@ RECORD: Final = ExposureRecord(
     diversity=0.25,
     exploration=None,
     degraded=None,
+    cause=None,
     feature_hash="ff",
     took_us=2_500,
     slate=(ShownItem("s1", 1, 1.0, 0.0125),),

@@ -70,8 +70,9 @@ class CatalogueFollower:
         self.unbuilt: str | None = None
         """Why no catalogue can be built of what the store holds; None if it can."""
         self.unsaved: str | None = None
-        self.refused: str | None = None  # why another bundle answers than the active one
         """Why this machine does not have the catalogue in its state directory; None if it has."""
+        self.refused: str | None = None
+        """Why another bundle answers than the active one; None if the active one does."""
         self._pauses = PauseDetector(clock.elapsed_us)
         self._tried_us = clock.elapsed_us()
         self._catching_up: asyncio.Task[None] | None = None

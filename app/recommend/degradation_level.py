@@ -22,53 +22,106 @@ class DegradationLevel(StrEnum):
     """The model is unavailable, or there is no time for it: ranked by what is visited and bought
     most."""
     SNAPSHOT = "snapshot"
-    """The store has been away for a minute, or was not read since this process was paused: the
-    last known open sales, by popularity."""
+    """The store has not confirmed the catalogue within the last minute, or since this process was
+    paused or started: the last known open sales, by popularity."""
     EMPTY = "empty"
     """Nothing that may be shown is open, or no catalogue was ever seen: no sales."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Cause of a degradation, with advice for operators."""
+    """Cause of a degraded answer.
 
+    Attributes:
+        level: The degradation level that it leads to.
+        name: A word for it, as exposure records have it.
+        reason: A sentence for operators.
+        advice: What to do.
+    """
+
+    level: DegradationLevel
+    name: str
     reason: str
     advice: str
 
 
 _MORE_TIME: Final = "raise VITRINE_DEADLINE_MS, or add workers or machines"
 
-SHED: Final = Cause("overload: none of their time was left when their turn came", _MORE_TIME)
+SHED: Final = Cause(
+    DegradationLevel.POPULARITY,
+    "shed",
+    "overload: the deadline had passed before the request was processed",
+    _MORE_TIME,
+)
 TOO_SLOW: Final = Cause(
-    "too slow: the model takes longer than what is left of their time", _MORE_TIME
+    DegradationLevel.POPULARITY,
+    "too_slow",
+    "too slow: the model takes longer than what is left of their time",
+    _MORE_TIME,
 )
 NO_MODEL: Final = Cause(
+    DegradationLevel.POPULARITY,
+    "no_model",
     "model missing: no bundle is loaded",
     "train one with `python -m training train`, or copy one below VITRINE_BUNDLES",
 )
-MODEL_FAILED: Final = Cause("the model failed", "see its error in the log, and roll back")
+MODEL_FAILED: Final = Cause(
+    DegradationLevel.POPULARITY,
+    "model_failed",
+    "the model failed",
+    "see its error in the log, and roll back",
+)
+ORDER_MISSING: Final = Cause(
+    DegradationLevel.POPULARITY,
+    "order_missing",
+    "the plan orders by a recommender that the bundle lacks",
+    "correct `order_by` in the plan (`GET /v1/plan`), or activate a bundle that has the"
+    " recommender (`GET /v1/bundles`)",
+)
+NOTHING_OPEN: Final = Cause(
+    DegradationLevel.EMPTY,
+    "nothing_open",
+    "nothing is open in their market",
+    "load sales that are open",
+)
 
-# By level; the cause of `POPULARITY` may be another one.
+# Causes that are known before anything is ranked; those of `POPULARITY` and `EMPTY` are not.
 CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
-    DegradationLevel.STALE_COUNTS: Cause(
-        "no event of the last 14 days is known",
-        "send events, or load and train on newer ones; `serve --as-of TIME` replays old data",
-    ),
-    DegradationLevel.ANONYMOUS: Cause(
-        "customers were not read from the store in time",
-        "look at the store and its latency, or raise VITRINE_READ_TIMEOUT_MS",
-    ),
-    DegradationLevel.VARIANT: Cause(
-        "the bundle of their variant is not loaded here", "copy it below VITRINE_BUNDLES"
-    ),
-    DegradationLevel.REMEMBERED: Cause(
-        "the store lost sales", "fill it by `python -m app load --data DIR`"
-    ),
-    DegradationLevel.POPULARITY: NO_MODEL,
-    DegradationLevel.SNAPSHOT: Cause(
-        "the store has been away for a minute", "start it, or correct VITRINE_REDIS_URL"
-    ),
-    DegradationLevel.EMPTY: Cause("nothing is open in their market", "load sales that are open"),
+    cause.level: cause
+    for cause in (
+        Cause(
+            DegradationLevel.STALE_COUNTS,
+            "no_recent_event",
+            "no event of the last 14 days is known",
+            "send events, or load and train on newer ones; `serve --as-of TIME` replays old data",
+        ),
+        Cause(
+            DegradationLevel.ANONYMOUS,
+            "customer_not_read",
+            "customers were not read from the store in time",
+            "look at the store and its latency, or raise VITRINE_READ_TIMEOUT_MS",
+        ),
+        Cause(
+            DegradationLevel.VARIANT,
+            "bundle_not_loaded",
+            "the bundle of their variant is not loaded here",
+            "copy it below VITRINE_BUNDLES",
+        ),
+        Cause(
+            DegradationLevel.REMEMBERED,
+            "sales_lost",
+            "the store lost sales",
+            "fill it by `python -m app load --data DIR`",
+        ),
+        Cause(
+            DegradationLevel.SNAPSHOT,
+            "catalogue_unconfirmed",
+            "the catalogue is not confirmed: the store is away, or this worker was paused or has"
+            " just started",
+            "`/health/full` names a store that is away: start it, or correct VITRINE_REDIS_URL;"
+            " otherwise the worker reads the store within seconds",
+        ),
+    )
 }
 
 # Levels of the catalogue, which name an answer before any other thing that it lacks.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from app.observability import get_logger
-from app.recommend.degradation_level import CAUSES, Cause, DegradationLevel
+from app.recommend.degradation_level import Cause, DegradationLevel
 from app.recommend.recent_answers import RecentAnswers
 
 # Chosen: soon enough for an alert, and no load of its own.
@@ -32,19 +32,12 @@ class Degradation:
         """Keep the error of a read of a customer for the next line."""
         self._blamed = str(exc) or type(exc).__name__
 
-    def record(self, level: DegradationLevel | None, cause: Cause | None = None) -> None:
-        """Record an answer.
-
-        Args:
-            level: What it had to do without; None for a full answer.
-            cause: Why, where the level alone does not say it.
-        """
-        if level is None:
-            self.recent.record(None)
+    def record(self, cause: Cause | None) -> None:
+        """Record an answer by the cause of its degradation; None for a full answer."""
+        self.recent.record(cause)
+        if cause is None:
             return
-        cause = cause or CAUSES[level]
-        self.recent.record((level, cause))
-        self._counts[level] += 1
+        self._counts[cause.level] += 1
         self._reasons[cause.reason] = None
         now_s = self._monotonic_s()
         if now_s >= self._next_s:

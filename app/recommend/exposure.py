@@ -47,6 +47,7 @@ def exposure_record(
         diversity=policy.diversity,
         exploration=policy.exploration.model_dump_json() if policy.exploration else None,
         degraded=ranking.degraded,
+        cause=ranking.cause.name if ranking.cause else None,
         feature_hash=ranking.feature_hash,
         took_us=round(took_s * SECOND_US),
         slate=ranking.slate,

@@ -115,7 +115,7 @@ class Recommender:
         if started >= ends_s:
             await self.live.catch_up()
             return self._answer(request, None, started=started, read_s=0.0, within_s=None)
-        known = await self._read(request.customer_id, within_s=ends_s - started)
+        read = await self._read(request.customer_id, within_s=ends_s - started)
         read_s = monotonic() - started
         async with self.turn:
             # Between two answers the loop serves other tasks, see `ROUNDS_BETWEEN`.
@@ -123,7 +123,7 @@ class Recommender:
                 await asyncio.sleep(0)
             await self.live.catch_up()
             within_s = ends_s - monotonic()
-            return self._answer(request, known, started=started, read_s=read_s, within_s=within_s)
+            return self._answer(request, read, started=started, read_s=read_s, within_s=within_s)
 
     async def assign(self, request: RecommendationRequest) -> Routing:
         """Route a visit as `recommend` would, and log nothing.
@@ -133,14 +133,14 @@ class Recommender:
             ExclusiveVariantsError: If it forces two variants that exclude each other.
         """
         plan = self.origin.plan.current
-        known: CustomerState | None = self._anonymous()
+        read: CustomerState | None = self._empty_state()
         if plan.plan.asks_for_visitors:
-            known = await self._read(request.customer_id, within_s=self.deadline_s)
-        return routed(plan, request, known=known, now_us=self.clock.now_us())
+            read = await self._read(request.customer_id, within_s=self.deadline_s)
+        return routed(plan, request, known=read, now_us=self.clock.now_us())
 
     async def _read(self, customer_id: str | None, *, within_s: float) -> CustomerState | None:
         if customer_id is None:
-            return self._anonymous()
+            return self._empty_state()
         try:
             timeout_s = min(self.read_timeout_s, within_s)
             return await within(timeout_s, self.customers.read(customer_id))
@@ -148,13 +148,13 @@ class Recommender:
             self.degradation.blame(exc)
             return None
 
-    def _anonymous(self) -> CustomerState:
+    def _empty_state(self) -> CustomerState:
         return CustomerState(self.clock.now_us(), Window.empty(), Profile.empty())
 
     def _answer(
         self,
         request: RecommendationRequest,
-        known: CustomerState | None,
+        read: CustomerState | None,
         *,
         started: float,
         read_s: float,
@@ -162,9 +162,9 @@ class Recommender:
     ) -> Recommendation:
         # From here on nothing awaits: one catalogue, plan and moment make the whole answer.
         began = monotonic()
-        state = known or self._anonymous()
-        routing = routed(self.origin.plan.current, request, known=known, now_us=state.now_us)
-        asked = self._asked(request, state, routing, is_known=known is not None)
+        state = read or self._empty_state()
+        routing = routed(self.origin.plan.current, request, known=read, now_us=state.now_us)
+        asked = self._asked(request, state, routing, is_read=read is not None)
         market, served = request.market, asked.served
         names = served.catalogue.markets.names if served else ()
         if served and names and market is not None and market not in names:
@@ -182,7 +182,7 @@ class Recommender:
             took_s=monotonic() - started,
         )
         self.exposures.put(record, asked.served)
-        self.degradation.record(ranking.degraded, ranking.cause)
+        self.degradation.record(ranking.cause)
         self.counts.record(record)
         if ranking.degraded is None and asked.served is self.live.served:
             self.shadow.compare(asked)
@@ -194,7 +194,7 @@ class Recommender:
         state: CustomerState,
         routing: Routing,
         *,
-        is_known: bool,
+        is_read: bool,
     ) -> RankingRequest:
         """Choose policy and catalogue, and name what is missing before anything is ranked."""
         policy = routing.route.policy
@@ -203,7 +203,7 @@ class Recommender:
             degraded = DegradationLevel.SNAPSHOT
         elif self.live.lacking:
             degraded = DegradationLevel.REMEMBERED
-        elif not is_known:
+        elif not is_read:
             degraded = DegradationLevel.ANONYMOUS
         if policy.bundle is not None and served is None:
             policy = routing.stored.plan.default

@@ -11,9 +11,12 @@ import numpy as np
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.observability import Metrics, get_logger
 from app.recommend.degradation_level import (
+    CAUSES,
     MODEL_FAILED,
     NO_MODEL,
+    NOTHING_OPEN,
     OF_CATALOGUE,
+    ORDER_MISSING,
     SHED,
     TOO_SLOW,
     Cause,
@@ -45,14 +48,17 @@ class Ranking:
     Attributes:
         slate: The sales shown, by rank.
         feature_hash: Hash of the feature matrix of all candidates; empty without a model.
-        degraded: What the ranking had to do without; None for a full answer.
-        cause: Why the model did not rank; None where it did, or the level says it.
+        cause: Why the answer is degraded; None for a full answer.
     """
 
     slate: tuple[ShownItem, ...]
     feature_hash: str
-    degraded: DegradationLevel | None
-    cause: Cause | None = None
+    cause: Cause | None
+
+    @property
+    def degraded(self) -> DegradationLevel | None:
+        """What the ranking had to do without; None for a full answer."""
+        return self.cause.level if self.cause else None
 
     @property
     def sale_ids(self) -> tuple[str, ...]:
@@ -60,7 +66,7 @@ class Ranking:
         return tuple(shown.sale_id for shown in self.slate)
 
 
-NOTHING: Final = Ranking((), "", DegradationLevel.EMPTY)
+NOTHING: Final = Ranking((), "", NOTHING_OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +116,8 @@ class SlateRanker:
             decayed = query.catalogue.counts.decayed[DAYS][query.rows]
             picks = best(np.einsum("ij,j->i", decayed, COUNTED_INTEREST), limit)
         items = _items(query, Slate.certain(picks), [None] * len(picks))
-        if asked.degraded in OF_CATALOGUE:
-            return Ranking(items, "", asked.degraded)
-        return Ranking(items, "", DegradationLevel.POPULARITY, cause=scores)
+        known = asked.degraded
+        return Ranking(items, "", CAUSES[known] if known in OF_CATALOGUE else scores)
 
     def _scores(
         self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float | None
@@ -121,6 +126,9 @@ class SlateRanker:
             return NO_MODEL
         if within_s is None:
             return SHED
+        if policy.order_by not in scorer.policies:
+            self.metrics.model_errors.labels("OrderMissing").inc()
+            return ORDER_MISSING
         n_candidates = len(query.rows)
         if not self.latency.allows(scorer.bundle_id, n_candidates, within_s=within_s):
             self.metrics.model_errors.labels("TooSlow").inc()
@@ -169,7 +177,8 @@ def _with_model(
     seed, limit = seed_from(asked.recommendation_id), asked.request.limit
     slate = make_slate(query, scores, policy=policy, limit=limit, seed=seed)
     probabilities: list[float] = scores.probabilities[slate.picks].tolist()
-    return Ranking(_items(query, slate, probabilities), scores.feature_hash, asked.degraded)
+    cause = CAUSES[asked.degraded] if asked.degraded else None
+    return Ranking(_items(query, slate, probabilities), scores.feature_hash, cause)
 
 
 def _items(

@@ -1,4 +1,4 @@
-"""Answers of the last minute, counted by degradation level and cause."""
+"""Answers of the last minute, counted by the cause of their degradation."""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -12,47 +12,45 @@ WITHIN_S: Final = 60
 # Fewer answers are no sample: one slow answer is no fault of a service. Chosen, not measured.
 LEAST: Final = 20
 
-Shortfall = tuple[DegradationLevel, Cause]
-
 
 @dataclass(slots=True)
 class RecentAnswers:
-    """Counts answers by level and cause, for a minute of a monotonic clock."""
+    """Counts answers by cause, for a minute of a monotonic clock."""
 
     monotonic_s: Callable[[], float]
-    _seconds: deque[tuple[int, Counter[Shortfall | None]]] = field(
-        default_factory=deque[tuple[int, Counter[Shortfall | None]]]
+    _seconds: deque[tuple[int, Counter[Cause | None]]] = field(
+        default_factory=deque[tuple[int, Counter[Cause | None]]]
     )
 
-    def record(self, shortfall: Shortfall | None) -> None:
+    def record(self, cause: Cause | None) -> None:
         """Count an answer; None for a full one."""
         second = self._forget()
         if not self._seconds or self._seconds[-1][0] != second:
             self._seconds.append((second, Counter()))
-        self._seconds[-1][1][shortfall] += 1
+        self._seconds[-1][1][cause] += 1
 
     @property
     def lacking(self) -> tuple[str, str] | None:
         """What most answers had to do without, and what to do; None where most are full."""
         self._forget()
-        counts: Counter[Shortfall | None] = Counter()
+        counts: Counter[Cause | None] = Counter()
         for _, of_second in self._seconds:
             counts.update(of_second)
         n_answers = counts.total()
         lower = Counter({one: n for one, n in counts.items() if one is not None})
         if n_answers < LEAST or 2 * lower.total() <= n_answers:
             return None
-        [((level, cause), n_of_level)] = lower.most_common(1)
+        [(cause, n_of_cause)] = lower.most_common(1)
         reason = (
             f"{lower.total()} of the {n_answers} answers of the last minute were not full,"
-            f" {n_of_level} of them by {level}: {cause.reason}"
+            f" {n_of_cause} of them by {cause.level}: {cause.reason}"
         )
         return reason, cause.advice
 
     def excuse(self, level: DegradationLevel) -> None:
         """Count the answers of a level as full: their cause is reported by another part."""
         for _, of_second in self._seconds:
-            for one in [one for one in of_second if one is not None and one[0] is level]:
+            for one in [one for one in of_second if one is not None and one.level is level]:
                 of_second[None] += of_second.pop(one)
 
     def forget_all(self) -> None:

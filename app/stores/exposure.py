@@ -30,7 +30,7 @@ _DICTIONARY: Final = (
     b'"limit":10,"exclude":[],"excluded_unknown":0,"candidates":null,"candidates_unknown":0,'
     b'"candidates_ordered":false,"window":"","profile":"","snapshot_id":"","bundle_id":"2026",'
     b'"plan_version":0,"assignments":[],"order_by":"meta","diversity":0.0,"exploration":null,'
-    b'"degraded":null,"feature_hash":"","took_us":1,"slate":[{"sale_id":"","rank":1,'
+    b'"degraded":null,"cause":null,"feature_hash":"","took_us":1,"slate":[{"sale_id":"","rank":1,'
     b'"propensity":1.0,"purchase_probability":0.00},{"sale_id":"","rank":2,"propensity":1.0,'
     b'"purchase_probability":0.0"}],"versions":[["vitrine","0.1.0"],["numpy","2.'
     b'"],["lightgbm","4.6.0"]]}{"recommendation_id":"","customer_id":"","session_id":null,'

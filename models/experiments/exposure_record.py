@@ -73,6 +73,7 @@ class ExposureRecord:
         diversity: The policy's weight of being unlike what stands above.
         exploration: JSON of the policy's exploration, None for none.
         degraded: The degradation level of the answer, None for a full answer.
+        cause: Name of the cause of its degradation, None for a full answer.
         feature_hash: Hex digest of the assembled feature matrix, empty where none was assembled.
         took_us: Microseconds from the request to the answer, without its transport.
         slate: The sales shown, by rank.
@@ -102,6 +103,7 @@ class ExposureRecord:
     diversity: float
     exploration: str | None
     degraded: str | None
+    cause: str | None
     feature_hash: str
     took_us: int
     slate: tuple[ShownItem, ...]

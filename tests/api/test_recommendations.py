@@ -265,13 +265,15 @@ class TestAModelThatFails:
     def model(self) -> Model:
         return Model(scorer=scorer(ranker=BrokenRanker()))
 
-    async def test_it_is_replaced_by_popularity_and_counted(
-        self, client: httpx.AsyncClient
+    async def test_it_is_replaced_by_popularity_counted_and_recorded(
+        self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
         answer = await client.get(URL, params={"customer_id": "c1"})
+        [record] = await exposures(stores, "c1")
 
         assert len(sale_ids(answer)) == 5
         assert answer.json()["degraded"] == "popularity"
+        assert (record["degraded"], record["cause"]) == ("popularity", "model_failed")
         assert answer.json()["items"][0]["purchase_probability"] is None
         assert 'model_errors_total{error="ArithmeticError"}' in (await client.get("/metrics")).text
 

@@ -34,7 +34,7 @@ KILLED_AT: Final = (
     ("features", 100),
     ("ranker", 0),
     ("evaluate", 0),
-    ("gate", 0),
+    ("decide", 0),
     ("refresh", 0),
     ("publish", 0),
 )

@@ -90,6 +90,8 @@ def test_answers_are_replayed_bit_for_bit_after_a_restart_and_a_swap(
         "impossible": {},
         "other_versions": [],
     }
+    late = {("popularity", "shed"), ("popularity", "too_slow"), ("anonymous", "customer_not_read")}
+    assert set(exposures.select("degraded", "cause").iter_rows()) <= {(None, None), *late}
     levels = exposures["degraded"].fill_null("full").value_counts()
     proof.record("replay", {"answers": len(ids), "levels": dict(levels.iter_rows())})
 

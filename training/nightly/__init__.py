@@ -1,1 +1,1 @@
-"""Nightly run: validate, train, evaluate, gate, publish; resumes after the last finished stage."""
+"""Nightly run: validate, train, evaluate, decide, publish; resumes after the last stage."""

@@ -50,7 +50,7 @@ def nightly_command(
     threads: Threads = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Validate, train, evaluate, gate and publish; exit 3 if worse, 4 if nothing is new."""
+    """Validate, train, evaluate, decide and publish; exit 3 if worse, 4 if nothing is new."""
     with exit_on_user_error(), bars() as progress:
         night = Night(
             data=data,
@@ -61,7 +61,7 @@ def nightly_command(
             scenes=scenes,
             champion=resolve_bundle(champion, bundles) if champion else None,
             config=RunConfig.read(config),
-            judge_us=round(judge_hours * HOUR_US),
+            evaluation_us=round(judge_hours * HOUR_US),
             now_us=to_us(datetime.now(UTC)),
             max_fault_share=max_fault_share,
             seed=seed,

@@ -60,7 +60,7 @@ class Measured:
 
     Attributes:
         customers: Customer of each slate, shape ``(n,)``.
-        values: By policy, each of shape ``(n,)``.
+        values: By order, each of shape ``(n,)``.
     """
 
     customers: NDArray[np.int64]
@@ -70,12 +70,12 @@ class Measured:
 Measures = Mapping[str, Measured]
 
 
-def measure(directory: Path, trial: BundleComparison) -> Measures:
-    """Measure the policies of a bundle on the settled slates of a trial.
+def measure(directory: Path, comparison: BundleComparison) -> Measures:
+    """Measure the orders of a bundle on the settled slates of a comparison.
 
     Args:
         directory: The bundle.
-        trial: What to judge it on.
+        comparison: Slates and settings.
 
     Returns:
         By measure: the reciprocal rank of the first bought sale of the lists that were
@@ -86,20 +86,20 @@ def measure(directory: Path, trial: BundleComparison) -> Measures:
         BundleError: If the bundle cannot be scored by this software.
     """
     scorer = Scorer.load(read_bundle(directory))
-    seen = pictures_of(scorer, directory, dataset=trial.dataset, cache=trial.cache)
-    past = PointInTime.from_dataset(trial.dataset, seen, topics=scorer.topics)
-    slates = training_slates(past, trial.config, seed=trial.seed)
-    slates = slates.select(np.flatnonzero(slates.now_us >= trial.from_us))
-    slates = settled(slates, trial.until_us, outcome_us=trial.config.outcome_us)
-    evaluator = SlateEvaluator(scorer, past, trial.config, trial.seed)
+    seen = pictures_of(scorer, directory, dataset=comparison.dataset, cache=comparison.cache)
+    past = PointInTime.from_dataset(comparison.dataset, seen, topics=scorer.topics)
+    slates = training_slates(past, comparison.config, seed=comparison.seed)
+    slates = slates.select(np.flatnonzero(slates.now_us >= comparison.from_us))
+    slates = settled(slates, comparison.until_us, outcome_us=comparison.config.outcome_us)
+    evaluator = SlateEvaluator(scorer, past, comparison.config, comparison.seed)
     followed = slates.select(np.flatnonzero(evaluator.followed_by_purchase(slates)))
-    judged = evaluator.open(_sample(followed, trial), None)
-    found = {OPEN_RECALL: _by_policy(judged, metric="recall_at_10")}
+    judged = evaluator.open(_sample(followed, comparison), None)
+    found = {OPEN_RECALL: _by_order(judged, metric="recall_at_10")}
     if has_impressions(past.events):
-        found[SHOWN_MRR] = _by_policy(evaluator.shown(last_of_sessions(slates)), metric="mrr")
-        sample = _sample(slates, trial)
+        found[SHOWN_MRR] = _by_order(evaluator.shown(last_of_sessions(slates)), metric="mrr")
+        sample = _sample(slates, comparison)
         likelihoods: list[float] = []
-        queries = past.queries(sample, caller_orders=trial.config.caller_orders)
+        queries = past.queries(sample, caller_orders=comparison.config.caller_orders)
         for slate, query in enumerate(queries):
             bought = sample.bought[sample.entries(slate)]
             p = np.clip(scorer.probabilities(query), _TINY, 1 - _TINY)
@@ -109,26 +109,26 @@ def measure(directory: Path, trial: BundleComparison) -> Measures:
 
 
 def differences(
-    candidate: Measures, reference: Measures, *, policy: str, seed: int
+    candidate: Measures, reference: Measures, *, order: str, seed: int
 ) -> dict[str, Interval]:
-    """Compare the candidate's meta-model with a policy of a reference, slate by slate.
+    """Compare the candidate's meta-model with an order of a reference, slate by slate.
 
     Args:
         candidate: From `measure`.
-        reference: From `measure`, on the same trial.
-        policy: Policy of the reference.
+        reference: From `measure`, with the same comparison.
+        order: Order of the reference: its meta-model, or one of its recommenders.
         seed: Seed of the resamples.
 
     Returns:
         Mean of candidate less reference with its 95% interval over customers, by measure;
-        those that the policy has no value of, or that no slate could be judged by, are left out.
+        those that the order has no value of, or that no slate could be judged by, are left out.
     """
     found = {
         name: mean_interval(
-            measured.values[META] - reference[name].values[policy], measured.customers, seed=seed
+            measured.values[META] - reference[name].values[order], measured.customers, seed=seed
         )
         for name, measured in candidate.items()
-        if policy in reference[name].values
+        if order in reference[name].values
     }
     return {name: interval for name, interval in found.items() if interval.n}
 
@@ -161,17 +161,17 @@ def pictures_of(
     return known | score_pictures(new, SceneLabeller.open(directory), cache=cache)
 
 
-def _by_policy(slates: Iterable[EvaluatedSlate], *, metric: str) -> Measured:
+def _by_order(slates: Iterable[EvaluatedSlate], *, metric: str) -> Measured:
     judged = list(slates)
-    policies = list(judged[0].metrics) if judged else []
+    orders = list(judged[0].metrics) if judged else []
     return Measured(
         np.array([one.customer for one in judged], dtype=np.int64),
-        {name: np.array([one.metrics[name][metric] for one in judged]) for name in policies},
+        {name: np.array([one.metrics[name][metric] for one in judged]) for name in orders},
     )
 
 
-def _sample(slates: Slates, trial: BundleComparison) -> Slates:
+def _sample(slates: Slates, comparison: BundleComparison) -> Slates:
     # One seed for all: both bundles are judged on the same slates, so that differences are paired.
-    rng = np.random.default_rng(trial.seed)
+    rng = np.random.default_rng(comparison.seed)
     n = min(MAX_SLATES, len(slates))
     return slates.select(np.sort(rng.choice(len(slates), size=n, replace=False)))

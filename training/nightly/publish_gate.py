@@ -43,4 +43,6 @@ def decide(differences: Mapping[str, Interval], *, reference: str) -> Decision:
     )
     if worse:
         return Decision(False, worse)
-    return Decision(True, (f"not worse than {reference} by {', '.join(differences)}",))
+    return Decision(
+        True, (f"no measure is significantly worse than {reference} ({', '.join(differences)})",)
+    )

@@ -16,7 +16,7 @@ from training.pipeline.training_data import cut
 from training.recommenders.interactions import Interactions
 
 
-def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
+def refreshed(judged: Path, comparison: BundleComparison) -> Bundle:
     """Fit the recommenders of a judged bundle again, on the part of the data that judged it too.
 
     The meta-model and its calibration, the labeller, the topics and the reference of drift stay
@@ -25,7 +25,7 @@ def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
 
     Args:
         judged: Directory of the bundle.
-        trial: What it was judged on.
+        comparison: Slates and settings that it was judged with.
 
     Returns:
         A bundle that is not written yet, but reproduces its golden rows.
@@ -35,25 +35,27 @@ def refreshed(judged: Path, trial: BundleComparison) -> Bundle:
     """
     bundle = read_bundle(judged)
     before = Scorer.load(bundle)
-    dataset = cut(trial.dataset, trial.until_us)
+    dataset = cut(comparison.dataset, comparison.until_us)
     sales = {sale.sale_id: sale for sale in dataset.sales}
     snapshot = Snapshot.from_sales(
-        sales, pictures_of(before, judged, dataset=dataset, cache=trial.cache)
+        sales, pictures_of(before, judged, dataset=dataset, cache=comparison.cache)
     )
     past = PointInTime(dataset.events, snapshot.catalogue(before.topics))
     interactions = Interactions.from_events(past.events, past.catalogue)
     recommenders = fit_recommenders(
-        interactions.before(trial.until_us), bundle.manifest.recommenders
+        interactions.before(comparison.until_us), bundle.manifest.recommenders
     )
     scorer = replace(
         before,
         schema=FeatureSchema(recommenders),
         snapshot=snapshot,
-        counts=counts_at_end(past, trial.until_us),
+        counts=counts_at_end(past, comparison.until_us),
     )
-    known = known_files(scorer, past.events, until_us=trial.until_us, seed=bundle.manifest.seed)
+    known = known_files(
+        scorer, past.events, until_us=comparison.until_us, seed=bundle.manifest.seed
+    )
     changed = {
-        "until": from_us(trial.until_us).isoformat(timespec="seconds"),
+        "until": from_us(comparison.until_us).isoformat(timespec="seconds"),
         "judged_as": bundle.id,
         "data_fingerprint": dataset.fingerprint,
     }

@@ -1,4 +1,4 @@
-"""Nightly run: validates a dataset, trains, evaluates, gates and publishes a bundle."""
+"""Nightly run: validates a dataset, trains, evaluates, decides and publishes a bundle."""
 
 import json
 from collections.abc import Mapping
@@ -67,7 +67,8 @@ class Night:
         scenes: Labelled pictures; None for the dataset's own.
         champion: The bundle to compare with; None for the newest published one.
         config: The run's configuration.
-        judge_us: The last part of the data, which candidates are judged on.
+        evaluation_us: Length of the last part of the data, which candidates are evaluated on,
+            microseconds.
         now_us: Now, which no event may be later than, microseconds since the epoch.
         max_fault_share: Share of rows left out above which the data are refused.
         seed: Seed of every random choice.
@@ -82,7 +83,7 @@ class Night:
     scenes: Path | None
     champion: Path | None
     config: RunConfig
-    judge_us: int
+    evaluation_us: int
     now_us: int
     max_fault_share: float
     seed: int
@@ -139,7 +140,7 @@ class NightOutcome:
 
 
 def run_night(night: Night, *, progress: Progress) -> NightOutcome:
-    """Validate, train, evaluate, gate, and publish what passes.
+    """Validate, train, evaluate, decide, and publish what passes.
 
     Killed at any moment and started again, it goes on after the last stage that was
     finished, and ends as if nothing had happened. Only the last step makes the bundle
@@ -157,8 +158,8 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
         FutureError: If an event is of a time that has not come.
         TooFewPurchasesError: If there is too little to learn from.
     """
-    ledger = StageCache(night.state)
-    with ledger.alone():
+    stages = StageCache(night.state)
+    with stages.alone():
         progress.stage("validate")
         dataset = read_dataset(night.data)
         remarks = tuple(map(str, dataset.faults.remarks()))
@@ -168,19 +169,21 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
         _require_sound(night, dataset)
         champion, judged_from_us = Champion.for_night(night), 0
         if champion is not None:
-            # What it was trained on tells nothing of how good it is.
+            # Its own training data would overestimate it.
             until = read_bundle(champion.judged).manifest.until
             judged_from_us = to_us(datetime.fromisoformat(until))
             outcome = replace(outcome, champion=champion.name)
         # Whole seconds: manifests keep no fractions.
         until_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
-        start_us = max(until_us - night.judge_us, judged_from_us)
+        start_us = max(until_us - night.evaluation_us, judged_from_us)
         if start_us + night.config.outcome_us >= until_us:
             reason = "the outcome of what was shown since the champion's training is not known yet"
             return replace(outcome, reasons=(reason,))
-        trial = BundleComparison(dataset, start_us, until_us, night.config, night.seed, night.cache)
+        comparison = BundleComparison(
+            dataset, start_us, until_us, night.config, night.seed, night.cache
+        )
         return _judged_and_published(
-            outcome, trial, night=night, champion=champion, ledger=ledger, progress=progress
+            outcome, comparison, night=night, champion=champion, stages=stages, progress=progress
         )
 
 
@@ -199,27 +202,29 @@ def _require_sound(night: Night, dataset: Dataset) -> None:
 
 def _judged_and_published(
     outcome: NightOutcome,
-    trial: BundleComparison,
+    comparison: BundleComparison,
     *,
     night: Night,
     champion: Champion | None,
-    ledger: StageCache,
+    stages: StageCache,
     progress: Progress,
 ) -> NightOutcome:
     # All that a stage depends on: a night that was killed finds the outputs of equal inputs only.
     inputs: dict[str, JsonValue] = {
-        "data": trial.dataset.fingerprint,
-        "until": trial.from_us,
+        "data": comparison.dataset.fingerprint,
+        "until": comparison.from_us,
         "config": night.config.model_dump(mode="json"),
         "scenes": str(night.scenes),
         "seed": night.seed,
         "format": FORMAT_VERSION,
     }
-    candidate = _candidate(night, trial, ledger, inputs=inputs, progress=progress)
+    candidate = _candidate(night, comparison, stages, inputs=inputs, progress=progress)
     progress.stage("evaluate")
     inputs |= {"candidate": candidate.name, "champion": champion.judged.name if champion else None}
-    found = ledger.once("evaluate", inputs, work=lambda: _evaluation(candidate, champion, trial))
-    progress.stage("gate")
+    found = stages.once(
+        "evaluate", inputs, work=lambda: _evaluation(candidate, champion, comparison)
+    )
+    progress.stage("decide")
     intervals = _INTERVALS.validate_python(found["differences"])
     decision = decide(intervals, reference=str(found["reference"]))
     report = {
@@ -238,13 +243,13 @@ def _judged_and_published(
         candidate=candidate.name,
         report=path,
     )
-    return _published(outcome, night, trial, progress=progress) if decision.passed else outcome
+    return _published(outcome, night, comparison, progress=progress) if decision.passed else outcome
 
 
 def _candidate(
     night: Night,
-    trial: BundleComparison,
-    ledger: StageCache,
+    comparison: BundleComparison,
+    stages: StageCache,
     *,
     inputs: Mapping[str, JsonValue],
     progress: Progress,
@@ -257,7 +262,7 @@ def _candidate(
         source = DataOptions(
             directory=night.data,
             cache=night.cache,
-            until=from_us(trial.from_us),
+            until=from_us(comparison.from_us),
             scenes=night.scenes,
         )
         prepared = prepare(source, options, progress=progress)
@@ -273,35 +278,37 @@ def _candidate(
             return False  # removed, or made by other software
         return True
 
-    return root / str(ledger.once("train", inputs, work=work, holds=loads)["bundle"])
+    return root / str(stages.once("train", inputs, work=work, holds=loads)["bundle"])
 
 
 def _evaluation(
-    candidate: Path, champion: Champion | None, trial: BundleComparison
+    candidate: Path, champion: Champion | None, comparison: BundleComparison
 ) -> dict[str, JsonValue]:
-    measured = measure(candidate, trial)
-    reference, policy, name = measured, BASELINE, f"its own {BASELINE}"
+    measured = measure(candidate, comparison)
+    reference, order, name = measured, BASELINE, f"its own {BASELINE}"
     if champion is not None:
-        reference, policy, name = measure(champion.judged, trial), META, champion.name
-    found = differences(measured, reference, policy=policy, seed=trial.seed)
+        reference, order, name = measure(champion.judged, comparison), META, champion.name
+    found = differences(measured, reference, order=order, seed=comparison.seed)
     return {
         "reference": name,
-        "from": from_us(trial.from_us).isoformat(),
-        "until": from_us(trial.until_us).isoformat(),
+        "from": from_us(comparison.from_us).isoformat(),
+        "until": from_us(comparison.until_us).isoformat(),
         "differences": {measure: asdict(interval) for measure, interval in found.items()},
     }
 
 
 def _published(
-    outcome: NightOutcome, night: Night, trial: BundleComparison, *, progress: Progress
+    outcome: NightOutcome, night: Night, comparison: BundleComparison, *, progress: Progress
 ) -> NightOutcome:
     """Publish profiles, and last of all the bundle, which the service then finds."""
     progress.stage("refresh")
     # Under the same meta-model: what was judged is what serves, with more knowledge.
-    bundle = refreshed(night.state / CANDIDATES / str(outcome.candidate), trial)
+    bundle = refreshed(night.state / CANDIDATES / str(outcome.candidate), comparison)
     progress.stage("publish")
     # Before the bundle: if the night is killed in between, the next one writes both again.
-    profiles = write_profiles(trial.dataset.events, trial.until_us, directory=night.profiles)
+    profiles = write_profiles(
+        comparison.dataset.events, comparison.until_us, directory=night.profiles
+    )
     # The newest bundle serves: microseconds, so that two nights never tie.
     now = from_us(night.now_us).isoformat(timespec="microseconds")
     manifest = bundle.manifest.model_copy(update={"created_at": now})

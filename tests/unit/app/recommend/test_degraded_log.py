@@ -1,7 +1,16 @@
 import pytest
 from structlog.testing import capture_logs
 
-from app.recommend.degradation_level import NO_MODEL, SHED, TOO_SLOW, Cause, DegradationLevel
+from app.recommend.degradation_level import (
+    CAUSES,
+    NO_MODEL,
+    NOTHING_OPEN,
+    ORDER_MISSING,
+    SHED,
+    TOO_SLOW,
+    Cause,
+    DegradationLevel,
+)
 from app.recommend.degraded_log import Degradation
 
 
@@ -12,7 +21,7 @@ def test_degraded_answers_are_one_line_a_second_with_their_numbers() -> None:
         degradation.blame(TimeoutError())
         for at_s in (0.0, 0.2, 0.7, 1.0):
             now_s[0] = at_s
-            degradation.record(DegradationLevel.ANONYMOUS)
+            degradation.record(CAUSES[DegradationLevel.ANONYMOUS])
         degradation.record(None)
 
     assert [line["levels"] for line in lines] == [{"anonymous": 1}, {"anonymous": 3}]
@@ -20,11 +29,17 @@ def test_degraded_answers_are_one_line_a_second_with_their_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "word"), [(SHED, "overload"), (TOO_SLOW, "too slow"), (NO_MODEL, "model missing")]
+    ("cause", "word"),
+    [
+        (SHED, "overload"),
+        (TOO_SLOW, "too slow"),
+        (NO_MODEL, "model missing"),
+        (ORDER_MISSING, "the plan orders by"),
+    ],
 )
 def test_why_an_answer_is_by_popularity_is_in_the_line(cause: Cause, word: str) -> None:
     with capture_logs() as lines:
-        Degradation(lambda: 0.0).record(DegradationLevel.POPULARITY, cause)
+        Degradation(lambda: 0.0).record(cause)
 
     assert word in lines[0]["reason"]
 
@@ -34,9 +49,9 @@ def noted(*, full: int, late: int, empty: int = 0) -> Degradation:
     for _ in range(full):
         degradation.record(None)
     for _ in range(late):
-        degradation.record(DegradationLevel.POPULARITY, TOO_SLOW)
+        degradation.record(TOO_SLOW)
     for _ in range(empty):
-        degradation.record(DegradationLevel.EMPTY)
+        degradation.record(NOTHING_OPEN)
     return degradation
 
 
@@ -61,7 +76,7 @@ def test_answers_are_forgotten_after_a_minute() -> None:
     now_s = [100.0]
     degradation = Degradation(lambda: now_s[0])
     for _ in range(20):
-        degradation.record(DegradationLevel.POPULARITY, SHED)
+        degradation.record(SHED)
     now_s[0] = 159.0
     within = degradation.recent.lacking
     now_s[0] = 160.0
@@ -77,7 +92,7 @@ def test_answers_whose_cause_is_reported_elsewhere_are_no_shortfall_and_hide_non
     assert degradation.recent.lacking is None
 
     for _ in range(10):
-        degradation.recent.record((DegradationLevel.POPULARITY, TOO_SLOW))
+        degradation.recent.record(TOO_SLOW)
     lacking = degradation.recent.lacking
     assert lacking is not None
     assert lacking[0].startswith("16 of the 30 answers")

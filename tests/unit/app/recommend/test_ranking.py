@@ -5,7 +5,7 @@ import pytest
 
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.observability import Metrics
-from app.recommend.degradation_level import DegradationLevel
+from app.recommend.degradation_level import ORDER_MISSING, DegradationLevel
 from app.recommend.latency_estimate import REMEMBERED
 from app.recommend.ranking import Ranking, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
@@ -80,6 +80,25 @@ def test_the_lowest_level_is_named(
     by: Scorer | None, missing: DegradationLevel | None, named: DegradationLevel | None
 ) -> None:
     assert shown(sale("s1", now_us=NOW_US), by=by, level=missing) == (["s1"], named)
+
+
+def test_an_order_that_the_bundle_lacks_is_the_fault_of_the_plan_and_not_of_the_model() -> None:
+    model = scorer(sale("s1", now_us=NOW_US))
+    served = CatalogueVersion.from_content(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    question = RankingRequest(
+        RecommendationRequest("c1"), state, served, policy=SlatePolicy(order_by="taste")
+    )
+    metrics = Metrics()
+
+    ranking = SlateRanker(metrics).rank(question)
+
+    assert (ranking.sale_ids, ranking.cause) == (("s1",), ORDER_MISSING)
+    assert "roll back" not in ORDER_MISSING.advice
+    labels = {"error": "OrderMissing"}
+    assert metrics.registry.get_sample_value("vitrine_model_errors_total", labels) == 1.0
 
 
 def test_without_a_catalogue_the_answer_is_empty() -> None:

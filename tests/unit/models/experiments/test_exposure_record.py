@@ -67,6 +67,7 @@ FILE = {
     "diversity": pl.Float64,
     "exploration": pl.String,
     "degraded": pl.String,
+    "cause": pl.String,
     "feature_hash": pl.String,
     "took_us": pl.Int64,
     "slate": pl.List(

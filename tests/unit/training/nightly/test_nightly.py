@@ -1,4 +1,4 @@
-"""A night: stages done once, and a gate that knows noise."""
+"""A night: stages done once, and a publishing gate that knows noise."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_a_measure_that_judged_no_slate_lets_nothing_pass() -> None:
     customers, unknown = np.arange(3), np.full(3, np.nan)
     measured = {"recall": Measured(customers, {META: unknown})}
 
-    found = differences(measured, measured, policy=META, seed=0)
+    found = differences(measured, measured, order=META, seed=0)
 
     assert found == {}
     assert not decide(found, reference="champion").passed
@@ -61,11 +61,11 @@ def test_a_stage_is_done_once_for_equal_inputs_and_again_if_its_output_is_gone(
         done.append(len(done))
         return {"n": len(done)}
 
-    ledger = StageCache(tmp_path)
+    stages = StageCache(tmp_path)
 
-    first, again = ledger.once("a", {"x": 1}, work=work), ledger.once("a", {"x": 1}, work=work)
-    other = ledger.once("a", {"x": 2}, work=work)
-    gone = ledger.once("a", {"x": 1}, work=work, holds=lambda _: False)
+    first, again = stages.once("a", {"x": 1}, work=work), stages.once("a", {"x": 1}, work=work)
+    other = stages.once("a", {"x": 2}, work=work)
+    gone = stages.once("a", {"x": 1}, work=work, holds=lambda _: False)
 
     assert [first, again, other, gone] == [{"n": 1}, {"n": 1}, {"n": 2}, {"n": 3}]
 
