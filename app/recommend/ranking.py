@@ -116,8 +116,9 @@ class SlateRanker:
             decayed = query.catalogue.counts.decayed[DAYS][query.rows]
             picks = best(np.einsum("ij,j->i", decayed, COUNTED_INTEREST), limit)
         items = _items(query, Slate.certain(picks), [None] * len(picks))
-        known = asked.degraded
-        return Ranking(items, "", CAUSES[known] if known in OF_CATALOGUE else scores)
+        if asked.degraded is not None and asked.degraded in OF_CATALOGUE:
+            return Ranking(items, "", CAUSES[asked.degraded])
+        return Ranking(items, "", scores)
 
     def _scores(
         self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float | None
