@@ -1,10 +1,10 @@
-"""Real data sets by mappings: a bundle beside its recommenders and baselines, split by time.
+"""Real data sets: a bundle beside its recommenders and baselines, split by time.
 
 Question: on data that this project did not make, is the meta-model above its best recommender and
 the baselines?
 
 Method: ``python -m benchmarks.quality.real_sets [--only coupons]``. Each set is imported by its
-mapping in ``mappings/``, a bundle is trained on what was received before the split, and evaluated
+mapping in ``mappings/``, or its own importer, a bundle is trained on what was received before the split, and evaluated
 on what was shown, or bought, after it. Every step is the command that users run, in a process of
 its own, whose seconds and peak memory are recorded. Sets that are absent are named and left out.
 Differences are paired, with bootstrap intervals over customers, as `evaluate` has them.
@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,8 +31,8 @@ from tests.proofs import ROOT
 MAPPINGS: Final = ROOT / "benchmarks" / "quality" / "mappings"
 SHARED: Final = ROOT.parent / "shared" / "data"
 
-Tables = Mapping[str, Path]
-"""Files by the option of `import table` that takes them."""
+Arguments = Sequence[str | Path]
+"""Arguments of ``python -m training import``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,26 @@ class RealSet:
     """A data set and how it is split.
 
     Attributes:
-        tables: Makes the files to import, from the folder of the set and a folder to write to.
+        importing: Makes the arguments of the import, from the folder of the set and a folder to
+            write files to.
         until: The split, UTC.
         protocol: What is ranked.
         configuration: TOML of the training run.
     """
 
-    tables: Callable[[Path, Path], Tables]
+    importing: Callable[[Path, Path], Arguments]
     until: str
     protocol: str
     configuration: str = ""
 
 
-def _coupons(folder: Path, out: Path) -> Tables:
+def _mapped(mapping: str, **tables: Path) -> Arguments:
+    """Return the arguments that import files by a mapping; by the option that takes each."""
+    options = [argument for name, path in tables.items() for argument in (f"--{name}", path)]
+    return ["table", *options, "--map", MAPPINGS / f"{mapping}.yaml"]
+
+
+def _coupons(folder: Path, out: Path) -> Arguments:
     """Join the items of a coupon, which no mapping does."""
     items = pl.read_parquet(folder / "items.parquet")
     of_coupon = (
@@ -71,19 +78,20 @@ def _coupons(folder: Path, out: Path) -> Tables:
     sales = exposures.select(*keys, "campaign_type", "start_date", "end_date").unique()
     sales = sales.join(of_coupon, on="coupon_id", how="left").sort(keys)
     sales.write_parquet(out / "coupons.parquet")
-    return {
-        "events": folder / "exposures.parquet",
-        "sales": out / "coupons.parquet",
-        "customers": folder / "customers.parquet",
-    }
+    return _mapped(
+        "coupons",
+        events=folder / "exposures.parquet",
+        sales=out / "coupons.parquet",
+        customers=folder / "customers.parquet",
+    )
 
 
-def _fifth_of_customers(folder: Path, out: Path) -> Tables:
+def _fifth_of_customers(folder: Path, out: Path) -> Arguments:
     """Take every fifth customer and order of a guest, by a hash of the id."""
     lines = pl.read_parquet(folder / "transactions.parquet")
     whose = pl.coalesce(pl.col("customer_id").cast(pl.Int64).cast(pl.String), "invoice")
     lines.filter(whose.hash(0) % 5 == 0).write_parquet(out / "lines.parquet")
-    return {"events": out / "lines.parquet"}
+    return _mapped("online_retail", events=out / "lines.parquet")
 
 
 SETS: Final[Mapping[str, RealSet]] = {
@@ -95,33 +103,50 @@ SETS: Final[Mapping[str, RealSet]] = {
         configuration="outcome_hours = 1512\n",
     ),
     "movielens": RealSet(
-        lambda folder, _out: {
-            "events": folder / "ratings.parquet",
-            "sales": folder / "movies.parquet",
-        },
+        lambda folder, _out: _mapped(
+            "movielens", events=folder / "ratings.parquet", sales=folder / "movies.parquet"
+        ),
         # About a fifth of the ratings are later.
         until="2008-12-01",
         protocol="open",
     ),
     "mind": RealSet(
-        lambda folder, _out: {
-            "events": folder / "behaviors.parquet",
-            "sales": folder / "news.parquet",
-        },
+        lambda folder, _out: _mapped(
+            "mind", events=folder / "behaviors.parquet", sales=folder / "news.parquet"
+        ),
         until="2019-11-13",
         protocol="shown",
         configuration="outcome_hours = 1\n",
     ),
     "expedia": RealSet(
-        lambda folder, _out: {"events": folder / "slates.parquet"},
+        lambda folder, _out: _mapped("expedia", events=folder / "slates.parquet"),
         until="2013-03-06",
         protocol="shown",
         # Two thirds of the pages are in the order of the shop.
         configuration="caller_orders = true\n",
     ),
     "online_retail": RealSet(_fifth_of_customers, until="2010-11-25", protocol="open"),
+    "online_retail_whole": RealSet(
+        lambda folder, _out: _mapped("online_retail", events=folder / "transactions.parquet"),
+        until="2010-11-25",
+        protocol="open",
+    ),
+    "trivago": RealSet(
+        lambda folder, _out: ["trivago", "--source", folder / "sessions.parquet"],
+        # A fifth of the sessions end later.
+        until="2018-11-08T03:14:20",
+        protocol="shown",
+        configuration="""outcome_hours = 1
+caller_orders = true
+
+[trees]
+leaves = 31
+min_rows_per_leaf = 50
+l2 = 10
+""",
+    ),
 }
-FOLDERS: Final = {"movielens": "movielens_posters"}
+FOLDERS: Final = {"movielens": "movielens_posters", "online_retail_whole": "online_retail"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +191,11 @@ def run(*arguments: str | Path) -> Step:
     return Step.run(sys.executable, "-m", "training", *arguments, "--json")
 
 
-def judge(name: str, real: RealSet, *, source: Path, work: Path) -> dict[str, Any]:
+def judge(real: RealSet, *, source: Path, work: Path) -> dict[str, Any]:
     """Import, train and evaluate one set; return figures and costs."""
     data, bundles, configuration = work / "data", work / "bundles", work / "config.toml"
     configuration.write_text(real.configuration)
-    options = [
-        argument
-        for option, path in real.tables(source, work).items()
-        for argument in (f"--{option}", path)
-    ]
-    mapping = MAPPINGS / f"{name}.yaml"
-    imported = run("import", "table", *options, "--map", mapping, "--out", data)
+    imported = run("import", *real.importing(source, work), "--out", data)
     until = ("--until", real.until, "--config", configuration, "--out", bundles)
     trained = run("train", "--data", data, *until)
     [bundle] = [path for path in bundles.iterdir() if path.is_dir()]
@@ -229,7 +248,7 @@ def compare(
             typer.echo(f"{name}: absent, {source}", err=True)
             continue
         with TemporaryDirectory() as work:
-            found = judge(name, SETS[name], source=source, work=Path(work))
+            found = judge(SETS[name], source=source, work=Path(work))
         show(name, found, metric=metric)
         write_result(f"real-{name}", found)
 
