@@ -4,9 +4,10 @@ Question: on data that this project did not make, is the meta-model above its be
 the baselines?
 
 Method: ``python -m benchmarks.quality.real_sets [--only coupons]``. Each set is imported by its
-mapping in ``mappings/``, or its own importer, a bundle is trained on what was received before the split, and evaluated
-on what was shown, or bought, after it. Every step is the command that users run, in a process of
-its own, whose seconds and peak memory are recorded. Sets that are absent are named and left out.
+mapping in ``mappings/``, or its own importer, a bundle is trained on what was received before the
+split, and evaluated on what was shown, or bought, after it. Every step is the command that users
+run, in a process of its own, whose seconds and peak memory are recorded. Sets that are absent are
+named and left out.
 Differences are paired, with bootstrap intervals over customers, as `evaluate` has them.
 
 Last numbers: see docs/evaluation.md.
