@@ -87,6 +87,16 @@ def _coupons(folder: Path, out: Path) -> Arguments:
     )
 
 
+def _random_pages_last(folder: Path, out: Path) -> Arguments:
+    """Move the pages that were shown in random order 52 weeks on, after all sorted ones."""
+    is_random = pl.col("random_bool") == 1
+    pages = pl.read_parquet(folder / "slates.parquet").with_columns(
+        pl.when(is_random).then(pl.col("date_time").dt.offset_by("52w")).otherwise("date_time")
+    )
+    pages.write_parquet(out / "pages.parquet")
+    return _mapped("expedia", events=out / "pages.parquet")
+
+
 def _fifth_of_customers(folder: Path, out: Path) -> Arguments:
     """Take every fifth customer and order of a guest, by a hash of the id."""
     lines = pl.read_parquet(folder / "transactions.parquet")
@@ -126,6 +136,8 @@ SETS: Final[Mapping[str, RealSet]] = {
         # Two thirds of the pages are in the order of the shop.
         configuration="caller_orders = true\n",
     ),
+    # Of sorted pages the position is a bias, not the order of the lists that are ranked.
+    "expedia_random": RealSet(_random_pages_last, until="2013-07-15", protocol="shown"),
     "online_retail": RealSet(_fifth_of_customers, until="2010-11-25", protocol="open"),
     "online_retail_whole": RealSet(
         lambda folder, _out: _mapped("online_retail", events=folder / "transactions.parquet"),
@@ -147,7 +159,11 @@ l2 = 10
 """,
     ),
 }
-FOLDERS: Final = {"movielens": "movielens_posters", "online_retail_whole": "online_retail"}
+FOLDERS: Final = {
+    "expedia_random": "expedia",
+    "movielens": "movielens_posters",
+    "online_retail_whole": "online_retail",
+}
 
 
 @dataclass(frozen=True, slots=True)
