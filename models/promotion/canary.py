@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from models.experiments.analysis.estimate import difference, relative_lift
+from models.experiments.analysis.contrast import Contrast
 from models.experiments.analysis.guardrail import MAX_MORE_DEGRADED, MAX_SLOWER, State
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.results import Results
@@ -30,9 +30,10 @@ def live_findings(rules: CanaryRules, counts: Mapping[str, int]) -> Iterator[Fin
     if min(own.answers, other.answers) < MIN_UNITS:
         return
     width = sequential_width(own.answers + other.answers, planned_units=rules.results.planned_units)
-    more = difference(own.degraded_share(), other.degraded_share(), width=width)
+    shares = Contrast.from_moments(own.degraded_share(), other.degraded_share(), is_share=True)
+    more = shares.difference(width=width)
     yield _guarded("degraded_now", more, MAX_MORE_DEGRADED, said="answers degraded more by")
-    slower = relative_lift(own.mean_time(), other.mean_time(), width=width)
+    slower = Contrast.from_moments(own.mean_time(), other.mean_time()).lift(width=width)
     yield _guarded("latency_now", slower, MAX_SLOWER, said="answers slower by")
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Final, Self
 
-from models.experiments.analysis.estimate import Estimate
+import numpy as np
+
+from models.experiments.analysis.moments import Moments
 
 SHADOW: Final = "shadow"
 CANDIDATE: Final = "candidate"
@@ -112,19 +114,17 @@ class ArmCounts:
         """Return the counts that are not 0, by their names in the store."""
         return {f"{arm}.{name}": n for name, n in asdict(self).items() if n}
 
-    def degraded_share(self) -> Estimate:
-        """Return the share of degraded answers; NaN without answers."""
-        return _mean(self.answers, self.degraded, squares=self.degraded)
+    def degraded_share(self) -> Moments:
+        """Return the moments of an answer's degradation, 1 or 0."""
+        return _moments(self.answers, self.degraded, squares=self.degraded)
 
-    def mean_time(self) -> Estimate:
-        """Return the mean time of an answer, in tenths of a millisecond; NaN without answers."""
-        return _mean(self.answers, self.took, squares=self.took_squared)
+    def mean_time(self) -> Moments:
+        """Return the moments of an answer's time, in tenths of a millisecond."""
+        return _moments(self.answers, self.took, squares=self.took_squared)
 
 
-def _mean(n: int, total: int, *, squares: int) -> Estimate:
-    if not n:
-        return Estimate(float("nan"), float("nan"))
-    mean = total / n
-    # Integers are exact until the division, so the subtraction does not cancel.
-    scatter = (n * squares - total**2) / n
-    return Estimate(mean, scatter / max(n - 1, 1) / n)
+def _moments(n: int, total: int, *, squares: int) -> Moments:
+    # Numerator, denominator of 1, and no covariate.
+    sums = np.array([total, n, 0], dtype=np.float64)
+    products = np.array([[squares, total, 0], [total, n, 0], [0, 0, 0]], dtype=np.float64)
+    return Moments(n, sums, products)

@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.experiments.analysis.multiple_tests import holm
 from training.evaluation.measure import EXPECTED
 from training.evaluation.protocol import KNOWABLE, SlateMetrics
 from training.evaluation.segment import segment_masks
-from training.statistics.bootstrap import Interval, holm, resample
+from training.statistics.bootstrap import Interval, resample
 
 ALPHA: Final = 0.05  # the level of the 95% intervals
 

@@ -26,12 +26,12 @@ from training.report.block import (
 _SAFE: Final = (
     "'Safe' intervals and p-values may be looked at every day: over all looks together they "
     "mislead in at most one experiment of twenty. The others hold for one look, planned before "
-    "the start. Of several variants or metrics each misleads on its own."
+    "the start. 'Adjusted' p-values are safe for all variants and metrics of this table together."
 )
-# One of ten thousand is `models.experiments.analysis.sample_ratio.ALARM`.
+# One of two thousand is `models.experiments.analysis.sample_ratio.ALARM`.
 _ALARM: Final = (
-    "ALARM: units did not come in the assigned shares. Chance does that in fewer than one of ten "
-    "thousand experiments. Find out where units were lost before believing anything below."
+    "ALARM: {which} units are not in the assigned shares. Chance does that in fewer than one of "
+    "two thousand experiments. Find out where units were lost before believing anything below."
 )
 # Exports of the time before the start hold no exposures of this experiment.
 _CAUTION: Final = (
@@ -114,8 +114,14 @@ def design_document(plan: Design) -> list[Block]:
 
 def _conclusions(results: Results) -> Iterator[Conclusion]:
     """Say in one sentence a variant what came of it, by the metric that is listed first."""
-    if results.sample_ratio.alarm:
-        yield Conclusion(Mark("alarm", Tone.BAD), _ALARM)
+    ratios = {"assigned": results.sample_ratio, "analysed": results.analysed_ratio}
+    for which, ratio in ratios.items():
+        if ratio.alarm:
+            yield Conclusion(Mark("alarm", Tone.BAD), _ALARM.format(which=which))
+    if not any(one.analysed for one in results.variants) and any(results.left_out.values()):
+        reason = max(results.left_out, key=lambda name: results.left_out[name]).replace("_", " ")
+        text = f"No unit could be analysed. The most frequent reason is: {reason}."
+        yield Conclusion(Mark("no results", Tone.OPEN), text)
     breached = [one for one in results.guardrails if one.state is State.BREACHED]
     for one in results.comparisons:
         lift = one.safe_lift
@@ -133,7 +139,8 @@ def _conclusions(results: Results) -> Iterator[Conclusion]:
 
 
 def _lift_table(results: Results) -> Table:
-    columns = ["variant", "metric", "lift", "p", "safe lift", "safe p", "explained by before"]
+    columns = ["variant", "metric", "lift", "p", "safe lift", "safe p"]
+    columns += ["adjusted p", "explained by before"]
     rows = [
         [
             one.variant,
@@ -142,6 +149,7 @@ def _lift_table(results: Results) -> Table:
             _UNKNOWN if one.p_value is None else f"{one.p_value:.2g}",
             _interval(one.safe_lift),
             f"{one.safe_p_value:.2g}",
+            f"{one.adjusted_p_value:.2g}",
             f"{one.variance_reduction:.0%}",
         ]
         for one in results.comparisons
@@ -180,10 +188,13 @@ def _unit_tables(results: Results) -> Iterator[Table]:
         ]
         for one in results.variants
     ]
-    mismatch = results.sample_ratio
+    ratios = {"assigned": results.sample_ratio, "analysed": results.analysed_ratio}
+    tests = ", ".join(
+        f"{which} p {one.p_value:.3g} ({'ALARM' if one.alarm else 'no alarm'})"
+        for which, one in ratios.items()
+    )
     yield Table(
-        f"Units by variant; sample ratio: chi-square {mismatch.chi_square:.3g}, "
-        f"p {mismatch.p_value:.3g}, {'ALARM' if mismatch.alarm else 'no alarm'}",
+        f"Units by variant; sample ratio of {tests}",
         columns,
         rows,
     )

@@ -48,7 +48,7 @@ _LOOK: Final = {"until": _UNTIL, "n_units": 20_412, "lift": _INTERVAL}
 _COMPARISON: Final = {
     **{"variant": "by-revenue", "metric": "revenue", "difference": _INTERVAL, "lift": _INTERVAL},
     **{"p_value": 0.1, "unadjusted_lift": _INTERVAL, "variance_reduction": 0.18},
-    **{"safe_lift": _INTERVAL, "safe_p_value": 0.4, "looks": [_LOOK]},
+    **{"safe_lift": _INTERVAL, "safe_p_value": 0.4, "adjusted_p_value": 1.0, "looks": [_LOOK]},
 }
 _GUARDRAIL: Final = {
     **{"name": "p99_ms", "variant": "by-revenue", "control_value": 31.0, "variant_value": 32.0},
@@ -149,8 +149,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Results": {
         **{"experiment": "revenue", "unit": "customer", "control": "as-is", "starts_at": _FROM},
         **{"until": _UNTIL, "rules": _RULES, "left_out": {"forced": 12}, "unpriced_purchases": 3},
-        **{"variants": [_RESULT], "sample_ratio": _MISMATCH, "comparisons": [_COMPARISON]},
-        "guardrails": [_GUARDRAIL],
+        **{"variants": [_RESULT], "sample_ratio": _MISMATCH, "analysed_ratio": _MISMATCH},
+        **{"comparisons": [_COMPARISON], "guardrails": [_GUARDRAIL]},
     },
     "Rules": _RULES,
     "Sale": _SALE,

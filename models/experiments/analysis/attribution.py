@@ -2,8 +2,9 @@
 
 A unit is assigned by any answer that the experiment routed and no other platform forced. It is
 exposed by the first of these answers that showed a sale. Its outcome is what it does within a
-window after that; what it did before is the covariate. All windows have equal length: a unit whose
-window has not ended is counted, but not analysed yet.
+window after that; what it did before is the covariate. All windows have equal length and lie within
+the experiment: a unit whose window has not ended is counted, but not analysed yet, and a unit that
+comes less than a window before the end is not analysed at all.
 """
 
 from dataclasses import dataclass
@@ -101,8 +102,15 @@ def attribute(
         units_in_two_variants=pl.col("n_variants") == 1,
         units_never_shown_a_sale=first_us.is_not_null(),
     )
-    over = first_us + window_us <= to_us(until)
-    analysed = _kept(exposed, left_out, units_with_an_open_window=over)
+    ends_us = first_us + window_us
+    # Entry closes a window before the end: after it a unit sees its variant no longer.
+    whole = ends_us <= to_us(experiment.ends_at) if experiment.ends_at else pl.lit(value=True)
+    analysed = _kept(
+        exposed,
+        left_out,
+        units_too_late_for_a_whole_window=whole,
+        units_with_an_open_window=ends_us <= to_us(until),
+    )
     units = with_outcomes(
         _with_answers(analysed, routed, window_us=window_us),
         outcomes(events, routed, unit=unit),

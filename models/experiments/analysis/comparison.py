@@ -13,20 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.domain.event import to_us
 from models.domain.units import DAY_US
-from models.experiments.analysis.estimate import (
-    Adjustment,
-    Estimate,
-    adjustment,
-    difference,
-    estimate,
-    p_value,
-    relative_lift,
-    z_score,
-)
+from models.experiments.analysis.contrast import Contrast
+from models.experiments.analysis.estimate import adjustment
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import Metric
-from models.experiments.analysis.moments import Moments, running
-from models.experiments.analysis.sequential_test import MIN_UNITS, always_valid_p, sequential_width
+from models.experiments.analysis.moments import running
+from models.experiments.analysis.multiple_tests import holm
+from models.experiments.analysis.sequential_test import always_valid_p, may_look, sequential_width
 from models.experiments.plan.experiment import Experiment
 
 _FROZEN: Final = ConfigDict(frozen=True)
@@ -56,6 +49,9 @@ class Comparison(BaseModel):
     variance_reduction: float = Field(description="Share of variance the covariate explains.")
     safe_lift: Interval = Field(description="Lift with an interval that is safe at every look.")
     safe_p_value: float = Field(description="Smallest of all looks; may be looked at any day.")
+    adjusted_p_value: float = Field(
+        default=1.0, description="The same, adjusted for all variants and metrics by Holm's method."
+    )
     looks: tuple[Look, ...]
 
 
@@ -77,9 +73,9 @@ class Calendar:
     def for_experiment(
         cls, experiment: Experiment, until: datetime, *, window_hours: float
     ) -> Self:
-        """Return the days until events are known, or the last window of the experiment ended."""
+        """Return the days until events are known, or the experiment ended."""
         window = timedelta(hours=window_hours)
-        last = until if experiment.ends_at is None else min(until, experiment.ends_at + window)
+        last = min(until, experiment.ends_at or until)
         return cls(experiment.starts_at, last, window // timedelta(microseconds=1))
 
     @property
@@ -95,19 +91,6 @@ class Calendar:
     def end(self, day: int) -> datetime:
         """Return the end of a day, counted from 0."""
         return min(self.starts_at + timedelta(days=day + 1), self.until)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pair:
-    """Sums of a variant and of the control at the end of a day."""
-
-    day: int
-    own: Moments
-    control: Moments
-    adjusted: Adjustment
-
-    def estimates(self) -> tuple[Estimate, Estimate]:
-        return estimate(self.own, self.adjusted), estimate(self.control, self.adjusted)
 
 
 def compare(
@@ -136,37 +119,54 @@ def compare(
     for name in units:
         if name == control:
             continue
-        pairs = [_Pair(d, arms[name][d], arms[control][d], adjusted[d]) for d in days]
-        looks = list(_looks(pairs, calendar, planned_units=planned_units))
-        last = pairs[-1]
-        own, other = last.estimates()
-        p = p_value(own, other)
+        contrasts = [
+            Contrast.from_moments(
+                arms[name][day],
+                arms[control][day],
+                is_share=metric.is_share,
+                adjusted=adjusted[day],
+            )
+            for day in days
+        ]
+        looks = list(_looks(contrasts, calendar, planned_units=planned_units))
+        last = contrasts[-1]
+        unadjusted = Contrast.from_moments(
+            arms[name][-1], arms[control][-1], is_share=metric.is_share
+        )
+        p = last.p_value()
         yield Comparison(
             variant=name,
             metric=metric.name,
-            difference=difference(own, other),
-            lift=relative_lift(own, other),
+            difference=last.difference(),
+            lift=last.lift(),
             p_value=None if math.isnan(p) else p,
-            unadjusted_lift=relative_lift(estimate(last.own), estimate(last.control)),
-            variance_reduction=last.adjusted.reduction,
+            unadjusted_lift=unadjusted.lift(),
+            variance_reduction=adjusted[-1].reduction,
             safe_lift=looks[-1][0].lift if looks else Interval(),
             safe_p_value=looks[-1][1] if looks else 1.0,
             looks=tuple(look for look, _ in looks),
         )
 
 
+def with_adjusted_p_values(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Adjust the safe p-values for the number of comparisons."""
+    adjusted = holm(np.array([one.safe_p_value for one in comparisons]))
+    return tuple(
+        one.model_copy(update={"adjusted_p_value": float(p)})
+        for one, p in zip(comparisons, adjusted, strict=True)
+    )
+
+
 def _looks(
-    pairs: Sequence[_Pair], calendar: Calendar, *, planned_units: int
+    contrasts: Sequence[Contrast], calendar: Calendar, *, planned_units: int
 ) -> Iterator[tuple[Look, float]]:
     # Each look with the smallest p-value so far, which stays valid however often one looks.
     smallest = 1.0
-    for pair in pairs:
-        if min(pair.own.n, pair.control.n) < MIN_UNITS:
+    for day, found in enumerate(contrasts):
+        if not may_look(found):
             continue
-        own, other = pair.estimates()
-        n_units = pair.own.n + pair.control.n
-        width = sequential_width(n_units, planned_units=planned_units)
-        lift = relative_lift(own, other, width=width)
-        z = z_score(own, other)
-        smallest = min(smallest, always_valid_p(z, n_units, planned_units=planned_units))
-        yield Look(until=calendar.end(pair.day), n_units=n_units, lift=lift), smallest
+        width = sequential_width(found.n_units, planned_units=planned_units)
+        p = always_valid_p(found.z_score(), found.n_units, planned_units=planned_units)
+        smallest = min(smallest, p)
+        look = Look(until=calendar.end(day), n_units=found.n_units, lift=found.lift(width=width))
+        yield look, smallest

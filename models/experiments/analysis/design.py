@@ -33,6 +33,7 @@ _WEEK: Final = 7
 # A single unit has no variance.
 _FEWEST: Final = 2
 _FROZEN: Final = ConfigDict(frozen=True)
+_NO_ANSWERS: Final = pl.DataFrame(schema={"recommendation_id": pl.String, "unit_id": pl.String})
 
 
 class Size(BaseModel):
@@ -167,7 +168,7 @@ def _baseline(
             f"{rules.window_hours:g} hours before its start, which the events do not cover"
         )
         raise NoBaselineError(msg)
-    did = outcomes(events, pl.DataFrame(), unit=unit)
+    did = outcomes(events, _NO_ANSWERS, unit=unit)
     before_us = round(rules.before_days * DAY_US)
     return with_outcomes(units, did, window_us=window_us, before_us=before_us), start_us
 

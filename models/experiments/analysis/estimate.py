@@ -1,4 +1,4 @@
-"""Means and ratios of variants, their differences and relative lifts, with intervals.
+"""Means and ratios of variants, with intervals and an adjustment by a covariate.
 
 Columns of a metric's `Moments` are the numerator, the denominator and the covariate of each
 unit. A mean per unit is the ratio with denominators of 1.
@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 
-from models.experiments.analysis.distribution import two_sided_tail
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.moments import Moments
 
@@ -117,48 +116,3 @@ def estimate(arm: Moments, adjusted: Adjustment = UNADJUSTED) -> Estimate:
     moved = adjusted.theta * (float(means[COVARIATE]) - adjusted.centre)
     # By rounding the variance may be just below 0, which has no square root.
     return Estimate(ratio - moved, max(variance, 0.0))
-
-
-def difference(treatment: Estimate, control: Estimate, *, width: float = WIDTH) -> Interval:
-    """Return treatment minus control, with ``width`` standard errors on each side."""
-    apart = Estimate(treatment.value - control.value, treatment.variance + control.variance)
-    return apart.interval(width)
-
-
-def z_score(treatment: Estimate, control: Estimate) -> float:
-    """Return the difference in standard errors; NaN for a standard error of 0."""
-    error = math.sqrt(treatment.variance + control.variance)
-    return (treatment.value - control.value) / error if error > 0 else math.nan
-
-
-def p_value(treatment: Estimate, control: Estimate) -> float:
-    """Return the p-value of the difference by a two-sided z-test."""
-    return two_sided_tail(z_score(treatment, control))
-
-
-def relative_lift(treatment: Estimate, control: Estimate, *, width: float = WIDTH) -> Interval:
-    """Return ``treatment / control - 1`` with Fieller's interval.
-
-    All ratios ``R`` with ``(t - R c)^2 <= width^2 (var(t) + R^2 var(c))``, less 1. It excludes 0
-    exactly if the test of the difference does. If the control is not significantly different
-    from 0, there is no end.
-
-    Args:
-        treatment: Estimate of the variant.
-        control: Independent estimate of the control.
-        width: Standard errors on each side.
-
-    Source:
-        Fieller, Some Problems in Interval Estimation, JRSS B 1954.
-    """
-    t, c = treatment.value, control.value
-    value = t / c - 1 if c else math.nan
-    squared = width**2
-    a = c**2 - squared * control.variance
-    if math.isnan(a):
-        return Interval()
-    # The control may be 0: no ratio can be excluded.
-    if a <= 0:
-        return Interval.from_numbers(value, -math.inf, math.inf)
-    root = math.sqrt(max((t * c) ** 2 - a * (t**2 - squared * treatment.variance), 0.0))
-    return Interval.from_numbers(value, (t * c - root) / a - 1, (t * c + root) / a - 1)

@@ -1,5 +1,6 @@
 """Guardrail metrics of an experiment: degraded answers, latency and catalogue coverage."""
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
@@ -7,14 +8,17 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from models.experiments.analysis.estimate import Estimate, difference, estimate, relative_lift
+from models.experiments.analysis.contrast import Contrast
+from models.experiments.analysis.coverage import ShownSales
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import Metric
 from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.sequential_test import sequential_width
 from models.experiments.exposure import TOOK
 
-_DEGRADED: Final = Metric("degraded", "share of degraded answers", "degraded", "answers")
+_DEGRADED: Final = Metric(
+    "degraded", "share of degraded answers", "degraded", "answers", is_share=True
+)
 _LATENCY: Final = Metric("latency", "mean time of an answer", "took", "timed")
 _MICROSECONDS: Final = 1_000
 
@@ -44,7 +48,8 @@ class Guardrail(BaseModel):
     """Guardrail: a limit on how much worse than the control a variant may be.
 
     Breached if the whole interval of the change lies beyond the limit, held if the whole interval
-    lies within it, otherwise open. The interval is valid at every look. Coverage has no interval.
+    lies within it, otherwise open. The interval is valid at every look. Coverage is the number of
+    distinct sales in equally many answers of both sides.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -82,8 +87,7 @@ def guardrails(
 ) -> tuple[Guardrail, ...]:
     """Compare every variant with the control.
 
-    Shares and times are ratios over units, as answers of one unit are correlated. Coverage is
-    the number of distinct sales among the first answers, equally many of both.
+    Shares and times are ratios over units, as answers of one unit are correlated.
 
     Args:
         answers: Answers by variant, in the order of time.
@@ -101,54 +105,63 @@ def guardrails(
             continue
         # Wider than for one look: guardrails may be read at any time.
         width = sequential_width(n_units, planned_units=planned_units)
-        own, other = (_estimated(_DEGRADED, units[which]) for which in (name, control))
-        change = difference(own, other, width=width)
-        found.append(_judged("degraded", name, (other, own), change, limit=MAX_MORE_DEGRADED))
-        own, other = (_estimated(_LATENCY, units[which]) for which in (name, control))
-        change = relative_lift(own, other, width=width)
+        degraded = _contrast(_DEGRADED, units[name], units[control])
+        change = degraded.difference(width=width)
+        found.append(_judged("degraded", name, degraded, change, limit=MAX_MORE_DEGRADED))
+        latency = _contrast(_LATENCY, units[name], units[control])
+        change = latency.lift(width=width)
         if change.value is not None:
-            found.append(_judged("latency", name, (other, own), change, limit=MAX_SLOWER))
-        found.append(_coverage(name, answers[name], answers[control]))
+            found.append(_judged("latency", name, latency, change, limit=MAX_SLOWER))
+        found.append(_coverage(name, answers[name], answers[control], width=width))
     return tuple(found)
 
 
-def _estimated(metric: Metric, units: pl.DataFrame) -> Estimate:
-    return estimate(Moments.from_columns(metric.columns(units)))
+def _contrast(metric: Metric, units: pl.DataFrame, control: pl.DataFrame) -> Contrast:
+    own, other = (Moments.from_columns(metric.columns(one)) for one in (units, control))
+    return Contrast.from_moments(own, other, is_share=metric.is_share)
 
 
 def _judged(
-    name: str, variant: str, values: tuple[Estimate, Estimate], change: Interval, *, limit: float
+    name: str, variant: str, found: Contrast, change: Interval, *, limit: float
 ) -> Guardrail:
     state = State.OPEN
     if change.low is not None and change.low > limit:
         state = State.BREACHED
     elif change.high is not None and change.high <= limit:
         state = State.HELD
-    control, own = values
     return Guardrail(
         name=name,
         variant=variant,
-        control_value=control.value,
-        variant_value=own.value,
+        control_value=found.control,
+        variant_value=found.own,
         change=change,
         limit=limit,
         state=state,
     )
 
 
-def _coverage(variant: str, own: pl.DataFrame, control: pl.DataFrame) -> Guardrail:
-    # Equally many answers: more answers show more distinct sales.
-    n = min(own.height, control.height)
-    shown, wanted = (
-        frame.head(n)["sale_ids"].explode().drop_nulls().n_unique() for frame in (own, control)
-    )
-    change = shown / wanted - 1 if wanted else 0.0
+def _coverage(variant: str, own: pl.DataFrame, control: pl.DataFrame, *, width: float) -> Guardrail:
+    drawn = min(own.height, control.height)
+    both = ShownSales.from_answers(own), ShownSales.from_answers(control)
+    shown, wanted = (one.expected(drawn) for one in both)
+    change = Interval()
+    if shown and wanted:
+        log, half = (
+            math.log(shown / wanted),
+            width * math.hypot(*(o.log_error(drawn) for o in both)),
+        )
+        change = Interval.from_numbers(*(math.expm1(log + by) for by in (0.0, -half, half)))
+    state = State.OPEN
+    if change.high is not None and change.high < -MAX_LESS_COVERAGE:
+        state = State.BREACHED
+    elif change.low is not None and change.low >= -MAX_LESS_COVERAGE:
+        state = State.HELD
     return Guardrail(
         name="coverage",
         variant=variant,
         control_value=wanted,
         variant_value=shown,
-        change=Interval(value=change),
+        change=change,
         limit=-MAX_LESS_COVERAGE,
-        state=State.BREACHED if change < -MAX_LESS_COVERAGE else State.HELD,
+        state=state,
     )

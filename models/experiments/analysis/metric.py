@@ -20,6 +20,7 @@ class Metric:
         numerator: Column of the units' table that is summed.
         denominator: Column that the sum is divided by; None for the number of units.
         covariate: Column with the same before the first exposure; None if there is none.
+        is_share: Whether it is a share of units or of the denominator, at most 1.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Metric:
     numerator: str
     denominator: str | None = None
     covariate: str | None = None
+    is_share: bool = False
 
     def columns(self, units: pl.DataFrame) -> NDArray[np.float64]:
         """Return numerator, denominator and covariate of each unit, shape ``(n_units, 3)``."""
@@ -39,7 +41,13 @@ class Metric:
 
 
 METRICS: Final = (
-    Metric("conversion", "share of units that bought", "bought", covariate="bought_before"),
+    Metric(
+        "conversion",
+        "share of units that bought",
+        "bought",
+        covariate="bought_before",
+        is_share=True,
+    ),
     Metric("purchases", "purchases per unit", "purchases", covariate="purchases_before"),
     Metric("revenue", "revenue per unit", "revenue", covariate="revenue_before"),
     Metric("clicks_per_answer", "clicks per answer", "clicks", denominator="answers"),

@@ -1,7 +1,7 @@
 """Moments: sums and cross products of outcomes, the sufficient statistics of estimates."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -30,6 +30,15 @@ class Moments:
             columns: One row per unit, shape ``(n, n_columns)``.
         """
         return cls(len(columns), columns.sum(axis=0), columns.T @ columns)
+
+    def __add__(self, other: Self) -> Self:
+        """Return the moments of both samples together."""
+        return replace(
+            self,
+            n=self.n + other.n,
+            sums=self.sums + other.sums,
+            products=self.products + other.products,
+        )
 
     @property
     def means(self) -> NDArray[np.float64]:
@@ -62,7 +71,6 @@ def running(
     start = 0
     # Days are added up instead of summed anew: linear in units, however many days.
     for end in ends:
-        new = Moments.from_columns(columns[order[start:end]])
-        total = Moments(total.n + new.n, total.sums + new.sums, total.products + new.products)
+        total += Moments.from_columns(columns[order[start:end]])
         start = end
         yield total

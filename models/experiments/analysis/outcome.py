@@ -33,8 +33,8 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
         unit: The assignment unit.
 
     Returns:
-        ``unit_id, at_us, is_purchase`` and ``paid``: the revenue, else price times quantity,
-        else null.
+        ``unit_id, at_us, is_purchase``, ``names_answer``: whether it refers to one of the
+        answers, and ``paid``: the revenue, else price times quantity, else null.
     """
     events = net_of_refunds(events)
     rows = np.flatnonzero((events.kinds == PURCHASE) | (events.kinds == CLICK))
@@ -50,6 +50,8 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
             "is_purchase": events.kinds[rows] == PURCHASE,
             "paid": pl.Series(paid, dtype=pl.Float64, nan_to_null=True),
         }
+    ).with_columns(
+        names_answer=pl.col("recommendation_id").is_in(answers["recommendation_id"].implode())
     )
     # Events do not name devices: the answer does to which an event refers.
     if unit is Unit.DEVICE:
@@ -74,7 +76,7 @@ def with_outcomes(
         The same rows with ``bought`` (1 or 0), ``purchases, revenue, clicks`` and ``unpriced``
         of the window, where ``unpriced`` are purchases of unknown price, which add nothing to
         the revenue, and ``bought, purchases, revenue`` before it, which end in
-        ``_before``.
+        ``_before``. Clicks are those that refer to an answer.
     """
     own = did.join(units.select("unit_id", "first_us"), on="unit_id", how="inner")
     since = pl.col("at_us") - pl.col("first_us")
@@ -86,7 +88,7 @@ def with_outcomes(
         (within & bought).any().cast(pl.Float64).alias("bought"),
         (within & bought).sum().alias("purchases"),
         paid.filter(within & bought).sum().alias("revenue"),
-        (within & ~bought).sum().alias("clicks"),
+        (within & ~bought & pl.col("names_answer")).sum().alias("clicks"),
         (within & bought & pl.col("paid").is_null()).sum().alias("unpriced"),
         (before & bought).any().cast(pl.Float64).alias("bought_before"),
         (before & bought).sum().alias("purchases_before"),

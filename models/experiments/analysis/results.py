@@ -10,7 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.dataset.events import EventTable
 from models.domain.event import from_us, to_us
 from models.experiments.analysis.attribution import Attributed, Rules, attribute
-from models.experiments.analysis.comparison import Calendar, Comparison, compare
+from models.experiments.analysis.comparison import (
+    Calendar,
+    Comparison,
+    compare,
+    with_adjusted_p_values,
+)
 from models.experiments.analysis.estimate import estimate
 from models.experiments.analysis.guardrail import Guardrail, Latency, guardrails, latency
 from models.experiments.analysis.interval import Interval
@@ -52,7 +57,10 @@ class Results(BaseModel):
     left_out: dict[str, int] = Field(description="Answers and units, by the reason.")
     unpriced_purchases: int = Field(description="Purchases without revenue or price.")
     variants: tuple[VariantResult, ...]
-    sample_ratio: Mismatch
+    sample_ratio: Mismatch = Field(description="Of assigned units.")
+    analysed_ratio: Mismatch = Field(
+        description="Of analysed units: an alarm of these alone shows units that a variant lost."
+    )
     comparisons: tuple[Comparison, ...]
     guardrails: tuple[Guardrail, ...]
 
@@ -103,7 +111,10 @@ def experiment_results(
             for name, share in shares.items()
         ),
         sample_ratio=sample_ratio(found.assigned, shares),
-        comparisons=tuple(one for metric in METRICS for one in compared(metric, units)),
+        analysed_ratio=sample_ratio({name: one.height for name, one in units.items()}, shares),
+        comparisons=with_adjusted_p_values(
+            [one for metric in METRICS for one in compared(metric, units)]
+        ),
         guardrails=guardrails(answers, experiment.control, planned_units=read_by.planned_units),
     )
 

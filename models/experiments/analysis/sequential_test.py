@@ -14,10 +14,20 @@ Source:
 import math
 from typing import Final
 
+from models.experiments.analysis.contrast import Contrast
 from models.experiments.analysis.estimate import LEVEL
 
-# Chosen: units of each variant before the first look, as the theory is asymptotic.
+# The theory is asymptotic: looks begin with enough events, see `may_look`. Chosen by simulation of
+# tests without an effect (decision 0044); 5 is the usual bound of a chi-square test, too.
+MIN_EVENTS: Final = 25
+MIN_EXPECTED: Final = 5
+# Chosen: units of each side before the first look at what may have no event at all.
 MIN_UNITS: Final = 100
+
+
+def may_look(contrast: Contrast) -> bool:
+    """Return whether there are enough events for a look, together and on the smaller side."""
+    return contrast.n_events >= MIN_EVENTS and contrast.n_events_expected >= MIN_EXPECTED
 
 
 def _tightness(planned_units: int) -> float:

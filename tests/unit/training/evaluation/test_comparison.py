@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from models.experiments.analysis.multiple_tests import holm
 from tests.judged import slate
 from training.evaluation.comparison import Board, Verdict
 from training.evaluation.measure import PURCHASES
-from training.statistics.bootstrap import holm, resample
+from training.statistics.bootstrap import resample
 
 N = 400
 

@@ -1,5 +1,6 @@
 """Whose purchases count for whom, what is left out, and what the results say."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from models.experiments.analysis.guardrail import Guardrail, State
 from models.experiments.analysis.results import Results, Rules, VariantResult, experiment_results
+from models.experiments.analysis.sequential_test import always_valid_p
 from models.experiments.exposure import ExposureError, read_exposures
 from models.experiments.plan.experiment import Unit
 from tests import reference
@@ -85,10 +87,17 @@ def test_revenue_is_what_was_paid_or_else_price_times_quantity() -> None:
     assert found.unpriced_purchases == 1
 
 
-def test_clicks_are_divided_by_answers_not_by_units() -> None:
+def test_clicks_on_answers_are_divided_by_answers_not_by_units() -> None:
     answers = [Answer(unit="c1", at=i) for i in range(3)] + [Answer(unit="c2")]
 
-    found = results(answers, [Did(kind="click", at=5), Did(kind="click", unit="c2", at=5)])
+    did = [
+        Did(kind="click", at=5, exposure="x1"),
+        Did(kind="click", unit="c2", at=5, exposure="x3"),
+        Did(kind="click", at=6, exposure="of-another-page"),
+        Did(kind="click", at=6),
+    ]
+
+    found = results(answers, did)
 
     assert value(found, "control", "clicks_per_answer") == 0.5
 
@@ -124,10 +133,11 @@ def test_what_is_left_out_is_counted() -> None:
         Answer(unit="both"),
         Answer(unit="both", variant="treatment", at=1),
         Answer(unit="blind", sales=()),
-        Answer(unit="open", at=12 * DAY_US + 1),
+        Answer(unit="open", at=13 * DAY_US - HOUR_US),
+        Answer(unit="last", at=13 * DAY_US + 1),
     ]
 
-    found = results(answers)
+    found = results(answers, until=START + timedelta(days=13, hours=12))
 
     assert found.left_out == {
         "answers_forced": 1,
@@ -136,10 +146,13 @@ def test_what_is_left_out_is_counted() -> None:
         "units_under_other_shares": 1,
         "units_in_two_variants": 1,
         "units_never_shown_a_sale": 1,
+        "units_too_late_for_a_whole_window": 1,
         "units_with_an_open_window": 1,
     }
     control = of(found, "control")
-    assert (control.assigned, control.exposed, control.analysed) == (4, 2, 1)
+    assert (control.assigned, control.exposed, control.analysed) == (5, 3, 1)
+    assert found.sample_ratio.observed == {"control": 5, "treatment": 1}
+    assert found.analysed_ratio.observed == {"control": 1, "treatment": 1}
 
 
 def test_who_was_never_shown_a_sale_is_assigned_and_not_exposed() -> None:
@@ -217,7 +230,10 @@ def test_a_look_knows_the_units_whose_window_was_over(rng: np.random.Generator) 
 
 
 def test_the_safe_p_value_remembers_its_smallest() -> None:
-    """On the first day only half of the treated buy, on the second it is turned."""
+    """On the first day only half of the treated buy, on the second it is turned.
+
+    75 of 150 against none: the pooled share is 1/4, and z = 0.5 / sqrt(3/16 * 300/299 / 75).
+    """
     answers = [
         Answer(unit=f"{v}-{d}-{i}", variant=v, at=d * DAY_US)
         for v in ("control", "treatment")
@@ -230,7 +246,11 @@ def test_the_safe_p_value_remembers_its_smallest() -> None:
     found = results(answers, did).comparisons[0]
 
     assert found.lift.value == pytest.approx(0.0)
-    assert found.safe_p_value < 1e-6
+    z = 0.5 / math.sqrt(3 / 16 * 300 / 299 / 75)
+    first = always_valid_p(z, 300, planned_units=RULES.planned_units)
+    assert found.safe_p_value == pytest.approx(first)
+    # Of five metrics revenue per purchase cannot be compared, and purchases are as conversion.
+    assert found.adjusted_p_value == pytest.approx(5 * first)
 
 
 def test_a_safe_interval_holds_the_fixed_one(rng: np.random.Generator) -> None:
@@ -298,7 +318,7 @@ def test_a_latency_that_no_record_says_is_no_guardrail() -> None:
 
 
 def test_coverage_is_compared_over_equally_many_answers() -> None:
-    """The control's first two answers show 4 sales, the treatment's two only 2."""
+    """Two of the control's three answers show 4 sales, the treatment's two only 2."""
     answers = [
         Answer(unit="a", at=0, sales=("s1", "s2")),
         Answer(unit="b", at=1, sales=("s3", "s4")),
@@ -309,8 +329,28 @@ def test_coverage_is_compared_over_equally_many_answers() -> None:
 
     found = guardrail(results(answers), "coverage")
 
-    assert (found.control_value, found.variant_value) == (4, 2)
-    assert found.state is State.BREACHED
+    assert found.control_value == pytest.approx(4)
+    assert found.variant_value == pytest.approx(2)
+    assert found.change.value == pytest.approx(-0.5)
+    assert found.state is State.OPEN
+
+
+@pytest.mark.parametrize(("pool", "state"), [(200, State.HELD), (100, State.BREACHED)])
+def test_coverage_that_is_lost_for_certain_is_breached(
+    pool: int, state: State, rng: np.random.Generator
+) -> None:
+    """A fifth may be lost; of 100 sales instead of 200 at most half of all are shown."""
+    answers = [
+        Answer(unit=f"{v}-{i}", variant=v, at=i, sales=tuple(map(str, rng.integers(0, n, size=4))))
+        for v, n in (("control", 200), ("treatment", pool))
+        for i in range(400 if v == "control" else 300)
+    ]
+
+    found = guardrail(results(answers), "coverage")
+
+    # Of 300 answers with 4 draws each: each of n sales is missed by (1 - 1/n)^1200.
+    assert found.control_value == pytest.approx(200 * (1 - (1 - 1 / 200) ** 1200), rel=0.02)
+    assert found.state is state
 
 
 def test_an_experiment_without_answers_has_results() -> None:
