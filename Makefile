@@ -43,14 +43,14 @@ demo-stop: ## End the demo's service and remove its files
 test: $(VENV)/.development ## Set up and run the tests
 	$(PYTEST)
 
-check: $(VENV)/.development ## Every gate, read-only: what CI runs
-	$(GATES) types format lint imports dockerfile audit all-tests
+check: $(VENV)/.development ## Every check, read-only: what CI runs
+	$(CHECKS) types format lint imports dockerfile audit all-tests
 
 quick: $(VENV)/.development ## Format, lint, contracts; types and unit tests of what changed, or ALL=1
-	$(GATES) changed-types format lint imports changed-tests
+	$(CHECKS) changed-types format lint imports changed-tests
 
-# All gates of a list, two at a time: those that fail are named at the end, the others still run.
-GATES = $(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target
+# All checks of a list, two at a time: those that fail are named at the end, the others still run.
+CHECKS = $(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target
 
 types:
 	$(BIN)/basedpyright
@@ -75,7 +75,7 @@ fix: $(VENV)/.development ## Format, and repair what ruff can repair
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.development ## Measure; never a gate
+bench: $(VENV)/.development ## Run the benchmarks; part of no check
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -s
 
 bench-quality: $(VENV)/.development ## Rankings beside other libraries: BUNDLE=DIR DATA=DIR FROM=TIME

@@ -104,7 +104,7 @@ async def _require_bundle(settings: Settings, url: str) -> None:
     Raises:
         BundleError: If neither is whole.
     """
-    # The settings first: their bundle is enough, also while the store is away.
+    # The settings first: their bundle is enough, also while the store is unreachable.
     repository = BundleRepository(settings.bundles, settings.bundle)
     try:
         repository.require("")

@@ -1,4 +1,4 @@
-"""Fixtures and hooks of all tests: the gate on skips, the size of proofs, seeded randomness."""
+"""Fixtures and hooks of all tests: the rule on skips, the size of proofs, seeded randomness."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Gate on skips: only agreed ones pass, as a check that did not run has not passed."""
+"""Rule on skips: only agreed ones pass, as a check that did not run has not passed."""
 
 from collections.abc import Generator
 

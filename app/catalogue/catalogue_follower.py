@@ -277,7 +277,7 @@ class CatalogueFollower:
             await self._in_pool(self._save)
 
     async def fall_back(self) -> None:
-        """Serve the catalogue saved here, or else that of the bundle, while the store is away."""
+        """Serve the catalogue saved here, or else that of the bundle, in an outage of the store."""
         async with self._building:
             self._view.served = await self._in_pool(lambda: self._saved_or_seed(self._view.model))
 
@@ -316,7 +316,7 @@ class CatalogueFollower:
             return None
 
     def _save(self) -> None:
-        """Save the catalogue for workers of this machine that start while the store is away."""
+        """Save the catalogue for workers of this machine that start in an outage of the store."""
         served = self.served
         if served is None or served.source is not Source.STORE or not self._known.generation:
             return

@@ -1,4 +1,4 @@
-"""Store clock, by which sales open and close; extrapolated while the store is away."""
+"""Store clock, by which sales open and close; extrapolated while the store is unreachable."""
 
 import time
 from collections.abc import Callable

@@ -53,7 +53,7 @@ class Remembered(BaseModel):
 
 STATE_ADVICE: Final = (
     "make room below VITRINE_STATE_DIR, or let the service write there: it keeps its last"
-    " catalogue there, and a worker that starts while the store is away shows an older one"
+    " catalogue there, and a worker that starts while the store is unreachable shows an older one"
 )
 
 
@@ -217,7 +217,7 @@ class SnapshotArchive:
         oldest_s = now_us / SECOND_US - RETENTION_S
         last, kept, n_removed = self._last_or_none(), set[Path](), 0
         if last is not None:
-            # However old: a worker that starts while the store is away begins with it.
+            # However old: a worker that starts while the store is unreachable begins with it.
             content_id, counts_id = last.snapshot_id.split(".")
             kept = {*self._parts(self._content_path(content_id)), self._counts_path(counts_id)}
         for path in self._directory.glob("*.npz"):

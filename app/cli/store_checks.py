@@ -158,7 +158,7 @@ def skew_finding(skew_ms: float) -> Finding:
         "clock",
         f"the store's clock is {skew_ms:+.1f} ms from this machine's",
         is_ok=abs(skew_ms) <= SKEW_MS,
-        advice="synchronise both by NTP: while the store is away, sales close by this machine's"
+        advice="synchronise both by NTP: in an outage of the store, sales close by this machine's"
         " clock",
     )
 

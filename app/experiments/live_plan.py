@@ -49,7 +49,7 @@ class LivePlan:
         return self._current
 
     async def begin(self) -> None:
-        """Use the store's plan; while the store is away, the last one kept on this machine.
+        """Use the store's plan; while the store is unreachable, the last one kept on this machine.
 
         The catalogue must be there: the bundles that variants name are loaded for it.
         """
@@ -59,7 +59,7 @@ class LivePlan:
             remembered = await asyncio.to_thread(self._file.last)
             self._current = remembered or self._current
             _log.warning(
-                "the store is away: using the plan of experiments last kept on this machine",
+                "the store is unreachable: using the plan of experiments last kept on this machine",
                 version=self._current.version,
                 reason=str(exc),
             )

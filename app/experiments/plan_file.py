@@ -24,7 +24,7 @@ def first_plan(path: Path | None) -> StoredPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """Keeps the last plan of the store, for a start while the store is away. Methods block."""
+    """Keeps the last plan of the store, for a start in an outage of the store. Methods block."""
 
     path: Path
 

@@ -9,7 +9,7 @@ _log = get_logger(__name__)
 
 
 class Dependency(StrEnum):
-    """A dependency of background tasks that can be away for a while."""
+    """A dependency of background tasks that can have an outage."""
 
     STORE = "store"
     DISK = "disk"
@@ -26,7 +26,9 @@ class Outages:
         """Record an outage of a task; the first task of an outage is logged."""
         self.metrics.health.task_outages.labels(task, lost).inc()
         if lost not in self._by_task.values():
-            _log.warning(f"lost the {lost}; retrying until it is back", task=task, reason=reason)
+            _log.warning(
+                f"outage of the {lost}; retrying until it answers", task=task, reason=reason
+            )
         self._by_task[task] = lost
 
     def end(self, task: str) -> None:

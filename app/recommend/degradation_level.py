@@ -13,13 +13,13 @@ class DegradationLevel(StrEnum):
     """No event of the last 14 days is known, and the model's data is older: ranked by the model,
     as if no sale were visited or bought."""
     ANONYMOUS = "anonymous"
-    """The customer's window is unavailable: ranked as for an unknown customer."""
+    """The customer's window was not read: ranked as for an unknown customer."""
     VARIANT = "variant"
     """The bundle of the customer's variant is not loaded: ranked by the plan's default."""
     REMEMBERED = "remembered"
     """The store lost sales, or holds older states of them: ranked from the last ones known here."""
     POPULARITY = "popularity"
-    """The model is unavailable, or there is no time for it: ranked by what is visited and bought
+    """There is no model, or no time for it, or it failed: ranked by what is visited and bought
     most."""
     SNAPSHOT = "snapshot"
     """The store has not confirmed the catalogue within the last minute, or since this process was
@@ -116,10 +116,10 @@ CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
         Cause(
             DegradationLevel.SNAPSHOT,
             "catalogue_unconfirmed",
-            "the catalogue is not confirmed: the store is away, or this worker was paused or has"
-            " just started",
-            "`/health/full` names a store that is away: start it, or correct VITRINE_REDIS_URL;"
-            " otherwise the worker reads the store within seconds",
+            "the catalogue is not confirmed: the store is unreachable, or this worker was paused or"
+            " has just started",
+            "if `/health/full` names the store, start it, or correct VITRINE_REDIS_URL; otherwise"
+            " the worker reads the store within seconds",
         ),
     )
 }

@@ -17,7 +17,7 @@ _log = get_logger(__name__)
 class Degradation:
     """Counts degraded answers and logs them at most once a second, by level.
 
-    A store that is away degrades every answer: a line each would itself overload the service.
+    An outage of the store degrades every answer: a line each would itself overload the service.
     """
 
     def __init__(self, monotonic_s: Callable[[], float]) -> None:

@@ -71,7 +71,7 @@ class Recommender:
     Attributes:
         customers: Windows and profiles.
         live: The catalogue.
-        clock: The store's clock, also while the store is away.
+        clock: The store's clock, also while the store is unreachable.
         ranker: Ranks the candidates.
         exposures: Takes the records.
         origin: Plan of experiments and versions.

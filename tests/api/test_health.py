@@ -90,7 +90,7 @@ async def test_an_emptied_store_is_named_and_takes_no_process_out(
 async def test_a_state_directory_that_takes_no_catalogue_is_named(
     client: httpx.AsyncClient, stores: Stores, settings: Settings
 ) -> None:
-    """A worker that starts while the store is away would show an older catalogue."""
+    """A worker that starts while the store is unreachable would show an older catalogue."""
     folder = settings.state_dir / "snapshots"
     folder.rename(settings.state_dir / "moved")
     folder.write_text("a file, and no folder")
@@ -275,7 +275,7 @@ async def test_an_unreadable_sale_is_named_and_a_put_mends_it(
 async def test_a_worker_that_never_had_a_catalogue_says_what_to_do(
     settings: Settings, worker: Worker
 ) -> None:
-    """The store is away, nothing is saved on this machine, and there is no bundle."""
+    """The store is unreachable, nothing is saved on this machine, and there is no bundle."""
     stores = Stores.open(f"unix://{settings.state_dir}/none.sock")
 
     @asynccontextmanager

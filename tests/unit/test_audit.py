@@ -1,4 +1,4 @@
-"""A gate that looked nothing up must not read like one that found nothing."""
+"""A check that looked nothing up must not read like one that found nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path

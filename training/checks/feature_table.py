@@ -27,6 +27,7 @@ Features of the meta-model, in the order of its columns. This page is written fr
 `make features`, and a test compares them. `models` computes all of them, in training and in
 serving. The last column is the value for an unknown customer and a sale without events: trees
 treat `unknown` (NaN) as a case of its own, and `the shop's own` is a rate fitted on all sales.
+[Where to add](architecture.md#where-to-add) says how a feature is added.
 
 """
 _SALES: Final = """sale_id,opens_at

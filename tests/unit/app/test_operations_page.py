@@ -3,20 +3,43 @@
 import re
 
 from app.health.readiness import Part
-from app.recommend.degradation_level import DegradationLevel
+from app.recommend.degradation_level import (
+    CAUSES,
+    MODEL_FAILED,
+    NO_MODEL,
+    NOTHING_OPEN,
+    ORDER_MISSING,
+    SHED,
+    TOO_SLOW,
+    DegradationLevel,
+)
 from tests.proofs import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 
 
+def section(heading: str) -> str:
+    """Text below a heading, up to the next one."""
+    return re.split(r"\n##+ ", PAGE.split(f"# {heading}\n")[1])[0]
+
+
 def rows(heading: str) -> set[str]:
     """First cells, where they are code, of the tables below a heading."""
-    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return set(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE))
+    return set(re.findall(r"^\| `(\w+)` \|", section(heading), flags=re.MULTILINE))
 
 
 def test_every_value_of_degraded_has_its_row() -> None:
     assert rows("What `degraded` says") == {level.value for level in DegradationLevel}
+
+
+def test_every_cause_has_its_row_with_its_level() -> None:
+    of_popularity = (SHED, TOO_SLOW, NO_MODEL, MODEL_FAILED, ORDER_MISSING)
+    causes = [*CAUSES.values(), *of_popularity, NOTHING_OPEN]
+
+    text = section("Why was this answer degraded?")
+    found = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", text, flags=re.MULTILINE)
+    assert sorted(found) == sorted((one.name, one.level.value) for one in causes)
+    assert {level for _, level in found} == {level.value for level in DegradationLevel}
 
 
 def test_every_part_that_health_can_miss_has_its_row() -> None:

@@ -220,7 +220,7 @@ async def test_an_outage_is_no_error_and_is_logged_once_when_it_begins_and_once_
         for task in ("catalogue", "plan")
     ]
     assert [line["event"] for line in lines] == [
-        f"lost the {name}; retrying until it is back",
+        f"outage of the {name}; retrying until it answers",
         f"the {name} answers again",
     ]
     assert (n_outages, worker.n_restarts("plan")) == ([20.0, 20.0], None)
