@@ -1,6 +1,5 @@
 """Hyper-parameters of a training run, kept in the bundle's manifest, and its other options."""
 
-import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.arrays.document import read_json
 from models.domain.errors import UserError, reason_for
 from models.domain.units import HOUR_US
 from models.ranker.trees import MAX_LEAVES
@@ -95,7 +95,7 @@ class RunConfig(BaseModel):
             return cls()
         try:
             text = path.read_text()
-            values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+            values = read_json(text) if path.suffix == ".json" else tomllib.loads(text)
             return cls.model_validate(values)
         except (OSError, ValueError, ValidationError) as exc:
             msg = f"configuration {path}: {reason_for(exc)}"

@@ -3,11 +3,9 @@
 import json
 from typing import Final
 
+from models.arrays.document import RepeatedKeyError, each_key_once
+
 _SHOWN_CHARS: Final = 64  # chosen: callers decide how long a key is
-
-
-class _RepeatedKeyError(Exception):
-    """A key that was there already; no `ValueError`, which faulty JSON is."""
 
 
 def repeated_key(content: bytes) -> str | None:
@@ -17,9 +15,9 @@ def repeated_key(content: bytes) -> str | None:
     """
     try:
         # Numbers stay text: to make thousands of digits a number takes seconds.
-        json.loads(content, object_pairs_hook=_check, parse_int=str, parse_float=str)
-    except _RepeatedKeyError as exc:
-        return str(exc)[:_SHOWN_CHARS]
+        json.loads(content, object_pairs_hook=each_key_once, parse_int=str, parse_float=str)
+    except RepeatedKeyError as exc:
+        return exc.key[:_SHOWN_CHARS]
     except (ValueError, RecursionError):
         return None
     return None
@@ -35,18 +33,7 @@ def with_marks(content: bytes) -> bytes:
 
 
 def _marked(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
     try:
-        _check(pairs)
-    except _RepeatedKeyError as exc:
-        value[f"{str(exc)[:_SHOWN_CHARS]} twice"] = None
-    return value
-
-
-def _check(pairs: list[tuple[str, object]]) -> None:
-    seen = {key for key, _ in pairs}
-    if len(seen) < len(pairs):
-        for key, _ in pairs:
-            if key not in seen:
-                raise _RepeatedKeyError(key)
-            seen.discard(key)
+        return each_key_once(pairs)
+    except RepeatedKeyError as exc:
+        return dict(pairs) | {f"{exc.key[:_SHOWN_CHARS]} twice": None}

@@ -20,8 +20,8 @@ from app.errors import PromotionRefusedError
 from app.promotion.promotion_editor import PromotionEditor
 from app.settings import Settings
 from app.stores.store import Stores
+from models.arrays.document import read_yaml
 from models.domain.errors import UserError, reason_for
-from models.experiments.yaml_document import read_yaml
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Promotion
 from models.promotion.rule import PromotionRules

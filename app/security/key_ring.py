@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from app.observability import audit_log, get_logger
 from app.security.key import KeyEntry, KeyFile, Keys
 from models.arrays.atomic_file import write_file
+from models.arrays.document import RepeatedKeyError, read_json
 from models.domain.errors import UserError
 
 # A revoked key is refused within a second; a look is one `stat`.
@@ -32,7 +33,9 @@ def read_keys(path: Path) -> KeyFile:
         KeyFileError: If it is missing, unreadable or malformed.
     """
     try:
-        return KeyFile.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        keys = KeyFile.model_validate_json(content)
+        read_json(content)  # which refuses a key of an object that is there twice
     except OSError as exc:
         msg = f"the keys {path} are not read: {exc.strerror}; `python -m app keys new` writes them"
         raise KeyFileError(msg) from exc
@@ -41,6 +44,10 @@ def read_keys(path: Path) -> KeyFile:
         where = ".".join(map(str, first["loc"])) or "the file"
         msg = f"the keys {path} are malformed: {where}: {first['msg']}"
         raise KeyFileError(msg) from exc
+    except RepeatedKeyError as exc:
+        msg = f"the keys {path} are malformed: {exc}"
+        raise KeyFileError(msg) from exc
+    return keys
 
 
 def write_keys(path: Path, keys: KeyFile) -> None:

@@ -10,6 +10,7 @@ from typing import Final, TextIO, cast
 
 import polars as pl
 
+from models.arrays.document import RepeatedKeyError, each_key_once, read_json
 from models.dataset.checks import ROW
 from models.dataset.faults import Fault, FaultCode
 
@@ -50,20 +51,21 @@ class JsonLines:
 
     def _rows(self, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str | None]]]:
         for row, line in enumerate((line for line in lines if line.strip()), start=1):
+            problem = "the line is not a JSON object"
             try:
-                content: object = json.loads(line)
+                content = read_json(line)
+                if isinstance(content, dict):
+                    yield row, flattened(cast("dict[str, object]", content))
+                    continue
+            except RepeatedKeyError as exc:
+                problem = str(exc)
             except ValueError as exc:
-                content, problem = None, f"not JSON: {exc}"
-            else:
-                problem = "not a JSON object"
-            if isinstance(content, dict):
-                yield row, flattened(cast("dict[str, object]", content))
-                continue
+                problem = f"the line is not JSON: {exc}"
             fault = Fault(
                 file=self.path.name,
                 row=row,
                 code=FaultCode.MALFORMED_ROW,
-                reason=f"the line is {problem}",
+                reason=problem,
                 record=json.dumps([line.strip()[:_SHOWN_CHARS]], ensure_ascii=False),
             )
             self.faults.append(fault)
@@ -91,21 +93,27 @@ def numbered_texts(
     return pl.concat(frames, how="diagonal")
 
 
-def flattened(content: dict[str, object], prefix: str = "") -> dict[str, str | None]:
-    """Flatten an object to texts by name; see `JsonLines.read`."""
-    flat: dict[str, str | None] = {}
+def flattened(content: dict[str, object]) -> dict[str, str | None]:
+    """Flatten an object to texts by name; see `JsonLines.read`.
+
+    Raises:
+        RepeatedKeyError: If two fields have one name, as ``{"a": {"b": 1}, "a.b": 2}``.
+    """
+    return each_key_once(list(_fields(content, "")))
+
+
+def _fields(content: dict[str, object], prefix: str) -> Iterator[tuple[str, str | None]]:
     for key, value in content.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
-            flat |= flattened(cast("dict[str, object]", value), f"{name}.")
+            yield from _fields(cast("dict[str, object]", value), f"{name}.")
         elif isinstance(value, list):
             elements = cast("list[object]", value)
-            flat[name] = json.dumps(elements, ensure_ascii=False)
+            yield name, json.dumps(elements, ensure_ascii=False)
             if elements and not isinstance(elements[0], dict | list):
-                flat[f"{name}.0"] = as_field(elements[0])
+                yield f"{name}.0", as_field(elements[0])
         else:
-            flat[name] = as_field(value)
-    return flat
+            yield name, as_field(value)
 
 
 def as_field(value: object) -> str | None:

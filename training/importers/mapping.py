@@ -11,13 +11,14 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from models.arrays.document import read_yaml
 from models.dataset.schema import EVENTS
 from models.domain.errors import UserError
 from models.domain.event import WITHOUT_SALE, EventType
@@ -39,15 +40,6 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        msg = f"{name!r} is no time zone such as 'Europe/Paris' or 'UTC'"
-        raise ValueError(msg) from exc
-    return name
-
-
 def _time_format(form: str) -> str:
     if form != ISO and form not in EPOCHS and "%" not in form:
         msg = f"{form!r} is none of {ISO}, {', '.join(EPOCHS)}, or a form such as '%d/%m/%Y %H:%M'"
@@ -55,7 +47,6 @@ def _time_format(form: str) -> str:
     return form
 
 
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
 TimeFormat = Annotated[str, AfterValidator(_time_format)]
 
 
@@ -75,30 +66,31 @@ class Value(_Part):
     values: dict[str, Scalar] | None = None
     absolute: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, given: object) -> object:
+        if isinstance(given, str):
+            return {"columns": (given,)}
+        if isinstance(given, list):
+            return {"columns": tuple(cast("list[object]", given))}
+        if isinstance(given, dict) and "column" in given:
+            named = dict(cast("dict[str, object]", given))
+            values = named.pop("values", None)
+            # YAML reads 0 and true as a number and a boolean; values are compared as texts.
+            if isinstance(values, dict):
+                values = {
+                    str(key).lower() if isinstance(key, bool) else str(key): new
+                    for key, new in cast("dict[object, object]", values).items()
+                }
+            return {"columns": (named.pop("column"),), "values": values, **named}
+        return cast("object", given)
+
     @model_validator(mode="after")
     def _from_one_place(self) -> Self:
         if bool(self.columns) == (self.constant is not None):
             msg = "name a column, a list of columns, or {constant: …}"
             raise ValueError(msg)
         return self
-
-
-def _value(given: object) -> object:
-    if isinstance(given, str):
-        return {"columns": (given,)}
-    if isinstance(given, list):
-        return {"columns": tuple(cast("list[object]", given))}
-    if isinstance(given, dict) and "column" in given:
-        named = dict(cast("dict[str, object]", given))
-        values = named.pop("values", None)
-        # YAML reads 0 and true as a number and a boolean; values are compared as texts.
-        if isinstance(values, dict):
-            values = {
-                str(key).lower() if isinstance(key, bool) else str(key): new
-                for key, new in cast("dict[object, object]", values).items()
-            }
-        return {"columns": (named.pop("column"),), "values": values, **named}
-    return cast("object", given)
 
 
 class Condition(_Part):
@@ -118,16 +110,17 @@ class Condition(_Part):
     begins_with: str | None = None
     missing: bool | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, given: object) -> object:
+        if isinstance(given, dict):
+            return cast("object", given)
+        one_of = cast("list[object]", given) if isinstance(given, list) else [given]
+        return {"one_of": tuple(one_of)}
 
-def _condition(given: object) -> object:
-    if isinstance(given, dict):
-        return cast("object", given)
-    one_of = cast("list[object]", given) if isinstance(given, list) else [given]
-    return {"one_of": tuple(one_of)}
 
-
-Values = dict[str, Annotated[Value, BeforeValidator(_value)]]
-Conditions = dict[str, Annotated[Condition, BeforeValidator(_condition)]]
+Values = dict[str, Value]
+Conditions = dict[str, Condition]
 
 
 class Each(_Part):
@@ -189,6 +182,23 @@ class EventSection(Section):
     types: dict[EventType, Conditions] = Field(min_length=1)
     left_out: dict[str, Conditions] = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known_types(cls, given: object) -> object:
+        # Strict models take an enumeration by its members only.
+        if not isinstance(given, dict):
+            return given
+        section = dict(cast("dict[str, object]", given))
+        types = section.get("types")
+        if isinstance(types, dict):
+            known = {each.value: each for each in EventType}
+            named = cast("dict[str, object]", types)
+            if unknown := [name for name in named if name not in known]:
+                msg = f"{unknown[0]!r} is no type of event: there are {', '.join(known)}"
+                raise ValueError(msg)
+            section["types"] = {known[name]: rows or {} for name, rows in named.items()}
+        return section
+
     @model_validator(mode="after")
     def _columns_of_events(self) -> Self:
         if self.properties is not None:
@@ -204,26 +214,6 @@ class EventSection(Section):
             msg = f"events have no column {name!r}{hint}"
             raise ValueError(msg)
         return self
-
-
-def _event_types(given: object) -> object:
-    # Strict models take an enumeration by its members only.
-    if not isinstance(given, dict):
-        return given
-    section = dict(cast("dict[str, object]", given))
-    types = section.get("types")
-    if isinstance(types, dict):
-        known = {each.value: each for each in EventType}
-        named = cast("dict[str, object]", types)
-        if unknown := [name for name in named if name not in known]:
-            msg = f"{unknown[0]!r} is no type of event: there are {', '.join(known)}"
-            raise ValueError(msg)
-        section["types"] = {known[name]: rows or {} for name, rows in named.items()}
-    return section
-
-
-def _sections(given: object) -> object:
-    return tuple(cast("list[object]", given)) if isinstance(given, list) else (given,)
 
 
 def _require(columns: AnyMapping[str, object], *names: str) -> None:
@@ -264,17 +254,28 @@ class Mapping(_Part):
     """
 
     about: str = ""
-    time_zone: TimeZone | None = None
+    time_zone: str | None = None
     time_format: TimeFormat = ISO
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     csv: Csv = Csv()
-    events: Annotated[
-        tuple[Annotated[EventSection, BeforeValidator(_event_types)], ...],
-        BeforeValidator(_sections),
-    ]
+    events: tuple[EventSection, ...]
     sales: Section | None = None
     sales_from_events: Values | None = None
     customers: Section | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        try:
+            return name if name is None else ZoneInfo(name).key
+        except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+            msg = f"{name!r} is no time zone such as 'Europe/Paris' or 'UTC'"
+            raise ValueError(msg) from exc
+
+    @field_validator("events", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: object) -> object:
+        return tuple(cast("list[object]", given)) if isinstance(given, list) else (given,)
 
     @model_validator(mode="after")
     def _keys(self) -> Self:
@@ -318,8 +319,7 @@ def read_mapping(source: str) -> Mapping:
     path = Path(source)
     try:
         text = path.read_text(encoding="utf-8") if path.is_file() else shipped_text(source)
-        content: object = yaml.safe_load(text)
-        return Mapping.model_validate(content)
+        return Mapping.model_validate(read_yaml(text.encode()))
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         msg = f"{source} is no YAML: {exc}"
         raise MappingError(msg) from exc

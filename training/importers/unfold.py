@@ -1,12 +1,13 @@
 """Lists within a row: each element becomes a row."""
 
-import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
 import polars as pl
 
+from models.arrays.document import read_json
 from models.dataset.checks import Check, find_faults, given
 from models.dataset.faults import FaultCode, FaultReport
 from training.importers.json_lines import as_field, flattened, numbered_texts
@@ -64,24 +65,27 @@ def _json_elements(
 
     def read() -> Iterator[tuple[int, dict[str, str | None]]]:
         for index, text in frame.select(_INDEX, given(name)).iter_rows():
-            try:
-                found: object = json.loads(text) if text else []
-            except ValueError:
-                found = None
-            if not isinstance(found, list):
+            parts: list[dict[str, str | None]] | None = None
+            with suppress(ValueError):
+                found = read_json(text or "[]")
+                if isinstance(found, list):
+                    parts = [
+                        flattened(cast("dict[str, object]", element))
+                        if isinstance(element, dict)
+                        else {"": as_field(element)}
+                        for element in cast("list[object]", found)
+                    ]
+            if parts is None:
                 unread.append(index)
-                continue
-            for element in cast("list[object]", found):
-                if isinstance(element, dict):
-                    yield index, flattened(cast("dict[str, object]", element))
-                else:
-                    yield index, {"": as_field(element)}
+            else:
+                yield from ((index, part) for part in parts)
 
     elements = numbered_texts(read(), _INDEX, dtype=frame.schema[_INDEX])
     if elements.width == 1:
         elements = elements.with_columns(pl.lit(None, dtype=pl.String).alias(""))
     elements = elements.select(_INDEX, pl.struct(pl.exclude(_INDEX)).alias(_VALUE))
-    check = Check(FaultCode.MALFORMED_ROW, name, pl.col(_INDEX).is_in(unread), "be a JSON list")
+    must = "be a JSON list, with each key of an object once"
+    check = Check(FaultCode.MALFORMED_ROW, name, pl.col(_INDEX).is_in(unread), must)
     return elements, find_faults(frame, [check], file=file)
 
 

@@ -6,8 +6,9 @@ from typing import Literal
 
 import onnx
 from google.protobuf.message import DecodeError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from models.arrays.document import read_json
 from models.domain.errors import UserError, reason_for
 from models.pictures.picture import Frame
 from training.scenes.efficientnet import efficientnet_lite0, weights_path
@@ -104,10 +105,12 @@ def read_backbone(path: Path) -> Backbone:
         BackboneError: If either file is missing or malformed, or an output is unknown.
     """
     try:
-        description = BackboneDescription.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        description = BackboneDescription.model_validate_json(content)
+        read_json(content)  # which refuses a key of an object that is there twice
         graph = (path.parent / description.onnx).read_bytes()
         model = onnx.load_model_from_string(graph)
-    except (OSError, ValidationError, DecodeError) as exc:
+    except (OSError, ValueError, DecodeError) as exc:
         msg = f"{path} describes no usable backbone: {reason_for(exc)}"
         raise BackboneError(msg) from exc
     known = {name for node in model.graph.node for name in node.output}

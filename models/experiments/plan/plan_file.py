@@ -4,11 +4,11 @@ from pathlib import Path
 
 import yaml
 
+from models.arrays.document import read_yaml
 from models.domain.errors import UserError, reason_for
 from models.experiments.plan.experiment import Experiment, Unit
 from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_edit import PlanDraft
-from models.experiments.yaml_document import read_yaml
 
 
 class PlanFileError(UserError):

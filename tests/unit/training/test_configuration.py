@@ -72,6 +72,18 @@ def test_a_wrong_key_or_value_is_refused_by_name(tmp_path: Path, text: str, reas
         RunConfig.read(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("run.toml", "max_topics = 3\nmax_topics = 9\n"), ("run.json", '{"trees": {}, "trees": {}}')],
+)
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+
+    with pytest.raises(ConfigurationError, match=r"Cannot overwrite a value|'trees' twice"):
+        RunConfig.read(path)
+
+
 def test_a_file_that_is_absent_or_no_text_is_refused(tmp_path: Path) -> None:
     binary = tmp_path / "run.json"
     binary.write_bytes(b"\xff\xfe\x00")

@@ -100,6 +100,7 @@ def test_keys_are_written_for_their_owner_only(tmp_path: Path) -> None:
         (None, "not read: No such file"),
         ("{", "malformed: the file: Invalid JSON"),
         ('{"keys": [{"key_id": "secret"}]}', "malformed: keys.0.key_id"),
+        ('{"keys": [], "keys": []}', "malformed: an object has the key 'keys' twice"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(

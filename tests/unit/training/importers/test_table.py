@@ -155,6 +155,31 @@ def test_a_wrong_mapping_is_refused_with_its_place(
     assert f"  {place}: {message}" in str(raised.value)
 
 
+def test_a_mapping_that_has_a_key_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    columns = "{customer_id: c, sale_id: s, at: t, sale_id: other}"
+    path = write(tmp_path / "map.yaml", f"events: {{types: {{view: {{}}}},\n columns: {columns}}}")
+
+    with pytest.raises(MappingError, match=r"(?s)is no YAML: .*'sale_id' is there twice.*line 2"):
+        read_mapping(str(path))
+
+
+def test_words_for_booleans_of_yaml_1_1_are_texts_of_a_mapping(tmp_path: Path) -> None:
+    """As the market of Norway, and answers such as yes and no."""
+    path = write(
+        tmp_path / "map.yaml",
+        """
+events:
+  types: {view: {}, purchase: {bought: yes}}
+  columns: {customer_id: c, sale_id: s, at: t, market: {column: m, values: {no: no, on: se}}}
+""",
+    )
+
+    events = read_mapping(str(path)).events[0]
+
+    assert events.types[EventType.PURCHASE]["bought"].one_of == ("yes",)
+    assert events.columns["market"].values == {"no": "no", "on": "se"}
+
+
 def test_a_column_that_a_file_lacks_is_named_with_those_that_it_has(tmp_path: Path) -> None:
     events = write(tmp_path / "ratings.csv", "user,movieId,rating,timestamp\n1,2,5,964982703\n")
 

@@ -121,3 +121,11 @@ def test_a_description_that_cannot_be_used_is_refused(
 ) -> None:
     with pytest.raises(BackboneError, match=reason):
         read_backbone(write_backbone(tmp_path, **changes))
+
+
+def test_a_description_that_has_a_key_twice_is_refused(tmp_path: Path) -> None:
+    path = write_backbone(tmp_path)
+    path.write_text(path.read_text().replace('"name": ', '"name": "other", "name": ', 1))
+
+    with pytest.raises(BackboneError, match="an object has the key 'name' twice"):
+        read_backbone(path)

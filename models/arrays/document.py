@@ -1,11 +1,12 @@
-"""YAML documents read as JSON is: each key once, and no booleans but ``true`` and ``false``.
+"""YAML and JSON documents: each key once, and no booleans but ``true`` and ``false``.
 
-PyYAML takes the last of two equal keys without a word, and the market ``no`` for a boolean.
+Parsers take the last of two equal keys without a word, and PyYAML the market ``no`` for a boolean.
 """
 
+import json
 import re
-from collections.abc import Hashable
-from typing import Any, Final
+from collections.abc import Hashable, Sequence
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -45,3 +46,45 @@ def read_yaml(content: bytes) -> object:
         YAMLError: If it is malformed, or has a key twice in one mapping.
     """
     return yaml.load(content, _Loader)  # noqa: S506 - a safe loader
+
+
+class RepeatedKeyError(ValueError):
+    """An object of JSON that has a key twice.
+
+    Attributes:
+        key: The key.
+    """
+
+    def __init__(self, key: str) -> None:
+        """Name the key."""
+        super().__init__(f"an object has the key {key!r} twice")
+        self.key = key
+
+
+V = TypeVar("V")
+
+
+def each_key_once(pairs: Sequence[tuple[str, V]]) -> dict[str, V]:
+    """Make a dictionary, as an ``object_pairs_hook`` of `json.loads`.
+
+    Raises:
+        RepeatedKeyError: If a key is there twice.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise RepeatedKeyError(key)
+            seen.add(key)
+    return made
+
+
+def read_json(content: str | bytes) -> object:
+    """Read a JSON document.
+
+    Raises:
+        RepeatedKeyError: If an object of it has a key twice.
+        ValueError: If it is malformed.
+    """
+    return json.loads(content, object_pairs_hook=each_key_once)

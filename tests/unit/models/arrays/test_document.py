@@ -1,12 +1,12 @@
-"""Plans and rules in YAML say what they say in JSON, or are refused."""
+"""Documents in YAML say what they say in JSON, and what a key twice says is not guessed."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
+from models.arrays.document import read_yaml
 from models.experiments.plan.plan_file import PlanFileError, read_plan
-from models.experiments.yaml_document import read_yaml
 
 
 @pytest.mark.parametrize("name", ["no", "NO", "on", "off", "yes", "y", "N", "trueish"])
