@@ -21,6 +21,7 @@ from training.importers.values import time_of, value_of
 ENTRY: Final = "\x00entry"
 _SOURCE_ROW: Final = "\x00source row"
 _PARSED: Final = "\x00time "
+_TIME: Final = "be a time of the mapping's time_format, with an offset or in its time_zone"
 
 
 def mapped(
@@ -84,7 +85,11 @@ def converted(
     file = source.table.file
     frame = raw.with_row_index(ENTRY).with_columns((pl.col(ENTRY) + 1).cast(pl.Int64).alias(ROW))
     times = [name.removeprefix(_PARSED) for name in raw.columns if name.startswith(_PARSED)]
-    faults = find_faults(frame, [_readable(name) for name in times], file=file)
+    unread = {
+        name: pl.col(given(name)).is_not_null() & pl.col(_PARSED + name).is_null() for name in times
+    }
+    readable = [Check(FaultCode.UNPARSABLE_TIME, *one, _TIME) for one in unread.items()]
+    faults = find_faults(frame, readable, file=file)
     frame = in_utc(without_refused(frame, faults, file=file))
     names = tuple(
         name.removeprefix(given("")) for name in frame.columns if name.startswith(given(""))
@@ -112,12 +117,6 @@ def in_utc(raw: pl.DataFrame) -> pl.DataFrame:
     times = [name for name in raw.columns if name.startswith(_PARSED)]
     values = (pl.col(name).alias(given(name.removeprefix(_PARSED))) for name in times)
     return raw.with_columns(values).drop(times)
-
-
-def _readable(name: str) -> Check:
-    failed = pl.col(given(name)).is_not_null() & pl.col(_PARSED + name).is_null()
-    must = "be a time of the mapping's time_format, with an offset or in its time_zone"
-    return Check(FaultCode.UNPARSABLE_TIME, name, failed, must)
 
 
 def _of_source(faults: FaultReport, *, frame: pl.DataFrame, source: Source) -> FaultReport:

@@ -119,16 +119,13 @@ class Sources:
         if source is None:
             source = _read_source(path, self.csv)
             if any(each.name == path.name for each in self.paths if each.resolve() != file):
-                source = replace(source, table=_named(source.table, str(path)))
+                faults = source.table.faults.table.with_columns(pl.lit(str(path)).alias("file"))
+                table = replace(source.table, file=str(path), faults=FaultReport(faults))
+                source = replace(source, table=table)
         self._n_reads[file] += 1
         if self._n_reads[file] < files.count(file):
             self._kept[file] = source
         return source
-
-
-def _named(table: Table, file: str) -> Table:
-    faults = FaultReport(table.faults.table.with_columns(pl.lit(file).alias("file")))
-    return replace(table, file=file, faults=faults)
 
 
 def _read_json(part: Part) -> Table:

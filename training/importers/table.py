@@ -14,7 +14,14 @@ from models.dataset.reading import Progress
 from models.dataset.schema import CUSTOMERS, EVENTS, SALES, Column, Kind
 from models.dataset.tables import Table
 from training.importers.mapped import ENTRY, converted, in_utc, mapped, with_typed_attributes
-from training.importers.mapping import EventSection, Mapping, MappingError, Section, Value
+from training.importers.mapping import (
+    Conditions,
+    EventSection,
+    Mapping,
+    MappingError,
+    Section,
+    Value,
+)
 from training.importers.properties import gathered
 from training.importers.source import Source, Sources
 from training.importers.unfold import unfold
@@ -179,7 +186,8 @@ def _events(
     for path, sections in groups:
         source = _read(path, sources, imported)
         is_typed &= source.table.typed
-        imported.faults += _unclaimed(source, sections)
+        rules = [section.where for section in sections]
+        imported.faults += _not_matched(source, rules, "be what a section reads")
         for section in sections:
             number += 1
             made = _events_of_section(source, section, mapping, imported, number=number)
@@ -210,12 +218,10 @@ def _used(section: Section) -> set[str]:
     return used
 
 
-def _unclaimed(source: Source, sections: Sequence[EventSection]) -> FaultReport:
-    claimed = [rows_where(source, section.where) for section in sections]
-    column = next((name for section in sections for name in section.where), "")
-    check = Check(
-        FaultCode.UNKNOWN_TYPE, column, ~pl.any_horizontal(claimed), "be what a section reads"
-    )
+def _not_matched(source: Source, rules: Sequence[Conditions], must: str) -> FaultReport:
+    matched = pl.any_horizontal(rows_where(source, conditions) for conditions in rules)
+    column = next((name for conditions in rules for name in conditions), "")
+    check = Check(FaultCode.UNKNOWN_TYPE, column, ~matched, must)
     return find_faults(source.frame, [check], file=source.table.file)
 
 
@@ -238,7 +244,8 @@ def _events_of_section(
         left_out = rows_where(rows, conditions)
         _count(imported.left_out, name, rows.frame.select(left_out.sum()).item())
         rows = replace(rows, frame=rows.frame.filter(~left_out))
-    imported.faults += _untyped(rows, section)
+    must = "be what `types` or `left_out` of the mapping name"
+    imported.faults += _not_matched(rows, [*section.types.values()], must)
     parts = [
         rows.frame.filter(rows_where(rows, conditions)).with_columns(
             pl.lit(kind.value).alias(_TYPE)
@@ -276,14 +283,6 @@ def _event_id(rows: Source, section: EventSection, number: int) -> pl.Expr:
 def _count(counts: dict[str, int], name: str, n: int) -> None:
     if n:
         counts[name] = counts.get(name, 0) + n
-
-
-def _untyped(rows: Source, section: EventSection) -> FaultReport:
-    is_typed = [rows_where(rows, conditions) for conditions in section.types.values()]
-    column = next((name for conditions in section.types.values() for name in conditions), "")
-    must = "be what `types` or `left_out` of the mapping name"
-    check = Check(FaultCode.UNKNOWN_TYPE, column, ~pl.any_horizontal(is_typed), must)
-    return find_faults(rows.frame, [check], file=rows.table.file)
 
 
 # Sales and customers

@@ -40,18 +40,13 @@ def moments(raw: pl.Expr, dtype: pl.DataType, *, form: str, zone: str | None) ->
     if is_local:
         return _in_zone(raw.cast(pl.Datetime("us")), zone)
     if form in EPOCHS:
-        return _epoch(raw, form)
+        # As floats, which are exact below 2^53: microseconds until the year 2255.
+        micros = raw.cast(pl.Float64, strict=False) * EPOCHS[form]
+        return pl.when(micros.abs() < _MAX_US).then(micros.round()).cast(pl.Int64).cast(UTC)
     if not isinstance(dtype, pl.String | pl.Null):
         msg = f"its times are of type {dtype}: say `time_format` {', '.join(EPOCHS)} in the mapping"
         raise MappingError(msg)
     return _iso(raw, zone) if form == ISO else _in_form(raw, form, zone)
-
-
-def _epoch(raw: pl.Expr, form: str) -> pl.Expr:
-    # As floats, which are exact below 2^53: microseconds until the year 2255.
-    ticks = raw.cast(pl.Float64, strict=False)
-    micros = ticks * EPOCHS[form]
-    return pl.when(micros.abs() < _MAX_US).then(micros.round()).cast(pl.Int64).cast(UTC)
 
 
 def _in_form(text: pl.Expr, form: str, zone: str | None) -> pl.Expr:

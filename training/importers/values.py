@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from models.dataset.checks import as_text
+from models.dataset.checks import ROW, as_text
 from models.dataset.schema import Kind
 from training.importers.mapping import ISO, Condition, MappingError, Scalar, Value
 from training.importers.source import Source
@@ -14,7 +14,7 @@ from training.importers.times import moments
 
 _BRACES: Final = re.compile(r"\{([^{}]+)\}")
 _NUMERIC: Final = (Kind.NUMBER, Kind.WHOLE)
-# Points only between thousands, so that dates such as 14.07.2025 stay texts.
+# Points only between thousands: dates such as 14.07.2025 and numbers such as 99.90 are none.
 _WITH_COMMA: Final = r"^[+-]?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+)(,[0-9]+)?$"
 
 
@@ -38,11 +38,19 @@ def text_of(source: Source, column: str) -> pl.Expr:
 
 
 def number_of(source: Source, column: str) -> pl.Expr:
-    """Return a column as it is, or as texts with a decimal point."""
+    """Return a column as it is, or as texts with a decimal point.
+
+    Where the decimal mark is a comma, a text with a point elsewhere than between thousands is no
+    number, and says why.
+    """
     if source.dtype(column).is_numeric():
         return source.raw(column)
     text = text_of(source, column).str.strip_chars()
-    return _with_point(text) if source.decimal == "," else text
+    if source.decimal == ".":
+        return text
+    is_number = ~text.str.contains(".", literal=True) | text.str.contains(_WITH_COMMA)
+    refused = pl.format("{} (the decimal mark of csv is a comma)", text)
+    return pl.when(is_number).then(_with_point(text)).otherwise(refused)
 
 
 def _with_point(text: pl.Expr) -> pl.Expr:
@@ -80,7 +88,9 @@ def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:
             return source.raw(column)
     if kind in _NUMERIC and not any(_BRACES.search(column) for column in value.columns):
         number = pl.coalesce(number_of(source, column) for column in value.columns)
-        return number.cast(pl.Float64, strict=False).abs() if value.absolute else number
+        if value.absolute:
+            number = number.cast(pl.String).str.replace("^[+-]", "")
+        return number
     return pl.coalesce(_text(source, column) for column in value.columns)
 
 
@@ -123,7 +133,8 @@ def rows_where(source: Source, conditions: AnyMapping[str, Condition]) -> pl.Exp
         for column, condition in conditions.items()
         for rule in _rules(source, column, condition)
     ]
-    every = pl.all_horizontal(rules) if rules else pl.lit(value=True)
+    # Without a rule no literal: on several threads frames of several chunks take none as a filter.
+    every = pl.all_horizontal(rules) if rules else pl.col(ROW).is_not_null()
     return every.fill_null(value=False)
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from models.dataset import DatasetError, FaultCode
 from training.importers import json_lines
-from training.importers.mapping import MappingError, read_mapping
+from training.importers.mapping import Csv, MappingError, read_mapping
+from training.importers.source import Sources
 from training.importers.table import Files, Imported, import_table
+from training.importers.values import rows_where
 
 TWO_SECTIONS = """
 time_format: s
@@ -118,6 +120,80 @@ def test_numbers_of_attributes_have_the_decimal_comma_of_a_csv_file(tmp_path: Pa
     ]
 
 
+def test_a_point_that_separates_no_thousands_is_refused_where_the_mark_is_a_comma(
+    tmp_path: Path,
+) -> None:
+    """Read as separators of thousands they would make 9,990 of 99.90."""
+    events = write(tmp_path / "e.csv", "c;s;t\na;s1;60\n")
+    prices = ["1.250,50", "12.500", "1.5e3", "99.90", "1,234.56", "1.250.00"]
+    rows = "".join(f"s{n};{price};;4;3;x;y\n" for n, price in enumerate(prices))
+    file = write(tmp_path / "s.csv", f"id;paid;listed;stars;area;built;size\n{rows}")
+    imported = imported_by(DECIMALS, tmp_path, events, sales=file)
+
+    assert sales_of(tmp_path, "sale_id", "price") == [("s0", 1250.5), ("s1", 12_500.0)]
+    assert [(fault.row, fault.code) for fault in imported.faults] == [
+        (row, FaultCode.WRONG_TYPE) for row in (3, 4, 5, 6)
+    ]
+    reason = "price must be a number, got '99.90 (the decimal mark of csv is a comma)'"
+    assert list(imported.faults)[1].reason == reason
+
+
+def test_what_is_no_number_is_refused_without_its_sign_too(tmp_path: Path) -> None:
+    mapping = """
+time_format: s
+events:
+  types: {purchase: {}}
+  columns:
+    {customer_id: c, sale_id: s, at: t, quantity: {column: pieces, absolute: true}}
+"""
+    events = write(tmp_path / "e.csv", "c,s,t,pieces\na,s1,60,-2\na,s1,61,+3\na,s1,62,two\n")
+    imported = imported_by(mapping, tmp_path, events)
+
+    found = pl.read_parquet(tmp_path / "events.parquet").sort("at")["quantity"].to_list()
+    assert found == [2, 3]
+    assert [(fault.row, fault.reason) for fault in imported.faults] == [
+        (3, "quantity must be a number, got 'two'")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"c": "a", "s": "s1", "t": 60, "s": "s2"}', "an object has the key 's' twice"),
+        ('{"c": "a", "s": "s1", "t": 60, "x": {"y": 1}, "x.y": 2}', "the key 'x.y' twice"),
+        ('{"c": "a", "s": "s1", "t": 60', "the line is not JSON: Expecting"),
+        ("[60]", "the line is not a JSON object"),
+    ],
+)
+def test_a_line_that_is_no_object_with_each_key_once_is_refused(
+    tmp_path: Path, line: str, reason: str
+) -> None:
+    file = lines(tmp_path / "e.jsonl", {"c": "a", "s": "s1", "t": 60})
+    file.write_text(f"{file.read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
+    imported = imported_by(VIEWS, tmp_path, file)
+
+    assert imported.n_events == {"view": 1}
+    faults = list(imported.faults)
+    assert [(fault.row, fault.code) for fault in faults] == [(2, FaultCode.MALFORMED_ROW)]
+    assert reason in faults[0].reason
+
+
+def test_a_list_whose_elements_have_a_key_twice_is_refused(tmp_path: Path) -> None:
+    mapping = """
+time_format: s
+events:
+  types: {view: {}}
+  each: {list: items}
+  columns: {customer_id: c, sale_id: items.id, at: t}
+"""
+    rows = ['a,60,"[{""id"": 1}]"', 'a,61,"[{""id"": 1}, {""id"": 2, ""id"": 3}]"']
+    events = write(tmp_path / "e.csv", "\n".join(["c,t,items", *rows, ""]))
+    imported = imported_by(mapping, tmp_path, events)
+
+    assert imported.n_events == {"view": 1}
+    assert [(fault.row, fault.code) for fault in imported.faults] == [(2, FaultCode.MALFORMED_ROW)]
+
+
 def test_numbers_of_json_have_a_point_beside_csv_files_with_a_comma(tmp_path: Path) -> None:
     events = write(tmp_path / "e.csv", "c;s;t\na;s1;60\n")
     sale = {"id": "s1", "paid": 12.5, "stars": 4.125}
@@ -188,6 +264,16 @@ def test_lists_of_many_elements_take_the_memory_of_few_objects(
     assert imported.n_sales == 2
     # A dictionary has at least 184 bytes: those of all elements at once would have 3.6 MB.
     assert peak < 3_000_000
+
+
+def test_without_conditions_each_row_is_met(tmp_path: Path) -> None:
+    """One value for all rows, on several threads, ended the import of lists of many elements."""
+    path = write(tmp_path / "e.csv", "c,s,t\na,s1,60\nb,s2,61\n")
+    source = Sources([path], Csv()).read(path)
+
+    met = source.frame.select(rows_where(source, {})).to_series()
+
+    assert met.to_list() == [True, True]
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed"])
