@@ -50,17 +50,20 @@ class Refunds:
         rows = np.concatenate(
             [_with_refunds(events, np.flatnonzero(is_purchase), refunds), refunds]
         )
-        rows = rows[_canonical(events, rows)]
+        kinds, at_us = events.kinds[rows], events.at_us[rows]
+        firsts = with_quantities(events.event_keys[rows], kinds, quantities=events.quantities[rows])
+        # In the order of windows: by time, then by member.
+        rows = rows[np.lexsort((stamps(at_us, kinds), events.sale_keys[rows], firsts, at_us))]
         of = zip(events.customers.codes[rows].tolist(), events.sale_keys[rows], strict=True)
-        groups, kinds, bought = list(of), events.kinds[rows].tolist(), left[rows]
+        groups, types, bought = list(of), events.kinds[rows].tolist(), left[rows]
         without: list[int] = []
-        for place, changed in refunds_in_order(groups, kinds, quantities=bought.tolist()):
+        for place, changed in refunds_in_order(groups, types, quantities=bought.tolist()):
             if not changed:
                 without.append(int(rows[place]))
             for purchase, pieces in changed:
                 left[rows[purchase]] = pieces
         in_windows = np.minimum(bought, MOST_PIECES).tolist()
-        for place, changed in refunds_in_order(groups, kinds, quantities=in_windows):
+        for place, changed in refunds_in_order(groups, types, quantities=in_windows):
             for purchase, pieces in changed:
                 if not pieces:
                     times = events.received_us[rows[[place, purchase]]]
@@ -88,16 +91,16 @@ def net_of_refunds(events: EventTable) -> EventTable:
     ).select(kept)
 
 
-def undone_us(events: EventTable) -> NDArray[np.int64]:
-    """Return since when each event shows no interest in its sale any more, `NEVER` if it does.
+def interest_until_us(events: EventTable) -> NDArray[np.int64]:
+    """Return until when each event shows interest in its sale, `NEVER` without an end.
 
-    A purchase does not once it is fully refunded, and no event does once the customer
-    dislikes the sale, shape ``(n_events,)``.
+    A purchase does until it is fully refunded, and every event until the customer dislikes the
+    sale, shape ``(n_events,)``.
     """
-    undone = Refunds.from_events(events).undone_us
+    until_us = Refunds.from_events(events).undone_us
     is_dislike = events.kinds == DISLIKE
     if not is_dislike.any():
-        return undone
+        return until_us
     order = np.lexsort((is_dislike, events.at_us, events.sale_keys, events.customers.codes))
     # Place of the next dislike from each event on, in this order.
     places = np.where(is_dislike[order], np.arange(len(order)), len(order) - 1)
@@ -108,8 +111,8 @@ def undone_us(events: EventTable) -> NDArray[np.int64]:
         & (events.sale_keys[following] == events.sale_keys[order])
     )
     disliked = order[same]
-    undone[disliked] = np.minimum(undone[disliked], events.received_us[following[same]])
-    return undone
+    until_us[disliked] = np.minimum(until_us[disliked], events.received_us[following[same]])
+    return until_us
 
 
 def counted_refunds(events: EventTable) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
@@ -186,10 +189,3 @@ def _with_refunds(
     # Of equal customer and sale equal; others collide rarely, and change nothing.
     pairs = events.customers.codes.astype(np.uint64) * _ODD ^ events.sale_keys
     return purchases[np.isin(pairs[purchases], pairs[refunds])]
-
-
-def _canonical(events: EventTable, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the order of windows: by time, then by member."""
-    kinds, at_us = events.kinds[rows], events.at_us[rows]
-    firsts = with_quantities(events.event_keys[rows], kinds, quantities=events.quantities[rows])
-    return np.lexsort((stamps(at_us, kinds), events.sale_keys[rows], firsts, at_us))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import counted
 from models.dataset.events import EventTable
-from models.dataset.refunded_events import undone_us
+from models.dataset.refunded_events import interest_until_us
 from models.domain.event import IMPRESSION
 from models.domain.refund_matching import SHOWS_INTEREST
 
@@ -35,8 +35,7 @@ class Interactions:
         device_names: Device of each code.
         at_us: When each happened, microseconds since the epoch.
         received_us: When each was received, ascending.
-        undone_us: Since when each does not count any more, see
-            `models.dataset.refunded_events.undone_us`.
+        until_us: Until when each counts, see `models.dataset.refunded_events.interest_until_us`.
     """
 
     catalogue: Catalogue
@@ -51,15 +50,15 @@ class Interactions:
     device_names: tuple[str, ...]
     at_us: NDArray[np.int64]
     received_us: NDArray[np.int64]
-    undone_us: NDArray[np.int64]
+    until_us: NDArray[np.int64]
 
     @classmethod
     def from_events(cls, events: EventTable, catalogue: Catalogue) -> Self:
         """Take the columns of an event table, which has this order."""
-        undone = undone_us(events)
+        until_us = interest_until_us(events)
         used = SHOWS_INTEREST.take(events.kinds) | (events.kinds == IMPRESSION)
         if not used.all():
-            events, undone = events.select(used), undone[used]
+            events, until_us = events.select(used), until_us[used]
         return cls(
             catalogue=catalogue,
             rows=catalogue.rows_for(events.sale_keys),
@@ -73,7 +72,7 @@ class Interactions:
             device_names=tuple(map(str, events.devices.values)),
             at_us=events.at_us,
             received_us=events.received_us,
-            undone_us=undone,
+            until_us=until_us,
         )
 
     @cached_property
@@ -94,7 +93,7 @@ class Interactions:
         They are views of the columns where nothing was undone.
         """
         end = int(np.searchsorted(self.received_us, moment_us))
-        stands = self.undone_us[:end] >= moment_us
+        stands = self.until_us[:end] >= moment_us
         kept = slice(end) if stands.all() else np.flatnonzero(stands)
         return replace(
             self,
@@ -106,7 +105,7 @@ class Interactions:
             devices=self.devices[kept],
             at_us=self.at_us[kept],
             received_us=self.received_us[kept],
-            undone_us=self.undone_us[kept],
+            until_us=self.until_us[kept],
         )
 
     def exposure(self) -> NDArray[np.float64]:

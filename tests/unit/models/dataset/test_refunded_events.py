@@ -7,8 +7,8 @@ from models.dataset.refunded_events import (
     NEVER,
     Refunds,
     counted_refunds,
+    interest_until_us,
     net_of_refunds,
-    undone_us,
 )
 from models.domain.event import REFUND
 from tests.logs import DAY, HOUR, NOON, Row, event_table
@@ -60,7 +60,7 @@ def test_a_dislike_undoes_what_came_before_it() -> None:
     ]
 
     events = event_table(log)
-    undone = dict(zip(events.event_ids, undone_us(events).tolist(), strict=True))
+    undone = dict(zip(events.event_ids, interest_until_us(events).tolist(), strict=True))
 
     assert [undone[f"e{n}"] for n in (0, 1, 2, 4)] == [NOON + 5, NEVER, NOON + 5, NEVER]
 
@@ -114,7 +114,7 @@ def test_a_purchase_of_more_pieces_than_a_window_knows_keeps_its_revenue() -> No
     net = net_of_refunds(events)
 
     assert (net.quantities.tolist(), net.revenues.tolist()) == ([30_000], [30_000.0])
-    assert undone_us(events)[0] == NOON + DAY
+    assert interest_until_us(events)[0] == NOON + DAY
     assert counted_refunds(events)[1].tolist() == [NOON // HOUR]
 
 
