@@ -26,7 +26,7 @@ class CandidateFacts:
     Attributes:
         rows: Catalogue rows.
         looks: Impressions so far; views where the log has no impressions.
-        successes: Clicks so far; purchases where the log has no clicks.
+        successes: Clicks so far; purchases, without fully refunded ones, where the log has no clicks.
         recent_rate: ``(successes + 1) / (looks + 25)`` of the last `RECENT_HOURS` hours.
         popularity: Purchases so far that are not fully refunded; of equal ones the more touched is
             larger.
@@ -113,14 +113,17 @@ class LogState:
         last_us[own_rows] = self._received_us[own]  # the latest of each stays
         own_purchases = np.bincount(own_rows[self._kinds[own] == PURCHASE], minlength=n)
         n_undone = np.searchsorted(self._undone_us[self._undone], now_us, side="right")
-        undone = np.bincount(self._rows[self._undone[:n_undone]], minlength=n)[rows]
+        undone = self._undone[:n_undone]
+        counts[PURCHASE] -= np.bincount(self._rows[undone], minlength=n)[rows]
+        undone = undone[undone >= self._faded]
+        recent[PURCHASE] -= np.bincount(self._rows[undone], minlength=n)[rows]
         catalogue, now_h = self._catalogue, now_us / HOUR_US
         return CandidateFacts(
             rows=rows,
             looks=counts[self._look],
             successes=counts[self._success],
             recent_rate=(recent[self._success] + 1) / (recent[self._look] + PRIOR_LOOKS),
-            popularity=counts[PURCHASE] - undone + touched / (touched.sum() + 1),
+            popularity=counts[PURCHASE] + touched / (touched.sum() + 1),
             own_purchases=own_purchases[rows].astype(np.float64),
             own_touches=np.bincount(own_rows, minlength=n)[rows].astype(np.float64),
             touched_age_h=now_h - last_us[rows] / HOUR_US,

@@ -243,12 +243,19 @@ def _images(facts: DatasetFacts) -> Usable:
 def _taste(facts: DatasetFacts) -> Usable:
     if not (_content(facts).usable or facts.n_attributes):
         return Usable(usable=False, reason="sales have no content and no attribute")
-    return _covisitation(facts, f"{facts.n_attributes} attributes, ")
+    return _agreement(facts, f"{facts.n_attributes} attributes")
 
 
-def _covisitation(facts: DatasetFacts, before: str = "") -> Usable:
+def _covisitation(facts: DatasetFacts) -> Usable:
     n = facts.n_returning
-    return Usable(n > 0, f"{before}{n:,} customers with 2 or more sales")
+    return Usable(n > 0, f"{n:,} customers with 2 or more sales")
+
+
+def _agreement(facts: DatasetFacts, content: str) -> Usable:
+    # Whether the sales of a customer agree in their content is not known before a fit.
+    found = _covisitation(facts)
+    condition = "; if these agree, which `train` finds" if found.usable else ""
+    return Usable(found.usable, f"{content}, {found.reason}{condition}")
 
 
 def _collaborative(facts: DatasetFacts) -> Usable:
@@ -267,7 +274,7 @@ def _text(facts: DatasetFacts) -> Usable:
     share = facts.of_sales["a text"]
     if not share:
         return Usable(usable=False, reason="no title, no description")
-    return _covisitation(facts, f"texts of {share:.0%} of sales, ")
+    return _agreement(facts, f"texts of {share:.0%} of sales")
 
 
 def _audience(facts: DatasetFacts) -> Usable:

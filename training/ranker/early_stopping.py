@@ -87,6 +87,16 @@ class RankerTraining:
         n = len(self.slates)
         return np.ones(n, dtype=np.bool_) if self.repeated is None else ~self.repeated
 
+    def n_distinct(self, outcomes: NDArray[np.bool_]) -> tuple[int, int]:
+        """Count outcomes of the earlier and the later slates, without those of repeated slates.
+
+        Args:
+            outcomes: Whether each entry has the outcome, shape ``(n_entries,)``.
+        """
+        once = outcomes & np.repeat(self.distinct, np.diff(self.slates.starts))
+        cut = int(self.slates.starts[self.n_early])
+        return int(once[:cut].sum()), int(once[cut:].sum())
+
     @cached_property
     def opened(self) -> NDArray[np.bool_]:
         """Whether each entry was clicked or bought, shape ``(n_entries,)``."""
@@ -145,10 +155,9 @@ class RankerTraining:
     def _trees(self, outcomes: NDArray[np.bool_]) -> TreeConfig:
         """Return the options of trees; with few outcomes one tree, the least that there can be.
 
-        In lists that a caller orders nothing but trees learns, from however little. Outcomes of
-        repeated slates are no further ones.
+        In lists that a caller orders nothing but trees learns, from however little.
         """
-        n_outcomes = outcomes[np.repeat(self.distinct, np.diff(self.slates.starts))].sum()
+        n_outcomes = sum(self.n_distinct(outcomes))
         if self.config.caller_orders or n_outcomes >= _MIN_OUTCOMES_FOR_TREES:
             return self.config.trees
         return self.config.trees.model_copy(update={"max_trees": 1})

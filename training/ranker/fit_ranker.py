@@ -78,9 +78,8 @@ def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
     The calibration slope needs slates outside the fit: the second ranker keeps that of the first.
     Its intercept is fitted on all slates.
     """
-    early, late = training.split(training.slates.bought)
-    for when, part in (("earlier", early), ("later", late)):
-        n_purchases = int(part.labels.sum())
+    bought = training.slates.bought
+    for when, n_purchases in zip(("earlier", "later"), training.n_distinct(bought), strict=True):
         if n_purchases < MIN_PURCHASES:
             msg = (
                 f"the {when} part of the slates has {n_purchases} purchases of what was shown, "
@@ -88,14 +87,14 @@ def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
                 "(1,000 purchases are a good start)"
             )
             raise TooFewPurchasesError(msg)
-    stopped = training.fit_early()
+    stopped, (_, late) = training.fit_early(), training.split(bought)
     line = fit_calibration(
         stopped.ranker.log_odds(late.matrix),
         stopped.ranker.p_examined(late.matrix),
         labels=late.labels,
         weights=late.weights,
     )
-    ranker, rows = training.fit_all(stopped), training.rows(training.slates.bought)
+    ranker, rows = training.fit_all(stopped), training.rows(bought)
     centred = recentred(
         line,
         ranker.log_odds(rows.matrix),

@@ -156,6 +156,23 @@ def test_without_clicks_and_impressions_a_rate_is_of_purchases_by_view() -> None
     assert facts.recent_rate.tolist() == pytest.approx([3 / 25, 1 / 26, 2 / 26])
 
 
+def test_a_purchase_that_was_taken_back_raises_no_rate_from_then_on() -> None:
+    """s1 was bought two days and an hour ago, s2 an hour ago; both are given back a minute ago."""
+    log = [
+        Row(at=-2 * DAY, sale="s1", kind="purchase"),
+        Row(at=-HOUR, sale="s1", kind="purchase", customer="c2"),
+        Row(at=-HOUR, sale="s2", kind="purchase"),
+        *(Row(at=-MINUTE, sale=f"s{n}", kind="refund") for n in (1, 2)),
+    ]
+    state = LogState(event_table(log), SHOP)
+
+    before, now = (state.facts(0, ROWS, now_us=NOON + at) for at in (-2 * MINUTE, 0))
+
+    assert before.recent_rate.tolist() == pytest.approx([2 / 25, 2 / 25, 1 / 25])
+    assert now.recent_rate.tolist() == pytest.approx([2 / 25, 1 / 25, 1 / 25])
+    assert [one.successes.tolist() for one in (before, now)] == [[2, 1, 0], [1, 0, 0]]
+
+
 def test_the_cosine_is_that_of_customers_in_common() -> None:
     """s1 has c2, c3, c4, s2 has c2 and c3, and s3 c4 alone: 2 / sqrt(6), 1 / sqrt(3)."""
     log = [

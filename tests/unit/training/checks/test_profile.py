@@ -91,7 +91,11 @@ def test_every_recommender_says_whether_it_has_data(profile: Profile) -> None:
     assert profile.recommenders["images"].reason == "no picture"
     reason = "0 repeat purchases on another day, 10 are needed"
     assert profile.recommenders["buy_again"].reason == reason
-    assert profile.recommenders["covisitation"].reason == "1 customers with 2 or more sales"
+    pairs = "1 customers with 2 or more sales"
+    assert profile.recommenders["covisitation"].reason == pairs
+    condition = "; if these agree, which `train` finds"
+    assert profile.recommenders["taste"].reason == f"1 attributes, {pairs}{condition}"
+    assert profile.recommenders["text"].reason == f"texts of 25% of sales, {pairs}{condition}"
     for name in ("collaborative", "session"):
         reason = "2 customers with events beyond impressions, 50 are needed"
         assert profile.recommenders[name].reason == reason

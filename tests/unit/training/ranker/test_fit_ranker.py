@@ -256,6 +256,20 @@ def test_too_few_purchases_on_either_side_are_refused(
         fit_ranker(RankerTraining(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0))
 
 
+def test_purchases_of_repeated_slates_are_no_further_ones(rng: np.random.Generator) -> None:
+    """Of ten purchases in the earlier slates one is that of a slate that is there twice."""
+    bought = np.zeros(500, dtype=np.bool_)
+    bought[:50:5] = bought[375:] = True
+    repeated = np.arange(100) == 9
+    matrix = rng.normal(size=(500, len(SCHEMA.names))).astype(np.float32)
+    training = RankerTraining(
+        slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0, repeated=repeated
+    )
+
+    with pytest.raises(TooFewPurchasesError, match=r"the earlier part .* has 9 purchases"):
+        fit_ranker(training)
+
+
 def test_one_seed_gives_one_model(rng: np.random.Generator) -> None:
     slates, matrix, _ = shop_where_price_decides(rng, 4_000)
 
