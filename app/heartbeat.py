@@ -14,8 +14,6 @@ BEAT_S: Final = 1.0
 
 # Silence before a warning: a busy machine makes a worker pause for a second or two. Chosen.
 SILENT_S: Final = 5.0
-# Silence before a worker is replaced: its callers gave up long before. Chosen.
-LOST_S: Final = 30.0
 _READ_BYTES: Final = 65_536  # a Linux pipe holds no more: one read empties it
 
 

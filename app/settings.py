@@ -132,6 +132,13 @@ class Settings(BaseSettings):
         "429 beyond.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Processes that share the port.")
+    # Chosen: its callers gave up long before. Above the silence of 5 s that is logged.
+    worker_lost_s: float = Field(
+        default=30.0,
+        gt=5,
+        le=3_600,
+        description="Seconds of silence after which a worker that hangs is killed and replaced.",
+    )
     drain_s: float = Field(
         default=2.0,
         ge=0,

@@ -22,7 +22,7 @@ import uvicorn
 
 from app.health.background_tasks import LOG_DRAIN_S
 from app.health.readiness import Drain
-from app.heartbeat import BEAT_S, LOST_S, SILENT_S, HeartbeatReceiver, HeartbeatSender, pipe
+from app.heartbeat import BEAT_S, SILENT_S, HeartbeatReceiver, HeartbeatSender, pipe
 from app.main import create_app
 from app.network.door import Bounds, Door
 from app.network.listening import Listening
@@ -229,6 +229,7 @@ def _stop_with_parent() -> None:
 class _Child:
     process: SpawnProcess
     heartbeat: HeartbeatReceiver
+    lost_s: float
 
     @classmethod
     def start(cls, settings: Settings, listener: socket.socket, metrics_dir: str) -> Self:
@@ -242,7 +243,7 @@ class _Child:
         )
         process.start()
         writer.close()  # a pipe ends where no process can write to it
-        return cls(process, HeartbeatReceiver(reader))
+        return cls(process, HeartbeatReceiver(reader), settings.worker_lost_s)
 
     def listen(self, elapsed_s: float) -> None:
         """Read the heartbeat; warn of a silent worker, and kill one that stays silent."""
@@ -251,8 +252,9 @@ class _Child:
         heartbeat.listen(elapsed_s)
         if heartbeat.is_awaited and not was_awaited:
             _log.info("a worker is ready", pid=pid)
-        if heartbeat.silent_s >= LOST_S:
-            _log.error("a worker is silent for too long and is killed", pid=pid, after_s=LOST_S)
+        if heartbeat.silent_s >= self.lost_s:
+            after_s = self.lost_s
+            _log.error("a worker is silent for too long and is killed", pid=pid, after_s=after_s)
             self.process.kill()
             self.process.join()
         elif before_s < SILENT_S <= heartbeat.silent_s:

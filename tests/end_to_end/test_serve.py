@@ -244,7 +244,8 @@ def test_a_stopped_worker_is_named_replaced_and_leaves_no_metrics_behind(
 ) -> None:
     options = ("--bundle", str(bundle), "--workers", "2")
     shared = tmp_path / "shared"
-    with serving(tmp_path, *options, VITRINE_METRICS_DIR=str(shared)) as service:
+    settings = {"VITRINE_METRICS_DIR": str(shared), "VITRINE_WORKER_LOST_S": "7"}
+    with serving(tmp_path, *options, **settings) as service:
         while service.log.read_text().count("a worker is ready") < 2:
             time.sleep(0.1)
         pids = {re.sub(r".*_(\d+)\.db$", r"\1", str(path)) for path in shared.glob("*/*.db")}
