@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import PLAN, PLAN_AUDIT
-from models.domain.errors import reason_for
+from app.stores.versioned import VersionedDocument
 from models.experiments.plan.plan import Plan
 
 CHANGE_PLAN: Final = Script.named("change_plan")
 
 # Chosen, not measured; docs/store.md promises them.
 AUDIT_ENTRIES: Final = 1_000
-
-_READING: Final = "reading the plan of experiments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +62,11 @@ class PlanStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._stored = VersionedDocument(connection, PLAN, Plan, "plan of experiments")
 
     async def version(self) -> int:
         """Return the version of the plan, 0 where there is none."""
-        reply = await self._connection.execute("HGET", PLAN, "version", doing=_READING)
-        return int(cast("bytes | None", reply) or 0)
+        return await self._stored.version()
 
     async def read(self) -> StoredPlan | None:
         """Return the plan, None where there is none.
@@ -76,16 +74,8 @@ class PlanStore:
         Raises:
             ValueError: If what is stored is no plan of this software.
         """
-        reply = await self._connection.execute("HMGET", PLAN, "version", "json", doing=_READING)
-        version, content = cast("list[bytes | None]", reply)
-        if version is None or content is None:
-            return None
-        try:
-            return StoredPlan(int(version), Plan.model_validate_json(content))
-        except ValidationError as exc:
-            what = f"the stored plan, version {int(version)}"
-            msg = f"{what}, is none of this software: {reason_for(exc)}"
-            raise ValueError(msg) from exc
+        found = await self._stored.read()
+        return found and StoredPlan(*found)
 
     async def change(self, plan: Plan, change: PlanChange) -> bool:
         """Put a plan and its audit entry, if the stored version is still that of ``before``.

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from pydantic import ValidationError
-
 from app.stores.connection import Connection, Script
 from app.stores.keys import COUNTS_TTL_S, EARLIER_PROMOTIONS, PROMOTER, PROMOTION, promotion_counts
-from models.domain.errors import reason_for
+from app.stores.versioned import VersionedDocument
 from models.domain.units import MS_PER_S
 from models.promotion.promotion import Promotion
 
@@ -63,11 +61,11 @@ class PromotionStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._stored = VersionedDocument(connection, PROMOTION, Promotion, "promotion")
 
     async def version(self) -> int:
         """Return the version of the latest promotion, 0 where there was none."""
-        reply = await self._connection.execute("HGET", PROMOTION, "version", doing=_READING)
-        return int(cast("bytes | None", reply) or 0)
+        return await self._stored.version()
 
     async def read(self) -> StoredPromotion | None:
         """Return the latest promotion, None where there was none.
@@ -75,18 +73,8 @@ class PromotionStore:
         Raises:
             ValueError: If what is stored is no promotion of this software.
         """
-        reply = await self._connection.execute(
-            "HMGET", PROMOTION, "version", "json", doing=_READING
-        )
-        version, content = cast("list[bytes | None]", reply)
-        if version is None or content is None:
-            return None
-        try:
-            return StoredPromotion(int(version), Promotion.model_validate_json(content))
-        except ValidationError as exc:
-            what = f"the stored promotion, version {int(version)}"
-            msg = f"{what}, is none of this software: {reason_for(exc)}"
-            raise ValueError(msg) from exc
+        found = await self._stored.read()
+        return found and StoredPromotion(*found)
 
     async def change(
         self, stored: StoredPromotion, *, before: int, promoter: str = "", begins: bool = False

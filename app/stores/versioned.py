@@ -1,0 +1,52 @@
+"""Versioned document: a hash in Redis or Valkey with a JSON document and its version."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from app.stores.connection import Connection
+from models.domain.errors import reason_for
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedDocument(Generic[M]):
+    """Reader of one hash with the fields ``version`` and ``json``.
+
+    Attributes:
+        connection: The store.
+        key: Key of the hash.
+        model: Class of the document.
+        name: What errors call it.
+    """
+
+    connection: Connection
+    key: str
+    model: type[M]
+    name: str
+
+    async def version(self) -> int:
+        """Return its version, 0 where there is none."""
+        doing = f"reading the {self.name}"
+        reply = await self.connection.execute("HGET", self.key, "version", doing=doing)
+        return int(cast("bytes | None", reply) or 0)
+
+    async def read(self) -> tuple[int, M] | None:
+        """Return its version and the document, None where there is none.
+
+        Raises:
+            ValueError: If what is stored is none of this software.
+        """
+        doing = f"reading the {self.name}"
+        reply = await self.connection.execute("HMGET", self.key, "version", "json", doing=doing)
+        version, content = cast("list[bytes | None]", reply)
+        if version is None or content is None:
+            return None
+        try:
+            return int(version), self.model.model_validate_json(content)
+        except ValidationError as exc:
+            what = f"the stored {self.name}, version {int(version)}"
+            msg = f"{what}, is none of this software: {reason_for(exc)}"
+            raise ValueError(msg) from exc
