@@ -33,7 +33,9 @@ class BoundedLog:
         now_s = self.monotonic_s()
         key = (event, *kind)
         if key not in self._kinds and len(self._kinds) >= MAX_KINDS:
-            self._forget_quiet(now_s)
+            # Kinds that may be logged again; the shared line reports what they left out.
+            for quiet in [one for one, kind in self._kinds.items() if kind.next_s <= now_s]:
+                self._other.n_left_out += self._kinds.pop(quiet).n_left_out
         has_room = key in self._kinds or len(self._kinds) < MAX_KINDS
         seen = self._kinds.setdefault(key, _Kind()) if has_room else self._other
         if now_s < seen.next_s:
@@ -41,8 +43,3 @@ class BoundedLog:
             return
         get_logger(self.name).warning(event, **fields, left_out=seen.n_left_out)
         seen.next_s, seen.n_left_out = now_s + EVERY_S, 0
-
-    def _forget_quiet(self, now_s: float) -> None:
-        """Forget kinds that may be logged again; the shared line reports what they left out."""
-        for key in [key for key, kind in self._kinds.items() if kind.next_s <= now_s]:
-            self._other.n_left_out += self._kinds.pop(key).n_left_out

@@ -49,7 +49,9 @@ def read_attributes(table: Table) -> Attributes:
         reason = f"has {len(names)} columns beyond the contract, at most {MAX_ATTRIBUTES} are kept"
         fault = table.fault(FaultCode.TOO_MANY_COLUMNS, reason)
         return Attributes({}, FaultReport.from_faults([fault]))
-    nameless = [name for name in names if not _is_name(name)]
+    nameless = [
+        name for name in names if len(name) > MAX_IDENTIFIER or not re.fullmatch(PRINTABLE, name)
+    ]
     names = [name for name in names if name not in nameless]
     columns = {name: values for name in names if (values := _values(table, name)) is not None}
     notes = [_nameless(table, name) for name in nameless]
@@ -93,10 +95,6 @@ def _within_bounds(
             checks.append(Check(FaultCode.LONG_ATTRIBUTE, name, long, at_most))
             kept[name] = values.to_frame().select(short).to_series()
     return kept, find_faults(table.frame, checks, file=table.file)
-
-
-def _is_name(name: str) -> bool:
-    return len(name) <= MAX_IDENTIFIER and re.fullmatch(PRINTABLE, name) is not None
 
 
 def _nameless(table: Table, name: str) -> Fault:

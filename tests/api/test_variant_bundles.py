@@ -57,6 +57,19 @@ async def worker(
         yield client
 
 
+@pytest.fixture
+async def rich_and_poor(
+    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str]
+) -> AsyncGenerator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+    """Two workers of one store; the second lacks the variant's bundle."""
+    whole, poor, serving, _ = shelves
+    async with (
+        worker(stores, settings, shelf=whole, serving=serving) as rich,
+        worker(stores, settings, shelf=poor, serving=serving) as lacking,
+    ):
+        yield rich, lacking
+
+
 async def planned(client: httpx.AsyncClient, own: str) -> None:
     await client.put("/v1/plan", json={"layers": [LAYER]})
     variants = [
@@ -204,25 +217,22 @@ async def test_a_plan_that_names_a_half_copied_bundle_is_refused_and_others_are_
 
 
 async def test_a_worker_without_the_bundle_answers_by_the_default_and_says_so(
-    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str]
+    rich_and_poor: tuple[httpx.AsyncClient, httpx.AsyncClient],
+    shelves: tuple[Path, Path, str, str],
 ) -> None:
-    whole, poor, serving, own = shelves
-    async with (
-        worker(stores, settings, shelf=whole, serving=serving) as rich,
-        worker(stores, settings, shelf=poor, serving=serving) as lacking,
-    ):
-        await planned(rich, own)
-        served = await until_it_is_held(rich)
-        async with asyncio.timeout(60.0):
+    (rich, lacking), (_, _, serving, own) = rich_and_poor, shelves
+    await planned(rich, own)
+    served = await until_it_is_held(rich)
+    async with asyncio.timeout(60.0):
+        found = await answers(lacking)
+        while not all(one["assignments"] for one in found.values()):
             found = await answers(lacking)
-            while not all(one["assignments"] for one in found.values()):
-                found = await answers(lacking)
-        refused = await lacking.put(
-            "/v1/experiments/order",
-            json=terms(
-                variants=[{"name": "popularity", "share_bp": 10_000, "policy": {"bundle": own}}]
-            ),
-        )
+    refused = await lacking.put(
+        "/v1/experiments/order",
+        json=terms(
+            variants=[{"name": "popularity", "share_bp": 10_000, "policy": {"bundle": own}}]
+        ),
+    )
 
     # Both workers deal alike; only what they can serve differs.
     assert {one: side(served[one]) for one in served} == {one: side(found[one]) for one in found}
@@ -233,20 +243,17 @@ async def test_a_worker_without_the_bundle_answers_by_the_default_and_says_so(
 
 
 async def test_a_worker_that_cannot_load_the_active_bundle_says_which_one_answers(
-    stores: Stores, settings: Settings, shelves: tuple[Path, Path, str, str]
+    rich_and_poor: tuple[httpx.AsyncClient, httpx.AsyncClient],
+    shelves: tuple[Path, Path, str, str],
 ) -> None:
     """Its answers are full, by a bundle that was not chosen: callers are served, alerts fire."""
-    whole, poor, serving, own = shelves
-    async with (
-        worker(stores, settings, shelf=whole, serving=serving) as rich,
-        worker(stores, settings, shelf=poor, serving=serving) as lacking,
-    ):
-        before = await lacking.get("/health/full")
-        activated = await rich.put("/v1/bundles/active", json={"bundle": own})
-        full = await until_full(lacking, status=503)
-        ready, answer = await lacking.get("/health/ready"), await lacking.get("/v1/recommendations")
-        returned = await rich.post("/v1/bundles/rollback")
-        await until_full(lacking, status=200)
+    (rich, lacking), (_, _, serving, own) = rich_and_poor, shelves
+    before = await lacking.get("/health/full")
+    activated = await rich.put("/v1/bundles/active", json={"bundle": own})
+    full = await until_full(lacking, status=503)
+    ready, answer = await lacking.get("/health/ready"), await lacking.get("/v1/recommendations")
+    returned = await rich.post("/v1/bundles/rollback")
+    await until_full(lacking, status=200)
 
     assert (before.status_code, activated.status_code, returned.status_code) == (200, 200, 200)
     assert f"{serving} answers: " in full

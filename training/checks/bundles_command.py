@@ -1,7 +1,7 @@
 """Commands ``python -m training bundles``: list, show and compare bundles by their model cards."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from pydantic import JsonValue
@@ -26,8 +26,6 @@ app = typer.Typer(name="bundles", no_args_is_help=True, help="List, show and com
 
 Named = Annotated[str, typer.Argument(help="Bundle: a directory, or an id.")]
 
-_MRR: Final = "mrr"
-
 
 @app.command("list")
 def list_command(bundles: Bundles = BUNDLES, as_json: Json = False) -> None:
@@ -40,16 +38,23 @@ def list_command(bundles: Bundles = BUNDLES, as_json: Json = False) -> None:
         except BundleError as exc:
             typer.echo(f"left out: {exc}", err=True)
     cards.sort(key=lambda one: one[0].manifest.age_order)
+    figures = [card.figures.get(META, {}).get("mrr") for _, card in cards]
     if as_json:
-        print_json({"bundles": [_summary(*one) for one in cards]})
+        found: list[JsonValue] = [
+            {
+                "bundle": bundle.id,
+                "until": bundle.manifest.until,
+                "probability_of": card.probability_of.value,
+                "n_events": dict(card.trained_on.n_events),
+                "held_out_mrr": figure and figure.model_dump(),
+            }
+            for (bundle, card), figure in zip(cards, figures, strict=True)
+        ]
+        print_json({"bundles": found})
         return
     rows = [
-        [
-            bundle.id,
-            f"{card.trained_on.n_events.get('purchase', 0):,}",
-            figure_text(card.figures.get(META, {}).get(_MRR)),
-        ]
-        for bundle, card in cards
+        [bundle.id, f"{card.trained_on.n_events.get('purchase', 0):,}", figure_text(figure)]
+        for (bundle, card), figure in zip(cards, figures, strict=True)
     ]
     print_table(Table(f"Bundles in {bundles}", ["bundle", "purchases", "held-out mrr"], rows))
 
@@ -101,17 +106,6 @@ def compare_command(
             "the figures are of different lists: judge both with `evaluate` on the same ones",
             err=True,
         )
-
-
-def _summary(bundle: Bundle, card: ModelCard) -> JsonValue:
-    figure = card.figures.get(META, {}).get(_MRR)
-    return {
-        "bundle": bundle.id,
-        "until": bundle.manifest.until,
-        "probability_of": card.probability_of.value,
-        "n_events": dict(card.trained_on.n_events),
-        "held_out_mrr": None if figure is None else figure.model_dump(),
-    }
 
 
 def _described(manifest: Manifest, card: ModelCard) -> dict[str, str]:

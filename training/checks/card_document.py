@@ -1,6 +1,6 @@
 """Model card as the blocks of a page, and of a terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from models.scoring.bundle import Manifest
@@ -34,7 +34,19 @@ _MEASURED: Final = (
 def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     """Yield the blocks of a model card: verdict, size, figures, then its data and parts."""
     yield _verdict(card)
-    yield Facts(list(_facts(card)))
+    data, held_out = card.trained_on, card.held_out
+    n_events, days = sum(data.n_events.values()), _days(data.first, data.until)
+    pictured = f"{data.sale_shares.get('picture', 0):.0%} with a picture"
+    judged = f"{held_out.n_bought:,} purchases, {_days(held_out.first, held_out.last)}"
+    n_bought = data.n_events.get("purchase", 0)
+    yield Facts(
+        [
+            ("Training data", f"{n_events:,} events", days),
+            ("Purchases", f"{n_bought:,}", f"of {data.n_customers:,} customers"),
+            ("Sales", f"{data.n_sales:,}", pictured),
+            ("Held-out lists", f"{held_out.n_lists:,}", judged),
+        ]
+    )
     yield Paragraph(
         f"A probability is that {MEANINGS[card.probability_of]}, within "
         f"{card.outcome_hours:g} hours."
@@ -107,18 +119,6 @@ def _verdict(card: ModelCard) -> Conclusion:
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)
 
 
-def _facts(card: ModelCard) -> Iterator[tuple[str, str, str]]:
-    data, held_out = card.trained_on, card.held_out
-    yield "Training data", f"{sum(data.n_events.values()):,} events", _days(data.first, data.until)
-    yield "Purchases", f"{data.n_events.get('purchase', 0):,}", f"of {data.n_customers:,} customers"
-    yield "Sales", f"{data.n_sales:,}", f"{data.sale_shares.get('picture', 0):.0%} with a picture"
-    yield (
-        "Held-out lists",
-        f"{held_out.n_lists:,}",
-        f"{held_out.n_bought:,} purchases, {_days(held_out.first, held_out.last)}",
-    )
-
-
 def _plot(card: ModelCard) -> BarPlot:
     figures = {name: row[_MRR] for name, row in card.figures.items() if _MRR in row}
     bars = [
@@ -155,10 +155,11 @@ def _calibration_plot(card: ModelCard) -> LinePlot:
 def _data_rows(card: ModelCard, manifest: Manifest) -> list[list[str]]:
     data = card.trained_on
     absent = [f"{name}: {reason}" for name, reason in manifest.left_out.items()]
+    events = ", ".join(f"{n:,} {name}" for name, n in data.n_events.items() if n)
     shares = ", ".join(f"{name} {share:.0%}" for name, share in data.sale_shares.items())
     return [
         ["period", f"{data.first} to {data.until}"],
-        ["events", _counts(data.n_events)],
+        ["events", events],
         ["lists, those repeated included", f"{data.n_lists:,}"],
         ["sales with", shares],
         ["impressions with a position", f"{data.position_share:.0%}"],
@@ -169,10 +170,6 @@ def _data_rows(card: ModelCard, manifest: Manifest) -> list[list[str]]:
         ["judged as", manifest.judged_as or "itself"],
         ["seed", str(manifest.seed)],
     ]
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{n:,} {name}" for name, n in counts.items() if n)
 
 
 def _days(first: str, last: str) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 from models.dataset.events import EventTable
 from models.dataset.faults import FaultCode
 from models.dataset.reading import Dataset
-from models.domain.sale import Sale
 from models.recommenders.content_encoder import Encoder
 from models.recommenders.content_preference import ContentPreference
 from models.recommenders.text_similarity import TextSimilarity
@@ -75,7 +74,12 @@ def column_uses(dataset: Dataset, scorer: Scorer, *, config: RunConfig) -> tuple
         scorer: The model that was trained on it.
         config: How it was trained.
     """
-    return (*_of_sales(dataset, scorer), *_of_events(dataset, config), *_of_customers(dataset))
+    of_customers = _reasons(dataset, FaultCode.NOT_LEARNED, table="customers")
+    return (
+        *_of_sales(dataset, scorer),
+        *_of_events(dataset, config),
+        *(ColumnUse("customers", name, used=False, why=why) for name, why in of_customers.items()),
+    )
 
 
 def uses_to_bytes(uses: tuple[ColumnUse, ...]) -> bytes:
@@ -88,7 +92,8 @@ def _of_sales(dataset: Dataset, scorer: Scorer) -> Iterator[ColumnUse]:
     why = "similarity of texts" if compares else "the recommender `text` is left out"
     uses = {**_SALES, **dict.fromkeys(_TEXTS, (compares, why))}
     for name, (used, why) in uses.items():
-        if any(_value(sale, name) for sale in dataset.sales):
+        values: Iterator[object] = (getattr(sale, name) for sale in dataset.sales)
+        if any(value not in (None, "", ()) for value in values):
             yield ColumnUse("sales", name, used, why)
     if dataset.images:
         why = "scene labels, topics and similarity of pictures"
@@ -103,11 +108,6 @@ def _of_sales(dataset: Dataset, scorer: Scorer) -> Iterator[ColumnUse]:
         rare = f"no text has a share of {MIN_SHARE:.1%}, or is among the {MAX_TEXTS} most shown"
         why = _CONTENT if name in encoded else reasons.get(name, rare)
         yield ColumnUse("sales", name, name in encoded, why)
-
-
-def _value(sale: Sale, name: str) -> bool:
-    value: object = getattr(sale, name)
-    return value not in (None, "", ())
 
 
 def _encoded(scorer: Scorer) -> frozenset[str]:
@@ -162,8 +162,3 @@ def _recorded(events: EventTable) -> dict[str, bool]:
         "position": bool(events.positions.any()),
         "quantity": bool(events.quantities.any()),
     }
-
-
-def _of_customers(dataset: Dataset) -> Iterator[ColumnUse]:
-    for name, why in _reasons(dataset, FaultCode.NOT_LEARNED, table="customers").items():
-        yield ColumnUse("customers", name, used=False, why=why)

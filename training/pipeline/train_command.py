@@ -59,9 +59,8 @@ def train_command(
     with exit_on_user_error(), bars() as progress:
         options = TrainingOptions(config=RunConfig.read(config), seed=seed, threads=threads)
         prepared = prepare(source, options, progress=progress, faults=broken_pictures)
-        dataset = prepared.dataset
         if until is None:
-            require_happened(dataset, to_us(datetime.now(UTC)))
+            require_happened(prepared.dataset, to_us(datetime.now(UTC)))
         directory = train(prepared, options, root=out, progress=progress)
     # Loaded as the service loads it: a bundle that cannot be served fails here.
     bundle = read_bundle(directory)
@@ -69,9 +68,9 @@ def train_command(
     columns: list[dict[str, JsonValue]] = json.loads(bundle.text(COLUMNS_FILE))
     # The list of columns says these already.
     unused = {(column["column"], column["why"]) for column in columns if not column["used"]}
-    remarks = dataset.faults.remarks()
-    print_remarks(one for one in remarks if (one.column, one.reason) not in unused)
-    faults = {code.value: n for code, n in dataset.faults.counts().items()}
+    found = prepared.dataset.faults
+    print_remarks(one for one in found.remarks() if (one.column, one.reason) not in unused)
+    faults = {code.value: n for code, n in found.counts().items()}
     report: dict[str, JsonValue] = {
         "bundle": bundle.id,
         "directory": str(directory),
@@ -84,16 +83,14 @@ def train_command(
     if as_json:
         print_json(report)
         return
-    _print_bundle(bundle.manifest, columns, directory=directory)
+    typer.echo(f"bundle {directory}")
+    _print_bundle(bundle.manifest, columns)
     if faults:
         listed = ", ".join(f"{code} {n:,}" for code, n in faults.items())
         typer.echo(f"what `python -m training validate` explains: {listed}", err=True)
 
 
-def _print_bundle(
-    manifest: Manifest, columns: list[dict[str, JsonValue]], *, directory: Path
-) -> None:
-    typer.echo(f"bundle {directory}")
+def _print_bundle(manifest: Manifest, columns: list[dict[str, JsonValue]]) -> None:
     for name, value in manifest.metrics.items():
         typer.echo(f"  {name}: {value:.6g}")
     for column in columns:

@@ -164,16 +164,10 @@ def ablate(
     # None first: all recommenders, which the others are compared with.
     for name in (None, *(recommender.name for recommender in schema.recommenders)):
         early = without(schema, halves.early_matrix, left_out=name)
-        ranker = fit_meta_model(
-            RankerTraining(
-                halves.early,
-                early,
-                schema,
-                config=config,
-                seed=seed,
-                repeated=halves.early_repeated,
-            )
+        training = RankerTraining(
+            halves.early, early, schema, config, seed, repeated=halves.early_repeated
         )
+        ranker = fit_meta_model(training)
         late = without(schema, halves.late_matrix, left_out=name)
         figures[f"without {name}" if name else ALL] = judged_lists(
             ranker, halves.late, matrix=late, position=schema.names.index(POSITION), seed=seed
