@@ -26,7 +26,7 @@ class CandidateFacts:
     Attributes:
         rows: Catalogue rows.
         looks: Impressions so far; views where the log has no impressions.
-        successes: Clicks so far; purchases, without fully refunded ones, where the log has no clicks.
+        successes: Clicks so far; without clicks in the log purchases, but fully refunded ones.
         recent_rate: ``(successes + 1) / (looks + 25)`` of the last `RECENT_HOURS` hours.
         popularity: Purchases so far that are not fully refunded; of equal ones the more touched is
             larger.
