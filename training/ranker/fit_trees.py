@@ -44,7 +44,7 @@ def fit_trees(
         "seed": seed,
         # These two make the trees equal, to the byte, for any number of threads.
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,
         "num_threads": n_threads,
         "verbosity": -1,
     }
