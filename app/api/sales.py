@@ -309,7 +309,7 @@ async def _put_picture(
         raise PictureTypeError(media_type[:MAX_LIMIT], MEDIA_TYPES)
 
     async def received() -> bytes:
-        # A caller that sends a byte a minute would hold one of few places without end.
+        # A caller that sends a byte a minute would hold one of few slots without end.
         try:
             async with asyncio.timeout(RECEIVE_WITHIN_S):
                 return await request.body()

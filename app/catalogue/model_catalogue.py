@@ -51,9 +51,9 @@ class ModelCatalogue:
                 self._unread.add((picture.sale_id, picture.number))
             self._combine(picture.sale_id)
 
-    def forget_pictures(self, places: Iterable[tuple[str, int]]) -> None:
+    def forget_pictures(self, picture_keys: Iterable[tuple[str, int]]) -> None:
         """Drop pictures of the store, by sale id and number; those of the bundle are back."""
-        for sale_id, number in places:
+        for sale_id, number in picture_keys:
             self._forget(sale_id, number)
             self._combine(sale_id)
 

@@ -19,7 +19,7 @@ MAX_UPLOADS: Final = 8
 
 
 class PictureLabeller:
-    """Labels uploads; while all places are taken, further ones are refused, not queued."""
+    """Labels uploads; while all slots are taken, further ones are refused, not queued."""
 
     def __init__(self, model: Callable[[], Model], *, pool: Executor, metrics: Metrics) -> None:
         """Label with the model that is served at the time, in the threads of a pool."""
@@ -42,9 +42,9 @@ class PictureLabeller:
         Raises:
             PictureError: If the picture is refused; the code says why.
             SceneModelMissingError: If the bundle labels no pictures.
-            LabellingBusyError: If all places are taken.
+            LabellingBusyError: If all slots are taken.
         """
-        with self.place():
+        with self.slot():
             picture = await receive()
             model = self._model()
             if (labeller := model.labeller) is None:
@@ -63,12 +63,12 @@ class PictureLabeller:
         return LabelledPicture(sale_id, seen, model.scene_model, is_unlike=is_unlike, number=number)
 
     @contextmanager
-    def place(self) -> Generator[None]:
-        """Hold a place while a picture is received and labelled.
+    def slot(self) -> Generator[None]:
+        """Hold a slot while a picture is received and labelled.
 
         Raises:
             SceneModelMissingError: If the bundle labels no pictures.
-            LabellingBusyError: If all places are taken.
+            LabellingBusyError: If all slots are taken.
         """
         if self._model().labeller is None:
             raise SceneModelMissingError

@@ -136,7 +136,7 @@ class Recommender:
         read: CustomerState | None = self._empty_state()
         if plan.plan.asks_for_visitors:
             read = await self._read(request.customer_id, within_s=self.deadline_s)
-        return routed(plan, request, known=read, now_us=self.clock.now_us())
+        return routed(plan, request, customer=read, now_us=self.clock.now_us())
 
     async def _read(self, customer_id: str | None, *, within_s: float) -> CustomerState | None:
         if customer_id is None:
@@ -163,7 +163,7 @@ class Recommender:
         # From here on nothing awaits: one catalogue, plan and moment make the whole answer.
         began = monotonic()
         state = read or self._empty_state()
-        routing = routed(self.origin.plan.current, request, known=read, now_us=state.now_us)
+        routing = routed(self.origin.plan.current, request, customer=read, now_us=state.now_us)
         asked = self._asked(request, state, routing, is_read=read is not None)
         market, served = request.market, asked.served
         names = served.catalogue.markets.names if served else ()

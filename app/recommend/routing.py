@@ -21,14 +21,18 @@ class Routing:
 
 
 def routed(
-    stored: StoredPlan, request: RecommendationRequest, *, known: CustomerState | None, now_us: int
+    stored: StoredPlan,
+    request: RecommendationRequest,
+    *,
+    customer: CustomerState | None,
+    now_us: int,
 ) -> Routing:
     """Route a request.
 
     Args:
         stored: The plan.
         request: Names the units, market, device and forced variants.
-        known: The customer; None where the store could not be read.
+        customer: The customer; None where the store could not be read.
         now_us: The moment of the answer, microseconds since the epoch.
 
     Raises:
@@ -41,7 +45,9 @@ def routed(
         Unit.DEVICE: request.device_id,
     }
     # None, where the store could not be read, enters no experiment on new or known customers.
-    is_new = None if known is None else not len(known.window) and not any(known.profile.counts)
+    is_new = None
+    if customer is not None:
+        is_new = not len(customer.window) and not any(customer.profile.counts)
     visit = Visit(
         now=from_us(now_us),
         units={unit: unit_id for unit, unit_id in units.items() if unit_id is not None},

@@ -181,7 +181,7 @@ def with_quantities(
         event_keys: Keys of the event ids, shape ``(n,)``.
         kinds: Type codes, same shape.
         quantities: Pieces of purchases and refunds, at most 65,535 count, 0 where unknown, same
-            shape. A purchase of unknown quantity has one piece, a refund takes all back.
+            shape. A purchase of unknown quantity has one piece, a refund is of the whole purchase.
     """
     of_pieces = (kinds == PURCHASE) | (kinds == REFUND)
     pieces = np.clip(quantities, (kinds == PURCHASE).astype(np.int64), MOST_PIECES)

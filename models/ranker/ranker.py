@@ -189,8 +189,8 @@ def calibrated_contributions(
     scaled[:, -1] += ranker.calibration.intercept
     p_examined = ranker.p_examined(matrix)
     if np.any(p_examined != 1):
-        place, chances = ranker.feature_names.index(POSITION), sigmoid(scaled.sum(axis=1))
-        scaled[:, place] += np.log(p_examined * (1 - chances) / (1 - p_examined * chances))
+        column, chances = ranker.feature_names.index(POSITION), sigmoid(scaled.sum(axis=1))
+        scaled[:, column] += np.log(p_examined * (1 - chances) / (1 - p_examined * chances))
     return scaled
 
 

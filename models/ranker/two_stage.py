@@ -93,8 +93,8 @@ class TwoStageRanker:
         ends = np.array([opening.sum(axis=1), buying.sum(axis=1)])
         # The mean gradient of `product_log_odds` on the way from bases to ends, shape (2, n).
         slopes = np.zeros_like(ends)
-        for place, weight in zip(*_QUADRATURE, strict=True):
-            opens, buys = sigmoid(bases + (place + 1) / 2 * (ends - bases))
+        for node, weight in zip(*_QUADRATURE, strict=True):
+            opens, buys = sigmoid(bases + (node + 1) / 2 * (ends - bases))
             slopes += weight / 2 * np.array([1 - opens, 1 - buys]) / (1 - opens * buys)
         opening_slopes, buying_slopes = slopes
         added = opening_slopes[:, None] * opening + buying_slopes[:, None] * buying

@@ -25,16 +25,16 @@ N_LAST: Final = 3
 class Session(Recommender):
     """Predicts the next sale of a visit in the space of collaborative factors.
 
-    Factors are whitened: eligible sales have mean 0 and covariance ``I``. The next place is a
-    linear function of the places of the last three sales of the visit, the latest first, and of
-    the mean of all of them; a sale's score is its dot product with the prediction. New sales have
-    a place by their content.
+    Factors are whitened to coordinates: eligible sales have mean 0 and covariance ``I``. Those of
+    the next sale are a linear function of those of the last three sales of the visit, the latest
+    first, and of the mean of all of them; a sale's score is its dot product with the prediction.
+    New sales have coordinates by their content.
 
     Attributes:
         collaborative: Source of the factors.
         centre: Mean factors of eligible sales, shape ``(n_factors,)``.
-        axes: From centred factors to places, shape ``(n_factors, n_axes)``.
-        steps: From the description of a visit to the next place, ``(4 * n_axes, n_axes)``.
+        axes: From centred factors to coordinates, shape ``(n_factors, n_axes)``.
+        steps: From the description of a visit to those of the next sale, ``(4 * n_axes, n_axes)``.
     """
 
     collaborative: Collaborative
@@ -52,14 +52,14 @@ class Session(Recommender):
         visits, visit = current_visits(batch)
         if not len(visit) or not self.axes.shape[1]:
             return np.full((*batch.rows.shape, 1), np.nan)
-        places = self.places(batch.catalogue)
-        steps = np.einsum("bi,ij->bj", describe_visits(visits, places, rows=visit), self.steps)
+        coordinates = self.coordinates(batch.catalogue)
+        steps = np.einsum("bi,ij->bj", describe_visits(visits, coordinates, rows=visit), self.steps)
         expected = visits.blank_empty(steps)
-        return np.einsum("bij,bj->bi", batch.gather(places), expected)[..., None]
+        return np.einsum("bij,bj->bi", batch.gather(coordinates), expected)[..., None]
 
     @cached
-    def places(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        """Place every sale of a catalogue, shape ``(n_catalogue, n_axes)``."""
+    def coordinates(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Return the coordinates of every sale of a catalogue, shape ``(n_catalogue, n_axes)``."""
         return np.einsum(
             "ij,jk->ik", self.collaborative.factors(catalogue) - self.centre, self.axes
         )
@@ -104,20 +104,20 @@ def current_visits(batch: Batch) -> tuple[Ragged, NDArray[np.int64]]:
 
 
 def describe_visits(
-    visits: Ragged, places: NDArray[np.float64], *, rows: NDArray[np.int64]
+    visits: Ragged, coordinates: NDArray[np.float64], *, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Describe visits by their last three places, 0 where there are fewer, and their mean.
+    """Describe visits by their last three sales, 0 where there are fewer, and the mean of all.
 
     Args:
         visits: Owner of each sale.
-        places: Place of every sale, shape ``(n_catalogue, n_axes)``.
+        coordinates: Coordinates of every sale, shape ``(n_catalogue, n_axes)``.
         rows: Sales of the visits, a visit's latest last, shape ``(n,)``.
 
     Returns:
         Shape ``(n_visits, 4 * n_axes)``; 0 for a visit without sales.
     """
-    last = np.zeros((visits.n_rows, N_LAST + 1, places.shape[1]))
-    latest = visits.vectors(places, rows)[:, ::-1][:, :N_LAST]
+    last = np.zeros((visits.n_rows, N_LAST + 1, coordinates.shape[1]))
+    latest = visits.vectors(coordinates, rows)[:, ::-1][:, :N_LAST]
     last[:, : latest.shape[1]] = latest
-    last[:, N_LAST] = visits.total(places, rows) / np.maximum(visits.lengths, 1)[:, None]
+    last[:, N_LAST] = visits.total(coordinates, rows) / np.maximum(visits.lengths, 1)[:, None]
     return last.reshape(visits.n_rows, -1)

@@ -90,9 +90,9 @@ def diversified(
 ) -> NDArray[np.intp]:
     """Select a slate greedily by maximal marginal relevance.
 
-    Every place goes to the candidate with the highest
+    Every position goes to the candidate with the highest
     ``(1 - weight) * relevance - weight * max(similarity to those above)``; ties go to the
-    higher score, then to the given order. The first place goes to the best score.
+    higher score, then to the given order. The first position goes to the best score.
 
     Args:
         order: Scores, higher is better, no NaN, shape ``(n,)``.

@@ -77,7 +77,7 @@ def plackett_luce(
 
     Args:
         ranking: Candidates, shape ``(n,)``.
-        utilities: Of each place of the ranking, finite, shape ``(n,)``.
+        utilities: Of each index of the ranking, finite, shape ``(n,)``.
         limit: Length of the slate.
         drawn: Numbers between 0 and 1, shape ``(n,)``.
 
@@ -85,8 +85,8 @@ def plackett_luce(
         Kool, van Hoof and Welling, Stochastic Beams and Where to Find Them, ICML 2019.
     """
     gumbel = -np.log(-np.log(drawn))
-    places = np.argsort(-(utilities + gumbel), kind="stable")[:limit]
-    return Slate(ranking[places], plackett_luce_propensities(utilities, places))
+    indices = np.argsort(-(utilities + gumbel), kind="stable")[:limit]
+    return Slate(ranking[indices], plackett_luce_propensities(utilities, indices))
 
 
 def plackett_luce_propensities(
@@ -120,10 +120,10 @@ def with_new_sales(
     limit: int,
     drawn: NDArray[np.float64],
 ) -> Slate:
-    """Reserve the last places of a slate for uniformly drawn new sales.
+    """Reserve the last positions of a slate for uniformly drawn new sales.
 
-    New sales that are ranked above those places stay there. If fewer other new sales than slots
-    remain, all of them take the last places, behind more of the ranking.
+    New sales that are ranked above those positions stay there. If fewer other new sales than slots
+    remain, all of them take the last positions, behind more of the ranking.
 
     Args:
         ranking: At least the first ``limit`` candidates, best first.

@@ -14,7 +14,7 @@ Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]
 
 
 class NewSaleSlots(BaseModel):
-    """Exploration by reserved places: only new sales compete for them."""
+    """Exploration by reserved positions: only new sales compete for them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,7 @@ class NewSaleSlots(BaseModel):
 
 
 class PlackettLuce(BaseModel):
-    """Plackett-Luce exploration: draws every place by the scores (Gumbel top-k)."""
+    """Plackett-Luce exploration: draws every position by the scores (Gumbel top-k)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

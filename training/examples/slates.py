@@ -93,8 +93,8 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
 
     A slate is one exposure to one customer; without an exposure id, the impressions of a
     customer at one moment. A click or purchase is credited once: to the last impression of that
-    sale to that customer, if it was shown at most ``outcome_us`` before. A purchase that was taken
-    back is none.
+    sale to that customer, if it was shown at most ``outcome_us`` before. A fully
+    refunded purchase is none.
 
     Impressions of sales that the catalogue does not know are left out. Slates are ordered by time.
     """

@@ -28,21 +28,21 @@ def fit_session(interactions: Interactions, collaborative: Collaborative) -> Ses
     centre = exposure @ factors / max(float(exposure.sum()), 1.0)
     covariance = weighted_covariance(factors - centre, exposure)
     axes = whitening(covariance, ridge=_SCALE_RIDGE, least=_TINY)
-    places = (factors - centre) @ axes
-    visits, next_rows = visit_steps(interactions, places)
+    coordinates = (factors - centre) @ axes
+    visits, next_rows = visit_steps(interactions, coordinates)
     normal = visits.T @ visits + _RIDGE * np.eye(visits.shape[1])
-    steps = np.linalg.solve(normal, visits.T @ places[next_rows])
+    steps = np.linalg.solve(normal, visits.T @ coordinates[next_rows])
     return Session(collaborative, centre, axes, np.asarray(steps, dtype=np.float64))
 
 
 def visit_steps(
-    interactions: Interactions, places: NDArray[np.float64]
+    interactions: Interactions, coordinates: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Describe the visit before every step as `models.recommenders.session.describe_visits` does.
 
     Args:
         interactions: The events.
-        places: Coordinates of every sale, shape ``(n_catalogue, n_axes)``.
+        coordinates: Coordinates of every sale, shape ``(n_catalogue, n_axes)``.
 
     Returns:
         Descriptions, shape ``(n_steps, 4 * n_axes)``, and the row that each step leads to.
@@ -59,7 +59,7 @@ def visit_steps(
     is_first, rows = is_first[is_new], rows[is_new]
     # Index of the first row of each row's visit.
     starts = np.maximum.accumulate(np.where(is_first, np.arange(len(rows)), 0))
-    here = places[rows]
+    here = coordinates[rows]
     numbers = np.arange(len(rows))
     since = numbers - starts
     parts = [

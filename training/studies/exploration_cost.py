@@ -24,8 +24,8 @@ PLAIN: Final = "plain"
 # Weights and temperatures from hardly any effect to more than a shop would pay; chosen.
 SETTINGS: Final[Mapping[str, SlatePolicy]] = {
     PLAIN: SlatePolicy(),
-    "new sales, 1 place": SlatePolicy(exploration=NewSaleSlots(slots=1)),
-    "new sales, 2 places": SlatePolicy(exploration=NewSaleSlots(slots=2)),
+    "new sales, 1 slot": SlatePolicy(exploration=NewSaleSlots(slots=1)),
+    "new sales, 2 slots": SlatePolicy(exploration=NewSaleSlots(slots=2)),
     "drawn, temperature 0.1": SlatePolicy(exploration=PlackettLuce(temperature=0.1)),
     "drawn, temperature 0.3": SlatePolicy(exploration=PlackettLuce(temperature=0.3)),
     "drawn, temperature 1": SlatePolicy(exploration=PlackettLuce(temperature=1.0)),
@@ -43,7 +43,7 @@ METRICS: Final = (PREDICTED, EXPECTED, SPREAD, NEW)
 """By the model's calibrated probabilities; by the truth; unlikeness of two sales of a slate, from
 0 to 1; sales that opened at most a day before."""
 
-_NEW_HOURS: Final = NewSaleSlots().hours  # what the reserved places call new
+_NEW_HOURS: Final = NewSaleSlots().hours  # age of a sale that slots call new
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +116,13 @@ def costs(
     gained = (values - plain).reshape(n_slates, -1)
     shares = resample(gained, customers, seed=seed, per=plain.reshape(n_slates, -1)).intervals()
     return {
-        setting: Cost(_by_metric(means, place), _by_metric(shares, place))
-        for place, setting in enumerate(SETTINGS)
+        setting: Cost(_by_metric(means, index), _by_metric(shares, index))
+        for index, setting in enumerate(SETTINGS)
     }
 
 
-def _by_metric(intervals: list[Interval], place: int) -> dict[str, Interval]:
-    own = intervals[place * len(METRICS) : (place + 1) * len(METRICS)]
+def _by_metric(intervals: list[Interval], index: int) -> dict[str, Interval]:
+    own = intervals[index * len(METRICS) : (index + 1) * len(METRICS)]
     return {metric: one for metric, one in zip(METRICS, own, strict=True) if one.n}
 
 

@@ -25,13 +25,13 @@ def test_who_comes_while_all_places_are_taken_is_sent_away(labeller: SceneLabell
     with ThreadPoolExecutor(1) as pool, ExitStack() as held:
         uploads = labelling(labeller, pool)
         for _ in range(MAX_UPLOADS):
-            held.enter_context(uploads.place())
+            held.enter_context(uploads.slot())
 
-        with pytest.raises(LabellingBusyError, match="8 pictures"), uploads.place():
+        with pytest.raises(LabellingBusyError, match="8 pictures"), uploads.slot():
             pass
 
         held.close()
-        with uploads.place():
+        with uploads.slot():
             pass
 
 
@@ -39,7 +39,7 @@ def test_a_picture_that_fails_gives_its_place_back(labeller: SceneLabeller) -> N
     with ThreadPoolExecutor(1) as pool:
         uploads = labelling(labeller, pool)
         for _ in range(MAX_UPLOADS + 1):
-            with pytest.raises(ValueError, match="broken"), uploads.place():
+            with pytest.raises(ValueError, match="broken"), uploads.slot():
                 raise ValueError("broken")  # noqa: EM101 - stands for any failure
 
 
@@ -47,6 +47,6 @@ def test_without_a_scene_model_there_is_no_place() -> None:
     with (
         ThreadPoolExecutor(1) as pool,
         pytest.raises(SceneModelMissingError, match="labels no pictures"),
-        labelling(None, pool).place(),
+        labelling(None, pool).slot(),
     ):
         pass

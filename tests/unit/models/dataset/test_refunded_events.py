@@ -83,7 +83,7 @@ def test_a_refund_counts_while_its_purchase_is_in_the_window(
 
 
 def test_an_hour_counts_as_long_as_a_purchase_of_it_is_left() -> None:
-    """A customer counts once an hour: of two purchases the first refund takes no count back."""
+    """A customer counts once an hour: of two purchases the first refund removes no count."""
     log = [
         Row(kind="purchase"),
         Row(kind="purchase", at=1),

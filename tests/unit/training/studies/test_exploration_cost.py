@@ -73,4 +73,4 @@ def test_the_command_prices_every_setting(
     for setting in found.values():
         assert setting["changes"][PREDICTED]["high"] <= 0
     assert found["diversity 0.5"]["changes"][SPREAD]["low"] > 0
-    assert found["new sales, 2 places"]["means"][NEW]["value"] >= 2
+    assert found["new sales, 2 slots"]["means"][NEW]["value"] >= 2
