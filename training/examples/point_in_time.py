@@ -86,7 +86,7 @@ class PointInTime:
         ):
             now_us = context.now_us
             counted, near = counts.at(now_us), neighbours.at(now_us)
-            # Both are the same objects as long as no minute is over and no sale has opened.
+            # Both are the same objects as long as no minute is over and no sale is new.
             if counted is not catalogue.counts or near is not catalogue.neighbours:
                 catalogue = replace(self.catalogue, counts=counted, neighbours=near)
             entries = slates.entries(slate)

@@ -263,27 +263,33 @@ class CountReplay:
 
 
 class NeighbourReplay:
-    """Picture neighbours among the sales that had opened, at moments that do not go back.
+    """Picture neighbours among the sales that were registered, at moments that do not go back.
 
-    The service knows no sale before it is registered, and gives it its neighbours then.
+    A dataset has no times of registration: it is taken as the begin of the hour of the opening.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._embeddings, self._opens_us = catalogue.embeddings, catalogue.opens_us
-        self._openings = np.sort(catalogue.opens_us[catalogue.pictured])
-        self._n_open = 0
-        self._open = np.zeros_like(catalogue.embeddings)
-        self._current = Neighbours.from_embeddings(self._open, opens_us=self._opens_us)
+        self._catalogue = catalogue
+        # Whole hours, since each change of the neighbours takes a pass over all pictures.
+        self._registered_us = catalogue.opens_us // HOUR_US * HOUR_US
+        self._in_order = np.sort(self._registered_us[catalogue.pictured])
+        self._n_known = 0
+        self._known = np.zeros_like(catalogue.embeddings)
+        self._current = Neighbours.from_embeddings(self._known, opens_us=catalogue.opens_us)
 
     def at(self, now_us: int) -> Neighbours:
         """Return the neighbours at a moment, not before that of the last call."""
-        n_open = int(self._openings.searchsorted(now_us, side="right"))
-        if n_open > self._n_open:
-            is_open = (self._opens_us <= now_us)[:, None]
-            before, self._open = self._open, np.where(is_open, self._embeddings, np.float32(0))
-            self._n_open = n_open
+        n_known = int(self._in_order.searchsorted(now_us, side="right"))
+        if n_known > self._n_known:
+            is_known = (self._registered_us <= now_us)[:, None]
+            before = self._known
+            self._known = np.where(is_known, self._catalogue.embeddings, np.float32(0))
+            self._n_known = n_known
             self._current = self._current.updated(
-                before, self._open, rows=np.arange(len(before)), opens_us=self._opens_us
+                before,
+                self._known,
+                rows=np.arange(len(before)),
+                opens_us=self._catalogue.opens_us,
             )
         return self._current
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.catalogue.catalogue import build_catalogue
 from models.catalogue.event_counts import (
     GRID_US,
     HALF_LIVES_HOURS,
@@ -16,12 +17,26 @@ from models.catalogue.event_counts import (
     grid_floor,
 )
 from models.domain.customer import Window, pack_member
-from models.domain.event import KIND, KINDS, EventType, key
+from models.domain.event import KIND, KINDS, EventType, from_us, key
 from models.domain.profile import Profile
 from models.domain.purchase_history import PurchaseHistory
 from models.domain.recent_impressions import RecentImpressions
-from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_id, event_table
-from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
+from models.pictures.topics import Topics
+from tests.builders import picture
+from tests.logs import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOON,
+    SECOND,
+    Row,
+    catalogue,
+    event_id,
+    event_table,
+    ids_of,
+    sale,
+)
+from training.examples.replay import CountReplay, NeighbourReplay, ProfileReplay, WindowReplay
 
 KIND_NAMES = [event_type.value for event_type in KINDS]
 COUNTED = KIND_NAMES[:N_KINDS]
@@ -282,3 +297,19 @@ def test_counts_refuse_to_go_back_in_time() -> None:
 
     with pytest.raises(ValueError, match=f"counts at {NOON} were asked for after those at"):
         replay.at(NOON)
+
+
+def test_neighbours_are_sales_that_open_in_this_hour_or_opened_before() -> None:
+    """B opens half an hour after noon, c at one; the pictures of all three are the same."""
+    opens = {"a": -DAY, "b": 30 * MINUTE, "c": HOUR}
+    sales = [sale(name, opens_at=from_us(NOON + at)) for name, at in opens.items()]
+    same = picture(1, 0, embedding={0: 1.0})
+    shop = build_catalogue(sales, dict.fromkeys(opens, same), topics=Topics.none())
+    row = shop.row_for("a")
+    replay = NeighbourReplay(shop)
+
+    def near(minute: int) -> list[str]:
+        found = replay.at(NOON + minute * MINUTE)
+        return sorted(ids_of(shop, found.rows[row][found.similarities[row] > 0]))
+
+    assert [near(minute) for minute in (-1, 0, 59, 60)] == [[], ["b"], ["b"], ["b", "c"]]
