@@ -124,6 +124,12 @@ class HealthMetrics:
         self.missing = new.gauge(
             "missing", "Whether full answers lack a part.", labels="part", mode="livemax"
         )
+        self.unreadable = new.gauge(
+            "unreadable_records",
+            "Stored sales and pictures that cannot be read.",
+            labels="kind",
+            mode="livemax",
+        )
         self.lost = new.gauge(
             "lost_entries",
             "What the store had no room for: entries of full streams, and counts of events.",

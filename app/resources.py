@@ -122,7 +122,7 @@ class Resources:
     @property
     def bulk_writer(self) -> BulkWriter:
         """Writes many sales at once."""
-        return BulkWriter(self.sale_writer.sales, self.sale_writer.server)
+        return BulkWriter(self.sale_writer.sales, self.sale_writer.server, self.live)
 
 
 @asynccontextmanager

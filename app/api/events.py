@@ -34,6 +34,7 @@ _MINUTE_US: Final = 60 * SECOND_US
 _DAY_US: Final = 24 * 60 * _MINUTE_US
 _DETAILS: Final = {
     "future": f"at: more than {MAX_AHEAD_US // _MINUTE_US} minutes after the store's clock",
+    "store_unavailable": "its customer's part of the store is away: send the event again",
     "too_old": f"at: more than {MAX_AGE_US // _DAY_US} days before the store's clock",
 }
 
@@ -103,10 +104,12 @@ class EventResult(BaseModel, frozen=True):
     reason: str | None = Field(
         description="Why it was rejected: `future`, `too_old` or `malformed`. To send the same "
         "event again changes nothing. Of an accepted refund: `no_purchase` if the customer's "
-        "latest 128 events have no purchase of the sale that it could refund."
+        "latest 128 events have no purchase of the sale that it could refund. Of an unavailable "
+        "event: `store_unavailable`; send it again."
     )
     detail: str | None = Field(
-        description="What is wrong with a rejected event: its time, or which fields and how."
+        description="What is wrong with a rejected event: its time, or which fields and how; what "
+        "to do about one that was not taken."
     )
 
 
@@ -170,6 +173,7 @@ class EventBatchAnswer(BaseModel):
             "duplicate": 0,
             "rejected": 1,
             "erased": 0,
+            "unavailable": 0,
             "unknown_sales": [],
             "results": [_ACCEPTED_ONE, _REJECTED_ONE],
         }
@@ -180,6 +184,10 @@ class EventBatchAnswer(BaseModel):
     rejected: int = Field(ge=0)
     erased: int = Field(
         ge=0, description="Events of customers who were erased after they happened: not kept."
+    )
+    unavailable: int = Field(
+        ge=0,
+        description="Events whose customers' part of the store is away: not kept; send again.",
     )
     unknown_sales: list[str] = Field(
         description="Sales of accepted events that the catalogue does not know (yet). The events "
@@ -197,7 +205,10 @@ class EventBatchAnswer(BaseModel):
 async def post_events(
     batch: Annotated[EventBatch, body_of(EventBatch, judges_parts=True)], resources: ResourcesDep
 ) -> Response:
-    """Accept events; the next answer of any worker sees them. Safe to repeat."""
+    """Accept events; the next answer of any worker sees them. Safe to repeat.
+
+    Where a part of the store is away, events of its customers are `unavailable`, to be sent again.
+    """
     events = [entry for entry in batch.entries if isinstance(entry, Event)]
     try:
         async with asyncio.timeout(resources.write_timeout_s):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.sale_writer import with_sell_out
 from app.errors import CatalogueFullError
 from app.stores.sale import SaleStore
@@ -35,9 +36,10 @@ class BulkWriter:
 
     sales: SaleStore
     server: StoreServer
+    live: CatalogueFollower
 
     async def put(self, sales: Sequence[Sale]) -> list[Upserted]:
-        """Insert or replace sales, one after the other; their pictures stay.
+        """Insert or replace sales, one after the other; their readable pictures stay.
 
         Safe to repeat: a sale that is stored already is left unchanged.
 
@@ -53,11 +55,13 @@ class BulkWriter:
             status = Upsert.UNCHANGED if before == after else Upsert.UPDATED
             outcomes.append(Upserted(sale.sale_id, status if before else Upsert.CREATED))
         changed = {one.sale_id for one in outcomes if one.status is not Upsert.UNCHANGED}
+        unreadable = [place for place in self.live.unreadable_pictures if place[0] in known]
         refusals: dict[str, CatalogueFullError] = {}
         while True:
             accepted = changed - refusals.keys()
             try:
-                await self.sales.put([sale for i, sale in known.items() if i in accepted])
+                accepted_sales = [sale for i, sale in known.items() if i in accepted]
+                await self.sales.put(accepted_sales, without=unreadable)
                 break
             except CatalogueFullError as exc:  # of one kind; the next attempt may meet others
                 refusals |= {sale_id: exc.of(sale_id) for sale_id in exc.sale_ids}

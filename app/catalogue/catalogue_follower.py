@@ -16,6 +16,8 @@ from app.catalogue.pause_detector import PauseDetector
 from app.catalogue.snapshot_archive import STATE_ADVICE, SnapshotArchive
 from app.errors import StoreUnavailableError
 from app.observability import Metrics, get_logger
+from app.stores.count import LOADED
+from app.stores.sale import Place
 from app.stores.store import Stores
 from models.catalogue.event_counts import GRID_US, grid_floor
 from models.domain.sale import Sale
@@ -27,6 +29,9 @@ STALE_AFTER_US: Final = 60 * SECOND_US
 
 # Chosen: longer than the timeout of a customer's read, as the catalogue may have to be built.
 CATCH_UP_S: Final = 1.0
+
+# Chosen: within the seconds of docs/store.md, and seldom enough to cost little while it lasts.
+COUNT_AGAIN_US: Final = 2 * SECOND_US
 
 T = TypeVar("T")
 
@@ -60,6 +65,7 @@ class CatalogueFollower:
         self._metrics = metrics
         self._history = CountHistory(stores.counts)
         self._counts = NO_COUNTS
+        self._counted_us = 0
         self._known = KnownCatalogue(
             stores.sales, lambda: self._in_pool(lambda: self._read_saved(archive.saved))
         )
@@ -127,6 +133,15 @@ class CatalogueFollower:
         return self.served is not None and self.served.has_stale_counts(self._clock.now_us())
 
     @property
+    def uncounted(self) -> str | None:
+        """Why some counts are only the last known ones; None if all are those of the store."""
+        unread = self._counts.unread
+        if not unread:
+            return None
+        first = next(iter(unread.values()))
+        return f"{len(unread)} of {LOADED + 1} parts of the counts are the last known ones: {first}"
+
+    @property
     def is_behind(self) -> bool:
         """Whether this process was paused, and has not tried to read the store since."""
         return self._tried_us < self._pauses.resumed_us
@@ -140,6 +155,11 @@ class CatalogueFollower:
     def unreadable(self) -> Mapping[str, str]:
         """Why stored sales cannot be read, by id: the catalogue is built without them."""
         return self._known.unreadable
+
+    @property
+    def unreadable_pictures(self) -> Mapping[Place, str]:
+        """Why stored pictures cannot be read, by sale id and number; as `unreadable`."""
+        return self._known.unreadable_pictures
 
     def is_outdated(self, sale_id: str, stored: Sale | None) -> bool:
         """Tell whether the store's state of a sale is older than the served one."""
@@ -257,12 +277,13 @@ class CatalogueFollower:
                 view.forget_all()
             view.add_pictures(update.changes.pictures)
             view.forget_pictures(update.changes.unpictured)
+            view.forget_pictures(update.changes.unreadable_pictures)
         await self._known.report()
         is_next = grid_us != self._grid_us
         # Changed sales are saved at once, mere counts by the hour: each save writes a file.
         is_due = grid_us % HOUR_US == 0 or self.unsaved is not None
         is_worth_saving = self._changed or (is_next and is_due)
-        if self._changed or is_next:
+        if self._changed or is_next or self._is_due_again():
             # `load` puts counts of the past with its sales: read them all again. A store that lost
             # sales lost its counts too: keep the known ones until it is whole.
             if grid_us <= self._new_sales_us + GRID_US and self.lacking is None:
@@ -271,6 +292,7 @@ class CatalogueFollower:
             for view in self._views():
                 await self._in_pool(lambda view=view: self._build(view, grid_us))
             self._changed, self._grid_us = False, grid_us
+            self._counted_us = self._clock.elapsed_us()
         # Not by the store's clock: that of a store that replaced another one may differ.
         self._confirmed_us = self._clock.elapsed_us()
         if is_worth_saving:
@@ -280,6 +302,11 @@ class CatalogueFollower:
         """Serve the catalogue saved here, or else that of the bundle, in an outage of the store."""
         async with self._building:
             self._view.served = await self._in_pool(lambda: self._saved_or_seed(self._view.model))
+
+    def _is_due_again(self) -> bool:
+        """Tell whether to look if parts of the counts that were away are back."""
+        elapsed_us = self._clock.elapsed_us() - self._counted_us
+        return bool(self._counts.unread) and elapsed_us >= COUNT_AGAIN_US
 
     def _views(self) -> tuple[ModelCatalogue, ...]:
         others = (self._shadow, *self._beside.values())

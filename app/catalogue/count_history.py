@@ -14,15 +14,20 @@ NO_COUNTS: Final = EventCounts(
     np.empty(0, dtype=np.int64),
     np.empty(0, dtype=np.int64),
     np.empty(0, dtype=np.int64),
+    np.empty(0, dtype=np.int64),
+    unread={},
 )
 
 
 class CountHistory:
-    """Event counts of the last 14 days; complete hours never change and are read once."""
+    """Event counts of the last 14 days; complete hours never change and are read once.
+
+    Of parts that the store cannot give, the last known counts stay.
+    """
 
     def __init__(self, store: CountStore) -> None:
         self._store = store
-        self._whole = NO_COUNTS
+        self._whole = self._last = NO_COUNTS
         self._next_hour: int | None = None
 
     def forget(self) -> None:
@@ -44,15 +49,15 @@ class CountHistory:
         else:
             known, first = _hours(self._whole, oldest, hour), max(self._next_hour, oldest)
         new = await self._store.since(first, until_us=grid_us)
-        # Kept only after the read: where it failed, the next call begins at the same hour.
-        counts = EventCounts(
-            np.concatenate([known.sale_keys, new.sale_keys]),
-            np.concatenate([known.kinds, new.kinds]),
-            np.concatenate([known.hours, new.hours]),
-            np.concatenate([known.counts, new.counts]),
+        away = [*new.unread]
+        last = _hours(self._last, oldest, hour + 1)
+        counts = self._last = new.join(
+            known.where(~np.isin(known.parts, away)), last.where(np.isin(last.parts, away))
         )
-        self._whole = _hours(counts, oldest, hour)
-        self._next_hour = hour
+        # Kept only after a whole read: where it failed, the next call begins at the same hour.
+        if not away:
+            self._whole = _hours(counts, oldest, hour)
+            self._next_hour = hour
         return counts
 
 
@@ -67,7 +72,4 @@ def by_row(counts: EventCounts, catalogue: Catalogue, *, grid_us: int) -> SaleCo
 
 
 def _hours(counts: EventCounts, first_hour: int, end_hour: int) -> EventCounts:
-    kept = (first_hour <= counts.hours) & (counts.hours < end_hour)
-    return EventCounts(
-        counts.sale_keys[kept], counts.kinds[kept], counts.hours[kept], counts.counts[kept]
-    )
+    return counts.where((first_hour <= counts.hours) & (counts.hours < end_hour))

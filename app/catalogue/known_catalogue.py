@@ -19,7 +19,7 @@ from typing import Final
 from app.errors import StoreUnavailableError
 from app.observability import get_logger
 from app.stores.picture import StoredPicture
-from app.stores.sale import SaleChanges, SaleStore
+from app.stores.sale import Place, SaleChanges, SaleStore
 from models.catalogue.catalogue import closing_us
 from models.domain.sale import Sale
 from models.domain.units import SECOND_US
@@ -89,8 +89,8 @@ class CatalogueUpdate:
     def is_empty(self) -> bool:
         """Whether nothing changed."""
         new = self.changes
-        changed = new.sales or new.pictures or new.deleted or new.unpictured or new.unreadable
-        return not (self.is_replaced or changed)
+        changed = new.sales or new.pictures or new.deleted or new.unpictured
+        return not (self.is_replaced or changed or new.unreadable or new.unreadable_pictures)
 
 
 @dataclass(slots=True)
@@ -142,8 +142,9 @@ class KnownCatalogue:
         self.generation = ""
         self.version = 0
         self.sales: dict[str, Sale] = {}
-        self.pictures: dict[tuple[str, int], StoredPicture] = {}
+        self.pictures: dict[Place, StoredPicture] = {}
         self.unreadable: dict[str, str] = {}  # why, by id of a sale that the store holds
+        self.unreadable_pictures: dict[Place, str] = {}
         self.loss: Loss | None = None
         self._seen = ("", 0)
         self._server = ""
@@ -193,6 +194,7 @@ class KnownCatalogue:
         everything = await self._store.changes(0)
         changes = await self._store.changes(self.version)
         self.unreadable = dict(everything.unreadable)
+        self.unreadable_pictures = dict(everything.unreadable_pictures)
         sales = _changed(self.sales, changes)
         loss = await self._find_loss(sales, everything, changes, now_us=now_us)
         is_whole = self.loss is None and not loss.outdated and self._continues(changes, sales)
@@ -229,6 +231,7 @@ class KnownCatalogue:
         self._has_begun = True
         self.generation, self.version = saved.generation, saved.version
         self.unreadable = dict(everything.unreadable)
+        self.unreadable_pictures = dict(everything.unreadable_pictures)
         self.pictures = {(one.sale_id, one.number): one for one in saved.pictures}
         self._take(since, sales)
         self.loss = loss
@@ -242,6 +245,7 @@ class KnownCatalogue:
             deleted=(),
             unpictured=(),
             unreadable=self.unreadable,
+            unreadable_pictures=self.unreadable_pictures,
         )
         return CatalogueUpdate(everything_known, is_replaced=True, has_new=False)
 
@@ -252,7 +256,7 @@ class KnownCatalogue:
         self._has_begun = True
         self.generation, self.version = everything.generation, 0
         self.pictures.clear()
-        self.unreadable = {}
+        self.unreadable, self.unreadable_pictures = {}, {}
         self._take(everything, _changed({}, everything))
         is_whole = everything.generation != "" or everything.version == 0
         self.loss = None if is_whole else Loss(is_known=False)
@@ -303,9 +307,13 @@ class KnownCatalogue:
         self.version = max(self.version, changes.version)
         self.sales = sales
         self.unreadable = self._unreadable_after(changes)
-        self.pictures.update(((one.sale_id, one.number), one) for one in changes.pictures)
-        for place in changes.unpictured:
+        for one in changes.pictures:
+            self.pictures[one.sale_id, one.number] = one
+            self.unreadable_pictures.pop((one.sale_id, one.number), None)
+        for place in (*changes.unpictured, *changes.unreadable_pictures):
             self.pictures.pop(place, None)
+            self.unreadable_pictures.pop(place, None)
+        self.unreadable_pictures |= changes.unreadable_pictures
         self._seen = changes.generation, changes.version
         self._server = changes.server
         return CatalogueUpdate(changes, is_replaced=False, has_new=has_new)

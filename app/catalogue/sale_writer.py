@@ -31,7 +31,7 @@ class SaleWriter:
     labeller: PictureLabeller
 
     async def put(self, sale: Sale) -> WrittenSale:
-        """Insert or replace a sale; its pictures stay.
+        """Insert or replace a sale; its pictures stay, except those that cannot be read.
 
         Raises:
             CatalogueFullError: If the catalogue would exceed its number of markets or
@@ -41,7 +41,9 @@ class SaleWriter:
         if sale.stock is not None:
             now = await self.server.now()
             sale = with_sell_out(sale, before.sale if before else None, now=now)
-        await self.sales.put([sale])
+        # The follower may know of some where the sale itself cannot be read.
+        known = {place for place in self.live.unreadable_pictures if place[0] == sale.sale_id}
+        await self.sales.put([sale], without=known.union(before.unreadable if before else ()))
         return WrittenSale(sale, is_new=before is None)
 
     async def put_picture(

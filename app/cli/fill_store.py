@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from app.errors import MAX_NAMED
 from app.stores.customer import LoadedCustomer
 from app.stores.dataset_loader import loaded_counts, loaded_customers
 from app.stores.picture import ALL_PICTURES, LabelledPicture, StoredPicture
+from app.stores.sale import Place
 from app.stores.store import Stores
 from models.catalogue.snapshot import Snapshot
 from models.dataset import Dataset, Effect
@@ -166,13 +167,20 @@ async def fill_from_dataset(
     absent = await absent_from({sale.sale_id for sale in dataset.sales}, stores)
     if is_full:
         require_full(dataset, absent, confirmed=is_confirmed)
-    held = (await stores.sales.changes(0)).pictures
-    labelling = await asyncio.to_thread(_label, dataset, bundle, held, progress=progress)
+    held = await stores.sales.changes(0)
+    labelling = await asyncio.to_thread(_label, dataset, bundle, held.pictures, progress=progress)
     now_us = await stores.server.time_us()
     reopening = Reopening.of(dataset.sales, await last_known(stores, state_dir), now_us=now_us)
     withdrawn = absent if is_full else None
     restored = replace(dataset, sales=reopening.restored(dataset.sales))
-    await _put_catalogue(restored, labelling, stores, now_us=now_us, withdrawn=withdrawn)
+    await _put_catalogue(
+        restored,
+        labelling,
+        stores,
+        now_us=now_us,
+        withdrawn=withdrawn,
+        unreadable=held.unreadable_pictures,
+    )
     progress.step("customers", len(dataset.events.customers.values))
     summary = _summary(
         dataset,
@@ -221,14 +229,20 @@ def _summary(
 
 
 async def _put_catalogue(
-    dataset: Dataset, labelling: Labelling, stores: Stores, *, now_us: int, withdrawn: Absent | None
+    dataset: Dataset,
+    labelling: Labelling,
+    stores: Stores,
+    *,
+    now_us: int,
+    withdrawn: Absent | None,
+    unreadable: Collection[Place],
 ) -> None:
     first_live_us = await stores.counts.first_live_us()
     history = loaded_counts(dataset.events, now_us, first_live_us=first_live_us)
     # Counts before sales: a worker that finds a new sale reads the counts, which must be complete.
     await stores.counts.put_history(history.by_hour, now_us=now_us)
     await stores.counts.put_purchases(history.purchases)
-    await stores.sales.put(dataset.sales)
+    await stores.sales.put(dataset.sales, without=unreadable)
     if withdrawn:
         await withdraw(withdrawn, stores)
     await stores.sales.put_pictures([*labelling.pictures, *labelling.adopted])

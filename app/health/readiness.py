@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 from typing import Final
 
 from app.catalogue.catalogue_follower import CatalogueFollower
@@ -20,6 +19,7 @@ from app.health.store_monitor import STORE_ADVICE, StoreMonitor
 from app.observability import Metrics
 from app.recommend.degradation_level import CAUSES, DegradationLevel
 from app.recommend.recent_answers import RecentAnswers
+from app.stores.sale import Place
 
 PING_TIMEOUT_S: Final = 1.0  # chosen: probes of orchestrators wait for a second
 
@@ -65,7 +65,8 @@ UNBUILT_ADVICE: Final = (
     " load`)"
 )
 UNREADABLE_ADVICE: Final = (
-    "put or delete each of them, or load the dataset again (`python -m app load`)"
+    "put or delete each of these sales, or load the dataset again (`python -m app load`); pictures"
+    " are to be put again after it"
 )
 TASKS_ADVICE: Final = (
     "look in the log for `a background task failed`, which has the traceback; if it goes on, the"
@@ -89,11 +90,16 @@ class Missing:
         return f"{self.part}: {self.reason}: {self.advice}"
 
 
-def unreadable_reason(unreadable: Mapping[str, str]) -> str:
-    """Return how many stored sales cannot be read, and why for the first, by sale id."""
-    first = islice(unreadable.items(), MAX_NAMED)
-    named = ", ".join(f"{sale_id!r} ({reason})" for sale_id, reason in first)
-    return f"{len(unreadable)} stored sales are unreadable and left out: {named}"
+def unreadable_reason(sales: Mapping[str, str], pictures: Mapping[Place, str]) -> str | None:
+    """Return how many stored records cannot be read, and why for the first; None for none."""
+    of_sales = [f"{sale_id!r} ({reason})" for sale_id, reason in sales.items()]
+    of_pictures = [f"{i!r}, number {number} ({why})" for (i, number), why in pictures.items()]
+    reasons = [
+        f"{len(each)} stored {kind} are unreadable and left out: {', '.join(each[:MAX_NAMED])}"
+        for kind, each in (("sales", of_sales), ("pictures", of_pictures))
+        if each
+    ]
+    return "; ".join(reasons) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +156,16 @@ class Readiness:
         elif self.live.is_stale:
             reason = "not read from the store within the last minute"
             yield Missing(Part.CATALOGUE, reason, STALE_ADVICE)
-        if self.live.unreadable:
-            yield Missing(
-                Part.CATALOGUE, unreadable_reason(self.live.unreadable), UNREADABLE_ADVICE
-            )
+        unreadable = unreadable_reason(self.live.unreadable, self.live.unreadable_pictures)
+        if unreadable is not None:
+            yield Missing(Part.CATALOGUE, unreadable, UNREADABLE_ADVICE)
         if self.live.lacking is not None:
             yield Missing(Part.CATALOGUE, self.live.lacking, ADVICE)
         if self.live.unsaved is not None:
             reason = f"the catalogue is not saved on this machine: {self.live.unsaved}"
             yield Missing(Part.STATE, reason, STATE_ADVICE)
+        if self.live.uncounted is not None:
+            yield Missing(Part.COUNTS, self.live.uncounted, STORE_ADVICE)
         if self.live.has_stale_counts:
             stale = CAUSES[DegradationLevel.STALE_COUNTS]
             yield Missing(Part.COUNTS, stale.reason, stale.advice)
@@ -176,8 +183,11 @@ class Readiness:
             yield Missing(Part.ANSWERS, *lacking)
 
     async def measure(self) -> None:
-        """Set the gauges of full answers and of missing parts; a background task."""
+        """Set the gauges of full answers, missing parts and unreadable records; a task."""
         missing = {one.part for one in await self.missing_in_full()}
         self.metrics.health.in_full.set(not missing)
         for part in Part:
             self.metrics.health.missing.labels(part).set(part in missing)
+        unreadable = self.metrics.health.unreadable
+        unreadable.labels("sales").set(len(self.live.unreadable))
+        unreadable.labels("pictures").set(len(self.live.unreadable_pictures))

@@ -56,11 +56,12 @@ class ExposureQueue:
     async def log_batch(self) -> None:
         """Log the next batch, as a background task, or return where there is nothing to log.
 
-        A batch that the store refuses is kept for the next call; one that fails otherwise is
-        dropped and counted, as it would fail again.
+        A batch that the store refuses is kept for the next call, and records that it refuses go
+        to the end of the queue; a batch that fails otherwise is dropped and counted, as it would
+        fail again.
 
         Raises:
-            StoreUnavailableError: If the store takes no batch.
+            StoreUnavailableError: If the store takes no batch, or not all of it.
         """
         if not self._batch:
             try:
@@ -73,14 +74,21 @@ class ExposureQueue:
         try:
             # First the snapshots: a record in the log can then always be replayed.
             await self._keep_snapshots()
-            await self._log.append([packed for packed, _ in self._batch])
+            errors = await self._log.append([packed for packed, _ in self._batch])
         except StoreUnavailableError:
             raise
         except Exception:
             self._metrics.exposures_dropped.inc(len(self._batch))
             self._forget_batch()
             raise
+        refused = [one for one, error in zip(self._batch, errors, strict=True) if error]
+        # Before the batch is forgotten: `drain` waits for them too.
+        for waiting in refused:
+            self._queue.put_nowait(waiting)
+        self._n_bytes += sum(len(packed.content) for packed, _ in refused)
         self._forget_batch()
+        if refused:
+            raise next(filter(None, errors))
 
     async def drain(self) -> None:
         """Return when everything taken so far is logged."""

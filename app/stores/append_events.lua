@@ -23,6 +23,14 @@ local this_hour = math.floor(received / HOUR_US)
 local hour_number = string.format('%d', this_hour)
 local hour, counted = counters .. 'h' .. hour_number, counters .. 'u' .. hour_number
 
+-- A key of another type fails here, before an event is half taken.
+redis.call('ZCARD', shown)
+redis.call('XLEN', events)
+redis.call('SCARD', counted)
+for _, hash in ipairs({minute, hour, counters .. 'written', counters .. 'lost'}) do
+  redis.call('HLEN', hash)
+end
+
 local today = math.floor(time[1] / 86400)
 local keys_of_today = recent .. ':' .. string.format('%d', today)
 local recent_sets = {}
@@ -44,7 +52,7 @@ local function has_room(field)
   if redis.call('HLEN', hour) < tonumber(ARGV[11]) or redis.call('HEXISTS', hour, field) == 1 then
     return true
   end
-  redis.call('HINCRBY', counters .. 'lost', 'counts', 1)
+  add(counters .. 'lost', 'counts', 1)
   return false
 end
 
@@ -59,8 +67,8 @@ local function count(field, at, member)
   if not has_room(field) then return end
   local digest = digest_of(field)
   if redis.call('SADD', counted, digest) == 0 then return end
-  redis.call('HINCRBY', minute, field, 1)
-  redis.call('HINCRBY', hour, field, 1)
+  add(minute, field, 1)
+  add(hour, field, 1)
   if is_purchase(member) then
     local bought = bought_in(math.floor(at / HOUR_US))
     redis.call('HSET', bought, digest, hour_number)
@@ -72,12 +80,12 @@ end
 -- counted.
 local function remove_from_counts(sale, at_hour)
   local bought, purchase = bought_in(at_hour), digest_of(sale .. PURCHASE_CELL)
-  local counted_in = redis.call('HGET', bought, purchase)
+  local counted_in = tonumber(redis.call('HGET', bought, purchase) or '')
   if not counted_in then return end
   redis.call('HDEL', bought, purchase)
   local age = math.max(this_hour - counted_in, 0)
   local aged = sale .. string.char(REFUND) .. struct.pack('>I2', age)
-  if age <= tonumber(ARGV[12]) and has_room(aged) then redis.call('HINCRBY', hour, aged, 1) end
+  if age <= tonumber(ARGV[12]) and has_room(aged) then add(hour, aged, 1) end
 end
 
 -- Takes purchases out of the counts once none of the sale is left of the hour in which they

@@ -11,15 +11,24 @@ local now = time[1] * 1000000 + time[2]
 local until_us = math.min(tonumber(ARGV[4]), now)
 local until_text = string.format('%.0f', until_us)
 
-local n_events = redis.call('ZREMRANGEBYSCORE', window, '-inf', until_text)
-local n_shown = redis.call(
-  'ZREMRANGEBYSCORE', shown, '-inf', string.format('%.0f', math.floor(until_us / 1000000) * 1000 + 999))
-local packed, n_profiles = redis.call('GET', profile), 0
-if packed and struct.unpack('>i8', packed) <= until_us then n_profiles = redis.call('DEL', profile) end
+-- What another program stored there is no customer's later events: it goes whole.
+local function removed_until(key, last)
+  local n = redis.pcall('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', last))
+  return type(n) == 'number' and n or redis.call('DEL', key)
+end
+
+local n_events = removed_until(window, until_us)
+local n_shown = removed_until(shown, math.floor(until_us / 1000000) * 1000 + 999)
+local packed, n_profiles = redis.pcall('GET', profile), 0
+local is_profile = type(packed) == 'string' and #packed >= 8
+if packed and not (is_profile and struct.unpack('>i8', packed) > until_us) then
+  n_profiles = redis.call('DEL', profile)
+end
 
 redis.call('SETNX', erased .. 'secret', ARGV[1])
 local lives_s = math.floor(ARGV[2] - (now - until_us) / 1000000)
-if lives_s > 0 and erased_until(erased, window) < until_us then
+local is_readable, before_us = pcall(erased_until, erased, window)
+if lives_s > 0 and not (is_readable and before_us >= until_us) then
   redis.call('SET', tombstone_of(erased, window), until_text, 'EX', lives_s)
   redis.call('XADD', erasures, '*', 'c', ARGV[3], 'r', until_text)
 end

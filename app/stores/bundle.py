@@ -6,7 +6,7 @@ Scripts: ``activate_bundle``, ``report_worker``.
 from dataclasses import dataclass
 from typing import Final, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from app.stores.connection import Connection, Script
 from app.stores.keys import WANTED, WORKERS
@@ -105,9 +105,20 @@ class BundleStore:
         """Return the last reports of living workers, by name."""
         reply = await self._connection.execute("HGETALL", WORKERS, doing="reading the workers")
         said = cast("dict[bytes, bytes]", reply)
-        return [_REPORT.validate_json(said[worker][_AT_DIGITS:]) for worker in sorted(said)]
+        return [_report(worker, said[worker]) for worker in sorted(said)]
+
+
+def _report(worker: bytes, stored: bytes) -> WorkerReport:
+    try:
+        return _REPORT.validate_json(stored[_AT_DIGITS:])
+    except ValidationError:
+        failure = "its report is unreadable: it is of another version of this software"
+        name = worker.decode(errors="backslashreplace")
+        return WorkerReport(name, "", "", "", failure, n_unread_pictures=0)
 
 
 def _wanted(reply: object) -> Wanted:
-    fields = {k.decode(): v.decode() for k, v in cast("dict[bytes, bytes]", reply).items()}
-    return Wanted(fields.get("active", ""), fields.get("previous", ""), fields.get("shadow", ""))
+    # What is no text names no bundle: the workers refuse it by name.
+    pairs = cast("dict[bytes, bytes]", reply).items()
+    fields = {k: v.decode(errors="backslashreplace") for k, v in pairs}
+    return Wanted(fields.get(b"active", ""), fields.get(b"previous", ""), fields.get(b"shadow", ""))

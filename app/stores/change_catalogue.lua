@@ -13,7 +13,7 @@ local counts = {markets = KEYS[6], attributes = KEYS[7]}
 local limits = {markets = tonumber(ARGV[1]), attributes = tonumber(ARGV[2])}
 local time = redis.call('TIME')
 -- Never below the clock: versions grow even where the store was emptied and filled again.
-local stored = tonumber(redis.call('GET', version_key) or '0')
+local stored = tonumber(version_in(version_key))
 local version = math.max(stored, time[1] * 1000000 + time[2])
 
 local function changed(hash, member, value)
@@ -35,20 +35,24 @@ end
 local function names_of(sale, kind)
   local named = {}
   for place, value in pairs(type(sale[kind]) == 'table' and sale[kind] or {}) do
-    named[kind == 'attributes' and place or value] = true
+    named[tostring(kind == 'attributes' and place or value)] = true
   end
   return named
 end
 
 local function count(counts, names, others, n)
   for name in pairs(names) do
-    if not others[name] and redis.call('HINCRBY', counts, name, n) <= 0 then
-      redis.call('HDEL', counts, name)
+    if not others[name] then
+      if add(counts, name, n) <= 0 then redis.call('HDEL', counts, name) end
     end
   end
 end
 
-local function decoded(sale) return sale and sale ~= '' and cjson.decode(sale) or {} end
+-- An unreadable sale has no names: it is replaced like any other.
+local function decoded(sale)
+  local is_json, fields = pcall(cjson.decode, sale or '')
+  return is_json and type(fields) == 'table' and fields or {}
+end
 
 -- Counts the names of a changed sale in place of those that it had; false if they are too many.
 local function counted(before, after, kind)

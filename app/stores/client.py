@@ -68,6 +68,10 @@ def dialler(url: str, *, timeout_s: float, max_connections: int) -> Dial:
 async def close(client: Client) -> None:
     """Give back all connections of a client."""
     await client.aclose()
+    if isinstance(client, RedisCluster):
+        # After a node failed, `aclose` takes the client for closed.
+        await client.nodes_manager.aclose()
+        await client.nodes_manager.aclose("startup_nodes")
     if isinstance(client, Redis) and isinstance(client.connection_pool, SentinelConnectionPool):
         await client.connection_pool.sentinel_manager.aclose()
 

@@ -21,15 +21,15 @@ from redis.exceptions import (
     NoScriptError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.errors import StoreUnavailableError
 from app.observability import get_logger
 from app.stores.client import UNCOVERED, UNCOVERED_ADVICE, Client, Dial, close, dialler, uncovered
-
-Argument = str | bytes | int
-Command = tuple[Argument, ...]
+from app.stores.cluster import Argument, Command, keys_of, run_by_node
+from app.stores.keys import without_customer
 
 # No key says which node of a cluster is asked: any may answer.
 _ANY_NODE: Final = frozenset({"PING", "TIME", "INFO"})
@@ -38,8 +38,10 @@ _ANY_NODE: Final = frozenset({"PING", "TIME", "INFO"})
 DEFAULT_TIMEOUT_S: Final = 1.0
 DEFAULT_CONNECTIONS: Final = 32
 
-# The store is dialled anew once a second at most, for any number of failed commands.
+# The store is dialled anew once a second at most, for any number of failed commands; where a slot
+# is not served, which may last, ever more rarely: the connections to all other nodes are given up.
 _RENEW_EVERY_S: Final = 1.0
+_RENEW_AT_LEAST_EVERY_S: Final = 4.0
 # An outage is one line of the log a minute, not one for every time that the store is dialled.
 _QUIET_S: Final = 60.0
 
@@ -101,6 +103,7 @@ class Connection:
         self._dial = dial
         self._client = dial(None)
         self._renew_at_s = self._quiet_until_s = 0.0
+        self._renew_pause_s = _RENEW_EVERY_S
         self._retiring = set[asyncio.Task[None]]()
         self._timeout_s = timeout_s
         # A cluster's client refuses what it has no connection for; here it waits.
@@ -137,22 +140,32 @@ class Connection:
         Raises:
             StoreUnavailableError: If the store is down, slow, or refuses.
         """
-        async with self._place(doing) as client:
+        async with self._place(doing, command) as client:
             is_anywhere = isinstance(client, RedisCluster) and command[0] in _ANY_NODE
             node = {"target_nodes": RedisCluster.DEFAULT_NODE} if is_anywhere else {}
             return cast("object", await client.execute_command(*command, **node))
 
     async def execute_many(self, commands: Sequence[Command], *, doing: str) -> list[object]:
         """Run commands in one round trip, each on its own, see `execute`."""
+        return _without_failure(await self.execute_each(commands, doing=doing))
+
+    async def execute_each(
+        self, commands: Sequence[Command], *, doing: str
+    ) -> list[object | StoreUnavailableError]:
+        """Run commands in one round trip; the reply to one that fails is the error.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be reached.
+        """
         replies = await self._pipeline(commands, doing=doing)
-        return self._without_failure(replies, doing=doing)
+        return self._with_outages(commands, replies, doing=doing)
 
     async def run(
         self, script: Script, keys: Sequence[str], *arguments: Argument, doing: str
     ) -> object:
         """Run a script, see `execute`; one round trip where the store knows the script."""
         command = script.by_sha(keys, *arguments)
-        async with self._place(doing) as client:
+        async with self._place(doing, command) as client:
             try:
                 return cast("object", await client.execute_command(*command))
             except NoScriptError:
@@ -163,15 +176,21 @@ class Connection:
         self, script: Script, commands: Sequence[Command], *, doing: str
     ) -> list[object]:
         """Run a script for each command of `Script.by_sha`, in one round trip."""
+        return _without_failure(await self.run_each(script, commands, doing=doing))
+
+    async def run_each(
+        self, script: Script, commands: Sequence[Command], *, doing: str
+    ) -> list[object | StoreUnavailableError]:
+        """Run a script for each command of `Script.by_sha`, see `execute_each`."""
         replies = await self._pipeline(commands, doing=doing)
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         repeated = await self._pipeline([script.in_full(commands[i]) for i in unknown], doing=doing)
         for i, reply in zip(unknown, repeated, strict=True):
             replies[i] = reply
-        return self._without_failure(replies, doing=doing)
+        return self._with_outages(commands, replies, doing=doing)
 
     @asynccontextmanager
-    async def _place(self, doing: str) -> AsyncGenerator[Client]:
+    async def _place(self, doing: str, command: Command = ()) -> AsyncGenerator[Client]:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._places.acquire()
@@ -180,14 +199,17 @@ class Connection:
             finally:
                 self._places.release()
         except Exception as exc:
-            raise self._outage(exc, doing=doing) from exc
+            raise self._outage(exc, command, doing=doing) from exc
 
-    def _outage(self, exc: Exception, *, doing: str) -> StoreUnavailableError:
+    def _outage(self, exc: Exception, command: Command, *, doing: str) -> StoreUnavailableError:
         """Return a failure as the error of stores, and dial anew where that may help."""
         reason = uncovered(exc) or str(exc) or type(exc).__name__
         now_s = time.monotonic()
         if now_s >= self._renew_at_s and _needs_dialling(self._client, exc):
-            self._renew_at_s = now_s + _RENEW_EVERY_S
+            lasts = isinstance(exc, UNCOVERED) and now_s < self._renew_at_s + _RENEW_EVERY_S
+            pause_s = 2 * self._renew_pause_s if lasts else _RENEW_EVERY_S
+            self._renew_pause_s = min(pause_s, _RENEW_AT_LEAST_EVERY_S)
+            self._renew_at_s = now_s + self._renew_pause_s
             if now_s >= self._quiet_until_s:
                 _log.warning("the store is dialled anew", doing=doing, reason=reason)
             self._quiet_until_s = now_s + _QUIET_S
@@ -198,6 +220,12 @@ class Connection:
         # A cluster and a Unix socket raise a refused login as the cause of another error.
         seen = (exc, exc.__cause__, exc.__context__)
         advice = [text for kind, text in _ADVICE.items() if any(isinstance(e, kind) for e in seen)]
+        if _is_wrong_kind(exc):
+            keys = ", ".join(without_customer(str(key)) for key in keys_of(command))
+            advice.append(
+                f"of {keys}, one key holds what another program stored: remove it (`redis-cli DEL"
+                " KEY`); `python -m app doctor` names it, unless it is a customer's: erase that one"
+            )
         return StoreUnavailableError(doing, "; ".join([reason, *advice]))
 
     async def _retire(self, client: Client) -> None:
@@ -221,16 +249,40 @@ class Connection:
         if not commands:
             return []
         async with self._place(doing) as client:
+            if isinstance(client, RedisCluster):
+                return await run_by_node(client, commands)
             pipeline = client.pipeline(transaction=False)
             for command in commands:
                 _ = pipeline.execute_command(*command)
             return cast("list[object]", await pipeline.execute(raise_on_error=False))
 
-    def _without_failure(self, replies: list[object], *, doing: str) -> list[object]:
-        for reply in replies:
+    def _with_outages(
+        self, commands: Sequence[Command], replies: Sequence[object], *, doing: str
+    ) -> list[object | StoreUnavailableError]:
+        outcomes: list[object | StoreUnavailableError] = []
+        for command, reply in zip(commands, replies, strict=True):
+            outcome = reply
             if isinstance(reply, Exception):
-                raise self._outage(reply, doing=doing) from reply
-        return replies
+                outcome = self._outage(reply, command, doing=doing)
+                outcome.__cause__ = reply
+            outcomes.append(outcome)
+        return outcomes
+
+
+def _without_failure(outcomes: list[object | StoreUnavailableError]) -> list[object]:
+    for outcome in outcomes:
+        if isinstance(outcome, StoreUnavailableError):
+            raise outcome
+    return outcomes
+
+
+def is_of_another_type(outcome: object) -> bool:
+    """Tell whether a command of `Connection.execute_each` met a key of another type."""
+    return isinstance(outcome, StoreUnavailableError) and _is_wrong_kind(outcome.__cause__)
+
+
+def _is_wrong_kind(exc: BaseException | None) -> bool:
+    return isinstance(exc, ResponseError) and "wrong kind of value" in str(exc)
 
 
 def _needs_dialling(client: Client, exc: Exception) -> bool:
@@ -241,6 +293,6 @@ def _needs_dialling(client: Client, exc: Exception) -> bool:
     """
     if isinstance(exc, RedisTimeoutError):
         return not isinstance(client, RedisCluster)
-    if isinstance(exc, _NO_LONGER_MASTER) or str(exc).startswith(_NO_REPLICAS):
+    if isinstance(exc, (*_NO_LONGER_MASTER, *UNCOVERED)) or str(exc).startswith(_NO_REPLICAS):
         return True
     return not isinstance(exc, (RedisError, OSError))

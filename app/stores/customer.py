@@ -4,9 +4,9 @@ Scripts: ``read_customer``, ``append_events``, ``merge_customer``, ``describe_cu
 ``erase_customer``, ``apply_erasure``.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
 from secrets import token_hex
@@ -15,6 +15,8 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from app.bounded_log import BoundedLog
+from app.errors import StoreUnavailableError
 from app.settings import STREAM_BYTES
 from app.stores.connection import Argument, Command, Connection, Script
 from app.stores.keys import (
@@ -32,6 +34,8 @@ from models.catalogue.event_counts import N_KINDS, RETENTION_HOURS
 from models.domain.customer import MEMBER_BYTES, WINDOW_EVENTS, Window, pack_member
 from models.domain.event import (
     KIND,
+    KINDS,
+    LAST_US,
     MAX_AGE_US,
     MAX_AHEAD_US,
     NO_SALE,
@@ -46,17 +50,20 @@ from models.domain.profile import Profile
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, stamps_of
 from models.domain.units import MS_PER_S, SECOND_US
 
+# Events of a customer that one call appends: no other client is served in between.
+AT_ONCE: Final = 100
+
 # A shown sale, as scripts join members and scores: see
 # `models.domain.recent_impressions.FIRST_SECOND` for the 13 digits.
 _SCORED: Final = np.dtype([("key", ">u8"), ("stamp", "S13")])
 
-READ_CUSTOMER: Final = Script.named("read_customer")
+READ_CUSTOMER: Final = Script.named("read_customer", after=["joined"])
 APPEND_EVENTS: Final = Script.named(
     "append_events",
-    after=["tombstone", "bounded", "recent_event_keys", "stream", "refund_matching"],
+    after=["tombstone", "bounded", "recent_event_keys", "counter", "stream", "refund_matching"],
 )
 MERGE_CUSTOMER: Final = Script.named("merge_customer", after=["tombstone", "bounded"])
-DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["recent_event_keys"])
+DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["joined", "recent_event_keys"])
 ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone", "recent_event_keys"])
 APPLY_ERASURE: Final = Script.named("apply_erasure", after=["tombstone"])
 
@@ -117,6 +124,7 @@ class EventStatus(StrEnum):
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
     ERASED = "erased"
+    UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,7 @@ class EventOutcome:
     """The store's answer to one event.
 
     A rejection has a reason, a stable word of `Refusal`; an accepted refund may have `NO_PURCHASE`.
+    An unavailable event was not taken: to send it again is safe, and needed.
     """
 
     status: EventStatus
@@ -132,6 +141,9 @@ class EventOutcome:
 
 NO_PURCHASE: Final = "no_purchase"
 """Reason given with an accepted refund that found no purchase in its customer's window."""
+
+UNAVAILABLE: Final = EventOutcome(EventStatus.UNAVAILABLE, "store_unavailable")
+"""Outcome of an event whose customer's part of the store is away."""
 
 # By the codes of `append_events.lua`: the order is part of the script.
 OUTCOMES: Final = (
@@ -167,11 +179,13 @@ class LoadedCustomer:
 class CustomerStore:
     """Customers in Redis 7 or Valkey.
 
-    A read is one script call, an append one call per customer, all in one round trip.
+    A read is one script call, an append one call per customer, all in one round trip. Of what is
+    stored of a customer, damaged parts are left out as if absent, and named in the log.
     """
 
     def __init__(self, connection: Connection, *, stream_bytes: int = STREAM_BYTES) -> None:
         self._connection = connection
+        self._log = BoundedLog(__name__)
         self._limits = append_limits(stream_bytes)
 
     async def read(self, customer_id: str) -> CustomerState:
@@ -180,20 +194,28 @@ class CustomerStore:
         reply = await self._connection.run(
             READ_CUSTOMER, [keys.window, keys.shown, keys.profile], doing="reading a customer"
         )
-        now_us, events, shown, profile = cast("tuple[int, bytes, bytes, bytes]", reply)
-        return CustomerState(
-            now_us, Window.from_parts(events, _shown(shown)), Profile.unpack(profile)
+        now_us, events, shown, profile, n_damaged = cast(
+            "tuple[int, bytes, bytes, bytes, int]", reply
         )
+        window, total = self._readable(events, shown, profile, n_damaged=n_damaged)
+        return CustomerState(now_us, window, total)
 
     async def append(self, events: Sequence[Event]) -> list[EventOutcome]:
         """Accept or refuse each event, atomically per event, in the order given.
 
         When this returns, every later `read` of any worker sees the accepted events. A failure
         half-way may leave earlier events accepted: to repeat the batch is safe.
+
+        Raises:
+            StoreUnavailableError: If the store takes no event; those of single customers that it
+                cannot take are `EventStatus.UNAVAILABLE`.
         """
-        positions: defaultdict[str, list[int]] = defaultdict(list)
+        positions: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+        n_before = Counter[str]()
         for position, event in enumerate(events):
-            positions[event.customer_id].append(position)
+            piece = n_before[event.customer_id] // AT_ONCE
+            positions[event.customer_id, piece].append(position)
+            n_before[event.customer_id] += 1
         # One call a customer: each key of a script has to be in the slot of this customer.
         calls = [
             APPEND_EVENTS.by_sha(
@@ -201,26 +223,39 @@ class CustomerStore:
                 *self._limits,
                 *chain.from_iterable(event_arguments(events[i]) for i in group),
             )
-            for customer_id, group in positions.items()
+            for (customer_id, _), group in positions.items()
         ]
-        replies = await self._connection.run_many(APPEND_EVENTS, calls, doing="appending events")
-        code_at: dict[int, int] = {}
-        for group, codes in zip(positions.values(), replies, strict=True):
-            code_at.update(zip(group, cast("list[int]", codes), strict=True))
-        return [OUTCOMES[code_at[position]] for position in range(len(events))]
+        replies = await self._connection.run_each(APPEND_EVENTS, calls, doing="appending events")
+        failures = [reply for reply in replies if isinstance(reply, StoreUnavailableError)]
+        if failures:
+            if len(failures) == len(replies):
+                raise failures[0]
+            self._log.warning(
+                "events of some customers are not taken: they have to be sent again",
+                reason=str(failures[0]),
+            )
+        outcomes: dict[int, EventOutcome] = {}
+        for group, reply in zip(positions.values(), replies, strict=True):
+            if isinstance(reply, StoreUnavailableError):
+                outcomes.update(dict.fromkeys(group, UNAVAILABLE))
+            else:
+                codes = cast("list[int]", reply)
+                outcomes.update(zip(group, (OUTCOMES[code] for code in codes), strict=True))
+        return [outcomes[position] for position in range(len(events))]
 
     async def describe(self, customer_id: str) -> KnownCustomer:
         """Return all that is stored of a customer; an unknown one is empty."""
         keys = CustomerKeys.for_customer(customer_id)
         names = [keys.window, keys.shown, keys.profile, keys.recent]
         reply = await self._connection.run(DESCRIBE_CUSTOMER, names, doing="reading a customer")
-        now_us, events, shown, profile, expires_ms, n_remembered = cast(
-            "tuple[int, bytes, bytes, bytes, int, int]", reply
+        now_us, events, shown, profile, n_damaged, expires_ms, n_remembered = cast(
+            "tuple[int, bytes, bytes, bytes, int, int, int]", reply
         )
+        window, total = self._readable(events, shown, profile, n_damaged=n_damaged)
         return KnownCustomer(
             now_us=now_us,
-            window=Window.from_parts(events, _shown(shown)),
-            profile=Profile.unpack(profile),
+            window=window,
+            profile=total,
             n_remembered=n_remembered,
             expires_us=expires_ms * (SECOND_US // MS_PER_S) if expires_ms > 0 else None,
         )
@@ -290,6 +325,28 @@ class CustomerStore:
             )
         replies = await self._connection.run_many(MERGE_CUSTOMER, calls, doing="loading customers")
         return sum(cast("list[int]", replies))
+
+    def _readable(
+        self, events: bytes, shown: bytes, profile: bytes, *, n_damaged: int
+    ) -> tuple[Window, Profile]:
+        """Read window and profile, without what is damaged."""
+        window, total, reason = Window.from_parts(events, _shown(shown)), Profile.empty(), ""
+        is_event = (window.kinds < len(KINDS)) & (window.at_us <= LAST_US)
+        if not is_event.all():
+            n_damaged += int((~is_event).sum())
+            window = replace(window, members=window.members[is_event])
+        try:
+            total = Profile.unpack(profile)
+        except ValueError as exc:
+            reason = str(exc)
+        if n_damaged or reason:
+            self._log.warning(
+                "damaged parts of a stored customer are left out: another program wrote them, and"
+                " they go with the erasure of the customer",
+                n_members=n_damaged,
+                profile=reason or "whole",
+            )
+        return window, total
 
 
 def append_limits(stream_bytes: int = STREAM_BYTES) -> tuple[Argument, ...]:

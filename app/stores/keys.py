@@ -46,6 +46,7 @@ windows, impressions and profiles is in their keys, so that another form is neve
 ==========================  ===========================================================
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -81,6 +82,8 @@ _N_BOUNDED_STREAMS: Final = 2  # events and exposures; no erasure is ever droppe
 
 # Six times what lies between two probes of a worker.
 PROBE_TTL_S: Final = 60
+
+_CUSTOMERS_OWN: Final = re.compile(r"^((?:[cdp]:\d+|i):\{\d+\}:).*$", re.DOTALL)
 
 # Up to the first colon: a user of the store needs rights on all of them.
 PREFIXES: Final = (
@@ -140,6 +143,11 @@ class CustomerKeys:
             erased=f"e:{{{p}}}:",
             erasures=erasures_stream(p),
         )
+
+
+def without_customer(name: str) -> str:
+    """Return the name of a key without its customer's id, as logs must not have it."""
+    return _CUSTOMERS_OWN.sub(r"\1…", name)
 
 
 def stream_limit(stream_bytes: int) -> int:

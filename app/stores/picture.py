@@ -9,6 +9,7 @@ from typing import Final, cast
 import numpy as np
 
 from models.domain.sale import COVER, PictureScores
+from models.neighbours.search import EMBEDDING_SIZE
 from models.pictures.image_statistics import STATISTICS
 
 ALL_PICTURES: Final = 0
@@ -22,6 +23,8 @@ _HEADER: Final = struct.Struct(">HHB")
 # Stored as indices: a further value goes to the end.
 _UNLIKE: Final = (None, False, True)
 _FLOAT: Final = np.dtype("<f4")
+# Chosen: probabilities and parts of unit vectors are at most 1, and statistics are shares.
+_BEYOND: Final = 1e3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,13 +107,27 @@ def pack_picture(picture: StoredPicture) -> bytes:
 
 
 def unpack_picture(field: str, packed: bytes) -> StoredPicture:
-    """Read what `pack_picture` wrote under a field: the picture's number and its sale's id."""
+    """Read what `pack_picture` wrote under a field: the picture's number and its sale's id.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
     number, sale_id = int(field[0]), field[1:]
     if packed == REMOVED:
         return RemovedPicture(sale_id, number)
+    if len(packed) < _HEADER.size:
+        msg = f"{len(packed)} bytes are no packed picture"
+        raise ValueError(msg)
     n_labels, n_model, unlike = cast("tuple[int, int, int]", _HEADER.unpack_from(packed))
     end = _HEADER.size + n_model
+    n_bytes = end + (n_labels + len(STATISTICS) + EMBEDDING_SIZE) * _FLOAT.itemsize
+    if len(packed) != n_bytes or unlike >= len(_UNLIKE):
+        msg = f"{len(packed)} bytes are no packed picture of {n_labels} labels"
+        raise ValueError(msg)
     numbers = np.frombuffer(packed, dtype=_FLOAT, offset=end).astype(np.float32)
+    if not (np.abs(numbers) < _BEYOND).all():
+        msg = f"its scores are not below {_BEYOND:g}"
+        raise ValueError(msg)
     probabilities, statistics, embedding = np.split(numbers, [n_labels, n_labels + len(STATISTICS)])
     model, _, content = packed[_HEADER.size : end].decode().partition(" ")
     scores = PictureScores(probabilities, embedding, statistics, content=content)

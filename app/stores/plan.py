@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from app.bounded_log import BoundedLog
 from app.stores.connection import Connection, Script
 from app.stores.keys import PLAN, PLAN_AUDIT
 from app.stores.versioned import VersionedDocument
+from models.domain.errors import reason_for
 from models.experiments.plan.plan import Plan
 
 CHANGE_PLAN: Final = Script.named("change_plan")
 
 # Chosen, not measured; docs/store.md promises them.
 AUDIT_ENTRIES: Final = 1_000
+
+_log = BoundedLog(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,17 @@ class PlanStore:
         return bool(reply)
 
     async def audit(self, limit: int) -> list[PlanChange]:
-        """Return up to so many of the last 1,000 changes, the latest first."""
+        """Return up to so many of the last 1,000 changes, the latest first.
+
+        Entries that cannot be read, as of another version, are left out and logged.
+        """
         reply = await self._connection.execute(
             "LRANGE", PLAN_AUDIT, 0, limit - 1, doing="reading the changes of the plan"
         )
-        return [_CHANGE.validate_json(entry) for entry in cast("list[bytes]", reply)]
+        changes: list[PlanChange] = []
+        for entry in cast("list[bytes]", reply):
+            try:
+                changes.append(_CHANGE.validate_json(entry))
+            except ValidationError as exc:
+                _log.warning("a change of the plan is left out: unreadable", reason=reason_for(exc))
+        return changes

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
+from pydantic import ValidationError
+
+from app.bounded_log import BoundedLog
 from app.stores.connection import Connection, Script
 from app.stores.keys import COUNTS_TTL_S, EARLIER_PROMOTIONS, PROMOTER, PROMOTION, promotion_counts
+from app.stores.numbers import whole_number
 from app.stores.versioned import VersionedDocument
+from models.domain.errors import reason_for
 from models.domain.units import MS_PER_S
 from models.promotion.promotion import Promotion
 
@@ -24,6 +29,8 @@ KEPT_PROMOTIONS: Final = 100
 _LAST_BATCH: Final = b"@"
 _READING: Final = "reading the promotion"
 _COUNTING: Final = "counting for the promotion"
+
+_log = BoundedLog(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +108,20 @@ class PromotionStore:
         return bool(reply)
 
     async def earlier(self, limit: int) -> list[Promotion]:
-        """Return up to so many of the last 100 promotions before the latest, the latest first."""
+        """Return up to so many of the last 100 promotions before the latest, the latest first.
+
+        Those that cannot be read, as of another version of this software, are left out and logged.
+        """
         reply = await self._connection.execute(
             "LRANGE", EARLIER_PROMOTIONS, 0, limit - 1, doing=_READING
         )
-        return [Promotion.model_validate_json(one) for one in cast("list[bytes]", reply)]
+        promotions: list[Promotion] = []
+        for one in cast("list[bytes]", reply):
+            try:
+                promotions.append(Promotion.model_validate_json(one))
+            except ValidationError as exc:
+                _log.warning("a promotion is left out: unreadable", reason=reason_for(exc))
+        return promotions
 
     async def lease(self, worker: str, *, ttl_s: float) -> bool:
         """Take or renew the lease of the deciding worker; return whether it holds the lease."""
@@ -133,6 +149,11 @@ class PromotionStore:
 
     async def counts(self, number: int) -> dict[str, int]:
         """Return what all workers together counted for a promotion in the last 60 days."""
-        reply = await self._connection.execute("HGETALL", promotion_counts(number), doing=_COUNTING)
+        name = promotion_counts(number)
+        reply = await self._connection.execute("HGETALL", name, doing=_COUNTING)
         fields = cast("dict[bytes, bytes]", reply).items()
-        return {k.decode(): int(v) for k, v in fields if not k.startswith(_LAST_BATCH)}
+        return {
+            k.decode(errors="backslashreplace"): whole_number(v, name, doing=_COUNTING)
+            for k, v in fields
+            if not k.startswith(_LAST_BATCH)
+        }

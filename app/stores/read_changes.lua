@@ -8,7 +8,7 @@
 local hashes = {s = KEYS[1], p = KEYS[2]}
 local page = redis.call(
   'ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
-local reached = redis.call('GET', KEYS[4]) or '0'
+local reached = version_in(KEYS[4])
 if #page == 2 * ARGV[2] then reached = page[#page] end
 -- Another server after a restart and after every failover; '' where INFO is not allowed.
 local function info(section, name)
@@ -17,16 +17,16 @@ local function info(section, name)
 end
 
 local reply = {
-  redis.call('GET', KEYS[5]) or '',
+  generation_in(KEYS[5]),
   reached,
-  redis.call('GET', KEYS[6]) or '0',
+  version_in(KEYS[6]),
   redis.call('HLEN', KEYS[1]),
   info('server', 'run_id') .. info('replication', 'master_replid')
 }
 for i = 1, #page, 2 do
   local member = page[i]
+  local hash = hashes[string.sub(member, 1, 1)]
   reply[#reply + 1] = member
-  reply[#reply + 1] =
-    redis.call('HGET', hashes[string.sub(member, 1, 1)], string.sub(member, 2))
+  reply[#reply + 1] = hash and redis.call('HGET', hash, string.sub(member, 2)) or false
 end
 return reply

@@ -14,19 +14,22 @@ local function counts(unit, at)
   return redis.call('HGETALL', prefix .. unit .. string.format('%d', at))
 end
 
+-- A damaged count is none.
+local function number_of(count) return tonumber(count) or 0 end
+
 -- The running hour minus its minutes from the end on: one or two, instead of up to sixty.
 local later = {}
 local last_minute = math.min(math.floor(now / MINUTE_US), last * 60 + 59)
 for minute = until_us / MINUTE_US, last_minute do
   local flat = counts('m', minute)
-  for i = 1, #flat, 2 do later[flat[i]] = (later[flat[i]] or 0) + flat[i + 1] end
+  for i = 1, #flat, 2 do later[flat[i]] = (later[flat[i]] or 0) + number_of(flat[i + 1]) end
 end
 
 local reply = {now}
 for hour = first, last do
   local flat = counts('h', hour)
   if hour == last then
-    for i = 1, #flat, 2 do flat[i + 1] = flat[i + 1] - (later[flat[i]] or 0) end
+    for i = 1, #flat, 2 do flat[i + 1] = number_of(flat[i + 1]) - (later[flat[i]] or 0) end
   end
   if #flat > 0 then
     reply[#reply + 1] = hour

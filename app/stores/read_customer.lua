@@ -3,12 +3,15 @@
 --
 -- KEYS  window, shown, profile
 -- Returns the clock in µs, the packed events, key and stamp (13 digits) of each sale
--- shown, the packed profile.
+-- shown, the packed profile, and the number of damaged events and sales shown.
 local window, shown, profile = unpack(KEYS)
 local time = redis.call('TIME')
+local events, n_events = joined(redis.call('ZRANGE', window, 0, -1), {24})
+local sales, n_sales = joined(redis.call('ZRANGE', shown, 0, -1, 'WITHSCORES'), {8, 13})
 return {
   time[1] * 1000000 + time[2],
-  table.concat(redis.call('ZRANGE', window, 0, -1)),
-  table.concat(redis.call('ZRANGE', shown, 0, -1, 'WITHSCORES')),
-  redis.call('GET', profile) or ''
+  events,
+  sales,
+  redis.call('GET', profile) or '',
+  n_events + n_sales
 }

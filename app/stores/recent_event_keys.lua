@@ -14,9 +14,12 @@ local function recent_key_sets(recent, today)
   return names
 end
 
+-- Returns the number of members that a command counted, 0 where it met what another program stored.
+local function counted_by(reply) return type(reply) == 'number' and reply or 0 end
+
 local function n_recent_keys(sets)
   local n = 0
-  for _, set in ipairs(sets) do n = n + redis.call('SCARD', set) end
+  for _, set in ipairs(sets) do n = n + counted_by(redis.pcall('SCARD', set)) end
   return n
 end
 

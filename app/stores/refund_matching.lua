@@ -2,7 +2,8 @@
 -- `models.domain.refund_matching`. Members of windows are of `models.domain.customer.pack_member`.
 local PURCHASE, REFUND = 4, 6
 
-local function kind_of(member) return string.byte(member, 24) % 16 end
+-- A damaged member may be shorter: it has a kind that nothing looks for.
+local function kind_of(member) return (string.byte(member, 24) or 15) % 16 end
 
 local function is_purchase(member) return member ~= '' and kind_of(member) == PURCHASE end
 

@@ -10,7 +10,7 @@ local now = time[1] * 1000000 + time[2]
 redis.call('HSET', workers, ARGV[1], string.format('%016.0f', now) .. ARGV[2])
 local flat = redis.call('HGETALL', workers)
 for i = 1, #flat, 2 do
-  if tonumber(string.sub(flat[i + 1], 1, AT_DIGITS)) < now - ARGV[3] then
+  if (tonumber(string.sub(flat[i + 1], 1, AT_DIGITS)) or 0) < now - ARGV[3] then
     redis.call('HDEL', workers, flat[i])
   end
 end

@@ -3,8 +3,8 @@
 Scripts: ``change_catalogue``, ``read_changes``, ``vouch_for_catalogue``, ``distrust_catalogue``.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, cast
 
@@ -23,15 +23,16 @@ from app.stores.keys import (
     VERSION,
     VOUCHED,
 )
+from app.stores.numbers import whole_number
 from app.stores.picture import ALL_PICTURES, REMOVED, StoredPicture, pack_picture, unpack_picture
 from models.catalogue.columns import MAX_MARKETS
 from models.dataset.schema import MAX_ATTRIBUTES
 from models.domain.sale import COVER, MAX_PICTURES, Sale
 
-CHANGE_CATALOGUE: Final = Script.named("change_catalogue")
-READ_CHANGES: Final = Script.named("read_changes")
-VOUCH_FOR_CATALOGUE: Final = Script.named("vouch_for_catalogue")
-DISTRUST_CATALOGUE: Final = Script.named("distrust_catalogue")
+CHANGE_CATALOGUE: Final = Script.named("change_catalogue", after=["version", "counter"])
+READ_CHANGES: Final = Script.named("read_changes", after=["version"])
+VOUCH_FOR_CATALOGUE: Final = Script.named("vouch_for_catalogue", after=["version"])
+DISTRUST_CATALOGUE: Final = Script.named("distrust_catalogue", after=["version"])
 
 # What one script call touches: some milliseconds in which the store serves no other client.
 PAGE: Final = 500
@@ -40,17 +41,22 @@ _KEYS: Final = (SALES, PICTURES, CHANGES, VERSION, GENERATION)
 _SALE: Final = "s"
 _PICTURE: Final = "p"
 _DELETED: Final = b""
+_READING: Final = "reading the catalogue"
 _NUMBERS: Final = range(COVER, MAX_PICTURES + 1)
+_DIGITS: Final = frozenset(map(str, (ALL_PICTURES, *_NUMBERS)))
 
 Change = tuple[str, bytes]
+Place = tuple[str, int]
+"""A sale's id and the number of one of its pictures."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredSale:
-    """A stored sale, and its stored pictures by number."""
+    """A stored sale, its stored pictures by number, and why others cannot be read."""
 
     sale: Sale
     pictures: tuple[StoredPicture, ...]
+    unreadable: Mapping[Place, str] = field(default_factory=dict[Place, str])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +74,9 @@ class SaleChanges:
         pictures: Pictures labelled or removed since, each in its latest form.
         deleted: Ids deleted since, and not put again.
         unpictured: Sale id and number of pictures deleted with their sale, and not put again.
-        unreadable: Why a sale put since cannot be read, by id: another version put it. Such sales
-            count in `n_sales`.
+        unreadable: Why a sale put since cannot be read, by id: another version put it, or it is
+            damaged. Such sales count in `n_sales`.
+        unreadable_pictures: The same of pictures.
     """
 
     generation: str
@@ -80,24 +87,29 @@ class SaleChanges:
     sales: tuple[Sale, ...]
     pictures: tuple[StoredPicture, ...]
     deleted: tuple[str, ...]
-    unpictured: tuple[tuple[str, int], ...]
+    unpictured: tuple[Place, ...]
     unreadable: Mapping[str, str]
+    unreadable_pictures: Mapping[Place, str]
 
 
 class SaleStore:
     """The catalogue in Redis 7 or Valkey.
 
     A sale that is put as it already stands is no change: loading the same data twice costs no
-    rebuild of the catalogue. A stored sale that cannot be read, as of another version of this
-    software, is left out as if it were absent, and named in the log: put or delete it.
+    rebuild of the catalogue. A stored sale or picture that cannot be read, as of another version of
+    this software, is left out as if it were absent, and named in the log: put or delete it.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._log = BoundedLog(__name__)
 
-    async def put(self, sales: Sequence[Sale]) -> int:
+    async def put(self, sales: Sequence[Sale], *, without: Collection[Place] = ()) -> int:
         """Insert or replace sales, in steps of `PAGE`; return the new version.
+
+        Args:
+            sales: The sales.
+            without: Stored pictures to delete, as they cannot be read.
 
         Raises:
             TooManyMarketsError: If the catalogue would have more markets than columns for them.
@@ -107,6 +119,7 @@ class SaleStore:
             (_SALE + sale.sale_id, sale.model_dump_json(exclude_defaults=True).encode())
             for sale in sales
         ]
+        changes += [(_member(sale_id, number), _DELETED) for sale_id, number in without]
         changed = await self._change(changes, doing="putting sales")
         if changed.of_markets:
             raise TooManyMarketsError(changed.of_markets, MAX_MARKETS - 1)
@@ -123,9 +136,9 @@ class SaleStore:
         readable = self._readable({} if sale is None else {sale_id: cast("bytes", sale)}).sales
         if sale_id not in readable:
             return None
-        pictures = zip(fields, cast("list[bytes | None]", packed), strict=True)
-        seen = tuple(unpack_picture(field, value) for field, value in pictures if value)
-        return StoredSale(readable[sale_id], seen)
+        values = zip(fields, cast("list[bytes | None]", packed), strict=True)
+        pictures, unreadable = self._readable_pictures(values)
+        return StoredSale(readable[sale_id], pictures, unreadable)
 
     async def read_many(self, sale_ids: Sequence[str]) -> dict[str, Sale]:
         """Return those of the sales that are known, as they stand now, by id; one round trip."""
@@ -162,18 +175,19 @@ class SaleStore:
         first, reached = b"", since
         while True:
             reply = await self._connection.run(
-                READ_CHANGES, (*_KEYS, VOUCHED), reached, PAGE, doing="reading the catalogue"
+                READ_CHANGES, (*_KEYS, VOUCHED), reached, PAGE, doing=_READING
             )
             generation, version, vouched, n_sales, server, *flat = cast("list[bytes]", reply)
             if latest and generation != first:  # emptied between two pages
                 return await self.changes(since)
-            first, reached = generation, int(version)
-            members = [member.decode() for member in flat[::2]]
+            first, reached = generation, whole_number(version, CHANGES, doing=_READING)
+            members = [member.decode(errors="backslashreplace") for member in flat[::2]]
             latest.update(zip(members, flat[1::2], strict=True))
             if len(members) < PAGE:
-                sales = {name[1:]: v for name, v in latest.items() if name[0] == _SALE}
-                pictures = {name[1:]: v for name, v in latest.items() if name[0] == _PICTURE}
-                put = self._readable({sale_id: v for sale_id, v in sales.items() if v})
+                sales = {name[1:]: v for name, v in latest.items() if name[:1] == _SALE}
+                pictures = {name[1:]: v for name, v in latest.items() if _is_picture(name)}
+                put = self._readable({i: v for i, v in sales.items() if v is not None})
+                seen, unreadable_pictures = self._readable_pictures(pictures.items())
                 return SaleChanges(
                     generation=generation.decode(),
                     version=reached,
@@ -181,10 +195,11 @@ class SaleStore:
                     n_sales=int(n_sales),
                     server=server.decode(),
                     sales=tuple(put.sales.values()),
-                    pictures=tuple(unpack_picture(i, v) for i, v in pictures.items() if v),
-                    deleted=tuple(sale_id for sale_id, v in sales.items() if not v),
-                    unpictured=tuple((i[1:], int(i[0])) for i, v in pictures.items() if not v),
+                    pictures=seen,
+                    deleted=tuple(sale_id for sale_id, v in sales.items() if v is None),
+                    unpictured=tuple(_place(name) for name, v in pictures.items() if v is None),
                     unreadable=put.unreadable,
+                    unreadable_pictures=unreadable_pictures,
                 )
 
     async def vouch(self, version: int = 0) -> None:
@@ -215,11 +230,16 @@ class SaleStore:
         read = _Readable({}, {})
         for sale_id, value in values.items():
             try:
-                read.sales[sale_id] = Sale.model_validate_json(value)
+                sale = Sale.model_validate_json(value)
             except ValidationError as exc:
                 error = exc.errors(include_url=False, include_input=False)[0]
-                field = ".".join(map(str, error["loc"]))
-                read.unreadable[sale_id] = f"{field}: {error['msg']}" if field else error["msg"]
+                name = ".".join(map(str, error["loc"]))
+                read.unreadable[sale_id] = f"{name}: {error['msg']}" if name else error["msg"]
+                continue
+            if sale.sale_id == sale_id:
+                read.sales[sale_id] = sale
+            else:
+                read.unreadable[sale_id] = f"sale_id: it is that of {sale.sale_id!r}"
         if read.unreadable:
             self._log.warning(
                 "stored sales are unreadable and left out: put or delete each of them",
@@ -227,6 +247,23 @@ class SaleStore:
                 first=dict(islice(read.unreadable.items(), MAX_NAMED)),
             )
         return read
+
+    def _readable_pictures(
+        self, values: Iterable[tuple[str, bytes | None]]
+    ) -> tuple[tuple[StoredPicture, ...], dict[Place, str]]:
+        read, unreadable = list[StoredPicture](), dict[Place, str]()
+        for name, packed in values:
+            try:
+                read += [] if packed is None else [unpack_picture(name, packed)]
+            except ValueError as exc:
+                unreadable[_place(name)] = str(exc)
+        if unreadable:
+            self._log.warning(
+                "stored pictures are unreadable and left out: put or delete each of their sales",
+                n_pictures=len(unreadable),
+                first=list(islice(unreadable.items(), MAX_NAMED)),
+            )
+        return tuple(read), unreadable
 
     async def _change(self, changes: Sequence[Change], *, doing: str) -> "_Changed":
         version, n_changes = 0, 0
@@ -263,3 +300,11 @@ class _Changed:
 
 def _member(sale_id: str, number: int) -> str:
     return f"{_PICTURE}{number}{sale_id}"
+
+
+def _is_picture(member: str) -> bool:
+    return member[:1] == _PICTURE and member[1:2] in _DIGITS
+
+
+def _place(name: str) -> Place:
+    return name[1:], int(name[0])

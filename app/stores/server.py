@@ -15,10 +15,12 @@ from app.errors import StoreUnavailableError
 from app.stores.client import uncovered
 from app.stores.connection import Connection
 from app.stores.keys import N_PARTITIONS, PROBE_TTL_S, counts_prefix, write_probe
+from app.stores.numbers import whole_number
 from models.domain.event import from_us
 from models.domain.units import SECOND_US
 
 _DOING: Final = "asking for its health"
+_COUNTING: Final = "counting what was lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,15 @@ class StoreServer:
             ("HMGET", f"{counts_prefix(p)}lost", "events", "exposures", "counts")
             for p in range(N_PARTITIONS)
         ]
-        replies = await self._connection.execute_many(commands, doing="counting what was lost")
-        counts = [cast("list[bytes | None]", reply) for reply in replies]
-        return Lost(*(sum(int(n or 0) for n in column) for column in zip(*counts, strict=True)))
+        replies = await self._connection.execute_many(commands, doing=_COUNTING)
+        counts = [
+            [
+                whole_number(n, command[1], doing=_COUNTING)
+                for n in cast("list[bytes | None]", reply)
+            ]
+            for command, reply in zip(commands, replies, strict=True)
+        ]
+        return Lost(*map(sum, zip(*counts, strict=True)))
 
     async def refused_write(self) -> tuple[Refusal, str] | None:
         """Write a probe key to every partition, and so to every node of a cluster.

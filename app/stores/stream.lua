@@ -8,7 +8,14 @@ local MAX_DROPPED = 1000
 -- Adds an entry to a stream. Its first field `b` is the bytes ever written to the stream, this
 -- entry included: the bytes held are a difference of two of them, also after an export trims.
 local function add_entry(stream, kind, counters, n_bytes, ...)
-  local written = redis.call('HINCRBY', counters .. 'written', kind, n_bytes + ENTRY_BYTES)
+  local n_more = n_bytes + ENTRY_BYTES
+  local written = add(counters .. 'written', kind, n_more)
+  -- The count was lost: go on from the oldest entry, so that entries are still dropped in time.
+  local oldest = written == n_more and redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+  if oldest and oldest[2][1] == 'b' then
+    written = tonumber(oldest[2][2]) + n_more
+    redis.call('HSET', counters .. 'written', kind, string.format('%.0f', written))
+  end
   redis.call('XADD', stream, '*', 'b', string.format('%.0f', written), ...)
 end
 
@@ -24,6 +31,6 @@ local function drop_oldest(stream, kind, counters, limit)
     redis.call('XTRIM', stream, 'MAXLEN', redis.call('XLEN', stream) - 1)
     n_dropped = n_dropped + 1
   end
-  if n_dropped > 0 then redis.call('HINCRBY', counters .. 'lost', kind, n_dropped) end
+  if n_dropped > 0 then add(counters .. 'lost', kind, n_dropped) end
 end
 

@@ -8,9 +8,11 @@ local function tombstone_of(erased, window)
   return erased .. redis.sha1hex(secret .. redis.sha1hex(secret .. window))
 end
 
--- Returns up to when events are erased, in µs; below all times without an erasure.
+-- Returns up to when events are erased, in µs; below all times without an erasure. A damaged time is
+-- an error: neither may events of an erased customer come back, nor others be refused in silence.
 local function erased_until(erased, window)
   local tombstone = tombstone_of(erased, window)
-  return tonumber(tombstone and redis.call('GET', tombstone) or '-1')
+  local until_us = tonumber(tombstone and redis.call('GET', tombstone) or '-1')
+  return until_us or error(tombstone .. ' holds no time: erase its customer again, or remove it')
 end
 

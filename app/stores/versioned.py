@@ -6,6 +6,7 @@ from typing import Generic, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from app.stores.connection import Connection
+from app.stores.numbers import whole_number
 from models.domain.errors import reason_for
 
 M = TypeVar("M", bound=BaseModel)
@@ -31,7 +32,7 @@ class VersionedDocument(Generic[M]):
         """Return its version, 0 where there is none."""
         doing = f"reading the {self.name}"
         reply = await self.connection.execute("HGET", self.key, "version", doing=doing)
-        return int(cast("bytes | None", reply) or 0)
+        return whole_number(cast("bytes | None", reply), self.key, doing=doing)
 
     async def read(self) -> tuple[int, M] | None:
         """Return its version and the document, None where there is none.
@@ -44,9 +45,10 @@ class VersionedDocument(Generic[M]):
         version, content = cast("list[bytes | None]", reply)
         if version is None or content is None:
             return None
+        number = whole_number(version, self.key, doing=doing)
         try:
-            return int(version), self.model.model_validate_json(content)
+            return number, self.model.model_validate_json(content)
         except ValidationError as exc:
-            what = f"the stored {self.name}, version {int(version)}"
+            what = f"the stored {self.name}, version {number}"
             msg = f"{what}, is none of this software: {reason_for(exc)}"
             raise ValueError(msg) from exc

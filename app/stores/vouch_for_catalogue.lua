@@ -6,10 +6,10 @@
 -- ARGV  the version that the caller knows
 -- Returns the version.
 local time = redis.call('TIME')
-local stored = tonumber(redis.call('GET', KEYS[1]) or '0')
+local stored = tonumber(version_in(KEYS[1]))
 local known = math.max(stored, tonumber(ARGV[1]), time[1] * 1000000 + time[2])
 local version = string.format('%.0f', known + 1)
 redis.call('SET', KEYS[1], version)
-redis.call('SETNX', KEYS[2], version)
+if version_in(KEYS[2]) == '0' then redis.call('SET', KEYS[2], version) end
 redis.call('SET', KEYS[3], version)
 return version

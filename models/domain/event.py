@@ -219,6 +219,10 @@ def to_us(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+LAST_US: Final = to_us(LAST)
+"""The same in microseconds since the epoch."""
+
+
 def from_us(at_us: int) -> datetime:
     """Convert microseconds since the epoch to a time in UTC, exactly."""
     return EPOCH + timedelta(microseconds=at_us)

@@ -6,7 +6,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KINDS, PURCHASE
+from models.domain.event import KINDS, LAST_US, PURCHASE
 from models.domain.purchase_history import PurchaseHistory
 from models.domain.units import DAY_US
 
@@ -71,7 +71,7 @@ class Profile:
         """Read a packed profile; empty bytes are an empty profile.
 
         Raises:
-            ValueError: If the length is wrong.
+            ValueError: If the length or a number is wrong.
         """
         if not packed:
             return cls.empty()
@@ -82,6 +82,9 @@ class Profile:
         # Read once here, so that damaged purchases are found where they come in.
         PurchaseHistory.unpack(bought)
         first_us, *counts = np.frombuffer(head, dtype=_PACKED).tolist()
+        if min(first_us, *counts) < 0 or first_us > LAST_US:
+            msg = f"a packed profile begins with a time and counts, got {first_us} and {counts}"
+            raise ValueError(msg)
         return cls(first_us=first_us, counts=tuple(counts), bought=bought)
 
     def pack(self) -> bytes:

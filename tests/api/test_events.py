@@ -7,6 +7,9 @@ import httpx
 import orjson
 import pytest
 
+from app.stores.keys import CustomerKeys
+from app.stores.store import Stores
+
 URL = "/v1/events"
 
 
@@ -53,6 +56,7 @@ async def test_each_event_gets_its_result_in_order(client: httpx.AsyncClient) ->
         "duplicate": 1,
         "rejected": 2,
         "erased": 0,
+        "unavailable": 0,
         "unknown_sales": [],
         "results": [
             result(0, "e1", "accepted"),
@@ -61,6 +65,30 @@ async def test_each_event_gets_its_result_in_order(client: httpx.AsyncClient) ->
             result(3, "e1", "duplicate"),
         ],
     }
+
+
+async def test_events_of_a_customer_whose_part_of_the_store_is_away_are_to_be_sent_again(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    """Others of the batch are taken; where none is, the whole batch is 503."""
+    window = CustomerKeys.for_customer("c1").window
+    await stores.connection.execute("SET", window, "of another type", doing="breaking it")
+    batch = [event("e1"), event("e2", customer_id="c2"), event("e3", type="like")]
+    detail = "its customer's part of the store is away: send the event again"
+
+    mixed = await client.post(URL, json={"events": batch})
+    alone = await client.post(URL, json={"events": batch[:1]})
+    await stores.connection.execute("DEL", window, doing="mending it")
+    again = await client.post(URL, json={"events": batch[:2]})
+
+    body = mixed.json()
+    assert (mixed.status_code, body["accepted"], body["unavailable"]) == (200, 1, 1)
+    assert body["results"][0] == result(
+        0, "e1", "unavailable", reason="store_unavailable", detail=detail
+    )
+    assert [one["status"] for one in body["results"]] == ["unavailable", "accepted", "rejected"]
+    assert (alone.status_code, alone.json()["code"]) == (503, "store_unavailable")
+    assert [one["status"] for one in again.json()["results"]] == ["accepted", "duplicate"]
 
 
 async def test_an_event_of_an_unknown_sale_is_kept_and_named(client: httpx.AsyncClient) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.catalogue.model import Model
+from app.errors import StoreUnavailableError
 from app.health import background_tasks
 from app.main import create_app
 from app.recommend import exposure_queue
@@ -29,9 +30,12 @@ class StuckLog(ExposureLog):
         super().__init__(stores.connection)
         self.n_taken = 0
 
-    async def append(self, exposures: Sequence[PackedExposure]) -> None:
+    async def append(
+        self, exposures: Sequence[PackedExposure]
+    ) -> list[StoreUnavailableError | None]:
         self.n_taken += len(exposures)
         await asyncio.Event().wait()
+        return []
 
 
 @pytest.fixture

@@ -16,9 +16,13 @@ from app.main import create_app
 from app.recommend.recent_answers import LEAST
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.keys import CHANGES, PICTURES, PLAN, VERSION
+from app.stores.keys import CHANGES, PICTURES, VERSION
 from app.stores.keys import SALES as SALES_KEY
+from app.stores.picture import LabelledPicture
+from app.stores.plan import PlanStore
 from app.stores.store import Stores
+from models.domain.sale import PictureScores
+from models.neighbours.search import EMBEDDING_SIZE
 from tests.api.conftest import SALES
 from tests.shop import client_of, sale, scorer
 
@@ -180,19 +184,39 @@ async def test_a_background_task_that_ended_is_named_by_liveness_and_readiness(
     assert ready.json()["detail"].startswith(detail)
 
 
+class FailingPlanStore(PlanStore):
+    """A store of plans with an error of which no task knows, until it is mended."""
+
+    is_mended = False
+
+    async def version(self) -> int:
+        return await super().version() if self.is_mended else 1 // 0
+
+
 async def test_a_background_task_that_keeps_failing_is_named_until_it_succeeds(
-    client: httpx.AsyncClient, stores: Stores, worker: Worker
+    stores: Stores, model: Model, settings: Settings, worker: Worker
 ) -> None:
-    """A version that is no number is an error of which no task knows."""
-    await stores.connection.execute("HSET", PLAN, "version", "none", doing="breaking")
-    failing = await answer_of(client, "/health/live", status=503)
-    await stores.connection.execute("DEL", PLAN, doing="mending")
-    mended = await answer_of(client, "/health/live", status=200)
+    plans = FailingPlanStore(stores.connection)
+    plans.is_mended = True
+
+    @asynccontextmanager
+    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
+        failing = replace(stores, plans=plans)
+        async with resources_over(failing, model, settings=given, worker=process) as resources:
+            yield resources
+
+    async with client_of(create_app(settings, worker, opener=opener)) as client:
+        plans.is_mended = False
+        failing = await answer_of(client, "/health/live", status=503)
+        plans.is_mended = True
+        mended = await answer_of(client, "/health/live", status=200)
 
     n_restarts = worker.metrics.registry.get_sample_value(
         "vitrine_task_restarts_total", {"task": "plan"}
     )
-    assert "not live: background task plan: 3 errors: ValueError: " in failing.json()["detail"]
+    assert (
+        "not live: background task plan: 3 errors: ZeroDivisionError: " in failing.json()["detail"]
+    )
     assert mended.json() == {"status": "ok"}
     assert n_restarts is not None
     assert n_restarts >= 3.0
@@ -241,13 +265,42 @@ async def test_a_store_of_which_no_catalogue_can_be_built_is_named_with_the_reas
     client: httpx.AsyncClient, stores: Stores
 ) -> None:
     """The last catalogue stays, and answers from it: nothing else would say that it is old."""
-    broken = ("HSET", PICTURES, "1alps", bytes(6))
-    await stores.connection.execute(*broken, doing="breaking a picture")
-    await stores.connection.execute("ZADD", CHANGES, 2**53, "p1alps", doing="telling of it")
+    vector = np.zeros(EMBEDDING_SIZE, np.float32)
+    of_one_model = [
+        LabelledPicture(sale_id, PictureScores(vector[:n_labels], vector, vector[:4]), "")
+        for sale_id, n_labels in (("alps", 7), ("rome", 8))
+    ]
+    await stores.sales.put_pictures(of_one_model)
 
     full = await answer_with(client, FULL, "none can be built")
 
-    assert "catalogue: none can be built of what the store holds: buffer size" in full
+    assert "catalogue: none can be built of what the store holds: " in full
+
+
+async def test_a_damaged_picture_is_named_and_a_put_of_its_sale_mends_it(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    """Sales of the same change are recommended; whoever reads the sale gets it without picture."""
+    for sale_id in ("alps", "rome"):
+        broken = ("HSET", PICTURES, f"1{sale_id}", bytes(6))
+        await stores.connection.execute(*broken, doing="breaking a picture")
+        change = ("ZADD", CHANGES, 2**52, f"p1{sale_id}")
+        await stores.connection.execute(*change, doing="telling of it")
+    await stores.connection.execute("SET", VERSION, 2**52, doing="telling of it")
+    await stores.sales.put([sale("new")])
+
+    full = await answer_with(client, FULL, "unreadable")
+    read = await client.get("/v1/sales/alps")
+    answer = await client.get("/v1/recommendations")
+    await answer_with(client, "/metrics", 'vitrine_unreadable_records{kind="pictures"} 2.0')
+    await client.put("/v1/sales/alps", json=json.loads(sale("alps").model_dump_json()))
+    await client.post("/v1/sales", content=sale("rome").model_dump_json(exclude_defaults=True))
+    await answer_of(client, FULL, status=200)
+
+    assert "catalogue: 2 stored pictures are unreadable and left out: 'alps', number 1 (6 b" in full
+    assert "pictures are to be put again" in full
+    assert (read.status_code, read.json()["pictures"]) == (200, [])
+    assert "new" in {item["sale_id"] for item in answer.json()["items"]}
 
 
 async def test_an_unreadable_sale_is_named_and_a_put_mends_it(
@@ -267,7 +320,7 @@ async def test_an_unreadable_sale_is_named_and_a_put_mends_it(
     await answer_of(client, FULL, status=200)
 
     assert "catalogue: 1 stored sales are unreadable and left out: 'old' (sale_id: Field" in full
-    assert "put or delete each of them" in full
+    assert "put or delete each of these sales" in full
     assert (absent.status_code, many.json()["created"], put.status_code) == (404, 1, 200)
     assert (await client.get("/v1/sales/old")).status_code == 200
 

@@ -160,6 +160,43 @@ class CountStoreContract:
 
             assert counts.id == replay.at(grid_us).id
 
+    async def test_of_a_part_that_is_away_the_last_known_counts_stay(
+        self, store: CountStore, connection: Connection, now_us: int
+    ) -> None:
+        """Those of others are read, and all again once it is back."""
+        hour = now_us // HOUR_US - 2
+        here, away = "c1", next(f"c{n}" for n in range(9) if partition(f"c{n}") != partition("c1"))
+        broken = f"{counts_prefix(partition(away))}m{hour * 60 + 119}"
+        history = CountHistory(store)
+
+        async def clicked(sale_id: str, at_us: int) -> None:
+            for customer_id in (here, away):
+                of = event(
+                    f"{sale_id}-{at_us}", at_us=at_us, sale_id=sale_id, customer_id=customer_id
+                )
+                await append_at(connection, [of], received_us=at_us)
+
+        async def n_clicks(of: CountHistory, minutes: int) -> tuple[int, int, list[int]]:
+            counts = await of.until(hour * HOUR_US + minutes * MINUTE_US)
+            n_of = Counter[int]()
+            for (sale_key, _, _), n in as_counter(counts).items():
+                n_of[sale_key] += n
+            return n_of[key("s1")], n_of[key("s2")], [*counts.unread]
+
+        await clicked("s1", hour * HOUR_US)
+        assert await n_clicks(history, 60) == (2, 0, [])
+        await clicked("s1", (hour + 1) * HOUR_US)
+        assert await n_clicks(history, 90) == (4, 0, [])
+        await clicked("s2", (hour + 1) * HOUR_US + 40 * MINUTE_US)
+        await connection.execute("SET", broken, "of another type", doing="breaking a part")
+
+        assert await n_clicks(history, 111) == (4, 1, [partition(away)])
+        history.forget()
+        assert await n_clicks(history, 112) == (4, 1, [partition(away)])
+        assert await n_clicks(CountHistory(store), 113) == (2, 1, [partition(away)])
+        await connection.execute("DEL", broken, doing="mending it")
+        assert await n_clicks(history, 113) == (4, 2, [])
+
     async def test_refunds_of_loaded_purchases_equal_those_of_a_replay(
         self, store: CountStore, connection: Connection, now_us: int
     ) -> None:

@@ -1,7 +1,7 @@
 """After every failover the same connection finds the master again, by itself."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,13 +9,15 @@ import pytest
 from redis.crc import key_slot
 
 from app.errors import StoreUnavailableError
-from app.stores.client import uncovered
+from app.stores.client import UNCOVERED_ADVICE, uncovered
 from app.stores.connection import Connection, Script
 from app.stores.count import CountStore
 from app.stores.customer import CustomerStore
-from app.stores.keys import partition, write_probe
+from app.stores.exposure import ExposureLog, PackedExposure
+from app.stores.keys import N_PARTITIONS, partition, write_probe
 from app.stores.server import Refusal, StoreServer
 from models.catalogue.event_counts import grid_floor
+from models.domain.event import Event
 from tests.contract.servers import (
     Nodes,
     documented_sentinel_rights,
@@ -189,25 +191,64 @@ async def test_a_slot_that_no_node_serves_takes_no_other_away(servers: Nodes) ->
         with pytest.raises(StoreUnavailableError, match=f"serves slot {slot}; bring the node"):
             await until_refused(connection, lost)
         await put(connection, "meanwhile")
-        # What needs all partitions fails with it, and a batch of events as a whole.
         now_us = await StoreServer(connection).time_us()
         there, gone = (
             next(f"c{n}" for n in range(1_000) if (partition(f"c{n}") == 0) is is_gone)
             for is_gone in (False, True)
         )
-        mixed = [event(f"e-{one}", at_us=now_us, customer_id=one) for one in (there, gone)]
+        mixed = [event(f"e-{one}", at_us=now_us, customer_id=one) for one in (gone, there)]
         customers = CustomerStore(connection)
+        outcomes = await customers.append(mixed)
         with pytest.raises(StoreUnavailableError, match=f"appending events: .* slot {slot};"):
-            await customers.append(mixed)
-        nothing = await customers.read(there)
-        await customers.append(mixed[:1])
-        with pytest.raises(StoreUnavailableError, match=f"reading the counters: .* slot {slot};"):
-            await CountStore(connection).since(0, until_us=grid_floor(now_us))
+            await customers.append(mixed[:1])
+        counts = await CountStore(connection).since(0, until_us=grid_floor(now_us))
         refused = await StoreServer(connection).refused_write()
+        records = [PackedExposure(one, b"record") for one in (gone, there)]
+        errors = await ExposureLog(connection).append(records)
 
-        assert (len(nothing.window), len((await customers.read(there)).window)) == (0, 1)
+        assert [one.status for one in outcomes] == ["unavailable", "accepted"]
+        assert len((await customers.read(there)).window) == 1
+        assert list(counts.unread) == [0]
+        assert counts.unread[0].endswith(UNCOVERED_ADVICE)
+        assert [error is not None for error in errors] == [True, False]
+        tell(ports[0], f"CLUSTER ADDSLOTS {slot}")
+        await until_taken(customers, mixed)
 
     assert refused == (Refusal.SLOT, f"no node of the cluster serves slot {slot}")
+
+
+async def test_a_node_that_is_gone_takes_no_other_away(servers: Nodes) -> None:
+    ports = [free_port() for _ in range(3)]
+    for port in ports:
+        settings = ("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
+        servers.start(port, *settings)
+    join_cluster(ports)
+    names = [f"c{n}" for n in range(60)]
+    async with connected(f"redis+cluster://127.0.0.1:{ports[0]}") as connection:
+        customers = CustomerStore(connection)
+        now_us = await StoreServer(connection).time_us()
+        before = [event(f"e-{one}", at_us=now_us, customer_id=one) for one in names]
+        await customers.append(before)
+        servers.kill(ports[2])
+
+        outcomes = await customers.append(before)
+        counts = await CountStore(connection).since(0, until_us=grid_floor(now_us))
+
+        statuses = {one: outcome.status for one, outcome in zip(names, outcomes, strict=True)}
+        assert set(statuses.values()) == {"unavailable", "duplicate"}
+        gone = {partition(one) for one, status in statuses.items() if status == "unavailable"}
+        assert gone <= counts.unread.keys()
+        assert len(counts.unread) < N_PARTITIONS / 2
+
+
+async def until_taken(customers: CustomerStore, events: Sequence[Event]) -> None:
+    """Send events until none is unavailable."""
+    async with asyncio.timeout(BACK_WITHIN_S):
+        while True:
+            outcomes = await customers.append(events)
+            if "unavailable" not in {one.status for one in outcomes}:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def until_refused(connection: Connection, key: str) -> None:

@@ -26,13 +26,16 @@ class ListLog(ExposureLog):
         self.sizes: list[int] = []
         self.n_refusals = n_refusals
 
-    async def append(self, exposures: Sequence[PackedExposure]) -> None:
+    async def append(
+        self, exposures: Sequence[PackedExposure]
+    ) -> list[StoreUnavailableError | None]:
         if self.n_refusals:
             self.n_refusals -= 1
             doing = "logging answers"
             raise StoreUnavailableError(doing, "refused")
         self.records += exposures
         self.sizes.append(len(exposures))
+        return [None] * len(exposures)
 
 
 async def go_on(queue: ExposureQueue) -> None:
@@ -116,12 +119,38 @@ async def test_what_was_logged_makes_room(tmp_path: Path, monkeypatch: pytest.Mo
 class BrokenLog(ListLog):
     """A log that cannot write the first batch, and never could."""
 
-    async def append(self, exposures: Sequence[PackedExposure]) -> None:
+    async def append(
+        self, exposures: Sequence[PackedExposure]
+    ) -> list[StoreUnavailableError | None]:
         if self.n_refusals:
             self.n_refusals -= 1
             msg = "a record has no JSON"
             raise TypeError(msg)
-        await super().append(exposures)
+        return await super().append(exposures)
+
+
+class PartlyAwayLog(ListLog):
+    """A log that refuses every second record of the first batches."""
+
+    async def append(
+        self, exposures: Sequence[PackedExposure]
+    ) -> list[StoreUnavailableError | None]:
+        is_away, self.n_refusals = self.n_refusals > 0, max(0, self.n_refusals - 1)
+        taken = exposures[1::2] if is_away else exposures
+        self.records += taken
+        self.sizes.append(len(taken))
+        error = StoreUnavailableError("logging answers", "no node serves the slot")
+        return [error if is_away and i % 2 == 0 else None for i in range(len(exposures))]
+
+
+async def test_records_that_the_store_refuses_are_logged_later_and_no_other_twice(
+    tmp_path: Path,
+) -> None:
+    log = PartlyAwayLog(n_refusals=2)
+
+    dropped = await logged(log, tmp_path, n=10)
+
+    assert (log.sizes, len(log.records), dropped) == ([5, 2, 3], 10, 0.0)
 
 
 async def test_a_batch_that_cannot_be_written_is_counted_and_holds_up_none_after_it(

@@ -1,0 +1,340 @@
+"""Values that another program stored under the service's keys: each takes nothing else away."""
+
+from typing import cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.cli.store_checks import damage_finding
+from app.errors import StoreUnavailableError
+from app.stores.bundle import Wanted
+from app.stores.connection import Connection
+from app.stores.customer import EventStatus
+from app.stores.keys import (
+    CHANGES,
+    EARLIER_PROMOTIONS,
+    GENERATION,
+    MARKETS,
+    PICTURES,
+    PLAN,
+    PLAN_AUDIT,
+    PROMOTION,
+    SALES,
+    VERSION,
+    VOUCHED,
+    WANTED,
+    WORKERS,
+    CustomerKeys,
+    counts_prefix,
+    events_stream,
+    history_hour,
+    partition,
+    promotion_counts,
+)
+from app.stores.picture import LabelledPicture
+from app.stores.store import Stores
+from models.catalogue.event_counts import grid_floor
+from models.domain.event import EventType, key
+from models.domain.units import HOUR_US, SECOND_US
+from tests.contract.test_sale_store import sale, scores
+from tests.contract.visit import event
+
+C1 = CustomerKeys.for_customer("c1")
+COUNTS = counts_prefix(partition("c1"))
+
+
+@pytest.fixture
+def url(embedded_url: str) -> str:
+    return embedded_url
+
+
+@pytest.fixture
+def stores(connection: Connection) -> Stores:
+    return Stores.over(connection)
+
+
+async def store(stores: Stores, *command: str | bytes | int) -> None:
+    await stores.connection.execute(*command, doing="writing as another program")
+
+
+@pytest.mark.parametrize("value", [b"", b"abc", b"1.5", b"-7", b"\xff", b"9" * 16, b"9" * 400])
+@pytest.mark.parametrize("name", [VERSION, GENERATION, VOUCHED])
+async def test_a_damaged_scalar_of_the_catalogue_is_written_anew(
+    stores: Stores, name: str, value: bytes
+) -> None:
+    await stores.sales.put([sale("s1")])
+    before = (await stores.sales.changes(0)).version
+    await store(stores, "SET", name, value)
+
+    read = await stores.sales.changes(0)
+    put = await stores.sales.put([sale("s2")])
+    await stores.sales.vouch(before)
+    after = await stores.sales.changes(0)
+
+    assert [one.sale_id for one in read.sales] == ["s1"]
+    assert before < put < after.version == after.vouched
+    assert {one.sale_id for one in after.sales} == {"s1", "s2"}
+    assert int(after.generation) > 0
+    assert (await damage_finding(stores.connection)).seen.startswith("0 keys")
+
+
+@pytest.mark.parametrize("name", [VERSION, GENERATION, VOUCHED])
+async def test_a_scalar_of_the_catalogue_of_another_type_is_written_anew(
+    stores: Stores, name: str
+) -> None:
+    await stores.sales.put([sale("s1")])
+    await store(stores, "DEL", name)
+    await store(stores, "LPUSH", name, "a")
+
+    read = await stores.sales.changes(0)
+    await stores.sales.distrust("0", 5)
+    await stores.sales.vouch()
+
+    assert [one.sale_id for one in read.sales] == ["s1"]
+    assert (await damage_finding(stores.connection)).seen.startswith("0 keys")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"", "0 bytes are no packed picture"),
+        (b"garbage", "7 bytes are no packed picture of 26465 labels"),
+        (bytes(5), "5 bytes are no packed picture of 0 labels"),
+        (bytes(5) + b"\x00\x00\xc0\x7f" * 132, "its scores are not below 1000"),
+        (bytes(5) + b"\xff\xff\x7f\x7f" * 132, "its scores are not below 1000"),
+    ],
+)
+async def test_a_damaged_picture_takes_neither_its_sale_nor_others_away(
+    stores: Stores, value: bytes, reason: str
+) -> None:
+    await stores.sales.put([sale("s1"), sale("s2")])
+    pictures = [LabelledPicture(i, scores(1), "m", number=n) for i in ("s1", "s2") for n in (1, 2)]
+    await stores.sales.put_pictures(pictures)
+    await store(stores, "HSET", PICTURES, "2s1", value)
+
+    with capture_logs() as lines:
+        changes, read = await stores.sales.changes(0), await stores.sales.read("s1")
+
+    assert {one.sale_id for one in changes.sales} == {"s1", "s2"}
+    assert {(one.sale_id, one.number) for one in changes.pictures} == {
+        *{("s1", 1), ("s2", 1), ("s2", 2)}
+    }
+    assert changes.unreadable_pictures == {("s1", 2): reason}
+    assert read is not None
+    assert ([one.number for one in read.pictures], read.unreadable) == ([1], {("s1", 2): reason})
+    [line] = lines
+    assert (line["n_pictures"], line["first"]) == (1, [(("s1", 2), reason)])
+
+    await stores.sales.put([sale("s1")], without=read.unreadable)
+
+    after = await stores.sales.changes(changes.version)
+    assert (after.unreadable_pictures, after.unpictured) == ({}, (("s1", 2),))
+
+
+async def test_members_that_no_version_wrote_are_no_changes(stores: Stores) -> None:
+    await stores.sales.put([sale("s1")])
+    for member in (b"", b"x", b"p", b"pXs1", b"s\xff\xfe"):
+        await store(stores, "ZADD", CHANGES, 5, member)
+
+    changes = await stores.sales.changes(0)
+
+    assert [one.sale_id for one in changes.sales] == ["s1"]
+    assert (changes.unreadable, changes.unreadable_pictures) == ({}, {})
+
+
+@pytest.mark.parametrize("value", ["garbage", "5", '"text"', "[]", '{"markets": 5}', ""])
+async def test_a_damaged_sale_is_replaced(stores: Stores, value: str) -> None:
+    await stores.sales.put([sale("s1", markets=["fr"])])
+    await store(stores, "HSET", SALES, "s1", value)
+    await store(stores, "HSET", MARKETS, "fr", "garbage")
+
+    damaged = await stores.sales.changes(0)
+    await stores.sales.put([sale("s1", markets=["fr", "de"])])
+
+    assert (damaged.sales, damaged.n_sales, list(damaged.unreadable)) == ((), 1, ["s1"])
+    [after] = (await stores.sales.changes(0)).sales
+    assert after.markets == ("fr", "de")
+
+
+async def test_a_sale_under_another_id_is_unreadable(stores: Stores) -> None:
+    await stores.sales.put([sale("s1"), sale("s2")])
+    await store(stores, "HSET", SALES, "s2", sale("s1", title="copied").model_dump_json())
+
+    changes = await stores.sales.changes(0)
+
+    assert [(one.sale_id, one.title) for one in changes.sales] == [("s1", None)]
+    assert changes.unreadable == {"s2": "sale_id: it is that of 's1'"}
+
+
+async def test_damaged_events_of_a_customer_are_left_out_and_go_with_an_erasure(
+    stores: Stores,
+) -> None:
+    now_us = await stores.server.time_us()
+    shown = event("e2", at_us=now_us, type=EventType.IMPRESSION)
+    await stores.customers.append([event("e1", at_us=now_us - 1), shown])
+    for member in (b"short", bytes(23) + b"\x0f", b"\xff" * 16 + b"\xff" * 7 + b"\x01"):
+        await store(stores, "ZADD", C1.window, 5, member)
+    await store(stores, "ZADD", C1.shown, 5, b"longer than a key")
+    await store(stores, "SET", C1.profile, b"garbage")
+
+    with capture_logs() as lines:
+        read = await stores.customers.read("c1")
+        known = await stores.customers.describe("c1")
+    refund = event("e3", at_us=now_us, type=EventType.REFUND)
+    [outcome] = await stores.customers.append([refund])
+
+    for one in (read, known):
+        assert one.window.sale_keys.tolist() == [key("s1")]
+        assert one.window.shown.sale_keys.tolist() == [key("s1")]
+        assert one.profile.first_us == 0
+    [line] = lines
+    assert (line["n_members"], line["profile"]) == (
+        4,
+        "a packed profile begins with 11 numbers, got 7 bytes",
+    )
+    assert outcome.status is EventStatus.ACCEPTED
+    assert (await stores.customers.erase("c1")).n_events == 5
+    assert len((await stores.customers.read("c1")).window) == 0
+
+
+@pytest.mark.parametrize("name", [C1.window, C1.shown, C1.profile, C1.recent + ":1"])
+async def test_a_customer_of_another_type_is_named_without_the_id_and_can_be_erased(
+    stores: Stores, name: str
+) -> None:
+    """Others of the batch are taken."""
+    now_us = await stores.server.time_us()
+    day = now_us // (86_400 * SECOND_US)
+    name = name.replace(":1", f":{day}") if name.startswith("i:") else name
+    await store(stores, "LPUSH", name, "a")
+    batch = [event(f"e-{one}", at_us=now_us, customer_id=one) for one in ("c1", "c2")]
+
+    with capture_logs() as lines:
+        outcomes = await stores.customers.append(batch)
+
+    if name != C1.profile:
+        assert [one.status for one in outcomes] == ["unavailable", "accepted"]
+        assert "wrong kind of value" in lines[0]["reason"]
+        assert "c:2:{15}:…" in lines[0]["reason"].replace(f"{{{partition('c1')}}}", "{15}")
+        assert "c1" not in lines[0]["reason"]
+        with pytest.raises(StoreUnavailableError, match="redis-cli DEL"):
+            await stores.customers.append(batch[:1])
+    await stores.customers.erase_again([("c1", now_us)])
+    await stores.customers.erase("c1")
+    late = event("e9", at_us=await stores.server.time_us() + SECOND_US)
+    assert [one.status for one in await stores.customers.append([late])] == ["accepted"]
+
+
+@pytest.mark.parametrize("kind", ["h", "m", "u", "written", "lost"])
+async def test_an_event_is_not_half_taken_where_a_counter_is_of_another_type(
+    stores: Stores, kind: str
+) -> None:
+    now_us = await stores.server.time_us()
+    at = {"h": now_us // HOUR_US, "u": now_us // HOUR_US, "m": now_us // (60 * SECOND_US)}
+    for later in (0, 1):
+        await store(stores, "SET", f"{COUNTS}{kind}{at[kind] + later if kind in at else ''}", "a")
+
+    with pytest.raises(StoreUnavailableError, match=r"appending events: .* wrong kind of value"):
+        await stores.customers.append([event("e1", at_us=now_us)])
+
+    assert len((await stores.customers.read("c1")).window) == 0
+
+
+async def test_damaged_counts_count_none_and_take_no_others_away(stores: Stores) -> None:
+    now_us = await stores.server.time_us()
+    await stores.customers.append([event("e1", at_us=now_us - HOUR_US)])
+    hour = now_us // HOUR_US
+    field = key("s1").to_bytes(8, "big") + bytes([2, 0, 0])
+    for name in (f"{COUNTS}h{hour - 1}", history_hour(hour - 1)):
+        await store(stores, "HSET", name, field, "3", b"hello world", "5", bytes(11), "garbage")
+        await store(stores, "HSET", name, b"\x01" * 8 + bytes(3), "9" * 30)
+    await store(stores, "SET", f"{counts_prefix(1)}h{hour - 1}", "of another type")
+    before_us = hour * HOUR_US
+
+    counts = await stores.counts.since(hour - 1, until_us=max(before_us, grid_floor(now_us)))
+
+    known = counts.sale_keys == key("s1")
+    assert counts.counts[known & (counts.hours == hour - 1)].tolist() == [3, 3]
+    assert (~known).sum() == 0
+    assert list(counts.unread) == [1]
+
+
+async def test_a_lost_count_of_written_bytes_goes_on_from_the_stream(stores: Stores) -> None:
+    """So that the oldest entries are still dropped, and none too early."""
+    now_us = await stores.server.time_us()
+    events = [event(f"e{n}", at_us=now_us) for n in range(40)]
+    await stores.customers.append(events[:20])
+    for damage in (("DEL", f"{COUNTS}written"), ("HSET", f"{COUNTS}written", "events", "garbage")):
+        await store(stores, *damage)
+        await stores.customers.append([event(f"{damage[0]}", at_us=now_us)])
+
+    stream = events_stream(partition("c1"))
+    entries = await stores.connection.execute("XRANGE", stream, "-", "+", doing="reading")
+    written = [
+        int(fields[b"b"]) for _, fields in cast("list[tuple[str, dict[bytes, bytes]]]", entries)
+    ]
+
+    assert len(written) == 22
+    assert written[0] < written[20] <= 2 * written[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "doing"),
+    [
+        (PLAN, ("HSET", PLAN, "version", "abc", "json", "{}"), "plan"),
+        (PROMOTION, ("HSET", PROMOTION, "version", "abc", "json", "{}"), "promotion"),
+        (promotion_counts(1), ("HSET", promotion_counts(1), "answers", "abc"), "counts"),
+        (f"{COUNTS}lost", ("HSET", f"{COUNTS}lost", "events", "abc"), "lost"),
+        (f"{COUNTS}since", ("SET", f"{COUNTS}since", "abc"), "since"),
+    ],
+)
+async def test_a_damaged_number_is_an_error_with_its_key_and_what_to_do(
+    stores: Stores, name: str, damage: tuple[str, ...], doing: str
+) -> None:
+    reads = {
+        "plan": (stores.plans.version, stores.plans.read),
+        "promotion": (stores.promotions.version, stores.promotions.read),
+        "counts": (lambda: stores.promotions.counts(1),),
+        "lost": (stores.server.lost,),
+        "since": (stores.counts.first_live_us,),
+    }
+    await store(stores, *damage)
+
+    for read in reads[doing]:
+        with pytest.raises(StoreUnavailableError) as caught:
+            await read()
+        assert f"{name} holds b'abc', and no whole number" in str(caught.value)
+        assert f"`redis-cli DEL '{name}'`" in str(caught.value)
+    if doing != "counts":
+        found = await damage_finding(stores.connection)
+        assert f"1 keys hold what the service does not store there, {name}" in found.seen
+
+
+async def test_what_another_version_logged_is_left_out(stores: Stores) -> None:
+    await store(stores, "LPUSH", PLAN_AUDIT, '{"of": "another version"}')
+    await store(stores, "LPUSH", EARLIER_PROMOTIONS, "garbage")
+    await store(stores, "HSET", WORKERS, "new-7", f"{2**50:016d}" + '{"of": "another version"}')
+    await store(stores, "HSET", WANTED, "active", b"\xff")
+
+    assert (await stores.plans.audit(9), await stores.promotions.earlier(9)) == ([], [])
+    [report] = await stores.bundles.reports()
+    assert (report.worker, report.active) == ("new-7", "")
+    assert "another version" in (report.failure or "")
+    assert await stores.bundles.wanted() == Wanted("\\xff", "", "")
+    await stores.bundles.report(report)
+    await store(stores, "HSET", WORKERS, "old", "garbage")
+    await stores.bundles.report(report)
+    assert [one.worker for one in await stores.bundles.reports()] == ["new-7"]
+
+
+async def test_keys_of_another_type_are_named_by_doctor(stores: Stores) -> None:
+    stream = events_stream(3)
+    for name in (SALES, stream):
+        await store(stores, "SET", name, "a")
+
+    found = await damage_finding(stores.connection)
+
+    assert found.verdict == "failure"
+    assert found.seen.endswith(
+        f"2 keys hold what the service does not store there, {stream}, {SALES}"
+    )
+    assert "redis-cli DEL KEY" in found.advice
