@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from app.stores.connection import Connection
 from app.stores.count import EventCounts
 from app.stores.customer import EventStatus
 from app.stores.keys import CUSTOMER_TTL_S, CustomerKeys
-from app.stores.sale import SaleStore
+from app.stores.sale import Place, SaleStore
 from app.stores.store import Stores
 from models.catalogue.catalogue import closing_us
 from models.catalogue.event_counts import N_KINDS, grid_floor
@@ -175,9 +175,9 @@ class StoppedError(Exception):
 class NoSales(SaleStore):
     """Takes no sale."""
 
-    async def put(self, sales: Sequence[Sale]) -> int:
+    async def put(self, sales: Sequence[Sale], *, without: Collection[Place] = ()) -> int:
         """Stop."""
-        del sales
+        del sales, without
         raise StoppedError
 
 
