@@ -1,14 +1,19 @@
 """A model card without figures."""
 
+from models.ranker.objective import TrainingObjective
 from models.scoring.model_card import HeldOut, ModelCard, TrainingPeriod
 from models.scoring.probability import ProbabilityOf
 
 _DAY = "2025-03-10T12:00:00+00:00"
 
 
-def card(probability_of: ProbabilityOf = ProbabilityOf.SHOWN_FIRST) -> ModelCard:
+def card(
+    probability_of: ProbabilityOf = ProbabilityOf.SHOWN_FIRST,
+    objective: TrainingObjective = TrainingObjective.PURCHASE,
+) -> ModelCard:
     """Return the card of a training on nothing."""
     return ModelCard(
+        objective=objective,
         probability_of=probability_of,
         outcome_hours=24.0,
         trained_on=TrainingPeriod(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from models.arrays.document import read_json
 from models.domain.errors import UserError, reason_for
 from models.domain.units import HOUR_US
+from models.ranker.objective import TrainingObjective
 from models.ranker.trees import MAX_LEAVES
 
 MAX_OUTCOME_HOURS: Final = 365 * 24.0  # beyond a year a value is rather a mistake in its unit
@@ -48,6 +49,11 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     trees: TreeConfig = Field(default_factory=TreeConfig, description="The meta-model's trees.")
+    objective: TrainingObjective | None = Field(
+        default=None,
+        description="`click`, `purchase` or `value`; by default `purchase`, or `click` where fewer "
+        "than 20 purchases are on record.",
+    )
     through_clicks: bool = Field(
         default=True,
         description="Learn P(opens) and P(buys given opened) where clicks are on record.",

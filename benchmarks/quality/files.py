@@ -22,6 +22,7 @@ from models.domain.event import IMPRESSION, KINDS
 from models.query.query import Query
 from models.scoring.scorer import Scores
 from training.evaluation.protocol import Extra, Protocol, SlateEvaluator, SlateKey
+from training.examples.outcomes import objective_for
 from training.examples.slates import Slates, shown_slates
 
 SCORES = "scores.parquet"
@@ -40,7 +41,12 @@ def write_train(evaluator: SlateEvaluator, from_us: int, directory: Path) -> Non
         }
     )
     frame.write_parquet(directory / "train.parquet")
-    shown = shown_slates(events, evaluator.past.catalogue, outcome_us=evaluator.config.outcome_us)
+    shown = shown_slates(
+        events,
+        evaluator.past.catalogue,
+        outcome_us=evaluator.config.outcome_us,
+        objective=objective_for(evaluator.config, events),
+    )
     settled = shown.now_us < from_us - evaluator.config.outcome_us
     # Lists that end in a purchase are all that such a log may hold: their outcome is known at once.
     early = shown.select(np.flatnonzero(settled if settled.any() else shown.now_us < from_us))

@@ -7,6 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class TrainingObjective(StrEnum):
+    """What a bundle is trained for: the outcome of its probabilities, and its default order.
+
+    `VALUE` learns purchases as `PURCHASE` does, and orders by what they are worth.
+    """
+
+    CLICK = "click"
+    PURCHASE = "purchase"
+    VALUE = "value"
+
+
 class Objective(StrEnum):
     """Quantity that a slate maximises."""
 
@@ -29,7 +40,7 @@ OBJECTIVES: Final = {
     Policy.META_REVENUE: Objective.REVENUE,
     Policy.META_MARGIN: Objective.MARGIN,
 }
-"""Objective of each policy of the ranker."""
+"""Objective of each policy of the ranker, unless the bundle was trained for value."""
 
 # Chosen: far below any loss of a single purchase.
 UNKNOWN_VALUE: Final = -1e9

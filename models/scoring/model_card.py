@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import Bundle, BundleError
 from models.scoring.probability import ProbabilityOf
 
@@ -61,9 +62,9 @@ class HeldOut(_Part):
         kind: ``shown`` lists, or ``sampled`` ones: what was bought among sales drawn at random.
         first: Moment of the first list, ISO 8601 in UTC.
         last: Moment of the last list.
-        n_lists: Lists with a purchase, which are ranked.
+        n_lists: Lists with an outcome, which are ranked.
         n_customers: Their customers.
-        n_bought: Sales bought from them.
+        n_bought: Sales bought from them, or clicked with the objective `click`.
     """
 
     kind: str
@@ -85,8 +86,9 @@ class ModelCard(_Part):
     """Model card of a bundle.
 
     Attributes:
+        objective: What the bundle was trained for.
         probability_of: What the probabilities are of.
-        outcome_hours: Longest time to the purchase that they count.
+        outcome_hours: Longest time to the outcome that they count.
         trained_on: The training data.
         held_out: The lists of the figures.
         figures: Of the meta-model, each recommender and simple baselines.
@@ -98,6 +100,7 @@ class ModelCard(_Part):
         importances: By group of features: how much the reciprocal rank falls when it is permuted.
     """
 
+    objective: TrainingObjective
     probability_of: ProbabilityOf
     outcome_hours: float
     trained_on: TrainingPeriod

@@ -1,7 +1,7 @@
 """Scorer: a verified bundle, ready to score queries; the only path to probabilities."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Final, Self
@@ -28,10 +28,12 @@ from models.ranker.objective import (
     OBJECTIVES,
     Objective,
     Policy,
+    TrainingObjective,
     expected_value,
     known_margins,
     usual_margin_share,
 )
+from models.ranker.order_size import OrderSizes
 from models.ranker.ranker import Ranker
 from models.ranker.two_stage import (
     BUYING_FILE,
@@ -58,6 +60,7 @@ GOLDEN_FILE: Final = "golden.npz"
 LOGISTIC_FILE: Final = "logistic.npz"
 SCENES_FILE: Final = "scenes.onnx"
 DRIFT_BASELINE_FILE: Final = "reference.npz"
+ORDER_SIZES_FILE: Final = "order_sizes.npz"
 LABELS_FILE: Final = "scenes.json"
 
 # Chosen, not measured: scores are bit-identical on one machine, but libraries for other processors
@@ -81,6 +84,7 @@ class Scores:
         features: The feature matrix, shape ``(n_sales, n_features)``.
         prices: Prices, NaN if unknown, same shape as ``order``.
         margins: Margin of a purchase, NaN if unknown, same shape.
+        sizes: Usual size of a purchase, see `OrderSizes`, same shape.
     """
 
     order: NDArray[np.float64]
@@ -88,6 +92,7 @@ class Scores:
     features: NDArray[np.float32]
     prices: NDArray[np.float64]
     margins: NDArray[np.float64]
+    sizes: NDArray[np.float64]
 
     @property
     def feature_hash(self) -> str:
@@ -115,6 +120,8 @@ class Scorer:
         logistic: The logistic baseline; None if none was fitted.
         drift_baseline: Distribution of scores and features in training; None in older bundles.
         probability_of: What the probabilities are of.
+        objective: What it was trained for; with `VALUE`, `META` orders by expected revenue.
+        order_sizes: Usual sizes of purchases, as of the end of the data.
     """
 
     bundle_id: str
@@ -127,6 +134,8 @@ class Scorer:
     logistic: LogisticRanker | None = None
     drift_baseline: DriftBaseline | None = None
     probability_of: ProbabilityOf = ProbabilityOf.SHOWN_FIRST
+    objective: TrainingObjective = TrainingObjective.PURCHASE
+    order_sizes: OrderSizes = field(default_factory=OrderSizes.single)
 
     @classmethod
     def load(cls, bundle: Bundle) -> Self:
@@ -177,7 +186,7 @@ class Scorer:
             {name: bundle.content(name) for name in offsets},
             names=schema.names,
         )
-        baseline = bundle.files.get(DRIFT_BASELINE_FILE)
+        baseline, card = bundle.files.get(DRIFT_BASELINE_FILE), read_model_card(bundle)
         return cls(
             bundle_id=bundle.id,
             scene_model=bundle.manifest.scene_model,
@@ -190,7 +199,9 @@ class Scorer:
             drift_baseline=None
             if baseline is None
             else DriftBaseline.from_bytes(baseline, n_features=n),
-            probability_of=read_model_card(bundle).probability_of,
+            probability_of=card.probability_of,
+            objective=card.objective,
+            order_sizes=OrderSizes.from_bytes(bundle.content(ORDER_SIZES_FILE)),
         )
 
     @property
@@ -199,6 +210,13 @@ class Scorer:
         baseline = () if self.logistic is None else (Policy.LOGISTIC,)
         recommenders = (recommender.name for recommender in self.schema.recommenders)
         return (*(policy.value for policy in (*OBJECTIVES, *baseline)), *recommenders)
+
+    @property
+    def objectives(self) -> Mapping[Policy, Objective]:
+        """Objective of each policy of the ranker."""
+        if self.objective is TrainingObjective.VALUE:
+            return {**OBJECTIVES, Policy.META: Objective.REVENUE}
+        return OBJECTIVES
 
     @cached_property
     def usual_margin_share(self) -> float:
@@ -257,6 +275,7 @@ class Scorer:
             features,
             prices=np.expm1(catalogue.log_price[rows]),
             margins=catalogue.margin[rows],
+            sizes=self.order_sizes.of(catalogue.keys[rows]),
         )
         return replace(scores, order=self.order(scores, policy))
 
@@ -272,15 +291,15 @@ class Scorer:
             ValueError: If the bundle has no such policy.
         """
         if policy in OBJECTIVES:
-            match OBJECTIVES[Policy(policy)]:
+            match self.objectives[Policy(policy)]:
                 case Objective.PURCHASES:
                     return scores.probabilities
                 case Objective.REVENUE:
-                    return expected_value(scores.probabilities, scores.prices)
+                    return expected_value(scores.probabilities, scores.prices * scores.sizes)
                 case Objective.MARGIN:
                     share = self.usual_margin_share
                     margins = known_margins(scores.margins, scores.prices, usual_share=share)
-                    return expected_value(scores.probabilities, margins)
+                    return expected_value(scores.probabilities, margins * scores.sizes)
         if policy == Policy.LOGISTIC and self.logistic is not None:
             return self.logistic.log_odds(scores.features)
         for recommender in self.schema.recommenders:

@@ -12,6 +12,7 @@ from training.baselines.item_cosine import ItemCosine
 from training.baselines.lambdarank import LambdaRank, RankedList, features_of
 from training.baselines.log_state import LogState
 from training.configuration import RunConfig
+from training.examples.outcomes import objective_for
 from training.examples.slates import settled, shown_slates
 
 RECENT_RATE: Final = "recent_rate"
@@ -72,7 +73,8 @@ def fit_baselines(
         return FittedBaselines(cosine, None, config.caller_orders)
     # Of the whole log, labels would know purchases and refunds that arrive later.
     known = events.select(events.received_us < until_us)
-    lists = shown_slates(known, catalogue, outcome_us=config.outcome_us)
+    objective = objective_for(config, known)
+    lists = shown_slates(known, catalogue, outcome_us=config.outcome_us, objective=objective)
     lists = settled(lists, until_us, outcome_us=config.outcome_us)
     # Lists without an outcome have no order to learn.
     sums = np.concatenate([[0], np.cumsum(lists.clicked | lists.bought)])

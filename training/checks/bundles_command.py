@@ -44,6 +44,7 @@ def list_command(bundles: Bundles = BUNDLES, as_json: Json = False) -> None:
             {
                 "bundle": bundle.id,
                 "until": bundle.manifest.until,
+                "objective": card.objective.value,
                 "probability_of": card.probability_of.value,
                 "n_events": dict(card.trained_on.n_events),
                 "held_out_mrr": figure and figure.model_dump(),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import Manifest
 from models.scoring.model_card import Figure, Figures, ModelCard
 from models.scoring.probability import MEANINGS
@@ -37,7 +38,7 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     data, held_out = card.trained_on, card.held_out
     n_events, days = sum(data.n_events.values()), _days(data.first, data.until)
     pictured = f"{data.sale_shares.get('picture', 0):.0%} with a picture"
-    judged = f"{held_out.n_bought:,} purchases, {_days(held_out.first, held_out.last)}"
+    judged = f"{held_out.n_bought:,} {_outcomes(card)}, {_days(held_out.first, held_out.last)}"
     n_bought = data.n_events.get("purchase", 0)
     yield Facts(
         [
@@ -49,7 +50,7 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     )
     yield Paragraph(
         f"A probability is that {MEANINGS[card.probability_of]}, within "
-        f"{card.outcome_hours:g} hours."
+        f"{card.outcome_hours:g} hours. The objective was `{card.objective}`."
     )
     yield _plot(card)
     yield Heading("Figures on held-out lists")
@@ -104,19 +105,25 @@ def _gaps(card: ModelCard) -> dict[str, Figure]:
 def _verdict(card: ModelCard) -> Conclusion:
     gaps = _gaps(card)
     if not gaps:
-        return Conclusion(Mark("cannot tell", Tone.OPEN), "No held-out list has a purchase.")
+        return Conclusion(
+            Mark("cannot tell", Tone.OPEN), f"No held-out list has {_outcomes(card)}."
+        )
     name, gap = next(iter(gaps.items()))
     own = card.figures[META][_MRR].value
     text = (
-        f"On {card.held_out.n_lists:,} held-out lists with a purchase the mean reciprocal rank is "
-        f"{own:.3g}, that of the best part or baseline, {name}, {own + gap.value:.3g}: difference "
-        f"{-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]."
+        f"On {card.held_out.n_lists:,} held-out lists with {_outcomes(card)} the mean reciprocal "
+        f"rank is {own:.3g}, that of the best part or baseline, {name}, {own + gap.value:.3g}: "
+        f"difference {-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]."
     )
     if all(one.high < 0 for one in gaps.values()):
         return Conclusion(Mark("above its parts", Tone.GOOD), text)
     if gap.low > 0:
         return Conclusion(Mark("below", Tone.BAD), text)
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)
+
+
+def _outcomes(card: ModelCard) -> str:
+    return "clicks" if card.objective is TrainingObjective.CLICK else "purchases"
 
 
 def _plot(card: ModelCard) -> BarPlot:

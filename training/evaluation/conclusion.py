@@ -3,17 +3,26 @@
 from collections.abc import Mapping
 from typing import Final
 
-from models.ranker.objective import Policy
+from models.ranker.objective import Policy, TrainingObjective
 from models.scoring.scorer import META
 from training.evaluation.comparison import Difference, Verdict
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
-from training.evaluation.measure import MRR, PURCHASES
+from training.evaluation.measure import EXPECTED, MRR, PURCHASES, REALISED_REVENUE, REVENUE
 from training.evaluation.protocol import ORACLES, Protocol
 from training.report.block import Conclusion, Mark, Tone
 
 METRIC_NAMES: Final[Mapping[str, str]] = {
     PURCHASES: "expected purchases among the first ten sales of a visit",
+    REVENUE: "expected revenue of the first ten sales of a visit",
+    REALISED_REVENUE: "revenue of the first ten sales of a slate that was bought from",
     MRR: "mean reciprocal rank of what was bought",
+}
+
+_DECIDING: Final[Mapping[TrainingObjective, tuple[str, ...]]] = {
+    # The truth of a simulation is of purchases.
+    TrainingObjective.CLICK: (MRR,),
+    TrainingObjective.PURCHASE: (PURCHASES, MRR),
+    TrainingObjective.VALUE: (REVENUE, REALISED_REVENUE),
 }
 
 MARKS: Final[Mapping[Verdict, Mark]] = {
@@ -35,7 +44,15 @@ _NO_RIVALS: Final = frozenset({Policy.META_REVENUE, Policy.META_MARGIN, *ORACLES
 
 def metric_of(figures: ProtocolFigures) -> str:
     """Return the metric that decides: true probabilities have no noise of purchases."""
-    return PURCHASES if PURCHASES in figures.scorers[META] else MRR
+    wanted = _DECIDING[figures.objective]
+    return next((one for one in wanted if one in figures.scorers[META]), wanted[-1])
+
+
+def metric_name(figures: ProtocolFigures) -> str:
+    """Return the name of the metric that decides."""
+    name = METRIC_NAMES[metric_of(figures)]
+    is_click = figures.objective is TrainingObjective.CLICK
+    return name.replace("bought", "clicked or bought") if is_click else name
 
 
 def deciding(evaluation: Evaluation) -> ProtocolFigures | None:
@@ -46,7 +63,7 @@ def deciding(evaluation: Evaluation) -> ProtocolFigures | None:
     """
     every = evaluation.protocols
     known = every.get(Protocol.OPEN)
-    if known is not None and metric_of(known) == PURCHASES:
+    if known is not None and metric_of(known) in EXPECTED:
         return known
     return every.get(Protocol.SHOWN, known)
 
@@ -76,7 +93,7 @@ def conclusion(evaluation: Evaluation) -> Conclusion:
     gap = against[best].interval
     # The meta-model minus the rival: the interval is of the rival minus the meta-model.
     gain = f"{-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]"
-    values = f"{METRIC_NAMES[metric]}: {own:.3g} against {its:.3g}, difference {gain}"
+    values = f"{metric_name(figures)}: {own:.3g} against {its:.3g}, difference {gain}"
     verdicts = [one.verdict for one in against.values()]
     if better:
         text = f"The meta-model ranks worse than {best}, by {values}."

@@ -5,14 +5,15 @@ from typing import Final
 
 from models.domain.event import from_us
 from models.domain.units import DAY_US
+from models.ranker.objective import TrainingObjective
 from models.scoring.scorer import META
 from training.baselines.baselines import BASELINES
 from training.evaluation.conclusion import (
     MARKS,
-    METRIC_NAMES,
     RIVAL_MARKS,
     conclusion,
     deciding,
+    metric_name,
     metric_of,
 )
 from training.evaluation.evaluate import FLOOR, Evaluation, ProtocolFigures
@@ -110,7 +111,12 @@ def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str,
             yield "Lift reached", f"{share.value:.0%}", text
     extent = protocol.extent
     yield "Slates", f"{extent.n_slates:,}", f"of {extent.n_customers:,} customers"
-    yield "Purchases", f"{extent.n_bought:,}", "of ranked sales, soon after"
+    is_click = protocol.objective is TrainingObjective.CLICK
+    yield (
+        "Clicks" if is_click else "Purchases",
+        f"{extent.n_bought:,}",
+        "of ranked sales, soon after",
+    )
     days = (extent.last_us - extent.first_us) / DAY_US
     first, last = from_us(extent.first_us), from_us(extent.last_us)
     yield "Period", f"{days:.1f} days", f"{first:%-d %b %Y} to {last:%-d %b %Y}, UTC"
@@ -142,7 +148,7 @@ def _scorer_plot(protocol: ProtocolFigures) -> BarPlot:
         )
         for name, one in sorted(figures.items(), key=lambda item: -item[1].value)
     ]
-    caption = f"{METRIC_NAMES[metric]}, with 95% intervals; the word compares with {META}"
+    caption = f"{metric_name(protocol)}, with 95% intervals; the word compares with {META}"
     return BarPlot(caption[0].upper() + caption[1:], bars)
 
 

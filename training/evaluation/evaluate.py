@@ -10,6 +10,7 @@ import numpy as np
 from models.catalogue.catalogue import Catalogue
 from models.dataset.reading import Dataset
 from models.domain.sale import PictureScores
+from models.ranker.objective import TrainingObjective
 from models.scoring.scorer import META, Scorer
 from training.baselines.baselines import Baselines, fit_baselines
 from training.configuration import RunConfig
@@ -27,6 +28,7 @@ from training.evaluation.protocol import (
     last_of_sessions,
 )
 from training.evaluation.truth import Truth
+from training.examples.outcomes import objective_for
 from training.examples.point_in_time import PointInTime
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, has_impressions, label_of, settled
@@ -68,6 +70,7 @@ class ProtocolFigures:
         lift_shares: Share of the knowable oracle's lift over `FLOOR`, by scorer and metric.
         coverage: Share of all candidates that each scorer put among the first ten of a slate.
         examples: Some of the slates, for the report.
+        objective: What the bundle was trained for, which decides by which metric it is judged.
     """
 
     extent: Extent
@@ -77,6 +80,7 @@ class ProtocolFigures:
     lift_shares: Scorers
     coverage: dict[str, float]
     examples: tuple[EvaluatedSlate, ...]
+    objective: TrainingObjective
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,11 @@ def evaluate(
             judged[protocol] = _evaluate_open(beside, slates, question, progress)
         else:
             judged[protocol] = _evaluate_shown(beside, slates, progress)
-    results = {name: figures_of(part, seed=question.seed) for name, part in judged.items() if part}
+    results = {
+        name: figures_of(part, seed=question.seed, objective=objective_for(config, past.events))
+        for name, part in judged.items()
+        if part
+    }
     return Evaluation(
         protocols={name: figures for name, figures in results.items() if figures.scorers},
         catalogue=evaluator.past.catalogue,
@@ -280,7 +288,12 @@ def _evaluate_shown(
     return _collected(evaluator.shown(bought_from), progress)
 
 
-def figures_of(judged: Sequence[EvaluatedSlate], *, seed: int) -> ProtocolFigures:
+def figures_of(
+    judged: Sequence[EvaluatedSlate],
+    *,
+    seed: int,
+    objective: TrainingObjective = TrainingObjective.PURCHASE,
+) -> ProtocolFigures:
     """Compute the results of a protocol from at least one slate; ``seed``: of the resamples."""
     board, coverage = Board(judged, seed=seed), Coverage()
     for one in judged:
@@ -301,4 +314,5 @@ def figures_of(judged: Sequence[EvaluatedSlate], *, seed: int) -> ProtocolFigure
         lift_shares=board.lift_shares(FLOOR),
         coverage=coverage.shares(),
         examples=examples(judged, N_EXAMPLES),
+        objective=objective,
     )

@@ -9,9 +9,9 @@ from models.scoring.scorer import META
 from training.evaluation.comparison import Differences, Verdict
 from training.evaluation.conclusion import (
     MARKS,
-    METRIC_NAMES,
     RIVAL_MARKS,
     conclusion,
+    metric_name,
     metric_of,
 )
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
@@ -75,7 +75,7 @@ def summary_table(name: str, protocol: ProtocolFigures) -> Table:
         text = "" if gap is None else _stacked(gap.interval)
         cell = text if gap is None else Cell(text, RIVAL_MARKS[gap.verdict])
         rows.append([scorer, _stacked(one), cell])
-    return Table(f"{name}: {METRIC_NAMES[metric]}", ["scorer", "mean", f"- {META}"], rows)
+    return Table(f"{name}: {metric_name(protocol)}", ["scorer", "mean", f"- {META}"], rows)
 
 
 def interval_table(

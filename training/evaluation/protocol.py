@@ -151,7 +151,7 @@ class SlateEvaluator:
         """Evaluate the order of each shown list, by the purchases credited to it."""
         # One generator in the order of slates: equal questions give paired random orders.
         rng = np.random.default_rng(self.seed)
-        purchases = Bought(self.past.events, self.config.outcome_us)
+        purchases = Bought.from_config(self.past, self.config)
         queries = self.past.queries(slates, caller_orders=self.config.caller_orders)
         for slate, query in enumerate(queries):
             entries = slates.entries(slate)
@@ -178,7 +178,7 @@ class SlateEvaluator:
         Slates without an open sale are left out.
         """
         rng = np.random.default_rng(self.seed)
-        purchases = Bought(self.past.events, self.config.outcome_us)
+        purchases = Bought.from_config(self.past, self.config)
         for slate, query in enumerate(self.past.queries(slates)):
             rows = self.candidates(query)
             if not len(rows):
@@ -215,7 +215,7 @@ class SlateEvaluator:
 
     def followed_by_purchase(self, slates: Slates) -> NDArray[np.bool_]:
         """Return whether the customer bought a known sale soon after each slate."""
-        purchases = Bought(self.past.events, self.config.outcome_us)
+        purchases = Bought.from_config(self.past, self.config)
         bought = (purchases.soon_after(slates, slate)[0] for slate in range(len(slates)))
         followed = (bool(np.any(self.past.catalogue.rows_for(keys) >= 0)) for keys in bought)
         return np.fromiter(followed, dtype=np.bool_, count=len(slates))

@@ -1,41 +1,57 @@
-"""Purchase outcomes: purchases of a customer soon after a slate, from any list."""
+"""Outcomes of slates: purchases, or clicks, of a customer soon after one, from any list."""
+
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset.events import EventTable
 from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import PURCHASE
+from models.ranker.objective import TrainingObjective
+from training.configuration import RunConfig
+from training.examples.outcomes import amounts_paid, is_outcome, objective_for
+from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates
 
 
 class Bought:
-    """Purchases by customer and time, net of refunds."""
+    """Outcomes of an objective by customer and time, net of refunds."""
 
-    def __init__(self, events: EventTable, outcome_us: int) -> None:
-        """Sort the purchases of an event table by customer.
+    def __init__(
+        self,
+        past: PointInTime,
+        outcome_us: int,
+        objective: TrainingObjective = TrainingObjective.PURCHASE,
+    ) -> None:
+        """Sort the outcomes of a log by customer.
 
         Args:
-            events: The event table.
-            outcome_us: Longest time from a slate to a purchase.
+            past: The log, and its sales.
+            outcome_us: Longest time from a slate to an outcome.
+            objective: Says which events are outcomes.
         """
-        events = net_of_refunds(events)
-        purchases = np.flatnonzero(events.kinds == PURCHASE)
+        events = net_of_refunds(past.events)
+        purchases = np.flatnonzero(is_outcome(events, objective))
         # Stable: a customer's purchases stay in the order of time.
         order = np.argsort(events.customers.codes[purchases], kind="stable")
         self._purchases = purchases[order]
         self._customers = events.customers.codes[self._purchases]
         self._events = events
+        self._paid = amounts_paid(events, past.catalogue)
         self._outcome_us = outcome_us
+
+    @classmethod
+    def from_config(cls, past: PointInTime, config: RunConfig) -> Self:
+        """Sort the outcomes that a configuration names."""
+        return cls(past, config.outcome_us, objective_for(config, past.events))
 
     def soon_after(
         self, slates: Slates, slate: int
     ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-        """Return the customer's purchases soon after a slate.
+        """Return the customer's outcomes soon after a slate.
 
         Returns:
-            Sale keys, and the amounts paid: revenue, else price times quantity, NaN where
-            neither was logged; shape ``(n,)`` each.
+            Sale keys, and the amounts paid, NaN where unknown, 0 for a click; shape ``(n,)`` each.
         """
         customer, now_us = int(slates.customers[slate]), int(slates.now_us[slate])
         start, end = np.searchsorted(self._customers, [customer, customer + 1])
@@ -44,10 +60,8 @@ class Bought:
         soon = (at_us >= now_us) & (at_us <= now_us + self._outcome_us)
         # Events received before are known to the features: as outcomes they would leak.
         purchases = purchases[soon & (self._events.received_us[purchases] >= now_us)]
-        revenues = self._events.revenues[purchases]
-        # A quantity that was not logged is 0, and means one piece.
-        quantities = np.maximum(self._events.quantities[purchases], 1)
-        paid = np.where(np.isnan(revenues), self._events.prices[purchases] * quantities, revenues)
+        is_purchase = self._events.kinds[purchases] == PURCHASE
+        paid = np.where(is_purchase, self._paid[purchases], 0.0)
         return self._events.sale_keys[purchases], paid
 
     def among(

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
 from models.dataset.refunded_events import NEVER, Refunds
-from models.domain.event import PURCHASE, REFUND
+from models.domain.event import REFUND
 from models.domain.units import MINUTE_US
+from models.ranker.objective import TrainingObjective
 from training.configuration import RunConfig
+from training.examples.outcomes import is_outcome, objective_for
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates, has_impressions, label_of, shown_slates
 
@@ -20,14 +22,18 @@ VISIT_GAP_US: Final = 30 * MINUTE_US  # the usual session timeout of web analyti
 
 def training_slates(past: PointInTime, config: RunConfig, *, seed: int) -> Slates:
     """Return the slates that were shown; without logged impressions, sampled slates."""
+    objective = objective_for(config, past.events)
     if has_impressions(past.events):
-        return shown_slates(past.events, past.catalogue, outcome_us=config.outcome_us)
+        return shown_slates(
+            past.events, past.catalogue, outcome_us=config.outcome_us, objective=objective
+        )
     return visit_slates(
         past.events,
         past.catalogue,
         n_negatives=config.negatives_per_visit,
         outcome_us=config.outcome_us,
         rng=np.random.default_rng(seed),
+        objective=objective,
     )
 
 
@@ -38,19 +44,21 @@ def visit_slates(
     n_negatives: int,
     outcome_us: int,
     rng: np.random.Generator,
+    objective: TrainingObjective = TrainingObjective.PURCHASE,
 ) -> Slates:
-    """Make one slate per visit, of purchases after it and of sampled open sales.
+    """Make one slate per visit, of outcomes after it and of sampled open sales.
 
-    A visit's moment is that of one of its events, drawn uniformly; a refund is no visit. Sales
-    bought within ``outcome_us`` are positives, without refunded ones. Of the other
-    open sales ``n_negatives`` are drawn, with weights that undo the sampling.
+    A visit's moment is that of one of its events, drawn uniformly; a refund is no visit. Sales with
+    an outcome of the objective within ``outcome_us`` are positives, without purchases that were
+    taken back. Of the other open sales ``n_negatives`` are drawn, with weights that undo the
+    sampling.
 
     Returns:
         The slates, ordered by time; positions are not known.
     """
     moments = _moments(events, rng)
     kept = Refunds.from_events(events).undone_us == NEVER
-    bought = np.flatnonzero((events.kinds == PURCHASE) & kept)
+    bought = np.flatnonzero(is_outcome(events, objective) & kept)
     bought = bought[np.argsort(events.customers.codes[bought], kind="stable")]
     buyers, starts = np.unique(events.customers.codes[bought], return_index=True)
     purchases = dict(zip(buyers.tolist(), np.split(bought, starts)[1:], strict=True))

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable, Labels
 from models.dataset.refunded_events import net_of_refunds
-from models.domain.event import IMPRESSION, KIND, EventType
+from models.domain.event import CLICK, IMPRESSION
+from models.ranker.objective import TrainingObjective
+from training.examples.outcomes import is_outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,8 @@ class Slates:
         positions: Position of each entry from 1, 0 where it is not on record, shape ``(m,)``.
         prices: Price shown with each entry, NaN where it is not on record, shape ``(m,)``.
         clicked: Whether the customer clicked it in this slate, shape ``(m,)``.
-        bought: Whether the customer bought it, credited to this slate, shape ``(m,)``.
+        bought: Whether it had the outcome of the objective, credited to this slate: the customer
+            bought it, or clicked it with the objective `click`, shape ``(m,)``.
         weights: How many examples each entry stands for, shape ``(m,)``.
     """
 
@@ -88,7 +91,13 @@ def has_impressions(events: EventTable) -> bool:
     return bool(np.any(events.kinds == IMPRESSION))
 
 
-def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -> Slates:
+def shown_slates(
+    events: EventTable,
+    catalogue: Catalogue,
+    *,
+    outcome_us: int,
+    objective: TrainingObjective = TrainingObjective.PURCHASE,
+) -> Slates:
     """Group impressions into slates.
 
     A slate is one exposure to one customer; without an exposure id, the impressions of a
@@ -118,8 +127,8 @@ def shown_slates(events: EventTable, catalogue: Catalogue, *, outcome_us: int) -
         rows=rows[shown],
         positions=events.positions[shown].astype(np.int64),
         prices=events.prices[shown],
-        clicked=_credited(events, shown, EventType.CLICK, outcome_us=outcome_us),
-        bought=_credited(events, shown, EventType.PURCHASE, outcome_us=outcome_us),
+        clicked=_credited(events, shown, events.kinds == CLICK, outcome_us=outcome_us),
+        bought=_credited(events, shown, is_outcome(events, objective), outcome_us=outcome_us),
         weights=np.ones(len(shown)),
     )
     return slates.select(np.argsort(slates.now_us, kind="stable"))
@@ -144,10 +153,10 @@ def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
 
 
 def _credited(
-    events: EventTable, shown: NDArray[np.intp], event_type: EventType, *, outcome_us: int
+    events: EventTable, shown: NDArray[np.intp], is_credited: NDArray[np.bool_], *, outcome_us: int
 ) -> NDArray[np.bool_]:
-    """Credit each event of a type to the last impression of that sale to that customer."""
-    outcomes = np.flatnonzero(events.kinds == KIND[event_type])
+    """Credit each event of a mask to the last impression of that sale to that customer."""
+    outcomes = np.flatnonzero(is_credited)
     both = np.concatenate([shown, outcomes])
     is_outcome = np.repeat([False, True], [len(shown), len(outcomes)])
     order = np.lexsort(

@@ -13,6 +13,7 @@ from training.examples.refit import fit_recommenders
 from training.nightly.comparison import BundleComparison, pictures_of
 from training.pipeline.bundle_parts import counts_at_end, known_files
 from training.pipeline.training_data import cut
+from training.ranker.fit_order_sizes import fit_order_sizes
 from training.recommenders.interactions import Interactions
 
 
@@ -50,6 +51,7 @@ def refreshed(judged: Path, comparison: BundleComparison) -> Bundle:
         schema=FeatureSchema(recommenders),
         snapshot=snapshot,
         counts=counts_at_end(past, comparison.until_us),
+        order_sizes=fit_order_sizes(past.events, past.catalogue),
     )
     known = known_files(
         scorer, past.events, until_us=comparison.until_us, seed=bundle.manifest.seed

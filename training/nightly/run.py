@@ -27,6 +27,7 @@ from models.scoring.bundle import (
 from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
+from training.examples.outcomes import objective_for
 from training.nightly.comparison import BundleComparison, differences, measure
 from training.nightly.profiles import write_profiles
 from training.nightly.publish_gate import BASELINE, decide
@@ -162,6 +163,8 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
     with stages.alone():
         progress.stage("validate")
         dataset = read_dataset(night.data)
+        objective = objective_for(night.config, dataset.events)
+        night = replace(night, config=night.config.model_copy(update={"objective": objective}))
         remarks = tuple(map(str, dataset.faults.remarks()))
         outcome = NightOutcome(verdict=NightVerdict.NOTHING_NEW, reasons=(), remarks=remarks)
         if not len(dataset.events) and not dataset.faults.n_refused():

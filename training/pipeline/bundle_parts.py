@@ -24,6 +24,7 @@ from models.scoring.golden_rows import GoldenRows, GoldenVisit
 from models.scoring.scorer import (
     COUNTS_FILE,
     GOLDEN_FILE,
+    ORDER_SIZES_FILE,
     SNAPSHOT_FILE,
     Scorer,
     recommender_file,
@@ -45,7 +46,8 @@ def known_files(
 ) -> dict[str, bytes]:
     """Serialise the parts of a bundle that a nightly refit replaces, by file name.
 
-    These are the recommenders, the catalogue snapshot with its counts, and golden rows.
+    These are the recommenders, the catalogue snapshot with its counts, order sizes, and golden
+    rows.
 
     Args:
         scorer: The model.
@@ -69,6 +71,7 @@ def known_files(
     return {
         SNAPSHOT_FILE: scorer.snapshot.to_bytes(),
         COUNTS_FILE: scorer.counts.to_bytes(),
+        ORDER_SIZES_FILE: scorer.order_sizes.to_bytes(),
         GOLDEN_FILE: golden.to_bytes(),
         **{
             recommender_file(recommender.name): Arrays(recommender.to_arrays()).to_bytes()

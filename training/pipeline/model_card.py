@@ -5,6 +5,7 @@ from dataclasses import asdict
 import numpy as np
 
 from models.domain.event import KIND, KINDS, EventType, from_us
+from models.ranker.objective import TrainingObjective
 from models.scoring.model_card import (
     Figure,
     Figures,
@@ -16,6 +17,7 @@ from models.scoring.model_card import (
 from models.scoring.probability import ProbabilityOf
 from models.scoring.scorer import META
 from training.configuration import RunConfig
+from training.examples.outcomes import objective_for
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates, has_impressions
 from training.pipeline.held_out import (
@@ -34,13 +36,16 @@ from training.statistics.bootstrap import Interval
 from training.statistics.reliability import Reliability
 
 
-def probability_of(past: PointInTime, slates: Slates, *, caller_orders: bool) -> ProbabilityOf:
+def probability_of(past: PointInTime, slates: Slates, *, config: RunConfig) -> ProbabilityOf:
     """Return what the probabilities of a ranker are of, by the examples that it learned from."""
+    is_click = objective_for(config, past.events) is TrainingObjective.CLICK
     if not has_impressions(past.events):
-        return ProbabilityOf.VISIT
-    if caller_orders:
-        return ProbabilityOf.LISTED
-    return ProbabilityOf.SHOWN_FIRST if slates.positions.any() else ProbabilityOf.SHOWN
+        return ProbabilityOf.CLICK_VISIT if is_click else ProbabilityOf.VISIT
+    if config.caller_orders:
+        return ProbabilityOf.CLICKED_LISTED if is_click else ProbabilityOf.LISTED
+    if slates.positions.any():
+        return ProbabilityOf.CLICKED_FIRST if is_click else ProbabilityOf.SHOWN_FIRST
+    return ProbabilityOf.CLICKED if is_click else ProbabilityOf.SHOWN
 
 
 def model_card(
@@ -75,7 +80,8 @@ def model_card(
     if is_shown:
         reliability = calibration_of(held_out.spread(MAX_CALIBRATED))
     return ModelCard(
-        probability_of=probability_of(past, slates, caller_orders=config.caller_orders),
+        objective=objective_for(config, past.events),
+        probability_of=probability_of(past, slates, config=config),
         outcome_hours=config.outcome_hours,
         trained_on=_period(data, slates),
         held_out=_described(sold.slates, is_shown=is_shown),

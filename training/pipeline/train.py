@@ -1,7 +1,7 @@
 """Training run: the steps from training data to a bundle, in order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
+from models.ranker.objective import TrainingObjective
 from models.ranker.two_stage import ranker_files
 from models.scoring.bundle import write_bundle
 from models.scoring.model_card import MODEL_CARD_FILE
@@ -16,6 +17,7 @@ from models.scoring.scorer import DRIFT_BASELINE_FILE, LOGISTIC_FILE, TOPICS_FIL
 from training.configuration import ConfigurationError, RunConfig, TrainingOptions
 from training.console import Progress
 from training.examples.cold_start_mask import ColdStartMask
+from training.examples.outcomes import objective_for
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import (
     RefittedSchema,
@@ -32,6 +34,7 @@ from training.pipeline.model_card import model_card
 from training.pipeline.training_data import TrainingData
 from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
+from training.ranker.fit_order_sizes import fit_order_sizes
 from training.ranker.fit_ranker import fit_ranker
 from training.recommenders.interactions import Interactions
 from training.recommenders.left_out import without_data
@@ -45,8 +48,14 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         The bundle's directory.
 
     Raises:
-        TooFewPurchasesError: If there are too few purchases to fit the ranker.
+        ConfigurationError: If the objective is `value`, and no sale has a price.
+        TooFewPurchasesError: If there are too few outcomes to fit the ranker.
     """
+    objective = objective_for(options.config, data.dataset.events)
+    _require_prices(data, objective)
+    # Recorded as it was chosen: evaluations of the bundle count the same outcomes.
+    config = options.config.model_copy(update={"objective": objective})
+    options = replace(options, config=config)
     examples = assemble(data, options, progress=progress)
     progress.stage("ranker")
     training = RankerTraining(
@@ -72,6 +81,8 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         snapshot=seed_snapshot(data),
         counts=counts_at_end(past, data.until_us),
         logistic=fitted.logistic,
+        objective=card.objective,
+        order_sizes=fit_order_sizes(past.events, past.catalogue),
     )
     files = {
         COLUMNS_FILE: uses_to_bytes(column_uses(data.dataset, scorer, config=options.config)),
@@ -160,6 +171,17 @@ def assemble(
         schema=FeatureSchema(recommenders),
         left_out=left_out,
     )
+
+
+def _require_prices(data: TrainingData, objective: TrainingObjective) -> None:
+    if objective is TrainingObjective.VALUE and all(
+        sale.price is None for sale in data.dataset.sales
+    ):
+        msg = (
+            "objective value: sales are ordered by their price times the probability of a "
+            "purchase, and no sale has a price: send `price` of sales, or choose `purchase`"
+        )
+        raise ConfigurationError(msg)
 
 
 def _topics_of(data: TrainingData, *, max_topics: int, seed: int) -> Topics:

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from models.domain.event import to_us
 from models.pictures.scene_labeller import PictureFault
+from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import Manifest, read_bundle
 from models.scoring.scorer import Scorer
 from training.configuration import RunConfig, TrainingOptions
@@ -48,6 +49,10 @@ def train_command(
     cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = CACHE,
     seed: Annotated[int, typer.Option(min=0, help="Same data, config, seed: same bundle.")] = 0,
     threads: Threads = 1,
+    objective: Annotated[
+        TrainingObjective | None,
+        typer.Option(help="What is learned; default: purchase, or click without purchases."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at faulty rows.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +62,10 @@ def train_command(
     )
     broken_pictures: list[PictureFault] = []
     with exit_on_user_error(), bars() as progress:
-        options = TrainingOptions(config=RunConfig.read(config), seed=seed, threads=threads)
+        settings = RunConfig.read(config)
+        if objective is not None:
+            settings = settings.model_copy(update={"objective": objective})
+        options = TrainingOptions(config=settings, seed=seed, threads=threads)
         prepared = prepare(source, options, progress=progress, faults=broken_pictures)
         if until is None:
             require_happened(prepared.dataset, to_us(datetime.now(UTC)))
@@ -74,6 +82,7 @@ def train_command(
     report: dict[str, JsonValue] = {
         "bundle": bundle.id,
         "directory": str(directory),
+        "objective": bundle.manifest.config["objective"],
         "metrics": bundle.manifest.metrics,
         "left_out": dict(bundle.manifest.left_out),
         "faults": dict(faults),
@@ -91,6 +100,7 @@ def train_command(
 
 
 def _print_bundle(manifest: Manifest, columns: list[dict[str, JsonValue]]) -> None:
+    typer.echo(f"  objective: {manifest.config['objective']}")
     for name, value in manifest.metrics.items():
         typer.echo(f"  {name}: {value:.6g}")
     for column in columns:

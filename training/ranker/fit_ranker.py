@@ -14,7 +14,7 @@ MIN_PURCHASES = 10  # on either side of the split; chosen, not measured
 
 
 class TooFewPurchasesError(UserError):
-    """Too few purchases to fit purchase probabilities."""
+    """Too few outcomes to fit probabilities."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
         if n_purchases < MIN_PURCHASES:
             msg = (
                 f"the {when} part of the slates has {n_purchases} purchases of what was shown, "
-                f"at least {MIN_PURCHASES} are needed: give more data "
-                "(1,000 purchases are a good start)"
+                f"at least {MIN_PURCHASES} are needed: give more data (1,000 purchases are a good "
+                "start), or learn clicks with `--objective click`"
             )
             raise TooFewPurchasesError(msg)
     stopped, (_, late) = training.fit_early(), training.split(bought)

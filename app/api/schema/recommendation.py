@@ -81,8 +81,9 @@ class RecommendedSale(BaseModel):
     purchase_probability: float | None = Field(
         ge=0,
         le=1,
-        description="Probability of a purchase within the bundle's `outcome_hours` (24 unless "
-        "configured), of what `probability_of` says; null where no model scored.",
+        description="Probability of a purchase, or of a click, within the bundle's "
+        "`outcome_hours` (24 unless configured), of what `probability_of` says; null where no "
+        "model scored.",
     )
     explanation: SaleExplanation | None = Field(
         description=f"With `explain`: why, for the first {MAX_EXPLAINED} sales; null where it "
@@ -114,7 +115,7 @@ class SlateAnswer(BaseModel):
         description="What the answer had to do without; null: nothing."
     )
     probability_of: ProbabilityOf | None = Field(
-        description="What `purchase_probability` is of, by what the shop logs: "
+        description="What `purchase_probability` is of, by the objective and what the shop logs: "
         + "; ".join(f"`{one}`, that {meaning}" for one, meaning in MEANINGS.items())
         + ". Null where no model scored."
     )

@@ -12,6 +12,8 @@ from models.domain.event import KIND, EventType
 from models.domain.profile import Profile
 from models.query.query import Context
 from models.ranker.logistic import LogisticRanker, Scale
+from models.ranker.objective import TrainingObjective
+from models.ranker.order_size import OrderSizes
 from models.ranker.two_stage import CALIBRATION_FILE, OFFSET_FILE, RANKER_FILE
 from models.scoring.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
 from models.scoring.golden_rows import GoldenRows, GoldenVisit
@@ -21,6 +23,7 @@ from models.scoring.scorer import (
     COUNTS_FILE,
     GOLDEN_FILE,
     LOGISTIC_FILE,
+    ORDER_SIZES_FILE,
     SNAPSHOT_FILE,
     TOPICS_FILE,
     Scorer,
@@ -74,6 +77,7 @@ def contents() -> Mapping[str, bytes]:
         COUNTS_FILE: made.counts.to_bytes(),
         GOLDEN_FILE: golden.to_bytes(),
         MODEL_CARD_FILE: card(ProbabilityOf.VISIT).to_bytes(),
+        ORDER_SIZES_FILE: made.order_sizes.to_bytes(),
         **{
             recommender_file(one.name): Arrays(one.to_arrays()).to_bytes()
             for one in SCHEMA.recommenders
@@ -255,6 +259,25 @@ def test_revenue_and_margin_are_expected_ones_and_sales_that_tell_none_come_last
             assert revenue[row] == pytest.approx(p[row] * prices[name])
             assert margin[row] == pytest.approx(p[row] * margins[name])
     assert np.argmin(revenue) == np.argmin(margin) == place["unpriced"]
+
+
+def test_a_bundle_trained_for_value_orders_by_price_times_the_usual_size_of_an_order() -> None:
+    sales = [sale("s1", price=10.0), sale("s2", price=30.0), sale("s3")]
+    sizes = OrderSizes(np.sort(scorer(sales).seed_catalogue().keys)[:1], np.array([4.0]), 2.0)
+    plain = replace(scorer(sales), order_sizes=sizes)
+    made = replace(plain, objective=TrainingObjective.VALUE)
+    asked = query(made.seed_catalogue())
+
+    found, p = made.score(asked).order, plain.score(asked).order
+
+    assert found.tobytes() == plain.score(asked, "meta-revenue").order.tobytes()
+    prices = np.array(
+        [{"s1": 10.0, "s2": 30.0, "s3": np.nan}[one.sale_id] for one in asked.catalogue.sales]
+    )
+    # The sale of the lowest key has orders of 4 pieces, the others of 2.
+    priced = np.isfinite(prices)
+    assert found[priced] == pytest.approx((p * prices * np.array([4.0, 2.0, 2.0]))[priced])
+    assert np.argmin(found) == np.argmax(~priced)
 
 
 def test_an_explanation_is_of_the_probability_that_was_answered() -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from models.catalogue.snapshot import Snapshot
 from models.pictures.topics import Topics
+from models.ranker.objective import TrainingObjective
 from tests.judged import slate
-from training.evaluation.conclusion import conclusion
+from training.evaluation.conclusion import conclusion, metric_name, metric_of
 from training.evaluation.evaluate import Evaluation, figures_of
-from training.evaluation.measure import MRR, PURCHASES
+from training.evaluation.measure import MRR, PURCHASES, REALISED_REVENUE
 
 CATALOGUE = Snapshot.from_sales({}, {}).catalogue(Topics.none())
 N_CUSTOMERS = 40
@@ -44,6 +45,22 @@ def test_it_is_above_all_where_every_interval_is() -> None:
     assert found.mark.word == "above all"
     assert "better than each of 2 parts and baselines; the best is taste" in found.text
     assert "0.5 against 0.25, difference +0.25 [+0.25, +0.25]" in found.text
+
+
+@pytest.mark.parametrize(
+    ("objective", "metric"),
+    [("click", MRR), ("purchase", PURCHASES), ("value", REALISED_REVENUE)],
+)
+def test_the_objective_decides_by_which_metric(objective: str, metric: str) -> None:
+    values = {MRR: 0.25, PURCHASES: 0.5, REALISED_REVENUE: 40.0}
+    judged = [slate(n, {"meta": values, "popularity": values}) for n in range(3)]
+    figures = figures_of(judged, seed=0, objective=TrainingObjective(objective))
+
+    text = conclusion(Evaluation({"open": figures}, CATALOGUE, {})).text
+
+    assert metric_of(figures) == metric
+    assert metric_name(figures) in text
+    assert ("clicked" in text) == (objective == "click")
 
 
 def test_it_is_below_where_one_is_better() -> None:

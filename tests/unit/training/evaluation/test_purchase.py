@@ -5,6 +5,7 @@ import pytest
 from models.domain.event import key
 from tests.logs import DAY, HOUR, Row, catalogue, event_table
 from training.evaluation.purchase import Bought
+from training.examples.point_in_time import PointInTime
 from training.examples.slates import shown_slates
 
 
@@ -24,9 +25,10 @@ def test_revenue_is_that_of_the_pieces_that_were_kept(
             Row(kind="refund", at=DAY, quantity=quantity),
         ]
     )
-    slates = shown_slates(events, catalogue("s1", "s2"), outcome_us=HOUR)
+    past = PointInTime(events, catalogue("s1", "s2"))
+    slates = shown_slates(events, past.catalogue, outcome_us=HOUR)
 
-    sale_keys, amounts = Bought(events, HOUR).soon_after(slates, 0)
+    sale_keys, amounts = Bought(past, HOUR).soon_after(slates, 0)
 
     names = {key(sale_id): sale_id for sale_id in ("s1", "s2")}
     found = {names[int(k)]: float(n) for k, n in zip(sale_keys, amounts, strict=True)}

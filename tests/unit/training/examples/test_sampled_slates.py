@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from models.domain.event import from_us
+from models.ranker.objective import TrainingObjective
 from tests.logs import DAY, HOUR, MINUTE, NOON, Row, catalogue, event_table, ids_of, sale
 from training.examples.sampled_slates import VISIT_GAP_US, visit_slates
 from training.examples.slates import Slates
 
 IDS: Final = tuple(f"s{number}" for number in range(1, 8))
 SHOP: Final = catalogue(*IDS)
+KINDS: Final = ("view", "click", "purchase")
 
 
 def slates_of(
@@ -46,6 +48,22 @@ def test_a_visit_happens_at_any_of_its_events_and_slates_are_ordered_by_time() -
     }
 
     assert moments == {(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)}
+
+
+def test_with_the_objective_click_a_visit_ends_in_clicks_and_purchases() -> None:
+    log = [Row(), *(Row(kind=kind, at=HOUR, sale=f"s{n}") for n, kind in enumerate(KINDS, start=2))]
+
+    slates = visit_slates(
+        event_table(log),
+        SHOP,
+        n_negatives=2,
+        outcome_us=DAY,
+        rng=np.random.default_rng(0),
+        objective=TrainingObjective.CLICK,
+    )
+
+    first = slates.entries(0)
+    assert sorted(ids_of(SHOP, slates.rows[first][slates.bought[first]])) == ["s3", "s4"]
 
 
 def test_what_was_bought_within_24_hours_is_positive_and_the_rest_are_samples() -> None:

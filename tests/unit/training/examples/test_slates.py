@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 import pytest
 
+from models.ranker.objective import TrainingObjective
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, catalogue, event_table, ids_of
 from training.examples.slates import Slates, label_of, shown_slates
 
@@ -51,6 +52,23 @@ def test_an_exposure_id_that_two_customers_share_names_two_slates() -> None:
 
     assert sorted(sales(slates)) == [["s1"], ["s2"]]
     assert slates.customers[slates.bought.nonzero()[0]].tolist() == [1]
+
+
+@pytest.mark.parametrize(("objective", "outcomes"), [("click", [1, 1, 0]), ("purchase", [0, 1, 0])])
+def test_the_objective_decides_what_is_credited(
+    objective: TrainingObjective, outcomes: list[int]
+) -> None:
+    log = [
+        shown(sale=sale, exposure="x", position=n + 1) for n, sale in enumerate(("s1", "s2", "s3"))
+    ]
+    log += [Row(kind="click", at=MINUTE), bought(MINUTE, sale="s2")]
+
+    slates = shown_slates(
+        event_table(log), SHOP, outcome_us=DAY, objective=TrainingObjective(objective)
+    )
+
+    assert slates.bought.astype(int).tolist() == outcomes
+    assert slates.clicked.tolist() == [True, False, False]
 
 
 def test_without_exposures_a_slate_is_what_a_customer_was_shown_at_one_moment() -> None:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.ranker.objective import TrainingObjective
 from tests.logs import DAY, Row, catalogue, event_table
 from tests.priced import PRICE, SCHEMA
+from training.configuration import RunConfig
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import shown_slates
 from training.pipeline.held_out import HeldOutSlates, calibration_of, importances_of, segments_of
@@ -131,20 +133,27 @@ def test_segments_are_by_what_was_received_of_the_customer(sale: str, kind: str)
 
 
 @pytest.mark.parametrize(
-    ("kind", "position", "caller_orders", "expected"),
+    ("kind", "position", "caller_orders", "expected", "clicked"),
     [
-        ("impression", 1, False, "shown_at_position_1"),
-        ("impression", None, False, "shown"),
-        ("impression", 1, True, "shown_in_the_callers_list"),
-        ("view", None, False, "visit"),
+        ("impression", 1, False, "shown_at_position_1", "click_shown_at_position_1"),
+        ("impression", None, False, "shown", "click_shown"),
+        ("impression", 1, True, "shown_in_the_callers_list", "click_shown_in_the_callers_list"),
+        ("view", None, False, "visit", "click_visit"),
     ],
 )
 def test_what_a_probability_is_of_follows_from_what_is_logged(
-    kind: str, position: int | None, expected: str, *, caller_orders: bool
+    kind: str, position: int | None, expected: str, clicked: str, *, caller_orders: bool
 ) -> None:
     events = event_table([Row(kind=kind, position=position)])
     slates = shown_slates(events, SHOP, outcome_us=DAY)
 
-    found = probability_of(PointInTime(events, SHOP), slates, caller_orders=caller_orders)
+    past = PointInTime(events, SHOP)
 
-    assert found == expected
+    found = {
+        objective: probability_of(
+            past, slates, config=RunConfig(objective=objective, caller_orders=caller_orders)
+        )
+        for objective in TrainingObjective
+    }
+
+    assert found == {"click": clicked, "purchase": expected, "value": expected}

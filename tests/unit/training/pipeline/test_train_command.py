@@ -56,6 +56,7 @@ class Trained(BaseModel):
 
     bundle: str
     directory: Path
+    objective: str
     metrics: dict[str, float]
     faults: dict[str, int]
     broken_pictures: int
@@ -97,13 +98,20 @@ def stripped(source: Path, target: Path, *, impressions: bool) -> Path:
     return target
 
 
-@pytest.mark.parametrize("impressions", [True, False])
+@pytest.mark.parametrize(("impressions", "objective"), [(True, "click"), (False, "purchase")])
 def test_a_dataset_of_the_required_columns_only_trains_and_is_evaluated(
-    tiny_world: Path, tmp_path: Path, *, impressions: bool
+    tiny_world: Path, tmp_path: Path, objective: str, *, impressions: bool
 ) -> None:
+    """Impressions and clicks alone, or clicks, views and purchases: both have an outcome."""
     data = stripped(tiny_world, tmp_path / "data", impressions=impressions)
+    if objective == "click":
+        events = pl.read_parquet(data / "events.parquet")
+        kept = events.filter(pl.col("type").is_in(["impression", "click"]))
+        kept.write_parquet(data / "events.parquet")
 
-    bundle = trained(train(data, tmp_path, "--json")).directory
+    report = trained(train(data, tmp_path, "--json"))
+    bundle = report.directory
+    assert report.objective == read_bundle(bundle).manifest.config["objective"] == objective
     figures = figures_of(run("evaluate", "--bundle", bundle, "--data", data, "--json"))
 
     assert figures.keys() == ({"shown", "open"} if impressions else {"open"})
@@ -233,6 +241,10 @@ def few_purchases(data: Path, root: Path) -> Result:
     return train(write_dataset(root / "few"), root)
 
 
+def no_price(data: Path, root: Path) -> Result:
+    return train(stripped(data, root / "data", impressions=True), root, "--objective", "value")
+
+
 def no_events(data: Path, root: Path) -> Result:
     del data
     (write_dataset(root / "none") / "events.csv").write_text(",".join(EVENT))
@@ -257,6 +269,7 @@ def one_label(data: Path, root: Path) -> Result:
         (wrong_key, "run.toml: .*leafs"),
         (before_everything, "before 2001-01-01.* 0 events were received; choose a later end"),
         (few_purchases, "purchases .* are needed: give more data"),
+        (no_price, "no sale has a price: send `price` of sales, or choose `purchase`"),
         (no_events, "no_events"),
         (no_sales, "no_sales"),
         (one_label, "label"),
