@@ -11,8 +11,11 @@ from models.query.caller_candidates import CallerCandidates
 from models.query.customer_history import History
 from models.query.query import Batch
 
+LIST_RANK: Final = "list_rank"
+"""Name of the feature of the caller's order."""
+
 _FEATURES: Final = {
-    "list_rank": "Rank in the caller's order; unknown without a list",
+    LIST_RANK: "Rank in the caller's order; unknown without a list",
     "list_length": "Sales in the caller's list",
     "list_price": "Logarithm of the price in the caller's list, otherwise of the sale's price",
     "list_cheaper": "Sales of the list that cost less",
@@ -97,5 +100,5 @@ LISTED: Final = FeatureGroup(
     scope=Scope.LIST,
     features=_FEATURES,
     values=_values,
-    decreasing=frozenset({"list_rank"}),
+    decreasing=frozenset({LIST_RANK}),
 )

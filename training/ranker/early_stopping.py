@@ -13,7 +13,8 @@ from models.ranker.ranker import LightGbmRanker, sigmoid
 from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker
 from training.configuration import RunConfig, TreeConfig
 from training.examples.slates import Slates
-from training.ranker.fit_offset import fit_buying_offset, fit_offset, flat_offset
+from training.ranker.better_part import better_part, parts_of
+from training.ranker.fit_offset import fit_buying_offset, fit_offset, fit_rank_offset, flat_offset
 from training.ranker.fit_trees import fit_trees
 from training.ranker.position_bias import sale_days
 from training.ranker.training_rows import TrainingRows
@@ -41,10 +42,12 @@ class EarlyFit:
     Attributes:
         ranker: The ranker, uncalibrated, with the best numbers of trees.
         buying_ridge: One of `BUYING_RIDGES`; the first with one stage only.
+        part: Name of the only feature that the ranker reads, None if it reads all.
     """
 
     ranker: MetaModel
     buying_ridge: float
+    part: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,15 +118,43 @@ class RankerTraining:
         )
 
     def fit_early(self) -> EarlyFit:
-        """Fit on the earlier slates; the later ones choose the number of trees and the ridge."""
-        buying_trees = self._trees(self.slates.bought)
-        if not self.has_two_stages:
-            early, late = self.split(self.slates.bought)
-            return EarlyFit(
-                self._fit_stage(early, self._offset(early), buying_trees, late), BUYING_RIDGES[0]
-            )
+        """Fit on the earlier slates; the later ones choose numbers of trees, ridge and part.
+
+        A part that orders the later slates better than the ranker is the ranker: see
+        `training.ranker.better_part`.
+        """
+        fit = self._fit_two_stages() if self.has_two_stages else self._fit_one_stage()
+        part = self._better_part(fit.ranker)
+        return fit if part is None else self._fit_one_stage(part)
+
+    def fit_all(self, early: EarlyFit) -> MetaModel:
+        """Fit on all slates, uncalibrated, with the choices of the early fit.
+
+        The latest slates, which stopped the early fit, say most about the next ones.
+        """
+        ranker, trees = early.ranker, self.config.trees
+        bought = self.rows(self.slates.bought)
+        if not isinstance(ranker, TwoStageRanker):
+            offset = self._offset(bought, self.slates.bought, early.part)
+            return self._fit_stage(bought, offset, _as_many(trees, ranker))
+        opened, bought = self.rows(self.opened), bought.select(self.opened)
+        offset = self._offset(opened, self.opened)
+        opening = self._fit_stage(opened, offset, _as_many(trees, ranker.opening))
+        offset = self._buying_offset(bought, opening.offset, early.buying_ridge)
+        buying = self._fit_stage(bought, offset, _as_many(_smaller(trees), ranker.buying))
+        return TwoStageRanker(opening, buying, UNCALIBRATED)
+
+    def _fit_one_stage(self, part: str | None = None) -> EarlyFit:
+        early, late = self.split(self.slates.bought)
+        offset = self._offset(early, self.slates.bought, part)
+        trees = self._trees(self.slates.bought) if part is None else _one_tree(self.config.trees)
+        ranker = self._fit_stage(early, offset, trees, late)
+        return EarlyFit(ranker, BUYING_RIDGES[0], part)
+
+    def _fit_two_stages(self) -> EarlyFit:
         early, late = self.split(self.opened)
-        opening = self._fit_stage(early, self._offset(early), self._trees(self.opened), late)
+        offset = self._offset(early, self.opened)
+        opening = self._fit_stage(early, offset, self._trees(self.opened), late)
         early, late = self.split(self.slates.bought)
         n_early = len(early.labels)
         early, late = early.select(self.opened[:n_early]), late.select(self.opened[n_early:])
@@ -134,47 +165,51 @@ class RankerTraining:
             for one, offset in offsets.items()
         }
         ridge = min(losses, key=lambda one: losses[one])
-        buying = self._fit_stage(early, offsets[ridge], _smaller(buying_trees), late)
-        return EarlyFit(TwoStageRanker(opening, buying, UNCALIBRATED), ridge)
+        trees = _smaller(self._trees(self.slates.bought))
+        buying = self._fit_stage(early, offsets[ridge], trees, late)
+        return EarlyFit(TwoStageRanker(opening, buying, UNCALIBRATED), ridge, None)
 
-    def fit_all(self, early: EarlyFit) -> MetaModel:
-        """Fit on all slates, uncalibrated, with the tree counts and the ridge of the early fit.
-
-        The latest slates, which stopped the early fit, say most about the next ones.
-        """
-        ranker, trees = early.ranker, self.config.trees
-        bought = self.rows(self.slates.bought)
-        if not isinstance(ranker, TwoStageRanker):
-            return self._fit_stage(bought, self._offset(bought), _as_many(trees, ranker))
-        opened, bought = self.rows(self.opened), bought.select(self.opened)
-        opening = self._fit_stage(opened, self._offset(opened), _as_many(trees, ranker.opening))
-        offset = self._buying_offset(bought, opening.offset, early.buying_ridge)
-        buying = self._fit_stage(bought, offset, _as_many(_smaller(trees), ranker.buying))
-        return TwoStageRanker(opening, buying, UNCALIBRATED)
+    def _better_part(self, ranker: MetaModel) -> str | None:
+        later = (np.arange(len(self.slates)) >= self.n_early) & self.distinct
+        matrix = self.matrix[np.repeat(later, np.diff(self.slates.starts))]
+        parts = {
+            name: sign * matrix[:, self.schema.names.index(name)].astype(np.float64)
+            for name, sign in parts_of(self.schema).items()
+        }
+        slates = self.slates.select(np.flatnonzero(later))
+        return better_part(slates, ranker.log_odds(matrix), parts, seed=self.seed)
 
     def _trees(self, outcomes: NDArray[np.bool_]) -> TreeConfig:
-        """Return the options of trees; with few outcomes one tree, the least that there can be.
+        """Return the options of trees; with few outcomes one tree, the least that there can be."""
+        return _one_tree(self.config.trees) if self._are_few(outcomes) else self.config.trees
 
-        In lists that a caller orders nothing but trees learns, from however little.
+    def _are_few(self, outcomes: NDArray[np.bool_]) -> bool:
+        """Return whether outcomes are too few for trees."""
+        return sum(self.n_distinct(outcomes)) < _MIN_OUTCOMES_FOR_TREES
+
+    def _offset(
+        self, rows: TrainingRows, outcomes: NDArray[np.bool_], part: str | None = None
+    ) -> LinearOffset:
+        """Fit the offset of the trees on rows, which are the first entries.
+
+        Args:
+            rows: Examples of the earlier slates, or of all.
+            outcomes: Outcomes of all entries.
+            part: The only feature that it reads, None for all.
         """
-        n_outcomes = sum(self.n_distinct(outcomes))
-        if self.config.caller_orders or n_outcomes >= _MIN_OUTCOMES_FOR_TREES:
-            return self.config.trees
-        return self.config.trees.model_copy(update={"max_trees": 1})
-
-    def _offset(self, rows: TrainingRows) -> LinearOffset:
-        """Fit the offset of the trees on rows, which are the first entries."""
-        if self.config.caller_orders:
+        if self.config.caller_orders and part is None:
+            if self._are_few(outcomes):
+                return fit_rank_offset(rows, schema=self.schema, seed=self.seed)
             return flat_offset(rows, schema=self.schema)
         groups = sale_days(self.slates)[: len(rows.labels)]
-        return fit_offset(rows, groups, schema=self.schema, seed=self.seed)
+        return fit_offset(rows, groups, schema=self.schema, seed=self.seed, part=part)
 
     def _buying_offset(
         self, rows: TrainingRows, opening: LinearOffset, ridge: float
     ) -> LinearOffset:
         if self.config.caller_orders:
             return flat_offset(rows, schema=self.schema)
-        return fit_buying_offset(rows, opening, schema=self.schema, ridge=ridge)
+        return fit_buying_offset(rows, opening, schema=self.schema, ridge=ridge, seed=self.seed)
 
     def _fit_stage(
         self,
@@ -194,6 +229,11 @@ class RankerTraining:
             n_threads=self.n_threads,
         )
         return LightGbmRanker(booster, UNCALIBRATED, offset)
+
+
+def _one_tree(trees: TreeConfig) -> TreeConfig:
+    """Return the options of one tree, the least that there can be."""
+    return trees.model_copy(update={"max_trees": 1})
 
 
 def _smaller(trees: TreeConfig) -> TreeConfig:

@@ -62,6 +62,7 @@ def fit_shrunk_towards(
     first: LogisticRanker,
     *,
     ridge: float,
+    seed: int,
     excluded_features: Sequence[int] = (),
 ) -> LogisticRanker:
     """Fit P(success) from few examples, shrunk towards a multiple of another regression.
@@ -73,16 +74,18 @@ def fit_shrunk_towards(
         rows: Examples, both labels among them.
         first: The other regression, over the same features.
         ridge: Precision of the prior that a deviation is 0, positive.
+        seed: Draws a sample, as for `fit_logistic`.
         excluded_features: Features whose weight is 0 in both regressions.
     """
-    design, kept = _design(rows.matrix, first.scale, excluded_features=excluded_features)
+    chosen, weights = _sample(rows, np.random.default_rng(seed))
+    design, kept = _design(rows.matrix[chosen], first.scale, excluded_features=excluded_features)
     shared = np.concatenate([first.weights, first.unknown_weights, [0.0]])
     leaning = design @ shared[kept]
-    centre = float(np.average(leaning, weights=rows.weights))
+    centre = float(np.average(leaning, weights=weights))
     examples = _Examples(
         design=np.concatenate([(leaning - centre)[:, None], design], axis=1),
-        labels=rows.labels,
-        weights=rows.weights,
+        labels=rows.labels[chosen],
+        weights=weights,
         p_examined=np.ones(len(leaning)),
     )
     penalty = np.concatenate([[1.0], np.full(design.shape[1] - 1, ridge), [_TOLERANCE]])

@@ -319,4 +319,4 @@ def test_the_hash_of_features_is_that_of_their_bits() -> None:
     assert feature_hash(matrix) != feature_hash(-matrix)
     assert feature_hash(matrix) != feature_hash(np.nextafter(matrix, np.float32(2.0)))
     nothing = np.empty(0)
-    assert len(Scores(nothing, nothing, matrix, nothing, nothing).feature_hash) == 32
+    assert len(Scores(nothing, nothing, matrix, nothing, nothing, nothing).feature_hash) == 32

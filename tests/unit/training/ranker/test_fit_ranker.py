@@ -184,6 +184,22 @@ def test_the_lists_of_a_caller_are_left_to_the_trees(
     assert abs(ranker.probabilities(matrix).mean() - truth.mean()) < 0.01
 
 
+def test_few_lists_of_a_caller_teach_little_beside_their_order(rng: np.random.Generator) -> None:
+    """Seventy columns of noise, a hundred outcomes: the order stays nearly as it is."""
+    n, rank = 1_000, SCHEMA.names.index("list_rank")
+    matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
+    matrix[:, rank] = np.tile(np.arange(1, 6), n // 5)
+    truth = 0.3 / matrix[:, rank]
+    config = CONFIG.model_copy(update={"caller_orders": True})
+    training = RankerTraining(slates_of(rng.random(n) < truth), matrix, SCHEMA, config, seed=0)
+    assert 20 < training.slates.bought.sum() < 200
+
+    ranker = fit_ranker(training).ranker
+
+    assert ranker.n_trees == 1
+    assert np.corrcoef(ranker.probabilities(matrix), truth)[0, 1] > 0.9
+
+
 def test_the_split_is_by_time_and_keeps_slates_whole(rng: np.random.Generator) -> None:
     slates, matrix, _ = shop_where_price_decides(rng, 50)
     config = CONFIG.model_copy(update={"holdout_share": 0.25})

@@ -1,0 +1,71 @@
+"""A ranker that one of its parts orders better than, on slates it has not seen, is that part."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.features.caller_list import LIST_RANK
+from models.features.schema import FeatureSchema
+from models.recommenders.popularity import Popularity
+from tests.unit.training.ranker.test_fit_ranker import CONFIG, PRICE, SCHEMA, slates_of
+from training.ranker.better_part import better_part, parts_of
+from training.ranker.early_stopping import RankerTraining
+
+N = 60
+BOUGHT = np.tile([True, False, False, False, False], N)
+FIRST, LAST = np.tile([5.0, 4.0, 3.0, 2.0, 1.0], N), np.tile([1.0, 2.0, 3.0, 4.0, 5.0], N)
+
+
+def test_the_best_of_the_parts_that_are_better_is_named() -> None:
+    second = np.tile([4.0, 5.0, 3.0, 2.0, 1.0], N)
+    parts = {"second": second, "first": FIRST, "last": LAST}
+
+    assert better_part(slates_of(BOUGHT), LAST, parts, seed=0) == "first"
+    assert better_part(slates_of(BOUGHT), second, {"last": LAST, "second": second}, seed=0) is None
+
+
+def test_what_may_be_chance_is_not_better() -> None:
+    """Half of the slates the one is better, half the other; and without an outcome none is."""
+    one = np.where(np.repeat(np.arange(N) % 2, 5), FIRST, LAST)
+    other = np.where(np.repeat(np.arange(N) % 2, 5), LAST, FIRST)
+
+    assert better_part(slates_of(BOUGHT), one, {"other": other}, seed=0) is None
+    assert better_part(slates_of(~BOUGHT & False), LAST, {"first": FIRST}, seed=0) is None
+
+
+def test_values_that_are_unknown_come_last() -> None:
+    known = np.where(BOUGHT, 0.0, np.nan)
+
+    assert better_part(slates_of(BOUGHT), LAST, {"known": known}, seed=0) == "known"
+
+
+def test_parts_are_the_scores_of_recommenders_and_the_rank_of_a_caller() -> None:
+    schema = FeatureSchema((Popularity(0.1, 0.1, 10.0, 10.0),))
+
+    assert parts_of(schema) == {"popularity": 1.0, LIST_RANK: -1.0}
+
+
+@pytest.mark.parametrize("caller_orders", [False, True])
+def test_a_ranker_whose_features_ceased_to_decide_is_its_part(
+    rng: np.random.Generator, *, caller_orders: bool
+) -> None:
+    """The price decided until the later slates began, and decides in the opposite way since."""
+    n = 4_000
+    matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
+    rank = SCHEMA.names.index(LIST_RANK)
+    matrix[:, rank] = np.tile(np.arange(1, 6), n // 5)
+    sign = np.where(np.arange(n) < 0.75 * n, -2.0, 2.0)
+    odds = sign * matrix[:, PRICE] - matrix[:, rank]
+    slates = slates_of(rng.random(n) < 1 / (1 + np.exp(-odds)))
+    slates = replace(slates, positions=np.zeros(n, dtype=np.int64))
+    config = CONFIG.model_copy(update={"caller_orders": caller_orders})
+    training = RankerTraining(slates, matrix, SCHEMA, config, seed=0)
+
+    early = training.fit_early()
+    ranker = training.fit_all(early)
+
+    assert early.part == LIST_RANK
+    log_odds = ranker.log_odds(matrix)
+    assert np.corrcoef(log_odds, matrix[:, rank])[0, 1] < -0.98
+    assert ranker.n_trees == 1
