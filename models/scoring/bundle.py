@@ -51,6 +51,8 @@ class Manifest(BaseModel):
         schema_hash: Hash of the feature schema that the ranker was trained on.
         recommenders: Names of the recommenders in feature order.
         left_out: Why the others are not among them, by name.
+        part: Name of the only feature that the ranker reads, as it ordered held-out slates better
+            than all features together; empty if it reads all.
         scene_model: Hash of the scene labeller that made the picture vectors; empty without.
         config: The run's configuration.
         seed: The run's seed.
@@ -70,6 +72,7 @@ class Manifest(BaseModel):
     schema_hash: str
     recommenders: list[str]
     left_out: dict[str, str] = Field(default_factory=dict)
+    part: str = ""
     scene_model: str
     config: dict[str, JsonValue]
     seed: int

@@ -34,6 +34,7 @@ from training.examples.point_in_time import PointInTime
 from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
 from training.examples.slates import label_of
 from training.pipeline.training_data import TrainingData
+from training.ranker.fit_ranker import FittedRanker
 
 N_GOLDEN: Final = 8  # visits of customers, beside that of a new one; chosen, not measured
 
@@ -94,7 +95,7 @@ def manifest_of(
     data: TrainingData,
     scorer: Scorer,
     *,
-    metrics: Mapping[str, float],
+    fitted: FittedRanker,
     options: TrainingOptions,
     left_out: Mapping[str, str],
 ) -> Manifest:
@@ -111,11 +112,12 @@ def manifest_of(
         schema_hash=scorer.schema.hash,
         recommenders=[recommender.name for recommender in scorer.schema.recommenders],
         left_out=dict(left_out),
+        part=fitted.part or "",
         scene_model=scorer.scene_model,
         config=options.config.model_dump(mode="json"),
         seed=options.seed,
         data_fingerprint=data.dataset.fingerprint,
-        metrics=dict(metrics),
+        metrics=dict(fitted.metrics),
         versions=versions,
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
     )

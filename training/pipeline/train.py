@@ -94,9 +94,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         **known_files(scorer, data.dataset.events, until_us=data.until_us, seed=options.seed),
         **(data.scenes.files if data.scenes else {}),
     }
-    manifest = manifest_of(
-        data, scorer, metrics=fitted.metrics, options=options, left_out=examples.left_out
-    )
+    manifest = manifest_of(data, scorer, fitted=fitted, options=options, left_out=examples.left_out)
     return write_bundle(root, manifest, files=files)
 
 

@@ -83,6 +83,7 @@ def train_command(
         "bundle": bundle.id,
         "directory": str(directory),
         "objective": bundle.manifest.config["objective"],
+        "part": bundle.manifest.part,
         "metrics": bundle.manifest.metrics,
         "left_out": dict(bundle.manifest.left_out),
         "faults": dict(faults),
@@ -101,6 +102,9 @@ def train_command(
 
 def _print_bundle(manifest: Manifest, columns: list[dict[str, JsonValue]]) -> None:
     typer.echo(f"  objective: {manifest.config['objective']}")
+    if manifest.part:
+        better = "it orders the held-out slates better than all features"
+        typer.echo(f"  the meta-model reads {manifest.part} alone: {better}")
     for name, value in manifest.metrics.items():
         typer.echo(f"  {name}: {value:.6g}")
     for column in columns:

@@ -6,7 +6,7 @@ from models.domain.errors import UserError
 from models.ranker.logistic import LogisticRanker
 from models.ranker.ranker import sigmoid
 from training.ranker.calibration import fit_calibration, recentred
-from training.ranker.early_stopping import MetaModel, RankerTraining
+from training.ranker.early_stopping import EarlyFit, MetaModel, RankerTraining
 from training.ranker.fit_logistic import fit_logistic
 from training.statistics.metrics import auc, expected_calibration_error, log_loss
 
@@ -24,6 +24,8 @@ class FittedRanker:
     Attributes:
         ranker: The ranker, fitted on all slates.
         stopped: The ranker that was fitted on the earlier slates.
+        part: Name of the only feature that the ranker reads, None if it reads all; see
+            `training.ranker.better_part`.
         logistic: The baseline, a logistic regression fitted on the same slates.
         metrics: Sizes, and metrics of ranker and baseline on the later slates, at the positions
             shown, when fitted on the earlier ones.
@@ -31,6 +33,7 @@ class FittedRanker:
 
     ranker: MetaModel
     stopped: MetaModel
+    part: str | None
     logistic: LogisticRanker
     metrics: dict[str, float]
 
@@ -43,7 +46,8 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     """
     bought, seed = training.slates.bought, training.seed
     early, late = training.split(bought)
-    stopped, ranker = _fitted(training)
+    fit, ranker = _fitted(training)
+    stopped = fit.ranker
     scores = stopped.probabilities(late.matrix)
     baseline = sigmoid(fit_logistic(early, seed=seed).log_odds(late.matrix))
     labels, weights = late.labels, late.weights
@@ -60,7 +64,7 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
         "holdout_logistic_log_loss": log_loss(baseline, labels, weights=weights),
     }
     logistic = fit_logistic(training.rows(bought), seed=seed)
-    return FittedRanker(ranker, stopped, logistic, metrics)
+    return FittedRanker(ranker, stopped, fit.part, logistic, metrics)
 
 
 def fit_meta_model(training: RankerTraining) -> MetaModel:
@@ -72,8 +76,8 @@ def fit_meta_model(training: RankerTraining) -> MetaModel:
     return _fitted(training)[1]
 
 
-def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
-    """Return the ranker of the earlier slates and that of all slates, both calibrated.
+def _fitted(training: RankerTraining) -> tuple[EarlyFit, MetaModel]:
+    """Return the fit of the earlier slates and the ranker of all slates, both calibrated.
 
     The calibration slope needs slates outside the fit: the second ranker keeps that of the first.
     Its intercept is fitted on all slates.
@@ -102,4 +106,5 @@ def _fitted(training: RankerTraining) -> tuple[MetaModel, MetaModel]:
         labels=rows.labels,
         weights=rows.weights,
     )
-    return replace(stopped.ranker, calibration=line), replace(ranker, calibration=centred)
+    early = replace(stopped, ranker=replace(stopped.ranker, calibration=line))
+    return early, replace(ranker, calibration=centred)

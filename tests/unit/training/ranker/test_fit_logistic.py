@@ -47,8 +47,8 @@ def test_few_examples_leave_hardly_more_than_a_multiple_of_the_other(
     """Of 200 examples four free weights would have standard errors of 0.17 each."""
     rows = opened(rng, 200, own=0.0)
 
-    leaning = fit_shrunk_towards(rows, OPENING, ridge=1e6)
-    free = fit_shrunk_towards(rows, OPENING, ridge=1e-3)
+    leaning = fit_shrunk_towards(rows, OPENING, ridge=1e6, seed=0)
+    free = fit_shrunk_towards(rows, OPENING, ridge=1e-3, seed=0)
 
     multiples = leaning.weights[:2] / OPENING.weights[:2]
     assert multiples == pytest.approx(multiples[0], abs=0.01)
@@ -59,7 +59,7 @@ def test_few_examples_leave_hardly_more_than_a_multiple_of_the_other(
 def test_many_examples_find_what_the_other_does_not_know(rng: np.random.Generator) -> None:
     rows = opened(rng, 40_000, own=0.7)
 
-    weights = fit_shrunk_towards(rows, OPENING, ridge=300.0, excluded_features=[3]).weights
+    weights = fit_shrunk_towards(rows, OPENING, ridge=300.0, seed=0, excluded_features=[3]).weights
 
     assert weights.tolist() == pytest.approx([0.6, -0.4, 0.7, 0.0], abs=0.08)
     assert weights[3] == 0
