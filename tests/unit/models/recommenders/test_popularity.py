@@ -56,6 +56,17 @@ def test_rates_are_shrunk_towards_the_priors() -> None:
     assert seen["popularity"] == pytest.approx(0.2 * 6 / 29)
 
 
+def test_views_without_an_impression_are_looks_and_no_impressions() -> None:
+    """A hundred views from elsewhere, of which one in five bought, as of the other looks."""
+    listed = {EventType.IMPRESSION: 90.0, EventType.CLICK: 20.0, EventType.PURCHASE: 4.0}
+    sought = {**listed, EventType.VIEW: 100.0, EventType.PURCHASE: 24.0}
+
+    before, after = (scores(shop(s=counts), "s") for counts in (listed, sought))
+
+    rates = [name for name in before if name.removeprefix("popularity_") not in {"volume", "looks"}]
+    assert [after[name] for name in rates] == pytest.approx([before[name] for name in rates])
+
+
 def test_volume_weighs_events_by_interest() -> None:
     """5 views + 19 clicks + 2 · 3 carts + 3 · 5 purchases."""
     assert scores(shop(s=SEEN), "s")["popularity_volume"] == pytest.approx(math.log1p(45))
