@@ -23,6 +23,24 @@ def parts_of(schema: FeatureSchema) -> Mapping[str, float]:
     return {next(iter(one.columns)): 1.0 for one in schema.recommenders} | {LIST_RANK: -1.0}
 
 
+def judged_slates(slates: Slates, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return at most 2,000 of some slates that have an outcome, evenly over them.
+
+    Args:
+        slates: All slates.
+        among: Mask of those to choose from, shape ``(n_slates,)``.
+
+    Returns:
+        A mask of the same shape.
+    """
+    before = np.concatenate([[0], np.cumsum(slates.bought)])[slates.starts]
+    known = np.flatnonzero(among & (np.diff(before) > 0))
+    chosen = np.zeros(len(slates), dtype=np.bool_)
+    spread = np.linspace(0, len(known) - 1, min(_MAX_SLATES, len(known)))
+    chosen[known[spread.astype(np.intp)]] = True
+    return chosen
+
+
 def better_part(
     slates: Slates,
     own: NDArray[np.float64],
@@ -30,32 +48,20 @@ def better_part(
     *,
     seed: int,
 ) -> str | None:
-    """Return the part that orders better than the ranker beyond chance, None if none does.
+    """Return the part that orders slates better than the ranker beyond chance, None if none does.
 
     By the reciprocal rank of outcomes, paired by slate: the 95% interval of the difference, over
     customers, lies above 0. Of several parts the best one.
 
     Args:
-        slates: Later slates; those without an outcome tell nothing.
+        slates: Later slates, each with an outcome.
         own: Log-odds of the ranker, shape ``(n_entries,)``.
         parts: Order values by part, higher first, NaN last, same shape each.
         seed: Of ties and resamples.
     """
-    sizes = np.diff(slates.starts)
-    before = np.concatenate([[0], np.cumsum(slates.bought)])[slates.starts]
-    chosen = np.flatnonzero(np.diff(before))
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(_MAX_SLATES, len(chosen))).astype(np.intp)]
-    slates = slates.select(chosen)
-    entries = np.repeat(np.isin(np.arange(len(before) - 1), chosen), sizes)
-    ranks = _reciprocal_ranks(slates, own[entries], seed=seed)
-    found = {
-        name: mean_interval(
-            _reciprocal_ranks(slates, order[entries], seed=seed) - ranks,
-            slates.customers,
-            seed=seed,
-        )
-        for name, order in parts.items()
-    }
+    ranks = _reciprocal_ranks(slates, own, seed=seed)
+    gaps = {name: _reciprocal_ranks(slates, one, seed=seed) - ranks for name, one in parts.items()}
+    found = {name: mean_interval(gap, slates.customers, seed=seed) for name, gap in gaps.items()}
     above = [name for name, one in found.items() if one.n and one.low > 0]
     return max(above, key=lambda name: found[name].value, default=None)
 

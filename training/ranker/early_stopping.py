@@ -13,13 +13,14 @@ from models.ranker.ranker import LightGbmRanker, sigmoid
 from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker
 from training.configuration import RunConfig, TreeConfig
 from training.examples.slates import Slates
-from training.ranker.better_part import better_part, parts_of
+from training.ranker.better_part import better_part, judged_slates, parts_of
 from training.ranker.fit_offset import fit_buying_offset, fit_offset, fit_rank_offset, flat_offset
 from training.ranker.fit_trees import fit_trees
 from training.ranker.position_bias import sale_days
 from training.ranker.training_rows import TrainingRows
 from training.statistics.metrics import log_loss
 
+_NEVER_SPLIT: Final = 2**31 - 1  # rows of a leaf that no data have
 _BUYING_LEAVES: Final = 7  # of a tree of the second stage, which has few examples; chosen
 # With fewer, the later slates hold too few to choose a number of trees by. 64 redemptions of
 # coupons chose 600, and an AUC of 0.84 there became 0.53 on the next campaign; 0.71 without
@@ -136,6 +137,7 @@ class RankerTraining:
         bought = self.rows(self.slates.bought)
         if not isinstance(ranker, TwoStageRanker):
             offset = self._offset(bought, self.slates.bought, early.part)
+            trees = trees if early.part is None else _one_leaf(trees)
             return self._fit_stage(bought, offset, _as_many(trees, ranker))
         opened, bought = self.rows(self.opened), bought.select(self.opened)
         offset = self._offset(opened, self.opened)
@@ -147,7 +149,7 @@ class RankerTraining:
     def _fit_one_stage(self, part: str | None = None) -> EarlyFit:
         early, late = self.split(self.slates.bought)
         offset = self._offset(early, self.slates.bought, part)
-        trees = self._trees(self.slates.bought) if part is None else _one_tree(self.config.trees)
+        trees = self._trees(self.slates.bought) if part is None else _one_leaf(self.config.trees)
         ranker = self._fit_stage(early, offset, trees, late)
         return EarlyFit(ranker, BUYING_RIDGES[0], part)
 
@@ -171,12 +173,13 @@ class RankerTraining:
 
     def _better_part(self, ranker: MetaModel) -> str | None:
         later = (np.arange(len(self.slates)) >= self.n_early) & self.distinct
-        matrix = self.matrix[np.repeat(later, np.diff(self.slates.starts))]
+        chosen = judged_slates(self.slates, later)
+        matrix = self.matrix[np.repeat(chosen, np.diff(self.slates.starts))]
         parts = {
             name: sign * matrix[:, self.schema.names.index(name)].astype(np.float64)
             for name, sign in parts_of(self.schema).items()
         }
-        slates = self.slates.select(np.flatnonzero(later))
+        slates = self.slates.select(np.flatnonzero(chosen))
         return better_part(slates, ranker.log_odds(matrix), parts, seed=self.seed)
 
     def _trees(self, outcomes: NDArray[np.bool_]) -> TreeConfig:
@@ -234,6 +237,11 @@ class RankerTraining:
 def _one_tree(trees: TreeConfig) -> TreeConfig:
     """Return the options of one tree, the least that there can be."""
     return trees.model_copy(update={"max_trees": 1})
+
+
+def _one_leaf(trees: TreeConfig) -> TreeConfig:
+    """Return the options of one tree that does not split, beside the only part that is read."""
+    return trees.model_copy(update={"max_trees": 1, "min_rows_per_leaf": _NEVER_SPLIT})
 
 
 def _smaller(trees: TreeConfig) -> TreeConfig:

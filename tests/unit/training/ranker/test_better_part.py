@@ -9,7 +9,7 @@ from models.features.caller_list import LIST_RANK
 from models.features.schema import FeatureSchema
 from models.recommenders.popularity import Popularity
 from tests.unit.training.ranker.test_fit_ranker import CONFIG, PRICE, SCHEMA, slates_of
-from training.ranker.better_part import better_part, parts_of
+from training.ranker.better_part import better_part, judged_slates, parts_of
 from training.ranker.early_stopping import RankerTraining
 
 N = 60
@@ -26,12 +26,21 @@ def test_the_best_of_the_parts_that_are_better_is_named() -> None:
 
 
 def test_what_may_be_chance_is_not_better() -> None:
-    """Half of the slates the one is better, half the other; and without an outcome none is."""
+    """Half of the slates the one is better, half the other."""
     one = np.where(np.repeat(np.arange(N) % 2, 5), FIRST, LAST)
     other = np.where(np.repeat(np.arange(N) % 2, 5), LAST, FIRST)
 
     assert better_part(slates_of(BOUGHT), one, {"other": other}, seed=0) is None
-    assert better_part(slates_of(~BOUGHT & False), LAST, {"first": FIRST}, seed=0) is None
+
+
+def test_slates_with_an_outcome_are_judged() -> None:
+    bought = BOUGHT.copy()
+    bought[:5] = False
+
+    judged = judged_slates(slates_of(bought), np.arange(N) < 3)
+
+    assert np.flatnonzero(judged).tolist() == [1, 2]
+    assert not judged_slates(slates_of(np.zeros(10, dtype=np.bool_)), np.ones(2, np.bool_)).any()
 
 
 def test_values_that_are_unknown_come_last() -> None:
@@ -67,5 +76,7 @@ def test_a_ranker_whose_features_ceased_to_decide_is_its_part(
 
     assert early.part == LIST_RANK
     log_odds = ranker.log_odds(matrix)
-    assert np.corrcoef(log_odds, matrix[:, rank])[0, 1] < -0.98
-    assert ranker.n_trees == 1
+    # The larger the rank, the smaller: each of the five ranks has one value.
+    values = [np.unique(log_odds[matrix[:, rank] == one].round(9)) for one in range(1, 6)]
+    assert np.all(np.diff(np.concatenate(values)) < 0)
+    assert len(np.concatenate(values)) == 5
