@@ -176,8 +176,7 @@ class Scorer:
                 f"{schema.hash[:12]}; train it again"
             )
             raise ValueError(msg)
-        n = len(schema.names)
-        snapshot = Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
+        n, snapshot = len(schema.names), Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
         texts, offsets = [RANKER_FILE, CALIBRATION_FILE], [OFFSET_FILE]
         if BUYING_FILE in bundle.files:
             texts, offsets = [*texts, BUYING_FILE], [*offsets, BUYING_OFFSET_FILE]

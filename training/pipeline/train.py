@@ -51,11 +51,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         ConfigurationError: If the objective is `value`, and no sale has a price.
         TooFewPurchasesError: If there are too few outcomes to fit the ranker.
     """
-    objective = objective_for(options.config, data.dataset.events)
-    _require_prices(data, objective)
-    # Recorded as it was chosen: evaluations of the bundle count the same outcomes.
-    config = options.config.model_copy(update={"objective": objective})
-    options = replace(options, config=config)
+    options = _with_objective(data, options)
     examples = assemble(data, options, progress=progress)
     progress.stage("ranker")
     training = RankerTraining(
@@ -171,7 +167,9 @@ def assemble(
     )
 
 
-def _require_prices(data: TrainingData, objective: TrainingObjective) -> None:
+def _with_objective(data: TrainingData, options: TrainingOptions) -> TrainingOptions:
+    """Record the objective as it is chosen: evaluations of the bundle count the same outcomes."""
+    objective = objective_for(options.config, data.dataset.events)
     if objective is TrainingObjective.VALUE and all(
         sale.price is None for sale in data.dataset.sales
     ):
@@ -180,6 +178,8 @@ def _require_prices(data: TrainingData, objective: TrainingObjective) -> None:
             "purchase, and no sale has a price: send `price` of sales, or choose `purchase`"
         )
         raise ConfigurationError(msg)
+    config = options.config.model_copy(update={"objective": objective})
+    return replace(options, config=config)
 
 
 def _topics_of(data: TrainingData, *, max_topics: int, seed: int) -> Topics:

@@ -62,9 +62,8 @@ def train_command(
     )
     broken_pictures: list[PictureFault] = []
     with exit_on_user_error(), bars() as progress:
-        settings = RunConfig.read(config)
-        if objective is not None:
-            settings = settings.model_copy(update={"objective": objective})
+        chosen = {"objective": objective} if objective else {}
+        settings = RunConfig.read(config).model_copy(update=chosen)
         options = TrainingOptions(config=settings, seed=seed, threads=threads)
         prepared = prepare(source, options, progress=progress, faults=broken_pictures)
         if until is None:

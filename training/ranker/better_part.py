@@ -44,8 +44,8 @@ def judged_slates(slates: Slates, among: NDArray[np.bool_]) -> NDArray[np.bool_]
 def better_part(
     slates: Slates,
     own: NDArray[np.float64],
-    parts: Mapping[str, NDArray[np.float64]],
     *,
+    parts: Mapping[str, NDArray[np.float64]],
     seed: int,
 ) -> str | None:
     """Return the part that orders slates better than the ranker beyond chance, None if none does.

@@ -180,7 +180,7 @@ class RankerTraining:
             for name, sign in parts_of(self.schema).items()
         }
         slates = self.slates.select(np.flatnonzero(chosen))
-        return better_part(slates, ranker.log_odds(matrix), parts, seed=self.seed)
+        return better_part(slates, ranker.log_odds(matrix), parts=parts, seed=self.seed)
 
     def _trees(self, outcomes: NDArray[np.bool_]) -> TreeConfig:
         """Return the options of trees; with few outcomes one tree, the least that there can be."""

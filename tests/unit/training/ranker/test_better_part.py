@@ -21,8 +21,11 @@ def test_the_best_of_the_parts_that_are_better_is_named() -> None:
     second = np.tile([4.0, 5.0, 3.0, 2.0, 1.0], N)
     parts = {"second": second, "first": FIRST, "last": LAST}
 
-    assert better_part(slates_of(BOUGHT), LAST, parts, seed=0) == "first"
-    assert better_part(slates_of(BOUGHT), second, {"last": LAST, "second": second}, seed=0) is None
+    assert better_part(slates_of(BOUGHT), LAST, parts=parts, seed=0) == "first"
+    assert (
+        better_part(slates_of(BOUGHT), second, parts={"last": LAST, "second": second}, seed=0)
+        is None
+    )
 
 
 def test_what_may_be_chance_is_not_better() -> None:
@@ -30,7 +33,7 @@ def test_what_may_be_chance_is_not_better() -> None:
     one = np.where(np.repeat(np.arange(N) % 2, 5), FIRST, LAST)
     other = np.where(np.repeat(np.arange(N) % 2, 5), LAST, FIRST)
 
-    assert better_part(slates_of(BOUGHT), one, {"other": other}, seed=0) is None
+    assert better_part(slates_of(BOUGHT), one, parts={"other": other}, seed=0) is None
 
 
 def test_slates_with_an_outcome_are_judged() -> None:
@@ -46,7 +49,7 @@ def test_slates_with_an_outcome_are_judged() -> None:
 def test_values_that_are_unknown_come_last() -> None:
     known = np.where(BOUGHT, 0.0, np.nan)
 
-    assert better_part(slates_of(BOUGHT), LAST, {"known": known}, seed=0) == "known"
+    assert better_part(slates_of(BOUGHT), LAST, parts={"known": known}, seed=0) == "known"
 
 
 def test_parts_are_the_scores_of_recommenders_and_the_rank_of_a_caller() -> None:
