@@ -65,9 +65,8 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     )
     fitted = fit_ranker(training)
     progress.stage("model card")
-    later = HeldOutSlates.from_training(training, fitted.stopped)
-    past, slates = examples.past, examples.slates
-    card = model_card(data, past, held_out=later, slates=slates, config=options.config)
+    later, past = HeldOutSlates.from_training(training, fitted.stopped), examples.past
+    card = model_card(data, past, held_out=later, slates=examples.slates, config=options.config)
     scorer = Scorer(
         bundle_id="",
         scene_model=data.scenes.scene_model if data.scenes else "",
@@ -85,7 +84,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         **ranker_files(fitted.ranker),
         LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: examples.topics.to_bytes(),
-        DRIFT_BASELINE_FILE: fit_drift_baseline(scorer, past, slates=slates).to_bytes(),
+        DRIFT_BASELINE_FILE: fit_drift_baseline(scorer, past, slates=examples.slates).to_bytes(),
         MODEL_CARD_FILE: card.to_bytes(),
         **known_files(scorer, data.dataset.events, until_us=data.until_us, seed=options.seed),
         **(data.scenes.files if data.scenes else {}),
