@@ -8,17 +8,22 @@ import signal
 import threading
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 
 from app.stores.embedded import embedded_server
 from app.stores.store import Stores
+from models.domain.event import from_us
 from tests.end_to_end.faults import worker_pids
+from tests.end_to_end.in_process import run_here
 from tests.end_to_end.service import Service, http, run, serving
+from tests.logs import DAY
 from tests.shop import sale
+from tests.worlds import END_US
 
 SALES = [sale(f"s{number}", category="ski" if number % 2 else "city") for number in range(12)]
 
@@ -264,3 +269,35 @@ def test_a_stopped_worker_is_named_replaced_and_leaves_no_metrics_behind(
 
     assert str(worker) in pids
     assert (status, list(shared.iterdir())) == (0, [])
+
+
+@pytest.mark.slow
+@pytest.mark.clock
+def test_a_past_is_served_as_of_then(tmp_path: Path, tiny_bundle: tuple[Path, Path]) -> None:
+    """Two days before its data ends a shop offers what was open then, and knows nothing later."""
+    bundle, world = tiny_bundle
+    moment = from_us(END_US - 2 * DAY)
+    options = ("--bundle", str(bundle), "--as-of", f"{moment:%Y-%m-%dT%H:%M:%S}")
+    events = pl.read_parquet(world / "events.parquet").sort("at")
+    customer, last = events.filter(pl.col("received_at") < moment)["customer_id", "at"].row(-1)
+    with serving(tmp_path, *options) as service:
+        service.wait_until("/health/ready", status=200)
+        state = str(tmp_path / "state")
+        loaded = run_here("app", "load", "--data", str(world), "--json", VITRINE_STATE_DIR=state)
+        assert loaded.exit_code == 0, loaded.output
+        query = f"customer_id={customer}&market=fr&limit=100"
+        answer = service.wait_until(f"/v1/recommendations?{query}", status=200).json()
+        while answer["degraded"] is not None:
+            answer = http.get(f"{service.url}/v1/recommendations?{query}").json()
+        known = http.get(f"{service.url}/v1/customers/{customer}").json()
+
+    # The clock runs on: what opens or closes within an hour may be offered or not.
+    hour = timedelta(hours=1)
+    sales = pl.read_parquet(world / "sales.parquet").filter(pl.col("markets").list.contains("fr"))
+    opens_at, closes_at = pl.col("opens_at"), pl.min_horizontal("closes_at", "sold_out_at")
+    surely = sales.filter((opens_at <= moment) & (closes_at > moment + hour))
+    maybe = sales.filter((opens_at <= moment + hour) & (closes_at > moment))
+    offered = {item["sale_id"] for item in answer["items"]}
+    assert set(surely["sale_id"]) <= offered <= set(maybe["sale_id"])
+    times = [one["at"] for one in [*known["events"], *known["shown"]]]
+    assert f"{last:%Y-%m-%dT%H:%M:%S}" <= max(times) < f"{moment + hour:%Y-%m-%dT%H:%M:%S}"
