@@ -115,6 +115,11 @@ async def _require_bundle(settings: Settings, url: str) -> None:
         except StoreUnavailableError:
             raise exc from None
         repository.require(wanted)
+        _log.warning(
+            "the bundle of the settings cannot be served: the one that the store wants is",
+            active=wanted,
+            reason=str(exc),
+        )
 
 
 @commands.command()

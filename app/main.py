@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
 from typing import Final, TypedDict
@@ -90,6 +91,8 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     Raises:
         KeyFileError: If the settings name keys that cannot be read.
     """
+    if settings.keys is not None:
+        worker = replace(worker, keys=KeyRing(settings.keys))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[State]:
@@ -136,10 +139,10 @@ def _middlewares(settings: Settings, worker: Worker) -> list[Middleware]:
         Middleware(RequestContext, worker=worker, slow_s=slow_s, render_error=_problem),
         Middleware(EncodedSlashes),
     ]
-    if settings.keys is not None:
+    if worker.keys is not None:
         authentication = Middleware(
             Authentication,
-            keys=KeyRing(settings.keys, time.monotonic),
+            keys=worker.keys,
             quotas=Quotas(time.monotonic),
             limit=settings.requests_per_s,
             refused=worker.metrics.refused,

@@ -46,6 +46,7 @@ from app.recommend.pipeline import Origin, Recommender
 from app.recommend.ranking import BY_POPULARITY, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.recommend.shadow import Shadow
+from app.security.key_ring import KeyRing
 from app.settings import Settings
 from app.stores.customer import CustomerState, CustomerStore
 from app.stores.loop_errors import LoopErrors
@@ -72,12 +73,14 @@ class Worker:
 
     Attributes:
         metrics_dir: Where the workers of this machine share their values; None for one worker.
+        keys: The API keys that it accepts; None for a service without keys.
     """
 
     metrics: Metrics = field(default_factory=Metrics)
     metrics_dir: str | None = None
     drain: Drain = field(default_factory=Drain)
     tasks: TaskHealth = field(default_factory=TaskHealth)
+    keys: KeyRing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +303,7 @@ def _background(
         readiness=readiness,
         exposures=recommender.exposures,
         pruning=SnapshotPruning(archive, _machine_us),
+        keys=worker.keys,
     )
     metrics = worker.metrics
     supervisor = Supervisor(worker.tasks, Outages(metrics), metrics, worker.drain.fail)

@@ -71,11 +71,10 @@ class ActiveBundle:
             BundleRefusedError: If it fails verification; nothing changed.
             StoreUnavailableError: If the store does not take it; nothing changed.
         """
-        async with self._lock:
-            await self._prove(bundle_id)
-            wanted = await self.store.activate(bundle_id, instead_of=self.live.model.bundle_id)
-            await self._follow(wanted)
-            return wanted
+        # Also if it is loaded: its files may have changed since, and workers that start read them.
+        loop = asyncio.get_running_loop()
+        _ = await loop.run_in_executor(self.pool, self.repository.whole, bundle_id)
+        return await self._activate(bundle_id)
 
     async def roll_back(self) -> Wanted:
         """Make the previous bundle the active one of all workers; a second time undoes the first.
@@ -86,7 +85,7 @@ class ActiveBundle:
         previous = (await self.store.wanted()).previous
         if not previous:
             raise NoPreviousBundleError
-        return await self.activate(previous)
+        return await self._activate(previous)
 
     async def shadow_by(self, bundle_id: str) -> Wanted:
         """Make a bundle the shadow of all workers, which no customer sees; an empty id ends it.
@@ -191,6 +190,13 @@ class ActiveBundle:
             await self.live.keep_beside(named)
         for bundle_id in sorted(named - self.live.beside):
             _ = await self._switch(bundle_id, self.live.serve_beside)
+
+    async def _activate(self, bundle_id: str) -> Wanted:
+        async with self._lock:
+            await self._prove(bundle_id)
+            wanted = await self.store.activate(bundle_id, instead_of=self.live.model.bundle_id)
+            await self._follow(wanted)
+            return wanted
 
     async def _prove(self, bundle_id: str) -> None:
         """Load a bundle and build a catalogue for it, before any worker is to serve it."""

@@ -9,6 +9,7 @@ from app.health.background_tasks import BackgroundTask
 from app.health.readiness import Readiness
 from app.promotion.controller import PromotionController
 from app.recommend.exposure_queue import ExposureQueue
+from app.security.key_ring import LOOK_EVERY_S, KeyRing
 
 # A quarter of the second within which a changed sale is recommended.
 CATALOGUE_EVERY_S: Final = 0.25
@@ -24,9 +25,12 @@ def worker_tasks(
     readiness: Readiness,
     exposures: ExposureQueue,
     pruning: SnapshotPruning,
+    keys: KeyRing | None,
 ) -> tuple[BackgroundTask, ...]:
     """Return the background tasks; docs/metrics.md lists the same names."""
+    of_keys = () if keys is None else (BackgroundTask("keys", keys.follow, every_s=LOOK_EVERY_S),)
     return (
+        *of_keys,
         BackgroundTask("pulse", live.beat, every_s=BEAT_EVERY_S),
         BackgroundTask("catalogue", live.follow, every_s=CATALOGUE_EVERY_S),
         BackgroundTask("plan", promotions.plan.follow, every_s=0.5),

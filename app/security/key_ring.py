@@ -1,7 +1,8 @@
 """Key ring: the API keys of a running service, reloaded from their file."""
 
+import asyncio
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,16 +79,14 @@ def changing_keys(path: Path) -> Generator[None]:
 
 @dataclass(slots=True)
 class KeyRing:
-    """The keys of a running service; a change of the file counts within `LOOK_EVERY_S`.
+    """The keys of a running service, followed by a background task.
 
     While the file is unreadable, the keys read last stay valid, and each look tries to read it.
     """
 
     path: Path
-    monotonic_s: Callable[[], float]
     _keys: Keys = field(init=False)
     _seen: tuple[int, ...] | None = field(init=False)
-    _look_at_s: float = field(init=False)
     _failure: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -99,34 +98,38 @@ class KeyRing:
         # State before content: a change in between is read at the next look.
         self._seen = _state(self.path)
         self._keys = Keys.from_entries(read_keys(self.path).keys)
-        self._look_at_s = self.monotonic_s() + LOOK_EVERY_S
 
     def recognise(self, key: str) -> KeyEntry | None:
         """Return the entry of a key; None for one that is not, or no longer, valid."""
-        now_s = self.monotonic_s()
-        if now_s >= self._look_at_s:
-            self._look_at_s = now_s + LOOK_EVERY_S
-            self._follow()
         return self._keys.recognise(key)
 
-    def _follow(self) -> None:
+    async def follow(self) -> None:
+        """Read the file if it changed, or could not be read before.
+
+        Not at requests: a key that was revoked while there were none would count again if the file
+        broke before the next one.
+        """
+        await asyncio.to_thread(self._look)
+
+    def _look(self) -> None:
         seen = _state(self.path)
         if seen == self._seen and self._failure is None:
             return
         self._seen = seen
         try:
             before, self._keys = self._keys.by_id, Keys.from_entries(read_keys(self.path).keys)
-            audit_log().info(
-                "keys changed",
-                added=sorted(self._keys.by_id.keys() - before.keys()),
-                revoked=sorted(before.keys() - self._keys.by_id.keys()),
-                changed=sorted(
-                    key_id
-                    for key_id, entry in before.items()
-                    if self._keys.by_id.get(key_id, entry) != entry
-                ),
-            )
             self._failure = None
+            if self._keys.by_id != before:
+                audit_log().info(
+                    "keys changed",
+                    added=sorted(self._keys.by_id.keys() - before.keys()),
+                    revoked=sorted(before.keys() - self._keys.by_id.keys()),
+                    changed=sorted(
+                        key_id
+                        for key_id, entry in before.items()
+                        if self._keys.by_id.get(key_id, entry) != entry
+                    ),
+                )
         except KeyFileError as exc:
             if str(exc) != self._failure:
                 _log.error(

@@ -1,4 +1,5 @@
 import asyncio
+import os
 from pathlib import Path
 from typing import cast
 
@@ -101,6 +102,26 @@ async def test_a_rollback_is_one_call_and_two_are_none(
 
     assert (once.json(), served) == (wanted(first, second), first)
     assert (twice.json(), await answering(client)) == (wanted(second, first), second)
+
+
+async def test_a_loaded_bundle_whose_files_were_damaged_is_not_activated_but_rolled_back_to(
+    client: httpx.AsyncClient, root: Path, first: str, second: str
+) -> None:
+    """The worker holds it still; others that start later would not find it."""
+    await client.put(f"{URL}/active", json={"bundle": second})
+    file = max((root / first).iterdir(), key=lambda path: path.stat().st_size)
+    whole, times = file.read_bytes(), file.stat()
+    file.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    try:
+        activated = await client.put(f"{URL}/active", json={"bundle": first})
+        rolled_back = await client.post(f"{URL}/rollback")
+        served = await answering(client)
+    finally:
+        file.write_bytes(whole)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    assert (activated.status_code, activated.json()["code"]) == (409, "bundle_refused")
+    assert (rolled_back.status_code, served) == (200, first)
 
 
 async def test_a_rollback_before_any_activation_says_so(client: httpx.AsyncClient) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,16 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.security.key import KeyFile, Scope, entry_of, new_key
-from app.security.key_ring import LOOK_EVERY_S, KeyFileError, KeyRing, read_keys, write_keys
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from app.security.key_ring import KeyFileError, KeyRing, read_keys, write_keys
 
 
 def write(path: Path, *keys: tuple[str, str]) -> None:
@@ -26,17 +18,17 @@ def write(path: Path, *keys: tuple[str, str]) -> None:
 
 def test_a_key_counts_and_another_no_longer_once_the_file_says_so(tmp_path: Path) -> None:
     """Rotation: both keys count while callers change from one to the other."""
-    path, clock = tmp_path / "keys.json", Clock()
+    path = tmp_path / "keys.json"
     old, new = new_key(), new_key()
     write(path, old)
-    ring = KeyRing(path, clock)
+    ring = KeyRing(path)
 
     write(path, old, new)
     at_once = ring.recognise(new[1])
-    clock.now_s += LOOK_EVERY_S
+    asyncio.run(ring.follow())
     both = [ring.recognise(old[1]), ring.recognise(new[1])]
     write(path, new)
-    clock.now_s += LOOK_EVERY_S
+    asyncio.run(ring.follow())
 
     assert at_once is None
     assert None not in both
@@ -48,37 +40,37 @@ def test_a_key_counts_and_another_no_longer_once_the_file_says_so(tmp_path: Path
 def test_a_file_that_breaks_leaves_the_keys_that_it_had(
     tmp_path: Path, content: str | None
 ) -> None:
-    path, clock = tmp_path / "keys.json", Clock()
+    path = tmp_path / "keys.json"
     key = new_key()
     write(path, key)
-    ring = KeyRing(path, clock)
+    ring = KeyRing(path)
 
     path.unlink()
     if content is not None:
         path.write_text(content)
-    clock.now_s += LOOK_EVERY_S
+    asyncio.run(ring.follow())
 
     assert ring.recognise(key[1]) is not None
 
 
 def test_a_file_that_is_mended_counts_though_its_times_do_not_show_it(tmp_path: Path) -> None:
     """As of a right that was missing: until the next edit a revoked key would stay valid."""
-    path, clock = tmp_path / "keys.json", Clock()
+    path = tmp_path / "keys.json"
     old, new = new_key(), new_key()
     write(path, old)
-    ring = KeyRing(path, clock)
+    ring = KeyRing(path)
     write(path, new)
     content, times = path.read_bytes(), path.stat()
     path.write_bytes(b"{" * len(content))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     with capture_logs() as lines:
         for _ in range(3):
-            clock.now_s += LOOK_EVERY_S
+            asyncio.run(ring.follow())
             assert ring.recognise(old[1]) is not None
 
     path.write_bytes(content)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    clock.now_s += LOOK_EVERY_S
+    asyncio.run(ring.follow())
 
     assert ring.recognise(old[1]) is None
     assert ring.recognise(new[1]) is not None
@@ -114,3 +106,19 @@ def test_a_file_that_cannot_be_read_says_why(
         read_keys(path)
 
     assert "secret" not in str(caught.value)
+
+
+def test_a_key_revoked_while_there_are_no_requests_stays_revoked(tmp_path: Path) -> None:
+    """The file breaks before the first request after the revocation."""
+    path = tmp_path / "keys.json"
+    old, new = new_key(), new_key()
+    write(path, old, new)
+    ring = KeyRing(path)
+
+    write(path, new)
+    asyncio.run(ring.follow())
+    path.write_text("{broken")
+    asyncio.run(ring.follow())
+
+    assert ring.recognise(old[1]) is None
+    assert ring.recognise(new[1]) is not None

@@ -25,7 +25,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_new_key_is_printed_once_and_opens_what_it_was_made_for(path: Path) -> None:
     made = run("new", "--scope", "read", "--scope", "events", "--note", "website")
     key = made[1].strip()
-    entry = KeyRing(path, lambda: 0.0).recognise(key)
+    entry = KeyRing(path).recognise(key)
     listed = run("list")
 
     assert made[0] == 0
@@ -43,7 +43,7 @@ def test_a_revoked_key_is_forgotten_and_the_others_stay(path: Path) -> None:
     revoked = run("revoke", first.split("_")[1])
     again = run("revoke", first.split("_")[1])
 
-    ring = KeyRing(path, lambda: 0.0)
+    ring = KeyRing(path)
     assert (revoked[0], again[0]) == (0, 1)
     assert "no key" in again[1]
     assert ring.recognise(first) is None
@@ -62,7 +62,7 @@ def test_keys_that_are_made_at_once_are_all_kept(
         for one in made:
             one.result()
 
-    ring = KeyRing(path, lambda: 0.0)
+    ring = KeyRing(path)
     assert None not in map(ring.recognise, capsys.readouterr().out.split())
     assert ring.recognise(revoked) is None
     assert len(read_keys(path).keys) == 7
