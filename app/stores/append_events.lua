@@ -93,7 +93,7 @@ end
 -- purchase.
 local function count_refund(field, member)
   local sale = string.sub(field, 1, KEY_BYTES)
-  local events = redis.call('ZRANGE', window, 0, -1, 'WITHSCORES')
+  local events = redis.call('ZRANGE', window, 0, -1)
   local before, after, found = purchases_left(events, sale, member)
   for at_hour in pairs(before) do
     if not after[at_hour] then remove_from_counts(sale, at_hour) end

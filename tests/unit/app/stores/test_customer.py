@@ -1,6 +1,7 @@
 """The customer store beside its contract."""
 
 from collections.abc import AsyncGenerator, Iterable
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +12,8 @@ from redis.crc import key_slot
 from app.stores.connection import Connection
 from app.stores.customer import OUTCOMES, CustomerStore
 from app.stores.keys import CHANGES, N_PARTITIONS, PICTURES, SALES, VERSION, CustomerKeys
-from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Refusal, accept
+from app.stores.server import StoreServer
+from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, EventType, Refusal, accept
 from tests.contract.visit import append_at, event
 
 NOW_US = 1_795_370_746_382_841
@@ -64,6 +66,26 @@ async def test_a_batch_of_many_customers_is_one_round_trip(counting: CustomerSto
     await counting.append(batch)
 
     assert CountingConnection.n_sent - before == 1
+
+
+async def test_many_events_of_one_customer_leave_the_store_to_others_in_between(
+    connection: Connection,
+) -> None:
+    """Each script call takes a hundred at most, and the results are in the order of the batch."""
+    customers, now_us = CustomerStore(connection), await StoreServer(connection).time_us()
+    kinds = (EventType.PURCHASE, EventType.REFUND)
+    batch = [event(f"e{i}", at_us=now_us + i, type=kinds[i % 2]) for i in range(250)]
+    await customers.append(batch[:1])
+    await connection.execute("CONFIG", "RESETSTAT", doing="counting calls")
+
+    outcomes = await customers.append([*batch, batch[7]])
+
+    reply = await connection.execute("INFO", "commandstats", doing="counting calls")
+    stats = cast("dict[str, dict[str, int]]", reply)
+    assert stats["cmdstat_evalsha"]["calls"] == 3
+    statuses = [one.status for one in outcomes]
+    assert statuses == ["duplicate", *["accepted"] * 249, "duplicate"]
+    assert {one.reason for one in outcomes} == {None}
 
 
 @given(
