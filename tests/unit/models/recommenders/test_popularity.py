@@ -8,7 +8,7 @@ import pytest
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.event_counts import DAYS, HOUR, HOURS
+from models.catalogue.event_counts import DAYS, HOUR, HOURS, WEEKS
 from models.domain.event import KIND, EventType
 from models.recommenders.popularity import Popularity
 from tests.builders import NOW_US, POPULARITY, catalogue, query, sale
@@ -104,14 +104,17 @@ def test_sales_are_ordered_by_purchases_per_impression() -> None:
     assert [names[index] for index in order] == ["loved", "unseen", "opened", "ignored"]
 
 
-def test_without_impressions_on_record_volume_orders() -> None:
-    """Then a rate per impression is unknown, not 0 for all."""
+def test_without_impressions_on_record_the_volume_of_weeks_orders() -> None:
+    """Then a rate per impression is unknown, not 0 for all: 1 + 3, and 9 views."""
     blind = Popularity(click_rate=0.0, purchase_rate=0.2, click_weight=10.0, purchase_weight=5.0)
     of = shop(
         rare={EventType.VIEW: 1.0, EventType.PURCHASE: 1.0},
         busy={EventType.VIEW: 9.0},
         unseen={},
     )
+    decayed = np.zeros_like(of.counts.decayed)
+    decayed[WEEKS] = of.counts.decayed[WEEKS]
+    of = of.with_counts(type(of.counts)(NOW_US, of.counts.totals, decayed))
 
     order = blind.scores(query(of, candidates=["unseen", "rare", "busy"]))[:, 0]
 
