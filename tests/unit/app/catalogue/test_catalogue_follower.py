@@ -24,11 +24,17 @@ def known(live: CatalogueFollower) -> list[str]:
     return sorted(one.sale_id for one in live.served.catalogue.sales)
 
 
-async def test_what_is_put_and_deleted_shows_at_the_next_refresh(shop: Shop, power: Power) -> None:
+async def following(shop: Shop, power: Power, *sale_ids: str) -> CatalogueFollower:
+    """A follower that has read these sales of a store that runs."""
     power.on()
     live = shop.live(scorer())
-    await shop.stores.sales.put([sale("s1"), sale("s2")])
+    await shop.stores.sales.put([sale(sale_id) for sale_id in sale_ids])
     await live.refresh()
+    return live
+
+
+async def test_what_is_put_and_deleted_shows_at_the_next_refresh(shop: Shop, power: Power) -> None:
+    live = await following(shop, power, "s1", "s2")
     first = known(live)
 
     await shop.stores.sales.put([sale("s3")])
@@ -55,10 +61,7 @@ async def test_nothing_new_leaves_the_very_same_catalogue(shop: Shop, power: Pow
 async def test_loaded_history_counts_even_if_it_comes_after_its_sales(
     shop: Shop, power: Power
 ) -> None:
-    power.on()
-    live = shop.live(scorer())
-    await shop.stores.sales.put([sale("s1")])
-    await live.refresh()
+    live = await following(shop, power, "s1")
     now_us = await shop.stores.server.time_us()
     field = key("s1").to_bytes(8, "big") + bytes([KIND[EventType.PURCHASE], 0, 0])
     await shop.stores.counts.put_history({now_us // HOUR_US - 2: {field: 7}}, now_us=now_us)
@@ -75,10 +78,7 @@ async def test_loaded_history_counts_even_if_it_comes_after_its_sales(
 async def test_a_store_that_goes_away_leaves_the_catalogue_until_it_is_a_minute_old(
     shop: Shop, power: Power
 ) -> None:
-    power.on()
-    live = shop.live(scorer())
-    await shop.stores.sales.put([sale("s1")])
-    await live.refresh()
+    live = await following(shop, power, "s1")
     power.off()
 
     with pytest.raises(StoreUnavailableError, match="the store is unavailable"):
@@ -351,10 +351,7 @@ async def test_a_saved_snapshot_of_another_scene_model_comes_without_its_picture
 
 async def test_the_last_sale_that_is_deleted_is_gone(shop: Shop, power: Power) -> None:
     """A catalogue of no sales is a catalogue: what was shown before it must not stay."""
-    power.on()
-    live = shop.live(scorer())
-    await shop.stores.sales.put([sale("s1")])
-    await live.refresh()
+    live = await following(shop, power, "s1")
     await shop.stores.sales.delete("s1")
 
     await live.refresh()
@@ -396,10 +393,7 @@ async def test_a_machine_whose_clock_is_set_does_not_make_a_catalogue_older(
 
 
 async def test_after_a_pause_all_answers_wait_for_one_refresh(shop: Shop, power: Power) -> None:
-    power.on()
-    live = shop.live(scorer())
-    await shop.stores.sales.put([sale("s1"), sale("s2")])
-    await live.refresh()
+    live = await following(shop, power, "s1", "s2")
     await live.beat()
     await shop.stores.sales.delete("s1")
     await live.catch_up()
@@ -414,10 +408,7 @@ async def test_after_a_pause_all_answers_wait_for_one_refresh(shop: Shop, power:
 async def test_after_a_pause_in_which_the_store_went_away_an_attempt_is_enough(
     shop: Shop, power: Power
 ) -> None:
-    power.on()
-    live = shop.live(scorer())
-    await shop.stores.sales.put([sale("s1")])
-    await live.refresh()
+    live = await following(shop, power, "s1")
     power.off()
     shop.wall.now_us += SECOND_US
 
